@@ -1,0 +1,63 @@
+"""Every expected failure and the exit code it ends the process with.
+
+* AutoresearchError   expected; the message is for the user
+  x GateFailed        a gate said no (`--fail-on`)                                exit 1
+  x ConfigError       configuration or usage: file, line, key, nearest valid key  exit 2
+  x WorkspaceError    the repository was refused, or git failed                   exit 3
+  x BaselineError     the unmodified code cannot be measured                      exit 4
+  x ProposerError     no usable proposer (key, API, budget)                       exit 5
+  x PublishError      the forge refused; what was kept stays on its branch        exit 6
+  x Interrupted       SIGINT or SIGTERM; everything is saved                      exit 130
+
+A candidate that fails is not an error: it is a measurement, and becomes a row of the journal.
+Every message says what happened, why that usually is, and what to do. None holds an environment
+or a token.
+"""
+
+
+class AutoresearchError(Exception):
+    """Base of every expected failure; `str(error)` is the paragraph shown to the user."""
+
+    exit_code = 1
+
+
+class GateFailed(AutoresearchError):
+    """A gate's verdict is "fail"."""
+
+    exit_code = 1
+
+
+class ConfigError(AutoresearchError):
+    """The configuration or the command line cannot be used."""
+
+    exit_code = 2
+
+
+class WorkspaceError(AutoresearchError):
+    """The repository is in a state that we refuse, or git itself failed."""
+
+    exit_code = 3
+
+
+class BaselineError(AutoresearchError):
+    """The unmodified code has no trustworthy measurement."""
+
+    exit_code = 4
+
+
+class ProposerError(AutoresearchError):
+    """The proposer cannot propose, now or later."""
+
+    exit_code = 5
+
+
+class PublishError(AutoresearchError):
+    """The forge refused what was to be published."""
+
+    exit_code = 6
+
+
+class Interrupted(AutoresearchError):
+    """The user or the runner asked us to stop."""
+
+    exit_code = 130

@@ -1,0 +1,134 @@
+"""The nouns that the stages exchange; what a stage does with them is not decided here."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+class Direction(enum.StrEnum):
+    """Which way the metric gets better."""
+
+    MINIMIZE = "minimize"
+    MAXIMIZE = "maximize"
+
+    def gain(self, before: float, after: float) -> float:
+        """How much better `after` is than `before`, in the metric's own unit; negative is worse."""
+        return before - after if self is Direction.MINIMIZE else after - before
+
+    def better(self, first: float, second: float) -> bool:
+        """Whether `first` is strictly better than `second`."""
+        return self.gain(second, first) > 0
+
+
+class Status(enum.StrEnum):
+    """What became of one iteration; the words are uditgoenka/autoresearch's."""
+
+    BASELINE = "baseline"
+    KEEP = "keep"
+    DISCARD = "discard"
+    CRASH = "crash"
+    NO_OP = "no-op"
+    HOOK_BLOCKED = "hook-blocked"
+    METRIC_ERROR = "metric-error"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileEdit:
+    """The whole new content of one file."""
+
+    path: str
+    """Relative to the repository root, `/` between parts."""
+    content: bytes | None
+    """`None` deletes the file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """One focused change, not yet judged."""
+
+    description: str
+    """One sentence; becomes the commit subject and the journal cell."""
+    edits: tuple[FileEdit, ...]
+    proposer: str
+    """Who proposed it: the `proposer` column."""
+    tokens: int = 0
+    cost_usd: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricRun:
+    """One execution of the metric command."""
+
+    value: float | None
+    """`None` when the run gave no trustworthy number; then `failure` says which kind."""
+    failure: Status | None = None
+    """`crash` or `metric-error`."""
+    reason: str = ""
+    seconds: float = 0.0
+    peak_memory_mb: float | None = None
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    """Every other `name: value` line the command printed, for guards that watch a second metric."""
+    output: str = ""
+    """Tail of what was printed, bounded; what a repair is told."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuardRun:
+    """One execution of one guard."""
+
+    command: str
+    passed: bool
+    value: float | None = None
+    """The number of a metric-valued guard."""
+    reason: str = ""
+    seconds: float = 0.0
+    output: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """The program's verdict on one candidate."""
+
+    status: Status
+    reason: str = ""
+    ci_low: float | None = None
+    """Lower end of the confidence interval of the relative gain; a fraction, 0.01 is 1 %."""
+    ci_high: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """One finished iteration: a row of the journal, in the journal's column order."""
+
+    iteration: int
+    """0 is the baseline."""
+    timestamp: str
+    """ISO 8601, UTC, seconds."""
+    commit: str
+    """Commit of the attempt; empty when nothing could be committed."""
+    metric: float | None
+    delta: float | None
+    """`metric` minus the incumbent's, in the metric's own unit and sign."""
+    guard: str
+    """`pass`, `fail`, or `-` when no guard ran."""
+    guard_metric: float | None
+    """The value of the first metric-valued guard."""
+    status: Status
+    description: str
+    best: float | None
+    """The incumbent's metric after this iteration."""
+    samples: int
+    """Runs of the metric command that this iteration spent, incumbent's included."""
+    ci_low: float | None
+    ci_high: float | None
+    seconds: float
+    """Wall time of the iteration."""
+    tokens: int
+    cost_usd: float
+    peak_memory_mb: float | None
+    proposer: str
+    attempts: int
+    """1, plus repairs and reworks."""
+    reason: str
