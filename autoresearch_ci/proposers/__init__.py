@@ -10,6 +10,14 @@ from typing import Protocol
 from autoresearch_ci.experiment import Direction, Experiment, Proposal
 
 
+class EditError(Exception):
+    """A proposal does not fit the incumbent (its text is not there, say): a discard, no error."""
+
+    def __init__(self, reason: str, *, description: str, proposer: str) -> None:
+        super().__init__(reason)
+        self.proposal = Proposal(description=description, edits=(), proposer=proposer)
+
+
 class Request(enum.StrEnum):
     """What the harness wants this time."""
 
@@ -56,6 +64,8 @@ class Context:
     """The journal so far, baseline first."""
     seed: int
     request: Request = Request.PROPOSE
+    attempt: int = 1
+    """1 for the proposal itself; each repair or rework of the same iteration adds one."""
     previous: Proposal | None = None
     """For a repair or rework: what was proposed."""
     feedback: str = ""

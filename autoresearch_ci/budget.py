@@ -1,0 +1,58 @@
+"""May another experiment start? Limits in, a reason to stop out; who measures time is elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from autoresearch_ci.experiment import Direction, Experiment, Status
+
+STUCK_AFTER = 5
+"""Iterations without a keep that raise the stuck level by one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What ends a run; each is checked before an experiment starts, none cuts one short."""
+
+    iterations: int
+    """Highest iteration number."""
+    seconds: float | None = None
+    """Wall time of this invocation."""
+    target: float | None = None
+    """Metric at which there is nothing more to gain."""
+    plateau: int | None = None
+    """Iterations without a keep."""
+
+
+def stop_reason(
+    limits: Limits, experiments: Sequence[Experiment], elapsed: float, direction: Direction
+) -> str | None:
+    """Why no further experiment may start, or `None`. `elapsed` is in seconds."""
+    if not experiments:
+        return None
+    best = experiments[-1].best
+    if limits.target is not None and best is not None and not direction.better(limits.target, best):
+        return f"target {limits.target:g} reached"
+    if experiments[-1].iteration >= limits.iterations:
+        return f"all {limits.iterations} iterations done"
+    if limits.seconds is not None and elapsed >= limits.seconds:
+        return f"time budget of {limits.seconds / 60:g} min used up"
+    if limits.plateau is not None and since_last_keep(experiments) >= limits.plateau:
+        return f"plateau: {limits.plateau} iterations without a keep"
+    return None
+
+
+def since_last_keep(experiments: Sequence[Experiment]) -> int:
+    """Iterations since the last keep, or since the baseline."""
+    count = 0
+    for experiment in reversed(experiments):
+        if experiment.status in (Status.KEEP, Status.BASELINE):
+            return count
+        count += 1
+    return count
+
+
+def stuck_level(experiments: Sequence[Experiment]) -> int:
+    """0 while ideas work; one more with every `STUCK_AFTER` failures in a row."""
+    return since_last_keep(experiments) // STUCK_AFTER

@@ -1,0 +1,176 @@
+"""One candidate under judgement: scope check -> commit -> measure -> guard -> verdict.
+
+A candidate that fails, in whatever way, is an outcome and never an exception.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from statistics import median
+
+from autoresearch_ci.decision import Evidence, Policy, Session, Side, judge
+from autoresearch_ci.experiment import Decision, GuardRun, MetricRun, Proposal, Status
+from autoresearch_ci.ledger import CommitTree, Ledger
+from autoresearch_ci.measurement import Bench
+from autoresearch_ci.records import Attempt
+from autoresearch_ci.scope import Scope
+from autoresearch_ci.workspace import Changes, FileVersion, Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What one attempt came to."""
+
+    decision: Decision
+    attempt: Attempt | None = None
+    """`None` when nothing could be committed."""
+    runs: tuple[MetricRun, ...] = ()
+    """Every run of the metric command, the incumbent's included."""
+    evidence: Evidence = field(default_factory=Evidence)
+    guards: tuple[GuardRun, ...] = ()
+    output: str = ""
+    """What a repair or rework is told."""
+
+    @property
+    def metric(self) -> float | None:
+        """The candidate's value: the median of its runs."""
+        return _median(self.evidence.values(Side.CANDIDATE))
+
+    @property
+    def incumbent_metric(self) -> float | None:
+        """The incumbent's value, when it was measured beside the candidate."""
+        return _median(self.evidence.values(Side.INCUMBENT))
+
+    @property
+    def guard_failed(self) -> bool:
+        return bool(self.guards) and not self.guards[-1].passed
+
+    @property
+    def candidate_id(self) -> str:
+        """The same for identical code."""
+        return identity(self.attempt.changes) if self.attempt else ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Court:
+    """Judges candidates against the incumbent."""
+
+    policy: Policy
+    scope: Scope
+    files: Mapping[str, FileVersion]
+    """The base commit's tree."""
+    bench: Bench
+    store: Store
+    ledger: Ledger
+
+    def tree(self, commit: str) -> CommitTree:
+        """The in-scope files of a commit of this run."""
+        return CommitTree(self.files, self.ledger.changes(commit), self.scope, self.store)
+
+    def try_out(self, iteration: int, number: int, proposal: Proposal, session: Session) -> Outcome:
+        """Judge a proposal; the measure tree holds the incumbent again unless it is kept."""
+        incumbent = self.tree(self.ledger.incumbent)
+        refused = self._refusal(proposal, incumbent)
+        if refused:
+            return Outcome(decision=Decision(status=Status.DISCARD, reason=refused))
+        edits = _effective(proposal, incumbent)
+        if not edits:
+            reason = "the proposal leaves every file as it is"
+            return Outcome(decision=Decision(status=Status.NO_OP, reason=reason))
+        attempt = self.ledger.commit(iteration, number, proposal, edits)
+        with self.bench.tree.trial(incumbent.changes) as trial:
+            outcome = self._measured(attempt, incumbent.changes, session)
+            if outcome.decision.status is Status.KEEP:
+                trial.keep()
+        return outcome
+
+    def _measured(self, attempt: Attempt, incumbent: Changes, session: Session) -> Outcome:
+        evidence = session.begin(identity(attempt.changes))
+        runs: list[MetricRun] = []
+        own: list[MetricRun] = []
+        while isinstance(step := judge(evidence, session, self.policy), Side):
+            changes = attempt.changes if step is Side.CANDIDATE else incumbent
+            run = self.bench.metric(changes, attempt.iteration)
+            runs.append(run)
+            if run.value is None:
+                decision = _failed(run, step)
+                return Outcome(
+                    decision=decision,
+                    attempt=attempt,
+                    runs=tuple(runs),
+                    evidence=evidence,
+                    output=run.output,
+                )
+            evidence = evidence.plus(step, run.value)
+            if step is Side.CANDIDATE:
+                own.append(run)
+        guards: list[GuardRun] = []
+        decision = step
+        if decision.status is Status.KEEP:
+            guards = self.bench.guards(attempt.changes, attempt.iteration, own[-1])
+            if guards and not guards[-1].passed:
+                decision = Decision(
+                    status=Status.DISCARD,
+                    reason=guards[-1].reason,
+                    ci_low=decision.ci_low,
+                    ci_high=decision.ci_high,
+                )
+        return Outcome(
+            decision=decision,
+            attempt=attempt,
+            runs=tuple(runs),
+            evidence=evidence,
+            guards=tuple(guards),
+            output=guards[-1].output if guards else "",
+        )
+
+    def _refusal(self, proposal: Proposal, incumbent: CommitTree) -> str | None:
+        """Why the proposal may not even be committed."""
+        for edit in proposal.edits:
+            refused = self.scope.refusal(edit.path)
+            if refused:
+                return refused
+            version = incumbent.version(edit.path)
+            if version and not version.regular:
+                kind = "a link" if version.mode == "120000" else "a submodule"
+                return f"out-of-scope: {edit.path} ({kind})"
+            for parent in PurePosixPath(edit.path).parents:
+                if incumbent.version(str(parent)):
+                    return f"out-of-scope: {edit.path} ({parent} is not a folder)"
+            if version is None and edit.content is not None and incumbent.is_folder(edit.path):
+                return f"out-of-scope: {edit.path} (a folder)"
+        return None
+
+
+def identity(changes: Changes) -> str:
+    """A name for the code that `changes` make of the base commit."""
+    lines = [f"{path}\0{version}" for path, version in sorted(changes.items())]
+    return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()[:16]
+
+
+def _effective(proposal: Proposal, incumbent: CommitTree) -> dict[str, tuple[str, bytes] | None]:
+    """What really changes: edits that leave a file as it is are dropped, modes are kept."""
+    changes: dict[str, tuple[str, bytes] | None] = {}
+    for edit in proposal.edits:
+        version = incumbent.version(edit.path)
+        if edit.content is None:
+            if version is not None:
+                changes[edit.path] = None
+        elif version is None or incumbent.read(edit.path) != edit.content:
+            changes[edit.path] = (version.mode if version else "100644", edit.content)
+    return changes
+
+
+def _failed(run: MetricRun, side: Side) -> Decision:
+    if side is Side.CANDIDATE and run.failure:
+        return Decision(status=run.failure, reason=run.reason)
+    return Decision(
+        status=Status.DISCARD, reason=f"the incumbent could not be measured again: {run.reason}"
+    )
+
+
+def _median(values: list[float]) -> float | None:
+    return median(values) if values else None

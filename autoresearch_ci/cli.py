@@ -1,0 +1,149 @@
+"""The command line: parses, dispatches, and turns every expected failure into its exit code."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from autoresearch_ci import __version__
+from autoresearch_ci.errors import AutoresearchError, ConfigError, WorkspaceError
+
+if TYPE_CHECKING:
+    from autoresearch_ci.config import Resolved
+
+
+def main() -> NoReturn:
+    """Entry point of the console script."""
+    # Git variables of a caller (a hook, say) would redirect our own calls of git.
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        del os.environ[name]
+    sys.exit(run_cli(sys.argv[1:]))
+
+
+def run_cli(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code."""
+    try:
+        options = _parser().parse_args(arguments)
+        return int(options.handler(options))
+    except AutoresearchError as error:
+        print(f"autoresearch-ci: {error}", file=sys.stderr)
+        return error.exit_code
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO):
+            raise
+        print(
+            f"autoresearch-ci: {error.strerror}: {error.filename or 'while writing a record'}\n"
+            "usually: the disk is full, or the checkout is read-only.\n"
+            "do: make room or make it writable, then start again with --resume; nothing that was "
+            "kept is lost.",
+            file=sys.stderr,
+        )
+        return WorkspaceError.exit_code
+
+
+def _parser() -> argparse.ArgumentParser:
+    from autoresearch_ci.flags import add_flags
+
+    parser = argparse.ArgumentParser(
+        prog="autoresearch-ci",
+        description="Propose a change, measure it honestly, keep only what is really better.",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="run the experiment loop", allow_abbrev=False)
+    run.set_defaults(handler=_run)
+    run.add_argument("--tag", help="name of the run; default: today's date")
+    run.add_argument("--resume", action="store_true", help="continue the run of that tag")
+    run.add_argument(
+        "--output", type=Path, metavar="DIR", help="run folder; default: autoresearch/run-TAG"
+    )
+    run.add_argument("--json", action="store_true", help="print one JSON event a line")
+
+    config = commands.add_parser(
+        "config",
+        help="print the effective configuration and where it comes from",
+        allow_abbrev=False,
+    )
+    config.set_defaults(handler=_config)
+    config.add_argument("--schema", action="store_true", help="print the JSON schema instead")
+    config.add_argument("--json", action="store_true", help="print JSON")
+    for command in (run, config):
+        command.add_argument(
+            "--config", metavar="FILE", help="configuration file; default: .github/autoresearch.yml"
+        )
+        add_flags(command)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    from autoresearch_ci.command import Stop
+    from autoresearch_ci.progress import make_progress
+    from autoresearch_ci.report.table import results_table
+    from autoresearch_ci.run import Options, run
+
+    resolved, path = _load(options)
+    stop = Stop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: stop.request())
+    with make_progress(sys.stdout, json=options.json) as observe:
+        finished = run(
+            resolved,
+            Options(
+                start=Path.cwd(),
+                config_path=path,
+                tag=options.tag,
+                resume=options.resume,
+                output=options.output,
+            ),
+            observe=observe,
+            stop=stop,
+        )
+    if not options.json:
+        print(results_table(finished.ledger.experiments, resolved.config.metric.direction))
+    return 0
+
+
+def _config(options: argparse.Namespace) -> int:
+    import json
+
+    from autoresearch_ci.config import describe, json_schema
+
+    if options.schema:
+        print(json.dumps(json_schema(), indent=2))
+        return 0
+    resolved, _ = _load(options)
+    rows = describe(resolved)
+    if options.json:
+        print(json.dumps({key: {"value": v, "origin": o} for key, v, o in rows}, indent=2))
+        return 0
+    width = max(len(key) for key, _, _ in rows)
+    for key, value, origin in rows:
+        print(f"{key:{width}}  {json.dumps(value, ensure_ascii=False)}  # {origin}")
+    return 0
+
+
+def _load(options: argparse.Namespace) -> tuple[Resolved, str | None]:
+    """The effective configuration, and its file's path from the repository's root."""
+    from autoresearch_ci.config import DEFAULT_PATH, load
+    from autoresearch_ci.flags import given
+    from autoresearch_ci.workspace import Repository
+
+    root = Repository.open(Path.cwd()).root
+    path = Path(options.config) if options.config else root / DEFAULT_PATH
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError as error:
+        if options.config:
+            raise ConfigError(f"--config {options.config}: there is no such file.") from error
+        return load(text=None, path=DEFAULT_PATH, flags=given(options)), None
+    absolute = path.resolve()
+    inside = absolute.is_relative_to(root)
+    shown = str(absolute.relative_to(root)) if inside else str(path)
+    return load(text=text, path=shown, flags=given(options)), shown if inside else None

@@ -1,0 +1,183 @@
+"""The sections of the configuration about what is measured: metric, guards, holdout."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from autoresearch_ci.config.values import (
+    Command,
+    CurveRegex,
+    DirectionWord,
+    Duration,
+    Fraction,
+    JsonPath,
+    Name,
+    RelativePath,
+    ValueRegex,
+    refusal,
+)
+from autoresearch_ci.experiment import Direction
+from autoresearch_ci.metrics import Extract
+
+
+class Section(BaseModel):
+    """A mapping whose keys are all known, whose types are exact, and that never changes."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        strict=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+    )
+
+
+class ExtractRule(Section):
+    """Where the number is found, when it is not the only one or a `name: value` line."""
+
+    regex: ValueRegex | None = None
+    """Python regular expression over the output; its first group is the number."""
+    json_path: JsonPath | None = Field(default=None, alias="json")
+    """Path such as `$.results[0].p95` into JSON output."""
+    file: RelativePath | None = None
+    """Read this file, which the command writes, instead of its output."""
+    junit: RelativePath | None = None
+    """JUnit XML report to count in."""
+    count: (
+        Literal["failures", "errors", "failed", "skipped", "passed", "tests", "seconds"] | None
+    ) = None
+    """With `junit`: what is counted; without it, failures."""
+    coverage: RelativePath | None = None
+    """Cobertura XML report; the number is its line rate in percent."""
+    last_number: Literal[True] | None = None
+    """The last number that is printed."""
+    many: Literal["first", "last", "min", "max", "mean", "median"] | None = None
+    """Which of several matches counts; without it, several are an error."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        """One kind at most, and only what has an effect on it."""
+        kinds = {
+            "regex": self.regex,
+            "json": self.json_path,
+            "junit": self.junit,
+            "coverage": self.coverage,
+            "last_number": self.last_number,
+        }
+        given = [kind for kind, value in kinds.items() if value is not None]
+        if len(given) > 1:
+            raise refusal(f"has {' and '.join(given)} at once", "one of them", show=False)
+        kind = given[0] if given else None
+        if self.count is not None and kind != "junit":
+            raise refusal("has count without junit", "junit: FILE next to it", show=False)
+        if kind is None and self.file is None and self.many is None:
+            raise refusal("is empty", f"one of {', '.join(kinds)}", show=False)
+        if self.file is not None and kind in ("junit", "coverage"):
+            raise refusal(f"has file and {kind}", f"only {kind}: it names the file", show=False)
+        if self.many is not None and kind not in (None, "regex"):
+            raise refusal(f"has many and {kind}", f"only {kind}: it is one number", show=False)
+        return self
+
+
+class Repeats(Section):
+    """How many runs of the metric one decision may spend."""
+
+    min: int = Field(default=1, ge=1, le=1000)
+    """Even a clear answer takes that many."""
+    max: int = Field(default=7, ge=1, le=1000)
+    """After that many, an unclear answer is a discard."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min > self.max:
+            raise refusal(f"has min {self.min} above max {self.max}", "min <= max", show=False)
+        return self
+
+
+class EarlyStop(Section):
+    """Kill a run that is clearly behind the incumbent at the same progress."""
+
+    regex: CurveRegex
+    """Two groups: the progress from 0 to 1, then the metric so far."""
+
+
+class Metric(Section):
+    """The one number."""
+
+    command: Command
+    """Shell command line that prints or writes the number, run at the repository's root."""
+    name: Name | None = None
+    """The number is the printed line `name: value` or `METRIC name=value`."""
+    direction: DirectionWord = Direction.MINIMIZE
+    """Which way is better."""
+    extract: ExtractRule | None = None
+    """Another way to find the number."""
+    timeout: Duration | None = None
+    """Per run; without it, three times the baseline's duration."""
+    repeats: Repeats = Repeats()
+    """How many runs a decision may spend."""
+    min_effect: Fraction = 0.0
+    """Smaller relative gains are not worth a diff."""
+    target: float | None = None
+    """Stop when the incumbent is at least this good."""
+    early_stop: EarlyStop | None = None
+    """When to give up on a run that is still going."""
+
+    def extractor(self) -> Extract:
+        """How `metrics` is to find the number."""
+        return _extractor(self.name, self.extract)
+
+
+class Guard(Section):
+    """A command that must keep passing, or whose `metric` must stay within a tolerance."""
+
+    command: Command
+    """Shell command line; a non-zero exit refuses the candidate."""
+    metric: Name | None = None
+    """Name of a number that the command prints; without it only the exit code counts."""
+    direction: DirectionWord = Direction.MINIMIZE
+    """Which way `metric` is better."""
+    tolerance: Fraction = 0.0
+    """How much worse than the baseline `metric` may be, relatively."""
+    timeout: Duration | None = None
+    """Without it, three times its duration on the baseline."""
+
+    @model_validator(mode="after")
+    def _a_number_has_a_name(self) -> Self:
+        idle = sorted({"direction", "tolerance"} & self.model_fields_set)
+        if idle and self.metric is None:
+            raise refusal(f"has {' and '.join(idle)} but no metric", "metric: NAME", show=False)
+        return self
+
+    def extractor(self) -> Extract:
+        """How `metrics` is to find the number of a guard that has one."""
+        return _extractor(self.metric, None)
+
+
+class Holdout(Section):
+    """A metric the proposer never sees, measured only on candidates that would be kept."""
+
+    command: Command
+    """Shell command line that prints or writes the number."""
+    name: Name | None = None
+    """The number is the printed line `name: value` or `METRIC name=value`."""
+    direction: DirectionWord | None = None
+    """Without it, the metric's."""
+    extract: ExtractRule | None = None
+    """Another way to find the number."""
+    timeout: Duration | None = None
+    """Per run; without it, three times its duration on the baseline."""
+
+    def extractor(self) -> Extract:
+        """How `metrics` is to find the number."""
+        return _extractor(self.name, self.extract)
+
+
+def _extractor(name: str | None, rule: ExtractRule | None) -> Extract:
+    given: dict[str, Any] = rule.model_dump(exclude_none=True) if rule else {}
+    if "json_path" in given:
+        given["json"] = given.pop("json_path")
+    return Extract(name=name, **given)

@@ -1,0 +1,144 @@
+"""Every key of the configuration, its type, its default and what it means; nothing is read here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
+
+from autoresearch_ci.config.metric import Guard, Holdout, Metric, Section
+from autoresearch_ci.config.values import (
+    BranchTemplate,
+    Command,
+    Name,
+    ProposerName,
+    RelativePath,
+    Text,
+    Variable,
+    refusal,
+)
+from autoresearch_ci.experiment import Direction
+
+# Strictness would ask for a tuple, which neither YAML nor a command line can write.
+AsList = Field(strict=False)
+Texts = Annotated[tuple[Name, ...], AsList]
+Commands = Annotated[tuple[Command, ...], AsList]
+Paths = Annotated[tuple[RelativePath, ...], AsList]
+
+
+class Budget(Section):
+    """Where a run stops, besides `iterations`."""
+
+    minutes: float | None = Field(default=None, gt=0, le=43200)
+    """Wall clock of the whole run; without it, no limit."""
+
+
+class Confirm(Section):
+    """The fresh measurement of base and final state at the end of a run."""
+
+    mode: Literal["auto", "never"] = "auto"
+    """`auto`: whenever something was kept and the metric is noisy."""
+    repeats: int | None = Field(default=None, ge=1, le=1000)
+    """Runs of each of the two; without it, as many as the noise asks for."""
+    ablate: bool = False
+    """Leave each kept commit out in turn and name those that do nothing."""
+
+
+class Publish(Section):
+    """What becomes of the kept commits."""
+
+    mode: Literal["none", "local"] = "local"
+    """`local`: a branch in this repository; `none`: only the run folder and the notebook."""
+    branch: BranchTemplate = "autoresearch/{tag}"
+    """`{tag}` is the run's tag."""
+
+    def branch_name(self, tag: str) -> str:
+        """The branch of the run called `tag`."""
+        return self.branch.replace("{tag}", tag)
+
+
+def _guard(value: object) -> object:
+    if isinstance(value, str):
+        return {"command": value}
+    if isinstance(value, Mapping | Guard):
+        return value
+    raise refusal("has the wrong type", "a command line, or a mapping with a command")
+
+
+def _mode(value: object) -> object:
+    return {"mode": value} if isinstance(value, str) else value
+
+
+def _word_or_list(value: object) -> str:
+    return "word" if isinstance(value, str) else "list"
+
+
+class Config(Section):
+    """The effective configuration of one run."""
+
+    goal: Text = ""
+    """What to reach, in a sentence for people and models."""
+    scope: Texts = Field(min_length=1)
+    """Paths that a proposal may touch: gitignore-style globs, `!` excludes."""
+    metric: Metric
+    """The one number."""
+    guards: Annotated[
+        tuple[
+            Annotated[Guard, BeforeValidator(_guard, json_schema_input_type=Command | Guard)], ...
+        ],
+        AsList,
+    ] = ()
+    """What must keep holding: command lines, or mappings."""
+    holdout: Holdout | None = None
+    """A metric the proposer never sees."""
+    setup: Commands = ()
+    """Command lines run once in each measure tree, before the baseline."""
+    share: Annotated[
+        Annotated[Literal["auto", "none"], Tag("word")] | Annotated[Paths, Tag("list")],
+        Discriminator(_word_or_list),
+    ] = "auto"
+    """Ignored dependency folders that the measure tree receives."""
+    cache: Paths = ()
+    """Build outputs that may survive between measurements: faster, less isolated."""
+    env: Annotated[
+        Mapping[Variable, Text],
+        WithJsonSchema(
+            {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}}
+        ),
+    ] = Field(default={}, repr=False)
+    """Extra environment of setup, metric, guards and holdout."""
+    pass_env: Annotated[tuple[Variable, ...], AsList] = ()
+    """Names of variables inherited from the caller."""
+    iterations: int = Field(default=25, ge=0, le=1_000_000)
+    """How many proposals are judged; 0 measures the baseline only."""
+    budget: Budget = Budget()
+    """Where a run stops, besides `iterations`."""
+    proposer: ProposerName = "auto"
+    """`auto`, `search`, or `script:FILE`."""
+    seed: int = Field(default=0, ge=0, le=2**32 - 1)
+    """Seed of everything random that we do ourselves."""
+    program: RelativePath | None = None
+    """Markdown file with the human's brief."""
+    hooks: bool = False
+    """Run the repository's own git hooks on each candidate."""
+    plateau: int | None = Field(default=None, ge=1)
+    """Stop after that many iterations without a keep."""
+    calibrate: Literal["auto", "never"] = "auto"
+    """Whether the unmodified code is measured repeatedly first, to learn its noise."""
+    confirm: Annotated[
+        Confirm,
+        BeforeValidator(_mode, json_schema_input_type=Literal["auto", "never"] | Confirm),
+    ] = Confirm()
+    """Whether base and final state are measured afresh at the end."""
+    publish: Annotated[
+        Publish,
+        BeforeValidator(_mode, json_schema_input_type=Literal["none", "local"] | Publish),
+    ] = Publish()
+    """What becomes of the kept commits."""
+
+    @property
+    def holdout_direction(self) -> Direction:
+        """Which way the holdout is better: its own, else the metric's."""
+        own = self.holdout.direction if self.holdout else None
+        return own or self.metric.direction

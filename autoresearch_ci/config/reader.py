@@ -1,0 +1,196 @@
+"""YAML text -> plain values and the line of each; what the values mean is not known here.
+
+A deliberately small YAML: one document, no anchors, aliases, tags or merge keys (nothing can expand
+or run), bounded size and depth, no key twice, and the plain words of YAML 1.2: `yes`, `on`,
+`1:30` and dates are text, only `true` and `false` are booleans.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import yaml
+
+from autoresearch_ci.errors import ConfigError
+
+Path = tuple[str | int, ...]
+
+_LARGEST = 256_000
+_DEEPEST = 20
+# Longer numbers are no configuration, and Python refuses to convert or print them.
+_LONGEST_NUMBER = 40
+
+_NULL = "tag:yaml.org,2002:null"
+_BOOL = "tag:yaml.org,2002:bool"
+_INT = "tag:yaml.org,2002:int"
+_FLOAT = "tag:yaml.org,2002:float"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """What the file says."""
+
+    data: dict[str, Any]
+    lines: dict[Path, int]
+    """1-based line of every key and list entry."""
+
+
+def read(source: str | bytes, file: str) -> Document:
+    """The values of `source`; `file` is only named in errors. Raises `ConfigError`."""
+    if len(source) > _LARGEST:
+        raise ConfigError(f"{file}: is larger than {_LARGEST // 1000} kB, expected a short file")
+    text = source if isinstance(source, str) else _decoded(source, file)
+    try:
+        root = _Loader(text).get_single_node()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        _refuse(file, mark.line + 1 if mark else 1, _syntax(error))
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        # PyYAML's own annotation says bytes; for text it is the code point.
+        _refuse(file, line, f"holds the control character {error.character!r}, expected plain text")
+    except (ValueError, OverflowError) as error:
+        # What PyYAML lets through: "\\UFFFFFFFF", or a %YAML version with thousands of digits.
+        raise ConfigError(f"{file}: holds an escape or directive that means nothing") from error
+    lines: dict[Path, int] = {}
+    data = {} if root is None else _Reading(file, lines).value(root, ())
+    if data is None:
+        data = {}
+    if not isinstance(data, dict):
+        _refuse(file, 1, "is not a mapping, expected lines such as `goal: Make it faster`")
+    return Document(data=data, lines=lines)
+
+
+class _Loader(yaml.SafeLoader):
+    """Composes nodes; refuses what could make a small text large, deep or alive."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's own class attribute
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            _stop(event, "anchors and aliases (& and *) are not supported, write the value out")
+        if getattr(event, "tag", None):
+            _stop(event, "tags (!) are not supported; quote a text that starts with !")
+        if self.depth >= _DEEPEST:
+            _stop(event, "is nested too deeply")
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+
+for _tag, _words, _first in (
+    (_NULL, r"~|null|", ["~", "n", ""]),
+    (_BOOL, r"true|false", ["t", "f"]),
+    (_INT, r"[-+]?[0-9]+", list("-+0123456789")),
+    (
+        _FLOAT,
+        r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?",
+        list("-+0123456789."),
+    ),
+):
+    _Loader.add_implicit_resolver(_tag, re.compile(rf"(?:{_words})\Z"), _first)
+
+
+class _Reading:
+    """Turns nodes into values and remembers their lines."""
+
+    def __init__(self, file: str, lines: dict[Path, int]) -> None:
+        self.file = file
+        self.lines = lines
+
+    def value(self, node: yaml.Node, path: Path) -> Any:
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path)
+        if isinstance(node, yaml.SequenceNode):
+            return [self._child(entry, entry, (*path, i)) for i, entry in enumerate(node.value)]
+        return self._scalar(node, path)
+
+    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = key_node.value
+            line = _line(key_node)
+            if not isinstance(key_node, yaml.ScalarNode) or not key.isprintable():
+                _refuse(
+                    self.file, line, "a key must be a word; quote a text that starts with { or ["
+                )
+            if key in found:
+                first = self.lines[(*path, key)]
+                where = shown(dotted((*path, key)))
+                _refuse(self.file, line, f"{where}: is already set on line {first}")
+            found[key] = self._child(key_node, value_node, (*path, key))
+        return found
+
+    def _child(self, place: yaml.Node, node: yaml.Node, path: Path) -> Any:
+        self.lines[path] = _line(place)
+        return self.value(node, path)
+
+    def _scalar(self, node: yaml.Node, path: Path) -> str | int | float | bool | None:
+        text: str = node.value
+        if node.tag == _NULL:
+            return None
+        # The environment holds text: `3.10` must not become 3.1.
+        if path[:1] == ("env",):
+            return text
+        if node.tag == _BOOL:
+            return text == "true"
+        if node.tag in (_INT, _FLOAT) and len(text) > _LONGEST_NUMBER:
+            _refuse(self.file, _line(node), "a number has too many digits")
+        if node.tag == _INT:
+            return int(text)
+        return float(text) if node.tag == _FLOAT else text
+
+
+def shown(value: object, *, limit: int = 60) -> str:
+    """A value or key as it may stand in a message: one line, printable, short."""
+    text = value if isinstance(value, str) else repr(value)
+    text = text if text.isprintable() else ascii(text)[1:-1]
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
+def dotted(path: Path) -> str:
+    """`("guards", 0, "metric")` -> `guards[0].metric`."""
+    words = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return "".join(words).removeprefix(".")
+
+
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1
+
+
+def _stop(event: Any, why: str) -> NoReturn:
+    raise yaml.composer.ComposerError(None, None, why, event.start_mark)
+
+
+def _decoded(source: bytes, file: str) -> str:
+    try:
+        return source.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = source.count(b"\n", 0, error.start) + 1
+        _refuse(file, line, f"byte 0x{source[error.start]:02X} is not UTF-8, expected UTF-8 text")
+
+
+def _syntax(error: yaml.MarkedYAMLError) -> str:
+    if isinstance(error, yaml.composer.ComposerError) and error.context is None:
+        return str(error.problem)
+    if "'\\t'" in (error.problem or ""):
+        return "holds a tab where YAML allows only spaces, expected spaces for indentation"
+    what = ", ".join(part for part in (error.context, error.problem) if part)
+    start, end = error.context_mark, error.problem_mark
+    began = (
+        f" (it began on line {start.line + 1})" if start and end and start.line < end.line else ""
+    )
+    why = "usually the indentation, or a text that needs quotes"
+    return f"is not valid YAML: {shown(what, limit=200)}{began}; {why}"
+
+
+def _refuse(file: str, line: int, why: str) -> NoReturn:
+    raise ConfigError(f"{file}:{line}: {why}")

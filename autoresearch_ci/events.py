@@ -1,0 +1,107 @@
+"""What the loop says while it works; how that is shown or stored is not its business."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, Literal, TypeAlias
+
+from autoresearch_ci.experiment import Direction, Experiment
+
+Stage: TypeAlias = Literal["setup", "propose", "metric", "guard", "holdout", "confirm"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStarted:
+    """Preflight has passed; emitted once, before setup."""
+
+    tag: str
+    branch: str
+    base_commit: str
+    goal: str
+    metric: str
+    """The metric's name."""
+    direction: Direction
+    iterations: int
+    """The last iteration this run may reach."""
+    resumed_from: int
+    """The last iteration that an earlier process finished; 0 for a fresh run."""
+    baseline: float | None = None
+    """What an earlier process measured; `None` for a fresh run."""
+    best: float | None = None
+    """The incumbent's metric that a resumed run starts from; `None` for a fresh run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """Something worth knowing, such as what calibration found."""
+
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Warning:
+    """Something the user should act on, though the run goes on."""
+
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageStarted:
+    """A stage of one iteration begins; the next event of the run ends it."""
+
+    iteration: int
+    """0 is the baseline; the confirmation carries the last iteration's number."""
+    stage: Stage
+    command: str
+    """The command that runs, or the proposer's name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputLine:
+    """One line printed by the running command: for a display that may drop it, never a record."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentFinished:
+    """An iteration, the baseline included, is decided and written down."""
+
+    experiment: Experiment
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFinished:
+    """Everything is saved; emitted last."""
+
+    stop_reason: str
+    kept: int
+    """Kept experiments, the baseline not counted."""
+    baseline: float | None
+    best: float | None
+    branch: str
+    report_dir: str
+
+
+Event: TypeAlias = (
+    RunStarted | Note | Warning | StageStarted | OutputLine | ExperimentFinished | RunFinished
+)
+Observer: TypeAlias = Callable[[Event], None]
+
+
+def to_json(event: Event) -> dict[str, Any]:
+    """The event as plain JSON values: `event` (kebab-case name) first, then its fields."""
+    name = re.sub(r"(?<!^)(?=[A-Z])", "-", type(event).__name__).lower()
+    return {"event": name} | {f.name: _plain(getattr(event, f.name)) for f in fields(event)}
+
+
+def _plain(value: Any) -> Any:
+    """Enums as their words, non-finite numbers as null, an experiment as a mapping."""
+    if isinstance(value, Experiment):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None  # JSON has no word for it
+    return str(value) if isinstance(value, str) else value

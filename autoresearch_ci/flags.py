@@ -1,0 +1,118 @@
+"""One command-line flag per configuration key, generated from the model so that none can drift."""
+
+from __future__ import annotations
+
+import argparse
+import typing
+from collections.abc import Iterator
+from types import UnionType
+from typing import Annotated, Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from autoresearch_ci.config import Config, flag_name
+from autoresearch_ci.errors import ConfigError
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """A flag for every key of the configuration; only those given appear in the namespace."""
+    group = parser.add_argument_group(
+        "configuration", "each overrides the configuration file's key of the same name"
+    )
+    for key, field in _leaves(Config):
+        kinds = set(_kinds(field.annotation))
+        extra: dict[str, Any] = {}
+        if kinds & {tuple, dict}:
+            extra["action"] = "append"
+        elif kinds == {bool}:
+            extra = {"nargs": "?", "const": "true"}
+        group.add_argument(
+            flag_name(key),
+            dest=key,
+            default=argparse.SUPPRESS,
+            metavar=_metavar(key, kinds),
+            help=(field.description or "").replace("%", "%%"),
+            **extra,
+        )
+
+
+def given(namespace: argparse.Namespace) -> dict[str, object]:
+    """Dotted key -> value of the flags that were given. Raises `ConfigError`."""
+    values = {}
+    for key, field in _leaves(Config):
+        if key in namespace:
+            values[key] = _value(key, getattr(namespace, key), set(_kinds(field.annotation)))
+    return values
+
+
+def _leaves(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    for name, field in model.model_fields.items():
+        key = f"{prefix}{field.alias or name}"
+        section = _section(field.annotation)
+        if section is None or key == "guards":
+            yield key, field
+        else:
+            yield from _leaves(section, f"{key}.")
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:
+    """The one model that `annotation` allows, when it allows one."""
+    models = [a for a in _flat(annotation) if isinstance(a, type) and issubclass(a, BaseModel)]
+    return models[0] if models else None
+
+
+def _flat(annotation: Any) -> Iterator[Any]:
+    origin = typing.get_origin(annotation)
+    if origin is Annotated:
+        yield from _flat(typing.get_args(annotation)[0])
+    elif origin is typing.Union or isinstance(annotation, UnionType):
+        for part in typing.get_args(annotation):
+            yield from _flat(part)
+    else:
+        yield annotation
+
+
+def _kinds(annotation: Any) -> Iterator[type]:
+    """The Python types of a value, `dict` for mappings; `None` is left out."""
+    for part in _flat(annotation):
+        origin = typing.get_origin(part)
+        if origin is typing.Literal:
+            yield from (type(choice) for choice in typing.get_args(part))
+        elif origin is not None:
+            yield tuple if origin is tuple else dict
+        elif isinstance(part, type) and part is not type(None):
+            yield part
+
+
+def _metavar(key: str, kinds: set[type]) -> str:
+    if kinds & {int, float}:
+        return "N"
+    if kinds == {bool}:
+        return "BOOL"
+    last = key.rsplit(".", 1)[-1]
+    singular = {"scope": "GLOB", "guards": "CMD", "command": "CMD", "setup": "CMD"}
+    return singular.get(last, "NAME=VALUE" if dict in kinds else last.upper())
+
+
+def _value(key: str, text: Any, kinds: set[type]) -> object:
+    if isinstance(text, list):
+        if dict in kinds:
+            return dict(_assignment(key, item) for item in text)
+        return text[0] if kinds & {str} and text[0] in ("auto", "none") else text
+    if bool in kinds and text in ("true", "false"):
+        return bool(text == "true")
+    for kind in (int, float):
+        if kind in kinds:
+            try:
+                return kind(text)
+            except ValueError:
+                continue
+    return text
+
+
+def _assignment(key: str, text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ConfigError(f"{flag_name(key)} {text!r}: expected NAME=VALUE")
+    return name, value

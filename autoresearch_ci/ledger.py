@@ -1,0 +1,277 @@
+"""Remembers: records, refs, journal and notebook, written in an order that survives a kill.
+
+intent record -> candidate commit -> decision record -> branch -> journal row -> notebook. Recovery
+reads records and refs only, and repeats whatever step did not happen.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autoresearch_ci import journal
+from autoresearch_ci.errors import WorkspaceError
+from autoresearch_ci.experiment import Direction, Experiment, Proposal, Status
+from autoresearch_ci.records import Attempt, History, Records, Verdict
+from autoresearch_ci.scope import Scope
+from autoresearch_ci.workspace import Changes, FileVersion, Repository, Store
+
+SUBJECT_LENGTH = 100
+"""Characters of a description that go into a commit subject; the rest goes into the body."""
+ITERATION_TRAILER = "Autoresearch-Iteration"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFacts:
+    """What identifies a run and never changes while it lasts."""
+
+    tag: str
+    branch: str | None
+    """Branch for kept commits; `None` publishes none."""
+    base: str
+    """Commit that the run starts from."""
+    direction: Direction
+    folder: Path
+    """The run folder that the user reads."""
+
+    @property
+    def branch_ref(self) -> str | None:
+        return f"refs/heads/{self.branch}" if self.branch else None
+
+    @property
+    def notebook_ref(self) -> str:
+        return notebook_ref(self.tag)
+
+    @property
+    def journal(self) -> Path:
+        return self.folder / "results.tsv"
+
+
+def notebook_ref(tag: str) -> str:
+    """The ref that keeps every attempt of a run and its journal."""
+    return f"refs/autoresearch/{tag}"
+
+
+@dataclass(frozen=True)
+class CommitTree:
+    """The in-scope files of one commit, as proposers see them."""
+
+    files: Mapping[str, FileVersion]
+    changes: Changes
+    scope: Scope
+    store: Store
+
+    def version(self, path: str) -> FileVersion | None:
+        """What is at `path`, also when it is not a regular file."""
+        return self.changes[path] if path in self.changes else self.files.get(path)
+
+    def is_folder(self, path: str) -> bool:
+        """Whether some file lies below `path`."""
+        below = f"{path}/"
+        names = (p for p in (*self.files, *self.changes) if p.startswith(below))
+        return any(self.version(name) is not None for name in names)
+
+    def read(self, path: str) -> bytes:
+        version = self.version(path)
+        if version is None or not version.regular:
+            raise KeyError(path)
+        return self.store.read(version)
+
+    def paths(self) -> Sequence[str]:
+        names = {p for p, v in self.files.items() if v.regular} | self.changes.keys()
+        return sorted(self.scope.select(n for n in names if self.version(n) is not None))
+
+
+class Ledger:
+    """One run's memory on disk."""
+
+    def __init__(
+        self, *, facts: RunFacts, repository: Repository, store: Store, records: Records
+    ) -> None:
+        self.facts = facts
+        self._repository = repository
+        self._store = store
+        self._records = records
+        self.history = History()
+        self._changes: dict[str, Changes] = {facts.base: {}}
+        self._rows: list[str] = []
+
+    @property
+    def experiments(self) -> list[Experiment]:
+        return self.history.experiments
+
+    @property
+    def incumbent(self) -> str:
+        """The commit to beat."""
+        kept = self.history.kept
+        return kept[-1].commit if kept else self.facts.base
+
+    def changes(self, commit: str) -> Changes:
+        """How a commit of this run differs from the base commit. Raises `KeyError` for others."""
+        return self._changes[commit]
+
+    def recover(self, history: History) -> None:
+        """Take over what an earlier process left, finishing the step it was killed in."""
+        self.history = history
+        by_iteration = {attempt.iteration: attempt for attempt in history.attempts}
+        for attempt in history.attempts:
+            self._changes[attempt.commit] = attempt.changes
+        for experiment in history.kept:
+            self._changes[experiment.commit] = by_iteration[experiment.iteration].changes
+        self._rows = [journal.format_row(e) for e in self.experiments]
+        self._recover_branch()
+        self._write_journal()
+        for experiment in self.experiments[self._noted() + 1 :]:
+            self._note(experiment)
+
+    def begin(self, iteration: int, attempt: int) -> None:
+        self._records.intent(iteration, attempt)
+
+    def commit(
+        self,
+        iteration: int,
+        attempt: int,
+        proposal: Proposal,
+        edits: Mapping[str, tuple[str, bytes] | None],
+    ) -> Attempt:
+        """Commit a candidate on top of the incumbent."""
+        parent = self.incumbent
+        commit, versions = self._store.commit(
+            parents=[parent],
+            edits=edits,
+            message=self._message(proposal.description, iteration),
+            ref=f"refs/attempts/{iteration}-{attempt}",
+            timestamp=int(time.time()),
+        )
+        record = Attempt(
+            iteration=iteration,
+            attempt=attempt,
+            commit=commit,
+            changes={**self.changes(parent), **versions},
+            description=proposal.description,
+            proposer=proposal.proposer,
+            tokens=proposal.tokens,
+            cost_usd=proposal.cost_usd,
+        )
+        self._records.attempt(record)
+        self._changes[commit] = record.changes
+        return record
+
+    def final_commit(self, attempt: Attempt, metric: float) -> str:
+        """The candidate as it goes onto the branch: its message carries the measured metric."""
+        commit = self._store.reword(
+            attempt.commit,
+            parent=self.incumbent,
+            message=self._message(attempt.description, attempt.iteration, metric),
+            timestamp=int(time.time()),
+        )
+        self._changes[commit] = attempt.changes
+        return commit
+
+    def decide(self, experiment: Experiment, memory: dict[str, Any]) -> Experiment:
+        """Write a finished iteration down, everywhere; returns it as every reader will see it."""
+        before = self.incumbent
+        experiment = journal.recorded(experiment)
+        verdict = Verdict(experiment=experiment, memory=memory)
+        self._records.verdict(verdict)
+        self.history = History(
+            start=self.history.start,
+            attempts=self.history.attempts,
+            verdicts=(*self.history.verdicts, verdict),
+        )
+        if experiment.status is Status.KEEP and self.facts.branch_ref:
+            old = before if before != self.facts.base else None
+            self._repository.update_ref(self.facts.branch_ref, experiment.commit, old)
+        self._rows.append(journal.format_row(experiment))
+        if len(self._rows) == 1:
+            self._write_journal()
+        else:
+            journal.append(self.facts.journal, self._rows[-1])
+        self._note(experiment)
+        return experiment
+
+    def _recover_branch(self) -> None:
+        kept = self.history.kept
+        if not kept or not self.facts.branch_ref:
+            return
+        now = self._repository.ref(self.facts.branch_ref)
+        before = kept[-2].commit if len(kept) > 1 else None
+        if now == before and now != kept[-1].commit:
+            self._repository.update_ref(self.facts.branch_ref, kept[-1].commit, before)
+        elif now != kept[-1].commit:
+            raise WorkspaceError(
+                f"branch {self.facts.branch} is at {now or 'nothing'}, but this run left it at "
+                f"{kept[-1].commit}.\n"
+                "usually: somebody committed to it, rewrote it or deleted it.\n"
+                f"do: git branch -f {self.facts.branch} {kept[-1].commit[:12]} to continue from "
+                "what the run kept (save what is there first), or start a run with another --tag."
+            )
+
+    def _write_journal(self) -> None:
+        text = "".join([journal.header(self.facts.direction), *self._rows])
+        path = self.facts.journal
+        if path.exists() and path.read_bytes() == text.encode():
+            return
+        temporary = path.with_suffix(".tsv.new")
+        with temporary.open("wb") as file:
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+
+    def _noted(self) -> int:
+        """Highest iteration that the notebook holds; -1 when there is no notebook."""
+        tip = self._repository.ref(self.facts.notebook_ref)
+        if tip is None:
+            return -1
+        for line in self._repository.message(tip).splitlines():
+            name, _, value = line.partition(": ")
+            if name == ITERATION_TRAILER and value.strip().isdigit():
+                return int(value)
+        raise WorkspaceError(
+            f"{self.facts.notebook_ref} does not hold a notebook of ours.\ndo: use another --tag."
+        )
+
+    def _note(self, experiment: Experiment) -> None:
+        """One notebook commit: the journal as of now, and the attempt as second parent."""
+        tip = self._repository.ref(self.facts.notebook_ref)
+        text = "".join(
+            [journal.header(self.facts.direction), *self._rows[: experiment.iteration + 1]]
+        )
+        parents = [tip] if tip else []
+        if tip and experiment.commit:
+            parents.append(experiment.commit)
+        commit, _ = self._store.commit(
+            parents=parents,
+            edits={"results.tsv": ("100644", text.encode())},
+            message=_trailers(
+                f"{experiment.status}: {experiment.description}",
+                {"Autoresearch-Run": self.facts.tag, ITERATION_TRAILER: experiment.iteration},
+            ),
+            ref="refs/notebook",
+            timestamp=int(time.time()),
+        )
+        self._repository.update_ref(self.facts.notebook_ref, commit, tip)
+
+    def _message(self, description: str, iteration: int, metric: float | None = None) -> str:
+        trailers: dict[str, object] = {
+            "Autoresearch-Run": self.facts.tag,
+            ITERATION_TRAILER: iteration,
+        }
+        if metric is not None:
+            trailers["Autoresearch-Metric"] = repr(metric)
+        return _trailers(f"experiment: {description}", trailers)
+
+
+def _trailers(text: str, trailers: Mapping[str, object]) -> str:
+    line = " ".join(text.split())
+    subject = line
+    body = ""
+    if len(line) > SUBJECT_LENGTH:
+        subject = line[: SUBJECT_LENGTH - 1] + "…"
+        body = f"{line}\n\n"
+    return f"{subject}\n\n{body}" + "".join(f"{k}: {v}\n" for k, v in trailers.items())

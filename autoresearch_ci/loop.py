@@ -1,0 +1,229 @@
+"""The experiment loop: propose -> measure -> decide -> remember. Read this first.
+
+The program decides, never the model: a proposer returns an edit and a sentence, and everything
+else (measuring, comparing, keeping, rolling back, counting) happens here or below.
+"""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from statistics import median
+
+from autoresearch_ci.budget import Limits, stop_reason, stuck_level
+from autoresearch_ci.candidate import Court, Outcome
+from autoresearch_ci.decision import Evidence, Session, Side, next_calibration_run
+from autoresearch_ci.errors import BaselineError
+from autoresearch_ci.events import ExperimentFinished, Note, Observer, StageStarted
+from autoresearch_ci.experiment import Decision, Experiment, FileEdit, MetricRun, Proposal, Status
+from autoresearch_ci.proposers import Context, EditError, Proposer, Request
+
+MAX_REPAIRS = 3
+"""Attempts that a crashing idea gets in one iteration, the first included."""
+MAX_REWORKS = 2
+"""Times that an idea which a guard refused may be reworked in one iteration."""
+
+
+@dataclass(kw_only=True)
+class Loop:
+    """One run: its collaborators, and what it knows so far."""
+
+    goal: str
+    seed: int
+    limits: Limits
+    calibrate: bool
+    """Whether the baseline is measured repeatedly to learn the metric's noise."""
+    proposer: Proposer
+    court: Court
+    observe: Observer
+    started: float = field(default_factory=time.monotonic)
+
+    def run(self) -> str:
+        """Iterate until a limit is reached; returns why it stopped."""
+        ledger = self.court.ledger
+        if ledger.history.verdicts:
+            memory = ledger.history.verdicts[-1].memory
+            session = Session.from_json(memory["session"])
+            self.court.bench.remember(memory["bench"])
+        else:
+            session = self._baseline()
+        while (reason := self._stop_reason()) is None:
+            finished = self._iteration(session)
+            if finished is None:
+                return "the proposer has nothing more to propose"
+            session = finished
+        return reason
+
+    def _stop_reason(self) -> str | None:
+        elapsed = time.monotonic() - self.started
+        direction = self.court.policy.direction
+        return stop_reason(self.limits, self.court.ledger.experiments, elapsed, direction)
+
+    def _baseline(self) -> Session:
+        """Iteration 0: measure the unmodified code often enough to know its noise."""
+        began = time.monotonic()
+        bench, policy = self.court.bench, self.court.policy
+        runs = [self._baseline_run()]
+        while self.calibrate and next_calibration_run(_values(runs), policy):
+            runs.append(self._baseline_run())
+        guards = bench.guards({}, 0, runs[-1])
+        for guard in guards:
+            if not guard.passed:
+                raise BaselineError(
+                    f"a guard fails on the unmodified code: {guard.reason}\n"
+                    "usually: it is red already, or it needs a variable or folder that measured "
+                    "code does not get (`env`, `pass_env`, `share`, `setup`).\n"
+                    f"its last output:\n{_last_lines(guard.output)}"
+                )
+        bench.learn_guards(guards)
+        session = Session.calibrated(_values(runs), policy)
+        seconds = median(run.seconds for run in runs)
+        self.observe(Note(message=session.describe(policy, seconds)))
+        outcome = Outcome(
+            decision=Decision(status=Status.BASELINE),
+            runs=tuple(runs),
+            evidence=Evidence(runs=tuple((Side.CANDIDATE, value) for value in _values(runs))),
+            guards=tuple(guards),
+        )
+        unmodified = Proposal(description="the unmodified code", edits=(), proposer="-")
+        self._remember(unmodified, [outcome], session, began)
+        return session
+
+    def _baseline_run(self) -> MetricRun:
+        run = self.court.bench.metric({}, 0)
+        if run.failure is None:
+            return run
+        raise BaselineError(
+            f"the unmodified code cannot be measured ({run.failure}): {run.reason}\n"
+            "usually: the metric command needs a variable, folder or setup step that the measure "
+            "tree lacks, or prints its number in another way than `metric.name` and "
+            "`metric.extract` say.\n"
+            f"its last output:\n{_last_lines(run.output)}"
+        )
+
+    def _iteration(self, session: Session) -> Session | None:
+        """One journal row: a proposal with its repairs and reworks. `None`: nothing proposed."""
+        began = time.monotonic()
+        iteration = len(self.court.ledger.experiments)
+        outcomes: list[Outcome] = []
+        proposal: Proposal | None = None
+        request: Request | None = Request.PROPOSE
+        while request:
+            number = len(outcomes) + 1
+            self.court.ledger.begin(iteration, number)
+            try:
+                found = self._propose(iteration, number, request, proposal, outcomes)
+                if found is None:
+                    break
+                proposal = found if proposal is None else _on_top(proposal, found)
+                outcomes.append(self.court.try_out(iteration, number, proposal, session))
+            except EditError as error:
+                refused = Decision(status=Status.DISCARD, reason=str(error))
+                outcomes.append(Outcome(decision=refused))
+                proposal = proposal or error.proposal
+            request = _next_request(outcomes)
+        if proposal is None:
+            return None
+        last = outcomes[-1]
+        session = session.after(last.evidence, last.decision, last.candidate_id)
+        self._remember(proposal, outcomes, session, began)
+        return session
+
+    def _propose(
+        self,
+        iteration: int,
+        number: int,
+        request: Request,
+        previous: Proposal | None,
+        outcomes: Sequence[Outcome],
+    ) -> Proposal | None:
+        ledger = self.court.ledger
+        name = type(self.proposer).__name__.removesuffix("Proposer").lower()
+        self.observe(StageStarted(iteration=iteration, stage="propose", command=name))
+        return self.proposer.propose(
+            Context(
+                goal=self.goal,
+                direction=self.court.policy.direction,
+                iteration=iteration,
+                incumbent=self.court.tree(ledger.incumbent),
+                base=self.court.tree(ledger.facts.base),
+                at=self.court.tree,
+                history=ledger.experiments,
+                seed=self.seed,
+                request=request,
+                attempt=number,
+                previous=previous,
+                feedback=outcomes[-1].output if outcomes else "",
+                stuck=stuck_level(ledger.experiments),
+            )
+        )
+
+    def _remember(
+        self, proposal: Proposal, outcomes: Sequence[Outcome], session: Session, began: float
+    ) -> None:
+        """Turn what happened into the journal row, and have it written down."""
+        ledger, bench, last = self.court.ledger, self.court.bench, outcomes[-1]
+        before = ledger.experiments[-1].best if ledger.experiments else None
+        metric, status = last.metric, last.decision.status
+        rival = last.incumbent_metric if last.incumbent_metric is not None else before
+        kept = status in (Status.KEEP, Status.BASELINE)
+        commit = last.attempt.commit if last.attempt else ""
+        if status is Status.KEEP and last.attempt and metric is not None:
+            commit = ledger.final_commit(last.attempt, metric)
+        peaks = [r.peak_memory_mb for o in outcomes for r in o.runs if r.peak_memory_mb]
+        experiment = Experiment(
+            iteration=len(ledger.experiments),
+            timestamp=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            commit=commit if status is not Status.BASELINE else ledger.facts.base,
+            metric=metric,
+            delta=metric - rival if metric is not None and rival is not None else None,
+            guard="-" if not last.guards else "fail" if last.guard_failed else "pass",
+            guard_metric=next((g.value for g in last.guards if g.value is not None), None),
+            status=status,
+            description=proposal.description,
+            best=metric if kept else before,
+            samples=sum(len(outcome.runs) for outcome in outcomes),
+            ci_low=last.decision.ci_low,
+            ci_high=last.decision.ci_high,
+            seconds=time.monotonic() - began,
+            tokens=proposal.tokens,
+            cost_usd=proposal.cost_usd,
+            peak_memory_mb=max(peaks, default=None),
+            proposer=proposal.proposer,
+            attempts=len(outcomes),
+            reason=last.decision.reason,
+        )
+        memory = {"session": session.to_json(), "bench": bench.memory()}
+        self.observe(ExperimentFinished(experiment=ledger.decide(experiment, memory)))
+
+
+def _next_request(outcomes: Sequence[Outcome]) -> Request | None:
+    """What a failed attempt may still ask of the proposer."""
+    crashes = sum(outcome.decision.status is Status.CRASH for outcome in outcomes)
+    refusals = sum(outcome.guard_failed for outcome in outcomes)
+    if outcomes[-1].decision.status is Status.CRASH and crashes < MAX_REPAIRS:
+        return Request.REPAIR
+    if outcomes[-1].guard_failed and refusals <= MAX_REWORKS:
+        return Request.REWORK
+    return None
+
+
+def _on_top(previous: Proposal, fix: Proposal) -> Proposal:
+    """The fix contains what it fixes; its words and its price are added to the first proposal's."""
+    edits: dict[str, FileEdit] = {edit.path: edit for edit in (*previous.edits, *fix.edits)}
+    return replace(
+        previous,
+        edits=tuple(edits.values()),
+        tokens=previous.tokens + fix.tokens,
+        cost_usd=previous.cost_usd + fix.cost_usd,
+    )
+
+
+def _values(runs: Sequence[MetricRun]) -> list[float]:
+    return [run.value for run in runs if run.value is not None]
+
+
+def _last_lines(text: str, count: int = 20) -> str:
+    return "\n".join(text.strip().splitlines()[-count:]) or "(it printed nothing)"

@@ -1,0 +1,180 @@
+"""The folder in which measured code runs: base commit + in-scope changes, and nothing else.
+
+Whatever a command did to it, or to its HOME, is undone before the next measurement. What is run
+there, and why, is measurement.py's business.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoresearch_ci.command import run_command
+from autoresearch_ci.errors import WorkspaceError
+from autoresearch_ci.snapshot import Snapshot, copy_file, remove
+from autoresearch_ci.workspace import Changes, FileVersion, Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """Where everything lies and what comes into the tree besides the commit."""
+
+    box: Path
+    """A folder of our own; everything in it may be deleted at any time."""
+    checkout: Path
+    """The user's checkout, source of `share`."""
+    share: tuple[str, ...] = ()
+    """Dependency folders copied from the checkout."""
+    cache: tuple[str, ...] = ()
+    """Globs of build outputs that may survive from one measurement to the next."""
+
+    @property
+    def tree(self) -> Path:
+        return self.box / "tree"
+
+    @property
+    def home(self) -> Path:
+        """HOME of setup and of everything measured."""
+        return self.box / "home"
+
+    @property
+    def temporary(self) -> Path:
+        """TMPDIR; emptied after each measurement."""
+        return self.box / "tmp"
+
+    @property
+    def pristine(self) -> Path:
+        """Copies of what setup made, to restore from."""
+        return self.box / "pristine"
+
+
+class Trial:
+    """A candidate under judgement; rolled back unless kept."""
+
+    kept = False
+
+    def keep(self) -> None:
+        self.kept = True
+
+
+class MeasureTree:
+    """`create`, run setup in it, `seal`; then `place`, run and `restore` as often as needed."""
+
+    def __init__(
+        self, layout: Layout, store: Store, base: str, files: Mapping[str, FileVersion]
+    ) -> None:
+        self.layout = layout
+        self._store = store
+        self._base = base
+        self._files = files
+        self._modules: Mapping[str, tuple[str, Path]] = {}
+        self._placed: dict[str, FileVersion | None] = {}
+        self._tree = Snapshot(layout.tree, layout.cache)
+        self._home = Snapshot(layout.home)
+        self._setup_made: set[str] = set()
+
+    def create(self, modules: Mapping[str, tuple[str, Path]]) -> None:
+        """An exact checkout of the base commit, with submodules and shared folders filled in."""
+        self._modules = modules
+        remove(self.layout.box)
+        self.layout.box.mkdir(parents=True, mode=0o700)
+        for folder in (self.layout.tree, self.layout.home, self.layout.temporary):
+            folder.mkdir()
+        self._store.check_out(self._base, self.layout.tree, modules)
+        for name in self.layout.share:
+            _copy_folder(self.layout.checkout / name, self.layout.tree / name)
+        self._tree.take()
+        self._home.take()
+
+    def seal(self) -> None:
+        """Remember the tree as setup left it: this is what every measurement starts from.
+
+        Files of the base commit that setup changed (a lock file, say) stay as setup made them.
+        """
+        for snapshot, name in ((self._tree, "tree"), (self._home, "home")):
+            before = snapshot.take()
+            for path, fingerprint in snapshot.files.items():
+                if before.get(path) != fingerprint:
+                    self._setup_made.add(f"{name}/{path}")
+                    copy_file(snapshot.root / path, self.layout.pristine / name / path)
+
+    @contextlib.contextmanager
+    def trial(self, incumbent: Changes) -> Iterator[Trial]:
+        """Whatever happens in the block, it leaves `incumbent` in place, unless `keep` is called."""
+        trial = Trial()
+        try:
+            yield trial
+        finally:
+            if not trial.kept:
+                self.place(incumbent)
+
+    def place(self, changes: Changes) -> None:
+        """Put `changes` (relative to the base commit) in place of those that are there now."""
+        outdated = [path for path in self._placed if path not in changes]
+        news = {
+            path: version
+            for path, version in changes.items()
+            if path not in self._placed or self._placed[path] != version
+        }
+        self._placed = dict(changes)
+        self._rewrite([*outdated, *news])
+
+    def restore(self) -> list[str]:
+        """Undo what a measurement did; returns the files of the tree it had changed or removed."""
+        altered = self._tree.undo(self._rewrite)
+        self._home.undo(self._rewrite_home)
+        for entry in self.layout.temporary.iterdir():
+            remove(entry)
+        return altered
+
+    def _rewrite(self, paths: Sequence[str]) -> None:
+        """Give each path the content that it should have now."""
+        from_commit = []
+        for path in paths:
+            target = self.layout.tree / path
+            previous = self._tree.files.pop(path, None)
+            remove(target)
+            if path in self._placed:
+                version = self._placed[path]
+                if version is None:
+                    self._tree.drop_empty_parents(path)
+                    continue
+                self._tree.make_parents(path)
+                target.write_bytes(self._store.read(version))
+                target.chmod(0o755 if version.mode == "100755" else 0o644)
+            elif f"tree/{path}" in self._setup_made:
+                self._tree.make_parents(path)
+                copy_file(self.layout.pristine / "tree" / path, target)
+            elif path in self._files or any(path.startswith(f"{m}/") for m in self._modules):
+                self._tree.make_parents(path)
+                from_commit.append((path, previous))
+                continue
+            elif any(path.startswith(f"{name}/") for name in self.layout.share):
+                copy_file(self.layout.checkout / path, target)
+            else:  # a file that an earlier candidate had added
+                self._tree.drop_empty_parents(path)
+                continue
+            self._tree.learn(path, previous)
+        if from_commit:
+            objects = [objects for _, objects in self._modules.values()]
+            self._store.restore([path for path, _ in from_commit], self.layout.tree, objects)
+            for path, previous in from_commit:
+                self._tree.learn(path, previous)
+
+    def _rewrite_home(self, paths: Sequence[str]) -> None:
+        for path in paths:
+            remove(self.layout.home / path)
+            copy_file(self.layout.pristine / "home" / path, self.layout.home / path)
+            self._home.learn(path)
+
+
+def _copy_folder(source: Path, target: Path) -> None:
+    """Copy a folder with its modes and links, sharing blocks where the filesystem can."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    argv = ["cp", "-a", "--reflink=auto", "--", str(source), str(target)]
+    copied = run_command(argv, cwd=source.parent, env={"PATH": os.defpath})
+    if copied.exit_code:
+        raise WorkspaceError(f"could not copy {source} to {target}: {copied.tail.strip()}")

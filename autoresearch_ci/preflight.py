@@ -1,0 +1,204 @@
+"""Can a run start from this repository? Every refusal comes before anything is written."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoresearch_ci.config import Config
+from autoresearch_ci.errors import ConfigError, WorkspaceError
+from autoresearch_ci.ledger import notebook_ref
+from autoresearch_ci.records import peek_start
+from autoresearch_ci.scope import Scope, build_scope
+from autoresearch_ci.workspace import FileVersion, Repository
+
+_TAG = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?![./]|lock\b))*")
+_SHARED = ("node_modules", "vendor", ".venv", "venv")
+"""Dependency folders that `share: auto` looks for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ground:
+    """What preflight found: everything a run needs to know about the repository."""
+
+    repository: Repository
+    tag: str
+    branch: str | None
+    base: str
+    files: Mapping[str, FileVersion]
+    scope: Scope
+    share: tuple[str, ...]
+    modules: Mapping[str, tuple[str, Path]]
+    """Checked-out submodules: path to (commit, object folder)."""
+    run_store: Path
+    """`.git/autoresearch/<tag>`, mode 0700."""
+    box: Path
+    """Where the measure tree goes: outside the repository, the same path for every resume."""
+    folder: Path
+    """The run folder."""
+    warnings: tuple[str, ...]
+
+
+def survey(
+    config: Config,
+    *,
+    start: Path,
+    config_path: str | None,
+    tag: str | None,
+    resume: bool,
+    output: Path | None,
+) -> Ground:
+    """Check everything that can be checked without running a command.
+
+    Raises `WorkspaceError` or `ConfigError` with what to do about it.
+    """
+    repository = Repository.open(start)
+    head = repository.head()
+    stores = repository.common_dir / "autoresearch"
+    tag = _tag(repository, stores, tag, resume)
+    branch = config.publish.branch_name(tag) if config.publish.mode != "none" else None
+    run_store = stores / tag
+    if resume:
+        base = peek_start(run_store)["base"]
+    else:
+        repository.refuse_unfinished()
+        _refuse_used(repository, tag, branch, run_store)
+        base = head
+    files = repository.files(base)
+    scope = _scope(config, config_path, files)
+    folder = (output or repository.root / "autoresearch" / f"run-{tag}").absolute()
+    return Ground(
+        repository=repository,
+        tag=tag,
+        branch=branch,
+        base=base,
+        files=files,
+        scope=scope,
+        share=_shared(config, repository, files),
+        modules=_modules(repository, files),
+        run_store=run_store,
+        box=_box(run_store),
+        folder=folder,
+        warnings=tuple(_warnings(repository, files, resume)),
+    )
+
+
+def _tag(repository: Repository, stores: Path, tag: str | None, resume: bool) -> str:
+    if tag is not None:
+        if not _TAG.fullmatch(tag) or len(tag) > 100 or tag.endswith("."):
+            raise ConfigError(
+                f"--tag {tag!r} cannot be part of a branch name.\n"
+                "do: use letters, digits, '-', '_' and single dots, such as nightly-2026-01-31."
+            )
+        return tag
+    if resume:
+        runs = sorted(stores.glob("*/records.jsonl"), key=lambda p: p.stat().st_mtime)
+        if not runs:
+            raise ConfigError("--resume: no earlier run in this repository.\ndo: leave it out.")
+        return runs[-1].parent.name
+    day = datetime.datetime.now(datetime.UTC).date().isoformat()
+    names = [day, *(f"{day}-{n}" for n in range(2, 1000))]
+    return next(
+        name
+        for name in names
+        if not (stores / name / "records.jsonl").exists()
+        and repository.ref(notebook_ref(name)) is None
+    )
+
+
+def _refuse_used(repository: Repository, tag: str, branch: str | None, run_store: Path) -> None:
+    taken = None
+    if branch and repository.ref(f"refs/heads/{branch}"):
+        taken = f"branch {branch}"
+    elif repository.ref(notebook_ref(tag)):
+        taken = notebook_ref(tag)
+    elif (run_store / "records.jsonl").exists():
+        taken = str(run_store)
+    if taken:
+        raise WorkspaceError(
+            f"the tag {tag!r} was used before: {taken} exists.\n"
+            "do: add --resume to continue that run, or choose another --tag."
+        )
+
+
+def _scope(config: Config, config_path: str | None, files: Mapping[str, FileVersion]) -> Scope:
+    frozen = [path for path in (config_path, config.program) if path]
+    commands = [
+        config.metric.command,
+        *(guard.command for guard in config.guards),
+        *([config.holdout.command] if config.holdout else []),
+        *config.setup,
+    ]
+    scope = build_scope(config.scope, frozen, commands, files)
+    regular = (path for path, version in files.items() if version.regular)
+    if not scope.select(regular):
+        hint = next((p for p in files if p.endswith((".py", ".js", ".c", ".rs", ".go"))), "src/")
+        raise ConfigError(
+            f"scope {list(config.scope)} matches no file of the base commit that may be edited.\n"
+            "usually: the glob is relative to another folder (it starts at the repository's root), "
+            "the file is not committed yet, or it is frozen (configuration, the metric's own "
+            "files).\n"
+            f"do: name a tracked file, for example --scope {hint}"
+        )
+    return scope
+
+
+def _shared(
+    config: Config, repository: Repository, files: Mapping[str, FileVersion]
+) -> tuple[str, ...]:
+    if config.share == "none":
+        return ()
+    if config.share != "auto":
+        missing = [name for name in config.share if not (repository.root / name).exists()]
+        if missing:
+            raise ConfigError(f"share: {missing[0]} does not exist in {repository.root}.")
+        return tuple(config.share)
+    found = [name for name in _SHARED if (repository.root / name).is_dir()]
+    # The environment that commands find on PATH anyway need not be copied.
+    active = {os.path.realpath(sys.prefix), os.path.realpath(os.environ.get("VIRTUAL_ENV", "/"))}
+    found = [name for name in found if os.path.realpath(repository.root / name) not in active]
+    return tuple(repository.ignored(found)) if found else ()
+
+
+def _modules(
+    repository: Repository, files: Mapping[str, FileVersion]
+) -> dict[str, tuple[str, Path]]:
+    found = {}
+    for path, version in files.items():
+        if version.mode == "160000":
+            objects = repository.submodule_objects(path)
+            if objects:
+                found[path] = (version.blob, objects)
+    return found
+
+
+def _box(run_store: Path) -> Path:
+    name = hashlib.sha256(os.fsencode(run_store)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"autoresearch-ci-{os.getuid()}" / name
+
+
+def _warnings(repository: Repository, files: Mapping[str, FileVersion], resume: bool) -> list[str]:
+    warnings = []
+    if not resume and repository.dirty():
+        warnings.append(
+            "the checkout has uncommitted changes; they are not part of this run, which starts "
+            "from HEAD. Commit them first if they matter."
+        )
+    empty = [
+        path
+        for path, version in files.items()
+        if version.mode == "160000" and not repository.submodule_objects(path)
+    ]
+    if empty:
+        warnings.append(
+            f"submodule {empty[0]} is not checked out, so measured code sees an empty folder. "
+            "Run git submodule update --init first if the metric needs it."
+        )
+    return warnings

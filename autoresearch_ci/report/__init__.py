@@ -1,0 +1,1 @@
+"""Experiments in, documents out: pure functions that write nothing."""

@@ -1,0 +1,264 @@
+"""The progress picture as a self-contained SVG: every point tried, kept ones named.
+
+After karpathy/autoresearch's progress.png: grey what was discarded, green what was kept, the
+running best as steps. The scale follows what was kept; far outliers sit on the edge.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from autoresearch_ci.actions import defuse
+from autoresearch_ci.experiment import Direction, Experiment, Status
+from autoresearch_ci.report.axes import Axis, robust_range, tick_labels, ticks
+from autoresearch_ci.report.labels import FONT_SIZE, Anchor, Frame, place
+from autoresearch_ci.report.outcome import CRASHED, Outcome, outcome
+from autoresearch_ci.report.wording import number, percent, shortened
+
+_WIDTH, _HEIGHT = 1200, 640
+_FRAME = Frame(left=86, top=96, right=1172, bottom=578)
+_SLOPE = 35
+"""Degrees of the labels: steep enough for neighbours, flat enough to read."""
+_LABEL_ROOM = 0.32
+"""Share of the height kept free on the better side, for the labels of the last kept points."""
+
+_STYLE = f"""\
+text {{ font-family: system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, 'DejaVu Sans', \
+sans-serif; font-size: 13px; fill: #57606a }}
+.title {{ font-size: 19px; font-weight: 600; fill: #1f2328 }}
+.label {{ font-size: {FONT_SIZE}px; fill: #1a7f37; paint-order: stroke; \
+stroke: #ffffff; stroke-width: 3px; stroke-linejoin: round }}
+.grid {{ stroke: #d8dee4; stroke-width: 1 }}
+.axis {{ stroke: #8c959f; stroke-width: 1 }}
+.baseline {{ stroke: #57606a; stroke-width: 1.2; stroke-dasharray: 6 5 }}
+.best {{ stroke: #2da44e; stroke-width: 2; fill: none; stroke-linejoin: round }}
+.kept {{ fill: #2da44e; stroke: #1f2328; stroke-width: 0.7 }}
+.start {{ fill: #ffffff; stroke: #57606a; stroke-width: 1.6 }}
+.other {{ fill: #afb8c1 }}
+.crash {{ stroke: #cf222e; stroke-width: 1.6; fill: none }}
+.unmeasured {{ stroke: #afb8c1; stroke-width: 1.6; fill: none }}"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Plot:
+    """Everything the marks need to know."""
+
+    x: Axis
+    y: Axis
+    direction: Direction
+    result: Outcome
+
+    @property
+    def worse_edge(self) -> float:
+        """Pixel row for what has no place on the scale."""
+        return _FRAME.top + 4 if self.direction is Direction.MINIMIZE else _FRAME.bottom - 8
+
+
+def progress_svg(
+    experiments: Sequence[Experiment], *, direction: Direction, metric_name: str, title: str
+) -> str:
+    """An SVG document: x is the experiment's number, y the metric; text is escaped here."""
+    result = outcome(experiments)
+    plot = _Plot(
+        x=_x_axis(experiments),
+        y=_y_axis(experiments, result, direction),
+        direction=direction,
+        result=result,
+    )
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
+        f'width="{_WIDTH}" height="{_HEIGHT}" role="img" aria-label="{_text(title, 120)}">',
+        f"<style>{_STYLE}</style>",
+        # opaque, or dark pages would swallow the axes
+        f'<rect x="0.5" y="0.5" width="{_WIDTH - 1}" height="{_HEIGHT - 1}" rx="8" '
+        'fill="#ffffff" stroke="#d0d7de"/>',
+        *_header(plot, metric_name, title),
+        *_legend(experiments, plot),
+        *_axes(plot, metric_name),
+        *_steps(experiments, plot),
+        *(mark for e in experiments for mark in _mark(e, plot)),
+        *_labels(experiments, plot),
+        "</svg>",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _x_axis(experiments: Sequence[Experiment]) -> Axis:
+    last = max((e.iteration for e in experiments), default=0)
+    first = min((e.iteration for e in experiments), default=0)
+    margin = max(0.5, 0.015 * (last - first))
+    return Axis(low=first - margin, high=last + margin, start=_FRAME.left, end=_FRAME.right)
+
+
+def _y_axis(experiments: Sequence[Experiment], result: Outcome, direction: Direction) -> Axis:
+    core = [v for e in result.kept if (v := e.metric) is not None]
+    core += [v for v in (result.baseline, result.best) if v is not None]
+    others = [v for e in result.others if (v := _value(e)) is not None]
+    core = core or others[:1] or [0.0]
+    best = result.best if result.best is not None else core[0]
+    low, high = robust_range(core, others, best)
+    height = high - low
+    named = _LABEL_ROOM / (1 - _LABEL_ROOM) if result.kept else 0.08
+    below, above = (named, 0.1) if direction is Direction.MINIMIZE else (0.1, named)
+    return Axis(
+        low=low - below * height,
+        high=high + above * height,
+        start=_FRAME.bottom,
+        end=_FRAME.top,
+    )
+
+
+def _value(experiment: Experiment) -> float | None:
+    return None if experiment.status in CRASHED else experiment.metric
+
+
+def _header(plot: _Plot, metric_name: str, title: str) -> Iterator[str]:
+    result = plot.result
+    yield f'<text class="title" x="28" y="38">{_text(title, 90)}</text>'
+    better = "lower" if plot.direction is Direction.MINIMIZE else "higher"
+    change = f"{number(result.baseline)} → {number(result.best)}" if result.kept else "no gain"
+    share = f" ({percent(result.change)})" if result.kept and result.change is not None else ""
+    tried = len(result.kept) + len(result.others)
+    yield (
+        f'<text x="28" y="64">{_text(metric_name, 40)} {change}{share}, {better} is better · '
+        f"{tried} tried, {len(result.kept)} kept</text>"
+    )
+
+
+def _legend(experiments: Sequence[Experiment], plot: _Plot) -> Iterator[str]:
+    """Right-aligned; only what occurs."""
+    values = [v for e in experiments if (v := _value(e)) is not None]
+    missing = {_missing(e) for e in experiments if _value(e) is None}
+    above = plot.direction is Direction.MINIMIZE
+    far = any(not plot.y.holds(v) for v in values)
+    tried = any(_value(e) is not None for e in plot.result.others)
+    y = 59.5
+    entries = (
+        ("not measured", 92, "unmeasured" in missing, _cross("unmeasured", "{x}", y)),
+        ("crashed", 54, "crash" in missing, _cross("crash", "{x}", y)),
+        ("off the scale", 81, far, _triangle("{x}", y - 4 if above else y + 4, up=above)),
+        ("not kept", 55, tried, _circle("other", "{x}", y)),
+        ("kept", 30, bool(plot.result.kept), _circle("kept", "{x}", y)),
+    )
+    right = _FRAME.right
+    for name, width, occurs, shape in entries:
+        if occurs:
+            yield f'<text x="{right:.1f}" y="{y + 4.5}" text-anchor="end">{name}</text>'
+            yield shape.replace("{x}", f"{right - width - 12:.1f}")
+            right -= width + 36
+
+
+def _axes(plot: _Plot, metric_name: str) -> Iterator[str]:
+    left, right, top, bottom = _FRAME.left, _FRAME.right, _FRAME.top, _FRAME.bottom
+    y_ticks = ticks(plot.y.low, plot.y.high, 7)
+    for value, name in zip(y_ticks, tick_labels(y_ticks), strict=True):
+        y = f"{plot.y.pixel(value):.1f}"
+        yield f'<line class="grid" x1="{left}" x2="{right}" y1="{y}" y2="{y}"/>'
+        yield f'<text x="{left - 8}" y="{y}" dy="4" text-anchor="end">{name}</text>'
+    yield f'<line class="axis" x1="{left}" x2="{right}" y1="{bottom}" y2="{bottom}"/>'
+    for value in ticks(plot.x.low, plot.x.high, 12):
+        if value == round(value):
+            x = f"{plot.x.pixel(value):.1f}"
+            yield f'<line class="axis" x1="{x}" x2="{x}" y1="{bottom}" y2="{bottom + 5}"/>'
+            yield f'<text x="{x}" y="{bottom + 20}" text-anchor="middle">{value:.0f}</text>'
+    middle = (top + bottom) / 2
+    yield f'<text x="{(left + right) / 2}" y="{bottom + 44}" text-anchor="middle">experiment</text>'
+    yield (
+        f'<text transform="translate(22 {middle}) rotate(-90)" text-anchor="middle">'
+        f"{_text(metric_name, 40)}</text>"
+    )
+
+
+def _steps(experiments: Sequence[Experiment], plot: _Plot) -> Iterator[str]:
+    """The dashed baseline and the running best."""
+    if plot.result.baseline is None:
+        return
+    y = plot.y.pixel(plot.result.baseline)
+    yield (
+        f'<line class="baseline" x1="{_FRAME.left}" x2="{_FRAME.right}" y1="{y:.1f}" y2="{y:.1f}"/>'
+    )
+    text_y = y - 6 if plot.direction is Direction.MINIMIZE else y + 16
+    yield (
+        f'<text x="{_FRAME.right}" y="{text_y:.1f}" text-anchor="end">'
+        f"baseline {number(plot.result.baseline)}</text>"
+    )
+    path = f"M{plot.x.pixel(experiments[0].iteration):.1f} {y:.1f}"
+    for kept in plot.result.kept:
+        if kept.metric is not None:
+            path += f" H{plot.x.pixel(kept.iteration):.1f} V{plot.y.pixel(kept.metric):.1f}"
+    path += f" H{plot.x.pixel(experiments[-1].iteration):.1f}"
+    yield f'<path class="best" d="{path}"/>'
+
+
+def _mark(experiment: Experiment, plot: _Plot) -> Iterator[str]:
+    """One experiment's point, with its story as a tooltip."""
+    x = plot.x.pixel(experiment.iteration)
+    value = _value(experiment)
+    told = f"#{experiment.iteration} {experiment.status} {number(value)} {experiment.description}"
+    tooltip = f"<title>{_text(told, 140)}</title>"
+    if value is None:
+        shape = _cross(_missing(experiment), f"{x:.1f}", plot.worse_edge)
+    elif not plot.y.holds(value):
+        shape = _triangle(f"{x:.1f}", plot.y.pixel(value), up=value > plot.y.high)
+    else:
+        kind = {Status.KEEP: "kept", Status.BASELINE: "start"}.get(experiment.status, "other")
+        shape = _circle(kind, f"{x:.1f}", plot.y.pixel(value))
+    yield f"<g>{tooltip}{shape}</g>"
+
+
+def _circle(kind: str, x: str, y: float) -> str:
+    radius = 3.5 if kind == "other" else 5
+    return f'<circle class="{kind}" cx="{x}" cy="{y:.1f}" r="{radius}"/>'
+
+
+def _missing(experiment: Experiment) -> str:
+    """Why there is no number: it broke, or it was never run (refused, no edit)."""
+    return "crash" if experiment.status in CRASHED else "unmeasured"
+
+
+def _cross(kind: str, x: str, y: float) -> str:
+    return f'<path class="{kind}" transform="translate({x} {y:.1f})" d="M-4 -4 L4 4 M-4 4 L4 -4"/>'
+
+
+def _triangle(x: str, y: float, *, up: bool) -> str:
+    tip = "M0 -1 L-4.5 7 H4.5 Z" if up else "M0 1 L-4.5 -7 H4.5 Z"
+    return f'<path class="other" transform="translate({x} {y:.1f})" d="{tip}"/>'
+
+
+def _labels(experiments: Sequence[Experiment], plot: _Plot) -> Iterator[str]:
+    """Named kept points: the last and the largest gains first, then whoever finds room."""
+    anchors = []
+    before = plot.result.baseline
+    for kept in plot.result.kept:
+        if kept.metric is None:
+            continue
+        gain = 0.0 if before is None else plot.direction.gain(before, kept.metric)
+        last = kept is plot.result.kept[-1]
+        anchors.append(
+            Anchor(
+                x=plot.x.pixel(kept.iteration),
+                y=plot.y.pixel(kept.metric),
+                text=defuse(shortened(kept.description, 200)),
+                importance=float("inf") if last else gain,
+            )
+        )
+        before = kept.metric
+    points = [
+        (plot.x.pixel(e.iteration), plot.y.pixel(v))
+        for e in experiments
+        if (v := _value(e)) is not None
+    ]
+    slope = -_SLOPE if plot.direction is Direction.MINIMIZE else _SLOPE
+    for label in place(anchors, points, _FRAME, slope):
+        side, dx = ("end", -9) if label.ends_at_point else ("start", 9)
+        yield (
+            f'<text class="label" transform="translate({label.x:.1f} {label.y:.1f}) '
+            f'rotate({slope})" x="{dx}" y="4" text-anchor="{side}">{html.escape(label.text)}</text>'
+        )
+
+
+def _text(text: str, width: int) -> str:
+    """Untrusted words as XML character data; invisible characters are written out."""
+    return html.escape(defuse(shortened(text, width)))

@@ -1,0 +1,236 @@
+"""The run in Markdown: headline, how it was measured, what was kept, what was tried."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from autoresearch_ci.experiment import Direction, Experiment
+from autoresearch_ci.report.outcome import Outcome, outcome
+from autoresearch_ci.report.wording import (
+    commit_name,
+    duration,
+    fenced,
+    markdown,
+    number,
+    percent,
+    signed,
+)
+
+KEPT_ROOM = 26_000
+OTHERS_ROOM = 22_000
+"""Characters for each table. GitHub refuses bodies over 65,536; the rest of the page is bounded to
+about 11,000, and a pull request adds its own words."""
+COMMAND_ROOM = 1_500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confirmation:
+    """Base and head measured again at the end, fresh and interleaved: the headline's evidence."""
+
+    base: float
+    head: float
+    gain: float
+    """Relative and positive when better: 0.056 is 5.6 % better than the base."""
+    ci_low: float
+    """95 % confidence interval of `gain`."""
+    ci_high: float
+    n_base: int
+    n_head: int
+    holds: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunInfo:
+    """What the journal does not say about a run."""
+
+    tag: str
+    branch: str
+    notebook_ref: str
+    base_commit: str
+    metric_name: str
+    direction: Direction
+    metric_command: str
+    guards: Sequence[str]
+    goal: str
+    stop_reason: str
+    started: str
+    """ISO 8601, UTC."""
+    seconds: float
+    """Wall time of the run."""
+    host: str
+    """The machine in a few words: `runner-3, 2 cores, Linux 6.1`."""
+    confirmation: Confirmation | None = None
+
+
+def summary_markdown(experiments: Sequence[Experiment], info: RunInfo) -> str:
+    """GitHub-flavoured Markdown, always under 65,536 characters."""
+    result = outcome(experiments)
+    parts = [
+        headline(result, info),
+        f"Goal: {markdown(info.goal, 300)}" if info.goal else "",
+        *_kept(result),
+        *_others(result),
+        *_measured(experiments, info),
+        *_look(result, info),
+        _ending(result, info),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def headline(result: Outcome, info: RunInfo) -> str:
+    """The one paragraph that must be true; Markdown."""
+    name = markdown(info.metric_name)
+    if info.confirmation is not None:
+        return _confirmed(name, result, info.confirmation, info.direction)
+    if result.baseline is None:
+        return "**Nothing was measured:** the unmodified code gave no number."
+    if not result.kept:
+        tried = _count(len(result.others), "experiment")
+        return f"**No improvement found.** {name} stays at {number(result.baseline)} after {tried}."
+    return (
+        f"**{name} {_change(result)}**, as measured while the run went on, not re-measured since."
+    )
+
+
+def _confirmed(name: str, result: Outcome, found: Confirmation, direction: Direction) -> str:
+    # the interval is stated in the metric's own sign, like the change itself
+    sign = -1 if direction is Direction.MINIMIZE else 1
+    low, high = sorted((sign * found.ci_low, sign * found.ci_high))
+    measured = (
+        f"{name} {number(found.base)} → {number(found.head)}, {percent(sign * found.gain)} "
+        f"[95 % CI {percent(low)[:-2]}, {percent(high)[:-2]}], n={found.n_base}+{found.n_head}"
+    )
+    if found.holds:
+        return f"**{measured}**\n\nBase and result were measured again at the end, in turns."
+    return (
+        f"**The gain did not hold.** Measured again at the end, in turns: {measured}.\n\n"
+        f"While the run went on it looked like {_change(result)}."
+    )
+
+
+def _change(result: Outcome) -> str:
+    change = "" if result.change is None else f" ({percent(result.change)})"
+    return f"{number(result.baseline)} → {number(result.best)}{change}"
+
+
+def _kept(result: Outcome) -> Iterator[str]:
+    if not result.kept:
+        return
+    yield f"### Kept ({len(result.kept)})"
+    yield _table(
+        ("#", "commit", "metric", "delta", "guard", "samples", "95 % CI of the gain", "change"),
+        "rlrrlrll",
+        [
+            (
+                str(e.iteration),
+                markdown(commit_name(e.commit)),
+                number(e.metric),
+                signed(e.delta),
+                markdown(e.guard, 12),
+                str(e.samples),
+                _interval(e),
+                markdown(e.description),
+            )
+            for e in result.kept
+        ],
+        KEPT_ROOM,
+    )
+
+
+def _others(result: Outcome) -> Iterator[str]:
+    if not result.others:
+        return
+    table = _table(
+        ("#", "status", "metric", "delta", "change", "why not"),
+        "rlrrll",
+        [
+            (
+                str(e.iteration),
+                str(e.status),
+                number(e.metric),
+                signed(e.delta),
+                markdown(e.description, 100),
+                markdown(e.reason, 80),
+            )
+            for e in result.others
+        ],
+        OTHERS_ROOM,
+    )
+    summary = f"<summary>Tried and not kept ({len(result.others)})</summary>"
+    yield f"<details>\n{summary}\n\n{table}\n\n</details>"
+
+
+def _table(header: Sequence[str], alignment: str, rows: Sequence[Sequence[str]], room: int) -> str:
+    """As many rows as fit in `room` characters, then a sentence that counts the others."""
+    rule = ["---:" if side == "r" else "---" for side in alignment]
+    lines = [_row(header), _row(rule)]
+    for done, row in enumerate(rows):
+        line = _row([cell or " " for cell in row])
+        room -= len(line) + 1
+        if room < 0:
+            left = _count(len(rows) - done, "more row")
+            return "\n".join(lines) + f"\n\n{left} in `results.tsv`."
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _interval(experiment: Experiment) -> str:
+    if experiment.ci_low is None or experiment.ci_high is None:
+        return "-"
+    return f"{percent(experiment.ci_low)[:-2]} to {percent(experiment.ci_high)}"
+
+
+def _measured(experiments: Sequence[Experiment], info: RunInfo) -> Iterator[str]:
+    better = "lower" if info.direction is Direction.MINIMIZE else "higher"
+    yield "### How it was measured"
+    yield (
+        f"{markdown(info.metric_name)}, {better} is better; {_runs(experiments)} on "
+        f"{markdown(info.host)}. Base commit {markdown(commit_name(info.base_commit))}."
+    )
+    yield fenced(_bounded(info.metric_command, COMMAND_ROOM), "sh")
+    if info.guards:
+        shown = [_bounded(guard, COMMAND_ROOM // 4) for guard in info.guards[:10]]
+        more = len(info.guards) - len(shown)
+        yield (
+            "Guards that had to keep passing" + (f" ({more} more not shown)" if more else "") + ":"
+        )
+        yield fenced("\n".join(shown), "sh")
+
+
+def _bounded(command: str, room: int) -> str:
+    """As it was, white space included: it is there to be run again."""
+    return command if len(command) <= room else command[:room] + "…"
+
+
+def _runs(experiments: Sequence[Experiment]) -> str:
+    runs = sum(e.samples for e in experiments)
+    return f"{_count(runs, 'run')} of the command for {_count(len(experiments), 'measurement')}"
+
+
+def _look(result: Outcome, info: RunInfo) -> Iterator[str]:
+    yield "### How to look at it"
+    commands = []
+    if result.kept:
+        kept = shlex.quote(f"{info.base_commit[:12]}..{info.branch}")
+        commands.append(f"git log -p {kept}   # what was kept")
+    commands.append(f"git log {shlex.quote(info.notebook_ref)}   # every attempt, kept or not")
+    yield fenced("\n".join(commands), "sh")
+
+
+def _ending(result: Outcome, info: RunInfo) -> str:
+    spent = len(result.kept) + len(result.others)
+    started = f"started {markdown(info.started)}, " if info.started else ""
+    return (
+        f"Run {markdown(info.tag)}: {started}{_count(spent, 'experiment')} in "
+        f"{duration(info.seconds)}. Stopped because: {markdown(info.stop_reason, 300)}."
+    )
+
+
+def _count(amount: int, noun: str) -> str:
+    return f"{amount:,} {noun}" if amount == 1 else f"{amount:,} {noun}s"

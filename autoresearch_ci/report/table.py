@@ -1,0 +1,61 @@
+"""The table that ends a run in a terminal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from autoresearch_ci.actions import defuse
+from autoresearch_ci.experiment import Direction, Experiment, Status
+from autoresearch_ci.report.outcome import outcome
+from autoresearch_ci.report.wording import commit_name, number, percent, shortened, signed
+
+_HEADER = ("#", "commit", "metric", "delta", "guard", "change")
+_RIGHT = (True, False, True, True, False, False)
+_WIDTH = 70
+"""Characters of a description: the whole line stays near 110."""
+
+
+def results_table(experiments: Sequence[Experiment], direction: Direction) -> str:
+    """Plain text, aligned: the baseline, each kept experiment, then one line on all the others."""
+    result = outcome(experiments)
+    shown = [e for e in experiments if e.status in (Status.BASELINE, Status.KEEP)]
+    lines = _aligned([_HEADER, *(_cells(e) for e in shown)]) if shown else []
+    better = "lower" if direction is Direction.MINIMIZE else "higher"
+    if result.kept:
+        change = "" if result.change is None else f" ({percent(result.change)})"
+        lines.append(
+            f"{number(result.baseline)} -> {number(result.best)}{change}, {better} is better; "
+            f"{len(result.kept)} of {len(result.kept) + len(result.others)} kept"
+            f"{_others(result.others)}"
+        )
+    else:
+        lines.append(f"no improvement found{_others(result.others)}")
+    return "\n".join(lines)
+
+
+def _cells(experiment: Experiment) -> tuple[str, ...]:
+    return (
+        str(experiment.iteration),
+        commit_name(experiment.commit),
+        number(experiment.metric),
+        signed(experiment.delta),
+        experiment.guard,
+        defuse(shortened(experiment.description, _WIDTH)),
+    )
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(row, widths, _RIGHT, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _others(others: Sequence[Experiment]) -> str:
+    counts = Counter(str(e.status) for e in others)
+    return "".join(f", {amount} {status}" for status, amount in counts.most_common())

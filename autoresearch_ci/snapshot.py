@@ -1,0 +1,141 @@
+"""A folder's state remembered and returned to; what the right content is, its owner knows."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import pathspec
+
+from autoresearch_ci.errors import WorkspaceError
+
+Fingerprint = tuple[int, int, int, int, int]
+"""Mode, inode, size, mtime and ctime in ns. ctime cannot be set back without setting the clock,
+so an equal fingerprint means equal content (git's index relies on the same)."""
+
+MTIME = 3
+
+
+class Snapshot:
+    """Files and folders below `root` as they were when last learnt."""
+
+    def __init__(self, root: Path, ignore: Sequence[str] = ()) -> None:
+        self.root = root
+        self.files: dict[str, Fingerprint] = {}
+        self.folders: set[str] = set()
+        self._ignore = pathspec.GitIgnoreSpec.from_lines(ignore) if ignore else None
+
+    def take(self) -> dict[str, Fingerprint]:
+        """Remember everything as it is now; returns what was remembered before."""
+        before = self.files
+        self.files, self.folders = self._scan()
+        return before
+
+    def undo(self, rewrite: Callable[[Sequence[str]], None]) -> list[str]:
+        """Delete what is new and have `rewrite` restore what was changed or removed.
+
+        Returns the paths that were changed or removed.
+        """
+        found, folders = self._scan()
+        for path in found.keys() - self.files.keys():
+            (self.root / path).unlink()
+        for folder in sorted(folders - self.folders, key=len, reverse=True):
+            (self.root / folder).rmdir()
+        for folder in sorted(self.folders - folders, key=len):
+            (self.root / folder).mkdir()
+        altered = [path for path, known in self.files.items() if found.get(path) != known]
+        rewrite(altered)
+        return altered
+
+    def learn(self, path: str, previous: Fingerprint | None = None) -> None:
+        """Remember one file as it is now."""
+        target = self.root / path
+        found = _fingerprint(target.lstat())
+        # Caches such as __pycache__ trust (size, whole second of mtime): never repeat a second.
+        if previous and found[MTIME] // 10**9 <= previous[MTIME] // 10**9:
+            seconds = previous[MTIME] // 10**9 + 1
+            os.utime(target, (seconds, seconds), follow_symlinks=False)
+            found = _fingerprint(target.lstat())
+        self.files[path] = found
+
+    def make_parents(self, path: str) -> None:
+        """Create and remember the folders above `path`."""
+        for folder in reversed(Path(path).parents[:-1]):
+            (self.root / folder).mkdir(exist_ok=True)
+            self.folders.add(folder.as_posix())
+
+    def drop_empty_parents(self, path: str) -> None:
+        """Delete and forget the folders above `path` that hold nothing, as git would."""
+        for folder in Path(path).parents[:-1]:
+            target = self.root / folder
+            if not target.is_dir() or any(target.iterdir()):
+                return
+            target.rmdir()
+            self.folders.discard(folder.as_posix())
+
+    def _scan(self) -> tuple[dict[str, Fingerprint], set[str]]:
+        if not self.root.is_dir() or self.root.is_symlink():
+            raise WorkspaceError(
+                f"the folder {self.root} was deleted by a command that ran in it.\n"
+                "do: fix the command that removes its own working folder, then --resume."
+            )
+        files: dict[str, Fingerprint] = {}
+        folders: set[str] = set()
+        pending = [""]
+        while pending:
+            folder = pending.pop()
+            for entry in _entries(self.root / folder if folder else self.root):
+                path = f"{folder}/{entry.name}" if folder else entry.name
+                if self._ignore and self._ignore.match_file(path):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    folders.add(path)
+                    pending.append(path)
+                else:
+                    files[path] = _fingerprint(entry.stat(follow_symlinks=False))
+        return files, folders
+
+
+def remove(path: Path) -> None:
+    """Delete a file or a whole folder, also when a command took away its permissions."""
+    try:
+        is_folder = stat.S_ISDIR(path.lstat().st_mode)
+    except FileNotFoundError:
+        return
+    if not is_folder:
+        path.unlink()
+        return
+    for entry in _entries(path):
+        remove(Path(entry.path))
+    path.rmdir()
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a regular file or a link; pipes, sockets and devices are not worth restoring."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    kind = source.lstat().st_mode
+    if stat.S_ISREG(kind) or stat.S_ISLNK(kind):
+        shutil.copy2(source, target, follow_symlinks=False)
+
+
+def _entries(folder: Path) -> Iterable[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except PermissionError:
+        folder.chmod(0o700)
+        with os.scandir(folder) as entries:
+            return list(entries)
+
+
+def _fingerprint(status: os.stat_result) -> Fingerprint:
+    return (
+        status.st_mode,
+        status.st_ino,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+    )

@@ -1,0 +1,174 @@
+"""The shipped JSON schema says what the model says, to editors and to people."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from importlib import resources
+from typing import Any, get_args
+
+import pytest
+import yaml
+
+from autoresearch_ci.config import ExtractRule, json_schema, load
+from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.metrics import COUNTS, PICKS
+
+SHIPPED: dict[str, Any] = json.loads(
+    resources.files("autoresearch_ci").joinpath("schema.json").read_text(encoding="utf-8")
+)
+FULL = """\
+goal: Lower validation bits per byte
+scope: [trainer/train.py, "!trainer/data"]
+metric:
+  command: python trainer/train.py
+  name: val_bpb
+  direction: lower_is_better
+  extract: {regex: 'val_bpb: (\\S+)', many: last}
+  timeout: 1h30m
+  repeats: {min: 1, max: 7}
+  min_effect: 0.2%
+  target: 0.9
+  early_stop: {regex: 'progress=(\\S+) loss=(\\S+)'}
+guards:
+  - pytest -q
+  - {command: ./mem, metric: mb, direction: minimize, tolerance: 10%, timeout: 90}
+holdout: {command: ./h, name: p95, direction: max, extract: {json: $.a, file: o.json}, timeout: 5m}
+setup: [pip install -e .]
+share: [node_modules]
+cache: [target]
+env: {A: b, N: 1}
+pass_env: [CUDA_VISIBLE_DEVICES]
+iterations: 25
+budget: {minutes: 480}
+proposer: script:moves.jsonl
+seed: 1
+program: program.md
+hooks: false
+plateau: 8
+calibrate: auto
+confirm: {mode: auto, repeats: 5, ablate: true}
+publish: {mode: local, branch: "autoresearch/{tag}"}
+"""
+
+
+def test_the_shipped_schema_is_the_one_the_model_generates() -> None:
+    assert json_schema() == SHIPPED, (
+        "run: python -m autoresearch_ci.config > autoresearch_ci/schema.json"
+    )
+
+
+def test_the_documented_command_prints_the_schema() -> None:
+    command = [sys.executable, "-m", "autoresearch_ci.config"]
+    printed = subprocess.run(command, capture_output=True, check=True).stdout
+    assert json.loads(printed) == SHIPPED
+
+
+def test_a_configuration_that_uses_every_key_loads_and_every_key_is_in_the_schema() -> None:
+    load(text=FULL, flags={})
+    data = yaml.safe_load(FULL)
+    assert set(data) == set(SHIPPED["properties"])
+    assert unknown_keys(data, SHIPPED) == []
+
+
+def test_a_key_that_the_model_refuses_is_not_in_the_schema() -> None:
+    data = yaml.safe_load(FULL)
+    data["metric"]["direcion"] = "lower"
+    data["guards"][1]["x"] = 1
+    assert unknown_keys(data, SHIPPED) == ["direcion", "x"]
+
+
+def test_every_object_of_the_schema_is_closed_but_the_environment() -> None:
+    closed = [SHIPPED, *SHIPPED["$defs"].values()]
+    assert all(part["additionalProperties"] is False for part in closed)
+
+
+def test_every_key_says_what_it_means() -> None:
+    silent = [
+        key
+        for part in [SHIPPED, *SHIPPED["$defs"].values()]
+        for key, value in part["properties"].items()
+        if not resolved(value).get("description") and not value.get("description")
+    ]
+    assert silent == []
+
+
+@pytest.mark.parametrize(
+    "written", ["90", "90s", "10m", "1h30m", "1.5h", "1h30", "10 m", "", "m", "-5s", "soon", "1m1h"]
+)
+def test_the_pattern_for_durations_accepts_what_the_reader_accepts(written: str) -> None:
+    agrees("timeout", written)
+
+
+@pytest.mark.parametrize("written", ["0.2%", "10 %", "100%", "%", "-1%", "1e3%", "ten", "1%%", ""])
+def test_the_pattern_for_fractions_accepts_what_the_reader_accepts(written: str) -> None:
+    agrees("min_effect", written)
+
+
+@pytest.mark.parametrize("written", ["lower", "higher_is_better", "min", "up", "", "Min"])
+def test_the_words_for_a_direction_are_the_ones_the_reader_accepts(written: str) -> None:
+    schema = SHIPPED["$defs"]["Metric"]["properties"]["direction"]
+    assert (written in schema["enum"]) == accepted("direction", written)
+
+
+def test_what_can_be_counted_and_picked_is_what_the_metric_reader_knows() -> None:
+    fields = ExtractRule.model_fields
+    assert set(choices(fields["count"].annotation)) == set(COUNTS)
+    assert set(choices(fields["many"].annotation)) == set(PICKS)
+
+
+def choices(annotation: Any) -> tuple[Any, ...]:
+    return next(get_args(member) for member in get_args(annotation) if get_args(member))
+
+
+def agrees(key: str, written: str) -> None:
+    options = SHIPPED["$defs"]["Metric"]["properties"][key]["anyOf"]
+    texts = [option for option in flat(options) if option.get("type") == "string"]
+    fits = any(
+        re.search(text["pattern"], written) and len(written) >= text.get("minLength", 0)
+        for text in texts
+    )
+    assert bool(fits) == accepted(key, written)
+
+
+def flat(options: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [inner for option in options for inner in option.get("anyOf", [option])]
+
+
+def accepted(key: str, written: str) -> bool:
+    try:
+        load(text=None, flags={"scope": ["a"], "metric.command": "x", f"metric.{key}": written})
+    except ConfigError:
+        return False
+    return True
+
+
+def resolved(schema: dict[str, Any]) -> dict[str, Any]:
+    if "$ref" not in schema:
+        return schema
+    found: dict[str, Any] = SHIPPED["$defs"][schema["$ref"].rpartition("/")[2]]
+    return found
+
+
+def unknown_keys(data: Any, schema: dict[str, Any]) -> list[str]:
+    """Keys of `data` that the schema does not know, a validator's job in miniature."""
+    if isinstance(data, list):
+        return [key for entry in data for key in unknown_keys(entry, item_schema(schema))]
+    part = object_schema(schema)
+    if not isinstance(data, dict) or "properties" not in part:
+        return []
+    unknown = [key for key in data if key not in part["properties"]]
+    known = [(value, part["properties"][key]) for key, value in data.items() if key not in unknown]
+    return unknown + [key for value, inner in known for key in unknown_keys(value, inner)]
+
+
+def item_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = schema.get("items", {})
+    return found
+
+
+def object_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    options = [resolved(option) for option in schema.get("anyOf", [schema])]
+    return next((option for option in options if "properties" in option), {})
