@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from statistics import median
 
 from autoresearch_ci.decision import Evidence, Policy, Session, Side, judge
 from autoresearch_ci.experiment import Decision, GuardRun, MetricRun, Proposal, Status
+from autoresearch_ci.holdout import Holdout
 from autoresearch_ci.ledger import CommitTree, Ledger
 from autoresearch_ci.measurement import Bench
 from autoresearch_ci.records import Attempt
@@ -65,6 +66,7 @@ class Court:
     bench: Bench
     store: Store
     ledger: Ledger
+    holdout: Holdout | None = None
 
     def tree(self, commit: str) -> CommitTree:
         """The in-scope files of a commit of this run."""
@@ -88,6 +90,10 @@ class Court:
         return outcome
 
     def _measured(self, attempt: Attempt, incumbent: Changes, session: Session) -> Outcome:
+        hook = self.bench.hooks_refusal(attempt, self.ledger.incumbent)
+        if hook:
+            decision = Decision(status=Status.HOOK_BLOCKED, reason=hook.reason)
+            return Outcome(decision=decision, attempt=attempt, output=hook.output)
         evidence = session.begin(identity(attempt.changes))
         runs: list[MetricRun] = []
         own: list[MetricRun] = []
@@ -112,12 +118,11 @@ class Court:
         if decision.status is Status.KEEP:
             guards = self.bench.guards(attempt.changes, attempt.iteration, own[-1])
             if guards and not guards[-1].passed:
-                decision = Decision(
-                    status=Status.DISCARD,
-                    reason=guards[-1].reason,
-                    ci_low=decision.ci_low,
-                    ci_high=decision.ci_high,
-                )
+                decision = replace(decision, status=Status.DISCARD, reason=guards[-1].reason)
+            elif self.holdout and not self.holdout.confirms(attempt, incumbent):
+                # The journal is read by proposers: no number of the holdout may stand in it.
+                reason = "the holdout did not confirm it"
+                decision = replace(decision, status=Status.DISCARD, reason=reason)
         return Outcome(
             decision=decision,
             attempt=attempt,

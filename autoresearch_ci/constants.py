@@ -43,6 +43,8 @@ _LARGEST_INT = 2**53  # beyond it a float, and so the optimiser, cannot tell nei
 _PROSE = frozenset({".md", ".rst", ".adoc"})  # show annotations, have nothing to tune
 _BOM = "\xef\xbb\xbf"
 
+_ASSIGNMENT = re.compile(rb"(?:\A(?:\xef\xbb\xbf)?|[\r\n;])[ \t\f]*_*[A-Z][A-Z0-9_]*[ \t]*[:=]")
+
 _POWER = r"2\s*\*\*\s*\d{1,3}"
 _DIGITS = r"\d+(?:_\d+)*"
 _UNSIGNED = rf"(?:{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGITS})(?:[eE][-+]?\d+)?"
@@ -241,7 +243,10 @@ def find_constants(path: str, data: bytes) -> list[Constant]:
     """
     suffix = PurePosixPath(path).suffix
     python = suffix in (".py", ".pyi")
-    if b"\0" in data or suffix in _PROSE or not (python or b"tune:" in data):
+    if b"\0" in data or suffix in _PROSE:
+        return []
+    # Most files of a wide scope hold nothing: seeing that must not cost a parse.
+    if b"tune:" not in data and not (python and _ASSIGNMENT.search(data)):
         return []
     text = data.decode("latin-1")
     starts = _line_starts(data)
@@ -581,6 +586,7 @@ def _to_powers(constant: Constant) -> Constant | None:
 
 
 def _last_on_line(path: str, text: str, start: int, end: int, note: _Annotation) -> list[Constant]:
+    """The constant that an annotated line holds outside of Python's own grammar, if it does."""
     given = note.choices[0] if note.choices else 0.0
     if isinstance(given, bool):
         patterns = [_BOOL_IN_TEXT]
@@ -590,14 +596,26 @@ def _last_on_line(path: str, text: str, start: int, end: int, note: _Annotation)
         patterns = [_NUMBER_IN_TEXT]
     for pattern in patterns:
         for match in [*pattern.finditer(text, start, end)][-1:]:
-            before = text[max(start, match.start() - 200) : match.start()]
-            named = _NAME_BEFORE.search(before)
-            words = re.findall(r"[A-Za-z_][\w-]*", before)
-            name = named[1] if named else words[-1] if words else "value"
+            before, after = text[start : match.start()], text[match.end() : end]
+            # `x["key"] = value`, `NAME = value`: the last literal may be no value at all.
+            if "=" in after or (isinstance(given, str) and re.search(r"[\w\"']", after)):
+                continue
+            if pattern is _WORD_IN_TEXT and not before.strip():
+                continue
             if _readable(match[0]):
-                tuned = _tuned(_constant(path, name, text, *match.span()), note)
+                tuned = _tuned(_constant(path, _name(before), text, *match.span()), note)
                 return [tuned] if tuned else []
     return []
+
+
+def _name(before: str) -> str:
+    """What the text before a literal calls it; only for people, and to tell literals apart."""
+    before = before[-200:]
+    for text in (before, before[: before.rfind("=") + 1]):
+        if match := _NAME_BEFORE.search(text):
+            return match[1]
+    words: list[str] = re.findall(r"[A-Za-z_](?:[\w-]*\w)?", before)
+    return words[-1] if words else "value"
 
 
 def _by_default(constant: Constant) -> Constant | None:
@@ -647,8 +665,9 @@ def _checked(text: str, found: Sequence[Constant]) -> list[Constant]:
         if constant.condition and constant.condition.name not in seen:
             line = text.count("\n", 0, constant.start) + 1
             raise ProposerError(
-                f"{constant.path}:{line}: {constant.name} is tuned `when {constant.condition.name} ...`, but this "
-                f"file has no tunable constant of that name. Annotate it too, or drop the `when`. "
+                f"{constant.path}:{line}: {constant.name} is tuned `when "
+                f"{constant.condition.name} ...`, but this file has no tunable constant of that "
+                f"name. Annotate it too, or drop the `when`. "
                 f"Tunable here: {', '.join(seen)}."
             )
     return unique

@@ -14,18 +14,22 @@ from typing import Any
 from autoresearch_ci import noise
 from autoresearch_ci.experiment import Decision, Direction, Status
 
-LOOKS = 3
+LOOKS = 4
 """A promising candidate may be measured this often: its evidence adds up."""
-PATIENCE = 20.0
-W0 = 0.5
-PASS = 0.8
+PATIENCE = 10.0
+W0 = .6
+PASS = .65
 SCREEN = 1.0
-FUTILE = 0.10
-FUT7 = 0.10
+FUTILE = .1
+FUT7 = .1
 PROMISE = 0.10
 TAU0, TAUW = 0.2, 10
 AHEAD = 1
 NEFF = 0.8
+OLD = 6
+SPREADV = 1.0
+CAL = 5
+CALM = 0.0
 
 
 class Side(enum.StrEnum):
@@ -104,7 +108,7 @@ class Session:
         ]
         return cls(
             deterministic=len(values) > 1 and len(set(values)) == 1,
-            incumbent=values[-6:],
+            incumbent=values[-OLD:],
             null_steps=(tuple(steps),) if steps else (),
             stale_errors=tuple(others),
             floor=2 * abs(steps[0]) if steps else 0.0,
@@ -209,7 +213,7 @@ class Session:
         tests = self.tests + bool(incumbent)
         return replace(
             self,
-            incumbent=tuple(candidate[-6:] if kept else (*self.incumbent, *incumbent)[-6:]),
+            incumbent=tuple(candidate[-OLD:] if kept else (*self.incumbent, *incumbent)[-OLD:]),
             null_steps=(*self.null_steps, tuple(steps))[-60:] if steps else self.null_steps,
             stale_errors=stale,
             tests=tests,
@@ -238,7 +242,7 @@ def next_calibration_run(values: Sequence[float], policy: Policy) -> bool:
         return False
     if len(set(values)) == 1:
         return len(values) < (2 if len(f"{values[0]:.15g}".strip("-.0")) > 4 else 3)
-    return len(values) < 5
+    return len(values) < CAL
 
 
 def judge(evidence: Evidence, session: Session, policy: Policy) -> Side | Decision:
@@ -261,8 +265,14 @@ def judge(evidence: Evidence, session: Session, policy: Policy) -> Side | Decisi
             status=Status.KEEP if better else Status.DISCARD,
             reason=f"unconfirmed: {noise.gain(policy.direction, stale, level):+.2%}",
         )
-    if not incumbent and stale < -SCREEN * session.stale_scale:
-        return Decision(status=Status.DISCARD, reason=f"clearly worse: {stale:+.2%}")
+    if not incumbent:
+        ahead = min(LOOKS, 1 + AHEAD) * policy.repeats_max
+        if _hope(0.0, 0, ahead, noise.boundary(session.test_level(policy.alpha), ahead), candidate, incumbent, session, policy) < FUTILE:
+            return Decision(status=Status.DISCARD, reason=f"clearly worse: {stale:+.2%}")
+    if len(incumbent) == 0 and len(candidate) == 1 and _old(session) < CALM:
+        return Side.CANDIDATE
+    if len(candidate) == 2 and len(incumbent) < 2 and evidence.runs[1][0] is Side.CANDIDATE:
+        return Side.INCUMBENT
     if len(incumbent) != len(candidate):
         return Side.INCUMBENT if len(incumbent) < len(candidate) else Side.CANDIDATE
     n = len(candidate)
@@ -282,7 +292,7 @@ def judge(evidence: Evidence, session: Session, policy: Policy) -> Side | Decisi
     if climbed >= bound:
         return Decision(status=Status.KEEP, reason=f"{estimate:+.2%}")
     ahead = min(LOOKS, look + AHEAD) * policy.repeats_max
-    hope = _hope(climbed, n, ahead, noise.boundary(alpha, ahead)) if ahead > n else 0.0
+    hope = _hope(climbed, n, ahead, noise.boundary(alpha, ahead), candidate, incumbent, session, policy) if ahead > n else 0.0
     if n >= horizon and hope > PROMISE:
         return Decision(status=Status.DISCARD, reason=f"promising: {estimate:+.1%}")
     if n >= horizon or hope < FUTILE + (FUT7 - FUTILE) * min(n - 1, 6) / 6:
@@ -305,7 +315,24 @@ def _climb(pairs, steps, session) -> float:
     return noise.normal_score(t, dof) * math.sqrt(n)
 
 
-def _hope(climbed: float, n: int, horizon: int, bound: float) -> float:
+def _hope(climbed: float, n: int, horizon: int, bound: float, candidate, incumbent, session, policy) -> float:
     """Chance to reach the bound by the horizon when the effect is what was seen, give or take."""
-    spread = math.sqrt(horizon * (horizon - n) / n)
-    return noise.NORMAL.cdf((climbed * horizon / n - bound) / spread)
+    unit = session.step_scale
+    level = _level(session.incumbent)
+    single = 0.5
+    old = _old(session)
+    seen = median(candidate) if len(candidate) > 2 else fmean(candidate)
+    seen = noise.difference(policy.direction, level, seen, level) / unit
+    weight = 1 / old
+    if n:
+        rival = fmean(noise.difference(policy.direction, level, x, level) for x in incumbent) / unit
+        weight += n / single
+        seen -= rival * (n / single) / weight
+    variance = single / len(candidate) + 1 / weight
+    left = horizon - n
+    mean = climbed + left * seen
+    return noise.NORMAL.cdf((mean - bound) / math.sqrt(left + left * left * variance))
+
+
+def _old(session) -> float:
+    return max((session.stale_scale / session.step_scale) ** 2 * SPREADV - 0.5, 0.5 / len(session.incumbent))

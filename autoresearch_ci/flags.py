@@ -114,5 +114,6 @@ def _value(key: str, text: Any, kinds: set[type]) -> object:
 def _assignment(key: str, text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals:
-        raise ConfigError(f"{flag_name(key)} {text!r}: expected NAME=VALUE")
+        # The text is not shown: it may be a secret that was typed without its name.
+        raise ConfigError(f"{flag_name(key)}: expected NAME=VALUE, there is no '='")
     return name, value

@@ -99,6 +99,7 @@ class Ledger:
         self.history = History()
         self._changes: dict[str, Changes] = {facts.base: {}}
         self._rows: list[str] = []
+        self._notebook: str | None = None
 
     @property
     def experiments(self) -> list[Experiment]:
@@ -225,7 +226,7 @@ class Ledger:
 
     def _noted(self) -> int:
         """Highest iteration that the notebook holds; -1 when there is no notebook."""
-        tip = self._repository.ref(self.facts.notebook_ref)
+        tip = self._notebook = self._repository.ref(self.facts.notebook_ref)
         if tip is None:
             return -1
         for line in self._repository.message(tip).splitlines():
@@ -238,7 +239,7 @@ class Ledger:
 
     def _note(self, experiment: Experiment) -> None:
         """One notebook commit: the journal as of now, and the attempt as second parent."""
-        tip = self._repository.ref(self.facts.notebook_ref)
+        tip = self._notebook
         text = "".join(
             [journal.header(self.facts.direction), *self._rows[: experiment.iteration + 1]]
         )
@@ -256,6 +257,7 @@ class Ledger:
             timestamp=int(time.time()),
         )
         self._repository.update_ref(self.facts.notebook_ref, commit, tip)
+        self._notebook = commit
 
     def _message(self, description: str, iteration: int, metric: float | None = None) -> str:
         trailers: dict[str, object] = {

@@ -39,6 +39,8 @@ class Loop:
     court: Court
     observe: Observer
     started: float = field(default_factory=time.monotonic)
+    deterministic: bool = False
+    """Whether the metric is known to give identical values for identical code."""
 
     def run(self) -> str:
         """Iterate until a limit is reached; returns why it stopped."""
@@ -47,13 +49,17 @@ class Loop:
             memory = ledger.history.verdicts[-1].memory
             session = Session.from_json(memory["session"])
             self.court.bench.remember(memory["bench"])
+            if self.court.holdout:
+                self.court.holdout.remember(memory["holdout"])
         else:
             session = self._baseline()
+        self.deterministic = session.deterministic
         while (reason := self._stop_reason()) is None:
             finished = self._iteration(session)
             if finished is None:
                 return "the proposer has nothing more to propose"
             session = finished
+            self.deterministic = session.deterministic
         return reason
 
     def _stop_reason(self) -> str | None:
@@ -78,6 +84,8 @@ class Loop:
                     f"its last output:\n{_last_lines(guard.output)}"
                 )
         bench.learn_guards(guards)
+        if self.court.holdout:
+            self.court.holdout.calibrate()
         session = Session.calibrated(_values(runs), policy)
         seconds = median(run.seconds for run in runs)
         self.observe(Note(message=session.describe(policy, seconds)))
@@ -196,6 +204,8 @@ class Loop:
             reason=last.decision.reason,
         )
         memory = {"session": session.to_json(), "bench": bench.memory()}
+        if self.court.holdout:
+            memory["holdout"] = self.court.holdout.memory()
         self.observe(ExperimentFinished(experiment=ledger.decide(experiment, memory)))
 
 

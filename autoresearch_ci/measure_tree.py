@@ -74,7 +74,8 @@ class MeasureTree:
         self._placed: dict[str, FileVersion | None] = {}
         self._tree = Snapshot(layout.tree, layout.cache)
         self._home = Snapshot(layout.home)
-        self._setup_made: set[str] = set()
+        self._aside: set[str] = set()
+        """Paths whose right content is not the commit's but a copy in `pristine`."""
 
     def create(self, modules: Mapping[str, tuple[str, Path]]) -> None:
         """An exact checkout of the base commit, with submodules and shared folders filled in."""
@@ -98,12 +99,12 @@ class MeasureTree:
             before = snapshot.take()
             for path, fingerprint in snapshot.files.items():
                 if before.get(path) != fingerprint:
-                    self._setup_made.add(f"{name}/{path}")
+                    self._aside.add(f"{name}/{path}")
                     copy_file(snapshot.root / path, self.layout.pristine / name / path)
 
     @contextlib.contextmanager
     def trial(self, incumbent: Changes) -> Iterator[Trial]:
-        """Whatever happens in the block, it leaves `incumbent` in place, unless `keep` is called."""
+        """Leaving the block puts `incumbent` in place, whatever happened, unless `keep` was called."""
         trial = Trial()
         try:
             yield trial
@@ -119,8 +120,22 @@ class MeasureTree:
             for path, version in changes.items()
             if path not in self._placed or self._placed[path] != version
         }
+        for path in news:
+            self._set_aside(path)
         self._placed = dict(changes)
         self._rewrite([*outdated, *news])
+
+    def pretend_repository(self, head: str, staged: str) -> None:
+        """Until `restore`, git in the tree sees `staged` as what is to be committed on `head`."""
+        self._store.pretend(self.layout.tree, head=head, staged=staged)
+
+    def _set_aside(self, path: str) -> None:
+        """Keep a file of the base commit as git wrote it, for when the candidate is gone."""
+        if path in self._files and f"tree/{path}" not in self._aside:
+            kept = self.layout.pristine / "tree" / path
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            (self.layout.tree / path).replace(kept)
+            self._aside.add(f"tree/{path}")
 
     def restore(self) -> list[str]:
         """Undo what a measurement did; returns the files of the tree it had changed or removed."""
@@ -145,7 +160,7 @@ class MeasureTree:
                 self._tree.make_parents(path)
                 target.write_bytes(self._store.read(version))
                 target.chmod(0o755 if version.mode == "100755" else 0o644)
-            elif f"tree/{path}" in self._setup_made:
+            elif f"tree/{path}" in self._aside:
                 self._tree.make_parents(path)
                 copy_file(self.layout.pristine / "tree" / path, target)
             elif path in self._files or any(path.startswith(f"{m}/") for m in self._modules):

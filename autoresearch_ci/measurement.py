@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ from autoresearch_ci.events import Observer, OutputLine, Stage, StageStarted
 from autoresearch_ci.experiment import Direction, GuardRun, MetricRun, Status
 from autoresearch_ci.measure_tree import MeasureTree
 from autoresearch_ci.metrics import Extract, MetricError
+from autoresearch_ci.records import Attempt
 from autoresearch_ci.workspace import Changes
 
 BASELINE_TIMEOUT = 3600.0
@@ -48,6 +51,18 @@ class GuardPlan:
     timeout: float | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Plans:
+    """Everything that may run on a state of the code."""
+
+    metric: MetricPlan
+    guards: Sequence[GuardPlan] = ()
+    holdout: MetricPlan | None = None
+    """A metric that no proposer ever sees."""
+    hooks: Path | None = None
+    """Folder of the user's own git hooks, when they are to be honoured."""
+
+
 class Bench:
     """The measure tree with the commands that run in it."""
 
@@ -55,17 +70,19 @@ class Bench:
         self,
         *,
         tree: MeasureTree,
-        metric: MetricPlan,
-        guards: Sequence[GuardPlan],
+        plans: Plans,
         environment: Mapping[str, str],
         inherit: Mapping[str, str],
         stop: Stop,
         observe: Observer,
         logs: Path,
+        private_logs: Path,
     ) -> None:
         self.tree = tree
-        self._metric = metric
-        self._guards = guards
+        self.plans = plans
+        self._metric = plans.metric
+        self._guards = plans.guards
+        self._private_logs = private_logs
         layout = tree.layout
         self._environment = clean_environment(
             environment, home=layout.home, tmp=layout.temporary, inherit=inherit
@@ -124,6 +141,28 @@ class Bench:
             if not run.passed:
                 break
         return runs
+
+    def hooks_refusal(self, attempt: Attempt, parent: str) -> GuardRun | None:
+        """The first of the user's own hooks that refuses the candidate, or `None`."""
+        folder = self.plans.hooks
+        for name in ("pre-commit", "commit-msg") if folder else ():
+            hook = Path(folder or "") / name
+            if not os.access(hook, os.X_OK):
+                continue
+            self.tree.place(attempt.changes)
+            try:
+                self.tree.pretend_repository(parent, attempt.commit)
+                message = self.tree.layout.temporary / "COMMIT_EDITMSG"
+                message.write_text(f"experiment: {attempt.description}\n", encoding="utf-8")
+                command = shlex.join([str(hook), *([str(message)] if name == "commit-msg" else [])])
+                result = self._run(attempt.iteration, "guard", command, timeout=None)
+            finally:
+                self.tree.restore()
+            failure = _failure(result)
+            if failure:
+                reason = f"the {name} hook refused it: {failure}"
+                return GuardRun(command=name, passed=False, reason=reason, output=result.tail)
+        return None
 
     def learn_guards(self, runs: Sequence[GuardRun]) -> None:
         """Take the baseline's numbers as what the tolerances refer to."""
@@ -208,7 +247,8 @@ class Bench:
         self._observe(StageStarted(iteration=iteration, stage=stage, command=command))
 
         def on_line(text: str) -> bool:
-            self._observe(OutputLine(text=text))
+            if stage != "holdout":
+                self._observe(OutputLine(text=text))
             return bool(line and line(text))
 
         result = run_command(
@@ -219,7 +259,7 @@ class Bench:
             stop=self._stop,
             on_line=on_line,
         )
-        if iteration == 0 and stage != "setup":
+        if iteration == 0 and stage not in ("setup", "confirm"):
             self._durations[command] = max(result.seconds, self._durations.get(command, 0.0))
         self._log(iteration, stage, result)
         return result
@@ -230,7 +270,9 @@ class Bench:
 
     def _log(self, iteration: int, stage: Stage, result: CommandResult) -> None:
         ending = _failure(result) or "exit code 0"
-        with (self._logs / f"{iteration}.log").open("a", encoding="utf-8") as file:
+        # What the holdout prints must not lie where a proposer can read it.
+        folder = self._private_logs if stage == "holdout" else self._logs
+        with (folder / f"{iteration}.log").open("a", encoding="utf-8") as file:
             file.write(
                 f"[{stage}] $ {result.command}\n{result.output.rstrip()}\n"
                 f"[{stage}] {ending} after {result.seconds:.2f} s\n\n"

@@ -15,7 +15,7 @@ from pathlib import Path
 from autoresearch_ci.config import Config
 from autoresearch_ci.errors import ConfigError, WorkspaceError
 from autoresearch_ci.ledger import notebook_ref
-from autoresearch_ci.records import peek_start
+from autoresearch_ci.records import has_verdict, peek_start
 from autoresearch_ci.scope import Scope, build_scope
 from autoresearch_ci.workspace import FileVersion, Repository
 
@@ -108,7 +108,7 @@ def _tag(repository: Repository, stores: Path, tag: str | None, resume: bool) ->
     return next(
         name
         for name in names
-        if not (stores / name / "records.jsonl").exists()
+        if not has_verdict(stores / name)
         and repository.ref(notebook_ref(name)) is None
     )
 
@@ -119,7 +119,7 @@ def _refuse_used(repository: Repository, tag: str, branch: str | None, run_store
         taken = f"branch {branch}"
     elif repository.ref(notebook_ref(tag)):
         taken = notebook_ref(tag)
-    elif (run_store / "records.jsonl").exists():
+    elif has_verdict(run_store):
         taken = str(run_store)
     if taken:
         raise WorkspaceError(
@@ -136,7 +136,10 @@ def _scope(config: Config, config_path: str | None, files: Mapping[str, FileVers
         *([config.holdout.command] if config.holdout else []),
         *config.setup,
     ]
-    scope = build_scope(config.scope, frozen, commands, files)
+    try:
+        scope = build_scope(config.scope, frozen, commands, files)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
     regular = (path for path, version in files.items() if version.regular)
     if not scope.select(regular):
         hint = next((p for p in files if p.endswith((".py", ".js", ".c", ".rs", ".go"))), "src/")

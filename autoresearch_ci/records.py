@@ -128,6 +128,12 @@ class Records:
             os.close(handle)
 
 
+def has_verdict(folder: Path) -> bool:
+    """Whether a run got as far as its baseline; before that, nothing is worth resuming."""
+    path = folder / "records.jsonl"
+    return path.exists() and b'{"record": "verdict"' in path.read_bytes()
+
+
 def peek_start(folder: Path) -> dict[str, Any]:
     """The facts of a run, without its lock. Raises `ConfigError` when there is no such run."""
     try:

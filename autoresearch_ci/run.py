@@ -6,7 +6,9 @@ when it is interrupted.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
+import hashlib
 import json
 import os
 import platform
@@ -22,20 +24,23 @@ from autoresearch_ci.budget import Limits
 from autoresearch_ci.candidate import Court
 from autoresearch_ci.command import Stop
 from autoresearch_ci.config import Config, Resolved, describe
+from autoresearch_ci.confirmation import Duel, confirm, idle_commits
 from autoresearch_ci.decision import Policy
 from autoresearch_ci.errors import AutoresearchError, ConfigError, Interrupted
-from autoresearch_ci.events import Observer, RunFinished, RunStarted, Warning
+from autoresearch_ci.events import Note, Observer, RunFinished, RunStarted, Warning
+from autoresearch_ci.experiment import Experiment
+from autoresearch_ci.holdout import Holdout
 from autoresearch_ci.ledger import Ledger, RunFacts
 from autoresearch_ci.loop import Loop
 from autoresearch_ci.measure_tree import Layout, MeasureTree
-from autoresearch_ci.measurement import Bench, GuardPlan, MetricPlan
+from autoresearch_ci.measurement import Bench, GuardPlan, MetricPlan, Plans
 from autoresearch_ci.preflight import Ground, survey
 from autoresearch_ci.proposers import Proposer
 from autoresearch_ci.records import Records
 from autoresearch_ci.report.chart import progress_svg
-from autoresearch_ci.report.summary import RunInfo, summary_markdown
+from autoresearch_ci.report.summary import Confirmation, RunInfo, summary_markdown
 from autoresearch_ci.snapshot import remove
-from autoresearch_ci.workspace import opened
+from autoresearch_ci.workspace import Repository, Store, opened
 
 _RULER = ("metric", "guards", "holdout", "scope", "setup", "share", "cache", "env")
 """Keys that must not change between a run and its resumption: numbers would not compare."""
@@ -59,6 +64,9 @@ class Finished:
     ground: Ground
     ledger: Ledger
     stop_reason: str = "stopped by an error"
+    confirmation: Confirmation | None = None
+    idle: tuple[Experiment, ...] = ()
+    """Kept experiments that turned out to do nothing."""
     began: float = field(default_factory=time.monotonic)
 
 
@@ -89,7 +97,7 @@ def run(resolved: Resolved, options: Options, *, observe: Observer, stop: Stop) 
             records.reset()
             records.start({**facts, "ruler": ruler, "version": autoresearch_ci.__version__})
         ground.repository.exclude("/autoresearch/")
-        (ground.folder / "logs").mkdir(parents=True, exist_ok=True)
+        ground.folder.mkdir(parents=True, exist_ok=True)
         store = stack.enter_context(opened(ground.repository, ground.run_store / "git"))
         ledger = Ledger(
             facts=RunFacts(
@@ -116,7 +124,7 @@ def run(resolved: Resolved, options: Options, *, observe: Observer, stop: Stop) 
         tree = MeasureTree(layout, store, ground.base, ground.files)
         stack.callback(remove, ground.box)
         tree.create(ground.modules)
-        bench = _bench(config, tree, observe, stop, ground.folder / "logs")
+        bench = build_bench(config, ground, tree, observe, stop)
         bench.set_up(config.setup)
         loop = Loop(
             goal=config.goal,
@@ -136,12 +144,15 @@ def run(resolved: Resolved, options: Options, *, observe: Observer, stop: Stop) 
                 bench=bench,
                 store=store,
                 ledger=ledger,
+                holdout=_holdout(config, bench),
             ),
             observe=observe,
         )
         finished = Finished(ground=ground, ledger=ledger)
         try:
             finished.stop_reason = loop.run()
+            if config.confirm.mode == "auto" and ledger.history.kept:
+                _confirm(config, finished, loop, ground, store)
         except Interrupted:
             finished.stop_reason = "interrupted"
             raise
@@ -152,6 +163,41 @@ def run(resolved: Resolved, options: Options, *, observe: Observer, stop: Stop) 
             write_report(resolved, finished)
             observe(_ended(finished))
         return finished
+
+
+def _confirm(config: Config, finished: Finished, loop: Loop, ground: Ground, store: Store) -> None:
+    """Measure base and head afresh for the headline, and each kept commit's worth if asked."""
+    ledger, settings = finished.ledger, config.confirm
+    duel = Duel(
+        bench=loop.court.bench,
+        direction=config.metric.direction,
+        iteration=len(ledger.experiments) - 1,
+    )
+    finished.confirmation = confirm(
+        duel,
+        ledger.changes(ledger.incumbent),
+        deterministic=loop.deterministic,
+        pairs=settings.repeats,
+    )
+    if finished.confirmation is None:
+        message = "the gain could not be confirmed: base or result can no longer be measured"
+        loop.observe(Warning(message=message))
+    if settings.ablate:
+        idle, entangled = idle_commits(
+            duel,
+            ledger,
+            ground.files,
+            store,
+            deterministic=loop.deterministic,
+            pairs=settings.repeats,
+        )
+        finished.idle = tuple(idle)
+        for experiment in idle:
+            message = f"kept but does nothing: {experiment.commit[:7]} {experiment.description}"
+            loop.observe(Warning(message=message))
+        for experiment in entangled:
+            message = f"not ablated, later changes build upon it: {experiment.description}"
+            loop.observe(Note(message=message))
 
 
 def make_proposer(name: str, start: Path) -> Proposer:
@@ -185,6 +231,7 @@ def write_report(resolved: Resolved, finished: Finished) -> None:
         started=experiments[0].timestamp if experiments else "",
         seconds=sum(e.seconds for e in experiments),
         host=_host(),
+        confirmation=finished.confirmation,
     )
     folder = ground.folder
     (folder / "summary.md").write_text(summary_markdown(experiments, info), encoding="utf-8")
@@ -202,6 +249,8 @@ def write_report(resolved: Resolved, finished: Finished) -> None:
         "stop_reason": finished.stop_reason,
         "host": _host(),
         "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "confirmation": finished.confirmation and dataclasses.asdict(finished.confirmation),
+        "idle_commits": [experiment.commit for experiment in finished.idle],
         "totals": {
             "iterations": max(len(experiments) - 1, 0),
             "kept": len(ledger.history.kept),
@@ -224,10 +273,9 @@ def metric_name(config: Config) -> str:
     return config.metric.name or "metric"
 
 
-def _bench(config: Config, tree: MeasureTree, observe: Observer, stop: Stop, logs: Path) -> Bench:
-    metric = config.metric
-    return Bench(
-        tree=tree,
+def _plans(config: Config, repository: Repository) -> Plans:
+    metric, holdout = config.metric, config.holdout
+    return Plans(
         metric=MetricPlan(
             command=metric.command, extract=metric.extractor(), timeout=metric.timeout
         ),
@@ -241,6 +289,25 @@ def _bench(config: Config, tree: MeasureTree, observe: Observer, stop: Stop, log
             )
             for guard in config.guards
         ],
+        holdout=MetricPlan(
+            command=holdout.command, extract=holdout.extractor(), timeout=holdout.timeout
+        )
+        if holdout
+        else None,
+        hooks=repository.hooks() if config.hooks else None,
+    )
+
+
+def build_bench(
+    config: Config, ground: Ground, tree: MeasureTree, observe: Observer, stop: Stop
+) -> Bench:
+    """The commands of the configuration, ready to run in `tree`."""
+    logs, private_logs = ground.folder / "logs", ground.run_store / "holdout"
+    for folder in (logs, private_logs):
+        folder.mkdir(parents=True, exist_ok=True)
+    return Bench(
+        tree=tree,
+        plans=_plans(config, ground.repository),
         environment={
             **{name: os.environ[name] for name in config.pass_env if name in os.environ},
             **config.env,
@@ -249,7 +316,13 @@ def _bench(config: Config, tree: MeasureTree, observe: Observer, stop: Stop, log
         stop=stop,
         observe=observe,
         logs=logs,
+        private_logs=private_logs,
     )
+
+
+def _holdout(config: Config, bench: Bench) -> Holdout | None:
+    plan = bench.plans.holdout
+    return Holdout(bench, plan, config.holdout_direction) if plan else None
 
 
 def _policy(config: Config) -> Policy:
@@ -266,6 +339,9 @@ def _ruler(config: Config) -> dict[str, Any]:
     values = config.model_dump(mode="json", include=set(_RULER))
     for key in ("target", "timeout"):
         values["metric"].pop(key)
+    # A value of the environment may be a secret: only whether it changed matters here.
+    text = json.dumps(values["env"], sort_keys=True)
+    values["env"] = hashlib.sha256(text.encode()).hexdigest()
     return values
 
 

@@ -252,6 +252,11 @@ class Repository:
         found = _locate(folder, "--git-common-dir")
         return Path(found[0]) / "objects" if found else None
 
+    def hooks(self) -> Path:
+        """The folder of the user's own git hooks."""
+        found = _locate(self.root, "--git-path", "hooks")
+        return Path(found[0]) if found else self.common_dir / "hooks"
+
     def exclude(self, pattern: str) -> None:
         """Keep `pattern` out of `git status` without touching a tracked file."""
         path = self.common_dir / "info" / "exclude"
@@ -270,14 +275,15 @@ class Store:
 
     def __init__(self, folder: Path, repository: Repository) -> None:
         self.folder = folder
-        objects = str(repository.common_dir / "objects")
+        self._objects = str(repository.common_dir / "objects")
+        self._format = repository.object_format()
         if not (folder / "HEAD").exists():
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
             # The format (sha1 or sha256) must match the objects that we share.
-            kind = f"--object-format={repository.object_format()}"
+            kind = f"--object-format={self._format}"
             _Git(folder, folder)("init", "--quiet", "--bare", "--template=", kind, str(folder))
-        self._git = _Git(folder, folder, GIT_OBJECT_DIRECTORY=objects)
+        self._git = _Git(folder, folder, GIT_OBJECT_DIRECTORY=self._objects)
 
     def commit(
         self,
@@ -349,6 +355,21 @@ class Store:
         """Content of a file version."""
         return self._git.blob(version.blob)
 
+    def merge(
+        self, ours: FileVersion, base: FileVersion, theirs: FileVersion
+    ) -> FileVersion | None:
+        """Three-way merge of one file's lines; `None` on a conflict or for binary files."""
+        with tempfile.TemporaryDirectory() as folder:
+            names = []
+            for name, version in (("ours", ours), ("base", base), ("theirs", theirs)):
+                (Path(folder) / name).write_bytes(self.read(version))
+                names.append(str(Path(folder) / name))
+            code, merged, _ = self._git.attempt("merge-file", "-p", "--quiet", *names)
+        if code:
+            return None
+        blob = self._git("hash-object", "-w", "--stdin", stdin=merged).decode().strip()
+        return FileVersion(ours.mode, blob)
+
     def check_out(
         self, commit: str, tree: Path, submodules: Mapping[str, tuple[str, Path]]
     ) -> None:
@@ -371,6 +392,20 @@ class Store:
             stdin=b"\0".join(os.fsencode(path) for path in paths) + b"\0",
             env=self._measuring(tree, alternates),
         )
+
+    def pretend(self, tree: Path, *, head: str, staged: str) -> None:
+        """Make `tree` look like a repository with `head` checked out and `staged` in its index.
+
+        For the user's own hooks, which ask git what is about to be committed. It is a throwaway:
+        nothing written to it is ever read.
+        """
+        git_dir = tree / ".git"
+        throwaway = _Git(tree, git_dir, GIT_WORK_TREE=str(tree))
+        throwaway("init", "--quiet", "--template=", f"--object-format={self._format}")
+        (git_dir / "objects" / "info").mkdir(exist_ok=True)
+        (git_dir / "objects" / "info" / "alternates").write_text(f"{self._objects}\n")
+        throwaway("update-ref", "--no-deref", "HEAD", head)
+        throwaway("read-tree", staged)
 
     def _measuring(self, tree: Path, alternates: Sequence[Path]) -> dict[str, str]:
         """Index and work tree of the measure tree; neither lies within measured code's reach."""

@@ -11,6 +11,7 @@ import functools
 import itertools
 import math
 import random
+import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -80,7 +81,7 @@ class SearchProposer:
         kept = _last(context.history, Status.KEEP) or origin
         incumbent = self._files(context.incumbent, kept, base)
         attempts = list(self._attempts(context, base, sorted({*base, *incumbent})))
-        space = _space(base, attempts, incumbent)
+        space = _space(context.base, base, attempts, incumbent)
         if not space:
             raise ProposerError(
                 "No tunable constant in the files in scope. The search needs module-level "
@@ -153,7 +154,10 @@ def _values_of(files: Mapping[str, _File]) -> Values:
 
 
 def _space(
-    base: Mapping[str, _File], attempts: Sequence[_Attempt], incumbent: Mapping[str, _File]
+    tree: Tree,
+    base: Mapping[str, _File],
+    attempts: Sequence[_Attempt],
+    incumbent: Mapping[str, _File],
 ) -> dict[Key, Constant]:
     """The incumbent's constants, each with the range it had when it first appeared.
 
@@ -167,6 +171,8 @@ def _space(
     space: dict[Key, Constant] = {}
     for file in incumbent.values():
         for now in file.constants:
+            if _declined(tree, base, now):
+                continue
             then = first.get(now.key, now)
             if then.kind is not now.kind:
                 then = now
@@ -174,6 +180,26 @@ def _space(
                 then, value=now.value, literal=now.literal, start=now.start, end=now.end
             )
     return space
+
+
+def _declined(tree: Tree, base: Mapping[str, _File], constant: Constant) -> bool:
+    """Whether the unmodified file knows the name but does not offer it.
+
+    A `tune: skip` is its author's word: an attempt that edits the comment away does not lift it.
+    """
+    root = _root(constant)
+    offered = base[constant.path].constants if constant.path in base else ()
+    if any(_root(other) == root for other in offered):
+        return False
+    try:
+        data = tree.read(constant.path)
+    except KeyError:
+        return False
+    return re.search(rf"(?<![\w-]){re.escape(root)}(?![\w-])", data.decode("latin-1")) is not None
+
+
+def _root(constant: Constant) -> str:
+    return re.split(r"[\[#]", constant.name, maxsplit=1)[0]
 
 
 def _active(constant: Constant, values: Mapping[Key, Value]) -> bool:

@@ -1,0 +1,60 @@
+# One entry point for every check, the same here and in CI.
+#
+#   make demo    the loop on trainer/, on CPU, without a key: about five minutes
+#   make test    lint, types and all tests
+#
+# PyPI's torch wheels for Linux bring CUDA along. For the small CPU build add
+#   TORCH_INDEX=https://download.pytorch.org/whl/cpu
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+TORCH_INDEX ?=
+DEMO_SECONDS ?= 20
+
+.PHONY: demo test lint types unit format golden clean
+
+demo: $(VENV)/trainer
+	PATH="$(CURDIR)/$(BIN):$$PATH" VIRTUAL_ENV="$(CURDIR)/$(VENV)" \
+	autoresearch-ci run --config trainer/autoresearch.yml --iterations 6 \
+	  --metric-repeats-max 1 --confirm never --env TRAINER_TIME_BUDGET=$(DEMO_SECONDS)
+
+test: lint types unit
+
+lint: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/dev
+	$(BIN)/mypy
+
+unit: $(VENV)/dev $(VENV)/trainer
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -q -n 2
+
+format: $(VENV)/dev
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+golden: $(VENV)/dev
+	$(BIN)/python -m pytest -q tests/contract --update-golden
+
+clean:
+	rm -rf $(VENV) trainer/.data
+
+$(BIN)/pip:
+	$(PYTHON) -m venv $(VENV) || { \
+	  echo "Could not make a virtual environment. On Debian and Ubuntu: apt-get install python3-venv"; \
+	  rm -rf $(VENV); exit 1; }
+
+$(VENV)/package: $(BIN)/pip pyproject.toml
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/trainer: $(VENV)/package
+	$(PIP) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -e '.[trainer]'
+	@touch $@
+
+$(VENV)/dev: $(VENV)/package
+	$(PIP) -e '.[dev]'
+	@touch $@

@@ -1,0 +1,133 @@
+"""Milliseconds per iteration of our loop, beside a bare shell loop that does the same git work.
+
+Both run in this process's lifetime on copies of the same repository, in alternating rounds, so the
+ratio holds on a machine whose speed drifts. The bare loop writes, adds, commits, measures, resets
+and appends a row; it promises nothing else.
+
+    python benchmarks/overhead.py                    # a 10-file repository
+    python benchmarks/overhead.py --files 100000     # a large one
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+BARE_LOOP = """
+i=$1
+echo "X = $i" > f0.py
+git add f0.py
+git commit -qm "experiment $i"
+metric=$(sh -c 'echo score: 1')
+commit=$(git rev-parse HEAD)
+git reset -q --hard HEAD~1
+printf '%s\\t%s\\t%s\\n' "$i" "$commit" "$metric" >> ../bare.tsv
+"""
+
+
+def make_repository(root: Path, files: int) -> None:
+    """A repository of `files` small files, a hundred to a folder."""
+    root.mkdir(parents=True)
+    for number in range(1, files):
+        folder = root / f"d{number // 100}"
+        folder.mkdir(exist_ok=True)
+        (folder / f"f{number}.txt").write_text(f"{number}\n")
+    (root / "f0.py").write_text("X = -1\n")
+    git = ["git", "-c", "user.name=b", "-c", "user.email=b@example.org", "-C", str(root)]
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "add", "-A"], check=True)
+    subprocess.run([*git, "commit", "-qm", "start"], check=True)
+    for name in ("user.name", "user.email"):
+        subprocess.run([*git, "config", name, "b@example.org"], check=True)
+
+
+def bare_round(root: Path, start: int, count: int) -> list[float]:
+    """Seconds of each iteration of the bare loop."""
+    seconds = []
+    for number in range(start, start + count):
+        began = time.perf_counter()
+        subprocess.run(["sh", "-c", BARE_LOOP, "bare", str(number)], cwd=root, check=True)
+        seconds.append(time.perf_counter() - began)
+    return seconds
+
+
+def our_round(root: Path, tag: str, count: int) -> tuple[list[float], float]:
+    """Seconds of each iteration as the journal has them, and peak memory in MB."""
+    script = root.parent / "script.jsonl"
+    lines = [
+        json.dumps({"description": f"set {n}", "files": {"f0.py": f"X = {n}\n"}})
+        for n in range(count)
+    ]
+    script.write_text("\n".join(lines) + "\n")
+    argv = [sys.executable, "-m", "autoresearch_ci", "run", "--tag", tag, "--scope", "f0.py"]
+    argv += ["--metric", "echo score: 1", "--metric-name", "score", "--iterations", str(count)]
+    argv += ["--proposer", f"script:{script}"]
+    child = subprocess.Popen(argv, cwd=root, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(child.pid, 0)
+    if status:
+        raise SystemExit(f"our loop failed with status {status}")
+    rows = (root / "autoresearch" / f"run-{tag}" / "results.tsv").read_text().splitlines()[1:]
+    column = rows[0].split("\t").index("seconds")
+    return [float(row.split("\t")[column]) for row in rows[2:]], usage.ru_maxrss / 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--files", type=int, default=10)
+    parser.add_argument("--iterations", type=int, default=50)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    count = max(1, options.iterations // options.rounds)
+    bare: list[float] = []
+    ours: list[float] = []
+    ratios = []
+    peak = 0.0
+    with tempfile.TemporaryDirectory() as folder:
+        for side in ("bare", "ours"):
+            make_repository(Path(folder) / side / "repository", options.files)
+        for number in range(options.rounds):
+            theirs = bare_round(Path(folder) / "bare" / "repository", number * count, count)
+            own, memory = our_round(Path(folder) / "ours" / "repository", f"r{number}", count)
+            bare += theirs
+            ours += own
+            peak = max(peak, memory)
+            ratios.append(statistics.median(own) / statistics.median(theirs))
+        shutil.rmtree(folder, ignore_errors=True)
+    cpu = startup_cpu()
+    print(f"{options.files} files, {len(ours)} iterations in {options.rounds} alternating rounds\n")
+    print(f"{'':28}{'median ms':>10}{'min':>8}{'max':>8}")
+    for name, seconds in (("bare shell loop", bare), ("autoresearch-ci run", ours)):
+        ms = [1000 * s for s in seconds]
+        print(f"{name:28}{statistics.median(ms):10.1f}{min(ms):8.1f}{max(ms):8.1f}")
+    print(f"\nratio of medians, round by round: {statistics.median(ratios):.2f}")
+    print(f"  ({', '.join(f'{r:.2f}' for r in ratios)})")
+    print(f"peak memory of our process: {peak:.0f} MB")
+    print(f"CPU of autoresearch-ci --help: {cpu:.2f} s")
+
+
+def startup_cpu() -> float:
+    """User and system seconds of `--help`, median of five."""
+    samples = []
+    for _ in range(5):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(
+            [sys.executable, "-m", "autoresearch_ci", "--help"],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        samples.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return statistics.median(samples)
+
+
+if __name__ == "__main__":
+    main()

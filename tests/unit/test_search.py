@@ -1,0 +1,395 @@
+"""The keyless proposer: better than chance, never twice the same, a function of its context."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Callable, Mapping
+from statistics import mean
+
+import pytest
+
+from autoresearch_ci.constants import Kind, find_constants
+from autoresearch_ci.errors import ProposerError
+from autoresearch_ci.experiment import Direction, Experiment, Proposal, Status
+from autoresearch_ci.proposers import Context, Request, Tree
+from autoresearch_ci.proposers.search import SearchProposer
+
+BASE = b"""\
+LR = 0.04
+WEIGHT_DECAY = 0.2
+BETAS = (0.8, 0.95)
+DEPTH = 8
+BATCH = 2**19
+WARMUP = 0.0
+FUSED = True
+OPT = "sgd"  # tune: ["sgd", "adam", "muon"]
+UNUSED_A = 0.3
+UNUSED_B = 64
+"""
+
+Objective = Callable[[bytes], float | None]
+
+
+def training(data: bytes) -> float:
+    """A smooth toy with an interaction and two constants that do nothing; the optimum is 1."""
+    v = {c.name: c.value for c in find_constants("a.py", data)}
+    lr, decay, depth, batch = (float(v[name]) for name in ("LR", "WEIGHT_DECAY", "DEPTH", "BATCH"))
+    return (
+        1.0
+        + 0.3 * math.log(lr / 0.08) ** 2
+        + 0.1 * math.log(decay / 0.08) ** 2
+        + 0.15 * math.log(depth / (12 if lr < 0.1 else 6)) ** 2
+        + 0.1 * (math.log2(batch) - 17.5) ** 2
+        + 3 * (float(v["BETAS[0]"]) - 0.7) ** 2
+        + 20 * (float(v["BETAS[1]"]) - 0.9) ** 2
+        + {"sgd": 0.3, "adam": 0.1, "muon": 0.0}[str(v["OPT"])]
+    )
+
+
+class Files:
+    """A tree held in memory."""
+
+    def __init__(self, files: Mapping[str, bytes]) -> None:
+        self.files = files
+
+    def read(self, path: str) -> bytes:
+        return self.files[path]
+
+    def paths(self) -> list[str]:
+        return sorted(self.files)
+
+
+class Bench:
+    """Keeps whatever is strictly better, as the loop does without noise."""
+
+    def __init__(
+        self,
+        objective: Objective,
+        base: Mapping[str, bytes],
+        *,
+        direction: Direction = Direction.MINIMIZE,
+        seed: int = 0,
+        guard: Callable[[bytes], bool] = lambda _: True,
+    ) -> None:
+        self.objective, self.direction, self.seed = objective, direction, seed
+        self.guard = guard
+        self.trees = {"c0": Files(base)}
+        self.incumbent = "c0"
+        self.history: list[Experiment] = []
+        self.record("c0", Status.BASELINE, objective(base["a.py"]), proposer="-")
+
+    @property
+    def best(self) -> float:
+        return self.history[-1].best or 0.0
+
+    def at(self, commit: str) -> Tree:
+        return self.trees[commit]
+
+    def context(self, stuck: int = 0, request: Request = Request.PROPOSE) -> Context:
+        return Context(
+            goal="",
+            direction=self.direction,
+            iteration=len(self.history),
+            incumbent=self.trees[self.incumbent],
+            base=self.trees["c0"],
+            at=self.at,
+            history=tuple(self.history),
+            seed=self.seed,
+            request=request,
+            stuck=stuck,
+        )
+
+    def record(
+        self,
+        commit: str,
+        status: Status,
+        metric: float | None,
+        *,
+        proposer: str = "search",
+        guard: str = "-",
+    ) -> None:
+        kept = status in (Status.KEEP, Status.BASELINE)
+        self.incumbent = commit if kept else self.incumbent
+        self.history.append(
+            Experiment(
+                iteration=len(self.history),
+                timestamp="",
+                commit=commit,
+                metric=metric,
+                delta=None,
+                guard=guard,
+                guard_metric=None,
+                status=status,
+                description="",
+                best=metric if kept else self.best,
+                samples=1,
+                ci_low=None,
+                ci_high=None,
+                seconds=0.0,
+                tokens=0,
+                cost_usd=0.0,
+                peak_memory_mb=None,
+                proposer=proposer,
+                attempts=1,
+                reason="",
+            )
+        )
+
+    def measure(self, proposal: Proposal) -> None:
+        commit = f"c{len(self.history)}"
+        edits = {edit.path: edit.content or b"" for edit in proposal.edits}
+        self.trees[commit] = Files({**self.trees[self.incumbent].files, **edits})
+        data = self.trees[commit].files["a.py"]
+        metric = self.objective(data)
+        if metric is None:
+            self.record(commit, Status.CRASH, None)
+        elif not self.guard(data):
+            self.record(commit, Status.DISCARD, metric, guard="fail")
+        else:
+            better = self.direction.better(metric, self.best)
+            self.record(commit, Status.KEEP if better else Status.DISCARD, metric)
+
+    def run(self, iterations: int, *, stuck: int = 0) -> Bench:
+        proposer = SearchProposer()
+        for _ in range(iterations):
+            proposal = proposer.propose(self.context(stuck))
+            assert proposal is not None
+            self.measure(proposal)
+        return self
+
+    def measured(self) -> list[bytes]:
+        return [self.trees[row.commit].files["a.py"] for row in self.history]
+
+
+def random_search(seed: int, iterations: int) -> float:
+    rng = random.Random(seed)
+    best = training(BASE)
+    for _ in range(iterations):
+        data = BASE
+        for constant in find_constants("a.py", BASE)[::-1]:
+            if constant.choices:
+                text = repr(rng.choice(constant.choices))
+            else:
+                assert constant.low is not None
+                assert constant.high is not None
+                if constant.log:
+                    value = math.exp(rng.uniform(math.log(constant.low), math.log(constant.high)))
+                else:
+                    value = rng.uniform(constant.low, constant.high)
+                text = repr(round(value) if constant.kind is Kind.INT else value)
+                text = f"2**{round(math.log2(value))}" if constant.kind is Kind.POWER else text
+            data = data[: constant.start] + text.encode() + data[constant.end :]
+        best = min(best, training(data))
+    return best
+
+
+def propose(bench: Bench, stuck: int = 0) -> Proposal:
+    proposal = SearchProposer().propose(bench.context(stuck))
+    assert proposal is not None
+    return proposal
+
+
+def test_thirty_proposals_beat_random_search_on_average() -> None:
+    searched = [Bench(training, {"a.py": BASE}, seed=seed).run(30).best for seed in range(6)]
+    drawn = [random_search(seed, 30) for seed in range(40)]
+
+    assert mean(searched) < mean(drawn) - 0.05
+
+
+def test_the_mirror_image_is_maximised_just_as_well() -> None:
+    mirrored = Bench(lambda data: -training(data), {"a.py": BASE}, direction=Direction.MAXIMIZE)
+
+    assert mirrored.run(20).measured() == Bench(training, {"a.py": BASE}).run(20).measured()
+
+
+def test_a_resumed_run_proposes_what_the_uninterrupted_one_would_have() -> None:
+    stopped = Bench(training, {"a.py": BASE}, seed=7).run(12)
+    for _ in range(8):  # a new process for every iteration
+        stopped.measure(propose(stopped))
+
+    assert stopped.measured() == Bench(training, {"a.py": BASE}, seed=7).run(20).measured()
+
+
+def test_the_seed_and_the_iteration_change_the_proposal() -> None:
+    runs = [Bench(training, {"a.py": BASE}, seed=seed).run(3).measured() for seed in (1, 2)]
+
+    assert runs[0] != runs[1]
+
+
+def test_single_constant_changes_alternate_with_joint_ones_of_at_most_three() -> None:
+    bench = Bench(training, {"a.py": BASE}, seed=3)
+    counts = []
+    for _ in range(8):
+        proposal = propose(bench)
+        counts.append(proposal.description.count(" from "))
+        bench.measure(proposal)
+
+    assert set(counts[::2]) == {1}
+    assert set(counts[1::2]) <= {1, 2, 3}
+    assert max(counts[1::2]) > 1
+
+
+def test_being_stuck_changes_more_constants_at_once() -> None:
+    bench = Bench(training, {"a.py": BASE}, seed=3).run(1)
+
+    assert propose(bench, stuck=2).description.count(" from ") > 3
+
+
+def test_nothing_is_measured_twice_and_a_spent_space_ends_the_run() -> None:
+    space = b'A = True\nB = 2**1  # tune: 1..4\nC = "x"  # tune: [x, y]\n'
+    bench = Bench(lambda data: float(len(set(data))), {"a.py": space})
+
+    for _ in range(11):
+        bench.measure(propose(bench))
+
+    assert len(set(bench.measured())) == 12
+    assert SearchProposer().propose(bench.context()) is None
+
+
+def test_what_another_proposer_tried_is_not_tried_again() -> None:
+    bench = Bench(lambda _: 1.0, {"a.py": b"A = True\n"})
+    bench.trees["c1"] = Files({"a.py": b"A = False  # another way to write it\n"})
+    bench.record("c1", Status.DISCARD, 2.0, proposer="claude")
+
+    assert SearchProposer().propose(bench.context()) is None
+
+
+def test_the_range_does_not_drift_with_what_is_kept() -> None:
+    def higher_is_better(data: bytes) -> float:
+        return -float(find_constants("a.py", data)[0].value)
+
+    bench = Bench(higher_is_better, {"a.py": b"A = 1.0\n"}).run(25)
+
+    assert 3.0 < -bench.best <= 4.0
+
+
+@pytest.mark.parametrize("failure", ["crash", "guard"])
+def test_values_that_crash_or_break_a_guard_are_avoided(failure: str) -> None:
+    base = b"A = 1.0  # tune: 0..2\nB = 1.0  # tune: 0..2\n"
+
+    def tried_above_one(*, fails: bool, seed: int) -> int:
+        def a_of(data: bytes) -> float:
+            return float(find_constants("a.py", data)[0].value)
+
+        def objective(data: bytes) -> float | None:
+            bad = fails and a_of(data) > 1
+            return None if bad and failure == "crash" else 0.5 if bad else 1.0 + (data != base)
+
+        def passes(data: bytes) -> bool:
+            return not fails or a_of(data) <= 1
+
+        bench = Bench(objective, {"a.py": base}, seed=seed, guard=passes).run(40)
+        return sum(a_of(data) > 1 for data in bench.measured()[11:])
+
+    failing = sum(tried_above_one(fails=True, seed=seed) for seed in (0, 4))
+    harmless = sum(tried_above_one(fails=False, seed=seed) for seed in (0, 4))
+    assert failing < harmless / 1.5
+
+
+def test_rows_that_say_nothing_are_skipped() -> None:
+    bench = Bench(training, {"a.py": BASE})
+    bench.record("", Status.NO_OP, None)
+    bench.record("", Status.DISCARD, 0.5)
+    bench.trees["deleted"] = Files({})
+    bench.trees["broken"] = Files({"a.py": b"LR = 1.0  # tune: lower than before\n"})
+    bench.trees["outside"] = Files({"a.py": BASE.replace(b"LR = 0.04", b"LR = 40.0")})
+    for commit in ("deleted", "broken", "outside"):
+        bench.record(commit, Status.DISCARD, 2.0, proposer="claude")
+    bench.record("deleted", Status.DISCARD, math.nan)
+
+    assert propose(bench)
+
+
+def test_constants_that_another_proposer_added_or_removed_are_followed() -> None:
+    bench = Bench(lambda _: 1.0, {"a.py": b"A = 1.0\nB = 2.0\n"})
+    bench.trees["c1"] = Files({"a.py": b"B = 2.0\nNEW = 3.0\n", "new.py": b"N = 5\n"})
+    bench.record("c1", Status.KEEP, 0.5, proposer="claude")
+    said = ""
+    for _ in range(12):
+        proposal = propose(bench)
+        said += proposal.description + "\n"
+        bench.measure(proposal)
+
+    assert " A from" not in said
+    assert " B from" in said
+    assert " NEW from" in said
+    assert " N from" in said
+
+
+def test_an_attempt_cannot_lift_a_skip() -> None:
+    bench = Bench(lambda _: 1.0, {"a.py": b"A = 1.0\nB = 2.0  # tune: skip\nSEED = 3\n"})
+    bench.trees["c1"] = Files({"a.py": b"A = 1.0\nB = 2.0\nSEED = 3  # tune: 1..9\n"})
+    bench.record("c1", Status.KEEP, 0.5, proposer="claude")
+
+    assert all(data.count(b"B = 2.0") for data in bench.run(8).measured())
+    assert all(data.count(b"SEED = 3") for data in bench.measured())
+
+
+def test_a_constant_whose_condition_does_not_hold_is_left_alone() -> None:
+    text = b"OPT = 'a'  # tune: [a, b]\nMOM = 0.9  # tune: 0..0.99 when OPT == b\nLR = 0.1\n"
+    bench = Bench(lambda data: 1.0 if b"'a'" in data else 2.0, {"a.py": text}).run(10)
+
+    assert all(b"MOM = 0.9 " in data for data in bench.measured())
+    bench.objective = lambda data: 0.5
+    bench.trees["b"] = Files({"a.py": text.replace(b"'a'", b"'b'")})
+    bench.record("b", Status.KEEP, 0.5)
+    assert any(b"MOM = 0.9 " not in data for data in bench.run(8).measured())
+
+
+def test_a_proposal_reads_as_a_sentence_and_touches_only_its_literals() -> None:
+    text = b'\xef\xbb\xbfLR = 1e-4\r\nOPT = "sgd"  # tune: ["sgd", "caf\xc3\xa9"]'
+    said = set()
+    for seed in range(12):
+        proposal = propose(Bench(lambda _: 1.0, {"a.py": text}, seed=seed))
+        said.add(proposal.description)
+        (edit,) = proposal.edits
+        assert edit.path == "a.py"
+        assert edit.content is not None
+        assert edit.content.startswith(b"\xef\xbb\xbfLR = ")
+        assert edit.content.endswith(b'"  # tune: ["sgd", "caf\xc3\xa9"]')
+        assert edit.content.count(b"\r\n") == 1
+
+    assert 'switch OPT from "sgd" to "café"' in said
+    assert any(sentence.startswith("raise LR from 1e-4 to ") for sentence in said)
+    assert any(sentence.startswith("lower LR from 1e-4 to ") for sentence in said)
+
+
+def test_one_name_in_two_files_is_told_apart_by_its_path() -> None:
+    bench = Bench(lambda _: 1.0, {"a.py": b"A = 1.0\n", "b/c.py": b"A = 1.0\n"})
+
+    assert propose(bench).description.split()[1] in ("a.py:A", "b/c.py:A")
+
+
+@pytest.mark.parametrize("request_", [Request.REPAIR, Request.REWORK])
+def test_repairs_are_declined(request_: Request) -> None:
+    bench = Bench(training, {"a.py": BASE})
+
+    assert SearchProposer().propose(bench.context(request=request_)) is None
+
+
+def test_a_scope_without_constants_says_how_to_annotate() -> None:
+    with pytest.raises(ProposerError, match=r"# tune: 1e-4\.\.1 log"):
+        propose(Bench(lambda _: 1.0, {"a.py": b"print(1)\n", "b.yaml": b"a: 1\n"}))
+
+
+def test_a_malformed_annotation_in_the_base_stops_the_run() -> None:
+    with pytest.raises(ProposerError, match=r"^a\.py:1: "):
+        propose(Bench(lambda _: 1.0, {"a.py": b"A = 1  # tune: up\n"}))
+
+
+def test_a_resume_after_three_hundred_experiments_takes_under_half_a_second() -> None:
+    bench = Bench(training, {"a.py": BASE + b"# padding\n" * 2000})
+    rng = random.Random(1)
+    for index in range(1, 301):
+        value = f"LR = {rng.uniform(0.01, 0.16):.4g}".encode()
+        data = bench.trees["c0"].files["a.py"].replace(b"LR = 0.04", value)
+        bench.trees[f"c{index}"] = Files({"a.py": data})
+        bench.record(f"c{index}", Status.DISCARD, 2.0 + rng.random())
+    propose(bench)  # importing optuna is not what is timed
+
+    started = time.process_time()
+    propose(bench)
+
+    assert time.process_time() - started < 0.5
