@@ -15,6 +15,7 @@ from autoresearch_ci import __version__
 from autoresearch_ci.errors import AutoresearchError, ConfigError, WorkspaceError
 
 if TYPE_CHECKING:
+    from autoresearch_ci.command import Stop
     from autoresearch_ci.config import Resolved
 
 
@@ -66,6 +67,24 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--json", action="store_true", help="print one JSON event a line")
 
+    compare = commands.add_parser(
+        "compare", help="measure two commits in turns and say which is better", allow_abbrev=False
+    )
+    compare.set_defaults(handler=_compare)
+    compare.add_argument("base", metavar="BASE")
+    compare.add_argument("head", metavar="HEAD")
+    compare.add_argument(
+        "--fail-on",
+        action="append",
+        default=[],
+        metavar="VERDICT",
+        help="exit 1 on regression, regression:1%%, or claim-not-reproduced",
+    )
+    compare.add_argument(
+        "--claim", type=Path, metavar="FILE", help="run.json or summary that makes the claim"
+    )
+    compare.add_argument("--json", action="store_true", help="print JSON")
+
     config = commands.add_parser(
         "config",
         help="print the effective configuration and where it comes from",
@@ -74,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     config.set_defaults(handler=_config)
     config.add_argument("--schema", action="store_true", help="print the JSON schema instead")
     config.add_argument("--json", action="store_true", help="print JSON")
-    for command in (run, config):
+    for command in (run, compare, config):
         command.add_argument(
             "--config", metavar="FILE", help="configuration file; default: .github/autoresearch.yml"
         )
@@ -89,9 +108,7 @@ def _run(options: argparse.Namespace) -> int:
     from autoresearch_ci.run import Options, run
 
     resolved, path = _load(options)
-    stop = Stop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: stop.request())
+    stop = _obey_signals(Stop())
     with make_progress(sys.stdout, json=options.json) as observe:
         finished = run(
             resolved,
@@ -108,6 +125,36 @@ def _run(options: argparse.Namespace) -> int:
     if not options.json:
         print(results_table(finished.ledger.experiments, resolved.config.metric.direction))
     return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from autoresearch_ci import compare
+    from autoresearch_ci.command import Stop
+    from autoresearch_ci.progress import make_progress
+
+    gate = compare.parse_gate(options.fail_on, options.claim)
+    resolved, path = _load(options)
+    with make_progress(sys.stderr if options.json else sys.stdout, json=False) as observe:
+        result = compare.run_comparison(
+            resolved.config,
+            start=Path.cwd(),
+            config_path=path,
+            base=options.base,
+            head=options.head,
+            observe=observe,
+            stop=_obey_signals(Stop()),
+        )
+    if options.json:
+        print(result.as_json())
+    compare.apply(gate, result)
+    return 0
+
+
+def _obey_signals(stop: Stop) -> Stop:
+    """From here on SIGINT, SIGTERM and SIGHUP end the run cleanly; a second one changes nothing."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: stop.request())
+    return stop
 
 
 def _config(options: argparse.Namespace) -> int:

@@ -29,13 +29,16 @@ class Duel:
     iteration: int
     """Number under which the runs are logged."""
 
-    def runs(self, base: Changes, head: Changes, pairs: int) -> tuple[list[float], list[float]]:
+    def runs(
+        self, base: Changes, head: Changes, pairs: int, *, done: int = 0
+    ) -> tuple[list[float], list[float]]:
         """Values of both, pair by pair: base head, head base, ... so that drift cancels.
 
-        Ends early when a run fails; the lists then hold the pairs that were complete.
+        `done` pairs went before. Ends early when a run fails; the lists then hold the pairs that
+        were complete.
         """
         values: tuple[list[float], list[float]] = ([], [])
-        for pair in range(pairs):
+        for pair in range(done, done + pairs):
             found = list(self._pair(base, head, swapped=pair % 2 == 1))
             if None in found:
                 break

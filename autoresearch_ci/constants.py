@@ -624,6 +624,11 @@ def _by_default(constant: Constant) -> Constant | None:
         return replace(constant, choices=(True, False))
     if isinstance(constant.value, str):
         return None
+    if constant.kind is Kind.INT and constant.value >= 16 and int(constant.value).bit_count() == 1:
+        # A batch, a width, a block: sizes between powers of two mostly crash or crawl.
+        unit = int(constant.value) // 4
+        choices = tuple(unit * factor for factor in (1, 2, 4, 8, 16))
+        return replace(constant, choices=choices) if choices[-1] <= _LARGEST_INT else None
     low, high, log = _default_range(constant.kind, constant.value)
     if not low < high or not math.isfinite(high) or (log and low <= 0):
         return None

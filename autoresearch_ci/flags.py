@@ -46,6 +46,11 @@ def given(namespace: argparse.Namespace) -> dict[str, object]:
     return values
 
 
+def configuration_keys() -> list[tuple[str, str]]:
+    """Every dotted key with its description, in the model's order."""
+    return [(key, " ".join((field.description or "").split())) for key, field in _leaves(Config)]
+
+
 def _leaves(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
     for name, field in model.model_fields.items():
         key = f"{prefix}{field.alias or name}"

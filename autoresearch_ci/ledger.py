@@ -52,8 +52,11 @@ class RunFacts:
 
 
 def notebook_ref(tag: str) -> str:
-    """The ref that keeps every attempt of a run and its journal."""
-    return f"refs/autoresearch/{tag}"
+    """The ref that keeps every attempt of a run and its journal.
+
+    Not `refs/autoresearch/TAG`: git looks there before it looks for the branch `autoresearch/TAG`.
+    """
+    return f"refs/autoresearch/notebook/{tag}"
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,8 @@ class Ledger:
         for experiment in history.kept:
             self._changes[experiment.commit] = by_iteration[experiment.iteration].changes
         self._rows = [journal.format_row(e) for e in self.experiments]
+        for ref in filter(None, (self.facts.branch_ref, self.facts.notebook_ref)):
+            self._repository.break_lock(ref)
         self._recover_branch()
         self._write_journal()
         for experiment in self.experiments[self._noted() + 1 :]:

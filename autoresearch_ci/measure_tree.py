@@ -71,6 +71,7 @@ class MeasureTree:
         self._base = base
         self._files = files
         self._modules: Mapping[str, tuple[str, Path]] = {}
+        self._converts = any(_is_attributes(path) for path in files)
         self._placed: dict[str, FileVersion | None] = {}
         self._tree = Snapshot(layout.tree, layout.cache)
         self._home = Snapshot(layout.home)
@@ -139,11 +140,17 @@ class MeasureTree:
 
     def restore(self) -> list[str]:
         """Undo what a measurement did; returns the files of the tree it had changed or removed."""
-        altered = self._tree.undo(self._rewrite)
+        altered = self._tree.undo(self._rewrite_all)
         self._home.undo(self._rewrite_home)
         for entry in self.layout.temporary.iterdir():
             remove(entry)
         return altered
+
+    def _rewrite_all(self, paths: Sequence[str]) -> None:
+        if self._converts:  # what a spoilt .gitattributes governs must wait until it is back
+            self._rewrite([path for path in paths if _is_attributes(path)])
+            paths = [path for path in paths if not _is_attributes(path)]
+        self._rewrite(paths)
 
     def _rewrite(self, paths: Sequence[str]) -> None:
         """Give each path the content that it should have now."""
@@ -158,7 +165,7 @@ class MeasureTree:
                     self._tree.drop_empty_parents(path)
                     continue
                 self._tree.make_parents(path)
-                target.write_bytes(self._store.read(version))
+                target.write_bytes(self._content(path, version))
                 target.chmod(0o755 if version.mode == "100755" else 0o644)
             elif f"tree/{path}" in self._aside:
                 self._tree.make_parents(path)
@@ -179,11 +186,21 @@ class MeasureTree:
             for path, previous in from_commit:
                 self._tree.learn(path, previous)
 
+    def _content(self, path: str, version: FileVersion) -> bytes:
+        if self._converts:
+            return self._store.converted(path, version, self.layout.tree)
+        return self._store.read(version)
+
     def _rewrite_home(self, paths: Sequence[str]) -> None:
         for path in paths:
             remove(self.layout.home / path)
             copy_file(self.layout.pristine / "home" / path, self.layout.home / path)
             self._home.learn(path)
+
+
+def _is_attributes(path: str) -> bool:
+    """Whether the file says how others are checked out."""
+    return path.rpartition("/")[2] == ".gitattributes"
 
 
 def _copy_folder(source: Path, target: Path) -> None:

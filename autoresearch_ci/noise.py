@@ -1,7 +1,7 @@
 """Is this difference real? Robust statistics for few, noisy, drifting measurements.
 
-Everything works on *relative differences* between two runs that were made next to each other. Which
-runs to make, and what follows for the candidate, is decision.py's business.
+Everything works on *relative differences* between runs made next to each other. Which runs to make,
+and what follows for the candidate, is decision.py's business.
 """
 
 from __future__ import annotations
@@ -18,44 +18,45 @@ NORMAL = NormalDist()
 CLIP = 2.5
 """No single difference counts for more than this many scales: one outlier cannot decide."""
 CLIPPED_VARIANCE = (
-    (2 * NORMAL.cdf(CLIP) - 1) - 2 * CLIP * NORMAL.pdf(CLIP) + 2 * CLIP**2 * NORMAL.cdf(-CLIP)
+    2 * NORMAL.cdf(CLIP) - 1 - 2 * CLIP * NORMAL.pdf(CLIP) + 2 * CLIP**2 * NORMAL.cdf(-CLIP)
 )
 """Variance of a standard normal value clipped at `CLIP`."""
 
 
-def difference(direction: Direction, before: float, after: float, level: float = 0.0) -> float:
-    """How much better `after` is, relative to the mean size of the two (or `|level|` if larger).
+def difference(direction: Direction, before: float, after: float, size: float = 0.0) -> float:
+    """How much better `after` is, relative to the mean size of the two, or to `size` if larger.
 
-    Antisymmetric (swapping the two flips the sign) and always within -2..2, so it is defined for
-    negative metrics, for metrics around zero, and for exact zeros: 0 against 0 is 0.
+    Antisymmetric (swapping the two flips the sign) and within -2..2, so it is defined for negative
+    metrics, for metrics around zero (`size` is then their typical absolute value) and for exact
+    zeros: 0 against 0 is 0.
     """
-    unit = max((abs(before) + abs(after)) / 2, abs(level))
+    unit = max((abs(before) + abs(after)) / 2, size)
     return direction.gain(before, after) / unit if unit else 0.0
 
 
-def gain(direction: Direction, relative: float, level: float) -> float:
-    """A `difference` as people say it, relative to the value before: 1.0 -> 0.5 is 50 %.
+def gain(relative: float, before: float, after: float, size: float = 0.0) -> float:
+    """A `difference` as people say it, relative to `before`: from 1.0 down to 0.5 is 50 %.
 
-    `level` is only read for its sign: it tells whether improving shrinks the metric or grows it.
+    From exactly 0 every change is 100 % of what it led to; around zero, `size` is the 100 %.
     """
-    shrinks = (direction is Direction.MINIMIZE) == (level >= 0)
-    relative = max(-1.99, min(1.99, relative))
-    return relative / (1 + relative / 2) if shrinks else relative / (1 - relative / 2)
+    whole = max(abs(before), size) or abs(after)
+    return relative * max((abs(before) + abs(after)) / 2, size) / whole if whole else 0.0
 
 
 def scale(values: Sequence[float]) -> float:
-    """Standard deviation of values around zero, outliers bounded; 0 when all are 0.
+    """Standard deviation of values around zero, outliers bounded; 0 only when all are 0.
 
     Huber's proposal 2 (1964): the unit in which the values, clipped at `CLIP`, have the variance
-    that clipped normal values have. So sums of clipped values have a known variance whatever the
-    distribution, and more than a seventh of outliers make the unit grow: the safe side.
+    that clipped normal values have. So a sum of clipped values has a known variance whatever the
+    distribution is, and more than a seventh of outliers make the unit grow: the safe side.
     """
     largest = max(map(abs, values), default=0.0)
     if not largest:
         return 0.0
     unit = 1.4826 * median(map(abs, values)) or largest / CLIP
     for _ in range(30):
-        factor = math.sqrt(fmean(min(CLIP, abs(x) / unit) ** 2 for x in values) / CLIPPED_VARIANCE)
+        variance = fmean(min(CLIP, abs(x) / unit) ** 2 for x in values)
+        factor = math.sqrt(variance / CLIPPED_VARIANCE)
         unit *= factor
         if abs(factor - 1) < 1e-3:
             break
@@ -63,38 +64,52 @@ def scale(values: Sequence[float]) -> float:
 
 
 def clipped(value: float, unit: float) -> float:
-    """`value` in units of `unit`, no further from zero than `CLIP`."""
-    return max(-CLIP, min(CLIP, value / unit)) if unit else math.copysign(CLIP, value) * bool(value)
+    """`value` in units of `unit`, no further from zero than `CLIP`; only its sign if `unit` is 0."""
+    if not unit:
+        return math.copysign(CLIP, value) if value else 0.0
+    return max(-CLIP, min(CLIP, value / unit))
 
 
-def steps(values: Sequence[float], level: float) -> list[float]:
-    """Differences between neighbouring runs of the same code: pure noise, whatever the change did."""
-    return [
-        difference(Direction.MAXIMIZE, values[k], values[k + 1], level)
-        for k in range(len(values) - 1)
-    ]
+def middle(values: Sequence[float]) -> float:
+    """Median of all pairwise means (Hodges and Lehmann 1963): a mean that outliers hardly move."""
+    return median(
+        (values[i] + values[j]) / 2 for i in range(len(values)) for j in range(i, len(values))
+    )
 
 
 def normal_score(t: float, dof: float) -> float:
     """The standard normal value that is as surprising as Student's `t` (Wallace 1959)."""
-    z = (8 * dof + 1) / (8 * dof + 3) * math.sqrt(dof * math.log1p(t * t / dof))
-    return math.copysign(z, t)
+    shrink = (8 * dof + 1) / (8 * dof + 3)
+    return math.copysign(shrink * math.sqrt(dof * math.log1p(t * t / dof)), t)
 
 
 def student_quantile(p: float, dof: float) -> float:
-    """Inverse of `normal_score`: Student's t quantile, within 1 % from 3 degrees of freedom on."""
+    """Inverse of `normal_score`: within 1 % of Student's quantile from 3 degrees of freedom on."""
     z = NORMAL.inv_cdf(p) * (8 * dof + 3) / (8 * dof + 1)
     return math.copysign(math.sqrt(dof * math.expm1(z * z / dof)), z)
 
 
 def boundary(alpha: float, looks: int) -> float:
-    """How high a sum of unit-variance steps must climb, once in `looks` steps, to be no accident.
+    """How high a sum of unit-variance steps must climb, within `looks` steps, to be no accident.
 
-    A random walk without drift reaches it with probability `alpha` at most: the reflection
-    principle for Brownian motion (O'Brien and Fleming 1979: flat in the sum), less 0.583 for
-    looking only at whole steps (Siegmund 1985, section 10.3).
+    A random walk without drift reaches it at any of the looks with probability `alpha` at most:
+    the reflection principle for Brownian motion, which is the flat boundary of O'Brien and Fleming
+    (1979), less 0.583 because we look at whole steps only (Siegmund 1985, chapter 10.2).
     """
     return math.sqrt(looks) * NORMAL.inv_cdf(1 - alpha / 2) - 0.583
+
+
+def chance_to_reach(
+    bound: float, climbed: float, *, left: int, step: float, variance: float
+) -> float:
+    """Predictive power: chance that the sum, now at `climbed`, is past `bound` after `left` steps.
+
+    Each coming step has variance 1 and a mean that we believe to be `step`, with `variance`.
+    """
+    if left <= 0:
+        return float(climbed >= bound)
+    spread = math.sqrt(left + left * left * variance)
+    return NORMAL.cdf((climbed + left * step - bound) / spread)
 
 
 def confirm_interval(
@@ -103,32 +118,23 @@ def confirm_interval(
     """(estimate, low, high) of head's relative gain over base, 95 % confidence; 0.01 is 1 % better.
 
     `base_values[k]` and `head_values[k]` were measured next to each other, the order alternating.
-    The estimate is the median of all pairwise means of the pairs' differences (Hodges and Lehmann
-    1963), the width Student's: exact for normal differences, too wide for heavy tails.
-    Fewer than two pairs give an infinite interval.
+    The estimate is the pairs' `middle`, the width Student's: exact for normal differences, rather
+    too wide for heavy tails. One pair has an infinite interval.
     """
-    level = median(base_values)
-    pairs = [difference(direction, b, h) for b, h in zip(base_values, head_values, strict=True)]
-    estimate = hodges_lehmann(pairs)
-    reach = interval_half_width(pairs)
-    low, high = (
-        gain(direction, estimate - reach, level),
-        gain(direction, estimate + reach, level),
-    )
-    if math.isinf(reach):
-        low, high = -math.inf, math.inf
-    return gain(direction, estimate, level), low, high
-
-
-def hodges_lehmann(values: Sequence[float]) -> float:
-    """Median of all pairwise means: nearly the mean's precision, a median's calm about outliers."""
-    return median(
-        (values[i] + values[j]) / 2 for i in range(len(values)) for j in range(i, len(values))
+    size = median(map(abs, base_values))
+    pairs = [
+        difference(direction, b, h, size) for b, h in zip(base_values, head_values, strict=True)
+    ]
+    estimate, reach = middle(pairs), _half_width(pairs, 0.95)
+    base, head = median(base_values), median(head_values)
+    return (
+        gain(estimate, base, head, size),
+        gain(estimate - reach, base, head, size) if base or head else estimate,
+        gain(estimate + reach, base, head, size) if base or head else estimate,
     )
 
 
-def interval_half_width(values: Sequence[float], confidence: float = 0.95) -> float:
-    """Half the width of Student's confidence interval of the mean."""
+def _half_width(values: Sequence[float], confidence: float) -> float:
     n = len(values)
     if n < 2:
         return math.inf
@@ -154,6 +160,7 @@ class Comparison:
     """Head's relative gain over base; negative is worse."""
     low: float
     high: float
+    """95 % confidence interval of `gain`."""
 
 
 def compare(
@@ -165,22 +172,35 @@ def compare(
     margin: float = 0.0,
     alpha: float = 0.05,
 ) -> Comparison | None:
-    """Base against head, pairs measured next to each other; `None` asks for one more pair."""
+    """Base against head, pairs measured next to each other; `None` asks for one more pair.
+
+    Equal code is called improved or regressed with probability `alpha` at most, over all the looks
+    that the sequence of pairs allows, if the two runs of a pair are exchangeable. `margin` is the
+    relative size that a difference must have to be called one: `regression:1%` is 0.01.
+    """
     n = len(base_values)
-    if base_values and set(base_values) == set(head_values) and len(set(base_values)) == 1:
-        return (
-            Comparison(verdict=Verdict.NO_DIFFERENCE, gain=0.0, low=0.0, high=0.0)
-            if n > 1
-            else None
-        )
-    if n < min(3, pairs_max):
+    if n < min(2, pairs_max):
         return None
+    size = median(map(abs, base_values))
+    pairs = [
+        difference(direction, b, h, size) for b, h in zip(base_values, head_values, strict=True)
+    ]
     estimate, low, high = confirm_interval(base_values, head_values, direction)
-    if n < pairs_max and low <= 0 <= high:
+    exact = n > 1 and len(set(base_values)) == len(set(head_values)) == 1
+    # Both directions share alpha. From three pairs on: two say nothing about their own spread.
+    clear = exact or (n > 2 and abs(_climb(pairs)) >= boundary(alpha / 2, pairs_max))
+    if n < pairs_max and not clear:
         return None
     verdict = Verdict.NO_DIFFERENCE
-    if low > 0 and estimate > margin:
-        verdict = Verdict.IMPROVED
-    elif high < 0 and -estimate > margin:
-        verdict = Verdict.REGRESSED
+    if clear and abs(estimate) > margin:
+        verdict = Verdict.IMPROVED if estimate > 0 else Verdict.REGRESSED
     return Comparison(verdict=verdict, gain=estimate, low=low, high=high)
+
+
+def _climb(pairs: Sequence[float]) -> float:
+    """The sum of the pairs in units of their own spread, as a random walk with unit steps."""
+    n, mean = len(pairs), fmean(pairs)
+    deviation = math.sqrt(sum((x - mean) ** 2 for x in pairs) / (n - 1))
+    if not deviation:
+        return math.copysign(math.inf, mean) if mean else 0.0
+    return normal_score(mean / deviation * math.sqrt(n), n - 1) * math.sqrt(n)

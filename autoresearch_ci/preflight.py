@@ -17,7 +17,7 @@ from autoresearch_ci.errors import ConfigError, WorkspaceError
 from autoresearch_ci.ledger import notebook_ref
 from autoresearch_ci.records import has_verdict, peek_start
 from autoresearch_ci.scope import Scope, build_scope
-from autoresearch_ci.workspace import FileVersion, Repository
+from autoresearch_ci.workspace import Changes, FileVersion, Repository
 
 _TAG = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?![./]|lock\b))*")
 _SHARED = ("node_modules", "vendor", ".venv", "venv")
@@ -81,13 +81,80 @@ def survey(
         base=base,
         files=files,
         scope=scope,
-        share=_shared(config, repository, files),
+        share=_shared(config, repository),
         modules=_modules(repository, files),
         run_store=run_store,
         box=_box(run_store),
         folder=folder,
         warnings=tuple(_warnings(repository, files, resume)),
     )
+
+
+def comparison_ground(
+    config: Config, *, start: Path, config_path: str | None, base: str, head: str
+) -> tuple[Ground, Changes, list[str]]:
+    """Two commits to measure: the ground at `base`, what `head` changes, and what it may not.
+
+    Raises `ConfigError` when a commit does not exist here.
+    """
+    repository = Repository.open(start)
+    commits = []
+    for name in (base, head):
+        commit = repository.ref(name) if not name.startswith("-") else None
+        if commit is None:
+            raise ConfigError(
+                f"{name!r} is no commit of this repository.\n"
+                "usually: a shallow clone (actions/checkout fetches one commit by default).\n"
+                "do: git fetch --unshallow, or fetch-depth: 0."
+            )
+        commits.append(commit)
+    files, others = repository.files(commits[0]), repository.files(commits[1])
+    # Everything but the ruler; what the configured scope names exactly is never the ruler.
+    scope = build_scope(
+        ["**", *config.scope], _frozen(config, config_path), _commands(config), files
+    )
+    changes: dict[str, FileVersion | None] = {}
+    ignored = []
+    for path in sorted(files.keys() | others.keys()):
+        old, new = files.get(path), others.get(path)
+        if old == new:
+            continue
+        plain = all(version is None or version.regular for version in (old, new))
+        if plain and scope.refusal(path) is None:
+            changes[path] = new
+        else:
+            ignored.append(path)
+    tag = f"compare-{commits[0][:7]}-{commits[1][:7]}"
+    run_store = repository.common_dir / "autoresearch" / f"{tag}-{os.getpid()}"
+    ground = Ground(
+        repository=repository,
+        tag=tag,
+        branch=None,
+        base=commits[0],
+        files=files,
+        scope=scope,
+        share=_shared(config, repository),
+        modules=_modules(repository, files),
+        run_store=run_store,
+        box=_box(run_store),
+        folder=repository.root / "autoresearch" / tag,
+        warnings=(),
+    )
+    return ground, changes, ignored
+
+
+def _frozen(config: Config, config_path: str | None) -> list[str]:
+    return [path for path in (config_path, config.program) if path]
+
+
+def _commands(config: Config) -> list[str]:
+    """Commands whose own files are part of the ruler."""
+    return [
+        config.metric.command,
+        *(guard.command for guard in config.guards),
+        *([config.holdout.command] if config.holdout else []),
+        *config.setup,
+    ]
 
 
 def _tag(repository: Repository, stores: Path, tag: str | None, resume: bool) -> str:
@@ -108,8 +175,7 @@ def _tag(repository: Repository, stores: Path, tag: str | None, resume: bool) ->
     return next(
         name
         for name in names
-        if not has_verdict(stores / name)
-        and repository.ref(notebook_ref(name)) is None
+        if not has_verdict(stores / name) and repository.ref(notebook_ref(name)) is None
     )
 
 
@@ -129,15 +195,8 @@ def _refuse_used(repository: Repository, tag: str, branch: str | None, run_store
 
 
 def _scope(config: Config, config_path: str | None, files: Mapping[str, FileVersion]) -> Scope:
-    frozen = [path for path in (config_path, config.program) if path]
-    commands = [
-        config.metric.command,
-        *(guard.command for guard in config.guards),
-        *([config.holdout.command] if config.holdout else []),
-        *config.setup,
-    ]
     try:
-        scope = build_scope(config.scope, frozen, commands, files)
+        scope = build_scope(config.scope, _frozen(config, config_path), _commands(config), files)
     except ValueError as error:
         raise ConfigError(str(error)) from error
     regular = (path for path, version in files.items() if version.regular)
@@ -153,9 +212,7 @@ def _scope(config: Config, config_path: str | None, files: Mapping[str, FileVers
     return scope
 
 
-def _shared(
-    config: Config, repository: Repository, files: Mapping[str, FileVersion]
-) -> tuple[str, ...]:
+def _shared(config: Config, repository: Repository) -> tuple[str, ...]:
     if config.share == "none":
         return ()
     if config.share != "auto":

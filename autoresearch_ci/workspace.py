@@ -10,7 +10,10 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
+import subprocess
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +83,7 @@ class _Git:
         # safe.directory: in a container the checkout belongs to another uid than ours.
         self._prefix = ["git", "-c", "safe.directory=*"]
         self._git.update_environment(**_ENVIRONMENT, GIT_DIR=str(git_dir), **environment)
+        self._reader: git.Git.AutoInterrupt | None = None
 
     def __call__(
         self, *arguments: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None
@@ -102,6 +106,7 @@ class _Git:
                 source = stack.enter_context(tempfile.TemporaryFile())
                 source.write(stdin)
                 source.seek(0)
+            stack.enter_context(_signals_held())
             code, out, err = self._git.execute(
                 [*self._prefix, *arguments],
                 istream=source,
@@ -115,20 +120,42 @@ class _Git:
 
     def blob(self, name: str) -> bytes:
         """Content of a blob, through one long-lived `git cat-file --batch`."""
-        try:
-            _, kind, _, data = self._git.get_object_data(name)
-        except ValueError as error:
+        # GitPython's own reader understands SHA-1 names only.
+        if self._reader is None:
+            with _signals_held():
+                self._reader = self._git.cat_file("--batch", istream=subprocess.PIPE, as_process=True)
+        self._reader.stdin.write(name.encode() + b"\n")
+        self._reader.stdin.flush()
+        header = self._reader.stdout.readline().split()
+        if len(header) != 3:
             raise WorkspaceError(
-                f"object {name} is missing from the repository: {error}\n"
+                f"object {name} is missing from the repository: {b' '.join(header).decode()}\n"
                 "usually: a partial clone (--filter) or a pruned object.\n"
                 "do: clone in full, or git fetch --refetch --no-filter."
-            ) from error
-        if kind not in ("blob", b"blob"):
-            raise WorkspaceError(f"object {name} is a {kind!r}, not a file")
+            )
+        data: bytes = self._reader.stdout.read(int(header[2]))
+        self._reader.stdout.read(1)
+        if header[1] != b"blob":
+            raise WorkspaceError(f"object {name} is a {header[1].decode()}, not a file")
         return data
 
     def close(self) -> None:
-        self._git.clear_cache()
+        if self._reader is not None:
+            self._reader.stdin.close()
+            self._reader.wait()
+            self._reader = None
+
+
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """Ctrl-C reaches every process of the terminal; git, which inherits this mask, shall finish."""
+    before = signal.pthread_sigmask(
+        signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    )
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Repository:
@@ -210,6 +237,16 @@ class Repository:
                 "--tag, or move the branch back and use --resume."
             )
 
+    def break_lock(self, name: str) -> None:
+        """Remove the lock file that a killed git left on a ref of ours.
+
+        The caller holds the run's lock; anybody else's git holds this one for milliseconds.
+        """
+        lock = self.common_dir / f"{name}.lock"
+        if lock.exists():
+            time.sleep(1)
+            lock.unlink(missing_ok=True)
+
     def message(self, commit: str) -> str:
         """The whole commit message."""
         return self._git("show", "-s", "--format=%B", commit).decode(errors="replace")
@@ -278,11 +315,16 @@ class Store:
         self._objects = str(repository.common_dir / "objects")
         self._format = repository.object_format()
         if not (folder / "HEAD").exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
+            new = folder.with_name(f"{folder.name}.new")
+            for path in (folder, new):
+                shutil.rmtree(path, ignore_errors=True)
+            new.mkdir(parents=True)
             # The format (sha1 or sha256) must match the objects that we share.
             kind = f"--object-format={self._format}"
-            _Git(folder, folder)("init", "--quiet", "--bare", "--template=", kind, str(folder))
+            _Git(new, new)("init", "--quiet", "--bare", "--template=", kind, str(new))
+            new.rename(folder)  # killed before this, a run finds no half of a git directory
+        for lock in folder.rglob("*.lock"):
+            lock.unlink()  # of a git that was killed; the caller holds the run's lock
         self._git = _Git(folder, folder, GIT_OBJECT_DIRECTORY=self._objects)
 
     def commit(
@@ -369,6 +411,13 @@ class Store:
             return None
         blob = self._git("hash-object", "-w", "--stdin", stdin=merged).decode().strip()
         return FileVersion(ours.mode, blob)
+
+    def converted(self, path: str, version: FileVersion, tree: Path) -> bytes:
+        """Content of `path` as `check_out` would write it: line ends as .gitattributes say."""
+        return self._git(
+            *("-C", str(tree), "cat-file", "--filters", f"--path={path}", version.blob),
+            env=self._measuring(tree, []),
+        )
 
     def check_out(
         self, commit: str, tree: Path, submodules: Mapping[str, tuple[str, Path]]

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.experiment import FileEdit, Proposal
-from autoresearch_ci.proposers import Context, Request
+from autoresearch_ci.proposers import Context, EditError, Request
 
 _EXPECTED = (
     'Expected {"description": "...", "edits": [{"path", "old", "new"}]} or '
@@ -27,8 +27,11 @@ _EXPECTED = (
 _KEYS = ("description", "edits", "files", "repairs", "path", "old", "new")
 
 
-class EditError(Exception):
-    """An edit does not fit the incumbent: the iteration is a discard with this reason."""
+_NAME = "script"
+
+
+class _Misfit(Exception):
+    """Why an edit cannot be applied; the caller knows whose edit it is."""
 
 
 class _Edit(BaseModel):
@@ -91,14 +94,17 @@ class ScriptProposer:
             change = repairs[context.attempt - 2]
             previous = context.previous.edits if context.previous else ()
             contents.update({edit.path: edit.content for edit in previous})
-        for edit in change.edits or ():
-            contents[edit.path] = _replaced(edit, _current(edit.path, contents, context))
+        try:
+            for edit in change.edits or ():
+                contents[edit.path] = _replaced(edit, _current(edit.path, contents, context))
+        except _Misfit as error:
+            raise EditError(str(error), description=change.description, proposer=_NAME) from error
         for path, content in (change.files or {}).items():
             contents[path] = None if content is None else content.encode()
         return Proposal(
             description=change.description,
             edits=tuple(FileEdit(path=path, content=data) for path, data in contents.items()),
-            proposer="script",
+            proposer=_NAME,
         )
 
 
@@ -134,7 +140,7 @@ def _current(path: str, contents: dict[str, bytes | None], context: Context) -> 
     except KeyError:
         data = None
     if data is None:
-        raise EditError(f"{path}: no such file to edit")
+        raise _Misfit(f"{path}: no such file to edit")
     return data
 
 
@@ -143,7 +149,7 @@ def _replaced(edit: _Edit, data: bytes) -> bytes:
     at = data.find(old)
     shown = repr(edit.old if len(edit.old) <= 60 else f"{edit.old[:57]}...")
     if at < 0:
-        raise EditError(f"{edit.path}: {shown} does not occur")
+        raise _Misfit(f"{edit.path}: {shown} does not occur")
     if data.find(old, at + 1) >= 0:
-        raise EditError(f"{edit.path}: {shown} occurs more than once")
+        raise _Misfit(f"{edit.path}: {shown} occurs more than once")
     return data[:at] + edit.new.encode() + data[at + len(old) :]

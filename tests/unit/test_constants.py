@@ -121,6 +121,12 @@ def test_default_ranges(literal: str, low: float, high: float, log: bool) -> Non
     assert (constant.low, constant.high, constant.log) == (low, high, log)
 
 
+def test_a_plain_size_stays_a_power_of_two() -> None:
+    assert only("A = 128\n").choices == (32, 64, 128, 256, 512)
+    assert only("A = 8\n").choices == ()
+    assert only("A = 128  # tune: 1..512\n").choices == ()
+
+
 @pytest.mark.parametrize(
     ("line", "expected"),
     [

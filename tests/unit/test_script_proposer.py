@@ -11,8 +11,8 @@ import pytest
 
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.experiment import Direction, Proposal
-from autoresearch_ci.proposers import Context, Request, Tree
-from autoresearch_ci.proposers.script import EditError, ScriptProposer
+from autoresearch_ci.proposers import Context, EditError, Request, Tree
+from autoresearch_ci.proposers.script import ScriptProposer
 
 
 class Files:
@@ -101,6 +101,8 @@ def test_an_edit_that_does_not_fit_exactly_once_is_an_edit_error(old: str, reaso
     with pytest.raises(EditError) as caught:
         proposer.propose(context(files={"a.py": b"x = 1\r\naaa\r\n"}))
     assert str(caught.value) == reason
+    assert caught.value.proposal.description == "d"
+    assert caught.value.proposal.proposer == "script"
 
 
 def test_editing_a_file_that_is_not_there_is_an_edit_error() -> None:

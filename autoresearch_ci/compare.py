@@ -1,0 +1,188 @@
+"""`autoresearch-ci compare BASE HEAD`: two commits measured in turns, on whatever machine this is.
+
+As a gate it needs no trust in whoever claims an improvement: anyone can run it again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from autoresearch_ci.command import Stop
+from autoresearch_ci.config import Config
+from autoresearch_ci.confirmation import Duel
+from autoresearch_ci.errors import BaselineError, ConfigError, GateFailed
+from autoresearch_ci.events import Note, Observer, Warning
+from autoresearch_ci.measure_tree import Layout, MeasureTree
+from autoresearch_ci.noise import Comparison, Verdict, compare
+from autoresearch_ci.preflight import comparison_ground
+from autoresearch_ci.run import build_bench, metric_name
+from autoresearch_ci.snapshot import remove
+from autoresearch_ci.workspace import opened
+
+_FAIL_ON = re.compile(r"regression(?::(?P<margin>[0-9.]+)\s*%)?|claim-not-reproduced")
+_NUMBER = r"([+-]?[0-9.]+)"
+# The headline as summaries and pull requests word it.
+_HEADLINE = re.compile(rf"{_NUMBER} ?% \[95 % CI {_NUMBER}, {_NUMBER}\], n=\d+\+\d+", re.ASCII)
+_ROUNDING = 0.05
+"""Percent; a headline has one decimal."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """`--fail-on`: what makes the comparison fail."""
+
+    regression: float | None = None
+    """Relative loss beyond which a detected regression fails; `None`: not asked."""
+    claim: float | None = None
+    """The claimed relative gain's lower bound; `None`: not asked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What the comparison found."""
+
+    metric: str
+    comparison: Comparison
+    base_values: list[float]
+    head_values: list[float]
+
+    def sentence(self) -> str:
+        """One line for people."""
+        c, n = self.comparison, len(self.base_values)
+        return (
+            f"{c.verdict}: {self.metric} {median(self.base_values):g} -> "
+            f"{median(self.head_values):g}, gain {c.gain:+.2%} "
+            f"[95 % CI {c.low:+.2%}, {c.high:+.2%}], n={n}+{n}"
+        )
+
+    def as_json(self) -> str:
+        facts = dataclasses.asdict(self)
+        facts["comparison"]["verdict"] = str(self.comparison.verdict)
+        return json.dumps(facts)
+
+
+def parse_gate(words: list[str], claim: Path | None) -> Gate:
+    """`regression`, `regression:1%`, `claim-not-reproduced`. Raises `ConfigError`."""
+    gate = Gate()
+    for word in words:
+        match = _FAIL_ON.fullmatch(word)
+        if not match:
+            raise ConfigError(
+                f"--fail-on {word!r}: expected regression, regression:1% or claim-not-reproduced."
+            )
+        if word == "claim-not-reproduced":
+            gate = dataclasses.replace(gate, claim=_claimed(claim))
+        else:
+            gate = dataclasses.replace(gate, regression=float(match["margin"] or 0) / 100)
+    return gate
+
+
+def apply(gate: Gate, result: Result) -> None:
+    """Raise `GateFailed` when the comparison is what the gate refuses."""
+    found = result.comparison
+    regressed = found.verdict is Verdict.REGRESSED
+    if gate.regression is not None and regressed and -found.gain > gate.regression:
+        raise GateFailed(f"regression: {result.sentence()}")
+    if gate.claim is not None:
+        if found.verdict is not Verdict.IMPROVED:
+            raise GateFailed(f"claim not reproduced, no improvement seen: {result.sentence()}")
+        if found.high < gate.claim:
+            raise GateFailed(
+                f"claim not reproduced: at least {gate.claim:+.2%} was claimed, but "
+                f"{result.sentence()}"
+            )
+
+
+def run_comparison(
+    config: Config,
+    *,
+    start: Path,
+    config_path: str | None,
+    base: str,
+    head: str,
+    observe: Observer,
+    stop: Stop,
+) -> Result:
+    """Measure both commits in turns until the answer is clear or the repeats are used up.
+
+    Both run with the base commit's own metric command, configuration and tests: a head that changes
+    the ruler does not get to use it. Raises `AutoresearchError`.
+    """
+    ground, changes, ignored = comparison_ground(
+        config, start=start, config_path=config_path, base=base, head=head
+    )
+    if ignored:
+        message = f"not part of the comparison, because frozen: {', '.join(ignored[:5])}"
+        observe(Warning(message=message + (", ..." if len(ignored) > 5 else "")))
+    with ExitStack() as stack:
+        stack.callback(remove, ground.run_store)
+        stack.callback(remove, ground.box)
+        remove(ground.run_store)
+        ground.run_store.mkdir(parents=True, mode=0o700)
+        ground.repository.exclude("/autoresearch/")
+        store = stack.enter_context(opened(ground.repository, ground.run_store / "git"))
+        layout = Layout(
+            box=ground.box,
+            checkout=ground.repository.root,
+            share=ground.share,
+            cache=tuple(config.cache),
+        )
+        tree = MeasureTree(layout, store, ground.base, ground.files)
+        tree.create(ground.modules)
+        bench = build_bench(config, ground, tree, observe, stop)
+        bench.set_up(config.setup)
+        duel = Duel(bench=bench, direction=config.metric.direction, iteration=0)
+        base_values: list[float] = []
+        head_values: list[float] = []
+        pairs_max = max(2, config.metric.repeats.max)
+        while True:
+            pair = duel.runs({}, changes, 1, done=len(base_values))
+            if not pair[0]:
+                raise BaselineError(
+                    "one of the two commits cannot be measured; its output is in "
+                    f"{ground.folder / 'logs' / '0.log'}."
+                )
+            base_values += pair[0]
+            head_values += pair[1]
+            comparison = compare(
+                base_values, head_values, config.metric.direction, pairs_max=pairs_max
+            )
+            if comparison:
+                break
+    result = Result(
+        metric=metric_name(config),
+        comparison=comparison,
+        base_values=base_values,
+        head_values=head_values,
+    )
+    observe(Note(message=result.sentence()))
+    return result
+
+
+def _claimed(path: Path | None) -> float:
+    """Lower end of the claimed gain: from a run.json, or from the headline in a Markdown text."""
+    if path is None:
+        raise ConfigError("--fail-on claim-not-reproduced needs --claim FILE (run.json or a body).")
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")[: 2**20]
+    except OSError as error:
+        raise ConfigError(f"--claim {path}: {error.strerror}") from error
+    try:
+        confirmation = json.loads(text)["confirmation"]
+        return float(confirmation["ci_low"])
+    except (ValueError, KeyError, TypeError):
+        pass
+    match = _HEADLINE.search(text)
+    if not match:
+        raise ConfigError(
+            f"--claim {path}: no confirmed headline found, such as "
+            "'-5.6 % [95 % CI -6.1, -5.0], n=5+5', nor a run.json with a confirmation."
+        )
+    # The text has the metric's own sign; what is nearest to zero is the least that is claimed.
+    return (min(abs(float(match[2])), abs(float(match[3]))) - _ROUNDING) / 100

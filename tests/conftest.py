@@ -1,0 +1,268 @@
+"""A real repository, a scripted proposer and our command line: `repo`, `script`, `run`.
+
+Everything happens in `tmp_path`, also what a run puts into the folder for temporary files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autoresearch_ci.cli import run_cli
+
+GIT_ENVIRONMENT = {
+    **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
+    **{f"GIT_{role}_NAME": "A Person" for role in ("AUTHOR", "COMMITTER")},
+    **{f"GIT_{role}_EMAIL": "person@example.org" for role in ("AUTHOR", "COMMITTER")},
+    **{f"GIT_{role}_DATE": "2026-01-01T00:00:00Z" for role in ("AUTHOR", "COMMITTER")},
+}
+OURS = ("autoresearch", ".git/autoresearch", ".git/refs/autoresearch")
+"""What a run may write in a checkout, besides its branch, objects, and a line of info/exclude."""
+OUR_BRANCHES = (".git/refs/heads/autoresearch", ".git/logs/refs/heads/autoresearch")
+UNINTERESTING = (".git/objects", ".git/info/exclude")
+
+
+@dataclass(frozen=True)
+class Repo:
+    """A git repository of the user's."""
+
+    path: Path
+
+    def git(self, *arguments: str, check: bool = True) -> str:
+        """Run git as the user would; what it printed, without the final newline."""
+        done = subprocess.run(
+            ["git", "-c", "protocol.file.allow=always", *arguments],
+            cwd=self.path,
+            env=GIT_ENVIRONMENT,
+            check=False,
+            capture_output=True,
+        )
+        if check and done.returncode:
+            raise AssertionError(f"git {' '.join(arguments)}: {done.stderr.decode()}")
+        return os.fsdecode(done.stdout).rstrip("\n")
+
+    def write(self, path: str, content: str | bytes, mode: int | None = None) -> Path:
+        target = self.path / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content if isinstance(content, bytes) else os.fsencode(content))
+        if mode is not None:
+            target.chmod(mode)
+        return target
+
+    def commit(self, message: str = "a commit") -> str:
+        """Commit everything as it is; the commit's name."""
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "-m", message)
+        return self.git("rev-parse", "HEAD")
+
+    def show(self, commit: str, path: str) -> bytes:
+        """The file as committed, byte for byte."""
+        argv = ["git", "cat-file", "blob", f"{commit}:{path}"]
+        return subprocess.run(argv, cwd=self.path, check=True, capture_output=True).stdout
+
+    def subjects(self, span: str) -> list[str]:
+        """Subjects of a range of commits, first parents only, oldest first."""
+        log = self.git("log", "--first-parent", "--reverse", "--format=%s", span, "--")
+        return log.splitlines()
+
+    def kept(self, tag: str = "t") -> list[str]:
+        """Subjects of what a run added to its branch, in order."""
+        branch = f"refs/heads/autoresearch/{tag}"
+        return self.subjects(f"{self.git('merge-base', 'HEAD', branch)}..{branch}")
+
+    def ref(self, name: str) -> str:
+        """The commit a ref names; empty when there is none."""
+        return self.git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", check=False)
+
+    def photograph(self) -> dict[str, tuple[int, int, str]]:
+        """Mode, mtime and content of all that is the user's: files, index, HEAD, refs, stash."""
+        return dict(_photograph(self.path, (*OURS, *OUR_BRANCHES, *UNINTERESTING)))
+
+
+def _photograph(root: Path, without: Sequence[str]) -> Iterator[tuple[str, tuple[int, int, str]]]:
+    for folder, folders, names in os.walk(root):
+        below = os.path.relpath(folder, root)
+        here = "" if below == "." else f"{below}/"
+        folders[:] = [name for name in folders if f"{here}{name}" not in without]
+        links = [name for name in folders if (Path(folder) / name).is_symlink()]
+        for name in (*names, *links):
+            if f"{here}{name}" in without:
+                continue
+            path = Path(folder) / name
+            status = path.lstat()
+            if stat.S_ISLNK(status.st_mode):
+                content = os.readlink(path)  # noqa: PTH115 (a name may be no text)
+            else:
+                content = hashlib.sha256(path.read_bytes()).hexdigest()
+            yield f"{here}{name}", (status.st_mode, status.st_mtime_ns, content)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What one call of the command line came to."""
+
+    code: int
+    out: str
+    err: str
+    folder: Path
+
+    @property
+    def rows(self) -> list[dict[str, str]]:
+        """The journal, read as any spreadsheet would; empty when there is none."""
+        path = self.folder / "results.tsv"
+        if not path.exists():
+            return []
+        _, titles, *rows = path.read_text(encoding="utf-8").split("\n")[:-1]
+        names = titles.split("\t")
+        return [dict(zip(names, row.split("\t"), strict=True)) for row in rows]
+
+    def column(self, name: str) -> list[str]:
+        return [row[name] for row in self.rows]
+
+    @property
+    def told(self) -> str:
+        """Everything printed, for a failing assertion."""
+        return f"exit code {self.code}\n{self.out}\n{self.err}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """`autoresearch-ci run` in the repository: called, within this process; `start`, its own."""
+
+    repo: Repo
+    script: Path
+    temporary: Path
+    capture: pytest.CaptureFixture[str]
+
+    def __call__(self, *flags: str, cwd: Path | None = None, **options: str | None) -> Result:
+        self.capture.readouterr()
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        back = Path.cwd()
+        os.chdir(cwd or self.repo.path)
+        try:
+            code = run_cli(self.arguments(*flags, **options))
+        finally:
+            os.chdir(back)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        out, err = self.capture.readouterr()
+        return self.result(code, out, err, **options)
+
+    def start(
+        self, *flags: str, under: Sequence[str] = (), **options: str | None
+    ) -> subprocess.Popen[str]:
+        """A process group of its own; `under` is a command line to put in front."""
+        argv = [sys.executable, "-m", "autoresearch_ci", *self.arguments(*flags, **options)]
+        return subprocess.Popen(
+            [*under, *argv],
+            cwd=self.repo.path,
+            env={**os.environ, "TMPDIR": str(self.temporary)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def fork(self, *flags: str, **options: str | None) -> multiprocessing.Process:
+        """As `start`, without the time that starting Python takes."""
+        arguments = self.arguments(*flags, **options)
+
+        def child() -> None:
+            os.setsid()
+            os.chdir(self.repo.path)
+            with (self.repo.path.parent / "printed").open("w") as file:
+                sys.stdout = sys.stderr = file
+                code = run_cli(arguments)
+            sys.exit(code)
+
+        process: Any = multiprocessing.get_context("fork").Process(target=child)
+        process.start()
+        return process
+
+    def finish(
+        self, process: subprocess.Popen[str], timeout: float = 60, **options: str | None
+    ) -> Result:
+        out, err = process.communicate(timeout=timeout)
+        return self.result(process.returncode, out, err, **options)
+
+    def arguments(self, *flags: str, **options: str | None) -> list[str]:
+        """The command line; an option of `None` is left out, for a configuration file to say."""
+        given: Mapping[str, str | None] = {
+            "scope": "value",
+            "metric": "cat value",
+            "proposer": f"script:{self.script}",
+            "tag": "t",
+            **options,
+        }
+        words = [word for k, v in given.items() if v is not None for word in (f"--{k}", v)]
+        return ["run", *words, *flags]
+
+    def result(self, code: int, out: str, err: str, **options: str | None) -> Result:
+        tag = options.get("tag", "t")
+        folder = self.repo.path / "autoresearch" / f"run-{tag}"
+        return Result(code=code, out=out, err=err, folder=folder)
+
+    def leftovers(self) -> list[str]:
+        """What runs left in the folder for temporary files."""
+        return [str(path) for path in self.temporary.glob("autoresearch-ci-*/*")]
+
+
+@dataclass(frozen=True)
+class Script:
+    """The file that the scripted proposer replays."""
+
+    path: Path
+
+    def __call__(self, *lines: Mapping[str, Any]) -> None:
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        self.path.write_text(text, encoding="utf-8")
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Repo:
+    """A repository with one commit: `value` holds the metric, `other` something else."""
+    path = tmp_path / "repo"
+    path.mkdir()
+    repo = Repo(path)
+    repo.git("init", "--quiet", "--initial-branch=main")
+    repo.write("value", "10\n")
+    repo.write("other", "text\n")
+    repo.commit("start")
+    return repo
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Script:
+    script = Script(tmp_path / "script.jsonl")
+    script()
+    return script
+
+
+@pytest.fixture
+def run(
+    repo: Repo,
+    script: Script,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Run:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    # tempfile looks at TMPDIR once per process.
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    return Run(repo=repo, script=script.path, temporary=temporary, capture=capsys)

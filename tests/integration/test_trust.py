@@ -1,0 +1,231 @@
+"""What stands between a better number and a keep, and between a keep and a headline."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from autoresearch_ci.cli import run_cli
+
+if TYPE_CHECKING:
+    from tests.conftest import Repo, Run, Script
+
+BRANCH = "autoresearch/t"
+
+
+def value(number: object, description: str = "", **more: Any) -> dict[str, Any]:
+    return {
+        "description": description or f"try {number}",
+        "files": {"value": f"{number}\n"},
+        **more,
+    }
+
+
+def rising(step: str = "1") -> str:
+    """A metric command that never prints the same number twice: value plus a few hundredths."""
+    return "n=$(date +%N); awk -v n=$n '{print $1 + n / 1e11}' value" + f" # {step}"
+
+
+# --- holdout --------------------------------------------------------------------------------------
+
+
+def test_a_gain_that_the_holdout_denies_is_not_kept(run: Run, script: Script, repo: Repo) -> None:
+    script(value(9, "overfits"), value(8, "generalises"))
+    # Better for every value but 9.
+    holdout = "if grep -q 9 value; then echo 99; else cat value; fi"
+    done = run("--holdout", holdout)
+    assert done.column("status") == ["baseline", "discard", "keep"], done.told
+    assert done.rows[1]["reason"] == "the holdout did not confirm it"
+    assert repo.kept() == ["experiment: generalises"]
+
+
+def test_no_number_of_the_holdout_reaches_what_a_proposer_can_read(
+    run: Run, script: Script, repo: Repo
+) -> None:
+    script(value(9), value(8))
+    secret = "echo 31337; grep -q 9 value && echo oops; true"
+    done = run("--holdout", secret, "--holdout-extract-last-number")
+    assert len(done.rows) == 3, done.told
+    readable = [path for path in done.folder.rglob("*") if path.is_file()]
+    for path in readable:
+        text = path.read_text(encoding="utf-8").replace(secret, "")
+        assert "31337" not in text, path
+    notebook = repo.git("show", "refs/autoresearch/notebook/t:results.tsv")
+    assert "31337" not in notebook
+    private = repo.path / ".git" / "autoresearch" / "t" / "holdout"
+    assert "31337" in (private / "1.log").read_text(encoding="utf-8")
+
+
+def test_a_holdout_that_fails_on_the_baseline_ends_the_run(run: Run) -> None:
+    done = run("--holdout", "exit 7")
+    assert done.code == 4
+    assert "the holdout cannot be measured" in done.err
+
+
+# --- the user's own hooks -------------------------------------------------------------------------
+
+
+def hook(repo: Repo, name: str, text: str) -> None:
+    repo.write(f".git/hooks/{name}", f"#!/bin/sh\n{text}\n", mode=0o755)
+
+
+def test_a_refusing_hook_blocks_a_candidate_before_it_is_measured(
+    run: Run, script: Script, repo: Repo
+) -> None:
+    hook(repo, "pre-commit", "git diff --cached --name-only | grep -q value && grep -q 9 value")
+    script(value(8, "refused"), value(9, "accepted"))
+    done = run("--hooks")
+    assert done.column("status")[1:] == ["hook-blocked", "keep"], done.told
+    assert done.rows[1]["samples"] == "0"
+    assert "pre-commit hook refused it" in done.rows[1]["reason"]
+
+
+def test_the_commit_msg_hook_reads_the_subject(run: Run, script: Script, repo: Repo) -> None:
+    hook(repo, "commit-msg", 'grep -q "experiment: lower" "$1"')
+    script(value(9, "raise it"), value(8, "lower it"))
+    assert run("--hooks").column("status")[1:] == ["hook-blocked", "keep"]
+
+
+def test_hooks_are_left_alone_unless_asked_for(run: Run, script: Script, repo: Repo) -> None:
+    hook(repo, "pre-commit", "exit 1")
+    hook(repo, "reference-transaction", f"touch {repo.path}/.git/fired")
+    script(value(9))
+    assert run().column("status")[1:] == ["keep"]
+    assert not (repo.path / ".git/fired").exists()
+
+
+# --- confirmation ---------------------------------------------------------------------------------
+
+
+def headline(folder: Path) -> str:
+    return (folder / "summary.md").read_text(encoding="utf-8").splitlines()[0]
+
+
+def test_the_headline_is_measured_again_at_the_end(run: Run, script: Script) -> None:
+    script(value(9), value(8))
+    done = run()
+    facts = json.loads((done.folder / "run.json").read_text(encoding="utf-8"))
+    assert facts["confirmation"]["base"] == 10
+    assert facts["confirmation"]["head"] == 8
+    assert facts["confirmation"]["holds"] is True
+    assert "10 → 8" in headline(done.folder)
+
+
+def test_a_gain_that_was_luck_is_said_first(run: Run, script: Script, tmp_path: Path) -> None:
+    # Good only while the marker of the search is there: the confirmation sees the truth.
+    script(value(9))
+    counter = tmp_path / "calls"
+    lucky = (
+        f"echo x >> {counter}; if [ $(wc -l < {counter}) -gt 4 ]; then echo 10; else cat value; fi"
+    )
+    done = run(metric=lucky)
+    assert done.column("status")[1:] == ["keep"], done.told
+    assert headline(done.folder).startswith("**The gain did not hold.")
+
+
+def test_ablation_names_a_kept_commit_that_does_nothing(
+    run: Run, script: Script, repo: Repo
+) -> None:
+    # The second file counts only as long as the first says 10.
+    repo.write("other", "5\n")
+    repo.commit()
+    script(
+        {"description": "lower other", "files": {"other": "4\n"}},
+        value(1, "lower value"),
+    )
+    metric = "v=$(cat value); [ $v = 10 ] && v=$((v + $(cat other))); echo $v"
+    done = run("--scope", "other", "--confirm-ablate", metric=metric)
+    assert done.column("status")[1:] == ["keep", "keep"], done.told
+    facts = json.loads((done.folder / "run.json").read_text(encoding="utf-8"))
+    assert facts["idle_commits"] == [done.rows[1]["commit"]]
+    assert "kept but does nothing" in done.out
+
+
+# --- compare --------------------------------------------------------------------------------------
+
+
+def compare(repo: Repo, *words: str, metric: str = "cat value") -> int:
+    return run_cli(["compare", *words, "--scope", "value", "--metric", metric])
+
+
+@pytest.fixture
+def two_commits(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> Repo:
+    repo.git("branch", "before")
+    repo.write("value", "12\n")
+    repo.commit("worse")
+    monkeypatch.chdir(repo.path)
+    return repo
+
+
+def test_compare_sees_which_commit_is_better(
+    two_commits: Repo, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = two_commits.photograph()
+    assert compare(two_commits, "before", "HEAD") == 0
+    assert "regressed: metric 10 -> 12" in capsys.readouterr().out
+    assert compare(two_commits, "HEAD", "before") == 0
+    assert "improved: metric 12 -> 10" in capsys.readouterr().out
+    assert two_commits.photograph() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("before", "HEAD", "--fail-on", "regression"), 1),
+        (("before", "HEAD", "--fail-on", "regression:10%"), 1),
+        (("before", "HEAD", "--fail-on", "regression:30%"), 0),
+        (("HEAD", "before", "--fail-on", "regression"), 0),
+        (("before", "before", "--fail-on", "regression"), 0),
+        (("before", "HEAD", "--fail-on", "nonsense"), 2),
+        (("before", "nowhere"), 2),
+        (("before", "--help-me", "HEAD"), 2),
+    ],
+)
+def test_compare_is_a_gate(two_commits: Repo, run: Run, words: tuple[str, ...], code: int) -> None:
+    try:
+        assert compare(two_commits, *words) == code
+    except SystemExit as usage:
+        assert usage.code == code
+
+
+def test_a_claim_is_checked_against_fresh_numbers(
+    run: Run, script: Script, repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script(value(9), value(8))
+    done = run()
+    monkeypatch.chdir(repo.path)
+    gate = ("--fail-on", "claim-not-reproduced", "--claim")
+    for name in ("run.json", "summary.md"):
+        assert compare(repo, "main", BRANCH, *gate, str(done.folder / name)) == 0
+        # The base cannot reproduce what the branch claims.
+        assert compare(repo, "main", "main", *gate, str(done.folder / name)) == 1
+    assert compare(repo, "main", BRANCH, *gate, str(repo.path / "value")) == 2
+
+
+def test_a_head_that_changes_the_ruler_does_not_get_to_use_it(
+    repo: Repo, run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo.write("bench.sh", "cat value\n")
+    repo.git("add", "bench.sh")
+    repo.commit()
+    repo.git("branch", "before")
+    repo.write("bench.sh", "echo 1\n")
+    repo.commit("cheat")
+    monkeypatch.chdir(repo.path)
+    assert compare(repo, "before", "HEAD", metric="sh bench.sh") == 0
+    out = capsys.readouterr().out
+    assert "no detectable difference" in out
+    assert "because frozen: bench.sh" in out
+
+
+def test_a_noisy_metric_is_confirmed_with_an_interval(run: Run, script: Script) -> None:
+    script(value(5))
+    done = run(metric=rising())
+    assert done.column("status")[1:] == ["keep"], done.told
+    assert int(done.rows[1]["samples"]) > 1
+    facts = json.loads((done.folder / "run.json").read_text(encoding="utf-8"))["confirmation"]
+    assert facts["n_base"] == facts["n_head"] == 5
+    assert 0.4 < facts["ci_low"] < facts["gain"] < facts["ci_high"] < 0.6
