@@ -1,0 +1,127 @@
+"""Our trainer's defaults against karpathy's configuration: val_bpb at the same clock.
+
+    python benchmarks/trainer.py --seconds 60 --seeds 3
+
+Both sides are the same file, `trainer/train.py`, with other constants: the configuration of
+karpathy/autoresearch is re-implemented by constants only (no n-gram embedding, his rates, batch,
+schedule and window pattern), not by running his code. So data, tokenizer, evaluation, machine and
+also our faster CPU kernels are equal on both sides; what differs is what an experiment could
+change. Runs alternate, so that a noisy machine disturbs both. On a CPU his side has two rows: the
+best small setting we found for his file, and his README's advice for small machines.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+TRAINER = Path(__file__).resolve().parent.parent / "trainer"
+
+CHILD = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+import train
+constants = json.loads(sys.argv[2])
+unknown = set(constants) - set(vars(train))
+assert not unknown, unknown
+vars(train).update(constants)
+train.GPU.update(json.loads(sys.argv[3]))
+sys.exit(train.main())
+"""
+
+KARPATHY = {
+    "HEAD_DIM": 64,
+    "MLP_RATIO": 4,
+    "WINDOW_PATTERN": "SSSL",
+    "SHORT_WINDOW": 128,
+    "ROPE_BASE": 10_000.0,
+    "SOFTCAP": 15.0,
+    "NGRAMS": 1,
+    "X0_INIT": 0.1,
+    "EMBEDDING_LR": 0.6,
+    "UNEMBEDDING_LR": 0.004,
+    "MATRIX_LR": 0.04,
+    "SCALAR_LR": 0.5,
+    "ADAM_BETAS": (0.8, 0.95),
+    "WEIGHT_DECAY": 0.2,
+    "EMBEDDING_DECAY": 0.0,
+    "MUON_MOMENTUM": 0.95,
+    "MUON_WARMUP_STEPS": 300,
+    "MUON_ITERATIONS": 5,
+    "MUON_BETA2": 0.95,
+    "WARMUP": 0.0,
+    "WARMDOWN": 0.5,
+    "FINAL_LR": 0.0,
+}
+# His file as it is, for one large GPU.
+KARPATHY_GPU = KARPATHY | {
+    "DEPTH": 8,
+    "WIDTH": 512,
+    "HEAD_DIM": 128,
+    "SHORT_WINDOW": 1024,
+    "BATCH_TOKENS": 2**19,
+}
+SETTINGS = {
+    "karpathy, small": KARPATHY | {"DEPTH": 2, "WIDTH": 128, "BATCH_TOKENS": 2**11},
+    "karpathy, README": KARPATHY | {"DEPTH": 4, "WIDTH": 256, "BATCH_TOKENS": 2**14},
+    "ours": {},
+}
+
+
+def run(name: str, seed: int, seconds: float) -> dict[str, str]:
+    """One training run in its own process; its summary."""
+    constants = SETTINGS[name] | {"SEED": seed}
+    gpu = KARPATHY_GPU if SETTINGS[name] else {}
+    result = subprocess.run(
+        [sys.executable, "-c", CHILD, str(TRAINER), json.dumps(constants), json.dumps(gpu)],
+        env={**os.environ, "TRAINER_TIME_BUDGET": str(seconds)},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if result.returncode:
+        raise SystemExit(f"{name}, seed {seed}: exit {result.returncode}\n{result.stdout[-2000:]}")
+    tail = result.stdout.rpartition("---\n")[2]
+    return dict(line.split(": ", 1) for line in tail.splitlines())
+
+
+def row(name: str, runs: list[dict[str, str]], reference: float) -> str:
+    """A line of the table; the difference is to the first setting's mean."""
+    scores = [float(each["val_bpb"]) for each in runs]
+    mean = statistics.mean(scores)
+    spread = (max(scores) - min(scores)) / 2
+    columns = [
+        f"{name:<18}{mean:>9.4f}{spread:>9.4f}{mean - reference:>+10.4f}",
+        f"{statistics.mean(float(each['tokens_per_second']) for each in runs):>11,.0f}",
+        f"{statistics.mean(int(each['num_steps']) for each in runs):>8,.0f}",
+        f"{statistics.mean(float(each['mfu_percent']) for each in runs):>7.1f}",
+        f"{max(float(each['peak_memory_mb']) for each in runs):>9,.0f}",
+    ]
+    return "".join(columns)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Our trainer against karpathy's configuration.")
+    parser.add_argument("--seconds", type=float, default=60, help="budget of each run")
+    parser.add_argument("--seeds", type=int, default=1, help="runs of each setting")
+    parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS))
+    options = parser.parse_args()
+    subprocess.run([sys.executable, str(TRAINER / "prepare.py")], check=True)
+    runs: dict[str, list[dict[str, str]]] = {name: [] for name in options.settings}
+    for seed in range(options.seeds):
+        for name in options.settings:
+            runs[name].append(run(name, seed, options.seconds))
+            print(f"seed {seed}  {name:<18}{runs[name][-1]['val_bpb']}", flush=True)
+    first = runs[options.settings[0]]
+    reference = statistics.mean(float(each["val_bpb"]) for each in first)
+    print(f"\n{options.seconds:g} s, {options.seeds} seed(s), {first[0]['device']}")
+    print("                    val_bpb   spread    change   tokens/s   steps   mfu%  memory MB")
+    for name, results in runs.items():
+        print(row(name, results, reference))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""The model, the optimizer and the schedule: what must hold whatever the constants are."""
+
+import dataclasses
+import math
+import shutil
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("tokenizers")
+prepare = pytest.importorskip("prepare")
+train = pytest.importorskip("train")
+
+F = torch.nn.functional
+CPU = train.Machine("cpu", torch.float32, "cpu", 1e12)
+
+
+def small_gpt(dtype=torch.float32, **changes) -> train.GPT:
+    """Two layers; every weight random, so that nothing is hidden by a zero."""
+    settings = {"vocab_size": 50, "sequence_len": 24, "depth": 2, "width": 32, "head_dim": 16}
+    torch.manual_seed(0)
+    model = train.GPT(
+        train.GPTConfig(**settings | {"ngrams": 3, "ngram_rows": 64, "sparse": False} | changes),
+        dtype,
+    )
+    for weight in model.parameters():
+        torch.nn.init.normal_(weight, std=0.3)
+    return model
+
+
+def test_the_first_loss_is_about_ln_of_the_vocabulary(data):
+    run = train.Run(data, CPU)
+    assert run.step(0.0, 0).item() == pytest.approx(math.log(data.vocab_size), abs=0.02)
+
+
+@pytest.mark.parametrize("window_pattern", ["L", "SL"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_future_token_cannot_change_an_earlier_logit(dtype, window_pattern):
+    model = small_gpt(dtype, window_pattern=window_pattern, short_window=5)
+    tokens = torch.randint(50, (2, 24))
+    logits = model(tokens)
+    for place in (1, 11, 23):
+        changed = tokens.clone()
+        changed[:, place] = (changed[:, place] + 1) % 50
+        after = model(changed)
+        assert torch.equal(after[:, :place], logits[:, :place])
+        assert not torch.equal(after[:, place], logits[:, place])
+
+
+def test_a_short_window_forgets_what_lies_before_it():
+    model = small_gpt(depth=1, window_pattern="L")
+    q, k, v = (torch.randn(1, 24, 2, 16) for _ in "qkv")
+    before = train.attend(q, k, v, window=5)
+    k[:, 0] += 1
+    after = train.attend(q, k, v, window=5)
+    assert torch.equal(after[:, 5:], before[:, 5:])
+    assert not torch.equal(after[:, :5], before[:, :5])
+    assert model.config.window(0) == 24
+
+
+@pytest.mark.parametrize("window", [5, 24])
+def test_the_eager_attention_computes_what_the_fused_one_does(window):
+    q, k, v = (torch.randn(2, 24, 2, 16) for _ in "qkv")
+    fused = train.attend(q, k, v, window)
+    eager = train.attend(*(x.bfloat16() for x in (q, k, v)), window)
+    assert (fused - eager.float()).abs().max() < 0.05
+
+
+@pytest.mark.parametrize("softcap", [0.0, 15.0])
+def test_the_chunked_loss_and_its_gradients_are_those_of_cross_entropy(softcap):
+    model = small_gpt(softcap=softcap, sequence_len=200)
+    tokens, targets = torch.randint(50, (2, 2, 200))
+    model.loss(tokens, targets).backward()
+    chunked = {name: weight.grad for name, weight in model.named_parameters()}
+    model.zero_grad()
+    loss = F.cross_entropy(model(tokens).flatten(0, 1), targets.flatten())
+    loss.backward()
+    assert model.loss(tokens, targets).item() == pytest.approx(loss.item(), rel=1e-5)
+    for name, weight in model.named_parameters():
+        torch.testing.assert_close(chunked[name], weight.grad, rtol=1e-3, atol=1e-6)
+
+
+def test_the_hand_written_norm_is_rms_norm_with_its_gradient():
+    x = torch.randn(3, 7, 16, requires_grad=True)
+    weights = torch.randn(3, 7, 16)
+    (ours,) = torch.autograd.grad((train.norm(x) * weights).sum(), x)
+    (theirs,) = torch.autograd.grad((F.rms_norm(x, (16,)) * weights).sum(), x)
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_soft_capped_logits_stay_within_the_cap():
+    logits = train.soft_cap(torch.tensor([-1e4, -3.0, 0.0, 3.0, 1e4]), 15.0)
+    expected = 15 * torch.tanh(torch.tensor([-1e4, -3.0, 0.0, 3.0, 1e4]) / 15)
+    torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_equal_ngrams_share_a_row_and_a_beginning_has_none():
+    tokens = torch.tensor([[7, 1, 2, 1, 2], [9, 1, 2, 3, 1]])
+    pairs, triples = train.hash_ngrams(tokens, 2, 64), train.hash_ngrams(tokens, 3, 64)
+    assert pairs[0, 2] == pairs[0, 4] == pairs[1, 2]
+    assert triples[0, 2] != triples[1, 2]
+    assert pairs[:, 0].tolist() == [0, 0]
+    assert triples[:, :2].tolist() == [[0, 0], [0, 0]]
+    assert pairs[:, 1:].min() >= 1
+    assert max(pairs.max(), triples.max()) < 64
+    assert train.hash_ngrams(tokens[:, :1], 3, 64).tolist() == [[0], [0]]
+
+
+@pytest.mark.parametrize("shape", [(2, 16, 16), (1, 8, 32), (3, 32, 8)])
+def test_orthogonalize_brings_every_singular_value_near_one(shape):
+    update = train.orthogonalize(torch.randn(*shape), 5, torch.float32)
+    values = torch.linalg.svdvals(update)
+    assert values.min() > 0.6
+    assert values.max() < 1.2
+
+
+def test_it_overfits_one_batch(data):
+    run = train.Run(data, CPU)
+    batch = run.batch[:, :8]  # 256 tokens
+    for count in range(60):
+        run.batch = batch
+        loss = run.step(0.0, count).item()
+    assert loss < 0.1
+
+
+def test_the_same_seed_gives_the_same_number(data):
+    def score() -> tuple[float, float]:
+        model, steps = train.train(data, CPU, prepare.Budget(60, steps=4))
+        assert steps == 4
+        return prepare.evaluate_bpb(model, data, 4), model.head.sum().item()
+
+    assert score() == score()
+
+
+def test_nothing_of_the_validation_split_is_read_before_the_evaluation(data, tmp_path):
+    shutil.copytree(data.folder, tmp_path / "blind")
+    (tmp_path / "blind" / "val.bin").unlink()
+    blind = dataclasses.replace(data, folder=tmp_path / "blind")
+    _, steps = train.train(blind, CPU, prepare.Budget(60, steps=2))
+    assert steps == 2
+
+
+def test_the_schedule_starts_at_its_peak_and_ends_at_its_floor():
+    assert train.schedule(train.WARMUP) == 1.0
+    assert train.schedule(1 - train.WARMDOWN) == pytest.approx(1.0)
+    assert train.schedule(1.0) == pytest.approx(train.FINAL_LR)
+    rates = [train.schedule(i / 100) for i in range(int(100 * train.WARMUP), 101)]
+    assert rates == sorted(rates, reverse=True)
+
+
+def test_a_batch_is_split_into_equal_passes_that_fit():
+    rows, passes = train.split_batch(sequence_len=2)
+    assert rows * passes == train.BATCH_TOKENS // 2
+    assert rows <= train.DEVICE_ROWS

@@ -1,0 +1,94 @@
+"""`python trainer/train.py` as the loop sees it: lines on stdout and an exit code."""
+
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("tokenizers")
+
+SUMMARY = [
+    "val_bpb",
+    "training_seconds",
+    "total_seconds",
+    "peak_memory_mb",
+    "tokens_per_second",
+    "mfu_percent",
+    "total_tokens_M",
+    "num_steps",
+    "num_params_M",
+    "depth",
+    "device",
+]
+
+
+def run(script, environment) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(script)]
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def test_a_run_ends_with_the_summary(edited, environment):
+    result = run(edited(), environment)
+    assert result.returncode == 0, result.stderr
+    head, _, tail = result.stdout.rpartition("---\n")
+    summary = dict(line.split(": ") for line in tail.splitlines())
+    assert list(summary) == SUMMARY
+    assert 0 < float(summary["val_bpb"]) < 8
+    assert 2 <= float(summary["training_seconds"]) < 10  # one step more; a busy machine is slow
+    assert float(summary["training_seconds"]) <= float(summary["total_seconds"])
+
+    lines = re.findall(r"(?m)^progress=(\S+) loss=(\S+)$", head)
+    progress = [float(share) for share, _ in lines]
+    assert progress == sorted(progress)
+    assert 0 < progress[0] <= progress[-1] <= 1
+    assert len(lines) <= 101
+    assert float(lines[-1][1]) < float(lines[0][1])
+
+
+def test_importing_the_trainer_trains_nothing_and_writes_nothing(workshop, environment):
+    before = sorted(path.name for path in workshop.iterdir())
+    result = subprocess.run(
+        [sys.executable, "-B", "-c", "import train"],
+        cwd=workshop,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    assert sorted(path.name for path in workshop.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("constants", "message"),
+    [
+        ({"MATRIX_LR": "float('nan')"}, r"^FAIL: diverged at step [12]: loss nan"),
+        ({"WIDTH": "100"}, r"^FAIL: WIDTH 100 is not a multiple"),
+        ({"NGRAM_ROWS": "2**48"}, r"^FAIL: out of memory; lower DEVICE_ROWS"),
+    ],
+)
+def test_a_run_that_cannot_succeed_says_fail(edited, environment, constants, message):
+    result = run(edited(**constants), environment)
+    assert result.returncode == 1, result.stderr
+    assert re.search(message, result.stdout, re.MULTILINE), result.stdout
+    assert "val_bpb" not in result.stdout
+
+
+def test_sigterm_stops_it_without_a_summary(edited, environment):
+    environment["TRAINER_TIME_BUDGET"] = "60"
+    process = subprocess.Popen(
+        [sys.executable, str(edited())], env=environment, stdout=subprocess.PIPE, text=True
+    )
+    for line in process.stdout:
+        if line.startswith("progress="):
+            break
+    process.send_signal(signal.SIGTERM)
+    rest, _ = process.communicate(timeout=20)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "STOPPED" in rest
+    assert "val_bpb" not in rest

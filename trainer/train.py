@@ -1,0 +1,698 @@
+"""EDITABLE: the model, the optimizer, the schedule and the loop. One file, one number: val_bpb.
+
+    python trainer/train.py
+
+trains a small GPT for a fixed wall-clock budget on the GPU if there is one, else on the CPU, and
+ends with `---` and one `name: value` per line. Data, budget and metric live in `prepare.py` and
+stay as they are. Importing this file trains nothing.
+"""
+
+import contextlib
+import importlib
+import math
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass, fields
+
+os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
+# Threads that spin while they wait lose most of a core when the machine is shared: 1.0k tokens/s
+# against 11k beside two busy processes. Sleeping costs nothing measurable when it is not.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import prepare
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+# --- constants: an experiment changes these, or the code below ---------------------------------
+# `# tune:` tells a search which values make sense. The values are for two CPU cores.
+
+SEED = 42  # tune: skip
+
+# Model: layers; channels of the residual stream and of an attention head, hidden channels of the
+# MLP per residual channel.
+DEPTH = 2  # tune: 1..6
+WIDTH = 128  # tune: [64, 128, 192, 256]
+HEAD_DIM = 64  # tune: [32, 64]
+MLP_RATIO = 4  # tune: 2..8
+# Attention: per layer, repeated, L sees all and S the last SHORT_WINDOW tokens; the last layer is
+# always L. Longest rotary wavelength / 2 pi, in tokens.
+WINDOW_PATTERN = "L"
+SHORT_WINDOW = 64  # tune: skip
+ROPE_BASE = 10_000.0  # tune: 1e3..1e6 log
+# Longest n of the hashed n-gram embeddings that are added to the token's (1: none), rows of each;
+# channels that gate a value embedding; bound of the logits; first weight of the embedding that
+# every layer sees again.
+NGRAMS = 3  # tune: 1..4
+NGRAM_ROWS = 2**16  # tune: [4096, 16384, 65536]
+GATE_CHANNELS = 32  # tune: skip
+SOFTCAP = 15.0  # tune: 8..30
+X0_INIT = 0.1  # tune: 0..0.5
+
+# Tokens of a step; rows of a forward pass at most: lower it when memory runs out.
+BATCH_TOKENS = 2**11  # tune: [1024, 2048, 4096, 8192]
+DEVICE_ROWS = 64  # tune: skip
+# Learning rates: of embeddings and of the output matrix for width 768, they scale with its inverse
+# square root (Adam); of the matrices inside the layers (Muon); of residual and x0 weights (Adam).
+EMBEDDING_LR = 0.6  # tune: 0.05..2 log
+NGRAM_LR = 0.4  # tune: 0.05..2 log
+UNEMBEDDING_LR = 0.004  # tune: 0.0005..0.05 log
+MATRIX_LR = 0.04  # tune: 0.005..0.2 log
+SCALAR_LR = 0.5  # tune: 0.01..1 log
+ADAM_BETAS = (0.8, 0.95)  # tune: 0.6..0.99
+# Decay per step and learning rate: of the matrices (it falls to 0 with progress), of token and
+# value embeddings.
+WEIGHT_DECAY = 0.2  # tune: 0..0.6
+EMBEDDING_DECAY = 0.0  # tune: 0..0.1
+# Muon: momentum reached after so many steps from 0.85, orthogonalisation steps (at most 5), decay
+# of the second moment of an update's rows.
+MUON_MOMENTUM = 0.95  # tune: 0.85..0.98
+MUON_WARMUP_STEPS = 300  # tune: 0..1000
+MUON_ITERATIONS = 5  # tune: 2..5
+MUON_BETA2 = 0.95  # tune: 0.8..0.99
+
+# Schedule: shares of the budget; learning rate at the end, as a share of its peak.
+WARMUP = 0.0  # tune: 0..0.2
+WARMDOWN = 0.5  # tune: 0.1..1
+FINAL_LR = 0.0  # tune: 0..0.2
+
+# Machine: "float32", "bfloat16", or "auto", whichever multiplies matrices faster; torch.compile,
+# which is worth its while on a GPU; rows of a forward pass of the evaluation.
+DTYPE = "auto"
+COMPILE = False  # tune: skip
+EVAL_ROWS = 8  # tune: skip
+
+# On a GPU these take the place of the values above; they are the winners of karpathy's H100 log.
+GPU = {
+    "DEPTH": 9,
+    "WIDTH": 512,
+    "HEAD_DIM": 128,
+    "WINDOW_PATTERN": "SSSSL",
+    "SHORT_WINDOW": 256,
+    "ROPE_BASE": 200_000.0,
+    "X0_INIT": 0.05,
+    "BATCH_TOKENS": 2**18,
+    "EMBEDDING_LR": 0.8,
+    "UNEMBEDDING_LR": 0.005,
+    "MUON_WARMUP_STEPS": 200,
+    "WARMDOWN": 0.75,
+    "FINAL_LR": 0.05,
+    "COMPILE": True,
+}
+
+
+# --- model -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class GPTConfig:
+    vocab_size: int
+    sequence_len: int
+    depth: int
+    width: int
+    head_dim: int
+    mlp_ratio: int = 4
+    window_pattern: str = "L"
+    short_window: int = 64
+    rope_base: float = 10_000.0
+    softcap: float = 15.0
+    ngrams: int = 1
+    ngram_rows: int = 2**14
+    gate_channels: int = 32
+    sparse: bool = True  # gradients of the n-gram tables, which a step touches at few rows
+
+    @property
+    def heads(self) -> int:
+        return self.width // self.head_dim
+
+    def window(self, layer: int) -> int:
+        """Tokens that a layer attends to; the last layer sees them all."""
+        kind = self.window_pattern[layer % len(self.window_pattern)]
+        short = kind == "S" and layer < self.depth - 1
+        return min(self.short_window, self.sequence_len) if short else self.sequence_len
+
+    def has_value_embedding(self, layer: int) -> bool:
+        """Every other layer, the last one among them."""
+        return layer % 2 == (self.depth - 1) % 2
+
+
+def norm(x: Tensor) -> Tensor:
+    """RMSNorm without a gain."""
+    return RMSNorm.apply(x) if x.device.type == "cpu" else F.rms_norm(x, (x.size(-1),))
+
+
+class RMSNorm(torch.autograd.Function):
+    """The same in fewer passes, for the CPU, where nothing fuses them: 0.27 ms instead of 0.47."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        size = torch.linalg.vector_norm(x, dim=-1, keepdim=True) * x.size(-1) ** -0.5
+        scale = size.add_(1e-6).reciprocal_()
+        y = x * scale
+        ctx.save_for_backward(y, scale)
+        return y
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        y, scale = ctx.saved_tensors
+        along = (gradient * y).mean(-1, keepdim=True)
+        return torch.addcmul(gradient, y, along, value=-1).mul_(scale)
+
+
+def linear(x: Tensor, weight: Tensor) -> Tensor:
+    """Weights are kept in float32 and multiplied in the type of the activations."""
+    return F.linear(x, weight.to(x.dtype))
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary position: turn channel pairs of (B, T, H, D) by an angle that grows with T."""
+    a, b = x.chunk(2, dim=-1)
+    return torch.cat([a * cos + b * sin, b * cos - a * sin], dim=-1)
+
+
+def hash_ngrams(tokens: Tensor, n: int, rows: int) -> Tensor:
+    """(B, T) -> the table row of each token with the n - 1 before it; 0 where there are fewer."""
+    mixed = tokens
+    for back in range(1, n):
+        mixed = mixed * 1_000_003 + F.pad(tokens[:, :-back], (back, 0))
+    found = 1 + mixed[:, n - 1 :] % (rows - 1)
+    return F.pad(found, (tokens.size(1) - found.size(1), 0))
+
+
+class Attention(nn.Module):
+    def __init__(self, config: GPTConfig, layer: int):
+        super().__init__()
+        width, heads = config.width, config.heads
+        self.heads, self.window = heads, config.window(layer)
+        self.q, self.k, self.v, self.out = (nn.Parameter(torch.empty(width, width)) for _ in "qkvo")
+        self.gate = None
+        if config.has_value_embedding(layer):
+            channels = min(config.gate_channels, width)
+            self.gate = nn.Parameter(torch.zeros(heads, channels))
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, value: Tensor | None) -> Tensor:
+        B, T, C = x.shape
+        q, k, v = (linear(x, w).view(B, T, self.heads, -1) for w in (self.q, self.k, self.v))
+        if value is not None:
+            gate = 2 * torch.sigmoid(linear(x[..., : self.gate.size(1)], self.gate))  # (B, T, H)
+            v = v + gate[..., None] * value.view_as(v)
+        q, k = norm(rotate(q, cos, sin)), norm(rotate(k, cos, sin))
+        return linear(attend(q, k, v, self.window).reshape(B, T, C), self.out)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, window: int) -> Tensor:
+    """Causal attention over the last `window` tokens, (B, T, H, D) in and out."""
+    T = q.size(1)
+    if flash_attention is not None and q.is_cuda and q.dtype == torch.bfloat16:
+        left = window - 1 if window < T else -1
+        y = flash_attention(q, k, v, causal=True, window_size=(left, 0 if left >= 0 else -1))
+        return y[0] if isinstance(y, tuple) else y
+    q, k, v = (x.transpose(1, 2) for x in (q, k, v))  # (B, H, T, D)
+    band = None
+    if window < T or eager_attention(q):
+        band = torch.ones(T, T, dtype=torch.bool, device=q.device).tril().triu(1 - window)
+    if eager_attention(q):
+        bias = torch.zeros(T, T, dtype=q.dtype).masked_fill_(~band, -math.inf)
+        scores = torch.add(bias, q @ k.mT, alpha=q.size(-1) ** -0.5)
+        return (torch.softmax(scores, dim=-1) @ v).transpose(1, 2)
+    y = F.scaled_dot_product_attention(q, k, v, attn_mask=band, is_causal=band is None)
+    return y.transpose(1, 2)
+
+
+def eager_attention(q: Tensor) -> bool:
+    """For short rows in bfloat16 on a CPU two plain products beat the fused kernel: 4 ms to 12."""
+    return q.device.type == "cpu" and q.dtype == torch.bfloat16 and q.size(-2) <= 512
+
+
+def find_flash_attention():
+    """FlashAttention 3 or 2 when it is installed; the kernels inside PyTorch do otherwise."""
+    for module in ("flash_attn_interface", "flash_attn"):
+        with contextlib.suppress(ImportError):
+            return importlib.import_module(module).flash_attn_func
+    return None
+
+
+flash_attention = find_flash_attention() if torch.cuda.is_available() else None
+
+
+class Block(nn.Module):
+    def __init__(self, config: GPTConfig, layer: int):
+        super().__init__()
+        self.attention = Attention(config, layer)
+        self.up = nn.Parameter(torch.empty(config.mlp_ratio * config.width, config.width))
+        self.down = nn.Parameter(torch.empty(config.width, config.mlp_ratio * config.width))
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, value: Tensor | None) -> Tensor:
+        x = x + self.attention(norm(x), cos, sin, value)
+        return x + linear(F.relu(linear(norm(x), self.up)).square(), self.down)
+
+
+class GPT(nn.Module):
+    def __init__(self, config: GPTConfig, dtype: torch.dtype = torch.float32):
+        super().__init__()
+        self.config, self.dtype = config, dtype
+        vocab, width, depth = config.vocab_size, config.width, config.depth
+        self.token = nn.Embedding(vocab, width)
+        self.ngrams = nn.ModuleDict(
+            {
+                str(n): nn.Embedding(config.ngram_rows, width, sparse=config.sparse)
+                for n in range(2, config.ngrams + 1)
+            }
+        )
+        self.values = nn.ModuleDict(
+            {
+                str(i): nn.Embedding(vocab, width)
+                for i in range(depth)
+                if config.has_value_embedding(i)
+            }
+        )
+        self.blocks = nn.ModuleList(Block(config, i) for i in range(depth))
+        self.head = nn.Parameter(torch.empty(vocab, width))
+        self.residual_scale = nn.Parameter(torch.ones(depth))
+        self.x0_scale = nn.Parameter(torch.full((depth,), X0_INIT))
+        angles = torch.outer(
+            torch.arange(config.sequence_len),
+            config.rope_base ** -(torch.arange(0, config.head_dim, 2) / config.head_dim),
+        )[None, :, None]  # (1, T, 1, D / 2)
+        self.register_buffer("cos", angles.cos().to(dtype), persistent=False)
+        self.register_buffer("sin", angles.sin().to(dtype), persistent=False)
+
+    @torch.no_grad()
+    def init_weights(self) -> None:
+        """Blocks start as the identity and the head near zero: the first loss is ln(vocab)."""
+        bound = math.sqrt(3 / self.config.width)  # uniform in +-bound has deviation width**-0.5
+        nn.init.normal_(self.token.weight)
+        nn.init.normal_(self.head, std=0.001)
+        for table in self.ngrams.values():
+            nn.init.zeros_(table.weight)
+        for table in self.values.values():
+            nn.init.uniform_(table.weight, -bound, bound)
+        for block in self.blocks:
+            for weight in (block.attention.q, block.attention.k, block.attention.v, block.up):
+                nn.init.uniform_(weight, -bound, bound)
+            nn.init.zeros_(block.attention.out)
+            nn.init.zeros_(block.down)
+
+    def features(self, tokens: Tensor) -> Tensor:
+        """(B, T) -> (B, T, width), what the head multiplies."""
+        T = tokens.size(1)
+        cos, sin = self.cos[:, :T], self.sin[:, :T]
+        x = self.token(tokens)
+        for n, table in self.ngrams.items():
+            x = x + table(hash_ngrams(tokens, int(n), self.config.ngram_rows))
+        x = x0 = norm(x).to(self.dtype)
+        residual, again = self.residual_scale.to(self.dtype), self.x0_scale.to(self.dtype)
+        for i, block in enumerate(self.blocks):
+            value = self.values[str(i)](tokens).to(self.dtype) if str(i) in self.values else None
+            x = block(residual[i] * x + again[i] * x0, cos, sin, value)
+        return norm(x)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(B, T) -> logits (B, T, vocab), float32."""
+        return soft_cap(linear(self.features(tokens), self.head).float(), self.config.softcap)
+
+    def loss(self, tokens: Tensor, targets: Tensor) -> Tensor:
+        """Mean nats per token."""
+        if tokens.device.type == "cpu":
+            features = self.features(tokens).flatten(0, 1)
+            return HeadLoss.apply(features, self.head, targets.flatten(), self.config.softcap)
+        return F.cross_entropy(self(tokens).flatten(0, 1), targets.flatten())
+
+
+def soft_cap(logits: Tensor, cap: float) -> Tensor:
+    """cap * tanh(logits / cap), by the sigmoid: on a CPU that takes a tenth of the time."""
+    return 2 * cap * torch.sigmoid(logits * (2 / cap)) - cap if cap else logits
+
+
+class HeadLoss(torch.autograd.Function):
+    """Head, soft cap and cross-entropy of GPT.loss in one pass that stays in the CPU's cache.
+
+    The gradient is computed together with the loss, for 128 tokens at a time: 16 ms instead of 27
+    for 2,048 tokens. The constant in `soft_cap` is left out, the softmax would not see it.
+    """
+
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, targets: Tensor, cap: float) -> Tensor:
+        w = weight.to(x.dtype)
+        dx, dw = torch.empty_like(x), torch.zeros_like(weight)
+        nats = x.new_zeros((), dtype=torch.float32)
+        parts = (tensor.split(128) for tensor in (x, dx, targets[:, None]))
+        for part, dpart, target in zip(*parts, strict=True):
+            z = (part @ w.T).float()  # (128, vocab)
+            s = z.mul_(2 / cap).sigmoid_() if cap else None
+            p = torch.softmax(s * (2 * cap) if cap else z, dim=-1)
+            hit = p.gather(1, target)
+            nats -= hit.clamp_min(1e-30).log().sum()
+            p.scatter_(1, target, hit - 1)  # the gradient of the nats, before the cap
+            if cap:
+                p.mul_(s.addcmul_(s, s, value=-1))  # a quarter of the cap's slope
+            dz = p.to(x.dtype)
+            torch.mm(dz, w, out=dpart)
+            dw += dz.T @ part
+        scale = (4 if cap else 1) / len(x)
+        ctx.save_for_backward(dx.mul_(scale), dw.mul_(scale))
+        return nats / len(x)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        dx, dw = ctx.saved_tensors
+        return dx * gradient.to(dx.dtype), dw * gradient, None, None
+
+
+def flops_per_token(config: GPTConfig) -> float:
+    """Forward and backward: 6 per weight of a product, 12 per channel and attended token."""
+    matrices = config.depth * (4 + 2 * config.mlp_ratio) * config.width**2
+    matrices += config.vocab_size * config.width
+    seen = sum(config.window(i) for i in range(config.depth))
+    return 6 * matrices + 12 * config.width * seen
+
+
+# --- optimizer ---------------------------------------------------------------------------------
+
+# Polar Express (arXiv 2505.16932): the best quintic for each step, with a safety factor of 1.02.
+POLAR_EXPRESS = [
+    (8.156554524902461, -22.48329292557795, 15.878769915207462),
+    (4.042929935166739, -2.808917465908714, 0.5000178451051316),
+    (3.8916678022926607, -2.772484153217685, 0.5060648178503393),
+    (3.285753657755655, -2.3681294933425376, 0.46449024233003106),
+    (2.3465413258596377, -1.7097828382687081, 0.42323551169305323),
+]
+
+
+def orthogonalize(g: Tensor, iterations: int, dtype: torch.dtype) -> Tensor:
+    """(N, rows, columns) -> about U V^T of each matrix: all singular values near 1."""
+    x = g.to(dtype)
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) * 1.02 + 1e-6)
+    tall = x.size(-2) > x.size(-1)
+    x = x.mT if tall else x
+    for a, b, c in POLAR_EXPRESS[:iterations]:
+        gram = x @ x.mT
+        x = a * x + (b * gram + c * (gram @ gram)) @ x
+    return x.mT if tall else x
+
+
+class Muon(torch.optim.Optimizer):
+    """Momentum, orthogonalised; rows evened out by their second moment (NorMuon, arXiv 2510.05491).
+
+    Matrices of one shape are one group: they are stacked and updated together.
+    """
+
+    def __init__(self, groups: list[dict], dtype: torch.dtype, orthogonalize=orthogonalize):
+        super().__init__(groups, {"lr": 0.02, "momentum": 0.95, "beta2": 0.95, "weight_decay": 0.0})
+        self.dtype, self.orthogonalize = dtype, orthogonalize
+
+    @torch.no_grad()
+    def step(self) -> None:
+        for group in self.param_groups:
+            weights = group["params"]
+            stacked = torch.stack(weights)  # (N, rows, columns)
+            gradient = torch.stack([w.grad for w in weights])
+            state = self.state[weights[0]]
+            if not state:
+                state["momentum"] = torch.zeros_like(gradient)
+                narrow = -1 if gradient.size(-2) >= gradient.size(-1) else -2
+                state["second"] = torch.zeros_like(gradient.mean(narrow, keepdim=True))
+                state["dim"] = narrow
+            momentum = state["momentum"].lerp_(gradient, 1 - group["momentum"])
+            update = gradient.lerp(momentum, group["momentum"])  # Nesterov
+            update = self.orthogonalize(update, MUON_ITERATIONS, self.dtype).float()
+            update = even_out(update, state, group["beta2"])
+            rate = group["lr"] * max(1.0, stacked.size(-2) / stacked.size(-1)) ** 0.5
+            cautious = (update * stacked) >= 0  # decay only where the step goes the same way
+            update += group["weight_decay"] * stacked * cautious
+            torch._foreach_copy_(weights, list((stacked - rate * update).unbind()))
+
+
+def even_out(update: Tensor, state: dict, beta2: float) -> Tensor:
+    """Give every row (or column) the same size, and the whole matrix the size that it had."""
+    power = update.square().mean(state["dim"], keepdim=True)
+    second = state["second"].lerp_(power, 1 - beta2)
+    scale = second.clamp_min(1e-10).rsqrt()
+    before = power.sum(dim=(-2, -1), keepdim=True)
+    after = (power * scale.square()).sum(dim=(-2, -1), keepdim=True)
+    return update * scale * (before / after.clamp_min(1e-10)).sqrt()
+
+
+def make_optimizers(
+    model: GPT, dtype: torch.dtype, orthogonalize=orthogonalize
+) -> list[torch.optim.Optimizer]:
+    """Adam, Muon for the matrices inside the blocks, sparse Adam for the n-gram tables.
+
+    Sparse Adam leaves the rows alone that a step did not see: tables of 2**16 rows cost 5 ms a
+    step with it and 45 ms without.
+    """
+    scale = (model.config.width / 768) ** -0.5
+    tables = [model.token.weight, *(table.weight for table in model.values.values())]
+    adam = [
+        {"params": tables, "lr": EMBEDDING_LR * scale, "weight_decay": EMBEDDING_DECAY},
+        {"params": [model.head], "lr": UNEMBEDDING_LR * scale},
+        {"params": [model.residual_scale], "lr": SCALAR_LR * 0.01},
+        {"params": [model.x0_scale], "lr": SCALAR_LR, "betas": (0.96, 0.95)},
+    ]
+    ngrams = [{"params": [table.weight], "lr": NGRAM_LR * scale} for table in model.ngrams.values()]
+    if ngrams and not model.config.sparse:
+        adam, ngrams = adam + ngrams, []
+    shapes: dict[torch.Size, list[nn.Parameter]] = {}
+    for block in model.blocks:
+        attention = block.attention
+        weights = [attention.q, attention.k, attention.v, attention.out, block.up, block.down]
+        for weight in weights + ([] if attention.gate is None else [attention.gate]):
+            shapes.setdefault(weight.shape, []).append(weight)
+    muon = [
+        {"params": weights, "lr": MATRIX_LR, "beta2": MUON_BETA2} for weights in shapes.values()
+    ]
+    optimizers = [
+        torch.optim.AdamW(adam, betas=ADAM_BETAS, eps=1e-10, weight_decay=0.0, fused=True),
+        Muon(muon, dtype, orthogonalize),
+    ]
+    if ngrams:
+        optimizers.append(torch.optim.SparseAdam(ngrams, betas=ADAM_BETAS, eps=1e-10))
+    for group in (group for optimizer in optimizers for group in optimizer.param_groups):
+        group["peak_lr"] = group["lr"]
+    return optimizers
+
+
+def schedule(progress: float) -> float:
+    """Learning rate relative to its peak at this share of the budget: up, flat, down."""
+    if progress < WARMUP:
+        return progress / WARMUP
+    if progress <= 1 - WARMDOWN:
+        return 1.0
+    left = (1 - progress) / WARMDOWN
+    return left + (1 - left) * FINAL_LR
+
+
+def set_rates(optimizers: list[torch.optim.Optimizer], progress: float, step: int) -> None:
+    for group in (group for optimizer in optimizers for group in optimizer.param_groups):
+        group["lr"] = group["peak_lr"] * schedule(progress)
+    warm = min(step / MUON_WARMUP_STEPS, 1.0) if MUON_WARMUP_STEPS else 1.0
+    for group in optimizers[1].param_groups:  # Muon
+        group["momentum"] = 0.85 + (MUON_MOMENTUM - 0.85) * warm
+        group["weight_decay"] = WEIGHT_DECAY * (1 - progress)
+
+
+# --- training ----------------------------------------------------------------------------------
+
+
+class Failure(Exception):
+    """The run has no result, and why."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What this run computes on."""
+
+    device: str
+    dtype: torch.dtype
+    name: str
+    peak_flops: float  # measured with one large matrix product, per second
+
+
+def detect_machine() -> Machine:
+    """CUDA, else MPS, else CPU; on a GPU the GPU constants take effect."""
+    device = "cpu"
+    if torch.cuda.is_available():
+        device = "cuda"
+    elif torch.backends.mps.is_available():
+        device = "mps"
+    if device == "cpu":
+        if "OMP_NUM_THREADS" not in os.environ:
+            cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
+            torch.set_num_threads(cores)
+        name = f"cpu x{torch.get_num_threads()}"
+    else:
+        globals().update(GPU)
+        torch.set_float32_matmul_precision("high")
+        name = torch.cuda.get_device_name() if device == "cuda" else device
+    speed = {k: prepare.matmul_flops(device, getattr(torch, k)) for k in ("float32", "bfloat16")}
+    native = speed["bfloat16"] > 1.5 * speed["float32"]  # 2 to 5 times; below 1 where emulated
+    kind = DTYPE if DTYPE != "auto" else "bfloat16" if native else "float32"
+    return Machine(device, getattr(torch, kind), f"{name} {kind}", speed[kind])
+
+
+def make_config(data: prepare.Data, device: str) -> GPTConfig:
+    """The model's shape: a field is the constant of the same name, or given by the data."""
+    if WIDTH % HEAD_DIM or HEAD_DIM % 2:
+        raise Failure(f"WIDTH {WIDTH} is not a multiple of an even HEAD_DIM {HEAD_DIM}")
+    given = {"vocab_size": data.vocab_size, "sequence_len": data.sequence_len}
+    given["sparse"] = device == "cpu"
+    names = [field.name for field in fields(GPTConfig) if field.name not in given]
+    return GPTConfig(**given, **{name: globals()[name.upper()] for name in names})
+
+
+class Run:
+    """A model in training: `step` is forward, backward and update of one batch."""
+
+    def __init__(self, data: prepare.Data, machine: Machine):
+        torch.manual_seed(SEED)
+        self.device, self.dtype = machine.device, machine.dtype
+        self.model = GPT(make_config(data, machine.device), machine.dtype).to(machine.device)
+        self.model.init_weights()
+        self.loss = self.model.loss
+        self.optimizers = make_optimizers(self.model, self.dtype)
+        self.rows, self.micro_steps = split_batch(data.sequence_len)
+        self.batches = data.batches(self.rows * self.micro_steps, SEED)
+        self.batch = self.upload()
+
+    def upload(self) -> Tensor:
+        """The next batch, (micro steps, rows, T + 1), on its way to the device."""
+        batch = torch.from_numpy(next(self.batches)).unflatten(0, (self.micro_steps, self.rows))
+        if self.device == "cuda":
+            batch = batch.pin_memory()
+        return batch.to(self.device, non_blocking=True)
+
+    def step(self, progress: float, count: int) -> Tensor:
+        """Returns the mean loss of the batch, in nats per token, before the update."""
+        total = torch.zeros((), device=self.device)
+        for rows in self.batch:
+            loss = self.loss(rows[:, :-1], rows[:, 1:]) / self.micro_steps
+            loss.backward()
+            total += loss.detach()
+        set_rates(self.optimizers, progress, count)
+        for optimizer in self.optimizers:
+            optimizer.step()
+        self.model.zero_grad(set_to_none=True)
+        self.batch = self.upload()  # a GPU is still busy with this step meanwhile
+        return total
+
+    def compile(self) -> None:
+        """Compile and run two steps outside the clock, then put everything back as it was."""
+        weights = {name: value.clone() for name, value in self.model.state_dict().items()}
+        fast = torch.compile(orthogonalize, dynamic=False)
+        try:
+            self.loss = torch.compile(self.model.loss, dynamic=False)
+            self.optimizers = make_optimizers(self.model, self.dtype, fast)
+            for _ in range(2):
+                self.step(0.0, 0)
+            prepare.wait_for(self.device)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:  # no compiler on this machine, or one that gives up
+            print(f"not compiled: {str(error).strip().splitlines()[0][:200]}", flush=True)
+            self.loss, fast = self.model.loss, orthogonalize
+        self.model.zero_grad(set_to_none=True)
+        self.model.load_state_dict(weights)
+        self.optimizers = make_optimizers(self.model, self.dtype, fast)
+
+
+def split_batch(sequence_len: int) -> tuple[int, int]:
+    """(rows of a forward pass, passes of a step) for BATCH_TOKENS."""
+    rows = max(1, BATCH_TOKENS // sequence_len)
+    micro_steps = next(n for n in range(1, rows + 1) if rows % n == 0 and rows // n <= DEVICE_ROWS)
+    return rows // micro_steps, micro_steps
+
+
+def train(data: prepare.Data, machine: Machine, budget: prepare.Budget) -> tuple[GPT, int]:
+    """Train until the budget is spent; returns the model and the number of steps.
+
+    Prints at most 101 lines `progress=<0..1> loss=<nats>`; the loss is a running mean.
+    """
+    run = Run(data, machine)
+    config = run.model.config
+    started = time.monotonic()
+    if COMPILE:
+        run.compile()
+    warmup = time.monotonic() - started
+    print(
+        f"device={machine.name} depth={config.depth} width={config.width} "
+        f"rows={run.rows}x{run.micro_steps} budget={budget.seconds:g}s "
+        f"warmup={warmup:.1f}s",
+        flush=True,
+    )
+    limit = 2 * math.log(config.vocab_size)  # twice what knowing nothing costs
+    smooth, printed = 0.0, -1
+    budget.start(warmup)
+    while (progress := budget.progress) < 1:
+        loss = run.step(progress, budget.step).item()
+        budget.step += 1
+        if not loss < limit:
+            raise Failure(f"diverged at step {budget.step}: loss {loss:.4g}, limit {limit:.4g}")
+        smooth += 0.1 * (loss - smooth)
+        if int(100 * budget.progress) > printed:
+            printed = int(100 * budget.progress)
+            mean = smooth / (1 - 0.9**budget.step)
+            print(f"progress={budget.progress:.3f} loss={mean:.4f}", flush=True)
+    return run.model, budget.step
+
+
+def run_once(steps: int | None = None) -> dict[str, object]:
+    """Train and evaluate with the constants above; the summary in the order it is printed."""
+    started = time.monotonic()
+    data = prepare.load()
+    machine = detect_machine()
+    budget = prepare.Budget(prepare.time_budget(data), steps)
+    model, num_steps = train(data, machine, budget)
+    seconds = budget.elapsed
+    model.eval()
+    val_bpb = prepare.evaluate_bpb(model, data, EVAL_ROWS, machine.device)
+    if not math.isfinite(val_bpb):
+        raise Failure(f"val_bpb is {val_bpb}")
+    rows, micro_steps = split_batch(data.sequence_len)
+    tokens = num_steps * rows * micro_steps * data.sequence_len
+    mfu = flops_per_token(model.config) * tokens / seconds / machine.peak_flops
+    return {
+        "val_bpb": f"{val_bpb:.6f}",
+        "training_seconds": f"{seconds:.2f}",
+        "total_seconds": f"{time.monotonic() - started:.2f}",
+        "peak_memory_mb": f"{prepare.peak_memory_mb(machine.device):.1f}",
+        "tokens_per_second": f"{tokens / seconds:.0f}",
+        "mfu_percent": f"{100 * mfu:.2f}",
+        "total_tokens_M": f"{tokens / 1e6:.3f}",
+        "num_steps": num_steps,
+        "num_params_M": f"{sum(p.numel() for p in model.parameters()) / 1e6:.3f}",
+        "depth": model.config.depth,
+        "device": machine.device,
+    }
+
+
+def stop(signum: int, _frame: object) -> None:
+    """SIGTERM ends the run between two operations; no summary, so no number to mistake for one."""
+    print("STOPPED: asked to stop", flush=True)
+    sys.exit(128 + signum)
+
+
+def main() -> int:
+    """Print the summary; returns the exit code."""
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        summary = run_once()
+    except Failure as failure:
+        print(f"FAIL: {failure}", flush=True)
+        return 1
+    except (RuntimeError, MemoryError) as error:
+        if not isinstance(error, torch.OutOfMemoryError | MemoryError) and (
+            "allocate memory" not in str(error)
+        ):
+            raise
+        print(f"FAIL: out of memory; lower DEVICE_ROWS (now {DEVICE_ROWS}) or WIDTH (now {WIDTH})")
+        return 1
+    print("---")
+    for name, value in summary.items():
+        print(f"{name}: {value}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
