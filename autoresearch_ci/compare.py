@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from autoresearch_ci.assembly import make_bench, make_tree
 from autoresearch_ci.command import Stop
 from autoresearch_ci.config import Config
 from autoresearch_ci.confirmation import Duel
 from autoresearch_ci.errors import BaselineError, ConfigError, GateFailed
 from autoresearch_ci.events import Note, Observer, Warning
-from autoresearch_ci.measure_tree import Layout, MeasureTree
 from autoresearch_ci.noise import Comparison, Verdict, compare
 from autoresearch_ci.preflight import comparison_ground
-from autoresearch_ci.run import build_bench, metric_name
+from autoresearch_ci.run_folder import metric_name
 from autoresearch_ci.snapshot import remove
 from autoresearch_ci.workspace import opened
 
@@ -127,15 +127,9 @@ def run_comparison(
         ground.run_store.mkdir(parents=True, mode=0o700)
         ground.repository.exclude("/autoresearch/")
         store = stack.enter_context(opened(ground.repository, ground.run_store / "git"))
-        layout = Layout(
-            box=ground.box,
-            checkout=ground.repository.root,
-            share=ground.share,
-            cache=tuple(config.cache),
-        )
-        tree = MeasureTree(layout, store, ground.base, ground.files)
+        tree = make_tree(config, ground, store)
         tree.create(ground.modules)
-        bench = build_bench(config, ground, tree, observe, stop)
+        bench = make_bench(config, ground, tree, observe, stop)
         bench.set_up(config.setup)
         duel = Duel(bench=bench, direction=config.metric.direction, iteration=0)
         base_values: list[float] = []

@@ -62,6 +62,8 @@ class RunInfo:
     host: str
     """The machine in a few words: `runner-3, 2 cores, Linux 6.1`."""
     confirmation: Confirmation | None = None
+    idle: Sequence[Experiment] = ()
+    """Kept, but the result is no worse without them: found by leaving each out in turn."""
 
 
 def summary_markdown(experiments: Sequence[Experiment], info: RunInfo) -> str:
@@ -71,6 +73,7 @@ def summary_markdown(experiments: Sequence[Experiment], info: RunInfo) -> str:
         headline(result, info),
         f"Goal: {markdown(info.goal, 300)}" if info.goal else "",
         *_kept(result),
+        *_idle(info),
         *_others(result),
         *_measured(experiments, info),
         *_look(result, info),
@@ -137,6 +140,14 @@ def _kept(result: Outcome) -> Iterator[str]:
         ],
         KEPT_ROOM,
     )
+
+
+def _idle(info: RunInfo) -> Iterator[str]:
+    """At most ten are named: the section must not crowd out the rest."""
+    if info.idle:
+        names = [f"{markdown(commit_name(e.commit))} {markdown(e.description)}" for e in info.idle]
+        listed = "\n".join(f"- {name}" for name in names[:10])
+        yield f"Left out in turn, these turned out to do nothing:\n\n{listed}"
 
 
 def _others(result: Outcome) -> Iterator[str]:

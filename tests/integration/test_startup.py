@@ -1,0 +1,29 @@
+"""What every call of the command line pays before it does anything."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+HEAVY = {"anthropic", "git", "github", "optuna", "numpy", "scipy", "torch", "rich", "ray"}
+
+
+def loaded_after(code: str) -> set[str]:
+    probe = f"import sys\n{code}\nprint(*sorted(n for n in sys.modules if '.' not in n))"
+    argv = [sys.executable, "-c", probe]
+    done = subprocess.run(argv, check=True, capture_output=True, text=True)
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "from autoresearch_ci.cli import run_cli\n"
+        "for words in (['--help'], ['run', '--help']):\n"
+        "    try: run_cli(words)\n"
+        "    except SystemExit: pass"
+    )
+    assert not loaded_after(code) & HEAVY
+
+
+def test_a_scripted_run_loads_no_optimiser() -> None:
+    assert not loaded_after("import autoresearch_ci.run") & (HEAVY - {"git"})
