@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from autoresearch_ci.budget import Limits
@@ -25,14 +26,16 @@ def make_proposer(name: str, start: Path) -> Proposer:
 
         return ScriptProposer(start / name.removeprefix("script:"))
     from autoresearch_ci.proposers.search import SearchProposer
+    from autoresearch_ci.proposers.second_look import SecondLook
 
-    return SearchProposer()
+    return SecondLook(SearchProposer())
 
 
 def make_tree(config: Config, ground: Ground, store: Store) -> MeasureTree:
     """The measure tree, not created yet."""
     layout = Layout(
         box=ground.box,
+        pristine=ground.run_store / "pristine",
         checkout=ground.repository.root,
         share=ground.share,
         cache=tuple(config.cache),
@@ -65,7 +68,7 @@ def make_bench(
 def make_holdout(config: Config, bench: Bench) -> Holdout | None:
     """The holdout, when one is configured."""
     plan = bench.plans.holdout
-    return Holdout(bench, plan, config.holdout_direction) if plan else None
+    return Holdout(bench, plan) if plan else None
 
 
 def make_policy(config: Config) -> Policy:
@@ -93,7 +96,10 @@ def _plans(config: Config, repository: Repository) -> Plans:
     metric, holdout = config.metric, config.holdout
     return Plans(
         metric=MetricPlan(
-            command=metric.command, extract=metric.extractor(), timeout=metric.timeout
+            command=metric.command,
+            extract=metric.extractor(),
+            direction=metric.direction,
+            timeout=metric.timeout,
         ),
         guards=[
             GuardPlan(
@@ -106,9 +112,13 @@ def _plans(config: Config, repository: Repository) -> Plans:
             for guard in config.guards
         ],
         holdout=MetricPlan(
-            command=holdout.command, extract=holdout.extractor(), timeout=holdout.timeout
+            command=holdout.command,
+            extract=holdout.extractor(),
+            direction=config.holdout_direction,
+            timeout=holdout.timeout,
         )
         if holdout
         else None,
         hooks=repository.hooks() if config.hooks else None,
+        curve=re.compile(metric.early_stop.regex) if metric.early_stop else None,
     )

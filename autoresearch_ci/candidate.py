@@ -11,13 +11,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from statistics import median
 
-from autoresearch_ci.decision import Evidence, Policy, Session, Side, judge
-from autoresearch_ci.experiment import Decision, GuardRun, MetricRun, Proposal, Status
+from autoresearch_ci.decision import judge
+from autoresearch_ci.early_stop import Curve, Point
+from autoresearch_ci.experiment import Decision, FileEdit, GuardRun, MetricRun, Proposal, Status
 from autoresearch_ci.holdout import Holdout
 from autoresearch_ci.ledger import CommitTree, Ledger
 from autoresearch_ci.measurement import Bench
 from autoresearch_ci.records import Attempt
 from autoresearch_ci.scope import Scope
+from autoresearch_ci.session import Evidence, Policy, Session, Side
 from autoresearch_ci.workspace import Changes, FileVersion, Store
 
 
@@ -34,6 +36,8 @@ class Outcome:
     guards: tuple[GuardRun, ...] = ()
     output: str = ""
     """What a repair or rework is told."""
+    curve: tuple[Point, ...] = ()
+    """The candidate's last complete curve."""
 
     @property
     def metric(self) -> float | None:
@@ -72,8 +76,33 @@ class Court:
         """The in-scope files of a commit of this run."""
         return CommitTree(self.files, self.ledger.changes(commit), self.scope, self.store)
 
-    def try_out(self, iteration: int, number: int, proposal: Proposal, session: Session) -> Outcome:
-        """Judge a proposal; the measure tree holds the incumbent again unless it is kept."""
+    def promising(self, session: Session) -> Proposal | None:
+        """The last candidate again, when the keep rule wants to see more of it."""
+        last = self.ledger.experiments[-1]
+        if last.status is not Status.DISCARD or not last.commit:
+            return None
+        tree = self.tree(last.commit)
+        if identity(tree.changes) not in session.carried:
+            return None
+        before = self.ledger.changes(self.ledger.incumbent)
+        paths = [p for p in tree.changes if tree.changes[p] != before.get(p, self.files.get(p))]
+        edits = [
+            FileEdit(path=p, content=tree.read(p) if tree.version(p) else None) for p in paths
+        ]
+        return Proposal(description=last.description, edits=tuple(edits), proposer=last.proposer)
+
+    def try_out(
+        self,
+        iteration: int,
+        number: int,
+        proposal: Proposal,
+        session: Session,
+        rival: Curve | None = None,
+    ) -> Outcome:
+        """Judge a proposal; the measure tree holds the incumbent again unless it is kept.
+
+        `rival`: the incumbent's curve, for stopping clear losers early.
+        """
         incumbent = self.tree(self.ledger.incumbent)
         refused = self._refusal(proposal, incumbent)
         if refused:
@@ -84,12 +113,14 @@ class Court:
             return Outcome(decision=Decision(status=Status.NO_OP, reason=reason))
         attempt = self.ledger.commit(iteration, number, proposal, edits)
         with self.bench.tree.trial(incumbent.changes) as trial:
-            outcome = self._measured(attempt, incumbent.changes, session)
+            outcome = self._measured(attempt, incumbent.changes, session, rival)
             if outcome.decision.status is Status.KEEP:
                 trial.keep()
         return outcome
 
-    def _measured(self, attempt: Attempt, incumbent: Changes, session: Session) -> Outcome:
+    def _measured(
+        self, attempt: Attempt, incumbent: Changes, session: Session, rival: Curve | None
+    ) -> Outcome:
         hook = self.bench.hooks_refusal(attempt, self.ledger.incumbent)
         if hook:
             decision = Decision(status=Status.HOOK_BLOCKED, reason=hook.reason)
@@ -98,8 +129,10 @@ class Court:
         runs: list[MetricRun] = []
         own: list[MetricRun] = []
         while isinstance(step := judge(evidence, session, self.policy), Side):
-            changes = attempt.changes if step is Side.CANDIDATE else incumbent
-            run = self.bench.metric(changes, attempt.iteration)
+            if step is Side.CANDIDATE:
+                run = self.bench.metric(attempt.changes, attempt.iteration, rival=rival)
+            else:
+                run = self.bench.metric(incumbent, attempt.iteration)
             runs.append(run)
             if run.value is None:
                 decision = _failed(run, step)
@@ -130,6 +163,7 @@ class Court:
             evidence=evidence,
             guards=tuple(guards),
             output=guards[-1].output if guards else "",
+            curve=own[-1].curve,
         )
 
     def _refusal(self, proposal: Proposal, incumbent: CommitTree) -> str | None:

@@ -24,7 +24,11 @@ def main() -> NoReturn:
     # Git variables of a caller (a hook, say) would redirect our own calls of git.
     for name in [name for name in os.environ if name.startswith("GIT_")]:
         del os.environ[name]
-    sys.exit(run_cli(sys.argv[1:]))
+    code = run_cli(sys.argv[1:])
+    # Everything is saved: a late signal must not replace the exit code.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(code)
 
 
 def run_cli(arguments: Sequence[str]) -> int:

@@ -64,7 +64,7 @@ class MetricRun:
     value: float | None
     """`None` when the run gave no trustworthy number; then `failure` says which kind."""
     failure: Status | None = None
-    """`crash` or `metric-error`."""
+    """`crash`, `metric-error`, or `discard` when the run was stopped early."""
     reason: str = ""
     seconds: float = 0.0
     peak_memory_mb: float | None = None
@@ -72,6 +72,8 @@ class MetricRun:
     """Every other `name: value` line the command printed, for guards that watch a second metric."""
     output: str = ""
     """Tail of what was printed, bounded; what a repair is told."""
+    curve: tuple[tuple[float, float], ...] = ()
+    """(progress, value) points that were printed on the way, when early stopping is configured."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,6 @@ from statistics import median
 from typing import Any
 
 from autoresearch_ci.errors import BaselineError
-from autoresearch_ci.experiment import Direction
 from autoresearch_ci.measurement import Bench, MetricPlan
 from autoresearch_ci.records import Attempt
 from autoresearch_ci.workspace import Changes
@@ -22,10 +21,9 @@ BASELINE_RUNS = 3
 class Holdout:
     """Knows how much the holdout varies on unmodified code."""
 
-    def __init__(self, bench: Bench, plan: MetricPlan, direction: Direction) -> None:
+    def __init__(self, bench: Bench, plan: MetricPlan) -> None:
         self._bench = bench
         self._plan = plan
-        self._direction = direction
         self._spread = 0.0
 
     def calibrate(self) -> None:
@@ -52,7 +50,7 @@ class Holdout:
         rival = [v for v, c in zip(values, order, strict=True) if c is incumbent]
         if None in own or None in rival:
             return False
-        gain = self._direction.gain(
+        gain = self._plan.direction.gain(
             median(v for v in rival if v is not None), median(v for v in own if v is not None)
         )
         return gain >= -2 * self._spread

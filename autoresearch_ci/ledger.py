@@ -102,6 +102,8 @@ class Ledger:
         self.history = History()
         self._changes: dict[str, Changes] = {facts.base: {}}
         self._rows: list[str] = []
+        self._tried: dict[int, list[str]] = {}
+        """Commits of each iteration, repairs and reworks included."""
         self._notebook: str | None = None
 
     @property
@@ -123,7 +125,7 @@ class Ledger:
         self.history = history
         by_iteration = {attempt.iteration: attempt for attempt in history.attempts}
         for attempt in history.attempts:
-            self._changes[attempt.commit] = attempt.changes
+            self._learn(attempt)
         for experiment in history.kept:
             self._changes[experiment.commit] = by_iteration[experiment.iteration].changes
         self._rows = [journal.format_row(e) for e in self.experiments]
@@ -164,8 +166,14 @@ class Ledger:
             cost_usd=proposal.cost_usd,
         )
         self._records.attempt(record)
-        self._changes[commit] = record.changes
+        self._learn(record)
         return record
+
+    def _learn(self, attempt: Attempt) -> None:
+        self._changes[attempt.commit] = attempt.changes
+        if attempt.attempt == 1:  # again: what a killed process tried does not count
+            self._tried[attempt.iteration] = []
+        self._tried.setdefault(attempt.iteration, []).append(attempt.commit)
 
     def final_commit(self, attempt: Attempt, metric: float) -> str:
         """The candidate as it goes onto the branch: its message carries the measured metric."""
@@ -243,14 +251,18 @@ class Ledger:
         )
 
     def _note(self, experiment: Experiment) -> None:
-        """One notebook commit: the journal as of now, and the attempt as second parent."""
+        """One notebook commit: the journal as of now; the attempt as second parent.
+
+        Attempts that were repaired or reworked follow, so that git keeps them too.
+        """
         tip = self._notebook
         text = "".join(
             [journal.header(self.facts.direction), *self._rows[: experiment.iteration + 1]]
         )
         parents = [tip] if tip else []
-        if tip and experiment.commit:
-            parents.append(experiment.commit)
+        if tip:
+            tried = self._tried.get(experiment.iteration, [])
+            parents += [experiment.commit, *tried[:-1]] if experiment.commit else tried
         commit, _ = self._store.commit(
             parents=parents,
             edits={"results.tsv": ("100644", text.encode())},

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 
 from autoresearch_ci.budget import Limits, stop_reason, stuck_level
 from autoresearch_ci.candidate import Court, Outcome
-from autoresearch_ci.decision import Evidence, Session, Side, next_calibration_run
+from autoresearch_ci.early_stop import Curve
 from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.events import ExperimentFinished, Note, Observer, StageStarted
 from autoresearch_ci.experiment import Decision, Experiment, FileEdit, MetricRun, Proposal, Status
 from autoresearch_ci.proposers import Context, EditError, Proposer, Request
+from autoresearch_ci.session import Evidence, Session, Side, next_calibration_run
 
 MAX_REPAIRS = 3
 """Attempts that a crashing idea gets in one iteration, the first included."""
@@ -36,11 +37,14 @@ class Loop:
     calibrate: bool
     """Whether the baseline is measured repeatedly to learn the metric's noise."""
     proposer: Proposer
+    proposer_name: str
     court: Court
     observe: Observer
     started: float = field(default_factory=time.monotonic)
     deterministic: bool = False
     """Whether the metric is known to give identical values for identical code."""
+    curve: Curve | None = None
+    """The incumbent's, when early stopping is configured."""
 
     def run(self) -> str:
         """Iterate until a limit is reached; returns why it stopped."""
@@ -49,6 +53,7 @@ class Loop:
             memory = ledger.history.verdicts[-1].memory
             session = Session.from_json(memory["session"])
             self.court.bench.remember(memory["bench"])
+            self.curve = _curve(memory["curve"])
             if self.court.holdout:
                 self.court.holdout.remember(memory["holdout"])
         else:
@@ -95,6 +100,7 @@ class Loop:
             evidence=Evidence(runs=tuple((Side.CANDIDATE, value) for value in _values(runs))),
             guards=tuple(guards),
         )
+        self.curve = _curve(runs[-1].curve)
         unmodified = Proposal(description="the unmodified code", edits=(), proposer="-")
         self._remember(unmodified, [outcome], session, began)
         return session
@@ -122,11 +128,11 @@ class Loop:
             number = len(outcomes) + 1
             self.court.ledger.begin(iteration, number)
             try:
-                found = self._propose(iteration, number, request, proposal, outcomes)
+                found = self._propose(iteration, number, request, proposal, outcomes, session)
                 if found is None:
                     break
                 proposal = found if proposal is None else _on_top(proposal, found)
-                outcomes.append(self.court.try_out(iteration, number, proposal, session))
+                outcomes.append(self._try(iteration, number, proposal, session))
             except EditError as error:
                 refused = Decision(status=Status.DISCARD, reason=str(error))
                 outcomes.append(Outcome(decision=refused))
@@ -135,9 +141,14 @@ class Loop:
         if proposal is None:
             return None
         last = outcomes[-1]
+        if last.decision.status is Status.KEEP:
+            self.curve = _curve(last.curve)
         session = session.after(last.evidence, last.decision, last.candidate_id)
         self._remember(proposal, outcomes, session, began)
         return session
+
+    def _try(self, iteration: int, number: int, proposal: Proposal, session: Session) -> Outcome:
+        return self.court.try_out(iteration, number, proposal, session, self.curve)
 
     def _propose(
         self,
@@ -146,10 +157,10 @@ class Loop:
         request: Request,
         previous: Proposal | None,
         outcomes: Sequence[Outcome],
+        session: Session,
     ) -> Proposal | None:
         ledger = self.court.ledger
-        name = type(self.proposer).__name__.removesuffix("Proposer").lower()
-        self.observe(StageStarted(iteration=iteration, stage="propose", command=name))
+        self.observe(StageStarted(iteration=iteration, stage="propose", command=self.proposer_name))
         return self.proposer.propose(
             Context(
                 goal=self.goal,
@@ -164,6 +175,7 @@ class Loop:
                 attempt=number,
                 previous=previous,
                 feedback=outcomes[-1].output if outcomes else "",
+                promising=self.court.promising(session) if not outcomes else None,
                 stuck=stuck_level(ledger.experiments),
             )
         )
@@ -203,7 +215,11 @@ class Loop:
             attempts=len(outcomes),
             reason=last.decision.reason,
         )
-        memory = {"session": session.to_json(), "bench": bench.memory()}
+        memory = {
+            "session": session.to_json(),
+            "bench": bench.memory(),
+            "curve": self.curve.points if self.curve else (),
+        }
         if self.court.holdout:
             memory["holdout"] = self.court.holdout.memory()
         self.observe(ExperimentFinished(experiment=ledger.decide(experiment, memory)))
@@ -229,6 +245,11 @@ def _on_top(previous: Proposal, fix: Proposal) -> Proposal:
         tokens=previous.tokens + fix.tokens,
         cost_usd=previous.cost_usd + fix.cost_usd,
     )
+
+
+def _curve(points: Iterable[Sequence[float]]) -> Curve | None:
+    known = tuple((progress, value) for progress, value in points)
+    return Curve(points=known) if known else None
 
 
 def _values(runs: Sequence[MetricRun]) -> list[float]:

@@ -24,6 +24,8 @@ class Layout:
 
     box: Path
     """A folder of our own; everything in it may be deleted at any time."""
+    pristine: Path
+    """Copies of what setup made, to restore from; away from where measured code works."""
     checkout: Path
     """The user's checkout, source of `share`."""
     share: tuple[str, ...] = ()
@@ -44,11 +46,6 @@ class Layout:
     def temporary(self) -> Path:
         """TMPDIR; emptied after each measurement."""
         return self.box / "tmp"
-
-    @property
-    def pristine(self) -> Path:
-        """Copies of what setup made, to restore from."""
-        return self.box / "pristine"
 
 
 class Trial:
@@ -82,6 +79,7 @@ class MeasureTree:
         """An exact checkout of the base commit, with submodules and shared folders filled in."""
         self._modules = modules
         remove(self.layout.box)
+        remove(self.layout.pristine)
         self.layout.box.mkdir(parents=True, mode=0o700)
         for folder in (self.layout.tree, self.layout.home, self.layout.temporary):
             folder.mkdir()
@@ -105,7 +103,7 @@ class MeasureTree:
 
     @contextlib.contextmanager
     def trial(self, incumbent: Changes) -> Iterator[Trial]:
-        """Leaving the block puts `incumbent` in place, whatever happened, unless `keep` was called."""
+        """Leaving the block puts `incumbent` in place, whatever happened, unless it was kept."""
         trial = Trial()
         try:
             yield trial
@@ -133,9 +131,7 @@ class MeasureTree:
     def _set_aside(self, path: str) -> None:
         """Keep a file of the base commit as git wrote it, for when the candidate is gone."""
         if path in self._files and f"tree/{path}" not in self._aside:
-            kept = self.layout.pristine / "tree" / path
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            (self.layout.tree / path).replace(kept)
+            copy_file(self.layout.tree / path, self.layout.pristine / "tree" / path)
             self._aside.add(f"tree/{path}")
 
     def restore(self) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from autoresearch_ci import metrics
-from autoresearch_ci.command import CommandResult, Stop, clean_environment, run_command
+from autoresearch_ci.command import CommandResult, Stop, run_command
+from autoresearch_ci.early_stop import Curve, Point, behind, extend
+from autoresearch_ci.environment import clean_environment
 from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.events import Observer, OutputLine, Stage, StageStarted
 from autoresearch_ci.experiment import Direction, GuardRun, MetricRun, Status
 from autoresearch_ci.measure_tree import MeasureTree
-from autoresearch_ci.metrics import Extract, MetricError
+from autoresearch_ci.metrics import Extract
+from autoresearch_ci.plain_number import MetricError
 from autoresearch_ci.records import Attempt
 from autoresearch_ci.workspace import Changes
 
@@ -34,6 +38,7 @@ class MetricPlan:
 
     command: str
     extract: Extract
+    direction: Direction
     timeout: float | None
     """Seconds; `None`: three times the baseline's duration."""
 
@@ -61,6 +66,8 @@ class Plans:
     """A metric that no proposer ever sees."""
     hooks: Path | None = None
     """Folder of the user's own git hooks, when they are to be honoured."""
+    curve: re.Pattern[str] | None = None
+    """Finds progress and value in the metric command's lines, to stop clear losers early."""
 
 
 class Bench:
@@ -113,18 +120,28 @@ class Bench:
         *,
         stage: Stage = "metric",
         plan: MetricPlan | None = None,
-        on_line: Callable[[str], bool] | None = None,
+        rival: Curve | None = None,
     ) -> MetricRun:
-        """Measure one state of the code once. A failure of the code is a value, not an error."""
+        """Measure one state of the code once. A failure of the code is a value, not an error.
+
+        `rival`: the curve to keep up with; a run that is clearly behind it is killed.
+        """
         plan = plan or self._metric
+        pattern = self.plans.curve if plan is self._metric else None
+        points: list[Point] = []
+
+        def hopeless(line: str) -> bool:
+            news = pattern is not None and extend(points, line, pattern)
+            return news and rival is not None and behind(rival, points, plan.direction)
+
         self.tree.place(changes)
         report = metrics.report_path(plan.extract)
         try:
             if report:
                 # A report that lies there before the run is not this run's report.
                 (self.tree.layout.tree / report).unlink(missing_ok=True)
-            result = self._run(iteration, stage, plan.command, timeout=plan.timeout, line=on_line)
-            return _interpret(result, plan, self._report(report))
+            result = self._run(iteration, stage, plan.command, timeout=plan.timeout, line=hopeless)
+            return _interpret(result, plan, self._report(report), points)
         finally:
             self.tree.restore()
 
@@ -288,9 +305,14 @@ class Bench:
         return path.read_bytes()
 
 
-def _interpret(result: CommandResult, plan: MetricPlan, report: bytes | None) -> MetricRun:
+def _interpret(
+    result: CommandResult, plan: MetricPlan, report: bytes | None, points: Sequence[Point]
+) -> MetricRun:
     value, failure, reason = None, None, _failure(result)
-    if reason:
+    if result.stopped:
+        failure = Status.DISCARD
+        reason = f"stopped early at progress {points[-1][0]:.2g}: clearly behind the incumbent"
+    elif reason:
         failure = Status.CRASH
     else:
         try:
@@ -305,6 +327,7 @@ def _interpret(result: CommandResult, plan: MetricPlan, report: bytes | None) ->
         peak_memory_mb=result.peak_memory_mb,
         numbers=metrics.named_numbers(result.output),
         output=result.tail,
+        curve=tuple(points),
     )
 
 

@@ -1,31 +1,23 @@
-"""Output text, JSON, JUnit or coverage XML -> one number; running the command is measurement's job.
+"""A command's output, or the file it wrote -> one number, as the configuration describes it.
 
-Everything here fails closed: a measurement that is not exactly one finite number, written plainly,
-is a `MetricError`, never a guess.
+Running the command, and reading its files, is measurement's job. Everything here fails closed: a
+measurement that is not exactly one finite number, written plainly, is a `MetricError`, never a
+guess.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from xml.etree.ElementTree import Element
+from autoresearch_ci import json_reports, xml_reports
+from autoresearch_ci.plain_number import NUMBER, MetricError, parse_number
 
 OUTPUT_LIMIT = 4 * 2**20
 """Characters of output looked at; of more, the tail. Bounds what a user's regex can cost."""
-JSON_LIMIT = 8 * 2**20
-"""Characters of JSON; Python objects take some twenty times that."""
-XML_LIMIT = 16 * 2**20
-"""Bytes of a report."""
-XML_TAGS_LIMIT = 1_000_000
-"""Tags of a report: some 100 bytes of memory each, however short they are written."""
 
 PICKS: dict[str, Callable[[Sequence[float]], float]] = {
     "first": lambda values: values[0],
@@ -35,9 +27,6 @@ PICKS: dict[str, Callable[[Sequence[float]], float]] = {
     "mean": statistics.fmean,
     "median": statistics.median,
 }
-COUNTS = ("failures", "errors", "failed", "skipped", "passed", "tests", "seconds")
-
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
 _SGR = r"(?:\x1b\[[0-9;:]*m)+"
 # A colour around a number is decoration; one inside it (`0.<red>98`) is left there, to be refused.
@@ -45,14 +34,6 @@ _COLOUR = re.compile(rf"(?<![0-9.eE+-]){_SGR}|{_SGR}(?![0-9.eE+-])")
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 _BETWEEN_WORDS = re.compile(r"[\s=|()\[\]{}<>\"'`]+|(?<=[^\W\d]):")
 _STARTS_LIKE_A_NUMBER = re.compile(r"\W*\d")
-_JSON_STEP = re.compile(r"\.([^.\[\]'\"*]+)|\[(-?[0-9]+)\]|\['([^']*)'\]|\[\"([^\"]*)\"\]")
-
-
-class MetricError(Exception):
-    """The output holds no trustworthy number; `str(error)` is the journal's reason cell.
-
-    Not an `AutoresearchError`: a candidate without a number is a row, and the run goes on.
-    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +53,7 @@ class Extract:
     junit: str | None = None
     """Path of a JUnit XML report."""
     count: str = "failures"
-    """One of `COUNTS`; `failed` is failures and errors, `seconds` the sum of the cases' times."""
+    """One of `xml_reports.COUNTS`."""
     coverage: str | None = None
     """Path of a Cobertura XML report; the number is its line rate in percent."""
     last_number: bool = False
@@ -95,12 +76,12 @@ def extract(output: str, spec: Extract, report: bytes | None = None) -> float:
     if path is not None and report is None:
         raise MetricError(f"{path} was not written by the metric command")
     if spec.junit is not None:
-        return _junit_count(_xml(report or b"", spec.junit), spec)
+        return xml_reports.junit_number(report or b"", spec.junit, spec.count)
     if spec.coverage is not None:
-        return _line_rate(_xml(report or b"", spec.coverage), spec.coverage)
+        return xml_reports.coverage_percent(report or b"", spec.coverage)
     text = output if report is None else _decode(report)
     if spec.json is not None:
-        return _json_number(text, spec.json)
+        return json_reports.json_number(text, spec.json)
     return _text_number(_tail(text), spec)
 
 
@@ -113,19 +94,6 @@ def named_numbers(output: str) -> dict[str, float]:
         except MetricError:
             found[name] = None
     return {name: value for name, value in found.items() if value is not None}
-
-
-def parse_number(text: str) -> float:
-    """A finite number in plain ASCII: sign, digits, fraction, exponent, and nothing else.
-
-    Raises `MetricError` for `nan`, `inf`, `1e400`, `1,234.5`, `1_000`, `0x1F`, `١٢`, and ``.
-    """
-    if len(text) > 1000 or not _NUMBER.fullmatch(text):
-        raise MetricError(f"{_shown(text)} is not a plain finite number")
-    value = float(text)
-    if not math.isfinite(value):
-        raise MetricError(f"{_shown(text)} is too large for a number")
-    return value
 
 
 def _text_number(text: str, spec: Extract) -> float:
@@ -168,7 +136,7 @@ def _only_number(text: str, many: str) -> float:
         )
     if metrics:
         return _pick([value for _, value in metrics], many, names[0])
-    bare = [line for line in _lines(text) if _NUMBER.fullmatch(line) or _NOT_FINITE.fullmatch(line)]
+    bare = [line for line in _lines(text) if NUMBER.fullmatch(line) or _NOT_FINITE.fullmatch(line)]
     if bare:
         return _pick(bare, many, "a bare number (set metric.name or metric.extract)")
     seen = ", ".join(list(named_numbers(text))[:5])
@@ -232,144 +200,6 @@ def _last_number(text: str) -> str:
     raise MetricError("no number was printed")
 
 
-class _JsonNumber(str):
-    """A number's own text, so that `parse_number` judges it and not the JSON parser."""
-
-    __slots__ = ()
-
-
-def _json_number(text: str, path: str) -> float:
-    value = _load_json(text)
-    for step in _json_steps(path):
-        try:
-            value = value[step]
-        except (KeyError, IndexError, TypeError) as error:
-            raise MetricError(f"{path}: the JSON has no {step!r} there") from error
-    if not isinstance(value, _JsonNumber):
-        raise MetricError(f"{path} is a JSON {type(value).__name__}, not a number")
-    return parse_number(value)
-
-
-def _json_steps(path: str) -> Iterator[str | int]:
-    rest = path.removeprefix("$") if path.startswith("$") else f".{path}"
-    while rest:
-        step = _JSON_STEP.match(rest)
-        if step is None:
-            raise MetricError(f"{path}: only steps like $.a.b[0]['c'] are understood")
-        key, index, *quoted = step.groups()
-        yield int(index) if index is not None else next(k for k in (key, *quoted) if k is not None)
-        rest = rest[step.end() :]
-
-
-def _load_json(text: str) -> Any:
-    if len(text) > JSON_LIMIT:
-        raise MetricError(f"more than {JSON_LIMIT >> 20} MiB of JSON")
-    try:
-        return _parse_json(text)
-    except json.JSONDecodeError:
-        pass
-    for line in reversed(_NEWLINE.split(text)):
-        if line.lstrip().startswith(("{", "[")):
-            try:
-                return _parse_json(line)
-            except json.JSONDecodeError:
-                continue
-    raise MetricError("no JSON in the output")
-
-
-def _parse_json(text: str) -> Any:
-    try:
-        return json.loads(
-            text,
-            parse_int=_JsonNumber,
-            parse_float=_JsonNumber,
-            parse_constant=_JsonNumber,
-            object_pairs_hook=_distinct,
-        )
-    except RecursionError as error:
-        raise MetricError("the JSON is nested too deeply") from error
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise MetricError("the JSON has the same key twice in one object")
-    return found
-
-
-def _xml(report: bytes, path: str) -> Element:
-    """The report's root element; entities are refused, and nothing outside the report is read."""
-    from xml.etree.ElementTree import ParseError
-
-    import defusedxml.ElementTree
-
-    if len(report) > XML_LIMIT:
-        raise MetricError(f"{path} is larger than {XML_LIMIT >> 20} MiB")
-    if report.count(b"<") > XML_TAGS_LIMIT:
-        raise MetricError(f"{path} has more than {XML_TAGS_LIMIT} tags")
-    try:
-        # A bare DOCTYPE stays allowed: Cobertura reports carry one.
-        root: Element = defusedxml.ElementTree.fromstring(report)
-    except (ParseError, ValueError, LookupError) as error:  # LookupError: an unknown encoding
-        raise MetricError(f"{path} is not usable XML: {error}") from error
-    return root
-
-
-def _junit_count(root: Element, spec: Extract) -> float:
-    """Counted from the cases themselves, with nested suites; the totals only have to agree."""
-    from junitparser import TestCase
-
-    if root.tag not in ("testsuites", "testsuite"):
-        raise MetricError(f"{spec.junit} is not a JUnit report: its root is <{root.tag[:40]}>")
-    elements = list(root.iter("testcase"))
-    if not elements:
-        raise MetricError(
-            f"{spec.junit} lists no test: tests that do not run are not passing tests"
-        )
-    listed = sum(1 for case in elements for child in case if child.tag in ("failure", "error"))
-    if _declared_bad(root) > listed:
-        raise MetricError(f"{spec.junit} announces {_declared_bad(root)} bad tests, lists {listed}")
-    if spec.count == "seconds":
-        return math.fsum(_case_seconds(case, spec.junit) for case in elements)
-    cases = [TestCase.fromelem(element) for element in elements]  # type: ignore[no-untyped-call]
-    wanted: dict[str, Callable[[Any], bool]] = {
-        "failures": lambda case: case.is_failure,
-        "errors": lambda case: case.is_error,
-        "failed": lambda case: case.is_failure or case.is_error,
-        "skipped": lambda case: case.is_skipped,
-        "passed": lambda case: case.is_passed,
-        "tests": lambda case: True,
-    }
-    if spec.count not in wanted:
-        raise MetricError(f"count {spec.count} is not one of: {', '.join(COUNTS)}")
-    return float(sum(1 for case in cases if wanted[spec.count](case)))
-
-
-def _declared_bad(root: Element) -> int:
-    """Failures and errors that the totals announce: a suite can fail without listing a case."""
-    tops = [root] if "failures" in root.attrib or "errors" in root.attrib else list(root)
-    totals = [top.get(name, "") for top in tops for name in ("failures", "errors")]
-    return sum(int(total) for total in totals if re.fullmatch("[0-9]{1,9}", total))
-
-
-def _case_seconds(case: Element, path: str | None) -> float:
-    try:
-        return parse_number(case.get("time", ""))
-    except MetricError as error:
-        raise MetricError(f"{path}: {case.get('name', '?')[:60]} has no time: {error}") from error
-
-
-def _line_rate(root: Element, path: str) -> float:
-    text = root.get("line-rate")
-    if root.tag != "coverage" or text is None:
-        raise MetricError(f"{path} is not a Cobertura report: no <coverage line-rate>")
-    if not 0 <= parse_number(text) <= 1:
-        raise MetricError(f"{path}: line-rate {text} is not between 0 and 1")
-    if root.get("lines-valid") == "0":
-        raise MetricError(f"{path} covers no line at all")
-    return float(Decimal(text) * 100)  # in decimal, so that 0.8532 is 85.32
-
-
 def _tail(text: str) -> str:
     if len(text) > OUTPUT_LIMIT:
         text = text[-OUTPUT_LIMIT:].partition("\n")[2]
@@ -378,7 +208,3 @@ def _tail(text: str) -> str:
 
 def _decode(report: bytes) -> str:
     return report.decode("utf-8-sig", errors="replace")
-
-
-def _shown(text: str) -> str:
-    return ascii(text if len(text) <= 40 else text[:39] + "…")

@@ -65,6 +65,7 @@ def survey(
     tag = _tag(repository, stores, tag, resume)
     branch = config.publish.branch_name(tag) if config.publish.mode != "none" else None
     run_store = stores / tag
+    _refuse_checked_out(repository, branch)
     if resume:
         base = peek_start(run_store)["base"]
     else:
@@ -177,6 +178,16 @@ def _tag(repository: Repository, stores: Path, tag: str | None, resume: bool) ->
         for name in names
         if not has_verdict(stores / name) and repository.ref(notebook_ref(name)) is None
     )
+
+
+def _refuse_checked_out(repository: Repository, branch: str | None) -> None:
+    """Moving a branch under a checkout would make all of it look changed."""
+    place = repository.worktree_of(f"refs/heads/{branch}") if branch else ""
+    if place:
+        raise WorkspaceError(
+            f"branch {branch} is checked out in {place}, so it cannot be moved.\n"
+            "do: git switch another branch there first; --resume finds the run by its tag."
+        )
 
 
 def _refuse_used(repository: Repository, tag: str, branch: str | None, run_store: Path) -> None:

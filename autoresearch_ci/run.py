@@ -90,6 +90,7 @@ def run(resolved: Resolved, options: Options, *, observe: Observer, stop: Stop) 
                 limits=make_limits(config),
                 calibrate=config.calibrate == "auto",
                 proposer=proposer,
+                proposer_name=config.proposer,
                 court=Court(
                     policy=make_policy(config),
                     scope=ground.scope,
@@ -108,7 +109,7 @@ def run(resolved: Resolved, options: Options, *, observe: Observer, stop: Stop) 
             finished.stop_reason = "interrupted"
             raise
         except AutoresearchError as error:
-            finished.stop_reason = f"stopped: {str(error).splitlines()[0]}"
+            finished.stop_reason = f"an error: {str(error).splitlines()[0]}"
             raise
         finally:
             write_report(resolved, ground, finished)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pathspec
@@ -25,13 +25,15 @@ class Snapshot:
     def __init__(self, root: Path, ignore: Sequence[str] = ()) -> None:
         self.root = root
         self.files: dict[str, Fingerprint] = {}
-        self.folders: set[str] = set()
+        self.folders: dict[str, int] = {}
+        """Permissions; the root's name is empty."""
         self._ignore = pathspec.GitIgnoreSpec.from_lines(ignore) if ignore else None
 
     def take(self) -> dict[str, Fingerprint]:
         """Remember everything as it is now; returns what was remembered before."""
         before = self.files
         self.files, self.folders = self._scan()
+        self._close(self.folders)
         return before
 
     def undo(self, rewrite: Callable[[Sequence[str]], None]) -> list[str]:
@@ -42,12 +44,13 @@ class Snapshot:
         found, folders = self._scan()
         for path in found.keys() - self.files.keys():
             (self.root / path).unlink()
-        for folder in sorted(folders - self.folders, key=len, reverse=True):
+        for folder in sorted(folders.keys() - self.folders.keys(), key=len, reverse=True):
             (self.root / folder).rmdir()
-        for folder in sorted(self.folders - folders, key=len):
+        for folder in sorted(self.folders.keys() - folders.keys(), key=len):
             (self.root / folder).mkdir()
         altered = [path for path, known in self.files.items() if found.get(path) != known]
         rewrite(altered)
+        self._close(folders)
         return altered
 
     def learn(self, path: str, previous: Fingerprint | None = None) -> None:
@@ -65,7 +68,8 @@ class Snapshot:
         """Create and remember the folders above `path`."""
         for folder in reversed(Path(path).parents[:-1]):
             (self.root / folder).mkdir(exist_ok=True)
-            self.folders.add(folder.as_posix())
+            mode = _permissions((self.root / folder).lstat())
+            self.folders.setdefault(folder.as_posix(), mode)
 
     def drop_empty_parents(self, path: str) -> None:
         """Delete and forget the folders above `path` that hold nothing, as git would."""
@@ -74,25 +78,32 @@ class Snapshot:
             if not target.is_dir() or any(target.iterdir()):
                 return
             target.rmdir()
-            self.folders.discard(folder.as_posix())
+            self.folders.pop(folder.as_posix(), None)
 
-    def _scan(self) -> tuple[dict[str, Fingerprint], set[str]]:
+    def _close(self, found: Mapping[str, int]) -> None:
+        """Give folders their permissions back, also those that the scan had to open."""
+        for folder, mode in self.folders.items():
+            if found.get(folder) != mode or mode & 0o700 != 0o700:
+                (self.root / folder).chmod(mode)
+
+    def _scan(self) -> tuple[dict[str, Fingerprint], dict[str, int]]:
         if not self.root.is_dir() or self.root.is_symlink():
             raise WorkspaceError(
                 f"the folder {self.root} was deleted by a command that ran in it.\n"
                 "do: fix the command that removes its own working folder, then --resume."
             )
         files: dict[str, Fingerprint] = {}
-        folders: set[str] = set()
+        folders: dict[str, int] = {}
         pending = [""]
         while pending:
             folder = pending.pop()
-            for entry in _entries(self.root / folder if folder else self.root):
+            place = self.root / folder if folder else self.root
+            folders[folder] = _open_up(place)
+            for entry in _entries(place):
                 path = f"{folder}/{entry.name}" if folder else entry.name
                 if self._ignore and self._ignore.match_file(path):
                     continue
                 if entry.is_dir(follow_symlinks=False):
-                    folders.add(path)
                     pending.append(path)
                 else:
                     files[path] = _fingerprint(entry.stat(follow_symlinks=False))
@@ -108,6 +119,7 @@ def remove(path: Path) -> None:
     if not is_folder:
         path.unlink()
         return
+    _open_up(path)
     for entry in _entries(path):
         remove(Path(entry.path))
     path.rmdir()
@@ -122,13 +134,20 @@ def copy_file(source: Path, target: Path) -> None:
 
 
 def _entries(folder: Path) -> Iterable[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            return list(entries)
-    except PermissionError:
-        folder.chmod(0o700)
-        with os.scandir(folder) as entries:
-            return list(entries)
+    with os.scandir(folder) as entries:
+        return list(entries)
+
+
+def _open_up(folder: Path) -> int:
+    """Make a folder ours to list and change; returns the permissions that it had."""
+    mode = _permissions(folder.lstat())
+    if mode & 0o700 != 0o700:
+        folder.chmod(mode | 0o700)
+    return mode
+
+
+def _permissions(status: os.stat_result) -> int:
+    return stat.S_IMODE(status.st_mode)
 
 
 def _fingerprint(status: os.stat_result) -> Fingerprint:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -45,6 +46,14 @@ _ENVIRONMENT = {
     **{f"GIT_CONFIG_KEY_{i}": key for i, key in enumerate(_SETTINGS)},
     **{f"GIT_CONFIG_VALUE_{i}": value for i, value in enumerate(_SETTINGS.values())},
 }
+
+_CANNOT_WRITE = re.compile(
+    "No space left|out of disk ?space|quota exceeded|couldn't write|write error"
+    "|Read-only file system|Permission denied",
+    re.IGNORECASE,
+)
+_MOVED = re.compile("but expected|already exists|unable to resolve reference")
+"""What `git update-ref` says when a ref is not where we left it."""
 
 # State files of operations that leave HEAD and the index in the middle of something.
 _UNFINISHED = {
@@ -90,10 +99,7 @@ class _Git:
     ) -> bytes:
         code, out, err = self.attempt(*arguments, stdin=stdin, env=env)
         if code:
-            raise WorkspaceError(
-                f"git {arguments[0]} failed with exit code {code}: {err.strip() or 'no message'}\n"
-                f"command: git {' '.join(arguments)}"
-            )
+            raise _failure(arguments, code, err)
         return out
 
     def attempt(
@@ -123,7 +129,9 @@ class _Git:
         # GitPython's own reader understands SHA-1 names only.
         if self._reader is None:
             with _signals_held():
-                self._reader = self._git.cat_file("--batch", istream=subprocess.PIPE, as_process=True)
+                self._reader = self._git.cat_file(
+                    "--batch", istream=subprocess.PIPE, as_process=True
+                )
         self._reader.stdin.write(name.encode() + b"\n")
         self._reader.stdin.flush()
         header = self._reader.stdout.readline().split()
@@ -144,6 +152,18 @@ class _Git:
             self._reader.stdin.close()
             self._reader.wait()
             self._reader = None
+
+
+def _failure(arguments: Sequence[str], code: int, err: str) -> WorkspaceError:
+    """What a failed call of git means; GitPython makes git speak English."""
+    message = f"git {arguments[0]} failed with exit code {code}: {err.strip() or 'no message'}\n"
+    if _CANNOT_WRITE.search(err):
+        return WorkspaceError(
+            f"{message}usually: the disk is full, or the checkout is read-only.\n"
+            "do: make room or make it writable, then start again with --resume; nothing that was "
+            "kept is lost."
+        )
+    return WorkspaceError(f"{message}command: git {' '.join(arguments)}")
 
 
 @contextlib.contextmanager
@@ -217,6 +237,11 @@ class Repository:
         code, out, _ = self._git.attempt("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
         return None if code else out.decode().strip()
 
+    def worktree_of(self, ref: str) -> str:
+        """The working tree in which a branch is checked out; empty when there is none."""
+        out = self._git("for-each-ref", "--format=%(worktreepath)", ref)
+        return os.fsdecode(out).strip()
+
     def refs(self, prefix: str) -> list[str]:
         """Full names of the refs under `prefix`."""
         return self._git("for-each-ref", "--format=%(refname)", prefix).decode().split()
@@ -226,9 +251,10 @@ class Repository:
 
         Raises `WorkspaceError` when something else is there: another run, or a person.
         """
-        code, _, err = self._git.attempt(
-            "update-ref", "-m", "autoresearch-ci", name, new, old or ""
-        )
+        arguments = ("update-ref", "-m", "autoresearch-ci", name, new, old or "")
+        code, _, err = self._git.attempt(*arguments)
+        if code and not _MOVED.search(err):
+            raise _failure(arguments, code, err)
         if code:
             raise WorkspaceError(
                 f"{name} could not be moved to {new[:12]}: {err.strip()}\n"

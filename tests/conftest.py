@@ -178,8 +178,10 @@ class Run:
             start_new_session=True,
         )
 
-    def fork(self, *flags: str, **options: str | None) -> multiprocessing.Process:
-        """As `start`, without the time that starting Python takes."""
+    def fork(
+        self, *flags: str, user: int | None = None, **options: str | None
+    ) -> multiprocessing.Process:
+        """As `start`, without the time that starting Python takes; `user`: only root can."""
         arguments = self.arguments(*flags, **options)
 
         def child() -> None:
@@ -187,6 +189,9 @@ class Run:
             os.chdir(self.repo.path)
             with (self.repo.path.parent / "printed").open("w") as file:
                 sys.stdout = sys.stderr = file
+                if user is not None:
+                    os.setgroups([])
+                    os.setuid(user)
                 code = run_cli(arguments)
             sys.exit(code)
 

@@ -3,19 +3,61 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
+from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.experiment import Direction, Experiment, Proposal
 
 
 class EditError(Exception):
     """A proposal does not fit the incumbent (its text is not there, say): a discard, no error."""
 
-    def __init__(self, reason: str, *, description: str, proposer: str) -> None:
+    def __init__(
+        self,
+        reason: str,
+        *,
+        description: str,
+        proposer: str,
+        tokens: int = 0,
+        cost_usd: float = 0.0,
+    ) -> None:
         super().__init__(reason)
-        self.proposal = Proposal(description=description, edits=(), proposer=proposer)
+        self.proposal = Proposal(
+            description=description,
+            edits=(),
+            proposer=proposer,
+            tokens=tokens,
+            cost_usd=cost_usd,
+        )
+
+
+class Refused(Exception):
+    """The model declined to help, which is normal for some work: another proposer may not."""
+
+    def __init__(
+        self, category: str, *, proposer: str, tokens: int = 0, cost_usd: float = 0.0
+    ) -> None:
+        super().__init__(f"the model refused ({category})")
+        self.category = category
+        """What the service calls it (`cyber`, `frontier_llm`, …), or `unspecified`."""
+        self.proposal = Proposal(
+            description=f"{proposer} refused ({category})",
+            edits=(),
+            proposer=proposer,
+            tokens=tokens,
+            cost_usd=cost_usd,
+        )
+
+
+class CostlyProposerError(ProposerError):
+    """A lasting failure after tokens were already spent on this proposal."""
+
+    def __init__(self, message: str, *, tokens: int, cost_usd: float) -> None:
+        super().__init__(message)
+        self.tokens = tokens
+        self.cost_usd = cost_usd
 
 
 class Request(enum.StrEnum):
@@ -41,10 +83,51 @@ class Tree(Protocol):
         ...
 
 
+@runtime_checkable
+class WholeTree(Tree, Protocol):
+    """A tree that also knows what lies outside the scope."""
+
+    def all_paths(self) -> Sequence[str]:
+        """Every regular file of the commit, in scope or not, sorted."""
+        ...
+
+
+@runtime_checkable
+class VersionedTree(Tree, Protocol):
+    """A tree that can tell two versions of a file apart without reading them."""
+
+    def version(self, path: str) -> object:
+        """Equal for equal content and mode; `None` when there is nothing at `path`."""
+        ...
+
+
 class Trees(Protocol):
     """Opens the tree of any earlier attempt."""
 
     def __call__(self, commit: str) -> Tree: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReasonedProposal(Proposal):
+    """A proposal with the thoughts behind it."""
+
+    hypothesis: str = ""
+    """Why it should work."""
+    next_idea: str = ""
+    """What its author would try after it."""
+    refused_writes: int = 0
+    """Edits outside the scope that were asked for and refused."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remaining:
+    """What is left of the run's budget; `None` is no limit."""
+
+    iterations: int | None = None
+    """This one included."""
+    seconds: float | None = None
+    usd: float | None = None
+    tokens: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,8 +153,20 @@ class Context:
     """For a repair or rework: what was proposed."""
     feedback: str = ""
     """For a repair or rework: tail of the output that explains the failure."""
+    promising: Proposal | None = None
+    """The last candidate, when it looked better but not surely so: worth proposing again, its
+    evidence adds up."""
     stuck: int = 0
     """0 normally; rises by one with every five discards in a row, and asks for bolder ideas."""
+    metric: str = ""
+    """What the metric is called."""
+    program: str = ""
+    """The human's brief, from the base commit."""
+    notes: Sequence[str] = ()
+    """`next_idea` of earlier proposals, oldest first."""
+    remaining: Remaining = field(default_factory=Remaining)
+    hidden: Collection[str] = ()
+    """Files and folders that a proposer must not read, such as the holdout's."""
 
 
 class Proposer(Protocol):

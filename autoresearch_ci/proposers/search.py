@@ -2,7 +2,7 @@
 
 Nothing but caches of immutable content lives between calls: what was tried and what it scored is
 read from the journal and the attempts' own trees, so a resumed run continues as if never stopped.
-How constants are found and written is the business of `autoresearch_ci.constants`.
+How constants are found and written is the business of `finder` and `constants`.
 """
 
 from __future__ import annotations
@@ -17,18 +17,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from autoresearch_ci.constants import (
-    Constant,
-    Kind,
-    Value,
-    find_constants,
-    follow,
-    rewrite,
-    rounded,
-    write,
-)
+from autoresearch_ci.constants import Constant, follow, rewrite, rounded
 from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.experiment import Direction, Experiment, FileEdit, Proposal, Status
+from autoresearch_ci.finder import find_constants
+from autoresearch_ci.literals import Kind, Value
 from autoresearch_ci.proposers import Context, Request, Tree
 
 if TYPE_CHECKING:
@@ -374,7 +367,7 @@ def _proposal(
         verb = "switch" if isinstance(value, bool | str) else "raise"
         if verb == "raise" and value < constant.value:  # type: ignore[operator]
             verb = "lower"
-        text = f"{verb} {name} from {constant.literal} to {write(constant, value)}"
+        text = f"{verb} {name} from {constant.literal} to {constant.written(value)}"
         said.append(text.encode("latin-1", "replace").decode("utf-8", "replace"))
     return Proposal(
         description=", ".join(said),

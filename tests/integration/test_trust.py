@@ -24,9 +24,8 @@ def value(number: object, description: str = "", **more: Any) -> dict[str, Any]:
     }
 
 
-def rising(step: str = "1") -> str:
-    """A metric command that never prints the same number twice: value plus a few hundredths."""
-    return "n=$(date +%N); awk -v n=$n '{print $1 + n / 1e11}' value" + f" # {step}"
+NOISY = "awk -v n=$(date +%N) '{printf \"%.9f\\n\", $1 + n / 1e11}' value"
+"""Never prints the same number twice: the value plus up to a hundredth."""
 
 
 # --- holdout --------------------------------------------------------------------------------------
@@ -223,7 +222,7 @@ def test_a_head_that_changes_the_ruler_does_not_get_to_use_it(
 
 def test_a_noisy_metric_is_confirmed_with_an_interval(run: Run, script: Script) -> None:
     script(value(5))
-    done = run(metric=rising())
+    done = run(metric=NOISY)
     assert done.column("status")[1:] == ["keep"], done.told
     assert int(done.rows[1]["samples"]) > 1
     facts = json.loads((done.folder / "run.json").read_text(encoding="utf-8"))["confirmation"]

@@ -1,0 +1,84 @@
+"""JSON, in a file or among a command's output -> one number.
+
+Fails closed: a path that leads to no plain number, or a key that is there twice, is an error.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from autoresearch_ci.plain_number import MetricError, parse_number
+
+TEXT_LIMIT = 8 * 2**20
+"""Characters of JSON; Python objects take some twenty times that."""
+
+_STEP = re.compile(r"\.([^.\[\]'\"*]+)|\[(-?[0-9]+)\]|\['([^']*)'\]|\[\"([^\"]*)\"\]")
+
+
+class _Number(str):
+    """A number's own text, so that `parse_number` judges it and not the JSON parser."""
+
+    __slots__ = ()
+
+
+def json_number(text: str, path: str) -> float:
+    """The number at `path`, as in `$.a.b[0]['c']`. Raises `MetricError`."""
+    value = _load(text)
+    for step in _steps(path):
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError) as error:
+            raise MetricError(f"{path}: the JSON has no {step!r} there") from error
+    if not isinstance(value, _Number):
+        raise MetricError(f"{path} is a JSON {type(value).__name__}, not a number")
+    return parse_number(value)
+
+
+def _steps(path: str) -> Iterator[str | int]:
+    rest = path.removeprefix("$") if path.startswith("$") else f".{path}"
+    while rest:
+        step = _STEP.match(rest)
+        if step is None:
+            raise MetricError(f"{path}: only steps like $.a.b[0]['c'] are understood")
+        key, index, *quoted = step.groups()
+        yield int(index) if index is not None else next(k for k in (key, *quoted) if k is not None)
+        rest = rest[step.end() :]
+
+
+def _load(text: str) -> Any:
+    if len(text) > TEXT_LIMIT:
+        raise MetricError(f"more than {TEXT_LIMIT >> 20} MiB of JSON")
+    try:
+        return _parse(text)
+    except json.JSONDecodeError:
+        pass
+    for line in reversed(re.split(r"[\r\n]", text)):
+        if line.lstrip().startswith(("{", "[")):
+            try:
+                return _parse(line)
+            except json.JSONDecodeError:
+                continue
+    raise MetricError("no JSON in the output")
+
+
+def _parse(text: str) -> Any:
+    try:
+        return json.loads(
+            text,
+            parse_int=_Number,
+            parse_float=_Number,
+            parse_constant=_Number,
+            object_pairs_hook=_distinct,
+        )
+    except RecursionError as error:
+        raise MetricError("the JSON is nested too deeply") from error
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise MetricError("the JSON has the same key twice in one object")
+    return found

@@ -1,0 +1,238 @@
+"""A running command and all below it: knows who belongs to it, and kills them all.
+
+Starting the command, its output and its deadline are not the business of this module.
+
+On Linux we are a "child subreaper" (`man 2 PR_SET_CHILD_SUBREAPER`): a descendant that daemonizes
+becomes our child instead of init's, so nothing that a command starts outlives it. Elsewhere only
+its process group is killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import IO, NamedTuple, Protocol, Self
+
+PATIENCE = 10.0
+"""Seconds to wait for processes that were sent SIGKILL. None can ignore it, but the kernel may take
+seconds to reclaim a GPU context or 100 GB of memory, and the next measurement must not overlap."""
+PATIENCE_STOPPING = 0.4
+"""The same when a person waits for us to end."""
+
+
+class Started(Protocol):
+    """What we need of a `subprocess.Popen`, started in a session of its own."""
+
+    pid: int
+    returncode: int | None
+    stdout: IO[bytes] | None
+
+
+class _Process(NamedTuple):
+    pid: int
+    started: int
+    """Clock ticks since boot: with the pid, it names one process for good."""
+    group: int
+    session: int
+
+
+class _Commands:
+    """Which commands run now (slots run several), and which of our children belong to none."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._leaders: set[int] = set()
+        self._bystanders: frozenset[tuple[int, int]] = frozenset()
+
+    def start(self, spawn: Callable[[], Started]) -> ProcessTree:
+        # Under the lock, so that no other thread's sweep meets a command it has not heard of.
+        with self._lock:
+            if not self._leaders:
+                self._bystanders = frozenset((p.pid, p.started) for p in _children(os.getpid()))
+            leader = spawn()
+            self._leaders.add(leader.pid)
+            return ProcessTree(leader, self)
+
+    def forget(self, leader: int) -> None:
+        with self._lock:
+            self._leaders.discard(leader)
+
+    def descendants(self, leader: int) -> list[_Process]:
+        """Every living or unreaped process of that command but the leader, parents first.
+
+        A session is entered by birth or by founding it, so what is in ours was never below a
+        command: another thread started it (and must not give it a session). While other commands
+        run, a daemon with its own session cannot be attributed; the last to end takes it down.
+        """
+        ours = os.getsid(0)
+        with self._lock:
+            alone = self._leaders == {leader}
+            found = [
+                child
+                for child in _children(os.getpid())
+                if child.session != ours
+                and (alone or child.session == leader)
+                and (child.pid, child.started) not in self._bystanders
+            ]
+        for process in found:  # grows while we walk it
+            found += _children(process.pid)
+        return [process for process in found if process.pid != leader]
+
+
+_commands = _Commands()
+
+
+def start(spawn: Callable[[], Started]) -> ProcessTree:
+    """The command that `spawn` starts, to be used in a `with`; what `spawn` raises passes."""
+    _adopt_orphans()
+    return _commands.start(spawn)
+
+
+class ProcessTree:
+    """A started command and all below it."""
+
+    def __init__(self, leader: Started, commands: _Commands) -> None:
+        self.pid = leader.pid
+        self.exit_code: int | None = None
+        self._peak_kb = 0
+        self._our_peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        self._leader = leader
+        self._commands = commands
+        self._swept = False
+        assert leader.stdout is not None
+        self.pipe = leader.stdout.fileno()
+        os.set_blocking(self.pipe, False)
+        self.pidfd = _pidfd(leader.pid)
+        """Readable once the command itself has exited, whoever still holds the pipe."""
+
+    def reap(self) -> bool:
+        """Whether the command itself has exited."""
+        if self.exit_code is None:
+            pid, status, usage = os.wait4(self.pid, os.WNOHANG)
+            if pid:
+                # Told to Popen, too, or it would wait for a process that is not there.
+                self.exit_code = self._leader.returncode = os.waitstatus_to_exitcode(status)
+                self._peak_kb = max(self._peak_kb, usage.ru_maxrss)
+        return self.exit_code is not None
+
+    def terminate(self) -> None:
+        """Asks the group to end; a process that left it is not asked, only killed."""
+        if self.exit_code is None:
+            _signal(os.killpg, self.pid, signal.SIGTERM)
+
+    def kill_all(self, patience: float) -> int:
+        """Kills the command and all below it, waits until they are gone, returns the exit code."""
+        self._swept = True
+        _signal(os.killpg, self.pid, signal.SIGKILL)
+        give_up = time.monotonic() + patience
+        known: set[int] = set()
+        immune: set[int] = set()
+        pause = 0.0002
+        while True:
+            gone = self.reap() or not _signal(os.kill, self.pid, signal.SIGKILL)
+            found = {p.pid: p for p in self._commands.descendants(self.pid)}
+            # What may stay: another user's (sudo), and what is stuck in the kernel.
+            if (gone and found.keys() <= immune) or time.monotonic() > give_up:
+                break
+            immune |= {p.pid for p in found.values() if not self._kill(p)}
+            if found.keys() <= known:  # else look again at once: the new ones may be forking still
+                time.sleep(pause)
+                pause = min(2 * pause, 0.02)
+            known |= found.keys()
+        if self.exit_code is None:
+            self.exit_code = self._leader.returncode = -signal.SIGKILL
+        return self.exit_code
+
+    def _kill(self, process: _Process) -> bool:
+        """False when we may not. A group dies in one step, even one that keeps forking."""
+        if process.group > 1:  # killpg(1) would be kill(-1): everyone
+            _signal(os.killpg, process.group, signal.SIGKILL)
+        allowed = _signal(os.kill, process.pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):  # not adopted yet: its parent goes first
+            pid, _, usage = os.wait4(process.pid, os.WNOHANG)
+            if pid:
+                self._peak_kb = max(self._peak_kb, usage.ru_maxrss)
+        return allowed
+
+    @property
+    def peak_memory_mb(self) -> float | None:
+        """MiB, of the largest single process; `None` when it stayed below our own peak.
+
+        Linux counts the memory of the process that started a program as the program's (exec_mmap
+        in fs/exec.c).
+        """
+        if sys.platform == "darwin":  # bytes there, and a new program starts from zero
+            return self._peak_kb / 2**20
+        # The kernel's counters are approximate.
+        return self._peak_kb / 2**10 if self._peak_kb > self._our_peak_kb * 1.05 else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is left running, also when something raised before `kill_all`."""
+        try:
+            if not self._swept:
+                self.kill_all(PATIENCE_STOPPING)
+        finally:
+            self._commands.forget(self.pid)
+            assert self._leader.stdout is not None
+            self._leader.stdout.close()
+            if self.pidfd is not None:
+                os.close(self.pidfd)
+
+
+def _children(pid: int) -> Iterator[_Process]:
+    """The direct children of `pid`, zombies included. None where /proc cannot tell."""
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - strings, hot path
+            with contextlib.suppress(OSError):
+                for child in _read(f"/proc/{pid}/task/{thread}/children").split():
+                    with contextlib.suppress(OSError):
+                        yield _process(int(child))
+
+
+def _process(pid: int) -> _Process:
+    """`man 5 proc_pid_stat`; the name may hold spaces and parentheses, so we count from its end."""
+    fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    return _Process(pid, int(fields[19]), int(fields[2]), int(fields[3]))
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - a Path costs more than the read
+        return file.read()
+
+
+@functools.cache
+def _adopt_orphans() -> None:
+    """Makes us the parent of every descendant that loses its own; without it the group must do."""
+    if sys.platform == "linux":
+        import ctypes
+
+        pr_set_child_subreaper = 36
+        ctypes.CDLL(None).prctl(pr_set_child_subreaper, *map(ctypes.c_ulong, (1, 0, 0, 0)))
+
+
+def _pidfd(pid: int) -> int | None:
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):  # before Linux 5.3, or a strict seccomp profile
+            return os.pidfd_open(pid)
+    return None
+
+
+def _signal(send: Callable[[int, int], None], target: int, number: signal.Signals) -> bool:
+    """False when we may not; a target that is gone already is fine."""
+    try:
+        send(target, number)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return True

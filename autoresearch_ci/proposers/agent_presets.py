@@ -1,0 +1,310 @@
+"""How to call the agent CLIs we know: flags, keys, and where they print words and prices.
+
+Pure: a preset describes a call and reads its output; who runs it is agent_cli.py's business. Each
+was run against the version it names; flags that only later versions have are not used.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One invocation, as far as a preset needs to know it."""
+
+    model: str = ""
+    """Empty: the CLI's own default."""
+    max_usd: float | None = None
+    """For CLIs that can stop themselves."""
+    tree: Path
+    """The working folder."""
+    prompt_file: Path
+    last_message: Path
+    """Where the CLI may write its last message."""
+    files: tuple[str, ...] = ()
+    """Files in scope, for a CLI that must be told what it may edit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """What a CLI told us about its work; none of it is trusted for more than a label and a sum."""
+
+    message: str = ""
+    """Its last message."""
+    tokens: int = 0
+    """Input, cached or not, and output."""
+    cost_usd: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """One known agent CLI."""
+
+    argv: Callable[[Call], list[str]]
+    install: str
+    """How to get it, paste-ready."""
+    keys: tuple[str, ...]
+    """Variables of which one must be set; empty: those of the model's provider."""
+    variables: tuple[str, ...] = ()
+    """Further variables it receives when they are set."""
+    settings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Environment it needs to keep quiet; `{home}` is its HOME."""
+    home_files: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Files it needs in its HOME."""
+    says: Callable[[str], Said]
+    """Reads the end of its output."""
+    stdin: bool = True
+    """Whether it reads the prompt from its standard input."""
+
+
+def keys_of(preset: Preset, model: str) -> tuple[str, ...]:
+    """Variables that may hold the key of the preset's service; empty when nobody can tell."""
+    if preset.keys:
+        return preset.keys
+    provider, _, name = model.partition("/")
+    if not name:
+        return ()
+    own = f"{re.sub('[^A-Z0-9]', '_', provider.upper())}_API_KEY"
+    return _PROVIDER_KEYS.get(provider, (own,))
+
+
+_PROVIDER_KEYS = {
+    "google": ("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_GENERATIVE_AI_API_KEY"),
+    "gemini": ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+}
+
+
+# --- calls ----------------------------------------------------------------------------------------
+
+
+def _claude(call: Call) -> list[str]:
+    tools = "Read,Glob,Grep,Edit,Write"
+    return [
+        *("claude", "-p", "--bare", "--output-format", "json"),
+        *("--permission-mode", "acceptEdits", "--tools", tools, "--allowedTools", tools),
+        *("--no-session-persistence", "--strict-mcp-config"),
+        *(("--max-budget-usd", f"{call.max_usd:g}") if call.max_usd else ()),
+        *(("--model", call.model) if call.model else ()),
+    ]
+
+
+def _codex(call: Call) -> list[str]:
+    return [
+        *("codex", "exec", "--json", "--ephemeral", "--ignore-user-config"),
+        *("--skip-git-repo-check", "-s", "workspace-write", "-C", str(call.tree)),
+        *("-o", str(call.last_message)),
+        *(("-m", call.model) if call.model else ()),
+        "-",
+    ]
+
+
+def _gemini(call: Call) -> list[str]:
+    return [
+        *("gemini", "-p", "", "--approval-mode", "auto_edit", "--skip-trust", "-o", "json"),
+        *(("-m", call.model) if call.model else ()),
+    ]
+
+
+def _opencode(call: Call) -> list[str]:
+    return [
+        *("opencode", "run", "--pure", "--auto", "--format", "json", "-m", call.model),
+        *("--dir", str(call.tree)),
+    ]
+
+
+def _aider(call: Call) -> list[str]:
+    histories = call.last_message.parent
+    return [
+        *("aider", "--model", call.model, "--edit-format", "diff"),
+        *("--message-file", str(call.prompt_file), "--yes-always"),
+        *("--no-auto-commits", "--no-dirty-commits", "--no-git", "--no-gitignore"),
+        *("--no-check-update", "--no-show-model-warnings", "--analytics-disable"),
+        *("--no-stream", "--no-pretty", "--no-detect-urls", "--no-suggest-shell-commands"),
+        *("--map-tokens", "0"),
+        *("--chat-history-file", str(histories / "chat"), "--input-history-file"),
+        str(histories / "input"),
+        *(f"--file={path}" for path in call.files[:_AIDER_FILES]),
+    ]
+
+
+_AIDER_FILES = 50
+"""Files added to the chat at once: each is sent whole."""
+
+
+# --- what they say --------------------------------------------------------------------------------
+
+
+def objects(output: str) -> Iterator[dict[str, Any]]:
+    """The JSON objects that begin at the start of a line, whatever is printed around them."""
+    decoder = json.JSONDecoder()
+    position = 0
+    while match := _OBJECT.search(output, position):
+        try:
+            value, position = decoder.raw_decode(output, match.start())
+        except (ValueError, RecursionError):
+            position = match.end()
+            continue
+        if isinstance(value, dict):
+            yield value
+
+
+_OBJECT = re.compile(r"^\{", re.MULTILINE)
+
+
+def _claude_says(output: str) -> Said:
+    said = Said()
+    for value in objects(output):
+        if value.get("type") == "result":
+            said = Said(
+                message=_text(value.get("result")),
+                tokens=_sum(value.get("usage"), *_ANTHROPIC_USAGE),
+                cost_usd=_number(value.get("total_cost_usd")),
+            )
+    return said
+
+
+_ANTHROPIC_USAGE = (
+    "input_tokens",
+    "cache_creation_input_tokens",
+    "cache_read_input_tokens",
+    "output_tokens",
+)
+
+
+def _codex_says(output: str) -> Said:
+    message, tokens = "", 0
+    for value in objects(output):
+        item = _mapping(value.get("item"))
+        if item.get("type") == "agent_message":
+            message = _text(item.get("text"))
+        tokens += _sum(value.get("usage"), "input_tokens", "output_tokens")
+    return Said(message=message, tokens=tokens)
+
+
+def _gemini_says(output: str) -> Said:
+    message, tokens = "", 0
+    for value in objects(output):
+        message = _text(value.get("response")) or message
+        models = _mapping(_mapping(value.get("stats")).get("models"))
+        tokens += sum(_sum(_mapping(model).get("tokens"), "total") for model in models.values())
+    return Said(message=message, tokens=tokens)
+
+
+def _opencode_says(output: str) -> Said:
+    message, tokens, cost = "", 0, 0.0
+    for value in objects(output):
+        part = _mapping(value.get("part"))
+        if value.get("type") == "text":
+            message = _text(part.get("text")) or message
+        elif value.get("type") == "step_finish":
+            cost += _number(part.get("cost"))
+            usage = _mapping(part.get("tokens"))
+            tokens += _sum(usage, "input", "output", "reasoning")
+            tokens += _sum(usage.get("cache"), "read", "write")
+    return Said(message=message, tokens=tokens, cost_usd=cost)
+
+
+def plain_says(output: str) -> Said:
+    """An unknown CLI: the last `DESCRIPTION: ...` line is its message; nothing else is known."""
+    found = re.findall(r"^\W*DESCRIPTION\W+(.+)$", output, re.MULTILINE)
+    return Said(message=f"DESCRIPTION: {found[-1]}" if found else "")
+
+
+def _aider_says(output: str) -> Said:
+    tokens = sum(
+        _amount(sent) + _amount(received) for sent, received in _AIDER_TOKENS.findall(output)
+    )
+    costs = [_number(float(cost)) for cost in _AIDER_COST.findall(output)]
+    message = plain_says(output).message
+    return Said(message=message, tokens=tokens, cost_usd=max(costs, default=0.0))
+
+
+_AIDER_TOKENS = re.compile(r"^Tokens: ([\d.,]+[kM]?) sent,.*?([\d.,]+[kM]?) received", re.MULTILINE)
+_AIDER_COST = re.compile(r"\$(\d+(?:\.\d+)?) session")
+
+
+def _amount(text: str) -> int:
+    """`2.1k` is 2100."""
+    scale = {"k": 1000, "M": 1_000_000}.get(text[-1], 1)
+    digits = text.rstrip("kM").replace(",", "")
+    return round(float(digits) * scale) if re.fullmatch(r"\d+(\.\d+)?", digits) else 0
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _number(value: object) -> float:
+    """A sum of money; anything else counts as nothing."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return 0.0
+    return float(value) if 0 <= value < 1e6 else 0.0
+
+
+def _sum(usage: object, *names: str) -> int:
+    counts = (_mapping(usage).get(name) for name in names)
+    return sum(n for n in counts if isinstance(n, int) and not isinstance(n, bool) and n > 0)
+
+
+PRESETS: Mapping[str, Preset] = MappingProxyType(
+    {
+        "claude-code": Preset(  # 2.1.197
+            argv=_claude,
+            install="npm install -g @anthropic-ai/claude-code",
+            keys=("ANTHROPIC_API_KEY",),
+            variables=("ANTHROPIC_BASE_URL",),
+            settings={
+                "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+                "DISABLE_AUTOUPDATER": "1",
+            },
+            says=_claude_says,
+        ),
+        "codex": Preset(  # 0.169.0
+            argv=_codex,
+            install="npm install -g @openai/codex",
+            keys=("OPENAI_API_KEY",),
+            says=_codex_says,
+        ),
+        "gemini": Preset(  # 0.61.0
+            argv=_gemini,
+            install="npm install -g @google/gemini-cli",
+            keys=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+            variables=("GOOGLE_GEMINI_BASE_URL",),
+            # Without it: exit code 41, "please set an auth method".
+            home_files={
+                ".gemini/settings.json": json.dumps(
+                    {"security": {"auth": {"selectedType": "gemini-api-key"}}}
+                )
+            },
+            says=_gemini_says,
+        ),
+        "opencode": Preset(  # 1.18.33
+            argv=_opencode,
+            install="npm install -g opencode-ai",
+            keys=(),
+            variables=("OPENCODE_CONFIG",),
+            settings={"OPENCODE_PERMISSION": '{"bash":"deny","webfetch":"deny"}'},
+            says=_opencode_says,
+        ),
+        "aider": Preset(  # 0.86.2
+            argv=_aider,
+            install="pip install aider-chat",
+            keys=(),
+            variables=("OPENAI_API_BASE", "ANTHROPIC_API_BASE"),
+            settings={"LITELLM_LOCAL_MODEL_COST_MAP": "True"},  # else it fetches a price list
+            says=_aider_says,
+            stdin=False,
+        ),
+    }
+)

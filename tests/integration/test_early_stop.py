@@ -1,0 +1,49 @@
+"""A candidate that is clearly behind the incumbent's curve is killed; a winner is not."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tests.conftest import Run, Script
+
+# Forty points that fall from 10 to the value in the file, over 0.4 s or, killed early, less.
+TRAIN = (
+    "v=$(cat value); for i in $(seq 40); do "
+    "awk -v i=$i -v v=$v 'BEGIN {print \"progress=\" i/40 \" loss=\" 10 - (10 - v) * i / 40}'; "
+    "sleep 0.01; done; echo trained >> ../../done-$v; echo result: $v"
+)
+FLAGS = ("--metric-name", "result", "--metric-early-stop-regex", r"progress=(\S+) loss=(\S+)")
+
+
+def value(number: object) -> dict[str, Any]:
+    return {"description": f"try {number}", "files": {"value": f"{number}\n"}}
+
+
+def test_a_clear_loser_is_stopped_on_its_way(run: Run, script: Script, repo: Any) -> None:
+    repo.write("value", "5\n")
+    repo.commit()
+    script(value(9), value(4), value(4.9))
+    done = run(*FLAGS, metric=TRAIN)
+    assert done.column("status") == ["baseline", "discard", "keep", "discard"], done.told
+    assert done.rows[1]["reason"].startswith("stopped early at progress 0.")
+    assert done.rows[1]["metric"] == "-"
+    # A candidate that merely loses, without being far behind, is measured to its end.
+    assert done.rows[3]["metric"] == "4.9"
+
+
+def test_the_curve_to_keep_up_with_survives_a_resume(
+    run: Run, script: Script, repo: Any
+) -> None:
+    repo.write("value", "5\n")
+    repo.commit()
+    script(value(4), value(9))
+    assert run(*FLAGS, "--iterations", "1", metric=TRAIN).code == 0
+    done = run(*FLAGS, "--resume", metric=TRAIN)
+    assert done.column("status") == ["baseline", "keep", "discard"], done.told
+    assert done.rows[2]["reason"].startswith("stopped early")
+    records = repo.path / ".git" / "autoresearch" / "t" / "records.jsonl"
+    lines = [json.loads(line) for line in records.read_text(encoding="utf-8").splitlines()]
+    last = [line for line in lines if line["record"] == "verdict"][-1]
+    assert last["memory"]["curve"][-1] == [1.0, 4.0]

@@ -1,0 +1,415 @@
+"""What cannot work is refused with its reason and a cure, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.conftest import Repo, Result, Run, Script
+
+BRANCH = "refs/heads/autoresearch/t"
+NOTEBOOK = "refs/autoresearch/notebook/t"
+
+
+def value(number: object) -> dict[str, object]:
+    return {"description": f"try {number}", "files": {"value": f"{number}\n"}}
+
+
+def refused(done: Result, code: int, *sentences: str) -> None:
+    """The exit code, the sentences, and no stack trace."""
+    assert done.code == code, done.told
+    for sentence in sentences:
+        assert sentence in done.err, done.told
+    assert "Traceback" not in done.err
+    assert done.err.startswith("autoresearch-ci: ")
+
+
+def nothing_left(repo: Repo, run: Run) -> None:
+    """No ref, no verdict, no measure tree, no held lock: as if the run had not been tried."""
+    refs = repo.git("for-each-ref", "--format=%(refname)").splitlines()
+    assert not [ref for ref in refs if "autoresearch" in ref]
+    assert run.leftovers() == []
+    store = repo.path / ".git" / "autoresearch" / "t"
+    if store.exists():
+        assert '"verdict"' not in (store / "records.jsonl").read_text()
+        with (store / "lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+# --- the repository -------------------------------------------------------------------------------
+
+
+def test_outside_a_repository(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "plain"
+    folder.mkdir()
+    refused(run(cwd=folder), 3, "is not inside a git working tree", "git init")
+    assert list(folder.iterdir()) == []
+
+
+def test_a_bare_repository(run: Run, repo: Repo, tmp_path: Path) -> None:
+    repo.git("clone", "--quiet", "--bare", str(repo.path), str(tmp_path / "bare"))
+    refused(run(cwd=tmp_path / "bare"), 3, "is not inside a git working tree")
+
+
+def test_a_repository_without_a_commit(run: Run, repo: Repo) -> None:
+    repo.git("checkout", "--quiet", "--orphan", "new")
+    refused(run(), 3, "no commit yet (unborn HEAD)", "git commit")
+    nothing_left(repo, run)
+
+
+def conflict(repo: Repo) -> None:
+    """Two branches that cannot be merged; `main` is checked out."""
+    repo.git("switch", "--quiet", "-c", "topic")
+    repo.write("value", "11\n")
+    repo.commit("topic")
+    repo.git("switch", "--quiet", "main")
+    repo.write("value", "12\n")
+    repo.commit("main")
+
+
+UNFINISHED: dict[str, tuple[str, ...]] = {
+    "merge": ("merge", "topic"),
+    "rebase": ("rebase", "topic"),
+    "cherry-pick": ("cherry-pick", "topic"),
+    "revert": ("revert", "--no-edit", "HEAD~1"),
+    "bisect": ("bisect", "start", "HEAD", "HEAD~1"),
+}
+
+
+@pytest.mark.parametrize(("operation", "command"), UNFINISHED.items(), ids=UNFINISHED.keys())
+def test_an_unfinished_operation(
+    run: Run, repo: Repo, operation: str, command: tuple[str, ...]
+) -> None:
+    conflict(repo)
+    repo.write("value", "13\n")
+    repo.commit("later")
+    repo.git(*command, check=False)
+    before = repo.photograph()
+    refused(run(), 3, f"a {operation} is unfinished", f"do: git {operation} ")
+    assert repo.photograph() == before
+    nothing_left(repo, run)
+
+
+def test_a_scope_that_matches_nothing(run: Run, repo: Repo) -> None:
+    refused(run(scope="src/*.py"), 2, "matches no file", "src/*.py")
+    nothing_left(repo, run)
+
+
+def test_a_scope_that_matches_only_what_is_not_committed(run: Run, repo: Repo) -> None:
+    repo.write("new", "x")
+    refused(run(scope="new"), 2, "matches no file", "not committed")
+    nothing_left(repo, run)
+
+
+def test_a_tag_that_is_no_name(run: Run, repo: Repo) -> None:
+    for tag in ("../x", "a b", "-x", "a..b", "x.lock", "", "a/b"):
+        if not tag.startswith("-"):
+            refused(run(tag=tag), 2, "--tag")
+    nothing_left(repo, run)
+
+
+# --- the baseline ---------------------------------------------------------------------------------
+
+UNMEASURABLE = {
+    "prints nothing": ("true", "metric-error", "no number found"),
+    "prints two numbers": ("echo 1; echo 2", "metric-error", "printed 2 times (1, 2)"),
+    "prints nan": ("echo nan", "metric-error", "'nan' is not a plain finite number"),
+    "prints inf": ("echo METRIC x=inf", "metric-error", "'inf' is not a plain finite number"),
+    "exits with 3": ("echo 1; exit 3", "crash", "exit code 3"),
+    "is not found": ("no-such-program", "crash", "exit code 127"),
+    "kills itself": ("kill -9 $$", "crash", "killed by signal 9"),
+}
+
+
+@pytest.mark.parametrize(
+    ("metric", "kind", "reason"), UNMEASURABLE.values(), ids=UNMEASURABLE.keys()
+)
+def test_a_metric_command_that_does_not_measure(
+    run: Run, script: Script, repo: Repo, metric: str, kind: str, reason: str
+) -> None:
+    script(value(9))
+    before = repo.photograph()
+    done = run(metric=f"echo last words >&2; {metric}")
+    refused(done, 4, f"cannot be measured ({kind})", reason, "last words")
+    assert repo.photograph() == before
+    nothing_left(repo, run)
+
+
+def test_a_metric_command_that_hangs(run: Run, script: Script, repo: Repo) -> None:
+    script(value(9))
+    done = run("--metric-timeout", "0.3", metric="echo waiting; sleep 60")
+    refused(done, 4, "timed out after", "waiting")
+    nothing_left(repo, run)
+
+
+def test_a_candidate_that_hangs_is_a_crash_and_the_run_goes_on(run: Run, script: Script) -> None:
+    script(value("hang"), value(9))
+    metric = "if grep -q hang value; then sleep 60; fi; cat value"
+    done = run("--metric-timeout", "0.5", metric=metric)
+    assert done.column("status") == ["baseline", "crash", "keep"], done.told
+    assert done.rows[1]["reason"].startswith("timed out after")
+
+
+def test_a_guard_that_fails_on_the_unmodified_code(run: Run, script: Script, repo: Repo) -> None:
+    script(value(9))
+    done = run("--guard", "echo three tests are red; exit 1")
+    refused(done, 4, "a guard fails on the unmodified code", "three tests are red")
+    nothing_left(repo, run)
+
+
+def test_setup_that_fails(run: Run, script: Script, repo: Repo) -> None:
+    done = run("--setup", "echo no network; exit 9")
+    refused(done, 4, "the setup command failed with exit code 9", "no network")
+    nothing_left(repo, run)
+
+
+def test_after_a_refused_baseline_the_same_command_can_be_repeated(
+    run: Run, script: Script, repo: Repo
+) -> None:
+    script(value(9))
+    assert run(metric="true").code == 4
+    assert run().column("status") == ["baseline", "keep"]
+
+
+# --- the disk -------------------------------------------------------------------------------------
+
+
+def test_a_checkout_that_may_not_be_written(run: Run, script: Script, repo: Repo) -> None:
+    run(tag="warm")  # everything is imported before we become somebody who may not read it
+    script(value(9))
+    # pytest's own folder is closed to other users.
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        there = type(repo)(folder / "repo")
+        shutil.copytree(repo.path, there.path)
+        shutil.copy(run.script, folder)
+        temporary = folder / "tmp"
+        temporary.mkdir()
+        temporary.chmod(0o777)
+        tempfile.tempdir = str(temporary)
+        subprocess.run(["chmod", "-R", "a-w", str(there.path)], check=True)
+        before = there.photograph()
+        theirs = type(run)(
+            repo=there, script=folder / "script.jsonl", temporary=temporary, capture=run.capture
+        )
+        process = theirs.fork(tag="new", user=65534 if os.geteuid() == 0 else None)
+        process.join(60)
+        told = (folder / "printed").read_text()
+        assert process.exitcode == 3, told
+        assert "autoresearch-ci: Permission denied: " in told
+        assert "do: make room or make it writable" in told
+        assert there.photograph() == before
+        assert theirs.leftovers() == []
+        subprocess.run(["chmod", "-R", "u+w", str(there.path)], check=True)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """Mounts a file system of so many bytes."""
+    mounted: list[Path] = []
+
+    def mount(size: int) -> Path:
+        folder = tmp_path / f"disk{len(mounted)}"
+        folder.mkdir()
+        argv = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+        if os.geteuid() or subprocess.run(argv, check=False, capture_output=True).returncode:
+            pytest.skip("mounting is not permitted here")
+        mounted.append(folder)
+        return folder
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_read_only_file_system(
+    run: Run, script: Script, repo: Repo, small_disk: Callable[[int], Path]
+) -> None:
+    disk = small_disk(2**24)
+    there = type(repo)(disk / "repo")
+    shutil.copytree(repo.path, there.path)
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    script(value(9))
+    refused(run(cwd=there.path), 3, "Read-only file system")
+    assert run.leftovers() == []
+
+
+@pytest.mark.parametrize("room", [0, 8, 20, 40, 64, 96])
+def test_a_full_disk_stops_the_run_and_loses_nothing(
+    run: Run, script: Script, repo: Repo, small_disk: Callable[[int], Path], room: int
+) -> None:
+    """The disk is full `room` KiB after the baseline; with room made, the run goes on."""
+    disk = small_disk(2**24)
+    there = type(repo)(disk / "repo")
+    shutil.copytree(repo.path, there.path, symlinks=True)
+    before = there.photograph()
+    script(*(value(9 - i / 10) for i in range(12)))
+    call = type(run)(repo=there, script=run.script, temporary=run.temporary, capture=run.capture)
+    assert call("--iterations", "1").code == 0
+    status = os.statvfs(disk)
+    ballast = disk / "ballast"
+    with ballast.open("wb") as file:
+        file.write(bytes(max(0, status.f_bavail * status.f_frsize - room * 1024)))
+    full = call("--resume")
+    refused(full, 3, "usually: the disk is full", "do: make room", "--resume")
+    ballast.unlink()
+    done = call("--resume")
+    assert done.code == 0, done.told
+    assert done.column("status") == ["baseline", *["keep"] * 12], done.told
+    assert there.kept() == [f"experiment: try {9 - i / 10}" for i in range(12)]
+    assert there.photograph() == before
+    there.git("fsck", "--strict", "--no-dangling")
+
+
+# --- tags, resuming, company ----------------------------------------------------------------------
+
+
+def test_a_tag_that_was_used_before(run: Run, script: Script, repo: Repo) -> None:
+    script(value(9))
+    run()
+    before = repo.ref(BRANCH), repo.ref(NOTEBOOK)
+    refused(run(), 3, "the tag 't' was used before", "--resume", "--tag")
+    assert (repo.ref(BRANCH), repo.ref(NOTEBOOK)) == before
+
+
+def test_a_tag_whose_branch_a_person_made(run: Run, script: Script, repo: Repo) -> None:
+    script(value(9))
+    repo.git("branch", "autoresearch/t")
+    refused(run(), 3, "the tag 't' was used before", "autoresearch/t")
+    assert repo.ref(BRANCH) == repo.ref("main")
+
+
+def test_a_branch_that_is_checked_out_is_not_moved_under_the_user(
+    run: Run, script: Script, repo: Repo
+) -> None:
+    script(value(9), value(8))
+    run("--iterations", "1")
+    repo.git("switch", "--quiet", "autoresearch/t")
+    before = repo.photograph()
+    refused(run("--resume"), 3, "autoresearch/t is checked out in", "git switch")
+    assert repo.photograph() == before
+    repo.git("switch", "--quiet", "main")
+    assert run("--resume").column("metric") == ["10", "9", "8"]
+
+
+def test_nothing_to_resume(run: Run, repo: Repo) -> None:
+    refused(run("--resume"), 2, "there is no run 't' to continue")
+    refused(run("--resume", tag=None), 2, "--resume: no earlier run")
+    nothing_left(repo, run)
+
+
+@pytest.mark.parametrize(
+    ("key", "flags"),
+    [
+        ("metric", ["--metric", "cat value; true"]),
+        ("metric", ["--direction", "maximize"]),
+        ("guards", ["--guard", "true"]),
+        ("scope", ["--scope", "other"]),
+        ("setup", ["--setup", "true"]),
+    ],
+)
+def test_resuming_with_another_ruler(
+    run: Run, script: Script, repo: Repo, key: str, flags: list[str]
+) -> None:
+    script(value(9), value(8))
+    run("--iterations", "1")
+    before = repo.photograph(), repo.ref(BRANCH), repo.ref(NOTEBOOK)
+    refused(run("--resume", *flags), 2, f"{key} changed since this run was started", "--tag")
+    assert (repo.photograph(), repo.ref(BRANCH), repo.ref(NOTEBOOK)) == before
+    assert len(run("--resume").rows) == 3
+
+
+def test_resuming_with_more_iterations_and_another_target(run: Run, script: Script) -> None:
+    script(*(value(number) for number in (9, 8, 7, 6)))
+    run("--iterations", "1")
+    done = run("--resume", "--iterations", "9", "--metric-target", "7")
+    assert done.column("metric") == ["10", "9", "8", "7"], done.told
+
+
+def test_resuming_starts_from_the_base_of_the_run_whatever_is_checked_out_now(
+    run: Run, script: Script, repo: Repo
+) -> None:
+    script(value(9), {"description": "other", "files": {"other": "x\n"}})
+    base = repo.ref("HEAD")
+    run("--iterations", "1")
+    repo.write("value", "1\n")
+    repo.commit("somebody's work")
+    script(value(9), value(8))
+    done = run("--resume")
+    assert done.column("metric") == ["10", "9", "8"], done.told
+    assert repo.ref(f"{BRANCH}~2") == base
+
+
+def test_another_run_on_the_same_tag(run: Run, script: Script, repo: Repo) -> None:
+    script(value(9), value(8))
+    run("--iterations", "1")
+    with (repo.path / ".git" / "autoresearch" / "t" / "lock").open("r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = run("--resume")
+        refused(done, 3, "the run 't' is going on already (process ", "another --tag")
+    assert run("--resume").column("metric") == ["10", "9", "8"]
+
+
+def test_two_runs_with_different_tags_side_by_side(run: Run, script: Script, repo: Repo) -> None:
+    script(value(9), value(11), value(8))
+    both = [run.fork(tag=tag, metric="sleep 0.02; cat value") for tag in ("t", "u")]
+    for process in both:
+        process.join(60)
+        assert process.exitcode == 0
+    assert repo.kept("t") == repo.kept("u") == ["experiment: try 9", "experiment: try 8"]
+    assert run.leftovers() == []
+
+
+MOVES = {
+    "committed to": ("update-ref", BRANCH, "main"),
+    "deleted": ("update-ref", "-d", BRANCH),
+}
+
+
+@pytest.mark.parametrize("move", MOVES.values(), ids=MOVES.keys())
+def test_a_branch_that_a_person_moved_meanwhile(
+    run: Run, script: Script, repo: Repo, move: tuple[str, ...]
+) -> None:
+    script(value(9), value(8), value(7))
+    kept = run("--iterations", "2").rows[2]["commit"]
+    repo.git(*move)
+    moved = repo.ref(BRANCH)
+    done = run("--resume")
+    refused(done, 3, f"but this run left it at {kept}", "git branch -f autoresearch/t", "--tag")
+    assert repo.ref(BRANCH) == moved
+    repo.git("branch", "-f", "autoresearch/t", kept)
+    assert run("--resume").column("metric") == ["10", "9", "8", "7"]
+
+
+def test_a_branch_that_a_person_moves_during_the_run(run: Run, script: Script, repo: Repo) -> None:
+    script(value(9), value(8), value(7))
+    metric = f"cat value; grep -q 8 value && git -C {repo.path} update-ref {BRANCH} main"
+    done = run(metric=f"{metric}; true")
+    refused(done, 3, "somebody else moved that branch", "nothing is lost")
+    assert repo.ref(BRANCH) == repo.ref("main")
+    assert done.rows[1]["metric"] == "9"
+
+
+# --- the script -----------------------------------------------------------------------------------
+
+
+def test_a_script_that_is_not_there(run: Run, repo: Repo) -> None:
+    refused(run(proposer="script:nowhere"), 2, "nowhere: cannot read the script")
+    nothing_left(repo, run)
+
+
+def test_a_configuration_that_is_wrong_is_refused_with_its_place(run: Run, repo: Repo) -> None:
+    repo.write(".github/autoresearch.yml", "scope: [value]\nmetrik: {command: cat value}\n")
+    done = run(scope=None, metric=None)
+    refused(done, 2, ".github/autoresearch.yml:2", "metrik", "metric")
+    nothing_left(repo, run)
