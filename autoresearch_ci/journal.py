@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from autoresearch_ci.experiment import Direction, Experiment, Status
-from autoresearch_ci.plain_number import MetricError, parse_number
+from autoresearch_ci.metrics.plain_number import MetricError, parse_number
 
 TEXT_LIMIT = 500
 """Characters of one text cell."""

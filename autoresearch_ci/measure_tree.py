@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch_ci.command import run_command
+from autoresearch_ci.command.processes import kill_with_variable
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.snapshot import Snapshot, copy_file, remove
 from autoresearch_ci.workspace import Changes, FileVersion, Store
@@ -78,6 +79,8 @@ class MeasureTree:
     def create(self, modules: Mapping[str, tuple[str, Path]]) -> None:
         """An exact checkout of the base commit, with submodules and shared folders filled in."""
         self._modules = modules
+        # A run that was killed may have left a command running in this very folder.
+        kill_with_variable("HOME", str(self.layout.home))
         remove(self.layout.box)
         remove(self.layout.pristine)
         self.layout.box.mkdir(parents=True, mode=0o700)

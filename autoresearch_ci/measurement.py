@@ -12,14 +12,14 @@ from typing import Any
 
 from autoresearch_ci import metrics
 from autoresearch_ci.command import CommandResult, Stop, run_command
+from autoresearch_ci.command.environment import clean_environment
 from autoresearch_ci.early_stop import Curve, Point, behind, extend
-from autoresearch_ci.environment import clean_environment
 from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.events import Observer, OutputLine, Stage, StageStarted
 from autoresearch_ci.experiment import Direction, GuardRun, MetricRun, Status
 from autoresearch_ci.measure_tree import MeasureTree
 from autoresearch_ci.metrics import Extract
-from autoresearch_ci.plain_number import MetricError
+from autoresearch_ci.metrics.plain_number import MetricError
 from autoresearch_ci.records import Attempt
 from autoresearch_ci.workspace import Changes
 

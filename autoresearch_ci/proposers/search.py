@@ -18,10 +18,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from autoresearch_ci.constants import Constant, follow, rewrite, rounded
+from autoresearch_ci.constants.finder import find_constants
+from autoresearch_ci.constants.literals import Kind, Value
 from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.experiment import Direction, Experiment, FileEdit, Proposal, Status
-from autoresearch_ci.finder import find_constants
-from autoresearch_ci.literals import Kind, Value
 from autoresearch_ci.proposers import Context, Request, Tree
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from autoresearch_ci.proposers import Context, Proposer, Request
 
 
 class SecondLook:
-    """Without second looks about half of all small real gains are lost (benchmarks/keep_rule.py)."""
+    """Without second looks half of all small real gains are lost (benchmarks/keep_rule.py)."""
 
     def __init__(self, proposer: Proposer) -> None:
         self._proposer = proposer

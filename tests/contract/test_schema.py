@@ -15,7 +15,7 @@ import yaml
 from autoresearch_ci.config import ExtractRule, json_schema, load
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.metrics import PICKS
-from autoresearch_ci.xml_reports import COUNTS
+from autoresearch_ci.metrics.xml_reports import COUNTS
 
 SHIPPED: dict[str, Any] = json.loads(
     resources.files("autoresearch_ci").joinpath("schema.json").read_text(encoding="utf-8")

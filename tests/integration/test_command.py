@@ -19,8 +19,8 @@ import pytest
 
 from autoresearch_ci import errors
 from autoresearch_ci.command import CommandResult, Stop, run_command
-from autoresearch_ci.environment import clean_environment
-from autoresearch_ci.output import HEAD_BYTES, LINE_BYTES, TAIL_BYTES
+from autoresearch_ci.command.environment import clean_environment
+from autoresearch_ci.command.output import HEAD_BYTES, LINE_BYTES, TAIL_BYTES
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs the child subreaper")
 

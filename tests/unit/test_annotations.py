@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from autoresearch_ci.constants.finder import find_constants
 from autoresearch_ci.errors import ProposerError
-from autoresearch_ci.finder import find_constants
 
 
 @pytest.mark.parametrize(

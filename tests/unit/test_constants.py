@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoresearch_ci.constants import Constant, follow, rewrite, rounded
-from autoresearch_ci.finder import find_constants
+from autoresearch_ci.constants.finder import find_constants
 
 PYTHON = b"""\
 LR = 0.04

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from autoresearch_ci.environment import clean_environment
+from autoresearch_ci.command.environment import clean_environment
 
 
 def test_the_environment_finds_the_toolchain_and_holds_no_secret(tmp_path: Path) -> None:

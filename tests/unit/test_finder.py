@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from autoresearch_ci.constants import Constant
+from autoresearch_ci.constants.finder import find_constants
+from autoresearch_ci.constants.literals import Kind, Value
 from autoresearch_ci.errors import ProposerError
-from autoresearch_ci.finder import find_constants
-from autoresearch_ci.literals import Kind, Value
 
 
 def found(text: str | bytes, path: str = "a.py") -> dict[str, Constant]:

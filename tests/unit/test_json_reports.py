@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from autoresearch_ci.json_reports import json_number
-from autoresearch_ci.plain_number import MetricError
+from autoresearch_ci.metrics.json_reports import json_number
+from autoresearch_ci.metrics.plain_number import MetricError
 
 
 @pytest.mark.parametrize(

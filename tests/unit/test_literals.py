@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoresearch_ci.literals import Kind, Value, is_literal, parse, write
+from autoresearch_ci.constants.literals import Kind, Value, is_literal, parse, write
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from autoresearch_ci.metrics import (
     named_numbers,
     report_path,
 )
-from autoresearch_ci.plain_number import MetricError
+from autoresearch_ci.metrics.plain_number import MetricError
 
 VAL_BPB = Extract(name="val_bpb")
 

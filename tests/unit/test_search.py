@@ -10,10 +10,10 @@ from statistics import mean
 
 import pytest
 
+from autoresearch_ci.constants.finder import find_constants
+from autoresearch_ci.constants.literals import Kind
 from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.experiment import Direction, Experiment, Proposal, Status
-from autoresearch_ci.finder import find_constants
-from autoresearch_ci.literals import Kind
 from autoresearch_ci.proposers import Context, Request, Tree
 from autoresearch_ci.proposers.search import SearchProposer
 

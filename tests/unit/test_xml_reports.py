@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoresearch_ci.plain_number import MetricError
-from autoresearch_ci.xml_reports import BYTES_LIMIT, coverage_percent, junit_number
+from autoresearch_ci.metrics.plain_number import MetricError
+from autoresearch_ci.metrics.xml_reports import BYTES_LIMIT, coverage_percent, junit_number
 
 PYTEST_REPORT = (Path(__file__).parent / "data" / "pytest-report.xml").read_bytes()
 

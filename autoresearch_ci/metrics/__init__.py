@@ -13,8 +13,8 @@ import statistics
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from autoresearch_ci import json_reports, xml_reports
-from autoresearch_ci.plain_number import NUMBER, MetricError, parse_number
+from autoresearch_ci.metrics import json_reports, xml_reports
+from autoresearch_ci.metrics.plain_number import NUMBER, MetricError, parse_number
 
 OUTPUT_LIMIT = 4 * 2**20
 """Characters of output looked at; of more, the tail. Bounds what a user's regex can cost."""

@@ -19,9 +19,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from autoresearch_ci import errors, processes
-from autoresearch_ci.output import HEAD_BYTES, Output
-from autoresearch_ci.processes import PATIENCE, PATIENCE_STOPPING, ProcessTree
+from autoresearch_ci import errors
+from autoresearch_ci.command import processes
+from autoresearch_ci.command.output import HEAD_BYTES, Output
+from autoresearch_ci.command.processes import PATIENCE, PATIENCE_STOPPING, ProcessTree
 
 _CHUNK = 1 << 16
 _GRACE = 0.3

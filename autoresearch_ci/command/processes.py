@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import IO, NamedTuple, Protocol, Self
 
 PATIENCE = 10.0
@@ -25,6 +26,21 @@ PATIENCE = 10.0
 seconds to reclaim a GPU context or 100 GB of memory, and the next measurement must not overlap."""
 PATIENCE_STOPPING = 0.4
 """The same when a person waits for us to end."""
+
+
+def kill_with_variable(name: str, value: str) -> int:
+    """Kill every process whose environment has `name=value`; how many there were.
+
+    Commands of a killed run live on, as nobody watches them any more; what they were given tells
+    them apart. Without /proc this does nothing.
+    """
+    wanted, killed = f"{name}={value}".encode(), 0
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if wanted in environment.read_bytes().split(b"\0"):
+                os.kill(int(environment.parent.name), signal.SIGKILL)
+                killed += 1
+    return killed
 
 
 class Started(Protocol):

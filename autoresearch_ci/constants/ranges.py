@@ -9,9 +9,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from autoresearch_ci.annotations import Annotation
 from autoresearch_ci.constants import Constant
-from autoresearch_ci.literals import Kind, Value, is_literal, parse
+from autoresearch_ci.constants.annotations import Annotation
+from autoresearch_ci.constants.literals import Kind, Value, is_literal, parse
 
 _LARGEST_INT = 2**53  # beyond it a float, and so the optimiser, cannot tell neighbours apart
 

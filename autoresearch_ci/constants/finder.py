@@ -13,19 +13,23 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from autoresearch_ci import ranges
-from autoresearch_ci.annotated_lines import last_literal, name_before
-from autoresearch_ci.annotations import Annotation, comments_in_lines, read_annotations, refusal
-from autoresearch_ci.constants import Constant
-from autoresearch_ci.errors import ProposerError
-from autoresearch_ci.literals import parse
-from autoresearch_ci.python_source import (
+from autoresearch_ci.constants import Constant, ranges
+from autoresearch_ci.constants.annotated_lines import last_literal, name_before
+from autoresearch_ci.constants.annotations import (
+    Annotation,
+    comments_in_lines,
+    read_annotations,
+    refusal,
+)
+from autoresearch_ci.constants.literals import parse
+from autoresearch_ci.constants.python_source import (
     PythonLiteral,
     comments_in_python,
     may_hold_constants,
     parse_python,
     python_literals,
 )
+from autoresearch_ci.errors import ProposerError
 
 _PROSE = frozenset({".md", ".rst", ".adoc"})  # show annotations, have nothing to tune
 

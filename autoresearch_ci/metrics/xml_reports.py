@@ -11,7 +11,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from autoresearch_ci.plain_number import MetricError, parse_number
+from autoresearch_ci.metrics.plain_number import MetricError, parse_number
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element

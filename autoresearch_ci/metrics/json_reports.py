@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from autoresearch_ci.plain_number import MetricError, parse_number
+from autoresearch_ci.metrics.plain_number import MetricError, parse_number
 
 TEXT_LIMIT = 8 * 2**20
 """Characters of JSON; Python objects take some twenty times that."""

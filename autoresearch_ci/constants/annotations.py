@@ -15,8 +15,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from autoresearch_ci.constants.literals import NUMBER, Value, parse
 from autoresearch_ci.errors import ProposerError
-from autoresearch_ci.literals import NUMBER, Value, parse
 
 _TUNE = re.compile(r"(?:#+|//+|--+|;+|/\*+)\s*tune:\s*")
 _RANGE = re.compile(rf"({NUMBER})\s*\.\.\s*({NUMBER})(?:\s+(log|linear))?")

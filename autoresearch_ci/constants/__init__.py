@@ -10,8 +10,17 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from autoresearch_ci.annotations import Condition
-from autoresearch_ci.literals import NUMBER, QUOTED, WORD, Kind, Value, is_literal, parse, write
+from autoresearch_ci.constants.annotations import Condition
+from autoresearch_ci.constants.literals import (
+    NUMBER,
+    QUOTED,
+    WORD,
+    Kind,
+    Value,
+    is_literal,
+    parse,
+    write,
+)
 
 _LITERAL = re.compile(rf"{QUOTED}|{NUMBER}|{WORD}")
 
