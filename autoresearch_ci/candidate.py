@@ -86,9 +86,7 @@ class Court:
             return None
         before = self.ledger.changes(self.ledger.incumbent)
         paths = [p for p in tree.changes if tree.changes[p] != before.get(p, self.files.get(p))]
-        edits = [
-            FileEdit(path=p, content=tree.read(p) if tree.version(p) else None) for p in paths
-        ]
+        edits = [FileEdit(path=p, content=tree.read(p) if tree.version(p) else None) for p in paths]
         return Proposal(description=last.description, edits=tuple(edits), proposer=last.proposer)
 
     def try_out(

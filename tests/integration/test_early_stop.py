@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 # Forty points that fall from 10 to the value in the file, over 0.4 s or, killed early, less.
 TRAIN = (
     "v=$(cat value); for i in $(seq 40); do "
-    "awk -v i=$i -v v=$v 'BEGIN {print \"progress=\" i/40 \" loss=\" 10 - (10 - v) * i / 40}'; "
+    'awk -v i=$i -v v=$v \'BEGIN {print "progress=" i/40 " loss=" 10 - (10 - v) * i / 40}\'; '
     "sleep 0.01; done; echo trained >> ../../done-$v; echo result: $v"
 )
 FLAGS = ("--metric-name", "result", "--metric-early-stop-regex", r"progress=(\S+) loss=(\S+)")
@@ -33,9 +33,7 @@ def test_a_clear_loser_is_stopped_on_its_way(run: Run, script: Script, repo: Any
     assert done.rows[3]["metric"] == "4.9"
 
 
-def test_the_curve_to_keep_up_with_survives_a_resume(
-    run: Run, script: Script, repo: Any
-) -> None:
+def test_the_curve_to_keep_up_with_survives_a_resume(run: Run, script: Script, repo: Any) -> None:
     repo.write("value", "5\n")
     repo.commit()
     script(value(4), value(9))
