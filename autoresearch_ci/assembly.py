@@ -4,31 +4,238 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from autoresearch_ci.briefing import Briefing
 from autoresearch_ci.budget import Limits
+from autoresearch_ci.candidate import Court
 from autoresearch_ci.command import Stop
 from autoresearch_ci.config import Config
 from autoresearch_ci.decision import Policy
-from autoresearch_ci.events import Observer
+from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.events import Note, Observer, Warning
 from autoresearch_ci.holdout import Holdout
+from autoresearch_ci.ledger import Ledger
 from autoresearch_ci.measure_tree import Layout, MeasureTree
 from autoresearch_ci.measurement import Bench, GuardPlan, MetricPlan, Plans
 from autoresearch_ci.preflight import Ground
-from autoresearch_ci.proposers import Proposer
+from autoresearch_ci.proposers import Context, Proposer
+from autoresearch_ci.run_folder import metric_name
+from autoresearch_ci.scope import command_files
 from autoresearch_ci.workspace import Repository, Store
 
+if TYPE_CHECKING:
+    from autoresearch_ci.proposers.claude import ClaudeProposer
+    from autoresearch_ci.proposers.claude_request import ClaudeSettings
 
-def make_proposer(name: str, start: Path) -> Proposer:
-    """The proposer that the configuration names. Raises `ConfigError` or `ProposerError`."""
+
+@dataclass(frozen=True, kw_only=True)
+class Workshop:
+    """What proposers are built from."""
+
+    config: Config
+    ground: Ground
+    store: Store
+    ledger: Ledger
+    hidden: tuple[str, ...]
+    observe: Observer
+    stop: Stop
+    start: Path
+    """Where the command was called; `script:FILE` is relative to it."""
+
+    def note(self, message: str) -> None:
+        self.observe(Note(message=message))
+
+
+def make_proposer(workshop: Workshop, stack: ExitStack) -> Proposer:
+    """The proposer that the configuration names; what it holds open is closed with `stack`.
+
+    Raises `ConfigError` or `ProposerError`.
+    """
+    turns = workshop.config.proposer.turns
+    if len(turns) == 1:
+        return _second_look(_proposer(turns[0][0], workshop, stack))
+    from autoresearch_ci.proposers.mixture import Member, MixtureProposer
+
+    members = [
+        Member(name=_column(name), proposer=_proposer(name, workshop, stack), weight=weight)
+        for name, weight in turns
+    ]
+    return _second_look(MixtureProposer(members, note=workshop.note))
+
+
+def _second_look(proposer: Proposer) -> Proposer:
+    from autoresearch_ci.proposers.script import ScriptProposer
+    from autoresearch_ci.proposers.second_look import SecondLook
+
+    # A script says what every single iteration proposes.
+    return proposer if isinstance(proposer, ScriptProposer) else SecondLook(proposer)
+
+
+def _column(name: str) -> str:
+    """What a proposer writes into the journal's `proposer` column."""
+    if name == "auto":
+        return chosen(name, os.environ)
+    return "script" if name.startswith("script:") else name
+
+
+def chosen(name: str, environment: Mapping[str, str]) -> str:
+    """What `auto` means: Claude when a key or a workload identity is there, else the search."""
+    if name != "auto":
+        return name
+    from autoresearch_ci.proposers.claude_request import has_credentials
+
+    return "claude" if has_credentials(environment) else "search"
+
+
+def _proposer(name: str, workshop: Workshop, stack: ExitStack) -> Proposer:
+    name = chosen(name, os.environ)
     if name.startswith("script:"):
         from autoresearch_ci.proposers.script import ScriptProposer
 
-        return ScriptProposer(start / name.removeprefix("script:"))
+        return ScriptProposer(workshop.start / name.removeprefix("script:"))
+    if name == "claude":
+        claude = make_claude(workshop)
+        stack.callback(claude.close)
+        claude.verify()
+        return claude
+    if name in workshop.config.proposer.agents:
+        return _agent(name, workshop, stack)
     from autoresearch_ci.proposers.search import SearchProposer
-    from autoresearch_ci.proposers.second_look import SecondLook
 
-    return SecondLook(SearchProposer())
+    return SearchProposer()
+
+
+def claude_settings(config: Config) -> ClaudeSettings:
+    """Which model, where, and how much of it."""
+    from autoresearch_ci.prices import Price
+    from autoresearch_ci.proposers.claude_request import ClaudeSettings
+    from autoresearch_ci.proposers.tools import Dialect
+
+    claude, budget = config.claude, config.budget
+    return ClaudeSettings(
+        model=claude.model,
+        provider=claude.provider,
+        base_url=claude.base_url,
+        headers=claude.headers,
+        key_variable=claude.key_variable or "",
+        dialect=None if claude.dialect == "auto" else Dialect(claude.dialect),
+        max_tokens=claude.max_tokens,
+        effort=claude.effort,
+        turns=claude.turns,
+        file_bytes=claude.file_bytes,
+        cache_ttl=claude.cache_ttl,
+        patience=claude.patience,
+        iteration_tokens=budget.iteration_tokens,
+        iteration_usd=budget.iteration_usd,
+        price=Price(**claude.price.model_dump()) if claude.price else None,
+    )
+
+
+def make_claude(workshop: Workshop) -> ClaudeProposer:
+    """Claude with the configured settings. Raises `ProposerError` when there is no key."""
+    from autoresearch_ci.proposers.claude import ClaudeProposer
+
+    proposer = ClaudeProposer(
+        claude_settings(workshop.config),
+        workshop.ground.scope,
+        environment=os.environ,
+        check=workshop.stop.check,
+        note=workshop.note,
+    )
+    if not proposer.price_known:
+        workshop.observe(
+            Warning(
+                message=f"the price of {proposer.settings.model} is unknown: tokens are counted, "
+                "dollars are not, and budget.usd cannot be kept. Set claude.price."
+            )
+        )
+    return proposer
+
+
+def agent_prompt(workshop: Workshop) -> Callable[[Context], str]:
+    """What an agent CLI is told."""
+    from autoresearch_ci.proposers.diff_summaries import DiffSummaries
+    from autoresearch_ci.proposers.prompt import render
+
+    diffs, globs = DiffSummaries(), workshop.ground.scope.include
+    return lambda context: render(context, diffs, globs=globs).for_agent()
+
+
+def _agent(name: str, workshop: Workshop, stack: ExitStack) -> Proposer:
+    from autoresearch_ci.draft_tree import DraftTree, Material
+    from autoresearch_ci.proposers.agent_cli import AgentCliProposer, AgentSettings
+
+    agent, ground, ledger = workshop.config.proposer.agents[name], workshop.ground, workshop.ledger
+    command = agent.command
+    settings = AgentSettings(
+        preset=agent.preset,
+        command=command if isinstance(command, str) else tuple(command or ()),
+        model=agent.model,
+        timeout=agent.timeout,
+        max_usd=agent.max_usd,
+        env=agent.env,
+        pass_env=agent.pass_env,
+    )
+    draft = DraftTree(
+        ground.box.with_name(f"{ground.box.name}-draft-{name}"),
+        Material(
+            files=ground.files,
+            incumbent=lambda: ledger.changes(ledger.incumbent),
+            read=workshop.store.read,
+            scope=ground.scope,
+            ignored=ground.repository.ignored,
+            hidden=frozenset(workshop.hidden),
+        ),
+    )
+    stack.callback(draft.remove)
+    logs = ground.folder / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    return AgentCliProposer(
+        settings,
+        prompt=agent_prompt(workshop),
+        draft=draft,
+        inherit=os.environ,
+        stop=workshop.stop,
+        note=workshop.note,
+        logs=logs,
+    )
+
+
+def make_briefing(workshop: Workshop, court: Court) -> Briefing:
+    """What every proposer is told. Raises `ConfigError` when the program is not committed."""
+    config, ground = workshop.config, workshop.ground
+    program = ""
+    if config.program:
+        version = ground.files.get(config.program)
+        if version is None or not version.regular:
+            raise ConfigError(
+                f"program: {config.program} is not a file of the base commit.\n"
+                "do: commit it, or correct the path; it is relative to the repository's root."
+            )
+        program = workshop.store.read(version).decode(errors="replace")
+    return Briefing(
+        goal=config.goal,
+        metric=metric_name(config),
+        program=program,
+        hidden=workshop.hidden,
+        seed=config.seed,
+        limits=make_limits(config),
+        court=court,
+    )
+
+
+def hidden_files(config: Config, ground: Ground, config_path: str | None) -> tuple[str, ...]:
+    """The holdout's own files, and the configuration that names them."""
+    if not config.holdout:
+        return ()
+    metric = set(command_files(config.metric.command, ground.files))
+    own = [p for p in command_files(config.holdout.command, ground.files) if p not in metric]
+    return (*own, config_path) if config_path else tuple(own)
 
 
 def make_tree(config: Config, ground: Ground, store: Store) -> MeasureTree:
@@ -65,7 +272,7 @@ def make_bench(
     )
 
 
-def make_holdout(config: Config, bench: Bench) -> Holdout | None:
+def make_holdout(bench: Bench) -> Holdout | None:
     """The holdout, when one is configured."""
     plan = bench.plans.holdout
     return Holdout(bench, plan) if plan else None
@@ -89,6 +296,8 @@ def make_limits(config: Config) -> Limits:
         seconds=minutes * 60 if minutes else None,
         target=config.metric.target,
         plateau=config.plateau,
+        usd=config.budget.usd,
+        tokens=config.budget.tokens,
     )
 
 

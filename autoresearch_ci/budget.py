@@ -23,6 +23,10 @@ class Limits:
     """Metric at which there is nothing more to gain."""
     plateau: int | None = None
     """Iterations without a keep."""
+    usd: float | None = None
+    """Dollars of the whole run, earlier invocations included."""
+    tokens: int | None = None
+    """Tokens of the whole run, earlier invocations included."""
 
 
 def stop_reason(
@@ -38,9 +42,19 @@ def stop_reason(
         return f"all {limits.iterations} iterations done"
     if limits.seconds is not None and elapsed >= limits.seconds:
         return f"time budget of {limits.seconds / 60:g} min used up"
+    tokens, dollars = spent(experiments)
+    if limits.usd is not None and dollars >= limits.usd:
+        return f"dollar budget of {limits.usd:g} used up; --resume with a higher one goes on"
+    if limits.tokens is not None and tokens >= limits.tokens:
+        return f"token budget of {limits.tokens} used up; --resume with a higher one goes on"
     if limits.plateau is not None and since_last_keep(experiments) >= limits.plateau:
         return f"plateau: {limits.plateau} iterations without a keep"
     return None
+
+
+def spent(experiments: Sequence[Experiment]) -> tuple[int, float]:
+    """Tokens and dollars so far."""
+    return sum(e.tokens for e in experiments), sum(e.cost_usd for e in experiments)
 
 
 def since_last_keep(experiments: Sequence[Experiment]) -> int:

@@ -71,6 +71,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--json", action="store_true", help="print one JSON event a line")
 
+    prompt = commands.add_parser(
+        "prompt", help="print what the next iteration would send to a model", allow_abbrev=False
+    )
+    prompt.set_defaults(handler=_prompt)
+    prompt.add_argument("--tag", help="name of the run")
+    prompt.add_argument("--resume", action="store_true", help="the next iteration of that run")
+
     compare = commands.add_parser(
         "compare", help="measure two commits in turns and say which is better", allow_abbrev=False
     )
@@ -97,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     config.set_defaults(handler=_config)
     config.add_argument("--schema", action="store_true", help="print the JSON schema instead")
     config.add_argument("--json", action="store_true", help="print JSON")
-    for command in (run, compare, config):
+    for command in (run, prompt, compare, config):
         command.add_argument(
             "--config", metavar="FILE", help="configuration file; default: .github/autoresearch.yml"
         )
@@ -128,6 +135,21 @@ def _run(options: argparse.Namespace) -> int:
         )
     if not options.json:
         print(results_table(finished.ledger.experiments, resolved.config.metric.direction))
+    return 0
+
+
+def _prompt(options: argparse.Namespace) -> int:
+    from autoresearch_ci.preview import preview
+    from autoresearch_ci.run import Options
+
+    resolved, path = _load(options)
+    found = preview(
+        resolved,
+        Options(start=Path.cwd(), config_path=path, tag=options.tag, resume=options.resume),
+    )
+    print(found.text)
+    how = "counted by the service" if found.counted else "estimated"
+    print(f"{found.tokens} tokens ({how}), {len(found.text.encode())} bytes", file=sys.stderr)
     return 0
 
 

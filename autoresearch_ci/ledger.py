@@ -16,6 +16,7 @@ from typing import Any
 from autoresearch_ci import journal
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.experiment import Direction, Experiment, Proposal, Status
+from autoresearch_ci.proposers import ReasonedProposal
 from autoresearch_ci.records import Attempt, History, Records, Verdict
 from autoresearch_ci.scope import Scope
 from autoresearch_ci.workspace import Changes, FileVersion, Repository, Store
@@ -72,6 +73,14 @@ class CommitTree:
         """What is at `path`, also when it is not a regular file."""
         return self.changes[path] if path in self.changes else self.files.get(path)
 
+    def all_paths(self) -> Sequence[str]:
+        """Every regular file of the commit, in scope or not, sorted."""
+        return sorted(n for n in {*self.files, *self.changes} if self._regular(n))
+
+    def _regular(self, path: str) -> bool:
+        version = self.version(path)
+        return version is not None and version.regular
+
     def is_folder(self, path: str) -> bool:
         """Whether some file lies below `path`."""
         below = f"{path}/"
@@ -122,6 +131,16 @@ class Ledger:
 
     def recover(self, history: History) -> None:
         """Take over what an earlier process left, finishing the step it was killed in."""
+        self.load(history)
+        for ref in filter(None, (self.facts.branch_ref, self.facts.notebook_ref)):
+            self._repository.break_lock(ref)
+        self._recover_branch()
+        self._write_journal()
+        for experiment in self.experiments[self._noted() + 1 :]:
+            self._note(experiment)
+
+    def load(self, history: History) -> None:
+        """Know what an earlier process knew, without writing anything."""
         self.history = history
         by_iteration = {attempt.iteration: attempt for attempt in history.attempts}
         for attempt in history.attempts:
@@ -129,12 +148,6 @@ class Ledger:
         for experiment in history.kept:
             self._changes[experiment.commit] = by_iteration[experiment.iteration].changes
         self._rows = [journal.format_row(e) for e in self.experiments]
-        for ref in filter(None, (self.facts.branch_ref, self.facts.notebook_ref)):
-            self._repository.break_lock(ref)
-        self._recover_branch()
-        self._write_journal()
-        for experiment in self.experiments[self._noted() + 1 :]:
-            self._note(experiment)
 
     def begin(self, iteration: int, attempt: int) -> None:
         self._records.intent(iteration, attempt)
@@ -164,6 +177,7 @@ class Ledger:
             proposer=proposal.proposer,
             tokens=proposal.tokens,
             cost_usd=proposal.cost_usd,
+            next_idea=proposal.next_idea if isinstance(proposal, ReasonedProposal) else "",
         )
         self._records.attempt(record)
         self._learn(record)

@@ -9,16 +9,23 @@ from __future__ import annotations
 import datetime
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from statistics import median
 
-from autoresearch_ci.budget import Limits, stop_reason, stuck_level
+from autoresearch_ci.briefing import Briefing
+from autoresearch_ci.budget import stop_reason
 from autoresearch_ci.candidate import Court, Outcome
 from autoresearch_ci.early_stop import Curve
-from autoresearch_ci.errors import BaselineError
-from autoresearch_ci.events import ExperimentFinished, Note, Observer, StageStarted
+from autoresearch_ci.errors import BaselineError, ProposerError
+from autoresearch_ci.events import ExperimentFinished, Note, Observer, StageStarted, Warning
 from autoresearch_ci.experiment import Decision, Experiment, FileEdit, MetricRun, Proposal, Status
-from autoresearch_ci.proposers import Context, EditError, Proposer, Request
+from autoresearch_ci.proposers import (
+    CostlyProposerError,
+    EditError,
+    Proposer,
+    Refused,
+    Request,
+)
 from autoresearch_ci.session import Evidence, Session, Side, next_calibration_run
 
 MAX_REPAIRS = 3
@@ -31,20 +38,19 @@ MAX_REWORKS = 2
 class Loop:
     """One run: its collaborators, and what it knows so far."""
 
-    goal: str
-    seed: int
-    limits: Limits
+    briefing: Briefing
     calibrate: bool
     """Whether the baseline is measured repeatedly to learn the metric's noise."""
     proposer: Proposer
     proposer_name: str
     court: Court
     observe: Observer
-    started: float = field(default_factory=time.monotonic)
     deterministic: bool = False
     """Whether the metric is known to give identical values for identical code."""
     curve: Curve | None = None
     """The incumbent's, when early stopping is configured."""
+    proposer_lost: str = ""
+    """Why the proposer can no longer propose; empty while it can."""
 
     def run(self) -> str:
         """Iterate until a limit is reached; returns why it stopped."""
@@ -62,15 +68,15 @@ class Loop:
         while (reason := self._stop_reason()) is None:
             finished = self._iteration(session)
             if finished is None:
-                return "the proposer has nothing more to propose"
+                return self.proposer_lost or "the proposer has nothing more to propose"
             session = finished
             self.deterministic = session.deterministic
         return reason
 
     def _stop_reason(self) -> str | None:
-        elapsed = time.monotonic() - self.started
-        direction = self.court.policy.direction
-        return stop_reason(self.limits, self.court.ledger.experiments, elapsed, direction)
+        experiments, direction = self.court.ledger.experiments, self.court.policy.direction
+        limits, elapsed = self.briefing.limits, self.briefing.elapsed
+        return self.proposer_lost or stop_reason(limits, experiments, elapsed, direction)
 
     def _baseline(self) -> Session:
         """Iteration 0: measure the unmodified code often enough to know its noise."""
@@ -131,12 +137,26 @@ class Loop:
                 found = self._propose(iteration, number, request, proposal, outcomes, session)
                 if found is None:
                     break
-                proposal = found if proposal is None else _on_top(proposal, found)
-                outcomes.append(self._try(iteration, number, proposal, session))
-            except EditError as error:
-                refused = Decision(status=Status.DISCARD, reason=str(error))
-                outcomes.append(Outcome(decision=refused))
-                proposal = proposal or error.proposal
+                proposal = _on_top(proposal, found)
+                if outcomes and not found.edits:
+                    break  # the fix fixes nothing
+                outcomes.append(
+                    self.court.try_out(iteration, number, proposal, session, self.curve)
+                )
+            except (EditError, Refused) as error:
+                proposal = _on_top(proposal, error.proposal)
+                if outcomes:
+                    break  # no fix: what was to be fixed remains the outcome
+                outcomes.append(_discarded(error))
+            except ProposerError as error:
+                if iteration == 1 and not outcomes:
+                    raise
+                self.proposer_lost = f"the proposer can no longer propose: {_first_line(error)}"
+                self.observe(Warning(message=str(error)))
+                if isinstance(error, CostlyProposerError):
+                    proposal = _on_top(proposal, error.proposal)
+                    outcomes = outcomes or [_discarded(error)]
+                break
             request = _next_request(outcomes)
         if proposal is None:
             return None
@@ -147,9 +167,6 @@ class Loop:
         self._remember(proposal, outcomes, session, began)
         return session
 
-    def _try(self, iteration: int, number: int, proposal: Proposal, session: Session) -> Outcome:
-        return self.court.try_out(iteration, number, proposal, session, self.curve)
-
     def _propose(
         self,
         iteration: int,
@@ -159,26 +176,16 @@ class Loop:
         outcomes: Sequence[Outcome],
         session: Session,
     ) -> Proposal | None:
-        ledger = self.court.ledger
-        self.observe(StageStarted(iteration=iteration, stage="propose", command=self.proposer_name))
-        return self.proposer.propose(
-            Context(
-                goal=self.goal,
-                direction=self.court.policy.direction,
-                iteration=iteration,
-                incumbent=self.court.tree(ledger.incumbent),
-                base=self.court.tree(ledger.facts.base),
-                at=self.court.tree,
-                history=ledger.experiments,
-                seed=self.seed,
-                request=request,
-                attempt=number,
-                previous=previous,
-                feedback=outcomes[-1].output if outcomes else "",
-                promising=self.court.promising(session) if not outcomes else None,
-                stuck=stuck_level(ledger.experiments),
-            )
+        stage = StageStarted(iteration=iteration, stage="propose", command=self.proposer_name)
+        self.observe(stage)
+        context = self.briefing.context(
+            request=request,
+            attempt=number,
+            previous=previous,
+            feedback=outcomes[-1].output if outcomes else "",
+            promising=None if outcomes else self.court.promising(session),
         )
+        return self.proposer.propose(context)
 
     def _remember(
         self, proposal: Proposal, outcomes: Sequence[Outcome], session: Session, began: float
@@ -236,8 +243,10 @@ def _next_request(outcomes: Sequence[Outcome]) -> Request | None:
     return None
 
 
-def _on_top(previous: Proposal, fix: Proposal) -> Proposal:
-    """The fix contains what it fixes; its words and its price are added to the first proposal's."""
+def _on_top(previous: Proposal | None, fix: Proposal) -> Proposal:
+    """The fix contains what it fixes; its price is added to that of the first proposal."""
+    if previous is None:
+        return fix
     edits: dict[str, FileEdit] = {edit.path: edit for edit in (*previous.edits, *fix.edits)}
     return replace(
         previous,
@@ -245,6 +254,14 @@ def _on_top(previous: Proposal, fix: Proposal) -> Proposal:
         tokens=previous.tokens + fix.tokens,
         cost_usd=previous.cost_usd + fix.cost_usd,
     )
+
+
+def _discarded(error: Exception) -> Outcome:
+    return Outcome(decision=Decision(status=Status.DISCARD, reason=_first_line(error)))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
 
 
 def _curve(points: Iterable[Sequence[float]]) -> Curve | None:

@@ -34,6 +34,8 @@ class Attempt:
     proposer: str
     tokens: int
     cost_usd: float
+    next_idea: str = ""
+    """What its author would try after it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +73,12 @@ class Records:
         self._path = folder / "records.jsonl"
         self._lock = _lock(folder)
 
+    @classmethod
+    def peek(cls, folder: Path) -> History:
+        """What is written down so far, without the lock and without changing anything."""
+        path = folder / "records.jsonl"
+        return _parsed(path, path.read_bytes()) if path.exists() else History()
+
     def read(self) -> History:
         """What earlier processes of this run wrote down; a torn last line is dropped."""
         history = History()
@@ -81,16 +89,7 @@ class Records:
         if whole != raw:
             # The line that a kill cut short was never acted upon.
             os.truncate(self._path, len(whole))
-        for number, line in enumerate(whole.splitlines(), start=1):
-            try:
-                history = _add(history, json.loads(line))
-            except (ValueError, KeyError, TypeError) as error:
-                raise WorkspaceError(
-                    f"{self._path}, line {number}: not a record of ours ({error}).\n"
-                    "usually: the file was edited, or another version of autoresearch-ci wrote it."
-                    "\ndo: start a new run with another --tag; the notebook keeps the attempts."
-                ) from error
-        return history
+        return _parsed(self._path, whole)
 
     def reset(self) -> None:
         """Forget an earlier start that never got to a verdict."""
@@ -146,6 +145,20 @@ def peek_start(folder: Path) -> dict[str, Any]:
             f"do: ls {folder.parent}, or leave --resume out."
         ) from error
     return dict(record)
+
+
+def _parsed(path: Path, raw: bytes) -> History:
+    history = History()
+    for number, line in enumerate(raw[: raw.rfind(b"\n") + 1].splitlines(), start=1):
+        try:
+            history = _add(history, json.loads(line))
+        except (ValueError, KeyError, TypeError) as error:
+            raise WorkspaceError(
+                f"{path}, line {number}: not a record of ours ({error}).\n"
+                "usually: the file was edited, or another version of autoresearch-ci wrote it.\n"
+                "do: start a new run with another --tag; the notebook keeps the attempts."
+            ) from error
+    return history
 
 
 def _add(history: History, record: dict[str, Any]) -> History:

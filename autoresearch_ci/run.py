@@ -15,9 +15,11 @@ from typing import Any
 
 import autoresearch_ci
 from autoresearch_ci.assembly import (
+    Workshop,
+    hidden_files,
     make_bench,
+    make_briefing,
     make_holdout,
-    make_limits,
     make_policy,
     make_proposer,
     make_tree,
@@ -65,7 +67,6 @@ def run(resolved: Resolved, options: Options, *, observe: Observer, stop: Stop) 
         resume=options.resume,
         output=options.output,
     )
-    proposer = make_proposer(config.proposer, options.start)
     with ExitStack() as stack:
         ground.run_store.mkdir(parents=True, exist_ok=True, mode=0o700)
         records = Records(ground.run_store)
@@ -78,28 +79,38 @@ def run(resolved: Resolved, options: Options, *, observe: Observer, stop: Stop) 
         for warning in ground.warnings:
             observe(Warning(message=warning))
         finished = Finished(ledger=ledger)
+        workshop = Workshop(
+            config=config,
+            ground=ground,
+            store=store,
+            ledger=ledger,
+            hidden=hidden_files(config, ground, options.config_path),
+            observe=observe,
+            stop=stop,
+            start=options.start,
+        )
+        proposer = make_proposer(workshop, stack)
         stack.callback(remove, ground.box)
         try:
             tree = make_tree(config, ground, store)
             tree.create(ground.modules)
             bench = make_bench(config, ground, tree, observe, stop)
             bench.set_up(config.setup)
+            court = Court(
+                policy=make_policy(config),
+                scope=ground.scope,
+                files=ground.files,
+                bench=bench,
+                store=store,
+                ledger=ledger,
+                holdout=make_holdout(bench),
+            )
             loop = Loop(
-                goal=config.goal,
-                seed=config.seed,
-                limits=make_limits(config),
+                briefing=make_briefing(workshop, court),
                 calibrate=config.calibrate == "auto",
                 proposer=proposer,
-                proposer_name=config.proposer,
-                court=Court(
-                    policy=make_policy(config),
-                    scope=ground.scope,
-                    files=ground.files,
-                    bench=bench,
-                    store=store,
-                    ledger=ledger,
-                    holdout=make_holdout(config, bench),
-                ),
+                proposer_name=str(config.proposer),
+                court=court,
                 observe=observe,
             )
             finished.stop_reason = loop.run()

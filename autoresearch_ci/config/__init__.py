@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from autoresearch_ci.config.metric import ExtractRule, Guard, Holdout, Metric
 from autoresearch_ci.config.model import Config, Publish
 from autoresearch_ci.config.problems import Source, explain
+from autoresearch_ci.config.proposing import Proposers
 from autoresearch_ci.config.reader import Document, Path, dotted, read
 from autoresearch_ci.errors import ConfigError
 
@@ -25,6 +26,7 @@ __all__ = [
     "Guard",
     "Holdout",
     "Metric",
+    "Proposers",
     "Publish",
     "Resolved",
     "describe",
@@ -165,8 +167,10 @@ def _origins(
 
 
 def _plain(path: Path, value: Any) -> Any:
-    if path == ("env",):
+    if path in (("env",), ("claude", "headers")):
         return sorted(value)
+    if isinstance(value, Proposers):
+        return str(value)
     if isinstance(value, tuple):
         return [
             entry.model_dump(mode="json", exclude_unset=True)

@@ -8,11 +8,11 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
 
 from autoresearch_ci.config.metric import Guard, Holdout, Metric, Section
+from autoresearch_ci.config.proposing import Claude, ProposerChoice, Proposers
 from autoresearch_ci.config.values import (
     BranchTemplate,
     Command,
     Name,
-    ProposerName,
     RelativePath,
     Text,
     Variable,
@@ -31,7 +31,15 @@ class Budget(Section):
     """Where a run stops, besides `iterations`."""
 
     minutes: float | None = Field(default=None, gt=0, le=43200)
-    """Wall clock of the whole run; without it, no limit."""
+    """Wall clock of this invocation; without it, no limit."""
+    usd: float | None = Field(default=None, gt=0)
+    """Dollars of the whole run; it can be resumed with more."""
+    tokens: int | None = Field(default=None, ge=1)
+    """Tokens of the whole run; it can be resumed with more."""
+    iteration_usd: float | None = Field(default=None, gt=0)
+    """Dollars of one iteration."""
+    iteration_tokens: int | None = Field(default=None, ge=1)
+    """Tokens of one iteration."""
 
 
 class Confirm(Section):
@@ -114,8 +122,10 @@ class Config(Section):
     """How many proposals are judged; 0 measures the baseline only."""
     budget: Budget = Budget()
     """Where a run stops, besides `iterations`."""
-    proposer: ProposerName = "auto"
-    """`auto`, `search`, or `script:FILE`."""
+    proposer: ProposerChoice = Proposers()
+    """`auto`, `search`, `claude`, an agent CLI, `script:FILE`, or several taking turns."""
+    claude: Claude = Claude()
+    """How Claude is asked."""
     seed: int = Field(default=0, ge=0, le=2**32 - 1)
     """Seed of everything random that we do ourselves."""
     program: RelativePath | None = None

@@ -138,12 +138,6 @@ def _json_path(value: str) -> str:
     return value
 
 
-def _proposer(value: str) -> str:
-    if value in ("auto", "search") or (value.startswith("script:") and value != "script:"):
-        return value
-    raise refusal("is not a proposer", "auto, search, or script:FILE")
-
-
 def _branch(value: str) -> str:
     """The part of git's own rules (git-check-ref-format) that a template can break."""
     filled = value.replace("{tag}", "tag")
@@ -168,11 +162,6 @@ Variable = Annotated[str, AfterValidator(_variable)]
 ValueRegex = Annotated[Text, AfterValidator(_value_regex)]
 JsonPath = Annotated[Text, AfterValidator(_json_path)]
 CurveRegex = Annotated[Text, AfterValidator(_curve_regex)]
-ProposerName = Annotated[
-    Text,
-    AfterValidator(_proposer),
-    Field(json_schema_extra={"pattern": "^(auto|search|script:.+)$"}),
-]
 BranchTemplate = Annotated[Text, AfterValidator(_branch)]
 
 Duration = Annotated[

@@ -59,6 +59,17 @@ class CostlyProposerError(ProposerError):
         self.tokens = tokens
         self.cost_usd = cost_usd
 
+    @property
+    def proposal(self) -> Proposal:
+        """Nothing was proposed, but the price must be counted."""
+        return Proposal(
+            description="the proposer failed",
+            edits=(),
+            proposer="-",
+            tokens=self.tokens,
+            cost_usd=self.cost_usd,
+        )
+
 
 class Request(enum.StrEnum):
     """What the harness wants this time."""

@@ -43,8 +43,22 @@ cache: [target]
 env: {A: b, N: 1}
 pass_env: [CUDA_VISIBLE_DEVICES]
 iterations: 25
-budget: {minutes: 480}
-proposer: script:moves.jsonl
+budget: {minutes: 480, usd: 20, tokens: 1000000, iteration_usd: 2, iteration_tokens: 200000}
+proposer: [claude, search]
+claude:
+  model: some-model
+  provider: anthropic
+  base_url: http://localhost:8000
+  headers: {x-team: research}
+  key_variable: GATEWAY_KEY
+  dialect: plain
+  max_tokens: 8000
+  effort: high
+  turns: 20
+  file_bytes: 100000
+  cache_ttl: 1h
+  patience: 5m
+  price: {input: 1, output: 5, cache_read: 0.1, cache_write: 1.25}
 seed: 1
 program: program.md
 hooks: false

@@ -46,7 +46,7 @@ def test_everything_but_scope_and_the_metric_command_has_the_documented_default(
     assert (settings.goal, settings.guards, settings.holdout, settings.setup) == ("", (), None, ())
     assert (settings.share, settings.cache, settings.env, settings.pass_env) == ("auto", (), {}, ())
     assert (settings.iterations, settings.budget.minutes, settings.plateau) == (25, None, None)
-    assert (settings.proposer, settings.seed, settings.program) == ("auto", 0, None)
+    assert (str(settings.proposer), settings.seed, settings.program) == ("auto", 0, None)
     assert settings.hooks is False
     assert (settings.calibrate, settings.confirm.mode, settings.confirm.ablate) == (
         "auto",
@@ -265,8 +265,9 @@ def test_the_flags_of_the_manual_are_the_names_that_errors_use() -> None:
             "f.yml:4: direction: unknown key, did you mean `metric.direction`?",
         ),
         (
-            "budget: {usd: 5}\n",
-            "f.yml:4: budget.usd: unknown key; the keys here are minutes",
+            "budget: {eur: 5}\n",
+            "f.yml:4: budget.eur: unknown key; the keys here are minutes, usd, tokens, "
+            "iteration_usd, iteration_tokens",
         ),
         (
             "guards:\n  - a\n  - {command: x, tolerence: 1%}\n",
@@ -315,7 +316,8 @@ def test_the_flags_of_the_manual_are_the_names_that_errors_use() -> None:
         ),
         (
             "budget: 5\n",
-            "f.yml:4: budget: has the wrong type (5), expected a mapping with keys such as minutes",
+            "f.yml:4: budget: has the wrong type (5), expected a mapping with keys such as minutes, "
+            "usd, tokens",
         ),
         (
             "  target: 1e400\n",
@@ -403,9 +405,10 @@ def test_the_flags_of_the_manual_are_the_names_that_errors_use() -> None:
             "f.yml:4: env.A: has the wrong type, expected text",
         ),
         (
-            "proposer: claude\n",
-            "f.yml:4: proposer: is not a proposer ('claude')"
-            ", expected auto, search, or script:FILE",
+            "proposer: gpt\n",
+            "f.yml:4: proposer: is not a proposer ('gpt')"
+            ", expected auto, search, claude, claude-code, codex, gemini, opencode, aider, "
+            "script:FILE, {command: ...}, a list of these, or {mix: ...}",
         ),
         (
             "publish: github\n",

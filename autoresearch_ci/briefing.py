@@ -1,0 +1,89 @@
+"""What a proposer is told: the journal, the code and the budget, as one `Context`.
+
+Nothing of the holdout is in it, and nothing in it depends on the process that builds it: a resumed
+run tells its proposer what an uninterrupted one would.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from autoresearch_ci.budget import Limits, spent, stuck_level
+from autoresearch_ci.candidate import Court
+from autoresearch_ci.experiment import Proposal
+from autoresearch_ci.proposers import Context, Remaining, Request
+
+REMEMBERED_NOTES = 10
+"""Ideas for later that are passed on; older ones are forgotten."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Briefing:
+    """What stays the same over a run."""
+
+    goal: str
+    metric: str
+    """The metric's name."""
+    program: str
+    """The human's brief, from the base commit."""
+    hidden: tuple[str, ...]
+    """Files that no proposer may read: the holdout's."""
+    seed: int
+    limits: Limits
+    court: Court
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since this invocation began."""
+        return time.monotonic() - self.started
+
+    def context(
+        self,
+        *,
+        request: Request = Request.PROPOSE,
+        attempt: int = 1,
+        previous: Proposal | None = None,
+        feedback: str = "",
+        promising: Proposal | None = None,
+    ) -> Context:
+        """What the proposer of the next iteration knows."""
+        court, ledger = self.court, self.court.ledger
+        experiments = ledger.experiments
+        return Context(
+            goal=self.goal,
+            direction=court.policy.direction,
+            iteration=max(1, len(experiments)),
+            incumbent=court.tree(ledger.incumbent),
+            base=court.tree(ledger.facts.base),
+            at=court.tree,
+            history=experiments,
+            seed=self.seed,
+            request=request,
+            attempt=attempt,
+            previous=previous,
+            feedback=feedback,
+            promising=promising,
+            stuck=stuck_level(experiments),
+            metric=self.metric,
+            program=self.program,
+            notes=self._notes(),
+            remaining=self._remaining(),
+            hidden=self.hidden,
+        )
+
+    def _notes(self) -> Sequence[str]:
+        attempts = self.court.ledger.history.attempts
+        return [a.next_idea for a in attempts if a.next_idea][-REMEMBERED_NOTES:]
+
+    def _remaining(self) -> Remaining:
+        limits, experiments = self.limits, self.court.ledger.experiments
+        tokens, dollars = spent(experiments)
+        return Remaining(
+            iterations=limits.iterations - len(experiments) + 1,
+            seconds=None if limits.seconds is None else limits.seconds - self.elapsed,
+            usd=None if limits.usd is None else limits.usd - dollars,
+            tokens=None if limits.tokens is None else limits.tokens - tokens,
+        )

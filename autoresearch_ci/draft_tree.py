@@ -1,0 +1,225 @@
+"""The folder in which an agent CLI edits: the incumbent as plain files, and what became of them.
+
+Written from git's object store byte for byte (no line-end conversion, no filter) and compared with
+what we remember of it: git is never run here, so nothing an agent plants (`.git`, hooks, index
+flags) is ever consulted. Who edits here, and how, is not this module's business.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from autoresearch_ci.experiment import FileEdit
+from autoresearch_ci.scope import Scope
+from autoresearch_ci.snapshot import Snapshot, remove
+from autoresearch_ci.workspace import Changes, FileVersion
+
+MAX_FILE_BYTES = 2 << 20
+"""A changed file above this is no edit: a build output, a download, a core dump."""
+MAX_FILES = 200
+"""A change of more files than this is no experiment but an unpacked archive: all are dropped."""
+
+_LINK, _SUBMODULE = "120000", "160000"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drafted:
+    """What differs from the incumbent after an agent worked in the draft."""
+
+    edits: tuple[FileEdit, ...] = ()
+    """In-scope regular files only, sorted by path; a changed mode alone is no edit."""
+    refusals: tuple[str, ...] = ()
+    """What else was changed and is dropped, with the reason: `out-of-scope: tests/test_a.py`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Material:
+    """What a draft tree is made of."""
+
+    files: Mapping[str, FileVersion]
+    """The base commit's tree."""
+    incumbent: Callable[[], Changes]
+    """How the commit to beat differs from the base commit, now."""
+    read: Callable[[FileVersion], bytes]
+    """Content from the object store (`Store.read`)."""
+    scope: Scope
+    ignored: Callable[[Iterable[str]], Iterable[str]]
+    """Those of the paths that the repository ignores (`Repository.ignored`)."""
+    hidden: frozenset[str] = frozenset()
+    """Files and folders that an agent must not see, such as the holdout's: they are not there."""
+
+
+class DraftTree:
+    """`reset`, let the agent work in `tree`, `collect`; as often as needed."""
+
+    def __init__(self, box: Path, material: Material) -> None:
+        self.box = box
+        """A folder of our own, outside any repository; everything in it may be deleted."""
+        self.tree = box / "tree"
+        self.home = box / "home"
+        """HOME of the agent; empty after each `reset`."""
+        self.temporary = box / "tmp"
+        """TMPDIR of the agent; empty after each `reset`."""
+        self.exchange = box / "exchange"
+        """Prompt and answer files; empty after each `reset`."""
+        self._material = material
+        self._snapshot: Snapshot | None = None
+        self._placed: Mapping[str, FileVersion | bytes | None] = {}
+
+    def reset(self, edits: Iterable[FileEdit] = ()) -> None:
+        """Make the tree the incumbent with `edits` applied, whatever was done to it before."""
+        placed = {**self._material.incumbent(), **{edit.path: edit.content for edit in edits}}
+        for folder in (self.home, self.temporary, self.exchange):
+            remove(folder)
+            folder.mkdir(parents=True, mode=0o700)
+        if self._snapshot is None or not _is_folder(self.tree):
+            self._placed = placed
+            self._snapshot = self._fresh()
+            return
+        spoilt = self._snapshot.undo(lambda _: None)
+        before, self._placed = self._placed, placed
+        outdated = {
+            path
+            for path in before.keys() | placed.keys()
+            if path not in before or path not in placed or before[path] != placed[path]
+        }
+        self._rewrite(self._snapshot, outdated.union(spoilt))
+
+    def collect(self) -> Drafted:
+        """Everything that was changed since `reset`; the tree is only read."""
+        assert self._snapshot is not None, "reset comes first"
+        if not _is_folder(self.tree):
+            return Drafted(refusals=("the whole folder was removed or replaced",))
+        now = Snapshot(self.tree)
+        now.take()
+        before = self._snapshot.files
+        changed = {
+            path
+            for path in before.keys() | now.files.keys()
+            if before.get(path) != now.files.get(path) and ".git" not in path.split("/")
+        }
+        if news := sorted(changed - before.keys()):
+            changed -= set(self._material.ignored(news))
+        edits: list[FileEdit] = []
+        refusals: list[str] = []
+        for path in sorted(changed):
+            found = self._edit(path)
+            if isinstance(found, FileEdit):
+                edits.append(found)
+            elif found:
+                refusals.append(found)
+            if len(edits) > MAX_FILES:
+                return Drafted(refusals=(f"more than {MAX_FILES} files were changed", *refusals))
+        return Drafted(edits=tuple(edits), refusals=tuple(refusals))
+
+    def remove(self) -> None:
+        """Delete everything; a later `reset` starts afresh."""
+        remove(self.box)
+        self._snapshot = None
+
+    def _edit(self, path: str) -> FileEdit | str | None:
+        """The edit of a touched path, why it is dropped, or `None` when the content is the same."""
+        expected = self._expected(path)
+        try:
+            content = _content(self.tree / path)
+        except (FileNotFoundError, NotADirectoryError):
+            content = None
+        except _NotAFileError as error:
+            return self._material.scope.refusal(path) or f"{path}: {error}"
+        if expected is not None and not isinstance(expected, bytes) and not expected.regular:
+            kind = "a link" if expected.mode == _LINK else "a submodule"
+            return f"out-of-scope: {path} ({kind})"
+        if content == (None if expected is None else self._bytes(expected)):
+            return None
+        refused = self._material.scope.refusal(path)
+        return refused or FileEdit(path=path, content=content)
+
+    def _expected(self, path: str) -> FileVersion | bytes | None:
+        if path in self._placed:
+            return self._placed[path]
+        hidden = self._material.hidden
+        if hidden and not hidden.isdisjoint((path, *map(str, PurePosixPath(path).parents))):
+            return None
+        return self._material.files.get(path)
+
+    def _bytes(self, content: FileVersion | bytes) -> bytes:
+        return content if isinstance(content, bytes) else self._material.read(content)
+
+    def _fresh(self) -> Snapshot:
+        """The tree written from nothing."""
+        remove(self.tree)
+        self.tree.mkdir(mode=0o700)
+        snapshot = Snapshot(self.tree)
+        self._rewrite(snapshot, self._material.files.keys() | self._placed.keys())
+        snapshot.take()
+        return snapshot
+
+    def _rewrite(self, snapshot: Snapshot, paths: Iterable[str]) -> None:
+        """Give each path the content that it should have now."""
+        present = []
+        for path in sorted(paths):  # deletions first: a folder may take the place of a file
+            if snapshot.files.pop(path, None):
+                remove(self.tree / path)
+            if (expected := self._expected(path)) is None:
+                snapshot.drop_empty_parents(path)
+            else:
+                present.append((path, expected))
+        # Links last: no file is ever written through one.
+        for path, expected in sorted(present, key=lambda entry: _is_link(entry[1])):
+            snapshot.make_parents(path)
+            self._write(snapshot, path, expected)
+
+    def _write(self, snapshot: Snapshot, path: str, expected: FileVersion | bytes) -> None:
+        target = self.tree / path
+        mode = expected.mode if isinstance(expected, FileVersion) else self._mode(path)
+        if mode == _SUBMODULE:  # not filled in: nothing in it could be edited
+            snapshot.make_parents(f"{path}/-")
+            return
+        if mode == _LINK:
+            target.symlink_to(os.fsdecode(self._bytes(expected)))
+        else:
+            target.write_bytes(self._bytes(expected))
+            target.chmod(0o755 if mode == "100755" else 0o644)
+        snapshot.learn(path)
+
+    def _mode(self, path: str) -> str:
+        version = self._material.incumbent().get(path) or self._material.files.get(path)
+        return version.mode if version else "100644"
+
+
+class _NotAFileError(Exception):
+    """What lies at a path cannot be a file's new content."""
+
+
+def _content(path: Path) -> bytes:
+    """Content of a regular file; the agent may have put anything in its place."""
+    try:
+        kind = path.lstat().st_mode
+        if stat.S_ISDIR(kind):
+            raise FileNotFoundError(path)
+        if not stat.S_ISREG(kind):
+            raise _NotAFileError("a link" if stat.S_ISLNK(kind) else "not a regular file")
+        # Nothing should run here any more, but a swapped-in pipe would hang us for ever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except PermissionError as error:
+        raise _NotAFileError("not readable") from error
+    with open(descriptor, "rb") as file:  # noqa: PTH123 - a Path cannot say O_NOFOLLOW
+        content = file.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
+        raise _NotAFileError(f"larger than {MAX_FILE_BYTES >> 20} MiB")
+    return content
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return stat.S_ISDIR(path.lstat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _is_link(expected: FileVersion | bytes) -> bool:
+    return isinstance(expected, FileVersion) and expected.mode == _LINK

@@ -1,0 +1,154 @@
+"""`autoresearch-ci prompt`: exactly what the next iteration would send, without sending it.
+
+Works on a copy of what it needs in a temporary folder: the run, if there is one, is only read.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autoresearch_ci.assembly import (
+    Workshop,
+    agent_prompt,
+    chosen,
+    claude_settings,
+    hidden_files,
+    make_bench,
+    make_briefing,
+    make_claude,
+    make_policy,
+    make_tree,
+)
+from autoresearch_ci.candidate import Court
+from autoresearch_ci.command import Stop
+from autoresearch_ci.config import Resolved
+from autoresearch_ci.errors import ConfigError, ProposerError
+from autoresearch_ci.ledger import Ledger, RunFacts
+from autoresearch_ci.preflight import survey
+from autoresearch_ci.proposers import Context
+from autoresearch_ci.records import Records
+from autoresearch_ci.run import Options
+from autoresearch_ci.workspace import opened
+
+_BYTES_PER_TOKEN = 4
+"""Rule of thumb for English and code, for when the service cannot be asked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """What would be sent."""
+
+    text: str
+    """The JSON body of the first request, or the words for an agent CLI."""
+    tokens: int
+    counted: bool
+    """Whether the service counted the tokens; otherwise they are estimated."""
+
+
+def preview(resolved: Resolved, options: Options) -> Preview:
+    """The next prompt of the run, or of a new one.
+
+    Raises `ConfigError` when the configured proposer sends no prompt.
+    """
+    config = resolved.config
+    ground = survey(
+        config,
+        start=options.start,
+        config_path=options.config_path,
+        tag=options.tag,
+        resume=options.resume,
+        output=options.output,
+    )
+    history = Records.peek(ground.run_store) if options.resume else None
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        ground = dataclasses.replace(
+            ground, folder=folder / "run", run_store=folder / "store", box=folder / "box"
+        )
+        ground.run_store.mkdir()
+        records = Records(ground.run_store)
+        stack.callback(records.close)
+        store = stack.enter_context(opened(ground.repository, folder / "git"))
+        facts = RunFacts(
+            tag=ground.tag,
+            branch=ground.branch,
+            base=ground.base,
+            direction=config.metric.direction,
+            folder=ground.folder,
+        )
+        ledger = Ledger(facts=facts, repository=ground.repository, store=store, records=records)
+        if history:
+            ledger.load(history)
+        stop = Stop()
+        workshop = Workshop(
+            config=config,
+            ground=ground,
+            store=store,
+            ledger=ledger,
+            hidden=hidden_files(config, ground, options.config_path),
+            observe=lambda event: None,
+            stop=stop,
+            start=options.start,
+        )
+        tree = make_tree(config, ground, store)
+        court = Court(
+            policy=make_policy(config),
+            scope=ground.scope,
+            files=ground.files,
+            bench=make_bench(config, ground, tree, workshop.observe, stop),
+            store=store,
+            ledger=ledger,
+        )
+        return _rendered(workshop, make_briefing(workshop, court).context())
+
+
+def _rendered(workshop: Workshop, context: Context) -> Preview:
+    config = workshop.config
+    names = [chosen(name, os.environ) for name, _ in config.proposer.turns]
+    if "claude" in names:
+        return _of_claude(workshop, context)
+    if config.proposer.agents:
+        text = agent_prompt(workshop)(context)
+        tokens = len(text.encode()) // _BYTES_PER_TOKEN
+        return Preview(text=text, tokens=tokens, counted=False)
+    raise ConfigError(
+        f"the proposer {config.proposer} sends no prompt.\n"
+        "do: --proposer claude, or another that asks a model."
+    )
+
+
+def _of_claude(workshop: Workshop, context: Context) -> Preview:
+    from autoresearch_ci.proposers.claude_request import build_request
+    from autoresearch_ci.proposers.diff_summaries import DiffSummaries
+
+    request = build_request(
+        context,
+        claude_settings(workshop.config),
+        os.environ,
+        globs=workshop.ground.scope.include,
+        diffs=DiffSummaries(),
+    )
+    text = json.dumps(request, indent=2, ensure_ascii=False)
+    counted = _count(workshop, request)
+    estimate = len(json.dumps(request).encode()) // _BYTES_PER_TOKEN
+    return Preview(text=text, tokens=counted or estimate, counted=counted is not None)
+
+
+def _count(workshop: Workshop, request: Mapping[str, Any]) -> int | None:
+    """What the service says, when there is a key to ask it with."""
+    try:
+        claude = make_claude(workshop)
+    except ProposerError:
+        return None
+    try:
+        return claude.count_tokens(request)
+    finally:
+        claude.close()
