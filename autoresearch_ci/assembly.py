@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,8 @@ from autoresearch_ci.workspace import Repository, Store
 if TYPE_CHECKING:
     from autoresearch_ci.proposers.claude import ClaudeProposer
     from autoresearch_ci.proposers.claude_request import ClaudeSettings
+    from autoresearch_ci.proposers.tools import MoreTools
+    from autoresearch_ci.rubric import Judge
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +102,7 @@ def _proposer(name: str, workshop: Workshop, stack: ExitStack) -> Proposer:
 
         return ScriptProposer(workshop.start / name.removeprefix("script:"))
     if name == "claude":
-        claude = make_claude(workshop)
+        claude = make_claude(workshop, _mcp_tools(workshop, stack))
         stack.callback(claude.close)
         claude.verify()
         return claude
@@ -136,7 +139,30 @@ def claude_settings(config: Config) -> ClaudeSettings:
     )
 
 
-def make_claude(workshop: Workshop) -> ClaudeProposer:
+def _mcp_tools(workshop: Workshop, stack: ExitStack) -> MoreTools | None:
+    """The configured servers, started: a server started later would not outlive a measurement."""
+    servers = workshop.config.mcp
+    if not servers:
+        return None
+    try:
+        import mcp  # noqa: F401 (an extra: said here, where the cure is known)
+    except ImportError as error:
+        raise ConfigError(
+            "mcp: servers are configured, but the extra is not installed.\n"
+            "do: pip install 'autoresearch-ci[mcp]'"
+        ) from error
+    from autoresearch_ci.proposers.mcp_tools import McpServer, McpTools
+
+    tools = McpTools(
+        [McpServer(name=name, **dict(server)) for name, server in sorted(servers.items())],
+        environment=os.environ,
+        note=workshop.note,
+        check=workshop.stop.check,
+    )
+    return stack.enter_context(tools)
+
+
+def make_claude(workshop: Workshop, more: MoreTools | None = None) -> ClaudeProposer:
     """Claude with the configured settings. Raises `ProposerError` when there is no key."""
     from autoresearch_ci.proposers.claude import ClaudeProposer
 
@@ -146,6 +172,7 @@ def make_claude(workshop: Workshop) -> ClaudeProposer:
         environment=os.environ,
         check=workshop.stop.check,
         note=workshop.note,
+        more=more,
     )
     if not proposer.price_known:
         workshop.observe(
@@ -251,7 +278,12 @@ def make_tree(config: Config, ground: Ground, store: Store) -> MeasureTree:
 
 
 def make_bench(
-    config: Config, ground: Ground, tree: MeasureTree, observe: Observer, stop: Stop
+    config: Config,
+    ground: Ground,
+    tree: MeasureTree,
+    observe: Observer,
+    stop: Stop,
+    judge: Judge | None = None,
 ) -> Bench:
     """The commands of the configuration, ready to run in `tree`."""
     logs, private_logs = ground.folder / "logs", ground.run_store / "holdout"
@@ -269,6 +301,42 @@ def make_bench(
         observe=observe,
         logs=logs,
         private_logs=private_logs,
+        judge=judge,
+    )
+
+
+def make_judge(config: Config, stack: ExitStack, observe: Observer, stop: Stop) -> Judge | None:
+    """Who gives the number of a rubric. Raises `ProposerError` when the service is unusable."""
+    if not config.metric.rubric:
+        return None
+    from autoresearch_ci.proposers.messages_service import MessagesService
+    from autoresearch_ci.proposers.tools import Dialect
+    from autoresearch_ci.rubric import Judge, JudgeSettings
+
+    claude = claude_settings(config)
+    settings = replace(claude, model=config.metric.judge.model or claude.model)
+    service = MessagesService(
+        settings,
+        os.environ,
+        time.sleep,
+        stop.check,
+        lambda message: observe(Note(message=f"judge: {message}")),
+    )
+    stack.callback(service.close)
+    native = settings.tools(os.environ) is Dialect.NATIVE
+    if native:
+        service.verify()
+    return Judge(
+        JudgeSettings(
+            criteria=config.metric.rubric,
+            model=settings.model,
+            votes=config.metric.judge.votes,
+            file_bytes=config.metric.judge.file_bytes,
+            native=native,
+            provider=settings.cloud(),
+            price=settings.price,
+        ),
+        ask=service.ask,
     )
 
 
@@ -285,6 +353,7 @@ def make_policy(config: Config) -> Policy:
         min_effect=config.metric.min_effect,
         repeats_min=config.metric.repeats.min,
         repeats_max=config.metric.repeats.max,
+        exact=not config.metric.rubric,
     )
 
 
@@ -328,6 +397,7 @@ def _plans(config: Config, repository: Repository) -> Plans:
         )
         if holdout
         else None,
+        judged=metric.files,
         hooks=repository.hooks() if config.hooks else None,
         curve=re.compile(metric.early_stop.regex) if metric.early_stop else None,
     )

@@ -212,6 +212,8 @@ def _load(options: argparse.Namespace) -> tuple[Resolved, str | None]:
     path = Path(options.config) if options.config else root / DEFAULT_PATH
     try:
         text = path.read_bytes()
+    except (IsADirectoryError, NotADirectoryError, PermissionError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}.") from error
     except FileNotFoundError as error:
         if options.config:
             raise ConfigError(f"--config {options.config}: there is no such file.") from error

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import re
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from autoresearch_ci.assembly import make_bench, make_tree
+from autoresearch_ci.assembly import make_bench, make_judge, make_tree
 from autoresearch_ci.command import Stop
 from autoresearch_ci.config import Config
 from autoresearch_ci.confirmation import Duel
@@ -25,8 +26,8 @@ from autoresearch_ci.run_folder import metric_name
 from autoresearch_ci.snapshot import remove
 from autoresearch_ci.workspace import opened
 
-_FAIL_ON = re.compile(r"regression(?::(?P<margin>[0-9.]+)\s*%)?|claim-not-reproduced")
-_NUMBER = r"([+-]?[0-9.]+)"
+_FAIL_ON = re.compile(r"regression(?::(?P<margin>[0-9]+(?:\.[0-9]+)?)\s*%)?|claim-not-reproduced")
+_NUMBER = r"([+-]?[0-9]+(?:\.[0-9]+)?)"
 # The headline as summaries and pull requests word it.
 _HEADLINE = re.compile(rf"{_NUMBER} ?% \[95 % CI {_NUMBER}, {_NUMBER}\], n=\d+\+\d+", re.ASCII)
 _ROUNDING = 0.05
@@ -129,7 +130,8 @@ def run_comparison(
         store = stack.enter_context(opened(ground.repository, ground.run_store / "git"))
         tree = make_tree(config, ground, store)
         tree.create(ground.modules)
-        bench = make_bench(config, ground, tree, observe, stop)
+        judge = make_judge(config, stack, observe, stop)
+        bench = make_bench(config, ground, tree, observe, stop, judge)
         bench.set_up(config.setup)
         duel = Duel(bench=bench, direction=config.metric.direction, iteration=0)
         base_values: list[float] = []
@@ -145,7 +147,11 @@ def run_comparison(
             base_values += pair[0]
             head_values += pair[1]
             comparison = compare(
-                base_values, head_values, config.metric.direction, pairs_max=pairs_max
+                base_values,
+                head_values,
+                config.metric.direction,
+                pairs_max=pairs_max,
+                exact=not config.metric.rubric,
             )
             if comparison:
                 break
@@ -169,9 +175,13 @@ def _claimed(path: Path | None) -> float:
         raise ConfigError(f"--claim {path}: {error.strerror}") from error
     try:
         confirmation = json.loads(text)["confirmation"]
-        return float(confirmation["ci_low"])
-    except (ValueError, KeyError, TypeError):
+        low = float(confirmation["ci_low"])
+    except (ValueError, KeyError, TypeError, RecursionError):
         pass
+    else:
+        if math.isfinite(low):  # against a NaN every measurement would hold
+            return low
+        raise ConfigError(f"--claim {path}: its ci_low is not a finite number.")
     match = _HEADLINE.search(text)
     if not match:
         raise ConfigError(

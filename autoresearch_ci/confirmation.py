@@ -113,7 +113,7 @@ def _better(
 ) -> bool:
     if deterministic:
         return direction.better(head[0], without[0])
-    verdict = compare(without, head, direction, pairs_max=len(head))
+    verdict = compare(without, head, direction, pairs_max=len(head), exact=False)
     return verdict is not None and verdict.verdict is Verdict.IMPROVED
 
 

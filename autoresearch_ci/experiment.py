@@ -74,6 +74,9 @@ class MetricRun:
     """Tail of what was printed, bounded; what a repair is told."""
     curve: tuple[tuple[float, float], ...] = ()
     """(progress, value) points that were printed on the way, when early stopping is configured."""
+    tokens: int = 0
+    """What a judge used, when the metric is a rubric."""
+    cost_usd: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

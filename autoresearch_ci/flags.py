@@ -55,6 +55,8 @@ def _leaves(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Fie
     for name, field in model.model_fields.items():
         key = f"{prefix}{field.alias or name}"
         section = _section(field.annotation)
+        if key == "mcp":
+            continue  # a mapping of mappings: only a file can hold it
         if section is None or key == "guards":
             yield key, field
         else:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +180,7 @@ class Ledger:
             next_idea=proposal.next_idea if isinstance(proposal, ReasonedProposal) else "",
         )
         self._records.attempt(record)
+        self.history = replace(self.history, attempts=(*self.history.attempts, record))
         self._learn(record)
         return record
 

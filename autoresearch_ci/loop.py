@@ -76,7 +76,9 @@ class Loop:
     def _stop_reason(self) -> str | None:
         experiments, direction = self.court.ledger.experiments, self.court.policy.direction
         limits, elapsed = self.briefing.limits, self.briefing.elapsed
-        return self.proposer_lost or stop_reason(limits, experiments, elapsed, direction)
+        judge = self.court.bench.judge
+        lost = self.proposer_lost or (judge.lost.partition("\n")[0] if judge else "")
+        return lost or stop_reason(limits, experiments, elapsed, direction)
 
     def _baseline(self) -> Session:
         """Iteration 0: measure the unmodified code often enough to know its noise."""
@@ -199,6 +201,7 @@ class Loop:
         commit = last.attempt.commit if last.attempt else ""
         if status is Status.KEEP and last.attempt and metric is not None:
             commit = ledger.final_commit(last.attempt, metric)
+        runs = [run for outcome in outcomes for run in outcome.runs]
         peaks = [r.peak_memory_mb for o in outcomes for r in o.runs if r.peak_memory_mb]
         experiment = Experiment(
             iteration=len(ledger.experiments),
@@ -215,8 +218,8 @@ class Loop:
             ci_low=last.decision.ci_low,
             ci_high=last.decision.ci_high,
             seconds=time.monotonic() - began,
-            tokens=proposal.tokens,
-            cost_usd=proposal.cost_usd,
+            tokens=proposal.tokens + sum(run.tokens for run in runs),
+            cost_usd=proposal.cost_usd + sum(run.cost_usd for run in runs),
             peak_memory_mb=max(peaks, default=None),
             proposer=proposal.proposer,
             attempts=len(outcomes),

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,8 +74,11 @@ class MeasureTree:
         self._placed: dict[str, FileVersion | None] = {}
         self._tree = Snapshot(layout.tree, layout.cache)
         self._home = Snapshot(layout.home)
+        self._ours: dict[Path, tuple[int, int] | None] = {}
         self._aside: set[str] = set()
         """Paths whose right content is not the commit's but a copy in `pristine`."""
+        self._removed: Set[str] = set()
+        """Paths of the commit that setup deleted (submodules are among them)."""
 
     def create(self, modules: Mapping[str, tuple[str, Path]]) -> None:
         """An exact checkout of the base commit, with submodules and shared folders filled in."""
@@ -88,9 +92,15 @@ class MeasureTree:
             folder.mkdir()
         self._store.check_out(self._base, self.layout.tree, modules)
         for name in self.layout.share:
-            _copy_folder(self.layout.checkout / name, self.layout.tree / name)
+            _copy(self.layout.checkout / name, self.layout.tree / name)
+            # What git tracks in there is the commit's, not the checkout's.
+            tracked = [path for path in self._files if path == name or path.startswith(f"{name}/")]
+            if tracked:
+                self._store.restore(tracked, self.layout.tree)
         self._tree.take()
         self._home.take()
+        for folder in (self.layout.box, self.layout.tree, self.layout.home, self.layout.temporary):
+            self._ours[folder] = _identity(folder)
 
     def seal(self) -> None:
         """Remember the tree as setup left it: this is what every measurement starts from.
@@ -100,9 +110,11 @@ class MeasureTree:
         for snapshot, name in ((self._tree, "tree"), (self._home, "home")):
             before = snapshot.take()
             for path, fingerprint in snapshot.files.items():
-                if before.get(path) != fingerprint:
+                if before.get(path) != fingerprint and copy_file(
+                    snapshot.root / path, self.layout.pristine / name / path
+                ):
                     self._aside.add(f"{name}/{path}")
-                    copy_file(snapshot.root / path, self.layout.pristine / name / path)
+        self._removed = self._files.keys() - self._tree.files.keys()
 
     @contextlib.contextmanager
     def trial(self, incumbent: Changes) -> Iterator[Trial]:
@@ -113,6 +125,13 @@ class MeasureTree:
         finally:
             if not trial.kept:
                 self.place(incumbent)
+
+    def contents(
+        self, changes: Changes, choose: Callable[[Iterable[str]], list[str]]
+    ) -> dict[str, bytes]:
+        """The chosen files of a state, from git's object store: no link can redirect a read."""
+        now = {p: v for p, v in {**self._files, **changes}.items() if v and v.regular}
+        return {path: self._store.read(now[path]) for path in choose(now)}
 
     def place(self, changes: Changes) -> None:
         """Put `changes` (relative to the base commit) in place of those that are there now."""
@@ -133,17 +152,35 @@ class MeasureTree:
 
     def _set_aside(self, path: str) -> None:
         """Keep a file of the base commit as git wrote it, for when the candidate is gone."""
-        if path in self._files and f"tree/{path}" not in self._aside:
-            copy_file(self.layout.tree / path, self.layout.pristine / "tree" / path)
+        if path not in self._files or path in self._removed or f"tree/{path}" in self._aside:
+            return
+        if copy_file(self.layout.tree / path, self.layout.pristine / "tree" / path):
             self._aside.add(f"tree/{path}")
 
     def restore(self) -> list[str]:
         """Undo what a measurement did; returns the files of the tree it had changed or removed."""
+        self._refuse_replaced()
         altered = self._tree.undo(self._rewrite_all)
         self._home.undo(self._rewrite_home)
-        for entry in self.layout.temporary.iterdir():
+        temporary = self.layout.temporary
+        if _identity(temporary) != self._ours[temporary]:
+            # Deleted, or now a link: whatever it leads to is not ours to empty.
+            remove(temporary)
+            temporary.mkdir()
+            self._ours[temporary] = _identity(temporary)
+        temporary.chmod(0o755)
+        for entry in temporary.iterdir():
             remove(entry)
         return altered
+
+    def _refuse_replaced(self) -> None:
+        """Cleaning up deletes: never do it in folders that are not the ones we made."""
+        for folder in (self.layout.box, self.layout.tree, self.layout.home):
+            if _identity(folder) != self._ours[folder]:
+                raise WorkspaceError(
+                    f"the folder {folder} was deleted or replaced by a command that ran in it.\n"
+                    "do: fix the command that removes its own working folder, then --resume."
+                )
 
     def _rewrite_all(self, paths: Sequence[str]) -> None:
         if self._converts:  # what a spoilt .gitattributes governs must wait until it is back
@@ -154,10 +191,13 @@ class MeasureTree:
     def _rewrite(self, paths: Sequence[str]) -> None:
         """Give each path the content that it should have now."""
         from_commit = []
-        for path in paths:
+        previously = {path: self._tree.files.pop(path, None) for path in paths}
+        # All deletions first: a folder may take the place of a file, and the other way round.
+        for path in previously:
+            remove(self.layout.tree / path)
+            self._tree.forget_folder(path)
+        for path, previous in previously.items():
             target = self.layout.tree / path
-            previous = self._tree.files.pop(path, None)
-            remove(target)
             if path in self._placed:
                 version = self._placed[path]
                 if version is None:
@@ -169,21 +209,25 @@ class MeasureTree:
             elif f"tree/{path}" in self._aside:
                 self._tree.make_parents(path)
                 copy_file(self.layout.pristine / "tree" / path, target)
+            elif path in self._removed:
+                self._tree.drop_empty_parents(path)
+                continue
             elif path in self._files or any(path.startswith(f"{m}/") for m in self._modules):
                 self._tree.make_parents(path)
                 from_commit.append((path, previous))
                 continue
-            elif any(path.startswith(f"{name}/") for name in self.layout.share):
-                copy_file(self.layout.checkout / path, target)
-            else:  # a file that an earlier candidate had added
+            elif not self._shared(path) or not copy_file(self.layout.checkout / path, target):
                 self._tree.drop_empty_parents(path)
-                continue
+                continue  # a file that an earlier candidate had added
             self._tree.learn(path, previous)
         if from_commit:
             objects = [objects for _, objects in self._modules.values()]
             self._store.restore([path for path, _ in from_commit], self.layout.tree, objects)
             for path, previous in from_commit:
                 self._tree.learn(path, previous)
+
+    def _shared(self, path: str) -> bool:
+        return any(path == name or path.startswith(f"{name}/") for name in self.layout.share)
 
     def _content(self, path: str, version: FileVersion) -> bytes:
         if self._converts:
@@ -193,8 +237,10 @@ class MeasureTree:
     def _rewrite_home(self, paths: Sequence[str]) -> None:
         for path in paths:
             remove(self.layout.home / path)
-            copy_file(self.layout.pristine / "home" / path, self.layout.home / path)
-            self._home.learn(path)
+            if copy_file(self.layout.pristine / "home" / path, self.layout.home / path):
+                self._home.learn(path)
+            else:  # a pipe or socket that setup had left
+                self._home.files.pop(path)
 
 
 def _is_attributes(path: str) -> bool:
@@ -202,10 +248,23 @@ def _is_attributes(path: str) -> bool:
     return path.rpartition("/")[2] == ".gitattributes"
 
 
-def _copy_folder(source: Path, target: Path) -> None:
-    """Copy a folder with its modes and links, sharing blocks where the filesystem can."""
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Tells a folder from another one at its place; `None` for a link, a file or nothing."""
+    try:
+        found = folder.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return (found.st_dev, found.st_ino) if stat.S_ISDIR(found.st_mode) else None
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy with modes and links, sharing blocks where the filesystem can.
+
+    A source that is itself a link is followed (-H): measured code must not reach the original. A
+    target that exists, because some of it is tracked, is filled in (-T).
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
-    argv = ["cp", "-a", "--reflink=auto", "--", str(source), str(target)]
+    argv = ["cp", "-a", "-H", "-T", "--reflink=auto", "--", str(source), str(target)]
     copied = run_command(argv, cwd=source.parent, env={"PATH": os.defpath})
     if copied.exit_code:
         raise WorkspaceError(f"could not copy {source} to {target}: {copied.tail.strip()}")

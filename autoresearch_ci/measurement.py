@@ -21,6 +21,7 @@ from autoresearch_ci.measure_tree import MeasureTree
 from autoresearch_ci.metrics import Extract
 from autoresearch_ci.metrics.plain_number import MetricError
 from autoresearch_ci.records import Attempt
+from autoresearch_ci.rubric import Judge, judged_paths
 from autoresearch_ci.workspace import Changes
 
 BASELINE_TIMEOUT = 3600.0
@@ -64,6 +65,8 @@ class Plans:
     guards: Sequence[GuardPlan] = ()
     holdout: MetricPlan | None = None
     """A metric that no proposer ever sees."""
+    judged: Sequence[str] = ()
+    """Globs of the files that a rubric judges."""
     hooks: Path | None = None
     """Folder of the user's own git hooks, when they are to be honoured."""
     curve: re.Pattern[str] | None = None
@@ -84,7 +87,10 @@ class Bench:
         observe: Observer,
         logs: Path,
         private_logs: Path,
+        judge: Judge | None = None,
     ) -> None:
+        """`judge`: gives the metric's number instead of the metric command."""
+        self.judge = judge
         self.tree = tree
         self.plans = plans
         self._metric = plans.metric
@@ -127,6 +133,8 @@ class Bench:
         `rival`: the curve to keep up with; a run that is clearly behind it is killed.
         """
         plan = plan or self._metric
+        if self.judge and plan is self._metric:
+            return self._judgement(self.judge, changes, iteration, stage)
         pattern = self.plans.curve if plan is self._metric else None
         points: list[Point] = []
 
@@ -137,13 +145,26 @@ class Bench:
         self.tree.place(changes)
         report = metrics.report_path(plan.extract)
         try:
-            if report:
+            if report and (path := self._report_file(report)):
                 # A report that lies there before the run is not this run's report.
-                (self.tree.layout.tree / report).unlink(missing_ok=True)
+                path.unlink()
             result = self._run(iteration, stage, plan.command, timeout=plan.timeout, line=hopeless)
             return _interpret(result, plan, self._report(report), points)
         finally:
             self.tree.restore()
+
+    def _judgement(self, judge: Judge, changes: Changes, iteration: int, stage: Stage) -> MetricRun:
+        self._observe(StageStarted(iteration=iteration, stage=stage, command=self._metric.command))
+        try:
+            files = self.tree.contents(
+                changes, lambda paths: judged_paths(self.plans.judged, paths)
+            )
+        except MetricError as error:
+            return MetricRun(value=None, failure=Status.METRIC_ERROR, reason=str(error))
+        run = judge.measure(files)
+        with (self._logs / f"{iteration}.log").open("a", encoding="utf-8") as file:
+            file.write(f"[{stage}] rubric: {run.reason or run.value}\n{run.output}\n\n")
+        return run
 
     def guards(self, changes: Changes, iteration: int, measured: MetricRun) -> list[GuardRun]:
         """Run the guards in order, up to the first that fails.
@@ -219,7 +240,8 @@ class Bench:
             return run
         name = plan.extract.name if plan.extract else ""
         reason = (
-            f"{name} {run.value:g} is worse than {baseline:g} by more than {plan.tolerance:.3g}"
+            f"{name} {run.value:g} is worse than {baseline:g} by more than "
+            f"{100 * plan.tolerance:.3g} %"
         )
         return GuardRun(
             command=run.command,
@@ -299,10 +321,17 @@ class Bench:
         """The report file that the command was to write, when it is a plain file."""
         if name is None:
             return None
-        path = self.tree.layout.tree / name
-        if path.is_symlink() or not path.is_file() or path.stat().st_size > _REPORT_BYTES:
+        path = self._report_file(name)
+        if path is None or path.is_symlink() or path.stat().st_size > _REPORT_BYTES:
             return None
         return path.read_bytes()
+
+    def _report_file(self, name: str) -> Path | None:
+        """Where the report lies; `None` when no file is there, or a link leads out of the tree."""
+        tree = self.tree.layout.tree
+        path = tree / name
+        inside = path.parent.resolve().is_relative_to(tree.resolve())
+        return path if inside and (path.is_symlink() or path.is_file()) else None
 
 
 def _interpret(

@@ -171,6 +171,7 @@ def compare(
     pairs_max: int = 10,
     margin: float = 0.0,
     alpha: float = 0.05,
+    exact: bool = True,
 ) -> Comparison | None:
     """Base against head, pairs measured next to each other; `None` asks for one more pair.
 
@@ -186,7 +187,7 @@ def compare(
         difference(direction, b, h, size) for b, h in zip(base_values, head_values, strict=True)
     ]
     estimate, low, high = confirm_interval(base_values, head_values, direction)
-    exact = n > 1 and len(set(base_values)) == len(set(head_values)) == 1
+    exact = exact and n > 1 and len(set(base_values)) == len(set(head_values)) == 1
     # Both directions share alpha. From three pairs on: two say nothing about their own spread.
     clear = exact or (n > 2 and abs(_climb(pairs)) >= boundary(alpha / 2, pairs_max))
     if n < pairs_max and not clear:

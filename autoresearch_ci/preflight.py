@@ -8,9 +8,9 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from autoresearch_ci.config import Config
 from autoresearch_ci.errors import ConfigError, WorkspaceError
@@ -73,7 +73,8 @@ def survey(
         _refuse_used(repository, tag, branch, run_store)
         base = head
     files = repository.files(base)
-    scope = _scope(config, config_path, files)
+    share = _shared(config, repository)
+    scope = _scope(config, config_path, files, share)
     folder = (output or repository.root / "autoresearch" / f"run-{tag}").absolute()
     return Ground(
         repository=repository,
@@ -82,7 +83,7 @@ def survey(
         base=base,
         files=files,
         scope=scope,
-        share=_shared(config, repository),
+        share=share,
         modules=_modules(repository, files),
         run_store=run_store,
         box=_box(run_store),
@@ -191,6 +192,13 @@ def _refuse_checked_out(repository: Repository, branch: str | None) -> None:
 
 
 def _refuse_used(repository: Repository, tag: str, branch: str | None, run_store: Path) -> None:
+    for parent in PurePosixPath(branch).parents[:-1] if branch else ():
+        if repository.ref(f"refs/heads/{parent}"):
+            raise WorkspaceError(
+                f"branch {branch} cannot be created, because a branch {parent} exists: git keeps "
+                f"branches as files in folders.\ndo: git branch -m {parent} another-name, or set "
+                "publish.branch."
+            )
     taken = None
     if branch and repository.ref(f"refs/heads/{branch}"):
         taken = f"branch {branch}"
@@ -205,9 +213,18 @@ def _refuse_used(repository: Repository, tag: str, branch: str | None, run_store
         )
 
 
-def _scope(config: Config, config_path: str | None, files: Mapping[str, FileVersion]) -> Scope:
+def _scope(
+    config: Config,
+    config_path: str | None,
+    files: Mapping[str, FileVersion],
+    share: Iterable[str],
+) -> Scope:
+    # Shared folders hold links, also to places outside: nothing may be written below them. What
+    # git tracks in there was never meant by `share`.
+    borrowed = [n for n in share if not any(p == n or p.startswith(f"{n}/") for p in files)]
+    frozen = [*_frozen(config, config_path), *borrowed]
     try:
-        scope = build_scope(config.scope, _frozen(config, config_path), _commands(config), files)
+        scope = build_scope(config.scope, frozen, _commands(config), files)
     except ValueError as error:
         raise ConfigError(str(error)) from error
     regular = (path for path, version in files.items() if version.regular)

@@ -20,6 +20,7 @@ from autoresearch_ci.assembly import (
     make_bench,
     make_briefing,
     make_holdout,
+    make_judge,
     make_policy,
     make_proposer,
     make_tree,
@@ -94,7 +95,8 @@ def run(resolved: Resolved, options: Options, *, observe: Observer, stop: Stop) 
         try:
             tree = make_tree(config, ground, store)
             tree.create(ground.modules)
-            bench = make_bench(config, ground, tree, observe, stop)
+            judge = make_judge(config, stack, observe, stop)
+            bench = make_bench(config, ground, tree, observe, stop, judge)
             bench.set_up(config.setup)
             court = Court(
                 policy=make_policy(config),

@@ -49,6 +49,8 @@ class Policy:
     direction: Direction
     min_effect: float = 0.0
     """Smallest relative gain worth keeping; 0.002 is 0.2 %."""
+    exact: bool = True
+    """Whether equal values may prove a metric deterministic; those of a judge never do."""
     repeats_min: int = 1
     """Runs of the candidate before any decision, unless the metric is deterministic."""
     repeats_max: int = 7
@@ -110,7 +112,7 @@ class Session:
             if len(values) > 1
         ]
         return cls(
-            deterministic=len(values) > 1 and len(set(values)) == 1,
+            deterministic=policy.exact and len(values) > 1 and len(set(values)) == 1,
             incumbent=values[-REMEMBERED:],
             null_steps=(found,) if found else (),
             stale_errors=tuple(fresh),
@@ -277,7 +279,7 @@ def next_calibration_run(values: Sequence[float], policy: Policy) -> bool:
     """
     if len(values) < 2:
         return True
-    if len(set(values)) == 1:
+    if policy.exact and len(set(values)) == 1:
         digits = len(f"{abs(values[0]):.15e}".partition("e")[0].replace(".", "").rstrip("0"))
         return policy.repeats_max > 1 and len(values) < (2 if digits >= 6 else 3)
     return len(values) < (2 if policy.repeats_max == 1 else CALIBRATION)

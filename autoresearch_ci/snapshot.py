@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -45,7 +46,11 @@ class Snapshot:
         for path in found.keys() - self.files.keys():
             (self.root / path).unlink()
         for folder in sorted(folders.keys() - self.folders.keys(), key=len, reverse=True):
-            (self.root / folder).rmdir()
+            try:
+                (self.root / folder).rmdir()
+            except OSError as error:  # it holds ignored files, which may stay
+                if error.errno != errno.ENOTEMPTY or self._ignore is None:
+                    raise
         for folder in sorted(self.folders.keys() - folders.keys(), key=len):
             (self.root / folder).mkdir()
         altered = [path for path, known in self.files.items() if found.get(path) != known]
@@ -70,6 +75,13 @@ class Snapshot:
             (self.root / folder).mkdir(exist_ok=True)
             mode = _permissions((self.root / folder).lstat())
             self.folders.setdefault(folder.as_posix(), mode)
+
+    def forget_folder(self, path: str) -> None:
+        """A file takes the place of a folder: nothing below is known any more."""
+        if path in self.folders:
+            below = f"{path}/"
+            for known in [f for f in self.folders if f == path or f.startswith(below)]:
+                del self.folders[known]
 
     def drop_empty_parents(self, path: str) -> None:
         """Delete and forget the folders above `path` that hold nothing, as git would."""
@@ -114,23 +126,37 @@ def remove(path: Path) -> None:
     """Delete a file or a whole folder, also when a command took away its permissions."""
     try:
         is_folder = stat.S_ISDIR(path.lstat().st_mode)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return
     if not is_folder:
         path.unlink()
         return
-    _open_up(path)
-    for entry in _entries(path):
-        remove(Path(entry.path))
-    path.rmdir()
+    folders = [path]
+    for folder in folders:  # grows while we walk it: a recursion would end at a thousand levels
+        _open_up(folder)
+        for entry in _entries(folder):
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(Path(entry.path))
+            else:
+                os.unlink(entry.path)  # noqa: PTH108 - never through a link
+    for folder in reversed(folders):
+        folder.rmdir()
 
 
-def copy_file(source: Path, target: Path) -> None:
-    """Copy a regular file or a link; pipes, sockets and devices are not worth restoring."""
+def copy_file(source: Path, target: Path) -> bool:
+    """Copy a regular file or a link; pipes, sockets and devices are not worth restoring.
+
+    Returns whether there was something to copy.
+    """
+    try:
+        kind = source.lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    if not (stat.S_ISREG(kind) or stat.S_ISLNK(kind)):
+        return False
     target.parent.mkdir(parents=True, exist_ok=True)
-    kind = source.lstat().st_mode
-    if stat.S_ISREG(kind) or stat.S_ISLNK(kind):
-        shutil.copy2(source, target, follow_symlinks=False)
+    shutil.copy2(source, target, follow_symlinks=False)
+    return True
 
 
 def _entries(folder: Path) -> Iterable[os.DirEntry[str]]:

@@ -167,7 +167,7 @@ def _origins(
 
 
 def _plain(path: Path, value: Any) -> Any:
-    if path in (("env",), ("claude", "headers")):
+    if path in (("env",), ("claude", "headers"), ("mcp",)):
         return sorted(value)
     if isinstance(value, Proposers):
         return str(value)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -20,6 +21,9 @@ from autoresearch_ci.config.values import (
 )
 from autoresearch_ci.experiment import Direction
 from autoresearch_ci.metrics import Extract
+
+RUBRIC = "(rubric)"
+"""Stands for the command of a metric that a judge measures."""
 
 
 class Section(BaseModel):
@@ -104,8 +108,32 @@ class EarlyStop(Section):
     """Two groups: the progress from 0 to 1, then the metric so far."""
 
 
+class JudgeModel(Section):
+    """Who judges a rubric."""
+
+    model: Name | None = None
+    """Model to ask, better another than the proposer's; without it, `claude.model`."""
+    votes: int = Field(default=3, ge=1, le=9)
+    """Independent answers; a criterion is met when more than half say yes."""
+    file_bytes: int = Field(default=120_000, ge=1000, le=5_000_000)
+    """What the files may take; more is refused, since half a text is another text."""
+
+    @model_validator(mode="after")
+    def _odd(self) -> Self:
+        if self.votes % 2 == 0:
+            raise refusal("has an even number of votes", "an odd one, for a majority", show=False)
+        return self
+
+
+def _command_or_rubric(schema: dict[str, Any]) -> None:
+    schema.pop("required", None)
+    schema["anyOf"] = [{"required": ["command"]}, {"required": ["rubric", "files"]}]
+
+
 class Metric(Section):
     """The one number."""
+
+    model_config = ConfigDict(json_schema_extra=_command_or_rubric)
 
     command: Command
     """Shell command line that prints or writes the number, run at the repository's root."""
@@ -125,6 +153,49 @@ class Metric(Section):
     """Stop when the incumbent is at least this good."""
     early_stop: EarlyStop | None = None
     """When to give up on a run that is still going."""
+    rubric: Annotated[tuple[Name, ...], Field(strict=False)] = ()
+    """Instead of a command: 3 to 6 yes/no criteria; the number is the percentage that is met."""
+    files: Annotated[tuple[RelativePath, ...], Field(strict=False)] = ()
+    """With `rubric`: globs of the files that are judged."""
+    judge: JudgeModel = JudgeModel()
+    """With `rubric`: who judges."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _stand_in(cls, value: Any) -> Any:
+        """A rubric needs no command, and more criteria met are better."""
+        if not isinstance(value, Mapping) or "rubric" not in value:
+            return value
+        if "command" in value:
+            raise refusal("has command and rubric at once", "one of them", show=False)
+        return {"direction": "maximize", "name": "criteria_met", **value, "command": RUBRIC}
+
+    @model_validator(mode="after")
+    def _whole_rubric(self) -> Self:
+        given = self.model_fields_set
+        if not self.rubric:
+            idle = sorted({"rubric", "files", "judge"} & given)
+            if idle:
+                raise refusal(
+                    f"has {idle[0]} without a rubric", "rubric: [CRITERIA] with it", show=False
+                )
+            return self
+        wrong = sorted({"extract", "early_stop", "timeout"} & given)
+        if not 3 <= len(self.rubric) <= 6:
+            raise refusal(f"has {len(self.rubric)} criteria", "3 to 6 yes/no criteria", show=False)
+        if len(set(self.rubric)) < len(self.rubric):
+            raise refusal("has a criterion twice", "each criterion once", show=False)
+        if not self.files:
+            raise refusal("has rubric without files", "files: [PATHS] next to it", show=False)
+        if wrong:
+            raise refusal(f"has rubric and {wrong[0]}", "only the rubric", show=False)
+        if self.direction is not Direction.MAXIMIZE:
+            raise refusal("has rubric and direction minimize", "maximize", show=False)
+        if self.repeats.max == 1:
+            raise refusal(
+                "has rubric and repeats.max 1", "2 or more: a judge is never exact", show=False
+            )
+        return self
 
     def extractor(self) -> Extract:
         """How `metrics` is to find the number."""

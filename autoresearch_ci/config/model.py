@@ -8,7 +8,13 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
 
 from autoresearch_ci.config.metric import Guard, Holdout, Metric, Section
-from autoresearch_ci.config.proposing import Claude, ProposerChoice, Proposers
+from autoresearch_ci.config.proposing import (
+    Claude,
+    ProposerChoice,
+    Proposers,
+    ServerName,
+    ToolServer,
+)
 from autoresearch_ci.config.values import (
     BranchTemplate,
     Command,
@@ -126,6 +132,8 @@ class Config(Section):
     """`auto`, `search`, `claude`, an agent CLI, `script:FILE`, or several taking turns."""
     claude: Claude = Claude()
     """How Claude is asked."""
+    mcp: Mapping[ServerName, ToolServer] = Field(default={}, repr=False)
+    """Model Context Protocol servers, by name: their tools are offered to Claude."""
     seed: int = Field(default=0, ge=0, le=2**32 - 1)
     """Seed of everything random that we do ourselves."""
     program: RelativePath | None = None

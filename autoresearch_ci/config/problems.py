@@ -171,7 +171,8 @@ def _suggestion(path: Path, model: type[BaseModel]) -> str:
 def _section(path: Path, model: type[BaseModel]) -> type[BaseModel]:
     for part in path:
         if isinstance(part, str):
-            model = _sections(model)[part]
+            # A name that the user chose (a server's) leads no further into the model.
+            model = _sections(model).get(part, model)
     return model
 
 

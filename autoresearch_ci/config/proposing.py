@@ -5,9 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PlainSerializer, PlainValidator, ValidationError, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 
 from autoresearch_ci.config.metric import Section
 from autoresearch_ci.config.reader import shown
@@ -153,6 +161,42 @@ ProposerChoice = Annotated[
     PlainSerializer(str, return_type=str),
     WithJsonSchema(_SCHEMA),
 ]
+
+
+def _server_name(value: str) -> str:
+    if not re.fullmatch(r"(?!.*__)[A-Za-z0-9_-]{1,32}", value):
+        raise refusal(
+            "is not a server name", "up to 32 letters, digits, - and single _", show=False
+        )
+    return value
+
+
+ServerName = Annotated[str, AfterValidator(_server_name)]
+
+
+class ToolServer(Section):
+    """A Model Context Protocol server whose tools are offered to Claude."""
+
+    command: Annotated[tuple[Name, ...], Field(strict=False)] | None = None
+    """Argv of a server on standard input and output."""
+    url: Name | None = None
+    """Address of a server over HTTP; instead of `command`."""
+    env: Mapping[Variable, Text] = Field(default={}, repr=False)
+    """Further environment of the server."""
+    pass_env: Annotated[tuple[Variable, ...], Field(strict=False)] = ()
+    """Names of variables that the server inherits."""
+    headers: Mapping[Name, Text] = Field(default={}, repr=False)
+    """Sent with every request; `$NAME` in a value is read from the environment."""
+    timeout: Duration = 60.0
+    """Of one call."""
+    max_calls: int = Field(default=20, ge=1, le=1000)
+    """Calls that one iteration may make."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.command is None) == (self.url is None):
+            raise refusal("needs either command or url", "one of them", show=False)
+        return self
 
 
 class Prices(Section):

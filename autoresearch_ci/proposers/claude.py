@@ -31,6 +31,7 @@ from autoresearch_ci.proposers.diff_summaries import DiffSummaries
 from autoresearch_ci.proposers.draft import Draft
 from autoresearch_ci.proposers.messages_service import MessagesService
 from autoresearch_ci.proposers.quoting import line
+from autoresearch_ci.proposers.tools import MoreTools
 from autoresearch_ci.scope import Scope
 
 _NAME = "claude"
@@ -48,6 +49,7 @@ class ClaudeProposer:
         sleep: Callable[[float], None] = time.sleep,
         check: Callable[[], None] = lambda: None,
         note: Callable[[str], None] = lambda message: None,
+        more: MoreTools | None = None,
     ) -> None:
         """`check` is called every 0.2 s and may raise to interrupt; `note` is told what happens.
 
@@ -58,6 +60,7 @@ class ClaudeProposer:
         """Without it, dollars are not counted and a dollar budget cannot be kept."""
         self._scope = scope
         self._environment = environment
+        self._more = more
         self._dialect = settings.tools(environment)
         self._diffs = DiffSummaries()
         self._service = MessagesService(settings, environment, sleep, check, note)
@@ -81,6 +84,7 @@ class ClaudeProposer:
             self._environment,
             globs=self._scope.include,
             diffs=self._diffs,
+            more=self._more.definitions() if self._more else (),
         )
 
     def count_tokens(self, request: Mapping[str, Any]) -> int | None:
@@ -95,6 +99,8 @@ class ClaudeProposer:
         """
         again = context.request is not Request.PROPOSE
         before = context.previous.edits if again and context.previous else ()
+        if self._more and not again:
+            self._more.new_iteration()
         draft = Draft(context.incumbent, self._scope, start=before, hidden=context.hidden)
         settings, remaining = self.settings, context.remaining
         talk = Conversation(
@@ -110,6 +116,7 @@ class ClaudeProposer:
                 usage, settings.model, provider=settings.cloud(), price=settings.price
             ),
             focused=not again,
+            more=self._more,
         )
         try:
             given = talk.run(self.render(context))

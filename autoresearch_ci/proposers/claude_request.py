@@ -109,6 +109,7 @@ def build_request(
     *,
     globs: Sequence[str],
     diffs: DiffSummaries,
+    more: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """The first request of a proposal, exactly as the SDK is given it."""
     dialect = settings.tools(environment)
@@ -119,7 +120,7 @@ def build_request(
         "model": settings.model,
         "max_tokens": settings.max_tokens,
         "system": [{"type": "text", "text": prompt.rules}, brief],
-        "tools": definitions(dialect),
+        "tools": [*definitions(dialect), *more],
     }
     if dialect is Dialect.NATIVE:
         brief["cache_control"] = files["cache_control"] = _mark(context, settings)

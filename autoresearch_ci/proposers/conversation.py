@@ -13,7 +13,15 @@ from typing import Any, Protocol
 from autoresearch_ci.prices import Spent
 from autoresearch_ci.proposers.draft import Draft, DraftError, Size
 from autoresearch_ci.proposers.quoting import line
-from autoresearch_ci.proposers.tools import SUBMIT, Answer, Dialect, Submission, call, submission
+from autoresearch_ci.proposers.tools import (
+    SUBMIT,
+    Answer,
+    Dialect,
+    MoreTools,
+    Submission,
+    call,
+    submission,
+)
 
 SEVERAL_FILES = 4
 SEVERAL_HUNKS = 8
@@ -74,11 +82,13 @@ class Conversation:
         caps: Caps,
         price: Callable[[Mapping[str, Any]], Spent],
         focused: bool,
+        more: MoreTools | None = None,
     ) -> None:
         """`focused`: ask once for a split when the change looks like several."""
         self.spent = Spent()
         self._ask = ask
         self._draft = draft
+        self._more = more
         self._dialect = dialect
         self._caps = caps
         self._price = price
@@ -145,6 +155,8 @@ class Conversation:
         if block["id"] in broken:
             return Answer(text="the arguments were not a whole JSON object", failed=True)
         name, arguments = str(block.get("name")), block.get("input")
+        if self._more and self._more.handles(name):
+            return self._more.call(name, arguments)
         if name != SUBMIT:
             return call(self._draft, self._dialect, name, arguments)
         if failed:

@@ -11,7 +11,7 @@ import collections
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -38,6 +38,22 @@ class Answer:
 
     text: str
     failed: bool = False
+
+
+class MoreTools(Protocol):
+    """Tools from elsewhere, offered beside ours."""
+
+    def definitions(self) -> list[dict[str, Any]]:
+        """The same in every request."""
+        ...
+
+    def handles(self, name: str) -> bool: ...
+
+    def call(self, name: str, arguments: object) -> Answer:
+        """Whatever goes wrong is a failed answer."""
+        ...
+
+    def new_iteration(self) -> None: ...
 
 
 def definitions(dialect: Dialect) -> list[dict[str, Any]]:

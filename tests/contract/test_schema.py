@@ -59,6 +59,8 @@ claude:
   cache_ttl: 1h
   patience: 5m
   price: {input: 1, output: 5, cache_read: 0.1, cache_write: 1.25}
+mcp:
+  profiler: {command: [python, server.py], pass_env: [KEY], timeout: 30s, max_calls: 5}
 seed: 1
 program: program.md
 hooks: false

@@ -7,6 +7,7 @@ The journal is compared with a golden file without the cells that differ from ru
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from autoresearch_ci.cli import run_cli
 from tests.messages_api import MessagesApi, calls, error, refuses, submit, tool
 
 if TYPE_CHECKING:
-    from tests.conftest import Repo, Result, Run
+    from tests.conftest import Repo, Result, Run, Script
 
 GOLDEN = Path(__file__).parent / "data" / "claude_run.tsv"
 VARYING = ("timestamp", "commit", "seconds", "peak_memory_mb")
@@ -47,11 +48,6 @@ def table(done: Result) -> str:
     names = [name for name in done.rows[0] if name not in VARYING]
     lines = ["\t".join(names), *("\t".join(row[n] for n in names) for row in done.rows)]
     return "\n".join(lines) + "\n"
-
-
-def prepare(repo: Repo) -> None:
-    repo.write("value.py", "X = 10\nY = 1\n")
-    repo.commit("a value")
 
 
 CONFIG = """
@@ -191,3 +187,75 @@ def test_the_prompt_command_prints_what_the_run_then_sends(
     assert run_configured(run, "--resume", "--iterations", "2", "--proposer", "claude").code == 0
     assert len(sent) == 1
     assert json.loads(shown.out) == {key: sent[0][key] for key in json.loads(shown.out)}
+
+
+# --- a rubric as metric ---------------------------------------------------------------------------
+
+RUBRIC_CONFIG = """
+scope: [mail.txt]
+metric:
+  rubric: [Is it short?, Does it name a price?, Is it polite?]
+  files: [mail.txt]
+  repeats: {max: 4}
+proposer: SCRIPT
+iterations: 2
+claude: {dialect: native}
+"""
+
+
+def judged(body: Any) -> Any:
+    """Polite and short always; it names a price when it really does."""
+    price = "yes" if "5 euros" in json.dumps(body) else "no"
+    answers = {"criterion_1": "yes", "criterion_2": price, "criterion_3": "yes"}
+    return calls(
+        tool("verdict", **{name: {"reason": "seen", "answer": a} for name, a in answers.items()})
+    )
+
+
+def test_a_rubric_is_judged_repeatedly_priced_and_kept_like_any_metric(
+    api: MessagesApi, run: Run, repo: Repo, script: Script
+) -> None:
+    repo.write("mail.txt", "Dear reader\n")
+    text = RUBRIC_CONFIG.replace("SCRIPT", json.dumps(f"script:{script.path}"))
+    repo.write(".github/autoresearch.yml", text)
+    repo.commit("a mail")
+    script(
+        {"description": "add a name", "files": {"mail.txt": "Dear reader, A\n"}},
+        {"description": "name a price", "files": {"mail.txt": "Dear reader, 5 euros\n"}},
+    )
+    for _ in range(200):
+        api.answer(judged)
+    done = run_configured(run)
+    assert done.column("status") == ["baseline", "discard", "keep"], done.told
+    assert [round(float(cell)) for cell in done.column("metric")] == [67, 67, 100]
+    # Equal answers are not taken for a law: the baseline and the keep were judged several times.
+    assert int(done.rows[0]["samples"]) >= 4
+    assert int(done.rows[2]["samples"]) >= 4
+    assert all(float(row["cost_usd"]) > 0 for row in done.rows)
+
+
+# --- tools of others ------------------------------------------------------------------------------
+
+
+def test_a_tool_of_an_mcp_server_is_offered_and_called(
+    api: MessagesApi, run: Run, repo: Repo
+) -> None:
+    pytest.importorskip("mcp", reason="the `mcp` extra is not installed")
+    server = [sys.executable, str(Path(__file__).parent.parent / "mcp_server.py"), "stdio"]
+    prepare(repo, mcp={"tiny": {"command": server}})
+    sent: list[Any] = []
+
+    def asks(body: Any) -> Any:
+        sent.append(body)
+        return calls(tool("mcp__tiny__add", a=2, b=3))
+
+    def proposes(body: Any) -> Any:
+        sent.append(body)
+        return worse(body, 1)
+
+    api.answer(asks, proposes)
+    done = run_configured(run, "--iterations", "1")
+    assert done.code == 0, done.told
+    assert "mcp__tiny__add" in {entry["name"] for entry in sent[0]["tools"]}
+    results = [block for block in sent[1]["messages"][-1]["content"] if "tool_use_id" in block]
+    assert "5" in json.dumps(results)

@@ -160,7 +160,7 @@ def test_a_guard_with_a_number_allows_its_tolerance(run: Run, script: Script, re
     done = run(scope=None, metric=None)
     assert done.column("status") == ["baseline", "keep", "discard", "discard", "keep"], done.told
     assert done.column("guard-metric") == ["100", "110", "111", "-", "50"]
-    assert done.rows[2]["reason"] == "size 111 is worse than 100 by more than 0.1"
+    assert done.rows[2]["reason"] == "size 111 is worse than 100 by more than 10 %"
 
 
 def test_a_guard_may_watch_a_second_number_of_the_metric_command(

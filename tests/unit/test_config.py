@@ -316,8 +316,8 @@ def test_the_flags_of_the_manual_are_the_names_that_errors_use() -> None:
         ),
         (
             "budget: 5\n",
-            "f.yml:4: budget: has the wrong type (5), expected a mapping with keys such as minutes, "
-            "usd, tokens",
+            "f.yml:4: budget: has the wrong type (5), expected a mapping with keys such as "
+            "minutes, usd, tokens",
         ),
         (
             "  target: 1e400\n",

@@ -1,0 +1,176 @@
+"""What comes back after a measurement, and what cleaning up must never touch."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.conftest import Repo, Run, Script
+
+PYTHON = shlex.quote(sys.executable)
+
+
+def better(**files: str | None) -> dict[str, object]:
+    return {"description": "better", "files": {"value": "9\n", **files}}
+
+
+@pytest.mark.parametrize("folder", ["$TMPDIR", "$HOME", "$PWD"])
+def test_cleaning_up_never_follows_a_link_that_replaced_a_folder(
+    run: Run, script: Script, tmp_path: Path, folder: str
+) -> None:
+    precious = tmp_path / "precious"
+    (precious / "below").mkdir(parents=True)
+    (precious / "below" / "file").write_text("precious")
+    script(better())
+    done = run(metric=f'cat value; d="{folder}"; mv "$d" "$d.away"; ln -s {precious} "$d"')
+    assert (precious / "below" / "file").read_text() == "precious", done.told
+    assert [p.name for p in precious.iterdir()] == ["below"]
+    assert done.code == (0 if folder == "$TMPDIR" else 3), done.told
+
+
+def test_cleaning_up_never_happens_in_another_box(run: Run, script: Script, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    for name in ("tree", "home", "tmp"):
+        (other / name).mkdir(parents=True)
+        (other / name / "file").write_text("precious")
+    script(better())
+    done = run(metric=f'cat value; box="$(dirname "$PWD")"; mv "$box" "$box.x"; ln -s {other} $box')
+    assert [p.read_text() for p in other.glob("*/file")] == ["precious"] * 3, done.told
+    assert done.code == 3, done.told
+
+
+@pytest.mark.parametrize("harm", ["rm -rf $TMPDIR", "rm -rf $TMPDIR; touch $TMPDIR"])
+def test_a_lost_temporary_folder_is_made_again(run: Run, script: Script, harm: str) -> None:
+    script(better())
+    done = run(metric=f'test -d "$TMPDIR" && cat value; {harm}')
+    assert done.column("status") == ["baseline", "keep"], done.told
+
+
+def test_a_thousand_nested_folders_are_removed(run: Run, script: Script) -> None:
+    script(better())
+    nest = "import os; [(os.mkdir('d'), os.chdir('d')) for _ in range(1100)]"
+    done = run(metric=f'cat value; for at in . $TMPDIR; do (cd $at; {PYTHON} -c "{nest}"); done')
+    assert done.column("status") == ["baseline", "keep"], done.told
+
+
+@pytest.mark.parametrize("cache", ["build/", "build", "build/objects"])
+def test_a_cache_folder_made_by_the_metric_survives(
+    run: Run, script: Script, cache: str, repo: Repo
+) -> None:
+    script(better())
+    warm = "test -e build/objects/o && echo warm >&2; mkdir -p build/objects; touch build/objects/o"
+    done = run("--cache", cache, metric=f"{warm}; cat value")
+    assert done.column("status") == ["baseline", "keep"], done.told
+    assert "warm" in (done.folder / "logs" / "1.log").read_text()
+
+
+def test_a_file_and_a_folder_may_take_each_others_place(
+    run: Run, script: Script, repo: Repo
+) -> None:
+    repo.write("thing", "file")
+    repo.write("d/x", "in a folder")
+    repo.commit()
+    script(
+        better(thing=None, **{"d/x": None}),
+        {"description": "swap", "files": {"value": "8\n", "thing/y": "y", "d": "file"}},
+        {"description": "worse", "files": {"value": "20\n"}},
+    )
+    done = run("--scope", "**", metric="ls -R >&2; cat value")
+    assert done.code == 0, done.told
+    assert done.column("status") == ["baseline", "keep", "keep", "discard"]
+    assert "10 -> 8" in done.out  # base and result were both measured again for the headline
+
+
+def test_a_shared_file_that_a_command_changed_comes_back(
+    run: Run, script: Script, repo: Repo
+) -> None:
+    repo.write(".gitignore", "blob\n")
+    repo.commit()
+    repo.write("blob", "1\n")
+    script(better())
+    metric = 'test "$(cat blob)" = 1 && cat value; echo 2 >> blob'
+    assert run("--share", "blob", metric=metric).column("status") == ["baseline", "keep"]
+    assert (repo.path / "blob").read_text() == "1\n"
+
+
+def test_a_shared_folder_that_is_partly_tracked_is_filled_in_with_the_commits_files(
+    run: Run, script: Script, repo: Repo
+) -> None:
+    repo.write(".gitignore", "data/*\n!data/tracked\n")
+    repo.write("data/tracked", "committed")
+    repo.commit()
+    repo.write("data/tracked", "changed in the checkout")
+    repo.write("data/big", "big")
+    script(better())
+    metric = 'test "$(cat data/tracked data/big)" = committedbig && cat value'
+    done = run("--share", "data", metric=metric)
+    assert done.column("status") == ["baseline", "keep"], done.told
+
+
+def test_a_shared_folder_that_is_a_link_is_copied_and_its_original_left_alone(
+    run: Run, script: Script, repo: Repo, tmp_path: Path
+) -> None:
+    original = tmp_path / "modules"
+    original.mkdir()
+    (original / "f").write_text("1\n")
+    repo.write(".gitignore", "node_modules\n")
+    repo.commit()
+    (repo.path / "node_modules").symlink_to(original)
+    script(better())
+    metric = 'test "$(cat node_modules/f)" = 1 && cat value; echo 2 >> node_modules/f'
+    done = run(metric=metric)
+    assert done.column("status") == ["baseline", "keep"], done.told
+    assert (original / "f").read_text() == "1\n"
+
+
+def test_a_candidate_writes_nothing_below_a_shared_folder(
+    run: Run, script: Script, repo: Repo, tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    repo.write(".gitignore", "node_modules\n")
+    repo.commit()
+    repo.write("node_modules/p/index.js", "1")
+    (repo.path / "node_modules" / "linked").symlink_to(outside)
+    script(better(**{"node_modules/p/new.js": "x"}), better(**{"node_modules/linked/evil": "x"}))
+    done = run(scope="**")
+    assert done.column("status") == ["baseline", "discard", "discard"], done.told
+    assert not list(outside.iterdir())
+
+
+def test_a_file_that_setup_deleted_stays_deleted_after_a_candidate_made_it_anew(
+    run: Run, script: Script, repo: Repo
+) -> None:
+    repo.write("gone", "x")
+    repo.commit()
+    script(better(gone="new"), {"description": "worse", "files": {"value": "20\n"}})
+    done = run("--setup", "rm -- g?ne", "--scope", "**")
+    assert done.column("status") == ["baseline", "keep", "discard"], (
+        done.column("reason"),
+        done.told,
+    )
+
+
+def test_a_pipe_that_setup_left_may_vanish(run: Run, script: Script) -> None:
+    script(better())
+    done = run("--setup", "mkfifo p $HOME/p", metric="rm -f p $HOME/p; cat value")
+    assert done.column("status") == ["baseline", "keep"], done.told
+
+
+@pytest.mark.parametrize("path", ["out", "out/report.json/x"])
+def test_a_candidate_in_the_reports_place_is_a_metric_error(
+    run: Run, script: Script, path: str
+) -> None:
+    script(better(**{path: "in the way\n"}))
+    done = run(
+        *("--metric-extract-file", "out/report.json", "--metric-extract-json", "$.v"),
+        "--scope",
+        "**",
+        metric='mkdir -p out; echo "{\\"v\\": $(cat value)}" > out/report.json; true',
+    )
+    assert done.column("status") == ["baseline", "metric-error"], done.told

@@ -1,0 +1,53 @@
+"""Calls that nobody means to make: refused with a sentence, never with a traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autoresearch_ci.compare import parse_gate
+from autoresearch_ci.errors import ConfigError
+
+if TYPE_CHECKING:
+    from tests.conftest import Repo, Run, Script
+
+
+def test_a_branch_that_is_in_the_way_of_ours_is_refused_before_the_baseline(
+    run: Run, script: Script, repo: Repo
+) -> None:
+    repo.git("branch", "autoresearch")
+    script({"description": "better", "files": {"value": "9\n"}})
+    done = run()
+    assert done.code == 3
+    assert "a branch autoresearch exists" in done.err
+    assert not done.rows
+
+
+def test_a_folder_as_configuration_is_a_usage_error(run: Run, tmp_path: Path) -> None:
+    done = run("--config", str(tmp_path))
+    assert done.code == 2
+    assert "cannot be read" in done.err
+
+
+@pytest.mark.parametrize("margin", ["1.2.3", ".", "", "-1"])
+def test_a_margin_that_is_no_number_is_a_usage_error(margin: str) -> None:
+    with pytest.raises(ConfigError, match="expected regression"):
+        parse_gate([f"regression:{margin}%"], None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"confirmation": {"ci_low": NaN}}',
+        '{"confirmation": {"ci_low": -Infinity}}',
+        "[" * 200_000,
+        "5 % [95 % CI ., .], n=5+5",
+    ],
+)
+def test_a_claim_that_is_no_number_fails_closed(tmp_path: Path, text: str) -> None:
+    claim = tmp_path / "claim"
+    claim.write_text(text)
+    with pytest.raises(ConfigError):
+        parse_gate(["claim-not-reproduced"], claim)
