@@ -32,6 +32,8 @@ class Outcome:
     """`None` when nothing could be committed."""
     runs: tuple[MetricRun, ...] = ()
     """Every run of the metric command, the incumbent's included."""
+    own: tuple[MetricRun, ...] = ()
+    """The candidate's runs among them."""
     evidence: Evidence = field(default_factory=Evidence)
     guards: tuple[GuardRun, ...] = ()
     output: str = ""
@@ -138,6 +140,7 @@ class Court:
                     decision=decision,
                     attempt=attempt,
                     runs=tuple(runs),
+                    own=tuple(own),
                     evidence=evidence,
                     output=run.output,
                 )
@@ -158,6 +161,7 @@ class Court:
             decision=decision,
             attempt=attempt,
             runs=tuple(runs),
+            own=tuple(own),
             evidence=evidence,
             guards=tuple(guards),
             output=guards[-1].output if guards else "",

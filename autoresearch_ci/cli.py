@@ -24,6 +24,9 @@ def main() -> NoReturn:
     # Git variables of a caller (a hook, say) would redirect our own calls of git.
     for name in [name for name in os.environ if name.startswith("GIT_")]:
         del os.environ[name]
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal that knows fewer characters than we use
+            stream.reconfigure(errors="backslashreplace")
     code = run_cli(sys.argv[1:])
     # Everything is saved: a late signal must not replace the exit code.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -159,7 +162,7 @@ def _compare(options: argparse.Namespace) -> int:
     from autoresearch_ci.progress import make_progress
 
     gate = compare.parse_gate(options.fail_on, options.claim)
-    resolved, path = _load(options)
+    resolved, path = _load(options, commit=options.base)
     with make_progress(sys.stderr if options.json else sys.stdout, json=False) as observe:
         result = compare.run_comparison(
             resolved.config,
@@ -202,14 +205,23 @@ def _config(options: argparse.Namespace) -> int:
     return 0
 
 
-def _load(options: argparse.Namespace) -> tuple[Resolved, str | None]:
-    """The effective configuration, and its file's path from the repository's root."""
+def _load(options: argparse.Namespace, *, commit: str | None = None) -> tuple[Resolved, str | None]:
+    """The effective configuration, and its file's path from the repository's root.
+
+    With `commit`, the file as that commit has it, so that a head cannot bring its own metric.
+    """
     from autoresearch_ci.config import DEFAULT_PATH, load
     from autoresearch_ci.flags import given
     from autoresearch_ci.workspace import Repository
 
-    root = Repository.open(Path.cwd()).root
+    repository = Repository.open(Path.cwd())
+    root = repository.root
     path = Path(options.config) if options.config else root / DEFAULT_PATH
+    inside = path.resolve().is_relative_to(root)
+    shown = str(path.resolve().relative_to(root)) if inside else str(path)
+    committed = repository.content(commit, shown) if commit and inside else None
+    if committed is not None:
+        return load(text=committed, path=shown, flags=given(options)), shown
     try:
         text = path.read_bytes()
     except (IsADirectoryError, NotADirectoryError, PermissionError) as error:
@@ -218,7 +230,4 @@ def _load(options: argparse.Namespace) -> tuple[Resolved, str | None]:
         if options.config:
             raise ConfigError(f"--config {options.config}: there is no such file.") from error
         return load(text=None, path=DEFAULT_PATH, flags=given(options)), None
-    absolute = path.resolve()
-    inside = absolute.is_relative_to(root)
-    shown = str(absolute.relative_to(root)) if inside else str(path)
     return load(text=text, path=shown, flags=given(options)), shown if inside else None

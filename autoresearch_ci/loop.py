@@ -105,6 +105,7 @@ class Loop:
         outcome = Outcome(
             decision=Decision(status=Status.BASELINE),
             runs=tuple(runs),
+            own=tuple(runs),
             evidence=Evidence(runs=tuple((Side.CANDIDATE, value) for value in _values(runs))),
             guards=tuple(guards),
         )
@@ -142,9 +143,10 @@ class Loop:
                 proposal = _on_top(proposal, found)
                 if outcomes and not found.edits:
                     break  # the fix fixes nothing
-                outcomes.append(
-                    self.court.try_out(iteration, number, proposal, session, self.curve)
-                )
+                outcome = self.court.try_out(iteration, number, proposal, session, self.curve)
+                outcomes.append(outcome)
+                # Every attempt was a test of its own, and pays from the run's error budget.
+                session = session.after(outcome.evidence, outcome.decision, outcome.candidate_id)
             except (EditError, Refused) as error:
                 proposal = _on_top(proposal, error.proposal)
                 if outcomes:
@@ -165,7 +167,6 @@ class Loop:
         last = outcomes[-1]
         if last.decision.status is Status.KEEP:
             self.curve = _curve(last.curve)
-        session = session.after(last.evidence, last.decision, last.candidate_id)
         self._remember(proposal, outcomes, session, began)
         return session
 
@@ -202,7 +203,7 @@ class Loop:
         if status is Status.KEEP and last.attempt and metric is not None:
             commit = ledger.final_commit(last.attempt, metric)
         runs = [run for outcome in outcomes for run in outcome.runs]
-        peaks = [r.peak_memory_mb for o in outcomes for r in o.runs if r.peak_memory_mb]
+        peaks = [run.peak_memory_mb for run in last.own if run.peak_memory_mb]
         experiment = Experiment(
             iteration=len(ledger.experiments),
             timestamp=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

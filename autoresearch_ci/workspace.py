@@ -277,13 +277,6 @@ class Repository:
         """The whole commit message."""
         return self._git("show", "-s", "--format=%B", commit).decode(errors="replace")
 
-    def parent(self, commit: str) -> str | None:
-        """First parent of `commit`."""
-        return self.ref(f"{commit}^")
-
-    def subject(self, commit: str) -> str:
-        return self._git("show", "-s", "--format=%h %s", commit).decode(errors="replace").strip()
-
     def files(self, commit: str) -> dict[str, FileVersion]:
         """Every path of a commit's tree, links and submodules included."""
         listing = self._git("ls-tree", "-r", "-z", "--full-tree", commit)
@@ -294,11 +287,12 @@ class Repository:
             files[os.fsdecode(path)] = FileVersion(mode, blob)
         return files
 
-    def diffstat(self, before: str, after: str) -> str:
-        """`git diff --stat` between two commits, without external diff programs."""
-        return self._git(
-            "diff", "--stat", "--no-ext-diff", "--no-textconv", before, after, "--"
-        ).decode(errors="replace")
+    def content(self, commit: str, path: str) -> bytes | None:
+        """A file as a commit has it; `None` when there is no such commit or file."""
+        if commit.startswith("-"):
+            return None
+        code, out, _ = self._git.attempt("cat-file", "blob", f"{commit}:{path}")
+        return None if code else out
 
     def ignored(self, names: Iterable[str]) -> list[str]:
         """Those of `names` that the repository's own ignore rules exclude."""

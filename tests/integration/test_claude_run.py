@@ -194,10 +194,10 @@ def test_the_prompt_command_prints_what_the_run_then_sends(
 RUBRIC_CONFIG = """
 scope: [mail.txt]
 metric:
-  rubric: [Is it short?, Does it name a price?, Is it polite?]
+  rubric: ["Is it short?", "Does it name a price?", "Is it polite?"]
   files: [mail.txt]
   repeats: {max: 4}
-proposer: SCRIPT
+proposer: "SCRIPT"
 iterations: 2
 claude: {dialect: native}
 """
@@ -216,7 +216,7 @@ def test_a_rubric_is_judged_repeatedly_priced_and_kept_like_any_metric(
     api: MessagesApi, run: Run, repo: Repo, script: Script
 ) -> None:
     repo.write("mail.txt", "Dear reader\n")
-    text = RUBRIC_CONFIG.replace("SCRIPT", json.dumps(f"script:{script.path}"))
+    text = RUBRIC_CONFIG.replace("SCRIPT", f"script:{script.path}")
     repo.write(".github/autoresearch.yml", text)
     repo.commit("a mail")
     script(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -174,3 +175,15 @@ def test_a_candidate_in_the_reports_place_is_a_metric_error(
         metric='mkdir -p out; echo "{\\"v\\": $(cat value)}" > out/report.json; true',
     )
     assert done.column("status") == ["baseline", "metric-error"], done.told
+
+
+def test_a_temporary_folder_that_is_somebody_elses_link_is_refused(
+    run: Run, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (run.temporary / f"autoresearch-ci-{os.getuid()}").symlink_to(elsewhere)
+    done = run()
+    assert done.code == 3, done.told
+    assert "is a link or belongs to somebody else" in done.err
+    assert list(elsewhere.iterdir()) == []

@@ -222,6 +222,23 @@ def test_a_head_that_changes_the_ruler_does_not_get_to_use_it(
     assert "because frozen: bench.sh" in out
 
 
+def test_a_head_that_changes_the_configuration_is_measured_by_the_bases(
+    repo: Repo,
+    run: Run,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    repo.write(".github/autoresearch.yml", "scope: [value]\nmetric: {command: cat value}\n")
+    repo.commit()
+    repo.git("branch", "before")
+    repo.write("value", "12\n")
+    repo.write(".github/autoresearch.yml", "scope: [value]\nmetric: {command: echo 1}\n")
+    repo.commit("worse, and measured by another ruler")
+    monkeypatch.chdir(repo.path)
+    assert run_cli(["compare", "before", "HEAD", "--fail-on", "regression"]) == 1
+    assert "10 -> 12" in capsys.readouterr().out
+
+
 def test_a_noisy_metric_is_confirmed_with_an_interval(run: Run, script: Script) -> None:
     script(value(5))
     done = run(metric=NOISY)
