@@ -102,7 +102,7 @@ def _proposer(name: str, workshop: Workshop, stack: ExitStack) -> Proposer:
 
         return ScriptProposer(workshop.start / name.removeprefix("script:"))
     if name == "claude":
-        claude = make_claude(workshop, _mcp_tools(workshop, stack))
+        claude = make_claude(workshop, mcp_tools(workshop, stack))
         stack.callback(claude.close)
         claude.verify()
         return claude
@@ -139,7 +139,7 @@ def claude_settings(config: Config) -> ClaudeSettings:
     )
 
 
-def _mcp_tools(workshop: Workshop, stack: ExitStack) -> MoreTools | None:
+def mcp_tools(workshop: Workshop, stack: ExitStack) -> MoreTools | None:
     """The configured servers, started: a server started later would not outlive a measurement."""
     servers = workshop.config.mcp
     if not servers:

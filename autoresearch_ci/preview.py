@@ -26,6 +26,7 @@ from autoresearch_ci.assembly import (
     make_claude,
     make_policy,
     make_tree,
+    mcp_tools,
 )
 from autoresearch_ci.candidate import Court
 from autoresearch_ci.command import Stop
@@ -107,14 +108,14 @@ def preview(resolved: Resolved, options: Options) -> Preview:
             store=store,
             ledger=ledger,
         )
-        return _rendered(workshop, make_briefing(workshop, court).context())
+        return _rendered(workshop, make_briefing(workshop, court).context(), stack)
 
 
-def _rendered(workshop: Workshop, context: Context) -> Preview:
+def _rendered(workshop: Workshop, context: Context, stack: ExitStack) -> Preview:
     config = workshop.config
     names = [chosen(name, os.environ) for name, _ in config.proposer.turns]
     if "claude" in names:
-        return _of_claude(workshop, context)
+        return _of_claude(workshop, context, stack)
     if config.proposer.agents:
         text = agent_prompt(workshop)(context)
         tokens = len(text.encode()) // _BYTES_PER_TOKEN
@@ -125,16 +126,18 @@ def _rendered(workshop: Workshop, context: Context) -> Preview:
     )
 
 
-def _of_claude(workshop: Workshop, context: Context) -> Preview:
+def _of_claude(workshop: Workshop, context: Context, stack: ExitStack) -> Preview:
     from autoresearch_ci.proposers.claude_request import build_request
     from autoresearch_ci.proposers.diff_summaries import DiffSummaries
 
+    tools = mcp_tools(workshop, stack)
     request = build_request(
         context,
         claude_settings(workshop.config),
         os.environ,
         globs=workshop.ground.scope.include,
         diffs=DiffSummaries(),
+        more=tools.definitions() if tools else (),
     )
     text = json.dumps(request, indent=2, ensure_ascii=False)
     counted = _count(workshop, request)

@@ -6,11 +6,15 @@ and appends a row; it promises nothing else.
 
     python benchmarks/overhead.py                    # a 10-file repository
     python benchmarks/overhead.py --files 100000     # a large one
+    python benchmarks/overhead.py --claude           # proposals over HTTP from a local server that
+                                                     # answers at once: the price of asking a model
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import itertools
 import json
 import os
 import resource
@@ -20,7 +24,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 BARE_LOOP = """
 i=$1
@@ -60,7 +66,28 @@ def bare_round(root: Path, start: int, count: int) -> list[float]:
     return seconds
 
 
-def our_round(root: Path, tag: str, count: int) -> tuple[list[float], float]:
+@contextlib.contextmanager
+def local_service() -> Iterator[dict[str, str]]:
+    """The Messages API on loopback; every request gets one edit and a submit. Yields variables."""
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    from tests.messages_api import MessagesApi, calls, submit, tool
+
+    numbers = itertools.count()
+
+    def answer(body: dict[str, Any]) -> Any:
+        number = next(numbers)
+        editor = "str_replace_based_edit_tool"
+        edit = tool(editor, command="create", path="f0.py", file_text=f"X = {number}\n")
+        return calls(edit, submit(f"set {number}"))
+
+    with MessagesApi() as api:
+        api.answer(*[answer] * 10_000)
+        yield {"ANTHROPIC_API_KEY": "sk-ant-local", "ANTHROPIC_BASE_URL": api.url}
+
+
+def our_round(
+    root: Path, tag: str, count: int, service: dict[str, str] | None = None
+) -> tuple[list[float], float]:
     """Seconds of each iteration as the journal has them, and peak memory in MB."""
     script = root.parent / "script.jsonl"
     lines = [
@@ -70,8 +97,12 @@ def our_round(root: Path, tag: str, count: int) -> tuple[list[float], float]:
     script.write_text("\n".join(lines) + "\n")
     argv = [sys.executable, "-m", "autoresearch_ci", "run", "--tag", tag, "--scope", "f0.py"]
     argv += ["--metric", "echo score: 1", "--metric-name", "score", "--iterations", str(count)]
-    argv += ["--proposer", f"script:{script}"]
-    child = subprocess.Popen(argv, cwd=root, stdout=subprocess.DEVNULL)
+    if service:
+        argv += ["--proposer", "claude", "--claude-dialect", "native"]
+    else:
+        argv += ["--proposer", f"script:{script}"]
+    environment = {**os.environ, **(service or {})}
+    child = subprocess.Popen(argv, cwd=root, stdout=subprocess.DEVNULL, env=environment)
     _, status, usage = os.wait4(child.pid, 0)
     if status:
         raise SystemExit(f"our loop failed with status {status}")
@@ -85,18 +116,23 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=10)
     parser.add_argument("--iterations", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--claude", action="store_true")
     options = parser.parse_args()
     count = max(1, options.iterations // options.rounds)
     bare: list[float] = []
     ours: list[float] = []
     ratios = []
     peak = 0.0
-    with tempfile.TemporaryDirectory() as folder:
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        service = stack.enter_context(local_service()) if options.claude else None
         for side in ("bare", "ours"):
             make_repository(Path(folder) / side / "repository", options.files)
         for number in range(options.rounds):
             theirs = bare_round(Path(folder) / "bare" / "repository", number * count, count)
-            own, memory = our_round(Path(folder) / "ours" / "repository", f"r{number}", count)
+            own, memory = our_round(
+                Path(folder) / "ours" / "repository", f"r{number}", count, service
+            )
             bare += theirs
             ours += own
             peak = max(peak, memory)

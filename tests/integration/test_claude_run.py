@@ -238,7 +238,11 @@ def test_a_rubric_is_judged_repeatedly_priced_and_kept_like_any_metric(
 
 
 def test_a_tool_of_an_mcp_server_is_offered_and_called(
-    api: MessagesApi, run: Run, repo: Repo
+    api: MessagesApi,
+    run: Run,
+    repo: Repo,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     pytest.importorskip("mcp", reason="the `mcp` extra is not installed")
     server = [sys.executable, str(Path(__file__).parent.parent / "mcp_server.py"), "stdio"]
@@ -259,3 +263,6 @@ def test_a_tool_of_an_mcp_server_is_offered_and_called(
     assert "mcp__tiny__add" in {entry["name"] for entry in sent[0]["tools"]}
     results = [block for block in sent[1]["messages"][-1]["content"] if "tool_use_id" in block]
     assert "5" in json.dumps(results)
+    monkeypatch.chdir(repo.path)
+    assert run_cli(["prompt", "--tag", "other"]) == 0
+    assert "mcp__tiny__add" in capsys.readouterr().out
