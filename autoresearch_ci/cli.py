@@ -117,9 +117,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace) -> int:
     from autoresearch_ci.command import Stop
+    from autoresearch_ci.preflight import Options
     from autoresearch_ci.progress import make_progress
     from autoresearch_ci.report.table import results_table
-    from autoresearch_ci.run import Options, run
+    from autoresearch_ci.run import run
 
     resolved, path = _load(options)
     stop = _obey_signals(Stop())
@@ -142,8 +143,8 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _prompt(options: argparse.Namespace) -> int:
+    from autoresearch_ci.preflight import Options
     from autoresearch_ci.preview import preview
-    from autoresearch_ci.run import Options
 
     resolved, path = _load(options)
     found = preview(

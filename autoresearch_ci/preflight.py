@@ -46,20 +46,24 @@ class Ground:
     warnings: tuple[str, ...]
 
 
-def survey(
-    config: Config,
-    *,
-    start: Path,
-    config_path: str | None,
-    tag: str | None,
-    resume: bool,
-    output: Path | None,
-) -> Ground:
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the command line says besides the configuration."""
+
+    start: Path
+    config_path: str | None = None
+    tag: str | None = None
+    resume: bool = False
+    output: Path | None = None
+
+
+def survey(config: Config, options: Options) -> Ground:
     """Check everything that can be checked without running a command.
 
     Raises `WorkspaceError` or `ConfigError` with what to do about it.
     """
-    repository = Repository.open(start)
+    tag, resume = options.tag, options.resume
+    repository = Repository.open(options.start)
     head = repository.head()
     stores = repository.common_dir / "autoresearch"
     tag = _tag(repository, stores, tag, resume)
@@ -74,8 +78,8 @@ def survey(
         base = head
     files = repository.files(base)
     share = _shared(config, repository)
-    scope = _scope(config, config_path, files, share)
-    folder = (output or repository.root / "autoresearch" / f"run-{tag}").absolute()
+    scope = _scope(config, options.config_path, files, share)
+    folder = (options.output or repository.root / "autoresearch" / f"run-{tag}").absolute()
     return Ground(
         repository=repository,
         tag=tag,

@@ -33,10 +33,9 @@ from autoresearch_ci.command import Stop
 from autoresearch_ci.config import Resolved
 from autoresearch_ci.errors import ConfigError, ProposerError
 from autoresearch_ci.ledger import Ledger, RunFacts
-from autoresearch_ci.preflight import survey
+from autoresearch_ci.preflight import Options, survey
 from autoresearch_ci.proposers import Context
 from autoresearch_ci.records import Records
-from autoresearch_ci.run import Options
 from autoresearch_ci.workspace import opened
 
 _BYTES_PER_TOKEN = 4
@@ -60,14 +59,7 @@ def preview(resolved: Resolved, options: Options) -> Preview:
     Raises `ConfigError` when the configured proposer sends no prompt.
     """
     config = resolved.config
-    ground = survey(
-        config,
-        start=options.start,
-        config_path=options.config_path,
-        tag=options.tag,
-        resume=options.resume,
-        output=options.output,
-    )
+    ground = survey(config, options)
     history = Records.peek(ground.run_store) if options.resume else None
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))

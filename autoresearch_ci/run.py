@@ -9,8 +9,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import autoresearch_ci
@@ -33,7 +31,7 @@ from autoresearch_ci.errors import AutoresearchError, ConfigError, Interrupted
 from autoresearch_ci.events import Note, Observer, RunFinished, RunStarted, Warning
 from autoresearch_ci.ledger import Ledger, RunFacts
 from autoresearch_ci.loop import Loop
-from autoresearch_ci.preflight import Ground, survey
+from autoresearch_ci.preflight import Ground, Options, survey
 from autoresearch_ci.records import History, Records
 from autoresearch_ci.run_folder import Finished, metric_name, write_report
 from autoresearch_ci.snapshot import remove
@@ -43,31 +41,13 @@ _RULER = ("metric", "guards", "holdout", "scope", "setup", "share", "cache", "en
 """Keys that must not change between a run and its resumption: numbers would not compare."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """What the command line says besides the configuration."""
-
-    start: Path
-    config_path: str | None = None
-    tag: str | None = None
-    resume: bool = False
-    output: Path | None = None
-
-
 def run(resolved: Resolved, options: Options, *, observe: Observer, stop: Stop) -> Finished:
     """Run (or resume) the loop; the report is written however it ends.
 
     Raises `AutoresearchError`; everything kept until then is saved.
     """
     config = resolved.config
-    ground = survey(
-        config,
-        start=options.start,
-        config_path=options.config_path,
-        tag=options.tag,
-        resume=options.resume,
-        output=options.output,
-    )
+    ground = survey(config, options)
     with ExitStack() as stack:
         ground.run_store.mkdir(parents=True, exist_ok=True, mode=0o700)
         records = Records(ground.run_store)
