@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import time
@@ -144,13 +145,11 @@ def mcp_tools(workshop: Workshop, stack: ExitStack) -> MoreTools | None:
     servers = workshop.config.mcp
     if not servers:
         return None
-    try:
-        import mcp  # noqa: F401 (an extra: said here, where the cure is known)
-    except ImportError as error:
+    if importlib.util.find_spec("mcp") is None:
         raise ConfigError(
             "mcp: servers are configured, but the extra is not installed.\n"
             "do: pip install 'autoresearch-ci[mcp]'"
-        ) from error
+        )
     from autoresearch_ci.proposers.mcp_tools import McpServer, McpTools
 
     tools = McpTools(
