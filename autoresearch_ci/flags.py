@@ -24,7 +24,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         kinds = set(_kinds(field.annotation))
         extra: dict[str, Any] = {}
         if kinds & {tuple, dict}:
-            extra["action"] = "append"
+            extra = {"action": "extend", "nargs": "+"}  # --scope a b, or --scope a --scope b
         elif kinds == {bool}:
             extra = {"nargs": "?", "const": "true"}
         group.add_argument(

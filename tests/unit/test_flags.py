@@ -35,6 +35,7 @@ def test_only_flags_that_were_given_appear() -> None:
         (["--hooks"], "hooks", True),
         (["--hooks", "false"], "hooks", False),
         (["--guard", "a", "--guard", "b"], "guards", ["a", "b"]),
+        (["--scope", "a.py", "b.py"], "scope", ["a.py", "b.py"]),
         (["--share", "none"], "share", "none"),
         (["--share", "deps"], "share", ["deps"]),
         (["--env", "A=b=c", "--env", "D="], "env", {"A": "b=c", "D": ""}),
