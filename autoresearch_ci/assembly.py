@@ -28,7 +28,8 @@ from autoresearch_ci.preflight import Ground
 from autoresearch_ci.proposers import Context, Proposer
 from autoresearch_ci.run_folder import metric_name
 from autoresearch_ci.scope import command_files
-from autoresearch_ci.workspace import Repository, Store
+from autoresearch_ci.store import Store
+from autoresearch_ci.workspace import Repository
 
 if TYPE_CHECKING:
     from autoresearch_ci.proposers.claude import ClaudeProposer

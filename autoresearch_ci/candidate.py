@@ -20,7 +20,8 @@ from autoresearch_ci.measurement import Bench
 from autoresearch_ci.records import Attempt
 from autoresearch_ci.scope import Scope
 from autoresearch_ci.session import Evidence, Policy, Session, Side
-from autoresearch_ci.workspace import Changes, FileVersion, Store
+from autoresearch_ci.store import Store
+from autoresearch_ci.workspace import Changes, FileVersion
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,7 @@ from autoresearch_ci.noise import Comparison, Verdict, compare
 from autoresearch_ci.preflight import comparison_ground
 from autoresearch_ci.run_folder import metric_name
 from autoresearch_ci.snapshot import remove
-from autoresearch_ci.workspace import opened
+from autoresearch_ci.store import opened
 
 _FAIL_ON = re.compile(r"regression(?::(?P<margin>[0-9]+(?:\.[0-9]+)?)\s*%)?|claim-not-reproduced")
 _NUMBER = r"([+-]?[0-9]+(?:\.[0-9]+)?)"

@@ -14,7 +14,8 @@ from autoresearch_ci.ledger import Ledger
 from autoresearch_ci.measurement import Bench
 from autoresearch_ci.noise import Verdict, compare, confirm_interval
 from autoresearch_ci.report.summary import Confirmation
-from autoresearch_ci.workspace import Changes, FileVersion, Store
+from autoresearch_ci.store import Store
+from autoresearch_ci.workspace import Changes, FileVersion
 
 PAIRS = 5
 """Runs of each side when nothing else is configured."""

@@ -19,7 +19,8 @@ from autoresearch_ci.experiment import Direction, Experiment, Proposal, Status
 from autoresearch_ci.proposers import ReasonedProposal
 from autoresearch_ci.records import Attempt, History, Records, Verdict
 from autoresearch_ci.scope import Scope
-from autoresearch_ci.workspace import Changes, FileVersion, Repository, Store
+from autoresearch_ci.store import Store
+from autoresearch_ci.workspace import Changes, FileVersion, Repository
 
 SUBJECT_LENGTH = 100
 """Characters of a description that go into a commit subject; the rest goes into the body."""

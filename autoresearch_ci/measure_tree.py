@@ -17,7 +17,8 @@ from autoresearch_ci.command import run_command
 from autoresearch_ci.command.processes import kill_with_variable
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.snapshot import Snapshot, copy_file, remove
-from autoresearch_ci.workspace import Changes, FileVersion, Store
+from autoresearch_ci.store import Store
+from autoresearch_ci.workspace import Changes, FileVersion
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,7 +36,7 @@ from autoresearch_ci.ledger import Ledger, RunFacts
 from autoresearch_ci.preflight import Options, survey
 from autoresearch_ci.proposers import Context
 from autoresearch_ci.records import Records
-from autoresearch_ci.workspace import opened
+from autoresearch_ci.store import opened
 
 _BYTES_PER_TOKEN = 4
 """Rule of thumb for English and code, for when the service cannot be asked."""

@@ -35,7 +35,7 @@ from autoresearch_ci.preflight import Ground, Options, survey
 from autoresearch_ci.records import History, Records
 from autoresearch_ci.run_folder import Finished, metric_name, write_report
 from autoresearch_ci.snapshot import remove
-from autoresearch_ci.workspace import Store, opened
+from autoresearch_ci.store import Store, opened
 
 _RULER = ("metric", "guards", "holdout", "scope", "setup", "share", "cache", "env")
 """Keys that must not change between a run and its resumption: numbers would not compare."""

@@ -26,7 +26,8 @@ from autoresearch_ci.ledger import CommitTree
 from autoresearch_ci.proposers import Context, Request
 from autoresearch_ci.proposers.agent_cli import AgentCliProposer, AgentSettings
 from autoresearch_ci.scope import Scope, build_scope
-from autoresearch_ci.workspace import Changes, FileVersion, Repository, Store
+from autoresearch_ci.store import Store
+from autoresearch_ci.workspace import Changes, FileVersion, Repository
 
 SCOPE = ["src/", "value", "!src/locked.py"]
 HIDDEN = frozenset({"bench/holdout.sh"})
