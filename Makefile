@@ -2,6 +2,7 @@
 #
 #   make demo    the loop on trainer/, on CPU, without a key: about five minutes
 #   make test    lint, types and all tests
+#   make torture every kill point, cheat and injection instead of a sample
 #
 # PyPI's torch wheels for Linux bring CUDA along. For the small CPU build add
 #   TORCH_INDEX=https://download.pytorch.org/whl/cpu
@@ -13,7 +14,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 TORCH_INDEX ?=
 DEMO_SECONDS ?= 20
 
-.PHONY: demo test lint types unit format golden clean
+.PHONY: demo test torture lint types unit format golden clean
 
 demo: $(VENV)/trainer
 	PATH="$(CURDIR)/$(BIN):$$PATH" VIRTUAL_ENV="$(CURDIR)/$(VENV)" \
@@ -31,6 +32,10 @@ types: $(VENV)/dev
 
 unit: $(VENV)/dev $(VENV)/trainer
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -q -n 2
+
+torture: $(VENV)/dev $(VENV)/trainer
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -q -n 2 --torture \
+	  tests/adversarial tests/faults tests/integration/test_kill.py
 
 format: $(VENV)/dev
 	$(BIN)/ruff check --fix-only .

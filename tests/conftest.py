@@ -14,7 +14,8 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,54 @@ from typing import Any
 import pytest
 
 from autoresearch_ci.cli import run_cli
+
+_TALLY = pytest.StashKey[Counter[str]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--torture", action="store_true", help="every kill point and vector instead of a sample"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_TALLY] = Counter()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):  # a worker of pytest-xdist tells its controller
+        session.config.workeroutput["tally"] = dict(session.config.stash[_TALLY])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    node.config.stash[_TALLY].update(getattr(node, "workeroutput", {}).get("tally", {}))
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    for what, count in sorted(config.stash[_TALLY].items()):
+        terminalreporter.write_line(f"{what}: {count}")
+
+
+@pytest.fixture
+def torture(request: pytest.FixtureRequest) -> bool:
+    """Whether everything is to be tried, or a seeded sample that takes seconds."""
+    return bool(request.config.getoption("--torture"))
+
+
+@pytest.fixture
+def tally(request: pytest.FixtureRequest) -> Callable[[str, int], None]:
+    """`tally("kill points tried", 3)` adds to a figure that is printed after all tests.
+
+    Count a failure, too (`tally("cheats kept", kept)`), so that its zero is printed.
+    """
+    counter = request.config.stash[_TALLY]
+
+    def add(what: str, count: int) -> None:
+        counter[what] += count
+
+    return add
+
 
 GIT_ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
