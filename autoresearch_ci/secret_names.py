@@ -34,7 +34,7 @@ _PEM = re.compile(r"-----(BEGIN|END) ")
 _ORDINARY = re.compile(
     r"[a-z -]{1,15}|[A-Z -]{1,15}|[A-Z][a-z]{1,14}"  # a word or two
     r"|[A-Z][A-Z0-9]*(_[A-Z0-9]+)+"  # the name of a variable
-    r"|[+-]?[0-9.,:_ -]{1,15}|[+-]?[0-9]*\.[0-9]+"  # a number, a time
+    r"|[+-]?[0-9.,:_ -]{1,19}|[+-]?[0-9]*\.[0-9]+"  # a number, a time
 )
 _PATH = re.compile(r"(~|\.{1,2})?(/[\w.@+ -]+)+/?")
 _OPAQUE = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[\w+=~.-]{16,}")
