@@ -230,11 +230,14 @@ def _config(options: argparse.Namespace) -> int:
     resolved, _ = _load(options)
     rows = describe(resolved)
     if options.json:
-        print(json.dumps({key: {"value": v, "origin": o} for key, v, o in rows}, indent=2))
-        return 0
-    width = max(len(key) for key, _, _ in rows)
-    for key, value, origin in rows:
-        print(f"{key:{width}}  {json.dumps(value, ensure_ascii=False)}  # {origin}")
+        text = json.dumps({key: {"value": v, "origin": o} for key, v, o in rows}, indent=2)
+    else:
+        width = max(len(key) for key, _, _ in rows)
+        text = "\n".join(
+            f"{key:{width}}  {json.dumps(value, ensure_ascii=False)}  # {origin}"
+            for key, value, origin in rows
+        )
+    print(_redacted(text, options.environment))
     return 0
 
 

@@ -305,12 +305,13 @@ class Bench:
             on_line=on_line,
         ).redacted(self._redact)
         if iteration == 0 and stage not in ("setup", "confirm"):
-            self._durations[command] = max(result.seconds, self._durations.get(command, 0.0))
+            known = self._durations.get(result.command, 0.0)
+            self._durations[result.command] = max(result.seconds, known)
         self._log(iteration, stage, result)
         return result
 
     def _default_timeout(self, command: str) -> float:
-        known = self._durations.get(command)
+        known = self._durations.get(self._redact(command))
         return max(TIMEOUT_FACTOR * known, SHORTEST_TIMEOUT) if known else BASELINE_TIMEOUT
 
     def _log(self, iteration: int, stage: Stage, result: CommandResult) -> None:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from autoresearch_ci.cli import run_cli
 from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.proposers.claude_request import ClaudeSettings
 from autoresearch_ci.proposers.messages_service import MessagesService
@@ -400,7 +401,7 @@ def replaces(old: str, new: str) -> Any:
 
 def run_claude(run: Run, *flags: str, **options: str | None) -> Result:
     words = ("--claude-dialect", "native", "--iterations", "1", "--json", *flags)
-    return run(*words, proposer="claude", scope="*", **options)
+    return run(*words, "--scope", "*", proposer="claude", **options)
 
 
 DISGUISES: dict[str, Callable[[str], Any]] = {
@@ -608,6 +609,45 @@ def test_what_a_command_printed_of_a_secret_does_not_reach_a_model(
     assert done.column("attempts") == ["1", "2"], done.told
     assert "***" in json.dumps(api.requests)
     assert sightings([other], texts=[json.dumps(api.requests), done.out, done.err]) == []
+
+
+def test_a_secret_in_the_configuration_is_not_written_down(
+    run: Run,
+    script: Script,
+    repo: Repo,
+    canary: str,
+    monkeypatch: pytest.MonkeyPatch,
+    nothing_leaked: Callable[..., None],
+) -> None:
+    monkeypatch.setenv("MY_TOKEN", canary)
+    script({"description": "better", "files": {"value": "9\n"}})
+    flags = ("--goal", f"use {canary}", "--env", f"OTHER={canary}")
+    for more in ((), ("--resume",)):
+        done = run(*flags, *more, metric=f"T={canary} cat value")
+        assert done.column("status") == ["baseline", "keep"], done.told
+        assert "use ***" in (done.folder / "summary.md").read_text()
+        nothing_leaked([canary], done.out, done.err)
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+def test_showing_the_configuration_shows_no_secret(
+    flags: tuple[str, ...],
+    repo: Repo,
+    canary: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("MY_TOKEN", canary)
+    monkeypatch.chdir(repo.path)
+    assert (
+        run_cli(
+            ["config", *flags, "--metric", "true", "--scope", "value", "--goal", f"use {canary}"]
+        )
+        == 0
+    )
+    shown = capsys.readouterr().out
+    assert "use ***" in shown
+    assert sightings([canary], texts=[shown]) == []
 
 
 def test_an_error_message_repeats_no_secret(
