@@ -221,7 +221,7 @@ _CREDENTIALS = re.compile(
     | \bsk-ant-[0-9A-Za-z_-]{20,} | \b(?:AKIA|ASIA)[0-9A-Z]{16}\b
     | \bxox[abeoprs]-[0-9A-Za-z-]{10,} | \bAIza[0-9A-Za-z_-]{35}
     | \bnpm_[0-9A-Za-z]{36} | \bpypi-[0-9A-Za-z_-]{50,}
-    | \beyJ[0-9A-Za-z_-]{10,}\.eyJ[0-9A-Za-z_-]{10,}\.[0-9A-Za-z_-]{10,}
+    | \beyJ[0-9A-Za-z_-]{10,2000}\.eyJ[0-9A-Za-z_-]{10,4000}\.[0-9A-Za-z_-]{10,2000}
     | -----BEGIN\ (?:[A-Z]+\ ){0,3}PRIVATE\ KEY-----
     """,
     re.VERBOSE,

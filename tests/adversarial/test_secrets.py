@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import fcntl
 import json
 import os
 import secrets
@@ -247,7 +248,7 @@ def test_a_restart_changes_nothing_that_a_caller_can_see(tmp_path: Path, canary:
     code = (
         "[os.getpid(), sys.argv[1:], os.getcwd(), os.nice(0), sys.stdin.read(), sys.orig_argv[0], "
         "e['MY_TOKEN'], os.environ.get('MY_TOKEN'), os.environ.get('PLAIN'), "
-        f"os.environ.get({MARKER!r}), sorted(os.listdir('/proc/self/fd'))[:4], "
+        f"os.environ.get({MARKER!r}), sorted(os.listdir('/proc/self/fd')), "
         "os.umask(0o22), os.getppid()]"
     )
     environment = {**os.environ, "MY_TOKEN": canary, "PLAIN": "1"}
@@ -307,24 +308,29 @@ def test_more_secrets_than_a_pipe_holds_cross_over(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "marker", ["0", "1", "3", "999", "abc", "-1", "", "9" * 30, "٣", "PIPE", "FILE", "MEMORY"]
+    "marker",
+    ["0", "1", "3", "999", "abc", "-1", "", "9" * 30, "٣", "PIPE", "FILE", "MEMORY", "SEALED"],
 )
 def test_a_forged_marker_neither_hangs_nor_passes(marker: str, tmp_path: Path, canary: str) -> None:
     source, sink = os.pipe()  # nobody ever writes into it
     plain = os.open(tmp_path, os.O_RDONLY)
     memory = os.memfd_create("forged", os.MFD_ALLOW_SEALING)
     os.write(memory, b"1\0FORGED_TOKEN=forged")
-    named = {"PIPE": source, "FILE": plain, "MEMORY": memory}
+    sealed = os.memfd_create("forged", os.MFD_ALLOW_SEALING)
+    os.write(sealed, b"1\0FORGED_TOKEN=forged")  # as ours, but for the process that it is for
+    seals = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+    fcntl.fcntl(sealed, fcntl.F_ADD_SEALS, seals)
+    named = {"PIPE": source, "FILE": plain, "MEMORY": memory, "SEALED": sealed}
     value = str(named.get(marker, marker))
     try:
         code = f"[e['MY_TOKEN'], 'MY_TOKEN' in os.environ, 'FORGED_TOKEN' in e, {MARKER!r} in e]"
         environment = {**os.environ, "MY_TOKEN": canary, MARKER: value}
-        passed = (source, plain, memory)
+        passed = (source, plain, memory, sealed)
         assert probed(code, cwd=tmp_path, env=environment, pass_fds=passed) == [
             *(canary, False, False, False)
         ]
     finally:
-        for descriptor in (source, sink, plain, memory):
+        for descriptor in (source, sink, plain, memory, sealed):
             os.close(descriptor)
 
 
@@ -459,8 +465,40 @@ def test_a_repair_that_holds_a_secret_goes_nowhere(
     assert done.column("status") == ["baseline", "discard"], done.told
     assert done.column("reason")[1] == "contains a secret"
     assert done.column("attempts")[1] == "2"
+    assert done.column("description")[1] == "withheld"
     assert repo.ref("refs/heads/autoresearch/t") == ""
     script.path.unlink()
+    nothing_leaked([canary], done.out, done.err)
+
+
+def test_an_edit_that_does_not_fit_repeats_no_secret(
+    run: Run,
+    script: Script,
+    canary: str,
+    monkeypatch: pytest.MonkeyPatch,
+    nothing_leaked: Callable[..., None],
+) -> None:
+    monkeypatch.setenv("MY_TOKEN", canary)
+    edit = {"path": "value", "old": canary, "new": canary[::-1]}
+    script({"description": f"use {canary}", "edits": [edit]})
+    done = run("--json")
+    assert done.column("status") == ["baseline", "discard"], done.told
+    assert done.column("description")[1] == "use ***"
+    nothing_leaked([canary], done.out, done.err)
+
+
+def test_a_secret_outside_the_scope_is_not_named_either(
+    run: Run,
+    script: Script,
+    canary: str,
+    monkeypatch: pytest.MonkeyPatch,
+    nothing_leaked: Callable[..., None],
+) -> None:
+    monkeypatch.setenv("MY_TOKEN", canary)
+    script({"description": "elsewhere", "files": {f"{canary}/x": "1"}})
+    done = run("--json")
+    assert done.column("reason")[1] == "contains a secret", done.told
+    assert done.column("description")[1] == "withheld"
     nothing_leaked([canary], done.out, done.err)
 
 
