@@ -70,10 +70,10 @@ def make_redactor(config: Config, environment: Mapping[str, str]) -> Redactor:
     passed = [*config.pass_env]
     passed += [name for agent in config.proposer.agents.values() for name in agent.pass_env]
     passed += [name for server in servers for name in dict(server)["pass_env"]]
+    given += headers
     given.append({name: environment[name] for name in passed if name in environment})
     values = secret_values(environment, named)
     values += [value for variables in given for value in declared_values(variables)]
-    values += [value for named in headers for value in named.values() if "$" not in value]
     return Redactor(values)
 
 

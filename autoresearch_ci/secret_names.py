@@ -66,8 +66,8 @@ def secret_values(environment: Mapping[str, str], named: Iterable[str] = ()) -> 
 
 
 def declared_values(variables: Mapping[str, str]) -> list[str]:
-    """Those of the variables given to somebody that look like secrets, in spite of their names."""
-    opaque = [value for value in variables.values() if _OPAQUE.fullmatch(value)]
+    """Those of the variables (or headers) given to somebody that are secret by name or looks."""
+    opaque = [value for value in variables.values() if _is_random(value)]
     return [*opaque, *secret_values(variables)]
 
 
@@ -105,6 +105,11 @@ def _is_mixed(part: str) -> bool:
     return len(part) >= 16 and all(re.search(kind, part) for kind in kinds)
 
 
+def _is_random(value: str) -> bool:
+    """Whether it looks drawn by lot; `Qwen2.5-Coder-7B-Instruct` does not."""
+    return _OPAQUE.fullmatch(value) is not None and any(map(_is_mixed, re.split("[-.]", value)))
+
+
 def _of_url(value: str) -> Iterator[str]:
     from urllib.parse import unquote, urlsplit
 
@@ -118,7 +123,7 @@ def _of_url(value: str) -> Iterator[str]:
         for part in {password or user, unquote(password or user)}:
             yield from pieces(part)
     for part in re.split(r"[/?&=#]", f"{url.path}?{url.query}#{url.fragment}"):
-        if _OPAQUE.fullmatch(part):  # a webhook, a signed address
+        if _is_random(part):  # a webhook, a signed address
             yield part
 
 

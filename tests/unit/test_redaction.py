@@ -9,7 +9,13 @@ import string
 import pytest
 
 from autoresearch_ci.redaction import Redactor, credentials_in, looks_like_credential
-from autoresearch_ci.secret_names import looks_secret, must_leave, pieces, secret_values
+from autoresearch_ci.secret_names import (
+    declared_values,
+    looks_secret,
+    must_leave,
+    pieces,
+    secret_values,
+)
 from tests.canary import forms
 
 RANDOM = random.Random(7)
@@ -188,6 +194,17 @@ def test_a_runners_variables_leave_but_are_no_secrets() -> None:
     redactor = Redactor(secret_values(environment))
     assert not redactor.found_in("octocat/hello-world 1000000000 MY_OWN_API_KEY")
     assert redactor.found_in(SECRET)
+
+
+def test_what_is_given_to_a_program_is_secret_by_its_name_or_when_it_looks_random() -> None:
+    given = {
+        "MODEL": "Qwen2.5-Coder-7B-Instruct",
+        "Accept": "application/json",
+        "anthropic-beta": "context-1m-2025-08-07",
+        "Authorization": "Bearer abcdefgh12345",
+        "NAMELESS": SECRET.replace("-", "a"),
+    }
+    assert set(declared_values(given)) == {given["Authorization"], given["NAMELESS"]}
 
 
 @pytest.mark.parametrize(
