@@ -138,6 +138,10 @@ class DraftTree:
         if expected is not None and not isinstance(expected, bytes) and not expected.regular:
             kind = "a link" if expected.mode == _LINK else "a submodule"
             return f"out-of-scope: {path} ({kind})"
+        for parent in map(str, PurePosixPath(path).parents):
+            above = self._expected(parent)
+            if isinstance(above, FileVersion) and not above.regular:
+                return f"out-of-scope: {path} ({parent} is not a folder)"
         if content == (None if expected is None else self._bytes(expected)):
             return None
         refused = self._material.scope.refusal(path)

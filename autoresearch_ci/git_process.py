@@ -155,7 +155,13 @@ def failure(arguments: Sequence[str], code: int, err: str) -> WorkspaceError:
             "do: make room or make it writable, then start again with --resume; nothing that was "
             "kept is lost."
         )
-    return WorkspaceError(f"{message}command: git {' '.join(arguments)}")
+    message += f"command: git {' '.join(arguments)}"
+    if "not a git repository" in err:
+        message += (
+            "\nusually: .git was moved or damaged while we ran.\n"
+            "do: put it back, then start again with --resume."
+        )
+    return WorkspaceError(message)
 
 
 @contextlib.contextmanager
