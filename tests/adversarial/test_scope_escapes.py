@@ -42,6 +42,7 @@ ESCAPES = [
     *("caf\u00e9/x", "cafe\u0301/x", "CAF\u00c9/x", "x" * 5000, "a/" * 2500 + "x"),
 ]
 """With `scope: ["**", "!tests/", "!café/"]`."""
+LATE = ("link", "link/x", "folder-link/canary", "module", "module/x")
 CONFIG = """
 scope: ["**", "!tests/", "!caf\u00e9/"]
 metric: {command: sh bench.sh}
@@ -114,8 +115,11 @@ def test_no_tool_call_escapes(
     configure(land, "claude: {dialect: native, turns: 400}\nbudget: {iteration_tokens: 9000000}\n")
     before = land.photograph()
     editor = "str_replace_based_edit_tool"
+    create = {path: tool(editor, command="create", path=path, file_text="1\n") for path in ESCAPES}
+    # A draft knows regular files only; what would replace a link is refused with the proposal.
+    late = [create.pop(path) for path in LATE]
     escapes = [
-        *(tool(editor, command="create", path=path, file_text="1\n") for path in ESCAPES),
+        *create.values(),
         *(tool(editor, command="str_replace", path=p, old_str="c", new_str="x") for p in ESCAPES),
     ]
     honest = tool(editor, command="str_replace", path="value", old_str="10", new_str="9")
@@ -123,13 +127,14 @@ def test_no_tool_call_escapes(
         monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-test")
         monkeypatch.setenv("ANTHROPIC_BASE_URL", api.url)
         api.answer(calls(*escapes, honest), calls(submit("honest")))
-        done = run("--iterations", "1", scope=None, metric=None, proposer="claude")
+        api.answer(*(calls(call, submit("late")) for call in late))
+        done = run("--iterations", str(1 + len(LATE)), scope=None, metric=None, proposer="claude")
         turns = [turn for request in api.requests for turn in request["messages"]]
         answers = [turn["content"] for turn in turns if turn["role"] == "user"]
         results = [b for b in max(answers, key=len) if b["type"] == "tool_result"]
     assert [r.get("is_error", False) for r in results] == [*[True] * len(escapes), False]
-    assert done.column("status") == ["baseline", "keep"], done.told
-    check(land, before, len(escapes), tally)
+    assert done.column("status") == ["baseline", "keep", *["discard"] * len(LATE)], done.told
+    check(land, before, len(escapes) + len(LATE), tally)
 
 
 AGENT = r"""
