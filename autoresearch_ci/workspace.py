@@ -163,7 +163,7 @@ class Repository:
         The caller holds the run's lock; anybody else's git holds this one for milliseconds.
         """
         lock = self.common_dir / f"{name}.lock"
-        if lock.exists():
+        if os.path.lexists(lock):  # false, too, for a name that no file can have
             time.sleep(1)
             lock.unlink(missing_ok=True)
 
