@@ -74,6 +74,7 @@ def run(resolved: Resolved, options: Options, *, observe: Observer, stop: Stop) 
         stack.callback(remove, ground.box)
         try:
             tree = make_tree(config, ground, store)
+            stack.callback(tree.sandbox.close)
             tree.create(ground.modules)
             judge = make_judge(config, stack, observe, stop)
             bench = make_bench(config, ground, tree, observe, stop, judge)

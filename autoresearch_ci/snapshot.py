@@ -23,8 +23,15 @@ MTIME = 3
 class Snapshot:
     """Files and folders below `root` as they were when last learnt."""
 
-    def __init__(self, root: Path, ignore: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        root: Path,
+        ignore: Sequence[str] = (),
+        own: Callable[[Path], None] = lambda _: None,
+    ) -> None:
+        """`own`: what is to be done to everything that is made anew, such as giving it away."""
         self.root = root
+        self._own = own
         self.files: dict[str, Fingerprint] = {}
         self.folders: dict[str, int] = {}
         """Permissions; the root's name is empty."""
@@ -53,6 +60,7 @@ class Snapshot:
                     raise
         for folder in sorted(self.folders.keys() - folders.keys(), key=len):
             (self.root / folder).mkdir()
+            self._own(self.root / folder)
         altered = [path for path, known in self.files.items() if found.get(path) != known]
         rewrite(altered)
         self._close(folders)
@@ -61,6 +69,7 @@ class Snapshot:
     def learn(self, path: str, previous: Fingerprint | None = None) -> None:
         """Remember one file as it is now."""
         target = self.root / path
+        self._own(target)
         found = _fingerprint(target.lstat())
         # Caches such as __pycache__ trust (size, whole second of mtime): never repeat a second.
         if previous and found[MTIME] // 10**9 <= previous[MTIME] // 10**9:
@@ -73,6 +82,7 @@ class Snapshot:
         """Create and remember the folders above `path`."""
         for folder in reversed(Path(path).parents[:-1]):
             (self.root / folder).mkdir(exist_ok=True)
+            self._own(self.root / folder)
             mode = _permissions((self.root / folder).lstat())
             self.folders.setdefault(folder.as_posix(), mode)
 
