@@ -10,7 +10,7 @@ from pathlib import Path
 from autoresearch_ci.config import Config
 from autoresearch_ci.preflight import Ground
 from autoresearch_ci.sandbox import Places, Sandbox, Wish, places
-from autoresearch_ci.sandbox.user import programs
+from autoresearch_ci.sandbox.user import first_words, programs
 from autoresearch_ci.workspace import Repository
 
 _OF_TOOLCHAINS = ("VIRTUAL_ENV", "CONDA_PREFIX", "JAVA_HOME", "GOROOT", "NVM_DIR")
@@ -51,6 +51,11 @@ def commands(config: Config) -> list[str]:
     found = [*config.setup, *(guard.command for guard in config.guards)]
     found += [] if config.metric.rubric else [config.metric.command]
     return found + ([config.holdout.command] if config.holdout else [])
+
+
+def first_word(command: str) -> str:
+    """The program that a shell line begins with; empty: it cannot be told."""
+    return next(first_words(command), "")
 
 
 def search_path(config: Config) -> str:

@@ -46,10 +46,15 @@ class Sandbox:
         """Who runs the commands; `None`: we ourselves. Raises `ConfigError`."""
         return self._decision[0]
 
+    @property
+    def services(self) -> tuple[str, ...]:
+        """See `Places.services`."""
+        return self._places.services
+
     @functools.cached_property
     def protection(self) -> Protection:
         """What is on, and what is missing and why. Raises `ConfigError`."""
-        return describe(self._wish, self._abilities, *self._decision, self._places.services)
+        return describe(self._wish, self.abilities, *self._decision, self._places.services)
 
     def own(self, path: Path) -> None:
         """Hand what we have just made to the one who runs the commands."""
@@ -84,7 +89,7 @@ class Sandbox:
         """Empty the memory that commands share; none of them runs any more."""
         if self._scratch:
             self._scratch.empty()
-        elif self.user and not self._abilities.namespaces:
+        elif self.user and not self.abilities.namespaces:
             with contextlib.suppress(OSError):
                 for name in entries_of(self.user.uid) - self._known:
                     delete(SHARED_MEMORY / name)
@@ -126,12 +131,13 @@ class Sandbox:
         )
 
     @property
-    def _abilities(self) -> Abilities:
+    def abilities(self) -> Abilities:
+        """What this machine allows the one who runs the commands. Raises `ConfigError`."""
         return abilities(self.user)
 
     def _renew_ruleset(self) -> None:
         """For the folders as they are now: one that was deleted and made again is another."""
-        if not self._wish.read_only or not self._abilities.landlock:
+        if not self._wish.read_only or not self.abilities.landlock:
             return
         now = [(s.st_dev, s.st_ino) for s in (folder.stat() for folder in self._places.own)]
         if self._made_for == now:
@@ -145,7 +151,7 @@ class Sandbox:
         wanted = self._places
         hidden = [*wanted.hidden, str(wanted.box.parent)]
         memory = SHARED_MEMORY
-        if self._abilities.namespaces:
+        if self.abilities.namespaces:
             hidden.append(str(SHARED_MEMORY))
             memory = self._scratch_folder().memory
         own = [str(folder) for folder in wanted.own]
@@ -155,7 +161,7 @@ class Sandbox:
         )
 
     def _steps(self, network: bool) -> list[Step]:
-        kind = self._abilities.namespaces
+        kind = self.abilities.namespaces
         steps: list[Step] = []
         if kind:
             steps.append(("namespaces", self._namespaces(network).enter))
@@ -169,7 +175,7 @@ class Sandbox:
         steps.append(("no new privileges", no_new_privileges))
         if self._ruleset:
             steps.append(("Landlock", self._ruleset.enter))
-        if not self._abilities.filters:
+        if not self.abilities.filters:
             steps.append(("seccomp", self._filter(network).enter))
         return steps
 
@@ -180,7 +186,7 @@ class Sandbox:
             nothing = str(scratch.nothing) if Path(service).is_dir() else os.devnull
             covers.append(Cover(service, nothing))
         return Namespaces(
-            self._abilities.namespaces,
+            self.abilities.namespaces,
             network=not network and self._wish.network != "allow",
             loopback=self._wish.network == "loopback",
             covers=covers,
@@ -190,7 +196,7 @@ class Sandbox:
         refuse = NEVER_NEEDED if self._ruleset else (*NEVER_NEEDED, *OF_DEBUGGERS)
         families: Sequence[int] | None = None
         if not network and self._wish.network != "allow":
-            if self._abilities.namespaces:
+            if self.abilities.namespaces:
                 families = NETWORK_FAMILIES
             elif self._wish.network == "deny":
                 families = LOCAL_FAMILIES

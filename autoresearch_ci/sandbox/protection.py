@@ -133,13 +133,17 @@ def _missing_of_namespaces(
             why=why,
             cure="Run as root, or where user namespaces are allowed.",
         )
-    reached = [path for path in services if connectable(path, user)]
-    if reached:
+    if reached := reachable_services(found, user, services):
         yield Missing(
             what=f"measured code can ask {reached[0]} to act for it, outside of the sandbox",
             why=why,
             cure="Do not mount it, or run as a user (or group) that may not use it.",
         )
+
+
+def reachable_services(found: Abilities, user: User | None, services: Sequence[str]) -> list[str]:
+    """Those that measured code could ask to act for it, outside of any confinement."""
+    return [] if found.namespaces else [path for path in services if connectable(path, user)]
 
 
 def _sentence(parts: Sequence[str]) -> str:
@@ -155,6 +159,6 @@ def root_is_kept(user: User, stop: str) -> Missing:
     return Missing(
         what="measured code runs as root",
         why=f"uid {user.uid} cannot reach {stop}",
-        cure=f"chmod o+x {stop}, install the program for all users, or set TMPDIR to a folder that "
-        "all can enter; sandbox.user: keep accepts it as it is.",
+        cure="Install what it needs for all users, or set TMPDIR to a folder that all can enter; "
+        "sandbox.user: keep accepts it as it is.",
     )

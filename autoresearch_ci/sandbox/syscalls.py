@@ -20,7 +20,7 @@ _mount = getattr(_libc, "mount", None)
 LINUX = sys.platform == "linux"
 MACHINE = platform.machine().replace("arm64", "aarch64")
 
-PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 4, 24, 38
+PR_GET_DUMPABLE, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 3, 4, 24, 38
 
 
 def syscall(name: str, number: int, *arguments: object) -> int:
@@ -38,6 +38,11 @@ def prctl(option: int, value: int) -> None:
     """`man 2 prctl`. Raises `OSError`."""
     if _prctl(option, value, 0, 0, 0):
         raise _failed("prctl")
+
+
+def dumpable() -> bool:
+    """Whether processes of the same user may look into this one."""
+    return bool(_prctl(PR_GET_DUMPABLE, 0, 0, 0, 0))
 
 
 def mount(source: bytes | None, target: bytes, flags: int) -> None:

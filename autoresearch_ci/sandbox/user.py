@@ -117,7 +117,7 @@ def _obstacle(path: str) -> str:
 def programs(commands: Sequence[str], search: str, root: Path) -> list[str]:
     """The programs that shell lines begin with, and those that scripts among them are run by."""
     found: dict[str, None] = {}
-    for word in (word for command in commands for word in _first_words(command)):
+    for word in (word for command in commands for word in first_words(command)):
         if "/" in word and not word.startswith("/"):
             # Of the repository: only what runs it lies elsewhere.
             found.update(dict.fromkeys(_interpreters(root / word, search)))
@@ -130,7 +130,7 @@ def programs(commands: Sequence[str], search: str, root: Path) -> list[str]:
     return list(found)
 
 
-def _first_words(command: str) -> Iterator[str]:
+def first_words(command: str) -> Iterator[str]:
     """Of each simple command, as far as a line can be understood without being a shell."""
     try:
         lexer = shlex.shlex(command.replace("\n", ";"), posix=True, punctuation_chars=True)
