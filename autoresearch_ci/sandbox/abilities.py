@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from dataclasses import dataclass
 
 from autoresearch_ci.sandbox import landlock, namespaces, seccomp
@@ -25,9 +26,13 @@ class Abilities:
     why_no_namespaces: str = ""
 
 
-@functools.cache
 def abilities(user: User | None) -> Abilities:
     """Of our children once they are `user`; `None`: as we are."""
+    return _tried(user, os.geteuid())
+
+
+@functools.cache
+def _tried(user: User | None, _ourselves: int) -> Abilities:
     kind, why = _namespaces(user)
     return Abilities(
         landlock=landlock.abi(), filters=_filters(), namespaces=kind, why_no_namespaces=why

@@ -88,7 +88,7 @@ _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
 _NR, _ARCH = 0, 4
 _SET_FILTER, _KEEP_SPECULATION = 1, 4
 
-_Instruction = tuple[int, int, int, int]
+Instruction = tuple[int, int, int, int]
 
 
 def supported() -> bool:
@@ -103,7 +103,7 @@ class Filter:
         self, families: Sequence[int] | None = None, *, refuse: Iterable[str] = NEVER_NEEDED
     ) -> None:
         """`families`: of sockets that may be made; `None`: any. `refuse`: names of calls."""
-        code = b"".join(struct.pack("=HBBI", *line) for line in _program(families, refuse))
+        code = b"".join(struct.pack("=HBBI", *line) for line in program(MACHINE, families, refuse))
         self._code = ctypes.create_string_buffer(code, len(code))
         # struct sock_fprog: a count, padding, a pointer.
         self._program = ctypes.create_string_buffer(
@@ -117,15 +117,18 @@ class Filter:
         syscall("seccomp", self._number, _SET_FILTER, _KEEP_SPECULATION, self._program)
 
 
-def _program(families: Sequence[int] | None, refuse: Iterable[str]) -> list[_Instruction]:
-    column = 0 if MACHINE == _X86 else 1
+def program(
+    machine: str, families: Sequence[int] | None, refuse: Iterable[str]
+) -> list[Instruction]:
+    """The filter's code: (operation, jump if true, jump if false, value)."""
+    column = 0 if machine == _X86 else 1
     program = [
         (_LOAD, 0, 0, _ARCH),
-        (_IF_EQUAL, 1, 0, _AUDIT_ARCH[MACHINE]),
+        (_IF_EQUAL, 1, 0, _AUDIT_ARCH[machine]),
         _refusal(errno.EPERM),
         (_LOAD, 0, 0, _NR),
     ]
-    if MACHINE == _X86:
+    if machine == _X86:
         program += [(_IF_AT_LEAST, 0, 1, _X32_BIT), _refusal(errno.EPERM)]
     for name in refuse:
         number = _NUMBERS[name][column]
@@ -142,8 +145,8 @@ def _program(families: Sequence[int] | None, refuse: Iterable[str]) -> list[_Ins
     return [*program, (_RETURN, 0, 0, _ALLOW)]
 
 
-def _socket(families: Sequence[int]) -> list[_Instruction]:
-    body: list[_Instruction] = [_argument(0)]
+def _socket(families: Sequence[int]) -> list[Instruction]:
+    body: list[Instruction] = [_argument(0)]
     for family in families:
         body += [(_IF_EQUAL, 0, 1, family), (_RETURN, 0, 0, _ALLOW)]
     # What lists the machine's addresses (getifaddrs), and no other part of the kernel.
@@ -152,15 +155,15 @@ def _socket(families: Sequence[int]) -> list[_Instruction]:
     return body
 
 
-def _when(number: int, body: Sequence[_Instruction]) -> list[_Instruction]:
+def _when(number: int, body: Sequence[Instruction]) -> list[Instruction]:
     """`body` for that call; afterwards the number of the call is loaded again."""
     return [(_IF_EQUAL, 0, len(body), number), *body, (_LOAD, 0, 0, _NR)]
 
 
-def _argument(index: int) -> _Instruction:
+def _argument(index: int) -> Instruction:
     """The low half; both machines are little-endian, and the kernel cuts these to 32 bits."""
     return (_LOAD, 0, 0, 16 + 8 * index)
 
 
-def _refusal(number: int) -> _Instruction:
+def _refusal(number: int) -> Instruction:
     return (_RETURN, 0, 0, _ERRNO | number)

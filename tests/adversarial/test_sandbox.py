@@ -1,4 +1,4 @@
-"""Measured code that reaches for what is not its own: every attempt is refused, and nothing arrives.
+"""Measured code that reaches for what is not its own: each attempt is refused, nothing arrives.
 
 Each attack is a program in the repository, run as the metric by a real run; all targets are decoys.
 """
@@ -6,15 +6,18 @@ Each attack is a program in the repository, run as the metric by a real run; all
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import os
 import shlex
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 PYTHON = shutil.which("python3", path="/usr/local/bin:/usr/bin") or sys.executable
 ROOT = os.geteuid() == 0
 FOUND = abilities(None)
+STRICT = {"sandbox-write": None}
+"""Without the leave to write that tests give by default."""
 MODES = [
     pytest.param("keep", id="as-we-are"),
     pytest.param(
@@ -62,16 +67,25 @@ class Attack:
 
     def __call__(self, program: str, *flags: str, **options: str) -> str:
         self.plant(program)
-        return self.printed(self.run(*self.flags(*flags), metric=self.metric(), **options))
+        return self.printed(self.run(*self.flags(*flags), **self.options, **options))
 
     def plant(self, program: str) -> None:
         shell = program.startswith("#!")
         self.repo.write("attack", program if shell else f"#!{PYTHON}\n{program}", mode=0o755)
         self.repo.commit("attack")
 
-    @staticmethod
-    def metric() -> str:
-        return "./attack 2>&1; cat value"
+    options: Mapping[str, str | None] = field(
+        default_factory=lambda: {"metric": "./attack 2>&1; cat value", **STRICT}
+    )
+
+    def in_the_open(self) -> Attack:
+        """The same with a repository that other users can reach."""
+        place = self.open_folder / "above" / "repo"
+        place.parent.mkdir(mode=0o755)
+        shutil.move(self.repo.path, place)
+        script = shutil.move(self.run.script, place.parent / "script.jsonl")
+        repo = replace(self.repo, path=place)
+        return replace(self, repo=repo, run=replace(self.run, repo=repo, script=script))
 
     @staticmethod
     def flags(*more: str) -> list[str]:
@@ -95,6 +109,10 @@ def attack(run: Run, repo: Repo, monkeypatch: pytest.MonkeyPatch) -> Iterator[At
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     yield Attack(run, repo, folder)
     shutil.rmtree(folder)
+
+
+def refused(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.startswith("refused")]
 
 
 # --- files ----------------------------------------------------------------------------------------
@@ -144,10 +162,12 @@ def test_measured_code_writes_nowhere_but_in_its_own_folders(
         for path in (folder, folder / "precious"):
             path.chmod(0o777)
     text = attack(
-        f"import os\nfor where in {[str(f) for f in folders]!r}:\n    {WRITES}", "--sandbox-user", user
+        f"import os\nfor where in {[str(f) for f in folders]!r}:\n    {WRITES}",
+        "--sandbox-user",
+        user,
     )
     assert "WROTE" not in text
-    assert text.count("refused") == 10 * len(folders)
+    assert len(refused(text)) == 10 * len(folders)
     for folder in folders:
         assert (folder / "precious").read_text() == "precious"
         assert not os.path.lexists(folder / "planted")
@@ -178,7 +198,11 @@ def test_measured_code_reads_no_record_and_no_credential(
     monkeypatch.setenv("RUNNER_TEMP", str(runner))
     repo.git("config", "http.extraheader", "AUTHORIZATION: secret")
     store = repo.path / ".git" / "autoresearch"
-    targets = [*map(str, secrets), str(repo.path / ".git" / "config"), str(store / "t/records.jsonl")]
+    targets = [
+        *map(str, secrets),
+        str(repo.path / ".git" / "config"),
+        str(store / "t/records.jsonl"),
+    ]
     folders = [str(store), str(store / "t" / "pristine"), str(runner), str(home / ".ssh")]
     text = attack(
         f"""
@@ -205,7 +229,7 @@ except OSError as error:
     )
     assert "READ" not in text
     assert "LISTED" not in text
-    assert text.count("refused") == len(targets) + len(folders), text
+    assert len(refused(text)) == len(targets) + len(folders), text
     if user == "keep":  # the other one cannot even get there
         assert "may harmless" in text
 
@@ -284,24 +308,20 @@ def test_measured_code_cannot_look_into_our_process_nor_signal_it(
     monkeypatch.setenv("DECOY_API_KEY", "sk-ant-CANARY")
     attack.plant(HUNT)
     temporary = Path(tempfile.gettempdir())
-    child = Run_with(run, temporary).start(
-        *attack.flags("--sandbox-user", user), metric=attack.metric()
+    child = replace(run, temporary=temporary).start(
+        *attack.flags("--sandbox-user", user), **attack.options
     )
     text = attack.printed(run.finish(child))
     found = [line for line in text.splitlines() if line.startswith(("LOOKED", "TRACED", "SIGNAL"))]
     assert found == []
-    assert text.count("refused") == 8, text
-
-
-def Run_with(run: Run, temporary: Path) -> Run:  # noqa: N802
-    import dataclasses
-
-    return dataclasses.replace(run, temporary=temporary)
+    assert len(refused(text)) == 8, text
 
 
 @as_user
 def test_no_command_gains_privileges(attack: Attack, user: str) -> None:
-    text = attack("#!/bin/sh\ngrep -E 'NoNewPrivs|CapEff' /proc/self/status", "--sandbox-user", user)
+    text = attack(
+        "#!/bin/sh\ngrep -E 'NoNewPrivs|CapEff' /proc/self/status", "--sandbox-user", user
+    )
     assert "NoNewPrivs:\t1" in text
     capabilities = int(text.partition("CapEff:")[2].split()[0], 16)
     tracing, administration = 1 << 19, 1 << 21
@@ -436,7 +456,7 @@ def test_nothing_arrives_from_measured_code_without_a_network(
     attack: Attack, listener: Listener, user: str
 ) -> None:
     text = attack(CALL.format(port=listener.port, name=listener.name), "--sandbox-user", user)
-    assert text.count("refused") == 3, text
+    assert len(refused(text)) == 3, text
     assert listener.heard == []
 
 
@@ -466,7 +486,7 @@ def test_with_the_network_abstract_sockets_of_others_are_still_out_of_reach(
 
 def test_setup_has_the_network(attack: Attack, listener: Listener) -> None:
     attack.plant(CALL.format(port=listener.port, name=listener.name))
-    attack.run(*attack.flags("--setup", "./attack"), metric="cat value")
+    attack.run(*attack.flags("--setup", "./attack"), **STRICT)
     assert set(listener.heard) >= {"tcp", "udp"}
 
 
@@ -486,9 +506,7 @@ def test_without_namespaces_the_network_is_still_denied_and_the_rest_is_reported
         no_new_privileges()
         profile.enter()
 
-    import subprocess
-
-    arguments = run.arguments(*attack.flags("--sandbox-user", user), metric=attack.metric())
+    arguments = run.arguments(*attack.flags("--sandbox-user", user), **attack.options)
     done = subprocess.run(
         [sys.executable, "-m", "autoresearch_ci", *arguments],
         cwd=attack.repo.path,
@@ -499,7 +517,7 @@ def test_without_namespaces_the_network_is_still_denied_and_the_rest_is_reported
         check=False,
     )
     text = attack.printed(run.result(done.returncode, done.stdout, done.stderr))
-    assert text.count("refused") == 3, text
+    assert len(refused(text)) == 3, text
     assert listener.heard == []
     told = done.stdout + done.stderr
     assert "has no network" in told
@@ -515,16 +533,19 @@ def test_nothing_in_shared_memory_survives_a_measurement(attack: Attack, user: s
     if not FOUND.namespaces and user == "keep":
         pytest.skip("neither namespaces nor a user of its own")
     name = f"/dev/shm/cache-{os.getpid()}"
-    attack.plant(f"#!/bin/sh\ntest -e {name} && echo SEEN; echo x > {name} && echo kept\nipcmk -M 9")
+    attack.plant(
+        f"#!/bin/sh\ntest -e {name} && echo SEEN; echo x > {name} && echo kept\nipcmk -M 9"
+    )
     done = attack.run(
-        *attack.flags("--sandbox-user", user, "--guard", "./attack"), metric=attack.metric()
+        *attack.flags("--sandbox-user", user, "--guard", "./attack"), **attack.options
     )
     text = attack.printed(done)
     assert text.count("kept") == 2
     assert "SEEN" not in text
     assert not Path(name).exists()
-    ours = [path.name for path in Path("/dev/shm").iterdir() if "autoresearch-ci" in path.name]
-    assert ours == []
+    store = attack.repo.path / ".git" / "autoresearch" / "t"
+    box = hashlib.sha256(os.fsencode(store)).hexdigest()[:16]
+    assert list(Path("/dev/shm").glob(f"*{box}*")) == []
 
 
 @needs_namespaces
@@ -539,7 +560,9 @@ def test_a_service_that_acts_for_others_is_covered(
         service.listen()
         service.settimeout(0)
         monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
-        program = f"import socket\nsocket.socket(socket.AF_UNIX).connect({str(path)!r})\nprint('IN')"
+        program = (
+            f"import socket\nsocket.socket(socket.AF_UNIX).connect({str(path)!r})\nprint('IN')"
+        )
         text = attack(program, "--sandbox-user", user)
         assert "ConnectionRefusedError" in text
         with pytest.raises(BlockingIOError):
@@ -554,7 +577,9 @@ def test_a_socket_of_roots_is_refused_to_another_user(attack: Attack, user: str)
         service.bind(str(path))
         path.chmod(0o660)
         service.listen()
-        program = f"import socket\nsocket.socket(socket.AF_UNIX).connect({str(path)!r})\nprint('IN')"
+        program = (
+            f"import socket\nsocket.socket(socket.AF_UNIX).connect({str(path)!r})\nprint('IN')"
+        )
         assert "PermissionError" in attack(program, "--sandbox-user", user)
 
 
@@ -574,15 +599,20 @@ def test_as_another_user_everything_works_and_is_put_back(
     )
     script(
         {"description": "a", "files": {"value": "9\n", "deep/er/file": "x\n"}},
-        {"description": "b", "files": {"value": "8\n", "folder/a": None}},
+        {"description": "b", "files": {"value": "10\n", "folder/a": None}},
     )
     columns = ("status", "metric", "description")
     journals = {}
     for choice in (user, "keep"):
         flags = ["--metric-extract-last-number", "--sandbox-user", choice, "--setup", "touch made"]
+        flags += ["--scope", "value", "--scope", "folder/"]
         attack.run(
-            *flags, "--guard", "test -e made -a -O made -a -O value -a -O folder -a -w other",
-            scope="**", tag=choice, metric=attack.metric(),
+            *flags,
+            "--guard",
+            "test -e made -a -O made -a -O value -a -O folder -a -w other",
+            scope="deep/",
+            tag=choice,
+            **attack.options,
         )
         done = attack.run.result(0, "", "", tag=choice)
         journals[choice] = [done.column(name) for name in columns]
@@ -591,22 +621,18 @@ def test_as_another_user_everything_works_and_is_put_back(
         assert f"\n{expected}\n" in text
         assert "denied" not in text
     assert journals[user] == journals["keep"]
-    assert journals[user][0] == ["baseline", "keep", "keep"]
+    assert journals[user][0] == ["baseline", "keep", "discard"]
 
 
 @as_root
 @pytest.mark.parametrize("user", MODES[1:])
-def test_the_users_own_hooks_can_ask_git_as_another_user(
-    attack: Attack, script: Script, user: str
-) -> None:
+def test_the_users_own_hooks_can_ask_git_as_another_user(attack: Attack, user: str) -> None:
     hook = "#!/bin/sh\ntest $(id -u) = 65534 && git diff --cached --name-only | grep -q value\n"
+    attack = attack.in_the_open()
     attack.repo.write(".git/hooks/pre-commit", hook, mode=0o755)
-    for folder in (attack.repo.path, *list(attack.repo.path.parents)[:-1]):
-        if folder == Path("/tmp"):
-            break
-        folder.chmod(folder.stat().st_mode | 0o055)
-    script({"description": "a", "files": {"value": "9\n"}})
-    done = attack.run("--hooks", "--sandbox-user", user)
+    text = json.dumps({"description": "a", "files": {"value": "9\n"}})
+    attack.run.script.write_text(text)
+    done = attack.run("--hooks", "--sandbox-user", user, **STRICT)
     assert done.column("status") == ["baseline", "keep"], done.told
 
 
@@ -618,14 +644,14 @@ def test_a_user_that_cannot_reach_the_program_is_an_error_when_it_was_asked_for(
     closed.mkdir(mode=0o700)
     (closed / "program").write_text("#!/bin/sh\ncat value\n")
     (closed / "program").chmod(0o755)
-    done = run("--sandbox-user", "65534", metric=str(closed / "program"))
+    done = run("--sandbox-user", "65534", metric=str(closed / "program"), **STRICT)
     assert done.code == 2
     assert "sandbox.user: 65534 cannot reach" in done.err
 
 
 @as_root
 def test_a_user_that_cannot_reach_our_folders_is_not_used_and_that_is_said(run: Run) -> None:
-    done = run("--sandbox-user", "auto")  # pytest's folders are closed to others
+    done = run("--sandbox-user", "auto", **STRICT)  # pytest's folders are closed to others
     assert done.code == 0, done.told
     assert "measured code runs as root, because uid 65534 cannot reach" in done.out
     assert done.out.count("measured code runs as root") == 1
@@ -633,8 +659,9 @@ def test_a_user_that_cannot_reach_our_folders_is_not_used_and_that_is_said(run: 
 
 @as_root
 @needs_landlock
-def test_an_ordinary_user_is_confined_too(attack: Attack, listener: Listener, run: Run) -> None:
+def test_an_ordinary_user_is_confined_too(attack: Attack, listener: Listener) -> None:
     decoy = attack.open_folder / "planted"
+    attack = attack.in_the_open()
     attack.plant(
         CALL.format(port=listener.port, name=listener.name)
         + f"try:\n    open({str(decoy)!r}, 'w')\nexcept OSError:\n    print('refused file')\n"
@@ -643,17 +670,16 @@ def test_an_ordinary_user_is_confined_too(attack: Attack, listener: Listener, ru
         for name in (".", *folders, *files):
             os.chown(Path(folder) / name, 12345, 12345, follow_symlinks=False)
     os.chown(tempfile.gettempdir(), 12345, 12345)
-    for parent in attack.repo.path.parents[1:3]:
-        parent.chmod(parent.stat().st_mode | 0o011)
-    child = run.fork(*attack.flags(), user=12345, metric=attack.metric())
+    child = attack.run.fork(*attack.flags(), user=12345, **attack.options)
     child.join(60)
-    text = attack.printed(run.result(child.exitcode or 0, "", ""))
-    assert text.count("refused") == 4, text
+    told = (attack.repo.path.parent / "printed").read_text()
+    text = attack.printed(attack.run.result(child.exitcode or 0, told, ""))
+    assert len(refused(text)) == 4, text
     assert listener.heard == []
 
 
 def test_a_baseline_that_fails_says_what_was_taken_from_it(attack: Attack) -> None:
-    done = attack.run(metric="false")
+    done = attack.run(metric="false", **STRICT)
     assert done.code == 4
     assert "note: measured code " in done.err
 
@@ -683,13 +709,18 @@ print("uid", os.getuid())
     config = tmp_path / "config.yml"
     config.write_text(f"proposer: {{command: {shlex.quote(str(program))}}}\n")
     done = run(
-        "--config", str(config), "--iterations", "1", "--sandbox-user", user, proposer=None
+        "--config",
+        str(config),
+        "--iterations",
+        "1",
+        "--sandbox-user",
+        user,
+        proposer=None,
+        **STRICT,
     )
     text = (done.folder / "logs" / "1.log").read_text()
     assert done.column("status") == ["baseline", "keep"], done.told + text
     assert not decoy.exists()
-    assert text.count("refused") == 4, text
+    assert len(refused(text)) == 4, text
     assert set(listener.heard) == {"tcp", "udp"}, text
     assert f"uid {65534 if user == 'auto' else os.getuid()}" in text
-
-
