@@ -230,6 +230,8 @@ def _agent(name: str, workshop: Workshop, stack: ExitStack) -> Proposer:
         ),
     )
     stack.callback(draft.remove)
+    if missing := draft.sandbox.kept_root:
+        workshop.observe(Warning(message=str(missing)))
     logs = ground.folder / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     return AgentCliProposer(

@@ -42,7 +42,12 @@ def agent(
     secrets = [str(repository.common_dir), str(repository.git_dir)]
     secrets += [str(repository.root / path) for path in hidden]
     own = [box / name for name in ("tree", "home", "tmp", "exchange")]
-    wish = Wish(network="allow", read_only=config.sandbox.read_only, user=config.sandbox.user)
+    wish = Wish(
+        network="allow",
+        read_only=config.sandbox.read_only,
+        user=config.sandbox.user,
+        who="the agent",
+    )
     return Sandbox(wish, _places(config, ground, box, own, needed, secrets))
 
 

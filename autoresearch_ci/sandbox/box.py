@@ -23,6 +23,7 @@ from autoresearch_ci.sandbox.seccomp import (
     OF_DEBUGGERS,
     Filter,
 )
+from autoresearch_ci.sandbox.syscalls import LINUX
 from autoresearch_ci.sandbox.user import User, named, nobody, unreachable
 from autoresearch_ci.sandbox.wish import Places, Wish
 
@@ -55,6 +56,11 @@ class Sandbox:
     def protection(self) -> Protection:
         """What is on, and what is missing and why. Raises `ConfigError`."""
         return describe(self._wish, self.abilities, *self._decision, self._places.services)
+
+    @property
+    def kept_root(self) -> Missing | None:
+        """Why the commands are root's where `auto` would have them be another user's."""
+        return self._decision[1]
 
     def own(self, path: Path) -> None:
         """Hand what we have just made to the one who runs the commands."""
@@ -124,7 +130,7 @@ class Sandbox:
         if not stop:
             return user, None
         if wish == "auto":
-            return None, root_is_kept(user, stop)
+            return None, root_is_kept(self._wish.who, user, stop)
         raise ConfigError(
             f"sandbox.user: {wish} cannot reach {stop}, which the commands need.\n"
             f"do: chmod o+x {stop}, install the program for all users, or use auto or keep."
@@ -169,10 +175,12 @@ class Sandbox:
             with contextlib.suppress(OSError):
                 self._known = self._known or entries_of(self.user.uid)
             # A namespace of users is the new user's own; the others only root can make.
-            steps.insert(0 if kind == "user" else len(steps), ("user", self.user.become))
-        elif not os.geteuid():
+            becoming = [("output", self.user.take_output), ("user", self.user.become)]
+            steps = [*becoming, *steps] if kind == "user" else [*steps, *becoming]
+        elif not os.geteuid() and LINUX:
             steps.append(("capabilities", weaker_root()))
-        steps.append(("no new privileges", no_new_privileges))
+        if LINUX:
+            steps.append(("no new privileges", no_new_privileges))
         if self._ruleset:
             steps.append(("Landlock", self._ruleset.enter))
         if not self.abilities.filters:

@@ -7,13 +7,14 @@ for every command: that takes a millisecond, and no command meets what another o
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from autoresearch_ci.sandbox.syscalls import MACHINE, PR_SET_DUMPABLE, mount, prctl, syscall
+from autoresearch_ci.sandbox.syscalls import LINUX, MACHINE, PR_SET_DUMPABLE, mount, prctl, syscall
 
 Kind = Literal["", "root", "user"]
 """How namespaces are made: not at all, as root, or within a user namespace."""
@@ -27,7 +28,7 @@ _SET_FLAGS, _UP_AND_RUNNING = 0x8914, 0x41
 
 def supported() -> bool:
     """Whether we know the calls of this machine."""
-    return MACHINE in _UNSHARE
+    return LINUX and MACHINE in _UNSHARE
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,12 @@ class Namespaces:
         # Only now, among mounts of our own: nothing that follows reaches the machine's.
         mount(None, b"/", _RECURSIVE | _PRIVATE)
         for shown, instead_of in self._covers:
-            mount(shown, instead_of, _BIND)
+            try:
+                mount(shown, instead_of, _BIND)
+            except OSError as error:
+                # What is gone by now, or out of this user's reach, needs no cover.
+                if error.errno not in (errno.ENOENT, errno.EACCES):
+                    raise
         if self._loopback:
             self._bring_up()
 

@@ -14,6 +14,7 @@ _OF_A_HOME = (
 _OF_A_RUNNER = (
     "/github/runner_temp", "/github/file_commands", "/github/workflow", "/github/home",
 )  # fmt: skip
+_OF_A_RUNNERS_ROOT = (".credentials", ".credentials_rsaparams", ".runner", ".env", "_diag")
 _VARIABLES_OF_A_RUNNER = (
     "RUNNER_TEMP", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_OUTPUT", "GITHUB_STATE",
     "GITHUB_STEP_SUMMARY", "GITHUB_EVENT_PATH",
@@ -33,6 +34,10 @@ def secrets(environment: Mapping[str, str], home: Path) -> list[str]:
     """Where the user who runs us, and the runner, keep credentials."""
     found = [str(home / name) for name in _OF_A_HOME]
     found += _OF_A_RUNNER
+    if workspace := environment.get("GITHUB_WORKSPACE"):
+        # RUNNER/_work/repository/repository
+        root = Path(workspace).parent.parent.parent
+        found += [str(root / name) for name in _OF_A_RUNNERS_ROOT]
     found += [environment[name] for name in _VARIABLES_OF_A_RUNNER if environment.get(name)]
     return found
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from autoresearch_ci.sandbox import landlock
 from autoresearch_ci.sandbox.abilities import Abilities
+from autoresearch_ci.sandbox.syscalls import LINUX
 from autoresearch_ci.sandbox.user import User, connectable
 from autoresearch_ci.sandbox.wish import Network, Wish
 
@@ -57,7 +58,8 @@ def describe(
         hints.append(f"has {words} (sandbox.network: {enforced})")
     if found.namespaces:
         on.append("shares no memory with others")
-    on.append("gains no privileges")
+    if LINUX:
+        on.append("gains no privileges")
     off = [*([other_user] if other_user else []), *_missing(wish, found, user, services)]
     without_network = [hint for hint in hints if "network" not in hint]
     return Protection(
@@ -154,10 +156,10 @@ def _sentence(parts: Sequence[str]) -> str:
     return f"measured code {joined}"
 
 
-def root_is_kept(user: User, stop: str) -> Missing:
-    """Why `auto` leaves measured code to root."""
+def root_is_kept(who: str, user: User, stop: str) -> Missing:
+    """Why `auto` leaves the commands to root."""
     return Missing(
-        what="measured code runs as root",
+        what=f"{who} runs as root",
         why=f"uid {user.uid} cannot reach {stop}",
         cure="Install what it needs for all users, or set TMPDIR to a folder that all can enter; "
         "sandbox.user: keep accepts it as it is.",

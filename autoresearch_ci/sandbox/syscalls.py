@@ -13,8 +13,7 @@ import sys
 _libc = ctypes.CDLL(None, use_errno=True)
 _syscall = _libc.syscall
 _syscall.restype = ctypes.c_long
-_prctl = _libc.prctl
-_prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
+_prctl = getattr(_libc, "prctl", None)
 _mount = getattr(_libc, "mount", None)
 
 LINUX = sys.platform == "linux"
@@ -36,13 +35,18 @@ def syscall(name: str, number: int, *arguments: object) -> int:
 
 def prctl(option: int, value: int) -> None:
     """`man 2 prctl`. Raises `OSError`."""
-    if _prctl(option, value, 0, 0, 0):
+    if _call_prctl(option, value):
         raise _failed("prctl")
 
 
 def dumpable() -> bool:
     """Whether processes of the same user may look into this one."""
-    return bool(_prctl(PR_GET_DUMPABLE, 0, 0, 0, 0))
+    return bool(_call_prctl(PR_GET_DUMPABLE, 0))
+
+
+def _call_prctl(option: int, value: int) -> int:
+    assert _prctl is not None, "only Linux has it"
+    return int(_prctl(option, *map(ctypes.c_ulong, (value, 0, 0, 0))))
 
 
 def mount(source: bytes | None, target: bytes, flags: int) -> None:

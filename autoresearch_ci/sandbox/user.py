@@ -33,12 +33,14 @@ class User:
 
     def become(self) -> None:
         """For good; called in a child. Raises `OSError`."""
-        # The pipe that we print to is reopened through /dev/stderr by some shell lines.
-        with contextlib.suppress(OSError):
-            os.fchown(1, self.uid, self.gid)
         os.setgroups([])
         os.setgid(self.gid)
         os.setuid(self.uid)
+
+    def take_output(self) -> None:
+        """Some shell lines open our pipe again, as /dev/stderr; called in a command's child."""
+        if stat.S_ISFIFO(os.fstat(1).st_mode):
+            os.fchown(1, self.uid, self.gid)
 
     def own(self, path: Path) -> None:
         """Hand over what we have just made; never what it made, a hard link to ours included."""
@@ -83,11 +85,17 @@ def nobody() -> User:
 
 
 def unreachable(user: User, needed: Iterable[str]) -> str:
-    """The first place on the way to one of `needed` that stops this user; empty: none."""
+    """The first place on the way to one of `needed` that stops this user; empty: none.
+
+    Where we cannot become this user at all, words that say so.
+    """
     paths = list(needed)
 
     def look() -> str:
-        user.become()
+        try:
+            user.become()
+        except OSError as error:  # a container that maps but a few users
+            return f"anything: setuid: {error.strerror}"
         return next((stop for path in paths if (stop := _obstacle(path))), "")
 
     return answer_of_a_child(look)

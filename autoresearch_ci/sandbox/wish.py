@@ -18,6 +18,8 @@ class Wish:
     """Whether writing and reading is confined to `Places`."""
     user: str = "auto"
     """`auto`, `keep`, or a name or number."""
+    who: str = "measured code"
+    """What the commands are, for messages."""
     nothing: bool = False
     """Not even what is always done."""
 

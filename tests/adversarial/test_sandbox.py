@@ -724,3 +724,18 @@ print("uid", os.getuid())
     assert len(refused(text)) == 4, text
     assert set(listener.heard) == {"tcp", "udp"}, text
     assert f"uid {65534 if user == 'auto' else os.getuid()}" in text
+
+
+@as_root
+def test_our_own_output_stays_our_own(attack: Attack, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    command = [sys.executable, "-m", "autoresearch_ci"]
+    with log.open("w") as file:
+        subprocess.run(
+            [*command, *attack.run.arguments(*attack.flags(), **STRICT)],
+            cwd=attack.repo.path,
+            env={**os.environ, "TMPDIR": tempfile.gettempdir()},
+            stdout=file,
+            check=True,
+        )
+    assert log.stat().st_uid == 0
