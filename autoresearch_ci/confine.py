@@ -96,14 +96,15 @@ def _places(
         write=config.sandbox.write,
         hidden=tuple(hidden),
         shown=(*shown, str(box)),
-        needed=(*needed, *config.sandbox.write),
+        needed=tuple(needed),
         services=tuple(places.services(os.environ)),
     )
 
 
 def _secrets_of(repository: Repository) -> list[str]:
-    """A checkout's configuration may hold the token that fetched it, also in its submodules."""
+    """What a checkout holds besides its files: the token that fetched it, a person's keys."""
     folder = repository.common_dir
     found = [folder / "config", folder / "autoresearch", repository.git_dir / "config.worktree"]
     found += [path for path in (folder / "modules").rglob("config") if path.is_file()]
+    found += [repository.root / name for name in (".env", ".env.local", ".envrc")]
     return [str(path) for path in found]

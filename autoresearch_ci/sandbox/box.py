@@ -126,7 +126,7 @@ class Sandbox:
                 "do: remove sandbox.user, or start autoresearch-ci as root."
             )
         above = next(path for path in self._places.box.parent.parents if path.exists())
-        stop = unreachable(user, [str(above), *self._places.needed])
+        stop = unreachable(user, [str(above), *self._places.needed], self._places.write)
         if not stop:
             return user, None
         if wish == "auto":

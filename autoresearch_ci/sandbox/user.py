@@ -50,13 +50,13 @@ class User:
             os.chown(path, self.uid, self.gid, follow_symlinks=False)
 
     def own_all(self, folder: Path) -> None:
-        """The same for a whole folder in which nothing of measured code's has run yet."""
-        self.own(folder)
+        """A whole folder that we have made, in which none of the commands has run yet."""
+        os.chown(folder, self.uid, self.gid)
         pending = [folder]
         while pending:
             with os.scandir(pending.pop()) as entries:
                 for entry in entries:
-                    self.own(Path(entry.path))
+                    os.chown(entry.path, self.uid, self.gid, follow_symlinks=False)
                     if entry.is_dir(follow_symlinks=False):
                         pending.append(Path(entry.path))
 
@@ -84,19 +84,19 @@ def nobody() -> User:
     return User(NOBODY, NOBODY)
 
 
-def unreachable(user: User, needed: Iterable[str]) -> str:
-    """The first place on the way to one of `needed` that stops this user; empty: none.
+def unreachable(user: User, needed: Iterable[str], writable: Iterable[str] = ()) -> str:
+    """The first place on the way to one of these that stops this user; empty: none.
 
     Where we cannot become this user at all, words that say so.
     """
-    paths = list(needed)
+    paths = [*((path, os.X_OK) for path in needed), *((path, os.W_OK) for path in writable)]
 
     def look() -> str:
         try:
             user.become()
         except OSError as error:  # a container that maps but a few users
             return f"anything: setuid: {error.strerror}"
-        return next((stop for path in paths if (stop := _obstacle(path))), "")
+        return next((stop for path, way in paths if (stop := _obstacle(path, way))), "")
 
     return answer_of_a_child(look)
 
@@ -112,12 +112,12 @@ def connectable(socket: str, user: User | None) -> bool:
     return not answer_of_a_child(look)
 
 
-def _obstacle(path: str) -> str:
+def _obstacle(path: str, way: int) -> str:
     for place in (path, os.path.realpath(path)):
         for parent in reversed(Path(place).parents):
             if not os.access(parent, os.X_OK):
                 return str(parent)
-        if not os.access(place, os.X_OK):
+        if not os.access(place, way):
             return place
     return ""
 

@@ -38,6 +38,6 @@ class Places:
     shown: tuple[str, ...] = ()
     """To be seen even where `hidden` is."""
     needed: tuple[str, ...] = ()
-    """Programs and folders that its user must be able to reach."""
+    """Programs and folders that its user must be able to reach; `write`, too."""
     services: tuple[str, ...] = ()
     """Sockets, or folders of them, of those who would act for it outside of any confinement."""

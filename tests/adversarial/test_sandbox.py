@@ -184,6 +184,7 @@ def test_measured_code_reads_no_record_and_no_credential(
         home / ".netrc",
         home / ".config" / "gh" / "hosts.yml",
         runner / "git-credentials-1.config",
+        repo.path / ".env",
         repo.path / ".git" / "modules" / "sub" / "config",
         repo.path / ".git" / "autoresearch" / "earlier" / "holdout" / "1.log",
     }
@@ -701,7 +702,7 @@ def test_an_agent_edits_its_draft_and_nothing_else(
         + f"""
 for path in ({str(decoy)!r}, {str(git / "hooks" / "planted")!r}):
     attempt(path, lambda: open(path, "w"))
-attempt("git", lambda: os.listdir({str(git)!r}))
+attempt("git", lambda: open({str(git / "HEAD")!r}))
 print("uid", os.getuid())
 """
     )
