@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from autoresearch_ci import confine
 from autoresearch_ci.briefing import Briefing
 from autoresearch_ci.budget import Limits
 from autoresearch_ci.candidate import Court
@@ -228,6 +229,7 @@ def agent_prompt(workshop: Workshop) -> Callable[[Context], str]:
 def _agent(name: str, workshop: Workshop, stack: ExitStack) -> Proposer:
     from autoresearch_ci.draft_tree import DraftTree, Material
     from autoresearch_ci.proposers.agent_cli import AgentCliProposer, AgentSettings
+    from autoresearch_ci.proposers.agent_presets import PRESETS
 
     agent, ground, ledger = workshop.config.proposer.agents[name], workshop.ground, workshop.ledger
     command = agent.command
@@ -240,8 +242,9 @@ def _agent(name: str, workshop: Workshop, stack: ExitStack) -> Proposer:
         env=agent.env,
         pass_env=agent.pass_env,
     )
+    box = ground.box.with_name(f"{ground.box.name}-draft-{name}")
     draft = DraftTree(
-        ground.box.with_name(f"{ground.box.name}-draft-{name}"),
+        box,
         Material(
             files=ground.files,
             incumbent=lambda: ledger.changes(ledger.incumbent),
@@ -250,8 +253,17 @@ def _agent(name: str, workshop: Workshop, stack: ExitStack) -> Proposer:
             ignored=ground.repository.ignored,
             hidden=frozenset(workshop.hidden),
         ),
+        confine.agent(
+            workshop.config,
+            ground,
+            box,
+            PRESETS[agent.preset].program if agent.preset else agent.command or "",
+            workshop.hidden,
+        ),
     )
     stack.callback(draft.remove)
+    if missing := draft.sandbox.kept_root:
+        workshop.observe(Warning(message=str(missing)))
     logs = ground.folder / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     return AgentCliProposer(
@@ -307,7 +319,9 @@ def make_tree(config: Config, ground: Ground, store: Store) -> MeasureTree:
         share=ground.share,
         cache=tuple(config.cache),
     )
-    return MeasureTree(layout, store, ground.base, ground.files)
+    own = (layout.tree, layout.home, layout.temporary)
+    sandbox = confine.measured(config, ground, own)
+    return MeasureTree(layout, store, ground.base, ground.files, sandbox)
 
 
 def make_bench(

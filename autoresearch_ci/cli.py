@@ -136,7 +136,12 @@ def _parser() -> argparse.ArgumentParser:
     config.set_defaults(handler=_config)
     config.add_argument("--schema", action="store_true", help="print the JSON schema instead")
     config.add_argument("--json", action="store_true", help="print JSON")
-    for command in (run, prompt, compare, config):
+    doctor = commands.add_parser(
+        "doctor", help="check this machine, repository and configuration", allow_abbrev=False
+    )
+    doctor.set_defaults(handler=_doctor)
+    doctor.add_argument("--json", action="store_true", help="print JSON")
+    for command in (run, prompt, compare, config, doctor):
         command.add_argument(
             "--config", metavar="FILE", help="configuration file; default: .github/autoresearch.yml"
         )
@@ -239,6 +244,14 @@ def _config(options: argparse.Namespace) -> int:
         )
     print(_redacted(text, options.environment))
     return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from autoresearch_ci.doctor import examine, exit_code, show
+
+    checks = examine(Path.cwd(), lambda: _load(options))
+    show(checks, json=options.json)
+    return exit_code(checks)
 
 
 def _load(options: argparse.Namespace, *, commit: str | None = None) -> tuple[Resolved, str | None]:

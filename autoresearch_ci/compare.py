@@ -133,6 +133,7 @@ def run_comparison(
         ground.repository.exclude("/autoresearch/")
         store = stack.enter_context(opened(ground.repository, ground.run_store / "git"))
         tree = make_tree(config, ground, store)
+        stack.callback(tree.sandbox.close)
         tree.create(ground.modules)
         judge = make_judge(config, stack, observe, stop, environment=environment, redactor=redactor)
         bench = make_bench(
@@ -148,7 +149,7 @@ def run_comparison(
             if not pair[0]:
                 raise BaselineError(
                     "one of the two commits cannot be measured; its output is in "
-                    f"{ground.folder / 'logs' / '0.log'}."
+                    f"{ground.folder / 'logs' / '0.log'}.\n{bench.confinement_hint()}"
                 )
             base_values += pair[0]
             head_values += pair[1]

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from autoresearch_ci import beneath
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.experiment import FileEdit
+from autoresearch_ci.sandbox import Sandbox, unconfined
 from autoresearch_ci.scope import Scope
 from autoresearch_ci.snapshot import Snapshot, remove
 from autoresearch_ci.workspace import Changes, FileVersion
@@ -58,9 +59,11 @@ class Material:
 class DraftTree:
     """`reset`, let the agent work in `tree`, `collect`; as often as needed."""
 
-    def __init__(self, box: Path, material: Material) -> None:
+    def __init__(self, box: Path, material: Material, sandbox: Sandbox | None = None) -> None:
         self.box = box
         """A folder of our own, outside any repository; everything in it may be deleted."""
+        self.sandbox = sandbox or unconfined(box)
+        """Of the agent."""
         self.tree = box / "tree"
         self.home = box / "home"
         """HOME of the agent; empty after each `reset`."""
@@ -75,9 +78,14 @@ class DraftTree:
     def reset(self, edits: Iterable[FileEdit] = ()) -> None:
         """Make the tree the incumbent with `edits` applied, whatever was done to it before."""
         placed = {**self._material.incumbent(), **{edit.path: edit.content for edit in edits}}
+        if self.sandbox.user:  # it must get through, and need not look around
+            self.box.mkdir(parents=True, exist_ok=True)
+            for folder in (self.box.parent, self.box):
+                folder.chmod(0o711)
         for folder in (self.home, self.temporary, self.exchange):
             remove(folder)
             folder.mkdir(parents=True, mode=0o700)
+            self.sandbox.own(folder)
         if self._snapshot is None or not _is_folder(self.tree):
             self._placed = placed
             self._snapshot = self._fresh()
@@ -124,6 +132,7 @@ class DraftTree:
     def remove(self) -> None:
         """Delete everything; a later `reset` starts afresh."""
         remove(self.box)
+        self.sandbox.close()
         self._snapshot = None
 
     def _edit(self, path: str) -> FileEdit | str | None:
@@ -162,7 +171,8 @@ class DraftTree:
         """The tree written from nothing."""
         remove(self.tree)
         self.tree.mkdir(mode=0o700)
-        snapshot = Snapshot(self.tree)
+        self.sandbox.own(self.tree)
+        snapshot = Snapshot(self.tree, own=self.sandbox.own)
         self._rewrite(snapshot, self._material.files.keys() | self._placed.keys())
         snapshot.take()
         return snapshot

@@ -32,7 +32,8 @@ class Holdout:
         if None in values:
             raise BaselineError(
                 "the holdout cannot be measured on the unmodified code; its output is in the run "
-                "store (.git/autoresearch/TAG/holdout/0.log), out of the proposer's sight."
+                "store (.git/autoresearch/TAG/holdout/0.log), out of the proposer's sight.\n"
+                + self._bench.confinement_hint()
             )
         known = [value for value in values if value is not None]
         self._spread = max(known) - min(known)

@@ -94,6 +94,7 @@ class Loop:
                     f"a guard fails on the unmodified code: {guard.reason}\n"
                     "usually: it is red already, or it needs a variable or folder that measured "
                     "code does not get (`env`, `pass_env`, `share`, `setup`).\n"
+                    f"{bench.confinement_hint()}"
                     f"its last output:\n{_last_lines(guard.output)}"
                 )
         bench.learn_guards(guards)
@@ -123,6 +124,7 @@ class Loop:
             "usually: the metric command needs a variable, folder or setup step that the measure "
             "tree lacks, or prints its number in another way than `metric.name` and "
             "`metric.extract` say.\n"
+            f"{self.court.bench.confinement_hint()}"
             f"its last output:\n{_last_lines(run.output)}"
         )
 

@@ -17,6 +17,7 @@ from autoresearch_ci import beneath
 from autoresearch_ci.command import run_command
 from autoresearch_ci.command.processes import kill_with_variable
 from autoresearch_ci.errors import WorkspaceError
+from autoresearch_ci.sandbox import Sandbox, unconfined
 from autoresearch_ci.snapshot import Snapshot, remove, undisturbed
 from autoresearch_ci.store import Store
 from autoresearch_ci.workspace import Changes, FileVersion
@@ -65,17 +66,24 @@ class MeasureTree:
     """`create`, run setup in it, `seal`; then `place`, run and `restore` as often as needed."""
 
     def __init__(
-        self, layout: Layout, store: Store, base: str, files: Mapping[str, FileVersion]
+        self,
+        layout: Layout,
+        store: Store,
+        base: str,
+        files: Mapping[str, FileVersion],
+        sandbox: Sandbox | None = None,
     ) -> None:
         self.layout = layout
+        self.sandbox = sandbox or unconfined(layout.box)
+        """Of every command that runs here."""
         self._store = store
         self._base = base
         self._files = files
         self._modules: Mapping[str, tuple[str, Path]] = {}
         self._converts = any(_is_attributes(path) for path in files)
         self._placed: dict[str, FileVersion | None] = {}
-        self._tree = Snapshot(layout.tree, layout.cache)
-        self._home = Snapshot(layout.home)
+        self._tree = Snapshot(layout.tree, layout.cache, self.sandbox.own)
+        self._home = Snapshot(layout.home, own=self.sandbox.own)
         self._ours: dict[Path, tuple[int, int] | None] = {}
         self._aside: set[str] = set()
         """Paths whose right content is not the commit's but a copy in `pristine`."""
@@ -91,6 +99,9 @@ class MeasureTree:
         remove(self.layout.box)
         remove(self.layout.pristine)
         self.layout.box.mkdir(mode=0o700)
+        if self.sandbox.user:  # it must get through, and need not look around
+            for folder in (self.layout.box.parent, self.layout.box):
+                folder.chmod(0o711)
         for folder in (self.layout.tree, self.layout.home, self.layout.temporary):
             folder.mkdir()
         self._store.check_out(self._base, self.layout.tree, modules)
@@ -100,6 +111,8 @@ class MeasureTree:
             tracked = [path for path in self._files if path == name or path.startswith(f"{name}/")]
             if tracked:
                 self._from_commit(tracked)
+        for folder in (self.layout.tree, self.layout.home, self.layout.temporary):
+            self.sandbox.own_all(folder)
         self._tree.take()
         self._home.take()
         for folder in (self.layout.box, self.layout.tree, self.layout.home, self.layout.temporary):
@@ -153,6 +166,7 @@ class MeasureTree:
     def pretend_repository(self, head: str, staged: str) -> None:
         """Until `restore`, git in the tree sees `staged` as what is to be committed on `head`."""
         self._store.pretend(self.layout.tree, head=head, staged=staged)
+        self.sandbox.own_all(self.layout.tree / ".git")
 
     def _set_aside(self, path: str) -> None:
         """Keep a file of the base commit as git wrote it, for when the candidate is gone."""
@@ -171,6 +185,7 @@ class MeasureTree:
             # Deleted, or now a link: whatever it leads to is not ours to empty.
             remove(temporary)
             temporary.mkdir()
+            self.sandbox.own(temporary)
             self._ours[temporary] = _identity(temporary)
         with undisturbed(temporary):
             beneath.open_up(temporary, "")

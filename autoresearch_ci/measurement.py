@@ -15,7 +15,7 @@ from autoresearch_ci.command import CommandResult, Stop, run_command
 from autoresearch_ci.command.environment import clean_environment
 from autoresearch_ci.early_stop import Curve, Point, behind, extend
 from autoresearch_ci.errors import BaselineError
-from autoresearch_ci.events import Observer, OutputLine, Stage, StageStarted
+from autoresearch_ci.events import Note, Observer, OutputLine, Stage, StageStarted, Warning
 from autoresearch_ci.experiment import Direction, GuardRun, MetricRun, Status
 from autoresearch_ci.measure_tree import MeasureTree
 from autoresearch_ci.metrics import Extract
@@ -113,6 +113,7 @@ class Bench:
 
     def set_up(self, commands: Sequence[str]) -> None:
         """Run the setup commands. Raises `BaselineError` when one fails."""
+        self._tell_protection()
         for command in commands:
             result = self._run(0, "setup", command, timeout=None)
             if result.exit_code:
@@ -120,9 +121,23 @@ class Bench:
                     f"the setup command failed with exit code {result.exit_code}: {command}\n"
                     "usually: it needs a variable or a folder that measured code does not get; "
                     "see `env`, `pass_env` and `share` in the configuration.\n"
+                    f"{self.confinement_hint(setup=True)}"
                     f"its last output:\n{_last_lines(result.tail)}"
                 )
         self.tree.seal()
+
+    def _tell_protection(self) -> None:
+        found = self.tree.sandbox.protection
+        if found.on:
+            self._observe(Note(message=f"measured code {', '.join(found.on)}"))
+        for missing in found.off:
+            self._observe(Warning(message=str(missing)))
+
+    def confinement_hint(self, *, setup: bool = False) -> str:
+        """What a command that fails may have missed: a line, or nothing."""
+        found = self.tree.sandbox.protection
+        hint = found.setup_hint if setup else found.hint
+        return f"note: {hint}.\n" if hint else ""
 
     def metric(
         self,
@@ -198,6 +213,7 @@ class Bench:
                 self.tree.pretend_repository(parent, attempt.commit)
                 message = self.tree.layout.temporary / "COMMIT_EDITMSG"
                 message.write_text(f"experiment: {attempt.description}\n", encoding="utf-8")
+                self.tree.sandbox.own(message)
                 command = shlex.join([str(hook), *([str(message)] if name == "commit-msg" else [])])
                 result = self._run(attempt.iteration, "guard", command, timeout=None)
             finally:
@@ -303,7 +319,9 @@ class Bench:
             timeout=timeout or self._default_timeout(command),
             stop=self._stop,
             on_line=on_line,
+            enter=self.tree.sandbox.enter(network=stage == "setup"),
         ).redacted(self._redact)
+        self.tree.sandbox.sweep()
         if iteration == 0 and stage not in ("setup", "confirm"):
             known = self._durations.get(result.command, 0.0)
             self._durations[result.command] = max(result.seconds, known)

@@ -87,6 +87,7 @@ def run(
         stack.callback(remove, ground.box)
         try:
             tree = make_tree(config, ground, store)
+            stack.callback(tree.sandbox.close)
             tree.create(ground.modules)
             judge = make_judge(
                 config, stack, observe, stop, environment=environment, redactor=redactor

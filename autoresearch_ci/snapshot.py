@@ -24,8 +24,15 @@ MTIME = 3
 class Snapshot:
     """Files and folders below `root` as they were when last learnt."""
 
-    def __init__(self, root: Path, ignore: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        root: Path,
+        ignore: Sequence[str] = (),
+        own: Callable[[Path, str], None] = lambda root, path: None,
+    ) -> None:
+        """`own`: what is to be done to everything that is made anew, such as giving it away."""
         self.root = root
+        self._own = own
         self.files: dict[str, Fingerprint] = {}
         self.folders: dict[str, int] = {}
         """Permissions; the root's name is empty."""
@@ -56,6 +63,7 @@ class Snapshot:
                         raise
             for folder in sorted(self.folders.keys() - folders.keys(), key=len):
                 beneath.make_folder(self.root, folder)
+                self._own(self.root, folder)
             altered = [path for path, known in self.files.items() if found.get(path) != known]
             rewrite(altered)
             self._close(folders)
@@ -63,6 +71,7 @@ class Snapshot:
 
     def learn(self, path: str, previous: Fingerprint | None = None) -> None:
         """Remember one file as it is now."""
+        self._own(self.root, path)
         found = _fingerprint(beneath.status(self.root, path))
         # Caches such as __pycache__ trust (size, whole second of mtime): never repeat a second.
         if previous and found[MTIME] // 10**9 <= previous[MTIME] // 10**9:
@@ -76,6 +85,7 @@ class Snapshot:
         """Create and remember the folders above `path`."""
         for folder in reversed(Path(path).parents[:-1]):
             mode = beneath.make_folder(self.root, folder.as_posix())
+            self._own(self.root, folder.as_posix())
             self.folders.setdefault(folder.as_posix(), mode)
 
     def forget_folder(self, path: str) -> None:

@@ -15,6 +15,7 @@ from autoresearch_ci.config.proposing import (
     ServerName,
     ToolServer,
 )
+from autoresearch_ci.config.sandbox import Sandbox
 from autoresearch_ci.config.values import (
     BranchTemplate,
     Command,
@@ -149,6 +150,8 @@ class Config(Section):
         BeforeValidator(_mode, json_schema_input_type=Literal["auto", "never"] | Confirm),
     ] = Confirm()
     """Whether base and final state are measured afresh at the end."""
+    sandbox: Sandbox = Sandbox()
+    """What measured code may see and change."""
     publish: Annotated[
         Publish,
         BeforeValidator(_mode, json_schema_input_type=Literal["none", "local"] | Publish),

@@ -67,6 +67,7 @@ hooks: false
 plateau: 8
 calibrate: auto
 confirm: {mode: auto, repeats: 5, ablate: true}
+sandbox: {network: loopback, read_only: true, user: 65534, write: [/var/cache/data]}
 publish: {mode: local, branch: "autoresearch/{tag}"}
 """
 
