@@ -21,6 +21,7 @@ from autoresearch_ci.assembly import (
     make_judge,
     make_policy,
     make_proposer,
+    make_ruler,
     make_tree,
 )
 from autoresearch_ci.candidate import Court
@@ -86,6 +87,8 @@ def run(resolved: Resolved, options: Options, *, observe: Observer, stop: Stop) 
                 store=store,
                 ledger=ledger,
                 holdout=make_holdout(bench),
+                ruler=make_ruler(config, ground),
+                warn=observe if config.gaming == "warn" else None,
             )
             loop = Loop(
                 briefing=make_briefing(workshop, court),
