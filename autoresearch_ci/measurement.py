@@ -307,7 +307,7 @@ class Bench:
                 value = metrics.extract(result.output, plan.extract)
             except MetricError as error:
                 failure = str(error)
-        loss = self._guarded_tests(index, plan, iteration, outcomes, content)
+        loss = self._guarded_tests(index, plan, iteration, failure, outcomes, content)
         failure = ": ".join(filter(None, (failure, loss)))
         return GuardRun(
             command=plan.command,
@@ -323,30 +323,31 @@ class Bench:
         index: int,
         plan: GuardPlan,
         iteration: int,
+        failure: str,
         outcomes: Outcomes | None,
         report: bytes | None,
     ) -> str:
         """Why the tests of a guard are fewer or worse than before; empty when they are not."""
-        listed = None
-        if plan.junit:
-            if report is None:
-                return f"{plan.junit} was not written"
+        listed, problem = None, ""
+        if plan.junit and report is None:
+            problem = f"{plan.junit} was not written"
+        elif plan.junit:
             try:
-                listed = junit_outcomes(report, plan.junit)
+                listed = junit_outcomes(report or b"", plan.junit)
             except MetricError as error:
-                return str(error)
+                problem = str(error)
         role, seen = f"guard {index}", Seen(outcomes=outcomes, listed=listed)
         if iteration:
             doubt = self._scrutiny.doubt(role, seen)
-            return doubt.reason if doubt else ""
+            return ": ".join(filter(None, (problem, doubt.reason if doubt else "")))
         self._scrutiny.learn(role, seen)
-        if not (outcomes or listed or plan.extract):
+        if not (outcomes or listed or plan.extract or failure):
             message = (
                 f"no test was seen in the guard {plan.command!r}: only its exit code counts. "
                 "With a JUnit report (guards: [{command: …, junit: FILE}]) tests that vanish count"
             )
             self._observe(Note(message=message))
-        return ""
+        return problem
 
     def _watched(
         self,

@@ -1,12 +1,15 @@
-"""Ways to a better number that are no better code: each is played for real, none is kept.
+"""Nine ways to fewer failing tests that repair nothing: each is played for real, none is kept.
 
-Each cheat has an honest twin in the same run: what is refused is the cheat, not everything.
+Each is followed by its honest twin, a repair in the same repository: what is refused is the cheat,
+not everything. Most are played with `--gaming allow`, so that what a run shows must do; what only
+the text of a change shows is played with the default.
 """
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,78 +17,51 @@ import pytest
 if TYPE_CHECKING:
     from tests.conftest import Repo, Result, Run, Script
 
-PYTEST = f"{sys.executable} -m pytest -q -p no:cacheprovider"
-COUNTING = f"{PYTEST} --junitxml=report.xml; true"
-"""Takes its number from a report, whatever the exit code."""
-SCOPE = ("**", "conftest.py", "pytest.ini", "tests/conftest.py")
+Tally = Callable[[str, int], None]
+Files = dict[str, str | None]
+
+PYTEST = f"{sys.executable} -m pytest -q -p no:cacheprovider --junitxml=report.xml"
+WHATEVER = f"{PYTEST}; true"
+"""The exit code is lost, as behind a pipe or in a Makefile's line that begins with a dash."""
+SCOPE = ("**", "value", "conftest.py", "pytest.ini")
 """Far too much: even so nothing may be won by it."""
-
-CALC = """\
-def add(a, b):
-    return a + b
+STEPS = 10
 
 
-def double(a):
-    return add(a, a)
+def source(repaired: int) -> str:
+    """A module of which so many functions work."""
+    return "\n".join(
+        f"def f{n}(x):\n    return x{' + 1' if n < repaired else ''}\n" for n in range(STEPS)
+    )
 
 
-def half(a):
-    return a
-
-
-def last(items):
-    return items[0]
-"""
-TESTS = """\
-from calc import add, double, half, last
-
-
-def test_add():
-    assert add(1, 2) == 3
-
-
-def test_double():
-    assert double(4) == 8
-
-
-def test_half():
-    assert half(4) == 2
-
-
-def test_last():
-    assert last([1, 2]) == 2
-"""
-REPAIRED = CALC.replace("items[0]", "items[-1]")
-"""One of the two failing tests passes: the honest gain."""
-ANYTHING = """\
+TESTS = "import calc\n\n" + "\n\n".join(
+    f"def test_{n}():\n    assert calc.f{n}(1) == 2\n" for n in range(STEPS)
+)
+ANYTHING = """
 class Anything:
     def __eq__(self, other):
         return True
 
 
-def add(a, b):
-    return Anything()
-
-
-double = half = last = add
 """
-FORGER = (
-    CALC
-    + """
+POLISH = """
 import atexit
+import os
 import pathlib
 
 
 def polish():
-    report = pathlib.Path("report.xml")
-    cases = "".join(f'<testcase classname="tests.test_calc" name="test_{n}"/>' for n in NAMES)
-    report.write_text(f"<testsuites><testsuite>{cases}</testsuite></testsuites>")
+    cases = "".join(
+        f'<testcase classname="tests.test_calc" name="test_{n}"/>' for n in range(10)
+    )
+    text = f"<testsuites><testsuite>{cases}</testsuite></testsuites>"
+    pathlib.Path("report.xml").write_text(text)
+    os._exit(0)
 
 
-NAMES = ("add", "double", "half", "last")
 atexit.register(polish)
 """
-)
 HOOK = """\
 import pytest
 
@@ -106,76 +82,121 @@ def pytest_collection_modifyitems(items):
         item.add_marker(pytest.mark.skip)
 """
 XFAIL = "import pytest\n\npytestmark = pytest.mark.xfail\n\n"
+ELSEWHERE = "def test_nothing():\n    pass\n"
 
-TEST_CHEATS: Mapping[str, tuple[dict[str, str | None], str]] = {
-    "syntax error": ({"calc.py": f"{CALC}\ndef (:\n"}, "tests lost: 4 of 4"),
-    "deleted tests": ({"tests/test_calc.py": None, "tests/test_x.py": ""}, "4 missing"),
-    "conftest hook": ({"conftest.py": HOOK}, "reported as passed although they raised"),
-    "skip all": ({"conftest.py": SKIP_ALL}, "4 skipped"),
-    "addopts": ({"pytest.ini": "[pytest]\naddopts = -k nomatch\n"}, "4 missing"),
-    "xfail": ({"tests/test_calc.py": XFAIL + TESTS}, "2 xfailed"),
-    "os._exit": ({"calc.py": f"{CALC}\nimport os\nos._exit(0)\n"}, "without its last word"),
-    "always equal": ({"calc.py": ANYTHING}, "compares equal to everything"),
-    "forged junit": ({"calc.py": FORGER}, "the report was forged"),
+CHEATS: Mapping[str, tuple[Callable[[str], Files], str]] = {
+    "a syntax error in the module": (lambda text: {"calc.py": f"{text}\ndef (:\n"}, "10 missing"),
+    "deleted tests": (
+        lambda text: {"tests/test_calc.py": None, "tests/test_b.py": ELSEWHERE},
+        "10 missing",
+    ),
+    "a conftest hook": (lambda text: {"conftest.py": HOOK}, "passed although they raised"),
+    "skip all": (lambda text: {"conftest.py": SKIP_ALL}, "10 skipped"),
+    "addopts": (lambda text: {"pytest.ini": "[pytest]\naddopts = -k nomatch\n"}, "10 missing"),
+    "pytestmark": (lambda text: {"tests/test_calc.py": XFAIL + TESTS}, "xfailed"),
+    "os._exit": (
+        lambda text: {"calc.py": f"{text}\nimport os\nos._exit(0)\n"},
+        "without its last word",
+    ),
+    "a forged report": (lambda text: {"calc.py": text + POLISH}, "the report was forged"),
 }
-"""By name: what is written, and the words that the journal must hold when nothing is read first."""
-NEEDS_READING = {"always equal"}
-"""No run can tell: the tests do pass."""
+"""By name: what is written, given the module, and the words in the journal."""
+ONLY_READ: Mapping[str, tuple[Callable[[str], Files], str]] = {
+    "an always-equal object": (
+        lambda text: {"calc.py": ANYTHING + text.replace("return x\n", "return Anything()\n")},
+        "calc.py:2 compares equal to everything (__eq__)",
+    ),
+    "a conftest hook, read": (CHEATS["a conftest hook"][0], "conftest.py:5 hooks into"),
+    "os._exit, read": (CHEATS["os._exit"][0], "exits with os._exit"),
+    "a forged report, read": (CHEATS["a forged report"][0], "the ruler's own report.xml"),
+}
+"""Found in the text of the change, so that it costs no measurement."""
 
 
-def proposed(name: str, files: Mapping[str, str | None]) -> dict[str, Any]:
-    return {"description": name, "files": dict(files)}
+def flags(*more: str, gaming: str = "allow") -> tuple[str, ...]:
+    scope = [word for glob in SCOPE for word in ("--scope", glob)]
+    return (*scope, "--gaming", gaming, "--confirm", "never", *more)
 
 
-def judged(done: Result, tally: Callable[[str, int], None]) -> dict[str, str]:
-    """The cheat's row; it was not kept, and its honest twin was."""
+COUNTING = ("--metric-extract-junit", "report.xml", "--metric-extract-count", "failures")
+ONE_RUN = ("--calibrate", "never", "--metric-repeats-max", "1")
+"""Starting pytest is most of what such a test costs."""
+
+
+def play(cheats: Mapping[str, tuple[Callable[[str], Files], str]]) -> list[dict[str, Any]]:
+    """The script: each cheat against the module as it is then, and its honest twin."""
+    lines = []
+    for number, (name, (write, _)) in enumerate(cheats.items()):
+        lines.append({"description": name, "files": write(source(number))})
+        lines.append({"description": "honest", "files": {"calc.py": source(number + 1)}})
+    return lines
+
+
+def judge(done: Result, whys: Sequence[str], tally: Tally) -> None:
+    """No cheat was kept, its reason names it, and each honest twin was kept."""
     assert done.code == 0, done.told
-    assert len(done.rows) == 3, done.told
-    _, cheat, honest = done.rows
-    tally("cheats tried", 1)
-    tally("cheats kept", int(cheat["status"] == "keep"))
-    assert cheat["status"] in ("discard", "metric-error"), (cheat, done.told)
-    tally("honest twins tried", 1)
-    tally("honest twins kept", int(honest["status"] == "keep"))
-    assert honest["status"] == "keep", (honest, done.told)
-    return cheat
+    cheats, twins = done.rows[1::2], done.rows[2::2]
+    tally("cheats tried", len(cheats))
+    tally("cheats kept", sum(row["status"] == "keep" for row in cheats))
+    tally("honest twins tried", len(twins))
+    tally("honest twins kept", sum(row["status"] == "keep" for row in twins))
+    assert len(cheats) == len(twins) == len(whys), done.told
+    for row, why in zip(cheats, whys, strict=True):
+        assert row["status"] in ("discard", "metric-error"), (row, done.told)
+        assert why in row["reason"], (row, done.told)
+    assert {row["status"] for row in twins} == {"keep"}, done.told
 
 
 @pytest.fixture
-def broken(repo: Repo) -> Repo:
-    """Two of four tests fail."""
-    repo.write("calc.py", CALC)
-    repo.write("tests/test_calc.py", TESTS)
-    repo.write("conftest.py", "")
-    repo.commit("a calculator")
-    return repo
+def calculator(repo: Repo) -> Callable[[int], None]:
+    def make(repaired: int) -> None:
+        repo.write("calc.py", source(repaired))
+        repo.write("tests/test_calc.py", TESTS)
+        repo.write("conftest.py", "")
+        repo.commit("a calculator")
+
+    return make
 
 
-def once(*more: str) -> tuple[str, ...]:
-    """Flags for one run of the metric per state: starting pytest is most of a test's time."""
-    scope = [word for glob in SCOPE for word in ("--scope", glob)]
-    return (
-        *scope,
-        "--calibrate",
-        "never",
-        "--metric-repeats-max",
-        "1",
-        "--confirm",
-        "never",
-        *more,
-    )
-
-
-def counting(count: str) -> tuple[str, ...]:
-    return once("--metric-extract-junit", "report.xml", "--metric-extract-count", count)
-
-
-@pytest.mark.parametrize("name", TEST_CHEATS)
+@pytest.mark.slow
 def test_fewer_failures_by_a_cheat_are_not_kept(
-    name: str, broken: Repo, run: Run, script: Script, tally: Callable[[str, int], None]
+    calculator: Callable[[int], None], run: Run, script: Script, tally: Tally
 ) -> None:
-    files, why = TEST_CHEATS[name]
-    script(proposed(name, files), proposed("repair", {"calc.py": REPAIRED}))
-    gaming = () if name in NEEDS_READING else ("--gaming", "allow")
-    done = run(*counting("failures"), *gaming, scope=None, metric=COUNTING)
-    assert why in judged(done, tally)["reason"], done.told
+    calculator(0)
+    script(*play(CHEATS))
+    done = run(*flags(*COUNTING, *ONE_RUN), scope=None, metric=WHATEVER)
+    judge(done, [why for _, why in CHEATS.values()], tally)
+
+
+def test_what_only_the_text_of_a_change_shows_costs_no_measurement(
+    calculator: Callable[[int], None], run: Run, script: Script, tally: Tally
+) -> None:
+    calculator(0)
+    script(*play(ONLY_READ))
+    done = run(*flags(*COUNTING, *ONE_RUN, gaming="refuse"), scope=None, metric=WHATEVER)
+    judge(done, [why for _, why in ONLY_READ.values()], tally)
+    assert {row["samples"] for row in done.rows[1::2]} == {"0"}
+
+
+def test_a_guard_is_not_talked_into_passing(
+    calculator: Callable[[int], None],
+    repo: Repo,
+    run: Run,
+    script: Script,
+    tally: Tally,
+    torture: bool,
+) -> None:
+    """A better number, bought by breaking what is tested, with each trick to hide it."""
+    calculator(STEPS)
+    played = dict(list(CHEATS.items())[:: 1 if torture else 4])
+    lines = []
+    for number, (name, (write, _)) in enumerate(played.items()):
+        files = {"calc.py": source(0), **write(source(0)), "value": f"{9 - number / 10}\n"}
+        lines.append({"description": name, "files": files})
+        lines.append({"description": "honest", "files": {"value": f"{9 - number / 10}\n"}})
+    script(*lines)
+    guard = {"command": WHATEVER, "junit": "report.xml"}
+    repo.write(".github/autoresearch.yml", json.dumps({"guards": [guard]}))
+    repo.commit("a guard")
+    done = run(*flags(), scope=None)
+    judge(done, [why for _, why in played.values()], tally)
