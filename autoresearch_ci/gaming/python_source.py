@@ -24,7 +24,7 @@ class Play:
 def python_plays(tree: ast.Module, ruler: Ruler) -> Iterator[Play]:
     """Everything found, in no particular order."""
     imported = Imports(tree)
-    for node in _import_level(tree):
+    for node in () if ruler.program else _import_level(tree):
         yield from _exits_on_import(node, imported)
     for node in ast.walk(tree):
         for look in _LOOKS:

@@ -20,12 +20,14 @@ class Ruler:
     """Paths of the frozen files that the commands name, and of the reports that they write."""
     tests: bool = False
     """Whether the file looked at is a test's: that one may use pytest."""
+    program: bool = False
+    """Whether the file looked at is `__main__.py`: nobody imports it, so it may exit."""
 
     def at(self, path: str) -> Ruler:
         """The ruler, as seen from one file."""
         parts = path.lower().split("/")
         tests = any(re.search(r"(^|_)(tests?|testing|conftest)(_|$|\.)", part) for part in parts)
-        return replace(self, tests=tests)
+        return replace(self, tests=tests, program=parts[-1] == "__main__.py")
 
     def is_its_line(self, text: str) -> bool:
         """Whether a line of `text` would be taken for the number."""
