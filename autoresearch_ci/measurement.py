@@ -255,7 +255,8 @@ class Bench:
         """Inverse of `memory`."""
         self._durations = dict(memory["durations"])
         self._guard_baselines = {int(index): value for index, value in memory["guards"].items()}
-        self._scrutiny.remember(memory["scrutiny"])
+        if "scrutiny" in memory:  # a run that an older version began knows of no tests
+            self._scrutiny.remember(memory["scrutiny"])
 
     def _guard(
         self, index: int, plan: GuardPlan, changes: Changes, iteration: int, measured: MetricRun
