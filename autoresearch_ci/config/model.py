@@ -125,7 +125,7 @@ class Config(Section):
     pass_env: Annotated[tuple[Variable, ...], AsList] = ()
     """Names of variables inherited from the caller."""
     gaming: Literal["refuse", "warn", "allow"] = "refuse"
-    """A change that plays against the ruler (patches a clock, asks whether it is measured, ...)."""
+    """What becomes of a change that plays against the ruler, by patching a clock, say."""
     iterations: int = Field(default=25, ge=0, le=1_000_000)
     """How many proposals are judged; 0 measures the baseline only."""
     budget: Budget = Budget()
