@@ -88,9 +88,9 @@ _forget("PYTHONPATH", os.path.dirname(os.path.abspath(__file__)), os.pathsep)  #
 _scribe: Scribe | None = None
 
 
-def pytest_configure(config: Any) -> None:
+def pytest_configure() -> None:
     global _scribe  # noqa: PLW0603 - the hooks of a module have no other place
-    if not _path or hasattr(config, "workerinput"):  # pytest-xdist's workers tell its controller
+    if not _path:  # nobody asked, or a worker of pytest-xdist, which tells its controller
         return
     try:
         _scribe = Scribe(_path, _nonce)
