@@ -20,10 +20,12 @@ from autoresearch_ci.config import Config
 from autoresearch_ci.decision import Policy
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.events import Note, Observer, Warning
+from autoresearch_ci.gaming import Ruler
 from autoresearch_ci.holdout import Holdout
 from autoresearch_ci.ledger import Ledger
 from autoresearch_ci.measure_tree import Layout, MeasureTree
 from autoresearch_ci.measurement import Bench, GuardPlan, MetricPlan, Plans
+from autoresearch_ci.metrics import report_path
 from autoresearch_ci.preflight import Ground
 from autoresearch_ci.proposers import Context, Proposer
 from autoresearch_ci.redaction import Redactor
@@ -406,6 +408,26 @@ def make_holdout(bench: Bench) -> Holdout | None:
     return Holdout(bench, plan) if plan else None
 
 
+def make_ruler(config: Config, ground: Ground) -> Ruler | None:
+    """What no candidate may play against; `None` when that is allowed."""
+    if config.gaming == "allow":
+        return None
+    metrics = [part for part in (config.metric, config.holdout) if part]
+    commands = [part.command for part in (*metrics, *config.guards)]
+    named = (path for command in commands for path in command_files(command, ground.files))
+    extracts = [part.extractor() for part in metrics]
+    reports = [*map(report_path, extracts), *(guard.junit for guard in config.guards)]
+    names = [*(extract.name for extract in extracts), *(g.metric for g in config.guards)]
+    patterns = [extract.regex for extract in extracts]
+    if not config.metric.name:
+        patterns.append(r"^[ \t]*METRIC[ \t]+[\w.-]+[ \t]*=")
+    return Ruler(
+        names=tuple(filter(None, names)),
+        patterns=tuple(filter(None, patterns)),
+        files=(*(p for p in named if ground.scope.refusal(p)), *filter(None, reports)),
+    )
+
+
 def make_policy(config: Config) -> Policy:
     """The keep rule's constants."""
     return Policy(
@@ -446,6 +468,7 @@ def _plans(config: Config, repository: Repository) -> Plans:
                 direction=guard.direction,
                 tolerance=guard.tolerance,
                 timeout=guard.timeout,
+                junit=guard.junit,
             )
             for guard in config.guards
         ],

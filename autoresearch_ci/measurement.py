@@ -20,8 +20,12 @@ from autoresearch_ci.experiment import Direction, GuardRun, MetricRun, Status
 from autoresearch_ci.measure_tree import MeasureTree
 from autoresearch_ci.metrics import Extract
 from autoresearch_ci.metrics.plain_number import MetricError
+from autoresearch_ci.metrics.xml_reports import junit_outcomes
+from autoresearch_ci.outcomes import Outcomes
 from autoresearch_ci.records import Attempt
 from autoresearch_ci.rubric import Judge, judged_paths
+from autoresearch_ci.scrutiny import Scrutiny, Seen
+from autoresearch_ci.witness import Witness
 from autoresearch_ci.workspace import Changes
 
 BASELINE_TIMEOUT = 3600.0
@@ -55,6 +59,8 @@ class GuardPlan:
     tolerance: float
     """Fraction of the baseline's value."""
     timeout: float | None
+    junit: str | None = None
+    """Report in which the command says how each test ended."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +116,12 @@ class Bench:
         self._logs = logs
         self._durations: dict[str, float] = {}
         self._guard_baselines: dict[int, float] = {}
+        self.witness = Witness(
+            folder=layout.box / "witness",
+            temporary=layout.temporary,
+            store=private_logs.parent / "outcomes",
+        )
+        self._scrutiny = Scrutiny(self.witness)
 
     def set_up(self, commands: Sequence[str]) -> None:
         """Run the setup commands. Raises `BaselineError` when one fails."""
@@ -147,10 +159,12 @@ class Bench:
         stage: Stage = "metric",
         plan: MetricPlan | None = None,
         rival: Curve | None = None,
+        incumbent: bool = False,
     ) -> MetricRun:
         """Measure one state of the code once. A failure of the code is a value, not an error.
 
         `rival`: the curve to keep up with; a run that is clearly behind it is killed.
+        `incumbent`: the state is what candidates are compared with; so is all of iteration 0.
         """
         plan = plan or self._metric
         if self.judge and plan is self._metric:
@@ -168,10 +182,31 @@ class Bench:
             if report and (path := self._report_file(report)):
                 # A report that lies there before the run is not this run's report.
                 path.unlink()
-            result = self._run(iteration, stage, plan.command, timeout=plan.timeout, line=hopeless)
-            return _interpret(result, plan, self._report(report), points)
+            result, outcomes = self._watched(
+                iteration, stage, plan.command, timeout=plan.timeout, line=hopeless
+            )
+            content = self._report(report)
         finally:
             self.tree.restore()
+        run = _interpret(result, plan, content, points)
+        if stage == "confirm" or result.stopped:
+            return run
+        role = "holdout" if stage == "holdout" else "metric"
+        junit = plan.extract.junit if not run.failure else None
+        seen = Seen(
+            outcomes=outcomes,
+            listed=junit_outcomes(content or b"", junit) if junit else None,
+            times=0 if run.failure else metrics.occurrences(result.output, plan.extract, content),
+        )
+        if incumbent or iteration == 0:
+            if not run.failure:
+                self._scrutiny.learn(role, seen)
+            return run
+        doubt = self._scrutiny.doubt(role, seen)
+        if doubt is None:
+            return run
+        reason = f"{run.reason}: {doubt.reason}" if run.reason else doubt.reason
+        return replace(run, value=None, failure=run.failure or doubt.status, reason=reason)
 
     def _judgement(self, judge: Judge, changes: Changes, iteration: int, stage: Stage) -> MetricRun:
         self._observe(StageStarted(iteration=iteration, stage=stage, command=self._metric.command))
@@ -232,13 +267,18 @@ class Bench:
 
     def memory(self) -> dict[str, Any]:
         """What was learnt on the baseline, as plain JSON values."""
-        guards = {str(index): value for index, value in self._guard_baselines.items()}
-        return {"durations": dict(self._durations), "guards": guards}
+        return {
+            "durations": dict(self._durations),
+            "guards": {str(index): value for index, value in self._guard_baselines.items()},
+            "scrutiny": self._scrutiny.memory(),
+        }
 
     def remember(self, memory: Mapping[str, Any]) -> None:
         """Inverse of `memory`."""
         self._durations = dict(memory["durations"])
         self._guard_baselines = {int(index): value for index, value in memory["guards"].items()}
+        if "scrutiny" in memory:  # a run that an older version began knows of no tests
+            self._scrutiny.remember(memory["scrutiny"])
 
     def _guard(
         self, index: int, plan: GuardPlan, changes: Changes, iteration: int, measured: MetricRun
@@ -253,7 +293,7 @@ class Bench:
                 output=measured.output,
             )
         else:
-            run = self._run_guard(plan, changes, iteration)
+            run = self._run_guard(index, plan, changes, iteration)
         baseline = self._guard_baselines.get(index)
         if run.value is None or baseline is None:
             return run
@@ -274,10 +314,13 @@ class Bench:
             output=run.output,
         )
 
-    def _run_guard(self, plan: GuardPlan, changes: Changes, iteration: int) -> GuardRun:
+    def _run_guard(self, index: int, plan: GuardPlan, changes: Changes, iteration: int) -> GuardRun:
         self.tree.place(changes)
         try:
-            result = self._run(iteration, "guard", plan.command, timeout=plan.timeout)
+            if plan.junit and (path := self._report_file(plan.junit)):
+                path.unlink()
+            result, outcomes = self._watched(iteration, "guard", plan.command, timeout=plan.timeout)
+            content = self._report(plan.junit)
         finally:
             self.tree.restore()
         failure = _failure(result)
@@ -287,14 +330,70 @@ class Bench:
                 value = metrics.extract(result.output, plan.extract)
             except MetricError as error:
                 failure = str(error)
+        loss = self._guarded_tests(index, plan, iteration, failure, outcomes, content)
+        failure = ": ".join(filter(None, (failure, loss)))
         return GuardRun(
             command=plan.command,
             passed=not failure,
             value=value,
             reason=failure and f"guard failed: {plan.command}: {failure}",
             seconds=result.seconds,
-            output=result.tail,
+            output=f"{result.tail}\n{loss}" if loss else result.tail,
         )
+
+    def _guarded_tests(
+        self,
+        index: int,
+        plan: GuardPlan,
+        iteration: int,
+        failure: str,
+        outcomes: Outcomes | None,
+        report: bytes | None,
+    ) -> str:
+        """Why the tests of a guard are fewer or worse than before; empty when they are not."""
+        listed, problem = None, ""
+        if plan.junit and report is None:
+            problem = f"{plan.junit} was not written"
+        elif plan.junit:
+            try:
+                listed = junit_outcomes(report or b"", plan.junit)
+            except MetricError as error:
+                problem = str(error)
+        role, seen = f"guard {index}", Seen(outcomes=outcomes, listed=listed)
+        if iteration:
+            doubt = self._scrutiny.doubt(role, seen)
+            return ": ".join(filter(None, (problem, doubt.reason if doubt else "")))
+        self._scrutiny.learn(role, seen)
+        if not (outcomes or listed or plan.extract or failure):
+            message = (
+                f"no test was seen in the guard {plan.command!r}: only its exit code counts. "
+                "With a JUnit report (guards: [{command: …, junit: FILE}]) tests that vanish count"
+            )
+            self._observe(Note(message=message))
+        return problem
+
+    def _watched(
+        self,
+        iteration: int,
+        stage: Stage,
+        command: str,
+        *,
+        timeout: float | None,
+        line: Callable[[str], bool] | None = None,
+    ) -> tuple[CommandResult, Outcomes | None]:
+        """`_run`, and how the tests ended when the command runs pytest."""
+        with self.witness.watch(command, self._environment) as watch:
+            result = self._run(
+                iteration, stage, command, timeout=timeout, line=line, env=watch.environment
+            )
+        if iteration == 0 and self.witness.is_in_the_way(command, result.exit_code, result.output):
+            message = (
+                f"the tests in {command!r} cannot be watched, only exit code and number count: it "
+                "sets PYTHONPATH itself or isolates Python. Set PYTHONPATH in `env` instead"
+            )
+            self._observe(Note(message=message))
+            return self._watched(iteration, stage, command, timeout=timeout, line=line)
+        return result, watch.outcomes
 
     def _run(
         self,
@@ -304,6 +403,7 @@ class Bench:
         *,
         timeout: float | None,
         line: Callable[[str], bool] | None = None,
+        env: Mapping[str, str] | None = None,
     ) -> CommandResult:
         self._observe(StageStarted(iteration=iteration, stage=stage, command=command))
 
@@ -315,7 +415,7 @@ class Bench:
         result = run_command(
             command,
             cwd=self.tree.layout.tree,
-            env=self._environment,
+            env=self._environment if env is None else env,
             timeout=timeout or self._default_timeout(command),
             stop=self._stop,
             on_line=on_line,

@@ -22,6 +22,7 @@ from autoresearch_ci.assembly import (
     make_policy,
     make_proposer,
     make_redactor,
+    make_ruler,
     make_tree,
 )
 from autoresearch_ci.candidate import Court
@@ -111,6 +112,8 @@ def run(
                 store=store,
                 ledger=ledger,
                 holdout=make_holdout(bench),
+                ruler=make_ruler(config, ground),
+                warn=observe if config.gaming == "warn" else None,
                 redactor=redactor,
             )
             loop = Loop(

@@ -37,6 +37,23 @@ def json_number(text: str, path: str) -> float:
     return parse_number(value)
 
 
+def documents(text: str) -> int:
+    """How many JSON texts there are: the whole, or else the lines that are one."""
+    if len(text) > TEXT_LIMIT:
+        return 0
+    return 1 if _is_json(text) else sum(_is_json(line) for line in re.split(r"[\r\n]", text))
+
+
+def _is_json(text: str) -> bool:
+    if not text.lstrip().startswith(("{", "[")):
+        return False
+    try:
+        _parse(text)
+    except (json.JSONDecodeError, MetricError):
+        return False
+    return True
+
+
 def _steps(path: str) -> Iterator[str | int]:
     rest = path.removeprefix("$") if path.startswith("$") else f".{path}"
     while rest:
