@@ -32,6 +32,7 @@ from autoresearch_ci.store import Store
 from autoresearch_ci.workspace import Repository
 
 if TYPE_CHECKING:
+    from autoresearch_ci.prices import Spent
     from autoresearch_ci.proposers.claude import ClaudeProposer
     from autoresearch_ci.proposers.claude_request import ClaudeSettings
     from autoresearch_ci.proposers.tools import MoreTools
@@ -173,6 +174,7 @@ def make_claude(workshop: Workshop, more: MoreTools | None = None) -> ClaudeProp
         check=workshop.stop.check,
         note=workshop.note,
         more=more,
+        paid=workshop.ledger.pay,
     )
     if not proposer.price_known:
         workshop.observe(
@@ -305,7 +307,13 @@ def make_bench(
     )
 
 
-def make_judge(config: Config, stack: ExitStack, observe: Observer, stop: Stop) -> Judge | None:
+def make_judge(
+    config: Config,
+    stack: ExitStack,
+    observe: Observer,
+    stop: Stop,
+    paid: Callable[[Spent], None] = lambda cost: None,
+) -> Judge | None:
     """Who gives the number of a rubric. Raises `ProposerError` when the service is unusable."""
     if not config.metric.rubric:
         return None
@@ -337,6 +345,7 @@ def make_judge(config: Config, stack: ExitStack, observe: Observer, stop: Stop) 
             price=settings.price,
         ),
         ask=service.ask,
+        paid=paid,
     )
 
 

@@ -149,6 +149,8 @@ class Bench:
                 # A report that lies there before the run is not this run's report.
                 path.unlink()
             result = self._run(iteration, stage, plan.command, timeout=plan.timeout, line=hopeless)
+            if iteration == 0 and not changes:
+                self._learn_duration(result)
             return _interpret(result, plan, self._report(report), points)
         finally:
             self.tree.restore()
@@ -256,6 +258,8 @@ class Bench:
         self.tree.place(changes)
         try:
             result = self._run(iteration, "guard", plan.command, timeout=plan.timeout)
+            if iteration == 0:
+                self._learn_duration(result)
         finally:
             self.tree.restore()
         failure = _failure(result)
@@ -298,10 +302,13 @@ class Bench:
             stop=self._stop,
             on_line=on_line,
         )
-        if iteration == 0 and stage not in ("setup", "confirm"):
-            self._durations[command] = max(result.seconds, self._durations.get(command, 0.0))
         self._log(iteration, stage, result)
         return result
+
+    def _learn_duration(self, result: CommandResult) -> None:
+        """The unmodified code's; without a configured timeout, others get a multiple of it."""
+        known = self._durations.get(result.command, 0.0)
+        self._durations[result.command] = max(result.seconds, known)
 
     def _default_timeout(self, command: str) -> float:
         known = self._durations.get(command)

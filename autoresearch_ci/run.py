@@ -32,6 +32,7 @@ from autoresearch_ci.events import Note, Observer, RunFinished, RunStarted, Warn
 from autoresearch_ci.ledger import Ledger, RunFacts
 from autoresearch_ci.loop import Loop
 from autoresearch_ci.preflight import Ground, Options, survey
+from autoresearch_ci.prices import Spent
 from autoresearch_ci.records import History, Records
 from autoresearch_ci.run_folder import Finished, metric_name, write_report
 from autoresearch_ci.snapshot import remove
@@ -57,7 +58,7 @@ def run(resolved: Resolved, options: Options, *, observe: Observer, stop: Stop) 
         ledger = _ledger(config, ground, store, records)
         ledger.recover(history)
         observe(_started(config, ground, ledger))
-        for warning in ground.warnings:
+        for warning in (*ground.warnings, *_other_version(history)):
             observe(Warning(message=warning))
         finished = Finished(ledger=ledger)
         workshop = Workshop(
@@ -75,7 +76,7 @@ def run(resolved: Resolved, options: Options, *, observe: Observer, stop: Stop) 
         try:
             tree = make_tree(config, ground, store)
             tree.create(ground.modules)
-            judge = make_judge(config, stack, observe, stop)
+            judge = make_judge(config, stack, observe, stop, ledger.pay)
             bench = make_bench(config, ground, tree, observe, stop, judge)
             bench.set_up(config.setup)
             court = Court(
@@ -106,6 +107,7 @@ def run(resolved: Resolved, options: Options, *, observe: Observer, stop: Stop) 
             raise
         finally:
             write_report(resolved, ground, finished)
+            ledger.tidy()
             observe(_ended(ground, finished))
         return finished
 
@@ -115,9 +117,10 @@ def _begin(records: Records, config: Config, ground: Ground, *, resume: bool) ->
     history = records.read()
     ruler = _ruler(config)
     if resume and history.start:
-        _refuse_other_ruler(history.start["ruler"], ruler)
+        _refuse_other_ruler(history.start.get("ruler", {}), ruler)
     else:
-        history = History()
+        # What a run without a verdict spent on its baseline is spent all the same.
+        history = History(branch=ground.branch, unfinished=history.unfinished)
         records.reset()
         records.start(
             {
@@ -128,6 +131,8 @@ def _begin(records: Records, config: Config, ground: Ground, *, resume: bool) ->
                 "version": autoresearch_ci.__version__,
             }
         )
+        if history.unfinished != Spent():
+            records.spent(0, history.unfinished)
     ground.repository.exclude("/autoresearch/")
     ground.folder.mkdir(parents=True, exist_ok=True)
     return history
@@ -147,6 +152,7 @@ def _ledger(config: Config, ground: Ground, store: Store, records: Records) -> L
 def _confirm(config: Config, finished: Finished, loop: Loop, store: Store) -> None:
     """Measure base and head afresh for the headline, and each kept commit's worth if asked."""
     ledger, settings = finished.ledger, config.confirm
+    ledger.confirming = True
     duel = Duel(
         bench=loop.court.bench,
         direction=config.metric.direction,
@@ -198,6 +204,17 @@ def _refuse_other_ruler(before: Mapping[str, Any], now: Mapping[str, Any]) -> No
             "would not compare with new ones.\n"
             "do: undo that change, or start a run with another --tag."
         )
+
+
+def _other_version(history: History) -> list[str]:
+    before = (history.start or {}).get("version", autoresearch_ci.__version__)
+    if before == autoresearch_ci.__version__:
+        return []
+    return [
+        f"this run was started by version {before} of autoresearch-ci and goes on with "
+        f"{autoresearch_ci.__version__}: the numbers compare, but proposers and the keep rule may "
+        "differ. Install that version again, or use another --tag, if that matters."
+    ]
 
 
 def _started(config: Config, ground: Ground, ledger: Ledger) -> RunStarted:
