@@ -26,6 +26,8 @@ from autoresearch_ci.workspace import Changes, FileVersion, Repository
 
 SUBJECT_LENGTH = 100
 """Characters of a description that go into a commit subject; the rest goes into the body."""
+MOST_ATTEMPTS = 9
+"""At least as many as one iteration can make, repairs and reworks included."""
 ITERATION_TRAILER = "Autoresearch-Iteration"
 
 
@@ -64,7 +66,11 @@ def notebook_ref(tag: str) -> str:
 
 
 def attempt_ref(tag: str, attempt: int) -> str:
-    """Keeps a candidate that is in no notebook yet from the user's `git gc --prune=now`."""
+    """Keeps a candidate that is in no notebook yet from the user's `git gc --prune=now`.
+
+    The next iteration's takes its place. Never deleted: git would lock the user's packed-refs, and
+    a kill would leave that lock.
+    """
     return f"refs/autoresearch/attempt/{tag}/{attempt}"
 
 
@@ -126,8 +132,6 @@ class Ledger:
         self._tried: dict[int, list[str]] = {}
         """Commits of each iteration, repairs and reworks included."""
         self._notebook: str | None = None
-        self._last_noted = -1
-        """Highest iteration that the notebook holds."""
 
     @property
     def experiments(self) -> list[Experiment]:
@@ -173,18 +177,14 @@ class Ledger:
     def recover(self, history: History) -> None:
         """Take over what an earlier process left, finishing the step it was killed in."""
         self.load(history)
-        for ref in filter(None, (self.facts.branch_ref, self.facts.notebook_ref)):
+        attempts = (attempt_ref(self.facts.tag, n) for n in range(1, MOST_ATTEMPTS + 1))
+        for ref in filter(None, (self.facts.branch_ref, self.facts.notebook_ref, *attempts)):
             self._repository.break_lock(ref)
-        noted = self._last_noted = self._noted()
+        noted = self._noted()
         self._recover_branch(noted)
         self._write_journal()
         for experiment in self.experiments[noted + 1 :]:
             self._note(experiment)
-
-    def tidy(self) -> None:
-        """Give up the refs of candidates: the notebook has them, or they are tried again."""
-        if self._last_noted == len(self.experiments) - 1:
-            self._repository.drop_refs(attempt_ref(self.facts.tag, 0).removesuffix("/0"))
 
     def load(self, history: History) -> None:
         """Know what an earlier process knew, without writing anything."""
@@ -345,7 +345,6 @@ class Ledger:
         )
         self._repository.update_ref(self.facts.notebook_ref, commit, tip)
         self._notebook = commit
-        self._last_noted = experiment.iteration
 
     def _message(self, description: str, iteration: int, metric: float | None = None) -> str:
         trailers: dict[str, object] = {

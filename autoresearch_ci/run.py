@@ -107,7 +107,6 @@ def run(resolved: Resolved, options: Options, *, observe: Observer, stop: Stop) 
             raise
         finally:
             write_report(resolved, ground, finished)
-            ledger.tidy()
             observe(_ended(ground, finished))
         return finished
 

@@ -138,11 +138,6 @@ class Repository:
         """Point a ref that nobody else uses at `commit`."""
         self._git("update-ref", name, commit)
 
-    def drop_refs(self, prefix: str) -> None:
-        """Delete the refs of ours below `prefix`; one that is locked just now stays."""
-        for name in self.refs(f"{prefix}/"):
-            self._git.attempt("update-ref", "-d", name)
-
     def refuse_checked_out(self, ref: str) -> None:
         """Raise `WorkspaceError` when moving a branch would make all of a checkout look changed."""
         place = self.worktree_of(ref)
