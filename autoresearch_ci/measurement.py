@@ -105,11 +105,13 @@ class Bench:
         self._logs = logs
         self._durations: dict[str, float] = {}
         self._guard_baselines: dict[int, float] = {}
+        self._unlogged: list[tuple[int, Stage, CommandResult]] = []
 
     def set_up(self, commands: Sequence[str]) -> None:
         """Run the setup commands. Raises `BaselineError` when one fails."""
         for command in commands:
             result = self._run(0, "setup", command, timeout=None)
+            self._write_logs()
             if result.exit_code:
                 raise BaselineError(
                     f"the setup command failed with exit code {result.exit_code}: {command}\n"
@@ -153,7 +155,7 @@ class Bench:
                 self._learn_duration(result)
             return _interpret(result, plan, self._report(report), points)
         finally:
-            self.tree.restore()
+            self._clean_up()
 
     def _judgement(self, judge: Judge, changes: Changes, iteration: int, stage: Stage) -> MetricRun:
         self._observe(StageStarted(iteration=iteration, stage=stage, command=self._metric.command))
@@ -197,7 +199,7 @@ class Bench:
                 command = shlex.join([str(hook), *([str(message)] if name == "commit-msg" else [])])
                 result = self._run(attempt.iteration, "guard", command, timeout=None)
             finally:
-                self.tree.restore()
+                self._clean_up()
             failure = _failure(result)
             if failure:
                 reason = f"the {name} hook refused it: {failure}"
@@ -261,7 +263,7 @@ class Bench:
             if iteration == 0:
                 self._learn_duration(result)
         finally:
-            self.tree.restore()
+            self._clean_up()
         failure = _failure(result)
         value = None
         if not failure and plan.extract:
@@ -302,8 +304,17 @@ class Bench:
             stop=self._stop,
             on_line=on_line,
         )
-        self._log(iteration, stage, result)
+        self._unlogged.append((iteration, stage, result))
         return result
+
+    def _clean_up(self) -> None:
+        """Only then is there room for a log, if it was the command that filled the disk."""
+        self.tree.restore()
+        self._write_logs()
+
+    def _write_logs(self) -> None:
+        while self._unlogged:
+            self._log(*self._unlogged.pop(0))
 
     def _learn_duration(self, result: CommandResult) -> None:
         """The unmodified code's; without a configured timeout, others get a multiple of it."""

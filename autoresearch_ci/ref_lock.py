@@ -15,7 +15,7 @@ PATIENCE = 15.0
 """Seconds to wait for a git that is alive."""
 
 
-def wait_or_break(lock: Path, places: Sequence[Path]) -> None:
+def wait_or_break(lock: Path, places: Sequence[Path], patience: float = PATIENCE) -> None:
     """Return once `lock` is gone: a living git gives it back, a killed one's is removed.
 
     `places`: folders in one of which such a git has its working folder. Raises `WorkspaceError`.
@@ -28,7 +28,7 @@ def wait_or_break(lock: Path, places: Sequence[Path]) -> None:
         elif now - idle_since >= STALE_AFTER:
             lock.unlink(missing_ok=True)
             return
-        if now - began > PATIENCE:
+        if now - began > patience:
             raise refusal(lock)
         time.sleep(0.1)
 

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
+import multiprocessing
+import os
 import shutil
+import subprocess
+import sys
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -43,3 +50,47 @@ def story(repo: Repo, script: Script, run: Run, tally: Callable[[str, int], None
         expected=state(copy, done),
         tally=tally,
     )
+
+
+NEW_MOUNTS = 0x00020000
+"""CLONE_NEWNS of linux/sched.h; `os.unshare` came with Python 3.12."""
+
+
+@pytest.fixture
+def on_small_disk(tmp_path: Path) -> Callable[[int, Callable[[Path], None]], None]:
+    """Calls a function with the folder of a file system of so many bytes.
+
+    It runs in a child that has mounts of its own: nobody else ever sees that file system, and the
+    kernel takes it away with the child.
+    """
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    report = tmp_path / "report"
+
+    def child(size: int, body: Callable[[Path], None]) -> None:
+        if ctypes.CDLL(None).unshare(NEW_MOUNTS):
+            sys.exit(77)
+        for argv in (
+            ["mount", "--make-rprivate", "/"],
+            ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)],
+        ):
+            if subprocess.run(argv, check=False, capture_output=True).returncode:
+                sys.exit(77)
+        try:
+            body(folder)
+        except BaseException:  # noqa: BLE001 (told to the parent, which fails)
+            report.write_text(traceback.format_exc())
+            os._exit(1)
+        os._exit(0)
+
+    def call(size: int, body: Callable[[Path], None]) -> None:
+        if os.geteuid():
+            pytest.skip("only root may mount")
+        process = multiprocessing.get_context("fork").Process(target=child, args=(size, body))
+        process.start()
+        process.join(120)
+        if process.exitcode == 77:
+            pytest.skip("mounting is not permitted here")
+        assert process.exitcode == 0, report.read_text()
+
+    return call

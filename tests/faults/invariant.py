@@ -13,8 +13,9 @@ import os
 import shutil
 import signal
 import time
+import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,6 +95,12 @@ def start_over(repo: Repo) -> None:
 def records(repo: Repo, tag: str = "t") -> str:
     path = repo.path / ".git" / "autoresearch" / tag / "records.jsonl"
     return path.read_text(errors="replace") if path.exists() else ""
+
+
+def sealed(record: Mapping[str, Any]) -> bytes:
+    """A line of the records, as this version of the program writes it."""
+    body = json.dumps({k: v for k, v in record.items() if k != "crc32"}).encode()
+    return body[:-1] + b', "crc32": "%08x"}\n' % zlib.crc32(body)
 
 
 def verdicts(repo: Repo, tag: str = "t") -> list[dict[str, Any]]:
@@ -201,3 +208,7 @@ class Story:
 
     def start_over(self) -> None:
         start_over(self.repo)
+
+    def as_it_is_now(self) -> Story:
+        """The same, after a person has done something: that is what must stay untouched."""
+        return replace(self, before=self.repo.photograph())

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import random
 import re
-import shutil
 import signal
-import subprocess
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,15 +16,9 @@ from pathlib import Path
 import pytest
 
 from tests.faults.invariant import GUARD, METRIC, Story, counted_git, killed
+from tests.faults.tracing import needs_strace
 
-
-def _can_trace() -> bool:
-    strace = shutil.which("strace")
-    argv = [strace or "", "-o", "/dev/null", "-e", "inject=fsync:error=EIO", "true"]
-    return bool(strace) and subprocess.run(argv, check=False, capture_output=True).returncode == 0
-
-
-pytestmark = pytest.mark.skipif(not _can_trace(), reason="needs strace, and the right to trace")
+pytestmark = needs_strace
 
 CHANGES = (
     *("rename", "renameat", "renameat2", "link", "linkat", "symlink", "unlink", "unlinkat"),
