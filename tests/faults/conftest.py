@@ -10,8 +10,9 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,10 +21,19 @@ from tests.faults.invariant import GUARD, METRIC, STATUSES, STORY, Story, state
 if TYPE_CHECKING:
     from tests.conftest import Repo, Run, Script
 
+_EXPECTED = pytest.StashKey[dict[str, Any]]()
+"""The same in every test: names and dates of commits are fixed, other commits are not compared."""
+
 
 @pytest.fixture
-def story(repo: Repo, script: Script, run: Run, tally: Callable[[str, int], None]) -> Story:
-    """The final state of an undisturbed run is learnt from a copy of the repository."""
+def story(
+    request: pytest.FixtureRequest,
+    repo: Repo,
+    script: Script,
+    run: Run,
+    tally: Callable[[str, int], None],
+) -> Story:
+    """The final state of an undisturbed run is learnt from a copy of the repository, once."""
     script(*STORY)
     repo.write(".gitignore", "ignored\n")
     repo.commit("ignore something")
@@ -34,20 +44,20 @@ def story(repo: Repo, script: Script, run: Run, tally: Callable[[str, int], None
     repo.write("value", "5\n")
     repo.write("ignored", "ignored\n")
     repo.write("untracked", "untracked\n")
-    copy = type(repo)(repo.path.with_name("undisturbed"))
-    shutil.copytree(repo.path, copy.path, symlinks=True)
-    elsewhere = type(run)(
-        repo=copy, script=run.script, temporary=run.temporary, capture=run.capture
-    )
-    done = elsewhere("--guard", GUARD, metric=METRIC)
-    assert done.column("status") == STATUSES, done.told
+    if _EXPECTED not in request.config.stash:
+        copy = type(repo)(repo.path.with_name("undisturbed"))
+        shutil.copytree(repo.path, copy.path, symlinks=True)
+        there = replace(run, repo=copy)
+        done = there("--guard", GUARD, metric=METRIC)
+        assert done.column("status") == STATUSES, done.told
+        request.config.stash[_EXPECTED] = state(copy, done)
     for name in ("kill points tried", "kill points resumed identically", "experiments lost"):
         tally(name, 0)
     return Story(
         repo=repo,
         run=run,
         before=repo.photograph(),
-        expected=state(copy, done),
+        expected=request.config.stash[_EXPECTED],
         tally=tally,
     )
 

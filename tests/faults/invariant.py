@@ -187,8 +187,20 @@ class Story:
         """Continue what a fault left: with `--resume` once there is a baseline."""
         return self.run(*self.arguments(), metric=METRIC)
 
-    def check(self, done: Result | None = None, *, locked: tuple[str, ...] = ()) -> None:
-        """The invariant; without `done`, the run is resumed first. `locked`: not our locks."""
+    def check(
+        self, done: Result | None = None, *, locked: tuple[str, ...] = (), after: str = ""
+    ) -> None:
+        """The invariant; without `done`, the run is resumed first.
+
+        `locked`: locks that are not ours. `after`: what had happened, for the failure's report.
+        """
+        try:
+            self._check(done, locked)
+        except AssertionError as error:
+            error.add_note(after)
+            raise
+
+    def _check(self, done: Result | None, locked: tuple[str, ...]) -> None:
         self.tally("kill points tried", 1)
         repo = self.repo
         done = done or self.resumed()

@@ -1,4 +1,4 @@
-"""Clocks that jump and machines that sleep: limits are kept, records of the future are no obstacle."""
+"""Clocks that jump, machines that sleep: limits are kept, records of the future continued."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_no_limit_is_kept_with_a_clock_that_can_be_set() -> None:
 
 def test_a_run_whose_clock_was_set_back_is_continued(story: Story) -> None:
     """Records out of order and in the future, as after a clock that jumped by days."""
-    story.killed_in(4)
+    story.killed_in(5)
     path = story.repo.path / ".git" / "autoresearch" / "t" / "records.jsonl"
     lines = [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]
     dates = ["2099-01-01T00:00:00+00:00", "1970-01-01T00:00:00+00:00", "2031-05-05T05:05:05+00:00"]

@@ -112,7 +112,7 @@ def test_a_person_who_checks_the_branch_out_meanwhile_is_not_disturbed(
 
 
 def test_a_notebook_that_a_person_deleted_is_begun_again(story: Story) -> None:
-    story.killed_in(4)
+    story.killed_in(5)
     story.repo.git("update-ref", "-d", NOTEBOOK)
     done = story.resumed()
     assert done.code == 0, done.told

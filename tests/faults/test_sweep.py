@@ -67,7 +67,7 @@ def test_killed_at_a_system_call_of_ours_a_run_ends_in_the_same_state(
         died = story.run.finish(process)
         # A call that depends on chance may have had another number this time.
         assert died.code in (-signal.SIGKILL, 0), f"{call} {number}: {died.told}"
-        story.check()
+        story.check(after=f"{call} {number}")
         story.start_over()
 
 
@@ -103,5 +103,5 @@ def test_killed_at_a_system_call_of_git_a_run_ends_in_the_same_state(
             assert "Traceback" not in printed
         else:
             assert died, f"{n} {call} {number}: {printed}"
-        story.check()
+        story.check(after=f"git {n}, {call} {number}: {printed}")
         story.start_over()
