@@ -33,7 +33,7 @@ def test_killed_again_and_again_at_random_a_run_ends_in_the_same_state(
     story: Story, torture: bool
 ) -> None:
     dice = random.Random(20260101)
-    left = 200 if torture else 10
+    left = 200 if torture else 6
     while left > 0:
         # The whole process group, at any time of its life; then again in what is left to do.
         if killed(story.fork(), after=dice.uniform(0.0, 0.8)):
@@ -61,7 +61,7 @@ def test_killed_just_before_a_call_of_git_a_run_ends_in_the_same_state(
     assert len(kinds) > 10
     dice = random.Random(1)
     moments = (
-        range(1, len(calls) + 1) if torture else dice.sample([*map(dice.choice, kinds.values())], 8)
+        range(1, len(calls) + 1) if torture else dice.sample([*map(dice.choice, kinds.values())], 4)
     )
     for moment in moments:
         with monkeypatch.context() as patch:

@@ -123,7 +123,7 @@ def test_a_notebook_that_a_person_deleted_is_begun_again(story: Story) -> None:
 
 def test_of_two_runs_on_one_tag_one_wins_and_the_other_says_so(story: Story, torture: bool) -> None:
     dice = random.Random(5)
-    for _ in range(50 if torture else 4):
+    for _ in range(50 if torture else 2):
         first = story.fork()
         first.join(dice.choice((0.0, 0.01, 0.1, 0.3)))
         second = story.fork()
@@ -141,7 +141,7 @@ def test_runs_side_by_side_survive_each_others_death(
     script(value(9), value(11), value(8), value(7))
     dice = random.Random(6)
     tags = ("t", "u", "v")
-    left = 30 if torture else 5
+    left = 30 if torture else 3
     while left:
         again = {
             tag: ["--resume"] if repo.ref(f"refs/autoresearch/notebook/{tag}") else []

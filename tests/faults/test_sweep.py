@@ -61,7 +61,7 @@ def test_killed_at_a_system_call_of_ours_a_run_ends_in_the_same_state(
     story.start_over()
     everything = sorted(set(moments(log, (".git/autoresearch/t", "run-t", "autoresearch-ci-"))))
     assert len(everything) > 100
-    chosen = everything if torture else random.Random(3).sample(everything, 6)
+    chosen = everything if torture else random.Random(3).sample(everything, 3)
     for call, number in chosen:
         process = story.run.start("--guard", GUARD, under=traced(call, number), metric=METRIC)
         died = story.run.finish(process)
@@ -89,7 +89,7 @@ def test_killed_at_a_system_call_of_git_a_run_ends_in_the_same_state(
     ]
     assert len(everything) > 100
     dice = random.Random(4 + alone)
-    for n, (call, number) in dice.sample(everything, min(len(everything), 400 if torture else 5)):
+    for n, (call, number) in dice.sample(everything, min(len(everything), 400 if torture else 3)):
         death = f'{" ".join(traced(call, number))} "$git" "$@"'
         then = f"{death}; exit $?" if alone else f"{death}; kill -9 0"
         with monkeypatch.context() as patch:
