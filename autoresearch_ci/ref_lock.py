@@ -21,7 +21,7 @@ def wait_or_break(lock: Path, places: Sequence[Path], patience: float = PATIENCE
     `places`: folders in one of which such a git has its working folder. Raises `WorkspaceError`.
     """
     began = idle_since = time.monotonic()
-    while lock.exists():
+    while os.path.lexists(lock):  # false, too, for a name that no file can have
         now = time.monotonic()
         if _git_alive(places):
             idle_since = now
