@@ -36,6 +36,7 @@ from autoresearch_ci.store import Store
 from autoresearch_ci.workspace import Repository
 
 if TYPE_CHECKING:
+    from autoresearch_ci.prices import Spent
     from autoresearch_ci.proposers.claude import ClaudeProposer
     from autoresearch_ci.proposers.claude_request import ClaudeSettings
     from autoresearch_ci.proposers.tools import MoreTools
@@ -206,6 +207,7 @@ def make_claude(workshop: Workshop, more: MoreTools | None = None) -> ClaudeProp
         check=workshop.stop.check,
         note=workshop.note,
         more=more,
+        paid=workshop.ledger.pay,
         redactor=workshop.redactor,
     )
     if not proposer.price_known:
@@ -366,6 +368,7 @@ def make_judge(
     *,
     environment: Mapping[str, str],
     redactor: Redactor,
+    paid: Callable[[Spent], None] = lambda cost: None,
 ) -> Judge | None:
     """Who gives the number of a rubric. Raises `ProposerError` when the service is unusable."""
     if not config.metric.rubric:
@@ -399,6 +402,7 @@ def make_judge(
             price=settings.price,
         ),
         ask=service.ask,
+        paid=paid,
     )
 
 

@@ -26,6 +26,8 @@ _SETTINGS = {
     "core.attributesFile": os.devnull,
     "core.excludesFile": os.devnull,
     "core.quotePath": "false",
+    # Somebody else's git may hold a ref of ours for a moment.
+    "core.filesRefLockTimeout": "10000",
     "core.fsync": "committed,loose-object,reference",
     "gc.auto": "0",
     "maintenance.auto": "false",

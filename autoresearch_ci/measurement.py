@@ -122,12 +122,14 @@ class Bench:
             store=private_logs.parent / "outcomes",
         )
         self._scrutiny = Scrutiny(self.witness)
+        self._unlogged: list[tuple[int, Stage, CommandResult]] = []
 
     def set_up(self, commands: Sequence[str]) -> None:
         """Run the setup commands. Raises `BaselineError` when one fails."""
         self._tell_protection()
         for command in commands:
             result = self._run(0, "setup", command, timeout=None)
+            self._write_logs()
             if result.exit_code:
                 raise BaselineError(
                     f"the setup command failed with exit code {result.exit_code}: {command}\n"
@@ -185,9 +187,11 @@ class Bench:
             result, outcomes = self._watched(
                 iteration, stage, plan.command, timeout=plan.timeout, line=hopeless
             )
+            if iteration == 0 and not changes:
+                self._learn_duration(result)
             content = self._report(report)
         finally:
-            self.tree.restore()
+            self._clean_up()
         run = _interpret(result, plan, content, points)
         if stage == "confirm" or result.stopped:
             return run
@@ -252,7 +256,7 @@ class Bench:
                 command = shlex.join([str(hook), *([str(message)] if name == "commit-msg" else [])])
                 result = self._run(attempt.iteration, "guard", command, timeout=None)
             finally:
-                self.tree.restore()
+                self._clean_up()
             failure = _failure(result)
             if failure:
                 reason = f"the {name} hook refused it: {failure}"
@@ -320,9 +324,11 @@ class Bench:
             if plan.junit and (path := self._report_file(plan.junit)):
                 path.unlink()
             result, outcomes = self._watched(iteration, "guard", plan.command, timeout=plan.timeout)
+            if iteration == 0:
+                self._learn_duration(result)
             content = self._report(plan.junit)
         finally:
-            self.tree.restore()
+            self._clean_up()
         failure = _failure(result)
         value = None
         if not failure and plan.extract:
@@ -422,11 +428,22 @@ class Bench:
             enter=self.tree.sandbox.enter(network=stage == "setup"),
         ).redacted(self._redact)
         self.tree.sandbox.sweep()
-        if iteration == 0 and stage not in ("setup", "confirm"):
-            known = self._durations.get(result.command, 0.0)
-            self._durations[result.command] = max(result.seconds, known)
-        self._log(iteration, stage, result)
+        self._unlogged.append((iteration, stage, result))
         return result
+
+    def _clean_up(self) -> None:
+        """Only then is there room for a log, if it was the command that filled the disk."""
+        self.tree.restore()
+        self._write_logs()
+
+    def _write_logs(self) -> None:
+        while self._unlogged:
+            self._log(*self._unlogged.pop(0))
+
+    def _learn_duration(self, result: CommandResult) -> None:
+        """The unmodified code's; without a configured timeout, others get a multiple of it."""
+        known = self._durations.get(result.command, 0.0)
+        self._durations[result.command] = max(result.seconds, known)
 
     def _default_timeout(self, command: str) -> float:
         known = self._durations.get(self._redact(command))

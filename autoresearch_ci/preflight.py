@@ -69,9 +69,11 @@ def survey(config: Config, options: Options) -> Ground:
     tag = _tag(repository, stores, tag, resume)
     branch = config.publish.branch_name(tag) if config.publish.mode != "none" else None
     run_store = stores / tag
-    _refuse_checked_out(repository, branch)
+    if branch:
+        repository.refuse_checked_out(f"refs/heads/{branch}")
     if resume:
         base = peek_start(run_store)["base"]
+        _refuse_vanished(repository, base)
     else:
         repository.refuse_unfinished()
         _refuse_used(repository, tag, branch, run_store)
@@ -185,13 +187,13 @@ def _tag(repository: Repository, stores: Path, tag: str | None, resume: bool) ->
     )
 
 
-def _refuse_checked_out(repository: Repository, branch: str | None) -> None:
-    """Moving a branch under a checkout would make all of it look changed."""
-    place = repository.worktree_of(f"refs/heads/{branch}") if branch else ""
-    if place:
+def _refuse_vanished(repository: Repository, base: str) -> None:
+    if repository.ref(base) is None:
         raise WorkspaceError(
-            f"branch {branch} is checked out in {place}, so it cannot be moved.\n"
-            "do: git switch another branch there first; --resume finds the run by its tag."
+            f"the commit {base[:12]}, which this run started from, is no longer in the repository."
+            "\nusually: history was rewritten and the old commits pruned, or this is another clone."
+            "\ndo: fetch it from wherever it still is (git fetch origin <branch>), or start a run "
+            "with another --tag."
         )
 
 

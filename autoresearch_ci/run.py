@@ -34,6 +34,7 @@ from autoresearch_ci.events import Note, Observer, RunFinished, RunStarted, Warn
 from autoresearch_ci.ledger import Ledger, RunFacts
 from autoresearch_ci.loop import Loop
 from autoresearch_ci.preflight import Ground, Options, survey
+from autoresearch_ci.prices import Spent
 from autoresearch_ci.records import History, Records
 from autoresearch_ci.redaction import Redactor
 from autoresearch_ci.run_folder import Finished, metric_name, write_report
@@ -69,7 +70,7 @@ def run(
         ledger = _ledger(config, ground, store, records, redactor)
         ledger.recover(history)
         observe(_started(config, ground, ledger))
-        for warning in ground.warnings:
+        for warning in (*ground.warnings, *_other_version(history)):
             observe(Warning(message=warning))
         finished = Finished(ledger=ledger)
         workshop = Workshop(
@@ -91,7 +92,13 @@ def run(
             stack.callback(tree.sandbox.close)
             tree.create(ground.modules)
             judge = make_judge(
-                config, stack, observe, stop, environment=environment, redactor=redactor
+                config,
+                stack,
+                observe,
+                stop,
+                environment=environment,
+                redactor=redactor,
+                paid=ledger.pay,
             )
             bench = make_bench(
                 config,
@@ -146,9 +153,10 @@ def _begin(
     history = records.read()
     ruler = redactor.redact_all(_ruler(config))
     if resume and history.start:
-        _refuse_other_ruler(history.start["ruler"], ruler)
+        _refuse_other_ruler(history.start.get("ruler", {}), ruler)
     else:
-        history = History()
+        # What a run without a verdict spent on its baseline is spent all the same.
+        history = History(branch=ground.branch, unfinished=history.unfinished)
         records.reset()
         records.start(
             {
@@ -159,6 +167,8 @@ def _begin(
                 "version": autoresearch_ci.__version__,
             }
         )
+        if history.unfinished != Spent():
+            records.spent(0, history.unfinished)
     ground.repository.exclude("/autoresearch/")
     ground.folder.mkdir(parents=True, exist_ok=True)
     return history
@@ -186,6 +196,7 @@ def _ledger(
 def _confirm(config: Config, finished: Finished, loop: Loop, store: Store) -> None:
     """Measure base and head afresh for the headline, and each kept commit's worth if asked."""
     ledger, settings = finished.ledger, config.confirm
+    ledger.confirming = True
     duel = Duel(
         bench=loop.court.bench,
         direction=config.metric.direction,
@@ -237,6 +248,17 @@ def _refuse_other_ruler(before: Mapping[str, Any], now: Mapping[str, Any]) -> No
             "would not compare with new ones.\n"
             "do: undo that change, or start a run with another --tag."
         )
+
+
+def _other_version(history: History) -> list[str]:
+    before = (history.start or {}).get("version", autoresearch_ci.__version__)
+    if before == autoresearch_ci.__version__:
+        return []
+    return [
+        f"this run was started by version {before} of autoresearch-ci and goes on with "
+        f"{autoresearch_ci.__version__}: the numbers compare, but proposers and the keep rule may "
+        "differ. Install that version again, or use another --tag, if that matters."
+    ]
 
 
 def _started(config: Config, ground: Ground, ledger: Ledger) -> RunStarted:

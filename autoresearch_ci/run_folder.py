@@ -84,8 +84,8 @@ def write_report(
             "best": experiments[-1].best if experiments else None,
             "samples": sum(e.samples for e in experiments),
             "seconds": round(sum(e.seconds for e in experiments), 3),
-            "tokens": sum(e.tokens for e in experiments),
-            "cost_usd": sum(e.cost_usd for e in experiments),
+            "tokens": ledger.spent.tokens,
+            "cost_usd": ledger.spent.cost_usd,
         },
         "config": {key: value for key, value, _ in describe(resolved)},
     }

@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from autoresearch_ci import ref_lock
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.git_process import GitDirectory, failure, locate
 
@@ -147,25 +147,39 @@ class Repository:
         # --no-deref: a symbolic ref in the place of ours must not lead to somebody else's branch.
         arguments = ("update-ref", "--no-deref", "-m", "autoresearch-ci", name, new, old or "")
         code, _, err = self._git.attempt(*arguments, settings=self._silenced())
+        if code and "File exists" in err:
+            raise ref_lock.refusal(self.common_dir / f"{name}.lock")
         if code and not _MOVED.search(err):
             raise failure(arguments, code, err)
         if code:
             raise WorkspaceError(
                 f"{name} could not be moved to {new[:12]}: {err.strip()}\n"
                 "usually: somebody else moved that branch while the run was going on.\n"
-                "do: nothing is lost, every attempt is in the notebook; start again with another "
-                "--tag, or move the branch back and use --resume."
+                "do: nothing is lost, every attempt is recorded; use --resume, which says how to "
+                "continue from what was kept, or start again with another --tag."
+            )
+
+    def set_ref(self, name: str, commit: str) -> None:
+        """Point a ref that nobody else uses at `commit`."""
+        self._git("update-ref", "--no-deref", name, commit, settings=self._silenced())
+
+    def refuse_checked_out(self, ref: str) -> None:
+        """Raise `WorkspaceError` when moving a branch would make all of a checkout look changed."""
+        place = self.worktree_of(ref)
+        if place:
+            branch = ref.removeprefix("refs/heads/")
+            raise WorkspaceError(
+                f"branch {branch} is checked out in {place}, so it cannot be moved.\n"
+                "do: git switch another branch there first (git switch --detach), then --resume; "
+                "nothing is lost, the run is found by its tag."
             )
 
     def break_lock(self, name: str) -> None:
-        """Remove the lock file that a killed git left on a ref of ours.
+        """Remove the lock file that a killed git left on a ref of ours; never a living one's.
 
-        The caller holds the run's lock; anybody else's git holds this one for milliseconds.
+        The caller holds the run's lock. Raises `WorkspaceError` when a git keeps it for long.
         """
-        lock = self.common_dir / f"{name}.lock"
-        if os.path.lexists(lock):  # false, too, for a name that no file can have
-            time.sleep(1)
-            lock.unlink(missing_ok=True)
+        ref_lock.wait_or_break(self.common_dir / f"{name}.lock", (self.root, self.common_dir))
 
     def message(self, commit: str) -> str:
         """The whole commit message."""
