@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import os
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from autoresearch_ci import __version__
+from autoresearch_ci.actions import defuse, guard_output, json_text, message_lines
 from autoresearch_ci.errors import AutoresearchError, ConfigError, WorkspaceError
 
 if TYPE_CHECKING:
@@ -27,7 +29,10 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal that knows fewer characters than we use
             stream.reconfigure(errors="backslashreplace")
+    release = guard_output()
     code = run_cli(sys.argv[1:])
+    with contextlib.suppress(OSError, ValueError):  # nobody reads any more
+        release()
     # Everything is saved: a late signal must not replace the exit code.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
@@ -40,7 +45,7 @@ def run_cli(arguments: Sequence[str]) -> int:
         options = _parser().parse_args(arguments)
         return int(options.handler(options))
     except AutoresearchError as error:
-        print(f"autoresearch-ci: {error}", file=sys.stderr)
+        print("\n".join(message_lines(f"autoresearch-ci: {error}")), file=sys.stderr)
         return error.exit_code
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO):
@@ -188,21 +193,19 @@ def _obey_signals(stop: Stop) -> Stop:
 
 
 def _config(options: argparse.Namespace) -> int:
-    import json
-
     from autoresearch_ci.config import describe, json_schema
 
     if options.schema:
-        print(json.dumps(json_schema(), indent=2))
+        print(json_text(json_schema(), indent=2))
         return 0
     resolved, _ = _load(options)
     rows = describe(resolved)
     if options.json:
-        print(json.dumps({key: {"value": v, "origin": o} for key, v, o in rows}, indent=2))
+        print(json_text({key: {"value": v, "origin": o} for key, v, o in rows}, indent=2))
         return 0
     width = max(len(key) for key, _, _ in rows)
     for key, value, origin in rows:
-        print(f"{key:{width}}  {json.dumps(value, ensure_ascii=False)}  # {origin}")
+        print(defuse(f"{key:{width}}  {json_text(value, readable=True)}  # {origin}"))
     return 0
 
 
@@ -212,7 +215,9 @@ def _load(options: argparse.Namespace, *, commit: str | None = None) -> tuple[Re
     With `commit`, the file as that commit has it, so that a head cannot bring its own metric.
     """
     from autoresearch_ci.config import DEFAULT_PATH, load
+    from autoresearch_ci.config.reader import LARGEST
     from autoresearch_ci.flags import given
+    from autoresearch_ci.untrusted import Refused, file_bytes
     from autoresearch_ci.workspace import Repository
 
     repository = Repository.open(Path.cwd())
@@ -224,8 +229,10 @@ def _load(options: argparse.Namespace, *, commit: str | None = None) -> tuple[Re
     if committed is not None:
         return load(text=committed, path=shown, flags=given(options)), shown
     try:
-        text = path.read_bytes()
-    except (IsADirectoryError, NotADirectoryError, PermissionError) as error:
+        text = file_bytes(path, LARGEST)
+    except Refused as error:
+        raise ConfigError(f"{path} {error}; expected a short YAML file.") from error
+    except (NotADirectoryError, PermissionError) as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}.") from error
     except FileNotFoundError as error:
         if options.config:

@@ -56,7 +56,7 @@ class GitDirectory:
         # safe.directory: in a container the checkout belongs to another uid than ours.
         self._prefix = ["git", "-c", "safe.directory=*"]
         self._git.update_environment(**_ENVIRONMENT, GIT_DIR=str(git_dir), **environment)
-        self._reader: git.Git.AutoInterrupt | None = None
+        self._readers: dict[str, git.Git.AutoInterrupt] = {}
 
     def __call__(
         self, *arguments: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None
@@ -90,32 +90,42 @@ class GitDirectory:
 
     def blob(self, name: str) -> bytes:
         """Content of a blob, through one long-lived `git cat-file --batch`."""
+        reader, kind, size = self._asked("--batch", name)
+        data: bytes = reader.stdout.read(size)
+        reader.stdout.read(1)
+        if kind != "blob":
+            raise WorkspaceError(f"object {name} is a {kind}, not a file")
+        return data
+
+    def blob_size(self, name: str) -> int:
+        """Bytes of a blob, without reading it."""
+        return self._asked("--batch-check", name)[2]
+
+    def _asked(self, mode: str, name: str) -> tuple[git.Git.AutoInterrupt, str, int]:
+        """The process that answers, the object's kind and its size."""
         # GitPython's own reader understands SHA-1 names only.
-        if self._reader is None:
+        if mode not in self._readers:
             with _signals_held():
-                self._reader = self._git.cat_file(
-                    "--batch", istream=subprocess.PIPE, as_process=True
+                self._readers[mode] = self._git.cat_file(
+                    mode, istream=subprocess.PIPE, as_process=True
                 )
-        self._reader.stdin.write(name.encode() + b"\n")
-        self._reader.stdin.flush()
-        header = self._reader.stdout.readline().split()
+        reader = self._readers[mode]
+        reader.stdin.write(name.encode() + b"\n")
+        reader.stdin.flush()
+        header = reader.stdout.readline().split()
         if len(header) != 3:
             raise WorkspaceError(
                 f"object {name} is missing from the repository: {b' '.join(header).decode()}\n"
                 "usually: a partial clone (--filter) or a pruned object.\n"
                 "do: clone in full, or git fetch --refetch --no-filter."
             )
-        data: bytes = self._reader.stdout.read(int(header[2]))
-        self._reader.stdout.read(1)
-        if header[1] != b"blob":
-            raise WorkspaceError(f"object {name} is a {header[1].decode()}, not a file")
-        return data
+        return reader, header[1].decode(), int(header[2])
 
     def close(self) -> None:
-        if self._reader is not None:
-            self._reader.stdin.close()
-            self._reader.wait()
-            self._reader = None
+        for reader in self._readers.values():
+            reader.stdin.close()
+            reader.wait()
+        self._readers.clear()
 
 
 def failure(arguments: Sequence[str], code: int, err: str) -> WorkspaceError:

@@ -6,6 +6,7 @@ reads records and refs only, and repeats whatever step did not happen.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ from autoresearch_ci.proposers import ReasonedProposal
 from autoresearch_ci.records import Attempt, History, Records, Verdict
 from autoresearch_ci.scope import Scope
 from autoresearch_ci.store import Store
+from autoresearch_ci.untrusted import Refused, file_bytes
 from autoresearch_ci.workspace import Changes, FileVersion, Repository
 
 SUBJECT_LENGTH = 100
@@ -93,6 +95,12 @@ class CommitTree:
         if version is None or not version.regular:
             raise KeyError(path)
         return self.store.read(version)
+
+    def size(self, path: str) -> int:
+        version = self.version(path)
+        if version is None or not version.regular:
+            raise KeyError(path)
+        return self.store.size(version)
 
     def paths(self) -> Sequence[str]:
         names = {p for p, v in self.files.items() if v.regular} | self.changes.keys()
@@ -244,8 +252,9 @@ class Ledger:
     def _write_journal(self) -> None:
         text = "".join([journal.header(self.facts.direction), *self._rows])
         path = self.facts.journal
-        if path.exists() and path.read_bytes() == text.encode():
-            return
+        with contextlib.suppress(OSError, Refused):
+            if file_bytes(path, len(text.encode())) == text.encode():
+                return
         temporary = path.with_suffix(".tsv.new")
         with temporary.open("wb") as file:
             file.write(text.encode())

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
+from typing import Any
 
 from autoresearch_ci.briefing import Briefing
 from autoresearch_ci.budget import stop_reason
 from autoresearch_ci.candidate import Court, Outcome
 from autoresearch_ci.early_stop import Curve
-from autoresearch_ci.errors import BaselineError, ProposerError
+from autoresearch_ci.errors import BaselineError, ProposerError, WorkspaceError
 from autoresearch_ci.events import ExperimentFinished, Note, Observer, StageStarted, Warning
 from autoresearch_ci.experiment import Decision, Experiment, FileEdit, MetricRun, Proposal, Status
 from autoresearch_ci.proposers import (
@@ -56,12 +57,7 @@ class Loop:
         """Iterate until a limit is reached; returns why it stopped."""
         ledger = self.court.ledger
         if ledger.history.verdicts:
-            memory = ledger.history.verdicts[-1].memory
-            session = Session.from_json(memory["session"])
-            self.court.bench.remember(memory["bench"])
-            self.curve = _curve(memory["curve"])
-            if self.court.holdout:
-                self.court.holdout.remember(memory["holdout"])
+            session = self._recalled(ledger.history.verdicts[-1].memory)
         else:
             session = self._baseline()
         self.deterministic = session.deterministic
@@ -79,6 +75,22 @@ class Loop:
         judge = self.court.bench.judge
         lost = self.proposer_lost or (judge.lost.partition("\n")[0] if judge else "")
         return lost or stop_reason(limits, experiments, elapsed, direction)
+
+    def _recalled(self, memory: Mapping[str, Any]) -> Session:
+        """What an earlier process had learnt. Raises `WorkspaceError` when that makes no sense."""
+        try:
+            session = Session.from_json(memory["session"])
+            self.court.bench.remember(memory["bench"])
+            self.curve = _curve(memory["curve"])
+            if self.court.holdout:
+                self.court.holdout.remember(memory["holdout"])
+        except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
+            raise WorkspaceError(
+                f"what the earlier run had learnt cannot be read ({ascii(str(error))[:200]}).\n"
+                "usually: another version of autoresearch-ci wrote it, or it was edited.\n"
+                "do: start a run with another --tag; what was kept stays on its branch."
+            ) from error
+        return session
 
     def _baseline(self) -> Session:
         """Iteration 0: measure the unmodified code often enough to know its noise."""

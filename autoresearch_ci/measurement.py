@@ -22,6 +22,7 @@ from autoresearch_ci.metrics import Extract
 from autoresearch_ci.metrics.plain_number import MetricError
 from autoresearch_ci.records import Attempt
 from autoresearch_ci.rubric import Judge, judged_paths
+from autoresearch_ci.untrusted import Refused, file_bytes
 from autoresearch_ci.workspace import Changes
 
 BASELINE_TIMEOUT = 3600.0
@@ -145,11 +146,12 @@ class Bench:
         self.tree.place(changes)
         report = metrics.report_path(plan.extract)
         try:
-            if report and (path := self._report_file(report)):
-                # A report that lies there before the run is not this run's report.
+            # A report that lies there before the run is not this run's report.
+            path = self._report_file(report) if report else None
+            if path and (path.is_symlink() or not path.is_dir()):
                 path.unlink()
             result = self._run(iteration, stage, plan.command, timeout=plan.timeout, line=hopeless)
-            return _interpret(result, plan, self._report(report), points)
+            return _interpret(result, plan, lambda: self._report(report), points)
         finally:
             self.tree.restore()
 
@@ -318,24 +320,31 @@ class Bench:
             )
 
     def _report(self, name: str | None) -> bytes | None:
-        """The report file that the command was to write, when it is a plain file."""
+        """What the command wrote. Raises `MetricError` when that is no plain file, or too large."""
         if name is None:
             return None
         path = self._report_file(name)
-        if path is None or path.is_symlink() or path.stat().st_size > _REPORT_BYTES:
+        if path is None:
             return None
-        return path.read_bytes()
+        try:
+            return file_bytes(path, _REPORT_BYTES, follow=False)
+        except (Refused, PermissionError) as error:
+            why = error if isinstance(error, Refused) else "is not readable"
+            raise MetricError(f"{name} {why}") from error
 
     def _report_file(self, name: str) -> Path | None:
-        """Where the report lies; `None` when no file is there, or a link leads out of the tree."""
+        """Where the report lies; `None` when nothing is there, or a link leads out of the tree."""
         tree = self.tree.layout.tree
         path = tree / name
         inside = path.parent.resolve().is_relative_to(tree.resolve())
-        return path if inside and (path.is_symlink() or path.is_file()) else None
+        return path if inside and os.path.lexists(path) else None
 
 
 def _interpret(
-    result: CommandResult, plan: MetricPlan, report: bytes | None, points: Sequence[Point]
+    result: CommandResult,
+    plan: MetricPlan,
+    report: Callable[[], bytes | None],
+    points: Sequence[Point],
 ) -> MetricRun:
     value, failure, reason = None, None, _failure(result)
     if result.stopped:
@@ -345,7 +354,7 @@ def _interpret(
         failure = Status.CRASH
     else:
         try:
-            value = metrics.extract(result.output, plan.extract, report)
+            value = metrics.extract(result.output, plan.extract, report())
         except MetricError as error:
             failure, reason = Status.METRIC_ERROR, str(error)
     return MetricRun(

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from autoresearch_ci.actions import json_text
 from autoresearch_ci.assembly import (
     Workshop,
     agent_prompt,
@@ -131,7 +132,7 @@ def _of_claude(workshop: Workshop, context: Context, stack: ExitStack) -> Previe
         diffs=DiffSummaries(),
         more=tools.definitions() if tools else (),
     )
-    text = json.dumps(request, indent=2, ensure_ascii=False)
+    text = json_text(request, indent=2, readable=True)
     counted = _count(workshop, request)
     estimate = len(json.dumps(request).encode()) // _BYTES_PER_TOKEN
     return Preview(text=text, tokens=counted or estimate, counted=counted is not None)

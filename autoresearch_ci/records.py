@@ -11,6 +11,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,12 @@ from typing import Any, TextIO
 
 from autoresearch_ci.errors import ConfigError, WorkspaceError
 from autoresearch_ci.experiment import Experiment, Status
+from autoresearch_ci.untrusted import MIB, Refused, file_bytes, json_value
 from autoresearch_ci.workspace import FileVersion
+
+_BYTES = 512 * MIB
+_LINE_BYTES = 64 * MIB
+"""Far beyond what a run of ours writes in a year; what is larger is not read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,14 +83,14 @@ class Records:
     def peek(cls, folder: Path) -> History:
         """What is written down so far, without the lock and without changing anything."""
         path = folder / "records.jsonl"
-        return _parsed(path, path.read_bytes()) if path.exists() else History()
+        return _parsed(path, _content(path)) if path.exists() else History()
 
     def read(self) -> History:
         """What earlier processes of this run wrote down; a torn last line is dropped."""
         history = History()
         if not self._path.exists():
             return history
-        raw = self._path.read_bytes()
+        raw = _content(self._path)
         whole = raw[: raw.rfind(b"\n") + 1]
         if whole != raw:
             # The line that a kill cut short was never acted upon.
@@ -130,29 +136,42 @@ class Records:
 def has_verdict(folder: Path) -> bool:
     """Whether a run got as far as its baseline; before that, nothing is worth resuming."""
     path = folder / "records.jsonl"
-    return path.exists() and b'{"record": "verdict"' in path.read_bytes()
+    return path.exists() and b'{"record": "verdict"' in _content(path)
 
 
-def peek_start(folder: Path) -> dict[str, Any]:
-    """The facts of a run, without its lock. Raises `ConfigError` when there is no such run."""
+def peek_base(folder: Path) -> str:
+    """The base commit of a run, without its lock. Raises `ConfigError` when there is none."""
     try:
-        with (folder / "records.jsonl").open("rb") as file:
-            record = json.loads(file.readline())
-    except (FileNotFoundError, ValueError) as error:
+        first = _content(folder / "records.jsonl").partition(b"\n")[0]
+        base = dict(json_value(first, limit=_LINE_BYTES))["base"]
+        if not isinstance(base, str) or not re.fullmatch("[0-9a-f]{40,64}", base):
+            raise ValueError("no base commit")
+    except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             f"--resume: there is no run {folder.name!r} to continue in this repository.\n"
             "usually: the tag is misspelt, or that run was stopped before its baseline.\n"
             f"do: ls {folder.parent}, or leave --resume out."
         ) from error
-    return dict(record)
+    return base
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return file_bytes(path, _BYTES)
+    except Refused as error:
+        raise WorkspaceError(
+            f"{path} {error}, so the run cannot be continued.\n"
+            "usually: it came from a cache or an artifact that others can write to.\n"
+            "do: start a run with another --tag; what was kept stays on its branch."
+        ) from error
 
 
 def _parsed(path: Path, raw: bytes) -> History:
     history = History()
     for number, line in enumerate(raw[: raw.rfind(b"\n") + 1].splitlines(), start=1):
         try:
-            history = _add(history, json.loads(line))
-        except (ValueError, KeyError, TypeError) as error:
+            history = _add(history, json_value(line, limit=_LINE_BYTES))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise WorkspaceError(
                 f"{path}, line {number}: not a record of ours ({error}).\n"
                 "usually: the file was edited, or another version of autoresearch-ci wrote it.\n"

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import autoresearch_ci
+from autoresearch_ci import earlier_run
 from autoresearch_ci.assembly import (
     Workshop,
     hidden_files,
@@ -115,6 +116,7 @@ def _begin(records: Records, config: Config, ground: Ground, *, resume: bool) ->
     history = records.read()
     ruler = _ruler(config)
     if resume and history.start:
+        earlier_run.confirm(history, base=ground.base, scope=ground.scope, git=ground.repository)
         _refuse_other_ruler(history.start["ruler"], ruler)
     else:
         history = History()

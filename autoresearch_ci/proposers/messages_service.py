@@ -20,6 +20,7 @@ import anthropic
 import httpx2
 
 from autoresearch_ci.errors import ProposerError
+from autoresearch_ci.proposers.bounded_http import bounded_client
 from autoresearch_ci.proposers.claude_request import ClaudeSettings, credential
 from autoresearch_ci.proposers.conversation import Record, Turn
 from autoresearch_ci.proposers.quoting import line
@@ -338,9 +339,11 @@ def _client(
     headers: Mapping[str, str],
 ) -> Client:
     """A client that leaves retrying to us."""
+    timeout = httpx2.Timeout(settings.timeout, connect=10.0)
     options: dict[str, Any] = {
         "max_retries": 0,
-        "timeout": httpx2.Timeout(settings.timeout, connect=10.0),
+        "timeout": timeout,
+        "http_client": bounded_client(timeout),
         "default_headers": headers,
     }
     if settings.base_url:
