@@ -19,6 +19,7 @@ from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.experiment import Direction, Experiment, Proposal, Status
 from autoresearch_ci.proposers import ReasonedProposal
 from autoresearch_ci.records import Attempt, History, Records, Verdict
+from autoresearch_ci.report.inert import subject as inert_subject
 from autoresearch_ci.scope import Scope
 from autoresearch_ci.store import Store
 from autoresearch_ci.untrusted import Refused, file_bytes
@@ -312,7 +313,7 @@ class Ledger:
 
 
 def _trailers(text: str, trailers: Mapping[str, object]) -> str:
-    line = " ".join(text.split())
+    line = inert_subject(text)
     subject = line
     body = ""
     if len(line) > SUBJECT_LENGTH:
