@@ -454,7 +454,16 @@ def test_a_huge_file_is_refused_to_the_model_and_the_run_goes_on(
             calls(edit, submit("better")),
         )
         done = shell(
-            *run.arguments("--iterations", "1", "--claude-base-url", api.url, "--scope", "data"),
+            *run.arguments(
+                "--iterations",
+                "1",
+                "--claude-dialect",
+                "native",
+                "--claude-base-url",
+                api.url,
+                "--scope",
+                "data",
+            ),
             *("--confirm", "never", "--proposer", "claude"),
             ANTHROPIC_API_KEY="sk-ant-x",
         )
