@@ -43,6 +43,10 @@ if TYPE_CHECKING:
     from autoresearch_ci.rubric import Judge
 
 
+PROGRAM_LIMIT = 1_000_000
+"""Bytes of the human's brief; one that is so large is another file."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Workshop:
     """What proposers are built from."""
@@ -284,6 +288,8 @@ def _agent(name: str, workshop: Workshop, stack: ExitStack) -> Proposer:
 
 def make_briefing(workshop: Workshop, court: Court) -> Briefing:
     """What every proposer is told. Raises `ConfigError` when the program is not committed."""
+    from autoresearch_ci.proposers.prompt import PROGRAM_BYTES
+
     config, ground = workshop.config, workshop.ground
     program = ""
     if config.program:
@@ -292,6 +298,13 @@ def make_briefing(workshop: Workshop, court: Court) -> Briefing:
             raise ConfigError(
                 f"program: {config.program} is not a file of the base commit.\n"
                 "do: commit it, or correct the path; it is relative to the repository's root."
+            )
+        size = workshop.store.size(version)
+        if size > PROGRAM_LIMIT:
+            raise ConfigError(
+                f"program: {config.program} has {size} bytes, at most {PROGRAM_LIMIT} may be; a "
+                f"prompt holds the first {PROGRAM_BYTES} of them.\n"
+                "do: shorten it, or name the right file."
             )
         program = workshop.store.read(version).decode(errors="replace")
     return Briefing(

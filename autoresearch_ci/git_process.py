@@ -66,7 +66,7 @@ class GitDirectory:
     def __init__(self, cwd: Path, git_dir: Path, **environment: str) -> None:
         self._git = git.Git(str(cwd))
         self._environment = {**_ENVIRONMENT, "GIT_DIR": str(git_dir), **environment}
-        self._reader: git.Git.AutoInterrupt | None = None
+        self._readers: dict[str, git.Git.AutoInterrupt] = {}
 
     def __call__(
         self,
@@ -110,29 +110,11 @@ class GitDirectory:
 
     def blob(self, name: str) -> bytes:
         """Content of a blob, through one long-lived `git cat-file --batch`."""
-        # GitPython's own reader understands SHA-1 names only.
-        if self._reader is None:
-            with _signals_held():
-                environment = {**self._environment, **_configuration({})}
-                self._reader = self._git.execute(
-                    [*_program(environment), "cat-file", "--batch"],
-                    istream=subprocess.PIPE,
-                    as_process=True,
-                    env=environment,
-                )
-        self._reader.stdin.write(name.encode() + b"\n")
-        self._reader.stdin.flush()
-        header = self._reader.stdout.readline().split()
-        if len(header) != 3:
-            raise WorkspaceError(
-                f"object {name} is missing from the repository: {b' '.join(header).decode()}\n"
-                "usually: a partial clone (--filter) or a pruned object.\n"
-                "do: clone in full, or git fetch --refetch --no-filter."
-            )
-        data: bytes = self._reader.stdout.read(int(header[2]))
-        self._reader.stdout.read(1)
-        if header[1] != b"blob":
-            raise WorkspaceError(f"object {name} is a {header[1].decode()}, not a file")
+        reader, kind, size = self._asked("--batch", name)
+        data: bytes = reader.stdout.read(size)
+        reader.stdout.read(1)
+        if kind != "blob":
+            raise WorkspaceError(f"object {name} is a {kind}, not a file")
         if _name_of(data, len(name)) != name:  # git checks what it fetches, not what it reads
             raise WorkspaceError(
                 f"object {name} in {self._environment['GIT_DIR']} has another content.\n"
@@ -141,11 +123,39 @@ class GitDirectory:
             )
         return data
 
+    def blob_size(self, name: str) -> int:
+        """Bytes of a blob, without reading it."""
+        return self._asked("--batch-check", name)[2]
+
+    def _asked(self, mode: str, name: str) -> tuple[git.Git.AutoInterrupt, str, int]:
+        """The process that answers, the object's kind and its size."""
+        # GitPython's own reader understands SHA-1 names only.
+        if mode not in self._readers:
+            with _signals_held():
+                environment = {**self._environment, **_configuration({})}
+                self._readers[mode] = self._git.execute(
+                    [*_program(environment), "cat-file", mode],
+                    istream=subprocess.PIPE,
+                    as_process=True,
+                    env=environment,
+                )
+        reader = self._readers[mode]
+        reader.stdin.write(name.encode() + b"\n")
+        reader.stdin.flush()
+        header = reader.stdout.readline().split()
+        if len(header) != 3:
+            raise WorkspaceError(
+                f"object {name} is missing from the repository: {b' '.join(header).decode()}\n"
+                "usually: a partial clone (--filter) or a pruned object.\n"
+                "do: clone in full, or git fetch --refetch --no-filter."
+            )
+        return reader, header[1].decode(), int(header[2])
+
     def close(self) -> None:
-        if self._reader is not None:
-            self._reader.stdin.close()
-            self._reader.wait()
-            self._reader = None
+        for reader in self._readers.values():
+            reader.stdin.close()
+            reader.wait()
+        self._readers.clear()
 
 
 def failure(arguments: Sequence[str], code: int, err: str) -> WorkspaceError:

@@ -6,6 +6,7 @@ notebook. Recovery reads records and refs only, and repeats whatever step did no
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,8 +21,10 @@ from autoresearch_ci.experiment import Direction, Experiment, Proposal, Status
 from autoresearch_ci.prices import Spent
 from autoresearch_ci.proposers import ReasonedProposal
 from autoresearch_ci.records import Attempt, History, Records, Verdict
+from autoresearch_ci.report.inert import subject as inert_subject
 from autoresearch_ci.scope import Scope
 from autoresearch_ci.store import Store
+from autoresearch_ci.untrusted import Refused, file_bytes
 from autoresearch_ci.workspace import Changes, FileVersion, Repository
 
 SUBJECT_LENGTH = 100
@@ -106,6 +109,12 @@ class CommitTree:
         if version is None or not version.regular:
             raise KeyError(path)
         return self.store.read(version)
+
+    def size(self, path: str) -> int:
+        version = self.version(path)
+        if version is None or not version.regular:
+            raise KeyError(path)
+        return self.store.size(version)
 
     def paths(self) -> Sequence[str]:
         names = {p for p, v in self.files.items() if v.regular} | self.changes.keys()
@@ -313,8 +322,9 @@ class Ledger:
     def _write_journal(self) -> None:
         text = "".join([journal.header(self.facts.direction), *self._rows])
         path = self.facts.journal
-        if path.exists() and path.read_bytes() == text.encode():
-            return
+        with contextlib.suppress(OSError, Refused):
+            if file_bytes(path, len(text.encode())) == text.encode():
+                return
         temporary = path.with_suffix(".tsv.new")
         with temporary.open("wb") as file:
             file.write(text.encode())
@@ -390,7 +400,7 @@ def _moved(branch: str, now: str | None, ours: str) -> str:
 
 
 def _trailers(text: str, trailers: Mapping[str, object]) -> str:
-    line = " ".join(text.split())
+    line = inert_subject(text)
     subject = line
     body = ""
     if len(line) > SUBJECT_LENGTH:

@@ -57,7 +57,7 @@ class Loop:
         """Iterate until a limit is reached; returns why it stopped."""
         ledger = self.court.ledger
         verdicts = ledger.history.verdicts
-        session = self._remembered(verdicts[-1].memory) if verdicts else self._baseline()
+        session = self._recalled(verdicts[-1].memory) if verdicts else self._baseline()
         self.deterministic = session.deterministic
         while (reason := self._stop_reason()) is None:
             finished = self._iteration(session)
@@ -67,28 +67,28 @@ class Loop:
             self.deterministic = session.deterministic
         return reason
 
-    def _remembered(self, memory: Mapping[str, Any]) -> Session:
-        """What an earlier process had learnt."""
-        try:
-            session = Session.from_json(memory["session"])
-            self.court.bench.remember(memory["bench"])
-            self.curve = _curve(memory["curve"])
-            if self.court.holdout:
-                self.court.holdout.remember(memory["holdout"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise WorkspaceError(
-                f"--resume: what this run had learnt cannot be read ({error!r}).\n"
-                "usually: another version of autoresearch-ci started it.\n"
-                "do: install that version again, or go on from its branch with another --tag."
-            ) from error
-        return session
-
     def _stop_reason(self) -> str | None:
         ledger, direction = self.court.ledger, self.court.policy.direction
         limits, elapsed = self.briefing.limits, self.briefing.elapsed
         judge = self.court.bench.judge
         lost = self.proposer_lost or (judge.lost.partition("\n")[0] if judge else "")
         return lost or stop_reason(limits, ledger.experiments, elapsed, direction, ledger.spent)
+
+    def _recalled(self, memory: Mapping[str, Any]) -> Session:
+        """What an earlier process had learnt. Raises `WorkspaceError` when that makes no sense."""
+        try:
+            session = Session.from_json(memory["session"])
+            self.court.bench.remember(memory["bench"])
+            self.curve = _curve(memory["curve"])
+            if self.court.holdout:
+                self.court.holdout.remember(memory["holdout"])
+        except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
+            raise WorkspaceError(
+                f"--resume: what this run had learnt cannot be read ({ascii(str(error))[:200]}).\n"
+                "usually: another version of autoresearch-ci wrote it, or it was edited.\n"
+                "do: install that version again, or go on from its branch with another --tag."
+            ) from error
+        return session
 
     def _baseline(self) -> Session:
         """Iteration 0: measure the unmodified code often enough to know its noise."""

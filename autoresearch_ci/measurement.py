@@ -25,6 +25,7 @@ from autoresearch_ci.outcomes import Outcomes
 from autoresearch_ci.records import Attempt
 from autoresearch_ci.rubric import Judge, judged_paths
 from autoresearch_ci.scrutiny import Scrutiny, Seen
+from autoresearch_ci.untrusted import Refused, file_bytes
 from autoresearch_ci.witness import Witness
 from autoresearch_ci.workspace import Changes
 
@@ -181,22 +182,21 @@ class Bench:
         self.tree.place(changes)
         report = metrics.report_path(plan.extract)
         try:
-            if report and (path := self._report_file(report)):
-                # A report that lies there before the run is not this run's report.
-                path.unlink()
+            self._forget_report(report)
             result, outcomes = self._watched(
                 iteration, stage, plan.command, timeout=plan.timeout, line=hopeless
             )
             if iteration == 0 and not changes:
                 self._learn_duration(result)
-            content = self._report(report)
+            found = self._read(report)
         finally:
             self._clean_up()
-        run = _interpret(result, plan, content, points)
+        run = _interpret(result, plan, found, points)
         if stage == "confirm" or result.stopped:
             return run
         role = "holdout" if stage == "holdout" else "metric"
         junit = plan.extract.junit if not run.failure else None
+        content = found if isinstance(found, bytes) else None
         seen = Seen(
             outcomes=outcomes,
             listed=junit_outcomes(content or b"", junit) if junit else None,
@@ -321,12 +321,11 @@ class Bench:
     def _run_guard(self, index: int, plan: GuardPlan, changes: Changes, iteration: int) -> GuardRun:
         self.tree.place(changes)
         try:
-            if plan.junit and (path := self._report_file(plan.junit)):
-                path.unlink()
+            self._forget_report(plan.junit)
             result, outcomes = self._watched(iteration, "guard", plan.command, timeout=plan.timeout)
             if iteration == 0:
                 self._learn_duration(result)
-            content = self._report(plan.junit)
+            report = self._read(plan.junit)
         finally:
             self._clean_up()
         failure = _failure(result)
@@ -336,7 +335,7 @@ class Bench:
                 value = metrics.extract(result.output, plan.extract)
             except MetricError as error:
                 failure = str(error)
-        loss = self._guarded_tests(index, plan, iteration, failure, outcomes, content)
+        loss = self._guarded_tests(index, plan, iteration, failure, outcomes, report)
         failure = ": ".join(filter(None, (failure, loss)))
         return GuardRun(
             command=plan.command,
@@ -354,15 +353,17 @@ class Bench:
         iteration: int,
         failure: str,
         outcomes: Outcomes | None,
-        report: bytes | None,
+        report: bytes | MetricError | None,
     ) -> str:
         """Why the tests of a guard are fewer or worse than before; empty when they are not."""
         listed, problem = None, ""
         if plan.junit and report is None:
             problem = f"{plan.junit} was not written"
-        elif plan.junit:
+        elif isinstance(report, MetricError):
+            problem = str(report)
+        elif plan.junit and report is not None:
             try:
-                listed = junit_outcomes(report or b"", plan.junit)
+                listed = junit_outcomes(report, plan.junit)
             except MetricError as error:
                 problem = str(error)
         role, seen = f"guard {index}", Seen(outcomes=outcomes, listed=listed)
@@ -459,25 +460,45 @@ class Bench:
                 f"[{stage}] {ending} after {result.seconds:.2f} s\n\n"
             )
 
+    def _forget_report(self, name: str | None) -> None:
+        """What lies there before the run is not this run's report."""
+        path = self._report_file(name) if name else None
+        if path and (path.is_symlink() or not path.is_dir()):
+            path.unlink()
+
+    def _read(self, report: str | None) -> bytes | MetricError | None:
+        """What the command wrote, or why that is no report."""
+        try:
+            return self._report(report)
+        except MetricError as error:
+            return error
+
     def _report(self, name: str | None) -> bytes | None:
-        """The report file that the command was to write, when it is a plain file."""
+        """What the command wrote. Raises `MetricError` when that is no plain file, or too large."""
         if name is None:
             return None
         path = self._report_file(name)
-        if path is None or path.is_symlink() or path.stat().st_size > _REPORT_BYTES:
+        if path is None:
             return None
-        return path.read_bytes()
+        try:
+            return file_bytes(path, _REPORT_BYTES, follow=False)
+        except (Refused, PermissionError) as error:
+            why = error if isinstance(error, Refused) else "is not readable"
+            raise MetricError(f"{name} {why}") from error
 
     def _report_file(self, name: str) -> Path | None:
-        """Where the report lies; `None` when no file is there, or a link leads out of the tree."""
+        """Where the report lies; `None` when nothing is there, or a link leads out of the tree."""
         tree = self.tree.layout.tree
         path = tree / name
         inside = path.parent.resolve().is_relative_to(tree.resolve())
-        return path if inside and (path.is_symlink() or path.is_file()) else None
+        return path if inside and os.path.lexists(path) else None
 
 
 def _interpret(
-    result: CommandResult, plan: MetricPlan, report: bytes | None, points: Sequence[Point]
+    result: CommandResult,
+    plan: MetricPlan,
+    report: bytes | MetricError | None,
+    points: Sequence[Point],
 ) -> MetricRun:
     value, failure, reason = None, None, _failure(result)
     if result.stopped:
@@ -487,6 +508,8 @@ def _interpret(
         failure = Status.CRASH
     else:
         try:
+            if isinstance(report, MetricError):
+                raise report
             value = metrics.extract(result.output, plan.extract, report)
         except MetricError as error:
             failure, reason = Status.METRIC_ERROR, str(error)

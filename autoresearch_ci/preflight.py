@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from autoresearch_ci.config import Config
 from autoresearch_ci.errors import ConfigError, WorkspaceError
 from autoresearch_ci.ledger import notebook_ref
-from autoresearch_ci.records import has_verdict, peek_start
+from autoresearch_ci.records import has_verdict, peek_base
 from autoresearch_ci.scope import Scope, build_scope
 from autoresearch_ci.workspace import Changes, FileVersion, Repository
 
@@ -72,7 +72,7 @@ def survey(config: Config, options: Options) -> Ground:
     if branch:
         repository.refuse_checked_out(f"refs/heads/{branch}")
     if resume:
-        base = peek_start(run_store)["base"]
+        base = peek_base(run_store)
         _refuse_vanished(repository, base)
     else:
         repository.refuse_unfinished()

@@ -22,8 +22,12 @@ from typing import Any, TextIO
 from autoresearch_ci.errors import ConfigError, WorkspaceError
 from autoresearch_ci.experiment import Experiment, Status
 from autoresearch_ci.prices import Spent
+from autoresearch_ci.untrusted import MIB, Refused, file_bytes, json_value
 from autoresearch_ci.workspace import FileVersion
 
+_BYTES = 512 * MIB
+_LINE_BYTES = 64 * MIB
+"""Far beyond what a run of ours writes in a year; what is larger is not read."""
 _SEAL = re.compile(rb', "crc32": "([0-9a-f]{8})"}$')
 """Ends every line: a damaged record must be noticed, never believed."""
 
@@ -90,13 +94,13 @@ class Records:
     def peek(cls, folder: Path) -> History:
         """What is written down so far, without the lock and without changing anything."""
         path = folder / "records.jsonl"
-        return _parsed(path, path.read_bytes()) if path.exists() else History()
+        return _parsed(path, _content(path)) if path.exists() else History()
 
     def read(self) -> History:
         """What earlier processes of this run wrote down; a torn last line is dropped."""
         if not self._path.exists():
             return History()
-        raw = self._path.read_bytes()
+        raw = _content(self._path)
         whole = raw[: raw.rfind(b"\n") + 1]
         if whole != raw:
             # The line that a kill cut short was never acted upon.
@@ -153,22 +157,34 @@ class Records:
 def has_verdict(folder: Path) -> bool:
     """Whether a run got as far as its baseline; before that, nothing is worth resuming."""
     path = folder / "records.jsonl"
-    return path.exists() and b'{"record": "verdict"' in path.read_bytes()
+    return path.exists() and b'{"record": "verdict"' in _content(path)
 
 
-def peek_start(folder: Path) -> dict[str, Any]:
-    """The facts of a run, without its lock.
+def peek_base(folder: Path) -> str:
+    """The base commit of a run, without its lock.
 
     Raises `ConfigError` when there is no such run, `WorkspaceError` when its records are damaged.
     """
     start = Records.peek(folder).start
-    if start is None:
+    base = start.get("base") if start else None
+    if not isinstance(base, str) or not re.fullmatch("[0-9a-f]{40,64}", base):
         raise ConfigError(
             f"--resume: there is no run {folder.name!r} to continue in this repository.\n"
             "usually: the tag is misspelt, or that run was stopped before its baseline.\n"
             f"do: ls {folder.parent}, or leave --resume out."
         )
-    return start
+    return base
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return file_bytes(path, _BYTES)
+    except Refused as error:
+        raise WorkspaceError(
+            f"{path} {error}, so the run cannot be continued.\n"
+            "usually: it came from a cache or an artifact that others can write to.\n"
+            "do: start a run with another --tag; what was kept stays on its branch."
+        ) from error
 
 
 def _parsed(path: Path, raw: bytes) -> History:
@@ -196,7 +212,7 @@ def _unsealed(line: bytes) -> dict[str, Any]:
     body = line[: seal.start()] + b"}"
     if zlib.crc32(body) != int(seal[1], 16):
         raise ValueError("its checksum does not match")
-    return dict(json.loads(body))
+    return dict(json_value(body, limit=_LINE_BYTES))
 
 
 def _add(history: History, record: dict[str, Any]) -> History:

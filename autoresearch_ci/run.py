@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import autoresearch_ci
+from autoresearch_ci import earlier_run
 from autoresearch_ci.assembly import (
     Workshop,
     hidden_files,
@@ -153,6 +154,7 @@ def _begin(
     history = records.read()
     ruler = redactor.redact_all(_ruler(config))
     if resume and history.start:
+        earlier_run.confirm(history, base=ground.base, scope=ground.scope, git=ground.repository)
         _refuse_other_ruler(history.start.get("ruler", {}), ruler)
     else:
         # What a run without a verdict spent on its baseline is spent all the same.

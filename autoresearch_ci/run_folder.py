@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import json
 import os
 import platform
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import autoresearch_ci
+from autoresearch_ci.actions import json_text
 from autoresearch_ci.config import Config, Resolved, describe
 from autoresearch_ci.experiment import Experiment
 from autoresearch_ci.ledger import Ledger
@@ -89,7 +89,7 @@ def write_report(
         },
         "config": {key: value for key, value, _ in describe(resolved)},
     }
-    text = json.dumps(redactor.redact_all(facts), indent=2, default=str, ensure_ascii=False) + "\n"
+    text = json_text(redactor.redact_all(facts), indent=2, readable=True) + "\n"
     (folder / "run.json").write_text(text, encoding="utf-8")
 
 

@@ -126,6 +126,10 @@ class Store:
         """Content of a file version."""
         return self._git.blob(version.blob)
 
+    def size(self, version: FileVersion) -> int:
+        """Bytes of a file version, without reading it."""
+        return self._git.blob_size(version.blob)
+
     def merge(
         self, ours: FileVersion, base: FileVersion, theirs: FileVersion
     ) -> FileVersion | None:
