@@ -154,8 +154,8 @@ def _begin(
     history = records.read()
     ruler = redactor.redact_all(_ruler(config))
     if resume and history.start:
-        earlier_run.confirm(history, base=ground.base, scope=ground.scope, git=ground.repository)
         _refuse_other_ruler(history.start.get("ruler", {}), ruler)
+        earlier_run.confirm(history, base=ground.base, scope=ground.scope, git=ground.repository)
     else:
         # What a run without a verdict spent on its baseline is spent all the same.
         history = History(branch=ground.branch, unfinished=history.unfinished)
