@@ -51,3 +51,31 @@ def _escaped(char: str) -> str:
     if code < 0x100:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def workflow_command(name: str, message: str = "", **properties: str) -> str:
+    """One command of ours for the runner, as a line without its end.
+
+    Escaped as the runner undoes it (actions/runner, ActionCommand.cs), so that no text can end the
+    command early or begin another.
+    """
+    listed = ",".join(f"{key}={_property(value)}" for key, value in properties.items() if value)
+    return f"::{name}{' ' if listed else ''}{listed}::{_data(message)}"
+
+
+def file_command(name: str, value: str, delimiter: str) -> str:
+    """`name=value` for the file behind $GITHUB_OUTPUT, whatever `value` holds.
+
+    `delimiter` is random and new: a value that could contain it could set other outputs.
+    """
+    if delimiter in value or delimiter in name:
+        raise ValueError("the delimiter occurs in the value")
+    return f"{name}<<{delimiter}\n{value}\n{delimiter}\n"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,287 @@
+"""The step from its inputs to its outputs: decide, set up, run the command line, say what came out.
+
+Whatever happens, outputs, summary and exit code are there, and the workspace belongs to its owner.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from autoresearch_ci.errors import AutoresearchError, ConfigError
+from autoresearch_ci.job import page
+from autoresearch_ci.job.file_commands import VARIABLES as FILES
+from autoresearch_ci.job.file_commands import FileCommands
+from autoresearch_ci.job.github_event import compared_refs, read_trigger
+from autoresearch_ci.job.inputs import INPUTS, VARIABLES, arguments, chosen_command, read_inputs
+from autoresearch_ci.job.log import Log, secret_values
+from autoresearch_ci.job.narrator import Narrator
+from autoresearch_ci.job.outputs import (
+    comparison_outputs,
+    last_object,
+    named_outputs,
+    no_outputs,
+    run_outputs,
+    verdict,
+)
+from autoresearch_ci.job.ownership import give_back
+from autoresearch_ci.job.supervisor import Stopping, Stream, supervise
+from autoresearch_ci.job.trigger import Permit, decide
+
+INTERRUPTED = 130
+_ALL_SAID = 5.5
+"""Seconds after the first signal at which nothing new is begun."""
+_TAIL = 400
+"""Lines of an error that are remembered."""
+_SECRET = re.compile(r"TOKEN|KEY|SECRET|PASSW|CREDENTIAL|AUTH|^(ACTIONS|INPUT)_", re.IGNORECASE)
+_RUNTIME = re.compile(r"^INPUT_|^ACTIONS_(RUNTIME|RESULTS|CACHE)_")
+"""The runner's own services: artifacts and caches of the whole repository."""
+
+
+@dataclass(kw_only=True)
+class _Step:
+    """What is known of one step while it goes on."""
+
+    environment: Mapping[str, str]
+    workspace: Path
+    log: Log
+    stopping: Stopping
+    narrator: Narrator
+    reason: str = ""
+    error: str = ""
+    printed: list[str] = field(default_factory=list)
+    """Standard output of a command that tells no events."""
+    complaints: list[str] = field(default_factory=list)
+    """The last lines of standard error."""
+    command: str = ""
+
+    def hear(self, stream: Stream, line: str) -> None:
+        if stream == "err":
+            self.complaints = [*self.complaints[1 - _TAIL :], line]
+            self.log.line(line)
+        elif self.command == "run":
+            self.narrator.feed(line)
+        else:
+            self.printed = [*self.printed[1 - _TAIL :], line]
+
+
+def main(environment: Mapping[str, str]) -> int:
+    """One step; its exit code."""
+    stopping = Stopping()  # first: as process 1 a signal would otherwise be lost
+    since = time.time() - 1
+    log = _make_log()
+    workspace = Path(environment.get("GITHUB_WORKSPACE") or Path.cwd())
+    files = FileCommands(environment)
+    files.set_outputs(no_outputs())  # there, should nothing else come to pass
+    _remember(environment, since=since, finished=False)
+    step = _Step(
+        environment=environment,
+        workspace=workspace,
+        log=log,
+        stopping=stopping,
+        narrator=Narrator(log),
+    )
+    try:
+        code = _run(step)
+    except AutoresearchError as error:
+        step.error, code = str(error), error.exit_code
+    if stopping.since is not None and code > 6:  # killed, or ended by the signal itself
+        code = INTERRUPTED
+    outputs, parts = _findings(step, code)
+    files.set_outputs({**no_outputs(code), **outputs})
+    files.set_summary(parts)
+    files.restore_others()
+    _say(step, code)
+    _remember(environment, since=since, finished=True)
+    left = 120.0 if stopping.since is None else stopping.since + _ALL_SAID - time.monotonic()
+    give_back(workspace, since=since, deadline=left)
+    return code
+
+
+def end(environment: Mapping[str, str]) -> int:
+    """After the step, also when it was cancelled or killed: tell what it could not, clean up."""
+    log = _make_log()
+    memory = _memory(environment)
+    if memory.get("finished") is False:
+        FileCommands(environment).set_summary([page.unfinished_part("")])
+        log.annotate("warning", "The step was ended by force; run it again with resume: true.")
+    since = memory.get("since")
+    if isinstance(since, int | float):
+        give_back(Path(environment.get("GITHUB_WORKSPACE") or Path.cwd()), since=since)
+    if memory:
+        with suppress(OSError):
+            _memory_file(environment).unlink()
+    return 0
+
+
+def _run(step: _Step) -> int:
+    environment = step.environment
+    given = read_inputs(environment)
+    hidden = [given[name] for name, about in INPUTS.items() if about.secret and name in given]
+    step.log.mask(secret_values(environment, hidden))
+    step.command = chosen_command(given)
+    trigger = read_trigger(environment, given.get("token", ""))
+    permission = decide(trigger, step.command)
+    step.reason = permission.reason
+    if permission.permit is Permit.REFUSE:
+        raise ConfigError(permission.reason)
+    if permission.permit is Permit.SKIP:
+        return 0
+    env = _child_environment(environment, given)
+    if permission.permit is Permit.DEGRADE:
+        env = _without_secrets(env)
+    with tempfile.TemporaryDirectory(prefix="autoresearch-ci-job-") as folder:
+        words = arguments(given, compared_refs(trigger, Path(folder)))
+        if permission.permit is Permit.DEGRADE:
+            words = _unpublished(words, step.command)
+        if "setup-command" in given:
+            _set_up(step, given["setup-command"])
+        argv = [sys.executable, "-I", "-m", "autoresearch_ci", *words]
+        ended = supervise(
+            argv, cwd=step.workspace, env=env, stopping=step.stopping, on_line=step.hear
+        )
+    step.log.end_group()
+    if ended.code != 0:
+        step.error = _last_error(step.complaints)
+    return ended.code
+
+
+def _set_up(step: _Step, command: str) -> None:
+    """The workflow's own preparation, such as installing what the metric needs; sees no secret."""
+    step.log.group("setup-command")
+    ended = supervise(
+        ["bash", "-e", "-o", "pipefail", "-c", command],
+        cwd=step.workspace,
+        env=_without_secrets(_child_environment(step.environment, {})),
+        stopping=step.stopping,
+        on_line=lambda _, line: step.log.line(f"| {line}"),
+    )
+    step.log.end_group()
+    if ended.code != 0 and step.stopping.since is None:
+        raise ConfigError(
+            f"input 'setup-command': it ended with exit code {ended.code}; see the log above.\n"
+            "do: make it work on this runner; in the container action only Debian's python, git "
+            "and bash are there."
+        )
+
+
+def _child_environment(environment: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """What the command line sees: ours, without the runner's files and its own tokens."""
+    env = {
+        name: value
+        for name, value in environment.items()
+        if name not in FILES and not _RUNTIME.search(name)
+    }
+    return env | {VARIABLES[name]: given[name] for name in VARIABLES if name in given}
+
+
+def _without_secrets(env: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in env.items() if not _SECRET.search(name)}
+
+
+def _unpublished(words: list[str], command: str) -> list[str]:
+    if command == "publish":
+        raise ConfigError("nothing can be published for a pull request from a fork.")
+    return [*words, "--publish", "none"] if command == "run" else words
+
+
+def _findings(step: _Step, code: int) -> tuple[dict[str, str], list[str]]:
+    """Outputs, and the parts of the summary, the most important first."""
+    outputs: dict[str, str] = {}
+    parts = [page.reason_part(step.reason), page.error_part(step.error)]
+    if step.command == "run":
+        outputs, report = _run_findings(step)
+        parts.append(report)
+    elif result := last_object(step.printed):
+        if step.command == "compare":
+            values = [median(result[side]) for side in ("base_values", "head_values")]
+            outputs = comparison_outputs(result, values)
+            parts.insert(0, page.comparison_part(result, values, code))
+        else:
+            outputs = named_outputs(result)
+    outputs["verdict"] = "incomplete" if _skipped(step) else verdict(code)
+    return outputs, [*parts, page.warnings_part(step.narrator.warnings)]
+
+
+def _run_findings(step: _Step) -> tuple[dict[str, str], str]:
+    narrator = step.narrator
+    if narrator.started is None:
+        return {}, ""
+    if narrator.finished is None:  # killed: there is no report, but what it told is true
+        facts: dict[str, Any] = {
+            "branch": narrator.started.branch,
+            "config": {"metric.direction": narrator.started.direction},
+        }
+        report = page.unfinished_part(narrator.started.branch)
+        return run_outputs(facts, narrator.experiments), report
+    folder = Path(narrator.finished.report_dir)
+    try:
+        facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        report = (folder / "summary.md").read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        return {}, page.error_part(f"the report cannot be read: {error}")
+    journal = folder / "results.tsv"
+    inside = journal.is_relative_to(step.workspace)
+    shown = journal.relative_to(step.workspace) if inside else journal
+    return {**run_outputs(facts, narrator.experiments), "journal": str(shown)}, report
+
+
+def _skipped(step: _Step) -> bool:
+    return bool(step.reason) and not step.narrator.started and not step.printed
+
+
+def _say(step: _Step, code: int) -> None:
+    """The annotations that everybody sees, and the end of the log."""
+    if step.reason and not step.error:
+        step.log.annotate("notice", step.reason)
+    if step.error:
+        step.log.annotate("error", step.error, title="autoresearch-ci")
+    elif code not in (0, INTERRUPTED):
+        step.log.annotate("error", f"autoresearch-ci ended with exit code {code}.")
+    step.log.close()
+
+
+def _last_error(complaints: list[str]) -> str:
+    """The message that the command line ended with."""
+    begin = "autoresearch-ci: "
+    starts = [i for i, line in enumerate(complaints) if line.startswith(begin)]
+    if not starts:
+        return ""
+    return "\n".join(complaints[starts[-1] :]).removeprefix(begin)
+
+
+def _make_log() -> Log:
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
+    return Log(sys.stdout)
+
+
+def _memory_file(environment: Mapping[str, str]) -> Path:
+    """Where a step leaves word for what follows it; nowhere, where no runner gives a folder."""
+    action = re.sub(r"\W", "-", environment.get("GITHUB_ACTION", ""))
+    folder = environment.get("RUNNER_TEMP")
+    return Path(folder) / f"autoresearch-ci-{action}.json" if folder else Path(os.devnull)
+
+
+def _remember(environment: Mapping[str, str], *, since: float, finished: bool) -> None:
+    with suppress(OSError):  # it is for the next step's comfort only
+        text = json.dumps({"since": since, "finished": finished})
+        _memory_file(environment).write_text(text, encoding="utf-8")
+
+
+def _memory(environment: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        found = json.loads(_memory_file(environment).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
