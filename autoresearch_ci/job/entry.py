@@ -79,7 +79,7 @@ def main(environment: Mapping[str, str]) -> int:
     """One step; its exit code."""
     stopping = Stopping()  # first: as process 1 a signal would otherwise be lost
     since = time.time() - 1
-    log = _make_log()
+    log = _make_log(environment)
     workspace = Path(environment.get("GITHUB_WORKSPACE") or Path.cwd())
     files = FileCommands(environment)
     files.set_outputs(no_outputs())  # there, should nothing else come to pass
@@ -110,7 +110,7 @@ def main(environment: Mapping[str, str]) -> int:
 
 def end(environment: Mapping[str, str]) -> int:
     """After the step, also when it was cancelled or killed: tell what it could not, clean up."""
-    log = _make_log()
+    log = _make_log(environment)
     memory = _memory(environment)
     if memory.get("finished") is False:
         FileCommands(environment).set_summary([page.unfinished_part("")])
@@ -118,9 +118,7 @@ def end(environment: Mapping[str, str]) -> int:
     since = memory.get("since")
     if isinstance(since, int | float):
         give_back(Path(environment.get("GITHUB_WORKSPACE") or Path.cwd()), since=since)
-    if memory:
-        with suppress(OSError):
-            _memory_file(environment).unlink()
+        _remember(environment, since=since, finished=True)
     return 0
 
 
@@ -260,17 +258,16 @@ def _last_error(complaints: list[str]) -> str:
     return "\n".join(complaints[starts[-1] :]).removeprefix(begin)
 
 
-def _make_log() -> Log:
+def _make_log(environment: Mapping[str, str]) -> Log:
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
-    return Log(sys.stdout)
+    return Log(sys.stdout, obeyed=environment.get("GITHUB_ACTIONS") == "true")
 
 
 def _memory_file(environment: Mapping[str, str]) -> Path:
     """Where a step leaves word for what follows it; nowhere, where no runner gives a folder."""
-    action = re.sub(r"\W", "-", environment.get("GITHUB_ACTION", ""))
     folder = environment.get("RUNNER_TEMP")
-    return Path(folder) / f"autoresearch-ci-{action}.json" if folder else Path(os.devnull)
+    return Path(folder) / "autoresearch-ci-step.json" if folder else Path(os.devnull)
 
 
 def _remember(environment: Mapping[str, str], *, since: float, finished: bool) -> None:

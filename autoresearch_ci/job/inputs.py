@@ -53,7 +53,7 @@ INPUTS: Mapping[str, Input] = {
 COMMANDS = ("run", "compare", "publish", "doctor")
 VARIABLES = {
     "anthropic-api-key": "ANTHROPIC_API_KEY",
-    "token": "GITHUB_TOKEN",
+    "token": "AUTORESEARCH_TOKEN",
     "app-id": "AUTORESEARCH_APP_ID",
     "app-private-key": "AUTORESEARCH_APP_PRIVATE_KEY",
 }

@@ -27,15 +27,17 @@ _SHORTEST = 4
 class Log:
     """What one step prints."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, *, obeyed: bool) -> None:
         self._stream = stream
+        self._obeyed = obeyed
+        """Whether a GitHub runner reads along; elsewhere `add-mask` would print the secret."""
         self._shown: Counter[str] = Counter()
         self._group = ""
 
     def mask(self, values: Iterable[str]) -> None:
         """The runner shows `***` instead, from the next line on."""
         for value in values:
-            self._write(workflow_command("add-mask", value))
+            self._command("add-mask", value)
 
     def line(self, text: str) -> None:
         """Text of anybody's, for people to read."""
@@ -46,20 +48,20 @@ class Log:
         """Fold what follows under `title`, until the next group or `end_group`."""
         if title != self._group:
             self.end_group()
-            self._write(workflow_command("group", defuse(title)))
+            self._command("group", defuse(title))
             self._group = title
 
     def end_group(self) -> None:
         if self._group:
-            self._write(workflow_command("endgroup"))
+            self._command("endgroup")
             self._group = ""
 
     def annotate(self, level: Level, message: str, title: str = "") -> None:
         """Shown beside the run; beyond the runner's limit only in the log."""
-        text = "\n".join(defuse(line) for line in message[:MESSAGE].splitlines())
         self._shown[level] += 1
-        if self._shown[level] < ANNOTATIONS:
-            self._write(workflow_command(level, text, title=defuse(title)))
+        if self._obeyed and self._shown[level] < ANNOTATIONS:
+            text = "\n".join(defuse(line) for line in message[:MESSAGE].splitlines())
+            self._command(level, text, title=defuse(title))
         else:
             self.line(f"{level}: {message}")
 
@@ -68,8 +70,12 @@ class Log:
         self.end_group()
         for level, shown in self._shown.items():
             if (more := shown - ANNOTATIONS + 1) > 0:
-                self._write(workflow_command(level, f"{more} more in the log of this step."))
+                self._command(level, f"{more} more in the log of this step.")
         self._shown.clear()
+
+    def _command(self, name: str, message: str = "", **properties: str) -> None:
+        if self._obeyed:
+            self._write(workflow_command(name, message, **properties))
 
     def _write(self, line: str) -> None:
         with contextlib.suppress(OSError, ValueError):  # nobody reads: the work goes on
@@ -83,6 +89,7 @@ def secret_values(environment: Mapping[str, str], inputs: Iterable[str]) -> Iter
     forms = set()
     for value in (*inputs, *named):
         for text in (value, f"x-access-token:{value}"):
-            forms.add(base64.b64encode(text.encode("utf-8", "surrogateescape")).decode())
+            encoded = base64.b64encode(text.encode("utf-8", "surrogateescape")).decode()
+            forms.add(encoded.rstrip("="))
         forms.update(line.strip() for line in value.splitlines())
     yield from sorted((f for f in forms if len(f) >= _SHORTEST), key=lambda f: (-len(f), f))
