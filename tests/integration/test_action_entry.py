@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     from tests.conftest import Repo, Script
 
 ROOT = os.geteuid() == 0
-NAMESPACE = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
+NAMESPACE = [
+    *("unshare", *(() if ROOT else ("--user", "--map-current-user"))),
+    *("--pid", "--fork", "--mount-proc", "--kill-child"),
+]
 FILES = ("OUTPUT", "STEP_SUMMARY", "ENV", "PATH", "STATE")
 CANARY = "ghs_canary0123456789"
 OURS = {"add-mask", "group", "endgroup", "error", "warning", "notice"}
@@ -520,6 +523,12 @@ def test_process_1_reaps_orphans_and_leaves_nothing_behind(job: Job) -> None:
     done = job(inputs={"setup-command": command}, under=NAMESPACE)
     assert done.code == 0, done.log
     assert (job.repo.path / "zombies").read_text().strip() == "0"
+
+
+def test_what_a_setup_command_leaves_running_is_gone_afterwards(job: Job) -> None:
+    done = job(inputs={"setup-command": f"setsid sh -c 'cd {job.folder}; sleep 600' &"})
+    assert done.code == 0, done.log
+    assert sleepers(job) == []
 
 
 def test_killed_outright_the_clean_up_tells_what_the_step_could_not(job: Job) -> None:
