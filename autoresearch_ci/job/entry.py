@@ -31,6 +31,7 @@ from autoresearch_ci.job.outputs import (
     last_object,
     named_outputs,
     no_outputs,
+    published_outputs,
     run_outputs,
     verdict,
 )
@@ -73,6 +74,8 @@ class _Step:
             self.narrator.feed(line)
         else:
             self.printed = [*self.printed[1 - _TAIL :], line]
+            if self.command != "compare":  # that prints JSON for us alone
+                self.log.line(line)
 
 
 def main(environment: Mapping[str, str]) -> int:
@@ -163,6 +166,7 @@ def _set_up(step: _Step, command: str) -> None:
         env=_without_secrets(_child_environment(step.environment, {})),
         stopping=step.stopping,
         on_line=lambda _, line: step.log.line(f"| {line}"),
+        whole_group=True,
     )
     step.log.end_group()
     if ended.code != 0 and step.stopping.since is None:
@@ -207,6 +211,7 @@ def _findings(step: _Step, code: int) -> tuple[dict[str, str], list[str]]:
             parts.insert(0, page.comparison_part(result, values, code))
         else:
             outputs = named_outputs(result)
+    outputs |= published_outputs([*step.complaints, *step.printed])
     outputs["verdict"] = "incomplete" if _skipped(step) else verdict(code)
     return outputs, [*parts, page.warnings_part(step.narrator.warnings)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,6 +30,8 @@ OUTPUTS = (
     "verdict",
 )
 """In the order of action.yml. A value that is not known, or has no meaning, is empty."""
+
+_PUBLISHED = re.compile(r"published: (https?://\S+)")
 
 
 def verdict(exit_code: int | None) -> str:
@@ -58,7 +61,6 @@ def run_outputs(facts: Mapping[str, Any], experiments: Sequence[Experiment]) -> 
         "kept": _text(kept),
         "iterations": _text(totals.get("iterations")),
         "branch": _text(facts.get("branch") if kept else None),
-        "pull-request": _text(facts.get("pull_request")),
         "cost-usd": _text(totals.get("cost_usd")),
         "tokens": _text(totals.get("tokens")),
     }
@@ -95,6 +97,12 @@ def named_outputs(result: Mapping[str, Any]) -> dict[str, str]:
     """Of any other command: the members of its JSON object that are called like an output."""
     names = {key.replace("_", "-"): value for key, value in result.items()}
     return {name: _text(names[name]) for name in OUTPUTS if name in names}
+
+
+def published_outputs(lines: Sequence[str]) -> dict[str, str]:
+    """The pull request that a command says it has opened or updated."""
+    found = [match[1] for line in lines if (match := _PUBLISHED.fullmatch(line))]
+    return {"pull-request": found[-1]} if found else {}
 
 
 def last_object(lines: Sequence[str]) -> dict[str, Any]:

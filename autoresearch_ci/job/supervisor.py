@@ -45,7 +45,7 @@ class Stopping:
     def __init__(self) -> None:
         self.since: float | None = None
         """When the first one arrived, on the monotonic clock."""
-        self._child: int | None = None
+        self._send: Callable[[int], None] | None = None
         for number in _SIGNALS:
             signal.signal(number, self._arrived)
 
@@ -54,16 +54,16 @@ class Stopping:
             self.since = time.monotonic()
         self._pass_on(number)
 
-    def watch(self, child: int | None) -> None:
-        """Who gets the signals from now on; one that arrived before is passed on at once."""
-        self._child = child
+    def watch(self, send: Callable[[int], None] | None) -> None:
+        """What passes signals on from now on; one that arrived before is passed on at once."""
+        self._send = send
         if self.since is not None:
             self._pass_on(signal.SIGINT)
 
     def _pass_on(self, number: int) -> None:
-        if self._child is not None:
+        if self._send is not None:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self._child, number)
+                self._send(number)
 
     @property
     def overdue(self) -> bool:
@@ -87,8 +87,12 @@ def supervise(
     env: Mapping[str, str],
     stopping: Stopping,
     on_line: Callable[[Stream, str], None],
+    whole_group: bool = False,
 ) -> Ended:
-    """Run `argv` in a session of its own; nothing that it started outlives it."""
+    """Run `argv` in a session of its own; nothing that it started outlives it.
+
+    `whole_group`: signals are for all that it started, too, as a shell does not pass them on.
+    """
     if stopping.since is not None:
         return Ended(code=130)
     _adopt_orphans()
@@ -106,7 +110,8 @@ def supervise(
     except OSError as error:
         on_line("err", f"{argv[0]}: {error.strerror}")
         return Ended(code=127)
-    stopping.watch(process.pid)
+    send = os.killpg if whole_group else os.kill
+    stopping.watch(lambda number: send(process.pid, number))
     try:
         ended = _Watch(process, on_line).until_ended(stopping)
     finally:

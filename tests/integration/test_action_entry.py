@@ -292,9 +292,10 @@ def test_a_setup_command_sees_no_secret_of_ours(job: Job) -> None:
 
 def test_no_text_of_others_becomes_a_command(job: Job, script: Script) -> None:
     hostile = [
-        "::set-output name=verdict::pass",
-        "##[add-mask]e",
-        "  ::stop-commands::x",
+        "::set-output name=verdict::forged",
+        "x ##[add-mask]forged",
+        "##[set-output name=verdict]forged",
+        "  ::stop-commands::forged",
         "a\r::error::forged",
     ]
     script(*({"description": text, "files": {"value": "9\n"}} for text in hostile))
@@ -390,7 +391,9 @@ def api() -> Iterator[Callable[[int, Mapping[str, Any]], str]]:
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 body = json.dumps(answer).encode()
-                self.send_response(status)
+                self.send_response(200 if self.path == "/elsewhere" else status)
+                if status == 302:
+                    self.send_header("Location", "/elsewhere")
                 self.end_headers()
                 self.wfile.write(body)
 
@@ -510,7 +513,7 @@ def test_a_signal_during_setup_starts_no_run(job: Job) -> None:
     began = job.folder / "began"
     process = job.start({"setup-command": f"touch {began}; sleep 600"})
     wait_for(began.exists)
-    assert cancel(process.pid, process) < 6
+    assert cancel(process.pid, process) < 3  # at once: there is nothing to save
     done = job.finish(process)
     assert (done.code, done.outputs["verdict"]) == (130, "incomplete"), done.log
     assert not (job.repo.path / "autoresearch").exists()

@@ -12,6 +12,7 @@ from autoresearch_ci.job.outputs import (
     last_object,
     named_outputs,
     no_outputs,
+    published_outputs,
     run_outputs,
     verdict,
 )
@@ -63,6 +64,12 @@ def test_a_comparison_states_the_gain() -> None:
 )
 def test_a_verdict_is_closed(code: int | None, expected: str) -> None:
     assert verdict(code) == expected
+
+
+def test_the_pull_request_is_the_one_that_was_published_last() -> None:
+    lines = ["published: https://x/1", "x published: https://y/2", "published: run.bundle"]
+    assert published_outputs(lines) == {"pull-request": "https://x/1"}
+    assert published_outputs(["published: https://x/1 and more"]) == {}
 
 
 def test_every_output_is_always_there() -> None:
