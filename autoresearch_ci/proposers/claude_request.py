@@ -5,6 +5,7 @@ Needs no SDK, so `autoresearch-ci prompt` can show what would be sent without a 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
@@ -113,14 +114,21 @@ def build_request(
 ) -> dict[str, Any]:
     """The first request of a proposal, exactly as the SDK is given it."""
     dialect = settings.tools(environment)
-    prompt = render(context, diffs, globs=globs, file_bytes=settings.file_bytes)
+    tools = [*definitions(dialect), *more]
+    prompt = render(
+        context,
+        diffs,
+        globs=globs,
+        file_bytes=settings.file_bytes,
+        tool_bytes=len(json.dumps(tools)),
+    )
     brief: dict[str, Any] = {"type": "text", "text": prompt.brief}
     files: dict[str, Any] = {"type": "text", "text": prompt.files}
     request: dict[str, Any] = {
         "model": settings.model,
         "max_tokens": settings.max_tokens,
         "system": [{"type": "text", "text": prompt.rules}, brief],
-        "tools": [*definitions(dialect), *more],
+        "tools": tools,
     }
     if dialect is Dialect.NATIVE:
         brief["cache_control"] = files["cache_control"] = _mark(context, settings)
