@@ -13,9 +13,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from autoresearch_ci.errors import AutoresearchError, ConfigError
@@ -26,56 +24,19 @@ from autoresearch_ci.job.github_event import compared_refs, read_trigger
 from autoresearch_ci.job.inputs import INPUTS, VARIABLES, arguments, chosen_command, read_inputs
 from autoresearch_ci.job.log import Log, secret_values
 from autoresearch_ci.job.narrator import Narrator
-from autoresearch_ci.job.outputs import (
-    comparison_outputs,
-    last_object,
-    named_outputs,
-    no_outputs,
-    published_outputs,
-    run_outputs,
-    verdict,
-)
+from autoresearch_ci.job.outputs import no_outputs
 from autoresearch_ci.job.ownership import give_back
-from autoresearch_ci.job.supervisor import Stopping, Stream, supervise
+from autoresearch_ci.job.results import results
+from autoresearch_ci.job.step import Step
+from autoresearch_ci.job.supervisor import Stopping, supervise
 from autoresearch_ci.job.trigger import Permit, decide
 
 INTERRUPTED = 130
 _ALL_SAID = 5.5
 """Seconds after the first signal at which nothing new is begun."""
-_TAIL = 400
-"""Lines of an error that are remembered."""
 _SECRET = re.compile(r"TOKEN|KEY|SECRET|PASSW|CREDENTIAL|AUTH|^(ACTIONS|INPUT)_", re.IGNORECASE)
 _RUNTIME = re.compile(r"^INPUT_|^ACTIONS_(RUNTIME|RESULTS|CACHE)_")
 """The runner's own services: artifacts and caches of the whole repository."""
-
-
-@dataclass(kw_only=True)
-class _Step:
-    """What is known of one step while it goes on."""
-
-    environment: Mapping[str, str]
-    workspace: Path
-    log: Log
-    stopping: Stopping
-    narrator: Narrator
-    reason: str = ""
-    error: str = ""
-    printed: list[str] = field(default_factory=list)
-    """Standard output of a command that tells no events."""
-    complaints: list[str] = field(default_factory=list)
-    """The last lines of standard error."""
-    command: str = ""
-
-    def hear(self, stream: Stream, line: str) -> None:
-        if stream == "err":
-            self.complaints = [*self.complaints[1 - _TAIL :], line]
-            self.log.line(line)
-        elif self.command == "run":
-            self.narrator.feed(line)
-        else:
-            self.printed = [*self.printed[1 - _TAIL :], line]
-            if self.command != "compare":  # that prints JSON for us alone
-                self.log.line(line)
 
 
 def main(environment: Mapping[str, str]) -> int:
@@ -87,7 +48,7 @@ def main(environment: Mapping[str, str]) -> int:
     files = FileCommands(environment)
     files.set_outputs(no_outputs())  # there, should nothing else come to pass
     _remember(environment, since=since, finished=False)
-    step = _Step(
+    step = Step(
         environment=environment,
         workspace=workspace,
         log=log,
@@ -100,7 +61,7 @@ def main(environment: Mapping[str, str]) -> int:
         step.error, code = str(error), error.exit_code
     if stopping.since is not None and code > 6:  # killed, or ended by the signal itself
         code = INTERRUPTED
-    outputs, parts = _findings(step, code)
+    outputs, parts = results(step, code)
     files.set_outputs({**no_outputs(code), **outputs})
     files.set_summary(parts)
     files.restore_others()
@@ -125,7 +86,7 @@ def end(environment: Mapping[str, str]) -> int:
     return 0
 
 
-def _run(step: _Step) -> int:
+def _run(step: Step) -> int:
     environment = step.environment
     given = read_inputs(environment)
     hidden = [given[name] for name, about in INPUTS.items() if about.secret and name in given]
@@ -157,7 +118,7 @@ def _run(step: _Step) -> int:
     return ended.code
 
 
-def _set_up(step: _Step, command: str) -> None:
+def _set_up(step: Step, command: str) -> None:
     """The workflow's own preparation, such as installing what the metric needs; sees no secret."""
     step.log.group("setup-command")
     ended = supervise(
@@ -197,53 +158,7 @@ def _unpublished(words: list[str], command: str) -> list[str]:
     return [*words, "--publish", "none"] if command == "run" else words
 
 
-def _findings(step: _Step, code: int) -> tuple[dict[str, str], list[str]]:
-    """Outputs, and the parts of the summary, the most important first."""
-    outputs: dict[str, str] = {}
-    parts = [page.reason_part(step.reason), page.error_part(step.error)]
-    if step.command == "run":
-        outputs, report = _run_findings(step)
-        parts.append(report)
-    elif result := last_object(step.printed):
-        if step.command == "compare":
-            values = [median(result[side]) for side in ("base_values", "head_values")]
-            outputs = comparison_outputs(result, values)
-            parts.insert(0, page.comparison_part(result, values, code))
-        else:
-            outputs = named_outputs(result)
-    outputs |= published_outputs([*step.complaints, *step.printed])
-    outputs["verdict"] = "incomplete" if _skipped(step) else verdict(code)
-    return outputs, [*parts, page.warnings_part(step.narrator.warnings)]
-
-
-def _run_findings(step: _Step) -> tuple[dict[str, str], str]:
-    narrator = step.narrator
-    if narrator.started is None:
-        return {}, ""
-    if narrator.finished is None:  # killed: there is no report, but what it told is true
-        facts: dict[str, Any] = {
-            "branch": narrator.started.branch,
-            "config": {"metric.direction": narrator.started.direction},
-        }
-        report = page.unfinished_part(narrator.started.branch)
-        return run_outputs(facts, narrator.experiments), report
-    folder = Path(narrator.finished.report_dir)
-    try:
-        facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        report = (folder / "summary.md").read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        return {}, page.error_part(f"the report cannot be read: {error}")
-    journal = folder / "results.tsv"
-    inside = journal.is_relative_to(step.workspace)
-    shown = journal.relative_to(step.workspace) if inside else journal
-    return {**run_outputs(facts, narrator.experiments), "journal": str(shown)}, report
-
-
-def _skipped(step: _Step) -> bool:
-    return bool(step.reason) and not step.narrator.started and not step.printed
-
-
-def _say(step: _Step, code: int) -> None:
+def _say(step: Step, code: int) -> None:
     """The annotations that everybody sees, and the end of the log."""
     if step.reason and not step.error:
         step.log.annotate("notice", step.reason)

@@ -30,6 +30,12 @@ def warnings_part(warnings: Sequence[str]) -> str:
     return f"### Warnings\n\n{listed}"
 
 
+def printed_part(lines: Sequence[str]) -> str:
+    """What a command said that has no report of its own."""
+    text = "\n".join(lines)[-_ROOM:]
+    return fenced(text) if text else ""
+
+
 def comparison_part(result: Mapping[str, Any], values: Sequence[float], code: int) -> str:
     """What `compare` found, and what the gate made of it."""
     found = result["comparison"]

@@ -429,6 +429,19 @@ def test_a_comment_starts_us_only_when_github_says_that_its_author_may_write(
     assert job(**event).code == code
 
 
+@pytest.mark.parametrize(("head", "code"), [("us/project", 0), ("them/project", 2), (None, 2)])
+def test_a_comment_on_a_pull_request_starts_us_only_for_a_branch_of_ours(
+    job: Job, api: Callable[..., str], head: str | None, code: int
+) -> None:
+    answer = {"permission": "write", "head": {"repo": head and {"full_name": head}}}
+    payload = {
+        "issue": {"number": 1, "pull_request": {}},
+        "repository": {"full_name": "us/project"},
+    }
+    event = job.event("issue_comment", payload, GITHUB_API_URL=api(200, answer))
+    assert job(**event).code == code
+
+
 # --- signals --------------------------------------------------------------------------------------
 
 
