@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -96,25 +93,27 @@ class _Api:
         self._headers = {"Accept": "application/vnd.github+json"}
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
-        self._opener = urllib.request.build_opener(_NoRedirects)
 
     def answer(self, *parts: str) -> dict[str, Any]:
-        quoted = "/".join(urllib.parse.quote(part, safe="") for part in parts)
-        request = urllib.request.Request(f"{self._root}/{quoted}", headers=self._headers)
+        from http.client import HTTPException
+        from urllib.parse import quote
+        from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+        class NoRedirects(HTTPRedirectHandler):
+            """The token must not follow to another host."""
+
+            def redirect_request(self, *_: object, **__: object) -> None:
+                return None
+
+        path = "/".join(quote(part, safe="") for part in parts)
+        request = Request(f"{self._root}/{path}", headers=self._headers)
         try:
-            with self._opener.open(request, timeout=_PATIENCE) as response:
+            with build_opener(NoRedirects).open(request, timeout=_PATIENCE) as response:
                 found = json.loads(response.read(_ANSWER))
-        except (OSError, ValueError, RecursionError):
+        except (OSError, HTTPException, ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
 
     def text(self, key: str, *parts: str) -> str | None:
         found = self.answer(*parts).get(key)
         return found if isinstance(found, str) else None
-
-
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """The token must not follow to another host."""
-
-    def redirect_request(self, *_: object, **__: object) -> None:
-        return None

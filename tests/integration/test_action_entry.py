@@ -524,7 +524,7 @@ def sleepers(job: Job) -> list[str]:
 
 def test_a_signal_during_setup_starts_no_run(job: Job) -> None:
     began = job.folder / "began"
-    process = job.start({"setup-command": f"touch {began}; sleep 600"})
+    process = job.start({"setup-command": f"touch {began}; sleep 600; true"})
     wait_for(began.exists)
     assert cancel(process.pid, process) < 3  # at once: there is nothing to save
     done = job.finish(process)
