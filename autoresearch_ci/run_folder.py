@@ -16,6 +16,7 @@ from autoresearch_ci.config import Config, Resolved, describe
 from autoresearch_ci.experiment import Experiment
 from autoresearch_ci.ledger import Ledger
 from autoresearch_ci.preflight import Ground
+from autoresearch_ci.redaction import Redactor
 from autoresearch_ci.report.chart import progress_svg
 from autoresearch_ci.report.summary import Confirmation, RunInfo, summary_markdown
 
@@ -31,8 +32,11 @@ class Finished:
     """Kept experiments that turned out to do nothing."""
 
 
-def write_report(resolved: Resolved, ground: Ground, finished: Finished) -> None:
+def write_report(
+    resolved: Resolved, ground: Ground, finished: Finished, redactor: Redactor
+) -> None:
     """Write all three, whatever the run came to."""
+    redact = redactor.redact
     config, ledger = resolved.config, finished.ledger
     experiments = ledger.experiments
     name = metric_name(config)
@@ -54,11 +58,13 @@ def write_report(resolved: Resolved, ground: Ground, finished: Finished) -> None
         idle=finished.idle,
     )
     folder = ground.folder
-    (folder / "summary.md").write_text(summary_markdown(experiments, info), encoding="utf-8")
+    (folder / "summary.md").write_text(
+        redact(summary_markdown(experiments, info)), encoding="utf-8"
+    )
     chart = progress_svg(
         experiments, direction=config.metric.direction, metric_name=name, title=config.goal
     )
-    (folder / "progress.svg").write_text(chart, encoding="utf-8")
+    (folder / "progress.svg").write_text(redact(chart), encoding="utf-8")
     facts: dict[str, Any] = {
         "version": autoresearch_ci.__version__,
         "tag": ground.tag,
@@ -83,7 +89,7 @@ def write_report(resolved: Resolved, ground: Ground, finished: Finished) -> None
         },
         "config": {key: value for key, value, _ in describe(resolved)},
     }
-    text = json.dumps(facts, indent=2, default=str, ensure_ascii=False) + "\n"
+    text = json.dumps(redactor.redact_all(facts), indent=2, default=str, ensure_ascii=False) + "\n"
     (folder / "run.json").write_text(text, encoding="utf-8")
 
 

@@ -21,7 +21,7 @@ from autoresearch_ci.proposers.tools import Dialect, definitions
 DEFAULT_MODEL = "claude-opus-5-5"
 KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
 _FEDERATION = ("ANTHROPIC_FEDERATION_RULE_ID", "ANTHROPIC_ORGANIZATION_ID")
-_IDENTITY = ("ANTHROPIC_IDENTITY_TOKEN_FILE", "ANTHROPIC_IDENTITY_TOKEN")
+IDENTITY = ("ANTHROPIC_IDENTITY_TOKEN_FILE", "ANTHROPIC_IDENTITY_TOKEN")
 _SHORT_CACHE = 240.0  # seconds; the service's short cache lasts 300
 
 
@@ -92,7 +92,7 @@ def credential(settings: ClaudeSettings, environment: Mapping[str, str]) -> str 
         if environment.get(name):
             return name
     if all(environment.get(name) for name in _FEDERATION):
-        token = next((name for name in _IDENTITY if environment.get(name)), None)
+        token = next((name for name in IDENTITY if environment.get(name)), None)
         if token:
             return token
     return "" if settings.tools(environment) is Dialect.PLAIN else None
