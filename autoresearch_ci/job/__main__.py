@@ -1,30 +1,26 @@
-"""`python -m autoresearch_ci.job` is the step itself; with `end`, what must follow however it went.
-
-Nothing but the standard library is imported before the environment has been taken over.
-"""
+"""`python -m autoresearch_ci.job`: the step itself; with `end`, what follows however it went."""
 
 import sys
 from typing import NoReturn
 
-from autoresearch_ci.job.takeover import take_environment
+from autoresearch_ci.secrets import withhold
 
 
 def main() -> NoReturn:
     """The step: `autoresearch-ci-job`."""
-    _run([])
+    environment = withhold()  # before anything else: it starts this process again
+    from autoresearch_ci.job import entry
+
+    sys.exit(entry.main(environment))
 
 
 def end() -> NoReturn:
     """What follows it: `autoresearch-ci-job-end`."""
-    _run(["end"])
-
-
-def _run(arguments: list[str]) -> NoReturn:
-    environment = take_environment(arguments)
+    environment = withhold()
     from autoresearch_ci.job import entry
 
-    sys.exit(entry.end(environment) if arguments == ["end"] else entry.main(environment))
+    sys.exit(entry.end(environment))
 
 
 if __name__ == "__main__":
-    _run(sys.argv[1:])
+    end() if sys.argv[1:] == ["end"] else main()

@@ -22,7 +22,7 @@ from autoresearch_ci.job.file_commands import VARIABLES as FILES
 from autoresearch_ci.job.file_commands import FileCommands
 from autoresearch_ci.job.github_event import compared_refs, read_trigger
 from autoresearch_ci.job.inputs import INPUTS, VARIABLES, arguments, chosen_command, read_inputs
-from autoresearch_ci.job.log import Log, secret_values
+from autoresearch_ci.job.log import Log, masks
 from autoresearch_ci.job.narrator import Narrator
 from autoresearch_ci.job.outputs import no_outputs
 from autoresearch_ci.job.ownership import give_back
@@ -30,6 +30,7 @@ from autoresearch_ci.job.results import results
 from autoresearch_ci.job.step import Step
 from autoresearch_ci.job.supervisor import Stopping, supervise
 from autoresearch_ci.job.trigger import Permit, decide
+from autoresearch_ci.secret_names import looks_secret
 
 INTERRUPTED = 130
 _ALL_SAID = 5.5
@@ -90,7 +91,7 @@ def _run(step: Step) -> int:
     environment = step.environment
     given = read_inputs(environment)
     hidden = [given[name] for name, about in INPUTS.items() if about.secret and name in given]
-    step.log.mask(secret_values(environment, hidden))
+    step.log.mask(masks(environment, hidden))
     step.command = chosen_command(given)
     trigger = read_trigger(environment, given.get("token", ""))
     permission = decide(trigger, step.command)
@@ -149,7 +150,11 @@ def _child_environment(environment: Mapping[str, str], given: Mapping[str, str])
 
 
 def _without_secrets(env: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in env.items() if not _SECRET.search(name)}
+    return {
+        name: value
+        for name, value in env.items()
+        if not _SECRET.search(name) and not looks_secret("", value)
+    }
 
 
 def _unpublished(words: list[str], command: str) -> list[str]:

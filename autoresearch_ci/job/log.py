@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal, TextIO
 
 from autoresearch_ci.actions import defuse, workflow_command
+from autoresearch_ci.secret_names import pieces, secret_values
 
 Level = Literal["error", "warning", "notice"]
 ANNOTATIONS = 10
 """Of each level: the runner drops what comes after them, so ours say how many there were."""
 MESSAGE = 4000
 """Characters of an annotation; the runner cuts at 4096."""
-_SECRET_NAME = re.compile(r"(API_?KEY|TOKEN|SECRET|PASSWORD|PRIVATE_KEY)$", re.IGNORECASE)
 _SHORTEST = 4
 """Masking fewer characters than these would blacken the log and hide nothing."""
 
@@ -83,13 +82,16 @@ class Log:
             self._stream.flush()
 
 
-def secret_values(environment: Mapping[str, str], inputs: Iterable[str]) -> Iterator[str]:
-    """Every text that must not be seen, longest first: lines, and the forms that git sends."""
-    named = (value for name, value in environment.items() if _SECRET_NAME.search(name))
-    forms = set()
-    for value in (*inputs, *named):
-        for text in (value, f"x-access-token:{value}"):
+def masks(environment: Mapping[str, str], inputs: Sequence[str]) -> Iterator[str]:
+    """Every text that must not be seen, longest first: lines, and the forms that git sends.
+
+    `inputs` are secret whatever they look like; of the environment, what is named or looks so.
+    """
+    forms = {line.strip() for value in inputs for line in value.splitlines()}
+    for value in (*inputs, *secret_values(environment)):
+        found = set(pieces(value))
+        forms |= found
+        for text in (value, f"x-access-token:{value}") if found else ():
             encoded = base64.b64encode(text.encode("utf-8", "surrogateescape")).decode()
             forms.add(encoded.rstrip("="))
-        forms.update(line.strip() for line in value.splitlines())
     yield from sorted((f for f in forms if len(f) >= _SHORTEST), key=lambda f: (-len(f), f))

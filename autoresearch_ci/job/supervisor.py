@@ -91,7 +91,8 @@ def supervise(
 ) -> Ended:
     """Run `argv` in a session of its own; nothing that it started outlives it.
 
-    `whole_group`: signals are for all that it started, too, as a shell does not pass them on.
+    `whole_group`: a shell does not pass signals on, and goes on after a SIGINT when its command
+    did not die of it; so it and all that it started get SIGTERM.
     """
     if stopping.since is not None:
         return Ended(code=130)
@@ -110,8 +111,10 @@ def supervise(
     except OSError as error:
         on_line("err", f"{argv[0]}: {error.strerror}")
         return Ended(code=127)
-    send = os.killpg if whole_group else os.kill
-    stopping.watch(lambda number: send(process.pid, number))
+    if whole_group:
+        stopping.watch(lambda _: os.killpg(process.pid, signal.SIGTERM))
+    else:
+        stopping.watch(lambda number: os.kill(process.pid, number))
     try:
         ended = _Watch(process, on_line).until_ended(stopping)
     finally:
