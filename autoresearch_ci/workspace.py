@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -70,7 +71,9 @@ class Repository:
                 "actions/checkout step (or checked out a bare repository).\n"
                 "do: cd into the repository, or `git init && git add -A && git commit -m start`."
             )
-        return cls(*(Path(line) for line in lines))
+        root, git_dir, common_dir = (Path(line) for line in lines)
+        _refuse_foreign(start.resolve(), root, (git_dir, common_dir))
+        return cls(root, git_dir, common_dir)
 
     def head(self) -> str:
         """The commit that HEAD names. Raises `WorkspaceError` when there is none yet."""
@@ -98,11 +101,32 @@ class Repository:
     def dirty(self) -> bool:
         """Whether tracked files differ from HEAD; such changes are not part of a run."""
         return bool(
-            self._git("status", "--porcelain", "-z", "--untracked-files=no", "--ignore-submodules")
+            self._git(
+                *("status", "--porcelain", "-z", "--untracked-files=no", "--ignore-submodules"),
+                settings=self._silenced(),
+            )
         )
+
+    def _silenced(self) -> dict[str, str]:
+        """Settings that leave none of the repository's own filters and configured hooks to run."""
+        names = "^(filter|hook)[.].*[.]"
+        _, out, _ = self._git.attempt("config", "-z", "--name-only", "--get-regexp", names)
+        drivers = {os.fsdecode(key).rpartition(".")[0] for key in out.split(b"\0")[:-1]}
+        settings = {}
+        for driver in drivers:
+            if driver.startswith("hook."):
+                settings[f"{driver}.enabled"] = "false"
+            else:
+                settings.update(
+                    {f"{driver}.{key}": "" for key in ("clean", "smudge", "process")},
+                    **{f"{driver}.required": "false"},
+                )
+        return settings
 
     def ref(self, name: str) -> str | None:
         """The commit a full ref name points at, or `None`."""
+        if name.startswith("-"):
+            return None
         code, out, _ = self._git.attempt("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
         return None if code else out.decode().strip()
 
@@ -120,8 +144,9 @@ class Repository:
 
         Raises `WorkspaceError` when something else is there: another run, or a person.
         """
-        arguments = ("update-ref", "-m", "autoresearch-ci", name, new, old or "")
-        code, _, err = self._git.attempt(*arguments)
+        # --no-deref: a symbolic ref in the place of ours must not lead to somebody else's branch.
+        arguments = ("update-ref", "--no-deref", "-m", "autoresearch-ci", name, new, old or "")
+        code, _, err = self._git.attempt(*arguments, settings=self._silenced())
         if code and not _MOVED.search(err):
             raise failure(arguments, code, err)
         if code:
@@ -138,13 +163,15 @@ class Repository:
         The caller holds the run's lock; anybody else's git holds this one for milliseconds.
         """
         lock = self.common_dir / f"{name}.lock"
-        if lock.exists():
+        if os.path.lexists(lock):  # false, too, for a name that no file can have
             time.sleep(1)
             lock.unlink(missing_ok=True)
 
     def message(self, commit: str) -> str:
         """The whole commit message."""
-        return self._git("show", "-s", "--format=%B", commit).decode(errors="replace")
+        # Not `show`, which may be configured to have signatures checked by a program.
+        _, _, message = self._git("cat-file", "commit", commit).partition(b"\n\n")
+        return message.decode(errors="replace")
 
     def files(self, commit: str) -> dict[str, FileVersion]:
         """Every path of a commit's tree, links and submodules included."""
@@ -194,3 +221,26 @@ class Repository:
 
     def close(self) -> None:
         self._git.close()
+
+
+def _refuse_foreign(start: Path, root: Path, git_dirs: Iterable[Path]) -> None:
+    """A folder open to all may hold a `.git` that somebody left there for others to find.
+
+    In a container the checkout belongs to another user than ours, so who owns the folders that we
+    were called in is trusted, too; git's own check (`safe.directory`) would refuse that.
+    """
+    if not start.is_relative_to(root.resolve()):
+        raise WorkspaceError(
+            f"{start} is not inside {root}, the working tree of its repository.\n"
+            "usually: core.worktree in .git/config leads elsewhere.\n"
+            f"do: cd {shlex.quote(str(root))}, or git config --unset core.worktree."
+        )
+    folders = [start, *start.parents][: len(start.relative_to(root.resolve()).parts) + 1]
+    trusted = {os.getuid(), *(folder.stat().st_uid for folder in folders)}
+    for folder in git_dirs:
+        if folder.stat().st_uid not in trusted:
+            raise WorkspaceError(
+                f"{folder} belongs to another user than you and than the folder you are in.\n"
+                "usually: somebody left a repository in a folder that is open to all.\n"
+                "do: work in a clone of your own, or chown it if you know whose it is."
+            )
