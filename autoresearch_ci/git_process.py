@@ -67,9 +67,13 @@ class GitDirectory:
         return out
 
     def attempt(
-        self, *arguments: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None
+        self,
+        *arguments: str,
+        stdin: bytes | None = None,
+        env: Mapping[str, str] | None = None,
+        pass_fds: Sequence[int] = (),
     ) -> tuple[int, bytes, str]:
-        """Exit code, stdout and stderr."""
+        """Exit code, stdout and stderr. `pass_fds`: open files that git and its helpers inherit."""
         with contextlib.ExitStack() as stack:
             source = None
             if stdin is not None:
@@ -85,6 +89,7 @@ class GitDirectory:
                 stdout_as_string=False,
                 strip_newline_in_stdout=False,
                 env=env,
+                pass_fds=tuple(pass_fds),
             )
         return code, out, err if isinstance(err, str) else err.decode(errors="replace")
 
