@@ -86,30 +86,35 @@ class GitServer:
 
     def create(self, name: str, source: Path) -> Bare:
         """The repository `owner/name` with what `source` has on its branches."""
-        path = self.root / f"{name}.git"
-        git = ["git", "-c", "protocol.file.allow=always"]
-        subprocess.run(
-            [*git, "clone", "--quiet", "--bare", source.as_uri(), str(path)],
-            check=True,
-            capture_output=True,
-        )
-        bare = Bare(path)
-        for key, value in (
-            ("http.receivepack", "true"),
-            ("uploadpack.allowFilter", "true"),
-            ("receive.advertisePushOptions", "true"),
-            ("gc.auto", "0"),
-            ("maintenance.auto", "false"),
-        ):
-            bare.git("config", key, value)
-        bare.git("remote", "remove", "origin")
-        for hook, text in (("pre-receive", _HOOK), ("update", _UPDATE)):
-            (path / "hooks" / hook).write_text(text)
-            (path / "hooks" / hook).chmod(0o755)
-        return bare
+        return create(self.root, name, source)
 
     def wait(self, seconds: float) -> None:
         self._stopped.wait(seconds)
+
+
+def create(root: Path, name: str, source: Path) -> Bare:
+    """The repository `owner/name` below `root` with what `source` has on its branches."""
+    path = root / f"{name}.git"
+    git = ["git", "-c", "protocol.file.allow=always"]
+    subprocess.run(
+        [*git, "clone", "--quiet", "--bare", source.as_uri(), str(path)],
+        check=True,
+        capture_output=True,
+    )
+    bare = Bare(path)
+    for key, value in (
+        ("http.receivepack", "true"),
+        ("uploadpack.allowFilter", "true"),
+        ("receive.advertisePushOptions", "true"),
+        ("gc.auto", "0"),
+        ("maintenance.auto", "false"),
+    ):
+        bare.git("config", key, value)
+    bare.git("remote", "remove", "origin")
+    for hook, text in (("pre-receive", _HOOK), ("update", _UPDATE)):
+        (path / "hooks" / hook).write_text(text)
+        (path / "hooks" / hook).chmod(0o755)
+    return bare
 
 
 @dataclass(frozen=True)
@@ -243,7 +248,11 @@ def _handler(server: GitServer) -> type[BaseHTTPRequestHandler]:
                 "REMOTE_ADDR": "127.0.0.1",
             }
             done = subprocess.run(
-                ["git", "http-backend"], input=body, env=environment, capture_output=True
+                ["git", "http-backend"],
+                check=False,
+                input=body,
+                env=environment,
+                capture_output=True,
             )
             _note_options(server, body)
             head, _, out = done.stdout.partition(b"\r\n\r\n")

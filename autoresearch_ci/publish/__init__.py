@@ -1,0 +1,104 @@
+"""Where kept commits go: what a forge must be able to do, and the nouns it exchanges with us.
+
+When it is called, publication.py knows; github.py and gitlab.py are forges; bundle.py is a file for
+a job that may write; start.py decides where a run begins.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from autoresearch_ci.remote import Address
+
+
+class PullState(enum.Enum):
+    """What became of a pull request."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    """By a person, without merging."""
+    MERGED = "merged"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PullRequest:
+    """A pull request as the forge has it."""
+
+    number: int
+    url: str
+    state: PullState
+    ours: bool = True
+    """Whether we opened it; a person's own from the same branch is only added to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Post:
+    """What a pull request shall say."""
+
+    branch: str
+    base: str
+    """The branch to merge into."""
+    title: str
+    render: Callable[[int], str]
+    """The body in at most that many characters: people's own words need room, too."""
+    draft: bool = True
+    """Only for a new one."""
+    ready: bool = False
+    """Whether it is to be no draft any more."""
+    labels: Sequence[str] = ()
+    reviewers: Sequence[str] = ()
+    """Logins, and teams as `org/team`; asked once, when it is opened."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Word:
+    """A command in a comment, by somebody who may write to the repository."""
+
+    author: str
+    verb: str
+    """`stop`, `retry` or `ignore`."""
+    argument: str = ""
+
+
+class Forge(Protocol):
+    """A place that has branches and pull requests. Everything raises `Refused`."""
+
+    @property
+    def address(self) -> Address:
+        """Where its git repository is."""
+
+    def token(self) -> str:
+        """For git; renewed when it is about to expire."""
+
+    def default_branch(self) -> str:
+        """The branch that pull requests go to when nothing else is said; empty: unknown."""
+
+    def pulls(self, branch: str) -> Sequence[PullRequest]:
+        """Pull requests from `branch`, newest first."""
+
+    def show(self, post: Post) -> PullRequest | None:
+        """Open the pull request, or bring it up to date; `None`: this forge does it on push."""
+
+    def say(self, pull: PullRequest, text: str) -> None:
+        """Comment once: the same text is not repeated."""
+
+    def words(self, pull: PullRequest) -> Sequence[Word]:
+        """What people with write permission asked for, oldest first; a stop label counts."""
+
+    def merge_base_into(self, branch: str, base: str) -> bool:
+        """Bring `branch` up to date with `base` by a merge commit; `False` on a conflict."""
+
+    def push_options(self, post: Post) -> Sequence[str]:
+        """What the push itself shall ask for."""
+
+    def compare_link(self, base: str, branch: str) -> str:
+        """Where a person can open the pull request."""
+
+    def file_link(self, commit: str, path: str) -> str:
+        """Address of a picture at a commit; empty when the forge has none."""
+
+    def hurry(self) -> None:
+        """The process is about to be killed: no waiting from now on."""

@@ -259,7 +259,10 @@ def test_files_of_notebooks_are_read_and_forgotten(
     assert [found[ref] for ref in refs] == [b"journal a\n", b"journal b\n"]
     assert repo.git("cat-file", "-e", bare.ref(refs[0]), check=False) == ""
     code = subprocess.run(
-        ["git", "cat-file", "-e", bare.ref(refs[0])], cwd=repo.path, capture_output=True
+        ["git", "cat-file", "-e", bare.ref(refs[0])],
+        check=False,
+        cwd=repo.path,
+        capture_output=True,
     ).returncode
     assert code != 0
 
