@@ -73,7 +73,7 @@ def summary_markdown(experiments: Sequence[Experiment], info: RunInfo) -> str:
         headline(result, info),
         f"Goal: {markdown(info.goal, 300)}" if info.goal else "",
         *_kept(result),
-        *_idle(info),
+        *idle(info),
         *_others(result),
         *_measured(experiments, info),
         *_look(result, info),
@@ -90,7 +90,7 @@ def headline(result: Outcome, info: RunInfo) -> str:
     if result.baseline is None:
         return "**Nothing was measured:** the unmodified code gave no number."
     if not result.kept:
-        tried = _count(len(result.others), "experiment")
+        tried = count(len(result.others), "experiment")
         return f"**No improvement found.** {name} stays at {number(result.baseline)} after {tried}."
     return (
         f"**{name} {_change(result)}**, as measured while the run went on, not re-measured since."
@@ -122,7 +122,7 @@ def _kept(result: Outcome) -> Iterator[str]:
     if not result.kept:
         return
     yield f"### Kept ({len(result.kept)})"
-    yield _table(
+    yield table(
         ("#", "commit", "metric", "delta", "guard", "samples", "95 % CI of the gain", "change"),
         "rlrrlrll",
         [
@@ -133,7 +133,7 @@ def _kept(result: Outcome) -> Iterator[str]:
                 signed(e.delta),
                 markdown(e.guard, 12),
                 str(e.samples),
-                _interval(e),
+                interval(e),
                 markdown(e.description),
             )
             for e in result.kept
@@ -142,7 +142,7 @@ def _kept(result: Outcome) -> Iterator[str]:
     )
 
 
-def _idle(info: RunInfo) -> Iterator[str]:
+def idle(info: RunInfo) -> Iterator[str]:
     """At most ten are named: the section must not crowd out the rest."""
     if info.idle:
         names = [f"{markdown(commit_name(e.commit))} {markdown(e.description)}" for e in info.idle]
@@ -153,7 +153,7 @@ def _idle(info: RunInfo) -> Iterator[str]:
 def _others(result: Outcome) -> Iterator[str]:
     if not result.others:
         return
-    table = _table(
+    listed = table(
         ("#", "status", "metric", "delta", "change", "why not"),
         "rlrrll",
         [
@@ -170,10 +170,10 @@ def _others(result: Outcome) -> Iterator[str]:
         OTHERS_ROOM,
     )
     summary = f"<summary>Tried and not kept ({len(result.others)})</summary>"
-    yield f"<details>\n{summary}\n\n{table}\n\n</details>"
+    yield f"<details>\n{summary}\n\n{listed}\n\n</details>"
 
 
-def _table(header: Sequence[str], alignment: str, rows: Sequence[Sequence[str]], room: int) -> str:
+def table(header: Sequence[str], alignment: str, rows: Sequence[Sequence[str]], room: int) -> str:
     """As many rows as fit in `room` characters, then a sentence that counts the others."""
     rule = ["---:" if side == "r" else "---" for side in alignment]
     lines = [_row(header), _row(rule)]
@@ -181,7 +181,7 @@ def _table(header: Sequence[str], alignment: str, rows: Sequence[Sequence[str]],
         line = _row([cell or " " for cell in row])
         room -= len(line) + 1
         if room < 0:
-            left = _count(len(rows) - done, "more row")
+            left = count(len(rows) - done, "more row")
             return "\n".join(lines) + f"\n\n{left} in `results.tsv`."
         lines.append(line)
     return "\n".join(lines)
@@ -191,7 +191,8 @@ def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _interval(experiment: Experiment) -> str:
+def interval(experiment: Experiment) -> str:
+    """The confidence interval of a gain, for a cell."""
     if experiment.ci_low is None or experiment.ci_high is None:
         return "-"
     return f"{percent(experiment.ci_low)[:-2]} to {percent(experiment.ci_high)}"
@@ -204,9 +205,9 @@ def _measured(experiments: Sequence[Experiment], info: RunInfo) -> Iterator[str]
         f"{markdown(info.metric_name)}, {better} is better; {_runs(experiments)} on "
         f"{markdown(info.host)}. Base commit {markdown(commit_name(info.base_commit))}."
     )
-    yield fenced(_bounded(info.metric_command, COMMAND_ROOM), "sh")
+    yield fenced(bounded(info.metric_command, COMMAND_ROOM), "sh")
     if info.guards:
-        shown = [_bounded(guard, COMMAND_ROOM // 4) for guard in info.guards[:10]]
+        shown = [bounded(guard, COMMAND_ROOM // 4) for guard in info.guards[:10]]
         more = len(info.guards) - len(shown)
         yield (
             "Guards that had to keep passing" + (f" ({more} more not shown)" if more else "") + ":"
@@ -214,14 +215,14 @@ def _measured(experiments: Sequence[Experiment], info: RunInfo) -> Iterator[str]
         yield fenced("\n".join(shown), "sh")
 
 
-def _bounded(command: str, room: int) -> str:
+def bounded(command: str, room: int) -> str:
     """As it was, white space included: it is there to be run again."""
     return command if len(command) <= room else command[:room] + "…"
 
 
 def _runs(experiments: Sequence[Experiment]) -> str:
     runs = sum(e.samples for e in experiments)
-    return f"{_count(runs, 'run')} of the command for {_count(len(experiments), 'measurement')}"
+    return f"{count(runs, 'run')} of the command for {count(len(experiments), 'measurement')}"
 
 
 def _look(result: Outcome, info: RunInfo) -> Iterator[str]:
@@ -238,10 +239,11 @@ def _ending(result: Outcome, info: RunInfo) -> str:
     spent = len(result.kept) + len(result.others)
     started = f"started {markdown(info.started)}, " if info.started else ""
     return (
-        f"Run {markdown(info.tag)}: {started}{_count(spent, 'experiment')} in "
+        f"Run {markdown(info.tag)}: {started}{count(spent, 'experiment')} in "
         f"{duration(info.seconds)}. Stopped because: {markdown(info.stop_reason, 300)}."
     )
 
 
-def _count(amount: int, noun: str) -> str:
+def count(amount: int, noun: str) -> str:
+    """`1 run`, `2,000 runs`."""
     return f"{amount:,} {noun}" if amount == 1 else f"{amount:,} {noun}s"
