@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from autoresearch_ci import __version__
-from autoresearch_ci.errors import AutoresearchError, ConfigError, WorkspaceError
+from autoresearch_ci.errors import AutoresearchError, ConfigError, PublishError, WorkspaceError
 
 if TYPE_CHECKING:
     from autoresearch_ci.command import Stop
@@ -139,6 +139,13 @@ def _run(options: argparse.Namespace) -> int:
         )
     if not options.json:
         print(results_table(finished.ledger.experiments, resolved.config.metric.direction))
+    published = finished.published
+    if published.refused:
+        raise PublishError(f"{published.refused}\nopen it yourself: {published.compare}")
+    if published.pull_request or published.file:
+        # With --json standard output is for programs.
+        target = sys.stderr if options.json else sys.stdout
+        print(f"published: {published.pull_request or published.file}", file=target)
     return 0
 
 

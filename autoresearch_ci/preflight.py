@@ -9,7 +9,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from autoresearch_ci.config import Config
@@ -55,6 +55,15 @@ class Options:
     tag: str | None = None
     resume: bool = False
     output: Path | None = None
+    base: str | None = None
+    """Commit to start from; `None`: HEAD."""
+
+
+def settled(options: Options) -> Options:
+    """The same with the tag that a run will have. Raises as `survey` does."""
+    repository = Repository.open(options.start)
+    stores = repository.common_dir / "autoresearch"
+    return replace(options, tag=_tag(repository, stores, options.tag, options.resume))
 
 
 def survey(config: Config, options: Options) -> Ground:
@@ -75,7 +84,7 @@ def survey(config: Config, options: Options) -> Ground:
     else:
         repository.refuse_unfinished()
         _refuse_used(repository, tag, branch, run_store)
-        base = head
+        base = options.base or head
     files = repository.files(base)
     share = _shared(config, repository)
     scope = _scope(config, options.config_path, files, share)

@@ -55,6 +55,8 @@ class History:
     """Facts of the run: base commit, branch, configuration digest."""
     attempts: tuple[Attempt, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
+    pushed: dict[str, Any] | None = None
+    """What was published last, and where; `None`: nothing yet."""
 
     @property
     def experiments(self) -> list[Experiment]:
@@ -106,6 +108,9 @@ class Records:
 
     def verdict(self, verdict: Verdict) -> None:
         self._append({"record": "verdict", **dataclasses.asdict(verdict)})
+
+    def pushed(self, facts: Mapping[str, Any]) -> None:
+        self._append({"record": "pushed", **facts})
 
     def close(self) -> None:
         self._lock.close()
@@ -176,6 +181,8 @@ def _add(history: History, record: dict[str, Any]) -> History:
         experiment = Experiment(**row | {"status": Status(row["status"])})
         verdict = Verdict(experiment=experiment, memory=record["memory"])
         return dataclasses.replace(history, verdicts=(*history.verdicts, verdict))
+    if kind == "pushed":
+        return dataclasses.replace(history, pushed=record)
     if kind == "intent":
         return history
     raise ValueError(f"unknown record {kind!r}")

@@ -107,6 +107,7 @@ class Remote:
         self.stall = stall
         self._token = token
         self._sleep = sleep
+        self._readers = 0
         self._repository = repository
         parent = repository.common_dir / "autoresearch"
         parent.mkdir(exist_ok=True, mode=0o700)
@@ -143,25 +144,32 @@ class Remote:
         )
         return self._git("rev-parse", "refs/fetched/branch").decode().strip()
 
-    def read_tips(self, refs: Sequence[str], path: str, limit: int = 4_000_000) -> dict[str, bytes]:
-        """A file as the newest commit of each ref has it; nothing of it stays in the repository."""
+    def read_tips(
+        self, refs: Sequence[str], paths: Sequence[str], limit: int = 4_000_000
+    ) -> dict[str, dict[str, bytes]]:
+        """Files as the newest commit of each ref has them; nothing of it stays in the repository.
+
+        A file that is missing, or larger than `limit` bytes, is left out.
+        """
         if not refs:
             return {}
-        folder = f"tips-{len(list(self._folder.iterdir()))}"
-        reader = self._directory(folder)
+        self._readers += 1
+        name = f"tips-{self._readers}"
+        reader = self._directory(name)
         specs = [f"+{ref}:refs/tips/{number}" for number, ref in enumerate(refs)]
         self._insist(
             *("fetch", "--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head"),
             *("--", self.address.url, *specs),
             git=reader,
         )
-        found = {}
+        found: dict[str, dict[str, bytes]] = {}
         for number, ref in enumerate(refs):
-            name = f"refs/tips/{number}:{path}"
-            code, size, _ = reader.attempt("cat-file", "-s", name)
-            if code == 0 and int(size) <= limit:
-                found[ref] = reader("cat-file", "blob", name)
-        shutil.rmtree(self._folder / folder, ignore_errors=True)
+            found[ref] = {}
+            for path in paths:
+                code, size, _ = reader.attempt("cat-file", "-s", f"refs/tips/{number}:{path}")
+                if code == 0 and int(size) <= limit:
+                    found[ref][path] = reader("cat-file", "blob", f"refs/tips/{number}:{path}")
+        shutil.rmtree(self._folder / name, ignore_errors=True)
         return found
 
     def is_ancestor(self, old: str, new: str) -> bool:

@@ -7,7 +7,7 @@ import datetime
 import json
 import os
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from autoresearch_ci.config import Config, Resolved, describe
 from autoresearch_ci.experiment import Experiment
 from autoresearch_ci.ledger import Ledger
 from autoresearch_ci.preflight import Ground
+from autoresearch_ci.publish import Published
 from autoresearch_ci.report.chart import progress_svg
 from autoresearch_ci.report.summary import Confirmation, RunInfo, summary_markdown
 
@@ -29,19 +30,18 @@ class Finished:
     confirmation: Confirmation | None = None
     idle: tuple[Experiment, ...] = ()
     """Kept experiments that turned out to do nothing."""
+    published: Published = field(default_factory=Published)
 
 
-def write_report(resolved: Resolved, ground: Ground, finished: Finished) -> None:
-    """Write all three, whatever the run came to."""
-    config, ledger = resolved.config, finished.ledger
-    experiments = ledger.experiments
-    name = metric_name(config)
-    info = RunInfo(
+def run_info(resolved: Resolved, ground: Ground, finished: Finished) -> RunInfo:
+    """What every report says of a run beside its journal."""
+    config, experiments = resolved.config, finished.ledger.experiments
+    return RunInfo(
         tag=ground.tag,
         branch=ground.branch or "",
-        notebook_ref=ledger.facts.notebook_ref,
+        notebook_ref=finished.ledger.facts.notebook_ref,
         base_commit=ground.base,
-        metric_name=name,
+        metric_name=metric_name(config),
         direction=config.metric.direction,
         metric_command=config.metric.command,
         guards=[guard.command for guard in config.guards],
@@ -53,6 +53,14 @@ def write_report(resolved: Resolved, ground: Ground, finished: Finished) -> None
         confirmation=finished.confirmation,
         idle=finished.idle,
     )
+
+
+def write_report(resolved: Resolved, ground: Ground, finished: Finished) -> None:
+    """Write all three, whatever the run came to."""
+    config, ledger = resolved.config, finished.ledger
+    experiments = ledger.experiments
+    name = metric_name(config)
+    info = run_info(resolved, ground, finished)
     folder = ground.folder
     (folder / "summary.md").write_text(summary_markdown(experiments, info), encoding="utf-8")
     chart = progress_svg(

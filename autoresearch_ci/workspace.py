@@ -132,6 +132,15 @@ class Repository:
                 "--tag, or move the branch back and use --resume."
             )
 
+    def delete_ref(self, name: str, old: str) -> None:
+        """Remove a ref of ours that is still at `old`."""
+        self._git("update-ref", "-d", name, old)
+
+    def remote_url(self, name: str) -> str:
+        """Address of one of the user's remotes, as their configuration says; empty: none."""
+        code, out, _ = self._git.attempt("config", "--get", f"remote.{name}.url")
+        return "" if code else out.decode(errors="replace").strip()
+
     def break_lock(self, name: str) -> None:
         """Remove the lock file that a killed git left on a ref of ours.
 

@@ -1,7 +1,7 @@
-"""Where kept commits go: what a forge must be able to do, and the nouns it exchanges with us.
+"""Where kept commits go: when a run calls a publisher, and what a forge must be able to do.
 
-When it is called, publication.py knows; github.py and gitlab.py are forges; bundle.py is a file for
-a job that may write; start.py decides where a run begins.
+publication.py is the publisher for forges (github.py, gitlab.py); bundle.py writes a file for a job
+that may write; start.py decides where a run begins.
 """
 
 from __future__ import annotations
@@ -11,7 +11,85 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from autoresearch_ci.ledger import Ledger
 from autoresearch_ci.remote import Address
+from autoresearch_ci.report.summary import RunInfo
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beginning:
+    """Where a run begins and what it knows of earlier ones; written down, for a resumed run."""
+
+    branch: str = ""
+    """Name on the forge; it may differ from the local branch's. Empty: published nowhere."""
+    base: str | None = None
+    """Commit to start from; `None`: HEAD."""
+    there: str | None = None
+    """What the forge's branch was at; `None`: it did not exist."""
+    notebook_ref: str = ""
+    """Name on the forge; another run may have taken the local one."""
+    tried: Sequence[str] = ()
+    """What earlier runs tried, for proposers."""
+    kept: str = ""
+    """Rows of the journal: what earlier runs kept on this branch."""
+    replaces: str = ""
+    """Address of the pull request whose branch is not ours any more."""
+    ignored: Sequence[str] = ()
+    """What people asked not to propose again, in words."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """What became of it."""
+
+    branch: str = ""
+    """On the forge."""
+    pull_request: str = ""
+    """Its address."""
+    compare: str = ""
+    """Where a person can open it, when we may not."""
+    file: str = ""
+    """The bundle that was written."""
+    refused: str = ""
+    """Why nothing, or not all, was published; empty: it was."""
+
+
+class Publisher(Protocol):
+    """What a run calls, and when. Nothing here loses or stops a run once it has begun."""
+
+    def begin(self, tag: str) -> Beginning:
+        """Before anything is measured; not when resuming. Raises `AutoresearchError`."""
+
+    def follow(self, ledger: Ledger, beginning: Beginning, describe: Callable[[], RunInfo]) -> None:
+        """The run's memory is open: what is kept from now on is to be published."""
+
+    def kept(self) -> None:
+        """After each keep is written down."""
+
+    def finish(self, *, hurry: bool) -> Published:
+        """The run has ended, however; `hurry`: the process is about to be killed."""
+
+    def close(self) -> None:
+        """Give up what it holds."""
+
+
+class Silent:
+    """A `Publisher` of nothing: the branch in this repository is all there is."""
+
+    def begin(self, tag: str) -> Beginning:
+        return Beginning()
+
+    def follow(self, ledger: Ledger, beginning: Beginning, describe: Callable[[], RunInfo]) -> None:
+        return
+
+    def kept(self) -> None:
+        return
+
+    def finish(self, *, hurry: bool) -> Published:
+        return Published()
+
+    def close(self) -> None:
+        return
 
 
 class PullState(enum.Enum):

@@ -47,9 +47,9 @@ class GitHub:
         *,
         sleep: Callable[[float], None] = time.sleep,
         note: Callable[[str], None] = lambda message: None,
-        pace: float = 1.0,
+        pace: float = 0.2,
     ) -> None:
-        """`slug`: `owner/name`; `pace`: seconds between writes, as GitHub asks for. Raises
+        """`slug`: `owner/name`; `pace`: seconds between writes, of which there are few. Raises
         `ConfigError` when there is no token and no app.
         """
         if not _SLUG.fullmatch(slug):

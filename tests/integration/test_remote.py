@@ -255,8 +255,11 @@ def test_files_of_notebooks_are_read_and_forgotten(
         commit = bare.commit(name, **{"results.tsv": f"journal {name}\n"})
         bare.git("update-ref", f"refs/autoresearch/notebook/{name}", commit)
     refs = sorted(bare.refs("refs/autoresearch"))
-    found = connect().read_tips(refs, "results.tsv")
-    assert [found[ref] for ref in refs] == [b"journal a\n", b"journal b\n"]
+    found = connect().read_tips(refs, ["results.tsv", "missing"])
+    assert [found[ref] for ref in refs] == [
+        {"results.tsv": b"journal a\n"},
+        {"results.tsv": b"journal b\n"},
+    ]
     assert repo.git("cat-file", "-e", bare.ref(refs[0]), check=False) == ""
     code = subprocess.run(
         ["git", "cat-file", "-e", bare.ref(refs[0])],

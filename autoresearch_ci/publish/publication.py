@@ -1,0 +1,380 @@
+"""Publishes a run on a forge while it goes on: branch and notebook first, then the pull request.
+
+A refusal is told and tried again at the next keep and at the end; it never stops or loses anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from autoresearch_ci import journal
+from autoresearch_ci.errors import StoppedByPerson, WorkspaceError
+from autoresearch_ci.events import Note, Observer, Warning
+from autoresearch_ci.experiment import Direction
+from autoresearch_ci.ledger import Ledger
+from autoresearch_ci.publish import (
+    Beginning,
+    Forge,
+    Post,
+    Published,
+    PullRequest,
+    PullState,
+    memory,
+)
+from autoresearch_ci.publish.refusals import TRANSIENT, Kind, Refused
+from autoresearch_ci.publish.start import Relation, Way, names, way, wishes
+from autoresearch_ci.remote import Moved, Remote, Update
+from autoresearch_ci.report.chart import progress_svg
+from autoresearch_ci.report.pull_request import PullRequestInfo, body, title
+from autoresearch_ci.report.summary import RunInfo
+from autoresearch_ci.workspace import Repository
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the configuration and the environment say."""
+
+    branch: str
+    """With the tag filled in."""
+    base: str = ""
+    """Branch to merge into; empty: the forge's default branch."""
+    metric: str
+    direction: Direction
+    draft: bool = True
+    ready: bool = False
+    labels: Sequence[str] = ()
+    reviewers: Sequence[str] = ()
+    holdout: str = ""
+    job: str = ""
+    """Address of the job that runs."""
+
+
+class Publication:
+    """A `Publisher` for a forge."""
+
+    def __init__(
+        self,
+        forge: Forge,
+        remote: Remote,
+        repository: Repository,
+        settings: Settings,
+        observe: Observer,
+    ) -> None:
+        self._forge = forge
+        self._remote = remote
+        self._repository = repository
+        self._settings = settings
+        self._observe = observe
+        self._beginning = Beginning()
+        self._base = ""
+        self._ledger: Ledger | None = None
+        self._describe: Callable[[], RunInfo] | None = None
+        self._pull: PullRequest | None = None
+        self._refused: Exception | None = None
+        self._final = False
+        self._with_notebook = True
+
+    def begin(self, tag: str) -> Beginning:
+        """Look at the remote, and decide. Raises `Refused` for what will not pass on its own."""
+        try:
+            return self._begin(tag)
+        except Refused as error:
+            if error.kind not in TRANSIENT:
+                raise
+            self._observe(Warning(message=f"starting without what earlier runs know: {error}"))
+            return Beginning(branch=self._settings.branch, notebook_ref=f"{memory.NOTEBOOKS}{tag}")
+
+    def follow(self, ledger: Ledger, beginning: Beginning, describe: Callable[[], RunInfo]) -> None:
+        self._ledger, self._describe, self._beginning = ledger, describe, beginning
+        pushed = ledger.history.pushed
+        if pushed and pushed.get("branch"):  # an earlier process may have gone aside
+            self._beginning = replace(
+                beginning, branch=pushed["branch"], replaces=pushed["replaces"]
+            )
+
+    def kept(self) -> None:
+        self._publish()
+
+    def finish(self, *, hurry: bool) -> Published:
+        if hurry:
+            self._forge.hurry()
+            self._remote.waits, self._remote.stall = (), 3
+        self._final = True
+        self._publish()
+        branch = self._beginning.branch
+        any_kept = bool(self._ledger and self._ledger.history.kept)
+        return Published(
+            branch=branch if any_kept else "",
+            pull_request=self._pull.url if self._pull else "",
+            compare=self._compare() if self._refused and any_kept else "",
+            refused=str(self._refused) if self._refused and any_kept else "",
+        )
+
+    def close(self) -> None:
+        self._remote.close()
+
+    def _begin(self, tag: str) -> Beginning:
+        refs = self._remote.refs(
+            f"refs/heads/{self._settings.branch}",
+            f"refs/heads/{self._settings.branch}-*",
+            f"{memory.NOTEBOOKS}*",
+        )
+        chosen, pulls = self._choose(refs)
+        words = [word for pull in pulls for word in self._forge.words(pull)]
+        wished = wishes(words)
+        if wished.stop:
+            raise StoppedByPerson(
+                f"{wished.stop.author} asked to stop on {pulls[-1].url}, so nothing was run.\n"
+                "do: comment `/autoresearch retry` there, or take the label away, to go on."
+            )
+        books = self._books(refs, tag)
+        taken = [ref for ref in refs if ref.startswith(memory.NOTEBOOKS)]
+        own = next(n for n in names(f"{memory.NOTEBOOKS}{tag}", 10_000) if n not in taken)
+        kept = memory.kept_on(books, chosen.branch) if chosen.base else []
+        return replace(
+            chosen,
+            notebook_ref=own,
+            tried=tuple(memory.sentences(books, wished.ignore)),
+            kept="".join(map(journal.format_row, kept)),
+            ignored=tuple(memory.described(books, wished.ignore)),
+        )
+
+    def _choose(self, refs: dict[str, str]) -> tuple[Beginning, list[PullRequest]]:
+        """The first name that may be used, and the newest pull request of each that was seen."""
+        seen: list[PullRequest] = []
+        replaces = ""
+        for name in names(self._settings.branch):
+            there = refs.get(f"refs/heads/{name}")
+            newest = next(iter(self._forge.pulls(name)), None)
+            if newest:
+                seen.append(newest)
+            choice = way(self._relation(name, there), newest.state if newest else None)
+            if choice is Way.MERGE:
+                choice = Way.CONTINUE if self._merged(name) else Way.ASIDE
+                there = self._remote.fetch(f"refs/heads/{name}")
+            if choice is Way.ASIDE:
+                if newest is not None and newest.state is not PullState.MERGED:
+                    replaces = newest.url
+                continue
+            base = there if choice is Way.CONTINUE else None
+            if base:
+                self._forget_local(name, base)
+                self._observe(Note(message=f"continuing {name} at {base[:12]}"))
+            return Beginning(branch=name, base=base, there=there, replaces=replaces), seen
+        raise WorkspaceError(
+            f"{self._settings.branch} and 49 further names are taken on the forge.\n"
+            "do: delete old branches there, or set another publish.branch."
+        )
+
+    def _relation(self, name: str, there: str | None) -> Relation:
+        if there is None:
+            return Relation.ABSENT
+        self._remote.fetch(f"refs/heads/{name}")
+        head = self._repository.head()
+        if self._remote.is_ancestor(there, head):
+            return Relation.CONTAINED
+        ahead = self._remote.is_ancestor(head, there)
+        return Relation.AHEAD if ahead else Relation.DIVERGED
+
+    def _merged(self, name: str) -> bool:
+        """Whether the branch now holds the commit that we start from, and its own."""
+        try:
+            if not self._forge.merge_base_into(name, self._base_branch()):
+                self._observe(Warning(message=f"{name} conflicts with the base branch"))
+                return False
+        except Refused as error:
+            if error.kind in TRANSIENT:
+                raise
+            self._observe(Warning(message=f"the base could not be merged into {name}: {error}"))
+            return False
+        there = self._remote.fetch(f"refs/heads/{name}")
+        return there is not None and self._remote.is_ancestor(self._repository.head(), there)
+
+    def _forget_local(self, name: str, base: str) -> None:
+        """Our own old copy of a branch that is continued; all of it is on the forge."""
+        ref = f"refs/heads/{self._settings.branch}"
+        local = self._repository.ref(ref)
+        if (
+            local
+            and not self._repository.worktree_of(ref)
+            and self._remote.is_ancestor(local, base)
+        ):
+            self._repository.delete_ref(ref, local)
+
+    def _books(self, refs: dict[str, str], tag: str) -> list[memory.Notebook]:
+        known = [ref for ref in refs if ref.startswith(memory.NOTEBOOKS)]
+        wanted = memory.newest(known, tag)
+        files = self._remote.read_tips(wanted, (memory.JOURNAL, memory.FACTS))
+        return memory.notebooks(
+            [files[ref] for ref in wanted],
+            metric=self._settings.metric,
+            direction=self._settings.direction,
+        )
+
+    def _publish(self) -> None:
+        """Push, then show. What is refused is told once and tried again next time."""
+        if self._ledger is None or self._describe is None:
+            return
+        self._refused = None
+        try:
+            notebook = illustrated(self._ledger, self._describe(), self._beginning.branch)
+            self._push(self._ledger, notebook)
+            if self._ledger.history.kept:
+                self._show(self._ledger, self._describe(), notebook)
+        except (Refused, WorkspaceError) as error:
+            self._refused = error
+            hint = f"\nopen it yourself: {self._compare()}" if self._ledger.history.kept else ""
+            self._observe(Warning(message=f"not published: {error}{hint}"))
+
+    def _push(self, ledger: Ledger, notebook: str | None) -> None:
+        """Both refs or none. A branch that somebody moved is left to them."""
+        for _ in range(20):
+            updates = self._updates(ledger, notebook)
+            if not updates:
+                return
+            try:
+                self._remote.push(updates, self._options(ledger))
+            except Moved as error:
+                self._settle(ledger, error, notebook)
+                continue
+            except Refused as error:
+                if error.kind is not Kind.HIDDEN_REF or not self._with_notebook:
+                    raise
+                self._with_notebook = False
+                self._observe(Warning(message=str(error)))
+                continue
+            self._write_down(ledger, {update.ref: update.new for update in updates})
+            return
+        raise WorkspaceError(
+            "the branch moves faster than it can be pushed to.\n"
+            "usually: several runs publish to the same branch.\n"
+            "do: give each a publish.branch of its own, or a concurrency group."
+        )
+
+    def _updates(self, ledger: Ledger, notebook: str | None) -> list[Update]:
+        wanted = []
+        if ledger.history.kept:
+            wanted.append((self._branch_ref, ledger.incumbent, self._beginning.there))
+        if notebook and self._with_notebook:
+            wanted.append((self._beginning.notebook_ref, notebook, None))
+        before = (ledger.history.pushed or {}).get("refs", {})
+        updates = [Update(ref=r, new=n, old=before.get(r, old)) for r, n, old in wanted]
+        return [update for update in updates if update.new != update.old]
+
+    def _settle(self, ledger: Ledger, error: Moved, notebook: str | None) -> None:
+        """Learn what is there: our own earlier push whose record was lost, or somebody else's."""
+        mine = {e.commit for e in ledger.history.kept}
+        there = error.refs.get(self._branch_ref)
+        book = error.refs.get(self._beginning.notebook_ref)
+        seen: dict[str, str] = {}
+        if there in mine and there:
+            seen[self._branch_ref] = there
+        if book and notebook and self._remote.is_ancestor(book, notebook):
+            seen[self._beginning.notebook_ref] = book
+        known = (ledger.history.pushed or {}).get("refs", {})
+        if any(known.get(ref) != commit for ref, commit in seen.items()):
+            self._write_down(ledger, seen)
+            return
+        if book and self._beginning.notebook_ref not in seen:
+            self._beginning = replace(
+                self._beginning,
+                notebook_ref=_after(ledger.facts.notebook_ref, self._beginning.notebook_ref),
+            )
+            return
+        self._observe(Warning(message=str(error)))
+        replaces = self._pull.url if self._pull else self._beginning.replaces
+        self._beginning = replace(
+            self._beginning,
+            branch=_after(self._settings.branch, self._beginning.branch),
+            there=None,
+            replaces=replaces,
+        )
+
+    def _write_down(self, ledger: Ledger, refs: dict[str, str]) -> None:
+        before = (ledger.history.pushed or {}).get("refs", {})
+        ledger.pushed(
+            {
+                "branch": self._beginning.branch,
+                "replaces": self._beginning.replaces,
+                "refs": {**before, **refs},
+            }
+        )
+
+    def _show(self, ledger: Ledger, info: RunInfo, notebook: str | None) -> None:
+        pulls = self._forge.pulls(self._beginning.branch)
+        if pulls and pulls[0].state is PullState.CLOSED:
+            self._pull = pulls[0]
+            self._observe(Note(message=f"{pulls[0].url} was closed by a person and stays closed"))
+            return
+        pull = self._forge.show(self._post(ledger, info, notebook))
+        if pull is None:
+            return
+        if self._pull is None:
+            self._observe(Note(message=f"pull request: {pull.url}"))
+        self._pull = pull
+
+    def _post(self, ledger: Ledger, info: RunInfo, notebook: str | None) -> Post:
+        settings, beginning = self._settings, self._beginning
+        info = replace(info, branch=beginning.branch, notebook_ref=beginning.notebook_ref)
+        more = PullRequestInfo(
+            head=ledger.incumbent,
+            chart=self._forge.file_link(notebook, memory.CHART) if notebook else "",
+            job=settings.job,
+            holdout=settings.holdout,
+            earlier=journal.parse_rows(journal.header(info.direction) + beginning.kept),
+            replaces=beginning.replaces,
+            ignored=beginning.ignored,
+            final=self._final,
+        )
+        experiments = tuple(ledger.experiments)
+        held = info.confirmation is None or info.confirmation.holds
+        return Post(
+            branch=beginning.branch,
+            base=self._base_branch(),
+            title=title(experiments, info),
+            render=lambda room: body(experiments, info, more, room),
+            draft=settings.draft,
+            ready=settings.ready and self._final and held,
+            labels=settings.labels,
+            reviewers=settings.reviewers,
+        )
+
+    def _options(self, ledger: Ledger) -> Sequence[str]:
+        if not ledger.history.kept or self._describe is None:
+            return ()
+        return self._forge.push_options(self._post(ledger, self._describe(), None))
+
+    def _base_branch(self) -> str:
+        if not self._base:
+            self._base = self._settings.base or self._forge.default_branch() or "main"
+        return self._base
+
+    def _compare(self) -> str:
+        base = self._base or self._settings.base or "HEAD"
+        return self._forge.compare_link(base, self._beginning.branch)
+
+    @property
+    def _branch_ref(self) -> str:
+        return f"refs/heads/{self._beginning.branch}"
+
+
+def illustrated(ledger: Ledger, info: RunInfo, branch: str) -> str | None:
+    """The notebook with the picture and what a later run must know; its newest commit."""
+    chart = progress_svg(
+        ledger.experiments,
+        direction=info.direction,
+        metric_name=info.metric_name,
+        title=info.goal,
+    )
+    known = memory.facts(metric=info.metric_name, direction=info.direction, branch=branch)
+    return ledger.illustrate({memory.CHART: chart.encode(), memory.FACTS: known})
+
+
+def _after(base: str, current: str) -> str:
+    """The name that follows `current` among those made from `base`."""
+    known = iter(names(base, 10_000))
+    for name in known:
+        if name == current:
+            break
+    return next(known, f"{current}-2")
