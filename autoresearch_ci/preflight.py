@@ -158,6 +158,14 @@ def comparison_ground(
     return ground, changes, ignored
 
 
+def committed_scope(
+    config: Config, config_path: str | None, repository: Repository, base: str
+) -> Scope:
+    """The scope that a run from `base` had, known from the commit alone."""
+    share = _SHARED if config.share == "auto" else () if config.share == "none" else config.share
+    return _scope(config, config_path, repository.files(base), share)
+
+
 def _frozen(config: Config, config_path: str | None) -> list[str]:
     return [path for path in (config_path, config.program) if path]
 
@@ -172,9 +180,14 @@ def _commands(config: Config) -> list[str]:
     ]
 
 
+def is_tag(text: str) -> bool:
+    """Whether `text` can be the name of a run, in refs and in folders."""
+    return bool(_TAG.fullmatch(text)) and len(text) <= 100 and not text.endswith(".")
+
+
 def _tag(repository: Repository, stores: Path, tag: str | None, resume: bool) -> str:
     if tag is not None:
-        if not _TAG.fullmatch(tag) or len(tag) > 100 or tag.endswith("."):
+        if not is_tag(tag):
             raise ConfigError(
                 f"--tag {tag!r} cannot be part of a branch name.\n"
                 "do: use letters, digits, '-', '_' and single dots, such as nightly-2026-01-31."

@@ -98,10 +98,14 @@ class Remote:
         repository: Repository,
         *,
         token: Callable[[], str],
+        objects: Path | None = None,
         sleep: Callable[[float], None] = time.sleep,
         stall: int = _STALL,
     ) -> None:
-        """`token` is asked before each call, so that it can be renewed; empty: none."""
+        """`token` is asked before each call, so that it can be renewed; empty: none.
+
+        `objects`: an object folder that also holds what is to be pushed; `None`: the repository's.
+        """
         self.address = address
         self.waits: Sequence[float] = _WAITS
         self.stall = stall
@@ -113,7 +117,7 @@ class Remote:
         parent.mkdir(exist_ok=True, mode=0o700)
         # Not in the folder for temporary files, where nothing may be executable.
         self._folder = Path(tempfile.mkdtemp(prefix=".remote-", dir=parent))
-        self._git = self._directory("git", objects=repository.common_dir / "objects")
+        self._git = self._directory("git", objects=objects or repository.common_dir / "objects")
         shallow = repository.common_dir / "shallow"
         if shallow.exists():
             shutil.copy(shallow, self._folder / "git" / "shallow")

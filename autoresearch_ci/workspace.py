@@ -106,6 +106,11 @@ class Repository:
         code, out, _ = self._git.attempt("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
         return None if code else out.decode().strip()
 
+    def contains(self, commit: str) -> bool:
+        """Whether HEAD is `commit` or builds upon it, as far as this clone's history goes."""
+        code, _, _ = self._git.attempt("merge-base", "--is-ancestor", commit, "HEAD")
+        return code == 0
+
     def worktree_of(self, ref: str) -> str:
         """The working tree in which a branch is checked out; empty when there is none."""
         out = self._git("for-each-ref", "--format=%(worktreepath)", ref)

@@ -7,11 +7,13 @@ that may write; start.py decides where a run begins.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-from autoresearch_ci.ledger import Ledger
+from autoresearch_ci.experiment import Experiment
+from autoresearch_ci.ledger import RunFacts
+from autoresearch_ci.records import History
 from autoresearch_ci.remote import Address
 from autoresearch_ci.report.summary import RunInfo
 
@@ -54,13 +56,34 @@ class Published:
     """Why nothing, or not all, was published; empty: it was."""
 
 
+class Story(Protocol):
+    """What is published: a run's ledger, or what a bundle tells of one."""
+
+    facts: RunFacts
+    history: History
+
+    @property
+    def experiments(self) -> list[Experiment]:
+        """The journal."""
+
+    @property
+    def incumbent(self) -> str:
+        """The newest kept commit; the base when nothing was kept."""
+
+    def illustrate(self, files: Mapping[str, bytes]) -> str | None:
+        """Put files into the notebook; its newest commit, `None`: there is none yet."""
+
+    def pushed(self, facts: Mapping[str, Any]) -> None:
+        """Remember what has been published; `history.pushed` says it from then on."""
+
+
 class Publisher(Protocol):
     """What a run calls, and when. Nothing here loses or stops a run once it has begun."""
 
     def begin(self, tag: str) -> Beginning:
         """Before anything is measured; not when resuming. Raises `AutoresearchError`."""
 
-    def follow(self, ledger: Ledger, beginning: Beginning, describe: Callable[[], RunInfo]) -> None:
+    def follow(self, story: Story, beginning: Beginning, describe: Callable[[], RunInfo]) -> None:
         """The run's memory is open: what is kept from now on is to be published."""
 
     def kept(self) -> None:
@@ -79,7 +102,7 @@ class Silent:
     def begin(self, tag: str) -> Beginning:
         return Beginning()
 
-    def follow(self, ledger: Ledger, beginning: Beginning, describe: Callable[[], RunInfo]) -> None:
+    def follow(self, story: Story, beginning: Beginning, describe: Callable[[], RunInfo]) -> None:
         return
 
     def kept(self) -> None:

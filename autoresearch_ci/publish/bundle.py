@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import re
 import tarfile
 import tempfile
 from collections.abc import Callable
@@ -22,8 +23,8 @@ from pydantic import TypeAdapter, ValidationError
 import autoresearch_ci
 from autoresearch_ci.errors import ConfigError, WorkspaceError
 from autoresearch_ci.git_process import GitDirectory
-from autoresearch_ci.ledger import Ledger
-from autoresearch_ci.publish import Beginning, Published
+from autoresearch_ci.preflight import is_tag
+from autoresearch_ci.publish import Beginning, Published, Story
 from autoresearch_ci.report.summary import RunInfo
 from autoresearch_ci.workspace import Repository
 
@@ -32,6 +33,7 @@ _MANIFEST, _COMMITS = "manifest.json", "commits.bundle"
 _MANIFEST_LIMIT = 2_000_000
 _COMMITS_LIMIT = 512_000_000
 _FORMAT = 1
+_COMMIT = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,14 +61,14 @@ class BundleWriter:
     def __init__(self, repository: Repository, branch: str) -> None:
         self._repository = repository
         self._branch = branch
-        self._ledger: Ledger | None = None
+        self._story: Story | None = None
         self._describe: Callable[[], RunInfo] | None = None
 
     def begin(self, tag: str) -> Beginning:
         return Beginning(branch=self._branch)
 
-    def follow(self, ledger: Ledger, beginning: Beginning, describe: Callable[[], RunInfo]) -> None:
-        self._ledger, self._describe = ledger, describe
+    def follow(self, story: Story, beginning: Beginning, describe: Callable[[], RunInfo]) -> None:
+        self._story, self._describe = story, describe
 
     def kept(self) -> None:
         """A job that is killed still leaves what it kept."""
@@ -80,19 +82,19 @@ class BundleWriter:
         self._repository.close()
 
     def _write(self) -> Path | None:
-        ledger, describe = self._ledger, self._describe
-        if ledger is None or describe is None or not ledger.experiments:
+        story, describe = self._story, self._describe
+        if story is None or describe is None or not story.experiments:
             return None
         from autoresearch_ci.publish.publication import illustrated
 
-        notebook = illustrated(ledger, describe(), self._branch)
+        notebook = illustrated(story, describe(), self._branch)
         if notebook is None:
             return None
-        facts = ledger.facts
+        facts = story.facts
         with tempfile.TemporaryDirectory(dir=facts.folder) as folder:
             commits = Path(folder) / _COMMITS
             refs = [facts.notebook_ref]
-            if ledger.history.kept and facts.branch_ref:
+            if story.history.kept and facts.branch_ref:
                 refs.append(facts.branch_ref)
             repository = self._repository
             git = GitDirectory(repository.root, repository.git_dir)
@@ -104,7 +106,7 @@ class BundleWriter:
                 tag=facts.tag,
                 branch=self._branch,
                 base=facts.base,
-                head=ledger.incumbent,
+                head=story.incumbent,
                 notebook=notebook,
                 sha256=hashlib.sha256(data).hexdigest(),
                 info=describe(),
@@ -141,6 +143,9 @@ def read(path: Path) -> tuple[Manifest, bytes]:
         raise _unusable(path, "its manifest cannot be read") from error
     if manifest.format != _FORMAT:
         raise _unusable(path, f"its format {manifest.format} is of another version")
+    names = (manifest.base, manifest.head, manifest.notebook)
+    if not is_tag(manifest.tag) or not all(_COMMIT.fullmatch(name) for name in names):
+        raise _unusable(path, "its manifest names no run")
     if hashlib.sha256(commits).hexdigest() != manifest.sha256:
         raise _unusable(path, "its commits are not those that were written")
     return manifest, commits

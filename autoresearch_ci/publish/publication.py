@@ -5,14 +5,13 @@ A refusal is told and tried again at the next keep and at the end; it never stop
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from autoresearch_ci import journal
 from autoresearch_ci.errors import StoppedByPerson, WorkspaceError
 from autoresearch_ci.events import Note, Observer, Warning
 from autoresearch_ci.experiment import Direction
-from autoresearch_ci.ledger import Ledger
 from autoresearch_ci.publish import (
     Beginning,
     Forge,
@@ -20,6 +19,7 @@ from autoresearch_ci.publish import (
     Published,
     PullRequest,
     PullState,
+    Story,
     memory,
 )
 from autoresearch_ci.publish.refusals import TRANSIENT, Kind, Refused
@@ -68,7 +68,7 @@ class Publication:
         self._observe = observe
         self._beginning = Beginning()
         self._base = ""
-        self._ledger: Ledger | None = None
+        self._story: Story | None = None
         self._describe: Callable[[], RunInfo] | None = None
         self._pull: PullRequest | None = None
         self._refused: Exception | None = None
@@ -85,9 +85,9 @@ class Publication:
             self._observe(Warning(message=f"starting without what earlier runs know: {error}"))
             return Beginning(branch=self._settings.branch, notebook_ref=f"{memory.NOTEBOOKS}{tag}")
 
-    def follow(self, ledger: Ledger, beginning: Beginning, describe: Callable[[], RunInfo]) -> None:
-        self._ledger, self._describe, self._beginning = ledger, describe, beginning
-        pushed = ledger.history.pushed
+    def follow(self, story: Story, beginning: Beginning, describe: Callable[[], RunInfo]) -> None:
+        self._story, self._describe, self._beginning = story, describe, beginning
+        pushed = story.history.pushed
         if pushed and pushed.get("branch"):  # an earlier process may have gone aside
             self._beginning = replace(
                 beginning, branch=pushed["branch"], replaces=pushed["replaces"]
@@ -103,7 +103,7 @@ class Publication:
         self._final = True
         self._publish()
         branch = self._beginning.branch
-        any_kept = bool(self._ledger and self._ledger.history.kept)
+        any_kept = bool(self._story and self._story.history.kept)
         return Published(
             branch=branch if any_kept else "",
             pull_request=self._pull.url if self._pull else "",
@@ -114,13 +114,19 @@ class Publication:
     def close(self) -> None:
         self._remote.close()
 
+    def place(self, tag: str, head: str) -> Beginning:
+        """Where a finished run goes whose newest commit is `head`."""
+        refs = self._refs()
+        chosen, _ = self._choose(refs, head, may_continue=False)
+        return replace(chosen, notebook_ref=_free_notebook(refs, tag))
+
+    def _refs(self) -> dict[str, str]:
+        branch = f"refs/heads/{self._settings.branch}"
+        return self._remote.refs(branch, f"{branch}-*", f"{memory.NOTEBOOKS}*")
+
     def _begin(self, tag: str) -> Beginning:
-        refs = self._remote.refs(
-            f"refs/heads/{self._settings.branch}",
-            f"refs/heads/{self._settings.branch}-*",
-            f"{memory.NOTEBOOKS}*",
-        )
-        chosen, pulls = self._choose(refs)
+        refs = self._refs()
+        chosen, pulls = self._choose(refs, self._repository.head(), may_continue=True)
         words = [word for pull in pulls for word in self._forge.words(pull)]
         wished = wishes(words)
         if wished.stop:
@@ -129,18 +135,18 @@ class Publication:
                 "do: comment `/autoresearch retry` there, or take the label away, to go on."
             )
         books = self._books(refs, tag)
-        taken = [ref for ref in refs if ref.startswith(memory.NOTEBOOKS)]
-        own = next(n for n in names(f"{memory.NOTEBOOKS}{tag}", 10_000) if n not in taken)
         kept = memory.kept_on(books, chosen.branch) if chosen.base else []
         return replace(
             chosen,
-            notebook_ref=own,
+            notebook_ref=_free_notebook(refs, tag),
             tried=tuple(memory.sentences(books, wished.ignore)),
             kept="".join(map(journal.format_row, kept)),
             ignored=tuple(memory.described(books, wished.ignore)),
         )
 
-    def _choose(self, refs: dict[str, str]) -> tuple[Beginning, list[PullRequest]]:
+    def _choose(
+        self, refs: dict[str, str], head: str, *, may_continue: bool
+    ) -> tuple[Beginning, list[PullRequest]]:
         """The first name that may be used, and the newest pull request of each that was seen."""
         seen: list[PullRequest] = []
         replaces = ""
@@ -149,7 +155,9 @@ class Publication:
             newest = next(iter(self._forge.pulls(name)), None)
             if newest:
                 seen.append(newest)
-            choice = way(self._relation(name, there), newest.state if newest else None)
+            choice = way(self._relation(name, there, head), newest.state if newest else None)
+            if not may_continue and choice in (Way.CONTINUE, Way.MERGE):
+                choice = Way.ASIDE
             if choice is Way.MERGE:
                 choice = Way.CONTINUE if self._merged(name) else Way.ASIDE
                 there = self._remote.fetch(f"refs/heads/{name}")
@@ -167,11 +175,10 @@ class Publication:
             "do: delete old branches there, or set another publish.branch."
         )
 
-    def _relation(self, name: str, there: str | None) -> Relation:
+    def _relation(self, name: str, there: str | None, head: str) -> Relation:
         if there is None:
             return Relation.ABSENT
         self._remote.fetch(f"refs/heads/{name}")
-        head = self._repository.head()
         if self._remote.is_ancestor(there, head):
             return Relation.CONTAINED
         ahead = self._remote.is_ancestor(head, there)
@@ -214,29 +221,29 @@ class Publication:
 
     def _publish(self) -> None:
         """Push, then show. What is refused is told once and tried again next time."""
-        if self._ledger is None or self._describe is None:
+        if self._story is None or self._describe is None:
             return
         self._refused = None
         try:
-            notebook = illustrated(self._ledger, self._describe(), self._beginning.branch)
-            self._push(self._ledger, notebook)
-            if self._ledger.history.kept:
-                self._show(self._ledger, self._describe(), notebook)
+            notebook = illustrated(self._story, self._describe(), self._beginning.branch)
+            self._push(self._story, notebook)
+            if self._story.history.kept:
+                self._show(self._story, self._describe(), notebook)
         except (Refused, WorkspaceError) as error:
             self._refused = error
-            hint = f"\nopen it yourself: {self._compare()}" if self._ledger.history.kept else ""
+            hint = f"\nopen it yourself: {self._compare()}" if self._story.history.kept else ""
             self._observe(Warning(message=f"not published: {error}{hint}"))
 
-    def _push(self, ledger: Ledger, notebook: str | None) -> None:
+    def _push(self, story: Story, notebook: str | None) -> None:
         """Both refs or none. A branch that somebody moved is left to them."""
         for _ in range(20):
-            updates = self._updates(ledger, notebook)
+            updates = self._updates(story, notebook)
             if not updates:
                 return
             try:
-                self._remote.push(updates, self._options(ledger))
+                self._remote.push(updates, self._options(story))
             except Moved as error:
-                self._settle(ledger, error, notebook)
+                self._settle(story, error, notebook)
                 continue
             except Refused as error:
                 if error.kind is not Kind.HIDDEN_REF or not self._with_notebook:
@@ -244,7 +251,7 @@ class Publication:
                 self._with_notebook = False
                 self._observe(Warning(message=str(error)))
                 continue
-            self._write_down(ledger, {update.ref: update.new for update in updates})
+            self._write_down(story, {update.ref: update.new for update in updates})
             return
         raise WorkspaceError(
             "the branch moves faster than it can be pushed to.\n"
@@ -252,19 +259,19 @@ class Publication:
             "do: give each a publish.branch of its own, or a concurrency group."
         )
 
-    def _updates(self, ledger: Ledger, notebook: str | None) -> list[Update]:
+    def _updates(self, story: Story, notebook: str | None) -> list[Update]:
         wanted = []
-        if ledger.history.kept:
-            wanted.append((self._branch_ref, ledger.incumbent, self._beginning.there))
+        if story.history.kept:
+            wanted.append((self._branch_ref, story.incumbent, self._beginning.there))
         if notebook and self._with_notebook:
             wanted.append((self._beginning.notebook_ref, notebook, None))
-        before = (ledger.history.pushed or {}).get("refs", {})
+        before = (story.history.pushed or {}).get("refs", {})
         updates = [Update(ref=r, new=n, old=before.get(r, old)) for r, n, old in wanted]
         return [update for update in updates if update.new != update.old]
 
-    def _settle(self, ledger: Ledger, error: Moved, notebook: str | None) -> None:
+    def _settle(self, story: Story, error: Moved, notebook: str | None) -> None:
         """Learn what is there: our own earlier push whose record was lost, or somebody else's."""
-        mine = {e.commit for e in ledger.history.kept}
+        mine = {e.commit for e in story.history.kept}
         there = error.refs.get(self._branch_ref)
         book = error.refs.get(self._beginning.notebook_ref)
         seen: dict[str, str] = {}
@@ -272,14 +279,14 @@ class Publication:
             seen[self._branch_ref] = there
         if book and notebook and self._remote.is_ancestor(book, notebook):
             seen[self._beginning.notebook_ref] = book
-        known = (ledger.history.pushed or {}).get("refs", {})
+        known = (story.history.pushed or {}).get("refs", {})
         if any(known.get(ref) != commit for ref, commit in seen.items()):
-            self._write_down(ledger, seen)
+            self._write_down(story, seen)
             return
         if book and self._beginning.notebook_ref not in seen:
             self._beginning = replace(
                 self._beginning,
-                notebook_ref=_after(ledger.facts.notebook_ref, self._beginning.notebook_ref),
+                notebook_ref=_after(story.facts.notebook_ref, self._beginning.notebook_ref),
             )
             return
         self._observe(Warning(message=str(error)))
@@ -291,9 +298,9 @@ class Publication:
             replaces=replaces,
         )
 
-    def _write_down(self, ledger: Ledger, refs: dict[str, str]) -> None:
-        before = (ledger.history.pushed or {}).get("refs", {})
-        ledger.pushed(
+    def _write_down(self, story: Story, refs: dict[str, str]) -> None:
+        before = (story.history.pushed or {}).get("refs", {})
+        story.pushed(
             {
                 "branch": self._beginning.branch,
                 "replaces": self._beginning.replaces,
@@ -301,24 +308,24 @@ class Publication:
             }
         )
 
-    def _show(self, ledger: Ledger, info: RunInfo, notebook: str | None) -> None:
+    def _show(self, story: Story, info: RunInfo, notebook: str | None) -> None:
         pulls = self._forge.pulls(self._beginning.branch)
         if pulls and pulls[0].state is PullState.CLOSED:
             self._pull = pulls[0]
             self._observe(Note(message=f"{pulls[0].url} was closed by a person and stays closed"))
             return
-        pull = self._forge.show(self._post(ledger, info, notebook))
+        pull = self._forge.show(self._post(story, info, notebook))
         if pull is None:
             return
         if self._pull is None:
             self._observe(Note(message=f"pull request: {pull.url}"))
         self._pull = pull
 
-    def _post(self, ledger: Ledger, info: RunInfo, notebook: str | None) -> Post:
+    def _post(self, story: Story, info: RunInfo, notebook: str | None) -> Post:
         settings, beginning = self._settings, self._beginning
         info = replace(info, branch=beginning.branch, notebook_ref=beginning.notebook_ref)
         more = PullRequestInfo(
-            head=ledger.incumbent,
+            head=story.incumbent,
             chart=self._forge.file_link(notebook, memory.CHART) if notebook else "",
             job=settings.job,
             holdout=settings.holdout,
@@ -327,7 +334,7 @@ class Publication:
             ignored=beginning.ignored,
             final=self._final,
         )
-        experiments = tuple(ledger.experiments)
+        experiments = tuple(story.experiments)
         held = info.confirmation is None or info.confirmation.holds
         return Post(
             branch=beginning.branch,
@@ -340,10 +347,10 @@ class Publication:
             reviewers=settings.reviewers,
         )
 
-    def _options(self, ledger: Ledger) -> Sequence[str]:
-        if not ledger.history.kept or self._describe is None:
+    def _options(self, story: Story) -> Sequence[str]:
+        if not story.history.kept or self._describe is None:
             return ()
-        return self._forge.push_options(self._post(ledger, self._describe(), None))
+        return self._forge.push_options(self._post(story, self._describe(), None))
 
     def _base_branch(self) -> str:
         if not self._base:
@@ -359,16 +366,20 @@ class Publication:
         return f"refs/heads/{self._beginning.branch}"
 
 
-def illustrated(ledger: Ledger, info: RunInfo, branch: str) -> str | None:
+def illustrated(story: Story, info: RunInfo, branch: str) -> str | None:
     """The notebook with the picture and what a later run must know; its newest commit."""
     chart = progress_svg(
-        ledger.experiments,
+        story.experiments,
         direction=info.direction,
         metric_name=info.metric_name,
         title=info.goal,
     )
     known = memory.facts(metric=info.metric_name, direction=info.direction, branch=branch)
-    return ledger.illustrate({memory.CHART: chart.encode(), memory.FACTS: known})
+    return story.illustrate({memory.CHART: chart.encode(), memory.FACTS: known})
+
+
+def _free_notebook(refs: Mapping[str, str], tag: str) -> str:
+    return next(name for name in names(f"{memory.NOTEBOOKS}{tag}", 10_000) if name not in refs)
 
 
 def _after(base: str, current: str) -> str:
