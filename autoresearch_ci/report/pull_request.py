@@ -32,8 +32,8 @@ from autoresearch_ci.report.wording import (
 
 BODY_ROOM = 60_000
 """Characters of a body when nobody else's words need room; GitHub's limit is 65,536."""
-_FIXED_ROOM = 14_000
-"""What the parts that do not grow with the journal may take together."""
+_NOTES = 600
+"""Headings and the sentences that count what a table leaves out."""
 _BARS = 40
 """Lines of the picture in letters."""
 
@@ -79,33 +79,43 @@ def body(
     more: PullRequestInfo,
     room: int = BODY_ROOM,
 ) -> str:
-    """GitHub-flavoured Markdown in at most `room` characters: what matters less is cut first."""
+    """GitHub-flavoured Markdown in at most `room` characters: what matters less is left out."""
     result = outcome(experiments)
-    free = max(0, min(room, BODY_ROOM) - _FIXED_ROOM)
-    parts = [
+    room = min(room, BODY_ROOM) - _NOTES
+    name = markdown(info.metric_name, 60)
+    start = [
         headline(result, info),
         *_state(info, more),
-        f"![{markdown(info.metric_name, 60)} over the experiments]({more.chart})"
-        if more.chart
-        else "",
-        _kept(result, free // 2),
+        f"![{name} over the experiments]({more.chart})" if more.chart else "",
+    ]
+    middle = [
         *idle(info),
         *_measured(experiments, info, more),
         _cost(experiments, result, info),
         _again(info, more),
         _steering(),
-        *_letters(result),
-        *_earlier(more),
-        *_others(result, free // 2 - 1_000),
     ]
-    text = "\n\n".join(part for part in parts if part) + "\n"
-    return text if len(text) <= room else _cut(text, room)
+    end = [*_letters(result), *_earlier(more)]
+    start = _fitting(start, room)
+    middle = _fitting(middle, room - _size(start))
+    end = _fitting(end, (room - _size([*start, *middle])) // 3)
+    room -= _size([*start, *middle, *end])
+    kept = _fitting([_kept(result, room * 3 // 5)], room)
+    others = _fitting(list(_others(result, room - _size(kept))), room - _size(kept))
+    return "\n\n".join([*start, *kept, *middle, *end, *others]) + "\n"
 
 
-def _cut(text: str, room: int) -> str:
-    """Nothing fits beside somebody's long words: the beginning is what matters."""
-    note = "\n\n(cut: there is no room for more)\n"
-    return text[: max(0, room - len(note))].rpartition("\n")[0] + note
+def _fitting(parts: Sequence[str], room: int) -> list[str]:
+    """Those parts, in order, that fit whole: half a part could leave a fence open."""
+    chosen: list[str] = []
+    for part in parts:
+        if part and _size([*chosen, part]) <= room:
+            chosen.append(part)
+    return chosen
+
+
+def _size(parts: Sequence[str]) -> int:
+    return sum(len(part) + 2 for part in parts)
 
 
 def _state(info: RunInfo, more: PullRequestInfo) -> Iterator[str]:
