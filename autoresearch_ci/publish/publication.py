@@ -71,6 +71,8 @@ class Publication:
         self._story: Story | None = None
         self._describe: Callable[[], RunInfo] | None = None
         self._pull: PullRequest | None = None
+        self._left: PullRequest | None = None
+        """One whose branch was left to others: told once where it goes on."""
         self._refused: Exception | None = None
         self._final = False
         self._with_notebook = True
@@ -153,7 +155,7 @@ class Publication:
         for name in names(self._settings.branch):
             there = refs.get(f"refs/heads/{name}")
             newest = next(iter(self._forge.pulls(name)), None)
-            if newest:
+            if newest and newest.state is not PullState.MERGED:  # that cycle is over
                 seen.append(newest)
             choice = way(self._relation(name, there, head), newest.state if newest else None)
             if not may_continue and choice in (Way.CONTINUE, Way.MERGE):
@@ -163,7 +165,7 @@ class Publication:
                 there = self._remote.fetch(f"refs/heads/{name}")
             if choice is Way.ASIDE:
                 if newest is not None and newest.state is not PullState.MERGED:
-                    replaces = newest.url
+                    replaces, self._left = newest.url, newest
                 continue
             base = there if choice is Way.CONTINUE else None
             if base:
@@ -290,6 +292,7 @@ class Publication:
             )
             return
         self._observe(Warning(message=str(error)))
+        self._left = self._pull or self._left
         replaces = self._pull.url if self._pull else self._beginning.replaces
         self._beginning = replace(
             self._beginning,
@@ -317,9 +320,12 @@ class Publication:
         pull = self._forge.show(self._post(story, info, notebook))
         if pull is None:
             return
-        if self._pull is None:
+        if self._pull is None or self._pull.number != pull.number:
             self._observe(Note(message=f"pull request: {pull.url}"))
         self._pull = pull
+        left, self._left = self._left, None
+        if left and left.state is PullState.OPEN and left.number != pull.number:
+            self._forge.say(left, f"Continued in {pull.url}; this branch is left as it is.")
 
     def _post(self, story: Story, info: RunInfo, notebook: str | None) -> Post:
         settings, beginning = self._settings, self._beginning

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +37,6 @@ class World:
         """A fresh runner: a new clone of the server's main branch."""
         path = tmp_path / name
         self.repo.git("clone", "--quiet", "--branch=main", str(self.bare.path), str(path))
-        from dataclasses import replace
-
         repo = Repo(path)
         return replace(self, repo=repo, run=replace(self.run, repo=repo))
 
@@ -193,6 +194,7 @@ def test_a_merged_branch_is_begun_anew(world: World, tmp_path: Path) -> None:
     go(world, 9)
     world.bare.git("update-ref", "refs/heads/main", BRANCH)
     world.api.close(1, merged=True)
+    world.api.comment(1, "writer", "/autoresearch stop")  # of a cycle that is over
     night = world.clone(tmp_path, "night2")
     done = go(night, 8)
     assert done.code == 0, done.told
@@ -232,7 +234,10 @@ def test_a_base_that_conflicts_starts_another_branch(world: World, tmp_path: Pat
     assert done.code == 0, done.told
     assert world.bare.ref(BRANCH) == left
     assert world.api.pulls[1]["head"]["ref"] == "autoresearch/t-2"
-    assert f"Continues {world.api.pulls[0]['html_url']}" in world.api.pulls[1]["body"]
+    old, new = world.api.pulls
+    assert f"Continues {old['html_url']}" in new["body"]
+    (comment,) = world.api.comments[1]
+    assert f"Continued in {new['html_url']}" in comment["body"]
 
 
 def test_a_closed_pull_request_stays_closed(world: World, tmp_path: Path) -> None:
@@ -314,3 +319,88 @@ def test_a_branch_without_a_tag_goes_on_where_our_own_old_copy_is_still_here(wor
     assert len(world.api.pulls) == 1
     assert world.bare.refs("refs/heads/autoresearch") == ["refs/heads/autoresearch/nightly"]
     assert world.bare.git("rev-list", "--count", "main..autoresearch/nightly") == "2"
+
+
+def test_an_interrupted_run_pushes_what_it_kept_within_seconds(
+    world: World, tmp_path: Path
+) -> None:
+    """The forge stalls, too: the runner kills us 10 seconds after its first signal."""
+    marker = tmp_path / "measuring"
+    # The third measurement (baseline, keep, this) waits to be interrupted.
+    metric = f"cat value; [ $(cat value) = 8 ] && {{ touch {marker}; sleep 60; }}; true"
+    world.bare.refuse(PROTECTED)  # at the keep; lifted before the signal
+    world.script(value(9), value(8))
+    process = world.run.start("--publish", "github", "--iterations", "2", metric=metric)
+    wait_for(marker)
+    world.bare.refuse("")
+    world.api.faults = [("GET /pulls", "stall")] * 9
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    done = world.run.finish(process)
+    took = time.monotonic() - began
+    assert done.code == 130, done.told
+    assert world.bare.ref(BRANCH) == world.repo.ref("autoresearch/t")
+    assert took < 7, took
+
+
+def test_a_killed_run_is_pushed_by_its_resumption(world: World, tmp_path: Path) -> None:
+    marker = tmp_path / "measuring"
+    metric = f"cat value; [ $(cat value) = 8 ] && {{ touch {marker}; sleep 60; }}; true"
+    world.script(value(9), value(8))
+    process = world.run.start("--publish", "github", "--iterations", "2", metric=metric)
+    wait_for(marker)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    first = world.bare.ref(BRANCH)
+    assert first
+    for leftover in (world.repo.path / ".git/autoresearch").rglob("*"):
+        assert not leftover.is_file() or TOKEN.encode() not in leftover.read_bytes()
+    marker.unlink()
+    world.script(value(9), value(7))
+    done = go(world, 9, 7, flags=("--resume",), metric=metric)
+    assert done.code == 0, done.told
+    assert world.bare.git("merge-base", first, BRANCH) == first
+    assert world.bare.ref(BRANCH) == world.repo.ref("autoresearch/t")
+    assert len(world.api.pulls) == 1
+
+
+def test_a_shallow_checkout_publishes_and_continues(world: World, tmp_path: Path) -> None:
+    """What actions/checkout makes by default."""
+    for number in range(3):
+        world.bare.commit("main", f"history {number}", other=f"{number}\n")
+    for night, better in (("one", 9), ("two", 8)):
+        path = tmp_path / night
+        world.repo.git(
+            *("clone", "--quiet", "--depth=1", "--branch=main"),
+            *(world.bare.path.as_uri(), str(path)),
+        )
+        repo = Repo(path)
+        here = replace(world, repo=repo, run=replace(world.run, repo=repo))
+        done = go(here, better)
+        assert done.code == 0, done.told
+    assert world.bare.git("rev-list", "--count", f"main..{BRANCH}") == "2"
+    assert len(world.api.pulls) == 1
+    assert world.bare.git("fsck", "--connectivity-only") == ""
+
+
+def test_a_forge_that_limits_us_at_the_start_does_not_stop_the_night(world: World) -> None:
+    limit = Fault(403, "API rate limit exceeded for x", headers={"Retry-After": "3600"})
+    world.api.faults = [("GET /pulls", limit)]
+    done = go(world, 9)
+    assert done.code == 0, done.told
+    assert "starting without what earlier runs know" in done.told
+    assert len(world.api.pulls) == 1
+
+
+def test_a_base_given_by_configuration_is_where_it_goes(world: World) -> None:
+    world.bare.git("update-ref", "refs/heads/develop", "refs/heads/main")
+    done = go(world, 9, flags=("--publish-base", "develop"))
+    assert done.code == 0, done.told
+    assert world.api.pulls[0]["base"]["ref"] == "develop"
+
+
+def wait_for(path: Path) -> None:
+    deadline = time.monotonic() + 30
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path} never came"
+        time.sleep(0.02)
