@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,8 +25,10 @@ from autoresearch_ci.measure_tree import Layout, MeasureTree
 from autoresearch_ci.measurement import Bench, GuardPlan, MetricPlan, Plans
 from autoresearch_ci.preflight import Ground
 from autoresearch_ci.proposers import Context, Proposer
+from autoresearch_ci.redaction import Redactor
 from autoresearch_ci.run_folder import metric_name
 from autoresearch_ci.scope import command_files
+from autoresearch_ci.secret_names import declared_values, secret_values
 from autoresearch_ci.store import Store
 from autoresearch_ci.workspace import Repository
 
@@ -49,11 +50,38 @@ class Workshop:
     hidden: tuple[str, ...]
     observe: Observer
     stop: Stop
+    environment: Mapping[str, str]
+    """To be read instead of `os.environ`, which holds no secrets."""
+    redactor: Redactor
     start: Path
     """Where the command was called; `script:FILE` is relative to it."""
 
     def note(self, message: str) -> None:
         self.observe(Note(message=message))
+
+
+def make_redactor(config: Config, environment: Mapping[str, str]) -> Redactor:
+    """Knows what is secret by its name or looks, and what the configuration says is a key."""
+    servers = config.mcp.values()
+    headers = [config.claude.headers, *(dict(server)["headers"] for server in servers)]
+    named = [config.claude.key_variable or "", *_variables(headers)]
+    given = [config.env, *(agent.env for agent in config.proposer.agents.values())]
+    given += [dict(server)["env"] for server in servers]
+    passed = [*config.pass_env]
+    passed += [name for agent in config.proposer.agents.values() for name in agent.pass_env]
+    passed += [name for server in servers for name in dict(server)["pass_env"]]
+    given += headers
+    given.append({name: environment[name] for name in passed if name in environment})
+    values = secret_values(environment, named)
+    values += [value for variables in given for value in declared_values(variables)]
+    return Redactor(values)
+
+
+def _variables(headers: Iterable[Mapping[str, str]]) -> Iterator[str]:
+    """Names of the variables that headers are filled from."""
+    for values in headers:
+        for value in values.values():
+            yield from re.findall(r"\$\{?(\w+)", value)
 
 
 def make_proposer(workshop: Workshop, stack: ExitStack) -> Proposer:
@@ -67,7 +95,9 @@ def make_proposer(workshop: Workshop, stack: ExitStack) -> Proposer:
     from autoresearch_ci.proposers.mixture import Member, MixtureProposer
 
     members = [
-        Member(name=_column(name), proposer=_proposer(name, workshop, stack), weight=weight)
+        Member(
+            name=_column(name, workshop), proposer=_proposer(name, workshop, stack), weight=weight
+        )
         for name, weight in turns
     ]
     return _second_look(MixtureProposer(members, note=workshop.note))
@@ -81,10 +111,10 @@ def _second_look(proposer: Proposer) -> Proposer:
     return proposer if isinstance(proposer, ScriptProposer) else SecondLook(proposer)
 
 
-def _column(name: str) -> str:
+def _column(name: str, workshop: Workshop) -> str:
     """What a proposer writes into the journal's `proposer` column."""
     if name == "auto":
-        return chosen(name, os.environ)
+        return chosen(name, workshop.environment)
     return "script" if name.startswith("script:") else name
 
 
@@ -98,7 +128,7 @@ def chosen(name: str, environment: Mapping[str, str]) -> str:
 
 
 def _proposer(name: str, workshop: Workshop, stack: ExitStack) -> Proposer:
-    name = chosen(name, os.environ)
+    name = chosen(name, workshop.environment)
     if name.startswith("script:"):
         from autoresearch_ci.proposers.script import ScriptProposer
 
@@ -155,7 +185,7 @@ def mcp_tools(workshop: Workshop, stack: ExitStack) -> MoreTools | None:
 
     tools = McpTools(
         [McpServer(name=name, **dict(server)) for name, server in sorted(servers.items())],
-        environment=os.environ,
+        environment=workshop.environment,
         note=workshop.note,
         check=workshop.stop.check,
     )
@@ -169,10 +199,11 @@ def make_claude(workshop: Workshop, more: MoreTools | None = None) -> ClaudeProp
     proposer = ClaudeProposer(
         claude_settings(workshop.config),
         workshop.ground.scope,
-        environment=os.environ,
+        environment=workshop.environment,
         check=workshop.stop.check,
         note=workshop.note,
         more=more,
+        redactor=workshop.redactor,
     )
     if not proposer.price_known:
         workshop.observe(
@@ -190,7 +221,8 @@ def agent_prompt(workshop: Workshop) -> Callable[[Context], str]:
     from autoresearch_ci.proposers.prompt import render
 
     diffs, globs = DiffSummaries(), workshop.ground.scope.include
-    return lambda context: render(context, diffs, globs=globs).for_agent()
+    redact = workshop.redactor.redact
+    return lambda context: redact(render(context, diffs, globs=globs).for_agent())
 
 
 def _agent(name: str, workshop: Workshop, stack: ExitStack) -> Proposer:
@@ -226,9 +258,10 @@ def _agent(name: str, workshop: Workshop, stack: ExitStack) -> Proposer:
         settings,
         prompt=agent_prompt(workshop),
         draft=draft,
-        inherit=os.environ,
+        inherit=workshop.environment,
         stop=workshop.stop,
         note=workshop.note,
+        redactor=workshop.redactor,
         logs=logs,
     )
 
@@ -284,6 +317,9 @@ def make_bench(
     observe: Observer,
     stop: Stop,
     judge: Judge | None = None,
+    *,
+    environment: Mapping[str, str],
+    redactor: Redactor,
 ) -> Bench:
     """The commands of the configuration, ready to run in `tree`."""
     logs, private_logs = ground.folder / "logs", ground.run_store / "holdout"
@@ -293,10 +329,11 @@ def make_bench(
         tree=tree,
         plans=_plans(config, ground.repository),
         environment={
-            **{name: os.environ[name] for name in config.pass_env if name in os.environ},
+            **{name: environment[name] for name in config.pass_env if name in environment},
             **config.env,
         },
-        inherit=os.environ,
+        inherit=environment,
+        redact=redactor.redact,
         stop=stop,
         observe=observe,
         logs=logs,
@@ -305,7 +342,15 @@ def make_bench(
     )
 
 
-def make_judge(config: Config, stack: ExitStack, observe: Observer, stop: Stop) -> Judge | None:
+def make_judge(
+    config: Config,
+    stack: ExitStack,
+    observe: Observer,
+    stop: Stop,
+    *,
+    environment: Mapping[str, str],
+    redactor: Redactor,
+) -> Judge | None:
     """Who gives the number of a rubric. Raises `ProposerError` when the service is unusable."""
     if not config.metric.rubric:
         return None
@@ -317,13 +362,14 @@ def make_judge(config: Config, stack: ExitStack, observe: Observer, stop: Stop) 
     settings = replace(claude, model=config.metric.judge.model or claude.model)
     service = MessagesService(
         settings,
-        os.environ,
+        environment,
         time.sleep,
         stop.check,
         lambda message: observe(Note(message=f"judge: {message}")),
+        redactor,
     )
     stack.callback(service.close)
-    native = settings.tools(os.environ) is Dialect.NATIVE
+    native = settings.tools(environment) is Dialect.NATIVE
     if native:
         service.verify()
     return Judge(

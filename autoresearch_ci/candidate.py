@@ -18,7 +18,9 @@ from autoresearch_ci.holdout import Holdout
 from autoresearch_ci.ledger import CommitTree, Ledger
 from autoresearch_ci.measurement import Bench
 from autoresearch_ci.records import Attempt
+from autoresearch_ci.redaction import WITHHELD, Redactor
 from autoresearch_ci.scope import Scope
+from autoresearch_ci.secret_scan import holds_secret
 from autoresearch_ci.session import Evidence, Policy, Session, Side
 from autoresearch_ci.store import Store
 from autoresearch_ci.workspace import Changes, FileVersion
@@ -41,6 +43,8 @@ class Outcome:
     """What a repair or rework is told."""
     curve: tuple[Point, ...] = ()
     """The candidate's last complete curve."""
+    secret: bool = False
+    """Nothing of the proposal may be repeated, its description included."""
 
     @property
     def metric(self) -> float | None:
@@ -74,6 +78,7 @@ class Court:
     store: Store
     ledger: Ledger
     holdout: Holdout | None = None
+    redactor: Redactor = field(default_factory=Redactor)
 
     def tree(self, commit: str) -> CommitTree:
         """The in-scope files of a commit of this run."""
@@ -105,6 +110,9 @@ class Court:
         `rival`: the incumbent's curve, for stopping clear losers early.
         """
         incumbent = self.tree(self.ledger.incumbent)
+        if holds_secret(proposal, incumbent, self.redactor):
+            decision = Decision(status=Status.DISCARD, reason=WITHHELD)
+            return Outcome(decision=decision, secret=True)
         refused = self._refusal(proposal, incumbent)
         if refused:
             return Outcome(decision=Decision(status=Status.DISCARD, reason=refused))

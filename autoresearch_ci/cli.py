@@ -7,12 +7,14 @@ import errno
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from autoresearch_ci import __version__
 from autoresearch_ci.errors import AutoresearchError, ConfigError, PublishError, WorkspaceError
+from autoresearch_ci.secrets import withhold
 
 if TYPE_CHECKING:
     from autoresearch_ci.command import Stop
@@ -25,23 +27,29 @@ def main() -> NoReturn:
     # Git variables of a caller (a hook, say) would redirect our own calls of git.
     for name in [name for name in os.environ if name.startswith("GIT_")]:
         del os.environ[name]
+    environment = withhold()
+    sys.excepthook = _redacting_hook(environment)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal that knows fewer characters than we use
             stream.reconfigure(errors="backslashreplace")
-    code = run_cli(sys.argv[1:])
+    code = run_cli(sys.argv[1:], environment)
     # Everything is saved: a late signal must not replace the exit code.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     sys.exit(code)
 
 
-def run_cli(arguments: Sequence[str]) -> int:
-    """Run one command and return its exit code."""
+def run_cli(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:
+    """Run one command and return its exit code.
+
+    `environment`: all that is read from it, which is more than our own holds; see `withhold`.
+    """
     try:
         options = _parser().parse_args(arguments)
+        options.environment = environment
         return int(options.handler(options))
     except AutoresearchError as error:
-        print(f"autoresearch-ci: {error}", file=sys.stderr)
+        print(f"autoresearch-ci: {_redacted(str(error), environment)}", file=sys.stderr)
         return error.exit_code
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO):
@@ -54,6 +62,27 @@ def run_cli(arguments: Sequence[str]) -> int:
             file=sys.stderr,
         )
         return WorkspaceError.exit_code
+
+
+def _redacted(text: str, environment: Mapping[str, str]) -> str:
+    from autoresearch_ci.redaction import Redactor
+    from autoresearch_ci.secret_names import secret_values
+
+    return Redactor(secret_values(environment)).redact(text)
+
+
+def _redacting_hook(
+    environment: Mapping[str, str],
+) -> Callable[[type[BaseException], BaseException, TracebackType | None], None]:
+    """A traceback quotes messages, and those of libraries may quote anything."""
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        import traceback
+
+        text = "".join(traceback.format_exception(kind, error, trace))
+        print(_redacted(text, environment), end="", file=sys.stderr)
+
+    return hook
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -147,6 +176,7 @@ def _run(options: argparse.Namespace) -> int:
             ),
             observe=observe,
             stop=stop,
+            environment=options.environment,
         )
     if not options.json:
         print(results_table(finished.ledger.experiments, resolved.config.metric.direction))
@@ -162,6 +192,7 @@ def _prompt(options: argparse.Namespace) -> int:
     found = preview(
         resolved,
         Options(start=Path.cwd(), config_path=path, tag=options.tag, resume=options.resume),
+        environment=options.environment,
     )
     print(found.text)
     how = "counted by the service" if found.counted else "estimated"
@@ -185,6 +216,7 @@ def _compare(options: argparse.Namespace) -> int:
             head=options.head,
             observe=observe,
             stop=_obey_signals(Stop()),
+            environment=options.environment,
         )
     if options.json:
         print(result.as_json())
@@ -206,7 +238,7 @@ def _publish(options: argparse.Namespace) -> int:
             resolved.config,
             start=Path.cwd(),
             config_path=path,
-            environment=os.environ,
+            environment=options.environment,
             observe=observe,
         )
     return _tell(published, sys.stdout)
@@ -238,11 +270,14 @@ def _config(options: argparse.Namespace) -> int:
     resolved, _ = _load(options)
     rows = describe(resolved)
     if options.json:
-        print(json.dumps({key: {"value": v, "origin": o} for key, v, o in rows}, indent=2))
-        return 0
-    width = max(len(key) for key, _, _ in rows)
-    for key, value, origin in rows:
-        print(f"{key:{width}}  {json.dumps(value, ensure_ascii=False)}  # {origin}")
+        text = json.dumps({key: {"value": v, "origin": o} for key, v, o in rows}, indent=2)
+    else:
+        width = max(len(key) for key, _, _ in rows)
+        text = "\n".join(
+            f"{key:{width}}  {json.dumps(value, ensure_ascii=False)}  # {origin}"
+            for key, value, origin in rows
+        )
+    print(_redacted(text, options.environment))
     return 0
 
 

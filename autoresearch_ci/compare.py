@@ -9,17 +9,18 @@ import dataclasses
 import json
 import math
 import re
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from autoresearch_ci.assembly import make_bench, make_judge, make_tree
+from autoresearch_ci.assembly import make_bench, make_judge, make_redactor, make_tree
 from autoresearch_ci.command import Stop
 from autoresearch_ci.config import Config
 from autoresearch_ci.confirmation import Duel
 from autoresearch_ci.errors import BaselineError, ConfigError, GateFailed
-from autoresearch_ci.events import Note, Observer, Warning
+from autoresearch_ci.events import Note, Observer, Warning, redacted
 from autoresearch_ci.noise import Comparison, Verdict, compare
 from autoresearch_ci.preflight import comparison_ground
 from autoresearch_ci.run_folder import metric_name
@@ -109,12 +110,15 @@ def run_comparison(
     head: str,
     observe: Observer,
     stop: Stop,
+    environment: Mapping[str, str],
 ) -> Result:
     """Measure both commits in turns until the answer is clear or the repeats are used up.
 
     Both run with the base commit's own metric command, configuration and tests: a head that changes
     the ruler does not get to use it. Raises `AutoresearchError`.
     """
+    redactor = make_redactor(config, environment)
+    observe = redacted(observe, redactor.redact)
     ground, changes, ignored = comparison_ground(
         config, start=start, config_path=config_path, base=base, head=head
     )
@@ -130,8 +134,10 @@ def run_comparison(
         store = stack.enter_context(opened(ground.repository, ground.run_store / "git"))
         tree = make_tree(config, ground, store)
         tree.create(ground.modules)
-        judge = make_judge(config, stack, observe, stop)
-        bench = make_bench(config, ground, tree, observe, stop, judge)
+        judge = make_judge(config, stack, observe, stop, environment=environment, redactor=redactor)
+        bench = make_bench(
+            config, ground, tree, observe, stop, judge, environment=environment, redactor=redactor
+        )
         bench.set_up(config.setup)
         duel = Duel(bench=bench, direction=config.metric.direction, iteration=0)
         base_values: list[float] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, TypeAlias
 
 from autoresearch_ci.experiment import Direction, Experiment
@@ -90,6 +90,24 @@ Event: TypeAlias = (
     RunStarted | Note | Warning | StageStarted | OutputLine | ExperimentFinished | RunFinished
 )
 Observer: TypeAlias = Callable[[Event], None]
+
+
+def redacted(observe: Observer, redact: Callable[[str], str]) -> Observer:
+    """Tells `observe` everything without what `redact` removes."""
+    return lambda event: observe(_without(event, redact))
+
+
+def _without(event: Event, redact: Callable[[str], str]) -> Event:
+    clean: dict[str, Any] = {}
+    for name in (f.name for f in fields(event)):
+        value = getattr(event, name)
+        if type(value) is str:
+            clean[name] = redact(value)
+        elif isinstance(value, Experiment):
+            clean[name] = replace(
+                value, description=redact(value.description), reason=redact(value.reason)
+            )
+    return replace(event, **clean)
 
 
 def to_json(event: Event) -> dict[str, Any]:

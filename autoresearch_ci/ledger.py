@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -103,12 +103,20 @@ class Ledger:
     """One run's memory on disk."""
 
     def __init__(
-        self, *, facts: RunFacts, repository: Repository, store: Store, records: Records
+        self,
+        *,
+        facts: RunFacts,
+        repository: Repository,
+        store: Store,
+        records: Records,
+        redact: Callable[[str], str] = str,
     ) -> None:
+        """`redact` removes secrets from whatever somebody else worded."""
         self.facts = facts
         self._repository = repository
         self._store = store
         self._records = records
+        self._redact = redact
         self.history = History()
         self._changes: dict[str, Changes] = {facts.base: {}}
         self._rows: list[str] = []
@@ -162,6 +170,7 @@ class Ledger:
     ) -> Attempt:
         """Commit a candidate on top of the incumbent."""
         parent = self.incumbent
+        proposal = replace(proposal, description=self._redact(proposal.description))
         commit, versions = self._store.commit(
             parents=[parent],
             edits=edits,
@@ -169,6 +178,7 @@ class Ledger:
             ref=f"refs/attempts/{iteration}-{attempt}",
             timestamp=int(time.time()),
         )
+        next_idea = proposal.next_idea if isinstance(proposal, ReasonedProposal) else ""
         record = Attempt(
             iteration=iteration,
             attempt=attempt,
@@ -178,7 +188,7 @@ class Ledger:
             proposer=proposal.proposer,
             tokens=proposal.tokens,
             cost_usd=proposal.cost_usd,
-            next_idea=proposal.next_idea if isinstance(proposal, ReasonedProposal) else "",
+            next_idea=self._redact(next_idea),
         )
         self._records.attempt(record)
         self.history = replace(self.history, attempts=(*self.history.attempts, record))
@@ -205,6 +215,11 @@ class Ledger:
     def decide(self, experiment: Experiment, memory: dict[str, Any]) -> Experiment:
         """Write a finished iteration down, everywhere; returns it as every reader will see it."""
         before = self.incumbent
+        experiment = replace(
+            experiment,
+            description=self._redact(experiment.description),
+            reason=self._redact(experiment.reason),
+        )
         experiment = journal.recorded(experiment)
         verdict = Verdict(experiment=experiment, memory=memory)
         self._records.verdict(verdict)

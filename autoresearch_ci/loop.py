@@ -147,6 +147,8 @@ class Loop:
                     break  # the fix fixes nothing
                 outcome = self.court.try_out(iteration, number, proposal, session, self.curve)
                 outcomes.append(outcome)
+                if outcome.secret:
+                    proposal = replace(proposal, description="withheld")
                 # Every attempt was a test of its own, and pays from the run's error budget.
                 session = session.after(outcome.evidence, outcome.decision, outcome.candidate_id)
             except (EditError, Refused) as error:

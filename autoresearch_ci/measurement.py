@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,13 +83,17 @@ class Bench:
         plans: Plans,
         environment: Mapping[str, str],
         inherit: Mapping[str, str],
+        redact: Callable[[str], str],
         stop: Stop,
         observe: Observer,
         logs: Path,
         private_logs: Path,
         judge: Judge | None = None,
     ) -> None:
-        """`judge`: gives the metric's number instead of the metric command."""
+        """`redact`: removes secrets from what commands print.
+
+        `judge`: gives the metric's number instead of the metric command.
+        """
         self.judge = judge
         self.tree = tree
         self.plans = plans
@@ -100,6 +104,7 @@ class Bench:
         self._environment = clean_environment(
             environment, home=layout.home, tmp=layout.temporary, inherit=inherit
         )
+        self._redact = redact
         self._stop = stop
         self._observe = observe
         self._logs = logs
@@ -162,6 +167,7 @@ class Bench:
         except MetricError as error:
             return MetricRun(value=None, failure=Status.METRIC_ERROR, reason=str(error))
         run = judge.measure(files)
+        run = replace(run, reason=self._redact(run.reason), output=self._redact(run.output))
         with (self._logs / f"{iteration}.log").open("a", encoding="utf-8") as file:
             file.write(f"[{stage}] rubric: {run.reason or run.value}\n{run.output}\n\n")
         return run
@@ -297,14 +303,15 @@ class Bench:
             timeout=timeout or self._default_timeout(command),
             stop=self._stop,
             on_line=on_line,
-        )
+        ).redacted(self._redact)
         if iteration == 0 and stage not in ("setup", "confirm"):
-            self._durations[command] = max(result.seconds, self._durations.get(command, 0.0))
+            known = self._durations.get(result.command, 0.0)
+            self._durations[result.command] = max(result.seconds, known)
         self._log(iteration, stage, result)
         return result
 
     def _default_timeout(self, command: str) -> float:
-        known = self._durations.get(command)
+        known = self._durations.get(self._redact(command))
         return max(TIMEOUT_FACTOR * known, SHORTEST_TIMEOUT) if known else BASELINE_TIMEOUT
 
     def _log(self, iteration: int, stage: Stage, result: CommandResult) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -25,6 +24,7 @@ from autoresearch_ci.assembly import (
     make_briefing,
     make_claude,
     make_policy,
+    make_redactor,
     make_tree,
     mcp_tools,
 )
@@ -53,7 +53,7 @@ class Preview:
     """Whether the service counted the tokens; otherwise they are estimated."""
 
 
-def preview(resolved: Resolved, options: Options) -> Preview:
+def preview(resolved: Resolved, options: Options, *, environment: Mapping[str, str]) -> Preview:
     """The next prompt of the run, or of a new one.
 
     Raises `ConfigError` when the configured proposer sends no prompt.
@@ -81,6 +81,7 @@ def preview(resolved: Resolved, options: Options) -> Preview:
         if history:
             ledger.load(history)
         stop = Stop()
+        redactor = make_redactor(config, environment)
         workshop = Workshop(
             config=config,
             ground=ground,
@@ -89,6 +90,8 @@ def preview(resolved: Resolved, options: Options) -> Preview:
             hidden=hidden_files(config, ground, options.config_path),
             observe=lambda event: None,
             stop=stop,
+            environment=environment,
+            redactor=redactor,
             start=options.start,
         )
         tree = make_tree(config, ground, store)
@@ -96,7 +99,15 @@ def preview(resolved: Resolved, options: Options) -> Preview:
             policy=make_policy(config),
             scope=ground.scope,
             files=ground.files,
-            bench=make_bench(config, ground, tree, workshop.observe, stop),
+            bench=make_bench(
+                config,
+                ground,
+                tree,
+                workshop.observe,
+                stop,
+                environment=environment,
+                redactor=redactor,
+            ),
             store=store,
             ledger=ledger,
         )
@@ -105,7 +116,7 @@ def preview(resolved: Resolved, options: Options) -> Preview:
 
 def _rendered(workshop: Workshop, context: Context, stack: ExitStack) -> Preview:
     config = workshop.config
-    names = [chosen(name, os.environ) for name, _ in config.proposer.turns]
+    names = [chosen(name, workshop.environment) for name, _ in config.proposer.turns]
     if "claude" in names:
         return _of_claude(workshop, context, stack)
     if config.proposer.agents:
@@ -126,11 +137,12 @@ def _of_claude(workshop: Workshop, context: Context, stack: ExitStack) -> Previe
     request = build_request(
         context,
         claude_settings(workshop.config),
-        os.environ,
+        workshop.environment,
         globs=workshop.ground.scope.include,
         diffs=DiffSummaries(),
         more=tools.definitions() if tools else (),
     )
+    request = workshop.redactor.redact_all(request)
     text = json.dumps(request, indent=2, ensure_ascii=False)
     counted = _count(workshop, request)
     estimate = len(json.dumps(request).encode()) // _BYTES_PER_TOKEN

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
@@ -23,6 +22,7 @@ from autoresearch_ci.assembly import (
     make_judge,
     make_policy,
     make_proposer,
+    make_redactor,
     make_tree,
 )
 from autoresearch_ci.candidate import Court
@@ -30,13 +30,14 @@ from autoresearch_ci.command import Stop
 from autoresearch_ci.config import Config, Resolved
 from autoresearch_ci.confirmation import Duel, confirm, idle_commits
 from autoresearch_ci.errors import AutoresearchError, ConfigError, Interrupted
-from autoresearch_ci.events import Note, Observer, RunFinished, RunStarted, Warning
+from autoresearch_ci.events import Note, Observer, RunFinished, RunStarted, Warning, redacted
 from autoresearch_ci.ledger import Ledger, RunFacts
 from autoresearch_ci.loop import Loop
 from autoresearch_ci.preflight import Ground, Options, settled, survey
 from autoresearch_ci.publish import Beginning
 from autoresearch_ci.publish.chosen import make_publisher
 from autoresearch_ci.records import History, Records
+from autoresearch_ci.redaction import Redactor
 from autoresearch_ci.run_folder import Finished, metric_name, run_info, write_report
 from autoresearch_ci.snapshot import remove
 from autoresearch_ci.store import Store, opened
@@ -45,15 +46,24 @@ _RULER = ("metric", "guards", "holdout", "scope", "setup", "share", "cache", "en
 """Keys that must not change between a run and its resumption: numbers would not compare."""
 
 
-def run(resolved: Resolved, options: Options, *, observe: Observer, stop: Stop) -> Finished:
+def run(
+    resolved: Resolved,
+    options: Options,
+    *,
+    observe: Observer,
+    stop: Stop,
+    environment: Mapping[str, str],
+) -> Finished:
     """Run (or resume) the loop; the report is written however it ends.
 
     Raises `AutoresearchError`; everything kept until then is saved.
     """
     config = resolved.config
+    redactor = make_redactor(config, environment)
+    observe = redacted(observe, redactor.redact)
     options = settled(options)
     with ExitStack() as stack:
-        publisher = make_publisher(config, options, environment=os.environ, observe=observe)
+        publisher = make_publisher(config, options, environment=environment, observe=observe)
         stack.callback(publisher.close)
         beginning = Beginning()
         if not options.resume:
@@ -63,9 +73,9 @@ def run(resolved: Resolved, options: Options, *, observe: Observer, stop: Stop) 
         ground.run_store.mkdir(parents=True, exist_ok=True, mode=0o700)
         records = Records(ground.run_store)
         stack.callback(records.close)
-        history = _begin(records, config, ground, beginning, resume=options.resume)
+        history = _begin(records, config, ground, redactor, beginning, resume=options.resume)
         store = stack.enter_context(opened(ground.repository, ground.run_store / "git"))
-        ledger = _ledger(config, ground, store, records)
+        ledger = _ledger(config, ground, store, records, redactor)
         ledger.recover(history)
         observe(_started(config, ground, ledger))
         for warning in ground.warnings:
@@ -73,7 +83,9 @@ def run(resolved: Resolved, options: Options, *, observe: Observer, stop: Stop) 
         finished = Finished(ledger=ledger)
         if history.start:  # of the process that began it
             beginning = Beginning(**history.start.get("publish", {}))
-        publisher.follow(ledger, beginning, lambda: run_info(resolved, ground, finished))
+        publisher.follow(
+            ledger, beginning, lambda: run_info(resolved, ground, finished, redactor.redact)
+        )
         workshop = Workshop(
             config=config,
             ground=ground,
@@ -82,6 +94,8 @@ def run(resolved: Resolved, options: Options, *, observe: Observer, stop: Stop) 
             hidden=hidden_files(config, ground, options.config_path),
             observe=observe,
             stop=stop,
+            environment=environment,
+            redactor=redactor,
             start=options.start,
         )
         hurry = False
@@ -90,8 +104,19 @@ def run(resolved: Resolved, options: Options, *, observe: Observer, stop: Stop) 
         try:
             tree = make_tree(config, ground, store)
             tree.create(ground.modules)
-            judge = make_judge(config, stack, observe, stop)
-            bench = make_bench(config, ground, tree, observe, stop, judge)
+            judge = make_judge(
+                config, stack, observe, stop, environment=environment, redactor=redactor
+            )
+            bench = make_bench(
+                config,
+                ground,
+                tree,
+                observe,
+                stop,
+                judge,
+                environment=environment,
+                redactor=redactor,
+            )
             bench.set_up(config.setup)
             court = Court(
                 policy=make_policy(config),
@@ -101,6 +126,7 @@ def run(resolved: Resolved, options: Options, *, observe: Observer, stop: Stop) 
                 store=store,
                 ledger=ledger,
                 holdout=make_holdout(bench),
+                redactor=redactor,
             )
             loop = Loop(
                 briefing=dataclasses.replace(
@@ -123,18 +149,24 @@ def run(resolved: Resolved, options: Options, *, observe: Observer, stop: Stop) 
             finished.stop_reason = f"an error: {str(error).splitlines()[0]}"
             raise
         finally:
-            write_report(resolved, ground, finished)
+            write_report(resolved, ground, finished, redactor)
             finished.published = publisher.finish(hurry=hurry)
             observe(_ended(ground, finished))
         return finished
 
 
 def _begin(
-    records: Records, config: Config, ground: Ground, beginning: Beginning, *, resume: bool
+    records: Records,
+    config: Config,
+    ground: Ground,
+    redactor: Redactor,
+    beginning: Beginning,
+    *,
+    resume: bool,
 ) -> History:
     """What an earlier process left behind, or a fresh start written down."""
     history = records.read()
-    ruler = _ruler(config)
+    ruler = redactor.redact_all(_ruler(config))
     if resume and history.start:
         _refuse_other_ruler(history.start["ruler"], ruler)
     else:
@@ -155,7 +187,9 @@ def _begin(
     return history
 
 
-def _ledger(config: Config, ground: Ground, store: Store, records: Records) -> Ledger:
+def _ledger(
+    config: Config, ground: Ground, store: Store, records: Records, redactor: Redactor
+) -> Ledger:
     facts = RunFacts(
         tag=ground.tag,
         branch=ground.branch,
@@ -163,7 +197,13 @@ def _ledger(config: Config, ground: Ground, store: Store, records: Records) -> L
         direction=config.metric.direction,
         folder=ground.folder,
     )
-    return Ledger(facts=facts, repository=ground.repository, store=store, records=records)
+    return Ledger(
+        facts=facts,
+        repository=ground.repository,
+        store=store,
+        records=records,
+        redact=redactor.redact,
+    )
 
 
 def _confirm(config: Config, finished: Finished, loop: Loop, store: Store) -> None:

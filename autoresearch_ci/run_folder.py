@@ -7,6 +7,7 @@ import datetime
 import json
 import os
 import platform
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from autoresearch_ci.experiment import Experiment
 from autoresearch_ci.ledger import Ledger
 from autoresearch_ci.preflight import Ground
 from autoresearch_ci.publish import Published
+from autoresearch_ci.redaction import Redactor
 from autoresearch_ci.report.chart import progress_svg
 from autoresearch_ci.report.summary import Confirmation, RunInfo, summary_markdown
 
@@ -33,8 +35,10 @@ class Finished:
     published: Published = field(default_factory=Published)
 
 
-def run_info(resolved: Resolved, ground: Ground, finished: Finished) -> RunInfo:
-    """What every report says of a run beside its journal."""
+def run_info(
+    resolved: Resolved, ground: Ground, finished: Finished, redact: Callable[[str], str]
+) -> RunInfo:
+    """What every report says of a run beside its journal, without secrets."""
     config, experiments = resolved.config, finished.ledger.experiments
     return RunInfo(
         tag=ground.tag,
@@ -43,10 +47,10 @@ def run_info(resolved: Resolved, ground: Ground, finished: Finished) -> RunInfo:
         base_commit=ground.base,
         metric_name=metric_name(config),
         direction=config.metric.direction,
-        metric_command=config.metric.command,
-        guards=[guard.command for guard in config.guards],
-        goal=config.goal,
-        stop_reason=finished.stop_reason,
+        metric_command=redact(config.metric.command),
+        guards=[redact(guard.command) for guard in config.guards],
+        goal=redact(config.goal),
+        stop_reason=redact(finished.stop_reason),
         started=experiments[0].timestamp if experiments else "",
         seconds=sum(e.seconds for e in experiments),
         host=_host(),
@@ -55,18 +59,23 @@ def run_info(resolved: Resolved, ground: Ground, finished: Finished) -> RunInfo:
     )
 
 
-def write_report(resolved: Resolved, ground: Ground, finished: Finished) -> None:
+def write_report(
+    resolved: Resolved, ground: Ground, finished: Finished, redactor: Redactor
+) -> None:
     """Write all three, whatever the run came to."""
+    redact = redactor.redact
     config, ledger = resolved.config, finished.ledger
     experiments = ledger.experiments
     name = metric_name(config)
-    info = run_info(resolved, ground, finished)
+    info = run_info(resolved, ground, finished, redact)
     folder = ground.folder
-    (folder / "summary.md").write_text(summary_markdown(experiments, info), encoding="utf-8")
+    (folder / "summary.md").write_text(
+        redact(summary_markdown(experiments, info)), encoding="utf-8"
+    )
     chart = progress_svg(
         experiments, direction=config.metric.direction, metric_name=name, title=config.goal
     )
-    (folder / "progress.svg").write_text(chart, encoding="utf-8")
+    (folder / "progress.svg").write_text(redact(chart), encoding="utf-8")
     facts: dict[str, Any] = {
         "version": autoresearch_ci.__version__,
         "tag": ground.tag,
@@ -91,7 +100,7 @@ def write_report(resolved: Resolved, ground: Ground, finished: Finished) -> None
         },
         "config": {key: value for key, value, _ in describe(resolved)},
     }
-    text = json.dumps(facts, indent=2, default=str, ensure_ascii=False) + "\n"
+    text = json.dumps(redactor.redact_all(facts), indent=2, default=str, ensure_ascii=False) + "\n"
     (folder / "run.json").write_text(text, encoding="utf-8")
 
 

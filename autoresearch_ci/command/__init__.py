@@ -88,6 +88,15 @@ class CommandResult:
     peak_memory_mb: float | None = None
     """MiB, of the largest single process; `None` when it stayed below our own peak."""
 
+    def redacted(self, redact: Callable[[str], str]) -> CommandResult:
+        """The same, its texts passed through `redact`."""
+        return replace(
+            self,
+            command=redact(self.command),
+            output=redact(self.output),
+            tail=redact(self.tail),
+        )
+
 
 def run_command(
     command: str | Sequence[str],

@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from autoresearch_ci.secret_names import looks_secret
+
 _ALLOWED = re.compile(
     r"""
     PATH | LANG | LANGUAGE | LC_\w+ | TZ | USER | LOGNAME | SHELL
@@ -23,11 +25,6 @@ _ALLOWED = re.compile(
     """,
     re.VERBOSE,
 )
-_SECRET_NAME = re.compile(
-    r"TOKEN|KEY|SECRET|PASSW|CREDENTIAL|AUTH|^(ACTIONS|GITHUB|INPUT|RUNNER)_", re.IGNORECASE
-)
-_SECRET_VALUE = re.compile(r"://[^/\s]*@")
-"""A URL with a login, the usual way to reach a private package index or a proxy."""
 
 
 def clean_environment(
@@ -44,5 +41,4 @@ def clean_environment(
 
 
 def _is_harmless(name: str, value: str) -> bool:
-    looks_secret = _SECRET_NAME.search(name) or _SECRET_VALUE.search(value)
-    return _ALLOWED.fullmatch(name) is not None and not looks_secret
+    return _ALLOWED.fullmatch(name) is not None and not looks_secret(name, value)

@@ -32,6 +32,8 @@ from autoresearch_ci.proposers.agent_words import (
     sentence,
 )
 from autoresearch_ci.proposers.quoting import line
+from autoresearch_ci.redaction import Redactor
+from autoresearch_ci.secret_names import secret_values
 
 PROMPT_FILE = "{prompt_file}"
 """Stands for the file that holds the prompt; a command without it reads its standard input."""
@@ -85,6 +87,7 @@ class AgentCliProposer:
         stop: Stop | None = None,
         note: Callable[[str], None] = lambda _: None,
         logs: Path | None = None,
+        redactor: Redactor | None = None,
     ) -> None:
         """`inherit`: our environment, the keys included. `logs`: gets `<iteration>.log`.
 
@@ -99,6 +102,7 @@ class AgentCliProposer:
         self._stop = stop
         self._note = note
         self._logs = logs
+        self._redact = (redactor or Redactor(secret_values(self._passed))).redact
         self._failures = 0
         _refuse_missing_program(settings, self._preset, inherit)
 
@@ -148,7 +152,7 @@ class AgentCliProposer:
             ),
             timeout=self.settings.timeout,
             stop=self._stop,
-        )
+        ).redacted(self._redact)
 
     def _said(self, result: CommandResult) -> Said:
         plain = plain_says(result.output)
@@ -160,7 +164,7 @@ class AgentCliProposer:
     ) -> str:
         if not drafted.edits:
             return line(f"no change: {self._why_nothing(result, drafted)}", DESCRIPTION_LENGTH)
-        words = sentence(self._redacted(said.message))
+        words = sentence(said.message)
         return words or line(diff_words(drafted.edits, incumbent), DESCRIPTION_LENGTH)
 
     def _why_nothing(self, result: CommandResult, drafted: Drafted) -> str:
@@ -172,7 +176,7 @@ class AgentCliProposer:
         if drafted.refusals:
             return f"everything edited was refused: {_first(drafted.refusals)}"
         if result.exit_code:
-            words = self._redacted(result.tail).strip().splitlines()[-1:]
+            words = result.tail.strip().splitlines()[-1:]
             return ": ".join(
                 [f"{self.settings.name} ended with exit code {result.exit_code}", *words]
             )
@@ -188,10 +192,9 @@ class AgentCliProposer:
         with (self._logs / f"{context.iteration}.log").open("a", encoding="utf-8") as file:
             refusals = "".join(f"[propose] dropped {refusal}\n" for refusal in drafted.refusals)
             ending = "timed out" if result.timed_out else f"exit code {result.exit_code}"
-            output = self._redacted(result.output.rstrip())
             file.write(
-                f"[propose] $ {self._redacted(result.command)}\n{output}\n"
-                f"{refusals}[propose] {ending} after {result.seconds:.2f} s\n\n"
+                f"[propose] $ {result.command}\n{result.output.rstrip()}\n"
+                f"{self._redact(refusals)}[propose] {ending} after {result.seconds:.2f} s\n\n"
             )
 
     def _count_failures(self, result: CommandResult, drafted: Drafted, said: Said) -> None:
@@ -200,7 +203,7 @@ class AgentCliProposer:
         missing = result.exit_code in (126, 127)
         if not self._failures or (self._failures < MAX_FAILURES and not missing):
             return
-        ending = self._redacted(result.tail).strip().splitlines()[-10:]
+        ending = result.tail.strip().splitlines()[-10:]
         raise CostlyProposerError(
             f"the proposer {self.settings.name} ended with exit code {result.exit_code} and "
             f"changed nothing{'' if missing else f', {self._failures} times in a row'}.\n"
@@ -212,17 +215,6 @@ class AgentCliProposer:
             tokens=said.tokens,
             cost_usd=said.cost_usd,
         )
-
-    def _redacted(self, text: str) -> str:
-        """The text without the values that we passed on purpose, and only to this program."""
-        for value in self._passed.values():
-            if len(value) >= _SECRET_LENGTH:
-                text = text.replace(value, "***")
-        return text
-
-
-_SECRET_LENGTH = 12
-"""Shorter values are switches such as `True`, whose removal would only garble the text."""
 
 
 def _preset(settings: AgentSettings) -> Preset | None:

@@ -26,12 +26,15 @@ from autoresearch_ci.proposers.conversation import (
     Conversation,
     Declined,
     NoProposal,
+    Record,
+    Turn,
 )
 from autoresearch_ci.proposers.diff_summaries import DiffSummaries
 from autoresearch_ci.proposers.draft import Draft
 from autoresearch_ci.proposers.messages_service import MessagesService
 from autoresearch_ci.proposers.quoting import line
 from autoresearch_ci.proposers.tools import MoreTools
+from autoresearch_ci.redaction import WITHHELD, Redactor
 from autoresearch_ci.scope import Scope
 
 _NAME = "claude"
@@ -50,6 +53,7 @@ class ClaudeProposer:
         check: Callable[[], None] = lambda: None,
         note: Callable[[str], None] = lambda message: None,
         more: MoreTools | None = None,
+        redactor: Redactor | None = None,
     ) -> None:
         """`check` is called every 0.2 s and may raise to interrupt; `note` is told what happens.
 
@@ -63,7 +67,8 @@ class ClaudeProposer:
         self._more = more
         self._dialect = settings.tools(environment)
         self._diffs = DiffSummaries()
-        self._service = MessagesService(settings, environment, sleep, check, note)
+        self._redactor = redactor or Redactor()
+        self._service = MessagesService(settings, environment, sleep, check, note, self._redactor)
 
     def verify(self) -> None:
         """Ask the service whether key and model are good. Raises `ProposerError` when not.
@@ -104,7 +109,7 @@ class ClaudeProposer:
         draft = Draft(context.incumbent, self._scope, start=before, hidden=context.hidden)
         settings, remaining = self.settings, context.remaining
         talk = Conversation(
-            ask=self._service.ask,
+            ask=self._ask,
             draft=draft,
             dialect=self._dialect,
             caps=Caps(
@@ -126,7 +131,7 @@ class ClaudeProposer:
         except NoProposal as error:
             raise EditError(
                 str(error),
-                description="no proposal",
+                description="withheld" if str(error) == WITHHELD else "no proposal",
                 proposer=_NAME,
                 tokens=talk.spent.tokens,
                 cost_usd=talk.spent.cost_usd,
@@ -150,6 +155,15 @@ class ClaudeProposer:
             next_idea=line(given.next, 300),
             refused_writes=draft.refusals,
         )
+
+    def _ask(
+        self, request: Mapping[str, Any], record: Record, before_retry: Callable[[], None]
+    ) -> Turn:
+        """Raises `NoProposal` when the answer holds a secret: it would have to be sent back."""
+        turn = self._service.ask(request, record, before_retry)
+        if self._redactor.found_in_any(turn.content):
+            raise NoProposal(WITHHELD)
+        return turn
 
 
 def _least(*limits: float | None) -> float | None:

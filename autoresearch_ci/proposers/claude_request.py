@@ -5,6 +5,7 @@ Needs no SDK, so `autoresearch-ci prompt` can show what would be sent without a 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
@@ -20,7 +21,7 @@ from autoresearch_ci.proposers.tools import Dialect, definitions
 DEFAULT_MODEL = "claude-opus-5-5"
 KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
 _FEDERATION = ("ANTHROPIC_FEDERATION_RULE_ID", "ANTHROPIC_ORGANIZATION_ID")
-_IDENTITY = ("ANTHROPIC_IDENTITY_TOKEN_FILE", "ANTHROPIC_IDENTITY_TOKEN")
+IDENTITY = ("ANTHROPIC_IDENTITY_TOKEN_FILE", "ANTHROPIC_IDENTITY_TOKEN")
 _SHORT_CACHE = 240.0  # seconds; the service's short cache lasts 300
 
 
@@ -91,7 +92,7 @@ def credential(settings: ClaudeSettings, environment: Mapping[str, str]) -> str 
         if environment.get(name):
             return name
     if all(environment.get(name) for name in _FEDERATION):
-        token = next((name for name in _IDENTITY if environment.get(name)), None)
+        token = next((name for name in IDENTITY if environment.get(name)), None)
         if token:
             return token
     return "" if settings.tools(environment) is Dialect.PLAIN else None
@@ -113,14 +114,21 @@ def build_request(
 ) -> dict[str, Any]:
     """The first request of a proposal, exactly as the SDK is given it."""
     dialect = settings.tools(environment)
-    prompt = render(context, diffs, globs=globs, file_bytes=settings.file_bytes)
+    tools = [*definitions(dialect), *more]
+    prompt = render(
+        context,
+        diffs,
+        globs=globs,
+        file_bytes=settings.file_bytes,
+        tool_bytes=len(json.dumps(tools)),
+    )
     brief: dict[str, Any] = {"type": "text", "text": prompt.brief}
     files: dict[str, Any] = {"type": "text", "text": prompt.files}
     request: dict[str, Any] = {
         "model": settings.model,
         "max_tokens": settings.max_tokens,
         "system": [{"type": "text", "text": prompt.rules}, brief],
-        "tools": [*definitions(dialect), *more],
+        "tools": tools,
     }
     if dialect is Dialect.NATIVE:
         brief["cache_control"] = files["cache_control"] = _mark(context, settings)

@@ -22,6 +22,8 @@ _SHARES = {"recent": 0.45, "kept": 0.25, "near": 0.15, "groups": 0.2}
 """Part of the whole that each section takes at most."""
 _LENGTHS = (280, 220, 170, 130, 100, 80)
 """Characters of an attempt's description: few attempts are told at length, many in short."""
+_LEAST_CUT = 30
+"""Bytes of an attempt's line that are still worth showing when the rest does not fit."""
 _ENOUGH = 12
 """Attempts that a digest should tell before it tells any at length."""
 _NEAR_GAP = 0.02  # relative loss up to which a discarded idea is worth combining
@@ -62,14 +64,18 @@ def _sections(
     """The digest, and how many attempts have a line of their own in it."""
     seen: set[int] = set()
 
-    def section(title: str, chosen: Iterable[Experiment], share: float) -> list[str]:
+    def section(
+        title: str, chosen: Iterable[Experiment], share: float, *, fill: bool = False
+    ) -> list[str]:
         out: list[str] = []
         share -= size(title) + 2
         for row in chosen:
             text = tell(row)
-            share -= size(text) + 1
-            if share < 0:
+            if size(text) + 1 > share:
+                if fill and share > _LEAST_CUT:
+                    out.append(line(text, int(share) - 4))
                 break
+            share -= size(text) + 1
             out.append(text)
             seen.add(row.iteration)
         return [f"\n{title}", *out] if out else []
@@ -86,7 +92,8 @@ def _sections(
         lines += _grouped(context, failed, _SHARES["groups"] * limit)
     left = limit - sum(size(text) + 1 for text in lines)
     rest = (row for row in reversed(rows) if row.iteration not in seen)
-    lines += section("Earlier attempts, newest first:", rest, left)
+    # Filled to the brim, so that the size does not depend on how long the rows happen to be.
+    lines += section("Earlier attempts, newest first:", rest, left, fill=True)
     return "\n".join(lines).strip(), len(seen)
 
 

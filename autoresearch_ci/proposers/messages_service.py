@@ -20,10 +20,12 @@ import anthropic
 import httpx2
 
 from autoresearch_ci.errors import ProposerError
-from autoresearch_ci.proposers.claude_request import ClaudeSettings, credential
+from autoresearch_ci.proposers import client_options
+from autoresearch_ci.proposers.claude_request import IDENTITY, ClaudeSettings, credential
 from autoresearch_ci.proposers.conversation import Record, Turn
 from autoresearch_ci.proposers.quoting import line
 from autoresearch_ci.proposers.tools import Dialect
+from autoresearch_ci.redaction import Redactor
 
 _FIRST_WAIT, _LONGEST_WAIT = 2.0, 120.0
 _PASSING = ("overloaded_error", "api_error", "rate_limit_error", "timeout_error")
@@ -59,8 +61,11 @@ class MessagesService:
         sleep: Callable[[float], None],
         check: Callable[[], None],
         note: Callable[[str], None],
+        redactor: Redactor | None = None,
     ) -> None:
+        """`redactor`: what it knows is never sent."""
         self._settings = settings
+        self._redactor = redactor or Redactor()
         self._variable = credential(settings, environment)
         if self._variable is None:
             raise ProposerError(_no_key(settings))
@@ -99,6 +104,7 @@ class MessagesService:
 
     def count_tokens(self, request: Mapping[str, Any]) -> int | None:
         known = ("model", "messages", "system", "tools")
+        request = self._redactor.redact_all(request)
         try:
             return self._client.messages.count_tokens(
                 **{name: request[name] for name in known}
@@ -116,6 +122,7 @@ class MessagesService:
 
         Broken answers are paid for as well: `before_retry` may raise when that is enough.
         """
+        request = self._redactor.redact_all(request)
         waited = 0.0
         for tried in range(1, self._settings.retries + 2):
             try:
@@ -341,15 +348,18 @@ def _client(
     options: dict[str, Any] = {
         "max_retries": 0,
         "timeout": httpx2.Timeout(settings.timeout, connect=10.0),
-        "default_headers": headers,
+        "default_headers": {**client_options.custom_headers(environment), **headers},
     }
+    if routes := client_options.proxy_routes(environment):
+        mounts = {k: httpx2.HTTPTransport(proxy=v) if v else None for k, v in routes.items()}
+        options["http_client"] = anthropic.DefaultHttpxClient(mounts=mounts)
     if settings.base_url:
         options["base_url"] = settings.base_url
     try:
         if settings.provider in _NEEDED:
             importlib.import_module(_NEEDED[settings.provider])  # else missed at the first request
         if settings.provider == "bedrock":
-            return anthropic.AnthropicBedrock(**options)
+            return anthropic.AnthropicBedrock(**options, **client_options.aws_keys(environment))
         if settings.provider == "vertex":
             return anthropic.AnthropicVertex(**options)
     except (ImportError, ValueError) as error:
@@ -366,6 +376,12 @@ def _client(
         options["api_key"] = environment[variable]
     elif not variable:
         options["api_key"] = "not-needed"  # a local server: the SDK wants some key
+    elif variable in IDENTITY:
+        file, token, who = client_options.identity(environment)
+        options["credentials"] = anthropic.WorkloadIdentityCredentials(
+            identity_token_provider=anthropic.IdentityTokenFile(file) if file else lambda: token,
+            **who,
+        )
     try:
         return anthropic.Anthropic(**options)
     except (anthropic.AnthropicError, ValueError) as error:

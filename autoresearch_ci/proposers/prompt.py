@@ -17,8 +17,12 @@ from autoresearch_ci.proposers.digest import digest, number
 from autoresearch_ci.proposers.draft import is_hidden_path
 from autoresearch_ci.proposers.quoting import block, file_text, line, quoted, shown, size, tail
 
-STATE_BYTES = 3000
+STATE_BYTES = 2400
 """The whole state, a repair's feedback included, is never larger."""
+STATE_SHARE = 0.23
+"""Beside small files the state is smaller, too: this part of what stands before it, so that four
+fifths of a request can come from the cache."""
+STATE_LEAST = 600
 FEEDBACK_BYTES = 1500
 PROGRAM_BYTES = 12_000
 LISTING_BYTES = 3000
@@ -74,16 +78,25 @@ class Prompt:
 
 
 def render(
-    context: Context, diffs: DiffSummaries, *, globs: Sequence[str] = (), file_bytes: int = 120_000
+    context: Context,
+    diffs: DiffSummaries,
+    *,
+    globs: Sequence[str] = (),
+    file_bytes: int = 120_000,
+    tool_bytes: int | None = None,
 ) -> Prompt:
-    """The prompt of one proposal; `file_bytes` is the most that whole files may take."""
+    """The prompt of one proposal; `file_bytes` is the most that whole files may take.
+
+    `tool_bytes`: size of the tool definitions that are sent before it and cached with it; `None`
+    when nothing is known of a cache.
+    """
     files, left_out = _files(context, file_bytes)
-    return Prompt(
-        rules=_RULES,
-        brief=_brief(context, globs, left_out),
-        files=files,
-        state=_state(context, diffs),
-    )
+    brief = _brief(context, globs, left_out)
+    limit = STATE_BYTES
+    if tool_bytes is not None and context.request is Request.PROPOSE:
+        share = STATE_SHARE * (tool_bytes + size(_RULES) + size(brief) + size(files))
+        limit = max(STATE_LEAST, min(STATE_BYTES, int(share)))
+    return Prompt(rules=_RULES, brief=brief, files=files, state=_state(context, diffs, limit))
 
 
 def _brief(context: Context, globs: Sequence[str], left_out: Sequence[str]) -> str:
@@ -139,10 +152,10 @@ def _files(context: Context, limit: int) -> tuple[str, list[str]]:
     return "Files in scope, as they are now:\n" + "\n".join(shown_files), left_out
 
 
-def _state(context: Context, diffs: DiffSummaries) -> str:
+def _state(context: Context, diffs: DiffSummaries, limit: int) -> str:
     head = _standing(context)
     foot = _task(context)
-    limit = STATE_BYTES - size(head) - size(foot) - 40
+    limit -= size(head) + size(foot) + 40
     past = digest(context, diffs, limit)
     return f"{head}\n{past}\n\n{foot}" if past else f"{head}\n{foot}"
 

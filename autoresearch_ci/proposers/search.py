@@ -13,7 +13,7 @@ import math
 import random
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,7 @@ _NAME = "search"
 _JOINT = 3  # with more changes in one diff a reviewer no longer sees what helped
 _TRIES = 24
 _GRID = 9  # steps per constant once sampling finds nothing new
+_FRESH = 4  # values until a constant that a kept change brought counts as tuned
 _COMBINATIONS = 10_000
 
 Key = tuple[str, str]
@@ -55,7 +56,10 @@ class _Attempt:
 
 
 class SearchProposer:
-    """Changes one constant of the incumbent, then a few at once, then one again."""
+    """Changes one constant of the incumbent, then a few at once, then one again.
+
+    Constants that a kept change of structure brought come first.
+    """
 
     def __init__(self) -> None:
         self._sources: dict[str, tuple[str, ...]] = {}
@@ -85,7 +89,8 @@ class SearchProposer:
         current = _values_of(incumbent)
         tried = {frozenset(attempt.values.items()) for attempt in attempts}
         tried.add(frozenset(current.items()))
-        for changes in _candidates(context, space, attempts, current):
+        fresh = _fresh(current.keys() - _values_of(base).keys(), attempts)
+        for changes in _candidates(context, space, attempts, current, fresh):
             if frozenset((current | changes).items()) not in tried:
                 return _proposal(incumbent, space, changes)
         return None
@@ -195,6 +200,18 @@ def _root(constant: Constant) -> str:
     return re.split(r"[\[#]", constant.name, maxsplit=1)[0]
 
 
+def _fresh(new: Set[Key], attempts: Sequence[_Attempt]) -> Set[Key]:
+    """Those of the constants unknown to the base commit that have hardly been varied yet.
+
+    Whoever changed the structure guessed their values; nowhere else is as much to be gained.
+    """
+    tried: dict[Key, set[Value]] = {key: set() for key in new}
+    for attempt in attempts:
+        for key in new & attempt.values.keys():
+            tried[key].add(attempt.values[key])
+    return {key for key, values in tried.items() if len(values) < _FRESH}
+
+
 def _active(constant: Constant, values: Mapping[Key, Value]) -> bool:
     condition = constant.condition
     if condition is None:
@@ -211,15 +228,17 @@ def _candidates(
     space: Mapping[Key, Constant],
     attempts: Sequence[_Attempt],
     current: Values,
+    fresh: Set[Key],
 ) -> Iterator[Values]:
     """Changes to try, best first: sampled ones, then every single step, then combinations."""
     rng = random.Random(f"{context.seed}/{context.iteration}")
     active = [constant for constant in space.values() if _active(constant, current)]
+    pool = [constant for constant in active if constant.key in fresh] or active
     scored = list(_scored(attempts, context.direction))
     turn = sum(row.proposer == _NAME for row in context.history)
     size = _JOINT * (1 + context.stuck) if turn % 2 else 1 + context.stuck
     for _ in range(_TRIES):
-        subset = rng.sample(active, min(size, len(active)))
+        subset = rng.sample(pool, min(size, len(pool)))
         # When stuck, what is known has misled: every second sample ignores it.
         bold = context.stuck > 0 and rng.random() < 0.5
         seed = rng.getrandbits(32)

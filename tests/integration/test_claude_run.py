@@ -93,6 +93,31 @@ def test_ten_iterations_with_everything_that_happens_on_the_way(
     assert table(done) == GOLDEN.read_text(encoding="utf-8")
 
 
+def test_after_claude_changed_the_structure_search_tunes_its_new_constants(
+    api: MessagesApi, run: Run, repo: Repo
+) -> None:
+    knobs = "".join(f"KNOB_{n} = {n + 1}\n" for n in range(8))
+    repo.write("value.py", f"X = 100\n{knobs}")
+    # The distance of NEW from 3, or X while there is no NEW; the knobs cost a little each.
+    repo.write(
+        "score.sh",
+        "awk '/^X/ {s = $3} /^NEW/ {s = ($3 > 3 ? $3 - 3 : 3 - $3)} /^KNOB/ {s += $3 / 100} "
+        'END {print "score: " s}\' value.py\n',
+    )
+    text = CONFIG.replace("METRIC", "sh score.sh").replace(
+        "claude: 20, search: 1", "claude: 1, search: 5"
+    )
+    text = text.replace("guards: [\"grep -q 'Y = 1' value.py\"]\n", "")
+    repo.write(".github/autoresearch.yml", text.replace("iterations: 10", "iterations: 6"))
+    repo.commit("a value and knobs")
+    api.answer(edits("replace X by a mechanism", ("X = 100", "NEW = 12  # tune: 1..16")))
+    done = run_configured(run)
+    assert done.column("proposer")[1:] == ["claude"] + ["search"] * 5, done.told
+    words = done.column("description")[2:]
+    assert all("NEW" in text and "KNOB" not in text for text in words[:3]), words
+    assert "keep" in done.column("status")[2:]
+
+
 def worse(body: Any, number: int) -> Any:
     """Add a line at the end, whatever the search has made of the file."""
     editor = "str_replace_based_edit_tool"

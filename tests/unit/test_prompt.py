@@ -98,6 +98,36 @@ def test_the_state_has_a_bound_that_does_not_depend_on_the_iteration(count: int)
     assert size(prompt(rows, notes=[long] * 9).state) <= STATE_BYTES
 
 
+@pytest.mark.parametrize("length", [14, 500, 2_000, 8_000, 40_000])
+def test_a_request_is_small_and_mostly_cached_whatever_the_size_of_the_scope(length: int) -> None:
+    files = Files({"train.py": b"X = 1  # words\n" * (length // 15)})
+    rows = [row(n, description=f"change the {n}th thing in some way") for n in range(60)]
+    request = build_request(
+        context(rows, incumbent=files, base=files, at=lambda _: files, notes=["an idea"] * 3),
+        ClaudeSettings(),
+        {},
+        globs=["train.py"],
+        diffs=DiffSummaries(),
+    )
+    total = len(json.dumps(request, ensure_ascii=False, separators=(",", ":")).encode())
+    assert total <= 1.3 * length + 4096
+    state = len(json.dumps(request["messages"][0]["content"][-1]).encode())
+    assert state <= 0.2 * total, "less than four fifths can come from the cache"
+
+
+def test_beside_small_files_a_repair_still_gets_its_output() -> None:
+    request = build_request(
+        context([row(0)], request=Request.REPAIR, feedback="x" * 900 + "\nthe error"),
+        ClaudeSettings(),
+        {},
+        globs=["train.py"],
+        diffs=DiffSummaries(),
+    )
+    state = request["messages"][0]["content"][-1]["text"]
+    assert "x" * 900 in state
+    assert "the error" in state
+
+
 def test_the_state_of_a_repair_has_the_same_bound_and_ends_with_the_output() -> None:
     previous = Proposal(
         description="raise LR",

@@ -1,0 +1,148 @@
+"""Which variables hold a secret, by their names and looks, and which part of a value is secret.
+
+Pure and light: it is the first thing that a process imports.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+_SECRET_NAME = re.compile(
+    r"TOKEN|KEY|SECRET|PASSW|CREDENTIAL|AUTH(?!OR(?!I))|CUSTOM_HEADERS", re.IGNORECASE
+)
+_RUNNERS_NAME = re.compile(r"(ACTIONS|GITHUB|INPUT|RUNNER)_", re.IGNORECASE)
+"""Not all of these are secret, but nothing that we start has any business with them."""
+_POINTER = re.compile(r"(_FILE|_PATH|_DIR|_SOCK|_URI|_URL)$|^GOOGLE_APPLICATION_CREDENTIALS$")
+"""Says where a secret lies, which is none: the cloud SDKs read these from the environment."""
+_LOGIN = re.compile(r"://[^/\s]*@")
+"""A URL with a login, the usual way to reach a private package index or a proxy."""
+_TOKEN = re.compile(
+    r"(gh[pousr]_|github_pat_|sk-ant-|sk-|xox[abeoprs]-|AIza|npm_|pypi-|AKIA|ASIA)[\w-]{12,}"
+    r"|eyJ[\w-]+\.eyJ"
+)
+
+_SHORTEST = 8
+_PUBLIC = re.compile(
+    r"sk-ant-(?:[a-z]+[0-9]+-)?|sk-(?:proj-|or-v1-)?|gh[pousr]_|github_pat_|xox[abeoprs]-"
+    r"|AIza|AKIA|ASIA|npm_|pypi-(?:AgEIcHlwaS5vcmc)?|glpat-|hf_|eyJ[\w-]+\.|(?:Bearer|Basic) "
+)
+"""How tokens begin that everybody knows; a JWT's head says only how it was signed."""
+_HEADER = re.compile(r"[\w-]+: +(.+)")
+"""As in ANTHROPIC_CUSTOM_HEADERS."""
+_PEM = re.compile(r"-----(BEGIN|END) ")
+_ORDINARY = re.compile(
+    r"[a-z -]{1,15}|[A-Z -]{1,15}|[A-Z][a-z]{1,14}"  # a word or two
+    r"|[A-Z][A-Z0-9]*(_[A-Z0-9]+)+"  # the name of a variable
+    r"|[+-]?[0-9.,:_ -]{1,19}|[+-]?[0-9]*\.[0-9]+"  # a number, a time
+)
+_PATH = re.compile(r"(~|\.{1,2})?(/[\w.@+ -]+)+/?")
+_OPAQUE = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[\w+=~.-]{16,}")
+
+
+def looks_secret(name: str, value: str) -> bool:
+    """Whether a variable is to be kept from measured code."""
+    named = _SECRET_NAME.search(name) or _RUNNERS_NAME.match(name)
+    return bool(named or _LOGIN.search(value) or _TOKEN.match(value))
+
+
+def must_leave(name: str, value: str) -> bool:
+    """Whether a variable may not stay in our own environment."""
+    pointer = _POINTER.search(name) and not _RUNNERS_NAME.match(name)
+    return looks_secret(name, value) and (not pointer or _LOGIN.search(value) is not None)
+
+
+def secret_values(environment: Mapping[str, str], named: Iterable[str] = ()) -> list[str]:
+    """The values to be redacted; `named`: variables that somebody declared to be secret."""
+    wanted = set(named)
+    return [
+        value
+        for name, value in environment.items()
+        if name in wanted
+        or (_SECRET_NAME.search(name) and not _POINTER.search(name))
+        or _LOGIN.search(value)
+        or _TOKEN.match(value)
+    ]
+
+
+def declared_values(variables: Mapping[str, str]) -> list[str]:
+    """Those of the variables (or headers) given to somebody that are secret by name or looks."""
+    opaque = [value for value in variables.values() if _is_random(value)]
+    return [*opaque, *secret_values(variables)]
+
+
+def pieces(value: str) -> Iterator[str]:
+    """The parts of a value that are secret; none when it is an ordinary word, path or number."""
+    value = value.strip()
+    if value.startswith(("{", "[")) and (found := _of_json(value)) is not None:
+        for part in found:
+            yield from pieces(part)
+    elif "\n" in value:
+        for line in value.splitlines():
+            yield from pieces(line)
+    elif "://" in value:
+        yield from _of_url(value)
+    elif header := _HEADER.fullmatch(value):
+        yield from pieces(header[1])
+    elif _is_secret(value):
+        body = value[match.end() :] if (match := _PUBLIC.match(value)) else value
+        yield value if len(body) < _SHORTEST else body
+
+
+def _is_secret(value: str) -> bool:
+    if len(value) < _SHORTEST or len(set(value)) < 4 or _PEM.match(value):
+        return False
+    return not (_ORDINARY.fullmatch(value) or _is_path(value))
+
+
+def _is_path(value: str) -> bool:
+    # Base64 may begin with a slash, too.
+    return _PATH.fullmatch(value) is not None and not any(map(_is_mixed, value.split("/")))
+
+
+def _is_mixed(part: str) -> bool:
+    kinds = ("[a-z]", "[A-Z]", "[0-9]")
+    return len(part) >= 16 and all(re.search(kind, part) for kind in kinds)
+
+
+def _is_random(value: str) -> bool:
+    """Whether it looks drawn by lot; `Qwen2.5-Coder-7B-Instruct` does not."""
+    return _OPAQUE.fullmatch(value) is not None and any(map(_is_mixed, re.split("[-.]", value)))
+
+
+def _of_url(value: str) -> Iterator[str]:
+    from urllib.parse import unquote, urlsplit
+
+    try:
+        url = urlsplit(value)
+    except ValueError:
+        return
+    login, at, _ = url.netloc.rpartition("@")
+    user, _, password = login.partition(":")
+    if at:
+        for part in {password or user, unquote(password or user)}:
+            yield from pieces(part)
+    for part in re.split(r"[/?&=#]", f"{url.path}?{url.query}#{url.fragment}"):
+        if _is_random(part):  # a webhook, a signed address
+            yield part
+
+
+def _of_json(value: str) -> list[str] | None:
+    """The secret strings of, say, a service account's key file; `None` when it is no JSON."""
+    import json
+
+    try:
+        return list(_strings(json.loads(value), ""))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _strings(value: object, name: str) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _strings(inner, str(key))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _strings(inner, name)
+    elif isinstance(value, str) and _SECRET_NAME.search(name) and not _POINTER.search(name.upper()):
+        yield value
