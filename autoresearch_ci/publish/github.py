@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 STOP_LABEL = "autoresearch:stop"
+_SAID = "<!-- autoresearch-ci:said -->"
 _BOT = "github-actions[bot]"
 _WAITS = (2.0, 10.0, 60.0)
 """Seconds before further tries, when the server does not say."""
@@ -95,7 +96,7 @@ class GitHub:
         return self._noun(found, post.branch)
 
     def say(self, pull: PullRequest, text: str) -> None:
-        marked = f"{text.strip()}\n\n<!-- autoresearch-ci:said -->"
+        marked = f"{text.strip()}\n\n{_SAID}"
 
         def once(repository: Repository) -> None:
             issue = repository.get_issue(pull.number)
@@ -214,7 +215,8 @@ class GitHub:
         for comment in issue.get_comments():
             found = _WORD.findall(comment.body or "")
             author = comment.user.login if found and comment.user else ""
-            if not author or author == self._me():
+            # A personal token's owner may comment, too: what we said ourselves is marked.
+            if not author or _SAID in comment.body:
                 continue
             if author not in permitted:
                 permitted[author] = self._may_write(repository, author)

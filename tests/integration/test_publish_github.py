@@ -327,6 +327,7 @@ def test_people_who_may_write_can_stop_retry_and_ignore(
     api.comment(1, "stranger", "/autoresearch stop")
     api.comment(1, ACTIONS, "/autoresearch stop")
     api.comment(1, "writer", "write `/autoresearch stop` to stop")
+    api.comment(1, "writer", "/autoresearch stop\n\n<!-- autoresearch-ci:said -->")
     api.comment(1, "admin", "/autoresearch retry")
     assert github.words(pull) == [
         Word(author="writer", verb="ignore", argument="abc1234"),

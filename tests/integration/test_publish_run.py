@@ -378,7 +378,12 @@ def test_a_shallow_checkout_publishes_and_continues(world: World, tmp_path: Path
         here = replace(world, repo=repo, run=replace(world.run, repo=repo))
         done = go(here, better)
         assert done.code == 0, done.told
-    assert world.bare.git("rev-list", "--count", f"main..{BRANCH}") == "2"
+        # The branch now forks from a commit that the next clone does not have.
+        moved = world.bare.commit("main", f"after {night}", **{night: "text\n"})
+    assert world.bare.git("log", "--format=%s", "--no-merges", f"main..{BRANCH}") == (
+        "experiment: try 8\nexperiment: try 9"
+    )
+    assert world.bare.git("merge-base", f"{moved}~", BRANCH) == world.bare.ref(f"{moved}~")
     assert len(world.api.pulls) == 1
     assert world.bare.git("fsck", "--connectivity-only") == ""
 

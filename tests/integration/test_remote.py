@@ -189,12 +189,15 @@ def test_a_server_that_fails_once_is_asked_again(
     assert not server.faults
 
 
+@pytest.mark.parametrize("waits", [(), (1.0,)])
 def test_a_push_whose_answer_was_lost_counts_as_done(
-    connect: Connect, server: GitServer, bare: Bare, repo: Repo
+    connect: Connect, server: GitServer, bare: Bare, repo: Repo, waits: tuple[float, ...]
 ) -> None:
     server.faults = ["500-after", "500", "500"]
     kept = repo.commit("kept")
-    connect().push(updates(kept))
+    remote = connect()
+    remote.waits = waits
+    remote.push(updates(kept))
     assert bare.ref(BRANCH) == kept
     assert server.faults == ["500", "500"]  # it was not sent again
 
