@@ -58,6 +58,8 @@ class GitServer:
     push_options: list[list[str]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     """Consumed one a push: `500` before it, `500-after` (accepted, answer lost), `cut`, `stall`."""
+    lives_for: int | None = None
+    """Pushes after which the token has expired; `None`: never."""
     forbidden: str = ""
     """Said with a 403 to every push."""
     redirect: str = ""
@@ -196,7 +198,8 @@ def _handler(server: GitServer) -> type[BaseHTTPRequestHandler]:
             decoded = base64.b64decode(given.partition(" ")[2]).decode() if given else ""
             if decoded:
                 server.said.append(decoded)
-            if decoded.partition(":")[2] not in (server.token, *server.tokens):
+            expired = server.lives_for == 0
+            if expired or decoded.partition(":")[2] not in (server.token, *server.tokens):
                 self._answer(
                     401,
                     {"WWW-Authenticate": 'Basic realm="GitHub"'},
@@ -225,6 +228,8 @@ def _handler(server: GitServer) -> type[BaseHTTPRequestHandler]:
                 self.connection.close()
             else:
                 status, headers, out = self._backend(path, query, body)
+                if pushing and self.command == "POST" and server.lives_for:
+                    server.lives_for -= 1
                 if fault == "500-after":
                     self._answer(502, {}, b"Bad Gateway")
                 else:

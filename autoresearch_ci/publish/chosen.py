@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from autoresearch_ci.config import Config, Publish
@@ -13,11 +12,9 @@ from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.events import Note, Observer
 from autoresearch_ci.preflight import Options
 from autoresearch_ci.publish import Forge, Publisher, Silent
+from autoresearch_ci.publish.settings import Settings
 from autoresearch_ci.remote import Remote
 from autoresearch_ci.workspace import Repository
-
-if TYPE_CHECKING:
-    from autoresearch_ci.publish.publication import Settings
 
 _SCP = re.compile(r"(?:[\w.-]+@)?[\w.-]+:(?!//)(?P<path>.+)")
 Sleep = Callable[[float], None]
@@ -79,8 +76,6 @@ def make_forge(
 
 def settings(config: Config, tag: str, environment: Mapping[str, str]) -> Settings:
     """What a publication needs to know."""
-    from autoresearch_ci.publish.publication import Settings
-
     publish = config.publish
     branch = publish.branch_name(tag)
     base = publish.base or _base(environment)

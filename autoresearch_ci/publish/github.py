@@ -67,7 +67,8 @@ class GitHub:
         self._pace = pace
         self._waits: Sequence[float] = _WAITS
         self._timeout = 20
-        self._auth = self._credentials()
+        self._auth_known: Auth | None = None
+        self._require_credentials()
         self._connected: tuple[github.Github, Repository] | None = None
         self._login = ""
 
@@ -76,9 +77,7 @@ class GitHub:
         return Address(url=f"{self._server}/{self._slug}.git", place=self._place())
 
     def token(self) -> str:
-        if hasattr(self._auth, "installation_id"):
-            self._connect()  # an app's token comes from the API
-        return self._ask(lambda repository: self._auth.token)
+        return self._patiently(lambda: self._auth.token)  # an app's comes from the API
 
     def default_branch(self) -> str:
         return self._ask(lambda repository: repository.default_branch)
@@ -262,6 +261,10 @@ class GitHub:
         return self._login
 
     def _ask(self, question: Callable[[Repository], T]) -> T:
+        """One exchange about the repository. Raises `Refused`."""
+        return self._patiently(lambda: question(self._connect()))
+
+    def _patiently(self, question: Callable[[], T]) -> T:
         """One exchange, repeated while that may help. Raises `Refused`."""
         import github
         import requests
@@ -269,7 +272,7 @@ class GitHub:
         waits = iter(self._waits)
         while True:
             try:
-                return question(self._connect())
+                return question()
             except github.GithubException as error:
                 kind, said, wanted = _understood(error)
             except (requests.RequestException, AssertionError) as error:
@@ -307,35 +310,41 @@ class GitHub:
     def _app_id(self) -> str:
         return self._environment.get("AUTORESEARCH_APP_ID", "")
 
-    def _credentials(self) -> Auth:
-        from github import Auth
+    @property
+    def _auth(self) -> Auth:
+        if self._auth_known is None:
+            from github import Auth
 
-        environment = self._environment
-        key = environment.get("AUTORESEARCH_APP_PRIVATE_KEY", "")
-        if self._app_id and key:
-            return self._installation(Auth.AppAuth(self._app_id, key))
+            key = self._environment.get("AUTORESEARCH_APP_PRIVATE_KEY", "")
+            if self._app_id and key:
+                self._auth_known = self._installation(Auth.AppAuth(self._app_id, key))
+            else:
+                self._auth_known = Auth.Token(self._plain_token)
+        return self._auth_known
+
+    @property
+    def _plain_token(self) -> str:
         names = ("AUTORESEARCH_TOKEN", "GITHUB_TOKEN", "GH_TOKEN")
-        token = next((environment[name] for name in names if environment.get(name)), "")
-        if not token:
+        return next((t for name in names if (t := self._environment.get(name))), "")
+
+    def _require_credentials(self) -> None:
+        key = self._environment.get("AUTORESEARCH_APP_PRIVATE_KEY", "")
+        if not self._plain_token and not (self._app_id and key):
             raise ConfigError(
                 "publish: github needs a token, and there is none.\n"
                 "usually: the step has no `token` input or GITHUB_TOKEN variable.\n"
                 "do: env: {GITHUB_TOKEN: ${{ github.token }}}, or app-id and app-private-key; "
                 "without one, use --publish local or --publish bundle."
             )
-        return Auth.Token(token)
 
     def _installation(self, app: Any) -> Auth:
         """Tokens live an hour; PyGithub's object renews them."""
-        owner, name = self._slug.split("/")
-        import github
         from jwt import PyJWTError
 
+        owner, name = self._slug.split("/")
+        integration = self._integration(app)
         try:
-            found = self._integration(app).get_repo_installation(owner, name)
-        except github.GithubException as error:
-            kind, said, _ = _understood(error)
-            raise explain(kind, said, self._place()) from error
+            found = self._patiently(lambda: integration.get_repo_installation(owner, name))
         except (PyJWTError, ValueError) as error:  # the key is not PEM; its text must not be shown
             raise ConfigError(
                 "app-private-key is no private key in PEM format.\n"

@@ -5,13 +5,12 @@ A refusal is told and tried again at the next keep and at the end; it never stop
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from autoresearch_ci import journal
-from autoresearch_ci.errors import StoppedByPerson, WorkspaceError
+from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.events import Note, Observer, Warning
-from autoresearch_ci.experiment import Direction
 from autoresearch_ci.publish import (
     Beginning,
     Forge,
@@ -23,31 +22,14 @@ from autoresearch_ci.publish import (
     memory,
 )
 from autoresearch_ci.publish.refusals import TRANSIENT, Kind, Refused
-from autoresearch_ci.publish.start import Relation, Way, names, way, wishes
+from autoresearch_ci.publish.scout import Scout
+from autoresearch_ci.publish.settings import Settings
+from autoresearch_ci.publish.start import names
 from autoresearch_ci.remote import Moved, Remote, Update
 from autoresearch_ci.report.chart import progress_svg
 from autoresearch_ci.report.pull_request import PullRequestInfo, body, title
 from autoresearch_ci.report.summary import RunInfo
 from autoresearch_ci.workspace import Repository
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What the configuration and the environment say."""
-
-    branch: str
-    """With the tag filled in."""
-    base: str = ""
-    """Branch to merge into; empty: the forge's default branch."""
-    metric: str
-    direction: Direction
-    draft: bool = True
-    ready: bool = False
-    labels: Sequence[str] = ()
-    reviewers: Sequence[str] = ()
-    holdout: str = ""
-    job: str = ""
-    """Address of the job that runs."""
 
 
 class Publication:
@@ -63,11 +45,10 @@ class Publication:
     ) -> None:
         self._forge = forge
         self._remote = remote
-        self._repository = repository
+        self._scout = Scout(forge, remote, repository, settings, observe)
         self._settings = settings
         self._observe = observe
         self._beginning = Beginning()
-        self._base = ""
         self._story: Story | None = None
         self._describe: Callable[[], RunInfo] | None = None
         self._pull: PullRequest | None = None
@@ -80,7 +61,7 @@ class Publication:
     def begin(self, tag: str) -> Beginning:
         """Look at the remote, and decide. Raises `Refused` for what will not pass on its own."""
         try:
-            return self._begin(tag)
+            return self._scout.begin(tag)
         except Refused as error:
             if error.kind not in TRANSIENT:
                 raise
@@ -118,108 +99,7 @@ class Publication:
 
     def place(self, tag: str, head: str) -> Beginning:
         """Where a finished run goes whose newest commit is `head`."""
-        refs = self._refs()
-        chosen, _ = self._choose(refs, head, may_continue=False)
-        return replace(chosen, notebook_ref=_free_notebook(refs, tag))
-
-    def _refs(self) -> dict[str, str]:
-        branch = f"refs/heads/{self._settings.branch}"
-        return self._remote.refs(branch, f"{branch}-*", f"{memory.NOTEBOOKS}*")
-
-    def _begin(self, tag: str) -> Beginning:
-        refs = self._refs()
-        chosen, pulls = self._choose(refs, self._repository.head(), may_continue=True)
-        words = [word for pull in pulls for word in self._forge.words(pull)]
-        wished = wishes(words)
-        if wished.stop:
-            raise StoppedByPerson(
-                f"{wished.stop.author} asked to stop on {pulls[-1].url}, so nothing was run.\n"
-                "do: comment `/autoresearch retry` there, or take the label away, to go on."
-            )
-        books = self._books(refs, tag)
-        kept = memory.kept_on(books, chosen.branch) if chosen.base else []
-        return replace(
-            chosen,
-            notebook_ref=_free_notebook(refs, tag),
-            tried=tuple(memory.sentences(books, wished.ignore)),
-            kept="".join(map(journal.format_row, kept)),
-            ignored=tuple(memory.described(books, wished.ignore)),
-        )
-
-    def _choose(
-        self, refs: dict[str, str], head: str, *, may_continue: bool
-    ) -> tuple[Beginning, list[PullRequest]]:
-        """The first name that may be used, and the newest pull request of each that was seen."""
-        seen: list[PullRequest] = []
-        replaces = ""
-        for name in names(self._settings.branch):
-            there = refs.get(f"refs/heads/{name}")
-            newest = next(iter(self._forge.pulls(name)), None)
-            if newest and newest.state is not PullState.MERGED:  # that cycle is over
-                seen.append(newest)
-            choice = way(self._relation(name, there, head), newest.state if newest else None)
-            if not may_continue and choice in (Way.CONTINUE, Way.MERGE):
-                choice = Way.ASIDE
-            if choice is Way.MERGE:
-                choice = Way.CONTINUE if self._merged(name) else Way.ASIDE
-                there = self._remote.fetch(f"refs/heads/{name}")
-            if choice is Way.ASIDE:
-                if newest is not None and newest.state is not PullState.MERGED:
-                    replaces, self._left = newest.url, newest
-                continue
-            base = there if choice is Way.CONTINUE else None
-            if base:
-                self._forget_local(name, base)
-                self._observe(Note(message=f"continuing {name} at {base[:12]}"))
-            return Beginning(branch=name, base=base, there=there, replaces=replaces), seen
-        raise WorkspaceError(
-            f"{self._settings.branch} and 49 further names are taken on the forge.\n"
-            "do: delete old branches there, or set another publish.branch."
-        )
-
-    def _relation(self, name: str, there: str | None, head: str) -> Relation:
-        if there is None:
-            return Relation.ABSENT
-        self._remote.fetch(f"refs/heads/{name}")
-        if self._remote.is_ancestor(there, head):
-            return Relation.CONTAINED
-        ahead = self._remote.is_ancestor(head, there)
-        return Relation.AHEAD if ahead else Relation.DIVERGED
-
-    def _merged(self, name: str) -> bool:
-        """Whether the branch now holds the commit that we start from, and its own."""
-        try:
-            if not self._forge.merge_base_into(name, self._base_branch()):
-                self._observe(Warning(message=f"{name} conflicts with the base branch"))
-                return False
-        except Refused as error:
-            if error.kind in TRANSIENT:
-                raise
-            self._observe(Warning(message=f"the base could not be merged into {name}: {error}"))
-            return False
-        there = self._remote.fetch(f"refs/heads/{name}")
-        return there is not None and self._remote.is_ancestor(self._repository.head(), there)
-
-    def _forget_local(self, name: str, base: str) -> None:
-        """Our own old copy of a branch that is continued; all of it is on the forge."""
-        ref = f"refs/heads/{self._settings.branch}"
-        local = self._repository.ref(ref)
-        if (
-            local
-            and not self._repository.worktree_of(ref)
-            and self._remote.is_ancestor(local, base)
-        ):
-            self._repository.delete_ref(ref, local)
-
-    def _books(self, refs: dict[str, str], tag: str) -> list[memory.Notebook]:
-        known = [ref for ref in refs if ref.startswith(memory.NOTEBOOKS)]
-        wanted = memory.newest(known, tag)
-        files = self._remote.read_tips(wanted, (memory.JOURNAL, memory.FACTS))
-        return memory.notebooks(
-            [files[ref] for ref in wanted],
-            metric=self._settings.metric,
-            direction=self._settings.direction,
-        )
+        return self._scout.place(tag, head)
 
     def _publish(self) -> None:
         """Push, then show. What is refused is told once and tried again next time."""
@@ -292,7 +172,7 @@ class Publication:
             )
             return
         self._observe(Warning(message=str(error)))
-        self._left = self._pull or self._left
+        self._left = self._pull
         replaces = self._pull.url if self._pull else self._beginning.replaces
         self._beginning = replace(
             self._beginning,
@@ -323,7 +203,8 @@ class Publication:
         if self._pull is None or self._pull.number != pull.number:
             self._observe(Note(message=f"pull request: {pull.url}"))
         self._pull = pull
-        left, self._left = self._left, None
+        left = self._left or self._scout.left
+        self._left = self._scout.left = None
         if left and left.state is PullState.OPEN and left.number != pull.number:
             self._forge.say(left, f"Continued in {pull.url}; this branch is left as it is.")
 
@@ -344,7 +225,7 @@ class Publication:
         held = info.confirmation is None or info.confirmation.holds
         return Post(
             branch=beginning.branch,
-            base=self._base_branch(),
+            base=self._scout.base_branch(),
             title=title(experiments, info),
             render=lambda room: body(experiments, info, more, room),
             draft=settings.draft,
@@ -358,14 +239,8 @@ class Publication:
             return ()
         return self._forge.push_options(self._post(story, self._describe(), None))
 
-    def _base_branch(self) -> str:
-        if not self._base:
-            self._base = self._settings.base or self._forge.default_branch() or "main"
-        return self._base
-
     def _compare(self) -> str:
-        base = self._base or self._settings.base or "HEAD"
-        return self._forge.compare_link(base, self._beginning.branch)
+        return self._forge.compare_link(self._scout.base or "HEAD", self._beginning.branch)
 
     @property
     def _branch_ref(self) -> str:
@@ -382,10 +257,6 @@ def illustrated(story: Story, info: RunInfo, branch: str) -> str | None:
     )
     known = memory.facts(metric=info.metric_name, direction=info.direction, branch=branch)
     return story.illustrate({memory.CHART: chart.encode(), memory.FACTS: known})
-
-
-def _free_notebook(refs: Mapping[str, str], tag: str) -> str:
-    return next(name for name in names(f"{memory.NOTEBOOKS}{tag}", 10_000) if name not in refs)
 
 
 def _after(base: str, current: str) -> str:

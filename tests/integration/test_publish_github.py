@@ -378,9 +378,20 @@ def test_an_apps_tokens_are_renewed(connect: Connect, api: GitHubApi) -> None:
     assert len(api.pulls) == 1  # found again: the app knows its own name
 
 
+def test_an_app_that_is_not_installed_here_is_said_to_be_missing(
+    connect: Connect, api: GitHubApi
+) -> None:
+    private, api.app_key = _keys()
+    api.app_id = "123"
+    api.faults = [("GET /installation", Fault(404, "Not Found"))]
+    with pytest.raises(Refused) as caught:
+        connect(AUTORESEARCH_APP_ID="123", AUTORESEARCH_APP_PRIVATE_KEY=private).token()
+    assert caught.value.kind is Kind.NOT_FOUND
+
+
 def test_a_private_key_that_is_none_is_said_to_be_one_without_showing_it(connect: Connect) -> None:
     with pytest.raises(ConfigError) as caught:
-        connect(AUTORESEARCH_APP_ID="123", AUTORESEARCH_APP_PRIVATE_KEY="not-a-pem-secret")
+        connect(AUTORESEARCH_APP_ID="1", AUTORESEARCH_APP_PRIVATE_KEY="not-a-pem-secret").token()
     assert "not-a-pem-secret" not in str(caught.value)
 
 

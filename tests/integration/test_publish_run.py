@@ -138,6 +138,19 @@ def test_a_resumed_run_pushes_what_was_not(world: World) -> None:
     assert [pull["state"] for pull in world.api.pulls] == ["open"]
 
 
+def test_a_token_that_expires_meanwhile_loses_nothing(world: World) -> None:
+    world.server.lives_for = 2  # a push is one request, or two when git asks first
+    done = go(world, 9, 8, 7)
+    assert done.code == 6, done.told
+    assert "app-private-key, whose tokens are renewed" in done.err
+    assert done.column("status") == ["baseline", "keep", "keep", "keep"]
+    assert world.bare.ref(BRANCH) != world.repo.ref("autoresearch/t")
+    world.server.lives_for = None
+    assert go(world, 9, 8, 7, flags=("--resume",)).code == 0
+    assert world.bare.ref(BRANCH) == world.repo.ref("autoresearch/t")
+    assert len(world.api.pulls) == 1
+
+
 def test_a_resume_whose_pushed_record_was_lost_recognises_its_own_push(world: World) -> None:
     assert go(world, 9).code == 0
     records = world.repo.path / ".git/autoresearch/t/records.jsonl"
