@@ -35,7 +35,7 @@ unit: $(VENV)/dev $(VENV)/trainer
 
 torture: $(VENV)/dev $(VENV)/trainer
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -q -n 2 --torture \
-	  tests/adversarial tests/faults tests/integration/test_kill.py
+	  tests/adversarial tests/faults
 
 format: $(VENV)/dev
 	$(BIN)/ruff check --fix-only .

@@ -1,9 +1,18 @@
-"""The workflow-command language of CI logs, and text made harmless before it reaches one."""
+"""The workflow-command language of CI logs, and text made harmless before it reaches one.
+
+A runner obeys what stands on stdout and stderr, whoever wrote it. So everything we print goes
+through `Guarded`; what we want obeyed is said with `issue`, and nothing else is.
+"""
 
 from __future__ import annotations
 
+import json
+import math
 import re
+import sys
 import unicodedata
+from collections.abc import Callable, Mapping
+from typing import Any, TextIO
 
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Controls, format characters (bidi, zero-width, tags), lone surrogates, line separators."""
@@ -12,8 +21,14 @@ _HIDDEN_OTHERS = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\uffa0\ufdd0-\ufdef\ufffe\uffff"
     "\U000e0000-\U000e0fff]"
 )
-_MISPLACED_SELECTOR = re.compile("(?<=[\x00-\x7f])[\ufe00-\ufe0f]")
-"""A variation selector is at home after an emoji; after ASCII it can only hide inside `##[`."""
+_MISPLACED_SELECTORS = re.compile(r"(?<![^\x00-\x7f\s])[\ufe00-\ufe0f]+")
+"""A variation selector is at home after an emoji; after ASCII, a blank or nothing it can only hide
+inside `##[`, or before `::`."""
+
+LINE_LIMIT = 2000
+"""Characters of one line in a log."""
+LINES_LIMIT = 400
+"""Lines of one message."""
 
 
 def defuse(text: str) -> str:
@@ -32,18 +47,105 @@ def defuse(text: str) -> str:
     return f"{visible[: len(visible) - len(body)]}:\\{body[1:]}"
 
 
-def _visible(text: str) -> str:
-    if text.isascii() and text.isprintable():
-        return text
-    text = _HIDDEN_OTHERS.sub(lambda match: _escaped(match[0]), text)
-    text = "".join(
-        _escaped(char) if unicodedata.category(char) in _HIDDEN_CATEGORIES else char
-        for char in text
-    )
-    # a run of them is undone one by one: each in turn comes to stand after ASCII
-    while _MISPLACED_SELECTOR.search(text):
-        text = _MISPLACED_SELECTOR.sub(lambda match: _escaped(match[0]), text)
-    return text
+def clipped(text: str, width: int = LINE_LIMIT) -> str:
+    """`text` as one harmless line of bounded length."""
+    line = defuse(text[: width + 1])
+    return line if len(line) <= width else f"{line[: width - 1]}…"
+
+
+def message_lines(text: str) -> list[str]:
+    """A message for a log: each line harmless and bounded, and not more lines than anyone reads."""
+    lines = text.splitlines()
+    more = len(lines) - LINES_LIMIT
+    shown = [clipped(line) for line in lines[:LINES_LIMIT]]
+    return [*shown, f"({more} more lines)"] if more > 0 else shown
+
+
+def json_text(value: Any, *, indent: int | None = None, readable: bool = False) -> str:
+    """JSON that a log shows but never obeys, and that means the same to whoever parses it.
+
+    `readable`: characters beyond ASCII stay as they are, unless they are invisible. `##[` can only
+    occur inside strings, where an escape spells the same text. An infinite number is null.
+    """
+    plain = _finite(value)
+    text = json.dumps(plain, indent=indent, ensure_ascii=not readable, allow_nan=False, default=str)
+    lines = (_visible(line, _escaped_in_json) for line in text.split("\n"))
+    return "\n".join(lines).replace("##[", "##\\u005b")
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no word for the others."""
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+class Guarded:
+    """A text stream on which no line is a workflow command, whatever is printed: every line passes
+    through `defuse` when it is complete."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        """Where it goes; for `issue` only."""
+        self._begun = ""
+
+    def write(self, text: str) -> int:
+        *whole, self._begun = f"{self._begun}{text}".split("\n")
+        if whole:
+            self.stream.write("".join(f"{defuse(line)}\n" for line in whole))
+        return len(text)
+
+    def finish(self) -> None:
+        """Write what has no end of line, once nothing can follow it."""
+        begun, self._begun = self._begun, ""
+        if begun:
+            self.stream.write(defuse(begun))
+        self.stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)  # flush, isatty, fileno, encoding
+
+
+def guard_output() -> Callable[[], None]:
+    """Put a `Guarded` before stdout and stderr, unless they are a person's terminal.
+
+    The answer takes them away again and must be called before the process ends.
+    """
+    guards = []
+    before = sys.stdout, sys.stderr
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is not None and not stream.isatty():
+            guards.append(Guarded(stream))
+            setattr(sys, name, guards[-1])
+
+    def take_away() -> None:
+        for guard in guards:
+            guard.finish()
+        sys.stdout, sys.stderr = before
+
+    return take_away
+
+
+def issue(stream: TextIO, command: str, data: str = "", **properties: str) -> None:
+    """Have the runner obey `::command name=value::data`: the only way past a `Guarded` stream.
+
+    Escaped as the runner unescapes it (actions/runner, ActionCommand.cs).
+    """
+    named = ",".join(f"{name}={_escaped_property(value)}" for name, value in properties.items())
+    raw = stream.stream if isinstance(stream, Guarded) else stream
+    raw.write(f"::{command}{' ' if named else ''}{named}::{_escaped_data(data)}\n")
+    raw.flush()
+
+
+def _escaped_data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _escaped_property(text: str) -> str:
+    return _escaped_data(text).replace(":", "%3A").replace(",", "%2C")
 
 
 def _escaped(char: str) -> str:
@@ -51,3 +153,17 @@ def _escaped(char: str) -> str:
     if code < 0x100:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _escaped_in_json(char: str) -> str:
+    return json.dumps(char)[1:-1] if char != "\x7f" else "\\u007f"
+
+
+def _visible(text: str, escaped: Callable[[str], str] = _escaped) -> str:
+    if text.isascii() and text.isprintable():
+        return text
+    text = _HIDDEN_OTHERS.sub(lambda match: escaped(match[0]), text)
+    text = "".join(
+        escaped(char) if unicodedata.category(char) in _HIDDEN_CATEGORIES else char for char in text
+    )
+    return _MISPLACED_SELECTORS.sub(lambda match: "".join(map(escaped, match[0])), text)

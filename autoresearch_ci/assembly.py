@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from autoresearch_ci import confine
 from autoresearch_ci.briefing import Briefing
 from autoresearch_ci.budget import Limits
 from autoresearch_ci.candidate import Court
@@ -19,10 +20,12 @@ from autoresearch_ci.config import Config
 from autoresearch_ci.decision import Policy
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.events import Note, Observer, Warning
+from autoresearch_ci.gaming import Ruler
 from autoresearch_ci.holdout import Holdout
 from autoresearch_ci.ledger import Ledger
 from autoresearch_ci.measure_tree import Layout, MeasureTree
 from autoresearch_ci.measurement import Bench, GuardPlan, MetricPlan, Plans
+from autoresearch_ci.metrics import report_path
 from autoresearch_ci.preflight import Ground
 from autoresearch_ci.proposers import Context, Proposer
 from autoresearch_ci.redaction import Redactor
@@ -33,10 +36,15 @@ from autoresearch_ci.store import Store
 from autoresearch_ci.workspace import Repository
 
 if TYPE_CHECKING:
+    from autoresearch_ci.prices import Spent
     from autoresearch_ci.proposers.claude import ClaudeProposer
     from autoresearch_ci.proposers.claude_request import ClaudeSettings
     from autoresearch_ci.proposers.tools import MoreTools
     from autoresearch_ci.rubric import Judge
+
+
+PROGRAM_LIMIT = 1_000_000
+"""Bytes of the human's brief; one that is so large is another file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,6 +211,7 @@ def make_claude(workshop: Workshop, more: MoreTools | None = None) -> ClaudeProp
         check=workshop.stop.check,
         note=workshop.note,
         more=more,
+        paid=workshop.ledger.pay,
         redactor=workshop.redactor,
     )
     if not proposer.price_known:
@@ -228,6 +237,7 @@ def agent_prompt(workshop: Workshop) -> Callable[[Context], str]:
 def _agent(name: str, workshop: Workshop, stack: ExitStack) -> Proposer:
     from autoresearch_ci.draft_tree import DraftTree, Material
     from autoresearch_ci.proposers.agent_cli import AgentCliProposer, AgentSettings
+    from autoresearch_ci.proposers.agent_presets import PRESETS
 
     agent, ground, ledger = workshop.config.proposer.agents[name], workshop.ground, workshop.ledger
     command = agent.command
@@ -240,8 +250,9 @@ def _agent(name: str, workshop: Workshop, stack: ExitStack) -> Proposer:
         env=agent.env,
         pass_env=agent.pass_env,
     )
+    box = ground.box.with_name(f"{ground.box.name}-draft-{name}")
     draft = DraftTree(
-        ground.box.with_name(f"{ground.box.name}-draft-{name}"),
+        box,
         Material(
             files=ground.files,
             incumbent=lambda: ledger.changes(ledger.incumbent),
@@ -250,8 +261,17 @@ def _agent(name: str, workshop: Workshop, stack: ExitStack) -> Proposer:
             ignored=ground.repository.ignored,
             hidden=frozenset(workshop.hidden),
         ),
+        confine.agent(
+            workshop.config,
+            ground,
+            box,
+            PRESETS[agent.preset].program if agent.preset else agent.command or "",
+            workshop.hidden,
+        ),
     )
     stack.callback(draft.remove)
+    if missing := draft.sandbox.kept_root:
+        workshop.observe(Warning(message=str(missing)))
     logs = ground.folder / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     return AgentCliProposer(
@@ -268,6 +288,8 @@ def _agent(name: str, workshop: Workshop, stack: ExitStack) -> Proposer:
 
 def make_briefing(workshop: Workshop, court: Court) -> Briefing:
     """What every proposer is told. Raises `ConfigError` when the program is not committed."""
+    from autoresearch_ci.proposers.prompt import PROGRAM_BYTES
+
     config, ground = workshop.config, workshop.ground
     program = ""
     if config.program:
@@ -276,6 +298,13 @@ def make_briefing(workshop: Workshop, court: Court) -> Briefing:
             raise ConfigError(
                 f"program: {config.program} is not a file of the base commit.\n"
                 "do: commit it, or correct the path; it is relative to the repository's root."
+            )
+        size = workshop.store.size(version)
+        if size > PROGRAM_LIMIT:
+            raise ConfigError(
+                f"program: {config.program} has {size} bytes, at most {PROGRAM_LIMIT} may be; a "
+                f"prompt holds the first {PROGRAM_BYTES} of them.\n"
+                "do: shorten it, or name the right file."
             )
         program = workshop.store.read(version).decode(errors="replace")
     return Briefing(
@@ -307,7 +336,9 @@ def make_tree(config: Config, ground: Ground, store: Store) -> MeasureTree:
         share=ground.share,
         cache=tuple(config.cache),
     )
-    return MeasureTree(layout, store, ground.base, ground.files)
+    own = (layout.tree, layout.home, layout.temporary)
+    sandbox = confine.measured(config, ground, own)
+    return MeasureTree(layout, store, ground.base, ground.files, sandbox)
 
 
 def make_bench(
@@ -350,6 +381,7 @@ def make_judge(
     *,
     environment: Mapping[str, str],
     redactor: Redactor,
+    paid: Callable[[Spent], None] = lambda cost: None,
 ) -> Judge | None:
     """Who gives the number of a rubric. Raises `ProposerError` when the service is unusable."""
     if not config.metric.rubric:
@@ -383,6 +415,7 @@ def make_judge(
             price=settings.price,
         ),
         ask=service.ask,
+        paid=paid,
     )
 
 
@@ -390,6 +423,26 @@ def make_holdout(bench: Bench) -> Holdout | None:
     """The holdout, when one is configured."""
     plan = bench.plans.holdout
     return Holdout(bench, plan) if plan else None
+
+
+def make_ruler(config: Config, ground: Ground) -> Ruler | None:
+    """What no candidate may play against; `None` when that is allowed."""
+    if config.gaming == "allow":
+        return None
+    metrics = [part for part in (config.metric, config.holdout) if part]
+    commands = [part.command for part in (*metrics, *config.guards)]
+    named = (path for command in commands for path in command_files(command, ground.files))
+    extracts = [part.extractor() for part in metrics]
+    reports = [*map(report_path, extracts), *(guard.junit for guard in config.guards)]
+    names = [*(extract.name for extract in extracts), *(g.metric for g in config.guards)]
+    patterns = [extract.regex for extract in extracts]
+    if not config.metric.name:
+        patterns.append(r"^[ \t]*METRIC[ \t]+[\w.-]+[ \t]*=")
+    return Ruler(
+        names=tuple(filter(None, names)),
+        patterns=tuple(filter(None, patterns)),
+        files=(*(p for p in named if ground.scope.refusal(p)), *filter(None, reports)),
+    )
 
 
 def make_policy(config: Config) -> Policy:
@@ -432,6 +485,7 @@ def _plans(config: Config, repository: Repository) -> Plans:
                 direction=guard.direction,
                 tolerance=guard.tolerance,
                 timeout=guard.timeout,
+                junit=guard.junit,
             )
             for guard in config.guards
         ],

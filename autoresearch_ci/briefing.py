@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from autoresearch_ci.budget import Limits, spent, stuck_level
+from autoresearch_ci.budget import Limits, stuck_level
 from autoresearch_ci.candidate import Court
 from autoresearch_ci.experiment import Proposal
 from autoresearch_ci.proposers import Context, Remaining, Request
@@ -83,10 +83,10 @@ class Briefing:
 
     def _remaining(self) -> Remaining:
         limits, experiments = self.limits, self.court.ledger.experiments
-        tokens, dollars = spent(experiments)
+        spent = self.court.ledger.spent
         return Remaining(
             iterations=limits.iterations - len(experiments) + 1,
             seconds=None if limits.seconds is None else limits.seconds - self.elapsed,
-            usd=None if limits.usd is None else limits.usd - dollars,
-            tokens=None if limits.tokens is None else limits.tokens - tokens,
+            usd=None if limits.usd is None else limits.usd - spent.cost_usd,
+            tokens=None if limits.tokens is None else limits.tokens - spent.tokens,
         )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autoresearch_ci.experiment import Direction, Experiment, Status
+from autoresearch_ci.prices import Spent
 
 STUCK_AFTER = 5
 """Iterations without a keep that raise the stuck level by one."""
@@ -30,9 +31,16 @@ class Limits:
 
 
 def stop_reason(
-    limits: Limits, experiments: Sequence[Experiment], elapsed: float, direction: Direction
+    limits: Limits,
+    experiments: Sequence[Experiment],
+    elapsed: float,
+    direction: Direction,
+    spent: Spent | None = None,
 ) -> str | None:
-    """Why no further experiment may start, or `None`. `elapsed` is in seconds."""
+    """Why no further experiment may start, or `None`.
+
+    `elapsed`: seconds. `spent`: all of it, also what stands in no row; `None`: the rows know all.
+    """
     if not experiments:
         return None
     best = experiments[-1].best
@@ -42,19 +50,21 @@ def stop_reason(
         return f"all {limits.iterations} iterations done"
     if limits.seconds is not None and elapsed >= limits.seconds:
         return f"time budget of {limits.seconds / 60:g} min used up"
-    tokens, dollars = spent(experiments)
-    if limits.usd is not None and dollars >= limits.usd:
+    spent = spent or rows_cost(experiments)
+    if limits.usd is not None and spent.cost_usd >= limits.usd:
         return f"dollar budget of {limits.usd:g} used up; --resume with a higher one goes on"
-    if limits.tokens is not None and tokens >= limits.tokens:
+    if limits.tokens is not None and spent.tokens >= limits.tokens:
         return f"token budget of {limits.tokens} used up; --resume with a higher one goes on"
     if limits.plateau is not None and since_last_keep(experiments) >= limits.plateau:
         return f"plateau: {limits.plateau} iterations without a keep"
     return None
 
 
-def spent(experiments: Sequence[Experiment]) -> tuple[int, float]:
-    """Tokens and dollars so far."""
-    return sum(e.tokens for e in experiments), sum(e.cost_usd for e in experiments)
+def rows_cost(experiments: Sequence[Experiment]) -> Spent:
+    """What the finished experiments cost."""
+    return Spent(
+        tokens=sum(e.tokens for e in experiments), cost_usd=sum(e.cost_usd for e in experiments)
+    )
 
 
 def since_last_keep(experiments: Sequence[Experiment]) -> int:

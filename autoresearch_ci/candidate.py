@@ -13,7 +13,9 @@ from statistics import median
 
 from autoresearch_ci.decision import judge
 from autoresearch_ci.early_stop import Curve, Point
+from autoresearch_ci.events import Observer, Warning
 from autoresearch_ci.experiment import Decision, FileEdit, GuardRun, MetricRun, Proposal, Status
+from autoresearch_ci.gaming import Ruler, plays, sentence
 from autoresearch_ci.holdout import Holdout
 from autoresearch_ci.ledger import CommitTree, Ledger
 from autoresearch_ci.measurement import Bench
@@ -78,6 +80,10 @@ class Court:
     store: Store
     ledger: Ledger
     holdout: Holdout | None = None
+    ruler: Ruler | None = None
+    """What no candidate may play against; `None`: candidates are not searched for it."""
+    warn: Observer | None = None
+    """Told about a candidate that plays against the ruler, instead of refusing it."""
     redactor: Redactor = field(default_factory=Redactor)
 
     def tree(self, commit: str) -> CommitTree:
@@ -121,9 +127,14 @@ class Court:
             reason = "the proposal leaves every file as it is"
             return Outcome(decision=Decision(status=Status.NO_OP, reason=reason))
         attempt = self.ledger.commit(iteration, number, proposal, edits)
+        if foul := self._foul(edits, incumbent):
+            decision = Decision(status=Status.DISCARD, reason=foul)
+            return Outcome(decision=decision, attempt=attempt)
+        self.bench.witness.forget_candidate()
         with self.bench.tree.trial(incumbent.changes) as trial:
             outcome = self._measured(attempt, incumbent.changes, session, rival)
             if outcome.decision.status is Status.KEEP:
+                self.bench.witness.adopt_candidate()
                 trial.keep()
         return outcome
 
@@ -141,7 +152,7 @@ class Court:
             if step is Side.CANDIDATE:
                 run = self.bench.metric(attempt.changes, attempt.iteration, rival=rival)
             else:
-                run = self.bench.metric(incumbent, attempt.iteration)
+                run = self.bench.metric(incumbent, attempt.iteration, incumbent=True)
             runs.append(run)
             if run.value is None:
                 decision = _failed(run, step)
@@ -176,6 +187,18 @@ class Court:
             output=guards[-1].output if guards else "",
             curve=own[-1].curve,
         )
+
+    def _foul(self, edits: Mapping[str, tuple[str, bytes] | None], incumbent: CommitTree) -> str:
+        """How the candidate plays against the ruler; empty when it does not, or may."""
+        if self.ruler is None:
+            return ""
+        before = {path: incumbent.read(path) if incumbent.version(path) else None for path in edits}
+        after = {path: edit[1] if edit else None for path, edit in edits.items()}
+        foul = sentence(plays(before, after, self.ruler))
+        if foul and self.warn:
+            self.warn(Warning(message=f"measured all the same, as gaming is `warn`: {foul}"))
+            return ""
+        return foul
 
     def _refusal(self, proposal: Proposal, incumbent: CommitTree) -> str | None:
         """Why the proposal may not even be committed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import os
 import signal
@@ -13,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from autoresearch_ci import __version__
+from autoresearch_ci.actions import defuse, guard_output, json_text, message_lines
 from autoresearch_ci.errors import AutoresearchError, ConfigError, PublishError, WorkspaceError
 from autoresearch_ci.secrets import withhold
 
@@ -32,7 +34,10 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal that knows fewer characters than we use
             stream.reconfigure(errors="backslashreplace")
+    release = guard_output()
     code = run_cli(sys.argv[1:], environment)
+    with contextlib.suppress(OSError, ValueError):  # nobody reads any more
+        release()
     # Everything is saved: a late signal must not replace the exit code.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
@@ -49,7 +54,8 @@ def run_cli(arguments: Sequence[str], environment: Mapping[str, str] = os.enviro
         options.environment = environment
         return int(options.handler(options))
     except AutoresearchError as error:
-        print(f"autoresearch-ci: {_redacted(str(error), environment)}", file=sys.stderr)
+        text = _redacted(f"autoresearch-ci: {error}", environment)
+        print("\n".join(message_lines(text)), file=sys.stderr)
         return error.exit_code
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO):
@@ -147,7 +153,12 @@ def _parser() -> argparse.ArgumentParser:
     config.set_defaults(handler=_config)
     config.add_argument("--schema", action="store_true", help="print the JSON schema instead")
     config.add_argument("--json", action="store_true", help="print JSON")
-    for command in (run, prompt, compare, publish, config):
+    doctor = commands.add_parser(
+        "doctor", help="check this machine, repository and configuration", allow_abbrev=False
+    )
+    doctor.set_defaults(handler=_doctor)
+    doctor.add_argument("--json", action="store_true", help="print JSON")
+    for command in (run, prompt, compare, publish, config, doctor):
         command.add_argument(
             "--config", metavar="FILE", help="configuration file; default: .github/autoresearch.yml"
         )
@@ -260,25 +271,30 @@ def _obey_signals(stop: Stop) -> Stop:
 
 
 def _config(options: argparse.Namespace) -> int:
-    import json
-
     from autoresearch_ci.config import describe, json_schema
 
     if options.schema:
-        print(json.dumps(json_schema(), indent=2))
+        print(json_text(json_schema(), indent=2))
         return 0
     resolved, _ = _load(options)
     rows = describe(resolved)
     if options.json:
-        text = json.dumps({key: {"value": v, "origin": o} for key, v, o in rows}, indent=2)
-    else:
-        width = max(len(key) for key, _, _ in rows)
-        text = "\n".join(
-            f"{key:{width}}  {json.dumps(value, ensure_ascii=False)}  # {origin}"
-            for key, value, origin in rows
-        )
-    print(_redacted(text, options.environment))
+        values = {key: {"value": v, "origin": o} for key, v, o in rows}
+        print(_redacted(json_text(values, indent=2), options.environment))
+        return 0
+    width = max(len(key) for key, _, _ in rows)
+    for key, value, origin in rows:
+        text = f"{key:{width}}  {json_text(value, readable=True)}  # {origin}"
+        print(defuse(_redacted(text, options.environment)))
     return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from autoresearch_ci.doctor import examine, exit_code, show
+
+    checks = examine(Path.cwd(), lambda: _load(options))
+    show(checks, json=options.json)
+    return exit_code(checks)
 
 
 def _load(options: argparse.Namespace, *, commit: str | None = None) -> tuple[Resolved, str | None]:
@@ -287,7 +303,9 @@ def _load(options: argparse.Namespace, *, commit: str | None = None) -> tuple[Re
     With `commit`, the file as that commit has it, so that a head cannot bring its own metric.
     """
     from autoresearch_ci.config import DEFAULT_PATH, load
+    from autoresearch_ci.config.reader import LARGEST
     from autoresearch_ci.flags import given
+    from autoresearch_ci.untrusted import Refused, file_bytes
     from autoresearch_ci.workspace import Repository
 
     repository = Repository.open(Path.cwd())
@@ -299,8 +317,10 @@ def _load(options: argparse.Namespace, *, commit: str | None = None) -> tuple[Re
     if committed is not None:
         return load(text=committed, path=shown, flags=given(options)), shown
     try:
-        text = path.read_bytes()
-    except (IsADirectoryError, NotADirectoryError, PermissionError) as error:
+        text = file_bytes(path, LARGEST)
+    except Refused as error:
+        raise ConfigError(f"{path} {error}; expected a short YAML file.") from error
+    except (NotADirectoryError, PermissionError) as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}.") from error
     except FileNotFoundError as error:
         if options.config:

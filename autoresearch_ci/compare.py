@@ -6,7 +6,6 @@ As a gate it needs no trust in whoever claims an improvement: anyone can run it 
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from autoresearch_ci.actions import json_text
 from autoresearch_ci.assembly import make_bench, make_judge, make_redactor, make_tree
 from autoresearch_ci.command import Stop
 from autoresearch_ci.config import Config
@@ -26,11 +26,13 @@ from autoresearch_ci.preflight import comparison_ground
 from autoresearch_ci.run_folder import metric_name
 from autoresearch_ci.snapshot import remove
 from autoresearch_ci.store import opened
+from autoresearch_ci.untrusted import MIB, Refused, file_bytes, json_value
 
 _FAIL_ON = re.compile(r"regression(?::(?P<margin>[0-9]+(?:\.[0-9]+)?)\s*%)?|claim-not-reproduced")
 _NUMBER = r"([+-]?[0-9]+(?:\.[0-9]+)?)"
 # The headline as summaries and pull requests word it.
 _HEADLINE = re.compile(rf"{_NUMBER} ?% \[95 % CI {_NUMBER}, {_NUMBER}\], n=\d+\+\d+", re.ASCII)
+_CLAIM_BYTES = MIB
 _ROUNDING = 0.05
 """Percent; a headline has one decimal."""
 
@@ -66,7 +68,7 @@ class Result:
     def as_json(self) -> str:
         facts = dataclasses.asdict(self)
         facts["comparison"]["verdict"] = str(self.comparison.verdict)
-        return json.dumps(facts)
+        return json_text(facts)
 
 
 def parse_gate(words: list[str], claim: Path | None) -> Gate:
@@ -133,6 +135,7 @@ def run_comparison(
         ground.repository.exclude("/autoresearch/")
         store = stack.enter_context(opened(ground.repository, ground.run_store / "git"))
         tree = make_tree(config, ground, store)
+        stack.callback(tree.sandbox.close)
         tree.create(ground.modules)
         judge = make_judge(config, stack, observe, stop, environment=environment, redactor=redactor)
         bench = make_bench(
@@ -148,7 +151,7 @@ def run_comparison(
             if not pair[0]:
                 raise BaselineError(
                     "one of the two commits cannot be measured; its output is in "
-                    f"{ground.folder / 'logs' / '0.log'}."
+                    f"{ground.folder / 'logs' / '0.log'}.\n{bench.confinement_hint()}"
                 )
             base_values += pair[0]
             head_values += pair[1]
@@ -176,13 +179,15 @@ def _claimed(path: Path | None) -> float:
     if path is None:
         raise ConfigError("--fail-on claim-not-reproduced needs --claim FILE (run.json or a body).")
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")[: 2**20]
+        text = file_bytes(path, _CLAIM_BYTES).decode(errors="replace")
+    except Refused as error:
+        raise ConfigError(f"--claim {path} {error}; expected a run.json or a summary.") from error
     except OSError as error:
         raise ConfigError(f"--claim {path}: {error.strerror}") from error
     try:
-        confirmation = json.loads(text)["confirmation"]
+        confirmation = json_value(text, limit=_CLAIM_BYTES)["confirmation"]
         low = float(confirmation["ci_low"])
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, OverflowError):
         pass
     else:
         if math.isfinite(low):  # against a NaN every measurement would hold

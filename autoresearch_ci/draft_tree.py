@@ -13,7 +13,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from autoresearch_ci import beneath
+from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.experiment import FileEdit
+from autoresearch_ci.sandbox import Sandbox, unconfined
 from autoresearch_ci.scope import Scope
 from autoresearch_ci.snapshot import Snapshot, remove
 from autoresearch_ci.workspace import Changes, FileVersion
@@ -56,9 +59,11 @@ class Material:
 class DraftTree:
     """`reset`, let the agent work in `tree`, `collect`; as often as needed."""
 
-    def __init__(self, box: Path, material: Material) -> None:
+    def __init__(self, box: Path, material: Material, sandbox: Sandbox | None = None) -> None:
         self.box = box
         """A folder of our own, outside any repository; everything in it may be deleted."""
+        self.sandbox = sandbox or unconfined(box)
+        """Of the agent."""
         self.tree = box / "tree"
         self.home = box / "home"
         """HOME of the agent; empty after each `reset`."""
@@ -73,9 +78,14 @@ class DraftTree:
     def reset(self, edits: Iterable[FileEdit] = ()) -> None:
         """Make the tree the incumbent with `edits` applied, whatever was done to it before."""
         placed = {**self._material.incumbent(), **{edit.path: edit.content for edit in edits}}
+        if self.sandbox.user:  # it must get through, and need not look around
+            self.box.mkdir(parents=True, exist_ok=True)
+            for folder in (self.box.parent, self.box):
+                folder.chmod(0o711)
         for folder in (self.home, self.temporary, self.exchange):
             remove(folder)
             folder.mkdir(parents=True, mode=0o700)
+            self.sandbox.own(folder)
         if self._snapshot is None or not _is_folder(self.tree):
             self._placed = placed
             self._snapshot = self._fresh()
@@ -95,7 +105,10 @@ class DraftTree:
         if not _is_folder(self.tree):
             return Drafted(refusals=("the whole folder was removed or replaced",))
         now = Snapshot(self.tree)
-        now.take()
+        try:
+            now.take()
+        except WorkspaceError:
+            return Drafted(refusals=("the folder was still being changed when the agent ended",))
         before = self._snapshot.files
         changed = {
             path
@@ -119,20 +132,25 @@ class DraftTree:
     def remove(self) -> None:
         """Delete everything; a later `reset` starts afresh."""
         remove(self.box)
+        self.sandbox.close()
         self._snapshot = None
 
     def _edit(self, path: str) -> FileEdit | str | None:
         """The edit of a touched path, why it is dropped, or `None` when the content is the same."""
         expected = self._expected(path)
         try:
-            content = _content(self.tree / path)
-        except (FileNotFoundError, NotADirectoryError):
+            content = _content(self.tree, path)
+        except FileNotFoundError:
             content = None
         except _NotAFileError as error:
             return self._material.scope.refusal(path) or f"{path}: {error}"
         if expected is not None and not isinstance(expected, bytes) and not expected.regular:
             kind = "a link" if expected.mode == _LINK else "a submodule"
             return f"out-of-scope: {path} ({kind})"
+        for parent in map(str, PurePosixPath(path).parents):
+            above = self._expected(parent)
+            if isinstance(above, FileVersion) and not above.regular:
+                return f"out-of-scope: {path} ({parent} is not a folder)"
         if content == (None if expected is None else self._bytes(expected)):
             return None
         refused = self._material.scope.refusal(path)
@@ -153,7 +171,8 @@ class DraftTree:
         """The tree written from nothing."""
         remove(self.tree)
         self.tree.mkdir(mode=0o700)
-        snapshot = Snapshot(self.tree)
+        self.sandbox.own(self.tree)
+        snapshot = Snapshot(self.tree, own=self.sandbox.own)
         self._rewrite(snapshot, self._material.files.keys() | self._placed.keys())
         snapshot.take()
         return snapshot
@@ -163,7 +182,7 @@ class DraftTree:
         present = []
         for path in sorted(paths):  # deletions first: a folder may take the place of a file
             if snapshot.files.pop(path, None):
-                remove(self.tree / path)
+                beneath.remove(self.tree, path)
             if (expected := self._expected(path)) is None:
                 snapshot.drop_empty_parents(path)
             else:
@@ -174,16 +193,15 @@ class DraftTree:
             self._write(snapshot, path, expected)
 
     def _write(self, snapshot: Snapshot, path: str, expected: FileVersion | bytes) -> None:
-        target = self.tree / path
         mode = expected.mode if isinstance(expected, FileVersion) else self._mode(path)
         if mode == _SUBMODULE:  # not filled in: nothing in it could be edited
             snapshot.make_parents(f"{path}/-")
             return
         if mode == _LINK:
-            target.symlink_to(os.fsdecode(self._bytes(expected)))
+            beneath.link(self.tree, path, os.fsdecode(self._bytes(expected)))
         else:
-            target.write_bytes(self._bytes(expected))
-            target.chmod(0o755 if mode == "100755" else 0o644)
+            permissions = 0o755 if mode == "100755" else 0o644
+            beneath.write(self.tree, path, self._bytes(expected), permissions)
         snapshot.learn(path)
 
     def _mode(self, path: str) -> str:
@@ -195,20 +213,21 @@ class _NotAFileError(Exception):
     """What lies at a path cannot be a file's new content."""
 
 
-def _content(path: Path) -> bytes:
-    """Content of a regular file; the agent may have put anything in its place."""
+def _content(root: Path, path: str) -> bytes:
+    """Content of a regular file; the agent may have put anything in its or its folder's place."""
     try:
-        kind = path.lstat().st_mode
+        kind = beneath.status(root, path).st_mode
         if stat.S_ISDIR(kind):
             raise FileNotFoundError(path)
-        if not stat.S_ISREG(kind):
-            raise _NotAFileError("a link" if stat.S_ISLNK(kind) else "not a regular file")
-        # Nothing should run here any more, but a swapped-in pipe would hang us for ever.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        content = beneath.read(root, path, MAX_FILE_BYTES + 1)
     except PermissionError as error:
         raise _NotAFileError("not readable") from error
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - a Path cannot say O_NOFOLLOW
-        content = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        if error.errno in beneath.MOVING:  # a file or a link took the place of its folder
+            raise FileNotFoundError(path) from error
+        raise
+    if content is None:
+        raise _NotAFileError("a link" if stat.S_ISLNK(kind) else "not a regular file")
     if len(content) > MAX_FILE_BYTES:
         raise _NotAFileError(f"larger than {MAX_FILE_BYTES >> 20} MiB")
     return content

@@ -7,12 +7,13 @@ ever consulted. What git is asked, workspace.py and store.py know.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import git
@@ -25,6 +26,8 @@ _SETTINGS = {
     "core.attributesFile": os.devnull,
     "core.excludesFile": os.devnull,
     "core.quotePath": "false",
+    # Somebody else's git may hold a ref of ours for a moment.
+    "core.filesRefLockTimeout": "10000",
     "core.fsync": "committed,loose-object,reference",
     "gc.auto": "0",
     "maintenance.auto": "false",
@@ -33,14 +36,23 @@ _SETTINGS = {
 _ENVIRONMENT = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_ATTR_NOSYSTEM": "1",
     "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_GRAFT_FILE": os.devnull,
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_TERMINAL_PROMPT": "0",
-    "GIT_CONFIG_COUNT": str(len(_SETTINGS)),
-    **{f"GIT_CONFIG_KEY_{i}": key for i, key in enumerate(_SETTINGS)},
-    **{f"GIT_CONFIG_VALUE_{i}": value for i, value in enumerate(_SETTINGS.values())},
+    # A missing object of a partial clone is not fetched: what a remote's configuration starts
+    # (`uploadpack`, `ext::`) is code. `protocol.allow` alone gives way to `protocol.NAME.allow`.
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_ALLOW_PROTOCOL": "",
 }
-
+_ABOUT_DISCOVERY = frozenset(
+    {
+        *("GIT_CEILING_DIRECTORIES", "GIT_DISCOVERY_ACROSS_FILESYSTEM"),
+        *("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM"),
+    }
+)
+"""Variables of the user's that say where a repository and its settings are looked for."""
 _CANNOT_WRITE = re.compile(
     "No space left|out of disk ?space|quota exceeded|couldn't write|write error"
     "|Read-only file system|Permission denied",
@@ -53,15 +65,18 @@ class GitDirectory:
 
     def __init__(self, cwd: Path, git_dir: Path, **environment: str) -> None:
         self._git = git.Git(str(cwd))
-        # safe.directory: in a container the checkout belongs to another uid than ours.
-        self._prefix = ["git", "-c", "safe.directory=*"]
-        self._git.update_environment(**_ENVIRONMENT, GIT_DIR=str(git_dir), **environment)
-        self._reader: git.Git.AutoInterrupt | None = None
+        self._environment = {**_ENVIRONMENT, "GIT_DIR": str(git_dir), **environment}
+        self._readers: dict[str, git.Git.AutoInterrupt] = {}
 
     def __call__(
-        self, *arguments: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None
+        self,
+        *arguments: str,
+        stdin: bytes | None = None,
+        env: Mapping[str, str] | None = None,
+        settings: Mapping[str, str] | None = None,
     ) -> bytes:
-        code, out, err = self.attempt(*arguments, stdin=stdin, env=env)
+        """What git printed. `settings`: configuration for this call, above the repository's."""
+        code, out, err = self.attempt(*arguments, stdin=stdin, env=env, settings=settings)
         if code:
             raise failure(arguments, code, err)
         return out
@@ -71,9 +86,11 @@ class GitDirectory:
         *arguments: str,
         stdin: bytes | None = None,
         env: Mapping[str, str] | None = None,
+        settings: Mapping[str, str] | None = None,
         pass_fds: Sequence[int] = (),
     ) -> tuple[int, bytes, str]:
         """Exit code, stdout and stderr. `pass_fds`: open files that git and its helpers inherit."""
+        environment = {**self._environment, **_configuration(settings or {}), **(env or {})}
         with contextlib.ExitStack() as stack:
             source = None
             if stdin is not None:
@@ -82,45 +99,65 @@ class GitDirectory:
                 source.seek(0)
             stack.enter_context(_signals_held())
             code, out, err = self._git.execute(
-                [*self._prefix, *arguments],
+                [*_program(environment), *arguments],
                 istream=source,
                 with_extended_output=True,
                 with_exceptions=False,
                 stdout_as_string=False,
                 strip_newline_in_stdout=False,
-                env=env,
+                env=environment,
                 pass_fds=tuple(pass_fds),
             )
         return code, out, err if isinstance(err, str) else err.decode(errors="replace")
 
     def blob(self, name: str) -> bytes:
         """Content of a blob, through one long-lived `git cat-file --batch`."""
+        reader, kind, size = self._asked("--batch", name)
+        data: bytes = reader.stdout.read(size)
+        reader.stdout.read(1)
+        if kind != "blob":
+            raise WorkspaceError(f"object {name} is a {kind}, not a file")
+        if _name_of(data, len(name)) != name:  # git checks what it fetches, not what it reads
+            raise WorkspaceError(
+                f"object {name} in {self._environment['GIT_DIR']} has another content.\n"
+                "usually: a broken disk, or a program that wrote into .git/objects.\n"
+                "do: git fsck, then fetch or clone again."
+            )
+        return data
+
+    def blob_size(self, name: str) -> int:
+        """Bytes of a blob, without reading it."""
+        return self._asked("--batch-check", name)[2]
+
+    def _asked(self, mode: str, name: str) -> tuple[git.Git.AutoInterrupt, str, int]:
+        """The process that answers, the object's kind and its size."""
         # GitPython's own reader understands SHA-1 names only.
-        if self._reader is None:
+        if mode not in self._readers:
             with _signals_held():
-                self._reader = self._git.cat_file(
-                    "--batch", istream=subprocess.PIPE, as_process=True
+                environment = {**self._environment, **_configuration({})}
+                self._readers[mode] = self._git.execute(
+                    [*_program(environment), "cat-file", mode],
+                    istream=subprocess.PIPE,
+                    as_process=True,
+                    env=environment,
                 )
-        self._reader.stdin.write(name.encode() + b"\n")
-        self._reader.stdin.flush()
-        header = self._reader.stdout.readline().split()
+        reader = self._readers[mode]
+        reader.stdin.write(name.encode() + b"\n")
+        reader.stdin.flush()
+        header = reader.stdout.readline().split()
         if len(header) != 3:
             raise WorkspaceError(
                 f"object {name} is missing from the repository: {b' '.join(header).decode()}\n"
                 "usually: a partial clone (--filter) or a pruned object.\n"
                 "do: clone in full, or git fetch --refetch --no-filter."
             )
-        data: bytes = self._reader.stdout.read(int(header[2]))
-        self._reader.stdout.read(1)
-        if header[1] != b"blob":
-            raise WorkspaceError(f"object {name} is a {header[1].decode()}, not a file")
-        return data
+        return reader, header[1].decode(), int(header[2])
 
     def close(self) -> None:
-        if self._reader is not None:
-            self._reader.stdin.close()
-            self._reader.wait()
-            self._reader = None
+        for reader in self._readers.values():
+            reader.stdin.close()
+            reader.wait()
+        self._readers.clear()
 
 
 def failure(arguments: Sequence[str], code: int, err: str) -> WorkspaceError:
@@ -132,7 +169,13 @@ def failure(arguments: Sequence[str], code: int, err: str) -> WorkspaceError:
             "do: make room or make it writable, then start again with --resume; nothing that was "
             "kept is lost."
         )
-    return WorkspaceError(f"{message}command: git {' '.join(arguments)}")
+    message += f"command: git {' '.join(arguments)}"
+    if "not a git repository" in err:
+        message += (
+            "\nusually: .git was moved or damaged while we ran.\n"
+            "do: put it back, then start again with --resume."
+        )
+    return WorkspaceError(message)
 
 
 @contextlib.contextmanager
@@ -148,10 +191,53 @@ def _signals_held() -> Iterator[None]:
 
 
 def locate(folder: Path, *questions: str) -> list[str]:
-    """What `git rev-parse` answers in a folder whose repository is not known yet."""
-    code, out, _ = git.Git(str(folder)).execute(
-        ["git", "-c", "safe.directory=*", "rev-parse", "--path-format=absolute", *questions],
-        with_extended_output=True,
-        with_exceptions=False,
-    )
-    return [] if code else str(out).split("\n")
+    """What `git rev-parse` answers in a folder whose repository is not known yet.
+
+    Whose repository that is, `rev-parse` need not care about (`safe.directory`): it runs nothing.
+    So the user's own configuration may speak here (`core.hooksPath`), and the caller judges
+    before it trusts the answer.
+    """
+    environment = {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "safe.directory",
+        "GIT_CONFIG_VALUE_0": "*",
+    }
+    program = _program(environment, _ABOUT_DISCOVERY)
+    with _signals_held():
+        code, out, _ = git.Git(str(folder)).execute(
+            [*program, "rev-parse", "--path-format=absolute", *questions],
+            with_extended_output=True,
+            with_exceptions=False,
+            stdout_as_string=False,
+            env=environment,
+        )
+    return [] if code else os.fsdecode(out).split("\n")
+
+
+def _program(environment: Mapping[str, str], welcome: Container[str] = ()) -> list[str]:
+    """The start of an argv: git without the variables that would steer it from outside."""
+    foreign = [
+        name
+        for name in os.environ
+        if name.startswith("GIT_") and name not in environment and name not in welcome
+    ]
+    unset = [word for name in foreign for word in ("-u", name)]
+    return ["env", *unset, "git"] if unset else ["git"]
+
+
+def _configuration(settings: Mapping[str, str]) -> dict[str, str]:
+    """Our settings as variables: stronger than any file, and a name may hold any character."""
+    pairs = {**_SETTINGS, **settings}
+    return {
+        "GIT_CONFIG_COUNT": str(len(pairs)),
+        **{f"GIT_CONFIG_KEY_{i}": key for i, key in enumerate(pairs)},
+        **{f"GIT_CONFIG_VALUE_{i}": value for i, value in enumerate(pairs.values())},
+    }
+
+
+def _name_of(content: bytes, length: int) -> str:
+    """The name that git gives a file's content, in `length` hexadecimal digits."""
+    algorithm = "sha1" if length == 40 else "sha256"
+    digest = hashlib.new(algorithm, b"blob %d\0" % len(content), usedforsecurity=False)
+    digest.update(content)
+    return digest.hexdigest()

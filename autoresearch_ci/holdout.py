@@ -32,7 +32,8 @@ class Holdout:
         if None in values:
             raise BaselineError(
                 "the holdout cannot be measured on the unmodified code; its output is in the run "
-                "store (.git/autoresearch/TAG/holdout/0.log), out of the proposer's sight."
+                "store (.git/autoresearch/TAG/holdout/0.log), out of the proposer's sight.\n"
+                + self._bench.confinement_hint()
             )
         known = [value for value in values if value is not None]
         self._spread = max(known) - min(known)
@@ -45,7 +46,10 @@ class Holdout:
         order = [attempt.changes, incumbent]
         if self._spread:
             order += [incumbent, attempt.changes]
-        values = [self._value(changes, attempt.iteration) for changes in order]
+        values = [
+            self._value(changes, attempt.iteration, incumbent=changes is incumbent)
+            for changes in order
+        ]
         own = [v for v, c in zip(values, order, strict=True) if c is attempt.changes]
         rival = [v for v, c in zip(values, order, strict=True) if c is incumbent]
         if None in own or None in rival:
@@ -63,5 +67,8 @@ class Holdout:
         """Inverse of `memory`."""
         self._spread = memory["spread"]
 
-    def _value(self, changes: Changes, iteration: int) -> float | None:
-        return self._bench.metric(changes, iteration, stage="holdout", plan=self._plan).value
+    def _value(self, changes: Changes, iteration: int, *, incumbent: bool = False) -> float | None:
+        run = self._bench.metric(
+            changes, iteration, stage="holdout", plan=self._plan, incumbent=incumbent
+        )
+        return run.value

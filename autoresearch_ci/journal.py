@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from autoresearch_ci.actions import defuse
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.metrics.plain_number import MetricError, parse_number
 
@@ -201,7 +202,7 @@ def _cell(text: str) -> str:
         else character
         for character in text
     )
-    cell = " ".join("".join(shown).split())
+    cell = defuse(" ".join("".join(shown).split()))  # somebody will print the file in a workflow
     return (cell if len(cell) <= TEXT_LIMIT else cell[: TEXT_LIMIT - 1] + "…") or _MISSING
 
 

@@ -1,11 +1,12 @@
 """Remembers: records, refs, journal and notebook, written in an order that survives a kill.
 
-intent record -> candidate commit -> decision record -> branch -> journal row -> notebook. Recovery
-reads records and refs only, and repeats whatever step did not happen.
+intent record -> money spent -> candidate commit -> decision record -> branch -> journal row ->
+notebook. Recovery reads records and refs only, and repeats whatever step did not happen.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,16 +15,22 @@ from pathlib import Path
 from typing import Any
 
 from autoresearch_ci import journal
+from autoresearch_ci.budget import rows_cost
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.experiment import Direction, Experiment, Proposal, Status
+from autoresearch_ci.prices import Spent
 from autoresearch_ci.proposers import ReasonedProposal
 from autoresearch_ci.records import Attempt, History, Records, Verdict
+from autoresearch_ci.report.inert import subject as inert_subject
 from autoresearch_ci.scope import Scope
 from autoresearch_ci.store import Store
+from autoresearch_ci.untrusted import Refused, file_bytes
 from autoresearch_ci.workspace import Changes, FileVersion, Repository
 
 SUBJECT_LENGTH = 100
 """Characters of a description that go into a commit subject; the rest goes into the body."""
+MOST_ATTEMPTS = 9
+"""At least as many as one iteration can make, repairs and reworks included."""
 ITERATION_TRAILER = "Autoresearch-Iteration"
 
 
@@ -61,6 +68,15 @@ def notebook_ref(tag: str) -> str:
     return f"refs/autoresearch/notebook/{tag}"
 
 
+def attempt_ref(tag: str, attempt: int) -> str:
+    """Keeps a candidate that is in no notebook yet from the user's `git gc --prune=now`.
+
+    The next iteration's takes its place. Never deleted: git would lock the user's packed-refs, and
+    a kill would leave that lock.
+    """
+    return f"refs/autoresearch/attempt/{tag}/{attempt}"
+
+
 @dataclass(frozen=True)
 class CommitTree:
     """The in-scope files of one commit, as proposers see them."""
@@ -94,6 +110,12 @@ class CommitTree:
             raise KeyError(path)
         return self.store.read(version)
 
+    def size(self, path: str) -> int:
+        version = self.version(path)
+        if version is None or not version.regular:
+            raise KeyError(path)
+        return self.store.size(version)
+
     def paths(self) -> Sequence[str]:
         names = {p for p, v in self.files.items() if v.regular} | self.changes.keys()
         return sorted(self.scope.select(n for n in names if self.version(n) is not None))
@@ -118,6 +140,10 @@ class Ledger:
         self._records = records
         self._redact = redact
         self.history = History()
+        self.lost = Spent()
+        """Paid by earlier processes for the iteration that is about to be repeated."""
+        self.confirming = False
+        """From now on nothing is spent on an iteration."""
         self._changes: dict[str, Changes] = {facts.base: {}}
         self._rows: list[str] = []
         self._tried: dict[int, list[str]] = {}
@@ -134,6 +160,33 @@ class Ledger:
         kept = self.history.kept
         return kept[-1].commit if kept else self.facts.base
 
+    @property
+    def spent(self) -> Spent:
+        """All that this run has cost, also what stands in no row."""
+        history = self.history
+        return rows_cost(history.experiments) + history.unfinished + history.aside
+
+    def pay(self, cost: Spent) -> None:
+        """Write down at once what was paid: it counts, whatever becomes of the iteration."""
+        if cost == Spent():
+            return
+        history, done = self.history, len(self.history.verdicts)
+        if self.confirming:
+            self._records.spent(done - 1, cost)
+            self.history = replace(history, aside=history.aside + cost)
+        else:
+            self._records.spent(done, cost)
+            self.history = replace(history, unfinished=history.unfinished + cost)
+
+    def settle(self, before: Spent, proposal: Proposal) -> None:
+        """Pay what a proposal cost and its proposer has not paid itself since `before`."""
+        paid = self.history.unfinished
+        tokens = proposal.tokens - (paid.tokens - before.tokens)
+        dollars = proposal.cost_usd - (paid.cost_usd - before.cost_usd)
+        # Sums of binary fractions differ in the last digits.
+        dollars = dollars if dollars > 1e-9 else 0.0
+        self.pay(Spent(tokens=max(tokens, 0), cost_usd=dollars))
+
     def changes(self, commit: str) -> Changes:
         """How a commit of this run differs from the base commit. Raises `KeyError` for others."""
         return self._changes[commit]
@@ -141,16 +194,19 @@ class Ledger:
     def recover(self, history: History) -> None:
         """Take over what an earlier process left, finishing the step it was killed in."""
         self.load(history)
-        for ref in filter(None, (self.facts.branch_ref, self.facts.notebook_ref)):
+        attempts = (attempt_ref(self.facts.tag, n) for n in range(1, MOST_ATTEMPTS + 1))
+        for ref in filter(None, (self.facts.branch_ref, self.facts.notebook_ref, *attempts)):
             self._repository.break_lock(ref)
-        self._recover_branch()
+        noted = self._noted()
+        self._recover_branch(noted)
         self._write_journal()
-        for experiment in self.experiments[self._noted() + 1 :]:
+        for experiment in self.experiments[noted + 1 :]:
             self._note(experiment)
 
     def load(self, history: History) -> None:
         """Know what an earlier process knew, without writing anything."""
         self.history = history
+        self.lost = history.unfinished
         by_iteration = {attempt.iteration: attempt for attempt in history.attempts}
         for attempt in history.attempts:
             self._learn(attempt)
@@ -178,6 +234,7 @@ class Ledger:
             ref=f"refs/attempts/{iteration}-{attempt}",
             timestamp=int(time.time()),
         )
+        self._repository.set_ref(attempt_ref(self.facts.tag, attempt), commit)
         next_idea = proposal.next_idea if isinstance(proposal, ReasonedProposal) else ""
         record = Attempt(
             iteration=iteration,
@@ -209,11 +266,15 @@ class Ledger:
             message=self._message(attempt.description, attempt.iteration, metric),
             timestamp=int(time.time()),
         )
+        self._repository.set_ref(attempt_ref(self.facts.tag, attempt.attempt), commit)
         self._changes[commit] = attempt.changes
         return commit
 
     def decide(self, experiment: Experiment, memory: dict[str, Any]) -> Experiment:
-        """Write a finished iteration down, everywhere; returns it as every reader will see it."""
+        """Write a finished iteration down, everywhere; returns it as every reader will see it.
+
+        Raises `WorkspaceError` when the branch cannot be moved; a resume then finishes the rest.
+        """
         before = self.incumbent
         experiment = replace(
             experiment,
@@ -223,9 +284,13 @@ class Ledger:
         experiment = journal.recorded(experiment)
         verdict = Verdict(experiment=experiment, memory=memory)
         self._records.verdict(verdict)
-        self.history = replace(self.history, verdicts=(*self.history.verdicts, verdict))
+        self.history = replace(
+            self.history, verdicts=(*self.history.verdicts, verdict), unfinished=Spent()
+        )
+        self.lost = Spent()
         if experiment.status is Status.KEEP and self.facts.branch_ref:
             old = before if before != self.facts.base else None
+            self._repository.refuse_checked_out(self.facts.branch_ref)
             self._repository.update_ref(self.facts.branch_ref, experiment.commit, old)
         self._rows.append(journal.format_row(experiment))
         if len(self._rows) == 1:
@@ -269,28 +334,31 @@ class Ledger:
         self._records.pushed(facts)
         self.history = replace(self.history, pushed=dict(facts))
 
-    def _recover_branch(self) -> None:
-        kept = self.history.kept
-        if not kept or not self.facts.branch_ref:
-            return
-        now = self._repository.ref(self.facts.branch_ref)
-        before = kept[-2].commit if len(kept) > 1 else None
-        if now == before and now != kept[-1].commit:
-            self._repository.update_ref(self.facts.branch_ref, kept[-1].commit, before)
-        elif now != kept[-1].commit:
-            raise WorkspaceError(
-                f"branch {self.facts.branch} is at {now or 'nothing'}, but this run left it at "
-                f"{kept[-1].commit}.\n"
-                "usually: somebody committed to it, rewrote it or deleted it.\n"
-                f"do: git branch -f {self.facts.branch} {kept[-1].commit[:12]} to continue from "
-                "what the run kept (save what is there first), or start a run with another --tag."
-            )
+    def _recover_branch(self, noted: int) -> None:
+        """Finish the move that a kill prevented; any other difference is a person's decision."""
+        kept, branch, ref = self.history.kept, self.facts.branch, self.facts.branch_ref
+        another = self.history.branch != branch
+        if kept and ref:
+            last = kept[-1]
+            now = self._repository.ref(ref)
+            before = kept[-2].commit if len(kept) > 1 else None
+            unmoved = noted < last.iteration and now == before
+            # Published elsewhere until now, or nowhere: it may lag behind, or not exist.
+            behind = another and now in (None, *(e.commit for e in kept))
+            if now != last.commit and not unmoved and not behind:
+                raise WorkspaceError(_moved(branch or "", now, last.commit))
+            if now != last.commit:
+                self._repository.update_ref(ref, last.commit, now)
+        if another:
+            self._records.branch(branch)
+            self.history = replace(self.history, branch=branch)
 
     def _write_journal(self) -> None:
         text = "".join([journal.header(self.facts.direction), *self._rows])
         path = self.facts.journal
-        if path.exists() and path.read_bytes() == text.encode():
-            return
+        with contextlib.suppress(OSError, Refused):
+            if file_bytes(path, len(text.encode())) == text.encode():
+                return
         temporary = path.with_suffix(".tsv.new")
         with temporary.open("wb") as file:
             file.write(text.encode())
@@ -347,8 +415,26 @@ class Ledger:
         return _trailers(f"experiment: {description}", trailers)
 
 
+def _moved(branch: str, now: str | None, ours: str) -> str:
+    """A person moved or deleted the branch; what to do about it."""
+    if now is None:
+        return (
+            f"branch {branch} is gone, but this run left it at {ours}.\n"
+            "usually: somebody deleted or renamed it.\n"
+            f"do: git branch -f {branch} {ours[:12]} (the notebook still holds that commit), then "
+            "--resume; to keep it deleted, resume with --publish none, or start another --tag."
+        )
+    return (
+        f"branch {branch} is at {now[:12]}, but this run left it at {ours}.\n"
+        "usually: somebody committed to it, rewrote it or moved it.\n"
+        f"do: git branch {branch}-mine {now[:12]} && git branch -f {branch} {ours[:12]} to save "
+        "what is there and continue from what the run kept with --resume; or start a run with "
+        "another --tag."
+    )
+
+
 def _trailers(text: str, trailers: Mapping[str, object]) -> str:
-    line = " ".join(text.split())
+    line = inert_subject(text)
     subject = line
     body = ""
     if len(line) > SUBJECT_LENGTH:

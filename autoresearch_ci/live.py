@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from autoresearch_ci.actions import defuse
+from autoresearch_ci.actions import clipped, defuse
 from autoresearch_ci.events import (
     Event,
     ExperimentFinished,
@@ -96,7 +96,7 @@ class Display:
         style = "yellow" if isinstance(event, Warning) else ""
         metric = self._run.metric if self._run else "metric"
         for line in event_lines(event, metric, 0):
-            self._console.print(Text(defuse(line), style=style))
+            self._console.print(Text(clipped(line), style=style))
         if isinstance(event, RunFinished):
             self._run = None  # the picture has nothing to add
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
+from typing import Any
 
 from autoresearch_ci.briefing import Briefing
 from autoresearch_ci.budget import stop_reason
 from autoresearch_ci.candidate import Court, Outcome
 from autoresearch_ci.early_stop import Curve
-from autoresearch_ci.errors import BaselineError, ProposerError
+from autoresearch_ci.errors import BaselineError, ProposerError, WorkspaceError
 from autoresearch_ci.events import ExperimentFinished, Note, Observer, StageStarted, Warning
 from autoresearch_ci.experiment import Decision, Experiment, FileEdit, MetricRun, Proposal, Status
 from autoresearch_ci.proposers import (
@@ -57,15 +58,8 @@ class Loop:
     def run(self) -> str:
         """Iterate until a limit is reached; returns why it stopped."""
         ledger = self.court.ledger
-        if ledger.history.verdicts:
-            memory = ledger.history.verdicts[-1].memory
-            session = Session.from_json(memory["session"])
-            self.court.bench.remember(memory["bench"])
-            self.curve = _curve(memory["curve"])
-            if self.court.holdout:
-                self.court.holdout.remember(memory["holdout"])
-        else:
-            session = self._baseline()
+        verdicts = ledger.history.verdicts
+        session = self._recalled(verdicts[-1].memory) if verdicts else self._baseline()
         self.deterministic = session.deterministic
         while (reason := self._stop_reason()) is None:
             finished = self._iteration(session)
@@ -76,11 +70,27 @@ class Loop:
         return reason
 
     def _stop_reason(self) -> str | None:
-        experiments, direction = self.court.ledger.experiments, self.court.policy.direction
+        ledger, direction = self.court.ledger, self.court.policy.direction
         limits, elapsed = self.briefing.limits, self.briefing.elapsed
         judge = self.court.bench.judge
         lost = self.proposer_lost or (judge.lost.partition("\n")[0] if judge else "")
-        return lost or stop_reason(limits, experiments, elapsed, direction)
+        return lost or stop_reason(limits, ledger.experiments, elapsed, direction, ledger.spent)
+
+    def _recalled(self, memory: Mapping[str, Any]) -> Session:
+        """What an earlier process had learnt. Raises `WorkspaceError` when that makes no sense."""
+        try:
+            session = Session.from_json(memory["session"])
+            self.court.bench.remember(memory["bench"])
+            self.curve = _curve(memory["curve"])
+            if self.court.holdout:
+                self.court.holdout.remember(memory["holdout"])
+        except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
+            raise WorkspaceError(
+                f"--resume: what this run had learnt cannot be read ({ascii(str(error))[:200]}).\n"
+                "usually: another version of autoresearch-ci wrote it, or it was edited.\n"
+                "do: install that version again, or go on from its branch with another --tag."
+            ) from error
+        return session
 
     def _baseline(self) -> Session:
         """Iteration 0: measure the unmodified code often enough to know its noise."""
@@ -96,6 +106,7 @@ class Loop:
                     f"a guard fails on the unmodified code: {guard.reason}\n"
                     "usually: it is red already, or it needs a variable or folder that measured "
                     "code does not get (`env`, `pass_env`, `share`, `setup`).\n"
+                    f"{bench.confinement_hint()}"
                     f"its last output:\n{_last_lines(guard.output)}"
                 )
         bench.learn_guards(guards)
@@ -125,6 +136,7 @@ class Loop:
             "usually: the metric command needs a variable, folder or setup step that the measure "
             "tree lacks, or prints its number in another way than `metric.name` and "
             "`metric.extract` say.\n"
+            f"{self.court.bench.confinement_hint()}"
             f"its last output:\n{_last_lines(run.output)}"
         )
 
@@ -192,7 +204,16 @@ class Loop:
             feedback=outcomes[-1].output if outcomes else "",
             promising=None if outcomes else self.court.promising(session),
         )
-        return self.proposer.propose(context)
+        ledger = self.court.ledger
+        before = ledger.history.unfinished
+        try:
+            found = self.proposer.propose(context)
+        except (EditError, Refused, CostlyProposerError) as error:
+            ledger.settle(before, error.proposal)
+            raise
+        if found:
+            ledger.settle(before, found)
+        return found
 
     def _remember(
         self, proposal: Proposal, outcomes: Sequence[Outcome], session: Session, began: float
@@ -223,8 +244,8 @@ class Loop:
             ci_low=last.decision.ci_low,
             ci_high=last.decision.ci_high,
             seconds=time.monotonic() - began,
-            tokens=proposal.tokens + sum(run.tokens for run in runs),
-            cost_usd=proposal.cost_usd + sum(run.cost_usd for run in runs),
+            tokens=proposal.tokens + sum(run.tokens for run in runs) + ledger.lost.tokens,
+            cost_usd=proposal.cost_usd + sum(r.cost_usd for r in runs) + ledger.lost.cost_usd,
             peak_memory_mb=max(peaks, default=None),
             proposer=proposal.proposer,
             attempts=len(outcomes),

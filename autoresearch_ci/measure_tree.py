@@ -13,10 +13,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
+from autoresearch_ci import beneath
 from autoresearch_ci.command import run_command
 from autoresearch_ci.command.processes import kill_with_variable
 from autoresearch_ci.errors import WorkspaceError
-from autoresearch_ci.snapshot import Snapshot, copy_file, remove
+from autoresearch_ci.sandbox import Sandbox, unconfined
+from autoresearch_ci.snapshot import Snapshot, remove, undisturbed
 from autoresearch_ci.store import Store
 from autoresearch_ci.workspace import Changes, FileVersion
 
@@ -64,17 +66,24 @@ class MeasureTree:
     """`create`, run setup in it, `seal`; then `place`, run and `restore` as often as needed."""
 
     def __init__(
-        self, layout: Layout, store: Store, base: str, files: Mapping[str, FileVersion]
+        self,
+        layout: Layout,
+        store: Store,
+        base: str,
+        files: Mapping[str, FileVersion],
+        sandbox: Sandbox | None = None,
     ) -> None:
         self.layout = layout
+        self.sandbox = sandbox or unconfined(layout.box)
+        """Of every command that runs here."""
         self._store = store
         self._base = base
         self._files = files
         self._modules: Mapping[str, tuple[str, Path]] = {}
         self._converts = any(_is_attributes(path) for path in files)
         self._placed: dict[str, FileVersion | None] = {}
-        self._tree = Snapshot(layout.tree, layout.cache)
-        self._home = Snapshot(layout.home)
+        self._tree = Snapshot(layout.tree, layout.cache, self.sandbox.own)
+        self._home = Snapshot(layout.home, own=self.sandbox.own)
         self._ours: dict[Path, tuple[int, int] | None] = {}
         self._aside: set[str] = set()
         """Paths whose right content is not the commit's but a copy in `pristine`."""
@@ -90,6 +99,9 @@ class MeasureTree:
         remove(self.layout.box)
         remove(self.layout.pristine)
         self.layout.box.mkdir(mode=0o700)
+        if self.sandbox.user:  # it must get through, and need not look around
+            for folder in (self.layout.box.parent, self.layout.box):
+                folder.chmod(0o711)
         for folder in (self.layout.tree, self.layout.home, self.layout.temporary):
             folder.mkdir()
         self._store.check_out(self._base, self.layout.tree, modules)
@@ -98,7 +110,9 @@ class MeasureTree:
             # What git tracks in there is the commit's, not the checkout's.
             tracked = [path for path in self._files if path == name or path.startswith(f"{name}/")]
             if tracked:
-                self._store.restore(tracked, self.layout.tree)
+                self._from_commit(tracked)
+        for folder in (self.layout.tree, self.layout.home, self.layout.temporary):
+            self.sandbox.own_all(folder)
         self._tree.take()
         self._home.take()
         for folder in (self.layout.box, self.layout.tree, self.layout.home, self.layout.temporary):
@@ -112,8 +126,8 @@ class MeasureTree:
         for snapshot, name in ((self._tree, "tree"), (self._home, "home")):
             before = snapshot.take()
             for path, fingerprint in snapshot.files.items():
-                if before.get(path) != fingerprint and copy_file(
-                    snapshot.root / path, self.layout.pristine / name / path
+                if before.get(path) != fingerprint and _keep_copy(
+                    snapshot.root, path, self.layout.pristine / name
                 ):
                     self._aside.add(f"{name}/{path}")
         self._removed = self._files.keys() - self._tree.files.keys()
@@ -146,17 +160,19 @@ class MeasureTree:
         for path in news:
             self._set_aside(path)
         self._placed = dict(changes)
-        self._rewrite([*outdated, *news])
+        with undisturbed(self.layout.tree):
+            self._rewrite([*outdated, *news])
 
     def pretend_repository(self, head: str, staged: str) -> None:
         """Until `restore`, git in the tree sees `staged` as what is to be committed on `head`."""
         self._store.pretend(self.layout.tree, head=head, staged=staged)
+        self.sandbox.own_all(self.layout.tree / ".git")
 
     def _set_aside(self, path: str) -> None:
         """Keep a file of the base commit as git wrote it, for when the candidate is gone."""
         if path not in self._files or path in self._removed or f"tree/{path}" in self._aside:
             return
-        if copy_file(self.layout.tree / path, self.layout.pristine / "tree" / path):
+        if _keep_copy(self.layout.tree, path, self.layout.pristine / "tree"):
             self._aside.add(f"tree/{path}")
 
     def restore(self) -> list[str]:
@@ -169,10 +185,13 @@ class MeasureTree:
             # Deleted, or now a link: whatever it leads to is not ours to empty.
             remove(temporary)
             temporary.mkdir()
+            self.sandbox.own(temporary)
             self._ours[temporary] = _identity(temporary)
-        temporary.chmod(0o755)
-        for entry in temporary.iterdir():
-            remove(entry)
+        with undisturbed(temporary):
+            beneath.open_up(temporary, "")
+            beneath.chmod_folder(temporary, "", 0o755)
+            for name, _ in beneath.entries(temporary):
+                beneath.remove(temporary, name)
         return altered
 
     def _refuse_replaced(self) -> None:
@@ -196,21 +215,20 @@ class MeasureTree:
         previously = {path: self._tree.files.pop(path, None) for path in paths}
         # All deletions first: a folder may take the place of a file, and the other way round.
         for path in previously:
-            remove(self.layout.tree / path)
+            beneath.remove(self.layout.tree, path)
             self._tree.forget_folder(path)
         for path, previous in previously.items():
-            target = self.layout.tree / path
             if path in self._placed:
                 version = self._placed[path]
                 if version is None:
                     self._tree.drop_empty_parents(path)
                     continue
                 self._tree.make_parents(path)
-                target.write_bytes(self._content(path, version))
-                target.chmod(0o755 if version.mode == "100755" else 0o644)
+                mode = 0o755 if version.mode == "100755" else 0o644
+                beneath.write(self.layout.tree, path, self._content(path, version), mode)
             elif f"tree/{path}" in self._aside:
                 self._tree.make_parents(path)
-                copy_file(self.layout.pristine / "tree" / path, target)
+                beneath.copy((self.layout.pristine / "tree", path), (self.layout.tree, path))
             elif path in self._removed:
                 self._tree.drop_empty_parents(path)
                 continue
@@ -218,18 +236,40 @@ class MeasureTree:
                 self._tree.make_parents(path)
                 from_commit.append((path, previous))
                 continue
-            elif not self._shared(path) or not copy_file(self.layout.checkout / path, target):
+            elif not self._borrow(path):
                 self._tree.drop_empty_parents(path)
                 continue  # a file that an earlier candidate had added
             self._tree.learn(path, previous)
         if from_commit:
-            objects = [objects for _, objects in self._modules.values()]
-            self._store.restore([path for path, _ in from_commit], self.layout.tree, objects)
+            self._from_commit([path for path, _ in from_commit])
             for path, previous in from_commit:
                 self._tree.learn(path, previous)
 
-    def _shared(self, path: str) -> bool:
-        return any(path == name or path.startswith(f"{name}/") for name in self.layout.share)
+    def _from_commit(self, paths: Sequence[str]) -> None:
+        """Write files as git checks them out; git itself never writes where others can."""
+        stage = self.layout.pristine.with_name("stage")
+        remove(stage)
+        stage.mkdir(mode=0o700, parents=True)
+        objects = [objects for _, objects in self._modules.values()]
+        self._store.restore(paths, self.layout.tree, stage, objects)
+        for path in paths:
+            beneath.remove(self.layout.tree, path)
+            beneath.copy((stage, path), (self.layout.tree, path))
+        remove(stage)
+
+    def _borrow(self, path: str) -> bool:
+        """Copy a shared file from the checkout again; whether it is one."""
+        for name in self.layout.share:
+            if path == name or path.startswith(f"{name}/"):
+                # The folder itself may be a link in the checkout, which `create` followed, too.
+                source = (self.layout.checkout / name).resolve()
+                below = path.removeprefix(name).lstrip("/")
+                self._tree.make_parents(path)
+                return beneath.copy(
+                    (source, below) if below else (source.parent, source.name),
+                    (self.layout.tree, path),
+                )
+        return False
 
     def _content(self, path: str, version: FileVersion) -> bytes:
         if self._converts:
@@ -238,11 +278,19 @@ class MeasureTree:
 
     def _rewrite_home(self, paths: Sequence[str]) -> None:
         for path in paths:
-            remove(self.layout.home / path)
-            if copy_file(self.layout.pristine / "home" / path, self.layout.home / path):
+            beneath.remove(self.layout.home, path)
+            self._home.make_parents(path)
+            if beneath.copy((self.layout.pristine / "home", path), (self.layout.home, path)):
                 self._home.learn(path)
             else:  # a pipe or socket that setup had left
                 self._home.files.pop(path)
+
+
+def _keep_copy(root: Path, path: str, aside: Path) -> bool:
+    """Copy what measured code cannot be trusted with to where it cannot reach."""
+    (aside / path).parent.mkdir(parents=True, exist_ok=True)
+    beneath.remove(aside, path)
+    return beneath.copy((root, path), (aside, path))
 
 
 def _is_attributes(path: str) -> bool:

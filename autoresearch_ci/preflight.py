@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from autoresearch_ci.config import Config
 from autoresearch_ci.errors import ConfigError, WorkspaceError
 from autoresearch_ci.ledger import notebook_ref
-from autoresearch_ci.records import has_verdict, peek_start
+from autoresearch_ci.records import has_verdict, peek_base
 from autoresearch_ci.scope import Scope, build_scope
 from autoresearch_ci.workspace import Changes, FileVersion, Repository
 
@@ -78,9 +78,11 @@ def survey(config: Config, options: Options) -> Ground:
     tag = _tag(repository, stores, tag, resume)
     branch = config.publish.branch_name(tag) if config.publish.mode != "none" else None
     run_store = stores / tag
-    _refuse_checked_out(repository, branch)
+    if branch:
+        repository.refuse_checked_out(f"refs/heads/{branch}")
     if resume:
-        base = peek_start(run_store)["base"]
+        base = peek_base(run_store)
+        _refuse_vanished(repository, base)
     else:
         repository.refuse_unfinished()
         _refuse_used(repository, tag, branch, run_store)
@@ -207,13 +209,13 @@ def _tag(repository: Repository, stores: Path, tag: str | None, resume: bool) ->
     )
 
 
-def _refuse_checked_out(repository: Repository, branch: str | None) -> None:
-    """Moving a branch under a checkout would make all of it look changed."""
-    place = repository.worktree_of(f"refs/heads/{branch}") if branch else ""
-    if place:
+def _refuse_vanished(repository: Repository, base: str) -> None:
+    if repository.ref(base) is None:
         raise WorkspaceError(
-            f"branch {branch} is checked out in {place}, so it cannot be moved.\n"
-            "do: git switch another branch there first; --resume finds the run by its tag."
+            f"the commit {base[:12]}, which this run started from, is no longer in the repository."
+            "\nusually: history was rewritten and the old commits pruned, or this is another clone."
+            "\ndo: fetch it from wherever it still is (git fetch origin <branch>), or start a run "
+            "with another --tag."
         )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from autoresearch_ci.actions import json_text
 from autoresearch_ci.assembly import (
     Workshop,
     agent_prompt,
@@ -143,7 +144,7 @@ def _of_claude(workshop: Workshop, context: Context, stack: ExitStack) -> Previe
         more=tools.definitions() if tools else (),
     )
     request = workshop.redactor.redact_all(request)
-    text = json.dumps(request, indent=2, ensure_ascii=False)
+    text = json_text(request, indent=2, readable=True)
     counted = _count(workshop, request)
     estimate = len(json.dumps(request).encode()) // _BYTES_PER_TOKEN
     return Preview(text=text, tokens=counted or estimate, counted=counted is not None)

@@ -6,10 +6,9 @@ import contextlib
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from json import dumps
 from typing import TextIO
 
-from autoresearch_ci.actions import defuse
+from autoresearch_ci.actions import clipped, json_text
 from autoresearch_ci.events import (
     Event,
     ExperimentFinished,
@@ -88,9 +87,7 @@ class QuietStream:
 def _write_json(stream: QuietStream, event: Event) -> None:
     if isinstance(event, OutputLine):
         return
-    # `#` occurs only inside strings, where this spells the same text without being a command
-    text = dumps(to_json(event), allow_nan=False).replace("##[", "##\\u005b")
-    stream.write(text + "\n")
+    stream.write(json_text(to_json(event)) + "\n")
     stream.flush()
 
 
@@ -106,7 +103,7 @@ class Lines:
         if isinstance(event, RunStarted):
             self._last, self._metric = event.iterations, event.metric
         for line in event_lines(event, self._metric, self._last):
-            self._stream.write(defuse(line) + "\n")
+            self._stream.write(clipped(line) + "\n")
         self._stream.flush()
 
 

@@ -1,7 +1,8 @@
 """The run store's durable records: what a killed run needs to continue, and the lock on it.
 
-Append-only JSON lines, each written with one call and flushed to the disk before the next step
-is taken: intent -> candidate -> decision. What a recovery does with them is run.py's business.
+Append-only JSON lines, each with a checksum, written with one call and flushed to the disk before
+the next step is taken: intent -> money spent -> candidate -> decision. What a recovery does with
+them is run.py's business.
 """
 
 from __future__ import annotations
@@ -11,14 +12,24 @@ import errno
 import fcntl
 import json
 import os
+import re
+import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
 from autoresearch_ci.errors import ConfigError, WorkspaceError
 from autoresearch_ci.experiment import Experiment, Status
+from autoresearch_ci.prices import Spent
+from autoresearch_ci.untrusted import MIB, Refused, file_bytes, json_value
 from autoresearch_ci.workspace import FileVersion
+
+_BYTES = 512 * MIB
+_LINE_BYTES = 64 * MIB
+"""Far beyond what a run of ours writes in a year; what is larger is not read."""
+_SEAL = re.compile(rb', "crc32": "([0-9a-f]{8})"}$')
+"""Ends every line: a damaged record must be noticed, never believed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,10 +64,16 @@ class History:
 
     start: dict[str, Any] | None = None
     """Facts of the run: base commit, branch, configuration digest."""
+    branch: str | None = None
+    """Where kept commits went last; `None` when they were not published."""
     attempts: tuple[Attempt, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     pushed: dict[str, Any] | None = None
     """What was published last, and where; `None`: nothing yet."""
+    unfinished: Spent = field(default_factory=Spent)
+    """Paid for the iteration that has no verdict yet."""
+    aside: Spent = field(default_factory=Spent)
+    """Paid outside of iterations: for confirming the result."""
 
     @property
     def experiments(self) -> list[Experiment]:
@@ -79,14 +96,13 @@ class Records:
     def peek(cls, folder: Path) -> History:
         """What is written down so far, without the lock and without changing anything."""
         path = folder / "records.jsonl"
-        return _parsed(path, path.read_bytes()) if path.exists() else History()
+        return _parsed(path, _content(path)) if path.exists() else History()
 
     def read(self) -> History:
         """What earlier processes of this run wrote down; a torn last line is dropped."""
-        history = History()
         if not self._path.exists():
-            return history
-        raw = self._path.read_bytes()
+            return History()
+        raw = _content(self._path)
         whole = raw[: raw.rfind(b"\n") + 1]
         if whole != raw:
             # The line that a kill cut short was never acted upon.
@@ -99,6 +115,14 @@ class Records:
 
     def start(self, facts: Mapping[str, Any]) -> None:
         self._append({"record": "start", **facts})
+
+    def branch(self, name: str | None) -> None:
+        """Kept commits go there from now on."""
+        self._append({"record": "branch", "branch": name})
+
+    def spent(self, iteration: int, cost: Spent) -> None:
+        """Money is gone when it is spent, whatever becomes of the iteration."""
+        self._append({"record": "spent", "iteration": iteration, **dataclasses.asdict(cost)})
 
     def intent(self, iteration: int, attempt: int) -> None:
         self._append({"record": "intent", "iteration": iteration, "attempt": attempt})
@@ -116,7 +140,8 @@ class Records:
         self._lock.close()
 
     def _append(self, record: Mapping[str, Any]) -> None:
-        line = json.dumps(record, ensure_ascii=True).encode() + b"\n"
+        body = json.dumps(record, ensure_ascii=True).encode()
+        line = body[:-1] + b', "crc32": "%08x"}\n' % zlib.crc32(body)
         handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             size = os.fstat(handle).st_size
@@ -125,6 +150,8 @@ class Records:
                 if written != len(line):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 os.fsync(handle)
+                if not size:
+                    _sync_directory(self._path.parent)
             except OSError:
                 os.ftruncate(handle, size)
                 raise
@@ -135,41 +162,73 @@ class Records:
 def has_verdict(folder: Path) -> bool:
     """Whether a run got as far as its baseline; before that, nothing is worth resuming."""
     path = folder / "records.jsonl"
-    return path.exists() and b'{"record": "verdict"' in path.read_bytes()
+    return path.exists() and b'{"record": "verdict"' in _content(path)
 
 
-def peek_start(folder: Path) -> dict[str, Any]:
-    """The facts of a run, without its lock. Raises `ConfigError` when there is no such run."""
-    try:
-        with (folder / "records.jsonl").open("rb") as file:
-            record = json.loads(file.readline())
-    except (FileNotFoundError, ValueError) as error:
+def peek_base(folder: Path) -> str:
+    """The base commit of a run, without its lock.
+
+    Raises `ConfigError` when there is no such run, `WorkspaceError` when its records are damaged.
+    """
+    start = Records.peek(folder).start
+    base = start.get("base") if start else None
+    if not isinstance(base, str) or not re.fullmatch("[0-9a-f]{40,64}", base):
         raise ConfigError(
             f"--resume: there is no run {folder.name!r} to continue in this repository.\n"
             "usually: the tag is misspelt, or that run was stopped before its baseline.\n"
             f"do: ls {folder.parent}, or leave --resume out."
+        )
+    return base
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return file_bytes(path, _BYTES)
+    except Refused as error:
+        raise WorkspaceError(
+            f"{path} {error}, so the run cannot be continued.\n"
+            "usually: it came from a cache or an artifact that others can write to.\n"
+            "do: start a run with another --tag; what was kept stays on its branch."
         ) from error
-    return dict(record)
 
 
 def _parsed(path: Path, raw: bytes) -> History:
     history = History()
-    for number, line in enumerate(raw[: raw.rfind(b"\n") + 1].splitlines(), start=1):
+    for number, line in enumerate(raw[: raw.rfind(b"\n") + 1].split(b"\n")[:-1], start=1):
         try:
-            history = _add(history, json.loads(line))
-        except (ValueError, KeyError, TypeError) as error:
+            history = _add(history, _unsealed(line))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            tag = path.parent.name
             raise WorkspaceError(
                 f"{path}, line {number}: not a record of ours ({error}).\n"
-                "usually: the file was edited, or another version of autoresearch-ci wrote it.\n"
-                "do: start a new run with another --tag; the notebook keeps the attempts."
+                "usually: the file was edited, the disk lost a part of it, or another version of "
+                "autoresearch-ci wrote it.\n"
+                "do: go on from what was kept, in a run of its own: git switch --detach "
+                f"{history.branch or 'HEAD'} && autoresearch-ci run --tag {tag}-2; the notebook "
+                f"refs/autoresearch/notebook/{tag} keeps every attempt."
             ) from error
     return history
 
 
+def _unsealed(line: bytes) -> dict[str, Any]:
+    seal = _SEAL.search(line)
+    if not seal:
+        raise ValueError("it is not whole")
+    body = line[: seal.start()] + b"}"
+    if zlib.crc32(body) != int(seal[1], 16):
+        raise ValueError("its checksum does not match")
+    return dict(json_value(body, limit=_LINE_BYTES))
+
+
 def _add(history: History, record: dict[str, Any]) -> History:
     kind = record.pop("record")
+    done = len(history.verdicts)
+    if (kind == "start") != (history.start is None):
+        raise ValueError(f"a record {kind!r} does not belong there")
     if kind == "start":
-        return dataclasses.replace(history, start=record)
+        return dataclasses.replace(history, start=record, branch=record["branch"])
+    if kind == "branch":
+        return dataclasses.replace(history, branch=record["branch"])
     if kind == "attempt":
         record["changes"] = {
             path: FileVersion(**version) if version else None
@@ -179,13 +238,29 @@ def _add(history: History, record: dict[str, Any]) -> History:
     if kind == "verdict":
         row = record["experiment"]
         experiment = Experiment(**row | {"status": Status(row["status"])})
+        if experiment.iteration != done:
+            raise ValueError(f"iteration {experiment.iteration} follows {done - 1}")
         verdict = Verdict(experiment=experiment, memory=record["memory"])
-        return dataclasses.replace(history, verdicts=(*history.verdicts, verdict))
+        verdicts = (*history.verdicts, verdict)
+        return dataclasses.replace(history, verdicts=verdicts, unfinished=Spent())
     if kind == "pushed":
         return dataclasses.replace(history, pushed=record)
+    if kind == "spent":
+        purpose = "unfinished" if record.pop("iteration") >= done else "aside"
+        total = getattr(history, purpose) + Spent(**record)
+        return dataclasses.replace(history, **{purpose: total})
     if kind == "intent":
         return history
     raise ValueError(f"unknown record {kind!r}")
+
+
+def _sync_directory(folder: Path) -> None:
+    """Make a new file's name as durable as its content."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _lock(folder: Path) -> TextIO:

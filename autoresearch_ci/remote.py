@@ -241,10 +241,9 @@ class Remote:
     def _call(self, *arguments: str, git: GitDirectory | None = None) -> tuple[int, bytes, str]:
         with self._credentials() as (environment, descriptors):
             return (git or self._git).attempt(
-                *("-c", f"protocol.{self.address.scheme}.allow=always"),
-                *("-c", "http.lowSpeedLimit=1", "-c", f"http.lowSpeedTime={self.stall}"),
                 *arguments,
-                env=environment,
+                env={**environment, "GIT_ALLOW_PROTOCOL": self.address.scheme},
+                settings={"http.lowSpeedLimit": "1", "http.lowSpeedTime": str(self.stall)},
                 pass_fds=descriptors,
             )
 

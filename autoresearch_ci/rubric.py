@@ -8,7 +8,7 @@ elsewhere, and so is how a request reaches the service.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -90,11 +90,19 @@ class SpoiledVote(Exception):
 class Judge:
     """Asks a model, and counts what it answers."""
 
-    def __init__(self, settings: JudgeSettings, *, ask: Ask) -> None:
+    def __init__(
+        self,
+        settings: JudgeSettings,
+        *,
+        ask: Ask,
+        paid: Callable[[Spent], None] = lambda cost: None,
+    ) -> None:
+        """`paid` is told what each answer cost, as soon as it is known."""
         self.lost = ""
         """Why there will be no further verdict, for the user; empty while there can be one."""
         self._settings = settings
         self._ask = ask
+        self._paid = paid
 
     def measure(self, files: Mapping[str, bytes]) -> MetricRun:
         """The percentage of criteria that the files meet: 100 is best.
@@ -102,7 +110,7 @@ class Judge:
         Whatever goes wrong is a metric error, with the reason and with what it cost all the same.
         """
         began = time.monotonic()
-        settings, bill = self._settings, _Bill(self._settings)
+        settings, bill = self._settings, _Bill(self._settings, self._paid)
         ballots: list[Ballot] = []
         value, failure, reason = None, None, ""
         numbers: dict[str, float] = {}
@@ -150,13 +158,16 @@ class Judge:
 class _Bill:
     """Adds up what one measurement costs, broken answers included."""
 
-    def __init__(self, settings: JudgeSettings) -> None:
+    def __init__(self, settings: JudgeSettings, paid: Callable[[Spent], None]) -> None:
         self.spent = Spent()
         self._settings = settings
+        self._paid = paid
 
     def record(self, usage: Mapping[str, Any]) -> None:
         model, provider = self._settings.model, self._settings.provider
-        self.spent += spent(usage, model, provider=provider, price=self._settings.price)
+        cost = spent(usage, model, provider=provider, price=self._settings.price)
+        self.spent += cost
+        self._paid(cost)
 
 
 def judged_paths(globs: Sequence[str], paths: Iterable[str]) -> list[str]:

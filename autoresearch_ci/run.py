@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import autoresearch_ci
+from autoresearch_ci import earlier_run
 from autoresearch_ci.assembly import (
     Workshop,
     hidden_files,
@@ -23,6 +24,7 @@ from autoresearch_ci.assembly import (
     make_policy,
     make_proposer,
     make_redactor,
+    make_ruler,
     make_tree,
 )
 from autoresearch_ci.candidate import Court
@@ -34,6 +36,7 @@ from autoresearch_ci.events import Note, Observer, RunFinished, RunStarted, Warn
 from autoresearch_ci.ledger import Ledger, RunFacts
 from autoresearch_ci.loop import Loop
 from autoresearch_ci.preflight import Ground, Options, settled, survey
+from autoresearch_ci.prices import Spent
 from autoresearch_ci.publish import Beginning
 from autoresearch_ci.publish.chosen import make_publisher
 from autoresearch_ci.records import History, Records
@@ -78,7 +81,7 @@ def run(
         ledger = _ledger(config, ground, store, records, redactor)
         ledger.recover(history)
         observe(_started(config, ground, ledger))
-        for warning in ground.warnings:
+        for warning in (*ground.warnings, *_other_version(history)):
             observe(Warning(message=warning))
         finished = Finished(ledger=ledger)
         if history.start:  # of the process that began it
@@ -103,9 +106,16 @@ def run(
         stack.callback(remove, ground.box)
         try:
             tree = make_tree(config, ground, store)
+            stack.callback(tree.sandbox.close)
             tree.create(ground.modules)
             judge = make_judge(
-                config, stack, observe, stop, environment=environment, redactor=redactor
+                config,
+                stack,
+                observe,
+                stop,
+                environment=environment,
+                redactor=redactor,
+                paid=ledger.pay,
             )
             bench = make_bench(
                 config,
@@ -126,6 +136,8 @@ def run(
                 store=store,
                 ledger=ledger,
                 holdout=make_holdout(bench),
+                ruler=make_ruler(config, ground),
+                warn=observe if config.gaming == "warn" else None,
                 redactor=redactor,
             )
             loop = Loop(
@@ -168,9 +180,11 @@ def _begin(
     history = records.read()
     ruler = redactor.redact_all(_ruler(config))
     if resume and history.start:
-        _refuse_other_ruler(history.start["ruler"], ruler)
+        earlier_run.confirm(history, base=ground.base, scope=ground.scope, git=ground.repository)
+        _refuse_other_ruler(history.start.get("ruler", {}), ruler)
     else:
-        history = History()
+        # What a run without a verdict spent on its baseline is spent all the same.
+        history = History(branch=ground.branch, unfinished=history.unfinished)
         records.reset()
         records.start(
             {
@@ -182,6 +196,8 @@ def _begin(
                 "publish": dataclasses.asdict(beginning),
             }
         )
+        if history.unfinished != Spent():
+            records.spent(0, history.unfinished)
     ground.repository.exclude("/autoresearch/")
     ground.folder.mkdir(parents=True, exist_ok=True)
     return history
@@ -209,6 +225,7 @@ def _ledger(
 def _confirm(config: Config, finished: Finished, loop: Loop, store: Store) -> None:
     """Measure base and head afresh for the headline, and each kept commit's worth if asked."""
     ledger, settings = finished.ledger, config.confirm
+    ledger.confirming = True
     duel = Duel(
         bench=loop.court.bench,
         direction=config.metric.direction,
@@ -260,6 +277,17 @@ def _refuse_other_ruler(before: Mapping[str, Any], now: Mapping[str, Any]) -> No
             "would not compare with new ones.\n"
             "do: undo that change, or start a run with another --tag."
         )
+
+
+def _other_version(history: History) -> list[str]:
+    before = (history.start or {}).get("version", autoresearch_ci.__version__)
+    if before == autoresearch_ci.__version__:
+        return []
+    return [
+        f"this run was started by version {before} of autoresearch-ci and goes on with "
+        f"{autoresearch_ci.__version__}: the numbers compare, but proposers and the keep rule may "
+        "differ. Install that version again, or use another --tag, if that matters."
+    ]
 
 
 def _started(config: Config, ground: Ground, ledger: Ledger) -> RunStarted:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import json
 import os
 import platform
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import autoresearch_ci
+from autoresearch_ci.actions import json_text
 from autoresearch_ci.config import Config, Resolved, describe
 from autoresearch_ci.experiment import Experiment
 from autoresearch_ci.ledger import Ledger
@@ -95,12 +95,12 @@ def write_report(
             "best": experiments[-1].best if experiments else None,
             "samples": sum(e.samples for e in experiments),
             "seconds": round(sum(e.seconds for e in experiments), 3),
-            "tokens": sum(e.tokens for e in experiments),
-            "cost_usd": sum(e.cost_usd for e in experiments),
+            "tokens": ledger.spent.tokens,
+            "cost_usd": ledger.spent.cost_usd,
         },
         "config": {key: value for key, value, _ in describe(resolved)},
     }
-    text = json.dumps(redactor.redact_all(facts), indent=2, default=str, ensure_ascii=False) + "\n"
+    text = json_text(redactor.redact_all(facts), indent=2, readable=True) + "\n"
     (folder / "run.json").write_text(text, encoding="utf-8")
 
 

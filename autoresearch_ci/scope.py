@@ -112,6 +112,8 @@ class Scope:
         if odd or not in_scope:
             return odd
         key = _key(path)
+        if self._excluded_keys.match_file(key):
+            return "another spelling of what the scope excludes"
         parts = key.split("/")
         if any(_is_git_name(part) for part in parts):
             return "git's own files are never editable"
@@ -130,6 +132,12 @@ class Scope:
     @functools.cached_property
     def _excluded(self) -> GitIgnoreSpec:
         return _spec(glob[1:] for glob in self.include if glob.startswith("!"))
+
+    @functools.cached_property
+    def _excluded_keys(self) -> GitIgnoreSpec:
+        """For the twins (`Tests/` of `tests/`) that some file system takes for what is excluded."""
+        globs = (_pattern(glob[1:]) for glob in self.include if glob.startswith("!"))
+        return GitIgnoreSpec.from_lines(_key(glob) for glob in globs)
 
     @functools.cached_property
     def _literal(self) -> frozenset[str]:

@@ -9,9 +9,15 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from autoresearch_ci import beneath
 from autoresearch_ci.git_process import GitDirectory
+from autoresearch_ci.snapshot import remove
 from autoresearch_ci.workspace import FileVersion, Repository
 
+_CONFIG = "[core]\n\trepositoryformatversion = 1\n\tbare = true\n"
+_SHA256 = "[extensions]\n\tobjectformat = sha256\n"
+_FOREIGN = ("commondir", "config.worktree", "hooks", "info", "shallow")
+"""What would give git other configuration, attributes or history; we never make any of it."""
 IDENTITY = "autoresearch-ci <autoresearch-ci@users.noreply.github.com>"
 
 
@@ -33,7 +39,22 @@ class Store:
             new.rename(folder)  # killed before this, a run finds no half of a git directory
         for lock in folder.rglob("*.lock"):
             lock.unlink()  # of a git that was killed; the caller holds the run's lock
-        self._git = GitDirectory(folder, folder, GIT_OBJECT_DIRECTORY=self._objects)
+        self._calls = GitDirectory(folder, folder, GIT_OBJECT_DIRECTORY=self._objects)
+
+    @property
+    def _git(self) -> GitDirectory:
+        """Git with the configuration that we wrote, also where measured code runs as our user."""
+        wanted = (_CONFIG + (_SHA256 if self._format == "sha256" else "")).encode()
+        try:
+            found = beneath.read(self.folder, "config", len(wanted) + 1)
+        except FileNotFoundError:
+            found = None
+        if found != wanted:
+            beneath.remove(self.folder, "config")
+            beneath.write(self.folder, "config", wanted, 0o644)
+        for name in _FOREIGN:
+            beneath.remove(self.folder, name)
+        return self._calls
 
     def commit(
         self,
@@ -105,6 +126,10 @@ class Store:
         """Content of a file version."""
         return self._git.blob(version.blob)
 
+    def size(self, version: FileVersion) -> int:
+        """Bytes of a file version, without reading it."""
+        return self._git.blob_size(version.blob)
+
     def merge(
         self, ours: FileVersion, base: FileVersion, theirs: FileVersion
     ) -> FileVersion | None:
@@ -142,10 +167,12 @@ class Store:
             self._git("read-tree", f"--prefix={path}/", module_commit, env=environment)
         self._git("checkout-index", "--all", "--force", "--quiet", env=environment)
 
-    def restore(self, paths: Sequence[str], tree: Path, alternates: Sequence[Path] = ()) -> None:
-        """Write `paths` into `tree` again as `check_out` left them."""
+    def restore(
+        self, paths: Sequence[str], tree: Path, target: Path, alternates: Sequence[Path] = ()
+    ) -> None:
+        """Write `paths` into the empty folder `target` as `check_out` wrote them into `tree`."""
         self._git(
-            *("checkout-index", "--force", "--quiet", "-z", "--stdin"),
+            *("checkout-index", "--force", "--quiet", f"--prefix={target}/", "-z", "--stdin"),
             stdin=b"\0".join(os.fsencode(path) for path in paths) + b"\0",
             env=self._measuring(tree, alternates),
         )
@@ -157,6 +184,7 @@ class Store:
         nothing written to it is ever read.
         """
         git_dir = tree / ".git"
+        remove(git_dir)  # setup's, whose configuration is not ours, or a link to a real one
         throwaway = GitDirectory(tree, git_dir, GIT_WORK_TREE=str(tree))
         throwaway("init", "--quiet", "--template=", f"--object-format={self._format}")
         (git_dir / "objects" / "info").mkdir(exist_ok=True)
@@ -173,7 +201,7 @@ class Store:
         }
 
     def close(self) -> None:
-        self._git.close()
+        self._calls.close()
 
 
 @contextlib.contextmanager

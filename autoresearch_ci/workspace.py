@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 import re
-import time
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from autoresearch_ci import ref_lock
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.git_process import GitDirectory, failure, locate
 
@@ -70,7 +71,9 @@ class Repository:
                 "actions/checkout step (or checked out a bare repository).\n"
                 "do: cd into the repository, or `git init && git add -A && git commit -m start`."
             )
-        return cls(*(Path(line) for line in lines))
+        root, git_dir, common_dir = (Path(line) for line in lines)
+        _refuse_foreign(start.resolve(), root, (git_dir, common_dir))
+        return cls(root, git_dir, common_dir)
 
     def head(self) -> str:
         """The commit that HEAD names. Raises `WorkspaceError` when there is none yet."""
@@ -98,11 +101,32 @@ class Repository:
     def dirty(self) -> bool:
         """Whether tracked files differ from HEAD; such changes are not part of a run."""
         return bool(
-            self._git("status", "--porcelain", "-z", "--untracked-files=no", "--ignore-submodules")
+            self._git(
+                *("status", "--porcelain", "-z", "--untracked-files=no", "--ignore-submodules"),
+                settings=self._silenced(),
+            )
         )
+
+    def _silenced(self) -> dict[str, str]:
+        """Settings that leave none of the repository's own filters and configured hooks to run."""
+        names = "^(filter|hook)[.].*[.]"
+        _, out, _ = self._git.attempt("config", "-z", "--name-only", "--get-regexp", names)
+        drivers = {os.fsdecode(key).rpartition(".")[0] for key in out.split(b"\0")[:-1]}
+        settings = {}
+        for driver in drivers:
+            if driver.startswith("hook."):
+                settings[f"{driver}.enabled"] = "false"
+            else:
+                settings.update(
+                    {f"{driver}.{key}": "" for key in ("clean", "smudge", "process")},
+                    **{f"{driver}.required": "false"},
+                )
+        return settings
 
     def ref(self, name: str) -> str | None:
         """The commit a full ref name points at, or `None`."""
+        if name.startswith("-"):
+            return None
         code, out, _ = self._git.attempt("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
         return None if code else out.decode().strip()
 
@@ -125,16 +149,34 @@ class Repository:
 
         Raises `WorkspaceError` when something else is there: another run, or a person.
         """
-        arguments = ("update-ref", "-m", "autoresearch-ci", name, new, old or "")
-        code, _, err = self._git.attempt(*arguments)
+        # --no-deref: a symbolic ref in the place of ours must not lead to somebody else's branch.
+        arguments = ("update-ref", "--no-deref", "-m", "autoresearch-ci", name, new, old or "")
+        code, _, err = self._git.attempt(*arguments, settings=self._silenced())
+        if code and "File exists" in err:
+            raise ref_lock.refusal(self.common_dir / f"{name}.lock")
         if code and not _MOVED.search(err):
             raise failure(arguments, code, err)
         if code:
             raise WorkspaceError(
                 f"{name} could not be moved to {new[:12]}: {err.strip()}\n"
                 "usually: somebody else moved that branch while the run was going on.\n"
-                "do: nothing is lost, every attempt is in the notebook; start again with another "
-                "--tag, or move the branch back and use --resume."
+                "do: nothing is lost, every attempt is recorded; use --resume, which says how to "
+                "continue from what was kept, or start again with another --tag."
+            )
+
+    def set_ref(self, name: str, commit: str) -> None:
+        """Point a ref that nobody else uses at `commit`."""
+        self._git("update-ref", "--no-deref", name, commit, settings=self._silenced())
+
+    def refuse_checked_out(self, ref: str) -> None:
+        """Raise `WorkspaceError` when moving a branch would make all of a checkout look changed."""
+        place = self.worktree_of(ref)
+        if place:
+            branch = ref.removeprefix("refs/heads/")
+            raise WorkspaceError(
+                f"branch {branch} is checked out in {place}, so it cannot be moved.\n"
+                "do: git switch another branch there first (git switch --detach), then --resume; "
+                "nothing is lost, the run is found by its tag."
             )
 
     def delete_ref(self, name: str, old: str) -> None:
@@ -147,18 +189,17 @@ class Repository:
         return "" if code else out.decode(errors="replace").strip()
 
     def break_lock(self, name: str) -> None:
-        """Remove the lock file that a killed git left on a ref of ours.
+        """Remove the lock file that a killed git left on a ref of ours; never a living one's.
 
-        The caller holds the run's lock; anybody else's git holds this one for milliseconds.
+        The caller holds the run's lock. Raises `WorkspaceError` when a git keeps it for long.
         """
-        lock = self.common_dir / f"{name}.lock"
-        if lock.exists():
-            time.sleep(1)
-            lock.unlink(missing_ok=True)
+        ref_lock.wait_or_break(self.common_dir / f"{name}.lock", (self.root, self.common_dir))
 
     def message(self, commit: str) -> str:
         """The whole commit message."""
-        return self._git("show", "-s", "--format=%B", commit).decode(errors="replace")
+        # Not `show`, which may be configured to have signatures checked by a program.
+        _, _, message = self._git("cat-file", "commit", commit).partition(b"\n\n")
+        return message.decode(errors="replace")
 
     def files(self, commit: str) -> dict[str, FileVersion]:
         """Every path of a commit's tree, links and submodules included."""
@@ -208,3 +249,26 @@ class Repository:
 
     def close(self) -> None:
         self._git.close()
+
+
+def _refuse_foreign(start: Path, root: Path, git_dirs: Iterable[Path]) -> None:
+    """A folder open to all may hold a `.git` that somebody left there for others to find.
+
+    In a container the checkout belongs to another user than ours, so who owns the folders that we
+    were called in is trusted, too; git's own check (`safe.directory`) would refuse that.
+    """
+    if not start.is_relative_to(root.resolve()):
+        raise WorkspaceError(
+            f"{start} is not inside {root}, the working tree of its repository.\n"
+            "usually: core.worktree in .git/config leads elsewhere.\n"
+            f"do: cd {shlex.quote(str(root))}, or git config --unset core.worktree."
+        )
+    folders = [start, *start.parents][: len(start.relative_to(root.resolve()).parts) + 1]
+    trusted = {os.getuid(), *(folder.stat().st_uid for folder in folders)}
+    for folder in git_dirs:
+        if folder.stat().st_uid not in trusted:
+            raise WorkspaceError(
+                f"{folder} belongs to another user than you and than the folder you are in.\n"
+                "usually: somebody left a repository in a folder that is open to all.\n"
+                "do: work in a clone of your own, or chown it if you know whose it is."
+            )

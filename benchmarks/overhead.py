@@ -1,8 +1,9 @@
 """Milliseconds per iteration of our loop, beside a bare shell loop that does the same git work.
 
-Both run in this process's lifetime on copies of the same repository, in alternating rounds, so the
+All run in this process's lifetime on copies of the same repository, in alternating rounds, so the
 ratio holds on a machine whose speed drifts. The bare loop writes, adds, commits, measures, resets
-and appends a row; it promises nothing else.
+and appends a row; it promises nothing else. Ours runs with and without the confinement of commands;
+the difference is its price.
 
     python benchmarks/overhead.py                    # a 10-file repository
     python benchmarks/overhead.py --files 100000     # a large one
@@ -37,6 +38,13 @@ metric=$(sh -c 'echo score: 1')
 commit=$(git rev-parse HEAD)
 git reset -q --hard HEAD~1
 printf '%s\\t%s\\t%s\\n' "$i" "$commit" "$metric" >> ../bare.tsv
+"""
+
+
+UNCONFINED = """
+from autoresearch_ci import cli, confine, sandbox
+confine.measured = lambda config, ground, own: sandbox.unconfined(ground.box)
+cli.main()
 """
 
 
@@ -86,7 +94,12 @@ def local_service() -> Iterator[dict[str, str]]:
 
 
 def our_round(
-    root: Path, tag: str, count: int, service: dict[str, str] | None = None
+    root: Path,
+    tag: str,
+    count: int,
+    service: dict[str, str] | None = None,
+    *,
+    confined: bool = True,
 ) -> tuple[list[float], float]:
     """Seconds of each iteration as the journal has them, and peak memory in MB."""
     script = root.parent / "script.jsonl"
@@ -95,7 +108,8 @@ def our_round(
         for n in range(count)
     ]
     script.write_text("\n".join(lines) + "\n")
-    argv = [sys.executable, "-m", "autoresearch_ci", "run", "--tag", tag, "--scope", "f0.py"]
+    program = ["-m", "autoresearch_ci"] if confined else ["-c", UNCONFINED]
+    argv = [sys.executable, *program, "run", "--tag", tag, "--scope", "f0.py"]
     argv += ["--metric", "echo score: 1", "--metric-name", "score", "--iterations", str(count)]
     if service:
         argv += ["--proposer", "claude", "--claude-dialect", "native"]
@@ -121,18 +135,28 @@ def main() -> None:
     count = max(1, options.iterations // options.rounds)
     bare: list[float] = []
     ours: list[float] = []
-    ratios = []
+    unconfined: list[float] = []
+    ratios, prices = [], []
     peak = 0.0
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         service = stack.enter_context(local_service()) if options.claude else None
-        for side in ("bare", "ours"):
+        for side in ("bare", "ours", "unconfined"):
             make_repository(Path(folder) / side / "repository", options.files)
         for number in range(options.rounds):
             theirs = bare_round(Path(folder) / "bare" / "repository", number * count, count)
             own, memory = our_round(
                 Path(folder) / "ours" / "repository", f"r{number}", count, service
             )
+            free, _ = our_round(
+                Path(folder) / "unconfined" / "repository",
+                f"r{number}",
+                count,
+                service,
+                confined=False,
+            )
+            unconfined += free
+            prices.append(1000 * (statistics.median(own) - statistics.median(free)))
             bare += theirs
             ours += own
             peak = max(peak, memory)
@@ -141,11 +165,19 @@ def main() -> None:
     cpu = startup_cpu()
     print(f"{options.files} files, {len(ours)} iterations in {options.rounds} alternating rounds\n")
     print(f"{'':28}{'median ms':>10}{'min':>8}{'max':>8}")
-    for name, seconds in (("bare shell loop", bare), ("autoresearch-ci run", ours)):
+    rows = {
+        "bare shell loop": bare,
+        "autoresearch-ci unconfined": unconfined,
+        "autoresearch-ci run": ours,
+    }
+    for name, seconds in rows.items():
         ms = [1000 * s for s in seconds]
         print(f"{name:28}{statistics.median(ms):10.1f}{min(ms):8.1f}{max(ms):8.1f}")
     print(f"\nratio of medians, round by round: {statistics.median(ratios):.2f}")
     print(f"  ({', '.join(f'{r:.2f}' for r in ratios)})")
+    best = 1000 * (min(ours) - min(unconfined))
+    print(f"confinement: {statistics.median(prices):+.1f} ms an iteration, {best:+.1f} at best")
+    print(f"  ({', '.join(f'{price:+.1f}' for price in prices)})")
     print(f"peak memory of our process: {peak:.0f} MB")
     print(f"CPU of autoresearch-ci --help: {cpu:.2f} s")
 

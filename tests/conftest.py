@@ -261,6 +261,8 @@ class Run:
             "metric": "cat value",
             "proposer": f"script:{self.script}",
             "tag": "t",
+            # Where metric commands of tests tell that they have started, and misbehave.
+            "sandbox-write": str(self.repo.path.parent),
             **options,
         }
         words = [word for k, v in given.items() if v is not None for word in (f"--{k}", v)]

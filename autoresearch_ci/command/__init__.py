@@ -14,10 +14,12 @@ import shlex
 import shutil
 import subprocess
 import time
+import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from autoresearch_ci import errors
 from autoresearch_ci.command import processes
@@ -98,6 +100,16 @@ class CommandResult:
         )
 
 
+class Enter(Protocol):
+    """What the child does to itself between fork and exec; prepared by the parent."""
+
+    def __call__(self) -> None:
+        """Raises when the command must not be started; calls the kernel and nothing else."""
+
+    def failure(self) -> str:
+        """Why it raised, in the parent."""
+
+
 def run_command(
     command: str | Sequence[str],
     *,
@@ -107,6 +119,7 @@ def run_command(
     stop: Stop | None = None,
     log: Path | None = None,
     on_line: Callable[[str], bool | None] | None = None,
+    enter: Enter | None = None,
 ) -> CommandResult:
     """Runs `command` to its end, and every process it started to theirs.
 
@@ -118,6 +131,8 @@ def run_command(
     `LINE_BYTES`; `True` kills the command. `log` receives the raw bytes: the first `HEAD_BYTES` as
     they come, the marker and the last `TAIL_BYTES` at the end; its folder must exist.
 
+    `enter` confines the command; when it cannot, nothing is started and `WorkspaceError` is raised.
+
     Raises `Interrupted` within a second of a stop request, and `OSError` when the log cannot be
     written; in both cases, as in any other, everything has been killed before.
     """
@@ -128,9 +143,11 @@ def run_command(
     started = time.monotonic()
     with Output(log, on_line) as output:
         try:
-            tree = processes.start(lambda: _popen(argv, cwd, env))
+            tree = processes.start(lambda: _popen(argv, cwd, env, enter))
         except (OSError, ValueError) as error:  # ValueError: a NUL byte in the command
             result = _not_started(shown, output, error)
+        except subprocess.SubprocessError as error:
+            raise _not_confined(enter) from error
         else:
             result = _watched(shown, output, tree, stop, started, timeout)
     if stop is not None:
@@ -143,16 +160,31 @@ def _shell() -> str:
     return shutil.which("bash") or "/bin/sh"
 
 
-def _popen(argv: Sequence[str], cwd: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        argv,
-        cwd=cwd,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        bufsize=0,
-        start_new_session=True,
+def _popen(
+    argv: Sequence[str], cwd: Path, env: Mapping[str, str], enter: Enter | None
+) -> subprocess.Popen[bytes]:
+    with warnings.catch_warnings():
+        # Python 3.12 warns of locks that other threads may hold: `enter` takes none.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return subprocess.Popen(
+            argv,
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            bufsize=0,
+            start_new_session=True,
+            preexec_fn=enter,  # noqa: PLW1509
+        )
+
+
+def _not_confined(enter: Enter | None) -> errors.WorkspaceError:
+    reason = enter.failure() if enter else ""
+    return errors.WorkspaceError(
+        f"the command was not started, because it could not be confined: {reason}\n"
+        "usually: this machine stopped allowing what it allowed when the run began.\n"
+        "do: autoresearch-ci doctor says what is possible here; see `sandbox` in the configuration."
     )
 
 

@@ -213,6 +213,8 @@ class Guard(Section):
     """Which way `metric` is better."""
     tolerance: Fraction = 0.0
     """How much worse than the baseline `metric` may be, relatively."""
+    junit: RelativePath | None = None
+    """JUnit XML report the command writes: each test that passed must still be there and pass."""
     timeout: Duration | None = None
     """Without it, three times its duration on the baseline."""
 

@@ -15,6 +15,7 @@ from autoresearch_ci.config.proposing import (
     ServerName,
     ToolServer,
 )
+from autoresearch_ci.config.sandbox import Sandbox
 from autoresearch_ci.config.values import (
     BranchTemplate,
     Command,
@@ -142,6 +143,8 @@ class Config(Section):
     """Extra environment of setup, metric, guards and holdout."""
     pass_env: Annotated[tuple[Variable, ...], AsList] = ()
     """Names of variables inherited from the caller."""
+    gaming: Literal["refuse", "warn", "allow"] = "refuse"
+    """What becomes of a change that plays against the ruler, by patching a clock, say."""
     iterations: int = Field(default=25, ge=0, le=1_000_000)
     """How many proposals are judged; 0 measures the baseline only."""
     budget: Budget = Budget()
@@ -167,6 +170,8 @@ class Config(Section):
         BeforeValidator(_mode, json_schema_input_type=Literal["auto", "never"] | Confirm),
     ] = Confirm()
     """Whether base and final state are measured afresh at the end."""
+    sandbox: Sandbox = Sandbox()
+    """What measured code may see and change."""
     publish: Annotated[
         Publish,
         BeforeValidator(_mode, json_schema_input_type=PublishMode | Publish),

@@ -17,7 +17,8 @@ from autoresearch_ci.errors import ConfigError
 
 Path = tuple[str | int, ...]
 
-_LARGEST = 256_000
+LARGEST = 256_000
+"""Bytes of a configuration file."""
 _DEEPEST = 20
 # Longer numbers are no configuration, and Python refuses to convert or print them.
 _LONGEST_NUMBER = 40
@@ -39,8 +40,8 @@ class Document:
 
 def read(source: str | bytes, file: str) -> Document:
     """The values of `source`; `file` is only named in errors. Raises `ConfigError`."""
-    if len(source) > _LARGEST:
-        raise ConfigError(f"{file}: is larger than {_LARGEST // 1000} kB, expected a short file")
+    if len(source) > LARGEST:
+        raise ConfigError(f"{file}: is larger than {LARGEST // 1000} kB, expected a short file")
     text = source if isinstance(source, str) else _decoded(source, file)
     try:
         root = _Loader(text).get_single_node()

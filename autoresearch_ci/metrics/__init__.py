@@ -85,6 +85,21 @@ def extract(output: str, spec: Extract, report: bytes | None = None) -> float:
     return _text_number(_tail(text), spec)
 
 
+def occurrences(output: str, spec: Extract, report: bytes | None = None) -> int:
+    """How often the text holds what `spec` looks for; 0 where there is no telling."""
+    if spec.junit or spec.coverage or spec.last_number:
+        return 0
+    text = output if report is None else _decode(report)
+    if spec.json is not None:
+        return json_reports.documents(text)
+    text = _tail(text)
+    if spec.regex is not None:
+        return len(_regex_matches(text, spec.regex))
+    if spec.name is not None:
+        return len(list(_values_of(text, spec.name)))
+    return len(list(_named_lines(text, only_metric=True))) or len(_bare_numbers(text))
+
+
 def named_numbers(output: str) -> dict[str, float]:
     """Every `name: value` or `METRIC name=value` line whose name occurs once, with a number."""
     found: dict[str, float | None] = {}
@@ -136,8 +151,7 @@ def _only_number(text: str, many: str) -> float:
         )
     if metrics:
         return _pick([value for _, value in metrics], many, names[0])
-    bare = [line for line in _lines(text) if NUMBER.fullmatch(line) or _NOT_FINITE.fullmatch(line)]
-    if bare:
+    if bare := _bare_numbers(text):
         return _pick(bare, many, "a bare number (set metric.name or metric.extract)")
     seen = ", ".join(list(named_numbers(text))[:5])
     raise MetricError(
@@ -145,6 +159,10 @@ def _only_number(text: str, many: str) -> float:
         if seen
         else "no number found; print `METRIC name=value` or set metric.extract"
     )
+
+
+def _bare_numbers(text: str) -> list[str]:
+    return [line for line in _lines(text) if NUMBER.fullmatch(line) or _NOT_FINITE.fullmatch(line)]
 
 
 def _lines(text: str) -> Iterator[str]:

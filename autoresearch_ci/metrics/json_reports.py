@@ -5,12 +5,12 @@ Fails closed: a path that leads to no plain number, or a key that is there twice
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
 from autoresearch_ci.metrics.plain_number import MetricError, parse_number
+from autoresearch_ci.untrusted import Refused, json_value
 
 TEXT_LIMIT = 8 * 2**20
 """Characters of JSON; Python objects take some twenty times that."""
@@ -37,6 +37,23 @@ def json_number(text: str, path: str) -> float:
     return parse_number(value)
 
 
+def documents(text: str) -> int:
+    """How many JSON texts there are: the whole, or else the lines that are one."""
+    if len(text) > TEXT_LIMIT:
+        return 0
+    return 1 if _is_json(text) else sum(_is_json(line) for line in re.split(r"[\r\n]", text))
+
+
+def _is_json(text: str) -> bool:
+    if not text.lstrip().startswith(("{", "[")):
+        return False
+    try:
+        _parse(text)
+    except (ValueError, MetricError):
+        return False
+    return True
+
+
 def _steps(path: str) -> Iterator[str | int]:
     rest = path.removeprefix("$") if path.startswith("$") else f".{path}"
     while rest:
@@ -53,32 +70,19 @@ def _load(text: str) -> Any:
         raise MetricError(f"more than {TEXT_LIMIT >> 20} MiB of JSON")
     try:
         return _parse(text)
-    except json.JSONDecodeError:
+    except ValueError:
         pass
     for line in reversed(re.split(r"[\r\n]", text)):
         if line.lstrip().startswith(("{", "[")):
             try:
                 return _parse(line)
-            except json.JSONDecodeError:
+            except ValueError:
                 continue
     raise MetricError("no JSON in the output")
 
 
 def _parse(text: str) -> Any:
     try:
-        return json.loads(
-            text,
-            parse_int=_Number,
-            parse_float=_Number,
-            parse_constant=_Number,
-            object_pairs_hook=_distinct,
-        )
-    except RecursionError as error:
-        raise MetricError("the JSON is nested too deeply") from error
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise MetricError("the JSON has the same key twice in one object")
-    return found
+        return json_value(text, limit=TEXT_LIMIT, number=_Number)
+    except Refused as error:
+        raise MetricError(f"the JSON {error}") from error

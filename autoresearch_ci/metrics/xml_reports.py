@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from autoresearch_ci.metrics.plain_number import MetricError, parse_number
+from autoresearch_ci.outcomes import Outcomes
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -40,6 +41,35 @@ def junit_number(report: bytes, path: str, count: str) -> float:
     if count not in _OF_A_CASE:
         raise MetricError(f"count {count} is not one of: {', '.join(COUNTS)}")
     return float(_number_of(cases, _OF_A_CASE[count]))
+
+
+def junit_outcomes(report: bytes, path: str) -> Outcomes:
+    """How each test ended, by class and name. Raises `MetricError`."""
+    ended: dict[str, list[str]] = {}
+    for case in _listed_cases(_parse(report, path), path):
+        test = "::".join(filter(None, (case.get("classname"), case.get("name"))))
+        ended.setdefault(test, []).append(_ended(case))
+    # A name may occur several times, in any order; then it stands for that many tests.
+    found = {
+        test if not number else f"{test} #{number + 1}": outcome
+        for test, words in ended.items()
+        for number, outcome in enumerate(sorted(words, key=_BAD_LAST.index))
+    }
+    return Outcomes(of=found)
+
+
+_BAD_LAST = ("passed", "skipped", "xfailed", "failed", "error")
+
+
+def _ended(case: Element) -> str:
+    children = {child.tag: child for child in case}
+    for tag, outcome in (("error", "error"), ("failure", "failed")):
+        if tag in children:
+            return outcome
+    skipped = children.get("skipped")
+    if skipped is None:
+        return "passed"
+    return "xfailed" if skipped.get("type") == "pytest.xfail" else "skipped"
 
 
 def coverage_percent(report: bytes, path: str) -> float:

@@ -104,6 +104,20 @@ class WholeTree(Tree, Protocol):
 
 
 @runtime_checkable
+class SizedTree(Tree, Protocol):
+    """A tree that knows how large a file is without reading it."""
+
+    def size(self, path: str) -> int:
+        """Bytes. Raises `KeyError` as `read` does."""
+        ...
+
+
+def size_of(tree: Tree, path: str) -> int:
+    """Bytes of a file; of a tree in memory, by looking. Raises `KeyError` as `read` does."""
+    return tree.size(path) if isinstance(tree, SizedTree) else len(tree.read(path))
+
+
+@runtime_checkable
 class VersionedTree(Tree, Protocol):
     """A tree that can tell two versions of a file apart without reading them."""
 

@@ -134,6 +134,8 @@ class AgentCliProposer:
             target = draft.home / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text, encoding="utf-8")
+        for folder in (draft.exchange, draft.home):
+            draft.sandbox.own_all(folder)
         call = Call(
             model=self.settings.model,
             max_usd=min(
@@ -152,6 +154,7 @@ class AgentCliProposer:
             ),
             timeout=self.settings.timeout,
             stop=self._stop,
+            enter=draft.sandbox.enter(network=True),
         ).redacted(self._redact)
 
     def _said(self, result: CommandResult) -> Said:

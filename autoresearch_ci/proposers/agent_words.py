@@ -60,17 +60,21 @@ def _edit_words(edit: FileEdit, incumbent: Tree) -> str:
 def _objects(output: str) -> Iterator[dict[str, Any]]:
     """The JSON objects that begin at the start of a line, whatever is printed around them."""
     decoder = json.JSONDecoder()
-    position = 0
-    while match := _OBJECT.search(output, position):
+    position = work = 0
+    while work < _MOST_WORK and (match := _OBJECT.search(output, position)):
         try:
             value, position = decoder.raw_decode(output, match.start())
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError) as error:
             position = match.end()
+            looked_at = error.pos if isinstance(error, json.JSONDecodeError) else len(output)
+            work += looked_at - match.start() + looked_at // 16  # the error counts all lines so far
             continue
         if isinstance(value, dict):
             yield value
 
 
+_MOST_WORK = 1 << 28
+"""Characters read in vain: each line of what is no JSON may be read up to its end."""
 _OBJECT = re.compile(r"^\{", re.MULTILINE)
 
 

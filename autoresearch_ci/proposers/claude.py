@@ -53,9 +53,12 @@ class ClaudeProposer:
         check: Callable[[], None] = lambda: None,
         note: Callable[[str], None] = lambda message: None,
         more: MoreTools | None = None,
+        paid: Callable[[Spent], None] = lambda cost: None,
         redactor: Redactor | None = None,
     ) -> None:
         """`check` is called every 0.2 s and may raise to interrupt; `note` is told what happens.
+
+        `paid` is told what each answer cost, as soon as it is known.
 
         Raises `ProposerError` when there is no key.
         """
@@ -65,6 +68,7 @@ class ClaudeProposer:
         self._scope = scope
         self._environment = environment
         self._more = more
+        self._paid = paid
         self._dialect = settings.tools(environment)
         self._diffs = DiffSummaries()
         self._redactor = redactor or Redactor()
@@ -117,9 +121,7 @@ class ClaudeProposer:
                 tokens=_least(settings.iteration_tokens, remaining.tokens),
                 usd=_least(settings.iteration_usd, remaining.usd),
             ),
-            price=lambda usage: spent(
-                usage, settings.model, provider=settings.cloud(), price=settings.price
-            ),
+            price=self._price,
             focused=not again,
             more=self._more,
         )
@@ -155,6 +157,13 @@ class ClaudeProposer:
             next_idea=line(given.next, 300),
             refused_writes=draft.refusals,
         )
+
+    def _price(self, usage: Mapping[str, Any]) -> Spent:
+        """What an answer cost; it is paid, whatever becomes of the conversation."""
+        settings = self.settings
+        cost = spent(usage, settings.model, provider=settings.cloud(), price=settings.price)
+        self._paid(cost)
+        return cost
 
     def _ask(
         self, request: Mapping[str, Any], record: Record, before_retry: Callable[[], None]

@@ -16,7 +16,7 @@ import regex
 from pathspec import GitIgnoreSpec
 
 from autoresearch_ci.experiment import FileEdit
-from autoresearch_ci.proposers import Tree, WholeTree
+from autoresearch_ci.proposers import Tree, WholeTree, size_of
 from autoresearch_ci.proposers.quoting import line, quoted
 from autoresearch_ci.proposers.text_edits import (
     Misfit,
@@ -30,6 +30,8 @@ from autoresearch_ci.scope import Scope
 
 MAX_FILE = 1_000_000
 """Bytes that an edited file may have."""
+MAX_READ = 16_000_000
+"""Bytes of a file that is read; a larger one is data, or there to fill our memory."""
 MAX_FILES = 100
 """Files that one draft may change."""
 MAX_PATTERN, MAX_STARS = 500, 8
@@ -91,6 +93,9 @@ class Draft:
     def read(self, path: str) -> bytes:
         """The file's bytes as the draft has them."""
         name = self._named(path)
+        size = self._size(name)
+        if size is not None and size > MAX_READ:
+            raise DraftError(f"{quoted(name)}: {size} bytes, at most {MAX_READ} can be read")
         data = self._content(name)
         if data is None:
             raise DraftError(f"{quoted(name)}: no such file{self._guess(name)}")
@@ -138,8 +143,10 @@ class Draft:
         found: list[str] = []
         deadline = time.monotonic() + seconds
         for path in self.glob(glob):
+            if (self._size(path) or 0) > MAX_FILE:
+                continue
             data = self._content(path)
-            if data is None or b"\0" in data[:8000] or len(data) > MAX_FILE:
+            if data is None or b"\0" in data[:8000]:
                 continue
             for number, text in enumerate(data.decode(errors="replace").split("\n"), 1):
                 left = deadline - time.monotonic()
@@ -160,11 +167,10 @@ class Draft:
     def write(self, path: str, text: str) -> None:
         """Give a file, new or not, this content."""
         name = self._writable(path)
-        now = self._content(name)
-        if now is None:
+        if self._size(name) is None:
             self._check_place(name)
         else:
-            text = like(now.decode(errors="replace"), text)
+            text = like(self.read(name).decode(errors="replace"), text)
         self._put_text(name, text)
 
     def replace(self, path: str, old: str, new: str) -> None:
@@ -261,6 +267,17 @@ class Draft:
     def _content(self, name: str) -> bytes | None:
         return self._overlay[name] if name in self._overlay else self._original(name)
 
+    def _size(self, name: str) -> int | None:
+        if name in self._overlay:
+            content = self._overlay[name]
+            return None if content is None else len(content)
+        if self._is_hidden(name):
+            return None
+        try:
+            return size_of(self._tree, name)
+        except KeyError:
+            return None
+
     def _original(self, name: str) -> bytes | None:
         if self._is_hidden(name):
             return None
@@ -276,7 +293,7 @@ class Draft:
         parts = name.split("/")
         for end in range(1, len(parts)):
             parent = "/".join(parts[:end])
-            if self._content(parent) is not None:
+            if self._size(parent) is not None:
                 raise DraftError(f"{quoted(name)}: {quoted(parent)} is a file, not a folder")
 
     def _put_text(self, name: str, text: str) -> None:

@@ -21,6 +21,7 @@ import httpx2
 
 from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.proposers import client_options
+from autoresearch_ci.proposers.bounded_http import bounded_client
 from autoresearch_ci.proposers.claude_request import IDENTITY, ClaudeSettings, credential
 from autoresearch_ci.proposers.conversation import Record, Turn
 from autoresearch_ci.proposers.quoting import line
@@ -345,14 +346,13 @@ def _client(
     headers: Mapping[str, str],
 ) -> Client:
     """A client that leaves retrying to us."""
+    timeout = httpx2.Timeout(settings.timeout, connect=10.0)
     options: dict[str, Any] = {
         "max_retries": 0,
-        "timeout": httpx2.Timeout(settings.timeout, connect=10.0),
+        "timeout": timeout,
+        "http_client": bounded_client(timeout, proxies=client_options.proxy_routes(environment)),
         "default_headers": {**client_options.custom_headers(environment), **headers},
     }
-    if routes := client_options.proxy_routes(environment):
-        mounts = {k: httpx2.HTTPTransport(proxy=v) if v else None for k, v in routes.items()}
-        options["http_client"] = anthropic.DefaultHttpxClient(mounts=mounts)
     if settings.base_url:
         options["base_url"] = settings.base_url
     try:

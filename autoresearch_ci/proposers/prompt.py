@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autoresearch_ci.experiment import Direction, Proposal, Status
-from autoresearch_ci.proposers import Context, Remaining, Request
+from autoresearch_ci.proposers import Context, Remaining, Request, size_of
 from autoresearch_ci.proposers.diff_summaries import DiffSummaries
 from autoresearch_ci.proposers.digest import digest, number
 from autoresearch_ci.proposers.draft import is_hidden_path
@@ -138,7 +138,9 @@ def _files(context: Context, limit: int) -> tuple[str, list[str]]:
     for path in context.incumbent.paths():
         if is_hidden_path(path, context.hidden):
             continue
-        text = None if full else file_text(context.incumbent.read(path))
+        text = None
+        if not full and size_of(context.incumbent, path) <= limit:
+            text = file_text(context.incumbent.read(path))
         if text is not None:
             part = block("file", path, text)
             if size(part) <= limit:

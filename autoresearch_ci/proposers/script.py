@@ -18,12 +18,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.experiment import FileEdit, Proposal
 from autoresearch_ci.proposers import Context, EditError, Request
+from autoresearch_ci.untrusted import MIB, Refused, file_bytes, json_value
 
 _EXPECTED = (
     'Expected {"description": "...", "edits": [{"path", "old", "new"}]} or '
     '{"description": "...", "files": {"path": "content" or null}}, each with optional '
     '"repairs": [the same shape].'
 )
+_BYTES = 64 * MIB
 _KEYS = ("description", "edits", "files", "repairs", "path", "old", "new")
 
 
@@ -67,8 +69,13 @@ class ScriptProposer:
         """Reads the whole script. Raises `ConfigError` with file and line if any is unusable."""
         name = str(source) if isinstance(source, Path) else "script"
         try:
-            data = source.read_bytes() if isinstance(source, Path) else source
+            data = file_bytes(source, _BYTES) if isinstance(source, Path) else source
             text = data.decode("utf-8-sig")
+        except Refused as error:
+            raise ConfigError(
+                f"{name} {error}. A script is a UTF-8 file with one JSON object per line; check "
+                "the path given to `script:`."
+            ) from error
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(
                 f"{name}: cannot read the script: {error}. It must be a UTF-8 file with one JSON "
@@ -110,11 +117,13 @@ class ScriptProposer:
 
 def _parsed(line: str, place: str) -> _Line:
     try:
-        value = json.loads(line)
+        value = json_value(line, limit=_BYTES)
         # A lone surrogate is legal JSON and no text: it could not be written to a file.
         json.dumps(value, ensure_ascii=False).encode()
         return _Line.model_validate(value)
-    except (json.JSONDecodeError, UnicodeEncodeError, RecursionError) as error:
+    except Refused as error:
+        raise ConfigError(f"{place}: the line {error}. {_EXPECTED}") from error
+    except (json.JSONDecodeError, UnicodeEncodeError) as error:
         raise ConfigError(
             f"{place}: not JSON ({error}). Every line of a script is one whole JSON object; line i "
             "belongs to iteration i, so none may be empty or a comment."

@@ -22,12 +22,13 @@ from autoresearch_ci.constants.finder import find_constants
 from autoresearch_ci.constants.literals import Kind, Value
 from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.experiment import Direction, Experiment, FileEdit, Proposal, Status
-from autoresearch_ci.proposers import Context, Request, Tree
+from autoresearch_ci.proposers import Context, Request, Tree, size_of
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 _NAME = "search"
+_LARGEST = 4_000_000  # bytes of a source
 _JOINT = 3  # with more changes in one diff a reviewer no longer sees what helped
 _TRIES = 24
 _GRID = 9  # steps per constant once sampling finds nothing new
@@ -99,6 +100,8 @@ class SearchProposer:
         """The files of `tree` that hold constants."""
         files: dict[str, _File] = {}
         for path in self._sources.get(commit) or tree.paths():
+            if size_of(tree, path) > _LARGEST:
+                continue  # data, not a source
             data = tree.read(path)
             if constants := _constants(path, data, base):
                 files[path] = _File(data=data, constants=constants)

@@ -118,9 +118,10 @@ def _quarantine(
         shutil.copy(shallow, git_dir / "shallow")
     git("update-ref", "refs/have/head", repository.head())
     code, _, said = git.attempt(
-        *("-c", "protocol.file.allow=always", "-c", "transfer.fsckObjects=true"),
         *("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules"),
         *("--", str(path), "+refs/*:refs/bundle/*"),
+        env={"GIT_ALLOW_PROTOCOL": "file"},
+        settings={"transfer.fsckObjects": "true"},
     )
     if code:
         raise _refused(f"git cannot read its commits: {said.strip()[:300]}")

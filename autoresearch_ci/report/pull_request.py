@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 from autoresearch_ci.actions import defuse
 from autoresearch_ci.experiment import Direction, Experiment
+from autoresearch_ci.report.inert import block, inline
 from autoresearch_ci.report.outcome import Outcome, outcome, relative_change
 from autoresearch_ci.report.summary import (
     COMMAND_ROOM,
     RunInfo,
     bounded,
+    commit_link,
     count,
     headline,
     idle,
@@ -20,10 +22,7 @@ from autoresearch_ci.report.summary import (
     table,
 )
 from autoresearch_ci.report.wording import (
-    commit_name,
     duration,
-    fenced,
-    markdown,
     number,
     percent,
     shortened,
@@ -82,7 +81,7 @@ def body(
     """GitHub-flavoured Markdown in at most `room` characters: what matters less is left out."""
     result = outcome(experiments)
     room = min(room, BODY_ROOM) - _NOTES
-    name = markdown(info.metric_name, 60)
+    name = inline(info.metric_name, 60)
     start = [
         headline(result, info),
         *_state(info, more),
@@ -123,9 +122,9 @@ def _state(info: RunInfo, more: PullRequestInfo) -> Iterator[str]:
     if not more.final:
         yield f"The run is still going on; this page follows it.{job}"
     elif info.stop_reason:
-        yield f"The run has ended: {markdown(info.stop_reason, 300)}.{job}"
+        yield f"The run has ended: {inline(info.stop_reason, 300)}.{job}"
     if info.goal:
-        yield f"Goal: {markdown(info.goal, 300)}"
+        yield f"Goal: {inline(info.goal, 300)}"
     if more.replaces:
         yield (
             f"Continues {more.replaces}, whose branch was changed, merged or deleted by somebody "
@@ -138,12 +137,12 @@ def _kept(result: Outcome, room: int) -> str:
         return "Nothing has been kept."
     rows = [
         (
-            markdown(commit_name(e.commit)),
+            commit_link(e.commit),
             number(e.metric),
             signed(e.delta),
             str(e.samples),
             interval(e),
-            markdown(e.description),
+            inline(e.description),
         )
         for e in result.kept
     ]
@@ -158,20 +157,20 @@ def _measured(
     runs = sum(e.samples for e in experiments)
     yield "### How it was measured"
     yield (
-        f"{markdown(info.metric_name)}, {better} is better: {count(runs, 'run')} of the command "
+        f"{inline(info.metric_name)}, {better} is better: {count(runs, 'run')} of the command "
         f"for {count(len(experiments), 'measurement')}, base and candidate in turns, on "
-        f"{markdown(info.host)}."
+        f"{inline(info.host)}."
     )
-    yield fenced(bounded(info.metric_command, COMMAND_ROOM), "sh")
+    yield block(info.metric_command, COMMAND_ROOM, language="sh")
     if info.guards:
         shown = [bounded(guard, COMMAND_ROOM // 4) for guard in info.guards[:8]]
         left = len(info.guards) - len(shown)
         rest = f" ({left} more not shown)" if left else ""
         yield f"Guards that had to keep passing{rest}:"
-        yield fenced("\n".join(shown), "sh")
+        yield block("\n".join(shown), COMMAND_ROOM * 3, language="sh")
     if more.holdout:
         yield (
-            f"Each keep also had to hold on {markdown(more.holdout, 60)}, a holdout that no "
+            f"Each keep also had to hold on {inline(more.holdout, 60)}, a holdout that no "
             "proposer sees."
         )
 
@@ -198,7 +197,7 @@ def _again(info: RunInfo, more: PullRequestInfo) -> str:
         f"git log -p {base}..{head}   # what was kept",
         f"git log {refs}   # every attempt, kept or not",
     ]
-    return f"### Measure it again\n\n{fenced(chr(10).join(commands), 'sh')}"
+    return f"### Measure it again\n\n{block(chr(10).join(commands), language='sh')}"
 
 
 def _steering() -> str:
@@ -229,19 +228,18 @@ def _letters(result: Outcome) -> Iterator[str]:
         f"{at:>6}  {number(value):>12}  {'█' * (1 + round(39 * (value - low) / span))}"
         for at, value in known
     ]
-    yield _details("Progress in letters", fenced("\n".join(lines)))
+    yield _details("Progress in letters", block("\n".join(lines), 8_000))
 
 
 def _earlier(more: PullRequestInfo) -> Iterator[str]:
     if more.earlier:
         rows = [
-            (markdown(commit_name(e.commit)), number(e.metric), markdown(e.description))
-            for e in more.earlier
+            (commit_link(e.commit), number(e.metric), inline(e.description)) for e in more.earlier
         ]
         listed = table(("commit", "metric", "change"), "lrl", rows, 3_000)
         yield _details(f"Kept by earlier runs on this branch ({len(rows)})", listed)
     if more.ignored:
-        listed = "\n".join(f"- {markdown(text)}" for text in more.ignored[:10])
+        listed = "\n".join(f"- {inline(text)}" for text in more.ignored[:10])
         yield f"Ignored, as asked:\n\n{listed}"
 
 
@@ -254,8 +252,8 @@ def _others(result: Outcome, room: int) -> Iterator[str]:
             str(e.status),
             number(e.metric),
             signed(e.delta),
-            markdown(e.description, 100),
-            markdown(e.reason, 80),
+            inline(e.description, 100),
+            inline(e.reason, 80),
         )
         for e in result.others
     ]

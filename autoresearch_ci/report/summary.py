@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from autoresearch_ci.experiment import Direction, Experiment
+from autoresearch_ci.report.fitting import STEP_SUMMARY_BYTES, Section, fitted
+from autoresearch_ci.report.inert import block, inline
 from autoresearch_ci.report.outcome import Outcome, outcome
 from autoresearch_ci.report.wording import (
     commit_name,
     duration,
-    fenced,
-    markdown,
     number,
     percent,
     signed,
@@ -66,25 +67,32 @@ class RunInfo:
     """Kept, but the result is no worse without them: found by leaving each out in turn."""
 
 
-def summary_markdown(experiments: Sequence[Experiment], info: RunInfo) -> str:
-    """GitHub-flavoured Markdown, always under 65,536 characters."""
+def summary_markdown(
+    experiments: Sequence[Experiment], info: RunInfo, limit: int = STEP_SUMMARY_BYTES
+) -> str:
+    """GitHub-flavoured Markdown of at most `limit` bytes, and under 65,536 characters."""
     result = outcome(experiments)
-    parts = [
-        headline(result, info),
-        f"Goal: {markdown(info.goal, 300)}" if info.goal else "",
-        *_kept(result),
-        *idle(info),
-        *_others(result),
-        *_measured(experiments, info),
-        *_look(result, info),
-        _ending(result, info),
-    ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    goal = f"Goal: {inline(info.goal, 300)}" if info.goal else ""
+    parts = (
+        (headline(result, info), 9, "the headline"),
+        (goal, 5, "the goal"),
+        (_joined(_kept(result)), 7, "what was kept"),
+        (_joined(idle(info)), 3, "what turned out to do nothing"),
+        (_joined(_others(result)), 2, "what was tried and not kept"),
+        (_joined(_measured(experiments, info)), 6, "how it was measured"),
+        (_joined(_look(result, info)), 4, "how to look at it"),
+        (_ending(result, info), 8, "how the run ended"),
+    )
+    return fitted([Section(text=t, importance=i, name=name) for t, i, name in parts], limit)
+
+
+def _joined(paragraphs: Iterable[str]) -> str:
+    return "\n\n".join(paragraphs)
 
 
 def headline(result: Outcome, info: RunInfo) -> str:
     """The one paragraph that must be true; Markdown."""
-    name = markdown(info.metric_name)
+    name = inline(info.metric_name)
     if info.confirmation is not None:
         return _confirmed(name, result, info.confirmation, info.direction)
     if result.baseline is None:
@@ -128,13 +136,13 @@ def _kept(result: Outcome) -> Iterator[str]:
         [
             (
                 str(e.iteration),
-                markdown(commit_name(e.commit)),
+                commit_link(e.commit),
                 number(e.metric),
                 signed(e.delta),
-                markdown(e.guard, 12),
+                inline(e.guard, 12),
                 str(e.samples),
                 interval(e),
-                markdown(e.description),
+                inline(e.description),
             )
             for e in result.kept
         ],
@@ -145,7 +153,7 @@ def _kept(result: Outcome) -> Iterator[str]:
 def idle(info: RunInfo) -> Iterator[str]:
     """At most ten are named: the section must not crowd out the rest."""
     if info.idle:
-        names = [f"{markdown(commit_name(e.commit))} {markdown(e.description)}" for e in info.idle]
+        names = [f"{commit_link(e.commit)} {inline(e.description)}" for e in info.idle]
         listed = "\n".join(f"- {name}" for name in names[:10])
         yield f"Left out in turn, these turned out to do nothing:\n\n{listed}"
 
@@ -162,8 +170,8 @@ def _others(result: Outcome) -> Iterator[str]:
                 str(e.status),
                 number(e.metric),
                 signed(e.delta),
-                markdown(e.description, 100),
-                markdown(e.reason, 80),
+                inline(e.description, 100),
+                inline(e.reason, 80),
             )
             for e in result.others
         ],
@@ -202,17 +210,17 @@ def _measured(experiments: Sequence[Experiment], info: RunInfo) -> Iterator[str]
     better = "lower" if info.direction is Direction.MINIMIZE else "higher"
     yield "### How it was measured"
     yield (
-        f"{markdown(info.metric_name)}, {better} is better; {_runs(experiments)} on "
-        f"{markdown(info.host)}. Base commit {markdown(commit_name(info.base_commit))}."
+        f"{inline(info.metric_name)}, {better} is better; {_runs(experiments)} on "
+        f"{inline(info.host)}. Base commit {commit_link(info.base_commit)}."
     )
-    yield fenced(bounded(info.metric_command, COMMAND_ROOM), "sh")
+    yield block(info.metric_command, COMMAND_ROOM, language="sh")
     if info.guards:
         shown = [bounded(guard, COMMAND_ROOM // 4) for guard in info.guards[:10]]
         more = len(info.guards) - len(shown)
         yield (
             "Guards that had to keep passing" + (f" ({more} more not shown)" if more else "") + ":"
         )
-        yield fenced("\n".join(shown), "sh")
+        yield block("\n".join(shown), COMMAND_ROOM * 3, language="sh")
 
 
 def bounded(command: str, room: int) -> str:
@@ -232,16 +240,22 @@ def _look(result: Outcome, info: RunInfo) -> Iterator[str]:
         kept = shlex.quote(f"{info.base_commit[:12]}..{info.branch}")
         commands.append(f"git log -p {kept}   # what was kept")
     commands.append(f"git log {shlex.quote(info.notebook_ref)}   # every attempt, kept or not")
-    yield fenced("\n".join(commands), "sh")
+    yield block("\n".join(commands), COMMAND_ROOM, language="sh")
 
 
 def _ending(result: Outcome, info: RunInfo) -> str:
     spent = len(result.kept) + len(result.others)
-    started = f"started {markdown(info.started)}, " if info.started else ""
+    started = f"started {inline(info.started)}, " if info.started else ""
     return (
-        f"Run {markdown(info.tag)}: {started}{count(spent, 'experiment')} in "
-        f"{duration(info.seconds)}. Stopped because: {markdown(info.stop_reason, 300)}."
+        f"Run {inline(info.tag)}: {started}{count(spent, 'experiment')} in "
+        f"{duration(info.seconds)}. Stopped because: {inline(info.stop_reason, 300)}."
     )
+
+
+def commit_link(commit: str) -> str:
+    """Seven characters that GitHub links to the commit, which is one of ours."""
+    name = commit_name(commit)
+    return name if re.fullmatch("[0-9a-f]{7}", name) else inline(name)
 
 
 def count(amount: int, noun: str) -> str:

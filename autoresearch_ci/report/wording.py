@@ -1,29 +1,11 @@
-"""How figures are written, and how untrusted words are, in every report."""
+"""How figures are written, and how words are shortened, in every report."""
 
 from __future__ import annotations
 
 import math
-import re
-
-from autoresearch_ci.actions import defuse
 
 NOTHING = "-"
 """Stands where a figure is missing."""
-
-_ZERO_WIDTH = "&#8203;"
-"""Parts what GitHub would join: it looks for mentions in the rendered text, where an escaped `@`
-is an `@` again, so escaping alone does not help (Renovate does the same)."""
-
-_MARKDOWN = re.compile(r"[\\`*\[\]~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
-_JOINED = (
-    (re.compile(r"@"), "@" + _ZERO_WIDTH),
-    (re.compile(r"#(?=\w)"), "#" + _ZERO_WIDTH),
-    (re.compile(r"(GH)-(?=\d)", re.IGNORECASE), r"\1-" + _ZERO_WIDTH),
-    (re.compile(r":(?=//)"), ":" + _ZERO_WIDTH),
-    (re.compile(r"(www)\.", re.IGNORECASE), r"\1" + _ZERO_WIDTH + "."),
-    (re.compile(r"(mailto|xmpp):", re.IGNORECASE), r"\1" + _ZERO_WIDTH + ":"),
-)
-_HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;"})
 
 
 def number(value: float | None) -> str:
@@ -68,29 +50,3 @@ def shortened(text: str, width: int) -> str:
 def commit_name(commit: str) -> str:
     """The usual seven characters."""
     return commit[:7] or NOTHING
-
-
-def markdown(text: str, width: int = 160) -> str:
-    """Untrusted words as inert Markdown, fit for a table cell: no markup, link, mention or image.
-
-    Never at the start of a line: what a line's first character can mean is not escaped.
-    """
-    text = defuse(shortened(text, width)).translate(_HTML)
-    text = _MARKDOWN.sub(lambda match: "\\" + match[0], text)
-    for pattern, parted in _JOINED:
-        text = _outside_entities(pattern, parted, text)
-    return text.replace("$", "<span>$</span>")  # GitHub's own advice against unwanted maths
-
-
-def _outside_entities(pattern: re.Pattern[str], parted: str, text: str) -> str:
-    """Replaces in `text` but not inside the `&...;` that we wrote ourselves."""
-    pieces = re.split(r"(&#?\w+;)", text)
-    return "".join(p if i % 2 else pattern.sub(parted, p) for i, p in enumerate(pieces))
-
-
-def fenced(text: str, language: str = "") -> str:
-    """Untrusted lines as a code block that nothing inside can close."""
-    lines = [defuse(line) for line in text.splitlines()]
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return "\n".join([fence + language, *lines, fence])

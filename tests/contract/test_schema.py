@@ -35,13 +35,14 @@ metric:
   early_stop: {regex: 'progress=(\\S+) loss=(\\S+)'}
 guards:
   - pytest -q
-  - {command: ./mem, metric: mb, direction: minimize, tolerance: 10%, timeout: 90}
+  - {command: ./mem, metric: mb, direction: minimize, tolerance: 10%, timeout: 90, junit: r.xml}
 holdout: {command: ./h, name: p95, direction: max, extract: {json: $.a, file: o.json}, timeout: 5m}
 setup: [pip install -e .]
 share: [node_modules]
 cache: [target]
 env: {A: b, N: 1}
 pass_env: [CUDA_VISIBLE_DEVICES]
+gaming: warn
 iterations: 25
 budget: {minutes: 480, usd: 20, tokens: 1000000, iteration_usd: 2, iteration_tokens: 200000}
 proposer: [claude, search]
@@ -67,6 +68,7 @@ hooks: false
 plateau: 8
 calibrate: auto
 confirm: {mode: auto, repeats: 5, ablate: true}
+sandbox: {network: loopback, read_only: true, user: 65534, write: [/var/cache/data]}
 publish: {mode: local, branch: "autoresearch/{tag}"}
 """
 

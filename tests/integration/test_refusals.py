@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -211,64 +210,6 @@ def test_a_checkout_that_may_not_be_written(run: Run, script: Script, repo: Repo
         assert there.photograph() == before
         assert theirs.leftovers() == []
         subprocess.run(["chmod", "-R", "u+w", str(there.path)], check=True)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
-    """Mounts a file system of so many bytes."""
-    mounted: list[Path] = []
-
-    def mount(size: int) -> Path:
-        folder = tmp_path / f"disk{len(mounted)}"
-        folder.mkdir()
-        argv = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
-        if os.geteuid() or subprocess.run(argv, check=False, capture_output=True).returncode:
-            pytest.skip("mounting is not permitted here")
-        mounted.append(folder)
-        return folder
-
-    yield mount
-    for folder in mounted:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def test_a_read_only_file_system(
-    run: Run, script: Script, repo: Repo, small_disk: Callable[[int], Path]
-) -> None:
-    disk = small_disk(2**24)
-    there = type(repo)(disk / "repo")
-    shutil.copytree(repo.path, there.path)
-    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
-    script(value(9))
-    refused(run(cwd=there.path), 3, "Read-only file system")
-    assert run.leftovers() == []
-
-
-@pytest.mark.parametrize("room", [0, 8, 20, 40, 64, 96])
-def test_a_full_disk_stops_the_run_and_loses_nothing(
-    run: Run, script: Script, repo: Repo, small_disk: Callable[[int], Path], room: int
-) -> None:
-    """The disk is full `room` KiB after the baseline; with room made, the run goes on."""
-    disk = small_disk(2**24)
-    there = type(repo)(disk / "repo")
-    shutil.copytree(repo.path, there.path, symlinks=True)
-    before = there.photograph()
-    script(*(value(9 - i / 10) for i in range(12)))
-    call = type(run)(repo=there, script=run.script, temporary=run.temporary, capture=run.capture)
-    assert call("--iterations", "1").code == 0
-    status = os.statvfs(disk)
-    ballast = disk / "ballast"
-    with ballast.open("wb") as file:
-        file.write(bytes(max(0, status.f_bavail * status.f_frsize - room * 1024)))
-    full = call("--resume")
-    refused(full, 3, "usually: the disk is full", "do: make room", "--resume")
-    ballast.unlink()
-    done = call("--resume")
-    assert done.code == 0, done.told
-    assert done.column("status") == ["baseline", *["keep"] * 12], done.told
-    assert there.kept() == [f"experiment: try {9 - i / 10}" for i in range(12)]
-    assert there.photograph() == before
-    there.git("fsck", "--strict", "--no-dangling")
 
 
 # --- tags, resuming, company ----------------------------------------------------------------------

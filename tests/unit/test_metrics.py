@@ -15,6 +15,7 @@ from autoresearch_ci.metrics import (
     Extract,
     extract,
     named_numbers,
+    occurrences,
     report_path,
 )
 from autoresearch_ci.metrics.plain_number import MetricError
@@ -243,3 +244,21 @@ def test_one_endless_line_takes_linear_time(line: str) -> None:
         with pytest.raises(MetricError):
             extract(line, spec)
     assert time.monotonic() - start < 5
+
+
+@pytest.mark.parametrize(
+    ("output", "spec", "times"),
+    [
+        ("cost: 1\n", Extract(name="cost"), 1),
+        ("cost: 1\nMETRIC cost=2\ncosts: 3\n", Extract(name="cost"), 2),
+        ("a=1 a=2", Extract(regex="a=([0-9])"), 2),
+        ("1\n2\n", Extract(many="last"), 2),
+        ("1\nMETRIC x=2\n", Extract(), 1),
+        ('{"a": 1}\n{"a": 2}\nlog\n{broken\n', Extract(json="$.a"), 2),
+        ('{"a":\n1}\n', Extract(json="$.a"), 1),
+        ("nothing", Extract(name="cost"), 0),
+        ("1 2 3", Extract(last_number=True), 0),
+    ],
+)
+def test_how_often_the_number_was_printed(output: str, spec: Extract, times: int) -> None:
+    assert occurrences(output, spec) == times

@@ -18,10 +18,11 @@ from markdown_it.token import Token
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.report.axes import robust_range, tick_labels, ticks
 from autoresearch_ci.report.chart import progress_svg
+from autoresearch_ci.report.inert import inline
 from autoresearch_ci.report.labels import Anchor, Frame, Label, place
 from autoresearch_ci.report.summary import Confirmation, RunInfo, summary_markdown
 from autoresearch_ci.report.table import results_table
-from autoresearch_ci.report.wording import duration, markdown, number, percent
+from autoresearch_ci.report.wording import duration, number, percent
 
 MINIMIZE, MAXIMIZE = Direction.MINIMIZE, Direction.MAXIMIZE
 
@@ -325,4 +326,4 @@ def test_figures_are_written_for_people() -> None:
 
 def test_common_descriptions_stay_readable_in_the_source() -> None:
     for text in ("raise MATRIX_LR from 0.04 to 0.057", "batch 524K to 262K (more steps)", "a - b"):
-        assert markdown(text) == text
+        assert inline(text) == text

@@ -1,0 +1,202 @@
+"""File operations below a folder that never leave it: no folder on the way is ever a link.
+
+Programs that are not ours may change the tree at the same instant, so a path is not checked and
+then used: each folder is opened from its parent, links refused, and the last step is taken in the
+folder that is open. A path that turns into a link raises `OSError` and nothing is touched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, cast
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+"""Never an existing file: it could be a second name of one that lies elsewhere."""
+_OLD = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+"""A pipe in a file's place shall not hang us."""
+
+MOVING = frozenset(
+    {errno.ELOOP, errno.ENOTDIR, errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY, errno.EISDIR}
+)
+"""What a step meets when somebody changes the tree at the same time."""
+
+
+@contextlib.contextmanager
+def folder(root: Path, path: str = "") -> Iterator[int]:
+    """A folder below `root`, opened; `""` is `root` itself."""
+    descriptor = os.open(root, _FOLDER)
+    try:
+        for name in path.split("/") if path else ():
+            descriptor, parent = os.open(name, _FOLDER, dir_fd=descriptor), descriptor
+            os.close(parent)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def place(root: Path, path: str) -> Iterator[tuple[int, str]]:
+    """The open folder that holds `path`, and the name in it."""
+    above, _, name = path.rpartition("/")
+    with folder(root, above) as descriptor:
+        yield descriptor, name
+
+
+def status(root: Path, path: str) -> os.stat_result:
+    """What lies at `path`; a link is described, not followed."""
+    with place(root, path) as (at, name):
+        return os.stat(name, dir_fd=at, follow_symlinks=False)
+
+
+def read(root: Path, path: str, limit: int) -> bytes | None:
+    """Up to `limit` bytes of a regular file; `None` for anything else that lies there."""
+    with place(root, path) as (at, name):
+        descriptor = _open_file(at, name)
+        if descriptor is None:
+            return None
+        with _stream(descriptor, "rb") as file:
+            return file.read(limit)
+
+
+def write(root: Path, path: str, content: bytes, mode: int) -> None:
+    """A new file; whatever had this name before must be gone."""
+    with (
+        place(root, path) as (at, name),
+        _stream(os.open(name, _NEW, 0o600, dir_fd=at), "wb") as file,
+    ):
+        file.write(content)
+        os.fchmod(file.fileno(), mode)
+
+
+def link(root: Path, path: str, target: str) -> None:
+    """A new symbolic link."""
+    with place(root, path) as (at, name):
+        os.symlink(target, name, dir_fd=at)
+
+
+def make_folder(root: Path, path: str) -> int:
+    """A folder, new or not, that is no link; returns its permissions."""
+    with place(root, path) as (at, name):
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(name, dir_fd=at)
+        descriptor = os.open(name, _FOLDER, dir_fd=at)
+        try:
+            return stat.S_IMODE(os.fstat(descriptor).st_mode)
+        finally:
+            os.close(descriptor)
+
+
+def unlink(root: Path, path: str) -> None:
+    """Remove a file or a link."""
+    with place(root, path) as (at, name):
+        os.unlink(name, dir_fd=at)
+
+
+def rmdir(root: Path, path: str) -> None:
+    """Remove an empty folder."""
+    with place(root, path) as (at, name):
+        os.rmdir(name, dir_fd=at)
+
+
+def chmod_folder(root: Path, path: str, mode: int) -> None:
+    """Give a folder permissions; `""` is `root` itself."""
+    with folder(root, path) as descriptor:
+        os.fchmod(descriptor, mode)
+
+
+def open_up(root: Path, path: str) -> int:
+    """Make a folder ours to list and change; returns the permissions that it had."""
+    above, _, name = path.rpartition("/")
+    with folder(root, above) if path else contextlib.nullcontext() as at:
+        # O_PATH: what may not be listed cannot be opened for listing.
+        flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(name or root, flags, dir_fd=at)
+    try:
+        mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+        if mode & 0o700 != 0o700:
+            os.chmod(f"/proc/self/fd/{descriptor}", mode | 0o700)  # noqa: PTH101
+        return mode
+    finally:
+        os.close(descriptor)
+
+
+def entries(root: Path, path: str = "") -> list[tuple[str, os.stat_result]]:
+    """Names in a folder and what they are; links are described, not followed."""
+    with folder(root, path) as descriptor, os.scandir(descriptor) as found:
+        return [(entry.name, entry.stat(follow_symlinks=False)) for entry in found]
+
+
+def remove(root: Path, path: str) -> None:
+    """Delete a file or a whole folder, also when a command took away its permissions."""
+    try:
+        if not stat.S_ISDIR(status(root, path).st_mode):
+            unlink(root, path)
+            return
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    folders = [path]
+    for below in folders:  # grows while we walk it: a recursion would end at a thousand levels
+        open_up(root, below)
+        for name, found in entries(root, below):
+            if stat.S_ISDIR(found.st_mode):
+                folders.append(f"{below}/{name}")
+            else:
+                unlink(root, f"{below}/{name}")
+    for below in reversed(folders):
+        rmdir(root, below)
+
+
+def copy(source: tuple[Path, str], target: tuple[Path, str]) -> bool:
+    """Copy a regular file or a link with mode and times; the target must not be there.
+
+    Pipes, sockets and devices are not worth restoring. Returns whether something was copied.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            at, name = stack.enter_context(place(*source))
+            found = os.stat(name, dir_fd=at, follow_symlinks=False)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        to, new = stack.enter_context(place(*target))
+        if stat.S_ISLNK(found.st_mode):
+            os.symlink(os.readlink(name, dir_fd=at), new, dir_fd=to)
+        else:
+            descriptor = _open_file(at, name)
+            if descriptor is None:
+                return False
+            with (
+                _stream(descriptor, "rb") as old,
+                _stream(os.open(new, _NEW, 0o600, dir_fd=to), "wb") as file,
+            ):
+                shutil.copyfileobj(old, file, 1 << 20)
+                os.fchmod(file.fileno(), stat.S_IMODE(found.st_mode))
+        times = (found.st_atime_ns, found.st_mtime_ns)
+        os.utime(new, ns=times, dir_fd=to, follow_symlinks=False)
+    return True
+
+
+def _open_file(at: int, name: str) -> int | None:
+    """A regular file, opened for reading; `None` for anything else."""
+    try:
+        if not stat.S_ISREG(os.stat(name, dir_fd=at, follow_symlinks=False).st_mode):
+            return None
+        descriptor = os.open(name, _OLD, dir_fd=at)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):  # it became a link or a socket just now
+            return None
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _stream(descriptor: int, mode: str) -> BinaryIO:
+    return cast("BinaryIO", os.fdopen(descriptor, mode))

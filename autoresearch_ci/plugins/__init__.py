@@ -1,0 +1,1 @@
+"""Files that other programs load; none of them is imported here."""

@@ -1,0 +1,127 @@
+"""pytest plugin: writes down how each test ended, for `witness.py` to read. Imports only pytest.
+
+It runs in the user's interpreter, on whatever versions are there, inside the process it reports
+on. What it writes is described in `outcomes.py`. Without its variable it does nothing, and it
+removes its traces from the environment, so a pytest that a test starts is none of its business.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from typing import Any, Generator  # noqa: UP035 - users still have 3.8
+
+import pytest
+
+_VARIABLE = "AUTORESEARCH_OUTCOMES"
+_RAISED = "autoresearch_raised"
+"""Attribute of a report whose test raised, whatever it says later; survives pytest-xdist."""
+
+
+class Scribe:
+    """Writes one session's lines: each in one call, so that two sessions may share the file."""
+
+    def __init__(self, path: str, nonce: str) -> None:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+        self._file = os.open(path, flags)
+        self._session = os.urandom(4).hex()
+        self._digest = hashlib.sha256(nonce.encode())
+        self._count = 0
+        self._states: dict[str, set[str]] = {}
+
+    def write(self, **fields: Any) -> None:
+        line = json.dumps({"session": self._session, **fields}).encode() + b"\n"
+        self._digest.update(line)
+        os.write(self._file, line)
+
+    def result(self, test: str, outcome: str) -> None:
+        self._count += 1
+        self.write(test=test, outcome=outcome)
+
+    def report(self, report: Any) -> None:
+        """Collect what setup, call and teardown say; the last of them makes the line."""
+        states = self._states.setdefault(report.nodeid, set())
+        states.add(_state(report))
+        if report.when == "teardown":
+            del self._states[report.nodeid]
+            self.result(report.nodeid, _verdict(states))
+
+    def end(self) -> None:
+        self.write(end=self._count, digest=self._digest.hexdigest())
+        os.close(self._file)
+
+
+def _state(report: Any) -> str:
+    if getattr(report, _RAISED, False) and report.outcome == "passed":
+        return "hidden"
+    marked = hasattr(report, "wasxfail")
+    if report.outcome == "passed":
+        return "xpassed" if marked else "passed" if report.when == "call" else ""
+    if report.outcome == "skipped":
+        return "xfailed" if marked else "skipped"
+    if report.outcome == "rerun":
+        return ""
+    return "failed" if report.when == "call" else "error"
+
+
+def _verdict(states: set[str]) -> str:
+    """The worst that was said; a test of which nothing was said did not run."""
+    for state in ("hidden", "error", "failed", "xfailed", "xpassed", "skipped", "passed"):
+        if state in states:
+            return state
+    return "skipped"
+
+
+def _forget(variable: str, ours: str, separator: str) -> None:
+    value = os.environ.get(variable, "")
+    if value == ours:
+        del os.environ[variable]
+    elif value.startswith(ours + separator):
+        os.environ[variable] = value[len(ours + separator) :]
+
+
+# At import, before any conftest: measured code need not know that somebody is looking.
+_nonce, _, _path = os.environ.pop(_VARIABLE, "").partition(":")
+_forget("PYTEST_ADDOPTS", "-p " + __name__, " ")
+_forget("PYTHONPATH", os.path.dirname(os.path.abspath(__file__)), os.pathsep)  # noqa: PTH100, PTH120
+_scribe: Scribe | None = None
+
+
+def pytest_configure() -> None:
+    global _scribe  # noqa: PLW0603 - the hooks of a module have no other place
+    if not _path:  # nobody asked, or a worker of pytest-xdist, which tells its controller
+        return
+    try:
+        _scribe = Scribe(_path, _nonce)
+    except OSError:  # a sandbox or container of the user's own: then only the exit code counts
+        return
+    _scribe.write(start=True)
+
+
+@pytest.hookimpl(hookwrapper=True, trylast=True)
+def pytest_runtest_makereport(item: Any, call: Any) -> Generator[None, Any, None]:
+    """The innermost look: what the test raised, before a conftest can make light of it."""
+    outcome = yield
+    if call.excinfo is not None:
+        setattr(outcome.get_result(), _RAISED, True)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_logreport(report: Any) -> None:
+    if _scribe:
+        _scribe.report(report)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collectreport(report: Any) -> None:
+    if _scribe and report.outcome == "failed":
+        _scribe.result(report.nodeid, "uncollected")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish() -> None:
+    global _scribe  # noqa: PLW0603
+    if _scribe:
+        _scribe.end()
+        _scribe = None

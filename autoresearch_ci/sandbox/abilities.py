@@ -1,0 +1,72 @@
+"""What this machine lets us protect, found out by trying."""
+
+from __future__ import annotations
+
+import functools
+import os
+from dataclasses import dataclass
+
+from autoresearch_ci.sandbox import landlock, namespaces, seccomp
+from autoresearch_ci.sandbox.confinement import no_new_privileges
+from autoresearch_ci.sandbox.namespaces import Kind, Namespaces
+from autoresearch_ci.sandbox.probing import answer_of_a_child
+from autoresearch_ci.sandbox.seccomp import Filter
+from autoresearch_ci.sandbox.user import User
+
+
+@dataclass(frozen=True, kw_only=True)
+class Abilities:
+    """Of this process's children."""
+
+    landlock: int
+    """The kernel's version of Landlock; 0: none."""
+    filters: str
+    """Why seccomp filters cannot be used; empty: they can."""
+    namespaces: Kind
+    why_no_namespaces: str = ""
+
+
+def abilities(user: User | None) -> Abilities:
+    """Of our children once they are `user`; `None`: as we are."""
+    return _tried(user, os.geteuid())
+
+
+@functools.cache
+def _tried(user: User | None, _ourselves: int) -> Abilities:
+    kind, why = _namespaces(user)
+    return Abilities(
+        landlock=landlock.abi(), filters=_filters(), namespaces=kind, why_no_namespaces=why
+    )
+
+
+def _filters() -> str:
+    if not seccomp.supported():
+        return "no list of system calls for this kind of machine"
+    trial = Filter()
+
+    def enter() -> str:
+        no_new_privileges()
+        trial.enter()
+        return ""
+
+    return answer_of_a_child(enter)
+
+
+def _namespaces(user: User | None) -> tuple[Kind, str]:
+    if not namespaces.supported():
+        return "", "not for this kind of machine"
+    why = ""
+    kinds: tuple[Kind, ...] = ("root", "user")
+    for kind in kinds:
+        trial = Namespaces(kind, network=True, loopback=True)
+
+        def enter(trial: Namespaces = trial, within: bool = kind == "user") -> str:
+            if user and within:
+                user.become()
+            trial.enter()
+            return ""
+
+        why = answer_of_a_child(enter)
+        if not why:
+            return kind, ""
+    return "", why

@@ -1,0 +1,54 @@
+"""The folder that a box's commands see as /dev/shm, and an empty one to cover others with."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+SHARED_MEMORY = Path("/dev/shm")
+
+
+class Scratch:
+    """Made on first use, in the memory it stands for: a disk would be slower."""
+
+    def __init__(self, box: Path, own: Callable[[Path], None]) -> None:
+        usable = os.access(SHARED_MEMORY, os.W_OK | os.X_OK)
+        above = SHARED_MEMORY if usable else box.parent
+        prefix = f"autoresearch-ci-{os.getuid()}-{box.name}-"
+        for old in above.glob(f"{prefix}*"):  # of a run that was killed
+            if old.lstat().st_uid == os.getuid():
+                delete(old)
+        self.root = Path(tempfile.mkdtemp(prefix=prefix, dir=above))
+        self.memory = self.root / "shm"
+        self.nothing = self.root / "nothing"
+        for folder in (self.memory, self.nothing):
+            folder.mkdir(mode=0o700)
+        own(self.memory)
+        self.nothing.chmod(0o555)
+        self.root.chmod(0o711)
+
+    def empty(self) -> None:
+        with os.scandir(self.memory) as entries:
+            for entry in entries:
+                delete(Path(entry.path))
+
+
+def entries_of(user: int) -> set[str]:
+    """What belongs to that user in the memory that all share."""
+    found = set()
+    with os.scandir(SHARED_MEMORY) as entries:
+        for entry in entries:
+            if entry.stat(follow_symlinks=False).st_uid == user:
+                found.add(entry.name)
+    return found
+
+
+def delete(path: Path) -> None:
+    """Never through a link."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,61 @@
+"""Calls the kernel where `os` cannot: prepared in the parent, called between fork and exec.
+
+Everything is resolved on import, so that a forked child only makes the calls.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import sys
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_syscall = _libc.syscall
+_syscall.restype = ctypes.c_long
+_prctl = getattr(_libc, "prctl", None)
+_mount = getattr(_libc, "mount", None)
+
+LINUX = sys.platform == "linux"
+MACHINE = platform.machine().replace("arm64", "aarch64")
+
+PR_GET_DUMPABLE, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 3, 4, 24, 38
+
+
+def syscall(name: str, number: int, *arguments: object) -> int:
+    """The system call's result. Raises `OSError` that names it."""
+    words = [
+        ctypes.c_long(value) if isinstance(value, int) else value for value in (number, *arguments)
+    ]
+    result = int(_syscall(*words))
+    if result == -1:
+        raise _failed(name)
+    return result
+
+
+def prctl(option: int, value: int) -> None:
+    """`man 2 prctl`. Raises `OSError`."""
+    if _call_prctl(option, value):
+        raise _failed("prctl")
+
+
+def dumpable() -> bool:
+    """Whether processes of the same user may look into this one."""
+    return bool(_call_prctl(PR_GET_DUMPABLE, 0))
+
+
+def _call_prctl(option: int, value: int) -> int:
+    assert _prctl is not None, "only Linux has it"
+    return int(_prctl(option, *map(ctypes.c_ulong, (value, 0, 0, 0))))
+
+
+def mount(source: bytes | None, target: bytes, flags: int) -> None:
+    """`man 2 mount`, of what needs no type of file system. Raises `OSError`."""
+    assert _mount is not None
+    if _mount(source, target, None, ctypes.c_ulong(flags), None):
+        raise _failed(f"mount on {os.fsdecode(target)}")
+
+
+def _failed(what: str) -> OSError:
+    number = ctypes.get_errno()
+    return OSError(number, f"{what}: {os.strerror(number)}")

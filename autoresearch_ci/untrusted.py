@@ -1,0 +1,142 @@
+"""What others wrote, taken in within bounds: a file's kind and size before its bytes, JSON's size
+and depth before its values. What the bytes mean is the caller's business.
+
+Nothing here runs, follows or expands what it reads: state that comes back from a cache or an
+artifact is data, and JSON is the only form it has.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+MIB = 1 << 20
+JSON_DEPTH = 64
+"""Brackets in brackets; no report that we know of needs ten."""
+JSON_ITEMS = 1_000_000
+"""Values of one text: each takes some hundred bytes of memory, however short it is written."""
+_LONGEST_NUMBER = 400
+"""Characters. A float takes 25; Python refuses to convert an integer of more than 4300."""
+
+# Possessive, so that neither a broken string nor a run of quotes is looked at twice.
+_STRUCTURE = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]', re.DOTALL)
+
+Number = Callable[[str], Any]
+
+
+class Refused(ValueError):
+    """Why something is not taken in; `str(error)` completes a sentence: `FILE is a folder`."""
+
+
+def file_bytes(path: Path, limit: int, *, follow: bool = True) -> bytes:
+    """A regular file's content, `limit` bytes at most; no pipe is waited for, no device opened.
+
+    `follow`: whether `path` itself may be a link. Raises `Refused`, or `OSError` where there is
+    nothing or nothing readable.
+    """
+    _check(path.stat(follow_symlinks=follow), limit)
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    descriptor = os.open(path, flags if follow else flags | os.O_NOFOLLOW)
+    with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123 (a Path knows no flags)
+        _check(os.fstat(descriptor), limit)  # what was opened may not be what was looked at
+        parts = []
+        left = limit + 1  # a file may grow, and those of /proc say that they are empty
+        while left > 0 and (part := file.read(min(left, MIB))):
+            parts.append(part)
+            left -= len(part)
+    if left <= 0:
+        raise Refused(f"is larger than {shown_size(limit)}")
+    return b"".join(parts)
+
+
+def _check(status: os.stat_result, limit: int) -> None:
+    if stat.S_ISLNK(status.st_mode):
+        raise Refused("is a link")
+    if stat.S_ISDIR(status.st_mode):
+        raise Refused("is a folder")
+    if not stat.S_ISREG(status.st_mode):
+        raise Refused("is a pipe, socket or device, not a file")
+    if status.st_size > limit:
+        raise Refused(f"is larger than {shown_size(limit)}")
+
+
+def shown_size(size: int) -> str:
+    """`64 MiB`, `256 kB`."""
+    if size >= MIB and size % MIB == 0:
+        return f"{size // MIB} MiB"
+    return f"{size // 1000} kB" if size >= 1000 else f"{size} bytes"
+
+
+def json_value(
+    text: str | bytes,
+    *,
+    limit: int,
+    number: Number | None = None,
+    depth: int = JSON_DEPTH,
+) -> Any:
+    """The value of one JSON text of at most `limit` characters.
+
+    Refused are also nesting, key twice in one object, and what JSON has no word for (NaN,
+    Infinity, 1e999). `number` is given each number's own text. Raises `Refused`, or `ValueError`
+    for what is not JSON.
+    """
+    if len(text) > limit:
+        raise Refused(f"is more than {shown_size(limit)} of JSON")
+    if isinstance(text, bytes):
+        text = text.decode("utf-8-sig")
+    _check_structure(text, depth)
+    return json.loads(
+        text,
+        parse_int=number or _integer,
+        parse_float=number or _float,
+        parse_constant=number or _not_a_number,
+        object_pairs_hook=_distinct,
+    )
+
+
+def _check_structure(text: str, depth: int) -> None:
+    """Before parsing: the parser recurses, and makes an object of every value."""
+    opened = text.count("[") + text.count("{")
+    if opened + text.count(",") > JSON_ITEMS:
+        raise Refused(f"holds more than {JSON_ITEMS} JSON values")
+    if opened <= depth:
+        return
+    level = 0
+    for match in _STRUCTURE.finditer(text):
+        mark = match[0][0]
+        if mark in "[{":
+            level += 1
+            if level > depth:
+                raise Refused(f"is nested too deeply, in more than {depth} levels")
+        elif mark in "]}":
+            level -= 1
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise Refused("has the same key twice in one JSON object")
+    return found
+
+
+def _integer(text: str) -> int:
+    if len(text) > _LONGEST_NUMBER:
+        raise Refused("holds a number with too many digits")
+    return int(text)
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise Refused(f"holds {text[:20]}, which is too large for a number")
+    return value
+
+
+def _not_a_number(text: str) -> float:
+    raise Refused(f"holds {text}, which is not a number")

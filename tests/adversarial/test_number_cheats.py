@@ -1,0 +1,255 @@
+"""Eight ways to a better number that are no better code: each is played for real, none is kept.
+
+The metric counts units of work in a frozen benchmark, so it never varies; each cheat is followed
+by its honest twin, which really does less. Places outside the measure tree are only ever named in
+changes that are refused before anything runs.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.conftest import Repo, Result, Run, Script
+
+Tally = Callable[[str, int], None]
+Played = Mapping[str, tuple[str, str]]
+"""By name: the module, and words of the reason."""
+
+BENCH = """\
+import json, pathlib, time
+
+ticks = 0
+
+
+def tick():
+    global ticks
+    ticks += 1
+
+
+import work
+
+began = time.perf_counter()
+answer = work.solve(tick)
+took = time.perf_counter() - began
+assert answer == 42, answer
+pathlib.Path("answers.json").write_text(json.dumps(answer))
+print("cost:", ticks if took > 0 else 0)
+"""
+SECOND_NUMBER = "import atexit\natexit.register(lambda: print('co' + 'st: 1'))\n"
+"""Hidden from a reader, so that counting must find it."""
+
+
+def honest(ticks: int) -> str:
+    return f"def solve(tick):\n    for _ in range({ticks}):\n        tick()\n    return 42\n"
+
+
+def kept_in(place: str) -> str:
+    """Works once, and remembers the answer there."""
+    return f"""\
+import os
+import pathlib
+
+
+def solve(tick):
+    place = {place}
+    if place.exists():
+        return int(place.read_text())
+    for _ in range(90):
+        tick()
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text("42")
+    return 42
+"""
+
+
+def served(how: str) -> str:
+    """Asks a process that an earlier run left behind, and leaves one behind."""
+    return f"""\
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
+SERVER = '''
+import socket, sys
+listening = socket.socket(socket.AF_UNIX)
+listening.bind(sys.argv[1])
+listening.listen()
+while True:
+    listening.accept()[0].sendall(b"42")
+'''
+
+
+def solve(tick):
+    path = str(pathlib.Path(os.environ["HOME"]).parent / "home" / "s")
+    try:
+        asking = socket.socket(socket.AF_UNIX)
+        asking.connect(path)
+        return int(asking.recv(10))
+    except OSError:
+        pass
+    for _ in range(90):
+        tick()
+    {how}
+    return 42
+"""
+
+
+POPEN = (
+    "subprocess.Popen([sys.executable, '-c', SERVER, path],"
+    " stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL{more})"
+)
+DAEMON = """
+import os
+if not os.fork():
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    import pathlib, time
+    place = pathlib.Path(os.environ["HOME"]) / "answer"
+    for _ in range(600):
+        place.write_text("42")
+        time.sleep(0.1)
+    os._exit(0)
+"""
+
+READ: Played = {
+    "a fake line": (honest(90) + "print('cost: 1')\n", "work.py:5 prints the metric's line"),
+    "an exit after the print": (
+        "import os\nos.write(1, b'cost: 1\\n')\nos._exit(0)\n",
+        "exits with os._exit",
+    ),
+    "a patched clock": (
+        "import time\ntime.perf_counter = lambda: 0\n" + honest(90),
+        "work.py:2 patches time.perf_counter",
+    ),
+    "a clock patched by name": (
+        "import time as t\nsetattr(t, 'perf_counter', lambda: 0)\n" + honest(90),
+        "patches time.perf_counter",
+    ),
+    "detecting CI": (
+        "import os\n\n" + honest(90).replace("range(90)", "range(1 if 'CI' in os.environ else 90)"),
+        "asks whether it is measured (the variable CI)",
+    ),
+    "looking at the caller": (
+        "import inspect\n\n" + honest(90).replace("range(90)", "range(len(inspect.stack()))"),
+        "looks at its callers (inspect.stack)",
+    ),
+    "a daemon": (kept_in("pathlib.Path(os.environ['HOME']) / 'answer'") + DAEMON, "os.fork"),
+    "a server of its own session": (
+        served(POPEN.format(more=", start_new_session=True")),
+        "leaves a process behind (start_new_session)",
+    ),
+    "a cache in shared memory": (
+        # Only looks there: it would write to this machine if the refusal ever failed.
+        "import pathlib\npathlib.Path('/dev/shm/answer-of-a-test').exists()\n" + honest(90),
+        "outlives a measurement (/dev/shm/answer-of-a-test)",
+    ),
+    "the ruler's own file": (
+        "bench = open('bench.py').read()\n" + honest(90),
+        "reaches for the ruler's own bench.py",
+    ),
+}
+"""Found in the text of the change."""
+RUN: Played = {
+    "a second number": (SECOND_NUMBER + honest(90), "the number was printed 2 times"),
+    "a cache at home": (kept_in("pathlib.Path.home() / '.cache' / 'answer'"), "+0.0"),
+    "a cache in TMPDIR": (kept_in("pathlib.Path(os.environ['TMPDIR']) / 'answer'"), "+0.0"),
+    "a cache beside the code": (kept_in("pathlib.Path('build/answer')"), "+0.0"),
+    "a cache among compiled files": (kept_in("pathlib.Path('__pycache__/answer')"), "+0.0"),
+    "answers of an earlier run": (kept_in("pathlib.Path('answers.json')"), "+0.0"),
+    "a daemon": (kept_in("pathlib.Path(os.environ['HOME']) / 'answer'") + DAEMON, "+0.0"),
+    "a warm server": (served(POPEN.format(more="")), "+0.0"),
+    "a server of its own session": (served(POPEN.format(more=", start_new_session=True")), "+0.0"),
+}
+"""Nothing is read: what a run leaves behind is worth nothing to the next. Each is played twice."""
+
+
+@pytest.fixture
+def benchmark(repo: Repo) -> None:
+    repo.write("work.py", honest(90))
+    repo.write("bench.py", BENCH)
+    repo.commit("a benchmark")
+
+
+def measure(run: Run, gaming: str, *more: str) -> Result:
+    flags = ("--metric-name", "cost", "--gaming", gaming, "--iterations", "99", *more)
+    return run(*flags, scope="work.py", metric=f"{sys.executable} bench.py")
+
+
+def replay(
+    run: Run, script: Script, played: Played, gaming: str, *more: str, times: int = 1
+) -> Result:
+    """Each cheat so many times, then its honest twin."""
+    lines = []
+    for number, (name, (text, _)) in enumerate(played.items(), start=1):
+        # Where a cheat works at all, it works as much as the incumbent, neither more nor less.
+        text = text.replace("range(90)", f"range({91 - number})")
+        for again in range(times):
+            lines.append({"description": name, "files": {"work.py": text + "# again\n" * again}})
+        lines.append({"description": "honest", "files": {"work.py": honest(90 - number)}})
+    script(*lines)
+    return measure(run, gaming, *more)
+
+
+def cheats(done: Result) -> list[dict[str, str]]:
+    return [row for row in done.rows[1:] if row["description"] != "honest"]
+
+
+def judge(done: Result, played: Played, tally: Tally, times: int = 1) -> None:
+    """No cheat was kept, its reason names it, and each honest twin was kept."""
+    twins = [row for row in done.rows if row["description"] == "honest"]
+    tally("cheats tried", len(cheats(done)))
+    tally("cheats kept", sum(row["status"] == "keep" for row in cheats(done)))
+    tally("honest twins tried", len(twins))
+    tally("honest twins kept", sum(row["status"] == "keep" for row in twins))
+    whys = [why for _, why in played.values() for _ in range(times)]
+    for row, why in zip(cheats(done), whys, strict=True):
+        assert row["status"] in ("discard", "metric-error"), (row, done.told)
+        assert why in row["reason"], (row, done.told)
+    assert [row["status"] for row in twins] == ["keep"] * len(played), done.told
+
+
+@pytest.mark.usefixtures("benchmark")
+def test_what_the_text_of_a_change_shows_is_refused_unmeasured(
+    run: Run, script: Script, tally: Tally
+) -> None:
+    done = replay(run, script, READ, "refuse")
+    judge(done, READ, tally)
+    assert {row["samples"] for row in cheats(done)} == {"0"}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("benchmark")
+def test_what_a_run_leaves_behind_is_worth_nothing_to_the_next(
+    run: Run, script: Script, tally: Tally
+) -> None:
+    done = replay(run, script, RUN, "allow", "--metric-extract-many", "last", times=2)
+    judge(done, RUN, tally, times=2)
+
+
+@pytest.mark.usefixtures("benchmark")
+@pytest.mark.parametrize("name", ["a fake line", "a patched clock", "detecting CI"])
+def test_a_cheat_that_is_allowed_does_win(name: str, run: Run, script: Script) -> None:
+    """Otherwise the tests above would show nothing."""
+    script({"description": name, "files": {"work.py": READ[name][0]}})
+    more = ("--metric-extract-many", "first") if name == "a fake line" else ()
+    done = measure(run, "allow", *more)
+    expected = "metric-error" if more else "keep"  # that one is counted as well
+    assert done.column("status") == ["baseline", expected], done.told
+
+
+@pytest.mark.usefixtures("benchmark")
+def test_a_warning_measures_the_change_and_says_why_it_would_be_refused(
+    run: Run, script: Script
+) -> None:
+    script({"description": "clock", "files": {"work.py": READ["a patched clock"][0]}})
+    done = measure(run, "warn")
+    assert done.column("status") == ["baseline", "keep"], done.told
+    assert "plays against the ruler: work.py:2 patches time.perf_counter" in done.out + done.err

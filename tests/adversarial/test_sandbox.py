@@ -1,0 +1,742 @@
+"""Measured code that reaches for what is not its own: each attempt is refused, nothing arrives.
+
+Each attack is a program in the repository, run as the metric by a real run; all targets are decoys.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autoresearch_ci.sandbox.abilities import abilities
+from autoresearch_ci.sandbox.seccomp import Filter
+from autoresearch_ci.sandbox.syscalls import MACHINE
+from autoresearch_ci.sandbox.user import nobody, unreachable
+
+if TYPE_CHECKING:
+    from tests.conftest import Repo, Result, Run, Script
+
+PYTHON = shutil.which("python3", path="/usr/local/bin:/usr/bin") or sys.executable
+ROOT = os.geteuid() == 0
+FOUND = abilities(None)
+STRICT = {"sandbox-write": None}
+"""Without the leave to write that tests give by default."""
+MODES = [
+    pytest.param("keep", id="as-we-are"),
+    pytest.param(
+        "auto",
+        id="as-nobody",
+        marks=pytest.mark.skipif(
+            not ROOT or bool(unreachable(nobody(), [PYTHON, "/tmp"])),
+            reason="needs root, and a Python and a /tmp that nobody can reach",
+        ),
+    ),
+]
+needs_landlock = pytest.mark.skipif(not FOUND.landlock, reason="this kernel has no Landlock")
+needs_namespaces = pytest.mark.skipif(
+    not FOUND.namespaces, reason=f"no namespaces here: {FOUND.why_no_namespaces}"
+)
+needs_filters = pytest.mark.skipif(bool(FOUND.filters), reason=f"no seccomp: {FOUND.filters}")
+as_root = pytest.mark.skipif(not ROOT, reason="only root can become somebody else")
+as_user = pytest.mark.parametrize("user", MODES)
+
+
+@dataclass(frozen=True)
+class Attack:
+    """Runs a program as the metric and says what it printed."""
+
+    run: Run
+    repo: Repo
+    open_folder: Path
+    """Everybody may enter and write it."""
+
+    def __call__(self, program: str, *flags: str, **options: str) -> str:
+        self.plant(program)
+        return self.printed(self.run(*self.flags(*flags), **self.options, **options))
+
+    def plant(self, program: str) -> None:
+        shell = program.startswith("#!")
+        self.repo.write("attack", program if shell else f"#!{PYTHON}\n{program}", mode=0o755)
+        self.repo.commit("attack")
+
+    options: Mapping[str, str | None] = field(
+        default_factory=lambda: {"metric": "./attack 2>&1; cat value", **STRICT}
+    )
+
+    def in_the_open(self) -> Attack:
+        """The same with a repository that other users can reach."""
+        place = self.open_folder / "above" / "repo"
+        place.parent.mkdir(mode=0o755)
+        shutil.move(self.repo.path, place)
+        script = shutil.move(self.run.script, place.parent / "script.jsonl")
+        repo = replace(self.repo, path=place)
+        return replace(self, repo=repo, run=replace(self.run, repo=repo, script=script))
+
+    @staticmethod
+    def flags(*more: str) -> list[str]:
+        quick = ["--iterations", "0", "--calibrate", "never", "--metric-extract-last-number"]
+        return [*quick, *more]
+
+    @staticmethod
+    def printed(done: Result) -> str:
+        assert done.code == 0, done.told
+        return (done.folder / "logs" / "0.log").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def attack(run: Run, repo: Repo, monkeypatch: pytest.MonkeyPatch) -> Iterator[Attack]:
+    # pytest's own folders are closed to all but the user who runs it.
+    folder = Path(tempfile.mkdtemp(prefix="sandbox-test-", dir="/tmp"))
+    folder.chmod(0o777)
+    temporary = folder / "tmp"
+    temporary.mkdir(mode=0o711)
+    temporary.chmod(0o711)
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    yield Attack(run, repo, folder)
+    shutil.rmtree(folder)
+
+
+def refused(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.startswith("refused")]
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+WRITES = "".join(
+    f"""
+try:
+    {statement}
+    print("WROTE", {statement!r})
+except OSError as error:
+    print("refused", error)
+"""
+    for statement in (
+        "open(where + '/planted', 'w')",
+        "os.mkdir(where + '/planted')",
+        "os.symlink('x', where + '/planted')",
+        "os.link('value', where + '/planted')",
+        "os.rename('value', where + '/planted')",
+        "os.mkfifo(where + '/planted')",
+        "os.unlink(where + '/precious')",
+        "os.rename(where + '/precious', 'mine')",
+        "os.truncate(where + '/precious', 0)",
+        "open(where + '/precious', 'a').write('x')",
+    )
+).replace("\n", "\n    ")
+
+
+@needs_landlock
+@as_user
+def test_measured_code_writes_nowhere_but_in_its_own_folders(
+    attack: Attack, repo: Repo, tmp_path: Path, user: str
+) -> None:
+    other_box = Path(tempfile.gettempdir()) / f"autoresearch-ci-{os.getuid()}" / "other"
+    other_box.parent.mkdir()
+    folders = [
+        attack.open_folder,
+        tmp_path,
+        repo.path,
+        repo.path / ".git",
+        repo.path / ".git" / "hooks",
+        repo.path / ".git" / "autoresearch" / "t",
+        other_box,
+    ]
+    for folder in folders:
+        folder.mkdir(exist_ok=True, parents=True)
+        (folder / "precious").write_text("precious")
+        for path in (folder, folder / "precious"):
+            path.chmod(0o777)
+    text = attack(
+        f"import os\nfor where in {[str(f) for f in folders]!r}:\n    {WRITES}",
+        "--sandbox-user",
+        user,
+    )
+    assert "WROTE" not in text
+    assert len(refused(text)) == 10 * len(folders)
+    for folder in folders:
+        assert (folder / "precious").read_text() == "precious"
+        assert not os.path.lexists(folder / "planted")
+
+
+@needs_landlock
+@as_user
+def test_measured_code_reads_no_record_and_no_credential(
+    attack: Attack, repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: str
+) -> None:
+    home, runner = tmp_path / "home", tmp_path / "runner"
+    secrets = {
+        home / ".ssh" / "id_ed25519",
+        home / ".netrc",
+        home / ".config" / "gh" / "hosts.yml",
+        runner / "git-credentials-1.config",
+        repo.path / ".env",
+        repo.path / ".git" / "modules" / "sub" / "config",
+        repo.path / ".git" / "autoresearch" / "earlier" / "holdout" / "1.log",
+    }
+    for path in secrets:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("secret")
+    harmless = home / ".config" / "harmless"
+    harmless.write_text("harmless")
+    for path in (tmp_path, *tmp_path.parents[:2]):
+        assert path != Path("/tmp")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("RUNNER_TEMP", str(runner))
+    repo.git("config", "http.extraheader", "AUTHORIZATION: secret")
+    store = repo.path / ".git" / "autoresearch"
+    targets = [
+        *map(str, secrets),
+        str(repo.path / ".git" / "config"),
+        str(store / "t/records.jsonl"),
+    ]
+    folders = [str(store), str(store / "t" / "pristine"), str(runner), str(home / ".ssh")]
+    text = attack(
+        f"""
+import os
+for path in {targets!r}:
+    try:
+        print("READ", path, open(path).read())
+    except OSError as error:
+        print("refused", error)
+for path in {folders!r}:
+    try:
+        print("LISTED", path, os.listdir(path))
+    except OSError as error:
+        print("refused", error)
+try:
+    print("may", open({str(harmless)!r}).read())
+except OSError as error:
+    print("may not", error)
+""",
+        "--setup",
+        "touch $HOME/made-by-setup",
+        "--sandbox-user",
+        user,
+    )
+    assert "READ" not in text
+    assert "LISTED" not in text
+    assert len(refused(text)) == len(targets) + len(folders), text
+    if user == "keep":  # the other one cannot even get there
+        assert "may harmless" in text
+
+
+@needs_landlock
+@as_user
+def test_what_lies_in_the_runners_temporary_folder_besides_our_box_is_hidden(
+    attack: Attack, monkeypatch: pytest.MonkeyPatch, user: str
+) -> None:
+    monkeypatch.setenv("RUNNER_TEMP", str(attack.open_folder))
+    secret = attack.open_folder / "secret"
+    secret.write_text("secret")
+    secret.chmod(0o644)
+    text = attack(f"print(open({str(secret)!r}).read())", "--sandbox-user", user)
+    assert "PermissionError" in text
+    assert "\nsecret" not in text
+
+
+@needs_landlock
+def test_without_confinement_the_same_code_gets_through(attack: Attack) -> None:
+    target = attack.open_folder / "planted"
+    off = ["--sandbox-read-only", "false", "--sandbox-user", "keep", "--sandbox-network", "allow"]
+    attack(f"open({str(target)!r}, 'w')", *off)
+    assert target.exists(), "the tests above would prove nothing"
+
+
+@needs_landlock
+def test_what_the_configuration_lists_may_be_written(attack: Attack) -> None:
+    target = attack.open_folder / "results"
+    target.mkdir()
+    target.chmod(0o777)
+    attack(f"open('{target}/x', 'w')", "--sandbox-write", str(target))
+    assert (target / "x").exists()
+
+
+# --- processes ------------------------------------------------------------------------------------
+
+HUNT = """
+import ctypes, os, re
+bot = os.getppid()
+while True:
+    words = open(f"/proc/{bot}/cmdline").read()
+    if "autoresearch_ci" in words and "attack" not in words.split("\\0")[0]:
+        break
+    bot = int(re.search(r"PPid:\\s+(\\d+)", open(f"/proc/{bot}/status").read())[1])
+for name in ("environ", "mem", "maps", "root", "cwd", "fd"):
+    try:
+        path = f"/proc/{bot}/{name}"
+        if name in ("root", "cwd"):
+            os.listdir(path)
+        elif name == "fd":
+            open(path + "/1", "w")
+        elif name == "mem":
+            open(path, "rb").read(1)
+        else:
+            open(path, "rb").read()
+        print("LOOKED INTO", name)
+    except OSError as error:
+        print("refused", name, error)
+libc = ctypes.CDLL(None, use_errno=True)
+print("TRACED" if libc.ptrace(16, bot, 0, 0) == 0 else "refused ptrace")
+try:
+    os.kill(bot, 18)
+    print("SIGNALLED")
+except OSError as error:
+    print("refused signal", error)
+"""
+
+
+@needs_landlock
+@pytest.mark.skipif(FOUND.landlock < 6, reason="signals are Landlock's business since Linux 6.12")
+@as_user
+def test_measured_code_cannot_look_into_our_process_nor_signal_it(
+    attack: Attack, run: Run, monkeypatch: pytest.MonkeyPatch, user: str
+) -> None:
+    monkeypatch.setenv("DECOY_API_KEY", "sk-ant-CANARY")
+    attack.plant(HUNT)
+    temporary = Path(tempfile.gettempdir())
+    child = replace(run, temporary=temporary).start(
+        *attack.flags("--sandbox-user", user), **attack.options
+    )
+    text = attack.printed(run.finish(child))
+    found = [line for line in text.splitlines() if line.startswith(("LOOKED", "TRACED", "SIGNAL"))]
+    assert found == []
+    assert len(refused(text)) == 8, text
+
+
+@as_user
+def test_no_command_gains_privileges(attack: Attack, user: str) -> None:
+    text = attack(
+        "#!/bin/sh\ngrep -E 'NoNewPrivs|CapEff' /proc/self/status", "--sandbox-user", user
+    )
+    assert "NoNewPrivs:\t1" in text
+    capabilities = int(text.partition("CapEff:")[2].split()[0], 16)
+    tracing, administration = 1 << 19, 1 << 21
+    assert not capabilities & (tracing | administration)
+
+
+@as_user
+def test_a_command_can_still_print_through_dev_stderr(attack: Attack, user: str) -> None:
+    text = attack("#!/bin/sh\necho told > /dev/stderr; echo > /dev/null", "--sandbox-user", user)
+    assert "told" in text
+    assert "denied" not in text
+
+
+@needs_filters
+@pytest.mark.skipif(MACHINE != "x86_64", reason="the numbers are of x86_64")
+@as_user
+def test_system_calls_that_nothing_measured_needs_are_refused(attack: Attack, user: str) -> None:
+    calls = {
+        "io_uring_setup": (425, 1, 0),
+        "keyctl": (250, 0, 0),
+        "bpf": (321, 0, 0),
+        "userfaultfd": (323, 0, 0),
+        "unshare user": (272, 0x10000000, 0),
+        "clone3": (435, 0, 0),
+        "setns": (308, -1, 0),
+        "x32 getpid": (0x40000000 + 39, 0, 0),
+    }
+    text = attack(
+        f"""
+import ctypes, socket
+libc = ctypes.CDLL(None, use_errno=True)
+for name, (number, *rest) in {calls!r}.items():
+    libc.syscall(number, *rest)
+    print("errno of", name, ctypes.get_errno())
+for family, kind, protocol in ((40, 1, 0), (38, 5, 0), (16, 3, 9), (16, 3, 0)):
+    try:
+        socket.socket(family, kind, protocol)
+        print("made", family, protocol)
+    except OSError as error:
+        print("errno of", family, protocol, error.errno)
+""",
+        "--sandbox-user",
+        user,
+    )
+    for name in calls:
+        assert f"errno of {name} {38 if name == 'clone3' else 1}\n" in text
+    for vsock_alg_audit in ("40 0", "38 0", "16 9"):
+        assert f"errno of {vsock_alg_audit} 13\n" in text
+    assert "made 16 0" in text, "what lists the machine's addresses"
+
+
+# --- network --------------------------------------------------------------------------------------
+
+
+@dataclass
+class Listener:
+    """TCP and UDP on one port of 127.0.0.1, and a socket in the abstract namespace."""
+
+    port: int
+    name: str
+    heard: list[str]
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    tcp, udp = socket.socket(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    tcp.bind(("127.0.0.1", 0))
+    port = tcp.getsockname()[1]
+    udp.bind(("127.0.0.1", port))
+    abstract = socket.socket(socket.AF_UNIX)
+    name = f"sandbox-test-{os.getpid()}-{port}"
+    abstract.bind(f"\0{name}")
+    found = Listener(port, name, [])
+    done = threading.Event()
+    threads = [
+        threading.Thread(target=_listen, args=(found.heard, what, where, done))
+        for what, where in (("tcp", tcp), ("udp", udp), ("abstract", abstract))
+    ]
+    for thread in threads:
+        thread.start()
+    yield found
+    done.set()
+    for thread in threads:
+        thread.join()
+    for each in (tcp, udp, abstract):
+        each.close()
+
+
+def _listen(heard: list[str], what: str, where: socket.socket, done: threading.Event) -> None:
+    where.settimeout(0.05)
+    if what != "udp":
+        where.listen()
+    while not done.is_set():
+        with contextlib.suppress(TimeoutError):
+            if what == "udp":
+                where.recv(10)
+            else:
+                where.accept()[0].close()
+            heard.append(what)
+
+
+CALL = """
+import socket
+def attempt(what, act):
+    try:
+        act()
+        print("CALLED", what)
+    except OSError as error:
+        print("refused", what, error)
+def udp():
+    socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("127.0.0.1", {port}))
+def abstract():
+    socket.socket(socket.AF_UNIX).connect("\\0{name}")
+attempt("tcp", lambda: socket.create_connection(("127.0.0.1", {port}), timeout=2))
+attempt("udp", udp)
+attempt("abstract", abstract)
+"""
+SERVE = """
+with socket.socket() as server:
+    server.bind(("127.0.0.1", 0))
+    server.listen()
+    socket.create_connection(server.getsockname(), timeout=2)
+    print("MY OWN SERVER WORKS")
+"""
+
+
+@pytest.mark.skipif(
+    not FOUND.namespaces and bool(FOUND.filters), reason="neither namespaces nor seccomp"
+)
+@as_user
+def test_nothing_arrives_from_measured_code_without_a_network(
+    attack: Attack, listener: Listener, user: str
+) -> None:
+    text = attack(CALL.format(port=listener.port, name=listener.name), "--sandbox-user", user)
+    assert len(refused(text)) == 3, text
+    assert listener.heard == []
+
+
+@needs_namespaces
+@as_user
+def test_a_loopback_of_its_own_serves_but_does_not_lead_out(
+    attack: Attack, listener: Listener, user: str
+) -> None:
+    program = CALL.format(port=listener.port, name=listener.name) + SERVE
+    text = attack(program, "--sandbox-network", "loopback", "--sandbox-user", user)
+    assert "MY OWN SERVER WORKS" in text
+    assert "CALLED tcp" not in text
+    assert listener.heard == []
+
+
+@needs_landlock
+@pytest.mark.skipif(FOUND.landlock < 6, reason="abstract sockets are Landlock's since Linux 6.12")
+@as_user
+def test_with_the_network_abstract_sockets_of_others_are_still_out_of_reach(
+    attack: Attack, listener: Listener, user: str
+) -> None:
+    program = CALL.format(port=listener.port, name=listener.name)
+    text = attack(program, "--sandbox-network", "allow", "--sandbox-user", user)
+    assert "refused abstract" in text
+    assert set(listener.heard) == {"tcp", "udp"}, "allow means allow"
+
+
+def test_setup_has_the_network(attack: Attack, listener: Listener) -> None:
+    attack.plant(CALL.format(port=listener.port, name=listener.name))
+    attack.run(*attack.flags("--setup", "./attack"), **STRICT)
+    assert set(listener.heard) >= {"tcp", "udp"}
+
+
+@needs_filters
+@needs_landlock
+@as_user
+def test_without_namespaces_the_network_is_still_denied_and_the_rest_is_reported(
+    attack: Attack, listener: Listener, run: Run, user: str
+) -> None:
+    """As in a container with the default security profile."""
+    from autoresearch_ci.sandbox.confinement import no_new_privileges
+
+    attack.plant(CALL.format(port=listener.port, name=listener.name))
+    profile = Filter(refuse=["unshare"])
+
+    def start() -> None:
+        no_new_privileges()
+        profile.enter()
+
+    arguments = run.arguments(*attack.flags("--sandbox-user", user), **attack.options)
+    done = subprocess.run(
+        [sys.executable, "-m", "autoresearch_ci", *arguments],
+        cwd=attack.repo.path,
+        env={**os.environ, "TMPDIR": tempfile.gettempdir()},
+        preexec_fn=start,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    text = attack.printed(run.result(done.returncode, done.stdout, done.stderr))
+    assert len(refused(text)) == 3, text
+    assert listener.heard == []
+    told = done.stdout + done.stderr
+    assert "has no network" in told
+    if user == "keep":
+        assert "one measurement can leave something in /dev/shm for the next, because" in told
+
+
+# --- what measurements could leave for one another ------------------------------------------------
+
+
+@as_user
+def test_nothing_in_shared_memory_survives_a_measurement(attack: Attack, user: str) -> None:
+    if not FOUND.namespaces and user == "keep":
+        pytest.skip("neither namespaces nor a user of its own")
+    name = f"/dev/shm/cache-{os.getpid()}"
+    attack.plant(
+        f"#!/bin/sh\ntest -e {name} && echo SEEN; echo x > {name} && echo kept\nipcmk -M 9"
+    )
+    done = attack.run(
+        *attack.flags("--sandbox-user", user, "--guard", "./attack"), **attack.options
+    )
+    text = attack.printed(done)
+    assert text.count("kept") == 2
+    assert "SEEN" not in text
+    assert not Path(name).exists()
+    store = attack.repo.path / ".git" / "autoresearch" / "t"
+    box = hashlib.sha256(os.fsencode(store)).hexdigest()[:16]
+    assert list(Path("/dev/shm").glob(f"*{box}*")) == []
+
+
+@needs_namespaces
+@as_user
+def test_a_service_that_acts_for_others_is_covered(
+    attack: Attack, monkeypatch: pytest.MonkeyPatch, user: str
+) -> None:
+    path = attack.open_folder / "docker.sock"
+    with socket.socket(socket.AF_UNIX) as service:
+        service.bind(str(path))
+        path.chmod(0o666)
+        service.listen()
+        service.settimeout(0)
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
+        program = (
+            f"import socket\nsocket.socket(socket.AF_UNIX).connect({str(path)!r})\nprint('IN')"
+        )
+        text = attack(program, "--sandbox-user", user)
+        assert "ConnectionRefusedError" in text
+        with pytest.raises(BlockingIOError):
+            service.accept()
+
+
+@as_root
+@pytest.mark.parametrize("user", MODES[1:])
+def test_a_socket_of_roots_is_refused_to_another_user(attack: Attack, user: str) -> None:
+    path = attack.open_folder / "unknown.sock"
+    with socket.socket(socket.AF_UNIX) as service:
+        service.bind(str(path))
+        path.chmod(0o660)
+        service.listen()
+        program = (
+            f"import socket\nsocket.socket(socket.AF_UNIX).connect({str(path)!r})\nprint('IN')"
+        )
+        assert "PermissionError" in attack(program, "--sandbox-user", user)
+
+
+# --- another user ---------------------------------------------------------------------------------
+
+
+@as_root
+@pytest.mark.parametrize("user", MODES[1:])
+def test_as_another_user_everything_works_and_is_put_back(
+    attack: Attack, script: Script, user: str
+) -> None:
+    attack.repo.write("folder/a", "a\n")
+    attack.repo.write("folder/b", "b\n")
+    attack.plant(
+        "#!/bin/sh\nid -u; echo spoilt > other; rm -r folder; mkdir new; chmod 0 new; ls -A $HOME; "
+        "touch $HOME/x $TMPDIR/y; cat pycache 2>/dev/null; echo x > pycache"
+    )
+    script(
+        {"description": "a", "files": {"value": "9\n", "deep/er/file": "x\n"}},
+        {"description": "b", "files": {"value": "10\n", "folder/a": None}},
+    )
+    columns = ("status", "metric", "description")
+    journals = {}
+    for choice in (user, "keep"):
+        flags = ["--metric-extract-last-number", "--sandbox-user", choice, "--setup", "touch made"]
+        flags += ["--scope", "value", "--scope", "folder/"]
+        attack.run(
+            *flags,
+            "--guard",
+            "test -e made -a -O made -a -O value -a -O folder -a -w other",
+            scope="deep/",
+            tag=choice,
+            **attack.options,
+        )
+        done = attack.run.result(0, "", "", tag=choice)
+        journals[choice] = [done.column(name) for name in columns]
+        text = (done.folder / "logs" / "0.log").read_text()
+        expected = "65534" if choice == user else "0"
+        assert f"\n{expected}\n" in text
+        assert "denied" not in text
+    assert journals[user] == journals["keep"]
+    assert journals[user][0] == ["baseline", "keep", "discard"]
+
+
+@as_root
+@pytest.mark.parametrize("user", MODES[1:])
+def test_the_users_own_hooks_can_ask_git_as_another_user(attack: Attack, user: str) -> None:
+    hook = "#!/bin/sh\ntest $(id -u) = 65534 && git diff --cached --name-only | grep -q value\n"
+    attack = attack.in_the_open()
+    attack.repo.write(".git/hooks/pre-commit", hook, mode=0o755)
+    text = json.dumps({"description": "a", "files": {"value": "9\n"}})
+    attack.run.script.write_text(text)
+    done = attack.run("--hooks", "--sandbox-user", user, **STRICT)
+    assert done.column("status") == ["baseline", "keep"], done.told
+
+
+@as_root
+def test_a_user_that_cannot_reach_the_program_is_an_error_when_it_was_asked_for(
+    run: Run, tmp_path: Path
+) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    (closed / "program").write_text("#!/bin/sh\ncat value\n")
+    (closed / "program").chmod(0o755)
+    done = run("--sandbox-user", "65534", metric=str(closed / "program"), **STRICT)
+    assert done.code == 2
+    assert "sandbox.user: 65534 cannot reach" in done.err
+
+
+@as_root
+def test_a_user_that_cannot_reach_our_folders_is_not_used_and_that_is_said(run: Run) -> None:
+    done = run("--sandbox-user", "auto", **STRICT)  # pytest's folders are closed to others
+    assert done.code == 0, done.told
+    assert "measured code runs as root, because uid 65534 cannot reach" in done.out
+    assert done.out.count("measured code runs as root") == 1
+
+
+@as_root
+@needs_landlock
+def test_an_ordinary_user_is_confined_too(attack: Attack, listener: Listener) -> None:
+    decoy = attack.open_folder / "planted"
+    attack = attack.in_the_open()
+    attack.plant(
+        CALL.format(port=listener.port, name=listener.name)
+        + f"try:\n    open({str(decoy)!r}, 'w')\nexcept OSError:\n    print('refused file')\n"
+    )
+    for folder, folders, files in os.walk(attack.repo.path.parent):
+        for name in (".", *folders, *files):
+            os.chown(Path(folder) / name, 12345, 12345, follow_symlinks=False)
+    os.chown(tempfile.gettempdir(), 12345, 12345)
+    child = attack.run.fork(*attack.flags(), user=12345, **attack.options)
+    child.join(60)
+    told = (attack.repo.path.parent / "printed").read_text()
+    text = attack.printed(attack.run.result(child.exitcode or 0, told, ""))
+    assert len(refused(text)) == 4, text
+    assert listener.heard == []
+
+
+def test_a_baseline_that_fails_says_what_was_taken_from_it(attack: Attack) -> None:
+    done = attack.run(metric="false", **STRICT)
+    assert done.code == 4
+    assert "note: measured code " in done.err
+
+
+# --- agent CLIs -----------------------------------------------------------------------------------
+
+
+@needs_landlock
+@as_user
+def test_an_agent_edits_its_draft_and_nothing_else(
+    attack: Attack, listener: Listener, run: Run, user: str, tmp_path: Path
+) -> None:
+    decoy = attack.open_folder / "planted"
+    program = attack.open_folder / "agent"
+    git = attack.repo.path / ".git"
+    program.write_text(
+        f"#!{PYTHON}\nimport os\nopen('value', 'w').write('9\\n')\n"
+        + CALL.format(port=listener.port, name=listener.name)
+        + f"""
+for path in ({str(decoy)!r}, {str(git / "hooks" / "planted")!r}):
+    attempt(path, lambda: open(path, "w"))
+attempt("git", lambda: open({str(git / "HEAD")!r}))
+print("uid", os.getuid())
+"""
+    )
+    program.chmod(0o755)
+    config = tmp_path / "config.yml"
+    config.write_text(f"proposer: {{command: {shlex.quote(str(program))}}}\n")
+    done = run(
+        "--config",
+        str(config),
+        "--iterations",
+        "1",
+        "--sandbox-user",
+        user,
+        proposer=None,
+        **STRICT,
+    )
+    text = (done.folder / "logs" / "1.log").read_text()
+    assert done.column("status") == ["baseline", "keep"], done.told + text
+    assert not decoy.exists()
+    assert len(refused(text)) == 4, text
+    assert set(listener.heard) == {"tcp", "udp"}, text
+    assert f"uid {65534 if user == 'auto' else os.getuid()}" in text
+
+
+@as_root
+def test_our_own_output_stays_our_own(attack: Attack, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    command = [sys.executable, "-m", "autoresearch_ci"]
+    with log.open("w") as file:
+        subprocess.run(
+            [*command, *attack.run.arguments(*attack.flags(), **STRICT)],
+            cwd=attack.repo.path,
+            env={**os.environ, "TMPDIR": tempfile.gettempdir()},
+            stdout=file,
+            check=True,
+        )
+    assert log.stat().st_uid == 0

@@ -1,0 +1,106 @@
+"""`story`: a repository in every state that a person leaves one in, and a run to be disturbed."""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+import shutil
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.faults.invariant import GUARD, METRIC, STATUSES, STORY, Story, state
+
+if TYPE_CHECKING:
+    from tests.conftest import Repo, Run, Script
+
+_EXPECTED = pytest.StashKey[dict[str, Any]]()
+"""The same in every test: names and dates of commits are fixed, other commits are not compared."""
+
+
+@pytest.fixture
+def story(
+    request: pytest.FixtureRequest,
+    repo: Repo,
+    script: Script,
+    run: Run,
+    tally: Callable[[str, int], None],
+) -> Story:
+    """The final state of an undisturbed run is learnt from a copy of the repository, once."""
+    script(*STORY)
+    repo.write(".gitignore", "ignored\n")
+    repo.commit("ignore something")
+    repo.write("other", "to be stashed\n")
+    repo.git("stash", "--quiet")
+    repo.write("other", "staged\n")
+    repo.git("add", "other")
+    repo.write("value", "5\n")
+    repo.write("ignored", "ignored\n")
+    repo.write("untracked", "untracked\n")
+    if _EXPECTED not in request.config.stash:
+        copy = type(repo)(repo.path.with_name("undisturbed"))
+        shutil.copytree(repo.path, copy.path, symlinks=True)
+        there = replace(run, repo=copy)
+        done = there("--guard", GUARD, metric=METRIC)
+        assert done.column("status") == STATUSES, done.told
+        request.config.stash[_EXPECTED] = state(copy, done)
+    for name in ("kill points tried", "kill points resumed identically", "experiments lost"):
+        tally(name, 0)
+    return Story(
+        repo=repo,
+        run=run,
+        before=repo.photograph(),
+        expected=request.config.stash[_EXPECTED],
+        tally=tally,
+    )
+
+
+NEW_MOUNTS = 0x00020000
+"""CLONE_NEWNS of linux/sched.h; `os.unshare` came with Python 3.12."""
+
+
+@pytest.fixture
+def on_small_disk(tmp_path: Path) -> Callable[[int, Callable[[Path], None]], None]:
+    """Calls a function with the folder of a file system of so many bytes.
+
+    It runs in a child that has mounts of its own: nobody else ever sees that file system, and the
+    kernel takes it away with the child.
+    """
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    report = tmp_path / "report"
+
+    def child(size: int, body: Callable[[Path], None]) -> None:
+        if ctypes.CDLL(None).unshare(NEW_MOUNTS):
+            sys.exit(77)
+        for argv in (
+            ["mount", "--make-rprivate", "/"],
+            ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)],
+        ):
+            if subprocess.run(argv, check=False, capture_output=True).returncode:
+                sys.exit(77)
+        try:
+            body(folder)
+        except BaseException:  # noqa: BLE001 (told to the parent, which fails)
+            report.write_text(traceback.format_exc())
+            os._exit(1)
+        os._exit(0)
+
+    def call(size: int, body: Callable[[Path], None]) -> None:
+        if os.geteuid():
+            pytest.skip("only root may mount")
+        process = multiprocessing.get_context("fork").Process(target=child, args=(size, body))
+        process.start()
+        process.join(120)
+        if process.exitcode == 77:
+            pytest.skip("mounting is not permitted here")
+        assert process.exitcode == 0, report.read_text()
+
+    return call

@@ -1,0 +1,58 @@
+"""Clocks that jump, machines that sleep: limits are kept, records of the future continued."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import time
+from pathlib import Path
+
+import autoresearch_ci
+from tests.faults.invariant import Story, sealed, wait_for
+
+WALL_CLOCK = re.compile(r"\btime\.time\(|\btime_ns\(|datetime\.now\(|date\.today\(")
+SHOWN = {
+    "ledger.py": "commit dates",
+    "loop.py": "the journal's timestamp",
+    "preflight.py": "the default tag",
+    "run_folder.py": "when the report was written",
+}
+"""Who may ask what time it is: whoever only shows it."""
+
+
+def test_no_limit_is_kept_with_a_clock_that_can_be_set() -> None:
+    package = Path(autoresearch_ci.__file__).parent
+    users = {
+        str(path.relative_to(package))
+        for path in package.rglob("*.py")
+        if WALL_CLOCK.search(path.read_text(encoding="utf-8"))
+    }
+    assert users <= SHOWN.keys(), "time.monotonic() for limits, or say here what it shows"
+
+
+def test_a_run_whose_clock_was_set_back_is_continued(story: Story) -> None:
+    """Records out of order and in the future, as after a clock that jumped by days."""
+    story.killed_in(5)
+    path = story.repo.path / ".git" / "autoresearch" / "t" / "records.jsonl"
+    lines = [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]
+    dates = ["2099-01-01T00:00:00+00:00", "1970-01-01T00:00:00+00:00", "2031-05-05T05:05:05+00:00"]
+    for number, line in enumerate(line for line in lines if line["record"] == "verdict"):
+        line["experiment"]["timestamp"] = dates[number % 3]
+    path.write_bytes(b"".join(sealed(line) for line in lines))
+    story.check()
+
+
+def test_a_machine_that_sleeps_for_a_while_goes_on(story: Story) -> None:
+    process = story.fork()
+    wait_for(story.repo.path / "autoresearch" / "run-t" / "logs" / "2.log")
+    assert process.pid
+    for _ in range(3):
+        os.killpg(process.pid, signal.SIGSTOP)
+        time.sleep(0.4)
+        os.killpg(process.pid, signal.SIGCONT)
+        time.sleep(0.05)
+    process.join(60)
+    assert process.exitcode == 0
+    story.check()

@@ -1,0 +1,181 @@
+"""A disk that is full or broken: a clear sentence, exit code 3, and with room made all goes on."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.faults.invariant import BRANCH, GUARD, METRIC, Story, counted_git, value
+from tests.faults.tracing import needs_strace
+
+if TYPE_CHECKING:
+    from tests.conftest import Repo, Result, Run, Script
+
+MEANING = {"ENOSPC": "No space left on device", "EIO": "Input/output error"}
+OnSmallDisk = Callable[[int, Callable[[Path], None]], None]
+
+PLACES = {
+    "records": ".git/autoresearch/t/records.jsonl",
+    "journal": "autoresearch/run-t/results.tsv",
+    "new journal": "autoresearch/run-t/results.tsv.new",
+    "log": "autoresearch/run-t/logs/1.log",
+    "summary": "autoresearch/run-t/summary.md",
+    "picture": "autoresearch/run-t/progress.svg",
+    "facts": "autoresearch/run-t/run.json",
+    "exclude": ".git/info/exclude",
+}
+CALLS = ("openat", "write", "fsync", "rename")
+
+
+def stopped_clearly(done: Result, meaning: str) -> None:
+    assert done.code == 3, done.told
+    assert "Traceback" not in done.err, done.told
+    assert meaning in done.err, done.told
+    assert "do: " in done.err
+    assert "--resume" in done.err
+
+
+@needs_strace
+@pytest.mark.parametrize("place", PLACES)
+def test_a_file_of_ours_that_cannot_be_written_stops_the_run_and_loses_nothing(
+    story: Story, torture: bool, place: str
+) -> None:
+    path = story.repo.path / PLACES[place]
+    faults = [(c, e, n) for c in CALLS for e in MEANING for n in (1, 2, 5)]
+    hit = 0
+    for call, error, number in faults if torture else random.Random(place).sample(faults, 1):
+        inject = f"inject={call}:error={error}:when={number}"
+        under = ["strace", "-qq", "-o", "/dev/null", "-P", str(path), "-e", f"trace={call}"]
+        process = story.run.start("--guard", GUARD, under=[*under, "-e", inject], metric=METRIC)
+        done = story.run.finish(process)
+        if done.code:  # else that call was not made so often
+            hit += 1
+            stopped_clearly(done, MEANING[error])
+        story.check()
+        story.start_over()
+    assert hit or not torture
+
+
+@needs_strace
+@pytest.mark.parametrize("error", MEANING)
+def test_git_that_cannot_write_stops_the_run_and_loses_nothing(
+    story: Story, torture: bool, monkeypatch: pytest.MonkeyPatch, error: str
+) -> None:
+    path, count = counted_git(story.repo)
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", path)
+        story.resumed()
+    story.start_over()
+    writers = [
+        n
+        for n, call in enumerate(count.read_text().splitlines(), start=1)
+        if any(word in call for word in ("fast-import", "update-ref", "commit-tree", "checkout-i"))
+    ]
+    dice = random.Random(error)
+    points = [(n, call, k) for n in writers for call in ("fsync", "write") for k in (1, 2)]
+    for n, call, k in points if torture else dice.sample(points, 2):
+        inject = f"inject={call}:error={error}:when={k}+"
+        trace = f'strace -f -qq -o /dev/null -e trace={call} -e {inject} "$git" "$@"'
+        with monkeypatch.context() as patch:
+            wrapped = f"if test $n = {n}; then exec {trace}; fi"
+            patch.setenv("PATH", counted_git(story.repo, wrapped)[0])
+            process = story.fork()
+            process.join(60)
+        printed = (story.repo.path.parent / "printed").read_text()
+        assert process.exitcode in (0, 3), printed  # 0: this call of git does not do that
+        assert "Traceback" not in printed
+        if process.exitcode:
+            assert "git " in printed
+        story.check()
+        story.start_over()
+
+
+@pytest.mark.parametrize("room", [0, 8, 20, 40, 64, 96])
+def test_a_full_disk_stops_the_run_and_loses_nothing(
+    run: Run, script: Script, repo: Repo, on_small_disk: OnSmallDisk, room: int
+) -> None:
+    """The disk is full `room` KiB after the baseline; with room made, the run goes on."""
+    script(*(value(9 - i / 10) for i in range(12)))
+
+    def body(disk: Path) -> None:
+        there = type(repo)(disk / "repo")
+        shutil.copytree(repo.path, there.path, symlinks=True)
+        before = there.photograph()
+        call = type(run)(
+            repo=there, script=run.script, temporary=run.temporary, capture=run.capture
+        )
+        assert call("--iterations", "1").code == 0
+        status = os.statvfs(disk)
+        ballast = disk / "ballast"
+        with ballast.open("wb") as file:
+            file.write(bytes(max(0, status.f_bavail * status.f_frsize - room * 1024)))
+        full = call("--resume")
+        stopped_clearly(full, "usually: the disk is full")
+        ballast.unlink()
+        done = call("--resume")
+        assert done.code == 0, done.told
+        assert done.column("status") == ["baseline", *["keep"] * 12], done.told
+        assert there.kept() == [f"experiment: try {9 - i / 10}" for i in range(12)]
+        assert there.photograph() == before
+        there.git("fsck", "--strict", "--no-dangling")
+
+    on_small_disk(2**24, body)
+
+
+def test_a_read_only_file_system(
+    run: Run, script: Script, repo: Repo, on_small_disk: OnSmallDisk
+) -> None:
+    script(value(9))
+
+    def body(disk: Path) -> None:
+        there = type(repo)(disk / "repo")
+        shutil.copytree(repo.path, there.path)
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        done = run(cwd=there.path)
+        stopped_clearly(done, "Read-only file system")
+        assert run.leftovers() == []
+
+    on_small_disk(2**24, body)
+
+
+def test_measured_code_that_fills_the_disk_is_a_crash_and_the_run_goes_on(
+    run: Run, script: Script, repo: Repo, on_small_disk: OnSmallDisk
+) -> None:
+    script(value(9), value("fill"), value(8))
+    metric = "if grep -q fill value; then cat /dev/zero > big; fi && cat value"
+
+    def body(disk: Path) -> None:
+        for name in ("tmp", "repo"):
+            shutil.copytree(run.temporary if name == "tmp" else repo.path, disk / name)
+        there = type(repo)(disk / "repo")
+        call = type(run)(repo=there, script=run.script, temporary=disk / "tmp", capture=run.capture)
+        done = call.finish(call.start(metric=metric))
+        assert done.code == 0, done.told
+        assert done.column("status") == ["baseline", "keep", "crash", "keep"]
+        assert "No space left on device" in (done.folder / "logs" / "2.log").read_text()
+        assert there.kept() == ["experiment: try 9", "experiment: try 8"]
+        assert call.leftovers() == []
+
+    on_small_disk(2**24, body)
+
+
+@pytest.mark.parametrize("where", ["records", "journal"])
+@pytest.mark.parametrize("cut", [1, 30, 200])
+def test_a_torn_last_line_is_written_again(story: Story, where: str, cut: int) -> None:
+    """The power went while the last row was on its way to the disk."""
+    story.killed_in(3)
+    path = story.repo.path / PLACES[where]
+    text = path.read_bytes()
+    if where == "records" and b'"verdict"' not in text[:-cut]:
+        pytest.skip("nothing but a start")
+    tip = story.repo.ref(BRANCH)
+    path.write_bytes(text[:-cut] + bytes(cut if cut == 30 else 0))
+    story.check()
+    assert story.repo.git("merge-base", tip, BRANCH) == tip

@@ -1,0 +1,163 @@
+"""The tests within a command are seen however pytest is started, and never disturbed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.conftest import Repo, Result, Run, Script
+
+PYTEST = f"{sys.executable} -m pytest -q -p no:cacheprovider"
+TESTS = """\
+import os
+import subprocess
+import sys
+
+import lib
+
+
+def test_first():
+    assert lib.x == 1
+
+
+def test_second():
+    pass
+
+
+def test_nothing_of_ours_is_in_the_way():
+    names = [name for name, value in os.environ.items() if "outcomes" in f"{name}{value}".lower()]
+    assert names == []
+    assert os.environ.get("PYTEST_ADDOPTS", "") == os.environ.get("USER_ADDOPTS", "")
+"""
+NESTED = """
+
+def test_nested():
+    code = "import pytest, sys; sys.exit(pytest.main(['-q', '-k', 'first', 'tests/test_a.py']))"
+    subprocess.run([sys.executable, "-c", code], check=True)
+"""
+LOSS = {"value": "9\n", "tests/test_a.py": TESTS.replace("def test_second", "def second")}
+GAIN = {"value": "9\n", "tests/test_a.py": f"{TESTS}\n\ndef test_third():\n    pass\n"}
+
+
+def lines(*files: dict[str, str]) -> list[dict[str, Any]]:
+    return [{"description": f"step {n}", "files": f} for n, f in enumerate(files, start=1)]
+
+
+@pytest.fixture
+def tested(repo: Repo) -> Repo:
+    repo.write("src/lib.py", "x = 1\n")
+    repo.write("conftest.py", "import sys\nsys.path.insert(0, 'src')\n")
+    repo.write("tests/test_a.py", TESTS)
+    repo.commit("tests")
+    return repo
+
+
+def guarded(run: Run, guard: str, *more: str) -> Result:
+    return run("--scope", "tests/", "--scope", "value", "--guard", guard, *more, scope=None)
+
+
+def in_make(command: str) -> str:
+    return f"printf 'all:\\n\\t@{command}\\n' > M && make -s -f M"
+
+
+PYTHON = f"import subprocess, sys; sys.exit(subprocess.run({PYTEST!r}.split()).returncode)"
+WAYS = {
+    "directly": PYTEST,
+    "in parallel": f"{PYTEST} -n 2",
+    "by make": in_make(PYTEST),
+    "by a program that closes descriptors": f'{sys.executable} -c "{PYTHON}"',
+    "twice": f"{PYTEST} -k first && {PYTEST} -k 'not first'",
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_test_that_vanishes_is_noticed(way: str, tested: Repo, run: Run, script: Script) -> None:
+    script(*lines(LOSS, GAIN))
+    done = guarded(run, WAYS[way])
+    assert done.column("status") == ["baseline", "discard", "keep"], done.told
+    assert "1 of 3 (1 missing): tests/test_a.py::test_second" in done.rows[1]["reason"]
+    assert "no test was seen" not in done.out
+
+
+def test_a_pytest_within_a_test_is_none_of_our_business(
+    tested: Repo, run: Run, script: Script
+) -> None:
+    tested.write("tests/test_b.py", f"import subprocess\nimport sys\n{NESTED}")
+    tested.commit("nested")
+    script(*lines(LOSS, GAIN))
+    done = guarded(run, PYTEST)
+    assert done.column("status") == ["baseline", "discard", "keep"], done.told
+    assert "1 of 4 (1 missing)" in done.rows[1]["reason"]
+
+
+def test_the_user_s_own_options_and_search_path_stay(
+    tested: Repo, run: Run, script: Script
+) -> None:
+    tested.write("conftest.py", "")  # `lib` is found through PYTHONPATH alone
+    tested.commit("no path")
+    script(*lines(LOSS, GAIN))
+    options = "-k 'not nothing_like_it' --strict-markers"
+    environment = [
+        *("--env", f"PYTEST_ADDOPTS={options}"),
+        *("--env", f"USER_ADDOPTS={options}"),
+        *("--env", "PYTHONPATH=src"),
+    ]
+    done = guarded(run, PYTEST, *environment)
+    assert done.column("status") == ["baseline", "discard", "keep"], done.told
+
+
+@pytest.mark.parametrize("command", [f"PYTHONPATH=src {PYTEST}", PYTEST.replace(" -m", " -I -m")])
+def test_a_command_that_hides_our_plugin_runs_without_it_and_says_so(
+    command: str, tested: Repo, run: Run, script: Script
+) -> None:
+    script(*lines({"value": "9\n", "tests/test_a.py": TESTS.replace("== 1", "== 2")}, GAIN))
+    done = guarded(run, command)
+    assert done.column("status") == ["baseline", "discard", "keep"], done.told
+    assert "cannot be watched" in done.out
+    assert "guard failed" in done.rows[1]["reason"]
+
+
+def test_a_guard_without_tests_is_said_once_to_count_by_its_exit_code(
+    run: Run, script: Script
+) -> None:
+    script({"description": "a", "files": {"value": "9\n"}}, *lines({"value": "8\n"}))
+    done = run("--guard", "test -e other")
+    assert done.column("status") == ["baseline", "keep", "keep"], done.told
+    assert done.out.count("no test was seen in the guard 'test -e other'") == 1
+
+
+def test_what_passed_is_still_known_after_a_resume(tested: Repo, run: Run, script: Script) -> None:
+    after = {"value": "8\n", "tests/test_a.py": TESTS}
+    script(*lines(GAIN, after))
+    done = guarded(run, PYTEST, "--iterations", "1")
+    assert done.column("status") == ["baseline", "keep"], done.told
+    done = guarded(run, PYTEST, "--iterations", "2", "--resume")
+    assert done.column("status") == ["baseline", "keep", "discard"], done.told
+    # The test that the kept change brought is missed, too.
+    assert "1 of 4 (1 missing): tests/test_a.py::test_third" in done.rows[2]["reason"]
+
+
+def test_a_report_of_another_test_runner_is_compared_test_by_test(
+    repo: Repo, run: Run, script: Script
+) -> None:
+    suite = '<testsuites><testsuite><testcase classname="k" name="a"/>{}</testsuite></testsuites>'
+    repo.write("suite.xml", suite.format('<testcase classname="k" name="b"/>'))
+    guard = {"command": "cp suite.xml report.xml", "junit": "report.xml"}
+    repo.write(".github/autoresearch.yml", json.dumps({"guards": [guard]}))
+    repo.commit("suite")
+    third = '<testcase classname="k" name="b"/><testcase classname="k" name="c"/>'
+    script(
+        *lines(
+            {"value": "9\n", "suite.xml": suite.format("")},
+            {"value": "9\n", "suite.xml": "nonsense"},
+            {"value": "9\n", "suite.xml": suite.format(third)},
+        )
+    )
+    done = run("--scope", "value", "--scope", "suite.xml", scope=None)
+    assert done.column("status") == ["baseline", "discard", "discard", "keep"], done.told
+    assert "1 of 2 (1 missing): k::b" in done.rows[1]["reason"]
+    assert "not usable XML" in done.rows[2]["reason"]
