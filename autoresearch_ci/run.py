@@ -37,7 +37,7 @@ from autoresearch_ci.ledger import Ledger, RunFacts
 from autoresearch_ci.loop import Loop
 from autoresearch_ci.preflight import Ground, Options, settled, survey
 from autoresearch_ci.prices import Spent
-from autoresearch_ci.publish import Beginning
+from autoresearch_ci.publish import Beginning, recalled
 from autoresearch_ci.publish.chosen import make_publisher
 from autoresearch_ci.records import History, Records
 from autoresearch_ci.redaction import Redactor
@@ -85,7 +85,7 @@ def run(
             observe(Warning(message=warning))
         finished = Finished(ledger=ledger)
         if history.start:  # of the process that began it
-            beginning = Beginning(**history.start.get("publish", {}))
+            beginning = recalled(history.start.get("publish"))
         publisher.follow(
             ledger, beginning, lambda: run_info(resolved, ground, finished, redactor.redact)
         )
@@ -180,8 +180,8 @@ def _begin(
     history = records.read()
     ruler = redactor.redact_all(_ruler(config))
     if resume and history.start:
-        earlier_run.confirm(history, base=ground.base, scope=ground.scope, git=ground.repository)
         _refuse_other_ruler(history.start.get("ruler", {}), ruler)
+        earlier_run.confirm(history, base=ground.base, scope=ground.scope, git=ground.repository)
     else:
         # What a run without a verdict spent on its baseline is spent all the same.
         history = History(branch=ground.branch, unfinished=history.unfinished)

@@ -40,6 +40,16 @@ class Beginning:
     """What people asked not to propose again, in words."""
 
 
+def recalled(data: object) -> Beginning:
+    """What an earlier process wrote down; nothing, when it cannot have been one of ours."""
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(Beginning).validate_python(data)
+    except ValidationError:
+        return Beginning()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Published:
     """What became of it."""

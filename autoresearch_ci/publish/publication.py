@@ -69,12 +69,26 @@ class Publication:
             return Beginning(branch=self._settings.branch, notebook_ref=f"{memory.NOTEBOOKS}{tag}")
 
     def follow(self, story: Story, beginning: Beginning, describe: Callable[[], RunInfo]) -> None:
-        self._story, self._describe, self._beginning = story, describe, beginning
-        pushed = story.history.pushed
-        if pushed and pushed.get("branch"):  # an earlier process may have gone aside
-            self._beginning = replace(
-                beginning, branch=pushed["branch"], replaces=pushed["replaces"]
-            )
+        self._story, self._describe = story, describe
+        self._beginning = self._believed(beginning)
+        pushed = story.history.pushed or {}
+        branch, replaces = pushed.get("branch"), pushed.get("replaces")
+        if isinstance(branch, str) and isinstance(replaces, str) and self._is_own(branch):
+            # An earlier process may have gone aside.
+            self._beginning = replace(self._beginning, branch=branch, replaces=replaces)
+
+    def _believed(self, beginning: Beginning) -> Beginning:
+        """Records can come from a cache that others write to: they name no branch but ours."""
+        story, notebook = self._story, beginning.notebook_ref
+        own = story.facts.notebook_ref if story else ""
+        if not self._is_own(beginning.branch):  # or `publish` was changed for the resumption
+            beginning = Beginning(branch=self._settings.branch, tried=beginning.tried)
+        if notebook not in names(own, 10_000):
+            notebook = own
+        return replace(beginning, notebook_ref=notebook)
+
+    def _is_own(self, branch: str) -> bool:
+        return branch in names(self._settings.branch, 10_000)
 
     def kept(self) -> None:
         self._publish()

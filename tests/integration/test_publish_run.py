@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -161,6 +162,42 @@ def test_a_resume_whose_pushed_record_was_lost_recognises_its_own_push(world: Wo
     assert world.bare.refs("refs/heads/autoresearch") == [BRANCH]
     assert world.bare.ref(BRANCH) == world.repo.ref("autoresearch/t")
     assert len(world.api.pulls) == 1
+
+
+def test_records_that_name_another_branch_are_not_believed(world: World) -> None:
+    """They may come back from a cache that others can write to."""
+    world.bare.refuse(PROTECTED)
+    assert go(world, 9).code == 6
+    world.bare.refuse("")
+    records = world.repo.path / ".git/autoresearch/t/records.jsonl"
+    main = world.bare.ref("refs/heads/main")
+    lines = []
+    for line in records.read_text().splitlines():
+        record = json.loads(line)
+        record.pop("crc32")
+        if record["record"] == "start":
+            record["publish"] |= {"branch": "main", "there": main}
+        lines.append(sealed(record))
+    lines.append(sealed({"record": "pushed", "branch": "main", "replaces": "", "refs": {}}))
+    records.write_text("".join(lines))
+    done = go(world, 9, 8, flags=("--resume",))
+    assert done.code == 0, done.told
+    assert world.bare.ref("refs/heads/main") == main
+    assert world.bare.ref(BRANCH) == world.repo.ref("autoresearch/t")
+
+
+def sealed(record: Mapping[str, Any]) -> str:
+    body = json.dumps(record)
+    return f'{body[:-1]}, "crc32": "{zlib.crc32(body.encode()):08x}"}}\n'
+
+
+def test_a_local_run_can_be_published_when_it_is_resumed(world: World) -> None:
+    world.script(value(9))
+    assert world.run("--publish", "local", "--iterations", "1").code == 0
+    done = go(world, 9, 8, flags=("--resume",))
+    assert done.code == 0, done.told
+    assert world.bare.ref(BRANCH) == world.repo.ref("autoresearch/t")
+    assert world.bare.ref(NOTEBOOK) == world.repo.ref(NOTEBOOK)
 
 
 def test_no_secret_is_in_anything_that_a_run_leaves(world: World) -> None:
