@@ -275,6 +275,8 @@ class GitHub:
                 return question()
             except github.GithubException as error:
                 kind, said, wanted = _understood(error)
+            except requests.exceptions.SSLError:
+                kind, said, wanted = Kind.CERTIFICATE, "SSLError", None
             except (requests.RequestException, AssertionError) as error:
                 # PyGithub asserts that addresses in an answer are those of the API.
                 kind, wanted = Kind.UNREACHABLE, None

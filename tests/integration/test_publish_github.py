@@ -306,6 +306,15 @@ def test_a_server_that_stays_broken_is_given_up(
     assert len(slept) == 3
 
 
+def test_a_certificate_that_cannot_be_verified_is_not_retried(
+    connect: Connect, api: GitHubApi, slept: list[float]
+) -> None:
+    with pytest.raises(Refused) as caught:  # a server that speaks no TLS at all
+        connect(GITHUB_API_URL=api.url.replace("http:", "https:")).show(POST)
+    assert caught.value.kind is Kind.CERTIFICATE
+    assert slept == []
+
+
 def test_in_a_hurry_a_stalled_server_costs_two_seconds(connect: Connect, api: GitHubApi) -> None:
     api.faults = [("GET /pulls", "stall")] * 3
     github = connect()
