@@ -14,7 +14,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 TORCH_INDEX ?=
 DEMO_SECONDS ?= 20
 
-.PHONY: demo test torture lint types unit format golden clean
+.PHONY: demo test torture lint types unit format golden lock clean
 
 demo: $(VENV)/trainer
 	PATH="$(CURDIR)/$(BIN):$$PATH" VIRTUAL_ENV="$(CURDIR)/$(VENV)" \
@@ -43,6 +43,10 @@ format: $(VENV)/dev
 
 golden: $(VENV)/dev
 	$(BIN)/python -m pytest -q tests/contract --update-golden
+
+lock: $(BIN)/pip
+	$(BIN)/python .ci/lock.py > requirements.lock.new
+	mv requirements.lock.new requirements.lock
 
 clean:
 	rm -rf $(VENV) trainer/.data

@@ -1,7 +1,7 @@
 """The workflow-command language of CI logs, and text made harmless before it reaches one.
 
 A runner obeys what stands on stdout and stderr, whoever wrote it. So everything we print goes
-through `Guarded`; what we want obeyed is said with `issue`, and nothing else is.
+through `Guarded`. Only the job around a command, which prints no text of others, writes commands.
 """
 
 from __future__ import annotations
@@ -88,7 +88,6 @@ class Guarded:
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
-        """Where it goes; for `issue` only."""
         self._begun = ""
 
     def write(self, text: str) -> int:
@@ -129,25 +128,6 @@ def guard_output() -> Callable[[], None]:
     return take_away
 
 
-def issue(stream: TextIO, command: str, data: str = "", **properties: str) -> None:
-    """Have the runner obey `::command name=value::data`: the only way past a `Guarded` stream.
-
-    Escaped as the runner unescapes it (actions/runner, ActionCommand.cs).
-    """
-    named = ",".join(f"{name}={_escaped_property(value)}" for name, value in properties.items())
-    raw = stream.stream if isinstance(stream, Guarded) else stream
-    raw.write(f"::{command}{' ' if named else ''}{named}::{_escaped_data(data)}\n")
-    raw.flush()
-
-
-def _escaped_data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _escaped_property(text: str) -> str:
-    return _escaped_data(text).replace(":", "%3A").replace(",", "%2C")
-
-
 def _escaped(char: str) -> str:
     code = ord(char)
     if code < 0x100:
@@ -167,3 +147,31 @@ def _visible(text: str, escaped: Callable[[str], str] = _escaped) -> str:
         escaped(char) if unicodedata.category(char) in _HIDDEN_CATEGORIES else char for char in text
     )
     return _MISPLACED_SELECTORS.sub(lambda match: "".join(map(escaped, match[0])), text)
+
+
+def workflow_command(name: str, message: str = "", **properties: str) -> str:
+    """One command of ours for the runner, as a line without its end.
+
+    Escaped as the runner undoes it (actions/runner, ActionCommand.cs), so that no text can end the
+    command early or begin another.
+    """
+    listed = ",".join(f"{key}={_property(value)}" for key, value in properties.items() if value)
+    return f"::{name}{' ' if listed else ''}{listed}::{_data(message)}"
+
+
+def file_command(name: str, value: str, delimiter: str) -> str:
+    """`name=value` for the file behind $GITHUB_OUTPUT, whatever `value` holds.
+
+    `delimiter` is random and new: a value that could contain it could set other outputs.
+    """
+    if delimiter in value or delimiter in name:
+        raise ValueError("the delimiter occurs in the value")
+    return f"{name}<<{delimiter}\n{value}\n{delimiter}\n"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

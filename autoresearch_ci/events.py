@@ -112,8 +112,13 @@ def _without(event: Event, redact: Callable[[str], str]) -> Event:
 
 def to_json(event: Event) -> dict[str, Any]:
     """The event as plain JSON values: `event` (kebab-case name) first, then its fields."""
-    name = re.sub(r"(?<!^)(?=[A-Z])", "-", type(event).__name__).lower()
-    return {"event": name} | {f.name: _plain(getattr(event, f.name)) for f in fields(event)}
+    values = {f.name: _plain(getattr(event, f.name)) for f in fields(event)}
+    return {"event": to_json_name(type(event)), **values}
+
+
+def to_json_name(kind: type) -> str:
+    """What a kind of event is called in JSON: `run-started`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", kind.__name__).lower()
 
 
 def _plain(value: Any) -> Any:

@@ -35,7 +35,7 @@ def bounded_client(
         timeout=timeout,
         headers={"accept-encoding": "identity"},
         event_hooks={"response": [bound]},
-        mounts={k: httpx2.HTTPTransport(proxy=v) if v else None for k, v in routes} or None,
+        mounts={k: httpx2.HTTPTransport(proxy=v) if v else None for k, v in routes},
     )
 
 

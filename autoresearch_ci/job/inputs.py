@@ -1,0 +1,156 @@
+"""Action inputs -> the command line's own arguments; pure.
+
+An input that the command has no use for is an error, as a misspelt key is: it would otherwise be
+believed to work.
+"""
+
+from __future__ import annotations
+
+import difflib
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from autoresearch_ci.errors import ConfigError
+
+_PREFIX = "INPUT_"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    """One input of the action."""
+
+    flag: str = ""
+    """The command line's flag; empty: it is no flag, see `arguments`."""
+    commands: tuple[str, ...] = ()
+    """Which commands have a use for it; empty: all."""
+    secret: bool = False
+    """Masked in the log, and never part of a command line."""
+
+
+INPUTS: Mapping[str, Input] = {
+    "command": Input(),
+    "config": Input(flag="--config"),
+    "goal": Input(flag="--goal", commands=("run",)),
+    "iterations": Input(flag="--iterations", commands=("run",)),
+    "max-minutes": Input(flag="--minutes", commands=("run",)),
+    "max-usd": Input(flag="--budget-usd", commands=("run",)),
+    "proposer": Input(flag="--proposer", commands=("run",)),
+    "model": Input(flag="--claude-model", commands=("run",)),
+    "anthropic-api-key": Input(secret=True),
+    "token": Input(secret=True),
+    "app-id": Input(),
+    "app-private-key": Input(secret=True),
+    "fail-on": Input(commands=("compare",)),
+    "setup-command": Input(),
+    "base": Input(commands=("run", "compare", "publish")),
+    "draft": Input(flag="--publish-draft", commands=("run", "publish")),
+    "resume": Input(commands=("run",)),
+    "args": Input(),
+}
+"""Every input of action.yml, in its order."""
+
+COMMANDS = ("run", "compare", "publish", "doctor")
+VARIABLES = {
+    "anthropic-api-key": "ANTHROPIC_API_KEY",
+    "token": "AUTORESEARCH_TOKEN",
+    "app-id": "AUTORESEARCH_APP_ID",
+    "app-private-key": "AUTORESEARCH_APP_PRIVATE_KEY",
+}
+"""Inputs that reach the command line as environment."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refs:
+    """What a gate compares, as the event that started the job says; empty: it does not say."""
+
+    base: str = ""
+    head: str = "HEAD"
+    claim: str = ""
+    """File with the claim to reproduce."""
+
+
+def read_inputs(environment: Mapping[str, str]) -> dict[str, str]:
+    """The inputs that were given, by name.
+
+    The runner keeps the hyphen of `fail-on` in `INPUT_FAIL-ON`, which some shells drop; action.yml
+    maps each to an underscore besides. An empty value is how a workflow says "not given".
+    """
+    found = {
+        key.removeprefix(_PREFIX).replace("_", "-").lower(): value
+        for key, value in sorted(environment.items())
+        if key.startswith(_PREFIX) and value.strip()
+    }
+    return {name: found[name].strip() for name in INPUTS if name in found}
+
+
+def arguments(given: Mapping[str, str], refs: Refs) -> list[str]:
+    """The arguments of `autoresearch-ci`. Raises `ConfigError`."""
+    command = chosen_command(given)
+    _refuse_unused(given, command)
+    words = [command]
+    if command == "compare":
+        words += [*_compared(given, refs), "--json"]
+    if command == "run":
+        words.append("--json")
+        if _truth(given, "resume"):
+            words.append("--resume")
+    for name, about in INPUTS.items():
+        if about.flag and name in given:
+            words += [about.flag, given[name]]
+    if command != "compare" and "base" in given:
+        words += ["--publish-base", given["base"]]
+    gates = given.get("fail-on", "").replace(",", "\n").split("\n")
+    words += [word for gate in gates if gate.strip() for word in ("--fail-on", gate.strip())]
+    extra = extra_arguments(given)
+    if refs.claim and "claim-not-reproduced" in words and "--claim" not in extra:
+        words += ["--claim", refs.claim]
+    return words + extra
+
+
+def chosen_command(given: Mapping[str, str]) -> str:
+    """Raises `ConfigError` for a command that does not exist."""
+    command = given.get("command", "run")
+    if command in COMMANDS:
+        return command
+    near = difflib.get_close_matches(command, COMMANDS, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise ConfigError(f"input 'command': {command!r} is none of {', '.join(COMMANDS)}.{hint}")
+
+
+def extra_arguments(given: Mapping[str, str]) -> list[str]:
+    """The input `args`, split as a POSIX shell would, without its expansions."""
+    try:
+        return shlex.split(given.get("args", ""), comments=True)
+    except ValueError as error:
+        raise ConfigError(
+            f"input 'args': {error}.\ndo: quote as in a shell, such as  args: --tag 'my run'"
+        ) from error
+
+
+def _refuse_unused(given: Mapping[str, str], command: str) -> None:
+    for name in given:
+        commands = INPUTS[name].commands
+        if commands and command not in commands:
+            raise ConfigError(
+                f"input {name!r} has no meaning for the command {command!r}, only for "
+                f"{', '.join(commands)}.\ndo: remove it."
+            )
+    _truth(given, "draft")
+
+
+def _compared(given: Mapping[str, str], refs: Refs) -> tuple[str, str]:
+    base = given.get("base") or refs.base
+    if not base:
+        raise ConfigError(
+            "input 'base': the event that started this job does not say what to compare with.\n"
+            "do: name a commit, such as  base: origin/main"
+        )
+    return base, refs.head
+
+
+def _truth(given: Mapping[str, str], name: str) -> bool:
+    value = given.get(name, "false")
+    if value not in ("true", "false"):
+        raise ConfigError(f"input {name!r}: expected true or false, found {value!r}.")
+    return value == "true"

@@ -1,0 +1,147 @@
+"""What later steps of a workflow are told: one value for every output, however the step ended."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from autoresearch_ci.experiment import Direction, Experiment, Status
+from autoresearch_ci.report.outcome import outcome, relative_change
+
+OUTPUTS = (
+    "improved",
+    "baseline",
+    "best",
+    "delta-percent",
+    "ci-low",
+    "ci-high",
+    "kept",
+    "iterations",
+    "branch",
+    "pull-request",
+    "journal",
+    "cost-usd",
+    "tokens",
+    "findings",
+    "failures",
+    "verdict",
+)
+"""In the order of action.yml. A value that is not known, or has no meaning, is empty."""
+
+_PUBLISHED = re.compile(r"published: (https?://\S+)")
+
+
+def verdict(exit_code: int | None) -> str:
+    """`pass`, `fail`, or `incomplete` for everything that is neither: a gate fails closed."""
+    return {0: "pass", 1: "fail"}.get(-1 if exit_code is None else exit_code, "incomplete")
+
+
+def no_outputs(exit_code: int | None = None) -> dict[str, str]:
+    """All outputs, of a step that has found nothing (yet)."""
+    empty = dict.fromkeys(OUTPUTS, "")
+    return {**empty, "improved": "false", "kept": "0", "verdict": verdict(exit_code)}
+
+
+def run_outputs(facts: Mapping[str, Any], experiments: Sequence[Experiment]) -> dict[str, str]:
+    """From `run.json`; where a killed run has left none, from the experiments it told of."""
+    totals = _mapping(facts, "totals") or _totals(experiments)
+    config = _mapping(facts, "config")
+    sign = -1 if config.get("metric.direction") == Direction.MINIMIZE else 1
+    confirmed = _mapping(facts, "confirmation")
+    kept = totals.get("kept") or 0
+    change = relative_change(totals.get("baseline"), totals.get("best"))
+    found = {
+        "improved": "true" if kept and confirmed.get("holds", True) else "false",
+        "baseline": _text(totals.get("baseline")),
+        "best": _text(totals.get("best")),
+        "delta-percent": _percent(change),
+        "kept": _text(kept),
+        "iterations": _text(totals.get("iterations")),
+        "branch": _text(facts.get("branch") if kept else None),
+        "cost-usd": _text(totals.get("cost_usd")),
+        "tokens": _text(totals.get("tokens")),
+    }
+    if confirmed:  # the headline: base and head measured again, in the metric's own sign
+        ends = [confirmed.get(end) for end in ("ci_low", "ci_high")]
+        low, high = sorted(sign * end for end in ends if end is not None)
+        found |= {
+            "baseline": _text(confirmed["base"]),
+            "best": _text(confirmed["head"]),
+            "delta-percent": _percent(sign * confirmed["gain"]),
+            "ci-low": _percent(low),
+            "ci-high": _percent(high),
+        }
+    return found
+
+
+def comparison_outputs(result: Mapping[str, Any], values: Sequence[float]) -> dict[str, str]:
+    """From what `compare --json` prints; `values` are the medians of base and head.
+
+    The percentages are the gain: positive is better, whichever way the metric goes.
+    """
+    found = _mapping(result, "comparison")
+    return {
+        "improved": "true" if found.get("verdict") == "improved" else "false",
+        "baseline": _text(values[0]),
+        "best": _text(values[1]),
+        "delta-percent": _percent(found.get("gain")),
+        "ci-low": _percent(found.get("low")),
+        "ci-high": _percent(found.get("high")),
+    }
+
+
+def named_outputs(result: Mapping[str, Any]) -> dict[str, str]:
+    """Of any other command: the members of its JSON object that are called like an output."""
+    names = {key.replace("_", "-"): value for key, value in result.items()}
+    return {name: _text(names[name]) for name in OUTPUTS if name in names}
+
+
+def published_outputs(lines: Sequence[str]) -> dict[str, str]:
+    """The pull request that a command says it has opened or updated."""
+    found = [match[1] for line in lines if (match := _PUBLISHED.fullmatch(line))]
+    return {"pull-request": found[-1]} if found else {}
+
+
+def last_object(lines: Sequence[str]) -> dict[str, Any]:
+    """The last line that is a JSON object; empty when there is none."""
+    for line in reversed(lines):
+        try:
+            found = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(found, dict):
+            return found
+    return {}
+
+
+def _totals(experiments: Sequence[Experiment]) -> dict[str, Any]:
+    result = outcome(experiments)
+    return {
+        "kept": len(result.kept),
+        "baseline": result.baseline,
+        "best": result.best,
+        "iterations": sum(e.status is not Status.BASELINE for e in experiments),
+        "tokens": sum(e.tokens for e in experiments),
+        "cost_usd": sum(e.cost_usd for e in experiments),
+    }
+
+
+def _mapping(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = value.get(key)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _percent(fraction: float | None) -> str:
+    return "" if fraction is None else _text(float(f"{fraction * 100:.4g}"))
+
+
+def _text(value: object) -> str:
+    """As JSON writes it, so that a workflow's fromJSON() reads it; text as it is, on one line."""
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return ""
+    if isinstance(value, str):
+        return " ".join(value.split())
+    return json.dumps(value)

@@ -1,0 +1,329 @@
+"""action.yml, composite/action.yml, the README and the code name the same inputs and outputs.
+
+And what every workflow that we ship or show must be: workflow_rules.py.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+from autoresearch_ci.cli import _parser
+from autoresearch_ci.job.inputs import COMMANDS, INPUTS
+from autoresearch_ci.job.outputs import OUTPUTS
+from tests.contract.workflow_rules import (
+    ACTION,
+    WORKFLOW,
+    dockerfile_problems,
+    step_problems,
+    workflow_problems,
+)
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+WORKFLOWS = sorted((*ROOT.glob(".github/workflows/*.yml"), *ROOT.glob("examples/workflows/*.yml")))
+AWAITED = {"--publish-draft", "--publish-base"}
+"""Flags that publishing brings; remove them from here when they are there."""
+
+
+def load(path: Path) -> Any:
+    """YAML as GitHub reads it: `on` is a word, not true."""
+    loader = type("Loader", (yaml.SafeLoader,), {})
+    loader.yaml_implicit_resolvers = {
+        first: [(tag, rule) for tag, rule in rules if tag != "tag:yaml.org,2002:bool"]
+        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    loader.add_implicit_resolver(  # type: ignore[attr-defined]
+        "tag:yaml.org,2002:bool", re.compile("^(true|false)$"), list("tf")
+    )
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
+
+
+DOCKER, COMPOSITE = load(ROOT / "action.yml"), load(ROOT / "composite/action.yml")
+
+
+# --- inputs and outputs ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("action", [DOCKER, COMPOSITE], ids=["docker", "composite"])
+def test_the_inputs_and_outputs_are_those_of_the_code(action: dict[str, Any]) -> None:
+    assert list(action["inputs"]) == list(INPUTS)
+    assert list(action["outputs"]) == list(OUTPUTS)
+
+
+def test_both_doors_describe_them_alike() -> None:
+    assert DOCKER["inputs"] == COMPOSITE["inputs"]
+    for name, output in COMPOSITE["outputs"].items():
+        assert output["value"] == f"${{{{ steps.run.outputs.{name} }}}}"
+        assert output["description"] == DOCKER["outputs"][name]["description"]
+
+
+def variable(name: str) -> tuple[str, str]:
+    return f"INPUT_{name.upper().replace('-', '_')}", f"${{{{ inputs.{name} }}}}"
+
+
+def test_every_input_arrives_under_a_name_that_no_shell_drops() -> None:
+    assert DOCKER["runs"]["env"] == dict(variable(name) for name in INPUTS if "-" in name)
+    run = next(step for step in COMPOSITE["runs"]["steps"] if step.get("id") == "run")
+    assert run["env"] == dict(variable(name) for name in INPUTS)
+
+
+def test_the_runner_appends_no_input_to_dockers_command_line() -> None:
+    # without `args` it takes the input of that name (actions/runner, ContainerActionHandler.cs)
+    assert DOCKER["runs"]["args"] == []
+    assert "entrypoint" in DOCKER["runs"]
+
+
+def test_signals_reach_python_in_a_composite_step() -> None:
+    for step in COMPOSITE["runs"]["steps"][1:]:
+        assert step["run"].startswith("exec ")
+        assert step["run"].count("\n") == 0
+
+
+def test_the_entry_points_are_installed_with_the_package() -> None:
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    entry = re.search(r'^ENTRYPOINT \["([\w-]+)"\]$', dockerfile(), re.MULTILINE)
+    assert entry
+    wanted = {DOCKER["runs"][key] for key in ("entrypoint", "post-entrypoint")}
+    assert {*wanted, entry[1]} <= scripts.keys()
+
+
+def test_every_input_is_a_flag_of_its_commands() -> None:
+    commands = next(a.choices for a in _parser()._actions if a.dest != "help" and a.choices)
+    assert isinstance(commands, dict)
+    for name, about in INPUTS.items():
+        for command in set(about.commands or COMMANDS) & commands.keys():
+            known = {flag for a in commands[command]._actions for flag in a.option_strings}
+            assert not about.flag or about.flag in known | AWAITED, name
+
+
+# --- the README -----------------------------------------------------------------------------------
+
+
+def table(kind: str) -> str:
+    rows = []
+    for name, about in DOCKER[kind].items():
+        default = f" Default: `{about['default']}`." if "default" in about else ""
+        rows.append(f"| `{name}` | {about['description']}{default} |")
+    head = f"| {kind.removesuffix('s')} | meaning |"
+    return "\n".join([head, "| --- | --- |", *rows, ""])
+
+
+@pytest.mark.parametrize("kind", ["inputs", "outputs"])
+def test_the_readme_lists_them(kind: str, pytestconfig: pytest.Config) -> None:
+    start, end = f"<!-- {kind}: generated, see CONTRIBUTING.md -->\n", f"<!-- /{kind} -->"
+    before, rest = README.read_text(encoding="utf-8").split(start)
+    listed, after = rest.split(end)
+    if pytestconfig.getoption("--update-golden", default=False):
+        README.write_text(f"{before}{start}{table(kind)}{end}{after}", encoding="utf-8")
+        return
+    assert listed == table(kind), "run: make golden"
+
+
+def test_the_readme_asks_for_the_permissions_of_the_workflows() -> None:
+    rows = re.findall(
+        r"^\| `([\w-]+\.yml)` \| (.*?) \|", README.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    listed = {name: set(re.findall(r"`([\w-]+: \w+)`", text)) for name, text in rows}
+    for path in sorted((ROOT / "examples/workflows").glob("*.yml")):
+        (job,) = load(path)["jobs"].values()
+        asked = {f"{name}: {level}" for name, level in job["permissions"].items()}
+        assert listed.get(path.name) == asked, path.name
+
+
+# --- workflows ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_workflow_keeps_the_rules(path: Path) -> None:
+    workflow = load(path)
+    jsonschema.validate(workflow, WORKFLOW)
+    assert list(workflow_problems(workflow, OUTPUTS)) == []
+
+
+@pytest.mark.parametrize("action", [DOCKER, COMPOSITE], ids=["docker", "composite"])
+def test_an_action_keeps_the_rules(action: dict[str, Any]) -> None:
+    jsonschema.validate(action, ACTION)
+    steps = action["runs"].get("steps", [])
+    assert [problem for step in steps for problem in step_problems(step)] == []
+
+
+def test_every_pin_names_its_version() -> None:
+    for path in WORKFLOWS:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if re.search(r"@[0-9a-f]{40}", line):
+                assert re.search(r"@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line), f"{path}: {line}"
+
+
+@pytest.mark.parametrize(
+    "path", sorted(ROOT.glob("examples/workflows/*.yml")), ids=lambda p: p.name
+)
+def test_an_example_passes_only_what_is_taken(path: Path) -> None:
+    for job in load(path)["jobs"].values():
+        if "uses" in job:
+            called = load(ROOT / job["uses"].split("@")[0].removeprefix("OWNER/autoresearch-ci/"))
+            call = called["on"]["workflow_call"]
+            assert job.get("with", {}).keys() <= call["inputs"].keys()
+            assert job.get("secrets", {}).keys() <= call.get("secrets", {}).keys()
+            for needed in called["jobs"].values():  # a called workflow can only be given less
+                assert needed["permissions"].items() <= {
+                    *job["permissions"].items(),
+                    ("contents", "read"),
+                }
+        for step in job.get("steps", []):
+            if "OWNER/" in step.get("uses", ""):
+                assert step["with"].keys() <= INPUTS.keys()
+
+
+GOOD = """
+name: Good
+on: {push: {branches: [main]}}
+permissions: {}
+concurrency: {group: a, cancel-in-progress: false}
+jobs:
+  one:
+    runs-on: x
+    timeout-minutes: 10
+    permissions: {}
+    steps:
+      - uses: actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1
+        with: {persist-credentials: false}
+      - {id: run, uses: ./, timeout-minutes: 8, with: {max-minutes: 6}}
+      - {run: 'echo "$X"', env: {X: '${{ steps.run.outputs.best }}'}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("on: {push: {branches: [main]}}", "on: {pull_request_target: }", "privileged event"),
+        ("permissions: {}\nconc", "permissions: {contents: write}\nconc", "permissions of the"),
+        ("    permissions: {}\n", "", "no permissions"),
+        ("concurrency: {group: a, cancel-in-progress: false}\n", "", "no concurrency"),
+        ("    timeout-minutes: 10\n", "", "no timeout-minutes"),
+        ("timeout-minutes: 8", "timeout-minutes: 10", "as long as its job"),
+        ("max-minutes: 6", "max-minutes: 7", "as long as its step"),
+        (", timeout-minutes: 8", "", "our step has no timeout-minutes"),
+        ("@3d3c42e5aac5ba805825da76410c181273ba90b1", "@v7", "not pinned to a commit"),
+        ("persist-credentials: false", "fetch-depth: 0", "leaves its token"),
+        ('echo "$X"', "echo ${{ github.event.issue.title }}", "inside of a script"),
+        ("outputs.best", "outputs.bets", "unknown output bets"),
+        ("steps.run.", "steps.ran.", "unknown step ran"),
+        ("steps.run.outputs.best", "inputs.best", "unknown inputs.best"),
+    ],
+)
+def test_each_rule_can_be_broken(tmp_path: Path, old: str, new: str, problem: str) -> None:
+    path = tmp_path / "workflow.yml"
+    path.write_text(GOOD)
+    assert list(workflow_problems(load(path), OUTPUTS)) == []
+    assert GOOD.count(old) == 1
+    path.write_text(GOOD.replace(old, new))
+    found = list(workflow_problems(load(path), OUTPUTS))
+    assert any(problem in sentence for sentence in found), found
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("runs-on", "run-on"), ("timeout-minutes: 10", "timeout-minutes: ten"), ("one:", "1 one:")],
+)
+def test_a_misspelt_key_is_no_workflow(tmp_path: Path, old: str, new: str) -> None:
+    path = tmp_path / "workflow.yml"
+    path.write_text(GOOD.replace(old, new, 1))
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(load(path), WORKFLOW)
+
+
+SCHEMAS = Path(os.environ.get("AUTORESEARCH_SCHEMAS", "/nowhere"))
+"""A folder with github-workflow.json, github-action.json and gitlab-ci.json of SchemaStore."""
+
+
+@pytest.mark.skipif(
+    not SCHEMAS.is_dir(), reason="AUTORESEARCH_SCHEMAS names no folder; CI has them"
+)
+@pytest.mark.parametrize(
+    ("schema", "paths"),
+    [
+        ("github-workflow.json", WORKFLOWS),
+        ("github-action.json", [ROOT / "action.yml", ROOT / "composite/action.yml"]),
+    ],
+)
+def test_the_published_schemas_hold(schema: str, paths: list[Path]) -> None:
+    found = json.loads((SCHEMAS / schema).read_text(encoding="utf-8"))
+    for path in paths:
+        jsonschema.validate(load(path), found)
+
+
+# --- the image ------------------------------------------------------------------------------------
+
+
+def dockerfile() -> str:
+    return (ROOT / "Dockerfile").read_text(encoding="utf-8")
+
+
+def test_the_image_keeps_the_rules() -> None:
+    assert list(dockerfile_problems(dockerfile())) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("python:3.13.15-slim-trixie@sha256:", "python:latest # "),
+        ('["autoresearch-ci-job"]', "autoresearch-ci-job"),
+        (" --no-install-recommends", ""),
+        ("rm -rf /var/lib/apt/lists/*", "true"),
+        ("FROM base AS slim\n", ""),
+        ("PIP_NO_CACHE_DIR=1", "X=1"),
+        ("COPY requirements.lock", "ADD requirements.lock"),
+    ],
+)
+def test_each_rule_of_the_image_can_be_broken(old: str, new: str) -> None:
+    assert old in dockerfile()
+    assert list(dockerfile_problems(dockerfile().replace(old, new)))
+
+
+def test_what_the_image_copies_is_sent_to_the_builder() -> None:
+    sent = {line[1:] for line in (ROOT / ".dockerignore").read_text().split() if line[0] == "!"}
+    copied = {
+        word
+        for line in re.findall(r"^COPY (.*)$", dockerfile(), re.MULTILINE)
+        for word in line.split()[:-1]
+    }
+    assert copied == sent
+    assert all((ROOT / name).exists() for name in copied)
+
+
+def test_the_lock_holds_every_dependency_at_a_version_that_we_allow() -> None:
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    pins = dict(line.split(" ")[0].split("==") for line in lines if not line.startswith("#"))
+    locked = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in pins.items()}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    for text in (*project["project"]["dependencies"], *project["build-system"]["requires"]):
+        wanted = Requirement(text)
+        assert wanted.specifier.contains(locked.get(wanted.name, "0"), prereleases=True), (
+            f"{text}: run make lock"
+        )
+
+
+# --- GitLab ---------------------------------------------------------------------------------------
+
+
+def test_the_gitlab_component_takes_its_inputs_as_variables() -> None:
+    text = (ROOT / "templates/autoresearch.gitlab-ci.yml").read_text(encoding="utf-8")
+    header, jobs = yaml.safe_load_all(text)
+    inputs, job = header["spec"]["inputs"], jobs["autoresearch"]
+    used = set(re.findall(r"\$\[\[ inputs\.([\w-]+) \]\]", text.split("\n---\n")[1]))
+    assert used == inputs.keys()
+    assert "$[[" not in "".join((*job["script"], *job["before_script"]))
+    given = {name.removeprefix("INPUT_").replace("_", "-").lower() for name in job["variables"]}
+    assert given - {"git-depth", "autoresearch-package"} <= INPUTS.keys()
+    assert job["script"][-1].startswith("exec ")
+    assert "merge_request_event" not in text

@@ -1,0 +1,244 @@
+"""What we ask of every workflow and action file; each rule returns sentences about what breaks it.
+
+The syntax is that of docs.github.com (workflow syntax, metadata syntax) as far as our files use it;
+the rest are the rules of actionlint and zizmor that are cheap to have without them. CI runs the
+real schemas and zizmor as well.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+TEXT = {"type": "string"}
+TEXTS = {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}}
+NUMBER = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^\$\{\{.*\}\}$"}]}
+PERMISSIONS = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        name: {"enum": ["read", "write", "none"]}
+        for name in ("actions", "checks", "contents", "issues", "pull-requests", "id-token")
+    },
+}
+
+
+def mapping(needed: str = "", /, **properties: Any) -> dict[str, Any]:
+    """A mapping of exactly these keys; `_` in a name is a hyphen, as YAML's `with_` is `with`."""
+    named = {key.rstrip("_").replace("_", "-"): value for key, value in properties.items()}
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": named,
+        "required": needed.split(),
+    }
+
+
+def each(value: Any) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "patternProperties": {r"^[A-Za-z_][\w-]*$": value},
+        "additionalProperties": False,
+    }
+
+
+STEP = mapping(
+    id=TEXT,
+    name=TEXT,
+    if_=TEXT,
+    uses=TEXT,
+    run=TEXT,
+    shell=TEXT,
+    with_=TEXTS,
+    env=TEXTS,
+    timeout_minutes=NUMBER,
+)
+JOB = mapping(
+    name=TEXT,
+    needs={"type": ["string", "array"]},
+    if_=TEXT,
+    runs_on={"type": ["string", "array"]},
+    timeout_minutes=NUMBER,
+    permissions=PERMISSIONS,
+    outputs=each(TEXT),
+    strategy={"type": "object"},
+    steps={"type": "array", "items": STEP},
+    uses=TEXT,
+    with_=TEXTS,
+    secrets=each(TEXT),
+)
+CALL_INPUT = mapping(
+    "type description",
+    description=TEXT,
+    type={"enum": ["string", "number", "boolean"]},
+    default={"type": ["string", "number", "boolean"]},
+    required={"type": "boolean"},
+)
+CALL = mapping(
+    inputs=each(CALL_INPUT),
+    secrets=each(mapping("description", description=TEXT, required={"type": "boolean"})),
+    outputs=each(mapping("description value", description=TEXT, value=TEXT)),
+)
+PULL_REQUEST = {"anyOf": [{"type": "null"}, mapping(types={"type": "array"})]}
+WORKFLOW = mapping(
+    "name on permissions jobs",
+    name=TEXT,
+    on=mapping(
+        push=mapping(branches={"type": "array"}),
+        pull_request=PULL_REQUEST,
+        workflow_dispatch={"type": "null"},
+        schedule={"type": "array", "items": mapping("cron", cron=TEXT)},
+        workflow_call=CALL,
+    ),
+    permissions=PERMISSIONS,
+    concurrency=mapping(
+        "group cancel-in-progress",
+        group=TEXT,
+        cancel_in_progress={"type": ["boolean", "string"]},
+    ),
+    env=TEXTS,
+    jobs=each(JOB),
+)
+# `workflow_call` and its like are spelt with an underscore.
+_EVENTS = WORKFLOW["properties"]["on"]["properties"]
+WORKFLOW["properties"]["on"]["properties"] = {k.replace("-", "_"): v for k, v in _EVENTS.items()}
+
+ACTION = mapping(
+    "name description inputs outputs runs",
+    name=TEXT,
+    description={"type": "string", "maxLength": 125},
+    author=TEXT,
+    branding=mapping("icon color", icon={"const": "trending-down"}, color={"const": "green"}),
+    inputs=each(mapping("description", description=TEXT, default=TEXT)),
+    outputs=each(mapping("description", description=TEXT, value=TEXT)),
+    runs={
+        "oneOf": [
+            mapping(
+                "using image entrypoint args",
+                using={"const": "docker"},
+                image=TEXT,
+                entrypoint=TEXT,
+                pre_entrypoint=TEXT,
+                post_entrypoint=TEXT,
+                args={"type": "array", "items": TEXT},
+                env=TEXTS,
+            ),
+            mapping(
+                "using steps",
+                using={"const": "composite"},
+                steps={"type": "array", "items": STEP},
+            ),
+        ]
+    },
+)
+
+_PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}")
+_OURS = re.compile(r"\./|\$/|OWNER/autoresearch-ci\b")
+_EXPRESSION = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
+_PRIVILEGED = ("pull_request_target", "workflow_run", "issue_comment")
+
+
+def workflow_problems(workflow: Mapping[str, Any], outputs: tuple[str, ...]) -> Iterator[str]:
+    """Everything wrong with one workflow; `outputs` are those of our own action."""
+    events = workflow["on"]
+    yield from (f"privileged event {name}" for name in _PRIVILEGED if name in events)
+    if workflow["permissions"] not in ({}, {"contents": "read"}):
+        yield "permissions of the whole workflow"
+    calls = all("uses" in job for job in workflow["jobs"].values())
+    if "concurrency" not in workflow and not calls:
+        yield "no concurrency group"
+    for name, job in workflow["jobs"].items():
+        yield from (f"{name}: {problem}" for problem in _job_problems(job))
+        for needed in [job.get("needs", [])] if isinstance(job.get("needs"), str) else []:
+            if needed not in workflow["jobs"]:
+                yield f"{name}: needs the unknown job {needed}"
+        yield from (f"{name}: {problem}" for problem in _references(job, workflow, outputs))
+
+
+def _job_problems(job: Mapping[str, Any]) -> Iterator[str]:
+    if "permissions" not in job:
+        yield "no permissions"
+    if job.get("secrets") == "inherit":
+        yield "inherits every secret"
+    if "uses" in job:
+        yield from pin_problems(job["uses"])
+        return
+    limit = job.get("timeout-minutes")
+    if limit is None:
+        yield "no timeout-minutes"
+    for step in job["steps"]:
+        yield from step_problems(step)
+        if "OWNER" in step.get("uses", "") or step.get("uses") in ("./", "$/", "./composite"):
+            own, budget = step.get("timeout-minutes"), step.get("with", {}).get("max-minutes")
+            if own is None:
+                yield "our step has no timeout-minutes"
+            elif isinstance(own, int) and isinstance(limit, int) and own >= limit:
+                yield "our step may last as long as its job"
+            elif isinstance(own, int) and isinstance(budget, int) and budget > own - 2:
+                yield "our run may last as long as its step"
+
+
+def step_problems(step: Mapping[str, Any]) -> Iterator[str]:
+    """Of a workflow's step, or a composite action's."""
+    if _EXPRESSION.search(step.get("run", "")):
+        yield "an expression inside of a script: pass it by env"
+    uses = step.get("uses", "")
+    if uses:
+        yield from pin_problems(uses)
+    if (
+        uses.startswith("actions/checkout@")
+        and step["with"].get("persist-credentials") is not False
+    ):
+        yield "checkout leaves its token in the workspace"
+
+
+def pin_problems(uses: str) -> Iterator[str]:
+    """Somebody else's code must be named by a commit."""
+    if not (_PINNED.fullmatch(uses) or _OURS.match(uses)):
+        yield f"not pinned to a commit: {uses}"
+
+
+def _references(
+    job: Mapping[str, Any], workflow: Mapping[str, Any], outputs: tuple[str, ...]
+) -> Iterator[str]:
+    """`inputs.x`, `secrets.x`, `steps.x.outputs.y` and `needs.x.outputs.y` that do not exist."""
+    call = (workflow["on"].get("workflow_call")) or {}
+    ids = {step["id"]: step for step in job.get("steps", []) if "id" in step}
+    for expression in _EXPRESSION.findall(repr(job)):
+        for kind, name in re.findall(r"\b(inputs|secrets)\.([\w-]+)", expression):
+            known = call.get(kind, {}) if call else {"ANTHROPIC_API_KEY": 0}
+            if name not in known:
+                yield f"unknown {kind}.{name}"
+        for step, output in re.findall(r"steps\.([\w-]+)\.outputs\.([\w-]+)", expression):
+            if step not in ids:
+                yield f"unknown step {step}"
+            elif output not in outputs:
+                yield f"unknown output {output}"
+        for needed, output in re.findall(r"needs\.([\w-]+)\.outputs\.([\w-]+)", expression):
+            if output not in workflow["jobs"].get(needed, {}).get("outputs", {}):
+                yield f"unknown needs.{needed}.outputs.{output}"
+
+
+def dockerfile_problems(text: str) -> Iterator[str]:
+    """The rules of hadolint that matter here, and what GitHub asks of container actions."""
+    lines = re.sub(r"\\\n", " ", re.sub(r"^#.*\n", "", text, flags=re.MULTILINE)).splitlines()
+    stages = [re.split(r"\s+", line) for line in lines if line.startswith("FROM ")]
+    names = [stage[3] for stage in stages if len(stage) > 3]
+    for stage in stages:
+        if stage[1] not in names and not re.search(r":[\w.-]+@sha256:[0-9a-f]{64}$", stage[1]):
+            yield f"not pinned to a digest: {stage[1]}"
+    if names and names[-1] == "gpu":
+        yield "the runner builds the last target, which is the large one"
+    for line in lines:
+        word, _, rest = line.partition(" ")
+        if word in ("ENTRYPOINT", "CMD") and not rest.startswith("["):
+            yield f"{word} in shell form: signals would not arrive"
+        if word in ("ADD", "USER", "WORKDIR"):
+            yield f"{word} has no place in a container action"
+        if "apt-get install" in rest:
+            for wanted in ("--no-install-recommends", "rm -rf /var/lib/apt/lists/*", "update"):
+                if wanted not in rest:
+                    yield f"apt-get install without {wanted}"
+        if "pip install" in rest and "PIP_NO_CACHE_DIR" not in text:
+            yield "pip leaves its cache in the image"

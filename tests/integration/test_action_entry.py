@@ -1,0 +1,601 @@
+"""The step of a CI job, as a runner starts it: its own process, real files, real signals.
+
+What the runner does with the log and the files is ported here from its source: `obeyed` after
+ActionCommand.cs and OutputManager.cs, `outputs` after FileCommandManager.cs.
+"""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from autoresearch_ci.job.outputs import OUTPUTS
+
+if TYPE_CHECKING:
+    from tests.conftest import Repo, Script
+
+ROOT = os.geteuid() == 0
+NAMESPACE = [
+    *("unshare", *(() if ROOT else ("--user", "--map-current-user"))),
+    *("--pid", "--fork", "--mount-proc", "--kill-child"),
+]
+FILES = ("OUTPUT", "STEP_SUMMARY", "ENV", "PATH", "STATE")
+CANARY = "ghs_canary0123456789"
+OURS = {"add-mask", "group", "endgroup", "error", "warning", "notice"}
+
+
+def namespaces() -> bool:
+    try:
+        return not subprocess.run([*NAMESPACE, "true"], capture_output=True, check=False).returncode
+    except FileNotFoundError:
+        return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """What the runner has after one step."""
+
+    code: int
+    log: str
+    folder: Path
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        text = (self.folder / "OUTPUT").read_text()
+        found = re.findall(r"^(\S+)<<(\w{32})\n(.*?)\n\2\n", text, re.MULTILINE | re.DOTALL)
+        return {name: value for name, _, value in found}
+
+    @property
+    def summary(self) -> str:
+        return (self.folder / "STEP_SUMMARY").read_text()
+
+    @property
+    def obeyed(self) -> list[tuple[str, str]]:
+        """Commands the runner would execute, with their data."""
+        found = []
+        for line in re.split(r"\r\n|\r|\n", self.log):
+            v2 = re.match(r"\s*::([\w-]+)(?: [^:]*)?::(.*)", line)
+            v1 = re.search(r"##\[([\w-]+)(?: [^\]]*)?\](.*)", line)
+            found += [(m[1], m[2]) for m in (v2, v1) if m]
+        return found
+
+    def annotations(self, level: str) -> list[str]:
+        return [text for name, text in self.obeyed if name == level]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One job on a runner, with the repository checked out."""
+
+    repo: Repo
+    script: Path
+    folder: Path
+
+    def environment(self, inputs: Mapping[str, str], **more: str) -> dict[str, str]:
+        given = {"args": self.arguments(), "token": CANARY, **inputs}
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder),
+            "TMPDIR": str(self.folder),
+            "RUNNER_TEMP": str(self.folder),
+            "GITHUB_ACTIONS": "true",
+            "GITHUB_WORKSPACE": str(self.repo.path),
+            "ACTIONS_RUNTIME_TOKEN": "runtime-canary",
+            **{f"GITHUB_{name}": str(self.folder / name) for name in FILES},
+            **{f"INPUT_{name.upper()}": value for name, value in given.items()},
+            **more,
+        }
+
+    def arguments(self, **options: str) -> str:
+        given = {
+            "scope": "value",
+            "metric": "cat value",
+            "tag": "t",
+            "proposer": f"script:{self.script}",
+            **options,
+        }
+        return shlex.join(word for k, v in given.items() for word in (f"--{k}", v))
+
+    def start(
+        self,
+        inputs: Mapping[str, str],
+        *words: str,
+        under: Sequence[str] = (),
+        **more: str,
+    ) -> subprocess.Popen[str]:
+        for name in FILES:
+            (self.folder / name).touch()
+        return subprocess.Popen(
+            [*under, sys.executable, "-m", "autoresearch_ci.job", *words],
+            cwd=self.repo.path,
+            env=self.environment(inputs, **more),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def finish(self, process: subprocess.Popen[str], timeout: float = 60) -> Done:
+        with process:
+            log, _ = process.communicate(timeout=timeout)
+        return Done(code=process.returncode, log=log, folder=self.folder)
+
+    def __call__(self, *words: str, under: Sequence[str] = (), **options: Any) -> Done:
+        inputs = options.pop("inputs", {})
+        return self.finish(self.start(inputs, *words, under=under, **options))
+
+    def event(self, name: str, payload: Mapping[str, Any], **more: str) -> dict[str, str]:
+        path = self.folder / "event.json"
+        path.write_text(json.dumps(payload))
+        return {
+            "GITHUB_EVENT_NAME": name,
+            "GITHUB_EVENT_PATH": str(path),
+            "GITHUB_REPOSITORY": "us/project",
+            "GITHUB_ACTOR": "somebody",
+            **more,
+        }
+
+
+@pytest.fixture
+def job(repo: Repo, script: Script, tmp_path: Path) -> Job:
+    script(
+        {"description": "try 9", "files": {"value": "9\n"}},
+        {"description": "try 11", "files": {"value": "11\n"}},
+    )
+    folder = tmp_path / "runner"
+    folder.mkdir()
+    return Job(repo=repo, script=script.path, folder=folder)
+
+
+def pull_request(base: str, head: str = "us/project", ref: str = "topic") -> dict[str, Any]:
+    return {
+        "pull_request": {
+            "body": "",
+            "head": {"ref": ref, "repo": {"full_name": head}},
+            "base": {"sha": base, "repo": {"full_name": "us/project"}},
+        },
+        "repository": {"full_name": "us/project"},
+    }
+
+
+# --- what comes out -------------------------------------------------------------------------------
+
+
+def test_a_run_ends_with_its_outputs_and_its_report_as_summary(job: Job) -> None:
+    done = job()
+    assert done.code == 0, done.log
+    assert done.outputs == {
+        **dict.fromkeys(OUTPUTS, ""),
+        "improved": "true",
+        "baseline": "10.0",
+        "best": "9.0",
+        "delta-percent": "-10.0",
+        "ci-low": "-10.0",
+        "ci-high": "-10.0",
+        "kept": "1",
+        "iterations": "2",
+        "branch": "autoresearch/t",
+        "journal": "autoresearch/run-t/results.tsv",
+        "cost-usd": "0.0",
+        "tokens": "0",
+        "verdict": "pass",
+    }
+    assert (job.repo.path / done.outputs["journal"]).exists()
+    report = (job.repo.path / "autoresearch/run-t/summary.md").read_text()
+    # What the machine cannot protect is said below it.
+    assert done.summary.strip().startswith(report.strip())
+    assert job.repo.kept() == ["experiment: try 9"]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "code", "said"),
+    [
+        ({"iterations": "many"}, 2, "iterations"),
+        ({"command": "runn"}, 2, "Did you mean 'run'?"),
+        ({"args": "--metric 'cat value"}, 2, "No closing quotation"),
+        ({"args": "--scope value --metric false"}, 4, "exit"),
+        ({"setup-command": "exit 7"}, 2, "setup-command"),
+        ({"fail-on": "regression"}, 2, "has no meaning for the command 'run'"),
+    ],
+)
+def test_a_failed_step_sets_every_output_and_says_why(
+    job: Job, inputs: dict[str, str], code: int, said: str
+) -> None:
+    done = job(inputs=inputs)
+    assert done.code == code, done.log
+    assert list(done.outputs) == list(OUTPUTS)
+    assert done.outputs["verdict"] == "incomplete"
+    assert done.outputs["improved"] == "false"
+    assert said in done.summary
+    assert any(said in text for text in done.annotations("error")), done.log
+
+
+def test_hyphens_reach_us_whether_a_shell_dropped_them_or_not(job: Job) -> None:
+    done = job(inputs={"max-minutes": "0"})
+    assert (done.code, "--minutes" in done.summary) == (2, True), done.log
+    inputs = {"max_minutes": "0"}  # as runs.env maps it
+    assert job(inputs=inputs).code == 2
+
+
+def test_iterations_are_folded_and_warnings_become_annotations(job: Job) -> None:
+    job.repo.write("autoresearch.yml", "scope: [value]\nmetric: {command: cat value}\n")
+    done = job()
+    groups = [text for name, text in done.obeyed if name == "group"]
+    assert groups[:2] == ["baseline", "iteration 1"], done.log
+    assert groups.count("iteration 2") == 1
+    names = [name for name, _ in done.obeyed]
+    assert names.count("group") == names.count("endgroup")
+
+
+def test_outside_of_github_nothing_is_a_command_and_no_secret_is_printed(job: Job) -> None:
+    done = job(GITHUB_ACTIONS="")
+    assert done.code == 0, done.log
+    assert not done.obeyed
+    assert CANARY not in done.log
+
+
+def test_nothing_in_the_checkout_is_imported(job: Job) -> None:
+    for name in ("json.py", "autoresearch_ci/__init__.py", "sitecustomize.py"):
+        job.repo.write(name, "raise SystemExit('imported from the checkout')\n")
+    environment = job.environment({})
+    argv = [Path(sys.executable).parent / "autoresearch-ci-job"]
+    if not argv[0].exists():
+        argv = [sys.executable, "-P", "-m", "autoresearch_ci.job"]  # type: ignore[list-item]
+    for name in FILES:
+        (job.folder / name).touch()
+    done = subprocess.run(
+        argv, cwd=job.repo.path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+# --- what must not come out -----------------------------------------------------------------------
+
+
+def test_secrets_are_masked_before_anything_else_is_said(job: Job) -> None:
+    key = "-----BEGIN KEY-----\nabcdef0123\n-----END KEY-----"
+    done = job(inputs={"app-private-key": key, "app-id": "1"}, OPENAI_API_KEY="sk-another0123456")
+    names = [name for name, _ in done.obeyed]
+    masks = [text for name, text in done.obeyed if name == "add-mask"]
+    assert names[: len(masks)] == ["add-mask"] * len(masks)
+    assert {CANARY, "another0123456", "abcdef0123", "-----END KEY-----"} <= set(masks)
+    assert done.log.index("::add-mask::") == 0
+    rest = done.log.replace("\n", "\0").split("::add-mask::")[-1].split("\0", 1)[1]
+    assert CANARY not in rest
+
+
+def test_a_setup_command_sees_no_secret_of_ours(job: Job) -> None:
+    command = (
+        "env > seen; "
+        "for pid in $PPID; do tr '\\0' '\\n' < /proc/$pid/environ >> seen; done; "
+        "tr '\\0' ' ' < /proc/$PPID/cmdline >> seen; ls -l /proc/$PPID/fd >> seen"
+    )
+    done = job(inputs={"setup-command": command}, ANTHROPIC_API_KEY="sk-ant-canary", DEAR="friend")
+    seen = (job.repo.path / "seen").read_text()
+    assert "DEAR=friend" in seen, done.log
+    for canary in (CANARY, "sk-ant-canary", "runtime-canary", "INPUT_", str(job.folder / "OUTPUT")):
+        assert canary not in seen
+
+
+def test_no_text_of_others_becomes_a_command(job: Job, script: Script) -> None:
+    hostile = [
+        "::set-output name=verdict::forged",
+        "x ##[add-mask]forged",
+        "##[set-output name=verdict]forged",
+        "  ::stop-commands::forged",
+        "a\r::error::forged",
+    ]
+    script(*({"description": text, "files": {"value": "9\n"}} for text in hostile))
+    printed = "; ".join(f"echo {shlex.quote(text)}" for text in hostile)
+    done = job(inputs={"setup-command": f"{printed}; ({printed}) >&2"})
+    assert done.code == 0, done.log
+    assert {name for name, _ in done.obeyed} <= OURS
+    assert not [text for _, text in done.obeyed if "forged" in text]
+
+
+def test_what_measured_code_writes_into_the_runners_files_is_undone(job: Job) -> None:
+    (job.folder / "ENV").write_text("BEFORE=1\n")
+    everywhere = "".join(f"echo x=forged >> {job.folder / name}; " for name in FILES)
+    done = job(inputs={"args": job.arguments(metric=f"{everywhere} cat value")})
+    assert done.code == 0, done.log
+    for name in FILES:
+        assert "x=forged" not in (job.folder / name).read_text().splitlines()
+    assert (job.folder / "ENV").read_text() == "BEFORE=1\n"
+
+
+def test_what_measured_code_puts_in_place_of_the_runners_files_is_not_used(job: Job) -> None:
+    output, env, decoy = job.folder / "OUTPUT", job.folder / "ENV", job.folder / "decoy"
+    decoy.write_text("untouched")
+    hostile = f"ln -sf {decoy} {output}; rm -f {env}; mkfifo {env}; cat value"
+    done = job(inputs={"args": job.arguments(metric=hostile)})
+    assert done.code == 0, done.log
+    assert decoy.read_text() == "untouched"
+    assert done.outputs["verdict"] == "pass"
+    assert env.is_file()
+
+
+# --- gates and events -----------------------------------------------------------------------------
+
+
+def two_commits(repo: Repo, value: str) -> str:
+    base = repo.git("rev-parse", "HEAD")
+    repo.write("value", value)
+    repo.commit("another value")
+    return base
+
+
+def test_a_gate_takes_base_and_claim_from_the_pull_request(job: Job) -> None:
+    base = two_commits(job.repo, "9\n")
+    payload = pull_request(base)
+    inputs = {
+        "command": "compare",
+        "fail-on": "claim-not-reproduced, regression",
+        "args": "--scope value --metric 'cat value' --calibrate never",
+    }
+    payload["pull_request"]["body"] = "**value 10 → 9, -10.0 % [95 % CI -10.0, -10.0], n=1+1**"
+    done = job(inputs=inputs, **job.event("pull_request", payload))
+    assert done.code == 0, done.log
+    assert (done.outputs["verdict"], done.outputs["delta-percent"]) == ("pass", "10.0")
+    assert "Gate: passed" in done.summary
+    payload["pull_request"]["body"] = "**value 10 → 5, -50.0 % [95 % CI -50.0, -50.0], n=1+1**"
+    done = job(inputs=inputs, **job.event("pull_request", payload))
+    assert done.code == 1, done.log
+    assert done.outputs["verdict"] == "fail"
+    assert "claim not reproduced" in done.annotations("error")[0]
+
+
+def test_a_fork_gets_results_but_nothing_is_published(job: Job) -> None:
+    payload = pull_request(job.repo.git("rev-parse", "HEAD"), head="them/project")
+    done = job(**job.event("pull_request", payload))
+    assert done.code == 0, done.log
+    assert "from a fork" in done.summary
+    assert done.outputs["kept"] == "1"
+    assert not job.repo.ref("refs/heads/autoresearch/t")
+
+
+def test_a_privileged_event_with_a_forks_code_runs_nothing(job: Job) -> None:
+    payload = pull_request(job.repo.git("rev-parse", "HEAD"), head="them/project")
+    done = job(inputs={"setup-command": "touch ran"}, **job.event("pull_request_target", payload))
+    assert (done.code, done.outputs["verdict"]) == (2, "incomplete"), done.log
+    assert "pull_request_target" in done.summary
+    assert not (job.repo.path / "ran").exists()
+    assert not (job.repo.path / "autoresearch").exists()
+
+
+def test_our_own_push_starts_nothing_and_is_no_failure(job: Job) -> None:
+    event = job.event("push", {}, GITHUB_REF="refs/heads/autoresearch/t")
+    done = job(**event)
+    assert (done.code, done.outputs["verdict"]) == (0, "incomplete"), done.log
+    assert not (job.repo.path / "autoresearch").exists()
+
+
+@pytest.fixture
+def api() -> Iterator[Callable[[int, Mapping[str, Any]], str]]:
+    """A server that gives one answer to everything; its address."""
+    servers = []
+
+    def serve(status: int, answer: Mapping[str, Any]) -> str:
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                body = json.dumps(answer).encode()
+                self.send_response(200 if self.path == "/elsewhere" else status)
+                if status == 302:
+                    self.send_header("Location", "/elsewhere")
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_address[1]}"
+
+    yield serve
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "code"),
+    [
+        (200, {"permission": "write"}, 0),
+        (200, {"permission": "read"}, 2),
+        (200, [], 2),
+        (500, {"permission": "admin"}, 2),
+        (302, {"permission": "admin"}, 2),
+    ],
+)
+def test_a_comment_starts_us_only_when_github_says_that_its_author_may_write(
+    job: Job, api: Callable[..., str], status: int, answer: Any, code: int
+) -> None:
+    payload = {"issue": {"number": 1}, "repository": {"full_name": "us/project"}}
+    event = job.event("issue_comment", payload, GITHUB_API_URL=api(status, answer))
+    assert job(**event).code == code
+
+
+@pytest.mark.parametrize(("head", "code"), [("us/project", 0), ("them/project", 2), (None, 2)])
+def test_a_comment_on_a_pull_request_starts_us_only_for_a_branch_of_ours(
+    job: Job, api: Callable[..., str], head: str | None, code: int
+) -> None:
+    answer = {"permission": "write", "head": {"repo": head and {"full_name": head}}}
+    payload = {
+        "issue": {"number": 1, "pull_request": {}},
+        "repository": {"full_name": "us/project"},
+    }
+    event = job.event("issue_comment", payload, GITHUB_API_URL=api(200, answer))
+    assert job(**event).code == code
+
+
+# --- signals --------------------------------------------------------------------------------------
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it never happened"
+        time.sleep(0.01)
+
+
+def children(pid: int) -> list[int]:
+    try:
+        return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except FileNotFoundError:
+        return []
+
+
+def cancel(pid: int, process: subprocess.Popen[str]) -> float:
+    """As the runner does it (ProcessInvoker.cs); the seconds until the process was gone."""
+    began = time.monotonic()
+    for number, patience in ((signal.SIGINT, 7.5), (signal.SIGTERM, 2.5), (signal.SIGKILL, 5)):
+        os.kill(pid, number)
+        try:
+            process.wait(patience)
+            break
+        except subprocess.TimeoutExpired:
+            continue
+    return time.monotonic() - began
+
+
+def slow(job: Job) -> tuple[dict[str, str], Path]:
+    """A run whose second candidate takes for ever to measure, and the file that says it began."""
+    began = job.folder / "began"
+    metric = f"cat value; if grep -q 11 value; then touch {began}; trap '' INT TERM; sleep 600; fi"
+    writable = {"sandbox-write": str(job.folder)}
+    return {"args": job.arguments(metric=metric, **writable)}, began
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stuck", [False, True])
+@pytest.mark.parametrize("first", [False, True])
+def test_a_cancelled_run_has_said_everything_within_six_seconds(
+    job: Job, first: bool, stuck: bool
+) -> None:
+    if first and not namespaces():
+        pytest.skip("needs unshare and the right to make a process namespace")
+    inputs, began = slow(job)
+    process = job.start(inputs, under=NAMESPACE if first else ())
+    wait_for(began.exists)
+    ours = children(process.pid)[0] if first else process.pid
+    if stuck:  # the command line itself hangs, in the kernel say
+        for child in children(ours):
+            os.kill(child, signal.SIGSTOP)
+    seconds = cancel(ours, process)
+    done = job.finish(process)
+    assert seconds < 6
+    assert done.code == 130, done.log
+    assert list(done.outputs) == list(OUTPUTS)
+    found = done.outputs
+    assert (found["verdict"], found["kept"], found["best"]) == ("incomplete", "1", "9.0")
+    assert found["branch"] == "autoresearch/t"
+    assert ("Ended by force" in done.summary) is stuck
+    assert job.repo.kept() == ["experiment: try 9"]
+    wait_for(lambda: not sleepers(job))
+    again = job(inputs={"resume": "true", "args": job.arguments()})
+    assert again.code == 2 or again.outputs["kept"] == "1", again.log
+
+
+def sleepers(job: Job) -> list[str]:
+    """Processes that work in the test's folder, or were told of it."""
+    mark, found = os.fsencode(job.folder.parent), []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            told = (folder / "cmdline").read_bytes() + os.fsencode((folder / "cwd").readlink())
+        except OSError:
+            continue
+        if mark in told and int(folder.name) != os.getpid():
+            found.append(told.decode(errors="replace"))
+    return found
+
+
+def test_a_signal_during_setup_starts_no_run(job: Job) -> None:
+    began = job.folder / "began"
+    process = job.start({"setup-command": f"touch {began}; sleep 600; true"})
+    wait_for(began.exists)
+    assert cancel(process.pid, process) < 3  # at once: there is nothing to save
+    done = job.finish(process)
+    assert (done.code, done.outputs["verdict"]) == (130, "incomplete"), done.log
+    assert not (job.repo.path / "autoresearch").exists()
+
+
+@pytest.mark.skipif(not namespaces(), reason="needs unshare and a process namespace")
+def test_process_1_reaps_orphans_and_leaves_nothing_behind(job: Job) -> None:
+    count = r"grep -c '^State:.Z' /proc/[0-9]*/status | grep -c ':1$' > zombies || true"
+    command = f"for i in 1 2 3; do (sleep 0.05 &); done; sleep 0.5; {count}; setsid sleep 600 &"
+    done = job(inputs={"setup-command": command}, under=NAMESPACE)
+    assert done.code == 0, done.log
+    assert (job.repo.path / "zombies").read_text().strip() == "0"
+
+
+def test_what_a_setup_command_leaves_running_is_gone_afterwards(job: Job) -> None:
+    done = job(inputs={"setup-command": f"setsid sh -c 'cd {job.folder}; sleep 600' &"})
+    assert done.code == 0, done.log
+    assert sleepers(job) == []
+
+
+def test_killed_outright_the_clean_up_tells_what_the_step_could_not(job: Job) -> None:
+    inputs, began = slow(job)
+    process = job.start(inputs)
+    wait_for(began.exists)
+    os.killpg(process.pid, signal.SIGKILL)
+    killed = job.finish(process)
+    assert list(killed.outputs) == list(OUTPUTS)
+    assert killed.outputs["verdict"] == "incomplete"
+    for child in sleeping_children(job):
+        os.kill(child, signal.SIGKILL)
+    (job.folder / "STEP_SUMMARY").write_text("")
+    ended = job("end")
+    assert ended.code == 0, ended.log
+    assert "Ended by force" in ended.summary
+    assert job("end").annotations("warning") == []  # said once
+
+
+def sleeping_children(job: Job) -> list[int]:
+    """What a killed run left running; a container would have ended it."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            told = (folder / "environ").read_bytes() + (folder / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if os.fsencode(job.folder) in told and int(folder.name) != os.getpid():
+            found.append(int(folder.name))
+    return found
+
+
+# --- ownership ------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not ROOT, reason="only root can give files away")
+def test_the_workspace_is_given_back_and_nothing_else(job: Job, tmp_path: Path) -> None:
+    owner = 12345
+    decoy = tmp_path / "decoy"
+    decoy.mkdir()
+    (decoy / "file").write_text("not yours\n")
+    for path in (job.repo.path, *job.repo.path.rglob("*")):
+        os.chown(path, owner, owner, follow_symlinks=False)
+    tmp_path.chmod(0o755)
+    links = f"ln -s {decoy} link; ln -s {decoy}/file linked; ln {decoy}/file hard; mkdir deep; "
+    done = job(inputs={"setup-command": f"{links} touch deep/new"})
+    assert done.code == 0, done.log
+    mine = [p for p in job.repo.path.rglob("*") if p.lstat().st_uid != owner]
+    assert mine == [job.repo.path / "hard"]  # it has a second name, who knows where
+    assert (job.repo.path / "autoresearch/run-t/results.tsv").stat().st_uid == owner
+    assert {p.stat().st_uid for p in (decoy, decoy / "file")} == {0}
