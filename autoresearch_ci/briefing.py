@@ -33,6 +33,8 @@ class Briefing:
     seed: int
     limits: Limits
     court: Court
+    earlier: Sequence[str] = ()
+    """What runs before this one tried, oldest first."""
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -70,6 +72,7 @@ class Briefing:
             metric=self.metric,
             program=self.program,
             notes=self._notes(),
+            earlier=self.earlier,
             remaining=self._remaining(),
             hidden=self.hidden,
         )

@@ -11,16 +11,17 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from autoresearch_ci import __version__
 from autoresearch_ci.actions import defuse, guard_output, json_text, message_lines
-from autoresearch_ci.errors import AutoresearchError, ConfigError, WorkspaceError
+from autoresearch_ci.errors import AutoresearchError, ConfigError, PublishError, WorkspaceError
 from autoresearch_ci.secrets import withhold
 
 if TYPE_CHECKING:
     from autoresearch_ci.command import Stop
     from autoresearch_ci.config import Resolved
+    from autoresearch_ci.publish import Published
 
 
 def main() -> NoReturn:
@@ -134,6 +135,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     compare.add_argument("--json", action="store_true", help="print JSON")
 
+    publish = commands.add_parser(
+        "publish",
+        help="publish what `run --publish bundle` wrote in another job",
+        allow_abbrev=False,
+    )
+    publish.set_defaults(handler=_publish)
+    publish.add_argument(
+        "--bundle", type=Path, metavar="FILE", required=True, help="the file that the run wrote"
+    )
+
     config = commands.add_parser(
         "config",
         help="print the effective configuration and where it comes from",
@@ -147,7 +158,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     doctor.set_defaults(handler=_doctor)
     doctor.add_argument("--json", action="store_true", help="print JSON")
-    for command in (run, prompt, compare, config, doctor):
+    for command in (run, prompt, compare, publish, config, doctor):
         command.add_argument(
             "--config", metavar="FILE", help="configuration file; default: .github/autoresearch.yml"
         )
@@ -180,7 +191,8 @@ def _run(options: argparse.Namespace) -> int:
         )
     if not options.json:
         print(results_table(finished.ledger.experiments, resolved.config.metric.direction))
-    return 0
+    # With --json standard output is for programs.
+    return _tell(finished.published, sys.stderr if options.json else sys.stdout)
 
 
 def _prompt(options: argparse.Namespace) -> int:
@@ -220,6 +232,34 @@ def _compare(options: argparse.Namespace) -> int:
     if options.json:
         print(result.as_json())
     compare.apply(gate, result)
+    return 0
+
+
+def _publish(options: argparse.Namespace) -> int:
+    from autoresearch_ci.progress import make_progress
+    from autoresearch_ci.publish.bundle import read
+    from autoresearch_ci.publish.second_job import publish_bundle
+
+    manifest, commits = read(options.bundle)
+    resolved, path = _load(options, commit=manifest.base)
+    with make_progress(sys.stdout, json=False) as observe:
+        published = publish_bundle(
+            manifest,
+            commits,
+            resolved.config,
+            start=Path.cwd(),
+            config_path=path,
+            environment=options.environment,
+            observe=observe,
+        )
+    return _tell(published, sys.stdout)
+
+
+def _tell(published: Published, target: TextIO) -> int:
+    if published.refused:
+        raise PublishError(f"{published.refused}\nopen it yourself: {published.compare}")
+    if published.pull_request or published.file:
+        print(f"published: {published.pull_request or published.file}", file=target)
     return 0
 
 

@@ -7,6 +7,7 @@
   x BaselineError     the unmodified code cannot be measured                      exit 4
   x ProposerError     no usable proposer (key, API, budget)                       exit 5
   x PublishError      the forge refused; what was kept stays on its branch        exit 6
+  x StoppedByPerson   `/autoresearch stop` on the pull request                    exit 0
   x Interrupted       SIGINT or SIGTERM; everything is saved                      exit 130
 
 A candidate that fails is not an error: it is a measurement, and becomes a row of the journal.
@@ -55,6 +56,12 @@ class PublishError(AutoresearchError):
     """The forge refused what was to be published."""
 
     exit_code = 6
+
+
+class StoppedByPerson(AutoresearchError):
+    """Somebody who may asked that no further run starts."""
+
+    exit_code = 0
 
 
 class Interrupted(AutoresearchError):

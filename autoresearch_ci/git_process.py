@@ -87,8 +87,9 @@ class GitDirectory:
         stdin: bytes | None = None,
         env: Mapping[str, str] | None = None,
         settings: Mapping[str, str] | None = None,
+        pass_fds: Sequence[int] = (),
     ) -> tuple[int, bytes, str]:
-        """Exit code, stdout and stderr."""
+        """Exit code, stdout and stderr. `pass_fds`: open files that git and its helpers inherit."""
         environment = {**self._environment, **_configuration(settings or {}), **(env or {})}
         with contextlib.ExitStack() as stack:
             source = None
@@ -105,6 +106,7 @@ class GitDirectory:
                 stdout_as_string=False,
                 strip_newline_in_stdout=False,
                 env=environment,
+                pass_fds=tuple(pass_fds),
             )
         return code, out, err if isinstance(err, str) else err.decode(errors="replace")
 

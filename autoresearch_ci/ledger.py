@@ -300,6 +300,40 @@ class Ledger:
         self._note(experiment)
         return experiment
 
+    def illustrate(self, files: Mapping[str, bytes]) -> str | None:
+        """One more notebook commit with files beside the journal; the notebook's newest commit.
+
+        `None` before the baseline. The same files again make no commit.
+        """
+        tip = self._notebook
+        if tip is None:
+            return None
+        changed = {
+            path: ("100644", content)
+            for path, content in files.items()
+            if self._repository.content(tip, path) != content
+        }
+        if changed:
+            run, iteration = self.facts.tag, len(self.experiments) - 1
+            commit, _ = self._store.commit(
+                parents=[tip],
+                edits=changed,
+                message=_trailers(
+                    f"report: {', '.join(sorted(changed))}",
+                    {"Autoresearch-Run": run, ITERATION_TRAILER: iteration},
+                ),
+                ref="refs/notebook",
+                timestamp=int(time.time()),
+            )
+            self._repository.update_ref(self.facts.notebook_ref, commit, tip)
+            self._notebook = commit
+        return self._notebook
+
+    def pushed(self, facts: Mapping[str, Any]) -> None:
+        """Write down what has been published, so that a resumed run knows."""
+        self._records.pushed(facts)
+        self.history = replace(self.history, pushed=dict(facts))
+
     def _recover_branch(self, noted: int) -> None:
         """Finish the move that a kill prevented; any other difference is a person's decision."""
         kept, branch, ref = self.history.kept, self.facts.branch, self.facts.branch_ref

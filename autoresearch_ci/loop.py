@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
@@ -46,6 +46,8 @@ class Loop:
     proposer_name: str
     court: Court
     observe: Observer
+    kept: Callable[[], None] = lambda: None
+    """Called after each keep is written down: publishing."""
     deterministic: bool = False
     """Whether the metric is known to give identical values for identical code."""
     curve: Curve | None = None
@@ -257,6 +259,8 @@ class Loop:
         if self.court.holdout:
             memory["holdout"] = self.court.holdout.memory()
         self.observe(ExperimentFinished(experiment=ledger.decide(experiment, memory)))
+        if status is Status.KEEP:
+            self.kept()
 
 
 def _next_request(outcomes: Sequence[Outcome]) -> Request | None:

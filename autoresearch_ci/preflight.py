@@ -9,7 +9,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from autoresearch_ci.config import Config
@@ -55,6 +55,15 @@ class Options:
     tag: str | None = None
     resume: bool = False
     output: Path | None = None
+    base: str | None = None
+    """Commit to start from; `None`: HEAD."""
+
+
+def settled(options: Options) -> Options:
+    """The same with the tag that a run will have. Raises as `survey` does."""
+    repository = Repository.open(options.start)
+    stores = repository.common_dir / "autoresearch"
+    return replace(options, tag=_tag(repository, stores, options.tag, options.resume))
 
 
 def survey(config: Config, options: Options) -> Ground:
@@ -77,7 +86,7 @@ def survey(config: Config, options: Options) -> Ground:
     else:
         repository.refuse_unfinished()
         _refuse_used(repository, tag, branch, run_store)
-        base = head
+        base = options.base or head
     files = repository.files(base)
     share = _shared(config, repository)
     scope = _scope(config, options.config_path, files, share)
@@ -151,6 +160,14 @@ def comparison_ground(
     return ground, changes, ignored
 
 
+def committed_scope(
+    config: Config, config_path: str | None, repository: Repository, base: str
+) -> Scope:
+    """The scope that a run from `base` had, known from the commit alone."""
+    share = _SHARED if config.share == "auto" else () if config.share == "none" else config.share
+    return _scope(config, config_path, repository.files(base), share)
+
+
 def _frozen(config: Config, config_path: str | None) -> list[str]:
     return [path for path in (config_path, config.program) if path]
 
@@ -165,9 +182,14 @@ def _commands(config: Config) -> list[str]:
     ]
 
 
+def is_tag(text: str) -> bool:
+    """Whether `text` can be the name of a run, in refs and in folders."""
+    return bool(_TAG.fullmatch(text)) and len(text) <= 100 and not text.endswith(".")
+
+
 def _tag(repository: Repository, stores: Path, tag: str | None, resume: bool) -> str:
     if tag is not None:
-        if not _TAG.fullmatch(tag) or len(tag) > 100 or tag.endswith("."):
+        if not is_tag(tag):
             raise ConfigError(
                 f"--tag {tag!r} cannot be part of a branch name.\n"
                 "do: use letters, digits, '-', '_' and single dots, such as nightly-2026-01-31."

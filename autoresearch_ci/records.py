@@ -68,6 +68,8 @@ class History:
     """Where kept commits went last; `None` when they were not published."""
     attempts: tuple[Attempt, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
+    pushed: dict[str, Any] | None = None
+    """What was published last, and where; `None`: nothing yet."""
     unfinished: Spent = field(default_factory=Spent)
     """Paid for the iteration that has no verdict yet."""
     aside: Spent = field(default_factory=Spent)
@@ -130,6 +132,9 @@ class Records:
 
     def verdict(self, verdict: Verdict) -> None:
         self._append({"record": "verdict", **dataclasses.asdict(verdict)})
+
+    def pushed(self, facts: Mapping[str, Any]) -> None:
+        self._append({"record": "pushed", **facts})
 
     def close(self) -> None:
         self._lock.close()
@@ -238,6 +243,8 @@ def _add(history: History, record: dict[str, Any]) -> History:
         verdict = Verdict(experiment=experiment, memory=record["memory"])
         verdicts = (*history.verdicts, verdict)
         return dataclasses.replace(history, verdicts=verdicts, unfinished=Spent())
+    if kind == "pushed":
+        return dataclasses.replace(history, pushed=record)
     if kind == "spent":
         purpose = "unfinished" if record.pop("iteration") >= done else "aside"
         total = getattr(history, purpose) + Spent(**record)

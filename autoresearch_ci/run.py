@@ -5,6 +5,7 @@ What an iteration is, the loop knows; who the collaborators are, assembly.py.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
@@ -34,11 +35,13 @@ from autoresearch_ci.errors import AutoresearchError, ConfigError, Interrupted
 from autoresearch_ci.events import Note, Observer, RunFinished, RunStarted, Warning, redacted
 from autoresearch_ci.ledger import Ledger, RunFacts
 from autoresearch_ci.loop import Loop
-from autoresearch_ci.preflight import Ground, Options, survey
+from autoresearch_ci.preflight import Ground, Options, settled, survey
 from autoresearch_ci.prices import Spent
+from autoresearch_ci.publish import Beginning, recalled
+from autoresearch_ci.publish.chosen import make_publisher
 from autoresearch_ci.records import History, Records
 from autoresearch_ci.redaction import Redactor
-from autoresearch_ci.run_folder import Finished, metric_name, write_report
+from autoresearch_ci.run_folder import Finished, metric_name, run_info, write_report
 from autoresearch_ci.snapshot import remove
 from autoresearch_ci.store import Store, opened
 
@@ -61,12 +64,19 @@ def run(
     config = resolved.config
     redactor = make_redactor(config, environment)
     observe = redacted(observe, redactor.redact)
-    ground = survey(config, options)
+    options = settled(options)
     with ExitStack() as stack:
+        publisher = make_publisher(config, options, environment=environment, observe=observe)
+        stack.callback(publisher.close)
+        beginning = Beginning()
+        if not options.resume:
+            beginning = publisher.begin(options.tag or "")
+            options = dataclasses.replace(options, base=beginning.base)
+        ground = survey(config, options)
         ground.run_store.mkdir(parents=True, exist_ok=True, mode=0o700)
         records = Records(ground.run_store)
         stack.callback(records.close)
-        history = _begin(records, config, ground, redactor, resume=options.resume)
+        history = _begin(records, config, ground, redactor, beginning, resume=options.resume)
         store = stack.enter_context(opened(ground.repository, ground.run_store / "git"))
         ledger = _ledger(config, ground, store, records, redactor)
         ledger.recover(history)
@@ -74,6 +84,11 @@ def run(
         for warning in (*ground.warnings, *_other_version(history)):
             observe(Warning(message=warning))
         finished = Finished(ledger=ledger)
+        if history.start:  # of the process that began it
+            beginning = recalled(history.start.get("publish"))
+        publisher.follow(
+            ledger, beginning, lambda: run_info(resolved, ground, finished, redactor.redact)
+        )
         workshop = Workshop(
             config=config,
             ground=ground,
@@ -86,6 +101,7 @@ def run(
             redactor=redactor,
             start=options.start,
         )
+        hurry = False
         proposer = make_proposer(workshop, stack)
         stack.callback(remove, ground.box)
         try:
@@ -125,30 +141,40 @@ def run(
                 redactor=redactor,
             )
             loop = Loop(
-                briefing=make_briefing(workshop, court),
+                briefing=dataclasses.replace(
+                    make_briefing(workshop, court), earlier=tuple(beginning.tried)
+                ),
                 calibrate=config.calibrate == "auto",
                 proposer=proposer,
                 proposer_name=str(config.proposer),
                 court=court,
                 observe=observe,
+                kept=publisher.kept,
             )
             finished.stop_reason = loop.run()
             if config.confirm.mode == "auto" and ledger.history.kept:
                 _confirm(config, finished, loop, store)
         except Interrupted:
-            finished.stop_reason = "interrupted"
+            finished.stop_reason, hurry = "interrupted", True
             raise
         except AutoresearchError as error:
             finished.stop_reason = f"an error: {str(error).splitlines()[0]}"
             raise
         finally:
             write_report(resolved, ground, finished, redactor)
+            finished.published = publisher.finish(hurry=hurry)
             observe(_ended(ground, finished))
         return finished
 
 
 def _begin(
-    records: Records, config: Config, ground: Ground, redactor: Redactor, *, resume: bool
+    records: Records,
+    config: Config,
+    ground: Ground,
+    redactor: Redactor,
+    beginning: Beginning,
+    *,
+    resume: bool,
 ) -> History:
     """What an earlier process left behind, or a fresh start written down."""
     history = records.read()
@@ -167,6 +193,7 @@ def _begin(
                 "branch": ground.branch,
                 "ruler": ruler,
                 "version": autoresearch_ci.__version__,
+                "publish": dataclasses.asdict(beginning),
             }
         )
         if history.unfinished != Spent():

@@ -6,7 +6,8 @@ import dataclasses
 import datetime
 import os
 import platform
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from autoresearch_ci.config import Config, Resolved, describe
 from autoresearch_ci.experiment import Experiment
 from autoresearch_ci.ledger import Ledger
 from autoresearch_ci.preflight import Ground
+from autoresearch_ci.publish import Published
 from autoresearch_ci.redaction import Redactor
 from autoresearch_ci.report.chart import progress_svg
 from autoresearch_ci.report.summary import Confirmation, RunInfo, summary_markdown
@@ -30,6 +32,31 @@ class Finished:
     confirmation: Confirmation | None = None
     idle: tuple[Experiment, ...] = ()
     """Kept experiments that turned out to do nothing."""
+    published: Published = field(default_factory=Published)
+
+
+def run_info(
+    resolved: Resolved, ground: Ground, finished: Finished, redact: Callable[[str], str]
+) -> RunInfo:
+    """What every report says of a run beside its journal, without secrets."""
+    config, experiments = resolved.config, finished.ledger.experiments
+    return RunInfo(
+        tag=ground.tag,
+        branch=ground.branch or "",
+        notebook_ref=finished.ledger.facts.notebook_ref,
+        base_commit=ground.base,
+        metric_name=metric_name(config),
+        direction=config.metric.direction,
+        metric_command=redact(config.metric.command),
+        guards=[redact(guard.command) for guard in config.guards],
+        goal=redact(config.goal),
+        stop_reason=redact(finished.stop_reason),
+        started=experiments[0].timestamp if experiments else "",
+        seconds=sum(e.seconds for e in experiments),
+        host=_host(),
+        confirmation=finished.confirmation,
+        idle=finished.idle,
+    )
 
 
 def write_report(
@@ -40,23 +67,7 @@ def write_report(
     config, ledger = resolved.config, finished.ledger
     experiments = ledger.experiments
     name = metric_name(config)
-    info = RunInfo(
-        tag=ground.tag,
-        branch=ground.branch or "",
-        notebook_ref=ledger.facts.notebook_ref,
-        base_commit=ground.base,
-        metric_name=name,
-        direction=config.metric.direction,
-        metric_command=config.metric.command,
-        guards=[guard.command for guard in config.guards],
-        goal=config.goal,
-        stop_reason=finished.stop_reason,
-        started=experiments[0].timestamp if experiments else "",
-        seconds=sum(e.seconds for e in experiments),
-        host=_host(),
-        confirmation=finished.confirmation,
-        idle=finished.idle,
-    )
+    info = run_info(resolved, ground, finished, redact)
     folder = ground.folder
     (folder / "summary.md").write_text(
         redact(summary_markdown(experiments, info)), encoding="utf-8"

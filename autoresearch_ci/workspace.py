@@ -130,6 +130,11 @@ class Repository:
         code, out, _ = self._git.attempt("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
         return None if code else out.decode().strip()
 
+    def contains(self, commit: str) -> bool:
+        """Whether HEAD is `commit` or builds upon it, as far as this clone's history goes."""
+        code, _, _ = self._git.attempt("merge-base", "--is-ancestor", commit, "HEAD")
+        return code == 0
+
     def worktree_of(self, ref: str) -> str:
         """The working tree in which a branch is checked out; empty when there is none."""
         out = self._git("for-each-ref", "--format=%(worktreepath)", ref)
@@ -173,6 +178,15 @@ class Repository:
                 "do: git switch another branch there first (git switch --detach), then --resume; "
                 "nothing is lost, the run is found by its tag."
             )
+
+    def delete_ref(self, name: str, old: str) -> None:
+        """Remove a ref of ours that is still at `old`."""
+        self._git("update-ref", "-d", name, old)
+
+    def remote_url(self, name: str) -> str:
+        """Address of one of the user's remotes, as their configuration says; empty: none."""
+        code, out, _ = self._git.attempt("config", "--get", f"remote.{name}.url")
+        return "" if code else out.decode(errors="replace").strip()
 
     def break_lock(self, name: str) -> None:
         """Remove the lock file that a killed git left on a ref of ours; never a living one's.

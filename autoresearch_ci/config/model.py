@@ -60,13 +60,31 @@ class Confirm(Section):
     """Leave each kept commit out in turn and name those that do nothing."""
 
 
+PublishMode = Literal["none", "local", "bundle", "github", "gitlab"]
+
+
 class Publish(Section):
     """What becomes of the kept commits."""
 
-    mode: Literal["none", "local"] = "local"
-    """`local`: a branch in this repository; `none`: only the run folder and the notebook."""
+    mode: PublishMode = "local"
+    """`local`: a branch here; `none`: run folder and notebook only; `bundle`: a file for a job that
+    may write; `github`, `gitlab`: pushed after each keep, with one pull request."""
     branch: BranchTemplate = "autoresearch/{tag}"
-    """`{tag}` is the run's tag."""
+    """`{tag}` is the run's tag. A name without it is one branch, continued night after night."""
+    base: Name | None = None
+    """Branch to merge into; without it, the one the job runs on, else the default branch."""
+    draft: bool = True
+    """Whether the pull request starts as a draft."""
+    ready: bool = False
+    """Whether it is marked ready for review when a run ends with a confirmed gain."""
+    labels: Texts = ("autoresearch",)
+    """Labels of a new pull request."""
+    reviewers: Texts = ()
+    """Who is asked to review a new one: logins, or teams as `org/team`."""
+    remote: Name = "origin"
+    """Remote whose address names the repository when the environment does not."""
+    repository: Name | None = None
+    """`owner/name`; without it GITHUB_REPOSITORY (GitLab: CI_PROJECT_PATH), else the remote's."""
 
     def branch_name(self, tag: str) -> str:
         """The branch of the run called `tag`."""
@@ -156,7 +174,7 @@ class Config(Section):
     """What measured code may see and change."""
     publish: Annotated[
         Publish,
-        BeforeValidator(_mode, json_schema_input_type=Literal["none", "local"] | Publish),
+        BeforeValidator(_mode, json_schema_input_type=PublishMode | Publish),
     ] = Publish()
     """What becomes of the kept commits."""
 

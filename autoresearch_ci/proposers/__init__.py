@@ -189,6 +189,8 @@ class Context:
     """The human's brief, from the base commit."""
     notes: Sequence[str] = ()
     """`next_idea` of earlier proposals, oldest first."""
+    earlier: Sequence[str] = ()
+    """What runs before this one tried and what came of it, oldest first."""
     remaining: Remaining = field(default_factory=Remaining)
     hidden: Collection[str] = ()
     """Files and folders that a proposer must not read, such as the holdout's."""

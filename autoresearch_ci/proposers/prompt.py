@@ -174,7 +174,9 @@ def _standing(context: Context) -> str:
     left = _left(context.remaining)
     text += f"\nLeft: {left}.\n" if left else "\n"
     ideas = [line(note, 120) for note in context.notes[-2:] if note.strip()]
-    return text + (f"Your earlier notes: {' / '.join(ideas)}\n" if ideas else "")
+    text += f"Your earlier notes: {' / '.join(ideas)}\n" if ideas else ""
+    tried = [line(note, 100) for note in context.earlier[-6:] if note.strip()]
+    return text + (f"Earlier runs tried: {' / '.join(tried)}\n" if tried else "")
 
 
 def _left(remaining: Remaining) -> str:

@@ -77,7 +77,7 @@ def summary_markdown(
         (headline(result, info), 9, "the headline"),
         (goal, 5, "the goal"),
         (_joined(_kept(result)), 7, "what was kept"),
-        (_joined(_idle(info)), 3, "what turned out to do nothing"),
+        (_joined(idle(info)), 3, "what turned out to do nothing"),
         (_joined(_others(result)), 2, "what was tried and not kept"),
         (_joined(_measured(experiments, info)), 6, "how it was measured"),
         (_joined(_look(result, info)), 4, "how to look at it"),
@@ -98,7 +98,7 @@ def headline(result: Outcome, info: RunInfo) -> str:
     if result.baseline is None:
         return "**Nothing was measured:** the unmodified code gave no number."
     if not result.kept:
-        tried = _count(len(result.others), "experiment")
+        tried = count(len(result.others), "experiment")
         return f"**No improvement found.** {name} stays at {number(result.baseline)} after {tried}."
     return (
         f"**{name} {_change(result)}**, as measured while the run went on, not re-measured since."
@@ -130,18 +130,18 @@ def _kept(result: Outcome) -> Iterator[str]:
     if not result.kept:
         return
     yield f"### Kept ({len(result.kept)})"
-    yield _table(
+    yield table(
         ("#", "commit", "metric", "delta", "guard", "samples", "95 % CI of the gain", "change"),
         "rlrrlrll",
         [
             (
                 str(e.iteration),
-                _commit(e.commit),
+                commit_link(e.commit),
                 number(e.metric),
                 signed(e.delta),
                 inline(e.guard, 12),
                 str(e.samples),
-                _interval(e),
+                interval(e),
                 inline(e.description),
             )
             for e in result.kept
@@ -150,10 +150,10 @@ def _kept(result: Outcome) -> Iterator[str]:
     )
 
 
-def _idle(info: RunInfo) -> Iterator[str]:
+def idle(info: RunInfo) -> Iterator[str]:
     """At most ten are named: the section must not crowd out the rest."""
     if info.idle:
-        names = [f"{_commit(e.commit)} {inline(e.description)}" for e in info.idle]
+        names = [f"{commit_link(e.commit)} {inline(e.description)}" for e in info.idle]
         listed = "\n".join(f"- {name}" for name in names[:10])
         yield f"Left out in turn, these turned out to do nothing:\n\n{listed}"
 
@@ -161,7 +161,7 @@ def _idle(info: RunInfo) -> Iterator[str]:
 def _others(result: Outcome) -> Iterator[str]:
     if not result.others:
         return
-    table = _table(
+    listed = table(
         ("#", "status", "metric", "delta", "change", "why not"),
         "rlrrll",
         [
@@ -178,10 +178,10 @@ def _others(result: Outcome) -> Iterator[str]:
         OTHERS_ROOM,
     )
     summary = f"<summary>Tried and not kept ({len(result.others)})</summary>"
-    yield f"<details>\n{summary}\n\n{table}\n\n</details>"
+    yield f"<details>\n{summary}\n\n{listed}\n\n</details>"
 
 
-def _table(header: Sequence[str], alignment: str, rows: Sequence[Sequence[str]], room: int) -> str:
+def table(header: Sequence[str], alignment: str, rows: Sequence[Sequence[str]], room: int) -> str:
     """As many rows as fit in `room` characters, then a sentence that counts the others."""
     rule = ["---:" if side == "r" else "---" for side in alignment]
     lines = [_row(header), _row(rule)]
@@ -189,7 +189,7 @@ def _table(header: Sequence[str], alignment: str, rows: Sequence[Sequence[str]],
         line = _row([cell or " " for cell in row])
         room -= len(line) + 1
         if room < 0:
-            left = _count(len(rows) - done, "more row")
+            left = count(len(rows) - done, "more row")
             return "\n".join(lines) + f"\n\n{left} in `results.tsv`."
         lines.append(line)
     return "\n".join(lines)
@@ -199,7 +199,8 @@ def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _interval(experiment: Experiment) -> str:
+def interval(experiment: Experiment) -> str:
+    """The confidence interval of a gain, for a cell."""
     if experiment.ci_low is None or experiment.ci_high is None:
         return "-"
     return f"{percent(experiment.ci_low)[:-2]} to {percent(experiment.ci_high)}"
@@ -210,11 +211,11 @@ def _measured(experiments: Sequence[Experiment], info: RunInfo) -> Iterator[str]
     yield "### How it was measured"
     yield (
         f"{inline(info.metric_name)}, {better} is better; {_runs(experiments)} on "
-        f"{inline(info.host)}. Base commit {_commit(info.base_commit)}."
+        f"{inline(info.host)}. Base commit {commit_link(info.base_commit)}."
     )
     yield block(info.metric_command, COMMAND_ROOM, language="sh")
     if info.guards:
-        shown = [_bounded(guard, COMMAND_ROOM // 4) for guard in info.guards[:10]]
+        shown = [bounded(guard, COMMAND_ROOM // 4) for guard in info.guards[:10]]
         more = len(info.guards) - len(shown)
         yield (
             "Guards that had to keep passing" + (f" ({more} more not shown)" if more else "") + ":"
@@ -222,14 +223,14 @@ def _measured(experiments: Sequence[Experiment], info: RunInfo) -> Iterator[str]
         yield block("\n".join(shown), COMMAND_ROOM * 3, language="sh")
 
 
-def _bounded(command: str, room: int) -> str:
+def bounded(command: str, room: int) -> str:
     """As it was, white space included: it is there to be run again."""
     return command if len(command) <= room else command[:room] + "…"
 
 
 def _runs(experiments: Sequence[Experiment]) -> str:
     runs = sum(e.samples for e in experiments)
-    return f"{_count(runs, 'run')} of the command for {_count(len(experiments), 'measurement')}"
+    return f"{count(runs, 'run')} of the command for {count(len(experiments), 'measurement')}"
 
 
 def _look(result: Outcome, info: RunInfo) -> Iterator[str]:
@@ -246,16 +247,17 @@ def _ending(result: Outcome, info: RunInfo) -> str:
     spent = len(result.kept) + len(result.others)
     started = f"started {inline(info.started)}, " if info.started else ""
     return (
-        f"Run {inline(info.tag)}: {started}{_count(spent, 'experiment')} in "
+        f"Run {inline(info.tag)}: {started}{count(spent, 'experiment')} in "
         f"{duration(info.seconds)}. Stopped because: {inline(info.stop_reason, 300)}."
     )
 
 
-def _commit(commit: str) -> str:
+def commit_link(commit: str) -> str:
     """Seven characters that GitHub links to the commit, which is one of ours."""
     name = commit_name(commit)
     return name if re.fullmatch("[0-9a-f]{7}", name) else inline(name)
 
 
-def _count(amount: int, noun: str) -> str:
+def count(amount: int, noun: str) -> str:
+    """`1 run`, `2,000 runs`."""
     return f"{amount:,} {noun}" if amount == 1 else f"{amount:,} {noun}s"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.report.chart import progress_svg
+from autoresearch_ci.report.pull_request import PullRequestInfo, body, title
 from autoresearch_ci.report.summary import Confirmation, RunInfo, summary_markdown
 from autoresearch_ci.report.table import results_table
 
@@ -109,3 +110,21 @@ def test_the_progress_picture(matches_golden: Golden) -> None:
 
 def test_the_table_that_ends_a_run(matches_golden: Golden) -> None:
     matches_golden("table.txt", results_table(RUN, Direction.MINIMIZE) + "\n")
+
+
+def test_the_pull_request_of_a_run_that_has_ended(matches_golden: Golden) -> None:
+    known = info(confirmation(holds=True))
+    more = PullRequestInfo(
+        head=RUN[4].commit,
+        chart="https://github.example/owner/name/blob/abc123/progress.svg?raw=true",
+        job="https://github.example/owner/name/actions/runs/42",
+        holdout="p95_ms",
+        final=True,
+    )
+    matches_golden("pull-request.md", f"{title(RUN, known)}\n\n{body(RUN, known, more)}")
+
+
+def test_the_pull_request_of_a_run_that_goes_on(matches_golden: Golden) -> None:
+    rows, known = RUN[:3], info()
+    text = body(rows, known, PullRequestInfo(head=RUN[1].commit))
+    matches_golden("pull-request-going-on.md", f"{title(rows, known)}\n\n{text}")

@@ -411,8 +411,9 @@ def test_the_flags_of_the_manual_are_the_names_that_errors_use() -> None:
             "script:FILE, {command: ...}, a list of these, or {mix: ...}",
         ),
         (
-            "publish: github\n",
-            "f.yml:4: publish: is not one of the choices ('github'), expected none or local",
+            "publish: gitea\n",
+            "f.yml:4: publish: is not one of the choices ('gitea'), expected none, local, bundle, "
+            "github or gitlab",
         ),
         (
             "publish: {branch: a b}\n",

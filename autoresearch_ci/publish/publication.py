@@ -1,0 +1,282 @@
+"""Publishes a run on a forge while it goes on: branch and notebook first, then the pull request.
+
+A refusal is told and tried again at the next keep and at the end; it never stops or loses anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from autoresearch_ci import journal
+from autoresearch_ci.errors import WorkspaceError
+from autoresearch_ci.events import Note, Observer, Warning
+from autoresearch_ci.publish import (
+    Beginning,
+    Forge,
+    Post,
+    Published,
+    PullRequest,
+    PullState,
+    Story,
+    memory,
+)
+from autoresearch_ci.publish.refusals import TRANSIENT, Kind, Refused
+from autoresearch_ci.publish.scout import Scout
+from autoresearch_ci.publish.settings import Settings
+from autoresearch_ci.publish.start import names
+from autoresearch_ci.remote import Moved, Remote, Update
+from autoresearch_ci.report.chart import progress_svg
+from autoresearch_ci.report.pull_request import PullRequestInfo, body, title
+from autoresearch_ci.report.summary import RunInfo
+from autoresearch_ci.workspace import Repository
+
+
+class Publication:
+    """A `Publisher` for a forge."""
+
+    def __init__(
+        self,
+        forge: Forge,
+        remote: Remote,
+        repository: Repository,
+        settings: Settings,
+        observe: Observer,
+    ) -> None:
+        self._forge = forge
+        self._remote = remote
+        self._scout = Scout(forge, remote, repository, settings, observe)
+        self._settings = settings
+        self._observe = observe
+        self._beginning = Beginning()
+        self._story: Story | None = None
+        self._describe: Callable[[], RunInfo] | None = None
+        self._pull: PullRequest | None = None
+        self._left: PullRequest | None = None
+        """One whose branch was left to others: told once where it goes on."""
+        self._refused: Exception | None = None
+        self._final = False
+        self._with_notebook = True
+
+    def begin(self, tag: str) -> Beginning:
+        """Look at the remote, and decide. Raises `Refused` for what will not pass on its own."""
+        try:
+            return self._scout.begin(tag)
+        except Refused as error:
+            if error.kind not in TRANSIENT:
+                raise
+            self._observe(Warning(message=f"starting without what earlier runs know: {error}"))
+            return Beginning(branch=self._settings.branch, notebook_ref=f"{memory.NOTEBOOKS}{tag}")
+
+    def follow(self, story: Story, beginning: Beginning, describe: Callable[[], RunInfo]) -> None:
+        self._story, self._describe = story, describe
+        self._beginning = self._believed(beginning)
+        pushed = story.history.pushed or {}
+        branch, replaces = pushed.get("branch"), pushed.get("replaces")
+        if isinstance(branch, str) and isinstance(replaces, str) and self._is_own(branch):
+            # An earlier process may have gone aside.
+            self._beginning = replace(self._beginning, branch=branch, replaces=replaces)
+
+    def _believed(self, beginning: Beginning) -> Beginning:
+        """Records can come from a cache that others write to: they name no branch but ours."""
+        story, notebook = self._story, beginning.notebook_ref
+        own = story.facts.notebook_ref if story else ""
+        if not self._is_own(beginning.branch):  # or `publish` was changed for the resumption
+            beginning = Beginning(branch=self._settings.branch, tried=beginning.tried)
+        if notebook not in names(own, 10_000):
+            notebook = own
+        return replace(beginning, notebook_ref=notebook)
+
+    def _is_own(self, branch: str) -> bool:
+        return branch in names(self._settings.branch, 10_000)
+
+    def kept(self) -> None:
+        self._publish()
+
+    def finish(self, *, hurry: bool) -> Published:
+        if hurry:
+            self._forge.hurry()
+            self._remote.waits, self._remote.stall = (), 3
+        self._final = True
+        self._publish()
+        branch = self._beginning.branch
+        any_kept = bool(self._story and self._story.history.kept)
+        return Published(
+            branch=branch if any_kept else "",
+            pull_request=self._pull.url if self._pull else "",
+            compare=self._compare() if self._refused and any_kept else "",
+            refused=str(self._refused) if self._refused and any_kept else "",
+        )
+
+    def close(self) -> None:
+        self._remote.close()
+
+    def place(self, tag: str, head: str) -> Beginning:
+        """Where a finished run goes whose newest commit is `head`."""
+        return self._scout.place(tag, head)
+
+    def _publish(self) -> None:
+        """Push, then show. What is refused is told once and tried again next time."""
+        if self._story is None or self._describe is None:
+            return
+        self._refused = None
+        try:
+            notebook = illustrated(self._story, self._describe(), self._beginning.branch)
+            self._push(self._story, notebook)
+            if self._story.history.kept:
+                self._show(self._story, self._describe(), notebook)
+        except (Refused, WorkspaceError) as error:
+            self._refused = error
+            hint = f"\nopen it yourself: {self._compare()}" if self._story.history.kept else ""
+            self._observe(Warning(message=f"not published: {error}{hint}"))
+
+    def _push(self, story: Story, notebook: str | None) -> None:
+        """Both refs or none. A branch that somebody moved is left to them."""
+        for _ in range(20):
+            updates = self._updates(story, notebook)
+            if not updates:
+                return
+            try:
+                self._remote.push(updates, self._options(story))
+            except Moved as error:
+                self._settle(story, error, notebook)
+                continue
+            except Refused as error:
+                if error.kind is not Kind.HIDDEN_REF or not self._with_notebook:
+                    raise
+                self._with_notebook = False
+                self._observe(Warning(message=str(error)))
+                continue
+            self._write_down(story, {update.ref: update.new for update in updates})
+            return
+        raise WorkspaceError(
+            "the branch moves faster than it can be pushed to.\n"
+            "usually: several runs publish to the same branch.\n"
+            "do: give each a publish.branch of its own, or a concurrency group."
+        )
+
+    def _updates(self, story: Story, notebook: str | None) -> list[Update]:
+        wanted = []
+        if story.history.kept:
+            wanted.append((self._branch_ref, story.incumbent, self._beginning.there))
+        if notebook and self._with_notebook:
+            wanted.append((self._beginning.notebook_ref, notebook, None))
+        before = (story.history.pushed or {}).get("refs", {})
+        updates = [Update(ref=r, new=n, old=before.get(r, old)) for r, n, old in wanted]
+        return [update for update in updates if update.new != update.old]
+
+    def _settle(self, story: Story, error: Moved, notebook: str | None) -> None:
+        """Learn what is there: our own earlier push whose record was lost, or somebody else's."""
+        mine = {e.commit for e in story.history.kept}
+        there = error.refs.get(self._branch_ref)
+        book = error.refs.get(self._beginning.notebook_ref)
+        seen: dict[str, str] = {}
+        if there in mine and there:
+            seen[self._branch_ref] = there
+        if book and notebook and self._remote.is_ancestor(book, notebook):
+            seen[self._beginning.notebook_ref] = book
+        known = (story.history.pushed or {}).get("refs", {})
+        if any(known.get(ref) != commit for ref, commit in seen.items()):
+            self._write_down(story, seen)
+            return
+        if book and self._beginning.notebook_ref not in seen:
+            self._beginning = replace(
+                self._beginning,
+                notebook_ref=_after(story.facts.notebook_ref, self._beginning.notebook_ref),
+            )
+            return
+        self._observe(Warning(message=str(error)))
+        self._left = self._pull
+        replaces = self._pull.url if self._pull else self._beginning.replaces
+        self._beginning = replace(
+            self._beginning,
+            branch=_after(self._settings.branch, self._beginning.branch),
+            there=None,
+            replaces=replaces,
+        )
+
+    def _write_down(self, story: Story, refs: dict[str, str]) -> None:
+        before = (story.history.pushed or {}).get("refs", {})
+        story.pushed(
+            {
+                "branch": self._beginning.branch,
+                "replaces": self._beginning.replaces,
+                "refs": {**before, **refs},
+            }
+        )
+
+    def _show(self, story: Story, info: RunInfo, notebook: str | None) -> None:
+        pulls = self._forge.pulls(self._beginning.branch)
+        if pulls and pulls[0].state is PullState.CLOSED:
+            self._pull = pulls[0]
+            self._observe(Note(message=f"{pulls[0].url} was closed by a person and stays closed"))
+            return
+        pull = self._forge.show(self._post(story, info, notebook))
+        if pull is None:
+            return
+        if self._pull is None or self._pull.number != pull.number:
+            self._observe(Note(message=f"pull request: {pull.url}"))
+        self._pull = pull
+        left = self._left or self._scout.left
+        self._left = self._scout.left = None
+        if left and left.state is PullState.OPEN and left.number != pull.number:
+            self._forge.say(left, f"Continued in {pull.url}; this branch is left as it is.")
+
+    def _post(self, story: Story, info: RunInfo, notebook: str | None) -> Post:
+        settings, beginning = self._settings, self._beginning
+        info = replace(info, branch=beginning.branch, notebook_ref=beginning.notebook_ref)
+        more = PullRequestInfo(
+            head=story.incumbent,
+            chart=self._forge.file_link(notebook, memory.CHART) if notebook else "",
+            job=settings.job,
+            holdout=settings.holdout,
+            earlier=journal.parse_rows(journal.header(info.direction) + beginning.kept),
+            replaces=beginning.replaces,
+            ignored=beginning.ignored,
+            final=self._final,
+        )
+        experiments = tuple(story.experiments)
+        held = info.confirmation is None or info.confirmation.holds
+        return Post(
+            branch=beginning.branch,
+            base=self._scout.base_branch(),
+            title=title(experiments, info),
+            render=lambda room: body(experiments, info, more, room),
+            draft=settings.draft,
+            ready=settings.ready and self._final and held,
+            labels=settings.labels,
+            reviewers=settings.reviewers,
+        )
+
+    def _options(self, story: Story) -> Sequence[str]:
+        if not story.history.kept or self._describe is None:
+            return ()
+        return self._forge.push_options(self._post(story, self._describe(), None))
+
+    def _compare(self) -> str:
+        return self._forge.compare_link(self._scout.base or "HEAD", self._beginning.branch)
+
+    @property
+    def _branch_ref(self) -> str:
+        return f"refs/heads/{self._beginning.branch}"
+
+
+def illustrated(story: Story, info: RunInfo, branch: str) -> str | None:
+    """The notebook with the picture and what a later run must know; its newest commit."""
+    chart = progress_svg(
+        story.experiments,
+        direction=info.direction,
+        metric_name=info.metric_name,
+        title=info.goal,
+    )
+    known = memory.facts(metric=info.metric_name, direction=info.direction, branch=branch)
+    return story.illustrate({memory.CHART: chart.encode(), memory.FACTS: known})
+
+
+def _after(base: str, current: str) -> str:
+    """The name that follows `current` among those made from `base`."""
+    known = iter(names(base, 10_000))
+    for name in known:
+        if name == current:
+            break
+    return next(known, f"{current}-2")

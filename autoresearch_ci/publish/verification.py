@@ -1,0 +1,262 @@
+"""Checks a bundle before anything of it is published: every commit, every path, every row.
+
+It was written where hostile code may have run, so nothing in it counts until the base commit's own
+configuration says that it may. Nothing of the repository is executed or checked out.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from autoresearch_ci.errors import WorkspaceError
+from autoresearch_ci.experiment import Direction, Experiment, Status
+from autoresearch_ci.git_process import GitDirectory
+from autoresearch_ci.journal import parse_direction, parse_rows
+from autoresearch_ci.ledger import RunFacts
+from autoresearch_ci.publish import memory
+from autoresearch_ci.publish.bundle import Manifest
+from autoresearch_ci.records import History, Verdict
+from autoresearch_ci.scope import Scope
+from autoresearch_ci.store import IDENTITY
+from autoresearch_ci.workspace import Repository
+
+MAX_COMMITS = 50_000
+MAX_FILE = 20_000_000
+"""Bytes of one file that a candidate writes."""
+_PAGES = frozenset({memory.JOURNAL, memory.FACTS, memory.CHART})
+"""All that a notebook's own commits may hold."""
+_REGULAR = ("100644", "100755")
+_NOTHING = "000000"
+
+
+@dataclass(kw_only=True)
+class ToldStory:
+    """A `Story` that a bundle tells, after it was checked."""
+
+    facts: RunFacts
+    history: History
+    incumbent: str
+    notebook: str
+    objects: Path
+    """Object folder that holds what is to be pushed."""
+    remembered: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def experiments(self) -> list[Experiment]:
+        return self.history.experiments
+
+    def illustrate(self, files: Mapping[str, bytes]) -> str | None:
+        """The first job did it."""
+        return self.notebook
+
+    def pushed(self, facts: Mapping[str, Any]) -> None:
+        self.history = replace(self.history, pushed=dict(facts))
+
+
+@contextmanager
+def verified(
+    manifest: Manifest,
+    commits: bytes,
+    repository: Repository,
+    scope: Scope,
+    direction: Direction,
+) -> Iterator[ToldStory]:
+    """The story, with its objects outside of the repository until it is left.
+
+    Raises `WorkspaceError` at the first thing that a run of ours cannot have written.
+    """
+    parent = repository.common_dir / "autoresearch"
+    parent.mkdir(exist_ok=True, mode=0o700)
+    folder = Path(tempfile.mkdtemp(prefix=".bundle-", dir=parent))
+    try:
+        git = _quarantine(folder, repository, manifest, commits)
+        check = _Check(git=git, scope=scope, base=manifest.base)
+        chain = check.kept(manifest.head)
+        check.notebook(manifest.notebook, set(chain))
+        rows = check.journal(manifest.notebook, chain, direction)
+        verdicts = tuple(Verdict(experiment=row, memory={}) for row in rows)
+        yield ToldStory(
+            facts=RunFacts(
+                tag=manifest.tag,
+                branch=manifest.branch,
+                base=manifest.base,
+                direction=direction,
+                folder=folder,
+            ),
+            history=History(verdicts=verdicts),
+            incumbent=manifest.head,
+            notebook=manifest.notebook,
+            objects=folder / "git" / "objects",
+        )
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _quarantine(
+    folder: Path, repository: Repository, manifest: Manifest, commits: bytes
+) -> GitDirectory:
+    """The bundle's objects beside the repository's, which they cannot change."""
+    path = folder / "commits.bundle"
+    path.write_bytes(commits)
+    git_dir = folder / "git"
+    git_dir.mkdir()
+    kind = f"--object-format={repository.object_format()}"
+    git = GitDirectory(git_dir, git_dir)
+    git("init", "--quiet", "--bare", "--template=", kind, str(git_dir))
+    info = git_dir / "objects" / "info"
+    info.mkdir(exist_ok=True)
+    (info / "alternates").write_text(f"{repository.common_dir / 'objects'}\n")
+    shallow = repository.common_dir / "shallow"
+    if shallow.exists():
+        shutil.copy(shallow, git_dir / "shallow")
+    git("update-ref", "refs/have/head", repository.head())
+    code, _, said = git.attempt(
+        *("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules"),
+        *("--", str(path), "+refs/*:refs/bundle/*"),
+        env={"GIT_ALLOW_PROTOCOL": "file"},
+        settings={"transfer.fsckObjects": "true"},
+    )
+    if code:
+        raise _refused(f"git cannot read its commits: {said.strip()[:300]}")
+    for name in (manifest.head, manifest.notebook):
+        code, out, _ = git.attempt("cat-file", "-t", name)
+        if code or out.strip() != b"commit":
+            raise _refused(f"{name[:12]} is no commit of it")
+    return git
+
+
+def require_base(repository: Repository, manifest: Manifest) -> None:
+    """The base decides what is allowed, so it must be one that this job was started with."""
+    if repository.ref(manifest.base) != manifest.base or not repository.contains(manifest.base):
+        raise WorkspaceError(
+            f"the bundle starts from {manifest.base[:12]}, which is not part of this checkout.\n"
+            "usually: this job checked out another branch, or the branch has moved and the clone "
+            "is shallow.\n"
+            "do: actions/checkout with `ref:` set to the commit of the first job (an output of "
+            "it), or fetch-depth: 0."
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Check:
+    """Questions about commits that nobody vouches for."""
+
+    git: GitDirectory
+    scope: Scope
+    base: str
+
+    def kept(self, head: str) -> list[str]:
+        """The kept commits, oldest first: one straight line from the base, all of it in scope."""
+        before = self.base
+        chain = []
+        for commit, parents in self._graph(head):
+            if parents != [before]:
+                raise _refused(f"commit {commit[:12]} does not follow {before[:12]} alone")
+            self._candidate(commit, before)
+            chain.append(commit)
+            before = commit
+        if before != head:
+            raise _refused(f"{head[:12]} does not build upon the base")
+        return chain
+
+    def notebook(self, tip: str, kept: set[str]) -> None:
+        """Pages, each on top of the last, and attempts that are in scope, too."""
+        graph = dict(self._graph(tip))
+        page: str | None = tip
+        pages = set()
+        while page is not None:
+            if page not in graph or page in kept:
+                raise _refused("its notebook does not hold together")
+            pages.add(page)
+            self._page(page)
+            # A page without a page before it is the first: the unmodified code's.
+            page = graph[page][0] if graph[page] else None
+        for commit, parents in graph.items():
+            if commit in pages or commit in kept:
+                continue
+            if len(parents) != 1 or not (parents[0] in graph or parents[0] == self.base):
+                raise _refused(f"attempt {commit[:12]} does not follow one commit of the run")
+            if parents[0] in pages:
+                raise _refused(f"attempt {commit[:12]} follows a page of the notebook")
+            self._candidate(commit, parents[0])
+
+    def journal(
+        self, notebook: str, chain: Sequence[str], direction: Direction
+    ) -> tuple[Experiment, ...]:
+        """The rows; what they say was kept is what the branch holds."""
+        try:
+            text = self.git("cat-file", "blob", f"{notebook}:{memory.JOURNAL}").decode()
+            rows, said = parse_rows(text), parse_direction(text)
+        except (ValueError, WorkspaceError) as error:
+            raise _refused("its journal cannot be read") from error
+        if said is not direction:
+            raise _refused("its journal and the configuration disagree about which way is better")
+        if [row.commit for row in rows if row.status is Status.KEEP] != list(chain):
+            raise _refused("its journal and its branch disagree about what was kept")
+        if not rows or rows[0].status is not Status.BASELINE:
+            raise _refused("its journal has no baseline")
+        return rows
+
+    def _graph(self, tip: str) -> Iterator[tuple[str, list[str]]]:
+        """Commits that the base does not hold, with their parents, oldest first."""
+        out = self.git(
+            *("rev-list", "--topo-order", "--reverse", "--parents"),
+            *(f"--max-count={MAX_COMMITS + 1}", tip, f"^{self.base}"),
+        )
+        lines = out.decode().splitlines()
+        if len(lines) > MAX_COMMITS:
+            raise _refused(f"it holds more than {MAX_COMMITS} commits")
+        for line in lines:
+            commit, *parents = line.split()
+            yield commit, parents
+
+    def _candidate(self, commit: str, parent: str) -> None:
+        """One change as a run of ours writes it: our name on it, and regular files in scope."""
+        people = (
+            self.git("show", "-s", "--format=%an <%ae>%n%cn <%ce>", commit).decode().split("\n")
+        )
+        if people[:2] != [IDENTITY, IDENTITY]:
+            raise _refused(f"commit {commit[:12]} was made by somebody else")
+        out = self.git(
+            "diff-tree", "-r", "-z", "--raw", "--no-renames", "--full-index", parent, commit
+        )
+        fields = out.split(b"\0")[:-1]
+        for facts, name in zip(fields[::2], fields[1::2], strict=True):
+            old, new, _, blob, _ = facts.decode().lstrip(":").split(" ")
+            path = os.fsdecode(name)
+            reason = self.scope.refusal(path)
+            if reason is None and not {old, new} <= {*_REGULAR, _NOTHING}:
+                reason = f"{path} is no regular file"
+            if reason is None and new != _NOTHING and self._size(blob) > MAX_FILE:
+                reason = f"{path} has more than {MAX_FILE} bytes"
+            if reason is not None:
+                raise _refused(f"commit {commit[:12]}: {reason}")
+
+    def _page(self, commit: str) -> None:
+        out = self.git("ls-tree", "-r", "-z", "--full-tree", commit)
+        for entry in out.split(b"\0")[:-1]:
+            facts, name = entry.split(b"\t", 1)
+            mode, _, blob = facts.decode().split(" ")
+            if os.fsdecode(name) not in _PAGES or mode != "100644":
+                raise _refused(f"its notebook holds {os.fsdecode(name)!r}")
+            if self._size(blob) > MAX_FILE:
+                raise _refused(f"{os.fsdecode(name)} of its notebook is too large")
+
+    def _size(self, blob: str) -> int:
+        return int(self.git("cat-file", "-s", blob))
+
+
+def _refused(why: str) -> WorkspaceError:
+    return WorkspaceError(
+        f"the bundle is refused, and nothing is published: {why}.\n"
+        "usually: it was changed after the first job wrote it, or measured code reached outside "
+        "of its sandbox.\n"
+        "do: do not publish it by hand; look at the first job's log and at what is named here."
+    )

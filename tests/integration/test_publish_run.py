@@ -1,0 +1,461 @@
+"""Whole runs against a local git server and a local GitHub: pushed, shown, resumed, continued."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Repo, Result, Run, Script
+from tests.git_http import PROTECTED, Bare, GitServer
+from tests.github_api import ACTIONS, SLUG, Fault, GitHubApi, Identity
+
+BRANCH = "refs/heads/autoresearch/t"
+NOTEBOOK = "refs/autoresearch/notebook/t"
+TOKEN = "token-that-must-not-leak"
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """A repository here, one on the server, and the forge."""
+
+    server: GitServer
+    bare: Bare
+    api: GitHubApi
+    run: Run
+    repo: Repo
+    script: Script
+
+    def clone(self, tmp_path: Path, name: str) -> World:
+        """A fresh runner: a new clone of the server's main branch."""
+        path = tmp_path / name
+        self.repo.git("clone", "--quiet", "--branch=main", str(self.bare.path), str(path))
+        repo = Repo(path)
+        return replace(self, repo=repo, run=replace(self.run, repo=repo))
+
+
+def value(number: float) -> Mapping[str, Any]:
+    return {
+        "description": f"try {number:g}",
+        "files": {"value": f"{number:g}\n"},
+    }
+
+
+@pytest.fixture
+def world(
+    tmp_path: Path, repo: Repo, run: Run, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[World]:
+    with GitServer(root=tmp_path / "server", token=TOKEN) as server:
+        bare = server.create(SLUG, repo.path)
+        with GitHubApi(bare=bare, permissions={"writer": "write"}) as api:
+            api.tokens[TOKEN] = Identity(login=ACTIONS)
+            for name, text in (
+                ("GITHUB_API_URL", api.url),
+                ("GITHUB_SERVER_URL", server.url),
+                ("GITHUB_REPOSITORY", SLUG),
+                ("GITHUB_REF_TYPE", "branch"),
+                ("GITHUB_REF_NAME", "main"),
+                ("GITHUB_RUN_ID", "42"),
+                ("GITHUB_TOKEN", TOKEN),
+            ):
+                monkeypatch.setenv(name, text)
+            yield World(server=server, bare=bare, api=api, run=run, repo=repo, script=script)
+
+
+def go(world: World, *values: float, flags: tuple[str, ...] = (), **options: str | None) -> Result:
+    world.script(*(value(number) for number in values))
+    return world.run("--publish", "github", "--iterations", str(len(values)), *flags, **options)
+
+
+def test_each_keep_is_pushed_and_one_pull_request_follows(world: World) -> None:
+    done = go(world, 9, 11, 8, 7)
+    assert done.code == 0, done.told
+    kept = world.repo.ref("autoresearch/t")
+    assert world.bare.ref(BRANCH) == kept
+    assert world.bare.ref(NOTEBOOK) == world.repo.ref(NOTEBOOK)
+    (pull,) = world.api.pulls
+    assert pull["title"] == "autoresearch: metric 10 → 7 (-30.0 %)"
+    assert pull["draft"]
+    assert pull["base"]["ref"] == "main"
+    edits = [r for r in world.api.requests if r.startswith("PATCH")]
+    assert len(edits) == 3  # two further keeps and the end
+    assert pull["html_url"] in done.out
+    assert f"{world.server.url}/{SLUG}/actions/runs/42" in pull["body"]
+    picture = f"/blob/{world.bare.ref(NOTEBOOK)}/progress.svg?raw=true"
+    assert picture in pull["body"]
+    assert "<svg" in world.bare.git("cat-file", "blob", f"{NOTEBOOK}:progress.svg")
+    assert world.bare.git("diff", "--name-only", "main", BRANCH) == "value"
+
+
+def test_nothing_kept_pushes_the_notebook_and_opens_nothing(world: World) -> None:
+    done = go(world, 11)
+    assert done.code == 0, done.told
+    assert world.api.pulls == []
+    assert world.bare.ref(BRANCH) == ""
+    assert world.bare.ref(NOTEBOOK) == world.repo.ref(NOTEBOOK)
+
+
+def test_a_forge_that_refuses_pull_requests_ends_with_6_and_a_link(world: World) -> None:
+    world.api.actions_may_open = False
+    done = go(world, 9, 8)
+    assert done.code == 6, done.told
+    assert world.bare.ref(BRANCH) == world.repo.ref("autoresearch/t")
+    assert f"{world.server.url}/{SLUG}/compare/main...autoresearch/t?expand=1" in done.err
+    assert "Allow GitHub Actions to create and approve pull requests" in done.err
+
+
+def test_a_protected_branch_loses_nothing_and_stops_nothing(world: World) -> None:
+    world.bare.refuse(PROTECTED)
+    done = go(world, 9, 8)
+    assert done.code == 6, done.told
+    assert done.column("status") == ["baseline", "keep", "keep"]
+    assert "GH006" in done.err
+
+
+def test_what_could_not_be_pushed_is_pushed_at_the_next_keep(world: World) -> None:
+    world.server.faults = ["500"] * 2 + ["500"]
+    world.api.faults = [("POST /pulls", Fault(422, "Validation Failed", ["odd"]))]
+    done = go(world, 9, 8)
+    assert done.code == 0, done.told
+    assert world.bare.ref(BRANCH) == world.repo.ref("autoresearch/t")
+    assert len(world.api.pulls) == 1
+
+
+def test_a_resumed_run_pushes_what_was_not(world: World) -> None:
+    world.bare.refuse(PROTECTED)
+    assert go(world, 9).code == 6
+    world.bare.refuse("")
+    done = go(world, 9, 8, flags=("--resume",))
+    assert done.code == 0, done.told
+    assert world.bare.ref(BRANCH) == world.repo.ref("autoresearch/t")
+    assert [pull["state"] for pull in world.api.pulls] == ["open"]
+
+
+def test_a_token_that_expires_meanwhile_loses_nothing(world: World) -> None:
+    world.server.lives_for = 2  # a push is one request, or two when git asks first
+    done = go(world, 9, 8, 7)
+    assert done.code == 6, done.told
+    assert "app-private-key, whose tokens are renewed" in done.err
+    assert done.column("status") == ["baseline", "keep", "keep", "keep"]
+    assert world.bare.ref(BRANCH) != world.repo.ref("autoresearch/t")
+    world.server.lives_for = None
+    assert go(world, 9, 8, 7, flags=("--resume",)).code == 0
+    assert world.bare.ref(BRANCH) == world.repo.ref("autoresearch/t")
+    assert len(world.api.pulls) == 1
+
+
+def test_a_resume_whose_pushed_record_was_lost_recognises_its_own_push(world: World) -> None:
+    assert go(world, 9).code == 0
+    records = world.repo.path / ".git/autoresearch/t/records.jsonl"
+    lines = records.read_text().splitlines(keepends=True)
+    records.write_text("".join(line for line in lines if '"pushed"' not in line))
+    done = go(world, 9, 8, flags=("--resume",))
+    assert done.code == 0, done.told
+    assert world.bare.refs("refs/heads/autoresearch") == [BRANCH]
+    assert world.bare.ref(BRANCH) == world.repo.ref("autoresearch/t")
+    assert len(world.api.pulls) == 1
+
+
+def test_records_that_name_another_branch_are_not_believed(world: World) -> None:
+    """They may come back from a cache that others can write to."""
+    world.bare.refuse(PROTECTED)
+    assert go(world, 9).code == 6
+    world.bare.refuse("")
+    records = world.repo.path / ".git/autoresearch/t/records.jsonl"
+    main = world.bare.ref("refs/heads/main")
+    lines = []
+    for line in records.read_text().splitlines():
+        record = json.loads(line)
+        record.pop("crc32")
+        if record["record"] == "start":
+            record["publish"] |= {"branch": "main", "there": main}
+        lines.append(sealed(record))
+    lines.append(sealed({"record": "pushed", "branch": "main", "replaces": "", "refs": {}}))
+    records.write_text("".join(lines))
+    done = go(world, 9, 8, flags=("--resume",))
+    assert done.code == 0, done.told
+    assert world.bare.ref("refs/heads/main") == main
+    assert world.bare.ref(BRANCH) == world.repo.ref("autoresearch/t")
+
+
+def sealed(record: Mapping[str, Any]) -> str:
+    body = json.dumps(record)
+    return f'{body[:-1]}, "crc32": "{zlib.crc32(body.encode()):08x}"}}\n'
+
+
+def test_a_local_run_can_be_published_when_it_is_resumed(world: World) -> None:
+    world.script(value(9))
+    assert world.run("--publish", "local", "--iterations", "1").code == 0
+    done = go(world, 9, 8, flags=("--resume",))
+    assert done.code == 0, done.told
+    assert world.bare.ref(BRANCH) == world.repo.ref("autoresearch/t")
+    assert world.bare.ref(NOTEBOOK) == world.repo.ref(NOTEBOOK)
+
+
+def test_no_secret_is_in_anything_that_a_run_leaves(world: World) -> None:
+    done = go(world, 9)
+    assert TOKEN not in done.told
+    assert TOKEN not in json.dumps(world.api.pulls)
+    files = [path for path in world.repo.path.rglob("*") if path.is_file()]
+    assert not [path for path in files if TOKEN.encode() in path.read_bytes()]
+    assert not list((world.repo.path / ".git/autoresearch").glob(".remote-*"))
+
+
+def test_the_next_night_continues_the_open_branch_and_remembers(
+    world: World, tmp_path: Path
+) -> None:
+    go(world, 9, 12)
+    first = world.bare.ref(BRANCH)
+    night = world.clone(tmp_path, "night2")
+    done = go(night, 8)
+    assert done.code == 0, done.told
+    assert done.column("metric")[0] == "9"  # it began where the branch was
+    assert world.bare.git("merge-base", first, BRANCH) == first
+    assert world.bare.ref(BRANCH) == night.repo.ref("autoresearch/t")
+    (pull,) = world.api.pulls
+    assert "9 → 8" in pull["title"]
+    assert "Kept by earlier runs on this branch (1)" in pull["body"]
+    assert world.bare.refs("refs/autoresearch") == [NOTEBOOK, f"{NOTEBOOK}-2"]
+    start = json.loads(
+        (night.repo.path / ".git/autoresearch/t/records.jsonl").read_text().splitlines()[0]
+    )
+    assert start["publish"]["tried"] == ["try 9 (keep -1 to 9)", "try 12 (discard +3 to 12)"]
+
+
+def test_human_commits_on_the_branch_are_built_upon(world: World, tmp_path: Path) -> None:
+    go(world, 9)
+    theirs = world.bare.commit("autoresearch/t", other="by a person\n")
+    night = world.clone(tmp_path, "night2")
+    done = go(night, 8)
+    assert done.code == 0, done.told
+    assert world.bare.git("merge-base", theirs, BRANCH) == theirs
+    assert len(world.api.pulls) == 1
+
+
+def test_a_merged_branch_is_begun_anew(world: World, tmp_path: Path) -> None:
+    go(world, 9)
+    world.bare.git("update-ref", "refs/heads/main", BRANCH)
+    world.api.close(1, merged=True)
+    world.api.comment(1, "writer", "/autoresearch stop")  # of a cycle that is over
+    night = world.clone(tmp_path, "night2")
+    done = go(night, 8)
+    assert done.code == 0, done.told
+    assert [pull["state"] for pull in world.api.pulls] == ["closed", "open"]
+    assert world.bare.refs("refs/heads/autoresearch") == [BRANCH]
+
+
+def test_a_squashed_branch_is_left_and_another_begun(world: World, tmp_path: Path) -> None:
+    go(world, 9)
+    left = world.bare.ref(BRANCH)
+    world.bare.commit("main", "squashed (#1)", value="9\n")
+    world.api.close(1, merged=True)
+    night = world.clone(tmp_path, "night2")
+    done = go(night, 8)
+    assert done.code == 0, done.told
+    assert world.bare.ref(BRANCH) == left
+    assert world.api.pulls[1]["head"]["ref"] == "autoresearch/t-2"
+
+
+def test_a_base_that_moved_is_merged_into_the_branch(world: World, tmp_path: Path) -> None:
+    go(world, 9)
+    moved = world.bare.commit("main", other="moved\n")
+    night = world.clone(tmp_path, "night2")
+    done = go(night, 8)
+    assert done.code == 0, done.told
+    assert done.column("metric")[0] == "9"
+    assert world.bare.git("merge-base", moved, BRANCH) == moved
+    assert len(world.api.pulls) == 1
+
+
+def test_a_base_that_conflicts_starts_another_branch(world: World, tmp_path: Path) -> None:
+    go(world, 9)
+    left = world.bare.ref(BRANCH)
+    world.bare.commit("main", value="9.5\n")
+    night = world.clone(tmp_path, "night2")
+    done = go(night, 8)
+    assert done.code == 0, done.told
+    assert world.bare.ref(BRANCH) == left
+    assert world.api.pulls[1]["head"]["ref"] == "autoresearch/t-2"
+    old, new = world.api.pulls
+    assert f"Continues {old['html_url']}" in new["body"]
+    (comment,) = world.api.comments[1]
+    assert f"Continued in {new['html_url']}" in comment["body"]
+
+
+def test_a_closed_pull_request_stays_closed(world: World, tmp_path: Path) -> None:
+    go(world, 9)
+    world.api.close(1)
+    night = world.clone(tmp_path, "night2")
+    done = go(night, 8)
+    assert done.code == 0, done.told
+    assert world.api.pulls[0]["state"] == "closed"
+    assert world.api.pulls[1]["head"]["ref"] == "autoresearch/t-2"
+
+
+@pytest.mark.parametrize("what", ["commits", "deletes"])
+def test_somebody_who_changes_the_branch_meanwhile_keeps_it(world: World, what: str) -> None:
+    """The change comes between two keeps, from the metric command: it needs no clock."""
+    hook = (
+        f"cd {world.bare.path} && [ -e done ] || ! git rev-parse -q --verify {BRANCH} || "
+        "{ touch done; "
+        + (
+            f"git update-ref -d {BRANCH}; }}"
+            if what == "deletes"
+            else f"git -c user.name=p -c user.email=p@e.org update-ref {BRANCH} "
+            f"$(git -c user.name=p -c user.email=p@e.org commit-tree {BRANCH}^{{tree}} "
+            f"-p {BRANCH} -m theirs); }}"
+        )
+    )
+    done = go(world, 9, 8, metric=f"({hook}) >/dev/null 2>&1; cat value")
+    assert done.code == 0, done.told
+    theirs = world.bare.git("log", "-1", "--format=%s", BRANCH) if what == "commits" else ""
+    assert theirs == ("theirs" if what == "commits" else "")
+    assert world.bare.ref(f"{BRANCH}-2") == world.repo.ref("autoresearch/t")
+    assert [pull["head"]["ref"] for pull in world.api.pulls] == [
+        "autoresearch/t",
+        "autoresearch/t-2",
+    ]
+
+
+def test_a_person_can_stop_the_next_night_and_let_it_go_on(world: World, tmp_path: Path) -> None:
+    go(world, 9)
+    world.api.comment(1, "writer", "/autoresearch stop")
+    night = world.clone(tmp_path, "night2")
+    done = go(night, 8)
+    assert done.code == 0
+    assert "writer asked to stop" in done.err
+    assert done.rows == []
+    world.api.comment(1, "writer", "/autoresearch retry")
+    assert go(night, 8).column("status") == ["baseline", "keep"]
+
+
+def test_what_a_person_wants_ignored_is_told_to_proposers(world: World, tmp_path: Path) -> None:
+    go(world, 9)
+    kept = world.bare.ref(BRANCH)
+    world.api.comment(1, "writer", f"/autoresearch ignore {kept[:8]}")
+    night = world.clone(tmp_path, "night2")
+    go(night, 8)
+    start = json.loads(
+        (night.repo.path / ".git/autoresearch/t/records.jsonl").read_text().splitlines()[0]
+    )
+    assert "a person asked not to propose it again" in start["publish"]["tried"][0]
+    assert "Ignored, as asked:\n\n- try 9" in world.api.pulls[0]["body"]
+
+
+def test_a_wrong_token_is_said_before_anything_is_measured(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_TOKEN", "wrong")
+    done = go(world, 9)
+    assert done.code == 6
+    assert done.rows == []
+    assert "does not accept the token" in done.err
+
+
+def test_a_branch_without_a_tag_goes_on_where_our_own_old_copy_is_still_here(world: World) -> None:
+    """A persistent runner: the branch of the last night lies in the same clone."""
+    flags = ("--publish-branch", "autoresearch/nightly")
+    assert go(world, 9, flags=flags, tag="n1").code == 0
+    done = go(world, 8, flags=flags, tag="n2")
+    assert done.code == 0, done.told
+    assert len(world.api.pulls) == 1
+    assert world.bare.refs("refs/heads/autoresearch") == ["refs/heads/autoresearch/nightly"]
+    assert world.bare.git("rev-list", "--count", "main..autoresearch/nightly") == "2"
+
+
+def test_an_interrupted_run_pushes_what_it_kept_within_seconds(
+    world: World, tmp_path: Path
+) -> None:
+    """The forge stalls, too: the runner kills us 10 seconds after its first signal."""
+    marker = tmp_path / "measuring"
+    # The third measurement (baseline, keep, this) waits to be interrupted.
+    metric = f"cat value; [ $(cat value) = 8 ] && {{ touch {marker}; sleep 60; }}; true"
+    world.bare.refuse(PROTECTED)  # at the keep; lifted before the signal
+    world.script(value(9), value(8))
+    process = world.run.start("--publish", "github", "--iterations", "2", metric=metric)
+    wait_for(marker)
+    world.bare.refuse("")
+    world.api.faults = [("GET /pulls", "stall")] * 9
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    done = world.run.finish(process)
+    took = time.monotonic() - began
+    assert done.code == 130, done.told
+    assert world.bare.ref(BRANCH) == world.repo.ref("autoresearch/t")
+    assert took < 7, took
+
+
+def test_a_killed_run_is_pushed_by_its_resumption(world: World, tmp_path: Path) -> None:
+    marker = tmp_path / "measuring"
+    metric = f"cat value; [ $(cat value) = 8 ] && {{ touch {marker}; sleep 60; }}; true"
+    world.script(value(9), value(8))
+    process = world.run.start("--publish", "github", "--iterations", "2", metric=metric)
+    wait_for(marker)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    first = world.bare.ref(BRANCH)
+    assert first
+    for leftover in (world.repo.path / ".git/autoresearch").rglob("*"):
+        assert not leftover.is_file() or TOKEN.encode() not in leftover.read_bytes()
+    marker.unlink()
+    world.script(value(9), value(7))
+    done = go(world, 9, 7, flags=("--resume",), metric=metric)
+    assert done.code == 0, done.told
+    assert world.bare.git("merge-base", first, BRANCH) == first
+    assert world.bare.ref(BRANCH) == world.repo.ref("autoresearch/t")
+    assert len(world.api.pulls) == 1
+
+
+def test_a_shallow_checkout_publishes_and_continues(world: World, tmp_path: Path) -> None:
+    """What actions/checkout makes by default."""
+    for number in range(3):
+        world.bare.commit("main", f"history {number}", other=f"{number}\n")
+    for night, better in (("one", 9), ("two", 8)):
+        path = tmp_path / night
+        world.repo.git(
+            *("clone", "--quiet", "--depth=1", "--branch=main"),
+            *(world.bare.path.as_uri(), str(path)),
+        )
+        repo = Repo(path)
+        here = replace(world, repo=repo, run=replace(world.run, repo=repo))
+        done = go(here, better)
+        assert done.code == 0, done.told
+        # The branch now forks from a commit that the next clone does not have.
+        moved = world.bare.commit("main", f"after {night}", **{night: "text\n"})
+    assert world.bare.git("log", "--format=%s", "--no-merges", f"main..{BRANCH}") == (
+        "experiment: try 8\nexperiment: try 9"
+    )
+    assert world.bare.git("merge-base", f"{moved}~", BRANCH) == world.bare.ref(f"{moved}~")
+    assert len(world.api.pulls) == 1
+    assert world.bare.git("fsck", "--connectivity-only") == ""
+
+
+def test_a_forge_that_limits_us_at_the_start_does_not_stop_the_night(world: World) -> None:
+    limit = Fault(403, "API rate limit exceeded for x", headers={"Retry-After": "3600"})
+    world.api.faults = [("GET /pulls", limit)]
+    done = go(world, 9)
+    assert done.code == 0, done.told
+    assert "starting without what earlier runs know" in done.told
+    assert len(world.api.pulls) == 1
+
+
+def test_a_base_given_by_configuration_is_where_it_goes(world: World) -> None:
+    world.bare.git("update-ref", "refs/heads/develop", "refs/heads/main")
+    done = go(world, 9, flags=("--publish-base", "develop"))
+    assert done.code == 0, done.told
+    assert world.api.pulls[0]["base"]["ref"] == "develop"
+
+
+def wait_for(path: Path) -> None:
+    deadline = time.monotonic() + 30
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path} never came"
+        time.sleep(0.02)

@@ -1,0 +1,72 @@
+"""Where a run begins: one answer for each state of branch and pull request."""
+
+from __future__ import annotations
+
+import pytest
+
+from autoresearch_ci.publish import PullState, Word
+from autoresearch_ci.publish.chosen import _slug
+from autoresearch_ci.publish.start import Relation, Way, names, way, wishes
+
+
+@pytest.mark.parametrize(
+    ("relation", "pull", "expected"),
+    [
+        (Relation.ABSENT, None, Way.FRESH),
+        (Relation.ABSENT, PullState.MERGED, Way.FRESH),
+        (Relation.ABSENT, PullState.CLOSED, Way.ASIDE),
+        (Relation.CONTAINED, None, Way.FRESH),
+        (Relation.CONTAINED, PullState.OPEN, Way.FRESH),
+        (Relation.CONTAINED, PullState.MERGED, Way.FRESH),
+        (Relation.CONTAINED, PullState.CLOSED, Way.ASIDE),
+        (Relation.AHEAD, None, Way.CONTINUE),
+        (Relation.AHEAD, PullState.OPEN, Way.CONTINUE),
+        (Relation.AHEAD, PullState.MERGED, Way.ASIDE),
+        (Relation.AHEAD, PullState.CLOSED, Way.ASIDE),
+        (Relation.DIVERGED, None, Way.MERGE),
+        (Relation.DIVERGED, PullState.OPEN, Way.MERGE),
+        (Relation.DIVERGED, PullState.MERGED, Way.ASIDE),
+        (Relation.DIVERGED, PullState.CLOSED, Way.ASIDE),
+    ],
+)
+def test_every_state_has_one_answer(
+    relation: Relation, pull: PullState | None, expected: Way
+) -> None:
+    assert way(relation, pull) is expected
+
+
+def test_further_names_are_counted() -> None:
+    assert list(names("t", 3)) == ["t", "t-2", "t-3"]
+
+
+def word(verb: str, argument: str = "") -> Word:
+    return Word(author="a", verb=verb, argument=argument)
+
+
+@pytest.mark.parametrize(
+    ("verbs", "stopped"),
+    [([], False), (["stop"], True), (["stop", "retry"], False), (["retry", "stop"], True)],
+)
+def test_the_last_of_stop_and_retry_counts(verbs: list[str], stopped: bool) -> None:
+    assert (wishes([word(verb) for verb in verbs]).stop is not None) is stopped
+
+
+def test_what_is_ignored_stays_ignored_and_is_named_once() -> None:
+    said = [word("ignore", "abcd"), word("retry"), word("ignore", "abcd"), word("ignore", "1234")]
+    assert wishes(said).ignore == ("abcd", "1234")
+
+
+@pytest.mark.parametrize(
+    ("url", "slug"),
+    [
+        ("https://github.com/owner/name.git", "owner/name"),
+        ("https://github.com/owner/name", "owner/name"),
+        ("https://user:secret@ghes.example.org/owner/name/", "owner/name"),
+        ("git@github.com:owner/name.git", "owner/name"),
+        ("ssh://git@host:2222/group/sub/name.git", "group/sub/name"),
+        ("/srv/git/name.git", ""),
+        ("", ""),
+    ],
+)
+def test_the_repository_is_read_from_the_remotes_address(url: str, slug: str) -> None:
+    assert _slug(url) == slug
