@@ -24,8 +24,9 @@ from autoresearch_ci.gaming import Ruler
 from autoresearch_ci.holdout import Holdout
 from autoresearch_ci.ledger import Ledger
 from autoresearch_ci.measure_tree import Layout, MeasureTree
-from autoresearch_ci.measurement import Bench, GuardPlan, MetricPlan, Plans
+from autoresearch_ci.measurement import Bench
 from autoresearch_ci.metrics import report_path
+from autoresearch_ci.plans import GuardPlan, MetricPlan, Plans
 from autoresearch_ci.preflight import Ground
 from autoresearch_ci.proposers import Context, Proposer
 from autoresearch_ci.redaction import Redactor
