@@ -9,10 +9,11 @@ from pathlib import Path
 from autoresearch_ci.command import Stop
 from autoresearch_ci.config import Config
 from autoresearch_ci.events import Note, Observer
-from autoresearch_ci.ledger import Ledger, RunFacts
+from autoresearch_ci.ledger import Ledger
 from autoresearch_ci.preflight import Ground
 from autoresearch_ci.records import Records
 from autoresearch_ci.redaction import Redactor
+from autoresearch_ci.run_facts import RunFacts
 from autoresearch_ci.store import Store
 
 

@@ -15,6 +15,7 @@ from tests.faults.invariant import Story, sealed, wait_for
 WALL_CLOCK = re.compile(r"\btime\.time\(|\btime_ns\(|datetime\.now\(|date\.today\(")
 SHOWN = {
     "ledger.py": "commit dates",
+    "notebook.py": "commit dates",
     "loop.py": "the journal's timestamp",
     "preflight.py": "the default tag",
     "run_folder.py": "when the report was written",
