@@ -16,13 +16,25 @@ _REF = "refs/notebook"
 """In our own git directory."""
 
 
+PACK_EVERY = 100
+"""Iterations. Each commit holds the whole journal: 2,000 of them would take 139 MB unpacked."""
+
+
 class Notebook:
     """Writes it, one commit at a time."""
 
-    def __init__(self, facts: RunFacts, repository: Repository, store: Store) -> None:
+    def __init__(
+        self,
+        facts: RunFacts,
+        repository: Repository,
+        store: Store,
+        *,
+        pack_every: int = PACK_EVERY,
+    ) -> None:
         self._facts = facts
         self._repository = repository
         self._store = store
+        self._pack_every = pack_every
         self._tip: str | None = None
 
     def open(self) -> int:
@@ -56,6 +68,8 @@ class Notebook:
             f"{experiment.status}: {experiment.description}",
             experiment.iteration,
         )
+        if self._tip and experiment.iteration % self._pack_every == self._pack_every - 1:
+            self._store.pack(self._tip, self._facts.base)
 
     def illustrate(self, files: Mapping[str, bytes], iteration: int) -> str | None:
         """One more commit with files beside the journal; the newest commit, `None` without any.
