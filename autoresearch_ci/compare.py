@@ -29,7 +29,8 @@ from autoresearch_ci.preflight import comparison_ground
 from autoresearch_ci.run_folder import metric_name
 from autoresearch_ci.snapshot import remove
 from autoresearch_ci.store import opened
-from autoresearch_ci.untrusted import MIB, Refused, file_bytes, json_value
+from autoresearch_ci.untrusted import MIB, Refused, json_value
+from autoresearch_ci.untrusted_files import file_bytes
 from autoresearch_ci.workspace import Changes
 
 _FAIL_ON = re.compile(r"regression(?::(?P<margin>[0-9]+(?:\.[0-9]+)?)\s*%)?|claim-not-reproduced")

@@ -6,7 +6,8 @@ import contextlib
 import os
 from pathlib import Path
 
-from autoresearch_ci.untrusted import Refused, file_bytes
+from autoresearch_ci.untrusted import Refused
+from autoresearch_ci.untrusted_files import file_bytes
 
 
 def append(path: Path, line: str) -> None:

@@ -9,7 +9,8 @@ import os
 from pathlib import Path
 
 from autoresearch_ci.metrics.plain_number import MetricError
-from autoresearch_ci.untrusted import MIB, Refused, file_bytes
+from autoresearch_ci.untrusted import MIB, Refused
+from autoresearch_ci.untrusted_files import file_bytes
 
 REPORT_BYTES = 64 * MIB
 
