@@ -53,7 +53,8 @@ def mcp_tools(workshop: RunWorkshop, stack: ExitStack) -> MoreTools | None:
             "mcp: servers are configured, but the extra is not installed.\n"
             "do: pip install 'autoresearch-ci[mcp]'"
         )
-    from autoresearch_ci.proposers.mcp_tools import McpServer, McpTools
+    from autoresearch_ci.proposers.mcp_server import McpServer
+    from autoresearch_ci.proposers.mcp_tools import McpTools
 
     tools = McpTools(
         [McpServer(name=name, **dict(server)) for name, server in sorted(servers.items())],
