@@ -239,10 +239,10 @@ def _compare(options: argparse.Namespace) -> int:
 def _publish(options: argparse.Namespace) -> int:
     from autoresearch_ci.progress import make_progress
     from autoresearch_ci.publish.bundle import read
-    from autoresearch_ci.publish.second_job import publish_bundle
+    from autoresearch_ci.publish.second_job import publish_bundle, ruling_commit
 
     manifest, commits = read(options.bundle)
-    resolved, path = _load(options, commit=manifest.base)
+    resolved, path = _load(options, commit=ruling_commit(Path.cwd(), manifest))
     with make_progress(sys.stdout, json=False) as observe:
         published = publish_bundle(
             manifest,

@@ -229,6 +229,13 @@ def _refuse_used(repository: Repository, tag: str, branch: str | None, run_store
             )
     taken = None
     if branch and repository.ref(f"refs/heads/{branch}"):
+        if tag not in branch:  # another tag would not help
+            raise WorkspaceError(
+                f"branch {branch} exists already, and holds commits that are nowhere else.\n"
+                "usually: publish.branch has no {tag} in it, and an earlier run published nothing; "
+                "or it is a branch of yours.\n"
+                f"do: git branch -m {branch} another-name, or put {{tag}} into publish.branch."
+            )
         taken = f"branch {branch}"
     elif repository.ref(notebook_ref(tag)):
         taken = notebook_ref(tag)

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from autoresearch_ci import merging
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.git_process import GitDirectory
 from autoresearch_ci.publish.refusals import TRANSIENT, Kind, Place, Refused, classify, explain
@@ -180,6 +181,14 @@ class Remote:
         """Whether `old` is known here and contained in `new`."""
         code, _, _ = self._git.attempt("merge-base", "--is-ancestor", old, new)
         return code == 0
+
+    def merge(self, ours: str, theirs: str) -> str | None:
+        """Bring `theirs` into `ours` by a merge commit here; `None`: they conflict."""
+        return merging.merge(self._git, ours, theirs)
+
+    def have_met(self, ours: str, theirs: str) -> bool:
+        """Whether this clone knows a commit that both contain."""
+        return merging.have_met(self._git, ours, theirs)
 
     def push(self, updates: Sequence[Update], options: Sequence[str] = ()) -> None:
         """Move all refs or none. Repeating it is harmless.

@@ -134,7 +134,11 @@ class Repository:
 
     def contains(self, commit: str) -> bool:
         """Whether HEAD is `commit` or builds upon it, as far as this clone's history goes."""
-        code, _, _ = self._git.attempt("merge-base", "--is-ancestor", commit, "HEAD")
+        return self.is_ancestor(commit, "HEAD")
+
+    def is_ancestor(self, old: str, new: str) -> bool:
+        """Whether `old` is known here and contained in `new`."""
+        code, _, _ = self._git.attempt("merge-base", "--is-ancestor", old, new)
         return code == 0
 
     def worktree_of(self, ref: str) -> str:
@@ -142,9 +146,10 @@ class Repository:
         out = self._git("for-each-ref", "--format=%(worktreepath)", ref)
         return os.fsdecode(out).strip()
 
-    def refs(self, prefix: str) -> list[str]:
-        """Full names of the refs under `prefix`."""
-        return self._git("for-each-ref", "--format=%(refname)", prefix).decode().split()
+    def refs(self, prefix: str, containing: str = "") -> list[str]:
+        """Full names of the refs under `prefix`; only those with a commit in their history."""
+        only = (f"--contains={containing}",) if containing else ()
+        return self._git("for-each-ref", "--format=%(refname)", *only, prefix).decode().split()
 
     def update_ref(self, name: str, new: str, old: str | None) -> None:
         """Compare and swap: `old` is what must be there now (`None`: nothing).

@@ -52,10 +52,14 @@ class GitServer(LocalServer):
     token: str = "token-of-the-git-server"
     tokens: list[str] = field(default_factory=list)
     """Further tokens that are accepted."""
+    readers: list[str] = field(default_factory=list)
+    """Tokens that may fetch and not push."""
     requests: list[tuple[str, str, int]] = field(default_factory=list)
     """Method, path with query, and the status that was answered."""
     said: list[str] = field(default_factory=list)
     """Every Authorization header, decoded."""
+    bodies: list[bytes] = field(default_factory=list)
+    """Addresses, headers without `Authorization`, and bodies."""
     push_options: list[list[str]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     """Consumed one a push: `500` before it, `500-after` (accepted, answer lost), `cut`, `stall`."""
@@ -175,11 +179,15 @@ def _handler(server: GitServer) -> type[BaseHTTPRequestHandler]:
                 self._answer(302, {"Location": f"{server.redirect}{self.path}"}, b"")
                 return
             given = self.headers.get("authorization", "")
+            others = [f"{k}: {v}" for k, v in self.headers.items() if k.lower() != "authorization"]
+            server.bodies.append("\n".join([self.path, *others, ""]).encode() + body)
             decoded = base64.b64decode(given.partition(" ")[2]).decode() if given else ""
             if decoded:
                 server.said.append(decoded)
             expired = server.lives_for == 0
-            if expired or decoded.partition(":")[2] not in (server.token, *server.tokens):
+            given_token = decoded.partition(":")[2]
+            accepted = (server.token, *server.tokens, *server.readers)
+            if expired or given_token not in accepted:
                 self._answer(
                     401,
                     {"WWW-Authenticate": 'Basic realm="GitHub"'},
@@ -192,6 +200,9 @@ def _handler(server: GitServer) -> type[BaseHTTPRequestHandler]:
                 self._answer(404, {}, b"Repository not found.")
                 return
             pushing = "git-receive-pack" in self.path
+            if pushing and given_token in server.readers:
+                self._answer(403, {}, b"Write access to repository not granted.")
+                return
             if pushing and server.forbidden:
                 self._answer(403, {}, server.forbidden.encode())
                 return

@@ -31,6 +31,7 @@ class Identity:
     login: str
     kind: str = "actions"
     """`actions`, `app` or `user`."""
+    may_write: bool = True
     permissions: frozenset[str] = frozenset({"contents", "pull_requests", "issues"})
     expires: float = 0.0
     """When it stops working; 0: never."""
@@ -68,6 +69,8 @@ class GitHubApi(LocalServer):
     pulls: list[Json] = field(default_factory=list)
     comments: dict[int, list[Json]] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+    """Addresses, headers without `Authorization`, and bodies: where no secret may be."""
     issued: list[str] = field(default_factory=list)
     """Tokens given to the installation."""
     before_create: Callable[[], None] | None = None
@@ -107,12 +110,15 @@ class GitHubApi(LocalServer):
         query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
         with self._lock:
             self.requests.append(f"{method} {path}")
+            others = {k: v for k, v in headers.items() if k != "authorization"}
+            self.bodies.append(f"{target} {json.dumps(others)}\n".encode() + body)
             who = self._identity(path, headers)
             data = json.loads(body) if body else None
             for route, name, need in _ROUTES:
                 found = re.fullmatch(route, f"{method} {path}")
                 if found:
-                    if need and need not in who.permissions:
+                    reads = method == "GET" or who.may_write
+                    if need and (need not in who.permissions or not reads):
                         raise Fault(403, "Resource not accessible by integration")
                     return getattr(self, name)(who, *found.groups(), query=query, data=data)
         raise Fault(404, "Not Found")

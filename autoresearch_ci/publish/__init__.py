@@ -26,6 +26,8 @@ class Beginning:
     """Name on the forge; it may differ from the local branch's. Empty: published nowhere."""
     base: str | None = None
     """Commit to start from; `None`: HEAD."""
+    merges: Sequence[str] = ()
+    """The two commits whose merge the base is; empty: it is no merge of ours."""
     there: str | None = None
     """What the forge's branch was at; `None`: it did not exist."""
     notebook_ref: str = ""

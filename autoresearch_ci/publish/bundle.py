@@ -13,7 +13,7 @@ import json
 import re
 import tarfile
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,8 @@ class Manifest:
     branch: str
     """Name of the published branch."""
     base: str
+    merges: Sequence[str] = ()
+    """The two commits whose merge the base is; empty: it is no merge of ours."""
     head: str
     """The newest kept commit; the base when nothing was kept."""
     notebook: str
@@ -58,17 +60,22 @@ class Manifest:
 class BundleWriter:
     """A `Publisher` that writes a file into the run folder, at the end and after each keep."""
 
-    def __init__(self, repository: Repository, branch: str) -> None:
+    def __init__(
+        self, repository: Repository, branch: str, look: Callable[[str], Beginning]
+    ) -> None:
+        """`look`: where to begin, from what the forge lets us read."""
         self._repository = repository
         self._branch = branch
+        self._look = look
+        self._beginning = Beginning(branch=branch)
         self._story: Story | None = None
         self._describe: Callable[[], RunInfo] | None = None
 
     def begin(self, tag: str) -> Beginning:
-        return Beginning(branch=self._branch)
+        return self._look(tag)
 
     def follow(self, story: Story, beginning: Beginning, describe: Callable[[], RunInfo]) -> None:
-        self._story, self._describe = story, describe
+        self._story, self._describe, self._beginning = story, describe, beginning
 
     def kept(self) -> None:
         """A job that is killed still leaves what it kept."""
@@ -87,7 +94,7 @@ class BundleWriter:
             return None
         from autoresearch_ci.publish.publication import illustrated
 
-        notebook = illustrated(story, describe(), self._branch)
+        notebook = illustrated(story, describe(), self._beginning.branch or self._branch)
         if notebook is None:
             return None
         facts = story.facts
@@ -106,6 +113,7 @@ class BundleWriter:
                 tag=facts.tag,
                 branch=self._branch,
                 base=facts.base,
+                merges=self._beginning.merges,
                 head=story.incumbent,
                 notebook=notebook,
                 sha256=hashlib.sha256(data).hexdigest(),
@@ -143,7 +151,7 @@ def read(path: Path) -> tuple[Manifest, bytes]:
         raise _unusable(path, "its manifest cannot be read") from error
     if manifest.format != _FORMAT:
         raise _unusable(path, f"its format {manifest.format} is of another version")
-    names = (manifest.base, manifest.head, manifest.notebook)
+    names = (manifest.base, *manifest.merges, manifest.head, manifest.notebook)
     if not is_tag(manifest.tag) or not all(_COMMIT.fullmatch(name) for name in names):
         raise _unusable(path, "its manifest names no run")
     if hashlib.sha256(commits).hexdigest() != manifest.sha256:

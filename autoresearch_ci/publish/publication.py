@@ -20,6 +20,7 @@ from autoresearch_ci.publish import (
     PullState,
     Story,
     memory,
+    old_copy,
 )
 from autoresearch_ci.publish.refusals import TRANSIENT, Kind, Refused
 from autoresearch_ci.publish.scout import Scout
@@ -45,6 +46,7 @@ class Publication:
     ) -> None:
         self._forge = forge
         self._remote = remote
+        self._repository = repository
         self._scout = Scout(forge, remote, repository, settings, observe)
         self._settings = settings
         self._observe = observe
@@ -66,6 +68,7 @@ class Publication:
             if error.kind not in TRANSIENT:
                 raise
             self._observe(Warning(message=f"starting without what earlier runs know: {error}"))
+            old_copy.forget(self._repository, self._settings.branch, tag)
             return Beginning(branch=self._settings.branch, notebook_ref=f"{memory.NOTEBOOKS}{tag}")
 
     def follow(self, story: Story, beginning: Beginning, describe: Callable[[], RunInfo]) -> None:
@@ -111,9 +114,9 @@ class Publication:
     def close(self) -> None:
         self._remote.close()
 
-    def place(self, tag: str, head: str) -> Beginning:
-        """Where a finished run goes whose newest commit is `head`."""
-        return self._scout.place(tag, head)
+    def place(self, tag: str, head: str, notebook: str) -> Beginning:
+        """Where a finished run goes whose newest commits these are, of branch and notebook."""
+        return self._scout.place(tag, head, notebook)
 
     def _publish(self) -> None:
         """Push, then show. What is refused is told once and tried again next time."""
@@ -224,13 +227,15 @@ class Publication:
 
     def _post(self, story: Story, info: RunInfo, notebook: str | None) -> Post:
         settings, beginning = self._settings, self._beginning
+        mine = {e.commit for e in story.history.kept}  # published before: the job was repeated
+        earlier = journal.parse_rows(journal.header(info.direction) + beginning.kept)
         info = replace(info, branch=beginning.branch, notebook_ref=beginning.notebook_ref)
         more = PullRequestInfo(
             head=story.incumbent,
             chart=self._forge.file_link(notebook, memory.CHART) if notebook else "",
             job=settings.job,
             holdout=settings.holdout,
-            earlier=journal.parse_rows(journal.header(info.direction) + beginning.kept),
+            earlier=tuple(e for e in earlier if e.commit not in mine),
             replaces=beginning.replaces,
             ignored=beginning.ignored,
             final=self._final,

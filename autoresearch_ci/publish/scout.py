@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from autoresearch_ci import journal
 from autoresearch_ci.errors import StoppedByPerson, WorkspaceError
 from autoresearch_ci.events import Note, Observer, Warning
-from autoresearch_ci.publish import Beginning, Forge, PullRequest, PullState, memory
+from autoresearch_ci.publish import Beginning, Forge, PullRequest, PullState, memory, old_copy
 from autoresearch_ci.publish.refusals import TRANSIENT, Refused
 from autoresearch_ci.publish.settings import Settings
-from autoresearch_ci.publish.start import Relation, Way, names, way, wishes
+from autoresearch_ci.publish.start import Relation, Way, Wishes, names, way, wishes
 from autoresearch_ci.remote import Remote
 from autoresearch_ci.workspace import Repository
 
@@ -26,27 +26,35 @@ class Scout:
         repository: Repository,
         settings: Settings,
         observe: Observer,
+        *,
+        may_write: bool = True,
     ) -> None:
         self._forge = forge
         self._remote = remote
         self._repository = repository
         self._settings = settings
         self._observe = observe
+        self._may_write = may_write
         self.base = settings.base
         """Branch to merge into; empty until it is known."""
         self.left: PullRequest | None = None
         """One whose branch cannot be continued."""
+        self._fetched: list[str] = []
+        """Commits of our branches on the forge."""
 
     def base_branch(self) -> str:
         """The branch to merge into."""
         self.base = self.base or self._forge.default_branch() or "main"
         return self.base
 
-    def place(self, tag: str, head: str) -> Beginning:
-        """Where a finished run goes whose newest commit is `head`."""
+    def place(self, tag: str, head: str, notebook: str) -> Beginning:
+        """Where a finished run goes whose newest commits these are, of branch and notebook."""
         refs = self._refs()
-        chosen, _ = self._choose(refs, head, may_continue=False)
-        return replace(chosen, notebook_ref=_free_notebook(refs, tag))
+        chosen, pulls = self._choose(refs, head, may_continue=False)
+        there = chosen.there
+        continued = bool(there and not self._remote.is_ancestor(there, self._repository.head()))
+        chosen = self._remembering(chosen, self._wishes(pulls), refs, tag, continued=continued)
+        return replace(chosen, notebook_ref=_free_notebook(refs, tag, notebook))
 
     def _refs(self) -> dict[str, str]:
         branch = f"refs/heads/{self._settings.branch}"
@@ -55,16 +63,31 @@ class Scout:
     def begin(self, tag: str) -> Beginning:
         """Where a run begins. Raises `Refused`, or `StoppedByPerson`."""
         refs = self._refs()
-        chosen, pulls = self._choose(refs, self._repository.head(), may_continue=True)
-        words = [word for pull in pulls for word in self._forge.words(pull)]
-        wished = wishes(words)
+        head = self._repository.head()
+        chosen, pulls = self._choose(refs, head, may_continue=True)
+        wished = self._wishes(pulls)
         if wished.stop:
             raise StoppedByPerson(
                 f"{wished.stop.author} asked to stop on {pulls[-1].url}, so nothing was run.\n"
                 "do: comment `/autoresearch retry` there, or take the label away, to go on."
             )
+        if chosen.base:
+            self._observe(Note(message=f"continuing {chosen.branch} at {chosen.base[:12]}"))
+        old_copy.forget(self._repository, self._settings.branch, tag, self._fetched)
+        return self._remembering(chosen, wished, refs, tag, continued=bool(chosen.base))
+
+    def _remembering(
+        self,
+        chosen: Beginning,
+        wished: Wishes,
+        refs: Mapping[str, str],
+        tag: str,
+        *,
+        continued: bool,
+    ) -> Beginning:
+        """The same with what earlier runs wrote down, and people said about it."""
         books = self._books(refs, tag)
-        kept = memory.kept_on(books, chosen.branch) if chosen.base else []
+        kept = memory.kept_on(books, chosen.branch) if continued else []
         return replace(
             chosen,
             notebook_ref=_free_notebook(refs, tag),
@@ -73,8 +96,11 @@ class Scout:
             ignored=tuple(memory.described(books, wished.ignore)),
         )
 
+    def _wishes(self, pulls: Sequence[PullRequest]) -> Wishes:
+        return wishes([word for pull in pulls for word in self._forge.words(pull)])
+
     def _choose(
-        self, refs: dict[str, str], head: str, *, may_continue: bool
+        self, refs: Mapping[str, str], head: str, *, may_continue: bool
     ) -> tuple[Beginning, list[PullRequest]]:
         """The first name that may be used, and the newest pull request of each that was seen."""
         seen: list[PullRequest] = []
@@ -87,18 +113,16 @@ class Scout:
             choice = way(self._relation(name, there, head), newest.state if newest else None)
             if not may_continue and choice in (Way.CONTINUE, Way.MERGE):
                 choice = Way.ASIDE
-            if choice is Way.MERGE:
-                choice = Way.CONTINUE if self._merged(name) else Way.ASIDE
-                there = self._remote.fetch(f"refs/heads/{name}")
-            if choice is Way.ASIDE:
-                if newest is not None and newest.state is not PullState.MERGED:
-                    replaces, self.left = newest.url, newest
-                continue
-            base = there if choice is Way.CONTINUE else None
-            if base:
-                self._forget_local(name, base)
-                self._observe(Note(message=f"continuing {name} at {base[:12]}"))
-            return Beginning(branch=name, base=base, there=there, replaces=replaces), seen
+            found = Beginning(branch=name, there=there)
+            if choice is Way.CONTINUE:
+                found = replace(found, base=there)
+            elif choice is Way.MERGE:
+                found = self._merged(found, head) or found
+                choice = Way.CONTINUE if found.base else Way.ASIDE
+            if choice is not Way.ASIDE:
+                return replace(found, replaces=replaces), seen
+            if newest is not None and newest.state is not PullState.MERGED:
+                replaces, self.left = newest.url, newest
         raise WorkspaceError(
             f"{self._settings.branch} and 49 further names are taken on the forge.\n"
             "do: delete old branches there, or set another publish.branch."
@@ -108,37 +132,36 @@ class Scout:
         if there is None:
             return Relation.ABSENT
         self._remote.fetch(f"refs/heads/{name}")
+        self._fetched.append(there)
         if self._remote.is_ancestor(there, head):
             return Relation.CONTAINED
         ahead = self._remote.is_ancestor(head, there)
         return Relation.AHEAD if ahead else Relation.DIVERGED
 
-    def _merged(self, name: str) -> bool:
-        """Whether the branch now holds the commit that we start from, and its own."""
+    def _merged(self, found: Beginning, head: str) -> Beginning | None:
+        """The branch with the commit that we were started on; `None`: it cannot be."""
+        name, there = found.branch, found.there or ""
+        if merge := self._remote.merge(there, head):
+            return replace(found, base=merge, merges=(there, head))
+        if self._remote.have_met(there, head) or not self._may_write:
+            self._observe(Warning(message=f"{name} conflicts with the base branch"))
+            return None
+        # A shallow clone: the forge knows the history that we do not.
         try:
             if not self._forge.merge_base_into(name, self.base_branch()):
                 self._observe(Warning(message=f"{name} conflicts with the base branch"))
-                return False
+                return None
         except Refused as error:
             if error.kind in TRANSIENT:
                 raise
             self._observe(Warning(message=f"the base could not be merged into {name}: {error}"))
-            return False
-        there = self._remote.fetch(f"refs/heads/{name}")
-        return there is not None and self._remote.is_ancestor(self._repository.head(), there)
+            return None
+        now = self._remote.fetch(f"refs/heads/{name}")
+        if now is None or not self._remote.is_ancestor(head, now):
+            return None
+        return replace(found, base=now, there=now)
 
-    def _forget_local(self, name: str, base: str) -> None:
-        """Our own old copy of a branch that is continued; all of it is on the forge."""
-        ref = f"refs/heads/{self._settings.branch}"
-        local = self._repository.ref(ref)
-        if (
-            local
-            and not self._repository.worktree_of(ref)
-            and self._remote.is_ancestor(local, base)
-        ):
-            self._repository.delete_ref(ref, local)
-
-    def _books(self, refs: dict[str, str], tag: str) -> list[memory.Notebook]:
+    def _books(self, refs: Mapping[str, str], tag: str) -> list[memory.Notebook]:
         known = [ref for ref in refs if ref.startswith(memory.NOTEBOOKS)]
         wanted = memory.newest(known, tag)
         files = self._remote.read_tips(wanted, (memory.JOURNAL, memory.FACTS))
@@ -149,5 +172,7 @@ class Scout:
         )
 
 
-def _free_notebook(refs: Mapping[str, str], tag: str) -> str:
-    return next(name for name in names(f"{memory.NOTEBOOKS}{tag}", 10_000) if name not in refs)
+def _free_notebook(refs: Mapping[str, str], tag: str, notebook: str = "") -> str:
+    """A name that nobody uses, or that has this very notebook already."""
+    known = names(f"{memory.NOTEBOOKS}{tag}", 10_000)
+    return next(name for name in known if refs.get(name, notebook) == notebook)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,10 +16,11 @@ from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.events import Observer
 from autoresearch_ci.preflight import committed_scope
 from autoresearch_ci.publish import Published
+from autoresearch_ci.publish.bases import Bases, is_checked_out
 from autoresearch_ci.publish.bundle import Manifest
-from autoresearch_ci.publish.chosen import make_forge, settings
+from autoresearch_ci.publish.forges import make_forge, settings
 from autoresearch_ci.publish.publication import Publication
-from autoresearch_ci.publish.verification import require_base, verified
+from autoresearch_ci.publish.verification import verified
 from autoresearch_ci.remote import Remote
 from autoresearch_ci.report.summary import RunInfo
 from autoresearch_ci.workspace import Repository
@@ -35,35 +37,47 @@ def publish_bundle(
     observe: Observer,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Published:
-    """`config` is the base commit's. Raises `WorkspaceError` when the bundle is refused."""
+    """`config` is that of `ruling_commit`. Raises `WorkspaceError` when the bundle is refused."""
     repository = Repository.open(start)
-    require_base(repository, manifest)
-    scope = committed_scope(config, config_path, repository, manifest.base)
     publish = config.publish
-    if publish.mode not in ("github", "gitlab"):
-        mode = "gitlab" if environment.get("GITLAB_CI") else "github"
-        publish = publish.model_copy(update={"mode": mode})
     if publish.branch_name(manifest.tag) != manifest.branch:
         raise ConfigError(
             f"the bundle is for the branch {manifest.branch!r}, and publish.branch says another.\n"
             "usually: the two jobs were given different flags.\n"
             "do: put publish.branch into the configuration file."
         )
-    with verified(manifest, commits, repository, scope, config.metric.direction) as story:
-        forge = make_forge(publish, repository, environment, observe, sleep)
+    known = settings(config, manifest.tag, environment)
+    forge = make_forge(publish, repository, environment, observe, sleep)
+    with ExitStack() as stack:
+        stack.callback(repository.close)
+        reader = Remote(forge.address, repository, token=forge.token, sleep=sleep)
+        stack.callback(reader.close)
+        bases = Bases(repository=repository, remote=reader, branch=known.branch, into=known.base)
+        bases.require(manifest)
+        scope = committed_scope(config, config_path, repository, manifest.base)
+        direction = config.metric.direction
+        story = stack.enter_context(verified(manifest, commits, repository, scope, direction))
         remote = Remote(
             forge.address, repository, token=forge.token, objects=story.objects, sleep=sleep
         )
-        known = settings(config, manifest.tag, environment)
         publication = Publication(forge, remote, repository, known, observe)
-        try:
-            beginning = publication.place(manifest.tag, manifest.head)
-            info = _told(manifest.info, config, manifest)
-            publication.follow(story, beginning, lambda: info)
-            return publication.finish(hurry=False)
-        finally:
-            publication.close()
-            repository.close()
+        stack.callback(publication.close)
+        beginning = publication.place(manifest.tag, manifest.head, manifest.notebook)
+        info = _told(manifest.info, config, manifest)
+        publication.follow(story, beginning, lambda: info)
+        return publication.finish(hurry=False)
+
+
+def ruling_commit(start: Path, manifest: Manifest) -> str:
+    """Whose configuration rules: the base's, or HEAD's where the base is a branch of ours.
+
+    HEAD is what people have agreed on; a branch of ours may be pushed to by anybody who may write.
+    """
+    repository = Repository.open(start)
+    try:
+        return manifest.base if is_checked_out(repository, manifest.base) else repository.head()
+    finally:
+        repository.close()
 
 
 def _told(info: RunInfo, config: Config, manifest: Manifest) -> RunInfo:

@@ -117,6 +117,7 @@ def _quarantine(
     if shallow.exists():
         shutil.copy(shallow, git_dir / "shallow")
     git("update-ref", "refs/have/head", repository.head())
+    git("update-ref", "refs/have/base", manifest.base)
     code, _, said = git.attempt(
         *("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules"),
         *("--", str(path), "+refs/*:refs/bundle/*"),
@@ -130,18 +131,6 @@ def _quarantine(
         if code or out.strip() != b"commit":
             raise _refused(f"{name[:12]} is no commit of it")
     return git
-
-
-def require_base(repository: Repository, manifest: Manifest) -> None:
-    """The base decides what is allowed, so it must be one that this job was started with."""
-    if repository.ref(manifest.base) != manifest.base or not repository.contains(manifest.base):
-        raise WorkspaceError(
-            f"the bundle starts from {manifest.base[:12]}, which is not part of this checkout.\n"
-            "usually: this job checked out another branch, or the branch has moved and the clone "
-            "is shallow.\n"
-            "do: actions/checkout with `ref:` set to the commit of the first job (an output of "
-            "it), or fetch-depth: 0."
-        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,6 @@
 """The step of a CI job, as a runner starts it: its own process, real files, real signals.
 
-What the runner does with the log and the files is ported here from its source: `obeyed` after
-ActionCommand.cs and OutputManager.cs, `outputs` after FileCommandManager.cs.
+What the runner makes of the log and the files, tests/runner.py knows.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import http.server
 import json
 import os
-import re
 import shlex
 import signal
 import subprocess
@@ -24,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from autoresearch_ci.job.outputs import OUTPUTS
+from tests.runner import FILES, Done
 
 if TYPE_CHECKING:
     from tests.conftest import Repo, Script
@@ -33,7 +32,6 @@ NAMESPACE = [
     *("unshare", *(() if ROOT else ("--user", "--map-current-user"))),
     *("--pid", "--fork", "--mount-proc", "--kill-child"),
 ]
-FILES = ("OUTPUT", "STEP_SUMMARY", "ENV", "PATH", "STATE")
 CANARY = "ghs_canary0123456789"
 OURS = {"add-mask", "group", "endgroup", "error", "warning", "notice"}
 
@@ -43,38 +41,6 @@ def namespaces() -> bool:
         return not subprocess.run([*NAMESPACE, "true"], capture_output=True, check=False).returncode
     except FileNotFoundError:
         return False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Done:
-    """What the runner has after one step."""
-
-    code: int
-    log: str
-    folder: Path
-
-    @property
-    def outputs(self) -> dict[str, str]:
-        text = (self.folder / "OUTPUT").read_text()
-        found = re.findall(r"^(\S+)<<(\w{32})\n(.*?)\n\2\n", text, re.MULTILINE | re.DOTALL)
-        return {name: value for name, _, value in found}
-
-    @property
-    def summary(self) -> str:
-        return (self.folder / "STEP_SUMMARY").read_text()
-
-    @property
-    def obeyed(self) -> list[tuple[str, str]]:
-        """Commands the runner would execute, with their data."""
-        found = []
-        for line in re.split(r"\r\n|\r|\n", self.log):
-            v2 = re.match(r"\s*::([\w-]+)(?: [^:]*)?::(.*)", line)
-            v1 = re.search(r"##\[([\w-]+)(?: [^\]]*)?\](.*)", line)
-            found += [(m[1], m[2]) for m in (v2, v1) if m]
-        return found
-
-    def annotations(self, level: str) -> list[str]:
-        return [text for name, text in self.obeyed if name == level]
 
 
 @dataclass(frozen=True, kw_only=True)

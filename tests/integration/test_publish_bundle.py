@@ -244,7 +244,7 @@ def test_a_base_that_is_not_checked_out_is_refused(jobs: Jobs, tmp_path: Path) -
     def change(repo: Repo, manifest: dict[str, Any]) -> None:
         manifest["base"] = commit(repo, manifest["base"], {"other": "evil\n"})
 
-    refused(jobs, jobs.forged(tmp_path, change), "not part of this checkout")
+    refused(jobs, jobs.forged(tmp_path, change), "neither part of this checkout nor of")
 
 
 def test_the_page_says_what_the_base_commit_measures(jobs: Jobs, tmp_path: Path) -> None:

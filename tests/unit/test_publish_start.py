@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from autoresearch_ci.publish import PullState, Word
-from autoresearch_ci.publish.chosen import _slug
+from autoresearch_ci.publish.forges import _slug
 from autoresearch_ci.publish.start import Relation, Way, names, way, wishes
 
 

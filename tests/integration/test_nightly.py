@@ -1,0 +1,413 @@
+"""The whole path, night after night: a schedule, our workflows' own steps, and what is there then.
+
+Each step is started as a runner starts it (its environment, its files), with the inputs that our
+workflow files give; Claude, GitHub's API and its git server are local.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.canary import sightings
+from tests.conftest import Repo
+from tests.git_http import Bare, GitServer
+from tests.github_api import ACTIONS, SLUG, GitHubApi, Identity
+from tests.messages_api import MessagesApi, calls, submit, tool
+from tests.runner import FILES, Done
+
+ROOT = Path(__file__).parents[2]
+BRANCH = "refs/heads/autoresearch/nightly"
+WRITES, READS = "ghs_canaryThatMayWrite0123456789abcd", "ghs_canaryThatMayRead0123456789abcd"
+KEY, RUNTIME = "sk-ant-api03-canaryOfTheModel0123456789", "canaryOfTheRunnersOwnServices0123456789"
+SECRETS = (WRITES, READS, KEY, RUNTIME)
+CONFIG = """\
+goal: A smaller value
+scope: [value]
+metric: {command: 'echo "value: $(cat value)"', name: value}
+claude: {dialect: native, patience: 5s}
+"""
+COMMON = {"setup-command": "true", "iterations": "4"}
+
+
+@dataclass(kw_only=True)
+class World:
+    """The forge, the model, and what every night has left."""
+
+    server: GitServer
+    bare: Bare
+    api: GitHubApi
+    model: MessagesApi
+    folder: Path
+    logs: list[str] = field(default_factory=list)
+    folders: list[Path] = field(default_factory=list)
+    nights: int = 0
+
+    def night(self, mode: str, old: int, *values: int, checkout: str = "fresh") -> Night:
+        """One scheduled workflow run in which Claude proposes `values`, starting at `old`."""
+        self.nights += 1
+        for number in values:
+            self.model.answer(proposal(old, number))
+            old = min(old, number)
+        return Night(world=self, mode=mode, number=self.nights, checkout=checkout)
+
+    def step(self, inputs: Mapping[str, str], repo: Path, number: int, name: str) -> Done:
+        """One step of our action on its runner."""
+        runner = self.folder / f"runner-{number}-{name}"
+        folder = runner / "_runner_file_commands"
+        folder.mkdir(parents=True)
+        for file in FILES:
+            (folder / file).touch()
+        done = subprocess.run(
+            [sys.executable, "-m", "autoresearch_ci.job"],
+            cwd=repo,
+            env=self.environment(repo, runner, folder, number, inputs),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        found = Done(code=done.returncode, log=done.stdout, folder=folder)
+        # What is to be masked the runner hides.
+        shown = re.sub(r"^::add-mask::.*\n", "", found.log, flags=re.MULTILINE)
+        self.logs += [shown, found.summary, json.dumps(found.outputs)]
+        return found
+
+    def environment(
+        self, repo: Path, runner: Path, folder: Path, number: int, inputs: Mapping[str, str]
+    ) -> dict[str, str]:
+        """As actions/runner sets it for a container action of a scheduled workflow."""
+        event = runner / "event.json"
+        payload = {"schedule": "17 1 * * *", "repository": {"full_name": SLUG}}
+        event.write_text(json.dumps(payload))
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(runner),
+            "TMPDIR": str(runner),
+            "LANG": "C.UTF-8",
+            "CI": "true",
+            "RUNNER_OS": "Linux",
+            "RUNNER_NAME": "GitHub Actions 2",
+            "RUNNER_ENVIRONMENT": "github-hosted",
+            "RUNNER_TEMP": str(runner),
+            "GITHUB_ACTIONS": "true",
+            "GITHUB_ACTOR": "somebody",
+            "GITHUB_TRIGGERING_ACTOR": "somebody",
+            "GITHUB_EVENT_NAME": "schedule",
+            "GITHUB_EVENT_PATH": str(event),
+            "GITHUB_REPOSITORY": SLUG,
+            "GITHUB_REPOSITORY_OWNER": SLUG.partition("/")[0],
+            "GITHUB_REF": "refs/heads/main",
+            "GITHUB_REF_NAME": "main",
+            "GITHUB_REF_TYPE": "branch",
+            "GITHUB_HEAD_REF": "",
+            "GITHUB_BASE_REF": "",
+            "GITHUB_SHA": self.bare.ref("refs/heads/main"),
+            "GITHUB_RUN_ID": run_id(number),
+            "GITHUB_RUN_ATTEMPT": "1",
+            "GITHUB_JOB": "nightly",
+            "GITHUB_WORKFLOW": "Autoresearch",
+            "GITHUB_WORKSPACE": str(repo),
+            "GITHUB_API_URL": self.api.url,
+            "GITHUB_SERVER_URL": self.server.url,
+            "GITHUB_GRAPHQL_URL": self.api.url.replace("v3", "graphql"),
+            "ACTIONS_RUNTIME_TOKEN": RUNTIME,
+            "ACTIONS_RESULTS_URL": "https://results.invalid/",
+            "ACTIONS_ID_TOKEN_REQUEST_TOKEN": RUNTIME[::-1],
+            "ANTHROPIC_BASE_URL": self.model.url,
+            **{f"GITHUB_{name}": str(folder / name) for name in FILES},
+            **{f"INPUT_{name.upper()}": value for name, value in inputs.items()},
+        }
+
+    def leaks(self) -> list[str]:
+        """Where a secret was seen: logs, summaries, requests, folders, and what was pushed."""
+        texts = [*self.logs, *self.api.bodies, *self.server.bodies, json.dumps(self.api.pulls)]
+        texts.append(json.dumps(self.model.requests))
+        return sightings(SECRETS, texts=texts, roots=[self.bare.path, *self.folders])
+
+
+@dataclass(kw_only=True)
+class Night:
+    """One workflow run: the job that measures and, in two jobs, the one that publishes."""
+
+    world: World
+    mode: str
+    number: int
+    checkout: str
+    measured: Done | None = None
+    published: Done | None = None
+    inputs: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def repo(self) -> Path:
+        """Where the first job checks out; `kept`: a runner of one's own, the same every night."""
+        kept = self.checkout == "kept"
+        return self.world.folder / ("kept" if kept else f"measure-{self.number}")
+
+    @property
+    def done(self) -> Done:
+        """The step whose outputs a caller reads."""
+        found = self.published or self.measured
+        assert found
+        return found
+
+    def measure(self) -> Done:
+        job = "nightly" if self.mode == "github" else "measure"
+        token = WRITES if self.mode == "github" else READS
+        checked_out(self.world.bare, self.repo)
+        self.measured = self._step(self.mode, job, token, self.repo)
+        self.world.folders.append(self.repo)
+        return self.measured
+
+    def publish(self, artifact: Path | None = None) -> Done:
+        """Upload, download, publish: on another machine, with another token."""
+        temporary = self.world.folder / f"runner-{self.number}-publish" / "autoresearch"
+        if not temporary.exists():
+            folder = self.repo / "autoresearch" / f"run-nightly-{run_id(self.number)}-1"
+            shutil.copytree(folder, temporary)
+        if artifact:
+            shutil.copy(artifact, temporary / "autoresearch.bundle")
+        repo = self.world.folder / f"publish-{self.number}"
+        checked_out(self.world.bare, repo)
+        self.published = self._step("bundle", "publish", WRITES, repo)
+        self.world.folders += [repo, temporary]
+        return self.published
+
+    def go(self) -> Night:
+        done = self.measure()
+        assert done.code == 0, done.log
+        if self.mode == "bundle":
+            done = self.publish()
+            assert done.code == 0, done.log
+        return self
+
+    def _step(self, mode: str, job: str, token: str, repo: Path) -> Done:
+        self.inputs = inputs_of(mode, job, token, self.number)
+        temporary = str(self.world.folder / f"runner-{self.number}-{job}")
+        args = self.inputs["args"].replace("/github/runner_temp", temporary)
+        return self.world.step({**self.inputs, "args": args}, repo, self.number, job)
+
+
+def run_id(number: int) -> str:
+    return str(9_000_000_000 + number)
+
+
+def inputs_of(mode: str, job: str, token: str, number: int) -> dict[str, str]:
+    """What our own workflow gives our own step, with the expressions that GitHub evaluates."""
+    name = "examples/workflows/one-job.yml" if mode == "github" else ".github/workflows/nightly.yml"
+    steps = yaml.safe_load((ROOT / name).read_text())["jobs"][job]["steps"]
+    step = next(s for s in steps if s["uses"] == "$/" or s["uses"].startswith("OWNER/"))
+    known = {
+        "github.run_id": run_id(number),
+        "github.run_attempt": "1",
+        "inputs.tag": "nightly",
+        "inputs.config": ".github/autoresearch.yml",
+        "inputs.max-minutes": "320",
+        "secrets.anthropic-api-key": KEY,
+        "secrets.ANTHROPIC_API_KEY": KEY,
+    }
+    given = {
+        key: re.sub(r"\$\{\{ (\S+) \}\}", lambda found: known.get(found[1], ""), str(value))
+        for key, value in step["with"].items()
+    }
+    common = COMMON if given.get("command", "run") == "run" else {}
+    return {"command": "run", "token": token, **given, **common}
+
+
+def proposal(old: int, new: int) -> Any:
+    edit = {"command": "str_replace", "path": "value", "old_str": str(old), "new_str": str(new)}
+    return calls(tool("str_replace_based_edit_tool", **edit), submit(f"try {new}"))
+
+
+def checked_out(bare: Bare, path: Path) -> None:
+    """What actions/checkout does (fetch-depth: 0), also where the last night's checkout is left."""
+    if not path.exists():
+        path.mkdir()
+        Repo(path).git("init", "--quiet", "--initial-branch=main")
+    repo = Repo(path)
+    repo.git("fetch", "--quiet", "--prune", bare.path.as_uri(), "+refs/heads/*:refs/remotes/o/*")
+    repo.git("checkout", "--quiet", "--force", "--detach", "refs/remotes/o/main")
+    repo.git("branch", "--force", "main", "HEAD")
+    repo.git("checkout", "--quiet", "main")
+
+
+@pytest.fixture
+def world(tmp_path: Path, repo: Repo) -> Iterator[World]:
+    repo.write(".github/autoresearch.yml", CONFIG)
+    repo.commit("configure")
+    with (
+        GitServer(root=tmp_path / "server", token=WRITES, readers=[READS]) as server,
+        MessagesApi() as model,
+    ):
+        bare = server.create(SLUG, repo.path)
+        with GitHubApi(bare=bare, permissions={"writer": "write"}) as api:
+            api.tokens[WRITES] = Identity(login=ACTIONS)
+            api.tokens[READS] = Identity(login=ACTIONS, may_write=False)
+            yield World(server=server, bare=bare, api=api, model=model, folder=tmp_path)
+
+
+MODES = pytest.mark.parametrize("mode", ["github", "bundle"])
+
+
+def told(world: World) -> str:
+    """What the model was told in the newest night."""
+    return json.dumps(world.model.requests[-1])
+
+
+def subjects(world: World) -> list[str]:
+    out = world.bare.git("log", "--first-parent", "--reverse", "--format=%s", f"main..{BRANCH}")
+    return out.splitlines()
+
+
+@MODES
+def test_two_nights_end_in_one_pull_request_that_knows_both(world: World, mode: str) -> None:
+    first = world.night(mode, 10, 9, 8, 12, 7).go()
+    found = first.done.outputs
+    (pull,) = world.api.pulls
+    assert found["pull-request"] == pull["html_url"]
+    assert pull["title"] == "autoresearch: value 10 → 7 (-30.0 %)"
+    edits = [r for r in world.api.requests if r.startswith("PATCH")]
+    # In one job: opened at the first keep, then two more keeps and the end. In two: once, as it is.
+    assert len(edits) == (3 if mode == "github" else 0)
+    measured = first.measured
+    assert measured
+    assert (measured.outputs["kept"], measured.outputs["best"]) == ("3", "7.0")
+    assert "| 4 |" in measured.summary or "try 7" in measured.summary
+    (book,) = world.bare.refs("refs/autoresearch/notebook")
+    assert book.endswith(f"nightly-{run_id(1)}-1")
+    assert "try 12" in world.bare.git("cat-file", "blob", f"{book}:results.tsv")
+    head = world.bare.ref(BRANCH)
+
+    second = world.night(mode, 7, 6, 13, 5, 14).go()
+    assert second.measured
+    assert second.measured.outputs["baseline"] == "7.0"  # it began where the branch was
+    for words in ("try 9", "try 8", "try 7", "try 12"):
+        assert words in told(world)
+    assert world.bare.refs("refs/heads/autoresearch") == [BRANCH]
+    assert world.bare.git("merge-base", head, BRANCH) == head
+    assert subjects(world) == [f"experiment: try {n}" for n in (9, 8, 7, 6, 5)]
+    (pull,) = world.api.pulls
+    assert "7 → 5" in pull["title"]
+    assert "Kept by earlier runs on this branch (3)" in pull["body"]
+    assert second.done.outputs["pull-request"] == pull["html_url"]
+    assert len(world.bare.refs("refs/autoresearch/notebook")) == 2
+    assert world.model.problems == []
+    assert world.leaks() == []
+    used = {said.partition(":")[2] for said in world.server.said}
+    assert used == ({WRITES} if mode == "github" else {WRITES, READS})
+
+
+@MODES
+@pytest.mark.parametrize("kept", ["fresh", "kept"])
+def test_a_runner_that_keeps_its_checkout_goes_on_like_a_fresh_one(
+    world: World, mode: str, kept: str
+) -> None:
+    for old, new in ((10, 9), (9, 8), (8, 7)):
+        world.night(mode, old, new, 11, 12, 13, checkout=kept).go()
+    assert subjects(world) == [f"experiment: try {n}" for n in (9, 8, 7)]
+    assert len(world.api.pulls) == 1
+
+
+@MODES
+@pytest.mark.parametrize("how", ["merged", "squashed"])
+def test_after_a_merge_the_next_night_begins_anew_also_in_the_same_checkout(
+    world: World, mode: str, how: str
+) -> None:
+    """The forge deletes the branch; the checkout's own copy of it is still there."""
+    world.night(mode, 10, 9, 11, 12, 13, checkout="kept").go()
+    if how == "merged":
+        world.bare.git("update-ref", "refs/heads/main", BRANCH)
+    else:
+        world.bare.commit("main", "squashed (#1)", value="9\n")
+    world.bare.git("update-ref", "-d", BRANCH)
+    world.api.close(1, merged=True)
+    second = world.night(mode, 9, 8, 11, 12, 13, checkout="kept").go()
+    assert second.measured
+    assert second.measured.outputs["baseline"] == "9.0"
+    assert subjects(world) == ["experiment: try 8"]
+    assert [pull["state"] for pull in world.api.pulls] == ["closed", "open"]
+    assert "try 9" in told(world)
+
+
+@MODES
+def test_a_persons_commit_and_a_moved_base_are_both_built_upon(world: World, mode: str) -> None:
+    world.night(mode, 10, 9, 11, 12, 13).go()
+    theirs = world.bare.commit("autoresearch/nightly", "by a person", other="theirs\n")
+    moved = world.bare.commit("main", "main moved", more="text\n")
+    second = world.night(mode, 9, 8, 11, 12, 13).go()
+    assert second.measured
+    assert second.measured.outputs["baseline"] == "9.0"
+    for commit in (theirs, moved):
+        assert world.bare.git("merge-base", commit, BRANCH) == commit
+    assert len(world.api.pulls) == 1
+    assert world.bare.refs("refs/heads/autoresearch") == [BRANCH]
+    third = world.night(mode, 8, 7, 11, 12, 13).go()
+    assert third.done.outputs["pull-request"] == world.api.pulls[0]["html_url"]
+    assert "experiment: try 7" in subjects(world)
+
+
+@MODES
+def test_a_person_stops_the_nights_and_lets_them_go_on(world: World, mode: str) -> None:
+    world.night(mode, 10, 9, 11, 12, 13).go()
+    world.api.comment(1, "writer", "/autoresearch stop")
+    asked = len(world.model.requests)
+    stopped = world.night(mode, 9).measure()
+    assert stopped.code == 0, stopped.log
+    assert stopped.outputs["iterations"] == ""  # so the second job is skipped
+    assert "writer asked to stop" in stopped.summary
+    assert len(world.model.requests) == asked
+    world.api.comment(1, "writer", "/autoresearch retry")
+    world.night(mode, 9, 8, 11, 12, 13).go()
+    assert len(world.api.pulls) == 1
+
+
+def test_what_a_person_pushes_while_the_first_job_runs_is_left_to_them(world: World) -> None:
+    world.night("bundle", 10, 9, 11, 12, 13).go()
+    second = world.night("bundle", 9, 8, 11, 12, 13)
+    second.measure()
+    theirs = world.bare.commit("autoresearch/nightly", "by a person", other="theirs\n")
+    done = second.publish()
+    assert done.code == 0, done.log
+    assert world.bare.ref(BRANCH) == theirs
+    old, new = world.api.pulls
+    assert new["head"]["ref"] == "autoresearch/nightly-2"
+    assert f"Continues {old['html_url']}" in new["body"]
+
+
+def test_a_second_job_that_is_repeated_changes_nothing(world: World) -> None:
+    world.night("bundle", 10, 9, 11, 12, 13).go()
+    second = world.night("bundle", 9, 8, 11, 12, 13).go()
+    refs = world.bare.git("for-each-ref")
+    body = world.api.pulls[0]["body"]
+    shutil.rmtree(world.folder / f"publish-{second.number}")
+    shutil.rmtree(world.folder / f"runner-{second.number}-publish/_runner_file_commands")
+    done = second.publish()
+    assert done.code == 0, done.log
+    assert world.bare.git("for-each-ref") == refs
+    assert world.api.pulls[0]["body"] == body
+
+
+def test_a_first_job_that_may_not_read_begins_from_its_own_commit(world: World) -> None:
+    world.night("bundle", 10, 9, 11, 12, 13).go()
+    del world.api.tokens[READS]
+    second = world.night("bundle", 10, 8, 11, 12, 13).go()
+    assert second.measured
+    assert second.measured.outputs["baseline"] == "10.0"
+    assert "starting from HEAD" in second.measured.summary
+    assert [pull["head"]["ref"] for pull in world.api.pulls] == [
+        "autoresearch/nightly",
+        "autoresearch/nightly-2",
+    ]
