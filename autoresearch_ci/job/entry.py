@@ -115,7 +115,9 @@ def _run(step: Step) -> int:
         )
     step.log.end_group()
     if ended.code != 0:
-        step.error = _last_error(step.complaints)
+        step.error = _last_message(step.complaints)
+    elif step.command == "run" and step.narrator.started is None:  # a person asked it not to
+        step.reason = _last_message(step.complaints)
     return ended.code
 
 
@@ -174,7 +176,7 @@ def _say(step: Step, code: int) -> None:
     step.log.close()
 
 
-def _last_error(complaints: list[str]) -> str:
+def _last_message(complaints: list[str]) -> str:
     """The message that the command line ended with."""
     begin = "autoresearch-ci: "
     starts = [i for i, line in enumerate(complaints) if line.startswith(begin)]

@@ -1,7 +1,8 @@
 """GitHub through its REST API: the pull request, its labels, reviewers and comments.
 
-The only importer of PyGithub. Every write is preceded by a look, so that repeating it after a lost
-answer, or beside another run, changes nothing. GITHUB_API_URL and GITHUB_SERVER_URL say where.
+github_answers.py knows what an error means, github_credentials.py who we are. Every write is
+preceded by a look, so that repeating it after a lost answer, or beside another run, changes
+nothing. GITHUB_API_URL and GITHUB_SERVER_URL say where.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from urllib.parse import quote
 
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.publish import Post, PullRequest, PullState, Word, markers
-from autoresearch_ci.publish.refusals import TRANSIENT, Kind, Place, Refused, classify, explain
+from autoresearch_ci.publish.github_answers import Patience
+from autoresearch_ci.publish.github_credentials import Credentials
+from autoresearch_ci.publish.refusals import Kind, Place, Refused
 from autoresearch_ci.remote import Address
 
 if TYPE_CHECKING:
     import github
-    from github.Auth import Auth
     from github.PullRequest import PullRequest as Pull
     from github.Repository import Repository
 
@@ -28,10 +30,6 @@ T = TypeVar("T")
 STOP_LABEL = "autoresearch:stop"
 _SAID = "<!-- autoresearch-ci:said -->"
 _BOT = "github-actions[bot]"
-_WAITS = (2.0, 10.0, 60.0)
-"""Seconds before further tries, when the server does not say."""
-_PATIENCE = 120.0
-"""Seconds that we wait at most because the server says so."""
 _WORD = re.compile(
     r"^/autoresearch +(stop|retry|ignore)(?: +([0-9a-f]{4,64}))? *\r?$", re.MULTILINE
 )
@@ -61,14 +59,10 @@ class GitHub:
         self._slug = slug
         self._api = environment.get("GITHUB_API_URL") or "https://api.github.com"
         self._server = (environment.get("GITHUB_SERVER_URL") or "https://github.com").rstrip("/")
-        self._environment = environment
-        self._sleep = sleep
         self._note = note
         self._pace = pace
-        self._waits: Sequence[float] = _WAITS
-        self._timeout = 20
-        self._auth_known: Auth | None = None
-        self._require_credentials()
+        self._patiently = Patience(place=self._place(), sleep=sleep)
+        self._credentials = Credentials(slug, environment, api=self._api, patiently=self._patiently)
         self._connected: tuple[github.Github, Repository] | None = None
         self._login = ""
 
@@ -77,7 +71,7 @@ class GitHub:
         return Address(url=f"{self._server}/{self._slug}.git", place=self._place())
 
     def token(self) -> str:
-        return self._patiently(lambda: self._auth.token)  # an app's comes from the API
+        return self._credentials.token()
 
     def default_branch(self) -> str:
         return self._ask(lambda repository: repository.default_branch)
@@ -129,8 +123,8 @@ class GitHub:
         return f"{self._server}/{self._slug}/blob/{commit}/{path}?raw=true"
 
     def hurry(self) -> None:
-        self._waits = ()
-        self._timeout = 2
+        self._patiently.waits = ()
+        self._credentials.timeout = 2
         self._connected = None
 
     def _find(self, branch: str) -> list[Pull]:
@@ -249,42 +243,20 @@ class GitHub:
     def _me(self) -> str:
         """Our own login; a job's token and an app's may not ask for it."""
         if not self._login:
-            if self._app_id:
-                self._login = f"{self._ask(lambda _: self._app_slug())}[bot]"
-            else:
-                try:
-                    self._login = self._ask(lambda _: self._client().get_user().login)
-                except Refused as error:
-                    if error.kind is not Kind.FORBIDDEN:
-                        raise
-                    self._login = _BOT
+            self._login = self._credentials.app_login() or self._user_login()
         return self._login
+
+    def _user_login(self) -> str:
+        try:
+            return self._ask(lambda _: self._client().get_user().login)
+        except Refused as error:
+            if error.kind is not Kind.FORBIDDEN:
+                raise
+            return _BOT
 
     def _ask(self, question: Callable[[Repository], T]) -> T:
         """One exchange about the repository. Raises `Refused`."""
         return self._patiently(lambda: question(self._connect()))
-
-    def _patiently(self, question: Callable[[], T]) -> T:
-        """One exchange, repeated while that may help. Raises `Refused`."""
-        import github
-        import requests
-
-        waits = iter(self._waits)
-        while True:
-            try:
-                return question()
-            except github.GithubException as error:
-                kind, said, wanted = _understood(error)
-            except requests.exceptions.SSLError:
-                kind, said, wanted = Kind.CERTIFICATE, "SSLError", None
-            except (requests.RequestException, AssertionError) as error:
-                # PyGithub asserts that addresses in an answer are those of the API.
-                kind, wanted = Kind.UNREACHABLE, None
-                said = type(error).__name__
-            wait = next(waits, None) if kind in TRANSIENT else None
-            if wait is None or (wanted or 0) > _PATIENCE:
-                raise explain(kind, said, self._place())
-            self._sleep(wait if wanted is None else wanted + 1)
 
     def _connect(self) -> Repository:
         if self._connected is None:
@@ -298,9 +270,9 @@ class GitHub:
         import github
 
         return github.Github(
-            auth=self._auth,
+            auth=self._credentials.auth,
             base_url=self._api,
-            timeout=self._timeout,
+            timeout=self._credentials.timeout,
             retry=None,  # its own would repeat a POST without a look
             seconds_between_requests=0,
             seconds_between_writes=self._pace,
@@ -308,114 +280,5 @@ class GitHub:
             lazy=True,
         )
 
-    @property
-    def _app_id(self) -> str:
-        return self._environment.get("AUTORESEARCH_APP_ID", "")
-
-    @property
-    def _auth(self) -> Auth:
-        if self._auth_known is None:
-            from github import Auth
-
-            key = self._environment.get("AUTORESEARCH_APP_PRIVATE_KEY", "")
-            if self._app_id and key:
-                self._auth_known = self._installation(Auth.AppAuth(self._app_id, key))
-            else:
-                self._auth_known = Auth.Token(self._plain_token)
-        return self._auth_known
-
-    @property
-    def _plain_token(self) -> str:
-        names = ("AUTORESEARCH_TOKEN", "GITHUB_TOKEN", "GH_TOKEN")
-        return next((t for name in names if (t := self._environment.get(name))), "")
-
-    def _require_credentials(self) -> None:
-        key = self._environment.get("AUTORESEARCH_APP_PRIVATE_KEY", "")
-        if not self._plain_token and not (self._app_id and key):
-            raise ConfigError(
-                "publish: github needs a token, and there is none.\n"
-                "usually: the step has no `token` input or GITHUB_TOKEN variable.\n"
-                "do: env: {GITHUB_TOKEN: ${{ github.token }}}, or app-id and app-private-key; "
-                "without one, use --publish local or --publish bundle."
-            )
-
-    def _installation(self, app: Any) -> Auth:
-        """Tokens live an hour; PyGithub's object renews them."""
-        from jwt import PyJWTError
-
-        owner, name = self._slug.split("/")
-        integration = self._integration(app)
-        try:
-            found = self._patiently(lambda: integration.get_repo_installation(owner, name))
-        except (PyJWTError, ValueError) as error:  # the key is not PEM; its text must not be shown
-            raise ConfigError(
-                "app-private-key is no private key in PEM format.\n"
-                "usually: the secret lost its line ends, or holds the app's client secret.\n"
-                "do: paste the whole .pem file, from -----BEGIN to -----END."
-            ) from error
-        auth: Auth = app.get_installation_auth(found.id, requester=found.requester)
-        return auth
-
-    def _app_slug(self) -> str:
-        from github import Auth
-
-        key = self._environment.get("AUTORESEARCH_APP_PRIVATE_KEY", "")
-        return str(self._integration(Auth.AppAuth(self._app_id, key)).get_app().slug)
-
-    def _integration(self, app: Any) -> Any:
-        import github
-
-        return github.GithubIntegration(
-            auth=app, base_url=self._api, timeout=self._timeout, retry=None
-        )
-
     def _place(self) -> Place:
         return Place(repository=self._slug, settings=f"{self._server}/{self._slug}/settings")
-
-
-def _understood(error: github.GithubException) -> tuple[Kind, str, float | None]:
-    """Why, what it said, and how long the server wants us to wait."""
-    said = _text(error)
-    headers = {name.lower(): value for name, value in (error.headers or {}).items()}
-    kind = _kind(error.status, said)
-    if kind is not Kind.RATE_LIMIT:
-        return kind, said, None
-    if headers.get("retry-after", "").isdigit():
-        return kind, said, float(headers["retry-after"])
-    if headers.get("x-ratelimit-remaining") == "0" and headers.get("x-ratelimit-reset"):
-        return kind, said, max(0.0, float(headers["x-ratelimit-reset"]) - time.time())
-    return kind, said, None
-
-
-def _kind(status: int, said: str) -> Kind:
-    lowered = said.lower()
-    if status == 422:
-        for text, kind in (
-            ("already exists", Kind.EXISTS),
-            ("draft pull requests are not supported", Kind.NO_DRAFTS),
-            ("no commits between", Kind.NOTHING_NEW),
-            ("field: base", Kind.NO_BASE),
-        ):
-            if text in lowered:
-                return kind
-        return Kind.OTHER
-    known = classify(said)
-    if status == 429 or (status in (403, 429) and known is Kind.RATE_LIMIT):
-        return Kind.RATE_LIMIT
-    if status >= 500:
-        return Kind.UNREACHABLE
-    by_status = {401: Kind.CREDENTIALS, 403: Kind.FORBIDDEN, 404: Kind.NOT_FOUND}
-    return by_status.get(status, Kind.OTHER) if known in (Kind.OTHER, Kind.MOVED) else known
-
-
-def _text(error: github.GithubException) -> str:
-    """The message and every detail, in words."""
-    data = error.data if isinstance(error.data, dict) else {"message": str(error.data or "")}
-    parts = [f"{error.status} {data.get('message') or ''}".strip()]
-    for detail in data.get("errors") or ():
-        if isinstance(detail, dict):
-            parts.append(str(detail.get("message") or ""))
-            parts.append(f"field: {detail.get('field', '')} {detail.get('code', '')}")
-        else:
-            parts.append(str(detail))
-    return " / ".join(part for part in parts if part)

@@ -6,6 +6,7 @@ workflow files give; Claude, GitHub's API and its git server are local.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -20,6 +21,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.bundles import commit, members, written
 from tests.canary import sightings
 from tests.conftest import Repo
 from tests.git_http import Bare, GitServer
@@ -27,6 +29,7 @@ from tests.github_api import ACTIONS, SLUG, GitHubApi, Identity
 from tests.messages_api import MessagesApi, calls, submit, tool
 from tests.runner import FILES, Done
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 BRANCH = "refs/heads/autoresearch/nightly"
 WRITES, READS = "ghs_canaryThatMayWrite0123456789abcd", "ghs_canaryThatMayRead0123456789abcd"
@@ -38,7 +41,6 @@ scope: [value]
 metric: {command: 'echo "value: $(cat value)"', name: value}
 claude: {dialect: native, patience: 5s}
 """
-COMMON = {"setup-command": "true", "iterations": "4"}
 
 
 @dataclass(kw_only=True)
@@ -60,7 +62,13 @@ class World:
         for number in values:
             self.model.answer(proposal(old, number))
             old = min(old, number)
-        return Night(world=self, mode=mode, number=self.nights, checkout=checkout)
+        return Night(
+            world=self,
+            mode=mode,
+            number=self.nights,
+            checkout=checkout,
+            iterations=len(values) or 1,
+        )
 
     def step(self, inputs: Mapping[str, str], repo: Path, number: int, name: str) -> Done:
         """One step of our action on its runner."""
@@ -147,6 +155,7 @@ class Night:
     mode: str
     number: int
     checkout: str
+    iterations: int
     measured: Done | None = None
     published: Done | None = None
     inputs: dict[str, str] = field(default_factory=dict)
@@ -156,6 +165,12 @@ class Night:
         """Where the first job checks out; `kept`: a runner of one's own, the same every night."""
         kept = self.checkout == "kept"
         return self.world.folder / ("kept" if kept else f"measure-{self.number}")
+
+    @property
+    def bundle(self) -> Path:
+        """In the folder that the workflow uploads."""
+        folder = self.repo / "autoresearch" / f"run-nightly-{run_id(self.number)}-1"
+        return folder / "autoresearch.bundle"
 
     @property
     def done(self) -> Done:
@@ -176,8 +191,7 @@ class Night:
         """Upload, download, publish: on another machine, with another token."""
         temporary = self.world.folder / f"runner-{self.number}-publish" / "autoresearch"
         if not temporary.exists():
-            folder = self.repo / "autoresearch" / f"run-nightly-{run_id(self.number)}-1"
-            shutil.copytree(folder, temporary)
+            shutil.copytree(self.bundle.parent, temporary)
         if artifact:
             shutil.copy(artifact, temporary / "autoresearch.bundle")
         repo = self.world.folder / f"publish-{self.number}"
@@ -197,8 +211,10 @@ class Night:
     def _step(self, mode: str, job: str, token: str, repo: Path) -> Done:
         self.inputs = inputs_of(mode, job, token, self.number)
         temporary = str(self.world.folder / f"runner-{self.number}-{job}")
-        args = self.inputs["args"].replace("/github/runner_temp", temporary)
-        return self.world.step({**self.inputs, "args": args}, repo, self.number, job)
+        self.inputs["args"] = self.inputs["args"].replace("/github/runner_temp", temporary)
+        if job != "publish":
+            self.inputs |= {"setup-command": "true", "iterations": str(self.iterations)}
+        return self.world.step(self.inputs, repo, self.number, job)
 
 
 def run_id(number: int) -> str:
@@ -223,8 +239,7 @@ def inputs_of(mode: str, job: str, token: str, number: int) -> dict[str, str]:
         key: re.sub(r"\$\{\{ (\S+) \}\}", lambda found: known.get(found[1], ""), str(value))
         for key, value in step["with"].items()
     }
-    common = COMMON if given.get("command", "run") == "run" else {}
-    return {"command": "run", "token": token, **given, **common}
+    return {"command": "run", "token": token, **given}
 
 
 def proposal(old: int, new: int) -> Any:
@@ -311,13 +326,10 @@ def test_two_nights_end_in_one_pull_request_that_knows_both(world: World, mode: 
 
 
 @MODES
-@pytest.mark.parametrize("kept", ["fresh", "kept"])
-def test_a_runner_that_keeps_its_checkout_goes_on_like_a_fresh_one(
-    world: World, mode: str, kept: str
-) -> None:
-    for old, new in ((10, 9), (9, 8), (8, 7)):
-        world.night(mode, old, new, 11, 12, 13, checkout=kept).go()
-    assert subjects(world) == [f"experiment: try {n}" for n in (9, 8, 7)]
+def test_a_runner_that_keeps_its_checkout_goes_on_like_a_fresh_one(world: World, mode: str) -> None:
+    for old, new in ((10, 9), (9, 8)):
+        world.night(mode, old, new, checkout="kept").go()
+    assert subjects(world) == ["experiment: try 9", "experiment: try 8"]
     assert len(world.api.pulls) == 1
 
 
@@ -327,14 +339,14 @@ def test_after_a_merge_the_next_night_begins_anew_also_in_the_same_checkout(
     world: World, mode: str, how: str
 ) -> None:
     """The forge deletes the branch; the checkout's own copy of it is still there."""
-    world.night(mode, 10, 9, 11, 12, 13, checkout="kept").go()
+    world.night(mode, 10, 9, checkout="kept").go()
     if how == "merged":
         world.bare.git("update-ref", "refs/heads/main", BRANCH)
     else:
         world.bare.commit("main", "squashed (#1)", value="9\n")
     world.bare.git("update-ref", "-d", BRANCH)
     world.api.close(1, merged=True)
-    second = world.night(mode, 9, 8, 11, 12, 13, checkout="kept").go()
+    second = world.night(mode, 9, 8, checkout="kept").go()
     assert second.measured
     assert second.measured.outputs["baseline"] == "9.0"
     assert subjects(world) == ["experiment: try 8"]
@@ -344,24 +356,64 @@ def test_after_a_merge_the_next_night_begins_anew_also_in_the_same_checkout(
 
 @MODES
 def test_a_persons_commit_and_a_moved_base_are_both_built_upon(world: World, mode: str) -> None:
-    world.night(mode, 10, 9, 11, 12, 13).go()
+    world.night(mode, 10, 9).go()
     theirs = world.bare.commit("autoresearch/nightly", "by a person", other="theirs\n")
     moved = world.bare.commit("main", "main moved", more="text\n")
-    second = world.night(mode, 9, 8, 11, 12, 13).go()
+    second = world.night(mode, 9, 8).go()
     assert second.measured
     assert second.measured.outputs["baseline"] == "9.0"
-    for commit in (theirs, moved):
-        assert world.bare.git("merge-base", commit, BRANCH) == commit
+    for built in (theirs, moved):
+        assert world.bare.git("merge-base", built, BRANCH) == built
     assert len(world.api.pulls) == 1
     assert world.bare.refs("refs/heads/autoresearch") == [BRANCH]
-    third = world.night(mode, 8, 7, 11, 12, 13).go()
-    assert third.done.outputs["pull-request"] == world.api.pulls[0]["html_url"]
-    assert "experiment: try 7" in subjects(world)
+
+
+@pytest.mark.parametrize(
+    ("forge", "why"),
+    [
+        ("forgotten", "neither part of this checkout nor of"),
+        ("another", "neither part of this checkout nor of"),
+        ("invented", "neither part of this checkout nor of"),
+        ("scope", "other"),
+    ],
+)
+def test_a_bundle_that_continues_a_branch_is_believed_no_more_than_another(
+    world: World, forge: str, why: str
+) -> None:
+    """The base was merged with the branch, so it is in neither checkout nor forge."""
+    world.night("bundle", 10, 9).go()
+    world.bare.commit("main", "main moved", more="text\n")
+    second = world.night("bundle", 9, 8)
+    second.measure()
+    repo = Repo(second.repo)
+    manifest, _ = members(second.bundle)
+    ours, theirs = manifest["merges"]
+    if forge == "forgotten":
+        manifest["merges"] = []
+    elif forge == "another":  # a merge of the two, with something more in it
+        evil = {".github/workflows/evil.yml": "on: push\n"}
+        manifest["base"] = commit(repo, ours, evil, second_parent=theirs)
+    elif forge == "invented":
+        manifest["merges"] = [commit(repo, ours, {"other": "evil\n"}), theirs]
+    else:
+        manifest["head"] = commit(repo, manifest["head"], {"other": "evil\n"})
+        repo.git("update-ref", BRANCH, manifest["head"])
+    path = world.folder / "forged.bundle"
+    span = [BRANCH, f"refs/autoresearch/notebook/{manifest['tag']}", f"^{manifest['base']}"]
+    repo.git("bundle", "create", "--quiet", str(path), *span)
+    data = path.read_bytes()
+    manifest["sha256"] = hashlib.sha256(data).hexdigest()
+    refs = world.bare.git("for-each-ref")
+    done = second.publish(written(path, manifest, data))
+    assert done.code == 3, done.log
+    assert why in done.summary
+    assert world.bare.git("for-each-ref") == refs
+    assert len(world.api.pulls) == 1
 
 
 @MODES
 def test_a_person_stops_the_nights_and_lets_them_go_on(world: World, mode: str) -> None:
-    world.night(mode, 10, 9, 11, 12, 13).go()
+    world.night(mode, 10, 9).go()
     world.api.comment(1, "writer", "/autoresearch stop")
     asked = len(world.model.requests)
     stopped = world.night(mode, 9).measure()
@@ -370,13 +422,13 @@ def test_a_person_stops_the_nights_and_lets_them_go_on(world: World, mode: str) 
     assert "writer asked to stop" in stopped.summary
     assert len(world.model.requests) == asked
     world.api.comment(1, "writer", "/autoresearch retry")
-    world.night(mode, 9, 8, 11, 12, 13).go()
+    world.night(mode, 9, 8).go()
     assert len(world.api.pulls) == 1
 
 
 def test_what_a_person_pushes_while_the_first_job_runs_is_left_to_them(world: World) -> None:
-    world.night("bundle", 10, 9, 11, 12, 13).go()
-    second = world.night("bundle", 9, 8, 11, 12, 13)
+    world.night("bundle", 10, 9).go()
+    second = world.night("bundle", 9, 8)
     second.measure()
     theirs = world.bare.commit("autoresearch/nightly", "by a person", other="theirs\n")
     done = second.publish()
@@ -388,8 +440,8 @@ def test_what_a_person_pushes_while_the_first_job_runs_is_left_to_them(world: Wo
 
 
 def test_a_second_job_that_is_repeated_changes_nothing(world: World) -> None:
-    world.night("bundle", 10, 9, 11, 12, 13).go()
-    second = world.night("bundle", 9, 8, 11, 12, 13).go()
+    world.night("bundle", 10, 9).go()
+    second = world.night("bundle", 9, 8).go()
     refs = world.bare.git("for-each-ref")
     body = world.api.pulls[0]["body"]
     shutil.rmtree(world.folder / f"publish-{second.number}")
@@ -401,9 +453,9 @@ def test_a_second_job_that_is_repeated_changes_nothing(world: World) -> None:
 
 
 def test_a_first_job_that_may_not_read_begins_from_its_own_commit(world: World) -> None:
-    world.night("bundle", 10, 9, 11, 12, 13).go()
+    world.night("bundle", 10, 9).go()
     del world.api.tokens[READS]
-    second = world.night("bundle", 10, 8, 11, 12, 13).go()
+    second = world.night("bundle", 10, 8).go()
     assert second.measured
     assert second.measured.outputs["baseline"] == "10.0"
     assert "starting from HEAD" in second.measured.summary

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import io
-import json
 import os
-import subprocess
-import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +13,8 @@ from typing import Any
 import pytest
 
 from autoresearch_ci.cli import run_cli
-from autoresearch_ci.store import IDENTITY
-from tests.conftest import GIT_ENVIRONMENT, Repo, Result, Run, Script
+from tests.bundles import commit, members, written
+from tests.conftest import Repo, Result, Run, Script
 from tests.git_http import Bare, GitServer
 from tests.github_api import ACTIONS, SLUG, GitHubApi, Identity
 
@@ -61,24 +57,6 @@ class Jobs:
         data = commits.read_bytes()
         manifest["sha256"] = hashlib.sha256(data).hexdigest()
         return written(tmp_path / "forged.bundle", manifest, data)
-
-
-def members(path: Path) -> tuple[dict[str, Any], bytes]:
-    with tarfile.open(path) as archive:
-        parts = [archive.extractfile(member).read() for member in archive]  # type: ignore[union-attr]
-    return json.loads(parts[0]), parts[1]
-
-
-def written(path: Path, manifest: Mapping[str, Any], commits: bytes) -> Path:
-    with tarfile.open(path, "w") as archive:
-        for name, data in (
-            ("manifest.json", json.dumps(manifest).encode()),
-            ("commits.bundle", commits),
-        ):
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            archive.addfile(member, io.BytesIO(data))
-    return path
 
 
 @pytest.fixture
@@ -298,43 +276,6 @@ def extend(repo: Repo, manifest: dict[str, Any], files: Mapping[str, str], **mor
     head = commit(repo, manifest["head"], files, **more)
     repo.git("update-ref", BRANCH, head)
     manifest["head"] = head
-
-
-def commit(
-    repo: Repo,
-    parent: str,
-    files: Mapping[str, str],
-    *,
-    mode: str = "100644",
-    author: str = IDENTITY,
-    second_parent: str = "",
-) -> str:
-    """A commit made without a working tree."""
-    name, _, email = author.rstrip(">").partition(" <")
-    people = {
-        f"GIT_{role}_{field}": value
-        for role in ("AUTHOR", "COMMITTER")
-        for field, value in (("NAME", name), ("EMAIL", email))
-    }
-
-    def git(*arguments: str, stdin: str = "") -> str:
-        environment = {**GIT_ENVIRONMENT, **people, "GIT_INDEX_FILE": f"{repo.path}/.git/forged"}
-        done = subprocess.run(
-            ["git", *arguments],
-            cwd=repo.path,
-            env=environment,
-            input=stdin.encode(),
-            capture_output=True,
-            check=True,
-        )
-        return done.stdout.decode().strip()
-
-    git("read-tree", parent)
-    for path, text in files.items():
-        blob = git("hash-object", "-w", "--stdin", stdin=text)
-        git("update-index", "--add", "--cacheinfo", f"{mode},{blob},{path}")
-    parents = ["-p", parent, *(["-p", second_parent] if second_parent else [])]
-    return git("commit-tree", git("write-tree"), *parents, "-m", "experiment: forged")
 
 
 def test_every_field_of_the_manifest_is_checked_or_overwritten() -> None:
