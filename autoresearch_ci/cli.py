@@ -259,6 +259,8 @@ def _publish(options: argparse.Namespace) -> int:
 def _tell(published: Published, target: TextIO) -> int:
     if published.refused:
         raise PublishError(f"{published.refused}\nopen it yourself: {published.compare}")
+    if published.branch:
+        print(f"pushed: {published.branch}", file=target)
     if published.pull_request or published.file:
         print(f"published: {published.pull_request or published.file}", file=target)
     return 0

@@ -31,7 +31,10 @@ OUTPUTS = (
 )
 """In the order of action.yml. A value that is not known, or has no meaning, is empty."""
 
-_PUBLISHED = re.compile(r"published: (https?://\S+)")
+_PUBLISHED = {
+    "branch": re.compile(r"pushed: (\S+)"),
+    "pull-request": re.compile(r"published: (https?://\S+)"),
+}
 
 
 def verdict(exit_code: int | None) -> str:
@@ -100,9 +103,14 @@ def named_outputs(result: Mapping[str, Any]) -> dict[str, str]:
 
 
 def published_outputs(lines: Sequence[str]) -> dict[str, str]:
-    """The pull request that a command says it has opened or updated."""
-    found = [match[1] for line in lines if (match := _PUBLISHED.fullmatch(line))]
-    return {"pull-request": found[-1]} if found else {}
+    """Where a command says that it has pushed, and the pull request that it opened or updated."""
+    found = (
+        (name, match[1])
+        for line in lines
+        for name, pattern in _PUBLISHED.items()
+        if (match := pattern.fullmatch(line))
+    )
+    return dict(found)
 
 
 def last_object(lines: Sequence[str]) -> dict[str, Any]:

@@ -11,9 +11,11 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,10 +23,12 @@ from typing import Any
 import pytest
 import yaml
 
+from autoresearch_ci.git_process import GitDirectory
+from autoresearch_ci.merging import merge
 from tests.bundles import commit, members, written
 from tests.canary import sightings
 from tests.conftest import Repo
-from tests.git_http import Bare, GitServer
+from tests.git_http import PROTECTED, Bare, GitServer
 from tests.github_api import ACTIONS, SLUG, GitHubApi, Identity
 from tests.messages_api import MessagesApi, calls, submit, tool
 from tests.runner import FILES, Done
@@ -70,14 +74,16 @@ class World:
             iterations=len(values) or 1,
         )
 
-    def step(self, inputs: Mapping[str, str], repo: Path, number: int, name: str) -> Done:
+    def start(
+        self, inputs: Mapping[str, str], repo: Path, number: int, name: str
+    ) -> subprocess.Popen[str]:
         """One step of our action on its runner."""
         runner = self.folder / f"runner-{number}-{name}"
         folder = runner / "_runner_file_commands"
         folder.mkdir(parents=True)
         for file in FILES:
             (folder / file).touch()
-        done = subprocess.run(
+        return subprocess.Popen(
             [sys.executable, "-m", "autoresearch_ci.job"],
             cwd=repo,
             env=self.environment(repo, runner, folder, number, inputs),
@@ -85,10 +91,14 @@ class World:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=120,
-            check=False,
         )
-        found = Done(code=done.returncode, log=done.stdout, folder=folder)
+
+    def finish(self, process: subprocess.Popen[str], number: int, name: str) -> Done:
+        """What the runner has afterwards."""
+        with process:
+            log, _ = process.communicate(timeout=120)
+        folder = self.folder / f"runner-{number}-{name}" / "_runner_file_commands"
+        found = Done(code=process.returncode, log=log, folder=folder)
         # What is to be masked the runner hides.
         shown = re.sub(r"^::add-mask::.*\n", "", found.log, flags=re.MULTILINE)
         self.logs += [shown, found.summary, json.dumps(found.outputs)]
@@ -179,12 +189,18 @@ class Night:
         assert found
         return found
 
-    def measure(self) -> Done:
-        job = "nightly" if self.mode == "github" else "measure"
+    @property
+    def job(self) -> str:
+        return "nightly" if self.mode == "github" else "measure"
+
+    def start(self) -> subprocess.Popen[str]:
         token = WRITES if self.mode == "github" else READS
         checked_out(self.world.bare, self.repo)
-        self.measured = self._step(self.mode, job, token, self.repo)
         self.world.folders.append(self.repo)
+        return self._start(self.mode, self.job, token, self.repo)
+
+    def measure(self) -> Done:
+        self.measured = self.world.finish(self.start(), self.number, self.job)
         return self.measured
 
     def publish(self, artifact: Path | None = None) -> Done:
@@ -196,7 +212,8 @@ class Night:
             shutil.copy(artifact, temporary / "autoresearch.bundle")
         repo = self.world.folder / f"publish-{self.number}"
         checked_out(self.world.bare, repo)
-        self.published = self._step("bundle", "publish", WRITES, repo)
+        process = self._start("bundle", "publish", WRITES, repo)
+        self.published = self.world.finish(process, self.number, "publish")
         self.world.folders += [repo, temporary]
         return self.published
 
@@ -208,13 +225,13 @@ class Night:
             assert done.code == 0, done.log
         return self
 
-    def _step(self, mode: str, job: str, token: str, repo: Path) -> Done:
+    def _start(self, mode: str, job: str, token: str, repo: Path) -> subprocess.Popen[str]:
         self.inputs = inputs_of(mode, job, token, self.number)
         temporary = str(self.world.folder / f"runner-{self.number}-{job}")
         self.inputs["args"] = self.inputs["args"].replace("/github/runner_temp", temporary)
         if job != "publish":
             self.inputs |= {"setup-command": "true", "iterations": str(self.iterations)}
-        return self.world.step(self.inputs, repo, self.number, job)
+        return self.world.start(self.inputs, repo, self.number, job)
 
 
 def run_id(number: int) -> str:
@@ -318,6 +335,7 @@ def test_two_nights_end_in_one_pull_request_that_knows_both(world: World, mode: 
     assert "7 → 5" in pull["title"]
     assert "Kept by earlier runs on this branch (3)" in pull["body"]
     assert second.done.outputs["pull-request"] == pull["html_url"]
+    assert second.done.outputs["branch"] == "autoresearch/nightly"
     assert len(world.bare.refs("refs/autoresearch/notebook")) == 2
     assert world.model.problems == []
     assert world.leaks() == []
@@ -373,7 +391,7 @@ def test_a_persons_commit_and_a_moved_base_are_both_built_upon(world: World, mod
     [
         ("forgotten", "neither part of this checkout nor of"),
         ("another", "neither part of this checkout nor of"),
-        ("invented", "neither part of this checkout nor of"),
+        ("unmerged", "neither part of this checkout nor of"),
         ("scope", "other"),
     ],
 )
@@ -383,6 +401,8 @@ def test_a_bundle_that_continues_a_branch_is_believed_no_more_than_another(
     """The base was merged with the branch, so it is in neither checkout nor forge."""
     world.night("bundle", 10, 9).go()
     world.bare.commit("main", "main moved", more="text\n")
+    world.bare.git("update-ref", "refs/heads/feature", "refs/heads/main")
+    unmerged = world.bare.commit("feature", "not reviewed", evil="text\n")
     second = world.night("bundle", 9, 8)
     second.measure()
     repo = Repo(second.repo)
@@ -393,8 +413,10 @@ def test_a_bundle_that_continues_a_branch_is_believed_no_more_than_another(
     elif forge == "another":  # a merge of the two, with something more in it
         evil = {".github/workflows/evil.yml": "on: push\n"}
         manifest["base"] = commit(repo, ours, evil, second_parent=theirs)
-    elif forge == "invented":
-        manifest["merges"] = [commit(repo, ours, {"other": "evil\n"}), theirs]
+    elif forge == "unmerged":  # it is in every checkout, and nobody has agreed to it yet
+        manifest["merges"] = [ours, unmerged]
+        git = GitDirectory(repo.path, repo.path / ".git")
+        manifest["base"] = merge(git, ours, unmerged)
     else:
         manifest["head"] = commit(repo, manifest["head"], {"other": "evil\n"})
         repo.git("update-ref", BRANCH, manifest["head"])
@@ -436,6 +458,7 @@ def test_what_a_person_pushes_while_the_first_job_runs_is_left_to_them(world: Wo
     assert world.bare.ref(BRANCH) == theirs
     old, new = world.api.pulls
     assert new["head"]["ref"] == "autoresearch/nightly-2"
+    assert done.outputs["branch"] == "autoresearch/nightly-2"
     assert f"Continues {old['html_url']}" in new["body"]
 
 
@@ -450,6 +473,37 @@ def test_a_second_job_that_is_repeated_changes_nothing(world: World) -> None:
     assert done.code == 0, done.log
     assert world.bare.git("for-each-ref") == refs
     assert world.api.pulls[0]["body"] == body
+
+
+def test_a_cancelled_night_has_pushed_and_said_everything_within_six_seconds(world: World) -> None:
+    """Refused at the keep, accepted after the signal, and the API is slow."""
+    sleeper = CONFIG.replace("$(cat value)", "$(cat value; grep -q 8 value && sleep 600)")
+    world.bare.commit("main", "slow", **{".github/autoresearch.yml": sleeper})
+    world.bare.refuse(PROTECTED)
+    night = world.night("github", 10, 9, 8)
+    process = night.start()
+    wait_for(lambda: len(world.model.requests) > 1)  # the first is kept, the second answered
+    world.bare.refuse("")
+    world.api.faults = [("GET /pulls", "stall")] * 9
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    done = world.finish(process, night.number, night.job)
+    assert time.monotonic() - began < 6
+    assert done.code == 130, done.log
+    assert subjects(world) == ["experiment: try 9"]
+    assert (done.outputs["kept"], done.outputs["best"]) == ("1", "9.0")
+    assert "try 9" in done.summary
+    world.api.faults = []
+    again = world.night("github", 9, 7).go()
+    assert subjects(world) == ["experiment: try 9", "experiment: try 7"]
+    assert again.done.outputs["pull-request"] == world.api.pulls[0]["html_url"]
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it never happened"
+        time.sleep(0.02)
 
 
 def test_a_first_job_that_may_not_read_begins_from_its_own_commit(world: World) -> None:

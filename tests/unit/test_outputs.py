@@ -69,7 +69,8 @@ def test_a_verdict_is_closed(code: int | None, expected: str) -> None:
 def test_the_pull_request_is_the_one_that_was_published_last() -> None:
     lines = ["published: https://x/1", "x published: https://y/2", "published: run.bundle"]
     assert published_outputs(lines) == {"pull-request": "https://x/1"}
-    assert published_outputs(["published: https://x/1 and more"]) == {}
+    assert published_outputs(["published: https://x/1 and more", "pushed: a b"]) == {}
+    assert published_outputs(["pushed: ours-2"]) == {"branch": "ours-2"}
 
 
 def test_every_output_is_always_there() -> None:
