@@ -21,10 +21,12 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 """Never an existing file: it could be a second name of one that lies elsewhere."""
 _OLD = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 """A pipe in a file's place shall not hang us."""
+_HANDLE: int = getattr(os, "O_PATH", 0)
+"""Holds a folder that may not be opened, on Linux; needs /proc."""
 
-MOVING = frozenset(
-    {errno.ELOOP, errno.ENOTDIR, errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY, errno.EISDIR}
-)
+_LINK = frozenset({errno.ELOOP, errno.EMLINK})
+"""A link where none may be; FreeBSD has a word of its own for it."""
+MOVING = _LINK.union({errno.ENOTDIR, errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY, errno.EISDIR})
 """What a step meets when somebody changes the tree at the same time."""
 
 
@@ -55,13 +57,18 @@ def status(root: Path, path: str) -> os.stat_result:
         return os.stat(name, dir_fd=at, follow_symlinks=False)
 
 
-def read(root: Path, path: str, limit: int) -> bytes | None:
-    """Up to `limit` bytes of a regular file; `None` for anything else that lies there."""
+def read(root: Path, path: str, limit: int, *, one_name: bool = False) -> bytes | None:
+    """Up to `limit` bytes of a regular file; `None` for anything else that lies there.
+
+    `one_name`: also for a file that has a second name, which may be what somebody else keeps.
+    """
     with place(root, path) as (at, name):
         descriptor = _open_file(at, name)
         if descriptor is None:
             return None
         with _stream(descriptor, "rb") as file:
+            if one_name and os.fstat(descriptor).st_nlink != 1:
+                return None
             return file.read(limit)
 
 
@@ -111,26 +118,49 @@ def chmod_folder(root: Path, path: str, mode: int) -> None:
         os.fchmod(descriptor, mode)
 
 
-def open_up(root: Path, path: str) -> int:
-    """Make a folder ours to list and change; returns the permissions that it had."""
-    above, _, name = path.rpartition("/")
-    with folder(root, above) if path else contextlib.nullcontext() as at:
-        # O_PATH: what may not be listed cannot be opened for listing.
-        flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(name or root, flags, dir_fd=at)
+def listing(
+    root: Path, path: str = "", handle: int = _HANDLE
+) -> tuple[int, list[tuple[str, os.stat_result]]]:
+    """Make a folder ours to list and change.
+
+    Returns the permissions that it had, and names in it with what they are (links are described,
+    not followed). `handle`: 0 does as systems do that have no `O_PATH`.
+    """
+    with place(root, path) if path else contextlib.nullcontext((None, str(root))) as (at, name):
+        try:
+            descriptor, mode = os.open(name, _FOLDER, dir_fd=at), None
+        except PermissionError:
+            mode = _force_open(at, name, handle)
+            descriptor = os.open(name, _FOLDER, dir_fd=at)
     try:
-        mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
-        if mode & 0o700 != 0o700:
-            os.chmod(f"/proc/self/fd/{descriptor}", mode | 0o700)  # noqa: PTH101
-        return mode
+        if mode is None:
+            mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+            if mode & 0o700 != 0o700:
+                os.fchmod(descriptor, mode | 0o700)
+        with os.scandir(descriptor) as found:
+            return mode, [(entry.name, entry.stat(follow_symlinks=False)) for entry in found]
     finally:
         os.close(descriptor)
 
 
-def entries(root: Path, path: str = "") -> list[tuple[str, os.stat_result]]:
-    """Names in a folder and what they are; links are described, not followed."""
-    with folder(root, path) as descriptor, os.scandir(descriptor) as found:
-        return [(entry.name, entry.stat(follow_symlinks=False)) for entry in found]
+def _force_open(at: int | None, name: str, handle: int) -> int:
+    """Give ourselves a folder that may not be opened; returns the permissions that it had."""
+    if handle:
+        flags = handle | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(name, flags, dir_fd=at)
+        try:
+            mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+            os.chmod(f"/proc/self/fd/{descriptor}", mode | 0o700)  # noqa: PTH101
+        finally:
+            os.close(descriptor)
+        return mode
+    found = os.stat(name, dir_fd=at, follow_symlinks=False)
+    if not stat.S_ISDIR(found.st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), name)
+    # What somebody puts in its place just now gains our own permissions, if it is no link.
+    mode = stat.S_IMODE(found.st_mode)
+    os.chmod(name, mode | 0o700, dir_fd=at, follow_symlinks=False)
+    return mode
 
 
 def remove(root: Path, path: str) -> None:
@@ -143,8 +173,7 @@ def remove(root: Path, path: str) -> None:
         return
     folders = [path]
     for below in folders:  # grows while we walk it: a recursion would end at a thousand levels
-        open_up(root, below)
-        for name, found in entries(root, below):
+        for name, found in listing(root, below)[1]:
             if stat.S_ISDIR(found.st_mode):
                 folders.append(f"{below}/{name}")
             else:
@@ -189,7 +218,11 @@ def _open_file(at: int, name: str) -> int | None:
             return None
         descriptor = os.open(name, _OLD, dir_fd=at)
     except OSError as error:
-        if error.errno in (errno.ELOOP, errno.ENXIO):  # it became a link or a socket just now
+        if error.errno in {
+            *_LINK,
+            errno.ENXIO,
+            errno.EOPNOTSUPP,
+        }:  # it became a link or a socket just now
             return None
         raise
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):

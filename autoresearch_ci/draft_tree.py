@@ -27,6 +27,7 @@ MAX_FILES = 200
 """A change of more files than this is no experiment but an unpacked archive: all are dropped."""
 
 _LINK, _SUBMODULE = "120000", "160000"
+_KINDS = {stat.S_IFLNK: "a link", stat.S_IFREG: "a file with a second name (hard link)"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,7 +220,8 @@ def _content(root: Path, path: str) -> bytes:
         kind = beneath.status(root, path).st_mode
         if stat.S_ISDIR(kind):
             raise FileNotFoundError(path)
-        content = beneath.read(root, path, MAX_FILE_BYTES + 1)
+        # We may read more than the agent may: a hard link must not have us read it on its behalf.
+        content = beneath.read(root, path, MAX_FILE_BYTES + 1, one_name=True)
     except PermissionError as error:
         raise _NotAFileError("not readable") from error
     except OSError as error:
@@ -227,7 +229,7 @@ def _content(root: Path, path: str) -> bytes:
             raise FileNotFoundError(path) from error
         raise
     if content is None:
-        raise _NotAFileError("a link" if stat.S_ISLNK(kind) else "not a regular file")
+        raise _NotAFileError(_KINDS.get(stat.S_IFMT(kind), "not a regular file"))
     if len(content) > MAX_FILE_BYTES:
         raise _NotAFileError(f"larger than {MAX_FILE_BYTES >> 20} MiB")
     return content

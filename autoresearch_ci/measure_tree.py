@@ -188,10 +188,9 @@ class MeasureTree:
             self.sandbox.own(temporary)
             self._ours[temporary] = _identity(temporary)
         with undisturbed(temporary):
-            beneath.open_up(temporary, "")
-            beneath.chmod_folder(temporary, "", 0o755)
-            for name, _ in beneath.entries(temporary):
+            for name, _ in beneath.listing(temporary)[1]:
                 beneath.remove(temporary, name)
+            beneath.chmod_folder(temporary, "", 0o755)
         return altered
 
     def _refuse_replaced(self) -> None:

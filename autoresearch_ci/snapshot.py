@@ -108,7 +108,7 @@ class Snapshot:
 
     def _close(self, found: Mapping[str, int]) -> None:
         """Give folders their permissions back, also those that the scan had to open."""
-        for folder, mode in self.folders.items():
+        for folder, mode in reversed(self.folders.items()):  # what is below cannot be reached later
             if found.get(folder) != mode or mode & 0o700 != 0o700:
                 beneath.chmod_folder(self.root, folder, mode)
 
@@ -123,8 +123,8 @@ class Snapshot:
         pending = [""]
         while pending:
             folder = pending.pop()
-            folders[folder] = beneath.open_up(self.root, folder)
-            for name, status in beneath.entries(self.root, folder):
+            folders[folder], found = beneath.listing(self.root, folder)
+            for name, status in found:
                 path = f"{folder}/{name}" if folder else name
                 if self._ignore and self._ignore.match_file(path):
                     continue

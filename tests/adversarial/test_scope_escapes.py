@@ -264,7 +264,7 @@ def restore(root: Path) -> None:
 def modes(root: Path) -> None:
     beneath.make_folder(root, "sub/deep")
     beneath.chmod_folder(root, "sub", 0o777)
-    beneath.open_up(root, "sub")
+    beneath.listing(root, "sub")
 
 
 def read(root: Path) -> None:
