@@ -10,11 +10,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import secrets
 import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, Self, cast
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -23,6 +24,8 @@ _OLD = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 """A pipe in a file's place shall not hang us."""
 _HANDLE: int = getattr(os, "O_PATH", 0)
 """Holds a folder that may not be opened, on Linux; needs /proc."""
+_DEEPEST = 64
+"""Folders of a chain that are held open; more are opened again on the way back."""
 
 _LINK = frozenset({errno.ELOOP, errno.EMLINK})
 """A link where none may be; FreeBSD has a word of its own for it."""
@@ -126,19 +129,74 @@ def listing(
     Returns the permissions that it had, and names in it with what they are (links are described,
     not followed). `handle`: 0 does as systems do that have no `O_PATH`.
     """
-    with place(root, path) if path else contextlib.nullcontext((None, str(root))) as (at, name):
-        try:
-            descriptor, mode = os.open(name, _FOLDER, dir_fd=at), None
-        except PermissionError:
-            mode = _force_open(at, name, handle)
-            descriptor = os.open(name, _FOLDER, dir_fd=at)
+    if not path:
+        return _listing(None, str(root), handle)
+    with place(root, path) as (at, name):
+        return _listing(at, name, handle)
+
+
+class Cursor:
+    """Lists folder after folder of a tree, each opened from the nearest above it still open.
+
+    Else a tree of a thousand levels would cost a million steps.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._open: dict[str, int] = {}
+        """The last folder and those above it, from the outermost."""
+
+    def listing(self, path: str) -> tuple[int, list[tuple[str, os.stat_result]]]:
+        """As the function; the folders above it have been listed before."""
+        above, _, name = path.rpartition("/")
+        return _listing(self._folder(above), name) if path else listing(self._root)
+
+    def _folder(self, path: str) -> int:
+        for known in reversed(list(self._open)):
+            if not known or f"{path}/".startswith(f"{known}/"):
+                break
+            os.close(self._open.pop(known))
+        else:
+            known, self._open[""] = "", os.open(self._root, _FOLDER)
+        for name in path.removeprefix(known).split("/"):
+            if name:
+                descriptor = os.open(name, _FOLDER, dir_fd=self._open[known])
+                known = f"{known}/{name}" if known else name
+                self._open[known] = descriptor
+                if len(self._open) > _DEEPEST:
+                    os.close(self._open.pop(next(above for above in self._open if above)))
+        return self._open[known]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self._open:
+            os.close(self._open.popitem()[1])
+
+
+def _listing(
+    at: int | None, name: str, handle: int = _HANDLE
+) -> tuple[int, list[tuple[str, os.stat_result]]]:
+    with _ours(at, name, handle) as (descriptor, mode), os.scandir(descriptor) as found:
+        return mode, [(entry.name, entry.stat(follow_symlinks=False)) for entry in found]
+
+
+@contextlib.contextmanager
+def _ours(at: int | None, name: str, handle: int = _HANDLE) -> Iterator[tuple[int, int]]:
+    """A folder, opened and made ours to list and change; with the permissions that it had."""
+    mode = None
+    try:
+        descriptor = os.open(name, _FOLDER, dir_fd=at)
+    except PermissionError:
+        mode = _force_open(at, name, handle)
+        descriptor = os.open(name, _FOLDER, dir_fd=at)
     try:
         if mode is None:
             mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
             if mode & 0o700 != 0o700:
                 os.fchmod(descriptor, mode | 0o700)
-        with os.scandir(descriptor) as found:
-            return mode, [(entry.name, entry.stat(follow_symlinks=False)) for entry in found]
+        yield descriptor, mode
     finally:
         os.close(descriptor)
 
@@ -165,21 +223,40 @@ def _force_open(at: int | None, name: str, handle: int) -> int:
 
 def remove(root: Path, path: str) -> None:
     """Delete a file or a whole folder, also when a command took away its permissions."""
-    try:
-        if not stat.S_ISDIR(status(root, path).st_mode):
-            unlink(root, path)
+    with contextlib.ExitStack() as stack:
+        try:
+            at, name = stack.enter_context(place(root, path))
+            if not stat.S_ISDIR(os.stat(name, dir_fd=at, follow_symlinks=False).st_mode):
+                os.unlink(name, dir_fd=at)
+                return
+        except (FileNotFoundError, NotADirectoryError):
             return
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    folders = [path]
-    for below in folders:  # grows while we walk it: a recursion would end at a thousand levels
-        for name, found in listing(root, below)[1]:
-            if stat.S_ISDIR(found.st_mode):
-                folders.append(f"{below}/{name}")
-            else:
-                unlink(root, f"{below}/{name}")
-    for below in reversed(folders):
-        rmdir(root, below)
+        with _ours(at, name) as (top, _):
+            # What lies deeper is moved up first: the cost does not grow with the depth.
+            pending = _without_files(top, top)
+            while pending:
+                below = pending.pop()
+                with _ours(top, below) as (descriptor, _):
+                    pending += _without_files(descriptor, top)
+                os.rmdir(below, dir_fd=top)
+        os.rmdir(name, dir_fd=at)
+
+
+def _without_files(descriptor: int, top: int) -> list[str]:
+    """Delete the files of a folder and move its folders to `top`; returns the names they have."""
+    with os.scandir(descriptor) as entries:
+        found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    names = []
+    for name, is_folder in found:
+        if not is_folder:
+            os.unlink(name, dir_fd=descriptor)
+        elif descriptor == top:
+            names.append(name)
+        else:
+            names.append(f".{secrets.token_hex(8)}")
+            with _ours(descriptor, name):  # who moves a folder must be allowed to write into it
+                os.rename(name, names[-1], src_dir_fd=descriptor, dst_dir_fd=top)
+    return names
 
 
 def copy(source: tuple[Path, str], target: tuple[Path, str]) -> bool:

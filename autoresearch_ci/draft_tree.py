@@ -18,7 +18,7 @@ from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.experiment import FileEdit
 from autoresearch_ci.sandbox import Sandbox, unconfined
 from autoresearch_ci.scope import Scope
-from autoresearch_ci.snapshot import Snapshot, remove
+from autoresearch_ci.snapshot import Snapshot, remove, undisturbed
 from autoresearch_ci.workspace import Changes, FileVersion
 
 MAX_FILE_BYTES = 2 << 20
@@ -91,14 +91,17 @@ class DraftTree:
             self._placed = placed
             self._snapshot = self._fresh()
             return
-        spoilt = self._snapshot.undo(lambda _: None)
+        snapshot, self._snapshot = self._snapshot, None  # what fails half-way is made afresh
+        spoilt = snapshot.undo(lambda _: None)
         before, self._placed = self._placed, placed
         outdated = {
             path
             for path in before.keys() | placed.keys()
             if path not in before or path not in placed or before[path] != placed[path]
         }
-        self._rewrite(self._snapshot, outdated.union(spoilt))
+        with undisturbed(self.tree):
+            self._rewrite(snapshot, outdated.union(spoilt))
+        self._snapshot = snapshot
 
     def collect(self) -> Drafted:
         """Everything that was changed since `reset`; the tree is only read."""
@@ -174,7 +177,8 @@ class DraftTree:
         self.tree.mkdir(mode=0o700)
         self.sandbox.own(self.tree)
         snapshot = Snapshot(self.tree, own=self.sandbox.own)
-        self._rewrite(snapshot, self._material.files.keys() | self._placed.keys())
+        with undisturbed(self.tree):
+            self._rewrite(snapshot, self._material.files.keys() | self._placed.keys())
         snapshot.take()
         return snapshot
 

@@ -8,17 +8,13 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from autoresearch_ci import beneath
-from autoresearch_ci.errors import WorkspaceError
-from autoresearch_ci.snapshot import Snapshot
 from tests.messages_api import MessagesApi, calls, submit, tool
 
 if TYPE_CHECKING:
@@ -169,113 +165,7 @@ def test_no_agent_escapes(run: Run, land: Repo, tally: Tally, tmp_path: Path) ->
     assert (tmp_path / "canary").read_text() == "canary\n"
 
 
-# --- a folder that turns into a link between one step and the next --------------------------------
-
-
-@contextmanager
-def swapping(root: Path, name: str, elsewhere: Path) -> Iterator[Callable[[], int]]:
-    """Meanwhile `root/name` is a folder and a link to `elsewhere`, thousands of times in turn."""
-    ended, count = threading.Event(), [0]
-    at, aside = root / name, root.parent / "aside"
-    link = root.parent / "link"
-    link.symlink_to(elsewhere)
-
-    def swap() -> None:
-        while not ended.is_set():
-            try:
-                at.rename(aside)
-                link.rename(at)
-                at.rename(link)
-                aside.rename(at)
-            except OSError:  # the other side was faster: put everything back
-                if at.is_symlink():
-                    at.unlink()
-                if not link.is_symlink():
-                    link.symlink_to(elsewhere)
-                aside.mkdir(exist_ok=True)
-            count[0] += 1
-
-    thread = threading.Thread(target=swap)
-    thread.start()
-    try:
-        yield lambda: count[0]
-    finally:
-        ended.set()
-        thread.join()
-
-
-def precious(tmp_path: Path) -> Path:
-    elsewhere = tmp_path / "elsewhere"
-    (elsewhere / "deep").mkdir(parents=True)
-    for name in ("file", "new", "deep/file"):
-        (elsewhere / name).write_text("precious")
-    elsewhere.chmod(0o711)
-    return elsewhere
-
-
-def state(folder: Path) -> dict[str, tuple[int, int, str]]:
-    return {
-        str(path.relative_to(folder)): (
-            path.lstat().st_mode,
-            path.lstat().st_mtime_ns,
-            path.read_text() if path.is_file() else "",
-        )
-        for path in (folder, *folder.rglob("*"))
-    }
-
-
-def race(tmp_path: Path, step: Callable[[Path], object], torture: bool, tally: Tally) -> None:
-    """Repeat a step while `sub` is swapped; what lies elsewhere stays as it is."""
-    elsewhere = precious(tmp_path)
-    before = state(elsewhere)
-    root = tmp_path / "box" / "tree"
-    (root / "sub" / "deep").mkdir(parents=True)
-    with swapping(root, "sub", elsewhere) as swaps:
-        for _ in range(20_000 if torture else 500):
-            try:
-                step(root)
-            except (OSError, WorkspaceError):
-                continue
-        while swaps() < 50:
-            pass
-    escaped = state(elsewhere) != before
-    tally("scope escapes tried", 1)
-    tally("scope escapes succeeded", int(escaped))
-    assert not escaped
-
-
-def write(root: Path) -> None:
-    beneath.write(root, "sub/new", b"spoilt", 0o600)
-
-
-def remove(root: Path) -> None:
-    beneath.remove(root, "sub/file")
-    beneath.remove(root, "sub/deep")
-
-
-def restore(root: Path) -> None:
-    snapshot = Snapshot(root)
-    snapshot.take()
-    (root / "left").write_text("x")
-    beneath.write(root, "sub/new2", b"x", 0o600)
-    snapshot.undo(lambda _: None)
-
-
-def modes(root: Path) -> None:
-    beneath.make_folder(root, "sub/deep")
-    beneath.chmod_folder(root, "sub", 0o777)
-    beneath.listing(root, "sub")
-
-
-def read(root: Path) -> None:
-    assert beneath.read(root, "sub/file", 100) != b"precious"
-
-
-@pytest.mark.parametrize("step", [write, remove, restore, modes, read])
-def test_a_folder_swapped_for_a_link_leads_nowhere(
-    tmp_path: Path, torture: bool, tally: Tally, step: Callable[[Path], object]
-) -> None:
-    race(tmp_path, step, torture, tally)
+# --- single holes ---------------------------------------------------------------------------------
 
 
 def test_a_second_name_of_a_file_elsewhere_is_never_written_to(tmp_path: Path) -> None:
