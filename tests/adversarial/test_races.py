@@ -36,9 +36,9 @@ at, aside, link, elsewhere, end, pause = sys.argv[1:]
 count, chance = 0, random.Random(0)
 os.symlink(elsewhere, link)
 while not os.path.exists(end):
+    if float(pause) and not count % 100:
+        time.sleep(float(pause) * chance.random())
     for old, new in ((at, aside), (link, at), (at, link), (aside, at)):
-        if float(pause):
-            time.sleep(float(pause) * chance.random() ** 4)
         try:
             os.rename(old, new)
         except OSError:
@@ -64,7 +64,7 @@ print(count)
 def swapping(at: Path, elsewhere: Path, tally: Tally, pause: float = 0) -> Iterator[None]:
     """Meanwhile a folder is also missing and a link to `elsewhere`, in turn; then as it was.
 
-    `pause`: seconds between two moves, at most; what takes many steps would never get far.
+    `pause`: seconds, at most, every now and then; what takes many steps would never get far.
     """
     box = elsewhere.parent / "swapping"
     box.mkdir()
@@ -218,7 +218,7 @@ def test_no_draft_brings_back_what_a_swapped_folder_leads_to(
     src = bed.draft.tree / "src"
     found: set[bytes | None] = set()
     with swapping(src, elsewhere, tally, 0.01):
-        for number in range(rounds // 20):
+        for number in range(rounds // 10):
             # The reset gives the files back that others took away with the folder.
             with contextlib.suppress(WorkspaceError):
                 bed.draft.reset()
@@ -265,7 +265,7 @@ def test_no_measure_tree_is_placed_or_restored_through_a_swapped_folder(
     src = tree.layout.tree / "src"
     refused = 0
     with swapping(src, elsewhere, tally, 0.03):
-        for number in range(rounds // 20):
+        for number in range(rounds // 10):
             try:
                 tree.place(changes if number % 2 else {})
                 with contextlib.suppress(OSError):
@@ -274,7 +274,7 @@ def test_no_measure_tree_is_placed_or_restored_through_a_swapped_folder(
             except WorkspaceError:  # and nothing else: the user sees a sentence
                 refused += 1
     tally("measure trees refused while a folder was swapped", refused)
-    tally("measure trees restored while a folder was swapped", rounds // 20 - refused)
+    tally("measure trees restored while a folder was swapped", rounds // 10 - refused)
     for content, expected in ((changes, b"two\r\n"), ({}, b"one\r\n")):
         tree.place(content)
         tree.restore()
