@@ -170,7 +170,8 @@ def undisturbed(root: Path) -> Iterator[None]:
 def remove(path: Path) -> None:
     """Delete a file or a whole folder, also when a command took away its permissions."""
     if path.parent.is_dir():
-        beneath.remove(path.parent.resolve(), path.name)
+        with undisturbed(path.parent):
+            beneath.remove(path.parent.resolve(), path.name)
 
 
 def _fingerprint(status: os.stat_result) -> Fingerprint:
