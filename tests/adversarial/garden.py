@@ -57,6 +57,7 @@ class Garden:
             'git() { command git -c core.hooksPath=/dev/null -c core.fsmonitor=false "$@"; }',
             f'cp -R {overlay}/git/. "$G/"; cat {overlay}/config >> "$G/config"',
             f"cp -R {overlay}/tree/. .",
+            f'test -e "$G/info/attributes" && echo "$G" >> {self.root}/planted',
         ]
         config = []
         (overlay / "git/info/attributes").write_text(INFO_ATTRIBUTES)

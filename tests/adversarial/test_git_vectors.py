@@ -166,6 +166,7 @@ def judge(garden: Garden, done: Result, group: Sequence[Vector], tally: Tally) -
     tally("injection vectors tried", len(group))
     tally("injection vectors fired", len(fired))
     assert fired == [], done.told
+    assert (garden.root / "planted").read_text(), "nothing was planted"
     assert (garden.root / "elsewhere/canary").read_text() == "canary"
     main = (garden.git_dir / "refs/heads/main").read_text().strip()
     assert garden.subjects(main) == "files\nstart\n"

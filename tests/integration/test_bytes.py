@@ -84,7 +84,8 @@ def test_every_other_file_is_the_same_bytes_and_mode(
     look = tmp_path / "look.sh"  # what a metric names is frozen, so it does not name them
     look.write_text(
         f"diff -rq {but} {zoo.path}/files files >&2 || echo 77\n"
-        f"find files -type f -perm -100 | LC_ALL=C sort | diff {tmp_path}/executable - >&2 || echo 78\n"
+        "find files -type f -perm -100 | LC_ALL=C sort"
+        f" | diff {tmp_path}/executable - >&2 || echo 78\n"
     )
     done = run("--scope", "**", metric=f"sh {look} > out; test -s out && cat out || cat value")
     assert done.column("metric") == ["10", "9"], done.told
@@ -116,20 +117,22 @@ def test_an_agents_draft_has_every_byte_and_only_its_edits_come_back(
     bed.close()
 
 
-@pytest.mark.parametrize("name", CONTENTS)
-def test_an_edit_of_odd_content_is_committed_and_measured_as_it_is(
-    run: Run, repo: Repo, tmp_path: Path, name: str
+def test_odd_content_that_an_agent_writes_is_committed_and_measured_as_it_is(
+    run: Run, repo: Repo, tmp_path: Path
 ) -> None:
-    (tmp_path / "content").write_bytes(CONTENTS[name])
+    contents = tmp_path / "contents"
+    contents.mkdir()
+    for name, content in CONTENTS.items():
+        (contents / name).write_bytes(content)
     agent = tmp_path / "agent.yml"
     agent.write_text(
-        f"proposer: {{command: 'cp {tmp_path}/content value; echo DESCRIPTION: try'}}\n"
-        "iterations: 1\nconfirm: never\n"
+        f"proposer: {{command: 'cp -R {contents} new; echo 9 > value; echo DESCRIPTION: try'}}\n"
+        "iterations: 1\n"
     )
-    metric = f"if cmp -s value {tmp_path}/content; then echo 9; else echo 10; fi"
-    done = run("--config", str(agent), proposer=None, metric=metric)
+    metric = f"if diff -r {contents} new >&2; then echo 9; else echo 10; fi"
+    done = run("--config", str(agent), scope="**", proposer=None, metric=metric)
     assert done.column("metric") == ["10", "9"], done.told
-    assert repo.show(BRANCH, "value") == CONTENTS[name]
+    assert {name: repo.show(BRANCH, f"new/{name}") for name in CONTENTS} == CONTENTS
 
 
 @pytest.mark.parametrize(
