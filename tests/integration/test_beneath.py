@@ -88,6 +88,9 @@ def test_what_a_link_leads_to_keeps_its_mode(
         for name in ("link", "file"):
             with pytest.raises(OSError, match=r"irectory|links"):
                 beneath.listing(Path("tree"), name, handle)
+            # The folder that was there became this since we were refused.
+            with pytest.raises(OSError, match=r"irectory|links"):
+                beneath._force_open(None, f"tree/{name}", handle)
         assert mode(Path("elsewhere")) == mode(Path("tree/file")) == 0
 
     ordinary(step)
