@@ -11,13 +11,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from statistics import median
 
+from autoresearch_ci.commit_tree import CommitTree
 from autoresearch_ci.decision import judge
 from autoresearch_ci.early_stop import Curve, Point
 from autoresearch_ci.events import Observer, Warning
 from autoresearch_ci.experiment import Decision, FileEdit, GuardRun, MetricRun, Proposal, Status
 from autoresearch_ci.gaming import Ruler, plays, sentence
 from autoresearch_ci.holdout import Holdout
-from autoresearch_ci.ledger import CommitTree, Ledger
+from autoresearch_ci.ledger import Ledger
 from autoresearch_ci.measurement import Bench
 from autoresearch_ci.records import Attempt
 from autoresearch_ci.redaction import WITHHELD, Redactor
@@ -170,7 +171,7 @@ class Court:
         guards: list[GuardRun] = []
         decision = step
         if decision.status is Status.KEEP:
-            guards = self.bench.guards(attempt.changes, attempt.iteration, own[-1])
+            guards = self.bench.guards.run(attempt.changes, attempt.iteration, own[-1])
             if guards and not guards[-1].passed:
                 decision = replace(decision, status=Status.DISCARD, reason=guards[-1].reason)
             elif self.holdout and not self.holdout.confirms(attempt, incumbent):

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from autoresearch_ci import __version__
-from autoresearch_ci.actions import defuse, guard_output, json_text, message_lines
+from autoresearch_ci.actions import defuse, json_text, message_lines
 from autoresearch_ci.errors import (
     AutoresearchError,
     ConfigError,
@@ -21,6 +21,7 @@ from autoresearch_ci.errors import (
     WorkspaceError,
     reason_of,
 )
+from autoresearch_ci.output_guard import guard_output
 from autoresearch_ci.secrets import withhold
 
 if TYPE_CHECKING:
@@ -305,7 +306,8 @@ def _load(options: argparse.Namespace, *, commit: str | None = None) -> tuple[Re
     from autoresearch_ci.config import DEFAULT_PATH, load
     from autoresearch_ci.config.reader import LARGEST
     from autoresearch_ci.flags import given
-    from autoresearch_ci.untrusted import Refused, file_bytes
+    from autoresearch_ci.untrusted import Refused
+    from autoresearch_ci.untrusted_files import file_bytes
     from autoresearch_ci.workspace import Repository
 
     repository = Repository.open(Path.cwd())

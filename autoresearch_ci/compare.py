@@ -15,18 +15,23 @@ from pathlib import Path
 from statistics import median
 
 from autoresearch_ci.actions import json_text
-from autoresearch_ci.assembly import make_bench, make_judge, make_redactor, make_tree
+from autoresearch_ci.assembly.bench import open_bench
+from autoresearch_ci.assembly.redactor import make_redactor
+from autoresearch_ci.assembly.workshop import Workshop
 from autoresearch_ci.command import Stop
 from autoresearch_ci.config import Config
 from autoresearch_ci.confirmation import Duel
 from autoresearch_ci.errors import BaselineError, ConfigError, GateFailed
 from autoresearch_ci.events import Note, Observer, Warning, redacted
+from autoresearch_ci.measurement import Bench
 from autoresearch_ci.noise import Comparison, Verdict, compare
 from autoresearch_ci.preflight import comparison_ground
 from autoresearch_ci.run_folder import metric_name
 from autoresearch_ci.snapshot import remove
 from autoresearch_ci.store import opened
-from autoresearch_ci.untrusted import MIB, Refused, file_bytes, json_value
+from autoresearch_ci.untrusted import MIB, Refused, json_value
+from autoresearch_ci.untrusted_files import file_bytes
+from autoresearch_ci.workspace import Changes
 
 _FAIL_ON = re.compile(r"regression(?::(?P<margin>[0-9]+(?:\.[0-9]+)?)\s*%)?|claim-not-reproduced")
 _NUMBER = r"([+-]?[0-9]+(?:\.[0-9]+)?)"
@@ -134,44 +139,46 @@ def run_comparison(
         ground.run_store.mkdir(parents=True, mode=0o700)
         ground.repository.exclude("/autoresearch/")
         store = stack.enter_context(opened(ground.repository, ground.run_store / "git"))
-        tree = make_tree(config, ground, store)
-        stack.callback(tree.sandbox.close)
-        tree.create(ground.modules)
-        judge = make_judge(config, stack, observe, stop, environment=environment, redactor=redactor)
-        bench = make_bench(
-            config, ground, tree, observe, stop, judge, environment=environment, redactor=redactor
+        workshop = Workshop(
+            config=config,
+            ground=ground,
+            store=store,
+            observe=observe,
+            stop=stop,
+            environment=environment,
+            redactor=redactor,
         )
-        bench.set_up(config.setup)
-        duel = Duel(bench=bench, direction=config.metric.direction, iteration=0)
-        base_values: list[float] = []
-        head_values: list[float] = []
-        pairs_max = max(2, config.metric.repeats.max)
-        while True:
-            pair = duel.runs({}, changes, 1, done=len(base_values))
-            if not pair[0]:
-                raise BaselineError(
-                    "one of the two commits cannot be measured; its output is in "
-                    f"{ground.folder / 'logs' / '0.log'}.\n{bench.confinement_hint()}"
-                )
-            base_values += pair[0]
-            head_values += pair[1]
-            comparison = compare(
-                base_values,
-                head_values,
-                config.metric.direction,
-                pairs_max=pairs_max,
-                exact=not config.metric.rubric,
-            )
-            if comparison:
-                break
-    result = Result(
-        metric=metric_name(config),
-        comparison=comparison,
-        base_values=base_values,
-        head_values=head_values,
-    )
+        result = _measured(workshop, open_bench(workshop, stack), changes)
     observe(Note(message=result.sentence()))
     return result
+
+
+def _measured(workshop: Workshop, bench: Bench, changes: Changes) -> Result:
+    """The base commit and `changes` of it, pair by pair. Raises `BaselineError`."""
+    config = workshop.config
+    duel = Duel(bench=bench, direction=config.metric.direction, iteration=0)
+    base: list[float] = []
+    head: list[float] = []
+    comparison = None
+    while comparison is None:
+        of_base, of_head = duel.runs({}, changes, 1, done=len(base))
+        if not of_base:
+            raise BaselineError(
+                "one of the two commits cannot be measured; its output is in "
+                f"{workshop.ground.folder / 'logs' / '0.log'}.\n{bench.confinement_hint()}"
+            )
+        base += of_base
+        head += of_head
+        comparison = compare(
+            base,
+            head,
+            config.metric.direction,
+            pairs_max=max(2, config.metric.repeats.max),
+            exact=not config.metric.rubric,
+        )
+    return Result(
+        metric=metric_name(config), comparison=comparison, base_values=base, head_values=head
+    )
 
 
 def _claimed(path: Path | None) -> float:

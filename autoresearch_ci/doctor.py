@@ -154,7 +154,7 @@ def _program(config: Config, ground: Ground) -> Check:
 
 
 def _proposer(config: Config) -> Check:
-    from autoresearch_ci.assembly import chosen
+    from autoresearch_ci.assembly.proposers import chosen
 
     names = [chosen(name, os.environ) for name, _ in config.proposer.turns]
     found = ", ".join(names)

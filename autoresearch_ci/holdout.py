@@ -10,7 +10,8 @@ from statistics import median
 from typing import Any
 
 from autoresearch_ci.errors import BaselineError
-from autoresearch_ci.measurement import Bench, MetricPlan
+from autoresearch_ci.measurement import Bench
+from autoresearch_ci.plans import MetricPlan
 from autoresearch_ci.records import Attempt
 from autoresearch_ci.workspace import Changes
 

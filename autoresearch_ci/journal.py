@@ -1,4 +1,4 @@
-"""results.tsv: rows to and from text, and the one append that writes it; no row is ever changed.
+"""results.tsv: rows to and from text; journal_file.py writes them.
 
 The first nine columns are uditgoenka/autoresearch's, so its tools read our file, and we read its
 older files (which lack timestamp, guard or guard-metric) and karpathy/autoresearch's five columns.
@@ -7,12 +7,10 @@ older files (which lack timestamp, guard or guard-metric) and karpathy/autoresea
 from __future__ import annotations
 
 import math
-import os
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from autoresearch_ci.actions import defuse
@@ -85,53 +83,6 @@ def parse_direction(text: str) -> Direction | None:
                 f"metric_direction is {word!r}, not lower_is_better or higher_is_better"
             )
     return None
-
-
-def append(path: Path, line: str) -> None:
-    """Add `line` durably, in one write; a torn last line of an earlier crash is cut off first.
-
-    Raises `OSError` (a full disk, a link in the file's place); the file then ends as before.
-    """
-    data = (line.removesuffix("\n") + "\n").encode("utf-8", errors="replace")
-    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    descriptor = os.open(path, flags, 0o644)
-    try:
-        size = os.fstat(descriptor).st_size
-        end = _end_of_last_line(descriptor, size)
-        if end < size:
-            os.ftruncate(descriptor, end)
-        try:
-            if os.write(descriptor, data) != len(data):
-                raise OSError(f"{path}: no room for a whole row; free some disk space")
-            os.fsync(descriptor)
-        except OSError:
-            os.ftruncate(descriptor, end)
-            raise
-    finally:
-        os.close(descriptor)
-    if size == 0:
-        _sync_directory(path.parent)
-
-
-def _end_of_last_line(descriptor: int, size: int) -> int:
-    """The offset after the last newline; 0 when there is none."""
-    end = size
-    while end > 0:
-        start = max(0, end - 65536)
-        newline = os.pread(descriptor, end - start, start).rfind(b"\n")
-        if newline >= 0:
-            return start + newline + 1
-        end = start
-    return 0
-
-
-def _sync_directory(directory: Path) -> None:
-    """Make a new file's name as durable as its content."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _content_lines(text: str) -> Iterator[tuple[int, str]]:

@@ -6,119 +6,26 @@ notebook. Recovery reads records and refs only, and repeats whatever step did no
 
 from __future__ import annotations
 
-import contextlib
-import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
-from autoresearch_ci import journal
+from autoresearch_ci import journal, journal_file
 from autoresearch_ci.budget import rows_cost
+from autoresearch_ci.commit_messages import of_experiment
 from autoresearch_ci.errors import WorkspaceError
-from autoresearch_ci.experiment import Direction, Experiment, Proposal, Status
+from autoresearch_ci.experiment import Experiment, Proposal, Status
+from autoresearch_ci.notebook import Notebook
 from autoresearch_ci.prices import Spent
 from autoresearch_ci.proposers import ReasonedProposal
 from autoresearch_ci.records import Attempt, History, Records, Verdict
-from autoresearch_ci.report.inert import subject as inert_subject
-from autoresearch_ci.scope import Scope
+from autoresearch_ci.run_facts import RunFacts, attempt_ref
 from autoresearch_ci.store import Store
-from autoresearch_ci.untrusted import Refused, file_bytes
-from autoresearch_ci.workspace import Changes, FileVersion, Repository
+from autoresearch_ci.workspace import Changes, Repository
 
-SUBJECT_LENGTH = 100
-"""Characters of a description that go into a commit subject; the rest goes into the body."""
 MOST_ATTEMPTS = 9
 """At least as many as one iteration can make, repairs and reworks included."""
-ITERATION_TRAILER = "Autoresearch-Iteration"
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunFacts:
-    """What identifies a run and never changes while it lasts."""
-
-    tag: str
-    branch: str | None
-    """Branch for kept commits; `None` publishes none."""
-    base: str
-    """Commit that the run starts from."""
-    direction: Direction
-    folder: Path
-    """The run folder that the user reads."""
-
-    @property
-    def branch_ref(self) -> str | None:
-        return f"refs/heads/{self.branch}" if self.branch else None
-
-    @property
-    def notebook_ref(self) -> str:
-        return notebook_ref(self.tag)
-
-    @property
-    def journal(self) -> Path:
-        return self.folder / "results.tsv"
-
-
-def notebook_ref(tag: str) -> str:
-    """The ref that keeps every attempt of a run and its journal.
-
-    Not `refs/autoresearch/TAG`: git looks there before it looks for the branch `autoresearch/TAG`.
-    """
-    return f"refs/autoresearch/notebook/{tag}"
-
-
-def attempt_ref(tag: str, attempt: int) -> str:
-    """Keeps a candidate that is in no notebook yet from the user's `git gc --prune=now`.
-
-    The next iteration's takes its place. Never deleted: git would lock the user's packed-refs, and
-    a kill would leave that lock.
-    """
-    return f"refs/autoresearch/attempt/{tag}/{attempt}"
-
-
-@dataclass(frozen=True)
-class CommitTree:
-    """The in-scope files of one commit, as proposers see them."""
-
-    files: Mapping[str, FileVersion]
-    changes: Changes
-    scope: Scope
-    store: Store
-
-    def version(self, path: str) -> FileVersion | None:
-        """What is at `path`, also when it is not a regular file."""
-        return self.changes[path] if path in self.changes else self.files.get(path)
-
-    def all_paths(self) -> Sequence[str]:
-        """Every regular file of the commit, in scope or not, sorted."""
-        return sorted(n for n in {*self.files, *self.changes} if self._regular(n))
-
-    def _regular(self, path: str) -> bool:
-        version = self.version(path)
-        return version is not None and version.regular
-
-    def is_folder(self, path: str) -> bool:
-        """Whether some file lies below `path`."""
-        below = f"{path}/"
-        names = (p for p in (*self.files, *self.changes) if p.startswith(below))
-        return any(self.version(name) is not None for name in names)
-
-    def read(self, path: str) -> bytes:
-        version = self.version(path)
-        if version is None or not version.regular:
-            raise KeyError(path)
-        return self.store.read(version)
-
-    def size(self, path: str) -> int:
-        version = self.version(path)
-        if version is None or not version.regular:
-            raise KeyError(path)
-        return self.store.size(version)
-
-    def paths(self) -> Sequence[str]:
-        names = {p for p, v in self.files.items() if v.regular} | self.changes.keys()
-        return sorted(self.scope.select(n for n in names if self.version(n) is not None))
 
 
 class Ledger:
@@ -148,7 +55,7 @@ class Ledger:
         self._rows: list[str] = []
         self._tried: dict[int, list[str]] = {}
         """Commits of each iteration, repairs and reworks included."""
-        self._notebook: str | None = None
+        self._notebook = Notebook(facts, repository, store)
 
     @property
     def experiments(self) -> list[Experiment]:
@@ -197,9 +104,9 @@ class Ledger:
         attempts = (attempt_ref(self.facts.tag, n) for n in range(1, MOST_ATTEMPTS + 1))
         for ref in filter(None, (self.facts.branch_ref, self.facts.notebook_ref, *attempts)):
             self._repository.break_lock(ref)
-        noted = self._noted()
+        noted = self._notebook.open()
         self._recover_branch(noted)
-        self._write_journal()
+        journal_file.make_sure(self.facts.journal, self._journal())
         for experiment in self.experiments[noted + 1 :]:
             self._note(experiment)
 
@@ -230,7 +137,7 @@ class Ledger:
         commit, versions = self._store.commit(
             parents=[parent],
             edits=edits,
-            message=self._message(proposal.description, iteration),
+            message=of_experiment(self.facts.tag, iteration, proposal.description),
             ref=f"refs/attempts/{iteration}-{attempt}",
             timestamp=int(time.time()),
         )
@@ -263,7 +170,7 @@ class Ledger:
         commit = self._store.reword(
             attempt.commit,
             parent=self.incumbent,
-            message=self._message(attempt.description, attempt.iteration, metric),
+            message=of_experiment(self.facts.tag, attempt.iteration, attempt.description, metric),
             timestamp=int(time.time()),
         )
         self._repository.set_ref(attempt_ref(self.facts.tag, attempt.attempt), commit)
@@ -294,9 +201,9 @@ class Ledger:
             self._repository.update_ref(self.facts.branch_ref, experiment.commit, old)
         self._rows.append(journal.format_row(experiment))
         if len(self._rows) == 1:
-            self._write_journal()
+            journal_file.make_sure(self.facts.journal, self._journal())
         else:
-            journal.append(self.facts.journal, self._rows[-1])
+            journal_file.append(self.facts.journal, self._rows[-1])
         self._note(experiment)
         return experiment
 
@@ -305,29 +212,7 @@ class Ledger:
 
         `None` before the baseline. The same files again make no commit.
         """
-        tip = self._notebook
-        if tip is None:
-            return None
-        changed = {
-            path: ("100644", content)
-            for path, content in files.items()
-            if self._repository.content(tip, path) != content
-        }
-        if changed:
-            run, iteration = self.facts.tag, len(self.experiments) - 1
-            commit, _ = self._store.commit(
-                parents=[tip],
-                edits=changed,
-                message=_trailers(
-                    f"report: {', '.join(sorted(changed))}",
-                    {"Autoresearch-Run": run, ITERATION_TRAILER: iteration},
-                ),
-                ref="refs/notebook",
-                timestamp=int(time.time()),
-            )
-            self._repository.update_ref(self.facts.notebook_ref, commit, tip)
-            self._notebook = commit
-        return self._notebook
+        return self._notebook.illustrate(files, len(self.experiments) - 1)
 
     def pushed(self, facts: Mapping[str, Any]) -> None:
         """Write down what has been published, so that a resumed run knows."""
@@ -353,66 +238,15 @@ class Ledger:
             self._records.branch(branch)
             self.history = replace(self.history, branch=branch)
 
-    def _write_journal(self) -> None:
-        text = "".join([journal.header(self.facts.direction), *self._rows])
-        path = self.facts.journal
-        with contextlib.suppress(OSError, Refused):
-            if file_bytes(path, len(text.encode())) == text.encode():
-                return
-        temporary = path.with_suffix(".tsv.new")
-        with temporary.open("wb") as file:
-            file.write(text.encode())
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-
-    def _noted(self) -> int:
-        """Highest iteration that the notebook holds; -1 when there is no notebook."""
-        tip = self._notebook = self._repository.ref(self.facts.notebook_ref)
-        if tip is None:
-            return -1
-        for line in self._repository.message(tip).splitlines():
-            name, _, value = line.partition(": ")
-            if name == ITERATION_TRAILER and value.strip().isdigit():
-                return int(value)
-        raise WorkspaceError(
-            f"{self.facts.notebook_ref} does not hold a notebook of ours.\ndo: use another --tag."
-        )
+    def _journal(self, iteration: int | None = None) -> str:
+        """Its whole text; up to an iteration, where one is given."""
+        last = None if iteration is None else iteration + 1
+        return "".join([journal.header(self.facts.direction), *self._rows[:last]])
 
     def _note(self, experiment: Experiment) -> None:
-        """One notebook commit: the journal as of now; the attempt as second parent.
-
-        Attempts that were repaired or reworked follow, so that git keeps them too.
-        """
-        tip = self._notebook
-        text = "".join(
-            [journal.header(self.facts.direction), *self._rows[: experiment.iteration + 1]]
-        )
-        parents = [tip] if tip else []
-        if tip:
-            tried = self._tried.get(experiment.iteration, [])
-            parents += [experiment.commit, *tried[:-1]] if experiment.commit else tried
-        commit, _ = self._store.commit(
-            parents=parents,
-            edits={"results.tsv": ("100644", text.encode())},
-            message=_trailers(
-                f"{experiment.status}: {experiment.description}",
-                {"Autoresearch-Run": self.facts.tag, ITERATION_TRAILER: experiment.iteration},
-            ),
-            ref="refs/notebook",
-            timestamp=int(time.time()),
-        )
-        self._repository.update_ref(self.facts.notebook_ref, commit, tip)
-        self._notebook = commit
-
-    def _message(self, description: str, iteration: int, metric: float | None = None) -> str:
-        trailers: dict[str, object] = {
-            "Autoresearch-Run": self.facts.tag,
-            ITERATION_TRAILER: iteration,
-        }
-        if metric is not None:
-            trailers["Autoresearch-Metric"] = repr(metric)
-        return _trailers(f"experiment: {description}", trailers)
+        iteration = experiment.iteration
+        tried = self._tried.get(iteration, [])
+        self._notebook.note(experiment, self._journal(iteration), tried)
 
 
 def _moved(branch: str, now: str | None, ours: str) -> str:
@@ -431,13 +265,3 @@ def _moved(branch: str, now: str | None, ours: str) -> str:
         "what is there and continue from what the run kept with --resume; or start a run with "
         "another --tag."
     )
-
-
-def _trailers(text: str, trailers: Mapping[str, object]) -> str:
-    line = inert_subject(text)
-    subject = line
-    body = ""
-    if len(line) > SUBJECT_LENGTH:
-        subject = line[: SUBJECT_LENGTH - 1] + "…"
-        body = f"{line}\n\n"
-    return f"{subject}\n\n{body}" + "".join(f"{k}: {v}\n" for k, v in trailers.items())

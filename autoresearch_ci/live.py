@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autoresearch_ci.actions import clipped, defuse
+from autoresearch_ci.event_lines import event_lines
 from autoresearch_ci.events import (
     Event,
     ExperimentFinished,
@@ -24,7 +25,7 @@ from autoresearch_ci.events import (
     Warning,
 )
 from autoresearch_ci.experiment import Experiment, Status
-from autoresearch_ci.progress import QuietStream, event_lines
+from autoresearch_ci.quiet_stream import QuietStream
 from autoresearch_ci.report.outcome import outcome, relative_change
 from autoresearch_ci.report.wording import number, percent, shortened, signed
 

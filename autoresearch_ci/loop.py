@@ -16,6 +16,7 @@ from typing import Any
 from autoresearch_ci.briefing import Briefing
 from autoresearch_ci.budget import stop_reason
 from autoresearch_ci.candidate import Court, Outcome
+from autoresearch_ci.command.output import last_lines
 from autoresearch_ci.early_stop import Curve
 from autoresearch_ci.errors import BaselineError, ProposerError, WorkspaceError
 from autoresearch_ci.events import ExperimentFinished, Note, Observer, StageStarted, Warning
@@ -99,7 +100,7 @@ class Loop:
         runs = [self._baseline_run()]
         while self.calibrate and next_calibration_run(_values(runs), policy):
             runs.append(self._baseline_run())
-        guards = bench.guards({}, 0, runs[-1])
+        guards = bench.guards.run({}, 0, runs[-1])
         for guard in guards:
             if not guard.passed:
                 raise BaselineError(
@@ -107,9 +108,9 @@ class Loop:
                     "usually: it is red already, or it needs a variable or folder that measured "
                     "code does not get (`env`, `pass_env`, `share`, `setup`).\n"
                     f"{bench.confinement_hint()}"
-                    f"its last output:\n{_last_lines(guard.output)}"
+                    f"its last output:\n{last_lines(guard.output)}"
                 )
-        bench.learn_guards(guards)
+        bench.guards.learn(guards)
         if self.court.holdout:
             self.court.holdout.calibrate()
         session = Session.calibrated(_values(runs), policy)
@@ -137,7 +138,7 @@ class Loop:
             "tree lacks, or prints its number in another way than `metric.name` and "
             "`metric.extract` say.\n"
             f"{self.court.bench.confinement_hint()}"
-            f"its last output:\n{_last_lines(run.output)}"
+            f"its last output:\n{last_lines(run.output)}"
         )
 
     def _iteration(self, session: Session) -> Session | None:
@@ -302,7 +303,3 @@ def _curve(points: Iterable[Sequence[float]]) -> Curve | None:
 
 def _values(runs: Sequence[MetricRun]) -> list[float]:
     return [run.value for run in runs if run.value is not None]
-
-
-def _last_lines(text: str, count: int = 20) -> str:
-    return "\n".join(text.strip().splitlines()[-count:]) or "(it printed nothing)"

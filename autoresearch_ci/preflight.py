@@ -14,8 +14,8 @@ from pathlib import Path, PurePosixPath
 
 from autoresearch_ci.config import Config
 from autoresearch_ci.errors import ConfigError, WorkspaceError
-from autoresearch_ci.ledger import notebook_ref
 from autoresearch_ci.records import has_verdict, peek_base
+from autoresearch_ci.run_facts import notebook_ref
 from autoresearch_ci.scope import Scope, build_scope
 from autoresearch_ci.workspace import Changes, FileVersion, Repository
 

@@ -15,25 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from autoresearch_ci.actions import json_text
-from autoresearch_ci.assembly import (
-    Workshop,
-    agent_prompt,
-    chosen,
-    claude_settings,
-    hidden_files,
-    make_bench,
-    make_briefing,
-    make_claude,
-    make_policy,
-    make_redactor,
-    make_tree,
-    mcp_tools,
-)
-from autoresearch_ci.candidate import Court
+from autoresearch_ci.assembly.bench import idle_bench
+from autoresearch_ci.assembly.briefing import hidden_files, make_briefing
+from autoresearch_ci.assembly.claude import claude_settings, make_claude, mcp_tools
+from autoresearch_ci.assembly.court import make_court
+from autoresearch_ci.assembly.proposers import agent_prompt, chosen
+from autoresearch_ci.assembly.redactor import make_redactor
+from autoresearch_ci.assembly.workshop import RunWorkshop, make_ledger
 from autoresearch_ci.command import Stop
 from autoresearch_ci.config import Resolved
 from autoresearch_ci.errors import ConfigError, ProposerError
-from autoresearch_ci.ledger import Ledger, RunFacts
 from autoresearch_ci.preflight import Options, survey
 from autoresearch_ci.proposers import Context
 from autoresearch_ci.records import Records
@@ -71,51 +62,26 @@ def preview(resolved: Resolved, options: Options, *, environment: Mapping[str, s
         records = Records(ground.run_store)
         stack.callback(records.close)
         store = stack.enter_context(opened(ground.repository, folder / "git"))
-        facts = RunFacts(
-            tag=ground.tag,
-            branch=ground.branch,
-            base=ground.base,
-            direction=config.metric.direction,
-            folder=ground.folder,
-        )
-        ledger = Ledger(facts=facts, repository=ground.repository, store=store, records=records)
+        ledger = make_ledger(config, ground, store, records)
         if history:
             ledger.load(history)
-        stop = Stop()
-        redactor = make_redactor(config, environment)
-        workshop = Workshop(
+        workshop = RunWorkshop(
             config=config,
             ground=ground,
             store=store,
             ledger=ledger,
             hidden=hidden_files(config, ground, options.config_path),
             observe=lambda event: None,
-            stop=stop,
+            stop=Stop(),
             environment=environment,
-            redactor=redactor,
+            redactor=make_redactor(config, environment),
             start=options.start,
         )
-        tree = make_tree(config, ground, store)
-        court = Court(
-            policy=make_policy(config),
-            scope=ground.scope,
-            files=ground.files,
-            bench=make_bench(
-                config,
-                ground,
-                tree,
-                workshop.observe,
-                stop,
-                environment=environment,
-                redactor=redactor,
-            ),
-            store=store,
-            ledger=ledger,
-        )
+        court = make_court(workshop, idle_bench(workshop))
         return _rendered(workshop, make_briefing(workshop, court).context(), stack)
 
 
-def _rendered(workshop: Workshop, context: Context, stack: ExitStack) -> Preview:
+def _rendered(workshop: RunWorkshop, context: Context, stack: ExitStack) -> Preview:
     config = workshop.config
     names = [chosen(name, workshop.environment) for name, _ in config.proposer.turns]
     if "claude" in names:
@@ -130,7 +96,7 @@ def _rendered(workshop: Workshop, context: Context, stack: ExitStack) -> Preview
     )
 
 
-def _of_claude(workshop: Workshop, context: Context, stack: ExitStack) -> Preview:
+def _of_claude(workshop: RunWorkshop, context: Context, stack: ExitStack) -> Preview:
     from autoresearch_ci.proposers.claude_request import build_request
     from autoresearch_ci.proposers.diff_summaries import DiffSummaries
 
@@ -150,7 +116,7 @@ def _of_claude(workshop: Workshop, context: Context, stack: ExitStack) -> Previe
     return Preview(text=text, tokens=counted or estimate, counted=counted is not None)
 
 
-def _count(workshop: Workshop, request: Mapping[str, Any]) -> int | None:
+def _count(workshop: RunWorkshop, request: Mapping[str, Any]) -> int | None:
     """What the service says, when there is a key to ask it with."""
     try:
         claude = make_claude(workshop)

@@ -22,7 +22,8 @@ from typing import Any, TextIO
 from autoresearch_ci.errors import ConfigError, WorkspaceError
 from autoresearch_ci.experiment import Experiment, Status
 from autoresearch_ci.prices import Spent
-from autoresearch_ci.untrusted import MIB, Refused, file_bytes, json_value
+from autoresearch_ci.untrusted import MIB, Refused, json_value
+from autoresearch_ci.untrusted_files import file_bytes
 from autoresearch_ci.workspace import FileVersion
 
 _BYTES = 512 * MIB

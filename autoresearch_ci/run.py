@@ -1,6 +1,6 @@
 """`autoresearch-ci run`: one run from preflight to report, also when it is resumed or interrupted.
 
-What an iteration is, the loop knows; who the collaborators are, assembly.py.
+What an iteration is, the loop knows; who the collaborators are, assembly/.
 """
 
 from __future__ import annotations
@@ -8,36 +8,29 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import autoresearch_ci
 from autoresearch_ci import earlier_run
-from autoresearch_ci.assembly import (
-    Workshop,
-    hidden_files,
-    make_bench,
-    make_briefing,
-    make_holdout,
-    make_judge,
-    make_policy,
-    make_proposer,
-    make_redactor,
-    make_ruler,
-    make_tree,
-)
-from autoresearch_ci.candidate import Court
+from autoresearch_ci.assembly.bench import open_bench
+from autoresearch_ci.assembly.briefing import hidden_files, make_briefing
+from autoresearch_ci.assembly.court import make_court
+from autoresearch_ci.assembly.proposers import make_proposer
+from autoresearch_ci.assembly.redactor import make_redactor
+from autoresearch_ci.assembly.workshop import RunWorkshop, make_ledger
 from autoresearch_ci.command import Stop
 from autoresearch_ci.config import Config, Resolved
 from autoresearch_ci.confirmation import Duel, confirm, idle_commits
 from autoresearch_ci.errors import AutoresearchError, ConfigError, Interrupted
 from autoresearch_ci.events import Note, Observer, RunFinished, RunStarted, Warning, redacted
-from autoresearch_ci.ledger import Ledger, RunFacts
+from autoresearch_ci.ledger import Ledger
 from autoresearch_ci.loop import Loop
 from autoresearch_ci.preflight import Ground, Options, settled, survey
 from autoresearch_ci.prices import Spent
-from autoresearch_ci.publish import Beginning, recalled
+from autoresearch_ci.proposers import Proposer
+from autoresearch_ci.publish import Beginning, Publisher, recalled
 from autoresearch_ci.publish.chosen import make_publisher
 from autoresearch_ci.records import History, Records
 from autoresearch_ci.redaction import Redactor
@@ -78,7 +71,7 @@ def run(
         stack.callback(records.close)
         history = _begin(records, config, ground, redactor, beginning, resume=options.resume)
         store = stack.enter_context(opened(ground.repository, ground.run_store / "git"))
-        ledger = _ledger(config, ground, store, records, redactor)
+        ledger = make_ledger(config, ground, store, records, redactor.redact)
         ledger.recover(history)
         observe(_started(config, ground, ledger))
         for warning in (*ground.warnings, *_other_version(history)):
@@ -89,7 +82,7 @@ def run(
         publisher.follow(
             ledger, beginning, lambda: run_info(resolved, ground, finished, redactor.redact)
         )
-        workshop = Workshop(
+        workshop = RunWorkshop(
             config=config,
             ground=ground,
             store=store,
@@ -101,70 +94,57 @@ def run(
             redactor=redactor,
             start=options.start,
         )
-        hurry = False
         proposer = make_proposer(workshop, stack)
         stack.callback(remove, ground.box)
-        try:
-            tree = make_tree(config, ground, store)
-            stack.callback(tree.sandbox.close)
-            tree.create(ground.modules)
-            judge = make_judge(
-                config,
-                stack,
-                observe,
-                stop,
-                environment=environment,
-                redactor=redactor,
-                paid=ledger.pay,
-            )
-            bench = make_bench(
-                config,
-                ground,
-                tree,
-                observe,
-                stop,
-                judge,
-                environment=environment,
-                redactor=redactor,
-            )
-            bench.set_up(config.setup)
-            court = Court(
-                policy=make_policy(config),
-                scope=ground.scope,
-                files=ground.files,
-                bench=bench,
-                store=store,
-                ledger=ledger,
-                holdout=make_holdout(bench),
-                ruler=make_ruler(config, ground),
-                warn=observe if config.gaming == "warn" else None,
-                redactor=redactor,
-            )
-            loop = Loop(
-                briefing=dataclasses.replace(
-                    make_briefing(workshop, court), earlier=tuple(beginning.tried)
-                ),
-                calibrate=config.calibrate == "auto",
-                proposer=proposer,
-                proposer_name=str(config.proposer),
-                court=court,
-                observe=observe,
-                kept=publisher.kept,
-            )
+        with _reported(resolved, workshop, publisher, finished):
+            loop = _loop(workshop, stack, proposer, publisher, beginning)
             finished.stop_reason = loop.run()
             if config.confirm.mode == "auto" and ledger.history.kept:
                 _confirm(config, finished, loop, store)
-        except Interrupted:
-            finished.stop_reason, hurry = "interrupted", True
-            raise
-        except AutoresearchError as error:
-            finished.stop_reason = f"an error: {str(error).splitlines()[0]}"
-            raise
-        finally:
-            write_report(resolved, ground, finished, redactor)
-            finished.published = publisher.finish(hurry=hurry)
-            observe(_ended(ground, finished))
         return finished
+
+
+def _loop(
+    workshop: RunWorkshop,
+    stack: ExitStack,
+    proposer: Proposer,
+    publisher: Publisher,
+    beginning: Beginning,
+) -> Loop:
+    """The loop with everything that it needs, ready to measure."""
+    config = workshop.config
+    bench = open_bench(workshop, stack, paid=workshop.ledger.pay)
+    court = make_court(workshop, bench)
+    briefing = make_briefing(workshop, court)
+    return Loop(
+        briefing=dataclasses.replace(briefing, earlier=tuple(beginning.tried)),
+        calibrate=config.calibrate == "auto",
+        proposer=proposer,
+        proposer_name=str(config.proposer),
+        court=court,
+        observe=workshop.observe,
+        kept=publisher.kept,
+    )
+
+
+@contextmanager
+def _reported(
+    resolved: Resolved, workshop: RunWorkshop, publisher: Publisher, finished: Finished
+) -> Iterator[None]:
+    """However the block ends, what was found is reported and published."""
+    hurry = False
+    try:
+        yield
+    except Interrupted:
+        finished.stop_reason, hurry = "interrupted", True
+        raise
+    except AutoresearchError as error:
+        finished.stop_reason = f"an error: {str(error).splitlines()[0]}"
+        raise
+    finally:
+        write_report(resolved, workshop.ground, finished, workshop.redactor)
+        finished.published = publisher.finish(hurry=hurry)
+        workshop.observe(_ended(workshop.ground, finished))
 
 
 def _begin(
@@ -201,25 +181,6 @@ def _begin(
     ground.repository.exclude("/autoresearch/")
     ground.folder.mkdir(parents=True, exist_ok=True)
     return history
-
-
-def _ledger(
-    config: Config, ground: Ground, store: Store, records: Records, redactor: Redactor
-) -> Ledger:
-    facts = RunFacts(
-        tag=ground.tag,
-        branch=ground.branch,
-        base=ground.base,
-        direction=config.metric.direction,
-        folder=ground.folder,
-    )
-    return Ledger(
-        facts=facts,
-        repository=ground.repository,
-        store=store,
-        records=records,
-        redact=redactor.redact,
-    )
 
 
 def _confirm(config: Config, finished: Finished, loop: Loop, store: Store) -> None:

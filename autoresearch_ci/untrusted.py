@@ -1,5 +1,5 @@
-"""What others wrote, taken in within bounds: a file's kind and size before its bytes, JSON's size
-and depth before its values. What the bytes mean is the caller's business.
+"""JSON that others wrote, taken in within bounds: its size and depth before its values. What it
+means is the caller's business; the files that it comes from are untrusted_files.py's.
 
 Nothing here runs, follows or expands what it reads: state that comes back from a cache or an
 artifact is data, and JSON is the only form it has.
@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
-import stat
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 MIB = 1 << 20
@@ -32,38 +29,6 @@ Number = Callable[[str], Any]
 
 class Refused(ValueError):
     """Why something is not taken in; `str(error)` completes a sentence: `FILE is a folder`."""
-
-
-def file_bytes(path: Path, limit: int, *, follow: bool = True) -> bytes:
-    """A regular file's content, `limit` bytes at most; no pipe is waited for, no device opened.
-
-    `follow`: whether `path` itself may be a link. Raises `Refused`, or `OSError` where there is
-    nothing or nothing readable.
-    """
-    _check(path.stat(follow_symlinks=follow), limit)
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-    descriptor = os.open(path, flags if follow else flags | os.O_NOFOLLOW)
-    with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123 (a Path knows no flags)
-        _check(os.fstat(descriptor), limit)  # what was opened may not be what was looked at
-        parts = []
-        left = limit + 1  # a file may grow, and those of /proc say that they are empty
-        while left > 0 and (part := file.read(min(left, MIB))):
-            parts.append(part)
-            left -= len(part)
-    if left <= 0:
-        raise Refused(f"is larger than {shown_size(limit)}")
-    return b"".join(parts)
-
-
-def _check(status: os.stat_result, limit: int) -> None:
-    if stat.S_ISLNK(status.st_mode):
-        raise Refused("is a link")
-    if stat.S_ISDIR(status.st_mode):
-        raise Refused("is a folder")
-    if not stat.S_ISREG(status.st_mode):
-        raise Refused("is a pipe, socket or device, not a file")
-    if status.st_size > limit:
-        raise Refused(f"is larger than {shown_size(limit)}")
 
 
 def shown_size(size: int) -> str:

@@ -16,6 +16,9 @@ from autoresearch_ci import ref_lock
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.git_process import GitDirectory, failure, locate
 
+_WORKTREE = "config.worktree"
+_Stamp = tuple[int, int, int]
+"""Inode, size and ctime of a file: another one after every change."""
 _MOVED = re.compile("but expected|already exists|unable to resolve reference")
 """What `git update-ref` says when a ref is not where we left it."""
 
@@ -56,6 +59,8 @@ class Repository:
         self.git_dir = git_dir
         self.common_dir = common_dir
         self._git = GitDirectory(root, git_dir, GIT_WORK_TREE=str(root))
+        self._quiet: tuple[list[_Stamp | None], dict[str, str]] | None = None
+        """What `_silenced` found, and the configuration it found it in."""
 
     @classmethod
     def open(cls, start: Path) -> Repository:
@@ -109,19 +114,16 @@ class Repository:
 
     def _silenced(self) -> dict[str, str]:
         """Settings that leave none of the repository's own filters and configured hooks to run."""
-        names = "^(filter|hook)[.].*[.]"
-        _, out, _ = self._git.attempt("config", "-z", "--name-only", "--get-regexp", names)
-        drivers = {os.fsdecode(key).rpartition(".")[0] for key in out.split(b"\0")[:-1]}
-        settings = {}
-        for driver in drivers:
-            if driver.startswith("hook."):
-                settings[f"{driver}.enabled"] = "false"
-            else:
-                settings.update(
-                    {f"{driver}.{key}": "" for key in ("clean", "smudge", "process")},
-                    **{f"{driver}.required": "false"},
-                )
-        return settings
+        now = [_stamp(path) for path in (self.common_dir / "config", self.git_dir / _WORKTREE)]
+        if self._quiet is None or self._quiet[0] != now:
+            names = "^(filter|hook)[.].*[.]|^include"
+            _, out, _ = self._git.attempt("config", "-z", "--name-only", "--get-regexp", names)
+            found = {os.fsdecode(key).rpartition(".")[0] for key in out.split(b"\0")[:-1]}
+            included = any(name.startswith("include") for name in found)
+            # What an included file says may change while these two do not.
+            self._quiet = None if included else (now, _overridden(found))
+            return _overridden(found)
+        return self._quiet[1]
 
     def ref(self, name: str) -> str | None:
         """The commit a full ref name points at, or `None`."""
@@ -272,3 +274,24 @@ def _refuse_foreign(start: Path, root: Path, git_dirs: Iterable[Path]) -> None:
                 "usually: somebody left a repository in a folder that is open to all.\n"
                 "do: work in a clone of your own, or chown it if you know whose it is."
             )
+
+
+def _overridden(drivers: Iterable[str]) -> dict[str, str]:
+    """Settings that take the programs from `filter.NAME` and `hook.NAME`."""
+    settings = {}
+    for driver in drivers:
+        if driver.startswith("hook."):
+            settings[f"{driver}.enabled"] = "false"
+        elif driver.startswith("filter."):
+            settings.update({f"{driver}.{key}": "" for key in ("clean", "smudge", "process")})
+            settings[f"{driver}.required"] = "false"
+    return settings
+
+
+def _stamp(path: Path) -> _Stamp | None:
+    """`None` when there is no such file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_ctime_ns

@@ -8,12 +8,13 @@ from __future__ import annotations
 import base64
 import os
 import subprocess
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
+
+from tests.local_server import LocalServer
 
 PROTECTED = """\
 error: GH006: Protected branch update failed for refs/heads/autoresearch/t.
@@ -44,7 +45,7 @@ esac
 
 
 @dataclass(kw_only=True)
-class GitServer:
+class GitServer(LocalServer):
     """Serves the bare repositories below `root`; a context manager."""
 
     root: Path
@@ -66,32 +67,11 @@ class GitServer:
     """Where every request is sent instead."""
 
     def __post_init__(self) -> None:
-        self._stopped = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
-        )
-
-    def __enter__(self) -> GitServer:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        self._server.shutdown()
-        self._server.server_close()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.listen(_handler(self))
 
     def create(self, name: str, source: Path) -> Bare:
         """The repository `owner/name` with what `source` has on its branches."""
         return create(self.root, name, source)
-
-    def wait(self, seconds: float) -> None:
-        self._stopped.wait(seconds)
 
 
 def create(root: Path, name: str, source: Path) -> Bare:

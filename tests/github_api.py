@@ -12,11 +12,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.git_http import Bare
+from tests.local_server import LocalServer
 
 Json = dict[str, Any]
 SLUG = "owner/name"
@@ -46,7 +47,7 @@ class Fault(Exception):
 
 
 @dataclass(kw_only=True)
-class GitHubApi:
+class GitHubApi(LocalServer):
     """A context manager. What tests change: `tokens`, `permissions`, `faults`, the settings."""
 
     bare: Bare
@@ -74,28 +75,11 @@ class GitHubApi:
 
     def __post_init__(self) -> None:
         self._lock = threading.RLock()
-        self._stopped = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
-        )
-
-    def __enter__(self) -> GitHubApi:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        self._server.shutdown()
-        self._server.server_close()
+        self.listen(_handler(self))
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}/api/v3"
-
-    def wait(self, seconds: float) -> None:
-        self._stopped.wait(seconds)
+        return f"{super().url}/api/v3"
 
     def writes(self) -> list[str]:
         return [r for r in self.requests if not r.startswith("GET ")]

@@ -13,12 +13,13 @@ from __future__ import annotations
 import json
 import socket
 import struct
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.local_server import LocalServer
 
 Json = dict[str, Any]
 USAGE = {
@@ -178,13 +179,7 @@ def _event(data: Json) -> bytes:
     return f"event: {data['type']}\ndata: {json.dumps(data)}\n\n".encode()
 
 
-class _Server(ThreadingHTTPServer):
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exception(), ConnectionError):  # the client may leave early
-            super().handle_error(request, client_address)
-
-
-class MessagesApi:
+class MessagesApi(LocalServer):
     """The server; `url` is for `base_url`."""
 
     def __init__(self) -> None:
@@ -204,16 +199,7 @@ class MessagesApi:
         self._answers: list[Reply | Callable[[Json], Reply]] = []
         self._sent: list[Sequence[Json]] = []
         self._lock = threading.Lock()
-        self._stopped = threading.Event()
-        self._server = _Server(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
-        )
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.listen(_handler(self))
 
     @property
     def unused(self) -> int:
@@ -223,15 +209,6 @@ class MessagesApi:
     def answer(self, *replies: Reply | Callable[[Json], Reply]) -> None:
         """Queue answers; a callable is given the request's body."""
         self._answers += replies
-
-    def __enter__(self) -> MessagesApi:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        self._server.shutdown()
-        self._server.server_close()
 
     def next_reply(self, body: Json, length: int) -> Reply:
         with self._lock:
@@ -247,9 +224,6 @@ class MessagesApi:
             reply = reply if isinstance(reply, Reply) else reply(body)
             self._sent.append(reply.content)
             return reply
-
-    def wait(self, seconds: float) -> None:
-        self._stopped.wait(seconds)
 
 
 def _problem(body: Json, sent: Sequence[Sequence[Json]]) -> str:

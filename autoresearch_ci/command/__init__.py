@@ -90,6 +90,15 @@ class CommandResult:
     peak_memory_mb: float | None = None
     """MiB, of the largest single process; `None` when it stayed below our own peak."""
 
+    @property
+    def failure(self) -> str:
+        """How it failed, for people; empty when it did not."""
+        if self.timed_out:
+            return f"timed out after {self.seconds:.0f} s"
+        if self.exit_code < 0:
+            return f"killed by signal {-self.exit_code}"
+        return f"exit code {self.exit_code}" if self.exit_code else ""
+
     def redacted(self, redact: Callable[[str], str]) -> CommandResult:
         """The same, its texts passed through `redact`."""
         return replace(

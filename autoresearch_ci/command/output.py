@@ -76,3 +76,8 @@ class Output:
     def _marker(self) -> bytes:
         dropped = self.total - HEAD_BYTES - TAIL_BYTES
         return b"\n[... %d bytes not kept ...]\n" % dropped if dropped > 0 else b""
+
+
+def last_lines(text: str, count: int = 20) -> str:
+    """How a command's output ended, for an error message."""
+    return "\n".join(text.strip().splitlines()[-count:]) or "(it printed nothing)"

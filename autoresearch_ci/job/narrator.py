@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import Any
 
 from autoresearch_ci import events
+from autoresearch_ci.event_lines import event_lines
 from autoresearch_ci.events import (
     Event,
     ExperimentFinished,
@@ -18,7 +19,6 @@ from autoresearch_ci.events import (
 )
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.job.log import Log
-from autoresearch_ci.progress import event_lines
 
 _EVENTS = {
     events.to_json_name(kind): kind

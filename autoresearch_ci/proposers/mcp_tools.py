@@ -1,10 +1,9 @@
-"""Tools of MCP servers, offered to the model beside our own; the one file that imports `mcp`.
+"""Tools of MCP servers, offered to the model beside our own.
 
 Servers are started once, before anything is measured, and live as long as the run. Whatever one
 does later (dies, hangs, answers nonsense) is a tool error. Which server is trusted with what is the
 user's decision: it runs outside the sandbox, with nothing of our environment but what was named.
 
-`mcp` gives every server a session and a process group of its own, and kills the group at the end.
 The sweep after a measured command spares what was our child before that command started
 (`command/processes.py`); so a server must not be started while a command runs.
 """
@@ -13,65 +12,29 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import hashlib
 import json
 import logging
-import os
-import re
 import tempfile
-import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
-from autoresearch_ci.command.environment import clean_environment
 from autoresearch_ci.command.processes import kill_with_variable
 from autoresearch_ci.errors import ProposerError
-from autoresearch_ci.proposers.quoting import line, shown, tail
-from autoresearch_ci.proposers.tools import MAX_RESULT, Answer
+from autoresearch_ci.proposers.mcp_connection import OUR_MARK, Connection
+from autoresearch_ci.proposers.mcp_server import McpServer, look_at
+from autoresearch_ci.proposers.mcp_words import answer_text, bounded, definition, offered_name
+from autoresearch_ci.proposers.quoting import line
+from autoresearch_ci.proposers.tools import Answer
 
 if TYPE_CHECKING:
-    from anyio.from_thread import BlockingPortal
-    from mcp import Client
-    from mcp.types import CallToolResult, ContentBlock, Tool
+    from mcp.types import Tool
 
 MAX_TOOLS = 64
 """Of one server; they are part of every request."""
-MAX_PAGES = 20
-MAX_DESCRIPTION = 1_000
-MAX_SCHEMA = 10_000
-"""Characters of the description and the JSON schema of one tool."""
 _STOP_SECONDS = 8.0  # the SDK's own steps (close stdin, SIGTERM, SIGKILL) take 6.5 at most
-_OUR_MARK = "AUTORESEARCH_CI_MCP"
-_SERVER = re.compile(r"(?!.*__)[A-Za-z0-9_-]{1,32}")
-_NOT_IN_NAME = re.compile(r"[^A-Za-z0-9_-]")
-_PROPERTY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_VARIABLE = re.compile(r"\$(\w+)")
-_T = TypeVar("_T")
-
-
-@dataclass(frozen=True, kw_only=True)
-class McpServer:
-    """One server, by command (stdio) or by address (streamable HTTP)."""
-
-    name: str
-    """Letters, digits, `-` and single `_`; part of what its tools are called."""
-    command: Sequence[str] | None = None
-    """An argv; runs where we run, with a home of its own."""
-    url: str | None = field(default=None, repr=False)
-    env: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Variables for `command`, besides the toolchain's."""
-    pass_env: Sequence[str] = ()
-    """Names of our variables that `command` may see."""
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """For `url`; `$NAME` in a value is read from the environment."""
-    timeout: float = 60.0
-    """Seconds of one call."""
-    max_calls: int = 20
-    """In one iteration."""
 
 
 class McpTools:
@@ -94,10 +57,10 @@ class McpTools:
         self._check = check
         self._calls: Counter[str] = Counter()
         self._hung: set[str] = set()
-        self._tools: dict[str, tuple[_Connection, str, dict[str, Any]]] = {}
-        self._connections: list[_Connection] = []
+        self._tools: dict[str, tuple[Connection, str, dict[str, Any]]] = {}
+        self._connections: list[Connection] = []
         for server in servers:
-            _look_at(server, environment)
+            look_at(server, environment)
         _import_mcp()
         from anyio.from_thread import start_blocking_portal
 
@@ -106,11 +69,11 @@ class McpTools:
                 prefix="autoresearch-ci-mcp-", ignore_cleanup_errors=True
             )
             home = Path(stack.enter_context(folder))
-            stack.callback(kill_with_variable, _OUR_MARK, str(home))  # what left its group
+            stack.callback(kill_with_variable, OUR_MARK, str(home))  # what left its group
             portal = stack.enter_context(start_blocking_portal(name="mcp"))
             stack.callback(self._stop)
             for server in servers:
-                self._connections.append(_Connection(portal, server, environment, home))
+                self._connections.append(Connection(portal, server, environment, home))
             for connection in self._connections:
                 self._offer(connection, self._started(connection, start_timeout))
             self._opened = stack.pop_all()
@@ -162,7 +125,7 @@ class McpTools:
             return f"server {server.name} may be called {server.max_calls} times per iteration"
         return ""
 
-    def _answered(self, connection: _Connection, tool: str, arguments: Mapping[str, Any]) -> Answer:
+    def _answered(self, connection: Connection, tool: str, arguments: Mapping[str, Any]) -> Answer:
         server = connection.server
         future = connection.call(tool, arguments)
         try:
@@ -176,9 +139,11 @@ class McpTools:
             result = future.result()
         except Exception as error:  # noqa: BLE001 (a server's nonsense surfaces as anything)
             return Answer(text=f"server {server.name}: {connection.reason(error)}", failed=True)
-        return Answer(text=_bounded(connection.clean(_text(result))), failed=bool(result.is_error))
+        return Answer(
+            text=bounded(connection.clean(answer_text(result))), failed=bool(result.is_error)
+        )
 
-    def _started(self, connection: _Connection, seconds: float) -> Sequence[Tool]:
+    def _started(self, connection: Connection, seconds: float) -> Sequence[Tool]:
         try:
             self._wait([connection.opened, connection.ended], seconds)
         except TimeoutError as error:
@@ -188,19 +153,19 @@ class McpTools:
         failure = connection.ended.exception()
         raise _cannot_start(connection, connection.reason(failure)) from failure
 
-    def _offer(self, connection: _Connection, found: Sequence[Tool]) -> None:
+    def _offer(self, connection: Connection, found: Sequence[Tool]) -> None:
         server = connection.server.name
         offered = sorted(found, key=lambda tool: tool.name)
         if len(offered) > MAX_TOOLS:
             self._note(f"mcp: {server} has {len(offered)} tools; the first {MAX_TOOLS} are offered")
         for tool in offered[:MAX_TOOLS]:
-            name = _name(server, tool.name)
+            name = offered_name(server, tool.name)
             try:
-                definition = _definition(name, tool)
+                described = definition(name, tool)
             except ValueError as error:
                 self._note(f"mcp: {name} is not offered: {line(str(error), 200)}")
             else:
-                self._tools[name] = (connection, tool.name, definition)
+                self._tools[name] = (connection, tool.name, described)
 
     def _wait(self, futures: Sequence[concurrent.futures.Future[Any]], seconds: float) -> None:
         """Until one is done. Raises `TimeoutError`, or what `check` raises."""
@@ -215,138 +180,6 @@ class McpTools:
         ends = [connection.ended for connection in self._connections if connection.stop()]
         for late in concurrent.futures.wait(ends, timeout=_STOP_SECONDS).not_done:
             late.cancel()
-
-
-class _Connection:
-    """One server and the task, in the event loop's thread, that its connection lives in."""
-
-    def __init__(
-        self,
-        portal: BlockingPortal,
-        server: McpServer,
-        environment: Mapping[str, str],
-        home: Path,
-    ) -> None:
-        import anyio
-
-        self.server = server
-        self.opened: concurrent.futures.Future[Sequence[Tool]] = concurrent.futures.Future()
-        """Done once the server told its tools."""
-        self._secrets = _secrets(server, environment)
-        self._portal = portal
-        self._client: Client | None = None
-        self._closing = anyio.Event()
-        self._status = 0
-        self._stderr = _Watched()
-        self.ended = portal.start_task_soon(self._live, environment, home)
-
-    def said(self) -> str:
-        """The end of what the server wrote to stderr."""
-        return self.clean(tail(self._stderr.read(), 600))
-
-    def reason(self, error: BaseException | None) -> str:
-        """Why something failed, on one line."""
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        refused = f" (HTTP {self._status})" if self._status >= 400 else ""
-        return self.clean(line(str(error), 300) or type(error).__name__) + refused
-
-    def clean(self, text: str) -> str:
-        """Without the secrets that the server was given, which some repeat in their errors."""
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text
-
-    def call(
-        self, tool: str, arguments: Mapping[str, Any]
-    ) -> concurrent.futures.Future[CallToolResult]:
-        assert self._client is not None
-        return self._portal.start_task_soon(self._client.call_tool, tool, dict(arguments))
-
-    def stop(self) -> bool:
-        """Ask it to end; false when it never began, and is cancelled instead."""
-        if self.opened.done():
-            self._portal.call(self._closing.set)
-            return True
-        self.ended.cancel()
-        return False
-
-    async def _live(self, environment: Mapping[str, str], home: Path) -> None:
-        from mcp import Client
-        from mcp.types import Implementation
-
-        who = Implementation(name="autoresearch-ci", version="0")
-        with self._stderr.file:
-            transport = self._transport(environment, home)
-            async with Client(transport, client_info=who, cache=None) as self._client:
-                self.opened.set_result(await _listed(self._client))
-                await self._closing.wait()
-
-    def _transport(self, environment: Mapping[str, str], home: Path) -> Any:
-        server = self.server
-        if server.url is not None:
-            headers = {k: _filled(v, environment) for k, v in server.headers.items()}
-            return self._http(server.url, headers)
-        from mcp import StdioServerParameters, stdio_client
-
-        assert server.command is not None
-        named = {name: environment[name] for name in server.pass_env}
-        variables = clean_environment(
-            {**named, **server.env, _OUR_MARK: str(home)}, home=home, tmp=home, inherit=environment
-        )
-        program, *arguments = server.command
-        # The SDK adds HOME, USER and the like of our own process; these are named here as well.
-        parameters = StdioServerParameters(command=program, args=arguments, env=variables)
-        return stdio_client(parameters, errlog=self._stderr.file)
-
-    @contextlib.asynccontextmanager
-    async def _http(self, url: str, headers: Mapping[str, str]) -> AsyncIterator[Any]:
-        import httpx2
-        from mcp.client.streamable_http import streamable_http_client
-
-        async def remember(response: httpx2.Response) -> None:
-            self._status = response.status_code  # the SDK's errors do not tell it
-
-        client = httpx2.AsyncClient(
-            headers=headers,
-            timeout=httpx2.Timeout(30.0, read=None),  # a call has a limit of its own
-            event_hooks={"response": [remember]},
-        )
-        async with client, streamable_http_client(url, http_client=client) as streams:
-            yield streams
-
-
-async def _listed(client: Client) -> Sequence[Tool]:
-    tools: list[Tool] = []
-    cursor: str | None = None
-    for _ in range(MAX_PAGES):
-        page = await client.list_tools(cursor=cursor)
-        tools += page.tools
-        cursor = page.next_cursor
-        if cursor is None:
-            break
-    return tools
-
-
-class _Watched:
-    """A file to write to, of which the last 4 kB are kept: a server may talk for days."""
-
-    def __init__(self) -> None:
-        self._source, sink = os.pipe()
-        self.file: TextIO = os.fdopen(sink, "w")
-        self._kept = b""
-        self._reader = threading.Thread(target=self._read, name="mcp-stderr", daemon=True)
-        self._reader.start()
-
-    def read(self) -> str:
-        """What was written; of a writer that has ended, also its last words."""
-        self._reader.join(0.5)
-        return self._kept.decode(errors="replace")
-
-    def _read(self) -> None:
-        with open(self._source, "rb", buffering=0) as file:  # noqa: PTH123 (a descriptor)
-            while chunk := file.read(1 << 16):
-                self._kept = (self._kept + chunk)[-4096:]
 
 
 def _import_mcp() -> None:
@@ -367,52 +200,7 @@ def _import_mcp() -> None:
             logger.addHandler(logging.NullHandler())
 
 
-# --- what a server is given ---
-
-
-def _look_at(server: McpServer, environment: Mapping[str, str]) -> None:
-    """Raises `ProposerError` for what is wrong before anything is started."""
-    if not _SERVER.fullmatch(server.name):
-        raise _unusable(server, "its name may hold letters, digits, `-` and single `_`, 32 at most")
-    if bool(server.command) == bool(server.url):
-        raise _unusable(server, "it needs either `command` or `url`")
-    if server.url and not re.match(r"https?://[^/\s]", server.url):
-        raise _unusable(server, "`url` must start with http:// or https://")
-    used = {name for value in server.headers.values() for name in _VARIABLE.findall(value)}
-    for name in sorted({*server.pass_env, *used}):
-        if not environment.get(name):
-            raise ProposerError(
-                f"MCP server {server.name} is to be given {name}, which is not set.\n"
-                "usually: the workflow does not pass the secret on.\n"
-                f"do: set {name} (in GitHub Actions: `env: {{{name}: ${{{{ secrets.{name} }}}}}}`)"
-                f", or remove it from `mcp.{server.name}`."
-            )
-
-
-def _filled(value: str, environment: Mapping[str, str]) -> str:
-    return _VARIABLE.sub(lambda match: environment[match[1]], value)
-
-
-def _secrets(server: McpServer, environment: Mapping[str, str]) -> list[str]:
-    """Longest first; what is very short would blot out ordinary words."""
-    headers = (
-        *server.headers.values(),
-        *(_filled(v, environment) for v in server.headers.values()),
-    )
-    read = {name for value in headers for name in _VARIABLE.findall(value)}
-    named = [server.url or "", *(environment[name] for name in (*server.pass_env, *read))]
-    return sorted({value for value in (*headers, *named) if len(value) >= 8}, key=len, reverse=True)
-
-
-def _unusable(server: McpServer, why: str) -> ProposerError:
-    return ProposerError(
-        f"MCP server {line(server.name, 40)!r} cannot be used: {why}.\n"
-        "usually: a slip in `mcp` of the configuration.\n"
-        "do: `mcp: {NAME: {command: [program, argument]}}`, or `mcp: {NAME: {url: https://…}}`."
-    )
-
-
-def _cannot_start(connection: _Connection, why: str) -> ProposerError:
+def _cannot_start(connection: Connection, why: str) -> ProposerError:
     server = connection.server
     if server.command:
         what, where = "starts", " ".join(server.command)
@@ -428,77 +216,3 @@ def _cannot_start(connection: _Connection, why: str) -> ProposerError:
         f"do: see whether {connection.clean(line(where, 200))} {what} by itself, or remove it from "
         "`mcp`."
     )
-
-
-# --- what a server offers and answers ---
-
-
-def _name(server: str, tool: str) -> str:
-    """What the model calls a tool: 64 plain characters at most, different for different tools."""
-    name = f"mcp__{server}__{_NOT_IN_NAME.sub('_', tool)}"
-    if name == f"mcp__{server}__{tool}" and len(name) <= 64:
-        return name
-    return f"{name[:55]}_{hashlib.sha256(tool.encode(errors='replace')).hexdigest()[:8]}"
-
-
-def _definition(name: str, tool: Tool) -> dict[str, Any]:
-    """Raises `ValueError` for what the service would refuse, as it refuses the whole request."""
-    import jsonschema
-
-    # The service does not take these at the top; the server checks its arguments anyway.
-    schema = {
-        key: _visible(value)
-        for key, value in tool.input_schema.items()
-        if key not in ("anyOf", "oneOf", "allOf")
-    }
-    if schema.get("type") != "object":
-        raise ValueError("its arguments are not an object")
-    if len(json.dumps(schema, ensure_ascii=False)) > MAX_SCHEMA:
-        raise ValueError(f"its schema has more than {MAX_SCHEMA} characters")
-    try:
-        jsonschema.Draft202012Validator.check_schema(schema)
-    except jsonschema.SchemaError as error:
-        raise ValueError(f"its schema is not valid: {error.message}") from error
-    odd = [key for key in schema.get("properties", {}) if not _PROPERTY.fullmatch(key)]
-    if odd:
-        raise ValueError(f"it has an argument {odd[0]!r}")
-    description = line(tool.description or tool.title or tool.name, MAX_DESCRIPTION)
-    return {"name": name, "description": description, "input_schema": schema}
-
-
-def _visible(value: Any) -> Any:
-    if isinstance(value, str):
-        return shown(value)
-    if isinstance(value, list):
-        return [_visible(item) for item in value]
-    if isinstance(value, dict):
-        return {shown(key): _visible(item) for key, item in value.items()}
-    return value
-
-
-def _text(result: CallToolResult) -> str:
-    parts = list(_parts(result.content))
-    if not parts and result.structured_content is not None:
-        parts = [json.dumps(result.structured_content, ensure_ascii=False)]
-    return "\n".join(parts) or "(the answer is empty)"
-
-
-def _parts(content: Sequence[ContentBlock]) -> Iterator[str]:
-    from mcp.types import EmbeddedResource, ResourceLink, TextContent, TextResourceContents
-
-    for part in content:
-        if isinstance(part, TextContent):
-            yield part.text
-        elif isinstance(part, EmbeddedResource) and isinstance(part.resource, TextResourceContents):
-            yield part.resource.text
-        elif isinstance(part, ResourceLink):
-            yield f"(a link to {part.uri}, which cannot be followed)"
-        else:
-            yield f"({part.type} left out: only text is read)"
-
-
-def _bounded(text: str) -> str:
-    visible = shown(text[: MAX_RESULT + 1].replace("\r\n", "\n"))
-    if len(text) <= MAX_RESULT and len(visible) <= MAX_RESULT:
-        return visible
-    return f"{visible[:MAX_RESULT]}\n(cut: {len(text)} characters in all)"

@@ -18,7 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.experiment import FileEdit, Proposal
 from autoresearch_ci.proposers import Context, EditError, Request
-from autoresearch_ci.untrusted import MIB, Refused, file_bytes, json_value
+from autoresearch_ci.untrusted import MIB, Refused, json_value
+from autoresearch_ci.untrusted_files import file_bytes
 
 _EXPECTED = (
     'Expected {"description": "...", "edits": [{"path", "old", "new"}]} or '

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from autoresearch_ci.experiment import Experiment
-from autoresearch_ci.ledger import RunFacts
 from autoresearch_ci.records import History
 from autoresearch_ci.remote import Address
 from autoresearch_ci.report.summary import RunInfo
+from autoresearch_ci.run_facts import RunFacts
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,10 +19,10 @@ from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.git_process import GitDirectory
 from autoresearch_ci.journal import parse_direction, parse_rows
-from autoresearch_ci.ledger import RunFacts
 from autoresearch_ci.publish import memory
 from autoresearch_ci.publish.bundle import Manifest
 from autoresearch_ci.records import History, Verdict
+from autoresearch_ci.run_facts import RunFacts
 from autoresearch_ci.scope import Scope
 from autoresearch_ci.store import IDENTITY
 from autoresearch_ci.workspace import Repository

@@ -16,9 +16,11 @@ from autoresearch_ci.report.summary import (
     bounded,
     commit_link,
     count,
+    details,
     headline,
     idle,
     interval,
+    others_table,
     table,
 )
 from autoresearch_ci.report.wording import (
@@ -228,7 +230,7 @@ def _letters(result: Outcome) -> Iterator[str]:
         f"{at:>6}  {number(value):>12}  {'█' * (1 + round(39 * (value - low) / span))}"
         for at, value in known
     ]
-    yield _details("Progress in letters", block("\n".join(lines), 8_000))
+    yield details("Progress in letters", block("\n".join(lines), 8_000))
 
 
 def _earlier(more: PullRequestInfo) -> Iterator[str]:
@@ -237,30 +239,12 @@ def _earlier(more: PullRequestInfo) -> Iterator[str]:
             (commit_link(e.commit), number(e.metric), inline(e.description)) for e in more.earlier
         ]
         listed = table(("commit", "metric", "change"), "lrl", rows, 3_000)
-        yield _details(f"Kept by earlier runs on this branch ({len(rows)})", listed)
+        yield details(f"Kept by earlier runs on this branch ({len(rows)})", listed)
     if more.ignored:
         listed = "\n".join(f"- {inline(text)}" for text in more.ignored[:10])
         yield f"Ignored, as asked:\n\n{listed}"
 
 
 def _others(result: Outcome, room: int) -> Iterator[str]:
-    if not result.others:
-        return
-    rows = [
-        (
-            str(e.iteration),
-            str(e.status),
-            number(e.metric),
-            signed(e.delta),
-            inline(e.description, 100),
-            inline(e.reason, 80),
-        )
-        for e in result.others
-    ]
-    header = ("#", "status", "metric", "delta", "change", "why not")
-    listed = table(header, "rlrrll", rows, room)
-    yield _details(f"Tried and not kept ({len(rows)})", listed)
-
-
-def _details(summary: str, inside: str) -> str:
-    return f"<details>\n<summary>{summary}</summary>\n\n{inside}\n\n</details>"
+    if result.others:
+        yield others_table(result, room)

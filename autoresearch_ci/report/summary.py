@@ -159,26 +159,30 @@ def idle(info: RunInfo) -> Iterator[str]:
 
 
 def _others(result: Outcome) -> Iterator[str]:
-    if not result.others:
-        return
-    listed = table(
-        ("#", "status", "metric", "delta", "change", "why not"),
-        "rlrrll",
-        [
-            (
-                str(e.iteration),
-                str(e.status),
-                number(e.metric),
-                signed(e.delta),
-                inline(e.description, 100),
-                inline(e.reason, 80),
-            )
-            for e in result.others
-        ],
-        OTHERS_ROOM,
-    )
-    summary = f"<summary>Tried and not kept ({len(result.others)})</summary>"
-    yield f"<details>\n{summary}\n\n{listed}\n\n</details>"
+    if result.others:
+        yield others_table(result, OTHERS_ROOM)
+
+
+def others_table(result: Outcome, room: int) -> str:
+    """What was tried and not kept, folded away; as many rows as fit in `room` characters."""
+    rows = [
+        (
+            str(e.iteration),
+            str(e.status),
+            number(e.metric),
+            signed(e.delta),
+            inline(e.description, 100),
+            inline(e.reason, 80),
+        )
+        for e in result.others
+    ]
+    header = ("#", "status", "metric", "delta", "change", "why not")
+    return details(f"Tried and not kept ({len(rows)})", table(header, "rlrrll", rows, room))
+
+
+def details(summary: str, inside: str) -> str:
+    """Markdown that is folded away behind its summary."""
+    return f"<details>\n<summary>{summary}</summary>\n\n{inside}\n\n</details>"
 
 
 def table(header: Sequence[str], alignment: str, rows: Sequence[Sequence[str]], room: int) -> str:

@@ -14,12 +14,15 @@ from tests.faults.invariant import Story, sealed, wait_for
 
 WALL_CLOCK = re.compile(r"\btime\.time\(|\btime_ns\(|datetime\.now\(|date\.today\(")
 SHOWN = {
+    "job/entry.py": "which run folders this step has made, by their times",
     "ledger.py": "commit dates",
+    "notebook.py": "commit dates",
     "loop.py": "the journal's timestamp",
     "preflight.py": "the default tag",
+    "publish/github.py": "GitHub says by the clock when its limit ends; the wait itself has one",
     "run_folder.py": "when the report was written",
 }
-"""Who may ask what time it is: whoever only shows it."""
+"""Who may ask what time it is, and what for."""
 
 
 def test_no_limit_is_kept_with_a_clock_that_can_be_set() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -63,6 +64,13 @@ def killed_at(
     api: MessagesApi, run: Run, requests: int, *flags: str, **options: str | None
 ) -> None:
     """A run that dies while it waits for the answer to its n-th request."""
+    killed = threading.Event()
+
+    def never(body: Any) -> Reply:
+        killed.wait(60)
+        return look()
+
+    api.answer(never)
     process: multiprocessing.Process = run.fork(*flags, **{**FILE, **options})
     deadline = time.monotonic() + 30
     while len(api.requests) < requests:
@@ -71,6 +79,7 @@ def killed_at(
     assert process.pid
     os.killpg(process.pid, signal.SIGKILL)
     process.join()
+    killed.set()
 
 
 def totals(done: Result) -> dict[str, Any]:
@@ -78,16 +87,11 @@ def totals(done: Result) -> dict[str, Any]:
     return found
 
 
-def slowly(body: Any) -> Reply:
-    time.sleep(1)
-    return look()
-
-
 def test_what_a_killed_iteration_cost_stands_in_its_row(
     api: MessagesApi, run: Run, repo: Repo
 ) -> None:
     claude(repo)
-    api.answer(look(), look(), slowly)
+    api.answer(look(), look())
     killed_at(api, run, 3)
     api.answer(lower(10, 9))
     done = run("--resume", "--iterations", "1", **FILE)
@@ -100,7 +104,7 @@ def test_what_a_killed_iteration_cost_stands_in_its_row(
 
 def test_a_cap_holds_over_kills(api: MessagesApi, run: Run, repo: Repo) -> None:
     claude(repo, budget={"tokens": 2 * EACH})
-    api.answer(look(), slowly)
+    api.answer(look())
     killed_at(api, run, 2)
     api.answer(look())  # the one that may still be paid for
     done = run("--resume", **FILE)
@@ -171,11 +175,7 @@ def test_what_the_confirmation_costs_is_part_of_the_total(
 def test_what_a_killed_baseline_cost_is_not_forgotten(
     api: MessagesApi, run: Run, judged: Repo
 ) -> None:
-    def slow(body: Any) -> Reply:
-        time.sleep(1)
-        return verdict(body)
-
-    api.answer(verdict, slow)
+    api.answer(verdict)
     killed_at(api, run, 2, proposer=f"script:{run.script}")
     api.answer(*[verdict] * 300)
     done = run("--confirm", "never", "--iterations", "0", scope=None, metric=None)

@@ -19,10 +19,10 @@ import pytest
 
 from autoresearch_ci import draft_tree
 from autoresearch_ci.command import Stop
+from autoresearch_ci.commit_tree import CommitTree
 from autoresearch_ci.draft_tree import DraftTree, Material
 from autoresearch_ci.errors import Interrupted, ProposerError
 from autoresearch_ci.experiment import Direction, FileEdit, Proposal
-from autoresearch_ci.ledger import CommitTree
 from autoresearch_ci.proposers import Context, Request
 from autoresearch_ci.proposers.agent_cli import AgentCliProposer, AgentSettings
 from autoresearch_ci.scope import Scope, build_scope

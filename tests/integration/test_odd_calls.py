@@ -28,7 +28,7 @@ def test_a_branch_that_is_in_the_way_of_ours_is_refused_before_the_baseline(
 def test_a_folder_as_configuration_is_a_usage_error(run: Run, tmp_path: Path) -> None:
     done = run("--config", str(tmp_path))
     assert done.code == 2
-    assert "cannot be read" in done.err
+    assert "is a folder" in done.err
 
 
 @pytest.mark.parametrize("margin", ["1.2.3", ".", "", "-1"])

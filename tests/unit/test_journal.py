@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.journal import (
     TEXT_LIMIT,
-    append,
     format_row,
     header,
     parse_direction,
     parse_rows,
     recorded,
 )
+from autoresearch_ci.journal_file import append
 
 KARPATHY = (Path(__file__).parent / "data" / "karpathy-results.tsv").read_text()
 HEADER = header(Direction.MINIMIZE)
@@ -299,7 +299,7 @@ def test_append_does_not_follow_a_link(tmp_path: Path) -> None:
 # The limit on file size stands in for a full disk: a short write, then an error.
 APPEND_ON_A_FULL_DISK = """
 import pathlib, resource, signal, sys
-from autoresearch_ci.journal import append
+from autoresearch_ci.journal_file import append
 path = pathlib.Path(sys.argv[1])
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 room = path.stat().st_size + 10

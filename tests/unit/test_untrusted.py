@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoresearch_ci.untrusted import JSON_DEPTH, JSON_ITEMS, MIB, Refused, file_bytes, json_value
+from autoresearch_ci.untrusted import JSON_DEPTH, JSON_ITEMS, MIB, Refused, json_value
+from autoresearch_ci.untrusted_files import file_bytes
 
 LIMIT = 8 * MIB
 values = st.recursive(

@@ -1,0 +1,1 @@
+"""Configuration -> the collaborators of a run; what they do together is run.py's business."""

@@ -1,0 +1,141 @@
+"""Runs the guards: commands that must pass, or whose number must not get worse."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from autoresearch_ci import metrics
+from autoresearch_ci.events import Note
+from autoresearch_ci.experiment import GuardRun, MetricRun
+from autoresearch_ci.measured_commands import Ended, MeasuredCommands
+from autoresearch_ci.metrics.plain_number import MetricError
+from autoresearch_ci.metrics.xml_reports import junit_outcomes
+from autoresearch_ci.outcomes import Outcomes
+from autoresearch_ci.plans import GuardPlan, Plans
+from autoresearch_ci.scrutiny import Scrutiny, Seen
+from autoresearch_ci.workspace import Changes
+
+
+class Guards:
+    """The guards, and the numbers that the unmodified code had."""
+
+    def __init__(self, commands: MeasuredCommands, plans: Plans, scrutiny: Scrutiny) -> None:
+        self._commands = commands
+        self._plans = plans.guards
+        self._metric_command = plans.metric.command
+        self._scrutiny = scrutiny
+        self._baselines: dict[int, float] = {}
+
+    def run(self, changes: Changes, iteration: int, measured: MetricRun) -> list[GuardRun]:
+        """Run the guards in order, up to the first that fails.
+
+        A guard that watches a number of the metric command itself takes it from `measured`: a
+        five-minute training run is not repeated to read its peak memory.
+        """
+        runs = []
+        for index, plan in enumerate(self._plans):
+            if plan.extract and plan.extract.name and plan.command == self._metric_command:
+                run = _read_off(plan.command, plan.extract.name, measured)
+            else:
+                run = self._run(index, plan, changes, iteration)
+            run = self._compared(index, plan, run)
+            runs.append(run)
+            if not run.passed:
+                break
+        return runs
+
+    def learn(self, runs: Sequence[GuardRun]) -> None:
+        """Take the baseline's numbers as what the tolerances refer to."""
+        for index, run in enumerate(runs):
+            if run.value is not None:
+                self._baselines[index] = run.value
+
+    def memory(self) -> dict[str, float]:
+        """What was learnt on the baseline, as plain JSON values."""
+        return {str(index): value for index, value in self._baselines.items()}
+
+    def remember(self, memory: Mapping[str, float]) -> None:
+        """Inverse of `memory`."""
+        self._baselines = {int(index): value for index, value in memory.items()}
+
+    def _compared(self, index: int, plan: GuardPlan, run: GuardRun) -> GuardRun:
+        """`run`, not passed if its number is worse than the baseline's by too much."""
+        baseline = self._baselines.get(index)
+        if run.value is None or baseline is None:
+            return run
+        loss = -plan.direction.gain(baseline, run.value)
+        if loss <= plan.tolerance * abs(baseline):
+            return run
+        name = plan.extract.name if plan.extract else ""
+        reason = (
+            f"{name} {run.value:g} is worse than {baseline:g} by more than "
+            f"{100 * plan.tolerance:.3g} %"
+        )
+        return replace(run, passed=False, reason=reason)
+
+    def _run(self, index: int, plan: GuardPlan, changes: Changes, iteration: int) -> GuardRun:
+        ended = self._commands.measured(
+            changes, iteration, "guard", plan.command, timeout=plan.timeout, report=plan.junit
+        )
+        result = ended.result
+        failure, value = result.failure, None
+        if not failure and plan.extract:
+            try:
+                value = metrics.extract(result.output, plan.extract)
+            except MetricError as error:
+                failure = str(error)
+        loss = self._lost_tests(index, plan, iteration, failure, ended)
+        failure = ": ".join(filter(None, (failure, loss)))
+        return GuardRun(
+            command=plan.command,
+            passed=not failure,
+            value=value,
+            reason=failure and f"guard failed: {plan.command}: {failure}",
+            seconds=result.seconds,
+            output=f"{result.tail}\n{loss}" if loss else result.tail,
+        )
+
+    def _lost_tests(
+        self, index: int, plan: GuardPlan, iteration: int, failure: str, ended: Ended
+    ) -> str:
+        """Why the tests of a guard are fewer or worse than before; empty when they are not."""
+        listed, problem = _listed(plan, ended.report)
+        role, seen = f"guard {index}", Seen(outcomes=ended.outcomes, listed=listed)
+        if iteration:
+            doubt = self._scrutiny.doubt(role, seen)
+            return ": ".join(filter(None, (problem, doubt.reason if doubt else "")))
+        self._scrutiny.learn(role, seen)
+        if not (ended.outcomes or listed or plan.extract or failure):
+            message = (
+                f"no test was seen in the guard {plan.command!r}: only its exit code counts. "
+                "With a JUnit report (guards: [{command: …, junit: FILE}]) tests that vanish count"
+            )
+            self._commands.observe(Note(message=message))
+        return problem
+
+
+def _read_off(command: str, name: str, measured: MetricRun) -> GuardRun:
+    """A guard's number, out of what the metric command has printed."""
+    value = measured.numbers.get(name)
+    return GuardRun(
+        command=command,
+        passed=value is not None,
+        value=value,
+        reason="" if value is not None else f"{name} was not printed",
+        output=measured.output,
+    )
+
+
+def _listed(plan: GuardPlan, report: bytes | MetricError | None) -> tuple[Outcomes | None, str]:
+    """The tests that a guard's report lists, and what is wrong with it."""
+    if isinstance(report, MetricError):
+        return None, str(report)
+    if not plan.junit:
+        return None, ""
+    if report is None:
+        return None, f"{plan.junit} was not written"
+    try:
+        return junit_outcomes(report, plan.junit), ""
+    except MetricError as error:
+        return None, str(error)
