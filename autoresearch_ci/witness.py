@@ -22,7 +22,7 @@ from typing import Any
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.outcomes import LOG_LIMIT, Outcomes, Standard, parse_log
 from autoresearch_ci.snapshot import remove
-from autoresearch_ci.untrusted import file_bytes
+from autoresearch_ci.untrusted_files import file_bytes
 
 PLUGIN = "autoresearch_outcomes"
 _VARIABLE = "AUTORESEARCH_OUTCOMES"
