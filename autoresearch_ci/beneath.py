@@ -10,21 +10,26 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import secrets
 import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, Self, cast
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 """Never an existing file: it could be a second name of one that lies elsewhere."""
 _OLD = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 """A pipe in a file's place shall not hang us."""
+_HANDLE: int = getattr(os, "O_PATH", 0)
+"""Holds a folder that may not be opened, on Linux; needs /proc."""
+_DEEPEST = 64
+"""Folders of a chain that are held open; more are opened again on the way back."""
 
-MOVING = frozenset(
-    {errno.ELOOP, errno.ENOTDIR, errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY, errno.EISDIR}
-)
+_LINK = frozenset({errno.ELOOP, errno.EMLINK})
+"""A link where none may be; FreeBSD has a word of its own for it."""
+MOVING = _LINK.union({errno.ENOTDIR, errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY, errno.EISDIR})
 """What a step meets when somebody changes the tree at the same time."""
 
 
@@ -55,13 +60,18 @@ def status(root: Path, path: str) -> os.stat_result:
         return os.stat(name, dir_fd=at, follow_symlinks=False)
 
 
-def read(root: Path, path: str, limit: int) -> bytes | None:
-    """Up to `limit` bytes of a regular file; `None` for anything else that lies there."""
+def read(root: Path, path: str, limit: int, *, one_name: bool = False) -> bytes | None:
+    """Up to `limit` bytes of a regular file; `None` for anything else that lies there.
+
+    `one_name`: also for a file that has a second name, which may be what somebody else keeps.
+    """
     with place(root, path) as (at, name):
         descriptor = _open_file(at, name)
         if descriptor is None:
             return None
         with _stream(descriptor, "rb") as file:
+            if one_name and os.fstat(descriptor).st_nlink != 1:
+                return None
             return file.read(limit)
 
 
@@ -111,46 +121,142 @@ def chmod_folder(root: Path, path: str, mode: int) -> None:
         os.fchmod(descriptor, mode)
 
 
-def open_up(root: Path, path: str) -> int:
-    """Make a folder ours to list and change; returns the permissions that it had."""
-    above, _, name = path.rpartition("/")
-    with folder(root, above) if path else contextlib.nullcontext() as at:
-        # O_PATH: what may not be listed cannot be opened for listing.
-        flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(name or root, flags, dir_fd=at)
+def listing(
+    root: Path, path: str = "", handle: int = _HANDLE
+) -> tuple[int, list[tuple[str, os.stat_result]]]:
+    """Make a folder ours to list and change.
+
+    Returns the permissions that it had, and names in it with what they are (links are described,
+    not followed). `handle`: 0 does as systems do that have no `O_PATH`.
+    """
+    if not path:
+        return _listing(None, str(root), handle)
+    with place(root, path) as (at, name):
+        return _listing(at, name, handle)
+
+
+class Cursor:
+    """Lists folder after folder of a tree, each opened from the nearest above it still open.
+
+    Else a tree of a thousand levels would cost a million steps.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._open: dict[str, int] = {}
+        """The last folder and those above it, from the outermost."""
+
+    def listing(self, path: str) -> tuple[int, list[tuple[str, os.stat_result]]]:
+        """As the function; the folders above it have been listed before."""
+        above, _, name = path.rpartition("/")
+        return _listing(self._folder(above), name) if path else listing(self._root)
+
+    def _folder(self, path: str) -> int:
+        for known in reversed(list(self._open)):
+            if not known or f"{path}/".startswith(f"{known}/"):
+                break
+            os.close(self._open.pop(known))
+        else:
+            known, self._open[""] = "", os.open(self._root, _FOLDER)
+        for name in path.removeprefix(known).split("/"):
+            if name:
+                descriptor = os.open(name, _FOLDER, dir_fd=self._open[known])
+                known = f"{known}/{name}" if known else name
+                self._open[known] = descriptor
+                if len(self._open) > _DEEPEST:
+                    os.close(self._open.pop(next(above for above in self._open if above)))
+        return self._open[known]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self._open:
+            os.close(self._open.popitem()[1])
+
+
+def _listing(
+    at: int | None, name: str, handle: int = _HANDLE
+) -> tuple[int, list[tuple[str, os.stat_result]]]:
+    with _ours(at, name, handle) as (descriptor, mode), os.scandir(descriptor) as found:
+        return mode, [(entry.name, entry.stat(follow_symlinks=False)) for entry in found]
+
+
+@contextlib.contextmanager
+def _ours(at: int | None, name: str, handle: int = _HANDLE) -> Iterator[tuple[int, int]]:
+    """A folder, opened and made ours to list and change; with the permissions that it had."""
+    mode = None
     try:
-        mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
-        if mode & 0o700 != 0o700:
-            os.chmod(f"/proc/self/fd/{descriptor}", mode | 0o700)  # noqa: PTH101
-        return mode
+        descriptor = os.open(name, _FOLDER, dir_fd=at)
+    except PermissionError:
+        mode = _force_open(at, name, handle)
+        descriptor = os.open(name, _FOLDER, dir_fd=at)
+    try:
+        if mode is None:
+            mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+            if mode & 0o700 != 0o700:
+                os.fchmod(descriptor, mode | 0o700)
+        yield descriptor, mode
     finally:
         os.close(descriptor)
 
 
-def entries(root: Path, path: str = "") -> list[tuple[str, os.stat_result]]:
-    """Names in a folder and what they are; links are described, not followed."""
-    with folder(root, path) as descriptor, os.scandir(descriptor) as found:
-        return [(entry.name, entry.stat(follow_symlinks=False)) for entry in found]
+def _force_open(at: int | None, name: str, handle: int) -> int:
+    """Give ourselves a folder that may not be opened; returns the permissions that it had."""
+    if handle:
+        flags = handle | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(name, flags, dir_fd=at)
+        try:
+            mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+            os.chmod(f"/proc/self/fd/{descriptor}", mode | 0o700)  # noqa: PTH101
+        finally:
+            os.close(descriptor)
+        return mode
+    found = os.stat(name, dir_fd=at, follow_symlinks=False)
+    if not stat.S_ISDIR(found.st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), name)
+    # What somebody puts in its place just now gains our own permissions, if it is no link.
+    mode = stat.S_IMODE(found.st_mode)
+    os.chmod(name, mode | 0o700, dir_fd=at, follow_symlinks=False)
+    return mode
 
 
 def remove(root: Path, path: str) -> None:
     """Delete a file or a whole folder, also when a command took away its permissions."""
-    try:
-        if not stat.S_ISDIR(status(root, path).st_mode):
-            unlink(root, path)
+    with contextlib.ExitStack() as stack:
+        try:
+            at, name = stack.enter_context(place(root, path))
+            if not stat.S_ISDIR(os.stat(name, dir_fd=at, follow_symlinks=False).st_mode):
+                os.unlink(name, dir_fd=at)
+                return
+        except (FileNotFoundError, NotADirectoryError):
             return
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    folders = [path]
-    for below in folders:  # grows while we walk it: a recursion would end at a thousand levels
-        open_up(root, below)
-        for name, found in entries(root, below):
-            if stat.S_ISDIR(found.st_mode):
-                folders.append(f"{below}/{name}")
-            else:
-                unlink(root, f"{below}/{name}")
-    for below in reversed(folders):
-        rmdir(root, below)
+        with _ours(at, name) as (top, _):
+            # What lies deeper is moved up first: the cost does not grow with the depth.
+            pending = _without_files(top, top)
+            while pending:
+                below = pending.pop()
+                with _ours(top, below) as (descriptor, _):
+                    pending += _without_files(descriptor, top)
+                os.rmdir(below, dir_fd=top)
+        os.rmdir(name, dir_fd=at)
+
+
+def _without_files(descriptor: int, top: int) -> list[str]:
+    """Delete the files of a folder and move its folders to `top`; returns the names they have."""
+    with os.scandir(descriptor) as entries:
+        found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    names = []
+    for name, is_folder in found:
+        if not is_folder:
+            os.unlink(name, dir_fd=descriptor)
+        elif descriptor == top:
+            names.append(name)
+        else:
+            names.append(f".{secrets.token_hex(8)}")
+            with _ours(descriptor, name):  # who moves a folder must be allowed to write into it
+                os.rename(name, names[-1], src_dir_fd=descriptor, dst_dir_fd=top)
+    return names
 
 
 def copy(source: tuple[Path, str], target: tuple[Path, str]) -> bool:
@@ -189,7 +295,11 @@ def _open_file(at: int, name: str) -> int | None:
             return None
         descriptor = os.open(name, _OLD, dir_fd=at)
     except OSError as error:
-        if error.errno in (errno.ELOOP, errno.ENXIO):  # it became a link or a socket just now
+        if error.errno in {
+            *_LINK,
+            errno.ENXIO,
+            errno.EOPNOTSUPP,
+        }:  # it became a link or a socket just now
             return None
         raise
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import errno
 import os
 import signal
 import sys
@@ -15,7 +14,13 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from autoresearch_ci import __version__
 from autoresearch_ci.actions import defuse, json_text, message_lines
-from autoresearch_ci.errors import AutoresearchError, ConfigError, PublishError, WorkspaceError
+from autoresearch_ci.errors import (
+    AutoresearchError,
+    ConfigError,
+    PublishError,
+    WorkspaceError,
+    reason_of,
+)
 from autoresearch_ci.output_guard import guard_output
 from autoresearch_ci.secrets import withhold
 
@@ -59,15 +64,10 @@ def run_cli(arguments: Sequence[str], environment: Mapping[str, str] = os.enviro
         print("\n".join(message_lines(text)), file=sys.stderr)
         return error.exit_code
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO):
+        text = reason_of(error)
+        if not text:
             raise
-        print(
-            f"autoresearch-ci: {error.strerror}: {error.filename or 'while writing a record'}\n"
-            "usually: the disk is full, or the checkout is read-only.\n"
-            "do: make room or make it writable, then start again with --resume; nothing that was "
-            "kept is lost.",
-            file=sys.stderr,
-        )
+        print(f"autoresearch-ci: {text}", file=sys.stderr)
         return WorkspaceError.exit_code
 
 

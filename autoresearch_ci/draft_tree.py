@@ -18,7 +18,7 @@ from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.experiment import FileEdit
 from autoresearch_ci.sandbox import Sandbox, unconfined
 from autoresearch_ci.scope import Scope
-from autoresearch_ci.snapshot import Snapshot, remove
+from autoresearch_ci.snapshot import Snapshot, remove, undisturbed
 from autoresearch_ci.workspace import Changes, FileVersion
 
 MAX_FILE_BYTES = 2 << 20
@@ -27,6 +27,7 @@ MAX_FILES = 200
 """A change of more files than this is no experiment but an unpacked archive: all are dropped."""
 
 _LINK, _SUBMODULE = "120000", "160000"
+_KINDS = {stat.S_IFLNK: "a link", stat.S_IFREG: "a file with a second name (hard link)"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,14 +91,17 @@ class DraftTree:
             self._placed = placed
             self._snapshot = self._fresh()
             return
-        spoilt = self._snapshot.undo(lambda _: None)
+        snapshot, self._snapshot = self._snapshot, None  # what fails half-way is made afresh
+        spoilt = snapshot.undo(lambda _: None)
         before, self._placed = self._placed, placed
         outdated = {
             path
             for path in before.keys() | placed.keys()
             if path not in before or path not in placed or before[path] != placed[path]
         }
-        self._rewrite(self._snapshot, outdated.union(spoilt))
+        with undisturbed(self.tree):
+            self._rewrite(snapshot, outdated.union(spoilt))
+        self._snapshot = snapshot
 
     def collect(self) -> Drafted:
         """Everything that was changed since `reset`; the tree is only read."""
@@ -173,7 +177,8 @@ class DraftTree:
         self.tree.mkdir(mode=0o700)
         self.sandbox.own(self.tree)
         snapshot = Snapshot(self.tree, own=self.sandbox.own)
-        self._rewrite(snapshot, self._material.files.keys() | self._placed.keys())
+        with undisturbed(self.tree):
+            self._rewrite(snapshot, self._material.files.keys() | self._placed.keys())
         snapshot.take()
         return snapshot
 
@@ -219,7 +224,8 @@ def _content(root: Path, path: str) -> bytes:
         kind = beneath.status(root, path).st_mode
         if stat.S_ISDIR(kind):
             raise FileNotFoundError(path)
-        content = beneath.read(root, path, MAX_FILE_BYTES + 1)
+        # We may read more than the agent may: a hard link must not have us read it on its behalf.
+        content = beneath.read(root, path, MAX_FILE_BYTES + 1, one_name=True)
     except PermissionError as error:
         raise _NotAFileError("not readable") from error
     except OSError as error:
@@ -227,7 +233,7 @@ def _content(root: Path, path: str) -> bytes:
             raise FileNotFoundError(path) from error
         raise
     if content is None:
-        raise _NotAFileError("a link" if stat.S_ISLNK(kind) else "not a regular file")
+        raise _NotAFileError(_KINDS.get(stat.S_IFMT(kind), "not a regular file"))
     if len(content) > MAX_FILE_BYTES:
         raise _NotAFileError(f"larger than {MAX_FILE_BYTES >> 20} MiB")
     return content

@@ -13,17 +13,59 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, NonNegativeFloat, NonNegativeInt, TypeAdapter, ValidationError
 
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.experiment import Experiment
 from autoresearch_ci.records import Attempt, History
 from autoresearch_ci.scope import Scope
+from autoresearch_ci.session import Side
 from autoresearch_ci.workspace import FileVersion
 
 _ATTEMPT = TypeAdapter(Attempt)
 _EXPERIMENT = TypeAdapter(Experiment)
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+
+
+class _OfSession(BaseModel):
+    deterministic: bool
+    incumbent: tuple[float, ...]
+    null_steps: tuple[tuple[float, ...], ...]
+    stale_errors: tuple[float, ...]
+    tests: NonNegativeInt
+    keeps: tuple[NonNegativeInt, ...]
+    carried: dict[str, tuple[tuple[Side, float], ...]]
+    floor: float
+
+
+class _OfTests(BaseModel):
+    standards: dict[str, str]
+    blind: tuple[str, ...]
+
+
+class _OfScrutiny(BaseModel):
+    printed: dict[str, int]
+    tests: _OfTests
+
+
+class _OfBench(BaseModel):
+    durations: dict[str, NonNegativeFloat]
+    guards: dict[str, float]
+    scrutiny: _OfScrutiny | None = None
+    """A run that an older version began knows of no tests."""
+
+
+class _OfHoldout(BaseModel):
+    spread: float
+
+
+class _Memory(BaseModel):
+    """What a verdict says that the run had learnt."""
+
+    session: _OfSession
+    bench: _OfBench
+    curve: tuple[tuple[float, float], ...]
+    holdout: _OfHoldout | None = None
 
 
 class Git(Protocol):
@@ -44,8 +86,8 @@ def confirm(history: History, *, base: str, scope: Scope, git: Git) -> None:
     if problem:
         raise WorkspaceError(
             f"the records of the earlier run are not believed: {problem}.\n"
-            "usually: the file was edited, or came from a cache or an artifact that others can "
-            "write to.\n"
+            "usually: the file was edited, came from a cache or an artifact that others can write "
+            "to, or another version of autoresearch-ci wrote it.\n"
             "do: start a run with another --tag; what the earlier one kept stays on its branch."
         )
 
@@ -69,6 +111,11 @@ def _problems(history: History, base: str, scope: Scope, git: Git) -> Iterator[s
             yield f"experiment {number} is missing"
         if experiment.commit and not is_commit(experiment.commit):
             yield f"experiment {number} names no commit"
+    if history.verdicts:
+        memory = json.dumps(history.verdicts[-1].memory)
+        known = _Memory.model_validate_json(memory, strict=True).session
+        if max(known.keeps, default=0) > known.tests:
+            yield "they kept in a test that was never made"
     if history.kept:
         yield from _bad_commits(history, base, last_of, git)
 

@@ -15,6 +15,12 @@ Every message says what happened, why that usually is, and what to do. None hold
 or a token.
 """
 
+import errno
+from pathlib import PurePath
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO})
+_NO_WAY = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
+
 
 class AutoresearchError(Exception):
     """Base of every expected failure; `str(error)` is the paragraph shown to the user."""
@@ -68,3 +74,23 @@ class Interrupted(AutoresearchError):
     """The user or the runner asked us to stop."""
 
     exit_code = 130
+
+
+def reason_of(error: OSError) -> str:
+    """What the system's refusal means to the user; empty when it can only be a mistake of ours."""
+    place = error.filename if isinstance(error.filename, str) else ""
+    if error.errno in _NO_ROOM:
+        return (
+            f"{error.strerror}: {error.filename or 'while writing a record'}\n"
+            "usually: the disk is full, or the checkout is read-only.\n"
+            "do: make room or make it writable, then start again with --resume; nothing that was "
+            "kept is lost."
+        )
+    if error.errno in _NO_WAY and not {".git", "autoresearch"}.isdisjoint(PurePath(place).parts):
+        return (
+            f"{error.strerror}: {place}\n"
+            "usually: a command or a person moved or deleted .git, or the run's folder, while we "
+            "ran.\n"
+            "do: put it back, then start again with --resume."
+        )
+    return ""

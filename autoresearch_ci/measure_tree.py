@@ -18,7 +18,7 @@ from autoresearch_ci.command import run_command
 from autoresearch_ci.command.processes import kill_with_variable
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.sandbox import Sandbox, unconfined
-from autoresearch_ci.snapshot import Snapshot, remove, undisturbed
+from autoresearch_ci.snapshot import Fingerprint, Snapshot, remove, undisturbed
 from autoresearch_ci.store import Store
 from autoresearch_ci.workspace import Changes, FileVersion
 
@@ -157,10 +157,10 @@ class MeasureTree:
             for path, version in changes.items()
             if path not in self._placed or self._placed[path] != version
         }
-        for path in news:
-            self._set_aside(path)
-        self._placed = dict(changes)
         with undisturbed(self.layout.tree):
+            for path in news:
+                self._set_aside(path)
+            self._placed = dict(changes)
             self._rewrite([*outdated, *news])
 
     def pretend_repository(self, head: str, staged: str) -> None:
@@ -188,10 +188,9 @@ class MeasureTree:
             self.sandbox.own(temporary)
             self._ours[temporary] = _identity(temporary)
         with undisturbed(temporary):
-            beneath.open_up(temporary, "")
-            beneath.chmod_folder(temporary, "", 0o755)
-            for name, _ in beneath.entries(temporary):
+            for name, _ in beneath.listing(temporary)[1]:
                 beneath.remove(temporary, name)
+            beneath.chmod_folder(temporary, "", 0o755)
         return altered
 
     def _refuse_replaced(self) -> None:
@@ -211,8 +210,16 @@ class MeasureTree:
 
     def _rewrite(self, paths: Sequence[str]) -> None:
         """Give each path the content that it should have now."""
-        from_commit = []
         previously = {path: self._tree.files.pop(path, None) for path in paths}
+        try:
+            self._make_anew(previously)
+        except BaseException:
+            self._tree.doubt(previously)
+            raise
+
+    def _make_anew(self, previously: Mapping[str, Fingerprint | None]) -> None:
+        """`previously`: what was known of the paths that need their content."""
+        from_commit = []
         # All deletions first: a folder may take the place of a file, and the other way round.
         for path in previously:
             beneath.remove(self.layout.tree, path)

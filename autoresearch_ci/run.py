@@ -160,7 +160,8 @@ def _begin(
     history = records.read()
     ruler = redactor.redact_all(_ruler(config))
     if resume and history.start:
-        _refuse_other_ruler(history.start.get("ruler", {}), ruler)
+        if isinstance(before := history.start.get("ruler"), dict):
+            _refuse_other_ruler(before, ruler)
         earlier_run.confirm(history, base=ground.base, scope=ground.scope, git=ground.repository)
     else:
         # What a run without a verdict spent on its baseline is spent all the same.

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
 import pathspec
@@ -19,6 +19,8 @@ Fingerprint = tuple[int, int, int, int, int]
 so an equal fingerprint means equal content (git's index relies on the same)."""
 
 MTIME = 3
+_NOTHING: Fingerprint = (0, 0, 0, 0, 0)
+"""No file has it."""
 
 
 class Snapshot:
@@ -53,14 +55,7 @@ class Snapshot:
         """
         with undisturbed(self.root):
             found, folders = self._scan()
-            for path in found.keys() - self.files.keys():
-                beneath.unlink(self.root, path)
-            for folder in sorted(folders.keys() - self.folders.keys(), key=len, reverse=True):
-                try:
-                    beneath.rmdir(self.root, folder)
-                except OSError as error:  # it holds ignored files, which may stay
-                    if error.errno != errno.ENOTEMPTY or self._ignore is None:
-                        raise
+            self._delete(found.keys() - self.files.keys(), folders.keys() - self.folders.keys())
             for folder in sorted(self.folders.keys() - folders.keys(), key=len):
                 beneath.make_folder(self.root, folder)
                 self._own(self.root, folder)
@@ -80,6 +75,11 @@ class Snapshot:
                 os.utime(name, (seconds, seconds), dir_fd=at, follow_symlinks=False)
             found = _fingerprint(beneath.status(self.root, path))
         self.files[path] = found
+
+    def doubt(self, paths: Iterable[str]) -> None:
+        """Have the next `undo` rewrite what could not be written and so is not remembered."""
+        for path in paths:
+            self.files.setdefault(path, _NOTHING)
 
     def make_parents(self, path: str) -> None:
         """Create and remember the folders above `path`."""
@@ -108,9 +108,25 @@ class Snapshot:
 
     def _close(self, found: Mapping[str, int]) -> None:
         """Give folders their permissions back, also those that the scan had to open."""
-        for folder, mode in self.folders.items():
+        for folder, mode in reversed(self.folders.items()):  # what is below cannot be reached later
             if found.get(folder) != mode or mode & 0o700 != 0o700:
                 beneath.chmod_folder(self.root, folder, mode)
+
+    def _delete(self, files: Set[str], folders: Set[str]) -> None:
+        """Remove what is new."""
+        if self._ignore is None:
+            for path in (*files, *folders):
+                if path.rpartition("/")[0] not in folders:  # else it goes with what it lies in
+                    beneath.remove(self.root, path)
+            return
+        for path in files:
+            beneath.unlink(self.root, path)
+        for folder in sorted(folders, key=len, reverse=True):
+            try:
+                beneath.rmdir(self.root, folder)
+            except OSError as error:  # it holds ignored files, which may stay
+                if error.errno != errno.ENOTEMPTY:
+                    raise
 
     def _scan(self) -> tuple[dict[str, Fingerprint], dict[str, int]]:
         if not self.root.is_dir() or self.root.is_symlink():
@@ -121,17 +137,18 @@ class Snapshot:
         files: dict[str, Fingerprint] = {}
         folders: dict[str, int] = {}
         pending = [""]
-        while pending:
-            folder = pending.pop()
-            folders[folder] = beneath.open_up(self.root, folder)
-            for name, status in beneath.entries(self.root, folder):
-                path = f"{folder}/{name}" if folder else name
-                if self._ignore and self._ignore.match_file(path):
-                    continue
-                if stat.S_ISDIR(status.st_mode):
-                    pending.append(path)
-                else:
-                    files[path] = _fingerprint(status)
+        with beneath.Cursor(self.root) as cursor:
+            while pending:
+                folder = pending.pop()
+                folders[folder], found = cursor.listing(folder)
+                for name, status in found:
+                    path = f"{folder}/{name}" if folder else name
+                    if self._ignore and self._ignore.match_file(path):
+                        continue
+                    if stat.S_ISDIR(status.st_mode):
+                        pending.append(path)
+                    else:
+                        files[path] = _fingerprint(status)
         return files, folders
 
 
@@ -153,7 +170,8 @@ def undisturbed(root: Path) -> Iterator[None]:
 def remove(path: Path) -> None:
     """Delete a file or a whole folder, also when a command took away its permissions."""
     if path.parent.is_dir():
-        beneath.remove(path.parent.resolve(), path.name)
+        with undisturbed(path.parent):
+            beneath.remove(path.parent.resolve(), path.name)
 
 
 def _fingerprint(status: os.stat_result) -> Fingerprint:

@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,10 +22,12 @@ from typing import Any
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.outcomes import LOG_LIMIT, Outcomes, Standard, parse_log
 from autoresearch_ci.snapshot import remove
+from autoresearch_ci.untrusted_files import file_bytes
 
 PLUGIN = "autoresearch_outcomes"
 _VARIABLE = "AUTORESEARCH_OUTCOMES"
 _LOG = ".autoresearch-outcomes"
+_NAME = re.compile(r"[0-9a-f]{16}\.json")
 
 
 @dataclass
@@ -121,17 +124,27 @@ class Witness:
         self._blind = set(memory["blind"])
         for role, name in memory["standards"].items():
             try:
-                data = json.loads((self._store / name).read_bytes())
+                data = self._load(name)
             except (OSError, ValueError) as error:
                 raise WorkspaceError(
                     f"{self._store / name}: which tests passed can no longer be read ({error}).\n"
+                    "usually: the file was deleted or edited, or the disk lost it.\n"
                     "do: start a new run with another --tag; the notebook keeps the attempts."
                 ) from error
             self._standards[role] = Standard.from_json(data)
 
+    def _load(self, name: str) -> Any:
+        """The name tells which content is meant: neither another file's nor a changed one."""
+        if not _NAME.fullmatch(name):
+            raise ValueError("not a name of ours")
+        content = file_bytes(self._store / name, LOG_LIMIT, follow=False)
+        if name != _name(content):
+            raise ValueError("its checksum does not match")
+        return json.loads(content)
+
     def _save(self, standard: Standard) -> str:
         content = json.dumps(standard.to_json(), sort_keys=True).encode()
-        name = f"{hashlib.sha256(content).hexdigest()[:16]}.json"
+        name = _name(content)
         path = self._store / name
         if not path.exists():
             self._store.mkdir(exist_ok=True)
@@ -151,6 +164,10 @@ class Witness:
         target = self._folder / f"{PLUGIN}.py"
         target.write_bytes(source.read_bytes())
         target.chmod(0o444)
+
+
+def _name(content: bytes) -> str:
+    return f"{hashlib.sha256(content).hexdigest()[:16]}.json"
 
 
 def _with_plugin(environment: Mapping[str, str], folder: Path, whereto: str) -> dict[str, str]:

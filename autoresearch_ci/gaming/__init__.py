@@ -53,10 +53,11 @@ def _found(path: str, content: bytes | None, ruler: Ruler) -> Iterable[Play]:
     first = content[:80].partition(b"\n")[0]
     if path.endswith((".py", ".pyi", ".pyw")) or (first[:2] == b"#!" and b"python" in first):
         try:
-            tree = ast.parse(content)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return list(python_plays(ast.parse(content), ruler.at(path)))
+        except (SyntaxError, ValueError):
             return ()  # it will not run either
-        return python_plays(tree, ruler.at(path))
+        except (RecursionError, MemoryError):  # another Python may well run it
+            return [Play(line=1, what="is nested too deeply to be read")]
     if path.endswith(_SCRIPT):
         return _script_plays(content.decode(errors="replace"))
     return ()

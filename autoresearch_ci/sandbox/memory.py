@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+
+from autoresearch_ci import beneath
 
 SHARED_MEMORY = Path("/dev/shm")
 
@@ -47,8 +49,6 @@ def entries_of(user: int) -> set[str]:
 
 
 def delete(path: Path) -> None:
-    """Never through a link."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
+    """Never through a link, however deep it is; what cannot be deleted stays."""
+    with contextlib.suppress(OSError):
+        beneath.remove(path.parent, path.name)

@@ -133,7 +133,8 @@ def _missing_of_namespaces(
         yield Missing(
             what="one measurement can leave something in /dev/shm for the next",
             why=why,
-            cure="Run as root, or where user namespaces are allowed.",
+            cure="Run where user namespaces are allowed, or let root give the commands to another "
+            "user (sandbox.user).",
         )
     if reached := reachable_services(found, user, services):
         yield Missing(

@@ -50,7 +50,7 @@ def _attributes(name: str, file: str, driver: str) -> dict[str, str]:
 
 
 _FSMONITOR = "[core]\n\tfsmonitor = RUN\n"
-_ALL_HOOKS = {
+ALL_HOOKS = {
     f"planted/{name}": "#!/bin/sh\nexec RUN\n"
     for name in ("reference-transaction", "post-index-change", "post-checkout", "pre-commit")
 }
@@ -71,7 +71,7 @@ CONFIG = [
         1,
         git={"hooks/fsmonitor-watchman": "#!/bin/sh\nexec RUN\n"},
     ),
-    _config("core.hooksPath", "[core]\n\thooksPath = .git/planted\n", 1, git=_ALL_HOOKS),
+    _config("core.hooksPath", "[core]\n\thooksPath = .git/planted\n", 1, git=ALL_HOOKS),
     _config("hook.command", '[hook "x.y"]\n\tevent = reference-transaction\n\tcommand = RUN\n'),
     _config("filter.clean", '[filter "a"]\n\tclean = RUN\n', git=_attributes("f1", "i1", "a")),
     _config("filter.smudge", '[filter "b"]\n\tsmudge = RUN\n\trequired = true\n'),
@@ -187,7 +187,7 @@ ENVIRONMENT = [
     Vector(name="$GIT_REPLACE_REF_BASE", environment={"GIT_REPLACE_REF_BASE": "refs/other/"}),
 ]
 
-_CHEAT = "echo cheat > other; echo cheat > conftest.py; echo cheat > sitecustomize.py"
+CHEAT = "echo cheat > other; echo cheat > conftest.py; echo cheat > sitecustomize.py"
 STRUCTURE = [
     Vector(
         name="refs/replace",
@@ -268,3 +268,35 @@ ATTRIBUTES = (
     "f4 filter=h\nf6 filter=i\n"
 )
 INFO_ATTRIBUTES = "f1 filter=a\nf2 filter=c\n"
+
+_COMMIT = "git commit -q --allow-empty -m x"
+ALIVE = {
+    **{f"hook {name}": _COMMIT for name in ("pre-commit", "prepare-commit-msg", "commit-msg")},
+    "hook post-commit": _COMMIT,
+    "hook post-checkout": "git checkout -q -b b",
+    "hook reference-transaction": "git update-ref refs/heads/b HEAD",
+    "hook post-index-change": "git read-tree HEAD",
+    "hook pre-push": "git push -q . HEAD:refs/heads/b",
+    "hook post-rewrite": f"{_COMMIT}; git commit -q --amend --allow-empty -m y",
+    "core.fsmonitor": "git status",
+    "fsmonitor-watchman": "git status",
+    "core.hooksPath": _COMMIT,
+    "filter.clean": "git status",
+    "filter.smudge": "rm other; git checkout -- other",
+    "filter.process": "git status",
+    "filter with odd name": "git status",
+    "core.attributesFile": "git status",
+    "diff.textconv": "echo x >> value; git diff",
+    "diff.command": "echo x >> other; git diff",
+    "diff.external": "echo x >> f4; git diff",
+    "aliases": "git st",
+    "core.pager": "script -qc 'git log' /dev/null || git -p log",
+    "core.editor": "git commit --allow-empty",
+    "core.sshCommand": "git ls-remote ssh://127.0.0.1/x",
+    "gpg.program": _COMMIT,
+    "include.path": "git status",
+    "includeIf.gitdir": "echo x >> f5; git diff",
+    "config.worktree": "git status",
+    "remote.uploadpack": "git fetch origin",
+}
+"""What makes plain git run a vector, so that a test in which it stays silent proves something."""

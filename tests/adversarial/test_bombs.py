@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -322,7 +323,14 @@ def _set(record: Record, path: str, value: Any) -> None:
     here[last] = value
 
 
+def _sealed(record: Record) -> bytes:
+    del record["crc32"]
+    body = json.dumps(record).replace('"DIGITS"', "9" * 10_000).encode()
+    return body[:-1] + b', "crc32": "%08x"}\n' % zlib.crc32(body)
+
+
 BLOB = {"mode": "100644", "blob": "a" * 40}
+TESTS = "memory/bench/scrutiny/tests"
 FORGERIES: dict[str, tuple[str, str, Any]] = {
     "leads out of the tree": ("attempt", "changes", {"../../out": BLOB}),
     "is absolute": ("attempt", "changes", {"/out": BLOB}),
@@ -345,6 +353,13 @@ FORGERIES: dict[str, tuple[str, str, Any]] = {
     "no memory": ("verdict", "memory", {}),
     "a memory that is a list": ("verdict", "memory", [1]),
     "a memory of nonsense": ("verdict", "memory/session", {"x": "y"}),
+    "a memory of words": ("verdict", "memory/session/incumbent", ["nine"]),
+    "a test level of its own": ("verdict", "memory/session/tests", -100),
+    "a keep in the future": ("verdict", "memory/session/keeps", [10**9]),
+    "a time limit of words": ("verdict", "memory/bench/durations", {"cat value": "long"}),
+    "outcomes without end": ("verdict", f"{TESTS}/standards", {"guard 0": "/dev/zero"}),
+    "outcomes of another place": ("verdict", f"{TESTS}/standards", {"guard 0": "../lock"}),
+    "outcomes in words": ("verdict", f"{TESTS}/standards", ["x"]),
     "tokens of a billion digits": ("attempt", "tokens", "DIGITS"),
 }
 
@@ -365,12 +380,13 @@ def test_records_that_were_edited_are_not_believed(
         branch = value
     lines = [json.loads(line) for line in records.read_text().splitlines()]
     _set([line for line in lines if line["record"] == kind][-1], path, value)
-    text = "".join(json.dumps(line) + "\n" for line in lines)
-    records.write_text(text.replace('"DIGITS"', "9" * 10_000))
+    # With checksums of their own, as a forger would: those are against broken disks.
+    records.write_bytes(b"".join(map(_sealed, lines)))
     before = repo.photograph()
     done = run("--iterations", "2", "--resume")
     assert done.code in (2, 3), done.told
     assert "usually:" in done.err, done.told
+    assert "checksum" not in done.err, done.told
     assert repo.ref("refs/heads/autoresearch/t") == branch
     assert repo.photograph() == before
     assert not list(repo.path.parent.rglob("out"))

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from autoresearch_ci import beneath
-from autoresearch_ci.errors import WorkspaceError
-from autoresearch_ci.snapshot import Snapshot
+from tests.integration.test_agent_cli import Bed, contents
 from tests.messages_api import MessagesApi, calls, submit, tool
 
 if TYPE_CHECKING:
@@ -137,145 +135,72 @@ def test_no_tool_call_escapes(
     check(land, before, len(escapes) + len(LATE), tally)
 
 
-AGENT = r"""
-for f in tests/test_a.py bench.sh guard.sh program.md uv.lock; do echo 1 > $f; done
-mkdir -p Tests .GIT .git/hooks src/.git .github/workflows; echo 1 > Tests/x.py; echo 1 > .GIT/config
-echo 1 > .git/config; echo 1 > src/.git/config; echo 1 > .github/workflows/x.yml
-echo 1 > conftest.py
-echo 1 > sitecustomize.py; ln -sf "$CANARY" src/new; ln "$CANARY" src/hard 2>/dev/null
-rm src/file; ln -s "$CANARY" src/file; mkfifo src/pipe; rm link; echo 1 > link
-rm folder-link; mkdir folder-link; echo 1 > folder-link/canary; mkdir -p module; echo 1 > module/x
-truncate -s 3G src/huge; printf 1 > "src/$(printf 'x%.0s' $(seq 255))"
-d=src; for i in $(seq 40); do d=$d/d; done; mkdir -p $d; ln -s "$CANARY" $d/deep
-printf 1 > "$(printf '.git\\')"
-echo 9 > value
-"""
+AGENT = [
+    *(f"echo 1 > {name}" for name in ("tests/test_a.py", "bench.sh", "guard.sh", "program.md")),
+    *(
+        "echo 1 > uv.lock",
+        "mkdir Tests && echo 1 > Tests/x.py",
+        "mkdir .GIT && echo 1 > .GIT/config",
+    ),
+    *("mkdir -p .git/hooks && echo 1 > .git/config", "mkdir src/.git && echo 1 > src/.git/config"),
+    *("mkdir -p .github/workflows && echo 1 > .github/workflows/x.yml", "echo 1 > conftest.py"),
+    *("echo 1 > sitecustomize.py", "echo 1 > 'src/back\\slash'", "echo 1 > src/x.pth"),
+    *('ln -s "$CANARY" src/new', 'ln "$CANARY" src/hard', "ln src/odd src/odder"),
+    *('rm src/file; ln -s "$CANARY" src/file', 'rm src/file2; ln "$CANARY" src/file2'),
+    *("mkfifo src/pipe", "rm src/file3; mkfifo src/file3", "truncate -s 3G src/huge"),
+    *("rm link; echo 1 > link", "rm folder-link; mkdir folder-link; echo 1 > folder-link/canary"),
+    *(
+        "mkdir -p module; echo 1 > module/x",
+        'd=$(seq -s/ 90); mkdir -p $d; ln -s "$CANARY" $d/deep',
+    ),
+    'rm tests/test_b.py; ln -s "$CANARY" tests/test_b.py',
+    "python3 -S -c \"import socket; socket.socket(socket.AF_UNIX).bind('src/socket')\"",
+]
+HONEST = [
+    *(
+        "echo 9 > value",
+        'echo 1 > "src/$(printf "x%.0s" $(seq 255))"',
+        "echo 1 > \"$(printf 'src/\\303\\244')\"",
+    ),
+    "echo 1 > \"$(printf 'src/\\377\\376')\"",
+]
+"""Names that git takes as well: the longest, and one that is no text."""
 
 
 def test_no_agent_escapes(run: Run, land: Repo, tally: Tally, tmp_path: Path) -> None:
+    for name in ("src/file2", "src/file3", "src/odd", "tests/test_b.py"):
+        land.write(name, "canary\n")
+    lines = [*AGENT, *HONEST]
+    failed = tmp_path / "failed"
     agent = tmp_path / "agent.sh"
-    # A second name of a file outside is not its content's owner: only a copy comes back.
-    agent.write_text(f"CANARY={tmp_path}/canary\n{AGENT}\nrm -rf src/x* src/hard\n")
+    agent.write_text(
+        f"exec 2>/dev/null; CANARY={tmp_path}/canary\n"
+        + "".join(f"{{ {line}; }} || echo {n} >> {failed}\n" for n, line in enumerate(lines))
+    )
     configure(land, f"proposer: {{command: 'sh {agent}'}}\n")
     before = land.photograph()
     done = run("--iterations", "1", scope=None, metric=None, proposer=None)
     assert done.column("status") == ["baseline", "keep"], done.told
+    assert not failed.exists(), [lines[int(n)] for n in failed.read_text().split()]
     branch = "refs/heads/autoresearch/t"
-    changed = land.git("diff", "--name-status", "main", branch).split("\n")
-    assert changed == ["M\tvalue"], done.told
-    tally("scope escapes tried", 30)
-    tally("scope escapes succeeded", 0)
+    changed = land.git("diff", "-z", "--no-renames", "--name-status", "main", branch).split("\0")[
+        :-1
+    ]
+    found = dict(zip(changed[1::2], changed[::2], strict=True))
+    honest = {"value": "M", f"src/{'x' * 255}": "A", "src/\u00e4": "A", "src/\udcff\udcfe": "A"}
+    # What became a link, a pipe or the like is no edit, nor is what was there deleted by it.
+    escaped = [path for path in found if found[path] != honest.get(path)]
+    escaped += [path for path in found if "canary" in land.git("show", f"{branch}:{path}")]
+    outside = [tmp_path / "canary", tmp_path / "beside/canary"]
+    escaped += [str(path) for path in outside if path.read_text() != "canary\n"]
+    tally("scope escapes tried", len(AGENT))
+    tally("scope escapes succeeded", len(escaped))
+    assert escaped == [], done.told
+    assert sorted(found) == sorted(honest), done.told
     assert land.photograph() == before
-    assert (tmp_path / "canary").read_text() == "canary\n"
 
 
-# --- a folder that turns into a link between one step and the next --------------------------------
-
-
-@contextmanager
-def swapping(root: Path, name: str, elsewhere: Path) -> Iterator[Callable[[], int]]:
-    """Meanwhile `root/name` is a folder and a link to `elsewhere`, thousands of times in turn."""
-    ended, count = threading.Event(), [0]
-    at, aside = root / name, root.parent / "aside"
-    link = root.parent / "link"
-    link.symlink_to(elsewhere)
-
-    def swap() -> None:
-        while not ended.is_set():
-            try:
-                at.rename(aside)
-                link.rename(at)
-                at.rename(link)
-                aside.rename(at)
-            except OSError:  # the other side was faster: put everything back
-                if at.is_symlink():
-                    at.unlink()
-                if not link.is_symlink():
-                    link.symlink_to(elsewhere)
-                aside.mkdir(exist_ok=True)
-            count[0] += 1
-
-    thread = threading.Thread(target=swap)
-    thread.start()
-    try:
-        yield lambda: count[0]
-    finally:
-        ended.set()
-        thread.join()
-
-
-def precious(tmp_path: Path) -> Path:
-    elsewhere = tmp_path / "elsewhere"
-    (elsewhere / "deep").mkdir(parents=True)
-    for name in ("file", "new", "deep/file"):
-        (elsewhere / name).write_text("precious")
-    elsewhere.chmod(0o711)
-    return elsewhere
-
-
-def state(folder: Path) -> dict[str, tuple[int, int, str]]:
-    return {
-        str(path.relative_to(folder)): (
-            path.lstat().st_mode,
-            path.lstat().st_mtime_ns,
-            path.read_text() if path.is_file() else "",
-        )
-        for path in (folder, *folder.rglob("*"))
-    }
-
-
-def race(tmp_path: Path, step: Callable[[Path], object], torture: bool, tally: Tally) -> None:
-    """Repeat a step while `sub` is swapped; what lies elsewhere stays as it is."""
-    elsewhere = precious(tmp_path)
-    before = state(elsewhere)
-    root = tmp_path / "box" / "tree"
-    (root / "sub" / "deep").mkdir(parents=True)
-    with swapping(root, "sub", elsewhere) as swaps:
-        for _ in range(20_000 if torture else 500):
-            try:
-                step(root)
-            except (OSError, WorkspaceError):
-                continue
-        while swaps() < 50:
-            pass
-    escaped = state(elsewhere) != before
-    tally("scope escapes tried", 1)
-    tally("scope escapes succeeded", int(escaped))
-    assert not escaped
-
-
-def write(root: Path) -> None:
-    beneath.write(root, "sub/new", b"spoilt", 0o600)
-
-
-def remove(root: Path) -> None:
-    beneath.remove(root, "sub/file")
-    beneath.remove(root, "sub/deep")
-
-
-def restore(root: Path) -> None:
-    snapshot = Snapshot(root)
-    snapshot.take()
-    (root / "left").write_text("x")
-    beneath.write(root, "sub/new2", b"x", 0o600)
-    snapshot.undo(lambda _: None)
-
-
-def modes(root: Path) -> None:
-    beneath.make_folder(root, "sub/deep")
-    beneath.chmod_folder(root, "sub", 0o777)
-    beneath.open_up(root, "sub")
-
-
-def read(root: Path) -> None:
-    assert beneath.read(root, "sub/file", 100) != b"precious"
-
-
-@pytest.mark.parametrize("step", [write, remove, restore, modes, read])
-def test_a_folder_swapped_for_a_link_leads_nowhere(
-    tmp_path: Path, torture: bool, tally: Tally, step: Callable[[Path], object]
-) -> None:
-    race(tmp_path, step, torture, tally)
+# --- single holes ---------------------------------------------------------------------------------
 
 
 def test_a_second_name_of_a_file_elsewhere_is_never_written_to(tmp_path: Path) -> None:
@@ -301,12 +226,55 @@ def test_what_is_no_file_is_neither_read_nor_copied(tmp_path: Path) -> None:
         assert not beneath.copy((tmp_path, name), (tmp_path, f"copy of {name}"))
 
 
+def test_a_device_in_a_draft_is_neither_opened_nor_an_edit(tmp_path: Path, repo: Repo) -> None:
+    repo.write("src/a.py", "one\n")
+    repo.commit("source")
+    bed = Bed(tmp_path, repo.path)
+    bed.draft.reset()
+    src = bed.draft.tree / "src"
+    (src / "a.py").unlink()
+    try:
+        for name in ("a.py", "zero"):
+            os.mknod(src / name, stat.S_IFCHR | 0o666, os.makedev(1, 5))
+    except PermissionError:
+        pytest.skip("needs root, to make a device")
+    found = bed.draft.collect()
+    assert found.edits == ()
+    assert sorted(found.refusals) == [
+        "src/a.py: not a regular file",
+        "src/zero: not a regular file",
+    ]
+    bed.draft.reset()
+    assert (src / "a.py").read_text() == "one\n"
+    bed.close()
+
+
+def test_a_second_name_of_a_file_elsewhere_is_not_read_for_an_agent(
+    tmp_path: Path, repo: Repo
+) -> None:
+    """Who may link it need not be allowed to read it; we may be."""
+    repo.write("src/a.py", "one\n")
+    repo.commit("source")
+    (tmp_path / "secret").write_text("secret\n")
+    bed = Bed(tmp_path, repo.path)
+    bed.draft.reset()
+    for name in ("src/a.py", "src/b.py"):
+        (bed.draft.tree / name).unlink(missing_ok=True)
+        os.link(tmp_path / "secret", bed.draft.tree / name)
+    found = bed.draft.collect()
+    assert found.edits == ()
+    reasons = {refusal.partition(": ")[2] for refusal in found.refusals}
+    assert reasons == {"a file with a second name (hard link)"}
+    bed.draft.reset()
+    assert (bed.draft.tree / "src/a.py").read_text() == "one\n"
+    assert (tmp_path / "secret").read_text() == "secret\n"
+    bed.close()
+
+
 def test_an_agent_reads_nothing_elsewhere_through_a_folder_it_made_a_link(
     tmp_path: Path, repo: Repo
 ) -> None:
     """A tracked name below a link would bring the content of its namesake into a commit."""
-    from tests.integration.test_agent_cli import Bed, contents
-
     repo.write("src/a.py", "one\n")
     repo.commit("source")
     secret = tmp_path / "secret"

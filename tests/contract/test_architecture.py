@@ -31,10 +31,10 @@ run for ever, looks at the time."""
 PURE = frozenset(
     {
         *("__future__", "ast", "binascii", "bisect", "builtins", "collections", "dataclasses"),
-        *("decimal", "difflib", "enum", "functools", "hashlib", "html", "io", "itertools"),
+        *("decimal", "difflib", "enum", "errno", "functools", "hashlib", "html", "io", "itertools"),
         *("json", "math", "posixpath", "re", "shlex", "statistics", "tokenize", "typing"),
         *("unicodedata", "urllib.parse", "warnings", "xml.etree.ElementTree"),
-        "pathlib.PurePosixPath",
+        *("pathlib.PurePath", "pathlib.PurePosixPath"),
         # Libraries that turn values into values.
         *("defusedxml.ElementTree", "genai_prices", "junitparser", "pathspec", "regex"),
     }

@@ -124,7 +124,7 @@ def test_what_another_version_had_learnt_is_refused_when_it_cannot_be_read(
     rewritten(repo, unknown)
     done = run("--resume")
     assert done.code == 3, done.told
-    assert "what this run had learnt cannot be read" in done.err
+    assert "another version of autoresearch-ci wrote it" in done.err
     assert lost(repo) == []
 
 

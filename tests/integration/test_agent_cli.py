@@ -190,17 +190,21 @@ def test_what_the_repository_ignores_is_neither_an_edit_nor_a_refusal(bed: Bed) 
 @pytest.mark.parametrize(
     "plant",
     [
-        "ln -s /etc/passwd src/new.py",
-        "ln -sf /etc/passwd src/a.py",
+        "ln -s $DECOY/passwd src/new.py",
+        "ln -sf $DECOY/passwd src/a.py",
         "mkfifo src/new.py",
         "rm src/a.py; mkfifo src/a.py",
         "rm src/link; echo x > src/link",
         f"truncate -s {draft_tree.MAX_FILE_BYTES + 1} src/new.py",
-        "rm -rf src; ln -s /etc src",
+        "rm -rf src; ln -s $DECOY src",
     ],
 )
 def test_only_regular_files_of_a_sensible_size_count(bed: Bed, plant: str) -> None:
-    found = bed.run(f"{plant}; echo 9 > value")
+    decoy = bed.path / "decoy"
+    decoy.mkdir()
+    for name in ("passwd", "a.py"):
+        (decoy / name).write_text("elsewhere\n")
+    found = bed.run(f"DECOY={decoy}; {plant}; echo 9 > value")
     given = contents(found)
     assert given.pop("value") == b"9\n"
     assert all(content is None for content in given.values())
@@ -249,7 +253,7 @@ def test_what_is_hidden_is_not_there(bed: Bed) -> None:
 # --- the next proposal starts from the incumbent --------------------------------------------------
 
 VANDALISM = (
-    "echo x > value; rm -rf src; mkdir src; ln -s / src/root; mkdir -p a/b/c; echo x > a/b/c/d; "
+    "echo x > value; rm -rf src; mkdir src; ln -s .. src/root; mkdir -p a/b/c; echo x > a/b/c/d; "
     "chmod 000 a; chmod 555 src; mkdir .git; echo x > .git/HEAD; rm other; mkdir other; "
     "echo x > ~/left; echo x > $TMPDIR/left; chmod 700 bench; chmod +x .gitignore"
 )
@@ -264,7 +268,7 @@ def test_each_proposal_starts_from_the_incumbent_bit_for_bit(bed: Bed) -> None:
     assert list(bed.draft.home.iterdir()) == list(bed.draft.temporary.iterdir()) == []
 
 
-@pytest.mark.parametrize("gone", ['rm -rf "$PWD"', 'mv "$PWD" ../moved; ln -s / ../tree'])
+@pytest.mark.parametrize("gone", ['rm -rf "$PWD"', 'mv "$PWD" ../moved; ln -s moved ../tree'])
 def test_a_folder_that_was_removed_proposes_nothing_and_is_built_again(bed: Bed, gone: str) -> None:
     found = bed.run(gone)
     assert found.edits == ()

@@ -6,8 +6,8 @@ import importlib
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -27,6 +27,7 @@ from autoresearch_ci.proposers.claude import ClaudeProposer
 from autoresearch_ci.proposers.claude_request import ClaudeSettings
 from autoresearch_ci.proposers.tools import EDITOR, Dialect
 from autoresearch_ci.scope import Scope
+from tests.memory_tree import Files
 from tests.messages_api import (
     Json,
     MessagesApi,
@@ -47,17 +48,6 @@ from tests.messages_api import (
 
 KEY = "sk-ant-test"
 SSE = "text/event-stream"
-
-
-@dataclass(frozen=True)
-class Files:
-    files: Mapping[str, bytes]
-
-    def read(self, path: str) -> bytes:
-        return self.files[path]
-
-    def paths(self) -> Sequence[str]:
-        return sorted(self.files)
 
 
 TREE = Files({"a.py": b"x = 1\ny = 2\n", "b.py": b"z = 3\n"})

@@ -25,6 +25,7 @@ def found(code: str, before: str | None = "", path: str = "work.py") -> list[str
     return plays({path: old}, {path: code.encode()}, RULER)
 
 
+EQUAL = ["work.py:1 compares equal to everything (__eq__)"]
 CHEATS = {
     "import time\ntime.perf_counter = f\n": "patches time.perf_counter",
     "import time as t\nt.time = f\n": "patches time.time",
@@ -154,6 +155,23 @@ def test_what_does_not_parse_and_what_is_data_is_not_read() -> None:
     assert found("x = '\ud800'".encode("utf-8", "surrogatepass").decode("latin-1")) == []
     assert plays({"a.bin": b""}, {"a.bin": b"os._exit(0)"}, RULER) == []
     assert found("x = " + "(" * 5000 + ")" * 5000) == []
+
+
+@pytest.mark.parametrize("depth", [100, 900, 1500, 2500, 20_000])
+@pytest.mark.parametrize(
+    "code",
+    [
+        "print(X)",
+        "print('a'Y)",
+        "class A:\n    def __eq__(self, o):\n        return Z True",
+        "__import__('os')()A = 1",
+    ],
+)
+def test_what_nests_too_deeply_is_no_error(code: str, depth: int) -> None:
+    """Python may run what a reading of the text cannot follow."""
+    code = code.replace("X", "+".join(["'a'"] * depth)).replace("Y", ".format()" * depth)
+    code = code.replace("Z", "not " * depth).replace("()A", "().a" * depth)
+    assert found(code) in ([], ["work.py:1 is nested too deeply to be read"], EQUAL)
 
 
 def test_a_script_without_an_ending_is_read_as_python() -> None:

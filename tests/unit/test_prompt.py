@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,18 +18,7 @@ from autoresearch_ci.proposers.draft import Size
 from autoresearch_ci.proposers.prompt import STATE_BYTES, Prompt, render
 from autoresearch_ci.proposers.quoting import is_hidden, line, shown, size, tail, unshown
 from autoresearch_ci.proposers.tools import Dialect, definitions
-
-
-@dataclass(frozen=True)
-class Files:
-    files: Mapping[str, bytes]
-
-    def read(self, path: str) -> bytes:
-        return self.files[path]
-
-    def paths(self) -> Sequence[str]:
-        return sorted(self.files)
-
+from tests.memory_tree import Files
 
 BASE = Files({"train.py": b"LR = 1.0\nSTEPS = 100\nEND = 0\n"})
 

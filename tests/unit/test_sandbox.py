@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.sandbox import Wish
 from autoresearch_ci.sandbox.abilities import Abilities
+from autoresearch_ci.sandbox.memory import delete
 from autoresearch_ci.sandbox.places import services, visible
 from autoresearch_ci.sandbox.protection import describe
 from autoresearch_ci.sandbox.seccomp import (
@@ -139,6 +142,13 @@ def test_what_has_a_second_name_elsewhere_is_not_given_away(tmp_path: Path) -> N
         NOBODY.own(tmp_path, path.name)
     assert precious.stat().st_uid == 0
     assert plain.stat().st_uid == link.lstat().st_uid == 65534
+
+
+def test_what_a_command_leaves_thousands_of_folders_deep_is_deleted(tmp_path: Path) -> None:
+    script = "import os; [(os.mkdir('d', 0o300), os.chdir('d')) for _ in range(2000)]"
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
+    delete(tmp_path / "d")
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- filters --------------------------------------------------------------------------------------
