@@ -6,13 +6,14 @@ A candidate that fails, in whatever way, is an outcome and never an exception.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from statistics import median
 
 from autoresearch_ci.commit_tree import CommitTree
 from autoresearch_ci.decision import judge
+from autoresearch_ci.earlier_change import EarlierChange, is_again
 from autoresearch_ci.early_stop import Curve, Point
 from autoresearch_ci.events import Observer, Warning
 from autoresearch_ci.experiment import Decision, FileEdit, GuardRun, MetricRun, Proposal, Status
@@ -86,6 +87,8 @@ class Court:
     warn: Observer | None = None
     """Told about a candidate that plays against the ruler, instead of refusing it."""
     redactor: Redactor = field(default_factory=Redactor)
+    unwanted: Sequence[EarlierChange] = ()
+    """What people asked not to try again."""
 
     def tree(self, commit: str) -> CommitTree:
         """The in-scope files of a commit of this run."""
@@ -128,7 +131,7 @@ class Court:
             reason = "the proposal leaves every file as it is"
             return Outcome(decision=Decision(status=Status.NO_OP, reason=reason))
         attempt = self.ledger.commit(iteration, number, proposal, edits)
-        if foul := self._foul(edits, incumbent):
+        if foul := self._forbidden(edits, incumbent) or self._foul(edits, incumbent):
             decision = Decision(status=Status.DISCARD, reason=foul)
             return Outcome(decision=decision, attempt=attempt)
         self.bench.witness.forget_candidate()
@@ -193,13 +196,19 @@ class Court:
         """How the candidate plays against the ruler; empty when it does not, or may."""
         if self.ruler is None:
             return ""
-        before = {path: incumbent.read(path) if incumbent.version(path) else None for path in edits}
-        after = {path: edit[1] if edit else None for path, edit in edits.items()}
-        foul = sentence(plays(before, after, self.ruler))
+        foul = sentence(plays(*_both(edits, incumbent), self.ruler))
         if foul and self.warn:
             self.warn(Warning(message=f"measured all the same, as gaming is `warn`: {foul}"))
             return ""
         return foul
+
+    def _forbidden(
+        self, edits: Mapping[str, tuple[str, bytes] | None], incumbent: CommitTree
+    ) -> str:
+        """Which change it makes again that a person did not want; empty: none."""
+        before, after = _both(edits, incumbent)
+        named = (c.commit[:12] for c in self.unwanted if is_again(c, before, after))
+        return next((f"a person asked not to try {name} again" for name in named), "")
 
     def _refusal(self, proposal: Proposal, incumbent: CommitTree) -> str | None:
         """Why the proposal may not even be committed."""
@@ -223,6 +232,14 @@ def identity(changes: Changes) -> str:
     """A name for the code that `changes` make of the base commit."""
     lines = [f"{path}\0{version}" for path, version in sorted(changes.items())]
     return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()[:16]
+
+
+def _both(
+    edits: Mapping[str, tuple[str, bytes] | None], incumbent: CommitTree
+) -> tuple[dict[str, bytes | None], dict[str, bytes | None]]:
+    """What the edited files hold now, and what they would."""
+    before = {path: incumbent.read(path) if incumbent.version(path) else None for path in edits}
+    return before, {path: edit[1] if edit else None for path, edit in edits.items()}
 
 
 def _effective(proposal: Proposal, incumbent: CommitTree) -> dict[str, tuple[str, bytes] | None]:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoresearch_ci import merging
+from autoresearch_ci import merging, named_commits
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.git_process import GitDirectory
 from autoresearch_ci.publish.refusals import TRANSIENT, Kind, Place, Refused, classify, explain
@@ -189,6 +189,14 @@ class Remote:
     def have_met(self, ours: str, theirs: str) -> bool:
         """Whether this clone knows a commit that both contain."""
         return merging.have_met(self._git, ours, theirs)
+
+    def resolve(self, name: str) -> str | None:
+        """The full name of a commit that is here; `None`: none, or several."""
+        return named_commits.resolve(self._git, name)
+
+    def change(self, commit: str) -> named_commits.Files | None:
+        """What a commit that is here did; `None`: it is no small change of text."""
+        return named_commits.files(self._git, commit)
 
     def push(self, updates: Sequence[Update], options: Sequence[str] = ()) -> None:
         """Move all refs or none. Repeating it is harmless.

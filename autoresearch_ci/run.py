@@ -94,7 +94,7 @@ def run(
             redactor=redactor,
             start=options.start,
         )
-        proposer = make_proposer(workshop, stack)
+        proposer = make_proposer(workshop, stack, beginning.again)
         stack.callback(remove, ground.box)
         with _reported(resolved, workshop, publisher, finished):
             loop = _loop(workshop, stack, proposer, publisher, beginning)
@@ -114,7 +114,7 @@ def _loop(
     """The loop with everything that it needs, ready to measure."""
     config = workshop.config
     bench = open_bench(workshop, stack, paid=workshop.ledger.pay)
-    court = make_court(workshop, bench)
+    court = make_court(workshop, bench, beginning.unwanted)
     briefing = make_briefing(workshop, court)
     return Loop(
         briefing=dataclasses.replace(briefing, earlier=tuple(beginning.tried)),

@@ -370,7 +370,9 @@ def _check_body(data: Json, errors: list[Any]) -> None:
 
 
 def _comment(number: int, login: str, body: str) -> Json:
-    return {"id": number, "user": {"login": login}, "body": body.replace("\n", "\r\n")}
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    body = body.replace("\n", "\r\n")
+    return {"id": number, "user": {"login": login}, "body": body, "created_at": stamp}
 
 
 def _handler(api: GitHubApi) -> type[BaseHTTPRequestHandler]:

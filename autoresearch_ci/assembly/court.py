@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from autoresearch_ci.assembly.workshop import RunWorkshop
 from autoresearch_ci.candidate import Court
 from autoresearch_ci.config import Config
 from autoresearch_ci.decision import Policy
+from autoresearch_ci.earlier_change import EarlierChange
 from autoresearch_ci.gaming import Ruler
 from autoresearch_ci.holdout import Holdout
 from autoresearch_ci.measurement import Bench
@@ -14,8 +17,10 @@ from autoresearch_ci.preflight import Ground
 from autoresearch_ci.scope import command_files
 
 
-def make_court(workshop: RunWorkshop, bench: Bench) -> Court:
-    """The court of a run."""
+def make_court(
+    workshop: RunWorkshop, bench: Bench, unwanted: Sequence[EarlierChange] = ()
+) -> Court:
+    """The court of a run; `unwanted` is what people asked not to try again."""
     config, ground, holdout = workshop.config, workshop.ground, bench.plans.holdout
     return Court(
         policy=_policy(config),
@@ -28,6 +33,7 @@ def make_court(workshop: RunWorkshop, bench: Bench) -> Court:
         ruler=_ruler(config, ground),
         warn=workshop.observe if config.gaming == "warn" else None,
         redactor=workshop.redactor,
+        unwanted=tuple(unwanted),
     )
 
 

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 
 from autoresearch_ci import confine
 from autoresearch_ci.assembly.claude import make_claude, mcp_tools
 from autoresearch_ci.assembly.workshop import RunWorkshop
+from autoresearch_ci.earlier_change import EarlierChange
 from autoresearch_ci.events import Warning
 from autoresearch_ci.proposers import Context, Proposer
 
 
-def make_proposer(workshop: RunWorkshop, stack: ExitStack) -> Proposer:
-    """The proposer that the configuration names; what it holds open is closed with `stack`.
+def make_proposer(
+    workshop: RunWorkshop, stack: ExitStack, again: Sequence[EarlierChange] = ()
+) -> Proposer:
+    """The proposer that the configuration names, after what people asked to have measured `again`.
 
-    Raises `ConfigError` or `ProposerError`.
+    What it holds open is closed with `stack`. Raises `ConfigError` or `ProposerError`.
     """
+    proposer = _configured(workshop, stack)
+    if not again:
+        return proposer
+    from autoresearch_ci.proposers.again import AgainProposer
+
+    return AgainProposer(proposer, again)
+
+
+def _configured(workshop: RunWorkshop, stack: ExitStack) -> Proposer:
     turns = workshop.config.proposer.turns
     if len(turns) == 1:
         return _second_look(_proposer(turns[0][0], workshop, stack))

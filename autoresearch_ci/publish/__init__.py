@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from autoresearch_ci.earlier_change import EarlierChange
 from autoresearch_ci.experiment import Experiment
 from autoresearch_ci.records import History
 from autoresearch_ci.remote import Address
@@ -40,6 +41,12 @@ class Beginning:
     """Address of the pull request whose branch is not ours any more."""
     ignored: Sequence[str] = ()
     """What people asked not to propose again, in words."""
+    unwanted: Sequence[EarlierChange] = ()
+    """The same, as changes: a candidate that makes one of them is not measured."""
+    again: Sequence[EarlierChange] = ()
+    """What people asked to have measured again."""
+    heard: str = ""
+    """When the last command was given that has been read; the forge's clock, ISO 8601 in UTC."""
 
 
 def recalled(data: object) -> Beginning:
@@ -174,6 +181,9 @@ class Word:
     verb: str
     """`stop`, `retry` or `ignore`."""
     argument: str = ""
+    """A commit's name, or its beginning."""
+    at: str = field(default="", compare=False)
+    """When, by the forge's clock, ISO 8601 in UTC; empty: it always holds, as a label does."""
 
 
 class Forge(Protocol):

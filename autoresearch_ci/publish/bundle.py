@@ -14,7 +14,7 @@ import re
 import tarfile
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +94,10 @@ class BundleWriter:
             return None
         from autoresearch_ci.publish.publication import illustrated
 
-        notebook = illustrated(story, describe(), self._beginning.branch or self._branch)
+        began = self._beginning
+        notebook = illustrated(
+            story, describe(), replace(began, branch=began.branch or self._branch)
+        )
         if notebook is None:
             return None
         facts = story.facts

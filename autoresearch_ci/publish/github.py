@@ -7,6 +7,7 @@ nothing. GITHUB_API_URL and GITHUB_SERVER_URL say where.
 
 from __future__ import annotations
 
+import datetime
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -216,7 +217,8 @@ class GitHub:
             if not permitted[author]:
                 self._note(f"{author} may not write to the repository: /autoresearch is ignored")
                 continue
-            yield from (Word(author=author, verb=verb, argument=arg) for verb, arg in found)
+            at = comment.created_at.astimezone(datetime.UTC).isoformat(timespec="seconds")
+            yield from (Word(author=author, verb=verb, argument=arg, at=at) for verb, arg in found)
         if any(label.name == STOP_LABEL for label in issue.labels):
             yield Word(author=f"the label {STOP_LABEL}", verb="stop")
 

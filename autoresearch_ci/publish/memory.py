@@ -31,11 +31,13 @@ class Notebook:
     branch: str
     """Where its keeps were published."""
     experiments: tuple[Experiment, ...]
+    heard: str = ""
+    """How far it has read what people say, ISO 8601 in UTC."""
 
 
-def facts(*, metric: str, direction: Direction, branch: str) -> bytes:
+def facts(*, metric: str, direction: Direction, branch: str, heard: str = "") -> bytes:
     """What a later run must know to tell whether these numbers are of its kind."""
-    known = {"metric": metric, "direction": str(direction), "branch": branch}
+    known = {"metric": metric, "direction": str(direction), "branch": branch, "heard": heard}
     return (json.dumps(known, indent=1, ensure_ascii=False) + "\n").encode()
 
 
@@ -66,7 +68,8 @@ def notebooks(
         if not isinstance(known, dict):
             continue
         if (known.get("metric"), known.get("direction")) == (metric, str(direction)):
-            found.append(Notebook(branch=str(known.get("branch", "")), experiments=rows))
+            branch, heard = (str(known.get(name, "")) for name in ("branch", "heard"))
+            found.append(Notebook(branch=branch, experiments=rows, heard=heard))
     return found
 
 
@@ -84,12 +87,15 @@ def sentences(books: Sequence[Notebook], ignored: Sequence[str] = ()) -> list[st
     return list(dict.fromkeys(told))[-SENTENCES:]
 
 
+def named(books: Sequence[Notebook], name: str) -> Experiment | None:
+    """The experiment whose commit somebody named or abbreviated."""
+    known = (e for book in books for e in book.experiments)
+    return next((e for e in known if e.commit.startswith(name)), None)
+
+
 def described(books: Sequence[Notebook], commits: Sequence[str]) -> list[str]:
     """The descriptions of commits that people named, else their names."""
-    known = [e for book in books for e in book.experiments if e.commit]
-    return [
-        next((e.description for e in known if e.commit.startswith(name)), name) for name in commits
-    ]
+    return [e.description if (e := named(books, name)) else name for name in commits]
 
 
 def kept_on(books: Sequence[Notebook], branch: str) -> list[Experiment]:

@@ -124,7 +124,7 @@ class Publication:
             return
         self._refused = None
         try:
-            notebook = illustrated(self._story, self._describe(), self._beginning.branch)
+            notebook = illustrated(self._story, self._describe(), self._beginning)
             self._push(self._story, notebook)
             if self._story.history.kept:
                 self._show(self._story, self._describe(), notebook)
@@ -266,7 +266,7 @@ class Publication:
         return f"refs/heads/{self._beginning.branch}"
 
 
-def illustrated(story: Story, info: RunInfo, branch: str) -> str | None:
+def illustrated(story: Story, info: RunInfo, beginning: Beginning) -> str | None:
     """The notebook with the picture and what a later run must know; its newest commit."""
     chart = progress_svg(
         story.experiments,
@@ -274,7 +274,12 @@ def illustrated(story: Story, info: RunInfo, branch: str) -> str | None:
         metric_name=info.metric_name,
         title=info.goal,
     )
-    known = memory.facts(metric=info.metric_name, direction=info.direction, branch=branch)
+    known = memory.facts(
+        metric=info.metric_name,
+        direction=info.direction,
+        branch=beginning.branch,
+        heard=beginning.heard,
+    )
     return story.illustrate({memory.CHART: chart.encode(), memory.FACTS: known})
 
 

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from autoresearch_ci import journal
+from autoresearch_ci.earlier_change import EarlierChange
 from autoresearch_ci.errors import StoppedByPerson, WorkspaceError
 from autoresearch_ci.events import Note, Observer, Warning
 from autoresearch_ci.publish import Beginning, Forge, PullRequest, PullState, memory, old_copy
+from autoresearch_ci.publish.named_commits import Named
 from autoresearch_ci.publish.refusals import TRANSIENT, Refused
 from autoresearch_ci.publish.settings import Settings
 from autoresearch_ci.publish.start import Relation, Way, Wishes, names, way, wishes
@@ -53,7 +55,9 @@ class Scout:
         chosen, pulls = self._choose(refs, head, may_continue=False)
         there = chosen.there
         continued = bool(there and not self._remote.is_ancestor(there, self._repository.head()))
-        chosen = self._remembering(chosen, self._wishes(pulls), refs, tag, continued=continued)
+        books = self._books(refs, tag)
+        wished = self._wishes(pulls, books)
+        chosen = self._remembering(chosen, wished, books, continued=continued)
         return replace(chosen, notebook_ref=_free_notebook(refs, tag, notebook))
 
     def _refs(self) -> dict[str, str]:
@@ -65,7 +69,8 @@ class Scout:
         refs = self._refs()
         head = self._repository.head()
         chosen, pulls = self._choose(refs, head, may_continue=True)
-        wished = self._wishes(pulls)
+        books = self._books(refs, tag)
+        wished = self._wishes(pulls, books)
         if wished.stop:
             raise StoppedByPerson(
                 f"{wished.stop.author} asked to stop on {pulls[-1].url}, so nothing was run.\n"
@@ -74,30 +79,47 @@ class Scout:
         if chosen.base:
             self._observe(Note(message=f"continuing {chosen.branch} at {chosen.base[:12]}"))
         old_copy.forget(self._repository, self._settings.branch, tag, self._fetched)
-        return self._remembering(chosen, wished, refs, tag, continued=bool(chosen.base))
+        chosen = self._remembering(chosen, wished, books, continued=bool(chosen.base))
+        wanted = Named(remote=self._remote, refs=memory.newest(list(refs), tag), books=books)
+        return replace(
+            chosen,
+            notebook_ref=_free_notebook(refs, tag),
+            unwanted=self._changes(wanted, wished.ignore, "ignore"),
+            again=self._changes(wanted, wished.again, "retry"),
+            heard=wished.heard,
+        )
+
+    def _changes(self, wanted: Named, names: Sequence[str], verb: str) -> tuple[EarlierChange, ...]:
+        found = {name: wanted.change(name) for name in names}
+        for name in (name for name, change in found.items() if change is None):
+            self._observe(
+                Warning(
+                    message=f"/autoresearch {verb} {name}: no change of an earlier run that can be "
+                    "looked up (unknown, ambiguous, a merge, a large one, or no text)"
+                )
+            )
+        return tuple(change for change in found.values() if change)
 
     def _remembering(
         self,
         chosen: Beginning,
         wished: Wishes,
-        refs: Mapping[str, str],
-        tag: str,
+        books: Sequence[memory.Notebook],
         *,
         continued: bool,
     ) -> Beginning:
         """The same with what earlier runs wrote down, and people said about it."""
-        books = self._books(refs, tag)
         kept = memory.kept_on(books, chosen.branch) if continued else []
         return replace(
             chosen,
-            notebook_ref=_free_notebook(refs, tag),
             tried=tuple(memory.sentences(books, wished.ignore)),
             kept="".join(map(journal.format_row, kept)),
             ignored=tuple(memory.described(books, wished.ignore)),
         )
 
-    def _wishes(self, pulls: Sequence[PullRequest]) -> Wishes:
-        return wishes([word for pull in pulls for word in self._forge.words(pull)])
+    def _wishes(self, pulls: Sequence[PullRequest], books: Sequence[memory.Notebook]) -> Wishes:
+        said = [word for pull in pulls for word in self._forge.words(pull)]
+        return wishes(said, max((book.heard for book in books), default=""))
 
     def _choose(
         self, refs: Mapping[str, str], head: str, *, may_continue: bool

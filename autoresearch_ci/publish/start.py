@@ -62,13 +62,34 @@ class Wishes:
     stop: Word | None = None
     ignore: tuple[str, ...] = ()
     """Abbreviated commits."""
+    again: tuple[str, ...] = ()
+    """Abbreviated commits to measure again, that nobody has read of yet."""
+    heard: str = ""
+    """When the last of all commands was given."""
 
 
-def wishes(words: Sequence[Word]) -> Wishes:
-    """The last of stop and retry counts; what is ignored stays ignored."""
+def wishes(words: Sequence[Word], heard: str = "") -> Wishes:
+    """The last of stop and retry counts, and the last word on each commit.
+
+    What is ignored stays ignored; what is to be measured again is so once, by the first run after
+    it was said: `heard` is how far earlier runs have read.
+    """
     stop: Word | None = None
+    about: dict[str, Word] = {}
     for word in words:
         if word.verb in ("stop", "retry"):
             stop = word if word.verb == "stop" else None
-    ignored = dict.fromkeys(w.argument for w in words if w.verb == "ignore" and w.argument)
-    return Wishes(stop=stop, ignore=tuple(ignored))
+        if name := word.argument:
+            about = {n: w for n, w in about.items() if not _same(n, name)}
+            about[name] = word
+    return Wishes(
+        stop=stop,
+        ignore=tuple(name for name, word in about.items() if word.verb == "ignore"),
+        again=tuple(n for n, word in about.items() if word.verb == "retry" and word.at > heard),
+        heard=max((heard, *(word.at for word in words))),
+    )
+
+
+def _same(name: str, other: str) -> bool:
+    """Whether two abbreviations may be of one commit."""
+    return name.startswith(other) or other.startswith(name)

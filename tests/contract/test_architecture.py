@@ -22,7 +22,7 @@ CORE = (
     *("journal", "report", "commit_messages", "events", "event_lines", "actions", "errors"),
     *("proposers.prompt", "proposers.digest", "proposers.text_edits", "proposers.diff_summaries"),
     *("publish.memory", "publish.markers", "publish.settings", "publish.refusals"),
-    *("job.trigger", "job.inputs", "job.outputs", "job.page"),
+    *("job.trigger", "job.inputs", "job.outputs", "job.page", "earlier_change"),
 )
 """Values in, values out: no clock, environment, disk, process or network."""
 LENT = ("proposers", "proposers.draft", "proposers.quoting")

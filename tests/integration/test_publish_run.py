@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import signal
@@ -348,6 +349,71 @@ def test_what_a_person_wants_ignored_is_told_to_proposers(world: World, tmp_path
     )
     assert "a person asked not to propose it again" in start["publish"]["tried"][0]
     assert "Ignored, as asked:\n\n- try 9" in world.api.pulls[0]["body"]
+
+
+def attempt(world: World, description: str) -> str:
+    """The commit of an experiment, as the notebook on the forge has it."""
+    rows = world.bare.git("show", f"{NOTEBOOK}:results.tsv").splitlines()[1:]
+    (row,) = (r for r in csv.DictReader(rows, delimiter="\t") if r["description"] == description)
+    return row["commit"]
+
+
+def test_what_a_person_wants_ignored_is_not_measured_again(world: World, tmp_path: Path) -> None:
+    go(world, 9, 12)
+    named = attempt(world, "try 12")
+    world.api.comment(1, "writer", f"/autoresearch ignore {named[:8]}")
+    night = world.clone(tmp_path, "night2")
+    counted = tmp_path / "measured"
+    done = go(night, 12, 8, metric=f"cat value; cat value >> {counted}")
+    assert done.column("status") == ["baseline", "discard", "keep"], done.told
+    assert done.rows[1]["reason"] == f"a person asked not to try {named[:12]} again"
+    assert "12" not in counted.read_text().split()
+
+
+def test_the_search_goes_on_past_what_a_person_wants_ignored(world: World, tmp_path: Path) -> None:
+    (world.repo.path / "value").write_text("n = 4  # tune: [4, 5, 6]\n")
+    world.repo.git("commit", "--quiet", "--all", "--message=tunable")
+    world.repo.git("push", "--quiet", str(world.bare.path), "HEAD:main")
+    metric = "sed 's/n = \\([0-9]*\\).*/\\1/' value"
+    tuned = {"proposer": "search", "metric": metric, "direction": "maximize"}
+    first = world.run("--publish", "github", "--iterations", "3", **tuned)
+    assert sorted(first.column("metric")) == ["4", "5", "6"], first.told
+    named = attempt(world, first.column("description")[1])
+    world.api.comment(1, "writer", f"/autoresearch ignore {named[:9]}")
+    ignored = first.column("metric")[1]
+    world.bare.git("update-ref", "-d", BRANCH)  # so that everything could be tried again
+    night = world.clone(tmp_path, "night2")
+    done = night.run("--publish", "github", "--iterations", "3", **tuned)
+    assert ignored not in done.column("metric"), done.told
+    assert {"4", "5", "6"} - set(done.column("metric")) == {ignored}
+
+
+def test_what_a_person_wants_again_is_measured_once_more_and_once_only(
+    world: World, tmp_path: Path
+) -> None:
+    guarded = {"guard": "test ! -e /nowhere"}
+    noisy = tmp_path / "bad-luck"
+    noisy.touch()
+    metric = f"test -e {noisy} && test $(cat value) = 8 && echo 99 || cat value"
+    go(world, 9, 8, metric=metric, **guarded)
+    assert world.bare.git("show", f"{BRANCH}:value") == "9"
+    noisy.unlink()
+    world.api.comment(1, "writer", f"/autoresearch retry {attempt(world, 'try 8')[:7]}")
+    second = go(world.clone(tmp_path, "night2"), 1, metric=metric)
+    assert second.column("status") == ["baseline", "keep"], second.told
+    assert second.column("proposer") == ["-", "retry"]
+    assert second.column("description")[1].endswith("try 8")
+    assert world.bare.git("show", f"{BRANCH}:value") == "8"
+    third = go(world.clone(tmp_path, "night3"), 7, metric=metric)
+    assert third.column("proposer") == ["-", "script"], third.told
+
+
+def test_a_commit_that_nobody_knows_is_said_to_be_unknown(world: World, tmp_path: Path) -> None:
+    go(world, 9)
+    world.api.comment(1, "writer", "/autoresearch retry abcdef0")
+    done = go(world.clone(tmp_path, "night2"), 8)
+    assert done.column("status") == ["baseline", "keep"]
+    assert "/autoresearch retry abcdef0: no change of an earlier run" in done.told
 
 
 def test_a_wrong_token_is_said_before_anything_is_measured(

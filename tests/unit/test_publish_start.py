@@ -39,8 +39,8 @@ def test_further_names_are_counted() -> None:
     assert list(names("t", 3)) == ["t", "t-2", "t-3"]
 
 
-def word(verb: str, argument: str = "") -> Word:
-    return Word(author="a", verb=verb, argument=argument)
+def word(verb: str, argument: str = "", at: str = "") -> Word:
+    return Word(author="a", verb=verb, argument=argument, at=at)
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,21 @@ def test_the_last_of_stop_and_retry_counts(verbs: list[str], stopped: bool) -> N
 def test_what_is_ignored_stays_ignored_and_is_named_once() -> None:
     said = [word("ignore", "abcd"), word("retry"), word("ignore", "abcd"), word("ignore", "1234")]
     assert wishes(said).ignore == ("abcd", "1234")
+
+
+def test_what_is_to_be_measured_again_is_so_by_the_first_run_after_it_was_said() -> None:
+    said = [word("retry", "abcd", "2026-01-01"), word("retry", "1234", "2026-01-03")]
+    first, second = wishes(said[:1]), wishes(said, heard="2026-01-01")
+    assert (first.again, first.heard) == (("abcd",), "2026-01-01")
+    assert (second.again, second.heard) == (("1234",), "2026-01-03")
+    assert wishes(said, heard=second.heard).again == ()
+    assert wishes([], heard="2026-01-03").heard == "2026-01-03"
+
+
+def test_the_last_word_on_a_commit_counts_however_it_is_abbreviated() -> None:
+    ignore, retry = word("ignore", "abcdef", "1"), word("retry", "abcd", "2")
+    assert (wishes([ignore, retry]).ignore, wishes([ignore, retry]).again) == ((), ("abcd",))
+    assert (wishes([retry, ignore]).ignore, wishes([retry, ignore]).again) == (("abcdef",), ())
 
 
 @pytest.mark.parametrize(
