@@ -1,6 +1,7 @@
 """GitHub's REST API on 127.0.0.1: stateful, and as strict as GitHub documents it.
 
-Branches are those of a real repository (git_http.Bare), so a pull request needs a pushed head.
+Branches are those of a real repository (git_http.Bare), so a pull request needs a pushed head. Each
+request, and each answer of ours, must be one that GitHub describes (github_shapes.py).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.git_http import Bare
+from tests.github_shapes import answer_problems, request_problems
 from tests.local_server import LocalServer
 
 Json = dict[str, Any]
@@ -76,6 +78,13 @@ class GitHubApi(LocalServer):
     before_create: Callable[[], None] | None = None
     """Called once, just before a pull request is created: a race."""
 
+    undescribed: list[str] = field(default_factory=list)
+    """What GitHub would not have understood, or not have said; the block ends with an error."""
+
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)
+        assert error[0] or not self.undescribed, self.undescribed
+
     def __post_init__(self) -> None:
         self._lock = threading.RLock()
         self.listen(_handler(self))
@@ -114,13 +123,17 @@ class GitHubApi(LocalServer):
             self.bodies.append(f"{target} {json.dumps(others)}\n".encode() + body)
             who = self._identity(path, headers)
             data = json.loads(body) if body else None
+            request = f"{method} {path}"
+            self.undescribed += request_problems(request, query, data)
             for route, name, need in _ROUTES:
-                found = re.fullmatch(route, f"{method} {path}")
+                found = re.fullmatch(route, request)
                 if found:
                     reads = method == "GET" or who.may_write
                     if need and (need not in who.permissions or not reads):
                         raise Fault(403, "Resource not accessible by integration")
-                    return getattr(self, name)(who, *found.groups(), query=query, data=data)
+                    done = getattr(self, name)(who, *found.groups(), query=query, data=data)
+                    self.undescribed += answer_problems(request, done[0], done[1])
+                    return done
         raise Fault(404, "Not Found")
 
     def _identity(self, path: str, headers: Mapping[str, str]) -> Identity:

@@ -20,6 +20,7 @@ from packaging.requirements import Requirement
 from autoresearch_ci.cli import _parser
 from autoresearch_ci.job.inputs import COMMANDS, INPUTS
 from autoresearch_ci.job.outputs import OUTPUTS
+from tests.contract.workflow_audits import step_audits
 from tests.contract.workflow_rules import (
     ACTION,
     WORKFLOW,
@@ -147,14 +148,15 @@ def test_the_readme_asks_for_the_permissions_of_the_workflows() -> None:
 def test_a_workflow_keeps_the_rules(path: Path) -> None:
     workflow = load(path)
     jsonschema.validate(workflow, WORKFLOW)
-    assert list(workflow_problems(workflow, OUTPUTS)) == []
+    assert list(workflow_problems(workflow, tuple(INPUTS), OUTPUTS)) == []
 
 
 @pytest.mark.parametrize("action", [DOCKER, COMPOSITE], ids=["docker", "composite"])
 def test_an_action_keeps_the_rules(action: dict[str, Any]) -> None:
     jsonschema.validate(action, ACTION)
     steps = action["runs"].get("steps", [])
-    assert [problem for step in steps for problem in step_problems(step)] == []
+    found = [(*step_problems(step), *step_audits(step)) for step in steps]
+    assert not any(found), found
 
 
 def test_every_pin_names_its_version() -> None:
@@ -200,6 +202,12 @@ jobs:
 """
 
 
+CALLED = (
+    "on: {workflow_call: {inputs: {a: {type: number, default: '1'}}, "
+    "outputs: {b: {description: c, value: '${{ jobs.one.outputs.best }}'}}}}"
+)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "problem"),
     [
@@ -217,16 +225,55 @@ jobs:
         ("outputs.best", "outputs.bets", "unknown output bets"),
         ("steps.run.", "steps.ran.", "unknown step ran"),
         ("steps.run.outputs.best", "inputs.best", "unknown inputs.best"),
+        ("steps.run.outputs.best", "toJSON(secrets)", "overprovisioned-secrets"),
+        ("steps.run.outputs.best", "fromJSON(secrets.ANTHROPIC_API_KEY).a", "unredacted-secrets"),
+        ("steps.run.outputs.best", "github.ref && false || github.sha", "unsound-ternary"),
+        ("steps.run.outputs.best", "matrix.best", "unknown matrix.best"),
+        ("steps.run.outputs.best", "step.run", "unknown context step"),
+        ('echo "$X"', 'echo A=1 >> "$GITHUB_ENV"', "github-env"),
+        ("env: {X:", "env: {ACTIONS_ALLOW_UNSECURE_COMMANDS:", "insecure-commands"),
+        ("      - {run:", "      - {shell: cmd, run:", "misfeature"),
+        ("      - {run:", "      - {id: run, run:", "two steps are called run"),
+        ("uses: ./,", "uses: ./a/../b,", "obfuscation"),
+        ("runs-on: x", "runs-on: x\n    if: github.actor == 'a'", "bot-conditions"),
+        ("runs-on: x", "runs-on: x\n    if: '!${{ true }}'", "unsound-condition"),
+        ("runs-on: x", "runs-on: x\n    if: contains('a b', github.ref)", "unsound-contains"),
+        ("runs-on: x", "runs-on: x\n    needs: one", "waits for itself"),
+        ("runs-on: x", "runs-on: x\n    needs: [two]", "needs the unknown job two"),
+        ("max-minutes: 6", "max-minute: 6", "our action has no input max-minute"),
+        ("on: {push:", "on: {schedule: [{cron: '60 1 * * *'}], push:", "no cron"),
+        (
+            "permissions: {}\n    steps:",
+            "permissions: {contents: write}\n    steps:\n      - uses: actions/cache@v4",
+            "cache-poisoning",
+        ),
+        (
+            "permissions: {}\n    steps:",
+            "permissions: {}\n    steps:\n      - {uses: actions/upload-artifact@v4, "
+            "with: {path: .}}",
+            "artipacked",
+        ),
+        ("on: {push: {branches: [main]}}", CALLED, "the default of a is no number"),
+        ("on: {push: {branches: [main]}}", CALLED, "unknown jobs.one.outputs.best"),
     ],
 )
 def test_each_rule_can_be_broken(tmp_path: Path, old: str, new: str, problem: str) -> None:
     path = tmp_path / "workflow.yml"
     path.write_text(GOOD)
-    assert list(workflow_problems(load(path), OUTPUTS)) == []
+    assert list(workflow_problems(load(path), tuple(INPUTS), OUTPUTS)) == []
     assert GOOD.count(old) == 1
     path.write_text(GOOD.replace(old, new))
-    found = list(workflow_problems(load(path), OUTPUTS))
+    found = list(workflow_problems(load(path), tuple(INPUTS), OUTPUTS))
     assert any(problem in sentence for sentence in found), found
+
+
+def test_a_strangers_pull_request_reaches_no_runner_of_our_own(tmp_path: Path) -> None:
+    path = tmp_path / "workflow.yml"
+    path.write_text(GOOD.replace("runs-on: x", "runs-on: [self-hosted, gpu]"))
+    assert list(workflow_problems(load(path), tuple(INPUTS), OUTPUTS)) == []
+    path.write_text(path.read_text().replace("{push: {branches: [main]}}", "{pull_request: }"))
+    (found,) = workflow_problems(load(path), tuple(INPUTS), OUTPUTS)
+    assert "self-hosted-runner" in found
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """What we ask of every workflow and action file; each rule returns sentences about what breaks it.
 
 The syntax is that of docs.github.com (workflow syntax, metadata syntax) as far as our files use it;
-the rest are the rules of actionlint and zizmor that are cheap to have without them. CI runs the
-real schemas and zizmor as well.
+the rest are the rules of actionlint and zizmor that are cheap to have without them (more of them in
+workflow_audits.py). CI runs the real schemas and zizmor as well.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from tests.contract.workflow_audits import needed, workflow_audits
 
 TEXT = {"type": "string"}
 TEXTS = {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}}
@@ -139,8 +141,11 @@ _EXPRESSION = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
 _PRIVILEGED = ("pull_request_target", "workflow_run", "issue_comment")
 
 
-def workflow_problems(workflow: Mapping[str, Any], outputs: tuple[str, ...]) -> Iterator[str]:
-    """Everything wrong with one workflow; `outputs` are those of our own action."""
+def workflow_problems(
+    workflow: Mapping[str, Any], inputs: tuple[str, ...], outputs: tuple[str, ...]
+) -> Iterator[str]:
+    """Everything wrong with one workflow; `inputs` and `outputs` are those of our own action."""
+    yield from workflow_audits(workflow, inputs)
     events = workflow["on"]
     yield from (f"privileged event {name}" for name in _PRIVILEGED if name in events)
     if workflow["permissions"] not in ({}, {"contents": "read"}):
@@ -150,9 +155,9 @@ def workflow_problems(workflow: Mapping[str, Any], outputs: tuple[str, ...]) -> 
         yield "no concurrency group"
     for name, job in workflow["jobs"].items():
         yield from (f"{name}: {problem}" for problem in _job_problems(job))
-        for needed in [job.get("needs", [])] if isinstance(job.get("needs"), str) else []:
-            if needed not in workflow["jobs"]:
-                yield f"{name}: needs the unknown job {needed}"
+        for other in needed(job):
+            if other not in workflow["jobs"]:
+                yield f"{name}: needs the unknown job {other}"
         yield from (f"{name}: {problem}" for problem in _references(job, workflow, outputs))
 
 
@@ -188,7 +193,7 @@ def step_problems(step: Mapping[str, Any]) -> Iterator[str]:
         yield from pin_problems(uses)
     if (
         uses.startswith("actions/checkout@")
-        and step["with"].get("persist-credentials") is not False
+        and step.get("with", {}).get("persist-credentials") is not False
     ):
         yield "checkout leaves its token in the workspace"
 
@@ -215,9 +220,9 @@ def _references(
                 yield f"unknown step {step}"
             elif output not in outputs:
                 yield f"unknown output {output}"
-        for needed, output in re.findall(r"needs\.([\w-]+)\.outputs\.([\w-]+)", expression):
-            if output not in workflow["jobs"].get(needed, {}).get("outputs", {}):
-                yield f"unknown needs.{needed}.outputs.{output}"
+        for other, output in re.findall(r"needs\.([\w-]+)\.outputs\.([\w-]+)", expression):
+            if output not in workflow["jobs"].get(other, {}).get("outputs", {}):
+                yield f"unknown needs.{other}.outputs.{output}"
 
 
 def dockerfile_problems(text: str) -> Iterator[str]:

@@ -549,19 +549,52 @@ def sleeping_children(job: Job) -> list[int]:
 # --- ownership ------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not ROOT, reason="only root can give files away")
+OWNER = 12345
+"""The runner's user."""
+only_root = pytest.mark.skipif(not ROOT, reason="only root can give files away")
+
+
+def give_to_runner(job: Job) -> None:
+    for path in (job.repo.path, *job.repo.path.rglob("*")):
+        os.chown(path, OWNER, OWNER, follow_symlinks=False)
+    job.repo.path.parent.chmod(0o755)
+
+
+def not_given_back(job: Job) -> list[Path]:
+    return [path for path in job.repo.path.rglob("*") if path.lstat().st_uid != OWNER]
+
+
+@only_root
+@pytest.mark.parametrize("how", ["cancelled", "killed"])
+def test_the_workspace_is_given_back_however_the_step_ends(job: Job, how: str) -> None:
+    give_to_runner(job)
+    inputs, began = slow(job)
+    process = job.start(inputs)
+    wait_for(began.exists)
+    assert not_given_back(job)
+    if how == "cancelled":
+        cancel(process.pid, process)
+    else:  # nothing of it can do anything any more: what follows the step must
+        os.killpg(process.pid, signal.SIGKILL)
+    job.finish(process)
+    for child in sleeping_children(job) if how == "killed" else ():
+        os.kill(child, signal.SIGKILL)
+    if how == "killed":
+        assert not_given_back(job)
+        assert job("end").code == 0
+    assert not_given_back(job) == []
+    assert (job.repo.path / "autoresearch/run-t/results.tsv").stat().st_uid == OWNER
+
+
+@only_root
 def test_the_workspace_is_given_back_and_nothing_else(job: Job, tmp_path: Path) -> None:
-    owner = 12345
     decoy = tmp_path / "decoy"
     decoy.mkdir()
     (decoy / "file").write_text("not yours\n")
-    for path in (job.repo.path, *job.repo.path.rglob("*")):
-        os.chown(path, owner, owner, follow_symlinks=False)
-    tmp_path.chmod(0o755)
+    give_to_runner(job)
     links = f"ln -s {decoy} link; ln -s {decoy}/file linked; ln {decoy}/file hard; mkdir deep; "
     done = job(inputs={"setup-command": f"{links} touch deep/new"})
     assert done.code == 0, done.log
-    mine = [p for p in job.repo.path.rglob("*") if p.lstat().st_uid != owner]
-    assert mine == [job.repo.path / "hard"]  # it has a second name, who knows where
-    assert (job.repo.path / "autoresearch/run-t/results.tsv").stat().st_uid == owner
+    assert not_given_back(job) == [job.repo.path / "hard"]  # it has a second name, who knows where
+    assert (job.repo.path / "autoresearch/run-t/results.tsv").stat().st_uid == OWNER
     assert {p.stat().st_uid for p in (decoy, decoy / "file")} == {0}
