@@ -23,6 +23,8 @@ from autoresearch_ci.job.outputs import OUTPUTS
 from tests.contract.workflow_audits import step_audits
 from tests.contract.workflow_rules import (
     ACTION,
+    GITLAB_HEADER,
+    GITLAB_JOBS,
     WORKFLOW,
     dockerfile_problems,
     step_problems,
@@ -288,7 +290,7 @@ def test_a_misspelt_key_is_no_workflow(tmp_path: Path, old: str, new: str) -> No
 
 
 SCHEMAS = Path(os.environ.get("AUTORESEARCH_SCHEMAS", "/nowhere"))
-"""A folder with github-workflow.json, github-action.json and gitlab-ci.json of SchemaStore."""
+"""A folder with github-workflow.json and github-action.json of SchemaStore."""
 
 
 @pytest.mark.skipif(
@@ -361,8 +363,27 @@ def test_the_lock_holds_every_dependency_at_a_version_that_we_allow() -> None:
 # --- GitLab ---------------------------------------------------------------------------------------
 
 
+COMPONENT = ROOT / "templates/autoresearch.gitlab-ci.yml"
+
+
+def test_the_gitlab_component_is_found_by_the_name_that_its_users_write() -> None:
+    # GitLab looks for templates/NAME.yml (its models/ci/catalog/components_project.rb)
+    (name,) = re.findall(r"component: \S+/autoresearch-ci/(\S+)@", COMPONENT.read_text())
+    assert (ROOT / "templates" / f"{name}.yml").is_file()
+
+
+def test_the_gitlab_component_is_of_gitlabs_syntax() -> None:
+    header, jobs = yaml.safe_load_all(COMPONENT.read_text(encoding="utf-8"))
+    jsonschema.validate(header, GITLAB_HEADER)
+    jsonschema.validate(jobs, GITLAB_JOBS)
+    for wrong in ("stage", "script", "rules"):
+        broken = {"autoresearch": {**jobs["autoresearch"], wrong: {"a": 1}}}
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(broken, GITLAB_JOBS)
+
+
 def test_the_gitlab_component_takes_its_inputs_as_variables() -> None:
-    text = (ROOT / "templates/autoresearch.gitlab-ci.yml").read_text(encoding="utf-8")
+    text = COMPONENT.read_text(encoding="utf-8")
     header, jobs = yaml.safe_load_all(text)
     inputs, job = header["spec"]["inputs"], jobs["autoresearch"]
     used = set(re.findall(r"\$\[\[ inputs\.([\w-]+) \]\]", text.split("\n---\n")[1]))

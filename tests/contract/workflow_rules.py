@@ -135,6 +135,45 @@ ACTION = mapping(
     },
 )
 
+GITLAB_HEADER = mapping(
+    "spec",
+    spec=mapping(
+        "inputs",
+        inputs=each(
+            mapping(
+                description=TEXT,
+                type={"enum": ["string", "number", "boolean", "array"]},
+                default={"type": ["string", "number", "boolean", "array"]},
+                options={"type": "array"},
+                regex=TEXT,
+            )
+        ),
+    ),
+)
+_LINES = {"type": "array", "items": TEXT, "minItems": 1}
+_VARIABLE = mapping("value", value=TEXT, expand={"type": "boolean"})
+_GITLAB_JOB = mapping(
+    "stage script rules",
+    stage=TEXT,
+    image=TEXT,
+    tags={"anyOf": [_LINES, {"type": "string", "pattern": r"^\$\[\[.*\]\]$"}]},
+    timeout=TEXT,
+    interruptible={"type": "boolean"},
+    rules={"type": "array", "items": mapping("if", if_=TEXT), "minItems": 1},
+    variables=each({"anyOf": [TEXT, _VARIABLE]}),
+    script=_LINES,
+    artifacts=mapping(
+        "paths",
+        when={"enum": ["on_success", "on_failure", "always"]},
+        paths=_LINES,
+    ),
+)
+# GitLab's keys are spelt with underscores.
+_KEYS = _GITLAB_JOB["properties"]
+_KEYS |= {"before_script": _LINES, "resource_group": TEXT}
+_KEYS["artifacts"]["properties"]["expire_in"] = TEXT
+GITLAB_JOBS = each(_GITLAB_JOB)
+
 _PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}")
 _OURS = re.compile(r"\./|\$/|OWNER/autoresearch-ci\b")
 _EXPRESSION = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
