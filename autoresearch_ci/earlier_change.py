@@ -28,6 +28,11 @@ class EarlierChange:
     files: Mapping[str, tuple[str | None, str | None]]
     """Text before and after, by path; `None`: there was no such file."""
 
+    @property
+    def size(self) -> int:
+        """Characters."""
+        return sum(len(text or "") for pair in self.files.values() for text in pair)
+
 
 def is_again(change: EarlierChange, before: Contents, after: Contents) -> bool:
     """Whether an edit writes the lines that `change` wrote, into the same files, and no other.

@@ -17,6 +17,9 @@ from autoresearch_ci.publish.start import Relation, Way, Wishes, names, way, wis
 from autoresearch_ci.remote import Remote
 from autoresearch_ci.workspace import Repository
 
+_ROOM = 2_000_000
+"""Characters of the changes that people named: a run's records hold them."""
+
 
 class Scout:
     """Decides where a run begins; changes nothing but our own branches."""
@@ -90,15 +93,20 @@ class Scout:
         )
 
     def _changes(self, wanted: Named, names: Sequence[str], verb: str) -> tuple[EarlierChange, ...]:
-        found = {name: wanted.change(name) for name in names}
-        for name in (name for name, change in found.items() if change is None):
+        """As many as may be remembered, the last that was named for certain; in order."""
+        found: list[EarlierChange] = []
+        room = _ROOM
+        for name in reversed(names):
+            change = wanted.change(name)
+            if change and change.size <= room:
+                room -= change.size
+                found.insert(0, change)
+                continue
+            why = "unknown, ambiguous, a merge, no text, or too large beside the others"
             self._observe(
-                Warning(
-                    message=f"/autoresearch {verb} {name}: no change of an earlier run that can be "
-                    "looked up (unknown, ambiguous, a merge, a large one, or no text)"
-                )
+                Warning(message=f"/autoresearch {verb} {name}: no change to look up ({why})")
             )
-        return tuple(change for change in found.values() if change)
+        return tuple(found)
 
     def _remembering(
         self,

@@ -210,7 +210,8 @@ def _steering() -> str:
         "| comment | does |\n| --- | --- |\n"
         "| `/autoresearch stop` (or the label `autoresearch:stop`) | no further run |\n"
         "| `/autoresearch retry` | runs again after a stop |\n"
-        "| `/autoresearch ignore COMMIT` | that change is not proposed again |\n\n"
+        "| `/autoresearch retry COMMIT` | measures that change again, once |\n"
+        "| `/autoresearch ignore COMMIT` | that change is not tried again |\n\n"
         "Your own words in this text, commits on the branch, labels and the title are left alone."
     )
 

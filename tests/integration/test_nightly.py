@@ -6,6 +6,7 @@ workflow files give; Claude, GitHub's API and its git server are local.
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import os
@@ -446,6 +447,28 @@ def test_a_person_stops_the_nights_and_lets_them_go_on(world: World, mode: str) 
     world.api.comment(1, "writer", "/autoresearch retry")
     world.night(mode, 9, 8).go()
     assert len(world.api.pulls) == 1
+
+
+@MODES
+def test_a_person_has_a_change_measured_again_and_another_ignored(world: World, mode: str) -> None:
+    world.night(mode, 10, 9, 12, 13).go()
+    (book,) = world.bare.refs("refs/autoresearch/notebook")
+    commits = {row["description"]: row["commit"] for row in rows(world, book)}
+    world.api.comment(1, "writer", f"/autoresearch retry {commits['try 12'][:8]}")
+    world.api.comment(1, "writer", f"/autoresearch ignore {commits['try 13'][:8]}")
+    night = world.night(mode, 9, 13)
+    night.iterations = 2
+    night.go()
+    second = rows(world, world.bare.refs("refs/autoresearch/notebook")[-1])
+    assert [row["proposer"] for row in second] == ["-", "retry", "claude"]
+    assert second[1]["metric"] == "12"
+    assert (second[2]["metric"], second[2]["status"]) == ("-", "discard")
+    assert "a person asked not to try" in second[2]["reason"]
+
+
+def rows(world: World, notebook: str) -> list[dict[str, str]]:
+    lines = world.bare.git("cat-file", "blob", f"{notebook}:results.tsv").splitlines()[1:]
+    return list(csv.DictReader(lines, delimiter="\t"))
 
 
 def test_what_a_person_pushes_while_the_first_job_runs_is_left_to_them(world: World) -> None:

@@ -413,7 +413,7 @@ def test_a_commit_that_nobody_knows_is_said_to_be_unknown(world: World, tmp_path
     world.api.comment(1, "writer", "/autoresearch retry abcdef0")
     done = go(world.clone(tmp_path, "night2"), 8)
     assert done.column("status") == ["baseline", "keep"]
-    assert "/autoresearch retry abcdef0: no change of an earlier run" in done.told
+    assert "/autoresearch retry abcdef0: no change to look up" in done.told
 
 
 def test_a_wrong_token_is_said_before_anything_is_measured(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+
 import pytest
 
-from autoresearch_ci.publish import PullState, Word
+from autoresearch_ci.earlier_change import EarlierChange
+from autoresearch_ci.publish import Beginning, PullState, Word, recalled
 from autoresearch_ci.publish.forges import _slug
 from autoresearch_ci.publish.start import Relation, Way, names, way, wishes
 
@@ -63,6 +67,13 @@ def test_what_is_to_be_measured_again_is_so_by_the_first_run_after_it_was_said()
     assert (second.again, second.heard) == (("1234",), "2026-01-03")
     assert wishes(said, heard=second.heard).again == ()
     assert wishes([], heard="2026-01-03").heard == "2026-01-03"
+
+
+def test_what_people_asked_for_survives_a_resumption() -> None:
+    change = EarlierChange(commit="c" * 40, description="d", files={"f": ("a\n", None)})
+    began = Beginning(branch="b", unwanted=(change,), again=(change,), heard="2026-01-03")
+    found = recalled(json.loads(json.dumps(dataclasses.asdict(began))))
+    assert (*found.unwanted, *found.again, found.heard) == (change, change, "2026-01-03")
 
 
 def test_the_last_word_on_a_commit_counts_however_it_is_abbreviated() -> None:
