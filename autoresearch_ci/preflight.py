@@ -85,7 +85,8 @@ def survey(config: Config, options: Options) -> Ground:
         _refuse_vanished(repository, base)
     else:
         repository.refuse_unfinished()
-        _refuse_used(repository, tag, branch, run_store)
+        shared = "{tag}" not in config.publish.branch
+        _refuse_used(repository, tag, branch, run_store, shared=shared)
         base = options.base or head
     files = repository.files(base)
     share = _shared(config, repository)
@@ -219,7 +220,10 @@ def _refuse_vanished(repository: Repository, base: str) -> None:
         )
 
 
-def _refuse_used(repository: Repository, tag: str, branch: str | None, run_store: Path) -> None:
+def _refuse_used(
+    repository: Repository, tag: str, branch: str | None, run_store: Path, *, shared: bool
+) -> None:
+    """`shared`: runs with other tags have the same branch."""
     for parent in PurePosixPath(branch).parents[:-1] if branch else ():
         if repository.ref(f"refs/heads/{parent}"):
             raise WorkspaceError(
@@ -229,7 +233,7 @@ def _refuse_used(repository: Repository, tag: str, branch: str | None, run_store
             )
     taken = None
     if branch and repository.ref(f"refs/heads/{branch}"):
-        if tag not in branch:  # another tag would not help
+        if shared and not has_verdict(run_store):  # another tag would not help
             raise WorkspaceError(
                 f"branch {branch} exists already, and holds commits that are nowhere else.\n"
                 "usually: publish.branch has no {tag} in it, and an earlier run published nothing; "

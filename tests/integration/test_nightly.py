@@ -23,6 +23,13 @@ from typing import Any
 
 import pytest
 import yaml
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 
 from autoresearch_ci.git_process import GitDirectory
 from autoresearch_ci.merging import merge
@@ -170,6 +177,8 @@ class Night:
     measured: Done | None = None
     published: Done | None = None
     inputs: dict[str, str] = field(default_factory=dict)
+    credentials: dict[str, str] = field(default_factory=dict)
+    """Further inputs of the step that publishes."""
 
     @property
     def repo(self) -> Path:
@@ -232,6 +241,8 @@ class Night:
         self.inputs["args"] = self.inputs["args"].replace("/github/runner_temp", temporary)
         if job != "publish":
             self.inputs |= {"setup-command": "true", "iterations": str(self.iterations)}
+        if job != "measure":
+            self.inputs |= self.credentials
         return self.world.start(self.inputs, repo, self.number, job)
 
 
@@ -464,6 +475,29 @@ def test_a_person_has_a_change_measured_again_and_another_ignored(world: World, 
     assert second[1]["metric"] == "12"
     assert (second[2]["metric"], second[2]["status"]) == ("-", "discard")
     assert "a person asked not to try" in second[2]["reason"]
+
+
+@MODES
+def test_an_app_publishes_with_tokens_that_are_renewed(world: World, mode: str) -> None:
+    """Each lives for seconds; of one job's several are used up, the second of two jobs is short."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    world.api.app_id, world.api.app_key = "4711", public.decode()
+    world.api.token_seconds = 21  # renewed when 20 are left
+    world.server.tokens = world.api.issued
+    night = world.night(mode, 10, 9, 8)
+    night.credentials = {"token": "", "app-id": "4711", "app-private-key": private}
+    night.go()
+    (pull,) = world.api.pulls
+    assert pull["user"] == {"login": "our-app[bot]"}
+    assert subjects(world) == ["experiment: try 9", "experiment: try 8"]
+    assert len(world.api.issued) >= (2 if mode == "github" else 1)
+    pushed = {said.partition(":")[2] for said in world.server.said} - {READS}
+    assert pushed <= {*world.api.issued}
+    assert world.leaks() == []
+    lines = [line for line in private.splitlines() if "KEY" not in line]
+    assert not any(line in log for line in lines for log in world.logs)
 
 
 def rows(world: World, notebook: str) -> list[dict[str, str]]:

@@ -223,6 +223,16 @@ def test_a_tag_that_was_used_before(run: Run, script: Script, repo: Repo) -> Non
     assert (repo.ref(BRANCH), repo.ref(NOTEBOOK)) == before
 
 
+def test_a_branch_of_all_tags_that_a_person_made(run: Run, script: Script, repo: Repo) -> None:
+    script(value(9))
+    repo.git("branch", "autoresearch/at-night")  # its name has the tag's letter in it
+    shared = ("--publish-branch", "autoresearch/at-night")
+    refused(run(*shared), 3, "autoresearch/at-night exists already", "git branch -m")
+    repo.git("branch", "-D", "autoresearch/at-night")
+    assert run(*shared).code == 0
+    refused(run(*shared), 3, "the tag 't' was used before", "--resume")
+
+
 def test_a_tag_whose_branch_a_person_made(run: Run, script: Script, repo: Repo) -> None:
     script(value(9))
     repo.git("branch", "autoresearch/t")
