@@ -24,9 +24,7 @@ class AgainProposer:
 
     def propose(self, context: Context) -> Proposal | None:
         """Raises `EditError` when the code has changed too much for the next one."""
-        done = {row.description for row in context.history if row.proposer == NAME}
-        left = (c for c in self._changes if not any(d.startswith(_mark(c)) for d in done))
-        change = next(left, None)
+        change = self._next([row.description for row in context.history if row.proposer == NAME])
         if change is None or context.request is not Request.PROPOSE:
             return self._inner.propose(context)
         description = f"{_mark(change)} {change.description}".strip()
@@ -36,6 +34,13 @@ class AgainProposer:
                 "the code around it has changed since", description=description, proposer=NAME
             )
         return Proposal(description=description, edits=edits, proposer=NAME)
+
+    def _next(self, done: Sequence[str]) -> EarlierChange | None:
+        """The first that has not been proposed. One with a secret left a row without its words."""
+        marks = tuple(_mark(change) for change in self._changes)
+        withheld = sum(not words.startswith(marks) for words in done)
+        left = [c for c in self._changes if not any(words.startswith(_mark(c)) for words in done)]
+        return next(iter(left[withheld:]), None)
 
 
 def _mark(change: EarlierChange) -> str:
