@@ -10,22 +10,42 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autoresearch_ci.earlier_change import EarlierChange
+from autoresearch_ci.events import Observer, Warning
 from autoresearch_ci.publish import memory
 from autoresearch_ci.remote import Remote
 
+_ROOM = 2_000_000
+"""Characters of all changes of one verb: a run's records hold them."""
+
 
 @dataclass(frozen=True, kw_only=True)
-class Named:
-    """Looks them up."""
+class NamedCommits:
+    """Looks them up; what cannot be is told, and left out."""
 
     remote: Remote
     refs: Sequence[str]
     """Notebooks on the remote, the most telling last."""
     books: Sequence[memory.Notebook]
     """What is known of them."""
+    observe: Observer
 
-    def change(self, name: str) -> EarlierChange | None:
-        """`None` for what is no small change of text that we know of."""
+    def changes(self, names: Sequence[str], verb: str) -> tuple[EarlierChange, ...]:
+        """In the order in which they were named; where room lacks, the last ones."""
+        found: list[EarlierChange] = []
+        room = _ROOM
+        for name in reversed(names):
+            change = self._change(name)
+            if change and change.size <= room:
+                room -= change.size
+                found.insert(0, change)
+                continue
+            why = "unknown, ambiguous, a merge, no text, or too large beside the others"
+            self.observe(
+                Warning(message=f"/autoresearch {verb} {name}: no change to look up ({why})")
+            )
+        return tuple(found)
+
+    def _change(self, name: str) -> EarlierChange | None:
         known = memory.named(self.books, name)
         commit = self._commit(known.commit if known else name)
         files = self.remote.change(commit) if commit else None

@@ -6,19 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from autoresearch_ci import journal
-from autoresearch_ci.earlier_change import EarlierChange
 from autoresearch_ci.errors import StoppedByPerson, WorkspaceError
 from autoresearch_ci.events import Note, Observer, Warning
 from autoresearch_ci.publish import Beginning, Forge, PullRequest, PullState, memory, old_copy
-from autoresearch_ci.publish.named_commits import Named
+from autoresearch_ci.publish.named_commits import NamedCommits
 from autoresearch_ci.publish.refusals import TRANSIENT, Refused
 from autoresearch_ci.publish.settings import Settings
 from autoresearch_ci.publish.start import Relation, Way, Wishes, names, way, wishes
 from autoresearch_ci.remote import Remote
 from autoresearch_ci.workspace import Repository
-
-_ROOM = 2_000_000
-"""Characters of the changes that people named: a run's records hold them."""
 
 
 class Scout:
@@ -83,30 +79,19 @@ class Scout:
             self._observe(Note(message=f"continuing {chosen.branch} at {chosen.base[:12]}"))
         old_copy.forget(self._repository, self._settings.branch, tag, self._fetched)
         chosen = self._remembering(chosen, wished, books, continued=bool(chosen.base))
-        wanted = Named(remote=self._remote, refs=memory.newest(list(refs), tag), books=books)
+        named = NamedCommits(
+            remote=self._remote,
+            refs=memory.newest(list(refs), tag),
+            books=books,
+            observe=self._observe,
+        )
         return replace(
             chosen,
             notebook_ref=_free_notebook(refs, tag),
-            unwanted=self._changes(wanted, wished.ignore, "ignore"),
-            again=self._changes(wanted, wished.again, "retry"),
+            unwanted=named.changes(wished.ignore, "ignore"),
+            again=named.changes(wished.again, "retry"),
             heard=wished.heard,
         )
-
-    def _changes(self, wanted: Named, names: Sequence[str], verb: str) -> tuple[EarlierChange, ...]:
-        """As many as may be remembered, the last that was named for certain; in order."""
-        found: list[EarlierChange] = []
-        room = _ROOM
-        for name in reversed(names):
-            change = wanted.change(name)
-            if change and change.size <= room:
-                room -= change.size
-                found.insert(0, change)
-                continue
-            why = "unknown, ambiguous, a merge, no text, or too large beside the others"
-            self._observe(
-                Warning(message=f"/autoresearch {verb} {name}: no change to look up ({why})")
-            )
-        return tuple(found)
 
     def _remembering(
         self,
