@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 from collections.abc import Sequence
@@ -13,7 +12,13 @@ from autoresearch_ci.sandbox import places
 from autoresearch_ci.sandbox.abilities import Abilities, abilities
 from autoresearch_ci.sandbox.confinement import Confinement, Step, no_new_privileges, weaker_root
 from autoresearch_ci.sandbox.landlock import Ruleset
-from autoresearch_ci.sandbox.memory import SHARED_MEMORY, Scratch, delete, entries_of
+from autoresearch_ci.sandbox.memory import (
+    SHARED_MEMORY,
+    Scratch,
+    delete,
+    entries_of,
+    remove_entries,
+)
 from autoresearch_ci.sandbox.namespaces import Cover, Namespaces
 from autoresearch_ci.sandbox.protection import Missing, Protection, describe, root_is_kept
 from autoresearch_ci.sandbox.seccomp import (
@@ -26,6 +31,9 @@ from autoresearch_ci.sandbox.seccomp import (
 from autoresearch_ci.sandbox.syscalls import LINUX
 from autoresearch_ci.sandbox.user import User, named, nobody, unreachable
 from autoresearch_ci.sandbox.wish import Places, Wish
+
+_THREADS = 50
+"""That a filter may name; a command is started by one of the first."""
 
 
 class Sandbox:
@@ -96,9 +104,7 @@ class Sandbox:
         if self._scratch:
             self._scratch.empty()
         elif self.user and not self.abilities.namespaces:
-            with contextlib.suppress(OSError):
-                for name in entries_of(self.user.uid) - self._known:
-                    delete(SHARED_MEMORY / name)
+            remove_entries(self.user.uid, self._known)
 
     def close(self) -> None:
         """Nothing of ours is left outside of the box; `enter` starts afresh."""
@@ -172,8 +178,7 @@ class Sandbox:
         if kind:
             steps.append(("namespaces", self._namespaces(network).enter))
         if self.user:
-            with contextlib.suppress(OSError):
-                self._known = self._known or entries_of(self.user.uid)
+            self._known = self._known or entries_of(self.user.uid)
             # A namespace of users is the new user's own; the others only root can make.
             becoming = [("output", self.user.take_output), ("user", self.user.become)]
             steps = [*becoming, *steps] if kind == "user" else [*steps, *becoming]
@@ -208,11 +213,17 @@ class Sandbox:
                 families = NETWORK_FAMILIES
             elif self._wish.network == "deny":
                 families = LOCAL_FAMILIES
-        return Filter(families, refuse=refuse)
+        return Filter(families, refuse=refuse, spare=_ourselves())
 
     def _scratch_folder(self) -> Scratch:
         self._scratch = self._scratch or Scratch(self._places.box, self.own)
         return self._scratch
+
+
+def _ourselves() -> list[int]:
+    """This process, its group and its threads; the group is 0 where a container does not see it."""
+    threads = [int(name) for name in os.listdir("/proc/self/task")][:_THREADS]  # noqa: PTH208
+    return [number for number in {os.getpid(), os.getpgrp(), *threads} if number > 0]
 
 
 UNCONFINED = Wish(network="allow", read_only=False, user="keep", nothing=True)

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autoresearch_ci.sandbox.abilities import abilities
+from autoresearch_ci.sandbox.memory import entries_of, remove_entries
 from autoresearch_ci.sandbox.seccomp import Filter
 from autoresearch_ci.sandbox.syscalls import MACHINE
 from autoresearch_ci.sandbox.user import nobody, unreachable
@@ -183,6 +184,7 @@ def test_measured_code_reads_no_record_and_no_credential(
         home / ".ssh" / "id_ed25519",
         home / ".netrc",
         home / ".config" / "gh" / "hosts.yml",
+        home / "mounted" / "key",
         runner / "git-credentials-1.config",
         repo.path / ".env",
         repo.path / ".git" / "modules" / "sub" / "config",
@@ -197,6 +199,7 @@ def test_measured_code_reads_no_record_and_no_credential(
         assert path != Path("/tmp")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("RUNNER_TEMP", str(runner))
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(home / "mounted" / "key"))
     repo.git("config", "http.extraheader", "AUTHORIZATION: secret")
     store = repo.path / ".git" / "autoresearch"
     targets = [
@@ -292,6 +295,24 @@ for name in ("environ", "mem", "maps", "root", "cwd", "fd"):
         print("refused", name, error)
 libc = ctypes.CDLL(None, use_errno=True)
 print("TRACED" if libc.ptrace(16, bot, 0, 0) == 0 else "refused ptrace")
+def change(what, call):
+    try:
+        call()
+        print("CHANGED", what)
+    except OSError as error:
+        print("refused", what, error)
+import resource
+change("limit", lambda: resource.prlimit(bot, resource.RLIMIT_NOFILE, (99999, 99999)))
+change("limit read", lambda: resource.prlimit(bot, resource.RLIMIT_NOFILE))
+change("affinity", lambda: os.sched_setaffinity(bot, os.sched_getaffinity(0)))
+change("priority", lambda: os.setpriority(os.PRIO_PROCESS, bot, 1))
+change("group", lambda: os.setpriority(os.PRIO_PGRP, os.getpgid(bot), 1))
+change("user", lambda: os.setpriority(os.PRIO_USER, 0, 1))
+change("scheduler", lambda: os.sched_setscheduler(bot, os.SCHED_BATCH, os.sched_param(0)))
+resource.setrlimit(resource.RLIMIT_NOFILE, (99, 99))
+os.sched_setaffinity(0, os.sched_getaffinity(0))
+os.setpriority(os.PRIO_PROCESS, 0, 1)
+print("may change itself")
 try:
     os.kill(bot, 18)
     print("SIGNALLED")
@@ -313,9 +334,14 @@ def test_measured_code_cannot_look_into_our_process_nor_signal_it(
         *attack.flags("--sandbox-user", user), **attack.options
     )
     text = attack.printed(run.finish(child))
-    found = [line for line in text.splitlines() if line.startswith(("LOOKED", "TRACED", "SIGNAL"))]
+    found = [
+        line
+        for line in text.splitlines()
+        if line.startswith(("LOOKED", "TRACED", "SIGNAL", "CHANGED"))
+    ]
     assert found == []
-    assert len(refused(text)) == 8, text
+    assert len(refused(text)) == 15, text
+    assert "may change itself" in text
 
 
 @as_user
@@ -547,6 +573,19 @@ def test_nothing_in_shared_memory_survives_a_measurement(attack: Attack, user: s
     store = attack.repo.path / ".git" / "autoresearch" / "t"
     box = hashlib.sha256(os.fsencode(store)).hexdigest()[:16]
     assert list(Path("/dev/shm").glob(f"*{box}*")) == []
+
+
+@as_root
+@pytest.mark.skipif(not Path("/proc/sysvipc/shm").exists(), reason="no System V memory here")
+def test_another_users_system_v_memory_does_not_survive_either() -> None:
+    """Where namespaces cannot be made: the memory, semaphores and queues of one uid."""
+    nobodys = 54321
+    make = ["setpriv", "--reuid", str(nobodys), "--clear-groups", "ipcmk"]
+    for kind in (["-M", "9"], ["-S", "9"], ["-Q"]):
+        subprocess.run([*make, *kind], check=True)
+    assert len(entries_of(nobodys)) == 3
+    remove_entries(nobodys, known=set())
+    assert entries_of(nobodys) == set()
 
 
 @needs_namespaces
