@@ -126,6 +126,7 @@ class MeasuredCommands:
             on_line=on_line,
             enter=self.tree.sandbox.enter(network=stage == "setup"),
         ).redacted(self.redact)
+        self.tree.reopen()
         self.tree.sandbox.sweep()
         self.logs.add(iteration, stage, result)
         return result

@@ -174,6 +174,49 @@ def test_measured_code_writes_nowhere_but_in_its_own_folders(
         assert not os.path.lexists(folder / "planted")
 
 
+@pytest.mark.skipif(not FOUND.seals, reason="nothing can be mounted read-only here")
+@as_user
+def test_modes_times_and_attributes_of_others_stay(
+    attack: Attack, tmp_path: Path, user: str
+) -> None:
+    """Landlock does not govern these."""
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    os.utime(precious, (1, 1))
+    before = precious.stat()
+    text = attack(
+        f"""
+import os
+path = {str(precious)!r}
+for change in (
+    lambda: os.chmod(path, 0o600 if os.stat(path).st_mode & 0o77 else 0o666),
+    lambda: os.utime(path, (42, 42)),
+    lambda: os.chown(path, os.getuid(), os.getgid()),
+    lambda: os.setxattr(path, "user.note", b"x"),
+    lambda: os.chmod(os.path.dirname(path), 0o777),
+):
+    try:
+        change()
+        print("CHANGED")
+    except OSError as error:
+        print("refused", error)
+for change in (lambda: os.utime("value"), lambda: os.chmod("value", 0o600)):
+    change()
+open(os.environ["TMPDIR"] + "/x", "w").close()
+os.rename(os.environ["TMPDIR"] + "/x", "x")
+open("/dev/null", "w").write("x")
+os.openpty()
+print("may do the rest")
+""",
+        "--sandbox-user",
+        user,
+    )
+    assert "CHANGED" not in text
+    assert len(refused(text)) == 5, text
+    assert "may do the rest" in text
+    assert precious.stat().st_ctime_ns == before.st_ctime_ns
+
+
 @needs_landlock
 @as_user
 def test_measured_code_reads_no_record_and_no_credential(
@@ -311,7 +354,7 @@ change("user", lambda: os.setpriority(os.PRIO_USER, 0, 1))
 change("scheduler", lambda: os.sched_setscheduler(bot, os.SCHED_BATCH, os.sched_param(0)))
 resource.setrlimit(resource.RLIMIT_NOFILE, (99, 99))
 os.sched_setaffinity(0, os.sched_getaffinity(0))
-os.setpriority(os.PRIO_PROCESS, 0, 1)
+os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, 0))
 print("may change itself")
 try:
     os.kill(bot, 18)

@@ -45,7 +45,7 @@ DOORS = {
     "github": {"publish/github.py"},
     "optuna": {"proposers/search.py"},
     "rich": {"live.py", "doctor.py"},
-    "subprocess": {"command/__init__.py", "git_process.py", "job/supervisor.py"},
+    "subprocess": {"command/spawning.py", "git_process.py", "job/supervisor.py"},
     "yaml": {"config/reader.py"},
 }
 """Where an outside thing is used, and nowhere else."""
