@@ -36,9 +36,10 @@ class Scratch:
         self.root.chmod(0o711)
 
     def empty(self) -> None:
-        with os.scandir(self.memory) as entries:
-            for entry in entries:
-                delete(Path(entry.path))
+        """Also where a command took away its permissions, or wrote on the folder itself."""
+        for name, _ in beneath.listing(self.memory)[1]:
+            delete(self.memory / name)
+        beneath.rewrite_notes(self.memory, "", None, 0o700)
 
 
 def entries_of(user: int) -> set[str]:
