@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shlex
 import shutil
 import socket
@@ -114,6 +115,49 @@ def attack(run: Run, repo: Repo, monkeypatch: pytest.MonkeyPatch) -> Iterator[At
 
 def refused(text: str) -> list[str]:
     return [line for line in text.splitlines() if line.startswith("refused")]
+
+
+# --- environment ----------------------------------------------------------------------------------
+
+OF_CI = """
+    CI CONTINUOUS_INTEGRATION BUILD_NUMBER BUILD_ID RUN_ID GITHUB_ACTIONS GITHUB_RUN_ID
+    GITHUB_WORKSPACE RUNNER_OS RUNNER_NAME GITLAB_CI CI_JOB_ID CI_PROJECT_DIR GITEA_ACTIONS
+    FORGEJO_ACTIONS JENKINS_URL JENKINS_HOME WORKSPACE HUDSON_URL BUILDKITE CIRCLECI TRAVIS
+    APPVEYOR TF_BUILD AGENT_NAME TEAMCITY_VERSION BITBUCKET_BUILD_NUMBER DRONE WOODPECKER
+    CODEBUILD_BUILD_ID SEMAPHORE CIRRUS_CI BAMBOO_BUILDKEY NETLIFY VERCEL RENDER
+    HEROKU_TEST_RUN_ID KUBERNETES_SERVICE_HOST SYSTEM_TEAMFOUNDATIONCOLLECTIONURI
+    TASKCLUSTER_ROOT_URL
+""".split()  # noqa: SIM905
+"""By which programs find out that they run in a CI job (`is-ci`, `ci-info` and their like)."""
+
+
+@as_user
+def test_nothing_in_its_environment_tells_measured_code_that_this_is_a_ci_job(
+    attack: Attack, monkeypatch: pytest.MonkeyPatch, user: str
+) -> None:
+    """So code that asks is measured as it will be used, and no second run in disguise is needed."""
+
+    def seen(tag: str) -> set[str]:
+        flags = ("--sandbox-user", user, "--tag", tag, "--guard", "env; ./attack")
+        setup = ("--setup", 'test "$CI" = true')  # it may ask nobody, wherever it runs
+        done = attack.run(*attack.flags(*flags, *setup), **attack.options)
+        log = attack.repo.path / "autoresearch" / f"run-{tag}" / "logs" / "0.log"
+        assert done.code == 0, done.told
+        text = log.read_text(encoding="utf-8")
+        # But for the box's name and the plugin's password, which are new each time.
+        neutral = re.sub(r"\b([0-9a-f]{16}){1,2}\b", "NEW", text)
+        lines = [line for line in neutral.splitlines() if re.match(r"\w+=", line)]
+        assert len([line for line in lines if line.startswith("HOME=")]) == 3, text
+        return set(lines)
+
+    attack.plant("#!/bin/sh\nenv\n")
+    for name in OF_CI:
+        monkeypatch.delenv(name, raising=False)
+    on_a_laptop = seen("laptop")
+    for name in OF_CI:
+        monkeypatch.setenv(name, "true" if name == "CI" else f"/tells/{name}")
+    assert seen("runner") == on_a_laptop
+    assert not [line for line in on_a_laptop if line.split("=")[0] in OF_CI]
 
 
 # --- files ----------------------------------------------------------------------------------------
