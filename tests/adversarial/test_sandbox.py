@@ -261,6 +261,44 @@ print("may do the rest")
     assert precious.stat().st_ctime_ns == before.st_ctime_ns
 
 
+FILE_COMMANDS = (
+    "GITHUB_ENV", "GITHUB_PATH", "GITHUB_OUTPUT", "GITHUB_STATE", "GITHUB_STEP_SUMMARY",
+)  # fmt: skip
+
+
+@needs_landlock
+@as_user
+def test_what_later_steps_obey_is_as_we_left_it(
+    attack: Attack, monkeypatch: pytest.MonkeyPatch, user: str
+) -> None:
+    """Files that everybody may write to, in a folder that measured code knows."""
+    folder = attack.open_folder / "_runner_file_commands"
+    folder.mkdir()
+    folder.chmod(0o777)
+    for name in FILE_COMMANDS:
+        (folder / name).write_text("ours\n")
+        (folder / name).chmod(0o666)
+        monkeypatch.setenv(name, str(folder / name))
+    text = attack(
+        f"""
+import os
+for name in {FILE_COMMANDS!r}:
+    for path in (os.environ.get(name), {str(folder)!r} + "/" + name):
+        try:
+            with open(path, "a") as file:
+                file.write("LD_PRELOAD=/evil.so\\n")
+            print("APPENDED", path)
+        except (OSError, TypeError) as error:
+            print("refused", error)
+""",
+        "--sandbox-user",
+        user,
+    )
+    assert "APPENDED" not in text
+    assert len(refused(text)) == 2 * len(FILE_COMMANDS), text
+    assert {(folder / name).read_text() for name in FILE_COMMANDS} == {"ours\n"}
+
+
 @needs_landlock
 @as_user
 def test_measured_code_reads_no_record_and_no_credential(
