@@ -68,9 +68,12 @@ def become(uid: int, gid: int) -> None:
         os.setgid(gid)
         os.setuid(uid)
         return
+    shut = not dumpable()
     syscall("setgroups", _SET_GROUPS[MACHINE], 0, None)
     syscall("setresgid", _SET_GID[MACHINE], gid, gid, gid)
     syscall("setresuid", _SET_UID[MACHINE], uid, uid, uid)
+    # Of the whole process, and set anew by each of these, to what fs.suid_dumpable says.
+    prctl(PR_SET_DUMPABLE, 0 if shut else 1)
 
 
 def mount(source: bytes | None, target: bytes, flags: int) -> None:

@@ -27,7 +27,7 @@ import pytest
 from autoresearch_ci.sandbox.abilities import abilities
 from autoresearch_ci.sandbox.memory import entries_of, remove_entries
 from autoresearch_ci.sandbox.seccomp import Filter
-from autoresearch_ci.sandbox.syscalls import MACHINE
+from autoresearch_ci.sandbox.syscalls import MACHINE, dumpable
 from autoresearch_ci.sandbox.user import nobody, unreachable
 
 if TYPE_CHECKING:
@@ -115,6 +115,31 @@ def attack(run: Run, repo: Repo, monkeypatch: pytest.MonkeyPatch) -> Iterator[At
 
 def refused(text: str) -> list[str]:
     return [line for line in text.splitlines() if line.startswith("refused")]
+
+
+# --- ourselves ------------------------------------------------------------------------------------
+
+
+@as_user
+def test_confining_a_command_confines_no_thread_of_ours(attack: Attack, user: str) -> None:
+    """It is a thread of ours that starts it, confined; nothing of that may be the process's."""
+
+    def ours() -> dict[str, list[str]]:
+        wanted = ("Uid:", "Gid:", "Groups:", "CapEff:", "CapBnd:", "NoNewPrivs:", "Seccomp:")
+        status = Path("/proc/self/status").read_text().splitlines()
+        found = {line.split()[0]: line.split()[1:] for line in status if line.startswith(wanted)}
+        links = [
+            str(Path(f"/proc/self/{name}").readlink())
+            for name in ("cwd", "ns/mnt", "ns/net", "ns/ipc")
+        ]
+        return {**found, "links": links, "dumpable": [str(dumpable())]}
+
+    before = ours()
+    text = attack("#!/bin/sh\nid -u\n", "--sandbox-user", user)
+    assert str(nobody().uid if user == "auto" else os.geteuid()) in text.splitlines(), text
+    assert ours() == before
+    assert "confined" not in {thread.name for thread in threading.enumerate()}
+    (attack.open_folder / "mine").write_text("no Landlock here")
 
 
 # --- environment ----------------------------------------------------------------------------------
