@@ -37,7 +37,7 @@ _THREADS = 50
 
 
 class Sandbox:
-    """Prepared in the parent; `enter` gives what the child of a command then does to itself."""
+    """Prepared once for many commands; `enter` gives what is then done to each."""
 
     def __init__(self, wish: Wish, places: Places) -> None:
         self._wish = wish
