@@ -115,19 +115,55 @@ def rmdir(root: Path, path: str) -> None:
         os.rmdir(name, dir_fd=at)
 
 
-def chmod_folder(root: Path, path: str, mode: int) -> None:
-    """Give a folder permissions; `""` is `root` itself."""
+Notes = tuple[int, tuple[tuple[str, bytes], ...]]
+"""What can be written on a folder itself: its mtime in ns, and its extended attributes."""
+_WRITABLE = ("user.", "system.posix_acl_")
+"""Attributes that a folder's owner may set; the others are the system's."""
+
+
+def rewrite_notes(root: Path, path: str, wanted: Notes | None, mode: int) -> int:
+    """Write that on a folder, and give it permissions; returns its ctime in ns.
+
+    `None`: it has no attributes, and is as old as now.
+    """
+    attributes = wanted[1] if wanted else ()
     with folder(root, path) as descriptor:
+        present = list(_attributes(descriptor))
+        for name, value in present:
+            if (name, value) not in attributes:
+                os.removexattr(descriptor, name)
+        for name, value in attributes:
+            if (name, value) not in present:
+                os.setxattr(descriptor, name, value)
+        if wanted:
+            os.utime(descriptor, ns=(wanted[0], wanted[0]))
+        else:
+            os.utime(descriptor)
         os.fchmod(descriptor, mode)
+        return os.fstat(descriptor).st_ctime_ns
+
+
+def _attributes(descriptor: int) -> Iterator[tuple[str, bytes]]:
+    if not hasattr(os, "listxattr"):  # neither on macOS
+        return
+    try:
+        names = os.listxattr(descriptor)
+    except OSError as error:
+        if error.errno == errno.ENOTSUP:
+            return
+        raise
+    for name in names:
+        if name.startswith(_WRITABLE):
+            yield name, os.getxattr(descriptor, name)
 
 
 def listing(
     root: Path, path: str = "", handle: int = _HANDLE
-) -> tuple[int, list[tuple[str, os.stat_result]]]:
+) -> tuple[os.stat_result, list[tuple[str, os.stat_result]]]:
     """Make a folder ours to list and change.
 
-    Returns the permissions that it had, and names in it with what they are (links are described,
-    not followed). `handle`: 0 does as systems do that have no `O_PATH`.
+    Returns what it was, and names in it with what they are (links are described, not followed).
+    `handle`: 0 does as systems do that have no `O_PATH`.
     """
     if not path:
         return _listing(None, str(root), handle)
@@ -146,10 +182,15 @@ class Cursor:
         self._open: dict[str, int] = {}
         """The last folder and those above it, from the outermost."""
 
-    def listing(self, path: str) -> tuple[int, list[tuple[str, os.stat_result]]]:
+    def listing(self, path: str) -> tuple[os.stat_result, list[tuple[str, os.stat_result]]]:
         """As the function; the folders above it have been listed before."""
         above, _, name = path.rpartition("/")
         return _listing(self._folder(above), name) if path else listing(self._root)
+
+    def notes(self, path: str) -> Notes:
+        """What is written on a folder that has been listed."""
+        descriptor = self._folder(path)
+        return os.fstat(descriptor).st_mtime_ns, tuple(_attributes(descriptor))
 
     def _folder(self, path: str) -> int:
         for known in reversed(list(self._open)):
@@ -177,48 +218,49 @@ class Cursor:
 
 def _listing(
     at: int | None, name: str, handle: int = _HANDLE
-) -> tuple[int, list[tuple[str, os.stat_result]]]:
-    with _ours(at, name, handle) as (descriptor, mode), os.scandir(descriptor) as found:
-        return mode, [(entry.name, entry.stat(follow_symlinks=False)) for entry in found]
+) -> tuple[os.stat_result, list[tuple[str, os.stat_result]]]:
+    with _ours(at, name, handle) as (descriptor, was), os.scandir(descriptor) as found:
+        return was, [(entry.name, entry.stat(follow_symlinks=False)) for entry in found]
 
 
 @contextlib.contextmanager
-def _ours(at: int | None, name: str, handle: int = _HANDLE) -> Iterator[tuple[int, int]]:
-    """A folder, opened and made ours to list and change; with the permissions that it had."""
-    mode = None
+def _ours(at: int | None, name: str, handle: int = _HANDLE) -> Iterator[tuple[int, os.stat_result]]:
+    """A folder, opened and made ours to list and change; with what it was before."""
+    was = None
     try:
         descriptor = os.open(name, _FOLDER, dir_fd=at)
     except PermissionError:
-        mode = _force_open(at, name, handle)
+        was = _force_open(at, name, handle)
         descriptor = os.open(name, _FOLDER, dir_fd=at)
     try:
-        if mode is None:
-            mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+        if was is None:
+            was = os.fstat(descriptor)
+            mode = stat.S_IMODE(was.st_mode)
             if mode & 0o700 != 0o700:
                 os.fchmod(descriptor, mode | 0o700)
-        yield descriptor, mode
+        yield descriptor, was
     finally:
         os.close(descriptor)
 
 
-def _force_open(at: int | None, name: str, handle: int) -> int:
-    """Give ourselves a folder that may not be opened; returns the permissions that it had."""
+def _force_open(at: int | None, name: str, handle: int) -> os.stat_result:
+    """Give ourselves a folder that may not be opened; returns what it was."""
     if handle:
         flags = handle | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(name, flags, dir_fd=at)
         try:
-            mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
-            os.chmod(f"/proc/self/fd/{descriptor}", mode | 0o700)  # noqa: PTH101
+            was = os.fstat(descriptor)
+            mode = stat.S_IMODE(was.st_mode) | 0o700
+            os.chmod(f"/proc/self/fd/{descriptor}", mode)  # noqa: PTH101
         finally:
             os.close(descriptor)
-        return mode
-    found = os.stat(name, dir_fd=at, follow_symlinks=False)
-    if not stat.S_ISDIR(found.st_mode):
+        return was
+    was = os.stat(name, dir_fd=at, follow_symlinks=False)
+    if not stat.S_ISDIR(was.st_mode):
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), name)
     # What somebody puts in its place just now gains our own permissions, if it is no link.
-    mode = stat.S_IMODE(found.st_mode)
-    os.chmod(name, mode | 0o700, dir_fd=at, follow_symlinks=False)
-    return mode
+    os.chmod(name, stat.S_IMODE(was.st_mode) | 0o700, dir_fd=at, follow_symlinks=False)
+    return was
 
 
 def remove(root: Path, path: str) -> None:

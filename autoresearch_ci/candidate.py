@@ -174,7 +174,9 @@ class Court:
         guards: list[GuardRun] = []
         decision = step
         if decision.status is Status.KEEP:
-            guards = self.bench.guards.run(attempt.changes, attempt.iteration, own[-1])
+            guards = self.bench.guards.run(
+                attempt.changes, attempt.iteration, own[-1], incumbent=incumbent
+            )
             if guards and not guards[-1].passed:
                 decision = replace(decision, status=Status.DISCARD, reason=guards[-1].reason)
             elif self.holdout and not self.holdout.confirms(attempt, incumbent):

@@ -28,7 +28,14 @@ def measured(config: Config, ground: Ground, own: Sequence[Path]) -> Sandbox:
             read_only=config.sandbox.read_only,
             user=config.sandbox.user,
         ),
-        _places(config, ground, ground.box, own, needed, _secrets_of(repository)),
+        _places(
+            config,
+            ground,
+            ground.box,
+            own,
+            needed,
+            [*_secrets_of(repository), *places.pointed_to(os.environ, config.pass_env)],
+        ),
     )
 
 

@@ -51,6 +51,7 @@ class _OfScrutiny(BaseModel):
 class _OfBench(BaseModel):
     durations: dict[str, NonNegativeFloat]
     guards: dict[str, float]
+    flaky_guards: tuple[int, ...] = ()
     scrutiny: _OfScrutiny | None = None
     """A run that an older version began knows of no tests."""
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from autoresearch_ci import metrics
-from autoresearch_ci.events import Note
+from autoresearch_ci.events import Note, Warning
 from autoresearch_ci.experiment import GuardRun, MetricRun
 from autoresearch_ci.measured_commands import Ended, MeasuredCommands
 from autoresearch_ci.metrics.plain_number import MetricError
@@ -16,9 +17,12 @@ from autoresearch_ci.plans import GuardPlan, Plans
 from autoresearch_ci.scrutiny import Scrutiny, Seen
 from autoresearch_ci.workspace import Changes
 
+TRIES = 3
+"""Runs that show whether a guard fails now and then on code that nobody blames."""
+
 
 class Guards:
-    """The guards, and the numbers that the unmodified code had."""
+    """The guards, and what the unmodified code and the incumbents did with them."""
 
     def __init__(self, commands: MeasuredCommands, plans: Plans, scrutiny: Scrutiny) -> None:
         self._commands = commands
@@ -26,24 +30,74 @@ class Guards:
         self._metric_command = plans.metric.command
         self._scrutiny = scrutiny
         self._baselines: dict[int, float] = {}
+        self._flaky: set[int] = set()
+        """Guards that have failed and passed on the same code, which was not a candidate's."""
 
-    def run(self, changes: Changes, iteration: int, measured: MetricRun) -> list[GuardRun]:
+    def run(
+        self,
+        changes: Changes,
+        iteration: int,
+        measured: MetricRun,
+        *,
+        incumbent: Changes | None = None,
+    ) -> list[GuardRun]:
         """Run the guards in order, up to the first that fails.
 
         A guard that watches a number of the metric command itself takes it from `measured`: a
-        five-minute training run is not repeated to read its peak memory.
+        five-minute training run is not repeated to read its peak memory. `incumbent`: what the
+        candidate is compared with; `None`: this is the unmodified code.
         """
         runs = []
         for index, plan in enumerate(self._plans):
             if plan.extract and plan.extract.name and plan.command == self._metric_command:
                 run = _read_off(plan.command, plan.extract.name, measured)
+                run = self._compared(index, plan, run)
             else:
                 run = self._run(index, plan, changes, iteration)
-            run = self._compared(index, plan, run)
+                if not run.passed:
+                    run = self._again(index, plan, changes, iteration, run, incumbent)
             runs.append(run)
             if not run.passed:
                 break
         return runs
+
+    def _again(
+        self,
+        index: int,
+        plan: GuardPlan,
+        changes: Changes,
+        iteration: int,
+        failed: GuardRun,
+        incumbent: Changes | None,
+    ) -> GuardRun:
+        """What to make of a guard that failed: it may do so whatever the candidate is.
+
+        What fails twice fails. What then passes is believed when the guard fails now and then on
+        the incumbent, too; a candidate that makes a sound guard unsound is refused.
+        """
+        second = self._run(index, plan, changes, iteration)
+        if not second.passed:
+            return second
+        if incumbent is None:
+            self._flaky.add(index)
+            message = (
+                f"the guard {plan.command!r} fails now and then on the unmodified code: a "
+                "candidate that fails it gets a second run"
+            )
+            self._commands.observe(Warning(message=message))
+            return second
+        tries = 0
+        while index not in self._flaky and tries < TRIES:
+            tries += 1
+            if not self._run(index, plan, incumbent, iteration, incumbent=True).passed:
+                self._flaky.add(index)
+        if index in self._flaky:
+            return second
+        return replace(
+            failed,
+            reason=f"{failed.reason} (it passed when it was run again, but never failed in {TRIES} "
+            "runs on the incumbent)",
+        )
 
     def learn(self, runs: Sequence[GuardRun]) -> None:
         """Take the baseline's numbers as what the tolerances refer to."""
@@ -51,13 +105,18 @@ class Guards:
             if run.value is not None:
                 self._baselines[index] = run.value
 
-    def memory(self) -> dict[str, float]:
-        """What was learnt on the baseline, as plain JSON values."""
-        return {str(index): value for index, value in self._baselines.items()}
+    def memory(self) -> dict[str, Any]:
+        """What was learnt, as plain JSON values."""
+        return {
+            "guards": {str(index): value for index, value in self._baselines.items()},
+            "flaky_guards": sorted(self._flaky),
+        }
 
-    def remember(self, memory: Mapping[str, float]) -> None:
+    def remember(self, memory: Mapping[str, Any]) -> None:
         """Inverse of `memory`."""
-        self._baselines = {int(index): value for index, value in memory.items()}
+        self._baselines = {int(index): value for index, value in memory["guards"].items()}
+        # A run that an older version began does not know.
+        self._flaky = set(memory.get("flaky_guards", ()))
 
     def _compared(self, index: int, plan: GuardPlan, run: GuardRun) -> GuardRun:
         """`run`, not passed if its number is worse than the baseline's by too much."""
@@ -74,7 +133,16 @@ class Guards:
         )
         return replace(run, passed=False, reason=reason)
 
-    def _run(self, index: int, plan: GuardPlan, changes: Changes, iteration: int) -> GuardRun:
+    def _run(
+        self,
+        index: int,
+        plan: GuardPlan,
+        changes: Changes,
+        iteration: int,
+        *,
+        incumbent: bool = False,
+    ) -> GuardRun:
+        """`incumbent`: what it does is what others must reach; so it is in iteration 0."""
         ended = self._commands.measured(
             changes, iteration, "guard", plan.command, timeout=plan.timeout, report=plan.junit
         )
@@ -85,9 +153,12 @@ class Guards:
                 value = metrics.extract(result.output, plan.extract)
             except MetricError as error:
                 failure = str(error)
-        loss = self._lost_tests(index, plan, iteration, failure, ended)
+        judged = bool(iteration) and not incumbent
+        loss = self._lost_tests(index, plan, ended, judged=judged, failed=bool(failure))
+        if not iteration and not (ended.outcomes or plan.junit or plan.extract or failure):
+            self._tell_blindness(plan)
         failure = ": ".join(filter(None, (failure, loss)))
-        return GuardRun(
+        run = GuardRun(
             command=plan.command,
             passed=not failure,
             value=value,
@@ -95,24 +166,27 @@ class Guards:
             seconds=result.seconds,
             output=f"{result.tail}\n{loss}" if loss else result.tail,
         )
+        return self._compared(index, plan, run)
 
     def _lost_tests(
-        self, index: int, plan: GuardPlan, iteration: int, failure: str, ended: Ended
+        self, index: int, plan: GuardPlan, ended: Ended, *, judged: bool, failed: bool
     ) -> str:
         """Why the tests of a guard are fewer or worse than before; empty when they are not."""
         listed, problem = _listed(plan, ended.report)
         role, seen = f"guard {index}", Seen(outcomes=ended.outcomes, listed=listed)
-        if iteration:
+        if judged:
             doubt = self._scrutiny.doubt(role, seen)
             return ": ".join(filter(None, (problem, doubt.reason if doubt else "")))
-        self._scrutiny.learn(role, seen)
-        if not (ended.outcomes or listed or plan.extract or failure):
-            message = (
-                f"no test was seen in the guard {plan.command!r}: only its exit code counts. "
-                "With a JUnit report (guards: [{command: …, junit: FILE}]) tests that vanish count"
-            )
-            self._commands.observe(Note(message=message))
+        if not failed:  # else tests that never ran would not be missed later
+            self._scrutiny.learn(role, seen)
         return problem
+
+    def _tell_blindness(self, plan: GuardPlan) -> None:
+        message = (
+            f"no test was seen in the guard {plan.command!r}: only its exit code counts. "
+            "With a JUnit report (guards: [{command: …, junit: FILE}]) tests that vanish count"
+        )
+        self._commands.observe(Note(message=message))
 
 
 def _read_off(command: str, name: str, measured: MetricRun) -> GuardRun:

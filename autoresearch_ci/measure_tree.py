@@ -175,8 +175,16 @@ class MeasureTree:
         if _keep_copy(self.layout.tree, path, self.layout.pristine / "tree"):
             self._aside.add(f"tree/{path}")
 
+    def reopen(self) -> None:
+        """The way to the folders, which a command that runs as we do may have closed."""
+        for folder in (self.layout.box.parent, self.layout.box):
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # `restore` says so
+                if folder.lstat().st_mode & 0o700 != 0o700:
+                    beneath.listing(folder)
+
     def restore(self) -> list[str]:
         """Undo what a measurement did; returns the files of the tree it had changed or removed."""
+        self.reopen()
         self._refuse_replaced()
         altered = self._tree.undo(self._rewrite_all)
         self._home.undo(self._rewrite_home)
@@ -190,7 +198,7 @@ class MeasureTree:
         with undisturbed(temporary):
             for name, _ in beneath.listing(temporary)[1]:
                 beneath.remove(temporary, name)
-            beneath.chmod_folder(temporary, "", 0o755)
+            beneath.rewrite_notes(temporary, "", None, 0o755)
         return altered
 
     def _refuse_replaced(self) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from autoresearch_ci.command import CommandResult, Stop, run_command
+from autoresearch_ci.command.environment import UNATTENDED
 from autoresearch_ci.events import Note, Observer, OutputLine, Stage, StageStarted
 from autoresearch_ci.measure_tree import MeasureTree
 from autoresearch_ci.metrics.plain_number import MetricError
@@ -61,6 +62,7 @@ class MeasuredCommands:
         self.durations: dict[str, float] = {}
         """Seconds that each command took on the unmodified code, at the most."""
         self._environment = environment
+        self._setup_environment = {**UNATTENDED, **environment}
         self._stop = stop
 
     @contextlib.contextmanager
@@ -120,12 +122,13 @@ class MeasuredCommands:
         result = run_command(
             command,
             cwd=self.tree.layout.tree,
-            env=self._environment if env is None else env,
+            env=self._setup_environment if stage == "setup" else env or self._environment,
             timeout=timeout or self._default_timeout(command),
             stop=self._stop,
             on_line=on_line,
             enter=self.tree.sandbox.enter(network=stage == "setup"),
         ).redacted(self.redact)
+        self.tree.reopen()
         self.tree.sandbox.sweep()
         self.logs.add(iteration, stage, result)
         return result

@@ -174,14 +174,14 @@ class Bench:
         """What was learnt on the baseline, as plain JSON values."""
         return {
             "durations": dict(self._commands.durations),
-            "guards": self.guards.memory(),
+            **self.guards.memory(),
             "scrutiny": self._scrutiny.memory(),
         }
 
     def remember(self, memory: Mapping[str, Any]) -> None:
         """Inverse of `memory`."""
         self._commands.durations = dict(memory["durations"])
-        self.guards.remember(memory["guards"])
+        self.guards.remember(memory)
         if "scrutiny" in memory:  # a run that an older version began knows of no tests
             self._scrutiny.remember(memory["scrutiny"])
 

@@ -52,6 +52,12 @@ def must_leave(name: str, value: str) -> bool:
     return looks_secret(name, value) and (not pointer or _LOGIN.search(value) is not None)
 
 
+def points_to_secret(name: str) -> bool:
+    """Whether a variable's value is the path of a file with a secret."""
+    of_a_file = name.endswith(("_FILE", "_PATH")) and _SECRET_NAME.search(name)
+    return bool(of_a_file) or name in ("GOOGLE_APPLICATION_CREDENTIALS", "KUBECONFIG", "NETRC")
+
+
 def secret_values(environment: Mapping[str, str], named: Iterable[str] = ()) -> list[str]:
     """The values to be redacted; `named`: variables that somebody declared to be secret."""
     wanted = set(named)

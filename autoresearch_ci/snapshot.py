@@ -38,14 +38,21 @@ class Snapshot:
         self.files: dict[str, Fingerprint] = {}
         self.folders: dict[str, int] = {}
         """Permissions; the root's name is empty."""
+        self._notes: dict[str, beneath.Notes] = {}
+        self._ctimes: dict[str, int] = {}
+        """Of folders, in ns: a folder with another one must have its notes rewritten."""
         self._ignore = pathspec.GitIgnoreSpec.from_lines(ignore) if ignore else None
 
     def take(self) -> dict[str, Fingerprint]:
         """Remember everything as it is now; returns what was remembered before."""
         before = self.files
         with undisturbed(self.root):
-            self.files, self.folders = self._scan()
-            self._close(self.folders)
+            self.files, found = self._scan()
+            self.folders = {path: stat.S_IMODE(was.st_mode) for path, was in found.items()}
+            with beneath.Cursor(self.root) as cursor:
+                self._notes = {path: cursor.notes(path) for path in found}
+            self._ctimes = {path: was.st_ctime_ns for path, was in found.items()}
+            self._close(found)
         return before
 
     def undo(self, rewrite: Callable[[Sequence[str]], None]) -> list[str]:
@@ -106,11 +113,18 @@ class Snapshot:
                 raise
             self.folders.pop(folder.as_posix(), None)
 
-    def _close(self, found: Mapping[str, int]) -> None:
-        """Give folders their permissions back, also those that the scan had to open."""
+    def _close(self, found: Mapping[str, os.stat_result]) -> None:
+        """Give folders back what they were, also those that the scan had to open.
+
+        Permissions, times and attributes of folders are a store like any other: what one
+        measurement leaves there, the next must not find.
+        """
         for folder, mode in reversed(self.folders.items()):  # what is below cannot be reached later
-            if found.get(folder) != mode or mode & 0o700 != 0o700:
-                beneath.chmod_folder(self.root, folder, mode)
+            was = found.get(folder)
+            changed = was is None or was.st_ctime_ns != self._ctimes.get(folder)
+            if changed or mode & 0o700 != 0o700:
+                notes = self._notes.get(folder)
+                self._ctimes[folder] = beneath.rewrite_notes(self.root, folder, notes, mode)
 
     def _delete(self, files: Set[str], folders: Set[str]) -> None:
         """Remove what is new."""
@@ -128,14 +142,14 @@ class Snapshot:
                 if error.errno != errno.ENOTEMPTY:
                     raise
 
-    def _scan(self) -> tuple[dict[str, Fingerprint], dict[str, int]]:
+    def _scan(self) -> tuple[dict[str, Fingerprint], dict[str, os.stat_result]]:
         if not self.root.is_dir() or self.root.is_symlink():
             raise WorkspaceError(
                 f"the folder {self.root} was deleted by a command that ran in it.\n"
                 "do: fix the command that removes its own working folder, then --resume."
             )
         files: dict[str, Fingerprint] = {}
-        folders: dict[str, int] = {}
+        folders: dict[str, os.stat_result] = {}
         pending = [""]
         with beneath.Cursor(self.root) as cursor:
             while pending:

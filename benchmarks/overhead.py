@@ -100,8 +100,11 @@ def our_round(
     service: dict[str, str] | None = None,
     *,
     confined: bool = True,
-) -> tuple[list[float], float]:
-    """Seconds of each iteration as the journal has them, and peak memory in MB."""
+) -> tuple[list[float], float, float]:
+    """Seconds of each iteration as the journal has them, peak memory in MB, and CPU seconds in all.
+
+    The latter include starting up and all that we start.
+    """
     script = root.parent / "script.jsonl"
     lines = [
         json.dumps({"description": f"set {n}", "files": {"f0.py": f"X = {n}\n"}})
@@ -122,7 +125,8 @@ def our_round(
         raise SystemExit(f"our loop failed with status {status}")
     rows = (root / "autoresearch" / f"run-{tag}" / "results.tsv").read_text().splitlines()[1:]
     column = rows[0].split("\t").index("seconds")
-    return [float(row.split("\t")[column]) for row in rows[2:]], usage.ru_maxrss / 1024
+    seconds = [float(row.split("\t")[column]) for row in rows[2:]]
+    return seconds, usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime
 
 
 def main() -> None:
@@ -136,7 +140,7 @@ def main() -> None:
     bare: list[float] = []
     ours: list[float] = []
     unconfined: list[float] = []
-    ratios, prices = [], []
+    ratios, prices, work = [], [], []
     peak = 0.0
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
@@ -145,10 +149,10 @@ def main() -> None:
             make_repository(Path(folder) / side / "repository", options.files)
         for number in range(options.rounds):
             theirs = bare_round(Path(folder) / "bare" / "repository", number * count, count)
-            own, memory = our_round(
+            own, memory, busy = our_round(
                 Path(folder) / "ours" / "repository", f"r{number}", count, service
             )
-            free, _ = our_round(
+            free, _, idle = our_round(
                 Path(folder) / "unconfined" / "repository",
                 f"r{number}",
                 count,
@@ -157,6 +161,7 @@ def main() -> None:
             )
             unconfined += free
             prices.append(1000 * (statistics.median(own) - statistics.median(free)))
+            work.append(1000 * (busy - idle) / count)
             bare += theirs
             ours += own
             peak = max(peak, memory)
@@ -178,6 +183,8 @@ def main() -> None:
     best = 1000 * (min(ours) - min(unconfined))
     print(f"confinement: {statistics.median(prices):+.1f} ms an iteration, {best:+.1f} at best")
     print(f"  ({', '.join(f'{price:+.1f}' for price in prices)})")
+    print(f"  of processor time, starting up included: {statistics.median(work):+.1f} ms")
+    print(f"  ({', '.join(f'{ms:+.1f}' for ms in work)})")
     print(f"peak memory of our process: {peak:.0f} MB")
     print(f"CPU of autoresearch-ci --help: {cpu:.2f} s")
 

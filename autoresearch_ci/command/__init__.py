@@ -12,19 +12,17 @@ import os
 import selectors
 import shlex
 import shutil
-import subprocess
 import time
-import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 from autoresearch_ci import errors
 from autoresearch_ci.command import processes
 from autoresearch_ci.command.output import HEAD_BYTES, Output
 from autoresearch_ci.command.processes import PATIENCE, PATIENCE_STOPPING, ProcessTree
+from autoresearch_ci.command.spawning import Enter, NotConfined, spawn
 
 _CHUNK = 1 << 16
 _GRACE = 0.3
@@ -109,16 +107,6 @@ class CommandResult:
         )
 
 
-class Enter(Protocol):
-    """What the child does to itself between fork and exec; prepared by the parent."""
-
-    def __call__(self) -> None:
-        """Raises when the command must not be started; calls the kernel and nothing else."""
-
-    def failure(self) -> str:
-        """Why it raised, in the parent."""
-
-
 def run_command(
     command: str | Sequence[str],
     *,
@@ -152,11 +140,11 @@ def run_command(
     started = time.monotonic()
     with Output(log, on_line) as output:
         try:
-            tree = processes.start(lambda: _popen(argv, cwd, env, enter))
+            tree = processes.start(lambda: spawn(argv, cwd, env, enter))
         except (OSError, ValueError) as error:  # ValueError: a NUL byte in the command
             result = _not_started(shown, output, error)
-        except subprocess.SubprocessError as error:
-            raise _not_confined(enter) from error
+        except NotConfined as error:
+            raise _not_confined(error) from error
         else:
             result = _watched(shown, output, tree, stop, started, timeout)
     if stop is not None:
@@ -169,27 +157,7 @@ def _shell() -> str:
     return shutil.which("bash") or "/bin/sh"
 
 
-def _popen(
-    argv: Sequence[str], cwd: Path, env: Mapping[str, str], enter: Enter | None
-) -> subprocess.Popen[bytes]:
-    with warnings.catch_warnings():
-        # Python 3.12 warns of locks that other threads may hold: `enter` takes none.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return subprocess.Popen(
-            argv,
-            cwd=cwd,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            bufsize=0,
-            start_new_session=True,
-            preexec_fn=enter,  # noqa: PLW1509
-        )
-
-
-def _not_confined(enter: Enter | None) -> errors.WorkspaceError:
-    reason = enter.failure() if enter else ""
+def _not_confined(reason: NotConfined) -> errors.WorkspaceError:
     return errors.WorkspaceError(
         f"the command was not started, because it could not be confined: {reason}\n"
         "usually: this machine stopped allowing what it allowed when the run began.\n"

@@ -27,6 +27,10 @@ _ALLOWED = re.compile(
 )
 
 
+UNATTENDED = {"CI": "true"}
+"""For those who would ask questions otherwise: installers, agents, servers of tools."""
+
+
 def clean_environment(
     extra: Mapping[str, str], *, home: Path, tmp: Path, inherit: Mapping[str, str]
 ) -> dict[str, str]:
@@ -34,10 +38,11 @@ def clean_environment(
 
     `inherit` is filtered by name against an allow list, then by what looks secret in a name or a
     value. `extra` is passed as it is: the caller vouches for it. `home` and `tmp` must exist.
+    Nothing in it tells a CI job from a laptop: code that asks is measured as it will be used.
     """
     toolchain = {name: value for name, value in inherit.items() if _is_harmless(name, value)}
     folders = {"HOME": str(home), "TMPDIR": str(tmp), "TMP": str(tmp), "TEMP": str(tmp)}
-    return {"PATH": os.defpath, **toolchain, "CI": "true", **folders, **extra}
+    return {"PATH": os.defpath, **toolchain, **folders, **extra}
 
 
 def _is_harmless(name: str, value: str) -> bool:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from autoresearch_ci.command import CommandResult, Stop, run_command
-from autoresearch_ci.command.environment import clean_environment
+from autoresearch_ci.command.environment import UNATTENDED, clean_environment
 from autoresearch_ci.draft_tree import Drafted, DraftTree
 from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.experiment import Proposal
@@ -150,7 +150,10 @@ class AgentCliProposer:
             _call(self.settings, self._preset, call),
             cwd=draft.tree,
             env=clean_environment(
-                self._passed, home=draft.home, tmp=draft.temporary, inherit=self._inherit
+                {**UNATTENDED, **self._passed},
+                home=draft.home,
+                tmp=draft.temporary,
+                inherit=self._inherit,
             ),
             timeout=self.settings.timeout,
             stop=self._stop,

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from autoresearch_ci.command.environment import clean_environment
+from autoresearch_ci.command.environment import UNATTENDED, clean_environment
 from autoresearch_ci.proposers.mcp_server import McpServer, filled, secrets_of
 from autoresearch_ci.proposers.quoting import line, tail
 
@@ -102,7 +102,10 @@ class Connection:
         assert server.command is not None
         named = {name: environment[name] for name in server.pass_env}
         variables = clean_environment(
-            {**named, **server.env, OUR_MARK: str(home)}, home=home, tmp=home, inherit=environment
+            {**UNATTENDED, **named, **server.env, OUR_MARK: str(home)},
+            home=home,
+            tmp=home,
+            inherit=environment,
         )
         program, *arguments = server.command
         # The SDK adds HOME, USER and the like of our own process; these are named here as well.

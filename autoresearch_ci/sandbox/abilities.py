@@ -24,6 +24,8 @@ class Abilities:
     """Why seccomp filters cannot be used; empty: they can."""
     namespaces: Kind
     why_no_namespaces: str = ""
+    seals: bool = False
+    """Whether a namespace can mount everything read-only (Linux 5.12)."""
 
 
 def abilities(user: User | None) -> Abilities:
@@ -34,8 +36,13 @@ def abilities(user: User | None) -> Abilities:
 @functools.cache
 def _tried(user: User | None, _ourselves: int) -> Abilities:
     kind, why = _namespaces(user)
+    sealed = Namespaces(kind, network=True, writable=["/dev"]) if kind else None
     return Abilities(
-        landlock=landlock.abi(), filters=_filters(), namespaces=kind, why_no_namespaces=why
+        landlock=landlock.abi(),
+        filters=_filters(),
+        namespaces=kind,
+        why_no_namespaces=why,
+        seals=sealed is not None and not _why_not(user, kind, sealed),
     )
 
 
@@ -58,15 +65,18 @@ def _namespaces(user: User | None) -> tuple[Kind, str]:
     why = ""
     kinds: tuple[Kind, ...] = ("root", "user")
     for kind in kinds:
-        trial = Namespaces(kind, network=True, loopback=True)
-
-        def enter(trial: Namespaces = trial, within: bool = kind == "user") -> str:
-            if user and within:
-                user.become()
-            trial.enter()
-            return ""
-
-        why = answer_of_a_child(enter)
+        why = _why_not(user, kind, Namespaces(kind, network=True, loopback=True))
         if not why:
             return kind, ""
     return "", why
+
+
+def _why_not(user: User | None, kind: Kind, trial: Namespaces) -> str:
+    def enter() -> str:
+        if user and kind == "user":
+            user.become()
+        trial.prepare()
+        trial.enter()
+        return ""
+
+    return answer_of_a_child(enter)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 from collections.abc import Sequence
@@ -13,7 +12,13 @@ from autoresearch_ci.sandbox import places
 from autoresearch_ci.sandbox.abilities import Abilities, abilities
 from autoresearch_ci.sandbox.confinement import Confinement, Step, no_new_privileges, weaker_root
 from autoresearch_ci.sandbox.landlock import Ruleset
-from autoresearch_ci.sandbox.memory import SHARED_MEMORY, Scratch, delete, entries_of
+from autoresearch_ci.sandbox.memory import (
+    SHARED_MEMORY,
+    Scratch,
+    delete,
+    entries_of,
+    remove_entries,
+)
 from autoresearch_ci.sandbox.namespaces import Cover, Namespaces
 from autoresearch_ci.sandbox.protection import Missing, Protection, describe, root_is_kept
 from autoresearch_ci.sandbox.seccomp import (
@@ -23,21 +28,25 @@ from autoresearch_ci.sandbox.seccomp import (
     OF_DEBUGGERS,
     Filter,
 )
-from autoresearch_ci.sandbox.syscalls import LINUX
+from autoresearch_ci.sandbox.syscalls import LINUX, threads_have_users
 from autoresearch_ci.sandbox.user import User, named, nobody, unreachable
 from autoresearch_ci.sandbox.wish import Places, Wish
 
+_THREADS = 50
+"""That a filter may name; a command is started by one of the first."""
+
 
 class Sandbox:
-    """Prepared in the parent; `enter` gives what the child of a command then does to itself."""
+    """Prepared once for many commands; `enter` gives what is then done to each."""
 
     def __init__(self, wish: Wish, places: Places) -> None:
         self._wish = wish
         self._places = places
         self._ruleset: Ruleset | None = None
         self._made_for: object = None
-        """The folders that the ruleset is about."""
+        """The folders and sockets that ruleset and mounts are about."""
         self._confinements: dict[bool, Confinement] = {}
+        self._namespaces: list[Namespaces] = []
         self._scratch: Scratch | None = None
         self._known: set[str] = set()
         """What the commands' user had in everybody's shared memory before."""
@@ -80,9 +89,9 @@ class Sandbox:
         if self._wish.nothing:
             return None
         try:
-            self._renew_ruleset()
+            self._renew()
             if network not in self._confinements:
-                self._confinements[network] = Confinement(self._steps(network))
+                self._confinements[network] = self._confinement(network)
         except OSError as error:
             raise WorkspaceError(
                 f"the confinement of commands cannot be prepared: {error}\n"
@@ -96,17 +105,11 @@ class Sandbox:
         if self._scratch:
             self._scratch.empty()
         elif self.user and not self.abilities.namespaces:
-            with contextlib.suppress(OSError):
-                for name in entries_of(self.user.uid) - self._known:
-                    delete(SHARED_MEMORY / name)
+            remove_entries(self.user.uid, self._known)
 
     def close(self) -> None:
         """Nothing of ours is left outside of the box; `enter` starts afresh."""
-        self._confinements.clear()
-        self._made_for = None
-        if self._ruleset:
-            self._ruleset.close()
-            self._ruleset = None
+        self._forget()
         if self._scratch:
             delete(self._scratch.root)
             self._scratch = None
@@ -141,17 +144,26 @@ class Sandbox:
         """What this machine allows the one who runs the commands. Raises `ConfigError`."""
         return abilities(self.user)
 
-    def _renew_ruleset(self) -> None:
+    def _renew(self) -> None:
         """For the folders as they are now: one that was deleted and made again is another."""
-        if not self._wish.read_only or not self.abilities.landlock:
-            return
-        now = [(s.st_dev, s.st_ino) for s in (folder.stat() for folder in self._places.own)]
+        wanted = self._places
+        watched = [*map(str, wanted.own), *wanted.write, *wanted.services]
+        now = [_identity(place) for place in watched]
         if self._made_for == now:
             return
+        self._forget()
+        if self._wish.read_only and self.abilities.landlock:
+            self._ruleset = self._new_ruleset()
+        self._made_for = now
+
+    def _forget(self) -> None:
+        self._confinements.clear()
+        self._made_for = None
+        while self._namespaces:
+            self._namespaces.pop().close()
         if self._ruleset:
             self._ruleset.close()
-        self._confinements.clear()
-        self._ruleset, self._made_for = self._new_ruleset(), now
+            self._ruleset = None
 
     def _new_ruleset(self) -> Ruleset:
         wanted = self._places
@@ -166,17 +178,16 @@ class Sandbox:
             places.visible(hidden, [*wanted.shown, *wanted.write]),
         )
 
-    def _steps(self, network: bool) -> list[Step]:
-        kind = self.abilities.namespaces
+    def _confinement(self, network: bool) -> Confinement:
+        kind, user = self.abilities.namespaces, self.user
         steps: list[Step] = []
         if kind:
-            steps.append(("namespaces", self._namespaces(network).enter))
-        if self.user:
-            with contextlib.suppress(OSError):
-                self._known = self._known or entries_of(self.user.uid)
+            steps.append(("namespaces", self._prepared(network).enter))
+        if user:
+            self._known = self._known or entries_of(user.uid)
             # A namespace of users is the new user's own; the others only root can make.
-            becoming = [("output", self.user.take_output), ("user", self.user.become)]
-            steps = [*becoming, *steps] if kind == "user" else [*steps, *becoming]
+            becoming = ("user", user.become)
+            steps = [becoming, *steps] if kind == "user" else [*steps, becoming]
         elif not os.geteuid() and LINUX:
             steps.append(("capabilities", weaker_root()))
         if LINUX:
@@ -185,20 +196,31 @@ class Sandbox:
             steps.append(("Landlock", self._ruleset.enter))
         if not self.abilities.filters:
             steps.append(("seccomp", self._filter(network).enter))
-        return steps
+        return Confinement(
+            steps,
+            # Of all that a step does, only a namespace of users is never a single thread's.
+            forks=kind == "user" or not threads_have_users(),
+            own=user.take if user else None,
+        )
 
-    def _namespaces(self, network: bool) -> Namespaces:
+    def _prepared(self, network: bool) -> Namespaces:
         scratch = self._scratch_folder()
         covers = [Cover(str(SHARED_MEMORY), str(scratch.memory))] * SHARED_MEMORY.is_dir()
         for service in self._places.services:
             nothing = str(scratch.nothing) if Path(service).is_dir() else os.devnull
             covers.append(Cover(service, nothing))
-        return Namespaces(
+        seals = self._wish.read_only and self.abilities.seals
+        namespaces = Namespaces(
             self.abilities.namespaces,
             network=not network and self._wish.network != "allow",
             loopback=self._wish.network == "loopback",
             covers=covers,
+            writable=[str(self._places.box), "/dev", *self._places.write] if seals else None,
         )
+        own_user = self.user if self.abilities.namespaces == "user" else None
+        namespaces.prepare(own_user.become if own_user else None)
+        self._namespaces.append(namespaces)
+        return namespaces
 
     def _filter(self, network: bool) -> Filter:
         refuse = NEVER_NEEDED if self._ruleset else (*NEVER_NEEDED, *OF_DEBUGGERS)
@@ -208,11 +230,26 @@ class Sandbox:
                 families = NETWORK_FAMILIES
             elif self._wish.network == "deny":
                 families = LOCAL_FAMILIES
-        return Filter(families, refuse=refuse)
+        return Filter(families, refuse=refuse, spare=_ourselves())
 
     def _scratch_folder(self) -> Scratch:
         self._scratch = self._scratch or Scratch(self._places.box, self.own)
         return self._scratch
+
+
+def _identity(place: str) -> tuple[int, int] | None:
+    """Tells a file from another one at its place; `None`: there is none."""
+    try:
+        found = os.stat(place)  # noqa: PTH116 - for every command
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _ourselves() -> list[int]:
+    """This process, its group and its threads; the group is 0 where a container does not see it."""
+    threads = [int(name) for name in os.listdir("/proc/self/task")][:_THREADS]  # noqa: PTH208
+    return [number for number in {os.getpid(), os.getpgrp(), *threads} if number > 0]
 
 
 UNCONFINED = Wish(network="allow", read_only=False, user="keep", nothing=True)

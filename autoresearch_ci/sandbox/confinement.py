@@ -1,4 +1,4 @@
-"""What a command's process does to itself between fork and exec; all or nothing."""
+"""What is done to a command before it is executed; all or nothing."""
 
 from __future__ import annotations
 
@@ -23,15 +23,20 @@ Step = tuple[str, Callable[[], None]]
 class Confinement:
     """Given to `run_command` as `enter`; may be used for any number of commands."""
 
-    def __init__(self, steps: Sequence[Step]) -> None:
+    def __init__(
+        self, steps: Sequence[Step], *, forks: bool, own: Callable[[int], None] | None
+    ) -> None:
+        """`forks`, `own`: see `Enter`; `None`: the output may stay ours."""
         self._steps = steps
+        self._own = own
+        self.forks = forks
         self._reader, self._writer = os.pipe()
         for descriptor in (self._reader, self._writer):
             os.set_blocking(descriptor, False)
             weakref.finalize(self, os.close, descriptor)
 
     def __call__(self) -> None:
-        """Runs in the child. Raises `OSError`: then nothing may be executed."""
+        """Raises `OSError`: then nothing may be executed."""
         for name, step in self._steps:
             try:
                 step()
@@ -40,8 +45,13 @@ class Confinement:
                 os.write(self._writer, message.encode(errors="replace")[:_MESSAGE_BYTES])
                 raise
 
+    def own_output(self, descriptor: int) -> None:
+        """The command may open again what it prints to."""
+        if self._own:
+            self._own(descriptor)
+
     def failure(self) -> str:
-        """Why a child could not be confined; read by the parent, once."""
+        """Why a command could not be confined; can be read once."""
         with contextlib.suppress(BlockingIOError):
             return os.read(self._reader, _MESSAGE_BYTES).decode(errors="replace")
         return "no reason was given"

@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from autoresearch_ci.secret_names import points_to_secret
+
 _OF_A_HOME = (
     ".ssh", ".netrc", ".aws", ".azure", ".config/gh", ".config/gcloud", ".config/hub", ".docker",
     ".kube", ".git-credentials", ".config/git/credentials", ".npmrc", ".pypirc", ".gnupg",
@@ -40,6 +42,12 @@ def secrets(environment: Mapping[str, str], home: Path) -> list[str]:
         found += [str(root / name) for name in _OF_A_RUNNERS_ROOT]
     found += [environment[name] for name in _VARIABLES_OF_A_RUNNER if environment.get(name)]
     return found
+
+
+def pointed_to(environment: Mapping[str, str], passed: Iterable[str]) -> list[str]:
+    """The files of secrets that variables name, but for the variables that commands are given."""
+    wanted = [name for name in environment if points_to_secret(name) and name not in set(passed)]
+    return [path for name in wanted if Path(path := environment[name]).is_absolute()]
 
 
 def devices() -> list[str]:

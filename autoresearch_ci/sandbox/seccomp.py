@@ -31,6 +31,7 @@ _NUMBERS = {
     "delete_module": (176, 106),
     "finit_module": (313, 273),
     "init_module": (175, 105),
+    "ioprio_set": (251, 30),
     "ioperm": (173, None),
     "iopl": (172, None),
     "kexec_file_load": (320, 294),
@@ -39,14 +40,20 @@ _NUMBERS = {
     "mount": (165, 40),
     "open_by_handle_at": (304, 265),
     "pivot_root": (155, 41),
+    "prlimit64": (302, 261),
     "process_vm_readv": (310, 270),
     "process_vm_writev": (311, 271),
     "ptrace": (101, 117),
     "reboot": (169, 142),
     "request_key": (249, 218),
+    "sched_setaffinity": (203, 122),
+    "sched_setattr": (314, 274),
+    "sched_setparam": (142, 118),
+    "sched_setscheduler": (144, 119),
     "setdomainname": (171, 162),
     "sethostname": (170, 161),
     "setns": (308, 268),
+    "setpriority": (141, 140),
     "settimeofday": (164, 170),
     "socket": (41, 198),
     "swapoff": (168, 225),
@@ -69,7 +76,18 @@ _NUMBERS = {
     "mount_setattr": (442, 442),
     "open_tree_attr": (467, 467),
 }
-_WITH_CARE = ("clone", "clone3", "unshare", "socket")
+_OF_SCHEDULING = {
+    "ioprio_set": 1,
+    "sched_setaffinity": 0,
+    "sched_setattr": 0,
+    "sched_setparam": 0,
+    "sched_setscheduler": 0,
+    "setpriority": 1,
+}
+"""Which argument says whose. What is done to us, every later command inherits: also those of the
+version that a candidate is compared with."""
+_OF_ALL_OF_A_USER = {"setpriority": 2, "ioprio_set": 3}
+_WITH_CARE = ("clone", "clone3", "unshare", "socket", "prlimit64", *_OF_SCHEDULING)
 OF_DEBUGGERS = ("ptrace", "process_vm_readv", "process_vm_writev")
 NEVER_NEEDED = tuple(name for name in _NUMBERS if name not in (*_WITH_CARE, *OF_DEBUGGERS))
 """perf_event_open is none of them: counted instructions are the best metric a shared machine has,
@@ -101,10 +119,18 @@ class Filter:
     """Compiled by the parent; `enter` is all that a child calls."""
 
     def __init__(
-        self, families: Sequence[int] | None = None, *, refuse: Iterable[str] = NEVER_NEEDED
+        self,
+        families: Sequence[int] | None = None,
+        *,
+        refuse: Iterable[str] = NEVER_NEEDED,
+        spare: Iterable[int] = (),
     ) -> None:
-        """`families`: of sockets that may be made; `None`: any. `refuse`: names of calls."""
-        code = b"".join(struct.pack("=HBBI", *line) for line in program(MACHINE, families, refuse))
+        """`families`: of sockets that may be made; `None`: any. `refuse`: names of calls.
+
+        `spare`: processes, groups and threads whose scheduling is not to be changed.
+        """
+        lines = program(MACHINE, families, refuse, spare)
+        code = b"".join(struct.pack("=HBBI", *line) for line in lines)
         self._code = ctypes.create_string_buffer(code, len(code))
         # struct sock_fprog: a count, padding, a pointer.
         self._program = ctypes.create_string_buffer(
@@ -119,7 +145,10 @@ class Filter:
 
 
 def program(
-    machine: str, families: Sequence[int] | None, refuse: Iterable[str]
+    machine: str,
+    families: Sequence[int] | None,
+    refuse: Iterable[str],
+    spare: Iterable[int] = (),
 ) -> list[Instruction]:
     """The filter's code: (operation, jump if true, jump if false, value)."""
     column = 0 if machine == _X86 else 1
@@ -141,9 +170,25 @@ def program(
         program += _when(numbers[name], body)
     # Its flags lie in memory, where no filter looks; libc falls back to clone.
     program += _when(numbers["clone3"], [_refusal(errno.ENOSYS)])
+    # Limits of others: Landlock does not see it, and one of none ends whoever has it.
+    program += _when(
+        numbers["prlimit64"], [_argument(0), (_IF_EQUAL, 1, 0, 0), _refusal(errno.EPERM)]
+    )
+    for name, index in _OF_SCHEDULING.items():
+        program += _when(numbers[name], _scheduling(name, index, spare))
     if families is not None:
         program += _when(numbers["socket"], _socket(families))
     return [*program, (_RETURN, 0, 0, _ALLOW)]
+
+
+def _scheduling(name: str, index: int, spare: Iterable[int]) -> list[Instruction]:
+    body = []
+    if name in _OF_ALL_OF_A_USER:
+        body += [_argument(0), (_IF_EQUAL, 0, 1, _OF_ALL_OF_A_USER[name]), _refusal(errno.EPERM)]
+    body.append(_argument(index))
+    for number in spare:
+        body += [(_IF_EQUAL, 0, 1, number), _refusal(errno.EPERM)]
+    return body
 
 
 def _socket(families: Sequence[int]) -> list[Instruction]:

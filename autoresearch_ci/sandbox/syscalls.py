@@ -19,6 +19,10 @@ _mount = getattr(_libc, "mount", None)
 LINUX = sys.platform == "linux"
 MACHINE = platform.machine().replace("arm64", "aarch64")
 
+_SET_GROUPS = {"x86_64": 116, "aarch64": 159}
+_SET_GID = {"x86_64": 119, "aarch64": 149}
+_SET_UID = {"x86_64": 117, "aarch64": 147}
+
 PR_GET_DUMPABLE, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 3, 4, 24, 38
 
 
@@ -47,6 +51,29 @@ def dumpable() -> bool:
 def _call_prctl(option: int, value: int) -> int:
     assert _prctl is not None, "only Linux has it"
     return int(_prctl(option, *map(ctypes.c_ulong, (value, 0, 0, 0))))
+
+
+def threads_have_users() -> bool:
+    """Whether `become` leaves other threads alone."""
+    return LINUX and MACHINE in _SET_UID
+
+
+def become(uid: int, gid: int) -> None:
+    """This thread, for good, and without other groups. Raises `OSError`.
+
+    libc would have all threads follow; the kernel has users of threads only.
+    """
+    if not threads_have_users():
+        os.setgroups([])
+        os.setgid(gid)
+        os.setuid(uid)
+        return
+    shut = not dumpable()
+    syscall("setgroups", _SET_GROUPS[MACHINE], 0, None)
+    syscall("setresgid", _SET_GID[MACHINE], gid, gid, gid)
+    syscall("setresuid", _SET_UID[MACHINE], uid, uid, uid)
+    # Of the whole process, and set anew by each of these, to what fs.suid_dumpable says.
+    prctl(PR_SET_DUMPABLE, 0 if shut else 1)
 
 
 def mount(source: bytes | None, target: bytes, flags: int) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from autoresearch_ci import beneath
 from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.sandbox import syscalls
 from autoresearch_ci.sandbox.probing import answer_of_a_child
 
 NOBODY = 65534
@@ -33,15 +34,12 @@ class User:
     gid: int
 
     def become(self) -> None:
-        """For good; called in a child. Raises `OSError`."""
-        os.setgroups([])
-        os.setgid(self.gid)
-        os.setuid(self.uid)
+        """For good; called in a child, or in a thread that starts one. Raises `OSError`."""
+        syscalls.become(self.uid, self.gid)
 
-    def take_output(self) -> None:
-        """Some shell lines open our pipe again, as /dev/stderr; called in a command's child."""
-        if stat.S_ISFIFO(os.fstat(1).st_mode):
-            os.fchown(1, self.uid, self.gid)
+    def take(self, output: int) -> None:
+        """Some shell lines open our pipe again, as /dev/stderr."""
+        os.fchown(output, self.uid, self.gid)
 
     def own(self, root: Path, path: str) -> None:
         """Hand over what we have just made; never what it made, a hard link to ours included.

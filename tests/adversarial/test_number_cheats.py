@@ -119,6 +119,11 @@ if not os.fork():
     os._exit(0)
 """
 
+DETECTING_CI = "import os\n\n" + honest(90).replace(
+    "range(90)", "range(1 if {'C' + 'I', 'GITHUB_ACTIONS'} & set(os.environ) else 90)"
+)
+"""Hidden from a reader, so that there must be nothing to detect."""
+
 READ: Played = {
     "a fake line": (honest(90) + "print('cost: 1')\n", "work.py:5 prints the metric's line"),
     "an exit after the print": (
@@ -158,6 +163,7 @@ READ: Played = {
 }
 """Found in the text of the change."""
 RUN: Played = {
+    "detecting CI": (DETECTING_CI, "+0.0"),
     "a second number": (SECOND_NUMBER + honest(90), "the number was printed 2 times"),
     "a cache at home": (kept_in("pathlib.Path.home() / '.cache' / 'answer'"), "+0.0"),
     "a cache in TMPDIR": (kept_in("pathlib.Path(os.environ['TMPDIR']) / 'answer'"), "+0.0"),
@@ -235,7 +241,7 @@ def test_what_a_run_leaves_behind_is_worth_nothing_to_the_next(
 
 
 @pytest.mark.usefixtures("benchmark")
-@pytest.mark.parametrize("name", ["a fake line", "a patched clock", "detecting CI"])
+@pytest.mark.parametrize("name", ["a fake line", "a patched clock"])
 def test_a_cheat_that_is_allowed_does_win(name: str, run: Run, script: Script) -> None:
     """Otherwise the tests above would show nothing."""
     script({"description": name, "files": {"work.py": READ[name][0]}})

@@ -155,9 +155,9 @@ def restore(root: Path) -> None:
 
 def modes(root: Path) -> None:
     beneath.make_folder(root, "sub/deep")
-    beneath.chmod_folder(root, "sub", 0o777)
+    beneath.rewrite_notes(root, "sub", None, 0o777)
     beneath.listing(root, "sub")
-    beneath.chmod_folder(root, "sub", 0o070)
+    beneath.rewrite_notes(root, "sub", None, 0o070)
     beneath.listing(root, "sub", handle=0)
 
 

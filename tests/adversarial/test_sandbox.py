@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shlex
 import shutil
 import socket
@@ -24,8 +25,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autoresearch_ci.sandbox.abilities import abilities
+from autoresearch_ci.sandbox.memory import entries_of, remove_entries
 from autoresearch_ci.sandbox.seccomp import Filter
-from autoresearch_ci.sandbox.syscalls import MACHINE
+from autoresearch_ci.sandbox.syscalls import MACHINE, dumpable
 from autoresearch_ci.sandbox.user import nobody, unreachable
 
 if TYPE_CHECKING:
@@ -115,6 +117,74 @@ def refused(text: str) -> list[str]:
     return [line for line in text.splitlines() if line.startswith("refused")]
 
 
+# --- ourselves ------------------------------------------------------------------------------------
+
+
+@as_user
+def test_confining_a_command_confines_no_thread_of_ours(attack: Attack, user: str) -> None:
+    """It is a thread of ours that starts it, confined; nothing of that may be the process's."""
+
+    def ours() -> dict[str, list[str]]:
+        wanted = ("Uid:", "Gid:", "Groups:", "CapEff:", "CapBnd:", "NoNewPrivs:", "Seccomp:")
+        status = Path("/proc/self/status").read_text().splitlines()
+        found = {line.split()[0]: line.split()[1:] for line in status if line.startswith(wanted)}
+        links = [
+            str(Path(f"/proc/self/{name}").readlink())
+            for name in ("cwd", "ns/mnt", "ns/net", "ns/ipc")
+        ]
+        return {**found, "links": links, "dumpable": [str(dumpable())]}
+
+    before = ours()
+    text = attack("#!/bin/sh\nid -u\n", "--sandbox-user", user)
+    assert str(nobody().uid if user == "auto" else os.geteuid()) in text.splitlines(), text
+    assert ours() == before
+    assert "confined" not in {thread.name for thread in threading.enumerate()}
+    (attack.open_folder / "mine").write_text("no Landlock here")
+
+
+# --- environment ----------------------------------------------------------------------------------
+
+OF_CI = """
+    CI CONTINUOUS_INTEGRATION BUILD_NUMBER BUILD_ID RUN_ID GITHUB_ACTIONS GITHUB_RUN_ID
+    GITHUB_WORKSPACE RUNNER_OS RUNNER_NAME GITLAB_CI CI_JOB_ID CI_PROJECT_DIR GITEA_ACTIONS
+    FORGEJO_ACTIONS JENKINS_URL JENKINS_HOME WORKSPACE HUDSON_URL BUILDKITE CIRCLECI TRAVIS
+    APPVEYOR TF_BUILD AGENT_NAME TEAMCITY_VERSION BITBUCKET_BUILD_NUMBER DRONE WOODPECKER
+    CODEBUILD_BUILD_ID SEMAPHORE CIRRUS_CI BAMBOO_BUILDKEY NETLIFY VERCEL RENDER
+    HEROKU_TEST_RUN_ID KUBERNETES_SERVICE_HOST SYSTEM_TEAMFOUNDATIONCOLLECTIONURI
+    TASKCLUSTER_ROOT_URL
+""".split()  # noqa: SIM905
+"""By which programs find out that they run in a CI job (`is-ci`, `ci-info` and their like)."""
+
+
+@as_user
+def test_nothing_in_its_environment_tells_measured_code_that_this_is_a_ci_job(
+    attack: Attack, monkeypatch: pytest.MonkeyPatch, user: str
+) -> None:
+    """So code that asks is measured as it will be used, and no second run in disguise is needed."""
+
+    def seen(tag: str) -> set[str]:
+        flags = ("--sandbox-user", user, "--tag", tag, "--guard", "env; ./attack")
+        setup = ("--setup", 'test "$CI" = true')  # it may ask nobody, wherever it runs
+        done = attack.run(*attack.flags(*flags, *setup), **attack.options)
+        log = attack.repo.path / "autoresearch" / f"run-{tag}" / "logs" / "0.log"
+        assert done.code == 0, done.told
+        text = log.read_text(encoding="utf-8")
+        # But for the box's name and the plugin's password, which are new each time.
+        neutral = re.sub(r"\b([0-9a-f]{16}){1,2}\b", "NEW", text)
+        lines = [line for line in neutral.splitlines() if re.match(r"\w+=", line)]
+        assert len([line for line in lines if line.startswith("HOME=")]) == 3, text
+        return set(lines)
+
+    attack.plant("#!/bin/sh\nenv\n")
+    for name in OF_CI:
+        monkeypatch.delenv(name, raising=False)
+    on_a_laptop = seen("laptop")
+    for name in OF_CI:
+        monkeypatch.setenv(name, "true" if name == "CI" else f"/tells/{name}")
+    assert seen("runner") == on_a_laptop
+    assert not [line for line in on_a_laptop if line.split("=")[0] in OF_CI]
+
+
 # --- files ----------------------------------------------------------------------------------------
 
 WRITES = "".join(
@@ -173,6 +243,87 @@ def test_measured_code_writes_nowhere_but_in_its_own_folders(
         assert not os.path.lexists(folder / "planted")
 
 
+@pytest.mark.skipif(not FOUND.seals, reason="nothing can be mounted read-only here")
+@as_user
+def test_modes_times_and_attributes_of_others_stay(
+    attack: Attack, tmp_path: Path, user: str
+) -> None:
+    """Landlock does not govern these."""
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    os.utime(precious, (1, 1))
+    before = precious.stat()
+    text = attack(
+        f"""
+import os
+path = {str(precious)!r}
+for change in (
+    lambda: os.chmod(path, 0o600 if os.stat(path).st_mode & 0o77 else 0o666),
+    lambda: os.utime(path, (42, 42)),
+    lambda: os.chown(path, os.getuid(), os.getgid()),
+    lambda: os.setxattr(path, "user.note", b"x"),
+    lambda: os.chmod(os.path.dirname(path), 0o777),
+):
+    try:
+        change()
+        print("CHANGED")
+    except OSError as error:
+        print("refused", error)
+for change in (lambda: os.utime("value"), lambda: os.chmod("value", 0o600)):
+    change()
+open(os.environ["TMPDIR"] + "/x", "w").close()
+os.rename(os.environ["TMPDIR"] + "/x", "x")
+open("/dev/null", "w").write("x")
+os.openpty()
+print("may do the rest")
+""",
+        "--sandbox-user",
+        user,
+    )
+    assert "CHANGED" not in text
+    assert len(refused(text)) == 5, text
+    assert "may do the rest" in text
+    assert precious.stat().st_ctime_ns == before.st_ctime_ns
+
+
+FILE_COMMANDS = (
+    "GITHUB_ENV", "GITHUB_PATH", "GITHUB_OUTPUT", "GITHUB_STATE", "GITHUB_STEP_SUMMARY",
+)  # fmt: skip
+
+
+@needs_landlock
+@as_user
+def test_what_later_steps_obey_is_as_we_left_it(
+    attack: Attack, monkeypatch: pytest.MonkeyPatch, user: str
+) -> None:
+    """Files that everybody may write to, in a folder that measured code knows."""
+    folder = attack.open_folder / "_runner_file_commands"
+    folder.mkdir()
+    folder.chmod(0o777)
+    for name in FILE_COMMANDS:
+        (folder / name).write_text("ours\n")
+        (folder / name).chmod(0o666)
+        monkeypatch.setenv(name, str(folder / name))
+    text = attack(
+        f"""
+import os
+for name in {FILE_COMMANDS!r}:
+    for path in (os.environ.get(name), {str(folder)!r} + "/" + name):
+        try:
+            with open(path, "a") as file:
+                file.write("LD_PRELOAD=/evil.so\\n")
+            print("APPENDED", path)
+        except (OSError, TypeError) as error:
+            print("refused", error)
+""",
+        "--sandbox-user",
+        user,
+    )
+    assert "APPENDED" not in text
+    assert len(refused(text)) == 2 * len(FILE_COMMANDS), text
+    assert {(folder / name).read_text() for name in FILE_COMMANDS} == {"ours\n"}
+
+
 @needs_landlock
 @as_user
 def test_measured_code_reads_no_record_and_no_credential(
@@ -183,6 +334,7 @@ def test_measured_code_reads_no_record_and_no_credential(
         home / ".ssh" / "id_ed25519",
         home / ".netrc",
         home / ".config" / "gh" / "hosts.yml",
+        home / "mounted" / "key",
         runner / "git-credentials-1.config",
         repo.path / ".env",
         repo.path / ".git" / "modules" / "sub" / "config",
@@ -197,6 +349,7 @@ def test_measured_code_reads_no_record_and_no_credential(
         assert path != Path("/tmp")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("RUNNER_TEMP", str(runner))
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(home / "mounted" / "key"))
     repo.git("config", "http.extraheader", "AUTHORIZATION: secret")
     store = repo.path / ".git" / "autoresearch"
     targets = [
@@ -292,6 +445,24 @@ for name in ("environ", "mem", "maps", "root", "cwd", "fd"):
         print("refused", name, error)
 libc = ctypes.CDLL(None, use_errno=True)
 print("TRACED" if libc.ptrace(16, bot, 0, 0) == 0 else "refused ptrace")
+def change(what, call):
+    try:
+        call()
+        print("CHANGED", what)
+    except OSError as error:
+        print("refused", what, error)
+import resource
+change("limit", lambda: resource.prlimit(bot, resource.RLIMIT_NOFILE, (99999, 99999)))
+change("limit read", lambda: resource.prlimit(bot, resource.RLIMIT_NOFILE))
+change("affinity", lambda: os.sched_setaffinity(bot, os.sched_getaffinity(0)))
+change("priority", lambda: os.setpriority(os.PRIO_PROCESS, bot, 1))
+change("group", lambda: os.setpriority(os.PRIO_PGRP, os.getpgid(bot), 1))
+change("user", lambda: os.setpriority(os.PRIO_USER, 0, 1))
+change("scheduler", lambda: os.sched_setscheduler(bot, os.SCHED_BATCH, os.sched_param(0)))
+resource.setrlimit(resource.RLIMIT_NOFILE, (99, 99))
+os.sched_setaffinity(0, os.sched_getaffinity(0))
+os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, 0))
+print("may change itself")
 try:
     os.kill(bot, 18)
     print("SIGNALLED")
@@ -313,9 +484,14 @@ def test_measured_code_cannot_look_into_our_process_nor_signal_it(
         *attack.flags("--sandbox-user", user), **attack.options
     )
     text = attack.printed(run.finish(child))
-    found = [line for line in text.splitlines() if line.startswith(("LOOKED", "TRACED", "SIGNAL"))]
+    found = [
+        line
+        for line in text.splitlines()
+        if line.startswith(("LOOKED", "TRACED", "SIGNAL", "CHANGED"))
+    ]
     assert found == []
-    assert len(refused(text)) == 8, text
+    assert len(refused(text)) == 15, text
+    assert "may change itself" in text
 
 
 @as_user
@@ -547,6 +723,19 @@ def test_nothing_in_shared_memory_survives_a_measurement(attack: Attack, user: s
     store = attack.repo.path / ".git" / "autoresearch" / "t"
     box = hashlib.sha256(os.fsencode(store)).hexdigest()[:16]
     assert list(Path("/dev/shm").glob(f"*{box}*")) == []
+
+
+@as_root
+@pytest.mark.skipif(not Path("/proc/sysvipc/shm").exists(), reason="no System V memory here")
+def test_another_users_system_v_memory_does_not_survive_either() -> None:
+    """Where namespaces cannot be made: the memory, semaphores and queues of one uid."""
+    nobodys = 54321
+    make = ["setpriv", "--reuid", str(nobodys), "--clear-groups", "ipcmk"]
+    for kind in (["-M", "9"], ["-S", "9"], ["-Q"]):
+        subprocess.run([*make, *kind], check=True)
+    assert len(entries_of(nobodys)) == 3
+    remove_entries(nobodys, known=set())
+    assert entries_of(nobodys) == set()
 
 
 @needs_namespaces

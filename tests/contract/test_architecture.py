@@ -46,7 +46,7 @@ DOORS = {
     "github": {f"publish/{n}.py" for n in ("github", "github_answers", "github_credentials")},
     "optuna": {"proposers/search.py"},
     "rich": {"live.py", "doctor.py"},
-    "subprocess": {"command/__init__.py", "git_process.py", "job/supervisor.py"},
+    "subprocess": {"command/spawning.py", "git_process.py", "job/supervisor.py"},
     "yaml": {"config/reader.py"},
 }
 """Where an outside thing is used, and nowhere else."""

@@ -21,6 +21,7 @@ from autoresearch_ci import errors
 from autoresearch_ci.command import CommandResult, Stop, run_command
 from autoresearch_ci.command.environment import clean_environment
 from autoresearch_ci.command.output import HEAD_BYTES, LINE_BYTES, TAIL_BYTES
+from tests.patience import promptly
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs the child subreaper")
 
@@ -187,14 +188,14 @@ def test_the_log_is_written_while_the_command_runs(run: Run, tmp_path: Path) -> 
 
 def test_the_log_of_a_killed_command_has_its_end(run: Run, tmp_path: Path) -> None:
     lots = "head -c 3000000 /dev/zero | tr '\\0' x; echo; echo last; sleep 60"
-    run(lots, log=tmp_path / "log", timeout=0.5)
+    run(lots, log=tmp_path / "log", on_line="last".__eq__)
     assert (tmp_path / "log").read_text().endswith("x\nlast\n")
 
 
 def test_lines_arrive_one_by_one_while_the_command_runs(run: Run) -> None:
     arrivals: list[tuple[str, float]] = []
     run(
-        r"printf 'a\rb\r\nc'; sleep 0.3; printf 'd\n\xff\nno newline'",
+        r"printf 'a\rb\r\nc'; sleep 1; printf 'd\n\xff\nno newline'",
         on_line=lambda line: arrivals.append((line, time.monotonic())),
     )
     assert [line for line, _ in arrivals] == [
@@ -218,7 +219,7 @@ def test_on_line_can_have_the_command_killed(run: Run, tmp_path: Path) -> None:
     result = run(
         f"echo go on; echo enough; {HIDING['leaves the session']}", on_line="enough".__eq__
     )
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < promptly(2)
     assert (result.stopped, result.timed_out) == (True, False)
     assert result.exit_code != 0
     assert not (tmp_path / "pids").exists() or not survivors(tmp_path)
@@ -239,7 +240,7 @@ def test_a_full_disk_under_the_log_kills_everything_and_passes(run: Run) -> None
     started = time.monotonic()
     with pytest.raises(OSError, match="No space left"):
         run("while :; do echo x; done", log=Path("/dev/full"))
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < promptly(2)
 
 
 # --- nothing survives -----------------------------------------------------------------------------
@@ -251,8 +252,9 @@ def test_a_child_that_hides_is_gone_two_seconds_after_the_deadline(
     run: Run, tmp_path: Path, bystander: subprocess.Popen[bytes], hiding: str
 ) -> None:
     started = time.monotonic()
-    result = run(HIDING[hiding], timeout=0.5)
-    assert time.monotonic() - started < 0.5 + 2
+    short = min(promptly(0.5), 2)
+    result = run(HIDING[hiding], timeout=short)
+    assert time.monotonic() - started < short + promptly(2)
     assert result.timed_out
     assert result.exit_code < 0
     assert not survivors(tmp_path)
@@ -267,7 +269,7 @@ def test_a_daemon_does_not_survive_a_normal_exit(
     ends_at_once = HIDING[hiding].removesuffix("sleep 60").removesuffix("wait")
     started = time.monotonic()
     result = run(f"{ends_at_once} while ! [ -s pids ]; do sleep 0.01; done; echo done; exit 7")
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < promptly(3)
     assert (result.exit_code, result.timed_out) == (7, False)
     assert "done\n" in result.output
     assert not survivors(tmp_path)
@@ -279,7 +281,7 @@ def test_a_quiet_daemon_that_holds_the_pipe_hardly_delays_us(run: Run) -> None:
     started = time.monotonic()
     result = run("setsid sleep 60 & echo done")
     assert result.exit_code == 0
-    assert time.monotonic() - started < 1  # a tenth, on an idle machine
+    assert time.monotonic() - started < promptly(1)  # a tenth, on an idle machine
 
 
 @linux
@@ -302,19 +304,20 @@ def test_processes_that_keep_forking_are_outrun(run: Run, tmp_path: Path) -> Non
 
 
 def test_output_of_a_helper_that_outlives_the_shell_is_not_lost(run: Run) -> None:
-    helper = 'exec > >(while read -r line; do sleep 0.02; echo "> $line"; done)'
+    helper = 'exec > >(while read -r line; do echo "> $line"; done)'
     assert run(["bash", "-c", f"{helper}; echo a; echo metric: 1"]).output == "> a\n> metric: 1\n"
 
 
 def test_a_command_that_closes_its_output_still_meets_its_deadline(run: Run) -> None:
     result = run("exec >&- 2>&-; sleep 60", timeout=0.2)
     assert result.timed_out
-    assert result.seconds < 2
+    assert result.seconds < promptly(2)
 
 
 def test_a_command_may_end_in_peace_when_asked(run: Run) -> None:
     result = run(
-        "trap 'echo saved; exit 0' TERM; echo run; while :; do sleep 0.01; done", timeout=0.3
+        "trap 'echo saved; exit 0' TERM; echo run; while :; do sleep 0.01; done",
+        timeout=min(promptly(0.3), 2),
     )
     assert (result.timed_out, result.exit_code) == (True, 0)
     assert result.output.startswith("run\n")
@@ -366,7 +369,7 @@ def test_a_stop_kills_everything_within_a_second(run: Run, tmp_path: Path, hidin
     thread.start()
     with pytest.raises(errors.Interrupted):
         run(HIDING[hiding], stop=stop)
-    assert time.monotonic() - asked[0] < 1
+    assert time.monotonic() - asked[0] < promptly(1)
     thread.join()
     assert not survivors(tmp_path)
 

@@ -703,6 +703,38 @@ def test_from_a_shallow_clone(run: Run, script: Script, repo: Repo) -> None:
     assert repo.kept() == ["experiment: try 9", "experiment: try 8"]
 
 
+def test_from_a_clone_that_lacks_what_it_has_not_checked_out(
+    run: Run, script: Script, repo: Repo
+) -> None:
+    for name in ("second", "third"):
+        repo.write("other", name)
+        repo.commit(name)
+    origin = repo.path.rename(repo.path.with_name("origin"))
+    theirs = type(repo)(origin)
+    theirs.git("config", "uploadpack.allowFilter", "true")
+    theirs.git("clone", "--quiet", "--filter=blob:none", f"file://{origin}", str(repo.path))
+    before = repo.photograph()
+    script(value(9), value(8))
+    done = run()
+    assert done.column("status") == ["baseline", "keep", "keep"], done.told
+    assert repo.photograph() == before
+    assert repo.kept() == ["experiment: try 9", "experiment: try 8"]
+
+
+def test_a_sparse_checkout_is_measured_whole(run: Run, script: Script, repo: Repo) -> None:
+    repo.write("needed/elsewhere", "x\n")
+    repo.commit("a folder")
+    repo.git("sparse-checkout", "set", "--no-cone", "/value")
+    assert not (repo.path / "needed").exists()
+    before = repo.photograph()
+    script(value(9), value(8))
+    done = run(metric="test -e needed/elsewhere && cat value")
+    assert done.column("status") == ["baseline", "keep", "keep"], done.told
+    assert repo.photograph() == before
+    repo.git("sparse-checkout", "disable")
+    assert "needed/elsewhere" in repo.git("ls-tree", "-r", "--name-only", "autoresearch/t")
+
+
 def test_from_a_second_worktree(run: Run, script: Script, repo: Repo) -> None:
     main = repo.path.rename(repo.path.with_name("main"))
     type(repo)(main).git("worktree", "add", "--quiet", "-b", "topic", str(repo.path))

@@ -1,0 +1,112 @@
+"""Starts a process that is confined before it is executed; what confines it is not decided here.
+
+On Linux, what a process may do is a property of each of its threads, and inherited. So a thread
+confines itself, starts the command and ends: forking all of our memory only to confine the copy
+would take several times as long as everything else.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+
+class Enter(Protocol):
+    """What is done to a command before it is executed; prepared by the parent."""
+
+    forks: bool
+    """Whether it must be done in a forked child, and is too much for a thread."""
+
+    def __call__(self) -> None:
+        """Raises when the command must not be started; calls the kernel and nothing else."""
+
+    def own_output(self, descriptor: int) -> None:
+        """Hand the pipe that the command prints to over to it."""
+
+    def failure(self) -> str:
+        """Why it raised, in the parent."""
+
+
+class NotConfined(Exception):
+    """The command was not started; the text is the reason."""
+
+
+def spawn(
+    argv: Sequence[str], cwd: Path, env: Mapping[str, str], enter: Enter | None
+) -> subprocess.Popen[bytes]:
+    """In a session of its own, with stdout and stderr in one pipe.
+
+    Raises `NotConfined`, and `OSError` or `ValueError` when the command cannot be executed.
+    """
+    reader, writer = os.pipe()
+    output = open(reader, "rb", buffering=0)  # noqa: PTH123, SIM115 - a descriptor; it is passed on
+    try:
+        if enter:
+            enter.own_output(writer)
+
+        def start(confine: Callable[[], None] | None = None) -> subprocess.Popen[bytes]:
+            return subprocess.Popen(
+                argv,
+                cwd=cwd,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=writer,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=confine,  # noqa: PLW1509
+            )
+
+        if enter is None:
+            process = start()
+        elif enter.forks:
+            process = _from_a_fork(enter, start)
+        else:
+            process = _from_a_thread(enter, start)
+    except BaseException:
+        output.close()
+        raise
+    finally:
+        os.close(writer)
+    process.stdout = output
+    return process
+
+
+def _from_a_fork(
+    enter: Enter, start: Callable[[Callable[[], None]], subprocess.Popen[bytes]]
+) -> subprocess.Popen[bytes]:
+    with warnings.catch_warnings():
+        # Python 3.12 warns of locks that other threads may hold: `enter` takes none.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            return start(enter)
+        except subprocess.SubprocessError as error:
+            raise NotConfined(enter.failure()) from error
+
+
+def _from_a_thread(
+    enter: Enter, start: Callable[[], subprocess.Popen[bytes]]
+) -> subprocess.Popen[bytes]:
+    started: list[subprocess.Popen[bytes]] = []
+    failed: list[BaseException] = []
+
+    def act() -> None:
+        try:
+            try:
+                enter()
+            except OSError as error:
+                raise NotConfined(enter.failure()) from error
+            started.append(start())
+        except BaseException as error:  # noqa: BLE001 - raised again by the one who waits
+            failed.append(error)
+
+    thread = threading.Thread(target=act, name="confined")
+    thread.start()
+    thread.join()
+    if failed:
+        raise failed[0]
+    return started[0]
