@@ -23,13 +23,19 @@ TRAINER = Path(__file__).resolve().parent.parent / "trainer"
 CHILD = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-import train
+import prepare, train
 constants = json.loads(sys.argv[2])
+if constants.pop("PLAIN", False):  # the operations of his file instead of ours for the CPU
+    train.norm = lambda x: train.F.rms_norm(x, (x.size(-1),))
+    train.eager_attention = lambda q: False
+    train.soft_cap = lambda z, cap: cap * train.torch.tanh(z / cap)
+    train.GPT.loss = lambda self, tokens, targets, counted=None: train.F.cross_entropy(
+        self(tokens).flatten(0, 1), targets.flatten())
 unknown = set(constants) - set(vars(train))
 assert not unknown, unknown
 vars(train).update(constants)
 train.GPU.update(json.loads(sys.argv[3]))
-sys.exit(train.main())
+sys.exit(prepare.report(train.run_once))
 """
 
 KARPATHY = {
@@ -39,7 +45,8 @@ KARPATHY = {
     "SHORT_WINDOW": 128,
     "ROPE_BASE": 10_000.0,
     "SOFTCAP": 15.0,
-    "NGRAMS": 1,
+    "SHIFTED_HEADS": 0,
+    "ORDER": 0,
     "X0_INIT": 0.1,
     "EMBEDDING_LR": 0.6,
     "UNEMBEDDING_LR": 0.004,
@@ -64,9 +71,12 @@ KARPATHY_GPU = KARPATHY | {
     "SHORT_WINDOW": 1024,
     "BATCH_TOKENS": 2**19,
 }
+SMALL = KARPATHY | {"DEPTH": 2, "WIDTH": 128, "BATCH_TOKENS": 2**11}
 SETTINGS = {
-    "karpathy, small": KARPATHY | {"DEPTH": 2, "WIDTH": 128, "BATCH_TOKENS": 2**11},
-    "karpathy, README": KARPATHY | {"DEPTH": 4, "WIDTH": 256, "BATCH_TOKENS": 2**14},
+    "karpathy, small": SMALL | {"PLAIN": True},
+    "karpathy, compiled": SMALL | {"PLAIN": True, "COMPILE": True},
+    "karpathy, our kernels": SMALL,
+    "karpathy, README": KARPATHY | {"DEPTH": 4, "WIDTH": 256, "BATCH_TOKENS": 2**14, "PLAIN": True},
     "ours": {},
 }
 
@@ -94,7 +104,7 @@ def row(name: str, runs: list[dict[str, str]], reference: float) -> str:
     mean = statistics.mean(scores)
     spread = (max(scores) - min(scores)) / 2
     columns = [
-        f"{name:<18}{mean:>9.4f}{spread:>9.4f}{mean - reference:>+10.4f}",
+        f"{name:<22}{mean:>9.4f}{spread:>9.4f}{mean - reference:>+10.4f}",
         f"{statistics.mean(float(each['tokens_per_second']) for each in runs):>11,.0f}",
         f"{statistics.mean(int(each['num_steps']) for each in runs):>8,.0f}",
         f"{statistics.mean(float(each['mfu_percent']) for each in runs):>7.1f}",
@@ -114,7 +124,7 @@ def main() -> None:
     for seed in range(options.seeds):
         for name in options.settings:
             runs[name].append(run(name, seed, options.seconds))
-            print(f"seed {seed}  {name:<18}{runs[name][-1]['val_bpb']}", flush=True)
+            print(f"seed {seed}  {name:<22}{runs[name][-1]['val_bpb']}", flush=True)
     first = runs[options.settings[0]]
     reference = statistics.mean(float(each["val_bpb"]) for each in first)
     print(f"\n{options.seconds:g} s, {options.seeds} seed(s), {first[0]['device']}")
