@@ -2,12 +2,17 @@
 
     python benchmarks/trainer.py --seconds 60 --seeds 3
 
-Both sides are the same file, `trainer/train.py`, with other constants: the configuration of
-karpathy/autoresearch is re-implemented by constants only (no n-gram embedding, his rates, batch,
-schedule and window pattern), not by running his code. So data, tokenizer, evaluation, machine and
-also our faster CPU kernels are equal on both sides; what differs is what an experiment could
-change. Runs alternate, so that a noisy machine disturbs both. On a CPU his side has two rows: the
-best small setting we found for his file, and his README's advice for small machines.
+Every side is the same file, `trainer/train.py`, with other constants: the configuration of
+karpathy/autoresearch is re-implemented by constants only (no n-grams, no shifted head, his rates,
+batch, schedule and window pattern), not by running his code. So data, tokenizer, evaluation, budget
+and machine are equal; what differs is what an experiment could change. Runs alternate, so that a
+noisy machine disturbs all. On a CPU his side has four rows: the best small setting we found for his
+file with the operations that it uses; the same under torch.compile, whose time is not counted, as
+in his file; the same with our faster CPU kernels; and his README's advice for small machines.
+
+    python benchmarks/trainer.py --profile
+
+says where the time of our step goes.
 """
 
 import argparse
@@ -16,6 +21,7 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 TRAINER = Path(__file__).resolve().parent.parent / "trainer"
@@ -98,6 +104,39 @@ def run(name: str, seed: int, seconds: float) -> dict[str, str]:
     return dict(line.split(": ", 1) for line in tail.splitlines())
 
 
+PRODUCTS = ("aten::mm", "aten::bmm", "aten::addmm", "aten::baddbmm")
+ATTENTION = ("aten::_softmax", "aten::_softmax_backward_data", "aten::masked_fill_")
+
+
+def profile(steps: int = 30) -> None:
+    """Print the share of a step's CPU time that each kind of operation takes."""
+    sys.path.insert(0, str(TRAINER))
+    import prepare
+    import torch
+    import train
+
+    data = prepare.load()
+    run = train.Run(data, prepare.detect_machine(train.DTYPE))
+    run.count(data)
+    for step in range(10):
+        run.step(0.1, step)
+    started = time.perf_counter()
+    for step in range(steps):
+        run.step(0.1, step)
+    milliseconds = 1000 * (time.perf_counter() - started) / steps
+    with torch.profiler.profile() as recorded:
+        for step in range(steps):
+            run.step(0.1, step)
+    spent = {event.key: event.self_cpu_time_total for event in recorded.key_averages()}
+    total = sum(spent.values())
+    print(f"{milliseconds:.1f} ms a step; share of the operations' time:")
+    for kind, names in (("matrix products", PRODUCTS), ("softmax of the attention", ATTENTION)):
+        print(f"{sum(spent.get(name, 0) for name in names) / total:>7.1%}  {kind}")
+    for name in sorted(set(spent) - {*PRODUCTS, *ATTENTION}, key=spent.get, reverse=True)[:8]:
+        print(f"{spent[name] / total:>7.1%}  {name}")
+    run.ready.close()
+
+
 def row(name: str, runs: list[dict[str, str]], reference: float) -> str:
     """A line of the table; the difference is to the first setting's mean."""
     scores = [float(each["val_bpb"]) for each in runs]
@@ -118,8 +157,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60, help="budget of each run")
     parser.add_argument("--seeds", type=int, default=1, help="runs of each setting")
     parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS))
+    parser.add_argument("--profile", action="store_true", help="where a step's time goes")
     options = parser.parse_args()
     subprocess.run([sys.executable, str(TRAINER / "prepare.py")], check=True)
+    if options.profile:
+        profile()
+        return
     runs: dict[str, list[dict[str, str]]] = {name: [] for name in options.settings}
     for seed in range(options.seeds):
         for name in options.settings:

@@ -192,7 +192,7 @@ class Block(nn.Module):
 
 def attend(q: Tensor, k: Tensor, v: Tensor, window: int) -> Tensor:
     """Causal attention over the last `window` tokens, (B, T, H, D) in and out."""
-    T = q.size(1)
+    _, T, H, _ = q.shape
     if flash_attention is not None and q.is_cuda and q.dtype == torch.bfloat16:
         left = window - 1 if window < T else -1
         y = flash_attention(q, k, v, causal=True, window_size=(left, 0 if left >= 0 else -1))
@@ -203,8 +203,9 @@ def attend(q: Tensor, k: Tensor, v: Tensor, window: int) -> Tensor:
         band = torch.ones(T, T, dtype=torch.bool, device=q.device).tril().triu(1 - window)
     if eager_attention(q):
         bias = torch.zeros(T, T, dtype=q.dtype).masked_fill_(~band, -math.inf)
-        scores = torch.add(bias, q @ k.mT, alpha=q.size(-1) ** -0.5)
-        return (torch.softmax(scores, dim=-1) @ v).transpose(1, 2)
+        q, k, v = (x.flatten(0, 1) for x in (q, k, v))
+        scores = torch.baddbmm(bias, q, k.mT, alpha=q.size(-1) ** -0.5)
+        return (torch.softmax(scores, dim=-1) @ v).unflatten(0, (-1, H)).transpose(1, 2)
     y = F.scaled_dot_product_attention(q, k, v, attn_mask=band, is_causal=band is None)
     return y.transpose(1, 2)
 
@@ -474,7 +475,7 @@ def orthogonalize(g: Tensor, iterations: int, dtype: torch.dtype) -> Tensor:
     x = x.mT if tall else x
     for a, b, c in POLAR_EXPRESS[:iterations]:
         gram = x @ x.mT
-        x = a * x + (b * gram + c * (gram @ gram)) @ x
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return x.mT if tall else x
 
 
