@@ -2,12 +2,17 @@
 
     python benchmarks/trainer.py --seconds 60 --seeds 3
 
-Both sides are the same file, `trainer/train.py`, with other constants: the configuration of
-karpathy/autoresearch is re-implemented by constants only (no n-gram embedding, his rates, batch,
-schedule and window pattern), not by running his code. So data, tokenizer, evaluation, machine and
-also our faster CPU kernels are equal on both sides; what differs is what an experiment could
-change. Runs alternate, so that a noisy machine disturbs both. On a CPU his side has two rows: the
-best small setting we found for his file, and his README's advice for small machines.
+Every side is the same file, `trainer/train.py`, with other constants: the configuration of
+karpathy/autoresearch is re-implemented by constants only (no n-grams, no shifted head, his rates,
+batch, schedule and window pattern), not by running his code. So data, tokenizer, evaluation, budget
+and machine are equal; what differs is what an experiment could change. Runs alternate, so that a
+noisy machine disturbs all. On a CPU his side has four rows: the best small setting we found for his
+file with the operations that it uses; the same under torch.compile, whose time is not counted, as
+in his file; the same with our faster CPU kernels; and his README's advice for small machines.
+
+    python benchmarks/trainer.py --profile
+
+says where the time of our step goes.
 """
 
 import argparse
@@ -16,6 +21,7 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 TRAINER = Path(__file__).resolve().parent.parent / "trainer"
@@ -23,13 +29,19 @@ TRAINER = Path(__file__).resolve().parent.parent / "trainer"
 CHILD = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-import train
+import prepare, train
 constants = json.loads(sys.argv[2])
+if constants.pop("PLAIN", False):  # the operations of his file instead of ours for the CPU
+    train.norm = lambda x: train.F.rms_norm(x, (x.size(-1),))
+    train.eager_attention = lambda q: False
+    train.soft_cap = lambda z, cap: cap * train.torch.tanh(z / cap)
+    train.GPT.loss = lambda self, tokens, targets, counted=None: train.F.cross_entropy(
+        self(tokens).flatten(0, 1), targets.flatten())
 unknown = set(constants) - set(vars(train))
 assert not unknown, unknown
 vars(train).update(constants)
 train.GPU.update(json.loads(sys.argv[3]))
-sys.exit(train.main())
+sys.exit(prepare.report(train.run_once))
 """
 
 KARPATHY = {
@@ -39,7 +51,8 @@ KARPATHY = {
     "SHORT_WINDOW": 128,
     "ROPE_BASE": 10_000.0,
     "SOFTCAP": 15.0,
-    "NGRAMS": 1,
+    "SHIFTED_HEADS": 0,
+    "ORDER": 0,
     "X0_INIT": 0.1,
     "EMBEDDING_LR": 0.6,
     "UNEMBEDDING_LR": 0.004,
@@ -64,9 +77,12 @@ KARPATHY_GPU = KARPATHY | {
     "SHORT_WINDOW": 1024,
     "BATCH_TOKENS": 2**19,
 }
+SMALL = KARPATHY | {"DEPTH": 2, "WIDTH": 128, "BATCH_TOKENS": 2**11}
 SETTINGS = {
-    "karpathy, small": KARPATHY | {"DEPTH": 2, "WIDTH": 128, "BATCH_TOKENS": 2**11},
-    "karpathy, README": KARPATHY | {"DEPTH": 4, "WIDTH": 256, "BATCH_TOKENS": 2**14},
+    "karpathy, small": SMALL | {"PLAIN": True},
+    "karpathy, compiled": SMALL | {"PLAIN": True, "COMPILE": True},
+    "karpathy, our kernels": SMALL,
+    "karpathy, README": KARPATHY | {"DEPTH": 4, "WIDTH": 256, "BATCH_TOKENS": 2**14, "PLAIN": True},
     "ours": {},
 }
 
@@ -88,13 +104,46 @@ def run(name: str, seed: int, seconds: float) -> dict[str, str]:
     return dict(line.split(": ", 1) for line in tail.splitlines())
 
 
+PRODUCTS = ("aten::mm", "aten::bmm", "aten::addmm", "aten::baddbmm")
+ATTENTION = ("aten::_softmax", "aten::_softmax_backward_data", "aten::masked_fill_")
+
+
+def profile(steps: int = 30) -> None:
+    """Print the share of a step's CPU time that each kind of operation takes."""
+    sys.path.insert(0, str(TRAINER))
+    import prepare
+    import torch
+    import train
+
+    data = prepare.load()
+    run = train.Run(data, prepare.detect_machine(train.DTYPE))
+    run.count(data)
+    for step in range(10):
+        run.step(0.1, step)
+    started = time.perf_counter()
+    for step in range(steps):
+        run.step(0.1, step)
+    milliseconds = 1000 * (time.perf_counter() - started) / steps
+    with torch.profiler.profile() as recorded:
+        for step in range(steps):
+            run.step(0.1, step)
+    spent = {event.key: event.self_cpu_time_total for event in recorded.key_averages()}
+    total = sum(spent.values())
+    print(f"{milliseconds:.1f} ms a step; share of the operations' time:")
+    for kind, names in (("matrix products", PRODUCTS), ("softmax of the attention", ATTENTION)):
+        print(f"{sum(spent.get(name, 0) for name in names) / total:>7.1%}  {kind}")
+    for name in sorted(set(spent) - {*PRODUCTS, *ATTENTION}, key=spent.get, reverse=True)[:8]:
+        print(f"{spent[name] / total:>7.1%}  {name}")
+    run.ready.close()
+
+
 def row(name: str, runs: list[dict[str, str]], reference: float) -> str:
     """A line of the table; the difference is to the first setting's mean."""
     scores = [float(each["val_bpb"]) for each in runs]
     mean = statistics.mean(scores)
     spread = (max(scores) - min(scores)) / 2
     columns = [
-        f"{name:<18}{mean:>9.4f}{spread:>9.4f}{mean - reference:>+10.4f}",
+        f"{name:<22}{mean:>9.4f}{spread:>9.4f}{mean - reference:>+10.4f}",
         f"{statistics.mean(float(each['tokens_per_second']) for each in runs):>11,.0f}",
         f"{statistics.mean(int(each['num_steps']) for each in runs):>8,.0f}",
         f"{statistics.mean(float(each['mfu_percent']) for each in runs):>7.1f}",
@@ -108,13 +157,17 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60, help="budget of each run")
     parser.add_argument("--seeds", type=int, default=1, help="runs of each setting")
     parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS))
+    parser.add_argument("--profile", action="store_true", help="where a step's time goes")
     options = parser.parse_args()
     subprocess.run([sys.executable, str(TRAINER / "prepare.py")], check=True)
+    if options.profile:
+        profile()
+        return
     runs: dict[str, list[dict[str, str]]] = {name: [] for name in options.settings}
     for seed in range(options.seeds):
         for name in options.settings:
             runs[name].append(run(name, seed, options.seconds))
-            print(f"seed {seed}  {name:<18}{runs[name][-1]['val_bpb']}", flush=True)
+            print(f"seed {seed}  {name:<22}{runs[name][-1]['val_bpb']}", flush=True)
     first = runs[options.settings[0]]
     reference = statistics.mean(float(each["val_bpb"]) for each in first)
     print(f"\n{options.seconds:g} s, {options.seeds} seed(s), {first[0]['device']}")

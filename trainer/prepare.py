@@ -26,9 +26,11 @@ import math
 import os
 import resource
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -254,6 +256,11 @@ class Data:
     def bos(self) -> int:
         return self.vocab_size - 1
 
+    def train_tokens(self) -> np.ndarray:
+        """The training text, (train_tokens,) uint16, in its own order."""
+        paths = sorted(self.folder.glob("train-*.bin"))
+        return np.concatenate([np.fromfile(path, np.uint16) for path in paths])
+
     def rows(self, seed: int) -> Iterator[np.ndarray]:
         """Training rows without end, (sequence_len + 1,) int64: row[:-1] predicts row[1:].
 
@@ -308,6 +315,7 @@ class Budget:
 
     def __init__(self, seconds: float, steps: int | None = None):
         self.seconds, self.steps, self.step = seconds, steps, 0
+        self.loss, self.printed = 0.0, -1
         self.started = time.monotonic()
 
     def start(self, warmup: float = 0.0) -> None:
@@ -317,6 +325,20 @@ class Budget:
     @property
     def elapsed(self) -> float:
         return time.monotonic() - self.started
+
+    def record(self, loss: float, limit: float) -> None:
+        """A step is done. Prints at most 101 lines `progress=<0..1> loss=<nats>`, a running mean.
+
+        Raises Failure when the loss is not a number below the limit.
+        """
+        self.step += 1
+        if not loss < limit:
+            raise Failure(f"diverged at step {self.step}: loss {loss:.4g}, limit {limit:.4g}")
+        self.loss += 0.1 * (loss - self.loss)
+        if int(100 * self.progress) > self.printed:
+            self.printed = int(100 * self.progress)
+            mean = self.loss / (1 - 0.9**self.step)
+            print(f"progress={self.progress:.3f} loss={mean:.4f}", flush=True)
 
     @property
     def progress(self) -> float:
@@ -336,6 +358,97 @@ def time_budget(data: Data) -> float:
     if not 0 < seconds < math.inf:
         raise SystemExit(f"TRAINER_TIME_BUDGET={text!r}: expected a number of seconds, such as 60")
     return seconds
+
+
+class Failure(Exception):
+    """The run has no result, and why."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a run computes on."""
+
+    device: str
+    dtype: object  # torch.dtype of activations and matrix products
+    name: str
+    peak_flops: float  # measured with one large matrix product, per second
+
+
+def detect_machine(dtype: str = "auto") -> Machine:
+    """CUDA, else MPS, else CPU. `dtype` is a name, or "auto": the one that multiplies faster."""
+    import torch
+
+    device = "cpu"
+    if torch.cuda.is_available():
+        device = "cuda"
+    elif torch.backends.mps.is_available():
+        device = "mps"
+    if device == "cpu":
+        if "OMP_NUM_THREADS" not in os.environ:
+            torch.set_num_threads(best_threads())
+        name = f"cpu x{torch.get_num_threads()}"
+    else:
+        torch.set_float32_matmul_precision("high")
+        name = torch.cuda.get_device_name() if device == "cuda" else device
+    speed = {k: matmul_flops(device, getattr(torch, k)) for k in ("float32", "bfloat16")}
+    native = speed["bfloat16"] > 1.5 * speed["float32"]  # 2 to 5 times; below 1 where emulated
+    kind = dtype if dtype != "auto" else "bfloat16" if native else "float32"
+    return Machine(device, getattr(torch, kind), f"{name} {kind}", speed[kind])
+
+
+def best_threads() -> int:
+    """How many make a small product fastest: fewer than there are cores where those are busy."""
+    import torch
+
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    a, b = torch.randn(2048, 128), torch.randn(128, 128)
+    seconds = {}
+    for threads in sorted({1, *(2**n for n in range(cores.bit_length())), cores}):
+        torch.set_num_threads(threads)
+        started = time.perf_counter()
+        for _ in range(200):
+            (a @ b).mul_(2)
+        seconds[threads] = time.perf_counter() - started
+    return min(seconds, key=seconds.get)
+
+
+def ahead(items: Iterator) -> Iterator:
+    """The same items, each made in the background while the one before it is in use."""
+    with ThreadPoolExecutor(1) as background:
+        waiting = background.submit(next, items)
+        while True:
+            item, waiting = waiting.result(), background.submit(next, items)
+            yield item
+
+
+def report(run_once: Callable[[], dict[str, object]]) -> int:
+    """Run it and print its summary, which is what the loop reads; returns the exit code.
+
+    SIGTERM ends the run between two operations: no summary, so no number to mistake for one.
+    """
+    import torch
+
+    def stop(signum: int, _frame: object) -> None:
+        print("STOPPED: asked to stop", flush=True)
+        sys.exit(128 + signum)
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        summary = run_once()
+    except Failure as failure:
+        print(f"FAIL: {failure}", flush=True)
+        return 1
+    except (RuntimeError, MemoryError) as error:
+        if not isinstance(error, torch.OutOfMemoryError | MemoryError) and (
+            "allocate memory" not in str(error)
+        ):
+            raise
+        print("FAIL: out of memory; lower DEVICE_ROWS or WIDTH in train.py", flush=True)
+        return 1
+    print("---")
+    for name, value in summary.items():
+        print(f"{name}: {value}")
+    return 0
 
 
 # --- the metric ------------------------------------------------------------------------------

@@ -11,16 +11,17 @@ import contextlib
 import importlib
 import math
 import os
-import signal
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
-# Threads that spin while they wait lose most of a core when the machine is shared: 1.0k tokens/s
-# against 11k beside two busy processes. Sleeping costs nothing measurable when it is not.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# A step is a thousand short operations: threads that sleep between two of them take 80 ms for it,
+# threads that wait awake for up to a millisecond 45. (`prepare` uses one where cores are busy.)
+os.environ.setdefault("GOMP_SPINCOUNT", "100000")
 
+import numpy as np
 import prepare
 import torch
 import torch.nn.functional as F
@@ -42,14 +43,17 @@ MLP_RATIO = 4  # tune: 2..8
 WINDOW_PATTERN = "L"
 SHORT_WINDOW = 64  # tune: skip
 ROPE_BASE = 10_000.0  # tune: 1e3..1e6 log
-# Longest n of the hashed n-gram embeddings that are added to the token's (1: none), rows of each;
-# channels that gate a value embedding; bound of the logits; first weight of the embedding that
-# every layer sees again.
-NGRAMS = 3  # tune: 1..4
-NGRAM_ROWS = 2**16  # tune: [4096, 16384, 65536]
-GATE_CHANNELS = 32  # tune: skip
+# Bound of the logits; first weight of the embedding that every layer sees again.
 SOFTCAP = 15.0  # tune: 8..30
 X0_INIT = 0.1  # tune: 0..0.5
+# Heads of each layer whose keys come from the token before: what followed this word last time?
+# One is worth 0.026 at 600 steps, both 0.021.
+SHIFTED_HEADS = 1  # tune: 0..2
+# Counted n-grams, mixed into the prediction: longest n (0: none); weight of the network's own loss
+# beside the mixture's; rate of what decides between the two. Worth 0.070 at 600 steps.
+ORDER = 4  # tune: [0, 3, 4, 5]
+OWN_LOSS = 0.7  # tune: 0..2
+MIX_LR = 0.02  # tune: 0.002..0.2 log
 
 # Tokens of a step; rows of a forward pass at most: lower it when memory runs out.
 BATCH_TOKENS = 2**11  # tune: [1024, 2048, 4096, 8192]
@@ -57,7 +61,6 @@ DEVICE_ROWS = 64  # tune: skip
 # Learning rates: of embeddings and of the output matrix for width 768, they scale with its inverse
 # square root (Adam); of the matrices inside the layers (Muon); of residual and x0 weights (Adam).
 EMBEDDING_LR = 0.6  # tune: 0.05..2 log
-NGRAM_LR = 0.4  # tune: 0.05..2 log
 UNEMBEDDING_LR = 0.004  # tune: 0.0005..0.05 log
 MATRIX_LR = 0.04  # tune: 0.005..0.2 log
 SCALAR_LR = 0.5  # tune: 0.01..1 log
@@ -82,25 +85,13 @@ FINAL_LR = 0.0  # tune: 0..0.2
 # which is worth its while on a GPU; rows of a forward pass of the evaluation.
 DTYPE = "auto"
 COMPILE = False  # tune: skip
-EVAL_ROWS = 8  # tune: skip
+EVAL_ROWS = 2  # tune: skip
 
 # On a GPU these take the place of the values above; they are the winners of karpathy's H100 log.
-GPU = {
-    "DEPTH": 9,
-    "WIDTH": 512,
-    "HEAD_DIM": 128,
-    "WINDOW_PATTERN": "SSSSL",
-    "SHORT_WINDOW": 256,
-    "ROPE_BASE": 200_000.0,
-    "X0_INIT": 0.05,
-    "BATCH_TOKENS": 2**18,
-    "EMBEDDING_LR": 0.8,
-    "UNEMBEDDING_LR": 0.005,
-    "MUON_WARMUP_STEPS": 200,
-    "WARMDOWN": 0.75,
-    "FINAL_LR": 0.05,
-    "COMPILE": True,
-}
+GPU = {"DEPTH": 9, "WIDTH": 512, "HEAD_DIM": 128, "WINDOW_PATTERN": "SSSSL", "SHORT_WINDOW": 256}
+GPU |= {"ROPE_BASE": 200_000.0, "X0_INIT": 0.05, "BATCH_TOKENS": 2**18, "MUON_WARMUP_STEPS": 200}
+GPU |= {"EMBEDDING_LR": 0.8, "UNEMBEDDING_LR": 0.005, "WARMDOWN": 0.75, "FINAL_LR": 0.05}
+GPU |= {"SHIFTED_HEADS": 0, "ORDER": 0, "COMPILE": True, "EVAL_ROWS": 8}
 
 
 # --- model -------------------------------------------------------------------------------------
@@ -118,10 +109,8 @@ class GPTConfig:
     short_window: int = 64
     rope_base: float = 10_000.0
     softcap: float = 15.0
-    ngrams: int = 1
-    ngram_rows: int = 2**14
-    gate_channels: int = 32
-    sparse: bool = True  # gradients of the n-gram tables, which a step touches at few rows
+    shifted_heads: int = 0
+    order: int = 0
 
     @property
     def heads(self) -> int:
@@ -172,39 +161,38 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.cat([a * cos + b * sin, b * cos - a * sin], dim=-1)
 
 
-def hash_ngrams(tokens: Tensor, n: int, rows: int) -> Tensor:
-    """(B, T) -> the table row of each token with the n - 1 before it; 0 where there are fewer."""
-    mixed = tokens
-    for back in range(1, n):
-        mixed = mixed * 1_000_003 + F.pad(tokens[:, :-back], (back, 0))
-    found = 1 + mixed[:, n - 1 :] % (rows - 1)
-    return F.pad(found, (tokens.size(1) - found.size(1), 0))
-
-
-class Attention(nn.Module):
+class Block(nn.Module):
     def __init__(self, config: GPTConfig, layer: int):
         super().__init__()
-        width, heads = config.width, config.heads
-        self.heads, self.window = heads, config.window(layer)
+        width, hidden = config.width, config.mlp_ratio * config.width
+        self.heads, self.window = config.heads, config.window(layer)
+        self.shifted = config.shifted_heads
         self.q, self.k, self.v, self.out = (nn.Parameter(torch.empty(width, width)) for _ in "qkvo")
-        self.gate = None
-        if config.has_value_embedding(layer):
-            channels = min(config.gate_channels, width)
-            self.gate = nn.Parameter(torch.zeros(heads, channels))
+        gated = config.has_value_embedding(layer)  # by the first 32 channels
+        self.gate = nn.Parameter(torch.zeros(config.heads, min(32, width))) if gated else None
+        self.up = nn.Parameter(torch.empty(hidden, width))
+        self.down = nn.Parameter(torch.empty(width, hidden))
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, value: Tensor | None) -> Tensor:
+        x = x + self.attention(norm(x), cos, sin, value)
+        return x + linear(F.relu(linear(norm(x), self.up)).square(), self.down)
+
+    def attention(self, x: Tensor, cos: Tensor, sin: Tensor, value: Tensor | None) -> Tensor:
         B, T, C = x.shape
         q, k, v = (linear(x, w).view(B, T, self.heads, -1) for w in (self.q, self.k, self.v))
         if value is not None:
             gate = 2 * torch.sigmoid(linear(x[..., : self.gate.size(1)], self.gate))  # (B, T, H)
             v = v + gate[..., None] * value.view_as(v)
+        if self.shifted:
+            before = F.pad(k[:, :-1, : self.shifted], (0, 0, 0, 0, 1, 0))
+            k = torch.cat([before, k[:, :, self.shifted :]], dim=2)
         q, k = norm(rotate(q, cos, sin)), norm(rotate(k, cos, sin))
         return linear(attend(q, k, v, self.window).reshape(B, T, C), self.out)
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, window: int) -> Tensor:
     """Causal attention over the last `window` tokens, (B, T, H, D) in and out."""
-    T = q.size(1)
+    _, T, H, _ = q.shape
     if flash_attention is not None and q.is_cuda and q.dtype == torch.bfloat16:
         left = window - 1 if window < T else -1
         y = flash_attention(q, k, v, causal=True, window_size=(left, 0 if left >= 0 else -1))
@@ -215,8 +203,9 @@ def attend(q: Tensor, k: Tensor, v: Tensor, window: int) -> Tensor:
         band = torch.ones(T, T, dtype=torch.bool, device=q.device).tril().triu(1 - window)
     if eager_attention(q):
         bias = torch.zeros(T, T, dtype=q.dtype).masked_fill_(~band, -math.inf)
-        scores = torch.add(bias, q @ k.mT, alpha=q.size(-1) ** -0.5)
-        return (torch.softmax(scores, dim=-1) @ v).transpose(1, 2)
+        q, k, v = (x.flatten(0, 1) for x in (q, k, v))
+        scores = torch.baddbmm(bias, q, k.mT, alpha=q.size(-1) ** -0.5)
+        return (torch.softmax(scores, dim=-1) @ v).unflatten(0, (-1, H)).transpose(1, 2)
     y = F.scaled_dot_product_attention(q, k, v, attn_mask=band, is_causal=band is None)
     return y.transpose(1, 2)
 
@@ -237,16 +226,8 @@ def find_flash_attention():
 flash_attention = find_flash_attention() if torch.cuda.is_available() else None
 
 
-class Block(nn.Module):
-    def __init__(self, config: GPTConfig, layer: int):
-        super().__init__()
-        self.attention = Attention(config, layer)
-        self.up = nn.Parameter(torch.empty(config.mlp_ratio * config.width, config.width))
-        self.down = nn.Parameter(torch.empty(config.width, config.mlp_ratio * config.width))
-
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, value: Tensor | None) -> Tensor:
-        x = x + self.attention(norm(x), cos, sin, value)
-        return x + linear(F.relu(linear(norm(x), self.up)).square(), self.down)
+# What counted n-grams say of N tokens: probabilities, and how often their contexts were seen.
+Counted = tuple[Tensor, Tensor]
 
 
 class GPT(nn.Module):
@@ -255,23 +236,15 @@ class GPT(nn.Module):
         self.config, self.dtype = config, dtype
         vocab, width, depth = config.vocab_size, config.width, config.depth
         self.token = nn.Embedding(vocab, width)
-        self.ngrams = nn.ModuleDict(
-            {
-                str(n): nn.Embedding(config.ngram_rows, width, sparse=config.sparse)
-                for n in range(2, config.ngrams + 1)
-            }
-        )
-        self.values = nn.ModuleDict(
-            {
-                str(i): nn.Embedding(vocab, width)
-                for i in range(depth)
-                if config.has_value_embedding(i)
-            }
-        )
+        layers = [i for i in range(depth) if config.has_value_embedding(i)]
+        self.values = nn.ModuleDict({str(i): nn.Embedding(vocab, width) for i in layers})
         self.blocks = nn.ModuleList(Block(config, i) for i in range(depth))
         self.head = nn.Parameter(torch.empty(vocab, width))
         self.residual_scale = nn.Parameter(torch.ones(depth))
         self.x0_scale = nn.Parameter(torch.full((depth,), X0_INIT))
+        self.mix_hidden = nn.Parameter(torch.zeros(width))
+        self.mix_seen = nn.Parameter(torch.zeros(config.order))
+        self.ngrams: KneserNey | None = None  # counted from the training text, not learned
         angles = torch.outer(
             torch.arange(config.sequence_len),
             config.rope_base ** -(torch.arange(0, config.head_dim, 2) / config.head_dim),
@@ -285,24 +258,19 @@ class GPT(nn.Module):
         bound = math.sqrt(3 / self.config.width)  # uniform in +-bound has deviation width**-0.5
         nn.init.normal_(self.token.weight)
         nn.init.normal_(self.head, std=0.001)
-        for table in self.ngrams.values():
-            nn.init.zeros_(table.weight)
         for table in self.values.values():
             nn.init.uniform_(table.weight, -bound, bound)
         for block in self.blocks:
-            for weight in (block.attention.q, block.attention.k, block.attention.v, block.up):
+            for weight in (block.q, block.k, block.v, block.up):
                 nn.init.uniform_(weight, -bound, bound)
-            nn.init.zeros_(block.attention.out)
+            nn.init.zeros_(block.out)
             nn.init.zeros_(block.down)
 
     def features(self, tokens: Tensor) -> Tensor:
         """(B, T) -> (B, T, width), what the head multiplies."""
         T = tokens.size(1)
         cos, sin = self.cos[:, :T], self.sin[:, :T]
-        x = self.token(tokens)
-        for n, table in self.ngrams.items():
-            x = x + table(hash_ngrams(tokens, int(n), self.config.ngram_rows))
-        x = x0 = norm(x).to(self.dtype)
+        x = x0 = norm(self.token(tokens)).to(self.dtype)
         residual, again = self.residual_scale.to(self.dtype), self.x0_scale.to(self.dtype)
         for i, block in enumerate(self.blocks):
             value = self.values[str(i)](tokens).to(self.dtype) if str(i) in self.values else None
@@ -311,14 +279,27 @@ class GPT(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, T) -> logits (B, T, vocab), float32."""
-        return soft_cap(linear(self.features(tokens), self.head).float(), self.config.softcap)
+        x = self.features(tokens)
+        logits = soft_cap(linear(x, self.head).float(), self.config.softcap)
+        if self.ngrams is None:
+            return logits
+        counted, seen = self.ngrams.of_all(tokens.numpy())
+        share = torch.sigmoid(self.mix(x.flatten(0, 1), seen))[:, None]
+        mixed = (1 - share) * torch.softmax(logits, dim=-1).flatten(0, 1) + share * counted
+        return mixed.log().view_as(logits)
 
-    def loss(self, tokens: Tensor, targets: Tensor) -> Tensor:
-        """Mean nats per token."""
-        if tokens.device.type == "cpu":
-            features = self.features(tokens).flatten(0, 1)
-            return HeadLoss.apply(features, self.head, targets.flatten(), self.config.softcap)
-        return F.cross_entropy(self(tokens).flatten(0, 1), targets.flatten())
+    def mix(self, x: Tensor, seen: Tensor) -> Tensor:
+        """(N, width), (N, order) -> (N,), the logit of the n-grams' share in the prediction."""
+        return x.float() @ self.mix_hidden + seen @ self.mix_seen
+
+    def loss(self, tokens: Tensor, targets: Tensor, counted: Counted | None = None) -> Tensor:
+        """Mean nats per token; the gradient is also that of OWN_LOSS times the network's own."""
+        if tokens.device.type != "cpu":
+            return F.cross_entropy(self(tokens).flatten(0, 1), targets.flatten())
+        x = self.features(tokens).flatten(0, 1)
+        known, seen = counted or (None, None)
+        mix = None if seen is None else self.mix(x, seen)
+        return HeadLoss.apply(x, self.head, targets.flatten(), self.config.softcap, known, mix)
 
 
 def soft_cap(logits: Tensor, cap: float) -> Tensor:
@@ -327,38 +308,44 @@ def soft_cap(logits: Tensor, cap: float) -> Tensor:
 
 
 class HeadLoss(torch.autograd.Function):
-    """Head, soft cap and cross-entropy of GPT.loss in one pass that stays in the CPU's cache.
+    """Head, soft cap, mixture and cross-entropy of GPT.loss in one pass, in the CPU's cache.
 
     The gradient is computed together with the loss, for 128 tokens at a time: 16 ms instead of 27
     for 2,048 tokens. The constant in `soft_cap` is left out, the softmax would not see it.
     """
 
     @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, targets: Tensor, cap: float) -> Tensor:
-        w = weight.to(x.dtype)
-        dx, dw = torch.empty_like(x), torch.zeros_like(weight)
-        nats = x.new_zeros((), dtype=torch.float32)
-        parts = (tensor.split(128) for tensor in (x, dx, targets[:, None]))
-        for part, dpart, target in zip(*parts, strict=True):
+    def forward(ctx, x, weight, targets, cap, known, mix) -> Tensor:
+        w, dx, dw = weight.to(x.dtype), torch.empty_like(x), torch.zeros_like(weight)
+        share = x.new_zeros(len(x), 1, dtype=torch.float32)
+        share, known = (share, share) if mix is None else (mix.sigmoid()[:, None], known[:, None])
+        hits, targets = torch.empty_like(share), targets[:, None]
+        parts = (t.split(128) for t in (x, dx, hits, targets, share, known))
+        for part, dpart, hit, target, g, k in zip(*parts, strict=True):
             z = (part @ w.T).float()  # (128, vocab)
             s = z.mul_(2 / cap).sigmoid_() if cap else None
             p = torch.softmax(s * (2 * cap) if cap else z, dim=-1)
-            hit = p.gather(1, target)
-            nats -= hit.clamp_min(1e-30).log().sum()
+            torch.gather(p, 1, target, out=hit).clamp_min_(1e-30)
             p.scatter_(1, target, hit - 1)  # the gradient of the nats, before the cap
+            if mix is not None:
+                own = (1 - g) * hit
+                p.mul_(own / (own + g * k) + OWN_LOSS)
             if cap:
                 p.mul_(s.addcmul_(s, s, value=-1))  # a quarter of the cap's slope
             dz = p.to(x.dtype)
             torch.mm(dz, w, out=dpart)
             dw += dz.T @ part
+        mixed = (1 - share) * hits + share * known
+        dmix = None if mix is None else (share * (1 - known / mixed) / len(x))[:, 0]
         scale = (4 if cap else 1) / len(x)
-        ctx.save_for_backward(dx.mul_(scale), dw.mul_(scale))
-        return nats / len(x)
+        ctx.save_for_backward(dx.mul_(scale), dw.mul_(scale), dmix)
+        return -mixed.log().mean()
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        dx, dw = ctx.saved_tensors
-        return dx * gradient.to(dx.dtype), dw * gradient, None, None
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        dx, dw, dmix = ctx.saved_tensors
+        dmix = None if dmix is None else dmix * gradient
+        return dx * gradient.to(dx.dtype), dw * gradient, None, None, None, dmix
 
 
 def flops_per_token(config: GPTConfig) -> float:
@@ -367,6 +354,105 @@ def flops_per_token(config: GPTConfig) -> float:
     matrices += config.vocab_size * config.width
     seen = sum(config.window(i) for i in range(config.depth))
     return 6 * matrices + 12 * config.width * seen
+
+
+# --- counted n-grams ---------------------------------------------------------------------------
+
+
+class NGrams:
+    """All n-grams of one length; each sorted key is context * vocab + next token."""
+
+    def __init__(self, keys: np.ndarray, counts: np.ndarray, vocab: int):
+        self.keys, self.counts, self.words = keys, counts, keys % vocab
+        self.contexts, first = np.unique(keys // vocab, return_index=True)
+        self.first = np.append(first, len(keys))  # of each context's keys
+        n1, n2, n3, n4 = (max(1, np.count_nonzero(counts == k)) for k in (1, 2, 3, 4))
+        y = n1 / (n1 + 2 * n2)
+        self.discount = np.array([0, 1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3])
+        self.total = np.add.reduceat(counts, first)  # of each context
+        self.tail = np.add.reduceat(self.taken(counts), first)  # what it leaves to shorter ones
+
+    def taken(self, counts: np.ndarray) -> np.ndarray:
+        """The discounts of these counts."""
+        return self.discount[np.minimum(counts, 3)]
+
+
+class KneserNey:
+    """Interpolated Kneser-Ney with three discounts (Chen and Goodman 1998), from training text."""
+
+    def __init__(self, tokens: np.ndarray, order: int, vocab: int, bos: int):
+        self.order, self.vocab, self.bos = order, vocab, bos
+        self.levels: list[NGrams] = []  # the longest first, down to pairs
+        keys = self.keys(np.lib.stride_tricks.sliding_window_view(tokens, order))
+        for n in range(order, 0, -1):
+            # Of the longest, how often; of a shorter one, after how many different tokens.
+            keys, counts = np.unique(keys % vocab**n, return_counts=True)
+            self.levels.append(NGrams(keys, counts, vocab))
+        single = self.levels.pop()
+        self.unigram = np.full(vocab, single.tail[0] / vocab)
+        self.unigram[single.words] += single.counts - single.taken(single.counts)
+        self.unigram /= single.total[0]
+
+    def keys(self, grams: np.ndarray) -> np.ndarray:
+        """(N, n) -> (N,)"""
+        key = grams[:, 0].astype(np.int64)
+        for column in grams.T[1:]:
+            key = key * self.vocab + column
+        return key
+
+    def grams(self, rows: np.ndarray, n: int) -> np.ndarray:
+        """(B, T) -> (B, T, n): each token and those before it."""
+        padded = np.pad(rows, ((0, 0), (n - 1, 0)), constant_values=self.bos)
+        return np.lib.stride_tricks.sliding_window_view(padded, n, axis=1)
+
+    def of_targets(self, rows: np.ndarray) -> Counted:
+        """For training rows (B, T + 1): what the model says of each target, (B * T,), had it not
+        been counted itself; and log(1 + how often each context was seen), (B * T, order).
+        """
+        grams = self.grams(rows, self.order)[:, 1:].reshape(-1, self.order)
+        here = np.ones(len(grams), np.int64)  # does its own occurrence count at this length?
+        steps = []
+        for level, n in zip(self.levels, range(self.order, 1, -1), strict=True):
+            key = self.keys(grams[:, -n:])
+            index, found = find(level.keys, key)
+            context, known = find(level.contexts, key // self.vocab)
+            count = level.counts[index] * found
+            here *= found
+            left, total = count - here, level.total[context] * known - here
+            tail = level.tail[context] + level.taken(left) - level.taken(count)
+            steps.append((left - level.taken(left), tail, total))
+            here *= count == 1
+        p = self.unigram[grams[:, -1]]
+        seen = [np.ones(len(grams))]
+        for top, tail, total in reversed(steps):
+            p = np.where(total > 0, (top + tail * p) / np.maximum(total, 1), p)
+            seen.append(np.log1p(total))
+        return torch.from_numpy(p).float(), torch.from_numpy(np.stack(seen, 1)).float()
+
+    def of_all(self, rows: np.ndarray) -> Counted:
+        """The same for text that was not counted, (B, T), and every next token: (B * T, vocab)."""
+        grams = self.grams(rows, self.order - 1).reshape(-1, self.order - 1)
+        p = np.tile(self.unigram.astype(np.float32), (len(grams), 1))
+        seen = [np.ones(len(grams))]
+        for level, n in zip(reversed(self.levels), range(1, self.order), strict=True):
+            context, known = find(level.contexts, self.keys(grams[:, -n:]))
+            total = level.total[context]
+            size = (level.first[context + 1] - level.first[context]) * known
+            row = np.repeat(np.arange(len(grams)), size)
+            entry = np.arange(len(row)) + np.repeat(
+                level.first[context] - size.cumsum() + size, size
+            )
+            counts = level.counts[entry]
+            p *= np.where(known, level.tail[context] / total, 1).astype(np.float32)[:, None]
+            p[row, level.words[entry]] += (counts - level.taken(counts)) / total[row]
+            seen.append(np.log1p(total * known))
+        return torch.from_numpy(p), torch.from_numpy(np.stack(seen, 1)).float()
+
+
+def find(table: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(place, whether it is there) of each key in a sorted table."""
+    place = np.minimum(np.searchsorted(table, keys), len(table) - 1)
+    return place, table[place] == keys
 
 
 # --- optimizer ---------------------------------------------------------------------------------
@@ -389,18 +475,15 @@ def orthogonalize(g: Tensor, iterations: int, dtype: torch.dtype) -> Tensor:
     x = x.mT if tall else x
     for a, b, c in POLAR_EXPRESS[:iterations]:
         gram = x @ x.mT
-        x = a * x + (b * gram + c * (gram @ gram)) @ x
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return x.mT if tall else x
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum, orthogonalised; rows evened out by their second moment (NorMuon, arXiv 2510.05491).
-
-    Matrices of one shape are one group: they are stacked and updated together.
-    """
+    """Orthogonalised momentum, rows evened (NorMuon, arXiv 2510.05491); one shape to a group."""
 
     def __init__(self, groups: list[dict], dtype: torch.dtype, orthogonalize=orthogonalize):
-        super().__init__(groups, {"lr": 0.02, "momentum": 0.95, "beta2": 0.95, "weight_decay": 0.0})
+        super().__init__(groups, {"lr": 0.02, "momentum": 0.95, "weight_decay": 0.0})
         self.dtype, self.orthogonalize = dtype, orthogonalize
 
     @torch.no_grad()
@@ -418,57 +501,42 @@ class Muon(torch.optim.Optimizer):
             momentum = state["momentum"].lerp_(gradient, 1 - group["momentum"])
             update = gradient.lerp(momentum, group["momentum"])  # Nesterov
             update = self.orthogonalize(update, MUON_ITERATIONS, self.dtype).float()
-            update = even_out(update, state, group["beta2"])
+            update = even_out(update, state)
             rate = group["lr"] * max(1.0, stacked.size(-2) / stacked.size(-1)) ** 0.5
             cautious = (update * stacked) >= 0  # decay only where the step goes the same way
             update += group["weight_decay"] * stacked * cautious
             torch._foreach_copy_(weights, list((stacked - rate * update).unbind()))
 
 
-def even_out(update: Tensor, state: dict, beta2: float) -> Tensor:
+def even_out(update: Tensor, state: dict) -> Tensor:
     """Give every row (or column) the same size, and the whole matrix the size that it had."""
     power = update.square().mean(state["dim"], keepdim=True)
-    second = state["second"].lerp_(power, 1 - beta2)
+    second = state["second"].lerp_(power, 1 - MUON_BETA2)
     scale = second.clamp_min(1e-10).rsqrt()
     before = power.sum(dim=(-2, -1), keepdim=True)
     after = (power * scale.square()).sum(dim=(-2, -1), keepdim=True)
     return update * scale * (before / after.clamp_min(1e-10)).sqrt()
 
 
-def make_optimizers(
-    model: GPT, dtype: torch.dtype, orthogonalize=orthogonalize
-) -> list[torch.optim.Optimizer]:
-    """Adam, Muon for the matrices inside the blocks, sparse Adam for the n-gram tables.
-
-    Sparse Adam leaves the rows alone that a step did not see: tables of 2**16 rows cost 5 ms a
-    step with it and 45 ms without.
-    """
+def make_optimizers(model: GPT, dtype: torch.dtype, orthogonalize=orthogonalize) -> list:
+    """Adam, and Muon for the matrices inside the blocks."""
     scale = (model.config.width / 768) ** -0.5
     tables = [model.token.weight, *(table.weight for table in model.values.values())]
-    adam = [
+    groups = [
         {"params": tables, "lr": EMBEDDING_LR * scale, "weight_decay": EMBEDDING_DECAY},
         {"params": [model.head], "lr": UNEMBEDDING_LR * scale},
         {"params": [model.residual_scale], "lr": SCALAR_LR * 0.01},
         {"params": [model.x0_scale], "lr": SCALAR_LR, "betas": (0.96, 0.95)},
+        {"params": [model.mix_hidden, model.mix_seen], "lr": MIX_LR},
     ]
-    ngrams = [{"params": [table.weight], "lr": NGRAM_LR * scale} for table in model.ngrams.values()]
-    if ngrams and not model.config.sparse:
-        adam, ngrams = adam + ngrams, []
     shapes: dict[torch.Size, list[nn.Parameter]] = {}
     for block in model.blocks:
-        attention = block.attention
-        weights = [attention.q, attention.k, attention.v, attention.out, block.up, block.down]
-        for weight in weights + ([] if attention.gate is None else [attention.gate]):
+        weights = [block.q, block.k, block.v, block.out, block.up, block.down]
+        for weight in weights + ([] if block.gate is None else [block.gate]):
             shapes.setdefault(weight.shape, []).append(weight)
-    muon = [
-        {"params": weights, "lr": MATRIX_LR, "beta2": MUON_BETA2} for weights in shapes.values()
-    ]
-    optimizers = [
-        torch.optim.AdamW(adam, betas=ADAM_BETAS, eps=1e-10, weight_decay=0.0, fused=True),
-        Muon(muon, dtype, orthogonalize),
-    ]
-    if ngrams:
-        optimizers.append(torch.optim.SparseAdam(ngrams, betas=ADAM_BETAS, eps=1e-10))
+    muon = [{"params": weights, "lr": MATRIX_LR} for weights in shapes.values()]
+    adam = torch.optim.AdamW(groups, betas=ADAM_BETAS, eps=1e-10, weight_decay=0.0, fused=True)
+    optimizers = [adam, Muon(muon, dtype, orthogonalize)]
     for group in (group for optimizer in optimizers for group in optimizer.param_groups):
         group["peak_lr"] = group["lr"]
     return optimizers
@@ -496,48 +564,13 @@ def set_rates(optimizers: list[torch.optim.Optimizer], progress: float, step: in
 # --- training ----------------------------------------------------------------------------------
 
 
-class Failure(Exception):
-    """The run has no result, and why."""
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What this run computes on."""
-
-    device: str
-    dtype: torch.dtype
-    name: str
-    peak_flops: float  # measured with one large matrix product, per second
-
-
-def detect_machine() -> Machine:
-    """CUDA, else MPS, else CPU; on a GPU the GPU constants take effect."""
-    device = "cpu"
-    if torch.cuda.is_available():
-        device = "cuda"
-    elif torch.backends.mps.is_available():
-        device = "mps"
-    if device == "cpu":
-        if "OMP_NUM_THREADS" not in os.environ:
-            cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
-            torch.set_num_threads(cores)
-        name = f"cpu x{torch.get_num_threads()}"
-    else:
-        globals().update(GPU)
-        torch.set_float32_matmul_precision("high")
-        name = torch.cuda.get_device_name() if device == "cuda" else device
-    speed = {k: prepare.matmul_flops(device, getattr(torch, k)) for k in ("float32", "bfloat16")}
-    native = speed["bfloat16"] > 1.5 * speed["float32"]  # 2 to 5 times; below 1 where emulated
-    kind = DTYPE if DTYPE != "auto" else "bfloat16" if native else "float32"
-    return Machine(device, getattr(torch, kind), f"{name} {kind}", speed[kind])
-
-
-def make_config(data: prepare.Data, device: str) -> GPTConfig:
+def make_config(data: prepare.Data) -> GPTConfig:
     """The model's shape: a field is the constant of the same name, or given by the data."""
     if WIDTH % HEAD_DIM or HEAD_DIM % 2:
-        raise Failure(f"WIDTH {WIDTH} is not a multiple of an even HEAD_DIM {HEAD_DIM}")
+        raise prepare.Failure(f"WIDTH {WIDTH} is not a multiple of an even HEAD_DIM {HEAD_DIM}")
+    if data.vocab_size**ORDER >= 2**63:
+        raise prepare.Failure(f"ORDER {ORDER} is too much for {data.vocab_size} tokens; lower it")
     given = {"vocab_size": data.vocab_size, "sequence_len": data.sequence_len}
-    given["sparse"] = device == "cpu"
     names = [field.name for field in fields(GPTConfig) if field.name not in given]
     return GPTConfig(**given, **{name: globals()[name.upper()] for name in names})
 
@@ -545,36 +578,44 @@ def make_config(data: prepare.Data, device: str) -> GPTConfig:
 class Run:
     """A model in training: `step` is forward, backward and update of one batch."""
 
-    def __init__(self, data: prepare.Data, machine: Machine):
+    def __init__(self, data: prepare.Data, machine: prepare.Machine):
         torch.manual_seed(SEED)
         self.device, self.dtype = machine.device, machine.dtype
-        self.model = GPT(make_config(data, machine.device), machine.dtype).to(machine.device)
+        self.model = GPT(make_config(data), machine.dtype).to(machine.device)
         self.model.init_weights()
         self.loss = self.model.loss
         self.optimizers = make_optimizers(self.model, self.dtype)
         self.rows, self.micro_steps = split_batch(data.sequence_len)
         self.batches = data.batches(self.rows * self.micro_steps, SEED)
-        self.batch = self.upload()
+        self.ready = prepare.ahead(self.load())
 
-    def upload(self) -> Tensor:
-        """The next batch, (micro steps, rows, T + 1), on its way to the device."""
-        batch = torch.from_numpy(next(self.batches)).unflatten(0, (self.micro_steps, self.rows))
-        if self.device == "cuda":
-            batch = batch.pin_memory()
-        return batch.to(self.device, non_blocking=True)
+    def count(self, data: prepare.Data) -> None:
+        """Count the n-grams of the training text, which takes 0.4 s on the clock."""
+        tokens = data.train_tokens() if ORDER else ()
+        if 0 < len(tokens) <= 2**25:  # more take too long and too much memory
+            self.model.ngrams = KneserNey(tokens, ORDER, data.vocab_size, data.bos)
+            self.ready = prepare.ahead(self.load())
+
+    def load(self) -> Iterator[list[tuple[Tensor, Counted | None]]]:
+        """Batches: for each micro step rows (rows, T + 1), and the n-grams' word on them."""
+        ngrams = self.model.ngrams
+        for batch in self.batches:
+            micro = np.split(batch, self.micro_steps)
+            yield [(torch.from_numpy(rows), ngrams and ngrams.of_targets(rows)) for rows in micro]
 
     def step(self, progress: float, count: int) -> Tensor:
         """Returns the mean loss of the batch, in nats per token, before the update."""
         total = torch.zeros((), device=self.device)
-        for rows in self.batch:
-            loss = self.loss(rows[:, :-1], rows[:, 1:]) / self.micro_steps
+        for rows, counted in next(self.ready):
+            if self.device == "cuda":
+                rows = rows.pin_memory().to(self.device, non_blocking=True)
+            loss = self.loss(rows[:, :-1], rows[:, 1:], counted) / self.micro_steps
             loss.backward()
             total += loss.detach()
         set_rates(self.optimizers, progress, count)
         for optimizer in self.optimizers:
             optimizer.step()
         self.model.zero_grad(set_to_none=True)
-        self.batch = self.upload()  # a GPU is still busy with this step meanwhile
         return total
 
     def compile(self) -> None:
@@ -604,36 +645,21 @@ def split_batch(sequence_len: int) -> tuple[int, int]:
     return rows // micro_steps, micro_steps
 
 
-def train(data: prepare.Data, machine: Machine, budget: prepare.Budget) -> tuple[GPT, int]:
-    """Train until the budget is spent; returns the model and the number of steps.
-
-    Prints at most 101 lines `progress=<0..1> loss=<nats>`; the loss is a running mean.
-    """
+def train(data: prepare.Data, machine: prepare.Machine, budget: prepare.Budget) -> tuple[GPT, int]:
+    """Train until the budget is spent; returns the model and the number of steps."""
     run = Run(data, machine)
     config = run.model.config
     started = time.monotonic()
     if COMPILE:
         run.compile()
     warmup = time.monotonic() - started
-    print(
-        f"device={machine.name} depth={config.depth} width={config.width} "
-        f"rows={run.rows}x{run.micro_steps} budget={budget.seconds:g}s "
-        f"warmup={warmup:.1f}s",
-        flush=True,
-    )
+    print(f"device={machine.name} depth={config.depth} width={config.width}", end=" ")
+    print(f"rows={run.rows}x{run.micro_steps} budget={budget.seconds:g}s warmup={warmup:.1f}s")
     limit = 2 * math.log(config.vocab_size)  # twice what knowing nothing costs
-    smooth, printed = 0.0, -1
     budget.start(warmup)
+    run.count(data)
     while (progress := budget.progress) < 1:
-        loss = run.step(progress, budget.step).item()
-        budget.step += 1
-        if not loss < limit:
-            raise Failure(f"diverged at step {budget.step}: loss {loss:.4g}, limit {limit:.4g}")
-        smooth += 0.1 * (loss - smooth)
-        if int(100 * budget.progress) > printed:
-            printed = int(100 * budget.progress)
-            mean = smooth / (1 - 0.9**budget.step)
-            print(f"progress={budget.progress:.3f} loss={mean:.4f}", flush=True)
+        budget.record(run.step(progress, budget.step).item(), limit)
     return run.model, budget.step
 
 
@@ -641,14 +667,16 @@ def run_once(steps: int | None = None) -> dict[str, object]:
     """Train and evaluate with the constants above; the summary in the order it is printed."""
     started = time.monotonic()
     data = prepare.load()
-    machine = detect_machine()
+    machine = prepare.detect_machine(DTYPE)
+    if machine.device != "cpu":
+        globals().update(GPU)
     budget = prepare.Budget(prepare.time_budget(data), steps)
     model, num_steps = train(data, machine, budget)
     seconds = budget.elapsed
     model.eval()
     val_bpb = prepare.evaluate_bpb(model, data, EVAL_ROWS, machine.device)
     if not math.isfinite(val_bpb):
-        raise Failure(f"val_bpb is {val_bpb}")
+        raise prepare.Failure(f"val_bpb is {val_bpb}")
     rows, micro_steps = split_batch(data.sequence_len)
     tokens = num_steps * rows * micro_steps * data.sequence_len
     mfu = flops_per_token(model.config) * tokens / seconds / machine.peak_flops
@@ -667,32 +695,5 @@ def run_once(steps: int | None = None) -> dict[str, object]:
     }
 
 
-def stop(signum: int, _frame: object) -> None:
-    """SIGTERM ends the run between two operations; no summary, so no number to mistake for one."""
-    print("STOPPED: asked to stop", flush=True)
-    sys.exit(128 + signum)
-
-
-def main() -> int:
-    """Print the summary; returns the exit code."""
-    signal.signal(signal.SIGTERM, stop)
-    try:
-        summary = run_once()
-    except Failure as failure:
-        print(f"FAIL: {failure}", flush=True)
-        return 1
-    except (RuntimeError, MemoryError) as error:
-        if not isinstance(error, torch.OutOfMemoryError | MemoryError) and (
-            "allocate memory" not in str(error)
-        ):
-            raise
-        print(f"FAIL: out of memory; lower DEVICE_ROWS (now {DEVICE_ROWS}) or WIDTH (now {WIDTH})")
-        return 1
-    print("---")
-    for name, value in summary.items():
-        print(f"{name}: {value}")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(prepare.report(run_once))

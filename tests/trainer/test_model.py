@@ -1,6 +1,7 @@
 """The model, the optimizer and the schedule: what must hold whatever the constants are."""
 
 import dataclasses
+import itertools
 import math
 import shutil
 
@@ -12,7 +13,7 @@ prepare = pytest.importorskip("prepare")
 train = pytest.importorskip("train")
 
 F = torch.nn.functional
-CPU = train.Machine("cpu", torch.float32, "cpu", 1e12)
+CPU = prepare.Machine("cpu", torch.float32, "cpu", 1e12)
 
 
 def small_gpt(dtype=torch.float32, **changes) -> train.GPT:
@@ -20,7 +21,7 @@ def small_gpt(dtype=torch.float32, **changes) -> train.GPT:
     settings = {"vocab_size": 50, "sequence_len": 24, "depth": 2, "width": 32, "head_dim": 16}
     torch.manual_seed(0)
     model = train.GPT(
-        train.GPTConfig(**settings | {"ngrams": 3, "ngram_rows": 64, "sparse": False} | changes),
+        train.GPTConfig(**settings | {"shifted_heads": 1} | changes),
         dtype,
     )
     for weight in model.parameters():
@@ -94,16 +95,19 @@ def test_soft_capped_logits_stay_within_the_cap():
     torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_equal_ngrams_share_a_row_and_a_beginning_has_none():
-    tokens = torch.tensor([[7, 1, 2, 1, 2], [9, 1, 2, 3, 1]])
-    pairs, triples = train.hash_ngrams(tokens, 2, 64), train.hash_ngrams(tokens, 3, 64)
-    assert pairs[0, 2] == pairs[0, 4] == pairs[1, 2]
-    assert triples[0, 2] != triples[1, 2]
-    assert pairs[:, 0].tolist() == [0, 0]
-    assert triples[:, :2].tolist() == [[0, 0], [0, 0]]
-    assert pairs[:, 1:].min() >= 1
-    assert max(pairs.max(), triples.max()) < 64
-    assert train.hash_ngrams(tokens[:, :1], 3, 64).tolist() == [[0], [0]]
+def test_a_shifted_head_looks_for_what_followed_the_same_token():
+    model = small_gpt(depth=1, shifted_heads=2, rope_base=1e9)
+    block = model.blocks[0]
+    with torch.no_grad():
+        block.gate.fill_(-1e9)  # no value embedding
+        block.q.copy_(block.k)  # a query is most like the key of its own token
+        block.out.copy_(torch.eye(32))
+    cos, sin = torch.ones_like(model.cos), torch.zeros_like(model.sin)  # positions do not matter
+    x = 20 * torch.nn.functional.one_hot(torch.tensor([[3, 7, 5, 3]]), 32).float()
+    values = torch.nn.functional.linear(x, block.v)[0]
+    attended = block.attention(x, cos[:, :4], sin[:, :4], None)[0, -1]
+    nearest = [F.cosine_similarity(attended, value, dim=0).item() for value in values]
+    assert max(range(4), key=nearest.__getitem__) == 1  # 7 is what followed 3
 
 
 @pytest.mark.parametrize("shape", [(2, 16, 16), (1, 8, 32), (3, 32, 8)])
@@ -116,9 +120,9 @@ def test_orthogonalize_brings_every_singular_value_near_one(shape):
 
 def test_it_overfits_one_batch(data):
     run = train.Run(data, CPU)
-    batch = run.batch[:, :8]  # 256 tokens
+    ((rows, _),) = next(run.ready)
+    run.ready = itertools.repeat([(rows[:8], None)])  # 256 tokens
     for count in range(60):
-        run.batch = batch
         loss = run.step(0.0, count).item()
     assert loss < 0.1
 

@@ -69,7 +69,7 @@ def test_importing_the_trainer_trains_nothing_and_writes_nothing(workshop, envir
     [
         ({"MATRIX_LR": "float('nan')"}, r"^FAIL: diverged at step [12]: loss nan"),
         ({"WIDTH": "100"}, r"^FAIL: WIDTH 100 is not a multiple"),
-        ({"NGRAM_ROWS": "2**48"}, r"^FAIL: out of memory; lower DEVICE_ROWS"),
+        ({"MLP_RATIO": "2**36"}, r"^FAIL: out of memory; lower DEVICE_ROWS"),
     ],
 )
 def test_a_run_that_cannot_succeed_says_fail(edited, environment, constants, message):
