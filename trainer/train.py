@@ -607,8 +607,8 @@ class Run:
         """Returns the mean loss of the batch, in nats per token, before the update."""
         total = torch.zeros((), device=self.device)
         for rows, counted in next(self.ready):
-            if self.device == "cuda":
-                rows = rows.pin_memory().to(self.device, non_blocking=True)
+            rows = rows.pin_memory() if self.device == "cuda" else rows
+            rows = rows.to(self.device, non_blocking=True)
             loss = self.loss(rows[:, :-1], rows[:, 1:], counted) / self.micro_steps
             loss.backward()
             total += loss.detach()
