@@ -154,7 +154,9 @@ class Court:
         own: list[MetricRun] = []
         while isinstance(step := judge(evidence, session, self.policy), Side):
             if step is Side.CANDIDATE:
-                run = self.bench.metric(attempt.changes, attempt.iteration, rival=rival)
+                # Once it has a result, that counts: some curves lag and end well.
+                behind = None if evidence.values(Side.CANDIDATE) else rival
+                run = self.bench.metric(attempt.changes, attempt.iteration, rival=behind)
             else:
                 run = self.bench.metric(incumbent, attempt.iteration, incumbent=True)
             runs.append(run)

@@ -33,6 +33,25 @@ def test_a_clear_loser_is_stopped_on_its_way(run: Run, script: Script, repo: Any
     assert done.rows[3]["metric"] == "4.9"
 
 
+def test_a_candidate_with_a_result_is_no_longer_stopped(
+    run: Run, script: Script, repo: Any
+) -> None:
+    repo.write("value", "5\n")
+    repo.commit()
+    script(value(4))
+    # From its second run on, the candidate prints a far worse curve, but ends as well as before.
+    noisy = """$(od -An -N1 -tu1 /dev/urandom | awk -v v=$v '{print v + $1 / 1e4}')"""
+    lags = (
+        TRAIN.replace("; for", "; lag=0; [ $v = 4 ] && [ -f ../../done-4 ] && lag=20; for")
+        .replace("-v v=$v ", "-v v=$v -v lag=$lag ")
+        .replace("i / 40}", "i / 40 + lag}")
+        .replace("result: $v", f"result: {noisy}")
+    )
+    done = run(*FLAGS, "--metric-repeats-min", "2", metric=lags)
+    assert done.column("status") == ["baseline", "keep"], done.told
+    assert int(done.rows[1]["samples"]) >= 2
+
+
 def test_the_curve_to_keep_up_with_survives_a_resume(run: Run, script: Script, repo: Any) -> None:
     repo.write("value", "5\n")
     repo.commit()
