@@ -73,7 +73,7 @@ EMBEDDING_DECAY = 0.0  # tune: 0..0.1
 # of the second moment of an update's rows.
 MUON_MOMENTUM = 0.95  # tune: 0.85..0.98
 MUON_WARMUP_STEPS = 300  # tune: 0..1000
-MUON_ITERATIONS = 5  # tune: 2..5
+MUON_ITERATIONS = 3  # tune: 2..5
 MUON_BETA2 = 0.95  # tune: 0.8..0.99
 
 # Schedule: shares of the budget; learning rate at the end, as a share of its peak.
