@@ -62,8 +62,8 @@ DEVICE_ROWS = 64  # tune: skip
 # square root (Adam); of the matrices inside the layers (Muon); of residual and x0 weights (Adam).
 EMBEDDING_LR = 0.6  # tune: 0.05..2 log
 UNEMBEDDING_LR = 0.004  # tune: 0.0005..0.05 log
-MATRIX_LR = 0.04  # tune: 0.005..0.2 log
-SCALAR_LR = 0.5  # tune: 0.01..1 log
+MATRIX_LR = 0.04368  # tune: 0.005..0.2 log
+SCALAR_LR = 0.01812  # tune: 0.01..1 log
 ADAM_BETAS = (0.8, 0.95)  # tune: 0.6..0.99
 # Decay per step and learning rate: of the matrices (it falls to 0 with progress), of token and
 # value embeddings.
