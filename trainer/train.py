@@ -62,8 +62,8 @@ DEVICE_ROWS = 64  # tune: skip
 # square root (Adam); of the matrices inside the layers (Muon); of residual and x0 weights (Adam).
 EMBEDDING_LR = 0.6  # tune: 0.05..2 log
 UNEMBEDDING_LR = 0.004  # tune: 0.0005..0.05 log
-MATRIX_LR = 0.04  # tune: 0.005..0.2 log
-SCALAR_LR = 0.5  # tune: 0.01..1 log
+MATRIX_LR = 0.04368  # tune: 0.005..0.2 log
+SCALAR_LR = 0.01812  # tune: 0.01..1 log
 ADAM_BETAS = (0.8, 0.95)  # tune: 0.6..0.99
 # Decay per step and learning rate: of the matrices (it falls to 0 with progress), of token and
 # value embeddings.
@@ -73,7 +73,7 @@ EMBEDDING_DECAY = 0.0  # tune: 0..0.1
 # of the second moment of an update's rows.
 MUON_MOMENTUM = 0.95  # tune: 0.85..0.98
 MUON_WARMUP_STEPS = 300  # tune: 0..1000
-MUON_ITERATIONS = 5  # tune: 2..5
+MUON_ITERATIONS = 3  # tune: 2..5
 MUON_BETA2 = 0.95  # tune: 0.8..0.99
 
 # Schedule: shares of the budget; learning rate at the end, as a share of its peak.
