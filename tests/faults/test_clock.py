@@ -19,7 +19,7 @@ SHOWN = {
     "notebook.py": "commit dates",
     "loop.py": "the journal's timestamp",
     "preflight.py": "the default tag",
-    "publish/github_answers.py": "GitHub says by the clock when its limit ends; the wait itself has one",
+    "publish/github_answers.py": "GitHub says when its limit ends; the wait itself is bounded",
     "run_folder.py": "when the report was written",
 }
 """Who may ask what time it is, and what for."""
