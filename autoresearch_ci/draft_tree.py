@@ -179,7 +179,9 @@ class DraftTree:
         snapshot = Snapshot(self.tree, own=self.sandbox.own)
         with undisturbed(self.tree):
             self._rewrite(snapshot, self._material.files.keys() | self._placed.keys())
-        snapshot.take()
+        if missing := snapshot.take().keys() - snapshot.files.keys():
+            path = min(missing)
+            raise WorkspaceError(f"{path} vanished while the agent's folder was being made")
         return snapshot
 
     def _rewrite(self, snapshot: Snapshot, paths: Iterable[str]) -> None:

@@ -122,7 +122,7 @@ def test_it_overfits_one_batch(data):
     run = train.Run(data, CPU)
     ((rows, _),) = next(run.ready)
     run.ready = itertools.repeat([(rows[:8], None)])  # 256 tokens
-    for count in range(60):
+    for count in range(120):
         loss = run.step(0.0, count).item()
     assert loss < 0.1
 
