@@ -413,7 +413,7 @@ def best_threads() -> int:
 
 
 def ahead(items: Iterator) -> Iterator:
-    """The same items, each made in the background while the one before it is in use."""
+    """The same items, without end, each made in the background while the one before is in use."""
     with ThreadPoolExecutor(1) as background:
         waiting = background.submit(next, items)
         while True:

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-# One thread, and no waiting in a loop: the suite's other processes need the cores.
+# One thread: the suite's other processes need the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 TRAINER = Path(__file__).resolve().parents[2] / "trainer"
 sys.path.insert(0, str(TRAINER))
