@@ -568,7 +568,7 @@ def make_config(data: prepare.Data) -> GPTConfig:
     if WIDTH % HEAD_DIM or HEAD_DIM % 2:
         raise prepare.Failure(f"WIDTH {WIDTH} is not a multiple of an even HEAD_DIM {HEAD_DIM}")
     most = int(63 / math.log2(data.vocab_size))  # a key is one int64
-    if ORDER == 1 or ORDER > most:
+    if ORDER and not 2 <= ORDER <= most:
         raise prepare.Failure(f"ORDER {ORDER}: expected 0, or 2 to {most}")
     given = {"vocab_size": data.vocab_size, "sequence_len": data.sequence_len}
     names = [field.name for field in fields(GPTConfig) if field.name not in given]
