@@ -21,7 +21,7 @@ from autoresearch_ci import draft_tree
 from autoresearch_ci.command import Stop
 from autoresearch_ci.commit_tree import CommitTree
 from autoresearch_ci.draft_tree import DraftTree, Material
-from autoresearch_ci.errors import Interrupted, ProposerError
+from autoresearch_ci.errors import Interrupted, ProposerError, WorkspaceError
 from autoresearch_ci.experiment import Direction, FileEdit, Proposal
 from autoresearch_ci.proposers import Context, Request
 from autoresearch_ci.proposers.agent_cli import AgentCliProposer, AgentSettings
@@ -586,3 +586,36 @@ def test_changes_are_never_read_from_the_users_checkout(bed: Bed) -> None:
     changes: Changes = bed.changes
     assert changes == {}
     assert contents(bed.run("cat value > src/seen")) == {"src/seen": b"10\n"}
+
+
+def test_a_draft_from_which_a_file_vanishes_while_it_is_made_is_refused_and_made_anew(
+    bed: Bed, tmp_path: Path
+) -> None:
+    """As by a process that an agent left behind."""
+    box = tmp_path / "disturbed"
+    victim = box / "tree" / "src" / "a.py"
+    disturbed = [True]
+
+    def read(version: FileVersion) -> bytes:
+        if disturbed and victim.exists():
+            victim.unlink()
+            disturbed.clear()
+        return bed.store.read(version)
+
+    draft = DraftTree(
+        box,
+        Material(
+            files=bed.files,
+            incumbent=lambda: bed.changes,
+            read=read,
+            scope=bed.scope,
+            ignored=bed.repository.ignored,
+        ),
+    )
+    with pytest.raises(WorkspaceError, match=r"src/a\.py vanished"):
+        draft.reset()
+    assert not disturbed
+    draft.reset()
+    assert victim.read_text() == "one\ntwo\n"
+    assert draft.collect().edits == ()
+    draft.remove()
