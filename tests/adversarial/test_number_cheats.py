@@ -107,11 +107,14 @@ POPEN = (
 )
 DAEMON = """
 import os
+over, held = os.pipe()
 if not os.fork():
+    os.close(held)
     os.setsid()
     if os.fork():
         os._exit(0)
     import pathlib, time
+    os.read(over, 1)  # until the run that started it is over: nothing is left for itself
     place = pathlib.Path(os.environ["HOME"]) / "answer"
     for _ in range(600):
         place.write_text("42")

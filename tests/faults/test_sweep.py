@@ -24,8 +24,15 @@ CHANGES = (
     *("rename", "renameat", "renameat2", "link", "linkat", "symlink", "unlink", "unlinkat"),
     *("rmdir", "mkdir", "fsync", "fdatasync", "ftruncate", "vfork", "clone", "clone3"),
 )
+PARTS = 8
+"""In so many tests a whole sweep is divided, so that they can run side by side."""
 Moment = tuple[str, int]
 """A system call, and the how-manieth of its name."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    parts = PARTS if metafunc.config.getoption("--torture") else 1
+    metafunc.parametrize("part", [slice(n, None, parts) for n in range(parts)], ids=range(parts))
 
 
 def moments(log: Path, places: Sequence[str]) -> Iterator[Moment]:
@@ -51,7 +58,7 @@ def traced(call: str, number: int) -> list[str]:
 
 
 def test_killed_at_a_system_call_of_ours_a_run_ends_in_the_same_state(
-    story: Story, torture: bool, tmp_path: Path
+    story: Story, torture: bool, tmp_path: Path, part: slice
 ) -> None:
     log = tmp_path / "trace"
     watched = ",".join([*CHANGES, "openat", "write"])
@@ -62,7 +69,7 @@ def test_killed_at_a_system_call_of_ours_a_run_ends_in_the_same_state(
     everything = sorted(set(moments(log, (".git/autoresearch/t", "run-t", "autoresearch-ci-"))))
     assert len(everything) > 100
     chosen = everything if torture else random.Random(3).sample(everything, 3)
-    for call, number in chosen:
+    for call, number in chosen[part]:
         process = story.run.start("--guard", GUARD, under=traced(call, number), metric=METRIC)
         died = story.run.finish(process)
         # A call that depends on chance may have had another number this time.
@@ -73,7 +80,12 @@ def test_killed_at_a_system_call_of_ours_a_run_ends_in_the_same_state(
 
 @pytest.mark.parametrize("alone", [False, True], ids=["with us", "alone"])
 def test_killed_at_a_system_call_of_git_a_run_ends_in_the_same_state(
-    story: Story, torture: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alone: bool
+    story: Story,
+    torture: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    alone: bool,
+    part: slice,
 ) -> None:
     """Alone: the kernel ran out of memory and chose git."""
     watched = ",".join([*CHANGES, "openat"])
@@ -89,7 +101,8 @@ def test_killed_at_a_system_call_of_git_a_run_ends_in_the_same_state(
     ]
     assert len(everything) > 100
     dice = random.Random(4 + alone)
-    for n, (call, number) in dice.sample(everything, min(len(everything), 400 if torture else 3)):
+    chosen = dice.sample(everything, min(len(everything), 400 if torture else 3))
+    for n, (call, number) in chosen[part]:
         death = f'{" ".join(traced(call, number))} "$git" "$@"'
         then = f"{death}; exit $?" if alone else f"{death}; kill -9 0"
         with monkeypatch.context() as patch:
