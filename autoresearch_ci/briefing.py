@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from autoresearch_ci.budget import Limits, stuck_level
 from autoresearch_ci.candidate import Court
 from autoresearch_ci.experiment import Proposal
-from autoresearch_ci.proposers import Context, Remaining, Request
+from autoresearch_ci.proposers import Context, PastRun, Remaining, Request
 
 REMEMBERED_NOTES = 10
 """Ideas for later that are passed on; older ones are forgotten."""
@@ -35,6 +35,8 @@ class Briefing:
     court: Court
     earlier: Sequence[str] = ()
     """What runs before this one tried, oldest first."""
+    past: Sequence[PastRun] = ()
+    """The same runs with their trees; only those whose numbers compare."""
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -73,6 +75,7 @@ class Briefing:
             program=self.program,
             notes=self._notes(),
             earlier=self.earlier,
+            past=self.past,
             remaining=self._remaining(),
             hidden=self.hidden,
         )

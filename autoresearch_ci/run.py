@@ -6,14 +6,12 @@ What an iteration is, the loop knows; who the collaborators are, assembly/.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import autoresearch_ci
-from autoresearch_ci import earlier_run
+from autoresearch_ci import comparable, earlier_run
 from autoresearch_ci.assembly.bench import open_bench
 from autoresearch_ci.assembly.briefing import hidden_files, make_briefing
 from autoresearch_ci.assembly.court import make_court
@@ -27,6 +25,7 @@ from autoresearch_ci.errors import AutoresearchError, ConfigError, Interrupted
 from autoresearch_ci.events import Note, Observer, RunFinished, RunStarted, Warning, redacted
 from autoresearch_ci.ledger import Ledger
 from autoresearch_ci.loop import Loop
+from autoresearch_ci.past_runs import past_runs
 from autoresearch_ci.preflight import Ground, Options, settled, survey
 from autoresearch_ci.prices import Spent
 from autoresearch_ci.proposers import Proposer
@@ -37,9 +36,6 @@ from autoresearch_ci.redaction import Redactor
 from autoresearch_ci.run_folder import Finished, metric_name, run_info, write_report
 from autoresearch_ci.snapshot import remove
 from autoresearch_ci.store import Store, opened
-
-_RULER = ("metric", "guards", "holdout", "scope", "setup", "share", "cache", "env")
-"""Keys that must not change between a run and its resumption: numbers would not compare."""
 
 
 def run(
@@ -117,7 +113,11 @@ def _loop(
     court = make_court(workshop, bench, beginning.unwanted)
     briefing = make_briefing(workshop, court)
     return Loop(
-        briefing=dataclasses.replace(briefing, earlier=tuple(beginning.tried)),
+        briefing=dataclasses.replace(
+            briefing,
+            earlier=tuple(beginning.tried),
+            past=past_runs(beginning.past, workshop.ground.repository),
+        ),
         calibrate=config.calibrate == "auto",
         proposer=proposer,
         proposer_name=str(config.proposer),
@@ -158,7 +158,7 @@ def _begin(
 ) -> History:
     """What an earlier process left behind, or a fresh start written down."""
     history = records.read()
-    ruler = redactor.redact_all(_ruler(config))
+    ruler = redactor.redact_all(comparable.ruler(config))
     if resume and history.start:
         if isinstance(before := history.start.get("ruler"), dict):
             _refuse_other_ruler(before, ruler)
@@ -218,17 +218,6 @@ def _confirm(config: Config, finished: Finished, loop: Loop, store: Store) -> No
         for experiment in entangled:
             message = f"not ablated, later changes build upon it: {experiment.description}"
             loop.observe(Note(message=message))
-
-
-def _ruler(config: Config) -> dict[str, Any]:
-    """What the numbers of a run mean; targets and timeouts may change."""
-    values = config.model_dump(mode="json", include=set(_RULER))
-    for key in ("target", "timeout"):
-        values["metric"].pop(key)
-    # A value of the environment may be a secret: only whether it changed matters here.
-    text = json.dumps(values["env"], sort_keys=True)
-    values["env"] = hashlib.sha256(text.encode()).hexdigest()
-    return values
 
 
 def _refuse_other_ruler(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:

@@ -156,6 +156,16 @@ class Remaining:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PastRun:
+    """An earlier run with the same metric, measured in the same way; nobody vouches for it."""
+
+    history: Sequence[Experiment]
+    """Its journal, baseline first. Numbers compare only within it: with the incumbent's then."""
+    at: Trees
+    """`at(experiment.commit)`; reading raises `KeyError` where git has lost the attempt."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Context:
     """Everything a proposer may know; the holdout is not part of it."""
 
@@ -191,6 +201,8 @@ class Context:
     """`next_idea` of earlier proposals, oldest first."""
     earlier: Sequence[str] = ()
     """What runs before this one tried and what came of it, oldest first."""
+    past: Sequence[PastRun] = ()
+    """The same for programs: runs of this branch whose numbers compare, oldest first."""
     remaining: Remaining = field(default_factory=Remaining)
     hidden: Collection[str] = ()
     """Files and folders that a proposer must not read, such as the holdout's."""

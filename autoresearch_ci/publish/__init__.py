@@ -35,6 +35,10 @@ class Beginning:
     """Name on the forge; another run may have taken the local one."""
     tried: Sequence[str] = ()
     """What earlier runs tried, for proposers."""
+    ruler: str = ""
+    """The mark of what this run's numbers mean, see comparable.py; empty: unknown."""
+    past: Sequence[str] = ()
+    """Journals of earlier runs on this branch whose numbers compare with ours, oldest first."""
     kept: str = ""
     """Rows of the journal: what earlier runs kept on this branch."""
     replaces: str = ""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
+from autoresearch_ci import comparable
 from autoresearch_ci.config import Config, Publish
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.events import Note, Observer
@@ -67,6 +68,7 @@ def settings(config: Config, tag: str, environment: Mapping[str, str]) -> Settin
         labels=publish.labels,
         reviewers=publish.reviewers,
         holdout=(config.holdout.name or "a second metric") if config.holdout else "",
+        ruler=comparable.mark(comparable.ruler(config)),
         job=_job(environment),
     )
 

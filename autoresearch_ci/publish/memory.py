@@ -33,11 +33,23 @@ class Notebook:
     experiments: tuple[Experiment, ...]
     heard: str = ""
     """How far it has read what people say, ISO 8601 in UTC."""
+    ruler: str = ""
+    """The mark of what its numbers mean; empty: unknown."""
+    ref: str = ""
+    """Where it was read; empty: unknown."""
 
 
-def facts(*, metric: str, direction: Direction, branch: str, heard: str = "") -> bytes:
+def facts(
+    *, metric: str, direction: Direction, branch: str, heard: str = "", ruler: str = ""
+) -> bytes:
     """What a later run must know to tell whether these numbers are of its kind."""
-    known = {"metric": metric, "direction": str(direction), "branch": branch, "heard": heard}
+    known = {
+        "metric": metric,
+        "direction": str(direction),
+        "branch": branch,
+        "heard": heard,
+        "ruler": ruler,
+    }
     return (json.dumps(known, indent=1, ensure_ascii=False) + "\n").encode()
 
 
@@ -55,11 +67,11 @@ def _natural(ref: str) -> list[tuple[int, str]]:
 
 
 def notebooks(
-    files: Sequence[Mapping[str, bytes]], *, metric: str, direction: Direction
+    files: Mapping[str, Mapping[str, bytes]], *, metric: str, direction: Direction
 ) -> list[Notebook]:
-    """Those that measured the same metric in the same direction."""
+    """Those that measured the same metric in the same direction; `files` by ref."""
     found = []
-    for held in files:
+    for ref, held in files.items():
         try:
             known = json.loads(held.get(FACTS, b"{}"))
             rows = parse_rows(held.get(JOURNAL, b"").decode(errors="replace"))
@@ -68,8 +80,8 @@ def notebooks(
         if not isinstance(known, dict):
             continue
         if (known.get("metric"), known.get("direction")) == (metric, str(direction)):
-            branch, heard = (str(known.get(name, "")) for name in ("branch", "heard"))
-            found.append(Notebook(branch=branch, experiments=rows, heard=heard))
+            words = {name: str(known.get(name, "")) for name in ("branch", "heard", "ruler")}
+            found.append(Notebook(experiments=rows, ref=ref, **words))
     return found
 
 
@@ -96,6 +108,11 @@ def named(books: Sequence[Notebook], name: str) -> Experiment | None:
 def described(books: Sequence[Notebook], commits: Sequence[str]) -> list[str]:
     """The descriptions of commits that people named, else their names."""
     return [e.description if (e := named(books, name)) else name for name in commits]
+
+
+def comparable(books: Sequence[Notebook], branch: str, ruler: str) -> list[Notebook]:
+    """Earlier runs on `branch` whose numbers mean what ours do."""
+    return [book for book in books if ruler and (book.branch, book.ruler) == (branch, ruler)]
 
 
 def kept_on(books: Sequence[Notebook], branch: str) -> list[Experiment]:

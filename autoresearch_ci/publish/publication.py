@@ -69,7 +69,11 @@ class Publication:
                 raise
             self._observe(Warning(message=f"starting without what earlier runs know: {error}"))
             old_copy.forget(self._repository, self._settings.branch, tag)
-            return Beginning(branch=self._settings.branch, notebook_ref=f"{memory.NOTEBOOKS}{tag}")
+            return Beginning(
+                branch=self._settings.branch,
+                notebook_ref=f"{memory.NOTEBOOKS}{tag}",
+                ruler=self._settings.ruler,
+            )
 
     def follow(self, story: Story, beginning: Beginning, describe: Callable[[], RunInfo]) -> None:
         self._story, self._describe = story, describe
@@ -279,6 +283,7 @@ def illustrated(story: Story, info: RunInfo, beginning: Beginning) -> str | None
         direction=info.direction,
         branch=beginning.branch,
         heard=beginning.heard,
+        ruler=beginning.ruler,
     )
     return story.illustrate({memory.CHART: chart.encode(), memory.FACTS: known})
 

@@ -87,6 +87,8 @@ class Scout:
         )
         return replace(
             chosen,
+            ruler=self._settings.ruler,
+            past=self._past(books, chosen.branch),
             notebook_ref=_free_notebook(refs, tag),
             unwanted=named.changes(wished.ignore, "ignore"),
             again=named.changes(wished.again, "retry"),
@@ -109,6 +111,13 @@ class Scout:
             kept="".join(map(journal.format_row, kept)),
             ignored=tuple(memory.described(books, wished.ignore)),
         )
+
+    def _past(self, books: Sequence[memory.Notebook], branch: str) -> tuple[str, ...]:
+        """Journals whose numbers compare with ours; their attempts are brought here."""
+        found = memory.comparable(books, branch, self._settings.ruler)
+        self._remote.bring([book.ref for book in found])
+        title = journal.header(self._settings.direction)
+        return tuple(title + "".join(map(journal.format_row, b.experiments)) for b in found)
 
     def _wishes(self, pulls: Sequence[PullRequest], books: Sequence[memory.Notebook]) -> Wishes:
         said = [word for pull in pulls for word in self._forge.words(pull)]
@@ -181,7 +190,7 @@ class Scout:
         wanted = memory.newest(known, tag)
         files = self._remote.read_tips(wanted, (memory.JOURNAL, memory.FACTS))
         return memory.notebooks(
-            [files[ref] for ref in wanted],
+            {ref: files[ref] for ref in wanted},
             metric=self._settings.metric,
             direction=self._settings.direction,
         )

@@ -23,5 +23,7 @@ class Settings:
     labels: Sequence[str] = ()
     reviewers: Sequence[str] = ()
     holdout: str = ""
+    ruler: str = ""
+    """The mark of what the numbers mean, see comparable.py; empty: compare with nothing."""
     job: str = ""
     """Address of the job that runs."""

@@ -355,6 +355,56 @@ def test_two_nights_end_in_one_pull_request_that_knows_both(world: World, mode: 
     assert used == ({WRITES} if mode == "github" else {WRITES, READS})
 
 
+KNOB = "A = 8  # tune: [1, 2, 4, 8, 16]\n"
+KEYLESS = """\
+scope: [knobs.py]
+metric: {command: 'awk ''{print "value: " 10 + ($3 - 4) ^ 2}'' knobs.py', name: value}
+proposer: search
+"""
+
+
+def tried(world: World) -> list[list[str]]:
+    """What each night's journal says was tried, oldest night first."""
+    books = sorted(world.bare.refs("refs/autoresearch/notebook"))
+    texts = [world.bare.git("cat-file", "blob", f"{book}:results.tsv") for book in books]
+    rows = [list(csv.DictReader(text.splitlines()[1:], delimiter="\t")) for text in texts]
+    return [[row["description"].split()[-1] for row in night[1:]] for night in rows]
+
+
+@MODES
+def test_a_second_night_without_a_key_repeats_nothing_and_builds_on_the_first(
+    world: World, mode: str
+) -> None:
+    files = {"knobs.py": KNOB, ".github/autoresearch.yml": KEYLESS}
+    world.bare.commit("main", "knobs", **files)
+    first = world.night(mode, 0)
+    first.iterations = 2
+    first.go()
+    assert first.measured
+    best = first.measured.outputs["best"]
+    second = world.night(mode, 0)
+    second.iterations = 9
+    second.go()
+    assert second.measured
+    assert second.measured.outputs["baseline"] == best
+    before, after = tried(world)
+    assert len(before) == 2
+    assert sorted([*before, *after], key=int) == ["1", "2", "4", "16"]  # each once, then the end
+    assert subjects(world) == ["experiment: lower A from 8 to 4"]
+
+
+@MODES
+def test_what_was_measured_in_another_way_is_tried_again(world: World, mode: str) -> None:
+    files = {"knobs.py": KNOB, ".github/autoresearch.yml": KEYLESS}
+    world.bare.commit("main", "knobs", **files)
+    for number, config in enumerate((KEYLESS, KEYLESS.replace("4) ^ 2", "8) ^ 4"))):
+        world.bare.commit("main", f"rule {number}", **{".github/autoresearch.yml": config})
+        night = world.night(mode, 0)
+        night.iterations = 9
+        night.go()
+    assert [len(values) for values in tried(world)] == [4, 4]
+
+
 @MODES
 def test_a_runner_that_keeps_its_checkout_goes_on_like_a_fresh_one(world: World, mode: str) -> None:
     for old, new in ((10, 9), (9, 8)):

@@ -19,12 +19,14 @@ def held(journal: str = JOURNAL, **changed: str) -> dict[str, bytes]:
         metric=changed.get("metric", "ms"),
         direction=Direction.MINIMIZE,
         branch=changed.get("branch", "b"),
+        ruler=changed.get("ruler", "r"),
     )
     return {"results.tsv": journal.encode(), "facts.json": facts}
 
 
 def books(*files: dict[str, bytes]) -> list[memory.Notebook]:
-    return memory.notebooks(files, metric="ms", direction=Direction.MINIMIZE)
+    by_ref = {f"{memory.NOTEBOOKS}{k}": held for k, held in enumerate(files)}
+    return memory.notebooks(by_ref, metric="ms", direction=Direction.MINIMIZE)
 
 
 def test_what_was_tried_is_told_with_its_fate() -> None:
@@ -68,6 +70,12 @@ def test_the_same_tag_comes_last_and_numbers_count() -> None:
 def test_only_the_same_branchs_keeps_are_on_it() -> None:
     found = books(held(branch="a"), held(branch="b"))
     assert [e.description for e in memory.kept_on(found, "b")] == ["better"]
+
+
+def test_numbers_compare_on_the_same_branch_under_the_same_ruler_only() -> None:
+    found = books(held(), held(branch="other"), held(ruler="other"), held(ruler=""))
+    assert [b.ref for b in memory.comparable(found, "b", "r")] == [f"{memory.NOTEBOOKS}0"]
+    assert memory.comparable(found, "b", "") == []
 
 
 def test_commits_are_named_by_what_they_did() -> None:
