@@ -21,6 +21,7 @@ CORE = (
     *("metrics", "outcomes", "gaming", "constants", "redaction", "secret_names", "untrusted"),
     *("journal", "report", "commit_messages", "events", "event_lines", "actions", "errors"),
     *("proposers.prompt", "proposers.digest", "proposers.text_edits", "proposers.diff_summaries"),
+    "proposers.search",
     *("publish.memory", "publish.markers", "publish.settings", "publish.refusals"),
     *("job.trigger", "job.inputs", "job.outputs", "job.page", "earlier_change"),
 )
@@ -34,7 +35,7 @@ PURE = frozenset(
         *("decimal", "difflib", "enum", "errno", "functools", "hashlib", "html", "io", "itertools"),
         *("json", "math", "posixpath", "re", "shlex", "statistics", "tokenize", "typing"),
         *("unicodedata", "urllib.parse", "warnings", "xml.etree.ElementTree"),
-        *("pathlib.PurePath", "pathlib.PurePosixPath"),
+        *("pathlib.PurePath", "pathlib.PurePosixPath", "random.Random"),
         # Libraries that turn values into values.
         *("defusedxml.ElementTree", "genai_prices", "junitparser", "pathspec", "regex"),
     }
@@ -44,7 +45,6 @@ DOORS = {
     "git": {"git_process.py"},
     # Its objects, its errors, and as whom it is asked: the last two know nothing of pull requests.
     "github": {f"publish/{n}.py" for n in ("github", "github_answers", "github_credentials")},
-    "optuna": {"proposers/search.py"},
     "rich": {"live.py", "doctor.py"},
     "subprocess": {"command/spawning.py", "git_process.py", "job/supervisor.py"},
     "yaml": {"config/reader.py"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-HEAVY = {"anthropic", "git", "github", "optuna", "numpy", "scipy", "torch", "rich", "ray"}
+HEAVY = {"anthropic", "git", "github", "numpy", "scipy", "torch", "rich", "ray"}
 
 
 def loaded_after(code: str) -> set[str]:

@@ -7,8 +7,8 @@ best if it were true (Thompson sampling): what is promising and what is unknown 
 from __future__ import annotations
 
 import itertools
-import random
 from collections.abc import Iterator, Mapping, Sequence, Set
+from random import Random
 
 from autoresearch_ci.constants import Constant
 from autoresearch_ci.constants.literals import Value
@@ -50,7 +50,7 @@ def candidates(
     new: Set[Key],
 ) -> Iterator[Values]:
     """Changes to try, best first: likely ones, then every single step, then combinations."""
-    rng = random.Random(f"{context.seed}/{context.iteration}")
+    rng = Random(f"{context.seed}/{context.iteration}")
     active = [constant for constant in space.values() if is_active(constant, current)]
     pool = [constant for constant in active if constant.key in new] or active
     effects, unit = effects_of(attempts, space, context.direction)
@@ -83,7 +83,7 @@ def _changes(values: Values, current: Values) -> Values:
 def _best_steps(
     pool: Sequence[Constant],
     belief: Posterior,
-    rng: random.Random,
+    rng: Random,
     radius: float,
     stretch: float,
 ) -> list[tuple[Key, Value]]:

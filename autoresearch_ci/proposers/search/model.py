@@ -7,9 +7,9 @@ its time, so trials of different incumbents, runs and nights add up. Values in, 
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from random import Random
 
 Feature = tuple[object, ...]
 Features = Mapping[Feature, float]
@@ -50,7 +50,7 @@ class Posterior:
     scale: float
     """Typical slope."""
 
-    def draw(self, rng: random.Random) -> dict[Feature, float]:
+    def draw(self, rng: Random) -> dict[Feature, float]:
         """Weights that may be the true ones."""
         noise = _upper_solve(self.root, [rng.gauss(0, 1) for _ in self.mean])
         return {feature: self.mean[k] + noise[k] for feature, k in self.known.items()}
