@@ -2,6 +2,7 @@
 
     python benchmarks/search.py [--seeds 24] [--iterations 60] [--worlds near,pair]
     python benchmarks/search.py --before main        # the same with the proposer of a commit
+    python benchmarks/search.py --nights 3 --iterations 20      # `forgets` knows nothing of before
 
 Each world is a file of constants and what they are truly worth, minimised; a run of the metric
 adds noise of 0.3 %. The real `SearchProposer` proposes through the real second look, the real
@@ -237,18 +238,23 @@ class Night:
     direction: Direction = Direction.MINIMIZE
     trees: dict[str, Files] = field(default_factory=dict)
     history: list[Experiment] = field(default_factory=list)
+    prefix: str = "c"
+    """Of the names of its commits."""
     incumbent: str = "c0"
+    past: tuple[Any, ...] = ()
+    """What the proposer knows of earlier nights."""
     known: dict[str, float] = field(default_factory=dict)
     changed: int = 0
     """Constants of all proposals."""
 
     def go(self, iterations: int) -> Night:
-        self.trees["c0"] = Files(self.world.text())
+        first = f"{self.prefix}0"
+        self.trees.setdefault(first, Files(self.world.text()))
         baseline: list[float] = []
         while next_calibration_run(baseline, POLICY):
-            baseline.append(self.measure("c0"))
+            baseline.append(self.measure(first))
         session = Session.calibrated(baseline, POLICY)
-        self.record("c0", Decision(status=Status.BASELINE), baseline, [])
+        self.record(first, Decision(status=Status.BASELINE), baseline, [])
         proposer = SecondLook(self.proposer)
         for iteration in range(1, iterations + 1):
             last = self.history[-1]
@@ -256,7 +262,7 @@ class Night:
             proposal = proposer.propose(self.context(iteration, last if again else None))
             if proposal is None:
                 break
-            session = self.judged(f"c{iteration}", proposal, session)
+            session = self.judged(f"{self.prefix}{iteration}", proposal, session)
         return self
 
     def context(self, iteration: int, promising: Experiment | None) -> Context:
@@ -269,12 +275,13 @@ class Night:
             direction=POLICY.direction,
             iteration=iteration,
             incumbent=self.trees[self.incumbent],
-            base=self.trees["c0"],
+            base=self.trees[f"{self.prefix}0"],
             at=self.trees.__getitem__,
             history=tuple(self.history),
             seed=self.seed,
             promising=again,
             stuck=stuck_level(self.history),
+            **({"past": self.past} if self.past else {}),  # unknown to older commits
         )
 
     def measure(self, commit: str) -> float:
@@ -341,7 +348,11 @@ class Night:
         )
 
 
-PROPOSERS: dict[str, Callable[[], Proposer]] = {"search": SearchProposer, "random": Uniform}
+PROPOSERS: dict[str, Callable[[], Proposer]] = {
+    "search": SearchProposer,
+    "forgets": SearchProposer,
+    "random": Uniform,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -357,19 +368,34 @@ class Found:
     """Per experiment."""
 
 
-def night(job: tuple[str, str, int, int]) -> Found:
-    name, world_name, seed, iterations = job
+def nights(job: tuple[str, str, int, int, int]) -> Found:
+    """One night, or several of which each begins where the last one ended."""
+    name, world_name, seed, iterations, count = job
     world = WORLDS[world_name](random.Random(f"{world_name} {seed}"))
     rng = random.Random(f"noise {world_name} {seed}")
-    done = Night(world=world, proposer=PROPOSERS[name](), seed=seed, rng=rng).go(iterations)
-    start, end = (done.true(commit) - 100 for commit in ("c0", done.incumbent))
-    rows = done.history[1:]
+    done = [Night(world=world, proposer=PROPOSERS[name](), seed=seed, rng=rng).go(iterations)]
+    while len(done) < count:
+        last = done[-1]
+        tree = last.trees[last.incumbent]
+        past = (*last.past, _past(last)) if name == "search" else ()
+        new = Night(world=world, proposer=PROPOSERS[name](), seed=seed, rng=rng, past=past)
+        new.prefix, new.incumbent = f"n{len(done)}-", f"n{len(done)}-0"
+        new.trees[new.incumbent] = tree
+        done.append(new.go(iterations))
+    start, end = done[0].true("c0") - 100, done[-1].true(done[-1].incumbent) - 100
+    rows = [row for one in done for row in one.history[1:]]
     return Found(
         left=100 * end / start if start else math.nan,
         keeps=sum(row.status is Status.KEEP for row in rows),
         runs=fmean(row.samples for row in rows),
-        constants=done.changed / len(rows),
+        constants=sum(one.changed for one in done) / len(rows),
     )
+
+
+def _past(night: Night) -> Any:
+    from autoresearch_ci.proposers import PastRun
+
+    return PastRun(history=tuple(night.history), at=night.trees.__getitem__)
 
 
 # --- the table ------------------------------------------------------------------------------------
@@ -422,15 +448,16 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=24)
     parser.add_argument("--first", type=int, default=0, help="another number: fresh worlds")
     parser.add_argument("--iterations", type=int, default=60)
+    parser.add_argument("--nights", type=int, default=1, help="one after the other")
     parser.add_argument("--worlds", default=",".join(WORLDS))
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--before", default="", help="a commit whose proposer is tried beside ours")
     parser.add_argument("--json", action="store_true", help="only ours, for another of these")
     args = parser.parse_args()
-    names = ["search"] if args.json else list(PROPOSERS)
+    names = ["search"] if args.json else [n for n in PROPOSERS if n != "forgets" or args.nights > 1]
     old: dict[str, list[Found]] = {}
     if args.before:
-        same = ("seeds", "first", "iterations", "worlds", "processes")
+        same = ("seeds", "first", "iterations", "nights", "worlds", "processes")
         given = [text for key in same for text in (f"--{key}", str(getattr(args, key)))]
         old = before(args.before, given)
     if not args.json:
@@ -440,8 +467,8 @@ def main() -> None:
         for world in args.worlds.split(","):
             for name in names:
                 seeds = range(args.first, args.first + args.seeds)
-                jobs = [(name, world, seed, args.iterations) for seed in seeds]
-                found = pool.map(night, jobs)
+                jobs = [(name, world, seed, args.iterations, args.nights) for seed in seeds]
+                found = pool.map(nights, jobs)
                 if name == "search":
                     ours[world] = found
                 if not args.json:

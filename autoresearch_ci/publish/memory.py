@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.journal import parse_rows
@@ -22,6 +22,8 @@ NOTEBOOKS = "refs/autoresearch/notebook/"
 RUNS = 6
 """Notebooks that are read: the newest."""
 SENTENCES = 60
+ATTEMPTS = 300
+"""Of earlier runs together, whose trees are read: a start of git for each file of each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,8 +113,21 @@ def described(books: Sequence[Notebook], commits: Sequence[str]) -> list[str]:
 
 
 def comparable(books: Sequence[Notebook], branch: str, ruler: str) -> list[Notebook]:
-    """Earlier runs on `branch` whose numbers mean what ours do."""
-    return [book for book in books if ruler and (book.branch, book.ruler) == (branch, ruler)]
+    """Earlier runs on `branch` whose numbers mean what ours do, oldest first; not too many."""
+    found: list[Notebook] = []
+    room = ATTEMPTS
+    for book in reversed(books):
+        if ruler and (book.branch, book.ruler) == (branch, ruler):
+            room -= len(book.experiments)
+            if found and room < 0:
+                break
+            found.insert(0, book)
+    return found
+
+
+def numbers(book: Notebook) -> list[Experiment]:
+    """The beginning of a journal without any words."""
+    return [replace(e, description="", reason="") for e in book.experiments[:ATTEMPTS]]
 
 
 def kept_on(books: Sequence[Notebook], branch: str) -> list[Experiment]:

@@ -115,9 +115,15 @@ class Scout:
     def _past(self, books: Sequence[memory.Notebook], branch: str) -> tuple[str, ...]:
         """Journals whose numbers compare with ours; their attempts are brought here."""
         found = memory.comparable(books, branch, self._settings.ruler)
-        self._remote.bring([book.ref for book in found])
+        try:
+            self._remote.bring([book.ref for book in found])
+        except Refused as error:
+            self._observe(Warning(message=f"starting without earlier runs' attempts: {error}"))
+            return ()
         title = journal.header(self._settings.direction)
-        return tuple(title + "".join(map(journal.format_row, b.experiments)) for b in found)
+        return tuple(
+            title + "".join(map(journal.format_row, memory.numbers(book))) for book in found
+        )
 
     def _wishes(self, pulls: Sequence[PullRequest], books: Sequence[memory.Notebook]) -> Wishes:
         said = [word for pull in pulls for word in self._forge.words(pull)]

@@ -6,6 +6,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from statistics import mean
 
 import pytest
@@ -14,7 +15,7 @@ from autoresearch_ci.constants.finder import find_constants
 from autoresearch_ci.constants.literals import Kind
 from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.experiment import Direction, Experiment, Proposal, Status
-from autoresearch_ci.proposers import Context, Request, Tree
+from autoresearch_ci.proposers import Context, PastRun, Request, Tree
 from autoresearch_ci.proposers.search import SearchProposer
 
 BASE = b"""\
@@ -79,6 +80,7 @@ class Bench:
         self.trees = {"c0": Files(base)}
         self.incumbent = "c0"
         self.history: list[Experiment] = []
+        self.past: tuple[PastRun, ...] = ()
         self.record("c0", Status.BASELINE, objective(base["a.py"]), proposer="-")
 
     @property
@@ -100,6 +102,7 @@ class Bench:
             seed=self.seed,
             request=request,
             stuck=stuck,
+            past=self.past,
         )
 
     def record(
@@ -220,7 +223,7 @@ def test_the_seed_and_the_iteration_change_the_proposal() -> None:
 
 
 def test_single_constant_changes_alternate_with_joint_ones_of_at_most_three() -> None:
-    bench = Bench(training, {"a.py": BASE}, seed=3)
+    bench = Bench(lambda data: 1.0 + (data != BASE), {"a.py": BASE}, seed=3)
     counts = []
     for _ in range(8):
         proposal = propose(bench)
@@ -269,6 +272,59 @@ def test_what_another_proposer_tried_is_not_tried_again() -> None:
     bench.record("c1", Status.DISCARD, 2.0, proposer="claude")
 
     assert SearchProposer().propose(bench.context()) is None
+
+
+def after(night: Bench, data: bytes, objective: Objective, seed: int = 0) -> Bench:
+    """A night that begins with `data` and knows what was tried in another one."""
+    rows = tuple(replace(row, commit=f"past {row.commit}") for row in night.history)
+    second = Bench(objective, {"a.py": data}, seed=seed)
+    second.past = (PastRun(history=rows, at=lambda name: night.at(name.removeprefix("past "))),)
+    return second
+
+
+def test_what_the_night_before_tried_is_not_tried_again() -> None:
+    space = b"A = 2**1  # tune: 1..4\nB = True\n"
+    first = Bench(lambda data: float(data != space), {"a.py": space}).run(3)
+    second = after(first, space, first.objective).run(2)
+
+    assert len({*first.measured(), *second.measured()}) == 6
+    assert SearchProposer().propose(second.context()) is None
+
+
+def test_around_other_code_it_is_tried_again() -> None:
+    first = Bench(lambda data: float(b"True" not in data), {"a.py": b"A = True\n"}).run(1)
+    second = after(first, b"A = True\nprint(1)\n", first.objective)
+
+    assert propose(second).description == "switch A from True to False"
+
+
+def test_the_second_night_knows_which_way_was_better() -> None:
+    def lower_is_better(data: bytes) -> float:
+        return float(find_constants("a.py", data)[0].value)
+
+    first = Bench(lower_is_better, {"a.py": b"A = 1.0\n"})
+    for value in (b"A = 2.0\n", b"A = 1.5\n"):
+        name = f"c{len(first.history)}"
+        first.trees[name] = Files({"a.py": value})
+        first.record(name, Status.DISCARD, lower_is_better(value))
+
+    def lowered(night: Bench) -> bool:
+        return propose(night).description.startswith("lower A ")
+
+    knowing = [after(first, b"A = 1.0\n", lower_is_better, seed) for seed in range(10)]
+    unknowing = [Bench(lower_is_better, {"a.py": b"A = 1.0\n"}, seed=seed) for seed in range(10)]
+    assert sum(map(lowered, knowing)) >= 9
+    assert 2 <= sum(map(lowered, unknowing)) <= 8
+
+
+def test_what_git_has_lost_of_a_night_does_no_harm() -> None:
+    def lost(name: str) -> Tree:
+        return Files({})
+
+    first = Bench(training, {"a.py": BASE}).run(5)
+    second = Bench(training, {"a.py": BASE})
+    second.past = (PastRun(history=tuple(first.history), at=lost), PastRun(history=(), at=lost))
+    assert propose(second)
 
 
 def test_the_range_does_not_drift_with_what_is_kept() -> None:
