@@ -274,8 +274,15 @@ class Run:
         return Result(code=code, out=out, err=err, folder=folder)
 
     def leftovers(self) -> list[str]:
-        """What runs left in the folder for temporary files."""
-        return [str(path) for path in self.temporary.glob("autoresearch-ci-*/*")]
+        """What runs left in the folder for temporary files, and in memory."""
+        found = self.temporary.glob("autoresearch-ci-*/*")
+        return [*map(str, found), *self.leftovers_in_memory()]
+
+    def leftovers_in_memory(self) -> list[str]:
+        """Only what is named after this repository's runs: those of other tests go on."""
+        stores = (self.repo.path / ".git" / "autoresearch").glob("*")
+        boxes = [hashlib.sha256(os.fsencode(store)).hexdigest()[:16] for store in stores]
+        return [str(path) for box in boxes for path in Path("/dev/shm").glob(f"*-{box}-*")]
 
 
 @dataclass(frozen=True)
