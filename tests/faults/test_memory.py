@@ -68,7 +68,9 @@ def test_a_run_that_the_kernel_kills_for_want_of_memory_ends_in_the_same_state(
     eat = f"{sys.executable} -Sc 'x = b\"x\" * {ROOM - (16 << 20)}'"
     for number in (5, 20, 40, 55, 65) if torture else (40,):
         before = limit.kills
-        then = f"if test $n = {number}; then echo 0 > /proc/self/oom_score_adj; {eat}; kill -9 0; fi"
+        then = (
+            f"if test $n = {number}; then echo 0 > /proc/self/oom_score_adj; {eat}; kill -9 0; fi"
+        )
         with monkeypatch.context() as patch:
             patch.setenv("PATH", counted_git(story.repo, then)[0])
             process = story.run.start("--guard", GUARD, under=[*limit.under, *last], metric=METRIC)
