@@ -52,6 +52,7 @@ class _OfBench(BaseModel):
     durations: dict[str, NonNegativeFloat]
     guards: dict[str, float]
     flaky_guards: tuple[int, ...] = ()
+    flaky_metric: bool = False
     scrutiny: _OfScrutiny | None = None
     """A run that an older version began knows of no tests."""
 
