@@ -179,7 +179,7 @@ class Court:
             if step is Side.CANDIDATE:
                 own.append(run)
         guards: list[GuardRun] = []
-        decision = replace(step, reason="; ".join([step.reason, *notes]))
+        decision = replace(step, reason="; ".join(filter(None, [step.reason, *notes])))
         if decision.status is Status.KEEP:
             guards = self.bench.guards.run(
                 attempt.changes, attempt.iteration, own[-1], incumbent=incumbent

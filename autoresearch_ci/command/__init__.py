@@ -31,8 +31,8 @@ _LINGER, _LINGER_IDLE = 0.5, 0.1
 """Seconds, in all and between two reads, for output that comes after the command's own exit."""
 _TICK = 0.01
 """Seconds between looks at the child where there is no pidfd."""
-_NO_MEMORY = ", as the kernel kills when memory runs out"
-"""After signal 9: we say so ourselves of what we kill."""
+_NO_MEMORY = " (usually: memory ran out)"
+"""Of signal 9: what we kill ourselves is said to have timed out."""
 
 
 class Stop:

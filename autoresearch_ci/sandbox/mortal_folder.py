@@ -16,22 +16,26 @@ from pathlib import Path
 from autoresearch_ci import beneath
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_TRIES = 5
 
 
 class MortalFolder:
     """Made new, with a name that begins with `prefix`; only its owner may enter it."""
 
     def __init__(self, above: Path, prefix: str) -> None:
-        lock = None
-        while lock is None:  # else one who sweeps was faster than we were to lock it
+        for _ in range(_TRIES):
             self.path = Path(tempfile.mkdtemp(prefix=prefix, dir=above))
-            lock = _locked(self.path)
-        self.lock = lock
-        """The kernel lets go of it with this process."""
+            self.lock = _locked(self.path)
+            """The kernel lets go of it with this process; `None`: there are no locks here."""
+            if self.lock is not None:
+                return
+            delete(self.path)  # as one who sweeps does, who was faster to lock it
+        self.path = Path(tempfile.mkdtemp(prefix=prefix, dir=above))
 
     def remove(self) -> None:
         delete(self.path)
-        os.close(self.lock)
+        if self.lock is not None:
+            os.close(self.lock)
 
 
 def sweep(above: Path, prefix: str) -> None:

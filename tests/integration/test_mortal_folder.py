@@ -60,6 +60,7 @@ def test_what_a_living_or_stopped_process_has_stays(tmp_path: Path) -> None:
 def test_a_program_that_outlives_the_process_keeps_nothing_alive(tmp_path: Path) -> None:
     mine = MortalFolder(tmp_path, MARK)
     with subprocess.Popen(["sleep", "60"], close_fds=False) as program:
+        assert mine.lock is not None
         os.close(mine.lock)  # as the kernel does when we are killed
         sweep(tmp_path, MARK)
         left = list(tmp_path.iterdir())
@@ -95,3 +96,23 @@ def test_another_users_folder_is_left_alone(tmp_path: Path) -> None:
     os.chown(planted, 65534, 65534)
     sweep(tmp_path, MARK)
     assert planted.is_dir()
+
+
+def test_a_folder_is_made_where_others_sweep_all_the_time(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from autoresearch_ci.sandbox.mortal_folder import sweep\n"
+        "while True: sweep(Path(sys.argv[1]), sys.argv[2]); print(flush=True)"
+    )
+    argv = [sys.executable, "-c", code, str(tmp_path), MARK]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as sweeper:
+        assert sweeper.stdout
+        try:
+            sweeper.stdout.readline()
+            for _ in range(1000):
+                folder = MortalFolder(tmp_path, MARK)
+                sweeper.stdout.readline()
+                assert folder.path.is_dir()
+                folder.remove()
+        finally:
+            sweeper.kill()
