@@ -31,11 +31,11 @@ types: $(VENV)/dev
 	$(BIN)/mypy
 
 unit: $(VENV)/dev $(VENV)/trainer
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -q -n 2
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 torture: $(VENV)/dev $(VENV)/trainer
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -q -n 2 --torture \
-	  tests/adversarial tests/faults
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -q -n 2 --dist worksteal --torture \
+	  tests/adversarial tests/faults tests/unit/test_gaming.py
 
 format: $(VENV)/dev
 	$(BIN)/ruff check --fix-only .

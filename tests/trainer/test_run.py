@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from tests.patience import promptly
+
 pytest.importorskip("torch")
 pytest.importorskip("tokenizers")
 
@@ -39,7 +41,7 @@ def test_a_run_ends_with_the_summary(edited, environment):
     summary = dict(line.split(": ") for line in tail.splitlines())
     assert list(summary) == SUMMARY
     assert 0 < float(summary["val_bpb"]) < 8
-    assert 2 <= float(summary["training_seconds"]) < 10  # one step more; a busy machine is slow
+    assert 2 <= float(summary["training_seconds"]) < promptly(10)  # one step more
     assert float(summary["training_seconds"]) <= float(summary["total_seconds"])
 
     lines = re.findall(r"(?m)^progress=(\S+) loss=(\S+)$", head)
