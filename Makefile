@@ -13,6 +13,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 TORCH_INDEX ?=
 DEMO_SECONDS ?= 20
+# Tests start the program a thousand times: it is compiled once, even where images say otherwise.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test torture lint types unit format golden lock clean
 
