@@ -48,18 +48,23 @@ X0_INIT = 0.1  # tune: 0..0.5
 # Heads of each layer whose keys come from the token before: what followed this word last time?
 # One is worth 0.026 at 600 steps, both 0.021.
 SHIFTED_HEADS = 1  # tune: 0..2
-# Counted n-grams, mixed into the prediction: longest n (0: none); weight of the network's own loss
-# beside the mixture's; rate of what decides between the two. Worth 0.070 at 600 steps.
+# Embeddings of pairs of tokens, hashed to so many rows (0: none): worth 0.008 at 1,200 steps.
+PAIR_ROWS = 2**16  # tune: [0, 16384, 65536]
+# Counted n-grams, mixed into the prediction: longest n (0: none), worth 0.070 at 600 steps; how
+# often the row itself must have gone on after the last 1, 2, 3 tokens to count as much as they do,
+# worth 0.016; weight of the network's own loss beside the mixture's; rate of what decides between.
 ORDER = 4  # tune: [0, 3, 4, 5]
+CACHE = (28, 9, 4)  # tune: skip
 OWN_LOSS = 0.7  # tune: 0..2
 MIX_LR = 0.02  # tune: 0.002..0.2 log
 
 # Tokens of a step; rows of a forward pass at most: lower it when memory runs out.
 BATCH_TOKENS = 2**11  # tune: [1024, 2048, 4096, 8192]
 DEVICE_ROWS = 64  # tune: skip
-# Learning rates: of embeddings and of the output matrix for width 768, they scale with its inverse
+# Learning rates: of embeddings, pairs and the output matrix for width 768, they scale with its inverse
 # square root (Adam); of the matrices inside the layers (Muon); of residual and x0 weights (Adam).
 EMBEDDING_LR = 0.6  # tune: 0.05..2 log
+PAIR_LR = 0.2  # tune: 0.02..1 log
 UNEMBEDDING_LR = 0.004  # tune: 0.0005..0.05 log
 MATRIX_LR = 0.04368  # tune: 0.005..0.2 log
 SCALAR_LR = 0.01812  # tune: 0.01..1 log
@@ -90,7 +95,7 @@ EVAL_ROWS = 2  # tune: skip
 GPU = {"DEPTH": 9, "WIDTH": 512, "HEAD_DIM": 128, "WINDOW_PATTERN": "SSSSL", "SHORT_WINDOW": 256}
 GPU |= {"ROPE_BASE": 200_000.0, "X0_INIT": 0.05, "BATCH_TOKENS": 2**18, "MUON_WARMUP_STEPS": 200}
 GPU |= {"EMBEDDING_LR": 0.8, "UNEMBEDDING_LR": 0.005, "WARMDOWN": 0.75, "FINAL_LR": 0.05}
-GPU |= {"SHIFTED_HEADS": 0, "ORDER": 0, "COMPILE": True, "EVAL_ROWS": 8}
+GPU |= {"SHIFTED_HEADS": 0, "PAIR_ROWS": 0, "ORDER": 0, "COMPILE": True, "EVAL_ROWS": 8}
 
 
 # --- model -------------------------------------------------------------------------------------
@@ -109,6 +114,7 @@ class GPTConfig:
     rope_base: float = 10_000.0
     softcap: float = 15.0
     shifted_heads: int = 0
+    pair_rows: int = 0
     order: int = 0
 
     @property
@@ -235,6 +241,9 @@ class GPT(nn.Module):
         self.config, self.dtype = config, dtype
         vocab, width, depth = config.vocab_size, config.width, config.depth
         self.token = nn.Embedding(vocab, width)
+        pairs = config.pair_rows
+        self.pairs = nn.Embedding(pairs, width, sparse=True) if pairs else None
+        self.smear = nn.Parameter(torch.zeros(()))  # share of the token before, worth 0.006
         layers = [i for i in range(depth) if config.has_value_embedding(i)]
         self.values = nn.ModuleDict({str(i): nn.Embedding(vocab, width) for i in layers})
         self.blocks = nn.ModuleList(Block(config, i) for i in range(depth))
@@ -257,6 +266,8 @@ class GPT(nn.Module):
         bound = math.sqrt(3 / self.config.width)  # uniform in +-bound has deviation width**-0.5
         nn.init.normal_(self.token.weight)
         nn.init.normal_(self.head, std=0.001)
+        if self.pairs is not None:
+            nn.init.zeros_(self.pairs.weight)
         for table in self.values.values():
             nn.init.uniform_(table.weight, -bound, bound)
         for block in self.blocks:
@@ -269,7 +280,12 @@ class GPT(nn.Module):
         """(B, T) -> (B, T, width), what the head multiplies."""
         T = tokens.size(1)
         cos, sin = self.cos[:, :T], self.sin[:, :T]
-        x = x0 = norm(self.token(tokens)).to(self.dtype)
+        x = self.token(tokens)
+        if self.pairs is not None:
+            before = F.pad(tokens[:, :-1], (1, 0))
+            x = x + self.pairs((tokens * 1_000_003 + before * 7919) % self.config.pair_rows)
+        x = norm(x)
+        x = x0 = (x + self.smear * F.pad(x[:, :-1], (0, 0, 1, 0))).to(self.dtype)
         residual, again = self.residual_scale.to(self.dtype), self.x0_scale.to(self.dtype)
         for i, block in enumerate(self.blocks):
             value = self.values[str(i)](tokens).to(self.dtype) if str(i) in self.values else None
@@ -426,6 +442,10 @@ class KneserNey:
         for top, tail, total in reversed(steps):
             p = np.where(total > 0, (top + tail * p) / np.maximum(total, 1), p)
             seen.append(np.log1p(total))
+        follows = rows[:, 1:, None] == rows[:, None, 1:]
+        for weight, same in repeats(rows[:, :-1]):
+            often, hits = same.sum(2).ravel(), (same & follows).sum(2).ravel()
+            p = (hits + weight * p) / (often + weight)
         return torch.from_numpy(p).float(), torch.from_numpy(np.stack(seen, 1)).float()
 
     def of_all(self, rows: np.ndarray) -> Counted:
@@ -445,7 +465,23 @@ class KneserNey:
             p *= np.where(known, level.tail[context] / total, 1).astype(np.float32)[:, None]
             p[row, level.words[entry]] += (counts - level.taken(counts)) / total[row]
             seen.append(np.log1p(total * known))
+        for weight, same in repeats(rows):
+            row, now, then = same.nonzero()
+            place = row * rows.shape[1] + now
+            size = (same.sum(2).ravel() + weight).astype(np.float32)
+            p *= (weight / size)[:, None]
+            np.add.at(p, (place, rows[row, then + 1]), 1 / size[place])
         return torch.from_numpy(p), torch.from_numpy(np.stack(seen, 1)).float()
+
+
+def repeats(rows: np.ndarray) -> Iterator[tuple[float, np.ndarray]]:
+    """A cache (Kuhn and De Mori 1990) of (B, T): each weight of CACHE, and (B, T, T), whether the
+    last 1, 2, ... tokens at [now] were the same at [then], earlier in the row.
+    """
+    same = last = np.tril(rows[:, :, None] == rows[:, None, :], -1)
+    for weight in CACHE:
+        yield weight, same
+        same = last & np.pad(same, ((0, 0), (1, 0), (1, 0)))[:, :-1, :-1]
 
 
 def find(table: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -525,6 +561,7 @@ def make_optimizers(model: GPT, dtype: torch.dtype, orthogonalize=orthogonalize)
         {"params": tables, "lr": EMBEDDING_LR * scale, "weight_decay": EMBEDDING_DECAY},
         {"params": [model.head], "lr": UNEMBEDDING_LR * scale},
         {"params": [model.residual_scale], "lr": SCALAR_LR * 0.01},
+        {"params": [model.smear], "lr": SCALAR_LR},
         {"params": [model.x0_scale], "lr": SCALAR_LR, "betas": (0.96, 0.95)},
         {"params": [model.mix_hidden, model.mix_seen], "lr": MIX_LR},
     ]
@@ -536,6 +573,9 @@ def make_optimizers(model: GPT, dtype: torch.dtype, orthogonalize=orthogonalize)
     muon = [{"params": weights, "lr": MATRIX_LR} for weights in shapes.values()]
     adam = torch.optim.AdamW(groups, betas=ADAM_BETAS, eps=1e-10, weight_decay=0.0, fused=True)
     optimizers = [adam, Muon(muon, dtype, orthogonalize)]
+    if model.pairs is not None:  # a step touches few rows
+        pairs = [{"params": [model.pairs.weight], "lr": PAIR_LR * scale}]
+        optimizers.append(torch.optim.SparseAdam(pairs, betas=ADAM_BETAS, eps=1e-10))
     for group in (group for optimizer in optimizers for group in optimizer.param_groups):
         group["peak_lr"] = group["lr"]
     return optimizers

@@ -4,6 +4,8 @@ import json
 import math
 import multiprocessing
 import os
+import platform
+import resource
 import signal
 import time
 from dataclasses import replace
@@ -196,3 +198,39 @@ def test_the_budget_can_count_steps_or_seconds():
     time.sleep(0.02)
     assert seconds.progress == 1.0
     assert math.isclose(seconds.elapsed, 0.02, abs_tol=0.5)
+
+
+def page_faults_of_steps(keep: bool) -> int:
+    """In a process of its own: what it asks of the C library cannot be taken back."""
+
+    def steps_of_a_kind():
+        for _ in range(10):
+            [np.ones(2**21, np.uint8) for _ in range(8)]
+
+    def ask(pipe):
+        if keep:
+            prepare.keep_freed_memory()
+        steps_of_a_kind()
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        steps_of_a_kind()
+        pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("fork").Process(target=ask, args=(theirs,))
+    process.start()
+    faults = ours.recv()
+    process.join()
+    return faults
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told")
+def test_blocks_that_are_freed_and_asked_for_again_are_not_taken_from_the_kernel_again():
+    assert page_faults_of_steps(keep=True) < 100 < page_faults_of_steps(keep=False)
+
+
+def test_as_many_threads_are_chosen_as_there_are_cores_at_most():
+    before = torch.get_num_threads()
+    try:
+        assert 1 <= prepare.best_threads() <= len(os.sched_getaffinity(0))
+    finally:
+        torch.set_num_threads(before)
