@@ -449,8 +449,9 @@ def report(run_once: Callable[[], dict[str, object]]) -> int:
         sys.exit(128 + signum)
 
     signal.signal(signal.SIGTERM, stop)
+    started = time.monotonic()
     try:
-        summary = run_once()
+        summary = run_once() | {"total_seconds": f"{time.monotonic() - started:.2f}"}
     except Failure as failure:
         print(f"FAIL: {failure}", flush=True)
         return 1
@@ -500,6 +501,37 @@ def evaluate_bpb(logits_of: Callable, data: Data, batch_size: int, device: str =
             nats -= scored[..., 0][size > 0].sum().item()
             count += int(size.sum())
     return nats / (math.log(2) * count)
+
+
+def summarize(
+    model: Callable,
+    data: Data,
+    machine: Machine,
+    budget: Budget,
+    step_tokens: int,
+    step_flops: float,
+    batch_size: int,
+) -> dict[str, object]:
+    """Evaluate a trained `torch.nn.Module`; its val_bpb and how it was come by, as printed.
+
+    Raises Failure when val_bpb is not a number.
+    """
+    seconds = budget.elapsed
+    val_bpb = evaluate_bpb(model, data, batch_size, machine.device)
+    if not math.isfinite(val_bpb):
+        raise Failure(f"val_bpb is {val_bpb}")
+    tokens, mfu = step_tokens * budget.step, step_flops * budget.step / machine.peak_flops / seconds
+    return {
+        "val_bpb": f"{val_bpb:.6f}",
+        "training_seconds": f"{seconds:.2f}",
+        "peak_memory_mb": f"{peak_memory_mb(machine.device):.1f}",
+        "tokens_per_second": f"{tokens / seconds:.0f}",
+        "mfu_percent": f"{100 * mfu:.2f}",
+        "total_tokens_M": f"{tokens / 1e6:.3f}",
+        "num_steps": budget.step,
+        "num_params_M": f"{sum(p.numel() for p in model.parameters()) / 1e6:.3f}",
+        "device": machine.device,
+    }
 
 
 def cut_rows(tokens: np.ndarray, length: int, bos: int) -> np.ndarray:

@@ -145,10 +145,10 @@ def test_nothing_of_the_validation_split_is_read_before_the_evaluation(data, tmp
 
 
 def test_the_schedule_starts_at_its_peak_and_ends_at_its_floor():
-    assert train.schedule(train.WARMUP) == 1.0
+    assert train.schedule(0.0) == 1.0
     assert train.schedule(1 - train.WARMDOWN) == pytest.approx(1.0)
     assert train.schedule(1.0) == pytest.approx(train.FINAL_LR)
-    rates = [train.schedule(i / 100) for i in range(int(100 * train.WARMUP), 101)]
+    rates = [train.schedule(i / 100) for i in range(101)]
     assert rates == sorted(rates, reverse=True)
 
 

@@ -5,8 +5,9 @@ import math
 import multiprocessing
 import os
 import platform
-import resource
 import signal
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -200,32 +201,34 @@ def test_the_budget_can_count_steps_or_seconds():
     assert math.isclose(seconds.elapsed, 0.02, abs_tol=0.5)
 
 
-def page_faults_of_steps(keep: bool) -> int:
-    """In a process of its own: what it asks of the C library cannot be taken back."""
+STEPS = """
+import resource, sys
+import numpy as np
+import prepare
 
-    def steps_of_a_kind():
-        for _ in range(10):
-            [np.ones(2**21, np.uint8) for _ in range(8)]
+def steps():
+    for _ in range(10):
+        [np.ones(2**21, np.uint8) for _ in range(8)]
 
-    def ask(pipe):
-        if keep:
-            prepare.keep_freed_memory()
-        steps_of_a_kind()
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-        steps_of_a_kind()
-        pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+if sys.argv[1] == "keep":
+    prepare.keep_freed_memory()
+steps()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+steps()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
 
-    ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("fork").Process(target=ask, args=(theirs,))
-    process.start()
-    faults = ours.recv()
-    process.join()
-    return faults
+
+def page_faults(how: str) -> int:
+    """Of steps that free and ask for the same blocks, in a process that starts afresh."""
+    argv = [sys.executable, "-c", STEPS, how]
+    folder = Path(prepare.__file__).parent
+    return int(subprocess.run(argv, cwd=folder, stdout=subprocess.PIPE, check=True).stdout)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told")
 def test_blocks_that_are_freed_and_asked_for_again_are_not_taken_from_the_kernel_again():
-    assert page_faults_of_steps(keep=True) < 100 < page_faults_of_steps(keep=False)
+    assert page_faults("keep") < 100 < page_faults("give back")
 
 
 def test_as_many_threads_are_chosen_as_there_are_cores_at_most():
