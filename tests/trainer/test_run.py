@@ -15,15 +15,15 @@ pytest.importorskip("tokenizers")
 SUMMARY = [
     "val_bpb",
     "training_seconds",
-    "total_seconds",
     "peak_memory_mb",
     "tokens_per_second",
     "mfu_percent",
     "total_tokens_M",
     "num_steps",
     "num_params_M",
-    "depth",
     "device",
+    "depth",
+    "total_seconds",
 ]
 
 
