@@ -13,6 +13,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 TORCH_INDEX ?=
 DEMO_SECONDS ?= 20
+# Tests start the program a thousand times: it is compiled once, even where images say otherwise.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test torture lint types unit format golden lock clean
 
@@ -31,11 +33,11 @@ types: $(VENV)/dev
 	$(BIN)/mypy
 
 unit: $(VENV)/dev $(VENV)/trainer
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -q -n 2
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 torture: $(VENV)/dev $(VENV)/trainer
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -q -n 2 --torture \
-	  tests/adversarial tests/faults
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -q -n 2 --dist worksteal --torture \
+	  tests/adversarial tests/faults tests/unit/test_gaming.py
 
 format: $(VENV)/dev
 	$(BIN)/ruff check --fix-only .

@@ -50,13 +50,19 @@ def stop_reason(
         return f"all {limits.iterations} iterations done"
     if limits.seconds is not None and elapsed >= limits.seconds:
         return f"time budget of {limits.seconds / 60:g} min used up"
-    spent = spent or rows_cost(experiments)
-    if limits.usd is not None and spent.cost_usd >= limits.usd:
-        return f"dollar budget of {limits.usd:g} used up; --resume with a higher one goes on"
-    if limits.tokens is not None and spent.tokens >= limits.tokens:
-        return f"token budget of {limits.tokens} used up; --resume with a higher one goes on"
+    if used_up := nothing_left(limits, spent or rows_cost(experiments)):
+        return f"{used_up}; --resume with a higher one goes on"
     if limits.plateau is not None and since_last_keep(experiments) >= limits.plateau:
         return f"plateau: {limits.plateau} iterations without a keep"
+    return None
+
+
+def nothing_left(limits: Limits, spent: Spent) -> str | None:
+    """Which budget of money or tokens is used up, or `None`."""
+    if limits.usd is not None and spent.cost_usd >= limits.usd:
+        return f"dollar budget of {limits.usd:g} used up"
+    if limits.tokens is not None and spent.tokens >= limits.tokens:
+        return f"token budget of {limits.tokens} used up"
     return None
 
 

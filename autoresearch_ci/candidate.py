@@ -152,14 +152,19 @@ class Court:
         evidence = session.begin(identity(attempt.changes))
         runs: list[MetricRun] = []
         own: list[MetricRun] = []
+        notes: list[str] = []
         while isinstance(step := judge(evidence, session, self.policy), Side):
             if step is Side.CANDIDATE:
                 # Once it has a result, that counts: some curves lag and end well.
                 behind = None if evidence.values(Side.CANDIDATE) else rival
-                run = self.bench.metric(attempt.changes, attempt.iteration, rival=behind)
+                found = self.bench.flaky.of_candidate(
+                    attempt.changes, attempt.iteration, incumbent=incumbent, rival=behind
+                )
             else:
-                run = self.bench.metric(incumbent, attempt.iteration, incumbent=True)
-            runs.append(run)
+                found = self.bench.flaky.of_incumbent(incumbent, attempt.iteration)
+            run = found.run
+            runs += found.runs
+            notes += [found.note] if found.note else []
             if run.value is None:
                 decision = _failed(run, step)
                 return Outcome(
@@ -174,7 +179,7 @@ class Court:
             if step is Side.CANDIDATE:
                 own.append(run)
         guards: list[GuardRun] = []
-        decision = step
+        decision = replace(step, reason="; ".join(filter(None, [step.reason, *notes])))
         if decision.status is Status.KEEP:
             guards = self.bench.guards.run(
                 attempt.changes, attempt.iteration, own[-1], incumbent=incumbent

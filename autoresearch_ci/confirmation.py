@@ -5,7 +5,7 @@ A search's own numbers are those of winners, and winners were lucky; these are n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -29,17 +29,21 @@ class Duel:
     direction: Direction
     iteration: int
     """Number under which the runs are logged."""
+    nothing_left: Callable[[], str | None] = lambda: None
+    """Which budget another run would exceed; asked before each pair."""
 
     def runs(
         self, base: Changes, head: Changes, pairs: int, *, done: int = 0
     ) -> tuple[list[float], list[float]]:
         """Values of both, pair by pair: base head, head base, ... so that drift cancels.
 
-        `done` pairs went before. Ends early when a run fails; the lists then hold the pairs that
-        were complete.
+        `done` pairs went before. Ends early when a run fails or a budget is used up; the lists
+        then hold the pairs that were complete.
         """
         values: tuple[list[float], list[float]] = ([], [])
         for pair in range(done, done + pairs):
+            if self.nothing_left():
+                break
             found = list(self._pair(base, head, swapped=pair % 2 == 1))
             if None in found:
                 break
@@ -99,8 +103,11 @@ def idle_commits(
         if without is None:
             entangled.append(experiment)
             continue
-        left, whole = duel.runs(without, head, 1 if deterministic else pairs or PAIRS)
-        if left and not _better(left, whole, duel.direction, deterministic=deterministic):
+        wanted = 1 if deterministic else pairs or PAIRS
+        left, whole = duel.runs(without, head, wanted)
+        if len(left) == wanted and not _better(
+            left, whole, duel.direction, deterministic=deterministic
+        ):
             idle.append(experiment)
     return idle, entangled
 

@@ -11,9 +11,17 @@ import dataclasses
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, Protocol
 
-from pydantic import BaseModel, NonNegativeFloat, NonNegativeInt, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    NonNegativeFloat,
+    NonNegativeInt,
+    TypeAdapter,
+    ValidationError,
+)
 
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.experiment import Experiment
@@ -22,12 +30,14 @@ from autoresearch_ci.scope import Scope
 from autoresearch_ci.session import Side
 from autoresearch_ci.workspace import FileVersion
 
-_ATTEMPT = TypeAdapter(Attempt)
-_EXPERIMENT = TypeAdapter(Experiment)
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
-class _OfSession(BaseModel):
+class _Remembered(BaseModel):
+    model_config = ConfigDict(defer_build=True)  # most runs are not resumed
+
+
+class _OfSession(_Remembered):
     deterministic: bool
     incumbent: tuple[float, ...]
     null_steps: tuple[tuple[float, ...], ...]
@@ -38,29 +48,30 @@ class _OfSession(BaseModel):
     floor: float
 
 
-class _OfTests(BaseModel):
+class _OfTests(_Remembered):
     standards: dict[str, str]
     blind: tuple[str, ...]
 
 
-class _OfScrutiny(BaseModel):
+class _OfScrutiny(_Remembered):
     printed: dict[str, int]
     tests: _OfTests
 
 
-class _OfBench(BaseModel):
+class _OfBench(_Remembered):
     durations: dict[str, NonNegativeFloat]
     guards: dict[str, float]
     flaky_guards: tuple[int, ...] = ()
+    flaky_metric: bool = False
     scrutiny: _OfScrutiny | None = None
     """A run that an older version began knows of no tests."""
 
 
-class _OfHoldout(BaseModel):
+class _OfHoldout(_Remembered):
     spread: float
 
 
-class _Memory(BaseModel):
+class _Memory(_Remembered):
     """What a verdict says that the run had learnt."""
 
     session: _OfSession
@@ -100,14 +111,14 @@ def _problems(history: History, base: str, scope: Scope, git: Git) -> Iterator[s
     changes: dict[str, Mapping[str, FileVersion | None]] = {base: {}}
     last_of: dict[int, Attempt] = {}
     for attempt in history.attempts:
-        _check_types(_ATTEMPT, attempt)
+        _check_types(attempt)
         if not is_commit(attempt.commit):
             yield f"attempt {attempt.iteration} names no commit"
         yield from _bad_changes(attempt.changes, scope)
         changes[attempt.commit] = attempt.changes
         last_of[attempt.iteration] = attempt
     for number, experiment in enumerate(history.experiments):
-        _check_types(_EXPERIMENT, experiment)
+        _check_types(experiment)
         if experiment.iteration != number:
             yield f"experiment {number} is missing"
         if experiment.commit and not is_commit(experiment.commit):
@@ -152,7 +163,12 @@ def is_commit(name: object) -> bool:
     return isinstance(name, str) and _COMMIT.fullmatch(name) is not None
 
 
-def _check_types(adapter: TypeAdapter[Any], record: Attempt | Experiment) -> None:
+def _check_types(record: Attempt | Experiment) -> None:
     """JSON could put anything into any field; a data class does not look."""
     text = json.dumps(dataclasses.asdict(record))
-    adapter.validate_json(text, strict=True)
+    _readers()[type(record)].validate_json(text, strict=True)
+
+
+@cache
+def _readers() -> dict[type, TypeAdapter[Any]]:
+    return {kind: TypeAdapter(kind) for kind in (Attempt, Experiment)}

@@ -82,7 +82,7 @@ def reason_of(error: OSError) -> str:
     if error.errno in _NO_ROOM:
         return (
             f"{error.strerror}: {error.filename or 'while writing a record'}\n"
-            "usually: the disk is full, or the checkout is read-only.\n"
+            "usually: the disk is full (df -h, df -i), or the checkout is read-only.\n"
             "do: make room or make it writable, then start again with --resume; nothing that was "
             "kept is lost."
         )

@@ -66,6 +66,7 @@ class MetricRun:
     failure: Status | None = None
     """`crash`, `metric-error`, or `discard` when the run was stopped early."""
     reason: str = ""
+    timed_out: bool = False
     seconds: float = 0.0
     peak_memory_mb: float | None = None
     numbers: Mapping[str, float] = field(default_factory=dict)

@@ -165,7 +165,7 @@ def failure(arguments: Sequence[str], code: int, err: str) -> WorkspaceError:
     message = f"git {arguments[0]} failed with exit code {code}: {err.strip() or 'no message'}\n"
     if _CANNOT_WRITE.search(err):
         return WorkspaceError(
-            f"{message}usually: the disk is full, or the checkout is read-only.\n"
+            f"{message}usually: the disk is full (df -h, df -i), or the checkout is read-only.\n"
             "do: make room or make it writable, then start again with --resume; nothing that was "
             "kept is lost."
         )

@@ -15,6 +15,7 @@ from autoresearch_ci.early_stop import Curve, Point, behind, extend
 from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.events import Note, Observer, Stage, StageStarted, Warning
 from autoresearch_ci.experiment import GuardRun, MetricRun, Status
+from autoresearch_ci.flaky_metric import FlakyMetric
 from autoresearch_ci.guards import Guards
 from autoresearch_ci.hooks import hooks_refusal
 from autoresearch_ci.measure_tree import MeasureTree
@@ -73,6 +74,7 @@ class Bench:
         )
         self._scrutiny = Scrutiny(self.witness)
         self.guards = Guards(self._commands, plans, self._scrutiny)
+        self.flaky = FlakyMetric(self.metric, lambda text: observe(Warning(message=text)))
 
     def set_up(self, commands: Sequence[str]) -> None:
         """Run the setup commands. Raises `BaselineError` when one fails."""
@@ -175,6 +177,7 @@ class Bench:
         return {
             "durations": dict(self._commands.durations),
             **self.guards.memory(),
+            "flaky_metric": self.flaky.known,
             "scrutiny": self._scrutiny.memory(),
         }
 
@@ -182,6 +185,7 @@ class Bench:
         """Inverse of `memory`."""
         self._commands.durations = dict(memory["durations"])
         self.guards.remember(memory)
+        self.flaky.known = memory.get("flaky_metric", False)
         if "scrutiny" in memory:  # a run that an older version began knows of no tests
             self._scrutiny.remember(memory["scrutiny"])
 
@@ -205,6 +209,7 @@ def _interpreted(ended: Ended, plan: MetricPlan, points: Sequence[Point]) -> Met
         value=value,
         failure=failure,
         reason=reason,
+        timed_out=result.timed_out,
         seconds=result.seconds,
         peak_memory_mb=result.peak_memory_mb,
         numbers=metrics.named_numbers(result.output),

@@ -44,7 +44,7 @@ _TASK = f"Judge the files above by the criteria. Call `{TOOL}` once, with every 
 class Answer(BaseModel):
     """The judge's word on one criterion."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
     reason: str = ""
     answer: Literal["yes", "no"]
@@ -52,7 +52,7 @@ class Answer(BaseModel):
 
 Ballot = tuple[Answer, ...]
 """One vote: an answer to each criterion, in the order of the rubric."""
-_ANSWERS = TypeAdapter(dict[str, Answer])
+_ANSWERS = TypeAdapter(dict[str, Answer], config=ConfigDict(defer_build=True))
 
 
 @dataclass(frozen=True, kw_only=True)

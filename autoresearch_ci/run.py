@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import autoresearch_ci
-from autoresearch_ci import comparable, earlier_run
+from autoresearch_ci import budget, comparable, earlier_run
 from autoresearch_ci.assembly.bench import open_bench
 from autoresearch_ci.assembly.briefing import hidden_files, make_briefing
 from autoresearch_ci.assembly.court import make_court
@@ -188,10 +188,17 @@ def _confirm(config: Config, finished: Finished, loop: Loop, store: Store) -> No
     """Measure base and head afresh for the headline, and each kept commit's worth if asked."""
     ledger, settings = finished.ledger, config.confirm
     ledger.confirming = True
+
+    def nothing_left() -> str | None:
+        if loop.court.bench.judge is None:  # measuring is free
+            return None
+        return budget.nothing_left(loop.briefing.limits, ledger.spent)
+
     duel = Duel(
         bench=loop.court.bench,
         direction=config.metric.direction,
         iteration=len(ledger.experiments) - 1,
+        nothing_left=nothing_left,
     )
     finished.confirmation = confirm(
         duel,
@@ -200,8 +207,8 @@ def _confirm(config: Config, finished: Finished, loop: Loop, store: Store) -> No
         pairs=settings.repeats,
     )
     if finished.confirmation is None:
-        message = "the gain could not be confirmed: base or result can no longer be measured"
-        loop.observe(Warning(message=message))
+        why = nothing_left() or "base or result can no longer be measured"
+        loop.observe(Warning(message=f"the gain could not be confirmed: {why}"))
     if settings.ablate:
         idle, entangled = idle_commits(
             duel,

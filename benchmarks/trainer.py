@@ -3,12 +3,13 @@
     python benchmarks/trainer.py --seconds 60 --seeds 3
 
 Every side is the same file, `trainer/train.py`, with other constants: the configuration of
-karpathy/autoresearch is re-implemented by constants only (no n-grams, no shifted head, his rates,
-batch, schedule and window pattern), not by running his code. So data, tokenizer, evaluation, budget
-and machine are equal; what differs is what an experiment could change. Runs alternate, so that a
-noisy machine disturbs all. On a CPU his side has four rows: the best small setting we found for his
-file with the operations that it uses; the same under torch.compile, whose time is not counted, as
-in his file; the same with our faster CPU kernels; and his README's advice for small machines.
+karpathy/autoresearch is re-implemented by constants only (no n-grams, pairs, smear or shifted head,
+his rates, batch, schedule and window pattern), not by running his code. So data, tokenizer,
+evaluation, budget and machine are equal; what differs is what an experiment could change. Runs
+alternate, so that a noisy machine disturbs all. On a CPU his side has four rows: the best small
+setting we found for his file with the operations that it uses; the same under torch.compile, whose
+time is not counted, as in his file; the same with our faster CPU kernels; and his README's advice
+for small machines.
 
     python benchmarks/trainer.py --profile
 
@@ -52,6 +53,8 @@ KARPATHY = {
     "ROPE_BASE": 10_000.0,
     "SOFTCAP": 15.0,
     "SHIFTED_HEADS": 0,
+    "SMEAR_LR": 0.0,
+    "PAIR_ROWS": 0,
     "ORDER": 0,
     "X0_INIT": 0.1,
     "EMBEDDING_LR": 0.6,
@@ -60,12 +63,10 @@ KARPATHY = {
     "SCALAR_LR": 0.5,
     "ADAM_BETAS": (0.8, 0.95),
     "WEIGHT_DECAY": 0.2,
-    "EMBEDDING_DECAY": 0.0,
     "MUON_MOMENTUM": 0.95,
     "MUON_WARMUP_STEPS": 300,
     "MUON_ITERATIONS": 5,
     "MUON_BETA2": 0.95,
-    "WARMUP": 0.0,
     "WARMDOWN": 0.5,
     "FINAL_LR": 0.0,
 }

@@ -9,6 +9,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -274,8 +275,15 @@ class Run:
         return Result(code=code, out=out, err=err, folder=folder)
 
     def leftovers(self) -> list[str]:
-        """What runs left in the folder for temporary files."""
-        return [str(path) for path in self.temporary.glob("autoresearch-ci-*/*")]
+        """What runs left in the folder for temporary files, and in memory."""
+        found = self.temporary.glob("autoresearch-ci-*/*")
+        return [*map(str, found), *self.leftovers_in_memory()]
+
+    def leftovers_in_memory(self) -> list[str]:
+        """Only what is named after this repository's runs: those of other tests go on."""
+        stores = (self.repo.path / ".git" / "autoresearch").glob("*")
+        boxes = [hashlib.sha256(os.fsencode(store)).hexdigest()[:16] for store in stores]
+        return [str(path) for box in boxes for path in Path("/dev/shm").glob(f"*-{box}-*")]
 
 
 @dataclass(frozen=True)
@@ -289,16 +297,26 @@ class Script:
         self.path.write_text(text, encoding="utf-8")
 
 
-@pytest.fixture
-def repo(tmp_path: Path) -> Repo:
-    """A repository with one commit: `value` holds the metric, `other` something else."""
-    path = tmp_path / "repo"
-    path.mkdir()
-    repo = Repo(path)
+@pytest.fixture(scope="session")
+def first_commit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What every `repo` is a copy of: a copy costs less than git's own five processes."""
+    repo = Repo(tmp_path_factory.mktemp("first") / "repo")
+    repo.path.mkdir()
     repo.git("init", "--quiet", "--initial-branch=main")
     repo.write("value", "10\n")
     repo.write("other", "text\n")
     repo.commit("start")
+    for hook in (repo.path / ".git/hooks").iterdir():
+        hook.unlink()  # samples
+    return repo.path
+
+
+@pytest.fixture
+def repo(tmp_path: Path, first_commit: Path) -> Repo:
+    """A repository with one commit: `value` holds the metric, `other` something else."""
+    repo = Repo(tmp_path / "repo")
+    shutil.copytree(first_commit, repo.path, symlinks=True)
+    repo.git("update-index", "--refresh")  # it names the files' inodes
     return repo
 
 

@@ -48,26 +48,33 @@ X0_INIT = 0.1  # tune: 0..0.5
 # Heads of each layer whose keys come from the token before: what followed this word last time?
 # One is worth 0.026 at 600 steps, both 0.021.
 SHIFTED_HEADS = 1  # tune: 0..2
-# Counted n-grams, mixed into the prediction: longest n (0: none); weight of the network's own loss
-# beside the mixture's; rate of what decides between the two. Worth 0.070 at 600 steps.
+# Embeddings of pairs of tokens, hashed to so many rows (0: none), and the share of them that is
+# left out while training: worth 0.011 at 1,200 steps, 0.003 of it because some are left out.
+PAIR_ROWS = 2**16  # tune: [0, 16384, 65536]
+PAIR_DROP = 0.3  # tune: 0..0.7
+# Counted n-grams, mixed into the prediction: longest n (0: none), worth 0.070 at 600 steps; how
+# often the row itself must have gone on after the last 1, 2, 3 tokens to count as much as they do,
+# worth 0.016; weight of the network's own loss beside the mixture's; rate of what decides between.
 ORDER = 4  # tune: [0, 3, 4, 5]
+CACHE = (28, 9, 4)  # tune: skip
 OWN_LOSS = 0.7  # tune: 0..2
 MIX_LR = 0.02  # tune: 0.002..0.2 log
 
 # Tokens of a step; rows of a forward pass at most: lower it when memory runs out.
 BATCH_TOKENS = 2**11  # tune: [1024, 2048, 4096, 8192]
 DEVICE_ROWS = 64  # tune: skip
-# Learning rates: of embeddings and of the output matrix for width 768, they scale with its inverse
-# square root (Adam); of the matrices inside the layers (Muon); of residual and x0 weights (Adam).
+# Learning rates: of embeddings, pairs and the output matrix for width 768, they scale with its
+# inverse square root; of the matrices inside the layers (Muon); of residual and x0 weights; of the
+# share that the token before has in an embedding (0: none), worth 0.006 at 600 steps.
 EMBEDDING_LR = 0.6  # tune: 0.05..2 log
+PAIR_LR = 0.2  # tune: 0.02..1 log
 UNEMBEDDING_LR = 0.004  # tune: 0.0005..0.05 log
 MATRIX_LR = 0.04368  # tune: 0.005..0.2 log
 SCALAR_LR = 0.01812  # tune: 0.01..1 log
+SMEAR_LR = 0.02  # tune: 0..0.2
 ADAM_BETAS = (0.8, 0.95)  # tune: 0.6..0.99
-# Decay per step and learning rate: of the matrices (it falls to 0 with progress), of token and
-# value embeddings.
+# Decay of the matrices per step and learning rate; it falls to 0 with progress.
 WEIGHT_DECAY = 0.2  # tune: 0..0.6
-EMBEDDING_DECAY = 0.0  # tune: 0..0.1
 # Muon: momentum reached after so many steps from 0.85, orthogonalisation steps (at most 5; 3 win up
 # to 12 s on a core, lose 0.01 at 60 s), decay of the second moment of an update's rows.
 MUON_MOMENTUM = 0.95  # tune: 0.85..0.98
@@ -76,7 +83,6 @@ MUON_ITERATIONS = 5  # tune: 2..5
 MUON_BETA2 = 0.95  # tune: 0.8..0.99
 
 # Schedule: shares of the budget; learning rate at the end, as a share of its peak.
-WARMUP = 0.0  # tune: 0..0.2
 WARMDOWN = 0.5  # tune: 0.1..1
 FINAL_LR = 0.0  # tune: 0..0.2
 
@@ -89,8 +95,8 @@ EVAL_ROWS = 2  # tune: skip
 # On a GPU these take the place of the values above; they are the winners of karpathy's H100 log.
 GPU = {"DEPTH": 9, "WIDTH": 512, "HEAD_DIM": 128, "WINDOW_PATTERN": "SSSSL", "SHORT_WINDOW": 256}
 GPU |= {"ROPE_BASE": 200_000.0, "X0_INIT": 0.05, "BATCH_TOKENS": 2**18, "MUON_WARMUP_STEPS": 200}
-GPU |= {"EMBEDDING_LR": 0.8, "UNEMBEDDING_LR": 0.005, "WARMDOWN": 0.75, "FINAL_LR": 0.05}
-GPU |= {"SHIFTED_HEADS": 0, "ORDER": 0, "COMPILE": True, "EVAL_ROWS": 8}
+GPU |= {"EMBEDDING_LR": 0.8, "UNEMBEDDING_LR": 0.005, "WARMDOWN": 0.75, "ORDER": 0, "PAIR_ROWS": 0}
+GPU |= {"FINAL_LR": 0.05, "SHIFTED_HEADS": 0, "SMEAR_LR": 0.0, "COMPILE": True, "EVAL_ROWS": 8}
 
 
 # --- model -------------------------------------------------------------------------------------
@@ -109,6 +115,7 @@ class GPTConfig:
     rope_base: float = 10_000.0
     softcap: float = 15.0
     shifted_heads: int = 0
+    pair_rows: int = 0
     order: int = 0
 
     @property
@@ -121,10 +128,6 @@ class GPTConfig:
         short = kind == "S" and layer < self.depth - 1
         return min(self.short_window, self.sequence_len) if short else self.sequence_len
 
-    def has_value_embedding(self, layer: int) -> bool:
-        """Every other layer, the last one among them."""
-        return layer % 2 == (self.depth - 1) % 2
-
 
 def norm(x: Tensor) -> Tensor:
     """RMSNorm without a gain."""
@@ -132,7 +135,7 @@ def norm(x: Tensor) -> Tensor:
 
 
 class RMSNorm(torch.autograd.Function):
-    """The same in fewer passes, for the CPU, where nothing fuses them: 0.27 ms instead of 0.47."""
+    """The same in fewer passes, for the CPU, where nothing fuses them: 4 % of a step."""
 
     @staticmethod
     def forward(ctx, x: Tensor) -> Tensor:
@@ -161,13 +164,12 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 class Block(nn.Module):
-    def __init__(self, config: GPTConfig, layer: int):
+    def __init__(self, config: GPTConfig, layer: int, gated: bool):
         super().__init__()
         width, hidden = config.width, config.mlp_ratio * config.width
         self.heads, self.window = config.heads, config.window(layer)
         self.shifted = config.shifted_heads
         self.q, self.k, self.v, self.out = (nn.Parameter(torch.empty(width, width)) for _ in "qkvo")
-        gated = config.has_value_embedding(layer)  # by the first 32 channels
         self.gate = nn.Parameter(torch.zeros(config.heads, min(32, width))) if gated else None
         self.up = nn.Parameter(torch.empty(hidden, width))
         self.down = nn.Parameter(torch.empty(width, hidden))
@@ -214,19 +216,11 @@ def eager_attention(q: Tensor) -> bool:
     return q.device.type == "cpu" and q.dtype == torch.bfloat16 and q.size(-2) <= 512
 
 
-def find_flash_attention():
-    """FlashAttention 3 or 2 when it is installed; the kernels inside PyTorch do otherwise."""
-    for module in ("flash_attn_interface", "flash_attn"):
-        with contextlib.suppress(ImportError):
-            return importlib.import_module(module).flash_attn_func
-    return None
-
-
-flash_attention = find_flash_attention() if torch.cuda.is_available() else None
-
-
-# What counted n-grams say of N tokens: probabilities, and how often their contexts were seen.
-Counted = tuple[Tensor, Tensor]
+# FlashAttention 3 or 2 when it is installed; the kernels inside PyTorch do otherwise.
+flash_attention = None
+for module in ("flash_attn_interface", "flash_attn") if torch.cuda.is_available() else ():
+    with contextlib.suppress(ImportError):
+        flash_attention = flash_attention or importlib.import_module(module).flash_attn_func
 
 
 class GPT(nn.Module):
@@ -235,9 +229,12 @@ class GPT(nn.Module):
         self.config, self.dtype = config, dtype
         vocab, width, depth = config.vocab_size, config.width, config.depth
         self.token = nn.Embedding(vocab, width)
-        layers = [i for i in range(depth) if config.has_value_embedding(i)]
+        start = torch.zeros(config.pair_rows, width)
+        self.pairs = nn.Embedding.from_pretrained(start, freeze=False, sparse=True)
+        self.smear = nn.Parameter(torch.zeros(()))
+        layers = range((depth - 1) % 2, depth, 2)  # every other one, the last among them
         self.values = nn.ModuleDict({str(i): nn.Embedding(vocab, width) for i in layers})
-        self.blocks = nn.ModuleList(Block(config, i) for i in range(depth))
+        self.blocks = nn.ModuleList(Block(config, i, i in layers) for i in range(depth))
         self.head = nn.Parameter(torch.empty(vocab, width))
         self.residual_scale = nn.Parameter(torch.ones(depth))
         self.x0_scale = nn.Parameter(torch.full((depth,), X0_INIT))
@@ -267,9 +264,14 @@ class GPT(nn.Module):
 
     def features(self, tokens: Tensor) -> Tensor:
         """(B, T) -> (B, T, width), what the head multiplies."""
-        T = tokens.size(1)
-        cos, sin = self.cos[:, :T], self.sin[:, :T]
-        x = x0 = norm(self.token(tokens)).to(self.dtype)
+        cos, sin = (table[:, : tokens.size(1)] for table in (self.cos, self.sin))
+        x = self.token(tokens)
+        if self.config.pair_rows:
+            hashed = tokens * 1_000_003 + F.pad(tokens[:, :-1], (1, 0)) * 7919
+            kept = torch.rand_like(x[..., :1]) >= (PAIR_DROP if self.training else 0)
+            x = x + self.pairs(hashed % self.config.pair_rows) * kept
+        x = norm(x)
+        x = x0 = (x + self.smear * F.pad(x[:, :-1], (0, 0, 1, 0))).to(self.dtype)
         residual, again = self.residual_scale.to(self.dtype), self.x0_scale.to(self.dtype)
         for i, block in enumerate(self.blocks):
             value = self.values[str(i)](tokens).to(self.dtype) if str(i) in self.values else None
@@ -291,7 +293,7 @@ class GPT(nn.Module):
         """(N, width), (N, order) -> (N,), the logit of the n-grams' share in the prediction."""
         return x.float() @ self.mix_hidden + seen @ self.mix_seen
 
-    def loss(self, tokens: Tensor, targets: Tensor, counted: Counted | None = None) -> Tensor:
+    def loss(self, tokens: Tensor, targets: Tensor, counted: tuple | None = None) -> Tensor:
         """Mean nats per token; the gradient is also that of OWN_LOSS times the network's own."""
         if tokens.device.type != "cpu":
             return F.cross_entropy(self(tokens).flatten(0, 1), targets.flatten())
@@ -309,8 +311,8 @@ def soft_cap(logits: Tensor, cap: float) -> Tensor:
 class HeadLoss(torch.autograd.Function):
     """Head, soft cap, mixture and cross-entropy of GPT.loss in one pass, in the CPU's cache.
 
-    The gradient is computed together with the loss, for 128 tokens at a time: 16 ms instead of 27
-    for 2,048 tokens. The constant in `soft_cap` is left out, the softmax would not see it.
+    The gradient is computed together with the loss, for 128 tokens at a time. The constant in
+    `soft_cap` is left out, the softmax would not see it.
     """
 
     @staticmethod
@@ -394,17 +396,14 @@ class KneserNey:
 
     def keys(self, grams: np.ndarray) -> np.ndarray:
         """(N, n) -> (N,)"""
-        key = grams[:, 0].astype(np.int64)
-        for column in grams.T[1:]:
-            key = key * self.vocab + column
-        return key
+        return grams.astype(np.int64) @ self.vocab ** np.arange(grams.shape[1])[::-1]
 
     def grams(self, rows: np.ndarray, n: int) -> np.ndarray:
         """(B, T) -> (B, T, n): each token and those before it."""
         padded = np.pad(rows, ((0, 0), (n - 1, 0)), constant_values=self.bos)
         return np.lib.stride_tricks.sliding_window_view(padded, n, axis=1)
 
-    def of_targets(self, rows: np.ndarray) -> Counted:
+    def of_targets(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
         """For training rows (B, T + 1): what the model says of each target, (B * T,), had it not
         been counted itself; and log(1 + how often each context was seen), (B * T, order).
         """
@@ -426,9 +425,13 @@ class KneserNey:
         for top, tail, total in reversed(steps):
             p = np.where(total > 0, (top + tail * p) / np.maximum(total, 1), p)
             seen.append(np.log1p(total))
+        follows = rows[:, 1:, None] == rows[:, None, 1:]
+        for weight, same in repeats(rows[:, :-1]):
+            often, hits = same.sum(2).ravel(), (same & follows).sum(2).ravel()
+            p = (hits + weight * p) / (often + weight)
         return torch.from_numpy(p).float(), torch.from_numpy(np.stack(seen, 1)).float()
 
-    def of_all(self, rows: np.ndarray) -> Counted:
+    def of_all(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
         """The same for text that was not counted, (B, T), and every next token: (B * T, vocab)."""
         grams = self.grams(rows, self.order - 1).reshape(-1, self.order - 1)
         p = np.tile(self.unigram.astype(np.float32), (len(grams), 1))
@@ -445,7 +448,23 @@ class KneserNey:
             p *= np.where(known, level.tail[context] / total, 1).astype(np.float32)[:, None]
             p[row, level.words[entry]] += (counts - level.taken(counts)) / total[row]
             seen.append(np.log1p(total * known))
+        for weight, same in repeats(rows):
+            row, now, then = same.nonzero()
+            place = row * rows.shape[1] + now
+            size = (same.sum(2).ravel() + weight).astype(np.float32)
+            p *= (weight / size)[:, None]
+            np.add.at(p, (place, rows[row, then + 1]), 1 / size[place])
         return torch.from_numpy(p), torch.from_numpy(np.stack(seen, 1)).float()
+
+
+def repeats(rows: np.ndarray) -> Iterator[tuple[float, np.ndarray]]:
+    """A cache (Kuhn and De Mori 1990) of (B, T): each weight of CACHE, and (B, T, T), whether the
+    last 1, 2, ... tokens at [now] were the same at [then], earlier in the row.
+    """
+    same = last = np.tril(rows[:, :, None] == rows[:, None, :], -1)
+    for weight in CACHE:
+        yield weight, same
+        same = last & np.pad(same, ((0, 0), (1, 0), (1, 0)))[:, :-1, :-1]
 
 
 def find(table: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -522,9 +541,10 @@ def make_optimizers(model: GPT, dtype: torch.dtype, orthogonalize=orthogonalize)
     scale = (model.config.width / 768) ** -0.5
     tables = [model.token.weight, *(table.weight for table in model.values.values())]
     groups = [
-        {"params": tables, "lr": EMBEDDING_LR * scale, "weight_decay": EMBEDDING_DECAY},
+        {"params": tables, "lr": EMBEDDING_LR * scale},
         {"params": [model.head], "lr": UNEMBEDDING_LR * scale},
         {"params": [model.residual_scale], "lr": SCALAR_LR * 0.01},
+        {"params": [model.smear], "lr": SMEAR_LR},
         {"params": [model.x0_scale], "lr": SCALAR_LR, "betas": (0.96, 0.95)},
         {"params": [model.mix_hidden, model.mix_seen], "lr": MIX_LR},
     ]
@@ -536,18 +556,17 @@ def make_optimizers(model: GPT, dtype: torch.dtype, orthogonalize=orthogonalize)
     muon = [{"params": weights, "lr": MATRIX_LR} for weights in shapes.values()]
     adam = torch.optim.AdamW(groups, betas=ADAM_BETAS, eps=1e-10, weight_decay=0.0, fused=True)
     optimizers = [adam, Muon(muon, dtype, orthogonalize)]
+    if model.config.pair_rows:  # a step touches few of them
+        pairs = [{"params": [model.pairs.weight], "lr": PAIR_LR * scale}]
+        optimizers.append(torch.optim.SparseAdam(pairs, betas=ADAM_BETAS, eps=1e-10))
     for group in (group for optimizer in optimizers for group in optimizer.param_groups):
         group["peak_lr"] = group["lr"]
     return optimizers
 
 
 def schedule(progress: float) -> float:
-    """Learning rate relative to its peak at this share of the budget: up, flat, down."""
-    if progress < WARMUP:
-        return progress / WARMUP
-    if progress <= 1 - WARMDOWN:
-        return 1.0
-    left = (1 - progress) / WARMDOWN
+    """Learning rate relative to its peak at this share of the budget: flat, then down."""
+    left = min(1.0, (1 - progress) / max(WARMDOWN, 1e-9))
     return left + (1 - left) * FINAL_LR
 
 
@@ -596,7 +615,7 @@ class Run:
             self.model.ngrams = KneserNey(tokens, ORDER, data.vocab_size, data.bos)
             self.ready = prepare.ahead(self.load())
 
-    def load(self) -> Iterator[list[tuple[Tensor, Counted | None]]]:
+    def load(self) -> Iterator[list[tuple[Tensor, tuple | None]]]:
         """Batches: for each micro step rows (rows, T + 1), and the n-grams' word on them."""
         ngrams = self.model.ngrams
         for batch in self.batches:
@@ -660,39 +679,21 @@ def train(data: prepare.Data, machine: prepare.Machine, budget: prepare.Budget) 
     run.count(data)
     while (progress := budget.progress) < 1:
         budget.record(run.step(progress, budget.step).item(), limit)
-    return run.model, budget.step
+    return run.model.eval(), budget.step
 
 
 def run_once(steps: int | None = None) -> dict[str, object]:
     """Train and evaluate with the constants above; the summary in the order it is printed."""
-    started = time.monotonic()
     data = prepare.load()
     machine = prepare.detect_machine(DTYPE)
     if machine.device != "cpu":
         globals().update(GPU)
     budget = prepare.Budget(prepare.time_budget(data), steps)
-    model, num_steps = train(data, machine, budget)
-    seconds = budget.elapsed
-    model.eval()
-    val_bpb = prepare.evaluate_bpb(model, data, EVAL_ROWS, machine.device)
-    if not math.isfinite(val_bpb):
-        raise prepare.Failure(f"val_bpb is {val_bpb}")
-    rows, micro_steps = split_batch(data.sequence_len)
-    tokens = num_steps * rows * micro_steps * data.sequence_len
-    mfu = flops_per_token(model.config) * tokens / seconds / machine.peak_flops
-    return {
-        "val_bpb": f"{val_bpb:.6f}",
-        "training_seconds": f"{seconds:.2f}",
-        "total_seconds": f"{time.monotonic() - started:.2f}",
-        "peak_memory_mb": f"{prepare.peak_memory_mb(machine.device):.1f}",
-        "tokens_per_second": f"{tokens / seconds:.0f}",
-        "mfu_percent": f"{100 * mfu:.2f}",
-        "total_tokens_M": f"{tokens / 1e6:.3f}",
-        "num_steps": num_steps,
-        "num_params_M": f"{sum(p.numel() for p in model.parameters()) / 1e6:.3f}",
-        "depth": model.config.depth,
-        "device": machine.device,
-    }
+    model, _ = train(data, machine, budget)
+    tokens = math.prod(split_batch(data.sequence_len)) * data.sequence_len
+    cost = tokens * flops_per_token(model.config)
+    summary = prepare.summarize(model, data, machine, budget, tokens, cost, EVAL_ROWS)
+    return summary | {"depth": model.config.depth}
 
 
 if __name__ == "__main__":

@@ -31,6 +31,8 @@ _LINGER, _LINGER_IDLE = 0.5, 0.1
 """Seconds, in all and between two reads, for output that comes after the command's own exit."""
 _TICK = 0.01
 """Seconds between looks at the child where there is no pidfd."""
+_NO_MEMORY = " (usually: memory ran out)"
+"""Of signal 9: what we kill ourselves is said to have timed out."""
 
 
 class Stop:
@@ -93,9 +95,11 @@ class CommandResult:
         """How it failed, for people; empty when it did not."""
         if self.timed_out:
             return f"timed out after {self.seconds:.0f} s"
+        told = f"exit code {self.exit_code}" if self.exit_code else ""
         if self.exit_code < 0:
-            return f"killed by signal {-self.exit_code}"
-        return f"exit code {self.exit_code}" if self.exit_code else ""
+            told = f"killed by signal {-self.exit_code}"
+        # A shell says 137 of the last command that it ran.
+        return f"{told}{_NO_MEMORY}" if self.exit_code in (-9, 137) else told
 
     def redacted(self, redact: Callable[[str], str]) -> CommandResult:
         """The same, its texts passed through `redact`."""

@@ -30,6 +30,7 @@ class Section(BaseModel):
     """A mapping whose keys are all known, whose types are exact, and that never changes."""
 
     model_config = ConfigDict(
+        defer_build=True,  # most sections are only read as a part of the whole
         frozen=True,
         strict=True,
         extra="forbid",

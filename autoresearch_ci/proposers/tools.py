@@ -83,7 +83,7 @@ def submission(arguments: object) -> Submission:
 
 
 class _Arguments(BaseModel):
-    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True, defer_build=True)
 
 
 class _Operation(_Arguments):

@@ -137,7 +137,7 @@ def _state(info: RunInfo, more: PullRequestInfo) -> Iterator[str]:
 def _kept(result: Outcome, room: int) -> str:
     if not result.kept:
         return "Nothing has been kept."
-    rows = [
+    rows = (
         (
             commit_link(e.commit),
             number(e.metric),
@@ -147,9 +147,10 @@ def _kept(result: Outcome, room: int) -> str:
             inline(e.description),
         )
         for e in result.kept
-    ]
+    )
     header = ("commit", "metric", "delta", "samples", "95 % CI of the gain", "change")
-    return f"### Kept ({len(rows)})\n\n{table(header, 'lrrrll', rows, room)}"
+    total = len(result.kept)
+    return f"### Kept ({total})\n\n{table(header, 'lrrrll', rows, total, room)}"
 
 
 def _measured(
@@ -236,11 +237,12 @@ def _letters(result: Outcome) -> Iterator[str]:
 
 def _earlier(more: PullRequestInfo) -> Iterator[str]:
     if more.earlier:
-        rows = [
+        rows = (
             (commit_link(e.commit), number(e.metric), inline(e.description)) for e in more.earlier
-        ]
-        listed = table(("commit", "metric", "change"), "lrl", rows, 3_000)
-        yield details(f"Kept by earlier runs on this branch ({len(rows)})", listed)
+        )
+        total = len(more.earlier)
+        listed = table(("commit", "metric", "change"), "lrl", rows, total, 3_000)
+        yield details(f"Kept by earlier runs on this branch ({total})", listed)
     if more.ignored:
         listed = "\n".join(f"- {inline(text)}" for text in more.ignored[:10])
         yield f"Ignored, as asked:\n\n{listed}"

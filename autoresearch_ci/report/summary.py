@@ -133,7 +133,7 @@ def _kept(result: Outcome) -> Iterator[str]:
     yield table(
         ("#", "commit", "metric", "delta", "guard", "samples", "95 % CI of the gain", "change"),
         "rlrrlrll",
-        [
+        (
             (
                 str(e.iteration),
                 commit_link(e.commit),
@@ -145,7 +145,8 @@ def _kept(result: Outcome) -> Iterator[str]:
                 inline(e.description),
             )
             for e in result.kept
-        ],
+        ),
+        len(result.kept),
         KEPT_ROOM,
     )
 
@@ -165,7 +166,7 @@ def _others(result: Outcome) -> Iterator[str]:
 
 def others_table(result: Outcome, room: int) -> str:
     """What was tried and not kept, folded away; as many rows as fit in `room` characters."""
-    rows = [
+    rows = (
         (
             str(e.iteration),
             str(e.status),
@@ -175,9 +176,11 @@ def others_table(result: Outcome, room: int) -> str:
             inline(e.reason, 80),
         )
         for e in result.others
-    ]
+    )
     header = ("#", "status", "metric", "delta", "change", "why not")
-    return details(f"Tried and not kept ({len(rows)})", table(header, "rlrrll", rows, room))
+    total = len(result.others)
+    listed = table(header, "rlrrll", rows, total, room)
+    return details(f"Tried and not kept ({total})", listed)
 
 
 def details(summary: str, inside: str) -> str:
@@ -185,15 +188,20 @@ def details(summary: str, inside: str) -> str:
     return f"<details>\n<summary>{summary}</summary>\n\n{inside}\n\n</details>"
 
 
-def table(header: Sequence[str], alignment: str, rows: Sequence[Sequence[str]], room: int) -> str:
-    """As many rows as fit in `room` characters, then a sentence that counts the others."""
+def table(
+    header: Sequence[str], alignment: str, rows: Iterable[Sequence[str]], total: int, room: int
+) -> str:
+    """As many rows as fit in `room` characters, then a sentence that counts the others.
+
+    `total`: how many rows there are; those that do not fit are not asked for.
+    """
     rule = ["---:" if side == "r" else "---" for side in alignment]
     lines = [_row(header), _row(rule)]
     for done, row in enumerate(rows):
         line = _row([cell or " " for cell in row])
         room -= len(line) + 1
         if room < 0:
-            left = count(len(rows) - done, "more row")
+            left = count(total - done, "more row")
             return "\n".join(lines) + f"\n\n{left} in `results.tsv`."
         lines.append(line)
     return "\n".join(lines)

@@ -15,7 +15,6 @@ from autoresearch_ci.sandbox.landlock import Ruleset
 from autoresearch_ci.sandbox.memory import (
     SHARED_MEMORY,
     Scratch,
-    delete,
     entries_of,
     remove_entries,
 )
@@ -111,7 +110,7 @@ class Sandbox:
         """Nothing of ours is left outside of the box; `enter` starts afresh."""
         self._forget()
         if self._scratch:
-            delete(self._scratch.root)
+            self._scratch.remove()
             self._scratch = None
 
     @functools.cached_property

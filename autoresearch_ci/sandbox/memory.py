@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from autoresearch_ci import beneath
+from autoresearch_ci.sandbox.mortal_folder import MortalFolder, delete, sweep
 
 SHARED_MEMORY = Path("/dev/shm")
 _SYSTEM_V_LISTS = Path("/proc/sysvipc")
@@ -22,11 +22,10 @@ class Scratch:
     def __init__(self, box: Path, own: Callable[[Path], None]) -> None:
         usable = os.access(SHARED_MEMORY, os.W_OK | os.X_OK)
         above = SHARED_MEMORY if usable else box.parent
-        prefix = f"autoresearch-ci-{os.getuid()}-{box.name}-"
-        for old in above.glob(f"{prefix}*"):  # of a run that was killed
-            if old.lstat().st_uid == os.getuid():
-                delete(old)
-        self.root = Path(tempfile.mkdtemp(prefix=prefix, dir=above))
+        ours = f"autoresearch-ci-shm-{os.geteuid()}-"
+        sweep(above, ours)
+        self._folder = MortalFolder(above, f"{ours}{box.name}-")
+        self.root = self._folder.path
         self.memory = self.root / "shm"
         self.nothing = self.root / "nothing"
         for folder in (self.memory, self.nothing):
@@ -40,6 +39,9 @@ class Scratch:
         for name, _ in beneath.listing(self.memory)[1]:
             delete(self.memory / name)
         beneath.rewrite_notes(self.memory, "", None, 0o700)
+
+    def remove(self) -> None:
+        self._folder.remove()
 
 
 def entries_of(user: int) -> set[str]:
@@ -73,9 +75,3 @@ def _remove_system_v(kind: str, number: int) -> None:
 
     arguments = (number, 0, _IPC_RMID) if kind == "sem" else (number, _IPC_RMID, None)
     getattr(ctypes.CDLL(None), f"{kind}ctl")(*arguments)
-
-
-def delete(path: Path) -> None:
-    """Never through a link, however deep it is; what cannot be deleted stays."""
-    with contextlib.suppress(OSError):
-        beneath.remove(path.parent, path.name)

@@ -59,27 +59,32 @@ class Done:
     """MiB."""
 
 
+def started(folder: Path, temporary: Path, *arguments: str, **variables: str) -> Done:
+    """Our command line in a process of its own, whose memory is looked at."""
+    peak = temporary / "peak"
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM, *arguments],
+        cwd=folder,
+        env={**os.environ, **variables, "TMPDIR": str(temporary), "PEAK": str(peak)},
+        capture_output=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    told = (done.stdout + done.stderr).decode()
+    assert "Traceback" not in told, told
+    return Done(code=done.returncode, told=told, peak=int(peak.read_text()) / 1024)
+
+
 @dataclass(frozen=True)
 class Shell:
-    """Our command line in a process of its own, whose memory is looked at."""
+    """Calls that meet a bomb."""
 
     run: Run
     tally: Tally
 
-    def __call__(self, *arguments: str, bomb: bool = True, **variables: str) -> Done:
-        peak = self.run.temporary / "peak"
-        done = subprocess.run(
-            [sys.executable, "-c", _PROGRAM, *arguments],
-            cwd=self.run.repo.path,
-            env={**os.environ, **variables, "TMPDIR": str(self.run.temporary), "PEAK": str(peak)},
-            capture_output=True,
-            timeout=SECONDS,
-            check=False,
-        )
-        told = (done.stdout + done.stderr).decode()
-        assert "Traceback" not in told, told
-        self.tally("bombs tried", int(bomb))
-        return Done(code=done.returncode, told=told, peak=int(peak.read_text()) / 1024)
+    def __call__(self, *arguments: str, **variables: str) -> Done:
+        self.tally("bombs tried", 1)
+        return started(self.run.repo.path, self.run.temporary, *arguments, **variables)
 
 
 @pytest.fixture
@@ -87,10 +92,13 @@ def shell(run: Run, tally: Tally) -> Shell:
     return Shell(run, tally)
 
 
-@pytest.fixture
-def ordinary(shell: Shell) -> float:
+@pytest.fixture(scope="module")
+def ordinary(first_commit: Path, tmp_path_factory: pytest.TempPathFactory) -> float:
     """MiB of a call that meets nothing odd."""
-    return shell("config", "--scope", "value", "--metric", "cat value", bomb=False).peak
+    words = ("config", "--scope", "value", "--metric", "cat value")
+    done = started(first_commit, tmp_path_factory.mktemp("ordinary"), *words)
+    assert done.code == 0, done.told
+    return done.peak
 
 
 def no_file(path: Path, kind: str) -> None:
@@ -160,10 +168,10 @@ YAML = {
 def test_a_configuration_file_cannot_grow_run_or_hang(name: str, tally: Tally) -> None:
     from autoresearch_ci.config import load
 
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(ConfigError) as caught:
         load(text=YAML[name], path="c.yml", flags={})
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 10
     assert str(caught.value).startswith("c.yml")
     assert len(str(caught.value)) < 20_000
     tally("bombs tried", 1)
@@ -221,10 +229,10 @@ def test_an_xml_report_cannot_grow_or_reach_out(
     decoy.write_text("canary")
     bomb = XML[name]
     data = bomb if isinstance(bomb, bytes) else bomb.replace("DECOY", str(decoy)).encode()
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(MetricError) as caught:
         extract("", spec, data)
-    assert time.monotonic() - began < 20
+    assert time.process_time() - began < 20
     assert "canary" not in str(caught.value)
     assert len(str(caught.value)) < 500
     tally("bombs tried", 1)
@@ -235,10 +243,10 @@ def test_an_xml_report_cannot_grow_or_reach_out(
 def test_json_cannot_grow_or_recurse(name: str, where: str, tally: Tally) -> None:
     spec = Extract(json="$.n", file="r" if where == "file" else None)
     report = JSON[name].encode() if where == "file" else None
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(MetricError) as caught:
         extract(JSON[name], spec, report)
-    assert time.monotonic() - began < 20
+    assert time.process_time() - began < 20
     assert len(str(caught.value)) < 500
     tally("bombs tried", 1)
 
@@ -547,10 +555,10 @@ def test_an_answer_without_end_is_broken_off(flood: str, path: str, tally: Tally
     "output", ['{"a":\n' * 300_000, "{\n" * 1_000_000, '{"a":' * 100_000, '{"a": [' * 200_000]
 )
 def test_an_agents_output_is_read_in_bounded_time(output: str, tally: Tally) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     assert claude_says(output).tokens == 0
     assert codex_says(output).message == ""
-    assert time.monotonic() - began < 20
+    assert time.process_time() - began < 20
     tally("bombs tried", 1)
 
 

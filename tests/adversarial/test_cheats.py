@@ -115,12 +115,13 @@ ONLY_READ: Mapping[str, tuple[Callable[[str], Files], str]] = {
 
 def flags(*more: str, gaming: str = "allow") -> tuple[str, ...]:
     scope = [word for glob in SCOPE for word in ("--scope", glob)]
-    return (*scope, "--gaming", gaming, "--confirm", "never", *more)
+    return (*scope, "--gaming", gaming, "--confirm", "never", *FEW_PLUGINS, *more)
 
 
 COUNTING = ("--metric-extract-junit", "report.xml", "--metric-extract-count", "failures")
 ONE_RUN = ("--calibrate", "never", "--metric-repeats-max", "1")
-"""Starting pytest is most of what such a test costs."""
+FEW_PLUGINS = ("--env", "PYTEST_DISABLE_PLUGIN_AUTOLOAD=1")
+"""Starting pytest is most of what such a test costs, and two thirds of that are other plugins."""
 
 
 def play(cheats: Mapping[str, tuple[Callable[[str], Files], str]]) -> list[dict[str, Any]]:

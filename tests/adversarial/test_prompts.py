@@ -50,6 +50,12 @@ def obedient() -> list[dict[str, Any]]:
     ]
 
 
+def once(api: MessagesApi) -> tuple[str, ...]:
+    """Flags of one iteration whose proposal comes from the local server."""
+    server = ("--claude-dialect", "native", "--claude-base-url", api.url)
+    return ("--iterations", "1", "--confirm", "never", *server)
+
+
 @pytest.fixture
 def key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-canary")
@@ -64,17 +70,7 @@ def test_an_obedient_model_is_refused_every_time_and_the_run_goes_on(
     edit = tool(EDITOR, command="create", path="value", file_text="9\n")
     with MessagesApi() as api:
         api.answer(calls(*wanted), calls(edit, submit("better")))
-        flags = (
-            "--iterations",
-            "1",
-            "--claude-dialect",
-            "native",
-            "--claude-base-url",
-            api.url,
-            "--confirm",
-            "never",
-        )
-        done = run(*flags, proposer="claude")
+        done = run(*once(api), proposer="claude")
         results = api.requests[1]["messages"][-1]["content"]
         assert api.problems == []
     assert done.code == 0, done.told
@@ -88,10 +84,8 @@ def test_an_obedient_model_is_refused_every_time_and_the_run_goes_on(
     assert repo.photograph() == before
 
 
-def test_what_a_file_says_cannot_change_the_structure_of_a_request(
-    repo: Repo, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-canary")
+@pytest.mark.usefixtures("key")
+def test_what_a_file_says_cannot_change_the_structure_of_a_request(repo: Repo, run: Run) -> None:
     shapes = []
     for number, text in enumerate(("plain\n", INJECTION)):
         repo.write("value", f"1\n# {text}")
@@ -99,17 +93,8 @@ def test_what_a_file_says_cannot_change_the_structure_of_a_request(
         edit = tool(EDITOR, command="create", path="value", file_text="0\n")
         with MessagesApi() as api:
             api.answer(calls(edit, submit("better")))
-            flags = (
-                "--iterations",
-                "1",
-                "--claude-dialect",
-                "native",
-                "--claude-base-url",
-                api.url,
-                "--confirm",
-                "never",
-            )
-            done = run(*flags, proposer="claude", metric="head -n 1 value", tag=f"t{number}")
+            words = {"metric": "head -n 1 value", "tag": f"t{number}"}
+            done = run(*once(api), proposer="claude", **words)
             assert done.code == 0, (done.told, api.requests[-1]["messages"][-1])
             shapes.append(shape(api.requests[0]))
             sent = json.dumps(api.requests[0], ensure_ascii=False)

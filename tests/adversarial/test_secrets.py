@@ -588,22 +588,27 @@ def test_what_a_failing_baseline_prints_of_a_secret_is_not_repeated(
         nothing_leaked([canary], done.out, done.err)
 
 
-def test_what_an_agent_prints_of_its_key_is_not_repeated(
-    run: Run,
-    repo: Repo,
-    canary: str,
-    monkeypatch: pytest.MonkeyPatch,
-    nothing_leaked: Callable[..., None],
-) -> None:
+@pytest.fixture
+def agent(repo: Repo, canary: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Has a command line propose, which knows the canary as AGENT_KEY."""
     monkeypatch.setenv("AGENT_KEY", canary)
-    agent = repo.path.parent / "agent.sh"
-    agent.write_text(
-        "cat >/dev/null\necho using $AGENT_KEY\necho 9 >value\n"
-        'echo "DESCRIPTION: found $(echo $AGENT_KEY | rev)"\n'
+
+    def configure(lines: str) -> None:
+        path = repo.path.parent / "agent.sh"
+        path.write_text(f"cat >/dev/null\n{lines}\n")
+        config = {"proposer": {"command": f"sh {path}", "pass_env": ["AGENT_KEY"]}}
+        repo.write(".github/autoresearch.yml", json.dumps(config))
+        repo.commit()
+
+    return configure
+
+
+def test_what_an_agent_prints_of_its_key_is_not_repeated(
+    run: Run, agent: Callable[[str], None], canary: str, nothing_leaked: Callable[..., None]
+) -> None:
+    agent(
+        'echo using $AGENT_KEY\necho 9 >value\necho "DESCRIPTION: found $(echo $AGENT_KEY | rev)"'
     )
-    config = {"proposer": {"command": f"sh {agent}", "pass_env": ["AGENT_KEY"]}}
-    repo.write(".github/autoresearch.yml", json.dumps(config))
-    repo.commit()
     done = run("--iterations", "1", "--json", proposer=None)
     assert done.code == 0, done.told
     log = (done.folder / "logs" / "1.log").read_text()
@@ -612,18 +617,9 @@ def test_what_an_agent_prints_of_its_key_is_not_repeated(
 
 
 def test_an_agent_that_writes_its_key_into_a_file_is_discarded(
-    run: Run,
-    repo: Repo,
-    canary: str,
-    monkeypatch: pytest.MonkeyPatch,
-    nothing_leaked: Callable[..., None],
+    run: Run, agent: Callable[[str], None], canary: str, nothing_leaked: Callable[..., None]
 ) -> None:
-    monkeypatch.setenv("AGENT_KEY", canary)
-    agent = repo.path.parent / "agent.sh"
-    agent.write_text("cat >/dev/null\necho 9 >value\nprintenv AGENT_KEY | base64 >>value\n")
-    config = {"proposer": {"command": f"sh {agent}", "pass_env": ["AGENT_KEY"]}}
-    repo.write(".github/autoresearch.yml", json.dumps(config))
-    repo.commit()
+    agent("echo 9 >value\nprintenv AGENT_KEY | base64 >>value")
     done = run("--iterations", "1", proposer=None, metric="head -n1 value")
     assert done.column("reason")[1:] == ["contains a secret"], done.told
     nothing_leaked([canary], done.out, done.err)

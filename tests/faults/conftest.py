@@ -64,11 +64,12 @@ def story(
 
 NEW_MOUNTS = 0x00020000
 """CLONE_NEWNS of linux/sched.h; `os.unshare` came with Python 3.12."""
+OnSmallDisk = Callable[[str, Callable[[Path], None]], None]
 
 
 @pytest.fixture
-def on_small_disk(tmp_path: Path) -> Callable[[int, Callable[[Path], None]], None]:
-    """Calls a function with the folder of a file system of so many bytes.
+def on_small_disk(tmp_path: Path) -> OnSmallDisk:
+    """Calls a function with the folder of a file system of such options (`man 5 tmpfs`).
 
     It runs in a child that has mounts of its own: nobody else ever sees that file system, and the
     kernel takes it away with the child.
@@ -77,12 +78,12 @@ def on_small_disk(tmp_path: Path) -> Callable[[int, Callable[[Path], None]], Non
     folder.mkdir()
     report = tmp_path / "report"
 
-    def child(size: int, body: Callable[[Path], None]) -> None:
+    def child(options: str, body: Callable[[Path], None]) -> None:
         if ctypes.CDLL(None).unshare(NEW_MOUNTS):
             sys.exit(77)
         for argv in (
             ["mount", "--make-rprivate", "/"],
-            ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)],
+            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)],
         ):
             if subprocess.run(argv, check=False, capture_output=True).returncode:
                 sys.exit(77)
@@ -93,10 +94,10 @@ def on_small_disk(tmp_path: Path) -> Callable[[int, Callable[[Path], None]], Non
             os._exit(1)
         os._exit(0)
 
-    def call(size: int, body: Callable[[Path], None]) -> None:
+    def call(options: str, body: Callable[[Path], None]) -> None:
         if os.geteuid():
             pytest.skip("only root may mount")
-        process = multiprocessing.get_context("fork").Process(target=child, args=(size, body))
+        process = multiprocessing.get_context("fork").Process(target=child, args=(options, body))
         process.start()
         process.join(120)
         if process.exitcode == 77:

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import autoresearch_ci
-from tests.faults.invariant import Story, sealed, wait_for
+from tests.faults.invariant import GUARD, METRIC, STATUSES, Story, sealed, verdicts, wait_for
 
 WALL_CLOCK = re.compile(r"\btime\.time\(|\btime_ns\(|datetime\.now\(|date\.today\(")
 SHOWN = {
@@ -58,4 +58,22 @@ def test_a_machine_that_sleeps_for_a_while_goes_on(story: Story) -> None:
         time.sleep(0.05)
     process.join(60)
     assert process.exitcode == 0
+    story.check()
+
+
+def test_a_run_that_slept_past_its_own_time_starts_nothing_more(story: Story) -> None:
+    """Nobody ends an orphan whose job was cancelled: it must do so itself."""
+    seconds = 9
+    process = story.run.start("--guard", GUARD, "--minutes", f"{seconds / 60}", metric=METRIC)
+    wait_for(story.repo.path / "autoresearch" / "run-t" / "logs" / "0.log")
+    os.kill(process.pid, signal.SIGSTOP)
+    try:
+        known = len(verdicts(story.repo))
+        time.sleep(seconds)
+    finally:
+        os.kill(process.pid, signal.SIGCONT)
+    done = story.run.finish(process)
+    assert done.code == 0, done.told
+    assert "time budget of 0.15 min used up" in done.told
+    assert len(done.rows) <= known + 1 < len(STATUSES)
     story.check()

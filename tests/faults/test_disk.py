@@ -7,6 +7,7 @@ import random
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +18,11 @@ from tests.faults.tracing import needs_strace
 
 if TYPE_CHECKING:
     from tests.conftest import Repo, Result, Run, Script
+    from tests.faults.conftest import OnSmallDisk
 
 MEANING = {"ENOSPC": "No space left on device", "EIO": "Input/output error"}
-OnSmallDisk = Callable[[int, Callable[[Path], None]], None]
+SMALL = "size=16m"
+FEW_FILES = "size=64m,nr_inodes=1500"
 
 PLACES = {
     "records": ".git/autoresearch/t/records.jsonl",
@@ -102,31 +105,49 @@ def test_a_full_disk_stops_the_run_and_loses_nothing(
     run: Run, script: Script, repo: Repo, on_small_disk: OnSmallDisk, room: int
 ) -> None:
     """The disk is full `room` KiB after the baseline; with room made, the run goes on."""
+
+    def fill(ballast: Path) -> None:
+        status = os.statvfs(ballast)
+        size = status.f_bavail * status.f_frsize - room * 1024
+        (ballast / "big").write_bytes(bytes(max(0, size)))
+
+    on_small_disk(SMALL, lambda disk: stops_and_goes_on(disk, run, script, repo, fill))
+
+
+@pytest.mark.parametrize("room", [0, 1, 2, 5, 9, 14, 20])
+def test_a_disk_with_no_room_for_files_stops_the_run_and_loses_nothing(
+    run: Run, script: Script, repo: Repo, on_small_disk: OnSmallDisk, room: int
+) -> None:
+    """The same with room for bytes, and for `room` more names."""
+
+    def fill(ballast: Path) -> None:
+        for n in range(os.statvfs(ballast).f_favail - room):
+            (ballast / str(n)).touch()
+
+    on_small_disk(FEW_FILES, lambda disk: stops_and_goes_on(disk, run, script, repo, fill))
+
+
+def stops_and_goes_on(
+    disk: Path, run: Run, script: Script, repo: Repo, fill: Callable[[Path], None]
+) -> None:
+    """`fill`: takes nearly all that is left, in a folder that is then deleted."""
     script(*(value(9 - i / 10) for i in range(12)))
-
-    def body(disk: Path) -> None:
-        there = type(repo)(disk / "repo")
-        shutil.copytree(repo.path, there.path, symlinks=True)
-        before = there.photograph()
-        call = type(run)(
-            repo=there, script=run.script, temporary=run.temporary, capture=run.capture
-        )
-        assert call("--iterations", "1").code == 0
-        status = os.statvfs(disk)
-        ballast = disk / "ballast"
-        with ballast.open("wb") as file:
-            file.write(bytes(max(0, status.f_bavail * status.f_frsize - room * 1024)))
-        full = call("--resume")
-        stopped_clearly(full, "usually: the disk is full")
-        ballast.unlink()
-        done = call("--resume")
-        assert done.code == 0, done.told
-        assert done.column("status") == ["baseline", *["keep"] * 12], done.told
-        assert there.kept() == [f"experiment: try {9 - i / 10}" for i in range(12)]
-        assert there.photograph() == before
-        there.git("fsck", "--strict", "--no-dangling")
-
-    on_small_disk(2**24, body)
+    there = type(repo)(disk / "repo")
+    shutil.copytree(repo.path, there.path, symlinks=True)
+    before = there.photograph()
+    call = replace(run, repo=there)
+    assert call("--iterations", "1").code == 0
+    ballast = disk / "ballast"
+    ballast.mkdir()
+    fill(ballast)
+    stopped_clearly(call("--resume"), "usually: the disk is full")
+    shutil.rmtree(ballast)
+    done = call("--resume")
+    assert done.code == 0, done.told
+    assert done.column("status") == ["baseline", *["keep"] * 12], done.told
+    assert there.kept() == [f"experiment: try {9 - i / 10}" for i in range(12)]
+    assert there.photograph() == before
+    there.git("fsck", "--strict", "--no-dangling")
 
 
 def test_a_read_only_file_system(
@@ -142,28 +163,40 @@ def test_a_read_only_file_system(
         stopped_clearly(done, "Read-only file system")
         assert run.leftovers() == []
 
-    on_small_disk(2**24, body)
+    on_small_disk(SMALL, body)
 
 
-def test_measured_code_that_fills_the_disk_is_a_crash_and_the_run_goes_on(
-    run: Run, script: Script, repo: Repo, on_small_disk: OnSmallDisk
+@pytest.mark.parametrize(
+    ("options", "fill"),
+    [
+        (SMALL, "cat /dev/zero > big"),
+        (FEW_FILES, 'while : > f$((n++)) && : > "$TMPDIR/$n"; do :; done; false'),
+    ],
+    ids=["of bytes", "of files"],
+)
+def test_measured_code_that_fills_the_disk_is_no_number_and_the_run_goes_on(
+    run: Run, script: Script, repo: Repo, on_small_disk: OnSmallDisk, options: str, fill: str
 ) -> None:
-    script(value(9), value("fill"), value(8))
-    metric = "if grep -q fill value; then cat /dev/zero > big; fi && cat value"
+    script(value(9), value("fill"), value(8), value("hide"), value(7))
+    hide = f"{fill}; echo 1 > number; cat number; exit 0"
+    metric = f"if grep -q hide value; then {hide}; elif grep -q fill value; then {fill}; fi"
+    metric += " && cat value"
 
     def body(disk: Path) -> None:
         for name in ("tmp", "repo"):
             shutil.copytree(run.temporary if name == "tmp" else repo.path, disk / name)
-        there = type(repo)(disk / "repo")
-        call = type(run)(repo=there, script=run.script, temporary=disk / "tmp", capture=run.capture)
+        call = replace(run, repo=type(repo)(disk / "repo"), temporary=disk / "tmp")
         done = call.finish(call.start(metric=metric))
         assert done.code == 0, done.told
-        assert done.column("status") == ["baseline", "keep", "crash", "keep"]
-        assert "No space left on device" in (done.folder / "logs" / "2.log").read_text()
-        assert there.kept() == ["experiment: try 9", "experiment: try 8"]
+        expected = ["baseline", "keep", "crash", "keep", "metric-error", "keep"]
+        assert done.column("status") == expected, done.told
+        for n in (2, 4):
+            assert "No space left on device" in (done.folder / "logs" / f"{n}.log").read_text()
+        assert call.repo.kept() == [f"experiment: try {n}" for n in (9, 8, 7)]
         assert call.leftovers() == []
+        assert list(call.temporary.glob("*/*")) == []
 
-    on_small_disk(2**24, body)
+    on_small_disk(options, body)
 
 
 @pytest.mark.parametrize("where", ["records", "journal"])

@@ -10,10 +10,13 @@ from __future__ import annotations
 import random
 import re
 import shutil
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from autoresearch_ci.sandbox.abilities import abilities
 from tests.faults.invariant import (
     BRANCH,
     NOTEBOOK,
@@ -103,3 +106,23 @@ def test_what_a_killed_run_was_measuring_is_gone_before_anything_is_measured_aga
     assert processes_of(repo)
     run()
     assert processes_of(repo) == []
+
+
+def test_the_memory_of_a_killed_run_is_given_back_by_a_run_of_another_repository(
+    repo: Repo, run: Run, tmp_path: Path
+) -> None:
+    if not abilities(None).namespaces:
+        pytest.skip("measured code has no memory of its own without namespaces")
+    marker, other = tmp_path / "now", tmp_path / "other"
+    shutil.copytree(repo.path, other)
+    elsewhere = replace(run, repo=type(repo)(other))
+    process = run.fork(metric=f"echo x > /dev/shm/mine; touch {marker}; sleep 30")
+    wait_for(marker)
+    shared = run.leftovers_in_memory()
+    assert shared
+    assert elsewhere().code == 0
+    assert run.leftovers_in_memory() == shared  # it is alive
+    assert killed(process, after=0)
+    assert elsewhere(tag="u").code == 0
+    assert run.leftovers_in_memory() == []
+    run()  # ends what was being measured

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from autoresearch_ci.cli import run_cli
-from tests.faults.invariant import wait_for
+from tests.faults.invariant import start_over, wait_for
 from tests.messages_api import MessagesApi, Reply, calls, submit, tool
 
 if TYPE_CHECKING:
@@ -170,6 +170,28 @@ def test_what_the_confirmation_costs_is_part_of_the_total(
     assert totals(done)["tokens"] == len(api.requests) * EACH > in_rows
     again = run("--resume", "--confirm", "never", scope=None, metric=None)
     assert totals(again)["tokens"] == totals(done)["tokens"]
+
+
+def test_a_confirmation_that_costs_money_ends_with_the_money(
+    api: MessagesApi, run: Run, judged: Repo
+) -> None:
+    def spend(*flags: str) -> tuple[Result, int]:
+        start_over(judged)
+        api.answer(*[verdict] * 99)
+        before = len(api.requests)
+        done = run(*flags, scope=None, metric=None)
+        assert done.column("status") == ["baseline", "keep"], done.told
+        return done, len(api.requests) - before
+
+    _, search = spend("--confirm", "never")
+    used_up = search * EACH
+    done, asked = spend("--budget-tokens", f"{used_up}")
+    assert asked == search
+    assert f"could not be confirmed: token budget of {used_up} used up" in done.told
+    # What was begun is ended: half a pair is none.
+    _, asked = spend("--budget-tokens", f"{used_up + 1}", "--confirm-repeats", "9")
+    votes = 3
+    assert search < asked <= search + 2 * votes
 
 
 def test_what_a_killed_baseline_cost_is_not_forgotten(

@@ -8,7 +8,7 @@ import os
 import signal
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -479,6 +479,70 @@ def test_a_killed_run_is_pushed_by_its_resumption(world: World, tmp_path: Path) 
     assert world.bare.git("merge-base", first, BRANCH) == first
     assert world.bare.ref(BRANCH) == world.repo.ref("autoresearch/t")
     assert len(world.api.pulls) == 1
+
+
+@pytest.fixture
+def orphan(world: World, tmp_path: Path) -> Callable[[Callable[[], None]], Result]:
+    """A run that sleeps while it measures its second keep, and wakes into another world.
+
+    What is called meanwhile changes the world.
+    """
+
+    def sleep_through(meanwhile: Callable[[], None]) -> Result:
+        marker, hold = tmp_path / "measuring", tmp_path / "hold"
+        hold.touch()
+        wait = f"touch {marker}; while test -e {hold}; do sleep 0.05; done"
+        metric = f"cat value; if grep -q 8 value; then {wait}; fi"
+        world.script(value(9), value(8), value(7))
+        process = world.run.start("--publish", "github", metric=metric)
+        try:
+            wait_for(marker)
+            os.kill(process.pid, signal.SIGSTOP)
+            meanwhile()
+        finally:
+            hold.unlink()
+            time.sleep(0.5)  # what is measured ends without it
+            os.kill(process.pid, signal.SIGCONT)
+        return world.run.finish(process)
+
+    return sleep_through
+
+
+def test_a_run_that_slept_while_its_job_ended_pushes_nothing_more(
+    world: World, orphan: Callable[[Callable[[], None]], Result]
+) -> None:
+    """The job was cancelled, its container forgotten: the job's token is no token any more."""
+    pushed: list[str] = []
+
+    def job_ends() -> None:
+        pushed.extend(world.bare.ref(ref) for ref in (BRANCH, NOTEBOOK))
+        world.server.token = "of the next job"
+        world.api.tokens.clear()
+
+    done = orphan(job_ends)
+    assert done.code == 6, done.told
+    assert [world.bare.ref(ref) for ref in (BRANCH, NOTEBOOK)] == pushed
+    assert len(world.bare.refs("refs/heads/autoresearch")) == 1
+    assert world.repo.kept() == [f"experiment: try {n}" for n in (9, 8, 7)]
+    assert "does not accept the token" in done.err
+
+
+def test_a_run_that_slept_while_others_went_on_leaves_them_what_they_made(
+    world: World, orphan: Callable[[Callable[[], None]], Result]
+) -> None:
+    """The token is good for longer than the job: what was there last is asked for all the same."""
+    theirs: list[str] = []
+
+    def others_go_on() -> None:
+        theirs.append(world.bare.commit("autoresearch/t"))
+        theirs.append(world.bare.git("commit-tree", f"{NOTEBOOK}^{{tree}}", "-m", "another run"))
+        world.bare.git("update-ref", NOTEBOOK, theirs[1])
+
+    done = orphan(others_go_on)
+    assert done.code == 0, done.told
+    assert [world.bare.ref(ref) for ref in (BRANCH, NOTEBOOK)] == theirs
+    assert world.bare.ref(f"{BRANCH}-2") == world.repo.ref("autoresearch/t")
+    assert world.bare.ref(f"{NOTEBOOK}-2") == world.repo.ref(NOTEBOOK)
 
 
 def test_a_shallow_checkout_publishes_and_continues(world: World, tmp_path: Path) -> None:

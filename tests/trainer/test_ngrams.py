@@ -52,14 +52,23 @@ def textbook(model, forgotten: tuple[int, ...] = ()):
 
 
 def contexts(rows):
-    """(each target of the rows, the ORDER - 1 tokens before it)."""
+    """(each target of the rows, the ORDER - 1 tokens before it, what the row was until then)."""
     padded = np.pad(rows, ((0, 0), (ORDER - 1, 0)), constant_values=BOS)
     for row in padded.tolist():
         for end in range(ORDER, len(row)):
-            yield row[end], tuple(row[end - ORDER + 1 : end])
+            yield row[end], tuple(row[end - ORDER + 1 : end]), row[ORDER - 1 : end]
 
 
-def test_what_it_says_of_every_next_token_is_kneser_ney_and_sums_to_one(model):
+def after_cache(p: float, target: int, row: list[int]) -> float:
+    """How often the row itself went on like that counts, too: first after one token, then two."""
+    for length, weight in enumerate(train.CACHE, start=1):
+        ends = range(length, len(row))
+        went_on = [row[end] for end in ends if row[end - length : end] == row[-length:]]
+        p = (went_on.count(target) + weight * p) / (len(went_on) + weight)
+    return p
+
+
+def test_what_it_says_of_every_next_token_is_kneser_ney_with_a_cache_and_sums_to_one(model):
     said, seen = model.of_all(ROWS)
     assert said.shape == (ROWS.size, VOCAB)
     assert seen.shape == (ROWS.size, ORDER)
@@ -67,22 +76,26 @@ def test_what_it_says_of_every_next_token_is_kneser_ney_and_sums_to_one(model):
     torch.testing.assert_close(said.sum(1), torch.ones(len(said)), rtol=1e-5, atol=0)
     probability = textbook(model)
     last = said.view(*ROWS.shape, VOCAB)[:, :-1].flatten(0, 1)  # the row before each target
-    for row, (_, context) in zip(last.tolist(), contexts(ROWS), strict=True):
-        expected = [probability(token, context) for token in range(VOCAB)]
+    changed = 0
+    for row, (_, context, before) in zip(last.tolist(), contexts(ROWS), strict=True):
+        counted = [probability(token, context) for token in range(VOCAB)]
+        expected = [after_cache(p, token, before) for token, p in enumerate(counted)]
         assert row == pytest.approx(expected, rel=1e-4)
+        changed += expected != counted
+    assert changed > 80
 
 
 def test_a_training_token_is_judged_as_if_it_had_not_been_counted(model):
     said, _ = model.of_targets(ROWS)
     known = {tuple(TEXT[i : i + ORDER].tolist()) for i in range(len(TEXT))}
     asked = list(contexts(ROWS))
-    whole = [i for i, (target, context) in enumerate(asked) if (*context, target) in known]
+    whole = [i for i, (target, context, _) in enumerate(asked) if (*context, target) in known]
     assert len(whole) > 80
     for i in whole:
-        target, context = asked[i]
+        target, context, before = asked[i]
         expected = textbook(model, (*context, target))(target, context)
-        assert said[i].item() == pytest.approx(expected, rel=1e-4)
-    counted = torch.tensor([textbook(model)(*each) for each in asked])
+        assert said[i].item() == pytest.approx(after_cache(expected, target, before), rel=1e-4)
+    counted = torch.tensor([after_cache(textbook(model)(t, c), t, row) for t, c, row in asked])
     assert said[whole].log().mean() < counted[whole].log().mean() - 0.1
 
 

@@ -4,7 +4,10 @@ import json
 import math
 import multiprocessing
 import os
+import platform
 import signal
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -196,3 +199,41 @@ def test_the_budget_can_count_steps_or_seconds():
     time.sleep(0.02)
     assert seconds.progress == 1.0
     assert math.isclose(seconds.elapsed, 0.02, abs_tol=0.5)
+
+
+STEPS = """
+import resource, sys
+import numpy as np
+import prepare
+
+def steps():
+    for _ in range(10):
+        [np.ones(2**21, np.uint8) for _ in range(8)]
+
+if sys.argv[1] == "keep":
+    prepare.keep_freed_memory()
+steps()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+steps()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def page_faults(how: str) -> int:
+    """Of steps that free and ask for the same blocks, in a process that starts afresh."""
+    argv = [sys.executable, "-c", STEPS, how]
+    folder = Path(prepare.__file__).parent
+    return int(subprocess.run(argv, cwd=folder, stdout=subprocess.PIPE, check=True).stdout)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told")
+def test_blocks_that_are_freed_and_asked_for_again_are_not_taken_from_the_kernel_again():
+    assert page_faults("keep") < 100 < page_faults("give back")
+
+
+def test_as_many_threads_are_chosen_as_there_are_cores_at_most():
+    before = torch.get_num_threads()
+    try:
+        assert 1 <= prepare.best_threads() <= len(os.sched_getaffinity(0))
+    finally:
+        torch.set_num_threads(before)

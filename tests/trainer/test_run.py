@@ -7,21 +7,23 @@ import sys
 
 import pytest
 
+from tests.patience import promptly
+
 pytest.importorskip("torch")
 pytest.importorskip("tokenizers")
 
 SUMMARY = [
     "val_bpb",
     "training_seconds",
-    "total_seconds",
     "peak_memory_mb",
     "tokens_per_second",
     "mfu_percent",
     "total_tokens_M",
     "num_steps",
     "num_params_M",
-    "depth",
     "device",
+    "depth",
+    "total_seconds",
 ]
 
 
@@ -39,7 +41,7 @@ def test_a_run_ends_with_the_summary(edited, environment):
     summary = dict(line.split(": ") for line in tail.splitlines())
     assert list(summary) == SUMMARY
     assert 0 < float(summary["val_bpb"]) < 8
-    assert 2 <= float(summary["training_seconds"]) < 10  # one step more; a busy machine is slow
+    assert 2 <= float(summary["training_seconds"]) < promptly(10)  # one step more
     assert float(summary["training_seconds"]) <= float(summary["total_seconds"])
 
     lines = re.findall(r"(?m)^progress=(\S+) loss=(\S+)$", head)

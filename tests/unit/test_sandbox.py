@@ -13,7 +13,7 @@ import pytest
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.sandbox import Wish
 from autoresearch_ci.sandbox.abilities import Abilities
-from autoresearch_ci.sandbox.memory import delete
+from autoresearch_ci.sandbox.mortal_folder import delete
 from autoresearch_ci.sandbox.places import services, visible
 from autoresearch_ci.sandbox.protection import describe
 from autoresearch_ci.sandbox.seccomp import (

@@ -246,13 +246,13 @@ def test_no_change_is_of_more_than_three_constants_however_long_nothing_was_kept
     assert set(counts) <= {1, 2, 3}
 
 
-def test_first_steps_stay_within_a_quarter_of_the_range() -> None:
+def test_first_steps_are_short() -> None:
     texts = [b"LR = 0.04\n", b"LR = 0.04  # tune: 4e-6..4 log\n"]
-    for text, factor in zip(texts, (2, 10**1.5), strict=True):
+    for text, factor in zip(texts, (1.5, 10**0.88), strict=True):
         firsts = [propose(Bench(lambda _: 1.0, {"a.py": text}, seed=s)) for s in range(12)]
         ratios = [float(first.description.split()[-1]) / 0.04 for first in firsts]
         assert all(0.99 / factor <= ratio <= 1.01 * factor for ratio in ratios)
-        assert len(set(ratios)) > 3
+        assert len(set(ratios)) > 2
 
 
 def test_nothing_is_measured_twice_and_a_spent_space_ends_the_run() -> None:

@@ -25,7 +25,7 @@ class SearchProposer:
         self._reader = Reader()
 
     def propose(self, context: Context) -> Proposal | None:
-        """New values for one to three constants; `None` when all were tried.
+        """New values for one to three constants; `None` when every such change was tried.
 
         Repairs and reworks are declined: a value that failed has no other form.
         Raises `ProposerError` when the files in scope hold no tunable constant.

@@ -1,0 +1,118 @@
+"""Folders of processes that are dead are deleted by the next one; nobody else's are."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from autoresearch_ci.sandbox.mortal_folder import MortalFolder, sweep
+
+MARK = "autoresearch-ci-test-"
+
+
+@contextmanager
+def another_process(above: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """One that made such a folder, with something in it, and goes on living."""
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from autoresearch_ci.sandbox.mortal_folder import MortalFolder\n"
+        "folder = MortalFolder(Path(sys.argv[1]), sys.argv[2])\n"
+        "(folder.path / 'deep' / 'deeper').mkdir(parents=True)\n"
+        "print(folder.path, flush=True); sys.stdin.read()"
+    )
+    argv = [sys.executable, "-c", code, str(above), MARK]
+    with subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        try:
+            yield process, Path(process.stdout.readline().strip())
+        finally:
+            process.kill()
+
+
+def test_what_a_killed_process_left_is_deleted(tmp_path: Path) -> None:
+    with another_process(tmp_path) as (process, folder):
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert folder.is_dir()
+        sweep(tmp_path, MARK)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_living_or_stopped_process_has_stays(tmp_path: Path) -> None:
+    mine = MortalFolder(tmp_path, MARK)
+    with another_process(tmp_path) as (process, folder):
+        process.send_signal(signal.SIGSTOP)
+        sweep(tmp_path, MARK)
+        assert {*tmp_path.iterdir()} == {mine.path, folder}
+    mine.remove()
+    assert {*tmp_path.iterdir()} == {folder}
+
+
+def test_a_program_that_outlives_the_process_keeps_nothing_alive(tmp_path: Path) -> None:
+    mine = MortalFolder(tmp_path, MARK)
+    with subprocess.Popen(["sleep", "60"], close_fds=False) as program:
+        assert mine.lock is not None
+        os.close(mine.lock)  # as the kernel does when we are killed
+        sweep(tmp_path, MARK)
+        left = list(tmp_path.iterdir())
+        program.kill()
+    assert left == []
+
+
+def test_links_files_and_folders_with_other_names_are_left_alone(tmp_path: Path) -> None:
+    decoy = tmp_path / "decoy"
+    decoy.mkdir()
+    (decoy / "kept").touch()
+    (tmp_path / f"{MARK}link").symlink_to(decoy)
+    (tmp_path / f"{MARK}file").touch()
+    before = {*tmp_path.rglob("*")}
+    sweep(tmp_path, MARK)
+    assert {*tmp_path.rglob("*")} == before
+
+
+def test_a_link_in_a_dead_folder_leads_nowhere(tmp_path: Path) -> None:
+    decoy = tmp_path / "decoy"
+    decoy.mkdir()
+    (decoy / "kept").touch()
+    (tmp_path / f"{MARK}dead").mkdir()
+    (tmp_path / f"{MARK}dead" / "link").symlink_to(decoy)
+    sweep(tmp_path, MARK)
+    assert {*tmp_path.rglob("*")} == {decoy, decoy / "kept"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make folders of other users")
+def test_another_users_folder_is_left_alone(tmp_path: Path) -> None:
+    planted = tmp_path / f"{MARK}planted"
+    planted.mkdir()
+    os.chown(planted, 65534, 65534)
+    sweep(tmp_path, MARK)
+    assert planted.is_dir()
+
+
+def test_a_folder_is_made_where_others_sweep_all_the_time(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from autoresearch_ci.sandbox.mortal_folder import sweep\n"
+        "while True: sweep(Path(sys.argv[1]), sys.argv[2]); print(flush=True)"
+    )
+    argv = [sys.executable, "-c", code, str(tmp_path), MARK]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as sweeper:
+        assert sweeper.stdout
+        try:
+            sweeper.stdout.readline()
+            for _ in range(1000):
+                folder = MortalFolder(tmp_path, MARK)
+                sweeper.stdout.readline()
+                assert folder.path.is_dir()
+                folder.remove()
+        finally:
+            sweeper.kill()
