@@ -16,6 +16,11 @@ worlds and the same noise, so `gap` is a paired difference.
   exact   `near` without any noise
   null    20 that are all worth nothing: every keep is false
 
+Of Optuna's TPE, which drew from whole ranges and changed five constants at once, 28 % were left
+(near), 20 (untuned), 24 (mixed), 42 (pair) and 18 (exact), where 15, 9, 4, 52 and 3 are left now;
+with three constants at most its pair was 56. Three nights of 20 leave 5 % of mixed, and 15 when
+each forgets the last.
+
 `left` is what a perfect night would still gain, in percent of what there was to gain at the
 start; errors are 95 % confidence intervals over seeds.
 """

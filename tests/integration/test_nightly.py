@@ -381,9 +381,14 @@ proposer: search
 def tried(world: World) -> list[list[str]]:
     """What each night's journal says was tried, oldest night first."""
     books = sorted(world.bare.refs("refs/autoresearch/notebook"))
-    texts = [world.bare.git("cat-file", "blob", f"{book}:results.tsv") for book in books]
-    rows = [list(csv.DictReader(text.splitlines()[1:], delimiter="\t")) for text in texts]
-    return [[row["description"].split()[-1] for row in night[1:]] for night in rows]
+    nights = [list(rows(world, book)) for book in books]
+    return [[row["description"].split()[-1] for row in night[1:]] for night in nights]
+
+
+def keyless(world: World, mode: str, iterations: int) -> Night:
+    night = world.night(mode, 0)
+    night.proposer, night.iterations = "search", iterations
+    return night.go()
 
 
 @MODES
@@ -392,16 +397,11 @@ def test_a_second_night_without_a_key_repeats_nothing_and_builds_on_the_first(
 ) -> None:
     files = {"knobs.py": KNOB, ".github/autoresearch.yml": KEYLESS}
     world.bare.commit("main", "knobs", **files)
-    first = world.night(mode, 0)
-    first.iterations = 2
-    first.go()
+    first = keyless(world, mode, 2)
+    second = keyless(world, mode, 9)
     assert first.measured
-    best = first.measured.outputs["best"]
-    second = world.night(mode, 0)
-    second.iterations = 9
-    second.go()
     assert second.measured
-    assert second.measured.outputs["baseline"] == best
+    assert second.measured.outputs["baseline"] == first.measured.outputs["best"]
     before, after = tried(world)
     assert len(before) == 2
     assert sorted([*before, *after], key=int) == ["1", "2", "4", "16"]  # each once, then the end
@@ -414,9 +414,7 @@ def test_what_was_measured_in_another_way_is_tried_again(world: World, mode: str
     world.bare.commit("main", "knobs", **files)
     for number, config in enumerate((KEYLESS, KEYLESS.replace("4) ^ 2", "8) ^ 4"))):
         world.bare.commit("main", f"rule {number}", **{".github/autoresearch.yml": config})
-        night = world.night(mode, 0)
-        night.iterations = 9
-        night.go()
+        keyless(world, mode, 9)
     assert [len(values) for values in tried(world)] == [4, 4]
 
 
