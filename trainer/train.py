@@ -70,7 +70,7 @@ EMBEDDING_LR = 0.6  # tune: 0.05..2 log
 PAIR_LR = 0.2  # tune: 0.02..1 log
 UNEMBEDDING_LR = 0.004  # tune: 0.0005..0.05 log
 MATRIX_LR = 0.04368  # tune: 0.005..0.2 log
-SCALAR_LR = 0.01812  # tune: 0.01..1 log
+SCALAR_LR = 0.1  # tune: 0.01..1 log
 SMEAR_LR = 0.02  # tune: 0..0.2
 ADAM_BETAS = (0.8, 0.95)  # tune: 0.6..0.99
 # Decay of the matrices per step and learning rate; it falls to 0 with progress.
