@@ -291,6 +291,13 @@ def test_what_the_night_before_tried_is_not_tried_again() -> None:
     assert SearchProposer().propose(second.context()) is None
 
 
+def test_what_was_kept_and_is_gone_is_tried_again() -> None:
+    first = Bench(lambda data: float(b"True" in data), {"a.py": b"A = True\n"}).run(1)
+    second = after(first, b"A = True\n", first.objective)
+
+    assert propose(second).description == "switch A from True to False"
+
+
 def test_around_other_code_it_is_tried_again() -> None:
     first = Bench(lambda data: float(b"True" not in data), {"a.py": b"A = True\n"}).run(1)
     second = after(first, b"A = True\nprint(1)\n", first.objective)

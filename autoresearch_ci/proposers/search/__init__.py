@@ -49,8 +49,10 @@ class SearchProposer:
                 "proposer."
             )
         current = values_of(incumbent)
-        # Around other code, the same values are another candidate.
-        same = [*attempts, *(attempt for attempt in past if attempt.alike)]
+        # Around other code, the same values are another candidate; what was kept and is no more
+        # (somebody deleted the branch) may win again.
+        lost = (a for a in past if a.alike and a.row.status is not Status.KEEP)
+        same = [*attempts, *lost]
         tried = {frozenset(attempt.values.items()) for attempt in same}
         tried.add(frozenset(current.items()))
         new = fresh(current.keys() - values_of(base).keys(), attempts)
