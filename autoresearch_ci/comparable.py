@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from autoresearch_ci.config import Config
+from autoresearch_ci.secret_names import looks_secret
 
 _KEYS = ("metric", "guards", "holdout", "scope", "setup", "share", "cache", "env")
 """Numbers of two runs that differ in one of these would not compare."""
@@ -23,6 +24,11 @@ def ruler(config: Config) -> dict[str, Any]:
     return values
 
 
-def mark(values: object) -> str:
-    """A name for what `ruler` says, short enough to be published with a notebook."""
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:32]
+def mark(config: Config) -> str:
+    """A name for what `ruler` says, short enough to be published with a notebook.
+
+    It is the same whatever the secrets are: a hash of them could be guessed by trying.
+    """
+    env = {name: value for name, value in config.env.items() if not looks_secret(name, value)}
+    values = json.dumps(ruler(config) | {"env": env}, sort_keys=True)
+    return hashlib.sha256(values.encode()).hexdigest()[:32]
