@@ -69,7 +69,7 @@ DEVICE_ROWS = 64  # tune: skip
 EMBEDDING_LR = 0.6  # tune: 0.05..2 log
 PAIR_LR = 0.2  # tune: 0.02..1 log
 UNEMBEDDING_LR = 0.004  # tune: 0.0005..0.05 log
-MATRIX_LR = 0.04368  # tune: 0.005..0.2 log
+MATRIX_LR = 0.028  # tune: 0.005..0.2 log
 SCALAR_LR = 0.1  # tune: 0.01..1 log
 SMEAR_LR = 0.02  # tune: 0..0.2
 ADAM_BETAS = (0.8, 0.95)  # tune: 0.6..0.99
@@ -83,7 +83,7 @@ MUON_ITERATIONS = 5  # tune: 2..5
 MUON_BETA2 = 0.95  # tune: 0.8..0.99
 
 # Schedule: shares of the budget; learning rate at the end, as a share of its peak.
-WARMDOWN = 0.5  # tune: 0.1..1
+WARMDOWN = 0.8  # tune: 0.1..1
 FINAL_LR = 0.0  # tune: 0..0.2
 
 # Machine: "float32", "bfloat16", or "auto", whichever multiplies matrices faster; torch.compile,

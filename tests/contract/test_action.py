@@ -393,3 +393,13 @@ def test_the_gitlab_component_takes_its_inputs_as_variables() -> None:
     assert given - {"git-depth", "autoresearch-package"} <= INPUTS.keys()
     assert job["script"][-1].startswith("exec ")
     assert "merge_request_event" not in text
+
+
+def test_the_changes_that_ci_tries_on_the_trainer_can_be_made() -> None:
+    lines = (ROOT / "trainer" / "changes.jsonl").read_text(encoding="utf-8").splitlines()
+    edits = [edit for line in lines for edit in json.loads(line)["edits"]]
+    assert len(edits) > 1
+    for edit in edits:
+        found = (ROOT / edit["path"]).read_text(encoding="utf-8").count(edit["old"])
+        assert found == 1, edit
+        assert edit["new"] != edit["old"]
