@@ -535,7 +535,9 @@ def test_a_run_that_slept_while_others_went_on_leaves_them_what_they_made(
 
     def others_go_on() -> None:
         theirs.append(world.bare.commit("autoresearch/t"))
-        theirs.append(world.bare.git("commit-tree", f"{NOTEBOOK}^{{tree}}", "-m", "another run"))
+        person = ("-c", "user.name=p", "-c", "user.email=p@e.org")
+        tree = f"{NOTEBOOK}^{{tree}}"
+        theirs.append(world.bare.git(*person, "commit-tree", tree, "-m", "another run"))
         world.bare.git("update-ref", NOTEBOOK, theirs[1])
 
     done = orphan(others_go_on)
