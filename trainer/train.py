@@ -50,7 +50,7 @@ X0_INIT = 0.1  # tune: 0..0.5
 SHIFTED_HEADS = 1  # tune: 0..2
 # Embeddings of pairs of tokens, hashed to so many rows (0: none), and the share of them that is
 # left out while training: worth 0.011 at 1,200 steps, 0.003 of it because some are left out.
-PAIR_ROWS = 2**16  # tune: [0, 16384, 65536]
+PAIR_ROWS = 2**16  # tune: [16384, 65536]
 PAIR_DROP = 0.3  # tune: 0..0.7
 # Counted n-grams, mixed into the prediction: longest n (0: none), worth 0.070 at 600 steps; how
 # often the row itself must have gone on after the last 1, 2, 3 tokens to count as much as they do,

@@ -18,6 +18,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from autoresearch_ci.cli import _parser
+from autoresearch_ci.constants.finder import find_constants
 from autoresearch_ci.job.inputs import COMMANDS, INPUTS
 from autoresearch_ci.job.outputs import OUTPUTS
 from tests.contract.workflow_audits import step_audits
@@ -403,3 +404,9 @@ def test_the_changes_that_ci_tries_on_the_trainer_can_be_made() -> None:
         found = (ROOT / edit["path"]).read_text(encoding="utf-8").count(edit["old"])
         assert found == 1, edit
         assert edit["new"] != edit["old"]
+
+
+def test_the_search_finds_the_trainers_constants() -> None:
+    source = ROOT / "trainer" / "train.py"
+    found = find_constants("trainer/train.py", source.read_bytes())
+    assert {"DEPTH", "MATRIX_LR", "PAIR_ROWS"} <= {constant.name for constant in found}
