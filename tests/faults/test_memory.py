@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autoresearch_ci.sandbox.abilities import abilities
 from tests.faults.invariant import GUARD, METRIC, Story, counted_git, processes_of, value
 from tests.faults.memory_limit import MemoryLimit, memory_limit
 
@@ -34,17 +33,8 @@ def limit() -> Iterator[MemoryLimit]:
 
 @pytest.mark.parametrize(
     "eat",
-    [
-        "tail /dev/zero",
-        "exec tail /dev/zero",
-        pytest.param(
-            "cat /dev/zero > /dev/shm/big",
-            marks=pytest.mark.skipif(
-                not abilities(None).namespaces, reason="it would be everybody's /dev/shm"
-            ),
-        ),
-    ],
-    ids=["a child of the command", "the command", "in shared memory"],
+    ["tail /dev/zero", "exec tail /dev/zero"],
+    ids=["a child of the command", "the command"],
 )
 def test_measured_code_that_is_killed_for_its_memory_is_a_crash_that_says_so(
     run: Run, script: Script, repo: Repo, limit: MemoryLimit, eat: str
