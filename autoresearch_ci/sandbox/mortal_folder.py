@@ -7,6 +7,7 @@ a dead one's. A name alone says nothing: others can make folders of any name bes
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import tempfile
@@ -16,21 +17,20 @@ from pathlib import Path
 from autoresearch_ci import beneath
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_TRIES = 5
 
 
 class MortalFolder:
     """Made new, with a name that begins with `prefix`; only its owner may enter it."""
 
     def __init__(self, above: Path, prefix: str) -> None:
-        for _ in range(_TRIES):
+        while True:
             self.path = Path(tempfile.mkdtemp(prefix=prefix, dir=above))
-            self.lock = _locked(self.path)
-            """The kernel lets go of it with this process; `None`: there are no locks here."""
-            if self.lock is not None:
+            try:
+                self.lock = _locked(self.path)
+                """The kernel lets go of it with this process; `None`: there are no locks here."""
                 return
-            delete(self.path)  # as one who sweeps does, who was faster to lock it
-        self.path = Path(tempfile.mkdtemp(prefix=prefix, dir=above))
+            except (BlockingIOError, FileNotFoundError):
+                delete(self.path)  # as one who sweeps does, who was faster to lock it
 
     def remove(self) -> None:
         delete(self.path)
@@ -41,14 +41,15 @@ class MortalFolder:
 def sweep(above: Path, prefix: str) -> None:
     """Delete what dead processes of this user have left there."""
     for path in _named(above, prefix):
-        lock = _locked(path)
-        if lock is None:
-            continue
-        try:
-            if os.fstat(lock).st_uid == os.geteuid():
-                delete(path)
-        finally:
-            os.close(lock)
+        with contextlib.suppress(OSError):
+            lock = _locked(path)
+            if lock is None:
+                continue
+            try:
+                if os.fstat(lock).st_uid == os.geteuid():
+                    delete(path)
+            finally:
+                os.close(lock)
 
 
 def delete(path: Path) -> None:
@@ -63,16 +64,22 @@ def _named(above: Path, prefix: str) -> Iterator[Path]:
 
 
 def _locked(path: Path) -> int | None:
-    """The folder, opened and locked; `None`: it is somebody else's, or is not there any more."""
-    try:
-        descriptor = os.open(path, _FOLDER)
-    except OSError:
-        return None
+    """The folder, opened and locked; `None`: this file system has no locks for folders.
+
+    Raises:
+        BlockingIOError: another process has locked it.
+        FileNotFoundError: it is not there any more.
+        OSError: it is no folder, or cannot be opened.
+    """
+    descriptor = os.open(path, _FOLDER)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.path.samestat(os.fstat(descriptor), path.lstat()):
             return descriptor
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    except (BlockingIOError, FileNotFoundError):
+        os.close(descriptor)
+        raise
     except OSError:
-        pass
-    os.close(descriptor)
-    return None
+        os.close(descriptor)
+        return None

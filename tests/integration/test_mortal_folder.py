@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -68,6 +71,20 @@ def test_a_program_that_outlives_the_process_keeps_nothing_alive(tmp_path: Path)
     assert left == []
 
 
+def test_where_nothing_can_be_locked_a_folder_is_made_and_none_is_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def as_on_nfs(*_: object) -> None:  # its locks are of bytes, in files open for writing
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+    monkeypatch.setattr(fcntl, "flock", as_on_nfs)
+    mine = MortalFolder(tmp_path, MARK)
+    sweep(tmp_path, MARK)
+    assert mine.path.is_dir()
+    mine.remove()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_links_files_and_folders_with_other_names_are_left_alone(tmp_path: Path) -> None:
     decoy = tmp_path / "decoy"
     decoy.mkdir()
@@ -98,6 +115,29 @@ def test_another_users_folder_is_left_alone(tmp_path: Path) -> None:
     assert planted.is_dir()
 
 
+def test_a_folder_is_made_however_often_a_sweeper_is_faster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, locks = [], []
+    mkdtemp = tempfile.mkdtemp
+
+    def swept_at_once(*, prefix: str, dir: Path) -> str:
+        made.append(mkdtemp(prefix=prefix, dir=dir))
+        if len(made) % 2:
+            sweep(dir, prefix)
+        elif len(made) < 40:  # locked, and about to be deleted
+            locks.append(os.open(made[-1], os.O_RDONLY | os.O_DIRECTORY))
+            fcntl.flock(locks[-1], fcntl.LOCK_EX)
+        return made[-1]
+
+    monkeypatch.setattr(tempfile, "mkdtemp", swept_at_once)
+    folder = MortalFolder(tmp_path, MARK)
+    for lock in locks:
+        os.close(lock)
+    sweep(tmp_path, MARK)
+    assert [*tmp_path.iterdir()] == [folder.path] == [Path(made[39])]
+
+
 def test_a_folder_is_made_where_others_sweep_all_the_time(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path\n"
@@ -105,14 +145,15 @@ def test_a_folder_is_made_where_others_sweep_all_the_time(tmp_path: Path) -> Non
         "while True: sweep(Path(sys.argv[1]), sys.argv[2]); print(flush=True)"
     )
     argv = [sys.executable, "-c", code, str(tmp_path), MARK]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE) as sweeper:
-        assert sweeper.stdout
-        try:
-            sweeper.stdout.readline()
-            for _ in range(1000):
-                folder = MortalFolder(tmp_path, MARK)
-                sweeper.stdout.readline()
-                assert folder.path.is_dir()
-                folder.remove()
-        finally:
-            sweeper.kill()
+    with ExitStack() as stack:
+        sweepers = [
+            stack.enter_context(subprocess.Popen(argv, stdout=subprocess.PIPE)) for _ in range(4)
+        ]
+        for sweeper in sweepers:
+            stack.callback(sweeper.kill)
+        outputs = [sweeper.stdout for sweeper in sweepers if sweeper.stdout]
+        for number in range(300):
+            folder = MortalFolder(tmp_path, MARK)
+            outputs[number % len(outputs)].readline()
+            assert folder.path.is_dir()
+            folder.remove()
