@@ -258,13 +258,19 @@ class Data:
     def bos(self) -> int:
         return self.vocab_size - 1
 
+    @property
+    def train_size(self) -> int:
+        """Tokens of the training text."""
+        return sum(path.stat().st_size for path in self.folder.glob("train-*.bin")) // 2
+
     def train_tokens(self) -> np.ndarray:
         """The training text, (train_tokens,) uint16, in its own order."""
         paths = sorted(self.folder.glob("train-*.bin"))
         return np.concatenate([np.fromfile(path, np.uint16) for path in paths])
 
-    def rows(self, seed: int) -> Iterator[np.ndarray]:
-        """Training rows without end, (sequence_len + 1,) int64: row[:-1] predicts row[1:].
+    def rows(self, seed: int) -> Iterator[tuple[int, np.ndarray]]:
+        """Training rows without end, (sequence_len + 1,) int64: row[:-1] predicts row[1:]; and
+        where in `train_tokens` each begins.
 
         An epoch cuts each shard at a random offset into rows and shuffles them: no padding, and
         every token is predicted once. A row opens with BOS also where it continues a document.
@@ -273,6 +279,7 @@ class Data:
         shards = [
             np.memmap(path, np.uint16, "r") for path in sorted(self.folder.glob("train-*.bin"))
         ]
+        first = np.cumsum([0, *map(len, shards)])
         while True:
             for shard in rng.permutation(len(shards)):
                 tokens, offset = shards[shard], int(rng.integers(self.sequence_len))
@@ -281,13 +288,23 @@ class Data:
                     start = offset + int(index) * self.sequence_len
                     row = tokens[start : start + self.sequence_len + 1].astype(np.int64)
                     row[0] = self.bos
-                    yield row
+                    yield int(first[shard]) + start, row
 
-    def batches(self, size: int, seed: int) -> Iterator[np.ndarray]:
-        """`rows`, stacked: (size, sequence_len + 1)."""
+    def batches(
+        self, size: int, most: int, seed: int
+    ) -> Iterator[list[tuple[np.ndarray, np.ndarray]]]:
+        """`size` rows at a time, in equal parts of at most `most`: places (n,) and tokens
+        (n, sequence_len + 1) of each.
+        """
         rows = self.rows(seed)
+        parts = next(n for n in range(1, size + 1) if size % n == 0 and size // n <= most)
         while True:
-            yield np.stack([next(rows) for _ in range(size)])
+            found = [next(rows) for _ in range(size)]
+            places, tokens = (
+                np.array([place for place, _ in found]),
+                np.stack([r for _, r in found]),
+            )
+            yield list(zip(np.split(places, parts), np.split(tokens, parts), strict=True))
 
 
 def load(cache: Path = CACHE) -> Data:

@@ -3,8 +3,7 @@
     python trainer/train.py
 
 trains a small GPT for a fixed wall-clock budget on the GPU if there is one, else on the CPU, and
-ends with `---` and one `name: value` per line. Data, budget and metric live in `prepare.py` and
-stay as they are. Importing this file trains nothing.
+ends with `---` and one `name: value` per line. Data, budget and metric live in `prepare.py`.
 """
 
 import contextlib
@@ -45,6 +44,9 @@ ROPE_BASE = 10_000.0  # tune: 1e3..1e6 log
 # Bound of the logits; first weight of the embedding that every layer sees again.
 SOFTCAP = 15.0  # tune: 8..30
 X0_INIT = 0.1  # tune: 0..0.5
+# Smear: as many tokens before have a share, channel by channel, in each embedding: one is worth
+# 0.006 at 600 steps, three 0.003 more.
+SMEAR = 3  # tune: 0..4
 # Heads of each layer whose keys come from the token before: what followed this word last time?
 # One is worth 0.026 at 600 steps, both 0.021.
 SHIFTED_HEADS = 1  # tune: 0..2
@@ -52,11 +54,14 @@ SHIFTED_HEADS = 1  # tune: 0..2
 # left out while training: worth 0.011 at 1,200 steps, 0.003 of it because some are left out.
 PAIR_ROWS = 2**16  # tune: [16384, 65536]
 PAIR_DROP = 0.3  # tune: 0..0.7
-# Counted n-grams, mixed into the prediction: longest n (0: none), worth 0.070 at 600 steps; how
-# often the row itself must have gone on after the last 1, 2, 3 tokens to count as much as they do,
-# worth 0.016; weight of the network's own loss beside the mixture's; rate of what decides between.
-ORDER = 4  # tune: [0, 3, 4, 5]
-CACHE = (28, 9, 4)  # tune: skip
+# Counted n-grams, mixed into the prediction: longest n (0: none), worth 0.070 at 600 steps; part of
+# Kneser-Ney's discounts of what was seen once, twice, more often: with a network for the unseen,
+# less than 1 is worth 0.010; how often the row itself must have gone on after the last 1, 2, 3
+# tokens to count as much as they do, worth 0.016; weight of the network's own loss beside the
+# mixture's; rate of what decides between them.
+ORDER = 5  # tune: [0, 3, 4, 5]
+DISCOUNTS = (0.8, 0.6, 0.4)  # tune: skip
+CACHE = (14, 5, 2)  # tune: skip
 OWN_LOSS = 0.7  # tune: 0..2
 MIX_LR = 0.02  # tune: 0.002..0.2 log
 
@@ -64,14 +69,12 @@ MIX_LR = 0.02  # tune: 0.002..0.2 log
 BATCH_TOKENS = 2**11  # tune: [1024, 2048, 4096, 8192]
 DEVICE_ROWS = 64  # tune: skip
 # Learning rates: of embeddings, pairs and the output matrix for width 768, they scale with its
-# inverse square root; of the matrices inside the layers (Muon); of residual and x0 weights; of the
-# share that the token before has in an embedding (0: none), worth 0.006 at 600 steps.
+# inverse square root; of the matrices inside the layers (Muon); of x0 and, less, other scalars.
 EMBEDDING_LR = 0.6  # tune: 0.05..2 log
 PAIR_LR = 0.2  # tune: 0.02..1 log
 UNEMBEDDING_LR = 0.004  # tune: 0.0005..0.05 log
 MATRIX_LR = 0.028  # tune: 0.005..0.2 log
 SCALAR_LR = 0.1  # tune: 0.01..1 log
-SMEAR_LR = 0.02  # tune: 0..0.2
 ADAM_BETAS = (0.8, 0.95)  # tune: 0.6..0.99
 # Decay of the matrices per step and learning rate; it falls to 0 with progress.
 WEIGHT_DECAY = 0.2  # tune: 0..0.6
@@ -85,6 +88,9 @@ MUON_BETA2 = 0.95  # tune: 0.8..0.99
 # Schedule: shares of the budget; learning rate at the end, as a share of its peak.
 WARMDOWN = 0.8  # tune: 0.1..1
 FINAL_LR = 0.0  # tune: 0..0.2
+# Who has read a text twice is too sure of others: temperature of the logits and of the share in the
+# evaluation, for each pass after the first; worth 0.001 after 1.7 passes, 0.009 after 3.4.
+DOUBT = (0.04, 0.3)  # tune: skip
 
 # Machine: "float32", "bfloat16", or "auto", whichever multiplies matrices faster; torch.compile,
 # which is worth its while on a GPU; rows of a forward pass of the evaluation.
@@ -96,7 +102,7 @@ EVAL_ROWS = 2  # tune: skip
 GPU = {"DEPTH": 9, "WIDTH": 512, "HEAD_DIM": 128, "WINDOW_PATTERN": "SSSSL", "SHORT_WINDOW": 256}
 GPU |= {"ROPE_BASE": 200_000.0, "X0_INIT": 0.05, "BATCH_TOKENS": 2**18, "MUON_WARMUP_STEPS": 200}
 GPU |= {"EMBEDDING_LR": 0.8, "UNEMBEDDING_LR": 0.005, "WARMDOWN": 0.75, "ORDER": 0, "PAIR_ROWS": 0}
-GPU |= {"FINAL_LR": 0.05, "SHIFTED_HEADS": 0, "SMEAR_LR": 0.0, "COMPILE": True, "EVAL_ROWS": 8}
+GPU |= {"FINAL_LR": 0.05, "SHIFTED_HEADS": 0, "SMEAR": 0, "COMPILE": True, "EVAL_ROWS": 8}
 
 
 # --- model -------------------------------------------------------------------------------------
@@ -114,13 +120,10 @@ class GPTConfig:
     short_window: int = 64
     rope_base: float = 10_000.0
     softcap: float = 15.0
+    smear: int = 0
     shifted_heads: int = 0
     pair_rows: int = 0
     order: int = 0
-
-    @property
-    def heads(self) -> int:
-        return self.width // self.head_dim
 
     def window(self, layer: int) -> int:
         """Tokens that a layer attends to; the last layer sees them all."""
@@ -167,10 +170,10 @@ class Block(nn.Module):
     def __init__(self, config: GPTConfig, layer: int, gated: bool):
         super().__init__()
         width, hidden = config.width, config.mlp_ratio * config.width
-        self.heads, self.window = config.heads, config.window(layer)
+        self.heads, self.window = width // config.head_dim, config.window(layer)
         self.shifted = config.shifted_heads
         self.q, self.k, self.v, self.out = (nn.Parameter(torch.empty(width, width)) for _ in "qkvo")
-        self.gate = nn.Parameter(torch.zeros(config.heads, min(32, width))) if gated else None
+        self.gate = nn.Parameter(torch.zeros(self.heads, min(32, width))) if gated else None
         self.up = nn.Parameter(torch.empty(hidden, width))
         self.down = nn.Parameter(torch.empty(width, hidden))
 
@@ -231,7 +234,7 @@ class GPT(nn.Module):
         self.token = nn.Embedding(vocab, width)
         start = torch.zeros(config.pair_rows, width)
         self.pairs = nn.Embedding.from_pretrained(start, freeze=False, sparse=True)
-        self.smear = nn.Parameter(torch.zeros(()))
+        self.smear = nn.Parameter(torch.zeros(config.smear, width))
         layers = range((depth - 1) % 2, depth, 2)  # every other one, the last among them
         self.values = nn.ModuleDict({str(i): nn.Embedding(vocab, width) for i in layers})
         self.blocks = nn.ModuleList(Block(config, i, i in layers) for i in range(depth))
@@ -240,6 +243,7 @@ class GPT(nn.Module):
         self.x0_scale = nn.Parameter(torch.full((depth,), X0_INIT))
         self.mix_hidden = nn.Parameter(torch.zeros(width))
         self.mix_seen = nn.Parameter(torch.zeros(config.order))
+        self.temperature = [1.0, 1.0]  # of the logits, of the n-grams' share
         self.ngrams: KneserNey | None = None  # counted from the training text, not learned
         angles = torch.outer(
             torch.arange(config.sequence_len),
@@ -270,8 +274,10 @@ class GPT(nn.Module):
             hashed = tokens * 1_000_003 + F.pad(tokens[:, :-1], (1, 0)) * 7919
             kept = torch.rand_like(x[..., :1]) >= (PAIR_DROP if self.training else 0)
             x = x + self.pairs(hashed % self.config.pair_rows) * kept
-        x = norm(x)
-        x = x0 = (x + self.smear * F.pad(x[:, :-1], (0, 0, 1, 0))).to(self.dtype)
+        x = x0 = norm(x).to(self.dtype)
+        for i, share in enumerate(self.smear.to(self.dtype), start=1):
+            x0 = x0 + share * F.pad(x[:, :-i], (0, 0, i, 0))
+        x = x0
         residual, again = self.residual_scale.to(self.dtype), self.x0_scale.to(self.dtype)
         for i, block in enumerate(self.blocks):
             value = self.values[str(i)](tokens).to(self.dtype) if str(i) in self.values else None
@@ -282,10 +288,11 @@ class GPT(nn.Module):
         """(B, T) -> logits (B, T, vocab), float32."""
         x = self.features(tokens)
         logits = soft_cap(linear(x, self.head).float(), self.config.softcap)
+        logits /= self.temperature[0]
         if self.ngrams is None:
             return logits
         counted, seen = self.ngrams.of_all(tokens.numpy())
-        share = torch.sigmoid(self.mix(x.flatten(0, 1), seen))[:, None]
+        share = torch.sigmoid(self.mix(x.flatten(0, 1), seen) / self.temperature[1])[:, None]
         mixed = (1 - share) * torch.softmax(logits, dim=-1).flatten(0, 1) + share * counted
         return mixed.log().view_as(logits)
 
@@ -349,12 +356,10 @@ class HeadLoss(torch.autograd.Function):
         return dx * gradient.to(dx.dtype), dw * gradient, None, None, None, dmix
 
 
-def flops_per_token(config: GPTConfig) -> float:
+def flops_per_token(model: GPT) -> float:
     """Forward and backward: 6 per weight of a product, 12 per channel and attended token."""
-    matrices = config.depth * (4 + 2 * config.mlp_ratio) * config.width**2
-    matrices += config.vocab_size * config.width
-    seen = sum(config.window(i) for i in range(config.depth))
-    return 6 * matrices + 12 * config.width * seen
+    weights = model.head.numel() + sum(weight.numel() for weight in model.blocks.parameters())
+    return 6 * weights + 12 * model.config.width * sum(block.window for block in model.blocks)
 
 
 # --- counted n-grams ---------------------------------------------------------------------------
@@ -364,14 +369,18 @@ class NGrams:
     """All n-grams of one length; each sorted key is context * vocab + next token."""
 
     def __init__(self, keys: np.ndarray, counts: np.ndarray, vocab: int):
-        self.keys, self.counts, self.words = keys, counts, keys % vocab
-        self.contexts, first = np.unique(keys // vocab, return_index=True)
-        self.first = np.append(first, len(keys))  # of each context's keys
+        self.counts, self.words = counts.astype(np.int32), keys % vocab
+        self.contexts, self.size = np.unique(keys // vocab, return_counts=True)
+        self.first = self.size.cumsum() - self.size  # of each context's keys
+        self.context = np.repeat(np.arange(len(self.size)), self.size)  # of each key
         n1, n2, n3, n4 = (max(1, np.count_nonzero(counts == k)) for k in (1, 2, 3, 4))
         y = n1 / (n1 + 2 * n2)
         self.discount = np.array([0, 1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3])
-        self.total = np.add.reduceat(counts, first)  # of each context
-        self.tail = np.add.reduceat(self.taken(counts), first)  # what it leaves to shorter ones
+        self.discount[1:] *= DISCOUNTS
+        taken = np.add.reduceat(self.taken(counts), self.first)
+        self.discount = self.discount.astype(np.float32)
+        self.total = np.add.reduceat(self.counts, self.first)  # of each context
+        self.tail = taken.astype(np.float32)  # what each leaves to shorter ones
 
     def taken(self, counts: np.ndarray) -> np.ndarray:
         """The discounts of these counts."""
@@ -384,15 +393,19 @@ class KneserNey:
     def __init__(self, tokens: np.ndarray, order: int, vocab: int, bos: int):
         self.order, self.vocab, self.bos = order, vocab, bos
         self.levels: list[NGrams] = []  # the longest first, down to pairs
-        keys = self.keys(np.lib.stride_tricks.sliding_window_view(tokens, order))
+        keys, places = self.keys(self.grams(tokens[None], order)[0]), []
         for n in range(order, 0, -1):
             # Of the longest, how often; of a shorter one, after how many different tokens.
-            keys, counts = np.unique(keys % vocab**n, return_counts=True)
+            keys, place, counts = np.unique(
+                keys % vocab**n, return_inverse=True, return_counts=True
+            )
             self.levels.append(NGrams(keys, counts, vocab))
+            places.append(place)  # of each n-gram of the level before, here
         single = self.levels.pop()
         self.unigram = np.full(vocab, single.tail[0] / vocab)
         self.unigram[single.words] += single.counts - single.taken(single.counts)
         self.unigram /= single.total[0]
+        self.said, self.seen = (x[places[0]] for x in self.without_itself(places[1:]))
 
     def keys(self, grams: np.ndarray) -> np.ndarray:
         """(N, n) -> (N,)"""
@@ -403,33 +416,39 @@ class KneserNey:
         padded = np.pad(rows, ((0, 0), (n - 1, 0)), constant_values=self.bos)
         return np.lib.stride_tricks.sliding_window_view(padded, n, axis=1)
 
-    def of_targets(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
-        """For training rows (B, T + 1): what the model says of each target, (B * T,), had it not
-        been counted itself; and log(1 + how often each context was seen), (B * T, order).
+    def without_itself(self, places: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """For the longest n-grams (N,): what the model says of the last token, had this occurrence
+        not been counted; and log(1 + how often each context was seen), (N, order).
         """
-        grams = self.grams(rows, self.order)[:, 1:].reshape(-1, self.order)
-        here = np.ones(len(grams), np.int64)  # does its own occurrence count at this length?
+        index = np.arange(len(self.levels[0].words))
+        here = np.ones(len(index), np.int32)  # does its own occurrence count at this length?
         steps = []
-        for level, n in zip(self.levels, range(self.order, 1, -1), strict=True):
-            key = self.keys(grams[:, -n:])
-            index, found = find(level.keys, key)
-            context, known = find(level.contexts, key // self.vocab)
-            count = level.counts[index] * found
-            here *= found
-            left, total = count - here, level.total[context] * known - here
-            tail = level.tail[context] + level.taken(left) - level.taken(count)
-            steps.append((left - level.taken(left), tail, total))
+        for level, place in zip(self.levels, places, strict=True):
+            count, context = level.counts[index], level.context[index]
+            left, total = count - here, np.float32(level.total[context] - here)
+            taken = level.taken(left)
+            tail = level.tail[context] + taken - level.taken(count)
+            steps.append((np.float32(left) - taken, tail, total))
             here *= count == 1
-        p = self.unigram[grams[:, -1]]
-        seen = [np.ones(len(grams))]
+            index = place[index]
+        p = np.float32(self.unigram)[self.levels[0].words]
+        seen = [np.ones_like(p)]
         for top, tail, total in reversed(steps):
             p = np.where(total > 0, (top + tail * p) / np.maximum(total, 1), p)
             seen.append(np.log1p(total))
+        return p, np.stack(seen, 1)
+
+    def of_targets(self, rows: np.ndarray, places: np.ndarray) -> tuple[Tensor, Tensor]:
+        """For training rows (B, T + 1) that begin at these places (B,) of the text: what
+        `without_itself` says of each target, (B * T,), after the cache, and (B * T, order).
+        """
+        at = (places[:, None] + np.arange(1, rows.shape[1])).ravel()
+        p, rows = self.said[at], rows.astype(np.uint16)
         follows = rows[:, 1:, None] == rows[:, None, 1:]
         for weight, same in repeats(rows[:, :-1]):
-            often, hits = same.sum(2).ravel(), (same & follows).sum(2).ravel()
+            often, hits = (x.sum(2, dtype=np.uint16).ravel() for x in (same, same & follows))
             p = (hits + weight * p) / (often + weight)
-        return torch.from_numpy(p).float(), torch.from_numpy(np.stack(seen, 1)).float()
+        return torch.from_numpy(p.astype(np.float32)), torch.from_numpy(self.seen[at])
 
     def of_all(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
         """The same for text that was not counted, (B, T), and every next token: (B * T, vocab)."""
@@ -437,13 +456,13 @@ class KneserNey:
         p = np.tile(self.unigram.astype(np.float32), (len(grams), 1))
         seen = [np.ones(len(grams))]
         for level, n in zip(reversed(self.levels), range(1, self.order), strict=True):
-            context, known = find(level.contexts, self.keys(grams[:, -n:]))
+            key = self.keys(grams[:, -n:])
+            context = np.minimum(np.searchsorted(level.contexts, key), len(level.contexts) - 1)
+            known = level.contexts[context] == key
             total = level.total[context]
-            size = (level.first[context + 1] - level.first[context]) * known
+            size = level.size[context] * known
             row = np.repeat(np.arange(len(grams)), size)
-            entry = np.arange(len(row)) + np.repeat(
-                level.first[context] - size.cumsum() + size, size
-            )
+            entry = (level.first[context] - size.cumsum() + size)[row] + np.arange(len(row))
             counts = level.counts[entry]
             p *= np.where(known, level.tail[context] / total, 1).astype(np.float32)[:, None]
             p[row, level.words[entry]] += (counts - level.taken(counts)) / total[row]
@@ -465,12 +484,6 @@ def repeats(rows: np.ndarray) -> Iterator[tuple[float, np.ndarray]]:
     for weight in CACHE:
         yield weight, same
         same = last & np.pad(same, ((0, 0), (1, 0), (1, 0)))[:, :-1, :-1]
-
-
-def find(table: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(place, whether it is there) of each key in a sorted table."""
-    place = np.minimum(np.searchsorted(table, keys), len(table) - 1)
-    return place, table[place] == keys
 
 
 # --- optimizer ---------------------------------------------------------------------------------
@@ -511,29 +524,21 @@ class Muon(torch.optim.Optimizer):
             stacked = torch.stack(weights)  # (N, rows, columns)
             gradient = torch.stack([w.grad for w in weights])
             state = self.state[weights[0]]
+            narrow = -1 if gradient.size(-2) >= gradient.size(-1) else -2
             if not state:
                 state["momentum"] = torch.zeros_like(gradient)
-                narrow = -1 if gradient.size(-2) >= gradient.size(-1) else -2
                 state["second"] = torch.zeros_like(gradient.mean(narrow, keepdim=True))
-                state["dim"] = narrow
             momentum = state["momentum"].lerp_(gradient, 1 - group["momentum"])
             update = gradient.lerp(momentum, group["momentum"])  # Nesterov
             update = self.orthogonalize(update, MUON_ITERATIONS, self.dtype).float()
-            update = even_out(update, state)
+            power = update.square().mean(narrow, keepdim=True)  # of each row or column
+            second = state["second"].lerp_(power, 1 - MUON_BETA2).clamp_min(1e-10)
+            before, after = (x.sum((-2, -1), keepdim=True) for x in (power, power / second))
+            update *= (before / after.clamp_min(1e-10) / second).sqrt()  # the whole keeps its size
             rate = group["lr"] * max(1.0, stacked.size(-2) / stacked.size(-1)) ** 0.5
             cautious = (update * stacked) >= 0  # decay only where the step goes the same way
             update += group["weight_decay"] * stacked * cautious
             torch._foreach_copy_(weights, list((stacked - rate * update).unbind()))
-
-
-def even_out(update: Tensor, state: dict) -> Tensor:
-    """Give every row (or column) the same size, and the whole matrix the size that it had."""
-    power = update.square().mean(state["dim"], keepdim=True)
-    second = state["second"].lerp_(power, 1 - MUON_BETA2)
-    scale = second.clamp_min(1e-10).rsqrt()
-    before = power.sum(dim=(-2, -1), keepdim=True)
-    after = (power * scale.square()).sum(dim=(-2, -1), keepdim=True)
-    return update * scale * (before / after.clamp_min(1e-10)).sqrt()
 
 
 def make_optimizers(model: GPT, dtype: torch.dtype, orthogonalize=orthogonalize) -> list:
@@ -544,7 +549,7 @@ def make_optimizers(model: GPT, dtype: torch.dtype, orthogonalize=orthogonalize)
         {"params": tables, "lr": EMBEDDING_LR * scale},
         {"params": [model.head], "lr": UNEMBEDDING_LR * scale},
         {"params": [model.residual_scale], "lr": SCALAR_LR * 0.01},
-        {"params": [model.smear], "lr": SMEAR_LR},
+        {"params": [model.smear], "lr": SCALAR_LR * 0.2},
         {"params": [model.x0_scale], "lr": SCALAR_LR, "betas": (0.96, 0.95)},
         {"params": [model.mix_hidden, model.mix_seen], "lr": MIX_LR},
     ]
@@ -604,12 +609,13 @@ class Run:
         self.model.init_weights()
         self.loss = self.model.loss
         self.optimizers = make_optimizers(self.model, self.dtype)
-        self.rows, self.micro_steps = split_batch(data.sequence_len)
-        self.batches = data.batches(self.rows * self.micro_steps, SEED)
+        rows = max(1, BATCH_TOKENS // data.sequence_len)
+        self.tokens = rows * data.sequence_len  # of a step
+        self.batches = data.batches(rows, DEVICE_ROWS, SEED)
         self.ready = prepare.ahead(self.load())
 
     def count(self, data: prepare.Data) -> None:
-        """Count the n-grams of the training text, which takes 0.4 s on the clock."""
+        """Count the n-grams of the training text, which takes 1 s on the clock."""
         tokens = data.train_tokens() if ORDER and self.device == "cpu" else ()
         if 0 < len(tokens) <= 2**25:  # more take too long and too much memory
             self.model.ngrams = KneserNey(tokens, ORDER, data.vocab_size, data.bos)
@@ -617,18 +623,18 @@ class Run:
 
     def load(self) -> Iterator[list[tuple[Tensor, tuple | None]]]:
         """Batches: for each micro step rows (rows, T + 1), and the n-grams' word on them."""
-        ngrams = self.model.ngrams
+        say = self.model.ngrams.of_targets if self.model.ngrams else lambda *_: None
         for batch in self.batches:
-            micro = np.split(batch, self.micro_steps)
-            yield [(torch.from_numpy(rows), ngrams and ngrams.of_targets(rows)) for rows in micro]
+            yield [(torch.from_numpy(rows), say(rows, places)) for places, rows in batch]
 
     def step(self, progress: float, count: int) -> Tensor:
         """Returns the mean loss of the batch, in nats per token, before the update."""
         total = torch.zeros((), device=self.device)
-        for rows, counted in next(self.ready):
+        batch = next(self.ready)
+        for rows, counted in batch:
             rows = rows.pin_memory() if self.device == "cuda" else rows
             rows = rows.to(self.device, non_blocking=True)
-            loss = self.loss(rows[:, :-1], rows[:, 1:], counted) / self.micro_steps
+            loss = self.loss(rows[:, :-1], rows[:, 1:], counted) / len(batch)
             loss.backward()
             total += loss.detach()
         set_rates(self.optimizers, progress, count)
@@ -657,15 +663,8 @@ class Run:
         self.optimizers = make_optimizers(self.model, self.dtype, fast)
 
 
-def split_batch(sequence_len: int) -> tuple[int, int]:
-    """(rows of a forward pass, passes of a step) for BATCH_TOKENS."""
-    rows = max(1, BATCH_TOKENS // sequence_len)
-    micro_steps = next(n for n in range(1, rows + 1) if rows % n == 0 and rows // n <= DEVICE_ROWS)
-    return rows // micro_steps, micro_steps
-
-
-def train(data: prepare.Data, machine: prepare.Machine, budget: prepare.Budget) -> tuple[GPT, int]:
-    """Train until the budget is spent; returns the model and the number of steps."""
+def train(data: prepare.Data, machine: prepare.Machine, budget: prepare.Budget) -> Run:
+    """Train until the budget is spent, or with a number of steps."""
     run = Run(data, machine)
     config = run.model.config
     started = time.monotonic()
@@ -673,13 +672,15 @@ def train(data: prepare.Data, machine: prepare.Machine, budget: prepare.Budget) 
         run.compile()
     warmup = time.monotonic() - started
     print(f"device={machine.name} depth={config.depth} width={config.width}", end=" ")
-    print(f"rows={run.rows}x{run.micro_steps} budget={budget.seconds:g}s warmup={warmup:.1f}s")
-    limit = 2 * math.log(config.vocab_size)  # twice what knowing nothing costs
+    print(f"tokens={run.tokens} budget={budget.seconds:g}s warmup={warmup:.1f}s")
     budget.start(warmup)
     run.count(data)
+    limit = 2 * math.log(config.vocab_size)  # twice what knowing nothing costs
     while (progress := budget.progress) < 1:
         budget.record(run.step(progress, budget.step).item(), limit)
-    return run.model.eval(), budget.step
+    passes = budget.step * run.tokens / data.train_size
+    run.model.eval().temperature = [1 + doubt * max(0, passes - 1) for doubt in DOUBT]
+    return run
 
 
 def run_once(steps: int | None = None) -> dict[str, object]:
@@ -689,11 +690,10 @@ def run_once(steps: int | None = None) -> dict[str, object]:
     if machine.device != "cpu":
         globals().update(GPU)
     budget = prepare.Budget(prepare.time_budget(data), steps)
-    model, _ = train(data, machine, budget)
-    tokens = math.prod(split_batch(data.sequence_len)) * data.sequence_len
-    cost = tokens * flops_per_token(model.config)
-    summary = prepare.summarize(model, data, machine, budget, tokens, cost, EVAL_ROWS)
-    return summary | {"depth": model.config.depth}
+    run = train(data, machine, budget)
+    cost = run.tokens * flops_per_token(run.model)
+    summary = prepare.summarize(run.model, data, machine, budget, run.tokens, cost, EVAL_ROWS)
+    return summary | {"depth": run.model.config.depth}
 
 
 if __name__ == "__main__":

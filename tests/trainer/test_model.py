@@ -145,8 +145,7 @@ def test_it_overfits_one_batch(data):
 
 def test_the_same_seed_gives_the_same_number(data):
     def score() -> tuple[float, float]:
-        model, steps = train.train(data, CPU, prepare.Budget(60, steps=4))
-        assert steps == 4
+        model = train.train(data, CPU, prepare.Budget(60, steps=4)).model
         return prepare.evaluate_bpb(model, data, 4), model.head.sum().item()
 
     assert score() == score()
@@ -156,8 +155,9 @@ def test_nothing_of_the_validation_split_is_read_before_the_evaluation(data, tmp
     shutil.copytree(data.folder, tmp_path / "blind")
     (tmp_path / "blind" / "val.bin").unlink()
     blind = dataclasses.replace(data, folder=tmp_path / "blind")
-    _, steps = train.train(blind, CPU, prepare.Budget(60, steps=2))
-    assert steps == 2
+    budget = prepare.Budget(60, steps=2)
+    train.train(blind, CPU, budget)
+    assert budget.step == 2
 
 
 def test_the_schedule_starts_at_its_peak_and_ends_at_its_floor():
@@ -166,9 +166,3 @@ def test_the_schedule_starts_at_its_peak_and_ends_at_its_floor():
     assert train.schedule(1.0) == pytest.approx(train.FINAL_LR)
     rates = [train.schedule(i / 100) for i in range(101)]
     assert rates == sorted(rates, reverse=True)
-
-
-def test_a_batch_is_split_into_equal_passes_that_fit():
-    rows, passes = train.split_batch(sequence_len=2)
-    assert rows * passes == train.BATCH_TOKENS // 2
-    assert rows <= train.DEVICE_ROWS
