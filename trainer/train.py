@@ -72,7 +72,7 @@ DEVICE_ROWS = 64  # tune: skip
 # inverse square root; of the matrices inside the layers (Muon); of x0 and, less, other scalars.
 EMBEDDING_LR = 0.6  # tune: 0.05..2 log
 PAIR_LR = 0.2  # tune: 0.02..1 log
-UNEMBEDDING_LR = 0.004  # tune: 0.0005..0.05 log
+UNEMBEDDING_LR = 0.003  # tune: 0.0005..0.05 log
 MATRIX_LR = 0.028  # tune: 0.005..0.2 log
 SCALAR_LR = 0.1  # tune: 0.01..1 log
 ADAM_BETAS = (0.8, 0.95)  # tune: 0.6..0.99
@@ -81,7 +81,7 @@ WEIGHT_DECAY = 0.2  # tune: 0..0.6
 # Muon: momentum reached after so many steps from 0.85, orthogonalisation steps (at most 5; 3 win up
 # to 12 s on a core, lose 0.01 at 60 s), decay of the second moment of an update's rows.
 MUON_MOMENTUM = 0.95  # tune: 0.85..0.98
-MUON_WARMUP_STEPS = 300  # tune: 0..1000
+MUON_WARMUP_STEPS = 30  # tune: 0..1000
 MUON_ITERATIONS = 5  # tune: 2..5
 MUON_BETA2 = 0.95  # tune: 0.8..0.99
 
