@@ -151,6 +151,22 @@ def test_the_same_seed_gives_the_same_number(data):
     assert score() == score()
 
 
+@pytest.mark.parametrize("passes", [0.5, 3])
+def test_it_doubts_what_it_knows_of_a_text_the_more_the_more_often_it_read_it(data, passes):
+    steps = round(passes * data.train_size / train.BATCH_TOKENS)
+    run = train.train(data, CPU, prepare.Budget(60, steps=steps))
+    further = max(0, steps * run.tokens / data.train_size - 1)
+    assert (further > 1) == (passes > 1)
+    assert run.model.temperature == [1 + doubt * further for doubt in train.DOUBT]
+    tokens = torch.arange(8)[None]
+    warm = run.model(tokens)
+    run.model.temperature = [100.0, 1.0]
+    run.model.ngrams = None
+    cold = run.model(tokens)
+    assert cold.softmax(-1).max() < warm.softmax(-1).max()
+    torch.testing.assert_close(cold.exp().mean(), torch.ones(()), rtol=0.1, atol=0)
+
+
 def test_nothing_of_the_validation_split_is_read_before_the_evaluation(data, tmp_path):
     shutil.copytree(data.folder, tmp_path / "blind")
     (tmp_path / "blind" / "val.bin").unlink()
