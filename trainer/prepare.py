@@ -300,10 +300,7 @@ class Data:
         parts = next(n for n in range(1, size + 1) if size % n == 0 and size // n <= most)
         while True:
             found = [next(rows) for _ in range(size)]
-            places, tokens = (
-                np.array([place for place, _ in found]),
-                np.stack([r for _, r in found]),
-            )
+            places, tokens = (np.stack(part) for part in zip(*found, strict=True))
             yield list(zip(np.split(places, parts), np.split(tokens, parts), strict=True))
 
 

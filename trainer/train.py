@@ -30,7 +30,7 @@ from torch import Tensor, nn
 
 SEED = 42  # tune: skip
 
-# Model: layers (2 win 0.002 at 60 s, lose 0.01 at 120 s); channels of the residual stream
+# Model: layers (2 win 0.002 at 60 s, lose 0.006 at 120 s); channels of the residual stream
 # and of an attention head, hidden channels of the MLP per residual channel.
 DEPTH = 3  # tune: 1..6
 WIDTH = 128  # tune: [64, 128, 192, 256]
@@ -56,7 +56,7 @@ PAIR_ROWS = 2**16  # tune: [16384, 65536]
 PAIR_DROP = 0.3  # tune: 0..0.7
 # Counted n-grams, mixed into the prediction: longest n (0: none), worth 0.070 at 600 steps; part of
 # Kneser-Ney's discounts of what was seen once, twice, more often: with a network for the unseen,
-# less than 1 is worth 0.010; how often the row itself must have gone on after the last 1, 2, 3
+# less than 1 is worth 0.007; how often the row itself must have gone on after the last 1, 2, 3
 # tokens to count as much as they do, worth 0.016; weight of the network's own loss beside the
 # mixture's; rate of what decides between them.
 ORDER = 5  # tune: [0, 3, 4, 5]
@@ -89,8 +89,8 @@ MUON_BETA2 = 0.95  # tune: 0.8..0.99
 WARMDOWN = 0.8  # tune: 0.1..1
 FINAL_LR = 0.0  # tune: 0..0.2
 # Who has read a text twice is too sure of others: temperature of the logits and of the share in the
-# evaluation, for each pass after the first; worth 0.001 after 1.7 passes, 0.009 after 3.4.
-DOUBT = (0.04, 0.3)  # tune: skip
+# evaluation, for each doubling of the passes; worth 0.001 after 1.7 passes, 0.009 after 3.4.
+DOUBT = (0.05, 0.4)  # tune: skip
 
 # Machine: "float32", "bfloat16", or "auto", whichever multiplies matrices faster; torch.compile,
 # which is worth its while on a GPU; rows of a forward pass of the evaluation.
@@ -103,6 +103,7 @@ GPU = {"DEPTH": 9, "WIDTH": 512, "HEAD_DIM": 128, "WINDOW_PATTERN": "SSSSL", "SH
 GPU |= {"ROPE_BASE": 200_000.0, "X0_INIT": 0.05, "BATCH_TOKENS": 2**18, "MUON_WARMUP_STEPS": 200}
 GPU |= {"EMBEDDING_LR": 0.8, "UNEMBEDDING_LR": 0.005, "WARMDOWN": 0.75, "ORDER": 0, "PAIR_ROWS": 0}
 GPU |= {"FINAL_LR": 0.05, "SHIFTED_HEADS": 0, "SMEAR": 0, "COMPILE": True, "EVAL_ROWS": 8}
+GPU |= {"DOUBT": (0.0, 0.0)}
 
 
 # --- model -------------------------------------------------------------------------------------
@@ -274,10 +275,9 @@ class GPT(nn.Module):
             hashed = tokens * 1_000_003 + F.pad(tokens[:, :-1], (1, 0)) * 7919
             kept = torch.rand_like(x[..., :1]) >= (PAIR_DROP if self.training else 0)
             x = x + self.pairs(hashed % self.config.pair_rows) * kept
-        x = x0 = norm(x).to(self.dtype)
-        for i, share in enumerate(self.smear.to(self.dtype), start=1):
-            x0 = x0 + share * F.pad(x[:, :-i], (0, 0, i, 0))
-        x = x0
+        y = norm(x).to(self.dtype)
+        before = (F.pad(y, (0, 0, i, 0))[:, : y.size(1)] for i in range(1, len(self.smear) + 1))
+        x = x0 = sum(map(torch.mul, self.smear.to(self.dtype), before), start=y)
         residual, again = self.residual_scale.to(self.dtype), self.x0_scale.to(self.dtype)
         for i, block in enumerate(self.blocks):
             value = self.values[str(i)](tokens).to(self.dtype) if str(i) in self.values else None
@@ -678,8 +678,8 @@ def train(data: prepare.Data, machine: prepare.Machine, budget: prepare.Budget) 
     limit = 2 * math.log(config.vocab_size)  # twice what knowing nothing costs
     while (progress := budget.progress) < 1:
         budget.record(run.step(progress, budget.step).item(), limit)
-    passes = budget.step * run.tokens / data.train_size
-    run.model.eval().temperature = [1 + doubt * max(0, passes - 1) for doubt in DOUBT]
+    doublings = math.log2(max(1.0, budget.step * run.tokens / data.train_size))
+    run.model.eval().temperature = [1 + doubt * doublings for doubt in DOUBT]
     return run
 
 

@@ -72,14 +72,15 @@ def _locked(path: Path) -> int | None:
         OSError: it is no folder, or cannot be opened.
     """
     descriptor = os.open(path, _FOLDER)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.samestat(os.fstat(descriptor), path.lstat()):
-            return descriptor
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
-    except (BlockingIOError, FileNotFoundError):
-        os.close(descriptor)
-        raise
-    except OSError:
-        os.close(descriptor)
-        return None
+    with contextlib.ExitStack() as unless_ours:
+        unless_ours.callback(os.close, descriptor)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError:
+            return None
+        if not os.path.samestat(os.fstat(descriptor), path.lstat()):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+        unless_ours.pop_all()
+    return descriptor

@@ -21,7 +21,7 @@ def small_gpt(dtype=torch.float32, **changes) -> train.GPT:
     settings = {"vocab_size": 50, "sequence_len": 24, "depth": 2, "width": 32, "head_dim": 16}
     torch.manual_seed(0)
     model = train.GPT(
-        train.GPTConfig(**settings | {"shifted_heads": 1, "pair_rows": 64} | changes),
+        train.GPTConfig(**settings | {"shifted_heads": 1, "smear": 3, "pair_rows": 64} | changes),
         dtype,
     )
     for weight in model.parameters():
@@ -51,6 +51,12 @@ def test_a_future_token_cannot_change_an_earlier_logit(dtype, window_pattern):
         after = model(changed)
         assert torch.equal(after[:, :place], logits[:, :place])
         assert not torch.equal(after[:, place], logits[:, place])
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 5])
+def test_a_short_row_is_read_like_the_start_of_a_long_one(length):
+    model, tokens = small_gpt(), torch.randint(50, (2, 24))
+    torch.testing.assert_close(model(tokens[:, :length]), model(tokens)[:, :length])
 
 
 def test_pairs_are_left_out_while_training_only():
@@ -155,9 +161,9 @@ def test_the_same_seed_gives_the_same_number(data):
 def test_it_doubts_what_it_knows_of_a_text_the_more_the_more_often_it_read_it(data, passes):
     steps = round(passes * data.train_size / train.BATCH_TOKENS)
     run = train.train(data, CPU, prepare.Budget(60, steps=steps))
-    further = max(0, steps * run.tokens / data.train_size - 1)
-    assert (further > 1) == (passes > 1)
-    assert run.model.temperature == [1 + doubt * further for doubt in train.DOUBT]
+    doublings = math.log2(max(1, steps * run.tokens / data.train_size))
+    assert (doublings > 1) == (passes > 1)
+    assert run.model.temperature == [1 + doubt * doublings for doubt in train.DOUBT]
     tokens = torch.arange(8)[None]
     warm = run.model(tokens)
     run.model.temperature = [100.0, 1.0]
