@@ -60,8 +60,8 @@ PAIR_DROP = 0.3  # tune: 0..0.7
 # tokens to count as much as they do, worth 0.016; weight of the network's own loss beside the
 # mixture's; rate of what decides between them.
 ORDER = 5  # tune: [0, 3, 4, 5]
-DISCOUNTS = (0.8, 0.6, 0.4)  # tune: skip
-CACHE = (14, 5, 2)  # tune: skip
+DISCOUNTS = (0.8, 0.6, 0.4)  # tune: 0.1..1
+CACHE = (14, 5, 2)  # tune: 1..40 log
 OWN_LOSS = 0.7  # tune: 0..2
 MIX_LR = 0.02  # tune: 0.002..0.2 log
 
@@ -324,29 +324,29 @@ class HeadLoss(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x, weight, targets, cap, known, mix) -> Tensor:
-        w, dx, dw = weight.to(x.dtype), torch.empty_like(x), torch.zeros_like(weight)
+        w = (weight * (2 / cap if cap else 1)).to(x.dtype)  # the inside of the cap
+        dx, dw = torch.empty_like(x), torch.zeros_like(weight)
         share = x.new_zeros(len(x), 1, dtype=torch.float32)
         share, known = (share, share) if mix is None else (mix.sigmoid()[:, None], known[:, None])
         hits, targets = torch.empty_like(share), targets[:, None]
         parts = (t.split(128) for t in (x, dx, hits, targets, share, known))
         for part, dpart, hit, target, g, k in zip(*parts, strict=True):
             z = (part @ w.T).float()  # (128, vocab)
-            s = z.mul_(2 / cap).sigmoid_() if cap else None
-            p = torch.softmax(s * (2 * cap) if cap else z, dim=-1)
+            p = torch.softmax(z.sigmoid_() * (2 * cap) if cap else z, dim=-1)
             torch.gather(p, 1, target, out=hit).clamp_min_(1e-30)
             p.scatter_(1, target, hit - 1)  # the gradient of the nats, before the cap
-            if mix is not None:
-                own = (1 - g) * hit
-                p.mul_(own / (own + g * k) + OWN_LOSS)
-            if cap:
-                p.mul_(s.addcmul_(s, s, value=-1))  # a quarter of the cap's slope
-            dz = p.to(x.dtype)
+            dz = (torch.ops.aten.sigmoid_backward(p, z) if cap else p).to(x.dtype)
             torch.mm(dz, w, out=dpart)
+            if mix is not None:  # each token's weight
+                own = (1 - g) * hit
+                weights = (own / (own + g * k) + OWN_LOSS).to(x.dtype)
+                dpart.mul_(weights)
+                part = part * weights
             dw += dz.T @ part
         mixed = (1 - share) * hits + share * known
         dmix = None if mix is None else (share * (1 - known / mixed) / len(x))[:, 0]
-        scale = (4 if cap else 1) / len(x)
-        ctx.save_for_backward(dx.mul_(scale), dw.mul_(scale), dmix)
+        dx.mul_((2 * cap if cap else 1) / len(x))
+        ctx.save_for_backward(dx, dw.mul_((4 if cap else 1) / len(x)), dmix)
         return -mixed.log().mean()
 
     @staticmethod
