@@ -176,7 +176,7 @@ def test_text_shards_hold_out_the_last_one(tmp_path):
     shards.mkdir()
     for name in "abc":
         (shards / f"{name}.txt").write_text(f"{name} one\f{name} two")
-    found = prepare.shard_source(shards)
+    found = prepare.shard_source(prepare.find_shards([str(shards)]))
     assert list(found.train()) == ["a one", "a two", "b one", "b two"]
     assert list(found.val()) == ["c one", "c two"]
 
@@ -184,7 +184,7 @@ def test_text_shards_hold_out_the_last_one(tmp_path):
 def test_one_shard_is_not_enough(tmp_path):
     (tmp_path / "only.txt").write_text("text")
     with pytest.raises(SystemExit, match="at least two"):
-        prepare.shard_source(tmp_path)
+        prepare.shard_source(prepare.find_shards([str(tmp_path)]))
 
 
 def test_the_embedded_corpus_has_a_split_without_leakage():
