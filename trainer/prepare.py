@@ -165,8 +165,10 @@ def download(url: str, folder: Path, attempts: int = 5) -> Path:
             unfinished.rename(final)
             print(f"downloaded {final.name}, {size / 2**20:.1f} MB", flush=True)
         except (OSError, http.client.HTTPException) as error:
-            no = isinstance(error, urllib.error.HTTPError) and error.code not in RETRIED
-            if no or attempt == attempts:
+            status = getattr(error, "code", RETRIED[0])  # only HTTPError has one
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()
+            if status not in RETRIED or attempt == attempts:
                 where = f"{parts.hostname}{parts.path}"  # the rest of a URL may be a secret
                 raise SystemExit(f"{where}: {error} (attempt {attempt} of {attempts})") from None
             time.sleep(2**attempt / 2)

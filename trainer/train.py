@@ -92,8 +92,8 @@ FINAL_LR = 0.0  # tune: 0..0.2
 # evaluation, for each doubling of the passes; worth 0.001 after 1.7 passes, 0.009 after 3.4.
 DOUBT = (0.05, 0.4)  # tune: skip
 
-# Machine: "float32", "bfloat16", or "auto", whichever multiplies matrices faster; torch.compile,
-# which is worth its while on a GPU; rows of a forward pass of the evaluation.
+# Machine: "float32", "bfloat16", or "auto", whichever multiplies matrices faster; torch.compile
+# (two cores: a seventh of a step for 40 s before); rows of a forward pass of the evaluation.
 DTYPE = "auto"
 COMPILE = False  # tune: skip
 EVAL_ROWS = 2  # tune: skip
@@ -135,7 +135,8 @@ class GPTConfig:
 
 def norm(x: Tensor) -> Tensor:
     """RMSNorm without a gain."""
-    return RMSNorm.apply(x) if x.device.type == "cpu" else F.rms_norm(x, (x.size(-1),))
+    by_hand = x.device.type == "cpu" and not torch.compiler.is_compiling()
+    return RMSNorm.apply(x) if by_hand else F.rms_norm(x, (x.size(-1),))
 
 
 class RMSNorm(torch.autograd.Function):
@@ -267,15 +268,17 @@ class GPT(nn.Module):
             nn.init.zeros_(block.out)
             nn.init.zeros_(block.down)
 
+    @torch.compiler.disable  # which knows no sparse gradients
+    def embed_pairs(self, tokens: Tensor) -> Tensor:
+        hashed = tokens * 1_000_003 + F.pad(tokens[:, :-1], (1, 0)) * 7919
+        pairs = self.pairs(hashed % self.config.pair_rows)
+        return pairs * (torch.rand_like(pairs[..., :1]) >= (PAIR_DROP if self.training else 0))
+
     def features(self, tokens: Tensor) -> Tensor:
         """(B, T) -> (B, T, width), what the head multiplies."""
         cos, sin = (table[:, : tokens.size(1)] for table in (self.cos, self.sin))
-        x = self.token(tokens)
-        if self.config.pair_rows:
-            hashed = tokens * 1_000_003 + F.pad(tokens[:, :-1], (1, 0)) * 7919
-            kept = torch.rand_like(x[..., :1]) >= (PAIR_DROP if self.training else 0)
-            x = x + self.pairs(hashed % self.config.pair_rows) * kept
-        y = norm(x).to(self.dtype)
+        pairs = self.embed_pairs(tokens) if self.config.pair_rows else 0
+        y = norm(self.token(tokens) + pairs).to(self.dtype)
         before = (F.pad(y, (0, 0, i, 0))[:, : y.size(1)] for i in range(1, len(self.smear) + 1))
         x = x0 = sum(map(torch.mul, self.smear.to(self.dtype), before), start=y)
         residual, again = self.residual_scale.to(self.dtype), self.x0_scale.to(self.dtype)
@@ -307,7 +310,8 @@ class GPT(nn.Module):
         x = self.features(tokens).flatten(0, 1)
         known, seen = counted or (None, None)
         mix = None if seen is None else self.mix(x, seen)
-        return HeadLoss.apply(x, self.head, targets.flatten(), self.config.softcap, known, mix)
+        apply = torch.compiler.disable(HeadLoss.apply)
+        return apply(x, self.head, targets.flatten(), self.config.softcap, known, mix)
 
 
 def soft_cap(logits: Tensor, cap: float) -> Tensor:
@@ -375,12 +379,10 @@ class NGrams:
         self.context = np.repeat(np.arange(len(self.size)), self.size)  # of each key
         n1, n2, n3, n4 = (max(1, np.count_nonzero(counts == k)) for k in (1, 2, 3, 4))
         y = n1 / (n1 + 2 * n2)
-        self.discount = np.array([0, 1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3])
-        self.discount[1:] *= DISCOUNTS
-        taken = np.add.reduceat(self.taken(counts), self.first)
-        self.discount = self.discount.astype(np.float32)
+        discount = np.array([0, 1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3])
+        self.discount = np.float32(discount * [1, *DISCOUNTS])
         self.total = np.add.reduceat(self.counts, self.first)  # of each context
-        self.tail = taken.astype(np.float32)  # what each leaves to shorter ones
+        self.tail = np.add.reduceat(self.taken(counts), self.first)  # what is left to shorter ones
 
     def taken(self, counts: np.ndarray) -> np.ndarray:
         """The discounts of these counts."""
@@ -555,8 +557,7 @@ def make_optimizers(model: GPT, dtype: torch.dtype, orthogonalize=orthogonalize)
     ]
     shapes: dict[torch.Size, list[nn.Parameter]] = {}
     for block in model.blocks:
-        weights = [block.q, block.k, block.v, block.out, block.up, block.down]
-        for weight in weights + ([] if block.gate is None else [block.gate]):
+        for weight in block.parameters():
             shapes.setdefault(weight.shape, []).append(weight)
     muon = [{"params": weights, "lr": MATRIX_LR} for weights in shapes.values()]
     adam = torch.optim.AdamW(groups, betas=ADAM_BETAS, eps=1e-10, weight_decay=0.0, fused=True)
@@ -578,9 +579,8 @@ def schedule(progress: float) -> float:
 def set_rates(optimizers: list[torch.optim.Optimizer], progress: float, step: int) -> None:
     for group in (group for optimizer in optimizers for group in optimizer.param_groups):
         group["lr"] = group["peak_lr"] * schedule(progress)
-    warm = min(step / MUON_WARMUP_STEPS, 1.0) if MUON_WARMUP_STEPS else 1.0
     for group in optimizers[1].param_groups:  # Muon
-        group["momentum"] = 0.85 + (MUON_MOMENTUM - 0.85) * warm
+        group["momentum"] = 0.85 + (MUON_MOMENTUM - 0.85) * min(1, step / max(1, MUON_WARMUP_STEPS))
         group["weight_decay"] = WEIGHT_DECAY * (1 - progress)
 
 

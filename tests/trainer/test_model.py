@@ -1,6 +1,7 @@
 """The model, the optimizer and the schedule: what must hold whatever the constants are."""
 
 import dataclasses
+import functools
 import itertools
 import math
 import shutil
@@ -171,6 +172,45 @@ def test_it_doubts_what_it_knows_of_a_text_the_more_the_more_often_it_read_it(da
     cold = run.model(tokens)
     assert cold.softmax(-1).max() < warm.softmax(-1).max()
     torch.testing.assert_close(cold.exp().mean(), torch.ones(()), rtol=0.1, atol=0)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+@pytest.mark.filterwarnings("ignore")  # PyTorch warns itself while it traces
+def test_compiled_it_computes_the_same(data, monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(train, "DEPTH", 1)
+    monkeypatch.setattr(train, "MUON_ITERATIONS", 1)
+    run = train.Run(data, CPU)
+    run.count(data)
+    ((rows, counted),) = next(run.ready)
+    run.compile()
+    assert "not compiled" not in capsys.readouterr().out
+    with torch.no_grad():
+        for weight in run.model.parameters():
+            torch.nn.init.normal_(weight, std=0.3)
+    run.model.eval()  # no pairs are left out at random
+    found = []
+    for loss in (run.loss, run.model.loss):
+        run.model.zero_grad()
+        value = loss(rows[:, :-1], rows[:, 1:], counted)
+        value.backward()
+        found.append(gradients(run.model) | {"loss": value.detach()})
+    torch.testing.assert_close(*found, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_without_a_compiler_it_says_so_and_trains_all_the_same(data, monkeypatch, capsys):
+    def none(graph, inputs):
+        raise RuntimeError("no compiler here")
+
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=none))
+    run = train.Run(data, CPU)
+    before = [weight.clone() for weight in run.model.parameters()]
+    run.compile()
+    assert "not compiled" in capsys.readouterr().out
+    torch.testing.assert_close([*run.model.parameters()], before, rtol=0, atol=0)
+    assert run.step(0.0, 0).item() == pytest.approx(math.log(data.vocab_size), rel=0.1)
 
 
 def test_nothing_of_the_validation_split_is_read_before_the_evaluation(data, tmp_path):
