@@ -180,7 +180,7 @@ def download(url: str, folder: Path, attempts: int = 5) -> Path:
 def read_shard(path: Path) -> Iterator[str]:
     """Documents of a shard: rows of the `text` column, or pieces between form feeds."""
     if path.suffix == ".txt":
-        yield from path.read_text(encoding="utf-8").split("\f")
+        yield from filter(None, path.read_text(encoding="utf-8").split("\f"))
         return
     try:
         import pyarrow.parquet as parquet  # only real-scale runs need it

@@ -392,8 +392,8 @@ class NGrams:
 class KneserNey:
     """Interpolated Kneser-Ney with three discounts (Chen and Goodman 1998), from training text."""
 
-    def __init__(self, tokens: np.ndarray, order: int, vocab: int, bos: int):
-        self.order, self.vocab, self.bos = order, vocab, bos
+    def __init__(self, tokens: np.ndarray, order: int, vocab: int):
+        self.order, self.vocab, self.bos = order, vocab, vocab - 1  # as in prepare.Data
         self.levels: list[NGrams] = []  # the longest first, down to pairs
         keys, places = self.keys(self.grams(tokens[None], order)[0]), []
         for n in range(order, 0, -1):
@@ -591,10 +591,10 @@ def make_config(data: prepare.Data) -> GPTConfig:
     """The model's shape: a field is the constant of the same name, or given by the data."""
     if WIDTH % HEAD_DIM or HEAD_DIM % 2:
         raise prepare.Failure(f"WIDTH {WIDTH} is not a multiple of an even HEAD_DIM {HEAD_DIM}")
-    most = int(63 / math.log2(data.vocab_size))  # a key is one int64
-    if ORDER and not 2 <= ORDER <= most:
-        raise prepare.Failure(f"ORDER {ORDER}: expected 0, or 2 to {most}")
-    given = {"vocab_size": data.vocab_size, "sequence_len": data.sequence_len}
+    if ORDER and ORDER < 2:
+        raise prepare.Failure(f"ORDER {ORDER}: expected 0, or 2 and more")
+    order = min(ORDER, int(63 / math.log2(data.vocab_size)))  # an n-gram's key is one int64
+    given = {"vocab_size": data.vocab_size, "sequence_len": data.sequence_len, "order": order}
     names = [field.name for field in fields(GPTConfig) if field.name not in given]
     return GPTConfig(**given, **{name: globals()[name.upper()] for name in names})
 
@@ -616,9 +616,9 @@ class Run:
 
     def count(self, data: prepare.Data) -> None:
         """Count the n-grams of the training text, which takes 1 s on the clock."""
-        tokens = data.train_tokens() if ORDER and self.device == "cpu" else ()
+        tokens = data.train_tokens() if self.device == "cpu" and self.model.config.order else ()
         if 0 < len(tokens) <= 2**24:  # more take too long and too much memory
-            self.model.ngrams = KneserNey(tokens, ORDER, data.vocab_size, data.bos)
+            self.model.ngrams = KneserNey(tokens, self.model.config.order, data.vocab_size)
             self.ready = prepare.ahead(self.load())
 
     def load(self) -> Iterator[list[tuple[Tensor, tuple | None]]]:

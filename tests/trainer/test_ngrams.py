@@ -1,5 +1,6 @@
 """Counted n-grams: a distribution, and one that does not know the token it is asked about."""
 
+import dataclasses
 import math
 from collections import Counter, defaultdict
 
@@ -19,7 +20,7 @@ ROWS, PLACES = TEXT[:96].reshape(4, 24), np.arange(0, 96, 24)
 
 @pytest.fixture(scope="module")
 def model():
-    return train.KneserNey(TEXT.astype(np.uint16), ORDER, VOCAB, BOS)
+    return train.KneserNey(TEXT.astype(np.uint16), ORDER, VOCAB)
 
 
 def textbook(model, forgotten: tuple[int, ...] = ()):
@@ -137,6 +138,11 @@ def test_its_gradients_are_those_of_the_mixture_and_a_share_of_the_networks_own_
     (mixed + train.OWN_LOSS * own).mean().backward()
     for ours, theirs in zip(chunked, [x.grad, weight.grad, mix.grad], strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize(("vocab", "order"), [(300, 5), (8192, 4), (65536, 3)])
+def test_n_grams_of_a_large_vocabulary_are_shorter(data, vocab, order):
+    assert train.make_config(dataclasses.replace(data, vocab_size=vocab)).order == order
 
 
 def test_a_run_counts_on_the_clock_and_starts_better_than_knowing_nothing(data):

@@ -71,8 +71,7 @@ def test_importing_the_trainer_trains_nothing_and_writes_nothing(workshop, envir
     [
         ({"MATRIX_LR": "float('nan')"}, r"^FAIL: diverged at step [12]: loss nan"),
         ({"WIDTH": "100"}, r"^FAIL: WIDTH 100 is not a multiple"),
-        ({"ORDER": "1"}, r"^FAIL: ORDER 1: expected 0, or 2 to \d+$"),
-        ({"ORDER": "12"}, r"^FAIL: ORDER 12: expected 0, or 2 to \d+$"),
+        ({"ORDER": "1"}, r"^FAIL: ORDER 1: expected 0, or 2 and more$"),
         ({"MLP_RATIO": "2**36"}, r"^FAIL: out of memory; lower DEVICE_ROWS"),
     ],
 )
