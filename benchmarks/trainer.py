@@ -161,11 +161,11 @@ def installed_text(folder: Path, shard_chars: int = 2**23) -> None:
     paths = sysconfig.get_paths()
     roots = {paths["stdlib"], paths["purelib"], paths["platlib"], "/usr/include"}
     found = {path for root in roots for path in Path(root).rglob("*") if path.suffix in SOURCES}
-    texts = sorted({path.read_text(errors="ignore") for path in found if path.is_file()})
+    texts = sorted({path.read_text("utf-8", "ignore") for path in found if path.is_file()})
     random.Random(0).shuffle(texts)
     place = 0
     for text in texts:
-        with (folder / f"{place // shard_chars:04d}.txt").open("a") as shard:
+        with (folder / f"{place // shard_chars:04d}.txt").open("a", encoding="utf-8") as shard:
             shard.write(text.replace("\f", "\n") + "\f")
         place += len(text)
 
