@@ -589,8 +589,8 @@ def set_rates(optimizers: list[torch.optim.Optimizer], progress: float, step: in
 
 def make_config(data: prepare.Data) -> GPTConfig:
     """The model's shape: a field is the constant of the same name, or given by the data."""
-    if WIDTH % HEAD_DIM or HEAD_DIM % 2:
-        raise prepare.Failure(f"WIDTH {WIDTH} is not a multiple of an even HEAD_DIM {HEAD_DIM}")
+    if WIDTH % HEAD_DIM or HEAD_DIM % 2 or WIDTH < SHIFTED_HEADS * HEAD_DIM:
+        raise prepare.Failure(f"WIDTH {WIDTH}: no multiple of an even HEAD_DIM, or too few heads")
     if ORDER and ORDER < 2:
         raise prepare.Failure(f"ORDER {ORDER}: expected 0, or 2 and more")
     order = min(ORDER, int(63 / math.log2(data.vocab_size)))  # an n-gram's key is one int64

@@ -70,7 +70,8 @@ def test_importing_the_trainer_trains_nothing_and_writes_nothing(workshop, envir
     ("constants", "message"),
     [
         ({"MATRIX_LR": "float('nan')"}, r"^FAIL: diverged at step [12]: loss nan"),
-        ({"WIDTH": "100"}, r"^FAIL: WIDTH 100 is not a multiple"),
+        ({"WIDTH": "100"}, r"^FAIL: WIDTH 100: no multiple of an even HEAD_DIM"),
+        ({"WIDTH": "64", "SHIFTED_HEADS": "2"}, r"^FAIL: WIDTH 64: .* too few heads$"),
         ({"ORDER": "1"}, r"^FAIL: ORDER 1: expected 0, or 2 and more$"),
         ({"MLP_RATIO": "2**36"}, r"^FAIL: out of memory; lower DEVICE_ROWS"),
     ],
