@@ -529,7 +529,7 @@ def report(run_once: Callable[[], dict[str, object]]) -> int:
     import torch
 
     def stop(signum: int, _frame: object) -> None:
-        print("STOPPED: asked to stop", flush=True)
+        os.write(1, b"STOPPED: asked to stop\n")  # print may be what was interrupted
         sys.exit(128 + signum)
 
     signal.signal(signal.SIGTERM, stop)
