@@ -13,6 +13,7 @@ import fcntl
 import json
 import os
 import re
+import time
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ from autoresearch_ci.workspace import FileVersion
 _BYTES = 512 * MIB
 _LINE_BYTES = 64 * MIB
 """Far beyond what a run of ours writes in a year; what is larger is not read."""
+_LAST_BREATH = 5.0
+"""Seconds that the lock of a process which is gone may still be held."""
 _SEAL = re.compile(rb', "crc32": "([0-9a-f]{8})"}$')
 """Ends every line: a damaged record must be noticed, never believed."""
 
@@ -264,21 +267,40 @@ def _sync_directory(folder: Path) -> None:
         os.close(handle)
 
 
+def _is_alive(owner: str) -> bool:
+    try:
+        os.kill(int(owner), 0)
+    except (ValueError, OverflowError, ProcessLookupError):
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
 def _lock(folder: Path) -> TextIO:
-    """An flock dies with its process, so a stale lock cannot exist."""
+    """An flock dies with its process, so a stale lock cannot exist.
+
+    But a command that a killed run was just starting holds it, too, until it is a program.
+    """
     path = folder / "lock"
     file = path.open("a+")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        file.seek(0)
-        owner = file.read().strip() or "unknown"
-        file.close()
-        raise WorkspaceError(
-            f"the run {folder.name!r} is going on already (process {owner}).\n"
-            "usually: a second job or terminal was started on the same tag.\n"
-            "do: wait for it, stop it, or use another --tag."
-        ) from error
+    deadline = time.monotonic() + _LAST_BREATH
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError as error:
+            file.seek(0)
+            owner = file.read().strip() or "unknown"
+            if not _is_alive(owner) and time.monotonic() < deadline:
+                time.sleep(0.02)
+                continue
+            file.close()
+            raise WorkspaceError(
+                f"the run {folder.name!r} is going on already (process {owner}).\n"
+                "usually: a second job or terminal was started on the same tag.\n"
+                "do: wait for it, stop it, or use another --tag."
+            ) from error
     file.truncate(0)
     file.write(f"{os.getpid()}\n")
     file.flush()

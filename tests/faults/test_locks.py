@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autoresearch_ci.errors import WorkspaceError
+from autoresearch_ci.records import Records
 from autoresearch_ci.ref_lock import STALE_AFTER, wait_or_break
 from tests.faults.invariant import BRANCH, Story, wait_for
 from tests.patience import promptly
@@ -119,3 +120,30 @@ def test_a_second_run_is_refused_while_the_first_is_stopped(story: Story) -> Non
         os.killpg(process.pid, signal.SIGCONT)
     process.join(60)
     story.check()
+
+
+DYING = """
+import os, sys, time
+from pathlib import Path
+from autoresearch_ci.records import Records
+records = Records(Path(sys.argv[1]))
+if os.fork() == 0:  # a command that is about to start
+    os.close(1)
+    time.sleep(float(sys.argv[2]))
+os._exit(0)
+"""
+
+
+def test_a_command_that_a_killed_run_was_starting_holds_its_lock_for_a_moment_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_that_died(seconds: float) -> None:
+        command = [sys.executable, "-c", DYING, str(tmp_path), str(seconds)]
+        subprocess.run(command, check=True, stdout=subprocess.PIPE)
+
+    run_that_died(0.3)
+    Records(tmp_path).close()
+    monkeypatch.setattr("autoresearch_ci.records._LAST_BREATH", 0.1)
+    run_that_died(0.6)
+    with pytest.raises(WorkspaceError, match="going on already"):
+        Records(tmp_path)

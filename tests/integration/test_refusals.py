@@ -306,8 +306,10 @@ def test_another_run_on_the_same_tag(run: Run, script: Script, repo: Repo) -> No
     run("--iterations", "1")
     with (repo.path / ".git" / "autoresearch" / "t" / "lock").open("r+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.truncate(0)
+        print(os.getpid(), file=lock, flush=True)
         done = run("--resume")
-        refused(done, 3, "the run 't' is going on already (process ", "another --tag")
+        refused(done, 3, f"the run 't' is going on already (process {os.getpid()})", "--tag")
     assert run("--resume").column("metric") == ["10", "9", "8"]
 
 
