@@ -267,6 +267,15 @@ def _sync_directory(folder: Path) -> None:
         os.close(handle)
 
 
+def _is_taken(file: TextIO) -> bool:
+    """Whether the lock is ours now."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def _is_alive(owner: str) -> bool:
     try:
         os.kill(int(owner), 0)
@@ -285,22 +294,17 @@ def _lock(folder: Path) -> TextIO:
     path = folder / "lock"
     file = path.open("a+")
     deadline = time.monotonic() + _LAST_BREATH
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except BlockingIOError as error:
-            file.seek(0)
-            owner = file.read().strip() or "unknown"
-            if not _is_alive(owner) and time.monotonic() < deadline:
-                time.sleep(0.02)
-                continue
+    while not _is_taken(file):
+        file.seek(0)
+        owner = file.read().strip() or "unknown"
+        if _is_alive(owner) or time.monotonic() > deadline:
             file.close()
             raise WorkspaceError(
                 f"the run {folder.name!r} is going on already (process {owner}).\n"
                 "usually: a second job or terminal was started on the same tag.\n"
                 "do: wait for it, stop it, or use another --tag."
-            ) from error
+            )
+        time.sleep(0.02)
     file.truncate(0)
     file.write(f"{os.getpid()}\n")
     file.flush()

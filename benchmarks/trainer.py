@@ -13,8 +13,8 @@ for small machines. Ours has two: as it is, and under torch.compile.
 
     python benchmarks/trainer.py --profile
 
-says where the time of our step goes. On a GPU the embedded text is read in a second; the table at
-real scale, in less than ten minutes, on shards of one's own or on what is installed here:
+says where the time of our step goes. A GPU reads the embedded text in a second; this is the table
+at real scale, two runs of a minute, on shards of one's own or on what is installed here:
 
     python benchmarks/trainer.py --settings "karpathy, our kernels" ours --dataset shards/
     python benchmarks/trainer.py --settings "karpathy, our kernels" ours --dataset installed

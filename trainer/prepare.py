@@ -125,19 +125,22 @@ def shard_source(paths: list[Path]) -> Source:
 
 
 def find_shards(given: list[str], cache: Path = CACHE) -> list[Path]:
-    """A folder's shards in name order, or files and URLs in the order given."""
+    """A folder's shards in name order, or files and URLs in the order given.
+
+    Raises SystemExit when one of them cannot be a shard, or cannot be downloaded.
+    """
     if len(given) == 1 and Path(given[0]).is_dir():
         return sorted(path for path in Path(given[0]).iterdir() if path.suffix in SHARDS)
     for name in given:
         url = "://" in name
-        if Path(urllib.parse.urlsplit(name).path if url else name).suffix not in SHARDS:
-            raise SystemExit(
-                f"{name}: expected a folder, or files and URLs of {' or '.join(SHARDS)}"
-            )
+        shown = without_secrets(name) if url else name
+        if Path(shown).suffix not in SHARDS:
+            expected = f"a folder, or files and URLs of {' or '.join(SHARDS)}"
+            raise SystemExit(f"{shown}: expected {expected}")
         if url and not name.startswith(("https://", "http://")):
-            raise SystemExit(f"{name}: only https:// and http:// can be downloaded")
+            raise SystemExit(f"{shown}: only https:// and http:// can be downloaded")
         if not url and not Path(name).is_file():
-            raise SystemExit(f"{name}: no such file")
+            raise SystemExit(f"{shown}: no such file")
     folder = cache / "downloads"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
@@ -145,13 +148,19 @@ def find_shards(given: list[str], cache: Path = CACHE) -> list[Path]:
         return [download(name, folder) if "://" in name else Path(name) for name in given]
 
 
+def without_secrets(url: str) -> str:
+    """Host and path: user and query of a URL may be a password or a signature."""
+    parts = urllib.parse.urlsplit(url)
+    return f"{parts.hostname}{parts.path}"
+
+
 def download(url: str, folder: Path, attempts: int = 5) -> Path:
     """The file behind a URL, fetched now or found whole in the folder.
 
     Raises SystemExit when the server says no, or does not deliver it in any attempt.
     """
-    parts = urllib.parse.urlsplit(url)
-    final = folder / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}-{Path(parts.path).name}"
+    shown = without_secrets(url)
+    final = folder / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}-{Path(shown).name}"
     unfinished = final.with_name(final.name + ".unfinished")
     for attempt in range(1, attempts + 1):
         if final.exists():
@@ -164,13 +173,15 @@ def download(url: str, folder: Path, attempts: int = 5) -> Path:
                 raise http.client.IncompleteRead(b"", expected - size)
             unfinished.rename(final)
             print(f"downloaded {final.name}, {size / 2**20:.1f} MB", flush=True)
+        except http.client.InvalidURL:  # its message is the URL
+            raise SystemExit(f"{shown}: not a URL; write a blank as %20") from None
         except (OSError, http.client.HTTPException) as error:
-            status = getattr(error, "code", RETRIED[0])  # only HTTPError has one
+            final_word = False
             if isinstance(error, urllib.error.HTTPError):
+                final_word = error.code not in RETRIED
                 error.close()
-            if status not in RETRIED or attempt == attempts:
-                where = f"{parts.hostname}{parts.path}"  # the rest of a URL may be a secret
-                raise SystemExit(f"{where}: {error} (attempt {attempt} of {attempts})") from None
+            if final_word or attempt == attempts:
+                raise SystemExit(f"{shown}: {error} (attempt {attempt} of {attempts})") from None
             time.sleep(2**attempt / 2)
         finally:
             unfinished.unlink(missing_ok=True)

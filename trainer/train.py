@@ -93,7 +93,7 @@ FINAL_LR = 0.0  # tune: 0..0.2
 DOUBT = (0.05, 0.4)  # tune: skip
 
 # Machine: "float32", "bfloat16", or "auto", whichever multiplies matrices faster; torch.compile
-# (two cores: a seventh of a step for 40 s before); rows of a forward pass of the evaluation.
+# (two cores: a seventh of a step or more for 40 s before); rows of a pass of the evaluation.
 DTYPE = "auto"
 COMPILE = False  # tune: skip
 EVAL_ROWS = 2  # tune: skip
@@ -269,7 +269,7 @@ class GPT(nn.Module):
             nn.init.zeros_(block.down)
 
     @torch.compiler.disable  # which knows no sparse gradients
-    def embed_pairs(self, tokens: Tensor) -> Tensor:
+    def embed_pairs(self, tokens: Tensor) -> Tensor:  # (B, T, width)
         hashed = tokens * 1_000_003 + F.pad(tokens[:, :-1], (1, 0)) * 7919
         pairs = self.pairs(hashed % self.config.pair_rows)
         return pairs * (torch.rand_like(pairs[..., :1]) >= (PAIR_DROP if self.training else 0))

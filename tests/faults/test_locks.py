@@ -144,6 +144,6 @@ def test_a_command_that_a_killed_run_was_starting_holds_its_lock_for_a_moment_on
     run_that_died(0.3)
     Records(tmp_path).close()
     monkeypatch.setattr("autoresearch_ci.records._LAST_BREATH", 0.1)
-    run_that_died(0.6)
+    run_that_died(5)
     with pytest.raises(WorkspaceError, match="going on already"):
         Records(tmp_path)

@@ -95,11 +95,19 @@ def test_a_download_that_fails_leaves_nothing_and_does_not_tell_the_query(
         (["gone.txt"], "no such file"),
         (["ftp://host/a.txt"], "only https"),
         (["https://host/?file=a.txt"], "expected a folder"),
+        (["https://me:secret@host/a?signature=secret"], "^host/a: expected a folder"),
     ],
 )
 def test_what_is_no_shard_is_refused_before_anything_is_downloaded(tmp_path, given, said):
-    with pytest.raises(SystemExit, match=said):
+    with pytest.raises(SystemExit, match=said) as caught:
         prepare.find_shards(["http://127.0.0.1:1/first.txt", *given], tmp_path)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_url_that_is_none_is_refused_without_its_query(tmp_path):
+    with pytest.raises(SystemExit, match=r"a b\.txt: not a URL") as caught:
+        prepare.download("http://127.0.0.1:1/a b.txt?signature=secret", tmp_path)
+    assert "secret" not in str(caught.value)
 
 
 def write_parquet(path: Path, **columns: list) -> Path:
