@@ -13,8 +13,10 @@ for small machines. Ours has two: as it is, and under torch.compile.
 
     python benchmarks/trainer.py --profile
 
-says where the time of our step goes. A GPU reads the embedded text in a second; this is the table
-at real scale, two runs of a minute, on shards of one's own or on what is installed here:
+says where the time of our step goes, and where it would go in float32, compiled and wider.
+
+A GPU reads the embedded text in a second; this is the table at real scale, two runs of a minute, on
+shards of one's own or on what is installed here:
 
     python benchmarks/trainer.py --settings "karpathy, our kernels" ours --dataset shards/
     python benchmarks/trainer.py --settings "karpathy, our kernels" ours --dataset installed
@@ -115,25 +117,60 @@ def run(name: str, seed: int, seconds: float) -> dict[str, str]:
 
 
 PRODUCTS = ("aten::mm", "aten::bmm", "aten::addmm", "aten::baddbmm")
-ATTENTION = ("aten::_softmax", "aten::_softmax_backward_data", "aten::masked_fill_")
+ATTENTION = ("softmax", "masked_fill_", "scaled_dot_product")  # in its name, fused or not
+PROFILES = {
+    "ours": {},
+    "compiled": {"COMPILE": True},
+    "compiled, 256 channels": {"COMPILE": True, "WIDTH": 256},
+    "float32": {"DTYPE": "float32"},
+    "float32, compiled": {"DTYPE": "float32", "COMPILE": True},
+    "float32, compiled, 256 channels": {"DTYPE": "float32", "COMPILE": True, "WIDTH": 256},
+}
 
 
 def profile(steps: int = 30) -> None:
-    """Print the share of a step's CPU time that each kind of operation takes."""
+    """Print the share of a step's CPU time that products and attention take, and what follows."""
     sys.path.insert(0, str(TRAINER))
     import prepare
     import torch
+    import torch._inductor.config
     import train
 
+    torch._inductor.config.cpp.enable_kernel_profile = True
     data = prepare.load()
-    run = train.Run(data, prepare.detect_machine(train.DTYPE))
-    run.count(data)
+    defaults = dict(vars(train))
+    print("   ms  products  attention")
+    for title, constants in PROFILES.items():
+        vars(train).update(defaults | constants)
+        run = train.Run(data, prepare.detect_machine(train.DTYPE))
+        if train.COMPILE:
+            run.compile()
+        run.count(data)
+        milliseconds, spent = profile_steps(run, steps)
+        total = sum(spent.values())
+        products = sum(spent.pop(name, 0) for name in PRODUCTS)
+        attention = sum(
+            spent.pop(name) for name in list(spent) if any(word in name for word in ATTENTION)
+        )
+        print(f"{milliseconds:>5.1f}{products / total:>10.1%}{attention / total:>11.1%}  {title}")
+        for name in sorted(spent, key=spent.get, reverse=True)[:8] if title == "ours" else ():
+            print(f"{spent[name] / total:>26.1%}  {name}")
+        run.ready.close()
+        del run
+        torch.compiler.reset()
+
+
+def profile_steps(run, steps: int) -> tuple[float, dict[str, float]]:
+    """Milliseconds of a step of `train.Run`, and how much each operation takes of all steps."""
+    import torch
+
     for step in range(10):
         run.step(0.1, step)
-    started = time.perf_counter()
+    seconds = []
     for step in range(steps):
+        started = time.perf_counter()
         run.step(0.1, step)
-    milliseconds = 1000 * (time.perf_counter() - started) / steps
+        seconds.append(time.perf_counter() - started)
     # The profiler's notes lie between a step's blocks, which therefore move on to fresh memory all
     # the time. Memory that was touched before costs nothing, so the operations do not seem slower.
     touched = [torch.ones(2**25) for _ in range(12)]
@@ -142,13 +179,7 @@ def profile(steps: int = 30) -> None:
         for step in range(steps):
             run.step(0.1, step)
     spent = {event.key: event.self_cpu_time_total for event in recorded.key_averages()}
-    total = sum(spent.values())
-    print(f"{milliseconds:.1f} ms a step; share of the operations' time:")
-    for kind, names in (("matrix products", PRODUCTS), ("softmax of the attention", ATTENTION)):
-        print(f"{sum(spent.get(name, 0) for name in names) / total:>7.1%}  {kind}")
-    for name in sorted(set(spent) - {*PRODUCTS, *ATTENTION}, key=spent.get, reverse=True)[:8]:
-        print(f"{spent[name] / total:>7.1%}  {name}")
-    run.ready.close()
+    return 1000 * statistics.median(seconds), spent
 
 
 SOURCES = {".py", ".pyi", ".h", ".hpp", ".cuh", ".cpp", ".md", ".rst", ".txt"}
