@@ -54,6 +54,21 @@ def test_the_score_depends_neither_on_the_batch_size_nor_on_a_scaled_probability
     assert scores == pytest.approx([8.0] * 4, abs=1e-5)
 
 
+def test_a_cpu_scores_no_more_of_a_large_data_set_than_it_can_in_half_a_minute(tmp_path):
+    data = byte_data(tmp_path / "bytes", bytes(prepare.CPU_EVAL_TOKENS + 5000), sequence_len=2048)
+    scored = []
+
+    def model(tokens):
+        scored.append(tokens.numel())
+        return torch.zeros(1, 1, 257).expand(*tokens.shape, -1)
+
+    prepare.evaluate_bpb(model, replace(data, eval_tokens=2**21), 8)
+    assert sum(scored) - 8 * 2048 == prepare.CPU_EVAL_TOKENS  # the first batch goes twice
+    scored.clear()
+    prepare.evaluate_bpb(model, replace(data, eval_tokens=8 * 2048), 8)
+    assert sum(scored) - 8 * 2048 == 8 * 2048
+
+
 def test_a_document_boundary_is_not_scored(tmp_path):
     data = byte_data(tmp_path / "bytes", b"abcdefgh")
     tokens = np.array([256, *b"abcd", 256, *b"efgh"], np.uint16)

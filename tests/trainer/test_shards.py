@@ -15,9 +15,12 @@ prepare = pytest.importorskip("prepare")
 
 
 class ShardServer(LocalServer):
-    """Serves `files`; before that, each `trouble` once: a status, or a number of bytes too few."""
+    """Serves `files`; before that, each `trouble` once: a status, or a number of bytes too few.
 
-    def __init__(self, files: dict[str, bytes], trouble: tuple[int, ...] = ()):
+    `length` is the header that says how long a body is, when it does not say the truth.
+    """
+
+    def __init__(self, files: dict[str, bytes], trouble: tuple[int, ...] = (), length: str = ""):
         self.asked: list[str] = []
         waiting = list(trouble)
         server = self
@@ -31,7 +34,7 @@ class ShardServer(LocalServer):
                     self.send_error(trouble or 404)
                     return
                 self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
+                self.send_header("Content-Length", length or str(len(body)))
                 self.end_headers()
                 self.wfile.write(body[: len(body) - trouble])
 
@@ -71,6 +74,11 @@ def test_a_download_survives_a_busy_server_a_cut_line_and_an_earlier_death(tmp_p
         assert prepare.download(url, tmp_path).read_bytes() == b"whole"
         assert len(server.asked) == 5
     assert names_in(tmp_path) == ["a.txt"]
+
+
+def test_a_length_without_sense_is_no_length(tmp_path):
+    with ShardServer({"/a.txt": b"whole"}, length="some") as server:
+        assert prepare.download(f"{server.url}/a.txt", tmp_path).read_bytes() == b"whole"
 
 
 @pytest.mark.parametrize(
