@@ -64,8 +64,8 @@ def _finished(event: RunFinished, metric: str) -> list[str]:
     change = relative_change(event.baseline, event.best)
     if event.kept:
         share = "" if change is None else f" ({percent(change)})"
-        told = f"{metric} {number(event.baseline)} -> {number(event.best)}{share}, "
-        told += f"{event.kept} kept on {event.branch}"
+        meanwhile = f"{metric} {number(event.baseline)} -> {number(event.best)}{share}"
+        told = f"{event.confirmed or meanwhile}; {event.kept} kept on {event.branch}"
     else:
         told = f"no improvement found, {metric} stays at {number(event.baseline)}"
     return [f"done: {told}", f"stopped: {event.stop_reason}", f"report: {event.report_dir}"]

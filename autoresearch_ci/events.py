@@ -84,6 +84,8 @@ class RunFinished:
     best: float | None
     branch: str
     report_dir: str
+    confirmed: str = ""
+    """What base and result came to, measured again at the end; empty when they were not."""
 
 
 Event: TypeAlias = (

@@ -15,7 +15,7 @@ from autoresearch_ci import budget, comparable, earlier_run
 from autoresearch_ci.assembly.bench import open_bench
 from autoresearch_ci.assembly.briefing import hidden_files, make_briefing
 from autoresearch_ci.assembly.court import make_court
-from autoresearch_ci.assembly.proposers import make_proposer
+from autoresearch_ci.assembly.proposers import chosen, make_proposer
 from autoresearch_ci.assembly.redactor import make_redactor
 from autoresearch_ci.assembly.workshop import RunWorkshop, make_ledger
 from autoresearch_ci.command import Stop
@@ -33,6 +33,7 @@ from autoresearch_ci.publish import Beginning, Publisher, recalled
 from autoresearch_ci.publish.chosen import make_publisher
 from autoresearch_ci.records import History, Records
 from autoresearch_ci.redaction import Redactor
+from autoresearch_ci.report.summary import confirmed_line
 from autoresearch_ci.run_folder import Finished, metric_name, run_info, write_report
 from autoresearch_ci.snapshot import remove
 from autoresearch_ci.store import Store, opened
@@ -120,7 +121,7 @@ def _loop(
         ),
         calibrate=config.calibrate == "auto",
         proposer=proposer,
-        proposer_name=str(config.proposer),
+        proposer_name=chosen(str(config.proposer), workshop.environment),
         court=court,
         observe=workshop.observe,
         kept=publisher.kept,
@@ -144,7 +145,7 @@ def _reported(
     finally:
         write_report(resolved, workshop.ground, finished, workshop.redactor)
         finished.published = publisher.finish(hurry=hurry)
-        workshop.observe(_ended(workshop.ground, finished))
+        workshop.observe(_ended(resolved.config, workshop.ground, finished))
 
 
 def _begin(
@@ -261,8 +262,9 @@ def _started(config: Config, ground: Ground, ledger: Ledger) -> RunStarted:
     )
 
 
-def _ended(ground: Ground, finished: Finished) -> RunFinished:
-    experiments = finished.ledger.experiments
+def _ended(config: Config, ground: Ground, finished: Finished) -> RunFinished:
+    experiments, found = finished.ledger.experiments, finished.confirmation
+    direction = config.metric.direction
     return RunFinished(
         stop_reason=finished.stop_reason,
         kept=len(finished.ledger.history.kept),
@@ -270,4 +272,5 @@ def _ended(ground: Ground, finished: Finished) -> RunFinished:
         best=experiments[-1].best if experiments else None,
         branch=ground.branch or "",
         report_dir=str(ground.folder),
+        confirmed=confirmed_line(metric_name(config), found, direction) if found else "",
     )

@@ -143,7 +143,7 @@ def _mapping(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 def _percent(fraction: float | None) -> str:
-    return "" if fraction is None else _text(float(f"{fraction * 100:.4g}"))
+    return "" if fraction is None else _text(float(f"{fraction * 100:.4g}") + 0.0)
 
 
 def _text(value: object) -> str:

@@ -105,14 +105,24 @@ def headline(result: Outcome, info: RunInfo) -> str:
     )
 
 
-def _confirmed(name: str, result: Outcome, found: Confirmation, direction: Direction) -> str:
+def confirmed_line(name: str, found: Confirmation, direction: Direction) -> str:
+    """The headline of a run that was measured again, for a terminal."""
+    measured = _measured_again(name, found, direction).replace("→", "->")
+    return measured if found.holds else f"the gain did not hold: measured again, {measured}"
+
+
+def _measured_again(name: str, found: Confirmation, direction: Direction) -> str:
     # the interval is stated in the metric's own sign, like the change itself
     sign = -1 if direction is Direction.MINIMIZE else 1
     low, high = sorted((sign * found.ci_low, sign * found.ci_high))
-    measured = (
+    return (
         f"{name} {number(found.base)} → {number(found.head)}, {percent(sign * found.gain)} "
         f"[95 % CI {percent(low)[:-2]}, {percent(high)[:-2]}], n={found.n_base}+{found.n_head}"
     )
+
+
+def _confirmed(name: str, result: Outcome, found: Confirmation, direction: Direction) -> str:
+    measured = _measured_again(name, found, direction)
     if found.holds:
         return f"**{measured}**\n\nBase and result were measured again at the end, in turns."
     return (

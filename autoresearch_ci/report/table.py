@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from autoresearch_ci.actions import defuse
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.report.outcome import outcome
-from autoresearch_ci.report.wording import commit_name, number, percent, shortened, signed
+from autoresearch_ci.report.wording import commit_name, number, shortened, signed
 
 _HEADER = ("#", "commit", "metric", "delta", "guard", "change")
 _RIGHT = (True, False, True, True, False, False)
@@ -22,15 +22,10 @@ def results_table(experiments: Sequence[Experiment], direction: Direction) -> st
     shown = [e for e in experiments if e.status in (Status.BASELINE, Status.KEEP)]
     lines = _aligned([_HEADER, *(_cells(e) for e in shown)]) if shown else []
     better = "lower" if direction is Direction.MINIMIZE else "higher"
-    if result.kept:
-        change = "" if result.change is None else f" ({percent(result.change)})"
-        lines.append(
-            f"{number(result.baseline)} -> {number(result.best)}{change}, {better} is better; "
-            f"{len(result.kept)} of {len(result.kept) + len(result.others)} kept"
-            f"{_others(result.others)}"
-        )
-    else:
-        lines.append(f"no improvement found{_others(result.others)}")
+    tried = len(result.kept) + len(result.others)
+    lines.append(
+        f"{better} is better; {len(result.kept)} of {tried} kept{_others(result.others)}"
+    )
     return "\n".join(lines)
 
 

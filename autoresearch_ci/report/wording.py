@@ -28,7 +28,7 @@ def percent(fraction: float | None) -> str:
         return NOTHING
     size = abs(fraction * 100)
     decimals = 1 if size >= 1 or size == 0 else min(4, 1 - math.floor(math.log10(size)))
-    return f"{fraction * 100:+.{decimals}f} %"
+    return f"{fraction * 100 + 0.0:+.{decimals}f} %"  # -0.0 + 0.0 is 0.0
 
 
 def duration(seconds: float) -> str:

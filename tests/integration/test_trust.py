@@ -111,6 +111,7 @@ def test_the_headline_is_measured_again_at_the_end(run: Run, script: Script) -> 
     assert facts["confirmation"]["head"] == 8
     assert facts["confirmation"]["holds"] is True
     assert "10 → 8" in headline(done.folder)
+    assert "done: metric 10 -> 8, -20.0 % [95 % CI -20.0, -20.0], n=1+1; 2 kept on " in done.out
 
 
 def test_a_gain_that_was_luck_is_said_first(run: Run, script: Script, tmp_path: Path) -> None:
@@ -123,6 +124,8 @@ def test_a_gain_that_was_luck_is_said_first(run: Run, script: Script, tmp_path: 
     done = run(metric=lucky)
     assert done.column("status")[1:] == ["keep"], done.told
     assert headline(done.folder).startswith("**The gain did not hold.")
+    assert "done: the gain did not hold: measured again, metric 10 -> 10, +0.0 % " in done.out
+    assert "10 -> 9" not in done.out, "nothing claims what was not confirmed"
 
 
 def test_ablation_names_a_kept_commit_that_does_nothing(

@@ -35,6 +35,11 @@ def test_the_percentages_are_the_headlines() -> None:
     assert (found["delta-percent"], found["ci-low"], found["ci-high"]) == ("10.0", "8.0", "12.0")
 
 
+def test_no_change_at_all_has_no_sign() -> None:
+    found = run_outputs(facts(confirmation={**CONFIRMED, "gain": 0.0}), [])
+    assert found["delta-percent"] == "0.0"
+
+
 def test_unconfirmed_percentages_come_from_the_run_itself() -> None:
     found = run_outputs(facts(confirmation=None), [])
     assert (found["improved"], found["delta-percent"]) == ("true", "-5.0")

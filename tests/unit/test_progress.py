@@ -99,7 +99,7 @@ def test_plain_lines_say_each_stage_and_each_experiment_once() -> None:
     assert sum(line.startswith(("[0/2] ", "[1/2] ", "[2/2] ")) for line in lines) == 6
     assert "[2/2] guard: pytest -q" in lines
     assert any(line.startswith("[2/2] keep | val_bpb 2 (-0.5) | idea 2") for line in lines)
-    assert "done: val_bpb 2.5 -> 2 (-20.0 %), 1 kept on autoresearch/t" in lines
+    assert "done: val_bpb 2.5 -> 2 (-20.0 %); 1 kept on autoresearch/t" in lines
 
 
 def test_plain_lines_hold_no_cursor_movement_and_no_workflow_command() -> None:
