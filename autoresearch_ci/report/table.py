@@ -23,9 +23,7 @@ def results_table(experiments: Sequence[Experiment], direction: Direction) -> st
     lines = _aligned([_HEADER, *(_cells(e) for e in shown)]) if shown else []
     better = "lower" if direction is Direction.MINIMIZE else "higher"
     tried = len(result.kept) + len(result.others)
-    lines.append(
-        f"{better} is better; {len(result.kept)} of {tried} kept{_others(result.others)}"
-    )
+    lines.append(f"{better} is better; {len(result.kept)} of {tried} kept{_others(result.others)}")
     return "\n".join(lines)
 
 
