@@ -66,6 +66,8 @@ def _finished(event: RunFinished, metric: str) -> list[str]:
         share = "" if change is None else f" ({percent(change)})"
         meanwhile = f"{metric} {number(event.baseline)} -> {number(event.best)}{share}"
         told = f"{event.confirmed or meanwhile}; {event.kept} kept on {event.branch}"
+    elif event.baseline is None:
+        told = "nothing was measured"
     else:
         told = f"no improvement found, {metric} stays at {number(event.baseline)}"
     return [f"done: {told}", f"stopped: {event.stop_reason}", f"report: {event.report_dir}"]

@@ -48,7 +48,7 @@ def describe(
     """`other_user`: why it is not another one, where that would be better."""
     enforced = enforced_network(wish, found)
     on = [f"runs as uid {user.uid}"] if user else []
-    hints = list(on)
+    hints = [f"{on[0]}, which may not reach what is yours alone (sandbox.user: keep)"] if on else []
     if wish.read_only and found.landlock:
         on.append(f"writes only to its own folders (Landlock {found.landlock})")
         hints.append("may only write in its tree, HOME and TMPDIR (sandbox.write adds more)")

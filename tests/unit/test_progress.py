@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,11 @@ def test_plain_lines_say_each_stage_and_each_experiment_once() -> None:
     assert "[2/2] guard: pytest -q" in lines
     assert any(line.startswith("[2/2] keep | val_bpb 2 (-0.5) | idea 2") for line in lines)
     assert "done: val_bpb 2.5 -> 2 (-20.0 %); 1 kept on autoresearch/t" in lines
+
+
+def test_a_run_without_a_number_claims_none() -> None:
+    lost = replace(RUN[-1], kept=0, baseline=None, best=None, stop_reason="an error: exit code 127")
+    assert shown([lost], json=False).splitlines()[0] == "done: nothing was measured"
 
 
 def test_plain_lines_hold_no_cursor_movement_and_no_workflow_command() -> None:

@@ -217,6 +217,7 @@ def test_where_everything_works_nothing_is_missing() -> None:
     assert found.off == ()
     assert found.network == "deny"
     assert "runs as uid 65534" in found.on
+    assert "(sandbox.user: keep)" in found.hint
     assert "has no network (sandbox.network: deny)" in found.hint
     assert "network" not in found.setup_hint
 
