@@ -213,6 +213,25 @@ def test_without_a_compiler_it_says_so_and_trains_all_the_same(data, monkeypatch
     assert run.step(0.0, 0).item() == pytest.approx(math.log(data.vocab_size), rel=0.1)
 
 
+@pytest.mark.parametrize("constants", [train.GPU, {}], ids=["of a GPU", "of a CPU"])
+def test_off_the_cpu_nothing_of_a_step_stays_on_the_cpu(data, monkeypatch, constants):
+    # The meta device computes nothing, but like a GPU it takes no operand from another device.
+    for name, value in (constants | {"BATCH_TOKENS": 2**11, "SHORT_WINDOW": 8}).items():
+        monkeypatch.setattr(train, name, value)
+    run = train.Run(data, prepare.Machine("meta", torch.bfloat16, "meta", 1e12))
+    run.count(data)
+    [(rows, counted)] = next(run.ready)
+    run.ready.close()
+    rows = rows.to("meta")
+    loss = run.loss(rows[:, :-1], rows[:, 1:], counted)
+    loss.backward()
+    run.optimizers[1].step()  # Muon, the one that is written here
+    assert loss.is_meta
+    assert run.model.eval()(rows[:, :-1]).is_meta
+    found = [weight.grad for weight in run.model.parameters() if weight.grad is not None]
+    assert {gradient.device.type for gradient in found} == {"meta"}
+
+
 def test_nothing_of_the_validation_split_is_read_before_the_evaluation(data, tmp_path):
     shutil.copytree(data.folder, tmp_path / "blind")
     (tmp_path / "blind" / "val.bin").unlink()
