@@ -1,10 +1,11 @@
-"""Words an event: what a reader of a log is told. How it is shown is progress.py's business."""
+"""Words events: what a reader of a log is told. How it is shown is progress.py's business."""
 
 from __future__ import annotations
 
 from autoresearch_ci.events import (
     Event,
     ExperimentFinished,
+    MetricMeasured,
     Note,
     OutputLine,
     RunFinished,
@@ -17,8 +18,26 @@ from autoresearch_ci.report.outcome import relative_change
 from autoresearch_ci.report.wording import duration, number, percent, shortened, signed
 
 
+class EventLines:
+    """Feed it a run's events in order; says what a reader of a log is told, not yet defused."""
+
+    def __init__(self) -> None:
+        self._metric, self._last = "metric", 0
+        self._stage: StageStarted | None = None
+
+    def about(self, event: Event) -> list[str]:
+        """Lines; a stage that begins again, as for one more run of the metric, has none."""
+        if isinstance(event, RunStarted):
+            self._metric, self._last = event.metric, event.iterations
+        if isinstance(event, StageStarted):
+            again, self._stage = event == self._stage, event
+            if again:
+                return []
+        return event_lines(event, self._metric, self._last)
+
+
 def event_lines(event: Event, metric: str, last: int) -> list[str]:
-    """What a reader of a log is told about `event`; not yet defused."""
+    """What is said of one event, whatever came before."""
     match event:
         case RunStarted():
             return _started(event)
@@ -28,6 +47,8 @@ def event_lines(event: Event, metric: str, last: int) -> list[str]:
             return [f"warning: {line}" for line in event.message.splitlines()]
         case StageStarted():
             return [f"[{event.iteration}/{last}] {event.stage}: {shortened(event.command, 200)}"]
+        case MetricMeasured():
+            return [f"[{event.iteration}/{last}] {event.stage}: {measured(event)}"]
         case ExperimentFinished():
             return [f"[{event.experiment.iteration}/{last}] {_decided(event.experiment, metric)}"]
         case RunFinished():
@@ -44,6 +65,12 @@ def _started(event: RunStarted) -> list[str]:
         f"iterations from {event.base_commit[:12]} on {event.branch}{resumed}"
     ]
     return [*lines, f"goal: {shortened(event.goal, 300)}"] if event.goal else lines
+
+
+def measured(event: MetricMeasured) -> str:
+    """`candidate 0.98, 12 s`, or why there is no number."""
+    found = shortened(event.reason, 120) if event.value is None else number(event.value)
+    return f"{event.side} {found}, {duration(event.seconds)}".lstrip()
 
 
 def _decided(experiment: Experiment, metric: str) -> str:

@@ -11,6 +11,8 @@ from typing import Any, Literal, TypeAlias
 from autoresearch_ci.experiment import Direction, Experiment
 
 Stage: TypeAlias = Literal["setup", "propose", "metric", "guard", "holdout", "confirm"]
+Side: TypeAlias = Literal["incumbent", "candidate", ""]
+"""Whose run it is; empty in a confirmation, which compares other states."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +62,20 @@ class StageStarted:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MetricMeasured:
+    """One run of the metric command has ended; never told of the holdout."""
+
+    iteration: int
+    stage: Stage
+    side: Side
+    value: float | None
+    """`None` when the run gave no number."""
+    reason: str
+    """Why it gave none, or why that does not count."""
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class OutputLine:
     """One line printed by the running command: for a display that may drop it, never a record."""
 
@@ -89,7 +105,14 @@ class RunFinished:
 
 
 Event: TypeAlias = (
-    RunStarted | Note | Warning | StageStarted | OutputLine | ExperimentFinished | RunFinished
+    RunStarted
+    | Note
+    | Warning
+    | StageStarted
+    | MetricMeasured
+    | OutputLine
+    | ExperimentFinished
+    | RunFinished
 )
 Observer: TypeAlias = Callable[[Event], None]
 

@@ -14,10 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from autoresearch_ci.actions import clipped, defuse
-from autoresearch_ci.event_lines import event_lines
+from autoresearch_ci.event_lines import event_lines, measured
 from autoresearch_ci.events import (
     Event,
     ExperimentFinished,
+    MetricMeasured,
     OutputLine,
     RunFinished,
     RunStarted,
@@ -31,6 +32,8 @@ from autoresearch_ci.report.wording import number, percent, shortened, signed
 
 SHOWN = 6
 """Decisions on screen."""
+RUNS = 4
+"""Measurements of the next one on screen."""
 
 _STYLES = {
     Status.BASELINE: "bold",
@@ -54,6 +57,7 @@ class Display:
         self._stage: StageStarted | None = None
         self._stage_begun = 0.0
         self._output = ""
+        self._measured: tuple[MetricMeasured, ...] = ()
         self._experiments: tuple[Experiment, ...] = ()
         self._console = Console(file=cast(TextIO, stream), highlight=False)
         self._live = Live(
@@ -83,7 +87,11 @@ class Display:
                 self._output = event.text
             case StageStarted():
                 self._stage, self._stage_begun, self._output = event, self._clock(), ""
+            case MetricMeasured():
+                self._measured = (*self._measured, event)[-RUNS:]
+                self._live.refresh()
             case ExperimentFinished():
+                self._measured = ()
                 self._experiments = (*self._experiments, event.experiment)
                 self._stage = None
                 self._live.refresh()  # a decision is seen even when the next one comes at once
@@ -108,6 +116,9 @@ class Display:
         parts = [self._bar(run), self._incumbent(run)]
         if self._stage is not None:
             parts += self._running(self._stage)
+        if self._measured:
+            told = " | ".join(map(measured, self._measured))
+            parts.append(Text(defuse(told), style="dim", no_wrap=True, overflow="ellipsis"))
         if self._experiments:
             parts.append(self._decisions(run))
         return Group(*parts)

@@ -13,7 +13,15 @@ from autoresearch_ci.command.environment import clean_environment
 from autoresearch_ci.command.output import last_lines
 from autoresearch_ci.early_stop import Curve, Point, behind, extend
 from autoresearch_ci.errors import BaselineError
-from autoresearch_ci.events import Note, Observer, Stage, StageStarted, Warning
+from autoresearch_ci.events import (
+    MetricMeasured,
+    Note,
+    Observer,
+    Side,
+    Stage,
+    StageStarted,
+    Warning,
+)
 from autoresearch_ci.experiment import GuardRun, MetricRun, Status
 from autoresearch_ci.flaky_metric import FlakyMetric
 from autoresearch_ci.guards import Guards
@@ -120,6 +128,31 @@ class Bench:
         `rival`: the curve to keep up with; a run that is clearly behind it is killed.
         `incumbent`: the state is what candidates are compared with; so is all of iteration 0.
         """
+        incumbent = incumbent or iteration == 0
+        run = self._metric(changes, iteration, stage, plan, rival, incumbent)
+        if stage != "holdout":
+            side: Side = "" if stage == "confirm" else "incumbent" if incumbent else "candidate"
+            self._commands.observe(
+                MetricMeasured(
+                    iteration=iteration,
+                    stage=stage,
+                    side=side,
+                    value=run.value,
+                    reason=run.reason,
+                    seconds=run.seconds,
+                )
+            )
+        return run
+
+    def _metric(
+        self,
+        changes: Changes,
+        iteration: int,
+        stage: Stage,
+        plan: MetricPlan | None,
+        rival: Curve | None,
+        incumbent: bool,
+    ) -> MetricRun:
         plan = plan or self.plans.metric
         if self.judge and plan is self.plans.metric:
             return self._judgement(self.judge, changes, iteration, stage)
@@ -144,7 +177,7 @@ class Bench:
             return run
         role = "holdout" if stage == "holdout" else "metric"
         seen = _seen(ended, plan, run)
-        if incumbent or iteration == 0:
+        if incumbent:
             if not run.failure:
                 self._scrutiny.learn(role, seen)
             return run

@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TextIO
 
 from autoresearch_ci.actions import clipped, json_text
-from autoresearch_ci.event_lines import event_lines
-from autoresearch_ci.events import Event, Observer, OutputLine, RunStarted, to_json
+from autoresearch_ci.event_lines import EventLines
+from autoresearch_ci.events import Event, Observer, OutputLine, to_json
 from autoresearch_ci.quiet_stream import QuietStream
 
 
@@ -36,17 +36,14 @@ def _write_json(stream: QuietStream, event: Event) -> None:
 
 
 class Lines:
-    """One readable line per stage and per experiment; no cursor movement."""
+    """One readable line per stage, measurement and experiment; no cursor movement."""
 
     def __init__(self, stream: QuietStream) -> None:
         self._stream = stream
-        self._last = 0
-        self._metric = "metric"
+        self._lines = EventLines()
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, RunStarted):
-            self._last, self._metric = event.iterations, event.metric
-        for line in event_lines(event, self._metric, self._last):
+        for line in self._lines.about(event):
             self._stream.write(clipped(line) + "\n")
         self._stream.flush()
 

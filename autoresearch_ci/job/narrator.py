@@ -8,10 +8,11 @@ from dataclasses import fields
 from typing import Any
 
 from autoresearch_ci import events
-from autoresearch_ci.event_lines import event_lines
+from autoresearch_ci.event_lines import EventLines
 from autoresearch_ci.events import (
     Event,
     ExperimentFinished,
+    MetricMeasured,
     RunFinished,
     RunStarted,
     StageStarted,
@@ -22,7 +23,15 @@ from autoresearch_ci.job.log import Log
 
 _EVENTS = {
     events.to_json_name(kind): kind
-    for kind in (RunStarted, events.Note, Warning, StageStarted, ExperimentFinished, RunFinished)
+    for kind in (
+        RunStarted,
+        events.Note,
+        Warning,
+        StageStarted,
+        MetricMeasured,
+        ExperimentFinished,
+        RunFinished,
+    )
 }
 
 
@@ -35,6 +44,7 @@ class Narrator:
         self.experiments: list[Experiment] = []
         self.warnings: list[str] = []
         self._log = log
+        self._lines = EventLines()
 
     def feed(self, line: str) -> None:
         """A line that is no event is shown as it is."""
@@ -60,9 +70,7 @@ class Narrator:
                 self._log.end_group()
             case _:
                 pass
-        metric = self.started.metric if self.started else "metric"
-        last = self.started.iterations if self.started else 0
-        for text in event_lines(event, metric, last):
+        for text in self._lines.about(event):
             self._log.line(text)
 
 
