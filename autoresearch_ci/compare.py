@@ -18,6 +18,7 @@ from autoresearch_ci.actions import json_text
 from autoresearch_ci.assembly.bench import open_bench
 from autoresearch_ci.assembly.redactor import make_redactor
 from autoresearch_ci.assembly.workshop import Workshop
+from autoresearch_ci.boxes import in_use
 from autoresearch_ci.command import Stop
 from autoresearch_ci.config import Config
 from autoresearch_ci.confirmation import Duel
@@ -134,7 +135,7 @@ def run_comparison(
         observe(Warning(message=message + (", ..." if len(ignored) > 5 else "")))
     with ExitStack() as stack:
         stack.callback(remove, ground.run_store)
-        stack.callback(remove, ground.box)
+        stack.enter_context(in_use(ground.box))
         remove(ground.run_store)
         ground.run_store.mkdir(parents=True, mode=0o700)
         ground.repository.exclude("/autoresearch/")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch_ci import beneath
+from autoresearch_ci.boxes import refuse_foreign
 from autoresearch_ci.command import run_command
 from autoresearch_ci.command.processes import kill_with_variable
 from autoresearch_ci.errors import WorkspaceError
@@ -93,7 +94,7 @@ class MeasureTree:
     def create(self, modules: Mapping[str, tuple[str, Path]]) -> None:
         """An exact checkout of the base commit, with submodules and shared folders filled in."""
         self._modules = modules
-        _refuse_foreign(self.layout.box.parent)
+        refuse_foreign(self.layout.box.parent)
         # A run that was killed may have left a command running in this very folder.
         kill_with_variable("HOME", str(self.layout.home))
         remove(self.layout.box)
@@ -320,17 +321,6 @@ def _identity(folder: Path) -> tuple[int, int] | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     return (found.st_dev, found.st_ino) if stat.S_ISDIR(found.st_mode) else None
-
-
-def _refuse_foreign(parent: Path) -> None:
-    """The folder for temporary files is open to all: what lies there must be ours, and no link."""
-    parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = parent.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-        raise WorkspaceError(
-            f"{parent} is a link or belongs to somebody else, so nothing may be built or deleted "
-            "in it.\ndo: remove it, or set TMPDIR to a folder of your own."
-        )
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from autoresearch_ci.boxes import box_of
 from autoresearch_ci.config import Config
 from autoresearch_ci.errors import ConfigError, WorkspaceError
 from autoresearch_ci.records import has_verdict, peek_base
@@ -102,7 +101,7 @@ def survey(config: Config, options: Options) -> Ground:
         share=share,
         modules=_modules(repository, files),
         run_store=run_store,
-        box=_box(run_store),
+        box=box_of(run_store),
         folder=folder,
         warnings=tuple(_warnings(repository, files, resume)),
     )
@@ -154,7 +153,7 @@ def comparison_ground(
         share=_shared(config, repository),
         modules=_modules(repository, files),
         run_store=run_store,
-        box=_box(run_store),
+        box=box_of(run_store),
         folder=repository.root / "autoresearch" / tag,
         warnings=(),
     )
@@ -304,11 +303,6 @@ def _modules(
             if objects:
                 found[path] = (version.blob, objects)
     return found
-
-
-def _box(run_store: Path) -> Path:
-    name = hashlib.sha256(os.fsencode(run_store)).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"autoresearch-ci-{os.getuid()}" / name
 
 
 def _warnings(repository: Repository, files: Mapping[str, FileVersion], resume: bool) -> list[str]:

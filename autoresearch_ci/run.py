@@ -18,6 +18,7 @@ from autoresearch_ci.assembly.court import make_court
 from autoresearch_ci.assembly.proposers import chosen, make_proposer
 from autoresearch_ci.assembly.redactor import make_redactor
 from autoresearch_ci.assembly.workshop import RunWorkshop, make_ledger
+from autoresearch_ci.boxes import in_use
 from autoresearch_ci.command import Stop
 from autoresearch_ci.config import Config, Resolved
 from autoresearch_ci.confirmation import Duel, confirm, idle_commits
@@ -35,7 +36,6 @@ from autoresearch_ci.records import History, Records
 from autoresearch_ci.redaction import Redactor
 from autoresearch_ci.report.summary import confirmed_line
 from autoresearch_ci.run_folder import Finished, metric_name, run_info, write_report
-from autoresearch_ci.snapshot import remove
 from autoresearch_ci.store import Store, opened
 
 
@@ -92,7 +92,7 @@ def run(
             start=options.start,
         )
         proposer = make_proposer(workshop, stack, beginning.again)
-        stack.callback(remove, ground.box)
+        stack.enter_context(in_use(ground.box))
         with _reported(resolved, workshop, publisher, finished):
             loop = _loop(workshop, stack, proposer, publisher, beginning)
             finished.stop_reason = loop.run()

@@ -26,7 +26,7 @@ class MortalFolder:
         while True:
             self.path = Path(tempfile.mkdtemp(prefix=prefix, dir=above))
             try:
-                self.lock = _locked(self.path)
+                self.lock = locked(self.path)
                 """The kernel lets go of it with this process; `None`: there are no locks here."""
                 return
             except (BlockingIOError, FileNotFoundError):
@@ -42,7 +42,7 @@ def sweep(above: Path, prefix: str) -> None:
     """Delete what dead processes of this user have left there."""
     for path in _named(above, prefix):
         with contextlib.suppress(OSError):
-            lock = _locked(path)
+            lock = locked(path)
             if lock is None:
                 continue
             try:
@@ -63,7 +63,7 @@ def _named(above: Path, prefix: str) -> Iterator[Path]:
         yield from [Path(entry.path) for entry in entries if entry.name.startswith(prefix)]
 
 
-def _locked(path: Path) -> int | None:
+def locked(path: Path) -> int | None:
     """The folder, opened and locked; `None`: this file system has no locks for folders.
 
     Raises:
