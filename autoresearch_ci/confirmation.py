@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from autoresearch_ci.experiment import Direction, Experiment
+from autoresearch_ci.flaky_metric import crashed
 from autoresearch_ci.ledger import Ledger
 from autoresearch_ci.measurement import Bench
 from autoresearch_ci.noise import Verdict, compare, confirm_interval
@@ -53,17 +54,40 @@ class Duel:
 
     def _pair(self, base: Changes, head: Changes, *, swapped: bool) -> Iterator[float | None]:
         order = (head, base) if swapped else (base, head)
-        values = [self.bench.metric(c, self.iteration, stage="confirm").value for c in order]
+        values = [self._value(changes) for changes in order]
         yield from reversed(values) if swapped else values
+
+    def _value(self, changes: Changes) -> float | None:
+        """As in the run itself, what fails twice fails."""
+        run = self.bench.metric(changes, self.iteration, stage="confirm")
+        if crashed(run):
+            run = self.bench.metric(changes, self.iteration, stage="confirm")
+        return run.value
 
 
 def confirm(
-    duel: Duel, head: Changes, *, deterministic: bool, pairs: int | None
+    duel: Duel,
+    head: Changes,
+    *,
+    deterministic: bool,
+    pairs: int | None,
+    known: tuple[float | None, float | None],
 ) -> Confirmation | None:
-    """Measure base and head; `None` when one of them can no longer be measured."""
+    """Measure base and head; `None` when one of them can no longer be measured.
+
+    `known`: what the run has measured of both. Where that is said to be exact and is not found
+    again, it was not exact.
+    """
     wanted = 1 if deterministic and pairs is None else pairs or PAIRS
+    if not deterministic:
+        wanted = max(2, wanted)  # one pair says nothing about its own spread
     base_values, head_values = duel.runs({}, head, wanted)
-    if not base_values:
+    found = zip(base_values, head_values, strict=True)
+    if deterministic and any(pair != known for pair in found):
+        deterministic = False
+        more = duel.runs({}, head, PAIRS - wanted, done=wanted)
+        base_values, head_values = base_values + more[0], head_values + more[1]
+    if len(base_values) < (1 if deterministic else 2):
         return None
     gain, low, high = confirm_interval(base_values, head_values, duel.direction)
     if deterministic and len(set(base_values)) == len(set(head_values)) == 1:
@@ -103,7 +127,7 @@ def idle_commits(
         if without is None:
             entangled.append(experiment)
             continue
-        wanted = 1 if deterministic else pairs or PAIRS
+        wanted = 1 if deterministic else max(3, pairs or PAIRS)  # as many as `compare` needs
         left, whole = duel.runs(without, head, wanted)
         if len(left) == wanted and not _better(
             left, whole, duel.direction, deterministic=deterministic

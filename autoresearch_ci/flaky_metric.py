@@ -53,7 +53,7 @@ class FlakyMetric:
     def of_incumbent(self, changes: Changes, iteration: int) -> Measured:
         """Also of the unmodified code."""
         first = self._measure(changes, iteration, incumbent=True)
-        if not _crashed(first):
+        if not crashed(first):
             return Measured(run=first, runs=(first,))
         second = self._measure(changes, iteration, incumbent=True)
         if second.failure is None:
@@ -65,7 +65,7 @@ class FlakyMetric:
     ) -> Measured:
         """`rival`: see `Bench.metric`."""
         first = self._measure(changes, iteration, rival=rival)
-        if not _crashed(first):
+        if not crashed(first):
             return Measured(run=first, runs=(first,))
         second = self._measure(changes, iteration, rival=rival)
         runs = [first, second]
@@ -75,7 +75,7 @@ class FlakyMetric:
             if self.known:
                 break
             runs.append(self._measure(incumbent, iteration, incumbent=True))
-            if _crashed(runs[-1]):
+            if crashed(runs[-1]):
                 self._learn()
         if self.known:
             note = f"the metric command failed once ({first.reason})"
@@ -95,6 +95,6 @@ class FlakyMetric:
             )
 
 
-def _crashed(run: MetricRun) -> bool:
+def crashed(run: MetricRun) -> bool:
     """Whether the same code may do better: not if it took too long, or printed no number."""
     return run.failure is Status.CRASH and not run.timed_out

@@ -49,8 +49,9 @@ class Guards:
         """
         runs = []
         for index, plan in enumerate(self._plans):
-            if plan.extract and plan.extract.name and plan.command == self._metric_command:
-                run = _read_off(plan.command, plan.extract.name, measured)
+            number = plan.extract.name if plan.extract and not plan.junit else None
+            if number and plan.command == self._metric_command:
+                run = _read_off(plan.command, number, measured)
                 run = self._compared(index, plan, run)
             else:
                 run = self._run(index, plan, changes, iteration)

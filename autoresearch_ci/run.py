@@ -22,7 +22,7 @@ from autoresearch_ci.boxes import in_use
 from autoresearch_ci.command import Stop
 from autoresearch_ci.config import Config, Resolved
 from autoresearch_ci.confirmation import Duel, confirm, idle_commits
-from autoresearch_ci.errors import AutoresearchError, ConfigError, Interrupted
+from autoresearch_ci.errors import AutoresearchError, ConfigError, Interrupted, WorkspaceError
 from autoresearch_ci.events import Note, Observer, RunFinished, RunStarted, Warning, redacted
 from autoresearch_ci.ledger import Ledger
 from autoresearch_ci.loop import Loop
@@ -165,6 +165,11 @@ def _begin(
             _refuse_other_ruler(before, ruler)
         earlier_run.confirm(history, base=ground.base, scope=ground.scope, git=ground.repository)
     else:
+        if history.verdicts:  # by a run that began and ended since this one looked
+            raise WorkspaceError(
+                f"tag {ground.tag} was used in the meantime.\n"
+                "do: continue that run with --resume, or choose another --tag."
+            )
         # What a run without a verdict spent on its baseline is spent all the same.
         history = History(branch=ground.branch, unfinished=history.unfinished)
         records.reset()
@@ -206,6 +211,7 @@ def _confirm(config: Config, finished: Finished, loop: Loop, store: Store) -> No
         ledger.changes(ledger.incumbent),
         deterministic=loop.deterministic,
         pairs=settings.repeats,
+        known=(ledger.experiments[0].metric, ledger.experiments[-1].best),
     )
     if finished.confirmation is None:
         why = nothing_left() or "base or result can no longer be measured"
@@ -250,6 +256,7 @@ def _other_version(history: History) -> list[str]:
 
 
 def _started(config: Config, ground: Ground, ledger: Ledger) -> RunStarted:
+    experiments = ledger.experiments
     return RunStarted(
         tag=ground.tag,
         branch=ground.branch or "",
@@ -258,7 +265,9 @@ def _started(config: Config, ground: Ground, ledger: Ledger) -> RunStarted:
         metric=metric_name(config),
         direction=config.metric.direction,
         iterations=config.iterations,
-        resumed_from=max(len(ledger.experiments) - 1, 0),
+        resumed_from=max(len(experiments) - 1, 0),
+        baseline=experiments[0].metric if experiments else None,
+        best=experiments[-1].best if experiments else None,
     )
 
 

@@ -73,7 +73,7 @@ def write_report(
         redact(summary_markdown(experiments, info)), encoding="utf-8"
     )
     chart = progress_svg(
-        experiments, direction=config.metric.direction, metric_name=name, title=config.goal
+        experiments, direction=config.metric.direction, metric_name=name, title=info.goal
     )
     (folder / "progress.svg").write_text(redact(chart), encoding="utf-8")
     facts: dict[str, Any] = {

@@ -69,7 +69,8 @@ def run_outputs(facts: Mapping[str, Any], experiments: Sequence[Experiment]) -> 
     }
     if confirmed:  # the headline: base and head measured again, in the metric's own sign
         ends = [confirmed.get(end) for end in ("ci_low", "ci_high")]
-        low, high = sorted(sign * end for end in ends if end is not None)
+        known = [sign * end for end in ends if end is not None]  # JSON has no word for infinity
+        low, high = sorted(known) if len(known) == 2 else (None, None)
         found |= {
             "baseline": _text(confirmed["base"]),
             "best": _text(confirmed["head"]),

@@ -245,7 +245,7 @@ class Publication:
             final=self._final,
         )
         experiments = tuple(story.experiments)
-        held = info.confirmation is None or info.confirmation.holds
+        held = info.confirmation is not None and info.confirmation.holds
         return Post(
             branch=beginning.branch,
             base=self._scout.base_branch(),

@@ -6,6 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+_LARGEST = 1e300
+"""What lies beyond is drawn there: the length of a range is a number, too."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Axis:
@@ -37,16 +40,21 @@ def robust_range(
     when nothing or little was kept, the bulk of the others must stay inside, so twice the distance
     of their 60th percentile counts too, up to four times the span of `core`.
     """
+    core, others, [best] = map(_drawable, (core, others, [best]))
     span = max(core) - min(core)
     distances = sorted(abs(value - best) for value in others)
     bulk = distances[int(0.6 * (len(distances) - 1))] if distances else 0.0
     reach = max(1.15 * span, min(2 * bulk, 4 * span) if span else 2 * bulk)
     inside = [*core, *(value for value in others if abs(value - best) <= reach)]
     low, high = min(inside), max(inside)
-    if low == high:
+    if high - low <= 1e-9 * max(abs(low), abs(high)):  # the last digits: no tick can name them
         margin = abs(low) * 0.01 or 1.0
         return low - margin, high + margin
     return low, high
+
+
+def _drawable(values: Sequence[float]) -> list[float]:
+    return [min(max(value, -_LARGEST), _LARGEST) for value in values]
 
 
 def ticks(low: float, high: float, wanted: int) -> list[float]:

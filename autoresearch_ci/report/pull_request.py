@@ -69,7 +69,8 @@ def title(experiments: Sequence[Experiment], info: RunInfo) -> str:
     if found is not None and not found.holds:
         return f"autoresearch: {name}: a gain that did not hold"
     before, after = (found.base, found.head) if found else (result.baseline, result.best)
-    change = relative_change(before, after)
+    sign = -1 if info.direction is Direction.MINIMIZE else 1
+    change = sign * found.gain if found else relative_change(before, after)
     share = "" if change is None else f" ({percent(change)})"
     return f"autoresearch: {name} {number(before)} → {number(after)}{share}"
 

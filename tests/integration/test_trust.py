@@ -119,13 +119,75 @@ def test_a_gain_that_was_luck_is_said_first(run: Run, script: Script, tmp_path: 
     script(value(9))
     counter = tmp_path / "calls"
     lucky = (
-        f"echo x >> {counter}; if [ $(wc -l < {counter}) -gt 4 ]; then echo 10; else cat value; fi"
+        f"echo x >> {counter}; if [ $(wc -l < {counter}) -gt 5 ]; then echo 10; else cat value; fi"
     )
     done = run(metric=lucky)
     assert done.column("status")[1:] == ["keep"], done.told
     assert headline(done.folder).startswith("**The gain did not hold.")
     assert "done: the gain did not hold: measured again, metric 10 -> 10, +0.0 % " in done.out
     assert "10 -> 9" not in done.out, "nothing claims what was not confirmed"
+
+
+def calls(tmp_path: Path, then: str) -> str:
+    """A metric command that knows as `$n` how often it has run."""
+    counter = tmp_path / "calls"
+    return f"echo x >> {counter}; n=$(wc -l < {counter}); v=$(cat value); {then}"
+
+
+def test_one_pair_is_not_enough_to_deny_a_noisy_gain(
+    run: Run, script: Script, tmp_path: Path
+) -> None:
+    script(value(5))
+    done = run("--confirm-repeats", "1", metric=calls(tmp_path, "echo $v.$((n % 3))"))
+    assert done.column("status")[1:] == ["keep"], done.told
+    assert "n=2+2" in headline(done.folder)
+    assert "did not hold" not in headline(done.folder)
+
+
+def test_a_confirmation_survives_a_command_that_fails_now_and_then(
+    run: Run, script: Script, tmp_path: Path
+) -> None:
+    script(value(5))
+    done = run(metric=calls(tmp_path, "[ $n = 7 ] && exit 1; echo $v"))
+    assert done.column("status")[1:] == ["keep"], done.told
+    assert "10 → 5" in headline(done.folder)
+
+
+def test_what_was_exact_and_is_not_found_again_gets_an_interval(
+    run: Run, script: Script, tmp_path: Path
+) -> None:
+    script(value(5))
+    done = run(metric=calls(tmp_path, "[ $n -gt 5 ] && v=$((v + n % 3)); echo $v"))
+    assert done.column("status")[1:] == ["keep"], done.told
+    facts = json.loads((done.folder / "run.json").read_text(encoding="utf-8"))["confirmation"]
+    assert facts["n_base"] == 5
+    assert facts["ci_low"] < facts["gain"] < facts["ci_high"]
+
+
+def test_a_gain_in_the_last_digit_of_a_number_ends_with_a_report(run: Run, script: Script) -> None:
+    script(value("0.6"))
+    done = run(metric="[ $(cat value) = 10 ] && echo 0.6000000000000001 || cat value")
+    assert (done.code, done.column("status")[1:]) == (0, ["keep"]), done.told
+    assert (done.folder / "run.json").exists()
+
+
+def test_a_guard_reads_its_test_report_when_it_is_the_metric_command_too(
+    run: Run, script: Script, repo: Repo
+) -> None:
+    suite = '<testsuite><testcase name="a"/>{}</testsuite>'
+    repo.write("suite.xml", suite.format('<testcase name="b"/>'))
+    both = "echo n: $(cat value); echo mem: 5; cp suite.xml report.xml"
+    guard = json.dumps({"command": both, "metric": "mem", "junit": "report.xml"})
+    repo.write(
+        "config.yml",
+        f"scope: [value, suite.xml]\nmetric: {{command: {json.dumps(both)}, name: n}}\n"
+        f"guards: [{guard}]\n",
+    )
+    repo.commit()
+    script({"description": "drop a test", "files": {"value": "9\n", "suite.xml": suite.format("")}})
+    done = run("--config", "config.yml", scope=None, metric=None)
+    assert done.column("status")[1:] == ["discard"], done.told
+    assert "tests lost: 1 of 2" in done.rows[1]["reason"]
 
 
 def test_ablation_names_a_kept_commit_that_does_nothing(

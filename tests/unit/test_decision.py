@@ -69,13 +69,24 @@ def test_short_equal_values_are_asked_for_a_third_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("candidate", "status"), [(99.0, Status.KEEP), (100.0, Status.DISCARD), (101.0, Status.DISCARD)]
+    ("candidate", "status", "runs"),
+    [(99.0, Status.KEEP, 2), (100.0, Status.DISCARD, 1), (101.0, Status.DISCARD, 1)],
 )
-def test_a_deterministic_metric_costs_one_run(candidate: float, status: Status) -> None:
+def test_a_deterministic_metric_costs_one_run_and_a_keep_two(
+    candidate: float, status: Status, runs: int
+) -> None:
     session = Session.calibrated([100.0] * 3, MINIMIZE)
     evidence, decision = decide(lambda side: candidate, session)
     assert decision.status is status
-    assert evidence.runs == ((Side.CANDIDATE, candidate),)
+    assert evidence.runs == ((Side.CANDIDATE, candidate),) * runs
+
+
+def test_a_winner_that_was_lucky_once_ends_determinism_instead_of_being_kept() -> None:
+    session = Session.calibrated([120.0] * 3, MINIMIZE)
+    values = iter([119.0, *[120.0] * 20])
+    evidence, decision = decide(lambda side: next(values), session)
+    assert decision.status is Status.DISCARD
+    assert not session.after(evidence, decision, "c").deterministic
 
 
 def test_min_effect_is_inclusive_for_a_deterministic_metric() -> None:
@@ -356,4 +367,4 @@ def test_the_user_is_told_when_min_effect_is_out_of_reach() -> None:
 
 def test_the_user_is_told_that_a_metric_is_deterministic() -> None:
     text = Session.calibrated([3.0] * 3, MINIMIZE).describe(MINIMIZE, seconds_per_run=60)
-    assert text == "this metric is deterministic on this runner: one run per decision"
+    assert text == "this metric is deterministic on this runner: one run discards, two keep"

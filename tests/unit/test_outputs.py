@@ -35,6 +35,11 @@ def test_the_percentages_are_the_headlines() -> None:
     assert (found["delta-percent"], found["ci-low"], found["ci-high"]) == ("10.0", "8.0", "12.0")
 
 
+def test_an_interval_without_ends_is_left_out() -> None:
+    found = run_outputs(facts(confirmation={**CONFIRMED, "ci_low": None, "ci_high": None}), [])
+    assert (found["delta-percent"], found["ci-low"], found["ci-high"]) == ("-10.0", "", "")
+
+
 def test_no_change_at_all_has_no_sign() -> None:
     found = run_outputs(facts(confirmation={**CONFIRMED, "gain": 0.0}), [])
     assert found["delta-percent"] == "0.0"

@@ -70,9 +70,9 @@ def info(**more: object) -> RunInfo:
 MORE = PullRequestInfo(head="2" * 40, final=True)
 
 
-def confirmation(*, holds: bool = True) -> Confirmation:
+def confirmation(*, holds: bool = True, head: float = 1.9) -> Confirmation:
     return Confirmation(
-        base=2.0, head=1.9, gain=0.05, ci_low=0.04, ci_high=0.06, n_base=5, n_head=5, holds=holds
+        base=2.0, head=head, gain=0.05, ci_low=0.04, ci_high=0.06, n_base=5, n_head=5, holds=holds
     )
 
 
@@ -83,6 +83,12 @@ def test_the_title_is_the_number() -> None:
 def test_the_title_says_what_was_measured_again_at_the_end() -> None:
     told = title([BASELINE, row(10)], info(confirmation=confirmation()))
     assert told == "autoresearch: val_bpb 2 → 1.9 (-5.0 %)"
+
+
+def test_the_title_has_the_percentage_of_the_headline() -> None:
+    # Medians and pairs may differ, even in sign, where the machine drifts.
+    found = confirmation(head=2.1)
+    assert "2 → 2.1 (-5.0 %)" in title([BASELINE, row(10)], info(confirmation=found))
 
 
 def test_a_gain_that_did_not_hold_is_no_headline() -> None:

@@ -268,6 +268,18 @@ def test_an_outlier_does_not_flatten_the_picture() -> None:
     assert "off the scale" in svg
 
 
+@pytest.mark.parametrize("value", [0.6, 0.98, 3.0, 123456.789, 1e-300, 1.7e308, -1.7e308])
+@pytest.mark.parametrize("up", [-math.inf, math.inf])
+def test_a_gain_in_the_last_digit_is_drawn_and_so_is_the_largest_number(
+    value: float, up: float
+) -> None:
+    rows = [experiment(0, Status.BASELINE, value), experiment(1, Status.DISCARD, 0.0)]
+    near = math.nextafter(value, up)
+    for each in ([rows[0]], rows):
+        ElementTree.fromstring(picture([*each, experiment(2, Status.KEEP, near)]))
+        ElementTree.fromstring(picture([*each, experiment(2, Status.KEEP, near / 2)]))
+
+
 @given(st.floats(-1e12, 1e12), st.floats(1e-9, 1e12))
 def test_ticks_are_inside_the_range_few_and_told_apart(low: float, span: float) -> None:
     high = low + span
