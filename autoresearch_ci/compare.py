@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +43,9 @@ _ROUNDING = 0.05
 """Percent; a headline has one decimal."""
 
 
+_NOT_COMPARED = "not compared, because they decide how it is measured or are links or submodules"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Gate:
     """`--fail-on`: what makes the comparison fail."""
@@ -61,14 +64,17 @@ class Result:
     comparison: Comparison
     base_values: list[float]
     head_values: list[float]
+    not_compared: list[str]
+    """Files that differ and are the base commit's on both sides."""
 
     def sentence(self) -> str:
         """One line for people."""
         c, n = self.comparison, len(self.base_values)
+        left_out = f"; not compared: {_few(self.not_compared)}" if self.not_compared else ""
         return (
             f"{c.verdict}: {self.metric} {median(self.base_values):g} -> "
             f"{median(self.head_values):g}, gain {c.gain:+.2%} "
-            f"[95 % CI {c.low:+.2%}, {c.high:+.2%}], n={n}+{n}"
+            f"[95 % CI {c.low:+.2%}, {c.high:+.2%}], n={n}+{n}{left_out}"
         )
 
     def as_json(self) -> str:
@@ -90,6 +96,8 @@ def parse_gate(words: list[str], claim: Path | None) -> Gate:
             gate = dataclasses.replace(gate, claim=_claimed(claim))
         else:
             gate = dataclasses.replace(gate, regression=float(match["margin"] or 0) / 100)
+    if claim and gate.claim is None:
+        raise ConfigError("--claim is checked by --fail-on claim-not-reproduced only.")
     return gate
 
 
@@ -131,14 +139,19 @@ def run_comparison(
         config, start=start, config_path=config_path, base=base, head=head
     )
     if ignored:
-        message = f"not part of the comparison, because frozen: {', '.join(ignored[:5])}"
-        observe(Warning(message=message + (", ..." if len(ignored) > 5 else "")))
+        observe(Warning(message=f"{_NOT_COMPARED}: {_few(ignored)}"))
+    if not changes and not all(path.startswith(".github/") for path in ignored):
+        raise ConfigError(
+            f"there is nothing to measure: all files that differ between {base} and {head} are "
+            f"{_NOT_COMPARED}: {_few(ignored)}\n"
+            "do: name files that may be compared in `scope` one by one, without a pattern."
+        )
     with ExitStack() as stack:
         stack.callback(remove, ground.run_store)
         stack.enter_context(in_use(ground.box))
         remove(ground.run_store)
         ground.run_store.mkdir(parents=True, mode=0o700)
-        ground.repository.exclude("/autoresearch/")
+        ground.repository.exclude("/autoresearch/compare-*/")
         store = stack.enter_context(opened(ground.repository, ground.run_store / "git"))
         workshop = Workshop(
             config=config,
@@ -149,12 +162,16 @@ def run_comparison(
             environment=environment,
             redactor=redactor,
         )
-        result = _measured(workshop, open_bench(workshop, stack), changes)
+        result = _measured(workshop, open_bench(workshop, stack), changes, ignored)
     observe(Note(message=result.sentence()))
     return result
 
 
-def _measured(workshop: Workshop, bench: Bench, changes: Changes) -> Result:
+def _few(paths: Sequence[str]) -> str:
+    return ", ".join(paths[:5]) + (", ..." if len(paths) > 5 else "")
+
+
+def _measured(workshop: Workshop, bench: Bench, changes: Changes, ignored: list[str]) -> Result:
     """The base commit and `changes` of it, pair by pair. Raises `BaselineError`."""
     config = workshop.config
     duel = Duel(bench=bench, direction=config.metric.direction, iteration=0)
@@ -178,7 +195,11 @@ def _measured(workshop: Workshop, bench: Bench, changes: Changes) -> Result:
             exact=not config.metric.rubric,
         )
     return Result(
-        metric=metric_name(config), comparison=comparison, base_values=base, head_values=head
+        metric=metric_name(config),
+        comparison=comparison,
+        base_values=base,
+        head_values=head,
+        not_compared=ignored,
     )
 
 
@@ -207,5 +228,8 @@ def _claimed(path: Path | None) -> float:
             f"--claim {path}: no confirmed headline found, such as "
             "'-5.6 % [95 % CI -6.1, -5.0], n=5+5', nor a run.json with a confirmation."
         )
+    ends = float(match[2]), float(match[3])
+    if ends[0] * ends[1] <= 0:
+        raise ConfigError(f"--claim {path}: its headline claims nothing: {match[0]}.")
     # The text has the metric's own sign; what is nearest to zero is the least that is claimed.
-    return (min(abs(float(match[2])), abs(float(match[3]))) - _ROUNDING) / 100
+    return (min(map(abs, ends)) - _ROUNDING) / 100

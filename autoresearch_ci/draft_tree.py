@@ -7,6 +7,7 @@ flags) is ever consulted. Who edits here, and how, is not this module's business
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Mapping
@@ -26,7 +27,7 @@ MAX_FILE_BYTES = 2 << 20
 MAX_FILES = 200
 """A change of more files than this is no experiment but an unpacked archive: all are dropped."""
 
-_LINK, _SUBMODULE = "120000", "160000"
+_EXECUTABLE, _LINK, _SUBMODULE = "100755", "120000", "160000"
 _KINDS = {stat.S_IFLNK: "a link", stat.S_IFREG: "a file with a second name (hard link)"}
 
 
@@ -129,6 +130,8 @@ class DraftTree:
                 edits.append(found)
             elif found:
                 refusals.append(found)
+            if not isinstance(found, str) and self._mode_differs(path):
+                refusals.append(f"{path}: its mode, which a proposal does not change")
             if len(edits) > MAX_FILES:
                 return Drafted(refusals=(f"more than {MAX_FILES} files were changed", *refusals))
         return Drafted(edits=tuple(edits), refusals=tuple(refusals))
@@ -159,6 +162,16 @@ class DraftTree:
             return None
         refused = self._material.scope.refusal(path)
         return refused or FileEdit(path=path, content=content)
+
+    def _mode_differs(self, path: str) -> bool:
+        """Whether the agent made it executable, or no longer so."""
+        expected = self._expected(path)
+        if isinstance(expected, bytes):
+            return False
+        with contextlib.suppress(OSError):
+            executable = bool(beneath.status(self.tree, path).st_mode & stat.S_IXUSR)
+            return executable != (expected is not None and expected.mode == _EXECUTABLE)
+        return False
 
     def _expected(self, path: str) -> FileVersion | bytes | None:
         if path in self._placed:

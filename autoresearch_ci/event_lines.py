@@ -62,7 +62,7 @@ def _started(event: RunStarted) -> list[str]:
     resumed = f", resumed after iteration {event.resumed_from}" if event.resumed_from else ""
     lines = [
         f"run {event.tag}: {event.metric}, {better} is better, up to {event.iterations} "
-        f"iterations from {event.base_commit[:12]} on {event.branch}{resumed}"
+        f"iterations from {event.base_commit[:12]}{_on(event.branch)}{resumed}"
     ]
     return [*lines, f"goal: {shortened(event.goal, 300)}"] if event.goal else lines
 
@@ -86,13 +86,17 @@ def _decided(experiment: Experiment, metric: str) -> str:
     return " | ".join(part for part in parts if part)
 
 
+def _on(branch: str) -> str:
+    return f" on {branch}" if branch else ""
+
+
 def _finished(event: RunFinished, metric: str) -> list[str]:
     """How it ended, in words that need nothing above them."""
     change = relative_change(event.baseline, event.best)
     if event.kept:
         share = "" if change is None else f" ({percent(change)})"
         meanwhile = f"{metric} {number(event.baseline)} -> {number(event.best)}{share}"
-        told = f"{event.confirmed or meanwhile}; {event.kept} kept on {event.branch}"
+        told = f"{event.confirmed or meanwhile}; {event.kept} kept{_on(event.branch)}"
     elif event.baseline is None:
         told = "nothing was measured"
     else:

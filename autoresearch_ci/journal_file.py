@@ -6,6 +6,8 @@ import contextlib
 import os
 from pathlib import Path
 
+from autoresearch_ci import journal
+from autoresearch_ci.experiment import Direction
 from autoresearch_ci.untrusted import Refused
 from autoresearch_ci.untrusted_files import file_bytes
 
@@ -34,6 +36,14 @@ def append(path: Path, line: str) -> None:
         os.close(descriptor)
     if size == 0:
         _sync_directory(path.parent)
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a run of this program wrote the file, and not another tool or a person."""
+    beginnings = [journal.header(direction).encode() for direction in Direction]
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        return file.read(max(map(len, beginnings))).startswith(tuple(beginnings))
+    return False
 
 
 def make_sure(path: Path, text: str) -> None:

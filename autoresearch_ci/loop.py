@@ -170,7 +170,7 @@ class Loop:
                     break  # no fix: what was to be fixed remains the outcome
                 outcomes.append(_discarded(error))
             except ProposerError as error:
-                if iteration == 1 and not outcomes:
+                if not outcomes and not self._ever_proposed():
                     raise
                 self.proposer_lost = f"the proposer can no longer propose: {_first_line(error)}"
                 self.observe(Warning(message=str(error)))
@@ -186,6 +186,11 @@ class Loop:
             self.curve = _curve(last.curve)
         self._remember(proposal, outcomes, session, began)
         return session
+
+    def _ever_proposed(self) -> bool:
+        """Whether a proposer of this run has changed anything yet."""
+        idle = (Status.BASELINE, Status.NO_OP)
+        return any(e.status not in idle for e in self.court.ledger.experiments)
 
     def _propose(
         self,

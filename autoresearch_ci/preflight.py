@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from autoresearch_ci import journal_file
 from autoresearch_ci.boxes import box_of
 from autoresearch_ci.config import Config
 from autoresearch_ci.errors import ConfigError, WorkspaceError
@@ -58,6 +59,10 @@ class Options:
     """Commit to start from; `None`: HEAD."""
 
 
+_REPORTS = ("results.tsv", "summary.md", "run.json", "progress.svg")
+"""What a run writes into its folder, beside the logs."""
+
+
 def settled(options: Options) -> Options:
     """The same with the tag that a run will have. Raises as `survey` does."""
     repository = Repository.open(options.start)
@@ -78,7 +83,9 @@ def survey(config: Config, options: Options) -> Ground:
     branch = config.publish.branch_name(tag) if config.publish.mode != "none" else None
     run_store = stores / tag
     if branch:
-        repository.refuse_checked_out(f"refs/heads/{branch}")
+        cure = "then --resume; nothing is lost, the run is found by its tag"
+        fresh = "or choose another publish.branch"
+        repository.refuse_checked_out(f"refs/heads/{branch}", cure if resume else fresh)
     if resume:
         base = peek_base(run_store)
         _refuse_vanished(repository, base)
@@ -91,6 +98,7 @@ def survey(config: Config, options: Options) -> Ground:
     share = _shared(config, repository)
     scope = _scope(config, options.config_path, files, share)
     folder = (options.output or repository.root / "autoresearch" / f"run-{tag}").absolute()
+    _refuse_folder(folder, theirs=not resume and options.output is not None)
     return Ground(
         repository=repository,
         tag=tag,
@@ -209,6 +217,24 @@ def _tag(repository: Repository, stores: Path, tag: str | None, resume: bool) ->
     )
 
 
+def _refuse_folder(folder: Path, *, theirs: bool) -> None:
+    """`theirs`: the user chose it, so what is in there may be theirs, too."""
+    above = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    if not above.is_dir():
+        raise ConfigError(
+            f"the run's folder {folder} cannot be made, because {above} is no folder.\n"
+            "do: choose another one with --output."
+        )
+    if not theirs or not folder.is_dir():
+        return
+    taken = [name for name in _REPORTS if (folder / name).exists()]
+    if taken and not journal_file.is_ours(folder / _REPORTS[0]):
+        raise ConfigError(
+            f"--output {folder}: {taken[0]} is there already, and no run has written it.\n"
+            "do: choose an empty folder; a run would overwrite what is in this one."
+        )
+
+
 def _refuse_vanished(repository: Repository, base: str) -> None:
     if repository.ref(base) is None:
         raise WorkspaceError(
@@ -230,6 +256,12 @@ def _refuse_used(
                 f"branches as files in folders.\ndo: git branch -m {parent} another-name, or set "
                 "publish.branch."
             )
+    if branch and (below := repository.refs(f"refs/heads/{branch}/")):
+        raise WorkspaceError(
+            f"branch {branch} cannot be created, because a branch "
+            f"{below[0].removeprefix('refs/heads/')} exists: git keeps branches as files in "
+            "folders.\ndo: set another publish.branch, or rename that one (git branch -m)."
+        )
     taken = None
     if branch and repository.ref(f"refs/heads/{branch}"):
         if shared and not has_verdict(run_store):  # another tag would not help
@@ -309,8 +341,8 @@ def _warnings(repository: Repository, files: Mapping[str, FileVersion], resume: 
     warnings = []
     if not resume and repository.dirty():
         warnings.append(
-            "the checkout has uncommitted changes; they are not part of this run, which starts "
-            "from HEAD. Commit them first if they matter."
+            "the checkout has uncommitted changes; but for the configuration, they are not part of "
+            "this run, which starts from HEAD. Commit them first if they matter."
         )
     empty = [
         path

@@ -185,7 +185,7 @@ def _begin(
         )
         if history.unfinished != Spent():
             records.spent(0, history.unfinished)
-    ground.repository.exclude("/autoresearch/")
+    ground.repository.exclude("/autoresearch/run-*/")
     ground.folder.mkdir(parents=True, exist_ok=True)
     return history
 

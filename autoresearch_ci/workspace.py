@@ -175,15 +175,17 @@ class Repository:
         """Point a ref that nobody else uses at `commit`."""
         self._git("update-ref", "--no-deref", name, commit, settings=self._silenced())
 
-    def refuse_checked_out(self, ref: str) -> None:
-        """Raise `WorkspaceError` when moving a branch would make all of a checkout look changed."""
+    def refuse_checked_out(self, ref: str, cure: str) -> None:
+        """Raise `WorkspaceError` when moving a branch would make all of a checkout look changed.
+
+        `cure`: what else is to be done, after switching to another branch.
+        """
         place = self.worktree_of(ref)
         if place:
             branch = ref.removeprefix("refs/heads/")
             raise WorkspaceError(
                 f"branch {branch} is checked out in {place}, so it cannot be moved.\n"
-                "do: git switch another branch there first (git switch --detach), then --resume; "
-                "nothing is lost, the run is found by its tag."
+                f"do: git switch another branch there first (git switch --detach), {cure}."
             )
 
     def delete_ref(self, name: str, old: str) -> None:

@@ -60,7 +60,7 @@ class Stop:
         if self._requested:
             raise errors.Interrupted(
                 "Interrupted: SIGINT or SIGTERM arrived. The running command was killed and "
-                "finished work is saved; start again with --resume to continue."
+                "finished work is saved; `run --resume` continues a run."
             )
 
     def fileno(self) -> int:

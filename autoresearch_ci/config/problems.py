@@ -25,7 +25,9 @@ A minimal configuration:
     name: seconds
     direction: minimize
 
-The same by flags: autoresearch-ci run --scope src/ --metric 'python bench.py' --direction minimize
+The same by flags:
+
+autoresearch-ci run --scope src/ --metric 'python bench.py' --metric-name seconds
 """
 
 _TYPES = {
@@ -103,7 +105,10 @@ def _line(
     if source and not source.is_file:
         flag = source.label if value is None else f"{source.label} {shlex.quote(value)}"
         return f"{flag}: {wrong}, expected {expected}" if expected else f"{flag}: {wrong}"
-    place = source.label if source else file
+    # Of several values that do not fit together, the flags are what was typed just now.
+    whole = path[:-1] if error["type"] == "missing" else path
+    flags = [s.label for at, s in sources.items() if at[: len(whole)] == whole and not s.is_file]
+    place = ", ".join(flags) or (source.label if source else file)
     problem = wrong if value is None else f"{wrong} ({_quoted(error['input'], value)})"
     tail = f", expected {expected}" if expected else ""
     return f"{place}: {key}: {problem}{tail}"

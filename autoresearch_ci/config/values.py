@@ -10,6 +10,8 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from autoresearch_ci.experiment import Direction
+from autoresearch_ci.metrics.json_reports import json_steps
+from autoresearch_ci.metrics.plain_number import MetricError
 
 _N = r"\d+(?:\.\d+)?"
 # A bare number is seconds only on its own: `1h30` would be read as 1h30m by most people.
@@ -133,7 +135,11 @@ def _groups(value: str) -> int:
 
 
 def _json_path(value: str) -> str:
-    if not value.startswith(("$.", "$[")):
+    try:
+        steps = list(json_steps(value))
+    except MetricError:
+        steps = []
+    if not value.startswith("$") or not steps:
         raise refusal("is not a JSON path", "something like $.results[0].p95")
     return value
 

@@ -35,7 +35,8 @@ def results(step: Step, code: int) -> tuple[dict[str, str], list[str]]:
             outputs = named_outputs(result)
     else:
         parts.append(page.printed_part(step.printed))
-    outputs |= published_outputs([*step.complaints, *step.printed])
+    if code == 0:  # an error quotes what measured code has printed
+        outputs |= published_outputs([*step.complaints, *step.printed])
     outputs["verdict"] = "incomplete" if _skipped(step) else verdict(code)
     return outputs, [*parts, page.warnings_part(step.narrator.warnings)]
 

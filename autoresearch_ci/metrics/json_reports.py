@@ -27,7 +27,7 @@ class _Number(str):
 def json_number(text: str, path: str) -> float:
     """The number at `path`, as in `$.a.b[0]['c']`. Raises `MetricError`."""
     value = _load(text)
-    for step in _steps(path):
+    for step in json_steps(path):
         try:
             value = value[step]
         except (KeyError, IndexError, TypeError) as error:
@@ -54,7 +54,8 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _steps(path: str) -> Iterator[str | int]:
+def json_steps(path: str) -> Iterator[str | int]:
+    """Keys and indices of `$.a.b[0]`. Raises `MetricError`."""
     rest = path.removeprefix("$") if path.startswith("$") else f".{path}"
     while rest:
         step = _STEP.match(rest)

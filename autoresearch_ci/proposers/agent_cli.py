@@ -204,17 +204,19 @@ class AgentCliProposer:
             )
 
     def _count_failures(self, result: CommandResult, drafted: Drafted, said: Said) -> None:
-        useless = result.exit_code != 0 and not drafted.edits and not drafted.refusals
-        self._failures = self._failures + 1 if useless and not result.timed_out else 0
+        failed = result.exit_code != 0 or result.timed_out
+        useless = failed and not drafted.edits and not drafted.refusals
+        self._failures = self._failures + 1 if useless else 0
         missing = result.exit_code in (126, 127)
         if not self._failures or (self._failures < MAX_FAILURES and not missing):
             return
         ending = result.tail.strip().splitlines()[-10:]
+        how = "took too long" if result.timed_out else f"ended with exit code {result.exit_code}"
         raise CostlyProposerError(
-            f"the proposer {self.settings.name} ended with exit code {result.exit_code} and "
+            f"the proposer {self.settings.name} {how} and "
             f"changed nothing{'' if missing else f', {self._failures} times in a row'}.\n"
-            "usually: a program that is not installed, a key that is wrong or out of credit, or a "
-            "flag that this version does not know.\n"
+            "usually: a program that is not installed, a key that is wrong or out of credit, a "
+            "flag that this version does not know, or a `timeout` that is too short.\n"
             "do: run the command by hand; it gets a clean HOME and only the variables that its "
             "preset, `env` and `pass_env` name. Its last output:\n"
             + ("\n".join(ending) or "(it printed nothing)"),

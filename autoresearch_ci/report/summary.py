@@ -259,7 +259,8 @@ def _look(result: Outcome, info: RunInfo) -> Iterator[str]:
     yield "### How to look at it"
     commands = []
     if result.kept:
-        kept = shlex.quote(f"{info.base_commit[:12]}..{info.branch}")
+        head = info.branch or result.kept[-1].commit[:12]  # which may have no branch
+        kept = shlex.quote(f"{info.base_commit[:12]}..{head}")
         commands.append(f"git log -p {kept}   # what was kept")
     commands.append(f"git log {shlex.quote(info.notebook_ref)}   # every attempt, kept or not")
     yield block("\n".join(commands), COMMAND_ROOM, language="sh")

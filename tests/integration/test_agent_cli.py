@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -28,6 +28,9 @@ from autoresearch_ci.proposers.agent_cli import AgentCliProposer, AgentSettings
 from autoresearch_ci.scope import Scope, build_scope
 from autoresearch_ci.store import Store
 from autoresearch_ci.workspace import Changes, FileVersion, Repository
+
+if TYPE_CHECKING:
+    from tests.conftest import Repo, Run
 
 SCOPE = ["src/", "value", "!src/locked.py"]
 HIDDEN = frozenset({"bench/holdout.sh"})
@@ -156,6 +159,7 @@ def test_no_difference_is_a_proposal_without_edits(bed: Bed) -> None:
 
 def test_rewriting_a_file_with_its_own_content_or_mode_is_no_edit(bed: Bed) -> None:
     assert bed.run("cat src/a.py > t; cat t > src/a.py; rm t; chmod +x value").edits == ()
+    assert any("value: its mode" in note for note in bed.notes)
 
 
 def test_the_draft_holds_the_bytes_of_the_commit_not_those_of_a_checkout(bed: Bed) -> None:
@@ -430,6 +434,25 @@ def test_failing_again_and_again_without_an_edit_ends_the_run_with_the_reason(be
     with pytest.raises(ProposerError, match="3 times in a row") as caught:
         proposer.propose(bed.context())
     assert "invalid API key" in str(caught.value)
+
+
+def test_answering_too_late_again_and_again_ends_the_run(bed: Bed) -> None:
+    proposer = bed.proposer("echo 9 > value; exec sleep 30", timeout=0.2)
+    for _ in range(2):
+        assert proposer.propose(bed.context()).edits == ()
+    with pytest.raises(ProposerError, match=r"took too long .* 3 times in a row"):
+        proposer.propose(bed.context())
+
+
+def test_a_run_whose_agent_never_proposed_anything_is_no_success(
+    run: Run, repo: Repo, tmp_path: Path
+) -> None:
+    config = tmp_path / "config.yml"
+    config.write_text('proposer: {command: "echo 401 invalid key; exit 1"}\n')
+    done = run("--config", str(config), proposer=None)
+    assert done.code == 5, done.told
+    assert "401 invalid key" in done.err
+    assert done.column("status") == ["baseline", "no-op", "no-op"]
 
 
 # --- presets --------------------------------------------------------------------------------------

@@ -354,6 +354,18 @@ def test_the_checkout_is_untouched_whatever_state_it_is_in(
     assert run.leftovers() == []
 
 
+def test_a_run_without_a_branch_says_where_its_commits_are(
+    run: Run, script: Script, repo: Repo
+) -> None:
+    script(value(9))
+    done = run("--publish", "none")
+    assert "; 1 kept\n" in done.out
+    shown = (done.folder / "summary.md").read_text(encoding="utf-8")
+    [command] = [line for line in shown.splitlines() if "# what was kept" in line]
+    words = command.partition("#")[0].split()
+    assert "try 9" in repo.git(*words[1:])
+
+
 def test_the_run_folder_is_kept_out_of_git_without_a_tracked_change(
     run: Run, script: Script, repo: Repo
 ) -> None:
@@ -361,7 +373,7 @@ def test_the_run_folder_is_kept_out_of_git_without_a_tracked_change(
     before = exclude.read_text()
     run(tag="t")
     run(tag="u")
-    assert exclude.read_text() == f"{before}/autoresearch/\n"
+    assert exclude.read_text() == f"{before}/autoresearch/run-*/\n"
     assert repo.git("status", "--porcelain") == ""
 
 

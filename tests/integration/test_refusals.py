@@ -253,6 +253,46 @@ def test_a_branch_that_is_checked_out_is_not_moved_under_the_user(
     assert run("--resume").column("metric") == ["10", "9", "8"]
 
 
+def test_a_branch_that_is_checked_out_before_there_is_a_run(run: Run, repo: Repo) -> None:
+    done = run("--publish-branch", "main")
+    refused(done, 3, "main is checked out in", "choose another publish.branch")
+    assert "--resume" not in done.err
+
+
+def test_a_branch_whose_name_is_a_folder_of_others(run: Run, script: Script, repo: Repo) -> None:
+    script(value(9))
+    run()
+    done = run("--publish-branch", "autoresearch", tag="u")
+    refused(done, 3, "autoresearch cannot be created", "autoresearch/t exists")
+
+
+@pytest.mark.parametrize("place", ["value", "value/folder"])
+def test_a_run_folder_where_a_file_is(run: Run, repo: Repo, place: str) -> None:
+    refused(
+        run("--output", str(repo.path / place)), 2, "cannot be made", "is no folder", "--output"
+    )
+
+
+def test_a_file_in_the_place_of_the_run_folders(run: Run, repo: Repo) -> None:
+    (repo.path / "autoresearch").write_text("mine")
+    refused(run(), 2, "cannot be made", "is no folder", "--output")
+
+
+@pytest.mark.parametrize("name", ["results.tsv", "summary.md", "run.json", "progress.svg"])
+def test_a_folder_with_files_of_somebody_else_is_not_written_into(
+    run: Run, script: Script, tmp_path: Path, name: str
+) -> None:
+    script(value(9))
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / name).write_text("mine\n")
+    refused(run("--output", str(folder)), 2, f"{name} is there already")
+    assert (folder / name).read_text() == "mine\n"
+    (folder / name).unlink()
+    for tag in ("a", "b"):  # one night after the other
+        assert run("--output", str(folder), tag=tag).code == 0
+
+
 def test_nothing_to_resume(run: Run, repo: Repo) -> None:
     refused(run("--resume"), 2, "there is no run 't' to continue")
     refused(run("--resume", tag=None), 2, "--resume: no earlier run")

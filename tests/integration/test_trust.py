@@ -258,7 +258,7 @@ def test_compare_refuses_an_option_it_does_not_know(two_commits: Repo, run: Run)
 
 
 def test_a_claim_is_checked_against_fresh_numbers(
-    run: Run, script: Script, repo: Repo, monkeypatch: pytest.MonkeyPatch
+    run: Run, script: Script, repo: Repo, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     script(value(9), value(8))
     done = run()
@@ -269,6 +269,9 @@ def test_a_claim_is_checked_against_fresh_numbers(
         # The base cannot reproduce what the branch claims.
         assert compare(repo, "main", "main", *gate, str(done.folder / name)) == 1
     assert compare(repo, "main", BRANCH, *gate, str(repo.path / "value")) == 2
+    assert compare(repo, "main", BRANCH, "--claim", str(done.folder / "run.json")) == 2
+    (tmp_path / "body.md").write_text("+0.4 % [95 % CI -1.0, +1.8], n=5+5")
+    assert compare(repo, "main", BRANCH, *gate, str(tmp_path / "body.md")) == 2
 
 
 def test_a_head_that_changes_the_ruler_does_not_get_to_use_it(
@@ -281,10 +284,26 @@ def test_a_head_that_changes_the_ruler_does_not_get_to_use_it(
     repo.write("bench.sh", "echo 1\n")
     repo.commit("cheat")
     monkeypatch.chdir(repo.path)
-    assert compare(repo, "before", "HEAD", metric="sh bench.sh") == 0
-    out = capsys.readouterr().out
-    assert "no detectable difference" in out
-    assert "because frozen: bench.sh" in out
+    assert compare(repo, "before", "HEAD", metric="sh bench.sh") == 2
+    assert "there is nothing to measure" in capsys.readouterr().err
+    repo.write("value", "12\n")
+    repo.commit("worse")
+    gate = ("--fail-on", "regression")
+    assert compare(repo, "before", "HEAD", *gate, "--json", metric="sh bench.sh") == 1
+    found = capsys.readouterr()
+    assert json.loads(found.out)["not_compared"] == ["bench.sh"]
+    assert "not compared: bench.sh" in found.err
+
+
+def test_a_head_that_changes_only_the_ci_is_no_regression(
+    repo: Repo, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo.git("branch", "before")
+    repo.write(".github/workflows/ci.yml", "on: push\n")
+    repo.git("add", ".github")
+    repo.commit("ci")
+    monkeypatch.chdir(repo.path)
+    assert compare(repo, "before", "HEAD", "--fail-on", "regression") == 0
 
 
 def test_a_head_that_changes_the_configuration_is_measured_by_the_bases(

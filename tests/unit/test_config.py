@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -502,13 +504,29 @@ def test_what_is_missing_is_listed_with_an_example_that_loads() -> None:
     message = refused("goal: x\n")
     assert message.startswith("f.yml: metric.command and scope are missing.\n")
     example = "".join(f"{row[2:]}\n" for row in message.splitlines() if row.startswith("  "))
-    assert load(text=example, flags={}).config.metric.command == "python bench.py"
+    config = load(text=example, flags={}).config
+    flags = message.splitlines()[-1].removeprefix("autoresearch-ci run ")
+    assert f"--scope {config.scope[0]} --metric {shlex.quote(config.metric.command)}" in flags
+    assert f"--metric-name {config.metric.name}" in flags
 
 
 def test_a_missing_file_is_said_to_be_missing() -> None:
     assert refused(None, scope=["a"]).startswith(
         "f.yml does not exist, and metric.command is not given by a flag.\n"
     )
+
+
+def test_flags_that_do_not_fit_together_are_named_and_not_the_file() -> None:
+    told = refused(MINIMAL, **{"metric.repeats.min": 5, "metric.repeats.max": 2})
+    assert "--metric-repeats-min" in told
+    assert "--metric-repeats-max" in told
+    assert not told.startswith("f.yml")
+    assert refused(MINIMAL, **{"holdout.name": "n"}).startswith("--holdout-name: holdout.command")
+
+
+@pytest.mark.parametrize("path", ["p95", "$", "$..p95", "$.a[*]", "$.", "$[", "a.b"])
+def test_a_json_path_that_cannot_be_followed_is_refused_at_once(path: str) -> None:
+    assert "is not a JSON path" in refused(MINIMAL, **{"metric.extract.json": path})
 
 
 def test_a_wrong_flag_is_named_as_the_person_typed_it() -> None:
