@@ -191,8 +191,8 @@ def _measured(workshop: Workshop, bench: Bench, changes: Changes, ignored: list[
             base,
             head,
             config.metric.direction,
-            pairs_max=max(2, config.metric.repeats.max),
-            exact=not config.metric.rubric,
+            pairs_max=max(3, config.metric.repeats.max),
+            may_be_exact=not config.metric.rubric,
         )
     return Result(
         metric=metric_name(config),

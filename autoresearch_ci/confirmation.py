@@ -145,7 +145,7 @@ def _better(
 ) -> bool:
     if deterministic:
         return direction.better(head[0], without[0])
-    verdict = compare(without, head, direction, pairs_max=len(head), exact=False)
+    verdict = compare(without, head, direction, pairs_max=len(head), may_be_exact=False)
     return verdict is not None and verdict.verdict is Verdict.IMPROVED
 
 

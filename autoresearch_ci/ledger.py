@@ -98,6 +98,11 @@ class Ledger:
         """How a commit of this run differs from the base commit. Raises `KeyError` for others."""
         return self._changes[commit]
 
+    def mend_journal(self) -> None:
+        """Write the journal anew if somebody deleted or changed it."""
+        if self._rows:
+            journal_file.make_sure(self.facts.journal, self._journal())
+
     def recover(self, history: History) -> None:
         """Take over what an earlier process left, finishing the step it was killed in."""
         self.load(history)

@@ -43,6 +43,8 @@ class Loop:
     briefing: Briefing
     calibrate: bool
     """Whether the baseline is measured repeatedly to learn the metric's noise."""
+    confirm_pairs: int
+    """Runs of base and result that follow when anything is kept; of an exact metric one."""
     proposer: Proposer
     proposer_name: str
     court: Court
@@ -72,10 +74,19 @@ class Loop:
 
     def _stop_reason(self) -> str | None:
         ledger, direction = self.court.ledger, self.court.policy.direction
-        limits, elapsed = self.briefing.limits, self.briefing.elapsed
+        limits, elapsed = self.briefing.limits, self.briefing.elapsed + self._to_confirm()
         judge = self.court.bench.judge
         lost = self.proposer_lost or (judge.lost.partition("\n")[0] if judge else "")
         return lost or stop_reason(limits, ledger.experiments, elapsed, direction, ledger.spent)
+
+    def _to_confirm(self) -> float:
+        """Seconds that the confirmation takes, which are part of the time budget: half at most."""
+        ledger, seconds = self.court.ledger, self.briefing.limits.seconds
+        if seconds is None or not ledger.history.kept:
+            return 0.0
+        baseline = ledger.experiments[0]
+        runs = 2 * (min(1, self.confirm_pairs) if self.deterministic else self.confirm_pairs)
+        return min(runs * baseline.seconds / max(1, baseline.samples), seconds / 2)
 
     def _recalled(self, memory: Mapping[str, Any]) -> Session:
         """What an earlier process had learnt. Raises `WorkspaceError` when that makes no sense."""

@@ -70,6 +70,12 @@ def clipped(value: float, unit: float) -> float:
     return max(-CLIP, min(CLIP, value / unit))
 
 
+def exact(values: Sequence[float]) -> bool:
+    """Equal, and that is no coincidence: two values with six or more digits, or three others."""
+    digits = len(f"{abs(values[0]):.15e}".partition("e")[0].replace(".", "").rstrip("0"))
+    return len(set(values)) == 1 and len(values) >= (2 if digits >= 6 else 3)
+
+
 def middle(values: Sequence[float]) -> float:
     """Median of all pairwise means (Hodges and Lehmann 1963): a mean that outliers hardly move."""
     return median(
@@ -171,7 +177,7 @@ def compare(
     pairs_max: int = 10,
     margin: float = 0.0,
     alpha: float = 0.05,
-    exact: bool = True,
+    may_be_exact: bool = True,
 ) -> Comparison | None:
     """Base against head, pairs measured next to each other; `None` asks for one more pair.
 
@@ -187,9 +193,9 @@ def compare(
         difference(direction, b, h, size) for b, h in zip(base_values, head_values, strict=True)
     ]
     estimate, low, high = confirm_interval(base_values, head_values, direction)
-    exact = exact and n > 1 and len(set(base_values)) == len(set(head_values)) == 1
+    certain = may_be_exact and exact(base_values) and exact(head_values)
     # Both directions share alpha. From three pairs on: two say nothing about their own spread.
-    clear = exact or (n > 2 and abs(_climb(pairs)) >= boundary(alpha / 2, pairs_max))
+    clear = certain or (n > 2 and abs(_climb(pairs)) >= boundary(alpha / 2, pairs_max))
     if n < pairs_max and not clear:
         return None
     verdict = Verdict.NO_DIFFERENCE

@@ -6,6 +6,7 @@ What an iteration is, the loop knows; who the collaborators are, assembly/.
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -21,7 +22,7 @@ from autoresearch_ci.assembly.workshop import RunWorkshop, make_ledger
 from autoresearch_ci.boxes import in_use
 from autoresearch_ci.command import Stop
 from autoresearch_ci.config import Config, Resolved
-from autoresearch_ci.confirmation import Duel, confirm, idle_commits
+from autoresearch_ci.confirmation import PAIRS, Duel, confirm, idle_commits
 from autoresearch_ci.errors import AutoresearchError, ConfigError, Interrupted, WorkspaceError
 from autoresearch_ci.events import Note, Observer, RunFinished, RunStarted, Warning, redacted
 from autoresearch_ci.ledger import Ledger
@@ -51,6 +52,7 @@ def run(
 
     Raises `AutoresearchError`; everything kept until then is saved.
     """
+    began = time.monotonic()
     config = resolved.config
     redactor = make_redactor(config, environment)
     observe = redacted(observe, redactor.redact)
@@ -94,7 +96,7 @@ def run(
         proposer = make_proposer(workshop, stack, beginning.again)
         stack.enter_context(in_use(ground.box))
         with _reported(resolved, workshop, publisher, finished):
-            loop = _loop(workshop, stack, proposer, publisher, beginning)
+            loop = _loop(workshop, stack, proposer, publisher, beginning, began)
             finished.stop_reason = loop.run()
             if config.confirm.mode == "auto" and ledger.history.kept:
                 _confirm(config, finished, loop, store)
@@ -107,6 +109,7 @@ def _loop(
     proposer: Proposer,
     publisher: Publisher,
     beginning: Beginning,
+    began: float,
 ) -> Loop:
     """The loop with everything that it needs, ready to measure."""
     config = workshop.config
@@ -118,8 +121,10 @@ def _loop(
             briefing,
             earlier=tuple(beginning.tried),
             past=past_runs(beginning.past, workshop.ground.repository),
+            started=began,
         ),
         calibrate=config.calibrate == "auto",
+        confirm_pairs=(config.confirm.repeats or PAIRS) if config.confirm.mode == "auto" else 0,
         proposer=proposer,
         proposer_name=chosen(str(config.proposer), workshop.environment),
         court=court,
@@ -143,6 +148,7 @@ def _reported(
         finished.stop_reason = f"an error: {str(error).splitlines()[0]}"
         raise
     finally:
+        finished.ledger.mend_journal()
         write_report(resolved, workshop.ground, finished, workshop.redactor)
         finished.published = publisher.finish(hurry=hurry)
         workshop.observe(_ended(resolved.config, workshop.ground, finished))

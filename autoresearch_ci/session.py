@@ -204,9 +204,9 @@ class Session:
         wanted = policy.min_effect or 0.05
         return (
             f"{text}\nwarning: gains near {percent(wanted)} will be missed: that would take about "
-            f"{math.ceil(n * (smallest / wanted) ** 2)} runs. Make the metric calmer (a longer "
-            "workload, CPU time or instructions instead of wall time, a quieter runner), or raise "
-            "repeats.max or min_effect"
+            f"{math.ceil(n * min(smallest / wanted, 1e3) ** 2)} runs. Make the metric calmer (a "
+            "longer workload, CPU time or instructions instead of wall time, a quieter runner), or "
+            "raise repeats.max or min_effect"
         )
 
     def detectable(self, policy: Policy) -> float:
@@ -273,15 +273,11 @@ class Session:
 
 
 def next_calibration_run(values: Sequence[float], policy: Policy) -> bool:
-    """Whether the A/A measurement of the baseline needs one more run.
-
-    Two equal values with six or more digits are no coincidence, shorter ones must be three.
-    """
+    """Whether the A/A measurement of the baseline needs one more run."""
     if len(values) < 2:
         return True
     if policy.exact and len(set(values)) == 1:
-        digits = len(f"{abs(values[0]):.15e}".partition("e")[0].replace(".", "").rstrip("0"))
-        return policy.repeats_max > 1 and len(values) < (2 if digits >= 6 else 3)
+        return policy.repeats_max > 1 and not noise.exact(values)
     return len(values) < (2 if policy.repeats_max == 1 else CALIBRATION)
 
 

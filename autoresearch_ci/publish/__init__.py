@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from autoresearch_ci import journal
 from autoresearch_ci.earlier_change import EarlierChange
-from autoresearch_ci.experiment import Experiment
+from autoresearch_ci.experiment import Direction, Experiment
 from autoresearch_ci.records import History
 from autoresearch_ci.remote import Address
 from autoresearch_ci.report.summary import RunInfo
@@ -58,9 +59,11 @@ def recalled(data: object) -> Beginning:
     from pydantic import TypeAdapter, ValidationError
 
     try:
-        return TypeAdapter(Beginning).validate_python(data)
-    except ValidationError:
+        found = TypeAdapter(Beginning).validate_python(data)
+        journal.parse_rows(journal.header(Direction.MINIMIZE) + found.kept)
+    except (ValidationError, ValueError):
         return Beginning()
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,6 +175,8 @@ class Post:
     """Only for a new one."""
     ready: bool = False
     """Whether it is to be no draft any more."""
+    confirmed: bool = False
+    """Whether base and result were measured again, and the gain holds."""
     labels: Sequence[str] = ()
     reviewers: Sequence[str] = ()
     """Logins, and teams as `org/team`; asked once, when it is opened."""

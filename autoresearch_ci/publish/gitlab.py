@@ -71,10 +71,12 @@ class GitLab:
 
     def push_options(self, post: Post) -> Sequence[str]:
         headline = post.render(60_000).partition("\n\n")[0]
+        # What the confirmation finds comes after the last push, so it would never be told here.
+        doubt = "" if post.confirmed else ", not yet measured again"
         options = [
             "merge_request.create",
             f"merge_request.target={post.base}",
-            f"merge_request.title={_line(post.title, 250)}",
+            f"merge_request.title={_line(post.title, 220)}{doubt}",
             f"merge_request.description={_line(headline, _ROOM)}",
             *(f"merge_request.label={_line(label, 100)}" for label in post.labels),
             *(f"merge_request.assign={_line(name, 100)}" for name in post.reviewers),

@@ -253,6 +253,7 @@ class Publication:
             render=lambda room: body(experiments, info, more, room),
             draft=settings.draft,
             ready=settings.ready and self._final and held,
+            confirmed=held,
             labels=settings.labels,
             reviewers=settings.reviewers,
         )

@@ -33,6 +33,8 @@ def percent(fraction: float | None) -> str:
 
 def duration(seconds: float) -> str:
     """`8 s`, `3 min 20 s`, `7 h 05 min`."""
+    if not math.isfinite(seconds):
+        return NOTHING
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole} s"

@@ -208,6 +208,26 @@ def test_a_run_ends_at_a_plateau(run: Run, script: Script) -> None:
     assert stopped(run, "--plateau", "2") == (4, "plateau: 2 iterations without a keep")
 
 
+def test_setup_is_part_of_the_minutes(run: Run, script: Script) -> None:
+    script(value(9))
+    done, reason = stopped(run, "--setup", "sleep 1.5", "--minutes", "0.02")
+    assert reason.startswith("time budget"), reason
+    assert done == 0
+
+
+def test_a_journal_that_was_deleted_during_the_run_is_whole_in_the_end(
+    run: Run, script: Script, repo: Repo
+) -> None:
+    script(value(9), value(8))
+    journal = repo.path / "autoresearch" / "run-t" / "results.tsv"
+    done = run(
+        *("--sandbox-write", str(repo.path.parent), str(journal.parent)),
+        metric=f"[ $(cat value) = 8 ] && rm -f {journal}; cat value",
+        **{"sandbox-write": None},
+    )
+    assert done.column("status") == ["baseline", "keep", "keep"], done.told
+
+
 def test_a_run_ends_when_its_minutes_are_over(run: Run, script: Script) -> None:
     script(value(9), value(8), value(7))
     done, reason = stopped(run, "--minutes", "0.00001")

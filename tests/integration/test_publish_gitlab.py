@@ -51,8 +51,13 @@ def test_each_keep_is_a_push_that_asks_for_the_merge_request(
     assert "merge_request.draft" in first
     assert "merge_request.target=main" in first
     assert "merge_request.label=autoresearch" in first
-    assert "merge_request.title=autoresearch: metric 10 → 9 (-10.0 %)" in first
-    assert "merge_request.title=autoresearch: metric 10 → 8 (-20.0 %)" in second
+    assert (
+        "merge_request.title=autoresearch: metric 10 → 9 (-10.0 %), not yet measured again" in first
+    )
+    assert (
+        "merge_request.title=autoresearch: metric 10 → 8 (-20.0 %), not yet measured again"
+        in second
+    )
     assert {said.partition(":")[0] for said in server.said} == {"oauth2"}
 
 

@@ -130,9 +130,12 @@ def test_a_difference_within_the_margin_is_none() -> None:
     assert sequence(1, 0.1, margin=0.2)[0].verdict is Verdict.NO_DIFFERENCE
 
 
-def test_exact_values_are_compared_with_two_pairs() -> None:
-    assert compare([3.0], [3.0], MINIMIZE) is None
-    same, worse = (compare([3.0, 3.0], [head, head], MINIMIZE) for head in (3.0, 3.3))
+@pytest.mark.parametrize(("base", "pairs"), [(3.0, 3), (3.14159, 2)])
+def test_exact_values_are_compared_with_two_pairs_and_short_ones_with_three(
+    base: float, pairs: int
+) -> None:
+    assert compare([base] * (pairs - 1), [base] * (pairs - 1), MINIMIZE) is None
+    same, worse = (compare([base] * pairs, [head] * pairs, MINIMIZE) for head in (base, base * 1.1))
     assert same is not None
     assert same.verdict is Verdict.NO_DIFFERENCE
     assert worse is not None
