@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import enum
 import typing
 from collections.abc import Iterator
 from types import UnionType
@@ -10,6 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 
 from autoresearch_ci.config import Config, flag_name
 from autoresearch_ci.errors import ConfigError
@@ -32,7 +34,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
             dest=key,
             default=argparse.SUPPRESS,
             metavar=_metavar(key, kinds),
-            help=(field.description or "").replace("%", "%%"),
+            help=_meaning(field).replace("%", "%%"),
             **extra,
         )
 
@@ -47,8 +49,43 @@ def given(namespace: argparse.Namespace) -> dict[str, object]:
 
 
 def configuration_keys() -> list[tuple[str, str]]:
-    """Every dotted key with its description, in the model's order."""
-    return [(key, " ".join((field.description or "").split())) for key, field in _leaves(Config)]
+    """Every dotted key with what it means, in the model's order."""
+    return [(key, _meaning(field)) for key, field in _leaves(Config)]
+
+
+def _meaning(field: FieldInfo) -> str:
+    """Description, choices and default."""
+    told = " ".join((field.description or "").split())
+    choices = _choices(field.annotation)
+    if choices:
+        told += f" One of {', '.join(f'`{choice}`' for choice in choices)}."
+    default = _default(field)
+    return f"{told} Default: `{default}`." if default else told
+
+
+def _choices(annotation: Any) -> list[str]:
+    """Empty where other values are allowed, too."""
+    found: list[str] = []
+    for part in _flat(annotation):
+        if typing.get_origin(part) is typing.Literal:
+            found += [str(choice) for choice in typing.get_args(part) if choice is not True]
+        elif isinstance(part, type) and issubclass(part, enum.Enum):
+            found += [str(choice) for choice in part]
+        elif part is not type(None):
+            return []
+    return found
+
+
+def _default(field: FieldInfo) -> str:
+    """As a file would say it; empty where there is none, or nothing."""
+    value = field.get_default(call_default_factory=True)
+    if value is PydanticUndefined or value is None or value == () or value == {}:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _leaves(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:

@@ -53,9 +53,9 @@ class Confirm(Section):
     """The fresh measurement of base and final state at the end of a run."""
 
     mode: Literal["auto", "never"] = "auto"
-    """`auto`: whenever something was kept and the metric is noisy."""
+    """`auto`: whenever something was kept, base and result are measured again, in turns."""
     repeats: int | None = Field(default=None, ge=1, le=1000)
-    """Runs of each of the two; without it, as many as the noise asks for."""
+    """Runs of each of the two; without it, five, or one of an exact metric."""
     ablate: bool = False
     """Leave each kept commit out in turn and name those that do nothing."""
 
