@@ -186,8 +186,9 @@ def _cost(experiments: Sequence[Experiment], result: Outcome, info: RunInfo) -> 
     if tokens:
         parts.append(f"{count(tokens, 'token')}")
     if dollars:
-        gain = abs(result.change or 0.0) * 100
-        each = f" (${dollars / gain:.2f} per percent)" if gain and result.kept else ""
+        found = info.confirmation
+        gain = 100 * (found.gain * found.holds if found else abs(result.change or 0.0))
+        each = f" (${dollars / gain:.2f} per percent)" if gain > 0 and result.kept else ""
         parts.append(f"${dollars:.2f}{each}")
     return f"Cost: {', '.join(parts)}."
 

@@ -97,6 +97,14 @@ def test_a_gain_that_did_not_hold_is_no_headline() -> None:
     assert "did not hold" in told
 
 
+def test_money_is_divided_by_the_gain_that_was_confirmed() -> None:
+    paid = [replace(BASELINE, cost_usd=0.0), replace(row(10), cost_usd=10.0)]
+    assert "$10.00 ($2.00 per percent)" in body(paid, info(confirmation=confirmation()), MORE)
+    lost = body(paid, info(confirmation=confirmation(holds=False)), MORE)
+    assert "$10.00." in lost
+    assert "per percent" not in lost
+
+
 def test_titles_are_one_short_line() -> None:
     told = title([BASELINE, row(1)], info(metric_name="a\n\x1b[31m::error::" + "b" * 500))
     assert "\n" not in told
