@@ -308,7 +308,7 @@ def test_an_agent_that_fails_is_quoted_but_not_obeyed(
     }
     hostile.repo.write("c.yml", json.dumps(config))
     code, out, err = call(hostile, "run", "--tag", "t", "--config", "c.yml")
-    assert code == 0, (out, err)
+    assert code == 5, (out, err)
     check(tally, 9, out, err)
 
 
