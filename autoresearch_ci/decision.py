@@ -44,10 +44,9 @@ def judge(evidence: Evidence, session: Session, policy: Policy) -> Side | Decisi
     session = session.noticing(evidence)
     if session.deterministic:
         found = _exact(evidence, session, policy)
-        once = evidence.spent(Side.CANDIDATE) == 1
-        # What looks exact may vary now and then: a winner that was only lucky is not so twice.
-        again = once and found.status is Status.KEEP and policy.repeats_max > 1
-        return Side.CANDIDATE if again else found
+        # What looks exact may vary now and then: who was only lucky is not so again.
+        doubted = policy.repeats_max > 1 and not noise.exact(evidence.values(Side.CANDIDATE))
+        return Side.CANDIDATE if doubted and found.status is Status.KEEP else found
     if policy.repeats_max == 1:
         return _unconfirmed(evidence, session, policy)
     return _Walk(evidence, session, policy).step()

@@ -85,7 +85,7 @@ class Session:
     """Everything the decisions so far have taught; a value, and JSON between two processes."""
 
     deterministic: bool
-    """Identical code gave identical values so far: one run discards, two keep."""
+    """Identical code gave identical values so far: one run discards, two or three keep."""
     incumbent: tuple[float, ...]
     """The incumbent's last runs. Old ones: they may discard a candidate, never keep one."""
     null_steps: tuple[tuple[float, ...], ...] = ()
@@ -186,7 +186,7 @@ class Session:
     def describe(self, policy: Policy, seconds_per_run: float) -> str:
         """One paragraph for the user, before anything is spent."""
         if self.deterministic:
-            return "this metric is deterministic on this runner: one run discards, two keep"
+            return "this metric is deterministic on this runner: one run discards, up to three keep"
         spread, n = self.step_scale / math.sqrt(2), policy.repeats_max
         if n == 1:
             return (

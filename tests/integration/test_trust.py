@@ -119,7 +119,7 @@ def test_a_gain_that_was_luck_is_said_first(run: Run, script: Script, tmp_path: 
     script(value(9))
     counter = tmp_path / "calls"
     lucky = (
-        f"echo x >> {counter}; if [ $(wc -l < {counter}) -gt 5 ]; then echo 10; else cat value; fi"
+        f"echo x >> {counter}; if [ $(wc -l < {counter}) -gt 6 ]; then echo 10; else cat value; fi"
     )
     done = run(metric=lucky)
     assert done.column("status")[1:] == ["keep"], done.told
@@ -157,7 +157,7 @@ def test_what_was_exact_and_is_not_found_again_gets_an_interval(
     run: Run, script: Script, tmp_path: Path
 ) -> None:
     script(value(5))
-    done = run(metric=calls(tmp_path, "[ $n -gt 5 ] && v=$((v + n % 3)); echo $v"))
+    done = run(metric=calls(tmp_path, "[ $n -gt 6 ] && v=$((v + n % 3)); echo $v"))
     assert done.column("status")[1:] == ["keep"], done.told
     facts = json.loads((done.folder / "run.json").read_text(encoding="utf-8"))["confirmation"]
     assert facts["n_base"] == 5

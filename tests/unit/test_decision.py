@@ -70,9 +70,14 @@ def test_short_equal_values_are_asked_for_a_third_time() -> None:
 
 @pytest.mark.parametrize(
     ("candidate", "status", "runs"),
-    [(99.0, Status.KEEP, 2), (100.0, Status.DISCARD, 1), (101.0, Status.DISCARD, 1)],
+    [
+        (99.0, Status.KEEP, 3),
+        (99.12345, Status.KEEP, 2),
+        (100.0, Status.DISCARD, 1),
+        (101.0, Status.DISCARD, 1),
+    ],
 )
-def test_a_deterministic_metric_costs_one_run_and_a_keep_two(
+def test_a_deterministic_metric_costs_one_run_and_a_keep_what_is_no_coincidence(
     candidate: float, status: Status, runs: int
 ) -> None:
     session = Session.calibrated([100.0] * 3, MINIMIZE)
@@ -367,4 +372,4 @@ def test_the_user_is_told_when_min_effect_is_out_of_reach() -> None:
 
 def test_the_user_is_told_that_a_metric_is_deterministic() -> None:
     text = Session.calibrated([3.0] * 3, MINIMIZE).describe(MINIMIZE, seconds_per_run=60)
-    assert text == "this metric is deterministic on this runner: one run discards, two keep"
+    assert text == "this metric is deterministic on this runner: one run discards, up to three keep"
