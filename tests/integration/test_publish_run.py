@@ -97,6 +97,13 @@ def test_each_keep_is_pushed_and_one_pull_request_follows(world: World) -> None:
     assert world.bare.git("diff", "--name-only", "main", BRANCH) == "value"
 
 
+@pytest.mark.parametrize(("confirm", "draft"), [("auto", False), ("never", True)])
+def test_only_a_confirmed_gain_is_marked_ready(world: World, confirm: str, draft: bool) -> None:
+    done = go(world, 9, flags=("--publish-ready", "--confirm", confirm))
+    assert done.code == 0, done.told
+    assert world.api.pulls[0]["draft"] is draft
+
+
 def test_nothing_kept_pushes_the_notebook_and_opens_nothing(world: World) -> None:
     done = go(world, 11)
     assert done.code == 0, done.told

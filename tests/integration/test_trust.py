@@ -171,6 +171,18 @@ def test_a_gain_in_the_last_digit_of_a_number_ends_with_a_report(run: Run, scrip
     assert (done.folder / "run.json").exists()
 
 
+def test_a_secret_in_the_goal_is_in_no_report(
+    run: Run, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DB_PASSWORD", "hunter2&Zebra<93kdi28fj")  # looks different once escaped
+    script(value(9))
+    done = run("--goal", "make postgres://u:hunter2&Zebra<93kdi28fj@db faster")
+    assert done.column("status")[1:] == ["keep"], done.told
+    assert "postgres://u:***@db" in (done.folder / "progress.svg").read_text(encoding="utf-8")
+    for path in done.folder.rglob("*.*"):
+        assert "Zebra" not in path.read_text(encoding="utf-8"), path
+
+
 def test_a_guard_reads_its_test_report_when_it_is_the_metric_command_too(
     run: Run, script: Script, repo: Repo
 ) -> None:
