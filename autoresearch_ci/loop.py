@@ -14,7 +14,7 @@ from statistics import median
 from typing import Any
 
 from autoresearch_ci.briefing import Briefing
-from autoresearch_ci.budget import stop_reason
+from autoresearch_ci.budget import seconds_to_confirm, stop_reason
 from autoresearch_ci.candidate import Court, Outcome
 from autoresearch_ci.command.output import last_lines
 from autoresearch_ci.early_stop import Curve
@@ -74,19 +74,12 @@ class Loop:
 
     def _stop_reason(self) -> str | None:
         ledger, direction = self.court.ledger, self.court.policy.direction
-        limits, elapsed = self.briefing.limits, self.briefing.elapsed + self._to_confirm()
+        limits = self.briefing.limits
+        pairs = min(1, self.confirm_pairs) if self.deterministic else self.confirm_pairs
+        elapsed = self.briefing.elapsed + seconds_to_confirm(limits, ledger.experiments, pairs)
         judge = self.court.bench.judge
         lost = self.proposer_lost or (judge.lost.partition("\n")[0] if judge else "")
         return lost or stop_reason(limits, ledger.experiments, elapsed, direction, ledger.spent)
-
-    def _to_confirm(self) -> float:
-        """Seconds that the confirmation takes, which are part of the time budget: half at most."""
-        ledger, seconds = self.court.ledger, self.briefing.limits.seconds
-        if seconds is None or not ledger.history.kept:
-            return 0.0
-        baseline = ledger.experiments[0]
-        runs = 2 * (min(1, self.confirm_pairs) if self.deterministic else self.confirm_pairs)
-        return min(runs * baseline.seconds / max(1, baseline.samples), seconds / 2)
 
     def _recalled(self, memory: Mapping[str, Any]) -> Session:
         """What an earlier process had learnt. Raises `WorkspaceError` when that makes no sense."""

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from autoresearch_ci.budget import Limits, since_last_keep, stop_reason, stuck_level
+from autoresearch_ci.budget import (
+    Limits,
+    seconds_to_confirm,
+    since_last_keep,
+    stop_reason,
+    stuck_level,
+)
 from autoresearch_ci.experiment import Direction, Experiment, Status
 
 
@@ -74,3 +80,21 @@ def test_a_run_without_a_baseline_is_never_over() -> None:
 def test_five_failures_in_a_row_raise_the_stuck_level() -> None:
     assert [stuck_level(rows("k" + "d" * n)) for n in (0, 4, 5, 9, 10)] == [0, 0, 1, 1, 2]
     assert since_last_keep(rows("dddcdk")) == 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "statuses", "pairs", "kept_back"),
+    [
+        (None, "k", 5, 0.0),
+        (60.0, "dc", 5, 0.0),
+        (60.0, "dk", 5, 10.0),
+        (60.0, "k", 1, 2.0),
+        (60.0, "k", 0, 0.0),
+        (8.0, "k", 5, 4.0),
+    ],
+)
+def test_the_confirmation_is_part_of_the_time_budget(
+    seconds: float | None, statuses: str, pairs: int, kept_back: float
+) -> None:
+    limits = Limits(iterations=9, seconds=seconds)
+    assert seconds_to_confirm(limits, rows(statuses), pairs) == kept_back
