@@ -22,14 +22,20 @@ from autoresearch_ci.sandbox.mortal_folder import delete, locked
 
 PATIENCE = 10.0
 """Seconds that another process may take to delete what was left here."""
-_OURS = re.compile(r"[0-9a-f]{16}(-draft-.*)?")
+_DRAFT = "-draft-"
 _LOCK = ".used"
+_OURS = re.compile(rf"[0-9a-f]{{16}}({_DRAFT}.*)?")
 
 
 def box_of(run_store: Path) -> Path:
-    """Of the run with this store; agents' drafts lie beside it, under names that begin alike."""
+    """Of the run with this store."""
     name = hashlib.sha256(os.fsencode(run_store)).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"autoresearch-ci-{os.getuid()}" / name
+
+
+def draft_beside(box: Path, agent: str) -> Path:
+    """Where an agent of the same run edits; it lives and dies with the box."""
+    return box.with_name(f"{box.name}{_DRAFT}{agent}")
 
 
 @contextlib.contextmanager

@@ -202,8 +202,7 @@ class Ledger:
         self.lost = Spent()
         if experiment.status is Status.KEEP and self.facts.branch_ref:
             old = before if before != self.facts.base else None
-            cure = "then --resume; nothing is lost, the run is found by its tag"
-            self._repository.refuse_checked_out(self.facts.branch_ref, cure)
+            self._repository.refuse_checked_out(self.facts.branch_ref)
             self._repository.update_ref(self.facts.branch_ref, experiment.commit, old)
         self._rows.append(journal.format_row(experiment))
         if len(self._rows) == 1:

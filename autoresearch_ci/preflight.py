@@ -82,10 +82,10 @@ def survey(config: Config, options: Options) -> Ground:
     tag = _tag(repository, stores, tag, resume)
     branch = config.publish.branch_name(tag) if config.publish.mode != "none" else None
     run_store = stores / tag
-    if branch:
-        cure = "then --resume; nothing is lost, the run is found by its tag"
-        fresh = "or choose another publish.branch"
-        repository.refuse_checked_out(f"refs/heads/{branch}", cure if resume else fresh)
+    if branch and resume:
+        repository.refuse_checked_out(f"refs/heads/{branch}")
+    elif branch:
+        repository.refuse_checked_out(f"refs/heads/{branch}", "or choose another publish.branch")
     if resume:
         base = peek_base(run_store)
         _refuse_vanished(repository, base)

@@ -175,7 +175,9 @@ class Repository:
         """Point a ref that nobody else uses at `commit`."""
         self._git("update-ref", "--no-deref", name, commit, settings=self._silenced())
 
-    def refuse_checked_out(self, ref: str, cure: str) -> None:
+    def refuse_checked_out(
+        self, ref: str, cure: str = "then --resume; nothing is lost, the run is found by its tag"
+    ) -> None:
         """Raise `WorkspaceError` when moving a branch would make all of a checkout look changed.
 
         `cure`: what else is to be done, after switching to another branch.

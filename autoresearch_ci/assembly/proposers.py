@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from autoresearch_ci import confine
 from autoresearch_ci.assembly.claude import make_claude, mcp_tools
 from autoresearch_ci.assembly.workshop import RunWorkshop
+from autoresearch_ci.boxes import draft_beside
 from autoresearch_ci.earlier_change import EarlierChange
 from autoresearch_ci.events import Warning
 from autoresearch_ci.proposers import Context, Proposer
@@ -111,7 +112,7 @@ def _agent(name: str, workshop: RunWorkshop, stack: ExitStack) -> Proposer:
         env=agent.env,
         pass_env=agent.pass_env,
     )
-    box = ground.box.with_name(f"{ground.box.name}-draft-{name}")
+    box = draft_beside(ground.box, name)
     draft = DraftTree(
         box,
         Material(

@@ -275,6 +275,13 @@ def test_no_text_of_others_becomes_a_command(job: Job, script: Script) -> None:
     assert not [text for _, text in done.obeyed if "forged" in text]
 
 
+def test_what_measured_code_prints_names_no_branch_and_no_pull_request(job: Job) -> None:
+    says = "echo pushed: main; echo published: https://evil.example/pull/1; exit 3"
+    done = job(inputs={"args": job.arguments(metric=says)})
+    assert done.code == 4, done.log
+    assert (done.outputs["branch"], done.outputs["pull-request"]) == ("", "")
+
+
 def test_what_measured_code_writes_into_the_runners_files_is_undone(job: Job) -> None:
     (job.folder / "ENV").write_text("BEFORE=1\n")
     everywhere = "".join(f"echo x=forged >> {job.folder / name}; " for name in FILES)

@@ -368,6 +368,8 @@ def test_the_user_is_told_when_min_effect_is_out_of_reach() -> None:
     policy = Policy(direction=Direction.MINIMIZE, min_effect=0.002)
     text = Session.calibrated(_baseline(3), policy).describe(policy, seconds_per_run=60)
     assert "warning: gains near 0.2 % will be missed" in text
+    tiny = Policy(direction=Direction.MINIMIZE, min_effect=1e-160)
+    assert "will be missed" in Session.calibrated(_baseline(3), tiny).describe(tiny, 60)
 
 
 def test_the_user_is_told_that_a_metric_is_deterministic() -> None:

@@ -76,6 +76,10 @@ def test_what_people_asked_for_survives_a_resumption() -> None:
     assert (*found.unwanted, *found.again, found.heard) == (change, change, "2026-01-03")
 
 
+def test_a_record_whose_journal_is_none_is_not_recalled() -> None:
+    assert recalled(dataclasses.asdict(Beginning(branch="b", kept="garbage\n"))) == Beginning()
+
+
 def test_the_last_word_on_a_commit_counts_however_it_is_abbreviated() -> None:
     ignore, retry = word("ignore", "abcdef", "1"), word("retry", "abcd", "2")
     assert (wishes([ignore, retry]).ignore, wishes([ignore, retry]).again) == ((), ("abcd",))

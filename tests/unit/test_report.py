@@ -334,6 +334,7 @@ def test_figures_are_written_for_people() -> None:
         "-",
     ]
     assert [duration(s) for s in (8.4, 200, 25500)] == ["8 s", "3 min 20 s", "7 h 05 min"]
+    assert duration(math.inf) == duration(math.nan) == "-"  # a bundle of somebody's may say so
 
 
 def test_common_descriptions_stay_readable_in_the_source() -> None:
