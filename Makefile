@@ -28,6 +28,7 @@ test: lint types unit
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
 
 types: $(VENV)/dev
 	$(BIN)/mypy
@@ -37,7 +38,7 @@ unit: $(VENV)/dev $(VENV)/trainer
 
 torture: $(VENV)/dev $(VENV)/trainer
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -q -n 2 --dist worksteal --torture \
-	  tests/adversarial tests/faults tests/unit/test_gaming.py
+	  tests/adversarial tests/faults tests/unit/decide/test_gaming.py
 
 format: $(VENV)/dev
 	$(BIN)/ruff check --fix-only .

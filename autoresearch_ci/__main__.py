@@ -1,5 +1,5 @@
 """`python -m autoresearch_ci`."""
 
-from autoresearch_ci.cli import main
+from autoresearch_ci.cli.main import main
 
 main()

@@ -11,23 +11,23 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from statistics import median
 
-from autoresearch_ci.commit_tree import CommitTree
-from autoresearch_ci.decision import judge
-from autoresearch_ci.earlier_change import EarlierChange, is_again
-from autoresearch_ci.early_stop import Curve, Point
+from autoresearch_ci.decide.decision import judge
+from autoresearch_ci.decide.early_stop import Curve, Point
+from autoresearch_ci.decide.gaming.detect import Ruler, plays, sentence
+from autoresearch_ci.decide.session import Evidence, Policy, Session, Side
 from autoresearch_ci.events import Observer, Warning
 from autoresearch_ci.experiment import Decision, FileEdit, GuardRun, MetricRun, Proposal, Status
-from autoresearch_ci.gaming import Ruler, plays, sentence
-from autoresearch_ci.holdout import Holdout
-from autoresearch_ci.ledger import Ledger
-from autoresearch_ci.measurement import Bench
-from autoresearch_ci.records import Attempt
-from autoresearch_ci.redaction import WITHHELD, Redactor
-from autoresearch_ci.scope import Scope
+from autoresearch_ci.measure.bench import Bench
+from autoresearch_ci.measure.holdout import Holdout
+from autoresearch_ci.record.durable_records import Attempt
+from autoresearch_ci.record.ledger import Ledger
+from autoresearch_ci.safety.redaction import WITHHELD, Redactor
 from autoresearch_ci.secret_scan import holds_secret
-from autoresearch_ci.session import Evidence, Policy, Session, Side
-from autoresearch_ci.store import Store
-from autoresearch_ci.workspace import Changes, FileVersion
+from autoresearch_ci.workspace.changes import EarlierChange, is_again
+from autoresearch_ci.workspace.commit_tree import CommitTree
+from autoresearch_ci.workspace.repository import Changes, FileVersion
+from autoresearch_ci.workspace.scope import Scope
+from autoresearch_ci.workspace.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from autoresearch_ci.decide.noise import Verdict, compare, confirm_interval
 from autoresearch_ci.experiment import Direction, Experiment
-from autoresearch_ci.flaky_metric import crashed
-from autoresearch_ci.ledger import Ledger
-from autoresearch_ci.measurement import Bench
-from autoresearch_ci.noise import Verdict, compare, confirm_interval
+from autoresearch_ci.measure.bench import Bench
+from autoresearch_ci.measure.flaky_metric import crashed
+from autoresearch_ci.record.ledger import Ledger
 from autoresearch_ci.report.summary import Confirmation
-from autoresearch_ci.store import Store
-from autoresearch_ci.workspace import Changes, FileVersion
+from autoresearch_ci.workspace.repository import Changes, FileVersion
+from autoresearch_ci.workspace.store import Store
 
 PAIRS = 5
 """Runs of each side when nothing else is configured."""

@@ -138,3 +138,44 @@ class Experiment:
     attempts: int
     """1, plus repairs and reworks."""
     reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spent:
+    """What was used up."""
+
+    tokens: int = 0
+    """Input, cache reads and writes, and output, added up."""
+    cost_usd: float = 0.0
+    """0 as well when the price is unknown."""
+
+    def __add__(self, other: Spent) -> Spent:
+        return Spent(tokens=self.tokens + other.tokens, cost_usd=self.cost_usd + other.cost_usd)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReasonedProposal(Proposal):
+    """A proposal with the thoughts behind it."""
+
+    hypothesis: str = ""
+    """Why it should work."""
+    next_idea: str = ""
+    """What its author would try after it."""
+    refused_writes: int = 0
+    """Edits outside the scope that were asked for and refused."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """What became of it."""
+
+    branch: str = ""
+    """On the forge."""
+    pull_request: str = ""
+    """Its address."""
+    compare: str = ""
+    """Where a person can open it, when we may not."""
+    file: str = ""
+    """The bundle that was written."""
+    refused: str = ""
+    """Why nothing, or not all, was published; empty: it was."""

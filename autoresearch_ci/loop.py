@@ -13,22 +13,22 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
-from autoresearch_ci.briefing import Briefing
-from autoresearch_ci.budget import seconds_to_confirm, stop_reason
 from autoresearch_ci.candidate import Court, Outcome
-from autoresearch_ci.command.output import last_lines
-from autoresearch_ci.early_stop import Curve
+from autoresearch_ci.decide.budget import seconds_to_confirm, stop_reason
+from autoresearch_ci.decide.early_stop import Curve
+from autoresearch_ci.decide.session import Evidence, Session, Side, next_calibration_run
 from autoresearch_ci.errors import BaselineError, ProposerError, WorkspaceError
 from autoresearch_ci.events import ExperimentFinished, Note, Observer, StageStarted, Warning
+from autoresearch_ci.execution.output import last_lines
 from autoresearch_ci.experiment import Decision, Experiment, FileEdit, MetricRun, Proposal, Status
-from autoresearch_ci.proposers import (
+from autoresearch_ci.propose.briefing import Briefing
+from autoresearch_ci.propose.proposer import (
     CostlyProposerError,
     EditError,
     Proposer,
     Refused,
     Request,
 )
-from autoresearch_ci.session import Evidence, Session, Side, next_calibration_run
 
 MAX_REPAIRS = 3
 """Attempts that a crashing idea gets in one iteration, the first included."""

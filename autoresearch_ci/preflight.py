@@ -10,14 +10,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from autoresearch_ci import journal_file
-from autoresearch_ci.boxes import box_of
-from autoresearch_ci.config import Config
+from autoresearch_ci.config.resolve import Config
 from autoresearch_ci.errors import ConfigError, WorkspaceError
-from autoresearch_ci.records import has_verdict, peek_base
-from autoresearch_ci.run_facts import notebook_ref
-from autoresearch_ci.scope import Scope, build_scope
-from autoresearch_ci.workspace import Changes, FileVersion, Repository
+from autoresearch_ci.record import journal_file
+from autoresearch_ci.record.durable_records import has_verdict, peek_base
+from autoresearch_ci.record.run_facts import notebook_ref
+from autoresearch_ci.workspace.repository import Changes, FileVersion, Repository
+from autoresearch_ci.workspace.scope import Scope, build_scope
+from autoresearch_ci.workspace.scratch import box_of
 
 _TAG = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?![./]|lock\b))*")
 _SHARED = ("node_modules", "vendor", ".venv", "venv")

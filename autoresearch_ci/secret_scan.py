@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from autoresearch_ci.experiment import FileEdit, Proposal
-from autoresearch_ci.proposers import ReasonedProposal
-from autoresearch_ci.redaction import Redactor, credentials_in
+from autoresearch_ci.experiment import FileEdit, Proposal, ReasonedProposal
+from autoresearch_ci.safety.redaction import Redactor, credentials_in
 
 
 class _Files(Protocol):

@@ -26,15 +26,9 @@ from itertools import islice
 from pathlib import Path
 from statistics import NormalDist, fmean, median, stdev
 
-from autoresearch_ci.decision import (
-    Policy,
-    Session,
-    Side,
-    judge,
-    next_calibration_run,
-)
+from autoresearch_ci.decide.decision import Policy, Session, Side, judge, next_calibration_run
+from autoresearch_ci.decide.noise import confirm_interval
 from autoresearch_ci.experiment import Direction, Status
-from autoresearch_ci.noise import confirm_interval
 
 ITERATIONS = 50
 POLICY = Policy(direction=Direction.MINIMIZE)

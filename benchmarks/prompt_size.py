@@ -23,9 +23,10 @@ from statistics import median
 from typing import Any
 
 from autoresearch_ci.experiment import Direction, Experiment, Status
-from autoresearch_ci.proposers import Context, Remaining
-from autoresearch_ci.proposers.claude_request import ClaudeSettings, build_request
-from autoresearch_ci.proposers.diff_summaries import DiffSummaries
+from autoresearch_ci.llm.client import ClaudeSettings
+from autoresearch_ci.propose.claude_request import build_request
+from autoresearch_ci.propose.diff_summaries import DiffSummaries
+from autoresearch_ci.propose.proposer import Context, Remaining
 
 ITERATIONS = 200
 STATE_ALLOWANCE = 4096

@@ -44,15 +44,15 @@ from pathlib import Path
 from statistics import fmean, median, stdev
 from typing import Any
 
-from autoresearch_ci.budget import stuck_level
-from autoresearch_ci.constants import rewrite
-from autoresearch_ci.constants.finder import find_constants
-from autoresearch_ci.constants.literals import Value
-from autoresearch_ci.decision import Policy, Session, Side, judge, next_calibration_run
+from autoresearch_ci.decide.budget import stuck_level
+from autoresearch_ci.decide.decision import Policy, Session, Side, judge, next_calibration_run
 from autoresearch_ci.experiment import Decision, Direction, Experiment, FileEdit, Proposal, Status
-from autoresearch_ci.proposers import Context, Proposer
-from autoresearch_ci.proposers.search import SearchProposer
-from autoresearch_ci.proposers.second_look import SecondLook
+from autoresearch_ci.propose.proposer import Context, Proposer
+from autoresearch_ci.propose.search.constants import rewrite
+from autoresearch_ci.propose.search.finding import find_constants
+from autoresearch_ci.propose.search.literals import Value
+from autoresearch_ci.propose.search.proposer import SearchProposer
+from autoresearch_ci.propose.second_look import SecondLook
 
 POLICY = Policy(direction=Direction.MINIMIZE)
 PATH = "knobs.py"
@@ -398,7 +398,7 @@ def nights(job: tuple[str, str, int, int, int]) -> Found:
 
 
 def _past(night: Night) -> Any:
-    from autoresearch_ci.proposers import PastRun
+    from autoresearch_ci.record.past_runs import PastRun
 
     return PastRun(history=tuple(night.history), at=night.trees.__getitem__)
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from autoresearch_ci.store import IDENTITY
+from autoresearch_ci.workspace.store import IDENTITY
 from tests.conftest import GIT_ENVIRONMENT, Repo
 
 

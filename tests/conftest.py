@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 
-from autoresearch_ci.cli import run_cli
+from autoresearch_ci.cli.main import run_cli
 
 _TALLY = pytest.StashKey[Counter[str]]()
 

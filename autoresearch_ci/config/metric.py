@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from autoresearch_ci.config.plans import Extract
 from autoresearch_ci.config.values import (
     Command,
     CurveRegex,
@@ -20,7 +21,6 @@ from autoresearch_ci.config.values import (
     refusal,
 )
 from autoresearch_ci.experiment import Direction
-from autoresearch_ci.metrics import Extract
 
 RUBRIC = "(rubric)"
 """Stands for the command of a metric that a judge measures."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
@@ -10,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from autoresearch_ci.experiment import Direction
+from autoresearch_ci.safety.plain_number import MetricError
 
 _N = r"\d+(?:\.\d+)?"
 # A bare number is seconds only on its own: `1h30` would be read as 1h30m by most people.
@@ -134,8 +136,7 @@ def _groups(value: str) -> int:
 
 def _json_path(value: str) -> str:
     # Few have such a path, and everybody waits for what a command imports at its start.
-    from autoresearch_ci.metrics.json_reports import json_steps
-    from autoresearch_ci.metrics.plain_number import MetricError
+    from autoresearch_ci.safety.plain_number import MetricError
 
     try:
         steps = list(json_steps(value))
@@ -208,3 +209,18 @@ DirectionWord = Annotated[
         ],
     ),
 ]
+
+
+_STEP = re.compile(r"\.([^.\[\]'\"*]+)|\[(-?[0-9]+)\]|\['([^']*)'\]|\[\"([^\"]*)\"\]")
+
+
+def json_steps(path: str) -> Iterator[str | int]:
+    """Keys and indices of `$.a.b[0]`. Raises `MetricError`."""
+    rest = path.removeprefix("$") if path.startswith("$") else f".{path}"
+    while rest:
+        step = _STEP.match(rest)
+        if step is None:
+            raise MetricError(f"{path}: only steps like $.a.b[0]['c'] are understood")
+        key, index, *quoted = step.groups()
+        yield int(index) if index is not None else next(k for k in (key, *quoted) if k is not None)
+        rest = rest[step.end() :]

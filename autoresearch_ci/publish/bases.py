@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.publish.bundle import Manifest
-from autoresearch_ci.publish.start import names
-from autoresearch_ci.remote import Remote
-from autoresearch_ci.workspace import Repository
+from autoresearch_ci.publish.forge.git_remote import Remote
+from autoresearch_ci.publish.start_rules import names
+from autoresearch_ci.workspace.repository import Repository
 
 
 def is_checked_out(repository: Repository, commit: str) -> bool:

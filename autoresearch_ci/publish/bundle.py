@@ -22,11 +22,12 @@ from pydantic import TypeAdapter, ValidationError
 
 import autoresearch_ci
 from autoresearch_ci.errors import ConfigError, WorkspaceError
-from autoresearch_ci.git_process import GitDirectory
+from autoresearch_ci.experiment import Published
 from autoresearch_ci.preflight import is_tag
-from autoresearch_ci.publish import Beginning, Published, Story
+from autoresearch_ci.publish.publisher import Beginning, Story
 from autoresearch_ci.report.summary import RunInfo
-from autoresearch_ci.workspace import Repository
+from autoresearch_ci.workspace.git import GitDirectory
+from autoresearch_ci.workspace.repository import Repository
 
 NAME = "autoresearch.bundle"
 _MANIFEST, _COMMITS = "manifest.json", "commits.bundle"

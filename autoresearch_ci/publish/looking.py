@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from autoresearch_ci.config import Config
+from autoresearch_ci.config.resolve import Config
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.events import Note, Observer, Warning
-from autoresearch_ci.publish import Beginning, old_copy
-from autoresearch_ci.publish.forges import Sleep, make_forge, settings
-from autoresearch_ci.publish.refusals import Refused
-from autoresearch_ci.publish.scout import Scout
-from autoresearch_ci.remote import Remote
-from autoresearch_ci.workspace import Repository
+from autoresearch_ci.publish import old_copy
+from autoresearch_ci.publish.forge.choose import Sleep, make_forge, settings
+from autoresearch_ci.publish.forge.git_remote import Remote
+from autoresearch_ci.publish.forge.refusals import Refused
+from autoresearch_ci.publish.publisher import Beginning
+from autoresearch_ci.publish.start_point import Scout
+from autoresearch_ci.workspace.repository import Repository
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from autoresearch_ci.earlier_change import EarlierChange
 from autoresearch_ci.events import Observer, Warning
-from autoresearch_ci.publish import memory
-from autoresearch_ci.remote import Remote
+from autoresearch_ci.publish.forge.git_remote import Remote
+from autoresearch_ci.record import past_notebooks as memory
+from autoresearch_ci.workspace.changes import EarlierChange
 
 _ROOM = 2_000_000
 """Characters of all changes of one verb: a run's records hold them."""

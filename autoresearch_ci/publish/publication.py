@@ -8,29 +8,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from autoresearch_ci import journal
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.events import Note, Observer, Warning
-from autoresearch_ci.publish import (
-    Beginning,
-    Forge,
-    Post,
-    Published,
-    PullRequest,
-    PullState,
-    Story,
-    memory,
-    old_copy,
-)
-from autoresearch_ci.publish.refusals import TRANSIENT, Kind, Refused
-from autoresearch_ci.publish.scout import Scout
-from autoresearch_ci.publish.settings import Settings
-from autoresearch_ci.publish.start import names
-from autoresearch_ci.remote import Moved, Remote, Update
+from autoresearch_ci.experiment import Published
+from autoresearch_ci.publish import old_copy
+from autoresearch_ci.publish.forge.git_remote import Moved, Remote, Update
+from autoresearch_ci.publish.forge.refusals import TRANSIENT, Kind, Refused
+from autoresearch_ci.publish.forge.settings import Settings
+from autoresearch_ci.publish.publisher import Beginning, Forge, Post, PullRequest, PullState, Story
+from autoresearch_ci.publish.start_point import Scout
+from autoresearch_ci.publish.start_rules import names
+from autoresearch_ci.record import journal_tsv as journal
+from autoresearch_ci.record import past_notebooks as memory
 from autoresearch_ci.report.chart import progress_svg
 from autoresearch_ci.report.pull_request import PullRequestInfo, body, title
 from autoresearch_ci.report.summary import RunInfo
-from autoresearch_ci.workspace import Repository
+from autoresearch_ci.workspace.repository import Repository
 
 
 class Publication:

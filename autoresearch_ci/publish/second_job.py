@@ -11,19 +11,19 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from autoresearch_ci.config import Config
+from autoresearch_ci.config.resolve import Config
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.events import Observer
+from autoresearch_ci.experiment import Published
 from autoresearch_ci.preflight import committed_scope
-from autoresearch_ci.publish import Published
 from autoresearch_ci.publish.bases import Bases, is_checked_out
 from autoresearch_ci.publish.bundle import Manifest
-from autoresearch_ci.publish.forges import make_forge, settings
+from autoresearch_ci.publish.forge.choose import make_forge, settings
+from autoresearch_ci.publish.forge.git_remote import Remote
 from autoresearch_ci.publish.publication import Publication
 from autoresearch_ci.publish.verification import verified
-from autoresearch_ci.remote import Remote
 from autoresearch_ci.report.summary import RunInfo
-from autoresearch_ci.workspace import Repository
+from autoresearch_ci.workspace.repository import Repository
 
 
 def publish_bundle(

@@ -17,15 +17,15 @@ from typing import Any
 
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.experiment import Direction, Experiment, Status
-from autoresearch_ci.git_process import GitDirectory
-from autoresearch_ci.journal import parse_direction, parse_rows
-from autoresearch_ci.publish import memory
 from autoresearch_ci.publish.bundle import Manifest
-from autoresearch_ci.records import History, Verdict
-from autoresearch_ci.run_facts import RunFacts
-from autoresearch_ci.scope import Scope
-from autoresearch_ci.store import IDENTITY
-from autoresearch_ci.workspace import Repository
+from autoresearch_ci.record import past_notebooks as memory
+from autoresearch_ci.record.durable_records import History, Verdict
+from autoresearch_ci.record.journal_tsv import parse_direction, parse_rows
+from autoresearch_ci.record.run_facts import RunFacts
+from autoresearch_ci.workspace.git import GitDirectory
+from autoresearch_ci.workspace.repository import Repository
+from autoresearch_ci.workspace.scope import Scope
+from autoresearch_ci.workspace.store import IDENTITY
 
 MAX_COMMITS = 50_000
 MAX_FILE = 20_000_000

@@ -1,1 +1,0 @@
-"""Experiments in, documents out: pure functions that write nothing."""

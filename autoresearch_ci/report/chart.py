@@ -10,12 +10,12 @@ import html
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from autoresearch_ci.actions import defuse
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.report.axes import Axis, robust_range, tick_labels, ticks
 from autoresearch_ci.report.labels import FONT_SIZE, Anchor, Frame, place
 from autoresearch_ci.report.outcome import CRASHED, Outcome, outcome
-from autoresearch_ci.report.wording import number, percent, shortened
+from autoresearch_ci.safety.log import defuse
+from autoresearch_ci.safety.wording import number, percent, shortened
 
 _WIDTH, _HEIGHT = 1200, 640
 _FRAME = Frame(left=86, top=96, right=1172, bottom=578)

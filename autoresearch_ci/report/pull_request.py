@@ -6,9 +6,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from autoresearch_ci.actions import defuse
 from autoresearch_ci.experiment import Direction, Experiment
-from autoresearch_ci.report.inert import block, inline
 from autoresearch_ci.report.outcome import Outcome, outcome, relative_change
 from autoresearch_ci.report.summary import (
     COMMAND_ROOM,
@@ -23,13 +21,9 @@ from autoresearch_ci.report.summary import (
     others_table,
     table,
 )
-from autoresearch_ci.report.wording import (
-    duration,
-    number,
-    percent,
-    shortened,
-    signed,
-)
+from autoresearch_ci.safety.log import defuse
+from autoresearch_ci.safety.markdown import block, inline
+from autoresearch_ci.safety.wording import duration, number, percent, shortened, signed
 
 BODY_ROOM = 60_000
 """Characters of a body when nobody else's words need room; GitHub's limit is 65,536."""

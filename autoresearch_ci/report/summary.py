@@ -9,15 +9,9 @@ from dataclasses import dataclass
 
 from autoresearch_ci.experiment import Direction, Experiment
 from autoresearch_ci.report.fitting import STEP_SUMMARY_BYTES, Section, fitted
-from autoresearch_ci.report.inert import block, inline
 from autoresearch_ci.report.outcome import Outcome, outcome
-from autoresearch_ci.report.wording import (
-    commit_name,
-    duration,
-    number,
-    percent,
-    signed,
-)
+from autoresearch_ci.safety.markdown import block, inline
+from autoresearch_ci.safety.wording import commit_name, duration, number, percent, signed
 
 KEPT_ROOM = 26_000
 OTHERS_ROOM = 22_000

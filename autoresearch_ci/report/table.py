@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from autoresearch_ci.actions import defuse
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.report.outcome import outcome
-from autoresearch_ci.report.wording import commit_name, number, shortened, signed
+from autoresearch_ci.safety.log import defuse
+from autoresearch_ci.safety.wording import commit_name, number, shortened, signed
 
 _HEADER = ("#", "commit", "metric", "delta", "guard", "change")
 _RIGHT = (True, False, True, True, False, False)

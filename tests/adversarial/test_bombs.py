@@ -26,11 +26,12 @@ import httpx2
 import pytest
 
 import autoresearch_ci
+from autoresearch_ci.config.plans import Extract
 from autoresearch_ci.errors import ConfigError
-from autoresearch_ci.metrics import Extract, extract
-from autoresearch_ci.metrics.plain_number import MetricError
-from autoresearch_ci.proposers.agent_words import claude_says, codex_says
-from autoresearch_ci.proposers.bounded_http import bounded_client
+from autoresearch_ci.llm.bounded_http import bounded_client
+from autoresearch_ci.measure.extract import extract
+from autoresearch_ci.propose.agent_words import claude_says, codex_says
+from autoresearch_ci.safety.plain_number import MetricError
 from tests.conftest import Repo, Run, Script
 from tests.messages_api import MessagesApi, calls, submit, tool
 
@@ -166,7 +167,7 @@ YAML = {
 
 @pytest.mark.parametrize("name", YAML)
 def test_a_configuration_file_cannot_grow_run_or_hang(name: str, tally: Tally) -> None:
-    from autoresearch_ci.config import load
+    from autoresearch_ci.config.resolve import load
 
     began = time.process_time()
     with pytest.raises(ConfigError) as caught:

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autoresearch_ci.errors import WorkspaceError
-from autoresearch_ci.store import Store
-from autoresearch_ci.workspace import Repository
+from autoresearch_ci.workspace.repository import Repository
+from autoresearch_ci.workspace.store import Store
 from tests.adversarial.garden import BRANCH, Garden
 from tests.adversarial.git_vectors import (
     ALIVE,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autoresearch_ci.workspace import Repository
+from autoresearch_ci.workspace.repository import Repository
 
 if TYPE_CHECKING:
     from tests.conftest import Repo, Run, Script

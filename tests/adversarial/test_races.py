@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autoresearch_ci import beneath
 from autoresearch_ci.errors import WorkspaceError
-from autoresearch_ci.measure_tree import Layout, MeasureTree
-from autoresearch_ci.snapshot import Snapshot
-from autoresearch_ci.store import Store
-from autoresearch_ci.workspace import Repository
+from autoresearch_ci.safety import files as beneath
+from autoresearch_ci.workspace.measure_tree import Layout, MeasureTree
+from autoresearch_ci.workspace.repository import Repository
+from autoresearch_ci.workspace.snapshot import Snapshot
+from autoresearch_ci.workspace.store import Store
 from tests.integration.test_agent_cli import Bed
 
 if TYPE_CHECKING:

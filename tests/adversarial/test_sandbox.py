@@ -24,11 +24,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autoresearch_ci.sandbox.abilities import abilities
-from autoresearch_ci.sandbox.memory import entries_of, remove_entries
-from autoresearch_ci.sandbox.seccomp import Filter
-from autoresearch_ci.sandbox.syscalls import MACHINE, dumpable
-from autoresearch_ci.sandbox.user import nobody, unreachable
+from autoresearch_ci.execution.sandbox.abilities_sandbox import abilities
+from autoresearch_ci.execution.sandbox.kernel import MACHINE, dumpable
+from autoresearch_ci.execution.sandbox.memory_sandbox import entries_of, remove_entries
+from autoresearch_ci.execution.sandbox.seccomp import Filter
+from autoresearch_ci.execution.sandbox.users import nobody, unreachable
 
 if TYPE_CHECKING:
     from tests.conftest import Repo, Result, Run, Script
@@ -674,7 +674,7 @@ def test_without_namespaces_the_network_is_still_denied_and_the_rest_is_reported
     attack: Attack, listener: Listener, run: Run, user: str
 ) -> None:
     """As in a container with the default security profile."""
-    from autoresearch_ci.sandbox.confinement import no_new_privileges
+    from autoresearch_ci.execution.sandbox.confinement import no_new_privileges
 
     attack.plant(CALL.format(port=listener.port, name=listener.name))
     profile = Filter(refuse=["unshare"])

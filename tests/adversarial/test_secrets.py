@@ -25,11 +25,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from autoresearch_ci.cli import run_cli
+from autoresearch_ci.cli.main import run_cli
 from autoresearch_ci.errors import ProposerError
-from autoresearch_ci.proposers.claude_request import ClaudeSettings
-from autoresearch_ci.proposers.messages_service import MessagesService
-from autoresearch_ci.secrets import MARKER
+from autoresearch_ci.llm.client import ClaudeSettings
+from autoresearch_ci.llm.service import MessagesService
+from autoresearch_ci.safety.withhold import MARKER
 from tests.canary import sightings
 from tests.messages_api import MessagesApi, calls, submit, tool
 
@@ -64,9 +64,13 @@ def nothing_leaked(repo: Repo, run: Run, tally: Tally) -> Callable[..., None]:
     return check
 
 
+BEGIN = "from autoresearch_ci.safety.withhold import withhold\ne = withhold()\n"
+"""How every program of ours starts."""
+
+
 def probed(code: str, *, cwd: Path, under: tuple[str, ...] = (), **more: Any) -> Any:
     """What a program that begins as ours does prints as JSON."""
-    begin = "import json, os, sys\nfrom autoresearch_ci.secrets import withhold\ne = withhold()\n"
+    begin = f"import json, os, sys\n{BEGIN}"
     argv = [*under, sys.executable, "-c", f"{begin}print(json.dumps({code}))", "first", "second"]
     done = subprocess.run(
         argv, cwd=cwd, check=False, capture_output=True, text=True, timeout=30, **more
@@ -256,7 +260,7 @@ def test_a_restart_changes_nothing_that_a_caller_can_see(tmp_path: Path, canary:
         "os.umask(0o22), os.getppid()]"
     )
     environment = {**os.environ, "MY_TOKEN": canary, "PLAIN": "1"}
-    begin = "import json, os, sys\nfrom autoresearch_ci.secrets import withhold\ne = withhold()\n"
+    begin = f"import json, os, sys\n{BEGIN}"
     child = subprocess.Popen(
         ["nice", "-n", "3", sys.executable, "-c", f"{begin}print(json.dumps({code}))", "a", "b c"],
         cwd=tmp_path,
@@ -340,7 +344,7 @@ def test_a_forged_marker_neither_hangs_nor_passes(marker: str, tmp_path: Path, c
 
 def test_where_it_cannot_start_again_it_says_so_and_goes_on(tmp_path: Path, canary: str) -> None:
     program = (
-        "import os\nfrom autoresearch_ci.secrets import withhold\ne = withhold()\n"
+        "import os\nfrom autoresearch_ci.safety.withhold import withhold\ne = withhold()\n"
         "print(e['MY_TOKEN'] == os.environ.get('MY_TOKEN'), len(e['MY_TOKEN']))\n"
     )
     done = subprocess.run(

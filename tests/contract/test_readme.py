@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_ci.config import flag_name
-from autoresearch_ci.flags import configuration_keys
+from autoresearch_ci.config.flags import configuration_keys
+from autoresearch_ci.config.resolve import flag_name
 
 README = Path(__file__).parents[2] / "README.md"
 START, END = "<!-- keys: generated, see CONTRIBUTING.md -->\n", "<!-- /keys -->"

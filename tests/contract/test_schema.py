@@ -12,10 +12,10 @@ from typing import Any, get_args
 import pytest
 import yaml
 
-from autoresearch_ci.config import ExtractRule, json_schema, load
+from autoresearch_ci.config.resolve import ExtractRule, json_schema, load
 from autoresearch_ci.errors import ConfigError
-from autoresearch_ci.metrics import PICKS
-from autoresearch_ci.metrics.xml_reports import COUNTS
+from autoresearch_ci.measure.extract import PICKS
+from autoresearch_ci.measure.xml_reports import COUNTS
 
 SHIPPED: dict[str, Any] = json.loads(
     resources.files("autoresearch_ci").joinpath("schema.json").read_text(encoding="utf-8")
@@ -75,12 +75,12 @@ publish: {mode: local, branch: "autoresearch/{tag}"}
 
 def test_the_shipped_schema_is_the_one_the_model_generates() -> None:
     assert json_schema() == SHIPPED, (
-        "run: python -m autoresearch_ci.config > autoresearch_ci/schema.json"
+        "run: autoresearch-ci config --schema > autoresearch_ci/schema.json"
     )
 
 
 def test_the_documented_command_prints_the_schema() -> None:
-    command = [sys.executable, "-m", "autoresearch_ci.config"]
+    command = [sys.executable, "-m", "autoresearch_ci", "config", "--schema"]
     printed = subprocess.run(command, capture_output=True, check=True).stdout
     assert json.loads(printed) == SHIPPED
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autoresearch_ci.sandbox.abilities import abilities
+from autoresearch_ci.execution.sandbox.abilities_sandbox import abilities
 from tests.faults.invariant import (
     BRANCH,
     NOTEBOOK,

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autoresearch_ci.errors import WorkspaceError
-from autoresearch_ci.records import Records
-from autoresearch_ci.ref_lock import STALE_AFTER, wait_or_break
+from autoresearch_ci.record.durable_records import Records
+from autoresearch_ci.workspace.ref_lock import STALE_AFTER, wait_or_break
 from tests.faults.invariant import BRANCH, Story, wait_for
 from tests.patience import promptly
 
@@ -72,7 +72,8 @@ def test_a_living_git_that_keeps_our_branch_is_named_and_keeps_it(repo: Repo) ->
     lock = repo.path / ".git" / f"{BRANCH}.lock"
     # In a process of its own: a git below us would be ours.
     code = (
-        "import sys; from pathlib import Path; from autoresearch_ci.ref_lock import wait_or_break\n"
+        "import sys; from pathlib import Path\n"
+        "from autoresearch_ci.workspace.ref_lock import wait_or_break\n"
         "from autoresearch_ci.errors import WorkspaceError\n"
         "try: wait_or_break(Path(sys.argv[1]), [Path(sys.argv[2])], patience=1.5)\n"
         "except WorkspaceError as error: print(error)"
@@ -97,7 +98,7 @@ def test_a_dead_ones_lock_is_removed_after_a_moment(repo: Repo) -> None:
 
 
 def test_a_ref_that_stays_locked_during_a_run_is_explained(tmp_path: Path) -> None:
-    from autoresearch_ci.ref_lock import refusal
+    from autoresearch_ci.workspace.ref_lock import refusal
 
     said = str(refusal(tmp_path / "x.lock"))
     with pytest.raises(WorkspaceError, match="--resume"):
@@ -125,7 +126,7 @@ def test_a_second_run_is_refused_while_the_first_is_stopped(story: Story) -> Non
 DYING = """
 import os, sys, time
 from pathlib import Path
-from autoresearch_ci.records import Records
+from autoresearch_ci.record.durable_records import Records
 records = Records(Path(sys.argv[1]))
 if os.fork() == 0:  # a command that is about to start
     os.close(1)
@@ -143,7 +144,7 @@ def test_a_command_that_a_killed_run_was_starting_holds_its_lock_for_a_moment_on
 
     run_that_died(0.3)
     Records(tmp_path).close()
-    monkeypatch.setattr("autoresearch_ci.records._LAST_BREATH", 0.1)
+    monkeypatch.setattr("autoresearch_ci.record.durable_records._LAST_BREATH", 0.1)
     run_that_died(5)
     with pytest.raises(WorkspaceError, match="going on already"):
         Records(tmp_path)

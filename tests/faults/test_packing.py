@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autoresearch_ci.experiment import Direction, Status
-from autoresearch_ci.journal import format_row, parse_rows
-from autoresearch_ci.notebook import Notebook
-from autoresearch_ci.run_facts import RunFacts
-from autoresearch_ci.store import Store, opened
-from autoresearch_ci.workspace import Repository
+from autoresearch_ci.record.journal_tsv import format_row, parse_rows
+from autoresearch_ci.record.notebook import Notebook
+from autoresearch_ci.record.run_facts import RunFacts
+from autoresearch_ci.workspace.repository import Repository
+from autoresearch_ci.workspace.store import Store, opened
 from tests.faults.invariant import NOTEBOOK, counted_git
 from tests.faults.test_sweep import CHANGES, moments, traced
 from tests.faults.tracing import needs_strace

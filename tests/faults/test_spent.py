@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from autoresearch_ci.cli import run_cli
+from autoresearch_ci.cli.main import run_cli
 from tests.faults.invariant import start_over, wait_for
 from tests.messages_api import MessagesApi, Reply, calls, submit, tool
 

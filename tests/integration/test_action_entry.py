@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from autoresearch_ci.job.outputs import OUTPUTS
+from autoresearch_ci.cli.action.results import OUTPUTS
 from tests.patience import promptly
 from tests.runner import FILES, Done
 
@@ -87,7 +87,7 @@ class Job:
         for name in FILES:
             (self.folder / name).touch()
         return subprocess.Popen(
-            [*under, sys.executable, "-m", "autoresearch_ci.job", *words],
+            [*under, sys.executable, "-m", "autoresearch_ci.cli.action", *words],
             cwd=self.repo.path,
             env=self.environment(inputs, **more),
             stdin=subprocess.DEVNULL,
@@ -222,7 +222,7 @@ def test_nothing_in_the_checkout_is_imported(job: Job) -> None:
     environment = job.environment({})
     argv = [Path(sys.executable).parent / "autoresearch-ci-job"]
     if not argv[0].exists():
-        argv = [sys.executable, "-P", "-m", "autoresearch_ci.job"]  # type: ignore[list-item]
+        argv = [sys.executable, "-P", "-m", "autoresearch_ci.cli.action"]  # type: ignore[list-item]
     for name in FILES:
         (job.folder / name).touch()
     done = subprocess.run(

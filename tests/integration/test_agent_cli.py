@@ -17,17 +17,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from autoresearch_ci import draft_tree
-from autoresearch_ci.command import Stop
-from autoresearch_ci.commit_tree import CommitTree
-from autoresearch_ci.draft_tree import DraftTree, Material
 from autoresearch_ci.errors import Interrupted, ProposerError, WorkspaceError
+from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.experiment import Direction, FileEdit, Proposal
-from autoresearch_ci.proposers import Context, Request
-from autoresearch_ci.proposers.agent_cli import AgentCliProposer, AgentSettings
-from autoresearch_ci.scope import Scope, build_scope
-from autoresearch_ci.store import Store
-from autoresearch_ci.workspace import Changes, FileVersion, Repository
+from autoresearch_ci.propose.agent import AgentCliProposer, AgentSettings
+from autoresearch_ci.propose.proposer import Context, Request
+from autoresearch_ci.workspace import draft_tree
+from autoresearch_ci.workspace.commit_tree import CommitTree
+from autoresearch_ci.workspace.draft_tree import DraftTree, Material
+from autoresearch_ci.workspace.repository import Changes, FileVersion, Repository
+from autoresearch_ci.workspace.scope import Scope, build_scope
+from autoresearch_ci.workspace.store import Store
 
 if TYPE_CHECKING:
     from tests.conftest import Repo, Run

@@ -14,8 +14,11 @@ import pytest
 
 from autoresearch_ci.errors import Interrupted, ProposerError
 from autoresearch_ci.experiment import Direction, FileEdit, Proposal
-from autoresearch_ci.prices import Price
-from autoresearch_ci.proposers import (
+from autoresearch_ci.llm.client import ClaudeSettings
+from autoresearch_ci.llm.prices import Price
+from autoresearch_ci.llm.tools import EDITOR, Dialect
+from autoresearch_ci.propose.claude import ClaudeProposer
+from autoresearch_ci.propose.proposer import (
     Context,
     CostlyProposerError,
     EditError,
@@ -23,10 +26,7 @@ from autoresearch_ci.proposers import (
     Remaining,
     Request,
 )
-from autoresearch_ci.proposers.claude import ClaudeProposer
-from autoresearch_ci.proposers.claude_request import ClaudeSettings
-from autoresearch_ci.proposers.tools import EDITOR, Dialect
-from autoresearch_ci.scope import Scope
+from autoresearch_ci.workspace.scope import Scope
 from tests.memory_tree import Files
 from tests.messages_api import (
     Json,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from autoresearch_ci.cli import run_cli
+from autoresearch_ci.cli.main import run_cli
 from tests.messages_api import MessagesApi, calls, error, refuses, submit, tool
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 
 from autoresearch_ci import errors
-from autoresearch_ci.command import CommandResult, Stop, run_command
-from autoresearch_ci.command.environment import clean_environment
-from autoresearch_ci.command.output import HEAD_BYTES, LINE_BYTES, TAIL_BYTES
+from autoresearch_ci.execution.command import CommandResult, Stop, run_command
+from autoresearch_ci.execution.environment import clean_environment
+from autoresearch_ci.execution.output import HEAD_BYTES, LINE_BYTES, TAIL_BYTES
 from tests.patience import promptly
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs the child subreaper")
@@ -390,7 +390,7 @@ def test_ctrl_c_reaches_us_and_not_the_command(tmp_path: Path) -> None:
         "import os, signal\n"
         "from pathlib import Path\n"
         "from autoresearch_ci import errors\n"
-        "from autoresearch_ci.command import Stop, run_command\n"
+        "from autoresearch_ci.execution.command import Stop, run_command\n"
         "stop = Stop()\n"
         "signal.signal(signal.SIGINT, lambda *_: stop.request())\n"
         'command = \'trap "echo INT > got" INT; trap "echo TERM > got; exit" TERM;\'\n'

@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from autoresearch_ci.command import run_command
 from autoresearch_ci.errors import Interrupted, ProposerError
-from autoresearch_ci.proposers.mcp_server import McpServer
-from autoresearch_ci.proposers.mcp_tools import McpTools
-from autoresearch_ci.proposers.mcp_words import MAX_DESCRIPTION
-from autoresearch_ci.proposers.tools import MAX_RESULT
+from autoresearch_ci.execution.command import run_command
+from autoresearch_ci.llm.mcp import McpTools
+from autoresearch_ci.llm.mcp_server import McpServer
+from autoresearch_ci.llm.mcp_words import MAX_DESCRIPTION
+from autoresearch_ci.llm.tools import MAX_RESULT
 from tests.patience import promptly
 
 pytest.importorskip("mcp", reason="the `mcp` extra is not installed")

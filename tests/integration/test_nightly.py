@@ -32,8 +32,8 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from autoresearch_ci.git_process import GitDirectory
-from autoresearch_ci.merging import merge
+from autoresearch_ci.publish.forge.merging import merge
+from autoresearch_ci.workspace.git import GitDirectory
 from tests.bundles import commit, members, written
 from tests.canary import sightings
 from tests.conftest import Repo, Script
@@ -99,7 +99,7 @@ class World:
         for file in FILES:
             (folder / file).touch()
         return subprocess.Popen(
-            [sys.executable, "-m", "autoresearch_ci.job"],
+            [sys.executable, "-m", "autoresearch_ci.cli.action"],
             cwd=repo,
             env=self.environment(repo, runner, folder, inputs),
             stdin=subprocess.DEVNULL,

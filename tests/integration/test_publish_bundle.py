@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from autoresearch_ci.cli import run_cli
+from autoresearch_ci.cli.main import run_cli
 from tests.bundles import commit, members, written
 from tests.conftest import Repo, Result, Run, Script
 from tests.git_http import Bare, GitServer

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from autoresearch_ci.errors import ConfigError
-from autoresearch_ci.publish import Post, PullState, Word
-from autoresearch_ci.publish.github import GitHub
-from autoresearch_ci.publish.refusals import Kind, Refused
+from autoresearch_ci.publish.forge.github import GitHub
+from autoresearch_ci.publish.forge.refusals import Kind, Refused
+from autoresearch_ci.publish.publisher import Post, PullState, Word
 from tests.conftest import Repo
 from tests.git_http import Bare, create
 from tests.github_api import ACTIONS, SLUG, Fault, GitHubApi, Identity

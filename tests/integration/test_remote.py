@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from autoresearch_ci.errors import ConfigError
-from autoresearch_ci.publish.refusals import Kind, Place, Refused
-from autoresearch_ci.remote import Address, Moved, Remote, Update
-from autoresearch_ci.workspace import Repository
+from autoresearch_ci.publish.forge.git_remote import Address, Moved, Remote, Update
+from autoresearch_ci.publish.forge.refusals import Kind, Place, Refused
+from autoresearch_ci.workspace.repository import Repository
 from tests.conftest import Repo
 from tests.git_http import LARGE, PROTECTED, RULES, SECRET, WORKFLOW, Bare, GitServer
 from tests.patience import promptly

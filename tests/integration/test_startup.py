@@ -26,4 +26,4 @@ def test_help_loads_nothing_heavy() -> None:
 
 
 def test_a_scripted_run_loads_no_optimiser() -> None:
-    assert not loaded_after("import autoresearch_ci.run") & (HEAVY - {"git"})
+    assert not loaded_after("import autoresearch_ci.cli.run") & (HEAVY - {"git"})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from autoresearch_ci.cli import run_cli
+from autoresearch_ci.cli.main import run_cli
 
 if TYPE_CHECKING:
     from tests.conftest import Repo, Run, Script

@@ -17,7 +17,7 @@ from autoresearch_ci.events import (
     redacted,
     to_json,
 )
-from autoresearch_ci.journal import parse_rows
+from autoresearch_ci.record.journal_tsv import parse_rows
 
 [EXPERIMENT] = parse_rows(
     "iteration\tcommit\tmetric\tdelta\tguard\tstatus\tdescription\treason\n"

@@ -1,0 +1,217 @@
+"""The step from its inputs to its outputs: decide, set up, run the command line, say what came out.
+
+Whatever happens, outputs, summary and exit code are there, and the workspace belongs to its owner.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from autoresearch_ci.cli.action import page
+from autoresearch_ci.cli.action.file_commands import VARIABLES as FILES
+from autoresearch_ci.cli.action.file_commands import FileCommands
+from autoresearch_ci.cli.action.github_event import compared_refs, read_trigger
+from autoresearch_ci.cli.action.inputs import (
+    INPUTS,
+    VARIABLES,
+    arguments,
+    chosen_command,
+    read_inputs,
+)
+from autoresearch_ci.cli.action.ownership import give_back
+from autoresearch_ci.cli.action.results import no_outputs
+from autoresearch_ci.cli.action.results_job import results
+from autoresearch_ci.cli.action.runner import Log, masks
+from autoresearch_ci.cli.action.step import Step
+from autoresearch_ci.cli.action.summary import Narrator
+from autoresearch_ci.cli.action.trigger import Permit, decide
+from autoresearch_ci.errors import AutoresearchError, ConfigError
+from autoresearch_ci.execution.supervisor import Stopping, supervise
+from autoresearch_ci.safety.secret_values import looks_secret
+
+INTERRUPTED = 130
+_ALL_SAID = 5.5
+"""Seconds after the first signal at which nothing new is begun."""
+_SECRET = re.compile(r"TOKEN|KEY|SECRET|PASSW|CREDENTIAL|AUTH|^(ACTIONS|INPUT)_", re.IGNORECASE)
+_RUNTIME = re.compile(r"^INPUT_|^ACTIONS_(RUNTIME|RESULTS|CACHE)_")
+"""The runner's own services: artifacts and caches of the whole repository."""
+
+
+def main(environment: Mapping[str, str]) -> int:
+    """One step; its exit code."""
+    stopping = Stopping()  # first: as process 1 a signal would otherwise be lost
+    since = time.time() - 1
+    log = _make_log(environment)
+    workspace = Path(environment.get("GITHUB_WORKSPACE") or Path.cwd())
+    files = FileCommands(environment)
+    files.set_outputs(no_outputs())  # there, should nothing else come to pass
+    _remember(environment, since=since, finished=False)
+    step = Step(
+        environment=environment,
+        workspace=workspace,
+        log=log,
+        stopping=stopping,
+        narrator=Narrator(log),
+    )
+    try:
+        code = _run(step)
+    except AutoresearchError as error:
+        step.error, code = str(error), error.exit_code
+    if stopping.since is not None and code > 6:  # killed, or ended by the signal itself
+        code = INTERRUPTED
+    outputs, parts = results(step, code)
+    files.set_outputs({**no_outputs(code), **outputs})
+    files.set_summary(parts)
+    files.restore_others()
+    _say(step, code)
+    _remember(environment, since=since, finished=True)
+    left = 120.0 if stopping.since is None else stopping.since + _ALL_SAID - time.monotonic()
+    give_back(workspace, since=since, deadline=left)
+    return code
+
+
+def end(environment: Mapping[str, str]) -> int:
+    """After the step, also when it was cancelled or killed: tell what it could not, clean up."""
+    log = _make_log(environment)
+    memory = _memory(environment)
+    if memory.get("finished") is False:
+        FileCommands(environment).set_summary([page.unfinished_part("")])
+        log.annotate("warning", "The step was ended by force; run it again with resume: true.")
+    since = memory.get("since")
+    if isinstance(since, int | float):
+        give_back(Path(environment.get("GITHUB_WORKSPACE") or Path.cwd()), since=since)
+        _remember(environment, since=since, finished=True)
+    return 0
+
+
+def _run(step: Step) -> int:
+    environment = step.environment
+    given = read_inputs(environment)
+    hidden = [given[name] for name, about in INPUTS.items() if about.secret and name in given]
+    step.log.mask(masks(environment, hidden))
+    step.command = chosen_command(given)
+    trigger = read_trigger(environment, given.get("token", ""))
+    permission = decide(trigger, step.command)
+    step.reason = permission.reason
+    if permission.permit is Permit.REFUSE:
+        raise ConfigError(permission.reason)
+    if permission.permit is Permit.SKIP:
+        return 0
+    env = _child_environment(environment, given)
+    if permission.permit is Permit.DEGRADE:
+        env = _without_secrets(env)
+    with tempfile.TemporaryDirectory(prefix="autoresearch-ci-job-") as folder:
+        words = arguments(given, compared_refs(trigger, Path(folder)))
+        if permission.permit is Permit.DEGRADE:
+            words = _unpublished(words, step.command)
+        if "setup-command" in given:
+            _set_up(step, given["setup-command"])
+        argv = [sys.executable, "-I", "-m", "autoresearch_ci", *words]
+        ended = supervise(
+            argv, cwd=step.workspace, env=env, stopping=step.stopping, on_line=step.hear
+        )
+    step.log.end_group()
+    if ended.code != 0:
+        step.error = _last_message(step.complaints)
+    elif step.command == "run" and step.narrator.started is None:  # a person asked it not to
+        step.reason = _last_message(step.complaints)
+    return ended.code
+
+
+def _set_up(step: Step, command: str) -> None:
+    """The workflow's own preparation, such as installing what the metric needs; sees no secret."""
+    step.log.group("setup-command")
+    ended = supervise(
+        ["bash", "-e", "-o", "pipefail", "-c", command],
+        cwd=step.workspace,
+        env=_without_secrets(_child_environment(step.environment, {})),
+        stopping=step.stopping,
+        on_line=lambda _, line: step.log.line(f"| {line}"),
+        whole_group=True,
+    )
+    step.log.end_group()
+    if ended.code != 0 and step.stopping.since is None:
+        raise ConfigError(
+            f"input 'setup-command': it ended with exit code {ended.code}; see the log above.\n"
+            "do: make it work on this runner; in the container action only Debian's python, git "
+            "and bash are there."
+        )
+
+
+def _child_environment(environment: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """What the command line sees: ours, without the runner's files and its own tokens."""
+    env = {
+        name: value
+        for name, value in environment.items()
+        if name not in FILES and not _RUNTIME.search(name)
+    }
+    return env | {VARIABLES[name]: given[name] for name in VARIABLES if name in given}
+
+
+def _without_secrets(env: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name: value
+        for name, value in env.items()
+        if not _SECRET.search(name) and not looks_secret("", value)
+    }
+
+
+def _unpublished(words: list[str], command: str) -> list[str]:
+    if command == "publish":
+        raise ConfigError("nothing can be published for a pull request from a fork.")
+    return [*words, "--publish", "none"] if command == "run" else words
+
+
+def _say(step: Step, code: int) -> None:
+    """The annotations that everybody sees, and the end of the log."""
+    if step.reason and not step.error:
+        step.log.annotate("notice", step.reason)
+    if step.error:
+        step.log.annotate("error", step.error, title="autoresearch-ci")
+    elif code not in (0, INTERRUPTED):
+        step.log.annotate("error", f"autoresearch-ci ended with exit code {code}.")
+    step.log.close()
+
+
+def _last_message(complaints: list[str]) -> str:
+    """The message that the command line ended with."""
+    begin = "autoresearch-ci: "
+    starts = [i for i, line in enumerate(complaints) if line.startswith(begin)]
+    if not starts:
+        return ""
+    return "\n".join(complaints[starts[-1] :]).removeprefix(begin)
+
+
+def _make_log(environment: Mapping[str, str]) -> Log:
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
+    return Log(sys.stdout, obeyed=environment.get("GITHUB_ACTIONS") == "true")
+
+
+def _memory_file(environment: Mapping[str, str]) -> Path:
+    """Where a step leaves word for what follows it; nowhere, where no runner gives a folder."""
+    folder = environment.get("RUNNER_TEMP")
+    return Path(folder) / "autoresearch-ci-step.json" if folder else Path(os.devnull)
+
+
+def _remember(environment: Mapping[str, str], *, since: float, finished: bool) -> None:
+    with suppress(OSError):  # it is for the next step's comfort only
+        text = json.dumps({"since": since, "finished": finished})
+        _memory_file(environment).write_text(text, encoding="utf-8")
+
+
+def _memory(environment: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        found = json.loads(_memory_file(environment).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

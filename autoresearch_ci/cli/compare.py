@@ -1,0 +1,235 @@
+"""`autoresearch-ci compare BASE HEAD`: two commits measured in turns, on whatever machine this is.
+
+As a gate it needs no trust in whoever claims an improvement: anyone can run it again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from autoresearch_ci.cli.assembly import open_bench
+from autoresearch_ci.cli.redactor import make_redactor
+from autoresearch_ci.cli.workshop import Workshop
+from autoresearch_ci.config.resolve import Config
+from autoresearch_ci.confirmation import Duel
+from autoresearch_ci.decide.noise import Comparison, Verdict, compare
+from autoresearch_ci.errors import BaselineError, ConfigError, GateFailed
+from autoresearch_ci.events import Note, Observer, Warning, redacted
+from autoresearch_ci.execution.command import Stop
+from autoresearch_ci.measure.bench import Bench
+from autoresearch_ci.preflight import comparison_ground
+from autoresearch_ci.report.run_folder import metric_name
+from autoresearch_ci.safety.bounded import MIB, Refused, json_value
+from autoresearch_ci.safety.log import json_text
+from autoresearch_ci.safety.untrusted_files import file_bytes
+from autoresearch_ci.workspace.repository import Changes
+from autoresearch_ci.workspace.scratch import in_use
+from autoresearch_ci.workspace.snapshot import remove
+from autoresearch_ci.workspace.store import opened
+
+_FAIL_ON = re.compile(r"regression(?::(?P<margin>[0-9]+(?:\.[0-9]+)?)\s*%)?|claim-not-reproduced")
+_NUMBER = r"([+-]?[0-9]+(?:\.[0-9]+)?)"
+# The headline as summaries and pull requests word it.
+_HEADLINE = re.compile(rf"{_NUMBER} ?% \[95 % CI {_NUMBER}, {_NUMBER}\], n=\d+\+\d+", re.ASCII)
+_CLAIM_BYTES = MIB
+_ROUNDING = 0.05
+"""Percent; a headline has one decimal."""
+
+
+_NOT_COMPARED = "not compared, because they decide how it is measured or are links or submodules"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """`--fail-on`: what makes the comparison fail."""
+
+    regression: float | None = None
+    """Relative loss beyond which a detected regression fails; `None`: not asked."""
+    claim: float | None = None
+    """The claimed relative gain's lower bound; `None`: not asked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What the comparison found."""
+
+    metric: str
+    comparison: Comparison
+    base_values: list[float]
+    head_values: list[float]
+    not_compared: list[str]
+    """Files that differ and are the base commit's on both sides."""
+
+    def sentence(self) -> str:
+        """One line for people."""
+        c, n = self.comparison, len(self.base_values)
+        left_out = f"; not compared: {_few(self.not_compared)}" if self.not_compared else ""
+        return (
+            f"{c.verdict}: {self.metric} {median(self.base_values):g} -> "
+            f"{median(self.head_values):g}, gain {c.gain:+.2%} "
+            f"[95 % CI {c.low:+.2%}, {c.high:+.2%}], n={n}+{n}{left_out}"
+        )
+
+    def as_json(self) -> str:
+        facts = dataclasses.asdict(self)
+        facts["comparison"]["verdict"] = str(self.comparison.verdict)
+        return json_text(facts)
+
+
+def parse_gate(words: list[str], claim: Path | None) -> Gate:
+    """`regression`, `regression:1%`, `claim-not-reproduced`. Raises `ConfigError`."""
+    gate = Gate()
+    for word in words:
+        match = _FAIL_ON.fullmatch(word)
+        if not match:
+            raise ConfigError(
+                f"--fail-on {word!r}: expected regression, regression:1% or claim-not-reproduced."
+            )
+        if word == "claim-not-reproduced":
+            gate = dataclasses.replace(gate, claim=_claimed(claim))
+        else:
+            gate = dataclasses.replace(gate, regression=float(match["margin"] or 0) / 100)
+    if claim and gate.claim is None:
+        raise ConfigError("--claim is checked by --fail-on claim-not-reproduced only.")
+    return gate
+
+
+def apply(gate: Gate, result: Result) -> None:
+    """Raise `GateFailed` when the comparison is what the gate refuses."""
+    found = result.comparison
+    regressed = found.verdict is Verdict.REGRESSED
+    if gate.regression is not None and regressed and -found.gain > gate.regression:
+        raise GateFailed(f"regression: {result.sentence()}")
+    if gate.claim is not None:
+        if found.verdict is not Verdict.IMPROVED:
+            raise GateFailed(f"claim not reproduced, no improvement seen: {result.sentence()}")
+        if found.high < gate.claim:
+            raise GateFailed(
+                f"claim not reproduced: at least {gate.claim:+.2%} was claimed, but "
+                f"{result.sentence()}"
+            )
+
+
+def run_comparison(
+    config: Config,
+    *,
+    start: Path,
+    config_path: str | None,
+    base: str,
+    head: str,
+    observe: Observer,
+    stop: Stop,
+    environment: Mapping[str, str],
+) -> Result:
+    """Measure both commits in turns until the answer is clear or the repeats are used up.
+
+    Both run with the base commit's own metric command, configuration and tests: a head that changes
+    the ruler does not get to use it. Raises `AutoresearchError`.
+    """
+    redactor = make_redactor(config, environment)
+    observe = redacted(observe, redactor.redact)
+    ground, changes, ignored = comparison_ground(
+        config, start=start, config_path=config_path, base=base, head=head
+    )
+    if ignored:
+        observe(Warning(message=f"{_NOT_COMPARED}: {_few(ignored)}"))
+    if not changes and not all(path.startswith(".github/") for path in ignored):
+        raise ConfigError(
+            f"there is nothing to measure: all files that differ between {base} and {head} are "
+            f"{_NOT_COMPARED}: {_few(ignored)}\n"
+            "do: name files that may be compared in `scope` one by one, without a pattern."
+        )
+    with ExitStack() as stack:
+        stack.callback(remove, ground.run_store)
+        stack.enter_context(in_use(ground.box))
+        remove(ground.run_store)
+        ground.run_store.mkdir(parents=True, mode=0o700)
+        ground.repository.exclude("/autoresearch/compare-*/")
+        store = stack.enter_context(opened(ground.repository, ground.run_store / "git"))
+        workshop = Workshop(
+            config=config,
+            ground=ground,
+            store=store,
+            observe=observe,
+            stop=stop,
+            environment=environment,
+            redactor=redactor,
+        )
+        result = _measured(workshop, open_bench(workshop, stack), changes, ignored)
+    observe(Note(message=result.sentence()))
+    return result
+
+
+def _few(paths: Sequence[str]) -> str:
+    return ", ".join(paths[:5]) + (", ..." if len(paths) > 5 else "")
+
+
+def _measured(workshop: Workshop, bench: Bench, changes: Changes, ignored: list[str]) -> Result:
+    """The base commit and `changes` of it, pair by pair. Raises `BaselineError`."""
+    config = workshop.config
+    duel = Duel(bench=bench, direction=config.metric.direction, iteration=0)
+    base: list[float] = []
+    head: list[float] = []
+    comparison = None
+    while comparison is None:
+        of_base, of_head = duel.runs({}, changes, 1, done=len(base))
+        if not of_base:
+            raise BaselineError(
+                "one of the two commits cannot be measured; its output is in "
+                f"{workshop.ground.folder / 'logs' / '0.log'}.\n{bench.confinement_hint()}"
+            )
+        base += of_base
+        head += of_head
+        comparison = compare(
+            base,
+            head,
+            config.metric.direction,
+            pairs_max=max(3, config.metric.repeats.max),
+            may_be_exact=not config.metric.rubric,
+        )
+    return Result(
+        metric=metric_name(config),
+        comparison=comparison,
+        base_values=base,
+        head_values=head,
+        not_compared=ignored,
+    )
+
+
+def _claimed(path: Path | None) -> float:
+    """Lower end of the claimed gain: from a run.json, or from the headline in a Markdown text."""
+    if path is None:
+        raise ConfigError("--fail-on claim-not-reproduced needs --claim FILE (run.json or a body).")
+    try:
+        text = file_bytes(path, _CLAIM_BYTES).decode(errors="replace")
+    except Refused as error:
+        raise ConfigError(f"--claim {path} {error}; expected a run.json or a summary.") from error
+    except OSError as error:
+        raise ConfigError(f"--claim {path}: {error.strerror}") from error
+    try:
+        confirmation = json_value(text, limit=_CLAIM_BYTES)["confirmation"]
+        low = float(confirmation["ci_low"])
+    except (ValueError, KeyError, TypeError, OverflowError):
+        pass
+    else:
+        if math.isfinite(low):  # against a NaN every measurement would hold
+            return low
+        raise ConfigError(f"--claim {path}: its ci_low is not a finite number.")
+    match = _HEADLINE.search(text)
+    if not match:
+        raise ConfigError(
+            f"--claim {path}: no confirmed headline found, such as "
+            "'-5.6 % [95 % CI -6.1, -5.0], n=5+5', nor a run.json with a confirmation."
+        )
+    ends = float(match[2]), float(match[3])
+    if ends[0] * ends[1] <= 0:
+        raise ConfigError(f"--claim {path}: its headline claims nothing: {match[0]}.")
+    # The text has the metric's own sign; what is nearest to zero is the least that is claimed.
+    return (min(map(abs, ends)) - _ROUNDING) / 100

@@ -1,0 +1,118 @@
+"""Configuration and repository -> the sandbox of the measure tree, and of an agent's draft."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from autoresearch_ci.config.resolve import Config
+from autoresearch_ci.execution.sandbox import places
+from autoresearch_ci.execution.sandbox.face import Places, Sandbox, Wish
+from autoresearch_ci.execution.sandbox.users import first_words, programs
+from autoresearch_ci.preflight import Ground
+from autoresearch_ci.workspace.repository import Repository
+
+_OF_TOOLCHAINS = ("VIRTUAL_ENV", "CONDA_PREFIX", "JAVA_HOME", "GOROOT", "NVM_DIR")
+
+
+def measured(config: Config, ground: Ground, own: Sequence[Path]) -> Sandbox:
+    """Of setup, metric, guards, hooks and holdout."""
+    repository = ground.repository
+    needed = _programs(config, commands(config), repository.root)
+    if config.hooks:
+        needed += [str(repository.hooks()), str(repository.common_dir / "objects")]
+    return Sandbox(
+        Wish(
+            network=config.sandbox.network,
+            read_only=config.sandbox.read_only,
+            user=config.sandbox.user,
+        ),
+        _places(
+            config,
+            ground,
+            ground.box,
+            own,
+            needed,
+            [*_secrets_of(repository), *places.pointed_to(os.environ, config.pass_env)],
+        ),
+    )
+
+
+def agent(
+    config: Config, ground: Ground, box: Path, command: str | Sequence[str], hidden: Iterable[str]
+) -> Sandbox:
+    """Of an agent CLI: with the network, without the repository that its draft was made from."""
+    repository = ground.repository
+    line = command if isinstance(command, str) else shlex.join(command)
+    needed = _programs(config, [line], repository.root)
+    secrets = [str(repository.common_dir), str(repository.git_dir)]
+    secrets += [str(repository.root / path) for path in hidden]
+    own = [box / name for name in ("tree", "home", "tmp", "exchange")]
+    wish = Wish(
+        network="allow",
+        read_only=config.sandbox.read_only,
+        user=config.sandbox.user,
+        who="the agent",
+    )
+    return Sandbox(wish, _places(config, ground, box, own, needed, secrets))
+
+
+def commands(config: Config) -> list[str]:
+    """Everything configured that runs in the measure tree."""
+    found = [*config.setup, *(guard.command for guard in config.guards)]
+    found += [] if config.metric.rubric else [config.metric.command]
+    return found + ([config.holdout.command] if config.holdout else [])
+
+
+def first_word(command: str) -> str:
+    """The program that a shell line begins with; empty: it cannot be told."""
+    return next(first_words(command), "")
+
+
+def search_path(config: Config) -> str:
+    """Where the commands' programs are looked for."""
+    return config.env.get("PATH") or os.environ.get("PATH", os.defpath)
+
+
+def _programs(config: Config, lines: Sequence[str], root: Path) -> list[str]:
+    return programs(["bash", *lines], search_path(config), root)
+
+
+def _places(
+    config: Config,
+    ground: Ground,
+    box: Path,
+    own: Sequence[Path],
+    needed: Sequence[str],
+    secrets: Sequence[str],
+) -> Places:
+    hidden = [
+        *places.secrets(os.environ, Path.home()),
+        *secrets,
+        str(ground.run_store.parent),
+        str(ground.folder),
+    ]
+    # A tool of the user's may live among the hidden: beside our box, or as ~/.claude/local does.
+    folders = [*search_path(config).split(":"), *(os.environ.get(v, "") for v in _OF_TOOLCHAINS)]
+    folders += [os.path.dirname(os.path.realpath(program)) for program in needed]  # noqa: PTH120
+    shown = [path for path in folders if path.startswith("/") and path not in hidden]
+    return Places(
+        box=box,
+        own=tuple(own),
+        write=config.sandbox.write,
+        hidden=tuple(hidden),
+        shown=(*shown, str(box)),
+        needed=tuple(needed),
+        services=tuple(places.services(os.environ)),
+    )
+
+
+def _secrets_of(repository: Repository) -> list[str]:
+    """What a checkout holds besides its files: the token that fetched it, a person's keys."""
+    folder = repository.common_dir
+    found = [folder / "config", folder / "autoresearch", repository.git_dir / "config.worktree"]
+    found += [path for path in (folder / "modules").rglob("config") if path.is_file()]
+    found += [repository.root / name for name in (".env", ".env.local", ".envrc")]
+    return [str(path) for path in found]

@@ -1,0 +1,233 @@
+"""`autoresearch-ci doctor`: what a run would find on this machine, as a table; changes nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import json as json_module
+import os
+import platform
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from autoresearch_ci.cli import confine
+from autoresearch_ci.config.resolve import Config, Resolved
+from autoresearch_ci.errors import AutoresearchError, BaselineError, ConfigError, WorkspaceError
+from autoresearch_ci.execution.command import run_command
+from autoresearch_ci.execution.sandbox.abilities import reachable_services
+from autoresearch_ci.execution.sandbox.face import Sandbox
+from autoresearch_ci.execution.sandbox.kernel import dumpable
+from autoresearch_ci.preflight import Ground, Options, survey
+from autoresearch_ci.safety.secret_values import must_leave
+
+State = Literal["ok", "warn", "fail"]
+
+_OLDEST_GIT = (2, 30)
+_LITTLE, _TOO_LITTLE = 1 << 30, 64 << 20
+"""Bytes free where trees are built."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One row."""
+
+    name: str
+    state: State
+    found: str
+    cure: str = ""
+    exit_code: int = 0
+    """Of the run that would fail by it."""
+
+
+def examine(start: Path, load: Callable[[], tuple[Resolved, str | None]]) -> list[Check]:
+    """All checks, in order. `load`: the effective configuration and its path."""
+    checks = [_python(), _git(), _disk()]
+    try:
+        resolved, path = load()
+    except AutoresearchError as error:
+        about = "repository" if isinstance(error, WorkspaceError) else "configuration"
+        return [*checks, _failed(about, error), *_machine(None)]
+    config = resolved.config
+    checks.append(Check(name="configuration", state="ok", found=path or "flags and defaults"))
+    try:
+        ground = survey(config, Options(start=start, config_path=path))
+    except AutoresearchError as error:
+        about = "configuration" if isinstance(error, ConfigError) else "repository"
+        return [*checks, _failed(about, error), _proposer(config), *_machine(None)]
+    checks.append(_repository(ground))
+    checks += [_program(config, ground), _proposer(config), *_machine((config, ground))]
+    return checks
+
+
+def exit_code(checks: Sequence[Check]) -> int:
+    """Of the first that fails."""
+    return next((check.exit_code for check in checks if check.state == "fail"), 0)
+
+
+def show(checks: Sequence[Check], *, json: bool) -> None:
+    """Print them."""
+    if json:
+        rows = [
+            {k: v for k, v in dataclasses.asdict(check).items() if k != "exit_code"}
+            for check in checks
+        ]
+        print(json_module.dumps(rows, indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    colours = {"ok": "green", "warn": "yellow", "fail": "red"}
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for check in checks:
+        table.add_row(
+            Text(check.state, style=colours[check.state]),
+            Text(check.name),
+            Text("\n".join(part for part in (check.found, check.cure) if part)),
+        )
+    # A log has no width: lines are not broken there.
+    width = None if sys.stdout.isatty() else 200
+    Console(width=width, highlight=False).print(table)
+
+
+def _failed(name: str, error: AutoresearchError) -> Check:
+    found, _, cure = str(error).partition("\n")
+    return Check(name=name, state="fail", found=found, cure=cure, exit_code=error.exit_code)
+
+
+def _python() -> Check:
+    return Check(name="python", state="ok", found=f"{platform.python_version()}, {sys.executable}")
+
+
+def _git() -> Check:
+    code = WorkspaceError.exit_code
+    cure = "install git 2.30 or newer"
+    if not (program := shutil.which("git")):
+        return Check(name="git", state="fail", found="not on PATH", cure=cure, exit_code=code)
+    printed = run_command([program, "--version"], cwd=Path("/"), env={}).output.strip()
+    match = re.search(r"(\d+)\.(\d+)", printed)
+    if not match or (int(match[1]), int(match[2])) < _OLDEST_GIT:
+        return Check(name="git", state="warn", found=printed or "no version", cure=cure)
+    return Check(name="git", state="ok", found=printed)
+
+
+def _disk() -> Check:
+    folder = tempfile.gettempdir()
+    free = shutil.disk_usage(folder).free
+    found = f"{free / 2**30:.1f} GiB free in {folder}"
+    cure = "make room, or set TMPDIR to a folder with more"
+    if free < _TOO_LITTLE:
+        code = WorkspaceError.exit_code
+        return Check(name="disk", state="fail", found=found, cure=cure, exit_code=code)
+    if free < _LITTLE:
+        return Check(name="disk", state="warn", found=found, cure=cure)
+    return Check(name="disk", state="ok", found=found)
+
+
+def _repository(ground: Ground) -> Check:
+    found = f"{ground.repository.root} at {ground.base[:12]}, {len(ground.files)} files"
+    if ground.warnings:
+        return Check(name="repository", state="warn", found=found, cure="\n".join(ground.warnings))
+    return Check(name="repository", state="ok", found=found)
+
+
+def _program(config: Config, ground: Ground) -> Check:
+    command = config.metric.command
+    if config.metric.rubric:
+        return Check(name="metric", state="ok", found="judged by a rubric")
+    word = confine.first_word(command)
+    argv = ["/bin/sh", "-c", 'command -v -- "$0"', word]
+    search = {"PATH": confine.search_path(config)}
+    if not word or not run_command(argv, cwd=ground.repository.root, env=search).exit_code:
+        return Check(name="metric", state="ok", found=command)
+    return Check(
+        name="metric",
+        state="warn" if config.setup else "fail",
+        found=f"{word} is not found: {command}",
+        cure="install it, or let a setup command do so",
+        exit_code=BaselineError.exit_code,
+    )
+
+
+def _proposer(config: Config) -> Check:
+    from autoresearch_ci.cli.proposers import chosen
+
+    names = [chosen(name, os.environ) for name, _ in config.proposer.turns]
+    found = ", ".join(names)
+    if "claude" in names and chosen("auto", os.environ) != "claude":
+        return Check(
+            name="proposer",
+            state="fail",
+            found=f"{found}: no key and no workload identity",
+            cure="set ANTHROPIC_API_KEY, or use --proposer search",
+            exit_code=5,
+        )
+    if str(config.proposer) == "auto" and names == ["search"]:
+        return Check(
+            name="proposer",
+            state="warn",
+            found="search, as there is no key for claude",
+            cure="set ANTHROPIC_API_KEY, or say proposer: search",
+        )
+    return Check(name="proposer", state="ok", found=found)
+
+
+def _machine(known: tuple[Config, Ground] | None) -> Iterator[Check]:
+    if secrets := _secrets():
+        yield secrets
+    if known:
+        config, ground = known
+        yield from _confinement(confine.measured(config, ground, ()))
+    gpu = shutil.which("nvidia-smi")
+    yield Check(name="gpu", state="ok", found=gpu or "none (no nvidia-smi on PATH)")
+
+
+def _secrets() -> Check | None:
+    """Whether our own memory and environment are out of the reach of other processes."""
+    if sys.platform != "linux":
+        return None
+    if not dumpable():
+        return Check(name="secrets", state="ok", found="this process cannot be looked into")
+    if not any(must_leave(name, value) for name, value in os.environ.items()):
+        return Check(name="secrets", state="ok", found="none in the environment")
+    return Check(
+        name="secrets",
+        state="warn",
+        found="processes of the same user can read this one's environment",
+        cure="start `autoresearch-ci` or `python -m autoresearch_ci` as a program of its own",
+    )
+
+
+def _confinement(sandbox: Sandbox) -> Iterator[Check]:
+    try:
+        protection, found, user = sandbox.protection, sandbox.abilities, sandbox.user
+    except AutoresearchError as error:
+        yield _failed("user", error)
+        return
+    for missing in protection.off:
+        yield Check(
+            name="sandbox", state="warn", found=f"{missing.what}: {missing.why}", cure=missing.cure
+        )
+    who = f"uid {user.uid}" if user else f"your own user, uid {os.geteuid()}"
+    yield Check(name="user", state="ok" if user or os.geteuid() else "warn", found=who)
+    yield _ability("landlock", f"version {found.landlock}" if found.landlock else "")
+    yield _ability("namespaces", {"root": "as root", "user": "of users"}.get(found.namespaces, ""))
+    yield _ability("seccomp", "" if found.filters else "works")
+    yield Check(name="network", state="ok", found=f"{protection.network} for measured code")
+    reached = reachable_services(found, user, sandbox.services)
+    yield Check(
+        name="services",
+        state="warn" if reached else "ok",
+        found=f"measured code reaches {', '.join(reached)}"
+        if reached
+        else "none within reach of measured code (docker.sock and such)",
+    )
+
+
+def _ability(name: str, found: str) -> Check:
+    return Check(name=name, state="ok" if found else "warn", found=found or "not available")

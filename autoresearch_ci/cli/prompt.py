@@ -1,0 +1,128 @@
+"""`autoresearch-ci prompt`: exactly what the next iteration would send, without sending it.
+
+Works on a copy of what it needs in a temporary folder: the run, if there is one, is only read.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autoresearch_ci.cli.assembly import idle_bench
+from autoresearch_ci.cli.briefing import hidden_files, make_briefing
+from autoresearch_ci.cli.claude import claude_settings, make_claude, mcp_tools
+from autoresearch_ci.cli.court import make_court
+from autoresearch_ci.cli.proposers import agent_prompt, chosen
+from autoresearch_ci.cli.redactor import make_redactor
+from autoresearch_ci.cli.workshop import RunWorkshop, make_ledger
+from autoresearch_ci.config.resolve import Resolved
+from autoresearch_ci.errors import ConfigError, ProposerError
+from autoresearch_ci.execution.command import Stop
+from autoresearch_ci.preflight import Options, survey
+from autoresearch_ci.propose.proposer import Context
+from autoresearch_ci.record.durable_records import Records
+from autoresearch_ci.safety.log import json_text
+from autoresearch_ci.workspace.store import opened
+
+_BYTES_PER_TOKEN = 4
+"""Rule of thumb for English and code, for when the service cannot be asked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """What would be sent."""
+
+    text: str
+    """The JSON body of the first request, or the words for an agent CLI."""
+    tokens: int
+    counted: bool
+    """Whether the service counted the tokens; otherwise they are estimated."""
+
+
+def preview(resolved: Resolved, options: Options, *, environment: Mapping[str, str]) -> Preview:
+    """The next prompt of the run, or of a new one.
+
+    Raises `ConfigError` when the configured proposer sends no prompt.
+    """
+    config = resolved.config
+    ground = survey(config, options)
+    history = Records.peek(ground.run_store) if options.resume else None
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        ground = dataclasses.replace(
+            ground, folder=folder / "run", run_store=folder / "store", box=folder / "box"
+        )
+        ground.run_store.mkdir()
+        records = Records(ground.run_store)
+        stack.callback(records.close)
+        store = stack.enter_context(opened(ground.repository, folder / "git"))
+        ledger = make_ledger(config, ground, store, records)
+        if history:
+            ledger.load(history)
+        workshop = RunWorkshop(
+            config=config,
+            ground=ground,
+            store=store,
+            ledger=ledger,
+            hidden=hidden_files(config, ground, options.config_path),
+            observe=lambda event: None,
+            stop=Stop(),
+            environment=environment,
+            redactor=make_redactor(config, environment),
+            start=options.start,
+        )
+        court = make_court(workshop, idle_bench(workshop))
+        return _rendered(workshop, make_briefing(workshop, court).context(), stack)
+
+
+def _rendered(workshop: RunWorkshop, context: Context, stack: ExitStack) -> Preview:
+    config = workshop.config
+    names = [chosen(name, workshop.environment) for name, _ in config.proposer.turns]
+    if "claude" in names:
+        return _of_claude(workshop, context, stack)
+    if config.proposer.agents:
+        text = agent_prompt(workshop)(context)
+        tokens = len(text.encode()) // _BYTES_PER_TOKEN
+        return Preview(text=text, tokens=tokens, counted=False)
+    raise ConfigError(
+        f"the proposer {config.proposer} sends no prompt.\n"
+        "do: --proposer claude, or another that asks a model."
+    )
+
+
+def _of_claude(workshop: RunWorkshop, context: Context, stack: ExitStack) -> Preview:
+    from autoresearch_ci.propose.claude_request import build_request
+    from autoresearch_ci.propose.diff_summaries import DiffSummaries
+
+    tools = mcp_tools(workshop, stack)
+    request = build_request(
+        context,
+        claude_settings(workshop.config),
+        workshop.environment,
+        globs=workshop.ground.scope.include,
+        diffs=DiffSummaries(),
+        more=tools.definitions() if tools else (),
+    )
+    request = workshop.redactor.redact_all(request)
+    text = json_text(request, indent=2, readable=True)
+    counted = _count(workshop, request)
+    estimate = len(json.dumps(request).encode()) // _BYTES_PER_TOKEN
+    return Preview(text=text, tokens=counted or estimate, counted=counted is not None)
+
+
+def _count(workshop: RunWorkshop, request: Mapping[str, Any]) -> int | None:
+    """What the service says, when there is a key to ask it with."""
+    try:
+        claude = make_claude(workshop)
+    except ProposerError:
+        return None
+    try:
+        return claude.count_tokens(request)
+    finally:
+        claude.close()

@@ -1,0 +1,292 @@
+"""`autoresearch-ci run`: one run from preflight to report, also when it is resumed or interrupted.
+
+What an iteration is, the loop knows; who the collaborators are, assembly/.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import autoresearch_ci
+from autoresearch_ci.cli.assembly import open_bench
+from autoresearch_ci.cli.briefing import hidden_files, make_briefing
+from autoresearch_ci.cli.chosen import make_publisher
+from autoresearch_ci.cli.court import make_court
+from autoresearch_ci.cli.proposers import chosen, make_proposer
+from autoresearch_ci.cli.redactor import make_redactor
+from autoresearch_ci.cli.workshop import RunWorkshop, make_ledger
+from autoresearch_ci.config.resolve import Config, Resolved
+from autoresearch_ci.confirmation import PAIRS, Duel, confirm, idle_commits
+from autoresearch_ci.decide import budget
+from autoresearch_ci.errors import AutoresearchError, ConfigError, Interrupted, WorkspaceError
+from autoresearch_ci.events import Note, Observer, RunFinished, RunStarted, Warning, redacted
+from autoresearch_ci.execution.command import Stop
+from autoresearch_ci.experiment import Spent
+from autoresearch_ci.loop import Loop
+from autoresearch_ci.preflight import Ground, Options, settled, survey
+from autoresearch_ci.propose.proposer import Proposer
+from autoresearch_ci.publish.publisher import Beginning, Publisher, recalled
+from autoresearch_ci.record import comparable, earlier_run
+from autoresearch_ci.record.durable_records import History, Records
+from autoresearch_ci.record.ledger import Ledger
+from autoresearch_ci.record.past_runs import past_runs
+from autoresearch_ci.report.run_folder import Finished, metric_name, run_info, write_report
+from autoresearch_ci.report.summary import confirmed_line
+from autoresearch_ci.safety.redaction import Redactor
+from autoresearch_ci.workspace.scratch import in_use
+from autoresearch_ci.workspace.store import Store, opened
+
+
+def run(
+    resolved: Resolved,
+    options: Options,
+    *,
+    observe: Observer,
+    stop: Stop,
+    environment: Mapping[str, str],
+) -> Finished:
+    """Run (or resume) the loop; the report is written however it ends.
+
+    Raises `AutoresearchError`; everything kept until then is saved.
+    """
+    began = time.monotonic()
+    config = resolved.config
+    redactor = make_redactor(config, environment)
+    observe = redacted(observe, redactor.redact)
+    options = settled(options)
+    with ExitStack() as stack:
+        publisher = make_publisher(config, options, environment=environment, observe=observe)
+        stack.callback(publisher.close)
+        beginning = Beginning()
+        if not options.resume:
+            beginning = publisher.begin(options.tag or "")
+            options = dataclasses.replace(options, base=beginning.base)
+        ground = survey(config, options)
+        ground.run_store.mkdir(parents=True, exist_ok=True, mode=0o700)
+        records = Records(ground.run_store)
+        stack.callback(records.close)
+        history = _begin(records, config, ground, redactor, beginning, resume=options.resume)
+        store = stack.enter_context(opened(ground.repository, ground.run_store / "git"))
+        ledger = make_ledger(config, ground, store, records, redactor.redact)
+        ledger.recover(history)
+        observe(_started(config, ground, ledger))
+        for warning in (*ground.warnings, *_other_version(history)):
+            observe(Warning(message=warning))
+        finished = Finished(ledger=ledger)
+        if history.start:  # of the process that began it
+            beginning = recalled(history.start.get("publish"))
+        publisher.follow(
+            ledger, beginning, lambda: run_info(resolved, ground, finished, redactor.redact)
+        )
+        workshop = RunWorkshop(
+            config=config,
+            ground=ground,
+            store=store,
+            ledger=ledger,
+            hidden=hidden_files(config, ground, options.config_path),
+            observe=observe,
+            stop=stop,
+            environment=environment,
+            redactor=redactor,
+            start=options.start,
+        )
+        proposer = make_proposer(workshop, stack, beginning.again)
+        stack.enter_context(in_use(ground.box))
+        with _reported(resolved, workshop, publisher, finished):
+            loop = _loop(workshop, stack, proposer, publisher, beginning, began)
+            finished.stop_reason = loop.run()
+            if config.confirm.mode == "auto" and ledger.history.kept:
+                _confirm(config, finished, loop, store)
+        return finished
+
+
+def _loop(
+    workshop: RunWorkshop,
+    stack: ExitStack,
+    proposer: Proposer,
+    publisher: Publisher,
+    beginning: Beginning,
+    began: float,
+) -> Loop:
+    """The loop with everything that it needs, ready to measure."""
+    config = workshop.config
+    bench = open_bench(workshop, stack, paid=workshop.ledger.pay)
+    court = make_court(workshop, bench, beginning.unwanted)
+    briefing = make_briefing(workshop, court)
+    return Loop(
+        briefing=dataclasses.replace(
+            briefing,
+            earlier=tuple(beginning.tried),
+            past=past_runs(beginning.past, workshop.ground.repository),
+            started=began,
+        ),
+        calibrate=config.calibrate == "auto",
+        confirm_pairs=(config.confirm.repeats or PAIRS) if config.confirm.mode == "auto" else 0,
+        proposer=proposer,
+        proposer_name=chosen(str(config.proposer), workshop.environment),
+        court=court,
+        observe=workshop.observe,
+        kept=publisher.kept,
+    )
+
+
+@contextmanager
+def _reported(
+    resolved: Resolved, workshop: RunWorkshop, publisher: Publisher, finished: Finished
+) -> Iterator[None]:
+    """However the block ends, what was found is reported and published."""
+    hurry = False
+    try:
+        yield
+    except Interrupted:
+        finished.stop_reason, hurry = "interrupted", True
+        raise
+    except AutoresearchError as error:
+        finished.stop_reason = f"an error: {str(error).splitlines()[0]}"
+        raise
+    finally:
+        finished.ledger.mend_journal()
+        write_report(resolved, workshop.ground, finished, workshop.redactor)
+        finished.published = publisher.finish(hurry=hurry)
+        workshop.observe(_ended(resolved.config, workshop.ground, finished))
+
+
+def _begin(
+    records: Records,
+    config: Config,
+    ground: Ground,
+    redactor: Redactor,
+    beginning: Beginning,
+    *,
+    resume: bool,
+) -> History:
+    """What an earlier process left behind, or a fresh start written down."""
+    history = records.read()
+    ruler = redactor.redact_all(comparable.ruler(config))
+    if resume and history.start:
+        if isinstance(before := history.start.get("ruler"), dict):
+            _refuse_other_ruler(before, ruler)
+        earlier_run.confirm(history, base=ground.base, scope=ground.scope, git=ground.repository)
+    else:
+        if history.verdicts:  # by a run that began and ended since this one looked
+            raise WorkspaceError(
+                f"tag {ground.tag} was used in the meantime.\n"
+                "do: continue that run with --resume, or choose another --tag."
+            )
+        # What a run without a verdict spent on its baseline is spent all the same.
+        history = History(branch=ground.branch, unfinished=history.unfinished)
+        records.reset()
+        records.start(
+            {
+                "base": ground.base,
+                "tag": ground.tag,
+                "branch": ground.branch,
+                "ruler": ruler,
+                "version": autoresearch_ci.__version__,
+                "publish": dataclasses.asdict(beginning),
+            }
+        )
+        if history.unfinished != Spent():
+            records.spent(0, history.unfinished)
+    ground.repository.exclude("/autoresearch/run-*/")
+    ground.folder.mkdir(parents=True, exist_ok=True)
+    return history
+
+
+def _confirm(config: Config, finished: Finished, loop: Loop, store: Store) -> None:
+    """Measure base and head afresh for the headline, and each kept commit's worth if asked."""
+    ledger, settings = finished.ledger, config.confirm
+    ledger.confirming = True
+
+    def nothing_left() -> str | None:
+        if loop.court.bench.judge is None:  # measuring is free
+            return None
+        return budget.nothing_left(loop.briefing.limits, ledger.spent)
+
+    duel = Duel(
+        bench=loop.court.bench,
+        direction=config.metric.direction,
+        iteration=len(ledger.experiments) - 1,
+        nothing_left=nothing_left,
+    )
+    finished.confirmation = confirm(
+        duel,
+        ledger.changes(ledger.incumbent),
+        deterministic=loop.deterministic,
+        pairs=settings.repeats,
+        known=(ledger.experiments[0].metric, ledger.experiments[-1].best),
+    )
+    if finished.confirmation is None:
+        why = nothing_left() or "base or result can no longer be measured"
+        loop.observe(Warning(message=f"the gain could not be confirmed: {why}"))
+    if settings.ablate:
+        idle, entangled = idle_commits(
+            duel,
+            ledger,
+            loop.court.files,
+            store,
+            deterministic=loop.deterministic,
+            pairs=settings.repeats,
+        )
+        finished.idle = tuple(idle)
+        for experiment in idle:
+            message = f"kept but does nothing: {experiment.commit[:7]} {experiment.description}"
+            loop.observe(Warning(message=message))
+        for experiment in entangled:
+            message = f"not ablated, later changes build upon it: {experiment.description}"
+            loop.observe(Note(message=message))
+
+
+def _refuse_other_ruler(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    changed = sorted(key for key in now if before.get(key) != now[key])
+    if changed:
+        raise ConfigError(
+            f"--resume: {', '.join(changed)} changed since this run was started, so its numbers "
+            "would not compare with new ones.\n"
+            "do: undo that change, or start a run with another --tag."
+        )
+
+
+def _other_version(history: History) -> list[str]:
+    before = (history.start or {}).get("version", autoresearch_ci.__version__)
+    if before == autoresearch_ci.__version__:
+        return []
+    return [
+        f"this run was started by version {before} of autoresearch-ci and goes on with "
+        f"{autoresearch_ci.__version__}: the numbers compare, but proposers and the keep rule may "
+        "differ. Install that version again, or use another --tag, if that matters."
+    ]
+
+
+def _started(config: Config, ground: Ground, ledger: Ledger) -> RunStarted:
+    experiments = ledger.experiments
+    return RunStarted(
+        tag=ground.tag,
+        branch=ground.branch or "",
+        base_commit=ground.base,
+        goal=config.goal,
+        metric=metric_name(config),
+        direction=config.metric.direction,
+        iterations=config.iterations,
+        resumed_from=max(len(experiments) - 1, 0),
+        baseline=experiments[0].metric if experiments else None,
+        best=experiments[-1].best if experiments else None,
+    )
+
+
+def _ended(config: Config, ground: Ground, finished: Finished) -> RunFinished:
+    experiments, found = finished.ledger.experiments, finished.confirmation
+    direction = config.metric.direction
+    return RunFinished(
+        stop_reason=finished.stop_reason,
+        kept=len(finished.ledger.history.kept),
+        baseline=experiments[0].metric if experiments else None,
+        best=experiments[-1].best if experiments else None,
+        branch=ground.branch or "",
+        report_dir=str(ground.folder),
+        confirmed=confirmed_line(metric_name(config), found, direction) if found else "",
+    )

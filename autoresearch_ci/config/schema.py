@@ -1,0 +1,185 @@
+"""Every key of the configuration, its type, its default and what it means; nothing is read here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
+
+from autoresearch_ci.config.metric import Guard, Holdout, Metric, Section
+from autoresearch_ci.config.proposers import (
+    Claude,
+    ProposerChoice,
+    Proposers,
+    ServerName,
+    ToolServer,
+)
+from autoresearch_ci.config.sandbox import Sandbox
+from autoresearch_ci.config.values import (
+    BranchTemplate,
+    Command,
+    Name,
+    RelativePath,
+    Text,
+    Variable,
+    refusal,
+)
+from autoresearch_ci.experiment import Direction
+
+# Strictness would ask for a tuple, which neither YAML nor a command line can write.
+AsList = Field(strict=False)
+Texts = Annotated[tuple[Name, ...], AsList]
+Commands = Annotated[tuple[Command, ...], AsList]
+Paths = Annotated[tuple[RelativePath, ...], AsList]
+
+
+class Budget(Section):
+    """Where a run stops, besides `iterations`."""
+
+    minutes: float | None = Field(default=None, gt=0, le=43200)
+    """Wall clock of this invocation, with setup and confirmation; what has begun is finished."""
+    usd: float | None = Field(default=None, gt=0)
+    """Dollars of the whole run; it can be resumed with more."""
+    tokens: int | None = Field(default=None, ge=1)
+    """Tokens of the whole run; it can be resumed with more."""
+    iteration_usd: float | None = Field(default=None, gt=0)
+    """Dollars of one iteration."""
+    iteration_tokens: int | None = Field(default=None, ge=1)
+    """Tokens of one iteration."""
+
+
+class Confirm(Section):
+    """The fresh measurement of base and final state at the end of a run."""
+
+    mode: Literal["auto", "never"] = "auto"
+    """`auto`: whenever something was kept, base and result are measured again, in turns."""
+    repeats: int | None = Field(default=None, ge=1, le=1000)
+    """Runs of each of the two; without it, five, or one of an exact metric."""
+    ablate: bool = False
+    """Leave each kept commit out in turn and name those that do nothing."""
+
+
+PublishMode = Literal["none", "local", "bundle", "github", "gitlab"]
+
+
+class Publish(Section):
+    """What becomes of the kept commits."""
+
+    mode: PublishMode = "local"
+    """`local`: a branch here; `none`: run folder and notebook only; `bundle`: a file for a job that
+    may write; `github`, `gitlab`: pushed after each keep, with one pull request."""
+    branch: BranchTemplate = "autoresearch/{tag}"
+    """`{tag}` is the run's tag. A name without it is one branch, continued night after night."""
+    base: Name | None = None
+    """Branch to merge into; without it, the one the job runs on, else the default branch."""
+    draft: bool = True
+    """Whether the pull request starts as a draft."""
+    ready: bool = False
+    """Whether it is marked ready for review when a run ends with a confirmed gain."""
+    labels: Texts = ("autoresearch",)
+    """Labels of a new pull request."""
+    reviewers: Texts = ()
+    """Who is asked to review a new one: logins, or teams as `org/team`."""
+    remote: Name = "origin"
+    """Remote whose address names the repository when the environment does not."""
+    repository: Name | None = None
+    """`owner/name`; without it GITHUB_REPOSITORY (GitLab: CI_PROJECT_PATH), else the remote's."""
+
+    def branch_name(self, tag: str) -> str:
+        """The branch of the run called `tag`."""
+        return self.branch.replace("{tag}", tag)
+
+
+def _guard(value: object) -> object:
+    if isinstance(value, str):
+        return {"command": value}
+    if isinstance(value, Mapping | Guard):
+        return value
+    raise refusal("has the wrong type", "a command line, or a mapping with a command")
+
+
+def _mode(value: object) -> object:
+    return {"mode": value} if isinstance(value, str) else value
+
+
+def _word_or_list(value: object) -> str:
+    return "word" if isinstance(value, str) else "list"
+
+
+class Config(Section):
+    """The effective configuration of one run."""
+
+    goal: Text = ""
+    """What to reach, in a sentence for people and models."""
+    scope: Texts = Field(min_length=1)
+    """Paths that a proposal may touch: gitignore-style globs, `!` excludes."""
+    metric: Metric
+    """The one number."""
+    guards: Annotated[
+        tuple[
+            Annotated[Guard, BeforeValidator(_guard, json_schema_input_type=Command | Guard)], ...
+        ],
+        AsList,
+    ] = ()
+    """What must keep holding: command lines, or mappings."""
+    holdout: Holdout | None = None
+    """A metric the proposer never sees."""
+    setup: Commands = ()
+    """Command lines run once in each measure tree, before the baseline."""
+    share: Annotated[
+        Annotated[Literal["auto", "none"], Tag("word")] | Annotated[Paths, Tag("list")],
+        Discriminator(_word_or_list),
+    ] = "auto"
+    """Ignored dependency folders that the measure tree receives."""
+    cache: Paths = ()
+    """Build outputs that may survive between measurements: faster, less isolated."""
+    env: Annotated[
+        Mapping[Variable, Text],
+        WithJsonSchema(
+            {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}}
+        ),
+    ] = Field(default={}, repr=False)
+    """Extra environment of setup, metric, guards and holdout."""
+    pass_env: Annotated[tuple[Variable, ...], AsList] = ()
+    """Names of variables inherited from the caller."""
+    gaming: Literal["refuse", "warn", "allow"] = "refuse"
+    """What becomes of a change that plays against the ruler, by patching a clock, say."""
+    iterations: int = Field(default=25, ge=0, le=1_000_000)
+    """How many proposals are judged; 0 measures the baseline only."""
+    budget: Budget = Budget()
+    """Where a run stops, besides `iterations`."""
+    proposer: ProposerChoice = Proposers()
+    """`auto`, `search`, `claude`, an agent CLI, `script:FILE`, or several taking turns."""
+    claude: Claude = Claude()
+    """How Claude is asked."""
+    mcp: Mapping[ServerName, ToolServer] = Field(default={}, repr=False)
+    """Model Context Protocol servers, by name: their tools are offered to Claude."""
+    seed: int = Field(default=0, ge=0, le=2**32 - 1)
+    """Seed of everything random that we do ourselves."""
+    program: RelativePath | None = None
+    """Markdown file with the human's brief."""
+    hooks: bool = False
+    """Run the repository's own git hooks on each candidate."""
+    plateau: int | None = Field(default=None, ge=1)
+    """Stop after that many iterations without a keep."""
+    calibrate: Literal["auto", "never"] = "auto"
+    """Whether the unmodified code is measured repeatedly first, to learn its noise."""
+    confirm: Annotated[
+        Confirm,
+        BeforeValidator(_mode, json_schema_input_type=Literal["auto", "never"] | Confirm),
+    ] = Confirm()
+    """Whether base and final state are measured afresh at the end."""
+    sandbox: Sandbox = Sandbox()
+    """What measured code may see and change."""
+    publish: Annotated[
+        Publish,
+        BeforeValidator(_mode, json_schema_input_type=PublishMode | Publish),
+    ] = Publish()
+    """What becomes of the kept commits."""
+
+    @property
+    def holdout_direction(self) -> Direction:
+        """Which way the holdout is better: its own, else the metric's."""
+        own = self.holdout.direction if self.holdout else None
+        return own or self.metric.direction

@@ -1,0 +1,309 @@
+"""What the decisions of a run have taught so far: noise, drift, error budget, open questions.
+
+A `Session` is a value: `after` gives the next one, `to_json` and `from_json` carry it over a kill.
+Pure; how one candidate is judged with it is decision.py's business.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from itertools import combinations, pairwise
+from statistics import median
+from typing import Any
+
+from autoresearch_ci.decide import noise
+from autoresearch_ci.experiment import Decision, Direction, Status
+
+CALIBRATION = 5
+"""Runs of the unmodified code when the metric is noisy."""
+REMEMBERED = 8
+"""Old runs of the incumbent that the screen compares with."""
+PASS = 0.5
+"""At least this share of candidates as good as the incumbent gets past the screen."""
+FIRST = 0.75
+"""Share of alpha that may be spent before the first keep."""
+PATIENCE = 10.0
+"""Tests after which half of an allowance is spent."""
+UNREST = 0.05
+"""Before anything is known: variance of the local noise variance; weighs like ten decisions."""
+
+
+class Side(enum.StrEnum):
+    """Which of the two states a run measures."""
+
+    INCUMBENT = "incumbent"
+    CANDIDATE = "candidate"
+
+
+Run = tuple[Side, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """What the user asked for; constant over a run."""
+
+    direction: Direction
+    min_effect: float = 0.0
+    """Smallest relative gain worth keeping; 0.002 is 0.2 %."""
+    exact: bool = True
+    """Whether equal values may prove a metric deterministic; those of a judge never do."""
+    repeats_min: int = 1
+    """Runs of the candidate before any decision, unless the metric is deterministic."""
+    repeats_max: int = 7
+    """Runs of the candidate that one decision may spend; as many of the incumbent come on top."""
+    alpha: float = 0.1
+    """Budget for false keeps over the whole run, see `Session.test_level`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """The runs of one decision, in the order measured."""
+
+    runs: tuple[Run, ...] = ()
+    carried: tuple[Run, ...] = ()
+    """Runs of earlier looks at the same candidate against the same incumbent."""
+
+    def plus(self, side: Side, value: float) -> Evidence:
+        """With one more run."""
+        return replace(self, runs=(*self.runs, (side, value)))
+
+    def values(self, side: Side) -> list[float]:
+        """All values of one side, earlier looks first."""
+        return [value for of, value in (*self.carried, *self.runs) if of is side]
+
+    def spent(self, side: Side) -> int:
+        """Runs of one side in this decision."""
+        return sum(of is side for of, _ in self.runs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """Everything the decisions so far have taught; a value, and JSON between two processes."""
+
+    deterministic: bool
+    """Identical code gave identical values so far: one run discards, two or three keep."""
+    incumbent: tuple[float, ...]
+    """The incumbent's last runs. Old ones: they may discard a candidate, never keep one."""
+    null_steps: tuple[tuple[float, ...], ...] = ()
+    """Per decision, relative differences of neighbouring runs of the same code: pure noise."""
+    stale_errors: tuple[float, ...] = ()
+    """How far fresh runs of the incumbent lay from its old ones, relative: noise and drift."""
+    tests: int = 0
+    """Tests begun: decisions that got past the screen."""
+    keeps: tuple[int, ...] = ()
+    """Which of the tests ended in a keep; the first is 1."""
+    carried: Mapping[str, tuple[Run, ...]] = field(default_factory=dict)
+    """Evidence of promising candidates, by candidate id; void as soon as the incumbent changes."""
+    floor: float = 0.0
+    """Twice the relative spread of the first two baseline runs: all there is with one repeat."""
+
+    @classmethod
+    def calibrated(cls, baseline_values: Sequence[float], policy: Policy) -> Session:
+        """What the A/A measurement of the unmodified code says."""
+        values = tuple(baseline_values)
+        found = steps([(Side.INCUMBENT, value) for value in values], size_of(values))
+        fresh = [
+            _error((*values[:k], *values[k + 1 :]), value)
+            for k, value in enumerate(values)
+            if len(values) > 1
+        ]
+        return cls(
+            deterministic=policy.exact and len(values) > 1 and len(set(values)) == 1,
+            incumbent=values[-REMEMBERED:],
+            null_steps=(found,) if found else (),
+            stale_errors=tuple(fresh),
+            floor=2 * abs(found[0]) if found else 0.0,
+        )
+
+    def begin(self, candidate_id: str) -> Evidence:
+        """Where judging this candidate starts: with the evidence of an earlier look, if any."""
+        return Evidence(carried=self.carried.get(candidate_id, ()))
+
+    def after(self, evidence: Evidence, decision: Decision, candidate_id: str) -> Session:
+        """What is known once `decision` is final (guards and holdout included)."""
+        known = self.noticing(evidence)
+        kept = decision.status is Status.KEEP
+        candidate = [value for side, value in evidence.runs if side is Side.CANDIDATE]
+        fresh = [value for side, value in evidence.runs if side is Side.INCUMBENT]
+        found = steps(evidence.runs, size_of(self.incumbent)) if known is self else ()
+        errors = (*self.stale_errors, _error(self.incumbent, fresh[0])) if fresh else None
+        tests = self.tests + bool(fresh)
+        carried = {key: runs for key, runs in self.carried.items() if key != candidate_id}
+        if decision.reason.startswith("promising"):
+            carried[candidate_id] = (*evidence.carried, *evidence.runs)
+        return replace(
+            known,
+            incumbent=tuple(candidate if kept else (*self.incumbent, *fresh))[-REMEMBERED:],
+            null_steps=(*known.null_steps, found)[-60:] if found else known.null_steps,
+            stale_errors=errors[-40:] if errors else self.stale_errors,
+            tests=tests,
+            keeps=(*self.keeps, tests) if kept and fresh else self.keeps,
+            carried={} if kept else carried,
+        )
+
+    def noticing(self, evidence: Evidence) -> Session:
+        """No longer deterministic once the same code has shown two values."""
+        old = (*self.incumbent, *evidence.values(Side.INCUMBENT))
+        new = evidence.values(Side.CANDIDATE)
+        if not self.deterministic or (len(set(old)) <= 1 and len(set(new)) <= 1):
+            return self
+        runs = [(Side.INCUMBENT, value) for value in old] + [(Side.CANDIDATE, v) for v in new]
+        found = steps(runs, size_of(self.incumbent))
+        return replace(self, deterministic=not any(found), null_steps=(*self.null_steps, found))
+
+    def test_level(self, alpha: float) -> float:
+        """The error that the next test may have.
+
+        Guarantee over a whole run, however long: if no candidate is better than its incumbent, the
+        chance that anything is kept is at most `FIRST * alpha`; and whatever is real, at most a
+        share of `alpha` of all keeps is expected to be false. This is LORD++ (Ramdas, Yang,
+        Wainwright and Jordan 2017, "Online control of the false discovery rate with decaying
+        memory"): an allowance at the start and one for every keep, each spent over the tests that
+        follow, half of it in the first `PATIENCE`.
+
+        Assumption: given the past, the two runs of a pair are exchangeable when the candidate is
+        worth nothing, and the session's own steps show how large their differences are; the walk
+        is then close to normal, as its steps are bounded (`noise.scale`). A second look at a
+        promising candidate is a test of its own and pays for itself; its evidence adds up with the
+        first look's only against the same incumbent, hence without a keep in between, so both
+        levels were fixed before the first look and the union bound holds. Screened candidates
+        began no test and pay nothing: the others pay for them, by the factor `PASS`.
+        """
+        first = FIRST * alpha
+        grants = [(0, first), *((kept, alpha) for kept in self.keeps)]
+        if self.keeps:
+            grants[1] = (self.keeps[0], alpha - first)
+        ages = ((self.tests - since, grant) for since, grant in grants)
+        return PASS * sum(
+            grant * PATIENCE * (1 / (PATIENCE + age) - 1 / (PATIENCE + age + 1))
+            for age, grant in ages
+        )
+
+    def describe(self, policy: Policy, seconds_per_run: float) -> str:
+        """One paragraph for the user, before anything is spent."""
+        if self.deterministic:
+            return "this metric is deterministic on this runner: one run discards, up to three keep"
+        spread, n = self.step_scale / math.sqrt(2), policy.repeats_max
+        if n == 1:
+            return (
+                f"this metric on this runner varies by {percent(spread)}; with one run per "
+                f"decision, gains above {percent(self.floor)} are kept, unconfirmed"
+            )
+        smallest = self.detectable(policy)
+        text = (
+            f"this metric on this runner varies by {percent(spread)}; up to {n} runs per decision "
+            f"it can detect changes of {percent(smallest)} and more; a decision takes about "
+            f"{_minutes(4 * seconds_per_run)}, at most {_minutes(2 * n * seconds_per_run)}"
+        )
+        if smallest <= (4 * policy.min_effect or 0.1):
+            return text
+        wanted = policy.min_effect or 0.05
+        return (
+            f"{text}\nwarning: gains near {percent(wanted)} will be missed: that would take about "
+            f"{math.ceil(n * min(smallest / wanted, 1e3) ** 2)} runs. Make the metric calmer (a "
+            "longer workload, CPU time or instructions instead of wall time, a quieter runner), or "
+            "raise repeats.max or min_effect"
+        )
+
+    def detectable(self, policy: Policy) -> float:
+        """The relative gain that one decision keeps four times out of five."""
+        n = policy.repeats_max
+        bound = noise.boundary(self.test_level(policy.alpha), n) / math.sqrt(n)
+        return (bound + noise.NORMAL.inv_cdf(0.8)) * self.step_scale / math.sqrt(n)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists, numbers and strings."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Session:
+        """Inverse of `to_json`, also after a detour through text."""
+        return cls(
+            deterministic=data["deterministic"],
+            incumbent=tuple(data["incumbent"]),
+            null_steps=tuple(tuple(group) for group in data["null_steps"]),
+            stale_errors=tuple(data["stale_errors"]),
+            tests=data["tests"],
+            keeps=tuple(data["keeps"]),
+            carried={
+                key: tuple((Side(side), value) for side, value in runs)
+                for key, runs in data["carried"].items()
+            },
+            floor=data["floor"],
+        )
+
+    @cached_property
+    def step_scale(self) -> float:
+        """Standard deviation of the relative difference of two neighbouring runs of one code."""
+        return noise.scale([step for group in self.null_steps for step in group])
+
+    @cached_property
+    def stale_variance(self) -> float:
+        """Of the incumbent's level as its old runs tell it, in variances of a pair's difference."""
+        if not self.step_scale:
+            return math.inf
+        single = 0.5
+        error = (noise.scale(self.stale_errors) / self.step_scale) ** 2
+        return max(error - single, single / len(self.incumbent))
+
+    @cached_property
+    def freedom(self) -> float:
+        """Degrees of freedom of the noise estimate, for a decision that may be noisier than most.
+
+        Two times the inverse of the relative variance of the local noise variance, which is what
+        the steps of one decision have in common (limma's moderated t: Smyth 2004), and of the
+        estimate's own error.
+        """
+        total, weight = 10 * UNREST, 10.0
+        for group in self.null_steps:
+            if len(group) < 2:
+                continue
+            excess = [
+                noise.clipped(step, self.step_scale) ** 2 / noise.CLIPPED_VARIANCE - 1
+                for step in group
+            ]
+            total += sum(a * b for a, b in combinations(excess, 2)) / (len(group) - 1)
+            weight += len(group) / 2
+        count = max(1, sum(map(len, self.null_steps)))
+        return 1 / (max(0.01, total / weight) / 2 + 1 / (0.8 * count))
+
+
+def next_calibration_run(values: Sequence[float], policy: Policy) -> bool:
+    """Whether the A/A measurement of the baseline needs one more run."""
+    if len(values) < 2:
+        return True
+    if policy.exact and len(set(values)) == 1:
+        return policy.repeats_max > 1 and not noise.exact(values)
+    return len(values) < (2 if policy.repeats_max == 1 else CALIBRATION)
+
+
+def steps(runs: Sequence[Run], size: float) -> tuple[float, ...]:
+    """Relative differences between neighbouring runs of the same side."""
+    return tuple(
+        noise.difference(Direction.MAXIMIZE, before[1], after[1], size)
+        for before, after in pairwise(runs)
+        if before[0] is after[0]
+    )
+
+
+def _error(old: Sequence[float], fresh: float) -> float:
+    return noise.difference(Direction.MAXIMIZE, noise.middle(old), fresh, size_of(old))
+
+
+def size_of(values: Sequence[float]) -> float:
+    """Typical absolute value: what 100 % means for a metric around zero."""
+    return median(map(abs, values))
+
+
+def percent(share: float, sign: str = "") -> str:
+    """A share as people read it: 0.018 is `1.8 %`."""
+    digits = 1 if abs(share) >= 0.001 else 2
+    return f"{100 * share:{sign}.{digits}f} %"
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"

@@ -1,0 +1,295 @@
+"""Runs one user command: with a timeout, killed as a tree, watched by a `Stop`, bounded in output.
+
+What the command is for, and what its output means, is not decided here. It gets a session of its
+own, so a terminal's Ctrl-C reaches only us and arrives as `Stop`.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import os
+import selectors
+import shlex
+import shutil
+import time
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from autoresearch_ci import errors
+from autoresearch_ci.execution import processes
+from autoresearch_ci.execution.output import HEAD_BYTES, Output
+from autoresearch_ci.execution.processes import PATIENCE, PATIENCE_STOPPING, ProcessTree
+from autoresearch_ci.execution.spawning import Enter, NotConfined, spawn
+
+_CHUNK = 1 << 16
+_GRACE = 0.3
+"""Seconds from SIGTERM to SIGKILL; with `PATIENCE_STOPPING` it keeps a stop under one second."""
+_LINGER, _LINGER_IDLE = 0.5, 0.1
+"""Seconds, in all and between two reads, for output that comes after the command's own exit."""
+_TICK = 0.01
+"""Seconds between looks at the child where there is no pidfd."""
+_NO_MEMORY = " (usually: memory ran out)"
+"""Of signal 9: what we kill ourselves is said to have timed out."""
+
+
+class Stop:
+    """Asked by a signal handler, obeyed by whatever is running."""
+
+    def __init__(self) -> None:
+        self._requested = False
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._writer, False)
+        for descriptor in (self._reader, self._writer):
+            weakref.finalize(self, os.close, descriptor)
+
+    @property
+    def requested(self) -> bool:
+        return self._requested
+
+    def request(self) -> None:
+        """Safe in a signal handler and any number of times: the byte written is never read."""
+        if not self._requested:
+            self._requested = True
+            os.write(self._writer, b"!")
+
+    def check(self) -> None:
+        """Raises `Interrupted` once a stop was requested."""
+        if self._requested:
+            raise errors.Interrupted(
+                "Interrupted: SIGINT or SIGTERM arrived. The running command was killed and "
+                "finished work is saved; `run --resume` continues a run."
+            )
+
+    def fileno(self) -> int:
+        """Readable from the first request on: wakes a selector."""
+        return self._reader
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandResult:
+    """What one command did. A failure is a result too; only `Interrupted` is an exception."""
+
+    command: str
+    exit_code: int
+    """Negative: killed by that signal. 127: not found, 126: cannot be executed, as in a shell."""
+    timed_out: bool = False
+    """Whatever `exit_code` says: a command may catch SIGTERM and exit with 0."""
+    stopped: bool = False
+    """Killed because `on_line` asked for it."""
+    output: str
+    """First and last `HEAD_BYTES` and `TAIL_BYTES`, with a marker line between if more came."""
+    tail: str
+    """The last `TAIL_BYTES`."""
+    output_bytes: int
+    """All that was printed, kept or not."""
+    seconds: float = 0.0
+    """From start to the exit of the command itself; killing what it left behind is not counted."""
+    peak_memory_mb: float | None = None
+    """MiB, of the largest single process; `None` when it stayed below our own peak."""
+
+    @property
+    def failure(self) -> str:
+        """How it failed, for people; empty when it did not."""
+        if self.timed_out:
+            return f"timed out after {self.seconds:.0f} s"
+        told = f"exit code {self.exit_code}" if self.exit_code else ""
+        if self.exit_code < 0:
+            told = f"killed by signal {-self.exit_code}"
+        # A shell says 137 of the last command that it ran.
+        return f"{told}{_NO_MEMORY}" if self.exit_code in (-9, 137) else told
+
+    def redacted(self, redact: Callable[[str], str]) -> CommandResult:
+        """The same, its texts passed through `redact`."""
+        return replace(
+            self,
+            command=redact(self.command),
+            output=redact(self.output),
+            tail=redact(self.tail),
+        )
+
+
+def run_command(
+    command: str | Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    timeout: float | None = None,
+    stop: Stop | None = None,
+    log: Path | None = None,
+    on_line: Callable[[str], bool | None] | None = None,
+    enter: Enter | None = None,
+) -> CommandResult:
+    """Runs `command` to its end, and every process it started to theirs.
+
+    A string is the user's own shell line: `bash -c` where there is bash, as in a `run:` step, else
+    `/bin/sh -c`. We add no options: without the user's own `set -o pipefail` the status of `a | b`
+    is that of b. A sequence is an argv. stdin is empty; stdout and stderr are one stream.
+
+    `on_line` gets each non-empty line as it arrives (`\\n` and `\\r` both end one), cut at
+    `LINE_BYTES`; `True` kills the command. `log` receives the raw bytes: the first `HEAD_BYTES` as
+    they come, the marker and the last `TAIL_BYTES` at the end; its folder must exist.
+
+    `enter` confines the command; when it cannot, nothing is started and `WorkspaceError` is raised.
+
+    Raises `Interrupted` within a second of a stop request, and `OSError` when the log cannot be
+    written; in both cases, as in any other, everything has been killed before.
+    """
+    if stop is not None:
+        stop.check()
+    argv = [_shell(), "-c", command] if isinstance(command, str) else list(command)
+    shown = command if isinstance(command, str) else shlex.join(command)
+    started = time.monotonic()
+    with Output(log, on_line) as output:
+        try:
+            tree = processes.start(lambda: spawn(argv, cwd, env, enter))
+        except (OSError, ValueError) as error:  # ValueError: a NUL byte in the command
+            result = _not_started(shown, output, error)
+        except NotConfined as error:
+            raise _not_confined(error) from error
+        else:
+            result = _watched(shown, output, tree, stop, started, timeout)
+    if stop is not None:
+        stop.check()
+    return result
+
+
+@functools.cache
+def _shell() -> str:
+    return shutil.which("bash") or "/bin/sh"
+
+
+def _not_confined(reason: NotConfined) -> errors.WorkspaceError:
+    return errors.WorkspaceError(
+        f"the command was not started, because it could not be confined: {reason}\n"
+        "usually: this machine stopped allowing what it allowed when the run began.\n"
+        "do: autoresearch-ci doctor says what is possible here; see `sandbox` in the configuration."
+    )
+
+
+def _not_started(command: str, output: Output, error: OSError | ValueError) -> CommandResult:
+    output.feed(f"cannot start the command: {error}\n".encode(errors="replace"))
+    output.feed_last_line()
+    missing = isinstance(error, OSError) and error.errno == errno.ENOENT
+    return _result(command, output, 127 if missing else 126)
+
+
+def _watched(
+    command: str,
+    output: Output,
+    tree: ProcessTree,
+    stop: Stop | None,
+    started: float,
+    timeout: float | None,
+) -> CommandResult:
+    with tree:
+        watch = _Watch(tree, output, stop, None if timeout is None else started + timeout)
+        watch.until_exit()
+        seconds = time.monotonic() - started
+        watch.linger()
+        in_a_hurry = stop is not None and stop.requested
+        exit_code = tree.kill_all(PATIENCE_STOPPING if in_a_hurry else PATIENCE)
+        watch.drain()
+        output.feed_last_line()
+    return replace(
+        _result(command, output, exit_code),
+        timed_out=watch.timed_out,
+        stopped=watch.stopped,
+        seconds=seconds,
+        peak_memory_mb=tree.peak_memory_mb,
+    )
+
+
+def _result(command: str, output: Output, exit_code: int) -> CommandResult:
+    return CommandResult(
+        command=command,
+        exit_code=exit_code,
+        output=output.text(),
+        tail=output.tail_text(),
+        output_bytes=output.total,
+    )
+
+
+class _Watch:
+    """Reads a running command's output, and decides when it has had its time."""
+
+    def __init__(
+        self, tree: ProcessTree, output: Output, stop: Stop | None, deadline: float | None
+    ) -> None:
+        self.timed_out = self.stopped = False
+        self._tree = tree
+        self._output = output
+        self._stop = stop
+        self._deadline = deadline
+        self._kill_at: float | None = None
+        """When SIGTERM's grace ends; `None` while the command has not been told to go."""
+        self._open = True
+
+    def until_exit(self) -> None:
+        """Returns when the command itself has exited, or must now be killed."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._tree.pipe, selectors.EVENT_READ)
+            if self._tree.pidfd is not None:
+                selector.register(self._tree.pidfd, selectors.EVENT_READ)
+            if self._stop is not None:
+                selector.register(self._stop, selectors.EVENT_READ)
+            while not self._tree.reap():
+                now = time.monotonic()
+                if self._kill_at is None and self._must_end(now):
+                    self._kill_at = now + _GRACE
+                    self._tree.terminate()
+                    if self._stop is not None:  # its descriptor stays readable and would spin
+                        selector.unregister(self._stop)
+                if self._kill_at is not None and now >= self._kill_at:
+                    return
+                for key, _ in selector.select(self._wait(now)):
+                    if key.fd == self._tree.pipe and not self._read_chunk():
+                        selector.unregister(self._tree.pipe)
+
+    def _must_end(self, now: float) -> bool:
+        self.timed_out = self._deadline is not None and now >= self._deadline
+        self.stopped = self._output.asked_to_stop
+        requested = self._stop is not None and self._stop.requested
+        return self.timed_out or self.stopped or requested
+
+    def _wait(self, now: float) -> float | None:
+        """Seconds until something must happen even if nothing is heard."""
+        due = self._deadline if self._kill_at is None else self._kill_at
+        wait = None if due is None else max(0.0, due - now)
+        if self._tree.pidfd is None:
+            return _TICK if wait is None else min(wait, _TICK)
+        return wait
+
+    def _read_chunk(self) -> bool:
+        """False at the end of the stream."""
+        try:
+            chunk = os.read(self._tree.pipe, _CHUNK)
+        except BlockingIOError:
+            return True
+        self._open = bool(chunk)
+        if chunk:
+            self._output.feed(chunk)
+        return self._open
+
+    def linger(self) -> None:
+        """Lets helpers that outlive the command, as in `exec > >(tee log)`, hand over the rest.
+
+        One that says nothing for `_LINGER_IDLE` is a daemon, and will be killed.
+        """
+        if not self._open or not self._tree.reap():
+            return
+        until = time.monotonic() + _LINGER if self._kill_at is None else self._kill_at
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._tree.pipe, selectors.EVENT_READ)
+            while (left := until - time.monotonic()) > 0:
+                if not selector.select(min(left, _LINGER_IDLE)) or not self._read_chunk():
+                    return
+
+    def drain(self) -> None:
+        """Takes what the dead left in the pipe: bounded, as one may have survived (sudo)."""
+        for _ in range(HEAD_BYTES // _CHUNK):
+            if not self._open:
+                return
+            self._read_chunk()

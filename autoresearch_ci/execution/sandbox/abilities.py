@@ -1,0 +1,167 @@
+"""What is on, and what is missing and why, in words; decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from autoresearch_ci.execution.sandbox import landlock
+from autoresearch_ci.execution.sandbox.abilities_sandbox import Abilities
+from autoresearch_ci.execution.sandbox.kernel import LINUX
+from autoresearch_ci.execution.sandbox.users import User, connectable
+from autoresearch_ci.execution.sandbox.wish import Network, Wish
+
+
+@dataclass(frozen=True, kw_only=True)
+class Missing:
+    """One protection that is not there."""
+
+    what: str
+    why: str
+    cure: str
+
+    def __str__(self) -> str:
+        return f"{self.what}, because {self.why}. {self.cure}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protection:
+    """Of the commands of one run."""
+
+    on: tuple[str, ...]
+    off: tuple[Missing, ...]
+    network: Network
+    """What is enforced, whatever was asked for."""
+    hint: str
+    """What a command that fails may have missed; empty when nothing was taken from it."""
+    setup_hint: str
+    """The same for setup, which has the network."""
+
+
+def describe(
+    wish: Wish,
+    found: Abilities,
+    user: User | None,
+    other_user: Missing | None,
+    services: Sequence[str],
+) -> Protection:
+    """`other_user`: why it is not another one, where that would be better."""
+    enforced = enforced_network(wish, found)
+    on = [f"runs as uid {user.uid}"] if user else []
+    hints = [f"{on[0]}, which may not reach what is yours alone (sandbox.user: keep)"] if on else []
+    if wish.read_only and found.landlock:
+        on.append(f"writes only to its own folders (Landlock {found.landlock})")
+        hints.append("may only write in its tree, HOME and TMPDIR (sandbox.write adds more)")
+    if enforced != "allow":
+        words = "no network" if enforced == "deny" else "no network but its own loopback"
+        on.append(f"has {words}")
+        hints.append(f"has {words} (sandbox.network: {enforced})")
+    if found.namespaces:
+        on.append("shares no memory with others")
+    if LINUX:
+        on.append("gains no privileges")
+    off = [*([other_user] if other_user else []), *_missing(wish, found, user, services)]
+    without_network = [hint for hint in hints if "network" not in hint]
+    return Protection(
+        on=tuple(on),
+        off=tuple(off),
+        network=enforced,
+        hint=_sentence(hints),
+        setup_hint=_sentence(without_network),
+    )
+
+
+def enforced_network(wish: Wish, found: Abilities) -> Network:
+    """What measured code gets."""
+    if found.namespaces or (wish.network == "deny" and not found.filters):
+        return wish.network
+    return "allow"
+
+
+def _missing(
+    wish: Wish, found: Abilities, user: User | None, services: Sequence[str]
+) -> Iterator[Missing]:
+    if wish.read_only:
+        yield from _missing_of_landlock(found, user)
+    if wish.network != enforced_network(wish, found):
+        yield Missing(
+            what=f"measured code has the network, although sandbox.network is {wish.network}",
+            why=f"namespaces cannot be made ({found.why_no_namespaces})"
+            + (f" and seccomp fails ({found.filters})" if found.filters else ""),
+            cure="sandbox.network: deny works here, by seccomp."
+            if not found.filters
+            else "Run where the container's security profile allows either.",
+        )
+    if found.filters:
+        yield Missing(
+            what="the system calls of measured code are not filtered",
+            why=f"seccomp fails ({found.filters})",
+            cure="Run where the container's security profile allows it.",
+        )
+    if not found.namespaces:
+        yield from _missing_of_namespaces(found, user, services)
+
+
+def _missing_of_landlock(found: Abilities, user: User | None) -> Iterator[Missing]:
+    if not found.landlock:
+        yield Missing(
+            what="measured code may write and read wherever its user may",
+            why="this kernel has no Landlock",
+            cure="Use Linux 5.13 or newer with landlock in /sys/kernel/security/lsm.",
+        )
+        return
+    if user:
+        return  # another user may do neither
+    lacks = {
+        landlock.TRUNCATE_ABI: ("files elsewhere can be emptied", "Linux 6.2"),
+        landlock.SCOPE_ABI: ("measured code can signal its user's processes", "Linux 6.12"),
+    }
+    for version, (what, cure) in lacks.items():
+        if found.landlock < version:
+            yield Missing(
+                what=what,
+                why=f"this kernel's Landlock ({found.landlock}) is too old",
+                cure=f"Use {cure} or newer, or start autoresearch-ci as root (sandbox.user).",
+            )
+
+
+def _missing_of_namespaces(
+    found: Abilities, user: User | None, services: Sequence[str]
+) -> Iterator[Missing]:
+    why = f"namespaces cannot be made ({found.why_no_namespaces})"
+    if user is None:
+        yield Missing(
+            what="one measurement can leave something in /dev/shm for the next",
+            why=why,
+            cure="Run where user namespaces are allowed, or let root give the commands to another "
+            "user (sandbox.user).",
+        )
+    if reached := reachable_services(found, user, services):
+        yield Missing(
+            what=f"measured code can ask {reached[0]} to act for it, outside of the sandbox",
+            why=why,
+            cure="Do not mount it, or run as a user (or group) that may not use it.",
+        )
+
+
+def reachable_services(found: Abilities, user: User | None, services: Sequence[str]) -> list[str]:
+    """Those that measured code could ask to act for it, outside of any confinement."""
+    return [] if found.namespaces else [path for path in services if connectable(path, user)]
+
+
+def _sentence(parts: Sequence[str]) -> str:
+    if not parts:
+        return ""
+    *first, last = parts
+    joined = f"{', '.join(first)} and {last}" if first else last
+    return f"measured code {joined}"
+
+
+def root_is_kept(who: str, user: User, stop: str) -> Missing:
+    """Why `auto` leaves the commands to root."""
+    return Missing(
+        what=f"{who} runs as root",
+        why=f"uid {user.uid} cannot reach {stop}",
+        cure="Install what it needs for all users, or set TMPDIR to a folder that all can enter; "
+        "sandbox.user: keep accepts it as it is.",
+    )

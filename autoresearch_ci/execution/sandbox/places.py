@@ -1,0 +1,105 @@
+"""Which places a command may read and write, and which it must not see."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from autoresearch_ci.safety.secret_values import points_to_secret
+
+_OF_A_HOME = (
+    ".ssh", ".netrc", ".aws", ".azure", ".config/gh", ".config/gcloud", ".config/hub", ".docker",
+    ".kube", ".git-credentials", ".config/git/credentials", ".npmrc", ".pypirc", ".gnupg",
+    ".claude", ".claude.json", ".codex", ".gemini", ".local/share/keyrings", ".password-store",
+)  # fmt: skip
+_OF_A_RUNNER = (
+    "/github/runner_temp", "/github/file_commands", "/github/workflow", "/github/home",
+)  # fmt: skip
+_OF_A_RUNNERS_ROOT = (".credentials", ".credentials_rsaparams", ".runner", ".env", "_diag")
+_VARIABLES_OF_A_RUNNER = (
+    "RUNNER_TEMP", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_OUTPUT", "GITHUB_STATE",
+    "GITHUB_STEP_SUMMARY", "GITHUB_EVENT_PATH",
+)  # fmt: skip
+_DEVICES = (
+    "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx",
+    "/dev/pts", "/dev/nvidia*", "/dev/dri", "/dev/kfd", "/dev/dxg",
+)  # fmt: skip
+_SERVICES = (
+    "/run/docker.sock", "/run/podman/podman.sock", "/run/containerd/containerd.sock",
+    "/run/crio/crio.sock", "/run/dbus/system_bus_socket", "/run/systemd/private",
+    "/run/systemd/io.systemd.*", "/run/user/{uid}",
+)  # fmt: skip
+
+
+def secrets(environment: Mapping[str, str], home: Path) -> list[str]:
+    """Where the user who runs us, and the runner, keep credentials."""
+    found = [str(home / name) for name in _OF_A_HOME]
+    found += _OF_A_RUNNER
+    if workspace := environment.get("GITHUB_WORKSPACE"):
+        # RUNNER/_work/repository/repository
+        root = Path(workspace).parent.parent.parent
+        found += [str(root / name) for name in _OF_A_RUNNERS_ROOT]
+    found += [environment[name] for name in _VARIABLES_OF_A_RUNNER if environment.get(name)]
+    return found
+
+
+def pointed_to(environment: Mapping[str, str], passed: Iterable[str]) -> list[str]:
+    """The files of secrets that variables name, but for the variables that commands are given."""
+    wanted = [name for name in environment if points_to_secret(name) and name not in set(passed)]
+    return [path for name in wanted if Path(path := environment[name]).is_absolute()]
+
+
+def devices() -> list[str]:
+    """What may be written to though it is no file: nothing in it is kept."""
+    return [path for pattern in _DEVICES for path in _matches(pattern)]
+
+
+def services(environment: Mapping[str, str]) -> list[str]:
+    """Sockets, or folders of them, of those who act for whoever asks, outside of any confinement.
+
+    Landlock does not see who connects to a socket in the file system.
+    """
+    found = [path for pattern in _SERVICES for path in _matches(pattern.format(uid=os.getuid()))]
+    found.append(environment.get("SSH_AUTH_SOCK", ""))
+    found.append(environment.get("DOCKER_HOST", "").removeprefix("unix://"))
+    real = (os.path.realpath(path) for path in found if path.startswith("/"))
+    return list(dict.fromkeys(path for path in real if Path(path).exists()))
+
+
+def visible(hidden: Iterable[str], shown: Iterable[str]) -> list[str]:
+    """The fewest paths with all but `hidden` beneath them, and `shown` in any case.
+
+    The innermost of both kinds decides. A folder with a hidden place below is not among them, but
+    its other entries are: such a folder cannot be listed, and what is added to it later cannot be
+    seen.
+    """
+    marks = {os.path.realpath(path): False for path in hidden}
+    marks |= {os.path.realpath(path): True for path in shown}
+    marks = {path: mark for path, mark in marks.items() if os.path.lexists(path)}
+    on_the_way = {str(parent) for path in marks for parent in Path(path).parents}
+    found: list[str] = []
+    pending = [("/", marks.get("/", True))]
+    while pending:
+        path, seen = pending.pop()
+        below = _entries(path) if path in on_the_way else None
+        if below is None:
+            found += [path] * seen
+            continue
+        pending += [(entry, marks.get(entry, seen)) for entry in below]
+        if not below:  # it may not be listed: the way to what is shown is open all the same
+            way = {p for p in on_the_way.union(marks) if str(Path(p).parent) == path != p}
+            pending += [(entry, marks.get(entry, False)) for entry in way]
+    return sorted(found)
+
+
+def _matches(pattern: str) -> list[str]:
+    return sorted(str(path) for path in Path("/").glob(pattern.lstrip("/")))
+
+
+def _entries(folder: str) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.path for entry in entries if not entry.is_symlink()]
+    except OSError:
+        return []

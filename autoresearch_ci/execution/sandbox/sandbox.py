@@ -1,0 +1,260 @@
+"""One box's protection: decided on first use, and the same from then on."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from autoresearch_ci.errors import ConfigError, WorkspaceError
+from autoresearch_ci.execution.sandbox import places
+from autoresearch_ci.execution.sandbox.abilities import Missing, Protection, describe, root_is_kept
+from autoresearch_ci.execution.sandbox.abilities_sandbox import Abilities, abilities
+from autoresearch_ci.execution.sandbox.confinement import (
+    Confinement,
+    Step,
+    no_new_privileges,
+    weaker_root,
+)
+from autoresearch_ci.execution.sandbox.kernel import LINUX, threads_have_users
+from autoresearch_ci.execution.sandbox.landlock import Ruleset
+from autoresearch_ci.execution.sandbox.memory_sandbox import (
+    SHARED_MEMORY,
+    Scratch,
+    entries_of,
+    remove_entries,
+)
+from autoresearch_ci.execution.sandbox.namespaces import Cover, Namespaces
+from autoresearch_ci.execution.sandbox.seccomp import (
+    LOCAL_FAMILIES,
+    NETWORK_FAMILIES,
+    NEVER_NEEDED,
+    OF_DEBUGGERS,
+    Filter,
+)
+from autoresearch_ci.execution.sandbox.users import User, named, nobody, unreachable
+from autoresearch_ci.execution.sandbox.wish import Places, Wish
+
+_THREADS = 50
+"""That a filter may name; a command is started by one of the first."""
+
+
+class Sandbox:
+    """Prepared once for many commands; `enter` gives what is then done to each."""
+
+    def __init__(self, wish: Wish, places: Places) -> None:
+        self._wish = wish
+        self._places = places
+        self._ruleset: Ruleset | None = None
+        self._made_for: object = None
+        """The folders and sockets that ruleset and mounts are about."""
+        self._confinements: dict[bool, Confinement] = {}
+        self._namespaces: list[Namespaces] = []
+        self._scratch: Scratch | None = None
+        self._known: set[str] = set()
+        """What the commands' user had in everybody's shared memory before."""
+
+    @property
+    def user(self) -> User | None:
+        """Who runs the commands; `None`: we ourselves. Raises `ConfigError`."""
+        return self._decision[0]
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """See `Places.services`."""
+        return self._places.services
+
+    @functools.cached_property
+    def protection(self) -> Protection:
+        """What is on, and what is missing and why. Raises `ConfigError`."""
+        return describe(self._wish, self.abilities, *self._decision, self._places.services)
+
+    @property
+    def kept_root(self) -> Missing | None:
+        """Why the commands are root's where `auto` would have them be another user's."""
+        return self._decision[1]
+
+    def own(self, root: Path, path: str = "") -> None:
+        """Hand what we have just made below `root` to the one who runs the commands."""
+        if self.user:
+            self.user.own(root, path)
+
+    def own_all(self, folder: Path) -> None:
+        """The same for all below, when no command has run there yet."""
+        if self.user:
+            self.user.own_all(folder)
+
+    def enter(self, *, network: bool = False) -> Confinement | None:
+        """For `run_command`. `network`: this command has it, as installing and agents need it.
+
+        Raises `ConfigError` or `WorkspaceError`.
+        """
+        if self._wish.nothing:
+            return None
+        try:
+            self._renew()
+            if network not in self._confinements:
+                self._confinements[network] = self._confinement(network)
+        except OSError as error:
+            raise WorkspaceError(
+                f"the confinement of commands cannot be prepared: {error}\n"
+                "do: autoresearch-ci doctor says what is possible here; `sandbox` in the "
+                "configuration asks for less."
+            ) from error
+        return self._confinements[network]
+
+    def sweep(self) -> None:
+        """Empty the memory that commands share; none of them runs any more."""
+        if self._scratch:
+            self._scratch.empty()
+        elif self.user and not self.abilities.namespaces:
+            remove_entries(self.user.uid, self._known)
+
+    def close(self) -> None:
+        """Nothing of ours is left outside of the box; `enter` starts afresh."""
+        self._forget()
+        if self._scratch:
+            self._scratch.remove()
+            self._scratch = None
+
+    @functools.cached_property
+    def _decision(self) -> tuple[User | None, Missing | None]:
+        """Who runs the commands, and why not somebody else where that would be better."""
+        wish = self._wish.user
+        if wish == "keep" or (wish == "auto" and os.geteuid()):
+            return None, None
+        user = nobody() if wish == "auto" else named(wish)
+        if user.uid == os.geteuid():
+            return None, None
+        if os.geteuid():
+            raise ConfigError(
+                f"sandbox.user: only root can run commands as {wish}.\n"
+                "do: remove sandbox.user, or start autoresearch-ci as root."
+            )
+        above = next(path for path in self._places.box.parent.parents if path.exists())
+        stop = unreachable(user, [str(above), *self._places.needed], self._places.write)
+        if not stop:
+            return user, None
+        if wish == "auto":
+            return None, root_is_kept(self._wish.who, user, stop)
+        raise ConfigError(
+            f"sandbox.user: {wish} cannot reach {stop}, which the commands need.\n"
+            f"do: chmod o+x {stop}, install the program for all users, or use auto or keep."
+        )
+
+    @property
+    def abilities(self) -> Abilities:
+        """What this machine allows the one who runs the commands. Raises `ConfigError`."""
+        return abilities(self.user)
+
+    def _renew(self) -> None:
+        """For the folders as they are now: one that was deleted and made again is another."""
+        wanted = self._places
+        watched = [*map(str, wanted.own), *wanted.write, *wanted.services]
+        now = [_identity(place) for place in watched]
+        if self._made_for == now:
+            return
+        self._forget()
+        if self._wish.read_only and self.abilities.landlock:
+            self._ruleset = self._new_ruleset()
+        self._made_for = now
+
+    def _forget(self) -> None:
+        self._confinements.clear()
+        self._made_for = None
+        while self._namespaces:
+            self._namespaces.pop().close()
+        if self._ruleset:
+            self._ruleset.close()
+            self._ruleset = None
+
+    def _new_ruleset(self) -> Ruleset:
+        wanted = self._places
+        hidden = [*wanted.hidden, str(wanted.box.parent)]
+        memory = SHARED_MEMORY
+        if self.abilities.namespaces:
+            hidden.append(str(SHARED_MEMORY))
+            memory = self._scratch_folder().memory
+        own = [str(folder) for folder in wanted.own]
+        return Ruleset(
+            [*own, *wanted.write, *places.devices(), str(memory)],
+            places.visible(hidden, [*wanted.shown, *wanted.write]),
+        )
+
+    def _confinement(self, network: bool) -> Confinement:
+        kind, user = self.abilities.namespaces, self.user
+        steps: list[Step] = []
+        if kind:
+            steps.append(("namespaces", self._prepared(network).enter))
+        if user:
+            self._known = self._known or entries_of(user.uid)
+            # A namespace of users is the new user's own; the others only root can make.
+            becoming = ("user", user.become)
+            steps = [becoming, *steps] if kind == "user" else [*steps, becoming]
+        elif not os.geteuid() and LINUX:
+            steps.append(("capabilities", weaker_root()))
+        if LINUX:
+            steps.append(("no new privileges", no_new_privileges))
+        if self._ruleset:
+            steps.append(("Landlock", self._ruleset.enter))
+        if not self.abilities.filters:
+            steps.append(("seccomp", self._filter(network).enter))
+        return Confinement(
+            steps,
+            # Of all that a step does, only a namespace of users is never a single thread's.
+            forks=kind == "user" or not threads_have_users(),
+            own=user.take if user else None,
+        )
+
+    def _prepared(self, network: bool) -> Namespaces:
+        scratch = self._scratch_folder()
+        covers = [Cover(str(SHARED_MEMORY), str(scratch.memory))] * SHARED_MEMORY.is_dir()
+        for service in self._places.services:
+            nothing = str(scratch.nothing) if Path(service).is_dir() else os.devnull
+            covers.append(Cover(service, nothing))
+        seals = self._wish.read_only and self.abilities.seals
+        namespaces = Namespaces(
+            self.abilities.namespaces,
+            network=not network and self._wish.network != "allow",
+            loopback=self._wish.network == "loopback",
+            covers=covers,
+            writable=[str(self._places.box), "/dev", *self._places.write] if seals else None,
+        )
+        own_user = self.user if self.abilities.namespaces == "user" else None
+        namespaces.prepare(own_user.become if own_user else None)
+        self._namespaces.append(namespaces)
+        return namespaces
+
+    def _filter(self, network: bool) -> Filter:
+        refuse = NEVER_NEEDED if self._ruleset else (*NEVER_NEEDED, *OF_DEBUGGERS)
+        families: Sequence[int] | None = None
+        if not network and self._wish.network != "allow":
+            if self.abilities.namespaces:
+                families = NETWORK_FAMILIES
+            elif self._wish.network == "deny":
+                families = LOCAL_FAMILIES
+        return Filter(families, refuse=refuse, spare=_ourselves())
+
+    def _scratch_folder(self) -> Scratch:
+        self._scratch = self._scratch or Scratch(self._places.box, self.own)
+        return self._scratch
+
+
+def _identity(place: str) -> tuple[int, int] | None:
+    """Tells a file from another one at its place; `None`: there is none."""
+    try:
+        found = os.stat(place)  # noqa: PTH116 - for every command
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _ourselves() -> list[int]:
+    """This process, its group and its threads; the group is 0 where a container does not see it."""
+    threads = [int(name) for name in os.listdir("/proc/self/task")][:_THREADS]  # noqa: PTH208
+    return [number for number in {os.getpid(), os.getpgrp(), *threads} if number > 0]
+
+
+UNCONFINED = Wish(network="allow", read_only=False, user="keep", nothing=True)
+"""Nothing is asked for, and nothing is done."""

@@ -1,0 +1,215 @@
+"""System calls that measured code never needs, refused with EPERM; and kinds of sockets.
+
+A filter is a small program of the kernel's packet filter (`man 2 seccomp`, linux/filter.h). ptrace
+and process_vm_* are not refused: Landlock keeps them within one command's own processes, and
+LeakSanitizer and debuggers under test need them there. Without Landlock they are.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import struct
+from collections.abc import Iterable, Sequence
+
+from autoresearch_ci.execution.sandbox.kernel import LINUX, MACHINE, syscall
+
+_X86, _ARM = "x86_64", "aarch64"
+_AUDIT_ARCH = {_X86: 0xC000003E, _ARM: 0xC00000B7}
+_SECCOMP = {_X86: 317, _ARM: 277}
+_X32_BIT = 0x40000000
+
+# name: (x86_64, aarch64); from 424 on the numbers are the same everywhere.
+_NUMBERS = {
+    "acct": (163, 89),
+    "add_key": (248, 217),
+    "adjtimex": (159, 171),
+    "bpf": (321, 280),
+    "clock_adjtime": (305, 266),
+    "clock_settime": (227, 112),
+    "clone": (56, 220),
+    "delete_module": (176, 106),
+    "finit_module": (313, 273),
+    "init_module": (175, 105),
+    "ioprio_set": (251, 30),
+    "ioperm": (173, None),
+    "iopl": (172, None),
+    "kexec_file_load": (320, 294),
+    "kexec_load": (246, 104),
+    "keyctl": (250, 219),
+    "mount": (165, 40),
+    "open_by_handle_at": (304, 265),
+    "pivot_root": (155, 41),
+    "prlimit64": (302, 261),
+    "process_vm_readv": (310, 270),
+    "process_vm_writev": (311, 271),
+    "ptrace": (101, 117),
+    "reboot": (169, 142),
+    "request_key": (249, 218),
+    "sched_setaffinity": (203, 122),
+    "sched_setattr": (314, 274),
+    "sched_setparam": (142, 118),
+    "sched_setscheduler": (144, 119),
+    "setdomainname": (171, 162),
+    "sethostname": (170, 161),
+    "setns": (308, 268),
+    "setpriority": (141, 140),
+    "settimeofday": (164, 170),
+    "socket": (41, 198),
+    "swapoff": (168, 225),
+    "swapon": (167, 224),
+    "syslog": (103, 116),
+    "umount2": (166, 39),
+    "unshare": (272, 97),
+    "userfaultfd": (323, 282),
+    "io_uring_setup": (425, 425),
+    "io_uring_enter": (426, 426),
+    "io_uring_register": (427, 427),
+    "open_tree": (428, 428),
+    "move_mount": (429, 429),
+    "fsopen": (430, 430),
+    "fsconfig": (431, 431),
+    "fsmount": (432, 432),
+    "fspick": (433, 433),
+    "clone3": (435, 435),
+    "pidfd_getfd": (438, 438),
+    "mount_setattr": (442, 442),
+    "open_tree_attr": (467, 467),
+}
+_OF_SCHEDULING = {
+    "ioprio_set": 1,
+    "sched_setaffinity": 0,
+    "sched_setattr": 0,
+    "sched_setparam": 0,
+    "sched_setscheduler": 0,
+    "setpriority": 1,
+}
+"""Which argument says whose. What is done to us, every later command inherits: also those of the
+version that a candidate is compared with."""
+_OF_ALL_OF_A_USER = {"setpriority": 2, "ioprio_set": 3}
+_WITH_CARE = ("clone", "clone3", "unshare", "socket", "prlimit64", *_OF_SCHEDULING)
+OF_DEBUGGERS = ("ptrace", "process_vm_readv", "process_vm_writev")
+NEVER_NEEDED = tuple(name for name in _NUMBERS if name not in (*_WITH_CARE, *OF_DEBUGGERS))
+"""perf_event_open is none of them: counted instructions are the best metric a shared machine has,
+and the kernel's own rules (perf_event_paranoid) say who may count what."""
+
+_UNIX, _INET, _INET6, _NETLINK = 1, 2, 10, 16
+LOCAL_FAMILIES = (_UNIX,)
+"""Nothing leaves the machine through these, whatever network there is."""
+NETWORK_FAMILIES = (_UNIX, _INET, _INET6)
+"""For a network of its own; AF_VSOCK, say, would reach the host past it."""
+_NETLINK_ROUTE = 0
+_NEW_USER = 0x10000000
+
+_LOAD, _RETURN = 0x20, 0x06
+_IF_EQUAL, _IF_AT_LEAST, _IF_SET = 0x15, 0x35, 0x45
+_ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
+_NR, _ARCH = 0, 4
+_SET_FILTER, _KEEP_SPECULATION = 1, 4
+
+Instruction = tuple[int, int, int, int]
+
+
+def supported() -> bool:
+    """Whether we have the numbers of this machine's system calls."""
+    return LINUX and MACHINE in _SECCOMP
+
+
+class Filter:
+    """Compiled by the parent; `enter` is all that a child calls."""
+
+    def __init__(
+        self,
+        families: Sequence[int] | None = None,
+        *,
+        refuse: Iterable[str] = NEVER_NEEDED,
+        spare: Iterable[int] = (),
+    ) -> None:
+        """`families`: of sockets that may be made; `None`: any. `refuse`: names of calls.
+
+        `spare`: processes, groups and threads whose scheduling is not to be changed.
+        """
+        lines = program(MACHINE, families, refuse, spare)
+        code = b"".join(struct.pack("=HBBI", *line) for line in lines)
+        self._code = ctypes.create_string_buffer(code, len(code))
+        # struct sock_fprog: a count, padding, a pointer.
+        self._program = ctypes.create_string_buffer(
+            struct.pack("@HP", len(code) // 8, ctypes.addressof(self._code))
+        )
+        self._number = _SECCOMP[MACHINE]
+
+    def enter(self) -> None:
+        """For good, for this process and all it starts. Raises `OSError`."""
+        # Without the flag, older kernels slow down everything by a mitigation for browsers.
+        syscall("seccomp", self._number, _SET_FILTER, _KEEP_SPECULATION, self._program)
+
+
+def program(
+    machine: str,
+    families: Sequence[int] | None,
+    refuse: Iterable[str],
+    spare: Iterable[int] = (),
+) -> list[Instruction]:
+    """The filter's code: (operation, jump if true, jump if false, value)."""
+    column = 0 if machine == _X86 else 1
+    program = [
+        (_LOAD, 0, 0, _ARCH),
+        (_IF_EQUAL, 1, 0, _AUDIT_ARCH[machine]),
+        _refusal(errno.EPERM),
+        (_LOAD, 0, 0, _NR),
+    ]
+    if machine == _X86:
+        program += [(_IF_AT_LEAST, 0, 1, _X32_BIT), _refusal(errno.EPERM)]
+    for name in refuse:
+        number = _NUMBERS[name][column]
+        if number is not None:
+            program += [(_IF_EQUAL, 0, 1, number), _refusal(errno.EPERM)]
+    numbers = {name: _NUMBERS[name][column] or 0 for name in _WITH_CARE}
+    for name in ("unshare", "clone"):  # a user namespace opens much of the kernel to anyone
+        body = [_argument(0), (_IF_SET, 0, 1, _NEW_USER), _refusal(errno.EPERM)]
+        program += _when(numbers[name], body)
+    # Its flags lie in memory, where no filter looks; libc falls back to clone.
+    program += _when(numbers["clone3"], [_refusal(errno.ENOSYS)])
+    # Limits of others: Landlock does not see it, and one of none ends whoever has it.
+    program += _when(
+        numbers["prlimit64"], [_argument(0), (_IF_EQUAL, 1, 0, 0), _refusal(errno.EPERM)]
+    )
+    for name, index in _OF_SCHEDULING.items():
+        program += _when(numbers[name], _scheduling(name, index, spare))
+    if families is not None:
+        program += _when(numbers["socket"], _socket(families))
+    return [*program, (_RETURN, 0, 0, _ALLOW)]
+
+
+def _scheduling(name: str, index: int, spare: Iterable[int]) -> list[Instruction]:
+    body = []
+    if name in _OF_ALL_OF_A_USER:
+        body += [_argument(0), (_IF_EQUAL, 0, 1, _OF_ALL_OF_A_USER[name]), _refusal(errno.EPERM)]
+    body.append(_argument(index))
+    for number in spare:
+        body += [(_IF_EQUAL, 0, 1, number), _refusal(errno.EPERM)]
+    return body
+
+
+def _socket(families: Sequence[int]) -> list[Instruction]:
+    body: list[Instruction] = [_argument(0)]
+    for family in families:
+        body += [(_IF_EQUAL, 0, 1, family), (_RETURN, 0, 0, _ALLOW)]
+    # What lists the machine's addresses (getifaddrs), and no other part of the kernel.
+    body += [(_IF_EQUAL, 1, 0, _NETLINK), _refusal(errno.EACCES)]
+    body += [_argument(2), (_IF_EQUAL, 1, 0, _NETLINK_ROUTE), _refusal(errno.EACCES)]
+    return body
+
+
+def _when(number: int, body: Sequence[Instruction]) -> list[Instruction]:
+    """`body` for that call; afterwards the number of the call is loaded again."""
+    return [(_IF_EQUAL, 0, len(body), number), *body, (_LOAD, 0, 0, _NR)]
+
+
+def _argument(index: int) -> Instruction:
+    """The low half; both machines are little-endian, and the kernel cuts these to 32 bits."""
+    return (_LOAD, 0, 0, 16 + 8 * index)
+
+
+def _refusal(number: int) -> Instruction:
+    return (_RETURN, 0, 0, _ERRNO | number)

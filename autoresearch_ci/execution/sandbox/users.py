@@ -1,0 +1,175 @@
+"""Which user runs measured code, and what must belong to that user.
+
+As root we give it a user of its own where that one can reach the programs; nothing protects root's
+files, processes and sockets better.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import re
+import shlex
+import shutil
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.execution.sandbox import kernel as syscalls
+from autoresearch_ci.execution.sandbox.probing import answer_of_a_child
+from autoresearch_ci.safety import files as beneath
+
+NOBODY = 65534
+"""No account's own files belong to it, by convention on every Unix."""
+
+
+@dataclass(frozen=True)
+class User:
+    """Numbers; no other groups."""
+
+    uid: int
+    gid: int
+
+    def become(self) -> None:
+        """For good; called in a child, or in a thread that starts one. Raises `OSError`."""
+        syscalls.become(self.uid, self.gid)
+
+    def take(self, output: int) -> None:
+        """Some shell lines open our pipe again, as /dev/stderr."""
+        os.fchown(output, self.uid, self.gid)
+
+    def own(self, root: Path, path: str) -> None:
+        """Hand over what we have just made; never what it made, a hard link to ours included.
+
+        `""` is `root` itself.
+        """
+        with beneath.place(root if path else root.parent, path or root.name) as (at, name):
+            found = os.stat(name, dir_fd=at, follow_symlinks=False)
+            one_name = stat.S_ISDIR(found.st_mode) or found.st_nlink == 1
+            if found.st_uid == os.geteuid() and one_name:
+                os.chown(name, self.uid, self.gid, dir_fd=at, follow_symlinks=False)
+
+    def own_all(self, folder: Path) -> None:
+        """A whole folder that we have made, in which none of the commands has run yet."""
+        os.chown(folder, self.uid, self.gid)
+        pending = [folder]
+        while pending:
+            with os.scandir(pending.pop()) as entries:
+                for entry in entries:
+                    os.chown(entry.path, self.uid, self.gid, follow_symlinks=False)
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(Path(entry.path))
+
+
+def named(word: str) -> User:
+    """The user of a number or a name. Raises `ConfigError`."""
+    if re.fullmatch(r"[0-9]{1,9}", word):
+        with contextlib.suppress(KeyError):
+            return User(int(word), pwd.getpwuid(int(word)).pw_gid)
+        return User(int(word), int(word))
+    try:
+        entry = pwd.getpwnam(word)
+    except KeyError as error:
+        raise ConfigError(
+            f"sandbox.user: there is no user {word!r} on this machine.\n"
+            "do: name one of /etc/passwd, give a number, or use auto or keep."
+        ) from error
+    return User(entry.pw_uid, entry.pw_gid)
+
+
+def nobody() -> User:
+    """The user that `auto` drops to."""
+    with contextlib.suppress(KeyError):
+        return User(NOBODY, pwd.getpwuid(NOBODY).pw_gid)
+    return User(NOBODY, NOBODY)
+
+
+def unreachable(user: User, needed: Iterable[str], writable: Iterable[str] = ()) -> str:
+    """The first place on the way to one of these that stops this user; empty: none.
+
+    Where we cannot become this user at all, words that say so.
+    """
+    paths = [*((path, os.X_OK) for path in needed), *((path, os.W_OK) for path in writable)]
+
+    def look() -> str:
+        try:
+            user.become()
+        except OSError as error:  # a container that maps but a few users
+            return f"anything: setuid: {error.strerror}"
+        return next((stop for path, way in paths if (stop := _obstacle(path, way))), "")
+
+    return answer_of_a_child(look)
+
+
+def connectable(socket: str, user: User | None) -> bool:
+    """Whether that user may connect to a socket; `None`: we ourselves. A folder counts, too."""
+
+    def look() -> str:
+        if user:
+            user.become()
+        return "" if os.access(socket, os.W_OK) else "no"
+
+    return not answer_of_a_child(look)
+
+
+def _obstacle(path: str, way: int) -> str:
+    for place in (path, os.path.realpath(path)):
+        for parent in reversed(Path(place).parents):
+            if not os.access(parent, os.X_OK):
+                return str(parent)
+        if not os.access(place, way):
+            return place
+    return ""
+
+
+def programs(commands: Sequence[str], search: str, root: Path) -> list[str]:
+    """The programs that shell lines begin with, and those that scripts among them are run by."""
+    found: dict[str, None] = {}
+    for word in (word for command in commands for word in first_words(command)):
+        if "/" in word and not word.startswith("/"):
+            # Of the repository: only what runs it lies elsewhere.
+            found.update(dict.fromkeys(_interpreters(root / word, search)))
+            real = (root / word).resolve()
+            if real.is_file() and not real.is_relative_to(root):  # the Python of a shared .venv
+                found[str(real)] = None
+        elif program := shutil.which(word, path=search):
+            found[program] = None
+            found.update(dict.fromkeys(_interpreters(Path(program), search)))
+    return list(found)
+
+
+def first_words(command: str) -> Iterator[str]:
+    """Of each simple command, as far as a line can be understood without being a shell."""
+    try:
+        lexer = shlex.shlex(command.replace("\n", ";"), posix=True, punctuation_chars=True)
+        lexer.whitespace_split = True
+        words = list(lexer)
+    except ValueError:
+        words = command.split()
+    first = True
+    for word in words:
+        if set(word) <= set("();<>|&"):
+            first = not set(word) & set("<>")
+        elif first and not re.match(r"[A-Za-z_]\w*=", word):
+            yield word
+            first = word in ("env", "exec", "time", "nice", "nohup", "then", "do", "!")
+
+
+def _interpreters(script: Path, search: str) -> Iterator[str]:
+    try:
+        with script.open("rb") as file:
+            line = file.readline(256)
+    except OSError:
+        return
+    if not line.startswith(b"#!"):
+        return
+    words = os.fsdecode(line[2:]).split()
+    if words:
+        yield words[0]
+    if len(words) > 1 and words[0].endswith("/env"):
+        name = next((word for word in words[1:] if not word.startswith("-")), "")
+        if program := shutil.which(name, path=search):
+            yield program

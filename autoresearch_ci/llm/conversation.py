@@ -1,0 +1,209 @@
+"""One proposal's conversation: ask, carry out the tool calls, answer them, until `submit`.
+
+Knows the Messages API's words but no SDK. Nothing is carried out of an answer that is not whole.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from autoresearch_ci.experiment import Spent
+from autoresearch_ci.llm.draft import Draft, DraftError, Size
+from autoresearch_ci.llm.tools import (
+    SUBMIT,
+    Answer,
+    Dialect,
+    MoreTools,
+    Submission,
+    call,
+    submission,
+)
+from autoresearch_ci.safety.prompt import line
+
+SEVERAL_FILES = 4
+SEVERAL_HUNKS = 8
+"""A change with more hunks in more than one file looks like several changes."""
+_JOINED = re.compile(r";|\b(and also|as well as|additionally|plus)\b|\(\d\)|\.\s+[A-Z]", re.I)
+
+Record = Callable[[Mapping[str, Any]], None]
+"""Is told the usage fields of every answer, also of one that broke off."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """One whole answer of the model."""
+
+    content: list[dict[str, Any]]
+    """Its blocks, verbatim."""
+    stop_reason: str
+    refusal: str = ""
+    """The category, when `stop_reason` is `refusal`."""
+    broken_calls: frozenset[str] = frozenset()
+    """Ids of tool calls whose arguments were no JSON object."""
+
+
+class Ask(Protocol):
+    """Sends a request and returns the whole answer, or raises `ProposerError`."""
+
+    def __call__(
+        self, request: Mapping[str, Any], record: Record, before_retry: Callable[[], None]
+    ) -> Turn: ...
+
+
+class NoProposal(Exception):
+    """The conversation ended without a usable change; the reason is for the journal."""
+
+
+class Declined(Exception):
+    """The model refused; `str(error)` is the category."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caps:
+    """When a conversation may not go on; checked before each request and each retry."""
+
+    turns: int
+    tokens: float | None = None
+    usd: float | None = None
+
+
+class Conversation:
+    """Drives one draft from the first request to `submit`."""
+
+    def __init__(
+        self,
+        *,
+        ask: Ask,
+        draft: Draft,
+        dialect: Dialect,
+        caps: Caps,
+        price: Callable[[Mapping[str, Any]], Spent],
+        focused: bool,
+        more: MoreTools | None = None,
+    ) -> None:
+        """`focused`: ask once for a split when the change looks like several."""
+        self.spent = Spent()
+        self._ask = ask
+        self._draft = draft
+        self._more = more
+        self._dialect = dialect
+        self._caps = caps
+        self._price = price
+        self._may_ask_for_split = focused
+        self._nudged = False
+        self._submitted: Submission | None = None
+
+    def run(self, request: Mapping[str, Any]) -> Submission:
+        """Raises `NoProposal` or `Declined`; whatever happened, `spent` says what it cost."""
+        messages: list[dict[str, Any]] = [*request["messages"]]
+        for turn in range(self._caps.turns):
+            self._check_caps()
+            sent = {**request, "messages": messages}
+            answer = self._ask(sent, self._record, self._check_caps)
+            self._check_whole(answer)
+            # The service refuses empty text blocks, also those that it wrote itself.
+            content = [b for b in answer.content if b.get("type") != "text" or b.get("text")]
+            if content:
+                messages = [*messages, {"role": "assistant", "content": content}]
+            if answer.stop_reason == "pause_turn":
+                continue
+            reply = self._reply(answer, self._caps.turns - turn - 1)
+            if self._submitted:
+                return self._submitted
+            messages = [*messages, {"role": "user", "content": reply}]
+        raise NoProposal(f"no proposal within {self._caps.turns} turns")
+
+    def _record(self, usage: Mapping[str, Any]) -> None:
+        self.spent += self._price(usage)
+
+    def _check_caps(self) -> None:
+        tokens, usd = self._caps.tokens, self._caps.usd
+        if tokens is not None and self.spent.tokens >= tokens:
+            raise NoProposal(f"no proposal within {tokens:.0f} tokens")
+        if usd is not None and self.spent.cost_usd >= usd:
+            raise NoProposal(f"no proposal within ${usd:g}")
+
+    def _check_whole(self, answer: Turn) -> None:
+        if answer.stop_reason == "refusal":
+            raise Declined(line(answer.refusal, 40) or "unspecified")
+        if answer.stop_reason == "max_tokens":
+            raise NoProposal("the answer was cut off at max_tokens")
+        if answer.stop_reason == "model_context_window_exceeded":
+            raise NoProposal("the conversation outgrew the model's context window")
+
+    def _reply(self, answer: Turn, left: int) -> list[dict[str, Any]]:
+        calls = [block for block in answer.content if block.get("type") == "tool_use"]
+        if not calls:
+            return self._nudge(answer)
+        results: list[dict[str, Any]] = []
+        failed = False
+        for block in calls:
+            done = self._carry_out(block, answer.broken_calls, failed)
+            failed = failed or done.failed
+            result = {"type": "tool_result", "tool_use_id": block["id"], "content": done.text}
+            results.append({**result, "is_error": True} if done.failed else result)
+        if left == 2 and not self._submitted:
+            results.append({"type": "text", "text": "Two turns are left: finish and submit."})
+        return results
+
+    def _carry_out(self, block: Mapping[str, Any], broken: frozenset[str], failed: bool) -> Answer:
+        if self._submitted:
+            return Answer(text="already submitted", failed=True)
+        if block["id"] in broken:
+            return Answer(text="the arguments were not a whole JSON object", failed=True)
+        name, arguments = str(block.get("name")), block.get("input")
+        if self._more and self._more.handles(name):
+            return self._more.call(name, arguments)
+        if name != SUBMIT:
+            return call(self._draft, self._dialect, name, arguments)
+        if failed:
+            text = "not submitted: another call of this turn failed; look at it first"
+            return Answer(text=text, failed=True)
+        return self._submit(arguments)
+
+    def _submit(self, arguments: object) -> Answer:
+        try:
+            given = submission(arguments)
+        except DraftError as error:
+            return Answer(text=str(error), failed=True)
+        size = self._draft.size()
+        if not size.files:
+            return Answer(text="not submitted: no file is changed yet", failed=True)
+        why = looks_like_several(size, given.description) if self._may_ask_for_split else ""
+        if why:
+            self._may_ask_for_split = False
+            text = (
+                f"Not submitted yet: this looks like several changes ({why}). If it is, keep one, "
+                "take back the rest (`revert`, or edit) and name the rest in `next`. If it is one "
+                "change, submit again as it is."
+            )
+            return Answer(text=text, failed=True)
+        self._submitted = given
+        return Answer(text="submitted")
+
+    def _nudge(self, answer: Turn) -> list[dict[str, Any]]:
+        if not self._nudged:
+            self._nudged = True
+            text = "Make the change with the tools, then call `submit`. Nothing else is read."
+            return [{"type": "text", "text": text}]
+        said = line(" ".join(str(b.get("text", "")) for b in answer.content), 200)
+        if not self._draft.changed():
+            raise NoProposal(f"the model ended without a change: {said}")
+        # Small models edit well and forget to call `submit`; their words serve as description.
+        self._submitted = Submission(description=said or "an unnamed change", hypothesis="")
+        return []
+
+
+def looks_like_several(size: Size, description: str) -> str:
+    """Why a change seems to have more than one purpose; empty when it does not."""
+    reasons = []
+    if size.files >= SEVERAL_FILES:
+        reasons.append(f"{size.files} files")
+    if size.hunks >= SEVERAL_HUNKS and size.files > 1:
+        reasons.append(f"{size.hunks} hunks")
+    if size.hunks > 1 and _JOINED.search(description.strip().rstrip(".")):
+        reasons.append("the description names several things")
+    return ", ".join(reasons)

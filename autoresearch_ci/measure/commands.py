@@ -1,0 +1,160 @@
+"""Runs commands on a state of the code: the same tree, environment, limits and log for each.
+
+What the metric, a guard or a hook means, measurement.py, guards.py and hooks.py know.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from autoresearch_ci.events import Note, Observer, OutputLine, Stage, StageStarted
+from autoresearch_ci.execution.command import CommandResult, Stop, run_command
+from autoresearch_ci.execution.environment import UNATTENDED
+from autoresearch_ci.measure.report_files import forget_report, read_report
+from autoresearch_ci.measure.run_logs import RunLogs
+from autoresearch_ci.measure.suite_observer import Witness
+from autoresearch_ci.measure.suite_standards import Outcomes
+from autoresearch_ci.safety.plain_number import MetricError
+from autoresearch_ci.workspace.measure_tree import MeasureTree
+from autoresearch_ci.workspace.repository import Changes
+
+BASELINE_TIMEOUT = 3600.0
+"""Seconds the unmodified code may take when no timeout is configured."""
+TIMEOUT_FACTOR = 3.0
+"""Without a configured timeout a candidate may take this many times the baseline's duration."""
+SHORTEST_TIMEOUT = 10.0
+"""Seconds; start-up noise must not time out a command that takes milliseconds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """What a measured command left behind."""
+
+    result: CommandResult
+    outcomes: Outcomes | None
+    """How its tests ended, when it ran pytest."""
+    report: bytes | MetricError | None
+    """The report that was asked for, or why it is none; `None` when it was not written."""
+
+
+class MeasuredCommands:
+    """The measure tree with what every command in it gets."""
+
+    def __init__(
+        self,
+        *,
+        tree: MeasureTree,
+        environment: Mapping[str, str],
+        redact: Callable[[str], str],
+        stop: Stop,
+        observe: Observer,
+        logs: RunLogs,
+        witness: Witness,
+    ) -> None:
+        """`redact`: removes secrets from what commands print."""
+        self.tree = tree
+        self.redact = redact
+        self.observe = observe
+        self.logs = logs
+        self.witness = witness
+        self.durations: dict[str, float] = {}
+        """Seconds that each command took on the unmodified code, at the most."""
+        self._environment = environment
+        self._setup_environment = {**UNATTENDED, **environment}
+        self._stop = stop
+
+    @contextlib.contextmanager
+    def placed(self, changes: Changes) -> Iterator[None]:
+        """The tree holds this state of the code within the block, the base commit's after it."""
+        self.tree.place(changes)
+        try:
+            yield
+        finally:
+            self.tree.restore()
+            # Only now is there room for a log, if it was the command that filled the disk.
+            self.logs.write()
+
+    def measured(
+        self,
+        changes: Changes,
+        iteration: int,
+        stage: Stage,
+        command: str,
+        *,
+        timeout: float | None,
+        report: str | None,
+        line: Callable[[str], bool] | None = None,
+    ) -> Ended:
+        """Run a command on a state of the code, and collect what it left.
+
+        `report`: path of a file that it writes. `line`: sees each line of output, and stops the
+        command by returning true.
+        """
+        tree = self.tree.layout.tree
+        with self.placed(changes):
+            forget_report(tree, report)
+            result, outcomes = self._watched(iteration, stage, command, timeout, line)
+            if iteration == 0 and not changes:
+                known = self.durations.get(result.command, 0.0)
+                self.durations[result.command] = max(result.seconds, known)
+            return Ended(result=result, outcomes=outcomes, report=read_report(tree, report))
+
+    def run(
+        self,
+        iteration: int,
+        stage: Stage,
+        command: str,
+        *,
+        timeout: float | None = None,
+        line: Callable[[str], bool] | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> CommandResult:
+        """Run a command in the tree as it is; its log waits for `logs.write`."""
+        self.observe(StageStarted(iteration=iteration, stage=stage, command=command))
+
+        def on_line(text: str) -> bool:
+            if stage != "holdout":
+                self.observe(OutputLine(text=text))
+            return bool(line and line(text))
+
+        result = run_command(
+            command,
+            cwd=self.tree.layout.tree,
+            env=self._setup_environment if stage == "setup" else env or self._environment,
+            timeout=timeout or self._default_timeout(command),
+            stop=self._stop,
+            on_line=on_line,
+            enter=self.tree.sandbox.enter(network=stage == "setup"),
+        ).redacted(self.redact)
+        self.tree.reopen()
+        self.tree.sandbox.sweep()
+        self.logs.add(iteration, stage, result)
+        return result
+
+    def _watched(
+        self,
+        iteration: int,
+        stage: Stage,
+        command: str,
+        timeout: float | None,
+        line: Callable[[str], bool] | None,
+    ) -> tuple[CommandResult, Outcomes | None]:
+        """`run`, and how the tests ended when the command runs pytest."""
+        with self.witness.watch(command, self._environment) as watch:
+            result = self.run(
+                iteration, stage, command, timeout=timeout, line=line, env=watch.environment
+            )
+        if iteration == 0 and self.witness.is_in_the_way(command, result.exit_code, result.output):
+            message = (
+                f"the tests in {command!r} cannot be watched, only exit code and number count: it "
+                "sets PYTHONPATH itself or isolates Python. Set PYTHONPATH in `env` instead"
+            )
+            self.observe(Note(message=message))
+            return self._watched(iteration, stage, command, timeout, line)
+        return result, watch.outcomes
+
+    def _default_timeout(self, command: str) -> float:
+        known = self.durations.get(self.redact(command))
+        return max(TIMEOUT_FACTOR * known, SHORTEST_TIMEOUT) if known else BASELINE_TIMEOUT

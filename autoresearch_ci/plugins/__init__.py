@@ -1,1 +1,0 @@
-"""Files that other programs load; none of them is imported here."""

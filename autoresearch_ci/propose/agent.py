@@ -1,0 +1,311 @@
+"""Any agent CLI as a proposer: prompt in, edited folder out.
+
+The truth is what differs in the draft tree afterwards; exit code and words are advisory. A run that
+is cut off by its timeout proposes nothing: half an edit is not worth a measurement, and its
+difference would be judged as if somebody had meant it. What the prompt says is the caller's
+business; how the known CLIs are called is agent_presets.py's.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import shlex
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from autoresearch_ci.errors import ProposerError
+from autoresearch_ci.execution.command import CommandResult, Stop, run_command
+from autoresearch_ci.execution.environment import UNATTENDED, clean_environment
+from autoresearch_ci.experiment import Proposal
+from autoresearch_ci.propose.agent_presets import PRESETS, Call, Preset, keys_of
+from autoresearch_ci.propose.agent_words import (
+    DESCRIPTION_LENGTH,
+    Said,
+    diff_words,
+    plain_says,
+    sentence,
+)
+from autoresearch_ci.propose.proposer import Context, CostlyProposerError, Request
+from autoresearch_ci.safety.prompt import line
+from autoresearch_ci.safety.redaction import Redactor
+from autoresearch_ci.safety.secret_values import secret_values
+from autoresearch_ci.workspace.changes import Tree
+from autoresearch_ci.workspace.draft_tree import Drafted, DraftTree
+
+PROMPT_FILE = "{prompt_file}"
+"""Stands for the file that holds the prompt; a command without it reads its standard input."""
+MAX_FAILURES = 3
+"""Calls in a row that fail without changing anything: a key, a quota or a flag, not bad luck."""
+
+_CLOSING = """
+
+Edit the files in the current folder directly; do not only describe the change. Do not commit.
+Make one focused change, then stop. End your last message with one line:
+DESCRIPTION: <one sentence that says what you changed and why it should help>
+"""
+_SHOWN_REFUSALS = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentSettings:
+    """One `proposer:` entry that is a command or the name of a preset."""
+
+    preset: str | None = None
+    """`claude-code`, `codex`, `gemini`, `opencode` or `aider`; else `command` says what to run."""
+    command: str | tuple[str, ...] = ()
+    """A shell line or an argv; `{prompt_file}` in it is replaced, quoted where a shell reads it."""
+    model: str = ""
+    """For presets; empty is the CLI's own default. opencode and aider need `provider/model`."""
+    timeout: float = 900.0
+    """Seconds for one proposal."""
+    max_usd: float | None = None
+    """Dollars for one proposal, where the CLI can stop itself (claude-code)."""
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Further environment, passed as it is."""
+    pass_env: tuple[str, ...] = ()
+    """Names of variables to pass besides the toolchain's: an unknown command's key, for one."""
+
+    @property
+    def name(self) -> str:
+        """The journal's `proposer` column."""
+        return self.preset or "command"
+
+
+class AgentCliProposer:
+    """Runs an agent CLI in the draft tree and proposes the difference."""
+
+    def __init__(
+        self,
+        settings: AgentSettings,
+        *,
+        prompt: Callable[[Context], str],
+        draft: DraftTree,
+        inherit: Mapping[str, str],
+        stop: Stop | None = None,
+        note: Callable[[str], None] = lambda _: None,
+        logs: Path | None = None,
+        redactor: Redactor | None = None,
+    ) -> None:
+        """`inherit`: our environment, the keys included. `logs`: gets `<iteration>.log`.
+
+        Raises `ProposerError` when the program, its key or its model is missing.
+        """
+        self.settings = settings
+        self._preset = _preset(settings)
+        self._prompt = prompt
+        self._draft = draft
+        self._inherit = inherit
+        self._passed = _passed(settings, self._preset, inherit)
+        self._stop = stop
+        self._note = note
+        self._logs = logs
+        self._redact = (redactor or Redactor(secret_values(self._passed))).redact
+        self._failures = 0
+        _refuse_missing_program(settings, self._preset, inherit)
+
+    def propose(self, context: Context) -> Proposal:
+        """What the agent changed; no edits when it changed nothing that counts.
+
+        Raises `ProposerError` when it fails again and again without doing anything.
+        """
+        previous = context.previous.edits if context.previous else ()
+        self._draft.reset(previous if context.request is not Request.PROPOSE else ())
+        result = self._run(context)
+        drafted = Drafted() if result.timed_out else self._draft.collect()
+        said = self._said(result)
+        self._report(context, result, drafted)
+        self._count_failures(result, drafted, said)
+        return Proposal(
+            description=self._description(result, drafted, said, context.incumbent),
+            edits=drafted.edits,
+            proposer=self.settings.name,
+            tokens=said.tokens,
+            cost_usd=said.cost_usd,
+        )
+
+    def _run(self, context: Context) -> CommandResult:
+        draft = self._draft
+        prompt_file = draft.exchange / "prompt.md"
+        prompt_file.write_bytes((self._prompt(context) + _CLOSING).encode(errors="replace"))
+        for name, text in (self._preset.home_files if self._preset else {}).items():
+            target = draft.home / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, encoding="utf-8")
+        for folder in (draft.exchange, draft.home):
+            draft.sandbox.own_all(folder)
+        call = Call(
+            model=self.settings.model,
+            max_usd=min(
+                (usd for usd in (self.settings.max_usd, context.remaining.usd) if usd is not None),
+                default=None,
+            ),
+            tree=draft.tree,
+            prompt_file=prompt_file,
+            files=tuple(context.incumbent.paths()) if self._preset else (),
+        )
+        return run_command(
+            _call(self.settings, self._preset, call),
+            cwd=draft.tree,
+            env=clean_environment(
+                {**UNATTENDED, **self._passed},
+                home=draft.home,
+                tmp=draft.temporary,
+                inherit=self._inherit,
+            ),
+            timeout=self.settings.timeout,
+            stop=self._stop,
+            enter=draft.sandbox.enter(network=True),
+        ).redacted(self._redact)
+
+    def _said(self, result: CommandResult) -> Said:
+        plain = plain_says(result.output)
+        said = self._preset.says(result.output) if self._preset else plain
+        return said if said.message else replace(said, message=plain.message)
+
+    def _description(
+        self, result: CommandResult, drafted: Drafted, said: Said, incumbent: Tree
+    ) -> str:
+        if not drafted.edits:
+            return line(f"no change: {self._why_nothing(result, drafted)}", DESCRIPTION_LENGTH)
+        words = sentence(said.message)
+        return words or line(diff_words(drafted.edits, incumbent), DESCRIPTION_LENGTH)
+
+    def _why_nothing(self, result: CommandResult, drafted: Drafted) -> str:
+        if result.timed_out:
+            return (
+                f"{self.settings.name} timed out after {result.seconds:.0f} s; what it had edited "
+                "is discarded"
+            )
+        if drafted.refusals:
+            return f"everything edited was refused: {_first(drafted.refusals)}"
+        if result.exit_code:
+            words = result.tail.strip().splitlines()[-1:]
+            return ": ".join(
+                [f"{self.settings.name} ended with exit code {result.exit_code}", *words]
+            )
+        return f"{self.settings.name} left every file as it is"
+
+    def _report(self, context: Context, result: CommandResult, drafted: Drafted) -> None:
+        if drafted.refusals and drafted.edits:
+            self._note(f"{self.settings.name}: dropped {_first(drafted.refusals)}")
+        elif not drafted.edits:
+            self._note(f"{self.settings.name}: {self._why_nothing(result, drafted)}")
+        if self._logs is None:
+            return
+        with (self._logs / f"{context.iteration}.log").open("a", encoding="utf-8") as file:
+            refusals = "".join(f"[propose] dropped {refusal}\n" for refusal in drafted.refusals)
+            ending = "timed out" if result.timed_out else f"exit code {result.exit_code}"
+            file.write(
+                f"[propose] $ {result.command}\n{result.output.rstrip()}\n"
+                f"{self._redact(refusals)}[propose] {ending} after {result.seconds:.2f} s\n\n"
+            )
+
+    def _count_failures(self, result: CommandResult, drafted: Drafted, said: Said) -> None:
+        failed = result.exit_code != 0 or result.timed_out
+        useless = failed and not drafted.edits and not drafted.refusals
+        self._failures = self._failures + 1 if useless else 0
+        missing = result.exit_code in (126, 127)
+        if not self._failures or (self._failures < MAX_FAILURES and not missing):
+            return
+        ending = result.tail.strip().splitlines()[-10:]
+        how = "took too long" if result.timed_out else f"ended with exit code {result.exit_code}"
+        raise CostlyProposerError(
+            f"the proposer {self.settings.name} {how} and "
+            f"changed nothing{'' if missing else f', {self._failures} times in a row'}.\n"
+            "usually: a program that is not installed, a key that is wrong or out of credit, a "
+            "flag that this version does not know, or a `timeout` that is too short.\n"
+            "do: run the command by hand; it gets a clean HOME and only the variables that its "
+            "preset, `env` and `pass_env` name. Its last output:\n"
+            + ("\n".join(ending) or "(it printed nothing)"),
+            tokens=said.tokens,
+            cost_usd=said.cost_usd,
+        )
+
+
+def _preset(settings: AgentSettings) -> Preset | None:
+    if settings.preset is None:
+        if not settings.command:
+            raise ProposerError("the proposer has neither a preset nor a command")
+        return None
+    if settings.preset in PRESETS:
+        return PRESETS[settings.preset]
+    near = difflib.get_close_matches(settings.preset, PRESETS, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise ProposerError(
+        f"no preset is called {settings.preset!r}{hint}\nthere are: {', '.join(PRESETS)}"
+    )
+
+
+def _passed(
+    settings: AgentSettings, preset: Preset | None, inherit: Mapping[str, str]
+) -> dict[str, str]:
+    """What this program gets besides the toolchain's environment."""
+    names = list(settings.pass_env)
+    if preset:
+        keys = keys_of(preset, settings.model)
+        if not keys:
+            raise ProposerError(
+                f"the proposer {settings.preset} needs `model: provider/model`, such as "
+                "anthropic/claude-sonnet-5-5: the provider says which key it gets."
+            )
+        if not any(inherit.get(key) or settings.env.get(key) for key in keys):
+            raise ProposerError(
+                f"the proposer {settings.preset} needs {' or '.join(keys)}, which is not set.\n"
+                "do: set it; in a workflow:\n"
+                f"    env:\n      {keys[0]}: ${{{{ secrets.{keys[0]} }}}}"
+            )
+        names += [*keys, *preset.variables]
+    passed = {name: inherit[name] for name in names if inherit.get(name)}
+    return {**(preset.settings if preset else {}), **passed, **settings.env}
+
+
+def _refuse_missing_program(
+    settings: AgentSettings, preset: Preset | None, inherit: Mapping[str, str]
+) -> None:
+    """What can be known before the first call; a path relative to the draft tree cannot."""
+    program = preset.program if preset else _first_word(settings.command)
+    if "/" in program and not Path(program).is_absolute():
+        return
+    if not program or shutil.which(program, path=inherit.get("PATH", os.defpath)):
+        return
+    # A word that only the shell knows (`cd`, `for`) is one, too.
+    shell = isinstance(settings.command, str) and not preset
+    if shell and run_command(f"type {program}", cwd=Path("/"), env={}).exit_code == 0:
+        return
+    cure = preset.install if preset else "install it, or give its full path."
+    raise ProposerError(
+        f"the proposer {settings.name} needs the program {program!r}, which is not on PATH.\n"
+        f"do: {cure}"
+    )
+
+
+def _first_word(command: str | tuple[str, ...]) -> str:
+    """The program of an argv, or of a shell line that begins with a plain word."""
+    if not isinstance(command, str):
+        return command[0]
+    match = re.match(r"\s*([\w./+-]+)(?=\s|$)", command)
+    return match[1] if match else ""
+
+
+def _call(settings: AgentSettings, preset: Preset | None, call: Call) -> str | list[str]:
+    """The command line, its standard input being the prompt unless it names the prompt's file."""
+    path = str(call.prompt_file)
+    if isinstance(settings.command, str) and not preset:
+        if PROMPT_FILE in settings.command:
+            return settings.command.replace(PROMPT_FILE, shlex.quote(path))
+        return f"exec <{shlex.quote(path)}\n{settings.command}"
+    argv = [word.replace(PROMPT_FILE, path) for word in settings.command]
+    stdin = not any(PROMPT_FILE in word for word in settings.command)
+    if preset:
+        argv, stdin = [preset.program, *preset.arguments(call)], preset.stdin
+    return ["/bin/sh", "-c", 'exec "$@" <"$0"', path, *argv] if stdin else argv
+
+
+def _first(refusals: Sequence[str]) -> str:
+    """The first few refusals."""
+    more = len(refusals) - _SHOWN_REFUSALS
+    return "; ".join(refusals[:_SHOWN_REFUSALS]) + (f"; and {more} more" if more > 0 else "")

@@ -1,0 +1,99 @@
+"""What a proposer is told: the journal, the code and the budget, as one `Context`.
+
+Nothing of the holdout is in it, and nothing in it depends on the process that builds it: a resumed
+run tells its proposer what an uninterrupted one would.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from autoresearch_ci.decide.budget import Limits, stuck_level
+from autoresearch_ci.experiment import Direction, Proposal
+from autoresearch_ci.propose.proposer import Context, Remaining, Request
+from autoresearch_ci.record.ledger import Ledger
+from autoresearch_ci.record.past_runs import PastRun
+from autoresearch_ci.workspace.changes import Trees
+
+REMEMBERED_NOTES = 10
+"""Ideas for later that are passed on; older ones are forgotten."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Briefing:
+    """What stays the same over a run."""
+
+    goal: str
+    metric: str
+    """The metric's name."""
+    program: str
+    """The human's brief, from the base commit."""
+    hidden: tuple[str, ...]
+    """Files that no proposer may read: the holdout's."""
+    seed: int
+    limits: Limits
+    direction: Direction
+    ledger: Ledger
+    tree: Trees
+    earlier: Sequence[str] = ()
+    """What runs before this one tried, oldest first."""
+    past: Sequence[PastRun] = ()
+    """The same runs with their trees; only those whose numbers compare."""
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since this invocation began."""
+        return time.monotonic() - self.started
+
+    def context(
+        self,
+        *,
+        request: Request = Request.PROPOSE,
+        attempt: int = 1,
+        previous: Proposal | None = None,
+        feedback: str = "",
+        promising: Proposal | None = None,
+    ) -> Context:
+        """What the proposer of the next iteration knows."""
+        ledger = self.ledger
+        experiments = ledger.experiments
+        return Context(
+            goal=self.goal,
+            direction=self.direction,
+            iteration=max(1, len(experiments)),
+            incumbent=self.tree(ledger.incumbent),
+            base=self.tree(ledger.facts.base),
+            at=self.tree,
+            history=experiments,
+            seed=self.seed,
+            request=request,
+            attempt=attempt,
+            previous=previous,
+            feedback=feedback,
+            promising=promising,
+            stuck=stuck_level(experiments),
+            metric=self.metric,
+            program=self.program,
+            notes=self._notes(),
+            earlier=self.earlier,
+            past=self.past,
+            remaining=self._remaining(),
+            hidden=self.hidden,
+        )
+
+    def _notes(self) -> Sequence[str]:
+        attempts = self.ledger.history.attempts
+        return [a.next_idea for a in attempts if a.next_idea][-REMEMBERED_NOTES:]
+
+    def _remaining(self) -> Remaining:
+        limits, experiments = self.limits, self.ledger.experiments
+        spent = self.ledger.spent
+        return Remaining(
+            iterations=limits.iterations - len(experiments) + 1,
+            seconds=None if limits.seconds is None else limits.seconds - self.elapsed,
+            usd=None if limits.usd is None else limits.usd - spent.cost_usd,
+            tokens=None if limits.tokens is None else limits.tokens - spent.tokens,
+        )

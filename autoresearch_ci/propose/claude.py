@@ -1,0 +1,179 @@
+"""Claude proposes: a draft, a conversation about it, and what became of that as a proposal.
+
+The request is built in claude_request.py, the conversation held in conversation.py, and the service
+spoken to in messages_service.py, the one file that imports the SDK.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from autoresearch_ci.errors import ProposerError
+from autoresearch_ci.experiment import ReasonedProposal, Spent
+from autoresearch_ci.llm.client import ClaudeSettings
+from autoresearch_ci.llm.conversation import Caps, Conversation, Declined, NoProposal, Record, Turn
+from autoresearch_ci.llm.draft import Draft
+from autoresearch_ci.llm.prices import is_known, spent
+from autoresearch_ci.llm.service import MessagesService
+from autoresearch_ci.llm.tools import MoreTools
+from autoresearch_ci.propose.claude_request import build_request
+from autoresearch_ci.propose.diff_summaries import DiffSummaries
+from autoresearch_ci.propose.proposer import (
+    Context,
+    CostlyProposerError,
+    EditError,
+    Refused,
+    Request,
+)
+from autoresearch_ci.safety.prompt import line
+from autoresearch_ci.safety.redaction import WITHHELD, Redactor
+from autoresearch_ci.workspace.scope import Scope
+
+_NAME = "claude"
+
+
+class ClaudeProposer:
+    """One focused change per call, by a model that reads and edits a draft with tools."""
+
+    def __init__(
+        self,
+        settings: ClaudeSettings,
+        scope: Scope,
+        *,
+        environment: Mapping[str, str],
+        sleep: Callable[[float], None] = time.sleep,
+        check: Callable[[], None] = lambda: None,
+        note: Callable[[str], None] = lambda message: None,
+        more: MoreTools | None = None,
+        paid: Callable[[Spent], None] = lambda cost: None,
+        redactor: Redactor | None = None,
+    ) -> None:
+        """`check` is called every 0.2 s and may raise to interrupt; `note` is told what happens.
+
+        `paid` is told what each answer cost, as soon as it is known.
+
+        Raises `ProposerError` when there is no key.
+        """
+        self.settings = settings
+        self.price_known = is_known(settings.model, provider=settings.cloud(), price=settings.price)
+        """Without it, dollars are not counted and a dollar budget cannot be kept."""
+        self._scope = scope
+        self._environment = environment
+        self._more = more
+        self._paid = paid
+        self._dialect = settings.tools(environment)
+        self._diffs = DiffSummaries()
+        self._redactor = redactor or Redactor()
+        self._service = MessagesService(settings, environment, sleep, check, note, self._redactor)
+
+    def verify(self) -> None:
+        """Ask the service whether key and model are good. Raises `ProposerError` when not.
+
+        Costs nothing. What cannot be asked, and a service that is busy, are taken as good.
+        """
+        self._service.verify()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._service.close()
+
+    def render(self, context: Context) -> dict[str, Any]:
+        """The request that `propose` would send first."""
+        return build_request(
+            context,
+            self.settings,
+            self._environment,
+            globs=self._scope.include,
+            diffs=self._diffs,
+            more=self._more.definitions() if self._more else (),
+        )
+
+    def count_tokens(self, request: Mapping[str, Any]) -> int | None:
+        """What the service says a request holds; `None` when it cannot say."""
+        return self._service.count_tokens(request)
+
+    def propose(self, context: Context) -> ReasonedProposal:
+        """One change.
+
+        Raises `EditError` when the conversation came to nothing, `Refused` when the model declined,
+        `ProposerError` when the service keeps failing. Each says what was spent.
+        """
+        again = context.request is not Request.PROPOSE
+        before = context.previous.edits if again and context.previous else ()
+        if self._more and not again:
+            self._more.new_iteration()
+        draft = Draft(context.incumbent, self._scope, start=before, hidden=context.hidden)
+        settings, remaining = self.settings, context.remaining
+        talk = Conversation(
+            ask=self._ask,
+            draft=draft,
+            dialect=self._dialect,
+            caps=Caps(
+                turns=settings.turns,
+                tokens=_least(settings.iteration_tokens, remaining.tokens),
+                usd=_least(settings.iteration_usd, remaining.usd),
+            ),
+            price=self._price,
+            focused=not again,
+            more=self._more,
+        )
+        try:
+            given = talk.run(self.render(context))
+            edits = draft.edits()
+            if again and edits == tuple(sorted(before, key=lambda edit: edit.path)):
+                raise NoProposal("the model left the change as it was")
+        except NoProposal as error:
+            raise EditError(
+                str(error),
+                description="withheld" if str(error) == WITHHELD else "no proposal",
+                proposer=_NAME,
+                tokens=talk.spent.tokens,
+                cost_usd=talk.spent.cost_usd,
+            ) from error
+        except Declined as error:
+            raise Refused(
+                str(error),
+                proposer=_NAME,
+                tokens=talk.spent.tokens,
+                cost_usd=talk.spent.cost_usd,
+            ) from error
+        except ProposerError as error:
+            raise _costly(error, talk.spent) from error
+        return ReasonedProposal(
+            description=line(given.description, 300),
+            edits=edits,
+            proposer=_NAME,
+            tokens=talk.spent.tokens,
+            cost_usd=talk.spent.cost_usd,
+            hypothesis=line(given.hypothesis, 500),
+            next_idea=line(given.next, 300),
+            refused_writes=draft.refusals,
+        )
+
+    def _price(self, usage: Mapping[str, Any]) -> Spent:
+        """What an answer cost; it is paid, whatever becomes of the conversation."""
+        settings = self.settings
+        cost = spent(usage, settings.model, provider=settings.cloud(), price=settings.price)
+        self._paid(cost)
+        return cost
+
+    def _ask(
+        self, request: Mapping[str, Any], record: Record, before_retry: Callable[[], None]
+    ) -> Turn:
+        """Raises `NoProposal` when the answer holds a secret: it would have to be sent back."""
+        turn = self._service.ask(request, record, before_retry)
+        if self._redactor.found_in_any(turn.content):
+            raise NoProposal(WITHHELD)
+        return turn
+
+
+def _least(*limits: float | None) -> float | None:
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _costly(error: ProposerError, cost: Spent) -> ProposerError:
+    if not cost.tokens:
+        return error
+    return CostlyProposerError(str(error), tokens=cost.tokens, cost_usd=cost.cost_usd)

@@ -1,0 +1,152 @@
+"""Several proposers in one run: whose turn it is, and who stands in for one that has nothing.
+
+The turn depends on the iteration's number alone, so a resumed run goes on where it stopped. What a
+member proposes is its own business; its name in the journal stays its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from autoresearch_ci.errors import ProposerError
+from autoresearch_ci.experiment import Proposal
+from autoresearch_ci.propose.proposer import (
+    Context,
+    CostlyProposerError,
+    EditError,
+    Proposer,
+    Refused,
+    Request,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """One of several proposers."""
+
+    name: str
+    """What its proposals say in `Proposal.proposer`; no two members share one."""
+    proposer: Proposer
+    weight: int = 1
+    """Turns per cycle; a cycle is as long as the sum of all weights."""
+
+
+class MixtureProposer:
+    """Members take turns; one that has nothing to propose hands its turn to the next."""
+
+    def __init__(
+        self, members: Sequence[Member], *, note: Callable[[str], None] = lambda _: None
+    ) -> None:
+        """Raises `ValueError` when there is no member, or two share a name."""
+        names = [member.name for member in members]
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f"a mixture needs members with different names, not {names}")
+        self._members = tuple(members)
+        self._cycle = turns([member.weight for member in members])
+        self._note = note
+        self._gone: set[str] = set()
+
+    def propose(self, context: Context) -> Proposal | None:
+        """The proposal of the member whose turn it is, or of the first after it that has one.
+
+        A repair or rework goes to the member whose idea it is, to nobody else. Raises `Refused`
+        when nobody proposed and a model refused, and `ProposerError` when no member can go on.
+        """
+        if context.request is not Request.PROPOSE:
+            return self._fixed(context)
+        bill = _Bill()
+        refused: Refused | None = None
+        for member in self._order(context.iteration):
+            try:
+                proposal = member.proposer.propose(context)
+            except EditError as error:
+                error.proposal = bill.on(error.proposal)
+                raise
+            except Refused as refusal:
+                bill = bill.plus(refusal.proposal.tokens, refusal.proposal.cost_usd)
+                refused = refusal
+                self._note(f"{member.name}: {refusal}; the next proposer takes its turn")
+            except ProposerError as error:
+                self._lose(member, error)
+                bill = bill.plus_error(error)
+            else:
+                if proposal is not None:
+                    return bill.on(proposal)
+        if refused:
+            refused.proposal = replace(refused.proposal, tokens=bill.tokens, cost_usd=bill.cost_usd)
+            raise refused
+        return None
+
+    def _fixed(self, context: Context) -> Proposal | None:
+        """A repair or rework; without edits when its author gave up but was paid."""
+        member = self._author(context)
+        if member is None:
+            return None
+        try:
+            return member.proposer.propose(context)
+        except Refused as refusal:
+            self._note(f"{member.name}: {refusal}; its idea is given up")
+            return refusal.proposal
+        except ProposerError as error:
+            self._lose(member, error)
+            nothing = Proposal(description=f"{member.name} failed", edits=(), proposer=member.name)
+            return _Bill().plus_error(error).on(nothing)
+
+    def _author(self, context: Context) -> Member | None:
+        """Who made the previous proposal; whose turn it is when no member has that name."""
+        name = context.previous.proposer if context.previous else ""
+        found = (member for member in self._members if member.name == name)
+        author = next(found, None) or self._members[self._first(context.iteration)]
+        return None if author.name in self._gone else author
+
+    def _first(self, iteration: int) -> int:
+        return self._cycle[(iteration - 1) % len(self._cycle)]
+
+    def _order(self, iteration: int) -> list[Member]:
+        """Whose turn it is, then the others as they stand in the list."""
+        first = self._first(iteration)
+        order = (*self._members[first:], *self._members[:first])
+        return [member for member in order if member.name not in self._gone]
+
+    def _lose(self, member: Member, error: ProposerError) -> None:
+        """Go on without a member that failed for good, unless it was the last."""
+        if len(self._gone) + 1 == len(self._members):
+            raise error
+        self._gone.add(member.name)
+        reason = str(error).partition("\n")[0]
+        self._note(f"{member.name} is out for the rest of this run: {reason}")
+
+
+def turns(weights: Sequence[int]) -> list[int]:
+    """One cycle of turns, as indices: each as often as it weighs, spread evenly, first ones first.
+
+    `[1, 4]` is `0 1 1 1 1`, `[2, 3]` is `0 1 1 0 1`. Raises `ValueError` for a weight below 1.
+    """
+    if min(weights) < 1:
+        raise ValueError(f"a weight is a whole number from 1 on, not {min(weights)}")
+    due = [(turn / weight, index) for index, weight in enumerate(weights) for turn in range(weight)]
+    return [index for _, index in sorted(due)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Bill:
+    """What members without a proposal have cost; whoever proposes has it in its row."""
+
+    tokens: int = 0
+    cost_usd: float = 0.0
+
+    def plus(self, tokens: int, cost_usd: float) -> _Bill:
+        return _Bill(tokens=self.tokens + tokens, cost_usd=self.cost_usd + cost_usd)
+
+    def plus_error(self, error: ProposerError) -> _Bill:
+        if isinstance(error, CostlyProposerError):
+            return self.plus(error.tokens, error.cost_usd)
+        return self
+
+    def on(self, proposal: Proposal) -> Proposal:
+        return replace(
+            proposal,
+            tokens=proposal.tokens + self.tokens,
+            cost_usd=proposal.cost_usd + self.cost_usd,
+        )

@@ -1,0 +1,150 @@
+"""What a proposer is: the one protocol behind `--proposer`, and what it is allowed to see."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from autoresearch_ci.errors import ProposerError
+from autoresearch_ci.experiment import Direction, Experiment, Proposal
+from autoresearch_ci.record.past_runs import PastRun
+from autoresearch_ci.workspace.changes import Tree, Trees
+
+
+class EditError(Exception):
+    """A proposal does not fit the incumbent (its text is not there, say): a discard, no error."""
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        description: str,
+        proposer: str,
+        tokens: int = 0,
+        cost_usd: float = 0.0,
+    ) -> None:
+        super().__init__(reason)
+        self.proposal = Proposal(
+            description=description,
+            edits=(),
+            proposer=proposer,
+            tokens=tokens,
+            cost_usd=cost_usd,
+        )
+
+
+class Refused(Exception):
+    """The model declined to help, which is normal for some work: another proposer may not."""
+
+    def __init__(
+        self, category: str, *, proposer: str, tokens: int = 0, cost_usd: float = 0.0
+    ) -> None:
+        super().__init__(f"the model refused ({category})")
+        self.category = category
+        """What the service calls it (`cyber`, `frontier_llm`, …), or `unspecified`."""
+        self.proposal = Proposal(
+            description=f"{proposer} refused ({category})",
+            edits=(),
+            proposer=proposer,
+            tokens=tokens,
+            cost_usd=cost_usd,
+        )
+
+
+class CostlyProposerError(ProposerError):
+    """A lasting failure after tokens were already spent on this proposal."""
+
+    def __init__(self, message: str, *, tokens: int, cost_usd: float) -> None:
+        super().__init__(message)
+        self.tokens = tokens
+        self.cost_usd = cost_usd
+
+    @property
+    def proposal(self) -> Proposal:
+        """Nothing was proposed, but the price must be counted."""
+        return Proposal(
+            description="the proposer failed",
+            edits=(),
+            proposer="-",
+            tokens=self.tokens,
+            cost_usd=self.cost_usd,
+        )
+
+
+class Request(enum.StrEnum):
+    """What the harness wants this time."""
+
+    PROPOSE = "propose"
+    """A new idea."""
+    REPAIR = "repair"
+    """The candidate crashed: the same idea, fixed."""
+    REWORK = "rework"
+    """The metric improved but a guard failed: the same idea, guard respected."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remaining:
+    """What is left of the run's budget; `None` is no limit."""
+
+    iterations: int | None = None
+    """This one included."""
+    seconds: float | None = None
+    usd: float | None = None
+    tokens: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """Everything a proposer may know; the holdout is not part of it."""
+
+    goal: str
+    direction: Direction
+    iteration: int
+    """The number that this proposal will carry; the first is 1."""
+    incumbent: Tree
+    base: Tree
+    """The unmodified code."""
+    at: Trees
+    """`at(experiment.commit)` is what that attempt looked like."""
+    history: Sequence[Experiment]
+    """The journal so far, baseline first."""
+    seed: int
+    request: Request = Request.PROPOSE
+    attempt: int = 1
+    """1 for the proposal itself; each repair or rework of the same iteration adds one."""
+    previous: Proposal | None = None
+    """For a repair or rework: what was proposed."""
+    feedback: str = ""
+    """For a repair or rework: tail of the output that explains the failure."""
+    promising: Proposal | None = None
+    """The last candidate, when it looked better but not surely so: worth proposing again, its
+    evidence adds up."""
+    stuck: int = 0
+    """0 normally; rises by one with every five discards in a row, and asks for bolder ideas."""
+    metric: str = ""
+    """What the metric is called."""
+    program: str = ""
+    """The human's brief, from the base commit."""
+    notes: Sequence[str] = ()
+    """`next_idea` of earlier proposals, oldest first."""
+    earlier: Sequence[str] = ()
+    """What runs before this one tried and what came of it, oldest first."""
+    past: Sequence[PastRun] = ()
+    """The same for programs: runs of this branch whose numbers compare, oldest first."""
+    remaining: Remaining = field(default_factory=Remaining)
+    hidden: Collection[str] = ()
+    """Files and folders that a proposer must not read, such as the holdout's."""
+
+
+class Proposer(Protocol):
+    """Turns what is known into one change."""
+
+    def propose(self, context: Context) -> Proposal | None:
+        """One change, or `None` when there is nothing (more) to propose.
+
+        Must be a function of `context` alone, so that a resumed run continues as if never stopped.
+        Raises `ProposerError` when it can neither propose now nor later.
+        """
+        ...

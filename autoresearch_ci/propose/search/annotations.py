@@ -1,0 +1,158 @@
+"""The `# tune:` comments: what each says about the literal before it.
+
+Which literal that is, and whether the annotation fits it, is not decided here.
+
+    LR = 0.04                # tune: 1e-4..1 log
+    optimizer: sgd           # tune: [sgd, adam]
+    momentum: 0.9            # tune: 0..0.99 when optimizer == sgd
+    const int kBlock = 64;   // tune: skip
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from autoresearch_ci.errors import ProposerError
+from autoresearch_ci.propose.search.literals import NUMBER, Value, parse
+
+_TUNE = re.compile(r"(?:#+|//+|--+|;+|/\*+)\s*tune:\s*")
+_RANGE = re.compile(rf"({NUMBER})\s*\.\.\s*({NUMBER})(?:\s+(log|linear))?")
+_CHOICES = re.compile(r"\[(.*)\]")
+_CHOICE = re.compile(r"\s*(\"[^\"\\]*\"|'[^'\\]*'|[^\s,\"'\\]+)\s*(?:,|$)")
+_CONDITION = re.compile(r"(.*?)\s+when\s+(\S+)\s*(==|!=)\s*(\S+)")
+_EXPECTED = (
+    "Expected `tune: LOW..HIGH`, `tune: LOW..HIGH log`, `tune: [value, value]` or `tune: skip`, "
+    "the first three optionally followed by `when NAME == value`."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condition:
+    """The constant matters only while another one of the same file has (not) a value."""
+
+    name: str
+    value: Value
+    equal: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Annotation:
+    """What a `tune:` comment says; neither bounds nor choices means `skip`."""
+
+    text: str
+    column: int
+    """Where the comment starts in its line."""
+    bounds: tuple[float, float] | None = None
+    """Inclusive."""
+    log: bool = False
+    choices: tuple[Value, ...] = ()
+    condition: Condition | None = None
+
+    @property
+    def skip(self) -> bool:
+        return self.bounds is None and not self.choices
+
+
+class _Malformed(Exception):
+    """Why an annotation cannot be used; the caller knows where it stands."""
+
+
+Span = tuple[int, int, int]
+"""Line (from 1), start and end (offsets in the text) of a comment."""
+
+
+def read_annotations(
+    path: str, text: str, starts: Sequence[int], comments: Iterable[Span]
+) -> dict[int, Annotation]:
+    """Line number to annotation; `starts` are the offsets of the lines.
+
+    Raises `ProposerError` on one that cannot be understood.
+    """
+    found: dict[int, Annotation] = {}
+    if "tune:" not in text:  # spares going through the comments
+        return found
+    for line, start, end in comments:
+        match = _TUNE.match(text, start, end)
+        if match is None:
+            continue
+        spec = re.sub(r"\s*(?:\*/|-->)?\s*$", "", text[match.end() : end])
+        column = start - starts[line - 1]
+        alone = not text[starts[line - 1] : start].removeprefix("\xef\xbb\xbf").strip()
+        try:
+            found[line] = _annotation(spec, column)
+        except _Malformed as error:
+            if alone:  # alone on its line, `tune:` may just be prose
+                continue
+            raise refusal(path, line, spec, str(error)) from None
+        if alone:
+            raise refusal(path, line, spec, "It must stand behind the value, on the same line.")
+    return found
+
+
+def comments_in_lines(text: str, starts: Sequence[int]) -> Iterator[Span]:
+    """The last thing of each line that looks like an annotation, in whatever language."""
+    for line, (start, end) in enumerate(itertools.pairwise(starts), 1):
+        for match in [*_TUNE.finditer(text, start, end)][-1:]:
+            yield line, match.start(), end
+
+
+def refusal(path: str, line: int, spec: str, why: str) -> ProposerError:
+    """The error that tells where an annotation is, why it cannot be used, and what could be."""
+    reason = f"{why} {_EXPECTED}" if why else _EXPECTED
+    return ProposerError(f"{path}:{line}: cannot use the annotation `tune: {spec}`. {reason}")
+
+
+def _annotation(text: str, column: int) -> Annotation:
+    note = Annotation(text=text, column=column)
+    if text == "skip":
+        return note
+    spec = text
+    if match := _CONDITION.fullmatch(text):
+        spec = match[1]
+        condition = Condition(name=match[2], value=_value(match[4]), equal=match[3] == "==")
+        note = replace(note, condition=condition)
+    if match := _RANGE.fullmatch(spec):
+        log = match[3] == "log"
+        return replace(note, bounds=_bounds(match[1], match[2], log=log), log=log)
+    if match := _CHOICES.fullmatch(spec):
+        return replace(note, choices=_choices(match[1]))
+    raise _Malformed("")
+
+
+def _bounds(first: str, second: str, *, log: bool) -> tuple[float, float]:
+    low, high = _value(first), _value(second)
+    assert not isinstance(low, str)
+    assert not isinstance(high, str)
+    if not low < high:
+        raise _Malformed("The first bound must be below the second.")
+    if log and low <= 0:
+        raise _Malformed("A log range must start above 0.")
+    return low, high
+
+
+def _choices(text: str) -> tuple[Value, ...]:
+    values: list[Value] = []
+    position = 0
+    while position < len(text):
+        match = _CHOICE.match(text, position)
+        if match is None:
+            raise _Malformed("Values may not hold quotes or backslashes.")
+        values.append(_value(match[1]))
+        position = match.end()
+    kinds = {type(value) if isinstance(value, bool | str) else float for value in values}
+    if len(values) < 2 or len(kinds) != 1 or len(set(values)) < len(values):
+        raise _Malformed("A list needs two or more different values of one type.")
+    return tuple(values)
+
+
+def _value(text: str) -> Value:
+    try:
+        _, value = parse(text)
+        if not isinstance(value, str):
+            float(value)  # the optimiser's arithmetic
+    except (ValueError, OverflowError):
+        raise _Malformed(f"{text} is no usable number, true, false, or text.") from None
+    return value

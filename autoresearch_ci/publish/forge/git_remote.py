@@ -1,0 +1,322 @@
+"""Talks git to the remote: reads refs, fetches, pushes, and overwrites nobody's commit.
+
+In a git directory of its own, so that credentials, headers and URL rewrites which others left in
+the user's configuration are neither used nor sent twice. What a refusal means, publish/refusals.py
+knows.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.publish.forge import merging
+from autoresearch_ci.publish.forge.refusals import (
+    TRANSIENT,
+    Kind,
+    Place,
+    Refused,
+    classify,
+    explain,
+)
+from autoresearch_ci.workspace import named_commits
+from autoresearch_ci.workspace.git import GitDirectory
+from autoresearch_ci.workspace.repository import Repository
+
+_URL = re.compile(r"(?P<scheme>https?|file)://(?P<host>[^/@\s]*)(?P<path>/[^\s]*)")
+_LOOPBACK = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d+)?")
+_WAITS = (1.0, 5.0)
+"""Seconds before the second and third try."""
+_STALL = 45
+"""Seconds without a byte after which a transfer is given up."""
+
+# It answers only for the place it was made for: a redirect elsewhere gets nothing. What it prints
+# is read from a file that exists in memory only.
+_ASKPASS = """#!/bin/sh
+case "$1" in
+  "Username for '$AUTORESEARCH_ASKED_FOR'"*) printf '%s\\n' "$AUTORESEARCH_USERNAME" ;;
+  "Password for '$AUTORESEARCH_ASKED_BY'"*) cat "/proc/self/fd/$AUTORESEARCH_SECRET_FD" ;;
+  *) exit 1 ;;
+esac
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Address:
+    """Where a repository is, and as whom we come."""
+
+    url: str
+    """`https://host/owner/name.git`; `file:` and, on this machine, `http:` for tests."""
+    username: str = "x-access-token"
+    place: Place
+
+    @property
+    def scheme(self) -> str:
+        return self._parts["scheme"]
+
+    @property
+    def origin(self) -> str:
+        """`https://host`, as git names it when it asks for a password."""
+        return f"{self.scheme}://{self._parts['host']}"
+
+    @property
+    def _parts(self) -> re.Match[str]:
+        found = _URL.fullmatch(self.url)
+        insecure = found and found["scheme"] == "http" and not _LOOPBACK.fullmatch(found["host"])
+        if not found or insecure:
+            raise ConfigError(
+                f"{self.url!r} is no address to publish to.\n"
+                "usually: an ssh or plain http remote; a token is only sent over https.\n"
+                "do: set GITHUB_SERVER_URL (GitLab: CI_SERVER_URL) to an https address."
+            )
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Update:
+    """One ref of the remote to be moved."""
+
+    ref: str
+    new: str
+    old: str | None
+    """What must be there now; `None`: nothing."""
+
+
+class Moved(Refused):
+    """Somebody else moved a ref: `refs` is what the remote has now."""
+
+    def __init__(self, refused: Refused, refs: Mapping[str, str]) -> None:
+        super().__init__(Kind.MOVED, str(refused))
+        self.refs = refs
+
+
+class Remote:
+    """One remote repository, for the objects of the user's repository."""
+
+    def __init__(
+        self,
+        address: Address,
+        repository: Repository,
+        *,
+        token: Callable[[], str],
+        objects: Path | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        stall: int = _STALL,
+    ) -> None:
+        """`token` is asked before each call, so that it can be renewed; empty: none.
+
+        `objects`: an object folder that also holds what is to be pushed; `None`: the repository's.
+        """
+        self.address = address
+        self.waits: Sequence[float] = _WAITS
+        self.stall = stall
+        self._token = token
+        self._sleep = sleep
+        self._readers = 0
+        self._repository = repository
+        parent = repository.common_dir / "autoresearch"
+        parent.mkdir(exist_ok=True, mode=0o700)
+        # Not in the folder for temporary files, where nothing may be executable.
+        self._folder = Path(tempfile.mkdtemp(prefix=".remote-", dir=parent))
+        self._git = self._directory("git", objects=objects or repository.common_dir / "objects")
+        shallow = repository.common_dir / "shallow"
+        if shallow.exists():
+            shutil.copy(shallow, self._folder / "git" / "shallow")
+        # What a fetch tells the other side that we have.
+        self._git("update-ref", "refs/have/head", repository.head())
+        askpass = self._folder / "askpass"
+        askpass.touch(mode=0o700)
+        askpass.write_text(_ASKPASS)
+
+    def close(self) -> None:
+        self._git.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def refs(self, *patterns: str) -> dict[str, str]:
+        """Full names of the remote's refs that match, and where they point."""
+        out = self._insist("ls-remote", "--refs", "--", self.address.url, *patterns)
+        pairs = (line.split("\t", 1) for line in out.decode(errors="replace").splitlines())
+        return {name: commit for commit, name in pairs}
+
+    def fetch(self, ref: str) -> str | None:
+        """Bring a ref's commits into the user's object folder; `None` when the remote has none."""
+        commit = self.refs(ref).get(ref)
+        if commit is None:
+            return None
+        self._insist(
+            *("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-gc"),
+            *("--no-recurse-submodules", "--", self.address.url, f"+{ref}:refs/fetched/branch"),
+        )
+        return self._git("rev-parse", "refs/fetched/branch").decode().strip()
+
+    def bring(self, refs: Sequence[str]) -> None:
+        """Bring the commits of refs that are there into the user's object folder, in one go."""
+        if refs:
+            specs = [f"+{ref}:refs/fetched/{number}" for number, ref in enumerate(refs)]
+            self._insist(
+                *("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-gc"),
+                *("--no-recurse-submodules", "--", self.address.url, *specs),
+            )
+
+    def read_tips(
+        self, refs: Sequence[str], paths: Sequence[str], limit: int = 4_000_000
+    ) -> dict[str, dict[str, bytes]]:
+        """Files as the newest commit of each ref has them; nothing of it stays in the repository.
+
+        A file that is missing, or larger than `limit` bytes, is left out.
+        """
+        if not refs:
+            return {}
+        self._readers += 1
+        name = f"tips-{self._readers}"
+        reader = self._directory(name)
+        specs = [f"+{ref}:refs/tips/{number}" for number, ref in enumerate(refs)]
+        self._insist(
+            *("fetch", "--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head"),
+            *("--", self.address.url, *specs),
+            git=reader,
+        )
+        found: dict[str, dict[str, bytes]] = {}
+        for number, ref in enumerate(refs):
+            found[ref] = {}
+            for path in paths:
+                code, size, _ = reader.attempt("cat-file", "-s", f"refs/tips/{number}:{path}")
+                if code == 0 and int(size) <= limit:
+                    found[ref][path] = reader("cat-file", "blob", f"refs/tips/{number}:{path}")
+        shutil.rmtree(self._folder / name, ignore_errors=True)
+        return found
+
+    def is_ancestor(self, old: str, new: str) -> bool:
+        """Whether `old` is known here and contained in `new`."""
+        code, _, _ = self._git.attempt("merge-base", "--is-ancestor", old, new)
+        return code == 0
+
+    def merge(self, ours: str, theirs: str) -> str | None:
+        """Bring `theirs` into `ours` by a merge commit here; `None`: they conflict."""
+        return merging.merge(self._git, ours, theirs)
+
+    def have_met(self, ours: str, theirs: str) -> bool:
+        """Whether this clone knows a commit that both contain."""
+        return merging.have_met(self._git, ours, theirs)
+
+    def resolve(self, name: str) -> str | None:
+        """The full name of a commit that is here; `None`: none, or several."""
+        return named_commits.resolve(self._git, name)
+
+    def change(self, commit: str) -> named_commits.Files | None:
+        """What a commit that is here did; `None`: it is no small change of text."""
+        return named_commits.files(self._git, commit)
+
+    def push(self, updates: Sequence[Update], options: Sequence[str] = ()) -> None:
+        """Move all refs or none. Repeating it is harmless.
+
+        Each ref must still be where we left it, and only moves forward.
+        Raises `Moved` or `Refused`.
+        """
+        for update in updates:
+            if update.old and not self.is_ancestor(update.old, update.new):
+                raise Moved(self._refused(Kind.MOVED, "not a fast-forward", update.ref), {})
+        waits = iter(self.waits)
+        while True:
+            code, said = self._push(updates, options)
+            if code == 0:
+                return
+            kind = classify(said)
+            if kind is Kind.MOVED or kind in TRANSIENT:
+                # The answer may be what got lost, not the push.
+                now = self._now(updates)
+                if now is not None and all(now.get(u.ref) == u.new for u in updates):
+                    return
+                if kind is Kind.MOVED:
+                    ref = next((u.ref for u in updates if (now or {}).get(u.ref) != u.old), "")
+                    raise Moved(self._refused(kind, "", ref), now or {})
+            wait = next(waits, None) if kind in TRANSIENT else None
+            if wait is None:
+                raise self._refused(kind, said, updates[0].ref)
+            self._sleep(wait)
+
+    def _push(self, updates: Sequence[Update], options: Sequence[str]) -> tuple[int, str]:
+        leases = [f"--force-with-lease={u.ref}:{u.old or ''}" for u in updates]
+        code, out, err = self._call(
+            *("push", "--porcelain", "--atomic", "--no-verify", "--no-signed"),
+            *("--recurse-submodules=no", *leases),
+            *(f"--push-option={option}" for option in options),
+            *("--", self.address.url, *(f"{u.new}:{u.ref}" for u in updates)),
+        )
+        return code, f"{err}\n{out.decode(errors='replace')}"
+
+    def _now(self, updates: Sequence[Update]) -> dict[str, str] | None:
+        try:
+            return self.refs(*(update.ref for update in updates))
+        except Refused:
+            return None
+
+    def _insist(self, *arguments: str, git: GitDirectory | None = None) -> bytes:
+        """Call git, again while the reason passes on its own."""
+        waits = iter(self.waits)
+        while True:
+            code, out, said = self._call(*arguments, git=git)
+            if code == 0:
+                return out
+            kind = classify(said)
+            wait = next(waits, None) if kind in TRANSIENT else None
+            if wait is None:
+                raise self._refused(kind, said, "")
+            self._sleep(wait)
+
+    def _call(self, *arguments: str, git: GitDirectory | None = None) -> tuple[int, bytes, str]:
+        with self._credentials() as (environment, descriptors):
+            return (git or self._git).attempt(
+                *arguments,
+                env={**environment, "GIT_ALLOW_PROTOCOL": self.address.scheme},
+                settings={"http.lowSpeedLimit": "1", "http.lowSpeedTime": str(self.stall)},
+                pass_fds=descriptors,
+            )
+
+    @contextmanager
+    def _credentials(self) -> Iterator[tuple[dict[str, str], tuple[int, ...]]]:
+        """The token reaches git through our askpass; no argument, URL, variable or file has it."""
+        token = self._token()
+        if not token or self.address.scheme == "file":
+            yield {"GIT_ASKPASS": "/bin/false"}, ()
+            return
+        descriptor = os.memfd_create("autoresearch-ci")
+        try:
+            os.write(descriptor, f"{token}\n".encode())
+            yield (
+                {
+                    "GIT_ASKPASS": str(self._folder / "askpass"),
+                    "AUTORESEARCH_ASKED_FOR": self.address.origin,
+                    "AUTORESEARCH_ASKED_BY": self.address.origin.replace(
+                        "://", f"://{self.address.username}@", 1
+                    ),
+                    "AUTORESEARCH_USERNAME": self.address.username,
+                    "AUTORESEARCH_SECRET_FD": str(descriptor),
+                },
+                (descriptor,),
+            )
+        finally:
+            os.close(descriptor)
+
+    def _refused(self, kind: Kind, said: str, ref: str) -> Refused:
+        place = self.address.place
+        branch = ref.removeprefix("refs/heads/") or place.branch
+        place = Place(repository=place.repository, branch=branch, settings=place.settings)
+        return explain(kind, said, place)
+
+    def _directory(self, name: str, objects: Path | None = None) -> GitDirectory:
+        folder = self._folder / name
+        folder.mkdir()
+        kind = f"--object-format={self._repository.object_format()}"
+        GitDirectory(folder, folder)("init", "--quiet", "--bare", "--template=", kind, str(folder))
+        if objects is None:
+            return GitDirectory(folder, folder)
+        return GitDirectory(folder, folder, GIT_OBJECT_DIRECTORY=str(objects))

@@ -1,0 +1,104 @@
+"""GitLab through push options: the push itself opens or updates the merge request.
+
+Needs no API, so a token that may only write the repository is enough. CI_SERVER_URL,
+CI_PROJECT_PATH and their kin say where.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from urllib.parse import quote, urlencode
+
+from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.publish.forge.git_remote import Address
+from autoresearch_ci.publish.forge.refusals import Place
+from autoresearch_ci.publish.publisher import Post, PullRequest, Word
+
+_ROOM = 1_000
+"""Characters of a description: a push option is one line."""
+
+
+class GitLab:
+    """A `Forge`."""
+
+    def __init__(self, project: str, environment: Mapping[str, str]) -> None:
+        """`project`: `group/name`. Raises `ConfigError` when there is no token."""
+        self._project = project
+        self._server = (environment.get("CI_SERVER_URL") or "https://gitlab.com").rstrip("/")
+        self._default = environment.get("CI_DEFAULT_BRANCH", "")
+        names = ("AUTORESEARCH_TOKEN", "GITLAB_TOKEN", "CI_JOB_TOKEN")
+        name = next((name for name in names if environment.get(name)), "")
+        if not name:
+            raise ConfigError(
+                "publish: gitlab needs a token, and there is none.\n"
+                "usually: the CI/CD variable GITLAB_TOKEN is missing, or protected while the job's "
+                "branch is not.\n"
+                "do: create a project access token with `write_repository` and add it as the "
+                "masked CI/CD variable GITLAB_TOKEN; without one, use --publish local."
+            )
+        self._token = environment[name]
+        self._username = "gitlab-ci-token" if name == "CI_JOB_TOKEN" else "oauth2"
+
+    @property
+    def address(self) -> Address:
+        settings = f"{self._server}/{self._project}/-/settings/repository"
+        return Address(
+            url=f"{self._server}/{self._project}.git",
+            username=self._username,
+            place=Place(repository=self._project, settings=settings),
+        )
+
+    def token(self) -> str:
+        return self._token
+
+    def default_branch(self) -> str:
+        return self._default
+
+    def pulls(self, branch: str) -> Sequence[PullRequest]:
+        return ()
+
+    def show(self, post: Post) -> None:
+        """The push has done it."""
+
+    def say(self, pull: PullRequest, text: str) -> None:
+        """There is no API here to say it with."""
+
+    def words(self, pull: PullRequest) -> Sequence[Word]:
+        return ()
+
+    def merge_base_into(self, branch: str, base: str) -> bool:
+        return False
+
+    def push_options(self, post: Post) -> Sequence[str]:
+        headline = post.render(60_000).partition("\n\n")[0]
+        # What the confirmation finds comes after the last push, so it would never be told here.
+        doubt = "" if post.confirmed else ", not yet measured again"
+        options = [
+            "merge_request.create",
+            f"merge_request.target={post.base}",
+            f"merge_request.title={_line(post.title, 220)}{doubt}",
+            f"merge_request.description={_line(headline, _ROOM)}",
+            *(f"merge_request.label={_line(label, 100)}" for label in post.labels),
+            *(f"merge_request.assign={_line(name, 100)}" for name in post.reviewers),
+        ]
+        if post.draft and not post.ready:
+            options.insert(1, "merge_request.draft")
+        return options
+
+    def compare_link(self, base: str, branch: str) -> str:
+        query = urlencode(
+            {"merge_request[source_branch]": branch, "merge_request[target_branch]": base}
+        )
+        return f"{self._server}/{self._project}/-/merge_requests/new?{query}"
+
+    def file_link(self, commit: str, path: str) -> str:
+        return f"{self._server}/{self._project}/-/raw/{commit}/{quote(path)}"
+
+    def hurry(self) -> None:
+        """Nothing here waits."""
+
+
+def _line(text: str, room: int) -> str:
+    """A push option holds no line end and no NUL; git refuses the whole push otherwise."""
+    line = " ".join(text.replace("\0", " ").split())
+    return line if len(line) <= room else line[: room - 1] + "…"

@@ -1,0 +1,296 @@
+"""What git and forges say when they refuse, recognised: what it means and which setting to change.
+
+CORE: text in, an error out. The server's words are shown, bounded and defused, never obeyed.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from dataclasses import dataclass
+
+from autoresearch_ci.errors import PublishError
+from autoresearch_ci.safety.log import defuse
+
+
+class Kind(enum.Enum):
+    """Why something was refused."""
+
+    CREDENTIALS = enum.auto()
+    FORBIDDEN = enum.auto()
+    SSO = enum.auto()
+    ARCHIVED = enum.auto()
+    NOT_FOUND = enum.auto()
+    PROTECTED = enum.auto()
+    WORKFLOWS = enum.auto()
+    SECRET = enum.auto()
+    TOO_LARGE = enum.auto()
+    MOVED = enum.auto()
+    """The ref is not where we left it: a person, or another run."""
+    HIDDEN_REF = enum.auto()
+    """The forge takes branches and tags only."""
+    CERTIFICATE = enum.auto()
+    RATE_LIMIT = enum.auto()
+    UNREACHABLE = enum.auto()
+    """The network or the server; worth another try."""
+    PULLS_OFF = enum.auto()
+    """GitHub Actions may not create pull requests in this repository or organisation."""
+    EXISTS = enum.auto()
+    NO_DRAFTS = enum.auto()
+    NOTHING_NEW = enum.auto()
+    NO_BASE = enum.auto()
+    OTHER = enum.auto()
+
+
+class Refused(PublishError):
+    """The forge or its git server said no; `kind` is why."""
+
+    def __init__(self, kind: Kind, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+TRANSIENT = frozenset({Kind.UNREACHABLE, Kind.RATE_LIMIT})
+"""Kinds that pass on their own."""
+
+
+def _any(*patterns: str) -> re.Pattern[str]:
+    return re.compile("|".join(patterns), re.IGNORECASE)
+
+
+# In this order: the first that matches wins, so what is specific comes first.
+_TEXTS: tuple[tuple[re.Pattern[str], Kind], ...] = (
+    (_any("not permitted to create or approve pull requests"), Kind.PULLS_OFF),
+    (_any(r"refusing to allow an? .{0,60} to create or update workflow"), Kind.WORKFLOWS),
+    (_any("SAML SSO", "SAML enforcement", "enabled or enforced SAML"), Kind.SSO),
+    (_any("archived so (it|is) is read-only", "was archived"), Kind.ARCHIVED),
+    (_any("rate limit", "abuse detection", r"returned error: 429"), Kind.RATE_LIMIT),
+    (_any("GH009", "push protection", "push cannot contain secrets"), Kind.SECRET),
+    (
+        _any("GH001", "exceeds GitHub's file size limit", "larger than the maximum"),
+        Kind.TOO_LARGE,
+    ),
+    (
+        _any("GH006", "GH013", "protected branch", "rule violations", "not allowed to push"),
+        Kind.PROTECTED,
+    ),
+    (_any("deny updating a hidden ref", "funny refname"), Kind.HIDDEN_REF),
+    (
+        _any(
+            "Authentication failed",
+            "Invalid username or (password|token)",
+            "Bad credentials",
+            "could not read (Username|Password)",
+            "returned error: 401",
+            "HTTP Basic: Access denied",
+        ),
+        Kind.CREDENTIALS,
+    ),
+    (
+        _any(
+            "Resource not accessible by",
+            r"Permission to \S+ denied",
+            "Write access to repository not granted",
+            "You are not allowed to",
+            "returned error: 403",
+        ),
+        Kind.FORBIDDEN,
+    ),
+    (
+        _any("Repository not found", r"repository '[^']*' not found", "returned error: 404"),
+        Kind.NOT_FOUND,
+    ),
+    (
+        _any("stale info", "non-fast-forward", "fetch first", "cannot lock ref", "already exists"),
+        Kind.MOVED,
+    ),
+    (_any("certificate", "SSL peer"), Kind.CERTIFICATE),
+    (
+        _any(
+            r"HTTP 5\d\d",
+            r"returned error: 5\d\d",
+            "Could not resolve host",
+            "Failed to connect",
+            r"Connection (refused|reset|timed out|was reset)",
+            "Operation too slow",
+            "Empty reply",
+            "unexpected disconnect",
+            "early EOF",
+            "RPC failed",
+            "hung up unexpectedly",
+            "Internal Server Error",
+            "remote unpack failed",
+            "unpacker error",
+            "transfer closed",
+            "recv error",
+            "SSL_ERROR",
+        ),
+        Kind.UNREACHABLE,
+    ),
+)
+
+
+def classify(said: str) -> Kind:
+    """Why, from what git or a forge printed."""
+    return next((kind for pattern, kind in _TEXTS if pattern.search(said)), Kind.OTHER)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where something was to be published: what a message must name."""
+
+    repository: str
+    """`owner/name`, or whatever the remote is called."""
+    branch: str = ""
+    settings: str = ""
+    """Address of the repository's settings, when there is one."""
+
+
+def explain(kind: Kind, said: str, place: Place) -> Refused:
+    """The error a user is shown: what happened, why usually, what to do."""
+    what, usually, do = _ADVICE[kind]
+    fill = {
+        "repository": place.repository,
+        "branch": place.branch or "the branch",
+        "settings": place.settings or "the repository's settings",
+    }
+    lines = [what.format(**fill)]
+    if quoted := quote(said):
+        lines.append(f"it said: {quoted}")
+    lines += [f"usually: {usually.format(**fill)}", f"do: {do.format(**fill)}"]
+    return Refused(kind, "\n".join(lines))
+
+
+_NOISE = re.compile(
+    r"^(To |Done|error: failed to push|fatal: the remote end hung up|Everything up-to-date"
+    r"|remote: *$|remote: [Pp]rocessing|hint: )"
+)
+
+
+def quote(said: str, room: int = 600) -> str:
+    """The telling lines of what a server printed, in one bounded harmless line."""
+    lines = [line.strip() for line in said.splitlines()]
+    told = [line for line in lines if line and not _NOISE.match(line)]
+    text = defuse(" / ".join(dict.fromkeys(told)))
+    return text if len(text) <= room else text[: room - 1] + "…"
+
+
+_TOKEN = (
+    "permissions: {{contents: write, pull-requests: write}} in the workflow's job, or a token "
+    "with these two (input `token`, or app-id and app-private-key)"
+)
+_ADVICE: dict[Kind, tuple[str, str, str]] = {
+    Kind.CREDENTIALS: (
+        "{repository} does not accept the token.",
+        "it expired while the run went on (an App's installation token lives one hour, a job's "
+        "token as long as its job and at most 24 hours), was revoked, or none was given.",
+        "give app-id and app-private-key, whose tokens are renewed, or a fresh token; then run "
+        "again with --resume, or publish the result with `autoresearch-ci publish`.",
+    ),
+    Kind.FORBIDDEN: (
+        "the token may not write to {repository}.",
+        "the job has no write permission (any `permissions:` block sets what it leaves out to "
+        "none), or the run was triggered by a fork or by Dependabot, whose tokens only read.",
+        f"set {_TOKEN}.",
+    ),
+    Kind.SSO: (
+        "the organisation of {repository} wants single sign-on for this token.",
+        "a personal access token that was not authorised for the organisation.",
+        "Settings > Developer settings > Personal access tokens > Configure SSO > Authorize, or "
+        "use app-id and app-private-key.",
+    ),
+    Kind.ARCHIVED: (
+        "{repository} is archived, so nothing can be written to it.",
+        "it was retired.",
+        "unarchive it in {settings}, or set publish.mode: local.",
+    ),
+    Kind.NOT_FOUND: (
+        "{repository} was not found.",
+        "it is private and the token belongs to another repository or organisation (a forge hides "
+        "what a token may not see), or it was renamed or deleted.",
+        "check GITHUB_REPOSITORY or publish.repository, and give the token access to it.",
+    ),
+    Kind.PROTECTED: (
+        "a branch protection or ruleset of {repository} refuses pushes to {branch}.",
+        "a pattern such as `*` or `**/*` covers our branches, or demands signed commits, a linear "
+        "history or a status check before the push.",
+        "exclude `autoresearch/**` from that rule in {settings} (Rules, or Branches), let this "
+        "app bypass it, or choose another publish.branch.",
+    ),
+    Kind.WORKFLOWS: (
+        "{repository} refuses the push because the branch differs in a workflow file.",
+        "the run started from a commit whose .github/workflows differ from what the forge has; "
+        "GITHUB_TOKEN can never be allowed to push such a change.",
+        "run again from the newest commit of the base branch, or use a GitHub App with "
+        "`Workflows: write`, or a personal access token with the `workflow` scope.",
+    ),
+    Kind.SECRET: (
+        "{repository} refuses the push because it thinks that a commit holds a secret.",
+        "a candidate wrote something that looks like a key (push protection).",
+        "read the file that is named; if it is harmless, allow it under the address that is named.",
+    ),
+    Kind.TOO_LARGE: (
+        "{repository} refuses the push because a file is too large.",
+        "a candidate added a file of more than 100 MB.",
+        "leave such files out of `scope`, or keep them in Git LFS.",
+    ),
+    Kind.MOVED: (
+        "{branch} was moved or created by somebody else meanwhile, and is left alone.",
+        "a person or another run pushed to it while this run went on.",
+        "look at what is there; the next keep goes to another branch.",
+    ),
+    Kind.HIDDEN_REF: (
+        "{repository} does not accept the notebook's ref, only branches.",
+        "this forge hides refs outside of refs/heads and refs/tags.",
+        "nothing; the branch is published without the notebook.",
+    ),
+    Kind.CERTIFICATE: (
+        "the certificate of {repository} cannot be verified.",
+        "a company's own certificate authority that this machine does not know.",
+        "install it, or name it: SSL_CERT_FILE=/path/ca.pem (git) and "
+        "REQUESTS_CA_BUNDLE=/path/ca.pem (API).",
+    ),
+    Kind.RATE_LIMIT: (
+        "{repository} asks us to slow down.",
+        "other jobs use the same token, or many runs write at once (GITHUB_TOKEN: 1,000 requests "
+        "an hour for each repository).",
+        "wait, then run again with --resume; or use an app of its own.",
+    ),
+    Kind.UNREACHABLE: (
+        "{repository} could not be reached, also after several tries.",
+        "the network, a proxy, or the forge itself is down.",
+        "run again with --resume when it is back; nothing that was kept is lost.",
+    ),
+    Kind.PULLS_OFF: (
+        "GitHub Actions is not permitted to create pull requests in {repository}.",
+        "the setting is off, as it is by default; the organisation and the repository must both "
+        "allow it.",
+        "tick Settings > Actions > General > Workflow permissions > Allow GitHub Actions to create "
+        "and approve pull requests ({settings}/actions), or give app-id and app-private-key.",
+    ),
+    Kind.EXISTS: (
+        "a pull request from {branch} exists already.",
+        "another run created it at the same time, under another name.",
+        "close it, or choose another publish.branch.",
+    ),
+    Kind.NO_DRAFTS: (
+        "{repository} has no draft pull requests.",
+        "a private repository on a plan without them.",
+        "set publish.draft: false.",
+    ),
+    Kind.NOTHING_NEW: (
+        "there is nothing between the base branch and {branch}.",
+        "everything that was kept has been merged already.",
+        "nothing.",
+    ),
+    Kind.NO_BASE: (
+        "{repository} has no branch of the name that publish.base gives.",
+        "the run started from a tag, a detached commit, or a branch that was deleted.",
+        "set publish.base to the branch to merge into, such as main.",
+    ),
+    Kind.OTHER: (
+        "{repository} refused.",
+        "a hook or rule of that server.",
+        "read what it said; the result is safe in this repository's branch and notebook.",
+    ),
+}

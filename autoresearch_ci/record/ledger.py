@@ -1,0 +1,271 @@
+"""Remembers: records, refs, journal and notebook, written in an order that survives a kill.
+
+intent record -> money spent -> candidate commit -> decision record -> branch -> journal row ->
+notebook. Recovery reads records and refs only, and repeats whatever step did not happen.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from autoresearch_ci.decide.budget import rows_cost
+from autoresearch_ci.errors import WorkspaceError
+from autoresearch_ci.experiment import Experiment, Proposal, ReasonedProposal, Spent, Status
+from autoresearch_ci.record import journal_file
+from autoresearch_ci.record import journal_tsv as journal
+from autoresearch_ci.record.commit_messages import of_experiment
+from autoresearch_ci.record.durable_records import Attempt, History, Records, Verdict
+from autoresearch_ci.record.notebook import Notebook
+from autoresearch_ci.record.run_facts import RunFacts, attempt_ref
+from autoresearch_ci.workspace.repository import Changes, Repository
+from autoresearch_ci.workspace.store import Store
+
+MOST_ATTEMPTS = 9
+"""At least as many as one iteration can make, repairs and reworks included."""
+
+
+class Ledger:
+    """One run's memory on disk."""
+
+    def __init__(
+        self,
+        *,
+        facts: RunFacts,
+        repository: Repository,
+        store: Store,
+        records: Records,
+        redact: Callable[[str], str] = str,
+    ) -> None:
+        """`redact` removes secrets from whatever somebody else worded."""
+        self.facts = facts
+        self._repository = repository
+        self._store = store
+        self._records = records
+        self._redact = redact
+        self.history = History()
+        self.lost = Spent()
+        """Paid by earlier processes for the iteration that is about to be repeated."""
+        self.confirming = False
+        """From now on nothing is spent on an iteration."""
+        self._changes: dict[str, Changes] = {facts.base: {}}
+        self._rows: list[str] = []
+        self._tried: dict[int, list[str]] = {}
+        """Commits of each iteration, repairs and reworks included."""
+        self._notebook = Notebook(facts, repository, store)
+
+    @property
+    def experiments(self) -> list[Experiment]:
+        return self.history.experiments
+
+    @property
+    def incumbent(self) -> str:
+        """The commit to beat."""
+        kept = self.history.kept
+        return kept[-1].commit if kept else self.facts.base
+
+    @property
+    def spent(self) -> Spent:
+        """All that this run has cost, also what stands in no row."""
+        history = self.history
+        return rows_cost(history.experiments) + history.unfinished + history.aside
+
+    def pay(self, cost: Spent) -> None:
+        """Write down at once what was paid: it counts, whatever becomes of the iteration."""
+        if cost == Spent():
+            return
+        history, done = self.history, len(self.history.verdicts)
+        if self.confirming:
+            self._records.spent(done - 1, cost)
+            self.history = replace(history, aside=history.aside + cost)
+        else:
+            self._records.spent(done, cost)
+            self.history = replace(history, unfinished=history.unfinished + cost)
+
+    def settle(self, before: Spent, proposal: Proposal) -> None:
+        """Pay what a proposal cost and its proposer has not paid itself since `before`."""
+        paid = self.history.unfinished
+        tokens = proposal.tokens - (paid.tokens - before.tokens)
+        dollars = proposal.cost_usd - (paid.cost_usd - before.cost_usd)
+        # Sums of binary fractions differ in the last digits.
+        dollars = dollars if dollars > 1e-9 else 0.0
+        self.pay(Spent(tokens=max(tokens, 0), cost_usd=dollars))
+
+    def changes(self, commit: str) -> Changes:
+        """How a commit of this run differs from the base commit. Raises `KeyError` for others."""
+        return self._changes[commit]
+
+    def mend_journal(self) -> None:
+        """Write the journal anew if somebody deleted or changed it."""
+        if self._rows:
+            journal_file.make_sure(self.facts.journal, self._journal())
+
+    def recover(self, history: History) -> None:
+        """Take over what an earlier process left, finishing the step it was killed in."""
+        self.load(history)
+        attempts = (attempt_ref(self.facts.tag, n) for n in range(1, MOST_ATTEMPTS + 1))
+        for ref in filter(None, (self.facts.branch_ref, self.facts.notebook_ref, *attempts)):
+            self._repository.break_lock(ref)
+        noted = self._notebook.open()
+        self._recover_branch(noted)
+        journal_file.make_sure(self.facts.journal, self._journal())
+        for experiment in self.experiments[noted + 1 :]:
+            self._note(experiment)
+
+    def load(self, history: History) -> None:
+        """Know what an earlier process knew, without writing anything."""
+        self.history = history
+        self.lost = history.unfinished
+        by_iteration = {attempt.iteration: attempt for attempt in history.attempts}
+        for attempt in history.attempts:
+            self._learn(attempt)
+        for experiment in history.kept:
+            self._changes[experiment.commit] = by_iteration[experiment.iteration].changes
+        self._rows = [journal.format_row(e) for e in self.experiments]
+
+    def begin(self, iteration: int, attempt: int) -> None:
+        self._records.intent(iteration, attempt)
+
+    def commit(
+        self,
+        iteration: int,
+        attempt: int,
+        proposal: Proposal,
+        edits: Mapping[str, tuple[str, bytes] | None],
+    ) -> Attempt:
+        """Commit a candidate on top of the incumbent."""
+        parent = self.incumbent
+        proposal = replace(proposal, description=self._redact(proposal.description))
+        commit, versions = self._store.commit(
+            parents=[parent],
+            edits=edits,
+            message=of_experiment(self.facts.tag, iteration, proposal.description),
+            ref=f"refs/attempts/{iteration}-{attempt}",
+            timestamp=int(time.time()),
+        )
+        self._repository.set_ref(attempt_ref(self.facts.tag, attempt), commit)
+        next_idea = proposal.next_idea if isinstance(proposal, ReasonedProposal) else ""
+        record = Attempt(
+            iteration=iteration,
+            attempt=attempt,
+            commit=commit,
+            changes={**self.changes(parent), **versions},
+            description=proposal.description,
+            proposer=proposal.proposer,
+            tokens=proposal.tokens,
+            cost_usd=proposal.cost_usd,
+            next_idea=self._redact(next_idea),
+        )
+        self._records.attempt(record)
+        self.history = replace(self.history, attempts=(*self.history.attempts, record))
+        self._learn(record)
+        return record
+
+    def _learn(self, attempt: Attempt) -> None:
+        self._changes[attempt.commit] = attempt.changes
+        if attempt.attempt == 1:  # again: what a killed process tried does not count
+            self._tried[attempt.iteration] = []
+        self._tried.setdefault(attempt.iteration, []).append(attempt.commit)
+
+    def final_commit(self, attempt: Attempt, metric: float) -> str:
+        """The candidate as it goes onto the branch: its message carries the measured metric."""
+        commit = self._store.reword(
+            attempt.commit,
+            parent=self.incumbent,
+            message=of_experiment(self.facts.tag, attempt.iteration, attempt.description, metric),
+            timestamp=int(time.time()),
+        )
+        self._repository.set_ref(attempt_ref(self.facts.tag, attempt.attempt), commit)
+        self._changes[commit] = attempt.changes
+        return commit
+
+    def decide(self, experiment: Experiment, memory: dict[str, Any]) -> Experiment:
+        """Write a finished iteration down, everywhere; returns it as every reader will see it.
+
+        Raises `WorkspaceError` when the branch cannot be moved; a resume then finishes the rest.
+        """
+        before = self.incumbent
+        experiment = replace(
+            experiment,
+            description=self._redact(experiment.description),
+            reason=self._redact(experiment.reason),
+        )
+        experiment = journal.recorded(experiment)
+        verdict = Verdict(experiment=experiment, memory=memory)
+        self._records.verdict(verdict)
+        self.history = replace(
+            self.history, verdicts=(*self.history.verdicts, verdict), unfinished=Spent()
+        )
+        self.lost = Spent()
+        if experiment.status is Status.KEEP and self.facts.branch_ref:
+            old = before if before != self.facts.base else None
+            self._repository.refuse_checked_out(self.facts.branch_ref)
+            self._repository.update_ref(self.facts.branch_ref, experiment.commit, old)
+        self._rows.append(journal.format_row(experiment))
+        if len(self._rows) == 1:
+            journal_file.make_sure(self.facts.journal, self._journal())
+        else:
+            journal_file.append(self.facts.journal, self._rows[-1])
+        self._note(experiment)
+        return experiment
+
+    def illustrate(self, files: Mapping[str, bytes]) -> str | None:
+        """One more notebook commit with files beside the journal; the notebook's newest commit.
+
+        `None` before the baseline. The same files again make no commit.
+        """
+        return self._notebook.illustrate(files, len(self.experiments) - 1)
+
+    def pushed(self, facts: Mapping[str, Any]) -> None:
+        """Write down what has been published, so that a resumed run knows."""
+        self._records.pushed(facts)
+        self.history = replace(self.history, pushed=dict(facts))
+
+    def _recover_branch(self, noted: int) -> None:
+        """Finish the move that a kill prevented; any other difference is a person's decision."""
+        kept, branch, ref = self.history.kept, self.facts.branch, self.facts.branch_ref
+        another = self.history.branch != branch
+        if kept and ref:
+            last = kept[-1]
+            now = self._repository.ref(ref)
+            before = kept[-2].commit if len(kept) > 1 else None
+            unmoved = noted < last.iteration and now == before
+            # Published elsewhere until now, or nowhere: it may lag behind, or not exist.
+            behind = another and now in (None, *(e.commit for e in kept))
+            if now != last.commit and not unmoved and not behind:
+                raise WorkspaceError(_moved(branch or "", now, last.commit))
+            if now != last.commit:
+                self._repository.update_ref(ref, last.commit, now)
+        if another:
+            self._records.branch(branch)
+            self.history = replace(self.history, branch=branch)
+
+    def _journal(self, iteration: int | None = None) -> str:
+        """Its whole text; up to an iteration, where one is given."""
+        last = None if iteration is None else iteration + 1
+        return "".join([journal.header(self.facts.direction), *self._rows[:last]])
+
+    def _note(self, experiment: Experiment) -> None:
+        iteration = experiment.iteration
+        tried = self._tried.get(iteration, [])
+        self._notebook.note(experiment, self._journal(iteration), tried)
+
+
+def _moved(branch: str, now: str | None, ours: str) -> str:
+    """A person moved or deleted the branch; what to do about it."""
+    if now is None:
+        return (
+            f"branch {branch} is gone, but this run left it at {ours}.\n"
+            "usually: somebody deleted or renamed it.\n"
+            f"do: git branch -f {branch} {ours[:12]} (the notebook still holds that commit), then "
+            "--resume; to keep it deleted, resume with --publish none, or start another --tag."
+        )
+    return (
+        f"branch {branch} is at {now[:12]}, but this run left it at {ours}.\n"
+        "usually: somebody committed to it, rewrote it or moved it.\n"
+        f"do: git branch {branch}-mine {now[:12]} && git branch -f {branch} {ours[:12]} to save "
+        "what is there and continue from what the run kept with --resume; or start a run with "
+        "another --tag."
+    )

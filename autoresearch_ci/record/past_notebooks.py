@@ -1,0 +1,141 @@
+"""What earlier runs left in their notebooks on the remote, in a form that proposers understand.
+
+CORE: files of notebooks in, sentences out. Nothing in them is trusted: a journal that cannot be
+read is skipped, and whoever shows the words defuses them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from autoresearch_ci.experiment import Direction, Experiment, Status
+from autoresearch_ci.record.journal_tsv import parse_rows
+from autoresearch_ci.safety.wording import number, shortened, signed
+
+JOURNAL = "results.tsv"
+FACTS = "facts.json"
+CHART = "progress.svg"
+NOTEBOOKS = "refs/autoresearch/notebook/"
+RUNS = 6
+"""Notebooks that are read: the newest."""
+SENTENCES = 60
+ATTEMPTS = 300
+"""Of earlier runs together, whose trees are read: a start of git for each file of each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notebook:
+    """One earlier run."""
+
+    branch: str
+    """Where its keeps were published."""
+    experiments: tuple[Experiment, ...]
+    heard: str = ""
+    """How far it has read what people say, ISO 8601 in UTC."""
+    ruler: str = ""
+    """The mark of what its numbers mean; empty: unknown."""
+    ref: str = ""
+    """Where it was read; empty: unknown."""
+
+
+def facts(
+    *, metric: str, direction: Direction, branch: str, heard: str = "", ruler: str = ""
+) -> bytes:
+    """What a later run must know to tell whether these numbers are of its kind."""
+    known = {
+        "metric": metric,
+        "direction": str(direction),
+        "branch": branch,
+        "heard": heard,
+        "ruler": ruler,
+    }
+    return (json.dumps(known, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def newest(refs: Sequence[str], tag: str) -> list[str]:
+    """The notebooks worth reading, oldest first: of the same tag, then the last by name."""
+    own = f"{NOTEBOOKS}{tag}"
+    same = sorted((r for r in refs if r == own or r.startswith(f"{own}-")), key=_natural)
+    others = sorted((r for r in refs if r not in same), key=_natural)
+    return [*others, *same][-RUNS:]
+
+
+def _natural(ref: str) -> list[tuple[int, str]]:
+    """`t-10` after `t-9`."""
+    return [(int(p), "") if p.isdigit() else (-1, p) for p in re.split(r"([0-9]+)", ref)]
+
+
+def notebooks(
+    files: Mapping[str, Mapping[str, bytes]], *, metric: str, direction: Direction
+) -> list[Notebook]:
+    """Those that measured the same metric in the same direction; `files` by ref."""
+    found = []
+    for ref, held in files.items():
+        try:
+            known = json.loads(held.get(FACTS, b"{}"))
+            rows = parse_rows(held.get(JOURNAL, b"").decode(errors="replace"))
+        except (ValueError, RecursionError):
+            continue
+        if not isinstance(known, dict):
+            continue
+        if (known.get("metric"), known.get("direction")) == (metric, str(direction)):
+            words = {name: str(known.get(name, "")) for name in ("branch", "heard", "ruler")}
+            found.append(Notebook(experiments=rows, ref=ref, **words))
+    return found
+
+
+def sentences(books: Sequence[Notebook], ignored: Sequence[str] = ()) -> list[str]:
+    """What was tried, oldest first: what proposers of a later run are told."""
+    told = []
+    for book in books:
+        for e in book.experiments:
+            if e.status is Status.BASELINE or not e.description:
+                continue
+            asked = any(e.commit.startswith(name) for name in ignored)
+            fate = "a person asked not to propose it again" if asked else str(e.status)
+            delta = f" {signed(e.delta)} to {number(e.metric)}" if e.metric is not None else ""
+            told.append(f"{shortened(e.description, 120)} ({fate}{delta})")
+    return list(dict.fromkeys(told))[-SENTENCES:]
+
+
+def named(books: Sequence[Notebook], name: str) -> Experiment | None:
+    """The experiment whose commit somebody named or abbreviated."""
+    known = (e for book in books for e in book.experiments)
+    return next((e for e in known if e.commit.startswith(name)), None)
+
+
+def described(books: Sequence[Notebook], commits: Sequence[str]) -> list[str]:
+    """The descriptions of commits that people named, else their names."""
+    return [e.description if (e := named(books, name)) else name for name in commits]
+
+
+def comparable(books: Sequence[Notebook], branch: str, ruler: str) -> list[Notebook]:
+    """Earlier runs on `branch` whose numbers mean what ours do, oldest first; not too many."""
+    found: list[Notebook] = []
+    room = ATTEMPTS
+    for book in reversed(books):
+        if ruler and (book.branch, book.ruler) == (branch, ruler):
+            room -= len(book.experiments)
+            if found and room < 0:
+                break
+            found.insert(0, book)
+    return found
+
+
+def numbers(book: Notebook) -> list[Experiment]:
+    """The beginning of a journal without any words."""
+    return [replace(e, description="", reason="") for e in book.experiments[:ATTEMPTS]]
+
+
+def kept_on(books: Sequence[Notebook], branch: str) -> list[Experiment]:
+    """What earlier runs kept on `branch`, in order."""
+    return [
+        e
+        for book in books
+        if book.branch == branch
+        for e in book.experiments
+        if e.status is Status.KEEP
+    ]

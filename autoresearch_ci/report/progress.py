@@ -1,0 +1,58 @@
+"""Shows the loop's events while they happen: live on a terminal, lines or JSON elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TextIO
+
+from autoresearch_ci.events import Event, Observer, OutputLine, to_json
+from autoresearch_ci.report.event_lines import EventLines
+from autoresearch_ci.safety.log import clipped, json_text
+from autoresearch_ci.safety.quiet_stream import QuietStream
+
+
+def make_progress(stream: TextIO, *, json: bool) -> AbstractContextManager[Observer]:
+    """An observer that never raises: when nobody reads `stream` any more it falls silent.
+
+    On a terminal the context keeps a live display and leaves nothing but the notes and the final
+    lines behind. Only that display shows output lines; the records have them all.
+    """
+    quiet = QuietStream(stream)
+    if json:
+        return contextlib.nullcontext(lambda event: _write_json(quiet, event))
+    if quiet.isatty() and os.environ.get("TERM") != "dumb":
+        return _live(quiet)
+    return contextlib.nullcontext(Lines(quiet))
+
+
+def _write_json(stream: QuietStream, event: Event) -> None:
+    if isinstance(event, OutputLine):
+        return
+    stream.write(json_text(to_json(event)) + "\n")
+    stream.flush()
+
+
+class Lines:
+    """One readable line per stage, measurement and experiment; no cursor movement."""
+
+    def __init__(self, stream: QuietStream) -> None:
+        self._stream = stream
+        self._lines = EventLines()
+
+    def __call__(self, event: Event) -> None:
+        for line in self._lines.about(event):
+            self._stream.write(clipped(line) + "\n")
+        self._stream.flush()
+
+
+@contextmanager
+def _live(stream: QuietStream) -> Iterator[Observer]:
+    from autoresearch_ci.report.console import (
+        Display,  # rich costs more to import than a plain run needs
+    )
+
+    with Display(stream) as observer:
+        yield observer

@@ -1,0 +1,127 @@
+"""What a finished run leaves for people and tools: summary.md, progress.svg, run.json."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import os
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import autoresearch_ci
+from autoresearch_ci.config.resolve import Config, Resolved, describe
+from autoresearch_ci.experiment import Experiment, Published
+from autoresearch_ci.preflight import Ground
+from autoresearch_ci.record.ledger import Ledger
+from autoresearch_ci.report.chart import progress_svg
+from autoresearch_ci.report.summary import Confirmation, RunInfo, summary_markdown
+from autoresearch_ci.safety.log import json_text
+from autoresearch_ci.safety.redaction import Redactor
+
+
+@dataclass(kw_only=True)
+class Finished:
+    """What a run came to."""
+
+    ledger: Ledger
+    stop_reason: str = "stopped by an error"
+    confirmation: Confirmation | None = None
+    idle: tuple[Experiment, ...] = ()
+    """Kept experiments that turned out to do nothing."""
+    published: Published = field(default_factory=Published)
+
+
+def run_info(
+    resolved: Resolved, ground: Ground, finished: Finished, redact: Callable[[str], str]
+) -> RunInfo:
+    """What every report says of a run beside its journal, without secrets."""
+    config, experiments = resolved.config, finished.ledger.experiments
+    return RunInfo(
+        tag=ground.tag,
+        branch=ground.branch or "",
+        notebook_ref=finished.ledger.facts.notebook_ref,
+        base_commit=ground.base,
+        metric_name=metric_name(config),
+        direction=config.metric.direction,
+        metric_command=redact(config.metric.command),
+        guards=[redact(guard.command) for guard in config.guards],
+        goal=redact(config.goal),
+        stop_reason=redact(finished.stop_reason),
+        started=experiments[0].timestamp if experiments else "",
+        seconds=sum(e.seconds for e in experiments),
+        host=_host(),
+        confirmation=finished.confirmation,
+        idle=finished.idle,
+    )
+
+
+def write_report(
+    resolved: Resolved, ground: Ground, finished: Finished, redactor: Redactor
+) -> None:
+    """Write all three, whatever the run came to."""
+    redact = redactor.redact
+    config, ledger = resolved.config, finished.ledger
+    experiments = ledger.experiments
+    name = metric_name(config)
+    info = run_info(resolved, ground, finished, redact)
+    folder = ground.folder
+    (folder / "summary.md").write_text(
+        redact(summary_markdown(experiments, info)), encoding="utf-8"
+    )
+    chart = progress_svg(
+        experiments, direction=config.metric.direction, metric_name=name, title=info.goal
+    )
+    (folder / "progress.svg").write_text(redact(chart), encoding="utf-8")
+    facts: dict[str, Any] = {
+        "version": autoresearch_ci.__version__,
+        "tag": ground.tag,
+        "branch": ground.branch,
+        "base": ground.base,
+        "head": ledger.incumbent,
+        "notebook": ledger.facts.notebook_ref,
+        "stop_reason": finished.stop_reason,
+        "host": _host(),
+        "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "confirmation": finished.confirmation and dataclasses.asdict(finished.confirmation),
+        "idle_commits": [experiment.commit for experiment in finished.idle],
+        "totals": {
+            "iterations": max(len(experiments) - 1, 0),
+            "kept": len(ledger.history.kept),
+            "baseline": experiments[0].metric if experiments else None,
+            "best": experiments[-1].best if experiments else None,
+            "samples": sum(e.samples for e in experiments),
+            "seconds": round(sum(e.seconds for e in experiments), 3),
+            "tokens": ledger.spent.tokens,
+            "cost_usd": ledger.spent.cost_usd,
+        },
+        "config": {key: value for key, value, _ in describe(resolved)},
+    }
+    text = json_text(redactor.redact_all(facts), indent=2, readable=True) + "\n"
+    (folder / "run.json").write_text(text, encoding="utf-8")
+
+
+def metric_name(config: Config) -> str:
+    """What the metric is called in reports."""
+    return config.metric.name or "metric"
+
+
+def _host() -> str:
+    parts = [
+        f"{platform.system()} {platform.machine()}",
+        f"{os.cpu_count()} CPUs",
+        *_gpus(),
+        f"Python {platform.python_version()}",
+    ]
+    return ", ".join(parts)
+
+
+def _gpus() -> list[str]:
+    """Model names of NVIDIA GPUs, as their kernel driver tells."""
+    texts = [
+        path.read_text(errors="replace")
+        for path in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
+    ]
+    return [line.partition(":")[2].strip() for text in texts for line in text.splitlines()[:1]]

@@ -1,0 +1,155 @@
+"""A change of an earlier run that people spoke about: is this it again, and how to make it again.
+
+CORE: text in, edits out. Which change was meant, publish/named_commits.py looks up.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from autoresearch_ci.experiment import FileEdit
+
+Contents = Mapping[str, bytes | None]
+"""Of files by path; `None`: there is no such file."""
+_CONTEXT = (0, 1, 3)
+"""Lines around a change that say where it belongs: as few as make the place unmistakable."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EarlierChange:
+    """What one commit did to its parent."""
+
+    commit: str
+    description: str
+    """In words, as the journal had it; empty: unknown."""
+    files: Mapping[str, tuple[str | None, str | None]]
+    """Text before and after, by path; `None`: there was no such file."""
+
+    @property
+    def size(self) -> int:
+        """Characters."""
+        return sum(len(text or "") for pair in self.files.values() for text in pair)
+
+
+def is_again(change: EarlierChange, before: Contents, after: Contents) -> bool:
+    """Whether an edit writes the lines that `change` wrote, into the same files, and no other.
+
+    What was there before does not matter: `lr = 3` is the same idea wherever it starts from. Of
+    two changes that write nothing, those are the same that take away the same.
+    """
+    once = {path: (_encoded(old), _encoded(new)) for path, (old, new) in change.files.items()}
+    now = {path: (before.get(path), new) for path, new in after.items()}
+    written, wanted = _written(now), _written(once)
+    if written or wanted:
+        return written == wanted
+    taken = _written({path: pair[::-1] for path, pair in now.items()})
+    return bool(taken) and taken == _written({path: p[::-1] for path, p in once.items()})
+
+
+def again(
+    change: EarlierChange, read: Callable[[str], bytes | None]
+) -> tuple[FileEdit, ...] | None:
+    """The same change on code that has moved on; `None`: it does not fit any more."""
+    edits = []
+    for path, (old, new) in change.files.items():
+        now = read(path)
+        if now == _encoded(old):
+            content = _encoded(new)
+        elif now is None or old is None or new is None:
+            if now == _encoded(new):
+                continue
+            return None
+        elif (content := _patched(old, new, now)) is None:
+            return None
+        edits.append(FileEdit(path=path, content=content))
+    return tuple(edits)
+
+
+def _written(files: Mapping[str, tuple[bytes | None, bytes | None]]) -> dict[str, Counter[bytes]]:
+    found = {path: _lines(new) - _lines(old) for path, (old, new) in files.items()}
+    return {path: lines for path, lines in found.items() if lines}
+
+
+def _lines(data: bytes | None) -> Counter[bytes]:
+    return Counter(line.strip() for line in (data or b"").splitlines())
+
+
+def _patched(old: str, new: str, now: bytes) -> bytes | None:
+    before, after = (text.encode().splitlines(keepends=True) for text in (old, new))
+    lines = now.splitlines(keepends=True)
+    for tag, i1, i2, j1, j2 in difflib.SequenceMatcher(None, before, after).get_opcodes():
+        if tag == "equal":
+            continue
+        for width in _CONTEXT:
+            above, below = before[max(0, i1 - width) : i1], before[i2 : i2 + width]
+            sought = [*above, *before[i1:i2], *below]
+            if sought and len(places := _places(sought, lines)) == 1:
+                end = places[0] + len(sought)
+                lines[places[0] : end] = [*above, *after[j1:j2], *below]
+                break
+        else:
+            return None
+    return b"".join(lines)
+
+
+def _places(sought: list[bytes], lines: list[bytes]) -> list[int]:
+    size = len(sought)
+    return [at for at in range(len(lines) - size + 1) if lines[at : at + size] == sought]
+
+
+def _encoded(text: str | None) -> bytes | None:
+    return None if text is None else text.encode()
+
+
+class Tree(Protocol):
+    """Files of one commit, read from git's object store: nothing on disk can redirect a read."""
+
+    def read(self, path: str) -> bytes:
+        """The file's bytes. Raises `KeyError` when the commit has no regular file at `path`."""
+        ...
+
+    def paths(self) -> Sequence[str]:
+        """Every in-scope regular file, sorted."""
+        ...
+
+
+@runtime_checkable
+class WholeTree(Tree, Protocol):
+    """A tree that also knows what lies outside the scope."""
+
+    def all_paths(self) -> Sequence[str]:
+        """Every regular file of the commit, in scope or not, sorted."""
+        ...
+
+
+@runtime_checkable
+class SizedTree(Tree, Protocol):
+    """A tree that knows how large a file is without reading it."""
+
+    def size(self, path: str) -> int:
+        """Bytes. Raises `KeyError` as `read` does."""
+        ...
+
+
+def size_of(tree: Tree, path: str) -> int:
+    """Bytes of a file; of a tree in memory, by looking. Raises `KeyError` as `read` does."""
+    return tree.size(path) if isinstance(tree, SizedTree) else len(tree.read(path))
+
+
+@runtime_checkable
+class VersionedTree(Tree, Protocol):
+    """A tree that can tell two versions of a file apart without reading them."""
+
+    def version(self, path: str) -> object:
+        """Equal for equal content and mode; `None` when there is nothing at `path`."""
+        ...
+
+
+class Trees(Protocol):
+    """Opens the tree of any earlier attempt."""
+
+    def __call__(self, commit: str) -> Tree: ...

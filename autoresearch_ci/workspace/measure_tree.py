@@ -1,0 +1,336 @@
+"""The folder in which measured code runs: base commit + in-scope changes, and nothing else.
+
+Whatever a command did to it, or to its HOME, is undone before the next measurement. What is run
+there, and why, is measurement.py's business.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoresearch_ci.errors import WorkspaceError
+from autoresearch_ci.execution.command import run_command
+from autoresearch_ci.execution.processes import kill_with_variable
+from autoresearch_ci.execution.sandbox.face import Sandbox, unconfined
+from autoresearch_ci.safety import files as beneath
+from autoresearch_ci.workspace.repository import Changes, FileVersion
+from autoresearch_ci.workspace.scratch import refuse_foreign
+from autoresearch_ci.workspace.snapshot import Fingerprint, Snapshot, remove, undisturbed
+from autoresearch_ci.workspace.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """Where everything lies and what comes into the tree besides the commit."""
+
+    box: Path
+    """A folder of our own; everything in it may be deleted at any time."""
+    pristine: Path
+    """Copies of what setup made, to restore from; away from where measured code works."""
+    checkout: Path
+    """The user's checkout, source of `share`."""
+    share: tuple[str, ...] = ()
+    """Dependency folders copied from the checkout."""
+    cache: tuple[str, ...] = ()
+    """Globs of build outputs that may survive from one measurement to the next."""
+
+    @property
+    def tree(self) -> Path:
+        return self.box / "tree"
+
+    @property
+    def home(self) -> Path:
+        """HOME of setup and of everything measured."""
+        return self.box / "home"
+
+    @property
+    def temporary(self) -> Path:
+        """TMPDIR; emptied after each measurement."""
+        return self.box / "tmp"
+
+
+class Trial:
+    """A candidate under judgement; rolled back unless kept."""
+
+    kept = False
+
+    def keep(self) -> None:
+        self.kept = True
+
+
+class MeasureTree:
+    """`create`, run setup in it, `seal`; then `place`, run and `restore` as often as needed."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        store: Store,
+        base: str,
+        files: Mapping[str, FileVersion],
+        sandbox: Sandbox | None = None,
+    ) -> None:
+        self.layout = layout
+        self.sandbox = sandbox or unconfined(layout.box)
+        """Of every command that runs here."""
+        self._store = store
+        self._base = base
+        self._files = files
+        self._modules: Mapping[str, tuple[str, Path]] = {}
+        self._converts = any(_is_attributes(path) for path in files)
+        self._placed: dict[str, FileVersion | None] = {}
+        self._tree = Snapshot(layout.tree, layout.cache, self.sandbox.own)
+        self._home = Snapshot(layout.home, own=self.sandbox.own)
+        self._ours: dict[Path, tuple[int, int] | None] = {}
+        self._aside: set[str] = set()
+        """Paths whose right content is not the commit's but a copy in `pristine`."""
+        self._removed: Set[str] = set()
+        """Paths of the commit that setup deleted (submodules are among them)."""
+
+    def create(self, modules: Mapping[str, tuple[str, Path]]) -> None:
+        """An exact checkout of the base commit, with submodules and shared folders filled in."""
+        self._modules = modules
+        refuse_foreign(self.layout.box.parent)
+        # A run that was killed may have left a command running in this very folder.
+        kill_with_variable("HOME", str(self.layout.home))
+        remove(self.layout.box)
+        remove(self.layout.pristine)
+        self.layout.box.mkdir(mode=0o700)
+        if self.sandbox.user:  # it must get through, and need not look around
+            for folder in (self.layout.box.parent, self.layout.box):
+                folder.chmod(0o711)
+        for folder in (self.layout.tree, self.layout.home, self.layout.temporary):
+            folder.mkdir()
+        self._store.check_out(self._base, self.layout.tree, modules)
+        for name in self.layout.share:
+            _copy(self.layout.checkout / name, self.layout.tree / name)
+            # What git tracks in there is the commit's, not the checkout's.
+            tracked = [path for path in self._files if path == name or path.startswith(f"{name}/")]
+            if tracked:
+                self._from_commit(tracked)
+        for folder in (self.layout.tree, self.layout.home, self.layout.temporary):
+            self.sandbox.own_all(folder)
+        self._tree.take()
+        self._home.take()
+        for folder in (self.layout.box, self.layout.tree, self.layout.home, self.layout.temporary):
+            self._ours[folder] = _identity(folder)
+
+    def seal(self) -> None:
+        """Remember the tree as setup left it: this is what every measurement starts from.
+
+        Files of the base commit that setup changed (a lock file, say) stay as setup made them.
+        """
+        for snapshot, name in ((self._tree, "tree"), (self._home, "home")):
+            before = snapshot.take()
+            for path, fingerprint in snapshot.files.items():
+                if before.get(path) != fingerprint and _keep_copy(
+                    snapshot.root, path, self.layout.pristine / name
+                ):
+                    self._aside.add(f"{name}/{path}")
+        self._removed = self._files.keys() - self._tree.files.keys()
+
+    @contextlib.contextmanager
+    def trial(self, incumbent: Changes) -> Iterator[Trial]:
+        """Leaving the block puts `incumbent` in place, whatever happened, unless it was kept."""
+        trial = Trial()
+        try:
+            yield trial
+        finally:
+            if not trial.kept:
+                self.place(incumbent)
+
+    def contents(
+        self, changes: Changes, choose: Callable[[Iterable[str]], list[str]]
+    ) -> dict[str, bytes]:
+        """The chosen files of a state, from git's object store: no link can redirect a read."""
+        now = {p: v for p, v in {**self._files, **changes}.items() if v and v.regular}
+        return {path: self._store.read(now[path]) for path in choose(now)}
+
+    def place(self, changes: Changes) -> None:
+        """Put `changes` (relative to the base commit) in place of those that are there now."""
+        outdated = [path for path in self._placed if path not in changes]
+        news = {
+            path: version
+            for path, version in changes.items()
+            if path not in self._placed or self._placed[path] != version
+        }
+        with undisturbed(self.layout.tree):
+            for path in news:
+                self._set_aside(path)
+            self._placed = dict(changes)
+            self._rewrite([*outdated, *news])
+
+    def pretend_repository(self, head: str, staged: str) -> None:
+        """Until `restore`, git in the tree sees `staged` as what is to be committed on `head`."""
+        self._store.pretend(self.layout.tree, head=head, staged=staged)
+        self.sandbox.own_all(self.layout.tree / ".git")
+
+    def _set_aside(self, path: str) -> None:
+        """Keep a file of the base commit as git wrote it, for when the candidate is gone."""
+        if path not in self._files or path in self._removed or f"tree/{path}" in self._aside:
+            return
+        if _keep_copy(self.layout.tree, path, self.layout.pristine / "tree"):
+            self._aside.add(f"tree/{path}")
+
+    def reopen(self) -> None:
+        """The way to the folders, which a command that runs as we do may have closed."""
+        for folder in (self.layout.box.parent, self.layout.box):
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # `restore` says so
+                if folder.lstat().st_mode & 0o700 != 0o700:
+                    beneath.listing(folder)
+
+    def restore(self) -> list[str]:
+        """Undo what a measurement did; returns the files of the tree it had changed or removed."""
+        self.reopen()
+        self._refuse_replaced()
+        altered = self._tree.undo(self._rewrite_all)
+        self._home.undo(self._rewrite_home)
+        temporary = self.layout.temporary
+        if _identity(temporary) != self._ours[temporary]:
+            # Deleted, or now a link: whatever it leads to is not ours to empty.
+            remove(temporary)
+            temporary.mkdir()
+            self.sandbox.own(temporary)
+            self._ours[temporary] = _identity(temporary)
+        with undisturbed(temporary):
+            for name, _ in beneath.listing(temporary)[1]:
+                beneath.remove(temporary, name)
+            beneath.rewrite_notes(temporary, "", None, 0o755)
+        return altered
+
+    def _refuse_replaced(self) -> None:
+        """Cleaning up deletes: never do it in folders that are not the ones we made."""
+        for folder in (self.layout.box, self.layout.tree, self.layout.home):
+            if _identity(folder) != self._ours[folder]:
+                raise WorkspaceError(
+                    f"the folder {folder} was deleted or replaced by a command that ran in it.\n"
+                    "do: fix the command that removes its own working folder, then --resume."
+                )
+
+    def _rewrite_all(self, paths: Sequence[str]) -> None:
+        if self._converts:  # what a spoilt .gitattributes governs must wait until it is back
+            self._rewrite([path for path in paths if _is_attributes(path)])
+            paths = [path for path in paths if not _is_attributes(path)]
+        self._rewrite(paths)
+
+    def _rewrite(self, paths: Sequence[str]) -> None:
+        """Give each path the content that it should have now."""
+        previously = {path: self._tree.files.pop(path, None) for path in paths}
+        try:
+            self._make_anew(previously)
+        except BaseException:
+            self._tree.doubt(previously)
+            raise
+
+    def _make_anew(self, previously: Mapping[str, Fingerprint | None]) -> None:
+        """`previously`: what was known of the paths that need their content."""
+        from_commit = []
+        # All deletions first: a folder may take the place of a file, and the other way round.
+        for path in previously:
+            beneath.remove(self.layout.tree, path)
+            self._tree.forget_folder(path)
+        for path, previous in previously.items():
+            if path in self._placed:
+                version = self._placed[path]
+                if version is None:
+                    self._tree.drop_empty_parents(path)
+                    continue
+                self._tree.make_parents(path)
+                mode = 0o755 if version.mode == "100755" else 0o644
+                beneath.write(self.layout.tree, path, self._content(path, version), mode)
+            elif f"tree/{path}" in self._aside:
+                self._tree.make_parents(path)
+                beneath.copy((self.layout.pristine / "tree", path), (self.layout.tree, path))
+            elif path in self._removed:
+                self._tree.drop_empty_parents(path)
+                continue
+            elif path in self._files or any(path.startswith(f"{m}/") for m in self._modules):
+                self._tree.make_parents(path)
+                from_commit.append((path, previous))
+                continue
+            elif not self._borrow(path):
+                self._tree.drop_empty_parents(path)
+                continue  # a file that an earlier candidate had added
+            self._tree.learn(path, previous)
+        if from_commit:
+            self._from_commit([path for path, _ in from_commit])
+            for path, previous in from_commit:
+                self._tree.learn(path, previous)
+
+    def _from_commit(self, paths: Sequence[str]) -> None:
+        """Write files as git checks them out; git itself never writes where others can."""
+        stage = self.layout.pristine.with_name("stage")
+        remove(stage)
+        stage.mkdir(mode=0o700, parents=True)
+        objects = [objects for _, objects in self._modules.values()]
+        self._store.restore(paths, self.layout.tree, stage, objects)
+        for path in paths:
+            beneath.remove(self.layout.tree, path)
+            beneath.copy((stage, path), (self.layout.tree, path))
+        remove(stage)
+
+    def _borrow(self, path: str) -> bool:
+        """Copy a shared file from the checkout again; whether it is one."""
+        for name in self.layout.share:
+            if path == name or path.startswith(f"{name}/"):
+                # The folder itself may be a link in the checkout, which `create` followed, too.
+                source = (self.layout.checkout / name).resolve()
+                below = path.removeprefix(name).lstrip("/")
+                self._tree.make_parents(path)
+                return beneath.copy(
+                    (source, below) if below else (source.parent, source.name),
+                    (self.layout.tree, path),
+                )
+        return False
+
+    def _content(self, path: str, version: FileVersion) -> bytes:
+        if self._converts:
+            return self._store.converted(path, version, self.layout.tree)
+        return self._store.read(version)
+
+    def _rewrite_home(self, paths: Sequence[str]) -> None:
+        for path in paths:
+            beneath.remove(self.layout.home, path)
+            self._home.make_parents(path)
+            if beneath.copy((self.layout.pristine / "home", path), (self.layout.home, path)):
+                self._home.learn(path)
+            else:  # a pipe or socket that setup had left
+                self._home.files.pop(path)
+
+
+def _keep_copy(root: Path, path: str, aside: Path) -> bool:
+    """Copy what measured code cannot be trusted with to where it cannot reach."""
+    (aside / path).parent.mkdir(parents=True, exist_ok=True)
+    beneath.remove(aside, path)
+    return beneath.copy((root, path), (aside, path))
+
+
+def _is_attributes(path: str) -> bool:
+    """Whether the file says how others are checked out."""
+    return path.rpartition("/")[2] == ".gitattributes"
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Tells a folder from another one at its place; `None` for a link, a file or nothing."""
+    try:
+        found = folder.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return (found.st_dev, found.st_ino) if stat.S_ISDIR(found.st_mode) else None
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy with modes and links, sharing blocks where the filesystem can.
+
+    A source that is itself a link is followed (-H): measured code must not reach the original. A
+    target that exists, because some of it is tracked, is filled in (-T).
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    argv = ["cp", "-a", "-H", "-T", "--reflink=auto", "--", str(source), str(target)]
+    copied = run_command(argv, cwd=source.parent, env={"PATH": os.defpath})
+    if copied.exit_code:
+        raise WorkspaceError(f"could not copy {source} to {target}: {copied.tail.strip()}")

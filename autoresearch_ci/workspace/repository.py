@@ -1,0 +1,306 @@
+"""The user's repository: read as it stands, written only at our branch and notebook refs.
+
+Our own git directory beside it is store.py's; where measured code runs, measure_tree.py's.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoresearch_ci.errors import WorkspaceError
+from autoresearch_ci.workspace import ref_lock
+from autoresearch_ci.workspace.git import GitDirectory, failure, locate
+
+_WORKTREE = "config.worktree"
+_Stamp = tuple[int, int, int]
+"""Inode, size and ctime of a file: another one after every change."""
+_MOVED = re.compile("but expected|already exists|unable to resolve reference")
+"""What `git update-ref` says when a ref is not where we left it."""
+
+# State files of operations that leave HEAD and the index in the middle of something.
+_UNFINISHED = {
+    "MERGE_HEAD": ("merge", "git merge --continue, or git merge --abort"),
+    "rebase-merge": ("rebase", "git rebase --continue, or git rebase --abort"),
+    "rebase-apply": ("rebase or am", "git rebase --continue, or git am --abort"),
+    "CHERRY_PICK_HEAD": ("cherry-pick", "git cherry-pick --continue, or --abort"),
+    "REVERT_HEAD": ("revert", "git revert --continue, or --abort"),
+    "BISECT_LOG": ("bisect", "git bisect reset"),
+}
+
+
+@dataclass(frozen=True)
+class FileVersion:
+    """One file as a tree entry."""
+
+    mode: str
+    """`100644`, `100755`, `120000` (link) or `160000` (submodule)."""
+    blob: str
+
+    @property
+    def regular(self) -> bool:
+        """Whether a proposal may edit it: neither a link nor a submodule."""
+        return self.mode in ("100644", "100755")
+
+
+Changes = Mapping[str, FileVersion | None]
+"""What differs from the base commit: path to its version, `None` where it was deleted."""
+
+
+class Repository:
+    """The user's repository: read as it stands; written only at our branch and notebook refs."""
+
+    def __init__(self, root: Path, git_dir: Path, common_dir: Path) -> None:
+        self.root = root
+        self.git_dir = git_dir
+        self.common_dir = common_dir
+        self._git = GitDirectory(root, git_dir, GIT_WORK_TREE=str(root))
+        self._quiet: tuple[list[_Stamp | None], dict[str, str]] | None = None
+        """What `_silenced` found, and the configuration it found it in."""
+
+    @classmethod
+    def open(cls, start: Path) -> Repository:
+        """The repository that contains `start`.
+
+        Raises `WorkspaceError` when there is none, when it is bare, or when it has no commit.
+        """
+        lines = locate(start, "--show-toplevel", "--absolute-git-dir", "--git-common-dir")
+        if len(lines) != 3:
+            raise WorkspaceError(
+                f"{start} is not inside a git working tree.\n"
+                "usually: the command was started in the wrong folder, or the job has no "
+                "actions/checkout step (or checked out a bare repository).\n"
+                "do: cd into the repository, or `git init && git add -A && git commit -m start`."
+            )
+        root, git_dir, common_dir = (Path(line) for line in lines)
+        _refuse_foreign(start.resolve(), root, (git_dir, common_dir))
+        return cls(root, git_dir, common_dir)
+
+    def head(self) -> str:
+        """The commit that HEAD names. Raises `WorkspaceError` when there is none yet."""
+        code, out, _ = self._git.attempt("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+        if code:
+            raise WorkspaceError(
+                "the repository has no commit yet (unborn HEAD), so there is nothing to start "
+                "from.\ndo: git add -A && git commit -m 'first commit'"
+            )
+        return out.decode().strip()
+
+    def object_format(self) -> str:
+        """`sha1` or `sha256`."""
+        return self._git("rev-parse", "--show-object-format").decode().strip()
+
+    def refuse_unfinished(self) -> None:
+        """Raise `WorkspaceError` while a merge, rebase, cherry-pick, revert or bisect is open."""
+        for name, (operation, cure) in _UNFINISHED.items():
+            if (self.git_dir / name).exists():
+                raise WorkspaceError(
+                    f"a {operation} is unfinished in this repository, so HEAD is not a state "
+                    f"worth optimising.\ndo: {cure}"
+                )
+
+    def dirty(self) -> bool:
+        """Whether tracked files differ from HEAD; such changes are not part of a run."""
+        return bool(
+            self._git(
+                *("status", "--porcelain", "-z", "--untracked-files=no", "--ignore-submodules"),
+                settings=self._silenced(),
+            )
+        )
+
+    def _silenced(self) -> dict[str, str]:
+        """Settings that leave none of the repository's own filters and configured hooks to run."""
+        now = [_stamp(path) for path in (self.common_dir / "config", self.git_dir / _WORKTREE)]
+        if self._quiet is None or self._quiet[0] != now:
+            names = "^(filter|hook)[.].*[.]|^include"
+            _, out, _ = self._git.attempt("config", "-z", "--name-only", "--get-regexp", names)
+            found = {os.fsdecode(key).rpartition(".")[0] for key in out.split(b"\0")[:-1]}
+            included = any(name.startswith("include") for name in found)
+            # What an included file says may change while these two do not.
+            self._quiet = None if included else (now, _overridden(found))
+            return _overridden(found)
+        return self._quiet[1]
+
+    def ref(self, name: str) -> str | None:
+        """The commit a full ref name points at, or `None`."""
+        if name.startswith("-"):
+            return None
+        code, out, _ = self._git.attempt("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
+        return None if code else out.decode().strip()
+
+    def contains(self, commit: str) -> bool:
+        """Whether HEAD is `commit` or builds upon it, as far as this clone's history goes."""
+        return self.is_ancestor(commit, "HEAD")
+
+    def is_ancestor(self, old: str, new: str) -> bool:
+        """Whether `old` is known here and contained in `new`."""
+        code, _, _ = self._git.attempt("merge-base", "--is-ancestor", old, new)
+        return code == 0
+
+    def worktree_of(self, ref: str) -> str:
+        """The working tree in which a branch is checked out; empty when there is none."""
+        out = self._git("for-each-ref", "--format=%(worktreepath)", ref)
+        return os.fsdecode(out).strip()
+
+    def refs(self, prefix: str, containing: str = "") -> list[str]:
+        """Full names of the refs under `prefix`; only those with a commit in their history."""
+        only = (f"--contains={containing}",) if containing else ()
+        return self._git("for-each-ref", "--format=%(refname)", *only, prefix).decode().split()
+
+    def update_ref(self, name: str, new: str, old: str | None) -> None:
+        """Compare and swap: `old` is what must be there now (`None`: nothing).
+
+        Raises `WorkspaceError` when something else is there: another run, or a person.
+        """
+        # --no-deref: a symbolic ref in the place of ours must not lead to somebody else's branch.
+        arguments = ("update-ref", "--no-deref", "-m", "autoresearch-ci", name, new, old or "")
+        code, _, err = self._git.attempt(*arguments, settings=self._silenced())
+        if code and "File exists" in err:
+            raise ref_lock.refusal(self.common_dir / f"{name}.lock")
+        if code and not _MOVED.search(err):
+            raise failure(arguments, code, err)
+        if code:
+            raise WorkspaceError(
+                f"{name} could not be moved to {new[:12]}: {err.strip()}\n"
+                "usually: somebody else moved that branch while the run was going on.\n"
+                "do: nothing is lost, every attempt is recorded; use --resume, which says how to "
+                "continue from what was kept, or start again with another --tag."
+            )
+
+    def set_ref(self, name: str, commit: str) -> None:
+        """Point a ref that nobody else uses at `commit`."""
+        self._git("update-ref", "--no-deref", name, commit, settings=self._silenced())
+
+    def refuse_checked_out(
+        self, ref: str, cure: str = "then --resume; nothing is lost, the run is found by its tag"
+    ) -> None:
+        """Raise `WorkspaceError` when moving a branch would make all of a checkout look changed.
+
+        `cure`: what else is to be done, after switching to another branch.
+        """
+        place = self.worktree_of(ref)
+        if place:
+            branch = ref.removeprefix("refs/heads/")
+            raise WorkspaceError(
+                f"branch {branch} is checked out in {place}, so it cannot be moved.\n"
+                f"do: git switch another branch there first (git switch --detach), {cure}."
+            )
+
+    def delete_ref(self, name: str, old: str) -> None:
+        """Remove a ref of ours that is still at `old`."""
+        self._git("update-ref", "-d", name, old)
+
+    def remote_url(self, name: str) -> str:
+        """Address of one of the user's remotes, as their configuration says; empty: none."""
+        code, out, _ = self._git.attempt("config", "--get", f"remote.{name}.url")
+        return "" if code else out.decode(errors="replace").strip()
+
+    def break_lock(self, name: str) -> None:
+        """Remove the lock file that a killed git left on a ref of ours; never a living one's.
+
+        The caller holds the run's lock. Raises `WorkspaceError` when a git keeps it for long.
+        """
+        ref_lock.wait_or_break(self.common_dir / f"{name}.lock", (self.root, self.common_dir))
+
+    def message(self, commit: str) -> str:
+        """The whole commit message."""
+        # Not `show`, which may be configured to have signatures checked by a program.
+        _, _, message = self._git("cat-file", "commit", commit).partition(b"\n\n")
+        return message.decode(errors="replace")
+
+    def files(self, commit: str) -> dict[str, FileVersion]:
+        """Every path of a commit's tree, links and submodules included."""
+        listing = self._git("ls-tree", "-r", "-z", "--full-tree", commit)
+        files = {}
+        for entry in listing.split(b"\0")[:-1]:
+            facts, path = entry.split(b"\t", 1)
+            mode, _, blob = facts.decode().split(" ")
+            files[os.fsdecode(path)] = FileVersion(mode, blob)
+        return files
+
+    def content(self, commit: str, path: str) -> bytes | None:
+        """A file as a commit has it; `None` when there is no such commit or file."""
+        if commit.startswith("-"):
+            return None
+        code, out, _ = self._git.attempt("cat-file", "blob", f"{commit}:{path}")
+        return None if code else out
+
+    def ignored(self, names: Iterable[str]) -> list[str]:
+        """Those of `names` that the repository's own ignore rules exclude."""
+        code, out, _ = self._git.attempt(
+            "check-ignore", "-z", "--stdin", stdin=b"\0".join(os.fsencode(n) for n in names)
+        )
+        return [os.fsdecode(n) for n in out.split(b"\0")[:-1]] if code == 0 else []
+
+    def submodule_objects(self, path: str) -> Path | None:
+        """Object folder of a submodule that is checked out here, or `None`."""
+        folder = self.root / path
+        if not (folder / ".git").exists():
+            return None
+        found = locate(folder, "--git-common-dir")
+        return Path(found[0]) / "objects" if found else None
+
+    def hooks(self) -> Path:
+        """The folder of the user's own git hooks."""
+        found = locate(self.root, "--git-path", "hooks")
+        return Path(found[0]) if found else self.common_dir / "hooks"
+
+    def exclude(self, pattern: str) -> None:
+        """Keep `pattern` out of `git status` without touching a tracked file."""
+        path = self.common_dir / "info" / "exclude"
+        text = path.read_text(errors="surrogateescape") if path.exists() else ""
+        if pattern not in text.splitlines():
+            path.parent.mkdir(exist_ok=True)
+            with path.open("a", errors="surrogateescape") as file:
+                file.write(("\n" if text and not text.endswith("\n") else "") + pattern + "\n")
+
+    def close(self) -> None:
+        self._git.close()
+
+
+def _refuse_foreign(start: Path, root: Path, git_dirs: Iterable[Path]) -> None:
+    """A folder open to all may hold a `.git` that somebody left there for others to find.
+
+    In a container the checkout belongs to another user than ours, so who owns the folders that we
+    were called in is trusted, too; git's own check (`safe.directory`) would refuse that.
+    """
+    if not start.is_relative_to(root.resolve()):
+        raise WorkspaceError(
+            f"{start} is not inside {root}, the working tree of its repository.\n"
+            "usually: core.worktree in .git/config leads elsewhere.\n"
+            f"do: cd {shlex.quote(str(root))}, or git config --unset core.worktree."
+        )
+    folders = [start, *start.parents][: len(start.relative_to(root.resolve()).parts) + 1]
+    trusted = {os.getuid(), *(folder.stat().st_uid for folder in folders)}
+    for folder in git_dirs:
+        if folder.stat().st_uid not in trusted:
+            raise WorkspaceError(
+                f"{folder} belongs to another user than you and than the folder you are in.\n"
+                "usually: somebody left a repository in a folder that is open to all.\n"
+                "do: work in a clone of your own, or chown it if you know whose it is."
+            )
+
+
+def _overridden(drivers: Iterable[str]) -> dict[str, str]:
+    """Settings that take the programs from `filter.NAME` and `hook.NAME`."""
+    settings = {}
+    for driver in drivers:
+        if driver.startswith("hook."):
+            settings[f"{driver}.enabled"] = "false"
+        elif driver.startswith("filter."):
+            settings.update({f"{driver}.{key}": "" for key in ("clean", "smudge", "process")})
+            settings[f"{driver}.required"] = "false"
+    return settings
+
+
+def _stamp(path: Path) -> _Stamp | None:
+    """`None` when there is no such file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_ctime_ns

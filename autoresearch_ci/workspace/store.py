@@ -1,0 +1,236 @@
+"""Our own git directory: shares the user's objects, has refs and a configuration of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from autoresearch_ci.safety import files as beneath
+from autoresearch_ci.workspace.git import GitDirectory
+from autoresearch_ci.workspace.repository import FileVersion, Repository
+from autoresearch_ci.workspace.snapshot import remove
+
+_CONFIG = "[core]\n\trepositoryformatversion = 1\n\tbare = true\n"
+_SHA256 = "[extensions]\n\tobjectformat = sha256\n"
+_FOREIGN = ("commondir", "config.worktree", "hooks", "info", "shallow")
+"""What would give git other configuration, attributes or history; we never make any of it."""
+IDENTITY = "autoresearch-ci <autoresearch-ci@users.noreply.github.com>"
+
+
+class Store:
+    """Our own git directory: shares the user's objects, has our refs and our configuration."""
+
+    def __init__(self, folder: Path, repository: Repository) -> None:
+        self.folder = folder
+        self._objects = str(repository.common_dir / "objects")
+        self._format = repository.object_format()
+        if not (folder / "HEAD").exists():
+            new = folder.with_name(f"{folder.name}.new")
+            for path in (folder, new):
+                shutil.rmtree(path, ignore_errors=True)
+            new.mkdir(parents=True)
+            # The format (sha1 or sha256) must match the objects that we share.
+            kind = f"--object-format={self._format}"
+            GitDirectory(new, new)("init", "--quiet", "--bare", "--template=", kind, str(new))
+            new.rename(folder)  # killed before this, a run finds no half of a git directory
+        for lock in folder.rglob("*.lock"):
+            lock.unlink()  # of a git that was killed; the caller holds the run's lock
+        self._calls = GitDirectory(folder, folder, GIT_OBJECT_DIRECTORY=self._objects)
+
+    @property
+    def _git(self) -> GitDirectory:
+        """Git with the configuration that we wrote, also where measured code runs as our user."""
+        wanted = (_CONFIG + (_SHA256 if self._format == "sha256" else "")).encode()
+        try:
+            found = beneath.read(self.folder, "config", len(wanted) + 1)
+        except FileNotFoundError:
+            found = None
+        if found != wanted:
+            beneath.remove(self.folder, "config")
+            beneath.write(self.folder, "config", wanted, 0o644)
+        for name in _FOREIGN:
+            beneath.remove(self.folder, name)
+        return self._calls
+
+    def commit(
+        self,
+        *,
+        parents: Sequence[str],
+        edits: Mapping[str, tuple[str, bytes] | None],
+        message: str,
+        ref: str,
+        timestamp: int,
+    ) -> tuple[str, dict[str, FileVersion | None]]:
+        """Commit `edits` (path to mode and content, `None` deletes) on top of the first parent.
+
+        One `git fast-import`: its cost depends on what changed, not on the size of the tree.
+        Returns the commit and the version each edited path now has.
+        """
+        blobs, changes, marks = [], [], []
+        for mark, (path, edit) in enumerate(edits.items(), start=2):
+            if edit is None:
+                changes.append(b"D %s\n" % _quote(path))
+                continue
+            mode, content = edit
+            blobs.append(b"blob\nmark :%d\ndata %d\n%s\n" % (mark, len(content), content))
+            changes.append(b"M %s :%d %s\n" % (mode.encode(), mark, _quote(path)))
+            marks.append((path, mode, mark))
+        text = message.encode(errors="replace")
+        stream = b"".join(
+            [
+                b"feature done\n",
+                # A ref that a killed process left behind is replaced, never built upon.
+                b"reset %s\n\n" % ref.encode(),
+                *blobs,
+                b"commit %s\nmark :1\n" % ref.encode(),
+                b"committer %s %d +0000\n" % (IDENTITY.encode(), timestamp),
+                b"data %d\n%s\n" % (len(text), text),
+                b"from %s\n" % parents[0].encode() if parents else b"",
+                *(b"merge %s\n" % parent.encode() for parent in parents[1:]),
+                *changes,
+                b"\nget-mark :1\n",
+                *(b"get-mark :%d\n" % mark for _, _, mark in marks),
+                b"done\n",
+            ]
+        )
+        out = self._git("fast-import", "--quiet", "--force", "--done", stdin=stream)
+        commit, *names = out.decode().split()
+        versions: dict[str, FileVersion | None] = dict.fromkeys(edits)
+        for (path, mode, _), blob in zip(marks, names, strict=True):
+            versions[path] = FileVersion(mode, blob)
+        return commit, versions
+
+    def reword(self, commit: str, *, parent: str, message: str, timestamp: int) -> str:
+        """A commit with the tree of `commit`, another message and `parent` as its parent."""
+        name, email = IDENTITY.removesuffix(">").split(" <")
+        people = {
+            f"GIT_{role}_{field}": value
+            for role in ("AUTHOR", "COMMITTER")
+            for field, value in (("NAME", name), ("EMAIL", email), ("DATE", f"{timestamp} +0000"))
+        }
+        return (
+            self._git(
+                *("commit-tree", f"{commit}^{{tree}}", "-p", parent, "-F", "-"),
+                stdin=message.encode(errors="replace"),
+                env=people,
+            )
+            .decode()
+            .strip()
+        )
+
+    def pack(self, tip: str, base: str) -> None:
+        """Put what leads to `tip`, and not to `base`, into one file of differences.
+
+        Saves room and nothing else, so it may fail, and may be killed at any instant: loose objects
+        go when a pack on the disk holds them. What it misses, the next call takes.
+        """
+        code, _, _ = self._git.attempt(
+            *("pack-objects", "--quiet", "--revs", "--incremental", "--local", "--non-empty"),
+            f"{self._objects}/pack/pack",
+            stdin=f"{tip}\n^{base}\n".encode(),
+            settings={"core.fsync": "committed,loose-object,reference,pack-metadata"},
+        )
+        if not code:
+            self._git.attempt("prune-packed", "--quiet")
+
+    def read(self, version: FileVersion) -> bytes:
+        """Content of a file version."""
+        return self._git.blob(version.blob)
+
+    def size(self, version: FileVersion) -> int:
+        """Bytes of a file version, without reading it."""
+        return self._git.blob_size(version.blob)
+
+    def merge(
+        self, ours: FileVersion, base: FileVersion, theirs: FileVersion
+    ) -> FileVersion | None:
+        """Three-way merge of one file's lines; `None` on a conflict or for binary files."""
+        with tempfile.TemporaryDirectory() as folder:
+            names = []
+            for name, version in (("ours", ours), ("base", base), ("theirs", theirs)):
+                (Path(folder) / name).write_bytes(self.read(version))
+                names.append(str(Path(folder) / name))
+            code, merged, _ = self._git.attempt("merge-file", "-p", "--quiet", *names)
+        if code:
+            return None
+        blob = self._git("hash-object", "-w", "--stdin", stdin=merged).decode().strip()
+        return FileVersion(ours.mode, blob)
+
+    def converted(self, path: str, version: FileVersion, tree: Path) -> bytes:
+        """Content of `path` as `check_out` would write it: line ends as .gitattributes say."""
+        return self._git(
+            *("-C", str(tree), "cat-file", "--filters", f"--path={path}", version.blob),
+            env=self._measuring(tree, []),
+        )
+
+    def check_out(
+        self, commit: str, tree: Path, submodules: Mapping[str, tuple[str, Path]]
+    ) -> None:
+        """Write `commit` into the empty folder `tree`.
+
+        `submodules`: path to (commit, object folder) of those to be filled in; others stay empty.
+        """
+        environment = self._measuring(tree, [objects for _, objects in submodules.values()])
+        self._git("read-tree", "--empty", env=environment)
+        self._git("read-tree", commit, env=environment)
+        for path, (module_commit, _) in submodules.items():
+            self._git("update-index", "--force-remove", "--", path, env=environment)
+            self._git("read-tree", f"--prefix={path}/", module_commit, env=environment)
+        self._git("checkout-index", "--all", "--force", "--quiet", env=environment)
+
+    def restore(
+        self, paths: Sequence[str], tree: Path, target: Path, alternates: Sequence[Path] = ()
+    ) -> None:
+        """Write `paths` into the empty folder `target` as `check_out` wrote them into `tree`."""
+        self._git(
+            *("checkout-index", "--force", "--quiet", f"--prefix={target}/", "-z", "--stdin"),
+            stdin=b"\0".join(os.fsencode(path) for path in paths) + b"\0",
+            env=self._measuring(tree, alternates),
+        )
+
+    def pretend(self, tree: Path, *, head: str, staged: str) -> None:
+        """Make `tree` look like a repository with `head` checked out and `staged` in its index.
+
+        For the user's own hooks, which ask git what is about to be committed. It is a throwaway:
+        nothing written to it is ever read.
+        """
+        git_dir = tree / ".git"
+        remove(git_dir)  # setup's, whose configuration is not ours, or a link to a real one
+        throwaway = GitDirectory(tree, git_dir, GIT_WORK_TREE=str(tree))
+        throwaway("init", "--quiet", "--template=", f"--object-format={self._format}")
+        (git_dir / "objects" / "info").mkdir(exist_ok=True)
+        (git_dir / "objects" / "info" / "alternates").write_text(f"{self._objects}\n")
+        throwaway("update-ref", "--no-deref", "HEAD", head)
+        throwaway("read-tree", staged)
+
+    def _measuring(self, tree: Path, alternates: Sequence[Path]) -> dict[str, str]:
+        """Index and work tree of the measure tree; neither lies within measured code's reach."""
+        return {
+            "GIT_INDEX_FILE": str(self.folder / "measure.index"),
+            "GIT_WORK_TREE": str(tree),
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES": ":".join(str(path) for path in alternates),
+        }
+
+    def close(self) -> None:
+        self._calls.close()
+
+
+@contextlib.contextmanager
+def opened(repository: Repository, folder: Path) -> Iterator[Store]:
+    """The run store's git directory; its helper processes end with the block."""
+    store = Store(folder, repository)
+    try:
+        yield store
+    finally:
+        store.close()
+        repository.close()
+
+
+def _quote(path: str) -> bytes:
+    """A path as git fast-import reads it: C-style quotes, any byte."""
+    raw = os.fsencode(path).replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n")
+    return b'"' + raw + b'"'

@@ -1,0 +1,79 @@
+"""Action inputs become exactly the arguments that a person would type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from autoresearch_ci.cli.action.inputs import INPUTS, VARIABLES, Refs, arguments, read_inputs
+from autoresearch_ci.errors import ConfigError
+
+BASE = Refs(base="abc", claim="/tmp/claim.md")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, ["run", "--json"]),
+        ({"iterations": "3", "goal": "go; rm -rf x"}, ["--goal", "go; rm -rf x", "--iterations"]),
+        ({"max-minutes": "9"}, ["--minutes", "9"]),
+        ({"max-usd": "2.5"}, ["--budget-usd", "2.5"]),
+        ({"model": "m"}, ["--claude-model", "m"]),
+        ({"resume": "true"}, ["run", "--json", "--resume"]),
+        ({"resume": "false"}, ["run", "--json"]),
+        ({"base": "main", "draft": "false"}, ["--publish-draft", "false", "--publish-base"]),
+        ({"args": "--tag 'my run' # why"}, ["run", "--json", "--tag", "my run"]),
+        ({"command": "compare"}, ["compare", "abc", "HEAD", "--json"]),
+        ({"command": "compare", "base": "main"}, ["compare", "main", "HEAD"]),
+        (
+            {"command": "compare", "fail-on": "regression:1%, claim-not-reproduced"},
+            [
+                *("--fail-on", "regression:1%", "--fail-on", "claim-not-reproduced"),
+                *("--claim", "/tmp/claim.md"),
+            ],
+        ),
+        (
+            {"command": "compare", "fail-on": "claim-not-reproduced", "args": "--claim run.json"},
+            ["--fail-on", "claim-not-reproduced", "--claim", "run.json"],
+        ),
+        ({"command": "publish", "args": "--bundle b"}, ["publish", "--bundle", "b"]),
+        ({"command": "doctor", "config": "c.yml"}, ["doctor", "--config", "c.yml"]),
+    ],
+)
+def test_inputs_become_arguments(given: Mapping[str, str], expected: list[str]) -> None:
+    words = arguments(given, BASE)
+    assert any(words[i : i + len(expected)] == expected for i in range(len(words))), words
+
+
+def test_a_secret_is_never_an_argument() -> None:
+    secret = {name: "hidden" for name, about in INPUTS.items() if about.secret}
+    assert "hidden" not in arguments(secret, BASE)
+    assert secret.keys() <= VARIABLES.keys()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"command": "comprae"}, "Did you mean 'compare'"),
+        ({"command": "compare", "iterations": "3"}, "'iterations' has no meaning"),
+        ({"resume": "yes"}, "expected true or false"),
+        ({"draft": "1"}, "expected true or false"),
+        ({"args": "'"}, "args"),
+    ],
+)
+def test_an_input_without_meaning_is_an_error(given: Mapping[str, str], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        arguments(given, BASE)
+
+
+def test_a_comparison_without_a_base_says_how_to_name_one() -> None:
+    with pytest.raises(ConfigError, match="base: origin/main"):
+        arguments({"command": "compare"}, Refs())
+
+
+@pytest.mark.parametrize("name", ["INPUT_FAIL-ON", "INPUT_FAIL_ON"])
+def test_a_name_is_the_same_with_hyphen_or_underscore(name: str) -> None:
+    assert read_inputs({name: " regression ", "INPUT_GOAL": " ", "FAIL_ON": "x"}) == {
+        "fail-on": "regression"
+    }

@@ -1,0 +1,93 @@
+"""Later steps get every output, in the metric's own sign, and nothing that was not found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from autoresearch_ci.cli.action.results import (
+    OUTPUTS,
+    comparison_outputs,
+    last_object,
+    named_outputs,
+    no_outputs,
+    published_outputs,
+    run_outputs,
+    verdict,
+)
+
+TOTALS = {"kept": 2, "baseline": 2.0, "best": 1.9, "iterations": 7, "tokens": 5, "cost_usd": 0.5}
+
+
+def facts(direction: str = "minimize", **more: Any) -> dict[str, Any]:
+    config = {"metric.direction": direction}
+    return {"totals": TOTALS, "branch": "autoresearch/t", "config": config, **more}
+
+
+CONFIRMED = {"base": 2.0, "head": 1.8, "gain": 0.1, "ci_low": 0.08, "ci_high": 0.12, "holds": True}
+
+
+def test_the_percentages_are_the_headlines() -> None:
+    found = run_outputs(facts(confirmation=CONFIRMED), [])
+    assert (found["delta-percent"], found["ci-low"], found["ci-high"]) == ("-10.0", "-12.0", "-8.0")
+    found = run_outputs(facts("maximize", confirmation=CONFIRMED), [])
+    assert (found["delta-percent"], found["ci-low"], found["ci-high"]) == ("10.0", "8.0", "12.0")
+
+
+def test_an_interval_without_ends_is_left_out() -> None:
+    found = run_outputs(facts(confirmation={**CONFIRMED, "ci_low": None, "ci_high": None}), [])
+    assert (found["delta-percent"], found["ci-low"], found["ci-high"]) == ("-10.0", "", "")
+
+
+def test_no_change_at_all_has_no_sign() -> None:
+    found = run_outputs(facts(confirmation={**CONFIRMED, "gain": 0.0}), [])
+    assert found["delta-percent"] == "0.0"
+
+
+def test_unconfirmed_percentages_come_from_the_run_itself() -> None:
+    found = run_outputs(facts(confirmation=None), [])
+    assert (found["improved"], found["delta-percent"]) == ("true", "-5.0")
+    assert "ci-low" not in found
+
+
+def test_a_gain_that_did_not_hold_is_no_improvement() -> None:
+    found = run_outputs(facts(confirmation={**CONFIRMED, "holds": False}), [])
+    assert found["improved"] == "false"
+
+
+def test_nothing_kept_means_no_branch() -> None:
+    found = run_outputs(facts() | {"totals": {**TOTALS, "kept": 0, "best": None}}, [])
+    assert (found["improved"], found["branch"], found["delta-percent"]) == ("false", "", "")
+
+
+def test_a_comparison_states_the_gain() -> None:
+    result = {"comparison": {"verdict": "improved", "gain": 0.05, "low": 0.04, "high": 0.061}}
+    found = comparison_outputs(result, [2.0, 1.9])
+    assert found["improved"] == "true"
+    assert (found["ci-low"], found["ci-high"]) == ("4.0", "6.1")
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [(0, "pass"), (1, "fail"), (2, "incomplete"), (130, "incomplete"), (None, "incomplete")],
+)
+def test_a_verdict_is_closed(code: int | None, expected: str) -> None:
+    assert verdict(code) == expected
+
+
+def test_the_pull_request_is_the_one_that_was_published_last() -> None:
+    lines = ["published: https://x/1", "x published: https://y/2", "published: run.bundle"]
+    assert published_outputs(lines) == {"pull-request": "https://x/1"}
+    assert published_outputs(["published: https://x/1 and more", "pushed: a b"]) == {}
+    assert published_outputs(["pushed: ours-2"]) == {"branch": "ours-2"}
+
+
+def test_every_output_is_always_there() -> None:
+    assert tuple(no_outputs()) == OUTPUTS
+
+
+def test_other_commands_name_their_outputs_in_json() -> None:
+    lines = ["not {json", '{"old": 1}', '{"pull_request": "https://x\\n/1", "findings": 3}', "end"]
+    assert named_outputs(last_object(lines)) == {"pull-request": "https://x /1", "findings": "3"}
+    assert last_object(["[1]", "[" * 10_000]) == {}

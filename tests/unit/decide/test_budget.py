@@ -1,0 +1,100 @@
+"""May another experiment start? Each limit alone, and what counts as being stuck."""
+
+from __future__ import annotations
+
+import pytest
+
+from autoresearch_ci.decide.budget import (
+    Limits,
+    seconds_to_confirm,
+    since_last_keep,
+    stop_reason,
+    stuck_level,
+)
+from autoresearch_ci.experiment import Direction, Experiment, Status
+
+
+def rows(statuses: str, best: float = 5.0) -> list[Experiment]:
+    """A baseline and one row per letter: `k` keep, `d` discard, `c` crash."""
+    words = {"k": Status.KEEP, "d": Status.DISCARD, "c": Status.CRASH}
+    every = [Status.BASELINE, *(words[letter] for letter in statuses)]
+    return [
+        Experiment(
+            iteration=number,
+            timestamp="",
+            commit="",
+            metric=None,
+            delta=None,
+            guard="-",
+            guard_metric=None,
+            status=status,
+            description="",
+            best=best,
+            samples=1,
+            ci_low=None,
+            ci_high=None,
+            seconds=1.0,
+            tokens=0,
+            cost_usd=0.0,
+            peak_memory_mb=None,
+            proposer="-",
+            attempts=1,
+            reason="",
+        )
+        for number, status in enumerate(every)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("limits", "statuses", "elapsed", "word"),
+    [
+        (Limits(iterations=2), "d", 0, None),
+        (Limits(iterations=2), "dd", 0, "all 2 iterations"),
+        (Limits(iterations=0), "", 0, "all 0 iterations"),
+        (Limits(iterations=9, seconds=60), "d", 59.9, None),
+        (Limits(iterations=9, seconds=60), "d", 60, "time budget of 1 min"),
+        (Limits(iterations=9, plateau=2), "kd", 0, None),
+        (Limits(iterations=9, plateau=2), "kdc", 0, "plateau"),
+        (Limits(iterations=9, target=4.9), "k", 0, None),
+        (Limits(iterations=9, target=5.0), "k", 0, "target 5 reached"),
+        (Limits(iterations=9, target=5.0), "", 0, "target 5 reached"),
+    ],
+)
+def test_a_limit_says_why_nothing_more_starts(
+    limits: Limits, statuses: str, elapsed: float, word: str | None
+) -> None:
+    reason = stop_reason(limits, rows(statuses), elapsed, Direction.MINIMIZE)
+    assert (reason is None) if word is None else (reason is not None and word in reason)
+
+
+def test_a_target_is_reached_from_the_right_side() -> None:
+    limits = Limits(iterations=9, target=6.0)
+    assert stop_reason(limits, rows("k"), 0, Direction.MAXIMIZE) is None
+    assert stop_reason(limits, rows("k", best=6.5), 0, Direction.MAXIMIZE)
+
+
+def test_a_run_without_a_baseline_is_never_over() -> None:
+    assert stop_reason(Limits(iterations=0), [], 1e9, Direction.MINIMIZE) is None
+
+
+def test_five_failures_in_a_row_raise_the_stuck_level() -> None:
+    assert [stuck_level(rows("k" + "d" * n)) for n in (0, 4, 5, 9, 10)] == [0, 0, 1, 1, 2]
+    assert since_last_keep(rows("dddcdk")) == 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "statuses", "pairs", "kept_back"),
+    [
+        (None, "k", 5, 0.0),
+        (60.0, "dc", 5, 0.0),
+        (60.0, "dk", 5, 10.0),
+        (60.0, "k", 1, 2.0),
+        (60.0, "k", 0, 0.0),
+        (8.0, "k", 5, 4.0),
+    ],
+)
+def test_the_confirmation_is_part_of_the_time_budget(
+    seconds: float | None, statuses: str, pairs: int, kept_back: float
+) -> None:
+    limits = Limits(iterations=9, seconds=seconds)
+    assert seconds_to_confirm(limits, rows(statuses), pairs) == kept_back

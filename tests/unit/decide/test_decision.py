@@ -1,0 +1,377 @@
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+
+import pytest
+
+from autoresearch_ci.decide.decision import (
+    LOOKS,
+    Evidence,
+    Policy,
+    Session,
+    Side,
+    judge,
+    next_calibration_run,
+)
+from autoresearch_ci.experiment import Decision, Direction, Status
+
+MINIMIZE = Policy(direction=Direction.MINIMIZE)
+Measure = Callable[[Side], float]
+
+
+def calibrate(measure: Measure, policy: Policy = MINIMIZE) -> Session:
+    values: list[float] = []
+    while next_calibration_run(values, policy):
+        values.append(measure(Side.INCUMBENT))
+    return Session.calibrated(values, policy)
+
+
+def decide(
+    measure: Measure, session: Session, policy: Policy = MINIMIZE, name: str = "candidate"
+) -> tuple[Evidence, Decision]:
+    evidence = session.begin(name)
+    while isinstance(step := judge(evidence, session, policy), Side):
+        evidence = evidence.plus(step, measure(step))
+    return evidence, step
+
+
+def noisy(seed: int, gain: float = 0.0, level: float = 100.0, spread: float = 0.02) -> Measure:
+    """A metric to minimise whose candidate is `gain` better."""
+    rng = random.Random(seed)
+    true = {Side.INCUMBENT: level, Side.CANDIDATE: level - abs(level) * gain}
+    return lambda side: true[side] + abs(level) * rng.gauss(0, spread)
+
+
+def many(
+    measure: Measure, iterations: int, policy: Policy = MINIMIZE
+) -> list[tuple[Evidence, Decision]]:
+    session, decisions = calibrate(measure, policy), []
+    for iteration in range(iterations):
+        evidence, decision = decide(measure, session, policy, str(iteration))
+        decisions.append((evidence, decision))
+        session = session.after(evidence, decision, str(iteration))
+    return decisions
+
+
+# --- deterministic metrics
+
+
+def test_two_long_equal_values_are_deterministic() -> None:
+    assert not next_calibration_run([1.982345, 1.982345], MINIMIZE)
+    assert Session.calibrated([1.982345, 1.982345], MINIMIZE).deterministic
+
+
+def test_short_equal_values_are_asked_for_a_third_time() -> None:
+    assert next_calibration_run([12.0, 12.0], MINIMIZE)
+    assert not next_calibration_run([12.0, 12.0, 12.0], MINIMIZE)
+
+
+@pytest.mark.parametrize(
+    ("candidate", "status", "runs"),
+    [
+        (99.0, Status.KEEP, 3),
+        (99.12345, Status.KEEP, 2),
+        (100.0, Status.DISCARD, 1),
+        (101.0, Status.DISCARD, 1),
+    ],
+)
+def test_a_deterministic_metric_costs_one_run_and_a_keep_what_is_no_coincidence(
+    candidate: float, status: Status, runs: int
+) -> None:
+    session = Session.calibrated([100.0] * 3, MINIMIZE)
+    evidence, decision = decide(lambda side: candidate, session)
+    assert decision.status is status
+    assert evidence.runs == ((Side.CANDIDATE, candidate),) * runs
+
+
+def test_a_winner_that_was_lucky_once_ends_determinism_instead_of_being_kept() -> None:
+    session = Session.calibrated([120.0] * 3, MINIMIZE)
+    values = iter([119.0, *[120.0] * 20])
+    evidence, decision = decide(lambda side: next(values), session)
+    assert decision.status is Status.DISCARD
+    assert not session.after(evidence, decision, "c").deterministic
+
+
+def test_min_effect_is_inclusive_for_a_deterministic_metric() -> None:
+    policy = Policy(direction=Direction.MAXIMIZE, min_effect=0.02)
+    session = Session.calibrated([100.0] * 3, policy)
+    assert decide(lambda side: 102.0, session, policy)[1].status is Status.KEEP
+    assert decide(lambda side: 101.9, session, policy)[1].status is Status.DISCARD
+
+
+def test_two_values_of_the_same_code_end_determinism() -> None:
+    session = Session.calibrated([100.0] * 3, MINIMIZE)
+    evidence = Evidence().plus(Side.CANDIDATE, 99.0).plus(Side.CANDIDATE, 99.5)
+    assert isinstance(judge(evidence, session, MINIMIZE), Side)
+    decision = Decision(status=Status.DISCARD)
+    assert not session.after(evidence, decision, "a").deterministic
+
+
+def test_a_kept_deterministic_candidate_is_what_the_next_one_must_beat() -> None:
+    session = Session.calibrated([100.0] * 3, MINIMIZE)
+    evidence, decision = decide(lambda side: 90.0, session)
+    session = session.after(evidence, decision, "a")
+    assert decide(lambda side: 95.0, session)[1].status is Status.DISCARD
+    assert decide(lambda side: 89.0, session)[1].status is Status.KEEP
+
+
+# --- noisy metrics
+
+
+def test_the_first_run_is_the_candidates() -> None:
+    session = calibrate(noisy(1))
+    assert judge(session.begin("a"), session, MINIMIZE) is Side.CANDIDATE
+
+
+def test_a_clear_loser_is_discarded_after_one_run() -> None:
+    for seed in range(20):
+        measure = noisy(seed, gain=-0.2)
+        evidence, decision = decide(measure, calibrate(measure))
+        assert (len(evidence.runs), decision.status) == (1, Status.DISCARD)
+        assert decision.reason.startswith("clearly worse: -")
+
+
+def test_a_keep_has_fresh_runs_of_the_incumbent_beside_the_candidates() -> None:
+    kept = 0
+    for seed in range(20):
+        measure = noisy(seed, gain=0.15)
+        evidence, decision = decide(measure, calibrate(measure))
+        kept += decision.status is Status.KEEP
+        assert evidence.spent(Side.INCUMBENT) == evidence.spent(Side.CANDIDATE)
+        assert decision.ci_low is not None
+        assert 0.05 < decision.ci_low < 0.2
+    assert kept >= 19
+
+
+def test_an_incumbent_that_was_lucky_long_ago_does_not_make_a_keep() -> None:
+    """The machine became 20 % faster after the calibration: everything looks better than before."""
+    false_keeps = 0
+    for seed in range(10):
+        session = calibrate(noisy(seed))
+        _, decision = decide(noisy(seed + 100, level=80.0), session)
+        false_keeps += decision.status is Status.KEEP
+    assert false_keeps <= 1
+
+
+def test_nothing_real_means_hardly_any_keep() -> None:
+    decisions = [pair for seed in range(8) for pair in many(noisy(seed), 40)]
+    assert sum(decision.status is Status.KEEP for _, decision in decisions) <= 3
+
+
+def test_heavy_tails_mean_hardly_any_keep() -> None:
+    def bursts(seed: int) -> Measure:
+        rng = random.Random(seed)
+        return lambda side: 100 + 2 * rng.gauss(0, 1) * rng.expovariate(1) ** 2
+
+    decisions = [pair for seed in range(8) for pair in many(bursts(seed), 40)]
+    assert sum(decision.status is Status.KEEP for _, decision in decisions) <= 3
+
+
+@pytest.mark.parametrize("repeats_max", [1, 2, 3, 7])
+@pytest.mark.parametrize("repeats_min", [1, 3, 9])
+def test_no_decision_spends_more_candidate_runs_than_repeats_max(
+    repeats_max: int, repeats_min: int
+) -> None:
+    policy = Policy(direction=Direction.MINIMIZE, repeats_max=repeats_max, repeats_min=repeats_min)
+    for gain in (-0.03, 0.0, 0.01, 0.02, 0.05):
+        for evidence, _ in many(noisy(3, gain=gain), 15, policy):
+            assert evidence.spent(Side.CANDIDATE) <= repeats_max
+            assert evidence.spent(Side.INCUMBENT) <= repeats_max
+
+
+def test_repeats_min_postpones_the_verdict_on_a_clear_loser() -> None:
+    policy = Policy(direction=Direction.MINIMIZE, repeats_min=3)
+    measure = noisy(1, gain=-0.3)
+    evidence, _ = decide(measure, calibrate(measure, policy), policy)
+    assert evidence.spent(Side.CANDIDATE) == 3
+
+
+def test_both_directions_decide_alike() -> None:
+    maximize = Policy(direction=Direction.MAXIMIZE)
+    for seed in range(20):
+        session = calibrate(noisy(seed))
+        mirrored = Session.calibrated([-v for v in _baseline(seed)], maximize)
+        down = decide(noisy(seed, gain=0.03), session)
+        flipped = noisy(seed, gain=0.03)
+        up = decide(lambda side, measure=flipped: -measure(side), mirrored, maximize)
+        assert [value for _, value in down[0].runs] == [-value for _, value in up[0].runs]
+        assert down[1] == up[1]
+
+
+def _baseline(seed: int) -> list[float]:
+    measure = noisy(seed)
+    values: list[float] = []
+    while next_calibration_run(values, MINIMIZE):
+        values.append(measure(Side.INCUMBENT))
+    return values
+
+
+def test_the_unit_of_the_metric_does_not_matter() -> None:
+    for factor in (1024.0, 1 / 1024):
+        for seed in range(5):
+            plain = many(noisy(seed, gain=0.02), 15)
+            scaled = many(noisy(seed, gain=0.02, level=100 * factor), 15)
+            assert [d.status for _, d in plain] == [d.status for _, d in scaled]
+            assert [len(e.runs) for e, _ in plain] == [len(e.runs) for e, _ in scaled]
+
+
+def test_better_candidate_values_never_turn_a_keep_into_a_discard() -> None:
+    measure = noisy(5, gain=0.06)
+    session = calibrate(measure)
+    evidence, decision = decide(measure, session)
+    assert decision.status is Status.KEEP
+    for less in (0.5, 1.0, 2.0):
+        incumbent = iter(evidence.values(Side.INCUMBENT) + [100.0] * 9)
+        candidate = iter(evidence.values(Side.CANDIDATE) + [80.0] * 9)
+        values = {Side.INCUMBENT: incumbent, Side.CANDIDATE: candidate}
+        better = decide(
+            lambda side, v=values, x=less: next(v[side]) - x * (side is Side.CANDIDATE), session
+        )
+        assert better[1].status is Status.KEEP
+
+
+@pytest.mark.parametrize("level", [0.0, -5.0, 1e-12])
+def test_metrics_at_zero_or_below_it_are_decided(level: float) -> None:
+    rng = random.Random(4)
+
+    def measure(side: Side) -> float:
+        return level + rng.gauss(0, 1) - 20 * (side is Side.CANDIDATE)
+
+    assert decide(measure, calibrate(measure))[1].status is Status.KEEP
+
+
+def test_a_metric_that_reaches_exactly_zero_is_a_hundred_percent() -> None:
+    session = Session.calibrated([4.0] * 3, MINIMIZE)
+    decision = decide(lambda side: 0.0, session)[1]
+    assert (decision.status, decision.ci_low) == (Status.KEEP, 1.0)
+    session = session.after(Evidence().plus(Side.CANDIDATE, 0.0), decision, "a")
+    assert decide(lambda side: 0.0, session)[1].status is Status.DISCARD
+    assert decide(lambda side: 1.0, session)[1].status is Status.DISCARD
+    assert decide(lambda side: -1.0, session)[1].status is Status.KEEP
+
+
+def test_gains_below_min_effect_are_discarded_however_certain() -> None:
+    policy = Policy(direction=Direction.MINIMIZE, min_effect=0.05)
+    measure = noisy(2, gain=0.02, spread=0.001)
+    evidence, decision = decide(measure, calibrate(measure, policy), policy)
+    assert decision.status is Status.DISCARD
+    assert decision.reason.startswith("below min_effect: +")
+    assert len(evidence.runs) <= 4
+
+
+# --- promising candidates
+
+
+def promising(gain: float = 0.02) -> tuple[Session, Evidence, Decision]:
+    for seed in range(200):
+        measure = noisy(seed, gain=gain)
+        session = calibrate(measure)
+        evidence, decision = decide(measure, session, name="tree")
+        if decision.reason.startswith("promising"):
+            return session.after(evidence, decision, "tree"), evidence, decision
+    raise AssertionError("no promising candidate in 200 tries")
+
+
+def test_a_promising_candidate_continues_where_it_stopped() -> None:
+    session, evidence, decision = promising()
+    assert decision.status is Status.DISCARD
+    assert session.begin("tree").carried == evidence.runs
+    assert session.begin("another").carried == ()
+
+
+def test_a_second_look_measures_again_before_it_decides() -> None:
+    session, _, _ = promising()
+    evidence, _ = decide(noisy(7, gain=0.2), session, name="tree")
+    assert 2 <= len(evidence.runs) <= 2 * MINIMIZE.repeats_max
+
+
+def test_a_keep_of_another_candidate_voids_carried_evidence() -> None:
+    session, _, _ = promising()
+    kept = Evidence().plus(Side.CANDIDATE, 90.0).plus(Side.INCUMBENT, 100.0)
+    session = session.after(kept, Decision(status=Status.KEEP), "another")
+    assert session.begin("tree").carried == ()
+
+
+def test_no_candidate_is_promising_for_ever() -> None:
+    session, _, decision = promising()
+    looks = 1
+    while decision.reason.startswith("promising"):
+        runs = iter([1.0, -1.0] * 50)
+        evidence, decision = decide(
+            lambda side, r=runs: 100 - 1.4 * (side is Side.CANDIDATE) + 2 * next(r),
+            session,
+            name="tree",
+        )
+        session = session.after(evidence, decision, "tree")
+        looks += 1
+    assert looks <= LOOKS
+
+
+# --- the whole run
+
+
+def test_the_error_budget_of_a_run_without_keeps_is_bounded() -> None:
+    session, spent = calibrate(noisy(1)), 0.0
+    evidence = Evidence().plus(Side.CANDIDATE, 99.0).plus(Side.INCUMBENT, 99.0)
+    for iteration in range(1000):
+        spent += session.test_level(0.1)
+        session = session.after(evidence, Decision(status=Status.DISCARD), str(iteration))
+    assert spent < 0.1
+
+
+def test_a_keep_raises_the_level_of_the_next_test() -> None:
+    session = calibrate(noisy(1))
+    evidence = Evidence().plus(Side.CANDIDATE, 90.0).plus(Side.INCUMBENT, 99.0)
+    lost = session.after(evidence, Decision(status=Status.DISCARD), "a")
+    once = session.after(evidence, Decision(status=Status.KEEP), "a")
+    twice = once.after(evidence, Decision(status=Status.KEEP), "b")
+    assert lost.test_level(0.1) < once.test_level(0.1) < twice.test_level(0.1) < 0.1
+
+
+def test_a_session_read_back_from_json_decides_the_same() -> None:
+    measure = noisy(11, gain=0.02)
+    session = calibrate(measure)
+    for iteration in range(12):
+        evidence, decision = decide(measure, session, name=str(iteration % 5))
+        session = session.after(evidence, decision, str(iteration % 5))
+        again = Session.from_json(json.loads(json.dumps(session.to_json())))
+        assert again == session
+        replay = decide(noisy(iteration, gain=0.03), again, name="x")
+        assert replay == decide(noisy(iteration, gain=0.03), session, name="x")
+
+
+def test_one_repeat_falls_back_to_twice_the_spread_of_two_baselines() -> None:
+    policy = Policy(direction=Direction.MINIMIZE, repeats_max=1)
+    assert next_calibration_run([100.0], policy)
+    assert not next_calibration_run([100.0, 102.0], policy)
+    session = Session.calibrated([100.0, 102.0], policy)
+    for value, status in ((98.0, Status.DISCARD), (96.0, Status.KEEP)):
+        evidence, decision = decide(lambda side, v=value: v, session, policy)
+        assert (decision.status, len(evidence.runs)) == (status, 1)
+        assert decision.reason.startswith("unconfirmed: ")
+
+
+# --- what the user is told
+
+
+def test_the_user_is_told_noise_detectable_change_and_price() -> None:
+    text = Session.calibrated(_baseline(3), MINIMIZE).describe(MINIMIZE, seconds_per_run=60)
+    assert text.startswith("this metric on this runner varies by ")
+    assert "up to 7 runs per decision it can detect changes of " in text
+    assert "a decision takes about 4 min, at most 14 min" in text
+    assert "warning" not in text
+
+
+def test_the_user_is_told_when_min_effect_is_out_of_reach() -> None:
+    policy = Policy(direction=Direction.MINIMIZE, min_effect=0.002)
+    text = Session.calibrated(_baseline(3), policy).describe(policy, seconds_per_run=60)
+    assert "warning: gains near 0.2 % will be missed" in text
+    tiny = Policy(direction=Direction.MINIMIZE, min_effect=1e-160)
+    assert "will be missed" in Session.calibrated(_baseline(3), tiny).describe(tiny, 60)
+
+
+def test_the_user_is_told_that_a_metric_is_deterministic() -> None:
+    text = Session.calibrated([3.0] * 3, MINIMIZE).describe(MINIMIZE, seconds_per_run=60)
+    assert text == "this metric is deterministic on this runner: one run discards, up to three keep"

@@ -1,0 +1,248 @@
+"""What plays against the ruler is found by its meaning; honest changes are left alone."""
+
+from __future__ import annotations
+
+import ast
+import random
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from autoresearch_ci.decide.gaming.detect import Ruler, plays, sentence
+
+RULER = Ruler(
+    names=("cost", "val_bpb"),
+    patterns=(r"^p95=([0-9.]+)",),
+    files=("tools/bench.py", "report.xml"),
+)
+TRAINER = (Path(__file__).parents[3] / "trainer" / "train.py").read_text(encoding="utf-8")
+LIBRARY = Path(sysconfig.get_path("stdlib"))
+
+
+def found(code: str, before: str | None = "", path: str = "work.py") -> list[str]:
+    old = None if before is None else before.encode()
+    return plays({path: old}, {path: code.encode()}, RULER)
+
+
+EQUAL = ["work.py:1 compares equal to everything (__eq__)"]
+CHEATS = {
+    "import time\ntime.perf_counter = f\n": "patches time.perf_counter",
+    "import time as t\nt.time = f\n": "patches time.time",
+    "import time\ntime.time, x = f, 1\n": "patches time.time",
+    "import time\nvars(time)['time'] = f\n": "patches time.time",
+    "import time\ntime.__dict__['time'] = f\n": "patches time.time",
+    "import time\nsetattr(time, 'time', f)\n": "patches time.time",
+    "__import__('time').time = f\n": "patches time.time",
+    "import sys\nsys.modules['time'] = f\n": "patches sys.modules['time']",
+    "import datetime\ndatetime.datetime = F\n": "patches datetime.datetime",
+    "import resource\nresource.getrusage = f\n": "patches resource.getrusage",
+    "import random\nrandom.random = f\n": "patches random.random",
+    "import builtins\nbuiltins.print = f\n": "patches builtins.print",
+    "from unittest import mock\n": "meddles with unittest",
+    "import pytest\n": "meddles with pytest",
+    "from _pytest import runner\n": "meddles with _pytest",
+    "import __main__\n": "meddles with __main__",
+    "import freezegun\n": "patches the clock (freezegun)",
+    "import os\nos._exit(0)\n": "exits with os._exit",
+    "from os import _exit\ndef f():\n    _exit(0)\n": "exits with os._exit",
+    "import sys\nsys.exit()\n": "exits on import (sys.exit)",
+    "raise SystemExit\n": "exits on import (sys.exit)",
+    "import atexit\natexit.register(print, 1)\n": "has the last word",
+    "import atexit\n@atexit.register\ndef f():\n    open('r')\n": "has the last word",
+    "class A:\n    def __eq__(self, o):\n        return True\n": "compares equal to everything",
+    "class A:\n    __eq__ = lambda *a: True\n": "compares equal to everything",
+    "A = type('A', (), {'__eq__': lambda a, b: not 0})\n": "compares equal to everything",
+    "class A:\n    def __ne__(self, o):\n        return False\n": "compares equal to everything",
+    "def f(A):\n    A.__eq__ = lambda a, b: 1\n": "compares equal to everything",
+    "class A:\n"
+    "    def __lt__(self, o):\n        return True\n"
+    "    def __gt__(self, o):\n        return True\n": "is both smaller and larger",
+    "print('cost: 1')\n": "prints the metric's line",
+    "print(f'cost: {x}')\n": "prints the metric's line",
+    "print('cost:', x)\n": "prints the metric's line",
+    "print('METRIC cost=%s' % x)\n": "prints the metric's line",
+    "import sys\nsys.stdout.write('a\\ncost: 1')\n": "prints the metric's line",
+    "import os\nos.write(1, b'cost: 1')\n": "prints the metric's line",
+    "print('p95={}'.format(x))\n": "prints the metric's line",
+    "import os\nif os.environ.get('CI'): pass\n": "(the variable CI)",
+    "from os import environ as e\nx = e['GITHUB_ACTIONS']\n": "(the variable GITHUB_ACTIONS)",
+    "import os\nx = 'PYTEST_CURRENT_TEST' in os.environ\n": "(the variable PYTEST_CURRENT_TEST)",
+    "import os\nx = os.getenv('AUTORESEARCH_OUTCOMES')\n": "(the variable AUTORESEARCH_OUTCOMES)",
+    "import sys\nx = 'pytest' in sys.modules\n": "(pytest in sys.modules)",
+    "import sys\nx = sys._getframe(1)\n": "looks at its callers",
+    "import inspect\nx = inspect.stack()\n": "looks at its callers",
+    "def f(frame):\n    return frame.f_back\n": "looks at its callers (f_back)",
+    "import os\nos.fork()\n": "leaves a process behind (os.fork)",
+    "import subprocess as s\ns.Popen(x, start_new_session=True)\n": "leaves a process behind",
+    "import os, subprocess\nsubprocess.Popen(x, preexec_fn=os.setsid)\n": "leaves a process behind",
+    "import os\nos.system('nohup ./server &')\n": "leaves a process behind (nohup)",
+    "open('/dev/shm/x')\n": "a place that outlives a measurement",
+    "from pathlib import Path\nPath('/tmp/cache').mkdir()\n": "a place that outlives a measurement",
+    "open('bench.py')\n": "the ruler's own bench.py",
+    "open('../x/tools/bench.py')\n": "the ruler's own ../x/tools/bench.py",
+    "x = root / 'report.xml'\n": "the ruler's own report.xml",
+    "from pathlib import Path\nPath(x, 'sitecustomize.py')\n": "what every Python loads",
+    "import site\nx = site.getsitepackages()\n": "what every Python loads",
+    "def pytest_runtest_makereport():\n    pass\n": "hooks into what pytest runs and says",
+}
+
+
+@pytest.mark.parametrize("code", CHEATS)
+def test_a_cheat_is_found_and_named(code: str) -> None:
+    (only,) = found(code)
+    assert CHEATS[code] in only
+    assert only.startswith("work.py:")
+
+
+HONEST = (
+    "import time\nstart = time.perf_counter()\nself.time = time.time()\n",
+    "class A:\n    def __eq__(self, o):\n        return self.x == o.x\n",
+    "class A:\n    def __eq__(self, o):\n        return NotImplemented\n",
+    "class Largest:\n"
+    "    def __lt__(self, o):\n        return False\n"
+    "    def __gt__(self, o):\n        return True\n",
+    "class A:\n    def __eq__(self, o):\n        if o is None:\n            return False\n"
+    "        return True\n",
+    "import atexit, shutil\natexit.register(shutil.rmtree, folder)\n",
+    "import sys\ndef main():\n    sys.exit(1)\n",
+    "import sys\nif __name__ == '__main__':\n    sys.exit(main())\n",
+    "print('done')\nprint(f'{x}')\nprint(x, y)\nprint()\n",
+    "log.info('the cost: %s', x)\n",
+    "import os\nx = os.environ.get('HOME'), os.environ['OMP_NUM_THREADS']\n",
+    "import subprocess\nsubprocess.run(['cc', 'x.c'], start_new_session=False)\n",
+    "import multiprocessing\nmultiprocessing.Process(target=f, daemon=True).start()\n",
+    "import tempfile\nx = tempfile.mkdtemp()\n",
+    "import torch\ntorch.save(model, 'model.pth')\ntorch.load('out/checkpoint.pth')\n",
+    "import random\nrandom.seed(0)\nrng = random.Random(1)\n",
+    "import gc\ngc.disable()\ngc.freeze()\n",
+    "import sys\nsys.setrecursionlimit(10**6)\nsys.stdout.flush()\n",
+    "import traceback\ntry:\n    f()\nexcept Exception:\n    traceback.print_exc()\n",
+    "from functools import lru_cache\n@lru_cache\ndef f(x):\n    return x\n",
+    "x = {'cost': 1, 'cost:': 2}\n",
+    "doc = '''cost: 1'''\n",
+    "'''A module.\n\ncost: what is printed; see tools/bench.py and /tmp/x.'''\n",
+    "import re\nre.compile(r'cost: (\\d+)')\n",
+    "import inspect\ninspect.signature(f)\n",
+)
+
+
+@pytest.mark.parametrize("code", HONEST)
+def test_an_honest_change_is_left_alone(code: str) -> None:
+    assert found(code) == []
+
+
+def test_a_test_may_use_pytest_and_pytest_s_variables() -> None:
+    code = "import os, pytest\nfrom unittest import mock\nx = os.environ['PYTEST_CURRENT_TEST']\n"
+    assert found(code, path="tests/test_work.py") == []
+    assert found(code, path="src/conftest.py") == []
+    assert len(found(code, path="src/contest.py")) == 3
+
+
+def test_what_the_incumbent_does_too_is_no_news() -> None:
+    for code in CHEATS:
+        assert found(f"import os\n{code}x = 1\n{code}", before=code) == []
+
+
+def test_code_that_moves_between_files_of_a_change_is_no_news() -> None:
+    code = b"import os\nos.fork()\n"
+    assert plays({"a.py": code, "b.py": None}, {"a.py": None, "b.py": code}, RULER) == []
+    assert plays({"b.py": None}, {"b.py": code}, RULER) != []
+
+
+def test_what_does_not_parse_and_what_is_data_is_not_read() -> None:
+    assert found("def (:\n") == []
+    assert found("x = '\ud800'".encode("utf-8", "surrogatepass").decode("latin-1")) == []
+    assert plays({"a.bin": b""}, {"a.bin": b"os._exit(0)"}, RULER) == []
+    assert found("x = " + "(" * 5000 + ")" * 5000) == []
+
+
+@pytest.mark.parametrize("depth", [100, 900, 1500, 2500, 20_000])
+@pytest.mark.parametrize(
+    "code",
+    [
+        "print(X)",
+        "print('a'Y)",
+        "class A:\n    def __eq__(self, o):\n        return Z True",
+        "__import__('os')()A = 1",
+    ],
+)
+def test_what_nests_too_deeply_is_no_error(code: str, depth: int) -> None:
+    """Python may run what a reading of the text cannot follow."""
+    code = code.replace("X", "+".join(["'a'"] * depth)).replace("Y", ".format()" * depth)
+    code = code.replace("Z", "not " * depth).replace("()A", "().a" * depth)
+    assert found(code) in ([], ["work.py:1 is nested too deeply to be read"], EQUAL)
+
+
+def test_a_script_without_an_ending_is_read_as_python() -> None:
+    assert plays({"run": None}, {"run": b"#!/usr/bin/env python3\nimport os\nos.fork()"}, RULER)
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        ("if (process.env.CI) return 1;", "asks whether it is measured: process.env.CI"),
+        ("Date.now = () => 0;", "patches the clock: Date.now ="),
+        ("performance.now = () => 0;", "patches the clock: performance.now ="),
+    ],
+)
+def test_javascript_is_searched_for_the_plainest_cheats(code: str, why: str) -> None:
+    assert plays({"a.ts": b""}, {"a.ts": code.encode()}, RULER) == [f"a.ts:1 {why}"]
+    assert (
+        plays({"a.ts": b""}, {"a.ts": b"if (Date.now === x || process.env.CIRCLE) {}"}, RULER) == []
+    )
+
+
+def test_the_reason_names_the_first_three() -> None:
+    assert sentence([]) == ""
+    assert sentence(["a"]) == "plays against the ruler: a"
+    assert sentence(list("abcde")) == "plays against the ruler: a, b, c, and 2 more"
+
+
+# --- honest changes: none may be found ------------------------------------------------------------
+
+
+class _Refactoring(ast.NodeTransformer):
+    """Other constants, other names of local variables, another order, one function twice."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+
+    def visit_Constant(self, node: ast.Constant) -> ast.Constant:
+        if type(node.value) in (int, float) and self._random.random() < 0.5:
+            return ast.copy_location(ast.Constant(node.value * 2), node)
+        return node
+
+    def visit_Module(self, node: ast.Module) -> ast.Module:
+        self.generic_visit(node)
+        functions = [n for n in node.body if isinstance(n, ast.FunctionDef)]
+        for function in self._random.sample(functions, min(2, len(functions))):
+            copy = ast.parse(ast.unparse(function)).body[0]
+            assert isinstance(copy, ast.FunctionDef)
+            copy.name = f"{function.name}_again"
+            node.body.append(copy)
+            node.body.remove(function)
+        return node
+
+
+def test_no_refactored_module_of_the_standard_library_is_refused(torture: bool) -> None:
+    paths = sorted(p for p in LIBRARY.glob("*.py") if p.stat().st_size < 200_000)
+    assert len(paths) > 100
+    for seed, path in enumerate(paths if torture else random.Random(0).sample(paths, 5)):
+        before = path.read_bytes()
+        after = ast.unparse(_Refactoring(seed).visit(ast.parse(before))).encode()
+        assert plays({path.name: before}, {path.name: after}, RULER) == [], path
+
+
+def test_no_changed_constant_of_the_trainer_is_refused(torture: bool) -> None:
+    for seed in range(10 if torture else 2):
+        after = ast.unparse(_Refactoring(seed).visit(ast.parse(TRAINER)))
+        assert after != TRAINER
+        assert found(after, before=TRAINER, path="trainer/train.py") == []
+
+
+@pytest.mark.parametrize(
+    "name", ["heapq", "bisect", "statistics", "textwrap", "csv", "shlex", "fractions", "colorsys"]
+)
+def test_a_whole_new_module_of_an_ordinary_kind_is_not_refused(name: str) -> None:
+    assert found((LIBRARY / f"{name}.py").read_text(encoding="utf-8"), before=None) == []

@@ -1,0 +1,44 @@
+"""What a measured command may see of our environment: the toolchain, and nothing secret."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from autoresearch_ci.execution.environment import clean_environment
+
+
+def test_the_environment_finds_the_toolchain_and_holds_no_secret(tmp_path: Path) -> None:
+    harmless = {
+        "PATH": "/opt/bin:/bin",
+        "LC_ALL": "C.UTF-8",
+        "CUDA_VISIBLE_DEVICES": "1",
+        "NVIDIA_VISIBLE_DEVICES": "all",
+        "VIRTUAL_ENV": "/venv",
+        "PIP_INDEX_URL": "https://mirror.example/simple",
+        "JAVA_HOME_17_X64": "/opt/java",
+    }
+    secret = {
+        "ANTHROPIC_API_KEY": "x",
+        "GITHUB_TOKEN": "x",
+        "GITHUB_OUTPUT": "x",
+        "ACTIONS_RUNTIME_URL": "x",
+        "RUNNER_TEMP": "x",
+        "INPUT_MODEL": "x",
+        "UV_PUBLISH_TOKEN": "x",
+        "UV_INDEX_CORP_PASSWORD": "x",
+        "PIP_EXTRA_INDEX_URL": "https://me:hunter2@corp.example/simple",
+        "HTTPS_PROXY": "http://me:hunter2@proxy.example",
+        "SSH_AUTH_SOCK": "x",
+        "BASH_ENV": "x",
+        "LD_PRELOAD": "x",
+        "DOCKER_HOST": "x",
+    }
+    env = clean_environment(
+        {"SEED": "7"},
+        home=tmp_path / "home",
+        tmp=tmp_path / "tmp",
+        inherit={**harmless, **secret, "HOME": "/root", "TMPDIR": "/tmp", "CI": "no"},
+    )
+    tmp = str(tmp_path / "tmp")
+    folders = {"HOME": str(tmp_path / "home"), "TMPDIR": tmp, "TMP": tmp, "TEMP": tmp}
+    assert env == {**harmless, **folders, "SEED": "7"}

@@ -1,0 +1,252 @@
+"""What the sandbox decides before the kernel is asked: places, users, filters, words."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.execution.sandbox.abilities import describe
+from autoresearch_ci.execution.sandbox.abilities_sandbox import Abilities
+from autoresearch_ci.execution.sandbox.face import Wish
+from autoresearch_ci.execution.sandbox.memory import delete
+from autoresearch_ci.execution.sandbox.places import services, visible
+from autoresearch_ci.execution.sandbox.seccomp import (
+    LOCAL_FAMILIES,
+    NETWORK_FAMILIES,
+    NEVER_NEEDED,
+    program,
+)
+from autoresearch_ci.execution.sandbox.users import User, first_words, named, programs
+
+NOBODY = User(65534, 65534)
+EVERYTHING = Abilities(landlock=7, filters="", namespaces="root")
+CONTAINER = Abilities(landlock=7, filters="", namespaces="", why_no_namespaces="not permitted")
+NOTHING = Abilities(landlock=0, filters="no", namespaces="", why_no_namespaces="no")
+
+
+# --- places ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def forest(tmp_path: Path) -> Callable[..., Path]:
+    def grow(*paths: str) -> Path:
+        for path in paths:
+            (tmp_path / path).mkdir(parents=True)
+        return tmp_path
+
+    return grow
+
+
+def is_seen(path: Path, rules: Sequence[str]) -> bool:
+    """As Landlock does: a rule holds for all below it."""
+    return any(path.is_relative_to(rule) for rule in rules)
+
+
+def test_all_but_the_hidden_is_visible(forest: Callable[..., Path]) -> None:
+    root = forest("a/secret/below", "a/other/below", "b")
+    rules = visible([str(root / "a" / "secret")], [])
+    assert is_seen(root / "a" / "other" / "below", rules)
+    assert is_seen(root / "b", rules)
+    assert is_seen(Path("/usr/bin"), rules)
+    assert not is_seen(root / "a" / "secret", rules)
+    assert not is_seen(root / "a" / "secret" / "below", rules)
+
+
+def test_the_innermost_of_hidden_and_shown_decides(forest: Callable[..., Path]) -> None:
+    root = forest("hidden/shown/hidden", "hidden/other")
+    hidden = [str(root / "hidden"), str(root / "hidden" / "shown" / "hidden")]
+    (root / "hidden" / "shown" / "file").write_text("")
+    rules = visible(hidden, [str(root / "hidden" / "shown")])
+    assert is_seen(root / "hidden" / "shown" / "file", rules)
+    assert not is_seen(root / "hidden" / "other", rules)
+    assert not is_seen(root / "hidden" / "shown" / "hidden", rules)
+
+
+def test_what_a_link_leads_to_is_hidden_and_no_link_leads_there(
+    forest: Callable[..., Path],
+) -> None:
+    root = forest("real/secret", "home")
+    (root / "home" / ".ssh").symlink_to(root / "real" / "secret")
+    rules = visible([str(root / "home" / ".ssh")], [])
+    assert not is_seen(root / "real" / "secret", rules)
+    assert str(root / "home" / ".ssh") not in rules
+
+
+def test_without_anything_hidden_one_rule_is_enough(tmp_path: Path) -> None:
+    assert visible([str(tmp_path / "not there")], []) == ["/"]
+
+
+def test_sockets_named_by_the_environment_are_services(tmp_path: Path) -> None:
+    path = tmp_path / "agent"
+    path.write_text("")
+    found = {"SSH_AUTH_SOCK": str(path), "DOCKER_HOST": "tcp://127.0.0.1:1"}
+    assert str(path) in services(found)
+    assert not any(name.startswith("tcp") for name in services(found))
+
+
+# --- users ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("python bench.py", ["python"]),
+        ("A=1 B='x y' pytest -q", ["pytest"]),
+        ("cd x && make; ./run | tail -1", ["cd", "make", "./run", "tail"]),
+        ("time python x", ["time", "python"]),
+        ("cat <a >b", ["cat"]),
+        ("echo 'a; b'", ["echo"]),
+        ("echo \"it's", ["echo"]),
+        ("a\nb", ["a", "b"]),
+    ],
+)
+def test_the_programs_of_a_shell_line_are_found(line: str, words: list[str]) -> None:
+    assert list(first_words(line)) == words
+
+
+def test_what_runs_a_script_is_needed_as_well(tmp_path: Path) -> None:
+    tools, root = tmp_path / "tools", tmp_path / "root"
+    for folder in (tools, root / ".venv"):
+        folder.mkdir(parents=True)
+    for name, text in (("tool", "#!/opt/x/python\n"), ("node", "\x7fELF")):
+        (tools / name).write_text(text)
+        (tools / name).chmod(0o755)
+    (root / "run.js").write_text("#!/usr/bin/env node\n")
+    (root / ".venv" / "python").symlink_to(tools / "node")
+    found = programs(["tool -x", "./run.js", ".venv/python a"], str(tools), root)
+    expected = {str(tools / "tool"), "/opt/x/python", "/usr/bin/env", str(tools / "node")}
+    assert set(found) == expected
+
+
+def test_an_unknown_user_is_a_configuration_error() -> None:
+    with pytest.raises(ConfigError, match="no user 'nobody-of-this-name'"):
+        named("nobody-of-this-name")
+    assert named("54321") == User(54321, 54321)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_what_has_a_second_name_elsewhere_is_not_given_away(tmp_path: Path) -> None:
+    precious, trap, plain = (tmp_path / name for name in ("precious", "trap", "plain"))
+    precious.write_text("")
+    trap.hardlink_to(precious)
+    plain.write_text("")
+    link = tmp_path / "link"
+    link.symlink_to(precious)
+    for path in (trap, plain, link):
+        NOBODY.own(tmp_path, path.name)
+    assert precious.stat().st_uid == 0
+    assert plain.stat().st_uid == link.lstat().st_uid == 65534
+
+
+def test_what_a_command_leaves_thousands_of_folders_deep_is_deleted(tmp_path: Path) -> None:
+    script = "import os; [(os.mkdir('d', 0o300), os.chdir('d')) for _ in range(2000)]"
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
+    delete(tmp_path / "d")
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- filters --------------------------------------------------------------------------------------
+
+ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+PTRACE, SOCKET = {"x86_64": 101, "aarch64": 117}, {"x86_64": 41, "aarch64": 198}
+UNSHARE, BPF = {"x86_64": 272, "aarch64": 97}, {"x86_64": 321, "aarch64": 280}
+READ = {"x86_64": 0, "aarch64": 63}
+
+
+def verdict(code: Sequence[tuple[int, int, int, int]], data: Mapping[int, int]) -> int:
+    """The errno that the kernel would answer with; 0: allowed."""
+    accumulator = at = 0
+    while True:
+        operation, yes, no, value = code[at]
+        at += 1
+        if operation == 0x20:
+            accumulator = data.get(value, 0)
+        elif operation == 0x06:
+            return 0 if value == 0x7FFF0000 else value & 0xFFFF
+        else:
+            test = {0x15: accumulator == value, 0x35: accumulator >= value}
+            at += yes if test.get(operation, bool(accumulator & value)) else no
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_the_filter_refuses_what_it_says_and_nothing_else(machine: str) -> None:
+    arch = {4: ARCH[machine]}
+    closed = program(machine, LOCAL_FAMILIES, NEVER_NEEDED)
+    private = program(machine, NETWORK_FAMILIES, NEVER_NEEDED)
+    opened = program(machine, None, [*NEVER_NEEDED, "ptrace"])
+
+    def call(code: Sequence[tuple[int, int, int, int]], number: int, *words: int) -> int:
+        arguments = {16 + 8 * index: word for index, word in enumerate(words)}
+        return verdict(code, {0: number, **arch, **arguments})
+
+    for code in (closed, private, opened):
+        assert call(code, READ[machine], 1, 2, 3) == 0
+        assert call(code, BPF[machine]) == 1
+        assert call(code, 425) == 1
+        assert call(code, 435) == 38
+        assert call(code, UNSHARE[machine], 0x10000000 | 0x20000) == 1
+        assert call(code, UNSHARE[machine], 0x400) == 0
+        assert verdict(code, {0: READ[machine], 4: 0x40000003}) == 1, "another architecture"
+    assert [call(closed, SOCKET[machine], f, 1, 0) for f in (1, 2, 10, 16, 17, 38, 40)] == [
+        0, 13, 13, 0, 13, 13, 13
+    ]  # fmt: skip
+    assert [call(private, SOCKET[machine], f, 1, 0) for f in (1, 2, 10, 16, 17, 38, 40)] == [
+        0, 0, 0, 0, 13, 13, 13
+    ]  # fmt: skip
+    assert call(closed, SOCKET[machine], 16, 3, 9) == 13, "netlink to the audit system"
+    assert call(opened, SOCKET[machine], 40, 1, 0) == 0
+    assert (call(closed, PTRACE[machine]), call(opened, PTRACE[machine])) == (0, 1)
+
+
+def test_the_other_numbering_of_x86_is_refused() -> None:
+    code = program("x86_64", None, NEVER_NEEDED)
+    assert verdict(code, {0: 0x40000000 + 39, 4: ARCH["x86_64"]}) == 1
+
+
+# --- words ----------------------------------------------------------------------------------------
+
+
+def test_where_everything_works_nothing_is_missing() -> None:
+    found = describe(Wish(), EVERYTHING, NOBODY, None, ["/run/docker.sock"])
+    assert found.off == ()
+    assert found.network == "deny"
+    assert "runs as uid 65534" in found.on
+    assert "(sandbox.user: keep)" in found.hint
+    assert "has no network (sandbox.network: deny)" in found.hint
+    assert "network" not in found.setup_hint
+
+
+def test_a_container_keeps_the_network_out_but_cannot_give_a_loopback() -> None:
+    assert describe(Wish(), CONTAINER, None, None, []).network == "deny"
+    found = describe(Wish(network="loopback"), CONTAINER, None, None, [])
+    assert found.network == "allow"
+    assert any("has the network, although" in str(missing) for missing in found.off)
+    assert "network" not in found.hint
+
+
+def test_what_is_missing_is_said_once_with_its_reason_and_cure() -> None:
+    found = describe(Wish(), NOTHING, None, None, [])
+    words = [str(missing) for missing in found.off]
+    assert len(words) == len(set(words)) == 4
+    assert all(", because " in text and text.endswith(".") for text in words)
+    assert found.network == "allow"
+    assert found.on == ("gains no privileges",)
+
+
+def test_an_old_landlock_is_reported_unless_another_user_makes_up_for_it() -> None:
+    old = Abilities(landlock=1, filters="", namespaces="root")
+    assert len(describe(Wish(), old, None, None, []).off) == 2
+    assert describe(Wish(), old, NOBODY, None, []).off == ()
+
+
+def test_switched_off_is_neither_on_nor_missing() -> None:
+    found = describe(Wish(network="allow", read_only=False), NOTHING, NOBODY, None, [])
+    assert [missing.what for missing in found.off] == [
+        "the system calls of measured code are not filtered"
+    ]

@@ -1,0 +1,258 @@
+"""A measurement that is not exactly one plain finite number is an error, never a guess."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autoresearch_ci.config.plans import Extract, report_path
+from autoresearch_ci.measure.extract import OUTPUT_LIMIT, extract, named_numbers, occurrences
+from autoresearch_ci.safety.plain_number import MetricError
+
+VAL_BPB = Extract(name="val_bpb")
+
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@settings(deadline=None)  # loaded runners are slow, not wrong
+@given(FINITE)
+def test_every_finite_float_survives_being_extracted(value: float) -> None:
+    assert extract(f"noise\nval_bpb: {value!r}\n", VAL_BPB) == value
+    assert extract(f"METRIC val_bpb={value!r}", Extract()) == value
+    assert extract(f'{{"a": [{value!r}]}}', Extract(json="$.a[0]")) == value
+
+
+@settings(deadline=None)  # loaded runners are slow, not wrong
+@given(
+    st.text(alphabet="0123456789.eE+-_,naifNI١½ \n\r\t:=%\x1b[mMETRIC{}\"'x", max_size=60),
+    st.sampled_from(
+        [
+            Extract(),
+            Extract(name="x"),
+            Extract(regex=r"(\S+)"),
+            Extract(regex=r"(\S+)", many="mean"),
+            Extract(json="$"),
+            Extract(last_number=True),
+        ]
+    ),
+)
+def test_garbage_is_a_finite_number_or_a_metric_error(output: str, spec: Extract) -> None:
+    try:
+        value = extract(output, spec)
+    except MetricError:
+        return
+    assert math.isfinite(value)
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        "val_bpb: 0.98",
+        "val_bpb:          0.98",
+        "  val_bpb : 0.98 \t\n",
+        "val_bpb:0.98\r\n",
+        "step 5 loss 2.1\rval_bpb: 0.98\n",  # after a progress bar
+        "METRIC val_bpb=0.98",
+        "METRIC  val_bpb = 0.98",
+        "\x1b[1mval_bpb:\x1b[0m \x1b[32m0.98\x1b[0m\n",
+        "best val_bpb: 0.5\nval_bpb_ema: 0.6\nval_bpb: 0.98\n",
+    ],
+)
+def test_a_named_value_is_found(output: str) -> None:
+    assert extract(output, VAL_BPB) == 0.98
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        ("", "val_bpb was not printed"),
+        ("loss: 1\nmfu: 2\n", "val_bpb was not printed; seen: loss, mfu"),
+        ("val_bpb: 0.98\nval_bpb: 0.97\n", "val_bpb printed 2 times (0.98, 0.97)"),
+        ("val_bpb: 0.98\nMETRIC val_bpb=0.98\n", "val_bpb printed 2 times (0.98, 0.98)"),
+        ("val_bpb: diverged\nval_bpb: 0.97\n", "val_bpb printed 2 times (diverged, 0.97)"),
+        ("val_bpb: nan", "val_bpb: 'nan' is not a plain finite number"),
+        ("val_bpb: 0.98 MB", "val_bpb: '0.98 MB' is not a plain finite number"),
+        ("val_bpb: 0.\x1b[31m98", "val_bpb: '0.\\x1b[31m98' is not a plain finite number"),
+        ("VAL_BPB: 1\n", "val_bpb was not printed; seen: VAL_BPB"),
+    ],
+)
+def test_the_reason_says_what_was_printed_instead(output: str, reason: str) -> None:
+    with pytest.raises(MetricError) as caught:
+        extract(output, VAL_BPB)
+    assert str(caught.value) == reason
+
+
+@pytest.mark.parametrize(
+    ("many", "value"),
+    [("first", 3.0), ("last", 2.0), ("min", 1.0), ("max", 3.0), ("mean", 2.0), ("median", 2.0)],
+)
+def test_several_values_are_reduced_only_as_configured(many: str, value: float) -> None:
+    output = "ms: 3\nms: 1\nms: 2\n"
+    assert extract(output, Extract(name="ms", many=many)) == value
+    with pytest.raises(MetricError, match="printed 3 times"):
+        extract(output, Extract(name="ms"))
+
+
+def test_one_bad_value_among_several_spoils_the_reduction() -> None:
+    with pytest.raises(MetricError, match="nan"):
+        extract("ms: nan\nms: 1\n", Extract(name="ms", many="min"))
+
+
+@pytest.mark.parametrize("many", ["mean", "median"])
+def test_a_reduction_that_overflows_is_refused(many: str) -> None:
+    with pytest.raises(MetricError, match="too large"):
+        extract("ms: 1e308\nms: 1.7e308\n", Extract(name="ms", many=many))
+
+
+@settings(deadline=None)  # loaded runners are slow, not wrong
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=9))
+def test_the_median_is_the_statistical_one(values: list[float]) -> None:
+    output = "".join(f"ms: {value!r}\n" for value in values)
+    assert extract(output, Extract(name="ms", many="median")) == statistics.median(values)
+
+
+@pytest.mark.parametrize(
+    ("output", "value"),
+    [
+        ("METRIC ms=4\nother: 5\n12\n", 4.0),
+        ("building\n12\ndone\n", 12.0),
+        ("  0.5  \n", 0.5),
+    ],
+)
+def test_without_configuration_one_metric_line_or_one_bare_number_is_enough(
+    output: str, value: float
+) -> None:
+    assert extract(output, Extract()) == value
+
+
+@pytest.mark.parametrize(
+    ("output", "advice"),
+    [
+        ("METRIC a=1\nMETRIC b=2\n", "set metric.name to one of: a, b"),
+        ("loss: 1\nmfu: 2\n", "set metric.name to one of: loss, mfu"),
+        ("1\n2\n", r"set metric.name or metric.extract\) printed 2 times \(1, 2\)"),
+        ("0.5\nnan\n", r"printed 2 times \(0.5, nan\)"),
+        ("all good\n", "print `METRIC name=value` or set metric.extract"),
+    ],
+)
+def test_without_configuration_an_unclear_output_says_what_to_configure(
+    output: str, advice: str
+) -> None:
+    with pytest.raises(MetricError, match=advice):
+        extract(output, Extract())
+
+
+def test_a_regex_takes_its_first_group_and_knows_lines() -> None:
+    output = "Requests/sec: 1523.7 (stdev 3)\nLatency 12 ms\n"
+    assert extract(output, Extract(regex=r"^Requests/sec:\s+(\S+)")) == 1523.7
+    assert extract(output, Extract(name="p95", regex=r"Latency (\d+) ms$")) == 12
+
+
+@pytest.mark.parametrize(
+    ("regex", "reason"),
+    [
+        (r"nothing (\d)", "was not printed"),
+        (r"(\d)", "printed 2 times"),
+        (r"\d", "put parentheses around the number"),
+        (r"(", "is not valid"),
+        (r"a(x)?", "is not a plain finite number"),
+    ],
+)
+def test_a_regex_that_gives_no_single_number_is_an_error(regex: str, reason: str) -> None:
+    with pytest.raises(MetricError, match=reason):
+        extract("a 1 2", Extract(regex=regex))
+
+
+@pytest.mark.parametrize(
+    ("output", "value"),
+    [
+        ("Statements: 85.2%\n", 85.2),
+        ("All files | 71.4 | 85.25 |\nfinished\n", 85.25),
+        ("score=0.93.\n", 0.93),
+        ("p95 sha256 v1.2 took 7", 7.0),
+        ("loss:0.5", 0.5),
+    ],
+)
+def test_the_last_number_is_found_in_prose(output: str, value: float) -> None:
+    assert extract(output, Extract(last_number=True)) == value
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        *("", "no digits", "0.5 then nan", "0.5 then 1,234", "0.5 then $12", "0.5 at 10:00:00"),
+        *("0.5 in 0.52s", "0.5 of 12/50", "0.5 on 2026-01-02", "0.5 ١٢"),
+    ],
+)
+def test_a_last_number_that_is_not_plain_is_not_passed_over(output: str) -> None:
+    with pytest.raises(MetricError):
+        extract(output, Extract(last_number=True))
+
+
+@pytest.mark.parametrize(
+    ("spec", "report", "value"),
+    [
+        (Extract(json="$.a", file="r"), b'\xef\xbb\xbf{"a": 0.5}', 0.5),
+        (Extract(regex=r"^ms (.*)$", file="r"), b"ms 3\n", 3.0),
+        (Extract(junit="r", count="tests"), b"<testsuite><testcase/></testsuite>", 1.0),
+        (Extract(coverage="r"), b'<coverage line-rate="0.5"/>', 50.0),
+    ],
+)
+def test_the_number_is_read_from_the_report_and_not_from_the_output(
+    spec: Extract, report: bytes, value: float
+) -> None:
+    assert report_path(spec) == "r"
+    assert extract('{"a": 9}\nms 9\n', spec, report) == value
+
+
+@pytest.mark.parametrize(
+    "spec", [Extract(junit="r.xml"), Extract(coverage="r.xml"), Extract(regex="(1)", file="r.xml")]
+)
+def test_a_report_that_was_not_written_is_never_replaced_by_the_output(spec: Extract) -> None:
+    assert report_path(spec) == "r.xml"
+    with pytest.raises(MetricError, match=r"r\.xml was not written"):
+        extract("1", spec)
+
+
+def test_named_numbers_are_those_without_doubt() -> None:
+    output = "loss: 2\nval_bpb: 0.98\nloss: 3\nstate: ok\nMETRIC mfu_percent=39.8\nat 10:30: 5\n"
+    assert named_numbers(output) == {"val_bpb": 0.98, "mfu_percent": 39.8}
+
+
+def test_the_metric_at_the_end_of_a_huge_output_is_found() -> None:
+    output = "x: 1\n" + "noise without end\n" * (OUTPUT_LIMIT // 18) + "x: 2\nval_bpb: 0.98\n"
+    assert len(output) > OUTPUT_LIMIT
+    assert extract(output, VAL_BPB) == 0.98
+    assert extract(output, Extract(regex=r"^x: (\d)$")) == 2
+
+
+@pytest.mark.parametrize("line", [" " * 2_000_000, "a" + " " * 2_000_000, "METRIC " * 300_000])
+def test_one_endless_line_takes_linear_time(line: str) -> None:
+    start = time.monotonic()
+    for spec in (VAL_BPB, Extract(), Extract(last_number=True)):
+        with pytest.raises(MetricError):
+            extract(line, spec)
+    assert time.monotonic() - start < 5
+
+
+@pytest.mark.parametrize(
+    ("output", "spec", "times"),
+    [
+        ("cost: 1\n", Extract(name="cost"), 1),
+        ("cost: 1\nMETRIC cost=2\ncosts: 3\n", Extract(name="cost"), 2),
+        ("a=1 a=2", Extract(regex="a=([0-9])"), 2),
+        ("1\n2\n", Extract(many="last"), 2),
+        ("1\nMETRIC x=2\n", Extract(), 1),
+        ('{"a": 1}\n{"a": 2}\nlog\n{broken\n', Extract(json="$.a"), 2),
+        ('{"a":\n1}\n', Extract(json="$.a"), 1),
+        ("nothing", Extract(name="cost"), 0),
+        ("1 2 3", Extract(last_number=True), 0),
+    ],
+)
+def test_how_often_the_number_was_printed(output: str, spec: Extract, times: int) -> None:
+    assert occurrences(output, spec) == times

@@ -1,0 +1,82 @@
+"""What earlier runs left: read as data, trusted as nothing."""
+
+from __future__ import annotations
+
+from autoresearch_ci.experiment import Direction
+from autoresearch_ci.record import past_notebooks as memory
+
+JOURNAL = (
+    "# metric_direction: lower_is_better\n"
+    "iteration\tcommit\tmetric\tdelta\tguard\tstatus\tdescription\n"
+    "0\tbase\t10\t0\t-\tbaseline\tthe unmodified code\n"
+    "1\tabc1234\t9\t-1\tpass\tkeep\tbetter\n"
+    "2\tdef5678\t12\t+3\t-\tdiscard\tworse\n"
+)
+
+
+def held(journal: str = JOURNAL, **changed: str) -> dict[str, bytes]:
+    facts = memory.facts(
+        metric=changed.get("metric", "ms"),
+        direction=Direction.MINIMIZE,
+        branch=changed.get("branch", "b"),
+        ruler=changed.get("ruler", "r"),
+    )
+    return {"results.tsv": journal.encode(), "facts.json": facts}
+
+
+def books(*files: dict[str, bytes]) -> list[memory.Notebook]:
+    by_ref = {f"{memory.NOTEBOOKS}{k}": held for k, held in enumerate(files)}
+    return memory.notebooks(by_ref, metric="ms", direction=Direction.MINIMIZE)
+
+
+def test_what_was_tried_is_told_with_its_fate() -> None:
+    assert memory.sentences(books(held())) == [
+        "better (keep -1 to 9)",
+        "worse (discard +3 to 12)",
+    ]
+
+
+def test_what_a_person_refused_is_told_so() -> None:
+    told = memory.sentences(books(held()), ["abc1"])
+    assert told[0] == "better (a person asked not to propose it again -1 to 9)"
+
+
+def test_another_metric_is_another_world() -> None:
+    assert books(held(metric="bytes")) == []
+
+
+def test_broken_notebooks_are_skipped() -> None:
+    broken = [
+        {},
+        {"facts.json": b"[1]", "results.tsv": JOURNAL.encode()},
+        {"facts.json": b"{" * 100_000},
+        held("no\tjournal\n1\t2\n"),
+    ]
+    assert books(*broken, held())[0].experiments[1].description == "better"
+    assert len(books(*broken, held())) == 1
+
+
+def test_the_same_tag_comes_last_and_numbers_count() -> None:
+    refs = [f"{memory.NOTEBOOKS}{name}" for name in ("t", "t-2", "t-10", "u", "2026-01-09")]
+    assert [r.rpartition("/")[2] for r in memory.newest(refs, "t")] == [
+        "2026-01-09",
+        "u",
+        "t",
+        "t-2",
+        "t-10",
+    ]
+
+
+def test_only_the_same_branchs_keeps_are_on_it() -> None:
+    found = books(held(branch="a"), held(branch="b"))
+    assert [e.description for e in memory.kept_on(found, "b")] == ["better"]
+
+
+def test_numbers_compare_on_the_same_branch_under_the_same_ruler_only() -> None:
+    found = books(held(), held(branch="other"), held(ruler="other"), held(ruler=""))
+    assert [b.ref for b in memory.comparable(found, "b", "r")] == [f"{memory.NOTEBOOKS}0"]
+    assert memory.comparable(found, "b", "") == []
+
+
+def test_commits_are_named_by_what_they_did() -> None:
+    assert memory.described(books(held()), ["abc1", "ffff"]) == ["better", "ffff"]

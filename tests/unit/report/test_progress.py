@@ -1,0 +1,230 @@
+"""What is shown while a run goes on: never an exception, never an obeyed escape."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from autoresearch_ci.events import (
+    Event,
+    ExperimentFinished,
+    MetricMeasured,
+    Note,
+    OutputLine,
+    RunFinished,
+    RunStarted,
+    Side,
+    StageStarted,
+    Warning,
+)
+from autoresearch_ci.experiment import Direction, Experiment, Status
+from autoresearch_ci.report.progress import make_progress
+
+EVIL = "\x1b[2J::error::x \u202e##[add-mask]y\r[bold red]z[/]"
+
+
+def experiment(iteration: int, status: Status, metric: float | None) -> Experiment:
+    return Experiment(
+        iteration=iteration,
+        timestamp="2026-03-08T01:00:00Z",
+        commit="abcdef0",
+        metric=metric,
+        delta=None if iteration == 0 else -0.5,
+        guard="-",
+        guard_metric=None,
+        status=status,
+        description=f"idea {iteration} {EVIL}",
+        best=metric,
+        samples=1,
+        ci_low=None,
+        ci_high=None,
+        seconds=3.0,
+        tokens=0,
+        cost_usd=0.0,
+        peak_memory_mb=None,
+        proposer="script",
+        attempts=1,
+        reason=EVIL,
+    )
+
+
+def run_of(side: Side, value: float | None, reason: str = "") -> MetricMeasured:
+    return MetricMeasured(
+        iteration=2, stage="metric", side=side, value=value, reason=reason, seconds=12.0
+    )
+
+
+RUN: tuple[Event, ...] = (
+    RunStarted(
+        tag="t",
+        branch="autoresearch/t",
+        base_commit="a" * 40,
+        goal=EVIL,
+        metric="val_bpb",
+        direction=Direction.MINIMIZE,
+        iterations=2,
+        resumed_from=0,
+    ),
+    StageStarted(iteration=0, stage="metric", command=EVIL),
+    OutputLine(text=EVIL),
+    Note(message=f"this metric is deterministic\n{EVIL}"),
+    ExperimentFinished(experiment=experiment(0, Status.BASELINE, 2.5)),
+    Warning(message=EVIL),
+    StageStarted(iteration=1, stage="propose", command="search"),
+    ExperimentFinished(experiment=experiment(1, Status.CRASH, None)),
+    StageStarted(iteration=2, stage="metric", command="bench"),
+    run_of("candidate", 2.0),
+    StageStarted(iteration=2, stage="metric", command="bench"),
+    run_of("incumbent", None, f"exit code 1 {EVIL}"),
+    StageStarted(iteration=2, stage="guard", command="pytest -q"),
+    ExperimentFinished(experiment=experiment(2, Status.KEEP, 2.0)),
+    RunFinished(
+        stop_reason="2 of 2 iterations done",
+        kept=1,
+        baseline=2.5,
+        best=2.0,
+        branch="autoresearch/t",
+        report_dir="autoresearch/run-t",
+    ),
+)
+
+
+def shown(events: Sequence[Event], *, json: bool) -> str:
+    stream = io.StringIO()
+    with make_progress(stream, json=json) as observer:
+        for event in events:
+            observer(event)
+    return stream.getvalue()
+
+
+def test_plain_lines_say_each_stage_each_measurement_and_each_experiment_once() -> None:
+    lines = shown(RUN, json=False).splitlines()
+    assert sum(line.startswith(("[0/2] ", "[1/2] ", "[2/2] ")) for line in lines) == 9
+    assert lines.count("[2/2] metric: bench") == 1, "a second run of it is no new stage"
+    assert "[2/2] metric: candidate 2, 12 s" in lines
+    assert any(line.startswith("[2/2] metric: incumbent exit code 1 ") for line in lines)
+    assert "[2/2] guard: pytest -q" in lines
+    assert any(line.startswith("[2/2] keep | val_bpb 2 (-0.5) | idea 2") for line in lines)
+    assert "done: val_bpb 2.5 -> 2 (-20.0 %); 1 kept on autoresearch/t" in lines
+
+
+def test_a_run_without_a_number_claims_none() -> None:
+    lost = replace(RUN[-1], kept=0, baseline=None, best=None, stop_reason="an error: exit code 127")
+    assert shown([lost], json=False).splitlines()[0] == "done: nothing was measured"
+
+
+def test_plain_lines_hold_no_cursor_movement_and_no_workflow_command() -> None:
+    text = shown(RUN, json=False)
+    assert not set(text) & {"\x1b", "\r", "\u202e"}
+    assert "##[" not in text
+    assert not any(line.lstrip().startswith("::") for line in text.split("\n"))
+
+
+def test_json_is_one_event_a_line_and_no_workflow_command() -> None:
+    text = shown(RUN, json=True)
+    events = [json.loads(line) for line in text.splitlines()]
+    assert [e["event"] for e in events].count("experiment-finished") == 3
+    assert events[0]["goal"] == EVIL, "JSON carries the words as they were"
+    assert "##[" not in text
+    assert text.isascii()
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_closed_stream_is_no_error(as_json: bool) -> None:
+    stream = io.StringIO()
+    stream.close()
+    with make_progress(stream, json=as_json) as observer:
+        for event in RUN:
+            observer(event)
+
+
+def test_an_ascii_stream_is_shown_what_it_can_say() -> None:
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii")
+    with make_progress(stream, json=False) as observer:
+        observer(Note(message="Größe ≤ 3 µs"))
+        observer(Note(message="still here"))
+    assert raw.getvalue() == b"Gr\\xf6\\xdfe \\u2264 3 \\xb5s\nstill here\n"
+
+
+SCRIPT = """
+import sys
+from autoresearch_ci.events import Note
+from autoresearch_ci.report.progress import make_progress
+with make_progress(sys.stdout, json=sys.argv[1] == "json") as observer:
+    for number in range(20000):
+        observer(Note(message=f"line {number} " + "x" * 50))
+print("finished", file=sys.stderr)
+assert "rich" not in sys.modules
+"""
+
+
+@pytest.mark.parametrize("mode", ["json", "plain"])
+def test_a_reader_that_leaves_stops_the_output_silently(mode: str, tmp_path: Path) -> None:
+    errors = tmp_path / "stderr"
+    with errors.open("w") as sink:
+        child = subprocess.Popen(
+            [sys.executable, "-c", SCRIPT, mode], stdout=subprocess.PIPE, stderr=sink
+        )
+        assert child.stdout is not None
+        child.stdout.readline()
+        child.stdout.close()
+        code = child.wait(timeout=30)
+    assert (code, errors.read_text()) == (0, "finished\n")
+
+
+def on_a_terminal(events: Sequence[Event]) -> str:
+    """Everything that a real terminal would be sent."""
+    master, slave = pty.openpty()
+    pieces: list[bytes] = []
+
+    def read() -> None:
+        while True:
+            try:
+                piece = os.read(master, 65536)
+            except OSError:  # the other end is closed
+                return
+            pieces.append(piece)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    with (
+        os.fdopen(slave, "w", encoding="utf-8") as stream,
+        make_progress(stream, json=False) as observer,
+    ):
+        for event in events:
+            observer(event)
+    reader.join(timeout=5)
+    os.close(master)
+    return b"".join(pieces).decode()
+
+
+def test_the_live_display_shows_the_run_and_obeys_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    text = on_a_terminal(RUN)
+    assert "iteration 2/2" in text
+    assert "(-20.0 % from 2.5)" in text
+    assert "candidate 2, 12 s | incumbent exit code 1" in text
+    assert "done: val_bpb 2.5 -> 2" in text
+    assert "\x1b[2J" not in text
+    assert "##[" not in text
+    assert "\u202e" not in text
+    assert "[bold red]z[/]" in text, "markup in untrusted text is only text"
+    assert text.rstrip("\r\n").rpartition("\x1b[?25")[2].startswith("h"), "the cursor is back"
+
+
+def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    text = on_a_terminal(RUN)
+    assert "[2/2] guard: pytest -q" in text
+    assert "\x1b" not in text

@@ -1,0 +1,255 @@
+"""The pull request's words: the number first, bounded, and nothing in them does anything."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+from markdown_it import MarkdownIt
+
+from autoresearch_ci.experiment import Direction, Experiment, Status
+from autoresearch_ci.publish.forge import markers
+from autoresearch_ci.report.pull_request import PullRequestInfo, body, title
+from autoresearch_ci.report.summary import Confirmation, RunInfo
+
+EVIL = (
+    "fixes #1 @everyone <img src=x> ![x](https://evil.example/a.png) [l](javascript:x) | a || b "
+    "<!-- autoresearch-ci:end --> ``` $x$ GH-2 https://evil.example </details> `code` **b**"
+)
+
+
+def row(iteration: int, status: Status = Status.KEEP, **more: object) -> Experiment:
+    values: dict[str, object] = {
+        "iteration": iteration,
+        "timestamp": "2026-01-01T00:00:00Z",
+        "commit": f"{iteration:040x}",
+        "metric": 100.0 - iteration,
+        "delta": -1.0,
+        "guard": "pass",
+        "guard_metric": None,
+        "status": status,
+        "description": f"change {iteration}",
+        "best": 100.0 - iteration,
+        "samples": 4,
+        "ci_low": 0.004,
+        "ci_high": 0.02,
+        "seconds": 60.0,
+        "tokens": 100,
+        "cost_usd": 0.01,
+        "peak_memory_mb": None,
+        "proposer": "search",
+        "attempts": 1,
+        "reason": "",
+    }
+    return Experiment(**{**values, **more})  # type: ignore[arg-type]
+
+
+BASELINE = row(0, Status.BASELINE)
+
+
+def info(**more: object) -> RunInfo:
+    values: dict[str, object] = {
+        "tag": "nightly",
+        "branch": "autoresearch/nightly",
+        "notebook_ref": "refs/autoresearch/notebook/nightly",
+        "base_commit": "1" * 40,
+        "metric_name": "val_bpb",
+        "direction": Direction.MINIMIZE,
+        "metric_command": "python train.py",
+        "guards": ("pytest -q",),
+        "goal": "Lower it",
+        "stop_reason": "25 of 25 iterations done",
+        "started": "2026-01-01T00:00:00Z",
+        "seconds": 100.0,
+        "host": "Linux x86_64, 2 CPUs, NVIDIA H100",
+    }
+    return RunInfo(**{**values, **more})  # type: ignore[arg-type]
+
+
+MORE = PullRequestInfo(head="2" * 40, final=True)
+
+
+def confirmation(*, holds: bool = True, head: float = 1.9) -> Confirmation:
+    return Confirmation(
+        base=2.0, head=head, gain=0.05, ci_low=0.04, ci_high=0.06, n_base=5, n_head=5, holds=holds
+    )
+
+
+def test_the_title_is_the_number() -> None:
+    assert title([BASELINE, row(10)], info()) == "autoresearch: val_bpb 100 → 90 (-10.0 %)"
+
+
+def test_the_title_says_what_was_measured_again_at_the_end() -> None:
+    told = title([BASELINE, row(10)], info(confirmation=confirmation()))
+    assert told == "autoresearch: val_bpb 2 → 1.9 (-5.0 %)"
+
+
+def test_the_title_has_the_percentage_of_the_headline() -> None:
+    # Medians and pairs may differ, even in sign, where the machine drifts.
+    found = confirmation(head=2.1)
+    assert "2 → 2.1 (-5.0 %)" in title([BASELINE, row(10)], info(confirmation=found))
+
+
+def test_a_gain_that_did_not_hold_is_no_headline() -> None:
+    told = title([BASELINE, row(10)], info(confirmation=confirmation(holds=False)))
+    assert "%" not in told
+    assert "did not hold" in told
+
+
+def test_money_is_divided_by_the_gain_that_was_confirmed() -> None:
+    paid = [replace(BASELINE, cost_usd=0.0), replace(row(10), cost_usd=10.0)]
+    assert "$10.00 ($2.00 per percent)" in body(paid, info(confirmation=confirmation()), MORE)
+    lost = body(paid, info(confirmation=confirmation(holds=False)), MORE)
+    assert "$10.00." in lost
+    assert "per percent" not in lost
+
+
+def test_titles_are_one_short_line() -> None:
+    told = title([BASELINE, row(1)], info(metric_name="a\n\x1b[31m::error::" + "b" * 500))
+    assert "\n" not in told
+    assert "\x1b" not in told
+    assert len(told) < 200
+
+
+def test_all_that_the_page_promises_is_there() -> None:
+    more = replace(
+        MORE,
+        chart="https://github.test/o/n/blob/abc/progress.svg?raw=true",
+        job="https://github.test/o/n/actions/runs/1",
+        holdout="p95",
+        earlier=(row(3),),
+        replaces="https://github.test/o/n/pull/1",
+        ignored=("change 9",),
+    )
+    others = [row(2, Status.DISCARD, reason="worse"), row(3, Status.CRASH, metric=None)]
+    text = body([BASELINE, row(1), *others], info(confirmation=confirmation()), more)
+    for part in (
+        "val_bpb 2 → 1.9, -5.0 % [95 % CI",
+        "![val\\_bpb over the experiments](https://github.test/o/n/blob/abc/progress.svg?raw=true)"
+        if "val\\_bpb" in text
+        else "![val_bpb over the experiments](https://github.test/o/n/blob/abc/progress.svg",
+        "### Kept (1)",
+        "python train.py",
+        "NVIDIA H100",
+        "pytest -q",
+        "p95, a holdout",
+        "Cost: 3 experiments in 1 min 40 s, 400 tokens, $0.04",
+        "autoresearch-ci compare 111111111111 222222222222",
+        "/autoresearch stop",
+        "Progress in letters",
+        "Kept by earlier runs on this branch (1)",
+        "Ignored, as asked:",
+        "Continues https://github.test/o/n/pull/1",
+        "Tried and not kept (2)",
+        "actions/runs/1",
+    ):
+        assert part in text, part
+
+
+def test_while_it_runs_the_page_says_so() -> None:
+    assert "still going on" in body([BASELINE, row(1)], info(), replace(MORE, final=False))
+
+
+@pytest.mark.parametrize(
+    "words", ["short", EVIL, "\u202e\U0001d54f" * 300, "|" * 500, "@a #1 " * 200]
+)
+def test_two_thousand_rows_fit(words: str) -> None:
+    rows = [BASELINE]
+    for number in range(1, 2000):
+        status = Status.KEEP if number % 3 == 0 else Status.DISCARD
+        rows.append(row(number, status, description=words, reason=words))
+    many = info(
+        guards=tuple(words * 9 for _ in range(50)),
+        metric_command=words * 100,
+        goal=words,
+        host=words,
+        metric_name=words,
+        stop_reason=words,
+        idle=rows[3:40:3],
+    )
+    more = replace(MORE, earlier=tuple(rows[:300]), ignored=(words,) * 50, holdout=words)
+    text = body(rows, many, more)
+    assert len(text) <= 60_000
+    assert "more rows in `results.tsv`" in text
+    lines = text.split("\n")
+    assert lines.count("<details>") == lines.count("</details>")
+    whole = markers.merged("", text, "b")
+    assert len(whole) < markers.LIMIT
+
+
+@pytest.mark.parametrize("room", [3_000, 15_000, 30_000])
+def test_it_fits_into_whatever_room_people_leave(room: int) -> None:
+    rows = [BASELINE, *(row(n, description=EVIL) for n in range(1, 300))]
+    text = body(rows, info(), MORE, room)
+    assert len(text) <= room
+    assert text.startswith("**val")
+
+
+def test_untrusted_words_do_nothing() -> None:
+    rows = [
+        BASELINE,
+        row(1, description=EVIL),
+        row(2, Status.DISCARD, description=EVIL, reason=EVIL),
+    ]
+    told = info(
+        goal=EVIL,
+        host=EVIL,
+        metric_name=EVIL,
+        stop_reason=EVIL,
+        metric_command=EVIL,
+        guards=(EVIL,),
+    )
+    more = replace(MORE, earlier=(row(3, description=EVIL),), ignored=(EVIL,), holdout=EVIL)
+    text = body(rows, told, more)
+    tokens = MarkdownIt("commonmark", {"html": True}).enable("table").parse(text)
+    flat = [t for token in tokens for t in (token, *(token.children or ()))]
+    assert not [t for t in flat if t.type in ("image", "link_open")]
+    html = "".join(t.content for t in flat if t.type in ("html_inline", "html_block"))
+    assert set(re.findall(r"</?([a-z]+)", html)) <= {"details", "summary", "span"}
+    outside = "".join(t.content for t in flat if t.type == "text")
+    assert not re.search(r"@everyone|#1\b|https://evil", outside)
+    assert "<!--" not in html
+
+
+def test_people_cannot_be_cut_off_by_a_marker_in_our_words() -> None:
+    rows = [BASELINE, row(1, description="x")]
+    ours = body(rows, info(metric_command="<!-- autoresearch-ci:end --> x"), MORE)
+    first = markers.merged("theirs", ours, "b")
+    second = markers.merged(first, "short", "b")
+    assert second == markers.merged("theirs", "short", "b")
+
+
+# --- markers --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("theirs", ["", "before", "before\r\n\r\nlines", "é" * 100])
+def test_our_part_is_replaced_and_theirs_stays(theirs: str) -> None:
+    first = markers.merged(theirs, "one", "b")
+    edited = first + "\nafter"
+    second = markers.merged(edited, "two", "b")
+    assert second.startswith(theirs)
+    assert second.endswith("\nafter")
+    assert "one" not in second.replace("before\r\n\r\nlines", "")
+    assert markers.merged(second, "two", "b") == second
+
+
+def test_another_branchs_marker_is_not_ours() -> None:
+    assert not markers.is_marked(markers.merged("", "x", "a"), "b")
+
+
+def test_a_branch_name_cannot_end_the_comment() -> None:
+    assert markers.begin("x-->y").count("-->") == 1
+
+
+def test_a_deleted_second_marker_does_not_duplicate_our_words() -> None:
+    first = markers.merged("theirs", "ours", "b").partition("<!-- autoresearch-ci:end")[0]
+    second = markers.merged(first, "newer", "b")
+    assert second.count("newer") == 1
+    assert "ours" not in second
+
+
+def test_the_room_that_is_left_is_really_there() -> None:
+    theirs = "x" * 1000
+    ours = "y" * markers.room(theirs, "b")
+    assert len(markers.merged(theirs, ours, "b")) < markers.LIMIT
