@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from autoresearch_ci.experiment import Direction
-from autoresearch_ci.safety.plain_number import MetricError
+from autoresearch_ci.safety.bounded import MetricError
 
 _N = r"\d+(?:\.\d+)?"
 # A bare number is seconds only on its own: `1h30` would be read as 1h30m by most people.
@@ -136,7 +136,7 @@ def _groups(value: str) -> int:
 
 def _json_path(value: str) -> str:
     # Few have such a path, and everybody waits for what a command imports at its start.
-    from autoresearch_ci.safety.plain_number import MetricError
+    from autoresearch_ci.safety.bounded import MetricError
 
     try:
         steps = list(json_steps(value))

@@ -34,7 +34,7 @@ from autoresearch_ci.measure.scrutiny import Scrutiny, Seen
 from autoresearch_ci.measure.suite_observer import Witness
 from autoresearch_ci.measure.xml_reports import junit_outcomes
 from autoresearch_ci.record.durable_records import Attempt
-from autoresearch_ci.safety.plain_number import MetricError
+from autoresearch_ci.safety.bounded import MetricError
 from autoresearch_ci.workspace.measure_tree import MeasureTree
 from autoresearch_ci.workspace.repository import Changes
 

@@ -16,7 +16,7 @@ from autoresearch_ci.measure.report_files import forget_report, read_report
 from autoresearch_ci.measure.run_logs import RunLogs
 from autoresearch_ci.measure.suite_observer import Witness
 from autoresearch_ci.measure.suite_standards import Outcomes
-from autoresearch_ci.safety.plain_number import MetricError
+from autoresearch_ci.safety.bounded import MetricError
 from autoresearch_ci.workspace.measure_tree import MeasureTree
 from autoresearch_ci.workspace.repository import Changes
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from autoresearch_ci.config.plans import Extract, report_path
 from autoresearch_ci.measure import json_reports, xml_reports
-from autoresearch_ci.safety.plain_number import NUMBER, MetricError, parse_number
+from autoresearch_ci.safety.bounded import NUMBER, MetricError, parse_number
 
 OUTPUT_LIMIT = 4 * 2**20
 """Characters of output looked at; of more, the tail. Bounds what a user's regex can cost."""

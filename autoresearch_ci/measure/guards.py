@@ -14,7 +14,7 @@ from autoresearch_ci.measure.commands import Ended, MeasuredCommands
 from autoresearch_ci.measure.scrutiny import Scrutiny, Seen
 from autoresearch_ci.measure.suite_standards import Outcomes
 from autoresearch_ci.measure.xml_reports import junit_outcomes
-from autoresearch_ci.safety.plain_number import MetricError
+from autoresearch_ci.safety.bounded import MetricError
 from autoresearch_ci.workspace.repository import Changes
 
 TRIES = 3

@@ -9,8 +9,7 @@ import re
 from typing import Any
 
 from autoresearch_ci.config.values import json_steps
-from autoresearch_ci.safety.bounded import Refused, json_value
-from autoresearch_ci.safety.plain_number import MetricError, parse_number
+from autoresearch_ci.safety.bounded import MetricError, Refused, json_value, parse_number
 
 TEXT_LIMIT = 8 * 2**20
 """Characters of JSON; Python objects take some twenty times that."""

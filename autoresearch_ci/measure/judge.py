@@ -19,7 +19,7 @@ from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.experiment import MetricRun, Spent, Status
 from autoresearch_ci.llm.conversation import Ask, Record, Turn
 from autoresearch_ci.llm.prices import Price, spent
-from autoresearch_ci.safety.plain_number import MetricError
+from autoresearch_ci.safety.bounded import MetricError
 from autoresearch_ci.safety.prompt import block, is_hidden, line, size
 
 TOOL = "verdict"

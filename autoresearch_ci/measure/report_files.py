@@ -8,8 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from autoresearch_ci.safety.bounded import MIB, Refused
-from autoresearch_ci.safety.plain_number import MetricError
+from autoresearch_ci.safety.bounded import MIB, MetricError, Refused
 from autoresearch_ci.safety.untrusted_files import file_bytes
 
 REPORT_BYTES = 64 * MIB

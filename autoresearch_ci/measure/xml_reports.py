@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from autoresearch_ci.measure.suite_standards import Outcomes
-from autoresearch_ci.safety.plain_number import MetricError, parse_number
+from autoresearch_ci.safety.bounded import MetricError, parse_number
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element

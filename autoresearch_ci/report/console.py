@@ -59,7 +59,7 @@ class Display:
         self._output = ""
         self._measured: tuple[MetricMeasured, ...] = ()
         self._experiments: tuple[Experiment, ...] = ()
-        self._console = Console(file=cast(TextIO, stream), highlight=False)
+        self._console = Console(file=cast("TextIO", stream), highlight=False)
         self._live = Live(
             console=self._console,
             get_renderable=self._picture,

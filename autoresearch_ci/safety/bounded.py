@@ -1,8 +1,8 @@
-"""JSON that others wrote, taken in within bounds: its size and depth before its values. What it
-means is the caller's business; the files that it comes from are untrusted_files.py's.
+"""What others wrote, taken in within bounds: JSON by size and depth, numbers only if written plainly.
 
 Nothing here runs, follows or expands what it reads: state that comes back from a cache or an
-artifact is data, and JSON is the only form it has.
+artifact is data, and JSON is the only form it has. What a value means is the caller's business;
+the files that it comes from are files.py's.
 """
 
 from __future__ import annotations
@@ -12,6 +12,33 @@ import math
 import re
 from collections.abc import Callable
 from typing import Any
+
+NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+
+
+class MetricError(Exception):
+    """The output holds no trustworthy number; `str(error)` is the journal's reason cell.
+
+    Not an `AutoresearchError`: a candidate without a number is a row, and the run goes on.
+    """
+
+
+def parse_number(text: str) -> float:
+    """A finite number in plain ASCII: sign, digits, fraction, exponent, and nothing else.
+
+    Raises `MetricError` for `nan`, `inf`, `1e400`, `1,234.5`, `1_000`, `0x1F`, `١٢`, and ``.
+    """
+    if len(text) > 1000 or not NUMBER.fullmatch(text):
+        raise MetricError(f"{_shown(text)} is not a plain finite number")
+    value = float(text)
+    if not math.isfinite(value):
+        raise MetricError(f"{_shown(text)} is too large for a number")
+    return value
+
+
+def _shown(text: str) -> str:
+    return ascii(text if len(text) <= 40 else text[:39] + "…")
+
 
 MIB = 1 << 20
 JSON_DEPTH = 64

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from autoresearch_ci.config.plans import Extract, report_path
 from autoresearch_ci.measure.extract import OUTPUT_LIMIT, extract, named_numbers, occurrences
-from autoresearch_ci.safety.plain_number import MetricError
+from autoresearch_ci.safety.bounded import MetricError
 
 VAL_BPB = Extract(name="val_bpb")
 

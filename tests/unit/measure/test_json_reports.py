@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from autoresearch_ci.measure.json_reports import json_number
-from autoresearch_ci.safety.plain_number import MetricError
+from autoresearch_ci.safety.bounded import MetricError
 
 
 @pytest.mark.parametrize(

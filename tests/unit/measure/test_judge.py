@@ -14,7 +14,7 @@ from autoresearch_ci.experiment import MetricRun, Status
 from autoresearch_ci.llm.conversation import Record, Turn
 from autoresearch_ci.llm.prices import Price
 from autoresearch_ci.measure.judge import TOOL, Judge, JudgeSettings, build_request, judged_paths
-from autoresearch_ci.safety.plain_number import MetricError
+from autoresearch_ci.safety.bounded import MetricError
 
 CRITERIA = ("Is it short?", "Does it name a price?", "Is it polite?", "Does it ask for a reply?")
 FILES = {"mail.md": b"Dear reader\n", "a/subject.txt": b"Hello\n"}

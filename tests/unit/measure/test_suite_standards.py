@@ -18,7 +18,7 @@ from autoresearch_ci.measure.suite_standards import (
     worst,
 )
 from autoresearch_ci.measure.xml_reports import junit_outcomes
-from autoresearch_ci.safety.plain_number import MetricError
+from autoresearch_ci.safety.bounded import MetricError
 
 WORDS = ("passed", "failed", "error", "skipped", "xfailed", "xpassed", "uncollected", "hidden")
 

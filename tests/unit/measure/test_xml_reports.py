@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoresearch_ci.measure.xml_reports import BYTES_LIMIT, coverage_percent, junit_number
-from autoresearch_ci.safety.plain_number import MetricError
+from autoresearch_ci.safety.bounded import MetricError
 
 PYTEST_REPORT = (Path(__file__).parent / "data" / "pytest-report.xml").read_bytes()
 
