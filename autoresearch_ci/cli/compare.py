@@ -27,8 +27,8 @@ from autoresearch_ci.measure.bench import Bench
 from autoresearch_ci.preflight import comparison_ground
 from autoresearch_ci.report.run_folder import metric_name
 from autoresearch_ci.safety.bounded import MIB, Refused, json_value
+from autoresearch_ci.safety.files import file_bytes
 from autoresearch_ci.safety.log import json_text
-from autoresearch_ci.safety.untrusted_files import file_bytes
 from autoresearch_ci.workspace.repository import Changes
 from autoresearch_ci.workspace.scratch import in_use
 from autoresearch_ci.workspace.snapshot import remove

@@ -309,7 +309,7 @@ def _load(options: argparse.Namespace, *, commit: str | None = None) -> tuple[Re
     from autoresearch_ci.config.reader import LARGEST
     from autoresearch_ci.config.resolve import DEFAULT_PATH, load
     from autoresearch_ci.safety.bounded import Refused
-    from autoresearch_ci.safety.untrusted_files import file_bytes
+    from autoresearch_ci.safety.files import file_bytes
     from autoresearch_ci.workspace.repository import Repository
 
     repository = Repository.open(Path.cwd())

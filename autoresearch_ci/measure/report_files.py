@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from autoresearch_ci.safety.bounded import MIB, MetricError, Refused
-from autoresearch_ci.safety.untrusted_files import file_bytes
+from autoresearch_ci.safety.files import file_bytes
 
 REPORT_BYTES = 64 * MIB
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.measure.suite_standards import LOG_LIMIT, Outcomes, Standard, parse_log
-from autoresearch_ci.safety.untrusted_files import file_bytes
+from autoresearch_ci.safety.files import file_bytes
 from autoresearch_ci.workspace.snapshot import remove
 
 PLUGIN = "autoresearch_outcomes"

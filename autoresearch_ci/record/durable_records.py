@@ -23,7 +23,7 @@ from typing import Any, TextIO
 from autoresearch_ci.errors import ConfigError, WorkspaceError
 from autoresearch_ci.experiment import Experiment, Spent, Status
 from autoresearch_ci.safety.bounded import MIB, Refused, json_value
-from autoresearch_ci.safety.untrusted_files import file_bytes
+from autoresearch_ci.safety.files import file_bytes
 from autoresearch_ci.workspace.repository import FileVersion
 
 _BYTES = 512 * MIB

@@ -9,7 +9,7 @@ from pathlib import Path
 from autoresearch_ci.experiment import Direction
 from autoresearch_ci.record import journal_tsv as journal
 from autoresearch_ci.safety.bounded import Refused
-from autoresearch_ci.safety.untrusted_files import file_bytes
+from autoresearch_ci.safety.files import file_bytes
 
 
 def append(path: Path, line: str) -> None:

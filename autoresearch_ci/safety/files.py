@@ -1,8 +1,9 @@
-"""File operations below a folder that never leave it: no folder on the way is ever a link.
+"""Files that others may write to, or swap for links, at the same instant: reached and read safely.
 
-Programs that are not ours may change the tree at the same instant, so a path is not checked and
-then used: each folder is opened from its parent, links refused, and the last step is taken in the
-folder that is open. A path that turns into a link raises `OSError` and nothing is touched.
+Below a folder no step on the way is ever a link. Programs that are not ours may change the tree
+meanwhile, so a path is not checked and then used: each folder is opened from its parent, links
+refused, and the last step is taken in the folder that is open. A path that turns into a link raises
+`OSError` and nothing is touched. Of a single file, kind and size are looked at before its bytes.
 """
 
 from __future__ import annotations
@@ -16,6 +17,41 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Self, cast
+
+from autoresearch_ci.safety.bounded import MIB, Refused, shown_size
+
+
+def file_bytes(path: Path, limit: int, *, follow: bool = True) -> bytes:
+    """A regular file's content, `limit` bytes at most; no pipe is waited for, no device opened.
+
+    `follow`: whether `path` itself may be a link. Raises `Refused`, or `OSError` where there is
+    nothing or nothing readable.
+    """
+    _check(path.stat(follow_symlinks=follow), limit)
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    descriptor = os.open(path, flags if follow else flags | os.O_NOFOLLOW)
+    with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123 (a Path knows no flags)
+        _check(os.fstat(descriptor), limit)  # what was opened may not be what was looked at
+        parts = []
+        left = limit + 1  # a file may grow, and those of /proc say that they are empty
+        while left > 0 and (part := file.read(min(left, MIB))):
+            parts.append(part)
+            left -= len(part)
+    if left <= 0:
+        raise Refused(f"is larger than {shown_size(limit)}")
+    return b"".join(parts)
+
+
+def _check(status: os.stat_result, limit: int) -> None:
+    if stat.S_ISLNK(status.st_mode):
+        raise Refused("is a link")
+    if stat.S_ISDIR(status.st_mode):
+        raise Refused("is a folder")
+    if not stat.S_ISREG(status.st_mode):
+        raise Refused("is a pipe, socket or device, not a file")
+    if status.st_size > limit:
+        raise Refused(f"is larger than {shown_size(limit)}")
+
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoresearch_ci.safety.bounded import JSON_DEPTH, JSON_ITEMS, MIB, Refused, json_value
-from autoresearch_ci.safety.untrusted_files import file_bytes
+from autoresearch_ci.safety.files import file_bytes
 
 LIMIT = 8 * MIB
 values = st.recursive(
