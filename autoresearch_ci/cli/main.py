@@ -20,8 +20,7 @@ from autoresearch_ci.errors import (
     WorkspaceError,
     reason_of,
 )
-from autoresearch_ci.safety.log import defuse, json_text, message_lines
-from autoresearch_ci.safety.output_guard import guard_output
+from autoresearch_ci.safety.log import defuse, guard_output, json_text, message_lines
 from autoresearch_ci.safety.withhold import withhold
 
 if TYPE_CHECKING:

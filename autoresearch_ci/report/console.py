@@ -26,8 +26,7 @@ from autoresearch_ci.events import (
 from autoresearch_ci.experiment import Experiment, Status
 from autoresearch_ci.report.event_lines import event_lines, measured
 from autoresearch_ci.report.outcome import outcome, relative_change
-from autoresearch_ci.safety.log import clipped, defuse
-from autoresearch_ci.safety.quiet_stream import QuietStream
+from autoresearch_ci.safety.log import QuietStream, clipped, defuse
 from autoresearch_ci.safety.wording import number, percent, shortened, signed
 
 SHOWN = 6

@@ -10,8 +10,7 @@ from typing import TextIO
 
 from autoresearch_ci.events import Event, Observer, OutputLine, to_json
 from autoresearch_ci.report.event_lines import EventLines
-from autoresearch_ci.safety.log import clipped, json_text
-from autoresearch_ci.safety.quiet_stream import QuietStream
+from autoresearch_ci.safety.log import QuietStream, clipped, json_text
 
 
 def make_progress(stream: TextIO, *, json: bool) -> AbstractContextManager[Observer]:
