@@ -6,8 +6,8 @@ import ast
 from collections.abc import Iterator
 
 from autoresearch_ci.decide.gaming import names
+from autoresearch_ci.decide.gaming.detect import Ruler
 from autoresearch_ci.decide.gaming.imports import Imports, text_of
-from autoresearch_ci.decide.gaming.ruler import Ruler
 
 
 def equals_everything(node: ast.AST, imported: Imports, ruler: Ruler) -> Iterator[str]:

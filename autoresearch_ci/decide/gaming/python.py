@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from autoresearch_ci.decide.gaming import names
 from autoresearch_ci.decide.gaming.comparisons import equals_everything
+from autoresearch_ci.decide.gaming.detect import Ruler
 from autoresearch_ci.decide.gaming.imports import Imports, last_name, text_of
-from autoresearch_ci.decide.gaming.ruler import Ruler
 
 
 @dataclass(frozen=True, kw_only=True)
