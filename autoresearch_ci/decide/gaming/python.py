@@ -1,4 +1,8 @@
-"""Finds in one Python file what makes numbers better without making code better."""
+"""Finds in one Python file what makes numbers better without making code better.
+
+Clocks, exits and counters that are patched; objects that equal everything; what the names of a
+module stand for, as far as its text tells.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,106 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from autoresearch_ci.decide.gaming import names
-from autoresearch_ci.decide.gaming.comparisons import equals_everything
 from autoresearch_ci.decide.gaming.detect import Ruler
-from autoresearch_ci.decide.gaming.imports import Imports, last_name, text_of
+
+
+def equals_everything(node: ast.AST, imported: Imports, ruler: Ruler) -> Iterator[str]:
+    methods = dict(_methods(node, imported))
+    answers = {name: _constant_answer(method) for name, method in methods.items()}
+    for name, pleasing in names.CONSTANT_METHODS.items():
+        if answers.get(name) is pleasing:
+            yield f"compares equal to everything ({name})"
+            return
+    for first, second in names.OPPOSITES:
+        if answers.get(first) is True and answers.get(second) is True:
+            yield f"is both smaller and larger than everything ({first}, {second})"
+
+
+def _methods(node: ast.AST, imported: Imports) -> Iterator[tuple[str, ast.AST]]:
+    """The functions that become methods here, by name."""
+    if isinstance(node, ast.Dict):
+        yield from ((text_of(k), v) for k, v in zip(node.keys, node.values, strict=True) if k)
+    elif isinstance(node, ast.ClassDef):
+        for item in node.body:
+            if isinstance(item, ast.FunctionDef):
+                yield item.name, item
+            elif isinstance(item, ast.Assign):
+                yield from ((t.id, item.value) for t in item.targets if isinstance(t, ast.Name))
+    elif isinstance(node, ast.Call) and imported.dotted(node.func) == "setattr":
+        if len(node.args) == 3:
+            yield text_of(node.args[1]), node.args[2]
+    elif isinstance(node, ast.Assign):
+        yield from ((t.attr, node.value) for t in node.targets if isinstance(t, ast.Attribute))
+
+
+def _constant_answer(method: ast.AST) -> bool | None:
+    """What a comparison says whatever it is compared with; `None` when it looks."""
+    if isinstance(method, ast.Lambda):
+        returned: list[ast.expr | None] = [method.body]
+    elif isinstance(method, ast.FunctionDef):
+        returned = [n.value for n in ast.walk(method) if isinstance(n, ast.Return)]
+    else:
+        return None
+    parameters = method.args
+    own = {a.arg for a in (*parameters.posonlyargs, *parameters.args)[1:]}
+    own |= {a.arg for a in (parameters.vararg,) if a}
+    if any(isinstance(n, ast.Name) and n.id in own for n in ast.walk(method)):
+        return None
+    values = {_literal(value) for value in returned}
+    return values.pop() if len(values) == 1 else None
+
+
+def _literal(value: ast.expr | None) -> bool | None:
+    if isinstance(value, ast.UnaryOp) and isinstance(value.op, ast.Not):
+        inner = _literal(value.operand)
+        return None if inner is None else not inner
+    if isinstance(value, ast.Compare) and isinstance(value.left, ast.Constant):
+        return True if isinstance(value.ops[0], ast.Eq | ast.Is) else None
+    if isinstance(value, ast.Constant) and isinstance(value.value, bool | int):
+        return bool(value.value)
+    return None
+
+
+class Imports:
+    """What the names of a module stand for."""
+
+    def __init__(self, tree: ast.Module) -> None:
+        self.functions = {
+            node.name: node
+            for node in ast.walk(tree)
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        }
+        self._names: dict[str, str] = {}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    full = alias.name if alias.asname else alias.name.partition(".")[0]
+                    self._names[alias.asname or full] = full
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                for alias in node.names:
+                    self._names[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+
+    def dotted(self, node: ast.AST) -> str:
+        """`time.perf_counter` for an expression that means it; empty for any other."""
+        if isinstance(node, ast.Name):
+            return self._names.get(node.id, node.id if node.id in names.BUILTINS else "")
+        if isinstance(node, ast.Attribute):
+            below = self.dotted(node.value)
+            return f"{below}.{node.attr}" if below else ""
+        if isinstance(node, ast.Call) and self.dotted(node.func) in (
+            "__import__",
+            "importlib.import_module",
+        ):
+            return text_of(node.args[0]) if node.args else ""
+        return ""
+
+
+def last_name(function: ast.AST) -> str:
+    return function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
+
+
+def text_of(node: ast.AST) -> str:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
 @dataclass(frozen=True, kw_only=True)
