@@ -1,4 +1,4 @@
-"""What others wrote, taken in within bounds: JSON by size and depth, numbers only if written plainly.
+"""What others wrote, taken in within bounds: JSON by size and depth, numbers as plain text only.
 
 Nothing here runs, follows or expands what it reads: state that comes back from a cache or an
 artifact is data, and JSON is the only form it has. What a value means is the caller's business;
