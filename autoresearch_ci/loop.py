@@ -19,7 +19,7 @@ from autoresearch_ci.decide.early_stop import Curve
 from autoresearch_ci.decide.session import Evidence, Session, Side, next_calibration_run
 from autoresearch_ci.errors import BaselineError, ProposerError, WorkspaceError
 from autoresearch_ci.events import ExperimentFinished, Note, Observer, StageStarted, Warning
-from autoresearch_ci.execution.output import last_lines
+from autoresearch_ci.execution.command import last_lines
 from autoresearch_ci.experiment import Decision, Experiment, FileEdit, MetricRun, Proposal, Status
 from autoresearch_ci.propose.briefing import Briefing
 from autoresearch_ci.propose.proposer import (

@@ -19,9 +19,8 @@ from autoresearch_ci.events import (
     StageStarted,
     Warning,
 )
-from autoresearch_ci.execution.command import Stop
+from autoresearch_ci.execution.command import Stop, last_lines
 from autoresearch_ci.execution.environment import clean_environment
-from autoresearch_ci.execution.output import last_lines
 from autoresearch_ci.experiment import GuardRun, MetricRun, Status
 from autoresearch_ci.measure import extract as metrics
 from autoresearch_ci.measure.commands import Ended, MeasuredCommands

@@ -18,9 +18,15 @@ from pathlib import Path
 import pytest
 
 from autoresearch_ci import errors
-from autoresearch_ci.execution.command import CommandResult, Stop, run_command
+from autoresearch_ci.execution.command import (
+    HEAD_BYTES,
+    LINE_BYTES,
+    TAIL_BYTES,
+    CommandResult,
+    Stop,
+    run_command,
+)
 from autoresearch_ci.execution.environment import clean_environment
-from autoresearch_ci.execution.output import HEAD_BYTES, LINE_BYTES, TAIL_BYTES
 from tests.patience import promptly
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs the child subreaper")

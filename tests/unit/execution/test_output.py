@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoresearch_ci.execution.output import HEAD_BYTES, LINE_BYTES, TAIL_BYTES, Output
+from autoresearch_ci.execution.command import HEAD_BYTES, LINE_BYTES, TAIL_BYTES, Output
 
 
 def lines_of(*chunks: bytes) -> list[str]:
