@@ -9,7 +9,7 @@ from pathlib import Path
 
 from autoresearch_ci.config.resolve import Config
 from autoresearch_ci.execution.sandbox import places
-from autoresearch_ci.execution.sandbox.face import Places, Sandbox, Wish
+from autoresearch_ci.execution.sandbox.sandbox import Places, Sandbox, Wish
 from autoresearch_ci.execution.sandbox.users import first_words, programs
 from autoresearch_ci.preflight import Ground
 from autoresearch_ci.workspace.repository import Repository

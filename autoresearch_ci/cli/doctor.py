@@ -20,8 +20,8 @@ from autoresearch_ci.config.resolve import Config, Resolved
 from autoresearch_ci.errors import AutoresearchError, BaselineError, ConfigError, WorkspaceError
 from autoresearch_ci.execution.command import run_command
 from autoresearch_ci.execution.sandbox.abilities import reachable_services
-from autoresearch_ci.execution.sandbox.face import Sandbox
 from autoresearch_ci.execution.sandbox.kernel import dumpable
+from autoresearch_ci.execution.sandbox.sandbox import Sandbox
 from autoresearch_ci.preflight import Ground, Options, survey
 from autoresearch_ci.safety.secret_values import must_leave
 

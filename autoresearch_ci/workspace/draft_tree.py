@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from autoresearch_ci.errors import WorkspaceError
-from autoresearch_ci.execution.sandbox.face import Sandbox, unconfined
+from autoresearch_ci.execution.sandbox.sandbox import Sandbox, unconfined
 from autoresearch_ci.experiment import FileEdit
 from autoresearch_ci.safety import files as beneath
 from autoresearch_ci.workspace.repository import Changes, FileVersion

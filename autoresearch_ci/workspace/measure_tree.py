@@ -16,7 +16,7 @@ from pathlib import Path
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.execution.command import run_command
 from autoresearch_ci.execution.processes import kill_with_variable
-from autoresearch_ci.execution.sandbox.face import Sandbox, unconfined
+from autoresearch_ci.execution.sandbox.sandbox import Sandbox, unconfined
 from autoresearch_ci.safety import files as beneath
 from autoresearch_ci.workspace.repository import Changes, FileVersion
 from autoresearch_ci.workspace.scratch import refuse_foreign

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from autoresearch_ci.execution.sandbox import landlock
 from autoresearch_ci.execution.sandbox.abilities_sandbox import Abilities
 from autoresearch_ci.execution.sandbox.kernel import LINUX
+from autoresearch_ci.execution.sandbox.sandbox import Network, Wish
 from autoresearch_ci.execution.sandbox.users import User, connectable
-from autoresearch_ci.execution.sandbox.wish import Network, Wish
 
 
 @dataclass(frozen=True, kw_only=True)

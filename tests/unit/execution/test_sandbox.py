@@ -13,9 +13,9 @@ import pytest
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.execution.sandbox.abilities import describe
 from autoresearch_ci.execution.sandbox.abilities_sandbox import Abilities
-from autoresearch_ci.execution.sandbox.face import Wish
 from autoresearch_ci.execution.sandbox.memory import delete
 from autoresearch_ci.execution.sandbox.places import services, visible
+from autoresearch_ci.execution.sandbox.sandbox import Wish
 from autoresearch_ci.execution.sandbox.seccomp import (
     LOCAL_FAMILIES,
     NETWORK_FAMILIES,
