@@ -7,8 +7,8 @@ import os
 from dataclasses import dataclass
 
 from autoresearch_ci.execution.sandbox import landlock, namespaces, seccomp
+from autoresearch_ci.execution.sandbox.kernel import answer_of_a_child
 from autoresearch_ci.execution.sandbox.namespaces import Kind, Namespaces
-from autoresearch_ci.execution.sandbox.probing import answer_of_a_child
 from autoresearch_ci.execution.sandbox.sandbox import no_new_privileges
 from autoresearch_ci.execution.sandbox.seccomp import Filter
 from autoresearch_ci.execution.sandbox.users import User

@@ -19,11 +19,11 @@ from autoresearch_ci.execution.sandbox.kernel import (
     LINUX,
     MACHINE,
     PR_SET_DUMPABLE,
+    answer_of_a_child,
     mount,
     prctl,
     syscall,
 )
-from autoresearch_ci.execution.sandbox.probing import answer_of_a_child
 
 Kind = Literal["", "root", "user"]
 """How namespaces are made: not at all, as root, or within a user namespace."""

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.execution.sandbox import kernel as syscalls
-from autoresearch_ci.execution.sandbox.probing import answer_of_a_child
+from autoresearch_ci.execution.sandbox.kernel import answer_of_a_child
 from autoresearch_ci.safety import files as beneath
 
 NOBODY = 65534
