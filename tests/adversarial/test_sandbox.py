@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autoresearch_ci.execution.sandbox.abilities_sandbox import abilities
+from autoresearch_ci.execution.sandbox.abilities import abilities
 from autoresearch_ci.execution.sandbox.kernel import MACHINE, dumpable
 from autoresearch_ci.execution.sandbox.memory_sandbox import entries_of, remove_entries
 from autoresearch_ci.execution.sandbox.seccomp import Filter

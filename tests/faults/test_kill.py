@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autoresearch_ci.execution.sandbox.abilities_sandbox import abilities
+from autoresearch_ci.execution.sandbox.abilities import abilities
 from tests.faults.invariant import (
     BRANCH,
     NOTEBOOK,

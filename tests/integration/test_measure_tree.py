@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autoresearch_ci.execution.sandbox.abilities_sandbox import abilities
+from autoresearch_ci.execution.sandbox.abilities import abilities
 
 if TYPE_CHECKING:
     from tests.conftest import Repo, Run, Script

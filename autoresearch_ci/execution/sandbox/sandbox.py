@@ -20,8 +20,14 @@ from typing import Literal
 
 from autoresearch_ci.errors import ConfigError, WorkspaceError
 from autoresearch_ci.execution.sandbox import places
-from autoresearch_ci.execution.sandbox.abilities import Missing, Protection, describe, root_is_kept
-from autoresearch_ci.execution.sandbox.abilities_sandbox import Abilities, abilities
+from autoresearch_ci.execution.sandbox.abilities import (
+    Abilities,
+    Missing,
+    Protection,
+    abilities,
+    describe,
+    root_is_kept,
+)
 from autoresearch_ci.execution.sandbox.kernel import (
     LINUX,
     PR_CAPBSET_DROP,

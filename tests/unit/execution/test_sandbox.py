@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch_ci.errors import ConfigError
-from autoresearch_ci.execution.sandbox.abilities import describe
-from autoresearch_ci.execution.sandbox.abilities_sandbox import Abilities
+from autoresearch_ci.execution.sandbox.abilities import Abilities, describe
 from autoresearch_ci.execution.sandbox.memory import delete
 from autoresearch_ci.execution.sandbox.places import services, visible
 from autoresearch_ci.execution.sandbox.sandbox import Wish
