@@ -26,7 +26,7 @@ import pytest
 
 from autoresearch_ci.execution.sandbox.abilities import abilities
 from autoresearch_ci.execution.sandbox.kernel import MACHINE, dumpable
-from autoresearch_ci.execution.sandbox.memory_sandbox import entries_of, remove_entries
+from autoresearch_ci.execution.sandbox.memory import entries_of, remove_entries
 from autoresearch_ci.execution.sandbox.seccomp import Filter
 from autoresearch_ci.execution.sandbox.users import nobody, unreachable
 

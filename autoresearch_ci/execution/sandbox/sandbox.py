@@ -36,7 +36,7 @@ from autoresearch_ci.execution.sandbox.kernel import (
     threads_have_users,
 )
 from autoresearch_ci.execution.sandbox.landlock import Ruleset
-from autoresearch_ci.execution.sandbox.memory_sandbox import (
+from autoresearch_ci.execution.sandbox.memory import (
     SHARED_MEMORY,
     Scratch,
     entries_of,
