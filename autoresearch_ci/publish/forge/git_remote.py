@@ -27,7 +27,7 @@ from autoresearch_ci.publish.forge.refusals import (
     classify,
     explain,
 )
-from autoresearch_ci.workspace import named_commits
+from autoresearch_ci.workspace.changes import Files, files, resolve
 from autoresearch_ci.workspace.git import GitDirectory
 from autoresearch_ci.workspace.repository import Repository
 
@@ -209,11 +209,11 @@ class Remote:
 
     def resolve(self, name: str) -> str | None:
         """The full name of a commit that is here; `None`: none, or several."""
-        return named_commits.resolve(self._git, name)
+        return resolve(self._git, name)
 
-    def change(self, commit: str) -> named_commits.Files | None:
+    def change(self, commit: str) -> Files | None:
         """What a commit that is here did; `None`: it is no small change of text."""
-        return named_commits.files(self._git, commit)
+        return files(self._git, commit)
 
     def push(self, updates: Sequence[Update], options: Sequence[str] = ()) -> None:
         """Move all refs or none. Repeating it is harmless.
