@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch_ci.errors import WorkspaceError
-from autoresearch_ci.workspace import ref_lock
-from autoresearch_ci.workspace.git import GitDirectory, failure, locate
+from autoresearch_ci.workspace.git import GitDirectory, failure, locate, refusal, wait_or_break
 
 _WORKTREE = "config.worktree"
 _Stamp = tuple[int, int, int]
@@ -160,7 +159,7 @@ class Repository:
         arguments = ("update-ref", "--no-deref", "-m", "autoresearch-ci", name, new, old or "")
         code, _, err = self._git.attempt(*arguments, settings=self._silenced())
         if code and "File exists" in err:
-            raise ref_lock.refusal(self.common_dir / f"{name}.lock")
+            raise refusal(self.common_dir / f"{name}.lock")
         if code and not _MOVED.search(err):
             raise failure(arguments, code, err)
         if code:
@@ -204,7 +203,7 @@ class Repository:
 
         The caller holds the run's lock. Raises `WorkspaceError` when a git keeps it for long.
         """
-        ref_lock.wait_or_break(self.common_dir / f"{name}.lock", (self.root, self.common_dir))
+        wait_or_break(self.common_dir / f"{name}.lock", (self.root, self.common_dir))
 
     def message(self, commit: str) -> str:
         """The whole commit message."""

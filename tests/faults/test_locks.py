@@ -16,7 +16,7 @@ import pytest
 
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.record.durable_records import Records
-from autoresearch_ci.workspace.ref_lock import STALE_AFTER, wait_or_break
+from autoresearch_ci.workspace.git import STALE_AFTER, wait_or_break
 from tests.faults.invariant import BRANCH, Story, wait_for
 from tests.patience import promptly
 
@@ -98,7 +98,7 @@ def test_a_dead_ones_lock_is_removed_after_a_moment(repo: Repo) -> None:
 
 
 def test_a_ref_that_stays_locked_during_a_run_is_explained(tmp_path: Path) -> None:
-    from autoresearch_ci.workspace.ref_lock import refusal
+    from autoresearch_ci.workspace.git import refusal
 
     said = str(refusal(tmp_path / "x.lock"))
     with pytest.raises(WorkspaceError, match="--resume"):
