@@ -24,10 +24,9 @@ from autoresearch_ci.record.ledger import Ledger
 from autoresearch_ci.safety.redaction import WITHHELD, Redactor
 from autoresearch_ci.secret_scan import holds_secret
 from autoresearch_ci.workspace.changes import EarlierChange, is_again
-from autoresearch_ci.workspace.commit_tree import CommitTree
 from autoresearch_ci.workspace.repository import Changes, FileVersion
 from autoresearch_ci.workspace.scope import Scope
-from autoresearch_ci.workspace.store import Store
+from autoresearch_ci.workspace.store import CommitTree, Store
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,11 +23,10 @@ from autoresearch_ci.experiment import Direction, FileEdit, Proposal
 from autoresearch_ci.propose.agent import AgentCliProposer, AgentSettings
 from autoresearch_ci.propose.proposer import Context, Request
 from autoresearch_ci.workspace import draft_tree
-from autoresearch_ci.workspace.commit_tree import CommitTree
 from autoresearch_ci.workspace.draft_tree import DraftTree, Material
 from autoresearch_ci.workspace.repository import Changes, FileVersion, Repository
 from autoresearch_ci.workspace.scope import Scope, build_scope
-from autoresearch_ci.workspace.store import Store
+from autoresearch_ci.workspace.store import CommitTree, Store
 
 if TYPE_CHECKING:
     from tests.conftest import Repo, Run
