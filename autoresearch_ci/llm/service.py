@@ -21,8 +21,7 @@ import httpx2
 
 from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.llm import client as client_options
-from autoresearch_ci.llm.bounded_http import bounded_client
-from autoresearch_ci.llm.client import IDENTITY, ClaudeSettings, credential
+from autoresearch_ci.llm.client import IDENTITY, ClaudeSettings, bounded_client, credential
 from autoresearch_ci.llm.conversation import Record, Turn
 from autoresearch_ci.llm.tools import Dialect
 from autoresearch_ci.safety.prompt import line
