@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from autoresearch_ci.experiment import Experiment
-from autoresearch_ci.llm.text_edits import diff_groups
+from autoresearch_ci.llm.draft import diff_groups
 from autoresearch_ci.propose.proposer import Context
 from autoresearch_ci.safety.prompt import line, quoted
 from autoresearch_ci.workspace.changes import Tree, VersionedTree
