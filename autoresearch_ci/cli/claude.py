@@ -53,8 +53,7 @@ def mcp_tools(workshop: RunWorkshop, stack: ExitStack) -> MoreTools | None:
             "mcp: servers are configured, but the extra is not installed.\n"
             "do: pip install 'autoresearch-ci[mcp]'"
         )
-    from autoresearch_ci.llm.mcp import McpTools
-    from autoresearch_ci.llm.mcp_server import McpServer
+    from autoresearch_ci.llm.mcp import McpServer, McpTools
 
     tools = McpTools(
         [McpServer(name=name, **dict(server)) for name, server in sorted(servers.items())],

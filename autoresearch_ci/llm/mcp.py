@@ -1,36 +1,329 @@
-"""Tools of MCP servers, offered to the model beside our own.
+"""Tools of MCP servers, offered to the model beside our own: started, called, made fit for it.
 
-Servers are started once, before anything is measured, and live as long as the run. Whatever one
-does later (dies, hangs, answers nonsense) is a tool error. Which server is trusted with what is the
-user's decision: it runs outside the sandbox, with nothing of our environment but what was named.
+Servers are started once, before anything is measured, and live as long as the run, each with its
+connection in the thread of an event loop. Whatever one does later (dies, hangs, answers nonsense)
+is a tool error. Which server is trusted with what is the user's decision: it runs outside the
+sandbox, with nothing of our environment but what was named.
 
 The sweep after a measured command spares what was our child before that command started
-(`command/processes.py`); so a server must not be started while a command runs.
+(execution/processes.py); so a server must not be started while a command runs. `mcp` gives every
+server a session and a process group of its own, and kills the group at the end.
 """
 
 from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import hashlib
 import json
 import logging
+import os
+import re
 import tempfile
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from autoresearch_ci.errors import ProposerError
+from autoresearch_ci.execution.environment import UNATTENDED, clean_environment
 from autoresearch_ci.execution.processes import kill_with_variable
-from autoresearch_ci.llm.mcp_connection import OUR_MARK, Connection
-from autoresearch_ci.llm.mcp_server import McpServer, look_at
-from autoresearch_ci.llm.mcp_words import answer_text, bounded, definition, offered_name
-from autoresearch_ci.llm.tools import Answer
-from autoresearch_ci.safety.prompt import line
+from autoresearch_ci.llm.tools import MAX_RESULT, Answer
+from autoresearch_ci.safety.prompt import line, shown, tail
 
 if TYPE_CHECKING:
-    from mcp.types import Tool
+    from anyio.from_thread import BlockingPortal
+    from mcp import Client
+    from mcp.types import CallToolResult, ContentBlock, Tool
+
+
+MAX_PAGES = 20
+OUR_MARK = "AUTORESEARCH_CI_MCP"
+"""Variable by which every process of a server is found."""
+
+
+class Connection:
+    """One server and the task, in the event loop's thread, that its connection lives in."""
+
+    def __init__(
+        self,
+        portal: BlockingPortal,
+        server: McpServer,
+        environment: Mapping[str, str],
+        home: Path,
+    ) -> None:
+        import anyio
+
+        self.server = server
+        self.opened: concurrent.futures.Future[Sequence[Tool]] = concurrent.futures.Future()
+        """Done once the server told its tools."""
+        self._secrets = secrets_of(server, environment)
+        self._portal = portal
+        self._client: Client | None = None
+        self._closing = anyio.Event()
+        self._status = 0
+        self._stderr = _Watched()
+        self.ended = portal.start_task_soon(self._live, environment, home)
+
+    def said(self) -> str:
+        """The end of what the server wrote to stderr."""
+        return self.clean(tail(self._stderr.read(), 600))
+
+    def reason(self, error: BaseException | None) -> str:
+        """Why something failed, on one line."""
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        refused = f" (HTTP {self._status})" if self._status >= 400 else ""
+        return self.clean(line(str(error), 300) or type(error).__name__) + refused
+
+    def clean(self, text: str) -> str:
+        """Without the secrets that the server was given, which some repeat in their errors."""
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
+
+    def call(
+        self, tool: str, arguments: Mapping[str, Any]
+    ) -> concurrent.futures.Future[CallToolResult]:
+        assert self._client is not None
+        return self._portal.start_task_soon(self._client.call_tool, tool, dict(arguments))
+
+    def stop(self) -> bool:
+        """Ask it to end; false when it never began, and is cancelled instead."""
+        if self.opened.done():
+            self._portal.call(self._closing.set)
+            return True
+        self.ended.cancel()
+        return False
+
+    async def _live(self, environment: Mapping[str, str], home: Path) -> None:
+        from mcp import Client
+        from mcp.types import Implementation
+
+        who = Implementation(name="autoresearch-ci", version="0")
+        with self._stderr.file:
+            transport = self._transport(environment, home)
+            async with Client(transport, client_info=who, cache=None) as self._client:
+                self.opened.set_result(await _listed(self._client))
+                await self._closing.wait()
+
+    def _transport(self, environment: Mapping[str, str], home: Path) -> Any:
+        server = self.server
+        if server.url is not None:
+            headers = {k: filled(v, environment) for k, v in server.headers.items()}
+            return self._http(server.url, headers)
+        from mcp import StdioServerParameters, stdio_client
+
+        assert server.command is not None
+        named = {name: environment[name] for name in server.pass_env}
+        variables = clean_environment(
+            {**UNATTENDED, **named, **server.env, OUR_MARK: str(home)},
+            home=home,
+            tmp=home,
+            inherit=environment,
+        )
+        program, *arguments = server.command
+        # The SDK adds HOME, USER and the like of our own process; these are named here as well.
+        parameters = StdioServerParameters(command=program, args=arguments, env=variables)
+        return stdio_client(parameters, errlog=self._stderr.file)
+
+    @contextlib.asynccontextmanager
+    async def _http(self, url: str, headers: Mapping[str, str]) -> AsyncIterator[Any]:
+        import httpx2
+        from mcp.client.streamable_http import streamable_http_client
+
+        async def remember(response: httpx2.Response) -> None:
+            self._status = response.status_code  # the SDK's errors do not tell it
+
+        client = httpx2.AsyncClient(
+            headers=headers,
+            timeout=httpx2.Timeout(30.0, read=None),  # a call has a limit of its own
+            event_hooks={"response": [remember]},
+        )
+        async with client, streamable_http_client(url, http_client=client) as streams:
+            yield streams
+
+
+async def _listed(client: Client) -> Sequence[Tool]:
+    tools: list[Tool] = []
+    cursor: str | None = None
+    for _ in range(MAX_PAGES):
+        page = await client.list_tools(cursor=cursor)
+        tools += page.tools
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    return tools
+
+
+class _Watched:
+    """A file to write to, of which the last 4 kB are kept: a server may talk for days."""
+
+    def __init__(self) -> None:
+        self._source, sink = os.pipe()
+        self.file: TextIO = os.fdopen(sink, "w")
+        self._kept = b""
+        self._reader = threading.Thread(target=self._read, name="mcp-stderr", daemon=True)
+        self._reader.start()
+
+    def read(self) -> str:
+        """What was written; of a writer that has ended, also its last words."""
+        self._reader.join(0.5)
+        return self._kept.decode(errors="replace")
+
+    def _read(self) -> None:
+        with open(self._source, "rb", buffering=0) as file:  # noqa: PTH123 (a descriptor)
+            while chunk := file.read(1 << 16):
+                self._kept = (self._kept + chunk)[-4096:]
+
+
+MAX_DESCRIPTION = 1_000
+MAX_SCHEMA = 10_000
+"""Characters of the description and the JSON schema of one tool."""
+_NOT_IN_NAME = re.compile(r"[^A-Za-z0-9_-]")
+_PROPERTY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+def offered_name(server: str, tool: str) -> str:
+    """What the model calls a tool: 64 plain characters at most, different for different tools."""
+    name = f"mcp__{server}__{_NOT_IN_NAME.sub('_', tool)}"
+    if name == f"mcp__{server}__{tool}" and len(name) <= 64:
+        return name
+    return f"{name[:55]}_{hashlib.sha256(tool.encode(errors='replace')).hexdigest()[:8]}"
+
+
+def definition(name: str, tool: Tool) -> dict[str, Any]:
+    """Raises `ValueError` for what the service would refuse, as it refuses the whole request."""
+    import jsonschema
+
+    # The service does not take these at the top; the server checks its arguments anyway.
+    schema = {
+        key: _visible(value)
+        for key, value in tool.input_schema.items()
+        if key not in ("anyOf", "oneOf", "allOf")
+    }
+    if schema.get("type") != "object":
+        raise ValueError("its arguments are not an object")
+    if len(json.dumps(schema, ensure_ascii=False)) > MAX_SCHEMA:
+        raise ValueError(f"its schema has more than {MAX_SCHEMA} characters")
+    try:
+        jsonschema.Draft202012Validator.check_schema(schema)
+    except jsonschema.SchemaError as error:
+        raise ValueError(f"its schema is not valid: {error.message}") from error
+    odd = [key for key in schema.get("properties", {}) if not _PROPERTY.fullmatch(key)]
+    if odd:
+        raise ValueError(f"it has an argument {odd[0]!r}")
+    description = line(tool.description or tool.title or tool.name, MAX_DESCRIPTION)
+    return {"name": name, "description": description, "input_schema": schema}
+
+
+def _visible(value: Any) -> Any:
+    if isinstance(value, str):
+        return shown(value)
+    if isinstance(value, list):
+        return [_visible(item) for item in value]
+    if isinstance(value, dict):
+        return {shown(key): _visible(item) for key, item in value.items()}
+    return value
+
+
+def answer_text(result: CallToolResult) -> str:
+    parts = list(_parts(result.content))
+    if not parts and result.structured_content is not None:
+        parts = [json.dumps(result.structured_content, ensure_ascii=False)]
+    return "\n".join(parts) or "(the answer is empty)"
+
+
+def _parts(content: Sequence[ContentBlock]) -> Iterator[str]:
+    from mcp.types import EmbeddedResource, ResourceLink, TextContent, TextResourceContents
+
+    for part in content:
+        if isinstance(part, TextContent):
+            yield part.text
+        elif isinstance(part, EmbeddedResource) and isinstance(part.resource, TextResourceContents):
+            yield part.resource.text
+        elif isinstance(part, ResourceLink):
+            yield f"(a link to {part.uri}, which cannot be followed)"
+        else:
+            yield f"({part.type} left out: only text is read)"
+
+
+def bounded(text: str) -> str:
+    visible = shown(text[: MAX_RESULT + 1].replace("\r\n", "\n"))
+    if len(text) <= MAX_RESULT and len(visible) <= MAX_RESULT:
+        return visible
+    return f"{visible[:MAX_RESULT]}\n(cut: {len(text)} characters in all)"
+
+
+_NAME = re.compile(r"(?!.*__)[A-Za-z0-9_-]{1,32}")
+_VARIABLE = re.compile(r"\$(\w+)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class McpServer:
+    """One server, by command (stdio) or by address (streamable HTTP)."""
+
+    name: str
+    """Letters, digits, `-` and single `_`; part of what its tools are called."""
+    command: Sequence[str] | None = None
+    """An argv; runs where we run, with a home of its own."""
+    url: str | None = field(default=None, repr=False)
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Variables for `command`, besides the toolchain's."""
+    pass_env: Sequence[str] = ()
+    """Names of our variables that `command` may see."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """For `url`; `$NAME` in a value is read from the environment."""
+    timeout: float = 60.0
+    """Seconds of one call."""
+    max_calls: int = 20
+    """In one iteration."""
+
+
+def look_at(server: McpServer, environment: Mapping[str, str]) -> None:
+    """Raises `ProposerError` for what is wrong before anything is started."""
+    if not _NAME.fullmatch(server.name):
+        raise _unusable(server, "its name may hold letters, digits, `-` and single `_`, 32 at most")
+    if bool(server.command) == bool(server.url):
+        raise _unusable(server, "it needs either `command` or `url`")
+    if server.url and not re.match(r"https?://[^/\s]", server.url):
+        raise _unusable(server, "`url` must start with http:// or https://")
+    used = {name for value in server.headers.values() for name in _VARIABLE.findall(value)}
+    for name in sorted({*server.pass_env, *used}):
+        if not environment.get(name):
+            raise ProposerError(
+                f"MCP server {server.name} is to be given {name}, which is not set.\n"
+                "usually: the workflow does not pass the secret on.\n"
+                f"do: set {name} (in GitHub Actions: `env: {{{name}: ${{{{ secrets.{name} }}}}}}`)"
+                f", or remove it from `mcp.{server.name}`."
+            )
+
+
+def filled(value: str, environment: Mapping[str, str]) -> str:
+    return _VARIABLE.sub(lambda match: environment[match[1]], value)
+
+
+def secrets_of(server: McpServer, environment: Mapping[str, str]) -> list[str]:
+    """Longest first; what is very short would blot out ordinary words."""
+    headers = (
+        *server.headers.values(),
+        *(filled(v, environment) for v in server.headers.values()),
+    )
+    read = {name for value in headers for name in _VARIABLE.findall(value)}
+    named = [server.url or "", *(environment[name] for name in (*server.pass_env, *read))]
+    return sorted({value for value in (*headers, *named) if len(value) >= 8}, key=len, reverse=True)
+
+
+def _unusable(server: McpServer, why: str) -> ProposerError:
+    return ProposerError(
+        f"MCP server {line(server.name, 40)!r} cannot be used: {why}.\n"
+        "usually: a slip in `mcp` of the configuration.\n"
+        "do: `mcp: {NAME: {command: [program, argument]}}`, or `mcp: {NAME: {url: https://…}}`."
+    )
+
 
 MAX_TOOLS = 64
 """Of one server; they are part of every request."""

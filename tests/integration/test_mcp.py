@@ -17,9 +17,7 @@ import pytest
 
 from autoresearch_ci.errors import Interrupted, ProposerError
 from autoresearch_ci.execution.command import run_command
-from autoresearch_ci.llm.mcp import McpTools
-from autoresearch_ci.llm.mcp_server import McpServer
-from autoresearch_ci.llm.mcp_words import MAX_DESCRIPTION
+from autoresearch_ci.llm.mcp import MAX_DESCRIPTION, McpServer, McpTools
 from autoresearch_ci.llm.tools import MAX_RESULT
 from tests.patience import promptly
 
