@@ -166,11 +166,13 @@ def _begin(
 ) -> History:
     """What an earlier process left behind, or a fresh start written down."""
     history = records.read()
-    ruler = redactor.redact_all(comparable.ruler(config))
+    ruler = redactor.redact_all(comparable.ruler_of(config))
     if resume and history.start:
         if isinstance(before := history.start.get("ruler"), dict):
             _refuse_other_ruler(before, ruler)
-        earlier_run.confirm(history, base=ground.base, scope=ground.scope, git=ground.repository)
+        earlier_run.check_history(
+            history, base=ground.base, scope=ground.scope, git=ground.repository
+        )
     else:
         if history.verdicts:  # by a run that began and ended since this one looked
             raise WorkspaceError(

@@ -13,7 +13,7 @@ _KEYS = ("metric", "guards", "holdout", "scope", "setup", "share", "cache", "env
 """Numbers of two runs that differ in one of these would not compare."""
 
 
-def ruler(config: Config) -> dict[str, Any]:
+def ruler_of(config: Config) -> dict[str, Any]:
     """What the numbers of a run mean; targets and timeouts may change."""
     values = config.model_dump(mode="json", include=set(_KEYS))
     for key in ("target", "timeout"):
@@ -24,11 +24,11 @@ def ruler(config: Config) -> dict[str, Any]:
     return values
 
 
-def mark(config: Config) -> str:
+def ruler_mark(config: Config) -> str:
     """A name for what `ruler` says, short enough to be published with a notebook.
 
     It is the same whatever the secrets are: a hash of them could be guessed by trying.
     """
     env = {name: value for name, value in config.env.items() if not looks_secret(name, value)}
-    values = json.dumps(ruler(config) | {"env": env}, sort_keys=True)
+    values = json.dumps(ruler_of(config) | {"env": env}, sort_keys=True)
     return hashlib.sha256(values.encode()).hexdigest()[:32]

@@ -88,7 +88,7 @@ class Git(Protocol):
     def files(self, commit: str) -> Mapping[str, FileVersion]: ...
 
 
-def confirm(history: History, *, base: str, scope: Scope, git: Git) -> None:
+def check_history(history: History, *, base: str, scope: Scope, git: Git) -> None:
     """Raises `WorkspaceError` for records that no run of ours can have written."""
     try:
         problem = next(_problems(history, base, scope, git), "")

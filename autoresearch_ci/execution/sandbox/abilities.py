@@ -1,4 +1,4 @@
-"""What this machine lets us protect, found out by trying; what is on, what is missing and why, in words."""
+"""What this machine lets us protect, found out by trying, and what is on or missing and why."""
 
 from __future__ import annotations
 

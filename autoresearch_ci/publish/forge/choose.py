@@ -68,7 +68,7 @@ def settings(config: Config, tag: str, environment: Mapping[str, str]) -> Settin
         labels=publish.labels,
         reviewers=publish.reviewers,
         holdout=(config.holdout.name or "a second metric") if config.holdout else "",
-        ruler=comparable.mark(config),
+        ruler=comparable.ruler_mark(config),
         job=_job(environment),
     )
 
