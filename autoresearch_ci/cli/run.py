@@ -30,9 +30,10 @@ from autoresearch_ci.loop import Loop
 from autoresearch_ci.preflight import Ground, Options, settled, survey
 from autoresearch_ci.propose.proposer import Proposer
 from autoresearch_ci.publish.publisher import Beginning, Publisher, recalled
-from autoresearch_ci.record import comparable, earlier_run
+from autoresearch_ci.record import earlier_run
 from autoresearch_ci.record.durable_records import History, Records
 from autoresearch_ci.record.ledger import Ledger
+from autoresearch_ci.record.past_notebooks import ruler_of
 from autoresearch_ci.record.past_runs import past_runs
 from autoresearch_ci.report.run_folder import Finished, metric_name, run_info, write_report
 from autoresearch_ci.report.summary import confirmed_line
@@ -166,7 +167,7 @@ def _begin(
 ) -> History:
     """What an earlier process left behind, or a fresh start written down."""
     history = records.read()
-    ruler = redactor.redact_all(comparable.ruler_of(config))
+    ruler = redactor.redact_all(ruler_of(config))
     if resume and history.start:
         if isinstance(before := history.start.get("ruler"), dict):
             _refuse_other_ruler(before, ruler)

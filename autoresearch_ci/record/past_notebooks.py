@@ -1,19 +1,49 @@
 """What earlier runs left in their notebooks on the remote, in a form that proposers understand.
 
 CORE: files of notebooks in, sentences out. Nothing in them is trusted: a journal that cannot be
-read is skipped, and whoever shows the words defuses them.
+read is skipped, and whoever shows the words defuses them. Numbers of two runs compare when the
+ruler is the same: what in the configuration decides what they mean, and its mark.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
+from autoresearch_ci.config.resolve import Config
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.record.journal_tsv import parse_rows
+from autoresearch_ci.safety.secret_values import looks_secret
 from autoresearch_ci.safety.wording import number, shortened, signed
+
+_KEYS = ("metric", "guards", "holdout", "scope", "setup", "share", "cache", "env")
+"""Numbers of two runs that differ in one of these would not compare."""
+
+
+def ruler_of(config: Config) -> dict[str, Any]:
+    """What the numbers of a run mean; targets and timeouts may change."""
+    values = config.model_dump(mode="json", include=set(_KEYS))
+    for key in ("target", "timeout"):
+        values["metric"].pop(key)
+    # A value of the environment may be a secret: only whether it changed matters here.
+    text = json.dumps(values["env"], sort_keys=True)
+    values["env"] = hashlib.sha256(text.encode()).hexdigest()
+    return values
+
+
+def ruler_mark(config: Config) -> str:
+    """A name for what `ruler` says, short enough to be published with a notebook.
+
+    It is the same whatever the secrets are: a hash of them could be guessed by trying.
+    """
+    env = {name: value for name, value in config.env.items() if not looks_secret(name, value)}
+    values = json.dumps(ruler_of(config) | {"env": env}, sort_keys=True)
+    return hashlib.sha256(values.encode()).hexdigest()[:32]
+
 
 JOURNAL = "results.tsv"
 FACTS = "facts.json"

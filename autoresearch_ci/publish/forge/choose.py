@@ -12,7 +12,7 @@ from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.events import Note, Observer
 from autoresearch_ci.publish.forge.settings import Settings
 from autoresearch_ci.publish.publisher import Forge
-from autoresearch_ci.record import comparable
+from autoresearch_ci.record.past_notebooks import ruler_mark
 from autoresearch_ci.workspace.repository import Repository
 
 _SCP = re.compile(r"(?:[\w.-]+@)?[\w.-]+:(?!//)(?P<path>.+)")
@@ -68,7 +68,7 @@ def settings(config: Config, tag: str, environment: Mapping[str, str]) -> Settin
         labels=publish.labels,
         reviewers=publish.reviewers,
         holdout=(config.holdout.name or "a second metric") if config.holdout else "",
-        ruler=comparable.ruler_mark(config),
+        ruler=ruler_mark(config),
         job=_job(environment),
     )
 
