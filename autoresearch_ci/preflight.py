@@ -14,7 +14,7 @@ from autoresearch_ci.config.resolve import Config
 from autoresearch_ci.errors import ConfigError, WorkspaceError
 from autoresearch_ci.record import journal_file
 from autoresearch_ci.record.durable_records import has_verdict, peek_base
-from autoresearch_ci.record.run_facts import notebook_ref
+from autoresearch_ci.record.notebook import notebook_ref
 from autoresearch_ci.workspace.repository import Changes, FileVersion, Repository
 from autoresearch_ci.workspace.scope import Scope, build_scope
 from autoresearch_ci.workspace.scratch import box_of

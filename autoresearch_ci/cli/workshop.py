@@ -12,7 +12,7 @@ from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.preflight import Ground
 from autoresearch_ci.record.durable_records import Records
 from autoresearch_ci.record.ledger import Ledger
-from autoresearch_ci.record.run_facts import RunFacts
+from autoresearch_ci.record.notebook import RunFacts
 from autoresearch_ci.safety.redaction import Redactor
 from autoresearch_ci.workspace.store import Store
 

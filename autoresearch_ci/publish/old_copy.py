@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from autoresearch_ci.record.notebook import notebook_ref
 from autoresearch_ci.record.past_notebooks import NOTEBOOKS
-from autoresearch_ci.record.run_facts import notebook_ref
 from autoresearch_ci.workspace.repository import Repository
 
 

@@ -15,7 +15,7 @@ from autoresearch_ci.experiment import Direction, Experiment, Published
 from autoresearch_ci.publish.forge.git_remote import Address
 from autoresearch_ci.record import journal_tsv as journal
 from autoresearch_ci.record.durable_records import History
-from autoresearch_ci.record.run_facts import RunFacts
+from autoresearch_ci.record.notebook import RunFacts
 from autoresearch_ci.report.summary import RunInfo
 from autoresearch_ci.workspace.changes import EarlierChange
 

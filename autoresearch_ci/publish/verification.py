@@ -21,7 +21,7 @@ from autoresearch_ci.publish.bundle import Manifest
 from autoresearch_ci.record import past_notebooks as memory
 from autoresearch_ci.record.durable_records import History, Verdict
 from autoresearch_ci.record.journal_tsv import parse_direction, parse_rows
-from autoresearch_ci.record.run_facts import RunFacts
+from autoresearch_ci.record.notebook import RunFacts
 from autoresearch_ci.workspace.git import GitDirectory
 from autoresearch_ci.workspace.repository import Repository
 from autoresearch_ci.workspace.scope import Scope

@@ -16,10 +16,8 @@ from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.experiment import Experiment, Proposal, ReasonedProposal, Spent, Status
 from autoresearch_ci.record import journal_file
 from autoresearch_ci.record import journal_tsv as journal
-from autoresearch_ci.record.commit_messages import of_experiment
 from autoresearch_ci.record.durable_records import Attempt, History, Records, Verdict
-from autoresearch_ci.record.notebook import Notebook
-from autoresearch_ci.record.run_facts import RunFacts, attempt_ref
+from autoresearch_ci.record.notebook import Notebook, RunFacts, attempt_ref, of_experiment
 from autoresearch_ci.workspace.repository import Changes, Repository
 from autoresearch_ci.workspace.store import Store
 

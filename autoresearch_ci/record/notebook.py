@@ -1,16 +1,103 @@
-"""The notebook: a ref whose commits hold the journal as of each iteration, with every attempt."""
+"""The notebook: a ref whose commits hold the journal as of each iteration, with every attempt.
+
+Also what identifies a run, the names of its refs, and the messages of the commits that it makes:
+one line of somebody else's words, and our trailers.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from autoresearch_ci.errors import WorkspaceError
-from autoresearch_ci.experiment import Experiment
-from autoresearch_ci.record import commit_messages
-from autoresearch_ci.record.run_facts import RunFacts
+from autoresearch_ci.experiment import Direction, Experiment
+from autoresearch_ci.safety.markdown import subject as inert_subject
 from autoresearch_ci.workspace.repository import Repository
 from autoresearch_ci.workspace.store import Store
+
+SUBJECT_LENGTH = 100
+"""Characters of a description that go into a commit subject; the rest goes into the body."""
+_RUN = "Autoresearch-Run"
+_ITERATION = "Autoresearch-Iteration"
+_METRIC = "Autoresearch-Metric"
+
+
+def of_experiment(run: str, iteration: int, description: str, metric: float | None = None) -> str:
+    """A candidate's; with its `metric`, once that was measured."""
+    trailers: dict[str, object] = {_RUN: run, _ITERATION: iteration}
+    if metric is not None:
+        trailers[_METRIC] = repr(metric)
+    return _message(f"experiment: {description}", trailers)
+
+
+def of_note(run: str, iteration: int, text: str) -> str:
+    """One of the notebook's."""
+    return _message(text, {_RUN: run, _ITERATION: iteration})
+
+
+def iteration_of(message: str) -> int | None:
+    """The iteration that a message of ours names; `None`: it is not ours."""
+    for line in message.splitlines():
+        name, _, value = line.partition(": ")
+        if name == _ITERATION and value.strip().isdigit():
+            return int(value)
+    return None
+
+
+def _message(text: str, trailers: Mapping[str, object]) -> str:
+    line = inert_subject(text)
+    subject = line
+    body = ""
+    if len(line) > SUBJECT_LENGTH:
+        subject = line[: SUBJECT_LENGTH - 1] + "…"
+        body = f"{line}\n\n"
+    return f"{subject}\n\n{body}" + "".join(f"{k}: {v}\n" for k, v in trailers.items())
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFacts:
+    """What identifies a run and never changes while it lasts."""
+
+    tag: str
+    branch: str | None
+    """Branch for kept commits; `None` publishes none."""
+    base: str
+    """Commit that the run starts from."""
+    direction: Direction
+    folder: Path
+    """The run folder that the user reads."""
+
+    @property
+    def branch_ref(self) -> str | None:
+        return f"refs/heads/{self.branch}" if self.branch else None
+
+    @property
+    def notebook_ref(self) -> str:
+        return notebook_ref(self.tag)
+
+    @property
+    def journal(self) -> Path:
+        return self.folder / "results.tsv"
+
+
+def notebook_ref(tag: str) -> str:
+    """The ref that keeps every attempt of a run and its journal.
+
+    Not `refs/autoresearch/TAG`: git looks there before it looks for the branch `autoresearch/TAG`.
+    """
+    return f"refs/autoresearch/notebook/{tag}"
+
+
+def attempt_ref(tag: str, attempt: int) -> str:
+    """Keeps a candidate that is in no notebook yet from the user's `git gc --prune=now`.
+
+    The next iteration's takes its place. Never deleted: git would lock the user's packed-refs, and
+    a kill would leave that lock.
+    """
+    return f"refs/autoresearch/attempt/{tag}/{attempt}"
+
 
 _REF = "refs/notebook"
 """In our own git directory."""
@@ -45,7 +132,7 @@ class Notebook:
         self._tip = self._repository.ref(self._facts.notebook_ref)
         if self._tip is None:
             return -1
-        iteration = commit_messages.iteration_of(self._repository.message(self._tip))
+        iteration = iteration_of(self._repository.message(self._tip))
         if iteration is None:
             raise WorkspaceError(
                 f"{self._facts.notebook_ref} does not hold a notebook of ours.\n"
@@ -94,7 +181,7 @@ class Notebook:
         commit, _ = self._store.commit(
             parents=parents,
             edits={path: ("100644", content) for path, content in files.items()},
-            message=commit_messages.of_note(self._facts.tag, iteration, text),
+            message=of_note(self._facts.tag, iteration, text),
             ref=_REF,
             timestamp=int(time.time()),
         )

@@ -15,8 +15,7 @@ import pytest
 
 from autoresearch_ci.experiment import Direction, Status
 from autoresearch_ci.record.journal_tsv import format_row, parse_rows
-from autoresearch_ci.record.notebook import Notebook
-from autoresearch_ci.record.run_facts import RunFacts
+from autoresearch_ci.record.notebook import Notebook, RunFacts
 from autoresearch_ci.workspace.repository import Repository
 from autoresearch_ci.workspace.store import Store, opened
 from tests.faults.invariant import NOTEBOOK, counted_git
