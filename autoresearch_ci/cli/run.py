@@ -30,8 +30,7 @@ from autoresearch_ci.loop import Loop
 from autoresearch_ci.preflight import Ground, Options, settled, survey
 from autoresearch_ci.propose.proposer import Proposer
 from autoresearch_ci.publish.publisher import Beginning, Publisher, recalled
-from autoresearch_ci.record import earlier_run
-from autoresearch_ci.record.durable_records import History, Records
+from autoresearch_ci.record.durable_records import History, Records, check_history
 from autoresearch_ci.record.ledger import Ledger
 from autoresearch_ci.record.past_notebooks import ruler_of
 from autoresearch_ci.record.past_runs import past_runs
@@ -171,9 +170,7 @@ def _begin(
     if resume and history.start:
         if isinstance(before := history.start.get("ruler"), dict):
             _refuse_other_ruler(before, ruler)
-        earlier_run.check_history(
-            history, base=ground.base, scope=ground.scope, git=ground.repository
-        )
+        check_history(history, base=ground.base, scope=ground.scope, git=ground.repository)
     else:
         if history.verdicts:  # by a run that began and ended since this one looked
             raise WorkspaceError(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autoresearch_ci.experiment import Experiment
-from autoresearch_ci.record.earlier_run import is_commit
+from autoresearch_ci.record.durable_records import is_commit
 from autoresearch_ci.record.journal_tsv import parse_rows
 from autoresearch_ci.workspace.changes import Trees
 from autoresearch_ci.workspace.repository import Repository
