@@ -1,24 +1,93 @@
 """Runs commands on a state of the code: the same tree, environment, limits and log for each.
 
-What the metric, a guard or a hook means, measurement.py, guards.py and hooks.py know.
+What the metric, a guard or a hook means, bench.py and guards.py know; what stands in the reports
+that commands write, reports.py. Reports are files of untrusted writers.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from autoresearch_ci.events import Note, Observer, OutputLine, Stage, StageStarted
 from autoresearch_ci.execution.command import CommandResult, Stop, run_command
 from autoresearch_ci.execution.environment import UNATTENDED
-from autoresearch_ci.measure.report_files import forget_report, read_report
-from autoresearch_ci.measure.run_logs import RunLogs
+from autoresearch_ci.experiment import MetricRun
 from autoresearch_ci.measure.suite_observer import Witness
 from autoresearch_ci.measure.suite_standards import Outcomes
-from autoresearch_ci.safety.bounded import MetricError
+from autoresearch_ci.safety.bounded import MIB, MetricError, Refused
+from autoresearch_ci.safety.files import file_bytes
 from autoresearch_ci.workspace.measure_tree import MeasureTree
 from autoresearch_ci.workspace.repository import Changes
+
+
+class RunLogs:
+    """Appends; what it is given must have been redacted."""
+
+    def __init__(self, folder: Path, private: Path) -> None:
+        """`private`: for what the holdout prints, where no proposer can read it."""
+        self._folder = folder
+        self._private = private
+        self._waiting: list[tuple[int, Stage, CommandResult]] = []
+
+    def add(self, iteration: int, stage: Stage, result: CommandResult) -> None:
+        """Keep it until `write`: the command may have filled the disk."""
+        self._waiting.append((iteration, stage, result))
+
+    def write(self) -> None:
+        """Write down what was added."""
+        while self._waiting:
+            iteration, stage, result = self._waiting.pop(0)
+            ending = result.failure or "exit code 0"
+            self._append(
+                iteration,
+                stage,
+                f"[{stage}] $ {result.command}\n{result.output.rstrip()}\n"
+                f"[{stage}] {ending} after {result.seconds:.2f} s\n\n",
+            )
+
+    def judged(self, iteration: int, stage: Stage, run: MetricRun) -> None:
+        """What a rubric's judge said."""
+        said = f"[{stage}] rubric: {run.reason or run.value}\n{run.output}\n\n"
+        self._append(iteration, stage, said)
+
+    def _append(self, iteration: int, stage: Stage, text: str) -> None:
+        folder = self._private if stage == "holdout" else self._folder
+        with (folder / f"{iteration}.log").open("a", encoding="utf-8") as file:
+            file.write(text)
+
+
+REPORT_BYTES = 64 * MIB
+
+
+def forget_report(tree: Path, name: str | None) -> None:
+    """What lies there before the run is not this run's report."""
+    path = _found(tree, name) if name else None
+    if path and (path.is_symlink() or not path.is_dir()):
+        path.unlink()
+
+
+def read_report(tree: Path, name: str | None) -> bytes | MetricError | None:
+    """What the command wrote, or why that is no report: no plain file, too large, not readable."""
+    path = _found(tree, name) if name else None
+    if path is None:
+        return None
+    try:
+        return file_bytes(path, REPORT_BYTES, follow=False)
+    except (Refused, PermissionError) as error:
+        why = error if isinstance(error, Refused) else "is not readable"
+        return MetricError(f"{name} {why}")
+
+
+def _found(tree: Path, name: str) -> Path | None:
+    """Where the report lies; `None` when nothing is there, or a link leads out of the tree."""
+    path = tree / name
+    inside = path.parent.resolve().is_relative_to(tree.resolve())
+    return path if inside and os.path.lexists(path) else None
+
 
 BASELINE_TIMEOUT = 3600.0
 """Seconds the unmodified code may take when no timeout is configured."""
