@@ -12,7 +12,7 @@ from statistics import median
 from autoresearch_ci.decide.noise import Verdict, compare, confirm_interval
 from autoresearch_ci.experiment import Direction, Experiment
 from autoresearch_ci.measure.bench import Bench
-from autoresearch_ci.measure.flaky_metric import crashed
+from autoresearch_ci.measure.guards import crashed
 from autoresearch_ci.record.ledger import Ledger
 from autoresearch_ci.report.summary import Confirmation
 from autoresearch_ci.workspace.repository import Changes, FileVersion

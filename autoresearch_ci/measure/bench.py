@@ -24,9 +24,7 @@ from autoresearch_ci.execution.environment import clean_environment
 from autoresearch_ci.experiment import GuardRun, MetricRun, Status
 from autoresearch_ci.measure import extract as metrics
 from autoresearch_ci.measure.commands import Ended, MeasuredCommands, RunLogs
-from autoresearch_ci.measure.flaky_metric import FlakyMetric
-from autoresearch_ci.measure.guards import Guards
-from autoresearch_ci.measure.hooks import hooks_refusal
+from autoresearch_ci.measure.guards import FlakyMetric, Guards, hooks_refusal
 from autoresearch_ci.measure.judge import Judge, judged_paths
 from autoresearch_ci.measure.scrutiny import Scrutiny, Seen
 from autoresearch_ci.measure.suite_observer import Witness

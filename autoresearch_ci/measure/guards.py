@@ -1,21 +1,149 @@
-"""Runs the guards: commands that must pass, or whose number must not get worse."""
+"""Guards: commands that must pass, or whose number must not get worse; the user's own git hooks.
+
+And whose fault it is when a command fails now and then. One rule for metric and guards, the same
+for both sides: what fails twice fails. Nothing that only a candidate does is forgiven, so none is
+kept that made a sound command unsound.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+import os
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
 
 from autoresearch_ci.config.plans import GuardPlan, Plans
+from autoresearch_ci.decide.early_stop import Curve
 from autoresearch_ci.events import Note, Warning
-from autoresearch_ci.experiment import GuardRun, MetricRun
+from autoresearch_ci.experiment import GuardRun, MetricRun, Status
 from autoresearch_ci.measure import extract as metrics
 from autoresearch_ci.measure.commands import Ended, MeasuredCommands
 from autoresearch_ci.measure.scrutiny import Scrutiny, Seen
 from autoresearch_ci.measure.suite_standards import Outcomes
 from autoresearch_ci.measure.xml_reports import junit_outcomes
+from autoresearch_ci.record.durable_records import Attempt
 from autoresearch_ci.safety.bounded import MetricError
 from autoresearch_ci.workspace.repository import Changes
+
+
+class Measure(Protocol):
+    """`Bench.metric`."""
+
+    def __call__(
+        self,
+        changes: Changes,
+        iteration: int,
+        *,
+        rival: Curve | None = None,
+        incumbent: bool = False,
+    ) -> MetricRun: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """One measurement, and what it took."""
+
+    run: MetricRun
+    """The one that counts."""
+    runs: tuple[MetricRun, ...]
+    """All of them, the incumbent's included."""
+    note: str = ""
+    """For the journal: why there was more than one, when that made a difference."""
+
+
+class FlakyMetric:
+    """Measures, a second time where the command failed; knows whether it does so anyhow."""
+
+    def __init__(self, measure: Measure, warn: Callable[[str], None]) -> None:
+        self.known = False
+        """Whether it has failed and passed on the same code, which was not a candidate's."""
+        self._measure = measure
+        self._warn = warn
+
+    def of_incumbent(self, changes: Changes, iteration: int) -> Measured:
+        """Also of the unmodified code."""
+        first = self._measure(changes, iteration, incumbent=True)
+        if not crashed(first):
+            return Measured(run=first, runs=(first,))
+        second = self._measure(changes, iteration, incumbent=True)
+        if second.failure is None:
+            self._learn()
+        return Measured(run=second, runs=(first, second))
+
+    def of_candidate(
+        self, changes: Changes, iteration: int, *, incumbent: Changes, rival: Curve | None
+    ) -> Measured:
+        """`rival`: see `Bench.metric`."""
+        first = self._measure(changes, iteration, rival=rival)
+        if not crashed(first):
+            return Measured(run=first, runs=(first,))
+        second = self._measure(changes, iteration, rival=rival)
+        runs = [first, second]
+        if second.failure is not None:
+            return Measured(run=second, runs=tuple(runs))
+        for _ in range(TRIES):
+            if self.known:
+                break
+            runs.append(self._measure(incumbent, iteration, incumbent=True))
+            if crashed(runs[-1]):
+                self._learn()
+        if self.known:
+            note = f"the metric command failed once ({first.reason})"
+            return Measured(run=second, runs=tuple(runs), note=note)
+        reason = (
+            f"{first.reason} (it passed when it was run again, but never failed in {TRIES} runs "
+            "on the incumbent)"
+        )
+        return Measured(run=replace(first, reason=reason), runs=tuple(runs))
+
+    def _learn(self) -> None:
+        if not self.known:
+            self.known = True
+            self._warn(
+                "the metric command fails now and then on code that is not a candidate's: where "
+                "it fails it gets a second run"
+            )
+
+
+def crashed(run: MetricRun) -> bool:
+    """Whether the same code may do better: not if it took too long, or printed no number."""
+    return run.failure is Status.CRASH and not run.timed_out
+
+
+_ASKED = ("pre-commit", "commit-msg")
+
+
+def hooks_refusal(
+    commands: MeasuredCommands, folder: Path | None, attempt: Attempt, parent: str
+) -> GuardRun | None:
+    """The first hook in `folder` that refuses the candidate; `None`: none does."""
+    hooks = [folder / name for name in _ASKED] if folder else []
+    for hook in hooks:
+        if os.access(hook, os.X_OK):
+            refusal = _refusal(commands, hook, attempt, parent)
+            if refusal:
+                return refusal
+    return None
+
+
+def _refusal(
+    commands: MeasuredCommands, hook: Path, attempt: Attempt, parent: str
+) -> GuardRun | None:
+    tree = commands.tree
+    with commands.placed(attempt.changes):
+        tree.pretend_repository(parent, attempt.commit)
+        message = tree.layout.temporary / "COMMIT_EDITMSG"
+        message.write_text(f"experiment: {attempt.description}\n", encoding="utf-8")
+        tree.sandbox.own(message)
+        words = [str(hook), *([str(message)] if hook.name == "commit-msg" else [])]
+        result = commands.run(attempt.iteration, "guard", shlex.join(words))
+    if not result.failure:
+        return None
+    reason = f"the {hook.name} hook refused it: {result.failure}"
+    return GuardRun(command=hook.name, passed=False, reason=reason, output=result.tail)
+
 
 TRIES = 3
 """Runs that show whether a guard fails now and then on code that nobody blames."""
