@@ -26,8 +26,7 @@ from autoresearch_ci.measure import extract as metrics
 from autoresearch_ci.measure.commands import Ended, MeasuredCommands, RunLogs
 from autoresearch_ci.measure.guards import FlakyMetric, Guards, hooks_refusal
 from autoresearch_ci.measure.judge import Judge, judged_paths
-from autoresearch_ci.measure.scrutiny import Scrutiny, Seen
-from autoresearch_ci.measure.suite_observer import Witness
+from autoresearch_ci.measure.suite_observer import Scrutiny, Seen, Witness
 from autoresearch_ci.measure.xml_reports import junit_outcomes
 from autoresearch_ci.record.durable_records import Attempt
 from autoresearch_ci.safety.bounded import MetricError

@@ -20,7 +20,7 @@ from autoresearch_ci.events import Note, Warning
 from autoresearch_ci.experiment import GuardRun, MetricRun, Status
 from autoresearch_ci.measure import extract as metrics
 from autoresearch_ci.measure.commands import Ended, MeasuredCommands
-from autoresearch_ci.measure.scrutiny import Scrutiny, Seen
+from autoresearch_ci.measure.suite_observer import Scrutiny, Seen
 from autoresearch_ci.measure.suite_standards import Outcomes
 from autoresearch_ci.measure.xml_reports import junit_outcomes
 from autoresearch_ci.record.durable_records import Attempt
