@@ -21,11 +21,14 @@ from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.execution.command import CommandResult, Stop, run_command
 from autoresearch_ci.execution.environment import UNATTENDED, clean_environment
 from autoresearch_ci.experiment import Proposal
-from autoresearch_ci.propose.agent_presets import PRESETS, Call, Preset, keys_of
-from autoresearch_ci.propose.agent_words import (
+from autoresearch_ci.propose.agent_presets import (
     DESCRIPTION_LENGTH,
+    PRESETS,
+    Call,
+    Preset,
     Said,
     diff_words,
+    keys_of,
     plain_says,
     sentence,
 )
