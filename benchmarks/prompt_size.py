@@ -25,7 +25,7 @@ from typing import Any
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.llm.client import ClaudeSettings
 from autoresearch_ci.propose.claude_request import build_request
-from autoresearch_ci.propose.diff_summaries import DiffSummaries
+from autoresearch_ci.propose.digest import DiffSummaries
 from autoresearch_ci.propose.proposer import Context, Remaining
 
 ITERATIONS = 200

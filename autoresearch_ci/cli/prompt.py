@@ -98,7 +98,7 @@ def _rendered(workshop: RunWorkshop, context: Context, stack: ExitStack) -> Prev
 
 def _of_claude(workshop: RunWorkshop, context: Context, stack: ExitStack) -> Preview:
     from autoresearch_ci.propose.claude_request import build_request
-    from autoresearch_ci.propose.diff_summaries import DiffSummaries
+    from autoresearch_ci.propose.digest import DiffSummaries
 
     tools = mcp_tools(workshop, stack)
     request = build_request(

@@ -55,7 +55,7 @@ def chosen(name: str, environment: Mapping[str, str]) -> str:
 
 def agent_prompt(workshop: RunWorkshop) -> Callable[[Context], str]:
     """What an agent CLI is told."""
-    from autoresearch_ci.propose.diff_summaries import DiffSummaries
+    from autoresearch_ci.propose.digest import DiffSummaries
     from autoresearch_ci.propose.prompt import render
 
     diffs, globs = DiffSummaries(), workshop.ground.scope.include

@@ -19,7 +19,7 @@ from autoresearch_ci.llm.prices import is_known, spent
 from autoresearch_ci.llm.service import MessagesService
 from autoresearch_ci.llm.tools import MoreTools
 from autoresearch_ci.propose.claude_request import build_request
-from autoresearch_ci.propose.diff_summaries import DiffSummaries
+from autoresearch_ci.propose.digest import DiffSummaries
 from autoresearch_ci.propose.proposer import (
     Context,
     CostlyProposerError,

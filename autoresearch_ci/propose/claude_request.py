@@ -12,7 +12,7 @@ from typing import Any
 
 from autoresearch_ci.llm.client import ClaudeSettings
 from autoresearch_ci.llm.tools import Dialect, definitions
-from autoresearch_ci.propose.diff_summaries import DiffSummaries
+from autoresearch_ci.propose.digest import DiffSummaries
 from autoresearch_ci.propose.prompt import render
 from autoresearch_ci.propose.proposer import Context
 

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 from autoresearch_ci.experiment import Direction, Proposal, Status
 from autoresearch_ci.llm.draft import is_hidden_path
-from autoresearch_ci.propose.diff_summaries import DiffSummaries
-from autoresearch_ci.propose.digest import digest, number
+from autoresearch_ci.propose.digest import DiffSummaries, digest, number
 from autoresearch_ci.propose.proposer import Context, Remaining, Request
 from autoresearch_ci.safety.prompt import block, file_text, line, quoted, shown, size, tail
 from autoresearch_ci.workspace.changes import size_of

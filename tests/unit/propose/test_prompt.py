@@ -15,7 +15,7 @@ from autoresearch_ci.llm.conversation import looks_like_several
 from autoresearch_ci.llm.draft import Size
 from autoresearch_ci.llm.tools import Dialect, definitions
 from autoresearch_ci.propose.claude_request import build_request
-from autoresearch_ci.propose.diff_summaries import DiffSummaries
+from autoresearch_ci.propose.digest import DiffSummaries
 from autoresearch_ci.propose.prompt import STATE_BYTES, Prompt, render
 from autoresearch_ci.propose.proposer import Context, Remaining, Request
 from autoresearch_ci.safety.prompt import is_hidden, line, shown, size, tail, unshown
