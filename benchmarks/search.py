@@ -47,12 +47,12 @@ from typing import Any
 from autoresearch_ci.decide.budget import stuck_level
 from autoresearch_ci.decide.decision import Policy, Session, Side, judge, next_calibration_run
 from autoresearch_ci.experiment import Decision, Direction, Experiment, FileEdit, Proposal, Status
+from autoresearch_ci.propose.mixture import SecondLook
 from autoresearch_ci.propose.proposer import Context, Proposer
 from autoresearch_ci.propose.search.constants import rewrite
 from autoresearch_ci.propose.search.finding import find_constants
 from autoresearch_ci.propose.search.literals import Value
 from autoresearch_ci.propose.search.proposer import SearchProposer
-from autoresearch_ci.propose.second_look import SecondLook
 
 POLICY = Policy(direction=Direction.MINIMIZE)
 PATH = "knobs.py"

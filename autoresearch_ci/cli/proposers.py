@@ -24,7 +24,7 @@ def make_proposer(
     proposer = _configured(workshop, stack)
     if not again:
         return proposer
-    from autoresearch_ci.propose.again import AgainProposer
+    from autoresearch_ci.propose.mixture import AgainProposer
 
     return AgainProposer(proposer, again)
 
@@ -64,8 +64,8 @@ def agent_prompt(workshop: RunWorkshop) -> Callable[[Context], str]:
 
 
 def _second_look(proposer: Proposer) -> Proposer:
+    from autoresearch_ci.propose.mixture import SecondLook
     from autoresearch_ci.propose.script import ScriptProposer
-    from autoresearch_ci.propose.second_look import SecondLook
 
     # A script says what every single iteration proposes.
     return proposer if isinstance(proposer, ScriptProposer) else SecondLook(proposer)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from autoresearch_ci.experiment import Direction, Experiment, FileEdit, Proposal, Status
-from autoresearch_ci.propose.again import NAME, AgainProposer
+from autoresearch_ci.propose.mixture import NAME, AgainProposer
 from autoresearch_ci.propose.proposer import Context, EditError, Request
 from autoresearch_ci.workspace.changes import EarlierChange
 from tests.memory_tree import Files
