@@ -49,9 +49,9 @@ from autoresearch_ci.decide.decision import Policy, Session, Side, judge, next_c
 from autoresearch_ci.experiment import Decision, Direction, Experiment, FileEdit, Proposal, Status
 from autoresearch_ci.propose.mixture import SecondLook
 from autoresearch_ci.propose.proposer import Context, Proposer
+from autoresearch_ci.propose.search.annotations import Value
 from autoresearch_ci.propose.search.constants import rewrite
 from autoresearch_ci.propose.search.finding import find_constants
-from autoresearch_ci.propose.search.literals import Value
 from autoresearch_ci.propose.search.proposer import SearchProposer
 
 POLICY = Policy(direction=Direction.MINIMIZE)

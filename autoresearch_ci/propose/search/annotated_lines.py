@@ -7,7 +7,14 @@ from __future__ import annotations
 
 import re
 
-from autoresearch_ci.propose.search.literals import BOOL, MAGNITUDE, QUOTED, WORD, Value, is_literal
+from autoresearch_ci.propose.search.annotations import (
+    BOOL,
+    MAGNITUDE,
+    QUOTED,
+    WORD,
+    Value,
+    is_literal,
+)
 
 # A sign after a value is an operator. A unit (`10ms`, `0.5f`) stays outside the literal; 0x10,
 # 1.2.3 and x2 are no numbers.

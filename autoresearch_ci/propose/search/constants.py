@@ -10,11 +10,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from autoresearch_ci.propose.search.annotations import Condition
-from autoresearch_ci.propose.search.literals import (
+from autoresearch_ci.propose.search.annotations import (
     NUMBER,
     QUOTED,
     WORD,
+    Condition,
     Kind,
     Value,
     is_literal,

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
 from autoresearch_ci.experiment import Direction, Experiment, Status
+from autoresearch_ci.propose.search.annotations import Value
 from autoresearch_ci.propose.search.constants import Constant
-from autoresearch_ci.propose.search.literals import Value
 from autoresearch_ci.propose.search.model import Effect, Feature, Prior
 from autoresearch_ci.propose.search.moves import is_ordered, position
 from autoresearch_ci.propose.search.reading import Attempt, Key, Values, is_active

@@ -19,11 +19,11 @@ from autoresearch_ci.propose.search.annotated_lines import last_literal, name_be
 from autoresearch_ci.propose.search.annotations import (
     Annotation,
     comments_in_lines,
+    parse,
     read_annotations,
     refusal,
 )
 from autoresearch_ci.propose.search.constants import Constant
-from autoresearch_ci.propose.search.literals import parse
 from autoresearch_ci.propose.search.python_source import (
     PythonLiteral,
     comments_in_python,

@@ -15,8 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from autoresearch_ci.propose.search.annotations import Span
-from autoresearch_ci.propose.search.literals import is_literal
+from autoresearch_ci.propose.search.annotations import Span, is_literal
 
 # Words that mark a name as identity, reporting or the ruler itself: tuning those would game the
 # metric or move nothing. An annotation overrides the list.

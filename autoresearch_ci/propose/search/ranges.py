@@ -9,9 +9,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from autoresearch_ci.propose.search.annotations import Annotation
+from autoresearch_ci.propose.search.annotations import Annotation, Kind, Value, is_literal, parse
 from autoresearch_ci.propose.search.constants import Constant
-from autoresearch_ci.propose.search.literals import Kind, Value, is_literal, parse
 
 _LARGEST_INT = 2**53  # beyond it a float, and so the optimiser, cannot tell neighbours apart
 
