@@ -14,7 +14,6 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from autoresearch_ci.errors import ProposerError
-from autoresearch_ci.propose.search import ranges
 from autoresearch_ci.propose.search.annotated_lines import last_literal, name_before
 from autoresearch_ci.propose.search.annotations import (
     Annotation,
@@ -23,7 +22,7 @@ from autoresearch_ci.propose.search.annotations import (
     read_annotations,
     refusal,
 )
-from autoresearch_ci.propose.search.constants import Constant
+from autoresearch_ci.propose.search.constants import Constant, annotated, by_default
 from autoresearch_ci.propose.search.python_source import (
     PythonLiteral,
     comments_in_python,
@@ -75,7 +74,7 @@ class _File:
             line = _note_line(literal, self._notes, occupied)
             if line is not None:
                 annotated[line].append(literal)
-            elif literal.plain and (constant := ranges.by_default(self._constant(literal))):
+            elif literal.plain and (constant := by_default(self._constant(literal))):
                 yield constant
         for line, note in self._notes.items():
             if not note.skip:
@@ -134,7 +133,7 @@ def _note_line(
 
 
 def _fitting(candidates: Sequence[Constant], note: Annotation) -> list[Constant]:
-    tuned = [ranges.annotated(candidate, note) for candidate in candidates]
+    tuned = [annotated(candidate, note) for candidate in candidates]
     return [constant for constant in tuned if constant]
 
 
