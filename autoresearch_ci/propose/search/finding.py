@@ -1,35 +1,200 @@
 """Finds the constants of a file that are worth tuning.
 
-Python's UPPER_CASE constants need no annotation. A trailing `# tune:` overrides their default
-range, offers any other literal (in every language: the last one before `#`, `//`, `--`, `;` or
-`/*`), or takes one away. Which values to try is not decided here. Text is only ever looked at as
-Latin-1, one byte per character, whatever the file's encoding or line ends.
+Python's module-level UPPER_CASE numbers, booleans and strings, elements of tuples, lists and
+dictionaries included, need no annotation. A trailing `# tune:` overrides their default range,
+offers any other literal (in every language: the last one before `#`, `//`, `--`, `;` or `/*`, unless
+the line says that this is a key or an index), or takes one away. Which values to try is not decided
+here. Text is only ever looked at as Latin-1, one byte per character, whatever the file's encoding.
 """
 
 from __future__ import annotations
 
+import ast
+import io
+import re
+import tokenize
+import warnings
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from autoresearch_ci.errors import ProposerError
-from autoresearch_ci.propose.search.annotated_lines import last_literal, name_before
 from autoresearch_ci.propose.search.annotations import (
+    BOOL,
+    MAGNITUDE,
+    QUOTED,
+    WORD,
     Annotation,
+    Span,
+    Value,
     comments_in_lines,
+    is_literal,
     parse,
     read_annotations,
     refusal,
 )
 from autoresearch_ci.propose.search.constants import Constant, annotated, by_default
-from autoresearch_ci.propose.search.python_source import (
-    PythonLiteral,
-    comments_in_python,
-    may_hold_constants,
-    parse_python,
-    python_literals,
+
+# Words that mark a name as identity, reporting or the ruler itself: tuning those would game the
+# metric or move nothing. An annotation overrides the list.
+_NOT_TUNABLE = frozenset(
+    {"SEED", "VERSION", "PORT", "FLOPS", "EVAL", "LOG", "DEBUG", "VERBOSE", "TIMEOUT", "BUDGET"}
 )
+_TABLE = 8  # a longer container is data, not a set of knobs
+_ASSIGNMENT = re.compile(rb"(?:\A(?:\xef\xbb\xbf)?|[\r\n;])[ \t\f]*_*[A-Z][A-Z0-9_]*[ \t]*[:=]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PythonLiteral:
+    """A literal that is all of a constant's value, or an element of it."""
+
+    name: str
+    start: int
+    end: int
+    """Offsets in the text."""
+    line: int
+    statement: tuple[int, int]
+    """First and last line of the assignment."""
+    plain: bool
+    """Tunable without an annotation."""
+
+
+def may_hold_constants(data: bytes) -> bool:
+    """False spares a parse: most files of a wide scope hold nothing."""
+    return _ASSIGNMENT.search(data) is not None
+
+
+def parse_python(text: str) -> ast.Module | None:
+    """The tree of a file read as Latin-1; `None` when it is not Python."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the measured project's invalid escapes
+            return ast.parse(_ascii(text))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def comments_in_python(text: str, starts: Sequence[int]) -> Iterator[Span]:
+    """The comments of text that `parse_python` has read; its strings may show some, too."""
+    readline = io.StringIO(_ascii(text), newline="").readline
+    for token in tokenize.generate_tokens(readline):
+        if token.type == tokenize.COMMENT:
+            start = starts[token.start[0] - 1] + token.start[1]
+            yield token.start[0], start, start + len(token.string)
+
+
+def python_literals(tree: ast.Module, text: str, starts: Sequence[int]) -> Iterator[PythonLiteral]:
+    """The literals of every constant that is assigned once, in file order."""
+    stored = Counter(
+        node.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)
+    )
+    for statement, name, value in _assignments(tree):
+        if stored[name] > 1:
+            continue
+        for literal in _literals_of(statement, name, value, starts):
+            if is_literal(text[literal.start : literal.end]):
+                yield literal
+
+
+def _ascii(text: str) -> str:
+    # One ASCII letter per byte keeps offsets in bytes and foreign identifiers whole. Form feeds
+    # stand in for a byte order mark: Python ignores them at the start of a line.
+    if text.startswith("\xef\xbb\xbf"):
+        text = "\f\f\f" + text[3:]
+    return re.sub(r"[\x80-\xff]", "x", text)
+
+
+def _assignments(tree: ast.Module) -> Iterator[tuple[ast.stmt, str, ast.expr]]:
+    for statement in tree.body:
+        match statement:
+            case (
+                ast.Assign(targets=[ast.Name(id=name)], value=ast.expr() as value)
+                | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
+            ) if re.fullmatch(r"_*[A-Z][A-Z0-9_]*", name):
+                yield statement, name, value
+
+
+def _literals_of(
+    statement: ast.stmt, name: str, value: ast.expr, starts: Sequence[int]
+) -> Iterator[PythonLiteral]:
+    leaves = list(_leaves(value, name))
+    plain = len(leaves) <= _TABLE and not _NOT_TUNABLE.intersection(name.split("_"))
+    for leaf, node in leaves:
+        assert node.end_lineno is not None
+        assert node.end_col_offset is not None
+        yield PythonLiteral(
+            name=leaf,
+            start=starts[node.lineno - 1] + node.col_offset,
+            end=starts[node.end_lineno - 1] + node.end_col_offset,
+            line=node.end_lineno,
+            statement=(statement.lineno, statement.end_lineno or statement.lineno),
+            plain=plain,
+        )
+
+
+def _leaves(node: ast.expr, name: str) -> Iterator[tuple[str, ast.expr]]:
+    match node:
+        case ast.Tuple(elts=elements) | ast.List(elts=elements):
+            for index, element in enumerate(elements):
+                yield from _leaves(element, f"{name}[{index}]")
+        case ast.Dict(keys=keys, values=values):
+            for key, value in zip(keys, values, strict=True):
+                if isinstance(key, ast.Constant):
+                    yield from _leaves(value, f"{name}[{key.value!r}]")
+        case ast.Constant(value=bool() | int() | float() | str()):
+            yield name, node
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float())):
+            yield name, node
+        case ast.BinOp(op=ast.Pow(), left=ast.Constant(value=2), right=ast.Constant(value=int())):
+            yield name, node
+        case _:
+            pass
+
+
+# A sign after a value is an operator. A unit (`10ms`, `0.5f`) stays outside the literal; 0x10,
+# 1.2.3 and x2 are no numbers.
+_NUMBER = re.compile(rf"(?:(?<![\w.)\]])[-+])?(?<![\w.]){MAGNITUDE}(?=[A-Za-z%]*(?![\w.]))")
+_BOOL = re.compile(rf"\b{BOOL}\b")
+_QUOTED = re.compile(QUOTED)
+_WORD = re.compile(rf"(?<![\w./-]){WORD}")
+_NAME_BEFORE = re.compile(
+    r"([A-Za-z_][\w.-]*)[\"'\]]*\s*(?::\s*[A-Za-z_][\w.\[\]<>]*\s*=|:=|[:=(]|\s)[^\w]*$"
+)
+
+
+def last_literal(text: str, start: int, end: int, like: Value) -> tuple[int, int] | None:
+    """Where in `text[start:end]` the last literal of the type of `like` stands."""
+    for pattern in _patterns(like):
+        for match in [*pattern.finditer(text, start, end)][-1:]:
+            before, after = text[start : match.start()], text[match.end() : end]
+            # `x["key"] = value`, `NAME = value`: the last literal may be no value at all.
+            if "=" in after or (isinstance(like, str) and re.search(r"[\w\"']", after)):
+                continue
+            if pattern is _WORD and not before.strip():
+                continue
+            if is_literal(match[0]):
+                return match.span()
+    return None
+
+
+def _patterns(like: Value) -> list[re.Pattern[str]]:
+    if isinstance(like, bool):
+        return [_BOOL]
+    return [_QUOTED, _WORD] if isinstance(like, str) else [_NUMBER]
+
+
+def name_before(before: str) -> str:
+    """What the text before a literal calls it; only for people, and to tell literals apart."""
+    before = before[-200:]
+    for text in (before, before[: before.rfind("=") + 1]):
+        if match := _NAME_BEFORE.search(text):
+            return match[1]
+    words: list[str] = re.findall(r"[A-Za-z_](?:[\w-]*\w)?", before)
+    return words[-1] if words else "value"
+
 
 _PROSE = frozenset({".md", ".rst", ".adoc"})  # show annotations, have nothing to tune
 
