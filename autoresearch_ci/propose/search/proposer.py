@@ -17,8 +17,13 @@ from autoresearch_ci.experiment import FileEdit, Proposal, Status
 from autoresearch_ci.propose.proposer import Context, Request
 from autoresearch_ci.propose.search.annotations import Value
 from autoresearch_ci.propose.search.constants import Constant, rewrite
-from autoresearch_ci.propose.search.effects import effects_of, prior_of, step_features
-from autoresearch_ci.propose.search.model import Posterior, learn
+from autoresearch_ci.propose.search.model import (
+    Posterior,
+    effects_of,
+    learn,
+    prior_of,
+    step_features,
+)
 from autoresearch_ci.propose.search.moves import grid, neighbours
 from autoresearch_ci.propose.search.reading import (
     Attempt,
