@@ -170,7 +170,7 @@ def _run(options: argparse.Namespace) -> int:
     from autoresearch_ci.cli.run import run
     from autoresearch_ci.execution.command import Stop
     from autoresearch_ci.preflight import Options
-    from autoresearch_ci.report.progress import make_progress
+    from autoresearch_ci.report.console import make_progress
     from autoresearch_ci.report.table import results_table
 
     resolved, path = _load(options)
@@ -214,7 +214,7 @@ def _prompt(options: argparse.Namespace) -> int:
 def _compare(options: argparse.Namespace) -> int:
     from autoresearch_ci.cli import compare
     from autoresearch_ci.execution.command import Stop
-    from autoresearch_ci.report.progress import make_progress
+    from autoresearch_ci.report.console import make_progress
 
     gate = compare.parse_gate(options.fail_on, options.claim)
     resolved, path = _load(options, commit=options.base)
@@ -238,7 +238,7 @@ def _compare(options: argparse.Namespace) -> int:
 def _publish(options: argparse.Namespace) -> int:
     from autoresearch_ci.publish.bundle import read
     from autoresearch_ci.publish.second_job import publish_bundle, ruling_commit
-    from autoresearch_ci.report.progress import make_progress
+    from autoresearch_ci.report.console import make_progress
 
     manifest, commits = read(options.bundle)
     resolved, path = _load(options, commit=ruling_commit(Path.cwd(), manifest))

@@ -19,7 +19,7 @@ from autoresearch_ci.events import (
     Warning,
 )
 from autoresearch_ci.experiment import Direction, Experiment, Status
-from autoresearch_ci.report.event_lines import EventLines
+from autoresearch_ci.report.console import EventLines
 
 _EVENTS = {
     events.to_json_name(kind): kind

@@ -28,7 +28,7 @@ from autoresearch_ci.events import (
     Warning,
 )
 from autoresearch_ci.experiment import Direction, Experiment, Status
-from autoresearch_ci.report.progress import make_progress
+from autoresearch_ci.report.console import make_progress
 
 EVIL = "\x1b[2J::error::x \u202e##[add-mask]y\r[bold red]z[/]"
 
