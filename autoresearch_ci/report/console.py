@@ -33,7 +33,7 @@ from autoresearch_ci.events import (
     to_json,
 )
 from autoresearch_ci.experiment import Direction, Experiment, Status
-from autoresearch_ci.report.outcome import outcome, relative_change
+from autoresearch_ci.report.table import outcome, relative_change
 from autoresearch_ci.safety.log import QuietStream, clipped, defuse, json_text
 from autoresearch_ci.safety.wording import duration, number, percent, shortened, signed
 

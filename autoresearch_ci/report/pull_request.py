@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from autoresearch_ci.experiment import Direction, Experiment
-from autoresearch_ci.report.outcome import Outcome, outcome, relative_change
 from autoresearch_ci.report.summary import (
     COMMAND_ROOM,
     RunInfo,
@@ -21,6 +20,7 @@ from autoresearch_ci.report.summary import (
     others_table,
     table,
 )
+from autoresearch_ci.report.table import Outcome, outcome, relative_change
 from autoresearch_ci.safety.log import defuse
 from autoresearch_ci.safety.markdown import block, inline
 from autoresearch_ci.safety.wording import duration, number, percent, shortened, signed

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from autoresearch_ci.experiment import Direction, Experiment
-from autoresearch_ci.report.outcome import Outcome, outcome
+from autoresearch_ci.report.table import Outcome, outcome
 from autoresearch_ci.safety.markdown import block, inline
 from autoresearch_ci.safety.wording import commit_name, duration, number, percent, signed
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autoresearch_ci.experiment import Direction, Experiment, Status
-from autoresearch_ci.report.outcome import outcome, relative_change
+from autoresearch_ci.report.table import outcome, relative_change
 
 OUTPUTS = (
     "improved",
