@@ -1,13 +1,15 @@
 """GitHub through its REST API: the pull request, its labels, reviewers and comments.
 
-github_answers.py knows what an error means, github_credentials.py who we are. Every write is
-preceded by a look, so that repeating it after a lost answer, or beside another run, changes
-nothing. GITHUB_API_URL and GITHUB_SERVER_URL say where.
+github_api.py knows what an error means and who we are. Every write is preceded by a look, so that
+repeating it after a lost answer, or beside another run, changes nothing. Of a pull request's body
+only what stands between two hidden markers is ours; the rest is people's. GITHUB_API_URL and
+GITHUB_SERVER_URL say where.
 """
 
 from __future__ import annotations
 
 import datetime
+import hashlib
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +17,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from autoresearch_ci.errors import ConfigError
-from autoresearch_ci.publish.forge import markers
 from autoresearch_ci.publish.forge.git_remote import Address
 from autoresearch_ci.publish.forge.github_api import Patience
 from autoresearch_ci.publish.forge.github_credentials import Credentials
@@ -26,6 +27,56 @@ if TYPE_CHECKING:
     import github
     from github.PullRequest import PullRequest as Pull
     from github.Repository import Repository
+
+
+LIMIT = 65_536
+"""Characters that GitHub accepts in a body."""
+_END = "<!-- autoresearch-ci:end -->"
+_BEGIN = "<!-- autoresearch-ci:begin {key} -->"
+TITLE_PREFIX = "autoresearch: "
+"""Of titles we wrote; another title is a person's and stays."""
+
+
+def begin(branch: str) -> str:
+    """The marker that finds the pull request of `branch` again."""
+    # A digest: a branch name may hold what ends a comment.
+    return _BEGIN.format(key=hashlib.sha256(branch.encode()).hexdigest()[:20])
+
+
+def is_marked(body: str, branch: str) -> bool:
+    """Whether `body` has a part of ours."""
+    return begin(branch) in body
+
+
+def room(body: str, branch: str) -> int:
+    """Characters that are left for us beside people's words."""
+    before, after = _theirs(body, branch)
+    ours = len(begin(branch)) + len(_END) + 8
+    return LIMIT - 1 - len(before) - len(after) - ours
+
+
+def merged(body: str, ours: str, branch: str) -> str:
+    """`body` with our part replaced, or added at the end; every other character stays."""
+    before, after = _theirs(body, branch)
+    if not is_marked(body, branch) and before:
+        before = before.rstrip() + "\n\n"
+    return f"{before}{begin(branch)}\n{harmless(ours).strip()}\n{_END}{after}"
+
+
+def harmless(text: str) -> str:
+    """`text` without anything that could be taken for a marker."""
+    return re.sub(r"<!-- *autoresearch-ci:", "<!-- ", text)
+
+
+def _theirs(body: str, branch: str) -> tuple[str, str]:
+    marker = begin(branch)
+    before, found, rest = body.partition(marker)
+    if not found:
+        return body, ""
+    _, found, after = rest.partition(_END)
+    # A person deleted the second marker: what follows the first cannot be told apart from ours.
+    return before, after if found else ""
+
 
 T = TypeVar("T")
 
@@ -145,7 +196,7 @@ class GitHub:
         return next(iter([*mine, *found]), None)
 
     def _create(self, post: Post) -> Pull:
-        body = markers.merged("", post.render(markers.room("", post.branch)), post.branch)
+        body = merged("", post.render(room("", post.branch)), post.branch)
 
         def create(repository: Repository, draft: bool) -> Pull:
             # Looked up again: an answer that was lost may have been a success.
@@ -169,14 +220,14 @@ class GitHub:
 
     def _update(self, pull: Pull, post: Post) -> None:
         before = pull.body or ""
-        room = markers.room(before, post.branch)
+        room = room(before, post.branch)
         changes: dict[str, Any] = {}
         if room > 2_000:
-            body = markers.merged(before, post.render(room), post.branch)
+            body = merged(before, post.render(room), post.branch)
             # The web page stores other line ends; that is no difference.
             if body.replace("\r\n", "\n") != before.replace("\r\n", "\n"):
                 changes["body"] = body
-        ours = self._is_ours(pull, post.branch) and pull.title.startswith(markers.TITLE_PREFIX)
+        ours = self._is_ours(pull, post.branch) and pull.title.startswith(TITLE_PREFIX)
         if ours and pull.title != post.title:
             changes["title"] = post.title
         if changes:
@@ -241,7 +292,7 @@ class GitHub:
         )
 
     def _is_ours(self, pull: Pull, branch: str) -> bool:
-        return pull.user.login == self._me() and markers.is_marked(pull.body or "", branch)
+        return pull.user.login == self._me() and is_marked(pull.body or "", branch)
 
     def _me(self) -> str:
         """Our own login; a job's token and an app's may not ask for it."""

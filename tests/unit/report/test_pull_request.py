@@ -9,7 +9,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from autoresearch_ci.experiment import Direction, Experiment, Status
-from autoresearch_ci.publish.forge import markers
+from autoresearch_ci.publish.forge.github import LIMIT, begin, is_marked, merged, room
 from autoresearch_ci.report.pull_request import PullRequestInfo, body, title
 from autoresearch_ci.report.summary import Confirmation, RunInfo
 
@@ -174,8 +174,8 @@ def test_two_thousand_rows_fit(words: str) -> None:
     assert "more rows in `results.tsv`" in text
     lines = text.split("\n")
     assert lines.count("<details>") == lines.count("</details>")
-    whole = markers.merged("", text, "b")
-    assert len(whole) < markers.LIMIT
+    whole = merged("", text, "b")
+    assert len(whole) < LIMIT
 
 
 @pytest.mark.parametrize("room", [3_000, 15_000, 30_000])
@@ -215,9 +215,9 @@ def test_untrusted_words_do_nothing() -> None:
 def test_people_cannot_be_cut_off_by_a_marker_in_our_words() -> None:
     rows = [BASELINE, row(1, description="x")]
     ours = body(rows, info(metric_command="<!-- autoresearch-ci:end --> x"), MORE)
-    first = markers.merged("theirs", ours, "b")
-    second = markers.merged(first, "short", "b")
-    assert second == markers.merged("theirs", "short", "b")
+    first = merged("theirs", ours, "b")
+    second = merged(first, "short", "b")
+    assert second == merged("theirs", "short", "b")
 
 
 # --- markers --------------------------------------------------------------------------------------
@@ -225,31 +225,31 @@ def test_people_cannot_be_cut_off_by_a_marker_in_our_words() -> None:
 
 @pytest.mark.parametrize("theirs", ["", "before", "before\r\n\r\nlines", "é" * 100])
 def test_our_part_is_replaced_and_theirs_stays(theirs: str) -> None:
-    first = markers.merged(theirs, "one", "b")
+    first = merged(theirs, "one", "b")
     edited = first + "\nafter"
-    second = markers.merged(edited, "two", "b")
+    second = merged(edited, "two", "b")
     assert second.startswith(theirs)
     assert second.endswith("\nafter")
     assert "one" not in second.replace("before\r\n\r\nlines", "")
-    assert markers.merged(second, "two", "b") == second
+    assert merged(second, "two", "b") == second
 
 
 def test_another_branchs_marker_is_not_ours() -> None:
-    assert not markers.is_marked(markers.merged("", "x", "a"), "b")
+    assert not is_marked(merged("", "x", "a"), "b")
 
 
 def test_a_branch_name_cannot_end_the_comment() -> None:
-    assert markers.begin("x-->y").count("-->") == 1
+    assert begin("x-->y").count("-->") == 1
 
 
 def test_a_deleted_second_marker_does_not_duplicate_our_words() -> None:
-    first = markers.merged("theirs", "ours", "b").partition("<!-- autoresearch-ci:end")[0]
-    second = markers.merged(first, "newer", "b")
+    first = merged("theirs", "ours", "b").partition("<!-- autoresearch-ci:end")[0]
+    second = merged(first, "newer", "b")
     assert second.count("newer") == 1
     assert "ours" not in second
 
 
 def test_the_room_that_is_left_is_really_there() -> None:
     theirs = "x" * 1000
-    ours = "y" * markers.room(theirs, "b")
-    assert len(markers.merged(theirs, ours, "b")) < markers.LIMIT
+    ours = "y" * room(theirs, "b")
+    assert len(merged(theirs, ours, "b")) < LIMIT
