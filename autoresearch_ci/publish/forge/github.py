@@ -18,8 +18,7 @@ from urllib.parse import quote
 
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.publish.forge.git_remote import Address
-from autoresearch_ci.publish.forge.github_api import Patience
-from autoresearch_ci.publish.forge.github_credentials import Credentials
+from autoresearch_ci.publish.forge.github_api import Credentials, Patience
 from autoresearch_ci.publish.forge.refusals import Kind, Place, Refused
 from autoresearch_ci.publish.publisher import Post, PullRequest, PullState, Word
 
