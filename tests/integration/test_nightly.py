@@ -32,7 +32,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from autoresearch_ci.publish.forge.merging import merge
+from autoresearch_ci.publish.forge.git_remote import merge
 from autoresearch_ci.workspace.git import GitDirectory
 from tests.bundles import commit, members, written
 from tests.canary import sightings

@@ -1,8 +1,11 @@
-"""Talks git to the remote: reads refs, fetches, pushes, and overwrites nobody's commit.
+"""Talks git to the remote: reads refs, fetches, pushes, merges, and overwrites nobody's commit.
 
 In a git directory of its own, so that credentials, headers and URL rewrites which others left in
-the user's configuration are neither used nor sent twice. What a refusal means, publish/refusals.py
-knows.
+the user's configuration are neither used nor sent twice. What a refusal means, refusals.py knows.
+
+A merge needs neither a working tree nor the forge, and the same two commits give the same merge
+commit wherever it is made. So a job that only reads can begin from one, and the job that publishes
+makes it again instead of believing a bundle.
 """
 
 from __future__ import annotations
@@ -18,7 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch_ci.errors import ConfigError
-from autoresearch_ci.publish.forge import merging
 from autoresearch_ci.publish.forge.refusals import (
     TRANSIENT,
     Kind,
@@ -30,6 +32,39 @@ from autoresearch_ci.publish.forge.refusals import (
 from autoresearch_ci.workspace.changes import Files, files, resolve
 from autoresearch_ci.workspace.git import GitDirectory
 from autoresearch_ci.workspace.repository import Repository
+from autoresearch_ci.workspace.store import IDENTITY
+
+
+def merge(git: GitDirectory, ours: str, theirs: str) -> str | None:
+    """The merge commit; `None` on a conflict, or where a shallow clone hides what they share.
+
+    `git` is a directory of our own: a merge driver of the user's configuration is never run.
+    """
+    code, out, _ = git.attempt("merge-tree", "--write-tree", "--no-messages", ours, theirs)
+    if code:
+        return None
+    seconds = git("show", "-s", "--format=%ct", ours, theirs).split()
+    name, email = IDENTITY.removesuffix(">").split(" <")
+    people = {
+        f"GIT_{role}_{field}": value
+        for role in ("AUTHOR", "COMMITTER")
+        for field, value in (
+            ("NAME", name),
+            ("EMAIL", email),
+            ("DATE", f"{max(map(int, seconds))} +0000"),  # of no clock: it must come out the same
+        )
+    }
+    message = f"merge: the base branch at {theirs[:12]}"
+    tree = out.decode().split()[0]
+    made = git("commit-tree", tree, "-p", ours, "-p", theirs, "-m", message, env=people)
+    return made.decode().strip()
+
+
+def have_met(git: GitDirectory, ours: str, theirs: str) -> bool:
+    """Whether this clone's history reaches back to a commit that both contain."""
+    code, _, _ = git.attempt("merge-base", ours, theirs)
+    return code == 0
+
 
 _URL = re.compile(r"(?P<scheme>https?|file)://(?P<host>[^/@\s]*)(?P<path>/[^\s]*)")
 _LOOPBACK = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d+)?")
@@ -201,11 +236,11 @@ class Remote:
 
     def merge(self, ours: str, theirs: str) -> str | None:
         """Bring `theirs` into `ours` by a merge commit here; `None`: they conflict."""
-        return merging.merge(self._git, ours, theirs)
+        return merge(self._git, ours, theirs)
 
     def have_met(self, ours: str, theirs: str) -> bool:
         """Whether this clone knows a commit that both contain."""
-        return merging.have_met(self._git, ours, theirs)
+        return have_met(self._git, ours, theirs)
 
     def resolve(self, name: str) -> str | None:
         """The full name of a commit that is here; `None`: none, or several."""
