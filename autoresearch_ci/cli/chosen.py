@@ -29,7 +29,7 @@ def make_publisher(
     repository = Repository.open(options.start)
     if mode == "bundle":
         from autoresearch_ci.publish.bundle import BundleWriter
-        from autoresearch_ci.publish.looking import Look
+        from autoresearch_ci.publish.start_point import Look
 
         look = Look(
             config=config,

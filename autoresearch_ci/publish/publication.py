@@ -11,12 +11,11 @@ from dataclasses import replace
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.events import Note, Observer, Warning
 from autoresearch_ci.experiment import Published
-from autoresearch_ci.publish import old_copy
 from autoresearch_ci.publish.forge.git_remote import Moved, Remote, Update
 from autoresearch_ci.publish.forge.refusals import TRANSIENT, Kind, Refused
 from autoresearch_ci.publish.forge.settings import Settings
 from autoresearch_ci.publish.publisher import Beginning, Forge, Post, PullRequest, PullState, Story
-from autoresearch_ci.publish.start_point import Scout
+from autoresearch_ci.publish.start_point import Scout, forget
 from autoresearch_ci.publish.start_rules import names
 from autoresearch_ci.record import journal_tsv as journal
 from autoresearch_ci.record import past_notebooks as memory
@@ -61,7 +60,7 @@ class Publication:
             if error.kind not in TRANSIENT:
                 raise
             self._observe(Warning(message=f"starting without what earlier runs know: {error}"))
-            old_copy.forget(self._repository, self._settings.branch, tag)
+            forget(self._repository, self._settings.branch, tag)
             return Beginning(
                 branch=self._settings.branch,
                 notebook_ref=f"{memory.NOTEBOOKS}{tag}",

@@ -1,22 +1,142 @@
-"""Looks at the forge before a run: which branch, from which commit, and what earlier runs know."""
+"""Looks at the forge before a run: which branch, from which commit, and what earlier runs know.
+
+What to do about a branch, start_rules.py decides. A job that may read the forge and not write looks
+as well, for the second job. A self-hosted runner keeps its checkout, and with it the last night's
+branch: it is only a name for commits that are safe elsewhere, so room is made for the new one; a
+branch with anything else on it is somebody's work and stays.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from autoresearch_ci.errors import StoppedByPerson, WorkspaceError
+from autoresearch_ci.config.resolve import Config
+from autoresearch_ci.errors import ConfigError, StoppedByPerson, WorkspaceError
 from autoresearch_ci.events import Note, Observer, Warning
-from autoresearch_ci.publish import old_copy
+from autoresearch_ci.publish.forge.choose import Sleep, make_forge, settings
 from autoresearch_ci.publish.forge.git_remote import Remote
 from autoresearch_ci.publish.forge.refusals import TRANSIENT, Refused
 from autoresearch_ci.publish.forge.settings import Settings
-from autoresearch_ci.publish.named_commits import NamedCommits
 from autoresearch_ci.publish.publisher import Beginning, Forge, PullRequest, PullState
 from autoresearch_ci.publish.start_rules import Relation, Way, Wishes, names, way, wishes
 from autoresearch_ci.record import journal_tsv as journal
 from autoresearch_ci.record import past_notebooks as memory
+from autoresearch_ci.record.notebook import notebook_ref
+from autoresearch_ci.record.past_notebooks import NOTEBOOKS
+from autoresearch_ci.workspace.changes import EarlierChange
 from autoresearch_ci.workspace.repository import Repository
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """Called with a tag: the branch that the second job will continue, and what is known of it.
+
+    Where the forge says nothing, a run begins from HEAD, knowing nothing. Raises `StoppedByPerson`.
+    """
+
+    config: Config
+    repository: Repository
+    environment: Mapping[str, str]
+    observe: Observer
+    sleep: Sleep
+
+    def __call__(self, tag: str) -> Beginning:
+        branch = self.config.publish.branch_name(tag)
+        try:
+            return self._looked(tag)
+        except ConfigError as error:
+            first = str(error).splitlines()[0]
+            self.observe(Note(message=f"starting from HEAD, without a look at the forge: {first}"))
+        except Refused as error:
+            self.observe(
+                Warning(
+                    message="starting from HEAD, without what earlier runs know, so the second "
+                    f"job may open another pull request: {error}"
+                )
+            )
+        forget(self.repository, branch, tag)
+        return Beginning(branch=branch)
+
+    def _looked(self, tag: str) -> Beginning:
+        forge = make_forge(
+            self.config.publish, self.repository, self.environment, self.observe, self.sleep
+        )
+        remote = Remote(forge.address, self.repository, token=forge.token, sleep=self.sleep)
+        known = settings(self.config, tag, self.environment)
+        try:
+            scout = Scout(forge, remote, self.repository, known, self.observe, may_write=False)
+            return scout.begin(tag)
+        finally:
+            remote.close()
+
+
+def forget(
+    repository: Repository, branch: str, tag: str, published: Sequence[str | None] = ()
+) -> None:
+    """Remove the local branch of an earlier run, when all of it is elsewhere.
+
+    `published`: commits that the forge has. What other runs kept is in their notebooks here.
+    """
+    ref = f"refs/heads/{branch}"
+    commit = repository.ref(ref)
+    if commit is None or repository.worktree_of(ref) or repository.ref(notebook_ref(tag)):
+        return  # the last: this tag's own run, which is refused or resumed
+    known = ("HEAD", *filter(None, published))
+    if any(repository.is_ancestor(commit, safe) for safe in known) or repository.refs(
+        NOTEBOOKS, containing=commit
+    ):
+        repository.delete_ref(ref, commit)
+
+
+_ROOM = 2_000_000
+"""Characters of all changes of one verb: a run's records hold them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedCommits:
+    """Looks them up; what cannot be is told, and left out."""
+
+    remote: Remote
+    refs: Sequence[str]
+    """Notebooks on the remote, the most telling last."""
+    books: Sequence[memory.Notebook]
+    """What is known of them."""
+    observe: Observer
+
+    def changes(self, names: Sequence[str], verb: str) -> tuple[EarlierChange, ...]:
+        """In the order in which they were named; where room lacks, the last ones."""
+        found: list[EarlierChange] = []
+        room = _ROOM
+        for name in reversed(names):
+            change = self._change(name)
+            if change and change.size <= room:
+                room -= change.size
+                found.insert(0, change)
+                continue
+            why = "unknown, ambiguous, a merge, no text, or too large beside the others"
+            self.observe(
+                Warning(message=f"/autoresearch {verb} {name}: no change to look up ({why})")
+            )
+        return tuple(found)
+
+    def _change(self, name: str) -> EarlierChange | None:
+        known = memory.named(self.books, name)
+        commit = self._commit(known.commit if known else name)
+        files = self.remote.change(commit) if commit else None
+        if commit is None or files is None:
+            return None
+        return EarlierChange(
+            commit=commit, description=known.description if known else "", files=files
+        )
+
+    def _commit(self, name: str) -> str | None:
+        found = self.remote.resolve(name)
+        for ref in () if found else reversed(self.refs):
+            self.remote.fetch(ref)
+            if found := self.remote.resolve(name):
+                break
+        return found
 
 
 class Scout:
@@ -79,7 +199,7 @@ class Scout:
             )
         if chosen.base:
             self._observe(Note(message=f"continuing {chosen.branch} at {chosen.base[:12]}"))
-        old_copy.forget(self._repository, self._settings.branch, tag, self._fetched)
+        forget(self._repository, self._settings.branch, tag, self._fetched)
         chosen = self._remembering(chosen, wished, books, continued=bool(chosen.base))
         named = NamedCommits(
             remote=self._remote,
