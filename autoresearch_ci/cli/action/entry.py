@@ -28,10 +28,8 @@ from autoresearch_ci.cli.action.inputs import (
     read_inputs,
 )
 from autoresearch_ci.cli.action.ownership import give_back
-from autoresearch_ci.cli.action.results import no_outputs
-from autoresearch_ci.cli.action.results_job import results
+from autoresearch_ci.cli.action.results import Step, no_outputs, results
 from autoresearch_ci.cli.action.runner import Log, masks
-from autoresearch_ci.cli.action.step import Step
 from autoresearch_ci.cli.action.summary import Narrator
 from autoresearch_ci.cli.action.trigger import Permit, decide
 from autoresearch_ci.errors import AutoresearchError, ConfigError
