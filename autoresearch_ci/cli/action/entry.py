@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from autoresearch_ci.cli.action import page
-from autoresearch_ci.cli.action.file_commands import VARIABLES as FILES
-from autoresearch_ci.cli.action.file_commands import FileCommands
 from autoresearch_ci.cli.action.github_event import compared_refs, read_trigger
 from autoresearch_ci.cli.action.inputs import (
     INPUTS,
@@ -29,7 +27,8 @@ from autoresearch_ci.cli.action.inputs import (
 )
 from autoresearch_ci.cli.action.ownership import give_back
 from autoresearch_ci.cli.action.results import Step, no_outputs, results
-from autoresearch_ci.cli.action.runner import Log, masks
+from autoresearch_ci.cli.action.runner import VARIABLES as FILES
+from autoresearch_ci.cli.action.runner import FileCommands, Log, masks
 from autoresearch_ci.cli.action.summary import Narrator
 from autoresearch_ci.cli.action.trigger import Permit, decide
 from autoresearch_ci.errors import AutoresearchError, ConfigError

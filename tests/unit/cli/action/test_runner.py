@@ -6,8 +6,7 @@ import io
 
 import pytest
 
-from autoresearch_ci.cli.action.file_commands import fit
-from autoresearch_ci.cli.action.runner import Log, masks
+from autoresearch_ci.cli.action.runner import Log, fit, masks
 from autoresearch_ci.cli.action.summary import Narrator, parse
 from autoresearch_ci.safety.log import file_command, workflow_command
 
