@@ -16,7 +16,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from autoresearch_ci.cli.action import page
 from autoresearch_ci.cli.action.github_event import compared_refs, read_trigger
 from autoresearch_ci.cli.action.inputs import (
     INPUTS,
@@ -29,7 +28,7 @@ from autoresearch_ci.cli.action.ownership import give_back
 from autoresearch_ci.cli.action.results import Step, no_outputs, results
 from autoresearch_ci.cli.action.runner import VARIABLES as FILES
 from autoresearch_ci.cli.action.runner import FileCommands, Log, masks
-from autoresearch_ci.cli.action.summary import Narrator
+from autoresearch_ci.cli.action.summary import Narrator, unfinished_part
 from autoresearch_ci.cli.action.trigger import Permit, decide
 from autoresearch_ci.errors import AutoresearchError, ConfigError
 from autoresearch_ci.execution.supervisor import Stopping, supervise
@@ -81,7 +80,7 @@ def end(environment: Mapping[str, str]) -> int:
     log = _make_log(environment)
     memory = _memory(environment)
     if memory.get("finished") is False:
-        FileCommands(environment).set_summary([page.unfinished_part("")])
+        FileCommands(environment).set_summary([unfinished_part("")])
         log.annotate("warning", "The step was ended by force; run it again with resume: true.")
     since = memory.get("since")
     if isinstance(since, int | float):

@@ -11,9 +11,16 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from autoresearch_ci.cli.action import page
 from autoresearch_ci.cli.action.runner import Log
-from autoresearch_ci.cli.action.summary import Narrator
+from autoresearch_ci.cli.action.summary import (
+    Narrator,
+    comparison_part,
+    error_part,
+    printed_part,
+    reason_part,
+    unfinished_part,
+    warnings_part,
+)
 from autoresearch_ci.execution.supervisor import Stopping, Stream
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.report.table import outcome, relative_change
@@ -22,7 +29,7 @@ from autoresearch_ci.report.table import outcome, relative_change
 def results(step: Step, code: int) -> tuple[dict[str, str], list[str]]:
     """Outputs, and the parts of the summary, the most important first."""
     outputs: dict[str, str] = {}
-    parts = [page.reason_part(step.reason), page.error_part(step.error)]
+    parts = [reason_part(step.reason), error_part(step.error)]
     if step.command == "run":
         outputs, report = _run_findings(step)
         parts.append(report)
@@ -30,15 +37,15 @@ def results(step: Step, code: int) -> tuple[dict[str, str], list[str]]:
         if step.command == "compare":
             values = [median(result[side]) for side in ("base_values", "head_values")]
             outputs = comparison_outputs(result, values)
-            parts.insert(0, page.comparison_part(result, values, code))
+            parts.insert(0, comparison_part(result, values, code))
         else:
             outputs = named_outputs(result)
     else:
-        parts.append(page.printed_part(step.printed))
+        parts.append(printed_part(step.printed))
     if code == 0:  # an error quotes what measured code has printed
         outputs |= published_outputs([*step.complaints, *step.printed])
     outputs["verdict"] = "incomplete" if _skipped(step) else verdict(code)
-    return outputs, [*parts, page.warnings_part(step.narrator.warnings)]
+    return outputs, [*parts, warnings_part(step.narrator.warnings)]
 
 
 def _run_findings(step: Step) -> tuple[dict[str, str], str]:
@@ -50,14 +57,14 @@ def _run_findings(step: Step) -> tuple[dict[str, str], str]:
             "branch": narrator.started.branch,
             "config": {"metric.direction": narrator.started.direction},
         }
-        report = page.unfinished_part(narrator.started.branch)
+        report = unfinished_part(narrator.started.branch)
         return run_outputs(facts, narrator.experiments), report
     folder = Path(narrator.finished.report_dir)
     try:
         facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         report = (folder / "summary.md").read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        return {}, page.error_part(f"the report cannot be read: {error}")
+        return {}, error_part(f"the report cannot be read: {error}")
     journal = folder / "results.tsv"
     inside = journal.is_relative_to(step.workspace)
     shown = journal.relative_to(step.workspace) if inside else journal
