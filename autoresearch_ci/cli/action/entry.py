@@ -5,9 +5,11 @@ Whatever happens, outputs, summary and exit code are there, and the workspace be
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import stat
 import sys
 import tempfile
 import time
@@ -24,7 +26,6 @@ from autoresearch_ci.cli.action.inputs import (
     chosen_command,
     read_inputs,
 )
-from autoresearch_ci.cli.action.ownership import give_back
 from autoresearch_ci.cli.action.results import Step, no_outputs, results
 from autoresearch_ci.cli.action.runner import VARIABLES as FILES
 from autoresearch_ci.cli.action.runner import FileCommands, Log, masks
@@ -33,6 +34,45 @@ from autoresearch_ci.cli.action.trigger import Permit, decide
 from autoresearch_ci.errors import AutoresearchError, ConfigError
 from autoresearch_ci.execution.supervisor import Stopping, supervise
 from autoresearch_ci.safety.secret_values import looks_secret
+
+
+def give_back(workspace: Path, *, since: float, deadline: float = 60.0) -> int:
+    """How many entries were given to the workspace's owner.
+
+    Only what was made or changed after `since` (seconds since the epoch) and belongs to somebody
+    else. Links are not followed, other file systems are not entered, and a file with a second name
+    is left alone outside of `.git`: that name may be elsewhere. Stops after `deadline` seconds.
+    """
+    top = workspace.lstat()
+    if os.geteuid() != 0 or not stat.S_ISDIR(top.st_mode):
+        return 0
+    give_up, given = time.monotonic() + deadline, 0
+    for folder, folders, files, descriptor in os.fwalk(workspace, follow_symlinks=False):
+        inside_git = ".git" in Path(folder).relative_to(workspace).parts
+        for name in (*folders, *files):
+            given += _give(name, descriptor, top, since, inside_git)
+        folders[:] = [name for name in folders if _device(name, descriptor) == top.st_dev]
+        if time.monotonic() > give_up:
+            break
+    return given
+
+
+def _give(name: str, folder: int, top: os.stat_result, since: float, inside_git: bool) -> bool:
+    with contextlib.suppress(OSError):  # gone meanwhile, or not ours to give
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        shared = stat.S_ISREG(found.st_mode) and found.st_nlink > 1 and not inside_git
+        if found.st_uid == top.st_uid or found.st_ctime < since or shared:
+            return False
+        os.chown(name, top.st_uid, top.st_gid, dir_fd=folder, follow_symlinks=False)
+        return True
+    return False
+
+
+def _device(name: str, folder: int) -> int:
+    with contextlib.suppress(OSError):
+        return os.stat(name, dir_fd=folder, follow_symlinks=False).st_dev
+    return -1
+
 
 INTERRUPTED = 130
 _ALL_SAID = 5.5
