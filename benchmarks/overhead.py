@@ -43,7 +43,7 @@ printf '%s\\t%s\\t%s\\n' "$i" "$commit" "$metric" >> ../bare.tsv
 
 UNCONFINED = """
 from autoresearch_ci import cli, confine, sandbox
-confine.measured = lambda config, ground, own: sandbox.unconfined(ground.box)
+confinement.measured = lambda config, ground, own: sandbox.unconfined(ground.box)
 cli.main()
 """
 

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from autoresearch_ci.cli import confine
+from autoresearch_ci.cli import confinement
 from autoresearch_ci.cli.claude import claude_settings
 from autoresearch_ci.cli.workshop import Workshop
 from autoresearch_ci.config.plans import GuardPlan, MetricPlan, Plans
@@ -53,7 +53,7 @@ def _make_tree(workshop: Workshop) -> MeasureTree:
         cache=tuple(config.cache),
     )
     own = (layout.tree, layout.home, layout.temporary)
-    sandbox = confine.measured(config, ground, own)
+    sandbox = confinement.measured(config, ground, own)
     return MeasureTree(layout, workshop.store, ground.base, ground.files, sandbox)
 
 

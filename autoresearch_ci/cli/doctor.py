@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from autoresearch_ci.cli import confine
+from autoresearch_ci.cli import confinement
 from autoresearch_ci.config.resolve import Config, Resolved
 from autoresearch_ci.errors import AutoresearchError, BaselineError, ConfigError, WorkspaceError
 from autoresearch_ci.execution.command import run_command
@@ -140,9 +140,9 @@ def _program(config: Config, ground: Ground) -> Check:
     command = config.metric.command
     if config.metric.rubric:
         return Check(name="metric", state="ok", found="judged by a rubric")
-    word = confine.first_word(command)
+    word = confinement.first_word(command)
     argv = ["/bin/sh", "-c", 'command -v -- "$0"', word]
-    search = {"PATH": confine.search_path(config)}
+    search = {"PATH": confinement.search_path(config)}
     if not word or not run_command(argv, cwd=ground.repository.root, env=search).exit_code:
         return Check(name="metric", state="ok", found=command)
     return Check(
@@ -182,7 +182,7 @@ def _machine(known: tuple[Config, Ground] | None) -> Iterator[Check]:
         yield secrets
     if known:
         config, ground = known
-        yield from _confinement(confine.measured(config, ground, ()))
+        yield from _confinement(confinement.measured(config, ground, ()))
     gpu = shutil.which("nvidia-smi")
     yield Check(name="gpu", state="ok", found=gpu or "none (no nvidia-smi on PATH)")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 
-from autoresearch_ci.cli import confine
+from autoresearch_ci.cli import confinement
 from autoresearch_ci.cli.claude import make_claude, mcp_tools
 from autoresearch_ci.cli.workshop import RunWorkshop
 from autoresearch_ci.events import Warning
@@ -123,7 +123,7 @@ def _agent(name: str, workshop: RunWorkshop, stack: ExitStack) -> Proposer:
             ignored=ground.repository.ignored,
             hidden=frozenset(workshop.hidden),
         ),
-        confine.agent(
+        confinement.agent(
             workshop.config,
             ground,
             box,

@@ -1,4 +1,4 @@
-"""A constant's value as text, and the `# tune:` comment behind it: reading both, writing a new value.
+"""A constant's value as text, and the `# tune:` comment behind it: reading both, writing anew.
 
 Which literal a comment belongs to, and whether it fits, is not decided here. Text is Latin-1, one
 byte per character; a new value is written in the style of the old.

@@ -2,9 +2,10 @@
 
 Python's module-level UPPER_CASE numbers, booleans and strings, elements of tuples, lists and
 dictionaries included, need no annotation. A trailing `# tune:` overrides their default range,
-offers any other literal (in every language: the last one before `#`, `//`, `--`, `;` or `/*`, unless
-the line says that this is a key or an index), or takes one away. Which values to try is not decided
-here. Text is only ever looked at as Latin-1, one byte per character, whatever the file's encoding.
+offers any other literal, or takes one away. In every language that is the last literal before `#`,
+`//`, `--`, `;` or `/*`, unless the line says that this is a key or an index. Which values to try is
+not decided here. Text is only ever looked at as Latin-1, one byte per character, whatever the
+file's encoding.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def is_marked(body: str, branch: str) -> bool:
     return begin(branch) in body
 
 
-def room(body: str, branch: str) -> int:
+def room_for_report(body: str, branch: str) -> int:
     """Characters that are left for us beside people's words."""
     before, after = _theirs(body, branch)
     ours = len(begin(branch)) + len(_END) + 8
@@ -195,7 +195,7 @@ class GitHub:
         return next(iter([*mine, *found]), None)
 
     def _create(self, post: Post) -> Pull:
-        body = merged("", post.render(room("", post.branch)), post.branch)
+        body = merged("", post.render(room_for_report("", post.branch)), post.branch)
 
         def create(repository: Repository, draft: bool) -> Pull:
             # Looked up again: an answer that was lost may have been a success.
@@ -219,7 +219,7 @@ class GitHub:
 
     def _update(self, pull: Pull, post: Post) -> None:
         before = pull.body or ""
-        room = room(before, post.branch)
+        room = room_for_report(before, post.branch)
         changes: dict[str, Any] = {}
         if room > 2_000:
             body = merged(before, post.render(room), post.branch)
