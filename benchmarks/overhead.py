@@ -42,8 +42,9 @@ printf '%s\\t%s\\t%s\\n' "$i" "$commit" "$metric" >> ../bare.tsv
 
 
 UNCONFINED = """
-from autoresearch_ci import cli, confine, sandbox
-confinement.measured = lambda config, ground, own: sandbox.unconfined(ground.box)
+from autoresearch_ci.cli import confinement, main
+from autoresearch_ci.execution.sandbox.sandbox import unconfined
+confinement.measured = lambda config, ground, own: unconfined(ground.box)
 cli.main()
 """
 
