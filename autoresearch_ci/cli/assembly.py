@@ -1,26 +1,473 @@
-"""Configuration -> the bench: the measure tree, the commands that run in it, the judge."""
+"""Configuration -> the collaborators of a run; what they do together is run.py's business."""
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from autoresearch_ci.candidate import Court
 from autoresearch_ci.cli import confinement
-from autoresearch_ci.cli.claude import claude_settings
-from autoresearch_ci.cli.workshop import Workshop
-from autoresearch_ci.config.plans import GuardPlan, MetricPlan, Plans
+from autoresearch_ci.config.plans import GuardPlan, MetricPlan, Plans, report_path
 from autoresearch_ci.config.resolve import Config
+from autoresearch_ci.decide.budget import Limits
+from autoresearch_ci.decide.decision import Policy
+from autoresearch_ci.decide.gaming.detect import Ruler
+from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.events import Note, Observer, Warning
+from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.measure.bench import Bench
+from autoresearch_ci.measure.holdout import Holdout
+from autoresearch_ci.preflight import Ground, Options
+from autoresearch_ci.propose.briefing import Briefing
+from autoresearch_ci.propose.proposer import Context, Proposer
+from autoresearch_ci.publish.forge.choose import Sleep, make_forge, settings
+from autoresearch_ci.publish.forge.git_remote import Remote
+from autoresearch_ci.publish.publisher import Publisher, Silent
+from autoresearch_ci.record.durable_records import Records
+from autoresearch_ci.record.ledger import Ledger
+from autoresearch_ci.record.notebook import RunFacts
+from autoresearch_ci.report.run_folder import metric_name
+from autoresearch_ci.safety.redaction import Redactor
+from autoresearch_ci.safety.secret_values import declared_values, secret_values
+from autoresearch_ci.workspace.changes import EarlierChange
 from autoresearch_ci.workspace.measure_tree import Layout, MeasureTree
 from autoresearch_ci.workspace.repository import Repository
+from autoresearch_ci.workspace.scope import command_files
+from autoresearch_ci.workspace.scratch import draft_beside
+from autoresearch_ci.workspace.store import Store
 
 if TYPE_CHECKING:
     from autoresearch_ci.experiment import Spent
+    from autoresearch_ci.llm.client import ClaudeSettings
+    from autoresearch_ci.llm.tools import MoreTools
     from autoresearch_ci.measure.judge import Judge
+    from autoresearch_ci.propose.claude import ClaudeProposer
+
+
+PROGRAM_LIMIT = 1_000_000
+"""Bytes of the human's brief; one that is so large is another file."""
+
+
+def make_briefing(workshop: RunWorkshop, court: Court) -> Briefing:
+    """What every proposer is told. Raises `ConfigError` when the program is not committed."""
+    from autoresearch_ci.propose.prompt import PROGRAM_BYTES
+
+    config, ground = workshop.config, workshop.ground
+    program = ""
+    if config.program:
+        version = ground.files.get(config.program)
+        if version is None or not version.regular:
+            raise ConfigError(
+                f"program: {config.program} is not a file of the base commit.\n"
+                "do: commit it, or correct the path; it is relative to the repository's root."
+            )
+        size = workshop.store.size(version)
+        if size > PROGRAM_LIMIT:
+            raise ConfigError(
+                f"program: {config.program} has {size} bytes, at most {PROGRAM_LIMIT} may be; a "
+                f"prompt holds the first {PROGRAM_BYTES} of them.\n"
+                "do: shorten it, or name the right file."
+            )
+        program = workshop.store.read(version).decode(errors="replace")
+    return Briefing(
+        goal=config.goal,
+        metric=metric_name(config),
+        program=program,
+        hidden=workshop.hidden,
+        seed=config.seed,
+        limits=make_limits(config),
+        direction=court.policy.direction,
+        ledger=court.ledger,
+        tree=court.tree,
+    )
+
+
+def hidden_files(config: Config, ground: Ground, config_path: str | None) -> tuple[str, ...]:
+    """The holdout's own files, and the configuration that names them."""
+    if not config.holdout:
+        return ()
+    metric = set(command_files(config.metric.command, ground.files))
+    own = [p for p in command_files(config.holdout.command, ground.files) if p not in metric]
+    return (*own, config_path) if config_path else tuple(own)
+
+
+def make_limits(config: Config) -> Limits:
+    """Where the run stops."""
+    minutes = config.budget.minutes
+    return Limits(
+        iterations=config.iterations,
+        seconds=minutes * 60 if minutes else None,
+        target=config.metric.target,
+        plateau=config.plateau,
+        usd=config.budget.usd,
+        tokens=config.budget.tokens,
+    )
+
+
+def claude_settings(config: Config) -> ClaudeSettings:
+    """Which model, where, and how much of it."""
+    from autoresearch_ci.llm.client import ClaudeSettings
+    from autoresearch_ci.llm.prices import Price
+    from autoresearch_ci.llm.tools import Dialect
+
+    claude, budget = config.claude, config.budget
+    return ClaudeSettings(
+        model=claude.model,
+        provider=claude.provider,
+        base_url=claude.base_url,
+        headers=claude.headers,
+        key_variable=claude.key_variable or "",
+        dialect=None if claude.dialect == "auto" else Dialect(claude.dialect),
+        max_tokens=claude.max_tokens,
+        effort=claude.effort,
+        turns=claude.turns,
+        file_bytes=claude.file_bytes,
+        cache_ttl=claude.cache_ttl,
+        patience=claude.patience,
+        iteration_tokens=budget.iteration_tokens,
+        iteration_usd=budget.iteration_usd,
+        price=Price(**claude.price.model_dump()) if claude.price else None,
+    )
+
+
+def mcp_tools(workshop: RunWorkshop, stack: ExitStack) -> MoreTools | None:
+    """The configured servers, started: a server started later would not outlive a measurement."""
+    servers = workshop.config.mcp
+    if not servers:
+        return None
+    if importlib.util.find_spec("mcp") is None:
+        raise ConfigError(
+            "mcp: servers are configured, but the extra is not installed.\n"
+            "do: pip install 'autoresearch-ci[mcp]'"
+        )
+    from autoresearch_ci.llm.mcp import McpServer, McpTools
+
+    tools = McpTools(
+        [McpServer(name=name, **dict(server)) for name, server in sorted(servers.items())],
+        environment=workshop.environment,
+        note=workshop.note,
+        check=workshop.stop.check,
+    )
+    return stack.enter_context(tools)
+
+
+def make_claude(workshop: RunWorkshop, more: MoreTools | None = None) -> ClaudeProposer:
+    """Claude with the configured settings. Raises `ProposerError` when there is no key."""
+    from autoresearch_ci.propose.claude import ClaudeProposer
+
+    proposer = ClaudeProposer(
+        claude_settings(workshop.config),
+        workshop.ground.scope,
+        environment=workshop.environment,
+        check=workshop.stop.check,
+        note=workshop.note,
+        more=more,
+        paid=workshop.ledger.pay,
+        redactor=workshop.redactor,
+    )
+    if not proposer.price_known:
+        workshop.observe(
+            Warning(
+                message=f"the price of {proposer.settings.model} is unknown: tokens are counted, "
+                "dollars are not, and budget.usd cannot be kept. Set claude.price."
+            )
+        )
+    return proposer
+
+
+def make_court(
+    workshop: RunWorkshop, bench: Bench, unwanted: Sequence[EarlierChange] = ()
+) -> Court:
+    """The court of a run; `unwanted` is what people asked not to try again."""
+    config, ground, holdout = workshop.config, workshop.ground, bench.plans.holdout
+    return Court(
+        policy=_policy(config),
+        scope=ground.scope,
+        files=ground.files,
+        bench=bench,
+        store=workshop.store,
+        ledger=workshop.ledger,
+        holdout=Holdout(bench, holdout) if holdout else None,
+        ruler=_ruler(config, ground),
+        warn=workshop.observe if config.gaming == "warn" else None,
+        redactor=workshop.redactor,
+        unwanted=tuple(unwanted),
+    )
+
+
+def _ruler(config: Config, ground: Ground) -> Ruler | None:
+    """What no candidate may play against; `None` when that is allowed."""
+    if config.gaming == "allow":
+        return None
+    metrics = [part for part in (config.metric, config.holdout) if part]
+    commands = [part.command for part in (*metrics, *config.guards)]
+    named = (path for command in commands for path in command_files(command, ground.files))
+    extracts = [part.extractor() for part in metrics]
+    reports = [*map(report_path, extracts), *(guard.junit for guard in config.guards)]
+    names = [*(extract.name for extract in extracts), *(g.metric for g in config.guards)]
+    patterns = [extract.regex for extract in extracts]
+    if not config.metric.name:
+        patterns.append(r"^[ \t]*METRIC[ \t]+[\w.-]+[ \t]*=")
+    return Ruler(
+        names=tuple(filter(None, names)),
+        patterns=tuple(filter(None, patterns)),
+        files=(*(p for p in named if ground.scope.refusal(p)), *filter(None, reports)),
+    )
+
+
+def _policy(config: Config) -> Policy:
+    """The keep rule's constants."""
+    return Policy(
+        direction=config.metric.direction,
+        min_effect=config.metric.min_effect,
+        repeats_min=config.metric.repeats.min,
+        repeats_max=config.metric.repeats.max,
+        exact=not config.metric.rubric,
+    )
+
+
+def make_proposer(
+    workshop: RunWorkshop, stack: ExitStack, again: Sequence[EarlierChange] = ()
+) -> Proposer:
+    """The proposer that the configuration names, after what people asked to have measured `again`.
+
+    What it holds open is closed with `stack`. Raises `ConfigError` or `ProposerError`.
+    """
+    proposer = _configured(workshop, stack)
+    if not again:
+        return proposer
+    from autoresearch_ci.propose.mixture import AgainProposer
+
+    return AgainProposer(proposer, again)
+
+
+def _configured(workshop: RunWorkshop, stack: ExitStack) -> Proposer:
+    turns = workshop.config.proposer.turns
+    if len(turns) == 1:
+        return _second_look(_proposer(turns[0][0], workshop, stack))
+    from autoresearch_ci.propose.mixture import Member, MixtureProposer
+
+    members = [
+        Member(
+            name=_column(name, workshop), proposer=_proposer(name, workshop, stack), weight=weight
+        )
+        for name, weight in turns
+    ]
+    return _second_look(MixtureProposer(members, note=workshop.note))
+
+
+def chosen(name: str, environment: Mapping[str, str]) -> str:
+    """What `auto` means: Claude when a key or a workload identity is there, else the search."""
+    if name != "auto":
+        return name
+    from autoresearch_ci.llm.client import has_credentials
+
+    return "claude" if has_credentials(environment) else "search"
+
+
+def agent_prompt(workshop: RunWorkshop) -> Callable[[Context], str]:
+    """What an agent CLI is told."""
+    from autoresearch_ci.propose.digest import DiffSummaries
+    from autoresearch_ci.propose.prompt import render
+
+    diffs, globs = DiffSummaries(), workshop.ground.scope.include
+    redact = workshop.redactor.redact
+    return lambda context: redact(render(context, diffs, globs=globs).for_agent())
+
+
+def _second_look(proposer: Proposer) -> Proposer:
+    from autoresearch_ci.propose.mixture import SecondLook
+    from autoresearch_ci.propose.script import ScriptProposer
+
+    # A script says what every single iteration proposes.
+    return proposer if isinstance(proposer, ScriptProposer) else SecondLook(proposer)
+
+
+def _column(name: str, workshop: RunWorkshop) -> str:
+    """What a proposer writes into the journal's `proposer` column."""
+    if name == "auto":
+        return chosen(name, workshop.environment)
+    return "script" if name.startswith("script:") else name
+
+
+def _proposer(name: str, workshop: RunWorkshop, stack: ExitStack) -> Proposer:
+    name = chosen(name, workshop.environment)
+    if name.startswith("script:"):
+        from autoresearch_ci.propose.script import ScriptProposer
+
+        return ScriptProposer(workshop.start / name.removeprefix("script:"))
+    if name == "claude":
+        claude = make_claude(workshop, mcp_tools(workshop, stack))
+        stack.callback(claude.close)
+        claude.verify()
+        return claude
+    if name in workshop.config.proposer.agents:
+        return _agent(name, workshop, stack)
+    from autoresearch_ci.propose.search.proposer import SearchProposer
+
+    return SearchProposer()
+
+
+def _agent(name: str, workshop: RunWorkshop, stack: ExitStack) -> Proposer:
+    from autoresearch_ci.propose.agent import AgentCliProposer, AgentSettings
+    from autoresearch_ci.propose.agent_presets import PRESETS
+    from autoresearch_ci.workspace.draft_tree import DraftTree, Material
+
+    agent, ground, ledger = workshop.config.proposer.agents[name], workshop.ground, workshop.ledger
+    command = agent.command
+    settings = AgentSettings(
+        preset=agent.preset,
+        command=command if isinstance(command, str) else tuple(command or ()),
+        model=agent.model,
+        timeout=agent.timeout,
+        max_usd=agent.max_usd,
+        env=agent.env,
+        pass_env=agent.pass_env,
+    )
+    box = draft_beside(ground.box, name)
+    draft = DraftTree(
+        box,
+        Material(
+            files=ground.files,
+            incumbent=lambda: ledger.changes(ledger.incumbent),
+            read=workshop.store.read,
+            scope=ground.scope,
+            ignored=ground.repository.ignored,
+            hidden=frozenset(workshop.hidden),
+        ),
+        confinement.agent(
+            workshop.config,
+            ground,
+            box,
+            PRESETS[agent.preset].program if agent.preset else agent.command or "",
+            workshop.hidden,
+        ),
+    )
+    stack.callback(draft.remove)
+    if missing := draft.sandbox.kept_root:
+        workshop.observe(Warning(message=str(missing)))
+    logs = ground.folder / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    return AgentCliProposer(
+        settings,
+        prompt=agent_prompt(workshop),
+        draft=draft,
+        inherit=workshop.environment,
+        stop=workshop.stop,
+        note=workshop.note,
+        redactor=workshop.redactor,
+        logs=logs,
+    )
+
+
+def make_redactor(config: Config, environment: Mapping[str, str]) -> Redactor:
+    """Knows what is secret by its name or looks, and what the configuration says is a key."""
+    servers = config.mcp.values()
+    headers = [config.claude.headers, *(dict(server)["headers"] for server in servers)]
+    named = [config.claude.key_variable or "", *_variables(headers)]
+    given = [config.env, *(agent.env for agent in config.proposer.agents.values())]
+    given += [dict(server)["env"] for server in servers]
+    passed = [*config.pass_env]
+    passed += [name for agent in config.proposer.agents.values() for name in agent.pass_env]
+    passed += [name for server in servers for name in dict(server)["pass_env"]]
+    given += headers
+    given.append({name: environment[name] for name in passed if name in environment})
+    values = secret_values(environment, named)
+    values += [value for variables in given for value in declared_values(variables)]
+    return Redactor(values)
+
+
+def _variables(headers: Iterable[Mapping[str, str]]) -> Iterator[str]:
+    """Names of the variables that headers are filled from."""
+    for values in headers:
+        for value in values.values():
+            yield from re.findall(r"\$\{?(\w+)", value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workshop:
+    """What a bench is built from."""
+
+    config: Config
+    ground: Ground
+    store: Store
+    observe: Observer
+    stop: Stop
+    environment: Mapping[str, str]
+    """To be read instead of `os.environ`, which holds no secrets."""
+    redactor: Redactor
+
+    def note(self, message: str) -> None:
+        self.observe(Note(message=message))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunWorkshop(Workshop):
+    """What proposers are built from: a run, that is, with a past."""
+
+    ledger: Ledger
+    hidden: tuple[str, ...]
+    """Files that no proposer may read."""
+    start: Path
+    """Where the command was called; `script:FILE` is relative to it."""
+
+
+def make_ledger(
+    config: Config,
+    ground: Ground,
+    store: Store,
+    records: Records,
+    redact: Callable[[str], str] = str,
+) -> Ledger:
+    """A run's memory, still empty."""
+    facts = RunFacts(
+        tag=ground.tag,
+        branch=ground.branch,
+        base=ground.base,
+        direction=config.metric.direction,
+        folder=ground.folder,
+    )
+    return Ledger(
+        facts=facts, repository=ground.repository, store=store, records=records, redact=redact
+    )
+
+
+def make_publisher(
+    config: Config,
+    options: Options,
+    *,
+    environment: Mapping[str, str],
+    observe: Observer,
+    sleep: Sleep = time.sleep,
+) -> Publisher:
+    """`options.tag` is known. Raises `ConfigError` when a token or the repository's name lacks."""
+    mode, tag = config.publish.mode, options.tag or ""
+    if mode in ("none", "local"):
+        return Silent()
+    repository = Repository.open(options.start)
+    if mode == "bundle":
+        from autoresearch_ci.publish.bundle import BundleWriter
+        from autoresearch_ci.publish.start_point import Look
+
+        look = Look(
+            config=config,
+            repository=repository,
+            environment=environment,
+            observe=observe,
+            sleep=sleep,
+        )
+        return BundleWriter(repository, config.publish.branch_name(tag), look)
+    from autoresearch_ci.publish.publication import Publication
+
+    forge = make_forge(config.publish, repository, environment, observe, sleep)
+    remote = Remote(forge.address, repository, token=forge.token, sleep=sleep)
+    return Publication(forge, remote, repository, settings(config, tag, environment), observe)
 
 
 def open_bench(

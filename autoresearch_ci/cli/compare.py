@@ -14,9 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from autoresearch_ci.cli.assembly import open_bench
-from autoresearch_ci.cli.redactor import make_redactor
-from autoresearch_ci.cli.workshop import Workshop
+from autoresearch_ci.cli.assembly import Workshop, make_redactor, open_bench
 from autoresearch_ci.config.resolve import Config
 from autoresearch_ci.confirmation import Duel
 from autoresearch_ci.decide.noise import Comparison, Verdict, compare

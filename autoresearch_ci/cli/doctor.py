@@ -155,7 +155,7 @@ def _program(config: Config, ground: Ground) -> Check:
 
 
 def _proposer(config: Config) -> Check:
-    from autoresearch_ci.cli.proposers import chosen
+    from autoresearch_ci.cli.assembly import chosen
 
     names = [chosen(name, os.environ) for name, _ in config.proposer.turns]
     found = ", ".join(names)

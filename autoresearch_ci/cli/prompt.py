@@ -14,13 +14,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autoresearch_ci.cli.assembly import idle_bench
-from autoresearch_ci.cli.briefing import hidden_files, make_briefing
-from autoresearch_ci.cli.claude import claude_settings, make_claude, mcp_tools
-from autoresearch_ci.cli.court import make_court
-from autoresearch_ci.cli.proposers import agent_prompt, chosen
-from autoresearch_ci.cli.redactor import make_redactor
-from autoresearch_ci.cli.workshop import RunWorkshop, make_ledger
+from autoresearch_ci.cli.assembly import (
+    RunWorkshop,
+    agent_prompt,
+    chosen,
+    claude_settings,
+    hidden_files,
+    idle_bench,
+    make_briefing,
+    make_claude,
+    make_court,
+    make_ledger,
+    make_redactor,
+    mcp_tools,
+)
 from autoresearch_ci.config.resolve import Resolved
 from autoresearch_ci.errors import ConfigError, ProposerError
 from autoresearch_ci.execution.command import Stop

@@ -12,13 +12,18 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import autoresearch_ci
-from autoresearch_ci.cli.assembly import open_bench
-from autoresearch_ci.cli.briefing import hidden_files, make_briefing
-from autoresearch_ci.cli.chosen import make_publisher
-from autoresearch_ci.cli.court import make_court
-from autoresearch_ci.cli.proposers import chosen, make_proposer
-from autoresearch_ci.cli.redactor import make_redactor
-from autoresearch_ci.cli.workshop import RunWorkshop, make_ledger
+from autoresearch_ci.cli.assembly import (
+    RunWorkshop,
+    chosen,
+    hidden_files,
+    make_briefing,
+    make_court,
+    make_ledger,
+    make_proposer,
+    make_publisher,
+    make_redactor,
+    open_bench,
+)
 from autoresearch_ci.config.resolve import Config, Resolved
 from autoresearch_ci.confirmation import PAIRS, Duel, confirm, idle_commits
 from autoresearch_ci.decide import budget
