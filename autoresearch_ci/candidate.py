@@ -10,23 +10,71 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from statistics import median
+from typing import Protocol
 
 from autoresearch_ci.decide.decision import judge
 from autoresearch_ci.decide.early_stop import Curve, Point
 from autoresearch_ci.decide.gaming.detect import Ruler, plays, sentence
 from autoresearch_ci.decide.session import Evidence, Policy, Session, Side
 from autoresearch_ci.events import Observer, Warning
-from autoresearch_ci.experiment import Decision, FileEdit, GuardRun, MetricRun, Proposal, Status
+from autoresearch_ci.experiment import (
+    Decision,
+    FileEdit,
+    GuardRun,
+    MetricRun,
+    Proposal,
+    ReasonedProposal,
+    Status,
+)
 from autoresearch_ci.measure.bench import Bench
 from autoresearch_ci.measure.holdout import Holdout
 from autoresearch_ci.record.durable_records import Attempt
 from autoresearch_ci.record.ledger import Ledger
-from autoresearch_ci.safety.redaction import WITHHELD, Redactor
-from autoresearch_ci.secret_scan import holds_secret
+from autoresearch_ci.safety.redaction import WITHHELD, Redactor, credentials_in
 from autoresearch_ci.workspace.changes import EarlierChange, is_again
 from autoresearch_ci.workspace.repository import Changes, FileVersion
 from autoresearch_ci.workspace.scope import Scope
 from autoresearch_ci.workspace.store import CommitTree, Store
+
+
+class _Files(Protocol):
+    def read(self, path: str) -> bytes: ...
+
+
+def holds_secret(proposal: Proposal, incumbent: _Files, redactor: Redactor) -> bool:
+    """Whether anything that the proposal would add holds a secret."""
+    words = [proposal.description, *(edit.path for edit in proposal.edits)]
+    if isinstance(proposal, ReasonedProposal):
+        words += [proposal.hypothesis, proposal.next_idea]
+    if any(redactor.found_in(text) or credentials_in(text) for text in words):
+        return True
+    return any(_adds_secret(edit, incumbent, redactor) for edit in proposal.edits)
+
+
+def _adds_secret(edit: FileEdit, incumbent: _Files, redactor: Redactor) -> bool:
+    if edit.content is None:
+        return False
+    try:
+        before = incumbent.read(edit.path)
+    except KeyError:
+        before = b""
+    if edit.content == before:
+        return False
+    if redactor.found_in(edit.content) and (
+        not redactor.found_in(before) or redactor.found_in(_added(before, edit.content))
+    ):
+        return True
+    return bool(_credentials(edit.content) - _credentials(before))
+
+
+def _added(before: bytes, after: bytes) -> bytes:
+    """The lines that were not there."""
+    known = set(before.split(b"\n"))
+    return b"\n".join(line for line in after.split(b"\n") if line not in known)
+
+
+def _credentials(content: bytes) -> frozenset[str]:
+    return credentials_in(content.decode(errors="replace"))
 
 
 @dataclass(frozen=True, kw_only=True)
