@@ -45,7 +45,7 @@ UNCONFINED = """
 from autoresearch_ci.cli import confinement, main
 from autoresearch_ci.execution.sandbox.sandbox import unconfined
 confinement.measured = lambda config, ground, own: unconfined(ground.box)
-cli.main()
+main.main()
 """
 
 
