@@ -14,7 +14,8 @@ from typing import Protocol
 
 from autoresearch_ci.decide.decision import judge
 from autoresearch_ci.decide.early_stop import Curve, Point
-from autoresearch_ci.decide.gaming.detect import Ruler, plays, sentence
+from autoresearch_ci.decide.gaming.detect import plays, sentence
+from autoresearch_ci.decide.gaming.ruler import Ruler
 from autoresearch_ci.decide.session import Evidence, Policy, Session, Side
 from autoresearch_ci.events import Observer, Warning
 from autoresearch_ci.experiment import (
@@ -118,7 +119,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Court:
+class Evaluator:
     """Judges candidates against the incumbent."""
 
     policy: Policy

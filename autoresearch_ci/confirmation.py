@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from autoresearch_ci.decide.noise import Verdict, compare, confirm_interval
+from autoresearch_ci.decide.noise import ComparisonResult, compare, confirm_interval
 from autoresearch_ci.experiment import Direction, Experiment
 from autoresearch_ci.measure.bench import Bench
 from autoresearch_ci.measure.guards import crashed
@@ -23,7 +23,7 @@ PAIRS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Duel:
+class PairedComparison:
     """Two states of the code, measured in turns."""
 
     bench: Bench
@@ -66,7 +66,7 @@ class Duel:
 
 
 def confirm(
-    duel: Duel,
+    paired: PairedComparison,
     head: Changes,
     *,
     deterministic: bool,
@@ -81,15 +81,15 @@ def confirm(
     wanted = 1 if deterministic and pairs is None else pairs or PAIRS
     if not deterministic:
         wanted = max(2, wanted)  # one pair says nothing about its own spread
-    base_values, head_values = duel.runs({}, head, wanted)
+    base_values, head_values = paired.runs({}, head, wanted)
     found = zip(base_values, head_values, strict=True)
     if deterministic and any(pair != known for pair in found):
         deterministic = False
-        more = duel.runs({}, head, PAIRS - wanted, done=wanted)
+        more = paired.runs({}, head, PAIRS - wanted, done=wanted)
         base_values, head_values = base_values + more[0], head_values + more[1]
     if len(base_values) < (1 if deterministic else 2):
         return None
-    gain, low, high = confirm_interval(base_values, head_values, duel.direction)
+    gain, low, high = confirm_interval(base_values, head_values, paired.direction)
     if deterministic and len(set(base_values)) == len(set(head_values)) == 1:
         low = high = gain
     return Confirmation(
@@ -105,7 +105,7 @@ def confirm(
 
 
 def idle_commits(
-    duel: Duel,
+    paired: PairedComparison,
     ledger: Ledger,
     files: Mapping[str, FileVersion],
     store: Store,
@@ -128,9 +128,9 @@ def idle_commits(
             entangled.append(experiment)
             continue
         wanted = 1 if deterministic else max(3, pairs or PAIRS)  # as many as `compare` needs
-        left, whole = duel.runs(without, head, wanted)
+        left, whole = paired.runs(without, head, wanted)
         if len(left) == wanted and not _better(
-            left, whole, duel.direction, deterministic=deterministic
+            left, whole, paired.direction, deterministic=deterministic
         ):
             idle.append(experiment)
     return idle, entangled
@@ -146,7 +146,7 @@ def _better(
     if deterministic:
         return direction.better(head[0], without[0])
     verdict = compare(without, head, direction, pairs_max=len(head), may_be_exact=False)
-    return verdict is not None and verdict.verdict is Verdict.IMPROVED
+    return verdict is not None and verdict.verdict is ComparisonResult.IMPROVED
 
 
 def _without(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 
 class Direction(enum.StrEnum):
@@ -179,3 +180,63 @@ class Published:
     """The bundle that was written."""
     refused: str = ""
     """Why nothing, or not all, was published; empty: it was."""
+
+
+class Tree(Protocol):
+    """Files of one commit, read from git's object store: nothing on disk can redirect a read."""
+
+    def read(self, path: str) -> bytes:
+        """The file's bytes. Raises `KeyError` when the commit has no regular file at `path`."""
+        ...
+
+    def paths(self) -> Sequence[str]:
+        """Every in-scope regular file, sorted."""
+        ...
+
+
+@runtime_checkable
+class WholeTree(Tree, Protocol):
+    """A tree that also knows what lies outside the scope."""
+
+    def all_paths(self) -> Sequence[str]:
+        """Every regular file of the commit, in scope or not, sorted."""
+        ...
+
+
+@runtime_checkable
+class SizedTree(Tree, Protocol):
+    """A tree that knows how large a file is without reading it."""
+
+    def size(self, path: str) -> int:
+        """Bytes. Raises `KeyError` as `read` does."""
+        ...
+
+
+def size_of(tree: Tree, path: str) -> int:
+    """Bytes of a file; of a tree in memory, by looking. Raises `KeyError` as `read` does."""
+    return tree.size(path) if isinstance(tree, SizedTree) else len(tree.read(path))
+
+
+@runtime_checkable
+class VersionedTree(Tree, Protocol):
+    """A tree that can tell two versions of a file apart without reading them."""
+
+    def version(self, path: str) -> object:
+        """Equal for equal content and mode; `None` when there is nothing at `path`."""
+        ...
+
+
+class Trees(Protocol):
+    """Opens the tree of any earlier attempt."""
+
+    def __call__(self, commit: str) -> Tree: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class PastRun:
+    """An earlier run with the same metric, measured in the same way; nobody vouches for it."""
+
+    history: Sequence[Experiment]
+    """Its journal, baseline first. Numbers compare only within it: with the incumbent's then."""
+    at: Trees
+    """`at(experiment.commit)`; reading raises `KeyError` where git has lost the attempt."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
-from autoresearch_ci.candidate import Court, Outcome
+from autoresearch_ci.candidate import Evaluator, Outcome
 from autoresearch_ci.decide.budget import seconds_to_confirm, stop_reason
 from autoresearch_ci.decide.early_stop import Curve
 from autoresearch_ci.decide.session import Evidence, Session, Side, next_calibration_run
@@ -25,8 +25,8 @@ from autoresearch_ci.propose.briefing import Briefing
 from autoresearch_ci.propose.proposer import (
     CostlyProposerError,
     EditError,
+    ModelRefused,
     Proposer,
-    Refused,
     Request,
 )
 
@@ -47,7 +47,7 @@ class Loop:
     """Runs of base and result that follow when anything is kept; of an exact metric one."""
     proposer: Proposer
     proposer_name: str
-    court: Court
+    evaluator: Evaluator
     observe: Observer
     kept: Callable[[], None] = lambda: None
     """Called after each keep is written down: publishing."""
@@ -60,7 +60,7 @@ class Loop:
 
     def run(self) -> str:
         """Iterate until a limit is reached; returns why it stopped."""
-        ledger = self.court.ledger
+        ledger = self.evaluator.ledger
         verdicts = ledger.history.verdicts
         session = self._recalled(verdicts[-1].memory) if verdicts else self._baseline()
         self.deterministic = session.deterministic
@@ -73,11 +73,11 @@ class Loop:
         return reason
 
     def _stop_reason(self) -> str | None:
-        ledger, direction = self.court.ledger, self.court.policy.direction
+        ledger, direction = self.evaluator.ledger, self.evaluator.policy.direction
         limits = self.briefing.limits
         pairs = min(1, self.confirm_pairs) if self.deterministic else self.confirm_pairs
         elapsed = self.briefing.elapsed + seconds_to_confirm(limits, ledger.experiments, pairs)
-        judge = self.court.bench.judge
+        judge = self.evaluator.bench.judge
         lost = self.proposer_lost or (judge.lost.partition("\n")[0] if judge else "")
         return lost or stop_reason(limits, ledger.experiments, elapsed, direction, ledger.spent)
 
@@ -85,10 +85,10 @@ class Loop:
         """What an earlier process had learnt. Raises `WorkspaceError` when that makes no sense."""
         try:
             session = Session.from_json(memory["session"])
-            self.court.bench.remember(memory["bench"])
+            self.evaluator.bench.remember(memory["bench"])
             self.curve = _curve(memory["curve"])
-            if self.court.holdout:
-                self.court.holdout.remember(memory["holdout"])
+            if self.evaluator.holdout:
+                self.evaluator.holdout.remember(memory["holdout"])
         except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
             raise WorkspaceError(
                 f"--resume: what this run had learnt cannot be read ({ascii(str(error))[:200]}).\n"
@@ -100,7 +100,7 @@ class Loop:
     def _baseline(self) -> Session:
         """Iteration 0: measure the unmodified code often enough to know its noise."""
         began = time.monotonic()
-        bench, policy = self.court.bench, self.court.policy
+        bench, policy = self.evaluator.bench, self.evaluator.policy
         runs = [self._baseline_run()]
         while self.calibrate and next_calibration_run(_values(runs), policy):
             runs.append(self._baseline_run())
@@ -115,8 +115,8 @@ class Loop:
                     f"its last output:\n{last_lines(guard.output)}"
                 )
         bench.guards.learn(guards)
-        if self.court.holdout:
-            self.court.holdout.calibrate()
+        if self.evaluator.holdout:
+            self.evaluator.holdout.calibrate()
         session = Session.calibrated(_values(runs), policy)
         seconds = median(run.seconds for run in runs)
         self.observe(Note(message=session.describe(policy, seconds)))
@@ -133,7 +133,7 @@ class Loop:
         return session
 
     def _baseline_run(self) -> MetricRun:
-        run = self.court.bench.flaky.of_incumbent({}, 0).run
+        run = self.evaluator.bench.flaky.of_incumbent({}, 0).run
         if run.failure is None:
             return run
         raise BaselineError(
@@ -141,20 +141,20 @@ class Loop:
             "usually: the metric command needs a variable, folder or setup step that the measure "
             "tree lacks, or prints its number in another way than `metric.name` and "
             "`metric.extract` say.\n"
-            f"{self.court.bench.confinement_hint()}"
+            f"{self.evaluator.bench.confinement_hint()}"
             f"its last output:\n{last_lines(run.output)}"
         )
 
     def _iteration(self, session: Session) -> Session | None:
         """One journal row: a proposal with its repairs and reworks. `None`: nothing proposed."""
         began = time.monotonic()
-        iteration = len(self.court.ledger.experiments)
+        iteration = len(self.evaluator.ledger.experiments)
         outcomes: list[Outcome] = []
         proposal: Proposal | None = None
         request: Request | None = Request.PROPOSE
         while request:
             number = len(outcomes) + 1
-            self.court.ledger.begin(iteration, number)
+            self.evaluator.ledger.begin(iteration, number)
             try:
                 found = self._propose(iteration, number, request, proposal, outcomes, session)
                 if found is None:
@@ -162,13 +162,13 @@ class Loop:
                 proposal = _on_top(proposal, found)
                 if outcomes and not found.edits:
                     break  # the fix fixes nothing
-                outcome = self.court.try_out(iteration, number, proposal, session, self.curve)
+                outcome = self.evaluator.try_out(iteration, number, proposal, session, self.curve)
                 outcomes.append(outcome)
                 if outcome.secret:
                     proposal = replace(proposal, description="withheld")
                 # Every attempt was a test of its own, and pays from the run's error budget.
                 session = session.after(outcome.evidence, outcome.decision, outcome.candidate_id)
-            except (EditError, Refused) as error:
+            except (EditError, ModelRefused) as error:
                 proposal = _on_top(proposal, error.proposal)
                 if outcomes:
                     break  # no fix: what was to be fixed remains the outcome
@@ -194,7 +194,7 @@ class Loop:
     def _ever_proposed(self) -> bool:
         """Whether a proposer of this run has changed anything yet."""
         idle = (Status.BASELINE, Status.NO_OP)
-        return any(e.status not in idle for e in self.court.ledger.experiments)
+        return any(e.status not in idle for e in self.evaluator.ledger.experiments)
 
     def _propose(
         self,
@@ -212,13 +212,13 @@ class Loop:
             attempt=number,
             previous=previous,
             feedback=outcomes[-1].output if outcomes else "",
-            promising=None if outcomes else self.court.promising(session),
+            promising=None if outcomes else self.evaluator.promising(session),
         )
-        ledger = self.court.ledger
+        ledger = self.evaluator.ledger
         before = ledger.history.unfinished
         try:
             found = self.proposer.propose(context)
-        except (EditError, Refused, CostlyProposerError) as error:
+        except (EditError, ModelRefused, CostlyProposerError) as error:
             ledger.settle(before, error.proposal)
             raise
         if found:
@@ -229,7 +229,7 @@ class Loop:
         self, proposal: Proposal, outcomes: Sequence[Outcome], session: Session, began: float
     ) -> None:
         """Turn what happened into the journal row, and have it written down."""
-        ledger, bench, last = self.court.ledger, self.court.bench, outcomes[-1]
+        ledger, bench, last = self.evaluator.ledger, self.evaluator.bench, outcomes[-1]
         before = ledger.experiments[-1].best if ledger.experiments else None
         metric, status = last.metric, last.decision.status
         rival = last.incumbent_metric if last.incumbent_metric is not None else before
@@ -266,8 +266,8 @@ class Loop:
             "bench": bench.memory(),
             "curve": self.curve.points if self.curve else (),
         }
-        if self.court.holdout:
-            memory["holdout"] = self.court.holdout.memory()
+        if self.evaluator.holdout:
+            memory["holdout"] = self.evaluator.holdout.memory()
         self.observe(ExperimentFinished(experiment=ledger.decide(experiment, memory)))
         if status is Status.KEEP:
             self.kept()

@@ -25,7 +25,7 @@ _SHARED = ("node_modules", "vendor", ".venv", "venv")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ground:
+class RunContext:
     """What preflight found: everything a run needs to know about the repository."""
 
     repository: Repository
@@ -70,7 +70,7 @@ def settled(options: Options) -> Options:
     return replace(options, tag=_tag(repository, stores, options.tag, options.resume))
 
 
-def survey(config: Config, options: Options) -> Ground:
+def survey(config: Config, options: Options) -> RunContext:
     """Check everything that can be checked without running a command.
 
     Raises `WorkspaceError` or `ConfigError` with what to do about it.
@@ -99,7 +99,7 @@ def survey(config: Config, options: Options) -> Ground:
     scope = _scope(config, options.config_path, files, share)
     folder = (options.output or repository.root / "autoresearch" / f"run-{tag}").absolute()
     _refuse_folder(folder, theirs=not resume and options.output is not None)
-    return Ground(
+    return RunContext(
         repository=repository,
         tag=tag,
         branch=branch,
@@ -115,10 +115,10 @@ def survey(config: Config, options: Options) -> Ground:
     )
 
 
-def comparison_ground(
+def comparison_context(
     config: Config, *, start: Path, config_path: str | None, base: str, head: str
-) -> tuple[Ground, Changes, list[str]]:
-    """Two commits to measure: the ground at `base`, what `head` changes, and what it may not.
+) -> tuple[RunContext, Changes, list[str]]:
+    """Two commits to measure: the run context at `base`, what `head` changes, and what it may not.
 
     Raises `ConfigError` when a commit does not exist here.
     """
@@ -151,7 +151,7 @@ def comparison_ground(
             ignored.append(path)
     tag = f"compare-{commits[0][:7]}-{commits[1][:7]}"
     run_store = repository.common_dir / "autoresearch" / f"{tag}-{os.getpid()}"
-    ground = Ground(
+    context = RunContext(
         repository=repository,
         tag=tag,
         branch=None,
@@ -165,7 +165,7 @@ def comparison_ground(
         folder=repository.root / "autoresearch" / tag,
         warnings=(),
     )
-    return ground, changes, ignored
+    return context, changes, ignored
 
 
 def committed_scope(

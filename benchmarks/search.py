@@ -398,7 +398,7 @@ def nights(job: tuple[str, str, int, int, int]) -> Found:
 
 
 def _past(night: Night) -> Any:
-    from autoresearch_ci.record.past_runs import PastRun
+    from autoresearch_ci.experiment import PastRun
 
     return PastRun(history=tuple(night.history), at=night.trees.__getitem__)
 

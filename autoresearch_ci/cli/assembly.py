@@ -11,19 +11,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autoresearch_ci.candidate import Court
+from autoresearch_ci.candidate import Evaluator
 from autoresearch_ci.cli import confinement
 from autoresearch_ci.config.plans import GuardPlan, MetricPlan, Plans, report_path
 from autoresearch_ci.config.resolve import Config
 from autoresearch_ci.decide.budget import Limits
 from autoresearch_ci.decide.decision import Policy
-from autoresearch_ci.decide.gaming.detect import Ruler
+from autoresearch_ci.decide.gaming.ruler import Ruler
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.events import Note, Observer, Warning
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.measure.bench import Bench
 from autoresearch_ci.measure.holdout import Holdout
-from autoresearch_ci.preflight import Ground, Options
+from autoresearch_ci.preflight import Options, RunContext
 from autoresearch_ci.propose.briefing import Briefing
 from autoresearch_ci.propose.proposer import Context, Proposer
 from autoresearch_ci.publish.forge.choose import Sleep, make_forge, settings
@@ -54,14 +54,14 @@ PROGRAM_LIMIT = 1_000_000
 """Bytes of the human's brief; one that is so large is another file."""
 
 
-def make_briefing(workshop: RunWorkshop, court: Court) -> Briefing:
+def make_briefing(workshop: RunWorkshop, evaluator: Evaluator) -> Briefing:
     """What every proposer is told. Raises `ConfigError` when the program is not committed."""
     from autoresearch_ci.propose.prompt import PROGRAM_BYTES
 
-    config, ground = workshop.config, workshop.ground
+    config, context = workshop.config, workshop.context
     program = ""
     if config.program:
-        version = ground.files.get(config.program)
+        version = context.files.get(config.program)
         if version is None or not version.regular:
             raise ConfigError(
                 f"program: {config.program} is not a file of the base commit.\n"
@@ -82,18 +82,18 @@ def make_briefing(workshop: RunWorkshop, court: Court) -> Briefing:
         hidden=workshop.hidden,
         seed=config.seed,
         limits=make_limits(config),
-        direction=court.policy.direction,
-        ledger=court.ledger,
-        tree=court.tree,
+        direction=evaluator.policy.direction,
+        ledger=evaluator.ledger,
+        tree=evaluator.tree,
     )
 
 
-def hidden_files(config: Config, ground: Ground, config_path: str | None) -> tuple[str, ...]:
+def hidden_files(config: Config, context: RunContext, config_path: str | None) -> tuple[str, ...]:
     """The holdout's own files, and the configuration that names them."""
     if not config.holdout:
         return ()
-    metric = set(command_files(config.metric.command, ground.files))
-    own = [p for p in command_files(config.holdout.command, ground.files) if p not in metric]
+    metric = set(command_files(config.metric.command, context.files))
+    own = [p for p in command_files(config.holdout.command, context.files) if p not in metric]
     return (*own, config_path) if config_path else tuple(own)
 
 
@@ -163,7 +163,7 @@ def make_claude(workshop: RunWorkshop, more: MoreTools | None = None) -> ClaudeP
 
     proposer = ClaudeProposer(
         claude_settings(workshop.config),
-        workshop.ground.scope,
+        workshop.context.scope,
         environment=workshop.environment,
         check=workshop.stop.check,
         note=workshop.note,
@@ -181,33 +181,33 @@ def make_claude(workshop: RunWorkshop, more: MoreTools | None = None) -> ClaudeP
     return proposer
 
 
-def make_court(
+def make_evaluator(
     workshop: RunWorkshop, bench: Bench, unwanted: Sequence[EarlierChange] = ()
-) -> Court:
-    """The court of a run; `unwanted` is what people asked not to try again."""
-    config, ground, holdout = workshop.config, workshop.ground, bench.plans.holdout
-    return Court(
+) -> Evaluator:
+    """The evaluator of a run; `unwanted` is what people asked not to try again."""
+    config, context, holdout = workshop.config, workshop.context, bench.plans.holdout
+    return Evaluator(
         policy=_policy(config),
-        scope=ground.scope,
-        files=ground.files,
+        scope=context.scope,
+        files=context.files,
         bench=bench,
         store=workshop.store,
         ledger=workshop.ledger,
         holdout=Holdout(bench, holdout) if holdout else None,
-        ruler=_ruler(config, ground),
+        ruler=_ruler(config, context),
         warn=workshop.observe if config.gaming == "warn" else None,
         redactor=workshop.redactor,
         unwanted=tuple(unwanted),
     )
 
 
-def _ruler(config: Config, ground: Ground) -> Ruler | None:
+def _ruler(config: Config, context: RunContext) -> Ruler | None:
     """What no candidate may play against; `None` when that is allowed."""
     if config.gaming == "allow":
         return None
     metrics = [part for part in (config.metric, config.holdout) if part]
     commands = [part.command for part in (*metrics, *config.guards)]
-    named = (path for command in commands for path in command_files(command, ground.files))
+    named = (path for command in commands for path in command_files(command, context.files))
     extracts = [part.extractor() for part in metrics]
     reports = [*map(report_path, extracts), *(guard.junit for guard in config.guards)]
     names = [*(extract.name for extract in extracts), *(g.metric for g in config.guards)]
@@ -217,7 +217,7 @@ def _ruler(config: Config, ground: Ground) -> Ruler | None:
     return Ruler(
         names=tuple(filter(None, names)),
         patterns=tuple(filter(None, patterns)),
-        files=(*(p for p in named if ground.scope.refusal(p)), *filter(None, reports)),
+        files=(*(p for p in named if context.scope.refusal(p)), *filter(None, reports)),
     )
 
 
@@ -276,7 +276,7 @@ def agent_prompt(workshop: RunWorkshop) -> Callable[[Context], str]:
     from autoresearch_ci.propose.digest import DiffSummaries
     from autoresearch_ci.propose.prompt import render
 
-    diffs, globs = DiffSummaries(), workshop.ground.scope.include
+    diffs, globs = DiffSummaries(), workshop.context.scope.include
     redact = workshop.redactor.redact
     return lambda context: redact(render(context, diffs, globs=globs).for_agent())
 
@@ -319,7 +319,11 @@ def _agent(name: str, workshop: RunWorkshop, stack: ExitStack) -> Proposer:
     from autoresearch_ci.propose.agent_presets import PRESETS
     from autoresearch_ci.workspace.draft_tree import DraftTree, Material
 
-    agent, ground, ledger = workshop.config.proposer.agents[name], workshop.ground, workshop.ledger
+    agent, context, ledger = (
+        workshop.config.proposer.agents[name],
+        workshop.context,
+        workshop.ledger,
+    )
     command = agent.command
     settings = AgentSettings(
         preset=agent.preset,
@@ -330,20 +334,20 @@ def _agent(name: str, workshop: RunWorkshop, stack: ExitStack) -> Proposer:
         env=agent.env,
         pass_env=agent.pass_env,
     )
-    box = draft_beside(ground.box, name)
+    box = draft_beside(context.box, name)
     draft = DraftTree(
         box,
         Material(
-            files=ground.files,
+            files=context.files,
             incumbent=lambda: ledger.changes(ledger.incumbent),
             read=workshop.store.read,
-            scope=ground.scope,
-            ignored=ground.repository.ignored,
+            scope=context.scope,
+            ignored=context.repository.ignored,
             hidden=frozenset(workshop.hidden),
         ),
         confinement.agent(
             workshop.config,
-            ground,
+            context,
             box,
             PRESETS[agent.preset].program if agent.preset else agent.command or "",
             workshop.hidden,
@@ -352,7 +356,7 @@ def _agent(name: str, workshop: RunWorkshop, stack: ExitStack) -> Proposer:
     stack.callback(draft.remove)
     if missing := draft.sandbox.kept_root:
         workshop.observe(Warning(message=str(missing)))
-    logs = ground.folder / "logs"
+    logs = context.folder / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     return AgentCliProposer(
         settings,
@@ -395,7 +399,7 @@ class Workshop:
     """What a bench is built from."""
 
     config: Config
-    ground: Ground
+    context: RunContext
     store: Store
     observe: Observer
     stop: Stop
@@ -420,21 +424,21 @@ class RunWorkshop(Workshop):
 
 def make_ledger(
     config: Config,
-    ground: Ground,
+    context: RunContext,
     store: Store,
     records: Records,
     redact: Callable[[str], str] = str,
 ) -> Ledger:
     """A run's memory, still empty."""
     facts = RunFacts(
-        tag=ground.tag,
-        branch=ground.branch,
-        base=ground.base,
+        tag=context.tag,
+        branch=context.branch,
+        base=context.base,
         direction=config.metric.direction,
-        folder=ground.folder,
+        folder=context.folder,
     )
     return Ledger(
-        facts=facts, repository=ground.repository, store=store, records=records, redact=redact
+        facts=facts, repository=context.repository, store=store, records=records, redact=redact
     )
 
 
@@ -479,7 +483,7 @@ def open_bench(
     """
     tree = _make_tree(workshop)
     stack.callback(tree.sandbox.close)
-    tree.create(workshop.ground.modules)
+    tree.create(workshop.context.modules)
     bench = _make_bench(workshop, tree, _make_judge(workshop, stack, paid))
     bench.set_up(workshop.config.setup)
     return bench
@@ -491,27 +495,27 @@ def idle_bench(workshop: Workshop) -> Bench:
 
 
 def _make_tree(workshop: Workshop) -> MeasureTree:
-    config, ground = workshop.config, workshop.ground
+    config, context = workshop.config, workshop.context
     layout = Layout(
-        box=ground.box,
-        pristine=ground.run_store / "pristine",
-        checkout=ground.repository.root,
-        share=ground.share,
+        box=context.box,
+        pristine=context.run_store / "pristine",
+        checkout=context.repository.root,
+        share=context.share,
         cache=tuple(config.cache),
     )
     own = (layout.tree, layout.home, layout.temporary)
-    sandbox = confinement.measured(config, ground, own)
-    return MeasureTree(layout, workshop.store, ground.base, ground.files, sandbox)
+    sandbox = confinement.measured(config, context, own)
+    return MeasureTree(layout, workshop.store, context.base, context.files, sandbox)
 
 
 def _make_bench(workshop: Workshop, tree: MeasureTree, judge: Judge | None) -> Bench:
-    config, ground, environment = workshop.config, workshop.ground, workshop.environment
-    logs, private_logs = ground.folder / "logs", ground.run_store / "holdout"
+    config, context, environment = workshop.config, workshop.context, workshop.environment
+    logs, private_logs = context.folder / "logs", context.run_store / "holdout"
     for folder in (logs, private_logs):
         folder.mkdir(parents=True, exist_ok=True)
     return Bench(
         tree=tree,
-        plans=_plans(config, ground.repository),
+        plans=_plans(config, context.repository),
         environment={
             **{name: environment[name] for name in config.pass_env if name in environment},
             **config.env,

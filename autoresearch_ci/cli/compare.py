@@ -16,15 +16,15 @@ from statistics import median
 
 from autoresearch_ci.cli.assembly import Workshop, make_redactor, open_bench
 from autoresearch_ci.config.resolve import Config
-from autoresearch_ci.confirmation import Duel
-from autoresearch_ci.decide.noise import Comparison, Verdict, compare
+from autoresearch_ci.confirmation import PairedComparison
+from autoresearch_ci.decide.noise import Comparison, ComparisonResult, compare
 from autoresearch_ci.errors import BaselineError, ConfigError, GateFailed
 from autoresearch_ci.events import Note, Observer, Warning, redacted
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.measure.bench import Bench
-from autoresearch_ci.preflight import comparison_ground
+from autoresearch_ci.preflight import comparison_context
 from autoresearch_ci.report.run_folder import metric_name
-from autoresearch_ci.safety.bounded import MIB, Refused, json_value
+from autoresearch_ci.safety.bounded import MIB, Unreadable, json_value
 from autoresearch_ci.safety.files import file_bytes
 from autoresearch_ci.safety.log import json_text
 from autoresearch_ci.workspace.repository import Changes
@@ -102,11 +102,11 @@ def parse_gate(words: list[str], claim: Path | None) -> Gate:
 def apply(gate: Gate, result: Result) -> None:
     """Raise `GateFailed` when the comparison is what the gate refuses."""
     found = result.comparison
-    regressed = found.verdict is Verdict.REGRESSED
+    regressed = found.verdict is ComparisonResult.REGRESSED
     if gate.regression is not None and regressed and -found.gain > gate.regression:
         raise GateFailed(f"regression: {result.sentence()}")
     if gate.claim is not None:
-        if found.verdict is not Verdict.IMPROVED:
+        if found.verdict is not ComparisonResult.IMPROVED:
             raise GateFailed(f"claim not reproduced, no improvement seen: {result.sentence()}")
         if found.high < gate.claim:
             raise GateFailed(
@@ -133,7 +133,7 @@ def run_comparison(
     """
     redactor = make_redactor(config, environment)
     observe = redacted(observe, redactor.redact)
-    ground, changes, ignored = comparison_ground(
+    context, changes, ignored = comparison_context(
         config, start=start, config_path=config_path, base=base, head=head
     )
     if ignored:
@@ -145,15 +145,15 @@ def run_comparison(
             "do: name files that may be compared in `scope` one by one, without a pattern."
         )
     with ExitStack() as stack:
-        stack.callback(remove, ground.run_store)
-        stack.enter_context(in_use(ground.box))
-        remove(ground.run_store)
-        ground.run_store.mkdir(parents=True, mode=0o700)
-        ground.repository.exclude("/autoresearch/compare-*/")
-        store = stack.enter_context(opened(ground.repository, ground.run_store / "git"))
+        stack.callback(remove, context.run_store)
+        stack.enter_context(in_use(context.box))
+        remove(context.run_store)
+        context.run_store.mkdir(parents=True, mode=0o700)
+        context.repository.exclude("/autoresearch/compare-*/")
+        store = stack.enter_context(opened(context.repository, context.run_store / "git"))
         workshop = Workshop(
             config=config,
-            ground=ground,
+            context=context,
             store=store,
             observe=observe,
             stop=stop,
@@ -172,16 +172,16 @@ def _few(paths: Sequence[str]) -> str:
 def _measured(workshop: Workshop, bench: Bench, changes: Changes, ignored: list[str]) -> Result:
     """The base commit and `changes` of it, pair by pair. Raises `BaselineError`."""
     config = workshop.config
-    duel = Duel(bench=bench, direction=config.metric.direction, iteration=0)
+    paired = PairedComparison(bench=bench, direction=config.metric.direction, iteration=0)
     base: list[float] = []
     head: list[float] = []
     comparison = None
     while comparison is None:
-        of_base, of_head = duel.runs({}, changes, 1, done=len(base))
+        of_base, of_head = paired.runs({}, changes, 1, done=len(base))
         if not of_base:
             raise BaselineError(
                 "one of the two commits cannot be measured; its output is in "
-                f"{workshop.ground.folder / 'logs' / '0.log'}.\n{bench.confinement_hint()}"
+                f"{workshop.context.folder / 'logs' / '0.log'}.\n{bench.confinement_hint()}"
             )
         base += of_base
         head += of_head
@@ -207,7 +207,7 @@ def _claimed(path: Path | None) -> float:
         raise ConfigError("--fail-on claim-not-reproduced needs --claim FILE (run.json or a body).")
     try:
         text = file_bytes(path, _CLAIM_BYTES).decode(errors="replace")
-    except Refused as error:
+    except Unreadable as error:
         raise ConfigError(f"--claim {path} {error}; expected a run.json or a summary.") from error
     except OSError as error:
         raise ConfigError(f"--claim {path}: {error.strerror}") from error

@@ -9,17 +9,18 @@ from pathlib import Path
 
 from autoresearch_ci.config.resolve import Config
 from autoresearch_ci.execution.sandbox import places
-from autoresearch_ci.execution.sandbox.sandbox import Places, Sandbox, Wish
+from autoresearch_ci.execution.sandbox.places import Places, Wish
+from autoresearch_ci.execution.sandbox.sandbox import Sandbox
 from autoresearch_ci.execution.sandbox.users import first_words, programs
-from autoresearch_ci.preflight import Ground
+from autoresearch_ci.preflight import RunContext
 from autoresearch_ci.workspace.repository import Repository
 
 _OF_TOOLCHAINS = ("VIRTUAL_ENV", "CONDA_PREFIX", "JAVA_HOME", "GOROOT", "NVM_DIR")
 
 
-def measured(config: Config, ground: Ground, own: Sequence[Path]) -> Sandbox:
+def measured(config: Config, context: RunContext, own: Sequence[Path]) -> Sandbox:
     """Of setup, metric, guards, hooks and holdout."""
-    repository = ground.repository
+    repository = context.repository
     needed = _programs(config, commands(config), repository.root)
     if config.hooks:
         needed += [str(repository.hooks()), str(repository.common_dir / "objects")]
@@ -31,8 +32,8 @@ def measured(config: Config, ground: Ground, own: Sequence[Path]) -> Sandbox:
         ),
         _places(
             config,
-            ground,
-            ground.box,
+            context,
+            context.box,
             own,
             needed,
             [*_secrets_of(repository), *places.pointed_to(os.environ, config.pass_env)],
@@ -41,10 +42,14 @@ def measured(config: Config, ground: Ground, own: Sequence[Path]) -> Sandbox:
 
 
 def agent(
-    config: Config, ground: Ground, box: Path, command: str | Sequence[str], hidden: Iterable[str]
+    config: Config,
+    context: RunContext,
+    box: Path,
+    command: str | Sequence[str],
+    hidden: Iterable[str],
 ) -> Sandbox:
     """Of an agent CLI: with the network, without the repository that its draft was made from."""
-    repository = ground.repository
+    repository = context.repository
     line = command if isinstance(command, str) else shlex.join(command)
     needed = _programs(config, [line], repository.root)
     secrets = [str(repository.common_dir), str(repository.git_dir)]
@@ -56,7 +61,7 @@ def agent(
         user=config.sandbox.user,
         who="the agent",
     )
-    return Sandbox(wish, _places(config, ground, box, own, needed, secrets))
+    return Sandbox(wish, _places(config, context, box, own, needed, secrets))
 
 
 def commands(config: Config) -> list[str]:
@@ -82,7 +87,7 @@ def _programs(config: Config, lines: Sequence[str], root: Path) -> list[str]:
 
 def _places(
     config: Config,
-    ground: Ground,
+    context: RunContext,
     box: Path,
     own: Sequence[Path],
     needed: Sequence[str],
@@ -91,8 +96,8 @@ def _places(
     hidden = [
         *places.secrets(os.environ, Path.home()),
         *secrets,
-        str(ground.run_store.parent),
-        str(ground.folder),
+        str(context.run_store.parent),
+        str(context.folder),
     ]
     # A tool of the user's may live among the hidden: beside our box, or as ~/.claude/local does.
     folders = [*search_path(config).split(":"), *(os.environ.get(v, "") for v in _OF_TOOLCHAINS)]

@@ -22,7 +22,7 @@ from autoresearch_ci.execution.command import run_command
 from autoresearch_ci.execution.sandbox.abilities import reachable_services
 from autoresearch_ci.execution.sandbox.kernel import dumpable
 from autoresearch_ci.execution.sandbox.sandbox import Sandbox
-from autoresearch_ci.preflight import Ground, Options, survey
+from autoresearch_ci.preflight import Options, RunContext, survey
 from autoresearch_ci.safety.secret_values import must_leave
 
 State = Literal["ok", "warn", "fail"]
@@ -55,12 +55,12 @@ def examine(start: Path, load: Callable[[], tuple[Resolved, str | None]]) -> lis
     config = resolved.config
     checks.append(Check(name="configuration", state="ok", found=path or "flags and defaults"))
     try:
-        ground = survey(config, Options(start=start, config_path=path))
+        context = survey(config, Options(start=start, config_path=path))
     except AutoresearchError as error:
         about = "configuration" if isinstance(error, ConfigError) else "repository"
         return [*checks, _failed(about, error), _proposer(config), *_machine(None)]
-    checks.append(_repository(ground))
-    checks += [_program(config, ground), _proposer(config), *_machine((config, ground))]
+    checks.append(_repository(context))
+    checks += [_program(config, context), _proposer(config), *_machine((config, context))]
     return checks
 
 
@@ -129,21 +129,21 @@ def _disk() -> Check:
     return Check(name="disk", state="ok", found=found)
 
 
-def _repository(ground: Ground) -> Check:
-    found = f"{ground.repository.root} at {ground.base[:12]}, {len(ground.files)} files"
-    if ground.warnings:
-        return Check(name="repository", state="warn", found=found, cure="\n".join(ground.warnings))
+def _repository(context: RunContext) -> Check:
+    found = f"{context.repository.root} at {context.base[:12]}, {len(context.files)} files"
+    if context.warnings:
+        return Check(name="repository", state="warn", found=found, cure="\n".join(context.warnings))
     return Check(name="repository", state="ok", found=found)
 
 
-def _program(config: Config, ground: Ground) -> Check:
+def _program(config: Config, context: RunContext) -> Check:
     command = config.metric.command
     if config.metric.rubric:
         return Check(name="metric", state="ok", found="judged by a rubric")
     word = confinement.first_word(command)
     argv = ["/bin/sh", "-c", 'command -v -- "$0"', word]
     search = {"PATH": confinement.search_path(config)}
-    if not word or not run_command(argv, cwd=ground.repository.root, env=search).exit_code:
+    if not word or not run_command(argv, cwd=context.repository.root, env=search).exit_code:
         return Check(name="metric", state="ok", found=command)
     return Check(
         name="metric",
@@ -177,12 +177,12 @@ def _proposer(config: Config) -> Check:
     return Check(name="proposer", state="ok", found=found)
 
 
-def _machine(known: tuple[Config, Ground] | None) -> Iterator[Check]:
+def _machine(known: tuple[Config, RunContext] | None) -> Iterator[Check]:
     if secrets := _secrets():
         yield secrets
     if known:
-        config, ground = known
-        yield from _confinement(confinement.measured(config, ground, ()))
+        config, context = known
+        yield from _confinement(confinement.measured(config, context, ()))
     gpu = shutil.which("nvidia-smi")
     yield Check(name="gpu", state="ok", found=gpu or "none (no nvidia-smi on PATH)")
 

@@ -20,7 +20,8 @@ from autoresearch_ci.errors import (
     WorkspaceError,
     reason_of,
 )
-from autoresearch_ci.safety.log import defuse, guard_output, json_text, message_lines
+from autoresearch_ci.safety.log import defuse, json_text, message_lines
+from autoresearch_ci.safety.output_streams import guard_output
 from autoresearch_ci.safety.withhold import withhold
 
 if TYPE_CHECKING:
@@ -307,7 +308,7 @@ def _load(options: argparse.Namespace, *, commit: str | None = None) -> tuple[Re
     from autoresearch_ci.config.flags import given
     from autoresearch_ci.config.reader import LARGEST
     from autoresearch_ci.config.resolve import DEFAULT_PATH, load
-    from autoresearch_ci.safety.bounded import Refused
+    from autoresearch_ci.safety.bounded import Unreadable
     from autoresearch_ci.safety.files import file_bytes
     from autoresearch_ci.workspace.repository import Repository
 
@@ -321,7 +322,7 @@ def _load(options: argparse.Namespace, *, commit: str | None = None) -> tuple[Re
         return load(text=committed, path=shown, flags=given(options)), shown
     try:
         text = file_bytes(path, LARGEST)
-    except Refused as error:
+    except Unreadable as error:
         raise ConfigError(f"{path} {error}; expected a short YAML file.") from error
     except (NotADirectoryError, PermissionError) as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}.") from error

@@ -23,7 +23,7 @@ from autoresearch_ci.cli.assembly import (
     idle_bench,
     make_briefing,
     make_claude,
-    make_court,
+    make_evaluator,
     make_ledger,
     make_redactor,
     mcp_tools,
@@ -58,34 +58,34 @@ def preview(resolved: Resolved, options: Options, *, environment: Mapping[str, s
     Raises `ConfigError` when the configured proposer sends no prompt.
     """
     config = resolved.config
-    ground = survey(config, options)
-    history = Records.peek(ground.run_store) if options.resume else None
+    context = survey(config, options)
+    history = Records.peek(context.run_store) if options.resume else None
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        ground = dataclasses.replace(
-            ground, folder=folder / "run", run_store=folder / "store", box=folder / "box"
+        context = dataclasses.replace(
+            context, folder=folder / "run", run_store=folder / "store", box=folder / "box"
         )
-        ground.run_store.mkdir()
-        records = Records(ground.run_store)
+        context.run_store.mkdir()
+        records = Records(context.run_store)
         stack.callback(records.close)
-        store = stack.enter_context(opened(ground.repository, folder / "git"))
-        ledger = make_ledger(config, ground, store, records)
+        store = stack.enter_context(opened(context.repository, folder / "git"))
+        ledger = make_ledger(config, context, store, records)
         if history:
             ledger.load(history)
         workshop = RunWorkshop(
             config=config,
-            ground=ground,
+            context=context,
             store=store,
             ledger=ledger,
-            hidden=hidden_files(config, ground, options.config_path),
+            hidden=hidden_files(config, context, options.config_path),
             observe=lambda event: None,
             stop=Stop(),
             environment=environment,
             redactor=make_redactor(config, environment),
             start=options.start,
         )
-        court = make_court(workshop, idle_bench(workshop))
-        return _rendered(workshop, make_briefing(workshop, court).context(), stack)
+        evaluator = make_evaluator(workshop, idle_bench(workshop))
+        return _rendered(workshop, make_briefing(workshop, evaluator).context(), stack)
 
 
 def _rendered(workshop: RunWorkshop, context: Context, stack: ExitStack) -> Preview:
@@ -112,7 +112,7 @@ def _of_claude(workshop: RunWorkshop, context: Context, stack: ExitStack) -> Pre
         context,
         claude_settings(workshop.config),
         workshop.environment,
-        globs=workshop.ground.scope.include,
+        globs=workshop.context.scope.include,
         diffs=DiffSummaries(),
         more=tools.definitions() if tools else (),
     )

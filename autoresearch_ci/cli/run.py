@@ -17,7 +17,7 @@ from autoresearch_ci.cli.assembly import (
     chosen,
     hidden_files,
     make_briefing,
-    make_court,
+    make_evaluator,
     make_ledger,
     make_proposer,
     make_publisher,
@@ -25,16 +25,16 @@ from autoresearch_ci.cli.assembly import (
     open_bench,
 )
 from autoresearch_ci.config.resolve import Config, Resolved
-from autoresearch_ci.confirmation import PAIRS, Duel, confirm, idle_commits
+from autoresearch_ci.confirmation import PAIRS, PairedComparison, confirm, idle_commits
 from autoresearch_ci.decide import budget
 from autoresearch_ci.errors import AutoresearchError, ConfigError, Interrupted, WorkspaceError
 from autoresearch_ci.events import Note, Observer, RunFinished, RunStarted, Warning, redacted
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.experiment import Spent
 from autoresearch_ci.loop import Loop
-from autoresearch_ci.preflight import Ground, Options, settled, survey
+from autoresearch_ci.preflight import Options, RunContext, settled, survey
 from autoresearch_ci.propose.proposer import Proposer
-from autoresearch_ci.publish.publisher import Beginning, Publisher, recalled
+from autoresearch_ci.publish.publisher import Publisher, StartPoint, recalled
 from autoresearch_ci.record.durable_records import History, Records, check_history
 from autoresearch_ci.record.ledger import Ledger
 from autoresearch_ci.record.past_notebooks import ruler_of
@@ -66,43 +66,43 @@ def run(
     with ExitStack() as stack:
         publisher = make_publisher(config, options, environment=environment, observe=observe)
         stack.callback(publisher.close)
-        beginning = Beginning()
+        start = StartPoint()
         if not options.resume:
-            beginning = publisher.begin(options.tag or "")
-            options = dataclasses.replace(options, base=beginning.base)
-        ground = survey(config, options)
-        ground.run_store.mkdir(parents=True, exist_ok=True, mode=0o700)
-        records = Records(ground.run_store)
+            start = publisher.begin(options.tag or "")
+            options = dataclasses.replace(options, base=start.base)
+        context = survey(config, options)
+        context.run_store.mkdir(parents=True, exist_ok=True, mode=0o700)
+        records = Records(context.run_store)
         stack.callback(records.close)
-        history = _begin(records, config, ground, redactor, beginning, resume=options.resume)
-        store = stack.enter_context(opened(ground.repository, ground.run_store / "git"))
-        ledger = make_ledger(config, ground, store, records, redactor.redact)
+        history = _begin(records, config, context, redactor, start, resume=options.resume)
+        store = stack.enter_context(opened(context.repository, context.run_store / "git"))
+        ledger = make_ledger(config, context, store, records, redactor.redact)
         ledger.recover(history)
-        observe(_started(config, ground, ledger))
-        for warning in (*ground.warnings, *_other_version(history)):
+        observe(_started(config, context, ledger))
+        for warning in (*context.warnings, *_other_version(history)):
             observe(Warning(message=warning))
         finished = Finished(ledger=ledger)
         if history.start:  # of the process that began it
-            beginning = recalled(history.start.get("publish"))
+            start = recalled(history.start.get("publish"))
         publisher.follow(
-            ledger, beginning, lambda: run_info(resolved, ground, finished, redactor.redact)
+            ledger, start, lambda: run_info(resolved, context, finished, redactor.redact)
         )
         workshop = RunWorkshop(
             config=config,
-            ground=ground,
+            context=context,
             store=store,
             ledger=ledger,
-            hidden=hidden_files(config, ground, options.config_path),
+            hidden=hidden_files(config, context, options.config_path),
             observe=observe,
             stop=stop,
             environment=environment,
             redactor=redactor,
             start=options.start,
         )
-        proposer = make_proposer(workshop, stack, beginning.again)
-        stack.enter_context(in_use(ground.box))
+        proposer = make_proposer(workshop, stack, start.again)
+        stack.enter_context(in_use(context.box))
         with _reported(resolved, workshop, publisher, finished):
-            loop = _loop(workshop, stack, proposer, publisher, beginning, began)
+            loop = _loop(workshop, stack, proposer, publisher, start, began)
             finished.stop_reason = loop.run()
             if config.confirm.mode == "auto" and ledger.history.kept:
                 _confirm(config, finished, loop, store)
@@ -114,26 +114,26 @@ def _loop(
     stack: ExitStack,
     proposer: Proposer,
     publisher: Publisher,
-    beginning: Beginning,
+    start: StartPoint,
     began: float,
 ) -> Loop:
     """The loop with everything that it needs, ready to measure."""
     config = workshop.config
     bench = open_bench(workshop, stack, paid=workshop.ledger.pay)
-    court = make_court(workshop, bench, beginning.unwanted)
-    briefing = make_briefing(workshop, court)
+    evaluator = make_evaluator(workshop, bench, start.unwanted)
+    briefing = make_briefing(workshop, evaluator)
     return Loop(
         briefing=dataclasses.replace(
             briefing,
-            earlier=tuple(beginning.tried),
-            past=past_runs(beginning.past, workshop.ground.repository),
+            earlier=tuple(start.tried),
+            past=past_runs(start.past, workshop.context.repository),
             started=began,
         ),
         calibrate=config.calibrate == "auto",
         confirm_pairs=(config.confirm.repeats or PAIRS) if config.confirm.mode == "auto" else 0,
         proposer=proposer,
         proposer_name=chosen(str(config.proposer), workshop.environment),
-        court=court,
+        evaluator=evaluator,
         observe=workshop.observe,
         kept=publisher.kept,
     )
@@ -155,17 +155,17 @@ def _reported(
         raise
     finally:
         finished.ledger.mend_journal()
-        write_report(resolved, workshop.ground, finished, workshop.redactor)
+        write_report(resolved, workshop.context, finished, workshop.redactor)
         finished.published = publisher.finish(hurry=hurry)
-        workshop.observe(_ended(resolved.config, workshop.ground, finished))
+        workshop.observe(_ended(resolved.config, workshop.context, finished))
 
 
 def _begin(
     records: Records,
     config: Config,
-    ground: Ground,
+    context: RunContext,
     redactor: Redactor,
-    beginning: Beginning,
+    start: StartPoint,
     *,
     resume: bool,
 ) -> History:
@@ -175,30 +175,30 @@ def _begin(
     if resume and history.start:
         if isinstance(before := history.start.get("ruler"), dict):
             _refuse_other_ruler(before, ruler)
-        check_history(history, base=ground.base, scope=ground.scope, git=ground.repository)
+        check_history(history, base=context.base, scope=context.scope, git=context.repository)
     else:
         if history.verdicts:  # by a run that began and ended since this one looked
             raise WorkspaceError(
-                f"tag {ground.tag} was used in the meantime.\n"
+                f"tag {context.tag} was used in the meantime.\n"
                 "do: continue that run with --resume, or choose another --tag."
             )
         # What a run without a verdict spent on its baseline is spent all the same.
-        history = History(branch=ground.branch, unfinished=history.unfinished)
+        history = History(branch=context.branch, unfinished=history.unfinished)
         records.reset()
         records.start(
             {
-                "base": ground.base,
-                "tag": ground.tag,
-                "branch": ground.branch,
+                "base": context.base,
+                "tag": context.tag,
+                "branch": context.branch,
                 "ruler": ruler,
                 "version": autoresearch_ci.__version__,
-                "publish": dataclasses.asdict(beginning),
+                "publish": dataclasses.asdict(start),
             }
         )
         if history.unfinished != Spent():
             records.spent(0, history.unfinished)
-    ground.repository.exclude("/autoresearch/run-*/")
-    ground.folder.mkdir(parents=True, exist_ok=True)
+    context.repository.exclude("/autoresearch/run-*/")
+    context.folder.mkdir(parents=True, exist_ok=True)
     return history
 
 
@@ -208,18 +208,18 @@ def _confirm(config: Config, finished: Finished, loop: Loop, store: Store) -> No
     ledger.confirming = True
 
     def nothing_left() -> str | None:
-        if loop.court.bench.judge is None:  # measuring is free
+        if loop.evaluator.bench.judge is None:  # measuring is free
             return None
         return budget.nothing_left(loop.briefing.limits, ledger.spent)
 
-    duel = Duel(
-        bench=loop.court.bench,
+    paired = PairedComparison(
+        bench=loop.evaluator.bench,
         direction=config.metric.direction,
         iteration=len(ledger.experiments) - 1,
         nothing_left=nothing_left,
     )
     finished.confirmation = confirm(
-        duel,
+        paired,
         ledger.changes(ledger.incumbent),
         deterministic=loop.deterministic,
         pairs=settings.repeats,
@@ -230,9 +230,9 @@ def _confirm(config: Config, finished: Finished, loop: Loop, store: Store) -> No
         loop.observe(Warning(message=f"the gain could not be confirmed: {why}"))
     if settings.ablate:
         idle, entangled = idle_commits(
-            duel,
+            paired,
             ledger,
-            loop.court.files,
+            loop.evaluator.files,
             store,
             deterministic=loop.deterministic,
             pairs=settings.repeats,
@@ -267,12 +267,12 @@ def _other_version(history: History) -> list[str]:
     ]
 
 
-def _started(config: Config, ground: Ground, ledger: Ledger) -> RunStarted:
+def _started(config: Config, context: RunContext, ledger: Ledger) -> RunStarted:
     experiments = ledger.experiments
     return RunStarted(
-        tag=ground.tag,
-        branch=ground.branch or "",
-        base_commit=ground.base,
+        tag=context.tag,
+        branch=context.branch or "",
+        base_commit=context.base,
         goal=config.goal,
         metric=metric_name(config),
         direction=config.metric.direction,
@@ -283,7 +283,7 @@ def _started(config: Config, ground: Ground, ledger: Ledger) -> RunStarted:
     )
 
 
-def _ended(config: Config, ground: Ground, finished: Finished) -> RunFinished:
+def _ended(config: Config, context: RunContext, finished: Finished) -> RunFinished:
     experiments, found = finished.ledger.experiments, finished.confirmation
     direction = config.metric.direction
     return RunFinished(
@@ -291,7 +291,7 @@ def _ended(config: Config, ground: Ground, finished: Finished) -> RunFinished:
         kept=len(finished.ledger.history.kept),
         baseline=experiments[0].metric if experiments else None,
         best=experiments[-1].best if experiments else None,
-        branch=ground.branch or "",
-        report_dir=str(ground.folder),
+        branch=context.branch or "",
+        report_dir=str(context.folder),
         confirmed=confirmed_line(metric_name(config), found, direction) if found else "",
     )

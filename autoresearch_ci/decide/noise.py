@@ -149,7 +149,7 @@ def _half_width(values: Sequence[float], confidence: float) -> float:
     return student_quantile((1 + confidence) / 2, n - 1) * deviation / math.sqrt(n)
 
 
-class Verdict(enum.StrEnum):
+class ComparisonResult(enum.StrEnum):
     """What two commits, measured interleaved, are to each other."""
 
     IMPROVED = "improved"
@@ -161,7 +161,7 @@ class Verdict(enum.StrEnum):
 class Comparison:
     """The answer of `compare`."""
 
-    verdict: Verdict
+    verdict: ComparisonResult
     gain: float
     """Head's relative gain over base; negative is worse."""
     low: float
@@ -198,9 +198,9 @@ def compare(
     clear = certain or (n > 2 and abs(_climb(pairs)) >= boundary(alpha / 2, pairs_max))
     if n < pairs_max and not clear:
         return None
-    verdict = Verdict.NO_DIFFERENCE
+    verdict = ComparisonResult.NO_DIFFERENCE
     if clear and abs(estimate) > margin:
-        verdict = Verdict.IMPROVED if estimate > 0 else Verdict.REGRESSED
+        verdict = ComparisonResult.IMPROVED if estimate > 0 else ComparisonResult.REGRESSED
     return Comparison(verdict=verdict, gain=estimate, low=low, high=high)
 
 

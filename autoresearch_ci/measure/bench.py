@@ -26,7 +26,7 @@ from autoresearch_ci.measure import extract as metrics
 from autoresearch_ci.measure.commands import Ended, MeasuredCommands, RunLogs
 from autoresearch_ci.measure.guards import FlakyMetric, Guards, hooks_refusal
 from autoresearch_ci.measure.judge import Judge, judged_paths
-from autoresearch_ci.measure.suite_observer import Scrutiny, Seen, Witness
+from autoresearch_ci.measure.suite_observer import Scrutiny, Seen, SuiteObserver
 from autoresearch_ci.measure.xml_reports import junit_outcomes
 from autoresearch_ci.record.durable_records import Attempt
 from autoresearch_ci.safety.bounded import MetricError
@@ -59,7 +59,7 @@ class Bench:
         self.judge = judge
         self.tree = tree
         self.plans = plans
-        self.witness = Witness(
+        self.witness = SuiteObserver(
             folder=layout.box / "witness",
             temporary=layout.temporary,
             store=private_logs.parent / "outcomes",

@@ -16,9 +16,9 @@ from autoresearch_ci.events import Note, Observer, OutputLine, Stage, StageStart
 from autoresearch_ci.execution.command import CommandResult, Stop, run_command
 from autoresearch_ci.execution.environment import UNATTENDED
 from autoresearch_ci.experiment import MetricRun
-from autoresearch_ci.measure.suite_observer import Witness
+from autoresearch_ci.measure.suite_observer import SuiteObserver
 from autoresearch_ci.measure.suite_standards import Outcomes
-from autoresearch_ci.safety.bounded import MIB, MetricError, Refused
+from autoresearch_ci.safety.bounded import MIB, MetricError, Unreadable
 from autoresearch_ci.safety.files import file_bytes
 from autoresearch_ci.workspace.measure_tree import MeasureTree
 from autoresearch_ci.workspace.repository import Changes
@@ -77,8 +77,8 @@ def read_report(tree: Path, name: str | None) -> bytes | MetricError | None:
         return None
     try:
         return file_bytes(path, REPORT_BYTES, follow=False)
-    except (Refused, PermissionError) as error:
-        why = error if isinstance(error, Refused) else "is not readable"
+    except (Unreadable, PermissionError) as error:
+        why = error if isinstance(error, Unreadable) else "is not readable"
         return MetricError(f"{name} {why}")
 
 
@@ -120,7 +120,7 @@ class MeasuredCommands:
         stop: Stop,
         observe: Observer,
         logs: RunLogs,
-        witness: Witness,
+        witness: SuiteObserver,
     ) -> None:
         """`redact`: removes secrets from what commands print."""
         self.tree = tree

@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from autoresearch_ci.config.values import json_steps
-from autoresearch_ci.safety.bounded import MetricError, Refused, json_value, parse_number
+from autoresearch_ci.safety.bounded import MetricError, Unreadable, json_value, parse_number
 
 TEXT_LIMIT = 8 * 2**20
 """Characters of JSON; Python objects take some twenty times that."""
@@ -70,5 +70,5 @@ def _load(text: str) -> Any:
 def _parse(text: str) -> Any:
     try:
         return json_value(text, limit=TEXT_LIMIT, number=_Number)
-    except Refused as error:
+    except Unreadable as error:
         raise MetricError(f"the JSON {error}") from error

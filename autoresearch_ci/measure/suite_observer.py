@@ -56,7 +56,7 @@ class Doubt:
 class Scrutiny:
     """What the unmodified code did, by the role of the command (`metric`, `guard 0`)."""
 
-    def __init__(self, witness: Witness) -> None:
+    def __init__(self, witness: SuiteObserver) -> None:
         self.witness = witness
         self._printed: dict[str, int] = {}
 
@@ -115,7 +115,7 @@ class Watch:
     """Once it has ended; `None` when pytest did not run."""
 
 
-class Witness:
+class SuiteObserver:
     """What each command's tests must reach, by the role of the command (`metric`, `guard 0`)."""
 
     def __init__(self, *, folder: Path, temporary: Path, store: Path) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.execution.command import CommandResult, Stop, run_command
 from autoresearch_ci.execution.environment import UNATTENDED, clean_environment
-from autoresearch_ci.experiment import Proposal
+from autoresearch_ci.experiment import Proposal, Tree
 from autoresearch_ci.propose.agent_presets import (
     DESCRIPTION_LENGTH,
     PRESETS,
@@ -36,7 +36,6 @@ from autoresearch_ci.propose.proposer import Context, CostlyProposerError, Reque
 from autoresearch_ci.safety.prompt import line
 from autoresearch_ci.safety.redaction import Redactor
 from autoresearch_ci.safety.secret_values import secret_values
-from autoresearch_ci.workspace.changes import Tree
 from autoresearch_ci.workspace.draft_tree import Drafted, DraftTree
 
 PROMPT_FILE = "{prompt_file}"

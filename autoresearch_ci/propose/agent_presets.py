@@ -16,9 +16,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from autoresearch_ci.experiment import FileEdit
+from autoresearch_ci.experiment import FileEdit, Tree
 from autoresearch_ci.safety.prompt import line
-from autoresearch_ci.workspace.changes import Tree
 
 DESCRIPTION_LENGTH = 200
 """Characters."""

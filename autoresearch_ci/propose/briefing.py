@@ -11,11 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from autoresearch_ci.decide.budget import Limits, stuck_level
-from autoresearch_ci.experiment import Direction, Proposal
+from autoresearch_ci.experiment import Direction, PastRun, Proposal, Trees
 from autoresearch_ci.propose.proposer import Context, Remaining, Request
 from autoresearch_ci.record.ledger import Ledger
-from autoresearch_ci.record.past_runs import PastRun
-from autoresearch_ci.workspace.changes import Trees
 
 REMEMBERED_NOTES = 10
 """Ideas for later that are passed on; older ones are forgotten."""

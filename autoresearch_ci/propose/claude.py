@@ -24,7 +24,7 @@ from autoresearch_ci.propose.proposer import (
     Context,
     CostlyProposerError,
     EditError,
-    Refused,
+    ModelRefused,
     Request,
 )
 from autoresearch_ci.safety.prompt import line
@@ -97,8 +97,8 @@ class ClaudeProposer:
     def propose(self, context: Context) -> ReasonedProposal:
         """One change.
 
-        Raises `EditError` when the conversation came to nothing, `Refused` when the model declined,
-        `ProposerError` when the service keeps failing. Each says what was spent.
+        Raises `EditError` when the conversation came to nothing, `ModelRefused` when the model
+        declined, `ProposerError` when the service keeps failing. Each says what was spent.
         """
         again = context.request is not Request.PROPOSE
         before = context.previous.edits if again and context.previous else ()
@@ -133,7 +133,7 @@ class ClaudeProposer:
                 cost_usd=talk.spent.cost_usd,
             ) from error
         except Declined as error:
-            raise Refused(
+            raise ModelRefused(
                 str(error),
                 proposer=_NAME,
                 tokens=talk.spent.tokens,

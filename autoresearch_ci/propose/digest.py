@@ -11,11 +11,10 @@ import collections
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from autoresearch_ci.experiment import Experiment, Status
-from autoresearch_ci.llm.draft import diff_groups
+from autoresearch_ci.experiment import Experiment, Status, Tree, VersionedTree
+from autoresearch_ci.llm.text_edits import diff_groups
 from autoresearch_ci.propose.proposer import Context
 from autoresearch_ci.safety.prompt import line, quoted, size
-from autoresearch_ci.workspace.changes import Tree, VersionedTree
 
 LENGTH = 140
 """Characters told of the first change in a file."""

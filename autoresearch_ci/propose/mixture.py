@@ -12,16 +12,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from autoresearch_ci.errors import ProposerError
-from autoresearch_ci.experiment import Proposal
+from autoresearch_ci.experiment import Proposal, Tree
 from autoresearch_ci.propose.proposer import (
     Context,
     CostlyProposerError,
     EditError,
+    ModelRefused,
     Proposer,
-    Refused,
     Request,
 )
-from autoresearch_ci.workspace.changes import EarlierChange, Tree, again
+from autoresearch_ci.workspace.changes import EarlierChange, again
 
 NAME = "retry"
 """In the journal's `proposer` column."""
@@ -111,20 +111,21 @@ class MixtureProposer:
     def propose(self, context: Context) -> Proposal | None:
         """The proposal of the member whose turn it is, or of the first after it that has one.
 
-        A repair or rework goes to the member whose idea it is, to nobody else. Raises `Refused`
-        when nobody proposed and a model refused, and `ProposerError` when no member can go on.
+        A repair or rework goes to the member whose idea it is, to nobody else. Raises
+        `ModelRefused` when nobody proposed and a model refused, and `ProposerError` when no member
+        can go on.
         """
         if context.request is not Request.PROPOSE:
             return self._fixed(context)
         bill = _Bill()
-        refused: Refused | None = None
+        refused: ModelRefused | None = None
         for member in self._order(context.iteration):
             try:
                 proposal = member.proposer.propose(context)
             except EditError as error:
                 error.proposal = bill.on(error.proposal)
                 raise
-            except Refused as refusal:
+            except ModelRefused as refusal:
                 bill = bill.plus(refusal.proposal.tokens, refusal.proposal.cost_usd)
                 refused = refusal
                 self._note(f"{member.name}: {refusal}; the next proposer takes its turn")
@@ -146,7 +147,7 @@ class MixtureProposer:
             return None
         try:
             return member.proposer.propose(context)
-        except Refused as refusal:
+        except ModelRefused as refusal:
             self._note(f"{member.name}: {refusal}; its idea is given up")
             return refusal.proposal
         except ProposerError as error:

@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from autoresearch_ci.experiment import Direction, Proposal, Status
-from autoresearch_ci.llm.draft import is_hidden_path
+from autoresearch_ci.experiment import Direction, Proposal, Status, size_of
 from autoresearch_ci.propose.digest import DiffSummaries, digest, number
 from autoresearch_ci.propose.proposer import Context, Remaining, Request
 from autoresearch_ci.safety.prompt import block, file_text, line, quoted, shown, size, tail
-from autoresearch_ci.workspace.changes import size_of
+from autoresearch_ci.workspace.scope import is_hidden_path
 
 STATE_BYTES = 2400
 """The whole state, a repair's feedback included, is never larger."""

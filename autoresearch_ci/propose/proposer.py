@@ -8,9 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from autoresearch_ci.errors import ProposerError
-from autoresearch_ci.experiment import Direction, Experiment, Proposal
-from autoresearch_ci.record.past_runs import PastRun
-from autoresearch_ci.workspace.changes import Tree, Trees
+from autoresearch_ci.experiment import Direction, Experiment, PastRun, Proposal, Tree, Trees
 
 
 class EditError(Exception):
@@ -35,7 +33,7 @@ class EditError(Exception):
         )
 
 
-class Refused(Exception):
+class ModelRefused(Exception):
     """The model declined to help, which is normal for some work: another proposer may not."""
 
     def __init__(

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.experiment import FileEdit, Proposal
 from autoresearch_ci.propose.proposer import Context, EditError, Request
-from autoresearch_ci.safety.bounded import MIB, Refused, json_value
+from autoresearch_ci.safety.bounded import MIB, Unreadable, json_value
 from autoresearch_ci.safety.files import file_bytes
 
 _EXPECTED = (
@@ -72,7 +72,7 @@ class ScriptProposer:
         try:
             data = file_bytes(source, _BYTES) if isinstance(source, Path) else source
             text = data.decode("utf-8-sig")
-        except Refused as error:
+        except Unreadable as error:
             raise ConfigError(
                 f"{name} {error}. A script is a UTF-8 file with one JSON object per line; check "
                 "the path given to `script:`."
@@ -122,7 +122,7 @@ def _parsed(line: str, place: str) -> _Line:
         # A lone surrogate is legal JSON and no text: it could not be written to a file.
         json.dumps(value, ensure_ascii=False).encode()
         return _Line.model_validate(value)
-    except Refused as error:
+    except Unreadable as error:
         raise ConfigError(f"{place}: the line {error}. {_EXPECTED}") from error
     except (json.JSONDecodeError, UnicodeEncodeError) as error:
         raise ConfigError(

@@ -24,7 +24,7 @@ import autoresearch_ci
 from autoresearch_ci.errors import ConfigError, WorkspaceError
 from autoresearch_ci.experiment import Published
 from autoresearch_ci.preflight import is_tag
-from autoresearch_ci.publish.publisher import Beginning, Story
+from autoresearch_ci.publish.publisher import RunRecord, StartPoint
 from autoresearch_ci.report.summary import RunInfo
 from autoresearch_ci.workspace.git import GitDirectory
 from autoresearch_ci.workspace.repository import Repository
@@ -62,21 +62,21 @@ class BundleWriter:
     """A `Publisher` that writes a file into the run folder, at the end and after each keep."""
 
     def __init__(
-        self, repository: Repository, branch: str, look: Callable[[str], Beginning]
+        self, repository: Repository, branch: str, look: Callable[[str], StartPoint]
     ) -> None:
         """`look`: where to begin, from what the forge lets us read."""
         self._repository = repository
         self._branch = branch
         self._look = look
-        self._beginning = Beginning(branch=branch)
-        self._story: Story | None = None
+        self._start_point = StartPoint(branch=branch)
+        self._story: RunRecord | None = None
         self._describe: Callable[[], RunInfo] | None = None
 
-    def begin(self, tag: str) -> Beginning:
+    def begin(self, tag: str) -> StartPoint:
         return self._look(tag)
 
-    def follow(self, story: Story, beginning: Beginning, describe: Callable[[], RunInfo]) -> None:
-        self._story, self._describe, self._beginning = story, describe, beginning
+    def follow(self, story: RunRecord, start: StartPoint, describe: Callable[[], RunInfo]) -> None:
+        self._story, self._describe, self._start_point = story, describe, start
 
     def kept(self) -> None:
         """A job that is killed still leaves what it kept."""
@@ -95,7 +95,7 @@ class BundleWriter:
             return None
         from autoresearch_ci.publish.publication import illustrated
 
-        began = self._beginning
+        began = self._start_point
         notebook = illustrated(
             story, describe(), replace(began, branch=began.branch or self._branch)
         )
@@ -117,7 +117,7 @@ class BundleWriter:
                 tag=facts.tag,
                 branch=self._branch,
                 base=facts.base,
-                merges=self._beginning.merges,
+                merges=self._start_point.merges,
                 head=story.incumbent,
                 notebook=notebook,
                 sha256=hashlib.sha256(data).hexdigest(),

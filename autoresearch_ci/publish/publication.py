@@ -11,10 +11,11 @@ from dataclasses import replace
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.events import Note, Observer, Warning
 from autoresearch_ci.experiment import Published
+from autoresearch_ci.publish.forge.forge import Forge, Post, PullRequest, PullState
 from autoresearch_ci.publish.forge.git_remote import Moved, Remote, Update
-from autoresearch_ci.publish.forge.refusals import TRANSIENT, Kind, Refused
+from autoresearch_ci.publish.forge.refusals import TRANSIENT, ForgeRefused, RefusalKind
 from autoresearch_ci.publish.forge.settings import Settings
-from autoresearch_ci.publish.publisher import Beginning, Forge, Post, PullRequest, PullState, Story
+from autoresearch_ci.publish.publisher import RunRecord, StartPoint
 from autoresearch_ci.publish.start_point import Scout, forget
 from autoresearch_ci.publish.start_rules import names
 from autoresearch_ci.record import journal_tsv as journal
@@ -42,8 +43,8 @@ class Publication:
         self._scout = Scout(forge, remote, repository, settings, observe)
         self._settings = settings
         self._observe = observe
-        self._beginning = Beginning()
-        self._story: Story | None = None
+        self._start_point = StartPoint()
+        self._story: RunRecord | None = None
         self._describe: Callable[[], RunInfo] | None = None
         self._pull: PullRequest | None = None
         self._left: PullRequest | None = None
@@ -52,39 +53,39 @@ class Publication:
         self._final = False
         self._with_notebook = True
 
-    def begin(self, tag: str) -> Beginning:
-        """Look at the remote, and decide. Raises `Refused` for what will not pass on its own."""
+    def begin(self, tag: str) -> StartPoint:
+        """Look at the remote, and decide. Raises `ForgeRefused` for what will not pass."""
         try:
             return self._scout.begin(tag)
-        except Refused as error:
+        except ForgeRefused as error:
             if error.kind not in TRANSIENT:
                 raise
             self._observe(Warning(message=f"starting without what earlier runs know: {error}"))
             forget(self._repository, self._settings.branch, tag)
-            return Beginning(
+            return StartPoint(
                 branch=self._settings.branch,
                 notebook_ref=f"{memory.NOTEBOOKS}{tag}",
                 ruler=self._settings.ruler,
             )
 
-    def follow(self, story: Story, beginning: Beginning, describe: Callable[[], RunInfo]) -> None:
+    def follow(self, story: RunRecord, start: StartPoint, describe: Callable[[], RunInfo]) -> None:
         self._story, self._describe = story, describe
-        self._beginning = self._believed(beginning)
+        self._start_point = self._believed(start)
         pushed = story.history.pushed or {}
         branch, replaces = pushed.get("branch"), pushed.get("replaces")
         if isinstance(branch, str) and isinstance(replaces, str) and self._is_own(branch):
             # An earlier process may have gone aside.
-            self._beginning = replace(self._beginning, branch=branch, replaces=replaces)
+            self._start_point = replace(self._start_point, branch=branch, replaces=replaces)
 
-    def _believed(self, beginning: Beginning) -> Beginning:
+    def _believed(self, start: StartPoint) -> StartPoint:
         """Records can come from a cache that others write to: they name no branch but ours."""
-        story, notebook = self._story, beginning.notebook_ref
+        story, notebook = self._story, start.notebook_ref
         own = story.facts.notebook_ref if story else ""
-        if not self._is_own(beginning.branch):  # or `publish` was changed for the resumption
-            beginning = Beginning(branch=self._settings.branch, tried=beginning.tried)
+        if not self._is_own(start.branch):  # or `publish` was changed for the resumption
+            start = StartPoint(branch=self._settings.branch, tried=start.tried)
         if notebook not in names(own, 10_000):
             notebook = own
-        return replace(beginning, notebook_ref=notebook)
+        return replace(start, notebook_ref=notebook)
 
     def _is_own(self, branch: str) -> bool:
         return branch in names(self._settings.branch, 10_000)
@@ -98,7 +99,7 @@ class Publication:
             self._remote.waits, self._remote.stall = (), 3
         self._final = True
         self._publish()
-        branch = self._beginning.branch
+        branch = self._start_point.branch
         any_kept = bool(self._story and self._story.history.kept)
         return Published(
             branch=branch if any_kept else "",
@@ -110,7 +111,7 @@ class Publication:
     def close(self) -> None:
         self._remote.close()
 
-    def place(self, tag: str, head: str, notebook: str) -> Beginning:
+    def place(self, tag: str, head: str, notebook: str) -> StartPoint:
         """Where a finished run goes whose newest commits these are, of branch and notebook."""
         return self._scout.place(tag, head, notebook)
 
@@ -120,16 +121,16 @@ class Publication:
             return
         self._refused = None
         try:
-            notebook = illustrated(self._story, self._describe(), self._beginning)
+            notebook = illustrated(self._story, self._describe(), self._start_point)
             self._push(self._story, notebook)
             if self._story.history.kept:
                 self._show(self._story, self._describe(), notebook)
-        except (Refused, WorkspaceError) as error:
+        except (ForgeRefused, WorkspaceError) as error:
             self._refused = error
             hint = f"\nopen it yourself: {self._compare()}" if self._story.history.kept else ""
             self._observe(Warning(message=f"not published: {error}{hint}"))
 
-    def _push(self, story: Story, notebook: str | None) -> None:
+    def _push(self, story: RunRecord, notebook: str | None) -> None:
         """Both refs or none. A branch that somebody moved is left to them."""
         for _ in range(20):
             updates = self._updates(story, notebook)
@@ -140,8 +141,8 @@ class Publication:
             except Moved as error:
                 self._settle(story, error, notebook)
                 continue
-            except Refused as error:
-                if error.kind is not Kind.HIDDEN_REF or not self._with_notebook:
+            except ForgeRefused as error:
+                if error.kind is not RefusalKind.HIDDEN_REF or not self._with_notebook:
                     raise
                 self._with_notebook = False
                 self._observe(Warning(message=str(error)))
@@ -154,58 +155,58 @@ class Publication:
             "do: give each a publish.branch of its own, or a concurrency group."
         )
 
-    def _updates(self, story: Story, notebook: str | None) -> list[Update]:
+    def _updates(self, story: RunRecord, notebook: str | None) -> list[Update]:
         wanted = []
         if story.history.kept:
-            wanted.append((self._branch_ref, story.incumbent, self._beginning.there))
+            wanted.append((self._branch_ref, story.incumbent, self._start_point.there))
         if notebook and self._with_notebook:
-            wanted.append((self._beginning.notebook_ref, notebook, None))
+            wanted.append((self._start_point.notebook_ref, notebook, None))
         before = (story.history.pushed or {}).get("refs", {})
         updates = [Update(ref=r, new=n, old=before.get(r, old)) for r, n, old in wanted]
         return [update for update in updates if update.new != update.old]
 
-    def _settle(self, story: Story, error: Moved, notebook: str | None) -> None:
+    def _settle(self, story: RunRecord, error: Moved, notebook: str | None) -> None:
         """Learn what is there: our own earlier push whose record was lost, or somebody else's."""
         mine = {e.commit for e in story.history.kept}
         there = error.refs.get(self._branch_ref)
-        book = error.refs.get(self._beginning.notebook_ref)
+        book = error.refs.get(self._start_point.notebook_ref)
         seen: dict[str, str] = {}
         if there in mine and there:
             seen[self._branch_ref] = there
         if book and notebook and self._remote.is_ancestor(book, notebook):
-            seen[self._beginning.notebook_ref] = book
+            seen[self._start_point.notebook_ref] = book
         known = (story.history.pushed or {}).get("refs", {})
         if any(known.get(ref) != commit for ref, commit in seen.items()):
             self._write_down(story, seen)
             return
-        if book and self._beginning.notebook_ref not in seen:
-            self._beginning = replace(
-                self._beginning,
-                notebook_ref=_after(story.facts.notebook_ref, self._beginning.notebook_ref),
+        if book and self._start_point.notebook_ref not in seen:
+            self._start_point = replace(
+                self._start_point,
+                notebook_ref=_after(story.facts.notebook_ref, self._start_point.notebook_ref),
             )
             return
         self._observe(Warning(message=str(error)))
         self._left = self._pull
-        replaces = self._pull.url if self._pull else self._beginning.replaces
-        self._beginning = replace(
-            self._beginning,
-            branch=_after(self._settings.branch, self._beginning.branch),
+        replaces = self._pull.url if self._pull else self._start_point.replaces
+        self._start_point = replace(
+            self._start_point,
+            branch=_after(self._settings.branch, self._start_point.branch),
             there=None,
             replaces=replaces,
         )
 
-    def _write_down(self, story: Story, refs: dict[str, str]) -> None:
+    def _write_down(self, story: RunRecord, refs: dict[str, str]) -> None:
         before = (story.history.pushed or {}).get("refs", {})
         story.pushed(
             {
-                "branch": self._beginning.branch,
-                "replaces": self._beginning.replaces,
+                "branch": self._start_point.branch,
+                "replaces": self._start_point.replaces,
                 "refs": {**before, **refs},
             }
         )
 
-    def _show(self, story: Story, info: RunInfo, notebook: str | None) -> None:
-        pulls = self._forge.pulls(self._beginning.branch)
+    def _show(self, story: RunRecord, info: RunInfo, notebook: str | None) -> None:
+        pulls = self._forge.pulls(self._start_point.branch)
         if pulls and pulls[0].state is PullState.CLOSED:
             self._pull = pulls[0]
             self._observe(Note(message=f"{pulls[0].url} was closed by a person and stays closed"))
@@ -221,25 +222,25 @@ class Publication:
         if left and left.state is PullState.OPEN and left.number != pull.number:
             self._forge.say(left, f"Continued in {pull.url}; this branch is left as it is.")
 
-    def _post(self, story: Story, info: RunInfo, notebook: str | None) -> Post:
-        settings, beginning = self._settings, self._beginning
+    def _post(self, story: RunRecord, info: RunInfo, notebook: str | None) -> Post:
+        settings, start = self._settings, self._start_point
         mine = {e.commit for e in story.history.kept}  # published before: the job was repeated
-        earlier = journal.parse_rows(journal.header(info.direction) + beginning.kept)
-        info = replace(info, branch=beginning.branch, notebook_ref=beginning.notebook_ref)
+        earlier = journal.parse_rows(journal.header(info.direction) + start.kept)
+        info = replace(info, branch=start.branch, notebook_ref=start.notebook_ref)
         more = PullRequestInfo(
             head=story.incumbent,
             chart=self._forge.file_link(notebook, memory.CHART) if notebook else "",
             job=settings.job,
             holdout=settings.holdout,
             earlier=tuple(e for e in earlier if e.commit not in mine),
-            replaces=beginning.replaces,
-            ignored=beginning.ignored,
+            replaces=start.replaces,
+            ignored=start.ignored,
             final=self._final,
         )
         experiments = tuple(story.experiments)
         held = info.confirmation is not None and info.confirmation.holds
         return Post(
-            branch=beginning.branch,
+            branch=start.branch,
             base=self._scout.base_branch(),
             title=title(experiments, info),
             render=lambda room: body(experiments, info, more, room),
@@ -250,20 +251,20 @@ class Publication:
             reviewers=settings.reviewers,
         )
 
-    def _options(self, story: Story) -> Sequence[str]:
+    def _options(self, story: RunRecord) -> Sequence[str]:
         if not story.history.kept or self._describe is None:
             return ()
         return self._forge.push_options(self._post(story, self._describe(), None))
 
     def _compare(self) -> str:
-        return self._forge.compare_link(self._scout.base or "HEAD", self._beginning.branch)
+        return self._forge.compare_link(self._scout.base or "HEAD", self._start_point.branch)
 
     @property
     def _branch_ref(self) -> str:
-        return f"refs/heads/{self._beginning.branch}"
+        return f"refs/heads/{self._start_point.branch}"
 
 
-def illustrated(story: Story, info: RunInfo, beginning: Beginning) -> str | None:
+def illustrated(story: RunRecord, info: RunInfo, start: StartPoint) -> str | None:
     """The notebook with the picture and what a later run must know; its newest commit."""
     chart = progress_svg(
         story.experiments,
@@ -274,9 +275,9 @@ def illustrated(story: Story, info: RunInfo, beginning: Beginning) -> str | None
     known = memory.facts(
         metric=info.metric_name,
         direction=info.direction,
-        branch=beginning.branch,
-        heard=beginning.heard,
-        ruler=beginning.ruler,
+        branch=start.branch,
+        heard=start.heard,
+        ruler=start.ruler,
     )
     return story.illustrate({memory.CHART: chart.encode(), memory.FACTS: known})
 

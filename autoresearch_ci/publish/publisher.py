@@ -6,13 +6,11 @@ that may write; start.py decides where a run begins.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from autoresearch_ci.experiment import Direction, Experiment, Published
-from autoresearch_ci.publish.forge.git_remote import Address
 from autoresearch_ci.record import journal_tsv as journal
 from autoresearch_ci.record.durable_records import History
 from autoresearch_ci.record.notebook import RunFacts
@@ -21,7 +19,7 @@ from autoresearch_ci.workspace.changes import EarlierChange
 
 
 @dataclass(frozen=True, kw_only=True)
-class Beginning:
+class StartPoint:
     """Where a run begins and what it knows of earlier ones; written down, for a resumed run."""
 
     branch: str = ""
@@ -54,19 +52,19 @@ class Beginning:
     """When the last command was given that has been read; the forge's clock, ISO 8601 in UTC."""
 
 
-def recalled(data: object) -> Beginning:
+def recalled(data: object) -> StartPoint:
     """What an earlier process wrote down; nothing, when it cannot have been one of ours."""
     from pydantic import TypeAdapter, ValidationError
 
     try:
-        found = TypeAdapter(Beginning).validate_python(data)
+        found = TypeAdapter(StartPoint).validate_python(data)
         journal.parse_rows(journal.header(Direction.MINIMIZE) + found.kept)
     except (ValidationError, ValueError):
-        return Beginning()
+        return StartPoint()
     return found
 
 
-class Story(Protocol):
+class RunRecord(Protocol):
     """What is published: a run's ledger, or what a bundle tells of one."""
 
     facts: RunFacts
@@ -90,10 +88,10 @@ class Story(Protocol):
 class Publisher(Protocol):
     """What a run calls, and when. Nothing here loses or stops a run once it has begun."""
 
-    def begin(self, tag: str) -> Beginning:
+    def begin(self, tag: str) -> StartPoint:
         """Before anything is measured; not when resuming. Raises `AutoresearchError`."""
 
-    def follow(self, story: Story, beginning: Beginning, describe: Callable[[], RunInfo]) -> None:
+    def follow(self, story: RunRecord, start: StartPoint, describe: Callable[[], RunInfo]) -> None:
         """The run's memory is open: what is kept from now on is to be published."""
 
     def kept(self) -> None:
@@ -109,10 +107,10 @@ class Publisher(Protocol):
 class Silent:
     """A `Publisher` of nothing: the branch in this repository is all there is."""
 
-    def begin(self, tag: str) -> Beginning:
-        return Beginning()
+    def begin(self, tag: str) -> StartPoint:
+        return StartPoint()
 
-    def follow(self, story: Story, beginning: Beginning, describe: Callable[[], RunInfo]) -> None:
+    def follow(self, story: RunRecord, start: StartPoint, describe: Callable[[], RunInfo]) -> None:
         return
 
     def kept(self) -> None:
@@ -123,98 +121,3 @@ class Silent:
 
     def close(self) -> None:
         return
-
-
-class PullState(enum.Enum):
-    """What became of a pull request."""
-
-    OPEN = "open"
-    CLOSED = "closed"
-    """By a person, without merging."""
-    MERGED = "merged"
-
-
-@dataclass(frozen=True, kw_only=True)
-class PullRequest:
-    """A pull request as the forge has it."""
-
-    number: int
-    url: str
-    state: PullState
-    ours: bool = True
-    """Whether we opened it; a person's own from the same branch is only added to."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Post:
-    """What a pull request shall say."""
-
-    branch: str
-    base: str
-    """The branch to merge into."""
-    title: str
-    render: Callable[[int], str]
-    """The body in at most that many characters: people's own words need room, too."""
-    draft: bool = True
-    """Only for a new one."""
-    ready: bool = False
-    """Whether it is to be no draft any more."""
-    confirmed: bool = False
-    """Whether base and result were measured again, and the gain holds."""
-    labels: Sequence[str] = ()
-    reviewers: Sequence[str] = ()
-    """Logins, and teams as `org/team`; asked once, when it is opened."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Word:
-    """A command in a comment, by somebody who may write to the repository."""
-
-    author: str
-    verb: str
-    """`stop`, `retry` or `ignore`."""
-    argument: str = ""
-    """A commit's name, or its beginning."""
-    at: str = field(default="", compare=False)
-    """When, by the forge's clock, ISO 8601 in UTC; empty: it always holds, as a label does."""
-
-
-class Forge(Protocol):
-    """A place that has branches and pull requests. Everything raises `Refused`."""
-
-    @property
-    def address(self) -> Address:
-        """Where its git repository is."""
-
-    def token(self) -> str:
-        """For git; renewed when it is about to expire."""
-
-    def default_branch(self) -> str:
-        """The branch that pull requests go to when nothing else is said; empty: unknown."""
-
-    def pulls(self, branch: str) -> Sequence[PullRequest]:
-        """Pull requests from `branch`, newest first."""
-
-    def show(self, post: Post) -> PullRequest | None:
-        """Open the pull request, or bring it up to date; `None`: this forge does it on push."""
-
-    def say(self, pull: PullRequest, text: str) -> None:
-        """Comment once: the same text is not repeated."""
-
-    def words(self, pull: PullRequest) -> Sequence[Word]:
-        """What people with write permission asked for, oldest first; a stop label counts."""
-
-    def merge_base_into(self, branch: str, base: str) -> bool:
-        """Bring `branch` up to date with `base` by a merge commit; `False` on a conflict."""
-
-    def push_options(self, post: Post) -> Sequence[str]:
-        """What the push itself shall ask for."""
-
-    def compare_link(self, base: str, branch: str) -> str:
-        """Where a person can open the pull request."""
-
-    def file_link(self, commit: str, path: str) -> str:
-        """Address of a picture at a commit; empty when the forge has none."""
-
-    def hurry(self) -> None:
-        """The process is about to be killed: no waiting from now on."""

@@ -112,9 +112,9 @@ def publish_bundle(
         )
         publication = Publication(forge, remote, repository, known, observe)
         stack.callback(publication.close)
-        beginning = publication.place(manifest.tag, manifest.head, manifest.notebook)
+        point = publication.place(manifest.tag, manifest.head, manifest.notebook)
         info = _told(manifest.info, config, manifest)
-        publication.follow(story, beginning, lambda: info)
+        publication.follow(story, point, lambda: info)
         return publication.finish(hurry=False)
 
 

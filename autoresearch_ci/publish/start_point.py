@@ -14,12 +14,14 @@ from dataclasses import dataclass, replace
 from autoresearch_ci.config.resolve import Config
 from autoresearch_ci.errors import ConfigError, StoppedByPerson, WorkspaceError
 from autoresearch_ci.events import Note, Observer, Warning
+from autoresearch_ci.publish.comment_commands import Wishes, wishes
 from autoresearch_ci.publish.forge.choose import Sleep, make_forge, settings
+from autoresearch_ci.publish.forge.forge import Forge, PullRequest, PullState
 from autoresearch_ci.publish.forge.git_remote import Remote
-from autoresearch_ci.publish.forge.refusals import TRANSIENT, Refused
+from autoresearch_ci.publish.forge.refusals import TRANSIENT, ForgeRefused
 from autoresearch_ci.publish.forge.settings import Settings
-from autoresearch_ci.publish.publisher import Beginning, Forge, PullRequest, PullState
-from autoresearch_ci.publish.start_rules import Relation, Way, Wishes, names, way, wishes
+from autoresearch_ci.publish.publisher import StartPoint
+from autoresearch_ci.publish.start_rules import Relation, Way, names, way
 from autoresearch_ci.record import journal_tsv as journal
 from autoresearch_ci.record import past_notebooks as memory
 from autoresearch_ci.record.notebook import notebook_ref
@@ -41,14 +43,14 @@ class Look:
     observe: Observer
     sleep: Sleep
 
-    def __call__(self, tag: str) -> Beginning:
+    def __call__(self, tag: str) -> StartPoint:
         branch = self.config.publish.branch_name(tag)
         try:
             return self._looked(tag)
         except ConfigError as error:
             first = str(error).splitlines()[0]
             self.observe(Note(message=f"starting from HEAD, without a look at the forge: {first}"))
-        except Refused as error:
+        except ForgeRefused as error:
             self.observe(
                 Warning(
                     message="starting from HEAD, without what earlier runs know, so the second "
@@ -56,9 +58,9 @@ class Look:
                 )
             )
         forget(self.repository, branch, tag)
-        return Beginning(branch=branch)
+        return StartPoint(branch=branch)
 
-    def _looked(self, tag: str) -> Beginning:
+    def _looked(self, tag: str) -> StartPoint:
         forge = make_forge(
             self.config.publish, self.repository, self.environment, self.observe, self.sleep
         )
@@ -100,7 +102,7 @@ class NamedCommits:
     remote: Remote
     refs: Sequence[str]
     """Notebooks on the remote, the most telling last."""
-    books: Sequence[memory.Notebook]
+    books: Sequence[memory.PastNotebook]
     """What is known of them."""
     observe: Observer
 
@@ -170,7 +172,7 @@ class Scout:
         self.base = self.base or self._forge.default_branch() or "main"
         return self.base
 
-    def place(self, tag: str, head: str, notebook: str) -> Beginning:
+    def place(self, tag: str, head: str, notebook: str) -> StartPoint:
         """Where a finished run goes whose newest commits these are, of branch and notebook."""
         refs = self._refs()
         chosen, pulls = self._choose(refs, head, may_continue=False)
@@ -185,8 +187,8 @@ class Scout:
         branch = f"refs/heads/{self._settings.branch}"
         return self._remote.refs(branch, f"{branch}-*", f"{memory.NOTEBOOKS}*")
 
-    def begin(self, tag: str) -> Beginning:
-        """Where a run begins. Raises `Refused`, or `StoppedByPerson`."""
+    def begin(self, tag: str) -> StartPoint:
+        """Where a run begins. Raises `ForgeRefused`, or `StoppedByPerson`."""
         refs = self._refs()
         head = self._repository.head()
         chosen, pulls = self._choose(refs, head, may_continue=True)
@@ -219,12 +221,12 @@ class Scout:
 
     def _remembering(
         self,
-        chosen: Beginning,
+        chosen: StartPoint,
         wished: Wishes,
-        books: Sequence[memory.Notebook],
+        books: Sequence[memory.PastNotebook],
         *,
         continued: bool,
-    ) -> Beginning:
+    ) -> StartPoint:
         """The same with what earlier runs wrote down, and people said about it."""
         kept = memory.kept_on(books, chosen.branch) if continued else []
         return replace(
@@ -234,12 +236,12 @@ class Scout:
             ignored=tuple(memory.described(books, wished.ignore)),
         )
 
-    def _past(self, books: Sequence[memory.Notebook], branch: str) -> tuple[str, ...]:
+    def _past(self, books: Sequence[memory.PastNotebook], branch: str) -> tuple[str, ...]:
         """Journals whose numbers compare with ours; their attempts are brought here."""
         found = memory.comparable(books, branch, self._settings.ruler)
         try:
             self._remote.bring([book.ref for book in found])
-        except Refused as error:
+        except ForgeRefused as error:
             self._observe(Warning(message=f"starting without earlier runs' attempts: {error}"))
             return ()
         title = journal.header(self._settings.direction)
@@ -247,13 +249,13 @@ class Scout:
             title + "".join(map(journal.format_row, memory.numbers(book))) for book in found
         )
 
-    def _wishes(self, pulls: Sequence[PullRequest], books: Sequence[memory.Notebook]) -> Wishes:
+    def _wishes(self, pulls: Sequence[PullRequest], books: Sequence[memory.PastNotebook]) -> Wishes:
         said = [word for pull in pulls for word in self._forge.words(pull)]
         return wishes(said, max((book.heard for book in books), default=""))
 
     def _choose(
         self, refs: Mapping[str, str], head: str, *, may_continue: bool
-    ) -> tuple[Beginning, list[PullRequest]]:
+    ) -> tuple[StartPoint, list[PullRequest]]:
         """The first name that may be used, and the newest pull request of each that was seen."""
         seen: list[PullRequest] = []
         replaces = ""
@@ -265,7 +267,7 @@ class Scout:
             choice = way(self._relation(name, there, head), newest.state if newest else None)
             if not may_continue and choice in (Way.CONTINUE, Way.MERGE):
                 choice = Way.ASIDE
-            found = Beginning(branch=name, there=there)
+            found = StartPoint(branch=name, there=there)
             if choice is Way.CONTINUE:
                 found = replace(found, base=there)
             elif choice is Way.MERGE:
@@ -290,7 +292,7 @@ class Scout:
         ahead = self._remote.is_ancestor(head, there)
         return Relation.AHEAD if ahead else Relation.DIVERGED
 
-    def _merged(self, found: Beginning, head: str) -> Beginning | None:
+    def _merged(self, found: StartPoint, head: str) -> StartPoint | None:
         """The branch with the commit that we were started on; `None`: it cannot be."""
         name, there = found.branch, found.there or ""
         if merge := self._remote.merge(there, head):
@@ -303,7 +305,7 @@ class Scout:
             if not self._forge.merge_base_into(name, self.base_branch()):
                 self._observe(Warning(message=f"{name} conflicts with the base branch"))
                 return None
-        except Refused as error:
+        except ForgeRefused as error:
             if error.kind in TRANSIENT:
                 raise
             self._observe(Warning(message=f"the base could not be merged into {name}: {error}"))
@@ -313,7 +315,7 @@ class Scout:
             return None
         return replace(found, base=now, there=now)
 
-    def _books(self, refs: Mapping[str, str], tag: str) -> list[memory.Notebook]:
+    def _books(self, refs: Mapping[str, str], tag: str) -> list[memory.PastNotebook]:
         known = [ref for ref in refs if ref.startswith(memory.NOTEBOOKS)]
         wanted = memory.newest(known, tag)
         files = self._remote.read_tips(wanted, (memory.JOURNAL, memory.FACTS))

@@ -6,10 +6,9 @@ CORE: decides; publication.py looks and acts.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 
-from autoresearch_ci.publish.publisher import PullState, Word
+from autoresearch_ci.publish.forge.forge import PullState
 
 
 class Relation(enum.Enum):
@@ -53,43 +52,3 @@ def names(branch: str, limit: int = 50) -> Iterator[str]:
     yield branch
     for number in range(2, limit + 1):
         yield f"{branch}-{number}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wishes:
-    """What people asked for."""
-
-    stop: Word | None = None
-    ignore: tuple[str, ...] = ()
-    """Abbreviated commits."""
-    again: tuple[str, ...] = ()
-    """Abbreviated commits to measure again, that nobody has read of yet."""
-    heard: str = ""
-    """When the last of all commands was given."""
-
-
-def wishes(words: Sequence[Word], heard: str = "") -> Wishes:
-    """The last of stop and retry counts, and the last word on each commit.
-
-    What is ignored stays ignored; what is to be measured again is so once, by the first run after
-    it was said: `heard` is how far earlier runs have read.
-    """
-    stop: Word | None = None
-    about: dict[str, Word] = {}
-    for word in words:
-        if word.verb in ("stop", "retry"):
-            stop = word if word.verb == "stop" else None
-        if name := word.argument:
-            about = {n: w for n, w in about.items() if not _same(n, name)}
-            about[name] = word
-    return Wishes(
-        stop=stop,
-        ignore=tuple(name for name, word in about.items() if word.verb == "ignore"),
-        again=tuple(n for n, word in about.items() if word.verb == "retry" and word.at > heard),
-        heard=max((heard, *(word.at for word in words))),
-    )
-
-
-def _same(name: str, other: str) -> bool:
-    """Whether two abbreviations may be of one commit."""
-    return name.startswith(other) or other.startswith(name)

@@ -19,7 +19,7 @@ from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.publish.bundle import Manifest
 from autoresearch_ci.record import past_notebooks as memory
-from autoresearch_ci.record.durable_records import History, Verdict
+from autoresearch_ci.record.durable_records import DecisionRecord, History
 from autoresearch_ci.record.journal_tsv import parse_direction, parse_rows
 from autoresearch_ci.record.notebook import RunFacts
 from autoresearch_ci.workspace.git import GitDirectory
@@ -81,7 +81,7 @@ def verified(
         chain = check.kept(manifest.head)
         check.notebook(manifest.notebook, set(chain))
         rows = check.journal(manifest.notebook, chain, direction)
-        verdicts = tuple(Verdict(experiment=row, memory={}) for row in rows)
+        verdicts = tuple(DecisionRecord(experiment=row, memory={}) for row in rows)
         yield ToldStory(
             facts=RunFacts(
                 tag=manifest.tag,

@@ -38,7 +38,7 @@ from pydantic import (
 from autoresearch_ci.decide.session import Side
 from autoresearch_ci.errors import ConfigError, WorkspaceError
 from autoresearch_ci.experiment import Experiment, Spent, Status
-from autoresearch_ci.safety.bounded import MIB, Refused, json_value
+from autoresearch_ci.safety.bounded import MIB, Unreadable, json_value
 from autoresearch_ci.safety.files import file_bytes
 from autoresearch_ci.workspace.repository import FileVersion
 from autoresearch_ci.workspace.scope import Scope
@@ -214,7 +214,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class DecisionRecord:
     """A finished iteration and what the run knew after it."""
 
     experiment: Experiment
@@ -231,7 +231,7 @@ class History:
     branch: str | None = None
     """Where kept commits went last; `None` when they were not published."""
     attempts: tuple[Attempt, ...] = ()
-    verdicts: tuple[Verdict, ...] = ()
+    verdicts: tuple[DecisionRecord, ...] = ()
     pushed: dict[str, Any] | None = None
     """What was published last, and where; `None`: nothing yet."""
     unfinished: Spent = field(default_factory=Spent)
@@ -294,7 +294,7 @@ class Records:
     def attempt(self, attempt: Attempt) -> None:
         self._append({"record": "attempt", **dataclasses.asdict(attempt)})
 
-    def verdict(self, verdict: Verdict) -> None:
+    def verdict(self, verdict: DecisionRecord) -> None:
         self._append({"record": "verdict", **dataclasses.asdict(verdict)})
 
     def pushed(self, facts: Mapping[str, Any]) -> None:
@@ -348,7 +348,7 @@ def peek_base(folder: Path) -> str:
 def _content(path: Path) -> bytes:
     try:
         return file_bytes(path, _BYTES)
-    except Refused as error:
+    except Unreadable as error:
         raise WorkspaceError(
             f"{path} {error}, so the run cannot be continued.\n"
             "usually: it came from a cache or an artifact that others can write to.\n"
@@ -404,7 +404,7 @@ def _add(history: History, record: dict[str, Any]) -> History:
         experiment = Experiment(**row | {"status": Status(row["status"])})
         if experiment.iteration != done:
             raise ValueError(f"iteration {experiment.iteration} follows {done - 1}")
-        verdict = Verdict(experiment=experiment, memory=record["memory"])
+        verdict = DecisionRecord(experiment=experiment, memory=record["memory"])
         verdicts = (*history.verdicts, verdict)
         return dataclasses.replace(history, verdicts=verdicts, unfinished=Spent())
     if kind == "pushed":

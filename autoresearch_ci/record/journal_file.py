@@ -8,7 +8,7 @@ from pathlib import Path
 
 from autoresearch_ci.experiment import Direction
 from autoresearch_ci.record import journal_tsv as journal
-from autoresearch_ci.safety.bounded import Refused
+from autoresearch_ci.safety.bounded import Unreadable
 from autoresearch_ci.safety.files import file_bytes
 
 
@@ -49,7 +49,7 @@ def is_ours(path: Path) -> bool:
 def make_sure(path: Path, text: str) -> None:
     """The journal holds `text`: written anew only if it does not, and then all or nothing."""
     data = text.encode()
-    with contextlib.suppress(OSError, Refused):
+    with contextlib.suppress(OSError, Unreadable):
         if file_bytes(path, len(data)) == data:
             return
     temporary = path.with_suffix(".tsv.new")

@@ -16,7 +16,7 @@ from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.experiment import Experiment, Proposal, ReasonedProposal, Spent, Status
 from autoresearch_ci.record import journal_file
 from autoresearch_ci.record import journal_tsv as journal
-from autoresearch_ci.record.durable_records import Attempt, History, Records, Verdict
+from autoresearch_ci.record.durable_records import Attempt, DecisionRecord, History, Records
 from autoresearch_ci.record.notebook import Notebook, RunFacts, attempt_ref, of_experiment
 from autoresearch_ci.workspace.repository import Changes, Repository
 from autoresearch_ci.workspace.store import Store
@@ -191,7 +191,7 @@ class Ledger:
             reason=self._redact(experiment.reason),
         )
         experiment = journal.recorded(experiment)
-        verdict = Verdict(experiment=experiment, memory=memory)
+        verdict = DecisionRecord(experiment=experiment, memory=memory)
         self._records.verdict(verdict)
         self.history = replace(
             self.history, verdicts=(*self.history.verdicts, verdict), unfinished=Spent()

@@ -57,7 +57,7 @@ ATTEMPTS = 300
 
 
 @dataclass(frozen=True, kw_only=True)
-class Notebook:
+class PastNotebook:
     """One earlier run."""
 
     branch: str
@@ -100,7 +100,7 @@ def _natural(ref: str) -> list[tuple[int, str]]:
 
 def notebooks(
     files: Mapping[str, Mapping[str, bytes]], *, metric: str, direction: Direction
-) -> list[Notebook]:
+) -> list[PastNotebook]:
     """Those that measured the same metric in the same direction; `files` by ref."""
     found = []
     for ref, held in files.items():
@@ -113,11 +113,11 @@ def notebooks(
             continue
         if (known.get("metric"), known.get("direction")) == (metric, str(direction)):
             words = {name: str(known.get(name, "")) for name in ("branch", "heard", "ruler")}
-            found.append(Notebook(experiments=rows, ref=ref, **words))
+            found.append(PastNotebook(experiments=rows, ref=ref, **words))
     return found
 
 
-def sentences(books: Sequence[Notebook], ignored: Sequence[str] = ()) -> list[str]:
+def sentences(books: Sequence[PastNotebook], ignored: Sequence[str] = ()) -> list[str]:
     """What was tried, oldest first: what proposers of a later run are told."""
     told = []
     for book in books:
@@ -131,20 +131,20 @@ def sentences(books: Sequence[Notebook], ignored: Sequence[str] = ()) -> list[st
     return list(dict.fromkeys(told))[-SENTENCES:]
 
 
-def named(books: Sequence[Notebook], name: str) -> Experiment | None:
+def named(books: Sequence[PastNotebook], name: str) -> Experiment | None:
     """The experiment whose commit somebody named or abbreviated."""
     known = (e for book in books for e in book.experiments)
     return next((e for e in known if e.commit.startswith(name)), None)
 
 
-def described(books: Sequence[Notebook], commits: Sequence[str]) -> list[str]:
+def described(books: Sequence[PastNotebook], commits: Sequence[str]) -> list[str]:
     """The descriptions of commits that people named, else their names."""
     return [e.description if (e := named(books, name)) else name for name in commits]
 
 
-def comparable(books: Sequence[Notebook], branch: str, ruler: str) -> list[Notebook]:
+def comparable(books: Sequence[PastNotebook], branch: str, ruler: str) -> list[PastNotebook]:
     """Earlier runs on `branch` whose numbers mean what ours do, oldest first; not too many."""
-    found: list[Notebook] = []
+    found: list[PastNotebook] = []
     room = ATTEMPTS
     for book in reversed(books):
         if ruler and (book.branch, book.ruler) == (branch, ruler):
@@ -155,12 +155,12 @@ def comparable(books: Sequence[Notebook], branch: str, ruler: str) -> list[Noteb
     return found
 
 
-def numbers(book: Notebook) -> list[Experiment]:
+def numbers(book: PastNotebook) -> list[Experiment]:
     """The beginning of a journal without any words."""
     return [replace(e, description="", reason="") for e in book.experiments[:ATTEMPTS]]
 
 
-def kept_on(books: Sequence[Notebook], branch: str) -> list[Experiment]:
+def kept_on(books: Sequence[PastNotebook], branch: str) -> list[Experiment]:
     """What earlier runs kept on `branch`, in order."""
     return [
         e

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from autoresearch_ci.experiment import Experiment
+from autoresearch_ci.experiment import PastRun
 from autoresearch_ci.record.durable_records import is_commit
 from autoresearch_ci.record.journal_tsv import parse_rows
-from autoresearch_ci.workspace.changes import Trees
 from autoresearch_ci.workspace.repository import Repository
 
 
@@ -44,13 +43,3 @@ def past_runs(journals: Sequence[str], repository: Repository) -> tuple[PastRun,
             continue
         found.append(PastRun(history=rows, at=lambda commit: PastTree(repository, commit)))
     return tuple(found)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PastRun:
-    """An earlier run with the same metric, measured in the same way; nobody vouches for it."""
-
-    history: Sequence[Experiment]
-    """Its journal, baseline first. Numbers compare only within it: with the incumbent's then."""
-    at: Trees
-    """`at(experiment.commit)`; reading raises `KeyError` where git has lost the attempt."""

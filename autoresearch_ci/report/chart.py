@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.report.axes import Axis, robust_range, tick_labels, ticks
 from autoresearch_ci.report.labels import FONT_SIZE, Anchor, Frame, place
-from autoresearch_ci.report.table import CRASHED, Outcome, outcome
+from autoresearch_ci.report.table import CRASHED, RunSummary, run_summary
 from autoresearch_ci.safety.log import defuse
 from autoresearch_ci.safety.wording import number, percent, shortened
 
@@ -48,7 +48,7 @@ class _Plot:
     x: Axis
     y: Axis
     direction: Direction
-    result: Outcome
+    result: RunSummary
 
     @property
     def worse_edge(self) -> float:
@@ -60,7 +60,7 @@ def progress_svg(
     experiments: Sequence[Experiment], *, direction: Direction, metric_name: str, title: str
 ) -> str:
     """An SVG document: x is the experiment's number, y the metric; text is escaped here."""
-    result = outcome(experiments)
+    result = run_summary(experiments)
     plot = _Plot(
         x=_x_axis(experiments),
         y=_y_axis(experiments, result, direction),
@@ -92,7 +92,7 @@ def _x_axis(experiments: Sequence[Experiment]) -> Axis:
     return Axis(low=first - margin, high=last + margin, start=_FRAME.left, end=_FRAME.right)
 
 
-def _y_axis(experiments: Sequence[Experiment], result: Outcome, direction: Direction) -> Axis:
+def _y_axis(experiments: Sequence[Experiment], result: RunSummary, direction: Direction) -> Axis:
     core = [v for e in result.kept if (v := e.metric) is not None]
     core += [v for v in (result.baseline, result.best) if v is not None]
     others = [v for e in result.others if (v := _value(e)) is not None]

@@ -20,7 +20,7 @@ from autoresearch_ci.report.summary import (
     others_table,
     table,
 )
-from autoresearch_ci.report.table import Outcome, outcome, relative_change
+from autoresearch_ci.report.table import RunSummary, relative_change, run_summary
 from autoresearch_ci.safety.log import defuse
 from autoresearch_ci.safety.markdown import block, inline
 from autoresearch_ci.safety.wording import duration, number, percent, shortened, signed
@@ -57,7 +57,7 @@ class PullRequestInfo:
 
 def title(experiments: Sequence[Experiment], info: RunInfo) -> str:
     """One line with the number: `autoresearch: val_bpb 1.982 → 1.871 (-5.6 %)`."""
-    result = outcome(experiments)
+    result = run_summary(experiments)
     name = defuse(shortened(info.metric_name, 60))
     found = info.confirmation
     if found is not None and not found.holds:
@@ -76,7 +76,7 @@ def body(
     room: int = BODY_ROOM,
 ) -> str:
     """GitHub-flavoured Markdown in at most `room` characters: what matters less is left out."""
-    result = outcome(experiments)
+    result = run_summary(experiments)
     room = min(room, BODY_ROOM) - _NOTES
     name = inline(info.metric_name, 60)
     start = [
@@ -129,7 +129,7 @@ def _state(info: RunInfo, more: PullRequestInfo) -> Iterator[str]:
         )
 
 
-def _kept(result: Outcome, room: int) -> str:
+def _kept(result: RunSummary, room: int) -> str:
     if not result.kept:
         return "Nothing has been kept."
     rows = (
@@ -173,7 +173,7 @@ def _measured(
         )
 
 
-def _cost(experiments: Sequence[Experiment], result: Outcome, info: RunInfo) -> str:
+def _cost(experiments: Sequence[Experiment], result: RunSummary, info: RunInfo) -> str:
     tried = len(result.kept) + len(result.others)
     dollars, tokens = sum(e.cost_usd for e in experiments), sum(e.tokens for e in experiments)
     parts = [f"{count(tried, 'experiment')} in {duration(info.seconds)}"]
@@ -213,7 +213,7 @@ def _steering() -> str:
     )
 
 
-def _letters(result: Outcome) -> Iterator[str]:
+def _letters(result: RunSummary) -> Iterator[str]:
     """The picture for those who cannot see it: mail, text browsers, other forges."""
     points = [(0, result.baseline), *((e.iteration, e.metric) for e in result.kept)]
     known = [(at, value) for at, value in points if value is not None]
@@ -244,6 +244,6 @@ def _earlier(more: PullRequestInfo) -> Iterator[str]:
         yield f"Ignored, as asked:\n\n{listed}"
 
 
-def _others(result: Outcome, room: int) -> Iterator[str]:
+def _others(result: RunSummary, room: int) -> Iterator[str]:
     if result.others:
         yield others_table(result, room)

@@ -14,7 +14,7 @@ from typing import Any
 import autoresearch_ci
 from autoresearch_ci.config.resolve import Config, Resolved, describe
 from autoresearch_ci.experiment import Experiment, Published
-from autoresearch_ci.preflight import Ground
+from autoresearch_ci.preflight import RunContext
 from autoresearch_ci.record.ledger import Ledger
 from autoresearch_ci.report.chart import progress_svg
 from autoresearch_ci.report.summary import Confirmation, RunInfo, summary_markdown
@@ -35,15 +35,15 @@ class Finished:
 
 
 def run_info(
-    resolved: Resolved, ground: Ground, finished: Finished, redact: Callable[[str], str]
+    resolved: Resolved, context: RunContext, finished: Finished, redact: Callable[[str], str]
 ) -> RunInfo:
     """What every report says of a run beside its journal, without secrets."""
     config, experiments = resolved.config, finished.ledger.experiments
     return RunInfo(
-        tag=ground.tag,
-        branch=ground.branch or "",
+        tag=context.tag,
+        branch=context.branch or "",
         notebook_ref=finished.ledger.facts.notebook_ref,
-        base_commit=ground.base,
+        base_commit=context.base,
         metric_name=metric_name(config),
         direction=config.metric.direction,
         metric_command=redact(config.metric.command),
@@ -59,15 +59,15 @@ def run_info(
 
 
 def write_report(
-    resolved: Resolved, ground: Ground, finished: Finished, redactor: Redactor
+    resolved: Resolved, context: RunContext, finished: Finished, redactor: Redactor
 ) -> None:
     """Write all three, whatever the run came to."""
     redact = redactor.redact
     config, ledger = resolved.config, finished.ledger
     experiments = ledger.experiments
     name = metric_name(config)
-    info = run_info(resolved, ground, finished, redact)
-    folder = ground.folder
+    info = run_info(resolved, context, finished, redact)
+    folder = context.folder
     (folder / "summary.md").write_text(
         redact(summary_markdown(experiments, info)), encoding="utf-8"
     )
@@ -77,9 +77,9 @@ def write_report(
     (folder / "progress.svg").write_text(redact(chart), encoding="utf-8")
     facts: dict[str, Any] = {
         "version": autoresearch_ci.__version__,
-        "tag": ground.tag,
-        "branch": ground.branch,
-        "base": ground.base,
+        "tag": context.tag,
+        "branch": context.branch,
+        "base": context.base,
         "head": ledger.incumbent,
         "notebook": ledger.facts.notebook_ref,
         "stop_reason": finished.stop_reason,

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from autoresearch_ci.experiment import Direction, Experiment
-from autoresearch_ci.report.table import Outcome, outcome
+from autoresearch_ci.report.table import RunSummary, run_summary
 from autoresearch_ci.safety.markdown import block, inline
 from autoresearch_ci.safety.wording import commit_name, duration, number, percent, signed
 
@@ -106,7 +106,7 @@ def summary_markdown(
     experiments: Sequence[Experiment], info: RunInfo, limit: int = STEP_SUMMARY_BYTES
 ) -> str:
     """GitHub-flavoured Markdown of at most `limit` bytes, and under 65,536 characters."""
-    result = outcome(experiments)
+    result = run_summary(experiments)
     goal = f"Goal: {inline(info.goal, 300)}" if info.goal else ""
     parts = (
         (headline(result, info), 9, "the headline"),
@@ -125,7 +125,7 @@ def _joined(paragraphs: Iterable[str]) -> str:
     return "\n\n".join(paragraphs)
 
 
-def headline(result: Outcome, info: RunInfo) -> str:
+def headline(result: RunSummary, info: RunInfo) -> str:
     """The one paragraph that must be true; Markdown."""
     name = inline(info.metric_name)
     if info.confirmation is not None:
@@ -156,7 +156,7 @@ def _measured_again(name: str, found: Confirmation, direction: Direction) -> str
     )
 
 
-def _confirmed(name: str, result: Outcome, found: Confirmation, direction: Direction) -> str:
+def _confirmed(name: str, result: RunSummary, found: Confirmation, direction: Direction) -> str:
     measured = _measured_again(name, found, direction)
     if found.holds:
         return f"**{measured}**\n\nBase and result were measured again at the end, in turns."
@@ -166,12 +166,12 @@ def _confirmed(name: str, result: Outcome, found: Confirmation, direction: Direc
     )
 
 
-def _change(result: Outcome) -> str:
+def _change(result: RunSummary) -> str:
     change = "" if result.change is None else f" ({percent(result.change)})"
     return f"{number(result.baseline)} → {number(result.best)}{change}"
 
 
-def _kept(result: Outcome) -> Iterator[str]:
+def _kept(result: RunSummary) -> Iterator[str]:
     if not result.kept:
         return
     yield f"### Kept ({len(result.kept)})"
@@ -204,12 +204,12 @@ def idle(info: RunInfo) -> Iterator[str]:
         yield f"Left out in turn, these turned out to do nothing:\n\n{listed}"
 
 
-def _others(result: Outcome) -> Iterator[str]:
+def _others(result: RunSummary) -> Iterator[str]:
     if result.others:
         yield others_table(result, OTHERS_ROOM)
 
 
-def others_table(result: Outcome, room: int) -> str:
+def others_table(result: RunSummary, room: int) -> str:
     """What was tried and not kept, folded away; as many rows as fit in `room` characters."""
     rows = (
         (
@@ -290,7 +290,7 @@ def _runs(experiments: Sequence[Experiment]) -> str:
     return f"{count(runs, 'run')} of the command for {count(len(experiments), 'measurement')}"
 
 
-def _look(result: Outcome, info: RunInfo) -> Iterator[str]:
+def _look(result: RunSummary, info: RunInfo) -> Iterator[str]:
     yield "### How to look at it"
     commands = []
     if result.kept:
@@ -301,7 +301,7 @@ def _look(result: Outcome, info: RunInfo) -> Iterator[str]:
     yield block("\n".join(commands), COMMAND_ROOM, language="sh")
 
 
-def _ending(result: Outcome, info: RunInfo) -> str:
+def _ending(result: RunSummary, info: RunInfo) -> str:
     spent = len(result.kept) + len(result.others)
     started = f"started {inline(info.started)}, " if info.started else ""
     return (

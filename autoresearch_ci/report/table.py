@@ -15,7 +15,7 @@ CRASHED = frozenset({Status.CRASH, Status.METRIC_ERROR})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class RunSummary:
     """The figures that every report agrees on."""
 
     baseline: float | None
@@ -33,7 +33,7 @@ class Outcome:
         return relative_change(self.baseline, self.best)
 
 
-def outcome(experiments: Sequence[Experiment]) -> Outcome:
+def run_summary(experiments: Sequence[Experiment]) -> RunSummary:
     """Reads the journal, baseline included, in order."""
     baseline = next((e.metric for e in experiments if e.status is Status.BASELINE), None)
     kept = tuple(e for e in experiments if e.status is Status.KEEP)
@@ -41,7 +41,7 @@ def outcome(experiments: Sequence[Experiment]) -> Outcome:
     for experiment in kept:
         best = experiment.best if experiment.best is not None else experiment.metric
     others = tuple(e for e in experiments if e.status not in (Status.BASELINE, Status.KEEP))
-    return Outcome(baseline=baseline, best=best, kept=kept, others=others)
+    return RunSummary(baseline=baseline, best=best, kept=kept, others=others)
 
 
 def relative_change(before: float | None, after: float | None) -> float | None:
@@ -59,7 +59,7 @@ _WIDTH = 70
 
 def results_table(experiments: Sequence[Experiment], direction: Direction) -> str:
     """Plain text, aligned: the baseline, each kept experiment, then one line on all the others."""
-    result = outcome(experiments)
+    result = run_summary(experiments)
     shown = [e for e in experiments if e.status in (Status.BASELINE, Status.KEEP)]
     lines = _aligned([_HEADER, *(_cells(e) for e in shown)]) if shown else []
     better = "lower" if direction is Direction.MINIMIZE else "higher"

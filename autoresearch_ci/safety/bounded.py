@@ -54,7 +54,7 @@ _STRUCTURE = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]', re.DOTALL)
 Number = Callable[[str], Any]
 
 
-class Refused(ValueError):
+class Unreadable(ValueError):
     """Why something is not taken in; `str(error)` completes a sentence: `FILE is a folder`."""
 
 
@@ -74,12 +74,12 @@ def json_value(
 ) -> Any:
     """The value of one JSON text of at most `limit` characters.
 
-    Refused are also nesting, key twice in one object, and what JSON has no word for (NaN,
-    Infinity, 1e999). `number` is given each number's own text. Raises `Refused`, or `ValueError`
+    Unreadable are also nesting, key twice in one object, and what JSON has no word for (NaN,
+    Infinity, 1e999). `number` is given each number's own text. Raises `Unreadable`, or `ValueError`
     for what is not JSON.
     """
     if len(text) > limit:
-        raise Refused(f"is more than {shown_size(limit)} of JSON")
+        raise Unreadable(f"is more than {shown_size(limit)} of JSON")
     if isinstance(text, bytes):
         text = text.decode("utf-8-sig")
     _check_structure(text, depth)
@@ -96,7 +96,7 @@ def _check_structure(text: str, depth: int) -> None:
     """Before parsing: the parser recurses, and makes an object of every value."""
     opened = text.count("[") + text.count("{")
     if opened + text.count(",") > JSON_ITEMS:
-        raise Refused(f"holds more than {JSON_ITEMS} JSON values")
+        raise Unreadable(f"holds more than {JSON_ITEMS} JSON values")
     if opened <= depth:
         return
     level = 0
@@ -105,7 +105,7 @@ def _check_structure(text: str, depth: int) -> None:
         if mark in "[{":
             level += 1
             if level > depth:
-                raise Refused(f"is nested too deeply, in more than {depth} levels")
+                raise Unreadable(f"is nested too deeply, in more than {depth} levels")
         elif mark in "]}":
             level -= 1
 
@@ -113,22 +113,22 @@ def _check_structure(text: str, depth: int) -> None:
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise Refused("has the same key twice in one JSON object")
+        raise Unreadable("has the same key twice in one JSON object")
     return found
 
 
 def _integer(text: str) -> int:
     if len(text) > _LONGEST_NUMBER:
-        raise Refused("holds a number with too many digits")
+        raise Unreadable("holds a number with too many digits")
     return int(text)
 
 
 def _float(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise Refused(f"holds {text[:20]}, which is too large for a number")
+        raise Unreadable(f"holds {text[:20]}, which is too large for a number")
     return value
 
 
 def _not_a_number(text: str) -> float:
-    raise Refused(f"holds {text}, which is not a number")
+    raise Unreadable(f"holds {text}, which is not a number")

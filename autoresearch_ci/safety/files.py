@@ -18,13 +18,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Self, cast
 
-from autoresearch_ci.safety.bounded import MIB, Refused, shown_size
+from autoresearch_ci.safety.bounded import MIB, Unreadable, shown_size
 
 
 def file_bytes(path: Path, limit: int, *, follow: bool = True) -> bytes:
     """A regular file's content, `limit` bytes at most; no pipe is waited for, no device opened.
 
-    `follow`: whether `path` itself may be a link. Raises `Refused`, or `OSError` where there is
+    `follow`: whether `path` itself may be a link. Raises `Unreadable`, or `OSError` where there is
     nothing or nothing readable.
     """
     _check(path.stat(follow_symlinks=follow), limit)
@@ -38,19 +38,19 @@ def file_bytes(path: Path, limit: int, *, follow: bool = True) -> bytes:
             parts.append(part)
             left -= len(part)
     if left <= 0:
-        raise Refused(f"is larger than {shown_size(limit)}")
+        raise Unreadable(f"is larger than {shown_size(limit)}")
     return b"".join(parts)
 
 
 def _check(status: os.stat_result, limit: int) -> None:
     if stat.S_ISLNK(status.st_mode):
-        raise Refused("is a link")
+        raise Unreadable("is a link")
     if stat.S_ISDIR(status.st_mode):
-        raise Refused("is a folder")
+        raise Unreadable("is a folder")
     if not stat.S_ISREG(status.st_mode):
-        raise Refused("is a pipe, socket or device, not a file")
+        raise Unreadable("is a pipe, socket or device, not a file")
     if status.st_size > limit:
-        raise Refused(f"is larger than {shown_size(limit)}")
+        raise Unreadable(f"is larger than {shown_size(limit)}")
 
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

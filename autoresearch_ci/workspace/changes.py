@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 from autoresearch_ci.experiment import FileEdit
 from autoresearch_ci.workspace.git import GitDirectory
@@ -150,53 +149,3 @@ def _places(sought: list[bytes], lines: list[bytes]) -> list[int]:
 
 def _encoded(text: str | None) -> bytes | None:
     return None if text is None else text.encode()
-
-
-class Tree(Protocol):
-    """Files of one commit, read from git's object store: nothing on disk can redirect a read."""
-
-    def read(self, path: str) -> bytes:
-        """The file's bytes. Raises `KeyError` when the commit has no regular file at `path`."""
-        ...
-
-    def paths(self) -> Sequence[str]:
-        """Every in-scope regular file, sorted."""
-        ...
-
-
-@runtime_checkable
-class WholeTree(Tree, Protocol):
-    """A tree that also knows what lies outside the scope."""
-
-    def all_paths(self) -> Sequence[str]:
-        """Every regular file of the commit, in scope or not, sorted."""
-        ...
-
-
-@runtime_checkable
-class SizedTree(Tree, Protocol):
-    """A tree that knows how large a file is without reading it."""
-
-    def size(self, path: str) -> int:
-        """Bytes. Raises `KeyError` as `read` does."""
-        ...
-
-
-def size_of(tree: Tree, path: str) -> int:
-    """Bytes of a file; of a tree in memory, by looking. Raises `KeyError` as `read` does."""
-    return tree.size(path) if isinstance(tree, SizedTree) else len(tree.read(path))
-
-
-@runtime_checkable
-class VersionedTree(Tree, Protocol):
-    """A tree that can tell two versions of a file apart without reading them."""
-
-    def version(self, path: str) -> object:
-        """Equal for equal content and mode; `None` when there is nothing at `path`."""
-        ...
-
-
-class Trees(Protocol):
-    """Opens the tree of any earlier attempt."""
-
-    def __call__(self, commit: str) -> Tree: ...

@@ -22,7 +22,7 @@ import posixpath
 import re
 import shlex
 import unicodedata
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pathspec import GitIgnoreSpec
@@ -296,3 +296,8 @@ def _steers(parts: Sequence[str]) -> bool:
         or _PATTERNS.fullmatch(parts[-1]) is not None
         or not STEERING_FOLDERS.isdisjoint(parts[:-1])
     )
+
+
+def is_hidden_path(path: str, hidden: Collection[str]) -> bool:
+    """Whether `path` is one of `hidden`, or lies in a folder that is."""
+    return any(path == name or path.startswith(f"{name.rstrip('/')}/") for name in hidden)

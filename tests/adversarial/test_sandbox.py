@@ -674,7 +674,7 @@ def test_without_namespaces_the_network_is_still_denied_and_the_rest_is_reported
     attack: Attack, listener: Listener, run: Run, user: str
 ) -> None:
     """As in a container with the default security profile."""
-    from autoresearch_ci.execution.sandbox.sandbox import no_new_privileges
+    from autoresearch_ci.execution.sandbox.kernel import no_new_privileges
 
     attack.plant(CALL.format(port=listener.port, name=listener.name))
     profile = Filter(refuse=["unshare"])

@@ -36,7 +36,7 @@ DAMAGE: dict[str, Callable[[Lines], Lines]] = {
     "deep JSON": lambda lines: [*lines[:4], b"[" * 100_000 + b"\n", *lines[4:]],
     "a lost line": _without_first_verdict,
     "a repeated line": lambda lines: [*lines, *lines[-3:]],
-    "no beginning": lambda lines: lines[1:],
+    "no start": lambda lines: lines[1:],
     "two beginnings": lambda lines: [*lines, lines[0]],
 }
 

@@ -22,7 +22,7 @@ from autoresearch_ci.propose.proposer import (
     Context,
     CostlyProposerError,
     EditError,
-    Refused,
+    ModelRefused,
     Remaining,
     Request,
 )
@@ -445,11 +445,11 @@ def test_an_answer_cut_off_at_max_tokens_edits_nothing(bench: Bench) -> None:
 
 
 def test_a_refusal_names_its_category_and_its_price(bench: Bench) -> None:
-    with pytest.raises(Refused, match="frontier_llm") as caught:
+    with pytest.raises(ModelRefused, match="frontier_llm") as caught:
         bench.propose(calls(edit()), refuses("frontier_llm"))
     assert caught.value.category == "frontier_llm"
     assert caught.value.proposal.tokens == 2100
-    with pytest.raises(Refused, match="unspecified"):
+    with pytest.raises(ModelRefused, match="unspecified"):
         bench.propose(refuses(None))
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.publish.comment_commands import CommentCommand
+from autoresearch_ci.publish.forge.forge import Post, PullState
 from autoresearch_ci.publish.forge.github import GitHub
-from autoresearch_ci.publish.forge.refusals import Kind, Refused
-from autoresearch_ci.publish.publisher import Post, PullState, Word
+from autoresearch_ci.publish.forge.refusals import ForgeRefused, RefusalKind
 from tests.conftest import Repo
 from tests.git_http import Bare, create
 from tests.github_api import ACTIONS, SLUG, Fault, GitHubApi, Identity
@@ -218,23 +219,23 @@ def test_it_is_found_on_a_later_page(connect: Connect, api: GitHubApi) -> None:
     [
         (
             Fault(403, "GitHub Actions is not permitted to create or approve pull requests."),
-            Kind.PULLS_OFF,
+            RefusalKind.PULLS_OFF,
             "Settings > Actions > General > Workflow permissions",
         ),
         (
             Fault(403, "Resource not accessible by integration"),
-            Kind.FORBIDDEN,
+            RefusalKind.FORBIDDEN,
             "permissions: {contents: write, pull-requests: write}",
         ),
-        (Fault(401, "Bad credentials"), Kind.CREDENTIALS, "app-id"),
-        (Fault(404, "Not Found"), Kind.NOT_FOUND, "private"),
+        (Fault(401, "Bad credentials"), RefusalKind.CREDENTIALS, "app-id"),
+        (Fault(404, "Not Found"), RefusalKind.NOT_FOUND, "private"),
         (
             Fault(
                 422,
                 "Validation Failed",
                 [{"resource": "PullRequest", "field": "base", "code": "invalid"}],
             ),
-            Kind.NO_BASE,
+            RefusalKind.NO_BASE,
             "publish.base",
         ),
         (
@@ -243,21 +244,21 @@ def test_it_is_found_on_a_later_page(connect: Connect, api: GitHubApi) -> None:
                 "Validation Failed",
                 [{"resource": "PullRequest", "code": "custom", "message": "No commits between"}],
             ),
-            Kind.NOTHING_NEW,
+            RefusalKind.NOTHING_NEW,
             "merged already",
         ),
         (
             Fault(403, "Resource protected by organization SAML enforcement. You must grant"),
-            Kind.SSO,
+            RefusalKind.SSO,
             "Configure SSO",
         ),
     ],
 )
 def test_a_refusal_is_explained_with_what_to_change(
-    connect: Connect, api: GitHubApi, fault: Fault, kind: Kind, advice: str
+    connect: Connect, api: GitHubApi, fault: Fault, kind: RefusalKind, advice: str
 ) -> None:
     api.faults = [("POST /pulls", fault)]
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(ForgeRefused) as caught:
         connect().show(POST)
     assert caught.value.kind is kind
     assert caught.value.exit_code == 6
@@ -291,9 +292,9 @@ def test_a_limit_that_lasts_an_hour_is_not_waited_for(
     reset = str(int(time.time()) + 3600)
     headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset}
     api.faults = [("POST /pulls", Fault(403, "API rate limit exceeded for x", headers=headers))]
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(ForgeRefused) as caught:
         connect().show(POST)
-    assert caught.value.kind is Kind.RATE_LIMIT
+    assert caught.value.kind is RefusalKind.RATE_LIMIT
     assert slept == []
 
 
@@ -301,18 +302,18 @@ def test_a_server_that_stays_broken_is_given_up(
     connect: Connect, api: GitHubApi, slept: list[float]
 ) -> None:
     api.faults = [("POST /pulls", Fault(500, "Server Error"))] * 20
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(ForgeRefused) as caught:
         connect().show(POST)
-    assert caught.value.kind is Kind.UNREACHABLE
+    assert caught.value.kind is RefusalKind.UNREACHABLE
     assert len(slept) == 3
 
 
 def test_a_certificate_that_cannot_be_verified_is_not_retried(
     connect: Connect, api: GitHubApi, slept: list[float]
 ) -> None:
-    with pytest.raises(Refused) as caught:  # a server that speaks no TLS at all
+    with pytest.raises(ForgeRefused) as caught:  # a server that speaks no TLS at all
         connect(GITHUB_API_URL=api.url.replace("http:", "https:")).show(POST)
-    assert caught.value.kind is Kind.CERTIFICATE
+    assert caught.value.kind is RefusalKind.CERTIFICATE
     assert slept == []
 
 
@@ -321,7 +322,7 @@ def test_in_a_hurry_a_stalled_server_costs_two_seconds(connect: Connect, api: Gi
     github = connect()
     github.hurry()
     began = time.monotonic()
-    with pytest.raises(Refused):
+    with pytest.raises(ForgeRefused):
         github.show(POST)
     assert time.monotonic() - began < promptly(5)
 
@@ -340,8 +341,8 @@ def test_people_who_may_write_can_stop_retry_and_ignore(
     api.comment(1, "writer", "/autoresearch stop\n\n<!-- autoresearch-ci:said -->")
     api.comment(1, "admin", "/autoresearch retry")
     assert github.words(pull) == [
-        Word(author="writer", verb="ignore", argument="abc1234"),
-        Word(author="admin", verb="retry"),
+        CommentCommand(author="writer", verb="ignore", argument="abc1234"),
+        CommentCommand(author="admin", verb="retry"),
     ]
     assert any("reader may not write" in text for text in told)
 
@@ -394,9 +395,9 @@ def test_an_app_that_is_not_installed_here_is_said_to_be_missing(
     private, api.app_key = _keys()
     api.app_id = "123"
     api.faults = [("GET /installation", Fault(404, "Not Found"))]
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(ForgeRefused) as caught:
         connect(AUTORESEARCH_APP_ID="123", AUTORESEARCH_APP_PRIVATE_KEY=private).token()
-    assert caught.value.kind is Kind.NOT_FOUND
+    assert caught.value.kind is RefusalKind.NOT_FOUND
 
 
 def test_a_private_key_that_is_none_is_said_to_be_one_without_showing_it(connect: Connect) -> None:

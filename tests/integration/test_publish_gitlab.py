@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.publish.forge.forge import Post
 from autoresearch_ci.publish.forge.gitlab import GitLab
-from autoresearch_ci.publish.publisher import Post
 from tests.conftest import Repo, Result, Run, Script
 from tests.git_http import Bare, GitServer
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from autoresearch_ci.errors import ConfigError
-from autoresearch_ci.publish.forge.git_remote import Address, Moved, Remote, Update
-from autoresearch_ci.publish.forge.refusals import Kind, Place, Refused
+from autoresearch_ci.publish.forge.forge import Address
+from autoresearch_ci.publish.forge.git_remote import Moved, Remote, Update
+from autoresearch_ci.publish.forge.refusals import ForgeRefused, Place, RefusalKind
 from autoresearch_ci.workspace.repository import Repository
 from tests.conftest import Repo
 from tests.git_http import LARGE, PROTECTED, RULES, SECRET, WORKFLOW, Bare, GitServer
@@ -85,9 +86,9 @@ def test_pushing_the_same_again_changes_nothing(connect: Connect, bare: Bare, re
 
 def test_when_one_ref_is_refused_neither_moves(connect: Connect, bare: Bare, repo: Repo) -> None:
     (bare.path / "refused-ref").write_text("error: GH006: Protected branch\n")
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(ForgeRefused) as caught:
         connect().push(updates(repo.commit("kept")))
-    assert caught.value.kind is Kind.PROTECTED
+    assert caught.value.kind is RefusalKind.PROTECTED
     assert bare.refs("refs/heads/autoresearch") == bare.refs("refs/autoresearch") == []
 
 
@@ -131,20 +132,20 @@ def test_a_rewritten_history_is_refused_before_anything_is_sent(
 @pytest.mark.parametrize(
     ("said", "kind"),
     [
-        (PROTECTED, Kind.PROTECTED),
-        (RULES, Kind.PROTECTED),
-        (WORKFLOW, Kind.WORKFLOWS),
-        (LARGE, Kind.TOO_LARGE),
-        (SECRET, Kind.SECRET),
-        ("pre-receive hook of the company: no Mondays", Kind.OTHER),
-        ("This repository was archived so it is read-only.", Kind.ARCHIVED),
+        (PROTECTED, RefusalKind.PROTECTED),
+        (RULES, RefusalKind.PROTECTED),
+        (WORKFLOW, RefusalKind.WORKFLOWS),
+        (LARGE, RefusalKind.TOO_LARGE),
+        (SECRET, RefusalKind.SECRET),
+        ("pre-receive hook of the company: no Mondays", RefusalKind.OTHER),
+        ("This repository was archived so it is read-only.", RefusalKind.ARCHIVED),
     ],
 )
 def test_a_hooks_refusal_is_recognised_and_quoted(
-    connect: Connect, bare: Bare, repo: Repo, said: str, kind: Kind
+    connect: Connect, bare: Bare, repo: Repo, said: str, kind: RefusalKind
 ) -> None:
     bare.refuse(said)
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(ForgeRefused) as caught:
         connect().push(updates(repo.commit("kept")))
     assert caught.value.kind is kind
     assert caught.value.exit_code == 6
@@ -158,25 +159,25 @@ def test_a_missing_permission_names_the_yaml_to_write(
     connect: Connect, server: GitServer, repo: Repo
 ) -> None:
     server.forbidden = "remote: Write access to repository not granted."
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(ForgeRefused) as caught:
         connect().push(updates(repo.commit("kept")))
-    assert caught.value.kind is Kind.FORBIDDEN
+    assert caught.value.kind is RefusalKind.FORBIDDEN
     assert "permissions: {contents: write, pull-requests: write}" in str(caught.value)
 
 
 def test_an_expired_token_is_said_to_be_one(connect: Connect, repo: Repo) -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(ForgeRefused) as caught:
         connect(token="an-old-token").push(updates(repo.commit("kept")))
-    assert caught.value.kind is Kind.CREDENTIALS
+    assert caught.value.kind is RefusalKind.CREDENTIALS
     assert "an-old-token" not in str(caught.value)
 
 
 def test_a_repository_that_is_not_there_is_said_to_be_missing(
     connect: Connect, server: GitServer
 ) -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(ForgeRefused) as caught:
         connect(url=f"{server.url}/owner/other.git").refs()
-    assert caught.value.kind is Kind.NOT_FOUND
+    assert caught.value.kind is RefusalKind.NOT_FOUND
 
 
 @pytest.mark.parametrize("fault", ["500", "cut"])
@@ -207,9 +208,9 @@ def test_a_server_that_stays_broken_is_given_up(
     connect: Connect, server: GitServer, repo: Repo
 ) -> None:
     server.faults = ["500"] * 9
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(ForgeRefused) as caught:
         connect().push(updates(repo.commit("kept")))
-    assert caught.value.kind is Kind.UNREACHABLE
+    assert caught.value.kind is RefusalKind.UNREACHABLE
     assert len(server.faults) == 6  # three tries
 
 
@@ -218,9 +219,9 @@ def test_a_stalled_push_ends(connect: Connect, server: GitServer, repo: Repo) ->
     remote = connect(stall=1)
     remote.waits = ()
     began = time.monotonic()
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(ForgeRefused) as caught:
         remote.push(updates(repo.commit("kept")))
-    assert caught.value.kind is Kind.UNREACHABLE
+    assert caught.value.kind is RefusalKind.UNREACHABLE
     assert time.monotonic() - began < promptly(10)
 
 
@@ -303,7 +304,7 @@ def test_no_process_shows_the_token_while_it_pushes(
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    with pytest.raises(Refused):
+    with pytest.raises(ForgeRefused):
         remote.push(updates(kept))
     done.set()
     watcher.join()
@@ -325,9 +326,9 @@ def test_another_host_that_asks_for_the_password_gets_none(
     with GitServer(root=tmp_path / "other") as other:
         other.create("owner/name", repo.path)
         server.redirect = other.url
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(ForgeRefused) as caught:
             connect().refs()
-        assert caught.value.kind is Kind.CREDENTIALS
+        assert caught.value.kind is RefusalKind.CREDENTIALS
         assert other.requests
         assert not other.said
 

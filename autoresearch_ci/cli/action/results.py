@@ -23,7 +23,7 @@ from autoresearch_ci.cli.action.summary import (
 )
 from autoresearch_ci.execution.supervisor import Stopping, Stream
 from autoresearch_ci.experiment import Direction, Experiment, Status
-from autoresearch_ci.report.table import outcome, relative_change
+from autoresearch_ci.report.table import relative_change, run_summary
 
 
 def results(step: Step, code: int) -> tuple[dict[str, str], list[str]]:
@@ -224,7 +224,7 @@ def last_object(lines: Sequence[str]) -> dict[str, Any]:
 
 
 def _totals(experiments: Sequence[Experiment]) -> dict[str, Any]:
-    result = outcome(experiments)
+    result = run_summary(experiments)
     return {
         "kept": len(result.kept),
         "baseline": result.baseline,

@@ -19,7 +19,7 @@ from autoresearch_ci.events import (
     Warning,
 )
 from autoresearch_ci.experiment import Direction, Experiment, Status
-from autoresearch_ci.report.console import EventLines
+from autoresearch_ci.report.event_lines import EventLines
 from autoresearch_ci.safety.markdown import block, inline
 from autoresearch_ci.safety.wording import number, percent
 

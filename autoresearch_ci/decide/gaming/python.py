@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from autoresearch_ci.decide.gaming import names
-from autoresearch_ci.decide.gaming.detect import Ruler
+from autoresearch_ci.decide.gaming.ruler import Ruler
 
 
 def equals_everything(node: ast.AST, imported: Imports, ruler: Ruler) -> Iterator[str]:

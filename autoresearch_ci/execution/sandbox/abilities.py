@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from autoresearch_ci.execution.sandbox import landlock, namespaces, seccomp
-from autoresearch_ci.execution.sandbox.kernel import LINUX, answer_of_a_child
+from autoresearch_ci.execution.sandbox.kernel import LINUX, answer_of_a_child, no_new_privileges
 from autoresearch_ci.execution.sandbox.namespaces import Kind, Namespaces
-from autoresearch_ci.execution.sandbox.sandbox import Network, Wish, no_new_privileges
+from autoresearch_ci.execution.sandbox.places import Network, Wish
 from autoresearch_ci.execution.sandbox.seccomp import Filter
 from autoresearch_ci.execution.sandbox.users import User, connectable
 

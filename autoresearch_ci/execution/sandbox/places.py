@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from autoresearch_ci.safety.secret_values import points_to_secret
 
@@ -103,3 +105,40 @@ def _entries(folder: str) -> list[str]:
             return [entry.path for entry in entries if not entry.is_symlink()]
     except OSError:
         return []
+
+
+Network = Literal["deny", "loopback", "allow"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What the configuration asks for."""
+
+    network: Network = "deny"
+    read_only: bool = True
+    """Whether writing and reading is confined to `Places`."""
+    user: str = "auto"
+    """`auto`, `keep`, or a name or number."""
+    who: str = "measured code"
+    """What the commands are, for messages."""
+    nothing: bool = False
+    """Not even what is always done."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """What a command works with."""
+
+    box: Path
+    """A folder of our own that holds all of `own`; what lies next to it is hidden."""
+    own: tuple[Path, ...]
+    """Folders that it may do everything with; they belong to its user."""
+    write: tuple[str, ...] = ()
+    """What else it may write to, as the configuration says."""
+    hidden: tuple[str, ...] = ()
+    shown: tuple[str, ...] = ()
+    """To be seen even where `hidden` is."""
+    needed: tuple[str, ...] = ()
+    """Programs and folders that its user must be able to reach; `write`, too."""
+    services: tuple[str, ...] = ()
+    """Sockets, or folders of them, of those who would act for it outside of any confinement."""

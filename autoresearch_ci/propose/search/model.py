@@ -17,7 +17,7 @@ from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.propose.search.annotations import Value
 from autoresearch_ci.propose.search.constants import Constant
 from autoresearch_ci.propose.search.moves import is_ordered, position
-from autoresearch_ci.propose.search.reading import Attempt, Key, Values, is_active
+from autoresearch_ci.propose.search.reading import Key, TriedValues, Values, is_active
 
 _PER_INTERVAL = 3.92  # standard deviations that a 95 % confidence interval is wide
 _SURE = 0.02  # of a typical effect: how exact a metric without noise counts as
@@ -44,7 +44,7 @@ def prior_of(feature: Feature) -> Prior:
 
 
 def effects_of(
-    attempts: Sequence[Attempt],
+    attempts: Sequence[TriedValues],
     space: Mapping[Key, Constant],
     direction: Direction,
 ) -> tuple[list[Effect], float]:
@@ -66,7 +66,7 @@ def effects_of(
     return effects, max(noise, median(sizes) if sizes else 0.0)
 
 
-def _features(attempt: Attempt, space: Mapping[Key, Constant]) -> dict[Feature, float]:
+def _features(attempt: TriedValues, space: Mapping[Key, Constant]) -> dict[Feature, float]:
     found: dict[Feature, float] = {}
     for constant, before, after in _moved(attempt.before, attempt.values, space):
         for feature, value in step_features(constant, after).items():
@@ -94,7 +94,7 @@ def _failed(row: Experiment) -> bool:
     return row.status is Status.DISCARD and row.metric is None  # stopped early
 
 
-def _gain(attempt: Attempt, direction: Direction) -> tuple[float, float | None] | None:
+def _gain(attempt: TriedValues, direction: Direction) -> tuple[float, float | None] | None:
     """How much better than its incumbent, as a share, and the error of that."""
     row, rival = attempt.row, attempt.rival
     if row.status not in (Status.KEEP, Status.DISCARD) or _failed(row):

@@ -26,10 +26,10 @@ from autoresearch_ci.propose.search.model import (
 )
 from autoresearch_ci.propose.search.moves import grid, neighbours
 from autoresearch_ci.propose.search.reading import (
-    Attempt,
     Files,
     Key,
     Reader,
+    TriedValues,
     Values,
     is_active,
     last,
@@ -54,7 +54,7 @@ _FRESH = 4  # values until a constant that a kept change brought counts as tuned
 _COMBINATIONS = 10_000
 
 
-def fresh(new: Set[Key], attempts: Sequence[Attempt]) -> Set[Key]:
+def fresh(new: Set[Key], attempts: Sequence[TriedValues]) -> Set[Key]:
     """Those of the constants unknown to the base commit that have hardly been varied yet.
 
     Whoever changed the structure guessed their values; nowhere else is as much to be gained.
@@ -69,7 +69,7 @@ def fresh(new: Set[Key], attempts: Sequence[Attempt]) -> Set[Key]:
 def candidates(
     context: Context,
     space: Mapping[Key, Constant],
-    attempts: Sequence[Attempt],
+    attempts: Sequence[TriedValues],
     current: Values,
     new: Set[Key],
 ) -> Iterator[Values]:

@@ -12,11 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from autoresearch_ci.errors import ProposerError
-from autoresearch_ci.experiment import Experiment, Status
+from autoresearch_ci.experiment import Experiment, Status, Tree, Trees, size_of
 from autoresearch_ci.propose.search.annotations import Value
 from autoresearch_ci.propose.search.constants import Constant, follow
 from autoresearch_ci.propose.search.finding import find_constants
-from autoresearch_ci.workspace.changes import Tree, Trees, size_of
 
 _LARGEST = 4_000_000  # bytes of a source
 
@@ -46,7 +45,7 @@ class _Held:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Attempt:
+class TriedValues:
     """A row of the journal, with what its commit held."""
 
     row: Experiment
@@ -85,7 +84,7 @@ class Reader:
 
     def attempts(
         self, history: Sequence[Experiment], at: Trees, base: Files, paths: Sequence[str]
-    ) -> Iterator[Attempt]:
+    ) -> Iterator[TriedValues]:
         """Every attempt of a run that was committed, oldest first."""
         before: Values = {}
         best: float | None = None
@@ -99,7 +98,7 @@ class Reader:
                 assert tree is not None
                 self._read[row.commit, path] = _held_at(tree, path, base)
             held = [self._read[row.commit, path] for path in paths]
-            attempt = Attempt(
+            attempt = TriedValues(
                 row=row,
                 constants=[constant for one in held for constant in one.constants],
                 before=before,
@@ -121,7 +120,7 @@ def values_of(files: Files) -> Values:
 
 
 def space_of(
-    tree: Tree, base: Files, attempts: Sequence[Attempt], incumbent: Files
+    tree: Tree, base: Files, attempts: Sequence[TriedValues], incumbent: Files
 ) -> dict[Key, Constant]:
     """The incumbent's constants, each with the range it had when it first appeared.
 

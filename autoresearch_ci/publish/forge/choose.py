@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 from autoresearch_ci.config.resolve import Config, Publish
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.events import Note, Observer
+from autoresearch_ci.publish.forge.forge import Forge
 from autoresearch_ci.publish.forge.settings import Settings
-from autoresearch_ci.publish.publisher import Forge
 from autoresearch_ci.record.past_notebooks import ruler_mark
 from autoresearch_ci.workspace.repository import Repository
 

@@ -11,7 +11,6 @@ makes it again instead of believing a bundle.
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import tempfile
 import time
@@ -20,12 +19,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.publish.forge.forge import Address
 from autoresearch_ci.publish.forge.refusals import (
     TRANSIENT,
-    Kind,
+    ForgeRefused,
     Place,
-    Refused,
+    RefusalKind,
     classify,
     explain,
 )
@@ -66,8 +65,6 @@ def have_met(git: GitDirectory, ours: str, theirs: str) -> bool:
     return code == 0
 
 
-_URL = re.compile(r"(?P<scheme>https?|file)://(?P<host>[^/@\s]*)(?P<path>/[^\s]*)")
-_LOOPBACK = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d+)?")
 _WAITS = (1.0, 5.0)
 """Seconds before the second and third try."""
 _STALL = 45
@@ -85,37 +82,6 @@ esac
 
 
 @dataclass(frozen=True, kw_only=True)
-class Address:
-    """Where a repository is, and as whom we come."""
-
-    url: str
-    """`https://host/owner/name.git`; `file:` and, on this machine, `http:` for tests."""
-    username: str = "x-access-token"
-    place: Place
-
-    @property
-    def scheme(self) -> str:
-        return self._parts["scheme"]
-
-    @property
-    def origin(self) -> str:
-        """`https://host`, as git names it when it asks for a password."""
-        return f"{self.scheme}://{self._parts['host']}"
-
-    @property
-    def _parts(self) -> re.Match[str]:
-        found = _URL.fullmatch(self.url)
-        insecure = found and found["scheme"] == "http" and not _LOOPBACK.fullmatch(found["host"])
-        if not found or insecure:
-            raise ConfigError(
-                f"{self.url!r} is no address to publish to.\n"
-                "usually: an ssh or plain http remote; a token is only sent over https.\n"
-                "do: set GITHUB_SERVER_URL (GitLab: CI_SERVER_URL) to an https address."
-            )
-        return found
-
-
-@dataclass(frozen=True, kw_only=True)
 class Update:
     """One ref of the remote to be moved."""
 
@@ -125,11 +91,11 @@ class Update:
     """What must be there now; `None`: nothing."""
 
 
-class Moved(Refused):
+class Moved(ForgeRefused):
     """Somebody else moved a ref: `refs` is what the remote has now."""
 
-    def __init__(self, refused: Refused, refs: Mapping[str, str]) -> None:
-        super().__init__(Kind.MOVED, str(refused))
+    def __init__(self, refused: ForgeRefused, refs: Mapping[str, str]) -> None:
+        super().__init__(RefusalKind.MOVED, str(refused))
         self.refs = refs
 
 
@@ -254,23 +220,23 @@ class Remote:
         """Move all refs or none. Repeating it is harmless.
 
         Each ref must still be where we left it, and only moves forward.
-        Raises `Moved` or `Refused`.
+        Raises `Moved` or `ForgeRefused`.
         """
         for update in updates:
             if update.old and not self.is_ancestor(update.old, update.new):
-                raise Moved(self._refused(Kind.MOVED, "not a fast-forward", update.ref), {})
+                raise Moved(self._refused(RefusalKind.MOVED, "not a fast-forward", update.ref), {})
         waits = iter(self.waits)
         while True:
             code, said = self._push(updates, options)
             if code == 0:
                 return
             kind = classify(said)
-            if kind is Kind.MOVED or kind in TRANSIENT:
+            if kind is RefusalKind.MOVED or kind in TRANSIENT:
                 # The answer may be what got lost, not the push.
                 now = self._now(updates)
                 if now is not None and all(now.get(u.ref) == u.new for u in updates):
                     return
-                if kind is Kind.MOVED:
+                if kind is RefusalKind.MOVED:
                     ref = next((u.ref for u in updates if (now or {}).get(u.ref) != u.old), "")
                     raise Moved(self._refused(kind, "", ref), now or {})
             wait = next(waits, None) if kind in TRANSIENT else None
@@ -291,7 +257,7 @@ class Remote:
     def _now(self, updates: Sequence[Update]) -> dict[str, str] | None:
         try:
             return self.refs(*(update.ref for update in updates))
-        except Refused:
+        except ForgeRefused:
             return None
 
     def _insist(self, *arguments: str, git: GitDirectory | None = None) -> bytes:
@@ -341,7 +307,7 @@ class Remote:
         finally:
             os.close(descriptor)
 
-    def _refused(self, kind: Kind, said: str, ref: str) -> Refused:
+    def _refused(self, kind: RefusalKind, said: str, ref: str) -> ForgeRefused:
         place = self.address.place
         branch = ref.removeprefix("refs/heads/") or place.branch
         place = Place(repository=place.repository, branch=branch, settings=place.settings)

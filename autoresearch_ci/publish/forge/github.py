@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from autoresearch_ci.errors import ConfigError
-from autoresearch_ci.publish.forge.git_remote import Address
+from autoresearch_ci.publish.comment_commands import CommentCommand, commands
+from autoresearch_ci.publish.forge.forge import Address, Post, PullRequest, PullState
 from autoresearch_ci.publish.forge.github_api import Credentials, Patience
-from autoresearch_ci.publish.forge.refusals import Kind, Place, Refused
-from autoresearch_ci.publish.publisher import Post, PullRequest, PullState, Word
+from autoresearch_ci.publish.forge.refusals import ForgeRefused, Place, RefusalKind
 
 if TYPE_CHECKING:
     import github
@@ -82,9 +82,6 @@ T = TypeVar("T")
 STOP_LABEL = "autoresearch:stop"
 _SAID = "<!-- autoresearch-ci:said -->"
 _BOT = "github-actions[bot]"
-_WORD = re.compile(
-    r"^/autoresearch +(stop|retry|ignore)(?: +([0-9a-f]{4,64}))? *\r?$", re.MULTILINE
-)
 _SLUG = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
 
 
@@ -132,7 +129,7 @@ class GitHub:
         return [self._noun(pull, branch) for pull in self._find(branch)]
 
     def show(self, post: Post) -> PullRequest:
-        """Open or update. Raises `Refused` when GitHub lets us do neither."""
+        """Open or update. Raises `ForgeRefused` when GitHub lets us do neither."""
         found = self._open(post.branch)
         if found is None:
             found = self._create(post)
@@ -152,13 +149,13 @@ class GitHub:
 
         self._ask(once)
 
-    def words(self, pull: PullRequest) -> Sequence[Word]:
+    def words(self, pull: PullRequest) -> Sequence[CommentCommand]:
         return self._ask(lambda repository: list(self._words(repository, pull.number)))
 
     def merge_base_into(self, branch: str, base: str) -> bool:
         try:
             self._ask(lambda repository: repository.merge(branch, base))
-        except Refused as error:
+        except ForgeRefused as error:
             if "Merge conflict" in str(error):
                 return False
             raise
@@ -206,12 +203,12 @@ class GitHub:
 
         try:
             pull = self._ask(lambda repository: create(repository, post.draft))
-        except Refused as error:
-            known = self._open(post.branch) if error.kind is Kind.EXISTS else None
+        except ForgeRefused as error:
+            known = self._open(post.branch) if error.kind is RefusalKind.EXISTS else None
             if known is not None:
                 self._update(known, post)
                 return known
-            if error.kind is not Kind.NO_DRAFTS:
+            if error.kind is not RefusalKind.NO_DRAFTS:
                 raise
             pull = self._ask(lambda repository: create(repository, False))
         self._decorate(pull, post)
@@ -250,28 +247,28 @@ class GitHub:
         """What is nice to have: a refusal is told, and nothing else."""
         try:
             self._ask(do)
-        except Refused as error:
+        except ForgeRefused as error:
             first, *rest = str(error).splitlines()
             self._note(f"the pull request is there, but we could not {what}: {first} {rest[:1]}")
 
-    def _words(self, repository: Repository, number: int) -> Iterator[Word]:
+    def _words(self, repository: Repository, number: int) -> Iterator[CommentCommand]:
         issue = repository.get_issue(number)
         permitted: dict[str, bool] = {}
         for comment in issue.get_comments():
-            found = _WORD.findall(comment.body or "")
-            author = comment.user.login if found and comment.user else ""
+            author = comment.user.login if comment.user else ""
+            at = comment.created_at.astimezone(datetime.UTC).isoformat(timespec="seconds")
+            found = commands(comment.body or "", author, at)
             # A personal token's owner may comment, too: what we said ourselves is marked.
-            if not author or _SAID in comment.body:
+            if not author or not found or _SAID in comment.body:
                 continue
             if author not in permitted:
                 permitted[author] = self._may_write(repository, author)
             if not permitted[author]:
                 self._note(f"{author} may not write to the repository: /autoresearch is ignored")
                 continue
-            at = comment.created_at.astimezone(datetime.UTC).isoformat(timespec="seconds")
-            yield from (Word(author=author, verb=verb, argument=arg, at=at) for verb, arg in found)
+            yield from found
         if any(label.name == STOP_LABEL for label in issue.labels):
-            yield Word(author=f"the label {STOP_LABEL}", verb="stop")
+            yield CommentCommand(author=f"the label {STOP_LABEL}", verb="stop")
 
     def _may_write(self, repository: Repository, login: str) -> bool:
         import github
@@ -302,13 +299,13 @@ class GitHub:
     def _user_login(self) -> str:
         try:
             return self._ask(lambda _: self._client().get_user().login)
-        except Refused as error:
-            if error.kind is not Kind.FORBIDDEN:
+        except ForgeRefused as error:
+            if error.kind is not RefusalKind.FORBIDDEN:
                 raise
             return _BOT
 
     def _ask(self, question: Callable[[Repository], T]) -> T:
-        """One exchange about the repository. Raises `Refused`."""
+        """One exchange about the repository. Raises `ForgeRefused`."""
         return self._patiently(lambda: question(self._connect()))
 
     def _connect(self) -> Repository:

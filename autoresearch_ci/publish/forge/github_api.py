@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from autoresearch_ci.errors import ConfigError
-from autoresearch_ci.publish.forge.refusals import TRANSIENT, Kind, Place, classify, explain
+from autoresearch_ci.publish.forge.refusals import TRANSIENT, Place, RefusalKind, classify, explain
 
 if TYPE_CHECKING:
     import github
@@ -118,10 +118,10 @@ class Patience:
             except github.GithubException as error:
                 kind, said, wanted = _understood(error)
             except requests.exceptions.SSLError:
-                kind, said, wanted = Kind.CERTIFICATE, "SSLError", None
+                kind, said, wanted = RefusalKind.CERTIFICATE, "SSLError", None
             except (requests.RequestException, AssertionError) as error:
                 # PyGithub asserts that addresses in an answer are those of the API.
-                kind, wanted = Kind.UNREACHABLE, None
+                kind, wanted = RefusalKind.UNREACHABLE, None
                 said = type(error).__name__
             wait = next(waits, None) if kind in TRANSIENT else None
             if wait is None or (wanted or 0) > _PATIENCE:
@@ -129,12 +129,12 @@ class Patience:
             self.sleep(wait if wanted is None else wanted + 1)
 
 
-def _understood(error: github.GithubException) -> tuple[Kind, str, float | None]:
+def _understood(error: github.GithubException) -> tuple[RefusalKind, str, float | None]:
     """Why, what it said, and how long the server wants us to wait."""
     said = _text(error)
     headers = {name.lower(): value for name, value in (error.headers or {}).items()}
     kind = _kind(error.status, said)
-    if kind is not Kind.RATE_LIMIT:
+    if kind is not RefusalKind.RATE_LIMIT:
         return kind, said, None
     if headers.get("retry-after", "").isdigit():
         return kind, said, float(headers["retry-after"])
@@ -143,25 +143,33 @@ def _understood(error: github.GithubException) -> tuple[Kind, str, float | None]
     return kind, said, None
 
 
-def _kind(status: int, said: str) -> Kind:
+def _kind(status: int, said: str) -> RefusalKind:
     lowered = said.lower()
     if status == 422:
         for text, kind in (
-            ("already exists", Kind.EXISTS),
-            ("draft pull requests are not supported", Kind.NO_DRAFTS),
-            ("no commits between", Kind.NOTHING_NEW),
-            ("field: base", Kind.NO_BASE),
+            ("already exists", RefusalKind.EXISTS),
+            ("draft pull requests are not supported", RefusalKind.NO_DRAFTS),
+            ("no commits between", RefusalKind.NOTHING_NEW),
+            ("field: base", RefusalKind.NO_BASE),
         ):
             if text in lowered:
                 return kind
-        return Kind.OTHER
+        return RefusalKind.OTHER
     known = classify(said)
-    if status == 429 or (status in (403, 429) and known is Kind.RATE_LIMIT):
-        return Kind.RATE_LIMIT
+    if status == 429 or (status in (403, 429) and known is RefusalKind.RATE_LIMIT):
+        return RefusalKind.RATE_LIMIT
     if status >= 500:
-        return Kind.UNREACHABLE
-    by_status = {401: Kind.CREDENTIALS, 403: Kind.FORBIDDEN, 404: Kind.NOT_FOUND}
-    return by_status.get(status, Kind.OTHER) if known in (Kind.OTHER, Kind.MOVED) else known
+        return RefusalKind.UNREACHABLE
+    by_status = {
+        401: RefusalKind.CREDENTIALS,
+        403: RefusalKind.FORBIDDEN,
+        404: RefusalKind.NOT_FOUND,
+    }
+    return (
+        by_status.get(status, RefusalKind.OTHER)
+        if known in (RefusalKind.OTHER, RefusalKind.MOVED)
+        else known
+    )
 
 
 def _text(error: github.GithubException) -> str:

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import quote, urlencode
 
 from autoresearch_ci.errors import ConfigError
-from autoresearch_ci.publish.forge.git_remote import Address
+from autoresearch_ci.publish.comment_commands import CommentCommand
+from autoresearch_ci.publish.forge.forge import Address, Post, PullRequest
 from autoresearch_ci.publish.forge.refusals import Place
-from autoresearch_ci.publish.publisher import Post, PullRequest, Word
 
 _ROOM = 1_000
 """Characters of a description: a push option is one line."""
@@ -63,7 +63,7 @@ class GitLab:
     def say(self, pull: PullRequest, text: str) -> None:
         """There is no API here to say it with."""
 
-    def words(self, pull: PullRequest) -> Sequence[Word]:
+    def words(self, pull: PullRequest) -> Sequence[CommentCommand]:
         return ()
 
     def merge_base_into(self, branch: str, base: str) -> bool:

@@ -13,7 +13,7 @@ from autoresearch_ci.errors import PublishError
 from autoresearch_ci.safety.log import defuse
 
 
-class Kind(enum.Enum):
+class RefusalKind(enum.Enum):
     """Why something was refused."""
 
     CREDENTIALS = enum.auto()
@@ -42,15 +42,15 @@ class Kind(enum.Enum):
     OTHER = enum.auto()
 
 
-class Refused(PublishError):
+class ForgeRefused(PublishError):
     """The forge or its git server said no; `kind` is why."""
 
-    def __init__(self, kind: Kind, message: str) -> None:
+    def __init__(self, kind: RefusalKind, message: str) -> None:
         super().__init__(message)
         self.kind = kind
 
 
-TRANSIENT = frozenset({Kind.UNREACHABLE, Kind.RATE_LIMIT})
+TRANSIENT = frozenset({RefusalKind.UNREACHABLE, RefusalKind.RATE_LIMIT})
 """Kinds that pass on their own."""
 
 
@@ -59,22 +59,22 @@ def _any(*patterns: str) -> re.Pattern[str]:
 
 
 # In this order: the first that matches wins, so what is specific comes first.
-_TEXTS: tuple[tuple[re.Pattern[str], Kind], ...] = (
-    (_any("not permitted to create or approve pull requests"), Kind.PULLS_OFF),
-    (_any(r"refusing to allow an? .{0,60} to create or update workflow"), Kind.WORKFLOWS),
-    (_any("SAML SSO", "SAML enforcement", "enabled or enforced SAML"), Kind.SSO),
-    (_any("archived so (it|is) is read-only", "was archived"), Kind.ARCHIVED),
-    (_any("rate limit", "abuse detection", r"returned error: 429"), Kind.RATE_LIMIT),
-    (_any("GH009", "push protection", "push cannot contain secrets"), Kind.SECRET),
+_TEXTS: tuple[tuple[re.Pattern[str], RefusalKind], ...] = (
+    (_any("not permitted to create or approve pull requests"), RefusalKind.PULLS_OFF),
+    (_any(r"refusing to allow an? .{0,60} to create or update workflow"), RefusalKind.WORKFLOWS),
+    (_any("SAML SSO", "SAML enforcement", "enabled or enforced SAML"), RefusalKind.SSO),
+    (_any("archived so (it|is) is read-only", "was archived"), RefusalKind.ARCHIVED),
+    (_any("rate limit", "abuse detection", r"returned error: 429"), RefusalKind.RATE_LIMIT),
+    (_any("GH009", "push protection", "push cannot contain secrets"), RefusalKind.SECRET),
     (
         _any("GH001", "exceeds GitHub's file size limit", "larger than the maximum"),
-        Kind.TOO_LARGE,
+        RefusalKind.TOO_LARGE,
     ),
     (
         _any("GH006", "GH013", "protected branch", "rule violations", "not allowed to push"),
-        Kind.PROTECTED,
+        RefusalKind.PROTECTED,
     ),
-    (_any("deny updating a hidden ref", "funny refname"), Kind.HIDDEN_REF),
+    (_any("deny updating a hidden ref", "funny refname"), RefusalKind.HIDDEN_REF),
     (
         _any(
             "Authentication failed",
@@ -84,7 +84,7 @@ _TEXTS: tuple[tuple[re.Pattern[str], Kind], ...] = (
             "returned error: 401",
             "HTTP Basic: Access denied",
         ),
-        Kind.CREDENTIALS,
+        RefusalKind.CREDENTIALS,
     ),
     (
         _any(
@@ -94,17 +94,17 @@ _TEXTS: tuple[tuple[re.Pattern[str], Kind], ...] = (
             "You are not allowed to",
             "returned error: 403",
         ),
-        Kind.FORBIDDEN,
+        RefusalKind.FORBIDDEN,
     ),
     (
         _any("Repository not found", r"repository '[^']*' not found", "returned error: 404"),
-        Kind.NOT_FOUND,
+        RefusalKind.NOT_FOUND,
     ),
     (
         _any("stale info", "non-fast-forward", "fetch first", "cannot lock ref", "already exists"),
-        Kind.MOVED,
+        RefusalKind.MOVED,
     ),
-    (_any("certificate", "SSL peer"), Kind.CERTIFICATE),
+    (_any("certificate", "SSL peer"), RefusalKind.CERTIFICATE),
     (
         _any(
             r"HTTP 5\d\d",
@@ -125,14 +125,14 @@ _TEXTS: tuple[tuple[re.Pattern[str], Kind], ...] = (
             "recv error",
             "SSL_ERROR",
         ),
-        Kind.UNREACHABLE,
+        RefusalKind.UNREACHABLE,
     ),
 )
 
 
-def classify(said: str) -> Kind:
+def classify(said: str) -> RefusalKind:
     """Why, from what git or a forge printed."""
-    return next((kind for pattern, kind in _TEXTS if pattern.search(said)), Kind.OTHER)
+    return next((kind for pattern, kind in _TEXTS if pattern.search(said)), RefusalKind.OTHER)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +146,7 @@ class Place:
     """Address of the repository's settings, when there is one."""
 
 
-def explain(kind: Kind, said: str, place: Place) -> Refused:
+def explain(kind: RefusalKind, said: str, place: Place) -> ForgeRefused:
     """The error a user is shown: what happened, why usually, what to do."""
     what, usually, do = _ADVICE[kind]
     fill = {
@@ -158,7 +158,7 @@ def explain(kind: Kind, said: str, place: Place) -> Refused:
     if quoted := quote(said):
         lines.append(f"it said: {quoted}")
     lines += [f"usually: {usually.format(**fill)}", f"do: {do.format(**fill)}"]
-    return Refused(kind, "\n".join(lines))
+    return ForgeRefused(kind, "\n".join(lines))
 
 
 _NOISE = re.compile(
@@ -179,116 +179,116 @@ _TOKEN = (
     "permissions: {{contents: write, pull-requests: write}} in the workflow's job, or a token "
     "with these two (input `token`, or app-id and app-private-key)"
 )
-_ADVICE: dict[Kind, tuple[str, str, str]] = {
-    Kind.CREDENTIALS: (
+_ADVICE: dict[RefusalKind, tuple[str, str, str]] = {
+    RefusalKind.CREDENTIALS: (
         "{repository} does not accept the token.",
         "it expired while the run went on (an App's installation token lives one hour, a job's "
         "token as long as its job and at most 24 hours), was revoked, or none was given.",
         "give app-id and app-private-key, whose tokens are renewed, or a fresh token; then run "
         "again with --resume, or publish the result with `autoresearch-ci publish`.",
     ),
-    Kind.FORBIDDEN: (
+    RefusalKind.FORBIDDEN: (
         "the token may not write to {repository}.",
         "the job has no write permission (any `permissions:` block sets what it leaves out to "
         "none), or the run was triggered by a fork or by Dependabot, whose tokens only read.",
         f"set {_TOKEN}.",
     ),
-    Kind.SSO: (
+    RefusalKind.SSO: (
         "the organisation of {repository} wants single sign-on for this token.",
         "a personal access token that was not authorised for the organisation.",
         "Settings > Developer settings > Personal access tokens > Configure SSO > Authorize, or "
         "use app-id and app-private-key.",
     ),
-    Kind.ARCHIVED: (
+    RefusalKind.ARCHIVED: (
         "{repository} is archived, so nothing can be written to it.",
         "it was retired.",
         "unarchive it in {settings}, or set publish.mode: local.",
     ),
-    Kind.NOT_FOUND: (
+    RefusalKind.NOT_FOUND: (
         "{repository} was not found.",
         "it is private and the token belongs to another repository or organisation (a forge hides "
         "what a token may not see), or it was renamed or deleted.",
         "check GITHUB_REPOSITORY or publish.repository, and give the token access to it.",
     ),
-    Kind.PROTECTED: (
+    RefusalKind.PROTECTED: (
         "a branch protection or ruleset of {repository} refuses pushes to {branch}.",
         "a pattern such as `*` or `**/*` covers our branches, or demands signed commits, a linear "
         "history or a status check before the push.",
         "exclude `autoresearch/**` from that rule in {settings} (Rules, or Branches), let this "
         "app bypass it, or choose another publish.branch.",
     ),
-    Kind.WORKFLOWS: (
+    RefusalKind.WORKFLOWS: (
         "{repository} refuses the push because the branch differs in a workflow file.",
         "the run started from a commit whose .github/workflows differ from what the forge has; "
         "GITHUB_TOKEN can never be allowed to push such a change.",
         "run again from the newest commit of the base branch, or use a GitHub App with "
         "`Workflows: write`, or a personal access token with the `workflow` scope.",
     ),
-    Kind.SECRET: (
+    RefusalKind.SECRET: (
         "{repository} refuses the push because it thinks that a commit holds a secret.",
         "a candidate wrote something that looks like a key (push protection).",
         "read the file that is named; if it is harmless, allow it under the address that is named.",
     ),
-    Kind.TOO_LARGE: (
+    RefusalKind.TOO_LARGE: (
         "{repository} refuses the push because a file is too large.",
         "a candidate added a file of more than 100 MB.",
         "leave such files out of `scope`, or keep them in Git LFS.",
     ),
-    Kind.MOVED: (
+    RefusalKind.MOVED: (
         "{branch} was moved or created by somebody else meanwhile, and is left alone.",
         "a person or another run pushed to it while this run went on.",
         "look at what is there; the next keep goes to another branch.",
     ),
-    Kind.HIDDEN_REF: (
+    RefusalKind.HIDDEN_REF: (
         "{repository} does not accept the notebook's ref, only branches.",
         "this forge hides refs outside of refs/heads and refs/tags.",
         "nothing; the branch is published without the notebook.",
     ),
-    Kind.CERTIFICATE: (
+    RefusalKind.CERTIFICATE: (
         "the certificate of {repository} cannot be verified.",
         "a company's own certificate authority that this machine does not know.",
         "install it, or name it: SSL_CERT_FILE=/path/ca.pem (git) and "
         "REQUESTS_CA_BUNDLE=/path/ca.pem (API).",
     ),
-    Kind.RATE_LIMIT: (
+    RefusalKind.RATE_LIMIT: (
         "{repository} asks us to slow down.",
         "other jobs use the same token, or many runs write at once (GITHUB_TOKEN: 1,000 requests "
         "an hour for each repository).",
         "wait, then run again with --resume; or use an app of its own.",
     ),
-    Kind.UNREACHABLE: (
+    RefusalKind.UNREACHABLE: (
         "{repository} could not be reached, also after several tries.",
         "the network, a proxy, or the forge itself is down.",
         "run again with --resume when it is back; nothing that was kept is lost.",
     ),
-    Kind.PULLS_OFF: (
+    RefusalKind.PULLS_OFF: (
         "GitHub Actions is not permitted to create pull requests in {repository}.",
         "the setting is off, as it is by default; the organisation and the repository must both "
         "allow it.",
         "tick Settings > Actions > General > Workflow permissions > Allow GitHub Actions to create "
         "and approve pull requests ({settings}/actions), or give app-id and app-private-key.",
     ),
-    Kind.EXISTS: (
+    RefusalKind.EXISTS: (
         "a pull request from {branch} exists already.",
         "another run created it at the same time, under another name.",
         "close it, or choose another publish.branch.",
     ),
-    Kind.NO_DRAFTS: (
+    RefusalKind.NO_DRAFTS: (
         "{repository} has no draft pull requests.",
         "a private repository on a plan without them.",
         "set publish.draft: false.",
     ),
-    Kind.NOTHING_NEW: (
+    RefusalKind.NOTHING_NEW: (
         "there is nothing between the base branch and {branch}.",
         "everything that was kept has been merged already.",
         "nothing.",
     ),
-    Kind.NO_BASE: (
+    RefusalKind.NO_BASE: (
         "{repository} has no branch of the name that publish.base gives.",
         "the run started from a tag, a detached commit, or a branch that was deleted.",
         "set publish.base to the branch to merge into, such as main.",
     ),
-    Kind.OTHER: (
+    RefusalKind.OTHER: (
         "{repository} refused.",
         "a hook or rule of that server.",
         "read what it said; the result is safe in this repository's branch and notebook.",

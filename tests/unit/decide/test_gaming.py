@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_ci.decide.gaming.detect import Ruler, plays, sentence
+from autoresearch_ci.decide.gaming.detect import plays, sentence
+from autoresearch_ci.decide.gaming.ruler import Ruler
 
 RULER = Ruler(
     names=("cost", "val_bpb"),

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from autoresearch_ci.decide import noise
-from autoresearch_ci.decide.noise import Comparison, Verdict, compare, confirm_interval
+from autoresearch_ci.decide.noise import Comparison, ComparisonResult, compare, confirm_interval
 from autoresearch_ci.experiment import Direction
 
 MINIMIZE, MAXIMIZE = Direction.MINIMIZE, Direction.MAXIMIZE
@@ -115,7 +115,7 @@ def sequence(seed: int, worse: float, margin: float = 0.0) -> tuple[Comparison, 
 
 def test_equal_commits_are_rarely_called_different() -> None:
     answers = [sequence(seed, 0.0) for seed in range(200)]
-    assert sum(a.verdict is not Verdict.NO_DIFFERENCE for a, _ in answers) <= 18
+    assert sum(a.verdict is not ComparisonResult.NO_DIFFERENCE for a, _ in answers) <= 18
 
 
 @pytest.mark.parametrize(("worse", "verdict"), [(0.1, "regressed"), (-0.1, "improved")])
@@ -127,7 +127,7 @@ def test_a_large_difference_is_found_before_the_last_pair(worse: float, verdict:
 
 
 def test_a_difference_within_the_margin_is_none() -> None:
-    assert sequence(1, 0.1, margin=0.2)[0].verdict is Verdict.NO_DIFFERENCE
+    assert sequence(1, 0.1, margin=0.2)[0].verdict is ComparisonResult.NO_DIFFERENCE
 
 
 @pytest.mark.parametrize(("base", "pairs"), [(3.0, 3), (3.14159, 2)])
@@ -137,6 +137,6 @@ def test_exact_values_are_compared_with_two_pairs_and_short_ones_with_three(
     assert compare([base] * (pairs - 1), [base] * (pairs - 1), MINIMIZE) is None
     same, worse = (compare([base] * pairs, [head] * pairs, MINIMIZE) for head in (base, base * 1.1))
     assert same is not None
-    assert same.verdict is Verdict.NO_DIFFERENCE
+    assert same.verdict is ComparisonResult.NO_DIFFERENCE
     assert worse is not None
-    assert (worse.verdict, worse.gain) == (Verdict.REGRESSED, pytest.approx(-0.1))
+    assert (worse.verdict, worse.gain) == (ComparisonResult.REGRESSED, pytest.approx(-0.1))

@@ -13,8 +13,7 @@ import pytest
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.execution.sandbox.abilities import Abilities, describe
 from autoresearch_ci.execution.sandbox.memory import delete
-from autoresearch_ci.execution.sandbox.places import services, visible
-from autoresearch_ci.execution.sandbox.sandbox import Wish
+from autoresearch_ci.execution.sandbox.places import Wish, services, visible
 from autoresearch_ci.execution.sandbox.seccomp import (
     LOCAL_FAMILIES,
     NETWORK_FAMILIES,

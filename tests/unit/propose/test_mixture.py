@@ -15,7 +15,7 @@ from autoresearch_ci.propose.proposer import (
     Context,
     CostlyProposerError,
     EditError,
-    Refused,
+    ModelRefused,
     Request,
 )
 
@@ -130,7 +130,7 @@ def test_nobody_left_with_an_idea_ends_the_run() -> None:
 
 def test_a_refusal_is_answered_by_the_next_member_that_also_carries_its_cost() -> None:
     notes: list[str] = []
-    refusal = Refused("cyber", proposer="a", tokens=100, cost_usd=0.5)
+    refusal = ModelRefused("cyber", proposer="a", tokens=100, cost_usd=0.5)
     mix = mixture(raising("a", refusal), willing("b", tokens=7), notes=notes)
     found = mix.propose(CONTEXT)
     assert found
@@ -139,15 +139,15 @@ def test_a_refusal_is_answered_by_the_next_member_that_also_carries_its_cost() -
 
 
 def test_a_model_that_refused_once_is_asked_again_at_its_next_turn() -> None:
-    a = raising("a", Refused("cyber", proposer="a"))
+    a = raising("a", ModelRefused("cyber", proposer="a"))
     assert who(mixture(a, willing("b")), range(1, 4)) == "bbb"
     assert len(a.asked) == 2
 
 
 def test_when_all_refuse_the_refusal_with_everything_it_cost_is_passed_on() -> None:
-    first = raising("a", Refused("cyber", proposer="a", tokens=1, cost_usd=1))
-    second = raising("b", Refused("bio", proposer="b", tokens=2, cost_usd=2))
-    with pytest.raises(Refused) as caught:
+    first = raising("a", ModelRefused("cyber", proposer="a", tokens=1, cost_usd=1))
+    second = raising("b", ModelRefused("bio", proposer="b", tokens=2, cost_usd=2))
+    with pytest.raises(ModelRefused) as caught:
         mixture(first, second).propose(CONTEXT)
     assert caught.value.category == "bio"
     assert caught.value.proposal.tokens == 3
@@ -195,7 +195,7 @@ def test_nobody_else_repairs_what_its_author_gave_up() -> None:
     a = willing("a")
     again = replace(CONTEXT, request=Request.REPAIR, attempt=2, previous=proposal("b"))
     assert mixture(a, empty("b")).propose(again) is None
-    refusal = raising("b", Refused("cyber", proposer="b", tokens=5))
+    refusal = raising("b", ModelRefused("cyber", proposer="b", tokens=5))
     found = mixture(a, refusal).propose(again)
     assert found
     assert (found.edits, found.tokens) == ((), 5)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from autoresearch_ci.experiment import Direction, Experiment, FileEdit, Proposal, Status
+from autoresearch_ci.experiment import Direction, Experiment, FileEdit, Proposal, Status, Tree
 from autoresearch_ci.llm.client import ClaudeSettings, has_credentials
 from autoresearch_ci.llm.conversation import looks_like_several
 from autoresearch_ci.llm.draft import Size
@@ -19,7 +19,6 @@ from autoresearch_ci.propose.digest import DiffSummaries
 from autoresearch_ci.propose.prompt import STATE_BYTES, Prompt, render
 from autoresearch_ci.propose.proposer import Context, Remaining, Request
 from autoresearch_ci.safety.prompt import is_hidden, line, shown, size, tail, unshown
-from autoresearch_ci.workspace.changes import Tree
 from tests.memory_tree import Files
 
 BASE = Files({"train.py": b"LR = 1.0\nSTEPS = 100\nEND = 0\n"})

@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 
 from autoresearch_ci.errors import ConfigError
-from autoresearch_ci.experiment import Direction, Proposal
+from autoresearch_ci.experiment import Direction, Proposal, Tree
 from autoresearch_ci.propose.proposer import Context, EditError, Request
 from autoresearch_ci.propose.script import ScriptProposer
-from autoresearch_ci.workspace.changes import Tree
 
 
 class Files:

@@ -7,9 +7,11 @@ import json
 
 import pytest
 
+from autoresearch_ci.publish.comment_commands import CommentCommand, wishes
 from autoresearch_ci.publish.forge.choose import _slug
-from autoresearch_ci.publish.publisher import Beginning, PullState, Word, recalled
-from autoresearch_ci.publish.start_rules import Relation, Way, names, way, wishes
+from autoresearch_ci.publish.forge.forge import PullState
+from autoresearch_ci.publish.publisher import StartPoint, recalled
+from autoresearch_ci.publish.start_rules import Relation, Way, names, way
 from autoresearch_ci.workspace.changes import EarlierChange
 
 
@@ -43,8 +45,8 @@ def test_further_names_are_counted() -> None:
     assert list(names("t", 3)) == ["t", "t-2", "t-3"]
 
 
-def word(verb: str, argument: str = "", at: str = "") -> Word:
-    return Word(author="a", verb=verb, argument=argument, at=at)
+def word(verb: str, argument: str = "", at: str = "") -> CommentCommand:
+    return CommentCommand(author="a", verb=verb, argument=argument, at=at)
 
 
 @pytest.mark.parametrize(
@@ -71,13 +73,13 @@ def test_what_is_to_be_measured_again_is_so_by_the_first_run_after_it_was_said()
 
 def test_what_people_asked_for_survives_a_resumption() -> None:
     change = EarlierChange(commit="c" * 40, description="d", files={"f": ("a\n", None)})
-    began = Beginning(branch="b", unwanted=(change,), again=(change,), heard="2026-01-03")
+    began = StartPoint(branch="b", unwanted=(change,), again=(change,), heard="2026-01-03")
     found = recalled(json.loads(json.dumps(dataclasses.asdict(began))))
     assert (*found.unwanted, *found.again, found.heard) == (change, change, "2026-01-03")
 
 
 def test_a_record_whose_journal_is_none_is_not_recalled() -> None:
-    assert recalled(dataclasses.asdict(Beginning(branch="b", kept="garbage\n"))) == Beginning()
+    assert recalled(dataclasses.asdict(StartPoint(branch="b", kept="garbage\n"))) == StartPoint()
 
 
 def test_the_last_word_on_a_commit_counts_however_it_is_abbreviated() -> None:

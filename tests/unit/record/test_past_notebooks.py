@@ -24,7 +24,7 @@ def held(journal: str = JOURNAL, **changed: str) -> dict[str, bytes]:
     return {"results.tsv": journal.encode(), "facts.json": facts}
 
 
-def books(*files: dict[str, bytes]) -> list[memory.Notebook]:
+def books(*files: dict[str, bytes]) -> list[memory.PastNotebook]:
     by_ref = {f"{memory.NOTEBOOKS}{k}": held for k, held in enumerate(files)}
     return memory.notebooks(by_ref, metric="ms", direction=Direction.MINIMIZE)
 

@@ -9,7 +9,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from autoresearch_ci.experiment import Direction, Experiment, Status
-from autoresearch_ci.publish.forge.github import LIMIT, begin, is_marked, merged, room
+from autoresearch_ci.publish.forge.github import LIMIT, begin, is_marked, merged, room_for_report
 from autoresearch_ci.report.pull_request import PullRequestInfo, body, title
 from autoresearch_ci.report.summary import Confirmation, RunInfo
 
@@ -251,5 +251,5 @@ def test_a_deleted_second_marker_does_not_duplicate_our_words() -> None:
 
 def test_the_room_that_is_left_is_really_there() -> None:
     theirs = "x" * 1000
-    ours = "y" * room(theirs, "b")
+    ours = "y" * room_for_report(theirs, "b")
     assert len(merged(theirs, ours, "b")) < LIMIT

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoresearch_ci.safety.bounded import JSON_DEPTH, JSON_ITEMS, MIB, Refused, json_value
+from autoresearch_ci.safety.bounded import JSON_DEPTH, JSON_ITEMS, MIB, Unreadable, json_value
 from autoresearch_ci.safety.files import file_bytes
 
 LIMIT = 8 * MIB
@@ -53,7 +53,7 @@ def test_ordinary_json_is_read_as_it_is(value: object, ascii_only: bool) -> None
 )
 def test_a_bomb_is_refused_before_it_goes_off(text: str, why: str) -> None:
     began = time.monotonic()
-    with pytest.raises(Refused, match=why):
+    with pytest.raises(Unreadable, match=why):
         json_value(text, limit=LIMIT)
     assert time.monotonic() - began < 5
 
@@ -100,7 +100,7 @@ def test_what_is_no_small_file_is_refused_without_reading_it(tmp_path: Path, kin
         path.symlink_to(tmp_path / "target")
         if kind == "link":
             (tmp_path / "target").write_bytes(b"secret")
-    with pytest.raises(Refused, match=r"is a folder|is a pipe|larger than 1 kB|is a link"):
+    with pytest.raises(Unreadable, match=r"is a folder|is a pipe|larger than 1 kB|is a link"):
         file_bytes(path, 1000, follow=False)
 
 
@@ -113,7 +113,7 @@ def test_a_link_is_followed_where_the_user_named_it(tmp_path: Path) -> None:
 def test_a_file_that_says_it_is_empty_is_still_bounded() -> None:
     # as one that grows between the look and the read
     assert re.match(rb"[\x20-\x7e]", file_bytes(Path("/proc/version"), 10_000))
-    with pytest.raises(Refused, match="larger than 5 bytes"):
+    with pytest.raises(Unreadable, match="larger than 5 bytes"):
         file_bytes(Path("/proc/version"), 5)
 
 

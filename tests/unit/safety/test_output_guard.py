@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from autoresearch_ci.safety.log import (
     LINE_LIMIT,
     LINES_LIMIT,
-    Guarded,
     clipped,
     defuse,
     json_text,
     message_lines,
 )
+from autoresearch_ci.safety.output_streams import Guarded
 from tests.runner_commands import obeyed, payloads
 
 PAYLOADS = payloads("pwn")

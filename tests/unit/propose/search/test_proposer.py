@@ -12,13 +12,11 @@ from statistics import mean
 import pytest
 
 from autoresearch_ci.errors import ProposerError
-from autoresearch_ci.experiment import Direction, Experiment, Proposal, Status
+from autoresearch_ci.experiment import Direction, Experiment, PastRun, Proposal, Status, Tree
 from autoresearch_ci.propose.proposer import Context, Request
 from autoresearch_ci.propose.search.annotations import Kind
 from autoresearch_ci.propose.search.finding import find_constants
 from autoresearch_ci.propose.search.proposer import SearchProposer
-from autoresearch_ci.record.past_runs import PastRun
-from autoresearch_ci.workspace.changes import Tree
 
 BASE = b"""\
 LR = 0.04

@@ -160,7 +160,7 @@ def test_an_ascii_stream_is_shown_what_it_can_say() -> None:
 SCRIPT = """
 import sys
 from autoresearch_ci.events import Note
-from autoresearch_ci.report.progress import make_progress
+from autoresearch_ci.report.console import make_progress
 with make_progress(sys.stdout, json=sys.argv[1] == "json") as observer:
     for number in range(20000):
         observer(Note(message=f"line {number} " + "x" * 50))

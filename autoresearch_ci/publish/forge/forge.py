@@ -1,0 +1,131 @@
+"""What a forge must be able to do, and its nouns: addresses, pull requests, what one shall say."""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.publish.comment_commands import CommentCommand
+from autoresearch_ci.publish.forge.refusals import Place
+
+_URL = re.compile(r"(?P<scheme>https?|file)://(?P<host>[^/@\s]*)(?P<path>/[^\s]*)")
+
+
+_LOOPBACK = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d+)?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Address:
+    """Where a repository is, and as whom we come."""
+
+    url: str
+    """`https://host/owner/name.git`; `file:` and, on this machine, `http:` for tests."""
+    username: str = "x-access-token"
+    place: Place
+
+    @property
+    def scheme(self) -> str:
+        return self._parts["scheme"]
+
+    @property
+    def origin(self) -> str:
+        """`https://host`, as git names it when it asks for a password."""
+        return f"{self.scheme}://{self._parts['host']}"
+
+    @property
+    def _parts(self) -> re.Match[str]:
+        found = _URL.fullmatch(self.url)
+        insecure = found and found["scheme"] == "http" and not _LOOPBACK.fullmatch(found["host"])
+        if not found or insecure:
+            raise ConfigError(
+                f"{self.url!r} is no address to publish to.\n"
+                "usually: an ssh or plain http remote; a token is only sent over https.\n"
+                "do: set GITHUB_SERVER_URL (GitLab: CI_SERVER_URL) to an https address."
+            )
+        return found
+
+
+class PullState(enum.Enum):
+    """What became of a pull request."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    """By a person, without merging."""
+    MERGED = "merged"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PullRequest:
+    """A pull request as the forge has it."""
+
+    number: int
+    url: str
+    state: PullState
+    ours: bool = True
+    """Whether we opened it; a person's own from the same branch is only added to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Post:
+    """What a pull request shall say."""
+
+    branch: str
+    base: str
+    """The branch to merge into."""
+    title: str
+    render: Callable[[int], str]
+    """The body in at most that many characters: people's own words need room, too."""
+    draft: bool = True
+    """Only for a new one."""
+    ready: bool = False
+    """Whether it is to be no draft any more."""
+    confirmed: bool = False
+    """Whether base and result were measured again, and the gain holds."""
+    labels: Sequence[str] = ()
+    reviewers: Sequence[str] = ()
+    """Logins, and teams as `org/team`; asked once, when it is opened."""
+
+
+class Forge(Protocol):
+    """A place that has branches and pull requests. Everything raises `Refused`."""
+
+    @property
+    def address(self) -> Address:
+        """Where its git repository is."""
+
+    def token(self) -> str:
+        """For git; renewed when it is about to expire."""
+
+    def default_branch(self) -> str:
+        """The branch that pull requests go to when nothing else is said; empty: unknown."""
+
+    def pulls(self, branch: str) -> Sequence[PullRequest]:
+        """Pull requests from `branch`, newest first."""
+
+    def show(self, post: Post) -> PullRequest | None:
+        """Open the pull request, or bring it up to date; `None`: this forge does it on push."""
+
+    def say(self, pull: PullRequest, text: str) -> None:
+        """Comment once: the same text is not repeated."""
+
+    def words(self, pull: PullRequest) -> Sequence[CommentCommand]:
+        """What people with write permission asked for, oldest first; a stop label counts."""
+
+    def merge_base_into(self, branch: str, base: str) -> bool:
+        """Bring `branch` up to date with `base` by a merge commit; `False` on a conflict."""
+
+    def push_options(self, post: Post) -> Sequence[str]:
+        """What the push itself shall ask for."""
+
+    def compare_link(self, base: str, branch: str) -> str:
+        """Where a person can open the pull request."""
+
+    def file_link(self, commit: str, path: str) -> str:
+        """Address of a picture at a commit; empty when the forge has none."""
+
+    def hurry(self) -> None:
+        """The process is about to be killed: no waiting from now on."""

@@ -1,0 +1,104 @@
+"""Words events: what a reader of a log is told. How it is shown is console.py's business."""
+
+from __future__ import annotations
+
+from autoresearch_ci.events import (
+    Event,
+    ExperimentFinished,
+    MetricMeasured,
+    Note,
+    OutputLine,
+    RunFinished,
+    RunStarted,
+    StageStarted,
+    Warning,
+)
+from autoresearch_ci.experiment import Direction, Experiment
+from autoresearch_ci.report.table import relative_change
+from autoresearch_ci.safety.wording import duration, number, percent, shortened, signed
+
+
+class EventLines:
+    """Feed it a run's events in order; says what a reader of a log is told, not yet defused."""
+
+    def __init__(self) -> None:
+        self._metric, self._last = "metric", 0
+        self._stage: StageStarted | None = None
+
+    def about(self, event: Event) -> list[str]:
+        """Lines; a stage that begins again, as for one more run of the metric, has none."""
+        if isinstance(event, RunStarted):
+            self._metric, self._last = event.metric, event.iterations
+        if isinstance(event, StageStarted):
+            again, self._stage = event == self._stage, event
+            if again:
+                return []
+        return event_lines(event, self._metric, self._last)
+
+
+def event_lines(event: Event, metric: str, last: int) -> list[str]:
+    """What is said of one event, whatever came before."""
+    match event:
+        case RunStarted():
+            return _started(event)
+        case Note():
+            return event.message.splitlines()
+        case Warning():
+            return [f"warning: {line}" for line in event.message.splitlines()]
+        case StageStarted():
+            return [f"[{event.iteration}/{last}] {event.stage}: {shortened(event.command, 200)}"]
+        case MetricMeasured():
+            return [f"[{event.iteration}/{last}] {event.stage}: {measured(event)}"]
+        case ExperimentFinished():
+            return [f"[{event.experiment.iteration}/{last}] {_decided(event.experiment, metric)}"]
+        case RunFinished():
+            return _finished(event, metric)
+        case OutputLine():
+            return []
+
+
+def _started(event: RunStarted) -> list[str]:
+    better = "lower" if event.direction is Direction.MINIMIZE else "higher"
+    resumed = f", resumed after iteration {event.resumed_from}" if event.resumed_from else ""
+    lines = [
+        f"run {event.tag}: {event.metric}, {better} is better, up to {event.iterations} "
+        f"iterations from {event.base_commit[:12]}{_on(event.branch)}{resumed}"
+    ]
+    return [*lines, f"goal: {shortened(event.goal, 300)}"] if event.goal else lines
+
+
+def measured(event: MetricMeasured) -> str:
+    """`candidate 0.98, 12 s`, or why there is no number."""
+    found = shortened(event.reason, 120) if event.value is None else number(event.value)
+    return f"{event.side} {found}, {duration(event.seconds)}".lstrip()
+
+
+def _decided(experiment: Experiment, metric: str) -> str:
+    delta = "" if experiment.delta is None else f" ({signed(experiment.delta)})"
+    parts = [
+        str(experiment.status),
+        f"{metric} {number(experiment.metric)}{delta}",
+        shortened(experiment.description, 120),
+        duration(experiment.seconds),
+    ]
+    if experiment.reason:
+        parts.append(shortened(experiment.reason, 120))
+    return " | ".join(part for part in parts if part)
+
+
+def _on(branch: str) -> str:
+    return f" on {branch}" if branch else ""
+
+
+def _finished(event: RunFinished, metric: str) -> list[str]:
+    """How it ended, in words that need nothing above them."""
+    change = relative_change(event.baseline, event.best)
+    if event.kept:
+        share = "" if change is None else f" ({percent(change)})"
+        meanwhile = f"{metric} {number(event.baseline)} -> {number(event.best)}{share}"
+        told = f"{event.confirmed or meanwhile}; {event.kept} kept{_on(event.branch)}"
+    elif event.baseline is None:
+        told = "nothing was measured"
+    else:
+        told = f"no improvement found, {metric} stays at {number(event.baseline)}"
+    return [f"done: {told}", f"stopped: {event.stop_reason}", f"report: {event.report_dir}"]
