@@ -1,6 +1,6 @@
 """`autoresearch-ci run`: one run from preflight to report, also when it is resumed or interrupted.
 
-What an iteration is, the loop knows; who the collaborators are, assembly/.
+What an iteration is, the loop knows; who the collaborators are, assembly.py.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Runs commands on a state of the code: the same tree, environment, limits and log for each.
 
 What the metric, a guard or a hook means, bench.py and guards.py know; what stands in the reports
-that commands write, reports.py. Reports are files of untrusted writers.
+that commands write, xml_reports.py and json_reports.py. Reports are files of untrusted writers.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Claude proposes: a draft, a conversation about it, and what became of that as a proposal.
 
 The request is built in claude_request.py, the conversation held in conversation.py, and the service
-spoken to in messages_service.py, the one file that imports the SDK.
+spoken to in llm/service.py, the one place that imports the SDK.
 """
 
 from __future__ import annotations

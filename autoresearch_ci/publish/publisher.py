@@ -1,7 +1,7 @@
 """Where kept commits go: when a run calls a publisher, and what a forge must be able to do.
 
 publication.py is the publisher for forges (github.py, gitlab.py); bundle.py writes a file for a job
-that may write; start.py decides where a run begins.
+that may write; start_rules.py decides where a run begins.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class StartPoint:
     tried: Sequence[str] = ()
     """What earlier runs tried, for proposers."""
     ruler: str = ""
-    """The mark of what this run's numbers mean, see comparable.py; empty: unknown."""
+    """The mark of what this run's numbers mean, see past_notebooks.py; empty: unknown."""
     past: Sequence[str] = ()
     """Journals of earlier runs on this branch whose numbers compare with ours, oldest first."""
     kept: str = ""

@@ -1,7 +1,7 @@
 """The folder in which measured code runs: base commit + in-scope changes, and nothing else.
 
 Whatever a command did to it, or to its HOME, is undone before the next measurement. What is run
-there, and why, is measurement.py's business.
+there, and why, is bench.py's business.
 """
 
 from __future__ import annotations

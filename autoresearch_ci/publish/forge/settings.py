@@ -24,6 +24,6 @@ class Settings:
     reviewers: Sequence[str] = ()
     holdout: str = ""
     ruler: str = ""
-    """The mark of what the numbers mean, see comparable.py; empty: compare with nothing."""
+    """The mark of what the numbers mean, see past_notebooks.py; empty: compare with nothing."""
     job: str = ""
     """Address of the job that runs."""
