@@ -5,7 +5,7 @@ An exit code and a number of failures say little: a syntax error, a deleted file
 candidate may turn a failing test into a passing one, and nothing else: each test that passed must
 still be there and pass, each that failed must still be there.
 
-The outcomes come from `pytest_plugin/autoresearch_outcomes.py` within pytest, or from a JUnit report.
+The outcomes come from our plugin within pytest (pytest_plugin/), or from a JUnit report.
 Not promised: whoever controls code in the process of the tests can, aiming at that plugin, make it
 write anything, and a test that is told `True` by an always-equal object passes. gaming/ looks at
 the text of a change for such things; a holdout, on which no proposer can aim, is the real answer.

@@ -17,7 +17,7 @@ def loaded_after(code: str) -> set[str]:
 
 def test_help_loads_nothing_heavy() -> None:
     code = (
-        "from autoresearch_ci.cli import run_cli\n"
+        "from autoresearch_ci.cli.main import run_cli\n"
         "for words in (['--help'], ['run', '--help']):\n"
         "    try: run_cli(words)\n"
         "    except SystemExit: pass"
