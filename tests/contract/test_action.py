@@ -1,4 +1,4 @@
-"""action.yml, composite/action.yml, the README and the code name the same inputs and outputs.
+"""action.yml, composite/action.yml, their page and the code name the same inputs and outputs.
 
 And what every workflow that we ship or show must be: workflow_rules.py.
 """
@@ -9,6 +9,7 @@ import json
 import os
 import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from tests.contract.workflow_rules import (
 )
 
 ROOT = Path(__file__).parents[2]
-README = ROOT / "README.md"
+PAGE = "docs/github-actions.md"
 WORKFLOWS = sorted((*ROOT.glob(".github/workflows/*.yml"), *ROOT.glob("examples/workflows/*.yml")))
 AWAITED = {"--publish-draft", "--publish-base"}
 """Flags that publishing brings; remove them from here when they are there."""
@@ -110,7 +111,7 @@ def test_every_input_is_a_flag_of_its_commands() -> None:
             assert not about.flag or about.flag in known | AWAITED, name
 
 
-# --- the README -----------------------------------------------------------------------------------
+# --- their page -----------------------------------------------------------------------------------
 
 
 def table(kind: str) -> str:
@@ -123,20 +124,13 @@ def table(kind: str) -> str:
 
 
 @pytest.mark.parametrize("kind", ["inputs", "outputs"])
-def test_the_readme_lists_them(kind: str, pytestconfig: pytest.Config) -> None:
-    start, end = f"<!-- {kind}: generated, see CONTRIBUTING.md -->\n", f"<!-- /{kind} -->"
-    before, rest = README.read_text(encoding="utf-8").split(start)
-    listed, after = rest.split(end)
-    if pytestconfig.getoption("--update-golden", default=False):
-        README.write_text(f"{before}{start}{table(kind)}{end}{after}", encoding="utf-8")
-        return
-    assert listed == table(kind), "run: make golden"
+def test_their_page_lists_them(kind: str, generated: Callable[[str, str, str], None]) -> None:
+    generated(PAGE, kind, table(kind))
 
 
-def test_the_readme_asks_for_the_permissions_of_the_workflows() -> None:
-    rows = re.findall(
-        r"^\| `([\w-]+\.yml)` \| (.*?) \|", README.read_text(encoding="utf-8"), re.MULTILINE
-    )
+def test_their_page_asks_for_the_permissions_of_the_workflows() -> None:
+    text = (ROOT / PAGE).read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([\w-]+\.yml)` \| (.*?) \|", text, re.MULTILINE)
     listed = {name: set(re.findall(r"`([\w-]+: \w+)`", text)) for name, text in rows}
     for path in sorted((ROOT / "examples/workflows").glob("*.yml")):
         (job,) = load(path)["jobs"].values()
