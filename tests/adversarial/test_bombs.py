@@ -47,7 +47,7 @@ def tell():
     with open("/proc/self/status") as status, open(os.environ["PEAK"], "w") as file:
         file.write(next(line.split()[1] for line in status if line.startswith("VmHWM")))
 atexit.register(tell)
-from autoresearch_ci.cli import main
+from autoresearch_ci.cli.main import main
 main()
 """
 
