@@ -245,7 +245,11 @@ class GitHubApi(LocalServer):
             "title": data["title"],
             "body": data.get("body"),
             "user": {"login": login},
-            "head": {"ref": data["head"], "label": f"{owner}:{data['head']}"},
+            "head": {
+                "ref": data["head"],
+                "label": f"{owner}:{data['head']}",
+                "repo": {"full_name": f"{owner}/name"},
+            },
             "base": {"ref": data["base"]},
             "labels": [],
             "requested_reviewers": [],

@@ -10,10 +10,8 @@ from typing import Any
 from autoresearch_ci.cli.action.inputs import Refs
 from autoresearch_ci.cli.action.trigger import Trigger, needs_permission
 from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.publish.forge.github_trust import GitHubTrust
 
-_PATIENCE = 20
-"""Seconds for an answer of the API; without one the answer is no."""
-_ANSWER = 1 << 20
 _NO_COMMIT = "0" * 40
 
 
@@ -27,15 +25,12 @@ def read_trigger(environment: Mapping[str, str], token: str) -> Trigger:
     actor = environment.get("GITHUB_TRIGGERING_ACTOR") or environment.get("GITHUB_ACTOR", "")
     permission = head_repository = None
     if needs_permission(event):
-        ask = _Api(environment, token)
-        permission = ask.text("permission", "collaborators", actor, "permission")
-        pull_request = payload.get("issue")
-        if isinstance(pull_request, Mapping) and "pull_request" in pull_request:
-            number = str(pull_request.get("number", ""))
-            found = ask.answer("pulls", number).get("head")
-            repository = found.get("repo") if isinstance(found, dict) else None
-            name = repository.get("full_name") if isinstance(repository, dict) else None
-            head_repository = name.lower() if isinstance(name, str) else None
+        trust = _trust(environment, token)
+        permission = trust.permission(actor)
+        issue = payload.get("issue")
+        if isinstance(issue, Mapping) and "pull_request" in issue:
+            head = trust.head_repository(str(issue.get("number", "")))
+            head_repository = head.lower() if head else None
     return Trigger(
         event=event,
         payload=payload,
@@ -43,6 +38,14 @@ def read_trigger(environment: Mapping[str, str], token: str) -> Trigger:
         ref=environment.get("GITHUB_REF", ""),
         permission=permission,
         head_repository=head_repository,
+    )
+
+
+def _trust(environment: Mapping[str, str], token: str) -> GitHubTrust:
+    return GitHubTrust(
+        slug=environment.get("GITHUB_REPOSITORY", ""),
+        token=token,
+        api=environment.get("GITHUB_API_URL", "https://api.github.com"),
     )
 
 
@@ -82,38 +85,3 @@ def _payload(environment: Mapping[str, str]) -> dict[str, Any]:
             "usually: the runner's files are not visible in this container."
         ) from error
     return payload if isinstance(payload, dict) else {}
-
-
-class _Api:
-    """GET below the repository; whatever goes wrong is no answer."""
-
-    def __init__(self, environment: Mapping[str, str], token: str) -> None:
-        api = environment.get("GITHUB_API_URL", "https://api.github.com").rstrip("/")
-        self._root = f"{api}/repos/{environment.get('GITHUB_REPOSITORY', '')}"
-        self._headers = {"Accept": "application/vnd.github+json"}
-        if token:
-            self._headers["Authorization"] = f"Bearer {token}"
-
-    def answer(self, *parts: str) -> dict[str, Any]:
-        from http.client import HTTPException
-        from urllib.parse import quote
-        from urllib.request import HTTPRedirectHandler, Request, build_opener
-
-        class NoRedirects(HTTPRedirectHandler):
-            """The token must not follow to another host."""
-
-            def redirect_request(self, *_: object, **__: object) -> None:
-                return None
-
-        path = "/".join(quote(part, safe="") for part in parts)
-        request = Request(f"{self._root}/{path}", headers=self._headers)
-        try:
-            with build_opener(NoRedirects).open(request, timeout=_PATIENCE) as response:
-                found = json.loads(response.read(_ANSWER))
-        except (OSError, HTTPException, ValueError, RecursionError):
-            return {}
-        return found if isinstance(found, dict) else {}
-
-    def text(self, key: str, *parts: str) -> str | None:
-        found = self.answer(*parts).get(key)
-        return found if isinstance(found, str) else None
