@@ -5,7 +5,7 @@ The classic holes of workflows: https://docs.github.com/actions/reference/securi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -68,28 +68,11 @@ def needs_permission(event: str) -> bool:
 
 def decide(trigger: Trigger, command: str) -> Permission:
     """What this event allows `command` to do."""
-    event = trigger.event
-    if not event:
-        return Permission(permit=Permit.RUN)
+    if not trigger.event:
+        return _allowed(trigger)
     if command not in _CHANGES_NOTHING and (own := _by_ourselves(trigger)):
         return Permission(permit=Permit.SKIP, reason=own)
-    if event in _DELIBERATE or event == "push":
-        return Permission(permit=Permit.RUN)
-    if event == "pull_request":
-        return _pull_request(trigger)
-    if event == "pull_request_target":
-        return _fork_refused(trigger, _is_fork(trigger.payload)) or _asked(trigger)
-    if event == "workflow_run":
-        run = _mapping(trigger.payload, "workflow_run")
-        head = _name(_mapping(run, "head_repository"))
-        foreign = head is None or head != _name(_mapping(trigger.payload, "repository"))
-        return _fork_refused(trigger, foreign) or Permission(permit=Permit.RUN)
-    if event in _ASKED_FOR:
-        return _fork_refused(trigger, _comments_on_fork(trigger)) or _asked(trigger)
-    return _refused(
-        f"the event {event!r} is not one that autoresearch-ci knows to be safe.\n"
-        "do: start it on schedule, workflow_dispatch, push or pull_request."
-    )
+    return _RULES.get(trigger.event, _unknown)(trigger)
 
 
 def _by_ourselves(trigger: Trigger) -> str:
@@ -105,6 +88,10 @@ def _by_ourselves(trigger: Trigger) -> str:
     return ""
 
 
+def _allowed(trigger: Trigger) -> Permission:
+    return Permission(permit=Permit.RUN)
+
+
 def _pull_request(trigger: Trigger) -> Permission:
     if _is_fork(trigger.payload) or trigger.actor in _READ_ONLY:
         return Permission(
@@ -112,7 +99,37 @@ def _pull_request(trigger: Trigger) -> Permission:
             reason="this pull request comes from a fork or from Dependabot, so there are no "
             "secrets and nothing can be published: results are in this summary and the log.",
         )
-    return Permission(permit=Permit.RUN)
+    return _allowed(trigger)
+
+
+def _pull_request_target(trigger: Trigger) -> Permission:
+    return _fork_refused(trigger, _is_fork(trigger.payload)) or _by_permission(trigger)
+
+
+def _workflow_run(trigger: Trigger) -> Permission:
+    head = _name(_mapping(_mapping(trigger.payload, "workflow_run"), "head_repository"))
+    foreign = head is None or head != _name(_mapping(trigger.payload, "repository"))
+    return _fork_refused(trigger, foreign) or _allowed(trigger)
+
+
+def _asked_for(trigger: Trigger) -> Permission:
+    return _fork_refused(trigger, _comments_on_fork(trigger)) or _by_permission(trigger)
+
+
+def _unknown(trigger: Trigger) -> Permission:
+    return _refused(
+        f"the event {trigger.event!r} is not one that autoresearch-ci knows to be safe.\n"
+        "do: start it on schedule, workflow_dispatch, push or pull_request."
+    )
+
+
+_RULES: Mapping[str, Callable[[Trigger], Permission]] = {
+    **dict.fromkeys((*_DELIBERATE, "push"), _allowed),
+    "pull_request": _pull_request,
+    "pull_request_target": _pull_request_target,
+    "workflow_run": _workflow_run,
+    **dict.fromkeys(_ASKED_FOR, _asked_for),
+}
 
 
 def _fork_refused(trigger: Trigger, fork: bool) -> Permission | None:
@@ -126,9 +143,9 @@ def _fork_refused(trigger: Trigger, fork: bool) -> Permission | None:
     )
 
 
-def _asked(trigger: Trigger) -> Permission:
+def _by_permission(trigger: Trigger) -> Permission:
     if trigger.permission in _MAY_WRITE:
-        return Permission(permit=Permit.RUN)
+        return _allowed(trigger)
     found = trigger.permission or "unknown"
     return _refused(
         f"{trigger.actor or 'the actor'} has no write permission here (it is: {found}).\n"
