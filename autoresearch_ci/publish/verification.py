@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,6 @@ class ToldStory:
     notebook: str
     objects: Path
     """Object folder that holds what is to be pushed."""
-    remembered: dict[str, Any] = field(default_factory=dict)
 
     @property
     def experiments(self) -> list[Experiment]:

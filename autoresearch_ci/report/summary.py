@@ -17,8 +17,6 @@ from autoresearch_ci.safety.wording import commit_name, duration, number, percen
 
 STEP_SUMMARY_BYTES = 1_000_000
 """A job summary above 1 MiB is dropped as a whole (actions/runner, FileCommandManager.cs)."""
-BODY_BYTES = 60_000
-"""GitHub refuses bodies of pull requests and comments above 65,536 characters."""
 
 _NOTE = "Left out, because the page would be too long: {}."
 
