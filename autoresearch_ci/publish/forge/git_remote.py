@@ -225,24 +225,32 @@ class Remote:
         for update in updates:
             if update.old and not self.is_ancestor(update.old, update.new):
                 raise Moved(self._refused(RefusalKind.MOVED, "not a fast-forward", update.ref), {})
-        waits = iter(self.waits)
-        while True:
+        for wait in (*self.waits, None):
             code, said = self._push(updates, options)
-            if code == 0:
-                return
             kind = classify(said)
-            if kind is RefusalKind.MOVED or kind in TRANSIENT:
-                # The answer may be what got lost, not the push.
-                now = self._now(updates)
-                if now is not None and all(now.get(u.ref) == u.new for u in updates):
-                    return
-                if kind is RefusalKind.MOVED:
-                    ref = next((u.ref for u in updates if (now or {}).get(u.ref) != u.old), "")
-                    raise Moved(self._refused(kind, "", ref), now or {})
-            wait = next(waits, None) if kind in TRANSIENT else None
-            if wait is None:
+            if code == 0 or self._arrived(kind, updates):
+                return
+            if wait is None or kind not in TRANSIENT:
                 raise self._refused(kind, said, updates[0].ref)
             self._sleep(wait)
+
+    def _arrived(self, kind: RefusalKind, updates: Sequence[Update]) -> bool:
+        """Whether a push that was refused was done: the answer may be what got lost, not the push.
+
+        Raises `Moved` when somebody else was faster.
+        """
+        if kind is not RefusalKind.MOVED and kind not in TRANSIENT:
+            return False
+        try:
+            now = self.refs(*(update.ref for update in updates))
+        except ForgeRefused:
+            now = {}
+        if all(now.get(update.ref) == update.new for update in updates):
+            return True
+        if kind is RefusalKind.MOVED:
+            ref = next((u.ref for u in updates if now.get(u.ref) != u.old), "")
+            raise Moved(self._refused(kind, "", ref), now)
+        return False
 
     def _push(self, updates: Sequence[Update], options: Sequence[str]) -> tuple[int, str]:
         leases = [f"--force-with-lease={u.ref}:{u.old or ''}" for u in updates]
@@ -253,12 +261,6 @@ class Remote:
             *("--", self.address.url, *(f"{u.new}:{u.ref}" for u in updates)),
         )
         return code, f"{err}\n{out.decode(errors='replace')}"
-
-    def _now(self, updates: Sequence[Update]) -> dict[str, str] | None:
-        try:
-            return self.refs(*(update.ref for update in updates))
-        except ForgeRefused:
-            return None
 
     def _insist(self, *arguments: str, git: GitDirectory | None = None) -> bytes:
         """Call git, again while the reason passes on its own."""
