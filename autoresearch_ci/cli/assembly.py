@@ -26,9 +26,10 @@ from autoresearch_ci.measure.holdout import Holdout
 from autoresearch_ci.preflight import Options, RunContext
 from autoresearch_ci.propose.briefing import Briefing
 from autoresearch_ci.propose.proposer import Context, Proposer
-from autoresearch_ci.publish.forge.choose import Sleep, make_forge, settings
+from autoresearch_ci.publish.forge.choose import Sleep, make_forge
 from autoresearch_ci.publish.forge.git_remote import Remote
 from autoresearch_ci.publish.publisher import Publisher, Silent
+from autoresearch_ci.publish.run_identity import run_identity
 from autoresearch_ci.record.durable_records import Records
 from autoresearch_ci.record.ledger import Ledger
 from autoresearch_ci.record.notebook import RunFacts
@@ -471,7 +472,8 @@ def make_publisher(
 
     forge = make_forge(config.publish, repository, environment, observe, sleep)
     remote = Remote(forge.address, repository, token=forge.token, sleep=sleep)
-    return Publication(forge, remote, repository, settings(config, tag, environment), observe)
+    run = run_identity(config, tag, environment)
+    return Publication(forge, remote, repository, config.publish, run, observe)
 
 
 def open_bench(

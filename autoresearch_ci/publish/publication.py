@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from autoresearch_ci.config.resolve import Publish
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.events import Note, Observer, Warning
 from autoresearch_ci.experiment import Published
 from autoresearch_ci.publish.forge.forge import Forge, Post, PullRequest, PullState
 from autoresearch_ci.publish.forge.git_remote import Moved, Remote, Update
 from autoresearch_ci.publish.forge.refusals import TRANSIENT, ForgeRefused, RefusalKind
-from autoresearch_ci.publish.forge.settings import Settings
 from autoresearch_ci.publish.publisher import RunRecord, StartPoint
+from autoresearch_ci.publish.run_identity import RunIdentity
 from autoresearch_ci.publish.start_point import Scout, forget
 from autoresearch_ci.publish.start_rules import names
 from autoresearch_ci.record import journal_tsv as journal
@@ -34,14 +35,16 @@ class Publication:
         forge: Forge,
         remote: Remote,
         repository: Repository,
-        settings: Settings,
+        publish: Publish,
+        run: RunIdentity,
         observe: Observer,
     ) -> None:
         self._forge = forge
         self._remote = remote
         self._repository = repository
-        self._scout = Scout(forge, remote, repository, settings, observe)
-        self._settings = settings
+        self._scout = Scout(forge, remote, repository, run, observe)
+        self._config = publish
+        self._run = run
         self._observe = observe
         self._start_point = StartPoint()
         self._story: RunRecord | None = None
@@ -61,11 +64,11 @@ class Publication:
             if error.kind not in TRANSIENT:
                 raise
             self._observe(Warning(message=f"starting without what earlier runs know: {error}"))
-            forget(self._repository, self._settings.branch, tag)
+            forget(self._repository, self._run.branch, tag)
             return StartPoint(
-                branch=self._settings.branch,
+                branch=self._run.branch,
                 notebook_ref=f"{memory.NOTEBOOKS}{tag}",
-                ruler=self._settings.ruler,
+                ruler=self._run.ruler,
             )
 
     def follow(self, story: RunRecord, start: StartPoint, describe: Callable[[], RunInfo]) -> None:
@@ -82,13 +85,13 @@ class Publication:
         story, notebook = self._story, start.notebook_ref
         own = story.facts.notebook_ref if story else ""
         if not self._is_own(start.branch):  # or `publish` was changed for the resumption
-            start = StartPoint(branch=self._settings.branch, tried=start.tried)
+            start = StartPoint(branch=self._run.branch, tried=start.tried)
         if notebook not in names(own, 10_000):
             notebook = own
         return replace(start, notebook_ref=notebook)
 
     def _is_own(self, branch: str) -> bool:
-        return branch in names(self._settings.branch, 10_000)
+        return branch in names(self._run.branch, 10_000)
 
     def kept(self) -> None:
         self._publish()
@@ -190,7 +193,7 @@ class Publication:
         replaces = self._pull.url if self._pull else self._start_point.replaces
         self._start_point = replace(
             self._start_point,
-            branch=_after(self._settings.branch, self._start_point.branch),
+            branch=_after(self._run.branch, self._start_point.branch),
             there=None,
             replaces=replaces,
         )
@@ -223,15 +226,15 @@ class Publication:
             self._forge.say(left, f"Continued in {pull.url}; this branch is left as it is.")
 
     def _post(self, story: RunRecord, info: RunInfo, notebook: str | None) -> Post:
-        settings, start = self._settings, self._start_point
+        start = self._start_point
         mine = {e.commit for e in story.history.kept}  # published before: the job was repeated
         earlier = journal.parse_rows(journal.header(info.direction) + start.kept)
         info = replace(info, branch=start.branch, notebook_ref=start.notebook_ref)
         more = PullRequestInfo(
             head=story.incumbent,
             chart=self._forge.file_link(notebook, memory.CHART) if notebook else "",
-            job=settings.job,
-            holdout=settings.holdout,
+            job=self._run.job,
+            holdout=self._run.holdout,
             earlier=tuple(e for e in earlier if e.commit not in mine),
             replaces=start.replaces,
             ignored=start.ignored,
@@ -244,11 +247,9 @@ class Publication:
             base=self._scout.base_branch(),
             title=title(experiments, info),
             render=lambda room: body(experiments, info, more, room),
-            draft=settings.draft,
-            ready=settings.ready and self._final and held,
+            publish=self._config,
+            ready=self._config.ready and self._final and held,
             confirmed=held,
-            labels=settings.labels,
-            reviewers=settings.reviewers,
         )
 
     def _options(self, story: RunRecord) -> Sequence[str]:

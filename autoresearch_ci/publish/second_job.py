@@ -19,11 +19,13 @@ from autoresearch_ci.events import Observer
 from autoresearch_ci.experiment import Published
 from autoresearch_ci.preflight import committed_scope
 from autoresearch_ci.publish.bundle import Manifest
-from autoresearch_ci.publish.forge.choose import make_forge, settings
+from autoresearch_ci.publish.forge.choose import make_forge
 from autoresearch_ci.publish.forge.git_remote import Remote
 from autoresearch_ci.publish.publication import Publication
+from autoresearch_ci.publish.run_identity import run_identity
 from autoresearch_ci.publish.start_rules import names
 from autoresearch_ci.publish.verification import verified
+from autoresearch_ci.report.run_folder import metric_name
 from autoresearch_ci.report.summary import RunInfo
 from autoresearch_ci.workspace.repository import Repository
 
@@ -96,13 +98,13 @@ def publish_bundle(
             "usually: the two jobs were given different flags.\n"
             "do: put publish.branch into the configuration file."
         )
-    known = settings(config, manifest.tag, environment)
+    run = run_identity(config, manifest.tag, environment)
     forge = make_forge(publish, repository, environment, observe, sleep)
     with ExitStack() as stack:
         stack.callback(repository.close)
         reader = Remote(forge.address, repository, token=forge.token, sleep=sleep)
         stack.callback(reader.close)
-        bases = Bases(repository=repository, remote=reader, branch=known.branch, into=known.base)
+        bases = Bases(repository=repository, remote=reader, branch=run.branch, into=run.into)
         bases.require(manifest)
         scope = committed_scope(config, config_path, repository, manifest.base)
         direction = config.metric.direction
@@ -110,7 +112,7 @@ def publish_bundle(
         remote = Remote(
             forge.address, repository, token=forge.token, objects=story.objects, sleep=sleep
         )
-        publication = Publication(forge, remote, repository, known, observe)
+        publication = Publication(forge, remote, repository, publish, run, observe)
         stack.callback(publication.close)
         point = publication.place(manifest.tag, manifest.head, manifest.notebook)
         info = _told(manifest.info, config, manifest)
@@ -136,7 +138,7 @@ def _told(info: RunInfo, config: Config, manifest: Manifest) -> RunInfo:
         info,
         tag=manifest.tag,
         base_commit=manifest.base,
-        metric_name=config.metric.name or "metric",
+        metric_name=metric_name(config),
         direction=config.metric.direction,
         metric_command=config.metric.command,
         guards=[guard.command for guard in config.guards],

@@ -15,12 +15,12 @@ from autoresearch_ci.config.resolve import Config
 from autoresearch_ci.errors import ConfigError, StoppedByPerson, WorkspaceError
 from autoresearch_ci.events import Note, Observer, Warning
 from autoresearch_ci.publish.comment_commands import Wishes, wishes
-from autoresearch_ci.publish.forge.choose import Sleep, make_forge, settings
+from autoresearch_ci.publish.forge.choose import Sleep, make_forge
 from autoresearch_ci.publish.forge.forge import Forge, PullRequest, PullState
 from autoresearch_ci.publish.forge.git_remote import Remote
 from autoresearch_ci.publish.forge.refusals import TRANSIENT, ForgeRefused
-from autoresearch_ci.publish.forge.settings import Settings
 from autoresearch_ci.publish.publisher import StartPoint
+from autoresearch_ci.publish.run_identity import RunIdentity, run_identity
 from autoresearch_ci.publish.start_rules import Relation, Way, names, way
 from autoresearch_ci.record import journal_tsv as journal
 from autoresearch_ci.record import past_notebooks as memory
@@ -65,9 +65,9 @@ class Look:
             self.config.publish, self.repository, self.environment, self.observe, self.sleep
         )
         remote = Remote(forge.address, self.repository, token=forge.token, sleep=self.sleep)
-        known = settings(self.config, tag, self.environment)
+        run = run_identity(self.config, tag, self.environment)
         try:
-            scout = Scout(forge, remote, self.repository, known, self.observe, may_write=False)
+            scout = Scout(forge, remote, self.repository, run, self.observe, may_write=False)
             return scout.begin(tag)
         finally:
             remote.close()
@@ -149,7 +149,7 @@ class Scout:
         forge: Forge,
         remote: Remote,
         repository: Repository,
-        settings: Settings,
+        run: RunIdentity,
         observe: Observer,
         *,
         may_write: bool = True,
@@ -157,10 +157,10 @@ class Scout:
         self._forge = forge
         self._remote = remote
         self._repository = repository
-        self._settings = settings
+        self._run = run
         self._observe = observe
         self._may_write = may_write
-        self.base = settings.base
+        self.base = run.into
         """Branch to merge into; empty until it is known."""
         self.left: PullRequest | None = None
         """One whose branch cannot be continued."""
@@ -184,7 +184,7 @@ class Scout:
         return replace(chosen, notebook_ref=_free_notebook(refs, tag, notebook))
 
     def _refs(self) -> dict[str, str]:
-        branch = f"refs/heads/{self._settings.branch}"
+        branch = f"refs/heads/{self._run.branch}"
         return self._remote.refs(branch, f"{branch}-*", f"{memory.NOTEBOOKS}*")
 
     def begin(self, tag: str) -> StartPoint:
@@ -201,7 +201,7 @@ class Scout:
             )
         if chosen.base:
             self._observe(Note(message=f"continuing {chosen.branch} at {chosen.base[:12]}"))
-        forget(self._repository, self._settings.branch, tag, self._fetched)
+        forget(self._repository, self._run.branch, tag, self._fetched)
         chosen = self._remembering(chosen, wished, books, continued=bool(chosen.base))
         named = NamedCommits(
             remote=self._remote,
@@ -211,7 +211,7 @@ class Scout:
         )
         return replace(
             chosen,
-            ruler=self._settings.ruler,
+            ruler=self._run.ruler,
             past=self._past(books, chosen.branch),
             notebook_ref=_free_notebook(refs, tag),
             unwanted=named.changes(wished.ignore, "ignore"),
@@ -238,13 +238,13 @@ class Scout:
 
     def _past(self, books: Sequence[memory.PastNotebook], branch: str) -> tuple[str, ...]:
         """Journals whose numbers compare with ours; their attempts are brought here."""
-        found = memory.comparable(books, branch, self._settings.ruler)
+        found = memory.comparable(books, branch, self._run.ruler)
         try:
             self._remote.bring([book.ref for book in found])
         except ForgeRefused as error:
             self._observe(Warning(message=f"starting without earlier runs' attempts: {error}"))
             return ()
-        title = journal.header(self._settings.direction)
+        title = journal.header(self._run.direction)
         return tuple(
             title + "".join(map(journal.format_row, memory.numbers(book))) for book in found
         )
@@ -259,7 +259,7 @@ class Scout:
         """The first name that may be used, and the newest pull request of each that was seen."""
         seen: list[PullRequest] = []
         replaces = ""
-        for name in names(self._settings.branch):
+        for name in names(self._run.branch):
             there = refs.get(f"refs/heads/{name}")
             newest = next(iter(self._forge.pulls(name)), None)
             if newest and newest.state is not PullState.MERGED:  # that cycle is over
@@ -278,7 +278,7 @@ class Scout:
             if newest is not None and newest.state is not PullState.MERGED:
                 replaces, self.left = newest.url, newest
         raise WorkspaceError(
-            f"{self._settings.branch} and 49 further names are taken on the forge.\n"
+            f"{self._run.branch} and 49 further names are taken on the forge.\n"
             "do: delete old branches there, or set another publish.branch."
         )
 
@@ -321,8 +321,8 @@ class Scout:
         files = self._remote.read_tips(wanted, (memory.JOURNAL, memory.FACTS))
         return memory.notebooks(
             {ref: files[ref] for ref in wanted},
-            metric=self._settings.metric,
-            direction=self._settings.direction,
+            metric=self._run.metric,
+            direction=self._run.direction,
         )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from autoresearch_ci.config.resolve import Publish
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.publish.comment_commands import CommentCommand
 from autoresearch_ci.publish.forge.forge import Post, PullState
@@ -66,8 +67,7 @@ POST = Post(
     base="main",
     title="autoresearch: ms 10 → 9 (-10.0 %)",
     render=lambda room: "our words",
-    labels=("autoresearch",),
-    reviewers=("reviewer",),
+    publish=Publish(labels=("autoresearch",), reviewers=("reviewer",)),
 )
 
 
@@ -188,7 +188,7 @@ def test_it_is_marked_ready_only_when_asked(connect: Connect, api: GitHubApi) ->
 def test_a_reviewer_who_cannot_be_asked_is_a_note_and_no_failure(
     connect: Connect, api: GitHubApi, told: list[str]
 ) -> None:
-    connect().show(replace(POST, reviewers=("stranger",)))
+    connect().show(replace(POST, publish=Publish(reviewers=("stranger",))))
     assert len(api.pulls) == 1
     assert any("Reviews may only be requested from collaborators" in text for text in told)
 

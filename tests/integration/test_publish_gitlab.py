@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from autoresearch_ci.config.resolve import Publish
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.publish.forge.forge import Post
 from autoresearch_ci.publish.forge.gitlab import GitLab
@@ -95,7 +96,7 @@ def test_options_are_one_line_each_whatever_people_write(server: GitServer) -> N
         base="main",
         title="a\nb\0c",
         render=lambda room: "first\nline\n\nsecond part",
-        labels=("two\nlines",),
+        publish=Publish(labels=("two\nlines",)),
     )
     for option in forge.push_options(post):
         assert "\n" not in option

@@ -1,4 +1,4 @@
-"""Configuration and environment -> which forge, repository and token, and what is told about it."""
+"""Configuration and environment -> which forge, repository and token."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ import time
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
-from autoresearch_ci.config.resolve import Config, Publish
+from autoresearch_ci.config.resolve import Publish
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.events import Note, Observer
 from autoresearch_ci.publish.forge.forge import Forge
-from autoresearch_ci.publish.forge.settings import Settings
-from autoresearch_ci.record.past_notebooks import ruler_mark
 from autoresearch_ci.workspace.repository import Repository
 
 _SCP = re.compile(r"(?:[\w.-]+@)?[\w.-]+:(?!//)(?P<path>.+)")
@@ -51,45 +49,6 @@ def make_forge(
         observe(Note(message=message))
 
     return GitHub(slug, environment, sleep=sleep, note=note)
-
-
-def settings(config: Config, tag: str, environment: Mapping[str, str]) -> Settings:
-    """What a publication needs to know."""
-    publish = config.publish
-    branch = publish.branch_name(tag)
-    base = publish.base or _base(environment)
-    return Settings(
-        branch=branch,
-        base="" if base == branch else base,
-        metric=config.metric.name or "metric",
-        direction=config.metric.direction,
-        draft=publish.draft,
-        ready=publish.ready,
-        labels=publish.labels,
-        reviewers=publish.reviewers,
-        holdout=(config.holdout.name or "a second metric") if config.holdout else "",
-        ruler=ruler_mark(config),
-        job=_job(environment),
-    )
-
-
-def _base(environment: Mapping[str, str]) -> str:
-    """The branch that the job runs on; empty: the forge's default branch."""
-    if environment.get("GITHUB_HEAD_REF"):  # of a pull request: ours goes on top of it
-        return environment["GITHUB_HEAD_REF"]
-    if environment.get("GITHUB_REF_TYPE") == "branch":
-        return environment.get("GITHUB_REF_NAME", "")
-    return environment.get("CI_COMMIT_BRANCH", "")
-
-
-def _job(environment: Mapping[str, str]) -> str:
-    server, slug, run = (
-        environment.get(name, "")
-        for name in ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
-    )
-    if server and slug and run.isdigit():
-        return f"{server.rstrip('/')}/{slug}/actions/runs/{run}"
-    return environment.get("CI_JOB_URL", "")
 
 
 def _slug(url: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from autoresearch_ci.config.resolve import Publish
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.publish.comment_commands import CommentCommand
 from autoresearch_ci.publish.forge.refusals import Place
@@ -79,15 +80,12 @@ class Post:
     title: str
     render: Callable[[int], str]
     """The body in at most that many characters: people's own words need room, too."""
-    draft: bool = True
-    """Only for a new one."""
+    publish: Publish
+    """Whether a new one is a draft, its labels and who is asked to review it."""
     ready: bool = False
     """Whether it is to be no draft any more."""
     confirmed: bool = False
     """Whether base and result were measured again, and the gain holds."""
-    labels: Sequence[str] = ()
-    reviewers: Sequence[str] = ()
-    """Logins, and teams as `org/team`; asked once, when it is opened."""
 
 
 class Forge(Protocol):

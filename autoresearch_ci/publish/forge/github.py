@@ -202,7 +202,7 @@ class GitHub:
             )
 
         try:
-            pull = self._ask(lambda repository: create(repository, post.draft))
+            pull = self._ask(lambda repository: create(repository, post.publish.draft))
         except ForgeRefused as error:
             known = self._open(post.branch) if error.kind is RefusalKind.EXISTS else None
             if known is not None:
@@ -232,12 +232,12 @@ class GitHub:
             self._optional("mark it ready for review", lambda _: pull.mark_ready_for_review())
 
     def _decorate(self, pull: Pull, post: Post) -> None:
-        if post.labels:
-            labels = list(post.labels)
+        if post.publish.labels:
+            labels = list(post.publish.labels)
             self._optional("set its labels", lambda _: pull.add_to_labels(*labels))
-        if post.reviewers:
-            people = [name for name in post.reviewers if "/" not in name]
-            teams = [name.rpartition("/")[2] for name in post.reviewers if "/" in name]
+        if post.publish.reviewers:
+            people = [name for name in post.publish.reviewers if "/" not in name]
+            teams = [name.rpartition("/")[2] for name in post.publish.reviewers if "/" in name]
             self._optional(
                 "ask for a review",
                 lambda _: pull.create_review_request(reviewers=people, team_reviewers=teams),

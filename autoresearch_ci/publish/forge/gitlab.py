@@ -78,10 +78,10 @@ class GitLab:
             f"merge_request.target={post.base}",
             f"merge_request.title={_line(post.title, 220)}{doubt}",
             f"merge_request.description={_line(headline, _ROOM)}",
-            *(f"merge_request.label={_line(label, 100)}" for label in post.labels),
-            *(f"merge_request.assign={_line(name, 100)}" for name in post.reviewers),
+            *(f"merge_request.label={_line(label, 100)}" for label in post.publish.labels),
+            *(f"merge_request.assign={_line(name, 100)}" for name in post.publish.reviewers),
         ]
-        if post.draft and not post.ready:
+        if post.publish.draft and not post.ready:
             options.insert(1, "merge_request.draft")
         return options
 
