@@ -28,7 +28,7 @@ from autoresearch_ci.propose.briefing import Briefing
 from autoresearch_ci.propose.proposer import Context, Proposer
 from autoresearch_ci.publish.forge.choose import Sleep, make_forge
 from autoresearch_ci.publish.forge.git_remote import Remote
-from autoresearch_ci.publish.publisher import Publisher, Silent
+from autoresearch_ci.publish.publisher import NoPublisher, Publisher
 from autoresearch_ci.publish.run_identity import run_identity
 from autoresearch_ci.record.durable_records import Records
 from autoresearch_ci.record.ledger import Ledger
@@ -454,11 +454,11 @@ def make_publisher(
     """`options.tag` is known. Raises `ConfigError` when a token or the repository's name lacks."""
     mode, tag = config.publish.mode, options.tag or ""
     if mode in ("none", "local"):
-        return Silent()
+        return NoPublisher()
     repository = Repository.open(options.start)
     if mode == "bundle":
-        from autoresearch_ci.publish.bundle import BundleWriter
-        from autoresearch_ci.publish.start_point import Look
+        from autoresearch_ci.publish.bundle import BundlePublisher
+        from autoresearch_ci.publish.resolve_start import Look
 
         look = Look(
             config=config,
@@ -467,13 +467,13 @@ def make_publisher(
             observe=observe,
             sleep=sleep,
         )
-        return BundleWriter(repository, config.publish.branch_name(tag), look)
-    from autoresearch_ci.publish.publication import Publication
+        return BundlePublisher(repository, config.publish.branch_name(tag), look)
+    from autoresearch_ci.publish.forge_publisher import ForgePublisher
 
     forge = make_forge(config.publish, repository, environment, observe, sleep)
     remote = Remote(forge.address, repository, token=forge.token, sleep=sleep)
     run = run_identity(config, tag, environment)
-    return Publication(forge, remote, repository, config.publish, run, observe)
+    return ForgePublisher(forge, remote, repository, config.publish, run, observe)
 
 
 def open_bench(

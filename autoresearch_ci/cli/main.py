@@ -238,7 +238,7 @@ def _compare(options: argparse.Namespace) -> int:
 
 def _publish(options: argparse.Namespace) -> int:
     from autoresearch_ci.publish.bundle import read
-    from autoresearch_ci.publish.second_job import publish_bundle, ruling_commit
+    from autoresearch_ci.publish.publish_bundle import publish_bundle, ruling_commit
     from autoresearch_ci.report.console import make_progress
 
     manifest, commits = read(options.bundle)

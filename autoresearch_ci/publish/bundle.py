@@ -1,7 +1,7 @@
 """A run in one file, for a second job that may write: commits, notebook, and what was measured.
 
 Written where there is no write token, read where nothing of the repository is run. The reader
-trusts nothing in it: verification.py checks every commit before anything is pushed.
+trusts nothing in it: verify_bundle.py checks every commit before anything is pushed.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Manifest:
     info: RunInfo
 
 
-class BundleWriter:
+class BundlePublisher:
     """A `Publisher` that writes a file into the run folder, at the end and after each keep."""
 
     def __init__(
@@ -93,7 +93,7 @@ class BundleWriter:
         story, describe = self._story, self._describe
         if story is None or describe is None or not story.experiments:
             return None
-        from autoresearch_ci.publish.publication import illustrated
+        from autoresearch_ci.publish.forge_publisher import illustrated
 
         began = self._start_point
         notebook = illustrated(

@@ -1,6 +1,6 @@
 """What people ask for in comments of a pull request: `/autoresearch stop`, `retry`, `ignore`.
 
-CORE: text in, wishes out. Who may ask, the forge knows; which commit is meant, start_point.py.
+CORE: text in, wishes out. Who may ask, the forge knows; which commit is meant, resolve_start.py.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Where kept commits go: when a run calls a publisher, and what a forge must be able to do.
+"""Where kept commits go: what a run calls, when, and what it is told and hands over.
 
-publication.py is the publisher for forges (github.py, gitlab.py); bundle.py writes a file for a job
-that may write; start_rules.py decides where a run begins.
+forge_publisher.py is the publisher for forges; bundle.py writes a file, which publish_bundle.py
+publishes in a job that may write. resolve_start.py finds out where a run begins.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class Publisher(Protocol):
         """Give up what it holds."""
 
 
-class Silent:
+class NoPublisher:
     """A `Publisher` of nothing: the branch in this repository is all there is."""
 
     def begin(self, tag: str) -> StartPoint:

@@ -1,6 +1,6 @@
 """Where a run begins, given what became of the branch and the pull request of the last one.
 
-CORE: decides; publication.py looks and acts.
+CORE: decides; resolve_start.py looks and acts.
 """
 
 from __future__ import annotations

@@ -21,10 +21,10 @@ from autoresearch_ci.preflight import committed_scope
 from autoresearch_ci.publish.bundle import Manifest
 from autoresearch_ci.publish.forge.choose import make_forge
 from autoresearch_ci.publish.forge.git_remote import Remote
-from autoresearch_ci.publish.publication import Publication
+from autoresearch_ci.publish.forge_publisher import ForgePublisher
 from autoresearch_ci.publish.run_identity import run_identity
 from autoresearch_ci.publish.start_rules import names
-from autoresearch_ci.publish.verification import verified
+from autoresearch_ci.publish.verify_bundle import verified
 from autoresearch_ci.report.run_folder import metric_name
 from autoresearch_ci.report.summary import RunInfo
 from autoresearch_ci.workspace.repository import Repository
@@ -112,7 +112,7 @@ def publish_bundle(
         remote = Remote(
             forge.address, repository, token=forge.token, objects=story.objects, sleep=sleep
         )
-        publication = Publication(forge, remote, repository, publish, run, observe)
+        publication = ForgePublisher(forge, remote, repository, publish, run, observe)
         stack.callback(publication.close)
         point = publication.place(manifest.tag, manifest.head, manifest.notebook)
         info = _told(manifest.info, config, manifest)

@@ -16,8 +16,8 @@ from autoresearch_ci.publish.forge.forge import Forge, Post, PullRequest, PullSt
 from autoresearch_ci.publish.forge.git_remote import Moved, Remote, Update
 from autoresearch_ci.publish.forge.refusals import TRANSIENT, ForgeRefused, RefusalKind
 from autoresearch_ci.publish.publisher import RunRecord, StartPoint
+from autoresearch_ci.publish.resolve_start import Scout, forget
 from autoresearch_ci.publish.run_identity import RunIdentity
-from autoresearch_ci.publish.start_point import Scout, forget
 from autoresearch_ci.publish.start_rules import names
 from autoresearch_ci.record import journal_tsv as journal
 from autoresearch_ci.record import past_notebooks as memory
@@ -27,7 +27,7 @@ from autoresearch_ci.report.summary import RunInfo
 from autoresearch_ci.workspace.repository import Repository
 
 
-class Publication:
+class ForgePublisher:
     """A `Publisher` for a forge."""
 
     def __init__(
