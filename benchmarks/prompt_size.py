@@ -22,8 +22,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from autoresearch_ci.config.proposers import Claude
 from autoresearch_ci.experiment import Direction, Experiment, Status
-from autoresearch_ci.llm.client import ClaudeSettings
+from autoresearch_ci.llm.tools import Dialect
 from autoresearch_ci.propose.claude_request import build_request
 from autoresearch_ci.propose.digest import DiffSummaries
 from autoresearch_ci.propose.proposer import Context, Remaining
@@ -176,7 +177,7 @@ def main() -> None:
 def measure(files: Mapping[str, bytes], program: str) -> None:
     """Print the table of one scope."""
     run = Run(files, program)
-    settings, diffs = ClaudeSettings(), DiffSummaries()
+    claude, diffs = Claude(), DiffSummaries()
     scope = list(files)
     sizes: list[int] = []
     beside: list[int] = []  # what the request holds besides the files, which change with keeps
@@ -185,7 +186,9 @@ def measure(files: Mapping[str, bytes], program: str) -> None:
     before: dict[str, Any] | None = None
     for iteration in range(1, ITERATIONS + 1):
         began = time.perf_counter()
-        request = build_request(run.context(iteration), settings, {}, globs=scope, diffs=diffs)
+        request = build_request(
+            run.context(iteration), claude, Dialect.NATIVE, globs=scope, diffs=diffs
+        )
         seconds.append(time.perf_counter() - began)
         sizes.append(len(json.dumps(request, ensure_ascii=False, separators=(",", ":")).encode()))
         beside.append(sizes[-1] - sum(len(data) for data in run.incumbent.files.values()))

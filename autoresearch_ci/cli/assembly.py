@@ -7,13 +7,14 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoresearch_ci.candidate import Evaluator
 from autoresearch_ci.cli import confinement
 from autoresearch_ci.config.plans import GuardPlan, MetricPlan, Plans, report_path
+from autoresearch_ci.config.proposers import Agent, Claude, ToolServer
 from autoresearch_ci.config.resolve import Config
 from autoresearch_ci.decide.budget import Limits
 from autoresearch_ci.decide.decision import Policy
@@ -45,7 +46,7 @@ from autoresearch_ci.workspace.store import Store
 
 if TYPE_CHECKING:
     from autoresearch_ci.experiment import Spent
-    from autoresearch_ci.llm.client import ClaudeSettings
+    from autoresearch_ci.llm.service import MessagesService
     from autoresearch_ci.llm.tools import MoreTools
     from autoresearch_ci.measure.judge import Judge
     from autoresearch_ci.propose.claude import ClaudeProposer
@@ -111,32 +112,6 @@ def make_limits(config: Config) -> Limits:
     )
 
 
-def claude_settings(config: Config) -> ClaudeSettings:
-    """Which model, where, and how much of it."""
-    from autoresearch_ci.llm.client import ClaudeSettings
-    from autoresearch_ci.llm.prices import Price
-    from autoresearch_ci.llm.tools import Dialect
-
-    claude, budget = config.claude, config.budget
-    return ClaudeSettings(
-        model=claude.model,
-        provider=claude.provider,
-        base_url=claude.base_url,
-        headers=claude.headers,
-        key_variable=claude.key_variable or "",
-        dialect=None if claude.dialect == "auto" else Dialect(claude.dialect),
-        max_tokens=claude.max_tokens,
-        effort=claude.effort,
-        turns=claude.turns,
-        file_bytes=claude.file_bytes,
-        cache_ttl=claude.cache_ttl,
-        patience=claude.patience,
-        iteration_tokens=budget.iteration_tokens,
-        iteration_usd=budget.iteration_usd,
-        price=Price(**claude.price.model_dump()) if claude.price else None,
-    )
-
-
 def mcp_tools(workshop: RunWorkshop, stack: ExitStack) -> MoreTools | None:
     """The configured servers, started: a server started later would not outlive a measurement."""
     servers = workshop.config.mcp
@@ -158,28 +133,47 @@ def mcp_tools(workshop: RunWorkshop, stack: ExitStack) -> MoreTools | None:
     return stack.enter_context(tools)
 
 
-def make_claude(workshop: RunWorkshop, more: MoreTools | None = None) -> ClaudeProposer:
-    """Claude with the configured settings. Raises `ProposerError` when there is no key."""
+def make_service(
+    workshop: Workshop, stack: ExitStack, claude: Claude, *, role: str = ""
+) -> MessagesService:
+    """The model's service; `role` precedes its notes. Raises `ProposerError` without a key."""
+    from autoresearch_ci.llm.service import MessagesService
+
+    service = MessagesService(
+        claude,
+        workshop.environment,
+        redactor=workshop.redactor,
+        check=workshop.stop.check,
+        note=lambda message: workshop.note(role + message),
+    )
+    stack.callback(service.close)
+    return service
+
+
+def _make_claude(workshop: RunWorkshop, stack: ExitStack) -> ClaudeProposer:
+    from autoresearch_ci.llm.prices import is_known
     from autoresearch_ci.propose.claude import ClaudeProposer
 
-    proposer = ClaudeProposer(
-        claude_settings(workshop.config),
-        workshop.context.scope,
-        environment=workshop.environment,
-        check=workshop.stop.check,
-        note=workshop.note,
-        more=more,
-        paid=workshop.ledger.pay,
-        redactor=workshop.redactor,
-    )
-    if not proposer.price_known:
+    claude = workshop.config.claude
+    more = mcp_tools(workshop, stack)
+    service = make_service(workshop, stack, claude)
+    if not is_known(claude.model, provider=claude.provider, price=claude.price):
         workshop.observe(
             Warning(
-                message=f"the price of {proposer.settings.model} is unknown: tokens are counted, "
+                message=f"the price of {claude.model} is unknown: tokens are counted, "
                 "dollars are not, and budget.usd cannot be kept. Set claude.price."
             )
         )
-    return proposer
+    service.verify()
+    return ClaudeProposer(
+        claude,
+        workshop.config.budget,
+        workshop.context.scope,
+        service,
+        redactor=workshop.redactor,
+        more=more,
+        paid=workshop.ledger.pay,
+    )
 
 
 def make_evaluator(
@@ -267,7 +261,7 @@ def chosen(name: str, environment: Mapping[str, str]) -> str:
     """What `auto` means: Claude when a key or a workload identity is there, else the search."""
     if name != "auto":
         return name
-    from autoresearch_ci.llm.client import has_credentials
+    from autoresearch_ci.llm.credentials import has_credentials
 
     return "claude" if has_credentials(environment) else "search"
 
@@ -304,10 +298,7 @@ def _proposer(name: str, workshop: RunWorkshop, stack: ExitStack) -> Proposer:
 
         return ScriptProposer(workshop.start / name.removeprefix("script:"))
     if name == "claude":
-        claude = make_claude(workshop, mcp_tools(workshop, stack))
-        stack.callback(claude.close)
-        claude.verify()
-        return claude
+        return _make_claude(workshop, stack)
     if name in workshop.config.proposer.agents:
         return _agent(name, workshop, stack)
     from autoresearch_ci.propose.search.proposer import SearchProposer
@@ -373,19 +364,16 @@ def _agent(name: str, workshop: RunWorkshop, stack: ExitStack) -> Proposer:
 
 def make_redactor(config: Config, environment: Mapping[str, str]) -> Redactor:
     """Knows what is secret by its name or looks, and what the configuration says is a key."""
-    servers = config.mcp.values()
-    headers = [config.claude.headers, *(dict(server)["headers"] for server in servers)]
+    servers = tuple(config.mcp.values())
+    parts: tuple[Config | Agent | ToolServer, ...]
+    parts = (config, *config.proposer.agents.values(), *servers)
+    headers = [config.claude.headers, *(server.headers for server in servers)]
+    passed = {name for part in parts for name in part.pass_env if name in environment}
+    given = [*(part.env for part in parts), *headers, {name: environment[name] for name in passed}]
     named = [config.claude.key_variable or "", *_variables(headers)]
-    given = [config.env, *(agent.env for agent in config.proposer.agents.values())]
-    given += [dict(server)["env"] for server in servers]
-    passed = [*config.pass_env]
-    passed += [name for agent in config.proposer.agents.values() for name in agent.pass_env]
-    passed += [name for server in servers for name in dict(server)["pass_env"]]
-    given += headers
-    given.append({name: environment[name] for name in passed if name in environment})
-    values = secret_values(environment, named)
-    values += [value for variables in given for value in declared_values(variables)]
-    return Redactor(values)
+    addresses = [config.claude.base_url or "", *(server.url or "" for server in servers)]
+    declared = (value for variables in given for value in declared_values(variables))
+    return Redactor([*secret_values(environment, named), *addresses, *declared])
 
 
 def _variables(headers: Iterable[Mapping[str, str]]) -> Iterator[str]:
@@ -536,36 +524,27 @@ def _make_judge(
     workshop: Workshop, stack: ExitStack, paid: Callable[[Spent], None]
 ) -> Judge | None:
     """Who gives the number of a rubric. Raises `ProposerError` when the service is unusable."""
-    config, environment = workshop.config, workshop.environment
+    config = workshop.config
     if not config.metric.rubric:
         return None
-    from autoresearch_ci.llm.service import MessagesService
     from autoresearch_ci.llm.tools import Dialect
     from autoresearch_ci.measure.judge import Judge, JudgeSettings
 
-    claude = claude_settings(config)
-    settings = replace(claude, model=config.metric.judge.model or claude.model)
-    service = MessagesService(
-        settings,
-        environment,
-        time.sleep,
-        workshop.stop.check,
-        lambda message: workshop.note(f"judge: {message}"),
-        workshop.redactor,
-    )
-    stack.callback(service.close)
-    native = settings.tools(environment) is Dialect.NATIVE
+    judge = config.metric.judge
+    claude = config.claude.model_copy(update={"model": judge.model or config.claude.model})
+    service = make_service(workshop, stack, claude, role="judge: ")
+    native = service.dialect is Dialect.NATIVE
     if native:
         service.verify()
     return Judge(
         JudgeSettings(
             criteria=config.metric.rubric,
-            model=settings.model,
-            votes=config.metric.judge.votes,
-            file_bytes=config.metric.judge.file_bytes,
+            model=claude.model,
+            votes=judge.votes,
+            file_bytes=judge.file_bytes,
             native=native,
-            provider=settings.cloud(),
-            price=settings.price,
+            provider=claude.provider,
+            price=claude.price,
         ),
         ask=service.ask,
         paid=paid,

@@ -18,14 +18,13 @@ from autoresearch_ci.cli.assembly import (
     RunWorkshop,
     agent_prompt,
     chosen,
-    claude_settings,
     hidden_files,
     idle_bench,
     make_briefing,
-    make_claude,
     make_evaluator,
     make_ledger,
     make_redactor,
+    make_service,
     mcp_tools,
 )
 from autoresearch_ci.config.resolve import Resolved
@@ -104,32 +103,31 @@ def _rendered(workshop: RunWorkshop, context: Context, stack: ExitStack) -> Prev
 
 
 def _of_claude(workshop: RunWorkshop, context: Context, stack: ExitStack) -> Preview:
+    from autoresearch_ci.llm.credentials import dialect_of
     from autoresearch_ci.propose.claude_request import build_request
     from autoresearch_ci.propose.digest import DiffSummaries
 
+    claude = workshop.config.claude
     tools = mcp_tools(workshop, stack)
     request = build_request(
         context,
-        claude_settings(workshop.config),
-        workshop.environment,
+        claude,
+        dialect_of(claude, workshop.environment),
         globs=workshop.context.scope.include,
         diffs=DiffSummaries(),
         more=tools.definitions() if tools else (),
     )
     request = workshop.redactor.redact_all(request)
     text = json_text(request, indent=2, readable=True)
-    counted = _count(workshop, request)
+    counted = _count(workshop, request, stack)
     estimate = len(json.dumps(request).encode()) // _BYTES_PER_TOKEN
     return Preview(text=text, tokens=counted or estimate, counted=counted is not None)
 
 
-def _count(workshop: RunWorkshop, request: Mapping[str, Any]) -> int | None:
+def _count(workshop: RunWorkshop, request: Mapping[str, Any], stack: ExitStack) -> int | None:
     """What the service says, when there is a key to ask it with."""
     try:
-        claude = make_claude(workshop)
+        service = make_service(workshop, stack, workshop.config.claude)
     except ProposerError:
         return None
-    try:
-        return claude.count_tokens(request)
-    finally:
-        claude.close()
+    return service.count_tokens(request)

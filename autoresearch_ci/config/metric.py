@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from autoresearch_ci.config.plans import Extract
 from autoresearch_ci.config.values import (
+    FILE_BYTES,
     Command,
     CurveRegex,
     DirectionWord,
@@ -116,7 +117,7 @@ class JudgeModel(Section):
     """Model to ask, better another than the proposer's; without it, `claude.model`."""
     votes: int = Field(default=3, ge=1, le=9)
     """Independent answers; a criterion is met when more than half say yes."""
-    file_bytes: int = Field(default=120_000, ge=1000, le=5_000_000)
+    file_bytes: int = Field(default=FILE_BYTES, ge=1000, le=5_000_000)
     """What the files may take; more is refused, since half a text is another text."""
 
     @model_validator(mode="after")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -19,9 +19,18 @@ from pydantic import (
 
 from autoresearch_ci.config.metric import Section
 from autoresearch_ci.config.reader import shown
-from autoresearch_ci.config.values import Command, Duration, Name, Text, Variable, refusal
+from autoresearch_ci.config.values import (
+    FILE_BYTES,
+    Command,
+    Duration,
+    Name,
+    Text,
+    Variable,
+    refusal,
+)
 
-PRESETS = ("claude-code", "codex", "gemini", "opencode", "aider")
+Preset = Literal["claude-code", "codex", "gemini", "opencode", "aider"]
+PRESETS = get_args(Preset)
 """Agent CLIs whose non-interactive flags we know."""
 MAX_WEIGHT = 100
 _KNOWN = ("auto", "search", "claude", *PRESETS)
@@ -33,7 +42,7 @@ class Agent(Section):
 
     command: Command | Annotated[tuple[Name, ...], Field(strict=False, min_length=1)] | None = None
     """Shell line or argv; `{prompt_file}` in it is replaced, else the prompt is standard input."""
-    preset: Literal["claude-code", "codex", "gemini", "opencode", "aider"] | None = None
+    preset: Preset | None = None
     """An agent CLI whose flags are known; instead of `command`."""
     model: Text = ""
     """For presets; empty is the CLI's own default."""
@@ -233,7 +242,7 @@ class Claude(Section):
     """How hard the model thinks."""
     turns: int = Field(default=30, ge=1, le=1000)
     """Requests that one proposal may take."""
-    file_bytes: int = Field(default=120_000, ge=0, le=5_000_000)
+    file_bytes: int = Field(default=FILE_BYTES, ge=0, le=5_000_000)
     """In-scope files that are sent whole; beyond it they are read with tools."""
     cache_ttl: Literal["auto", "5m", "1h"] = "auto"
     """How long the prefix stays cached; `auto`: an hour when iterations take over four minutes."""

@@ -13,6 +13,9 @@ from pydantic_core import PydanticCustomError
 from autoresearch_ci.experiment import Direction
 from autoresearch_ci.safety.bounded import MetricError
 
+FILE_BYTES = 120_000
+"""Of files that a model is shown whole, when nobody says how many."""
+
 _N = r"\d+(?:\.\d+)?"
 # A bare number is seconds only on its own: `1h30` would be read as 1h30m by most people.
 _DURATION = re.compile(rf"({_N})|(?:({_N})h)?(?:({_N})m)?(?:({_N})s)?", re.A)

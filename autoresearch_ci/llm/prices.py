@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from autoresearch_ci.config.proposers import Prices
 from autoresearch_ci.experiment import Spent
 
-
-@dataclass(frozen=True, kw_only=True)
-class Price:
-    """The user's own price, in dollars per million tokens; it wins over the bundled ones."""
-
-    input: float
-    output: float
-    cache_read: float | None = None
-    """Default: as `input`."""
-    cache_write: float | None = None
-    """Default: as `input`."""
+_LISTS = {"bedrock": "aws", "vertex": "google"}
+"""Whose price list applies, where it is not called as the provider is."""
 
 
 def spent(
-    usage: Mapping[str, Any], model: str, *, provider: str = "anthropic", price: Price | None = None
+    usage: Mapping[str, Any],
+    model: str,
+    *,
+    provider: str = "anthropic",
+    price: Prices | None = None,
 ) -> Spent:
     """Tokens and dollars of one answer; `usage` has the field names of the Messages API."""
     dollars = _own(usage, price) if price else _bundled(usage, model, provider)
     return Spent(tokens=sum(_count(usage, name) for name in _FIELDS), cost_usd=dollars or 0.0)
 
 
-def is_known(model: str, *, provider: str = "anthropic", price: Price | None = None) -> bool:
+def is_known(model: str, *, provider: str = "anthropic", price: Prices | None = None) -> bool:
     """Whether this model's tokens can be turned into dollars."""
     return price is not None or _bundled({"input_tokens": 1}, model, provider) is not None
 
@@ -47,7 +42,7 @@ def _count(usage: Mapping[str, Any], name: str) -> int:
     return value if isinstance(value, int) and value > 0 else 0
 
 
-def _own(usage: Mapping[str, Any], price: Price) -> float:
+def _own(usage: Mapping[str, Any], price: Prices) -> float:
     rates = (
         price.input,
         price.input if price.cache_read is None else price.cache_read,
@@ -74,6 +69,8 @@ def _bundled(usage: Mapping[str, Any], model: str, provider: str) -> float | Non
             cache_write_1h_tokens=hour,
             output_tokens=output,
         )
-        return float(calc_price(counted, model, provider_id=provider).total_price)
+        return float(
+            calc_price(counted, model, provider_id=_LISTS.get(provider, provider)).total_price
+        )
     except LookupError:
         return None

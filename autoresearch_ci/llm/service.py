@@ -1,28 +1,29 @@
-"""The Messages API through the `anthropic` SDK, which only this file imports.
+"""The Messages API: one request in, one whole answer out, and what each failure means.
 
-One request in, one whole answer out: the client, the stream, and what each failure means. A passing
-one costs a retry, a lasting one is a `ProposerError`. What is asked is decided elsewhere.
+A passing failure costs a retry, a lasting one is a `ProposerError`. What is asked is decided
+elsewhere, and client.py says how the service is reached.
 """
 
 from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import importlib
 import json
 import random
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import anthropic
 import httpx2
 
+from autoresearch_ci.config.proposers import Claude
 from autoresearch_ci.errors import ProposerError
-from autoresearch_ci.llm import client as client_options
-from autoresearch_ci.llm.client import IDENTITY, ClaudeSettings, bounded_client, credential
+from autoresearch_ci.llm.client import make_client
 from autoresearch_ci.llm.conversation import Record, Turn
+from autoresearch_ci.llm.credentials import dialect_of, needed_credential
 from autoresearch_ci.llm.tools import Dialect
 from autoresearch_ci.safety.prompt import line
 from autoresearch_ci.safety.redaction import Redactor
@@ -30,16 +31,21 @@ from autoresearch_ci.safety.redaction import Redactor
 _FIRST_WAIT, _LONGEST_WAIT = 2.0, 120.0
 _PASSING = ("overloaded_error", "api_error", "rate_limit_error", "timeout_error")
 """Types of error events that another try may not meet again."""
+_BUSY = (408, 409, 429)
+_USUAL = {
+    403: "the key may not use this model or workspace",
+    404: "there is no model {model!r} at this server",
+    413: "the files in scope are too large for one request (`file_bytes`)",
+}
+"""Why another try fails as well, by HTTP status."""
 _BELIEVED = ("permission_error", "not_found_error", "billing_error")
 """Types of errors that speak against the run before it begins."""
 # What the SDK raises, besides its own errors, when a server sends something else than the protocol.
 _GARBLED = (AssertionError, ValueError, TypeError, AttributeError, LookupError, RuntimeError)
-_NEEDED = {"bedrock": "botocore", "vertex": "google.auth"}
 _CLOUD_SDKS = ("boto3", "botocore", "google")
 """Packages whose exceptions reach us when the cloud's credentials are no good."""
 
 _T = TypeVar("_T")
-Client = anthropic.Anthropic | anthropic.AnthropicBedrock | anthropic.AnthropicVertex
 
 
 class _Passing(Exception):
@@ -56,41 +62,50 @@ class MessagesService:
 
     def __init__(
         self,
-        settings: ClaudeSettings,
+        claude: Claude,
         environment: Mapping[str, str],
-        sleep: Callable[[float], None],
+        *,
+        redactor: Redactor,
         check: Callable[[], None],
         note: Callable[[str], None],
-        redactor: Redactor | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        turn_seconds: float = 1800.0,
+        retries: int = 8,
     ) -> None:
-        """`redactor`: what it knows is never sent."""
-        self._settings = settings
-        self._redactor = redactor or Redactor()
-        self._variable = credential(settings, environment)
-        if self._variable is None:
-            raise ProposerError(_no_key(settings))
-        headers = _headers(settings, environment)
-        self._secrets = [environment.get(self._variable, ""), *headers.values()]
-        self._client = _client(settings, environment, self._variable, headers)
-        self._local = settings.tools(environment) is Dialect.PLAIN
+        """`redactor`: what it knows is neither sent nor repeated in an error.
+
+        `check` is called every 0.2 s and may raise to interrupt; `note` is told of each retry.
+        `turn_seconds` is the wall time of one answer, `retries` the tries of one request after the
+        first. Raises `ProposerError` when there is no key.
+        """
+        self.dialect = dialect_of(claude, environment)
+        self._claude = claude
+        self._redactor = redactor
+        self._variable = needed_credential(claude, environment)
+        self._client = make_client(claude, environment, self._variable)
         self._sleep = sleep
         self._check = check
         self._note = note
+        self._turn_seconds = turn_seconds
+        self._retries = retries
 
     def verify(self) -> None:
-        """Raises `ProposerError` when key or model are no good, as far as the server can tell."""
-        client, model = self._client, self._settings.model
+        """Raises `ProposerError` when key or model are no good, as far as the server can tell.
+
+        Costs nothing. What cannot be asked, and a service that is busy, are taken as good.
+        """
+        client, model = self._client, self._claude.model
         if not isinstance(client, anthropic.Anthropic):
             return
         try:
             self._interruptible(lambda _: client.models.retrieve(model))
         except anthropic.APIStatusError as error:
             # Compatible servers know keys, but often nothing to ask about models.
-            known = not self._local and error.type in _BELIEVED
+            known = self.dialect is Dialect.NATIVE and error.type in _BELIEVED
             if error.status_code == 401 or known:
                 raise self._meaning(error) from error
         except anthropic.APIConnectionError as error:
-            if self._local:
+            if self.dialect is Dialect.PLAIN:
                 raise ProposerError(
                     f"nothing answers at {client.base_url}: {self._clean(str(error.__cause__))}\n"
                     "usually: the model server is not running, or `base_url` is not its address.\n"
@@ -103,6 +118,7 @@ class MessagesService:
         self._client.close()
 
     def count_tokens(self, request: Mapping[str, Any]) -> int | None:
+        """What the service says a request holds; `None` when it cannot say."""
         known = ("model", "messages", "system", "tools")
         request = self._redactor.redact_all(request)
         try:
@@ -124,7 +140,7 @@ class MessagesService:
         """
         request = self._redactor.redact_all(request)
         waited = 0.0
-        for tried in range(1, self._settings.retries + 2):
+        for tried in range(1, self._retries + 2):
             try:
                 return self._once(request, record)
             except _Passing as error:
@@ -132,7 +148,7 @@ class MessagesService:
                 pause = min(_FIRST_WAIT * 2 ** (tried - 1), _LONGEST_WAIT)
                 pause = max(pause * random.uniform(0.75, 1.25), error.wait or 0.0)
                 waited += pause
-                if tried > self._settings.retries or waited > self._settings.patience:
+                if tried > self._retries or waited > self._claude.patience:
                     raise ProposerError(self._gave_up(error, tried)) from error
                 before_retry()
                 self._note(f"claude: {error}; try {tried + 1} in {pause:.0f} s")
@@ -182,12 +198,12 @@ class MessagesService:
                 future.set_exception(error)
 
         threading.Thread(target=run, daemon=True).start()
-        deadline = time.monotonic() + self._settings.turn_seconds
+        deadline = time.monotonic() + self._turn_seconds
         try:
             while not concurrent.futures.wait([future], timeout=0.2).done:
                 self._check()
                 if time.monotonic() > deadline:
-                    raise _Passing(f"no whole answer in {self._settings.turn_seconds:.0f} s")
+                    raise _Passing(f"no whole answer in {self._turn_seconds:.0f} s")
         finally:
             abandoned.set()
         return future.result()
@@ -202,9 +218,7 @@ class MessagesService:
 
     def _clean(self, said: str) -> str:
         """One line of the server's words; some gateways repeat the key that they were given."""
-        for secret in filter(None, self._secrets):
-            said = said.replace(secret, "***")
-        return line(said, 300)
+        return line(self._redactor.redact(said), 300)
 
     def _meaning(self, error: anthropic.APIError) -> Exception:
         if not isinstance(error, anthropic.APIStatusError):
@@ -214,19 +228,14 @@ class MessagesService:
         said = self._clean(error.api_message or str(error))
         if status == 401 or kind == "authentication_error":
             return ProposerError(self._refused_key(said))
-        again = status in (408, 409, 429) or status >= 500 or kind in _PASSING
-        if status == 402 or kind == "billing_error" or "spend_limit" in (error.error_code or ""):
-            return ProposerError(_lasting(said, status, "a spending or usage limit was reached"))
-        if error.response.headers.get("x-should-retry") == "false":
-            return ProposerError(_lasting(said, status, "the service says a retry is useless"))
-        if again or (status == 200 and not kind):
+        why = _why_lasting(error)
+        if why is None:
             return _Passing(f"HTTP {status} {kind}: {said}", _retry_after(error.response))
-        why = {
-            403: "the key may not use this model or workspace",
-            404: f"there is no model {self._settings.model!r} at this server",
-            413: "the files in scope are too large for one request (`file_bytes`)",
-        }.get(status, "the model or the server does not accept what we send")
-        return ProposerError(_lasting(said, status, why))
+        return ProposerError(
+            f"the service refused the request (HTTP {status}): {said}\n"
+            f"usually: {why.format(model=self._claude.model)}.\n"
+            "do: settle that, then start again with --resume; everything so far is kept."
+        )
 
     def _refused_key(self, said: str) -> str:
         name = self._variable or "the credentials"
@@ -246,44 +255,72 @@ class MessagesService:
         )
 
 
+def _why_lasting(error: anthropic.APIStatusError) -> str | None:
+    """Why another try would fail as well; `None` when it may not. `{model}` is to be filled in."""
+    kind, status = error.type or "", error.status_code
+    if status == 402 or kind == "billing_error" or "spend_limit" in (error.error_code or ""):
+        return "a spending or usage limit was reached"
+    if error.response.headers.get("x-should-retry") == "false":
+        return "the service says a retry is useless"
+    nameless = status == 200 and not kind  # an error in the stream that says nothing
+    if status in _BUSY or status >= 500 or kind in _PASSING or nameless:
+        return None
+    return _USUAL.get(status, "the model or the server does not accept what we send")
+
+
 def _read(stream: anthropic.MessageStream[Any], record: Record, abandoned: threading.Event) -> Turn:
     """Read a stream to its end. Raises `_Passing` when it ends early: half an answer is none."""
-    started = finished = False
-    arguments: dict[int, str] = {}
+    heard = _Heard()
     try:
         for event in stream:
             if abandoned.is_set():
                 break
-            started = started or event.type == "message_start"
-            finished = finished or event.type == "message_stop"
-            if event.type == "content_block_delta" and event.delta.type == "input_json_delta":
-                known = arguments.get(event.index, "")
-                arguments[event.index] = known + event.delta.partial_json
+            heard.event(event)
     finally:
-        if started and not abandoned.is_set():
+        if heard.started and not abandoned.is_set():
             record(stream.current_message_snapshot.usage.to_dict(warnings=False))
-    if not (started and finished):
+    if not (heard.started and heard.finished):
         raise _Passing("the answer broke off")
-    message = stream.current_message_snapshot
+    return _turn(stream.current_message_snapshot, heard.arguments)
+
+
+class _Heard:
+    """What the events of a stream tell that the SDK's message does not."""
+
+    def __init__(self) -> None:
+        self.started = self.finished = False
+        self.arguments: defaultdict[int, str] = defaultdict(str)
+        """Of the tool call in each block, as they were sent."""
+
+    def event(self, event: Any) -> None:
+        if event.type == "message_start":
+            self.started = True
+        elif event.type == "message_stop":
+            self.finished = True
+        elif event.type == "content_block_delta" and event.delta.type == "input_json_delta":
+            self.arguments[event.index] += event.delta.partial_json
+
+
+def _turn(message: anthropic.types.Message, arguments: Mapping[int, str]) -> Turn:
+    """A whole message. The SDK reads arguments leniently, also those of a call that was cut."""
     if message.stop_reason is None:
         raise _Passing("the answer ended without a stop reason")
-    blocks = list(message.content)
-    # The SDK reads arguments leniently, and would pass on what an answer cut in the middle says.
-    broken = frozenset(
-        block.id
-        for index, block in enumerate(blocks)
-        if block.type == "tool_use" and not _is_object(arguments.get(index), block.input)
-    )
-    content = [block.to_dict(mode="json", warnings=False) for block in blocks]
-    for sent in content:
-        if sent.get("type") == "tool_use" and not isinstance(sent.get("input"), dict):
-            sent["input"] = {}  # the service takes back nothing but an object
+    broken = set()
+    content = []
+    for index, block in enumerate(message.content):
+        sent = block.to_dict(mode="json", warnings=False)
+        if block.type == "tool_use":
+            if not _is_object(arguments.get(index), block.input):
+                broken.add(block.id)
+            if not isinstance(sent.get("input"), dict):
+                sent["input"] = {}  # the service takes back nothing but an object
+        content.append(sent)
     details = message.stop_details
     return Turn(
         content=content,
         stop_reason=message.stop_reason,
         refusal=str(details.category or "") if details else "",
-        broken_calls=broken,
+        broken_calls=frozenset(broken),
     )
 
 
@@ -303,89 +340,3 @@ def _retry_after(response: httpx2.Response) -> float | None:
         except ValueError:
             continue
     return None
-
-
-def _lasting(said: str, status: int, why: str) -> str:
-    return (
-        f"the service refused the request (HTTP {status}): {said}\n"
-        f"usually: {why}.\n"
-        "do: settle that, then start again with --resume; everything so far is kept."
-    )
-
-
-def _no_key(settings: ClaudeSettings) -> str:
-    name = settings.key_variable or "ANTHROPIC_API_KEY"
-    return (
-        f"proposer `claude` needs a key, and {name} is not set.\n"
-        "usually: the workflow does not pass the secret on, as in a pull request from a fork.\n"
-        f"do: set {name} (in GitHub Actions: `env: {{{name}: ${{{{ secrets.{name} }}}}}}`), or use "
-        "`proposer: search`, which needs none."
-    )
-
-
-def _headers(settings: ClaudeSettings, environment: Mapping[str, str]) -> dict[str, str]:
-    """The configured headers; a value `$NAME` is read from the environment."""
-    headers = dict(settings.headers)
-    for name, value in headers.items():
-        if value.startswith("$"):
-            if not environment.get(value[1:]):
-                raise ProposerError(
-                    f"the header {name} is to be read from {value[1:]}, which is not set.\n"
-                    "usually: the workflow does not pass the secret on.\n"
-                    f"do: set {value[1:]}, or remove the header from `headers`."
-                )
-            headers[name] = environment[value[1:]]
-    return headers
-
-
-def _client(
-    settings: ClaudeSettings,
-    environment: Mapping[str, str],
-    variable: str,
-    headers: Mapping[str, str],
-) -> Client:
-    """A client that leaves retrying to us."""
-    timeout = httpx2.Timeout(settings.timeout, connect=10.0)
-    options: dict[str, Any] = {
-        "max_retries": 0,
-        "timeout": timeout,
-        "http_client": bounded_client(timeout, proxies=client_options.proxy_routes(environment)),
-        "default_headers": {**client_options.custom_headers(environment), **headers},
-    }
-    if settings.base_url:
-        options["base_url"] = settings.base_url
-    try:
-        if settings.provider in _NEEDED:
-            importlib.import_module(_NEEDED[settings.provider])  # else missed at the first request
-        if settings.provider == "bedrock":
-            return anthropic.AnthropicBedrock(**options, **client_options.aws_keys(environment))
-        if settings.provider == "vertex":
-            return anthropic.AnthropicVertex(**options)
-    except (ImportError, ValueError) as error:
-        raise ProposerError(
-            f"the {settings.provider} client cannot be used: {error}\n"
-            f"usually: `anthropic[{settings.provider}]` is not installed, or no region is set.\n"
-            f"do: pip install 'anthropic[{settings.provider}]', and set the cloud's own variables."
-        ) from error
-    if url := settings.url(environment):
-        options["base_url"] = url
-    if variable == "ANTHROPIC_AUTH_TOKEN":
-        options["auth_token"] = environment[variable]
-    elif variable and variable in ("ANTHROPIC_API_KEY", settings.key_variable):
-        options["api_key"] = environment[variable]
-    elif not variable:
-        options["api_key"] = "not-needed"  # a local server: the SDK wants some key
-    elif variable in IDENTITY:
-        file, token, who = client_options.identity(environment)
-        options["credentials"] = anthropic.WorkloadIdentityCredentials(
-            identity_token_provider=anthropic.IdentityTokenFile(file) if file else lambda: token,
-            **who,
-        )
-    try:
-        return anthropic.Anthropic(**options)
-    except (anthropic.AnthropicError, ValueError) as error:
-        raise ProposerError(
-            f"the credentials that {variable} names cannot be used: {error}\n"
-            "usually: the profile or the identity token is not where the variable says.\n"
-            "do: correct it, or set ANTHROPIC_API_KEY instead."
-        ) from error

@@ -15,10 +15,11 @@ from typing import Any, Literal
 from pathspec import GitIgnoreSpec
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from autoresearch_ci.config.proposers import Prices
 from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.experiment import MetricRun, Spent, Status
 from autoresearch_ci.llm.conversation import Ask, Record, Turn
-from autoresearch_ci.llm.prices import Price, spent
+from autoresearch_ci.llm.prices import spent
 from autoresearch_ci.safety.bounded import MetricError
 from autoresearch_ci.safety.prompt import block, is_hidden, line, size
 
@@ -71,8 +72,8 @@ class JudgeSettings:
     native: bool = True
     """Whether the service is Anthropic's or a cloud's: it caches the files between votes."""
     provider: str = "anthropic"
-    """Whose price list applies."""
-    price: Price | None = None
+    """Whose service it is."""
+    price: Prices | None = None
 
     def __post_init__(self) -> None:
         if not self.criteria or self.votes < 1:  # nothing asked would look like a number

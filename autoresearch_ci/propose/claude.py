@@ -1,21 +1,21 @@
 """Claude proposes: a draft, a conversation about it, and what became of that as a proposal.
 
-The request is built in claude_request.py, the conversation held in conversation.py, and the service
-spoken to in llm/service.py, the one place that imports the SDK.
+The request is built in claude_request.py, the conversation held in llm/conversation.py, and the
+service spoken to in llm/service.py.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from autoresearch_ci.config.proposers import Claude
+from autoresearch_ci.config.schema import Budget
 from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.experiment import ReasonedProposal, Spent
-from autoresearch_ci.llm.client import ClaudeSettings
 from autoresearch_ci.llm.conversation import Caps, Conversation, Declined, NoProposal, Record, Turn
 from autoresearch_ci.llm.draft import Draft
-from autoresearch_ci.llm.prices import is_known, spent
+from autoresearch_ci.llm.prices import spent
 from autoresearch_ci.llm.service import MessagesService
 from autoresearch_ci.llm.tools import MoreTools
 from autoresearch_ci.propose.claude_request import build_request
@@ -39,60 +39,35 @@ class ClaudeProposer:
 
     def __init__(
         self,
-        settings: ClaudeSettings,
+        claude: Claude,
+        budget: Budget,
         scope: Scope,
+        service: MessagesService,
         *,
-        environment: Mapping[str, str],
-        sleep: Callable[[float], None] = time.sleep,
-        check: Callable[[], None] = lambda: None,
-        note: Callable[[str], None] = lambda message: None,
+        redactor: Redactor,
         more: MoreTools | None = None,
         paid: Callable[[Spent], None] = lambda cost: None,
-        redactor: Redactor | None = None,
     ) -> None:
-        """`check` is called every 0.2 s and may raise to interrupt; `note` is told what happens.
-
-        `paid` is told what each answer cost, as soon as it is known.
-
-        Raises `ProposerError` when there is no key.
-        """
-        self.settings = settings
-        self.price_known = is_known(settings.model, provider=settings.cloud(), price=settings.price)
-        """Without it, dollars are not counted and a dollar budget cannot be kept."""
+        """`paid` is told what each answer cost, as soon as it is known."""
+        self._claude = claude
+        self._budget = budget
         self._scope = scope
-        self._environment = environment
+        self._service = service
+        self._redactor = redactor
         self._more = more
         self._paid = paid
-        self._dialect = settings.tools(environment)
         self._diffs = DiffSummaries()
-        self._redactor = redactor or Redactor()
-        self._service = MessagesService(settings, environment, sleep, check, note, self._redactor)
-
-    def verify(self) -> None:
-        """Ask the service whether key and model are good. Raises `ProposerError` when not.
-
-        Costs nothing. What cannot be asked, and a service that is busy, are taken as good.
-        """
-        self._service.verify()
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._service.close()
 
     def render(self, context: Context) -> dict[str, Any]:
         """The request that `propose` would send first."""
         return build_request(
             context,
-            self.settings,
-            self._environment,
+            self._claude,
+            self._service.dialect,
             globs=self._scope.include,
             diffs=self._diffs,
             more=self._more.definitions() if self._more else (),
         )
-
-    def count_tokens(self, request: Mapping[str, Any]) -> int | None:
-        """What the service says a request holds; `None` when it cannot say."""
-        return self._service.count_tokens(request)
 
     def propose(self, context: Context) -> ReasonedProposal:
         """One change.
@@ -105,15 +80,15 @@ class ClaudeProposer:
         if self._more and not again:
             self._more.new_iteration()
         draft = Draft(context.incumbent, self._scope, start=before, hidden=context.hidden)
-        settings, remaining = self.settings, context.remaining
+        budget, remaining = self._budget, context.remaining
         talk = Conversation(
             ask=self._ask,
             draft=draft,
-            dialect=self._dialect,
+            dialect=self._service.dialect,
             caps=Caps(
-                turns=settings.turns,
-                tokens=_least(settings.iteration_tokens, remaining.tokens),
-                usd=_least(settings.iteration_usd, remaining.usd),
+                turns=self._claude.turns,
+                tokens=_least(budget.iteration_tokens, remaining.tokens),
+                usd=_least(budget.iteration_usd, remaining.usd),
             ),
             price=self._price,
             focused=not again,
@@ -154,8 +129,8 @@ class ClaudeProposer:
 
     def _price(self, usage: Mapping[str, Any]) -> Spent:
         """What an answer cost; it is paid, whatever becomes of the conversation."""
-        settings = self.settings
-        cost = spent(usage, settings.model, provider=settings.cloud(), price=settings.price)
+        claude = self._claude
+        cost = spent(usage, claude.model, provider=claude.provider, price=claude.price)
         self._paid(cost)
         return cost
 

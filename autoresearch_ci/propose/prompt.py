@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from autoresearch_ci.config.values import FILE_BYTES
 from autoresearch_ci.experiment import Direction, Proposal, Status, size_of
 from autoresearch_ci.propose.digest import DiffSummaries, digest, number
 from autoresearch_ci.propose.proposer import Context, Remaining, Request
@@ -81,7 +82,7 @@ def render(
     diffs: DiffSummaries,
     *,
     globs: Sequence[str] = (),
-    file_bytes: int = 120_000,
+    file_bytes: int = FILE_BYTES,
     tool_bytes: int | None = None,
 ) -> Prompt:
     """The prompt of one proposal; `file_bytes` is the most that whole files may take.

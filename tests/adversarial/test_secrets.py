@@ -26,9 +26,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from autoresearch_ci.cli.main import run_cli
+from autoresearch_ci.config.proposers import Claude
 from autoresearch_ci.errors import ProposerError
-from autoresearch_ci.llm.client import ClaudeSettings
 from autoresearch_ci.llm.service import MessagesService
+from autoresearch_ci.safety.redaction import Redactor
 from autoresearch_ci.safety.withhold import MARKER
 from tests.canary import sightings
 from tests.messages_api import MessagesApi, calls, submit, tool
@@ -750,11 +751,11 @@ def asked(service: _Service, **environment: str) -> list[tuple[str, dict[str, st
     assert not [name for name in os.environ if name.startswith("ANTHROPIC_")]
     url = f"http://127.0.0.1:{service.server_address[1]}"
     made = MessagesService(
-        ClaudeSettings(),
+        Claude(),
         {"ANTHROPIC_BASE_URL": url, **environment},
-        lambda seconds: None,
-        lambda: None,
-        lambda message: None,
+        redactor=Redactor(),
+        check=lambda: None,
+        note=lambda message: None,
     )
     try:
         made.verify()
@@ -803,11 +804,11 @@ def test_a_workload_identity_comes_from_the_mapping(
 def test_a_proxy_that_wants_a_login_is_used(service: _Service, canary: str) -> None:
     proxy = f"http://user:{canary}@127.0.0.1:{service.server_address[1]}"
     made = MessagesService(
-        ClaudeSettings(base_url="http://model.invalid"),
+        Claude(base_url="http://model.invalid"),
         {"ANTHROPIC_API_KEY": "k", "HTTP_PROXY": proxy},
-        lambda seconds: None,
-        lambda: None,
-        lambda message: None,
+        redactor=Redactor(),
+        check=lambda: None,
+        note=lambda message: None,
     )
     made.verify()
     made.close()
@@ -819,4 +820,4 @@ def test_a_proxy_that_wants_a_login_is_used(service: _Service, canary: str) -> N
 @pytest.mark.usefixtures("no_variables")
 def test_no_key_is_still_an_error(service: _Service) -> None:
     with pytest.raises(ProposerError, match="needs a key"):
-        MessagesService(ClaudeSettings(), {}, print, lambda: None, print)
+        MessagesService(Claude(), {}, redactor=Redactor(), check=lambda: None, note=print)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import importlib
 import json
 import threading
@@ -12,11 +13,12 @@ from typing import Any
 
 import pytest
 
+from autoresearch_ci.config.proposers import Claude, Prices
+from autoresearch_ci.config.schema import Budget
 from autoresearch_ci.errors import Interrupted, ProposerError
 from autoresearch_ci.experiment import Direction, FileEdit, Proposal
-from autoresearch_ci.llm.client import ClaudeSettings
-from autoresearch_ci.llm.prices import Price
-from autoresearch_ci.llm.tools import EDITOR, Dialect
+from autoresearch_ci.llm.service import MessagesService
+from autoresearch_ci.llm.tools import EDITOR
 from autoresearch_ci.propose.claude import ClaudeProposer
 from autoresearch_ci.propose.proposer import (
     Context,
@@ -26,6 +28,7 @@ from autoresearch_ci.propose.proposer import (
     Remaining,
     Request,
 )
+from autoresearch_ci.safety.redaction import Redactor
 from autoresearch_ci.workspace.scope import Scope
 from tests.memory_tree import Files
 from tests.messages_api import (
@@ -47,10 +50,12 @@ from tests.messages_api import (
 )
 from tests.patience import promptly
 
-KEY = "sk-ant-test"
+KEY = "sk-ant-test-0123456789"
 SSE = "text/event-stream"
 
 
+SERVICE = ("turn_seconds", "retries")
+BUDGET = ("iteration_tokens", "iteration_usd")
 TREE = Files({"a.py": b"x = 1\ny = 2\n", "b.py": b"z = 3\n"})
 
 
@@ -71,24 +76,37 @@ class Bench:
         self.said: list[str] = []
         self.environment = {"ANTHROPIC_API_KEY": KEY}
         self.stop = threading.Event()
-        self.made: list[ClaudeProposer] = []
+        self.made: list[MessagesService] = []
 
     def check(self) -> None:
         if self.stop.is_set():
             raise Interrupted("stop")
 
-    def proposer(self, **settings: Any) -> ClaudeProposer:
-        given = {"base_url": self.api.url, "dialect": Dialect.NATIVE, **settings}
-        made = ClaudeProposer(
-            ClaudeSettings(**given),
-            Scope(include=["a.py", "b.py", "new/"]),
-            environment=self.environment,
+    def service(self, **settings: Any) -> MessagesService:
+        options = {name: settings.pop(name) for name in SERVICE if name in settings}
+        made = MessagesService(
+            Claude(**{"base_url": self.api.url, "dialect": "native", **settings}),
+            self.environment,
+            redactor=Redactor([KEY]),
             sleep=self.waited.append,
             check=self.check,
             note=self.said.append,
+            **options,
         )
         self.made.append(made)
         return made
+
+    def proposer(self, **settings: Any) -> ClaudeProposer:
+        """`settings`: of the sections and of the service, told apart by their names."""
+        budget = {name: settings.pop(name) for name in BUDGET if name in settings}
+        service = self.service(**settings)
+        return ClaudeProposer(
+            Claude(**{name: value for name, value in settings.items() if name not in SERVICE}),
+            Budget(**budget),
+            Scope(include=["a.py", "b.py", "new/"]),
+            service,
+            redactor=Redactor([KEY]),
+        )
 
     def propose(self, *replies: Reply, context: Context | None = None, **settings: Any) -> Any:
         self.api.answer(*replies)
@@ -99,8 +117,8 @@ class Bench:
 def bench(api: MessagesApi) -> Iterator[Bench]:
     made = Bench(api)
     yield made
-    for proposer in made.made:
-        proposer.close()
+    for service in made.made:
+        service.close()
 
 
 def asked(**changes: Any) -> Context:
@@ -172,7 +190,7 @@ def test_a_small_model_reads_and_edits_with_plain_tools(bench: Bench) -> None:
         calls(tool("edit", path="a.py", old="x = 1", new="x = 5")),
         calls(tool("write", path="new/c.py", content="c\n")),
         calls(submit("raise x from 1 to 5")),
-        dialect=None,
+        dialect="auto",
     )
     assert [e.path for e in proposal.edits] == ["a.py", "new/c.py"]
     assert results(bench.api.requests[1])[0]["content"] == "     1\tx = 1"
@@ -194,12 +212,12 @@ def test_a_server_without_keys_needs_none_and_gets_the_headers_of_the_configurat
 ) -> None:
     bench.environment = {"GATEWAY_KEY": "secret"}
     headers = {"x-gateway": "team", "x-api-key": "$GATEWAY_KEY"}
-    bench.propose(change_plain(), dialect=None, headers=headers)
+    bench.propose(change_plain(), dialect="auto", headers=headers)
     assert bench.api.headers[-1]["x-gateway"] == "team"
     assert bench.api.headers[-1]["x-api-key"] == "secret"
     bench.environment = {}
     with pytest.raises(ProposerError, match="x-api-key is to be read from GATEWAY_KEY"):
-        bench.proposer(dialect=None, headers=headers)
+        bench.proposer(dialect="auto", headers=headers)
 
 
 def change_plain() -> Reply:
@@ -336,12 +354,10 @@ def test_every_kind_of_token_is_counted_and_priced(bench: Bench) -> None:
 def test_the_users_own_price_wins_and_an_unknown_one_costs_nothing_but_counts(
     bench: Bench,
 ) -> None:
-    own = bench.propose(change(), model="local", price=Price(input=1.0, output=2.0))
+    own = bench.propose(change(), model="local", price=Prices(input=1.0, output=2.0))
     assert own.cost_usd == pytest.approx((1000 + 2 * 50) / 1e6)
     unknown = bench.propose(change(), model="local")
     assert (unknown.tokens, unknown.cost_usd) == (1050, 0.0)
-    assert not bench.proposer(model="local").price_known
-    assert bench.proposer().price_known
 
 
 @pytest.mark.parametrize(
@@ -494,12 +510,21 @@ def test_an_invalid_key_is_found_before_the_first_iteration_and_its_variable_nam
 ) -> None:
     bench.environment = {name: KEY}
     bench.api.model = error(401, "authentication_error", f"Received API Key = {KEY}")
-    proposer = bench.proposer(key_variable="GATEWAY_KEY" if name == "GATEWAY_KEY" else "")
+    service = bench.service(key_variable="GATEWAY_KEY" if name == "GATEWAY_KEY" else None)
     with pytest.raises(ProposerError, match=f"refused the key in {name}") as caught:
-        proposer.verify()
+        service.verify()
     assert caught.value.exit_code == 5
     assert KEY not in str(caught.value)
     assert KEY in bench.api.headers[-1]["authorization"]
+
+
+def test_a_key_that_is_repeated_in_another_form_is_masked_as_well(bench: Bench) -> None:
+    code = base64.b64encode(KEY.encode()).decode()
+    bench.api.model = error(401, "authentication_error", f"Received Basic {code}")
+    with pytest.raises(ProposerError) as caught:
+        bench.service().verify()
+    assert code not in str(caught.value)
+    assert "***" in str(caught.value)
 
 
 def test_a_key_that_becomes_invalid_ends_the_run(bench: Bench) -> None:
@@ -510,30 +535,28 @@ def test_a_key_that_becomes_invalid_ends_the_run(bench: Bench) -> None:
 def test_a_model_that_does_not_exist_is_found_before_the_first_iteration(bench: Bench) -> None:
     bench.api.model = error(404, "not_found_error")
     with pytest.raises(ProposerError, match="no model 'claude-9'"):
-        bench.proposer(model="claude-9").verify()
+        bench.service(model="claude-9").verify()
 
 
 def test_a_local_server_that_is_not_there_is_found_before_the_first_iteration(
     bench: Bench,
 ) -> None:
-    proposer = bench.proposer(dialect=None, base_url="http://127.0.0.1:1")
+    service = bench.service(dialect="auto", base_url="http://127.0.0.1:1")
     with pytest.raises(ProposerError, match=r"nothing answers at http://127\.0\.0\.1:1"):
-        proposer.verify()
+        service.verify()
 
 
-@pytest.mark.parametrize("dialect", [None, Dialect.NATIVE])
-def test_a_gateway_that_knows_nothing_about_models_is_good(
-    bench: Bench, dialect: Dialect | None
-) -> None:
+@pytest.mark.parametrize("dialect", ["auto", "native"])
+def test_a_gateway_that_knows_nothing_about_models_is_good(bench: Bench, dialect: str) -> None:
     for answer in (error(404, "not_found"), garbage(), replace(garbage(), status=404)):
         bench.api.model = answer
-        bench.proposer(dialect=dialect).verify()
+        bench.service(dialect=dialect).verify()
 
 
 def test_a_good_key_and_an_overloaded_service_both_let_the_run_begin(bench: Bench) -> None:
-    bench.proposer().verify()
+    bench.service().verify()
     bench.api.model = error(529, "overloaded_error")
-    bench.proposer().verify()
+    bench.service().verify()
 
 
 @pytest.mark.parametrize(
@@ -597,4 +620,4 @@ def test_the_prefix_of_every_turn_is_the_turn_before(bench: Bench) -> None:
 
 def test_the_service_counts_the_tokens_of_a_request(bench: Bench) -> None:
     proposer = bench.proposer()
-    assert (proposer.count_tokens(proposer.render(asked())) or 0) > 400
+    assert (bench.service().count_tokens(proposer.render(asked())) or 0) > 400

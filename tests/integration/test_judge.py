@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 
+from autoresearch_ci.config.proposers import Claude, Prices
 from autoresearch_ci.experiment import MetricRun, Status
-from autoresearch_ci.llm.client import ClaudeSettings
-from autoresearch_ci.llm.prices import Price
 from autoresearch_ci.llm.service import MessagesService
-from autoresearch_ci.llm.tools import Dialect
 from autoresearch_ci.measure.judge import TOOL, Judge, JudgeSettings
+from autoresearch_ci.safety.redaction import Redactor
 from tests.messages_api import (
     Json,
     MessagesApi,
@@ -50,18 +49,20 @@ class Chamber:
         self.api = api
         self.waited: list[float] = []
         self.service = MessagesService(
-            ClaudeSettings(model=MODEL, base_url=api.url, dialect=Dialect.NATIVE, retries=2),
+            Claude(model=MODEL, base_url=api.url, dialect="native"),
             {"ANTHROPIC_API_KEY": "sk-ant-test"},
-            self.waited.append,
-            lambda: None,
-            lambda message: None,
+            redactor=Redactor(),
+            check=lambda: None,
+            note=lambda message: None,
+            sleep=self.waited.append,
+            retries=2,
         )
 
     def judge(self, **changes: Any) -> Judge:
         given: dict[str, Any] = {
             "criteria": CRITERIA,
             "model": MODEL,
-            "price": Price(input=1.0, output=10.0),
+            "price": Prices(input=1.0, output=10.0),
             **changes,
         }
         return Judge(JudgeSettings(**given), ask=self.service.ask)

@@ -27,3 +27,8 @@ def test_help_loads_nothing_heavy() -> None:
 
 def test_a_scripted_run_loads_no_optimiser() -> None:
     assert not loaded_after("import autoresearch_ci.cli.run") & (HEAVY - {"git"})
+
+
+def test_whether_there_is_a_key_is_known_without_the_sdk() -> None:
+    assert not loaded_after("import autoresearch_ci.llm.credentials") & HEAVY
+    assert not loaded_after("import autoresearch_ci.propose.claude_request") & HEAVY

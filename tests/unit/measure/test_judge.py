@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
+from autoresearch_ci.config.proposers import Prices
 from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.experiment import MetricRun, Status
 from autoresearch_ci.llm.conversation import Record, Turn
-from autoresearch_ci.llm.prices import Price
 from autoresearch_ci.measure.judge import TOOL, Judge, JudgeSettings, build_request, judged_paths
 from autoresearch_ci.safety.bounded import MetricError
 
 CRITERIA = ("Is it short?", "Does it name a price?", "Is it polite?", "Does it ask for a reply?")
 FILES = {"mail.md": b"Dear reader\n", "a/subject.txt": b"Hello\n"}
-PRICE = Price(input=1.0, output=1.0)
+PRICE = Prices(input=1.0, output=1.0)
 USAGE = {"input_tokens": 100, "output_tokens": 10}
 
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from autoresearch_ci.config.proposers import Claude
 from autoresearch_ci.experiment import Direction, Experiment, FileEdit, Proposal, Status, Tree
-from autoresearch_ci.llm.client import ClaudeSettings, has_credentials
 from autoresearch_ci.llm.conversation import looks_like_several
+from autoresearch_ci.llm.credentials import dialect_of, has_credentials
 from autoresearch_ci.llm.draft import Size
 from autoresearch_ci.llm.tools import Dialect, definitions
 from autoresearch_ci.propose.claude_request import build_request
@@ -94,8 +95,8 @@ def test_a_request_is_small_and_mostly_cached_whatever_the_size_of_the_scope(len
     rows = [row(n, description=f"change the {n}th thing in some way") for n in range(60)]
     request = build_request(
         context(rows, incumbent=files, base=files, at=lambda _: files, notes=["an idea"] * 3),
-        ClaudeSettings(),
-        {},
+        Claude(),
+        Dialect.NATIVE,
         globs=["train.py"],
         diffs=DiffSummaries(),
     )
@@ -108,8 +109,8 @@ def test_a_request_is_small_and_mostly_cached_whatever_the_size_of_the_scope(len
 def test_beside_small_files_a_repair_still_gets_its_output() -> None:
     request = build_request(
         context([row(0)], request=Request.REPAIR, feedback="x" * 900 + "\nthe error"),
-        ClaudeSettings(),
-        {},
+        Claude(),
+        Dialect.NATIVE,
         globs=["train.py"],
         diffs=DiffSummaries(),
     )
@@ -250,10 +251,11 @@ def test_a_tail_keeps_whole_last_lines_without_colours() -> None:
 
 
 def request(history: Sequence[Experiment] = (), **settings: Any) -> dict[str, Any]:
+    claude = Claude(**settings)
     return build_request(
         context(history),
-        ClaudeSettings(**settings),
-        {},
+        claude,
+        dialect_of(claude, {}),
         globs=["train.py"],
         diffs=DiffSummaries(),
     )
@@ -291,8 +293,8 @@ def test_a_compatible_server_gets_plain_tools_and_nothing_of_anthropics_own() ->
     ],
 )
 def test_the_dialect_follows_the_server(url: str | None, dialect: Dialect) -> None:
-    assert ClaudeSettings(base_url=url).tools({}) is dialect
-    assert ClaudeSettings().tools({"ANTHROPIC_BASE_URL": url or ""}) is dialect
+    assert dialect_of(Claude(base_url=url), {}) is dialect
+    assert dialect_of(Claude(), {"ANTHROPIC_BASE_URL": url or ""}) is dialect
 
 
 @pytest.mark.parametrize("dialect", list(Dialect))
