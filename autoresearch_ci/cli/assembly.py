@@ -307,25 +307,12 @@ def _proposer(name: str, workshop: RunWorkshop, stack: ExitStack) -> Proposer:
 
 
 def _agent(name: str, workshop: RunWorkshop, stack: ExitStack) -> Proposer:
-    from autoresearch_ci.propose.agent import AgentCliProposer, AgentSettings
+    from autoresearch_ci.propose.agent import AgentCliProposer
     from autoresearch_ci.propose.agent_presets import PRESETS
     from autoresearch_ci.workspace.draft_tree import DraftTree, Material
 
-    agent, context, ledger = (
-        workshop.config.proposer.agents[name],
-        workshop.context,
-        workshop.ledger,
-    )
-    command = agent.command
-    settings = AgentSettings(
-        preset=agent.preset,
-        command=command if isinstance(command, str) else tuple(command or ()),
-        model=agent.model,
-        timeout=agent.timeout,
-        max_usd=agent.max_usd,
-        env=agent.env,
-        pass_env=agent.pass_env,
-    )
+    agent = workshop.config.proposer.agents[name]
+    context, ledger = workshop.context, workshop.ledger
     box = draft_beside(context.box, name)
     draft = DraftTree(
         box,
@@ -351,7 +338,7 @@ def _agent(name: str, workshop: RunWorkshop, stack: ExitStack) -> Proposer:
     logs = context.folder / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     return AgentCliProposer(
-        settings,
+        agent,
         prompt=agent_prompt(workshop),
         draft=draft,
         inherit=workshop.environment,

@@ -55,6 +55,11 @@ class Agent(Section):
     pass_env: Annotated[tuple[Variable, ...], Field(strict=False)] = ()
     """Names of variables the agent inherits, such as its key."""
 
+    @property
+    def name(self) -> str:
+        """The journal's `proposer` column."""
+        return self.preset or "command"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Proposers:
@@ -114,8 +119,8 @@ def _entry(entry: object, agents: dict[str, Agent]) -> str:
         agent = _agent(entry)
         if (agent.command is None) == (agent.preset is None):
             raise refusal("needs either command or preset", _EXPECTED, show=False)
-        agents[agent.preset or "command"] = agent
-        return agent.preset or "command"
+        agents[agent.name] = agent
+        return agent.name
     raise refusal("is not a proposer", _EXPECTED)
 
 

@@ -8,15 +8,15 @@ business; how the known CLIs are called is agent_presets.py's.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import shlex
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
+from autoresearch_ci.config.proposers import Agent
 from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.execution.command import CommandResult, Stop, run_command
 from autoresearch_ci.execution.environment import UNATTENDED, clean_environment
@@ -52,37 +52,12 @@ DESCRIPTION: <one sentence that says what you changed and why it should help>
 _SHOWN_REFUSALS = 5
 
 
-@dataclass(frozen=True, kw_only=True)
-class AgentSettings:
-    """One `proposer:` entry that is a command or the name of a preset."""
-
-    preset: str | None = None
-    """`claude-code`, `codex`, `gemini`, `opencode` or `aider`; else `command` says what to run."""
-    command: str | tuple[str, ...] = ()
-    """A shell line or an argv; `{prompt_file}` in it is replaced, quoted where a shell reads it."""
-    model: str = ""
-    """For presets; empty is the CLI's own default. opencode and aider need `provider/model`."""
-    timeout: float = 900.0
-    """Seconds for one proposal."""
-    max_usd: float | None = None
-    """Dollars for one proposal, where the CLI can stop itself (claude-code)."""
-    env: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Further environment, passed as it is."""
-    pass_env: tuple[str, ...] = ()
-    """Names of variables to pass besides the toolchain's: an unknown command's key, for one."""
-
-    @property
-    def name(self) -> str:
-        """The journal's `proposer` column."""
-        return self.preset or "command"
-
-
 class AgentCliProposer:
     """Runs an agent CLI in the draft tree and proposes the difference."""
 
     def __init__(
         self,
-        settings: AgentSettings,
+        agent: Agent,
         *,
         prompt: Callable[[Context], str],
         draft: DraftTree,
@@ -96,18 +71,18 @@ class AgentCliProposer:
 
         Raises `ProposerError` when the program, its key or its model is missing.
         """
-        self.settings = settings
-        self._preset = _preset(settings)
+        self._agent = agent
+        self._preset = PRESETS[agent.preset] if agent.preset else None
         self._prompt = prompt
         self._draft = draft
         self._inherit = inherit
-        self._passed = _passed(settings, self._preset, inherit)
+        self._passed = _passed(agent, self._preset, inherit)
         self._stop = stop
         self._note = note
         self._logs = logs
         self._redact = (redactor or Redactor(secret_values(self._passed))).redact
         self._failures = 0
-        _refuse_missing_program(settings, self._preset, inherit)
+        _refuse_missing_program(agent, self._preset, inherit)
 
     def propose(self, context: Context) -> Proposal:
         """What the agent changed; no edits when it changed nothing that counts.
@@ -124,7 +99,7 @@ class AgentCliProposer:
         return Proposal(
             description=self._description(result, drafted, said, context.incumbent),
             edits=drafted.edits,
-            proposer=self.settings.name,
+            proposer=self._agent.name,
             tokens=said.tokens,
             cost_usd=said.cost_usd,
         )
@@ -140,9 +115,9 @@ class AgentCliProposer:
         for folder in (draft.exchange, draft.home):
             draft.sandbox.own_all(folder)
         call = Call(
-            model=self.settings.model,
+            model=self._agent.model,
             max_usd=min(
-                (usd for usd in (self.settings.max_usd, context.remaining.usd) if usd is not None),
+                (usd for usd in (self._agent.max_usd, context.remaining.usd) if usd is not None),
                 default=None,
             ),
             tree=draft.tree,
@@ -150,7 +125,7 @@ class AgentCliProposer:
             files=tuple(context.incumbent.paths()) if self._preset else (),
         )
         return run_command(
-            _call(self.settings, self._preset, call),
+            _call(self._agent, self._preset, call),
             cwd=draft.tree,
             env=clean_environment(
                 {**UNATTENDED, **self._passed},
@@ -158,7 +133,7 @@ class AgentCliProposer:
                 tmp=draft.temporary,
                 inherit=self._inherit,
             ),
-            timeout=self.settings.timeout,
+            timeout=self._agent.timeout,
             stop=self._stop,
             enter=draft.sandbox.enter(network=True),
         ).redacted(self._redact)
@@ -179,7 +154,7 @@ class AgentCliProposer:
     def _why_nothing(self, result: CommandResult, drafted: Drafted) -> str:
         if result.timed_out:
             return (
-                f"{self.settings.name} timed out after {result.seconds:.0f} s; what it had edited "
+                f"{self._agent.name} timed out after {result.seconds:.0f} s; what it had edited "
                 "is discarded"
             )
         if drafted.refusals:
@@ -187,15 +162,15 @@ class AgentCliProposer:
         if result.exit_code:
             words = result.tail.strip().splitlines()[-1:]
             return ": ".join(
-                [f"{self.settings.name} ended with exit code {result.exit_code}", *words]
+                [f"{self._agent.name} ended with exit code {result.exit_code}", *words]
             )
-        return f"{self.settings.name} left every file as it is"
+        return f"{self._agent.name} left every file as it is"
 
     def _report(self, context: Context, result: CommandResult, drafted: Drafted) -> None:
         if drafted.refusals and drafted.edits:
-            self._note(f"{self.settings.name}: dropped {_first(drafted.refusals)}")
+            self._note(f"{self._agent.name}: dropped {_first(drafted.refusals)}")
         elif not drafted.edits:
-            self._note(f"{self.settings.name}: {self._why_nothing(result, drafted)}")
+            self._note(f"{self._agent.name}: {self._why_nothing(result, drafted)}")
         if self._logs is None:
             return
         with (self._logs / f"{context.iteration}.log").open("a", encoding="utf-8") as file:
@@ -216,7 +191,7 @@ class AgentCliProposer:
         ending = result.tail.strip().splitlines()[-10:]
         how = "took too long" if result.timed_out else f"ended with exit code {result.exit_code}"
         raise CostlyProposerError(
-            f"the proposer {self.settings.name} {how} and "
+            f"the proposer {self._agent.name} {how} and "
             f"changed nothing{'' if missing else f', {self._failures} times in a row'}.\n"
             "usually: a program that is not installed, a key that is wrong or out of credit, a "
             "flag that this version does not know, or a `timeout` that is too short.\n"
@@ -228,59 +203,43 @@ class AgentCliProposer:
         )
 
 
-def _preset(settings: AgentSettings) -> Preset | None:
-    if settings.preset is None:
-        if not settings.command:
-            raise ProposerError("the proposer has neither a preset nor a command")
-        return None
-    if settings.preset in PRESETS:
-        return PRESETS[settings.preset]
-    near = difflib.get_close_matches(settings.preset, PRESETS, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    raise ProposerError(
-        f"no preset is called {settings.preset!r}{hint}\nthere are: {', '.join(PRESETS)}"
-    )
-
-
-def _passed(
-    settings: AgentSettings, preset: Preset | None, inherit: Mapping[str, str]
-) -> dict[str, str]:
+def _passed(agent: Agent, preset: Preset | None, inherit: Mapping[str, str]) -> dict[str, str]:
     """What this program gets besides the toolchain's environment."""
-    names = list(settings.pass_env)
+    names = list(agent.pass_env)
     if preset:
-        keys = keys_of(preset, settings.model)
+        keys = keys_of(preset, agent.model)
         if not keys:
             raise ProposerError(
-                f"the proposer {settings.preset} needs `model: provider/model`, such as "
+                f"the proposer {agent.preset} needs `model: provider/model`, such as "
                 "anthropic/claude-sonnet-5-5: the provider says which key it gets."
             )
-        if not any(inherit.get(key) or settings.env.get(key) for key in keys):
+        if not any(inherit.get(key) or agent.env.get(key) for key in keys):
             raise ProposerError(
-                f"the proposer {settings.preset} needs {' or '.join(keys)}, which is not set.\n"
+                f"the proposer {agent.preset} needs {' or '.join(keys)}, which is not set.\n"
                 "do: set it; in a workflow:\n"
                 f"    env:\n      {keys[0]}: ${{{{ secrets.{keys[0]} }}}}"
             )
         names += [*keys, *preset.variables]
     passed = {name: inherit[name] for name in names if inherit.get(name)}
-    return {**(preset.settings if preset else {}), **passed, **settings.env}
+    return {**(preset.settings if preset else {}), **passed, **agent.env}
 
 
 def _refuse_missing_program(
-    settings: AgentSettings, preset: Preset | None, inherit: Mapping[str, str]
+    agent: Agent, preset: Preset | None, inherit: Mapping[str, str]
 ) -> None:
     """What can be known before the first call; a path relative to the draft tree cannot."""
-    program = preset.program if preset else _first_word(settings.command)
+    program = preset.program if preset else _first_word(agent.command or ())
     if "/" in program and not Path(program).is_absolute():
         return
     if not program or shutil.which(program, path=inherit.get("PATH", os.defpath)):
         return
     # A word that only the shell knows (`cd`, `for`) is one, too.
-    shell = isinstance(settings.command, str) and not preset
+    shell = isinstance(agent.command, str) and not preset
     if shell and run_command(f"type {program}", cwd=Path("/"), env={}).exit_code == 0:
         return
     cure = preset.install if preset else "install it, or give its full path."
     raise ProposerError(
-        f"the proposer {settings.name} needs the program {program!r}, which is not on PATH.\n"
+        f"the proposer {agent.name} needs the program {program!r}, which is not on PATH.\n"
         f"do: {cure}"
     )
 
@@ -288,22 +247,24 @@ def _refuse_missing_program(
 def _first_word(command: str | tuple[str, ...]) -> str:
     """The program of an argv, or of a shell line that begins with a plain word."""
     if not isinstance(command, str):
-        return command[0]
+        return command[0] if command else ""
     match = re.match(r"\s*([\w./+-]+)(?=\s|$)", command)
     return match[1] if match else ""
 
 
-def _call(settings: AgentSettings, preset: Preset | None, call: Call) -> str | list[str]:
+def _call(agent: Agent, preset: Preset | None, call: Call) -> str | list[str]:
     """The command line, its standard input being the prompt unless it names the prompt's file."""
     path = str(call.prompt_file)
-    if isinstance(settings.command, str) and not preset:
-        if PROMPT_FILE in settings.command:
-            return settings.command.replace(PROMPT_FILE, shlex.quote(path))
-        return f"exec <{shlex.quote(path)}\n{settings.command}"
-    argv = [word.replace(PROMPT_FILE, path) for word in settings.command]
-    stdin = not any(PROMPT_FILE in word for word in settings.command)
     if preset:
         argv, stdin = [preset.program, *preset.arguments(call)], preset.stdin
+    elif isinstance(agent.command, str):
+        if PROMPT_FILE in agent.command:
+            return agent.command.replace(PROMPT_FILE, shlex.quote(path))
+        return f"exec <{shlex.quote(path)}\n{agent.command}"
+    else:
+        command = agent.command or ()
+        argv = [word.replace(PROMPT_FILE, path) for word in command]
+        stdin = not any(PROMPT_FILE in word for word in command)
     return ["/bin/sh", "-c", 'exec "$@" <"$0"', path, *argv] if stdin else argv
 
 

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from autoresearch_ci.config.proposers import Agent
 from autoresearch_ci.errors import Interrupted, ProposerError, WorkspaceError
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.experiment import Direction, FileEdit, Proposal
-from autoresearch_ci.propose.agent import AgentCliProposer, AgentSettings
+from autoresearch_ci.propose.agent import AgentCliProposer
 from autoresearch_ci.propose.proposer import Context, Request
 from autoresearch_ci.workspace import draft_tree
 from autoresearch_ci.workspace.draft_tree import DraftTree, Material
@@ -60,10 +61,12 @@ class Bed:
             ),
         )
 
-    def proposer(self, command: str | tuple[str, ...] = "true", **options: Any) -> AgentCliProposer:
+    def proposer(
+        self, command: str | tuple[str, ...] | None = "true", **options: Any
+    ) -> AgentCliProposer:
         stop = options.pop("stop", None)
         return AgentCliProposer(
-            AgentSettings(command=command, **options),
+            Agent(command=command, **options),
             prompt=lambda context: f"improve, attempt {context.attempt}: {context.feedback}",
             draft=self.draft,
             inherit=self.inherit,
@@ -86,7 +89,7 @@ class Bed:
             **more,
         )
 
-    def run(self, command: str | tuple[str, ...], **options: Any) -> Proposal:
+    def run(self, command: str | tuple[str, ...] | None, **options: Any) -> Proposal:
         return self.proposer(command, **options).propose(self.context())
 
     def keep(self, edits: Mapping[str, bytes | None]) -> None:
@@ -410,7 +413,7 @@ def test_a_description_is_one_bounded_line_without_hidden_characters_or_keys(bed
 
 @pytest.mark.parametrize("command", ["no-such-agent -p", ("no-such-agent",), "/no/such/agent"])
 def test_a_missing_program_is_refused_before_anything_runs(
-    bed: Bed, command: str | tuple[str, ...]
+    bed: Bed, command: str | tuple[str, ...] | None
 ) -> None:
     with pytest.raises(ProposerError, match="not on PATH"):
         bed.proposer(command)
@@ -532,7 +535,7 @@ def test_a_preset_gives_its_key_and_reads_tokens_and_cost(
     seen = install(PROGRAMS[preset], json.dumps(report, indent=indent) + "\n")
     bed.inherit |= {"ANTHROPIC_API_KEY": "k1", "OPENAI_API_KEY": "k2", "GEMINI_API_KEY": "k3"}
     bed.inherit |= {"GITHUB_TOKEN": "k4"}
-    proposer = bed.proposer((), preset=preset, model="anthropic/model")
+    proposer = bed.proposer(None, preset=preset, model="anthropic/model")
     found = proposer.propose(bed.context())
     assert contents(found) == {"value": b"9\n"}
     assert (found.proposer, found.tokens, found.cost_usd) == (preset, tokens, cost)
@@ -549,7 +552,7 @@ def test_aider_is_told_its_files_and_its_report_is_read(
     words = "Tokens: 2.1k sent, 120 received. Cost: $0.01 message, $0.03 session.\n"
     seen = install("aider", words)
     bed.inherit["ANTHROPIC_API_KEY"] = "k"
-    found = bed.proposer((), preset="aider", model="anthropic/m").propose(bed.context())
+    found = bed.proposer(None, preset="aider", model="anthropic/m").propose(bed.context())
     assert (found.tokens, found.cost_usd) == (2220, 0.03)
     assert "--file=src/a.py\n" in seen.read_text()
 
@@ -559,7 +562,7 @@ def test_gemini_finds_the_settings_it_will_not_start_without(
 ) -> None:
     seen = install("gemini", "{}")
     bed.inherit["GEMINI_API_KEY"] = "k"
-    bed.proposer((), preset="gemini").propose(bed.context())
+    bed.proposer(None, preset="gemini").propose(bed.context())
     assert "\n.gemini\n" in seen.read_text()
 
 
@@ -579,7 +582,7 @@ def test_an_unreadable_report_costs_only_itself(
 ) -> None:
     install("claude", report)
     bed.inherit["ANTHROPIC_API_KEY"] = "k"
-    found = bed.proposer((), preset="claude-code").propose(bed.context())
+    found = bed.proposer(None, preset="claude-code").propose(bed.context())
     assert contents(found) == {"value": b"9\n"}
     assert (found.tokens, found.cost_usd) == (0, 0.0)
 
@@ -587,20 +590,18 @@ def test_an_unreadable_report_costs_only_itself(
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"preset": "claude-cod"}, "did you mean claude-code"),
         ({"preset": "claude-code"}, "ANTHROPIC_API_KEY, which is not set"),
         ({"preset": "gemini"}, "GEMINI_API_KEY or GOOGLE_API_KEY"),
         ({"preset": "aider", "model": "sonnet"}, "provider/model"),
         ({"preset": "opencode", "model": "open-router/x"}, "OPEN_ROUTER_API_KEY"),
         ({"preset": "codex", "env": {"OPENAI_API_KEY": "k"}}, "npm install -g @openai/codex"),
-        ({}, "neither"),
     ],
 )
 def test_what_a_preset_lacks_is_said_before_anything_runs(
     bed: Bed, settings: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(ProposerError, match=said):
-        bed.proposer((), **settings)
+        bed.proposer(None, **settings)
 
 
 def test_changes_are_never_read_from_the_users_checkout(bed: Bed) -> None:

@@ -413,6 +413,18 @@ def test_the_flags_of_the_manual_are_the_names_that_errors_use() -> None:
             "script:FILE, {command: ...}, a list of these, or {mix: ...}",
         ),
         (
+            "proposer: {preset: claude-cod}\n",
+            "f.yml:4: proposer: preset: Input should be 'claude-code', 'codex', 'gemini', "
+            "'opencode' or 'aider', expected 'claude-code', 'codex', 'gemini', 'opencode' or "
+            "'aider'",
+        ),
+        (
+            "proposer: {model: m}\n",
+            "f.yml:4: proposer: needs either command or preset, expected auto, search, claude, "
+            "claude-code, codex, gemini, opencode, aider, script:FILE, {command: ...}, a list of "
+            "these, or {mix: ...}",
+        ),
+        (
             "publish: gitea\n",
             "f.yml:4: publish: is not one of the choices ('gitea'), expected none, local, bundle, "
             "github or gitlab",
