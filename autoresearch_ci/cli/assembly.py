@@ -122,11 +122,12 @@ def mcp_tools(workshop: RunWorkshop, stack: ExitStack) -> MoreTools | None:
             "mcp: servers are configured, but the extra is not installed.\n"
             "do: pip install 'autoresearch-ci[mcp]'"
         )
-    from autoresearch_ci.llm.mcp import McpServer, McpTools
+    from autoresearch_ci.llm.mcp import McpTools
 
     tools = McpTools(
-        [McpServer(name=name, **dict(server)) for name, server in sorted(servers.items())],
+        servers,
         environment=workshop.environment,
+        redactor=workshop.redactor,
         note=workshop.note,
         check=workshop.stop.check,
     )

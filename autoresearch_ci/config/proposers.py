@@ -185,15 +185,21 @@ def _server_name(value: str) -> str:
     return value
 
 
+def _server_address(value: str) -> str:
+    if not re.match(r"https?://[^/\s]", value):
+        raise refusal("is not an address", "one that starts with http:// or https://", show=False)
+    return value
+
+
 ServerName = Annotated[str, AfterValidator(_server_name)]
 
 
 class ToolServer(Section):
     """A Model Context Protocol server whose tools are offered to Claude."""
 
-    command: Annotated[tuple[Name, ...], Field(strict=False)] | None = None
+    command: Annotated[tuple[Name, ...], Field(strict=False, min_length=1)] | None = None
     """Argv of a server on standard input and output."""
-    url: Name | None = None
+    url: Annotated[Name, AfterValidator(_server_address)] | None = Field(default=None, repr=False)
     """Address of a server over HTTP; instead of `command`."""
     env: Mapping[Variable, Text] = Field(default={}, repr=False)
     """Further environment of the server."""

@@ -24,25 +24,223 @@ import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
+from autoresearch_ci.config.proposers import ToolServer
 from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.execution.environment import UNATTENDED, clean_environment
 from autoresearch_ci.execution.processes import kill_with_variable
 from autoresearch_ci.llm.tools import MAX_RESULT, Answer
 from autoresearch_ci.safety.prompt import line, shown, tail
+from autoresearch_ci.safety.redaction import Redactor
 
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
     from mcp import Client
     from mcp.types import CallToolResult, ContentBlock, Tool
 
-
-MAX_PAGES = 20
 OUR_MARK = "AUTORESEARCH_CI_MCP"
 """Variable by which every process of a server is found."""
+MAX_PAGES, MAX_TOOLS = 20, 64
+"""Of one server; its tools are part of every request."""
+MAX_DESCRIPTION, MAX_SCHEMA = 1_000, 10_000
+"""Characters of the description and the JSON schema of one tool."""
+_STOP_SECONDS = 8.0  # the SDK's own steps (close stdin, SIGTERM, SIGKILL) take 6.5 at most
+_NOT_IN_NAME = re.compile(r"[^A-Za-z0-9_-]")
+_PROPERTY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_VARIABLE = re.compile(r"\$(\w+)")
+
+
+class McpTools:
+    """The tools of some servers, until closed."""
+
+    def __init__(
+        self,
+        servers: Mapping[str, ToolServer],
+        *,
+        environment: Mapping[str, str],
+        redactor: Redactor,
+        note: Callable[[str], None],
+        check: Callable[[], None] = lambda: None,
+        start_timeout: float = 60.0,
+    ) -> None:
+        """Start them all. Raises `ProposerError` when one cannot be used.
+
+        `note` is told of each call; `check` is called every 0.2 s of a wait and may raise.
+        """
+        self._note = note
+        self._check = check
+        self._calls: Counter[str] = Counter()
+        self._hung: set[str] = set()
+        self._tools: dict[str, tuple[Connection, str, dict[str, Any]]] = {}
+        self._connections: list[Connection] = []
+        for name, server in servers.items():
+            _refuse_unset(name, server, environment)
+        _silence()
+        from anyio.from_thread import start_blocking_portal
+
+        with contextlib.ExitStack() as stack:
+            folder = tempfile.TemporaryDirectory(
+                prefix="autoresearch-ci-mcp-", ignore_cleanup_errors=True
+            )
+            home = Path(stack.enter_context(folder))
+            stack.callback(kill_with_variable, OUR_MARK, str(home))  # what left its group
+            portal = stack.enter_context(start_blocking_portal(name="mcp"))
+            stack.callback(self._stop)
+            for name, server in sorted(servers.items()):
+                self._connections.append(
+                    Connection(portal, name, server, environment, home, redactor.redact)
+                )
+            for connection in self._connections:
+                self._offer(connection, self._started(connection, start_timeout))
+            self._opened = stack.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End every server; none is left running. Harmless when repeated."""
+        self._opened.close()
+
+    def new_iteration(self) -> None:
+        """Every server may be called again."""
+        self._calls.clear()
+        self._hung.clear()
+
+    def definitions(self) -> list[dict[str, Any]]:
+        """For the `tools` of a request: the same, in the same order, throughout the run."""
+        return [self._tools[name][2] for name in sorted(self._tools)]
+
+    def handles(self, name: str) -> bool:
+        """Whether `call` is to be asked."""
+        return name in self._tools
+
+    def call(self, name: str, arguments: object) -> Answer:
+        """Carry out one call of a tool that we handle; whatever goes wrong is in the answer."""
+        connection, tool, _ = self._tools[name]
+        started = time.monotonic()
+        if not isinstance(arguments, Mapping):
+            answer = _failed("the arguments must be one JSON object")
+        elif refusal := self._refusal(connection):
+            answer = _failed(refusal)
+        else:
+            self._calls[connection.name] += 1
+            answer = self._answered(connection, tool, arguments)
+        came = "failed: " + line(answer.text, 160) if answer.failed else f"{len(answer.text)} chars"
+        given = line(connection.redact(json.dumps(arguments, ensure_ascii=False)), 160)
+        self._note(f"mcp: {name} {given}: {came} ({time.monotonic() - started:.1f} s)")
+        return answer
+
+    def _refusal(self, connection: Connection) -> str:
+        name, most = connection.name, connection.server.max_calls
+        if name in self._hung:
+            return f"server {name} hangs; it is not asked again in this iteration"
+        if self._calls[name] >= most:
+            return f"server {name} may be called {most} times per iteration"
+        return ""
+
+    def _answered(self, connection: Connection, tool: str, arguments: Mapping[str, Any]) -> Answer:
+        name, seconds = connection.name, connection.server.timeout
+        future = connection.call(tool, arguments)
+        try:
+            self._wait([future], seconds)
+        except TimeoutError:
+            self._hung.add(name)
+            return _failed(f"no answer from {name} in {seconds:g} s")
+        finally:
+            future.cancel()
+        try:
+            result = future.result()
+        except Exception as error:  # noqa: BLE001 (a server's nonsense surfaces as anything)
+            return _failed(f"server {name}: {connection.reason(error)}")
+        text = _bounded(connection.redact(_answer_text(result)))
+        return Answer(text=text, failed=bool(result.is_error))
+
+    def _started(self, connection: Connection, seconds: float) -> Sequence[Tool]:
+        try:
+            self._wait([connection.opened, connection.ended], seconds)
+        except TimeoutError as error:
+            raise _cannot_start(connection, f"no answer in {seconds:g} s") from error
+        if connection.opened.done():
+            return connection.opened.result()
+        failure = connection.ended.exception()
+        raise _cannot_start(connection, connection.reason(failure)) from failure
+
+    def _offer(self, connection: Connection, found: Sequence[Tool]) -> None:
+        server = connection.name
+        offered = sorted(found, key=lambda tool: tool.name)
+        if len(offered) > MAX_TOOLS:
+            self._note(f"mcp: {server} has {len(offered)} tools; the first {MAX_TOOLS} are offered")
+        for tool in offered[:MAX_TOOLS]:
+            name = _offered_name(server, tool.name)
+            try:
+                described = _definition(name, tool)
+            except ValueError as error:
+                self._note(f"mcp: {name} is not offered: {line(str(error), 200)}")
+            else:
+                self._tools[name] = (connection, tool.name, described)
+
+    def _wait(self, futures: Sequence[concurrent.futures.Future[Any]], seconds: float) -> None:
+        """Until one is done. Raises `TimeoutError`, or what `check` raises."""
+        deadline = time.monotonic() + seconds
+        first = concurrent.futures.FIRST_COMPLETED
+        while not concurrent.futures.wait(futures, timeout=0.2, return_when=first).done:
+            self._check()
+            if time.monotonic() > deadline:
+                raise TimeoutError
+
+    def _stop(self) -> None:
+        ends = [connection.ended for connection in self._connections if connection.stop()]
+        for late in concurrent.futures.wait(ends, timeout=_STOP_SECONDS).not_done:
+            late.cancel()
+
+
+def _refuse_unset(name: str, server: ToolServer, environment: Mapping[str, str]) -> None:
+    read = {found for value in server.headers.values() for found in _VARIABLE.findall(value)}
+    unset = sorted(v for v in {*server.pass_env, *read} if not environment.get(v))
+    if unset:
+        raise ProposerError(
+            f"MCP server {name} is to be given {unset[0]}, which is not set.\n"
+            "usually: the workflow does not pass the secret on.\n"
+            f"do: set {unset[0]} (in GitHub Actions: `env: {{{unset[0]}: ${{{{ secrets.{unset[0]}"
+            f" }}}}}}`), or remove it from `mcp.{name}`."
+        )
+
+
+def _filled(value: str, environment: Mapping[str, str]) -> str:
+    return _VARIABLE.sub(lambda match: environment[match[1]], value)
+
+
+def _silence() -> None:
+    """The SDK logs what servers send, traceback included, and unconfigured logging prints that.
+
+    A line that starts with `::` would be a command to the runner.
+    """
+    for name in ("mcp", "client"):
+        logger = logging.getLogger(name)
+        logger.propagate = False
+        if not logger.handlers:
+            logger.addHandler(logging.NullHandler())
+
+
+def _cannot_start(connection: Connection, why: str) -> ProposerError:
+    if command := connection.server.command:
+        see = f"{line(connection.redact(' '.join(command)), 200)} starts"
+        usual = "the program is not installed, or needs a variable that `pass_env` does not name"
+    else:
+        see = "its `url` answers"
+        usual = "the address is wrong, or `headers` lack a valid token"
+    said = connection.said()
+    wrote = f"\nit wrote:\n{said}" if said else ""
+    return ProposerError(
+        f"MCP server {connection.name} cannot be used: {why}{wrote}\n"
+        f"usually: {usual}.\n"
+        f"do: see whether {see} by itself, or remove it from `mcp`."
+    )
 
 
 class Connection:
@@ -51,16 +249,20 @@ class Connection:
     def __init__(
         self,
         portal: BlockingPortal,
-        server: McpServer,
+        name: str,
+        server: ToolServer,
         environment: Mapping[str, str],
         home: Path,
+        redact: Callable[[str], str],
     ) -> None:
+        """`redact`: some servers repeat in their errors what they were given."""
         import anyio
 
+        self.name = name
         self.server = server
+        self.redact = redact
         self.opened: concurrent.futures.Future[Sequence[Tool]] = concurrent.futures.Future()
         """Done once the server told its tools."""
-        self._secrets = secrets_of(server, environment)
         self._portal = portal
         self._client: Client | None = None
         self._closing = anyio.Event()
@@ -70,20 +272,14 @@ class Connection:
 
     def said(self) -> str:
         """The end of what the server wrote to stderr."""
-        return self.clean(tail(self._stderr.read(), 600))
+        return tail(self.redact(self._stderr.read()), 600)
 
     def reason(self, error: BaseException | None) -> str:
         """Why something failed, on one line."""
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
         refused = f" (HTTP {self._status})" if self._status >= 400 else ""
-        return self.clean(line(str(error), 300) or type(error).__name__) + refused
-
-    def clean(self, text: str) -> str:
-        """Without the secrets that the server was given, which some repeat in their errors."""
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text
+        return (line(self.redact(str(error)), 300) or type(error).__name__) + refused
 
     def call(
         self, tool: str, arguments: Mapping[str, Any]
@@ -113,7 +309,7 @@ class Connection:
     def _transport(self, environment: Mapping[str, str], home: Path) -> Any:
         server = self.server
         if server.url is not None:
-            headers = {k: filled(v, environment) for k, v in server.headers.items()}
+            headers = {k: _filled(v, environment) for k, v in server.headers.items()}
             return self._http(server.url, headers)
         from mcp import StdioServerParameters, stdio_client
 
@@ -180,14 +376,7 @@ class _Watched:
                 self._kept = (self._kept + chunk)[-4096:]
 
 
-MAX_DESCRIPTION = 1_000
-MAX_SCHEMA = 10_000
-"""Characters of the description and the JSON schema of one tool."""
-_NOT_IN_NAME = re.compile(r"[^A-Za-z0-9_-]")
-_PROPERTY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-
-
-def offered_name(server: str, tool: str) -> str:
+def _offered_name(server: str, tool: str) -> str:
     """What the model calls a tool: 64 plain characters at most, different for different tools."""
     name = f"mcp__{server}__{_NOT_IN_NAME.sub('_', tool)}"
     if name == f"mcp__{server}__{tool}" and len(name) <= 64:
@@ -195,7 +384,7 @@ def offered_name(server: str, tool: str) -> str:
     return f"{name[:55]}_{hashlib.sha256(tool.encode(errors='replace')).hexdigest()[:8]}"
 
 
-def definition(name: str, tool: Tool) -> dict[str, Any]:
+def _definition(name: str, tool: Tool) -> dict[str, Any]:
     """Raises `ValueError` for what the service would refuse, as it refuses the whole request."""
     import jsonschema
 
@@ -230,7 +419,7 @@ def _visible(value: Any) -> Any:
     return value
 
 
-def answer_text(result: CallToolResult) -> str:
+def _answer_text(result: CallToolResult) -> str:
     parts = list(_parts(result.content))
     if not parts and result.structured_content is not None:
         parts = [json.dumps(result.structured_content, ensure_ascii=False)]
@@ -251,261 +440,12 @@ def _parts(content: Sequence[ContentBlock]) -> Iterator[str]:
             yield f"({part.type} left out: only text is read)"
 
 
-def bounded(text: str) -> str:
+def _bounded(text: str) -> str:
     visible = shown(text[: MAX_RESULT + 1].replace("\r\n", "\n"))
     if len(text) <= MAX_RESULT and len(visible) <= MAX_RESULT:
         return visible
     return f"{visible[:MAX_RESULT]}\n(cut: {len(text)} characters in all)"
 
 
-_NAME = re.compile(r"(?!.*__)[A-Za-z0-9_-]{1,32}")
-_VARIABLE = re.compile(r"\$(\w+)")
-
-
-@dataclass(frozen=True, kw_only=True)
-class McpServer:
-    """One server, by command (stdio) or by address (streamable HTTP)."""
-
-    name: str
-    """Letters, digits, `-` and single `_`; part of what its tools are called."""
-    command: Sequence[str] | None = None
-    """An argv; runs where we run, with a home of its own."""
-    url: str | None = field(default=None, repr=False)
-    env: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Variables for `command`, besides the toolchain's."""
-    pass_env: Sequence[str] = ()
-    """Names of our variables that `command` may see."""
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """For `url`; `$NAME` in a value is read from the environment."""
-    timeout: float = 60.0
-    """Seconds of one call."""
-    max_calls: int = 20
-    """In one iteration."""
-
-
-def look_at(server: McpServer, environment: Mapping[str, str]) -> None:
-    """Raises `ProposerError` for what is wrong before anything is started."""
-    if not _NAME.fullmatch(server.name):
-        raise _unusable(server, "its name may hold letters, digits, `-` and single `_`, 32 at most")
-    if bool(server.command) == bool(server.url):
-        raise _unusable(server, "it needs either `command` or `url`")
-    if server.url and not re.match(r"https?://[^/\s]", server.url):
-        raise _unusable(server, "`url` must start with http:// or https://")
-    used = {name for value in server.headers.values() for name in _VARIABLE.findall(value)}
-    for name in sorted({*server.pass_env, *used}):
-        if not environment.get(name):
-            raise ProposerError(
-                f"MCP server {server.name} is to be given {name}, which is not set.\n"
-                "usually: the workflow does not pass the secret on.\n"
-                f"do: set {name} (in GitHub Actions: `env: {{{name}: ${{{{ secrets.{name} }}}}}}`)"
-                f", or remove it from `mcp.{server.name}`."
-            )
-
-
-def filled(value: str, environment: Mapping[str, str]) -> str:
-    return _VARIABLE.sub(lambda match: environment[match[1]], value)
-
-
-def secrets_of(server: McpServer, environment: Mapping[str, str]) -> list[str]:
-    """Longest first; what is very short would blot out ordinary words."""
-    headers = (
-        *server.headers.values(),
-        *(filled(v, environment) for v in server.headers.values()),
-    )
-    read = {name for value in headers for name in _VARIABLE.findall(value)}
-    named = [server.url or "", *(environment[name] for name in (*server.pass_env, *read))]
-    return sorted({value for value in (*headers, *named) if len(value) >= 8}, key=len, reverse=True)
-
-
-def _unusable(server: McpServer, why: str) -> ProposerError:
-    return ProposerError(
-        f"MCP server {line(server.name, 40)!r} cannot be used: {why}.\n"
-        "usually: a slip in `mcp` of the configuration.\n"
-        "do: `mcp: {NAME: {command: [program, argument]}}`, or `mcp: {NAME: {url: https://…}}`."
-    )
-
-
-MAX_TOOLS = 64
-"""Of one server; they are part of every request."""
-_STOP_SECONDS = 8.0  # the SDK's own steps (close stdin, SIGTERM, SIGKILL) take 6.5 at most
-
-
-class McpTools:
-    """The tools of some servers, until closed."""
-
-    def __init__(
-        self,
-        servers: Sequence[McpServer],
-        *,
-        environment: Mapping[str, str],
-        note: Callable[[str], None],
-        check: Callable[[], None] = lambda: None,
-        start_timeout: float = 60.0,
-    ) -> None:
-        """Start them all. Raises `ProposerError` when one cannot be used.
-
-        `note` is told of each call; `check` is called every 0.2 s of a wait and may raise.
-        """
-        self._note = note
-        self._check = check
-        self._calls: Counter[str] = Counter()
-        self._hung: set[str] = set()
-        self._tools: dict[str, tuple[Connection, str, dict[str, Any]]] = {}
-        self._connections: list[Connection] = []
-        for server in servers:
-            look_at(server, environment)
-        _import_mcp()
-        from anyio.from_thread import start_blocking_portal
-
-        with contextlib.ExitStack() as stack:
-            folder = tempfile.TemporaryDirectory(
-                prefix="autoresearch-ci-mcp-", ignore_cleanup_errors=True
-            )
-            home = Path(stack.enter_context(folder))
-            stack.callback(kill_with_variable, OUR_MARK, str(home))  # what left its group
-            portal = stack.enter_context(start_blocking_portal(name="mcp"))
-            stack.callback(self._stop)
-            for server in servers:
-                self._connections.append(Connection(portal, server, environment, home))
-            for connection in self._connections:
-                self._offer(connection, self._started(connection, start_timeout))
-            self._opened = stack.pop_all()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End every server; none is left running. Harmless when repeated."""
-        self._opened.close()
-
-    def new_iteration(self) -> None:
-        """Every server may be called again."""
-        self._calls.clear()
-        self._hung.clear()
-
-    def definitions(self) -> list[dict[str, Any]]:
-        """For the `tools` of a request: the same, in the same order, throughout the run."""
-        return [self._tools[name][2] for name in sorted(self._tools)]
-
-    def handles(self, name: str) -> bool:
-        """Whether `call` is to be asked."""
-        return name in self._tools
-
-    def call(self, name: str, arguments: object) -> Answer:
-        """Carry out one call of a tool that we handle; whatever goes wrong is in the answer."""
-        connection, tool, _ = self._tools[name]
-        started = time.monotonic()
-        refusal = self._refusal(connection.server, arguments)
-        if refusal or not isinstance(arguments, Mapping):
-            answer = Answer(text=refusal, failed=True)
-        else:
-            self._calls[connection.server.name] += 1
-            answer = self._answered(connection, tool, arguments)
-        came = "failed: " + line(answer.text, 160) if answer.failed else f"{len(answer.text)} chars"
-        given = line(connection.clean(json.dumps(arguments, ensure_ascii=False)), 160)
-        self._note(f"mcp: {name} {given}: {came} ({time.monotonic() - started:.1f} s)")
-        return answer
-
-    def _refusal(self, server: McpServer, arguments: object) -> str:
-        if not isinstance(arguments, Mapping):
-            return "the arguments must be one JSON object"
-        if server.name in self._hung:
-            return f"server {server.name} hangs; it is not asked again in this iteration"
-        if self._calls[server.name] >= server.max_calls:
-            return f"server {server.name} may be called {server.max_calls} times per iteration"
-        return ""
-
-    def _answered(self, connection: Connection, tool: str, arguments: Mapping[str, Any]) -> Answer:
-        server = connection.server
-        future = connection.call(tool, arguments)
-        try:
-            self._wait([future], server.timeout)
-        except TimeoutError:
-            self._hung.add(server.name)
-            return Answer(text=f"no answer from {server.name} in {server.timeout:g} s", failed=True)
-        finally:
-            future.cancel()
-        try:
-            result = future.result()
-        except Exception as error:  # noqa: BLE001 (a server's nonsense surfaces as anything)
-            return Answer(text=f"server {server.name}: {connection.reason(error)}", failed=True)
-        return Answer(
-            text=bounded(connection.clean(answer_text(result))), failed=bool(result.is_error)
-        )
-
-    def _started(self, connection: Connection, seconds: float) -> Sequence[Tool]:
-        try:
-            self._wait([connection.opened, connection.ended], seconds)
-        except TimeoutError as error:
-            raise _cannot_start(connection, f"no answer in {seconds:g} s") from error
-        if connection.opened.done():
-            return connection.opened.result()
-        failure = connection.ended.exception()
-        raise _cannot_start(connection, connection.reason(failure)) from failure
-
-    def _offer(self, connection: Connection, found: Sequence[Tool]) -> None:
-        server = connection.server.name
-        offered = sorted(found, key=lambda tool: tool.name)
-        if len(offered) > MAX_TOOLS:
-            self._note(f"mcp: {server} has {len(offered)} tools; the first {MAX_TOOLS} are offered")
-        for tool in offered[:MAX_TOOLS]:
-            name = offered_name(server, tool.name)
-            try:
-                described = definition(name, tool)
-            except ValueError as error:
-                self._note(f"mcp: {name} is not offered: {line(str(error), 200)}")
-            else:
-                self._tools[name] = (connection, tool.name, described)
-
-    def _wait(self, futures: Sequence[concurrent.futures.Future[Any]], seconds: float) -> None:
-        """Until one is done. Raises `TimeoutError`, or what `check` raises."""
-        deadline = time.monotonic() + seconds
-        first = concurrent.futures.FIRST_COMPLETED
-        while not concurrent.futures.wait(futures, timeout=0.2, return_when=first).done:
-            self._check()
-            if time.monotonic() > deadline:
-                raise TimeoutError
-
-    def _stop(self) -> None:
-        ends = [connection.ended for connection in self._connections if connection.stop()]
-        for late in concurrent.futures.wait(ends, timeout=_STOP_SECONDS).not_done:
-            late.cancel()
-
-
-def _import_mcp() -> None:
-    try:
-        import mcp  # noqa: F401
-    except ImportError as error:
-        raise ProposerError(
-            f"`mcp` servers are configured, and the library is not installed ({error}).\n"
-            "usually: autoresearch-ci was installed without its `mcp` extra.\n"
-            "do: pip install 'autoresearch-ci[mcp]', or remove `mcp` from the configuration."
-        ) from error
-    # It logs what servers send, traceback included, and unconfigured logging prints that: a line
-    # that starts with `::` would be a command to the runner.
-    for name in ("mcp", "client"):
-        logger = logging.getLogger(name)
-        logger.propagate = False
-        if not logger.handlers:
-            logger.addHandler(logging.NullHandler())
-
-
-def _cannot_start(connection: Connection, why: str) -> ProposerError:
-    server = connection.server
-    if server.command:
-        what, where = "starts", " ".join(server.command)
-        usual = "the program is not installed, or needs a variable that `pass_env` does not name"
-    else:
-        what, where = "answers", "its `url`"
-        usual = "the address is wrong, or `headers` lack a valid token"
-    said = connection.said()
-    wrote = f"\nit wrote:\n{said}" if said else ""
-    return ProposerError(
-        f"MCP server {server.name} cannot be used: {why}{wrote}\n"
-        f"usually: {usual}.\n"
-        f"do: see whether {connection.clean(line(where, 200))} {what} by itself, or remove it from "
-        "`mcp`."
-    )
+def _failed(text: str) -> Answer:
+    return Answer(text=text, failed=True)

@@ -15,10 +15,12 @@ from typing import Any
 
 import pytest
 
+from autoresearch_ci.config.proposers import ToolServer
 from autoresearch_ci.errors import Interrupted, ProposerError
 from autoresearch_ci.execution.command import run_command
-from autoresearch_ci.llm.mcp import MAX_DESCRIPTION, McpServer, McpTools
+from autoresearch_ci.llm.mcp import MAX_DESCRIPTION, McpTools
 from autoresearch_ci.llm.tools import MAX_RESULT
+from autoresearch_ci.safety.redaction import Redactor
 from tests.patience import promptly
 
 pytest.importorskip("mcp", reason="the `mcp` extra is not installed")
@@ -33,23 +35,34 @@ ENVIRONMENT = {
 
 
 class Bench:
-    """Servers with short patience; `said` is what was noted."""
+    """Servers that are told everything they need; `said` is what was noted."""
 
     def __init__(self) -> None:
         self.said: list[str] = []
+        self.stop = threading.Event()
 
-    def open(self, *servers: McpServer, **options: Any) -> McpTools:
-        given = {"environment": ENVIRONMENT, "note": self.said.append, **options}
-        return McpTools(servers, **given)
+    def check(self) -> None:
+        if self.stop.is_set():
+            raise Interrupted("stopped")
+
+    def open(self, *, start_timeout: float = 60.0, **servers: ToolServer) -> McpTools:
+        return McpTools(
+            servers,
+            environment=ENVIRONMENT,
+            redactor=Redactor([TOKEN]),
+            note=self.said.append,
+            check=self.check,
+            start_timeout=start_timeout,
+        )
 
 
-def tiny(name: str = "tiny", **settings: Any) -> McpServer:
+def tiny(**settings: Any) -> ToolServer:
     command = [sys.executable, SCRIPT, "stdio"]
-    return McpServer(name=name, **{"command": command, "timeout": 30.0, **settings})
+    return ToolServer(**{"command": command, "timeout": 30.0, **settings})
 
 
-def shell(line: str) -> McpServer:
-    return McpServer(name="shell", command=["sh", "-c", line])
+def shell(line: str) -> ToolServer:
+    return ToolServer(command=("sh", "-c", line))
 
 
 def alive(pid: int) -> bool:
@@ -78,7 +91,7 @@ def bench() -> Bench:
 def shared() -> Iterator[tuple[McpTools, Bench]]:
     """One server for the tests that leave it in good health."""
     bench = Bench()
-    with bench.open(tiny(pass_env=["A_TOKEN"], env={"MODE": "test"}, max_calls=3)) as tools:
+    with bench.open(tiny=tiny(pass_env=["A_TOKEN"], env={"MODE": "test"}, max_calls=3)) as tools:
         yield tools, bench
 
 
@@ -124,7 +137,7 @@ def test_an_odd_name_is_made_plain_and_still_reaches_its_tool(tools: McpTools) -
 
 
 def test_a_tool_that_the_service_would_refuse_is_not_offered(bench: Bench) -> None:
-    with bench.open(tiny()) as tools:
+    with bench.open(tiny=tiny()) as tools:
         assert not tools.handles("mcp__tiny__refused_by_the_service")
     assert any("refused_by_the_service is not offered" in said for said in bench.said)
 
@@ -187,7 +200,7 @@ def test_what_is_no_protocol_is_passed_over_in_silence(
 
 
 def test_a_server_that_dies_is_a_tool_error_from_then_on(bench: Bench) -> None:
-    with bench.open(tiny(), tiny("other")) as tools:
+    with bench.open(tiny=tiny(), other=tiny()) as tools:
         assert tools.call("mcp__tiny__die", {}).failed
         started = time.monotonic()
         assert tools.call("mcp__tiny__add", {"a": 1, "b": 1}).failed
@@ -197,7 +210,7 @@ def test_a_server_that_dies_is_a_tool_error_from_then_on(bench: Bench) -> None:
 
 
 def test_a_server_that_hangs_costs_one_timeout_and_leaves_no_process(bench: Bench) -> None:
-    with bench.open(tiny(timeout=1.0)) as tools:
+    with bench.open(tiny=tiny(timeout=1.0)) as tools:
         server = int(tools.call("mcp__tiny__pid", {}).text)
         os.kill(server, signal.SIGSTOP)
         started = time.monotonic()
@@ -213,7 +226,7 @@ def test_a_server_that_hangs_costs_one_timeout_and_leaves_no_process(bench: Benc
 
 
 def test_closing_ends_also_a_child_that_left_the_session(bench: Bench) -> None:
-    with bench.open(tiny()) as tools:
+    with bench.open(tiny=tiny()) as tools:
         server = int(tools.call("mcp__tiny__pid", {}).text)
         daemon = int(tools.call("mcp__tiny__detach", {}).text)
         home = Path(json.loads(tools.call("mcp__tiny__environment", {}).text)["HOME"])
@@ -235,15 +248,9 @@ def test_a_server_survives_the_sweep_after_a_measured_command(
 
 
 def test_an_interrupt_does_not_wait_for_a_server(bench: Bench) -> None:
-    stop = threading.Event()
-
-    def check() -> None:
-        if stop.is_set():
-            raise Interrupted("stopped")
-
-    with bench.open(tiny(), check=check) as tools:
+    with bench.open(tiny=tiny()) as tools:
         started = time.monotonic()
-        threading.Timer(0.3, stop.set).start()
+        threading.Timer(0.3, bench.stop.set).start()
         with pytest.raises(Interrupted):
             tools.call("mcp__tiny__sleep", {"seconds": 20})
         assert time.monotonic() - started < promptly(2)
@@ -252,14 +259,14 @@ def test_an_interrupt_does_not_wait_for_a_server(bench: Bench) -> None:
 
 def test_http_with_a_token_from_the_environment(bench: Bench, url: str) -> None:
     headers = {"Authorization": "Bearer $A_TOKEN"}
-    with bench.open(McpServer(name="web", url=url, headers=headers)) as tools:
+    with bench.open(web=ToolServer(url=url, headers=headers)) as tools:
         assert tools.call("mcp__web__add", {"a": 2, "b": 2}).text == "4"
         assert tools.call("mcp__web__complain", {}).failed
 
 
 def test_http_without_the_token_says_so_before_the_run(bench: Bench, url: str) -> None:
     with pytest.raises(ProposerError, match=r"MCP server web cannot be used: .*HTTP 401"):
-        bench.open(McpServer(name="web", url=url))
+        bench.open(web=ToolServer(url=url))
 
 
 def test_http_that_goes_away_is_a_tool_error(bench: Bench) -> None:
@@ -268,7 +275,7 @@ def test_http_that_goes_away_is_a_tool_error(bench: Bench) -> None:
         assert process.stdout is not None
         here = f"http://127.0.0.1:{process.stdout.readline().strip()}/mcp"
         headers = {"Authorization": "Bearer $A_TOKEN"}
-        with bench.open(McpServer(name="web", url=here, headers=headers)) as tools:
+        with bench.open(web=ToolServer(url=here, headers=headers)) as tools:
             process.kill()
             process.wait()
             assert tools.call("mcp__web__add", {"a": 2, "b": 2}).failed
@@ -277,21 +284,18 @@ def test_http_that_goes_away_is_a_tool_error(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("server", "why"),
     [
-        (McpServer(name="x", command=["/no/such/program"]), "No such file"),
+        (ToolServer(command=("/no/such/program",)), "No such file"),
         (shell("echo the key is missing >&2; exit 3"), "the key is missing"),
-        (McpServer(name="x", url="http://127.0.0.1:1/mcp"), "onnect"),
-        (McpServer(name="x"), "either `command` or `url`"),
-        (McpServer(name="a__b", command=["true"]), "its name"),
-        (McpServer(name="x", url="file:///etc/passwd"), "http://"),
-        (McpServer(name="x", command=["true"], pass_env=["ABSENT"]), "ABSENT, which is not set"),
+        (ToolServer(url="http://127.0.0.1:1/mcp"), "onnect"),
+        (ToolServer(command=("true",), pass_env=("ABSENT",)), "ABSENT, which is not set"),
     ],
-    ids=["no-program", "exits", "no-listener", "neither", "name", "scheme", "variable"],
+    ids=["no-program", "exits", "no-listener", "variable"],
 )
 def test_a_server_that_cannot_be_used_is_named_with_the_reason(
-    bench: Bench, server: McpServer, why: str
+    bench: Bench, server: ToolServer, why: str
 ) -> None:
     with pytest.raises(ProposerError, match="MCP server") as caught:
-        bench.open(server)
+        bench.open(x=server)
     assert why in str(caught.value)
     assert "do:" in str(caught.value)
 
@@ -300,6 +304,6 @@ def test_a_server_that_never_answers_is_given_up_and_ended(bench: Bench, tmp_pat
     pid = tmp_path / "pid"
     started = time.monotonic()
     with pytest.raises(ProposerError, match="no answer in 1 s"):
-        bench.open(shell(f"echo $$ > {pid}; exec sleep 1000"), tiny(), start_timeout=1.0)
+        bench.open(shell=shell(f"echo $$ > {pid}; exec sleep 1000"), tiny=tiny(), start_timeout=1.0)
     assert time.monotonic() - started < promptly(8)
     assert gone(int(pid.read_text()))

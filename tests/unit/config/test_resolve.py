@@ -425,6 +425,24 @@ def test_the_flags_of_the_manual_are_the_names_that_errors_use() -> None:
             "these, or {mix: ...}",
         ),
         (
+            "mcp: {a: {timeout: 5}}\n",
+            "f.yml:4: mcp.a: needs either command or url, expected one of them",
+        ),
+        (
+            "mcp: {a: {command: []}}\n",
+            "f.yml:4: mcp.a.command: is empty, expected at least one entry",
+        ),
+        (
+            "mcp: {a__b: {command: [x]}}\n",
+            "f.yml:4: mcp.a__b: is not a server name, expected up to 32 letters, digits, - and "
+            "single _",
+        ),
+        (
+            "mcp: {a: {url: 'file:///etc/passwd'}}\n",
+            "f.yml:4: mcp.a.url: is not an address, expected one that starts with http:// or "
+            "https://",
+        ),
+        (
             "publish: gitea\n",
             "f.yml:4: publish: is not one of the choices ('gitea'), expected none, local, bundle, "
             "github or gitlab",
