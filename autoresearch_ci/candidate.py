@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from statistics import median
-from typing import Protocol
 
 from autoresearch_ci.decide.decision import judge
 from autoresearch_ci.decide.early_stop import Curve, Point
@@ -24,8 +23,8 @@ from autoresearch_ci.experiment import (
     GuardRun,
     MetricRun,
     Proposal,
-    ReasonedProposal,
     Status,
+    Tree,
 )
 from autoresearch_ci.measure.bench import Bench
 from autoresearch_ci.measure.holdout import Holdout
@@ -38,21 +37,16 @@ from autoresearch_ci.workspace.scope import Scope
 from autoresearch_ci.workspace.store import CommitTree, Store
 
 
-class _Files(Protocol):
-    def read(self, path: str) -> bytes: ...
-
-
-def holds_secret(proposal: Proposal, incumbent: _Files, redactor: Redactor) -> bool:
+def holds_secret(proposal: Proposal, incumbent: Tree, redactor: Redactor) -> bool:
     """Whether anything that the proposal would add holds a secret."""
-    words = [proposal.description, *(edit.path for edit in proposal.edits)]
-    if isinstance(proposal, ReasonedProposal):
-        words += [proposal.hypothesis, proposal.next_idea]
+    words = [proposal.description, proposal.hypothesis, proposal.next_idea]
+    words += [edit.path for edit in proposal.edits]
     if any(redactor.found_in(text) or credentials_in(text) for text in words):
         return True
     return any(_adds_secret(edit, incumbent, redactor) for edit in proposal.edits)
 
 
-def _adds_secret(edit: FileEdit, incumbent: _Files, redactor: Redactor) -> bool:
+def _adds_secret(edit: FileEdit, incumbent: Tree, redactor: Redactor) -> bool:
     if edit.content is None:
         return False
     try:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 
 class Direction(enum.StrEnum):
@@ -54,6 +54,10 @@ class Proposal:
     edits: tuple[FileEdit, ...]
     proposer: str
     """Who proposed it: the `proposer` column."""
+    hypothesis: str = ""
+    """Why it should work, where its author says so."""
+    next_idea: str = ""
+    """What its author would try after it."""
     tokens: int = 0
     cost_usd: float = 0.0
 
@@ -155,18 +159,6 @@ class Spent:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReasonedProposal(Proposal):
-    """A proposal with the thoughts behind it."""
-
-    hypothesis: str = ""
-    """Why it should work."""
-    next_idea: str = ""
-    """What its author would try after it."""
-    refused_writes: int = 0
-    """Edits outside the scope that were asked for and refused."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Published:
     """What became of it."""
 
@@ -183,7 +175,10 @@ class Published:
 
 
 class Tree(Protocol):
-    """Files of one commit, read from git's object store: nothing on disk can redirect a read."""
+    """Files of one commit, read from git's object store: nothing on disk can redirect a read.
+
+    Whoever cannot tell something at less cost inherits the way that reads.
+    """
 
     def read(self, path: str) -> bytes:
         """The file's bytes. Raises `KeyError` when the commit has no regular file at `path`."""
@@ -193,43 +188,24 @@ class Tree(Protocol):
         """Every in-scope regular file, sorted."""
         ...
 
-
-@runtime_checkable
-class WholeTree(Tree, Protocol):
-    """A tree that also knows what lies outside the scope."""
-
     def all_paths(self) -> Sequence[str]:
-        """Every regular file of the commit, in scope or not, sorted."""
-        ...
-
-
-@runtime_checkable
-class SizedTree(Tree, Protocol):
-    """A tree that knows how large a file is without reading it."""
+        """Every regular file, in scope or not, sorted."""
+        return self.paths()
 
     def size(self, path: str) -> int:
         """Bytes. Raises `KeyError` as `read` does."""
-        ...
-
-
-def size_of(tree: Tree, path: str) -> int:
-    """Bytes of a file; of a tree in memory, by looking. Raises `KeyError` as `read` does."""
-    return tree.size(path) if isinstance(tree, SizedTree) else len(tree.read(path))
-
-
-@runtime_checkable
-class VersionedTree(Tree, Protocol):
-    """A tree that can tell two versions of a file apart without reading them."""
+        return len(self.read(path))
 
     def version(self, path: str) -> object:
         """Equal for equal content and mode; `None` when there is nothing at `path`."""
-        ...
+        try:
+            return self.read(path)
+        except KeyError:
+            return None
 
 
-class Trees(Protocol):
-    """Opens the tree of any earlier attempt."""
-
-    def __call__(self, commit: str) -> Tree: ...
+Trees = Callable[[str], Tree]
+"""Opens the tree of any earlier attempt, by its commit."""
 
 
 @dataclass(frozen=True, kw_only=True)

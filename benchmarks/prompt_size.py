@@ -23,7 +23,7 @@ from statistics import median
 from typing import Any
 
 from autoresearch_ci.config.proposers import Claude
-from autoresearch_ci.experiment import Direction, Experiment, Status
+from autoresearch_ci.experiment import Direction, Experiment, Status, Tree
 from autoresearch_ci.llm.tools import Dialect
 from autoresearch_ci.propose.claude_request import build_request
 from autoresearch_ci.propose.digest import DiffSummaries
@@ -47,7 +47,7 @@ _WHY = (
 
 
 @dataclass(frozen=True)
-class Files:
+class Files(Tree):
     """A commit."""
 
     files: Mapping[str, bytes]

@@ -46,7 +46,15 @@ from typing import Any
 
 from autoresearch_ci.decide.budget import stuck_level
 from autoresearch_ci.decide.decision import Policy, Session, Side, judge, next_calibration_run
-from autoresearch_ci.experiment import Decision, Direction, Experiment, FileEdit, Proposal, Status
+from autoresearch_ci.experiment import (
+    Decision,
+    Direction,
+    Experiment,
+    FileEdit,
+    Proposal,
+    Status,
+    Tree,
+)
 from autoresearch_ci.propose.mixture import SecondLook
 from autoresearch_ci.propose.proposer import Context, Proposer
 from autoresearch_ci.propose.search.annotations import Value
@@ -194,7 +202,7 @@ WORLDS: dict[str, Callable[[random.Random], World]] = {
 
 
 @dataclass(frozen=True)
-class Files:
+class Files(Tree):
     data: bytes
 
     def read(self, path: str) -> bytes:

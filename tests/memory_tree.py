@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from autoresearch_ci.experiment import Tree
+
 
 @dataclass(frozen=True)
-class Files:
+class Files(Tree):
     files: Mapping[str, bytes]
 
     def read(self, path: str) -> bytes:

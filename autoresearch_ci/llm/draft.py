@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import regex
 from pathspec import GitIgnoreSpec
 
-from autoresearch_ci.experiment import FileEdit, Tree, WholeTree, size_of
+from autoresearch_ci.experiment import FileEdit, Tree
 from autoresearch_ci.llm.text_edits import Misfit, diff_groups, inserted, like, lines, replaced
 from autoresearch_ci.safety.prompt import line, quoted
 from autoresearch_ci.workspace.scope import Scope, is_hidden_path
@@ -68,12 +68,9 @@ class Draft:
         self._tree = tree
         self._scope = scope
         self._hidden = hidden
-        known = tree.all_paths() if isinstance(tree, WholeTree) else tree.paths()
-        self._known = frozenset(path for path in known if not self._is_hidden(path))
+        self._known = frozenset(path for path in tree.all_paths() if not self._is_hidden(path))
         self._overlay: dict[str, bytes | None] = {edit.path: edit.content for edit in start}
         self._started = frozenset(self._overlay)
-        self.refusals = 0
-        """Writes refused because they were out of scope."""
 
     # --- reading ---
 
@@ -249,7 +246,6 @@ class Draft:
         if refusal is None and self._is_hidden(name):
             refusal = f"out-of-scope: {name} (hidden)"
         if refusal:
-            self.refusals += 1
             raise OutOfScope(f"refused, {quoted(refusal)}; only files in scope can be changed")
         return name
 
@@ -266,7 +262,7 @@ class Draft:
         if self._is_hidden(name):
             return None
         try:
-            return size_of(self._tree, name)
+            return self._tree.size(name)
         except KeyError:
             return None
 

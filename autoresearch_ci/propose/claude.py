@@ -12,7 +12,7 @@ from typing import Any
 from autoresearch_ci.config.proposers import Claude
 from autoresearch_ci.config.schema import Budget
 from autoresearch_ci.errors import ProposerError
-from autoresearch_ci.experiment import ReasonedProposal, Spent
+from autoresearch_ci.experiment import Proposal, Spent
 from autoresearch_ci.llm.conversation import Caps, Conversation, Declined, NoProposal, Record, Turn
 from autoresearch_ci.llm.draft import Draft
 from autoresearch_ci.llm.prices import spent
@@ -69,7 +69,7 @@ class ClaudeProposer:
             more=self._more.definitions() if self._more else (),
         )
 
-    def propose(self, context: Context) -> ReasonedProposal:
+    def propose(self, context: Context) -> Proposal:
         """One change.
 
         Raises `EditError` when the conversation came to nothing, `ModelRefused` when the model
@@ -116,7 +116,7 @@ class ClaudeProposer:
             ) from error
         except ProposerError as error:
             raise _costly(error, talk.spent) from error
-        return ReasonedProposal(
+        return Proposal(
             description=line(given.description, 300),
             edits=edits,
             proposer=_NAME,
@@ -124,7 +124,6 @@ class ClaudeProposer:
             cost_usd=talk.spent.cost_usd,
             hypothesis=line(given.hypothesis, 500),
             next_idea=line(given.next, 300),
-            refused_writes=draft.refusals,
         )
 
     def _price(self, usage: Mapping[str, Any]) -> Spent:

@@ -11,7 +11,7 @@ import collections
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from autoresearch_ci.experiment import Experiment, Status, Tree, VersionedTree
+from autoresearch_ci.experiment import Experiment, Status, Tree
 from autoresearch_ci.llm.text_edits import diff_groups
 from autoresearch_ci.propose.proposer import Context
 from autoresearch_ci.safety.prompt import line, quoted, size
@@ -46,9 +46,8 @@ def _summary(before: Tree, after: Tree) -> str:
 
 def _changes(before: Tree, after: Tree) -> Iterator[tuple[str, bytes | None, bytes | None]]:
     for path in sorted({*before.paths(), *after.paths()}):
-        if isinstance(before, VersionedTree) and isinstance(after, VersionedTree):  # noqa: SIM102
-            if before.version(path) == after.version(path):
-                continue
+        if before.version(path) == after.version(path):
+            continue
         old, new = _content(before, path), _content(after, path)
         if old != new:
             yield path, old, new

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autoresearch_ci.config.values import FILE_BYTES
-from autoresearch_ci.experiment import Direction, Proposal, Status, size_of
+from autoresearch_ci.experiment import Direction, Proposal, Status
 from autoresearch_ci.propose.digest import DiffSummaries, digest, number
 from autoresearch_ci.propose.proposer import Context, Remaining, Request
 from autoresearch_ci.safety.prompt import block, file_text, line, quoted, shown, size, tail
@@ -139,7 +139,7 @@ def _files(context: Context, limit: int) -> tuple[str, list[str]]:
         if is_hidden_path(path, context.hidden):
             continue
         text = None
-        if not full and size_of(context.incumbent, path) <= limit:
+        if not full and context.incumbent.size(path) <= limit:
             text = file_text(context.incumbent.read(path))
         if text is not None:
             part = block("file", path, text)

@@ -13,7 +13,7 @@ from typing import Any
 
 from autoresearch_ci.decide.budget import rows_cost
 from autoresearch_ci.errors import WorkspaceError
-from autoresearch_ci.experiment import Experiment, Proposal, ReasonedProposal, Spent, Status
+from autoresearch_ci.experiment import Experiment, Proposal, Spent, Status
 from autoresearch_ci.record import journal_file
 from autoresearch_ci.record import journal_tsv as journal
 from autoresearch_ci.record.durable_records import Attempt, DecisionRecord, History, Records
@@ -144,7 +144,6 @@ class Ledger:
             timestamp=int(time.time()),
         )
         self._repository.set_ref(attempt_ref(self.facts.tag, attempt), commit)
-        next_idea = proposal.next_idea if isinstance(proposal, ReasonedProposal) else ""
         record = Attempt(
             iteration=iteration,
             attempt=attempt,
@@ -154,7 +153,7 @@ class Ledger:
             proposer=proposal.proposer,
             tokens=proposal.tokens,
             cost_usd=proposal.cost_usd,
-            next_idea=self._redact(next_idea),
+            next_idea=self._redact(proposal.next_idea),
         )
         self._records.attempt(record)
         self.history = replace(self.history, attempts=(*self.history.attempts, record))

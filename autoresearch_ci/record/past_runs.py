@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from autoresearch_ci.experiment import PastRun
+from autoresearch_ci.experiment import PastRun, Tree
 from autoresearch_ci.record.durable_records import is_commit
 from autoresearch_ci.record.journal_tsv import parse_rows
 from autoresearch_ci.workspace.repository import Repository
 
 
 @dataclass(frozen=True)
-class PastTree:
+class PastTree(Tree):
     """Files of one commit of an earlier run."""
 
     repository: Repository

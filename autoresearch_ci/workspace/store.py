@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from autoresearch_ci.experiment import Tree
 from autoresearch_ci.safety import files as beneath
 from autoresearch_ci.workspace.git import GitDirectory
 from autoresearch_ci.workspace.repository import Changes, FileVersion, Repository
@@ -21,7 +22,7 @@ from autoresearch_ci.workspace.snapshot import remove
 
 
 @dataclass(frozen=True)
-class CommitTree:
+class CommitTree(Tree):
     """The in-scope files of one commit, as proposers see them."""
 
     files: Mapping[str, FileVersion]

@@ -224,11 +224,10 @@ def change_plain() -> Reply:
     return calls(tool("edit", path="a.py", old="x = 1", new="x = 5"), submit("raise x"))
 
 
-def test_a_write_out_of_scope_is_a_tool_error_and_counted(bench: Bench) -> None:
+def test_a_write_out_of_scope_is_a_tool_error(bench: Bench) -> None:
     bad = tool(EDITOR, command="create", path=".github/workflows/ci.yml", file_text="x")
     proposal = bench.propose(calls(bad), change())
     assert proposal.edits == CHANGED
-    assert proposal.refused_writes == 1
     assert results(bench.api.requests[1])[0]["is_error"] is True
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from autoresearch_ci.errors import ProposerError
-from autoresearch_ci.experiment import Experiment, Status, Tree, Trees, size_of
+from autoresearch_ci.experiment import Experiment, Status, Tree, Trees
 from autoresearch_ci.propose.search.annotations import Value
 from autoresearch_ci.propose.search.constants import Constant, follow
 from autoresearch_ci.propose.search.finding import find_constants
@@ -73,7 +73,7 @@ class Reader:
         """The files of `tree` that hold constants."""
         files: dict[str, File] = {}
         for path in self._sources.get(commit) or tree.paths():
-            if size_of(tree, path) > _LARGEST:
+            if tree.size(path) > _LARGEST:
                 continue  # data, not a source
             data = tree.read(path)
             if constants := _held(path, data, base).constants:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -18,23 +18,15 @@ from autoresearch_ci.propose.proposer import (
     ModelRefused,
     Request,
 )
-
-
-class NoTree:
-    def read(self, path: str) -> bytes:
-        raise KeyError(path)
-
-    def paths(self) -> Sequence[str]:
-        return []
-
+from tests.memory_tree import Files
 
 CONTEXT = Context(
     goal="",
     direction=Direction.MINIMIZE,
     iteration=1,
-    incumbent=NoTree(),
-    base=NoTree(),
-    at=lambda _: NoTree(),
+    incumbent=Files({}),
+    base=Files({}),
+    at=lambda _: Files({}),
     history=(),
     seed=0,
 )

@@ -13,19 +13,7 @@ from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.experiment import Direction, Proposal, Tree
 from autoresearch_ci.propose.proposer import Context, EditError, Request
 from autoresearch_ci.propose.script import ScriptProposer
-
-
-class Files:
-    """A tree held in memory."""
-
-    def __init__(self, files: Mapping[str, bytes]) -> None:
-        self._files = files
-
-    def read(self, path: str) -> bytes:
-        return self._files[path]
-
-    def paths(self) -> list[str]:
-        return sorted(self._files)
+from tests.memory_tree import Files
 
 
 def no_history(commit: str) -> Tree:

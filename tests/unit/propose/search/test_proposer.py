@@ -17,6 +17,7 @@ from autoresearch_ci.propose.proposer import Context, Request
 from autoresearch_ci.propose.search.annotations import Kind
 from autoresearch_ci.propose.search.finding import find_constants
 from autoresearch_ci.propose.search.proposer import SearchProposer
+from tests.memory_tree import Files
 
 BASE = b"""\
 LR = 0.04
@@ -48,19 +49,6 @@ def training(data: bytes) -> float:
         + 20 * (float(v["BETAS[1]"]) - 0.9) ** 2
         + {"sgd": 0.3, "adam": 0.1, "muon": 0.0}[str(v["OPT"])]
     )
-
-
-class Files:
-    """A tree held in memory."""
-
-    def __init__(self, files: Mapping[str, bytes]) -> None:
-        self.files = files
-
-    def read(self, path: str) -> bytes:
-        return self.files[path]
-
-    def paths(self) -> list[str]:
-        return sorted(self.files)
 
 
 class Bench:
