@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
-from autoresearch_ci.safety.prompt import has_hidden, unshown
+from autoresearch_ci.safety.characters import has_hidden
+from autoresearch_ci.safety.prompt import unshown
 
 Group = list[tuple[str, int, int, int, int]]
 

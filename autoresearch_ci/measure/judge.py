@@ -21,7 +21,8 @@ from autoresearch_ci.experiment import MetricRun, Spent, Status
 from autoresearch_ci.llm.conversation import Ask, Record, Turn
 from autoresearch_ci.llm.prices import spent
 from autoresearch_ci.safety.bounded import MetricError
-from autoresearch_ci.safety.prompt import block, is_hidden, line, size
+from autoresearch_ci.safety.characters import without_hidden
+from autoresearch_ci.safety.prompt import block, line, size
 
 TOOL = "verdict"
 TRIES = 2
@@ -274,11 +275,9 @@ def minutes(settings: JudgeSettings, ballots: Sequence[Ballot]) -> str:
 def _plain(path: str, data: bytes) -> str:
     """A file's text without the characters that a reader cannot see."""
     try:
-        text = data.decode().replace("\r\n", "\n").replace("\r", "\n")
+        return without_hidden(data.decode().replace("\r\n", "\n").replace("\r", "\n"))
     except UnicodeDecodeError as error:
         raise NoVerdict(f"{line(path, 100)} is not UTF-8 text") from error
-    hidden = {char for char in set(text) if is_hidden(char)}
-    return text.translate({ord(char): None for char in hidden})
 
 
 def _object(properties: Mapping[str, Any]) -> dict[str, Any]:

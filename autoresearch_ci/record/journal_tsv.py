@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.safety.bounded import MetricError, parse_number
+from autoresearch_ci.safety.characters import replaced_for_people
 from autoresearch_ci.safety.log import defuse
 
 TEXT_LIMIT = 500
@@ -23,8 +23,6 @@ TEXT_LIMIT = 500
 _MISSING = "-"
 _DIRECTIONS = {Direction.MINIMIZE: "lower_is_better", Direction.MAXIMIZE: "higher_is_better"}
 _DIRECTION_LINE = re.compile(r"#\s*metric_direction:\s*(\S+)\s*")
-# Invisible though no control or format character: they would hide text in a cell.
-_INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0\U000e0100-\U000e01ef]")
 
 
 def header(direction: Direction) -> str:
@@ -145,15 +143,8 @@ def _completed(
 
 def _cell(text: str) -> str:
     """`text` as one visible cell: whatever could break a row or hide in it becomes a space."""
-    text = _INVISIBLE.sub(" ", text[: 4 * TEXT_LIMIT])
-    # Cc control, Cf format (bidi, zero width, tags), Cs surrogates, Z* separators.
-    shown = (
-        " "
-        if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp", "Zs")
-        else character
-        for character in text
-    )
-    cell = defuse(" ".join("".join(shown).split()))  # somebody will print the file in a workflow
+    shown = replaced_for_people(text[: 4 * TEXT_LIMIT], lambda char: " ")
+    cell = defuse(" ".join(shown.split()))  # somebody will print the file in a workflow
     return (cell if len(cell) <= TEXT_LIMIT else cell[: TEXT_LIMIT - 1] + "…") or _MISSING
 
 

@@ -9,21 +9,10 @@ from __future__ import annotations
 
 import json
 import math
-import re
-import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-"""Controls, format characters (bidi, zero-width, tags), lone surrogates, line separators."""
-
-_HIDDEN_OTHERS = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\uffa0\ufdd0-\ufdef\ufffe\uffff"
-    "\U000e0000-\U000e0fff]"
-)
-_MISPLACED_SELECTORS = re.compile(r"(?<![^\x00-\x7f\s])[\ufe00-\ufe0f]+")
-"""A variation selector is at home after an emoji; after ASCII, a blank or nothing it can only hide
-inside `##[`, or before `::`."""
+from autoresearch_ci.safety.characters import replaced_for_people
 
 LINE_LIMIT = 2000
 """Characters of one line in a log."""
@@ -34,13 +23,14 @@ LINES_LIMIT = 400
 def defuse(text: str) -> str:
     """`text` that a terminal and a runner's log show but never obey: always one line.
 
-    A tab becomes a space; controls, terminal escapes, bidi, zero-width and other invisible
-    characters become `\\x1b`, `\\u202e`, ... The runner obeys `::command::` at the start of a line
+    A tab becomes a space; hidden characters (see characters.py), terminal escapes among them,
+    become `\\x1b`, `\\u202e`, ... The runner obeys `::command::` at the start of a line
     (after any Unicode white space) and `##[command]` anywhere in it; both get a backslash inside,
     as the runner does to its own markers (actions/runner, ActionCommand.cs and OutputManager.cs).
     Defusing twice changes nothing. Text of several lines is split by the caller, line by line.
     """
-    visible = _visible(text.replace("\t", " ")).replace("##[", "##\\[")
+    line = text.replace("\t", " ").replace("\n", _escaped("\n"))
+    visible = replaced_for_people(line, _escaped).replace("##[", "##\\[")
     body = visible.lstrip()
     if not body.startswith("::"):
         return visible
@@ -69,8 +59,7 @@ def json_text(value: Any, *, indent: int | None = None, readable: bool = False) 
     """
     plain = _finite(value)
     text = json.dumps(plain, indent=indent, ensure_ascii=not readable, allow_nan=False, default=str)
-    lines = (_visible(line, _escaped_in_json) for line in text.split("\n"))
-    return "\n".join(lines).replace("##[", "##\\u005b")
+    return replaced_for_people(text, _escaped_in_json).replace("##[", "##\\u005b")
 
 
 def _finite(value: Any) -> Any:
@@ -91,16 +80,6 @@ def _escaped(char: str) -> str:
 
 def _escaped_in_json(char: str) -> str:
     return json.dumps(char)[1:-1] if char != "\x7f" else "\\u007f"
-
-
-def _visible(text: str, escaped: Callable[[str], str] = _escaped) -> str:
-    if text.isascii() and text.isprintable():
-        return text
-    text = _HIDDEN_OTHERS.sub(lambda match: escaped(match[0]), text)
-    text = "".join(
-        escaped(char) if unicodedata.category(char) in _HIDDEN_CATEGORIES else char for char in text
-    )
-    return _MISPLACED_SELECTORS.sub(lambda match: "".join(map(escaped, match[0])), text)
 
 
 def workflow_command(name: str, message: str = "", **properties: str) -> str:

@@ -1,8 +1,7 @@
 """Text that others wrote, made fit for a prompt: bounded, delimited, nothing hidden in it.
 
-What a person cannot see in an editor must not reach the model unseen either: zero-width and
-direction marks, tag characters and the like are dropped from short texts, and shown as `⟨U+200B⟩`
-in files, where an edit may have to name them.
+What a person cannot see in an editor (characters.py) must not reach the model unseen either: it is
+dropped from short texts, and shown as `⟨U+200B⟩` in files, where an edit may have to name it.
 """
 
 from __future__ import annotations
@@ -10,30 +9,14 @@ from __future__ import annotations
 import hashlib
 import re
 
-import regex
+from autoresearch_ci.safety.characters import has_hidden, is_hidden, replaced, without_hidden
 
 _SHOWN = re.compile("⟨U\\+([0-9A-F]{4,6})⟩")
-# \p{C}: control, format, surrogate, private, unassigned. Variation selectors are combining marks
-# by category, and carry hidden bytes just as well; the rest are blanks that look like nothing.
-_HIDDEN = regex.compile(
-    r"[[\p{C}\uFE00-\uFE0F\U000E0100-\U000E01EF\u115F\u1160\u2028\u2029\u3164\uFFA0]--[\n\t]]",
-    regex.V1,
-)
-
-
-def is_hidden(char: str) -> bool:
-    """Whether a character leaves no mark on the screen; newline, tab and blank do not count."""
-    return _HIDDEN.fullmatch(char) is not None
-
-
-def has_hidden(text: str) -> bool:
-    """Whether `shown` would change the text."""
-    return _HIDDEN.search(text) is not None
 
 
 def shown(text: str) -> str:
     """The text with its hidden characters made visible."""
-    return _HIDDEN.sub(lambda match: f"⟨U+{ord(match[0]):04X}⟩", text)
+    return replaced(text, lambda char: f"⟨U+{ord(char):04X}⟩")
 
 
 def file_text(data: bytes) -> str | None:
@@ -57,14 +40,14 @@ def _hidden(match: re.Match[str]) -> str:
 
 def line(text: str, limit: int) -> str:
     """At most `limit` characters on one line, without hidden ones."""
-    plain = _HIDDEN.sub("", " ".join(text.split()))
+    plain = without_hidden(" ".join(text.split()))
     return plain if len(plain) <= limit else plain[: limit - 1].rstrip() + "…"
 
 
 def tail(text: str, limit: int) -> str:
     """The last lines of an output, `limit` UTF-8 bytes at most."""
     text = re.sub(r"\x1b\[[0-?]*[ -/]*[@-~]", "", text).replace("\r\n", "\n").replace("\r", "\n")
-    plain = _HIDDEN.sub("", text).strip()
+    plain = without_hidden(text).strip()
     if size(plain) <= limit:
         return plain
     kept = plain.encode()[-limit:].decode(errors="ignore")

@@ -27,6 +27,8 @@ from dataclasses import dataclass
 
 from pathspec import GitIgnoreSpec
 
+from autoresearch_ci.safety.characters import without_hidden
+
 ALWAYS_FROZEN = (".github", "autoresearch")
 """Folders of the repository's root."""
 
@@ -76,8 +78,6 @@ _PATTERNS = re.compile(
 # Windows' 8.3 names; the hexadecimal ones are what NTFS falls back to (git's `is_ntfs_dotgit`).
 _SHORT_GIT_NAME = re.compile(r"git(hub|mod|att)?~[0-9]+|gi(7eba|7d29)~[0-9]+")
 _GIT_NAMES = frozenset({".git", ".gitmodules", ".gitattributes"})
-# HFS+ drops these from names, so `.g<U+200C>it` is `.git` there (git's `next_hfs_char`).
-_DROPPED_BY_HFS = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,12 +266,13 @@ def _odd(path: str) -> str:
 def _key(path: str) -> str:
     """Equal for all paths that some file system takes for the same file.
 
-    Windows drops dots and spaces at the end of a name, macOS ignores case and Unicode composition.
+    Windows drops dots and spaces at the end of a name, macOS ignores case and Unicode composition,
+    and some characters that nobody sees: `.g<U+200C>it` is `.git` there (git's `next_hfs_char`).
     """
-    if path.isascii():
+    if path.isascii() and path.isprintable():
         key = path.lower()
     else:
-        path = unicodedata.normalize("NFD", _DROPPED_BY_HFS.sub("", path))
+        path = unicodedata.normalize("NFD", without_hidden(path))
         key = unicodedata.normalize("NFD", path.casefold())
     if not key.endswith((".", " ")) and "./" not in key and " /" not in key:
         return key

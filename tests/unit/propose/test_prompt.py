@@ -19,7 +19,8 @@ from autoresearch_ci.propose.claude_request import build_request
 from autoresearch_ci.propose.digest import DiffSummaries
 from autoresearch_ci.propose.prompt import STATE_BYTES, Prompt, render
 from autoresearch_ci.propose.proposer import Context, Remaining, Request
-from autoresearch_ci.safety.prompt import is_hidden, line, shown, size, tail, unshown
+from autoresearch_ci.safety.characters import is_hidden
+from autoresearch_ci.safety.prompt import line, shown, size, tail, unshown
 from tests.memory_tree import Files
 
 BASE = Files({"train.py": b"LR = 1.0\nSTEPS = 100\nEND = 0\n"})
