@@ -73,8 +73,10 @@ def tally(request: pytest.FixtureRequest) -> Callable[[str, int], None]:
     return add
 
 
+for _name in [name for name in os.environ if name.startswith("GIT_")]:
+    del os.environ[_name]  # what steers a person's git shall not steer ours, nor cost it an `env`
 GIT_ENVIRONMENT = {
-    **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
+    **os.environ,
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_NOSYSTEM": "1",
     **{f"GIT_{role}_NAME": "A Person" for role in ("AUTHOR", "COMMITTER")},
