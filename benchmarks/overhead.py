@@ -116,7 +116,7 @@ def our_round(
     argv = [sys.executable, *program, "run", "--tag", tag, "--scope", "f0.py"]
     argv += ["--metric", "echo score: 1", "--metric-name", "score", "--iterations", str(count)]
     if service:
-        argv += ["--proposer", "claude", "--claude-dialect", "native"]
+        argv += ["--proposer", "claude", "--set", "claude.dialect=native"]
     else:
         argv += ["--proposer", f"script:{script}"]
     environment = {**os.environ, **(service or {})}

@@ -24,6 +24,7 @@ from typing import Any
 import pytest
 
 from autoresearch_ci.cli.main import run_cli
+from autoresearch_ci.config.flags import FLAGS
 
 _TALLY = pytest.StashKey[Counter[str]]()
 
@@ -258,7 +259,10 @@ class Run:
         return self.result(process.returncode, out, err, **options)
 
     def arguments(self, *flags: str, **options: str | None) -> list[str]:
-        """The command line; an option of `None` is left out, for a configuration file to say."""
+        """The command line; an option of `None` is left out, for a configuration file to say.
+
+        One that has no flag is a key, with hyphens for its dots: it is given by `--set`.
+        """
         given: Mapping[str, str | None] = {
             "scope": "value",
             "metric": "cat value",
@@ -268,7 +272,7 @@ class Run:
             "sandbox-write": str(self.repo.path.parent),
             **options,
         }
-        words = [word for k, v in given.items() if v is not None for word in (f"--{k}", v)]
+        words = [word for k, v in given.items() if v is not None for word in _option(k, v)]
         return ["run", *words, *flags]
 
     def result(self, code: int, out: str, err: str, **options: str | None) -> Result:
@@ -286,6 +290,17 @@ class Run:
         stores = (self.repo.path / ".git" / "autoresearch").glob("*")
         boxes = [hashlib.sha256(os.fsencode(store)).hexdigest()[:16] for store in stores]
         return [str(path) for box in boxes for path in Path("/dev/shm").glob(f"*-{box}-*")]
+
+
+_TYPED = {"--tag", *(flag.name for flag in FLAGS.values())}
+_LISTS = ("sandbox.write", "setup")
+
+
+def _option(name: str, value: str) -> tuple[str, str]:
+    if f"--{name}" in _TYPED:
+        return f"--{name}", value
+    key = name.replace("-", ".")
+    return "--set", f"{key}={json.dumps([value]) if key in _LISTS else value}"
 
 
 @dataclass(frozen=True)

@@ -312,6 +312,7 @@ def _load(options: argparse.Namespace, *, commit: str | None = None) -> tuple[Re
     from autoresearch_ci.safety.files import file_bytes
     from autoresearch_ci.workspace.repository import Repository
 
+    typed = given(options)
     repository = Repository.open(Path.cwd())
     root = repository.root
     path = Path(options.config) if options.config else root / DEFAULT_PATH
@@ -319,7 +320,7 @@ def _load(options: argparse.Namespace, *, commit: str | None = None) -> tuple[Re
     shown = str(path.resolve().relative_to(root)) if inside else str(path)
     committed = repository.content(commit, shown) if commit and inside else None
     if committed is not None:
-        return load(text=committed, path=shown, flags=given(options)), shown
+        return load(text=committed, path=shown, given=typed), shown
     try:
         text = file_bytes(path, LARGEST)
     except Unreadable as error:
@@ -329,5 +330,5 @@ def _load(options: argparse.Namespace, *, commit: str | None = None) -> tuple[Re
     except FileNotFoundError as error:
         if options.config:
             raise ConfigError(f"--config {options.config}: there is no such file.") from error
-        return load(text=None, path=DEFAULT_PATH, flags=given(options)), None
-    return load(text=text, path=shown, flags=given(options)), shown if inside else None
+        return load(text=None, path=DEFAULT_PATH, given=typed), None
+    return load(text=text, path=shown, given=typed), shown if inside else None

@@ -1,4 +1,7 @@
-"""One command-line flag per configuration key, generated from the model so that none can drift."""
+"""What the command line says: flags for the keys that people type, and `--set` for every key.
+
+Values keep the order in which they were typed, since the last one wins.
+"""
 
 from __future__ import annotations
 
@@ -6,51 +9,138 @@ import argparse
 import enum
 import typing
 from collections.abc import Iterator
+from dataclasses import dataclass
 from types import UnionType
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from autoresearch_ci.config.resolve import Config, flag_name
+from autoresearch_ci.config.reader import Path, read_value, shown
+from autoresearch_ci.config.resolve import Config, Setting
 from autoresearch_ci.errors import ConfigError
+
+_DEEPEST = 20
+"""Parts of a key."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flag:
+    """A flag that sets one key."""
+
+    name: str
+    metavar: str
+    kind: Literal["text", "plain", "list", "names"] = "text"
+    """`plain`: a number or boolean, read as in a file; `names`: NAME=VALUE, repeatable."""
+
+
+FLAGS = {
+    "goal": Flag(name="--goal", metavar="TEXT"),
+    "scope": Flag(name="--scope", metavar="GLOB", kind="list"),
+    "metric.command": Flag(name="--metric", metavar="CMD"),
+    "metric.name": Flag(name="--metric-name", metavar="NAME"),
+    "metric.direction": Flag(name="--direction", metavar="WORD"),
+    "metric.repeats.max": Flag(name="--metric-repeats-max", metavar="N", kind="plain"),
+    "guards": Flag(name="--guard", metavar="CMD", kind="list"),
+    "env": Flag(name="--env", metavar="NAME=VALUE", kind="names"),
+    "iterations": Flag(name="--iterations", metavar="N", kind="plain"),
+    "budget.minutes": Flag(name="--minutes", metavar="N", kind="plain"),
+    "budget.usd": Flag(name="--budget-usd", metavar="N", kind="plain"),
+    "proposer": Flag(name="--proposer", metavar="NAME"),
+    "claude.model": Flag(name="--claude-model", metavar="NAME"),
+    "confirm.mode": Flag(name="--confirm", metavar="WORD"),
+    "publish.mode": Flag(name="--publish", metavar="WORD"),
+    "publish.branch": Flag(name="--publish-branch", metavar="NAME"),
+    "publish.base": Flag(name="--publish-base", metavar="NAME"),
+    "publish.draft": Flag(name="--publish-draft", metavar="BOOL", kind="plain"),
+}
+"""Those that people, workflows and action inputs use; every other key is for `--set`."""
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """A flag for every key of the configuration; only those given appear in the namespace."""
+    """The flags, and `--set`."""
     group = parser.add_argument_group(
-        "configuration", "each overrides the configuration file's key of the same name"
+        "configuration", "instead of what the file says; the last one wins"
     )
-    for key, field in _leaves(Config):
-        kinds = set(_kinds(field.annotation))
-        extra: dict[str, Any] = {}
-        if kinds & {tuple, dict}:
-            extra = {"action": "extend", "nargs": "+"}  # --scope a b, or --scope a --scope b
-        elif kinds == {bool}:
-            extra = {"nargs": "?", "const": "true"}
+    meanings = dict(every_key())
+    for key, flag in FLAGS.items():
+        several = flag.kind in ("list", "names")  # --scope a b, or --scope a --scope b
         group.add_argument(
-            flag_name(key),
+            flag.name,
             dest=key,
-            default=argparse.SUPPRESS,
-            metavar=_metavar(key, kinds),
-            help=_meaning(field).replace("%", "%%"),
-            **extra,
+            action=_Typed,
+            nargs="+" if several else "?" if key == "publish.draft" else None,
+            const="true" if key == "publish.draft" else None,
+            metavar=flag.metavar,
+            help=meanings[key].replace("%", "%%"),
         )
+    group.add_argument(
+        "--set",
+        action=_Typed,
+        metavar="KEY=VALUE",
+        help="any key, as often as you like; the value is read as in the file, as in "
+        "--set metric.timeout=10m --set 'setup=[make deps]'. All keys: docs/configuration.md",
+    )
 
 
-def given(namespace: argparse.Namespace) -> dict[str, object]:
-    """Dotted key -> value of the flags that were given. Raises `ConfigError`."""
-    values = {}
-    for key, field in _leaves(Config):
-        if key in namespace:
-            values[key] = _value(key, getattr(namespace, key), set(_kinds(field.annotation)))
-    return values
+class _Typed(argparse.Action):
+    """Keeps what was typed, in its order."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        namespace.typed = [*getattr(namespace, "typed", []), (self.dest, values)]
 
 
-def configuration_keys() -> list[tuple[str, str]]:
-    """Every dotted key with what it means, in the model's order."""
-    return [(key, _meaning(field)) for key, field in _leaves(Config)]
+def given(namespace: argparse.Namespace) -> list[Setting]:
+    """What was typed, in its order. Raises `ConfigError`."""
+    settings: list[Setting] = []
+    lists: dict[str, list[str]] = {}
+    for key, words in getattr(namespace, "typed", []):
+        if key == "set":
+            settings.append(_assigned(words))
+            continue
+        flag, at = FLAGS[key], tuple(key.split("."))
+        value: object = words
+        if flag.kind == "plain":
+            value = read_value(words, flag.name, at)
+        elif flag.kind != "text":  # each time that it is given adds to it
+            words = lists[key] = [*lists.get(key, []), *words]
+            value = dict(_named(flag, word) for word in words) if flag.kind == "names" else words
+        settings.append(Setting(at=at, value=value, flag=flag.name))
+    return settings
+
+
+def _assigned(text: str) -> Setting:
+    """Of one `--set`."""
+    key, equals, value = text.partition("=")
+    if not equals:
+        # The text is not shown, here and below: it may be a secret that was typed without its name.
+        raise ConfigError("--set: expected KEY=VALUE, there is no '='")
+    at: Path = tuple(key.split("."))
+    name = f"--set {shown(key, limit=100)}"
+    if not all(at) or not key.isprintable() or len(at) > _DEEPEST:
+        raise ConfigError(
+            f"{name}: no key is called like that, expected one such as metric.timeout"
+        )
+    return Setting(at=at, value=read_value(value, name, at), flag="--set", text=value)
+
+
+def _named(flag: Flag, text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ConfigError(f"{flag.name}: expected NAME=VALUE, there is no '='")
+    return name, value
+
+
+def every_key() -> Iterator[tuple[str, str]]:
+    """Every dotted key with its meaning, choices and default, in the model's order."""
+    return ((key, _meaning(field)) for key, field in _leaves(Config))
 
 
 def _meaning(field: FieldInfo) -> str:
@@ -92,9 +182,7 @@ def _leaves(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Fie
     for name, field in model.model_fields.items():
         key = f"{prefix}{field.alias or name}"
         section = _section(field.annotation)
-        if key == "mcp":
-            continue  # a mapping of mappings: only a file can hold it
-        if section is None or key == "guards":
+        if section is None:
             yield key, field
         else:
             yield from _leaves(section, f"{key}.")
@@ -115,49 +203,3 @@ def _flat(annotation: Any) -> Iterator[Any]:
             yield from _flat(part)
     else:
         yield annotation
-
-
-def _kinds(annotation: Any) -> Iterator[type]:
-    """The Python types of a value, `dict` for mappings; `None` is left out."""
-    for part in _flat(annotation):
-        origin = typing.get_origin(part)
-        if origin is typing.Literal:
-            yield from (type(choice) for choice in typing.get_args(part))
-        elif origin is not None:
-            yield tuple if origin is tuple else dict
-        elif isinstance(part, type) and part is not type(None):
-            yield part
-
-
-def _metavar(key: str, kinds: set[type]) -> str:
-    if kinds & {int, float}:
-        return "N"
-    if kinds == {bool}:
-        return "BOOL"
-    last = key.rsplit(".", 1)[-1]
-    singular = {"scope": "GLOB", "guards": "CMD", "command": "CMD", "setup": "CMD"}
-    return singular.get(last, "NAME=VALUE" if dict in kinds else last.upper())
-
-
-def _value(key: str, text: Any, kinds: set[type]) -> object:
-    if isinstance(text, list):
-        if dict in kinds:
-            return dict(_assignment(key, item) for item in text)
-        return text[0] if kinds & {str} and text[0] in ("auto", "none") else text
-    if bool in kinds and text in ("true", "false"):
-        return bool(text == "true")
-    for kind in (int, float):
-        if kind in kinds:
-            try:
-                return kind(text)
-            except ValueError:
-                continue
-    return text
-
-
-def _assignment(key: str, text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        # The text is not shown: it may be a secret that was typed without its name.
-        raise ConfigError(f"{flag_name(key)}: expected NAME=VALUE, there is no '='")
-    return name, value

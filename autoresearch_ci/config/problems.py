@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import json
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from pydantic import BaseModel
@@ -31,7 +32,6 @@ autoresearch-ci run --scope src/ --metric 'python bench.py' --metric-name second
 """
 
 _TYPES = {
-    "string_type": "text",
     "int_type": "a whole number",
     "int_from_float": "a whole number",
     "float_type": "a number",
@@ -53,8 +53,35 @@ class Source:
     """Where a value came from."""
 
     label: str
-    """`FILE:LINE`, or the name of a flag or input."""
+    """`FILE:LINE`, or the flag."""
+    at: Path
+    """The key that was set there."""
     is_file: bool
+    text: str | None = field(default=None, repr=False)
+    """The value of a `--set`, as it was typed."""
+
+    @property
+    def is_set(self) -> bool:
+        return self.text is not None
+
+    @property
+    def name(self) -> str:
+        """For a message."""
+        return f"--set {shown(dotted(self.at), limit=100)}" if self.is_set else self.label
+
+    def is_about(self, path: Path, *, unknown: bool) -> bool:
+        """Whether what is wrong at `path` is what this flag says as a whole."""
+        if self.is_set:
+            return path == (self.at[: len(path)] if unknown else self.at)
+        return not self.is_file
+
+    def typed(self, value: str | None) -> str:
+        """As it was typed, as far as it fits and may be shown."""
+        if value is None:
+            return self.name
+        if self.text is not None:
+            return f"{self.name}={shlex.quote(shown(self.text))}"
+        return f"{self.name} {shlex.quote(value)}"
 
 
 def explain(
@@ -100,52 +127,77 @@ def _line(
     model: type[BaseModel],
 ) -> str:
     source = _source(path, sources)
-    key = shown(dotted(path), limit=100)
-    wrong, expected, value = _sentence(error, path, model)
-    if source and not source.is_file:
-        flag = source.label if value is None else f"{source.label} {shlex.quote(value)}"
-        return f"{flag}: {wrong}, expected {expected}" if expected else f"{flag}: {wrong}"
     # Of several values that do not fit together, the flags are what was typed just now.
     whole = path[:-1] if error["type"] == "missing" else path
-    flags = [s.label for at, s in sources.items() if at[: len(whole)] == whole and not s.is_file]
-    place = ", ".join(flags) or (source.label if source else file)
-    problem = wrong if value is None else f"{wrong} ({_quoted(error['input'], value)})"
-    tail = f", expected {expected}" if expected else ""
-    return f"{place}: {key}: {problem}{tail}"
+    flags = [s for at, s in sources.items() if at[: len(whole)] == whole and not s.is_file]
+    if flags and error["type"] == "extra_forbidden":
+        source = flags[0]  # it may be a part in the middle of a key that nobody knows
+    problem = _problem(error, path, model, source)
+    tail = f", expected {problem.expected}" if problem.expected else ""
+    if source and source.is_about(path, unknown=error["type"] == "extra_forbidden"):
+        return f"{source.typed(problem.value)}: {problem.wrong}{tail}"
+    place = ", ".join(dict.fromkeys(s.name for s in flags)) or (source.name if source else file)
+    quote = "'" if isinstance(error["input"], str) else ""
+    value = "" if problem.value is None else f" ({quote}{problem.value}{quote})"
+    return f"{place}: {shown(dotted(path), limit=100)}: {problem.wrong}{value}{tail}"
 
 
-def _sentence(
-    error: ErrorDetails, path: Path, model: type[BaseModel]
-) -> tuple[str, str, str | None]:
-    """What is wrong, what was expected, and the value when it may be shown."""
-    kind = error["type"]
-    context = error.get("ctx", {})
-    value = _value(error["input"]) if path[:1] != ("env",) else None
-    if kind == "refused":
-        return context["wrong"], context["expected"], value if context["show"] else None
-    if kind == "extra_forbidden":
-        return f"unknown key{_suggestion(path, model)}", "", None
-    if kind == "missing":
-        return "is missing", "", None
-    if kind == "literal_error":
-        expected = str(context["expected"]).replace("'", "").replace("True", "true")
-        return "is not one of the choices", expected, value
-    if kind in _BOUNDS:
-        name, words = _BOUNDS[kind]
-        return "is out of range", f"{words} {context[name]:.12g}", value
-    if kind == "too_short":
-        return "is empty", "at least one entry", None
-    wrong = "is empty" if error["input"] is None else "has the wrong type"
+@dataclass(frozen=True, kw_only=True)
+class _Problem:
+    wrong: str
+    expected: str = ""
+    value: str | None = None
+    """As it may be shown; `None`: it may not, or there is none."""
+
+
+def _problem(
+    error: ErrorDetails, path: Path, model: type[BaseModel], source: Source | None
+) -> _Problem:
+    kind, context, given = error["type"], error.get("ctx", {}), error["input"]
+    value = _value(given) if path[:1] != ("env",) else None
+    match kind:
+        case "refused":
+            value = value if context["show"] else None
+            return _Problem(wrong=context["wrong"], expected=context["expected"], value=value)
+        case "missing":
+            return _Problem(wrong="is missing")
+        case "extra_forbidden":
+            return _Problem(wrong=f"unknown key{_suggestion(path, model, source)}")
+        case "too_short":
+            return _Problem(wrong="is empty", expected="at least one entry")
+        case "literal_error":
+            choices = str(context["expected"]).replace("'", "").replace("True", "true")
+            return _Problem(wrong="is not one of the choices", expected=choices, value=value)
+        case "greater_than" | "greater_than_equal" | "less_than_equal":
+            name, words = _BOUNDS[kind]
+            bound = f"{words} {context[name]:.12g}"
+            return _Problem(wrong="is out of range", expected=bound, value=value)
+    expected = _expected(kind, given, _section(path, model), source)
+    if expected is None:
+        return _Problem(wrong=shown(error["msg"], limit=200), value=value)
+    wrong = "is empty" if given is None else "has the wrong type"
+    return _Problem(wrong=wrong, expected=expected, value=value)
+
+
+def _expected(
+    kind: str, given: object, section: type[BaseModel], source: Source | None
+) -> str | None:
+    """The type that was expected; `None`: the problem is another one."""
     if kind == "tuple_type":
-        example = f", such as [{shown(error['input'])}]" if isinstance(error["input"], str) else ""
-        return wrong, f"a list{example}", value
+        return f"a list, such as [{shown(given)}]" if isinstance(given, str) else "a list"
     if kind == "model_type":
-        keys = _keys(_section(path, model))
-        return wrong, f"a mapping with keys such as {', '.join(keys[:3])}", value
-    if kind in _TYPES:
-        quote = kind == "string_type" and isinstance(error["input"], int | float)
-        return wrong, f"{_TYPES[kind]}{' (put it in quotes)' if quote else ''}", value
-    return shown(error["msg"], limit=200), "", value
+        return f"a mapping with keys such as {', '.join(_keys(section)[:3])}"
+    if kind == "string_type":
+        return f"text{_quotes(given, source)}"
+    return _TYPES.get(kind)
+
+
+def _quotes(value: object, source: Source | None) -> str:
+    """How to say what YAML took for something else than text."""
+    if source and source.text is not None and isinstance(value, int | float | Mapping):
+        text = json.dumps(shown(source.text), ensure_ascii=False)
+        return f", as in {source.name}={shlex.quote(text)}"
+    return " (put it in quotes)" if isinstance(value, int | float) else ""
 
 
 def _value(value: object) -> str | None:
@@ -154,19 +206,21 @@ def _value(value: object) -> str | None:
     return str(value).lower() if isinstance(value, bool) else shown(value)
 
 
-def _quoted(value: object, text: str) -> str:
-    return f"'{text}'" if isinstance(value, str) else text
-
-
-def _suggestion(path: Path, model: type[BaseModel]) -> str:
+def _suggestion(path: Path, model: type[BaseModel], source: Source | None) -> str:
     wrong = str(path[-1])
     siblings = _keys(_section(path[:-1], model))
     everywhere = [dotted((*at, key)) for at, keys in _walk(model) if at for key in keys]
+    close = difflib.get_close_matches(wrong, siblings, 1, 0.8)
+    typed = ""
+    if source and source.is_set and source.is_about(path, unknown=True):
+        typed = dotted(source.at)  # and so is the answer: as a whole
+        close = difflib.get_close_matches(typed, [*siblings, *everywhere], 1, 0.8)
     near = (
-        difflib.get_close_matches(wrong, siblings, 1, 0.8)
+        close
         or [key for key in everywhere if key.endswith(f".{wrong}")]
         or difflib.get_close_matches(wrong, siblings, 1, 0.6)
         or difflib.get_close_matches(wrong, everywhere, 1, 0.8)
+        or difflib.get_close_matches(typed, everywhere, 1, 0.6)
     )
     if near:
         return f", did you mean `{near[0]}`?"
@@ -182,16 +236,16 @@ def _section(path: Path, model: type[BaseModel]) -> type[BaseModel]:
 
 
 def _keys(section: type[BaseModel]) -> list[str]:
-    return [field.alias or name for name, field in section.model_fields.items()]
+    return [about.alias or name for name, about in section.model_fields.items()]
 
 
 def _sections(section: type[BaseModel]) -> dict[str, type[BaseModel]]:
     """The sections inside a section, by key; that of a list is the section of its entries."""
     found = {}
-    for name, field in section.model_fields.items():
-        inner = _model_in(field.annotation)
+    for name, about in section.model_fields.items():
+        inner = _model_in(about.annotation)
         if inner:
-            found[field.alias or name] = inner
+            found[about.alias or name] = inner
     return found
 
 

@@ -40,28 +40,53 @@ class Document:
 
 def read(source: str | bytes, file: str) -> Document:
     """The values of `source`; `file` is only named in errors. Raises `ConfigError`."""
+    place = _Place(file, in_lines=True)
     if len(source) > LARGEST:
         raise ConfigError(f"{file}: is larger than {LARGEST // 1000} kB, expected a short file")
-    text = source if isinstance(source, str) else _decoded(source, file)
-    try:
-        root = _Loader(text).get_single_node()
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        _refuse(file, mark.line + 1 if mark else 1, _syntax(error))
-    except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        # PyYAML's own annotation says bytes; for text it is the code point.
-        _refuse(file, line, f"holds the control character {error.character!r}, expected plain text")
-    except (ValueError, OverflowError) as error:
-        # What PyYAML lets through: "\\UFFFFFFFF", or a %YAML version with thousands of digits.
-        raise ConfigError(f"{file}: holds an escape or directive that means nothing") from error
+    text = source if isinstance(source, str) else _decoded(source, place)
     lines: dict[Path, int] = {}
-    data = {} if root is None else _Reading(file, lines).value(root, ())
+    root = _composed(text, place)
+    data = {} if root is None else _Reading(place, lines).value(root, ())
     if data is None:
         data = {}
     if not isinstance(data, dict):
-        _refuse(file, 1, "is not a mapping, expected lines such as `goal: Make it faster`")
+        place.refuse(1, "is not a mapping, expected lines such as `goal: Make it faster`")
     return Document(data=data, lines=lines)
+
+
+def read_value(text: str, name: str, at: Path) -> Any:
+    """The value of one key, written as in a file; `name` stands in errors. Raises `ConfigError`."""
+    place = _Place(name, in_lines=False)
+    root = _composed(text, place)
+    return None if root is None else _Reading(place, {}).value(root, at)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a text comes from."""
+
+    name: str
+    in_lines: bool
+    """Whether the line is told."""
+
+    def refuse(self, line: int, why: str) -> NoReturn:
+        raise ConfigError(f"{self.name}:{line}: {why}" if self.in_lines else f"{self.name}: {why}")
+
+
+def _composed(text: str, place: _Place) -> yaml.Node | None:
+    try:
+        return _Loader(text).get_single_node()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place.refuse(mark.line + 1 if mark else 1, _syntax(error))
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        # PyYAML's own annotation says bytes; for text it is the code point.
+        place.refuse(line, f"holds the control character {error.character!r}, expected plain text")
+    except (ValueError, OverflowError) as error:
+        # What PyYAML lets through: "\\UFFFFFFFF", or a %YAML version with thousands of digits.
+        why = "holds an escape or directive that means nothing"
+        raise ConfigError(f"{place.name}: {why}") from error
 
 
 class _Loader(yaml.SafeLoader):
@@ -103,8 +128,8 @@ for _tag, _words, _first in (
 class _Reading:
     """Turns nodes into values and remembers their lines."""
 
-    def __init__(self, file: str, lines: dict[Path, int]) -> None:
-        self.file = file
+    def __init__(self, place: _Place, lines: dict[Path, int]) -> None:
+        self.place = place
         self.lines = lines
 
     def value(self, node: yaml.Node, path: Path) -> Any:
@@ -120,13 +145,13 @@ class _Reading:
             key = key_node.value
             line = _line(key_node)
             if not isinstance(key_node, yaml.ScalarNode) or not key.isprintable():
-                _refuse(
-                    self.file, line, "a key must be a word; quote a text that starts with { or ["
+                self.place.refuse(
+                    line, "a key must be a word; quote a text that starts with { or ["
                 )
             if key in found:
                 first = self.lines[(*path, key)]
                 where = shown(dotted((*path, key)))
-                _refuse(self.file, line, f"{where}: is already set on line {first}")
+                self.place.refuse(line, f"{where}: is already set on line {first}")
             found[key] = self._child(key_node, value_node, (*path, key))
         return found
 
@@ -144,7 +169,7 @@ class _Reading:
         if node.tag == _BOOL:
             return text == "true"
         if node.tag in (_INT, _FLOAT) and len(text) > _LONGEST_NUMBER:
-            _refuse(self.file, _line(node), "a number has too many digits")
+            self.place.refuse(_line(node), "a number has too many digits")
         if node.tag == _INT:
             return int(text)
         return float(text) if node.tag == _FLOAT else text
@@ -171,12 +196,13 @@ def _stop(event: Any, why: str) -> NoReturn:
     raise yaml.composer.ComposerError(None, None, why, event.start_mark)
 
 
-def _decoded(source: bytes, file: str) -> str:
+def _decoded(source: bytes, place: _Place) -> str:
     try:
         return source.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = source.count(b"\n", 0, error.start) + 1
-        _refuse(file, line, f"byte 0x{source[error.start]:02X} is not UTF-8, expected UTF-8 text")
+        byte = source[error.start]
+        place.refuse(line, f"byte 0x{byte:02X} is not UTF-8, expected UTF-8 text")
 
 
 def _syntax(error: yaml.MarkedYAMLError) -> str:
@@ -191,7 +217,3 @@ def _syntax(error: yaml.MarkedYAMLError) -> str:
     )
     why = "usually the indentation, or a text that needs quotes"
     return f"is not valid YAML: {shown(what, limit=200)}{began}; {why}"
-
-
-def _refuse(file: str, line: int, why: str) -> NoReturn:
-    raise ConfigError(f"{file}:{line}: {why}")

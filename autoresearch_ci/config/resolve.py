@@ -1,13 +1,14 @@
-"""File, inputs and flags -> one frozen `Config`, with the origin of each value; reads no disk.
+"""File and command line -> one frozen `Config`, with the origin of each value; reads no disk.
 
-`model` says which keys there are, `values` how each is written, `reader` understands the file, and
-`problems` words the errors. Precedence: flag > action input > file > default.
+`schema` says which keys there are, `values` how each is written, `reader` understands the file,
+`flags` the command line (which action inputs become a part of), and `problems` words the errors.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -29,26 +30,28 @@ __all__ = [
     "Proposers",
     "Publish",
     "Resolved",
+    "Setting",
     "describe",
-    "flag_name",
     "json_schema",
     "load",
 ]
 
 DEFAULT_PATH = ".github/autoresearch.yml"
 
-_FLAGS = {
-    "metric.command": "--metric",
-    "metric.direction": "--direction",
-    "guards": "--guard",
-    "holdout.command": "--holdout",
-    "budget.minutes": "--minutes",
-    "publish.mode": "--publish",
-    "confirm.mode": "--confirm",
-}
+_SHORT = (("publish",), ("confirm",))
+"""Sections of which a single word is the mode."""
 
-Overlay = tuple[Callable[[str], str], Mapping[str, object]]
-"""How a dotted key is called where the values come from, and the values that were given there."""
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """A value that the command line gives to one key."""
+
+    at: Path
+    value: object = field(repr=False)
+    flag: str
+    """`--goal`, or `--set`."""
+    text: str | None = field(default=None, repr=False)
+    """The value of a `--set`, as it was typed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,35 +60,28 @@ class Resolved:
 
     config: Config
     origins: Mapping[str, str]
-    """Dotted key -> `FILE:LINE`, `--flag`, or `default`."""
-
-
-def flag_name(key: str) -> str:
-    """The flag that sets `key` (`metric.min_effect` -> `--metric-min-effect`)."""
-    return _FLAGS.get(key) or f"--{key.replace('.', '-').replace('_', '-')}"
+    """Dotted key -> `FILE:LINE`, `--flag`, `--set`, or `default`."""
 
 
 def load(
     *,
     text: str | bytes | None,
     path: str = DEFAULT_PATH,
-    flags: Mapping[str, object],
-    overlays: Sequence[Overlay] = (),
+    given: Sequence[Setting] = (),
 ) -> Resolved:
     """The effective configuration.
 
-    `text` is the content of the file called `path`, `None` when there is none. `overlays` go above
-    the file, the last one wins; `flags` (dotted key -> value, only those given) go above all.
-    Raises `ConfigError` that lists every problem.
+    `text` is the content of the file called `path`, `None` when there is none. What is `given` goes
+    above it, the last one wins. Raises `ConfigError` that lists every problem.
     """
     document = Document(data={}, lines={}) if text is None else read(text, path)
     data = document.data
     sources = {
-        at: Source(label=f"{path}:{line}", is_file=True) for at, line in document.lines.items()
+        at: Source(label=f"{path}:{line}", at=at, is_file=True)
+        for at, line in document.lines.items()
     }
-    for label, values in (*overlays, (flag_name, flags)):
-        for key, value in values.items():
-            _lay(data, sources, key, value, Source(label=label(key), is_file=False))
+    for setting in given:
+        _lay(data, sources, setting)
     try:
         config = Config.model_validate(data)
     except ValidationError as error:
@@ -122,34 +118,44 @@ def json_schema() -> dict[str, Any]:
     }
 
 
-def _lay(
-    data: dict[str, Any], sources: dict[Path, Source], key: str, value: object, source: Source
-) -> None:
-    """Sets one dotted key; what the file said below it is gone."""
-    *parents, last = key.split(".")
-    path: Path = (*parents, last)
+def _lay(data: dict[str, Any], sources: dict[Path, Source], setting: Setting) -> None:
+    """Sets one key; what was said of it and below it is gone."""
+    at = setting.at
+    source = Source(label=setting.flag, at=at, is_file=False, text=setting.text)
     here = data
-    for depth, part in enumerate(parents, 1):
-        inner = here.get(part)
+    for depth in range(1, len(at)):
+        above = at[:depth]
+        inner = here.get(str(above[-1]))
         if inner is None:
             inner = {}
-        elif isinstance(inner, str):  # `publish: none` is short for `publish: {mode: none}`
+        elif isinstance(inner, str) and above in _SHORT:
             inner = {"mode": inner}
-            sources[(*path[:depth], "mode")] = sources[path[:depth]]
+            sources[(*above, "mode")] = sources[above]
         elif not isinstance(inner, dict):
-            return  # the file is wrong here, and validation says so
-        here[part] = inner
+            before = sources[above].name
+            raise ConfigError(
+                f"{source.name}: {dotted(above)} is no mapping ({before}), set it as a whole"
+            )
+        here[str(above[-1])] = inner
         here = inner
-    here[last] = list(value) if isinstance(value, tuple) else value
-    for below in [at for at in sources if at[: len(path)] == path]:
+    here[str(at[-1])] = copy.deepcopy(setting.value)
+    for below in [path for path in sources if path[: len(at)] == at]:
         del sources[below]
-    sources[path] = source
+    sources.update((path, source) for path in _paths(setting.value, at))
+
+
+def _paths(value: object, at: Path) -> Iterator[Path]:
+    """Of a value and of all that is in it."""
+    yield at
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _paths(inner, (*at, key))
 
 
 def _leaves(section: BaseModel, at: Path = ()) -> Iterator[tuple[Path, Any]]:
-    for name, field in type(section).model_fields.items():
+    for name, about in type(section).model_fields.items():
         value = getattr(section, name)
-        path = (*at, field.alias or name)
+        path = (*at, about.alias or name)
         if isinstance(value, BaseModel):
             yield from _leaves(value, path)
         else:
@@ -160,10 +166,12 @@ def _origins(
     config: Config, data: Mapping[str, Any], sources: Mapping[Path, Source]
 ) -> Iterator[tuple[str, str]]:
     for path, _ in _leaves(config):
-        source = sources.get(path)
-        if source is None and path[-1] == "mode" and isinstance(data.get(str(path[0])), str):
-            source = sources.get(path[:-1])  # the short form
-        yield dotted(path), source.label if source else "default"
+        short = path[-1] == "mode" and isinstance(data.get(str(path[0])), str)
+        at = path[:-1] if short else path
+        labels = [sources[at].label] if at in sources else []
+        # A flag may have added to a mapping of the file.
+        labels += [s.label for p, s in sources.items() if p[: len(at)] == at and not s.is_file]
+        yield dotted(path), ", ".join(dict.fromkeys(labels)) or "default"
 
 
 def _plain(path: Path, value: Any) -> Any:

@@ -171,7 +171,7 @@ def test_a_configuration_file_cannot_grow_run_or_hang(name: str, tally: Tally) -
 
     began = time.process_time()
     with pytest.raises(ConfigError) as caught:
-        load(text=YAML[name], path="c.yml", flags={})
+        load(text=YAML[name], path="c.yml")
     assert time.process_time() - began < 10
     assert str(caught.value).startswith("c.yml")
     assert len(str(caught.value)) < 20_000
@@ -295,8 +295,8 @@ def test_a_report_that_is_no_report_is_a_row_and_the_run_goes_on(
     script(*({"description": line[:40], "files": {"value": f"{line}\n"}} for line in bombs))
     done = shell(
         *run.arguments(
-            *("--metric-extract-json", "$.n", "--metric-extract-file", "report"),
-            *("--iterations", str(len(bombs)), "--confirm", "never", "--calibrate", "never"),
+            *("--set", "metric.extract.json=$.n", "--set", "metric.extract.file=report"),
+            *("--iterations", str(len(bombs)), "--confirm", "never", "--set", "calibrate=never"),
             metric="sh value",
         )
     )
@@ -482,10 +482,10 @@ def test_a_huge_file_is_refused_to_the_model_and_the_run_goes_on(
             *run.arguments(
                 "--iterations",
                 "1",
-                "--claude-dialect",
-                "native",
-                "--claude-base-url",
-                api.url,
+                "--set",
+                "claude.dialect=native",
+                "--set",
+                f"claude.base_url={api.url}",
                 "--scope",
                 "data",
             ),
@@ -502,7 +502,7 @@ def test_a_huge_file_is_refused_to_the_model_and_the_run_goes_on(
 def test_a_program_that_is_no_brief_is_refused(repo: Repo, shell: Shell) -> None:
     repo.write("program.md", "x" * 2_000_000)
     repo.commit()
-    work = ("--scope", "value", "--metric", "cat value", "--program", "program.md")
+    work = ("--scope", "value", "--metric", "cat value", "--set", "program=program.md")
     done = shell("run", *work, "--proposer", "search")
     assert done.code == 2, done.told
     assert "at most 1000000" in done.told

@@ -1,7 +1,7 @@
 """Nine ways to fewer failing tests that repair nothing: each is played for real, none is kept.
 
 Each is followed by its honest twin, a repair in the same repository: what is refused is the cheat,
-not everything. Most are played with `--gaming allow`, so that what a run shows must do; what only
+not everything. Most are played with `gaming=allow`, so that what a run shows must do; what only
 the text of a change shows is played with the default.
 """
 
@@ -115,11 +115,11 @@ ONLY_READ: Mapping[str, tuple[Callable[[str], Files], str]] = {
 
 def flags(*more: str, gaming: str = "allow") -> tuple[str, ...]:
     scope = [word for glob in SCOPE for word in ("--scope", glob)]
-    return (*scope, "--gaming", gaming, "--confirm", "never", *FEW_PLUGINS, *more)
+    return (*scope, "--set", f"gaming={gaming}", "--confirm", "never", *FEW_PLUGINS, *more)
 
 
-COUNTING = ("--metric-extract-junit", "report.xml", "--metric-extract-count", "failures")
-ONE_RUN = ("--calibrate", "never", "--metric-repeats-max", "1")
+COUNTING = ("--set", "metric.extract.junit=report.xml", "--set", "metric.extract.count=failures")
+ONE_RUN = ("--set", "calibrate=never", "--metric-repeats-max", "1")
 FEW_PLUGINS = ("--env", "PYTEST_DISABLE_PLUGIN_AUTOLOAD=1")
 """Starting pytest is most of what such a test costs, and two thirds of that are other plugins."""
 

@@ -8,6 +8,7 @@ kept commits must be those of a run without vectors.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections import defaultdict
@@ -71,17 +72,19 @@ class Gardener:
         return self._scripted(metric=f"{METRIC}; {self._both(group)}")
 
     def setup(self, group: Sequence[Vector]) -> Result:
-        return self._scripted("--setup", f"git init -q; {self._both(group)}", metric=METRIC)
+        setup = json.dumps([f"git init -q; {self._both(group)}"])
+        return self._scripted("--set", f"setup={setup}", metric=METRIC)
 
     def setup_before_hooks(self, group: Sequence[Vector]) -> Result:
         """The repository that we then pretend to the user's own hook is not made upon its plants.
 
-        Those in the user's `.git` would be the user's hooks, which `--hooks` asks for.
+        Those in the user's `.git` would be the user's hooks, which `hooks` asks for.
         """
         hook = "#!/bin/sh\ngit diff --cached --name-only\n"
         self.garden.repo.write(".git/hooks/pre-commit", hook, 0o755)
-        setup = f'git init -q; sh {self.garden.plant(group)} "$PWD/.git"'
-        return self._scripted("--setup", setup, "--hooks", metric=METRIC)
+        setup = json.dumps([f'git init -q; sh {self.garden.plant(group)} "$PWD/.git"'])
+        flags = ("--set", f"setup={setup}", "--set", "hooks=true")
+        return self._scripted(*flags, metric=METRIC)
 
     def agent(self, group: Sequence[Vector]) -> Result:
         agent = self.garden.root / "agent.sh"

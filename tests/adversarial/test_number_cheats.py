@@ -188,7 +188,7 @@ def benchmark(repo: Repo) -> None:
 
 
 def measure(run: Run, gaming: str, *more: str) -> Result:
-    flags = ("--metric-name", "cost", "--gaming", gaming, "--iterations", "99", *more)
+    flags = ("--metric-name", "cost", "--set", f"gaming={gaming}", "--iterations", "99", *more)
     return run(*flags, scope="work.py", metric=f"{sys.executable} bench.py")
 
 
@@ -239,7 +239,7 @@ def test_what_the_text_of_a_change_shows_is_refused_unmeasured(
 def test_what_a_run_leaves_behind_is_worth_nothing_to_the_next(
     run: Run, script: Script, tally: Tally
 ) -> None:
-    done = replay(run, script, RUN, "allow", "--metric-extract-many", "last", times=2)
+    done = replay(run, script, RUN, "allow", "--set", "metric.extract.many=last", times=2)
     judge(done, RUN, tally, times=2)
 
 
@@ -248,7 +248,7 @@ def test_what_a_run_leaves_behind_is_worth_nothing_to_the_next(
 def test_a_cheat_that_is_allowed_does_win(name: str, run: Run, script: Script) -> None:
     """Otherwise the tests above would show nothing."""
     script({"description": name, "files": {"work.py": READ[name][0]}})
-    more = ("--metric-extract-many", "first") if name == "a fake line" else ()
+    more = ("--set", "metric.extract.many=first") if name == "a fake line" else ()
     done = measure(run, "allow", *more)
     expected = "metric-error" if more else "keep"  # that one is counted as well
     assert done.column("status") == ["baseline", expected], done.told

@@ -95,8 +95,8 @@ def test_a_run_with_hostile_models_names_and_output_obeys_nobody(
     code, out, err = call(
         hostile,
         *hostile.arguments(
-            *("--iterations", str(2 * len(words)), "--goal", words[0], "--calibrate", "never"),
-            *("--metric-extract-regex", r"\A(.*)$", "--metric-name", "##[error]pwn"),
+            *("--iterations", str(2 * len(words)), "--goal", words[0], "--set", "calibrate=never"),
+            *("--set", r"metric.extract.regex=\A(.*)$", "--metric-name", "##[error]pwn"),
             *("--confirm", "never"),
             *("--guard", "echo '::warning::pwn ##[notice]x'; true #" + "##[group]pwn"),
             *how,
@@ -132,7 +132,9 @@ def test_a_setup_command_that_fails_is_quoted_but_not_obeyed(
     words = sample(torture)
     hostile.repo.write("out", "\n".join([name, *words[-19:]]))
     hostile.repo.commit()
-    code, out, err = call(hostile, *hostile.arguments("--setup", "cat out; cat out >&2; exit 3"))
+    code, out, err = call(
+        hostile, *hostile.arguments("--set", "setup=[cat out; cat out >&2; exit 3]")
+    )
     assert code == 4, err
     check(tally, 40, out, err)
 
@@ -146,7 +148,7 @@ def test_an_unmeasurable_baseline_is_quoted_but_not_obeyed(
     for flags in (
         ("--metric", "cat out; exit 3"),
         ("--metric", "cat out", "--metric-name", "##[error]pwn"),
-        ("--metric", "cat out", "--metric-extract-json", "$['##[error]pwn']"),
+        ("--metric", "cat out", "--set", "metric.extract.json=$['##[error]pwn']"),
         ("--metric", "cat out value", "--guard", "cat out; false"),
     ):
         code, out, err = call(hostile, *hostile.arguments(*flags, metric=None))
@@ -162,7 +164,7 @@ def test_test_ids_are_quoted_but_not_obeyed(hostile: Run, tally: Tally) -> None:
     )
     hostile.repo.write("report", report)
     hostile.repo.commit()
-    flags = ("--metric-extract-junit", "made.xml", "--metric-extract-count", "seconds")
+    flags = ("--set", "metric.extract.junit=made.xml", "--set", "metric.extract.count=seconds")
     code, out, err = call(
         hostile, *hostile.arguments(*flags, metric="cp report made.xml; echo ::error::pwn")
     )
@@ -182,7 +184,7 @@ def test_a_comparison_of_hostile_commits_obeys_nobody(
     code, out, err = call(
         hostile,
         *("compare", "HEAD~1", "HEAD", "--scope", "value", "--metric", "cat value"),
-        *("--metric-name", "##[error]pwn", "--metric-extract-last-number", *how),
+        *("--metric-name", "##[error]pwn", "--set", "metric.extract.last_number=true", *how),
     )
     assert code == 0, err
     check(tally, len(HOSTILE_NAMES) + 3, out, err)
@@ -211,7 +213,7 @@ def test_the_configuration_is_shown_but_not_obeyed(
         ["run", "--tag", "x\n::error::pwn", "--scope", "value", "--metric", "m"],
         ["run", "x\n::error::pwn ##[error]pwn"],
         ["::error::pwn\n::error::pwn"],
-        ["run", "--scope", "a", "--metric", "m", "--metric-min-effect", "\n::error::pwn"],
+        ["run", "--scope", "a", "--metric", "m", "--set", "metric.min_effect=\n::error::pwn"],
         ["run", "--config", "no\n::error::pwn"],
         ["run", "--scope", "##[error]pwn", "--metric", "m"],
         ["run", "--proposer", "script:no\n::error::pwn", "--scope", "value", "--metric", "m"],
@@ -263,12 +265,12 @@ def test_a_hostile_model_is_quoted_but_not_obeyed(
         flags = (
             "--iterations",
             str(len(words)),
-            "--claude-dialect",
-            "native",
-            "--claude-base-url",
-            api.url,
-            "--calibrate",
-            "never",
+            "--set",
+            "claude.dialect=native",
+            "--set",
+            f"claude.base_url={api.url}",
+            "--set",
+            "calibrate=never",
         )
         code, out, err = call(hostile, *hostile.arguments(*flags, proposer="claude"), **KEY)
         assert code == 0, err
@@ -281,7 +283,7 @@ def test_the_next_prompt_is_shown_but_not_obeyed(hostile: Run, tally: Tally, tor
     hostile.repo.write("value", "\n".join(words))
     hostile.repo.write("program.md", "\n".join(words))
     hostile.repo.commit()
-    scope = ("--scope", "value", "--metric", "cat value", "--program", "program.md")
+    scope = ("--scope", "value", "--metric", "cat value", "--set", "program=program.md")
     code, out, err = call(
         hostile, "prompt", *scope, "--goal", words[2], "--proposer", "claude", **KEY
     )

@@ -52,7 +52,7 @@ def obedient() -> list[dict[str, Any]]:
 
 def once(api: MessagesApi) -> tuple[str, ...]:
     """Flags of one iteration whose proposal comes from the local server."""
-    server = ("--claude-dialect", "native", "--claude-base-url", api.url)
+    server = ("--set", "claude.dialect=native", "--set", f"claude.base_url={api.url}")
     return ("--iterations", "1", "--confirm", "never", *server)
 
 

@@ -91,8 +91,8 @@ class Attack:
 
     @staticmethod
     def flags(*more: str) -> list[str]:
-        quick = ["--iterations", "0", "--calibrate", "never", "--metric-extract-last-number"]
-        return [*quick, *more]
+        quick = ["--iterations", "0", "--set", "calibrate=never"]
+        return [*quick, "--set", "metric.extract.last_number=true", *more]
 
     @staticmethod
     def printed(done: Result) -> str:
@@ -135,7 +135,7 @@ def test_confining_a_command_confines_no_thread_of_ours(attack: Attack, user: st
         return {**found, "links": links, "dumpable": [str(dumpable())]}
 
     before = ours()
-    text = attack("#!/bin/sh\nid -u\n", "--sandbox-user", user)
+    text = attack("#!/bin/sh\nid -u\n", "--set", f"sandbox.user={user}")
     assert str(nobody().uid if user == "auto" else os.geteuid()) in text.splitlines(), text
     assert ours() == before
     assert "confined" not in {thread.name for thread in threading.enumerate()}
@@ -163,8 +163,8 @@ def test_nothing_in_its_environment_tells_measured_code_that_this_is_a_ci_job(
     """So code that asks is measured as it will be used, and no second run in disguise is needed."""
 
     def seen(tag: str) -> set[str]:
-        flags = ("--sandbox-user", user, "--tag", tag, "--guard", "env; ./attack")
-        setup = ("--setup", 'test "$CI" = true')  # it may ask nobody, wherever it runs
+        flags = ("--set", f"sandbox.user={user}", "--tag", tag, "--guard", "env; ./attack")
+        setup = ("--set", "setup=[test $CI = true]")  # it may ask nobody, wherever it runs
         done = attack.run(*attack.flags(*flags, *setup), **attack.options)
         log = attack.repo.path / "autoresearch" / f"run-{tag}" / "logs" / "0.log"
         assert done.code == 0, done.told
@@ -233,8 +233,8 @@ def test_measured_code_writes_nowhere_but_in_its_own_folders(
             path.chmod(0o777)
     text = attack(
         f"import os\nfor where in {[str(f) for f in folders]!r}:\n    {WRITES}",
-        "--sandbox-user",
-        user,
+        "--set",
+        f"sandbox.user={user}",
     )
     assert "WROTE" not in text
     assert len(refused(text)) == 10 * len(folders)
@@ -277,8 +277,8 @@ open("/dev/null", "w").write("x")
 os.openpty()
 print("may do the rest")
 """,
-        "--sandbox-user",
-        user,
+        "--set",
+        f"sandbox.user={user}",
     )
     assert "CHANGED" not in text
     assert len(refused(text)) == 5, text
@@ -316,8 +316,8 @@ for name in {FILE_COMMANDS!r}:
         except (OSError, TypeError) as error:
             print("refused", error)
 """,
-        "--sandbox-user",
-        user,
+        "--set",
+        f"sandbox.user={user}",
     )
     assert "APPENDED" not in text
     assert len(refused(text)) == 2 * len(FILE_COMMANDS), text
@@ -376,10 +376,10 @@ try:
 except OSError as error:
     print("may not", error)
 """,
-        "--setup",
-        "touch $HOME/made-by-setup",
-        "--sandbox-user",
-        user,
+        "--set",
+        "setup=[touch $HOME/made-by-setup]",
+        "--set",
+        f"sandbox.user={user}",
     )
     assert "READ" not in text
     assert "LISTED" not in text
@@ -397,7 +397,7 @@ def test_what_lies_in_the_runners_temporary_folder_besides_our_box_is_hidden(
     secret = attack.open_folder / "secret"
     secret.write_text("secret")
     secret.chmod(0o644)
-    text = attack(f"print(open({str(secret)!r}).read())", "--sandbox-user", user)
+    text = attack(f"print(open({str(secret)!r}).read())", "--set", f"sandbox.user={user}")
     assert "PermissionError" in text
     assert "\nsecret" not in text
 
@@ -405,7 +405,7 @@ def test_what_lies_in_the_runners_temporary_folder_besides_our_box_is_hidden(
 @needs_landlock
 def test_without_confinement_the_same_code_gets_through(attack: Attack) -> None:
     target = attack.open_folder / "planted"
-    off = ["--sandbox-read-only", "false", "--sandbox-user", "keep", "--sandbox-network", "allow"]
+    off = ("--set", "sandbox={read_only: false, user: keep, network: allow}")
     attack(f"open({str(target)!r}, 'w')", *off)
     assert target.exists(), "the tests above would prove nothing"
 
@@ -415,7 +415,7 @@ def test_what_the_configuration_lists_may_be_written(attack: Attack) -> None:
     target = attack.open_folder / "results"
     target.mkdir()
     target.chmod(0o777)
-    attack(f"open('{target}/x', 'w')", "--sandbox-write", str(target))
+    attack(f"open('{target}/x', 'w')", "--set", f"sandbox.write=[{target}]")
     assert (target / "x").exists()
 
 
@@ -481,7 +481,7 @@ def test_measured_code_cannot_look_into_our_process_nor_signal_it(
     attack.plant(HUNT)
     temporary = Path(tempfile.gettempdir())
     child = replace(run, temporary=temporary).start(
-        *attack.flags("--sandbox-user", user), **attack.options
+        *attack.flags("--set", f"sandbox.user={user}"), **attack.options
     )
     text = attack.printed(run.finish(child))
     found = [
@@ -497,7 +497,7 @@ def test_measured_code_cannot_look_into_our_process_nor_signal_it(
 @as_user
 def test_no_command_gains_privileges(attack: Attack, user: str) -> None:
     text = attack(
-        "#!/bin/sh\ngrep -E 'NoNewPrivs|CapEff' /proc/self/status", "--sandbox-user", user
+        "#!/bin/sh\ngrep -E 'NoNewPrivs|CapEff' /proc/self/status", "--set", f"sandbox.user={user}"
     )
     assert "NoNewPrivs:\t1" in text
     capabilities = int(text.partition("CapEff:")[2].split()[0], 16)
@@ -507,7 +507,9 @@ def test_no_command_gains_privileges(attack: Attack, user: str) -> None:
 
 @as_user
 def test_a_command_can_still_print_through_dev_stderr(attack: Attack, user: str) -> None:
-    text = attack("#!/bin/sh\necho told > /dev/stderr; echo > /dev/null", "--sandbox-user", user)
+    text = attack(
+        "#!/bin/sh\necho told > /dev/stderr; echo > /dev/null", "--set", f"sandbox.user={user}"
+    )
     assert "told" in text
     assert "denied" not in text
 
@@ -540,8 +542,8 @@ for family, kind, protocol in ((40, 1, 0), (38, 5, 0), (16, 3, 9), (16, 3, 0)):
     except OSError as error:
         print("errno of", family, protocol, error.errno)
 """,
-        "--sandbox-user",
-        user,
+        "--set",
+        f"sandbox.user={user}",
     )
     for name in calls:
         assert f"errno of {name} {38 if name == 'clone3' else 1}\n" in text
@@ -632,7 +634,9 @@ with socket.socket() as server:
 def test_nothing_arrives_from_measured_code_without_a_network(
     attack: Attack, listener: Listener, user: str
 ) -> None:
-    text = attack(CALL.format(port=listener.port, name=listener.name), "--sandbox-user", user)
+    text = attack(
+        CALL.format(port=listener.port, name=listener.name), "--set", f"sandbox.user={user}"
+    )
     assert len(refused(text)) == 3, text
     assert listener.heard == []
 
@@ -643,7 +647,7 @@ def test_a_loopback_of_its_own_serves_but_does_not_lead_out(
     attack: Attack, listener: Listener, user: str
 ) -> None:
     program = CALL.format(port=listener.port, name=listener.name) + SERVE
-    text = attack(program, "--sandbox-network", "loopback", "--sandbox-user", user)
+    text = attack(program, "--set", "sandbox.network=loopback", "--set", f"sandbox.user={user}")
     assert "MY OWN SERVER WORKS" in text
     assert "CALLED tcp" not in text
     assert listener.heard == []
@@ -656,14 +660,14 @@ def test_with_the_network_abstract_sockets_of_others_are_still_out_of_reach(
     attack: Attack, listener: Listener, user: str
 ) -> None:
     program = CALL.format(port=listener.port, name=listener.name)
-    text = attack(program, "--sandbox-network", "allow", "--sandbox-user", user)
+    text = attack(program, "--set", "sandbox.network=allow", "--set", f"sandbox.user={user}")
     assert "refused abstract" in text
     assert set(listener.heard) == {"tcp", "udp"}, "allow means allow"
 
 
 def test_setup_has_the_network(attack: Attack, listener: Listener) -> None:
     attack.plant(CALL.format(port=listener.port, name=listener.name))
-    attack.run(*attack.flags("--setup", "./attack"), **STRICT)
+    attack.run(*attack.flags("--set", "setup=[./attack]"), **STRICT)
     assert set(listener.heard) >= {"tcp", "udp"}
 
 
@@ -683,7 +687,7 @@ def test_without_namespaces_the_network_is_still_denied_and_the_rest_is_reported
         no_new_privileges()
         profile.enter()
 
-    arguments = run.arguments(*attack.flags("--sandbox-user", user), **attack.options)
+    arguments = run.arguments(*attack.flags("--set", f"sandbox.user={user}"), **attack.options)
     done = subprocess.run(
         [sys.executable, "-m", "autoresearch_ci", *arguments],
         cwd=attack.repo.path,
@@ -714,7 +718,7 @@ def test_nothing_in_shared_memory_survives_a_measurement(attack: Attack, user: s
         f"#!/bin/sh\ntest -e {name} && echo SEEN; echo x > {name} && echo kept\nipcmk -M 9"
     )
     done = attack.run(
-        *attack.flags("--sandbox-user", user, "--guard", "./attack"), **attack.options
+        *attack.flags("--set", f"sandbox.user={user}", "--guard", "./attack"), **attack.options
     )
     text = attack.printed(done)
     assert text.count("kept") == 2
@@ -753,7 +757,7 @@ def test_a_service_that_acts_for_others_is_covered(
         program = (
             f"import socket\nsocket.socket(socket.AF_UNIX).connect({str(path)!r})\nprint('IN')"
         )
-        text = attack(program, "--sandbox-user", user)
+        text = attack(program, "--set", f"sandbox.user={user}")
         assert "ConnectionRefusedError" in text
         with pytest.raises(BlockingIOError):
             service.accept()
@@ -770,7 +774,7 @@ def test_a_socket_of_roots_is_refused_to_another_user(attack: Attack, user: str)
         program = (
             f"import socket\nsocket.socket(socket.AF_UNIX).connect({str(path)!r})\nprint('IN')"
         )
-        assert "PermissionError" in attack(program, "--sandbox-user", user)
+        assert "PermissionError" in attack(program, "--set", f"sandbox.user={user}")
 
 
 # --- another user ---------------------------------------------------------------------------------
@@ -794,7 +798,8 @@ def test_as_another_user_everything_works_and_is_put_back(
     columns = ("status", "metric", "description")
     journals = {}
     for choice in (user, "keep"):
-        flags = ["--metric-extract-last-number", "--sandbox-user", choice, "--setup", "touch made"]
+        flags = ["--set", "metric.extract.last_number=true", "--set", f"sandbox.user={choice}"]
+        flags += ["--set", "setup=[touch made]"]
         flags += ["--scope", "value", "--scope", "folder/"]
         attack.run(
             *flags,
@@ -822,7 +827,7 @@ def test_the_users_own_hooks_can_ask_git_as_another_user(attack: Attack, user: s
     attack.repo.write(".git/hooks/pre-commit", hook, mode=0o755)
     text = json.dumps({"description": "a", "files": {"value": "9\n"}})
     attack.run.script.write_text(text)
-    done = attack.run("--hooks", "--sandbox-user", user, **STRICT)
+    done = attack.run("--set", "hooks=true", "--set", f"sandbox.user={user}", **STRICT)
     assert done.column("status") == ["baseline", "keep"], done.told
 
 
@@ -834,14 +839,14 @@ def test_a_user_that_cannot_reach_the_program_is_an_error_when_it_was_asked_for(
     closed.mkdir(mode=0o700)
     (closed / "program").write_text("#!/bin/sh\ncat value\n")
     (closed / "program").chmod(0o755)
-    done = run("--sandbox-user", "65534", metric=str(closed / "program"), **STRICT)
+    done = run("--set", "sandbox.user=65534", metric=str(closed / "program"), **STRICT)
     assert done.code == 2
     assert "sandbox.user: 65534 cannot reach" in done.err
 
 
 @as_root
 def test_a_user_that_cannot_reach_our_folders_is_not_used_and_that_is_said(run: Run) -> None:
-    done = run("--sandbox-user", "auto", **STRICT)  # pytest's folders are closed to others
+    done = run("--set", "sandbox.user=auto", **STRICT)  # pytest's folders are closed to others
     assert done.code == 0, done.told
     assert "measured code runs as root, because uid 65534 cannot reach" in done.out
     assert done.out.count("measured code runs as root") == 1
@@ -903,8 +908,8 @@ print("uid", os.getuid())
         str(config),
         "--iterations",
         "1",
-        "--sandbox-user",
-        user,
+        "--set",
+        f"sandbox.user={user}",
         proposer=None,
         **STRICT,
     )

@@ -415,7 +415,7 @@ def replaces(old: str, new: str) -> Any:
 
 
 def run_claude(run: Run, *flags: str, **options: str | None) -> Result:
-    words = ("--claude-dialect", "native", "--iterations", "1", "--json", *flags)
+    words = ("--set", "claude.dialect=native", "--iterations", "1", "--json", *flags)
     return run(*words, "--scope", "*", proposer="claude", **options)
 
 
@@ -564,7 +564,7 @@ def test_what_a_metric_prints_of_its_secret_is_not_repeated(
     )
     say = f"echo $DEPLOY_TOKEN | {how}; echo $DEPLOY_TOKEN >&2"
     done = run(
-        *("--pass-env", "DEPLOY_TOKEN", "--metric-name", "score", "--json"),
+        *("--set", "pass_env=[DEPLOY_TOKEN]", "--metric-name", "score", "--json"),
         metric=f"{say}; grep -q crash value && exit 3; echo score: $(cat value)",
         guard=f"{say}; test $(cat value) = 10",
     )
@@ -587,7 +587,7 @@ def test_what_a_failing_baseline_prints_of_a_secret_is_not_repeated(
         {"guard": "echo $DEPLOY_TOKEN; false"},
         {"setup": "echo $DEPLOY_TOKEN; false"},
     ):
-        done = run("--pass-env", "DEPLOY_TOKEN", **options)
+        done = run("--set", "pass_env=[DEPLOY_TOKEN]", **options)
         assert done.code == 4, done.told
         assert "***" in done.err
         nothing_leaked([canary], done.out, done.err)
@@ -645,8 +645,8 @@ def test_what_a_command_printed_of_a_secret_does_not_reach_a_model(
     api.answer(look, replaces("10", "crash"), replaces("crash", "11"))
     done = run_claude(
         run,
-        "--pass-env",
-        "DEPLOY_TOKEN",
+        "--set",
+        "pass_env=[DEPLOY_TOKEN]",
         metric="grep -q crash value && echo no $DEPLOY_TOKEN >&2 && exit 3; cat value",
     )
     assert done.column("attempts") == ["1", "2"], done.told
@@ -699,7 +699,7 @@ def test_an_error_message_repeats_no_secret(
     monkeypatch.setenv("MY_TOKEN", canary)
     done = run("--direction", canary)
     assert done.code == 2, done.told
-    done = run("--metric-min-effect", canary)
+    done = run("--set", f"metric.min_effect={canary}")
     assert done.code == 2, done.told
     nothing_leaked([canary], done.out, done.err)
 

@@ -16,7 +16,7 @@ from markdown_it.token import Token
 from pydantic import BaseModel
 
 from autoresearch_ci.cli.main import _parser
-from autoresearch_ci.config.flags import add_flags, configuration_keys
+from autoresearch_ci.config.flags import FLAGS, every_key
 from autoresearch_ci.config.metric import Guard
 from autoresearch_ci.config.proposers import Agent, ToolServer
 from autoresearch_ci.config.resolve import load
@@ -45,13 +45,8 @@ def identity(page: Path) -> str:
 
 
 def test_every_key_is_listed_with_its_flag(generated: Generated) -> None:
-    parser = argparse.ArgumentParser()
-    add_flags(parser)
-    flags = {action.dest: f"`{action.option_strings[0]}`" for action in parser._actions}
-    rows = [
-        f"| `{key}` | {flags.get(key, '')} | {in_a_cell(text)} |"
-        for key, text in configuration_keys()
-    ]
+    flags = {key: f"`{flag.name}`" for key, flag in FLAGS.items()}
+    rows = [f"| `{key}` | {flags.get(key, '')} | {in_a_cell(text)} |" for key, text in every_key()]
     table = ["| key | flag | meaning |", "| --- | --- | --- |", *rows, ""]
     generated(CONFIGURATION, "keys", "\n".join(table))
 
@@ -97,7 +92,7 @@ def test_every_configuration_that_is_shown_can_be_loaded(page: Path) -> None:
         if token.type == "fence" and token.info == "yaml":
             shown = yaml.safe_load(token.content)
             if {"metric", "scope"} <= shown.keys():
-                load(text=token.content, flags={})
+                load(text=token.content)
 
 
 @pytest.mark.parametrize("page", OURS, ids=identity)
@@ -106,7 +101,7 @@ def test_every_flag_that_is_shown_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     shown = re.findall(r"autoresearch-ci .*|`--.*?`", text)
     used = {flag for part in shown for flag in re.findall(r"(?<![\w-])--[a-z][\w-]*", part)}
-    assert used - known - {"--set"} == set()
+    assert used - known == set()
 
 
 @pytest.mark.parametrize("page", LINKING, ids=identity)

@@ -139,7 +139,7 @@ def test_a_ruler_that_changed_is_refused_and_a_wish_that_changed_is_not(
         assert done.code == 2, done.told
         assert f"{key} changed since this run was started" in done.err
     assert (repo.photograph(), records_path(repo).read_bytes()) == before
-    assert run("--resume", "--metric-target", "1").column("metric") == ["10", "9", "8"]
+    assert run("--resume", "--set", "metric.target=1").column("metric") == ["10", "9", "8"]
 
 
 # --- where it is published ------------------------------------------------------------------------

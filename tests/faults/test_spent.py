@@ -185,11 +185,11 @@ def test_a_confirmation_that_costs_money_ends_with_the_money(
 
     _, search = spend("--confirm", "never")
     used_up = search * EACH
-    done, asked = spend("--budget-tokens", f"{used_up}")
+    done, asked = spend("--set", f"budget.tokens={used_up}")
     assert asked == search
     assert f"could not be confirmed: token budget of {used_up} used up" in done.told
     # What was begun is ended: half a pair is none.
-    _, asked = spend("--budget-tokens", f"{used_up + 1}", "--confirm-repeats", "9")
+    _, asked = spend("--set", f"budget.tokens={used_up + 1}", "--set", "confirm.repeats=9")
     votes = 3
     assert search < asked <= search + 2 * votes
 

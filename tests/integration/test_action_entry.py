@@ -319,7 +319,7 @@ def test_a_gate_takes_base_and_claim_from_the_pull_request(job: Job) -> None:
     inputs = {
         "command": "compare",
         "fail-on": "claim-not-reproduced, regression",
-        "args": "--scope value --metric 'cat value' --calibrate never",
+        "args": "--scope value --metric 'cat value' --set calibrate=never",
     }
     payload["pull_request"]["body"] = "**value 10 → 9, -10.0 % [95 % CI -10.0, -10.0], n=1+1**"
     done = job(inputs=inputs, **job.event("pull_request", payload))
@@ -452,7 +452,7 @@ def slow(job: Job) -> tuple[dict[str, str], Path]:
     """A run whose second candidate takes for ever to measure, and the file that says it began."""
     began = job.folder / "began"
     metric = f"cat value; if grep -q 11 value; then touch {began}; trap '' INT TERM; sleep 600; fi"
-    writable = {"sandbox-write": str(job.folder)}
+    writable = {"set": f"sandbox.write=[{job.folder}]"}
     return {"args": job.arguments(metric=metric, **writable)}, began
 
 

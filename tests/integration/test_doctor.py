@@ -29,7 +29,7 @@ def test_a_good_place_has_no_failure_and_every_check_a_row(
     here: Repo, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = here.photograph()
-    code, rows = doctor(capsys, "--metric", "cat value", "--sandbox-user", "keep")
+    code, rows = doctor(capsys, "--metric", "cat value", "--set", "sandbox.user=keep")
     assert code == 0
     assert {row["state"] for row in rows.values()} <= {"ok", "warn"}
     names = "python git disk configuration repository metric proposer user landlock namespaces "
@@ -52,18 +52,18 @@ def test_the_table_names_the_state_the_check_and_the_cure(
 def test_a_program_that_setup_may_install_is_a_warning(
     here: Repo, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, rows = doctor(capsys, "--metric", "no-such-program", "--setup", "make it")
+    code, rows = doctor(capsys, "--metric", "no-such-program", "--set", "setup=[make it]")
     assert (code, rows["metric"]["state"]) == (0, "warn")
 
 
 def test_a_bad_configuration_is_a_failure_with_its_exit_code(
     here: Repo, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, rows = doctor(capsys, "--metric", "cat value", "--sandbox-network", "maybe")
+    code, rows = doctor(capsys, "--metric", "cat value", "--set", "sandbox.network=maybe")
     assert (code, rows["configuration"]["state"]) == (2, "fail")
     code, rows = doctor(capsys, "--metric", "cat value", "--scope", "nothing-there")
     assert code == 0, "one of the globs matches"
-    code, rows = doctor(capsys, "--metric", "cat value", "--sandbox-user", "no-such-user")
+    code, rows = doctor(capsys, "--metric", "cat value", "--set", "sandbox.user=no-such-user")
     assert (code, rows["user"]["state"]) == (2, "fail")
 
 

@@ -14,7 +14,8 @@ TRAIN = (
     'awk -v i=$i -v v=$v \'BEGIN {print "progress=" i/40 " loss=" 10 - (10 - v) * i / 40}\'; '
     "sleep 0.01; done; echo trained >> ../../done-$v; echo result: $v"
 )
-FLAGS = ("--metric-name", "result", "--metric-early-stop-regex", r"progress=(\S+) loss=(\S+)")
+CURVE = r"metric.early_stop.regex=progress=(\S+) loss=(\S+)"
+FLAGS = ("--metric-name", "result", "--set", CURVE)
 
 
 def value(number: object) -> dict[str, Any]:
@@ -47,7 +48,7 @@ def test_a_candidate_with_a_result_is_no_longer_stopped(
         .replace("i / 40}", "i / 40 + lag}")
         .replace("result: $v", f"result: {noisy}")
     )
-    done = run(*FLAGS, "--metric-repeats-min", "2", metric=lags)
+    done = run(*FLAGS, "--set", "metric.repeats.min=2", metric=lags)
     assert done.column("status") == ["baseline", "keep"], done.told
     assert int(done.rows[1]["samples"]) >= 2
 

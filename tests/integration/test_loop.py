@@ -201,17 +201,17 @@ def test_a_run_ends_at_its_last_iteration(run: Run, script: Script) -> None:
 
 def test_a_run_ends_at_its_target(run: Run, script: Script) -> None:
     script(value(9), value(8), value(7))
-    assert stopped(run, "--metric-target", "8") == (2, "target 8 reached")
+    assert stopped(run, "--set", "metric.target=8") == (2, "target 8 reached")
 
 
 def test_a_run_ends_at_a_plateau(run: Run, script: Script) -> None:
     script(value(11), value(9), value(12), value(13), value(8))
-    assert stopped(run, "--plateau", "2") == (4, "plateau: 2 iterations without a keep")
+    assert stopped(run, "--set", "plateau=2") == (4, "plateau: 2 iterations without a keep")
 
 
 def test_setup_is_part_of_the_minutes(run: Run, script: Script) -> None:
     script(value(9))
-    done, reason = stopped(run, "--setup", "sleep 1.5", "--minutes", "0.02")
+    done, reason = stopped(run, "--set", "setup=[sleep 1.5]", "--minutes", "0.02")
     assert reason.startswith("time budget"), reason
     assert done == 0
 
@@ -222,7 +222,7 @@ def test_a_journal_that_was_deleted_during_the_run_is_whole_in_the_end(
     script(value(9), value(8))
     journal = repo.path / "autoresearch" / "run-t" / "results.tsv"
     done = run(
-        *("--sandbox-write", str(repo.path.parent), str(journal.parent)),
+        *("--set", f"sandbox.write=[{repo.path.parent}, {journal.parent}]"),
         metric=f"[ $(cat value) = 8 ] && rm -f {journal}; cat value",
         **{"sandbox-write": None},
     )
@@ -499,8 +499,8 @@ def test_what_setup_made_survives_a_metric_that_spoils_it(
         'echo bad > built/x; rm "$HOME/.tool"; echo 3 > lock'
     )
     done = run(
-        *("--setup", "mkdir built; echo 5 > built/x"),
-        *("--setup", 'printf home > "$HOME/.tool"; echo 2 > lock'),
+        "--set",
+        "setup=[mkdir built; echo 5 > built/x, printf home > $HOME/.tool; echo 2 > lock]",
         metric=metric,
     )
     assert done.column("metric") == ["10", "9", "8"], done.told
@@ -654,7 +654,7 @@ def test_a_candidate_is_measured_with_the_line_ends_of_the_base(
     edit = {"path": "a.bat", "old": "10", "new": "9"}
     script({"description": "edit", "edits": [edit]})
     metric = "head -1 a.bat | tr -d '\\r'; tr -dc '\\r' < a.bat | wc -c"
-    done = run("--metric-extract-regex", r"(?m)\A\d+\n(\d+)", scope="a.bat", metric=metric)
+    done = run("--set", r"metric.extract.regex=(?m)\A\d+\n(\d+)", scope="a.bat", metric=metric)
     assert done.rows[1]["metric"] == done.rows[0]["metric"], done.told
 
 

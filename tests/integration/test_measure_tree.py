@@ -59,7 +59,7 @@ def test_a_lost_temporary_folder_is_made_again(run: Run, script: Script, harm: s
 def test_the_way_to_its_folders_cannot_be_closed(run: Run, script: Script, sealed: str) -> None:
     """Where the command runs as we do, and also where nothing is mounted read-only."""
     script(better())
-    flags = ["--sandbox-user", "keep", "--sandbox-read-only", sealed]
+    flags = ["--set", "sandbox.user=keep", "--set", f"sandbox.read_only={sealed}"]
     done = run(*flags, metric="cat value; chmod 000 .. .")
     assert done.column("status") == ["baseline", "keep"], done.told
 
@@ -90,7 +90,7 @@ for place in (".", "below", os.environ["HOME"], os.environ["TMPDIR"]):
 """
     script(better())
     metric = f"{PYTHON} -c {shlex.quote(note)}; cat value"
-    done = run("--metric-extract-last-number", metric=metric)
+    done = run("--set", "metric.extract.last_number=true", metric=metric)
     text = "".join(path.read_text() for path in (done.folder / "logs").iterdir())
     if "Operation not supported" in text:
         pytest.skip("this file system has no attributes")
@@ -105,7 +105,7 @@ def test_a_cache_folder_made_by_the_metric_survives(
 ) -> None:
     script(better())
     warm = "test -e build/objects/o && echo warm >&2; mkdir -p build/objects; touch build/objects/o"
-    done = run("--cache", cache, metric=f"{warm}; cat value")
+    done = run("--set", f"cache=[{cache}]", metric=f"{warm}; cat value")
     assert done.column("status") == ["baseline", "keep"], done.told
     assert "warm" in (done.folder / "logs" / "1.log").read_text()
 
@@ -135,7 +135,7 @@ def test_a_shared_file_that_a_command_changed_comes_back(
     repo.write("blob", "1\n")
     script(better())
     metric = 'test "$(cat blob)" = 1 && cat value; echo 2 >> blob'
-    assert run("--share", "blob", metric=metric).column("status") == ["baseline", "keep"]
+    assert run("--set", "share=[blob]", metric=metric).column("status") == ["baseline", "keep"]
     assert (repo.path / "blob").read_text() == "1\n"
 
 
@@ -149,7 +149,7 @@ def test_a_shared_folder_that_is_partly_tracked_is_filled_in_with_the_commits_fi
     repo.write("data/big", "big")
     script(better())
     metric = 'test "$(cat data/tracked data/big)" = committedbig && cat value'
-    done = run("--share", "data", metric=metric)
+    done = run("--set", "share=[data]", metric=metric)
     assert done.column("status") == ["baseline", "keep"], done.told
 
 
@@ -190,7 +190,7 @@ def test_a_file_that_setup_deleted_stays_deleted_after_a_candidate_made_it_anew(
     repo.write("gone", "x")
     repo.commit()
     script(better(gone="new"), {"description": "worse", "files": {"value": "20\n"}})
-    done = run("--setup", "rm -- g?ne", "--scope", "**")
+    done = run("--set", "setup=['rm -- g?ne']", "--scope", "**")
     assert done.column("status") == ["baseline", "keep", "discard"], (
         done.column("reason"),
         done.told,
@@ -199,7 +199,7 @@ def test_a_file_that_setup_deleted_stays_deleted_after_a_candidate_made_it_anew(
 
 def test_a_pipe_that_setup_left_may_vanish(run: Run, script: Script) -> None:
     script(better())
-    done = run("--setup", "mkfifo p $HOME/p", metric="rm -f p $HOME/p; cat value")
+    done = run("--set", "setup=[mkfifo p $HOME/p]", metric="rm -f p $HOME/p; cat value")
     assert done.column("status") == ["baseline", "keep"], done.told
 
 
@@ -209,7 +209,7 @@ def test_a_candidate_in_the_reports_place_is_a_metric_error(
 ) -> None:
     script(better(**{path: "in the way\n"}))
     done = run(
-        *("--metric-extract-file", "out/report.json", "--metric-extract-json", "$.v"),
+        *("--set", "metric.extract.file=out/report.json", "--set", "metric.extract.json=$.v"),
         "--scope",
         "**",
         metric='mkdir -p out; echo "{\\"v\\": $(cat value)}" > out/report.json; true',

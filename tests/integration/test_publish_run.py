@@ -99,7 +99,7 @@ def test_each_keep_is_pushed_and_one_pull_request_follows(world: World) -> None:
 
 @pytest.mark.parametrize(("confirm", "draft"), [("auto", False), ("never", True)])
 def test_only_a_confirmed_gain_is_marked_ready(world: World, confirm: str, draft: bool) -> None:
-    done = go(world, 9, flags=("--publish-ready", "--confirm", confirm))
+    done = go(world, 9, flags=("--set", "publish.ready=true", "--confirm", confirm))
     assert done.code == 0, done.told
     assert world.api.pulls[0]["draft"] is draft
 

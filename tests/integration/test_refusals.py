@@ -145,7 +145,7 @@ def test_a_metric_command_that_does_not_measure(
 
 def test_a_metric_command_that_hangs(run: Run, script: Script, repo: Repo) -> None:
     script(value(9))
-    done = run("--metric-timeout", "0.3", metric="echo waiting; sleep 60")
+    done = run("--set", "metric.timeout=0.3", metric="echo waiting; sleep 60")
     refused(done, 4, "timed out after", "waiting")
     nothing_left(repo, run)
 
@@ -153,7 +153,7 @@ def test_a_metric_command_that_hangs(run: Run, script: Script, repo: Repo) -> No
 def test_a_candidate_that_hangs_is_a_crash_and_the_run_goes_on(run: Run, script: Script) -> None:
     script(value("hang"), value(9))
     metric = "if grep -q hang value; then sleep 60; fi; cat value"
-    done = run("--metric-timeout", "0.5", metric=metric)
+    done = run("--set", "metric.timeout=0.5", metric=metric)
     assert done.column("status") == ["baseline", "crash", "keep"], done.told
     assert done.rows[1]["reason"].startswith("timed out after")
 
@@ -166,7 +166,7 @@ def test_a_guard_that_fails_on_the_unmodified_code(run: Run, script: Script, rep
 
 
 def test_setup_that_fails(run: Run, script: Script, repo: Repo) -> None:
-    done = run("--setup", "echo no network; exit 9")
+    done = run("--set", "setup=[echo no network; exit 9]")
     refused(done, 4, "the setup command failed with exit code 9", "no network")
     nothing_left(repo, run)
 
@@ -306,7 +306,7 @@ def test_nothing_to_resume(run: Run, repo: Repo) -> None:
         ("metric", ["--direction", "maximize"]),
         ("guards", ["--guard", "true"]),
         ("scope", ["--scope", "other"]),
-        ("setup", ["--setup", "true"]),
+        ("setup", ["--set", "setup=['true']"]),
     ],
 )
 def test_resuming_with_another_ruler(
@@ -323,7 +323,7 @@ def test_resuming_with_another_ruler(
 def test_resuming_with_more_iterations_and_another_target(run: Run, script: Script) -> None:
     script(*(value(number) for number in (9, 8, 7, 6)))
     run("--iterations", "1")
-    done = run("--resume", "--iterations", "9", "--metric-target", "7")
+    done = run("--resume", "--iterations", "9", "--set", "metric.target=7")
     assert done.column("metric") == ["10", "9", "8", "7"], done.told
 
 

@@ -35,7 +35,7 @@ def test_a_gain_that_the_holdout_denies_is_not_kept(run: Run, script: Script, re
     script(value(9, "overfits"), value(8, "generalises"))
     # Better for every value but 9.
     holdout = "if grep -q 9 value; then echo 99; else cat value; fi"
-    done = run("--holdout", holdout)
+    done = run("--set", f"holdout.command={holdout}")
     assert done.column("status") == ["baseline", "discard", "keep"], done.told
     assert done.rows[1]["reason"] == "the holdout did not confirm it"
     assert repo.kept() == ["experiment: generalises"]
@@ -46,7 +46,7 @@ def test_no_number_of_the_holdout_reaches_what_a_proposer_can_read(
 ) -> None:
     script(value(9), value(8))
     secret = "echo 31337; grep -q 9 value && echo oops; true"
-    done = run("--holdout", secret, "--holdout-extract-last-number")
+    done = run("--set", f"holdout.command={secret}", "--set", "holdout.extract.last_number=true")
     assert len(done.rows) == 3, done.told
     readable = [path for path in done.folder.rglob("*") if path.is_file()]
     for path in readable:
@@ -59,7 +59,7 @@ def test_no_number_of_the_holdout_reaches_what_a_proposer_can_read(
 
 
 def test_a_holdout_that_fails_on_the_baseline_ends_the_run(run: Run) -> None:
-    done = run("--holdout", "exit 7")
+    done = run("--set", "holdout.command=exit 7")
     assert done.code == 4
     assert "the holdout cannot be measured" in done.err
 
@@ -76,7 +76,7 @@ def test_a_refusing_hook_blocks_a_candidate_before_it_is_measured(
 ) -> None:
     hook(repo, "pre-commit", "git diff --cached --name-only | grep -q value && grep -q 9 value")
     script(value(8, "refused"), value(9, "accepted"))
-    done = run("--hooks")
+    done = run("--set", "hooks=true")
     assert done.column("status")[1:] == ["hook-blocked", "keep"], done.told
     assert done.rows[1]["samples"] == "0"
     assert "pre-commit hook refused it" in done.rows[1]["reason"]
@@ -85,7 +85,7 @@ def test_a_refusing_hook_blocks_a_candidate_before_it_is_measured(
 def test_the_commit_msg_hook_reads_the_subject(run: Run, script: Script, repo: Repo) -> None:
     hook(repo, "commit-msg", 'grep -q "experiment: lower" "$1"')
     script(value(9, "raise it"), value(8, "lower it"))
-    assert run("--hooks").column("status")[1:] == ["hook-blocked", "keep"]
+    assert run("--set", "hooks=true").column("status")[1:] == ["hook-blocked", "keep"]
 
 
 def test_hooks_are_left_alone_unless_asked_for(run: Run, script: Script, repo: Repo) -> None:
@@ -138,7 +138,7 @@ def test_one_pair_is_not_enough_to_deny_a_noisy_gain(
     run: Run, script: Script, tmp_path: Path
 ) -> None:
     script(value(5))
-    done = run("--confirm-repeats", "1", metric=calls(tmp_path, "echo $v.$((n % 3))"))
+    done = run("--set", "confirm.repeats=1", metric=calls(tmp_path, "echo $v.$((n % 3))"))
     assert done.column("status")[1:] == ["keep"], done.told
     assert "n=2+2" in headline(done.folder)
     assert "did not hold" not in headline(done.folder)
@@ -213,7 +213,7 @@ def test_ablation_names_a_kept_commit_that_does_nothing(
         value(1, "lower value"),
     )
     metric = "v=$(cat value); [ $v = 10 ] && v=$((v + $(cat other))); echo $v"
-    done = run("--scope", "other", "--confirm-ablate", metric=metric)
+    done = run("--scope", "other", "--set", "confirm.ablate=true", metric=metric)
     assert done.column("status")[1:] == ["keep", "keep"], done.told
     facts = json.loads((done.folder / "run.json").read_text(encoding="utf-8"))
     assert facts["idle_commits"] == [done.rows[1]["commit"]]

@@ -14,7 +14,7 @@ START = "scope: [a.py]\nmetric: {command: echo 1}\n"
 
 
 def proposers(value: str) -> Proposers:
-    return load(text=f"{START}proposer: {value}\n", flags={}).config.proposer
+    return load(text=f"{START}proposer: {value}\n").config.proposer
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 
 import pytest
 import yaml
@@ -11,14 +12,15 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from autoresearch_ci.config import resolve as config
+from autoresearch_ci.config.flags import FLAGS
 from autoresearch_ci.config.plans import Extract
 from autoresearch_ci.config.resolve import (
     Config,
     ExtractRule,
     Metric,
     Resolved,
+    Setting,
     describe,
-    flag_name,
     load,
 )
 from autoresearch_ci.errors import ConfigError
@@ -27,13 +29,26 @@ from autoresearch_ci.experiment import Direction
 MINIMAL = "scope: [src/]\nmetric:\n  command: make bench\n"
 
 
+def typed(values: Mapping[str, object]) -> list[Setting]:
+    """By their flags, and where a key has none, by `--set`."""
+    return [
+        Setting(
+            at=tuple(key.split(".")),
+            value=value,
+            flag=FLAGS[key].name if key in FLAGS else "--set",
+            text=None if key in FLAGS else str(value),
+        )
+        for key, value in values.items()
+    ]
+
+
 def parse(addition: str = "", **flags: object) -> Config:
-    return load(text=MINIMAL + addition, path="f.yml", flags=flags).config
+    return load(text=MINIMAL + addition, path="f.yml", given=typed(flags)).config
 
 
 def refused(text: str | bytes | None, **flags: object) -> str:
     with pytest.raises(ConfigError) as caught:
-        load(text=text, path="f.yml", flags=flags)
+        load(text=text, path="f.yml", given=typed(flags))
     return str(caught.value)
 
 
@@ -172,7 +187,7 @@ def test_a_flag_wins_over_the_file_and_the_file_over_the_default() -> None:
     resolved = load(
         text=MINIMAL + "  direction: lower\niterations: 9\nseed: 3\n",
         path="f.yml",
-        flags={"iterations": 4, "scope": ("lib/",)},
+        given=typed({"iterations": 4, "scope": ["lib/"]}),
     )
     assert resolved.config.iterations == 4
     assert resolved.config.scope == ("lib/",)
@@ -185,33 +200,14 @@ def test_a_flag_wins_over_the_file_and_the_file_over_the_default() -> None:
     ]
 
 
-def test_an_overlay_stands_between_file_and_flags_and_the_last_one_wins() -> None:
-    resolved = load(
-        text=MINIMAL + "seed: 1\niterations: 1\nplateau: 1\n",
-        path="f.yml",
-        flags={"plateau": 4},
-        overlays=[
-            (lambda key: f"input {key}", {"iterations": 2, "plateau": 2, "goal": "first"}),
-            (lambda key: f"later {key}", {"goal": "second"}),
-        ],
-    )
-    assert (resolved.config.seed, resolved.config.iterations, resolved.config.plateau) == (1, 2, 4)
-    assert origins(resolved, "seed", "iterations", "plateau", "goal") == [
-        "f.yml:4",
-        "input iterations",
-        "--plateau",
-        "later goal",
-    ]
-
-
 def test_flags_alone_are_a_configuration() -> None:
-    resolved = load(text=None, flags={"scope": ["a"], "metric.command": "./m"})
+    resolved = load(text=None, given=typed({"scope": ["a"], "metric.command": "./m"}))
     assert resolved.config.metric.command == "./m"
     assert origins(resolved, "scope", "metric.command") == ["--scope", "--metric"]
 
 
 def test_a_flag_below_a_short_form_keeps_what_the_short_form_says() -> None:
-    resolved = load(text=MINIMAL + "publish: none\n", flags={"publish.branch": "b/{tag}"})
+    resolved = load(text=MINIMAL + "publish: none\n", given=typed({"publish.branch": "b/{tag}"}))
     assert (resolved.config.publish.mode, resolved.config.publish.branch) == ("none", "b/{tag}")
     assert origins(resolved, "publish.mode", "publish.branch") == [
         f"{config.DEFAULT_PATH}:4",
@@ -220,9 +216,9 @@ def test_a_flag_below_a_short_form_keeps_what_the_short_form_says() -> None:
 
 
 def test_the_origin_of_a_short_form_is_its_line_and_of_its_sibling_the_default() -> None:
-    resolved = load(text=MINIMAL + "publish: none\n", path="f.yml", flags={})
+    resolved = load(text=MINIMAL + "publish: none\n", path="f.yml")
     assert origins(resolved, "publish.mode", "publish.branch") == ["f.yml:4", "default"]
-    resolved = load(text=MINIMAL + "publish: {branch: b}\n", path="f.yml", flags={})
+    resolved = load(text=MINIMAL + "publish: {branch: b}\n", path="f.yml")
     assert origins(resolved, "publish.mode", "publish.branch") == ["default", "f.yml:4"]
 
 
@@ -230,7 +226,6 @@ def test_describe_lists_every_key_with_value_and_origin_and_no_value_of_the_envi
     resolved = load(
         text=MINIMAL + "  timeout: 10m\nenv: {TOKEN: hunter2}\nguards: [make test]\n",
         path="f.yml",
-        flags={},
     )
     rows = describe(resolved)
     assert ("metric.timeout", 600.0, "f.yml:4") in rows
@@ -239,13 +234,6 @@ def test_describe_lists_every_key_with_value_and_origin_and_no_value_of_the_envi
     assert ("hooks", False, "default") in rows
     assert {key.split(".")[0] for key, _, _ in rows} == set(Config.model_fields)
     assert "hunter2" not in repr(rows) + repr(resolved)
-
-
-def test_the_flags_of_the_manual_are_the_names_that_errors_use() -> None:
-    keys = ["metric.command", "metric.name", "metric.direction", "guards", "budget.minutes"]
-    flags = ["--metric", "--metric-name", "--direction", "--guard", "--minutes"]
-    assert [flag_name(key) for key in keys] == flags
-    assert flag_name("metric.early_stop.regex") == "--metric-early-stop-regex"
 
 
 # --- mistakes
@@ -517,7 +505,7 @@ def test_an_alias_bomb_is_refused_before_it_grows() -> None:
 def test_all_mistakes_are_listed_together_in_the_order_of_the_file() -> None:
     message = refused(MINIMAL + "  direction: up\nhooks: 3\nitrations: 5\n", seed=-1)
     assert [line.split(": ")[0] for line in message.splitlines()] == [
-        "--seed -1",
+        "--set seed=-1",
         "f.yml:4",
         "f.yml:5",
         "f.yml:6",
@@ -534,7 +522,7 @@ def test_what_is_missing_is_listed_with_an_example_that_loads() -> None:
     message = refused("goal: x\n")
     assert message.startswith("f.yml: metric.command and scope are missing.\n")
     example = "".join(f"{row[2:]}\n" for row in message.splitlines() if row.startswith("  "))
-    config = load(text=example, flags={}).config
+    config = load(text=example).config
     flags = message.splitlines()[-1].removeprefix("autoresearch-ci run ")
     assert f"--scope {config.scope[0]} --metric {shlex.quote(config.metric.command)}" in flags
     assert f"--metric-name {config.metric.name}" in flags
@@ -548,10 +536,12 @@ def test_a_missing_file_is_said_to_be_missing() -> None:
 
 def test_flags_that_do_not_fit_together_are_named_and_not_the_file() -> None:
     told = refused(MINIMAL, **{"metric.repeats.min": 5, "metric.repeats.max": 2})
-    assert "--metric-repeats-min" in told
+    assert "--set metric.repeats.min" in told
     assert "--metric-repeats-max" in told
     assert not told.startswith("f.yml")
-    assert refused(MINIMAL, **{"holdout.name": "n"}).startswith("--holdout-name: holdout.command")
+    assert refused(MINIMAL, **{"holdout.name": "n"}).startswith(
+        "--set holdout.name: holdout.command"
+    )
 
 
 @pytest.mark.parametrize("path", ["p95", "$", "$..p95", "$.a[*]", "$.", "$[", "a.b"])
@@ -578,7 +568,7 @@ def test_a_long_value_is_cut_in_the_message() -> None:
 
 def test_no_value_of_the_environment_reaches_a_message_or_a_traceback() -> None:
     with pytest.raises(ConfigError) as caught:
-        load(text=MINIMAL + "env: {A: hunter2, B-: hunter2}\nseed: x\n", flags={})
+        load(text=MINIMAL + "env: {A: hunter2, B-: hunter2}\nseed: x\n")
     assert "hunter2" not in f"{caught.value!r} {caught.value.__cause__}"
 
 
@@ -603,7 +593,7 @@ KEYS = st.sampled_from([*Config.model_fields])
 
 def loads_or_explains(text: str | bytes, flags: dict[str, object] | None = None) -> None:
     try:
-        describe(load(text=text, flags=flags or {}))
+        describe(load(text=text, given=typed(flags or {})))
     except ConfigError as error:
         assert str(error).isprintable() or "\n" in str(error)  # noqa: PT017
 
