@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -434,16 +435,17 @@ def make_publisher(
     repository = Repository.open(options.start)
     if mode == "bundle":
         from autoresearch_ci.publish.bundle import BundlePublisher
-        from autoresearch_ci.publish.resolve_start import Look
+        from autoresearch_ci.publish.resolve_start import resolve_start_without_writing
 
-        look = Look(
+        resolve_start = partial(
+            resolve_start_without_writing,
             config=config,
             repository=repository,
             environment=environment,
             observe=observe,
             sleep=sleep,
         )
-        return BundlePublisher(repository, config.publish.branch_name(tag), look)
+        return BundlePublisher(repository, config.publish.branch_name(tag), resolve_start)
     from autoresearch_ci.publish.forge_publisher import ForgePublisher
 
     forge = make_forge(config.publish, repository, environment, observe, sleep)

@@ -24,7 +24,7 @@ import autoresearch_ci
 from autoresearch_ci.errors import ConfigError, WorkspaceError
 from autoresearch_ci.experiment import Published
 from autoresearch_ci.preflight import is_tag
-from autoresearch_ci.publish.publisher import RunRecord, StartPoint
+from autoresearch_ci.publish.publisher import RunRecord, StartPoint, illustrated_notebook
 from autoresearch_ci.report.summary import RunInfo
 from autoresearch_ci.workspace.git import GitDirectory
 from autoresearch_ci.workspace.repository import Repository
@@ -62,21 +62,21 @@ class BundlePublisher:
     """A `Publisher` that writes a file into the run folder, at the end and after each keep."""
 
     def __init__(
-        self, repository: Repository, branch: str, look: Callable[[str], StartPoint]
+        self, repository: Repository, branch: str, resolve_start: Callable[[str], StartPoint]
     ) -> None:
-        """`look`: where to begin, from what the forge lets us read."""
+        """`resolve_start`: by tag, from what the forge lets us read."""
         self._repository = repository
         self._branch = branch
-        self._look = look
+        self._resolve_start = resolve_start
         self._start_point = StartPoint(branch=branch)
-        self._story: RunRecord | None = None
+        self._record: RunRecord | None = None
         self._describe: Callable[[], RunInfo] | None = None
 
     def begin(self, tag: str) -> StartPoint:
-        return self._look(tag)
+        return self._resolve_start(tag)
 
-    def follow(self, story: RunRecord, start: StartPoint, describe: Callable[[], RunInfo]) -> None:
-        self._story, self._describe, self._start_point = story, describe, start
+    def follow(self, record: RunRecord, start: StartPoint, describe: Callable[[], RunInfo]) -> None:
+        self._record, self._describe, self._start_point = record, describe, start
 
     def kept(self) -> None:
         """A job that is killed still leaves what it kept."""
@@ -90,22 +90,20 @@ class BundlePublisher:
         self._repository.close()
 
     def _write(self) -> Path | None:
-        story, describe = self._story, self._describe
-        if story is None or describe is None or not story.experiments:
+        record, describe = self._record, self._describe
+        if record is None or describe is None or not record.experiments:
             return None
-        from autoresearch_ci.publish.forge_publisher import illustrated
-
         began = self._start_point
-        notebook = illustrated(
-            story, describe(), replace(began, branch=began.branch or self._branch)
+        notebook = illustrated_notebook(
+            record, describe(), replace(began, branch=began.branch or self._branch)
         )
         if notebook is None:
             return None
-        facts = story.facts
+        facts = record.facts
         with tempfile.TemporaryDirectory(dir=facts.folder) as folder:
             commits = Path(folder) / _COMMITS
             refs = [facts.notebook_ref]
-            if story.history.kept and facts.branch_ref:
+            if record.history.kept and facts.branch_ref:
                 refs.append(facts.branch_ref)
             repository = self._repository
             git = GitDirectory(repository.root, repository.git_dir)
@@ -118,7 +116,7 @@ class BundlePublisher:
                 branch=self._branch,
                 base=facts.base,
                 merges=self._start_point.merges,
-                head=story.incumbent,
+                head=record.incumbent,
                 notebook=notebook,
                 sha256=hashlib.sha256(data).hexdigest(),
                 info=describe(),

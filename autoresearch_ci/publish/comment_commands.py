@@ -1,6 +1,7 @@
 """What people ask for in comments of a pull request: `/autoresearch stop`, `retry`, `ignore`.
 
-CORE: text in, wishes out. Who may ask, the forge knows; which commit is meant, resolve_start.py.
+CORE: text in, requests out. Who may ask, the forge knows; which commit is meant,
+named_changes.py.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class CommentCommand:
     """When, by the forge's clock, ISO 8601 in UTC; empty: it always holds, as a label does."""
 
 
-def commands(text: str, author: str, at: str) -> list[CommentCommand]:
+def parse_commands(text: str, author: str, at: str) -> list[CommentCommand]:
     """Those that a comment's lines consist of; whether `author` may give any is not asked here."""
     return [
         CommentCommand(author=author, verb=verb, argument=argument, at=at)
@@ -36,37 +37,37 @@ def commands(text: str, author: str, at: str) -> list[CommentCommand]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wishes:
-    """What people asked for."""
+class Requests:
+    """What people ask for, all their commands together."""
 
     stop: CommentCommand | None = None
     ignore: tuple[str, ...] = ()
     """Abbreviated commits."""
-    again: tuple[str, ...] = ()
-    """Abbreviated commits to measure again, that nobody has read of yet."""
+    retry: tuple[str, ...] = ()
+    """Abbreviated commits to measure again, which no run has read of yet."""
     heard: str = ""
     """When the last of all commands was given."""
 
 
-def wishes(words: Sequence[CommentCommand], heard: str = "") -> Wishes:
-    """The last of stop and retry counts, and the last word on each commit.
+def standing_requests(commands: Sequence[CommentCommand], heard: str = "") -> Requests:
+    """The last of stop and retry counts, and the last command on each commit.
 
     What is ignored stays ignored; what is to be measured again is so once, by the first run after
-    it was said: `heard` is how far earlier runs have read.
+    it was asked for: `heard` is how far earlier runs have read.
     """
     stop: CommentCommand | None = None
-    about: dict[str, CommentCommand] = {}
-    for word in words:
-        if word.verb in ("stop", "retry"):
-            stop = word if word.verb == "stop" else None
-        if name := word.argument:
-            about = {n: w for n, w in about.items() if not _same(n, name)}
-            about[name] = word
-    return Wishes(
+    last: dict[str, CommentCommand] = {}
+    for command in commands:
+        if command.verb in ("stop", "retry"):
+            stop = command if command.verb == "stop" else None
+        if name := command.argument:
+            last = {n: c for n, c in last.items() if not _same(n, name)}
+            last[name] = command
+    return Requests(
         stop=stop,
-        ignore=tuple(name for name, word in about.items() if word.verb == "ignore"),
-        again=tuple(n for n, word in about.items() if word.verb == "retry" and word.at > heard),
-        heard=max((heard, *(word.at for word in words))),
+        ignore=tuple(n for n, c in last.items() if c.verb == "ignore"),
+        retry=tuple(n for n, c in last.items() if c.verb == "retry" and c.at > heard),
+        heard=max((heard, *(command.at for command in commands))),
     )
 
 

@@ -12,16 +12,15 @@ from autoresearch_ci.config.resolve import Publish
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.events import Note, Observer, Warning
 from autoresearch_ci.experiment import Published
-from autoresearch_ci.publish.forge.forge import Forge, Post, PullRequest, PullState
+from autoresearch_ci.publish.forge.forge import Forge, PullRequest, PullRequestContent, PullState
 from autoresearch_ci.publish.forge.git_remote import Moved, Remote, Update
 from autoresearch_ci.publish.forge.refusals import TRANSIENT, ForgeRefused, RefusalKind
-from autoresearch_ci.publish.publisher import RunRecord, StartPoint
-from autoresearch_ci.publish.resolve_start import Scout, forget
+from autoresearch_ci.publish.publisher import RunRecord, StartPoint, illustrated_notebook
+from autoresearch_ci.publish.resolve_start import StartResolver, forget_branch
 from autoresearch_ci.publish.run_identity import RunIdentity
-from autoresearch_ci.publish.start_rules import names
+from autoresearch_ci.publish.start_rules import numbered
 from autoresearch_ci.record import journal_tsv as journal
-from autoresearch_ci.record import past_notebooks as memory
-from autoresearch_ci.report.chart import progress_svg
+from autoresearch_ci.record import past_notebooks
 from autoresearch_ci.report.pull_request import PullRequestInfo, body, title
 from autoresearch_ci.report.summary import RunInfo
 from autoresearch_ci.workspace.repository import Repository
@@ -42,15 +41,15 @@ class ForgePublisher:
         self._forge = forge
         self._remote = remote
         self._repository = repository
-        self._scout = Scout(forge, remote, repository, run, observe)
+        self._resolver = StartResolver(forge, remote, repository, run, observe)
         self._config = publish
         self._run = run
         self._observe = observe
         self._start_point = StartPoint()
-        self._story: RunRecord | None = None
+        self._record: RunRecord | None = None
         self._describe: Callable[[], RunInfo] | None = None
         self._pull: PullRequest | None = None
-        self._left: PullRequest | None = None
+        self._abandoned: PullRequest | None = None
         """One whose branch was left to others: told once where it goes on."""
         self._refused: Exception | None = None
         self._final = False
@@ -59,39 +58,39 @@ class ForgePublisher:
     def begin(self, tag: str) -> StartPoint:
         """Look at the remote, and decide. Raises `ForgeRefused` for what will not pass."""
         try:
-            return self._scout.begin(tag)
+            return self._resolver.resolve(tag)
         except ForgeRefused as error:
             if error.kind not in TRANSIENT:
                 raise
             self._observe(Warning(message=f"starting without what earlier runs know: {error}"))
-            forget(self._repository, self._run.branch, tag)
+            forget_branch(self._repository, self._run.branch, tag)
             return StartPoint(
                 branch=self._run.branch,
-                notebook_ref=f"{memory.NOTEBOOKS}{tag}",
+                notebook_ref=f"{past_notebooks.NOTEBOOKS}{tag}",
                 ruler=self._run.ruler,
             )
 
-    def follow(self, story: RunRecord, start: StartPoint, describe: Callable[[], RunInfo]) -> None:
-        self._story, self._describe = story, describe
-        self._start_point = self._believed(start)
-        pushed = story.history.pushed or {}
+    def follow(self, record: RunRecord, start: StartPoint, describe: Callable[[], RunInfo]) -> None:
+        self._record, self._describe = record, describe
+        self._start_point = self._checked(start)
+        pushed = record.history.pushed or {}
         branch, replaces = pushed.get("branch"), pushed.get("replaces")
         if isinstance(branch, str) and isinstance(replaces, str) and self._is_own(branch):
             # An earlier process may have gone aside.
             self._start_point = replace(self._start_point, branch=branch, replaces=replaces)
 
-    def _believed(self, start: StartPoint) -> StartPoint:
+    def _checked(self, start: StartPoint) -> StartPoint:
         """Records can come from a cache that others write to: they name no branch but ours."""
-        story, notebook = self._story, start.notebook_ref
-        own = story.facts.notebook_ref if story else ""
+        record, notebook = self._record, start.notebook_ref
+        own = record.facts.notebook_ref if record else ""
         if not self._is_own(start.branch):  # or `publish` was changed for the resumption
             start = StartPoint(branch=self._run.branch, tried=start.tried)
-        if notebook not in names(own, 10_000):
+        if notebook not in numbered(own, 10_000):
             notebook = own
         return replace(start, notebook_ref=notebook)
 
     def _is_own(self, branch: str) -> bool:
-        return branch in names(self._run.branch, 10_000)
+        return branch in numbered(self._run.branch, 10_000)
 
     def kept(self) -> None:
         self._publish()
@@ -103,46 +102,47 @@ class ForgePublisher:
         self._final = True
         self._publish()
         branch = self._start_point.branch
-        any_kept = bool(self._story and self._story.history.kept)
+        any_kept = bool(self._record and self._record.history.kept)
         return Published(
             branch=branch if any_kept else "",
             pull_request=self._pull.url if self._pull else "",
-            compare=self._compare() if self._refused and any_kept else "",
+            compare=self._compare_link() if self._refused and any_kept else "",
             refused=str(self._refused) if self._refused and any_kept else "",
         )
 
     def close(self) -> None:
         self._remote.close()
 
-    def place(self, tag: str, head: str, notebook: str) -> StartPoint:
+    def resolve_finished(self, tag: str, head: str, notebook: str) -> StartPoint:
         """Where a finished run goes whose newest commits these are, of branch and notebook."""
-        return self._scout.place(tag, head, notebook)
+        return self._resolver.resolve_finished(tag, head, notebook)
 
     def _publish(self) -> None:
-        """Push, then show. What is refused is told once and tried again next time."""
-        if self._story is None or self._describe is None:
+        """Push, then the pull request. What is refused is told once and tried again next time."""
+        if self._record is None or self._describe is None:
             return
         self._refused = None
         try:
-            notebook = illustrated(self._story, self._describe(), self._start_point)
-            self._push(self._story, notebook)
-            if self._story.history.kept:
-                self._show(self._story, self._describe(), notebook)
+            notebook = illustrated_notebook(self._record, self._describe(), self._start_point)
+            self._push(self._record, notebook)
+            if self._record.history.kept:
+                self._publish_pull_request(self._record, self._describe(), notebook)
         except (ForgeRefused, WorkspaceError) as error:
             self._refused = error
-            hint = f"\nopen it yourself: {self._compare()}" if self._story.history.kept else ""
+            by_hand = f"\nopen it yourself: {self._compare_link()}"
+            hint = by_hand if self._record.history.kept else ""
             self._observe(Warning(message=f"not published: {error}{hint}"))
 
-    def _push(self, story: RunRecord, notebook: str | None) -> None:
+    def _push(self, record: RunRecord, notebook: str | None) -> None:
         """Both refs or none. A branch that somebody moved is left to them."""
         for _ in range(20):
-            updates = self._updates(story, notebook)
+            updates = self._updates(record, notebook)
             if not updates:
                 return
             try:
-                self._remote.push(updates, self._options(story))
+                self._remote.push(updates, self._push_options(record))
             except Moved as error:
-                self._settle(story, error, notebook)
+                self._reconcile(record, error, notebook)
                 continue
             except ForgeRefused as error:
                 if error.kind is not RefusalKind.HIDDEN_REF or not self._with_notebook:
@@ -150,7 +150,7 @@ class ForgePublisher:
                 self._with_notebook = False
                 self._observe(Warning(message=str(error)))
                 continue
-            self._write_down(story, {update.ref: update.new for update in updates})
+            self._remember_pushed(record, {update.ref: update.new for update in updates})
             return
         raise WorkspaceError(
             "the branch moves faster than it can be pushed to.\n"
@@ -158,19 +158,19 @@ class ForgePublisher:
             "do: give each a publish.branch of its own, or a concurrency group."
         )
 
-    def _updates(self, story: RunRecord, notebook: str | None) -> list[Update]:
+    def _updates(self, record: RunRecord, notebook: str | None) -> list[Update]:
         wanted = []
-        if story.history.kept:
-            wanted.append((self._branch_ref, story.incumbent, self._start_point.there))
+        if record.history.kept:
+            wanted.append((self._branch_ref, record.incumbent, self._start_point.there))
         if notebook and self._with_notebook:
             wanted.append((self._start_point.notebook_ref, notebook, None))
-        before = (story.history.pushed or {}).get("refs", {})
+        before = (record.history.pushed or {}).get("refs", {})
         updates = [Update(ref=r, new=n, old=before.get(r, old)) for r, n, old in wanted]
         return [update for update in updates if update.new != update.old]
 
-    def _settle(self, story: RunRecord, error: Moved, notebook: str | None) -> None:
+    def _reconcile(self, record: RunRecord, error: Moved, notebook: str | None) -> None:
         """Learn what is there: our own earlier push whose record was lost, or somebody else's."""
-        mine = {e.commit for e in story.history.kept}
+        mine = {e.commit for e in record.history.kept}
         there = error.refs.get(self._branch_ref)
         book = error.refs.get(self._start_point.notebook_ref)
         seen: dict[str, str] = {}
@@ -178,18 +178,18 @@ class ForgePublisher:
             seen[self._branch_ref] = there
         if book and notebook and self._remote.is_ancestor(book, notebook):
             seen[self._start_point.notebook_ref] = book
-        known = (story.history.pushed or {}).get("refs", {})
+        known = (record.history.pushed or {}).get("refs", {})
         if any(known.get(ref) != commit for ref, commit in seen.items()):
-            self._write_down(story, seen)
+            self._remember_pushed(record, seen)
             return
         if book and self._start_point.notebook_ref not in seen:
             self._start_point = replace(
                 self._start_point,
-                notebook_ref=_after(story.facts.notebook_ref, self._start_point.notebook_ref),
+                notebook_ref=_after(record.facts.notebook_ref, self._start_point.notebook_ref),
             )
             return
         self._observe(Warning(message=str(error)))
-        self._left = self._pull
+        self._abandoned = self._pull
         replaces = self._pull.url if self._pull else self._start_point.replaces
         self._start_point = replace(
             self._start_point,
@@ -198,9 +198,9 @@ class ForgePublisher:
             replaces=replaces,
         )
 
-    def _write_down(self, story: RunRecord, refs: dict[str, str]) -> None:
-        before = (story.history.pushed or {}).get("refs", {})
-        story.pushed(
+    def _remember_pushed(self, record: RunRecord, refs: dict[str, str]) -> None:
+        before = (record.history.pushed or {}).get("refs", {})
+        record.pushed(
             {
                 "branch": self._start_point.branch,
                 "replaces": self._start_point.replaces,
@@ -208,31 +208,39 @@ class ForgePublisher:
             }
         )
 
-    def _show(self, story: RunRecord, info: RunInfo, notebook: str | None) -> None:
-        pulls = self._forge.pulls(self._start_point.branch)
+    def _publish_pull_request(self, record: RunRecord, info: RunInfo, notebook: str | None) -> None:
+        pulls = self._forge.pull_requests(self._start_point.branch)
         if pulls and pulls[0].state is PullState.CLOSED:
             self._pull = pulls[0]
             self._observe(Note(message=f"{pulls[0].url} was closed by a person and stays closed"))
             return
-        pull = self._forge.show(self._post(story, info, notebook))
+        pull = self._forge.open_or_update(self._content(record, info, notebook))
         if pull is None:
             return
         if self._pull is None or self._pull.number != pull.number:
             self._observe(Note(message=f"pull request: {pull.url}"))
         self._pull = pull
-        left = self._left or self._scout.left
-        self._left = self._scout.left = None
-        if left and left.state is PullState.OPEN and left.number != pull.number:
-            self._forge.say(left, f"Continued in {pull.url}; this branch is left as it is.")
+        passed_over = self._abandoned or self._resolver.passed_over
+        self._abandoned = self._resolver.passed_over = None
+        if (
+            passed_over
+            and passed_over.state is PullState.OPEN
+            and passed_over.number != pull.number
+        ):
+            self._forge.comment_once(
+                passed_over, f"Continued in {pull.url}; this branch is left as it is."
+            )
 
-    def _post(self, story: RunRecord, info: RunInfo, notebook: str | None) -> Post:
+    def _content(
+        self, record: RunRecord, info: RunInfo, notebook: str | None
+    ) -> PullRequestContent:
         start = self._start_point
-        mine = {e.commit for e in story.history.kept}  # published before: the job was repeated
+        mine = {e.commit for e in record.history.kept}  # published before: the job was repeated
         earlier = journal.parse_rows(journal.header(info.direction) + start.kept)
         info = replace(info, branch=start.branch, notebook_ref=start.notebook_ref)
         more = PullRequestInfo(
-            head=story.incumbent,
-            chart=self._forge.file_link(notebook, memory.CHART) if notebook else "",
+            head=record.incumbent,
+            chart=self._forge.file_link(notebook, past_notebooks.CHART) if notebook else "",
             job=self._run.job,
             holdout=self._run.holdout,
             earlier=tuple(e for e in earlier if e.commit not in mine),
@@ -240,11 +248,11 @@ class ForgePublisher:
             ignored=start.ignored,
             final=self._final,
         )
-        experiments = tuple(story.experiments)
+        experiments = tuple(record.experiments)
         held = info.confirmation is not None and info.confirmation.holds
-        return Post(
+        return PullRequestContent(
             branch=start.branch,
-            base=self._scout.base_branch(),
+            base=self._resolver.base_branch(),
             title=title(experiments, info),
             render=lambda room: body(experiments, info, more, room),
             publish=self._config,
@@ -252,40 +260,22 @@ class ForgePublisher:
             confirmed=held,
         )
 
-    def _options(self, story: RunRecord) -> Sequence[str]:
-        if not story.history.kept or self._describe is None:
+    def _push_options(self, record: RunRecord) -> Sequence[str]:
+        if not record.history.kept or self._describe is None:
             return ()
-        return self._forge.push_options(self._post(story, self._describe(), None))
+        return self._forge.push_options(self._content(record, self._describe(), None))
 
-    def _compare(self) -> str:
-        return self._forge.compare_link(self._scout.base or "HEAD", self._start_point.branch)
+    def _compare_link(self) -> str:
+        return self._forge.compare_link(self._resolver.base or "HEAD", self._start_point.branch)
 
     @property
     def _branch_ref(self) -> str:
         return f"refs/heads/{self._start_point.branch}"
 
 
-def illustrated(story: RunRecord, info: RunInfo, start: StartPoint) -> str | None:
-    """The notebook with the picture and what a later run must know; its newest commit."""
-    chart = progress_svg(
-        story.experiments,
-        direction=info.direction,
-        metric_name=info.metric_name,
-        title=info.goal,
-    )
-    known = memory.facts(
-        metric=info.metric_name,
-        direction=info.direction,
-        branch=start.branch,
-        heard=start.heard,
-        ruler=start.ruler,
-    )
-    return story.illustrate({memory.CHART: chart.encode(), memory.FACTS: known})
-
-
 def _after(base: str, current: str) -> str:
     """The name that follows `current` among those made from `base`."""
-    known = iter(names(base, 10_000))
+    known = iter(numbered(base, 10_000))
     for name in known:
         if name == current:
             break

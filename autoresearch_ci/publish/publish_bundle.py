@@ -23,7 +23,7 @@ from autoresearch_ci.publish.forge.choose import make_forge
 from autoresearch_ci.publish.forge.git_remote import Remote
 from autoresearch_ci.publish.forge_publisher import ForgePublisher
 from autoresearch_ci.publish.run_identity import run_identity
-from autoresearch_ci.publish.start_rules import names
+from autoresearch_ci.publish.start_rules import numbered
 from autoresearch_ci.publish.verify_bundle import verified
 from autoresearch_ci.report.run_folder import metric_name
 from autoresearch_ci.report.summary import RunInfo
@@ -36,8 +36,8 @@ def is_checked_out(repository: Repository, commit: str) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bases:
-    """Looks a base up; what is fetched goes into the repository's object folder, as any fetch."""
+class KnownBases:
+    """What a bundle may start from; what is fetched stays in the repository, as of any fetch."""
 
     repository: Repository
     remote: Remote
@@ -73,7 +73,7 @@ class Bases:
         """Newest commits of our branches on the forge, and of the one to merge into."""
         ours = f"refs/heads/{self.branch}"
         found = self.remote.refs(ours, f"{ours}-*", f"refs/heads/{self.into or self.branch}")
-        for name in (*names(self.branch), self.into):
+        for name in (*numbered(self.branch), self.into):
             if f"refs/heads/{name}" in found and (tip := self.remote.fetch(f"refs/heads/{name}")):
                 yield tip
 
@@ -104,20 +104,20 @@ def publish_bundle(
         stack.callback(repository.close)
         reader = Remote(forge.address, repository, token=forge.token, sleep=sleep)
         stack.callback(reader.close)
-        bases = Bases(repository=repository, remote=reader, branch=run.branch, into=run.into)
+        bases = KnownBases(repository=repository, remote=reader, branch=run.branch, into=run.into)
         bases.require(manifest)
         scope = committed_scope(config, config_path, repository, manifest.base)
         direction = config.metric.direction
-        story = stack.enter_context(verified(manifest, commits, repository, scope, direction))
+        record = stack.enter_context(verified(manifest, commits, repository, scope, direction))
         remote = Remote(
-            forge.address, repository, token=forge.token, objects=story.objects, sleep=sleep
+            forge.address, repository, token=forge.token, objects=record.objects, sleep=sleep
         )
-        publication = ForgePublisher(forge, remote, repository, publish, run, observe)
-        stack.callback(publication.close)
-        point = publication.place(manifest.tag, manifest.head, manifest.notebook)
-        info = _told(manifest.info, config, manifest)
-        publication.follow(story, point, lambda: info)
-        return publication.finish(hurry=False)
+        publisher = ForgePublisher(forge, remote, repository, publish, run, observe)
+        stack.callback(publisher.close)
+        start_point = publisher.resolve_finished(manifest.tag, manifest.head, manifest.notebook)
+        info = _run_info(manifest.info, config, manifest)
+        publisher.follow(record, start_point, lambda: info)
+        return publisher.finish(hurry=False)
 
 
 def ruling_commit(start: Path, manifest: Manifest) -> str:
@@ -132,7 +132,7 @@ def ruling_commit(start: Path, manifest: Manifest) -> str:
         repository.close()
 
 
-def _told(info: RunInfo, config: Config, manifest: Manifest) -> RunInfo:
+def _run_info(info: RunInfo, config: Config, manifest: Manifest) -> RunInfo:
     """What the bundle says, except for what the base commit knows better."""
     return replace(
         info,

@@ -12,8 +12,10 @@ from typing import Any, Protocol
 
 from autoresearch_ci.experiment import Direction, Experiment, Published
 from autoresearch_ci.record import journal_tsv as journal
+from autoresearch_ci.record import past_notebooks
 from autoresearch_ci.record.durable_records import History
 from autoresearch_ci.record.notebook import RunFacts
+from autoresearch_ci.report.chart import progress_svg
 from autoresearch_ci.report.summary import RunInfo
 from autoresearch_ci.workspace.changes import EarlierChange
 
@@ -85,14 +87,32 @@ class RunRecord(Protocol):
         """Remember what has been published; `history.pushed` says it from then on."""
 
 
+def illustrated_notebook(record: RunRecord, info: RunInfo, start: StartPoint) -> str | None:
+    """The notebook with the picture and what a later run must know; its newest commit."""
+    chart = progress_svg(
+        record.experiments,
+        direction=info.direction,
+        metric_name=info.metric_name,
+        title=info.goal,
+    )
+    known = past_notebooks.facts(
+        metric=info.metric_name,
+        direction=info.direction,
+        branch=start.branch,
+        heard=start.heard,
+        ruler=start.ruler,
+    )
+    return record.illustrate({past_notebooks.CHART: chart.encode(), past_notebooks.FACTS: known})
+
+
 class Publisher(Protocol):
     """What a run calls, and when. Nothing here loses or stops a run once it has begun."""
 
     def begin(self, tag: str) -> StartPoint:
         """Before anything is measured; not when resuming. Raises `AutoresearchError`."""
 
-    def follow(self, story: RunRecord, start: StartPoint, describe: Callable[[], RunInfo]) -> None:
-        """The run's memory is open: what is kept from now on is to be published."""
+    def follow(self, record: RunRecord, start: StartPoint, describe: Callable[[], RunInfo]) -> None:
+        """The run's record is open: what is kept from now on is to be published."""
 
     def kept(self) -> None:
         """After each keep is written down."""
@@ -110,7 +130,7 @@ class NoPublisher:
     def begin(self, tag: str) -> StartPoint:
         return StartPoint()
 
-    def follow(self, story: RunRecord, start: StartPoint, describe: Callable[[], RunInfo]) -> None:
+    def follow(self, record: RunRecord, start: StartPoint, describe: Callable[[], RunInfo]) -> None:
         return
 
     def kept(self) -> None:

@@ -1,80 +1,74 @@
-"""Looks at the forge before a run: which branch, from which commit, and what earlier runs know.
+"""Answers where a run begins: which branch, from which commit, and what earlier runs know.
 
-What to do about a branch, start_rules.py decides. A job that may read the forge and not write looks
-as well, for the second job. A self-hosted runner keeps its checkout, and with it the last night's
-branch: it is only a name for commits that are safe elsewhere, so room is made for the new one; a
-branch with anything else on it is somebody's work and stays.
+What to do with a branch, start_rules.py decides. A job that may read the forge and not write looks
+as well, for the job that publishes. A self-hosted runner keeps its checkout, and with it the last
+night's branch: it is only a name for commits that are safe elsewhere, so room is made for the new
+one; a branch with anything else on it is somebody's work and stays.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from autoresearch_ci.config.resolve import Config
 from autoresearch_ci.errors import ConfigError, StoppedByPerson, WorkspaceError
 from autoresearch_ci.events import Note, Observer, Warning
-from autoresearch_ci.publish.comment_commands import Wishes, wishes
+from autoresearch_ci.publish.comment_commands import Requests, standing_requests
 from autoresearch_ci.publish.forge.choose import Sleep, make_forge
 from autoresearch_ci.publish.forge.forge import Forge, PullRequest, PullState
 from autoresearch_ci.publish.forge.git_remote import Remote
 from autoresearch_ci.publish.forge.refusals import TRANSIENT, ForgeRefused
+from autoresearch_ci.publish.named_changes import NamedChanges
 from autoresearch_ci.publish.publisher import StartPoint
 from autoresearch_ci.publish.run_identity import RunIdentity, run_identity
-from autoresearch_ci.publish.start_rules import Relation, Way, names, way
+from autoresearch_ci.publish.start_rules import BranchUse, Relation, branch_use, numbered
 from autoresearch_ci.record import journal_tsv as journal
-from autoresearch_ci.record import past_notebooks as memory
+from autoresearch_ci.record import past_notebooks
 from autoresearch_ci.record.notebook import notebook_ref
-from autoresearch_ci.record.past_notebooks import NOTEBOOKS
-from autoresearch_ci.workspace.changes import EarlierChange
+from autoresearch_ci.record.past_notebooks import NOTEBOOKS, PastNotebook
 from autoresearch_ci.workspace.repository import Repository
 
 
-@dataclass(frozen=True, kw_only=True)
-class Look:
-    """Called with a tag: the branch that the second job will continue, and what is known of it.
+def resolve_start_without_writing(
+    tag: str,
+    *,
+    config: Config,
+    repository: Repository,
+    environment: Mapping[str, str],
+    observe: Observer,
+    sleep: Sleep,
+) -> StartPoint:
+    """Of a run that another job publishes: the branch that it will continue, and what is known.
 
     Where the forge says nothing, a run begins from HEAD, knowing nothing. Raises `StoppedByPerson`.
     """
-
-    config: Config
-    repository: Repository
-    environment: Mapping[str, str]
-    observe: Observer
-    sleep: Sleep
-
-    def __call__(self, tag: str) -> StartPoint:
-        branch = self.config.publish.branch_name(tag)
+    branch = config.publish.branch_name(tag)
+    try:
+        forge = make_forge(config.publish, repository, environment, observe, sleep)
+        remote = Remote(forge.address, repository, token=forge.token, sleep=sleep)
+        run = run_identity(config, tag, environment)
         try:
-            return self._looked(tag)
-        except ConfigError as error:
-            first = str(error).splitlines()[0]
-            self.observe(Note(message=f"starting from HEAD, without a look at the forge: {first}"))
-        except ForgeRefused as error:
-            self.observe(
-                Warning(
-                    message="starting from HEAD, without what earlier runs know, so the second "
-                    f"job may open another pull request: {error}"
-                )
-            )
-        forget(self.repository, branch, tag)
-        return StartPoint(branch=branch)
-
-    def _looked(self, tag: str) -> StartPoint:
-        forge = make_forge(
-            self.config.publish, self.repository, self.environment, self.observe, self.sleep
-        )
-        remote = Remote(forge.address, self.repository, token=forge.token, sleep=self.sleep)
-        run = run_identity(self.config, tag, self.environment)
-        try:
-            scout = Scout(forge, remote, self.repository, run, self.observe, may_write=False)
-            return scout.begin(tag)
+            start = StartResolver(forge, remote, repository, run, observe, may_write=False)
+            return start.resolve(tag)
         finally:
             remote.close()
+    except ConfigError as error:
+        first = str(error).splitlines()[0]
+        observe(Note(message=f"starting from HEAD, without a look at the forge: {first}"))
+    except ForgeRefused as error:
+        observe(
+            Warning(
+                message="starting from HEAD, without what earlier runs know, so the second "
+                f"job may open another pull request: {error}"
+            )
+        )
+    forget_branch(repository, branch, tag)
+    return StartPoint(branch=branch)
 
 
-def forget(
-    repository: Repository, branch: str, tag: str, published: Sequence[str | None] = ()
+def forget_branch(
+    repository: Repository, branch: str, tag: str, published: Sequence[str] = ()
 ) -> None:
     """Remove the local branch of an earlier run, when all of it is elsewhere.
 
@@ -84,65 +78,15 @@ def forget(
     commit = repository.ref(ref)
     if commit is None or repository.worktree_of(ref) or repository.ref(notebook_ref(tag)):
         return  # the last: this tag's own run, which is refused or resumed
-    known = ("HEAD", *filter(None, published))
-    if any(repository.is_ancestor(commit, safe) for safe in known) or repository.refs(
+    safe = ("HEAD", *published)
+    if any(repository.is_ancestor(commit, known) for known in safe) or repository.refs(
         NOTEBOOKS, containing=commit
     ):
         repository.delete_ref(ref, commit)
 
 
-_ROOM = 2_000_000
-"""Characters of all changes of one verb: a run's records hold them."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class NamedCommits:
-    """Looks them up; what cannot be is told, and left out."""
-
-    remote: Remote
-    refs: Sequence[str]
-    """Notebooks on the remote, the most telling last."""
-    books: Sequence[memory.PastNotebook]
-    """What is known of them."""
-    observe: Observer
-
-    def changes(self, names: Sequence[str], verb: str) -> tuple[EarlierChange, ...]:
-        """In the order in which they were named; where room lacks, the last ones."""
-        found: list[EarlierChange] = []
-        room = _ROOM
-        for name in reversed(names):
-            change = self._change(name)
-            if change and change.size <= room:
-                room -= change.size
-                found.insert(0, change)
-                continue
-            why = "unknown, ambiguous, a merge, no text, or too large beside the others"
-            self.observe(
-                Warning(message=f"/autoresearch {verb} {name}: no change to look up ({why})")
-            )
-        return tuple(found)
-
-    def _change(self, name: str) -> EarlierChange | None:
-        known = memory.named(self.books, name)
-        commit = self._commit(known.commit if known else name)
-        files = self.remote.change(commit) if commit else None
-        if commit is None or files is None:
-            return None
-        return EarlierChange(
-            commit=commit, description=known.description if known else "", files=files
-        )
-
-    def _commit(self, name: str) -> str | None:
-        found = self.remote.resolve(name)
-        for ref in () if found else reversed(self.refs):
-            self.remote.fetch(ref)
-            if found := self.remote.resolve(name):
-                break
-        return found
-
-
-class Scout:
-    """Decides where a run begins; changes nothing but our own branches."""
+class StartResolver:
+    """Answers where a run begins; changes nothing but our own branches."""
 
     def __init__(
         self,
@@ -162,8 +106,8 @@ class Scout:
         self._may_write = may_write
         self.base = run.into
         """Branch to merge into; empty until it is known."""
-        self.left: PullRequest | None = None
-        """One whose branch cannot be continued."""
+        self.passed_over: PullRequest | None = None
+        """The last one whose branch could not be used."""
         self._fetched: list[str] = []
         """Commits of our branches on the forge."""
 
@@ -172,115 +116,85 @@ class Scout:
         self.base = self.base or self._forge.default_branch() or "main"
         return self.base
 
-    def place(self, tag: str, head: str, notebook: str) -> StartPoint:
-        """Where a finished run goes whose newest commits these are, of branch and notebook."""
-        refs = self._refs()
-        chosen, pulls = self._choose(refs, head, may_continue=False)
-        there = chosen.there
-        continued = bool(there and not self._remote.is_ancestor(there, self._repository.head()))
-        books = self._books(refs, tag)
-        wished = self._wishes(pulls, books)
-        chosen = self._remembering(chosen, wished, books, continued=continued)
-        return replace(chosen, notebook_ref=_free_notebook(refs, tag, notebook))
-
-    def _refs(self) -> dict[str, str]:
-        branch = f"refs/heads/{self._run.branch}"
-        return self._remote.refs(branch, f"{branch}-*", f"{memory.NOTEBOOKS}*")
-
-    def begin(self, tag: str) -> StartPoint:
+    def resolve(self, tag: str) -> StartPoint:
         """Where a run begins. Raises `ForgeRefused`, or `StoppedByPerson`."""
         refs = self._refs()
-        head = self._repository.head()
-        chosen, pulls = self._choose(refs, head, may_continue=True)
-        books = self._books(refs, tag)
-        wished = self._wishes(pulls, books)
-        if wished.stop:
+        start, pulls = self._usable(refs, self._repository.head(), may_continue=True)
+        books = self._notebooks(refs, tag)
+        asked = self._requests(pulls, books)
+        if asked.stop:
             raise StoppedByPerson(
-                f"{wished.stop.author} asked to stop on {pulls[-1].url}, so nothing was run.\n"
+                f"{asked.stop.author} asked to stop on {pulls[-1].url}, so nothing was run.\n"
                 "do: comment `/autoresearch retry` there, or take the label away, to go on."
             )
-        if chosen.base:
-            self._observe(Note(message=f"continuing {chosen.branch} at {chosen.base[:12]}"))
-        forget(self._repository, self._run.branch, tag, self._fetched)
-        chosen = self._remembering(chosen, wished, books, continued=bool(chosen.base))
-        named = NamedCommits(
+        if start.base:
+            self._observe(Note(message=f"continuing {start.branch} at {start.base[:12]}"))
+        forget_branch(self._repository, self._run.branch, tag, self._fetched)
+        start = _remembering(start, books, asked.ignore, continued=bool(start.base))
+        named = NamedChanges(
             remote=self._remote,
-            refs=memory.newest(list(refs), tag),
+            refs=past_notebooks.newest(list(refs), tag),
             books=books,
             observe=self._observe,
         )
         return replace(
-            chosen,
+            start,
             ruler=self._run.ruler,
-            past=self._past(books, chosen.branch),
+            past=self._comparable_journals(books, start.branch),
             notebook_ref=_free_notebook(refs, tag),
-            unwanted=named.changes(wished.ignore, "ignore"),
-            again=named.changes(wished.again, "retry"),
-            heard=wished.heard,
+            unwanted=named.found(asked.ignore, "ignore"),
+            again=named.found(asked.retry, "retry"),
+            heard=asked.heard,
         )
 
-    def _remembering(
-        self,
-        chosen: StartPoint,
-        wished: Wishes,
-        books: Sequence[memory.PastNotebook],
-        *,
-        continued: bool,
-    ) -> StartPoint:
-        """The same with what earlier runs wrote down, and people said about it."""
-        kept = memory.kept_on(books, chosen.branch) if continued else []
-        return replace(
-            chosen,
-            tried=tuple(memory.sentences(books, wished.ignore)),
-            kept="".join(map(journal.format_row, kept)),
-            ignored=tuple(memory.described(books, wished.ignore)),
-        )
+    def resolve_finished(self, tag: str, head: str, notebook: str) -> StartPoint:
+        """Where a finished run goes whose newest commits these are, of branch and notebook."""
+        refs = self._refs()
+        start, pulls = self._usable(refs, head, may_continue=False)
+        there = start.there
+        continued = bool(there and not self._remote.is_ancestor(there, self._repository.head()))
+        books = self._notebooks(refs, tag)
+        asked = self._requests(pulls, books)
+        start = _remembering(start, books, asked.ignore, continued=continued)
+        return replace(start, notebook_ref=_free_notebook(refs, tag, notebook))
 
-    def _past(self, books: Sequence[memory.PastNotebook], branch: str) -> tuple[str, ...]:
-        """Journals whose numbers compare with ours; their attempts are brought here."""
-        found = memory.comparable(books, branch, self._run.ruler)
-        try:
-            self._remote.bring([book.ref for book in found])
-        except ForgeRefused as error:
-            self._observe(Warning(message=f"starting without earlier runs' attempts: {error}"))
-            return ()
-        title = journal.header(self._run.direction)
-        return tuple(
-            title + "".join(map(journal.format_row, memory.numbers(book))) for book in found
-        )
+    def _refs(self) -> dict[str, str]:
+        branch = f"refs/heads/{self._run.branch}"
+        return self._remote.refs(branch, f"{branch}-*", f"{NOTEBOOKS}*")
 
-    def _wishes(self, pulls: Sequence[PullRequest], books: Sequence[memory.PastNotebook]) -> Wishes:
-        said = [word for pull in pulls for word in self._forge.words(pull)]
-        return wishes(said, max((book.heard for book in books), default=""))
-
-    def _choose(
+    def _usable(
         self, refs: Mapping[str, str], head: str, *, may_continue: bool
     ) -> tuple[StartPoint, list[PullRequest]]:
-        """The first name that may be used, and the newest pull request of each that was seen."""
-        seen: list[PullRequest] = []
-        replaces = ""
-        for name in names(self._run.branch):
+        """The first branch that may be used, and the pull requests that were met until then."""
+        met: list[PullRequest] = []
+        for name in numbered(self._run.branch):
+            passed_over = met[-1] if met else None
+            newest = next(iter(self._forge.pull_requests(name)), None)
+            state = newest.state if newest else None
+            if newest and state is not PullState.MERGED:  # that cycle is over
+                met.append(newest)
             there = refs.get(f"refs/heads/{name}")
-            newest = next(iter(self._forge.pulls(name)), None)
-            if newest and newest.state is not PullState.MERGED:  # that cycle is over
-                seen.append(newest)
-            choice = way(self._relation(name, there, head), newest.state if newest else None)
-            if not may_continue and choice in (Way.CONTINUE, Way.MERGE):
-                choice = Way.ASIDE
-            found = StartPoint(branch=name, there=there)
-            if choice is Way.CONTINUE:
-                found = replace(found, base=there)
-            elif choice is Way.MERGE:
-                found = self._merged(found, head) or found
-                choice = Way.CONTINUE if found.base else Way.ASIDE
-            if choice is not Way.ASIDE:
-                return replace(found, replaces=replaces), seen
-            if newest is not None and newest.state is not PullState.MERGED:
-                replaces, self.left = newest.url, newest
+            use = branch_use(self._relation(name, there, head), state, may_continue=may_continue)
+            start = self._used(use, StartPoint(branch=name, there=there), head)
+            if start is not None:
+                self.passed_over = passed_over
+                return replace(start, replaces=passed_over.url if passed_over else ""), met
         raise WorkspaceError(
             f"{self._run.branch} and 49 further names are taken on the forge.\n"
             "do: delete old branches there, or set another publish.branch."
         )
+
+    def _used(self, use: BranchUse, start: StartPoint, head: str) -> StartPoint | None:
+        """The start with its base; `None`: it cannot be this branch."""
+        match use:
+            case BranchUse.FRESH:
+                return start
+            case BranchUse.CONTINUE:
+                return replace(start, base=start.there)
+            case BranchUse.MERGE:
+                return self._merged(start, head)
+            case BranchUse.LEAVE:
+                return None
 
     def _relation(self, name: str, there: str | None, head: str) -> Relation:
         if there is None:
@@ -292,15 +206,16 @@ class Scout:
         ahead = self._remote.is_ancestor(head, there)
         return Relation.AHEAD if ahead else Relation.DIVERGED
 
-    def _merged(self, found: StartPoint, head: str) -> StartPoint | None:
+    def _merged(self, start: StartPoint, head: str) -> StartPoint | None:
         """The branch with the commit that we were started on; `None`: it cannot be."""
-        name, there = found.branch, found.there or ""
+        name, there = start.branch, start.there or ""
         if merge := self._remote.merge(there, head):
-            return replace(found, base=merge, merges=(there, head))
-        if self._remote.have_met(there, head) or not self._may_write:
+            return replace(start, base=merge, merges=(there, head))
+        shallow = not self._remote.have_met(there, head)
+        if not (shallow and self._may_write):
             self._observe(Warning(message=f"{name} conflicts with the base branch"))
             return None
-        # A shallow clone: the forge knows the history that we do not.
+        # The forge knows the history that a shallow clone does not.
         try:
             if not self._forge.merge_base_into(name, self.base_branch()):
                 self._observe(Warning(message=f"{name} conflicts with the base branch"))
@@ -313,20 +228,50 @@ class Scout:
         now = self._remote.fetch(f"refs/heads/{name}")
         if now is None or not self._remote.is_ancestor(head, now):
             return None
-        return replace(found, base=now, there=now)
+        return replace(start, base=now, there=now)
 
-    def _books(self, refs: Mapping[str, str], tag: str) -> list[memory.PastNotebook]:
-        known = [ref for ref in refs if ref.startswith(memory.NOTEBOOKS)]
-        wanted = memory.newest(known, tag)
-        files = self._remote.read_tips(wanted, (memory.JOURNAL, memory.FACTS))
-        return memory.notebooks(
+    def _notebooks(self, refs: Mapping[str, str], tag: str) -> list[PastNotebook]:
+        known = [ref for ref in refs if ref.startswith(NOTEBOOKS)]
+        wanted = past_notebooks.newest(known, tag)
+        files = self._remote.read_tips(wanted, (past_notebooks.JOURNAL, past_notebooks.FACTS))
+        return past_notebooks.notebooks(
             {ref: files[ref] for ref in wanted},
             metric=self._run.metric,
             direction=self._run.direction,
         )
 
+    def _requests(self, pulls: Sequence[PullRequest], books: Sequence[PastNotebook]) -> Requests:
+        commands = [c for pull in pulls for c in self._forge.comment_commands(pull)]
+        return standing_requests(commands, max((book.heard for book in books), default=""))
+
+    def _comparable_journals(self, books: Sequence[PastNotebook], branch: str) -> tuple[str, ...]:
+        """Of earlier runs whose numbers compare with ours; their attempts are brought here."""
+        found = past_notebooks.comparable(books, branch, self._run.ruler)
+        try:
+            self._remote.bring([book.ref for book in found])
+        except ForgeRefused as error:
+            self._observe(Warning(message=f"starting without earlier runs' attempts: {error}"))
+            return ()
+        title = journal.header(self._run.direction)
+        return tuple(
+            title + "".join(map(journal.format_row, past_notebooks.numbers(book))) for book in found
+        )
+
+
+def _remembering(
+    start: StartPoint, books: Sequence[PastNotebook], ignored: Sequence[str], *, continued: bool
+) -> StartPoint:
+    """The same with what earlier runs wrote down, and people asked about it."""
+    kept = past_notebooks.kept_on(books, start.branch) if continued else []
+    return replace(
+        start,
+        tried=tuple(past_notebooks.sentences(books, ignored)),
+        kept="".join(map(journal.format_row, kept)),
+        ignored=tuple(past_notebooks.described(books, ignored)),
+    )
+
 
 def _free_notebook(refs: Mapping[str, str], tag: str, notebook: str = "") -> str:
     """A name that nobody uses, or that has this very notebook already."""
-    known = names(f"{memory.NOTEBOOKS}{tag}", 10_000)
+    known = numbered(f"{NOTEBOOKS}{tag}", 10_000)
     return next(name for name in known if refs.get(name, notebook) == notebook)

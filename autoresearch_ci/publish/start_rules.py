@@ -23,8 +23,8 @@ class Relation(enum.Enum):
     """Both have commits of their own."""
 
 
-class Way(enum.Enum):
-    """What a run does about a branch."""
+class BranchUse(enum.Enum):
+    """What a run does with a branch of the forge."""
 
     FRESH = enum.auto()
     """Starts from our commit; the first push creates the branch or moves it forward."""
@@ -32,23 +32,30 @@ class Way(enum.Enum):
     """Starts from the branch's newest commit, whoever made it."""
     MERGE = enum.auto()
     """Brings the base into the branch by a merge commit, then continues."""
-    ASIDE = enum.auto()
+    LEAVE = enum.auto()
     """Leaves the branch alone: the next name is tried."""
 
 
-def way(relation: Relation, pull: PullState | None) -> Way:
-    """One answer for each case; `pull`: the newest pull request from the branch."""
+def branch_use(
+    relation: Relation, pull: PullState | None, *, may_continue: bool = True
+) -> BranchUse:
+    """One answer for each case; `pull`: the newest pull request from the branch.
+
+    `may_continue`: not a run that has ended, and goes where its own commits go.
+    """
     if pull is PullState.CLOSED:
-        return Way.ASIDE  # a person said no to these commits
+        return BranchUse.LEAVE  # a person said no to these commits
     if relation in (Relation.ABSENT, Relation.CONTAINED):
-        return Way.FRESH
+        return BranchUse.FRESH
     if pull is PullState.MERGED:
-        return Way.ASIDE  # squashed or rebased: its commits are in the base under other names
-    return Way.CONTINUE if relation is Relation.AHEAD else Way.MERGE
+        return BranchUse.LEAVE  # squashed or rebased: they are in the base under other names
+    if not may_continue:
+        return BranchUse.LEAVE
+    return BranchUse.CONTINUE if relation is Relation.AHEAD else BranchUse.MERGE
 
 
-def names(branch: str, limit: int = 50) -> Iterator[str]:
-    """`branch`, then `branch-2`, `branch-3`, ..."""
-    yield branch
+def numbered(name: str, limit: int = 50) -> Iterator[str]:
+    """`name`, then `name-2`, `name-3`, ...: further names while earlier ones are taken."""
+    yield name
     for number in range(2, limit + 1):
-        yield f"{branch}-{number}"
+        yield f"{name}-{number}"

@@ -18,7 +18,7 @@ from typing import Any
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.publish.bundle import Manifest
-from autoresearch_ci.record import past_notebooks as memory
+from autoresearch_ci.record import past_notebooks
 from autoresearch_ci.record.durable_records import DecisionRecord, History
 from autoresearch_ci.record.journal_tsv import parse_direction, parse_rows
 from autoresearch_ci.record.notebook import RunFacts
@@ -30,15 +30,15 @@ from autoresearch_ci.workspace.store import IDENTITY
 MAX_COMMITS = 50_000
 MAX_FILE = 20_000_000
 """Bytes of one file that a candidate writes."""
-_PAGES = frozenset({memory.JOURNAL, memory.FACTS, memory.CHART})
+_PAGES = frozenset({past_notebooks.JOURNAL, past_notebooks.FACTS, past_notebooks.CHART})
 """All that a notebook's own commits may hold."""
 _REGULAR = ("100644", "100755")
 _NOTHING = "000000"
 
 
 @dataclass(kw_only=True)
-class ToldStory:
-    """A `Story` that a bundle tells, after it was checked."""
+class BundledRecord:
+    """A `RunRecord` that a bundle tells, after it was checked."""
 
     facts: RunFacts
     history: History
@@ -66,8 +66,8 @@ def verified(
     repository: Repository,
     scope: Scope,
     direction: Direction,
-) -> Iterator[ToldStory]:
-    """The story, with its objects outside of the repository until it is left.
+) -> Iterator[BundledRecord]:
+    """The record, with its objects outside of the repository until it is left.
 
     Raises `WorkspaceError` at the first thing that a run of ours cannot have written.
     """
@@ -81,7 +81,7 @@ def verified(
         check.notebook(manifest.notebook, set(chain))
         rows = check.journal(manifest.notebook, chain, direction)
         verdicts = tuple(DecisionRecord(experiment=row, memory={}) for row in rows)
-        yield ToldStory(
+        yield BundledRecord(
             facts=RunFacts(
                 tag=manifest.tag,
                 branch=manifest.branch,
@@ -180,7 +180,7 @@ class _Check:
     ) -> tuple[Experiment, ...]:
         """The rows; what they say was kept is what the branch holds."""
         try:
-            text = self.git("cat-file", "blob", f"{notebook}:{memory.JOURNAL}").decode()
+            text = self.git("cat-file", "blob", f"{notebook}:{past_notebooks.JOURNAL}").decode()
             rows, said = parse_rows(text), parse_direction(text)
         except (ValueError, WorkspaceError) as error:
             raise _refused("its journal cannot be read") from error

@@ -13,7 +13,7 @@ import pytest
 from autoresearch_ci.config.resolve import Publish
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.publish.comment_commands import CommentCommand
-from autoresearch_ci.publish.forge.forge import Post, PullState
+from autoresearch_ci.publish.forge.forge import PullRequestContent, PullState
 from autoresearch_ci.publish.forge.github import GitHub
 from autoresearch_ci.publish.forge.refusals import ForgeRefused, RefusalKind
 from tests.conftest import Repo
@@ -62,7 +62,7 @@ def connect(api: GitHubApi, slept: list[float], told: list[str]) -> Connect:
     return connect
 
 
-POST = Post(
+CONTENT = PullRequestContent(
     branch=BRANCH,
     base="main",
     title="autoresearch: ms 10 → 9 (-10.0 %)",
@@ -74,7 +74,7 @@ POST = Post(
 def test_the_first_post_opens_a_draft_with_labels_and_reviewers(
     connect: Connect, api: GitHubApi
 ) -> None:
-    pull = connect().show(POST)
+    pull = connect().open_or_update(CONTENT)
     (made,) = api.pulls
     assert pull.url == made["html_url"]
     assert made["draft"]
@@ -85,8 +85,10 @@ def test_the_first_post_opens_a_draft_with_labels_and_reviewers(
 
 
 def test_later_posts_update_the_same_one(connect: Connect, api: GitHubApi) -> None:
-    connect().show(POST)
-    connect().show(replace(POST, title="autoresearch: better", render=lambda room: "new words"))
+    connect().open_or_update(CONTENT)
+    connect().open_or_update(
+        replace(CONTENT, title="autoresearch: better", render=lambda room: "new words")
+    )
     (made,) = api.pulls
     assert made["title"] == "autoresearch: better"
     assert "new words" in made["body"]
@@ -94,19 +96,19 @@ def test_later_posts_update_the_same_one(connect: Connect, api: GitHubApi) -> No
 
 
 def test_a_post_that_says_the_same_writes_nothing(connect: Connect, api: GitHubApi) -> None:
-    connect().show(POST)
+    connect().open_or_update(CONTENT)
     written = len(api.writes())
-    connect().show(POST)
+    connect().open_or_update(CONTENT)
     assert len(api.writes()) == written
 
 
 def test_what_people_wrote_around_our_words_survives(connect: Connect, api: GitHubApi) -> None:
     github = connect()
-    github.show(POST)
+    github.open_or_update(CONTENT)
     theirs = "Please wait.\r\n\r\n" + api.pulls[0]["body"].replace("\n", "\r\n") + "\r\n\r\nThanks!"
     api.pulls[0]["body"] = theirs
     api.pulls[0]["title"] = "A person's title"
-    github.show(replace(POST, title="autoresearch: x", render=lambda room: "newer"))
+    github.open_or_update(replace(CONTENT, title="autoresearch: x", render=lambda room: "newer"))
     body = api.pulls[0]["body"]
     assert body.startswith("Please wait.\r\n\r\n<!--")
     assert body.endswith("-->\r\n\r\nThanks!")
@@ -117,9 +119,9 @@ def test_what_people_wrote_around_our_words_survives(connect: Connect, api: GitH
 
 def test_our_words_leave_room_for_theirs(connect: Connect, api: GitHubApi) -> None:
     github = connect()
-    github.show(POST)
+    github.open_or_update(CONTENT)
     api.pulls[0]["body"] += "x" * 40_000
-    github.show(replace(POST, render=lambda room: "y" * room))
+    github.open_or_update(replace(CONTENT, render=lambda room: "y" * room))
     assert 65_000 < len(api.pulls[0]["body"]) < 65_536
 
 
@@ -128,19 +130,21 @@ def test_two_runs_that_create_at_once_make_one(connect: Connect, api: GitHubApi)
         api.open_pull(ACTIONS, BRANCH, title="autoresearch: other", body="of another run")
 
     api.before_create = other
-    connect().show(POST)
+    connect().open_or_update(CONTENT)
     assert len(api.pulls) == 1
     assert "our words" in api.pulls[0]["body"]
 
 
 def test_a_lost_answer_does_not_make_a_second_one(connect: Connect, api: GitHubApi) -> None:
     api.faults = [("POST /pulls", "after")]
-    connect().show(POST)
+    connect().open_or_update(CONTENT)
     assert len(api.pulls) == 1
 
 
 def test_ten_at_once_make_one(connect: Connect, api: GitHubApi) -> None:
-    threads = [threading.Thread(target=lambda: connect().show(POST)) for _ in range(10)]
+    threads = [
+        threading.Thread(target=lambda: connect().open_or_update(CONTENT)) for _ in range(10)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -152,7 +156,7 @@ def test_a_pull_request_of_a_fork_with_the_same_branch_is_not_ours(
     connect: Connect, api: GitHubApi
 ) -> None:
     forged = api.open_pull("mallory", BRANCH, owner="mallory")
-    connect().show(POST)
+    connect().open_or_update(CONTENT)
     assert len(api.pulls) == 2
     assert forged["body"] is None
 
@@ -161,7 +165,7 @@ def test_a_persons_own_pull_request_is_added_to_and_keeps_its_title(
     connect: Connect, api: GitHubApi
 ) -> None:
     api.open_pull("person", BRANCH, title="By hand", body="From the compare link.")
-    connect().show(POST)
+    connect().open_or_update(CONTENT)
     (pull,) = api.pulls
     assert pull["title"] == "By hand"
     assert pull["body"].startswith("From the compare link.\n\n<!--")
@@ -172,23 +176,23 @@ def test_where_drafts_are_not_supported_it_is_a_normal_one(
     connect: Connect, api: GitHubApi
 ) -> None:
     api.drafts = False
-    connect().show(POST)
+    connect().open_or_update(CONTENT)
     assert [pull["draft"] for pull in api.pulls] == [False]
 
 
 def test_it_is_marked_ready_only_when_asked(connect: Connect, api: GitHubApi) -> None:
     github = connect()
-    github.show(POST)
-    github.show(replace(POST, title="autoresearch: final"))
+    github.open_or_update(CONTENT)
+    github.open_or_update(replace(CONTENT, title="autoresearch: final"))
     assert api.pulls[0]["draft"]
-    github.show(replace(POST, ready=True))
+    github.open_or_update(replace(CONTENT, ready=True))
     assert not api.pulls[0]["draft"]
 
 
 def test_a_reviewer_who_cannot_be_asked_is_a_note_and_no_failure(
     connect: Connect, api: GitHubApi, told: list[str]
 ) -> None:
-    connect().show(replace(POST, publish=Publish(reviewers=("stranger",))))
+    connect().open_or_update(replace(CONTENT, publish=Publish(reviewers=("stranger",))))
     assert len(api.pulls) == 1
     assert any("Reviews may only be requested from collaborators" in text for text in told)
 
@@ -198,12 +202,12 @@ def test_a_closed_pull_request_is_neither_reopened_nor_edited(
     connect: Connect, api: GitHubApi, merged: bool
 ) -> None:
     github = connect()
-    github.show(POST)
+    github.open_or_update(CONTENT)
     api.close(1, merged=merged)
-    (pull,) = github.pulls(BRANCH)
+    (pull,) = github.pull_requests(BRANCH)
     assert pull.state is (PullState.MERGED if merged else PullState.CLOSED)
     written = dict(api.pulls[0])
-    github.show(replace(POST, render=lambda room: "later"))
+    github.open_or_update(replace(CONTENT, render=lambda room: "later"))
     assert api.pulls[0] == written
 
 
@@ -211,7 +215,7 @@ def test_it_is_found_on_a_later_page(connect: Connect, api: GitHubApi) -> None:
     for _ in range(130):
         api.open_pull("person", BRANCH, owner="owner")
         api.pulls[-1]["state"] = "closed"
-    assert len(connect().pulls(BRANCH)) == 130
+    assert len(connect().pull_requests(BRANCH)) == 130
 
 
 @pytest.mark.parametrize(
@@ -259,7 +263,7 @@ def test_a_refusal_is_explained_with_what_to_change(
 ) -> None:
     api.faults = [("POST /pulls", fault)]
     with pytest.raises(ForgeRefused) as caught:
-        connect().show(POST)
+        connect().open_or_update(CONTENT)
     assert caught.value.kind is kind
     assert caught.value.exit_code == 6
     assert advice in str(caught.value)
@@ -271,7 +275,7 @@ def test_a_server_error_is_tried_again(
     connect: Connect, api: GitHubApi, slept: list[float], status: int
 ) -> None:
     api.faults = [("POST /pulls", Fault(status, "Server Error"))] * 2
-    connect().show(POST)
+    connect().open_or_update(CONTENT)
     assert len(api.pulls) == 1
     assert slept == [2.0, 10.0]
 
@@ -281,7 +285,7 @@ def test_a_secondary_limit_is_waited_for_as_long_as_it_says(
 ) -> None:
     text = "You have exceeded a secondary rate limit and have been temporarily blocked"
     api.faults = [("POST /pulls", Fault(403, text, headers={"Retry-After": "7"}))]
-    connect().show(POST)
+    connect().open_or_update(CONTENT)
     assert len(api.pulls) == 1
     assert slept == [8.0]
 
@@ -293,7 +297,7 @@ def test_a_limit_that_lasts_an_hour_is_not_waited_for(
     headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset}
     api.faults = [("POST /pulls", Fault(403, "API rate limit exceeded for x", headers=headers))]
     with pytest.raises(ForgeRefused) as caught:
-        connect().show(POST)
+        connect().open_or_update(CONTENT)
     assert caught.value.kind is RefusalKind.RATE_LIMIT
     assert slept == []
 
@@ -303,7 +307,7 @@ def test_a_server_that_stays_broken_is_given_up(
 ) -> None:
     api.faults = [("POST /pulls", Fault(500, "Server Error"))] * 20
     with pytest.raises(ForgeRefused) as caught:
-        connect().show(POST)
+        connect().open_or_update(CONTENT)
     assert caught.value.kind is RefusalKind.UNREACHABLE
     assert len(slept) == 3
 
@@ -312,7 +316,7 @@ def test_a_certificate_that_cannot_be_verified_is_not_retried(
     connect: Connect, api: GitHubApi, slept: list[float]
 ) -> None:
     with pytest.raises(ForgeRefused) as caught:  # a server that speaks no TLS at all
-        connect(GITHUB_API_URL=api.url.replace("http:", "https:")).show(POST)
+        connect(GITHUB_API_URL=api.url.replace("http:", "https:")).open_or_update(CONTENT)
     assert caught.value.kind is RefusalKind.CERTIFICATE
     assert slept == []
 
@@ -323,7 +327,7 @@ def test_in_a_hurry_a_stalled_server_costs_two_seconds(connect: Connect, api: Gi
     github.hurry()
     began = time.monotonic()
     with pytest.raises(ForgeRefused):
-        github.show(POST)
+        github.open_or_update(CONTENT)
     assert time.monotonic() - began < promptly(5)
 
 
@@ -331,7 +335,7 @@ def test_people_who_may_write_can_stop_retry_and_ignore(
     connect: Connect, api: GitHubApi, told: list[str]
 ) -> None:
     github = connect()
-    pull = github.show(POST)
+    pull = github.open_or_update(CONTENT)
     api.permissions = {"writer": "write", "admin": "admin", "reader": "read"}
     api.comment(1, "writer", "Nice.\n/autoresearch ignore abc1234\nBye")
     api.comment(1, "reader", "/autoresearch stop")
@@ -340,7 +344,7 @@ def test_people_who_may_write_can_stop_retry_and_ignore(
     api.comment(1, "writer", "write `/autoresearch stop` to stop")
     api.comment(1, "writer", "/autoresearch stop\n\n<!-- autoresearch-ci:said -->")
     api.comment(1, "admin", "/autoresearch retry")
-    assert github.words(pull) == [
+    assert github.comment_commands(pull) == [
         CommentCommand(author="writer", verb="ignore", argument="abc1234"),
         CommentCommand(author="admin", verb="retry"),
     ]
@@ -349,16 +353,16 @@ def test_people_who_may_write_can_stop_retry_and_ignore(
 
 def test_the_stop_label_stops(connect: Connect, api: GitHubApi) -> None:
     github = connect()
-    pull = github.show(POST)
+    pull = github.open_or_update(CONTENT)
     api.pulls[0]["labels"].append({"name": "autoresearch:stop"})
-    assert [word.verb for word in github.words(pull)] == ["stop"]
+    assert [command.verb for command in github.comment_commands(pull)] == ["stop"]
 
 
 def test_a_comment_is_made_once(connect: Connect, api: GitHubApi) -> None:
     github = connect()
-    pull = github.show(POST)
+    pull = github.open_or_update(CONTENT)
     for _ in range(2):
-        github.say(pull, "Continued in #2.\n\nBye")
+        github.comment_once(pull, "Continued in #2.\n\nBye")
     assert len(api.comments[1]) == 1
 
 
@@ -380,12 +384,12 @@ def test_an_apps_tokens_are_renewed(connect: Connect, api: GitHubApi) -> None:
     api.app_id = "123"
     api.token_seconds = 21.0  # PyGithub renews 20 seconds before the end
     github = connect(AUTORESEARCH_APP_ID="123", AUTORESEARCH_APP_PRIVATE_KEY=private)
-    github.show(POST)
+    github.open_or_update(CONTENT)
     assert api.pulls[0]["user"]["login"] == "our-app[bot]"
     first = github.token()
     time.sleep(1.5)
     assert github.token() != first
-    connect(AUTORESEARCH_APP_ID="123", AUTORESEARCH_APP_PRIVATE_KEY=private).show(POST)
+    connect(AUTORESEARCH_APP_ID="123", AUTORESEARCH_APP_PRIVATE_KEY=private).open_or_update(CONTENT)
     assert len(api.pulls) == 1  # found again: the app knows its own name
 
 
@@ -413,8 +417,8 @@ def test_without_a_token_the_yaml_to_write_is_named() -> None:
 
 def test_a_persons_token_knows_its_own_name(connect: Connect, api: GitHubApi) -> None:
     api.tokens["personal"] = Identity(login="somebody", kind="user")
-    connect(GITHUB_TOKEN="personal").show(POST)
-    connect(GITHUB_TOKEN="personal").show(replace(POST, title="autoresearch: again"))
+    connect(GITHUB_TOKEN="personal").open_or_update(CONTENT)
+    connect(GITHUB_TOKEN="personal").open_or_update(replace(CONTENT, title="autoresearch: again"))
     assert [pull["title"] for pull in api.pulls] == ["autoresearch: again"]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from autoresearch_ci.config.resolve import Publish
 from autoresearch_ci.errors import ConfigError
-from autoresearch_ci.publish.forge.forge import Post
+from autoresearch_ci.publish.forge.forge import PullRequestContent
 from autoresearch_ci.publish.forge.gitlab import GitLab
 from tests.conftest import Repo, Result, Run, Script
 from tests.git_http import Bare, GitServer
@@ -91,17 +91,17 @@ def test_a_refused_push_names_the_page_that_opens_it(
 
 def test_options_are_one_line_each_whatever_people_write(server: GitServer) -> None:
     forge = GitLab("group/name", {"GITLAB_TOKEN": "x", "CI_SERVER_URL": server.url})
-    post = Post(
+    content = PullRequestContent(
         branch="b",
         base="main",
         title="a\nb\0c",
         render=lambda room: "first\nline\n\nsecond part",
         publish=Publish(labels=("two\nlines",)),
     )
-    for option in forge.push_options(post):
+    for option in forge.push_options(content):
         assert "\n" not in option
         assert "\0" not in option
-    assert "merge_request.description=first line" in forge.push_options(post)
+    assert "merge_request.description=first line" in forge.push_options(content)
 
 
 def test_a_jobs_own_token_comes_as_the_user_that_gitlab_expects() -> None:

@@ -1,4 +1,4 @@
-"""What a forge must be able to do, and its nouns: addresses, pull requests, what one shall say."""
+"""What a forge must be able to do, and its nouns: addresses, pull requests and their content."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class PullRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Post:
+class PullRequestContent:
     """What a pull request shall say."""
 
     branch: str
@@ -89,7 +89,7 @@ class Post:
 
 
 class Forge(Protocol):
-    """A place that has branches and pull requests. Everything raises `Refused`."""
+    """A place that has branches and pull requests. Everything raises `ForgeRefused`."""
 
     @property
     def address(self) -> Address:
@@ -101,22 +101,22 @@ class Forge(Protocol):
     def default_branch(self) -> str:
         """The branch that pull requests go to when nothing else is said; empty: unknown."""
 
-    def pulls(self, branch: str) -> Sequence[PullRequest]:
+    def pull_requests(self, branch: str) -> Sequence[PullRequest]:
         """Pull requests from `branch`, newest first."""
 
-    def show(self, post: Post) -> PullRequest | None:
+    def open_or_update(self, content: PullRequestContent) -> PullRequest | None:
         """Open the pull request, or bring it up to date; `None`: this forge does it on push."""
 
-    def say(self, pull: PullRequest, text: str) -> None:
+    def comment_once(self, pull: PullRequest, text: str) -> None:
         """Comment once: the same text is not repeated."""
 
-    def words(self, pull: PullRequest) -> Sequence[CommentCommand]:
+    def comment_commands(self, pull: PullRequest) -> Sequence[CommentCommand]:
         """What people with write permission asked for, oldest first; a stop label counts."""
 
     def merge_base_into(self, branch: str, base: str) -> bool:
         """Bring `branch` up to date with `base` by a merge commit; `False` on a conflict."""
 
-    def push_options(self, post: Post) -> Sequence[str]:
+    def push_options(self, content: PullRequestContent) -> Sequence[str]:
         """What the push itself shall ask for."""
 
     def compare_link(self, base: str, branch: str) -> str:

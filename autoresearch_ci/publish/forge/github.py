@@ -1,15 +1,13 @@
 """GitHub through its REST API: the pull request, its labels, reviewers and comments.
 
 github_api.py knows what an error means and who we are. Every write is preceded by a look, so that
-repeating it after a lost answer, or beside another run, changes nothing. Of a pull request's body
-only what stands between two hidden markers is ours; the rest is people's. GITHUB_API_URL and
-GITHUB_SERVER_URL say where.
+repeating it after a lost answer, or beside another run, changes nothing. Which part of a pull
+request's body is ours, github_body.py knows. GITHUB_API_URL and GITHUB_SERVER_URL say where.
 """
 
 from __future__ import annotations
 
 import datetime
-import hashlib
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,9 +15,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from autoresearch_ci.errors import ConfigError
-from autoresearch_ci.publish.comment_commands import CommentCommand, commands
-from autoresearch_ci.publish.forge.forge import Address, Post, PullRequest, PullState
+from autoresearch_ci.publish.comment_commands import CommentCommand, parse_commands
+from autoresearch_ci.publish.forge.forge import Address, PullRequest, PullRequestContent, PullState
 from autoresearch_ci.publish.forge.github_api import Credentials, Patience
+from autoresearch_ci.publish.forge.github_body import is_marked, merged, room_for_report
 from autoresearch_ci.publish.forge.refusals import ForgeRefused, Place, RefusalKind
 
 if TYPE_CHECKING:
@@ -28,60 +27,13 @@ if TYPE_CHECKING:
     from github.Repository import Repository
 
 
-LIMIT = 65_536
-"""Characters that GitHub accepts in a body."""
-_END = "<!-- autoresearch-ci:end -->"
-_BEGIN = "<!-- autoresearch-ci:begin {key} -->"
-TITLE_PREFIX = "autoresearch: "
-"""Of titles we wrote; another title is a person's and stays."""
-
-
-def begin(branch: str) -> str:
-    """The marker that finds the pull request of `branch` again."""
-    # A digest: a branch name may hold what ends a comment.
-    return _BEGIN.format(key=hashlib.sha256(branch.encode()).hexdigest()[:20])
-
-
-def is_marked(body: str, branch: str) -> bool:
-    """Whether `body` has a part of ours."""
-    return begin(branch) in body
-
-
-def room_for_report(body: str, branch: str) -> int:
-    """Characters that are left for us beside people's words."""
-    before, after = _theirs(body, branch)
-    ours = len(begin(branch)) + len(_END) + 8
-    return LIMIT - 1 - len(before) - len(after) - ours
-
-
-def merged(body: str, ours: str, branch: str) -> str:
-    """`body` with our part replaced, or added at the end; every other character stays."""
-    before, after = _theirs(body, branch)
-    if not is_marked(body, branch) and before:
-        before = before.rstrip() + "\n\n"
-    return f"{before}{begin(branch)}\n{harmless(ours).strip()}\n{_END}{after}"
-
-
-def harmless(text: str) -> str:
-    """`text` without anything that could be taken for a marker."""
-    return re.sub(r"<!-- *autoresearch-ci:", "<!-- ", text)
-
-
-def _theirs(body: str, branch: str) -> tuple[str, str]:
-    marker = begin(branch)
-    before, found, rest = body.partition(marker)
-    if not found:
-        return body, ""
-    _, found, after = rest.partition(_END)
-    # A person deleted the second marker: what follows the first cannot be told apart from ours.
-    return before, after if found else ""
-
-
 T = TypeVar("T")
 
 STOP_LABEL = "autoresearch:stop"
 _SAID = "<!-- autoresearch-ci:said -->"
 _BOT = "github-actions[bot]"
+_OUR_TITLE = "autoresearch: "
+"""How titles begin that we wrote; another title is a person's and stays."""
 _SLUG = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
 
 
@@ -125,19 +77,19 @@ class GitHub:
     def default_branch(self) -> str:
         return self._ask(lambda repository: repository.default_branch)
 
-    def pulls(self, branch: str) -> Sequence[PullRequest]:
-        return [self._noun(pull, branch) for pull in self._find(branch)]
+    def pull_requests(self, branch: str) -> Sequence[PullRequest]:
+        return [self._as_pull_request(pull, branch) for pull in self._find(branch)]
 
-    def show(self, post: Post) -> PullRequest:
+    def open_or_update(self, content: PullRequestContent) -> PullRequest:
         """Open or update. Raises `ForgeRefused` when GitHub lets us do neither."""
-        found = self._open(post.branch)
+        found = self._open(content.branch)
         if found is None:
-            found = self._create(post)
+            found = self._create(content)
         else:
-            self._update(found, post)
-        return self._noun(found, post.branch)
+            self._update(found, content)
+        return self._as_pull_request(found, content.branch)
 
-    def say(self, pull: PullRequest, text: str) -> None:
+    def comment_once(self, pull: PullRequest, text: str) -> None:
         marked = f"{text.strip()}\n\n{_SAID}"
 
         def once(repository: Repository) -> None:
@@ -149,8 +101,8 @@ class GitHub:
 
         self._ask(once)
 
-    def words(self, pull: PullRequest) -> Sequence[CommentCommand]:
-        return self._ask(lambda repository: list(self._words(repository, pull.number)))
+    def comment_commands(self, pull: PullRequest) -> Sequence[CommentCommand]:
+        return self._ask(lambda repository: list(self._commands(repository, pull.number)))
 
     def merge_base_into(self, branch: str, base: str) -> bool:
         try:
@@ -161,7 +113,7 @@ class GitHub:
             raise
         return True
 
-    def push_options(self, post: Post) -> Sequence[str]:
+    def push_options(self, content: PullRequestContent) -> Sequence[str]:
         return ()
 
     def compare_link(self, base: str, branch: str) -> str:
@@ -191,53 +143,53 @@ class GitHub:
         mine = [pull for pull in found if self._is_ours(pull, branch)]
         return next(iter([*mine, *found]), None)
 
-    def _create(self, post: Post) -> Pull:
-        body = merged("", post.render(room_for_report("", post.branch)), post.branch)
+    def _create(self, content: PullRequestContent) -> Pull:
+        body = merged("", content.render(room_for_report("", content.branch)), content.branch)
 
         def create(repository: Repository, draft: bool) -> Pull:
             # Looked up again: an answer that was lost may have been a success.
-            known = self._open(post.branch)
+            known = self._open(content.branch)
             return known or repository.create_pull(
-                post.base, post.branch, title=post.title, body=body, draft=draft
+                content.base, content.branch, title=content.title, body=body, draft=draft
             )
 
         try:
-            pull = self._ask(lambda repository: create(repository, post.publish.draft))
+            pull = self._ask(lambda repository: create(repository, content.publish.draft))
         except ForgeRefused as error:
-            known = self._open(post.branch) if error.kind is RefusalKind.EXISTS else None
+            known = self._open(content.branch) if error.kind is RefusalKind.EXISTS else None
             if known is not None:
-                self._update(known, post)
+                self._update(known, content)
                 return known
             if error.kind is not RefusalKind.NO_DRAFTS:
                 raise
             pull = self._ask(lambda repository: create(repository, False))
-        self._decorate(pull, post)
+        self._label_and_ask(pull, content)
         return pull
 
-    def _update(self, pull: Pull, post: Post) -> None:
+    def _update(self, pull: Pull, content: PullRequestContent) -> None:
         before = pull.body or ""
-        room = room_for_report(before, post.branch)
+        room = room_for_report(before, content.branch)
         changes: dict[str, Any] = {}
         if room > 2_000:
-            body = merged(before, post.render(room), post.branch)
+            body = merged(before, content.render(room), content.branch)
             # The web page stores other line ends; that is no difference.
             if body.replace("\r\n", "\n") != before.replace("\r\n", "\n"):
                 changes["body"] = body
-        ours = self._is_ours(pull, post.branch) and pull.title.startswith(TITLE_PREFIX)
-        if ours and pull.title != post.title:
-            changes["title"] = post.title
+        ours = self._is_ours(pull, content.branch) and pull.title.startswith(_OUR_TITLE)
+        if ours and pull.title != content.title:
+            changes["title"] = content.title
         if changes:
             self._ask(lambda repository: pull.edit(**changes))
-        if post.ready and pull.draft and self._is_ours(pull, post.branch):
+        if content.ready and pull.draft and self._is_ours(pull, content.branch):
             self._optional("mark it ready for review", lambda _: pull.mark_ready_for_review())
 
-    def _decorate(self, pull: Pull, post: Post) -> None:
-        if post.publish.labels:
-            labels = list(post.publish.labels)
+    def _label_and_ask(self, pull: Pull, content: PullRequestContent) -> None:
+        if content.publish.labels:
+            labels = list(content.publish.labels)
             self._optional("set its labels", lambda _: pull.add_to_labels(*labels))
-        if post.publish.reviewers:
-            people = [name for name in post.publish.reviewers if "/" not in name]
-            teams = [name.rpartition("/")[2] for name in post.publish.reviewers if "/" in name]
+        if content.publish.reviewers:
+            people = [name for name in content.publish.reviewers if "/" not in name]
+            teams = [name.rpartition("/")[2] for name in content.publish.reviewers if "/" in name]
             self._optional(
                 "ask for a review",
                 lambda _: pull.create_review_request(reviewers=people, team_reviewers=teams),
@@ -251,13 +203,13 @@ class GitHub:
             first, *rest = str(error).splitlines()
             self._note(f"the pull request is there, but we could not {what}: {first} {rest[:1]}")
 
-    def _words(self, repository: Repository, number: int) -> Iterator[CommentCommand]:
+    def _commands(self, repository: Repository, number: int) -> Iterator[CommentCommand]:
         issue = repository.get_issue(number)
         permitted: dict[str, bool] = {}
         for comment in issue.get_comments():
             author = comment.user.login if comment.user else ""
             at = comment.created_at.astimezone(datetime.UTC).isoformat(timespec="seconds")
-            found = commands(comment.body or "", author, at)
+            found = parse_commands(comment.body or "", author, at)
             # A personal token's owner may comment, too: what we said ourselves is marked.
             if not author or not found or _SAID in comment.body:
                 continue
@@ -278,7 +230,7 @@ class GitHub:
         except github.UnknownObjectException:
             return False
 
-    def _noun(self, pull: Pull, branch: str) -> PullRequest:
+    def _as_pull_request(self, pull: Pull, branch: str) -> PullRequest:
         state = PullState.OPEN if pull.state == "open" else PullState.CLOSED
         return PullRequest(
             number=pull.number,
@@ -288,9 +240,9 @@ class GitHub:
         )
 
     def _is_ours(self, pull: Pull, branch: str) -> bool:
-        return pull.user.login == self._me() and is_marked(pull.body or "", branch)
+        return pull.user.login == self._own_login() and is_marked(pull.body or "", branch)
 
-    def _me(self) -> str:
+    def _own_login(self) -> str:
         """Our own login; a job's token and an app's may not ask for it."""
         if not self._login:
             self._login = self._credentials.app_login() or self._user_login()

@@ -46,7 +46,7 @@ class Credentials:
 
     @property
     def auth(self) -> Auth:
-        """What PyGithub authenticates with. Raises `Refused` or `ConfigError`."""
+        """What PyGithub authenticates with. Raises `ForgeRefused` or `ConfigError`."""
         if self._known is None:
             from github import Auth
 
@@ -107,7 +107,7 @@ class Patience:
     """Seconds before further tries, when the server does not say."""
 
     def __call__(self, question: Callable[[], T]) -> T:
-        """One exchange. Raises `Refused`."""
+        """One exchange. Raises `ForgeRefused`."""
         import github
         import requests
 

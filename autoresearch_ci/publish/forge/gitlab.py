@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.publish.comment_commands import CommentCommand
-from autoresearch_ci.publish.forge.forge import Address, Post, PullRequest
+from autoresearch_ci.publish.forge.forge import Address, PullRequest, PullRequestContent
 from autoresearch_ci.publish.forge.refusals import Place
 
 _ROOM = 1_000
@@ -54,34 +54,34 @@ class GitLab:
     def default_branch(self) -> str:
         return self._default
 
-    def pulls(self, branch: str) -> Sequence[PullRequest]:
+    def pull_requests(self, branch: str) -> Sequence[PullRequest]:
         return ()
 
-    def show(self, post: Post) -> None:
+    def open_or_update(self, content: PullRequestContent) -> None:
         """The push has done it."""
 
-    def say(self, pull: PullRequest, text: str) -> None:
+    def comment_once(self, pull: PullRequest, text: str) -> None:
         """There is no API here to say it with."""
 
-    def words(self, pull: PullRequest) -> Sequence[CommentCommand]:
+    def comment_commands(self, pull: PullRequest) -> Sequence[CommentCommand]:
         return ()
 
     def merge_base_into(self, branch: str, base: str) -> bool:
         return False
 
-    def push_options(self, post: Post) -> Sequence[str]:
-        headline = post.render(60_000).partition("\n\n")[0]
+    def push_options(self, content: PullRequestContent) -> Sequence[str]:
+        headline = content.render(60_000).partition("\n\n")[0]
         # What the confirmation finds comes after the last push, so it would never be told here.
-        doubt = "" if post.confirmed else ", not yet measured again"
+        doubt = "" if content.confirmed else ", not yet measured again"
         options = [
             "merge_request.create",
-            f"merge_request.target={post.base}",
-            f"merge_request.title={_line(post.title, 220)}{doubt}",
+            f"merge_request.target={content.base}",
+            f"merge_request.title={_line(content.title, 220)}{doubt}",
             f"merge_request.description={_line(headline, _ROOM)}",
-            *(f"merge_request.label={_line(label, 100)}" for label in post.publish.labels),
-            *(f"merge_request.assign={_line(name, 100)}" for name in post.publish.reviewers),
+            *(f"merge_request.label={_line(label, 100)}" for label in content.publish.labels),
+            *(f"merge_request.assign={_line(name, 100)}" for name in content.publish.reviewers),
         ]
-        if post.publish.draft and not post.ready:
+        if content.publish.draft and not content.ready:
             options.insert(1, "merge_request.draft")
         return options
 

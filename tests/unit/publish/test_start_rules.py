@@ -7,45 +7,53 @@ import json
 
 import pytest
 
-from autoresearch_ci.publish.comment_commands import CommentCommand, wishes
+from autoresearch_ci.publish.comment_commands import CommentCommand, standing_requests
 from autoresearch_ci.publish.forge.choose import _slug
 from autoresearch_ci.publish.forge.forge import PullState
 from autoresearch_ci.publish.publisher import StartPoint, recalled
-from autoresearch_ci.publish.start_rules import Relation, Way, names, way
+from autoresearch_ci.publish.start_rules import BranchUse, Relation, branch_use, numbered
 from autoresearch_ci.workspace.changes import EarlierChange
 
 
 @pytest.mark.parametrize(
     ("relation", "pull", "expected"),
     [
-        (Relation.ABSENT, None, Way.FRESH),
-        (Relation.ABSENT, PullState.MERGED, Way.FRESH),
-        (Relation.ABSENT, PullState.CLOSED, Way.ASIDE),
-        (Relation.CONTAINED, None, Way.FRESH),
-        (Relation.CONTAINED, PullState.OPEN, Way.FRESH),
-        (Relation.CONTAINED, PullState.MERGED, Way.FRESH),
-        (Relation.CONTAINED, PullState.CLOSED, Way.ASIDE),
-        (Relation.AHEAD, None, Way.CONTINUE),
-        (Relation.AHEAD, PullState.OPEN, Way.CONTINUE),
-        (Relation.AHEAD, PullState.MERGED, Way.ASIDE),
-        (Relation.AHEAD, PullState.CLOSED, Way.ASIDE),
-        (Relation.DIVERGED, None, Way.MERGE),
-        (Relation.DIVERGED, PullState.OPEN, Way.MERGE),
-        (Relation.DIVERGED, PullState.MERGED, Way.ASIDE),
-        (Relation.DIVERGED, PullState.CLOSED, Way.ASIDE),
+        (Relation.ABSENT, None, BranchUse.FRESH),
+        (Relation.ABSENT, PullState.MERGED, BranchUse.FRESH),
+        (Relation.ABSENT, PullState.CLOSED, BranchUse.LEAVE),
+        (Relation.CONTAINED, None, BranchUse.FRESH),
+        (Relation.CONTAINED, PullState.OPEN, BranchUse.FRESH),
+        (Relation.CONTAINED, PullState.MERGED, BranchUse.FRESH),
+        (Relation.CONTAINED, PullState.CLOSED, BranchUse.LEAVE),
+        (Relation.AHEAD, None, BranchUse.CONTINUE),
+        (Relation.AHEAD, PullState.OPEN, BranchUse.CONTINUE),
+        (Relation.AHEAD, PullState.MERGED, BranchUse.LEAVE),
+        (Relation.AHEAD, PullState.CLOSED, BranchUse.LEAVE),
+        (Relation.DIVERGED, None, BranchUse.MERGE),
+        (Relation.DIVERGED, PullState.OPEN, BranchUse.MERGE),
+        (Relation.DIVERGED, PullState.MERGED, BranchUse.LEAVE),
+        (Relation.DIVERGED, PullState.CLOSED, BranchUse.LEAVE),
     ],
 )
 def test_every_state_has_one_answer(
-    relation: Relation, pull: PullState | None, expected: Way
+    relation: Relation, pull: PullState | None, expected: BranchUse
 ) -> None:
-    assert way(relation, pull) is expected
+    assert branch_use(relation, pull) is expected
+
+
+@pytest.mark.parametrize("relation", [Relation.AHEAD, Relation.DIVERGED])
+@pytest.mark.parametrize("pull", [None, PullState.OPEN])
+def test_a_run_that_has_ended_continues_no_branch(
+    relation: Relation, pull: PullState | None
+) -> None:
+    assert branch_use(relation, pull, may_continue=False) is BranchUse.LEAVE
 
 
 def test_further_names_are_counted() -> None:
-    assert list(names("t", 3)) == ["t", "t-2", "t-3"]
+    assert list(numbered("t", 3)) == ["t", "t-2", "t-3"]
 
 
-def word(verb: str, argument: str = "", at: str = "") -> CommentCommand:
+def command(verb: str, argument: str = "", at: str = "") -> CommentCommand:
     return CommentCommand(author="a", verb=verb, argument=argument, at=at)
 
 
@@ -54,21 +62,26 @@ def word(verb: str, argument: str = "", at: str = "") -> CommentCommand:
     [([], False), (["stop"], True), (["stop", "retry"], False), (["retry", "stop"], True)],
 )
 def test_the_last_of_stop_and_retry_counts(verbs: list[str], stopped: bool) -> None:
-    assert (wishes([word(verb) for verb in verbs]).stop is not None) is stopped
+    assert (standing_requests([command(verb) for verb in verbs]).stop is not None) is stopped
 
 
 def test_what_is_ignored_stays_ignored_and_is_named_once() -> None:
-    said = [word("ignore", "abcd"), word("retry"), word("ignore", "abcd"), word("ignore", "1234")]
-    assert wishes(said).ignore == ("abcd", "1234")
+    said = [
+        command("ignore", "abcd"),
+        command("retry"),
+        command("ignore", "abcd"),
+        command("ignore", "1234"),
+    ]
+    assert standing_requests(said).ignore == ("abcd", "1234")
 
 
 def test_what_is_to_be_measured_again_is_so_by_the_first_run_after_it_was_said() -> None:
-    said = [word("retry", "abcd", "2026-01-01"), word("retry", "1234", "2026-01-03")]
-    first, second = wishes(said[:1]), wishes(said, heard="2026-01-01")
-    assert (first.again, first.heard) == (("abcd",), "2026-01-01")
-    assert (second.again, second.heard) == (("1234",), "2026-01-03")
-    assert wishes(said, heard=second.heard).again == ()
-    assert wishes([], heard="2026-01-03").heard == "2026-01-03"
+    said = [command("retry", "abcd", "2026-01-01"), command("retry", "1234", "2026-01-03")]
+    first, second = standing_requests(said[:1]), standing_requests(said, heard="2026-01-01")
+    assert (first.retry, first.heard) == (("abcd",), "2026-01-01")
+    assert (second.retry, second.heard) == (("1234",), "2026-01-03")
+    assert standing_requests(said, heard=second.heard).retry == ()
+    assert standing_requests([], heard="2026-01-03").heard == "2026-01-03"
 
 
 def test_what_people_asked_for_survives_a_resumption() -> None:
@@ -83,9 +96,10 @@ def test_a_record_whose_journal_is_none_is_not_recalled() -> None:
 
 
 def test_the_last_word_on_a_commit_counts_however_it_is_abbreviated() -> None:
-    ignore, retry = word("ignore", "abcdef", "1"), word("retry", "abcd", "2")
-    assert (wishes([ignore, retry]).ignore, wishes([ignore, retry]).again) == ((), ("abcd",))
-    assert (wishes([retry, ignore]).ignore, wishes([retry, ignore]).again) == (("abcdef",), ())
+    ignore, retry = command("ignore", "abcdef", "1"), command("retry", "abcd", "2")
+    retried, ignored = (standing_requests(said) for said in ([ignore, retry], [retry, ignore]))
+    assert (retried.ignore, retried.retry) == ((), ("abcd",))
+    assert (ignored.ignore, ignored.retry) == (("abcdef",), ())
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,13 @@ import pytest
 from markdown_it import MarkdownIt
 
 from autoresearch_ci.experiment import Direction, Experiment, Status
-from autoresearch_ci.publish.forge.github import LIMIT, begin, is_marked, merged, room_for_report
+from autoresearch_ci.publish.forge.github_body import (
+    LIMIT,
+    begin,
+    is_marked,
+    merged,
+    room_for_report,
+)
 from autoresearch_ci.report.pull_request import PullRequestInfo, body, title
 from autoresearch_ci.report.summary import Confirmation, RunInfo
 
