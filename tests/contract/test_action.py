@@ -19,7 +19,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from autoresearch_ci.cli.action.inputs import COMMANDS, INPUTS
-from autoresearch_ci.cli.action.results import OUTPUTS
+from autoresearch_ci.cli.action.outputs import OUTPUTS
 from autoresearch_ci.cli.main import _parser
 from autoresearch_ci.propose.search.finding import find_constants
 from tests.contract.workflow_audits import step_audits

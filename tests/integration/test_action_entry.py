@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from autoresearch_ci.cli.action.results import OUTPUTS
+from autoresearch_ci.cli.action.outputs import OUTPUTS
 from tests.patience import promptly
 from tests.runner import FILES, Done
 

@@ -18,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from autoresearch_ci.cli.action.child_output import Narrator, Step
 from autoresearch_ci.cli.action.github_event import compared_refs, read_trigger
 from autoresearch_ci.cli.action.inputs import (
     INPUTS,
@@ -26,10 +27,10 @@ from autoresearch_ci.cli.action.inputs import (
     chosen_command,
     read_inputs,
 )
-from autoresearch_ci.cli.action.results import Step, no_outputs, results
-from autoresearch_ci.cli.action.runner import VARIABLES as FILES
-from autoresearch_ci.cli.action.runner import FileCommands, Log, masks
-from autoresearch_ci.cli.action.summary import Narrator, unfinished_part
+from autoresearch_ci.cli.action.outputs import no_outputs, results
+from autoresearch_ci.cli.action.runner_io import VARIABLES as FILES
+from autoresearch_ci.cli.action.runner_io import FileCommands, Log, masks
+from autoresearch_ci.cli.action.step_summary import unfinished_part
 from autoresearch_ci.cli.action.trigger import Permit, decide
 from autoresearch_ci.errors import AutoresearchError, ConfigError
 from autoresearch_ci.execution.supervisor import Stopping, supervise

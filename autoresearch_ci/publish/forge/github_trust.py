@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
 
 
@@ -36,10 +35,10 @@ class GitHubTrust:
 
         `None`: it was deleted, or nobody could say.
         """
-        head = _mapping(self._answer(f"pulls/{quote(pull_request, safe='')}"), "head")
-        return _text(_mapping(head, "repo"), "full_name")
+        answer = self._answer(f"pulls/{quote(pull_request, safe='')}")
+        return _text(answer, "head", "repo", "full_name")
 
-    def _answer(self, path: str) -> Mapping[str, Any]:
+    def _answer(self, path: str) -> object:
         import github
         import requests
 
@@ -53,7 +52,7 @@ class GitHubTrust:
             )
             # Its typed calls take the body of a redirection for an answer.
             status, _, text = client.requester.requestJson("GET", f"/repos/{self.slug}/{path}")
-            found = json.loads(text) if status == 200 else None
+            return json.loads(text) if status == 200 else None
         except (
             github.GithubException,
             requests.RequestException,
@@ -63,15 +62,10 @@ class GitHubTrust:
             AttributeError,
             RuntimeError,  # of a redirection to another host, or an answer too deep to read
         ):
-            return {}
-        return found if isinstance(found, dict) else {}
+            return None
 
 
-def _mapping(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    found = value.get(key)
-    return found if isinstance(found, Mapping) else {}
-
-
-def _text(value: Mapping[str, Any], key: str) -> str | None:
-    found = value.get(key)
+def _text(found: object, *keys: str) -> str | None:
+    for key in keys:
+        found = found.get(key) if isinstance(found, Mapping) else None
     return found if isinstance(found, str) else None

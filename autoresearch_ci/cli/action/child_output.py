@@ -1,14 +1,19 @@
-"""Retells the events that `run --json` prints as a runner's log; parts of the step summary."""
+"""What the command line says while it runs, heard by the step that started it.
+
+The events that `run --json` prints are retold as a runner's log; what outputs and summary need is
+remembered.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 from autoresearch_ci import events
-from autoresearch_ci.cli.action.runner import Log
+from autoresearch_ci.cli.action.runner_io import Log
 from autoresearch_ci.events import (
     Event,
     ExperimentFinished,
@@ -18,60 +23,41 @@ from autoresearch_ci.events import (
     StageStarted,
     Warning,
 )
+from autoresearch_ci.execution.supervisor import Stopping, Stream
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.report.event_lines import EventLines
-from autoresearch_ci.safety.markdown import block, inline
-from autoresearch_ci.safety.wording import number, percent
 
-_ROOM = 20_000
-"""Characters of an error that are shown."""
-_WARNINGS = 50
+_TAIL = 400
+"""Lines of each stream that are remembered."""
 
 
-def error_part(message: str) -> str:
-    """What stopped the step."""
-    return f"**Stopped by an error.**\n\n{block(message, _ROOM)}" if message else ""
+@dataclass(kw_only=True)
+class Step:
+    """Filled as the step goes on; read when it is over."""
 
+    environment: Mapping[str, str]
+    workspace: Path
+    log: Log
+    stopping: Stopping
+    narrator: Narrator
+    reason: str = ""
+    error: str = ""
+    printed: list[str] = field(default_factory=list)
+    """Standard output of a command that tells no events."""
+    complaints: list[str] = field(default_factory=list)
+    """The last lines of standard error."""
+    command: str = ""
 
-def reason_part(reason: str) -> str:
-    """Why the step did less than it was asked for."""
-    return f"> [!NOTE]\n> {inline(reason, 1000)}" if reason else ""
-
-
-def warnings_part(warnings: Sequence[str]) -> str:
-    """What somebody should act on."""
-    if not warnings:
-        return ""
-    listed = "\n".join(f"- {inline(warning, 500)}" for warning in warnings[:_WARNINGS])
-    return f"### Warnings\n\n{listed}"
-
-
-def printed_part(lines: Sequence[str]) -> str:
-    """What a command said that has no report of its own."""
-    text = "\n".join(lines)[-_ROOM:]
-    return block(text, _ROOM) if text else ""
-
-
-def comparison_part(result: Mapping[str, Any], values: Sequence[float], code: int) -> str:
-    """What `compare` found, and what the gate made of it."""
-    found = result["comparison"]
-    runs = len(result["base_values"])
-    gate = {0: "passed", 1: "failed"}.get(code, "incomplete")
-    return (
-        f"**{inline(str(result['metric']))} {number(values[0])} → {number(values[1])}: "
-        f"{inline(str(found['verdict']))}**, gain {percent(found['gain'])} "
-        f"[95 % CI {percent(found['low'])[:-2]}, {percent(found['high'])[:-2]}], n={runs}+{runs}, "
-        f"measured in turns on this runner. Gate: {gate}."
-    )
-
-
-def unfinished_part(branch: str) -> str:
-    """The step was ended by force."""
-    where = f" on {inline(branch)}" if branch else ""
-    return (
-        f"**Ended by force** before it could report. What was kept is saved{where}, and nothing "
-        "half-done is part of it. Run it again with `resume: true` to continue."
-    )
+    def hear(self, stream: Stream, line: str) -> None:
+        if stream == "err":
+            self.complaints = [*self.complaints[1 - _TAIL :], line]
+            self.log.line(line)
+        elif self.command == "run":
+            self.narrator.feed(line)
+        else:
+            self.printed = [*self.printed[1 - _TAIL :], line]
+            if self.command != "compare":  # that prints JSON for us alone
+                self.log.line(line)
 
 
 _EVENTS = {

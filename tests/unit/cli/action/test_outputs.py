@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from autoresearch_ci.cli.action.results import (
+from autoresearch_ci.cli.action.outputs import (
     OUTPUTS,
     comparison_outputs,
     last_object,

@@ -6,14 +6,12 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from autoresearch_ci.cli.action.runner import Log
-from autoresearch_ci.cli.action.summary import (
-    Narrator,
+from autoresearch_ci.cli.action.child_output import Step
+from autoresearch_ci.cli.action.step_summary import (
     comparison_part,
     error_part,
     printed_part,
@@ -21,7 +19,6 @@ from autoresearch_ci.cli.action.summary import (
     unfinished_part,
     warnings_part,
 )
-from autoresearch_ci.execution.supervisor import Stopping, Stream
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.report.table import relative_change, run_summary
 
@@ -73,39 +70,6 @@ def _run_findings(step: Step) -> tuple[dict[str, str], str]:
 
 def _skipped(step: Step) -> bool:
     return bool(step.reason) and not step.narrator.started and not step.printed
-
-
-_TAIL = 400
-"""Lines of each stream that are remembered."""
-
-
-@dataclass(kw_only=True)
-class Step:
-    """Filled as the step goes on; read when it is over."""
-
-    environment: Mapping[str, str]
-    workspace: Path
-    log: Log
-    stopping: Stopping
-    narrator: Narrator
-    reason: str = ""
-    error: str = ""
-    printed: list[str] = field(default_factory=list)
-    """Standard output of a command that tells no events."""
-    complaints: list[str] = field(default_factory=list)
-    """The last lines of standard error."""
-    command: str = ""
-
-    def hear(self, stream: Stream, line: str) -> None:
-        if stream == "err":
-            self.complaints = [*self.complaints[1 - _TAIL :], line]
-            self.log.line(line)
-        elif self.command == "run":
-            self.narrator.feed(line)
-        else:
-            self.printed = [*self.printed[1 - _TAIL :], line]
-            if self.command != "compare":  # that prints JSON for us alone
-                self.log.line(line)
 
 
 OUTPUTS = (

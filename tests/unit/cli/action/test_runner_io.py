@@ -6,8 +6,8 @@ import io
 
 import pytest
 
-from autoresearch_ci.cli.action.runner import Log, fit, masks
-from autoresearch_ci.cli.action.summary import Narrator, parse
+from autoresearch_ci.cli.action.child_output import Narrator, parse
+from autoresearch_ci.cli.action.runner_io import Log, fit, masks
 from autoresearch_ci.safety.log import file_command, workflow_command
 
 

@@ -1,0 +1,59 @@
+"""Parts of the step summary, in Markdown: what people read on the page of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from autoresearch_ci.safety.markdown import block, inline
+from autoresearch_ci.safety.wording import number, percent
+
+_ROOM = 20_000
+"""Characters of an error that are shown."""
+_WARNINGS = 50
+
+
+def error_part(message: str) -> str:
+    """What stopped the step."""
+    return f"**Stopped by an error.**\n\n{block(message, _ROOM)}" if message else ""
+
+
+def reason_part(reason: str) -> str:
+    """Why the step did less than it was asked for."""
+    return f"> [!NOTE]\n> {inline(reason, 1000)}" if reason else ""
+
+
+def warnings_part(warnings: Sequence[str]) -> str:
+    """What somebody should act on."""
+    if not warnings:
+        return ""
+    listed = "\n".join(f"- {inline(warning, 500)}" for warning in warnings[:_WARNINGS])
+    return f"### Warnings\n\n{listed}"
+
+
+def printed_part(lines: Sequence[str]) -> str:
+    """What a command said that has no report of its own."""
+    text = "\n".join(lines)[-_ROOM:]
+    return block(text, _ROOM) if text else ""
+
+
+def comparison_part(result: Mapping[str, Any], values: Sequence[float], code: int) -> str:
+    """What `compare` found, and what the gate made of it."""
+    found = result["comparison"]
+    runs = len(result["base_values"])
+    gate = {0: "passed", 1: "failed"}.get(code, "incomplete")
+    return (
+        f"**{inline(str(result['metric']))} {number(values[0])} → {number(values[1])}: "
+        f"{inline(str(found['verdict']))}**, gain {percent(found['gain'])} "
+        f"[95 % CI {percent(found['low'])[:-2]}, {percent(found['high'])[:-2]}], n={runs}+{runs}, "
+        f"measured in turns on this runner. Gate: {gate}."
+    )
+
+
+def unfinished_part(branch: str) -> str:
+    """The step was ended by force."""
+    where = f" on {inline(branch)}" if branch else ""
+    return (
+        f"**Ended by force** before it could report. What was kept is saved{where}, and nothing "
+        "half-done is part of it. Run it again with `resume: true` to continue."
+    )
