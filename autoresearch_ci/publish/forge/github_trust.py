@@ -40,7 +40,6 @@ class GitHubTrust:
 
     def _answer(self, path: str) -> object:
         import github
-        import requests
 
         try:
             client = github.Github(
@@ -55,8 +54,7 @@ class GitHubTrust:
             return json.loads(text) if status == 200 else None
         except (
             github.GithubException,
-            requests.RequestException,
-            OSError,
+            OSError,  # of the network, as requests raises them
             ValueError,
             AssertionError,  # this and the next: of an address that is none
             AttributeError,
