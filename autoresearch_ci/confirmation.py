@@ -14,7 +14,7 @@ from autoresearch_ci.experiment import Direction, Experiment
 from autoresearch_ci.measure.bench import Bench
 from autoresearch_ci.measure.guards import crashed
 from autoresearch_ci.record.ledger import Ledger
-from autoresearch_ci.report.summary import Confirmation
+from autoresearch_ci.report.run_summary import Confirmation
 from autoresearch_ci.workspace.repository import Changes, FileVersion
 from autoresearch_ci.workspace.store import Store
 

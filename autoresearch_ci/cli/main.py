@@ -172,7 +172,7 @@ def _run(options: argparse.Namespace) -> int:
     from autoresearch_ci.execution.command import Stop
     from autoresearch_ci.preflight import Options
     from autoresearch_ci.report.console import make_progress
-    from autoresearch_ci.report.table import results_table
+    from autoresearch_ci.report.terminal_table import results_table
 
     resolved, path = _load(options)
     stop = _obey_signals(Stop())

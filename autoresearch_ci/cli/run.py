@@ -40,7 +40,7 @@ from autoresearch_ci.record.ledger import Ledger
 from autoresearch_ci.record.past_notebooks import ruler_of
 from autoresearch_ci.record.past_runs import past_runs
 from autoresearch_ci.report.run_folder import Finished, metric_name, run_info, write_report
-from autoresearch_ci.report.summary import confirmed_line
+from autoresearch_ci.report.run_summary import confirmed_line
 from autoresearch_ci.safety.redaction import Redactor
 from autoresearch_ci.workspace.scratch import in_use
 from autoresearch_ci.workspace.store import Store, opened

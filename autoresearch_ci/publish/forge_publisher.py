@@ -22,7 +22,7 @@ from autoresearch_ci.publish.start_rules import numbered
 from autoresearch_ci.record import journal_tsv as journal
 from autoresearch_ci.record import past_notebooks
 from autoresearch_ci.report.pull_request import PullRequestInfo, body, title
-from autoresearch_ci.report.summary import RunInfo
+from autoresearch_ci.report.run_summary import RunInfo
 from autoresearch_ci.workspace.repository import Repository
 
 

@@ -26,7 +26,7 @@ from autoresearch_ci.publish.run_identity import run_identity
 from autoresearch_ci.publish.start_rules import numbered
 from autoresearch_ci.publish.verify_bundle import verified
 from autoresearch_ci.report.run_folder import metric_name
-from autoresearch_ci.report.summary import RunInfo
+from autoresearch_ci.report.run_summary import RunInfo
 from autoresearch_ci.workspace.repository import Repository
 
 

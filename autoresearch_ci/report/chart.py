@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.report.axes import Axis, robust_range, tick_labels, ticks
 from autoresearch_ci.report.labels import FONT_SIZE, Anchor, Frame, place
-from autoresearch_ci.report.table import CRASHED, RunSummary, run_summary
+from autoresearch_ci.report.run_summary import CRASHED, RunSummary, run_summary
 from autoresearch_ci.safety.log import defuse
 from autoresearch_ci.safety.wording import number, percent, shortened
 

@@ -14,7 +14,7 @@ from autoresearch_ci.events import (
     Warning,
 )
 from autoresearch_ci.experiment import Direction, Experiment
-from autoresearch_ci.report.table import relative_change
+from autoresearch_ci.report.run_summary import relative_change
 from autoresearch_ci.safety.wording import duration, number, percent, shortened, signed
 
 

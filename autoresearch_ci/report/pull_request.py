@@ -7,20 +7,24 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from autoresearch_ci.experiment import Direction, Experiment
-from autoresearch_ci.report.summary import (
-    COMMAND_ROOM,
+from autoresearch_ci.report.run_summary import (
     RunInfo,
+    RunSummary,
+    count,
+    headline,
+    relative_change,
+    run_summary,
+)
+from autoresearch_ci.report.summary_page import (
+    COMMAND_ROOM,
     bounded,
     commit_link,
-    count,
     details,
-    headline,
     idle,
     interval,
     others_table,
     table,
 )
-from autoresearch_ci.report.table import RunSummary, relative_change, run_summary
 from autoresearch_ci.safety.log import defuse
 from autoresearch_ci.safety.markdown import block, inline
 from autoresearch_ci.safety.wording import duration, number, percent, shortened, signed

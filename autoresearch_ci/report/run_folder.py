@@ -17,7 +17,8 @@ from autoresearch_ci.experiment import Experiment, Published
 from autoresearch_ci.preflight import RunContext
 from autoresearch_ci.record.ledger import Ledger
 from autoresearch_ci.report.chart import progress_svg
-from autoresearch_ci.report.summary import Confirmation, RunInfo, summary_markdown
+from autoresearch_ci.report.run_summary import Confirmation, RunInfo
+from autoresearch_ci.report.summary_page import summary_markdown
 from autoresearch_ci.safety.log import json_text
 from autoresearch_ci.safety.redaction import Redactor
 

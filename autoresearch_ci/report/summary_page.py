@@ -1,4 +1,4 @@
-"""The run in Markdown: headline, how it was measured, what was kept, what was tried.
+"""summary.md, the run in Markdown: headline, what was kept, what was tried, how it was measured.
 
 A document has a bounded size: what matters least is left out, and that is said.
 """
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from autoresearch_ci.experiment import Direction, Experiment
-from autoresearch_ci.report.table import RunSummary, run_summary
+from autoresearch_ci.report.run_summary import RunInfo, RunSummary, count, headline, run_summary
 from autoresearch_ci.safety.markdown import block, inline
 from autoresearch_ci.safety.wording import commit_name, duration, number, percent, signed
 
@@ -59,47 +59,6 @@ about 11,000, and a pull request adds its own words."""
 COMMAND_ROOM = 1_500
 
 
-@dataclass(frozen=True, kw_only=True)
-class Confirmation:
-    """Base and head measured again at the end, fresh and interleaved: the headline's evidence."""
-
-    base: float
-    head: float
-    gain: float
-    """Relative and positive when better: 0.056 is 5.6 % better than the base."""
-    ci_low: float
-    """95 % confidence interval of `gain`."""
-    ci_high: float
-    n_base: int
-    n_head: int
-    holds: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunInfo:
-    """What the journal does not say about a run."""
-
-    tag: str
-    branch: str
-    notebook_ref: str
-    base_commit: str
-    metric_name: str
-    direction: Direction
-    metric_command: str
-    guards: Sequence[str]
-    goal: str
-    stop_reason: str
-    started: str
-    """ISO 8601, UTC."""
-    seconds: float
-    """Wall time of the run."""
-    host: str
-    """The machine in a few words: `runner-3, 2 cores, Linux 6.1`."""
-    confirmation: Confirmation | None = None
-    idle: Sequence[Experiment] = ()
-    """Kept, but the result is no worse without them: found by leaving each out in turn."""
-
-
 def summary_markdown(
     experiments: Sequence[Experiment], info: RunInfo, limit: int = STEP_SUMMARY_BYTES
 ) -> str:
@@ -121,52 +80,6 @@ def summary_markdown(
 
 def _joined(paragraphs: Iterable[str]) -> str:
     return "\n\n".join(paragraphs)
-
-
-def headline(result: RunSummary, info: RunInfo) -> str:
-    """The one paragraph that must be true; Markdown."""
-    name = inline(info.metric_name)
-    if info.confirmation is not None:
-        return _confirmed(name, result, info.confirmation, info.direction)
-    if result.baseline is None:
-        return "**Nothing was measured:** the unmodified code gave no number."
-    if not result.kept:
-        tried = count(len(result.others), "experiment")
-        return f"**No improvement found.** {name} stays at {number(result.baseline)} after {tried}."
-    return (
-        f"**{name} {_change(result)}**, as measured while the run went on, not re-measured since."
-    )
-
-
-def confirmed_line(name: str, found: Confirmation, direction: Direction) -> str:
-    """The headline of a run that was measured again, for a terminal."""
-    measured = _measured_again(name, found, direction).replace("→", "->")
-    return measured if found.holds else f"the gain did not hold: measured again, {measured}"
-
-
-def _measured_again(name: str, found: Confirmation, direction: Direction) -> str:
-    # the interval is stated in the metric's own sign, like the change itself
-    sign = -1 if direction is Direction.MINIMIZE else 1
-    low, high = sorted((sign * found.ci_low, sign * found.ci_high))
-    return (
-        f"{name} {number(found.base)} → {number(found.head)}, {percent(sign * found.gain)} "
-        f"[95 % CI {percent(low)[:-2]}, {percent(high)[:-2]}], n={found.n_base}+{found.n_head}"
-    )
-
-
-def _confirmed(name: str, result: RunSummary, found: Confirmation, direction: Direction) -> str:
-    measured = _measured_again(name, found, direction)
-    if found.holds:
-        return f"**{measured}**\n\nBase and result were measured again at the end, in turns."
-    return (
-        f"**The gain did not hold.** Measured again at the end, in turns: {measured}.\n\n"
-        f"While the run went on it looked like {_change(result)}."
-    )
-
-
-def _change(result: RunSummary) -> str:
-    change = "" if result.change is None else f" ({percent(result.change)})"
-    return f"{number(result.baseline)} → {number(result.best)}{change}"
 
 
 def _kept(result: RunSummary) -> Iterator[str]:
@@ -312,8 +225,3 @@ def commit_link(commit: str) -> str:
     """Seven characters that GitHub links to the commit, which is one of ours."""
     name = commit_name(commit)
     return name if re.fullmatch("[0-9a-f]{7}", name) else inline(name)
-
-
-def count(amount: int, noun: str) -> str:
-    """`1 run`, `2,000 runs`."""
-    return f"{amount:,} {noun}" if amount == 1 else f"{amount:,} {noun}s"

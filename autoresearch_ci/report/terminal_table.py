@@ -1,55 +1,14 @@
-"""What a journal amounts to, and the table that ends a run in a terminal."""
+"""The table that ends a run in a terminal: plain text, aligned."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from autoresearch_ci.experiment import Direction, Experiment, Status
+from autoresearch_ci.report.run_summary import run_summary
 from autoresearch_ci.safety.log import defuse
 from autoresearch_ci.safety.wording import commit_name, number, shortened, signed
-
-CRASHED = frozenset({Status.CRASH, Status.METRIC_ERROR})
-"""Statuses whose `metric`, should a foreign journal give one, means nothing."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunSummary:
-    """The figures that every report agrees on."""
-
-    baseline: float | None
-    """`None` when the unmodified code was never measured."""
-    best: float | None
-    """The incumbent's metric at the end; the baseline's when nothing was kept."""
-    kept: tuple[Experiment, ...]
-    """Without the baseline, in order."""
-    others: tuple[Experiment, ...]
-    """Tried and not kept, in order."""
-
-    @property
-    def change(self) -> float | None:
-        """Relative, in the metric's own sign: -0.056 is 5.6 % lower than the baseline."""
-        return relative_change(self.baseline, self.best)
-
-
-def run_summary(experiments: Sequence[Experiment]) -> RunSummary:
-    """Reads the journal, baseline included, in order."""
-    baseline = next((e.metric for e in experiments if e.status is Status.BASELINE), None)
-    kept = tuple(e for e in experiments if e.status is Status.KEEP)
-    best = baseline
-    for experiment in kept:
-        best = experiment.best if experiment.best is not None else experiment.metric
-    others = tuple(e for e in experiments if e.status not in (Status.BASELINE, Status.KEEP))
-    return RunSummary(baseline=baseline, best=best, kept=kept, others=others)
-
-
-def relative_change(before: float | None, after: float | None) -> float | None:
-    """`None` where a percentage would mean nothing: a value is missing, or `before` is zero."""
-    if before is None or after is None or before == 0:
-        return None
-    return (after - before) / abs(before)
-
 
 _HEADER = ("#", "commit", "metric", "delta", "guard", "change")
 _RIGHT = (True, False, True, True, False, False)
@@ -58,7 +17,7 @@ _WIDTH = 70
 
 
 def results_table(experiments: Sequence[Experiment], direction: Direction) -> str:
-    """Plain text, aligned: the baseline, each kept experiment, then one line on all the others."""
+    """The baseline, each kept experiment, then one line on all the others."""
     result = run_summary(experiments)
     shown = [e for e in experiments if e.status in (Status.BASELINE, Status.KEEP)]
     lines = _aligned([_HEADER, *(_cells(e) for e in shown)]) if shown else []

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.report.chart import progress_svg
 from autoresearch_ci.report.pull_request import PullRequestInfo, body, title
-from autoresearch_ci.report.summary import Confirmation, RunInfo, summary_markdown
-from autoresearch_ci.report.table import results_table
+from autoresearch_ci.report.run_summary import Confirmation, RunInfo
+from autoresearch_ci.report.summary_page import summary_markdown
+from autoresearch_ci.report.terminal_table import results_table
 
 Golden = Callable[[str, str], None]
 

@@ -280,7 +280,7 @@ def extend(repo: Repo, manifest: dict[str, Any], files: Mapping[str, str], **mor
 
 def test_every_field_of_the_manifest_is_checked_or_overwritten() -> None:
     """A new field of a run's facts needs a decision: does the second job believe it?"""
-    from autoresearch_ci.report.summary import RunInfo
+    from autoresearch_ci.report.run_summary import RunInfo
 
     believed = {"started", "seconds", "host", "confirmation", "idle", "stop_reason", "notebook_ref"}
     known_better = {"tag", "base_commit", "metric_name", "direction", "metric_command"}

@@ -20,7 +20,7 @@ from autoresearch_ci.cli.action.step_summary import (
     warnings_part,
 )
 from autoresearch_ci.experiment import Direction, Experiment, Status
-from autoresearch_ci.report.table import relative_change, run_summary
+from autoresearch_ci.report.run_summary import relative_change, run_summary
 
 
 def results(step: Step, code: int) -> tuple[dict[str, str], list[str]]:

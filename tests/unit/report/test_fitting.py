@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoresearch_ci.report.summary import Section, fitted
+from autoresearch_ci.report.summary_page import Section, fitted
 
 PAGE = [
     Section(text="headline", importance=9, name="the headline"),

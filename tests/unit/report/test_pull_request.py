@@ -17,7 +17,7 @@ from autoresearch_ci.publish.forge.github_body import (
     room_for_report,
 )
 from autoresearch_ci.report.pull_request import PullRequestInfo, body, title
-from autoresearch_ci.report.summary import Confirmation, RunInfo
+from autoresearch_ci.report.run_summary import Confirmation, RunInfo
 
 EVIL = (
     "fixes #1 @everyone <img src=x> ![x](https://evil.example/a.png) [l](javascript:x) | a || b "

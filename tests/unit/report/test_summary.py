@@ -19,8 +19,9 @@ from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.report.axes import robust_range, tick_labels, ticks
 from autoresearch_ci.report.chart import progress_svg
 from autoresearch_ci.report.labels import Anchor, Frame, Label, place
-from autoresearch_ci.report.summary import Confirmation, RunInfo, summary_markdown
-from autoresearch_ci.report.table import results_table
+from autoresearch_ci.report.run_summary import Confirmation, RunInfo
+from autoresearch_ci.report.summary_page import summary_markdown
+from autoresearch_ci.report.terminal_table import results_table
 from autoresearch_ci.safety.markdown import inline
 from autoresearch_ci.safety.wording import duration, number, percent
 

@@ -1,0 +1,142 @@
+"""What a run amounts to: the figures and the headline that every report agrees on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from autoresearch_ci.experiment import Direction, Experiment, Status
+from autoresearch_ci.safety.markdown import inline
+from autoresearch_ci.safety.wording import number, percent
+
+CRASHED = frozenset({Status.CRASH, Status.METRIC_ERROR})
+"""Statuses whose `metric`, should a foreign journal give one, means nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSummary:
+    """The figures that every report agrees on."""
+
+    baseline: float | None
+    """`None` when the unmodified code was never measured."""
+    best: float | None
+    """The incumbent's metric at the end; the baseline's when nothing was kept."""
+    kept: tuple[Experiment, ...]
+    """Without the baseline, in order."""
+    others: tuple[Experiment, ...]
+    """Tried and not kept, in order."""
+
+    @property
+    def change(self) -> float | None:
+        """Relative, in the metric's own sign: -0.056 is 5.6 % lower than the baseline."""
+        return relative_change(self.baseline, self.best)
+
+
+def run_summary(experiments: Sequence[Experiment]) -> RunSummary:
+    """Reads the journal, baseline included, in order."""
+    baseline = next((e.metric for e in experiments if e.status is Status.BASELINE), None)
+    kept = tuple(e for e in experiments if e.status is Status.KEEP)
+    best = baseline
+    for experiment in kept:
+        best = experiment.best if experiment.best is not None else experiment.metric
+    others = tuple(e for e in experiments if e.status not in (Status.BASELINE, Status.KEEP))
+    return RunSummary(baseline=baseline, best=best, kept=kept, others=others)
+
+
+def relative_change(before: float | None, after: float | None) -> float | None:
+    """`None` where a percentage would mean nothing: a value is missing, or `before` is zero."""
+    if before is None or after is None or before == 0:
+        return None
+    return (after - before) / abs(before)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confirmation:
+    """Base and head measured again at the end, fresh and interleaved: the headline's evidence."""
+
+    base: float
+    head: float
+    gain: float
+    """Relative and positive when better: 0.056 is 5.6 % better than the base."""
+    ci_low: float
+    """95 % confidence interval of `gain`."""
+    ci_high: float
+    n_base: int
+    n_head: int
+    holds: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunInfo:
+    """What the journal does not say about a run."""
+
+    tag: str
+    branch: str
+    notebook_ref: str
+    base_commit: str
+    metric_name: str
+    direction: Direction
+    metric_command: str
+    guards: Sequence[str]
+    goal: str
+    stop_reason: str
+    started: str
+    """ISO 8601, UTC."""
+    seconds: float
+    """Wall time of the run."""
+    host: str
+    """The machine in a few words: `runner-3, 2 cores, Linux 6.1`."""
+    confirmation: Confirmation | None = None
+    idle: Sequence[Experiment] = ()
+    """Kept, but the result is no worse without them: found by leaving each out in turn."""
+
+
+def headline(result: RunSummary, info: RunInfo) -> str:
+    """The one paragraph that must be true; Markdown."""
+    name = inline(info.metric_name)
+    if info.confirmation is not None:
+        return _confirmed(name, result, info.confirmation, info.direction)
+    if result.baseline is None:
+        return "**Nothing was measured:** the unmodified code gave no number."
+    if not result.kept:
+        tried = count(len(result.others), "experiment")
+        return f"**No improvement found.** {name} stays at {number(result.baseline)} after {tried}."
+    return (
+        f"**{name} {_change(result)}**, as measured while the run went on, not re-measured since."
+    )
+
+
+def confirmed_line(name: str, found: Confirmation, direction: Direction) -> str:
+    """The headline of a run that was measured again, for a terminal."""
+    measured = _measured_again(name, found, direction).replace("→", "->")
+    return measured if found.holds else f"the gain did not hold: measured again, {measured}"
+
+
+def _measured_again(name: str, found: Confirmation, direction: Direction) -> str:
+    # the interval is stated in the metric's own sign, like the change itself
+    sign = -1 if direction is Direction.MINIMIZE else 1
+    low, high = sorted((sign * found.ci_low, sign * found.ci_high))
+    return (
+        f"{name} {number(found.base)} → {number(found.head)}, {percent(sign * found.gain)} "
+        f"[95 % CI {percent(low)[:-2]}, {percent(high)[:-2]}], n={found.n_base}+{found.n_head}"
+    )
+
+
+def _confirmed(name: str, result: RunSummary, found: Confirmation, direction: Direction) -> str:
+    measured = _measured_again(name, found, direction)
+    if found.holds:
+        return f"**{measured}**\n\nBase and result were measured again at the end, in turns."
+    return (
+        f"**The gain did not hold.** Measured again at the end, in turns: {measured}.\n\n"
+        f"While the run went on it looked like {_change(result)}."
+    )
+
+
+def _change(result: RunSummary) -> str:
+    change = "" if result.change is None else f" ({percent(result.change)})"
+    return f"{number(result.baseline)} → {number(result.best)}{change}"
+
+
+def count(amount: int, noun: str) -> str:
+    """`1 run`, `2,000 runs`."""
+    return f"{amount:,} {noun}" if amount == 1 else f"{amount:,} {noun}s"
