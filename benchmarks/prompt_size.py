@@ -26,7 +26,7 @@ from autoresearch_ci.config.proposers import Claude
 from autoresearch_ci.experiment import Direction, Experiment, Status, Tree
 from autoresearch_ci.llm.tools import Dialect
 from autoresearch_ci.propose.claude_request import build_request
-from autoresearch_ci.propose.digest import DiffSummaries
+from autoresearch_ci.propose.journal_digest import DiffSummaries
 from autoresearch_ci.propose.proposer import Context, Remaining
 
 ITERATIONS = 200

@@ -47,7 +47,7 @@ from autoresearch_ci.workspace.store import Store
 
 if TYPE_CHECKING:
     from autoresearch_ci.experiment import Spent
-    from autoresearch_ci.llm.service import MessagesService
+    from autoresearch_ci.llm.messages_api import MessagesService
     from autoresearch_ci.llm.tools import MoreTools
     from autoresearch_ci.measure.judge import Judge
     from autoresearch_ci.propose.claude import ClaudeProposer
@@ -139,7 +139,7 @@ def make_service(
     workshop: Workshop, stack: ExitStack, claude: Claude, *, role: str = ""
 ) -> MessagesService:
     """The model's service; `role` precedes its notes. Raises `ProposerError` without a key."""
-    from autoresearch_ci.llm.service import MessagesService
+    from autoresearch_ci.llm.messages_api import MessagesService
 
     service = MessagesService(
         claude,
@@ -270,7 +270,7 @@ def chosen(name: str, environment: Mapping[str, str]) -> str:
 
 def agent_prompt(workshop: RunWorkshop) -> Callable[[Context], str]:
     """What an agent CLI is told."""
-    from autoresearch_ci.propose.digest import DiffSummaries
+    from autoresearch_ci.propose.journal_digest import DiffSummaries
     from autoresearch_ci.propose.prompt import render
 
     diffs, globs = DiffSummaries(), workshop.context.scope.include
@@ -309,7 +309,7 @@ def _proposer(name: str, workshop: RunWorkshop, stack: ExitStack) -> Proposer:
 
 
 def _agent(name: str, workshop: RunWorkshop, stack: ExitStack) -> Proposer:
-    from autoresearch_ci.propose.agent import AgentCliProposer
+    from autoresearch_ci.propose.agent_cli import AgentCliProposer
     from autoresearch_ci.propose.agent_presets import PRESETS
     from autoresearch_ci.workspace.draft_tree import DraftTree, Material
 

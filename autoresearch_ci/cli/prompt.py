@@ -105,7 +105,7 @@ def _rendered(workshop: RunWorkshop, context: Context, stack: ExitStack) -> Prev
 def _of_claude(workshop: RunWorkshop, context: Context, stack: ExitStack) -> Preview:
     from autoresearch_ci.llm.credentials import dialect_of
     from autoresearch_ci.propose.claude_request import build_request
-    from autoresearch_ci.propose.digest import DiffSummaries
+    from autoresearch_ci.propose.journal_digest import DiffSummaries
 
     claude = workshop.config.claude
     tools = mcp_tools(workshop, stack)

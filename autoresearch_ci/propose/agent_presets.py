@@ -1,6 +1,6 @@
 """The agent CLIs we know: how to call them, what they need around them, what they say they did.
 
-Pure: who runs them is agent.py's business. Each was run against the version it names. Output is
+Pure: who runs them is agent_cli.py's business. Each was run against the version it names. Output is
 untrusted text in a shape that changes between versions: what cannot be read is nothing, never an
 error. A description may also be made from the edits themselves.
 """

@@ -1,7 +1,7 @@
 """Claude proposes: a draft, a conversation about it, and what became of that as a proposal.
 
 The request is built in claude_request.py, the conversation held in llm/conversation.py, and the
-service spoken to in llm/service.py.
+service spoken to in llm/messages_api.py.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.experiment import Proposal, Spent
 from autoresearch_ci.llm.conversation import Caps, Conversation, Declined, NoProposal, Record, Turn
 from autoresearch_ci.llm.draft import Draft
+from autoresearch_ci.llm.messages_api import MessagesService
 from autoresearch_ci.llm.prices import spent
-from autoresearch_ci.llm.service import MessagesService
 from autoresearch_ci.llm.tools import MoreTools
 from autoresearch_ci.propose.claude_request import build_request
-from autoresearch_ci.propose.digest import DiffSummaries
+from autoresearch_ci.propose.journal_digest import DiffSummaries
 from autoresearch_ci.propose.proposer import (
     Context,
     CostlyProposerError,

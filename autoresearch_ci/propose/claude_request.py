@@ -12,7 +12,7 @@ from typing import Any
 
 from autoresearch_ci.config.proposers import Claude
 from autoresearch_ci.llm.tools import Dialect, definitions
-from autoresearch_ci.propose.digest import DiffSummaries
+from autoresearch_ci.propose.journal_digest import DiffSummaries
 from autoresearch_ci.propose.prompt import render
 from autoresearch_ci.propose.proposer import Context
 

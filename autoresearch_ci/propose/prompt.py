@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from autoresearch_ci.config.values import FILE_BYTES
 from autoresearch_ci.experiment import Direction, Proposal, Status
-from autoresearch_ci.propose.digest import DiffSummaries, digest, number
+from autoresearch_ci.propose.journal_digest import DiffSummaries, digest, number
 from autoresearch_ci.propose.proposer import Context, Remaining, Request
 from autoresearch_ci.safety.prompt import block, file_text, line, quoted, shown, size, tail
 from autoresearch_ci.workspace.scope import is_hidden_path

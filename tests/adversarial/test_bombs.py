@@ -28,7 +28,7 @@ import pytest
 import autoresearch_ci
 from autoresearch_ci.config.plans import Extract
 from autoresearch_ci.errors import ConfigError
-from autoresearch_ci.llm.client import bounded_client
+from autoresearch_ci.llm.sdk_client import bounded_client
 from autoresearch_ci.measure.extract import extract
 from autoresearch_ci.propose.agent_presets import claude_says, codex_says
 from autoresearch_ci.safety.bounded import MetricError

@@ -28,7 +28,7 @@ import pytest
 from autoresearch_ci.cli.main import run_cli
 from autoresearch_ci.config.proposers import Claude
 from autoresearch_ci.errors import ProposerError
-from autoresearch_ci.llm.service import MessagesService
+from autoresearch_ci.llm.messages_api import MessagesService
 from autoresearch_ci.safety.redaction import Redactor
 from autoresearch_ci.safety.withhold import MARKER
 from tests.canary import sightings

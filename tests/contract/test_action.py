@@ -21,7 +21,7 @@ from packaging.requirements import Requirement
 from autoresearch_ci.cli.action.inputs import COMMANDS, INPUTS
 from autoresearch_ci.cli.action.outputs import OUTPUTS
 from autoresearch_ci.cli.main import _parser
-from autoresearch_ci.propose.search.finding import find_constants
+from autoresearch_ci.propose.search.constant_finder import find_constants
 from tests.contract.workflow_audits import step_audits
 from tests.contract.workflow_rules import (
     ACTION,

@@ -21,7 +21,7 @@ from autoresearch_ci.config.proposers import Agent
 from autoresearch_ci.errors import Interrupted, ProposerError, WorkspaceError
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.experiment import Direction, FileEdit, Proposal
-from autoresearch_ci.propose.agent import AgentCliProposer
+from autoresearch_ci.propose.agent_cli import AgentCliProposer
 from autoresearch_ci.propose.proposer import Context, Request
 from autoresearch_ci.workspace import draft_tree
 from autoresearch_ci.workspace.draft_tree import DraftTree, Material

@@ -17,7 +17,7 @@ from autoresearch_ci.config.proposers import Claude, Prices
 from autoresearch_ci.config.schema import Budget
 from autoresearch_ci.errors import Interrupted, ProposerError
 from autoresearch_ci.experiment import Direction, FileEdit, Proposal
-from autoresearch_ci.llm.service import MessagesService
+from autoresearch_ci.llm.messages_api import MessagesService
 from autoresearch_ci.llm.tools import EDITOR
 from autoresearch_ci.propose.claude import ClaudeProposer
 from autoresearch_ci.propose.proposer import (

@@ -12,7 +12,7 @@ import pytest
 
 from autoresearch_ci.config.proposers import Claude, Prices
 from autoresearch_ci.experiment import MetricRun, Status
-from autoresearch_ci.llm.service import MessagesService
+from autoresearch_ci.llm.messages_api import MessagesService
 from autoresearch_ci.measure.judge import TOOL, Judge, JudgeSettings
 from autoresearch_ci.safety.redaction import Redactor
 from tests.messages_api import (

@@ -1,7 +1,7 @@
 """One tunable constant of a file, the values it may take, its new value written into the file.
 
-How constants are found is finding.py's business; which values to try is not decided here. Every
-byte outside a literal survives as it is.
+How constants are found is constant_finder.py's business; which values to try is not decided here.
+Every byte outside a literal survives as it is.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The keyless proposer: steps of in-scope constants around the incumbent, a few at a time.
 
-reading.py knows which constants there are and were, model.py what their changes were worth and what
-follows from that. Each call draws one belief from what the trials leave possible and takes the
-steps that would be best if it were true (Thompson sampling): what is promising and what is unknown
-both get their turn. How constants are found and written is not decided here.
+tried_values.py knows which constants there are and were, effects.py what their changes were worth
+and what follows from that. Each call draws one belief from what the trials leave possible and takes
+the steps that would be best if it were true (Thompson sampling): what is promising and what is
+unknown both get their turn. How constants are found and written is not decided here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from autoresearch_ci.experiment import FileEdit, Proposal, Status
 from autoresearch_ci.propose.proposer import Context, Request
 from autoresearch_ci.propose.search.annotations import Value
 from autoresearch_ci.propose.search.constants import Constant, rewrite
-from autoresearch_ci.propose.search.model import (
+from autoresearch_ci.propose.search.effects import (
     Posterior,
     effects_of,
     learn,
@@ -25,7 +25,7 @@ from autoresearch_ci.propose.search.model import (
     step_features,
 )
 from autoresearch_ci.propose.search.moves import grid, neighbours
-from autoresearch_ci.propose.search.reading import (
+from autoresearch_ci.propose.search.tried_values import (
     Files,
     Key,
     Reader,

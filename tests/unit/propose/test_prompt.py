@@ -16,7 +16,7 @@ from autoresearch_ci.llm.credentials import dialect_of, has_credentials
 from autoresearch_ci.llm.draft import Size
 from autoresearch_ci.llm.tools import Dialect, definitions
 from autoresearch_ci.propose.claude_request import build_request
-from autoresearch_ci.propose.digest import DiffSummaries
+from autoresearch_ci.propose.journal_digest import DiffSummaries
 from autoresearch_ci.propose.prompt import STATE_BYTES, Prompt, render
 from autoresearch_ci.propose.proposer import Context, Remaining, Request
 from autoresearch_ci.safety.characters import is_hidden

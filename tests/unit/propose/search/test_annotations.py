@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from autoresearch_ci.errors import ProposerError
-from autoresearch_ci.propose.search.finding import find_constants
+from autoresearch_ci.propose.search.constant_finder import find_constants
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autoresearch_ci.propose.search.constant_finder import find_constants
 from autoresearch_ci.propose.search.constants import Constant, follow, rewrite, rounded
-from autoresearch_ci.propose.search.finding import find_constants
 
 PYTHON = b"""\
 LR = 0.04

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from autoresearch_ci.propose.search.constant_finder import find_constants
 from autoresearch_ci.propose.search.constants import Constant
-from autoresearch_ci.propose.search.finding import find_constants
 from autoresearch_ci.propose.search.moves import neighbours
 
 

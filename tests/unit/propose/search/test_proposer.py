@@ -15,7 +15,7 @@ from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.experiment import Direction, Experiment, PastRun, Proposal, Status, Tree
 from autoresearch_ci.propose.proposer import Context, Request
 from autoresearch_ci.propose.search.annotations import Kind
-from autoresearch_ci.propose.search.finding import find_constants
+from autoresearch_ci.propose.search.constant_finder import find_constants
 from autoresearch_ci.propose.search.proposer import SearchProposer
 from tests.memory_tree import Files
 

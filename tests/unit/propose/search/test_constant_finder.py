@@ -6,8 +6,8 @@ import pytest
 
 from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.propose.search.annotations import Kind, Value
+from autoresearch_ci.propose.search.constant_finder import find_constants
 from autoresearch_ci.propose.search.constants import Constant
-from autoresearch_ci.propose.search.finding import find_constants
 
 
 def found(text: str | bytes, path: str = "a.py") -> dict[str, Constant]:

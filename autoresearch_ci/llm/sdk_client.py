@@ -1,7 +1,7 @@
 """The SDK's client of a model's service: built from the configuration, its answers bounded.
 
 A server may be broken, or not ours. What is asked with the client, and what its errors mean, is
-service.py's business.
+messages_api.py's business.
 """
 
 from __future__ import annotations
