@@ -159,7 +159,7 @@ def _make_claude(workshop: RunWorkshop, stack: ExitStack) -> ClaudeProposer:
     claude = workshop.config.claude
     more = mcp_tools(workshop, stack)
     service = make_service(workshop, stack, claude)
-    if not is_known(claude.model, provider=claude.provider, price=claude.price):
+    if not is_known(claude):
         workshop.observe(
             Warning(
                 message=f"the price of {claude.model} is unknown: tokens are counted, "
@@ -518,27 +518,15 @@ def _make_judge(
     if not config.metric.rubric:
         return None
     from autoresearch_ci.llm.tools import Dialect
-    from autoresearch_ci.measure.judge import Judge, JudgeSettings
+    from autoresearch_ci.measure.judge import Judge
 
-    judge = config.metric.judge
-    claude = config.claude.model_copy(update={"model": judge.model or config.claude.model})
+    model = config.metric.judge.model or config.claude.model
+    claude = config.claude.model_copy(update={"model": model})
     service = make_service(workshop, stack, claude, role="judge: ")
     native = service.dialect is Dialect.NATIVE
     if native:
         service.verify()
-    return Judge(
-        JudgeSettings(
-            criteria=config.metric.rubric,
-            model=claude.model,
-            votes=judge.votes,
-            file_bytes=judge.file_bytes,
-            native=native,
-            provider=claude.provider,
-            price=claude.price,
-        ),
-        ask=service.ask,
-        paid=paid,
-    )
+    return Judge(config.metric, claude, native=native, ask=service.ask, paid=paid)
 
 
 def _plans(config: Config, repository: Repository) -> Plans:

@@ -132,12 +132,7 @@ class Draft:
         found: list[str] = []
         deadline = time.monotonic() + seconds
         for path in self.glob(glob):
-            if (self._size(path) or 0) > MAX_FILE:
-                continue
-            data = self._content(path)
-            if data is None or b"\0" in data[:8000]:
-                continue
-            for number, text in enumerate(data.decode(errors="replace").split("\n"), 1):
+            for number, text in enumerate(self._searched(path), 1):
                 left = deadline - time.monotonic()
                 try:
                     hit = left > 0 and expression.search(text, timeout=left)
@@ -150,6 +145,15 @@ class Draft:
                 if len(found) == MAX_MATCHES:
                     return [*found, f"(only the first {MAX_MATCHES} matches are shown)"]
         return found
+
+    def _searched(self, path: str) -> list[str]:
+        """Lines of a file that a search looks at: none of what is large or no text."""
+        if (self._size(path) or 0) > MAX_FILE:
+            return []
+        data = self._content(path)
+        if data is None or b"\0" in data[:8000]:
+            return []
+        return data.decode(errors="replace").split("\n")
 
     # --- writing ---
 

@@ -5,28 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from autoresearch_ci.config.proposers import Prices
+from autoresearch_ci.config.proposers import Claude, Prices
 from autoresearch_ci.experiment import Spent
 
 _LISTS = {"bedrock": "aws", "vertex": "google"}
 """Whose price list applies, where it is not called as the provider is."""
 
 
-def spent(
-    usage: Mapping[str, Any],
-    model: str,
-    *,
-    provider: str = "anthropic",
-    price: Prices | None = None,
-) -> Spent:
+def spent(usage: Mapping[str, Any], claude: Claude) -> Spent:
     """Tokens and dollars of one answer; `usage` has the field names of the Messages API."""
-    dollars = _own(usage, price) if price else _bundled(usage, model, provider)
-    return Spent(tokens=sum(_count(usage, name) for name in _FIELDS), cost_usd=dollars or 0.0)
+    tokens = sum(_count(usage, name) for name in _FIELDS)
+    return Spent(tokens=tokens, cost_usd=_dollars(usage, claude) or 0.0)
 
 
-def is_known(model: str, *, provider: str = "anthropic", price: Prices | None = None) -> bool:
+def is_known(claude: Claude) -> bool:
     """Whether this model's tokens can be turned into dollars."""
-    return price is not None or _bundled({"input_tokens": 1}, model, provider) is not None
+    return _dollars({"input_tokens": 1}, claude) is not None
+
+
+def _dollars(usage: Mapping[str, Any], claude: Claude) -> float | None:
+    return _own(usage, claude.price) if claude.price else _bundled(usage, claude)
 
 
 _FIELDS = (
@@ -53,7 +51,7 @@ def _own(usage: Mapping[str, Any], price: Prices) -> float:
     return sum(count * rate for count, rate in zip(counts, rates, strict=True)) / 1e6
 
 
-def _bundled(usage: Mapping[str, Any], model: str, provider: str) -> float | None:
+def _bundled(usage: Mapping[str, Any], claude: Claude) -> float | None:
     from genai_prices import Usage, calc_price
 
     fresh, read, written, output = (_count(usage, name) for name in _FIELDS)
@@ -69,8 +67,7 @@ def _bundled(usage: Mapping[str, Any], model: str, provider: str) -> float | Non
             cache_write_1h_tokens=hour,
             output_tokens=output,
         )
-        return float(
-            calc_price(counted, model, provider_id=_LISTS.get(provider, provider)).total_price
-        )
+        list_of = _LISTS.get(claude.provider, claude.provider)
+        return float(calc_price(counted, claude.model, provider_id=list_of).total_price)
     except LookupError:
         return None

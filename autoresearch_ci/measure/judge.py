@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from pathspec import GitIgnoreSpec
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from autoresearch_ci.config.proposers import Prices
+from autoresearch_ci.config.metric import Metric
+from autoresearch_ci.config.proposers import Claude
 from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.experiment import MetricRun, Spent, Status
 from autoresearch_ci.llm.conversation import Ask, Record, Turn
@@ -25,6 +25,8 @@ from autoresearch_ci.safety.characters import without_hidden
 from autoresearch_ci.safety.prompt import block, line, size
 
 TOOL = "verdict"
+MAX_TOKENS = 16_000
+"""Of one answer, thinking included."""
 TRIES = 2
 """Requests that one vote may take: a model now and then forgets the tool."""
 _MARKS = 100  # bytes around each file, so that a thousand empty files count as well
@@ -57,30 +59,6 @@ Ballot = tuple[Answer, ...]
 _ANSWERS = TypeAdapter(dict[str, Answer], config=ConfigDict(defer_build=True))
 
 
-@dataclass(frozen=True, kw_only=True)
-class JudgeSettings:
-    """Who judges what, and how thoroughly."""
-
-    criteria: tuple[str, ...]
-    """Questions that yes is the good answer to."""
-    model: str
-    votes: int = 3
-    """Independent answers; a criterion is met when more than half say yes."""
-    max_tokens: int = 16_000
-    """Of one answer, thinking included."""
-    file_bytes: int = 120_000
-    """What the files may take in a request; more is refused, since half a text is another text."""
-    native: bool = True
-    """Whether the service is Anthropic's or a cloud's: it caches the files between votes."""
-    provider: str = "anthropic"
-    """Whose service it is."""
-    price: Prices | None = None
-
-    def __post_init__(self) -> None:
-        if not self.criteria or self.votes < 1:  # nothing asked would look like a number
-            raise ValueError("a rubric needs a criterion and a vote")
-
-
 class NoVerdict(Exception):
     """The judge's answer is no basis for a number; the reason is for the journal."""
 
@@ -94,15 +72,23 @@ class Judge:
 
     def __init__(
         self,
-        settings: JudgeSettings,
+        metric: Metric,
+        claude: Claude,
         *,
+        native: bool,
         ask: Ask,
         paid: Callable[[Spent], None] = lambda cost: None,
     ) -> None:
-        """`paid` is told what each answer cost, as soon as it is known."""
+        """`metric` has a rubric; `claude` says which model judges, and what it costs.
+
+        `native`: the service is Anthropic's or a cloud's, and caches the files between votes.
+        `paid` is told what each answer cost, as soon as it is known.
+        """
         self.lost = ""
         """Why there will be no further verdict, for the user; empty while there can be one."""
-        self._settings = settings
+        self._metric = metric
+        self._claude = claude
+        self._native = native
         self._ask = ask
         self._paid = paid
 
@@ -112,17 +98,17 @@ class Judge:
         Whatever goes wrong is a metric error, with the reason and with what it cost all the same.
         """
         began = time.monotonic()
-        settings, bill = self._settings, _Bill(self._settings, self._paid)
+        metric, bill = self._metric, _Bill(self._claude, self._paid)
         ballots: list[Ballot] = []
         value, failure, reason = None, None, ""
         numbers: dict[str, float] = {}
         try:
-            request = build_request(settings, files)
-            while open_criteria(ballots, settings):
+            request = build_request(metric, self._claude.model, files, native=self._native)
+            while open_criteria(ballots, metric):
                 ballots.append(self._vote(request, bill.record))
             numbers = {
-                name: 100.0 * (2 * yes_votes(ballots, index) > settings.votes)
-                for index, name in enumerate(criterion_names(settings))
+                name: 100.0 * (2 * yes_votes(ballots, index) > metric.judge.votes)
+                for index, name in enumerate(criterion_names(metric))
             }
             value = sum(numbers.values()) / len(numbers)
         except NoVerdict as error:
@@ -133,7 +119,7 @@ class Judge:
             reason=reason,
             seconds=time.monotonic() - began,
             numbers=numbers,
-            output=minutes(settings, ballots),
+            output=minutes(metric, ballots),
             tokens=bill.spent.tokens,
             cost_usd=bill.spent.cost_usd,
         )
@@ -142,7 +128,7 @@ class Judge:
         why = ""
         for _ in range(TRIES):
             try:
-                return read_ballot(self._asked(request, record), criterion_names(self._settings))
+                return read_ballot(self._asked(request, record), criterion_names(self._metric))
             except SpoiledVote as error:
                 why = str(error)
         raise NoVerdict(f"the judge gave no usable verdict in {TRIES} tries: {why}")
@@ -160,14 +146,13 @@ class Judge:
 class _Bill:
     """Adds up what one measurement costs, broken answers included."""
 
-    def __init__(self, settings: JudgeSettings, paid: Callable[[Spent], None]) -> None:
+    def __init__(self, claude: Claude, paid: Callable[[Spent], None]) -> None:
         self.spent = Spent()
-        self._settings = settings
+        self._claude = claude
         self._paid = paid
 
     def record(self, usage: Mapping[str, Any]) -> None:
-        model, provider = self._settings.model, self._settings.provider
-        cost = spent(usage, model, provider=provider, price=self._settings.price)
+        cost = spent(usage, self._claude)
         self.spent += cost
         self._paid(cost)
 
@@ -185,38 +170,39 @@ def judged_paths(globs: Sequence[str], paths: Iterable[str]) -> list[str]:
     return list(GitIgnoreSpec.from_lines(globs).match_files(known))
 
 
-def criterion_names(settings: JudgeSettings) -> list[str]:
+def criterion_names(metric: Metric) -> list[str]:
     """What the criteria are called in `MetricRun.numbers`: `criterion_1` and so on."""
-    return [f"criterion_{number}" for number, _ in enumerate(settings.criteria, start=1)]
+    return [f"criterion_{number}" for number, _ in enumerate(metric.rubric, start=1)]
 
 
-def build_request(settings: JudgeSettings, files: Mapping[str, bytes]) -> dict[str, Any]:
+def build_request(
+    metric: Metric, model: str, files: Mapping[str, bytes], *, native: bool
+) -> dict[str, Any]:
     """The request of every vote; a function of criteria and files alone. Raises `NoVerdict`."""
     if not files:
         raise NoVerdict("there is no file to judge")
     total = sum(_MARKS + size(path) + len(data) for path, data in files.items())
-    if total > settings.file_bytes:
-        raise NoVerdict(
-            f"the files take {total} bytes, and the judge reads {settings.file_bytes} at most"
-        )
+    most = metric.judge.file_bytes
+    if total > most:
+        raise NoVerdict(f"the files take {total} bytes, and the judge reads {most} at most")
     shown = [
         {"type": "text", "text": block("file", path, _plain(path, files[path]))}
         for path in sorted(files)
     ]
-    names = criterion_names(settings)
-    rows = [f"{n}: {line(c, 1000)}" for n, c in zip(names, settings.criteria, strict=True)]
+    names = criterion_names(metric)
+    rows = [f"{n}: {line(c, 1000)}" for n, c in zip(names, metric.rubric, strict=True)]
     tool: dict[str, Any] = {
         "name": TOOL,
         "description": "Hand in the answers to all criteria. Call it once.",
         "input_schema": _object(dict.fromkeys(names, _ANSWER_SCHEMA)),
     }
     last: dict[str, Any] = shown[-1]
-    if settings.native:
+    if native:
         tool["strict"] = True
         last["cache_control"] = {"type": "ephemeral"}  # the votes to come read what this one wrote
     return {
-        "model": settings.model,
-        "max_tokens": settings.max_tokens,
+        "model": model,
+        "max_tokens": MAX_TOKENS,
         "system": [{"type": "text", "text": "\n".join([_RULES, "", "The criteria:", *rows])}],
         "tools": [tool],
         "messages": [{"role": "user", "content": [*shown, {"type": "text", "text": _TASK}]}],
@@ -250,21 +236,20 @@ def yes_votes(ballots: Sequence[Ballot], index: int) -> int:
     return sum(ballot[index].answer == "yes" for ballot in ballots)
 
 
-def open_criteria(ballots: Sequence[Ballot], settings: JudgeSettings) -> list[int]:
+def open_criteria(ballots: Sequence[Ballot], metric: Metric) -> list[int]:
     """Criteria whose majority the votes to come can still change; without any, nobody is asked."""
-    left = settings.votes - len(ballots)
-    yes = [yes_votes(ballots, index) for index in range(len(settings.criteria))]
-    return [
-        index for index, count in enumerate(yes) if 2 * count <= settings.votes < 2 * (count + left)
-    ]
+    votes = metric.judge.votes
+    left = votes - len(ballots)
+    yes = [yes_votes(ballots, index) for index in range(len(metric.rubric))]
+    return [i for i, count in enumerate(yes) if 2 * count <= votes < 2 * (count + left)]
 
 
-def minutes(settings: JudgeSettings, ballots: Sequence[Ballot]) -> str:
+def minutes(metric: Metric, ballots: Sequence[Ballot]) -> str:
     """How the votes fell, a line per criterion with the last reason given; for the log."""
     if not ballots:
         return ""
     rows = []
-    for index, criterion in enumerate(settings.criteria):
+    for index, criterion in enumerate(metric.rubric):
         yes = yes_votes(ballots, index)
         votes = f"criterion_{index + 1}: {yes} yes, {len(ballots) - yes} no"
         said = line(ballots[-1][index].reason, 300)

@@ -128,8 +128,7 @@ class ClaudeProposer:
 
     def _price(self, usage: Mapping[str, Any]) -> Spent:
         """What an answer cost; it is paid, whatever becomes of the conversation."""
-        claude = self._claude
-        cost = spent(usage, claude.model, provider=claude.provider, price=claude.price)
+        cost = spent(usage, self._claude)
         self._paid(cost)
         return cost
 

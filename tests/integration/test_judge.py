@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from autoresearch_ci.config.metric import Metric
 from autoresearch_ci.config.proposers import Claude, Prices
 from autoresearch_ci.experiment import MetricRun, Status
 from autoresearch_ci.llm.messages_api import MessagesService
-from autoresearch_ci.measure.judge import TOOL, Judge, JudgeSettings
+from autoresearch_ci.measure.judge import TOOL, Judge
 from autoresearch_ci.safety.redaction import Redactor
 from tests.messages_api import (
     Json,
@@ -58,14 +59,10 @@ class Chamber:
             retries=2,
         )
 
-    def judge(self, **changes: Any) -> Judge:
-        given: dict[str, Any] = {
-            "criteria": CRITERIA,
-            "model": MODEL,
-            "price": Prices(input=1.0, output=10.0),
-            **changes,
-        }
-        return Judge(JudgeSettings(**given), ask=self.service.ask)
+    def judge(self, **judge: Any) -> Judge:
+        metric = Metric.model_validate({"rubric": CRITERIA, "files": ("**",), "judge": judge})
+        claude = Claude(model=MODEL, price=Prices(input=1.0, output=10.0))
+        return Judge(metric, claude, native=True, ask=self.service.ask)
 
     def measure(self, *replies: Reply, content: bytes = b"Dear reader\n", **changes: Any) -> Any:
         self.api.answer(*replies)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
-from autoresearch_ci.config.proposers import Prices
+from autoresearch_ci.config.proposers import Claude, Prices
 from autoresearch_ci.llm.prices import is_known, spent
 
 USAGE = {"input_tokens": 1000, "output_tokens": 50}
@@ -18,13 +20,16 @@ USAGE = {"input_tokens": 1000, "output_tokens": 50}
         ("vertex", "claude-opus-4"),
     ],
 )
-def test_the_list_of_each_provider_is_known(provider: str, model: str) -> None:
-    assert is_known(model, provider=provider)
-    assert spent(USAGE, model, provider=provider).cost_usd > 0
+def test_the_list_of_each_provider_is_known(
+    provider: Literal["anthropic", "bedrock", "vertex"], model: str
+) -> None:
+    claude = Claude(provider=provider, model=model)
+    assert is_known(claude)
+    assert spent(USAGE, claude).cost_usd > 0
 
 
 def test_an_unknown_price_is_told_unless_the_user_gives_one() -> None:
-    own = Prices(input=1.0, output=2.0)
-    assert not is_known("local")
-    assert is_known("local", price=own)
-    assert spent(USAGE, "local", price=own).cost_usd == pytest.approx((1000 + 2 * 50) / 1e6)
+    own = Claude(model="local", price=Prices(input=1.0, output=2.0))
+    assert not is_known(Claude(model="local"))
+    assert is_known(own)
+    assert spent(USAGE, own).cost_usd == pytest.approx((1000 + 2 * 50) / 1e6)
