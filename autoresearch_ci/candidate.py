@@ -30,7 +30,8 @@ from autoresearch_ci.measure.bench import Bench
 from autoresearch_ci.measure.holdout import Holdout
 from autoresearch_ci.record.durable_records import Attempt
 from autoresearch_ci.record.ledger import Ledger
-from autoresearch_ci.safety.redaction import WITHHELD, Redactor, credentials_in
+from autoresearch_ci.safety.redaction import WITHHELD, Redactor
+from autoresearch_ci.safety.token_forms import tokens_in
 from autoresearch_ci.workspace.changes import EarlierChange, is_again
 from autoresearch_ci.workspace.repository import Changes, FileVersion
 from autoresearch_ci.workspace.scope import Scope
@@ -41,7 +42,7 @@ def holds_secret(proposal: Proposal, incumbent: Tree, redactor: Redactor) -> boo
     """Whether anything that the proposal would add holds a secret."""
     words = [proposal.description, proposal.hypothesis, proposal.next_idea]
     words += [edit.path for edit in proposal.edits]
-    if any(redactor.found_in(text) or credentials_in(text) for text in words):
+    if any(redactor.found_in(text) or tokens_in(text) for text in words):
         return True
     return any(_adds_secret(edit, incumbent, redactor) for edit in proposal.edits)
 
@@ -59,7 +60,7 @@ def _adds_secret(edit: FileEdit, incumbent: Tree, redactor: Redactor) -> bool:
         not redactor.found_in(before) or redactor.found_in(_added(before, edit.content))
     ):
         return True
-    return bool(_credentials(edit.content) - _credentials(before))
+    return bool(_tokens(edit.content) - _tokens(before))
 
 
 def _added(before: bytes, after: bytes) -> bytes:
@@ -68,8 +69,8 @@ def _added(before: bytes, after: bytes) -> bytes:
     return b"\n".join(line for line in after.split(b"\n") if line not in known)
 
 
-def _credentials(content: bytes) -> frozenset[str]:
-    return credentials_in(content.decode(errors="replace"))
+def _tokens(content: bytes) -> frozenset[str]:
+    return tokens_in(content.decode(errors="replace"))
 
 
 @dataclass(frozen=True, kw_only=True)

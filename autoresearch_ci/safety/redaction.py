@@ -9,7 +9,6 @@ stands between the letters and digits (blanks, quotes, line ends), does not hide
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import compress
@@ -213,26 +212,3 @@ def _merged(spans: Iterable[Span]) -> list[Span]:
         else:
             merged.append((start, end))
     return merged
-
-
-_CREDENTIALS = re.compile(
-    r"""
-    \bgh[pousr]_[0-9A-Za-z]{30,} | \bgithub_pat_[0-9A-Za-z_]{30,}
-    | \bsk-ant-[0-9A-Za-z_-]{20,} | \b(?:AKIA|ASIA)[0-9A-Z]{16}\b
-    | \bxox[abeoprs]-[0-9A-Za-z-]{10,} | \bAIza[0-9A-Za-z_-]{35}
-    | \bnpm_[0-9A-Za-z]{36} | \bpypi-[0-9A-Za-z_-]{50,}
-    | \beyJ[0-9A-Za-z_-]{10,2000}\.eyJ[0-9A-Za-z_-]{10,4000}\.[0-9A-Za-z_-]{10,2000}
-    | -----BEGIN\ (?:[A-Z]+\ ){0,3}PRIVATE\ KEY-----
-    """,
-    re.VERBOSE,
-)
-
-
-def credentials_in(text: str) -> frozenset[str]:
-    """Every token in the text that has the form of a well-known service's."""
-    return frozenset(match[0] for match in _CREDENTIALS.finditer(text))
-
-
-def looks_like_credential(text: str) -> bool:
-    """Whether there is such a token."""
-    return _CREDENTIALS.search(text) is not None

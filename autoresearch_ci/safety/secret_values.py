@@ -1,6 +1,7 @@
 """Which variables hold a secret, by their names and looks, and which part of a value is secret.
 
-Pure and light: it is the first thing that a process imports.
+How the tokens of well-known services look is token_forms.py's business. Pure and light: it is the
+first thing that a process imports.
 """
 
 from __future__ import annotations
@@ -8,8 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+from autoresearch_ci.safety.token_forms import secret_part, tokens_in
+
 _SECRET_NAME = re.compile(
-    r"TOKEN|KEY|SECRET|PASSW|CREDENTIAL|AUTH(?!OR(?!I))|CUSTOM_HEADERS", re.IGNORECASE
+    r"TOKEN|KEY|SECRET|PASSW|PASSPHRASE|CREDENTIAL|AUTH(?!OR(?!I))|CUSTOM_HEADERS"
+    r"|(?:^|_)PASS$|_PWD$",
+    re.IGNORECASE,
 )
 _RUNNERS_NAME = re.compile(r"(ACTIONS|GITHUB|INPUT|RUNNER)_", re.IGNORECASE)
 """Not all of these are secret, but nothing that we start has any business with them."""
@@ -17,20 +22,10 @@ _POINTER = re.compile(r"(_FILE|_PATH|_DIR|_SOCK|_URI|_URL)$|^GOOGLE_APPLICATION_
 """Says where a secret lies, which is none: the cloud SDKs read these from the environment."""
 _LOGIN = re.compile(r"://[^/\s]*@")
 """A URL with a login, the usual way to reach a private package index or a proxy."""
-_TOKEN = re.compile(
-    r"(gh[pousr]_|github_pat_|sk-ant-|sk-|xox[abeoprs]-|AIza|npm_|pypi-|AKIA|ASIA)[\w-]{12,}"
-    r"|eyJ[\w-]+\.eyJ"
-)
-
 _SHORTEST = 8
-_PUBLIC = re.compile(
-    r"sk-ant-(?:[a-z]+[0-9]+-)?|sk-(?:proj-|or-v1-)?|gh[pousr]_|github_pat_|xox[abeoprs]-"
-    r"|AIza|AKIA|ASIA|npm_|pypi-(?:AgEIcHlwaS5vcmc)?|glpat-|hf_|eyJ[\w-]+\.|(?:Bearer|Basic) "
-)
-"""How tokens begin that everybody knows; a JWT's head says only how it was signed."""
 _HEADER = re.compile(r"[\w-]+: +(.+)")
 """As in ANTHROPIC_CUSTOM_HEADERS."""
-_PEM = re.compile(r"-----(BEGIN|END) ")
+_PEM = re.compile(r"-----(?:BEGIN|END) [0-9A-Z ]{1,40}-----")
 _ORDINARY = re.compile(
     r"[a-z -]{1,15}|[A-Z -]{1,15}|[A-Z][a-z]{1,14}"  # a word or two
     r"|[A-Z][A-Z0-9]*(_[A-Z0-9]+)+"  # the name of a variable
@@ -40,35 +35,48 @@ _PATH = re.compile(r"(~|\.{1,2})?(/[\w.@+ -]+)+/?")
 _OPAQUE = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[\w+=~.-]{16,}")
 
 
+def is_secret_name(name: str) -> bool:
+    """Whether variables of this name hold secrets, as a rule."""
+    return _SECRET_NAME.search(name) is not None
+
+
 def looks_secret(name: str, value: str) -> bool:
     """Whether a variable is to be kept from measured code."""
-    named = _SECRET_NAME.search(name) or _RUNNERS_NAME.match(name)
-    return bool(named or _LOGIN.search(value) or _TOKEN.match(value))
+    named = is_secret_name(name) or _RUNNERS_NAME.match(name)
+    return bool(named) or holds_secret(value)
+
+
+def holds_secret(value: str) -> bool:
+    """Whether a value is secret by its looks, whatever it is called."""
+    return _LOGIN.search(value) is not None or bool(tokens_in(value))
 
 
 def must_leave(name: str, value: str) -> bool:
     """Whether a variable may not stay in our own environment."""
     pointer = _POINTER.search(name) and not _RUNNERS_NAME.match(name)
-    return looks_secret(name, value) and (not pointer or _LOGIN.search(value) is not None)
+    return looks_secret(name, value) and (not pointer or holds_secret(value))
 
 
 def points_to_secret(name: str) -> bool:
     """Whether a variable's value is the path of a file with a secret."""
-    of_a_file = name.endswith(("_FILE", "_PATH")) and _SECRET_NAME.search(name)
-    return bool(of_a_file) or name in ("GOOGLE_APPLICATION_CREDENTIALS", "KUBECONFIG", "NETRC")
+    of_a_file = name.endswith(("_FILE", "_PATH")) and is_secret_name(name)
+    return of_a_file or name in ("GOOGLE_APPLICATION_CREDENTIALS", "KUBECONFIG", "NETRC")
 
 
 def secret_values(environment: Mapping[str, str], named: Iterable[str] = ()) -> list[str]:
     """The values to be redacted; `named`: variables that somebody declared to be secret."""
     wanted = set(named)
-    return [
-        value
-        for name, value in environment.items()
-        if name in wanted
-        or (_SECRET_NAME.search(name) and not _POINTER.search(name))
-        or _LOGIN.search(value)
-        or _TOKEN.match(value)
-    ]
+    found: list[str] = []
+    for name, value in environment.items():
+        if name in wanted or _names_a_value(name) or _LOGIN.search(value):
+            found.append(value)
+        else:
+            found += sorted(tokens_in(value))
+    return found
+
+
+def _names_a_value(name: str) -> bool:
+    return is_secret_name(name) and not _POINTER.search(name.upper())
 
 
 def declared_values(variables: Mapping[str, str]) -> list[str]:
@@ -83,6 +91,9 @@ def pieces(value: str) -> Iterator[str]:
     if value.startswith(("{", "[")) and (found := _of_json(value)) is not None:
         for part in found:
             yield from pieces(part)
+    elif _PEM.search(value):  # many a variable holds one with its line ends written out
+        for line in re.split(r"[\r\n]+|\\[rn]", _PEM.sub("\n", value)):
+            yield from pieces(line)
     elif "\n" in value:
         for line in value.splitlines():
             yield from pieces(line)
@@ -91,12 +102,12 @@ def pieces(value: str) -> Iterator[str]:
     elif header := _HEADER.fullmatch(value):
         yield from pieces(header[1])
     elif _is_secret(value):
-        body = value[match.end() :] if (match := _PUBLIC.match(value)) else value
+        body = secret_part(value)
         yield value if len(body) < _SHORTEST else body
 
 
 def _is_secret(value: str) -> bool:
-    if len(value) < _SHORTEST or len(set(value)) < 4 or _PEM.match(value):
+    if len(value) < _SHORTEST or len(set(value)) < 4:
         return False
     return not (_ORDINARY.fullmatch(value) or _is_path(value))
 
@@ -150,5 +161,5 @@ def _strings(value: object, name: str) -> Iterator[str]:
     elif isinstance(value, list):
         for inner in value:
             yield from _strings(inner, name)
-    elif isinstance(value, str) and _SECRET_NAME.search(name) and not _POINTER.search(name.upper()):
+    elif isinstance(value, str) and _names_a_value(name):
         yield value

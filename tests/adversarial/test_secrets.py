@@ -33,6 +33,7 @@ from autoresearch_ci.safety.redaction import Redactor
 from autoresearch_ci.safety.withhold import MARKER
 from tests.canary import sightings
 from tests.messages_api import MessagesApi, calls, submit, tool
+from tests.tokens import EXAMPLES, secrets_of
 
 if TYPE_CHECKING:
     from tests.conftest import Repo, Result, Run, Script
@@ -619,6 +620,36 @@ def test_what_an_agent_prints_of_its_key_is_not_repeated(
     log = (done.folder / "logs" / "1.log").read_text()
     assert "using ***" in log
     nothing_leaked([canary], done.out, done.err)
+
+
+def test_no_token_of_any_service_gets_out_of_a_run_whatever_its_variable_is_called(
+    run: Run, repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Agent and commands are given all of them and print them; the agent keeps what it is told."""
+    names = [f"PLAIN{number}" for number in range(len(EXAMPLES))]
+    for name, token in zip(names, EXAMPLES.values(), strict=True):
+        monkeypatch.setenv(name, token)
+    told = repo.path.parent / "told"
+    told.mkdir(mode=0o777)
+    told.chmod(0o777)
+    agent = repo.path.parent / "agent.sh"
+    agent.write_text(
+        f"cat >{told}/$$\nenv\necho crash >value\necho DESCRIPTION: use $PLAIN0 here\n"
+    )
+    proposer = {"command": f"sh {agent}", "pass_env": names}
+    config = {"proposer": proposer, "pass_env": names, "sandbox": {"write": [str(told)]}}
+    repo.write(".github/autoresearch.yml", json.dumps(config))
+    repo.commit()
+    say = "env; env >&2; grep -q crash value && exit 3; cat value"
+    done = run(*("--iterations", "2", "--json"), proposer=None, metric=say)
+    assert done.column("status")[1:] == ["crash", "crash"], done.told
+    assert done.column("description")[1] == "use ghp_*** here"
+    assert [path for path in told.iterdir() if "***" in path.read_text()], "what it must repair"
+    texts = [done.out, done.err, *(path.read_text() for path in told.iterdir())]
+    texts += [path.read_text() for path in done.folder.rglob("*") if path.is_file()]
+    texts += [repo.git("log", "-p", "-m", "--all")]
+    secret = {part for token in EXAMPLES.values() for part in secrets_of(token)}
+    assert [part for part in secret for text in texts if part in text] == []
 
 
 def test_an_agent_that_writes_its_key_into_a_file_is_discarded(

@@ -34,7 +34,7 @@ from autoresearch_ci.cli.action.step_summary import unfinished_part
 from autoresearch_ci.cli.action.trigger import Permit, decide
 from autoresearch_ci.errors import AutoresearchError, ConfigError
 from autoresearch_ci.execution.supervisor import Stopping, supervise
-from autoresearch_ci.safety.secret_values import looks_secret
+from autoresearch_ci.safety.secret_values import holds_secret, is_secret_name
 
 
 def give_back(workspace: Path, *, since: float, deadline: float = 60.0) -> int:
@@ -78,9 +78,9 @@ def _device(name: str, folder: int) -> int:
 INTERRUPTED = 130
 _ALL_SAID = 5.5
 """Seconds after the first signal at which nothing new is begun."""
-_SECRET = re.compile(r"TOKEN|KEY|SECRET|PASSW|CREDENTIAL|AUTH|^(ACTIONS|INPUT)_", re.IGNORECASE)
 _RUNTIME = re.compile(r"^INPUT_|^ACTIONS_(RUNTIME|RESULTS|CACHE)_")
 """The runner's own services: artifacts and caches of the whole repository."""
+_OF_THE_STEP = re.compile("(ACTIONS|INPUT)_", re.IGNORECASE)
 
 
 def main(environment: Mapping[str, str]) -> int:
@@ -198,7 +198,7 @@ def _without_secrets(env: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in env.items()
-        if not _SECRET.search(name) and not looks_secret("", value)
+        if not (is_secret_name(name) or _OF_THE_STEP.match(name) or holds_secret(value))
     }
 
 
