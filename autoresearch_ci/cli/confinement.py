@@ -9,8 +9,8 @@ from pathlib import Path
 
 from autoresearch_ci.config.resolve import Config
 from autoresearch_ci.execution.sandbox import places
-from autoresearch_ci.execution.sandbox.places import Places, Wish
-from autoresearch_ci.execution.sandbox.sandbox import Sandbox
+from autoresearch_ci.execution.sandbox.jail import Jail
+from autoresearch_ci.execution.sandbox.places import Places
 from autoresearch_ci.execution.sandbox.users import first_words, programs
 from autoresearch_ci.preflight import RunContext
 from autoresearch_ci.workspace.repository import Repository
@@ -18,18 +18,14 @@ from autoresearch_ci.workspace.repository import Repository
 _OF_TOOLCHAINS = ("VIRTUAL_ENV", "CONDA_PREFIX", "JAVA_HOME", "GOROOT", "NVM_DIR")
 
 
-def measured(config: Config, context: RunContext, own: Sequence[Path]) -> Sandbox:
+def measured(config: Config, context: RunContext, own: Sequence[Path]) -> Jail:
     """Of setup, metric, guards, hooks and holdout."""
     repository = context.repository
     needed = _programs(config, commands(config), repository.root)
     if config.hooks:
         needed += [str(repository.hooks()), str(repository.common_dir / "objects")]
-    return Sandbox(
-        Wish(
-            network=config.sandbox.network,
-            read_only=config.sandbox.read_only,
-            user=config.sandbox.user,
-        ),
+    return Jail(
+        config.sandbox,
         _places(
             config,
             context,
@@ -47,7 +43,7 @@ def agent(
     box: Path,
     command: str | Sequence[str],
     hidden: Iterable[str],
-) -> Sandbox:
+) -> Jail:
     """Of an agent CLI: with the network, without the repository that its draft was made from."""
     repository = context.repository
     line = command if isinstance(command, str) else shlex.join(command)
@@ -55,13 +51,9 @@ def agent(
     secrets = [str(repository.common_dir), str(repository.git_dir)]
     secrets += [str(repository.root / path) for path in hidden]
     own = [box / name for name in ("tree", "home", "tmp", "exchange")]
-    wish = Wish(
-        network="allow",
-        read_only=config.sandbox.read_only,
-        user=config.sandbox.user,
-        who="the agent",
-    )
-    return Sandbox(wish, _places(config, context, box, own, needed, secrets))
+    asked = config.sandbox.model_copy(update={"network": "allow"})
+    found = _places(config, context, box, own, needed, secrets)
+    return Jail(asked, found, who="the agent")
 
 
 def commands(config: Config) -> list[str]:

@@ -20,8 +20,8 @@ from autoresearch_ci.config.resolve import Config, Resolved
 from autoresearch_ci.errors import AutoresearchError, BaselineError, ConfigError, WorkspaceError
 from autoresearch_ci.execution.command import run_command
 from autoresearch_ci.execution.sandbox.abilities import reachable_services
+from autoresearch_ci.execution.sandbox.jail import Jail
 from autoresearch_ci.execution.sandbox.kernel import dumpable
-from autoresearch_ci.execution.sandbox.sandbox import Sandbox
 from autoresearch_ci.preflight import Options, RunContext, survey
 from autoresearch_ci.safety.secret_values import must_leave
 
@@ -203,7 +203,7 @@ def _secrets() -> Check | None:
     )
 
 
-def _confinement(sandbox: Sandbox) -> Iterator[Check]:
+def _confinement(sandbox: Jail) -> Iterator[Check]:
     try:
         protection, found, user = sandbox.protection, sandbox.abilities, sandbox.user
     except AutoresearchError as error:

@@ -40,13 +40,16 @@ def _absolute(value: str) -> str:
     return value
 
 
+Network = Literal["deny", "loopback", "allow"]
+
+
 class Sandbox(Section):
     """The confinement of setup, metric, guards, hooks, holdout and agent CLIs.
 
     Setup and agent CLIs always have the network: installing and asking a model need it.
     """
 
-    network: Literal["deny", "loopback", "allow"] = "deny"
+    network: Network = "deny"
     """Of metric, guards, hooks and holdout; `loopback`: a 127.0.0.1 of their own. Setup has it."""
     read_only: bool = True
     """Write only to the measure tree, HOME and TMPDIR; never see credentials and records."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from autoresearch_ci.errors import WorkspaceError
-from autoresearch_ci.execution.sandbox.sandbox import Sandbox, unconfined
+from autoresearch_ci.execution.sandbox.jail import Jail, unconfined
 from autoresearch_ci.experiment import FileEdit
 from autoresearch_ci.safety import files as beneath
 from autoresearch_ci.workspace.repository import Changes, FileVersion
@@ -61,7 +61,7 @@ class Material:
 class DraftTree:
     """`reset`, let the agent work in `tree`, `collect`; as often as needed."""
 
-    def __init__(self, box: Path, material: Material, sandbox: Sandbox | None = None) -> None:
+    def __init__(self, box: Path, material: Material, sandbox: Jail | None = None) -> None:
         self.box = box
         """A folder of our own, outside any repository; everything in it may be deleted."""
         self.sandbox = sandbox or unconfined(box)

@@ -16,7 +16,7 @@ from pathlib import Path
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.execution.command import run_command
 from autoresearch_ci.execution.processes import kill_with_variable
-from autoresearch_ci.execution.sandbox.sandbox import Sandbox, unconfined
+from autoresearch_ci.execution.sandbox.jail import Jail, unconfined
 from autoresearch_ci.safety import files as beneath
 from autoresearch_ci.workspace.repository import Changes, FileVersion
 from autoresearch_ci.workspace.scratch import refuse_foreign
@@ -72,7 +72,7 @@ class MeasureTree:
         store: Store,
         base: str,
         files: Mapping[str, FileVersion],
-        sandbox: Sandbox | None = None,
+        sandbox: Jail | None = None,
     ) -> None:
         self.layout = layout
         self.sandbox = sandbox or unconfined(layout.box)

@@ -7,10 +7,10 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from autoresearch_ci.config.schema import Network, Sandbox
 from autoresearch_ci.execution.sandbox import landlock, namespaces, seccomp
 from autoresearch_ci.execution.sandbox.kernel import LINUX, answer_of_a_child, no_new_privileges
 from autoresearch_ci.execution.sandbox.namespaces import Kind, Namespaces
-from autoresearch_ci.execution.sandbox.places import Network, Wish
 from autoresearch_ci.execution.sandbox.seccomp import Filter
 from autoresearch_ci.execution.sandbox.users import User, connectable
 
@@ -110,17 +110,17 @@ class Protection:
 
 
 def describe(
-    wish: Wish,
+    asked: Sandbox,
     found: Abilities,
     user: User | None,
     other_user: Missing | None,
     services: Sequence[str],
 ) -> Protection:
     """`other_user`: why it is not another one, where that would be better."""
-    enforced = enforced_network(wish, found)
+    enforced = enforced_network(asked, found)
     on = [f"runs as uid {user.uid}"] if user else []
     hints = [f"{on[0]}, which may not reach what is yours alone (sandbox.user: keep)"] if on else []
-    if wish.read_only and found.landlock:
+    if asked.read_only and found.landlock:
         on.append(f"writes only to its own folders (Landlock {found.landlock})")
         hints.append("may only write in its tree, HOME and TMPDIR (sandbox.write adds more)")
     if enforced != "allow":
@@ -131,7 +131,7 @@ def describe(
         on.append("shares no memory with others")
     if LINUX:
         on.append("gains no privileges")
-    off = [*([other_user] if other_user else []), *_missing(wish, found, user, services)]
+    off = [*([other_user] if other_user else []), *_missing(asked, found, user, services)]
     without_network = [hint for hint in hints if "network" not in hint]
     return Protection(
         on=tuple(on),
@@ -142,21 +142,21 @@ def describe(
     )
 
 
-def enforced_network(wish: Wish, found: Abilities) -> Network:
+def enforced_network(asked: Sandbox, found: Abilities) -> Network:
     """What measured code gets."""
-    if found.namespaces or (wish.network == "deny" and not found.filters):
-        return wish.network
+    if found.namespaces or (asked.network == "deny" and not found.filters):
+        return asked.network
     return "allow"
 
 
 def _missing(
-    wish: Wish, found: Abilities, user: User | None, services: Sequence[str]
+    asked: Sandbox, found: Abilities, user: User | None, services: Sequence[str]
 ) -> Iterator[Missing]:
-    if wish.read_only:
+    if asked.read_only:
         yield from _missing_of_landlock(found, user)
-    if wish.network != enforced_network(wish, found):
+    if asked.network != enforced_network(asked, found):
         yield Missing(
-            what=f"measured code has the network, although sandbox.network is {wish.network}",
+            what=f"measured code has the network, although sandbox.network is {asked.network}",
             why=f"namespaces cannot be made ({found.why_no_namespaces})"
             + (f" and seccomp fails ({found.filters})" if found.filters else ""),
             cure="sandbox.network: deny works here, by seccomp."

@@ -130,11 +130,10 @@ def _failed(what: str) -> OSError:
     return OSError(number, f"{what}: {os.strerror(number)}")
 
 
+# chown, dac_override, fowner, fsetid, kill, setgid, setuid, setpcap, net_bind_service: what root
+# needs to work on its own files. Not tracing, mounting, loading, raw devices, the clock.
 _KEPT_CAPABILITIES = frozenset({0, 1, 3, 4, 5, 6, 7, 8, 10})
-
-
 _MESSAGE_BYTES = 1000
-
 
 Step = tuple[str, Callable[[], None]]
 """What is being done, for a message, and the doing."""

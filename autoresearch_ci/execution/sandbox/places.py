@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from autoresearch_ci.safety.secret_values import points_to_secret
 
@@ -105,24 +104,6 @@ def _entries(folder: str) -> list[str]:
             return [entry.path for entry in entries if not entry.is_symlink()]
     except OSError:
         return []
-
-
-Network = Literal["deny", "loopback", "allow"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wish:
-    """What the configuration asks for."""
-
-    network: Network = "deny"
-    read_only: bool = True
-    """Whether writing and reading is confined to `Places`."""
-    user: str = "auto"
-    """`auto`, `keep`, or a name or number."""
-    who: str = "measured code"
-    """What the commands are, for messages."""
-    nothing: bool = False
-    """Not even what is always done."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch_ci.errors import ConfigError
-from autoresearch_ci.execution.sandbox import kernel as syscalls
+from autoresearch_ci.execution.sandbox import kernel
 from autoresearch_ci.execution.sandbox.kernel import answer_of_a_child
 from autoresearch_ci.safety import files as beneath
 
@@ -35,7 +35,7 @@ class User:
 
     def become(self) -> None:
         """For good; called in a child, or in a thread that starts one. Raises `OSError`."""
-        syscalls.become(self.uid, self.gid)
+        kernel.become(self.uid, self.gid)
 
     def take(self, output: int) -> None:
         """Some shell lines open our pipe again, as /dev/stderr."""

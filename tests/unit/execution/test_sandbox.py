@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from autoresearch_ci.config.schema import Sandbox
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.execution.sandbox.abilities import Abilities, describe
 from autoresearch_ci.execution.sandbox.memory import delete
-from autoresearch_ci.execution.sandbox.places import Wish, services, visible
+from autoresearch_ci.execution.sandbox.places import services, visible
 from autoresearch_ci.execution.sandbox.seccomp import (
     LOCAL_FAMILIES,
     NETWORK_FAMILIES,
@@ -211,7 +212,7 @@ def test_the_other_numbering_of_x86_is_refused() -> None:
 
 
 def test_where_everything_works_nothing_is_missing() -> None:
-    found = describe(Wish(), EVERYTHING, NOBODY, None, ["/run/docker.sock"])
+    found = describe(Sandbox(), EVERYTHING, NOBODY, None, ["/run/docker.sock"])
     assert found.off == ()
     assert found.network == "deny"
     assert "runs as uid 65534" in found.on
@@ -221,15 +222,15 @@ def test_where_everything_works_nothing_is_missing() -> None:
 
 
 def test_a_container_keeps_the_network_out_but_cannot_give_a_loopback() -> None:
-    assert describe(Wish(), CONTAINER, None, None, []).network == "deny"
-    found = describe(Wish(network="loopback"), CONTAINER, None, None, [])
+    assert describe(Sandbox(), CONTAINER, None, None, []).network == "deny"
+    found = describe(Sandbox(network="loopback"), CONTAINER, None, None, [])
     assert found.network == "allow"
     assert any("has the network, although" in str(missing) for missing in found.off)
     assert "network" not in found.hint
 
 
 def test_what_is_missing_is_said_once_with_its_reason_and_cure() -> None:
-    found = describe(Wish(), NOTHING, None, None, [])
+    found = describe(Sandbox(), NOTHING, None, None, [])
     words = [str(missing) for missing in found.off]
     assert len(words) == len(set(words)) == 4
     assert all(", because " in text and text.endswith(".") for text in words)
@@ -239,12 +240,12 @@ def test_what_is_missing_is_said_once_with_its_reason_and_cure() -> None:
 
 def test_an_old_landlock_is_reported_unless_another_user_makes_up_for_it() -> None:
     old = Abilities(landlock=1, filters="", namespaces="root")
-    assert len(describe(Wish(), old, None, None, []).off) == 2
-    assert describe(Wish(), old, NOBODY, None, []).off == ()
+    assert len(describe(Sandbox(), old, None, None, []).off) == 2
+    assert describe(Sandbox(), old, NOBODY, None, []).off == ()
 
 
 def test_switched_off_is_neither_on_nor_missing() -> None:
-    found = describe(Wish(network="allow", read_only=False), NOTHING, NOBODY, None, [])
+    found = describe(Sandbox(network="allow", read_only=False), NOTHING, NOBODY, None, [])
     assert [missing.what for missing in found.off] == [
         "the system calls of measured code are not filtered"
     ]

@@ -1,9 +1,9 @@
 """What a command that runs repository code may see and change: files, network, processes, memory.
 
-A `Sandbox` is the protection of one folder of ours: decided on first use, and the same from then
-on; all of it is done to a command before it is executed, or the command does not start. What is
-run, and when, is not decided here. Nothing is printed: what is on and what is missing is a value,
-`Sandbox.protection`.
+A `Jail` is the sandbox of one folder of ours: decided on first use, and the same from then on; all
+of it is done to a command before it is executed, or the command does not start. What is run, and
+when, is not decided here. Nothing is printed: what is on and what is missing is a value,
+`Jail.protection`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from autoresearch_ci.config.schema import Sandbox
 from autoresearch_ci.errors import ConfigError, WorkspaceError
 from autoresearch_ci.execution.sandbox import places
 from autoresearch_ci.execution.sandbox.abilities import (
@@ -39,7 +40,7 @@ from autoresearch_ci.execution.sandbox.memory import (
     remove_entries,
 )
 from autoresearch_ci.execution.sandbox.namespaces import Cover, Namespaces
-from autoresearch_ci.execution.sandbox.places import Network, Places, Wish
+from autoresearch_ci.execution.sandbox.places import Places
 from autoresearch_ci.execution.sandbox.seccomp import (
     LOCAL_FAMILIES,
     NETWORK_FAMILIES,
@@ -49,28 +50,18 @@ from autoresearch_ci.execution.sandbox.seccomp import (
 )
 from autoresearch_ci.execution.sandbox.users import User, named, nobody, unreachable
 
-# chown, dac_override, fowner, fsetid, kill, setgid, setuid, setpcap, net_bind_service: what root
-# needs to work on its own files. Not tracing, mounting, loading, raw devices, the clock.
-
-
-__all__ = ["Missing", "Network", "Places", "Protection", "Sandbox", "Wish", "unconfined"]
-
-
-def unconfined(box: Path) -> Sandbox:
-    """For folders in which nothing runs."""
-    return Sandbox(UNCONFINED, Places(box=box, own=()))
-
-
 _THREADS = 50
 """That a filter may name; a command is started by one of the first."""
 
 
-class Sandbox:
+class Jail:
     """Prepared once for many commands; `enter` gives what is then done to each."""
 
-    def __init__(self, wish: Wish, places: Places) -> None:
-        self._wish = wish
+    def __init__(self, asked: Sandbox, places: Places, *, who: str = "measured code") -> None:
+        """`who`: what the commands are, for messages."""
+        self._asked = asked
         self._places = places
+        self._who = who
         self._ruleset: Ruleset | None = None
         self._made_for: object = None
         """The folders and sockets that ruleset and mounts are about."""
@@ -93,7 +84,7 @@ class Sandbox:
     @functools.cached_property
     def protection(self) -> Protection:
         """What is on, and what is missing and why. Raises `ConfigError`."""
-        return describe(self._wish, self.abilities, *self._decision, self._places.services)
+        return describe(self._asked, self.abilities, *self._decision, self._places.services)
 
     @property
     def kept_root(self) -> Missing | None:
@@ -115,7 +106,7 @@ class Sandbox:
 
         Raises `ConfigError` or `WorkspaceError`.
         """
-        if self._wish.nothing:
+        if self._asked is UNCONFINED:
             return None
         try:
             self._renew()
@@ -146,25 +137,25 @@ class Sandbox:
     @functools.cached_property
     def _decision(self) -> tuple[User | None, Missing | None]:
         """Who runs the commands, and why not somebody else where that would be better."""
-        wish = self._wish.user
-        if wish == "keep" or (wish == "auto" and os.geteuid()):
+        name = self._asked.user
+        if name == "keep" or (name == "auto" and os.geteuid()):
             return None, None
-        user = nobody() if wish == "auto" else named(wish)
+        user = nobody() if name == "auto" else named(name)
         if user.uid == os.geteuid():
             return None, None
         if os.geteuid():
             raise ConfigError(
-                f"sandbox.user: only root can run commands as {wish}.\n"
+                f"sandbox.user: only root can run commands as {name}.\n"
                 "do: remove sandbox.user, or start autoresearch-ci as root."
             )
         above = next(path for path in self._places.box.parent.parents if path.exists())
         stop = unreachable(user, [str(above), *self._places.needed], self._places.write)
         if not stop:
             return user, None
-        if wish == "auto":
-            return None, root_is_kept(self._wish.who, user, stop)
+        if name == "auto":
+            return None, root_is_kept(self._who, user, stop)
         raise ConfigError(
-            f"sandbox.user: {wish} cannot reach {stop}, which the commands need.\n"
+            f"sandbox.user: {name} cannot reach {stop}, which the commands need.\n"
             f"do: chmod o+x {stop}, install the program for all users, or use auto or keep."
         )
 
@@ -181,7 +172,7 @@ class Sandbox:
         if self._made_for == now:
             return
         self._forget()
-        if self._wish.read_only and self.abilities.landlock:
+        if self._asked.read_only and self.abilities.landlock:
             self._ruleset = self._new_ruleset()
         self._made_for = now
 
@@ -238,11 +229,11 @@ class Sandbox:
         for service in self._places.services:
             nothing = str(scratch.nothing) if Path(service).is_dir() else os.devnull
             covers.append(Cover(service, nothing))
-        seals = self._wish.read_only and self.abilities.seals
+        seals = self._asked.read_only and self.abilities.seals
         namespaces = Namespaces(
             self.abilities.namespaces,
-            network=not network and self._wish.network != "allow",
-            loopback=self._wish.network == "loopback",
+            network=not network and self._asked.network != "allow",
+            loopback=self._asked.network == "loopback",
             covers=covers,
             writable=[str(self._places.box), "/dev", *self._places.write] if seals else None,
         )
@@ -254,10 +245,10 @@ class Sandbox:
     def _filter(self, network: bool) -> Filter:
         refuse = NEVER_NEEDED if self._ruleset else (*NEVER_NEEDED, *OF_DEBUGGERS)
         families: Sequence[int] | None = None
-        if not network and self._wish.network != "allow":
+        if not network and self._asked.network != "allow":
             if self.abilities.namespaces:
                 families = NETWORK_FAMILIES
-            elif self._wish.network == "deny":
+            elif self._asked.network == "deny":
                 families = LOCAL_FAMILIES
         return Filter(families, refuse=refuse, spare=_ourselves())
 
@@ -281,5 +272,10 @@ def _ourselves() -> list[int]:
     return [number for number in {os.getpid(), os.getpgrp(), *threads} if number > 0]
 
 
-UNCONFINED = Wish(network="allow", read_only=False, user="keep", nothing=True)
-"""Nothing is asked for, and nothing is done."""
+UNCONFINED = Sandbox(network="allow", read_only=False, user="keep")
+"""Nothing is done to a command, not even what is always done."""
+
+
+def unconfined(box: Path) -> Jail:
+    """For folders in which nothing runs."""
+    return Jail(UNCONFINED, Places(box=box, own=()))
