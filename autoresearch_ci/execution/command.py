@@ -2,7 +2,7 @@
 
 What the command is for, and what its output means, is not decided here. It gets a session of its
 own, so a terminal's Ctrl-C reaches only us and arrives as `Stop`. Of its output the head and the
-tail are kept, in bounded memory, and lines are handed out as they arrive.
+tail are kept, in bounded memory, and lines are handed out as they arrive (watch.py).
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from __future__ import annotations
 import errno
 import functools
 import os
-import re
-import selectors
 import shlex
 import shutil
 import time
@@ -25,6 +23,7 @@ from autoresearch_ci import errors
 from autoresearch_ci.execution import processes
 from autoresearch_ci.execution.processes import PATIENCE, PATIENCE_STOPPING, ProcessTree
 from autoresearch_ci.execution.spawning import Enter, NotConfined, spawn
+from autoresearch_ci.execution.watch import LINGER, Lines, Watch
 
 HEAD_BYTES = TAIL_BYTES = 1 << 20
 """What is kept of a command's output, in memory and in its log: the first and the last mebibyte."""
@@ -36,13 +35,13 @@ class Output:
     """Head and tail of a stream of any length, and its lines as they arrive."""
 
     def __init__(self, log: Path | None, on_line: Callable[[str], bool | None] | None) -> None:
-        self.total = 0
+        self._total = 0
         self.asked_to_stop = False
         self._head = bytearray()
         self._tail = bytearray()
         """May hold twice TAIL_BYTES, so that it is trimmed once per mebibyte and not per read."""
-        self._line = b""
         self._on_line = on_line
+        self._lines = Lines(self._hear, LINE_BYTES) if on_line else None
         self._log: BinaryIO | None = None if log is None else log.open("wb")
 
     def __enter__(self) -> Self:
@@ -54,7 +53,7 @@ class Output:
                 self._log.write(self._marker() + self._kept_tail())
 
     def feed(self, chunk: bytes) -> None:
-        self.total += len(chunk)
+        self._total += len(chunk)
         room = HEAD_BYTES - len(self._head)
         if room > 0:
             self._head += chunk[:room]
@@ -64,21 +63,17 @@ class Output:
         self._tail += chunk[max(room, 0) :]
         if len(self._tail) > 2 * TAIL_BYTES:
             del self._tail[:-TAIL_BYTES]
-        if self._on_line is not None:
-            self._feed_lines(chunk)
+        if self._lines:
+            self._lines.feed(chunk)
 
-    def feed_last_line(self) -> None:
-        """The stream has ended: what follows the last newline is a line too."""
-        if self._on_line is not None:
-            self._feed_lines(b"\n")
+    def end(self) -> None:
+        """The stream has ended."""
+        if self._lines:
+            self._lines.end()
 
-    def _feed_lines(self, chunk: bytes) -> None:
-        *ended, rest = re.split(rb"[\r\n]", chunk)
-        for piece in ended:
-            line, self._line = (self._line + piece[:LINE_BYTES])[:LINE_BYTES], b""
-            if line and not self.asked_to_stop and self._on_line is not None:
-                self.asked_to_stop = bool(self._on_line(line.decode(errors="replace")))
-        self._line = (self._line + rest[:LINE_BYTES])[:LINE_BYTES]
+    def _hear(self, line: str) -> None:
+        if self._on_line and not self.asked_to_stop:
+            self.asked_to_stop = bool(self._on_line(line))
 
     def text(self) -> str:
         return (self._head + self._marker() + self._kept_tail()).decode(errors="replace")
@@ -90,7 +85,7 @@ class Output:
         return bytes(self._tail[-TAIL_BYTES:])
 
     def _marker(self) -> bytes:
-        dropped = self.total - HEAD_BYTES - TAIL_BYTES
+        dropped = self._total - HEAD_BYTES - TAIL_BYTES
         return b"\n[... %d bytes not kept ...]\n" % dropped if dropped > 0 else b""
 
 
@@ -99,13 +94,8 @@ def last_lines(text: str, count: int = 20) -> str:
     return "\n".join(text.strip().splitlines()[-count:]) or "(it printed nothing)"
 
 
-_CHUNK = 1 << 16
 _GRACE = 0.3
 """Seconds from SIGTERM to SIGKILL; with `PATIENCE_STOPPING` it keeps a stop under one second."""
-_LINGER, _LINGER_IDLE = 0.5, 0.1
-"""Seconds, in all and between two reads, for output that comes after the command's own exit."""
-_TICK = 0.01
-"""Seconds between looks at the child where there is no pidfd."""
 _NO_MEMORY = " (usually: memory ran out)"
 """Of signal 9: what we kill ourselves is said to have timed out."""
 
@@ -158,8 +148,6 @@ class CommandResult:
     """First and last `HEAD_BYTES` and `TAIL_BYTES`, with a marker line between if more came."""
     tail: str
     """The last `TAIL_BYTES`."""
-    output_bytes: int
-    """All that was printed, kept or not."""
     seconds: float = 0.0
     """From start to the exit of the command itself; killing what it left behind is not counted."""
     peak_memory_mb: float | None = None
@@ -246,7 +234,7 @@ def _not_confined(reason: NotConfined) -> errors.WorkspaceError:
 
 def _not_started(command: str, output: Output, error: OSError | ValueError) -> CommandResult:
     output.feed(f"cannot start the command: {error}\n".encode(errors="replace"))
-    output.feed_last_line()
+    output.end()
     missing = isinstance(error, OSError) and error.errno == errno.ENOENT
     return _result(command, output, 127 if missing else 126)
 
@@ -260,18 +248,21 @@ def _watched(
     timeout: float | None,
 ) -> CommandResult:
     with tree:
-        watch = _Watch(tree, output, stop, None if timeout is None else started + timeout)
-        watch.until_exit()
-        seconds = time.monotonic() - started
-        watch.linger()
+        limit = _Limit(tree, output, stop, None if timeout is None else started + timeout)
+        watch = Watch(tree, dict.fromkeys(tree.pipes, output.feed))
+        watch.until_exit(limit, wake=None if stop is None else stop.fileno())
+        now = time.monotonic()
+        seconds = now - started
+        if tree.reap():
+            watch.linger(LINGER if limit.kill_at is None else limit.kill_at - now)
         in_a_hurry = stop is not None and stop.requested
         exit_code = tree.kill_all(PATIENCE_STOPPING if in_a_hurry else PATIENCE)
         watch.drain()
-        output.feed_last_line()
+        output.end()
     return replace(
         _result(command, output, exit_code),
-        timed_out=watch.timed_out,
-        stopped=watch.stopped,
+        timed_out=limit.timed_out,
+        stopped=limit.stopped,
         seconds=seconds,
         peak_memory_mb=tree.peak_memory_mb,
     )
@@ -283,88 +274,31 @@ def _result(command: str, output: Output, exit_code: int) -> CommandResult:
         exit_code=exit_code,
         output=output.text(),
         tail=output.tail_text(),
-        output_bytes=output.total,
     )
 
 
-class _Watch:
-    """Reads a running command's output, and decides when it has had its time."""
+class _Limit:
+    """When a command has had its time, or is not wanted any more."""
 
     def __init__(
         self, tree: ProcessTree, output: Output, stop: Stop | None, deadline: float | None
     ) -> None:
         self.timed_out = self.stopped = False
+        self.kill_at: float | None = None
+        """When SIGTERM's grace ends; `None` while the command has not been told to go."""
         self._tree = tree
         self._output = output
         self._stop = stop
         self._deadline = deadline
-        self._kill_at: float | None = None
-        """When SIGTERM's grace ends; `None` while the command has not been told to go."""
-        self._open = True
 
-    def until_exit(self) -> None:
-        """Returns when the command itself has exited, or must now be killed."""
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._tree.pipe, selectors.EVENT_READ)
-            if self._tree.pidfd is not None:
-                selector.register(self._tree.pidfd, selectors.EVENT_READ)
-            if self._stop is not None:
-                selector.register(self._stop, selectors.EVENT_READ)
-            while not self._tree.reap():
-                now = time.monotonic()
-                if self._kill_at is None and self._must_end(now):
-                    self._kill_at = now + _GRACE
-                    self._tree.terminate()
-                    if self._stop is not None:  # its descriptor stays readable and would spin
-                        selector.unregister(self._stop)
-                if self._kill_at is not None and now >= self._kill_at:
-                    return
-                for key, _ in selector.select(self._wait(now)):
-                    if key.fd == self._tree.pipe and not self._read_chunk():
-                        selector.unregister(self._tree.pipe)
+    def look(self, now: float) -> float | None:
+        if self.kill_at is None and self._must_end(now):
+            self.kill_at = now + _GRACE
+            self._tree.terminate()
+        return self._deadline if self.kill_at is None else self.kill_at
 
     def _must_end(self, now: float) -> bool:
         self.timed_out = self._deadline is not None and now >= self._deadline
         self.stopped = self._output.asked_to_stop
         requested = self._stop is not None and self._stop.requested
         return self.timed_out or self.stopped or requested
-
-    def _wait(self, now: float) -> float | None:
-        """Seconds until something must happen even if nothing is heard."""
-        due = self._deadline if self._kill_at is None else self._kill_at
-        wait = None if due is None else max(0.0, due - now)
-        if self._tree.pidfd is None:
-            return _TICK if wait is None else min(wait, _TICK)
-        return wait
-
-    def _read_chunk(self) -> bool:
-        """False at the end of the stream."""
-        try:
-            chunk = os.read(self._tree.pipe, _CHUNK)
-        except BlockingIOError:
-            return True
-        self._open = bool(chunk)
-        if chunk:
-            self._output.feed(chunk)
-        return self._open
-
-    def linger(self) -> None:
-        """Lets helpers that outlive the command, as in `exec > >(tee log)`, hand over the rest.
-
-        One that says nothing for `_LINGER_IDLE` is a daemon, and will be killed.
-        """
-        if not self._open or not self._tree.reap():
-            return
-        until = time.monotonic() + _LINGER if self._kill_at is None else self._kill_at
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._tree.pipe, selectors.EVENT_READ)
-            while (left := until - time.monotonic()) > 0:
-                if not selector.select(min(left, _LINGER_IDLE)) or not self._read_chunk():
-                    return
-
-    def drain(self) -> None:
-        """Takes what the dead left in the pipe: bounded, as one may have survived (sudo)."""
-        for _ in range(HEAD_BYTES // _CHUNK):
-            if not self._open:
-                return
-            self._read_chunk()

@@ -21,6 +21,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, NamedTuple, Protocol, Self
 
+from autoresearch_ci.execution.sandbox.kernel import LINUX, PR_SET_CHILD_SUBREAPER, prctl
+
 PATIENCE = 10.0
 """Seconds to wait for processes that were sent SIGKILL. None can ignore it, but the kernel may take
 seconds to reclaim a GPU context or 100 GB of memory, and the next measurement must not overlap."""
@@ -49,6 +51,8 @@ class Started(Protocol):
     pid: int
     returncode: int | None
     stdout: IO[bytes] | None
+    stderr: IO[bytes] | None
+    """`None`: it is in stdout."""
 
 
 class _Process(NamedTuple):
@@ -122,11 +126,13 @@ class ProcessTree:
         self._leader = leader
         self._commands = commands
         self._swept = False
-        assert leader.stdout is not None
-        self.pipe = leader.stdout.fileno()
-        os.set_blocking(self.pipe, False)
+        self._streams = [stream for stream in (leader.stdout, leader.stderr) if stream]
+        self.pipes = [stream.fileno() for stream in self._streams]
+        """What the command prints: one, or stdout and stderr."""
+        for pipe in self.pipes:
+            os.set_blocking(pipe, False)
         self.pidfd = _pidfd(leader.pid)
-        """Readable once the command itself has exited, whoever still holds the pipe."""
+        """Readable once the command itself has exited, whoever still holds the pipes."""
 
     def reap(self) -> bool:
         """Whether the command itself has exited."""
@@ -138,10 +144,23 @@ class ProcessTree:
                 self._peak_kb = max(self._peak_kb, usage.ru_maxrss)
         return self.exit_code is not None
 
+    def reap_orphans(self) -> None:
+        """Whatever else of ours has ended, as process 1 must; for who has no other children."""
+        with contextlib.suppress(ChildProcessError):
+            while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                if ended.si_pid == self.pid:  # for `reap`, which comes next
+                    return
+                os.waitpid(ended.si_pid, os.WNOHANG)
+
     def terminate(self) -> None:
         """Asks the group to end; a process that left it is not asked, only killed."""
         if self.exit_code is None:
             _signal(os.killpg, self.pid, signal.SIGTERM)
+
+    def send(self, number: int) -> None:
+        """A signal for the command itself."""
+        if self.exit_code is None:
+            _signal(os.kill, self.pid, number)
 
     def kill_all(self, patience: float) -> int:
         """Kills the command and all below it, waits until they are gone, returns the exit code."""
@@ -199,20 +218,31 @@ class ProcessTree:
                 self.kill_all(PATIENCE_STOPPING)
         finally:
             self._commands.forget(self.pid)
-            assert self._leader.stdout is not None
-            self._leader.stdout.close()
+            for stream in self._streams:
+                stream.close()
             if self.pidfd is not None:
                 os.close(self.pidfd)
 
 
 def _children(pid: int) -> Iterator[_Process]:
     """The direct children of `pid`, zombies included. None where /proc cannot tell."""
+    if not _proc_is_ours():
+        return
     with contextlib.suppress(OSError):
         for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - strings, hot path
             with contextlib.suppress(OSError):
                 for child in _read(f"/proc/{pid}/task/{thread}/children").split():
                     with contextlib.suppress(OSError):
                         yield _process(int(child))
+
+
+@functools.cache
+def _proc_is_ours() -> bool:
+    """Whether /proc has our numbers for processes; another namespace's has not."""
+    try:
+        return str(Path("/proc/self").readlink()) == str(os.getpid())
+    except OSError:
+        return False
 
 
 def _process(pid: int) -> _Process:
@@ -229,11 +259,9 @@ def _read(path: str) -> bytes:
 @functools.cache
 def _adopt_orphans() -> None:
     """Makes us the parent of every descendant that loses its own; without it the group must do."""
-    if sys.platform == "linux":
-        import ctypes
-
-        pr_set_child_subreaper = 36
-        ctypes.CDLL(None).prctl(pr_set_child_subreaper, *map(ctypes.c_ulong, (1, 0, 0, 0)))
+    if LINUX:
+        with contextlib.suppress(OSError):
+            prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def _pidfd(pid: int) -> int | None:
@@ -243,7 +271,7 @@ def _pidfd(pid: int) -> int | None:
     return None
 
 
-def _signal(send: Callable[[int, int], None], target: int, number: signal.Signals) -> bool:
+def _signal(send: Callable[[int, int], None], target: int, number: int) -> bool:
     """False when we may not; a target that is gone already is fine."""
     try:
         send(target, number)

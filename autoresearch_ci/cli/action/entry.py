@@ -153,21 +153,21 @@ def _run(step: Step) -> int:
         if "setup-command" in given:
             _set_up(step, given["setup-command"])
         argv = [sys.executable, "-I", "-m", "autoresearch_ci", *words]
-        ended = supervise(
+        code = supervise(
             argv, cwd=step.workspace, env=env, stopping=step.stopping, on_line=step.hear
         )
     step.log.end_group()
-    if ended.code != 0:
+    if code != 0:
         step.error = _last_message(step.complaints)
     elif step.command == "run" and step.narrator.started is None:  # a person asked it not to
         step.reason = _last_message(step.complaints)
-    return ended.code
+    return code
 
 
 def _set_up(step: Step, command: str) -> None:
     """The workflow's own preparation, such as installing what the metric needs; sees no secret."""
     step.log.group("setup-command")
-    ended = supervise(
+    code = supervise(
         ["bash", "-e", "-o", "pipefail", "-c", command],
         cwd=step.workspace,
         env=_without_secrets(_child_environment(step.environment, {})),
@@ -176,9 +176,9 @@ def _set_up(step: Step, command: str) -> None:
         whole_group=True,
     )
     step.log.end_group()
-    if ended.code != 0 and step.stopping.since is None:
+    if code != 0 and step.stopping.since is None:
         raise ConfigError(
-            f"input 'setup-command': it ended with exit code {ended.code}; see the log above.\n"
+            f"input 'setup-command': it ended with exit code {code}; see the log above.\n"
             "do: make it work on this runner; in the container action only Debian's python, git "
             "and bash are there."
         )

@@ -66,6 +66,7 @@ _SET_GID = {"x86_64": 119, "aarch64": 149}
 _SET_UID = {"x86_64": 117, "aarch64": 147}
 
 PR_GET_DUMPABLE, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 3, 4, 24, 38
+PR_SET_CHILD_SUBREAPER = 36
 
 
 def syscall(name: str, number: int, *arguments: object) -> int:

@@ -15,7 +15,7 @@ def lines_of(*chunks: bytes) -> list[str]:
     with Output(None, lines.append) as output:
         for chunk in chunks:
             output.feed(chunk)
-        output.feed_last_line()
+        output.end()
     return lines
 
 
