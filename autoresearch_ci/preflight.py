@@ -17,7 +17,7 @@ from autoresearch_ci.record.durable_records import has_verdict, peek_base
 from autoresearch_ci.record.notebook import notebook_ref
 from autoresearch_ci.workspace.repository import Changes, FileVersion, Repository
 from autoresearch_ci.workspace.scope import Scope, build_scope
-from autoresearch_ci.workspace.scratch import box_of
+from autoresearch_ci.workspace.scratch import scratch_of
 
 _TAG = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?![./]|lock\b))*")
 _SHARED = ("node_modules", "vendor", ".venv", "venv")
@@ -39,7 +39,7 @@ class RunContext:
     """Checked-out submodules: path to (commit, object folder)."""
     run_store: Path
     """`.git/autoresearch/<tag>`, mode 0700."""
-    box: Path
+    scratch: Path
     """Where the measure tree goes: outside the repository, the same path for every resume."""
     folder: Path
     """The run folder."""
@@ -109,7 +109,7 @@ def survey(config: Config, options: Options) -> RunContext:
         share=share,
         modules=_modules(repository, files),
         run_store=run_store,
-        box=box_of(run_store),
+        scratch=scratch_of(run_store),
         folder=folder,
         warnings=tuple(_warnings(repository, files, resume)),
     )
@@ -161,7 +161,7 @@ def comparison_context(
         share=_shared(config, repository),
         modules=_modules(repository, files),
         run_store=run_store,
-        box=box_of(run_store),
+        scratch=scratch_of(run_store),
         folder=repository.root / "autoresearch" / tag,
         warnings=(),
     )

@@ -315,9 +315,9 @@ def _agent(name: str, workshop: RunWorkshop, stack: ExitStack) -> Proposer:
 
     agent = workshop.config.proposer.agents[name]
     context, ledger = workshop.context, workshop.ledger
-    box = draft_beside(context.box, name)
+    scratch = draft_beside(context.scratch, name)
     draft = DraftTree(
-        box,
+        scratch,
         Material(
             files=context.files,
             incumbent=lambda: ledger.changes(ledger.incumbent),
@@ -329,7 +329,7 @@ def _agent(name: str, workshop: RunWorkshop, stack: ExitStack) -> Proposer:
         confinement.agent(
             workshop.config,
             context,
-            box,
+            scratch,
             PRESETS[agent.preset].program if agent.preset else agent.command or "",
             workshop.hidden,
         ),
@@ -477,7 +477,7 @@ def idle_bench(workshop: Workshop) -> Bench:
 def _make_tree(workshop: Workshop) -> MeasureTree:
     config, context = workshop.config, workshop.context
     layout = Layout(
-        box=context.box,
+        scratch=context.scratch,
         pristine=context.run_store / "pristine",
         checkout=context.repository.root,
         share=context.share,

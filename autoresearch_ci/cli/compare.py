@@ -146,7 +146,7 @@ def run_comparison(
         )
     with ExitStack() as stack:
         stack.callback(remove, context.run_store)
-        stack.enter_context(in_use(context.box))
+        stack.enter_context(in_use(context.scratch))
         remove(context.run_store)
         context.run_store.mkdir(parents=True, mode=0o700)
         context.repository.exclude("/autoresearch/compare-*/")

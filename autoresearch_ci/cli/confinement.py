@@ -29,7 +29,7 @@ def measured(config: Config, context: RunContext, own: Sequence[Path]) -> Jail:
         _places(
             config,
             context,
-            context.box,
+            context.scratch,
             own,
             needed,
             [*_secrets_of(repository), *places.pointed_to(os.environ, config.pass_env)],
@@ -40,7 +40,7 @@ def measured(config: Config, context: RunContext, own: Sequence[Path]) -> Jail:
 def agent(
     config: Config,
     context: RunContext,
-    box: Path,
+    scratch: Path,
     command: str | Sequence[str],
     hidden: Iterable[str],
 ) -> Jail:
@@ -50,9 +50,9 @@ def agent(
     needed = _programs(config, [line], repository.root)
     secrets = [str(repository.common_dir), str(repository.git_dir)]
     secrets += [str(repository.root / path) for path in hidden]
-    own = [box / name for name in ("tree", "home", "tmp", "exchange")]
+    own = [scratch / name for name in ("tree", "home", "tmp", "exchange")]
     asked = config.sandbox.model_copy(update={"network": "allow"})
-    found = _places(config, context, box, own, needed, secrets)
+    found = _places(config, context, scratch, own, needed, secrets)
     return Jail(asked, found, who="the agent")
 
 
@@ -80,7 +80,7 @@ def _programs(config: Config, lines: Sequence[str], root: Path) -> list[str]:
 def _places(
     config: Config,
     context: RunContext,
-    box: Path,
+    scratch: Path,
     own: Sequence[Path],
     needed: Sequence[str],
     secrets: Sequence[str],
@@ -91,16 +91,16 @@ def _places(
         str(context.run_store.parent),
         str(context.folder),
     ]
-    # A tool of the user's may live among the hidden: beside our box, or as ~/.claude/local does.
+    # A tool of the user's may live among the hidden: beside ours, or as ~/.claude/local does.
     folders = [*search_path(config).split(":"), *(os.environ.get(v, "") for v in _OF_TOOLCHAINS)]
     folders += [os.path.dirname(os.path.realpath(program)) for program in needed]  # noqa: PTH120
     shown = [path for path in folders if path.startswith("/") and path not in hidden]
     return Places(
-        box=box,
+        scratch=scratch,
         own=tuple(own),
         write=config.sandbox.write,
         hidden=tuple(hidden),
-        shown=(*shown, str(box)),
+        shown=(*shown, str(scratch)),
         needed=tuple(needed),
         services=tuple(places.services(os.environ)),
     )

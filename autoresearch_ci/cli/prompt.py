@@ -62,7 +62,7 @@ def preview(resolved: Resolved, options: Options, *, environment: Mapping[str, s
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         context = dataclasses.replace(
-            context, folder=folder / "run", run_store=folder / "store", box=folder / "box"
+            context, folder=folder / "run", run_store=folder / "store", scratch=folder / "scratch"
         )
         context.run_store.mkdir()
         records = Records(context.run_store)

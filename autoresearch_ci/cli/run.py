@@ -100,7 +100,7 @@ def run(
             start=options.start,
         )
         proposer = make_proposer(workshop, stack, start.again)
-        stack.enter_context(in_use(context.box))
+        stack.enter_context(in_use(context.scratch))
         with _reported(resolved, workshop, publisher, finished):
             loop = _loop(workshop, stack, proposer, publisher, start, began)
             finished.stop_reason = loop.run()

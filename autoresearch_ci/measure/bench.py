@@ -60,7 +60,7 @@ class Bench:
         self.tree = tree
         self.plans = plans
         self.witness = SuiteObserver(
-            folder=layout.box / "witness",
+            folder=layout.scratch / "witness",
             temporary=layout.temporary,
             store=private_logs.parent / "outcomes",
         )

@@ -61,17 +61,17 @@ class Material:
 class DraftTree:
     """`reset`, let the agent work in `tree`, `collect`; as often as needed."""
 
-    def __init__(self, box: Path, material: Material, sandbox: Jail | None = None) -> None:
-        self.box = box
+    def __init__(self, scratch: Path, material: Material, sandbox: Jail | None = None) -> None:
+        self.scratch = scratch
         """A folder of our own, outside any repository; everything in it may be deleted."""
-        self.sandbox = sandbox or unconfined(box)
+        self.sandbox = sandbox or unconfined(scratch)
         """Of the agent."""
-        self.tree = box / "tree"
-        self.home = box / "home"
+        self.tree = scratch / "tree"
+        self.home = scratch / "home"
         """HOME of the agent; empty after each `reset`."""
-        self.temporary = box / "tmp"
+        self.temporary = scratch / "tmp"
         """TMPDIR of the agent; empty after each `reset`."""
-        self.exchange = box / "exchange"
+        self.exchange = scratch / "exchange"
         """Prompt and answer files; empty after each `reset`."""
         self._material = material
         self._snapshot: Snapshot | None = None
@@ -81,8 +81,8 @@ class DraftTree:
         """Make the tree the incumbent with `edits` applied, whatever was done to it before."""
         placed = {**self._material.incumbent(), **{edit.path: edit.content for edit in edits}}
         if self.sandbox.user:  # it must get through, and need not look around
-            self.box.mkdir(parents=True, exist_ok=True)
-            for folder in (self.box.parent, self.box):
+            self.scratch.mkdir(parents=True, exist_ok=True)
+            for folder in (self.scratch.parent, self.scratch):
                 folder.chmod(0o711)
         for folder in (self.home, self.temporary, self.exchange):
             remove(folder)
@@ -138,7 +138,7 @@ class DraftTree:
 
     def remove(self) -> None:
         """Delete everything; a later `reset` starts afresh."""
-        remove(self.box)
+        remove(self.scratch)
         self.sandbox.close()
         self._snapshot = None
 

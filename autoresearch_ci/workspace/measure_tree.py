@@ -28,7 +28,7 @@ from autoresearch_ci.workspace.store import Store
 class Layout:
     """Where everything lies and what comes into the tree besides the commit."""
 
-    box: Path
+    scratch: Path
     """A folder of our own; everything in it may be deleted at any time."""
     pristine: Path
     """Copies of what setup made, to restore from; away from where measured code works."""
@@ -41,17 +41,17 @@ class Layout:
 
     @property
     def tree(self) -> Path:
-        return self.box / "tree"
+        return self.scratch / "tree"
 
     @property
     def home(self) -> Path:
         """HOME of setup and of everything measured."""
-        return self.box / "home"
+        return self.scratch / "home"
 
     @property
     def temporary(self) -> Path:
         """TMPDIR; emptied after each measurement."""
-        return self.box / "tmp"
+        return self.scratch / "tmp"
 
 
 class Trial:
@@ -75,7 +75,7 @@ class MeasureTree:
         sandbox: Jail | None = None,
     ) -> None:
         self.layout = layout
-        self.sandbox = sandbox or unconfined(layout.box)
+        self.sandbox = sandbox or unconfined(layout.scratch)
         """Of every command that runs here."""
         self._store = store
         self._base = base
@@ -94,14 +94,14 @@ class MeasureTree:
     def create(self, modules: Mapping[str, tuple[str, Path]]) -> None:
         """An exact checkout of the base commit, with submodules and shared folders filled in."""
         self._modules = modules
-        refuse_foreign(self.layout.box.parent)
+        refuse_foreign(self.layout.scratch.parent)
         # A run that was killed may have left a command running in this very folder.
         kill_with_variable("HOME", str(self.layout.home))
-        remove(self.layout.box)
+        remove(self.layout.scratch)
         remove(self.layout.pristine)
-        self.layout.box.mkdir(mode=0o700)
+        self.layout.scratch.mkdir(mode=0o700)
         if self.sandbox.user:  # it must get through, and need not look around
-            for folder in (self.layout.box.parent, self.layout.box):
+            for folder in (self.layout.scratch.parent, self.layout.scratch):
                 folder.chmod(0o711)
         for folder in (self.layout.tree, self.layout.home, self.layout.temporary):
             folder.mkdir()
@@ -116,7 +116,12 @@ class MeasureTree:
             self.sandbox.own_all(folder)
         self._tree.take()
         self._home.take()
-        for folder in (self.layout.box, self.layout.tree, self.layout.home, self.layout.temporary):
+        for folder in (
+            self.layout.scratch,
+            self.layout.tree,
+            self.layout.home,
+            self.layout.temporary,
+        ):
             self._ours[folder] = _identity(folder)
 
     def seal(self) -> None:
@@ -178,7 +183,7 @@ class MeasureTree:
 
     def reopen(self) -> None:
         """The way to the folders, which a command that runs as we do may have closed."""
-        for folder in (self.layout.box.parent, self.layout.box):
+        for folder in (self.layout.scratch.parent, self.layout.scratch):
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # `restore` says so
                 if folder.lstat().st_mode & 0o700 != 0o700:
                     beneath.listing(folder)
@@ -204,7 +209,7 @@ class MeasureTree:
 
     def _refuse_replaced(self) -> None:
         """Cleaning up deletes: never do it in folders that are not the ones we made."""
-        for folder in (self.layout.box, self.layout.tree, self.layout.home):
+        for folder in (self.layout.scratch, self.layout.tree, self.layout.home):
             if _identity(folder) != self._ours[folder]:
                 raise WorkspaceError(
                     f"the folder {folder} was deleted or replaced by a command that ran in it.\n"

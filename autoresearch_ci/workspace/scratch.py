@@ -1,7 +1,7 @@
 """Where the trees of this machine's runs lie, and which of those nobody uses any more.
 
-A box is made anew whenever its run begins or goes on, so nobody misses what a killed run has left.
-Whoever uses a box holds a lock beside it, which the kernel takes back with the process.
+A run's scratch folder is made anew whenever it begins or goes on, so nobody misses what a killed
+run has left. Whoever uses one holds a lock beside it, which the kernel takes back with the process.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.execution.processes import kill_with_variable
-from autoresearch_ci.execution.sandbox.memory import delete, locked
+from autoresearch_ci.execution.sandbox.shared_memory import delete, locked
 
 PATIENCE = 10.0
 """Seconds that another process may take to delete what was left here."""
@@ -27,32 +27,32 @@ _LOCK = ".used"
 _OURS = re.compile(rf"[0-9a-f]{{16}}({_DRAFT}.*)?")
 
 
-def box_of(run_store: Path) -> Path:
+def scratch_of(run_store: Path) -> Path:
     """Of the run with this store."""
     name = hashlib.sha256(os.fsencode(run_store)).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"autoresearch-ci-{os.getuid()}" / name
 
 
-def draft_beside(box: Path, agent: str) -> Path:
-    """Where an agent of the same run edits; it lives and dies with the box."""
-    return box.with_name(f"{box.name}{_DRAFT}{agent}")
+def draft_beside(scratch: Path, agent: str) -> Path:
+    """Where an agent of the same run edits; it lives and dies with the scratch folder."""
+    return scratch.with_name(f"{scratch.name}{_DRAFT}{agent}")
 
 
 @contextlib.contextmanager
-def in_use(box: Path) -> Iterator[None]:
-    """Within the block nobody deletes the box; before it dead runs' are deleted, after it this one.
+def in_use(scratch: Path) -> Iterator[None]:
+    """Within the block nobody deletes it; before, those of dead runs are deleted, afterwards it.
 
     Raises `WorkspaceError` when the folder above is not ours.
     """
-    refuse_foreign(box.parent)
-    lock = _lock(box)
+    refuse_foreign(scratch.parent)
+    lock = _lock(scratch)
     try:
         if lock is not None:
-            _sweep(box.parent)
+            _sweep(scratch.parent)
         yield
     finally:
         with contextlib.suppress(OSError):  # what cannot be deleted stays
-            _empty(box)
+            _empty(scratch)
         if lock is not None:
             os.close(lock)
 
@@ -68,12 +68,12 @@ def refuse_foreign(parent: Path) -> None:
         )
 
 
-def _lock(box: Path) -> int | None:
+def _lock(scratch: Path) -> int | None:
     """`None`: this file system has no locks for folders, or somebody sits on this one."""
     begun = time.monotonic()
     while time.monotonic() - begun < PATIENCE:
         try:
-            return _locked(box)
+            return _locked(scratch)
         except FileNotFoundError:  # deleted in between
             continue
         except BlockingIOError:
@@ -81,31 +81,31 @@ def _lock(box: Path) -> int | None:
     return None
 
 
-def _locked(box: Path) -> int | None:
-    held = box.with_name(box.name + _LOCK)
+def _locked(scratch: Path) -> int | None:
+    held = scratch.with_name(scratch.name + _LOCK)
     held.mkdir(mode=0o700, exist_ok=True)
     return locked(held)
 
 
 def _sweep(above: Path) -> None:
     for path in list(above.iterdir()):
-        box = path.with_name(path.name.removesuffix(_LOCK))
-        if not _OURS.fullmatch(box.name):
+        scratch = path.with_name(path.name.removesuffix(_LOCK))
+        if not _OURS.fullmatch(scratch.name):
             continue
-        box = box.with_name(box.name[:16])  # not the draft beside it
+        scratch = scratch.with_name(scratch.name[:16])  # not the draft beside it
         with contextlib.suppress(OSError):  # in use, or gone
-            lock = _locked(box)
+            lock = _locked(scratch)
             try:
-                _empty(box)
+                _empty(scratch)
             finally:
                 if lock is not None:
                     os.close(lock)
 
 
-def _empty(box: Path) -> None:
-    """Delete the box, its drafts and the lock, and end what still runs in them."""
-    for path in list(box.parent.glob(f"{box.name}*")):
+def _empty(scratch: Path) -> None:
+    """Delete the scratch folder, its drafts and the lock, and end what still runs in them."""
+    for path in list(scratch.parent.glob(f"{scratch.name}*")):
         if _OURS.fullmatch(path.name):
             kill_with_variable("HOME", str(path / "home"))
             delete(path)
-    delete(box.with_name(box.name + _LOCK))
+    delete(scratch.with_name(scratch.name + _LOCK))

@@ -242,7 +242,7 @@ def measuring(tmp_path: Path, repo: Repo) -> Iterator[tuple[MeasureTree, Store]]
     repository = Repository.open(repo.path)
     store = Store(tmp_path / "store", repository)
     layout = Layout(
-        box=tmp_path / "boxes" / "box", pristine=tmp_path / "pristine", checkout=repo.path
+        scratch=tmp_path / "above" / "scratch", pristine=tmp_path / "pristine", checkout=repo.path
     )
     tree = MeasureTree(layout, store, base, repository.files(base))
     tree.create({})

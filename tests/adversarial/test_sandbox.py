@@ -26,8 +26,8 @@ import pytest
 
 from autoresearch_ci.execution.sandbox.abilities import abilities
 from autoresearch_ci.execution.sandbox.kernel import MACHINE, dumpable
-from autoresearch_ci.execution.sandbox.memory import entries_of, remove_entries
 from autoresearch_ci.execution.sandbox.seccomp import Filter
+from autoresearch_ci.execution.sandbox.shared_memory import entries_of, remove_entries
 from autoresearch_ci.execution.sandbox.users import nobody, unreachable
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def test_nothing_in_its_environment_tells_measured_code_that_this_is_a_ci_job(
         log = attack.repo.path / "autoresearch" / f"run-{tag}" / "logs" / "0.log"
         assert done.code == 0, done.told
         text = log.read_text(encoding="utf-8")
-        # But for the box's name and the plugin's password, which are new each time.
+        # But for the scratch folder's name and the plugin's password, which are new each time.
         neutral = re.sub(r"\b([0-9a-f]{16}){1,2}\b", "NEW", text)
         lines = [line for line in neutral.splitlines() if re.match(r"\w+=", line)]
         assert len([line for line in lines if line.startswith("HOME=")]) == 3, text

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_ci.execution.sandbox.memory import MortalFolder, sweep
+from autoresearch_ci.execution.sandbox.shared_memory import MortalFolder, sweep
 
 MARK = "autoresearch-ci-test-"
 
@@ -25,7 +25,7 @@ def another_process(above: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]
     """One that made such a folder, with something in it, and goes on living."""
     code = (
         "import sys; from pathlib import Path\n"
-        "from autoresearch_ci.execution.sandbox.memory import MortalFolder\n"
+        "from autoresearch_ci.execution.sandbox.shared_memory import MortalFolder\n"
         "folder = MortalFolder(Path(sys.argv[1]), sys.argv[2])\n"
         "(folder.path / 'deep' / 'deeper').mkdir(parents=True)\n"
         "print(folder.path, flush=True); sys.stdin.read()"
@@ -141,7 +141,7 @@ def test_a_folder_is_made_however_often_a_sweeper_is_faster(
 def test_a_folder_is_made_where_others_sweep_all_the_time(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path\n"
-        "from autoresearch_ci.execution.sandbox.memory import sweep\n"
+        "from autoresearch_ci.execution.sandbox.shared_memory import sweep\n"
         "while True: sweep(Path(sys.argv[1]), sys.argv[2]); print(flush=True)"
     )
     argv = [sys.executable, "-c", code, str(tmp_path), MARK]

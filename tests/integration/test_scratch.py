@@ -18,15 +18,15 @@ MINE = "0" * 16
 
 @contextmanager
 def another_run(above: Path, name: str = "1" * 16) -> Iterator[subprocess.Popen[str]]:
-    """One that uses a box with something in it, and goes on living; so does its command."""
+    """One whose scratch folder holds something, and that goes on living; so does its command."""
     code = (
         "import os, subprocess, sys; from pathlib import Path\n"
         "from autoresearch_ci.workspace.scratch import in_use\n"
-        "box = Path(sys.argv[1])\n"
-        "with in_use(box):\n"
-        "    for folder in ('home', 'tree/deep'): (box / folder).mkdir(parents=True)\n"
-        "    box.with_name(box.name + '-draft-codex').mkdir()\n"
-        "    env = {**os.environ, 'HOME': str(box / 'home')}\n"
+        "scratch = Path(sys.argv[1])\n"
+        "with in_use(scratch):\n"
+        "    for folder in ('home', 'tree/deep'): (scratch / folder).mkdir(parents=True)\n"
+        "    scratch.with_name(scratch.name + '-draft-codex').mkdir()\n"
+        "    env = {**os.environ, 'HOME': str(scratch / 'home')}\n"
         "    command = subprocess.Popen(['sleep', '60'], env=env, stdout=subprocess.DEVNULL)\n"
         "    print(command.pid, flush=True); sys.stdin.read()"
     )
@@ -77,14 +77,14 @@ def test_runs_that_begin_and_end_at_once_never_delete_each_others_boxes(tmp_path
     code = (
         "import sys; from pathlib import Path\n"
         "from autoresearch_ci.workspace.scratch import in_use\n"
-        "box = Path(sys.argv[1])\n"
+        "scratch = Path(sys.argv[1])\n"
         "for _ in range(60):\n"
-        "    with in_use(box):\n"
-        "        box.mkdir(); (box / 'file').write_text('x')\n"
-        "        for _ in range(20): assert (box / 'file').read_text() == 'x'\n"
+        "    with in_use(scratch):\n"
+        "        scratch.mkdir(); (scratch / 'file').write_text('x')\n"
+        "        for _ in range(20): assert (scratch / 'file').read_text() == 'x'\n"
     )
-    boxes = [tmp_path / "above" / (digit * 16) for digit in "0123"]
-    runs = [subprocess.Popen([sys.executable, "-c", code, str(box)]) for box in boxes]
+    scratches = [tmp_path / "above" / (digit * 16) for digit in "0123"]
+    runs = [subprocess.Popen([sys.executable, "-c", code, str(scratch)]) for scratch in scratches]
     assert [run.wait(timeout=120) for run in runs] == [0, 0, 0, 0]
     assert list((tmp_path / "above").iterdir()) == []
 

@@ -33,12 +33,6 @@ from autoresearch_ci.execution.sandbox.kernel import (
     weaker_root,
 )
 from autoresearch_ci.execution.sandbox.landlock import Ruleset
-from autoresearch_ci.execution.sandbox.memory import (
-    SHARED_MEMORY,
-    Scratch,
-    entries_of,
-    remove_entries,
-)
 from autoresearch_ci.execution.sandbox.namespaces import Cover, Namespaces
 from autoresearch_ci.execution.sandbox.places import Places
 from autoresearch_ci.execution.sandbox.seccomp import (
@@ -47,6 +41,12 @@ from autoresearch_ci.execution.sandbox.seccomp import (
     NEVER_NEEDED,
     OF_DEBUGGERS,
     Filter,
+)
+from autoresearch_ci.execution.sandbox.shared_memory import (
+    SHARED_MEMORY,
+    SharedMemory,
+    entries_of,
+    remove_entries,
 )
 from autoresearch_ci.execution.sandbox.users import User, named, nobody, unreachable
 
@@ -67,7 +67,7 @@ class Jail:
         """The folders and sockets that ruleset and mounts are about."""
         self._confinements: dict[bool, Confinement] = {}
         self._namespaces: list[Namespaces] = []
-        self._scratch: Scratch | None = None
+        self._memory: SharedMemory | None = None
         self._known: set[str] = set()
         """What the commands' user had in everybody's shared memory before."""
 
@@ -122,17 +122,17 @@ class Jail:
 
     def sweep(self) -> None:
         """Empty the memory that commands share; none of them runs any more."""
-        if self._scratch:
-            self._scratch.empty()
+        if self._memory:
+            self._memory.empty()
         elif self.user and not self.abilities.namespaces:
             remove_entries(self.user.uid, self._known)
 
     def close(self) -> None:
-        """Nothing of ours is left outside of the box; `enter` starts afresh."""
+        """Nothing of ours is left outside of the scratch folder; `enter` starts afresh."""
         self._forget()
-        if self._scratch:
-            self._scratch.remove()
-            self._scratch = None
+        if self._memory:
+            self._memory.remove()
+            self._memory = None
 
     @functools.cached_property
     def _decision(self) -> tuple[User | None, Missing | None]:
@@ -148,7 +148,7 @@ class Jail:
                 f"sandbox.user: only root can run commands as {name}.\n"
                 "do: remove sandbox.user, or start autoresearch-ci as root."
             )
-        above = next(path for path in self._places.box.parent.parents if path.exists())
+        above = next(path for path in self._places.scratch.parent.parents if path.exists())
         stop = unreachable(user, [str(above), *self._places.needed], self._places.write)
         if not stop:
             return user, None
@@ -187,11 +187,11 @@ class Jail:
 
     def _new_ruleset(self) -> Ruleset:
         wanted = self._places
-        hidden = [*wanted.hidden, str(wanted.box.parent)]
+        hidden = [*wanted.hidden, str(wanted.scratch.parent)]
         memory = SHARED_MEMORY
         if self.abilities.namespaces:
             hidden.append(str(SHARED_MEMORY))
-            memory = self._scratch_folder().memory
+            memory = self._shared_memory().shm
         own = [str(folder) for folder in wanted.own]
         return Ruleset(
             [*own, *wanted.write, *places.devices(), str(memory)],
@@ -224,10 +224,10 @@ class Jail:
         )
 
     def _prepared(self, network: bool) -> Namespaces:
-        scratch = self._scratch_folder()
-        covers = [Cover(str(SHARED_MEMORY), str(scratch.memory))] * SHARED_MEMORY.is_dir()
+        memory = self._shared_memory()
+        covers = [Cover(str(SHARED_MEMORY), str(memory.shm))] * SHARED_MEMORY.is_dir()
         for service in self._places.services:
-            nothing = str(scratch.nothing) if Path(service).is_dir() else os.devnull
+            nothing = str(memory.nothing) if Path(service).is_dir() else os.devnull
             covers.append(Cover(service, nothing))
         seals = self._asked.read_only and self.abilities.seals
         namespaces = Namespaces(
@@ -235,7 +235,7 @@ class Jail:
             network=not network and self._asked.network != "allow",
             loopback=self._asked.network == "loopback",
             covers=covers,
-            writable=[str(self._places.box), "/dev", *self._places.write] if seals else None,
+            writable=[str(self._places.scratch), "/dev", *self._places.write] if seals else None,
         )
         own_user = self.user if self.abilities.namespaces == "user" else None
         namespaces.prepare(own_user.become if own_user else None)
@@ -252,9 +252,9 @@ class Jail:
                 families = LOCAL_FAMILIES
         return Filter(families, refuse=refuse, spare=_ourselves())
 
-    def _scratch_folder(self) -> Scratch:
-        self._scratch = self._scratch or Scratch(self._places.box, self.own)
-        return self._scratch
+    def _shared_memory(self) -> SharedMemory:
+        self._memory = self._memory or SharedMemory(self._places.scratch, self.own)
+        return self._memory
 
 
 def _identity(place: str) -> tuple[int, int] | None:
@@ -276,6 +276,6 @@ UNCONFINED = Sandbox(network="allow", read_only=False, user="keep")
 """Nothing is done to a command, not even what is always done."""
 
 
-def unconfined(box: Path) -> Jail:
+def unconfined(scratch: Path) -> Jail:
     """For folders in which nothing runs."""
-    return Jail(UNCONFINED, Places(box=box, own=()))
+    return Jail(UNCONFINED, Places(scratch=scratch, own=()))

@@ -110,7 +110,7 @@ def _entries(folder: str) -> list[str]:
 class Places:
     """What a command works with."""
 
-    box: Path
+    scratch: Path
     """A folder of our own that holds all of `own`; what lies next to it is hidden."""
     own: tuple[Path, ...]
     """Folders that it may do everything with; they belong to its user."""

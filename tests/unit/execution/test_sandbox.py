@@ -13,7 +13,6 @@ import pytest
 from autoresearch_ci.config.schema import Sandbox
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.execution.sandbox.abilities import Abilities, describe
-from autoresearch_ci.execution.sandbox.memory import delete
 from autoresearch_ci.execution.sandbox.places import services, visible
 from autoresearch_ci.execution.sandbox.seccomp import (
     LOCAL_FAMILIES,
@@ -21,6 +20,7 @@ from autoresearch_ci.execution.sandbox.seccomp import (
     NEVER_NEEDED,
     program,
 )
+from autoresearch_ci.execution.sandbox.shared_memory import delete
 from autoresearch_ci.execution.sandbox.users import User, first_words, named, programs
 
 NOBODY = User(65534, 65534)
