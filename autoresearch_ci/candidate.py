@@ -32,7 +32,7 @@ from autoresearch_ci.record.durable_records import Attempt
 from autoresearch_ci.record.ledger import Ledger
 from autoresearch_ci.safety.redaction import WITHHELD, Redactor
 from autoresearch_ci.safety.token_forms import tokens_in
-from autoresearch_ci.workspace.changes import EarlierChange, is_again
+from autoresearch_ci.workspace.earlier_change import EarlierChange, is_again
 from autoresearch_ci.workspace.repository import Changes, FileVersion
 from autoresearch_ci.workspace.scope import Scope
 from autoresearch_ci.workspace.store import CommitTree, Store

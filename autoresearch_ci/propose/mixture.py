@@ -21,7 +21,7 @@ from autoresearch_ci.propose.proposer import (
     Proposer,
     Request,
 )
-from autoresearch_ci.workspace.changes import EarlierChange, again
+from autoresearch_ci.workspace.earlier_change import EarlierChange, again
 
 NAME = "retry"
 """In the journal's `proposer` column."""

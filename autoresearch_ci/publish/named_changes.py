@@ -12,7 +12,7 @@ from autoresearch_ci.events import Observer, Warning
 from autoresearch_ci.publish.forge.git_remote import Remote
 from autoresearch_ci.record import past_notebooks
 from autoresearch_ci.record.past_notebooks import PastNotebook
-from autoresearch_ci.workspace.changes import EarlierChange
+from autoresearch_ci.workspace.earlier_change import EarlierChange
 
 _ROOM = 2_000_000
 """Characters of all changes of one verb: a run's records hold them."""

@@ -17,7 +17,7 @@ from autoresearch_ci.record.durable_records import History
 from autoresearch_ci.record.notebook import RunFacts
 from autoresearch_ci.report.chart import progress_svg
 from autoresearch_ci.report.run_summary import RunInfo
-from autoresearch_ci.workspace.changes import EarlierChange
+from autoresearch_ci.workspace.earlier_change import EarlierChange
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -233,38 +233,46 @@ class MeasureTree:
 
     def _make_anew(self, previously: Mapping[str, Fingerprint | None]) -> None:
         """`previously`: what was known of the paths that need their content."""
-        from_commit = []
         # All deletions first: a folder may take the place of a file, and the other way round.
         for path in previously:
             beneath.remove(self.layout.tree, path)
             self._tree.forget_folder(path)
+        of_commit = dict.fromkeys(path for path in previously if self._is_of_commit(path))
+        there = {path for path in previously if path not in of_commit and self._put(path)}
+        for path in of_commit:
+            self._tree.make_parents(path)
+        if of_commit:
+            self._from_commit(list(of_commit))
         for path, previous in previously.items():
-            if path in self._placed:
-                version = self._placed[path]
-                if version is None:
-                    self._tree.drop_empty_parents(path)
-                    continue
-                self._tree.make_parents(path)
-                mode = 0o755 if version.mode == "100755" else 0o644
-                beneath.write(self.layout.tree, path, self._content(path, version), mode)
-            elif f"tree/{path}" in self._aside:
-                self._tree.make_parents(path)
-                beneath.copy((self.layout.pristine / "tree", path), (self.layout.tree, path))
-            elif path in self._removed:
-                self._tree.drop_empty_parents(path)
-                continue
-            elif path in self._files or any(path.startswith(f"{m}/") for m in self._modules):
-                self._tree.make_parents(path)
-                from_commit.append((path, previous))
-                continue
-            elif not self._borrow(path):
-                self._tree.drop_empty_parents(path)
-                continue  # a file that an earlier candidate had added
-            self._tree.learn(path, previous)
-        if from_commit:
-            self._from_commit([path for path, _ in from_commit])
-            for path, previous in from_commit:
+            if path in of_commit or path in there:
                 self._tree.learn(path, previous)
+            else:
+                self._tree.drop_empty_parents(path)
+
+    def _is_of_commit(self, path: str) -> bool:
+        """Whether its content is now what git checks out of the base commit, or of a submodule."""
+        if path in self._placed or f"tree/{path}" in self._aside or path in self._removed:
+            return False
+        return path in self._files or any(path.startswith(f"{m}/") for m in self._modules)
+
+    def _put(self, path: str) -> bool:
+        """Write a file of the candidate's, of setup's or of a shared folder; whether it is one.
+
+        None is what is deleted now, and what an earlier candidate had added.
+        """
+        if path in self._placed:
+            version = self._placed[path]
+            if version is None:
+                return False
+            self._tree.make_parents(path)
+            mode = 0o755 if version.mode == "100755" else 0o644
+            beneath.write(self.layout.tree, path, self._content(path, version), mode)
+            return True
+        if f"tree/{path}" in self._aside:
+            self._tree.make_parents(path)
+            beneath.copy((self.layout.pristine / "tree", path), (self.layout.tree, path))
+            return True
+        return path not in self._removed and self._borrow(path)
 
     def _from_commit(self, paths: Sequence[str]) -> None:
         """Write files as git checks them out; git itself never writes where others can."""

@@ -28,7 +28,7 @@ from autoresearch_ci.publish.forge.refusals import (
     classify,
     explain,
 )
-from autoresearch_ci.workspace.changes import Files, files, resolve
+from autoresearch_ci.workspace.earlier_change import Files, files, resolve
 from autoresearch_ci.workspace.git import GitDirectory
 from autoresearch_ci.workspace.repository import Repository
 from autoresearch_ci.workspace.store import IDENTITY

@@ -9,7 +9,7 @@ import pytest
 from autoresearch_ci.experiment import Direction, Experiment, FileEdit, Proposal, Status
 from autoresearch_ci.propose.mixture import NAME, AgainProposer
 from autoresearch_ci.propose.proposer import Context, EditError, Request
-from autoresearch_ci.workspace.changes import EarlierChange
+from autoresearch_ci.workspace.earlier_change import EarlierChange
 from tests.memory_tree import Files
 
 OWN = Proposal(description="an idea", edits=(), proposer="own")

@@ -12,7 +12,7 @@ from autoresearch_ci.publish.forge.choose import _slug
 from autoresearch_ci.publish.forge.forge import PullState
 from autoresearch_ci.publish.publisher import StartPoint, recalled
 from autoresearch_ci.publish.start_rules import BranchUse, Relation, branch_use, numbered
-from autoresearch_ci.workspace.changes import EarlierChange
+from autoresearch_ci.workspace.earlier_change import EarlierChange
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from autoresearch_ci.experiment import FileEdit
-from autoresearch_ci.workspace.changes import EarlierChange, again, is_again
+from autoresearch_ci.workspace.earlier_change import EarlierChange, again, is_again
 
 OLD = "a = 1\nrate = 2\nb = 1\n"
 NEW = "a = 1\nrate = 3\nb = 1\n"

@@ -32,31 +32,44 @@ def resolve(git: GitDirectory, name: str) -> str | None:
 
 def files(git: GitDirectory, commit: str) -> Files | None:
     """What it did to its only parent; `None`: it is no small change of text files."""
+    sides = _sides(git, commit)
+    versions = [version for pair in sides.values() for version in pair if version]
+    if not 0 < len(sides) <= MAX_FILES or any(mode not in _REGULAR for mode, _ in versions):
+        return None
+    left = MAX_BYTES
+    for _, blob in versions:
+        if (left := left - int(git("cat-file", "-s", blob))) < 0:
+            return None
+    try:
+        return {
+            path.decode(): (_text(git, before), _text(git, after))
+            for path, (before, after) in sides.items()
+        }
+    except UnicodeDecodeError:
+        return None
+
+
+_Version = tuple[str, str] | None
+"""Mode and blob; `None`: there is no such file."""
+
+
+def _sides(git: GitDirectory, commit: str) -> dict[bytes, tuple[_Version, _Version]]:
+    """Each path that a commit changed, before and after; none of a merge, or of a first commit."""
     code, out, _ = git.attempt("rev-list", "--parents", "--max-count=1", commit)
     parents = out.decode().split()[1:]
     if code or len(parents) != 1:
-        return None
+        return {}
     listed = git("diff-tree", "-r", "-z", "--no-renames", parents[0], commit).split(b"\0")[:-1]
-    if not 0 < len(listed) // 2 <= MAX_FILES:
-        return None
-    found: dict[str, tuple[str | None, str | None]] = {}
-    left = MAX_BYTES
+    found = {}
     for line, path in zip(listed[::2], listed[1::2], strict=True):
-        old_mode, new_mode, old, new, _ = line.decode().removeprefix(":").split()
-        texts = []
-        for mode, blob in ((old_mode, old), (new_mode, new)):
-            if mode != _NOTHING and mode not in _REGULAR:
-                return None
-            size = 0 if mode == _NOTHING else int(git("cat-file", "-s", blob))
-            if (left := left - size) < 0:
-                return None
-            texts.append(None if mode == _NOTHING else git("cat-file", "blob", blob))
-        try:
-            before, after = (None if text is None else text.decode() for text in texts)
-            found[path.decode()] = (before, after)
-        except UnicodeDecodeError:
-            return None
+        old_mode, mode, old, new, _ = line.decode().removeprefix(":").split()
+        before = None if old_mode == _NOTHING else (old_mode, old)
+        found[path] = before, None if mode == _NOTHING else (mode, new)
     return found
+
+
+def _text(git: GitDirectory, version: _Version) -> str | None:
+    return None if version is None else git("cat-file", "blob", version[1]).decode()
 
 
 Contents = Mapping[str, bytes | None]
@@ -72,8 +85,7 @@ class EarlierChange:
     commit: str
     description: str
     """In words, as the journal had it; empty: unknown."""
-    files: Mapping[str, tuple[str | None, str | None]]
-    """Text before and after, by path; `None`: there was no such file."""
+    files: Files
 
     @property
     def size(self) -> int:
