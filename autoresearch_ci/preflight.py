@@ -96,7 +96,7 @@ def survey(config: Config, options: Options) -> RunContext:
         base = options.base or head
     files = repository.files(base)
     share = _shared(config, repository)
-    scope = _scope(config, options.config_path, files, share)
+    scope = _scope(config, options.config_path, repository, files, share)
     folder = (options.output or repository.root / "autoresearch" / f"run-{tag}").absolute()
     _refuse_folder(folder, theirs=not resume and options.output is not None)
     return RunContext(
@@ -173,7 +173,7 @@ def committed_scope(
 ) -> Scope:
     """The scope that a run from `base` had, known from the commit alone."""
     share = _SHARED if config.share == "auto" else () if config.share == "none" else config.share
-    return _scope(config, config_path, repository.files(base), share)
+    return _scope(config, config_path, repository, repository.files(base), share)
 
 
 def _frozen(config: Config, config_path: str | None) -> list[str]:
@@ -286,17 +286,11 @@ def _refuse_used(
 def _scope(
     config: Config,
     config_path: str | None,
+    repository: Repository,
     files: Mapping[str, FileVersion],
     share: Iterable[str],
 ) -> Scope:
-    # Shared folders hold links, also to places outside: nothing may be written below them. What
-    # git tracks in there was never meant by `share`.
-    borrowed = [n for n in share if not any(p == n or p.startswith(f"{n}/") for p in files)]
-    frozen = [*_frozen(config, config_path), *borrowed]
-    try:
-        scope = build_scope(config.scope, frozen, _commands(config), files)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
+    scope = _built_scope(config, config_path, repository, files, share)
     regular = (path for path, version in files.items() if version.regular)
     if not scope.select(regular):
         hint = next((p for p in files if p.endswith((".py", ".js", ".c", ".rs", ".go"))), "src/")
@@ -308,6 +302,27 @@ def _scope(
             f"do: name a tracked file, for example --scope {hint}"
         )
     return scope
+
+
+def _built_scope(
+    config: Config,
+    config_path: str | None,
+    repository: Repository,
+    files: Mapping[str, FileVersion],
+    share: Iterable[str],
+) -> Scope:
+    # Shared folders hold links, also to places outside: nothing may be written below them. What
+    # git tracks in there was never meant by `share`.
+    borrowed = [n for n in share if not any(p == n or p.startswith(f"{n}/") for p in files)]
+    frozen = [*_frozen(config, config_path), *borrowed]
+
+    def read(path: str) -> bytes:
+        return repository.read(files[path]) if files[path].regular else b""
+
+    try:
+        return build_scope(config.scope, frozen, _commands(config), files, read)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
 
 
 def _shared(config: Config, repository: Repository) -> tuple[str, ...]:

@@ -38,10 +38,10 @@ from autoresearch_ci.record.notebook import RunFacts
 from autoresearch_ci.report.run_folder import metric_name
 from autoresearch_ci.safety.redaction import Redactor
 from autoresearch_ci.safety.secret_values import declared_values, secret_values
+from autoresearch_ci.workspace.command_files import command_files
 from autoresearch_ci.workspace.earlier_change import EarlierChange
 from autoresearch_ci.workspace.measure_tree import Layout, MeasureTree
 from autoresearch_ci.workspace.repository import Repository
-from autoresearch_ci.workspace.scope import command_files
 from autoresearch_ci.workspace.scratch import draft_beside
 from autoresearch_ci.workspace.store import Store
 

@@ -228,6 +228,10 @@ class Repository:
         code, out, _ = self._git.attempt("cat-file", "blob", f"{commit}:{path}")
         return None if code else out
 
+    def read(self, version: FileVersion) -> bytes:
+        """Content of a file version."""
+        return self._git.blob(version.blob)
+
     def ignored(self, names: Iterable[str]) -> list[str]:
         """Those of `names` that the repository's own ignore rules exclude."""
         code, out, _ = self._git.attempt(

@@ -6,7 +6,8 @@ Three rings, the first that speaks wins:
    as `frozen` (configuration, program, files of the metric and guard commands), together with
    every name that some file system takes for one of them.
 2. Only when the scope names the exact path, without a wildcard: files that steer how code is
-   built, tested or started (`conftest.py`, `pyproject.toml`, lock files, …), existing or not.
+   built, tested or started (steering_files.py), existing or not, and new files that would be found
+   instead of one that may not be edited (twins.py).
 3. Otherwise what the globs say: gitignore's syntax, but `!` always excludes, wherever it stands.
 
 The files that a metric or guard command names belong to ring 1, unless the scope names exactly that
@@ -17,64 +18,21 @@ thing to improve, while `scope: [trainer/]` leaves it frozen. See `build_scope`.
 from __future__ import annotations
 
 import functools
-import itertools
-import posixpath
 import re
-import shlex
-import unicodedata
-from collections.abc import Collection, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from pathspec import GitIgnoreSpec
 
-from autoresearch_ci.safety.characters import without_hidden
+from autoresearch_ci.workspace.command_files import command_files
+from autoresearch_ci.workspace.steering_files import steered_tool
+from autoresearch_ci.workspace.twins import Twins, same_file_key
 
 ALWAYS_FROZEN = (".github", "autoresearch")
 """Folders of the repository's root."""
 
-STEERING_FILES = (
-    # Run by every Python that starts, or by pytest before the first test.
-    "sitecustomize.py",
-    "usercustomize.py",
-    "*.pth",
-    "conftest.py",
-    # Decide which tests run, with which plugins and options, and what counts as covered.
-    *("pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "tox.ini", "tox.toml"),
-    *("setup.cfg", "pyproject.toml", "noxfile.py", ".coveragerc", "mypy.ini", "ruff.toml"),
-    *("jest.config.*", "vitest.config.*", "playwright.config.*", ".mocharc*", "karma.conf.*"),
-    *("phpunit.xml", "phpunit.xml.dist", ".rspec"),
-    # Name the commands behind `npm test`, `make bench`, `cargo run`, or what these run first.
-    *("package.json", ".npmrc", ".yarnrc", ".yarnrc.yml", "makefile", "gnumakefile", "justfile"),
-    *("rakefile", "taskfile.yml", "taskfile.yaml", "setup.py", "cargo.toml"),
-    *("pom.xml", "build.gradle", "build.gradle.kts", "gradle.properties", "go.mod", "go.work"),
-    # Choose the interpreter, the compiler or the environment.
-    *(".envrc", ".env", ".python-version", ".node-version", ".nvmrc", ".tool-versions"),
-    *("mise.toml", ".mise.toml", "rust-toolchain", "rust-toolchain.toml"),
-    # Pin dependencies: another version is another program, downloaded from somewhere else.
-    *(
-        "requirements*.txt",
-        "constraints*.txt",
-        "uv.lock",
-        "poetry.lock",
-        "pdm.lock",
-        "pylock*.toml",
-    ),
-    *("pipfile", "pipfile.lock", "package-lock.json", "npm-shrinkwrap.json", "yarn.lock"),
-    *("pnpm-lock.yaml", "bun.lock", "bun.lockb", "deno.lock", "cargo.lock", "go.sum", "gemfile"),
-    *("gemfile.lock", "composer.json", "composer.lock", "gradle.lockfile", "flake.lock"),
-    # Start programs in somebody's pipeline, hook or agent.
-    *(".pre-commit-config.yaml", ".gitlab-ci.yml", ".travis.yml", "azure-pipelines.yml"),
-    *("jenkinsfile", "bitbucket-pipelines.yml", "codeowners", ".mcp.json"),
-)
-"""Names and patterns of names, in lower case, at any depth."""
-STEERING_FOLDERS = frozenset({".cargo", ".circleci", ".claude", ".husky", ".mvn", ".yarn"})
-
+_CURE = "; to allow it, name it outright in scope"
 _WILDCARD = re.compile(r"[*?\[\\]")
-_NAMES = frozenset(name for name in STEERING_FILES if "*" not in name)
-_PATTERNS = re.compile(
-    "|".join(re.escape(name).replace(r"\*", ".*") for name in STEERING_FILES if "*" in name),
-    re.DOTALL,
-)
 # Windows' 8.3 names; the hexadecimal ones are what NTFS falls back to (git's `is_ntfs_dotgit`).
 _SHORT_GIT_NAME = re.compile(r"git(hub|mod|att)?~[0-9]+|gi(7eba|7d29)~[0-9]+")
 _GIT_NAMES = frozenset({".git", ".gitmodules", ".gitattributes"})
@@ -88,6 +46,12 @@ class Scope:
     """Gitignore-style globs; `!glob` excludes."""
     frozen: Sequence[str] = ()
     """Paths, files or folders, that no glob can open."""
+    tracked: Collection[str] = ()
+    """What is there already: the files of the base commit."""
+    commands: Sequence[str] = ()
+    """Of the ruler: metric, guards, holdout, setup."""
+    read: Callable[[str], bytes] | None = None
+    """Content of a tracked file; `None`: what the ruler imports is not known."""
 
     def __post_init__(self) -> None:
         _ = self._included, self._excluded  # a bad glob is reported now, not at the first edit
@@ -95,12 +59,15 @@ class Scope:
     def refusal(self, path: str) -> str | None:
         """Why `path` may not be edited, as a journal reason; `None` when it may."""
         why = self._why_not(path)
+        if why is None and path not in self._literal:
+            twin = self._twins.refusal(path)
+            why = f"{twin}{_CURE}" if twin else None
         if why is None:
             return None
         return f"out-of-scope: {path}" + (f" ({why})" if why else "")
 
     def select(self, paths: Iterable[str]) -> list[str]:
-        """Those of `paths` that may be edited, in the order given."""
+        """Those of `paths`, which are tracked, that may be edited, in the order given."""
         return [path for path in paths if self._why_not(path) is None]
 
     def _why_not(self, path: str) -> str | None:
@@ -111,7 +78,7 @@ class Scope:
         odd = _odd(path)
         if odd or not in_scope:
             return odd
-        key = _key(path)
+        key = same_file_key(path)
         if self._excluded_keys.match_file(key):
             return "another spelling of what the scope excludes"
         parts = key.split("/")
@@ -121,9 +88,15 @@ class Scope:
             return "frozen"
         if key in self._frozen_parents:
             return "would replace a folder of frozen files"
-        if path not in self._literal and _steers(parts):
-            return "steers how code is built, tested or run; scope must name it exactly"
+        if path not in self._literal and (tool := steered_tool(parts)):
+            return f"steers {tool}{_CURE}"
         return None
+
+    @functools.cached_property
+    def _twins(self) -> Twins:
+        return Twins(
+            self.tracked, self.commands, lambda path: self._why_not(path) is None, self.read
+        )
 
     @functools.cached_property
     def _included(self) -> GitIgnoreSpec:
@@ -137,7 +110,7 @@ class Scope:
     def _excluded_keys(self) -> GitIgnoreSpec:
         """For the twins (`Tests/` of `tests/`) that some file system takes for what is excluded."""
         globs = (_pattern(glob[1:]) for glob in self.include if glob.startswith("!"))
-        return GitIgnoreSpec.from_lines(_key(glob) for glob in globs)
+        return GitIgnoreSpec.from_lines(same_file_key(glob) for glob in globs)
 
     @functools.cached_property
     def _literal(self) -> frozenset[str]:
@@ -145,7 +118,7 @@ class Scope:
 
     @functools.cached_property
     def _frozen_keys(self) -> frozenset[str]:
-        return frozenset(_key(_plain(path)) for path in (*ALWAYS_FROZEN, *self.frozen))
+        return frozenset(same_file_key(_plain(path)) for path in (*ALWAYS_FROZEN, *self.frozen))
 
     @functools.cached_property
     def _frozen_parents(self) -> frozenset[str]:
@@ -157,19 +130,28 @@ def build_scope(
     frozen_paths: Iterable[str],
     metric_commands: Iterable[str],
     tracked_paths: Iterable[str],
+    read: Callable[[str], bytes] | None = None,
 ) -> Scope:
     """The scope of a run.
 
     `frozen_paths` (configuration, program) stay frozen whatever the globs say. Tracked files that
     one of `metric_commands` (metric, guards, holdout, setup) names are frozen too, except those
     that the scope names exactly. A file which such a file runs in turn is not found: give it in
-    `frozen_paths`, or leave it out of the globs. Raises `ValueError` for a glob that cannot match.
+    `frozen_paths`, or leave it out of the globs. `read` gives the content of a tracked file, to see
+    what the ruler imports; it is called when the first new file is judged. Raises `ValueError` for
+    a glob that cannot match.
     """
-    tracked = frozenset(tracked_paths)
+    tracked, commands = frozenset(tracked_paths), tuple(metric_commands)
     literal = literal_paths(scope_globs)
-    named = (path for command in metric_commands for path in command_files(command, tracked))
+    named = (path for command in commands for path in command_files(command, tracked))
     rulers = (path for path in named if path not in literal)
-    return Scope(include=tuple(scope_globs), frozen=tuple(dict.fromkeys((*frozen_paths, *rulers))))
+    return Scope(
+        include=tuple(scope_globs),
+        frozen=tuple(dict.fromkeys((*frozen_paths, *rulers))),
+        tracked=tracked,
+        commands=commands,
+        read=read,
+    )
 
 
 def literal_paths(globs: Iterable[str]) -> frozenset[str]:
@@ -179,61 +161,6 @@ def literal_paths(globs: Iterable[str]) -> frozenset[str]:
         for glob in globs
         if not glob.startswith("!") and not glob.endswith("/") and not _WILDCARD.search(glob)
     )
-
-
-def command_files(command: str, paths: Container[str]) -> list[str]:
-    """Which of `paths` the shell command names, as a word, a module (`-m`) or by its tool.
-
-    Reads too much rather than too little: a file that is only an argument counts as well.
-    """
-    words = list(_words(command))
-    folders, names = [""], []
-    for previous, word in itertools.pairwise(["", *words]):
-        if previous in ("cd", "pushd", "-C", "--directory", "--prefix"):
-            folders += [word, posixpath.join(folders[-1], word)]
-        module = word if previous == "-m" else word[2:] if word.startswith("-m") else ""
-        names += [word, *word.partition("=")[2:], word.partition("::")[0], *_module_files(module)]
-        names += [f"{word}/__main__.py", *_TOOL_FILES.get(posixpath.basename(word), ())]
-    places = (
-        posixpath.normpath(posixpath.join(folder, name.removeprefix("$PWD/")))
-        for name in names
-        for folder in folders
-    )
-    return list(dict.fromkeys(place for place in places if place in paths))
-
-
-_MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
-_TOOL_FILES = {
-    **dict.fromkeys(("make", "gmake"), _MAKEFILES),
-    **dict.fromkeys(("npm", "npx", "pnpm", "yarn", "bun"), ("package.json",)),
-    **dict.fromkeys(("invoke", "inv"), ("tasks.py",)),
-    "just": ("justfile", "Justfile", ".justfile"),
-    "task": ("Taskfile.yml", "Taskfile.yaml"),
-    "rake": ("Rakefile",),
-    "cargo": ("Cargo.toml",),
-    "tox": ("tox.ini", "tox.toml"),
-    "nox": ("noxfile.py",),
-}
-
-
-def _module_files(module: str) -> list[str]:
-    stem = module.replace(".", "/")
-    places = (f"{root}{stem}" for root in ("", "src/")) if stem else ()
-    return [f"{place}{end}" for place in places for end in (".py", "/__main__.py")]
-
-
-def _words(command: str, depth: int = 0) -> Iterator[str]:
-    lexer = shlex.shlex(command, posix=True, punctuation_chars="();<>|&`")
-    lexer.whitespace_split = True
-    lexer.commenters = ""
-    try:
-        words = list(lexer)
-    except ValueError:  # an open quote: the shell will refuse it, we still look
-        words = re.split(r"[\s'\"();<>|&`]+", command)
-    for word in words:
-        yield word.replace("${PWD}", "$PWD")
-        if depth < 3 and re.search(r"[\s;|&()]", word):  # bash -c 'python bench/run.py'
-            yield from _words(word, depth + 1)
 
 
 def _spec(globs: Iterable[str]) -> GitIgnoreSpec:
@@ -263,22 +190,6 @@ def _odd(path: str) -> str:
     return ""
 
 
-def _key(path: str) -> str:
-    """Equal for all paths that some file system takes for the same file.
-
-    Windows drops dots and spaces at the end of a name, macOS ignores case and Unicode composition,
-    and some characters that nobody sees: `.g<U+200C>it` is `.git` there (git's `next_hfs_char`).
-    """
-    if path.isascii() and path.isprintable():
-        key = path.lower()
-    else:
-        path = unicodedata.normalize("NFD", without_hidden(path))
-        key = unicodedata.normalize("NFD", path.casefold())
-    if not key.endswith((".", " ")) and "./" not in key and " /" not in key:
-        return key
-    return "/".join(part.rstrip(". ") for part in key.split("/"))
-
-
 def _ancestors(key: str) -> list[str]:
     parts = key.split("/")
     return ["/".join(parts[:count]) for count in range(1, len(parts))]
@@ -289,14 +200,6 @@ def _is_git_name(part: str) -> bool:
         return False
     name = part.partition(":")[0].rstrip(". ")  # `.git::$INDEX_ALLOCATION` is `.git` on NTFS
     return name in _GIT_NAMES or _SHORT_GIT_NAME.fullmatch(name) is not None
-
-
-def _steers(parts: Sequence[str]) -> bool:
-    return (
-        parts[-1] in _NAMES
-        or _PATTERNS.fullmatch(parts[-1]) is not None
-        or not STEERING_FOLDERS.isdisjoint(parts[:-1])
-    )
 
 
 def is_hidden_path(path: str, hidden: Collection[str]) -> bool:

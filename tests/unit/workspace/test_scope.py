@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoresearch_ci.workspace.scope import STEERING_FILES, Scope, build_scope, command_files
+from autoresearch_ci.workspace.scope import Scope, build_scope
 
 EVERYTHING = Scope(include=["**"], frozen=["bench/run.sh", "program.md", "Straße/é.md"])
 
@@ -135,21 +135,6 @@ def test_names_that_only_resemble_protected_ones_are_ordinary(path: str) -> None
     assert allowed(EVERYTHING, path)
 
 
-@pytest.mark.parametrize("name", [name.replace("*", "x") for name in STEERING_FILES])
-def test_steering_files_open_only_when_named_exactly(name: str) -> None:
-    for path in (name, f"src/{name}", f"src/{name.upper()}"):
-        assert not allowed(Scope(include=["**"]), path)
-        assert not allowed(Scope(include=["src/", "*", name + "*"]), path)
-        assert allowed(Scope(include=[path]), path)
-    assert not allowed(Scope(include=[name]), f"deeper/{name}")
-
-
-def test_steering_folders_open_only_file_by_file() -> None:
-    assert not allowed(Scope(include=["**"]), ".cargo/config.toml")
-    assert not allowed(Scope(include=[".cargo/"]), ".cargo/config.toml")
-    assert allowed(Scope(include=[".cargo/config.toml"]), ".cargo/config.toml")
-
-
 TRACKED = frozenset(
     [
         *(
@@ -163,41 +148,6 @@ TRACKED = frozenset(
         *("web/sub/run.py", "pkg/__init__.py"),
     ]
 )
-
-
-@pytest.mark.parametrize(
-    ("command", "files"),
-    [
-        ("python trainer/train.py --seed 1", ["trainer/train.py"]),
-        ("./bench/run.sh", ["bench/run.sh"]),
-        ("bash bench/run.sh --cases=./bench/cases.json", ["bench/run.sh", "bench/cases.json"]),
-        ("python -m pkg.mod", ["pkg/mod.py"]),
-        ("python -mpkg.mod", ["pkg/mod.py"]),
-        ("python3 -m tool", ["src/tool/__main__.py"]),
-        ("python app", ["app/__main__.py"]),
-        ("pytest -q tests/test_a.py::test_x", ["tests/test_a.py"]),
-        ("cd bench && ./run.sh | tail -1", ["bench/run.sh"]),
-        ("cd web; cd sub; python run.py", ["run.py", "web/sub/run.py"]),
-        ("(bench/run.sh);x=`trainer/train.py`", ["bench/run.sh", "trainer/train.py"]),
-        ("bash -c 'python bench/run.sh && echo \"a b.sh\"'", ["bench/run.sh", "a b.sh"]),
-        ("sh 'a b.sh'", ["a b.sh"]),
-        ('"$PWD/bench/run.sh" ${PWD}/run.py', ["bench/run.sh", "run.py"]),
-        ("CASES=bench/cases.json make bench", ["bench/cases.json", "Makefile"]),
-        ("npm --prefix web test", ["web/package.json"]),
-        ("python bench/../run.py", ["run.py"]),
-        ("cat 'bench/run.sh", ["bench/run.sh"]),  # an open quote
-        ("pytest -q", []),
-        ("", []),
-    ],
-)
-def test_the_files_that_a_command_names_are_found(command: str, files: list[str]) -> None:
-    assert command_files(command, TRACKED) == files
-
-
-@settings(deadline=None)  # loaded runners are slow, not wrong
-@given(st.text(max_size=80))
-def test_any_command_is_read(command: str) -> None:
-    assert set(command_files(command, TRACKED)) <= TRACKED
 
 
 @pytest.mark.parametrize(
