@@ -115,11 +115,29 @@ def survey(config: Config, options: Options) -> RunContext:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """What two commits differ in, and what of it may be compared."""
+
+    changes: Changes
+    """In scope: what is measured."""
+    elsewhere: tuple[str, ...]
+    """Merely not in scope."""
+    refused: Mapping[str, str]
+    """What no candidate may change, and why: the ruler, what steers it, twins, links."""
+
+    @property
+    def not_compared(self) -> list[str]:
+        """Where both sides are the base commit's."""
+        return sorted((*self.elsewhere, *self.refused))
+
+
 def comparison_context(
     config: Config, *, start: Path, config_path: str | None, base: str, head: str
-) -> tuple[RunContext, Changes, list[str]]:
-    """Two commits to measure: the run context at `base`, what `head` changes, and what it may not.
+) -> tuple[RunContext, Difference]:
+    """Two commits to measure: the run context at `base`, and what `head` changes of it.
 
+    The head is held to what a candidate is: only files in scope differ between the two sides.
     Raises `ConfigError` when a commit does not exist here.
     """
     repository = Repository.open(start)
@@ -134,21 +152,8 @@ def comparison_context(
             )
         commits.append(commit)
     files, others = repository.files(commits[0]), repository.files(commits[1])
-    # Everything but the ruler; what the configured scope names exactly is never the ruler.
-    scope = build_scope(
-        ["**", *config.scope], _frozen(config, config_path), _commands(config), files
-    )
-    changes: dict[str, FileVersion | None] = {}
-    ignored = []
-    for path in sorted(files.keys() | others.keys()):
-        old, new = files.get(path), others.get(path)
-        if old == new:
-            continue
-        plain = all(version is None or version.regular for version in (old, new))
-        if plain and scope.refusal(path) is None:
-            changes[path] = new
-        else:
-            ignored.append(path)
+    share = _shared(config, repository)
+    scope = _built_scope(config, config_path, repository, files, share)
     tag = f"compare-{commits[0][:7]}-{commits[1][:7]}"
     run_store = repository.common_dir / "autoresearch" / f"{tag}-{os.getpid()}"
     context = RunContext(
@@ -158,14 +163,51 @@ def comparison_context(
         base=commits[0],
         files=files,
         scope=scope,
-        share=_shared(config, repository),
+        share=share,
         modules=_modules(repository, files),
         run_store=run_store,
         scratch=scratch_of(run_store),
         folder=repository.root / "autoresearch" / tag,
         warnings=(),
     )
-    return context, changes, ignored
+    return context, _difference(files, others, scope)
+
+
+def _difference(
+    files: Mapping[str, FileVersion], others: Mapping[str, FileVersion], scope: Scope
+) -> Difference:
+    changes: dict[str, FileVersion | None] = {}
+    elsewhere: list[str] = []
+    refused: dict[str, str] = {}
+    everywhere = replace(scope, include=("**", *scope.include))
+    for path in sorted(files.keys() | others.keys()):
+        old, new = files.get(path), others.get(path)
+        if old == new:
+            continue
+        if not all(version is None or version.regular for version in (old, new)):
+            refused[path] = f"out-of-scope: {path} (a link or a submodule)"
+        elif scope.refusal(path) is None:
+            changes[path] = new
+        elif why := everywhere.refusal(path):
+            refused[path] = why
+        else:
+            elsewhere.append(path)
+    refused |= _misplaced(files, changes)
+    changes = {path: new for path, new in changes.items() if path not in refused}
+    return Difference(changes=changes, elsewhere=tuple(elsewhere), refused=refused)
+
+
+def _misplaced(files: Mapping[str, FileVersion], changes: Changes) -> dict[str, str]:
+    """New files in the place of a folder, or below a file, that stays as it is."""
+    left = {path for path in files if changes.get(path, files[path]) is not None}
+    folders = {str(parent) for path in left for parent in PurePosixPath(path).parents}
+    found = {}
+    for path in (path for path, new in changes.items() if new and path not in files):
+        above = next((str(p) for p in PurePosixPath(path).parents if str(p) in left), "")
+        if path in folders or above:
+            why = f"{above} is not a folder" if above else "a folder"
+            found[path] = f"out-of-scope: {path} ({why})"
+    return found
 
 
 def committed_scope(

@@ -191,14 +191,14 @@ def make_evaluator(
         store=workshop.store,
         ledger=workshop.ledger,
         holdout=Holdout(bench, holdout) if holdout else None,
-        ruler=_ruler(config, context),
+        ruler=make_ruler(config, context),
         warn=workshop.observe if config.gaming == "warn" else None,
         redactor=workshop.redactor,
         unwanted=tuple(unwanted),
     )
 
 
-def _ruler(config: Config, context: RunContext) -> Ruler | None:
+def make_ruler(config: Config, context: RunContext) -> Ruler | None:
     """What no candidate may play against; `None` when that is allowed."""
     if config.gaming == "allow":
         return None

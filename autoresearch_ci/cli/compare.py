@@ -8,21 +8,22 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from autoresearch_ci.cli.assembly import Workshop, make_redactor, open_bench
+from autoresearch_ci.cli.assembly import Workshop, make_redactor, make_ruler, open_bench
 from autoresearch_ci.config.resolve import Config
 from autoresearch_ci.confirmation import PairedComparison
+from autoresearch_ci.decide.gaming.detect import plays, sentence
 from autoresearch_ci.decide.noise import Comparison, ComparisonResult, compare
 from autoresearch_ci.errors import BaselineError, ConfigError, GateFailed
 from autoresearch_ci.events import Note, Observer, Warning, redacted
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.measure.bench import Bench
-from autoresearch_ci.preflight import comparison_context
+from autoresearch_ci.preflight import Difference, comparison_context
 from autoresearch_ci.report.run_folder import metric_name
 from autoresearch_ci.safety.bounded import MIB, Unreadable, json_value
 from autoresearch_ci.safety.files import file_bytes
@@ -36,12 +37,14 @@ _FAIL_ON = re.compile(r"regression(?::(?P<margin>[0-9]+(?:\.[0-9]+)?)\s*%)?|clai
 _NUMBER = r"([+-]?[0-9]+(?:\.[0-9]+)?)"
 # The headline as summaries and pull requests word it.
 _HEADLINE = re.compile(rf"{_NUMBER} ?% \[95 % CI {_NUMBER}, {_NUMBER}\], n=\d+\+\d+", re.ASCII)
+_TOLD = 5
+"""Of the files that no candidate may change, how many are explained."""
 _CLAIM_BYTES = MIB
 _ROUNDING = 0.05
 """Percent; a headline has one decimal."""
 
 
-_NOT_COMPARED = "not compared, because they decide how it is measured or are links or submodules"
+_ELSEWHERE = "not compared, because the scope does not name them"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +67,14 @@ class Result:
     head_values: list[float]
     not_compared: list[str]
     """Files that differ and are the base commit's on both sides."""
+    foul: str = ""
+    """How the head plays against the ruler; empty when nothing was found, or nobody asked."""
 
     def sentence(self) -> str:
         """One line for people."""
         c, n = self.comparison, len(self.base_values)
         left_out = f"; not compared: {_few(self.not_compared)}" if self.not_compared else ""
+        left_out += f"; {self.foul}" if self.foul else ""
         return (
             f"{c.verdict}: {self.metric} {median(self.base_values):g} -> "
             f"{median(self.head_values):g}, gain {c.gain:+.2%} "
@@ -101,6 +107,11 @@ def parse_gate(words: list[str], claim: Path | None) -> Gate:
 
 def apply(gate: Gate, result: Result) -> None:
     """Raise `GateFailed` when the comparison is what the gate refuses."""
+    if result.foul and (gate.regression is not None or gate.claim is not None):
+        raise GateFailed(
+            f"{result.foul}: its numbers prove nothing. {result.sentence()}\n"
+            "do: set `gaming: warn` in the base's configuration if that is meant."
+        )
     found = result.comparison
     regressed = found.verdict is ComparisonResult.REGRESSED
     if gate.regression is not None and regressed and -found.gain > gate.regression:
@@ -128,20 +139,23 @@ def run_comparison(
 ) -> Result:
     """Measure both commits in turns until the answer is clear or the repeats are used up.
 
-    Both run with the base commit's own metric command, configuration and tests: a head that changes
-    the ruler does not get to use it. Raises `AutoresearchError`.
+    Both run with the base commit's own metric command, configuration and tests, and only files in
+    scope differ between them: a head that changes the ruler does not get to use it, and its text is
+    looked at as a candidate's is. Raises `AutoresearchError`.
     """
     redactor = make_redactor(config, environment)
     observe = redacted(observe, redactor.redact)
-    context, changes, ignored = comparison_context(
+    context, difference = comparison_context(
         config, start=start, config_path=config_path, base=base, head=head
     )
-    if ignored:
-        observe(Warning(message=f"{_NOT_COMPARED}: {_few(ignored)}"))
-    if not changes and not all(path.startswith(".github/") for path in ignored):
+    for message in _left_out(difference):
+        observe(Warning(message=message))
+    # A change of the pipeline alone, or of files elsewhere, is no attempt to be measured otherwise.
+    ruling = [path for path in difference.refused if not path.startswith(".github/")]
+    if not difference.changes and ruling:
         raise ConfigError(
             f"there is nothing to measure: all files that differ between {base} and {head} are "
-            f"{_NOT_COMPARED}: {_few(ignored)}\n"
+            f"{_ELSEWHERE}, or decide how it is measured: {_few(difference.not_compared)}\n"
             "do: name files that may be compared in `scope` one by one, without a pattern."
         )
     with ExitStack() as stack:
@@ -160,7 +174,12 @@ def run_comparison(
             environment=environment,
             redactor=redactor,
         )
-        result = _measured(workshop, open_bench(workshop, stack), changes, ignored)
+        foul = _foul(workshop, difference.changes)
+        if foul:
+            observe(Warning(message=foul))
+        result = _measured(workshop, open_bench(workshop, stack), difference)
+        if config.gaming == "refuse":
+            result = dataclasses.replace(result, foul=foul)
     observe(Note(message=result.sentence()))
     return result
 
@@ -169,15 +188,36 @@ def _few(paths: Sequence[str]) -> str:
     return ", ".join(paths[:5]) + (", ..." if len(paths) > 5 else "")
 
 
-def _measured(workshop: Workshop, bench: Bench, changes: Changes, ignored: list[str]) -> Result:
-    """The base commit and `changes` of it, pair by pair. Raises `BaselineError`."""
+def _left_out(difference: Difference) -> Iterator[str]:
+    """What is told of the files that are not compared."""
+    if difference.elsewhere:
+        yield f"{_ELSEWHERE}: {_few(difference.elsewhere)}"
+    for why in list(difference.refused.values())[:_TOLD]:
+        yield f"not compared: {why.removeprefix('out-of-scope: ')}"
+    if len(difference.refused) > _TOLD:
+        yield f"not compared either: {_few(list(difference.refused)[_TOLD:])}"
+
+
+def _foul(workshop: Workshop, changes: Changes) -> str:
+    """How the head plays against the ruler, as a candidate would be refused for; empty: it not."""
+    ruler = make_ruler(workshop.config, workshop.context)
+    if ruler is None:
+        return ""
+    files, store = workshop.context.files, workshop.store
+    before = {path: store.read(files[path]) if path in files else None for path in changes}
+    after = {path: store.read(version) if version else None for path, version in changes.items()}
+    return sentence(plays(before, after, ruler))
+
+
+def _measured(workshop: Workshop, bench: Bench, difference: Difference) -> Result:
+    """The base commit and the head's changes of it, pair by pair. Raises `BaselineError`."""
     config = workshop.config
     paired = PairedComparison(bench=bench, direction=config.metric.direction, iteration=0)
     base: list[float] = []
     head: list[float] = []
     comparison = None
     while comparison is None:
-        of_base, of_head = paired.runs({}, changes, 1, done=len(base))
+        of_base, of_head = paired.runs({}, difference.changes, 1, done=len(base))
         if not of_base:
             raise BaselineError(
                 "one of the two commits cannot be measured; its output is in "
@@ -197,7 +237,7 @@ def _measured(workshop: Workshop, bench: Bench, changes: Changes, ignored: list[
         comparison=comparison,
         base_values=base,
         head_values=head,
-        not_compared=ignored,
+        not_compared=difference.not_compared,
     )
 
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from autoresearch_ci.cli.main import run_cli
+
 if TYPE_CHECKING:
     from tests.conftest import Repo, Result, Run, Script
 
@@ -192,3 +194,106 @@ def test_what_is_named_outright_may_be_made(run: Run, script: Script, repo: Repo
     globs = [word for glob in ("src/", *named) for word in ("--scope", glob)]
     done = run(*globs, "--metric-name", "cost", scope=None, metric=PYTHON)
     assert done.column("status") == ["baseline", "keep"], done.told
+
+
+# --- compare --------------------------------------------------------------------------------------
+
+
+GATE = ("--fail-on", "regression:1%")
+
+
+@pytest.fixture
+def pull_request(
+    repo: Repo, run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> PullRequest:
+    for path, text in PROJECT.items():
+        repo.write(path, text)
+    config = f"scope: [src/, '!src/evaluate.py']\nmetric: {{command: '{PYTHON}', name: cost}}\n"
+    repo.write(".github/autoresearch.yml", config)
+    repo.git("add", "--all", "--force")
+    repo.commit("project")
+    monkeypatch.chdir(repo.path)
+    return PullRequest(repo, capsys)
+
+
+class PullRequest:
+    """A change of the project that is measured against what it started from."""
+
+    def __init__(self, repo: Repo, capsys: pytest.CaptureFixture[str]) -> None:
+        self.repo = repo
+        self.capsys = capsys
+        self.said = ""
+
+    def compare(self, files: Files, *words: str) -> int:
+        for path, text in files.items():
+            self.repo.write(path, text)
+        self.repo.commit("change")
+        code = run_cli(["compare", "HEAD~1", "HEAD", *words])
+        self.said = "".join(self.capsys.readouterr())
+        return code
+
+
+@pytest.mark.parametrize(
+    ("ruler", "told"),
+    [
+        ({"src/evaluate.py": "def score(s): return 89\n"}, "src/evaluate.py"),
+        (
+            {"src/evaluate/__init__.py": "def score(s): return 89\n"},
+            "src/evaluate/__init__.py (would be found instead of the frozen src/evaluate.py",
+        ),
+        ({"bench.py": "print('cost: 89')\n"}, "bench.py (frozen)"),
+        ({"src/sitecustomize.py": ""}, "src/sitecustomize.py (steers Python's start-up"),
+    ],
+)
+def test_a_pull_request_brings_no_ruler_of_its_own(
+    pull_request: PullRequest, ruler: Files, told: str
+) -> None:
+    assert pull_request.compare({"src/work.py": SLOWER, **ruler}, *GATE) == 1, pull_request.said
+    assert "cost 90 -> 900" in pull_request.said
+    assert f"not compared: {told}" in pull_request.said
+
+
+def test_a_pull_request_is_measured_in_scope_only(pull_request: PullRequest) -> None:
+    files = {"src/work.py": FASTER, "src/tables.py": "", "README.md": "x", "lib/evaluate.py": ""}
+    assert pull_request.compare(files, *GATE) == 0
+    assert "cost 90 -> 80" in pull_request.said
+    left_out = "because the scope does not name them: README.md, lib/evaluate.py"
+    assert left_out in pull_request.said
+
+
+def test_a_pull_request_that_changes_nothing_in_scope_is_no_regression(
+    pull_request: PullRequest,
+) -> None:
+    assert pull_request.compare({"README.md": "x"}, *GATE) == 0
+    assert "cost 90 -> 90" in pull_request.said
+
+
+def test_a_pull_request_that_changes_the_ruler_alone_is_not_measured(
+    pull_request: PullRequest,
+) -> None:
+    assert pull_request.compare({"src/evaluate/__init__.py": FORGED}, *GATE) == 2
+    assert "there is nothing to measure" in pull_request.said
+
+
+def test_the_text_of_a_pull_request_is_read_as_a_candidates_is(pull_request: PullRequest) -> None:
+    cheat = {"src/work.py": "import time\ntime.perf_counter = lambda: 0\n" + FASTER}
+    assert pull_request.compare(cheat, *GATE) == 1
+    assert "plays against the ruler: src/work.py:2 patches time.perf_counter" in pull_request.said
+    assert pull_request.compare({"src/work.py": HONEST}, *GATE) == 1  # it really is slower
+    assert "plays against" not in pull_request.said
+    assert pull_request.compare(cheat, *GATE, "--gaming", "warn") == 0
+    assert "warning: plays against the ruler" in pull_request.said
+
+
+def test_a_pull_request_puts_no_file_where_a_folder_or_link_stays(
+    pull_request: PullRequest,
+) -> None:
+    repo = pull_request.repo
+    (repo.path / "src/link").symlink_to("work.py")
+    repo.write("src/kept/evaluate.so", "")
+    repo.git("update-index", "--refresh", check=False)
+    repo.commit("a link and a folder")
+    (repo.path / "src/link").unlink()
+    assert pull_request.compare({"src/work.py": FASTER, "src/link/x.py": ""}, *GATE) == 0
+    assert "not compared: src/link (a link or a submodule)" in pull_request.said
+    assert "not compared: src/link/x.py (src/link is not a folder)" in pull_request.said
