@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-from autoresearch_ci.cli.action.runner import masks
 
 from autoresearch_ci.candidate import holds_secret
+from autoresearch_ci.cli.action.runner_io import masks
 from autoresearch_ci.execution.environment import clean_environment
 from autoresearch_ci.experiment import FileEdit, Proposal
 from autoresearch_ci.safety.redaction import Redactor
