@@ -14,13 +14,13 @@ from tests.faults.invariant import GUARD, METRIC, STATUSES, Story, sealed, verdi
 
 WALL_CLOCK = re.compile(r"\btime\.time\(|\btime_ns\(|datetime\.now\(|date\.today\(")
 SHOWN = {
-    "job/entry.py": "which run folders this step has made, by their times",
-    "ledger.py": "commit dates",
-    "notebook.py": "commit dates",
+    "cli/action/entry.py": "which run folders this step has made, by their times",
+    "record/ledger.py": "commit dates",
+    "record/notebook.py": "commit dates",
     "loop.py": "the journal's timestamp",
     "preflight.py": "the default tag",
-    "publish/github_answers.py": "GitHub says when its limit ends; the wait itself is bounded",
-    "run_folder.py": "when the report was written",
+    "publish/forge/github_api.py": "GitHub says when its limit ends; the wait itself is bounded",
+    "report/run_folder.py": "when the report was written",
 }
 """Who may ask what time it is, and what for."""
 
