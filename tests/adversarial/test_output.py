@@ -318,7 +318,7 @@ def test_a_mistake_of_our_own_is_shown_but_not_obeyed(tally: Tally, torture: boo
     words = sample(torture)
     program = (
         "import sys, warnings\n"
-        "from autoresearch_ci.safety.output_guard import guard_output\n"
+        "from autoresearch_ci.safety.output_streams import guard_output\n"
         "guard_output()\n"
         "words = sys.stdin.read()\n"
         "warnings.warn(words)\n"

@@ -73,7 +73,7 @@ def test_a_living_git_that_keeps_our_branch_is_named_and_keeps_it(repo: Repo) ->
     # In a process of its own: a git below us would be ours.
     code = (
         "import sys; from pathlib import Path\n"
-        "from autoresearch_ci.workspace.ref_lock import wait_or_break\n"
+        "from autoresearch_ci.workspace.git import wait_or_break\n"
         "from autoresearch_ci.errors import WorkspaceError\n"
         "try: wait_or_break(Path(sys.argv[1]), [Path(sys.argv[2])], patience=1.5)\n"
         "except WorkspaceError as error: print(error)"

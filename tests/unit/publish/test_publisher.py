@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 
-from autoresearch_ci.workspace.changes import EarlierChange
-
 from autoresearch_ci.publish.publisher import StartPoint, recalled
+from autoresearch_ci.workspace.earlier_change import EarlierChange
 
 
 def test_what_people_asked_for_survives_a_resumption() -> None:
