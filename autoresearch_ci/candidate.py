@@ -12,9 +12,10 @@ from pathlib import PurePosixPath
 from statistics import median
 
 from autoresearch_ci.decide.decision import judge
-from autoresearch_ci.decide.early_stop import Curve, Point
+from autoresearch_ci.decide.early_stop import Point
 from autoresearch_ci.decide.gaming.detect import plays, sentence
 from autoresearch_ci.decide.gaming.ruler import Ruler
+from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.decide.session import Evidence, Policy, Session, Side
 from autoresearch_ci.events import Observer, Warning
 from autoresearch_ci.experiment import (
@@ -26,10 +27,12 @@ from autoresearch_ci.experiment import (
     Status,
     Tree,
 )
+from autoresearch_ci.measure.baseline import measure_baseline
 from autoresearch_ci.measure.bench import Bench
-from autoresearch_ci.measure.holdout import Holdout
-from autoresearch_ci.record.durable_records import Attempt
+from autoresearch_ci.measure.commands import Subject
+from autoresearch_ci.measure.holdout import confirms
 from autoresearch_ci.record.ledger import Ledger
+from autoresearch_ci.record.run_history import Attempt
 from autoresearch_ci.safety.redaction import WITHHELD, Redactor
 from autoresearch_ci.safety.token_forms import tokens_in
 from autoresearch_ci.workspace.earlier_change import EarlierChange, is_again
@@ -78,6 +81,8 @@ class Outcome:
     """What one attempt came to."""
 
     decision: Decision
+    knowledge: Knowledge
+    """What the run knows after it."""
     attempt: Attempt | None = None
     """`None` when nothing could be committed."""
     runs: tuple[MetricRun, ...] = ()
@@ -105,12 +110,17 @@ class Outcome:
 
     @property
     def guard_failed(self) -> bool:
-        return bool(self.guards) and not self.guards[-1].passed
+        return bool(self.guards) and self.guards[-1].failed
 
     @property
     def candidate_id(self) -> str:
         """The same for identical code."""
         return identity(self.attempt.changes) if self.attempt else ""
+
+    def refused(self, reason: str) -> Outcome:
+        """The same, discarded after all."""
+        decision = replace(self.decision, status=Status.DISCARD, reason=reason)
+        return replace(self, decision=decision)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +134,6 @@ class Evaluator:
     bench: Bench
     store: Store
     ledger: Ledger
-    holdout: Holdout | None = None
     ruler: Ruler | None = None
     """What no candidate may play against; `None`: candidates are not searched for it."""
     warn: Observer | None = None
@@ -132,6 +141,12 @@ class Evaluator:
     redactor: Redactor = field(default_factory=Redactor)
     unwanted: Sequence[EarlierChange] = ()
     """What people asked not to try again."""
+
+    @property
+    def lost(self) -> str:
+        """Why nothing can be measured any more; empty while it can."""
+        judge = self.bench.judge
+        return judge.lost.partition("\n")[0] if judge else ""
 
     def tree(self, commit: str) -> CommitTree:
         """The in-scope files of a commit of this run."""
@@ -150,99 +165,123 @@ class Evaluator:
         edits = [FileEdit(path=p, content=tree.read(p) if tree.version(p) else None) for p in paths]
         return Proposal(description=last.description, edits=tuple(edits), proposer=last.proposer)
 
-    def try_out(
-        self,
-        iteration: int,
-        number: int,
-        proposal: Proposal,
-        session: Session,
-        rival: Curve | None = None,
-    ) -> Outcome:
-        """Judge a proposal; the measure tree holds the incumbent again unless it is kept.
+    def baseline(self, *, calibrate: bool) -> Outcome:
+        """The unmodified code. Raises `BaselineError` when it cannot be measured."""
+        found = measure_baseline(self.bench, self.policy, calibrate=calibrate)
+        return Outcome(
+            decision=Decision(status=Status.BASELINE),
+            knowledge=found.knowledge,
+            runs=found.runs,
+            own=found.runs,
+            evidence=Evidence(runs=tuple((Side.CANDIDATE, value) for value in found.values)),
+            guards=found.guards,
+        )
 
-        `rival`: the incumbent's curve, for stopping clear losers early.
-        """
+    def try_out(
+        self, iteration: int, number: int, proposal: Proposal, knowledge: Knowledge
+    ) -> Outcome:
+        """Judge a proposal; the measure tree holds the incumbent again unless it is kept."""
+        outcome = self._judged(iteration, number, proposal, knowledge)
+        # Every attempt was a test of its own, and pays from the run's error budget.
+        known = outcome.knowledge.after(
+            outcome.evidence, outcome.decision, outcome.candidate_id, outcome.curve
+        )
+        return replace(outcome, knowledge=known)
+
+    def _judged(
+        self, iteration: int, number: int, proposal: Proposal, knowledge: Knowledge
+    ) -> Outcome:
         incumbent = self.tree(self.ledger.incumbent)
         if holds_secret(proposal, incumbent, self.redactor):
-            decision = Decision(status=Status.DISCARD, reason=WITHHELD)
-            return Outcome(decision=decision, secret=True)
-        refused = self._refusal(proposal, incumbent)
-        if refused:
-            return Outcome(decision=Decision(status=Status.DISCARD, reason=refused))
+            return replace(discarded(WITHHELD, knowledge), secret=True)
+        if refused := self._refusal(proposal, incumbent):
+            return discarded(refused, knowledge)
         edits = _effective(proposal, incumbent)
         if not edits:
             reason = "the proposal leaves every file as it is"
-            return Outcome(decision=Decision(status=Status.NO_OP, reason=reason))
+            return Outcome(
+                decision=Decision(status=Status.NO_OP, reason=reason), knowledge=knowledge
+            )
         attempt = self.ledger.commit(iteration, number, proposal, edits)
         if foul := self._forbidden(edits, incumbent) or self._foul(edits, incumbent):
-            decision = Decision(status=Status.DISCARD, reason=foul)
-            return Outcome(decision=decision, attempt=attempt)
-        self.bench.witness.forget_candidate()
+            return replace(discarded(foul, knowledge), attempt=attempt)
         with self.bench.tree.trial(incumbent.changes) as trial:
-            outcome = self._measured(attempt, incumbent.changes, session, rival)
+            outcome = self._measured(attempt, incumbent.changes, knowledge)
             if outcome.decision.status is Status.KEEP:
-                self.bench.witness.adopt_candidate()
                 trial.keep()
         return outcome
 
-    def _measured(
-        self, attempt: Attempt, incumbent: Changes, session: Session, rival: Curve | None
-    ) -> Outcome:
+    def _measured(self, attempt: Attempt, incumbent: Changes, knowledge: Knowledge) -> Outcome:
+        """What hooks, metric, guards and holdout say, in this order, up to the first no."""
         hook = self.bench.hooks_refusal(attempt, self.ledger.incumbent)
         if hook:
-            decision = Decision(status=Status.HOOK_BLOCKED, reason=hook.reason)
-            return Outcome(decision=decision, attempt=attempt, output=hook.output)
+            return Outcome(
+                decision=Decision(status=Status.HOOK_BLOCKED, reason=hook.reason),
+                knowledge=knowledge,
+                attempt=attempt,
+                output=hook.output,
+            )
+        subject = Subject(changes=attempt.changes, iteration=attempt.iteration, incumbent=incumbent)
+        outcome = self._compared(attempt, subject, knowledge)
+        for check in (self._guarded, self._confirmed):
+            if outcome.decision.status is Status.KEEP:
+                outcome = check(outcome, subject)
+        return outcome
+
+    def _compared(self, attempt: Attempt, subject: Subject, knowledge: Knowledge) -> Outcome:
+        """Candidate and incumbent, measured until the keep rule has its answer."""
+        session = knowledge.session
         evidence = session.begin(identity(attempt.changes))
         runs: list[MetricRun] = []
         own: list[MetricRun] = []
         notes: list[str] = []
+        output = ""
+        curve: tuple[Point, ...] = ()
         while isinstance(step := judge(evidence, session, self.policy), Side):
-            if step is Side.CANDIDATE:
-                # Once it has a result, that counts: some curves lag and end well.
-                behind = None if evidence.values(Side.CANDIDATE) else rival
-                found = self.bench.flaky.of_candidate(
-                    attempt.changes, attempt.iteration, incumbent=incumbent, rival=behind
-                )
-            else:
-                found = self.bench.flaky.of_incumbent(incumbent, attempt.iteration)
-            run = found.run
+            side = subject if step is Side.CANDIDATE else subject.rival
+            # Once it has a result, that counts: some curves lag and end well.
+            rival = None if evidence.values(Side.CANDIDATE) else knowledge.curve
+            found = self.bench.measure(side, knowledge, rival=rival)
+            knowledge = found.knowledge
             runs += found.runs
-            notes += [found.note] if found.note else []
-            if run.value is None:
-                decision = _failed(run, step)
-                return Outcome(
-                    decision=decision,
-                    attempt=attempt,
-                    runs=tuple(runs),
-                    own=tuple(own),
-                    evidence=evidence,
-                    output=run.output,
-                )
-            evidence = evidence.plus(step, run.value)
+            if found.forgiven:
+                notes.append(f"the metric command failed once ({found.forgiven})")
+            if found.run.value is None:
+                step, output = _failed(found.run, step), found.run.output
+                break
+            evidence = evidence.plus(step, found.run.value)
             if step is Side.CANDIDATE:
-                own.append(run)
-        guards: list[GuardRun] = []
-        decision = replace(step, reason="; ".join(filter(None, [step.reason, *notes])))
-        if decision.status is Status.KEEP:
-            guards = self.bench.guards.run(
-                attempt.changes, attempt.iteration, own[-1], incumbent=incumbent
-            )
-            if guards and not guards[-1].passed:
-                decision = replace(decision, status=Status.DISCARD, reason=guards[-1].reason)
-            elif self.holdout and not self.holdout.confirms(attempt, incumbent):
-                # The journal is read by proposers: no number of the holdout may stand in it.
-                reason = "the holdout did not confirm it"
-                decision = replace(decision, status=Status.DISCARD, reason=reason)
+                own.append(found.run)
+        else:
+            step = replace(step, reason="; ".join(filter(None, [step.reason, *notes])))
+            curve = own[-1].curve
         return Outcome(
-            decision=decision,
+            decision=step,
+            knowledge=knowledge,
             attempt=attempt,
             runs=tuple(runs),
             own=tuple(own),
             evidence=evidence,
-            guards=tuple(guards),
-            output=guards[-1].output if guards else "",
-            curve=own[-1].curve,
+            output=output,
+            curve=curve,
         )
+
+    def _guarded(self, outcome: Outcome, subject: Subject) -> Outcome:
+        """The same, refused when a guard fails."""
+        found = self.bench.guards.run(subject, outcome.knowledge, outcome.own[-1])
+        outcome = replace(outcome, guards=found.runs, knowledge=found.knowledge)
+        if not found.runs:
+            return outcome
+        last = found.runs[-1]
+        outcome = replace(outcome, output=last.output)
+        return outcome.refused(last.reason) if last.failed else outcome
+
+    def _confirmed(self, outcome: Outcome, subject: Subject) -> Outcome:
+        """The same, refused when the holdout says no."""
+        confirmed, knowledge = confirms(self.bench, subject, outcome.knowledge)
+        outcome = replace(outcome, knowledge=knowledge)
+        # The journal is read by proposers: no number of the holdout may stand in it.
+        return outcome if confirmed else outcome.refused("the holdout did not confirm it")
 
     def _foul(self, edits: Mapping[str, tuple[str, bytes] | None], incumbent: CommitTree) -> str:
         """How the candidate plays against the ruler; empty when it does not, or may."""
@@ -278,6 +317,11 @@ class Evaluator:
             if version is None and edit.content is not None and incumbent.is_folder(edit.path):
                 return f"out-of-scope: {edit.path} (a folder)"
         return None
+
+
+def discarded(reason: str, knowledge: Knowledge) -> Outcome:
+    """Discarded before anything was measured."""
+    return Outcome(decision=Decision(status=Status.DISCARD, reason=reason), knowledge=knowledge)
 
 
 def identity(changes: Changes) -> str:

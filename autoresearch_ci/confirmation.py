@@ -5,14 +5,15 @@ A search's own numbers are those of winners, and winners were lucky; these are n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from statistics import median
 
+from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.decide.noise import ComparisonResult, compare, confirm_interval
 from autoresearch_ci.experiment import Direction, Experiment
-from autoresearch_ci.measure.bench import Bench
-from autoresearch_ci.measure.guards import crashed
+from autoresearch_ci.measure.bench import Bench, crashed
+from autoresearch_ci.measure.commands import Subject
 from autoresearch_ci.record.ledger import Ledger
 from autoresearch_ci.report.run_summary import Confirmation
 from autoresearch_ci.workspace.repository import Changes, FileVersion
@@ -23,6 +24,16 @@ PAIRS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pairs:
+    """What the complete pairs of runs gave."""
+
+    base: tuple[float, ...] = ()
+    head: tuple[float, ...] = ()
+    knowledge: Knowledge
+    """What the run knows after them."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class PairedComparison:
     """Two states of the code, measured in turns."""
 
@@ -30,39 +41,41 @@ class PairedComparison:
     direction: Direction
     iteration: int
     """Number under which the runs are logged."""
+    knowledge: Knowledge = field(default_factory=Knowledge)
     nothing_left: Callable[[], str | None] = lambda: None
     """Which budget another run would exceed; asked before each pair."""
 
-    def runs(
-        self, base: Changes, head: Changes, pairs: int, *, done: int = 0
-    ) -> tuple[list[float], list[float]]:
-        """Values of both, pair by pair: base head, head base, ... so that drift cancels.
+    def runs(self, base: Changes, head: Changes, pairs: int, *, done: int = 0) -> Pairs:
+        """Measure both, pair by pair: base head, head base, ... so that drift cancels.
 
-        `done` pairs went before. Ends early when a run fails or a budget is used up; the lists
-        then hold the pairs that were complete.
+        `done` pairs went before. Ends early when a run fails or a budget is used up.
         """
-        values: tuple[list[float], list[float]] = ([], [])
+        found = Pairs(knowledge=self.knowledge)
         for pair in range(done, done + pairs):
             if self.nothing_left():
                 break
-            found = list(self._pair(base, head, swapped=pair % 2 == 1))
-            if None in found:
+            order = (head, base) if pair % 2 else (base, head)
+            values, knowledge = self._values(order, found.knowledge)
+            found = replace(found, knowledge=knowledge)
+            numbers = [value for value in values if value is not None]
+            if len(numbers) < 2:
                 break
-            values[0].extend(v for v in found[:1] if v is not None)
-            values[1].extend(v for v in found[1:] if v is not None)
-        return values
+            of_base, of_head = reversed(numbers) if pair % 2 else numbers
+            found = replace(found, base=(*found.base, of_base), head=(*found.head, of_head))
+        return found
 
-    def _pair(self, base: Changes, head: Changes, *, swapped: bool) -> Iterator[float | None]:
-        order = (head, base) if swapped else (base, head)
-        values = [self._value(changes) for changes in order]
-        yield from reversed(values) if swapped else values
-
-    def _value(self, changes: Changes) -> float | None:
+    def _values(
+        self, order: Sequence[Changes], knowledge: Knowledge
+    ) -> tuple[list[float | None], Knowledge]:
         """As in the run itself, what fails twice fails."""
-        run = self.bench.metric(changes, self.iteration, stage="confirm")
-        if crashed(run):
-            run = self.bench.metric(changes, self.iteration, stage="confirm")
-        return run.value
+        values = []
+        for changes in order:
+            subject = Subject(changes=changes, iteration=self.iteration)
+            run, knowledge = self.bench.run(subject, knowledge, stage="confirm")
+            if crashed(run):
+                run, knowledge = self.bench.run(subject, knowledge, stage="confirm")
+            values.append(run.value)
+        return values, knowledge
 
 
 def confirm(
@@ -81,12 +94,12 @@ def confirm(
     wanted = 1 if deterministic and pairs is None else pairs or PAIRS
     if not deterministic:
         wanted = max(2, wanted)  # one pair says nothing about its own spread
-    base_values, head_values = paired.runs({}, head, wanted)
-    found = zip(base_values, head_values, strict=True)
-    if deterministic and any(pair != known for pair in found):
+    found = paired.runs({}, head, wanted)
+    base_values, head_values = found.base, found.head
+    if deterministic and any(pair != known for pair in zip(base_values, head_values, strict=True)):
         deterministic = False
         more = paired.runs({}, head, PAIRS - wanted, done=wanted)
-        base_values, head_values = base_values + more[0], head_values + more[1]
+        base_values, head_values = base_values + more.base, head_values + more.head
     if len(base_values) < (1 if deterministic else 2):
         return None
     gain, low, high = confirm_interval(base_values, head_values, paired.direction)
@@ -128,9 +141,9 @@ def idle_commits(
             entangled.append(experiment)
             continue
         wanted = 1 if deterministic else max(3, pairs or PAIRS)  # as many as `compare` needs
-        left, whole = paired.runs(without, head, wanted)
-        if len(left) == wanted and not _better(
-            left, whole, paired.direction, deterministic=deterministic
+        found = paired.runs(without, head, wanted)
+        if len(found.base) == wanted and not _better(
+            found.base, found.head, paired.direction, deterministic=deterministic
         ):
             idle.append(experiment)
     return idle, entangled

@@ -84,6 +84,10 @@ class MetricRun:
     """What a judge used, when the metric is a rubric."""
     cost_usd: float = 0.0
 
+    @property
+    def failed(self) -> bool:
+        return self.failure is not None
+
 
 @dataclass(frozen=True, kw_only=True)
 class GuardRun:
@@ -96,6 +100,10 @@ class GuardRun:
     reason: str = ""
     seconds: float = 0.0
     output: str = ""
+
+    @property
+    def failed(self) -> bool:
+        return not self.passed
 
 
 @dataclass(frozen=True, kw_only=True)

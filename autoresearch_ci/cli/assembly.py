@@ -24,7 +24,6 @@ from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.events import Note, Observer, Warning
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.measure.bench import Bench
-from autoresearch_ci.measure.holdout import Holdout
 from autoresearch_ci.preflight import Options, RunContext
 from autoresearch_ci.propose.briefing import Briefing
 from autoresearch_ci.propose.proposer import Context, Proposer
@@ -182,7 +181,7 @@ def make_evaluator(
     workshop: RunWorkshop, bench: Bench, unwanted: Sequence[EarlierChange] = ()
 ) -> Evaluator:
     """The evaluator of a run; `unwanted` is what people asked not to try again."""
-    config, context, holdout = workshop.config, workshop.context, bench.plans.holdout
+    config, context = workshop.config, workshop.context
     return Evaluator(
         policy=_policy(config),
         scope=context.scope,
@@ -190,7 +189,6 @@ def make_evaluator(
         bench=bench,
         store=workshop.store,
         ledger=workshop.ledger,
-        holdout=Holdout(bench, holdout) if holdout else None,
         ruler=make_ruler(config, context),
         warn=workshop.observe if config.gaming == "warn" else None,
         redactor=workshop.redactor,

@@ -217,14 +217,15 @@ def _measured(workshop: Workshop, bench: Bench, difference: Difference) -> Resul
     head: list[float] = []
     comparison = None
     while comparison is None:
-        of_base, of_head = paired.runs({}, difference.changes, 1, done=len(base))
-        if not of_base:
+        found = paired.runs({}, difference.changes, 1, done=len(base))
+        paired = dataclasses.replace(paired, knowledge=found.knowledge)
+        if not found.base:
             raise BaselineError(
                 "one of the two commits cannot be measured; its output is in "
                 f"{workshop.context.folder / 'logs' / '0.log'}.\n{bench.confinement_hint()}"
             )
-        base += of_base
-        head += of_head
+        base += found.base
+        head += found.head
         comparison = compare(
             base,
             head,

@@ -35,10 +35,11 @@ from autoresearch_ci.loop import Loop
 from autoresearch_ci.preflight import Options, RunContext, settled, survey
 from autoresearch_ci.propose.proposer import Proposer
 from autoresearch_ci.publish.publisher import Publisher, StartPoint, recalled
-from autoresearch_ci.record.durable_records import History, Records, check_history
+from autoresearch_ci.record.durable_records import Records
 from autoresearch_ci.record.ledger import Ledger
 from autoresearch_ci.record.past_notebooks import ruler_of
 from autoresearch_ci.record.past_runs import past_runs
+from autoresearch_ci.record.run_history import CostRecord, History, StartRecord, check_history
 from autoresearch_ci.report.run_folder import Finished, metric_name, run_info, write_report
 from autoresearch_ci.report.run_summary import confirmed_line
 from autoresearch_ci.safety.redaction import Redactor
@@ -83,7 +84,7 @@ def run(
             observe(Warning(message=warning))
         finished = Finished(ledger=ledger)
         if history.start:  # of the process that began it
-            start = recalled(history.start.get("publish"))
+            start = recalled(history.start.publish)
         publisher.follow(
             ledger, start, lambda: run_info(resolved, context, finished, redactor.redact)
         )
@@ -134,6 +135,7 @@ def _loop(
         proposer=proposer,
         proposer_name=chosen(str(config.proposer), workshop.environment),
         evaluator=evaluator,
+        ledger=workshop.ledger,
         observe=workshop.observe,
         kept=publisher.kept,
     )
@@ -173,8 +175,7 @@ def _begin(
     history = records.read()
     ruler = redactor.redact_all(ruler_of(config))
     if resume and history.start:
-        if isinstance(before := history.start.get("ruler"), dict):
-            _refuse_other_ruler(before, ruler)
+        _refuse_other_ruler(history.start.ruler, ruler)
         check_history(history, base=context.base, scope=context.scope, git=context.repository)
     else:
         if history.verdicts:  # by a run that began and ended since this one looked
@@ -185,18 +186,18 @@ def _begin(
         # What a run without a verdict spent on its baseline is spent all the same.
         history = History(branch=context.branch, unfinished=history.unfinished)
         records.reset()
-        records.start(
-            {
-                "base": context.base,
-                "tag": context.tag,
-                "branch": context.branch,
-                "ruler": ruler,
-                "version": autoresearch_ci.__version__,
-                "publish": dataclasses.asdict(start),
-            }
+        records.append(
+            StartRecord(
+                base=context.base,
+                tag=context.tag,
+                branch=context.branch,
+                ruler=ruler,
+                version=autoresearch_ci.__version__,
+                publish=dataclasses.asdict(start),
+            )
         )
-        if history.unfinished != Spent():
-            records.spent(0, history.unfinished)
+        if (lost := history.unfinished) != Spent():
+            records.append(CostRecord(iteration=0, tokens=lost.tokens, cost_usd=lost.cost_usd))
     context.repository.exclude("/autoresearch/run-*/")
     context.folder.mkdir(parents=True, exist_ok=True)
     return history
@@ -205,23 +206,25 @@ def _begin(
 def _confirm(config: Config, finished: Finished, loop: Loop, store: Store) -> None:
     """Measure base and head afresh for the headline, and each kept commit's worth if asked."""
     ledger, settings = finished.ledger, config.confirm
+    bench, deterministic = loop.evaluator.bench, loop.knowledge.session.deterministic
     ledger.confirming = True
 
     def nothing_left() -> str | None:
-        if loop.evaluator.bench.judge is None:  # measuring is free
+        if bench.judge is None:  # measuring is free
             return None
         return budget.nothing_left(loop.briefing.limits, ledger.spent)
 
     paired = PairedComparison(
-        bench=loop.evaluator.bench,
+        bench=bench,
         direction=config.metric.direction,
         iteration=len(ledger.experiments) - 1,
+        knowledge=loop.knowledge,
         nothing_left=nothing_left,
     )
     finished.confirmation = confirm(
         paired,
         ledger.changes(ledger.incumbent),
-        deterministic=loop.deterministic,
+        deterministic=deterministic,
         pairs=settings.repeats,
         known=(ledger.experiments[0].metric, ledger.experiments[-1].best),
     )
@@ -234,7 +237,7 @@ def _confirm(config: Config, finished: Finished, loop: Loop, store: Store) -> No
             ledger,
             loop.evaluator.files,
             store,
-            deterministic=loop.deterministic,
+            deterministic=deterministic,
             pairs=settings.repeats,
         )
         finished.idle = tuple(idle)
@@ -257,7 +260,7 @@ def _refuse_other_ruler(before: Mapping[str, Any], now: Mapping[str, Any]) -> No
 
 
 def _other_version(history: History) -> list[str]:
-    before = (history.start or {}).get("version", autoresearch_ci.__version__)
+    before = history.start.version if history.start else autoresearch_ci.__version__
     if before == autoresearch_ci.__version__:
         return []
     return [

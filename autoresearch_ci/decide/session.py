@@ -1,7 +1,7 @@
 """What the decisions of a run have taught so far: noise, drift, error budget, open questions.
 
-A `Session` is a value: `after` gives the next one, `to_json` and `from_json` carry it over a kill.
-Pure; how one candidate is judged with it is decision.py's business.
+A `Session` is a value: `after` gives the next one. Pure; how one candidate is judged with it is
+decision.py's business.
 """
 
 from __future__ import annotations
@@ -9,25 +9,19 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import combinations, pairwise
 from statistics import median
-from typing import Any
 
 from autoresearch_ci.decide import noise
+from autoresearch_ci.decide.error_level import level_of_next
 from autoresearch_ci.experiment import Decision, Direction, Status
 
 CALIBRATION = 5
 """Runs of the unmodified code when the metric is noisy."""
 REMEMBERED = 8
 """Old runs of the incumbent that the screen compares with."""
-PASS = 0.5
-"""At least this share of candidates as good as the incumbent gets past the screen."""
-FIRST = 0.75
-"""Share of alpha that may be spent before the first keep."""
-PATIENCE = 10.0
-"""Tests after which half of an allowance is spent."""
 UNREST = 0.05
 """Before anything is known: variance of the local noise variance; weighs like ten decisions."""
 
@@ -56,7 +50,7 @@ class Policy:
     repeats_max: int = 7
     """Runs of the candidate that one decision may spend; as many of the incumbent come on top."""
     alpha: float = 0.1
-    """Budget for false keeps over the whole run, see `Session.test_level`."""
+    """Budget for false keeps over the whole run, see `error_level`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,11 +76,11 @@ class Evidence:
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """Everything the decisions so far have taught; a value, and JSON between two processes."""
+    """Everything the decisions so far have taught."""
 
-    deterministic: bool
+    deterministic: bool = False
     """Identical code gave identical values so far: one run discards, two or three keep."""
-    incumbent: tuple[float, ...]
+    incumbent: tuple[float, ...] = ()
     """The incumbent's last runs. Old ones: they may discard a candidate, never keep one."""
     null_steps: tuple[tuple[float, ...], ...] = ()
     """Per decision, relative differences of neighbouring runs of the same code: pure noise."""
@@ -156,32 +150,8 @@ class Session:
         return replace(self, deterministic=not any(found), null_steps=(*self.null_steps, found))
 
     def test_level(self, alpha: float) -> float:
-        """The error that the next test may have.
-
-        Guarantee over a whole run, however long: if no candidate is better than its incumbent, the
-        chance that anything is kept is at most `FIRST * alpha`; and whatever is real, at most a
-        share of `alpha` of all keeps is expected to be false. This is LORD++ (Ramdas, Yang,
-        Wainwright and Jordan 2017, "Online control of the false discovery rate with decaying
-        memory"): an allowance at the start and one for every keep, each spent over the tests that
-        follow, half of it in the first `PATIENCE`.
-
-        Assumption: given the past, the two runs of a pair are exchangeable when the candidate is
-        worth nothing, and the session's own steps show how large their differences are; the walk
-        is then close to normal, as its steps are bounded (`noise.scale`). A second look at a
-        promising candidate is a test of its own and pays for itself; its evidence adds up with the
-        first look's only against the same incumbent, hence without a keep in between, so both
-        levels were fixed before the first look and the union bound holds. Screened candidates
-        began no test and pay nothing: the others pay for them, by the factor `PASS`.
-        """
-        first = FIRST * alpha
-        grants = [(0, first), *((kept, alpha) for kept in self.keeps)]
-        if self.keeps:
-            grants[1] = (self.keeps[0], alpha - first)
-        ages = ((self.tests - since, grant) for since, grant in grants)
-        return PASS * sum(
-            grant * PATIENCE * (1 / (PATIENCE + age) - 1 / (PATIENCE + age + 1))
-            for age, grant in ages
-        )
+        """The error that the next test may have."""
+        return level_of_next(self.tests, self.keeps, alpha)
 
     def describe(self, policy: Policy, seconds_per_run: float) -> str:
         """One paragraph for the user, before anything is spent."""
@@ -214,27 +184,6 @@ class Session:
         n = policy.repeats_max
         bound = noise.boundary(self.test_level(policy.alpha), n) / math.sqrt(n)
         return (bound + noise.NORMAL.inv_cdf(0.8)) * self.step_scale / math.sqrt(n)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain lists, numbers and strings."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Session:
-        """Inverse of `to_json`, also after a detour through text."""
-        return cls(
-            deterministic=data["deterministic"],
-            incumbent=tuple(data["incumbent"]),
-            null_steps=tuple(tuple(group) for group in data["null_steps"]),
-            stale_errors=tuple(data["stale_errors"]),
-            tests=data["tests"],
-            keeps=tuple(data["keeps"]),
-            carried={
-                key: tuple((Side(side), value) for side, value in runs)
-                for key, runs in data["carried"].items()
-            },
-            floor=data["floor"],
-        )
 
     @cached_property
     def step_scale(self) -> float:

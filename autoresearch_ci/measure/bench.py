@@ -1,14 +1,19 @@
-"""Measures the metric of one state of the code; judges nothing."""
+"""Measures the metric of one state of the code; judges nothing, and remembers nothing.
+
+What a measurement teaches is part of what it returns.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from autoresearch_ci.config.plans import MetricPlan, Plans, report_path
 from autoresearch_ci.decide.early_stop import Curve, Point, behind, extend
+from autoresearch_ci.decide.knowledge import Knowledge, Seen
 from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.events import (
     MetricMeasured,
@@ -21,17 +26,23 @@ from autoresearch_ci.events import (
 )
 from autoresearch_ci.execution.command import Stop, last_lines
 from autoresearch_ci.execution.environment import clean_environment
-from autoresearch_ci.experiment import GuardRun, MetricRun, Status
+from autoresearch_ci.experiment import Direction, GuardRun, MetricRun, Status
 from autoresearch_ci.measure import extract as metrics
-from autoresearch_ci.measure.commands import Ended, MeasuredCommands, RunLogs
-from autoresearch_ci.measure.guards import FlakyMetric, Guards, hooks_refusal
+from autoresearch_ci.measure.commands import Ended, MeasuredCommands, RunLogs, Subject
+from autoresearch_ci.measure.flaky import Measured, with_second_chance
+from autoresearch_ci.measure.guards import Guards, hooks_refusal
 from autoresearch_ci.measure.judge import Judge, judged_paths
-from autoresearch_ci.measure.suite_observer import Scrutiny, Seen, SuiteObserver
-from autoresearch_ci.measure.xml_reports import junit_outcomes
-from autoresearch_ci.record.durable_records import Attempt
+from autoresearch_ci.measure.suite_observer import SuiteObserver
+from autoresearch_ci.measure.xml_reports import junit_suite
+from autoresearch_ci.record.run_history import Attempt
 from autoresearch_ci.safety.bounded import MetricError
 from autoresearch_ci.workspace.measure_tree import MeasureTree
-from autoresearch_ci.workspace.repository import Changes
+
+MetricStage = Literal["metric", "holdout", "confirm"]
+_FLAKY = (
+    "the metric command fails now and then on code that is not a candidate's: where it fails it "
+    "gets a second run"
+)
 
 
 class Bench:
@@ -59,11 +70,7 @@ class Bench:
         self.judge = judge
         self.tree = tree
         self.plans = plans
-        self.witness = SuiteObserver(
-            folder=layout.scratch / "witness",
-            temporary=layout.temporary,
-            store=private_logs.parent / "outcomes",
-        )
+        self.observe = observe
         self._commands = MeasuredCommands(
             tree=tree,
             environment=clean_environment(
@@ -73,11 +80,9 @@ class Bench:
             stop=stop,
             observe=observe,
             logs=RunLogs(logs, private_logs),
-            witness=self.witness,
+            suites=SuiteObserver(folder=layout.scratch / "witness", temporary=layout.temporary),
         )
-        self._scrutiny = Scrutiny(self.witness)
-        self.guards = Guards(self._commands, plans, self._scrutiny)
-        self.flaky = FlakyMetric(self.metric, lambda text: observe(Warning(message=text)))
+        self.guards = Guards(self._commands, plans.guards, plans.metric.command)
 
     def set_up(self, commands: Sequence[str]) -> None:
         """Run the setup commands. Raises `BaselineError` when one fails."""
@@ -96,11 +101,11 @@ class Bench:
         self.tree.seal()
 
     def _tell_protection(self) -> None:
-        found, observe = self.tree.sandbox.protection, self._commands.observe
+        found = self.tree.sandbox.protection
         if found.on:
-            observe(Note(message=f"measured code {', '.join(found.on)}"))
+            self.observe(Note(message=f"measured code {', '.join(found.on)}"))
         for missing in found.off:
-            observe(Warning(message=str(missing)))
+            self.observe(Warning(message=str(missing)))
 
     def confinement_hint(self, *, setup: bool = False) -> str:
         """What a command that fails may have missed: a line, or nothing."""
@@ -108,114 +113,132 @@ class Bench:
         hint = found.setup_hint if setup else found.hint
         return f"note: {hint}.\n" if hint else ""
 
-    def metric(
-        self,
-        changes: Changes,
-        iteration: int,
-        *,
-        stage: Stage = "metric",
-        plan: MetricPlan | None = None,
-        rival: Curve | None = None,
-        incumbent: bool = False,
-    ) -> MetricRun:
-        """Measure one state of the code once. A failure of the code is a value, not an error.
+    def measure(
+        self, subject: Subject, knowledge: Knowledge, *, rival: Curve | None = None
+    ) -> Measured[MetricRun]:
+        """The metric of one state of the code; a second time where the command failed.
 
-        `rival`: the curve to keep up with; a run that is clearly behind it is killed.
-        `incumbent`: the state is what candidates are compared with; so is all of iteration 0.
+        `rival`: the curve that a candidate has to keep up with; a run that is clearly behind it is
+        killed.
         """
-        incumbent = incumbent or iteration == 0
-        run = self._metric(changes, iteration, stage, plan, rival, incumbent)
+        found = with_second_chance(
+            "metric",
+            lambda subject, knowledge: self.run(subject, knowledge, rival=rival),
+            subject,
+            knowledge,
+            may_pass=crashed,
+        )
+        if "metric" in found.knowledge.flaky - knowledge.flaky:
+            self.observe(Warning(message=_FLAKY))
+        return found
+
+    def run(
+        self,
+        subject: Subject,
+        knowledge: Knowledge,
+        *,
+        stage: MetricStage = "metric",
+        rival: Curve | None = None,
+    ) -> tuple[MetricRun, Knowledge]:
+        """Measure one state of the code once. A failure of the code is a value, not an error."""
+        if self.judge and stage != "holdout":
+            run = self._judgement(self.judge, subject, stage)
+        else:
+            run, knowledge = self._measured(subject, knowledge, stage, rival)
         if stage != "holdout":
-            side: Side = "" if stage == "confirm" else "incumbent" if incumbent else "candidate"
-            self._commands.observe(
+            side: Side = "candidate" if subject.is_candidate else "incumbent"
+            self.observe(
                 MetricMeasured(
-                    iteration=iteration,
+                    iteration=subject.iteration,
                     stage=stage,
-                    side=side,
+                    side="" if stage == "confirm" else side,
                     value=run.value,
                     reason=run.reason,
                     seconds=run.seconds,
                 )
             )
-        return run
+        return run, knowledge
 
-    def _metric(
-        self,
-        changes: Changes,
-        iteration: int,
-        stage: Stage,
-        plan: MetricPlan | None,
-        rival: Curve | None,
-        incumbent: bool,
-    ) -> MetricRun:
-        plan = plan or self.plans.metric
-        if self.judge and plan is self.plans.metric:
-            return self._judgement(self.judge, changes, iteration, stage)
-        pattern = self.plans.curve if plan is self.plans.metric else None
-        points: list[Point] = []
-
-        def hopeless(line: str) -> bool:
-            news = pattern is not None and extend(points, line, pattern)
-            return news and rival is not None and behind(rival, points, plan.direction)
-
+    def _measured(
+        self, subject: Subject, knowledge: Knowledge, stage: MetricStage, rival: Curve | None
+    ) -> tuple[MetricRun, Knowledge]:
+        plan = self.plans.holdout if stage == "holdout" else self.plans.metric
+        assert plan, "no holdout is configured"
+        progress = _Progress(
+            pattern=None if stage == "holdout" else self.plans.curve,
+            direction=plan.direction,
+            rival=rival if subject.is_candidate else None,
+        )
         ended = self._commands.measured(
-            changes,
-            iteration,
+            subject,
             stage,
             plan.command,
+            knowledge,
             timeout=plan.timeout,
             report=report_path(plan.extract),
-            line=hopeless,
+            line=progress.is_hopeless,
         )
-        run = _interpreted(ended, plan, points)
+        run = _interpreted(ended, plan, progress.points)
         if stage == "confirm" or ended.result.stopped:
-            return run
-        role = "holdout" if stage == "holdout" else "metric"
-        seen = _seen(ended, plan, run)
-        if incumbent:
-            if not run.failure:
-                self._scrutiny.learn(role, seen)
-            return run
-        doubt = self._scrutiny.doubt(role, seen)
-        if doubt is None:
-            return run
-        reason = f"{run.reason}: {doubt.reason}" if run.reason else doubt.reason
-        return replace(run, value=None, failure=run.failure or doubt.status, reason=reason)
+            return run, ended.knowledge
+        return _believed(run, subject, stage, _seen(ended, plan, run), ended.knowledge)
 
-    def _judgement(self, judge: Judge, changes: Changes, iteration: int, stage: Stage) -> MetricRun:
+    def _judgement(self, judge: Judge, subject: Subject, stage: Stage) -> MetricRun:
         command, redact = self.plans.metric.command, self._commands.redact
-        self._commands.observe(StageStarted(iteration=iteration, stage=stage, command=command))
+        self.observe(StageStarted(iteration=subject.iteration, stage=stage, command=command))
         try:
             files = self.tree.contents(
-                changes, lambda paths: judged_paths(self.plans.judged, paths)
+                subject.changes, lambda paths: judged_paths(self.plans.judged, paths)
             )
         except MetricError as error:
             return MetricRun(value=None, failure=Status.METRIC_ERROR, reason=str(error))
         run = judge.measure(files)
         run = replace(run, reason=redact(run.reason), output=redact(run.output))
-        self._commands.logs.judged(iteration, stage, run)
+        self._commands.logs.judged(subject.iteration, stage, run)
         return run
 
     def hooks_refusal(self, attempt: Attempt, parent: str) -> GuardRun | None:
         """The first of the user's own hooks that refuses the candidate, or `None`."""
         return hooks_refusal(self._commands, self.plans.hooks, attempt, parent)
 
-    def memory(self) -> dict[str, Any]:
-        """What was learnt on the baseline, as plain JSON values."""
-        return {
-            "durations": dict(self._commands.durations),
-            **self.guards.memory(),
-            "flaky_metric": self.flaky.known,
-            "scrutiny": self._scrutiny.memory(),
-        }
 
-    def remember(self, memory: Mapping[str, Any]) -> None:
-        """Inverse of `memory`."""
-        self._commands.durations = dict(memory["durations"])
-        self.guards.remember(memory)
-        self.flaky.known = memory.get("flaky_metric", False)
-        if "scrutiny" in memory:  # a run that an older version began knows of no tests
-            self._scrutiny.remember(memory["scrutiny"])
+class _Progress:
+    """What a run prints on its way, and whether it is clearly behind its rival."""
+
+    def __init__(
+        self, *, pattern: re.Pattern[str] | None, direction: Direction, rival: Curve | None
+    ) -> None:
+        self.points: list[Point] = []
+        self._pattern = pattern
+        self._direction = direction
+        self._rival = rival
+
+    def is_hopeless(self, line: str) -> bool:
+        news = self._pattern is not None and extend(self.points, line, self._pattern)
+        if not news or self._rival is None:
+            return False
+        return behind(self._rival, self.points, self._direction)
+
+
+def crashed(run: MetricRun) -> bool:
+    """Whether the same code may do better: not if it took too long, or printed no number."""
+    return run.failure is Status.CRASH and not run.timed_out
+
+
+def _believed(
+    run: MetricRun, subject: Subject, role: str, seen: Seen, knowledge: Knowledge
+) -> tuple[MetricRun, Knowledge]:
+    """The run, without its value where it cannot be one of this metric's; and what it teaches."""
+    if not subject.is_candidate:
+        return run, knowledge if run.failed else knowledge.having_seen(role, seen)
+    doubt, knowledge = knowledge.doubting(role, seen)
+    if doubt is None:
+        return run, knowledge
+    reason = f"{run.reason}: {doubt.reason}" if run.reason else doubt.reason
+    return (
+        replace(run, value=None, failure=run.failure or doubt.status, reason=reason),
+        knowledge,
+    )
 
 
 def _interpreted(ended: Ended, plan: MetricPlan, points: Sequence[Point]) -> MetricRun:
@@ -248,12 +271,12 @@ def _interpreted(ended: Ended, plan: MetricPlan, points: Sequence[Point]) -> Met
 
 def _seen(ended: Ended, plan: MetricPlan, run: MetricRun) -> Seen:
     """What there is to hold against other runs; of a failed run, only its tests."""
-    if run.failure:
-        return Seen(outcomes=ended.outcomes)
+    if run.failed:
+        return Seen(suite=ended.suite)
     content = ended.report if isinstance(ended.report, bytes) else None
     junit = plan.extract.junit
     return Seen(
-        outcomes=ended.outcomes,
-        listed=junit_outcomes(content or b"", junit) if junit else None,
+        suite=ended.suite,
+        listed=junit_suite(content or b"", junit) if junit else None,
         times=metrics.occurrences(ended.result.output, plan.extract, content),
     )

@@ -7,17 +7,19 @@ that commands write, xml_reports.py and json_reports.py. Reports are files of un
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from autoresearch_ci.decide.knowledge import Knowledge
+from autoresearch_ci.decide.suite_standards import SuiteResult
 from autoresearch_ci.events import Note, Observer, OutputLine, Stage, StageStarted
 from autoresearch_ci.execution.command import CommandResult, Stop, run_command
 from autoresearch_ci.execution.environment import UNATTENDED
 from autoresearch_ci.experiment import MetricRun
-from autoresearch_ci.measure.suite_observer import SuiteObserver
-from autoresearch_ci.measure.suite_standards import Outcomes
+from autoresearch_ci.measure.suite_observer import SuiteObserver, hides_plugin
 from autoresearch_ci.safety.bounded import MIB, MetricError, Unreadable
 from autoresearch_ci.safety.files import file_bytes
 from autoresearch_ci.workspace.measure_tree import MeasureTree
@@ -98,14 +100,40 @@ SHORTEST_TIMEOUT = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A state of the code that is measured, and as what."""
+
+    changes: Changes
+    iteration: int
+    """Of the row that the measurement is for; 0 is the baseline, and logged as such."""
+    incumbent: Changes | None = None
+    """What a candidate is compared with; `None`: this is no candidate, it is what others must
+    reach."""
+
+    @property
+    def is_candidate(self) -> bool:
+        return self.incumbent is not None
+
+    @property
+    def is_unmodified(self) -> bool:
+        return self.iteration == 0 and not self.changes
+
+    @property
+    def rival(self) -> Subject:
+        """The incumbent, measured for the same row. Only a candidate has one."""
+        return Subject(changes=self.incumbent or {}, iteration=self.iteration)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Ended:
     """What a measured command left behind."""
 
     result: CommandResult
-    outcomes: Outcomes | None
+    suite: SuiteResult | None
     """How its tests ended, when it ran pytest."""
     report: bytes | MetricError | None
     """The report that was asked for, or why it is none; `None` when it was not written."""
+    knowledge: Knowledge
 
 
 class MeasuredCommands:
@@ -120,16 +148,14 @@ class MeasuredCommands:
         stop: Stop,
         observe: Observer,
         logs: RunLogs,
-        witness: SuiteObserver,
+        suites: SuiteObserver,
     ) -> None:
         """`redact`: removes secrets from what commands print."""
         self.tree = tree
         self.redact = redact
         self.observe = observe
         self.logs = logs
-        self.witness = witness
-        self.durations: dict[str, float] = {}
-        """Seconds that each command took on the unmodified code, at the most."""
+        self._suites = suites
         self._environment = environment
         self._setup_environment = {**UNATTENDED, **environment}
         self._stop = stop
@@ -147,10 +173,10 @@ class MeasuredCommands:
 
     def measured(
         self,
-        changes: Changes,
-        iteration: int,
+        subject: Subject,
         stage: Stage,
         command: str,
+        knowledge: Knowledge,
         *,
         timeout: float | None,
         report: str | None,
@@ -162,13 +188,25 @@ class MeasuredCommands:
         command by returning true.
         """
         tree = self.tree.layout.tree
-        with self.placed(changes):
+        run = functools.partial(
+            self.run,
+            subject.iteration,
+            stage,
+            command,
+            timeout=timeout or self._default_timeout(command, knowledge),
+            line=line,
+        )
+        with self.placed(subject.changes):
             forget_report(tree, report)
-            result, outcomes = self._watched(iteration, stage, command, timeout, line)
-            if iteration == 0 and not changes:
-                known = self.durations.get(result.command, 0.0)
-                self.durations[result.command] = max(result.seconds, known)
-            return Ended(result=result, outcomes=outcomes, report=read_report(tree, report))
+            result, suite = self._watched(run, command, knowledge)
+            if subject.iteration == 0 and command not in knowledge.blind and hides_plugin(result):
+                knowledge = knowledge.without_plugin(command)
+                self._tell_hidden(command)
+                result, suite = self._watched(run, command, knowledge)
+            if subject.is_unmodified:
+                knowledge = knowledge.having_taken(result.command, result.seconds)
+            report_read = read_report(tree, report)
+        return Ended(result=result, suite=suite, report=report_read, knowledge=knowledge)
 
     def run(
         self,
@@ -176,7 +214,7 @@ class MeasuredCommands:
         stage: Stage,
         command: str,
         *,
-        timeout: float | None = None,
+        timeout: float = BASELINE_TIMEOUT,
         line: Callable[[str], bool] | None = None,
         env: Mapping[str, str] | None = None,
     ) -> CommandResult:
@@ -192,7 +230,7 @@ class MeasuredCommands:
             command,
             cwd=self.tree.layout.tree,
             env=self._setup_environment if stage == "setup" else env or self._environment,
-            timeout=timeout or self._default_timeout(command),
+            timeout=timeout,
             stop=self._stop,
             on_line=on_line,
             enter=self.tree.sandbox.enter(network=stage == "setup"),
@@ -203,27 +241,22 @@ class MeasuredCommands:
         return result
 
     def _watched(
-        self,
-        iteration: int,
-        stage: Stage,
-        command: str,
-        timeout: float | None,
-        line: Callable[[str], bool] | None,
-    ) -> tuple[CommandResult, Outcomes | None]:
+        self, run: Callable[..., CommandResult], command: str, knowledge: Knowledge
+    ) -> tuple[CommandResult, SuiteResult | None]:
         """`run`, and how the tests ended when the command runs pytest."""
-        with self.witness.watch(command, self._environment) as watch:
-            result = self.run(
-                iteration, stage, command, timeout=timeout, line=line, env=watch.environment
-            )
-        if iteration == 0 and self.witness.is_in_the_way(command, result.exit_code, result.output):
-            message = (
-                f"the tests in {command!r} cannot be watched, only exit code and number count: it "
-                "sets PYTHONPATH itself or isolates Python. Set PYTHONPATH in `env` instead"
-            )
-            self.observe(Note(message=message))
-            return self._watched(iteration, stage, command, timeout, line)
-        return result, watch.outcomes
+        if command in knowledge.blind:
+            return run(), None
+        with self._suites.watch(self._environment) as watch:
+            result = run(env=watch.environment)
+        return result, watch.suite
 
-    def _default_timeout(self, command: str) -> float:
-        known = self.durations.get(self.redact(command))
+    def _tell_hidden(self, command: str) -> None:
+        message = (
+            f"the tests in {command!r} cannot be watched, only exit code and number count: it "
+            "sets PYTHONPATH itself or isolates Python. Set PYTHONPATH in `env` instead"
+        )
+        self.observe(Note(message=message))
+
+    def _default_timeout(self, command: str, knowledge: Knowledge) -> float:
+        known = knowledge.durations.get(self.redact(command))
         return max(TIMEOUT_FACTOR * known, SHORTEST_TIMEOUT) if known else BASELINE_TIMEOUT

@@ -1,116 +1,24 @@
-"""Guards: commands that must pass, or whose number must not get worse; the user's own git hooks.
-
-And whose fault it is when a command fails now and then. One rule for metric and guards, the same
-for both sides: what fails twice fails. Nothing that only a candidate does is forgiven, so none is
-kept that made a sound command unsound.
-"""
+"""Guards: commands that must pass, or whose number must not get worse; the user's own git hooks."""
 
 from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
 
-from autoresearch_ci.config.plans import GuardPlan, Plans
-from autoresearch_ci.decide.early_stop import Curve
+from autoresearch_ci.config.plans import GuardPlan
+from autoresearch_ci.decide.knowledge import Knowledge, Seen
+from autoresearch_ci.decide.suite_standards import SuiteResult
 from autoresearch_ci.events import Note, Warning
-from autoresearch_ci.experiment import GuardRun, MetricRun, Status
+from autoresearch_ci.experiment import GuardRun, MetricRun
 from autoresearch_ci.measure import extract as metrics
-from autoresearch_ci.measure.commands import Ended, MeasuredCommands
-from autoresearch_ci.measure.suite_observer import Scrutiny, Seen
-from autoresearch_ci.measure.suite_standards import Outcomes
-from autoresearch_ci.measure.xml_reports import junit_outcomes
-from autoresearch_ci.record.durable_records import Attempt
+from autoresearch_ci.measure.commands import Ended, MeasuredCommands, Subject
+from autoresearch_ci.measure.flaky import with_second_chance
+from autoresearch_ci.measure.xml_reports import junit_suite
+from autoresearch_ci.record.run_history import Attempt
 from autoresearch_ci.safety.bounded import MetricError
-from autoresearch_ci.workspace.repository import Changes
-
-
-class Measure(Protocol):
-    """`Bench.metric`."""
-
-    def __call__(
-        self,
-        changes: Changes,
-        iteration: int,
-        *,
-        rival: Curve | None = None,
-        incumbent: bool = False,
-    ) -> MetricRun: ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measured:
-    """One measurement, and what it took."""
-
-    run: MetricRun
-    """The one that counts."""
-    runs: tuple[MetricRun, ...]
-    """All of them, the incumbent's included."""
-    note: str = ""
-    """For the journal: why there was more than one, when that made a difference."""
-
-
-class FlakyMetric:
-    """Measures, a second time where the command failed; knows whether it does so anyhow."""
-
-    def __init__(self, measure: Measure, warn: Callable[[str], None]) -> None:
-        self.known = False
-        """Whether it has failed and passed on the same code, which was not a candidate's."""
-        self._measure = measure
-        self._warn = warn
-
-    def of_incumbent(self, changes: Changes, iteration: int) -> Measured:
-        """Also of the unmodified code."""
-        first = self._measure(changes, iteration, incumbent=True)
-        if not crashed(first):
-            return Measured(run=first, runs=(first,))
-        second = self._measure(changes, iteration, incumbent=True)
-        if second.failure is None:
-            self._learn()
-        return Measured(run=second, runs=(first, second))
-
-    def of_candidate(
-        self, changes: Changes, iteration: int, *, incumbent: Changes, rival: Curve | None
-    ) -> Measured:
-        """`rival`: see `Bench.metric`."""
-        first = self._measure(changes, iteration, rival=rival)
-        if not crashed(first):
-            return Measured(run=first, runs=(first,))
-        second = self._measure(changes, iteration, rival=rival)
-        runs = [first, second]
-        if second.failure is not None:
-            return Measured(run=second, runs=tuple(runs))
-        for _ in range(TRIES):
-            if self.known:
-                break
-            runs.append(self._measure(incumbent, iteration, incumbent=True))
-            if crashed(runs[-1]):
-                self._learn()
-        if self.known:
-            note = f"the metric command failed once ({first.reason})"
-            return Measured(run=second, runs=tuple(runs), note=note)
-        reason = (
-            f"{first.reason} (it passed when it was run again, but never failed in {TRIES} runs "
-            "on the incumbent)"
-        )
-        return Measured(run=replace(first, reason=reason), runs=tuple(runs))
-
-    def _learn(self) -> None:
-        if not self.known:
-            self.known = True
-            self._warn(
-                "the metric command fails now and then on code that is not a candidate's: where "
-                "it fails it gets a second run"
-            )
-
-
-def crashed(run: MetricRun) -> bool:
-    """Whether the same code may do better: not if it took too long, or printed no number."""
-    return run.failure is Status.CRASH and not run.timed_out
-
 
 _ASKED = ("pre-commit", "commit-msg")
 
@@ -145,177 +53,133 @@ def _refusal(
     return GuardRun(command=hook.name, passed=False, reason=reason, output=result.tail)
 
 
-TRIES = 3
-"""Runs that show whether a guard fails now and then on code that nobody blames."""
+@dataclass(frozen=True, kw_only=True)
+class Guarded:
+    """What the guards said."""
+
+    runs: tuple[GuardRun, ...]
+    """Up to the first that failed."""
+    knowledge: Knowledge
 
 
 class Guards:
-    """The guards, and what the unmodified code and the incumbents did with them."""
+    """Runs the guards on a state of the code."""
 
-    def __init__(self, commands: MeasuredCommands, plans: Plans, scrutiny: Scrutiny) -> None:
+    def __init__(
+        self, commands: MeasuredCommands, guards: Sequence[GuardPlan], metric_command: str
+    ) -> None:
         self._commands = commands
-        self._plans = plans.guards
-        self._metric_command = plans.metric.command
-        self._scrutiny = scrutiny
-        self._baselines: dict[int, float] = {}
-        self._flaky: set[int] = set()
-        """Guards that have failed and passed on the same code, which was not a candidate's."""
+        self._guards = guards
+        self._metric_command = metric_command
 
-    def run(
-        self,
-        changes: Changes,
-        iteration: int,
-        measured: MetricRun,
-        *,
-        incumbent: Changes | None = None,
-    ) -> list[GuardRun]:
+    def run(self, subject: Subject, knowledge: Knowledge, measured: MetricRun) -> Guarded:
         """Run the guards in order, up to the first that fails.
 
         A guard that watches a number of the metric command itself takes it from `measured`: a
-        five-minute training run is not repeated to read its peak memory. `incumbent`: what the
-        candidate is compared with; `None`: this is the unmodified code.
+        five-minute training run is not repeated to read its peak memory.
         """
         runs = []
-        for index, plan in enumerate(self._plans):
-            number = plan.extract.name if plan.extract and not plan.junit else None
-            if number and plan.command == self._metric_command:
-                run = _read_off(plan.command, number, measured)
-                run = self._compared(index, plan, run)
+        for index, guard in enumerate(self._guards):
+            role = f"guard {index}"
+            number = guard.extract.name if guard.extract and not guard.junit else None
+            if number and guard.command == self._metric_command:
+                run = _compared(_read_off(guard.command, number, measured), role, guard, knowledge)
             else:
-                run = self._run(index, plan, changes, iteration)
-                if not run.passed:
-                    run = self._again(index, plan, changes, iteration, run, incumbent)
+                run, knowledge = self._patiently(role, guard, subject, knowledge)
+            if subject.is_unmodified and run.value is not None:
+                knowledge = knowledge.having_numbered(role, run.value)
             runs.append(run)
-            if not run.passed:
+            if run.failed:
                 break
-        return runs
+        return Guarded(runs=tuple(runs), knowledge=knowledge)
 
-    def _again(
-        self,
-        index: int,
-        plan: GuardPlan,
-        changes: Changes,
-        iteration: int,
-        failed: GuardRun,
-        incumbent: Changes | None,
-    ) -> GuardRun:
-        """What to make of a guard that failed: it may do so whatever the candidate is.
-
-        What fails twice fails. What then passes is believed when the guard fails now and then on
-        the incumbent, too; a candidate that makes a sound guard unsound is refused.
-        """
-        second = self._run(index, plan, changes, iteration)
-        if not second.passed:
-            return second
-        if incumbent is None:
-            self._flaky.add(index)
+    def _patiently(
+        self, role: str, guard: GuardPlan, subject: Subject, knowledge: Knowledge
+    ) -> tuple[GuardRun, Knowledge]:
+        found = with_second_chance(
+            role,
+            lambda subject, knowledge: self._run(role, guard, subject, knowledge),
+            subject,
+            knowledge,
+            may_pass=lambda run: run.failed,
+        )
+        if subject.is_unmodified and role in found.knowledge.flaky:
             message = (
-                f"the guard {plan.command!r} fails now and then on the unmodified code: a "
+                f"the guard {guard.command!r} fails now and then on the unmodified code: a "
                 "candidate that fails it gets a second run"
             )
             self._commands.observe(Warning(message=message))
-            return second
-        tries = 0
-        while index not in self._flaky and tries < TRIES:
-            tries += 1
-            if not self._run(index, plan, incumbent, iteration, incumbent=True).passed:
-                self._flaky.add(index)
-        if index in self._flaky:
-            return second
-        return replace(
-            failed,
-            reason=f"{failed.reason} (it passed when it was run again, but never failed in {TRIES} "
-            "runs on the incumbent)",
-        )
-
-    def learn(self, runs: Sequence[GuardRun]) -> None:
-        """Take the baseline's numbers as what the tolerances refer to."""
-        for index, run in enumerate(runs):
-            if run.value is not None:
-                self._baselines[index] = run.value
-
-    def memory(self) -> dict[str, Any]:
-        """What was learnt, as plain JSON values."""
-        return {
-            "guards": {str(index): value for index, value in self._baselines.items()},
-            "flaky_guards": sorted(self._flaky),
-        }
-
-    def remember(self, memory: Mapping[str, Any]) -> None:
-        """Inverse of `memory`."""
-        self._baselines = {int(index): value for index, value in memory["guards"].items()}
-        # A run that an older version began does not know.
-        self._flaky = set(memory.get("flaky_guards", ()))
-
-    def _compared(self, index: int, plan: GuardPlan, run: GuardRun) -> GuardRun:
-        """`run`, not passed if its number is worse than the baseline's by too much."""
-        baseline = self._baselines.get(index)
-        if run.value is None or baseline is None:
-            return run
-        loss = -plan.direction.gain(baseline, run.value)
-        if loss <= plan.tolerance * abs(baseline):
-            return run
-        name = plan.extract.name if plan.extract else ""
-        reason = (
-            f"{name} {run.value:g} is worse than {baseline:g} by more than "
-            f"{100 * plan.tolerance:.3g} %"
-        )
-        return replace(run, passed=False, reason=reason)
+        return found.run, found.knowledge
 
     def _run(
-        self,
-        index: int,
-        plan: GuardPlan,
-        changes: Changes,
-        iteration: int,
-        *,
-        incumbent: bool = False,
-    ) -> GuardRun:
-        """`incumbent`: what it does is what others must reach; so it is in iteration 0."""
+        self, role: str, guard: GuardPlan, subject: Subject, knowledge: Knowledge
+    ) -> tuple[GuardRun, Knowledge]:
         ended = self._commands.measured(
-            changes, iteration, "guard", plan.command, timeout=plan.timeout, report=plan.junit
+            subject, "guard", guard.command, knowledge, timeout=guard.timeout, report=guard.junit
         )
         result = ended.result
-        failure, value = result.failure, None
-        if not failure and plan.extract:
-            try:
-                value = metrics.extract(result.output, plan.extract)
-            except MetricError as error:
-                failure = str(error)
-        judged = bool(iteration) and not incumbent
-        loss = self._lost_tests(index, plan, ended, judged=judged, failed=bool(failure))
-        if not iteration and not (ended.outcomes or plan.junit or plan.extract or failure):
-            self._tell_blindness(plan)
+        value, failure = _number(guard, ended)
+        loss, knowledge = _lost_tests(role, guard, subject, ended, failed=bool(failure))
+        if subject.iteration == 0 and not (ended.suite or guard.junit or guard.extract or failure):
+            self._tell_blindness(guard)
         failure = ": ".join(filter(None, (failure, loss)))
         run = GuardRun(
-            command=plan.command,
+            command=guard.command,
             passed=not failure,
             value=value,
-            reason=failure and f"guard failed: {plan.command}: {failure}",
+            reason=failure and f"guard failed: {guard.command}: {failure}",
             seconds=result.seconds,
             output=f"{result.tail}\n{loss}" if loss else result.tail,
         )
-        return self._compared(index, plan, run)
+        return _compared(run, role, guard, knowledge), knowledge
 
-    def _lost_tests(
-        self, index: int, plan: GuardPlan, ended: Ended, *, judged: bool, failed: bool
-    ) -> str:
-        """Why the tests of a guard are fewer or worse than before; empty when they are not."""
-        listed, problem = _listed(plan, ended.report)
-        role, seen = f"guard {index}", Seen(outcomes=ended.outcomes, listed=listed)
-        if judged:
-            doubt = self._scrutiny.doubt(role, seen)
-            return ": ".join(filter(None, (problem, doubt.reason if doubt else "")))
-        if not failed:  # else tests that never ran would not be missed later
-            self._scrutiny.learn(role, seen)
-        return problem
-
-    def _tell_blindness(self, plan: GuardPlan) -> None:
+    def _tell_blindness(self, guard: GuardPlan) -> None:
         message = (
-            f"no test was seen in the guard {plan.command!r}: only its exit code counts. "
+            f"no test was seen in the guard {guard.command!r}: only its exit code counts. "
             "With a JUnit report (guards: [{command: …, junit: FILE}]) tests that vanish count"
         )
         self._commands.observe(Note(message=message))
+
+
+def _number(guard: GuardPlan, ended: Ended) -> tuple[float | None, str]:
+    """The number of a guard that has one, and why the command failed; empty: it did not."""
+    failure = ended.result.failure
+    if failure or guard.extract is None:
+        return None, failure
+    try:
+        return metrics.extract(ended.result.output, guard.extract), ""
+    except MetricError as error:
+        return None, str(error)
+
+
+def _compared(run: GuardRun, role: str, guard: GuardPlan, knowledge: Knowledge) -> GuardRun:
+    """`run`, not passed if its number is worse than the baseline's by too much."""
+    baseline = knowledge.baselines.get(role)
+    if run.value is None or baseline is None:
+        return run
+    loss = -guard.direction.gain(baseline, run.value)
+    if loss <= guard.tolerance * abs(baseline):
+        return run
+    name = guard.extract.name if guard.extract else ""
+    reason = (
+        f"{name} {run.value:g} is worse than {baseline:g} by more than "
+        f"{100 * guard.tolerance:.3g} %"
+    )
+    return replace(run, passed=False, reason=reason)
+
+
+def _lost_tests(
+    role: str, guard: GuardPlan, subject: Subject, ended: Ended, *, failed: bool
+) -> tuple[str, Knowledge]:
+    """Why the tests of a guard are fewer or worse than before; empty when they are not."""
+    listed, problem = _listed(guard, ended.report)
+    seen, knowledge = Seen(suite=ended.suite, listed=listed), ended.knowledge
+    if subject.is_candidate:
+        doubt, knowledge = knowledge.doubting(role, seen)
+        return ": ".join(filter(None, (problem, doubt.reason if doubt else ""))), knowledge
+    if not failed:  # else tests that never ran would not be missed later
+        knowledge = knowledge.having_seen(role, seen)
+    return problem, knowledge
 
 
 def _read_off(command: str, name: str, measured: MetricRun) -> GuardRun:
@@ -330,15 +194,15 @@ def _read_off(command: str, name: str, measured: MetricRun) -> GuardRun:
     )
 
 
-def _listed(plan: GuardPlan, report: bytes | MetricError | None) -> tuple[Outcomes | None, str]:
+def _listed(guard: GuardPlan, report: bytes | MetricError | None) -> tuple[SuiteResult | None, str]:
     """The tests that a guard's report lists, and what is wrong with it."""
     if isinstance(report, MetricError):
         return None, str(report)
-    if not plan.junit:
+    if not guard.junit:
         return None, ""
     if report is None:
-        return None, f"{plan.junit} was not written"
+        return None, f"{guard.junit} was not written"
     try:
-        return junit_outcomes(report, plan.junit), ""
+        return junit_suite(report, guard.junit), ""
     except MetricError as error:
         return None, str(error)

@@ -1,9 +1,9 @@
-"""Sees each pytest test of a command through a plugin of ours, and tells what the code must reach.
+"""Sees each pytest test of a command through a plugin of ours.
 
-Can a candidate's run be believed? It is held against what the unmodified code did; what is lost and
-what is not, suite_standards.py decides. The plugin's file and the file that it writes to lie beside
-the measure tree and are made anew for each command; the latter is read through our own descriptor,
-so deleting or replacing it tells us nothing better.
+Whether a candidate's run can be believed is decided elsewhere (knowledge.py, suite_standards.py).
+The plugin's file and the file that it writes to lie beside the measure tree and are made anew for
+each command; the latter is read through our own descriptor, so deleting or replacing it tells us
+nothing better.
 """
 
 from __future__ import annotations
@@ -12,97 +12,22 @@ import contextlib
 import hashlib
 import json
 import os
-import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from autoresearch_ci.errors import WorkspaceError
-from autoresearch_ci.experiment import Status
-from autoresearch_ci.measure.suite_standards import (
-    LOG_LIMIT,
-    Outcomes,
-    Standard,
-    disagreement,
-    parse_log,
-)
-from autoresearch_ci.safety.files import file_bytes
+from autoresearch_ci.decide.suite_standards import SuiteResult, worst
+from autoresearch_ci.execution.command import CommandResult
 from autoresearch_ci.workspace.snapshot import remove
 
-
-@dataclass(frozen=True, kw_only=True)
-class Seen:
-    """What one run of a command left to look at."""
-
-    outcomes: Outcomes | None = None
-    """What pytest itself told us; `None` when it did not run."""
-    listed: Outcomes | None = None
-    """What the JUnit report says, where there is one."""
-    times: int = 0
-    """How often the number was printed; 0 where there is no telling."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Doubt:
-    """Why a run is not believed."""
-
-    status: Status
-    reason: str
-
-
-class Scrutiny:
-    """What the unmodified code did, by the role of the command (`metric`, `guard 0`)."""
-
-    def __init__(self, witness: SuiteObserver) -> None:
-        self.witness = witness
-        self._printed: dict[str, int] = {}
-
-    def learn(self, role: str, seen: Seen) -> None:
-        """The unmodified code, or the incumbent measured again, did this."""
-        self._printed[role] = max(seen.times, self._printed.get(role, 0))
-        self.witness.learn(role, seen.outcomes)
-        self.witness.learn(_report(role), seen.listed)
-        if seen.outcomes and seen.listed and not disagreement(seen.outcomes, seen.listed):
-            self.witness.learn(_agreement(role), seen.listed)
-
-    def doubt(self, role: str, seen: Seen) -> Doubt | None:
-        """What is wrong with a candidate's run; `None` when nothing is."""
-        if self._printed.get(role) == 1 < seen.times:
-            why = f"the number was printed {seen.times} times, on the unmodified code once"
-            return Doubt(status=Status.METRIC_ERROR, reason=why)
-        lost = self.witness.loss(role, seen.outcomes)
-        forged = self.witness.knows(_agreement(role)) and disagreement(seen.outcomes, seen.listed)
-        if forged:
-            return Doubt(status=Status.METRIC_ERROR, reason=forged)
-        if not lost and seen.listed:
-            lost = self.witness.loss(_report(role), seen.listed)
-        return Doubt(status=Status.DISCARD, reason=lost) if lost else None
-
-    def memory(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return {"printed": dict(self._printed), "tests": self.witness.memory()}
-
-    def remember(self, memory: Mapping[str, Any]) -> None:
-        """Inverse of `memory`. Raises `WorkspaceError`."""
-        self._printed = dict(memory["printed"])
-        self.witness.remember(memory["tests"])
-
-
-def _report(role: str) -> str:
-    return f"{role}, report"
-
-
-def _agreement(role: str) -> str:
-    return f"{role}, agreement"
-
-
+LOG_LIMIT = 64 * 2**20
+"""Bytes that the tests of one command may write: some 500,000 of them."""
 PLUGIN = "autoresearch_outcomes"
 _VARIABLE = "AUTORESEARCH_OUTCOMES"
 _LOG = ".autoresearch-outcomes"
-_NAME = re.compile(r"[0-9a-f]{16}\.json")
 
 
 @dataclass
@@ -111,29 +36,21 @@ class Watch:
 
     environment: Mapping[str, str]
     """What the command must be given."""
-    outcomes: Outcomes | None = None
+    suite: SuiteResult | None = None
     """Once it has ended; `None` when pytest did not run."""
 
 
 class SuiteObserver:
-    """What each command's tests must reach, by the role of the command (`metric`, `guard 0`)."""
+    """Lays the plugin out for a command, and reads what it wrote; remembers nothing."""
 
-    def __init__(self, *, folder: Path, temporary: Path, store: Path) -> None:
-        """`folder`: for the plugin. `temporary`: the command's TMPDIR. `store`: survives a kill."""
+    def __init__(self, *, folder: Path, temporary: Path) -> None:
+        """`folder`: for the plugin. `temporary`: the command's TMPDIR."""
         self._folder = folder
         self._temporary = temporary
-        self._store = store
-        self._standards: dict[str, Standard] = {}
-        self._candidate: dict[str, Standard] = {}
-        self._blind: set[str] = set()
-        """Commands that cannot be run with the plugin."""
 
     @contextlib.contextmanager
-    def watch(self, command: str, environment: Mapping[str, str]) -> Iterator[Watch]:
-        """While the block runs `command`; its environment stays as it is where that cannot be."""
-        if command in self._blind:
-            yield Watch(environment)
-            return
+    def watch(self, environment: Mapping[str, str]) -> Iterator[Watch]:
+        """While the block runs a command in the environment that it is given."""
         self._lay_out()
         nonce = secrets.token_hex(16)
         # Always the same name: a command that looks around must find what it found before.
@@ -144,92 +61,11 @@ class SuiteObserver:
             os.fchmod(file, 0o622)  # the command may run as another user
             watch = Watch(_with_plugin(environment, self._folder, f"{nonce}:{path}"))
             yield watch
-            watch.outcomes = parse_log(_content(file), nonce)
+            watch.suite = parse_log(_content(file), nonce)
         finally:
             os.close(file)
             with contextlib.suppress(OSError):
                 path.unlink()
-
-    def is_in_the_way(self, command: str, exit_code: int, output: str) -> bool:
-        """Whether `command` failed because it hides our plugin from Python: not again, then."""
-        if not exit_code or command in self._blind or PLUGIN not in output:
-            return False
-        self._blind.add(command)
-        return True
-
-    def learn(self, role: str, outcomes: Outcomes | None) -> None:
-        """The unmodified code, or the incumbent measured again, ended like this."""
-        if outcomes is not None:
-            known = self._standards.get(role)
-            self._standards[role] = known.relaxed(outcomes) if known else Standard.of(outcomes)
-
-    def knows(self, role: str) -> bool:
-        """Whether tests were seen there on the unmodified code."""
-        return role in self._standards
-
-    def loss(self, role: str, outcomes: Outcomes | None) -> str:
-        """Why a candidate's outcomes are refused; empty when they are not."""
-        standard = self._standards.get(role)
-        if standard is None:
-            return ""
-        if outcomes is not None:
-            seen = self._candidate.get(role)
-            self._candidate[role] = seen.relaxed(outcomes) if seen else Standard.of(outcomes)
-        return standard.loss(outcomes)
-
-    def forget_candidate(self) -> None:
-        """Another candidate's turn."""
-        self._candidate = {}
-
-    def adopt_candidate(self) -> None:
-        """The last candidate was kept: what passes with it must pass from now on."""
-        for role, seen in self._candidate.items():
-            self._standards[role] = self._standards[role].raised(seen)
-        self._candidate = {}
-
-    def memory(self) -> dict[str, Any]:
-        """Plain JSON values; they name files in the store, as there may be 50,000 tests."""
-        return {
-            "standards": {role: self._save(known) for role, known in self._standards.items()},
-            "blind": sorted(self._blind),
-        }
-
-    def remember(self, memory: Mapping[str, Any]) -> None:
-        """Inverse of `memory`. Raises `WorkspaceError`."""
-        self._blind = set(memory["blind"])
-        for role, name in memory["standards"].items():
-            try:
-                data = self._load(name)
-            except (OSError, ValueError) as error:
-                raise WorkspaceError(
-                    f"{self._store / name}: which tests passed can no longer be read ({error}).\n"
-                    "usually: the file was deleted or edited, or the disk lost it.\n"
-                    "do: start a new run with another --tag; the notebook keeps the attempts."
-                ) from error
-            self._standards[role] = Standard.from_json(data)
-
-    def _load(self, name: str) -> Any:
-        """The name tells which content is meant: neither another file's nor a changed one."""
-        if not _NAME.fullmatch(name):
-            raise ValueError("not a name of ours")
-        content = file_bytes(self._store / name, LOG_LIMIT, follow=False)
-        if name != _name(content):
-            raise ValueError("its checksum does not match")
-        return json.loads(content)
-
-    def _save(self, standard: Standard) -> str:
-        content = json.dumps(standard.to_json(), sort_keys=True).encode()
-        name = _name(content)
-        path = self._store / name
-        if not path.exists():
-            self._store.mkdir(exist_ok=True)
-            draft = path.with_suffix(".new")
-            with draft.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.rename(path)
-        return name
 
     def _lay_out(self) -> None:
         """The plugin as we ship it, without what an earlier command may have left beside it."""
@@ -241,8 +77,9 @@ class SuiteObserver:
         target.chmod(0o444)
 
 
-def _name(content: bytes) -> str:
-    return f"{hashlib.sha256(content).hexdigest()[:16]}.json"
+def hides_plugin(result: CommandResult) -> bool:
+    """Whether a command failed because it hides our plugin from Python."""
+    return bool(result.exit_code) and PLUGIN in result.output
 
 
 def _with_plugin(environment: Mapping[str, str], folder: Path, whereto: str) -> dict[str, str]:
@@ -261,3 +98,50 @@ def _content(file: int) -> bytes:
     with os.fdopen(os.dup(file), "rb") as stream:
         stream.seek(0)
         return stream.read(LOG_LIMIT + 1)
+
+
+def parse_log(log: bytes, nonce: str) -> SuiteResult | None:
+    """What the plugin wrote; `None` when no session of pytest began.
+
+    Each line is JSON with the session's name; the last one of a session has the number of its
+    results and the SHA-256 of the nonce and all lines before it.
+    """
+    sessions: dict[str, _Session] = {}
+    found: dict[str, str] = {}
+    broken = 0
+    for line in log[:LOG_LIMIT].splitlines(keepends=True):
+        try:
+            entry = json.loads(line)
+            session = sessions.setdefault(entry["session"], _Session(nonce))
+            for test, outcome in session.add(entry, line):
+                found[test] = worst(found.get(test), outcome)
+        except (ValueError, KeyError, TypeError):
+            broken = 1
+    if not sessions:
+        return None
+    unfinished = sum(not session.whole for session in sessions.values())
+    return SuiteResult(of=found, sessions=len(sessions), unfinished=max(unfinished, broken))
+
+
+class _Session:
+    """Reads the lines of one session."""
+
+    def __init__(self, nonce: str) -> None:
+        self.whole = False
+        self._count = 0
+        self._digest = hashlib.sha256(nonce.encode())
+
+    def add(self, entry: Mapping[str, Any], line: bytes) -> Iterable[tuple[str, str]]:
+        self.whole = entry.get("end") == self._count and (
+            entry.get("digest") == self._digest.hexdigest()
+        )
+        self._digest.update(line)
+        if "test" not in entry:
+            return []
+        self._count += 1
+        return [(_text(entry["test"]), _text(entry["outcome"]))]
+
+
+def _text(value: object) -> str:
+    """Without lone surrogates, which JSON can say and no record can hold."""
+    return str(value).encode(errors="backslashreplace").decode()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from autoresearch_ci.measure.suite_standards import Outcomes
+from autoresearch_ci.decide.suite_standards import SuiteResult
 from autoresearch_ci.safety.bounded import MetricError, parse_number
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def junit_number(report: bytes, path: str, count: str) -> float:
     return float(_number_of(cases, _OF_A_CASE[count]))
 
 
-def junit_outcomes(report: bytes, path: str) -> Outcomes:
+def junit_suite(report: bytes, path: str) -> SuiteResult:
     """How each test ended, by class and name. Raises `MetricError`."""
     ended: dict[str, list[str]] = {}
     for case in _listed_cases(_parse(report, path), path):
@@ -55,7 +55,7 @@ def junit_outcomes(report: bytes, path: str) -> Outcomes:
         for test, words in ended.items()
         for number, outcome in enumerate(sorted(words, key=_BAD_LAST.index))
     }
-    return Outcomes(of=found)
+    return SuiteResult(of=found)
 
 
 _BAD_LAST = ("passed", "skipped", "xfailed", "failed", "error")

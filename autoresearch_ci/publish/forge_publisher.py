@@ -21,6 +21,7 @@ from autoresearch_ci.publish.run_identity import RunIdentity
 from autoresearch_ci.publish.start_rules import numbered
 from autoresearch_ci.record import journal_tsv as journal
 from autoresearch_ci.record import past_notebooks
+from autoresearch_ci.record.run_history import PushRecord
 from autoresearch_ci.report.pull_request import PullRequestInfo, body, title
 from autoresearch_ci.report.run_summary import RunInfo
 from autoresearch_ci.workspace.repository import Repository
@@ -73,11 +74,12 @@ class ForgePublisher:
     def follow(self, record: RunRecord, start: StartPoint, describe: Callable[[], RunInfo]) -> None:
         self._record, self._describe = record, describe
         self._start_point = self._checked(start)
-        pushed = record.history.pushed or {}
-        branch, replaces = pushed.get("branch"), pushed.get("replaces")
-        if isinstance(branch, str) and isinstance(replaces, str) and self._is_own(branch):
+        pushed = record.history.pushed
+        if pushed and self._is_own(pushed.branch):
             # An earlier process may have gone aside.
-            self._start_point = replace(self._start_point, branch=branch, replaces=replaces)
+            self._start_point = replace(
+                self._start_point, branch=pushed.branch, replaces=pushed.replaces
+            )
 
     def _checked(self, start: StartPoint) -> StartPoint:
         """Records can come from a cache that others write to: they name no branch but ours."""
@@ -164,7 +166,7 @@ class ForgePublisher:
             wanted.append((self._branch_ref, record.incumbent, self._start_point.there))
         if notebook and self._with_notebook:
             wanted.append((self._start_point.notebook_ref, notebook, None))
-        before = (record.history.pushed or {}).get("refs", {})
+        before = _known(record)
         updates = [Update(ref=r, new=n, old=before.get(r, old)) for r, n, old in wanted]
         return [update for update in updates if update.new != update.old]
 
@@ -178,7 +180,7 @@ class ForgePublisher:
             seen[self._branch_ref] = there
         if book and notebook and self._remote.is_ancestor(book, notebook):
             seen[self._start_point.notebook_ref] = book
-        known = (record.history.pushed or {}).get("refs", {})
+        known = _known(record)
         if any(known.get(ref) != commit for ref, commit in seen.items()):
             self._remember_pushed(record, seen)
             return
@@ -199,13 +201,12 @@ class ForgePublisher:
         )
 
     def _remember_pushed(self, record: RunRecord, refs: dict[str, str]) -> None:
-        before = (record.history.pushed or {}).get("refs", {})
         record.pushed(
-            {
-                "branch": self._start_point.branch,
-                "replaces": self._start_point.replaces,
-                "refs": {**before, **refs},
-            }
+            PushRecord(
+                branch=self._start_point.branch,
+                replaces=self._start_point.replaces,
+                refs={**_known(record), **refs},
+            )
         )
 
     def _publish_pull_request(self, record: RunRecord, info: RunInfo, notebook: str | None) -> None:
@@ -271,6 +272,11 @@ class ForgePublisher:
     @property
     def _branch_ref(self) -> str:
         return f"refs/heads/{self._start_point.branch}"
+
+
+def _known(record: RunRecord) -> dict[str, str]:
+    """What was published last: commits by ref."""
+    return record.history.pushed.refs if record.history.pushed else {}
 
 
 def _after(base: str, current: str) -> str:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from autoresearch_ci.experiment import Direction, Experiment, Published
 from autoresearch_ci.record import journal_tsv as journal
 from autoresearch_ci.record import past_notebooks
-from autoresearch_ci.record.durable_records import History
 from autoresearch_ci.record.notebook import RunFacts
+from autoresearch_ci.record.run_history import History, PushRecord
 from autoresearch_ci.report.chart import progress_svg
 from autoresearch_ci.report.run_summary import RunInfo
 from autoresearch_ci.workspace.earlier_change import EarlierChange
@@ -83,7 +83,7 @@ class RunRecord(Protocol):
     def illustrate(self, files: Mapping[str, bytes]) -> str | None:
         """Put files into the notebook; its newest commit, `None`: there is none yet."""
 
-    def pushed(self, facts: Mapping[str, Any]) -> None:
+    def pushed(self, record: PushRecord) -> None:
         """Remember what has been published; `history.pushed` says it from then on."""
 
 

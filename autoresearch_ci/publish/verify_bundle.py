@@ -11,17 +11,16 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.publish.bundle import Manifest
 from autoresearch_ci.record import past_notebooks
-from autoresearch_ci.record.durable_records import DecisionRecord, History
 from autoresearch_ci.record.journal_tsv import parse_direction, parse_rows
 from autoresearch_ci.record.notebook import RunFacts
+from autoresearch_ci.record.run_history import DecisionRecord, History, PushRecord
 from autoresearch_ci.workspace.git import GitDirectory
 from autoresearch_ci.workspace.repository import Repository
 from autoresearch_ci.workspace.scope import Scope
@@ -55,8 +54,8 @@ class BundledRecord:
         """The first job did it."""
         return self.notebook
 
-    def pushed(self, facts: Mapping[str, Any]) -> None:
-        self.history = replace(self.history, pushed=dict(facts))
+    def pushed(self, record: PushRecord) -> None:
+        self.history = self.history.after(record)
 
 
 @contextmanager
@@ -80,7 +79,7 @@ def verified(
         chain = check.kept(manifest.head)
         check.notebook(manifest.notebook, set(chain))
         rows = check.journal(manifest.notebook, chain, direction)
-        verdicts = tuple(DecisionRecord(experiment=row, memory={}) for row in rows)
+        verdicts = tuple(DecisionRecord(experiment=row) for row in rows)
         yield BundledRecord(
             facts=RunFacts(
                 tag=manifest.tag,

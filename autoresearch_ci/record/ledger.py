@@ -9,15 +9,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
 
 from autoresearch_ci.decide.budget import rows_cost
+from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.experiment import Experiment, Proposal, Spent, Status
 from autoresearch_ci.record import journal_file
 from autoresearch_ci.record import journal_tsv as journal
-from autoresearch_ci.record.durable_records import Attempt, DecisionRecord, History, Records
+from autoresearch_ci.record.durable_records import Records
 from autoresearch_ci.record.notebook import Notebook, RunFacts, attempt_ref, of_experiment
+from autoresearch_ci.record.run_history import (
+    Attempt,
+    BranchRecord,
+    CostRecord,
+    History,
+    IntentRecord,
+    PushRecord,
+    Record,
+)
 from autoresearch_ci.workspace.repository import Changes, Repository
 from autoresearch_ci.workspace.store import Store
 
@@ -74,13 +83,8 @@ class Ledger:
         """Write down at once what was paid: it counts, whatever becomes of the iteration."""
         if cost == Spent():
             return
-        history, done = self.history, len(self.history.verdicts)
-        if self.confirming:
-            self._records.spent(done - 1, cost)
-            self.history = replace(history, aside=history.aside + cost)
-        else:
-            self._records.spent(done, cost)
-            self.history = replace(history, unfinished=history.unfinished + cost)
+        iteration = len(self.history.verdicts) - self.confirming
+        self._write(CostRecord(iteration=iteration, tokens=cost.tokens, cost_usd=cost.cost_usd))
 
     def settle(self, before: Spent, proposal: Proposal) -> None:
         """Pay what a proposal cost and its proposer has not paid itself since `before`."""
@@ -124,7 +128,12 @@ class Ledger:
         self._rows = [journal.format_row(e) for e in self.experiments]
 
     def begin(self, iteration: int, attempt: int) -> None:
-        self._records.intent(iteration, attempt)
+        """Say that an attempt is about to be made."""
+        self._write(IntentRecord(iteration=iteration, attempt=attempt))
+
+    def recall(self) -> Knowledge:
+        """What the run had learnt by its last decision. Raises `WorkspaceError`."""
+        return self._records.recalled(self.history.verdicts[-1])
 
     def commit(
         self,
@@ -155,8 +164,7 @@ class Ledger:
             cost_usd=proposal.cost_usd,
             next_idea=self._redact(proposal.next_idea),
         )
-        self._records.attempt(record)
-        self.history = replace(self.history, attempts=(*self.history.attempts, record))
+        self._write(record)
         self._learn(record)
         return record
 
@@ -178,7 +186,7 @@ class Ledger:
         self._changes[commit] = attempt.changes
         return commit
 
-    def decide(self, experiment: Experiment, memory: dict[str, Any]) -> Experiment:
+    def decide(self, experiment: Experiment, knowledge: Knowledge) -> Experiment:
         """Write a finished iteration down, everywhere; returns it as every reader will see it.
 
         Raises `WorkspaceError` when the branch cannot be moved; a resume then finishes the rest.
@@ -190,11 +198,7 @@ class Ledger:
             reason=self._redact(experiment.reason),
         )
         experiment = journal.recorded(experiment)
-        verdict = DecisionRecord(experiment=experiment, memory=memory)
-        self._records.verdict(verdict)
-        self.history = replace(
-            self.history, verdicts=(*self.history.verdicts, verdict), unfinished=Spent()
-        )
+        self.history = self.history.after(self._records.decided(experiment, knowledge))
         self.lost = Spent()
         if experiment.status is Status.KEEP and self.facts.branch_ref:
             old = before if before != self.facts.base else None
@@ -215,10 +219,13 @@ class Ledger:
         """
         return self._notebook.illustrate(files, len(self.experiments) - 1)
 
-    def pushed(self, facts: Mapping[str, Any]) -> None:
+    def pushed(self, record: PushRecord) -> None:
         """Write down what has been published, so that a resumed run knows."""
-        self._records.pushed(facts)
-        self.history = replace(self.history, pushed=dict(facts))
+        self._write(record)
+
+    def _write(self, record: Record) -> None:
+        self._records.append(record)
+        self.history = self.history.after(record)
 
     def _recover_branch(self, noted: int) -> None:
         """Finish the move that a kill prevented; any other difference is a person's decision."""
@@ -236,8 +243,7 @@ class Ledger:
             if now != last.commit:
                 self._repository.update_ref(ref, last.commit, now)
         if another:
-            self._records.branch(branch)
-            self.history = replace(self.history, branch=branch)
+            self._write(BranchRecord(branch=branch))
 
     def _journal(self, iteration: int | None = None) -> str:
         """Its whole text; up to an iteration, where one is given."""

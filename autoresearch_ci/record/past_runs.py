@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autoresearch_ci.experiment import PastRun, Tree
-from autoresearch_ci.record.durable_records import is_commit
 from autoresearch_ci.record.journal_tsv import parse_rows
+from autoresearch_ci.record.run_history import is_commit
 from autoresearch_ci.workspace.repository import Repository
 
 

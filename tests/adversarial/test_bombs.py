@@ -339,7 +339,6 @@ def _sealed(record: Record) -> bytes:
 
 
 BLOB = {"mode": "100644", "blob": "a" * 40}
-TESTS = "memory/bench/scrutiny/tests"
 FORGERIES: dict[str, tuple[str, str, Any]] = {
     "leads out of the tree": ("attempt", "changes", {"../../out": BLOB}),
     "is absolute": ("attempt", "changes", {"/out": BLOB}),
@@ -359,16 +358,18 @@ FORGERIES: dict[str, tuple[str, str, Any]] = {
     "a status of its own": ("verdict", "experiment/status", "best"),
     "an unknown field": ("verdict", "experiment/x", 9),
     "an iteration of its own": ("verdict", "experiment/iteration", 7),
-    "no memory": ("verdict", "memory", {}),
-    "a memory that is a list": ("verdict", "memory", [1]),
-    "a memory of nonsense": ("verdict", "memory/session", {"x": "y"}),
-    "a memory of words": ("verdict", "memory/session/incumbent", ["nine"]),
-    "a test level of its own": ("verdict", "memory/session/tests", -100),
-    "a keep in the future": ("verdict", "memory/session/keeps", [10**9]),
-    "a time limit of words": ("verdict", "memory/bench/durations", {"cat value": "long"}),
-    "outcomes without end": ("verdict", f"{TESTS}/standards", {"guard 0": "/dev/zero"}),
-    "outcomes of another place": ("verdict", f"{TESTS}/standards", {"guard 0": "../lock"}),
-    "outcomes in words": ("verdict", f"{TESTS}/standards", ["x"]),
+    "no knowledge": ("verdict", "knowledge", {}),
+    "knowledge that is a list": ("verdict", "knowledge", [1]),
+    "knowledge of nonsense": ("verdict", "knowledge/session", {"x": "y"}),
+    "knowledge in words": ("verdict", "knowledge/session/incumbent", ["nine"]),
+    "a test level of its own": ("verdict", "knowledge/session/tests", -100),
+    "a keep in the future": ("verdict", "knowledge/session/keeps", [10**9]),
+    "a time limit of words": ("verdict", "knowledge/durations", {"cat value": "long"}),
+    "a time limit in the past": ("verdict", "knowledge/durations", {"cat value": -1.0}),
+    "knowledge of version 0.1 that is none": ("verdict", "memory", {"session": {}}),
+    "outcomes without end": ("verdict", "standards", {"guard 0": "/dev/zero"}),
+    "outcomes of another place": ("verdict", "standards", {"guard 0": "../lock"}),
+    "outcomes in words": ("verdict", "standards", ["x"]),
     "tokens of a billion digits": ("attempt", "tokens", "DIGITS"),
 }
 

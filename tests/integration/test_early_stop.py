@@ -64,4 +64,4 @@ def test_the_curve_to_keep_up_with_survives_a_resume(run: Run, script: Script, r
     records = repo.path / ".git" / "autoresearch" / "t" / "records.jsonl"
     lines = [json.loads(line) for line in records.read_text(encoding="utf-8").splitlines()]
     last = [line for line in lines if line["record"] == "verdict"][-1]
-    assert last["memory"]["curve"][-1] == [1.0, 4.0]
+    assert last["knowledge"]["curve"]["points"][-1] == [1.0, 4.0]

@@ -3,7 +3,7 @@
 Imports only pytest.
 
 It runs in the user's interpreter, on whatever versions are there, inside the process it reports
-on. What it writes is described in suite_standards.py. Without its variable it does nothing, and it
+on. What it writes is described in suite_observer.py. Without its variable it does nothing, and it
 removes its traces from the environment, so a pytest that a test starts is none of its business.
 """
 

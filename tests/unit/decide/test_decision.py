@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Callable
 
 import pytest
+from pydantic import TypeAdapter
 
 from autoresearch_ci.decide.decision import (
     LOOKS,
@@ -331,12 +331,13 @@ def test_a_keep_raises_the_level_of_the_next_test() -> None:
 
 
 def test_a_session_read_back_from_json_decides_the_same() -> None:
+    reader = TypeAdapter(Session)
     measure = noisy(11, gain=0.02)
     session = calibrate(measure)
     for iteration in range(12):
         evidence, decision = decide(measure, session, name=str(iteration % 5))
         session = session.after(evidence, decision, str(iteration % 5))
-        again = Session.from_json(json.loads(json.dumps(session.to_json())))
+        again = reader.validate_json(reader.dump_json(session), strict=True)
         assert again == session
         replay = decide(noisy(iteration, gain=0.03), again, name="x")
         assert replay == decide(noisy(iteration, gain=0.03), session, name="x")

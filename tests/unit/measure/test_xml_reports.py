@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoresearch_ci.measure.xml_reports import BYTES_LIMIT, coverage_percent, junit_number
+from autoresearch_ci.decide.suite_standards import Standard
+from autoresearch_ci.measure.xml_reports import (
+    BYTES_LIMIT,
+    coverage_percent,
+    junit_number,
+    junit_suite,
+)
 from autoresearch_ci.safety.bounded import MetricError
 
 PYTEST_REPORT = (Path(__file__).parent / "data" / "pytest-report.xml").read_bytes()
@@ -117,3 +123,43 @@ def test_a_coverage_report_without_a_rate_is_an_error(report: bytes) -> None:
 def test_a_count_that_does_not_exist_is_an_error() -> None:
     with pytest.raises(MetricError, match="count flaky is not one of: failures, errors"):
         junit_number(PYTEST_REPORT, "r.xml", "flaky")
+
+
+# --- test by test --------------------------------------------------------------------------------
+
+
+def case(name: str, inner: str = "") -> str:
+    return f'<testcase classname="k" name="{name}">{inner}</testcase>'
+
+
+def report(*cases: str) -> bytes:
+    return f"<testsuites><testsuite>{''.join(cases)}</testsuite></testsuites>".encode()
+
+
+def test_a_report_tells_how_each_test_ended() -> None:
+    found = junit_suite(
+        report(
+            case("a"),
+            case("b", "<failure/>"),
+            case("c", "<failure/><error/>"),
+            case("d", "<skipped/>"),
+            case("e", '<skipped type="pytest.xfail"/>'),
+        ),
+        "r.xml",
+    )
+    assert [*found.of.values()] == ["passed", "failed", "error", "skipped", "xfailed"]
+    assert next(iter(found.of)) == "k::a"
+
+
+def test_tests_of_the_same_name_are_counted_in_any_order() -> None:
+    one = junit_suite(report(case("a"), case("a", "<failure/>"), case("a")), "r.xml")
+    other = junit_suite(report(case("a", "<failure/>"), case("a"), case("a")), "r.xml")
+    assert one == other
+    standard = Standard.of(one)
+    assert "1 missing" in standard.loss(junit_suite(report(case("a"), case("a")), "r.xml"))
+
+
+def test_a_report_that_is_none_is_an_error() -> None:
+    for broken in (b"", b"<x/>", report()):
+        with pytest.raises(MetricError):
+            junit_suite(broken, "r.xml")

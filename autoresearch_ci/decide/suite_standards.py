@@ -5,7 +5,7 @@ An exit code and a number of failures say little: a syntax error, a deleted file
 candidate may turn a failing test into a passing one, and nothing else: each test that passed must
 still be there and pass, each that failed must still be there.
 
-The outcomes come from our plugin within pytest (pytest_plugin/), or from a JUnit report.
+The results come from our plugin within pytest (pytest_plugin/), or from a JUnit report.
 Not promised: whoever controls code in the process of the tests can, aiming at that plugin, make it
 write anything, and a test that is told `True` by an always-equal object passes. gaming/ looks at
 the text of a change for such things; a holdout, on which no proposer can aim, is the real answer.
@@ -14,15 +14,10 @@ the text of a change for such things; a holdout, on which no proposer can aim, i
 from __future__ import annotations
 
 import enum
-import hashlib
-import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-LOG_LIMIT = 64 * 2**20
-"""Bytes of outcomes that one run of a command may write: some 500,000 tests."""
 _SHOWN = 3
 """Tests that a reason names."""
 
@@ -41,7 +36,7 @@ _RANKS = {"passed": Rank.PASSED, "failed": Rank.FAILED, "error": Rank.ERROR}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcomes:
+class SuiteResult:
     """What one run of a command came to, test by test."""
 
     of: Mapping[str, str]
@@ -66,14 +61,14 @@ class Standard:
     """Whether every session of the unmodified code said that it had ended."""
 
     @classmethod
-    def of(cls, outcomes: Outcomes) -> Standard:
+    def of(cls, outcomes: SuiteResult) -> Standard:
         return cls(
             ranks=_ranks(outcomes),
             sessions=outcomes.sessions,
             finishes=not outcomes.unfinished,
         )
 
-    def relaxed(self, outcomes: Outcomes) -> Standard:
+    def relaxed(self, outcomes: SuiteResult) -> Standard:
         """After another run of the same code: what it did worse now is not asked of anybody."""
         now = _ranks(outcomes)
         ranks = {test: max(rank, now[test]) for test, rank in self.ranks.items() if test in now}
@@ -87,7 +82,7 @@ class Standard:
         """After a keep: what a candidate has repaired must stay so. Tests that are new count."""
         return replace(self, ranks={**self.ranks, **kept.ranks})
 
-    def loss(self, outcomes: Outcomes | None) -> str:
+    def loss(self, outcomes: SuiteResult | None) -> str:
         """Why a candidate with these outcomes is refused; empty when nothing is lost."""
         if not self.sessions:
             return ""
@@ -103,7 +98,7 @@ class Standard:
             return f"tests lost: reported as passed although they raised: {_some(hidden)}"
         return self._worse(outcomes)
 
-    def _worse(self, outcomes: Outcomes) -> str:
+    def _worse(self, outcomes: SuiteResult) -> str:
         worse = [
             test
             for test, rank in self.ranks.items()
@@ -115,41 +110,6 @@ class Standard:
         how = ", ".join(f"{count} {word}" for word, count in words.most_common())
         return f"tests lost: {len(worse)} of {len(self.ranks)} ({how}): {_some(worse)}"
 
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "ranks": {test: int(rank) for test, rank in self.ranks.items()},
-            "sessions": self.sessions,
-            "finishes": self.finishes,
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Standard:
-        ranks = {test: Rank(rank) for test, rank in data["ranks"].items()}
-        return cls(ranks=ranks, sessions=data["sessions"], finishes=data["finishes"])
-
-
-def parse_log(log: bytes, nonce: str) -> Outcomes | None:
-    """What the plugin wrote; `None` when no session of pytest began.
-
-    Each line is JSON with the session's name; the last one of a session has the number of its
-    results and the SHA-256 of the nonce and all lines before it.
-    """
-    sessions: dict[str, _Session] = {}
-    found: dict[str, str] = {}
-    broken = 0
-    for line in log[:LOG_LIMIT].splitlines(keepends=True):
-        try:
-            entry = json.loads(line)
-            session = sessions.setdefault(entry["session"], _Session(nonce))
-            for test, outcome in session.add(entry, line):
-                found[test] = worst(found.get(test), outcome)
-        except (ValueError, KeyError, TypeError):
-            broken = 1
-    if not sessions:
-        return None
-    unfinished = sum(not session.whole for session in sessions.values())
-    return Outcomes(of=found, sessions=len(sessions), unfinished=max(unfinished, broken))
-
 
 def worst(first: str | None, second: str) -> str:
     """What counts when a test ran twice in one command."""
@@ -158,7 +118,7 @@ def worst(first: str | None, second: str) -> str:
     return max(first, second, key=lambda outcome: _RANKS.get(outcome, Rank.ABSENT))
 
 
-def disagreement(told: Outcomes | None, report: Outcomes | None) -> str:
+def disagreement(told: SuiteResult | None, report: SuiteResult | None) -> str:
     """Where a JUnit report makes the tests look better than pytest itself saw them."""
     if told is None or report is None:
         return ""
@@ -174,26 +134,7 @@ def disagreement(told: Outcomes | None, report: Outcomes | None) -> str:
     return ""
 
 
-class _Session:
-    """Reads the lines of one session."""
-
-    def __init__(self, nonce: str) -> None:
-        self.whole = False
-        self._count = 0
-        self._digest = hashlib.sha256(nonce.encode())
-
-    def add(self, entry: Mapping[str, Any], line: bytes) -> Iterable[tuple[str, str]]:
-        self.whole = entry.get("end") == self._count and (
-            entry.get("digest") == self._digest.hexdigest()
-        )
-        self._digest.update(line)
-        if "test" not in entry:
-            return []
-        self._count += 1
-        return [(str(entry["test"]), str(entry["outcome"]))]
-
-
-def _ranks(outcomes: Outcomes) -> dict[str, Rank]:
+def _ranks(outcomes: SuiteResult) -> dict[str, Rank]:
     return {test: _RANKS[word] for test, word in outcomes.of.items() if word in _RANKS}
 
 

@@ -1,0 +1,148 @@
+"""What a run has learnt while judging: a frozen value, into each judgement and out of it again.
+
+Noise and error budget are session.py's. The rest is what commands did on code that nobody blames,
+the unmodified one and the incumbents since: by the command, or by its role (`metric`, `holdout`,
+`guard 0`). Pure; nothing else learns, so two judgements at the same time cannot disturb each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from autoresearch_ci.decide.early_stop import Curve, Point
+from autoresearch_ci.decide.session import Evidence, Session
+from autoresearch_ci.decide.suite_standards import Standard, SuiteResult, disagreement
+from autoresearch_ci.experiment import Decision, Status
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What one run of a command left to look at."""
+
+    suite: SuiteResult | None = None
+    """What pytest itself told us; `None` when it did not run."""
+    listed: SuiteResult | None = None
+    """What the JUnit report says, where there is one."""
+    times: int = 0
+    """How often the number was printed; 0 where there is no telling."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doubt:
+    """Why a run is not believed."""
+
+    status: Status
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Knowledge:
+    """A value: every method gives the next one, or an answer."""
+
+    session: Session = field(default_factory=Session)
+    curve: Curve | None = None
+    """The incumbent's, when early stopping is configured."""
+    durations: Mapping[str, float] = field(default_factory=dict)
+    """Seconds that each command took on the unmodified code, at the most."""
+    blind: frozenset[str] = frozenset()
+    """Commands that cannot be run with our plugin for pytest."""
+    flaky: frozenset[str] = frozenset()
+    """Roles whose command has failed and passed on the same code, which was not a candidate's."""
+    printed: Mapping[str, int] = field(default_factory=dict)
+    """How often the number was printed, at the most, by role."""
+    standards: Mapping[str, Standard] = field(default_factory=dict)
+    """What a candidate's tests must reach, by role."""
+    shown: Mapping[str, Standard] = field(default_factory=dict)
+    """What the tests of the candidate under judgement reached; empty between two judgements."""
+    baselines: Mapping[str, float] = field(default_factory=dict)
+    """The guards' numbers on the unmodified code, by role: what tolerances refer to."""
+    holdout_spread: float = 0.0
+    """How much the holdout varies on the unmodified code."""
+
+    def after(
+        self,
+        evidence: Evidence,
+        decision: Decision,
+        candidate_id: str,
+        curve: tuple[Point, ...] = (),
+    ) -> Knowledge:
+        """What is known once `decision` is final: what passes with a kept candidate must stay so.
+
+        `curve`: the candidate's.
+        """
+        known = replace(
+            self, session=self.session.after(evidence, decision, candidate_id), shown={}
+        )
+        if decision.status is not Status.KEEP:
+            return known
+        raised = {role: self.standards[role].raised(seen) for role, seen in self.shown.items()}
+        return replace(
+            known,
+            standards={**self.standards, **raised},
+            curve=Curve(points=curve) if curve else None,
+        )
+
+    def having_taken(self, command: str, seconds: float) -> Knowledge:
+        """`command` took so long on the unmodified code."""
+        longest = max(seconds, self.durations.get(command, 0.0))
+        return replace(self, durations={**self.durations, command: longest})
+
+    def without_plugin(self, command: str) -> Knowledge:
+        """`command` hides our plugin from Python."""
+        return replace(self, blind=self.blind | {command})
+
+    def failing_now_and_then(self, role: str) -> Knowledge:
+        """The command has failed and passed on the same code, which was not a candidate's."""
+        return replace(self, flaky=self.flaky | {role})
+
+    def having_numbered(self, role: str, value: float) -> Knowledge:
+        """A guard's number on the unmodified code."""
+        return replace(self, baselines={**self.baselines, role: value})
+
+    def having_seen(self, role: str, seen: Seen) -> Knowledge:
+        """The unmodified code, or the incumbent measured again, did this."""
+        known = {role: seen.suite, _report(role): seen.listed}
+        if seen.suite and seen.listed and not disagreement(seen.suite, seen.listed):
+            known[_agreement(role)] = seen.listed
+        standards = dict(self.standards)
+        for name, result in known.items():
+            if result is not None:
+                standards[name] = _joined(standards.get(name), result)
+        printed = max(seen.times, self.printed.get(role, 0))
+        return replace(self, standards=standards, printed={**self.printed, role: printed})
+
+    def doubting(self, role: str, seen: Seen) -> tuple[Doubt | None, Knowledge]:
+        """What is wrong with a candidate's run, `None` when nothing is; and what its tests show."""
+        if self.printed.get(role) == 1 < seen.times:
+            why = f"the number was printed {seen.times} times, on the unmodified code once"
+            return Doubt(status=Status.METRIC_ERROR, reason=why), self
+        lost, known = self._held_against(role, seen.suite)
+        forged = _agreement(role) in self.standards and disagreement(seen.suite, seen.listed)
+        if forged:
+            return Doubt(status=Status.METRIC_ERROR, reason=forged), known
+        if not lost and seen.listed:
+            lost, known = known._held_against(_report(role), seen.listed)
+        return (Doubt(status=Status.DISCARD, reason=lost) if lost else None), known
+
+    def _held_against(self, name: str, result: SuiteResult | None) -> tuple[str, Knowledge]:
+        """What is lost compared with a standard, and all that is known then."""
+        standard, known = self.standards.get(name), self
+        if standard is None:
+            return "", self
+        if result is not None:
+            shown = {**self.shown, name: _joined(self.shown.get(name), result)}
+            known = replace(self, shown=shown)
+        return standard.loss(result), known
+
+
+def _joined(known: Standard | None, result: SuiteResult) -> Standard:
+    return known.relaxed(result) if known else Standard.of(result)
+
+
+def _report(role: str) -> str:
+    return f"{role}, report"
+
+
+def _agreement(role: str) -> str:
+    return f"{role}, agreement"

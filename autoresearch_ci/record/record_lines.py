@@ -1,0 +1,86 @@
+"""Records <-> lines of JSON, each with a checksum; runs nothing, and knows no file.
+
+A line is read into the one type that its `record` names, strictly: no field too many, no text for a
+number.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import cache
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+from autoresearch_ci.record.run_history import Record
+from autoresearch_ci.safety.bounded import MIB, json_value
+
+_LINE_BYTES = 64 * MIB
+"""Far beyond what a run of ours writes; what is larger is not read."""
+_SEAL = re.compile(rb', "crc32": "([0-9a-f]{8})"}$')
+"""Ends every line: a damaged record must be noticed, never believed."""
+DECIDED = b'{"record": "verdict"'
+"""How the line of a decision begins."""
+
+
+def line_of(record: Record) -> bytes:
+    """One line, newline included."""
+    # Not written by pydantic: it has no word for a file name that is not UTF-8.
+    body = json.dumps(asdict(record), ensure_ascii=True, default=sorted).encode()
+    return body[:-1] + b', "crc32": "%08x"}\n' % zlib.crc32(body)
+
+
+def read_line(line: bytes) -> Record:
+    """Inverse of `line_of`, without the newline. Raises `ValueError`."""
+    fields = _unsealed(line)
+    if fields.get("record") == "verdict" and "memory" in fields:
+        fields = _decision_of_0_1(fields)
+    try:
+        return _reader().validate_json(json.dumps(fields))
+    except ValidationError as error:
+        wrong = error.errors(include_input=False, include_url=False)[0]
+        place = ".".join(map(str, wrong["loc"]))
+        raise ValueError(f"{place}: {wrong['msg'].lower()}"[:300]) from error
+
+
+@cache
+def _reader() -> TypeAdapter[Record]:
+    kinds = Annotated[Record, Field(discriminator="record")]
+    return TypeAdapter(kinds, config=ConfigDict(strict=True, extra="forbid"))
+
+
+def _unsealed(line: bytes) -> Mapping[str, Any]:
+    seal = _SEAL.search(line)
+    if not seal:
+        raise ValueError("it is not whole")
+    body = line[: seal.start()] + b"}"
+    if zlib.crc32(body) != int(seal[1], 16):
+        raise ValueError("its checksum does not match")
+    return dict(json_value(body, limit=_LINE_BYTES))
+
+
+def _decision_of_0_1(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What version 0.1 wrote: the same knowledge, by the object that had learnt it."""
+    memory = fields["memory"]
+    bench, curve, holdout = memory["bench"], memory["curve"], memory.get("holdout")
+    scrutiny = bench["scrutiny"]
+    flaky = [f"guard {index}" for index in bench["flaky_guards"]]
+    return {
+        "record": "verdict",
+        "experiment": fields["experiment"],
+        "knowledge": {
+            "session": memory["session"],
+            "curve": {"points": curve} if curve else None,
+            "durations": bench["durations"],
+            "blind": scrutiny["tests"]["blind"],
+            "flaky": [*flaky, *(["metric"] if bench["flaky_metric"] else [])],
+            "printed": scrutiny["printed"],
+            "baselines": {f"guard {index}": value for index, value in bench["guards"].items()},
+            "holdout_spread": holdout["spread"] if holdout else 0.0,
+        },
+        "standards": scrutiny["tests"]["standards"],
+    }

@@ -1,0 +1,72 @@
+"""A log of the plugin that was altered or cut short is not believed to be whole."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autoresearch_ci.decide.suite_standards import SuiteResult
+from autoresearch_ci.measure.suite_observer import parse_log
+
+
+def log(*results: tuple[str, str], nonce: str = "n", session: str = "s", end: bool = True) -> bytes:
+    entries = [{"start": True}, *({"test": t, "outcome": o} for t, o in results)]
+    lines = [json.dumps({"session": session, **entry}).encode() + b"\n" for entry in entries]
+    if end:
+        digest = hashlib.sha256(nonce.encode() + b"".join(lines)).hexdigest()
+        last = {"session": session, "end": len(results), "digest": digest}
+        lines.append(json.dumps(last).encode() + b"\n")
+    return b"".join(lines)
+
+
+def test_a_whole_log_is_read() -> None:
+    found = parse_log(log(("a", "passed"), ("b[\n]", "failed")), "n")
+    assert found == SuiteResult(of={"a": "passed", "b[\n]": "failed"})
+
+
+def test_without_a_session_there_are_no_outcomes() -> None:
+    assert parse_log(b"", "n") is None
+
+
+@pytest.mark.parametrize(
+    "altered",
+    [
+        log(("a", "passed"), end=False),
+        log(("a", "passed"), nonce="guessed"),
+        log(("a", "failed")).replace(b"failed", b"passed"),
+        log(("a", "passed"), ("b", "failed")).replace(b"b", b"c"),
+        log(("a", "passed")) + log(("b", "passed"), end=False),
+        log(("a", "passed")) + b"{}\n",
+        log(("a", "passed")) + b"\xff\xfe\n",
+        log(("a", "passed")) + b'{"session": "s", "test": "b", "outcome": "passed"}\n',
+        log(("a", "passed")) + b'{"session": "t", "start": true}\n',
+        b"\n".join(log(("a", "passed"), ("b", "failed")).split(b"\n")[::2]) + b"\n",
+    ],
+)
+def test_a_log_that_was_altered_or_cut_short_is_unfinished(altered: bytes) -> None:
+    found = parse_log(altered, "n")
+    assert found is not None
+    assert found.unfinished == 1
+
+
+@given(st.binary())
+def test_garbage_is_never_a_finished_session(garbage: bytes) -> None:
+    found = parse_log(garbage, "n")
+    assert found is None or found.unfinished
+
+
+def test_sessions_may_interleave_and_the_worse_result_counts() -> None:
+    first = log(("a", "passed"), session="1").splitlines(keepends=True)
+    second = log(("a", "failed"), ("b", "passed"), session="2").splitlines(keepends=True)
+    mixed = b"".join(line for pair in itertools.zip_longest(first, second) for line in pair if line)
+    assert parse_log(mixed, "n") == SuiteResult(of={"a": "failed", "b": "passed"}, sessions=2)
+
+
+def test_a_test_s_name_is_text_whatever_the_log_says() -> None:
+    found = parse_log(log(("a\ud800", "passed")), "n")
+    assert found == SuiteResult(of={"a\\ud800": "passed"})
