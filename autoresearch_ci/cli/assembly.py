@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from autoresearch_ci.candidate import Evaluator
 from autoresearch_ci.cli import confinement
-from autoresearch_ci.config.plans import GuardPlan, MetricPlan, Plans, report_path
 from autoresearch_ci.config.proposers import Agent, Claude, ToolServer
 from autoresearch_ci.config.resolve import Config
 from autoresearch_ci.decide.budget import Limits
@@ -24,6 +23,7 @@ from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.events import Note, Observer, Warning
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.measure.bench import Bench
+from autoresearch_ci.measure.extract import report_path
 from autoresearch_ci.preflight import Options, RunContext
 from autoresearch_ci.propose.briefing import Briefing
 from autoresearch_ci.propose.proposer import Context, Proposer
@@ -203,10 +203,10 @@ def make_ruler(config: Config, context: RunContext) -> Ruler | None:
     metrics = [part for part in (config.metric, config.holdout) if part]
     commands = [part.command for part in (*metrics, *config.guards)]
     named = (path for command in commands for path in command_files(command, context.files))
-    extracts = [part.extractor() for part in metrics]
-    reports = [*map(report_path, extracts), *(guard.junit for guard in config.guards)]
-    names = [*(extract.name for extract in extracts), *(g.metric for g in config.guards)]
-    patterns = [extract.regex for extract in extracts]
+    rules = [part.extract for part in metrics if part.extract]
+    reports = [*map(report_path, rules), *(guard.junit for guard in config.guards)]
+    names = [*(part.name for part in metrics), *(guard.metric for guard in config.guards)]
+    patterns = [rule.regex for rule in rules]
     if not config.metric.name:
         patterns.append(r"^[ \t]*METRIC[ \t]+[\w.-]+[ \t]*=")
     return Ruler(
@@ -493,7 +493,10 @@ def _make_bench(workshop: Workshop, tree: MeasureTree, judge: Judge | None) -> B
         folder.mkdir(parents=True, exist_ok=True)
     return Bench(
         tree=tree,
-        plans=_plans(config, context.repository),
+        metric=config.metric,
+        guards=config.guards,
+        holdout=config.holdout,
+        hooks=context.repository.hooks() if config.hooks else None,
         environment={
             **{name: environment[name] for name in config.pass_env if name in environment},
             **config.env,
@@ -525,37 +528,3 @@ def _make_judge(
     if native:
         service.verify()
     return Judge(config.metric, claude, native=native, ask=service.ask, paid=paid)
-
-
-def _plans(config: Config, repository: Repository) -> Plans:
-    metric, holdout = config.metric, config.holdout
-    return Plans(
-        metric=MetricPlan(
-            command=metric.command,
-            extract=metric.extractor(),
-            direction=metric.direction,
-            timeout=metric.timeout,
-        ),
-        guards=[
-            GuardPlan(
-                command=guard.command,
-                extract=guard.extractor() if guard.metric else None,
-                direction=guard.direction,
-                tolerance=guard.tolerance,
-                timeout=guard.timeout,
-                junit=guard.junit,
-            )
-            for guard in config.guards
-        ],
-        holdout=MetricPlan(
-            command=holdout.command,
-            extract=holdout.extractor(),
-            direction=config.holdout_direction,
-            timeout=holdout.timeout,
-        )
-        if holdout
-        else None,
-        judged=metric.files,
-        hooks=repository.hooks() if config.hooks else None,
-        curve=re.compile(metric.early_stop.regex) if metric.early_stop else None,
-    )

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from autoresearch_ci.config.plans import Extract
 from autoresearch_ci.config.values import (
     FILE_BYTES,
     Command,
@@ -199,10 +198,6 @@ class Metric(Section):
             )
         return self
 
-    def extractor(self) -> Extract:
-        """How `metrics` is to find the number."""
-        return _extractor(self.name, self.extract)
-
 
 class Guard(Section):
     """A command that must keep passing, or whose `metric` must stay within a tolerance."""
@@ -227,10 +222,6 @@ class Guard(Section):
             raise refusal(f"has {' and '.join(idle)} but no metric", "metric: NAME", show=False)
         return self
 
-    def extractor(self) -> Extract:
-        """How `metrics` is to find the number of a guard that has one."""
-        return _extractor(self.metric, None)
-
 
 class Holdout(Section):
     """A metric the proposer never sees, measured only on candidates that would be kept."""
@@ -246,13 +237,6 @@ class Holdout(Section):
     timeout: Duration | None = None
     """Per run; without it, three times its duration on the baseline."""
 
-    def extractor(self) -> Extract:
-        """How `metrics` is to find the number."""
-        return _extractor(self.name, self.extract)
-
-
-def _extractor(name: str | None, rule: ExtractRule | None) -> Extract:
-    given: dict[str, Any] = rule.model_dump(exclude_none=True) if rule else {}
-    if "json_path" in given:
-        given["json"] = given.pop("json_path")
-    return Extract(name=name, **given)
+    def direction_beside(self, metric: Metric) -> Direction:
+        """Which way the number is better."""
+        return self.direction or metric.direction

@@ -24,7 +24,6 @@ from autoresearch_ci.config.values import (
     Variable,
     refusal,
 )
-from autoresearch_ci.experiment import Direction
 
 
 def _user(value: object) -> object:
@@ -211,9 +210,3 @@ class Config(Section):
         BeforeValidator(_mode, json_schema_input_type=PublishMode | Publish),
     ] = Publish()
     """What becomes of the kept commits."""
-
-    @property
-    def holdout_direction(self) -> Direction:
-        """Which way the holdout is better: its own, else the metric's."""
-        own = self.holdout.direction if self.holdout else None
-        return own or self.metric.direction

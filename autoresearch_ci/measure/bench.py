@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from autoresearch_ci.config.plans import MetricPlan, Plans, report_path
+from autoresearch_ci.config.metric import Guard, Holdout, Metric
 from autoresearch_ci.decide.early_stop import Curve, Point, behind, extend
 from autoresearch_ci.decide.knowledge import Knowledge, Seen
 from autoresearch_ci.errors import BaselineError
@@ -26,7 +26,7 @@ from autoresearch_ci.events import (
 )
 from autoresearch_ci.execution.command import Stop, last_lines
 from autoresearch_ci.execution.environment import clean_environment
-from autoresearch_ci.experiment import Direction, GuardRun, MetricRun, Status
+from autoresearch_ci.experiment import GuardRun, MetricRun, Status
 from autoresearch_ci.measure import extract as metrics
 from autoresearch_ci.measure.commands import Ended, MeasuredCommands, RunLogs, Subject
 from autoresearch_ci.measure.flaky import Measured, with_second_chance
@@ -52,7 +52,10 @@ class Bench:
         self,
         *,
         tree: MeasureTree,
-        plans: Plans,
+        metric: Metric,
+        guards: Sequence[Guard],
+        holdout: Holdout | None,
+        hooks: Path | None,
         environment: Mapping[str, str],
         inherit: Mapping[str, str],
         redact: Callable[[str], str],
@@ -62,14 +65,18 @@ class Bench:
         private_logs: Path,
         judge: Judge | None = None,
     ) -> None:
-        """`redact`: removes secrets from what commands print.
+        """`hooks`: folder of the user's own git hooks, when they are to be honoured.
+
+        `redact`: removes secrets from what commands print.
 
         `judge`: gives the metric's number instead of the metric command.
         """
         layout = tree.layout
         self.judge = judge
         self.tree = tree
-        self.plans = plans
+        self.metric = metric
+        self.holdout = holdout
+        self._hooks = hooks
         self.observe = observe
         self._commands = MeasuredCommands(
             tree=tree,
@@ -82,7 +89,7 @@ class Bench:
             logs=RunLogs(logs, private_logs),
             suites=SuiteObserver(folder=layout.scratch / "witness", temporary=layout.temporary),
         )
-        self.guards = Guards(self._commands, plans.guards, plans.metric.command)
+        self.guards = Guards(self._commands, guards, metric.command)
 
     def set_up(self, commands: Sequence[str]) -> None:
         """Run the setup commands. Raises `BaselineError` when one fails."""
@@ -162,33 +169,28 @@ class Bench:
     def _measured(
         self, subject: Subject, knowledge: Knowledge, stage: MetricStage, rival: Curve | None
     ) -> tuple[MetricRun, Knowledge]:
-        plan = self.plans.holdout if stage == "holdout" else self.plans.metric
-        assert plan, "no holdout is configured"
-        progress = _Progress(
-            pattern=None if stage == "holdout" else self.plans.curve,
-            direction=plan.direction,
-            rival=rival if subject.is_candidate else None,
-        )
+        section = (stage == "holdout" and self.holdout) or self.metric
+        progress = _Progress(self.metric, rival if subject.is_candidate else None)
         ended = self._commands.measured(
             subject,
             stage,
-            plan.command,
+            section.command,
             knowledge,
-            timeout=plan.timeout,
-            report=report_path(plan.extract),
-            line=progress.is_hopeless,
+            timeout=section.timeout,
+            report=metrics.report_path(section.extract),
+            line=progress.is_hopeless if stage != "holdout" else None,
         )
-        run = _interpreted(ended, plan, progress.points)
+        run = _interpreted(ended, section, progress.points)
         if stage == "confirm" or ended.result.stopped:
             return run, ended.knowledge
-        return _believed(run, subject, stage, _seen(ended, plan, run), ended.knowledge)
+        return _believed(run, subject, stage, _seen(ended, section, run), ended.knowledge)
 
     def _judgement(self, judge: Judge, subject: Subject, stage: Stage) -> MetricRun:
-        command, redact = self.plans.metric.command, self._commands.redact
+        command, redact = self.metric.command, self._commands.redact
         self.observe(StageStarted(iteration=subject.iteration, stage=stage, command=command))
         try:
             files = self.tree.contents(
-                subject.changes, lambda paths: judged_paths(self.plans.judged, paths)
+                subject.changes, lambda paths: judged_paths(self.metric.files, paths)
             )
         except MetricError as error:
             return MetricRun(value=None, failure=Status.METRIC_ERROR, reason=str(error))
@@ -199,18 +201,16 @@ class Bench:
 
     def hooks_refusal(self, attempt: Attempt, parent: str) -> GuardRun | None:
         """The first of the user's own hooks that refuses the candidate, or `None`."""
-        return hooks_refusal(self._commands, self.plans.hooks, attempt, parent)
+        return hooks_refusal(self._commands, self._hooks, attempt, parent)
 
 
 class _Progress:
     """What a run prints on its way, and whether it is clearly behind its rival."""
 
-    def __init__(
-        self, *, pattern: re.Pattern[str] | None, direction: Direction, rival: Curve | None
-    ) -> None:
+    def __init__(self, metric: Metric, rival: Curve | None) -> None:
         self.points: list[Point] = []
-        self._pattern = pattern
-        self._direction = direction
+        self._pattern = re.compile(metric.early_stop.regex) if metric.early_stop else None
+        self._direction = metric.direction
         self._rival = rival
 
     def is_hopeless(self, line: str) -> bool:
@@ -241,7 +241,7 @@ def _believed(
     )
 
 
-def _interpreted(ended: Ended, plan: MetricPlan, points: Sequence[Point]) -> MetricRun:
+def _interpreted(ended: Ended, section: Metric | Holdout, points: Sequence[Point]) -> MetricRun:
     result, report = ended.result, ended.report
     value, failure, reason = None, None, result.failure
     if result.stopped:
@@ -253,7 +253,7 @@ def _interpreted(ended: Ended, plan: MetricPlan, points: Sequence[Point]) -> Met
         try:
             if isinstance(report, MetricError):
                 raise report
-            value = metrics.extract(result.output, plan.extract, report)
+            value = metrics.extract(result.output, section.name, section.extract, report)
         except MetricError as error:
             failure, reason = Status.METRIC_ERROR, str(error)
     return MetricRun(
@@ -269,14 +269,15 @@ def _interpreted(ended: Ended, plan: MetricPlan, points: Sequence[Point]) -> Met
     )
 
 
-def _seen(ended: Ended, plan: MetricPlan, run: MetricRun) -> Seen:
+def _seen(ended: Ended, section: Metric | Holdout, run: MetricRun) -> Seen:
     """What there is to hold against other runs; of a failed run, only its tests."""
     if run.failed:
         return Seen(suite=ended.suite)
     content = ended.report if isinstance(ended.report, bytes) else None
-    junit = plan.extract.junit
+    name, rule = section.name, section.extract
+    junit = rule.junit if rule else None
     return Seen(
         suite=ended.suite,
         listed=junit_suite(content or b"", junit) if junit else None,
-        times=metrics.occurrences(ended.result.output, plan.extract, content),
+        times=metrics.occurrences(ended.result.output, name, rule, content),
     )

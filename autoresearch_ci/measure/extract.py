@@ -12,7 +12,7 @@ import re
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from autoresearch_ci.config.plans import Extract, report_path
+from autoresearch_ci.config.metric import ExtractRule
 from autoresearch_ci.measure import json_reports, xml_reports
 from autoresearch_ci.safety.bounded import NUMBER, MetricError, parse_number
 
@@ -27,6 +27,8 @@ PICKS: dict[str, Callable[[Sequence[float]], float]] = {
     "mean": statistics.fmean,
     "median": statistics.median,
 }
+_ANY = ExtractRule.model_construct()
+"""Looks for no place in particular."""
 _NOT_FINITE = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
 _SGR = r"(?:\x1b\[[0-9;:]*m)+"
 # A colour around a number is decoration; one inside it (`0.<red>98`) is left there, to be refused.
@@ -36,36 +38,47 @@ _BETWEEN_WORDS = re.compile(r"[\s=|()\[\]{}<>\"'`]+|(?<=[^\W\d]):")
 _STARTS_LIKE_A_NUMBER = re.compile(r"\W*\d")
 
 
-def extract(output: str, spec: Extract, report: bytes | None = None) -> float:
-    """The number that `spec` describes. Raises `MetricError`.
+def report_path(rule: ExtractRule | None) -> str | None:
+    """The file that the caller must read for `extract`; `None`: what is printed is enough."""
+    return (rule.junit or rule.coverage or rule.file) if rule else None
 
-    Colour codes around words are dropped, and a carriage return ends a line as a newline does.
+
+def extract(
+    output: str, name: str | None, rule: ExtractRule | None, report: bytes | None = None
+) -> float:
+    """The number called `name`, or the one that `rule` describes. Raises `MetricError`.
+
+    With neither, the output's only `METRIC name=value` line, or else its only bare number. Colour
+    codes around words are dropped, and a carriage return ends a line as a newline does.
     """
-    path = report_path(spec)
+    rule, path = rule or _ANY, report_path(rule)
     if path is not None and report is None:
         raise MetricError(f"{path} was not written by the metric command")
-    if spec.junit is not None:
-        return xml_reports.junit_number(report or b"", spec.junit, spec.count)
-    if spec.coverage is not None:
-        return xml_reports.coverage_percent(report or b"", spec.coverage)
+    if rule.junit is not None:
+        return xml_reports.junit_number(report or b"", rule.junit, rule.count or "failures")
+    if rule.coverage is not None:
+        return xml_reports.coverage_percent(report or b"", rule.coverage)
     text = output if report is None else _decode(report)
-    if spec.json is not None:
-        return json_reports.json_number(text, spec.json)
-    return _text_number(_tail(text), spec)
+    if rule.json_path is not None:
+        return json_reports.json_number(text, rule.json_path)
+    return _text_number(_tail(text), name, rule)
 
 
-def occurrences(output: str, spec: Extract, report: bytes | None = None) -> int:
-    """How often the text holds what `spec` looks for; 0 where there is no telling."""
-    if spec.junit or spec.coverage or spec.last_number:
+def occurrences(
+    output: str, name: str | None, rule: ExtractRule | None, report: bytes | None = None
+) -> int:
+    """How often the text holds what is looked for; 0 where there is no telling."""
+    rule = rule or _ANY
+    if rule.junit or rule.coverage or rule.last_number:
         return 0
     text = output if report is None else _decode(report)
-    if spec.json is not None:
+    if rule.json_path is not None:
         return json_reports.documents(text)
     text = _tail(text)
-    if spec.regex is not None:
-        return len(_regex_matches(text, spec.regex))
-    if spec.name is not None:
-        return len(list(_values_of(text, spec.name)))
+    if rule.regex is not None:
+        return len(_regex_matches(text, rule.regex))
+    if name is not None:
+        return len(list(_values_of(text, name)))
     return len(list(_named_lines(text, only_metric=True))) or len(_bare_numbers(text))
 
 
@@ -80,27 +93,28 @@ def named_numbers(output: str) -> dict[str, float]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _text_number(text: str, spec: Extract) -> float:
-    if spec.regex is not None:
-        return _pick(_regex_matches(text, spec.regex), spec.many, f"regex {spec.regex}")
-    if spec.last_number:
+def _text_number(text: str, name: str | None, rule: ExtractRule) -> float:
+    if rule.regex is not None:
+        return _pick(_regex_matches(text, rule.regex), rule.many, f"regex {rule.regex}")
+    if rule.last_number:
         return parse_number(_last_number(text))
-    if spec.name is not None:
-        values = list(_values_of(text, spec.name))
-        return _pick(values, spec.many, spec.name, seen=named_numbers(text))
-    return _only_number(text, spec.many)
+    if name is not None:
+        values = list(_values_of(text, name))
+        return _pick(values, rule.many, name, seen=named_numbers(text))
+    return _only_number(text, rule.many)
 
 
-def _pick(texts: Sequence[str], many: str, what: str, seen: Iterable[str] = ()) -> float:
+def _pick(texts: Sequence[str], many: str | None, what: str, seen: Iterable[str] = ()) -> float:
     if not texts:
         others = ", ".join(list(seen)[:5])
         raise MetricError(f"{what} was not printed" + (f"; seen: {others}" if others else ""))
-    if len(texts) > 1 and many not in PICKS:
+    pick = PICKS[many] if many else None
+    if len(texts) > 1 and pick is None:
         values = ", ".join(text[:20] for text in texts[:4]) + (", …" if len(texts) > 4 else "")
         raise MetricError(f"{what} printed {len(texts)} times ({values})")
     try:
         numbers = [parse_number(text) for text in texts]
-        value = PICKS[many](numbers) if len(numbers) > 1 else numbers[0]
+        value = pick(numbers) if pick else numbers[0]
     except MetricError as error:
         raise MetricError(f"{what}: {error}") from error
     except OverflowError:
@@ -110,7 +124,7 @@ def _pick(texts: Sequence[str], many: str, what: str, seen: Iterable[str] = ()) 
     return value
 
 
-def _only_number(text: str, many: str) -> float:
+def _only_number(text: str, many: str | None) -> float:
     """The number when the configuration says nothing about where it is."""
     metrics = list(_named_lines(text, only_metric=True))
     names = sorted({name for name, _ in metrics})

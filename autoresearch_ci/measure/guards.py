@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from autoresearch_ci.config.plans import GuardPlan
+from autoresearch_ci.config.metric import Guard
 from autoresearch_ci.decide.knowledge import Knowledge, Seen
 from autoresearch_ci.decide.suite_standards import SuiteResult
 from autoresearch_ci.events import Note, Warning
@@ -66,7 +66,7 @@ class Guards:
     """Runs the guards on a state of the code."""
 
     def __init__(
-        self, commands: MeasuredCommands, guards: Sequence[GuardPlan], metric_command: str
+        self, commands: MeasuredCommands, guards: Sequence[Guard], metric_command: str
     ) -> None:
         self._commands = commands
         self._guards = guards
@@ -81,9 +81,9 @@ class Guards:
         runs = []
         for index, guard in enumerate(self._guards):
             role = f"guard {index}"
-            number = guard.extract.name if guard.extract and not guard.junit else None
-            if number and guard.command == self._metric_command:
-                run = _compared(_read_off(guard.command, number, measured), role, guard, knowledge)
+            if guard.metric and not guard.junit and guard.command == self._metric_command:
+                run = _read_off(guard.command, guard.metric, measured)
+                run = _compared(run, role, guard, knowledge)
             else:
                 run, knowledge = self._patiently(role, guard, subject, knowledge)
             if subject.is_unmodified and run.value is not None:
@@ -94,7 +94,7 @@ class Guards:
         return Guarded(runs=tuple(runs), knowledge=knowledge)
 
     def _patiently(
-        self, role: str, guard: GuardPlan, subject: Subject, knowledge: Knowledge
+        self, role: str, guard: Guard, subject: Subject, knowledge: Knowledge
     ) -> tuple[GuardRun, Knowledge]:
         found = with_second_chance(
             role,
@@ -112,7 +112,7 @@ class Guards:
         return found.run, found.knowledge
 
     def _run(
-        self, role: str, guard: GuardPlan, subject: Subject, knowledge: Knowledge
+        self, role: str, guard: Guard, subject: Subject, knowledge: Knowledge
     ) -> tuple[GuardRun, Knowledge]:
         ended = self._commands.measured(
             subject, "guard", guard.command, knowledge, timeout=guard.timeout, report=guard.junit
@@ -120,7 +120,7 @@ class Guards:
         result = ended.result
         value, failure = _number(guard, ended)
         loss, knowledge = _lost_tests(role, guard, subject, ended, failed=bool(failure))
-        if subject.iteration == 0 and not (ended.suite or guard.junit or guard.extract or failure):
+        if subject.iteration == 0 and not (ended.suite or guard.junit or guard.metric or failure):
             self._tell_blindness(guard)
         failure = ": ".join(filter(None, (failure, loss)))
         run = GuardRun(
@@ -133,7 +133,7 @@ class Guards:
         )
         return _compared(run, role, guard, knowledge), knowledge
 
-    def _tell_blindness(self, guard: GuardPlan) -> None:
+    def _tell_blindness(self, guard: Guard) -> None:
         message = (
             f"no test was seen in the guard {guard.command!r}: only its exit code counts. "
             "With a JUnit report (guards: [{command: …, junit: FILE}]) tests that vanish count"
@@ -141,18 +141,18 @@ class Guards:
         self._commands.observe(Note(message=message))
 
 
-def _number(guard: GuardPlan, ended: Ended) -> tuple[float | None, str]:
+def _number(guard: Guard, ended: Ended) -> tuple[float | None, str]:
     """The number of a guard that has one, and why the command failed; empty: it did not."""
     failure = ended.result.failure
-    if failure or guard.extract is None:
+    if failure or guard.metric is None:
         return None, failure
     try:
-        return metrics.extract(ended.result.output, guard.extract), ""
+        return metrics.extract(ended.result.output, guard.metric, None), ""
     except MetricError as error:
         return None, str(error)
 
 
-def _compared(run: GuardRun, role: str, guard: GuardPlan, knowledge: Knowledge) -> GuardRun:
+def _compared(run: GuardRun, role: str, guard: Guard, knowledge: Knowledge) -> GuardRun:
     """`run`, not passed if its number is worse than the baseline's by too much."""
     baseline = knowledge.baselines.get(role)
     if run.value is None or baseline is None:
@@ -160,16 +160,15 @@ def _compared(run: GuardRun, role: str, guard: GuardPlan, knowledge: Knowledge) 
     loss = -guard.direction.gain(baseline, run.value)
     if loss <= guard.tolerance * abs(baseline):
         return run
-    name = guard.extract.name if guard.extract else ""
     reason = (
-        f"{name} {run.value:g} is worse than {baseline:g} by more than "
+        f"{guard.metric} {run.value:g} is worse than {baseline:g} by more than "
         f"{100 * guard.tolerance:.3g} %"
     )
     return replace(run, passed=False, reason=reason)
 
 
 def _lost_tests(
-    role: str, guard: GuardPlan, subject: Subject, ended: Ended, *, failed: bool
+    role: str, guard: Guard, subject: Subject, ended: Ended, *, failed: bool
 ) -> tuple[str, Knowledge]:
     """Why the tests of a guard are fewer or worse than before; empty when they are not."""
     listed, problem = _listed(guard, ended.report)
@@ -194,7 +193,7 @@ def _read_off(command: str, name: str, measured: MetricRun) -> GuardRun:
     )
 
 
-def _listed(guard: GuardPlan, report: bytes | MetricError | None) -> tuple[SuiteResult | None, str]:
+def _listed(guard: Guard, report: bytes | MetricError | None) -> tuple[SuiteResult | None, str]:
     """The tests that a guard's report lists, and what is wrong with it."""
     if isinstance(report, MetricError):
         return None, str(report)

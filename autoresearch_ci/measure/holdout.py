@@ -19,7 +19,7 @@ BASELINE_RUNS = 3
 
 def calibrated(bench: Bench, knowledge: Knowledge) -> Knowledge:
     """Measure the unmodified code, when there is a holdout. Raises `BaselineError`."""
-    if not bench.plans.holdout:
+    if not bench.holdout:
         return knowledge
     unmodified = Subject(changes={}, iteration=0)
     values, knowledge = _values(bench, [unmodified] * BASELINE_RUNS, knowledge)
@@ -37,8 +37,8 @@ def confirms(bench: Bench, candidate: Subject, knowledge: Knowledge) -> tuple[bo
 
     A deterministic holdout costs one run of each, a noisy one two, in the order A B B A.
     """
-    plan, spread = bench.plans.holdout, knowledge.holdout_spread
-    if plan is None:
+    holdout, spread = bench.holdout, knowledge.holdout_spread
+    if holdout is None:
         return True, knowledge
     order = [candidate, candidate.rival]
     if spread:
@@ -47,7 +47,8 @@ def confirms(bench: Bench, candidate: Subject, knowledge: Knowledge) -> tuple[bo
     if len(values) < len(order):
         return False, knowledge
     own, rival = values[0::3], values[1:3]
-    return plan.direction.gain(median(rival), median(own)) >= -2 * spread, knowledge
+    direction = holdout.direction_beside(bench.metric)
+    return direction.gain(median(rival), median(own)) >= -2 * spread, knowledge
 
 
 def _values(

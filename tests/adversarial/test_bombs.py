@@ -26,7 +26,7 @@ import httpx2
 import pytest
 
 import autoresearch_ci
-from autoresearch_ci.config.plans import Extract
+from autoresearch_ci.config.metric import ExtractRule
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.llm.sdk_client import bounded_client
 from autoresearch_ci.measure.extract import extract
@@ -222,9 +222,9 @@ JSON = {
 
 
 @pytest.mark.parametrize("name", XML)
-@pytest.mark.parametrize("spec", [Extract(junit="r"), Extract(coverage="r")], ids=["junit", "cov"])
+@pytest.mark.parametrize("kind", ["junit", "coverage"])
 def test_an_xml_report_cannot_grow_or_reach_out(
-    name: str, spec: Extract, tmp_path: Path, tally: Tally
+    name: str, kind: str, tmp_path: Path, tally: Tally
 ) -> None:
     decoy = tmp_path / "decoy"
     decoy.write_text("canary")
@@ -232,7 +232,7 @@ def test_an_xml_report_cannot_grow_or_reach_out(
     data = bomb if isinstance(bomb, bytes) else bomb.replace("DECOY", str(decoy)).encode()
     began = time.process_time()
     with pytest.raises(MetricError) as caught:
-        extract("", spec, data)
+        extract("", None, ExtractRule(**{kind: "r"}), data)
     assert time.process_time() - began < 20
     assert "canary" not in str(caught.value)
     assert len(str(caught.value)) < 500
@@ -242,11 +242,11 @@ def test_an_xml_report_cannot_grow_or_reach_out(
 @pytest.mark.parametrize("name", JSON)
 @pytest.mark.parametrize("where", ["output", "file"])
 def test_json_cannot_grow_or_recurse(name: str, where: str, tally: Tally) -> None:
-    spec = Extract(json="$.n", file="r" if where == "file" else None)
+    rule = ExtractRule(json="$.n", file="r" if where == "file" else None)
     report = JSON[name].encode() if where == "file" else None
     began = time.process_time()
     with pytest.raises(MetricError) as caught:
-        extract(JSON[name], spec, report)
+        extract(JSON[name], None, rule, report)
     assert time.process_time() - began < 20
     assert len(str(caught.value)) < 500
     tally("bombs tried", 1)
@@ -254,12 +254,13 @@ def test_json_cannot_grow_or_recurse(name: str, where: str, tally: Tally) -> Non
 
 def test_parsing_every_bomb_takes_little_memory(tally: Tally) -> None:
     program = (
-        "from tests.adversarial.test_bombs import JSON, XML, Extract, MetricError, extract\n"
-        "for spec, bombs in ((Extract(json='$.n'), JSON), (Extract(junit='r'), XML)):\n"
+        "from tests.adversarial.test_bombs import JSON, XML, ExtractRule, MetricError, extract\n"
+        "for rule, bombs in ((ExtractRule(json='$.n'), JSON), (ExtractRule(junit='r'), XML)):\n"
         "    for bomb in bombs.values():\n"
         "        data = bomb if isinstance(bomb, bytes) else bomb.encode()\n"
         "        try:\n"
-        "            extract('' if spec.junit else bomb, spec, data if spec.junit else None)\n"
+        "            output, report = ('', data) if rule.junit else (bomb, None)\n"
+        "            extract(output, None, rule, report)\n"
         "        except MetricError:\n"
         "            pass\n"
         "lines = open('/proc/self/status').read().splitlines()\n"

@@ -13,7 +13,6 @@ from pydantic import ValidationError
 
 from autoresearch_ci.config import resolve as config
 from autoresearch_ci.config.flags import FLAGS
-from autoresearch_ci.config.plans import Extract
 from autoresearch_ci.config.resolve import (
     Config,
     ExtractRule,
@@ -132,36 +131,31 @@ def test_a_guard_is_a_command_or_a_number_with_a_tolerance() -> None:
         0.1,
         300,
     )
-    assert valued.extractor() == Extract(name="peak_mb")
 
 
 def test_a_holdout_takes_the_direction_of_the_metric_unless_it_has_its_own() -> None:
     inherited = parse("  direction: max\nholdout: {command: ./h, name: p95}\n")
     own = parse("  direction: max\nholdout: {command: ./h, direction: min}\n")
-    assert inherited.holdout_direction is Direction.MAXIMIZE
-    assert own.holdout_direction is Direction.MINIMIZE
+    assert inherited.holdout.direction_beside(inherited.metric) is Direction.MAXIMIZE
+    assert own.holdout.direction_beside(own.metric) is Direction.MINIMIZE
 
 
 @pytest.mark.parametrize(
     ("rule", "extract"),
     [
-        ("{regex: 'took (\\d+)'}", Extract(name="n", regex=r"took (\d+)")),
-        ("{regex: '(a)', many: last}", Extract(name="n", regex="(a)", many="last")),
-        ("{json: $.a.b}", Extract(name="n", json="$.a.b")),
-        ("{json: $.a, file: out.json}", Extract(name="n", json="$.a", file="out.json")),
-        ("{junit: r.xml}", Extract(name="n", junit="r.xml")),
-        ("{junit: r.xml, count: passed}", Extract(name="n", junit="r.xml", count="passed")),
-        ("{coverage: cov.xml}", Extract(name="n", coverage="cov.xml")),
-        ("{last_number: true}", Extract(name="n", last_number=True)),
-        ("{many: median}", Extract(name="n", many="median")),
+        ("{regex: 'took (\\d+)'}", ExtractRule(regex=r"took (\d+)")),
+        ("{regex: '(a)', many: last}", ExtractRule(regex="(a)", many="last")),
+        ("{json: $.a.b}", ExtractRule(json="$.a.b")),
+        ("{json: $.a, file: out.json}", ExtractRule(json="$.a", file="out.json")),
+        ("{junit: r.xml}", ExtractRule(junit="r.xml")),
+        ("{junit: r.xml, count: passed}", ExtractRule(junit="r.xml", count="passed")),
+        ("{coverage: cov.xml}", ExtractRule(coverage="cov.xml")),
+        ("{last_number: true}", ExtractRule(last_number=True)),
+        ("{many: median}", ExtractRule(many="median")),
     ],
 )
-def test_what_the_reader_of_metrics_is_told(rule: str, extract: Extract) -> None:
-    assert parse(f"  name: n\n  extract: {rule}\n").metric.extractor() == extract
-
-
-def test_without_an_extract_rule_only_the_name_is_looked_for() -> None:
-    assert parse("  name: val_bpb\n").metric.extractor() == Extract(name="val_bpb")
+def test_what_the_reader_of_metrics_is_told(rule: str, extract: ExtractRule) -> None:
+    assert parse(f"  name: n\n  extract: {rule}\n").metric.extract == extract
 
 
 @pytest.mark.parametrize(("written", "mode"), [("none", "none"), ("{mode: none}", "none")])

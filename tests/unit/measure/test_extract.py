@@ -5,16 +5,30 @@ from __future__ import annotations
 import math
 import statistics
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoresearch_ci.config.plans import Extract, report_path
-from autoresearch_ci.measure.extract import OUTPUT_LIMIT, extract, named_numbers, occurrences
+from autoresearch_ci.config.metric import ExtractRule
+from autoresearch_ci.measure.extract import (
+    OUTPUT_LIMIT,
+    extract,
+    named_numbers,
+    occurrences,
+    report_path,
+)
 from autoresearch_ci.safety.bounded import MetricError
 
-VAL_BPB = Extract(name="val_bpb")
+Where = tuple[str | None, ExtractRule | None]
+
+
+def at(name: str | None = None, **rule: Any) -> Where:
+    return name, ExtractRule(**rule) if rule else None
+
+
+VAL_BPB = at("val_bpb")
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -22,9 +36,9 @@ FINITE = st.floats(allow_nan=False, allow_infinity=False)
 @settings(deadline=None)  # loaded runners are slow, not wrong
 @given(FINITE)
 def test_every_finite_float_survives_being_extracted(value: float) -> None:
-    assert extract(f"noise\nval_bpb: {value!r}\n", VAL_BPB) == value
-    assert extract(f"METRIC val_bpb={value!r}", Extract()) == value
-    assert extract(f'{{"a": [{value!r}]}}', Extract(json="$.a[0]")) == value
+    assert extract(f"noise\nval_bpb: {value!r}\n", *VAL_BPB) == value
+    assert extract(f"METRIC val_bpb={value!r}", *at()) == value
+    assert extract(f'{{"a": [{value!r}]}}', *at(json="$.a[0]")) == value
 
 
 @settings(deadline=None)  # loaded runners are slow, not wrong
@@ -32,18 +46,18 @@ def test_every_finite_float_survives_being_extracted(value: float) -> None:
     st.text(alphabet="0123456789.eE+-_,naifNI١½ \n\r\t:=%\x1b[mMETRIC{}\"'x", max_size=60),
     st.sampled_from(
         [
-            Extract(),
-            Extract(name="x"),
-            Extract(regex=r"(\S+)"),
-            Extract(regex=r"(\S+)", many="mean"),
-            Extract(json="$"),
-            Extract(last_number=True),
+            at(),
+            at("x"),
+            at(regex=r"(\S+)"),
+            at(regex=r"(\S+)", many="mean"),
+            (None, ExtractRule.model_construct(json_path="$")),
+            at(last_number=True),
         ]
     ),
 )
-def test_garbage_is_a_finite_number_or_a_metric_error(output: str, spec: Extract) -> None:
+def test_garbage_is_a_finite_number_or_a_metric_error(output: str, where: Where) -> None:
     try:
-        value = extract(output, spec)
+        value = extract(output, *where)
     except MetricError:
         return
     assert math.isfinite(value)
@@ -64,7 +78,7 @@ def test_garbage_is_a_finite_number_or_a_metric_error(output: str, spec: Extract
     ],
 )
 def test_a_named_value_is_found(output: str) -> None:
-    assert extract(output, VAL_BPB) == 0.98
+    assert extract(output, *VAL_BPB) == 0.98
 
 
 @pytest.mark.parametrize(
@@ -83,7 +97,7 @@ def test_a_named_value_is_found(output: str) -> None:
 )
 def test_the_reason_says_what_was_printed_instead(output: str, reason: str) -> None:
     with pytest.raises(MetricError) as caught:
-        extract(output, VAL_BPB)
+        extract(output, *VAL_BPB)
     assert str(caught.value) == reason
 
 
@@ -93,27 +107,27 @@ def test_the_reason_says_what_was_printed_instead(output: str, reason: str) -> N
 )
 def test_several_values_are_reduced_only_as_configured(many: str, value: float) -> None:
     output = "ms: 3\nms: 1\nms: 2\n"
-    assert extract(output, Extract(name="ms", many=many)) == value
+    assert extract(output, *at("ms", many=many)) == value
     with pytest.raises(MetricError, match="printed 3 times"):
-        extract(output, Extract(name="ms"))
+        extract(output, *at("ms"))
 
 
 def test_one_bad_value_among_several_spoils_the_reduction() -> None:
     with pytest.raises(MetricError, match="nan"):
-        extract("ms: nan\nms: 1\n", Extract(name="ms", many="min"))
+        extract("ms: nan\nms: 1\n", *at("ms", many="min"))
 
 
 @pytest.mark.parametrize("many", ["mean", "median"])
 def test_a_reduction_that_overflows_is_refused(many: str) -> None:
     with pytest.raises(MetricError, match="too large"):
-        extract("ms: 1e308\nms: 1.7e308\n", Extract(name="ms", many=many))
+        extract("ms: 1e308\nms: 1.7e308\n", *at("ms", many=many))
 
 
 @settings(deadline=None)  # loaded runners are slow, not wrong
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=9))
 def test_the_median_is_the_statistical_one(values: list[float]) -> None:
     output = "".join(f"ms: {value!r}\n" for value in values)
-    assert extract(output, Extract(name="ms", many="median")) == statistics.median(values)
+    assert extract(output, *at("ms", many="median")) == statistics.median(values)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +141,7 @@ def test_the_median_is_the_statistical_one(values: list[float]) -> None:
 def test_without_configuration_one_metric_line_or_one_bare_number_is_enough(
     output: str, value: float
 ) -> None:
-    assert extract(output, Extract()) == value
+    assert extract(output, *at()) == value
 
 
 @pytest.mark.parametrize(
@@ -144,13 +158,13 @@ def test_without_configuration_an_unclear_output_says_what_to_configure(
     output: str, advice: str
 ) -> None:
     with pytest.raises(MetricError, match=advice):
-        extract(output, Extract())
+        extract(output, *at())
 
 
 def test_a_regex_takes_its_first_group_and_knows_lines() -> None:
     output = "Requests/sec: 1523.7 (stdev 3)\nLatency 12 ms\n"
-    assert extract(output, Extract(regex=r"^Requests/sec:\s+(\S+)")) == 1523.7
-    assert extract(output, Extract(name="p95", regex=r"Latency (\d+) ms$")) == 12
+    assert extract(output, *at(regex=r"^Requests/sec:\s+(\S+)")) == 1523.7
+    assert extract(output, *at("p95", regex=r"Latency (\d+) ms$")) == 12
 
 
 @pytest.mark.parametrize(
@@ -165,7 +179,7 @@ def test_a_regex_takes_its_first_group_and_knows_lines() -> None:
 )
 def test_a_regex_that_gives_no_single_number_is_an_error(regex: str, reason: str) -> None:
     with pytest.raises(MetricError, match=reason):
-        extract("a 1 2", Extract(regex=regex))
+        extract("a 1 2", None, ExtractRule.model_construct(regex=regex))
 
 
 @pytest.mark.parametrize(
@@ -179,7 +193,7 @@ def test_a_regex_that_gives_no_single_number_is_an_error(regex: str, reason: str
     ],
 )
 def test_the_last_number_is_found_in_prose(output: str, value: float) -> None:
-    assert extract(output, Extract(last_number=True)) == value
+    assert extract(output, *at(last_number=True)) == value
 
 
 @pytest.mark.parametrize(
@@ -191,32 +205,32 @@ def test_the_last_number_is_found_in_prose(output: str, value: float) -> None:
 )
 def test_a_last_number_that_is_not_plain_is_not_passed_over(output: str) -> None:
     with pytest.raises(MetricError):
-        extract(output, Extract(last_number=True))
+        extract(output, *at(last_number=True))
 
 
 @pytest.mark.parametrize(
-    ("spec", "report", "value"),
+    ("where", "report", "value"),
     [
-        (Extract(json="$.a", file="r"), b'\xef\xbb\xbf{"a": 0.5}', 0.5),
-        (Extract(regex=r"^ms (.*)$", file="r"), b"ms 3\n", 3.0),
-        (Extract(junit="r", count="tests"), b"<testsuite><testcase/></testsuite>", 1.0),
-        (Extract(coverage="r"), b'<coverage line-rate="0.5"/>', 50.0),
+        (at(json="$.a", file="r"), b'\xef\xbb\xbf{"a": 0.5}', 0.5),
+        (at(regex=r"^ms (.*)$", file="r"), b"ms 3\n", 3.0),
+        (at(junit="r", count="tests"), b"<testsuite><testcase/></testsuite>", 1.0),
+        (at(coverage="r"), b'<coverage line-rate="0.5"/>', 50.0),
     ],
 )
 def test_the_number_is_read_from_the_report_and_not_from_the_output(
-    spec: Extract, report: bytes, value: float
+    where: Where, report: bytes, value: float
 ) -> None:
-    assert report_path(spec) == "r"
-    assert extract('{"a": 9}\nms 9\n', spec, report) == value
+    assert report_path(where[1]) == "r"
+    assert extract('{"a": 9}\nms 9\n', *where, report) == value
 
 
 @pytest.mark.parametrize(
-    "spec", [Extract(junit="r.xml"), Extract(coverage="r.xml"), Extract(regex="(1)", file="r.xml")]
+    "where", [at(junit="r.xml"), at(coverage="r.xml"), at(regex="(1)", file="r.xml")]
 )
-def test_a_report_that_was_not_written_is_never_replaced_by_the_output(spec: Extract) -> None:
-    assert report_path(spec) == "r.xml"
+def test_a_report_that_was_not_written_is_never_replaced_by_the_output(where: Where) -> None:
+    assert report_path(where[1]) == "r.xml"
     with pytest.raises(MetricError, match=r"r\.xml was not written"):
-        extract("1", spec)
+        extract("1", *where)
 
 
 def test_named_numbers_are_those_without_doubt() -> None:
@@ -227,32 +241,32 @@ def test_named_numbers_are_those_without_doubt() -> None:
 def test_the_metric_at_the_end_of_a_huge_output_is_found() -> None:
     output = "x: 1\n" + "noise without end\n" * (OUTPUT_LIMIT // 18) + "x: 2\nval_bpb: 0.98\n"
     assert len(output) > OUTPUT_LIMIT
-    assert extract(output, VAL_BPB) == 0.98
-    assert extract(output, Extract(regex=r"^x: (\d)$")) == 2
+    assert extract(output, *VAL_BPB) == 0.98
+    assert extract(output, *at(regex=r"^x: (\d)$")) == 2
 
 
 @pytest.mark.parametrize("line", [" " * 2_000_000, "a" + " " * 2_000_000, "METRIC " * 300_000])
 def test_one_endless_line_takes_linear_time(line: str) -> None:
     start = time.monotonic()
-    for spec in (VAL_BPB, Extract(), Extract(last_number=True)):
+    for where in (VAL_BPB, at(), at(last_number=True)):
         with pytest.raises(MetricError):
-            extract(line, spec)
+            extract(line, *where)
     assert time.monotonic() - start < 5
 
 
 @pytest.mark.parametrize(
-    ("output", "spec", "times"),
+    ("output", "where", "times"),
     [
-        ("cost: 1\n", Extract(name="cost"), 1),
-        ("cost: 1\nMETRIC cost=2\ncosts: 3\n", Extract(name="cost"), 2),
-        ("a=1 a=2", Extract(regex="a=([0-9])"), 2),
-        ("1\n2\n", Extract(many="last"), 2),
-        ("1\nMETRIC x=2\n", Extract(), 1),
-        ('{"a": 1}\n{"a": 2}\nlog\n{broken\n', Extract(json="$.a"), 2),
-        ('{"a":\n1}\n', Extract(json="$.a"), 1),
-        ("nothing", Extract(name="cost"), 0),
-        ("1 2 3", Extract(last_number=True), 0),
+        ("cost: 1\n", at("cost"), 1),
+        ("cost: 1\nMETRIC cost=2\ncosts: 3\n", at("cost"), 2),
+        ("a=1 a=2", at(regex="a=([0-9])"), 2),
+        ("1\n2\n", at(many="last"), 2),
+        ("1\nMETRIC x=2\n", at(), 1),
+        ('{"a": 1}\n{"a": 2}\nlog\n{broken\n', at(json="$.a"), 2),
+        ('{"a":\n1}\n', at(json="$.a"), 1),
+        ("nothing", at("cost"), 0),
+        ("1 2 3", at(last_number=True), 0),
     ],
 )
-def test_how_often_the_number_was_printed(output: str, spec: Extract, times: int) -> None:
-    assert occurrences(output, spec) == times
+def test_how_often_the_number_was_printed(output: str, where: Where, times: int) -> None:
+    assert occurrences(output, *where) == times
