@@ -1,5 +1,7 @@
 """JUnit or Cobertura XML -> one number. Which report to read, and whether it is there, is not ours.
 
+defusedxml parses the text, as the XML parser behind junitparser would expand entities; what the
+elements of a case mean, junitparser says.
 Fails closed: a report that lists no test, or covers no line, is not a report without failures.
 """
 
@@ -9,7 +11,7 @@ import math
 import re
 from collections.abc import Callable
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from autoresearch_ci.decide.suite_standards import SuiteResult
 from autoresearch_ci.safety.bounded import MetricError, parse_number
@@ -17,11 +19,13 @@ from autoresearch_ci.safety.bounded import MetricError, parse_number
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
+    from junitparser import TestCase
+
 BYTES_LIMIT = 16 * 2**20
 TAGS_LIMIT = 1_000_000
 """Some 100 bytes of memory each, however short they are written."""
 
-_OF_A_CASE: dict[str, Callable[[Any], bool]] = {
+_OF_A_CASE: dict[str, Callable[[TestCase], bool]] = {
     "failures": lambda case: case.is_failure,
     "errors": lambda case: case.is_error,
     "failed": lambda case: case.is_failure or case.is_error,
@@ -35,19 +39,19 @@ COUNTS = (*_OF_A_CASE, "seconds")
 
 def junit_number(report: bytes, path: str, count: str) -> float:
     """One of `COUNTS`, over the cases of all suites. Raises `MetricError`."""
-    cases = _listed_cases(_parse(report, path), path)
+    listed = _listed(report, path)
     if count == "seconds":
-        return math.fsum(_seconds(case, path) for case in cases)
+        return math.fsum(_seconds(case, path) for case in listed)
     if count not in _OF_A_CASE:
         raise MetricError(f"count {count} is not one of: {', '.join(COUNTS)}")
-    return float(_number_of(cases, _OF_A_CASE[count]))
+    return float(sum(1 for case in _cases(listed) if _OF_A_CASE[count](case)))
 
 
 def junit_suite(report: bytes, path: str) -> SuiteResult:
     """How each test ended, by class and name. Raises `MetricError`."""
     ended: dict[str, list[str]] = {}
-    for case in _listed_cases(_parse(report, path), path):
-        test = "::".join(filter(None, (case.get("classname"), case.get("name"))))
+    for case in _cases(_listed(report, path)):
+        test = "::".join(filter(None, (case.classname, case.name)))
         ended.setdefault(test, []).append(_ended(case))
     # A name may occur several times, in any order; then it stands for that many tests.
     found = {
@@ -61,15 +65,15 @@ def junit_suite(report: bytes, path: str) -> SuiteResult:
 _BAD_LAST = ("passed", "skipped", "xfailed", "failed", "error")
 
 
-def _ended(case: Element) -> str:
-    children = {child.tag: child for child in case}
-    for tag, outcome in (("error", "error"), ("failure", "failed")):
-        if tag in children:
-            return outcome
-    skipped = children.get("skipped")
-    if skipped is None:
+def _ended(case: TestCase) -> str:
+    if case.is_error:
+        return "error"
+    if case.is_failure:
+        return "failed"
+    kinds = [result.type for result in case.result]
+    if not kinds:
         return "passed"
-    return "xfailed" if skipped.get("type") == "pytest.xfail" else "skipped"
+    return "xfailed" if "pytest.xfail" in kinds else "skipped"
 
 
 def coverage_percent(report: bytes, path: str) -> float:
@@ -103,10 +107,12 @@ def _parse(report: bytes, path: str) -> Element:
     return root
 
 
-def _listed_cases(root: Element, path: str) -> list[Element]:
+def _listed(report: bytes, path: str) -> list[Element]:
     """The cases themselves are counted, in nested suites too; the totals only have to agree."""
+    root = _parse(report, path)
     if root.tag not in ("testsuites", "testsuite"):
         raise MetricError(f"{path} is not a JUnit report: its root is <{root.tag[:40]}>")
+    # Not by junitparser's own way through the suites, which recurses as deep as a report likes.
     cases = list(root.iter("testcase"))
     if not cases:
         raise MetricError(f"{path} lists no test: tests that do not run are not passing tests")
@@ -116,6 +122,12 @@ def _listed_cases(root: Element, path: str) -> list[Element]:
     return cases
 
 
+def _cases(elements: list[Element]) -> list[TestCase]:
+    from junitparser import TestCase
+
+    return [TestCase.fromelem(element) for element in elements]  # type: ignore[no-untyped-call]
+
+
 def _announced(root: Element) -> int:
     """Failures and errors that the totals announce: a suite can fail without listing a case."""
     tops = [root] if "failures" in root.attrib or "errors" in root.attrib else list(root)
@@ -123,14 +135,8 @@ def _announced(root: Element) -> int:
     return sum(int(total) for total in totals if re.fullmatch("[0-9]{1,9}", total))
 
 
-def _number_of(cases: list[Element], wanted: Callable[[Any], bool]) -> int:
-    from junitparser import TestCase
-
-    parsed = (TestCase.fromelem(case) for case in cases)  # type: ignore[no-untyped-call]
-    return sum(1 for case in parsed if wanted(case))
-
-
 def _seconds(case: Element, path: str) -> float:
+    """Stricter than junitparser, which takes commas and infinity for numbers."""
     try:
         return parse_number(case.get("time", ""))
     except MetricError as error:
