@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import posixpath
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from autoresearch_ci.workspace.command_files import command_files, command_words
@@ -63,6 +63,7 @@ _SHEBANGS = {"python": ".py", "ruby": ".rb", "perl": ".pl", "php": ".php", "lua"
 _ENDS = {".py": (".py", "/__init__.py"), ".pl": (".pm",), ".lua": (".lua", "/init.lua")}
 # `sys.path.insert(0, 'src')`, `$:.unshift "lib"`, `use lib 'lib'`, `package.path = './x/?.lua'`.
 _SEARCH = re.compile(r"sys\.path|\$LOAD_PATH|\$:|use[ \t]+lib|package\.c?path|set_include_path")
+_PYTHON = re.compile(r"(python|pypy)[\d.]*|\{envpython\}")
 _QUOTED = re.compile(r"""["']([^"'\n]+)["']""")
 _DATA = (".json", ".csv", ".txt", ".md", ".xml", ".html", ".js", ".ts", ".c", ".go", ".rs", ".java")
 
@@ -99,7 +100,7 @@ class _Reading:
         """The files that a command names; `script`: in which it stands, empty for a given one."""
         source = script or _COMMANDS
         words = list(command_words(command))
-        for previous, word in itertools.pairwise(["", *words]):
+        for previous, word in _pairs(words):
             if previous == "-m" and re.fullmatch(r"[\w.]+", word):
                 self.found.modules.setdefault(word.replace(".", "/"), source)
             if "PATH=" in word:
@@ -112,9 +113,15 @@ class _Reading:
         if folder := posixpath.dirname(script):
             command = f"cd {folder}; {command}"
         files = command_files(command, self.tracked)
+        pairs = [(before, posixpath.basename(word)) for before, word in _pairs(words)]
+        scripts = {word for before, word in pairs if before != "-m"}
+        programs = {word for before, word in pairs if _PYTHON.fullmatch(posixpath.basename(before))}
         for path in files:
-            if posixpath.splitext(path)[1] in _KINDS:
-                self._add(posixpath.dirname(path), path)
+            folder, name = posixpath.split(path)
+            # `python folder` puts it on the search path, `python -m folder` does not.
+            package = name == "__main__.py" and posixpath.basename(folder) in programs
+            if posixpath.splitext(path)[1] in _KINDS and (name in scripts or package):
+                self._add(folder, path)
         return files
 
     def _file(self, path: str, text: str) -> list[str]:
@@ -154,6 +161,11 @@ class _Reading:
     def _add(self, folder: str, source: str) -> None:
         if self.found.folders.get(folder, _COMMANDS) == _COMMANDS:  # a file says more
             self.found.folders[folder] = source
+
+
+def _pairs(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Each word, after the one before it."""
+    return itertools.pairwise(["", *words])
 
 
 def _parents(path: str) -> Iterator[str]:

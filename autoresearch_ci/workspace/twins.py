@@ -154,7 +154,8 @@ class Twins:
             beside = f", beside the frozen {where}" if where in self._tracked else ""
             return f"would be imported instead of the installed {first}{beside}"
         theirs = name if name in self._modules else first
-        if theirs in self._modules and (theirs == name or not any(self._known(family, first))):
+        # What is missing below a package of the repository's own is for a proposal to make.
+        if theirs in self._modules and not any(self._known(family, first)):
             return f"would be imported instead of the {theirs} that {self._modules[theirs]} imports"
         return ""
 

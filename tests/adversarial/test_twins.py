@@ -281,7 +281,7 @@ def test_the_text_of_a_pull_request_is_read_as_a_candidates_is(pull_request: Pul
     assert "plays against the ruler: src/work.py:2 patches time.perf_counter" in pull_request.said
     assert pull_request.compare({"src/work.py": HONEST}, *GATE) == 1  # it really is slower
     assert "plays against" not in pull_request.said
-    assert pull_request.compare(cheat, *GATE, "--gaming", "warn") == 0
+    assert pull_request.compare(cheat, *GATE, "--set", "gaming=warn") == 0
     assert "warning: plays against the ruler" in pull_request.said
 
 

@@ -132,7 +132,7 @@ def test_ordinary_new_files_are_allowed(frozen: str, path: str) -> None:
 
 
 PYTHON = {
-    "bench.py": BENCH,
+    "bench.py": BENCH + "import pkg.missing\n",
     "src/work.py": "import scipy\n",
     "src/measure.py": "from PIL import Image\nfrom . import table\n",
     "src/table.py": "import pandas.io.json\n",
@@ -176,6 +176,7 @@ def test_what_the_ruler_imports_is_found_where_it_was(path: str, why: str) -> No
     "path",
     [
         *("src/lexer.py", "lexer.py", "utils/__init__.py", "utils/text.py", "src/pkg/lexer.py"),
+        "src/pkg/missing.py",
         # Below a package nothing is found by its own name alone.
         *("src/pkg/statistics.py", "src/pkg/json/__init__.py", "src/pkg/numpy.py"),
         # Only code that a proposal may edit imports it; and what is the candidate's own may move.
@@ -185,6 +186,13 @@ def test_what_the_ruler_imports_is_found_where_it_was(path: str, why: str) -> No
 )
 def test_new_modules_that_shadow_nothing_are_allowed(path: str) -> None:
     assert scope_of(PYTHON, *GLOBS).refusal(path) is None
+
+
+def test_a_package_that_runs_by_its_name_is_no_search_path() -> None:
+    files = {"tool/__init__.py": "", "tool/__main__.py": "", "tool/core.py": ""}
+    scope = scope_of(files, "tool/", commands=("python -m tool",))
+    assert scope.refusal("tool/types.py") is None
+    assert scope.refusal("types.py") == "out-of-scope: types.py"
 
 
 def test_a_module_of_ones_own_may_be_edited_whatever_its_name() -> None:
@@ -211,6 +219,7 @@ def test_a_module_of_ones_own_may_be_edited_whatever_its_name() -> None:
             "npm run b",
             "run/re.py",
         ),
+        ({"run/__main__.py": ""}, "python run", "run/re.py"),
         ({}, "python -m pyperf timeit x", "pyperf/__init__.py"),
         ({}, "python -m hyper.score x", "hyper/score.py"),
         (
