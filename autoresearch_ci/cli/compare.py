@@ -5,9 +5,11 @@ As a gate it needs no trust in whoever claims an improvement: anyone can run it 
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import math
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,6 +17,8 @@ from pathlib import Path
 from statistics import median
 
 from autoresearch_ci.cli.assembly import Workshop, make_redactor, make_ruler, open_bench
+from autoresearch_ci.cli.config import effective
+from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.resolve import Config
 from autoresearch_ci.confirmation import PairedComparison
 from autoresearch_ci.decide.gaming.detect import plays, sentence
@@ -24,6 +28,7 @@ from autoresearch_ci.events import Note, Observer, Warning, redacted
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.measure.bench import Bench
 from autoresearch_ci.preflight import Difference, comparison_context
+from autoresearch_ci.report.console import make_progress
 from autoresearch_ci.report.run_folder import metric_name
 from autoresearch_ci.safety.bounded import MIB, Unreadable, json_value
 from autoresearch_ci.safety.files import file_bytes
@@ -85,6 +90,27 @@ class Result:
         facts = dataclasses.asdict(self)
         facts["comparison"]["verdict"] = str(self.comparison.verdict)
         return json_text(facts)
+
+
+def main(options: argparse.Namespace) -> int:
+    """Compare, print the result, and fail as the gate says."""
+    gate = parse_gate(options.fail_on, options.claim)
+    resolved, path = effective(options, commit=options.base)
+    with make_progress(sys.stderr if options.json else sys.stdout, json=False) as observe:
+        result = run_comparison(
+            resolved.config,
+            start=Path.cwd(),
+            config_path=path,
+            base=options.base,
+            head=options.head,
+            observe=observe,
+            stop=obey_signals(),
+            environment=options.environment,
+        )
+    if options.json:
+        print(result.as_json())
+    apply(gate, result)
+    return 0
 
 
 def parse_gate(words: list[str], claim: Path | None) -> Gate:

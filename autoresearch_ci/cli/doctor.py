@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import json as json_module
 import os
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from autoresearch_ci.cli import confinement
+from autoresearch_ci.cli.config import effective
 from autoresearch_ci.config.resolve import Config, Resolved
 from autoresearch_ci.errors import AutoresearchError, BaselineError, ConfigError, WorkspaceError
 from autoresearch_ci.execution.command import run_command
@@ -42,6 +44,13 @@ class Check:
     cure: str = ""
     exit_code: int = 0
     """Of the run that would fail by it."""
+
+
+def main(options: argparse.Namespace) -> int:
+    """Check everything, print it, and say by the exit code whether a run would start."""
+    checks = examine(Path.cwd(), lambda: effective(options))
+    show(checks, json=options.json)
+    return exit_code(checks)
 
 
 def examine(start: Path, load: Callable[[], tuple[Resolved, str | None]]) -> list[Check]:

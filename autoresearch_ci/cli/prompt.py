@@ -5,8 +5,10 @@ Works on a copy of what it needs in a temporary folder: the run, if there is one
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import json
+import sys
 import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -27,6 +29,7 @@ from autoresearch_ci.cli.assembly import (
     make_service,
     mcp_tools,
 )
+from autoresearch_ci.cli.config import effective
 from autoresearch_ci.config.resolve import Resolved
 from autoresearch_ci.errors import ConfigError, ProposerError
 from autoresearch_ci.execution.command import Stop
@@ -49,6 +52,20 @@ class Preview:
     tokens: int
     counted: bool
     """Whether the service counted the tokens; otherwise they are estimated."""
+
+
+def main(options: argparse.Namespace) -> int:
+    """Print it, and on standard error how long it is."""
+    resolved, path = effective(options)
+    found = preview(
+        resolved,
+        Options(start=Path.cwd(), config_path=path, tag=options.tag, resume=options.resume),
+        environment=options.environment,
+    )
+    print(found.text)
+    how = "counted by the service" if found.counted else "estimated"
+    print(f"{found.tokens} tokens ({how}), {len(found.text.encode())} bytes", file=sys.stderr)
+    return 0
 
 
 def preview(resolved: Resolved, options: Options, *, environment: Mapping[str, str]) -> Preview:

@@ -5,10 +5,13 @@ What an iteration is, the loop knows; who the collaborators are, assembly.py.
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import autoresearch_ci
@@ -24,6 +27,9 @@ from autoresearch_ci.cli.assembly import (
     make_redactor,
     open_bench,
 )
+from autoresearch_ci.cli.config import effective
+from autoresearch_ci.cli.publish import tell
+from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.resolve import Config, Resolved
 from autoresearch_ci.confirmation import PAIRS, PairedComparison, confirm, idle_commits
 from autoresearch_ci.decide import budget
@@ -40,11 +46,38 @@ from autoresearch_ci.record.ledger import Ledger
 from autoresearch_ci.record.past_notebooks import ruler_of
 from autoresearch_ci.record.past_runs import past_runs
 from autoresearch_ci.record.run_history import CostRecord, History, StartRecord, check_history
+from autoresearch_ci.report.console import make_progress
 from autoresearch_ci.report.run_folder import Finished, metric_name, run_info, write_report
 from autoresearch_ci.report.run_summary import confirmed_line
+from autoresearch_ci.report.terminal_table import results_table
 from autoresearch_ci.safety.redaction import Redactor
 from autoresearch_ci.workspace.scratch import in_use
 from autoresearch_ci.workspace.store import Store, opened
+
+
+def main(options: argparse.Namespace) -> int:
+    """Run or resume the loop, and print the table of it."""
+    resolved, path = effective(options)
+    stop = obey_signals()
+    with make_progress(sys.stdout, json=options.json) as observe:
+        finished = run(
+            resolved,
+            Options(
+                start=Path.cwd(),
+                config_path=path,
+                tag=options.tag,
+                resume=options.resume,
+                output=options.output,
+            ),
+            observe=observe,
+            stop=stop,
+            environment=options.environment,
+        )
+    if not options.json:
+        print(results_table(finished.ledger.experiments, resolved.config.metric.direction))
+    # With --json standard output is for programs.
+    tell(finished.published, sys.stderr if options.json else sys.stdout)
+    return 0
 
 
 def run(

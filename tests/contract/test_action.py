@@ -20,7 +20,7 @@ from packaging.requirements import Requirement
 
 from autoresearch_ci.cli.action.inputs import COMMANDS, INPUTS
 from autoresearch_ci.cli.action.outputs import OUTPUTS
-from autoresearch_ci.cli.main import _parser
+from autoresearch_ci.cli.main import make_parser
 from autoresearch_ci.propose.search.constant_finder import find_constants
 from tests.contract.workflow_audits import step_audits
 from tests.contract.workflow_rules import (
@@ -103,7 +103,7 @@ def test_the_entry_points_are_installed_with_the_package() -> None:
 
 
 def test_every_input_is_a_flag_of_its_commands() -> None:
-    commands = next(a.choices for a in _parser()._actions if a.dest != "help" and a.choices)
+    commands = next(a.choices for a in make_parser()._actions if a.dest != "help" and a.choices)
     assert isinstance(commands, dict)
     for name, about in INPUTS.items():
         for command in set(about.commands or COMMANDS) & commands.keys():

@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from pydantic import BaseModel
 
-from autoresearch_ci.cli.main import _parser
+from autoresearch_ci.cli.main import make_parser
 from autoresearch_ci.config.flags import FLAGS, every_key
 from autoresearch_ci.config.metric import Guard
 from autoresearch_ci.config.proposers import Agent, ToolServer
@@ -76,7 +76,7 @@ def test_the_readme_is_short() -> None:
 
 
 def subcommands() -> dict[str, argparse.ArgumentParser]:
-    (found,) = (a.choices for a in _parser()._actions if a.dest != "help" and a.choices)
+    (found,) = (a.choices for a in make_parser()._actions if a.dest != "help" and a.choices)
     assert isinstance(found, dict)
     return found
 

@@ -25,6 +25,15 @@ def test_help_loads_nothing_heavy() -> None:
     assert not loaded_after(code) & HEAVY
 
 
+def test_the_list_of_commands_needs_no_configuration() -> None:
+    code = (
+        "from autoresearch_ci.cli.main import run_cli\n"
+        "try: run_cli(['--help'])\n"
+        "except SystemExit: pass"
+    )
+    assert not loaded_after(code) & (HEAVY | {"pydantic", "yaml"})
+
+
 def test_a_scripted_run_loads_no_optimiser() -> None:
     assert not loaded_after("import autoresearch_ci.cli.run") & (HEAVY - {"git"})
 

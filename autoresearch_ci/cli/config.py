@@ -1,0 +1,63 @@
+"""The effective configuration: found for every command, printed by `autoresearch-ci config`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from autoresearch_ci.cli.terminal import redacted
+from autoresearch_ci.config.flags import given
+from autoresearch_ci.config.reader import LARGEST
+from autoresearch_ci.config.resolve import DEFAULT_PATH, Resolved, describe, json_schema, load
+from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.safety.bounded import Unreadable
+from autoresearch_ci.safety.files import file_bytes
+from autoresearch_ci.safety.log import defuse, json_text
+from autoresearch_ci.workspace.repository import Repository
+
+
+def main(options: argparse.Namespace) -> int:
+    """Print it, or its schema."""
+    if options.schema:
+        print(json_text(json_schema(), indent=2))
+        return 0
+    resolved, _ = effective(options)
+    rows = describe(resolved)
+    if options.json:
+        values = {key: {"value": v, "origin": o} for key, v, o in rows}
+        print(redacted(json_text(values, indent=2), options.environment))
+        return 0
+    width = max(len(key) for key, _, _ in rows)
+    for key, value, origin in rows:
+        text = f"{key:{width}}  {json_text(value, readable=True)}  # {origin}"
+        print(defuse(redacted(text, options.environment)))
+    return 0
+
+
+def effective(
+    options: argparse.Namespace, *, commit: str | None = None
+) -> tuple[Resolved, str | None]:
+    """From file and command line; and the file's path from the repository's root.
+
+    With `commit`, the file as that commit has it, so that a head cannot bring its own metric.
+    """
+    typed = given(options)
+    repository = Repository.open(Path.cwd())
+    root = repository.root
+    path = Path(options.config) if options.config else root / DEFAULT_PATH
+    inside = path.resolve().is_relative_to(root)
+    shown = str(path.resolve().relative_to(root)) if inside else str(path)
+    committed = repository.content(commit, shown) if commit and inside else None
+    if committed is not None:
+        return load(text=committed, path=shown, given=typed), shown
+    try:
+        text = file_bytes(path, LARGEST)
+    except Unreadable as error:
+        raise ConfigError(f"{path} {error}; expected a short YAML file.") from error
+    except (NotADirectoryError, PermissionError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}.") from error
+    except FileNotFoundError as error:
+        if options.config:
+            raise ConfigError(f"--config {options.config}: there is no such file.") from error
+        return load(text=None, path=DEFAULT_PATH, given=typed), None
+    return load(text=text, path=shown, given=typed), shown if inside else None

@@ -1,0 +1,28 @@
+"""What commands share towards whoever started them: what may be printed, and when to stop."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from autoresearch_ci.execution.command import Stop
+
+
+def redacted(text: str, environment: Mapping[str, str]) -> str:
+    """Without the secrets of the environment."""
+    from autoresearch_ci.safety.redaction import Redactor
+    from autoresearch_ci.safety.secret_values import secret_values
+
+    return Redactor(secret_values(environment)).redact(text)
+
+
+def obey_signals() -> Stop:
+    """From here on SIGINT, SIGTERM and SIGHUP end the run cleanly; a second one changes nothing."""
+    from autoresearch_ci.execution.command import Stop
+
+    stop = Stop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: stop.request())
+    return stop
