@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from autoresearch_ci.config.values import (
+from autoresearch_ci.config.value_types import (
     FILE_BYTES,
     Command,
     CurveRegex,

@@ -19,7 +19,7 @@ from pydantic import (
 
 from autoresearch_ci.config.metric import Section
 from autoresearch_ci.config.reader import shown
-from autoresearch_ci.config.values import (
+from autoresearch_ci.config.value_types import (
     FILE_BYTES,
     Command,
     Duration,

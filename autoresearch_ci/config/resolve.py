@@ -1,7 +1,8 @@
 """File and command line -> one frozen `Config`, with the origin of each value; reads no disk.
 
-`schema` says which keys there are, `values` how each is written, `reader` understands the file,
-`flags` the command line (which action inputs become a part of), and `problems` words the errors.
+`schema` says which keys there are, `value_types` how each is written. `reader` understands the
+file, `flags` the command line, which action inputs become a part of; `error_messages` words what is
+wrong.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from autoresearch_ci.config.error_messages import Source, explain
 from autoresearch_ci.config.metric import ExtractRule, Guard, Holdout, Metric
-from autoresearch_ci.config.problems import Source, explain
 from autoresearch_ci.config.proposers import Proposers
 from autoresearch_ci.config.reader import Document, Path, dotted, read
 from autoresearch_ci.config.schema import Config, Publish

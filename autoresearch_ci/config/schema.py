@@ -15,7 +15,7 @@ from autoresearch_ci.config.proposers import (
     ServerName,
     ToolServer,
 )
-from autoresearch_ci.config.values import (
+from autoresearch_ci.config.value_types import (
     BranchTemplate,
     Command,
     Name,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from autoresearch_ci.config.values import json_steps
+from autoresearch_ci.config.value_types import json_steps
 from autoresearch_ci.safety.bounded import MetricError, Unreadable, json_value, parse_number
 
 TEXT_LIMIT = 8 * 2**20

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from autoresearch_ci.config.values import FILE_BYTES
+from autoresearch_ci.config.value_types import FILE_BYTES
 from autoresearch_ci.experiment import Direction, Proposal, Status
 from autoresearch_ci.propose.journal_digest import DiffSummaries, digest, number
 from autoresearch_ci.propose.proposer import Context, Remaining, Request

@@ -139,6 +139,11 @@ def test_what_was_set_is_its_origin() -> None:
         ("scope.0=a", "--set scope.0: scope is no mapping (f.yml:1), set it as a whole"),
         ("goal=!x", "--set goal: tags (!) are not supported; quote a text that starts with !"),
         ("env.A=[hunter2]", "--set env.A: has the wrong type, expected text"),
+        ("env.A=hunter: 2", "--set env.A: has the wrong type, expected text"),
+        (
+            "claude.headers.x=2",
+            "--set claude.headers.x: has the wrong type, expected text (put it in quotes)",
+        ),
         (
             "a..b=1",
             "--set a..b: no key is called like that, expected one such as metric.timeout",

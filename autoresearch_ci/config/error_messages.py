@@ -154,7 +154,8 @@ def _problem(
     error: ErrorDetails, path: Path, model: type[BaseModel], source: Source | None
 ) -> _Problem:
     kind, context, given = error["type"], error.get("ctx", {}), error["input"]
-    value = _value(given) if path[:1] != ("env",) else None
+    secret = not {"env", "headers"}.isdisjoint(path)
+    value = None if secret else _value(given)
     match kind:
         case "refused":
             value = value if context["show"] else None
@@ -172,7 +173,7 @@ def _problem(
             name, words = _BOUNDS[kind]
             bound = f"{words} {context[name]:.12g}"
             return _Problem(wrong="is out of range", expected=bound, value=value)
-    expected = _expected(kind, given, _section(path, model), source)
+    expected = _expected(kind, given, _section(path, model), None if secret else source)
     if expected is None:
         return _Problem(wrong=shown(error["msg"], limit=200), value=value)
     wrong = "is empty" if given is None else "has the wrong type"
