@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import datetime
 import os
-import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from autoresearch_ci.config.resolve import Config
-from autoresearch_ci.errors import ConfigError, WorkspaceError
-from autoresearch_ci.record import journal_file
-from autoresearch_ci.record.durable_records import has_verdict, peek_base
-from autoresearch_ci.record.notebook import notebook_ref
+from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.record.durable_records import peek_base
+from autoresearch_ci.record.run_names import (
+    chosen_tag,
+    refuse_folder,
+    refuse_impossible_branch,
+    refuse_used_tag,
+    refuse_vanished_base,
+    run_store,
+)
 from autoresearch_ci.workspace.repository import Changes, FileVersion, Repository
 from autoresearch_ci.workspace.scope import Scope, build_scope
 from autoresearch_ci.workspace.scratch import scratch_of
 
-_TAG = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?![./]|lock\b))*")
 _SHARED = ("node_modules", "vendor", ".venv", "venv")
 """Dependency folders that `share: auto` looks for."""
 
@@ -59,15 +62,10 @@ class Options:
     """Commit to start from; `None`: HEAD."""
 
 
-_REPORTS = ("results.tsv", "summary.md", "run.json", "progress.svg")
-"""What a run writes into its folder, beside the logs."""
-
-
 def settled(options: Options) -> Options:
     """The same with the tag that a run will have. Raises as `survey` does."""
     repository = Repository.open(options.start)
-    stores = repository.common_dir / "autoresearch"
-    return replace(options, tag=_tag(repository, stores, options.tag, options.resume))
+    return replace(options, tag=chosen_tag(repository, options.tag, resume=options.resume))
 
 
 def survey(config: Config, options: Options) -> RunContext:
@@ -75,30 +73,31 @@ def survey(config: Config, options: Options) -> RunContext:
 
     Raises `WorkspaceError` or `ConfigError` with what to do about it.
     """
-    tag, resume = options.tag, options.resume
+    resume = options.resume
     repository = Repository.open(options.start)
     head = repository.head()
-    stores = repository.common_dir / "autoresearch"
-    tag = _tag(repository, stores, tag, resume)
+    tag = chosen_tag(repository, options.tag, resume=resume)
     branch = config.publish.branch_name(tag) if config.publish.mode != "none" else None
-    run_store = stores / tag
+    store = run_store(repository, tag)
     if branch and resume:
         repository.refuse_checked_out(f"refs/heads/{branch}")
     elif branch:
         repository.refuse_checked_out(f"refs/heads/{branch}", "or choose another publish.branch")
     if resume:
-        base = peek_base(run_store)
-        _refuse_vanished(repository, base)
+        base = peek_base(store)
+        refuse_vanished_base(repository, base)
     else:
-        repository.refuse_unfinished()
-        shared = "{tag}" not in config.publish.branch
-        _refuse_used(repository, tag, branch, run_store, shared=shared)
         base = options.base or head
+        repository.refuse_unfinished()
+        if branch:
+            refuse_impossible_branch(repository, branch)
+        shared = "{tag}" not in config.publish.branch
+        refuse_used_tag(repository, tag, branch, shared=shared)
     files = repository.files(base)
     share = _shared(config, repository)
     scope = _scope(config, options.config_path, repository, files, share)
     folder = (options.output or repository.root / "autoresearch" / f"run-{tag}").absolute()
-    _refuse_folder(folder, theirs=not resume and options.output is not None)
+    refuse_folder(folder, theirs=not resume and options.output is not None)
     return RunContext(
         repository=repository,
         tag=tag,
@@ -108,8 +107,8 @@ def survey(config: Config, options: Options) -> RunContext:
         scope=scope,
         share=share,
         modules=_modules(repository, files),
-        run_store=run_store,
-        scratch=scratch_of(run_store),
+        run_store=store,
+        scratch=scratch_of(store),
         folder=folder,
         warnings=tuple(_warnings(repository, files, resume)),
     )
@@ -155,7 +154,7 @@ def comparison_context(
     share = _shared(config, repository)
     scope = _built_scope(config, config_path, repository, files, share)
     tag = f"compare-{commits[0][:7]}-{commits[1][:7]}"
-    run_store = repository.common_dir / "autoresearch" / f"{tag}-{os.getpid()}"
+    store = run_store(repository, f"{tag}-{os.getpid()}")
     context = RunContext(
         repository=repository,
         tag=tag,
@@ -165,8 +164,8 @@ def comparison_context(
         scope=scope,
         share=share,
         modules=_modules(repository, files),
-        run_store=run_store,
-        scratch=scratch_of(run_store),
+        run_store=store,
+        scratch=scratch_of(store),
         folder=repository.root / "autoresearch" / tag,
         warnings=(),
     )
@@ -230,99 +229,6 @@ def _commands(config: Config) -> list[str]:
         *([config.holdout.command] if config.holdout else []),
         *config.setup,
     ]
-
-
-def is_tag(text: str) -> bool:
-    """Whether `text` can be the name of a run, in refs and in folders."""
-    return bool(_TAG.fullmatch(text)) and len(text) <= 100 and not text.endswith(".")
-
-
-def _tag(repository: Repository, stores: Path, tag: str | None, resume: bool) -> str:
-    if tag is not None:
-        if not is_tag(tag):
-            raise ConfigError(
-                f"--tag {tag!r} cannot be part of a branch name.\n"
-                "do: use letters, digits, '-', '_' and single dots, such as nightly-2026-01-31."
-            )
-        return tag
-    if resume:
-        runs = sorted(stores.glob("*/records.jsonl"), key=lambda p: p.stat().st_mtime)
-        if not runs:
-            raise ConfigError("--resume: no earlier run in this repository.\ndo: leave it out.")
-        return runs[-1].parent.name
-    day = datetime.datetime.now(datetime.UTC).date().isoformat()
-    names = [day, *(f"{day}-{n}" for n in range(2, 1000))]
-    return next(
-        name
-        for name in names
-        if not has_verdict(stores / name) and repository.ref(notebook_ref(name)) is None
-    )
-
-
-def _refuse_folder(folder: Path, *, theirs: bool) -> None:
-    """`theirs`: the user chose it, so what is in there may be theirs, too."""
-    above = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
-    if not above.is_dir():
-        raise ConfigError(
-            f"the run's folder {folder} cannot be made, because {above} is no folder.\n"
-            "do: choose another one with --output."
-        )
-    if not theirs or not folder.is_dir():
-        return
-    taken = [name for name in _REPORTS if (folder / name).exists()]
-    if taken and not journal_file.is_ours(folder / _REPORTS[0]):
-        raise ConfigError(
-            f"--output {folder}: {taken[0]} is there already, and no run has written it.\n"
-            "do: choose an empty folder; a run would overwrite what is in this one."
-        )
-
-
-def _refuse_vanished(repository: Repository, base: str) -> None:
-    if repository.ref(base) is None:
-        raise WorkspaceError(
-            f"the commit {base[:12]}, which this run started from, is no longer in the repository."
-            "\nusually: history was rewritten and the old commits pruned, or this is another clone."
-            "\ndo: fetch it from wherever it still is (git fetch origin <branch>), or start a run "
-            "with another --tag."
-        )
-
-
-def _refuse_used(
-    repository: Repository, tag: str, branch: str | None, run_store: Path, *, shared: bool
-) -> None:
-    """`shared`: runs with other tags have the same branch."""
-    for parent in PurePosixPath(branch).parents[:-1] if branch else ():
-        if repository.ref(f"refs/heads/{parent}"):
-            raise WorkspaceError(
-                f"branch {branch} cannot be created, because a branch {parent} exists: git keeps "
-                f"branches as files in folders.\ndo: git branch -m {parent} another-name, or set "
-                "publish.branch."
-            )
-    if branch and (below := repository.refs(f"refs/heads/{branch}/")):
-        raise WorkspaceError(
-            f"branch {branch} cannot be created, because a branch "
-            f"{below[0].removeprefix('refs/heads/')} exists: git keeps branches as files in "
-            "folders.\ndo: set another publish.branch, or rename that one (git branch -m)."
-        )
-    taken = None
-    if branch and repository.ref(f"refs/heads/{branch}"):
-        if shared and not has_verdict(run_store):  # another tag would not help
-            raise WorkspaceError(
-                f"branch {branch} exists already, and holds commits that are nowhere else.\n"
-                "usually: publish.branch has no {tag} in it, and an earlier run published nothing; "
-                "or it is a branch of yours.\n"
-                f"do: git branch -m {branch} another-name, or put {{tag}} into publish.branch."
-            )
-        taken = f"branch {branch}"
-    elif repository.ref(notebook_ref(tag)):
-        taken = notebook_ref(tag)
-    elif has_verdict(run_store):
-        taken = str(run_store)
-    if taken:
-        raise WorkspaceError(
-            f"the tag {tag!r} was used before: {taken} exists.\n"
-            "do: add --resume to continue that run, or choose another --tag."
-        )
 
 
 def _scope(

@@ -23,8 +23,8 @@ from pydantic import TypeAdapter, ValidationError
 import autoresearch_ci
 from autoresearch_ci.errors import ConfigError, WorkspaceError
 from autoresearch_ci.experiment import Published
-from autoresearch_ci.preflight import is_tag
 from autoresearch_ci.publish.publisher import RunRecord, StartPoint, illustrated_notebook
+from autoresearch_ci.record.run_names import is_tag
 from autoresearch_ci.report.run_summary import RunInfo
 from autoresearch_ci.workspace.git import GitDirectory
 from autoresearch_ci.workspace.repository import Repository

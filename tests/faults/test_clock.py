@@ -18,7 +18,7 @@ SHOWN = {
     "record/ledger.py": "commit dates",
     "record/notebook.py": "commit dates",
     "loop.py": "the journal's timestamp",
-    "preflight.py": "the default tag",
+    "record/run_names.py": "the default tag",
     "publish/forge/github_api.py": "GitHub says when its limit ends; the wait itself is bounded",
     "report/run_folder.py": "when the report was written",
 }
