@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from autoresearch_ci.config.resolve import Config
 from autoresearch_ci.errors import ConfigError
@@ -19,7 +19,8 @@ from autoresearch_ci.record.run_names import (
     refuse_vanished_base,
     run_store,
 )
-from autoresearch_ci.workspace.repository import Changes, FileVersion, Repository
+from autoresearch_ci.workspace.difference import Difference, difference
+from autoresearch_ci.workspace.repository import FileVersion, Repository
 from autoresearch_ci.workspace.scope import Scope, build_scope
 from autoresearch_ci.workspace.scratch import scratch_of
 
@@ -114,23 +115,6 @@ def survey(config: Config, options: Options) -> RunContext:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Difference:
-    """What two commits differ in, and what of it may be compared."""
-
-    changes: Changes
-    """In scope: what is measured."""
-    elsewhere: tuple[str, ...]
-    """Merely not in scope."""
-    refused: Mapping[str, str]
-    """What no candidate may change, and why: the ruler, what steers it, twins, links."""
-
-    @property
-    def not_compared(self) -> list[str]:
-        """Where both sides are the base commit's."""
-        return sorted((*self.elsewhere, *self.refused))
-
-
 def comparison_context(
     config: Config, *, start: Path, config_path: str | None, base: str, head: str
 ) -> tuple[RunContext, Difference]:
@@ -169,44 +153,7 @@ def comparison_context(
         folder=repository.root / "autoresearch" / tag,
         warnings=(),
     )
-    return context, _difference(files, others, scope)
-
-
-def _difference(
-    files: Mapping[str, FileVersion], others: Mapping[str, FileVersion], scope: Scope
-) -> Difference:
-    changes: dict[str, FileVersion | None] = {}
-    elsewhere: list[str] = []
-    refused: dict[str, str] = {}
-    everywhere = replace(scope, include=("**", *scope.include))
-    for path in sorted(files.keys() | others.keys()):
-        old, new = files.get(path), others.get(path)
-        if old == new:
-            continue
-        if not all(version is None or version.regular for version in (old, new)):
-            refused[path] = f"out-of-scope: {path} (a link or a submodule)"
-        elif scope.refusal(path) is None:
-            changes[path] = new
-        elif why := everywhere.refusal(path):
-            refused[path] = why
-        else:
-            elsewhere.append(path)
-    refused |= _misplaced(files, changes)
-    changes = {path: new for path, new in changes.items() if path not in refused}
-    return Difference(changes=changes, elsewhere=tuple(elsewhere), refused=refused)
-
-
-def _misplaced(files: Mapping[str, FileVersion], changes: Changes) -> dict[str, str]:
-    """New files in the place of a folder, or below a file, that stays as it is."""
-    left = {path for path in files if changes.get(path, files[path]) is not None}
-    folders = {str(parent) for path in left for parent in PurePosixPath(path).parents}
-    found = {}
-    for path in (path for path, new in changes.items() if new and path not in files):
-        above = next((str(p) for p in PurePosixPath(path).parents if str(p) in left), "")
-        if path in folders or above:
-            why = f"{above} is not a folder" if above else "a folder"
-            found[path] = f"out-of-scope: {path} ({why})"
-    return found
+    return context, difference(files, others, scope)
 
 
 def committed_scope(
@@ -215,20 +162,6 @@ def committed_scope(
     """The scope that a run from `base` had, known from the commit alone."""
     share = _SHARED if config.share == "auto" else () if config.share == "none" else config.share
     return _scope(config, config_path, repository, repository.files(base), share)
-
-
-def _frozen(config: Config, config_path: str | None) -> list[str]:
-    return [path for path in (config_path, config.program) if path]
-
-
-def _commands(config: Config) -> list[str]:
-    """Commands whose own files are part of the ruler."""
-    return [
-        config.metric.command,
-        *(guard.command for guard in config.guards),
-        *([config.holdout.command] if config.holdout else []),
-        *config.setup,
-    ]
 
 
 def _scope(
@@ -262,13 +195,13 @@ def _built_scope(
     # Shared folders hold links, also to places outside: nothing may be written below them. What
     # git tracks in there was never meant by `share`.
     borrowed = [n for n in share if not any(p == n or p.startswith(f"{n}/") for p in files)]
-    frozen = [*_frozen(config, config_path), *borrowed]
+    frozen = [path for path in (config_path, config.program, *borrowed) if path]
 
     def read(path: str) -> bytes:
         return repository.read(files[path]) if files[path].regular else b""
 
     try:
-        return build_scope(config.scope, frozen, _commands(config), files, read)
+        return build_scope(config.scope, frozen, config.commands, files, read)
     except ValueError as error:
         raise ConfigError(str(error)) from error
 

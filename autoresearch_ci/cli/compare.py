@@ -27,12 +27,13 @@ from autoresearch_ci.errors import BaselineError, ConfigError, GateFailed
 from autoresearch_ci.events import Note, Observer, Warning, redacted
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.measure.bench import Bench
-from autoresearch_ci.preflight import Difference, comparison_context
+from autoresearch_ci.preflight import comparison_context
 from autoresearch_ci.report.console import make_progress
 from autoresearch_ci.report.run_folder import metric_name
 from autoresearch_ci.safety.bounded import MIB, Unreadable, json_value
 from autoresearch_ci.safety.files import file_bytes
 from autoresearch_ci.safety.log import json_text
+from autoresearch_ci.workspace.difference import Difference
 from autoresearch_ci.workspace.repository import Changes
 from autoresearch_ci.workspace.scratch import in_use
 from autoresearch_ci.workspace.snapshot import remove

@@ -21,7 +21,7 @@ _OF_TOOLCHAINS = ("VIRTUAL_ENV", "CONDA_PREFIX", "JAVA_HOME", "GOROOT", "NVM_DIR
 def measured(config: Config, context: RunContext, own: Sequence[Path]) -> Jail:
     """Of setup, metric, guards, hooks and holdout."""
     repository = context.repository
-    needed = _programs(config, commands(config), repository.root)
+    needed = _programs(config, config.commands, repository.root)
     if config.hooks:
         needed += [str(repository.hooks()), str(repository.common_dir / "objects")]
     return Jail(
@@ -54,13 +54,6 @@ def agent(
     asked = config.sandbox.model_copy(update={"network": "allow"})
     found = _places(config, context, scratch, own, needed, secrets)
     return Jail(asked, found, who="the agent")
-
-
-def commands(config: Config) -> list[str]:
-    """Everything configured that runs in the measure tree."""
-    found = [*config.setup, *(guard.command for guard in config.guards)]
-    found += [] if config.metric.rubric else [config.metric.command]
-    return found + ([config.holdout.command] if config.holdout else [])
 
 
 def first_word(command: str) -> str:

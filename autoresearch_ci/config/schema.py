@@ -210,3 +210,10 @@ class Config(Section):
         BeforeValidator(_mode, json_schema_input_type=PublishMode | Publish),
     ] = Publish()
     """What becomes of the kept commits."""
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """What is configured to run in the measure tree."""
+        metrics = [] if self.metric.rubric else [self.metric.command]
+        metrics += [part.command for part in (*self.guards, self.holdout) if part]
+        return (*self.setup, *metrics)
