@@ -21,6 +21,8 @@ from autoresearch_ci.execution.processes import ProcessTree
 from autoresearch_ci.execution.watch import Lines, Watch
 
 Stream = Literal["out", "err"]
+Begin = Callable[..., "subprocess.Popen[bytes]"]
+"""Begins a child, given what `Popen` is given."""
 
 PATIENCE = 4.0
 """Seconds from the first signal until the child is killed; summary and outputs are due at 6."""
@@ -67,6 +69,7 @@ def supervise(
     stopping: Stopping,
     on_line: Callable[[Stream, str], None],
     whole_group: bool = False,
+    begin: Begin = subprocess.Popen,
 ) -> int:
     """Run `argv` in a session of its own; nothing that it started outlives it.
 
@@ -77,7 +80,7 @@ def supervise(
     if stopping.since is not None:
         return 130
     try:
-        tree = processes.start(lambda: _started(argv, cwd, env))
+        tree = processes.start(lambda: _started(begin, argv, cwd, env))
     except OSError as error:
         on_line("err", f"{argv[0]}: {error.strerror}")
         return 127
@@ -98,8 +101,10 @@ def supervise(
     return code if code >= 0 else 128 - code
 
 
-def _started(argv: Sequence[str], cwd: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
+def _started(
+    begin: Begin, argv: Sequence[str], cwd: Path, env: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    return begin(
         argv,
         cwd=cwd,
         env=env,

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from autoresearch_ci.cli.action.outputs import OUTPUTS
+from tests.forked import step
 from tests.patience import promptly
 from tests.runner import FILES, Done
 
@@ -82,11 +83,14 @@ class Job:
         inputs: Mapping[str, str],
         *words: str,
         under: Sequence[str] = (),
+        real: bool = False,
         **more: str,
     ) -> subprocess.Popen[str]:
+        """`real`: Python is started, not forked; so it is with `words` or `under`."""
         for name in FILES:
             (self.folder / name).touch()
-        return subprocess.Popen(
+        begin = subprocess.Popen if real or words or under else step
+        return begin(
             [*under, sys.executable, "-m", "autoresearch_ci.cli.action", *words],
             cwd=self.repo.path,
             env=self.environment(inputs, **more),
@@ -144,7 +148,7 @@ def pull_request(base: str, head: str = "us/project", ref: str = "topic") -> dic
 
 
 def test_a_run_ends_with_its_outputs_and_its_report_as_summary(job: Job) -> None:
-    done = job()
+    done = job(real=True)
     assert done.code == 0, done.log
     assert done.outputs == {
         **dict.fromkeys(OUTPUTS, ""),
@@ -252,7 +256,8 @@ def test_a_setup_command_sees_no_secret_of_ours(job: Job) -> None:
         "for pid in $PPID; do tr '\\0' '\\n' < /proc/$pid/environ >> seen; done; "
         "tr '\\0' ' ' < /proc/$PPID/cmdline >> seen; ls -l /proc/$PPID/fd >> seen"
     )
-    done = job(inputs={"setup-command": command}, ANTHROPIC_API_KEY="sk-ant-canary", DEAR="friend")
+    key = "sk-ant-canary"
+    done = job(inputs={"setup-command": command}, real=True, ANTHROPIC_API_KEY=key, DEAR="friend")
     seen = (job.repo.path / "seen").read_text()
     assert "DEAR=friend" in seen, done.log
     for canary in (CANARY, "sk-ant-canary", "runtime-canary", "INPUT_", str(job.folder / "OUTPUT")):

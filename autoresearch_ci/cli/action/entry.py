@@ -13,7 +13,7 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,7 @@ _RUNTIME = re.compile(r"^INPUT_|^ACTIONS_(RUNTIME|RESULTS|CACHE)_")
 _OF_THE_STEP = re.compile("(ACTIONS|INPUT)_", re.IGNORECASE)
 
 
-def main(environment: Mapping[str, str]) -> int:
+def main(environment: Mapping[str, str], supervise: Callable[..., int] = supervise) -> int:
     """One step; its exit code."""
     stopping = Stopping()  # first: as process 1 a signal would otherwise be lost
     since = time.time() - 1
@@ -100,7 +100,7 @@ def main(environment: Mapping[str, str]) -> int:
         narrator=Narrator(log),
     )
     try:
-        code = _run(step)
+        code = _run(step, supervise)
     except AutoresearchError as error:
         step.error, code = str(error), error.exit_code
     if stopping.since is not None and code > 6:  # killed, or ended by the signal itself
@@ -130,7 +130,7 @@ def end(environment: Mapping[str, str]) -> int:
     return 0
 
 
-def _run(step: Step) -> int:
+def _run(step: Step, supervise: Callable[..., int]) -> int:
     environment = step.environment
     given = read_inputs(environment)
     hidden = [given[name] for name, about in INPUTS.items() if about.secret and name in given]

@@ -1,0 +1,99 @@
+"""Programs of ours started by a fork: processes of their own that need not import anything anew.
+
+For tests of what a program does. What depends on how it begins (its environment in /proc, where it
+looks for modules, whether its memory is closed) needs a real start.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import pkgutil
+import signal
+import subprocess
+import sys
+import tempfile
+import traceback
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import autoresearch_ci
+from autoresearch_ci.cli.action import entry
+from autoresearch_ci.cli.main import run_cli
+from autoresearch_ci.execution import processes
+from autoresearch_ci.execution.supervisor import supervise
+from autoresearch_ci.safety.output_streams import guard_output
+from autoresearch_ci.safety.secret_values import must_leave
+
+for _module in pkgutil.walk_packages(autoresearch_ci.__path__, "autoresearch_ci."):
+    if not _module.name.endswith("__main__") and "plugin" not in _module.name:
+        importlib.import_module(_module.name)  # once, not in every child
+
+Program = Callable[[Mapping[str, str]], int]
+"""Gets its whole environment; what must leave it is not in `os.environ`."""
+
+
+def forked(
+    program: Program, argv: Sequence[str], env: Mapping[str, str], **options: Any
+) -> subprocess.Popen[Any]:
+    """A child that runs `program` where `argv` would have been started."""
+    with warnings.catch_warnings():
+        # That no other thread holds a lock at this moment is for the caller to see to.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        become = partial(_become, program, env)
+        return subprocess.Popen(argv, env=env, preexec_fn=become, **options)  # noqa: PLW1509
+
+
+def _become(program: Program, environment: Mapping[str, str]) -> None:
+    """The child's whole life, between fork and an exec that never comes."""
+    code = 1
+    try:
+        os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # also what `Popen` waits for
+        gc.freeze()  # nothing of the parent's is ever closed: its numbers are ours now
+        gc.enable()
+        processes._commands = processes._Commands()  # whose lock the parent holds
+        processes._adopt_orphans.cache_clear()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        warnings.resetwarnings()
+        warnings.simplefilter("ignore")
+        tempfile.tempdir = None
+        os.environ.clear()
+        os.environ.update({k: v for k, v in environment.items() if not must_leave(k, v)})
+        sys.stdout, sys.stderr = (
+            open(number, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+            for number in (1, 2)
+        )
+        code = program(environment)
+        sys.stdout.flush()
+    except BaseException:  # noqa: BLE001 (nothing above us may go on)
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def step(argv: Sequence[str], env: Mapping[str, str], **options: Any) -> subprocess.Popen[Any]:
+    """`python -m autoresearch_ci.cli.action`; the command line that it starts is forked, too."""
+    main = partial(entry.main, supervise=partial(supervise, begin=_command_line))
+    return forked(main, argv, env, **options)
+
+
+def _command_line(
+    argv: Sequence[str], env: Mapping[str, str], **options: Any
+) -> subprocess.Popen[bytes]:
+    ours = [sys.executable, "-I", "-m", "autoresearch_ci"]
+    if list(argv[:4]) != ours:
+        return subprocess.Popen(argv, env=env, **options)
+
+    def program(environment: Mapping[str, str]) -> int:
+        release = guard_output()
+        code = run_cli(argv[4:], environment)
+        release()
+        return code
+
+    return forked(program, argv, env, **options)
