@@ -28,9 +28,12 @@ from autoresearch_ci.execution.supervisor import supervise
 from autoresearch_ci.safety.output_streams import guard_output
 from autoresearch_ci.safety.secret_values import must_leave
 
-for _module in pkgutil.walk_packages(autoresearch_ci.__path__, "autoresearch_ci."):
-    if not _module.name.endswith("__main__") and "plugin" not in _module.name:
-        importlib.import_module(_module.name)  # once, not in every child
+_OURS = [
+    found.name for found in pkgutil.walk_packages(autoresearch_ci.__path__, "autoresearch_ci.")
+]
+for _name in (*_OURS, "anthropic", "genai_prices", "github"):  # once, not in every child
+    if not _name.endswith("__main__") and "pytest_plugin" not in _name:
+        importlib.import_module(_name)
 
 Program = Callable[[Mapping[str, str]], int]
 """Gets its whole environment; what must leave it is not in `os.environ`."""

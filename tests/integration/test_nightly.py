@@ -1,8 +1,8 @@
 """The whole path, night after night: a schedule, our workflows' own steps, and what is there then.
 
-Each step is started as a runner starts it (its environment, its files), with the inputs that our
-workflow files give; Claude, GitHub's API and its git server are local. Where it does not matter who
-proposes, a script does: loading Claude's SDK costs more than the rest of a night.
+Each step has what a runner gives it (its environment, its files) and the inputs that our workflow
+files give; Claude, GitHub's API and its git server are local. The first night of the first test
+starts Python as a runner does, in one job and in two; all others are forked.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from autoresearch_ci.workspace.git import GitDirectory
 from tests.bundles import commit, members, written
 from tests.canary import sightings
 from tests.conftest import Repo, Script
+from tests.forked import step
 from tests.git_http import PROTECTED, Bare, GitServer
 from tests.github_api import ACTIONS, SLUG, GitHubApi, Identity
 from tests.messages_api import MessagesApi, calls, submit, tool
@@ -69,6 +70,8 @@ class World:
     logs: list[str] = field(default_factory=list)
     folders: list[Path] = field(default_factory=list)
     nights: int = 0
+    real: bool = False
+    """Python is started, not forked."""
 
     def night(
         self, mode: str, old: int, *values: int, checkout: str = "fresh", claude: bool = False
@@ -98,7 +101,8 @@ class World:
         folder.mkdir(parents=True)
         for file in FILES:
             (folder / file).touch()
-        return subprocess.Popen(
+        begin = subprocess.Popen if self.real else step
+        return begin(
             [sys.executable, "-m", "autoresearch_ci.cli.action"],
             cwd=repo,
             env=self.environment(repo, runner, folder, inputs),
@@ -333,6 +337,7 @@ def subjects(world: World) -> list[str]:
 
 @MODES
 def test_two_nights_end_in_one_pull_request_that_knows_both(world: World, mode: str) -> None:
+    world.real = True
     first = world.night(mode, 10, 9, 8, 12, 7, claude=True).go()
     found = first.done.outputs
     (pull,) = world.api.pulls
@@ -350,6 +355,7 @@ def test_two_nights_end_in_one_pull_request_that_knows_both(world: World, mode: 
     assert "try 12" in world.bare.git("cat-file", "blob", f"{book}:results.tsv")
     head = world.bare.ref(BRANCH)
 
+    world.real = False
     second = world.night(mode, 7, 6, 13, 5, 14, claude=True).go()
     assert second.measured
     assert second.measured.outputs["baseline"] == "7.0"  # it began where the branch was
