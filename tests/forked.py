@@ -14,7 +14,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import traceback
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -22,10 +21,9 @@ from typing import Any
 
 import autoresearch_ci
 from autoresearch_ci.cli.action import entry
-from autoresearch_ci.cli.main import run_cli
+from autoresearch_ci.cli.main import run_program
 from autoresearch_ci.execution import processes
 from autoresearch_ci.execution.supervisor import supervise
-from autoresearch_ci.safety.output_streams import guard_output
 from autoresearch_ci.safety.secret_values import must_leave
 
 _OURS = [
@@ -73,8 +71,10 @@ def _become(program: Program, environment: Mapping[str, str]) -> None:
         )
         code = program(environment)
         sys.stdout.flush()
+    except SystemExit as error:  # argparse's way
+        code = error.code if isinstance(error.code, int) else 1
     except BaseException:  # noqa: BLE001 (nothing above us may go on)
-        traceback.print_exc()
+        sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
     finally:
         sys.stderr.flush()
         os._exit(code)
@@ -82,21 +82,18 @@ def _become(program: Program, environment: Mapping[str, str]) -> None:
 
 def step(argv: Sequence[str], env: Mapping[str, str], **options: Any) -> subprocess.Popen[Any]:
     """`python -m autoresearch_ci.cli.action`; the command line that it starts is forked, too."""
-    main = partial(entry.main, supervise=partial(supervise, begin=_command_line))
+
+    def begin(argv: Sequence[str], **how: Any) -> subprocess.Popen[bytes]:
+        ours = list(argv[:4]) == [sys.executable, "-I", "-m", "autoresearch_ci"]
+        return command_line(argv[4:], **how) if ours else subprocess.Popen(argv, **how)
+
+    main = partial(entry.main, supervise=partial(supervise, begin=begin))
     return forked(main, argv, env, **options)
 
 
-def _command_line(
-    argv: Sequence[str], env: Mapping[str, str], **options: Any
-) -> subprocess.Popen[bytes]:
-    ours = [sys.executable, "-I", "-m", "autoresearch_ci"]
-    if list(argv[:4]) != ours:
-        return subprocess.Popen(argv, env=env, **options)
-
-    def program(environment: Mapping[str, str]) -> int:
-        release = guard_output()
-        code = run_cli(argv[4:], environment)
-        release()
-        return code
-
-    return forked(program, argv, env, **options)
+def command_line(
+    arguments: Sequence[str], env: Mapping[str, str], **options: Any
+) -> subprocess.Popen[Any]:
+    """`python -m autoresearch_ci`."""
+    argv = [sys.executable, "-m", "autoresearch_ci", *arguments]
+    return forked(partial(run_program, arguments), argv, env, **options)

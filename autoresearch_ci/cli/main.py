@@ -26,19 +26,23 @@ def main() -> NoReturn:
     # Git variables of a caller (a hook, say) would redirect our own calls of git.
     for name in [name for name in os.environ if name.startswith("GIT_")]:
         del os.environ[name]
-    environment = withhold()
+    sys.exit(run_program(sys.argv[1:], withhold()))
+
+
+def run_program(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    """`run_cli` as a process's only purpose; `environment`: see there."""
     sys.excepthook = _redacting_hook(environment)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal that knows fewer characters than we use
             stream.reconfigure(errors="backslashreplace")
     release = guard_output()
-    code = run_cli(sys.argv[1:], environment)
+    code = run_cli(arguments, environment)
     with contextlib.suppress(OSError, ValueError):  # nobody reads any more
         release()
     # Everything is saved: a late signal must not replace the exit code.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    sys.exit(code)
+    return code
 
 
 def run_cli(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:

@@ -14,12 +14,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import Repo, Run, Script
+from tests.forked import command_line
 from tests.messages_api import MessagesApi, calls, submit, tool
 from tests.runner_commands import COMMANDS, obeyed, payloads
 
@@ -63,19 +65,24 @@ def check(tally: Tally, tried: int, *texts: str, shown: str = "pwn") -> None:
     assert all(PRINTABLE.fullmatch(line) for line in whole.split("\n"))
 
 
-def call(run: Run, *arguments: str, **variables: str) -> tuple[int, str, str]:
-    """Our command line in a process of its own; its exit code and all that it printed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "autoresearch_ci", *arguments],
+def call(run: Run, *arguments: str, real: bool = False, **variables: str) -> tuple[int, str, str]:
+    """Our command line in a process of its own; its exit code and all that it printed.
+
+    `real`: Python is started, not forked.
+    """
+    begin = partial(subprocess.Popen, [sys.executable, "-m", "autoresearch_ci", *arguments])
+    if not real:
+        begin = partial(command_line, arguments)
+    with begin(
         cwd=run.repo.path,
         env={**os.environ, **variables, "TMPDIR": str(run.temporary)},
-        capture_output=True,
-        timeout=120,
-        check=False,
-    )
-    assert b"Traceback" not in done.stderr, done.stderr.decode()
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        out, err = process.communicate(timeout=120)
+    assert b"Traceback" not in err, err.decode()
     # as bytes: neither carriage returns nor anything else may be translated on the way
-    return done.returncode, done.stdout.decode(), done.stderr.decode()
+    return process.returncode, out.decode(), err.decode()
 
 
 def changes(words: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -102,6 +109,7 @@ def test_a_run_with_hostile_models_names_and_output_obeys_nobody(
             *how,
             metric=metric,
         ),
+        real=True,
     )
     assert code == 0, err
     check(tally, 2 * len(words) + 5, out, err)
