@@ -141,7 +141,9 @@ def test_orthogonalize_brings_every_singular_value_near_one(shape):
     assert values.max() < 1.2
 
 
-def test_it_overfits_one_batch(data):
+def test_it_overfits_one_batch(data, monkeypatch):
+    for name, value in {"DEPTH": 2, "WIDTH": 64, "HEAD_DIM": 32}.items():
+        monkeypatch.setattr(train, name, value)
     run = train.Run(data, CPU)
     ((rows, _),) = next(run.ready)
     run.ready = itertools.repeat([(rows[:8], None)])  # 256 tokens

@@ -1,16 +1,24 @@
 """`python trainer/train.py` as the loop sees it: lines on stdout and an exit code."""
 
+import importlib
+import multiprocessing
 import re
 import signal
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
 
 import pytest
 
 from tests.patience import promptly
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 pytest.importorskip("tokenizers")
+prepare = pytest.importorskip("prepare")
+train = pytest.importorskip("train")
+
+CPU = prepare.Machine("cpu", torch.float32, "cpu", 1e12)
 
 SUMMARY = [
     "val_bpb",
@@ -52,35 +60,50 @@ def test_a_run_ends_with_the_summary(edited, environment):
     assert float(lines[-1][1]) < float(lines[0][1])
 
 
-def test_importing_the_trainer_trains_nothing_and_writes_nothing(workshop, environment):
+def test_importing_the_trainer_trains_nothing_and_writes_nothing(workshop, tmp_path):
     before = sorted(path.name for path in workshop.iterdir())
-    result = subprocess.run(
-        [sys.executable, "-B", "-c", "import train"],
-        cwd=workshop,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    said = tmp_path / "said"
+
+    def import_anew():
+        sys.path.insert(0, str(workshop))
+        sys.dont_write_bytecode = True
+        del sys.modules["train"], sys.modules["prepare"]
+        with said.open("w") as file, redirect_stdout(file), redirect_stderr(file):
+            assert Path(importlib.import_module("train").__file__).parent == workshop
+
+    process = multiprocessing.get_context("fork").Process(target=import_anew)
+    process.start()
+    process.join()
+    assert (process.exitcode, said.read_text()) == (0, "")
     assert sorted(path.name for path in workshop.iterdir()) == before
+
+
+def test_a_run_that_diverges_says_fail(edited, environment):
+    result = run(edited(MATRIX_LR="float('nan')"), environment)
+    assert result.returncode == 1, result.stderr
+    assert re.search(r"(?m)^FAIL: diverged at step [12]: loss nan", result.stdout), result.stdout
+    assert "val_bpb" not in result.stdout
 
 
 @pytest.mark.parametrize(
     ("constants", "message"),
     [
-        ({"MATRIX_LR": "float('nan')"}, r"^FAIL: diverged at step [12]: loss nan"),
-        ({"WIDTH": "100"}, r"^FAIL: WIDTH 100: no multiple of an even HEAD_DIM"),
-        ({"WIDTH": "64", "SHIFTED_HEADS": "2"}, r"^FAIL: WIDTH 64: .* too few heads$"),
-        ({"ORDER": "1"}, r"^FAIL: ORDER 1: expected 0, or 2 and more$"),
-        ({"MLP_RATIO": "2**36"}, r"^FAIL: out of memory; lower DEVICE_ROWS"),
+        ({"WIDTH": 100}, r"^FAIL: WIDTH 100: no multiple of an even HEAD_DIM"),
+        ({"WIDTH": 64, "SHIFTED_HEADS": 2}, r"^FAIL: WIDTH 64: .* too few heads$"),
+        ({"ORDER": 1}, r"^FAIL: ORDER 1: expected 0, or 2 and more$"),
+        ({"MLP_RATIO": 2**36}, r"^FAIL: out of memory; lower DEVICE_ROWS"),
     ],
 )
-def test_a_run_that_cannot_succeed_says_fail(edited, environment, constants, message):
-    result = run(edited(**constants), environment)
-    assert result.returncode == 1, result.stderr
-    assert re.search(message, result.stdout, re.MULTILINE), result.stdout
-    assert "val_bpb" not in result.stdout
+def test_constants_that_cannot_work_say_fail(data, monkeypatch, capsys, constants, message):
+    for name, value in constants.items():
+        monkeypatch.setattr(train, name, value)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        code = prepare.report(lambda: vars(train.train(data, CPU, prepare.Budget(60, steps=2))))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert code == 1
+    assert re.search(message, capsys.readouterr().out, re.MULTILINE)
 
 
 def test_sigterm_stops_it_without_a_summary(edited, environment):
