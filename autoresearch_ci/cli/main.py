@@ -51,7 +51,10 @@ def run_cli(arguments: Sequence[str], environment: Mapping[str, str] = os.enviro
     `environment`: all that is read from it, which is more than our own holds; see `withhold`.
     """
     try:
-        options = make_parser(arguments).parse_args(arguments)
+        parser = make_parser(arguments)
+        options, unknown = parser.parse_known_args(arguments)
+        if unknown:
+            parser.error(f"unrecognized arguments: {' '.join(unknown)}{_hint(unknown)}")
         options.environment = environment
         command = importlib.import_module(f"autoresearch_ci.cli.{options.command}")
         return int(command.main(options))
@@ -65,6 +68,15 @@ def run_cli(arguments: Sequence[str], environment: Mapping[str, str] = os.enviro
             raise
         print(f"autoresearch-ci: {text}", file=sys.stderr)
         return WorkspaceError.exit_code
+
+
+def _hint(unknown: Sequence[str]) -> str:
+    """For who looks for the flag of a key that has none."""
+    from autoresearch_ci.config.flags import every_key
+
+    keys = {f"--{key.replace('.', '-').replace('_', '-')}": key for key, _ in every_key()}
+    found = next((keys[word] for word in unknown if word in keys), None)
+    return f"\ndo: --set {found}=VALUE" if found else ""
 
 
 def _redacting_hook(

@@ -31,6 +31,15 @@ def test_a_folder_as_configuration_is_a_usage_error(run: Run, tmp_path: Path) ->
     assert "is a folder" in done.err
 
 
+def test_a_flag_that_is_none_is_a_usage_error_that_says_how_its_key_is_set(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run("--metric-min-effect", "1%")
+    assert ended.value.code == 2
+    assert "--metric-min-effect 1%\ndo: --set metric.min_effect=VALUE\n" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("margin", ["1.2.3", ".", "", "-1"])
 def test_a_margin_that_is_no_number_is_a_usage_error(margin: str) -> None:
     with pytest.raises(ConfigError, match="expected regression"):
