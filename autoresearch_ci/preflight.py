@@ -19,6 +19,7 @@ from autoresearch_ci.record.run_names import (
     refuse_vanished_base,
     run_store,
 )
+from autoresearch_ci.workspace.command_files import command_files
 from autoresearch_ci.workspace.difference import Difference, difference
 from autoresearch_ci.workspace.repository import FileVersion, Repository
 from autoresearch_ci.workspace.scope import Scope, build_scope
@@ -47,6 +48,10 @@ class RunContext:
     """Where the measure tree goes: outside the repository, the same path for every resume."""
     folder: Path
     """The run folder."""
+    start: Path
+    """Where the command was called; `script:FILE` is relative to it."""
+    hidden: tuple[str, ...]
+    """Files that no proposer may read."""
     warnings: tuple[str, ...]
 
 
@@ -111,6 +116,8 @@ def survey(config: Config, options: Options) -> RunContext:
         run_store=store,
         scratch=scratch_of(store),
         folder=folder,
+        start=options.start,
+        hidden=_hidden(config, options.config_path, files),
         warnings=tuple(_warnings(repository, files, resume)),
     )
 
@@ -151,6 +158,8 @@ def comparison_context(
         run_store=store,
         scratch=scratch_of(store),
         folder=repository.root / "autoresearch" / tag,
+        start=start,
+        hidden=_hidden(config, config_path, files),
         warnings=(),
     )
     return context, difference(files, others, scope)
@@ -204,6 +213,17 @@ def _built_scope(
         return build_scope(config.scope, frozen, config.commands, files, read)
     except ValueError as error:
         raise ConfigError(str(error)) from error
+
+
+def _hidden(
+    config: Config, config_path: str | None, files: Mapping[str, FileVersion]
+) -> tuple[str, ...]:
+    """The holdout's own files, and the configuration that names them."""
+    if not config.holdout:
+        return ()
+    metric = set(command_files(config.metric.command, files))
+    own = [path for path in command_files(config.holdout.command, files) if path not in metric]
+    return (*own, config_path) if config_path else tuple(own)
 
 
 def _shared(config: Config, repository: Repository) -> tuple[str, ...]:

@@ -42,9 +42,9 @@ printf '%s\\t%s\\t%s\\n' "$i" "$commit" "$metric" >> ../bare.tsv
 
 
 UNCONFINED = """
-from autoresearch_ci.cli import confinement, main
+from autoresearch_ci.cli import main, make_sandbox
 from autoresearch_ci.execution.sandbox.jail import unconfined
-confinement.measured = lambda config, context, own: unconfined(context.scratch)
+make_sandbox.measured = lambda config, context, own: unconfined(context.scratch)
 main.main()
 """
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from autoresearch_ci.cli.assembly import Workshop, make_redactor, make_ruler, open_bench
+from autoresearch_ci.cli.assembly import Collaborators, make_redactor, make_ruler, open_bench
 from autoresearch_ci.cli.config import effective
 from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.resolve import Config
@@ -192,7 +192,7 @@ def run_comparison(
         context.run_store.mkdir(parents=True, mode=0o700)
         context.repository.exclude("/autoresearch/compare-*/")
         store = stack.enter_context(opened(context.repository, context.run_store / "git"))
-        workshop = Workshop(
+        collaborators = Collaborators(
             config=config,
             context=context,
             store=store,
@@ -201,10 +201,10 @@ def run_comparison(
             environment=environment,
             redactor=redactor,
         )
-        foul = _foul(workshop, difference.changes)
+        foul = _foul(collaborators, difference.changes)
         if foul:
             observe(Warning(message=foul))
-        result = _measured(workshop, open_bench(workshop, stack), difference)
+        result = _measured(collaborators, open_bench(collaborators, stack), difference)
         if config.gaming == "refuse":
             result = dataclasses.replace(result, foul=foul)
     observe(Note(message=result.sentence()))
@@ -225,20 +225,20 @@ def _left_out(difference: Difference) -> Iterator[str]:
         yield f"not compared either: {_few(list(difference.refused)[_TOLD:])}"
 
 
-def _foul(workshop: Workshop, changes: Changes) -> str:
+def _foul(collaborators: Collaborators, changes: Changes) -> str:
     """How the head plays against the ruler, as a candidate would be refused for; empty: it not."""
-    ruler = make_ruler(workshop.config, workshop.context)
+    ruler = make_ruler(collaborators.config, collaborators.context)
     if ruler is None:
         return ""
-    files, store = workshop.context.files, workshop.store
+    files, store = collaborators.context.files, collaborators.store
     before = {path: store.read(files[path]) if path in files else None for path in changes}
     after = {path: store.read(version) if version else None for path, version in changes.items()}
     return sentence(plays(before, after, ruler))
 
 
-def _measured(workshop: Workshop, bench: Bench, difference: Difference) -> Result:
+def _measured(collaborators: Collaborators, bench: Bench, difference: Difference) -> Result:
     """The base commit and the head's changes of it, pair by pair. Raises `BaselineError`."""
-    config = workshop.config
+    config = collaborators.config
     paired = PairedComparison(bench=bench, direction=config.metric.direction, iteration=0)
     base: list[float] = []
     head: list[float] = []
@@ -249,7 +249,7 @@ def _measured(workshop: Workshop, bench: Bench, difference: Difference) -> Resul
         if not found.base:
             raise BaselineError(
                 "one of the two commits cannot be measured; its output is in "
-                f"{workshop.context.folder / 'logs' / '0.log'}.\n{bench.confinement_hint()}"
+                f"{collaborators.context.folder / 'logs' / '0.log'}.\n{bench.confinement_hint()}"
             )
         base += found.base
         head += found.head

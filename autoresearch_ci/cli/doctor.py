@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from autoresearch_ci.cli import confinement
+from autoresearch_ci.cli import make_sandbox
 from autoresearch_ci.cli.config import effective
 from autoresearch_ci.config.resolve import Config, Resolved
 from autoresearch_ci.errors import AutoresearchError, BaselineError, ConfigError, WorkspaceError
@@ -149,9 +149,9 @@ def _program(config: Config, context: RunContext) -> Check:
     command = config.metric.command
     if config.metric.rubric:
         return Check(name="metric", state="ok", found="judged by a rubric")
-    word = confinement.first_word(command)
+    word = make_sandbox.first_word(command)
     argv = ["/bin/sh", "-c", 'command -v -- "$0"', word]
-    search = {"PATH": confinement.search_path(config)}
+    search = {"PATH": make_sandbox.search_path(config)}
     if not word or not run_command(argv, cwd=context.repository.root, env=search).exit_code:
         return Check(name="metric", state="ok", found=command)
     return Check(
@@ -164,7 +164,7 @@ def _program(config: Config, context: RunContext) -> Check:
 
 
 def _proposer(config: Config) -> Check:
-    from autoresearch_ci.cli.assembly import chosen
+    from autoresearch_ci.cli.make_proposer import chosen
 
     names = [chosen(name, os.environ) for name, _ in config.proposer.turns]
     found = ", ".join(names)
@@ -191,7 +191,7 @@ def _machine(known: tuple[Config, RunContext] | None) -> Iterator[Check]:
         yield secrets
     if known:
         config, context = known
-        yield from _confinement(confinement.measured(config, context, ()))
+        yield from _confinement(make_sandbox.measured(config, context, ()))
     gpu = shutil.which("nvidia-smi")
     yield Check(name="gpu", state="ok", found=gpu or "none (no nvidia-smi on PATH)")
 

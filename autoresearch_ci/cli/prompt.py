@@ -17,19 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from autoresearch_ci.cli.assembly import (
-    RunWorkshop,
-    agent_prompt,
-    chosen,
-    hidden_files,
+    Collaborators,
     idle_bench,
     make_briefing,
     make_evaluator,
     make_ledger,
     make_redactor,
     make_service,
-    mcp_tools,
 )
 from autoresearch_ci.cli.config import effective
+from autoresearch_ci.cli.make_proposer import agent_prompt, chosen, mcp_tools
 from autoresearch_ci.config.resolve import Resolved
 from autoresearch_ci.errors import ConfigError, ProposerError
 from autoresearch_ci.execution.command import Stop
@@ -88,29 +85,26 @@ def preview(resolved: Resolved, options: Options, *, environment: Mapping[str, s
         ledger = make_ledger(config, context, store, records)
         if history:
             ledger.load(history)
-        workshop = RunWorkshop(
+        collaborators = Collaborators(
             config=config,
             context=context,
             store=store,
-            ledger=ledger,
-            hidden=hidden_files(config, context, options.config_path),
             observe=lambda event: None,
             stop=Stop(),
             environment=environment,
             redactor=make_redactor(config, environment),
-            start=options.start,
         )
-        evaluator = make_evaluator(workshop, idle_bench(workshop))
-        return _rendered(workshop, make_briefing(workshop, evaluator).context(), stack)
+        evaluator = make_evaluator(collaborators, ledger, idle_bench(collaborators))
+        return _rendered(collaborators, make_briefing(collaborators, evaluator).context(), stack)
 
 
-def _rendered(workshop: RunWorkshop, context: Context, stack: ExitStack) -> Preview:
-    config = workshop.config
-    names = [chosen(name, workshop.environment) for name, _ in config.proposer.turns]
+def _rendered(collaborators: Collaborators, context: Context, stack: ExitStack) -> Preview:
+    config = collaborators.config
+    names = [chosen(name, collaborators.environment) for name, _ in config.proposer.turns]
     if "claude" in names:
-        return _of_claude(workshop, context, stack)
+        return _of_claude(collaborators, context, stack)
     if config.proposer.agents:
-        text = agent_prompt(workshop)(context)
+        text = agent_prompt(collaborators)(context)
         tokens = len(text.encode()) // _BYTES_PER_TOKEN
         return Preview(text=text, tokens=tokens, counted=False)
     raise ConfigError(
@@ -119,32 +113,34 @@ def _rendered(workshop: RunWorkshop, context: Context, stack: ExitStack) -> Prev
     )
 
 
-def _of_claude(workshop: RunWorkshop, context: Context, stack: ExitStack) -> Preview:
+def _of_claude(collaborators: Collaborators, context: Context, stack: ExitStack) -> Preview:
     from autoresearch_ci.llm.credentials import dialect_of
     from autoresearch_ci.propose.claude_request import build_request
     from autoresearch_ci.propose.journal_digest import DiffSummaries
 
-    claude = workshop.config.claude
-    tools = mcp_tools(workshop, stack)
+    claude = collaborators.config.claude
+    tools = mcp_tools(collaborators, stack)
     request = build_request(
         context,
         claude,
-        dialect_of(claude, workshop.environment),
-        globs=workshop.context.scope.include,
+        dialect_of(claude, collaborators.environment),
+        globs=collaborators.context.scope.include,
         diffs=DiffSummaries(),
         more=tools.definitions() if tools else (),
     )
-    request = workshop.redactor.redact_all(request)
+    request = collaborators.redactor.redact_all(request)
     text = json_text(request, indent=2, readable=True)
-    counted = _count(workshop, request, stack)
+    counted = _count(collaborators, request, stack)
     estimate = len(json.dumps(request).encode()) // _BYTES_PER_TOKEN
     return Preview(text=text, tokens=counted or estimate, counted=counted is not None)
 
 
-def _count(workshop: RunWorkshop, request: Mapping[str, Any], stack: ExitStack) -> int | None:
+def _count(
+    collaborators: Collaborators, request: Mapping[str, Any], stack: ExitStack
+) -> int | None:
     """What the service says, when there is a key to ask it with."""
     try:
-        service = make_service(workshop, stack, workshop.config.claude)
+        service = make_service(collaborators, stack, collaborators.config.claude)
     except ProposerError:
         return None
     return service.count_tokens(request)

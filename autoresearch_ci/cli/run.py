@@ -16,18 +16,16 @@ from typing import Any
 
 import autoresearch_ci
 from autoresearch_ci.cli.assembly import (
-    RunWorkshop,
-    chosen,
-    hidden_files,
+    Collaborators,
     make_briefing,
     make_evaluator,
     make_ledger,
-    make_proposer,
     make_publisher,
     make_redactor,
     open_bench,
 )
 from autoresearch_ci.cli.config import effective
+from autoresearch_ci.cli.make_proposer import chosen, make_proposer
 from autoresearch_ci.cli.publish import tell
 from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.resolve import Config, Resolved
@@ -121,22 +119,19 @@ def run(
         publisher.follow(
             ledger, start, lambda: run_info(resolved, context, finished, redactor.redact)
         )
-        workshop = RunWorkshop(
+        collaborators = Collaborators(
             config=config,
             context=context,
             store=store,
-            ledger=ledger,
-            hidden=hidden_files(config, context, options.config_path),
             observe=observe,
             stop=stop,
             environment=environment,
             redactor=redactor,
-            start=options.start,
         )
-        proposer = make_proposer(workshop, stack, start.again)
+        proposer = make_proposer(collaborators, ledger, stack, start.again)
         stack.enter_context(in_use(context.scratch))
-        with _reported(resolved, workshop, publisher, finished):
-            loop = _loop(workshop, stack, proposer, publisher, start, began)
+        with _reported(resolved, collaborators, publisher, finished):
+            loop = _loop(collaborators, ledger, stack, proposer, publisher, start, began)
             finished.stop_reason = loop.run()
             if config.confirm.mode == "auto" and ledger.history.kept:
                 _confirm(config, finished, loop, store)
@@ -144,7 +139,8 @@ def run(
 
 
 def _loop(
-    workshop: RunWorkshop,
+    collaborators: Collaborators,
+    ledger: Ledger,
     stack: ExitStack,
     proposer: Proposer,
     publisher: Publisher,
@@ -152,31 +148,31 @@ def _loop(
     began: float,
 ) -> Loop:
     """The loop with everything that it needs, ready to measure."""
-    config = workshop.config
-    bench = open_bench(workshop, stack, paid=workshop.ledger.pay)
-    evaluator = make_evaluator(workshop, bench, start.unwanted)
-    briefing = make_briefing(workshop, evaluator)
+    config = collaborators.config
+    bench = open_bench(collaborators, stack, paid=ledger.pay)
+    evaluator = make_evaluator(collaborators, ledger, bench, start.unwanted)
+    briefing = make_briefing(collaborators, evaluator)
     return Loop(
         briefing=dataclasses.replace(
             briefing,
             earlier=tuple(start.tried),
-            past=past_runs(start.past, workshop.context.repository),
+            past=past_runs(start.past, collaborators.context.repository),
             started=began,
         ),
         calibrate=config.calibrate == "auto",
         confirm_pairs=(config.confirm.repeats or PAIRS) if config.confirm.mode == "auto" else 0,
         proposer=proposer,
-        proposer_name=chosen(str(config.proposer), workshop.environment),
+        proposer_name=chosen(str(config.proposer), collaborators.environment),
         evaluator=evaluator,
-        ledger=workshop.ledger,
-        observe=workshop.observe,
+        ledger=ledger,
+        observe=collaborators.observe,
         kept=publisher.kept,
     )
 
 
 @contextmanager
 def _reported(
-    resolved: Resolved, workshop: RunWorkshop, publisher: Publisher, finished: Finished
+    resolved: Resolved, collaborators: Collaborators, publisher: Publisher, finished: Finished
 ) -> Iterator[None]:
     """However the block ends, what was found is reported and published."""
     hurry = False
@@ -190,9 +186,9 @@ def _reported(
         raise
     finally:
         finished.ledger.mend_journal()
-        write_report(resolved, workshop.context, finished, workshop.redactor)
+        write_report(resolved, collaborators.context, finished, collaborators.redactor)
         finished.published = publisher.finish(hurry=hurry)
-        workshop.observe(_ended(resolved.config, workshop.context, finished))
+        collaborators.observe(_ended(resolved.config, collaborators.context, finished))
 
 
 def _begin(

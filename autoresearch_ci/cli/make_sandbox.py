@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from autoresearch_ci.config.resolve import Config
@@ -42,14 +42,13 @@ def agent(
     context: RunContext,
     scratch: Path,
     command: str | Sequence[str],
-    hidden: Iterable[str],
 ) -> Jail:
     """Of an agent CLI: with the network, without the repository that its draft was made from."""
     repository = context.repository
     line = command if isinstance(command, str) else shlex.join(command)
     needed = _programs(config, [line], repository.root)
     secrets = [str(repository.common_dir), str(repository.git_dir)]
-    secrets += [str(repository.root / path) for path in hidden]
+    secrets += [str(repository.root / path) for path in context.hidden]
     own = [scratch / name for name in ("tree", "home", "tmp", "exchange")]
     asked = config.sandbox.model_copy(update={"network": "allow"})
     found = _places(config, context, scratch, own, needed, secrets)
