@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from autoresearch_ci.candidate import Evaluator
 from autoresearch_ci.cli import make_sandbox
 from autoresearch_ci.config.proposers import Agent, Claude, ToolServer
-from autoresearch_ci.config.resolve import Config
+from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.budget import Limits
 from autoresearch_ci.decide.decision import Policy
 from autoresearch_ci.decide.gaming.ruler import Ruler

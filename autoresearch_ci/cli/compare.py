@@ -19,7 +19,7 @@ from statistics import median
 from autoresearch_ci.cli.assembly import Collaborators, make_redactor, make_ruler, open_bench
 from autoresearch_ci.cli.config import effective
 from autoresearch_ci.cli.terminal import obey_signals
-from autoresearch_ci.config.resolve import Config
+from autoresearch_ci.config.schema import Config
 from autoresearch_ci.confirmation import PairedComparison
 from autoresearch_ci.decide.gaming.detect import plays, sentence
 from autoresearch_ci.decide.noise import Comparison, ComparisonResult, compare

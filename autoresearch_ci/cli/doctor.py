@@ -18,7 +18,8 @@ from typing import Literal
 
 from autoresearch_ci.cli import make_sandbox
 from autoresearch_ci.cli.config import effective
-from autoresearch_ci.config.resolve import Config, Resolved
+from autoresearch_ci.config.resolve import Resolved
+from autoresearch_ci.config.schema import Config
 from autoresearch_ci.errors import AutoresearchError, BaselineError, ConfigError, WorkspaceError
 from autoresearch_ci.execution.command import run_command
 from autoresearch_ci.execution.sandbox.abilities import reachable_services

@@ -28,7 +28,8 @@ from autoresearch_ci.cli.config import effective
 from autoresearch_ci.cli.make_proposer import chosen, make_proposer
 from autoresearch_ci.cli.publish import tell
 from autoresearch_ci.cli.terminal import obey_signals
-from autoresearch_ci.config.resolve import Config, Resolved
+from autoresearch_ci.config.resolve import Resolved
+from autoresearch_ci.config.schema import Config
 from autoresearch_ci.confirmation import PAIRS, PairedComparison, confirm, idle_commits
 from autoresearch_ci.decide import budget
 from autoresearch_ci.errors import AutoresearchError, ConfigError, Interrupted, WorkspaceError

@@ -18,7 +18,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from autoresearch_ci.config.reader import Path, read_value, shown
-from autoresearch_ci.config.resolve import Config, Setting
+from autoresearch_ci.config.resolve import Setting
+from autoresearch_ci.config.schema import Config
 from autoresearch_ci.errors import ConfigError
 
 _DEEPEST = 20

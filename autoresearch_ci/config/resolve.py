@@ -15,27 +15,10 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from autoresearch_ci.config.error_messages import Source, explain
-from autoresearch_ci.config.metric import ExtractRule, Guard, Holdout, Metric
 from autoresearch_ci.config.proposers import Proposers
 from autoresearch_ci.config.reader import Document, Path, dotted, read
-from autoresearch_ci.config.schema import Config, Publish
+from autoresearch_ci.config.schema import Config
 from autoresearch_ci.errors import ConfigError
-
-__all__ = [
-    "DEFAULT_PATH",
-    "Config",
-    "ExtractRule",
-    "Guard",
-    "Holdout",
-    "Metric",
-    "Proposers",
-    "Publish",
-    "Resolved",
-    "Setting",
-    "describe",
-    "json_schema",
-    "load",
-]
 
 DEFAULT_PATH = ".github/autoresearch.yml"
 

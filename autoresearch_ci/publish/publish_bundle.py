@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from autoresearch_ci.config.resolve import Config
+from autoresearch_ci.config.schema import Config
 from autoresearch_ci.errors import ConfigError, WorkspaceError
 from autoresearch_ci.events import Observer
 from autoresearch_ci.experiment import Published

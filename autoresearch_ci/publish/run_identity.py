@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from autoresearch_ci.config.resolve import Config
+from autoresearch_ci.config.schema import Config
 from autoresearch_ci.experiment import Direction
 from autoresearch_ci.record.past_notebooks import ruler_mark
 from autoresearch_ci.report.run_folder import metric_name

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from autoresearch_ci.config.resolve import Config
+from autoresearch_ci.config.schema import Config
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.record.journal_tsv import parse_rows
 from autoresearch_ci.safety.secret_values import looks_secret

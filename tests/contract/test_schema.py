@@ -12,7 +12,8 @@ from typing import Any, get_args
 import pytest
 import yaml
 
-from autoresearch_ci.config.resolve import ExtractRule, json_schema, load
+from autoresearch_ci.config.metric import ExtractRule
+from autoresearch_ci.config.resolve import json_schema, load
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.measure.extract import PICKS
 from autoresearch_ci.measure.xml_reports import COUNTS

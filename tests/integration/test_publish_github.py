@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_ci.config.resolve import Publish
+from autoresearch_ci.config.schema import Publish
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.publish.comment_commands import CommentCommand
 from autoresearch_ci.publish.forge.forge import PullRequestContent, PullState

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_ci.config.resolve import Publish
+from autoresearch_ci.config.schema import Publish
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.publish.forge.forge import PullRequestContent
 from autoresearch_ci.publish.forge.gitlab import GitLab

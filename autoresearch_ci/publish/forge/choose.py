@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
-from autoresearch_ci.config.resolve import Publish
+from autoresearch_ci.config.schema import Publish
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.events import Note, Observer
 from autoresearch_ci.publish.forge.forge import Forge

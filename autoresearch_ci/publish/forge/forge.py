@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from autoresearch_ci.config.resolve import Publish
+from autoresearch_ci.config.schema import Publish
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.publish.comment_commands import CommentCommand
 from autoresearch_ci.publish.forge.refusals import Place

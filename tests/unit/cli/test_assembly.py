@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from autoresearch_ci.cli.assembly import make_redactor
-from autoresearch_ci.config.resolve import Config
+from autoresearch_ci.config.schema import Config
 
 GIVEN = "c0rrect-horse-battery"
 WEBHOOK = "T0K3Nabcdefgh1234567"

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from autoresearch_ci.config.resolve import Proposers, load
+from autoresearch_ci.config.proposers import Proposers
+from autoresearch_ci.config.resolve import load
 from autoresearch_ci.errors import ConfigError
 
 START = "scope: [a.py]\nmetric: {command: echo 1}\n"

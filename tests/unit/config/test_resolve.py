@@ -13,15 +13,9 @@ from pydantic import ValidationError
 
 from autoresearch_ci.config import resolve as config
 from autoresearch_ci.config.flags import FLAGS
-from autoresearch_ci.config.resolve import (
-    Config,
-    ExtractRule,
-    Metric,
-    Resolved,
-    Setting,
-    describe,
-    load,
-)
+from autoresearch_ci.config.metric import ExtractRule, Metric
+from autoresearch_ci.config.resolve import Resolved, Setting, describe, load
+from autoresearch_ci.config.schema import Config
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.experiment import Direction
 
