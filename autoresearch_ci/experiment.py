@@ -60,6 +60,8 @@ class Proposal:
     """What its author would try after it."""
     tokens: int = 0
     cost_usd: float = 0.0
+    failed: bool = False
+    """Its author could not work: whoever else there is may have the turn."""
 
 
 @dataclass(frozen=True, kw_only=True)

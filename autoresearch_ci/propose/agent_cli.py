@@ -18,7 +18,7 @@ from pathlib import Path
 
 from autoresearch_ci.config.proposers import Agent
 from autoresearch_ci.errors import ProposerError
-from autoresearch_ci.execution.command import CommandResult, Stop, run_command
+from autoresearch_ci.execution.command import CommandResult, Stop, last_lines, run_command
 from autoresearch_ci.execution.environment import UNATTENDED, clean_environment
 from autoresearch_ci.experiment import Proposal, Tree
 from autoresearch_ci.propose.agent_presets import (
@@ -27,6 +27,7 @@ from autoresearch_ci.propose.agent_presets import (
     Call,
     Preset,
     Said,
+    complaint,
     diff_words,
     keys_of,
     plain_says,
@@ -93,15 +94,17 @@ class AgentCliProposer:
         self._draft.reset(previous if context.request is not Request.PROPOSE else ())
         result = self._run(context)
         drafted = Drafted() if result.timed_out else self._draft.collect()
-        said = self._said(result)
-        self._report(context, result, drafted)
-        self._count_failures(result, drafted, said)
+        said = self._said(result, drafted)
+        useless = bool(_failure(result, said)) and not drafted.edits and not drafted.refusals
+        self._report(context, result, drafted, said)
+        self._count_failures(result, said, useless=useless)
         return Proposal(
             description=self._description(result, drafted, said, context.incumbent),
             edits=drafted.edits,
             proposer=self._agent.name,
             tokens=said.tokens,
             cost_usd=said.cost_usd,
+            failed=useless,
         )
 
     def _run(self, context: Context) -> CommandResult:
@@ -138,20 +141,25 @@ class AgentCliProposer:
             enter=draft.sandbox.enter(network=True),
         ).redacted(self._redact)
 
-    def _said(self, result: CommandResult) -> Said:
+    def _said(self, result: CommandResult, drafted: Drafted) -> Said:
         plain = plain_says(result.output)
         said = self._preset.says(result.output) if self._preset else plain
-        return said if said.message else replace(said, message=plain.message)
+        said = said if said.message else replace(said, message=plain.message)
+        if said.error or drafted.edits or drafted.refusals:
+            return said
+        # Some are turned away with exit code 0 and a polite answer.
+        return replace(said, error=complaint(said.message or _ending(result)))
 
     def _description(
         self, result: CommandResult, drafted: Drafted, said: Said, incumbent: Tree
     ) -> str:
         if not drafted.edits:
-            return line(f"no change: {self._why_nothing(result, drafted)}", DESCRIPTION_LENGTH)
+            why = self._why_nothing(result, drafted, said)
+            return line(f"no change: {why}", DESCRIPTION_LENGTH)
         words = sentence(said.message)
         return words or line(diff_words(drafted.edits, incumbent), DESCRIPTION_LENGTH)
 
-    def _why_nothing(self, result: CommandResult, drafted: Drafted) -> str:
+    def _why_nothing(self, result: CommandResult, drafted: Drafted, said: Said) -> str:
         if result.timed_out:
             return (
                 f"{self._agent.name} timed out after {result.seconds:.0f} s; what it had edited "
@@ -159,18 +167,18 @@ class AgentCliProposer:
             )
         if drafted.refusals:
             return f"everything edited was refused: {_first(drafted.refusals)}"
-        if result.exit_code:
-            words = result.tail.strip().splitlines()[-1:]
-            return ": ".join(
-                [f"{self._agent.name} ended with exit code {result.exit_code}", *words]
-            )
+        if how := _failure(result, said):
+            words = [said.error] if said.error else result.tail.strip().splitlines()[-1:]
+            return ": ".join([f"{self._agent.name} {how}", *words])
         return f"{self._agent.name} left every file as it is"
 
-    def _report(self, context: Context, result: CommandResult, drafted: Drafted) -> None:
+    def _report(
+        self, context: Context, result: CommandResult, drafted: Drafted, said: Said
+    ) -> None:
         if drafted.refusals and drafted.edits:
             self._note(f"{self._agent.name}: dropped {_first(drafted.refusals)}")
         elif not drafted.edits:
-            self._note(f"{self._agent.name}: {self._why_nothing(result, drafted)}")
+            self._note(f"{self._agent.name}: {self._why_nothing(result, drafted, said)}")
         if self._logs is None:
             return
         with (self._logs / f"{context.iteration}.log").open("a", encoding="utf-8") as file:
@@ -181,26 +189,37 @@ class AgentCliProposer:
                 f"{self._redact(refusals)}[propose] {ending} after {result.seconds:.2f} s\n\n"
             )
 
-    def _count_failures(self, result: CommandResult, drafted: Drafted, said: Said) -> None:
-        failed = result.exit_code != 0 or result.timed_out
-        useless = failed and not drafted.edits and not drafted.refusals
+    def _count_failures(self, result: CommandResult, said: Said, *, useless: bool) -> None:
         self._failures = self._failures + 1 if useless else 0
         missing = result.exit_code in (126, 127)
         if not self._failures or (self._failures < MAX_FAILURES and not missing):
             return
-        ending = result.tail.strip().splitlines()[-10:]
-        how = "took too long" if result.timed_out else f"ended with exit code {result.exit_code}"
+        times = "" if missing else f", {self._failures} times in a row"
+        words = f": {line(said.error, DESCRIPTION_LENGTH)}" if said.error else "."
         raise CostlyProposerError(
-            f"the proposer {self._agent.name} {how} and "
-            f"changed nothing{'' if missing else f', {self._failures} times in a row'}.\n"
+            f"the proposer {self._agent.name} {_failure(result, said)} and changed nothing"
+            f"{times}{words}\n"
             "usually: a program that is not installed, a key that is wrong or out of credit, a "
-            "flag that this version does not know, or a `timeout` that is too short.\n"
+            "usage limit, a login that is missing, a flag that this version does not know, or a "
+            "`timeout` that is too short.\n"
             "do: run the command by hand; it gets a clean HOME and only the variables that its "
-            "preset, `env` and `pass_env` name. Its last output:\n"
-            + ("\n".join(ending) or "(it printed nothing)"),
+            "preset, `env` and `pass_env` name. Its last output:\n" + _ending(result),
             tokens=said.tokens,
             cost_usd=said.cost_usd,
         )
+
+
+def _failure(result: CommandResult, said: Said) -> str:
+    """How a call failed; empty when it did not. What was edited counts all the same."""
+    if result.timed_out:
+        return "took too long"
+    if result.exit_code:
+        return f"ended with exit code {result.exit_code}"
+    return "reports an error" if said.error else ""
+
+
+def _ending(result: CommandResult) -> str:
+    return last_lines(result.tail, 10)
 
 
 def _passed(agent: Agent, preset: Preset | None, inherit: Mapping[str, str]) -> dict[str, str]:

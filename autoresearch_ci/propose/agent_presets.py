@@ -32,6 +32,34 @@ class Said:
     tokens: int = 0
     """Input, cached or not, and output."""
     cost_usd: float = 0.0
+    error: str = ""
+    """In its own words, why it could not work, whatever its exit code says; empty: it could."""
+
+
+def complaint(message: str) -> str:
+    """What a last message says about being kept from work: a limit, a login, a key; or nothing.
+
+    Only where nothing was edited does anybody ask. A long message is an answer.
+    """
+    return line(message, DESCRIPTION_LENGTH) if _KEPT_OUT.search(message[-_COMPLAINT:]) else ""
+
+
+_COMPLAINT = 600
+"""Characters: those who are turned away say so briefly, and at the end."""
+_KEPT_OUT = re.compile(
+    r"\blimits? (was |is |has been )?(reached|exceeded|hit)\b"
+    r"|\b(hit|reached|exceeded|over) (your|the|its|my)\b.{0,40}\b(limit|quota)\b"
+    r"|\bquota exceeded\b|\binsufficient[ _](quota|credits?|balance|funds)\b"
+    r"|\bcredit balance is too low|\bout of credits?\b|\btoo many requests\b"
+    r"|\b(please|must|need to|required to|to continue,?)\b.{0,20}\b(log|sign)[ -]?in\b|/login\b"
+    r"|\b(log|sign)[ -]?in (is )?required\b|\bnot (logged|signed) in\b|\bset an auth method\b"
+    r"|\b(visit|open)\b.{0,40}\b(url|link|page|browser)\b.{0,20}\b(auth|sign|log)"
+    r"|\bauth(entication|orization)? (failed|required|error)\b|\bunauthori[sz]ed\b"
+    r"|\b(invalid|incorrect|expired|revoked|missing) (x-)?(api[ -]?key|token|credentials)\b"
+    r"|\b(api[ -]?key|token|credentials) (is |has |was )?(not valid|invalid|expired|incorrect)\b"
+    r"|^(api )?error: (401|402|403|429|5\d\d)\b",
+    re.IGNORECASE | re.MULTILINE,
+)
 
 
 def sentence(message: str) -> str:
@@ -84,8 +112,16 @@ def claude_says(output: str) -> Said:
     said = Said()
     for value in _objects(output):
         if value.get("type") == "result":
+            message = _text(value.get("result"))
+            kind = _text(value.get("subtype"))
+            failed = value.get("is_error") is True or kind.startswith("error")
+            listed = value.get("errors")
+            reasons = [_text(word) for word in listed] if isinstance(listed, list) else []
             said = Said(
-                message=_text(value.get("result")),
+                error=message or "; ".join(filter(None, reasons)) or kind or "is_error"
+                if failed
+                else "",
+                message=message,
                 tokens=_sum(value.get("usage"), *_ANTHROPIC_USAGE),
                 cost_usd=_number(value.get("total_cost_usd")),
             )
@@ -101,36 +137,46 @@ _ANTHROPIC_USAGE = (
 
 
 def codex_says(output: str) -> Said:
-    message, tokens = "", 0
+    message, tokens, error = "", 0, ""
     for value in _objects(output):
         item = _mapping(value.get("item"))
         if item.get("type") == "agent_message":
             message = _text(item.get("text"))
         tokens += _sum(value.get("usage"), "input_tokens", "output_tokens")
-    return Said(message=message, tokens=tokens)
+        match value.get("type"):
+            case "error":
+                error = _words(value)
+            case "turn.failed":
+                error = _words(value.get("error")) or error or "turn.failed"
+            case "turn.completed":  # after what it tried again
+                error = ""
+    return Said(message=message, tokens=tokens, error=error)
 
 
 def gemini_says(output: str) -> Said:
-    message, tokens = "", 0
+    message, tokens, error = "", 0, ""
     for value in _objects(output):
         message = _text(value.get("response")) or message
+        error = _words(value.get("error")) or error
         models = _mapping(_mapping(value.get("stats")).get("models"))
         tokens += sum(_sum(_mapping(model).get("tokens"), "total") for model in models.values())
-    return Said(message=message, tokens=tokens)
+    return Said(message=message, tokens=tokens, error=error)
 
 
 def opencode_says(output: str) -> Said:
-    message, tokens, cost = "", 0, 0.0
+    message, tokens, cost, error = "", 0, 0.0, ""
     for value in _objects(output):
         part = _mapping(value.get("part"))
         if value.get("type") == "text":
             message = _text(part.get("text")) or message
+        elif value.get("type") == "error":
+            error = _words(value.get("error")) or "error"
         elif value.get("type") == "step_finish":
             cost += _number(part.get("cost"))
             usage = _mapping(part.get("tokens"))
             tokens += _sum(usage, "input", "output", "reasoning")
             tokens += _sum(usage.get("cache"), "read", "write")
-    return Said(message=message, tokens=tokens, cost_usd=cost)
+    return Said(message=message, tokens=tokens, cost_usd=cost, error=error)
 
 
 def plain_says(output: str) -> Said:
@@ -154,12 +200,21 @@ def aider_says(output: str) -> Said:
     )
     costs = [_number(float(cost)) for cost in _AIDER_COST.findall(output)]
     message = plain_says(output).message
-    return Said(message=message, tokens=tokens, cost_usd=max(costs, default=0.0))
+    errors = list(_AIDER_ERROR.finditer(output))
+    # A service that was asked again with success reports tokens after the error.
+    lasted = errors and not _AIDER_TOKENS.search(output, errors[-1].end())
+    return Said(
+        message=message,
+        tokens=tokens,
+        cost_usd=max(costs, default=0.0),
+        error=errors[-1][0].strip() if lasted else "",
+    )
 
 
 # Bounded, as it searches megabytes that somebody else wrote.
 _AMOUNT = r"([\d.,]{1,20}[kM]?)"
 _AIDER_TOKENS = re.compile(rf"^Tokens: {_AMOUNT} sent,.{{0,80}}? {_AMOUNT} received", re.MULTILINE)
+_AIDER_ERROR = re.compile(r"^(?:litellm\.)[A-Za-z.]{1,80}(?:Error|Exception)\b.*", re.MULTILINE)
 _AIDER_COST = re.compile(r"\$(\d{1,9}(?:\.\d{1,9})?) session")
 
 
@@ -172,6 +227,17 @@ def _amount(text: str) -> int:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _words(error: object) -> str:
+    """Of an error as a service words it: text, or an object that holds it two levels down."""
+    for _ in range(3):
+        if isinstance(error, str):
+            return error
+        found = _mapping(error)
+        named = _text(found.get("name"))
+        error = found.get("message") or found.get("data") or found.get("error") or named
+    return _text(error)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -111,14 +111,15 @@ class MixtureProposer:
     def propose(self, context: Context) -> Proposal | None:
         """The proposal of the member whose turn it is, or of the first after it that has one.
 
-        A repair or rework goes to the member whose idea it is, to nobody else. Raises
-        `ModelRefused` when nobody proposed and a model refused, and `ProposerError` when no member
-        can go on.
+        A member that failed at it has none. A repair or rework goes to the member whose idea it is,
+        to nobody else. Raises `ModelRefused` when nobody proposed and a model refused, and
+        `ProposerError` when no member can go on.
         """
         if context.request is not Request.PROPOSE:
             return self._fixed(context)
         bill = _Bill()
         refused: ModelRefused | None = None
+        failed: Proposal | None = None
         for member in self._order(context.iteration):
             try:
                 proposal = member.proposer.propose(context)
@@ -133,8 +134,13 @@ class MixtureProposer:
                 self._lose(member, error)
                 bill = bill.plus_error(error)
             else:
-                if proposal is not None:
+                if proposal is not None and not proposal.failed:
                     return bill.on(proposal)
+                if proposal:
+                    bill = bill.plus(proposal.tokens, proposal.cost_usd)
+                    failed = proposal
+        if failed:
+            return replace(failed, tokens=bill.tokens, cost_usd=bill.cost_usd)
         if refused:
             refused.proposal = replace(refused.proposal, tokens=bill.tokens, cost_usd=bill.cost_usd)
             raise refused

@@ -30,7 +30,7 @@ from autoresearch_ci.workspace.scope import Scope, build_scope
 from autoresearch_ci.workspace.store import CommitTree, Store
 
 if TYPE_CHECKING:
-    from tests.conftest import Repo, Run
+    from tests.conftest import Repo, Run, Script
 
 SCOPE = ["src/", "value", "!src/locked.py"]
 HIDDEN = frozenset({"bench/holdout.sh"})
@@ -457,6 +457,30 @@ def test_a_run_whose_agent_never_proposed_anything_is_no_success(
     assert done.column("status") == ["baseline", "no-op", "no-op"]
 
 
+def test_an_agent_that_only_prints_a_login_prompt_is_no_success(
+    run: Run, repo: Repo, tmp_path: Path
+) -> None:
+    config = tmp_path / "config.yml"
+    config.write_text('proposer: {command: "echo You are not logged in."}\n')
+    done = run("--config", str(config), proposer=None)
+    assert done.code == 5, done.told
+    assert "You are not logged in" in done.err
+    assert done.column("status") == ["baseline", "no-op", "no-op"]
+
+
+def test_the_turn_of_an_agent_that_failed_is_anothers(
+    run: Run, repo: Repo, script: Script, tmp_path: Path
+) -> None:
+    script(*({"description": n, "files": {"value": f"{n}\n"}} for n in "9876"))
+    config = tmp_path / "config.yml"
+    agent = '{command: "echo usage limit reached"}'
+    config.write_text(f"proposer: [{agent}, 'script:{script.path}']\niterations: 4\n")
+    done = run("--config", str(config), proposer=None)
+    assert done.code == 0, done.told
+    assert done.column("status")[1:] == ["keep"] * 4
+    assert "usage limit reached" in done.out
+
+
 # --- presets --------------------------------------------------------------------------------------
 
 REPORTS: dict[str, tuple[dict[str, Any], str, int, float]] = {
@@ -585,6 +609,114 @@ def test_an_unreadable_report_costs_only_itself(
     found = bed.proposer(None, preset="claude-code").propose(bed.context())
     assert contents(found) == {"value": b"9\n"}
     assert (found.tokens, found.cost_usd) == (0, 0.0)
+
+
+FAILURES = {
+    "claude, rate limit": (
+        "claude-code",
+        '{"type":"result","subtype":"success","is_error":true,"result":"API Error: Rate limit"}',
+        "API Error: Rate limit",
+    ),
+    "claude, no words": (
+        "claude-code",
+        '{"type":"result","subtype":"error_during_execution","is_error":true,"errors":["oops"]}',
+        "oops",
+    ),
+    "claude, login, no error": (
+        "claude-code",
+        '{"type":"result","is_error":false,"result":"Invalid API key \u00b7 Please run /login"}',
+        "Please run /login",
+    ),
+    "claude, limit, no error": (
+        "claude-code",
+        '{"type":"result","result":"You have hit your limit \u00b7 resets 3am (UTC)"}',
+        "hit your limit",
+    ),
+    "codex, turn failed": (
+        "codex",
+        '{"type":"thread.started"}\n{"type":"error","message":"Reconnecting... 1/5"}\n'
+        '{"type":"turn.failed","error":{"message":"You\'ve hit your usage limit."}}',
+        "You've hit your usage limit.",
+    ),
+    "codex, error alone": (
+        "codex",
+        '{"type":"error","message":"unexpected status 401 Unauthorized"}',
+        "401 Unauthorized",
+    ),
+    "gemini": (
+        "gemini",
+        '{\n  "error": {\n    "type": "ApiError",\n    "message": "quota exceeded", "code": 429}}',
+        "quota exceeded",
+    ),
+    "gemini, no report": ("gemini", "Please set an Auth method in settings.json", "Auth method"),
+    "opencode": (
+        "opencode",
+        '{"type":"error","error":{"name":"ProviderAuthError","data":{"message":"no such key"}}}',
+        "no such key",
+    ),
+    "opencode, a name only": (
+        "opencode",
+        '{"type":"error","error":{"name":"UnknownError"}}',
+        "UnknownError",
+    ),
+    "aider": (
+        "aider",
+        "litellm.AuthenticationError: AnthropicException - bad key\nCheck your API key.",
+        "litellm.AuthenticationError: AnthropicException - bad key",
+    ),
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_an_agent_that_reports_an_error_has_failed_whatever_its_exit_code(
+    bed: Bed, install: Callable[[str, str], Path], failure: str
+) -> None:
+    preset, report, words = FAILURES[failure]
+    install(preset.removesuffix("-code"), report)
+    (bed.path / "bin" / preset.removesuffix("-code")).write_text(
+        f"#!/bin/sh\ncat {bed.path / 'bin/report'}\n"
+    )
+    bed.inherit |= dict.fromkeys(("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY"), "k")
+    proposer = bed.proposer(None, preset=preset, model="anthropic/model")
+    found = proposer.propose(bed.context())
+    assert found.failed
+    assert words in found.description
+    assert words in proposer.propose(bed.context()).description
+    with pytest.raises(ProposerError, match=r"reports an error .* 3 times in a row") as caught:
+        proposer.propose(bed.context())
+    assert words in str(caught.value).partition("\n")[0]
+
+
+@pytest.mark.parametrize(
+    ("preset", "report"),
+    [
+        ("claude-code", '{"type":"result","is_error":false,"result":"nothing left to improve"}'),
+        (
+            "codex",
+            '{"type":"error","message":"Reconnecting... 1/5"}\n{"type":"turn.completed"}',
+        ),
+        (
+            "aider",
+            "litellm.RateLimitError: slow down\nRetrying in 1 s\nTokens: 2k sent, 1 received.",
+        ),
+    ],
+)
+def test_an_agent_that_got_through_and_changed_nothing_has_not_failed(
+    bed: Bed, install: Callable[[str, str], Path], preset: str, report: str
+) -> None:
+    program = preset.removesuffix("-code")
+    install(program, report)
+    (bed.path / "bin" / program).write_text(f"#!/bin/sh\ncat {bed.path / 'bin/report'}\n")
+    bed.inherit |= dict.fromkeys(("ANTHROPIC_API_KEY", "OPENAI_API_KEY"), "k")
+    proposer = bed.proposer(None, preset=preset, model="anthropic/model")
+    for _ in range(4):
+        found = proposer.propose(bed.context())
+        assert (found.failed, found.edits) == (False, ())
+
+
+def test_what_an_agent_edited_before_an_error_counts(bed: Bed) -> None:
+    found = bed.run("echo 9 > value; echo 'usage limit reached'")
+    assert (contents(found), found.failed) == ({"value": b"9\n"}, False)
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,16 @@ def test_a_refusal_is_answered_by_the_next_member_that_also_carries_its_cost() -
     assert "cyber" in notes[0]
 
 
+def test_the_turn_of_a_member_that_failed_is_the_next_ones_who_carries_its_cost() -> None:
+    failed = Stub("a", lambda _: replace(proposal("a"), edits=(), failed=True, tokens=100))
+    found = mixture(failed, willing("b", tokens=7)).propose(CONTEXT)
+    assert found
+    assert (found.proposer, found.tokens) == ("b", 107)
+    found = mixture(failed, empty("b")).propose(CONTEXT)
+    assert found
+    assert (found.proposer, found.failed, found.tokens) == ("a", True, 100)
+
+
 def test_a_model_that_refused_once_is_asked_again_at_its_next_turn() -> None:
     a = raising("a", ModelRefused("cyber", proposer="a"))
     assert who(mixture(a, willing("b")), range(1, 4)) == "bbb"
