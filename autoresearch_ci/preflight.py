@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -135,11 +136,7 @@ def comparison_context(
     for name in (base, head):
         commit = repository.ref(name) if not name.startswith("-") else None
         if commit is None:
-            raise ConfigError(
-                f"{name!r} is no commit of this repository.\n"
-                "usually: a shallow clone (actions/checkout fetches one commit by default).\n"
-                "do: git fetch --unshallow, or fetch-depth: 0."
-            )
+            raise ConfigError(_no_commit(repository, name))
         commits.append(commit)
     files, others = repository.files(commits[0]), repository.files(commits[1])
     share = _shared(config, repository)
@@ -163,6 +160,36 @@ def comparison_context(
         warnings=(),
     )
     return context, difference(files, others, scope)
+
+
+def _no_commit(repository: Repository, name: str) -> str:
+    """What an unknown commit means here; a cure for a shallow clone helps no other."""
+    what = f"{name!r} is no commit of this repository.\n"
+    if re.fullmatch(r"0{40}|0{64}", name):
+        return (
+            f"{what}usually: the first push of a branch, which has nothing before it.\n"
+            "do: compare with where it left the base branch: "
+            'autoresearch-ci compare "$(git merge-base origin/main HEAD)" HEAD'
+        )
+    is_hash = re.fullmatch(r"[0-9a-f]{7,64}", name)
+    forced = "the branch was force-pushed since, so no branch holds that commit any more"
+    fetch = f"git fetch origin {name} (most forges keep it for a while)"
+    other = 'compare with "$(git merge-base origin/main HEAD)" instead'
+    if repository.is_shallow():
+        also = f"; or {forced}" if is_hash else ""
+        return (
+            f"{what}usually: a shallow clone (actions/checkout fetches one commit by default)"
+            f"{also}.\n"
+            "do: git fetch --unshallow, or fetch-depth: 0."
+            + (f" If it is still missing then: {fetch}, or {other}." if is_hash else "")
+        )
+    if is_hash:
+        return f"{what}usually: {forced}.\ndo: {fetch}, or {other}."
+    return (
+        f"{what}usually: a misspelt name, or a branch that is on the forge only.\n"
+        f"do: git fetch origin, then name it origin/{name.removeprefix('origin/')}; git branch -a "
+        "lists what there is."
+    )
 
 
 def committed_scope(

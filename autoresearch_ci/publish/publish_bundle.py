@@ -53,7 +53,7 @@ class KnownBases:
                 f"the bundle starts from {manifest.base[:12]}, which is neither part of this "
                 f"checkout nor of {self.branch} on the forge.\n"
                 "usually: this job checked out another branch, the clone is shallow, or the branch "
-                "was merged and deleted while the first job ran.\n"
+                "was force-pushed, or merged and deleted, while the first job ran.\n"
                 "do: actions/checkout with `ref:` set to the commit of the first job (an output of "
                 "it) and fetch-depth: 0; if the branch is gone, run both jobs again."
             )

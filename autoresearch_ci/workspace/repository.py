@@ -93,6 +93,10 @@ class Repository:
         """`sha1` or `sha256`."""
         return self._git("rev-parse", "--show-object-format").decode().strip()
 
+    def is_shallow(self) -> bool:
+        """Whether this clone lacks a part of its history."""
+        return (self.common_dir / "shallow").exists()
+
     def refuse_unfinished(self) -> None:
         """Raise `WorkspaceError` while a merge, rebase, cherry-pick, revert or bisect is open."""
         for name, (operation, cure) in _UNFINISHED.items():

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from autoresearch_ci.cli.main import run_cli
+
 if TYPE_CHECKING:
     from tests.conftest import Repo, Result, Run, Script
 
@@ -406,3 +408,40 @@ def test_a_configuration_that_is_wrong_is_refused_with_its_place(run: Run, repo:
     done = run(scope=None, metric=None)
     refused(done, 2, ".github/autoresearch.yml:2", "metrik", "metric")
     nothing_left(repo, run)
+
+
+# --- compare --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "shallow", "cause", "cure"),
+    [
+        ("0123456789" * 4, False, "force-pushed", "git fetch origin 0123456789"),
+        ("0123456789" * 4, True, "shallow clone", "fetch-depth: 0"),
+        ("0" * 40, False, "first push", "git merge-base origin/main HEAD"),
+        ("no-such-branch", False, "misspelt", "origin/no-such-branch"),
+        ("no-such-branch", True, "shallow clone", "git fetch --unshallow"),
+    ],
+)
+def test_a_commit_that_is_not_here_is_explained_by_what_can_be_the_cause(
+    repo: Repo,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    name: str,
+    shallow: bool,
+    cause: str,
+    cure: str,
+) -> None:
+    place = repo.path
+    if shallow:
+        repo.commit("second")
+        place = tmp_path / "shallow"
+        repo.git("clone", "--quiet", "--depth=1", repo.path.as_uri(), str(place))
+    monkeypatch.chdir(place)
+    code = run_cli(["compare", name, "HEAD", "--scope", "value", "--metric", "cat value"])
+    told = capsys.readouterr().err
+    assert code == 2
+    assert cause in told
+    assert cure in told
+    assert ("shallow" in told) == shallow

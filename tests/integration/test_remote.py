@@ -14,7 +14,13 @@ import pytest
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.publish.forge.forge import Address
 from autoresearch_ci.publish.forge.git_remote import Moved, Remote, Update
-from autoresearch_ci.publish.forge.refusals import ForgeRefused, Place, RefusalKind
+from autoresearch_ci.publish.forge.refusals import (
+    ForgeRefused,
+    Place,
+    RefusalKind,
+    classify,
+    explain,
+)
 from autoresearch_ci.workspace.repository import Repository
 from tests.conftest import Repo
 from tests.git_http import LARGE, PROTECTED, RULES, SECRET, WORKFLOW, Bare, GitServer
@@ -153,6 +159,32 @@ def test_a_hooks_refusal_is_recognised_and_quoted(
     assert said.splitlines()[0].split("`")[0][:40] in message, message
     assert "usually: " in message
     assert "\ndo: " in message
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        (
+            "error: RPC failed; HTTP 413 curl 22 The requested URL returned error: 413\n"
+            "send-pack: unexpected disconnect while reading sideband packet\n"
+            "fatal: the remote end hung up unexpectedly",
+            RefusalKind.PUSH_TOO_LARGE,
+        ),
+        ("<h1>413 Request Entity Too Large</h1> nginx", RefusalKind.PUSH_TOO_LARGE),
+        ("fatal: pack exceeds maximum allowed size (2.00 GiB)", RefusalKind.PUSH_TOO_LARGE),
+        (" ! [remote rejected] t -> t (shallow update not allowed)", RefusalKind.SHALLOW),
+        ("error: RPC failed; HTTP 400 curl 22\nfatal: hung up unexpectedly", RefusalKind.OTHER),
+        ("error: RPC failed; HTTP 408 curl 22", RefusalKind.UNREACHABLE),
+        ("error: RPC failed; HTTP 502 curl 22", RefusalKind.UNREACHABLE),
+        ("error: RPC failed; curl 56 recv failure", RefusalKind.UNREACHABLE),
+    ],
+)
+def test_an_answer_that_will_not_change_is_not_called_an_outage(
+    said: str, kind: RefusalKind
+) -> None:
+    assert classify(said) is kind
+    told = str(explain(kind, said, Place(repository="owner/name")))
+    assert ("itself is down" in told) == (kind is RefusalKind.UNREACHABLE)
 
 
 def test_a_missing_permission_names_the_yaml_to_write(

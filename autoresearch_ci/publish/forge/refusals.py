@@ -25,6 +25,9 @@ class RefusalKind(enum.Enum):
     WORKFLOWS = enum.auto()
     SECRET = enum.auto()
     TOO_LARGE = enum.auto()
+    PUSH_TOO_LARGE = enum.auto()
+    """All of what was sent, not one file of it."""
+    SHALLOW = enum.auto()
     MOVED = enum.auto()
     """The ref is not where we left it: a person, or another run."""
     HIDDEN_REF = enum.auto()
@@ -71,6 +74,17 @@ _TEXTS: tuple[tuple[re.Pattern[str], RefusalKind], ...] = (
         RefusalKind.TOO_LARGE,
     ),
     (
+        _any(
+            r"HTTP (code )?413\b",
+            "returned error: 413",
+            "(Request Entity|Payload|Content) Too Large",
+            "pack exceeds maximum allowed size",
+            "push size .{0,40}(exceed|larger)",
+        ),
+        RefusalKind.PUSH_TOO_LARGE,
+    ),
+    (_any("shallow update not allowed"), RefusalKind.SHALLOW),
+    (
         _any("GH006", "GH013", "protected branch", "rule violations", "not allowed to push"),
         RefusalKind.PROTECTED,
     ),
@@ -105,6 +119,8 @@ _TEXTS: tuple[tuple[re.Pattern[str], RefusalKind], ...] = (
         RefusalKind.MOVED,
     ),
     (_any("certificate", "SSL peer"), RefusalKind.CERTIFICATE),
+    # An answer of the server's, though git says "RPC failed"; only 408 passes on its own.
+    (_any(r"(HTTP|returned error:) 4(?!08)\d\d\b"), RefusalKind.OTHER),
     (
         _any(
             r"HTTP 5\d\d",
@@ -233,6 +249,19 @@ _ADVICE: dict[RefusalKind, tuple[str, str, str]] = {
         "{repository} refuses the push because a file is too large.",
         "a candidate added a file of more than 100 MB.",
         "leave such files out of `scope`, or keep them in Git LFS.",
+    ),
+    RefusalKind.PUSH_TOO_LARGE: (
+        "{repository}, or a proxy before it, refuses the push because it is too large.",
+        "a limit on the size of one request (nginx: client_max_body_size) or of one push; large "
+        "files in the base commit that the forge does not have yet count, too.",
+        "push the base branch first, raise that limit, or keep large files in Git LFS; then run "
+        "again with --resume.",
+    ),
+    RefusalKind.SHALLOW: (
+        "{repository} does not accept a push from a shallow clone.",
+        "the checkout holds a part of the history only, and the forge lacks the rest.",
+        "git fetch --unshallow, or fetch-depth: 0 of actions/checkout; then run again with "
+        "--resume.",
     ),
     RefusalKind.MOVED: (
         "{branch} was moved or created by somebody else meanwhile, and is left alone.",
