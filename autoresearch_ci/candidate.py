@@ -16,8 +16,11 @@ from autoresearch_ci.decide.early_stop import Point
 from autoresearch_ci.decide.gaming.detect import plays, sentence
 from autoresearch_ci.decide.gaming.ruler import Ruler
 from autoresearch_ci.decide.knowledge import Knowledge
+from autoresearch_ci.decide.lasting import GO_ON, is_expected, lasting_failure
 from autoresearch_ci.decide.session import Evidence, Policy, Session, Side
+from autoresearch_ci.errors import AutoresearchError, BaselineError, ProposerError
 from autoresearch_ci.events import Observer, Warning
+from autoresearch_ci.execution.command import last_lines
 from autoresearch_ci.experiment import (
     Decision,
     FileEdit,
@@ -31,6 +34,7 @@ from autoresearch_ci.measure.baseline import measure_baseline
 from autoresearch_ci.measure.bench import Bench
 from autoresearch_ci.measure.commands import Subject
 from autoresearch_ci.measure.holdout import confirms
+from autoresearch_ci.measure.hooks import Commit
 from autoresearch_ci.record.ledger import Ledger
 from autoresearch_ci.record.run_history import Attempt
 from autoresearch_ci.safety.redaction import WITHHELD, Redactor
@@ -38,7 +42,7 @@ from autoresearch_ci.safety.token_forms import tokens_in
 from autoresearch_ci.workspace.earlier_change import EarlierChange, is_again
 from autoresearch_ci.workspace.repository import Changes, FileVersion
 from autoresearch_ci.workspace.scope import Scope
-from autoresearch_ci.workspace.store import CommitTree, Store
+from autoresearch_ci.workspace.store import CommitTree, Edits, Store
 
 
 def holds_secret(proposal: Proposal, incumbent: Tree, redactor: Redactor) -> bool:
@@ -167,6 +171,9 @@ class Evaluator:
 
     def baseline(self, *, calibrate: bool) -> Outcome:
         """The unmodified code. Raises `BaselineError` when it cannot be measured."""
+        base = self.ledger.facts.base
+        message = self.ledger.message(0, "the unmodified code")
+        self.bench.hooks.try_on_unmodified(base, self.tree(base).paths(), message)
         found = measure_baseline(self.bench, self.policy, calibrate=calibrate)
         return Outcome(
             decision=Decision(status=Status.BASELINE),
@@ -175,6 +182,31 @@ class Evaluator:
             own=found.runs,
             evidence=Evidence(runs=tuple((Side.CANDIDATE, value) for value in found.values)),
             guards=found.guards,
+        )
+
+    def lasting_failure(self, knowledge: Knowledge) -> AutoresearchError | None:
+        """Why going on makes no sense, when the last experiments all died of the same."""
+        experiments = self.ledger.experiments
+        words = lasting_failure(experiments)
+        if not words:
+            return None
+        if experiments[-1].status is Status.HOOK_BLOCKED:
+            return BaselineError(f"{words}\nusually: what the hook needs is gone.\n{GO_ON}")
+        kept = Subject(
+            changes=self.ledger.changes(self.ledger.incumbent), iteration=experiments[-1].iteration
+        )
+        run = self.bench.measure(kept, knowledge).run
+        if run.failed:
+            return BaselineError(
+                f"{words}\nusually: the machine changed while the run went on (disk, memory, a "
+                f"service, a device): what was kept fails, too: {run.reason}.\n{GO_ON}\n"
+                f"its last output:\n{last_lines(run.output)}"
+            )
+        if is_expected(experiments):
+            return None
+        return ProposerError(
+            f"{words}\nusually: the proposer does not know what the code needs; what was kept "
+            f"works.\n{GO_ON}"
         )
 
     def try_out(
@@ -194,7 +226,7 @@ class Evaluator:
         incumbent = self.tree(self.ledger.incumbent)
         if holds_secret(proposal, incumbent, self.redactor):
             return replace(discarded(WITHHELD, knowledge), secret=True)
-        if refused := self._refusal(proposal, incumbent):
+        if refused := self._refusal(proposal.edits, incumbent):
             return discarded(refused, knowledge)
         edits = _effective(proposal, incumbent)
         if not edits:
@@ -206,21 +238,66 @@ class Evaluator:
         if foul := self._forbidden(edits, incumbent) or self._foul(edits, incumbent):
             return replace(discarded(foul, knowledge), attempt=attempt)
         with self.bench.tree.trial(incumbent.changes) as trial:
-            outcome = self._measured(attempt, incumbent.changes, knowledge)
+            committed = self._through_hooks(attempt, proposal, incumbent, knowledge)
+            if isinstance(committed, Outcome):
+                return committed
+            outcome = self._measured(committed, incumbent.changes, knowledge)
             if outcome.decision.status is Status.KEEP:
                 trial.keep()
         return outcome
 
+    def _through_hooks(
+        self, attempt: Attempt, proposal: Proposal, incumbent: CommitTree, knowledge: Knowledge
+    ) -> Attempt | Outcome:
+        """What git would commit: the user's own hooks may refuse it, or put it in order."""
+        hooks = self.bench.hooks
+        asked = hooks.before_commit(self._commit(attempt))
+        mine = {p: e for p, e in asked.staged.items() if not self._unusable(p, e, incumbent)}
+        if ignored := sorted(asked.staged.keys() - mine):
+            hooks.tell(f"what the pre-commit hook staged out of scope is ignored: {ignored[0]}")
+        if mine:
+            put = (FileEdit(path=p, content=e[1] if e else None) for p, e in mine.items())
+            whole = {edit.path: edit for edit in (*proposal.edits, *put)}
+            proposal = replace(proposal, edits=tuple(whole.values()))
+            if holds_secret(proposal, incumbent, self.redactor):
+                return replace(discarded(WITHHELD, knowledge), secret=True)
+            edits = _effective(proposal, incumbent)
+            if not edits:
+                reason = "the pre-commit hook put every file back as it was"
+                decision = Decision(status=Status.NO_OP, reason=reason)
+                return Outcome(decision=decision, knowledge=knowledge)
+            hooks.tell(f"the pre-commit hook changed {', '.join(sorted(mine))} of the candidate")
+            attempt = self.ledger.commit(attempt.iteration, attempt.attempt, proposal, edits)
+            if foul := self._forbidden(edits, incumbent) or self._foul(edits, incumbent):
+                return replace(discarded(foul, knowledge), attempt=attempt)
+        refusal = asked.refusal or hooks.about_message(self._commit(attempt)).refusal
+        if refusal is None:
+            return attempt
+        return Outcome(
+            decision=Decision(status=Status.HOOK_BLOCKED, reason=refusal.reason),
+            knowledge=knowledge,
+            attempt=attempt,
+            output=refusal.output,
+        )
+
+    def _commit(self, attempt: Attempt) -> Commit:
+        return Commit(
+            iteration=attempt.iteration,
+            parent=self.ledger.incumbent,
+            commit=attempt.commit,
+            changes=attempt.changes,
+            message=self.ledger.message(attempt.iteration, attempt.description),
+        )
+
+    def _unusable(self, path: str, edit: tuple[str, bytes] | None, incumbent: CommitTree) -> bool:
+        """Whether what a hook has staged there cannot be part of the candidate."""
+        if edit and edit[0] not in ("100644", "100755"):
+            return True
+        staged = FileEdit(path=path, content=edit[1] if edit else None)
+        return self._refusal((staged,), incumbent) is not None
+
     def _measured(self, attempt: Attempt, incumbent: Changes, knowledge: Knowledge) -> Outcome:
-        """What hooks, metric, guards and holdout say, in this order, up to the first no."""
-        hook = self.bench.hooks_refusal(attempt, self.ledger.incumbent)
-        if hook:
-            return Outcome(
-                decision=Decision(status=Status.HOOK_BLOCKED, reason=hook.reason),
-                knowledge=knowledge,
-                attempt=attempt,
-                output=hook.output,
-            )
+        """What metric, guards and holdout say, in this order, up to the first no."""
         subject = Subject(changes=attempt.changes, iteration=attempt.iteration, incumbent=incumbent)
         outcome = self._compared(attempt, subject, knowledge)
         for check in (self._guarded, self._confirmed):
@@ -283,7 +360,7 @@ class Evaluator:
         # The journal is read by proposers: no number of the holdout may stand in it.
         return outcome if confirmed else outcome.refused("the holdout did not confirm it")
 
-    def _foul(self, edits: Mapping[str, tuple[str, bytes] | None], incumbent: CommitTree) -> str:
+    def _foul(self, edits: Edits, incumbent: CommitTree) -> str:
         """How the candidate plays against the ruler; empty when it does not, or may."""
         if self.ruler is None:
             return ""
@@ -293,17 +370,15 @@ class Evaluator:
             return ""
         return foul
 
-    def _forbidden(
-        self, edits: Mapping[str, tuple[str, bytes] | None], incumbent: CommitTree
-    ) -> str:
+    def _forbidden(self, edits: Edits, incumbent: CommitTree) -> str:
         """Which change it makes again that a person did not want; empty: none."""
         before, after = _both(edits, incumbent)
         named = (c.commit[:12] for c in self.unwanted if is_again(c, before, after))
         return next((f"a person asked not to try {name} again" for name in named), "")
 
-    def _refusal(self, proposal: Proposal, incumbent: CommitTree) -> str | None:
-        """Why the proposal may not even be committed."""
-        for edit in proposal.edits:
+    def _refusal(self, edits: Sequence[FileEdit], incumbent: CommitTree) -> str | None:
+        """Why they may not even be committed."""
+        for edit in edits:
             refused = self.scope.refusal(edit.path)
             if refused:
                 return refused
@@ -331,7 +406,7 @@ def identity(changes: Changes) -> str:
 
 
 def _both(
-    edits: Mapping[str, tuple[str, bytes] | None], incumbent: CommitTree
+    edits: Edits, incumbent: CommitTree
 ) -> tuple[dict[str, bytes | None], dict[str, bytes | None]]:
     """What the edited files hold now, and what they would."""
     before = {path: incumbent.read(path) if incumbent.version(path) else None for path in edits}

@@ -102,6 +102,8 @@ class RunFinished:
     report_dir: str
     confirmed: str = ""
     """What base and result came to, measured again at the end; empty when they were not."""
+    failed: bool = False
+    """`stop_reason` is something that is broken."""
 
 
 Event: TypeAlias = (

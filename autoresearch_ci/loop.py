@@ -15,7 +15,7 @@ from statistics import median
 from autoresearch_ci.candidate import Evaluator, Outcome, discarded
 from autoresearch_ci.decide.budget import seconds_to_confirm, stop_reason
 from autoresearch_ci.decide.knowledge import Knowledge
-from autoresearch_ci.errors import ProposerError
+from autoresearch_ci.errors import AutoresearchError, ProposerError
 from autoresearch_ci.events import ExperimentFinished, Note, Observer, StageStarted, Warning
 from autoresearch_ci.experiment import Experiment, FileEdit, Proposal, Spent, Status
 from autoresearch_ci.propose.briefing import Briefing
@@ -74,6 +74,8 @@ class Loop:
     """What was learnt up to the last row."""
     proposer_lost: str = ""
     """Why the proposer can no longer propose; empty while it can."""
+    broken: AutoresearchError | None = None
+    """A failure that lasts: the run stopped because of it, and is no success."""
 
     def run(self) -> str:
         """Iterate until a limit is reached; returns why it stopped."""
@@ -84,6 +86,10 @@ class Loop:
         while (reason := self._stop_reason()) is None:
             if not self._iteration():
                 return self.proposer_lost or "the proposer has nothing more to propose"
+            if self.broken is None:
+                self.broken = self.evaluator.lasting_failure(self.knowledge)
+            if self.broken:
+                return self.proposer_lost or _first_line(self.broken)
         return reason
 
     def _stop_reason(self) -> str | None:
@@ -180,6 +186,8 @@ class Loop:
         if context.attempt == 1 and all(e.status in idle for e in self.ledger.experiments):
             raise error
         self.proposer_lost = f"the proposer can no longer propose: {_first_line(error)}"
+        if not self.ledger.history.kept:
+            self.broken = error
         self.observe(Warning(message=str(error)))
 
     def _remember(self, proposal: Proposal, outcomes: Sequence[Outcome], began: float) -> None:

@@ -76,6 +76,8 @@ def main(options: argparse.Namespace) -> int:
         print(results_table(finished.ledger.experiments, resolved.config.metric.direction))
     # With --json standard output is for programs.
     tell(finished.published, sys.stderr if options.json else sys.stdout)
+    if finished.broken:
+        raise finished.broken
     return 0
 
 
@@ -89,7 +91,8 @@ def run(
 ) -> Finished:
     """Run (or resume) the loop; the report is written however it ends.
 
-    Raises `AutoresearchError`; everything kept until then is saved.
+    A failure that lasts is `Finished.broken`, for the caller to raise. Raises `AutoresearchError`;
+    everything kept until then is saved.
     """
     began = time.monotonic()
     config = resolved.config
@@ -134,8 +137,10 @@ def run(
         with _reported(resolved, collaborators, publisher, finished):
             loop = _loop(collaborators, ledger, stack, proposer, publisher, start, began)
             finished.stop_reason = loop.run()
+            finished.failed = bool(loop.broken or loop.proposer_lost)
             if config.confirm.mode == "auto" and ledger.history.kept:
                 _confirm(config, finished, loop, store)
+        finished.broken = loop.broken
         return finished
 
 
@@ -184,6 +189,7 @@ def _reported(
         raise
     except AutoresearchError as error:
         finished.stop_reason = f"an error: {str(error).splitlines()[0]}"
+        finished.failed = True
         raise
     finally:
         finished.ledger.mend_journal()
@@ -321,6 +327,7 @@ def _ended(config: Config, context: RunContext, finished: Finished) -> RunFinish
     direction = config.metric.direction
     return RunFinished(
         stop_reason=finished.stop_reason,
+        failed=finished.failed,
         kept=len(finished.ledger.history.kept),
         baseline=experiments[0].metric if experiments else None,
         best=experiments[-1].best if experiments else None,

@@ -10,8 +10,10 @@ from __future__ import annotations
 import errno
 import functools
 import os
+import re
 import shlex
 import shutil
+import signal
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +26,7 @@ from autoresearch_ci.execution import processes
 from autoresearch_ci.execution.processes import PATIENCE, PATIENCE_STOPPING, ProcessTree
 from autoresearch_ci.execution.spawning import Enter, NotConfined, spawn
 from autoresearch_ci.execution.watch import LINGER, Lines, Watch
+from autoresearch_ci.safety.prompt import line as plain
 
 HEAD_BYTES = TAIL_BYTES = 1 << 20
 """What is kept of a command's output, in memory and in its log: the first and the last mebibyte."""
@@ -94,8 +97,40 @@ def last_lines(text: str, count: int = 20) -> str:
     return "\n".join(text.strip().splitlines()[-count:]) or "(it printed nothing)"
 
 
+def telling_line(text: str) -> str:
+    """The line of a failed command's output that says most: the first error, else the last line."""
+    lines = [line.strip() for line in text[-_LOOKED_AT:].splitlines() if line.strip()]
+    found = next((line for line in lines if _COMPILERS.search(line)), "")
+    if not found:
+        found = next((line for line in reversed(lines) if _RAISED.match(line)), "")
+    return plain(found or (lines[-1] if lines else ""), _TELLING)
+
+
+_LOOKED_AT = 1 << 16
+_TELLING = 200
+"""Characters."""
+_COMPILERS = re.compile(
+    r"^error(\[\w+\])?: (?!could not compile|aborting due)"  # rustc
+    r"|^\S[^:]{0,200}:\d+(:\d+)?: (fatal )?error:|: error [A-Z]+\d+:"  # C, TypeScript, C#
+    r"|^\S{1,200}\.go:\d+:\d+: |: undefined reference to |^\S{1,200}\.java:\d+: error:"
+)
+_RAISED = re.compile(
+    r"(E\s+)?(Uncaught )?[A-Za-z_][\w.]{0,100}(Error|Exception|Interrupt|Exit)\b(: .*|$)"
+    r"|thread '[^']{0,100}' .{0,20}panicked at|panic: |fatal: |Fatal "
+)
+
 _GRACE = 0.3
 """Seconds from SIGTERM to SIGKILL; with `PATIENCE_STOPPING` it keeps a stop under one second."""
+_SIGNALS: dict[int, str] = {
+    signal.SIGSEGV: "SIGSEGV, a bad memory access",
+    signal.SIGABRT: "SIGABRT, it gave up by itself",
+    signal.SIGBUS: "SIGBUS, a bad memory access or no room in /dev/shm",
+    signal.SIGILL: "SIGILL, an instruction that this processor does not have",
+    signal.SIGFPE: "SIGFPE, a division by zero",
+    signal.SIGXCPU: "SIGXCPU, out of processor time",
+    signal.SIGSYS: "SIGSYS, a system call that is not allowed",
+    signal.SIGTERM: "SIGTERM",
+}
 _NO_MEMORY = " (usually: memory ran out)"
 """Of signal 9: what we kill ourselves is said to have timed out."""
 
@@ -161,8 +196,18 @@ class CommandResult:
         told = f"exit code {self.exit_code}" if self.exit_code else ""
         if self.exit_code < 0:
             told = f"killed by signal {-self.exit_code}"
-        # A shell says 137 of the last command that it ran.
-        return f"{told}{_NO_MEMORY}" if self.exit_code in (-9, 137) else told
+        # A shell says 128 and the signal of the last command that it ran.
+        number = -self.exit_code if self.exit_code < 0 else self.exit_code - 128
+        if number == signal.SIGKILL:
+            return f"{told}{_NO_MEMORY}"
+        name = _SIGNALS.get(number, "")
+        return f"{told} ({name})" if name else told
+
+    @property
+    def reason(self) -> str:
+        """`failure`, and what the output says about it; empty when it did not fail."""
+        words = "" if self.timed_out or not self.failure else telling_line(self.tail)
+        return f"{self.failure}: {words}" if words else self.failure
 
     def redacted(self, redact: Callable[[str], str]) -> CommandResult:
         """The same, its texts passed through `redact`."""

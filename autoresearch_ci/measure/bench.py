@@ -26,15 +26,15 @@ from autoresearch_ci.events import (
 )
 from autoresearch_ci.execution.command import Stop, last_lines
 from autoresearch_ci.execution.environment import clean_environment
-from autoresearch_ci.experiment import GuardRun, MetricRun, Status
+from autoresearch_ci.experiment import MetricRun, Status
 from autoresearch_ci.measure import extract as metrics
 from autoresearch_ci.measure.commands import Ended, MeasuredCommands, RunLogs, Subject
 from autoresearch_ci.measure.flaky import Measured, with_second_chance
-from autoresearch_ci.measure.guards import Guards, hooks_refusal
+from autoresearch_ci.measure.guards import Guards
+from autoresearch_ci.measure.hooks import Hooks
 from autoresearch_ci.measure.judge import Judge, judged_paths
 from autoresearch_ci.measure.suite_observer import SuiteObserver
 from autoresearch_ci.measure.xml_reports import junit_suite
-from autoresearch_ci.record.run_history import Attempt
 from autoresearch_ci.safety.bounded import MetricError
 from autoresearch_ci.workspace.measure_tree import MeasureTree
 
@@ -76,7 +76,6 @@ class Bench:
         self.tree = tree
         self.metric = metric
         self.holdout = holdout
-        self._hooks = hooks
         self.observe = observe
         self._commands = MeasuredCommands(
             tree=tree,
@@ -89,6 +88,7 @@ class Bench:
             logs=RunLogs(logs, private_logs),
             suites=SuiteObserver(folder=layout.scratch / "witness", temporary=layout.temporary),
         )
+        self.hooks = Hooks(self._commands, hooks)
         self.guards = Guards(self._commands, guards, metric.command)
 
     def set_up(self, commands: Sequence[str]) -> None:
@@ -199,10 +199,6 @@ class Bench:
         self._commands.logs.judged(subject.iteration, stage, run)
         return run
 
-    def hooks_refusal(self, attempt: Attempt, parent: str) -> GuardRun | None:
-        """The first of the user's own hooks that refuses the candidate, or `None`."""
-        return hooks_refusal(self._commands, self._hooks, attempt, parent)
-
 
 class _Progress:
     """What a run prints on its way, and whether it is clearly behind its rival."""
@@ -243,7 +239,7 @@ def _believed(
 
 def _interpreted(ended: Ended, section: Metric | Holdout, points: Sequence[Point]) -> MetricRun:
     result, report = ended.result, ended.report
-    value, failure, reason = None, None, result.failure
+    value, failure, reason = None, None, result.reason
     if result.stopped:
         failure = Status.DISCARD
         reason = f"stopped early at progress {points[-1][0]:.2g}: clearly behind the incumbent"

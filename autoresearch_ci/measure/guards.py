@@ -1,12 +1,9 @@
-"""Guards: commands that must pass, or whose number must not get worse; the user's own git hooks."""
+"""Guards: commands that must pass, or whose number must not get worse."""
 
 from __future__ import annotations
 
-import os
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from autoresearch_ci.config.metric import Guard
 from autoresearch_ci.decide.knowledge import Knowledge, Seen
@@ -17,40 +14,7 @@ from autoresearch_ci.measure import extract as metrics
 from autoresearch_ci.measure.commands import Ended, MeasuredCommands, Subject
 from autoresearch_ci.measure.flaky import with_second_chance
 from autoresearch_ci.measure.xml_reports import junit_suite
-from autoresearch_ci.record.run_history import Attempt
 from autoresearch_ci.safety.bounded import MetricError
-
-_ASKED = ("pre-commit", "commit-msg")
-
-
-def hooks_refusal(
-    commands: MeasuredCommands, folder: Path | None, attempt: Attempt, parent: str
-) -> GuardRun | None:
-    """The first hook in `folder` that refuses the candidate; `None`: none does."""
-    hooks = [folder / name for name in _ASKED] if folder else []
-    for hook in hooks:
-        if os.access(hook, os.X_OK):
-            refusal = _refusal(commands, hook, attempt, parent)
-            if refusal:
-                return refusal
-    return None
-
-
-def _refusal(
-    commands: MeasuredCommands, hook: Path, attempt: Attempt, parent: str
-) -> GuardRun | None:
-    tree = commands.tree
-    with commands.placed(attempt.changes):
-        tree.pretend_repository(parent, attempt.commit)
-        message = tree.layout.temporary / "COMMIT_EDITMSG"
-        message.write_text(f"experiment: {attempt.description}\n", encoding="utf-8")
-        tree.sandbox.own(message)
-        words = [str(hook), *([str(message)] if hook.name == "commit-msg" else [])]
-        result = commands.run(attempt.iteration, "guard", shlex.join(words))
-    if not result.failure:
-        return None
-    reason = f"the {hook.name} hook refused it: {result.failure}"
-    return GuardRun(command=hook.name, passed=False, reason=reason, output=result.tail)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,12 +86,13 @@ class Guards:
         loss, knowledge = _lost_tests(role, guard, subject, ended, failed=bool(failure))
         if subject.iteration == 0 and not (ended.suite or guard.junit or guard.metric or failure):
             self._tell_blindness(guard)
-        failure = ": ".join(filter(None, (failure, loss)))
+        # What is lost says more than the exit code, and where there is no room the end is cut.
+        failure = "; ".join(filter(None, (loss, failure)))
         run = GuardRun(
             command=guard.command,
             passed=not failure,
             value=value,
-            reason=failure and f"guard failed: {guard.command}: {failure}",
+            reason=failure and f"guard failed: {failure} ({guard.command})",
             seconds=result.seconds,
             output=f"{result.tail}\n{loss}" if loss else result.tail,
         )
@@ -143,7 +108,7 @@ class Guards:
 
 def _number(guard: Guard, ended: Ended) -> tuple[float | None, str]:
     """The number of a guard that has one, and why the command failed; empty: it did not."""
-    failure = ended.result.failure
+    failure = ended.result.reason
     if failure or guard.metric is None:
         return None, failure
     try:

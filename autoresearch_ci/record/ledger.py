@@ -148,7 +148,7 @@ class Ledger:
         commit, versions = self._store.commit(
             parents=[parent],
             edits=edits,
-            message=of_experiment(self.facts.tag, iteration, proposal.description),
+            message=self.message(iteration, proposal.description),
             ref=f"refs/attempts/{iteration}-{attempt}",
             timestamp=int(time.time()),
         )
@@ -168,6 +168,10 @@ class Ledger:
         self._learn(record)
         return record
 
+    def message(self, iteration: int, description: str, metric: float | None = None) -> str:
+        """Of a candidate's commit; with its `metric`, once that was measured."""
+        return of_experiment(self.facts.tag, iteration, description, metric)
+
     def _learn(self, attempt: Attempt) -> None:
         self._changes[attempt.commit] = attempt.changes
         if attempt.attempt == 1:  # again: what a killed process tried does not count
@@ -179,7 +183,7 @@ class Ledger:
         commit = self._store.reword(
             attempt.commit,
             parent=self.incumbent,
-            message=of_experiment(self.facts.tag, attempt.iteration, attempt.description, metric),
+            message=self.message(attempt.iteration, attempt.description, metric),
             timestamp=int(time.time()),
         )
         self._repository.set_ref(attempt_ref(self.facts.tag, attempt.attempt), commit)

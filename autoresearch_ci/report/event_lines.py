@@ -99,6 +99,8 @@ def _finished(event: RunFinished, metric: str) -> list[str]:
         told = f"{event.confirmed or meanwhile}; {event.kept} kept{_on(event.branch)}"
     elif event.baseline is None:
         told = "nothing was measured"
+    elif event.failed:
+        told = f"ended by a failure, {metric} stays at {number(event.baseline)}"
     else:
         told = f"no improvement found, {metric} stays at {number(event.baseline)}"
     return [f"done: {told}", f"stopped: {event.stop_reason}", f"report: {event.report_dir}"]

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import autoresearch_ci
-from autoresearch_ci.config.resolve import Resolved, describe
+from autoresearch_ci.config.resolve import Config, Resolved, describe
 from autoresearch_ci.config.schema import Config
+from autoresearch_ci.errors import AutoresearchError
 from autoresearch_ci.experiment import Experiment, Published
 from autoresearch_ci.preflight import RunContext
 from autoresearch_ci.record.ledger import Ledger
@@ -30,6 +31,10 @@ class Finished:
 
     ledger: Ledger
     stop_reason: str = "stopped by an error"
+    failed: bool = False
+    """Stopped by something that is broken, not at a limit or for want of ideas."""
+    broken: AutoresearchError | None = None
+    """What the process ends with, once all that was kept is published."""
     confirmation: Confirmation | None = None
     idle: tuple[Experiment, ...] = ()
     """Kept experiments that turned out to do nothing."""
@@ -52,6 +57,7 @@ def run_info(
         guards=[redact(guard.command) for guard in config.guards],
         goal=redact(config.goal),
         stop_reason=redact(finished.stop_reason),
+        failed=finished.failed,
         started=experiments[0].timestamp if experiments else "",
         seconds=sum(e.seconds for e in experiments),
         host=_host(),
@@ -85,6 +91,7 @@ def write_report(
         "head": ledger.incumbent,
         "notebook": ledger.facts.notebook_ref,
         "stop_reason": finished.stop_reason,
+        "failed": finished.failed,
         "host": _host(),
         "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "confirmation": finished.confirmation and dataclasses.asdict(finished.confirmation),

@@ -87,6 +87,8 @@ class RunInfo:
     host: str
     """The machine in a few words: `runner-3, 2 cores, Linux 6.1`."""
     confirmation: Confirmation | None = None
+    failed: bool = False
+    """`stop_reason` is something that is broken."""
     idle: Sequence[Experiment] = ()
     """Kept, but the result is no worse without them: found by leaving each out in turn."""
 
@@ -100,6 +102,11 @@ def headline(result: RunSummary, info: RunInfo) -> str:
         return "**Nothing was measured:** the unmodified code gave no number."
     if not result.kept:
         tried = count(len(result.others), "experiment")
+        if info.failed:
+            return (
+                f"**Stopped by a failure:** {inline(info.stop_reason, 300)}. {name} stays at "
+                f"{number(result.baseline)} after {tried}."
+            )
         return f"**No improvement found.** {name} stays at {number(result.baseline)} after {tried}."
     return (
         f"**{name} {_change(result)}**, as measured while the run went on, not re-measured since."

@@ -170,7 +170,7 @@ class GitDirectory:
         reader.stdout.read(1)
         if kind != "blob":
             raise WorkspaceError(f"object {name} is a {kind}, not a file")
-        if _name_of(data, len(name)) != name:  # git checks what it fetches, not what it reads
+        if name_of(data, len(name)) != name:  # git checks what it fetches, not what it reads
             raise WorkspaceError(
                 f"object {name} in {self._environment['GIT_DIR']} has another content.\n"
                 "usually: a broken disk, or a program that wrote into .git/objects.\n"
@@ -288,7 +288,7 @@ def _configuration(settings: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _name_of(content: bytes, length: int) -> str:
+def name_of(content: bytes, length: int) -> str:
     """The name that git gives a file's content, in `length` hexadecimal digits."""
     algorithm = "sha1" if length == 40 else "sha256"
     digest = hashlib.new(algorithm, b"blob %d\0" % len(content), usedforsecurity=False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from autoresearch_ci.safety import files as beneath
 from autoresearch_ci.workspace.repository import Changes, FileVersion
 from autoresearch_ci.workspace.scratch import refuse_foreign
 from autoresearch_ci.workspace.snapshot import Fingerprint, Snapshot, remove, undisturbed
-from autoresearch_ci.workspace.store import Store
+from autoresearch_ci.workspace.store import Edits, Store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +174,27 @@ class MeasureTree:
         """Until `restore`, git in the tree sees `staged` as what is to be committed on `head`."""
         self._store.pretend(self.layout.tree, head=head, staged=staged)
         self.sandbox.own_all(self.layout.tree / ".git")
+
+    def staged(self, commit: str) -> Edits:
+        """What git would commit there instead of what `commit` holds; see `pretend_repository`."""
+        return self._store.staged(self.layout.tree, commit)
+
+    def pretend_parent(self, base: str, paths: Sequence[str]) -> str:
+        """A commit that is `base` but for the last line of these files, which it lacks."""
+        edits = {}
+        for path in paths:
+            version = self._files[path]
+            before = self._store.read(version)
+            lines = before.splitlines(keepends=True)
+            edits[path] = (version.mode, b"".join(lines[:-1]) if lines else b"\n")
+        commit, _ = self._store.commit(
+            parents=[base],
+            edits=edits,
+            message="before",
+            ref="refs/before",
+            timestamp=int(time.time()),
+        )
+        return commit
 
     def _set_aside(self, path: str) -> None:
         """Keep a file of the base commit as git wrote it, for when the candidate is gone."""

@@ -9,13 +9,14 @@ import contextlib
 import os
 import shutil
 import tempfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch_ci.experiment import Tree
 from autoresearch_ci.safety import files as beneath
-from autoresearch_ci.workspace.git import GitDirectory
+from autoresearch_ci.workspace.git import GitDirectory, name_of
 from autoresearch_ci.workspace.repository import Changes, FileVersion, Repository
 from autoresearch_ci.workspace.scope import Scope
 from autoresearch_ci.workspace.snapshot import remove
@@ -65,8 +66,14 @@ class CommitTree(Tree):
         return sorted(self.scope.select(n for n in names if self.version(n) is not None))
 
 
+Edits = Mapping[str, tuple[str, bytes] | None]
+"""Path to mode and content; `None` deletes."""
+
 _CONFIG = "[core]\n\trepositoryformatversion = 1\n\tbare = true\n"
 _SHA256 = "[extensions]\n\tobjectformat = sha256\n"
+_INDEX = 256 << 20
+_STAGED = 16 << 20
+"""Bytes of a throwaway's index, and of a file that hooks have staged."""
 _FOREIGN = ("commondir", "config.worktree", "hooks", "info", "shallow")
 """What would give git other configuration, attributes or history; we never make any of it."""
 IDENTITY = "autoresearch-ci <autoresearch-ci@users.noreply.github.com>"
@@ -111,7 +118,7 @@ class Store:
         self,
         *,
         parents: Sequence[str],
-        edits: Mapping[str, tuple[str, bytes] | None],
+        edits: Edits,
         message: str,
         ref: str,
         timestamp: int,
@@ -247,7 +254,7 @@ class Store:
         """Make `tree` look like a repository with `head` checked out and `staged` in its index.
 
         For the user's own hooks, which ask git what is about to be committed. It is a throwaway:
-        nothing written to it is ever read.
+        of what is written to it, only `staged` reads anything.
         """
         git_dir = tree / ".git"
         remove(git_dir)  # setup's, whose configuration is not ours, or a link to a real one
@@ -257,6 +264,51 @@ class Store:
         (git_dir / "objects" / "info" / "alternates").write_text(f"{self._objects}\n")
         throwaway("update-ref", "--no-deref", "HEAD", head)
         throwaway("read-tree", staged)
+
+    def staged(self, tree: Path, commit: str) -> Edits:
+        """What the index of that throwaway holds, where it is no longer what `commit` does.
+
+        Index and contents are files of untrusted writers: read below the tree without following
+        links, bounded, and only what has the content that its name promises.
+        """
+        try:
+            index = beneath.read(tree, ".git/index", _INDEX)
+        except FileNotFoundError:
+            index = None
+        if index is None:
+            return {}
+        ours = self.folder / "hook.index"
+        ours.write_bytes(index)
+        code, out, _ = self._git.attempt(
+            *("diff-index", "--cached", "--raw", "-z", "--no-renames", "--no-abbrev", commit, "--"),
+            env={"GIT_INDEX_FILE": str(ours)},
+        )
+        ours.unlink()
+        fields = [] if code else out.split(b"\0")[:-1]
+        found: dict[str, tuple[str, bytes] | None] = {}
+        for facts, name in zip(fields[::2], fields[1::2], strict=True):
+            _, mode, _, blob, kind = facts.decode().lstrip(":").split(" ")
+            if kind == "D":
+                found[os.fsdecode(name)] = None
+            elif (content := self._loose(tree, blob)) is not None:
+                found[os.fsdecode(name)] = (mode, content)
+        return found
+
+    def _loose(self, tree: Path, blob: str) -> bytes | None:
+        """A file's content as `git add` put it into the throwaway; `None`: it is not there."""
+        try:
+            packed = beneath.read(tree, f".git/objects/{blob[:2]}/{blob[2:]}", _STAGED)
+        except (FileNotFoundError, NotADirectoryError):
+            packed = None
+        if packed is None:
+            known, _, _ = self._git.attempt("cat-file", "-e", blob)
+            return None if known else self._git.blob(blob)
+        try:
+            text = zlib.decompressobj().decompress(packed, _STAGED)
+        except zlib.error:
+            return None
+        content = text.partition(b"\0")[2]
+        return content if name_of(content, len(blob)) == blob else None
 
     def _measuring(self, tree: Path, alternates: Sequence[Path]) -> dict[str, str]:
         """Index and work tree of the measure tree; neither lies within measured code's reach."""

@@ -133,7 +133,7 @@ def test_a_better_metric_that_breaks_a_guard_may_be_reworked(
     assert done.column("status") == ["baseline", "keep", "discard"], done.told
     assert done.column("guard") == ["pass", "pass", "fail"]
     assert done.column("attempts") == ["1", "3", "3"]
-    assert done.rows[2]["reason"] == f"guard failed: {guard}: exit code 1"
+    assert done.rows[2]["reason"] == f"guard failed: exit code 1 ({guard})"
     assert repo.show(BRANCH, "other") == b"text 9\n"
 
 

@@ -74,18 +74,138 @@ def hook(repo: Repo, name: str, text: str) -> None:
 def test_a_refusing_hook_blocks_a_candidate_before_it_is_measured(
     run: Run, script: Script, repo: Repo
 ) -> None:
-    hook(repo, "pre-commit", "git diff --cached --name-only | grep -q value && grep -q 9 value")
+    hook(repo, "pre-commit", "git diff --cached --name-only | grep -q value && ! grep 8 value")
     script(value(8, "refused"), value(9, "accepted"))
     done = run("--set", "hooks=true")
     assert done.column("status")[1:] == ["hook-blocked", "keep"], done.told
     assert done.rows[1]["samples"] == "0"
-    assert "pre-commit hook refused it" in done.rows[1]["reason"]
+    assert done.rows[1]["reason"] == "the pre-commit hook refused it: exit code 1: 8"
 
 
 def test_the_commit_msg_hook_reads_the_subject(run: Run, script: Script, repo: Repo) -> None:
-    hook(repo, "commit-msg", 'grep -q "experiment: lower" "$1"')
+    hook(repo, "commit-msg", '! grep -q "experiment: raise" "$1"')
     script(value(9, "raise it"), value(8, "lower it"))
     assert run("--set", "hooks=true").column("status")[1:] == ["hook-blocked", "keep"]
+
+
+REFUSING = {
+    "a helper that git ignores": ("pre-commit", '. "$0.d/helper.sh"', "helper.sh", "share: "),
+    "a finding in the file as it is": (
+        "pre-commit",
+        'for f in $(git diff --cached --name-only); do echo "$f: E501"; done; exit 1',
+        "value: E501",
+        "has findings already",
+    ),
+    "the network": ("pre-commit", "echo getaddrinfo ENOTFOUND; exit 2", "ENOTFOUND", "network"),
+    "a convention": (
+        "commit-msg",
+        'grep -qE "^(feat|fix|perf): " "$1" || { echo "type must be one of"; exit 1; }',
+        "type must be one of",
+        "publish: {commit: {message: 'perf: {description}'}}",
+    ),
+    "a ticket": ("commit-msg", 'grep -q "ABC-[0-9]" "$1"', "'experiment: the unm", "ticket"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSING)
+def test_hooks_that_refuse_the_unmodified_code_end_the_run_before_a_proposal(
+    run: Run, script: Script, repo: Repo, case: str
+) -> None:
+    name, text, words, cure = REFUSING[case]
+    hook(repo, name, text)
+    script(value(9), value(8))
+    done = run("--set", "hooks=true")
+    assert (done.code, done.rows) == (4, []), done.told
+    assert f"the {name} hook refuses" in done.err
+    assert words in done.err
+    assert cure in done.err
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'set -e; files=$(git diff --cached --name-only | grep value); test -n "$files"',
+        "git diff --cached --quiet && { echo nothing to commit; exit 1; } || exit 0",
+        "git diff --cached --check",
+    ],
+)
+def test_hooks_that_look_at_what_is_staged_are_shown_something(
+    run: Run, script: Script, repo: Repo, text: str
+) -> None:
+    hook(repo, "pre-commit", text)
+    script(value(9))
+    assert run("--set", "hooks=true").column("status")[1:] == ["keep"]
+
+
+def test_a_file_that_hooks_refuse_as_it_is_leaves_the_others(
+    run: Run, script: Script, repo: Repo
+) -> None:
+    hook(repo, "pre-commit", "! git diff --cached --name-only | grep -q other")
+    script(value(9))
+    done = run("--scope", "other", "--set", "hooks=true")
+    assert done.column("status")[1:] == ["keep"], done.told
+
+
+def test_what_a_hook_formats_and_stages_is_the_candidate(
+    run: Run, script: Script, repo: Repo
+) -> None:
+    hook(repo, "pre-commit", "sed -i 's/^9$/8/' value; git add value; echo mess > other")
+    script(value(9), value(7))
+    done = run("--set", "hooks=true")
+    assert done.column("status")[1:] == ["keep", "keep"], done.told
+    assert done.column("metric") == ["10", "8", "7"]
+    assert repo.show(f"{BRANCH}~1", "value") == b"8\n"
+    assert repo.show(BRANCH, "value") == b"7\n"
+    assert "the pre-commit hook changed value" in done.out
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        "echo cheat > other; git add other",
+        "ln -sf other value; git add value",
+        "echo 1 > new; git add new",
+        "git rm -q --cached other",
+    ],
+)
+def test_what_a_hook_stages_out_of_scope_is_ignored_and_said(
+    run: Run, script: Script, repo: Repo, stage: str
+) -> None:
+    hook(repo, "pre-commit", stage)
+    script(value(9))
+    done = run("--set", "hooks=true")
+    assert done.column("metric") == ["10", "9"], done.told
+    assert repo.git("diff", "--name-only", "HEAD", BRANCH) == "value"
+    assert "is ignored" in done.out
+
+
+def test_a_hook_that_takes_the_change_back_leaves_nothing_to_measure(
+    run: Run, script: Script, repo: Repo
+) -> None:
+    hook(repo, "pre-commit", "git show HEAD:value > value; git add value")
+    script(value(9))
+    done = run("--set", "hooks=true")
+    assert done.column("status")[1:] == ["no-op"], done.told
+
+
+@pytest.mark.parametrize(
+    "mess",
+    [
+        "echo rubbish > .git/index",
+        "rm -rf .git",
+        "rm -rf .git/objects; echo 8 > value; git init -q; git add value",
+        "ln -sf /etc/passwd .git/index",
+        "echo 8 > value; git add value; printf x > .git/objects/4*/5*",
+    ],
+)
+def test_whatever_a_hook_does_to_its_repository_is_harmless(
+    run: Run, script: Script, repo: Repo, mess: str
+) -> None:
+    hook(repo, "pre-commit", f"({mess}) 2>/dev/null; exit 0")
+    script(value(9))
+    done = run("--set", "hooks=true")
+    assert done.column("status")[1:] == ["keep"], done.told
+    assert repo.git("fsck", "--no-dangling") == ""
 
 
 def test_hooks_are_left_alone_unless_asked_for(run: Run, script: Script, repo: Repo) -> None:

@@ -1,0 +1,98 @@
+"""A failure that lasts ends the run with its words, and takes nothing away that was kept."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.conftest import Repo, Run, Script
+
+
+def value(number: object) -> dict[str, Any]:
+    return {"description": f"try {number}", "files": {"value": f"{number}\n"}}
+
+
+CRASHES = "grep -q [0-9] value || { echo 'ValueError: no number' >&2; exit 3; }; cat value"
+
+
+def test_the_same_crash_three_times_in_a_row_ends_the_run_with_its_words(
+    run: Run, script: Script
+) -> None:
+    script(value("a"), value("b"), value("c"), value(9))
+    done = run(metric=CRASHES)
+    assert done.code == 5, done.told
+    assert done.column("status")[1:] == ["crash"] * 3
+    assert "3 times in a row: exit code 3: ValueError: no number" in done.err
+    summary = (done.folder / "summary.md").read_text(encoding="utf-8")
+    assert summary.startswith("**Stopped by a failure:** the same failure 3 times in a row")
+    assert "ValueError: no number" in summary.splitlines()[0]
+    assert "no improvement found" not in done.out
+    assert json.loads((done.folder / "run.json").read_text())["failed"] is True
+
+
+def test_a_machine_that_broke_meanwhile_is_named_instead_of_the_candidates(
+    run: Run, script: Script, repo: Repo
+) -> None:
+    service = repo.path.parent / "service"
+    service.touch()
+    script(value(9), value(8), value(7), value(6), value(5))
+    gone = (
+        f"grep -q 8 value && rm -f {service}; test -e {service} || {{ echo service down; exit 7; }}"
+    )
+    done = run(metric=f"{gone}; cat value")
+    assert done.code == 4, done.told
+    assert done.column("status")[1:] == ["keep", "crash", "crash", "crash"]
+    assert "what was kept fails, too: exit code 7: service down" in done.err
+    assert repo.kept() == ["experiment: try 9"]
+
+
+def test_what_was_kept_before_is_confirmed_and_stays(run: Run, script: Script, repo: Repo) -> None:
+    script(value(9), value("a"), value("b"), value("c"), value(8))
+    done = run(metric=CRASHES)
+    assert done.code == 5, done.told
+    assert repo.kept() == ["experiment: try 9"]
+    facts = json.loads((done.folder / "run.json").read_text(encoding="utf-8"))
+    assert facts["confirmation"]["head"] == 9
+    assert "Stopped because: the same failure" in (done.folder / "summary.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [("a", "b", "9"), ("a", "b", "10", "c", "d"), ("a", "b")],
+    ids=["a keep", "a discard between", "only two"],
+)
+def test_other_ends_between_are_no_failure_that_lasts(
+    run: Run, script: Script, ends: tuple[str, ...]
+) -> None:
+    script(*map(value, ends))
+    assert run(metric=CRASHES).code == 0
+
+
+def test_a_hook_that_refuses_every_candidate_ends_the_run(
+    run: Run, script: Script, repo: Repo
+) -> None:
+    text = "grep -q 10 value || { date +%N; echo license expired $$; exit 1; }"
+    repo.write(".git/hooks/pre-commit", f"#!/bin/sh\n{text}\n", mode=0o755)
+    script(value(9), value(8), value(7), value(6))
+    done = run("--set", "hooks=true")
+    assert done.code == 4, done.told
+    assert done.column("status")[1:] == ["hook-blocked"] * 3
+    assert "license expired" in done.err
+
+
+def test_an_agent_that_is_lost_after_experiments_without_a_keep_is_no_success(
+    run: Run, repo: Repo
+) -> None:
+    config = repo.path.parent / "config.yml"
+    lost = repo.path.parent / "lost"
+    agent = f"test -e {lost} && echo usage limit reached; test -e {lost} || echo 11 > value"
+    config.write_text(
+        "proposer: {command: " + json.dumps(agent) + "}\n"
+        f"sandbox: {{write: [{repo.path.parent}]}}\n"
+    )
+    done = run("--config", str(config), proposer=None, metric=f"touch {lost}; cat value")
+    assert done.code == 5, done.told
+    assert "usage limit reached" in done.err

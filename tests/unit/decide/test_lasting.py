@@ -1,0 +1,60 @@
+"""Three experiments that die of the same are no search."""
+
+from __future__ import annotations
+
+import pytest
+
+from autoresearch_ci.decide.lasting import lasting_failure
+from autoresearch_ci.experiment import Experiment, Status
+
+
+def rows(*ends: tuple[Status, str]) -> list[Experiment]:
+    return [
+        Experiment(
+            iteration=number,
+            timestamp="",
+            commit="",
+            metric=None,
+            delta=None,
+            guard="-",
+            guard_metric=None,
+            status=status,
+            description=f"idea {number}",
+            best=None,
+            samples=1,
+            ci_low=None,
+            ci_high=None,
+            seconds=0.0,
+            tokens=0,
+            cost_usd=0.0,
+            peak_memory_mb=None,
+            proposer="claude",
+            attempts=1,
+            reason=reason,
+        )
+        for number, (status, reason) in enumerate(ends)
+    ]
+
+
+CRASH = (Status.CRASH, "exit code 1: OSError: no space")
+HOOK = (Status.HOOK_BLOCKED, "the pre-commit hook refused it: exit code 1: took 12 s")
+
+
+@pytest.mark.parametrize("end", [CRASH, HOOK, (Status.METRIC_ERROR, "score was not printed")])
+def test_the_same_three_times_is_a_failure_that_lasts(end: tuple[Status, str]) -> None:
+    assert lasting_failure(rows((Status.BASELINE, ""), end, end)) == ""
+    assert lasting_failure(rows((Status.BASELINE, ""), end, end, end)).endswith(f": {end[1]}")
+    assert lasting_failure(rows(end, end, end, (Status.DISCARD, ""))) == ""
+
+
+def test_a_hooks_times_are_not_its_words() -> None:
+    again = (HOOK[0], HOOK[1].replace("12", "7"))
+    assert lasting_failure(rows(HOOK, again, HOOK))
+    assert not lasting_failure(rows(CRASH, (CRASH[0], CRASH[1].replace("1:", "2:")), CRASH))
+
+
+def test_different_ends_are_a_search() -> None:
+    other = (Status.CRASH, "exit code 1: KeyError: 'a'")
+    assert lasting_failure(rows(CRASH, other, CRASH)) == ""
+    assert lasting_failure(rows(*[(Status.DISCARD, "no better")] * 5)) == ""
+    assert lasting_failure(rows(*[(Status.NO_OP, "nothing")] * 5)) == ""
