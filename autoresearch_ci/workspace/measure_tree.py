@@ -19,6 +19,7 @@ from autoresearch_ci.execution.command import run_command
 from autoresearch_ci.execution.processes import kill_with_variable
 from autoresearch_ci.execution.sandbox.jail import Jail, unconfined
 from autoresearch_ci.safety import files as beneath
+from autoresearch_ci.workspace.relocate import relocate
 from autoresearch_ci.workspace.repository import Changes, FileVersion
 from autoresearch_ci.workspace.scratch import refuse_foreign
 from autoresearch_ci.workspace.snapshot import Fingerprint, Snapshot, remove, undisturbed
@@ -109,10 +110,13 @@ class MeasureTree:
         self._store.check_out(self._base, self.layout.tree, modules)
         for name in self.layout.share:
             _copy(self.layout.checkout / name, self.layout.tree / name)
+            renamed = relocate(self.layout.tree, name, self.layout.checkout)
             # What git tracks in there is the commit's, not the checkout's.
             tracked = [path for path in self._files if path == name or path.startswith(f"{name}/")]
             if tracked:
                 self._from_commit(tracked)
+            for path in renamed:
+                self._set_aside(path)
         for folder in (self.layout.tree, self.layout.home, self.layout.temporary):
             self.sandbox.own_all(folder)
         self._tree.take()
@@ -165,8 +169,10 @@ class MeasureTree:
             if path not in self._placed or self._placed[path] != version
         }
         with undisturbed(self.layout.tree):
-            for path in news:
-                self._set_aside(path)
+            for path in news:  # what git wrote
+                known = path not in self._removed and f"tree/{path}" not in self._aside
+                if path in self._files and known:
+                    self._set_aside(path)
             self._placed = dict(changes)
             self._rewrite([*outdated, *news])
 
@@ -197,9 +203,7 @@ class MeasureTree:
         return commit
 
     def _set_aside(self, path: str) -> None:
-        """Keep a file of the base commit as git wrote it, for when the candidate is gone."""
-        if path not in self._files or path in self._removed or f"tree/{path}" in self._aside:
-            return
+        """Keep a file as it is now, for when it has to come back."""
         if _keep_copy(self.layout.tree, path, self.layout.pristine / "tree"):
             self._aside.add(f"tree/{path}")
 
