@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import autoresearch_ci
-from autoresearch_ci.config.resolve import Config, Resolved, describe
+from autoresearch_ci.config.resolve import Resolved, describe
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.errors import AutoresearchError
 from autoresearch_ci.experiment import Experiment, Published
