@@ -1,7 +1,8 @@
 # One entry point for every check, the same here and in CI.
 #
 #   make demo    the loop on trainer/, on CPU, without a key: about five minutes
-#   make test    lint, types and all tests
+#   make test    lint, types and tests: of what is slow (tests/slow.txt) one variant
+#   make test-all  the same with all tests
 #   make torture every kill point, cheat and injection instead of a sample
 #
 # PyPI's torch wheels for Linux bring CUDA along. For the small CPU build add
@@ -16,7 +17,11 @@ DEMO_SECONDS ?= 20
 # Tests start the program a thousand times: it is compiled once, even where images say otherwise.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test torture lint types unit format golden lock clean
+# Tests wait for disks, pipes and clocks a third of their time.
+WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
+PYTEST = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
+
+.PHONY: demo test test-all torture lint types unit unit-all slow format golden lock clean
 
 demo: $(VENV)/trainer
 	PATH="$(CURDIR)/$(BIN):$$PATH" VIRTUAL_ENV="$(CURDIR)/$(VENV)" \
@@ -24,6 +29,8 @@ demo: $(VENV)/trainer
 	  --metric-repeats-max 1 --confirm never --env TRAINER_TIME_BUDGET=$(DEMO_SECONDS)
 
 test: lint types unit
+
+test-all: lint types unit-all
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
@@ -34,11 +41,17 @@ types: $(VENV)/dev
 	$(BIN)/mypy
 
 unit: $(VENV)/dev $(VENV)/trainer
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -q -n 2 --dist worksteal
+	$(PYTEST)
+
+unit-all: $(VENV)/dev $(VENV)/trainer
+	$(PYTEST) --slow
 
 torture: $(VENV)/dev $(VENV)/trainer
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -q -n 2 --dist worksteal --torture \
-	  tests/adversarial tests/faults tests/unit/decide/test_gaming.py
+	$(PYTEST) --torture tests/adversarial tests/faults tests/unit/decide/test_gaming.py
+
+slow: $(VENV)/dev $(VENV)/trainer
+	$(PYTEST) --slow --junitxml $(VENV)/slow.xml
+	$(BIN)/python -m tests.slow $(VENV)/slow.xml
 
 format: $(VENV)/dev
 	$(BIN)/ruff check --fix-only .

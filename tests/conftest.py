@@ -25,6 +25,7 @@ import pytest
 
 from autoresearch_ci.cli.main import run_cli
 from autoresearch_ci.config.flags import FLAGS
+from tests import slow
 
 _TALLY = pytest.StashKey[Counter[str]]()
 
@@ -33,10 +34,39 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--torture", action="store_true", help="every kill point and vector instead of a sample"
     )
+    parser.addoption(
+        "--slow",
+        action="store_true",
+        help="also what is slow, see tests/slow.py; --torture is, too",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_TALLY] = Counter()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Slow tests are left out, except of files that are named; else they come first.
+
+    First, so that no worker begins one when the others have nothing left.
+    """
+    listed, seen = slow.listed(), set[str]()
+    for item in items:
+        function = slow.function_of(item.nodeid)
+        variants = "[" in item.nodeid
+        if function in listed and (function in seen or not variants):
+            item.add_marker(pytest.mark.slow)
+        seen.add(function)
+    named = {Path(str(word).partition("::")[0]).resolve() for word in config.args}
+    everything = config.getoption("--slow") or config.getoption("--torture")
+    wanted, left_out = [], []
+    for item in items:
+        is_slow = item.get_closest_marker("slow") is not None
+        kept = everything or not is_slow or item.path in named
+        (wanted if kept else left_out).append(item)
+    wanted.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    items[:] = wanted
+    config.hook.pytest_deselected(items=left_out)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

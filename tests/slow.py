@@ -1,0 +1,47 @@
+"""Which tests `make test` leaves out: `slow.txt`, written from a measured run of all of them.
+
+    make slow    runs everything and writes the list anew
+
+A function is slow when what could be left out of it takes long: all variants but the first, which
+always runs, or all of it where there is only one.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from xml.etree import ElementTree
+
+LIST = Path(__file__).with_name("slow.txt")
+LIMIT = 2.0
+"""Seconds. Two workers on two cores, so that a function's are half of its share of the whole."""
+
+
+def listed() -> frozenset[str]:
+    """The slow functions, as `tests/folder/test_file.py::test_name`."""
+    return frozenset(line.split()[0] for line in LIST.read_text(encoding="utf-8").splitlines())
+
+
+def function_of(test: str) -> str:
+    """A test's name without its variant."""
+    return test.partition("[")[0]
+
+
+def slow_functions(report: Path) -> Iterable[tuple[str, float]]:
+    """From pytest's JUnit report: functions, and the seconds that leaving out saves."""
+    seconds: dict[str, list[float]] = defaultdict(list)
+    for case in ElementTree.parse(report).iter("testcase"):
+        path = case.attrib["classname"].replace(".", "/") + ".py"
+        seconds[f"{path}::{function_of(case.attrib['name'])}"].append(float(case.attrib["time"]))
+    for function, (first, *others) in sorted(seconds.items()):
+        saved = sum(others) if others else first
+        if saved > LIMIT:
+            yield function, saved
+
+
+if __name__ == "__main__":
+    lines = [f"{function}  {saved:.0f}\n" for function, saved in slow_functions(Path(sys.argv[1]))]
+    LIST.write_text("".join(lines), encoding="utf-8")
+    print(f"{LIST}: {len(lines)} functions")
