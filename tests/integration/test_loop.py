@@ -52,7 +52,7 @@ def test_every_outcome_is_a_row_that_says_why(run: Run, script: Script, repo: Re
         *("metric-error", "metric-error", "no-op", "discard"),
     ]
     reasons = dict(zip(done.column("description"), done.column("reason"), strict=True))
-    assert reasons["breaks"] == "exit code 3"
+    assert reasons["breaks"] == "exit code 3: no luck"
     assert reasons["two numbers"].endswith("printed 2 times (1, 2)")
     assert "nan" in reasons["not a number"]
     assert reasons["the same again"] == "the proposal leaves every file as it is"
