@@ -59,6 +59,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         seen.add(function)
     named = {Path(str(word).partition("::")[0]).resolve() for word in config.args}
     everything = config.getoption("--slow") or config.getoption("--torture")
+    everything = everything or "slow" in config.option.markexpr  # `-m slow`
     wanted, left_out = [], []
     for item in items:
         is_slow = item.get_closest_marker("slow") is not None
@@ -231,6 +232,38 @@ class Run:
     script: Path
     temporary: Path
     capture: pytest.CaptureFixture[str]
+    prepared: Path
+    """Where this session keeps the states that tests begin with."""
+
+    def once(self, *flags: str, **options: str | None) -> Result:
+        """As calling it, to begin a test with: the next that asks for the same gets a copy."""
+        words = self.arguments(*flags, **options)
+
+        def call() -> list[Any]:
+            done = self(*flags, **options)
+            return [done.code, done.out, done.err]
+
+        return self.result(*self.in_state("\0".join(words), call), **options)
+
+    def in_state(self, name: str, reach: Callable[[], Any]) -> Any:
+        """What `reach` answers, and the repository as it left it, which is done once a session.
+
+        Two states are the same when HEAD, the script and `name` are, but for the test's own folder.
+        """
+        asked = "\0".join([self.repo.git("rev-parse", "HEAD"), self.script.read_text(), name])
+        for folder in (self.repo.path.parent, self.script.parent):
+            asked = asked.replace(str(folder), "")
+        copy = self.prepared / hashlib.sha256(asked.encode()).hexdigest()
+        answer = copy.with_suffix(".json")
+        if answer.exists():
+            shutil.rmtree(self.repo.path)
+            shutil.copytree(copy, self.repo.path, symlinks=True)
+            self.repo.git("update-index", "--refresh", check=False)  # it names the files' inodes
+            return json.loads(answer.read_text())
+        found = reach()
+        shutil.copytree(self.repo.path, copy, symlinks=True)
+        answer.write_text(json.dumps(found))
+        return found
 
     def __call__(self, *flags: str, cwd: Path | None = None, **options: str | None) -> Result:
         self.capture.readouterr()
@@ -367,6 +400,11 @@ def repo(tmp_path: Path, first_commit: Path) -> Repo:
     return repo
 
 
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("prepared")
+
+
 @pytest.fixture
 def script(tmp_path: Path) -> Script:
     script = Script(tmp_path / "script.jsonl")
@@ -379,6 +417,7 @@ def run(
     repo: Repo,
     script: Script,
     tmp_path: Path,
+    prepared: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Run:
@@ -386,4 +425,10 @@ def run(
     temporary.mkdir()
     # tempfile looks at TMPDIR once per process.
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
-    return Run(repo=repo, script=script.path, temporary=temporary, capture=capsys)
+    return Run(
+        repo=repo,
+        script=script.path,
+        temporary=temporary,
+        capture=capsys,
+        prepared=prepared,
+    )

@@ -320,7 +320,7 @@ def _kept(repo: Repo, run: Run, script: Script) -> Path:
         {"description": "better", "files": {"value": "9\n"}},
         {"description": "even better", "files": {"value": "8\n"}},
     )
-    done = run("--iterations", "1")
+    done = run.once("--iterations", "1")
     assert done.column("status") == ["baseline", "keep"], done.told
     return repo.path / ".git" / "autoresearch" / "t" / "records.jsonl"
 

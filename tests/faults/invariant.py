@@ -180,6 +180,11 @@ class Story:
         wait_for(self.repo.path / "autoresearch" / "run-t" / "logs" / f"{iteration}.log")
         assert killed(process, after=0)
 
+    def half_way(self, iteration: int = 3) -> Story:
+        """What `killed_in` leaves: the session's first such run is killed, others get a copy."""
+        self.run.in_state(f"killed in {iteration}", lambda: self.killed_in(iteration))
+        return self.as_it_is_now()
+
     def arguments(self) -> list[str]:
         return ["--guard", GUARD, *(["--resume"] if '"verdict"' in records(self.repo) else [])]
 

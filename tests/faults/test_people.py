@@ -36,7 +36,7 @@ def do(repo: Repo, commands: str) -> None:
 def test_what_a_person_does_to_the_rest_of_the_repository_is_no_obstacle(
     story: Story, commands: str
 ) -> None:
-    story.killed_in(3)
+    story = story.half_way()
     do(story.repo, commands)
     story.as_it_is_now().check()
 
@@ -70,7 +70,8 @@ TO_OUR_BRANCH: dict[str, Callable[[Repo, str], object]] = {
 @pytest.mark.parametrize("what", TO_OUR_BRANCH)
 def test_a_person_who(story: Story, what: str, keeps: int) -> None:
     """Decides, and is told how to undo it; what they had is saved, what we kept is there."""
-    done = story.run("--guard", GUARD, "--iterations", "1" if keeps == 1 else "3", metric=METRIC)
+    iterations = "1" if keeps == 1 else "3"
+    done = story.run.once("--guard", GUARD, "--iterations", iterations, metric=METRIC)
     kept = [row["commit"] for row in done.rows if row["status"] == "keep"]
     assert len(kept) == keeps
     TO_OUR_BRANCH[what](story.repo, kept[-1])
@@ -112,7 +113,7 @@ def test_a_person_who_checks_the_branch_out_meanwhile_is_not_disturbed(
 
 
 def test_a_notebook_that_a_person_deleted_is_begun_again(story: Story) -> None:
-    story.killed_in(5)
+    story = story.half_way(5)
     story.repo.git("update-ref", "-d", NOTEBOOK)
     done = story.resumed()
     assert done.code == 0, done.told

@@ -52,7 +52,7 @@ def test_damaged_records_are_noticed_and_nothing_is_done(
     run: Run, script: Script, repo: Repo, damage: Callable[[Lines], Lines]
 ) -> None:
     script(value(9), value(8), value(7))
-    run("--iterations", "2")
+    run.once("--iterations", "2")
     path = records_path(repo)
     path.write_bytes(b"".join(damage(path.read_bytes().splitlines(keepends=True))))
     damaged = path.read_bytes()
@@ -69,7 +69,7 @@ def test_damaged_records_are_noticed_and_nothing_is_done(
 
 def test_the_advice_about_damaged_records_works(run: Run, script: Script, repo: Repo) -> None:
     script(value(9), value(8), value(7))
-    run("--iterations", "2")
+    run.once("--iterations", "2")
     path = records_path(repo)
     path.write_bytes(path.read_bytes()[:-9] + b"!\n")
     told = run("--resume").err
@@ -101,7 +101,7 @@ def rewritten(repo: Repo, change: Callable[[dict[str, object]], None]) -> None:
 
 
 def test_a_run_of_another_version_is_continued_with_a_warning(story: Story) -> None:
-    story.killed_in(3)
+    story = story.half_way()
 
     def older(line: dict[str, object]) -> None:
         if line["record"] == "start":
@@ -117,7 +117,7 @@ def test_what_another_version_had_learnt_is_refused_when_it_cannot_be_read(
     run: Run, script: Script, repo: Repo
 ) -> None:
     script(value(9), value(8))
-    run("--iterations", "1")
+    run.once("--iterations", "1")
 
     def unknown(line: dict[str, object]) -> None:
         if line["record"] == "verdict":
@@ -172,7 +172,7 @@ def test_a_ruler_that_changed_is_refused_and_a_wish_that_changed_is_not(
     run: Run, script: Script, repo: Repo
 ) -> None:
     script(value(9), value(8))
-    run("--iterations", "1")
+    run.once("--iterations", "1")
     before = repo.photograph(), records_path(repo).read_bytes()
     for key, flags in {"metric": {"metric": "cat ./value"}, "scope": {"scope": "other"}}.items():
         done = run("--resume", **flags)
@@ -202,7 +202,7 @@ def test_a_branch_lags_behind_while_nothing_is_published_and_catches_up(
     run: Run, script: Script, repo: Repo
 ) -> None:
     script(*map(value, (9, 8, 7, 6)))
-    run("--iterations", "1")
+    run.once("--iterations", "1")
     run("--resume", "--iterations", "3", publish="none")
     assert repo.kept() == ["experiment: try 9"]
     done = run("--resume", publish="local")
@@ -214,7 +214,7 @@ def test_another_branch_is_made_and_the_first_one_stays(
     run: Run, script: Script, repo: Repo
 ) -> None:
     script(value(9), value(8))
-    first = run("--iterations", "1").rows[1]["commit"]
+    first = run.once("--iterations", "1").rows[1]["commit"]
     done = run("--resume", "--publish-branch", "results/{tag}")
     assert done.code == 0, done.told
     assert repo.subjects("main..results/t") == ["experiment: try 9", "experiment: try 8"]
@@ -223,7 +223,7 @@ def test_another_branch_is_made_and_the_first_one_stays(
 
 def test_a_persons_branch_is_not_taken_over(run: Run, script: Script, repo: Repo) -> None:
     script(value(9), value(8))
-    run("--iterations", "1", publish="none")
+    run.once("--iterations", "1", publish="none")
     repo.git("branch", "autoresearch/t")
     done = run("--resume", publish="local")
     assert done.code == 3, done.told
@@ -258,7 +258,7 @@ def test_a_base_commit_that_vanished_is_explained(run: Run, script: Script, repo
 
 def test_what_was_kept_outlives_the_history_it_came_from(story: Story) -> None:
     """The branch main is rewritten and pruned: branch and notebook hold all that a run needs."""
-    story.killed_in(3)
+    story = story.half_way()
     repo = story.repo
     repo.git("update-ref", "refs/heads/main", repo.git("commit-tree", "HEAD^{tree}", "-m", "new"))
     do(repo, PRUNE)

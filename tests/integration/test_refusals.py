@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -200,9 +201,7 @@ def test_a_checkout_that_may_not_be_written(run: Run, script: Script, repo: Repo
         tempfile.tempdir = str(temporary)
         subprocess.run(["chmod", "-R", "a-w", str(there.path)], check=True)
         before = there.photograph()
-        theirs = type(run)(
-            repo=there, script=folder / "script.jsonl", temporary=temporary, capture=run.capture
-        )
+        theirs = replace(run, repo=there, script=folder / "script.jsonl", temporary=temporary)
         process = theirs.fork(tag="new", user=65534 if os.geteuid() == 0 else None)
         process.join(60)
         told = (folder / "printed").read_text()
@@ -246,7 +245,7 @@ def test_a_branch_that_is_checked_out_is_not_moved_under_the_user(
     run: Run, script: Script, repo: Repo
 ) -> None:
     script(value(9), value(8))
-    run("--iterations", "1")
+    run.once("--iterations", "1")
     repo.git("switch", "--quiet", "autoresearch/t")
     before = repo.photograph()
     refused(run("--resume"), 3, "autoresearch/t is checked out in", "git switch")
@@ -315,7 +314,7 @@ def test_resuming_with_another_ruler(
     run: Run, script: Script, repo: Repo, key: str, flags: list[str]
 ) -> None:
     script(value(9), value(8))
-    run("--iterations", "1")
+    run.once("--iterations", "1")
     before = repo.photograph(), repo.ref(BRANCH), repo.ref(NOTEBOOK)
     refused(run("--resume", *flags), 2, f"{key} changed since this run was started", "--tag")
     assert (repo.photograph(), repo.ref(BRANCH), repo.ref(NOTEBOOK)) == before
@@ -324,7 +323,7 @@ def test_resuming_with_another_ruler(
 
 def test_resuming_with_more_iterations_and_another_target(run: Run, script: Script) -> None:
     script(*(value(number) for number in (9, 8, 7, 6)))
-    run("--iterations", "1")
+    run.once("--iterations", "1")
     done = run("--resume", "--iterations", "9", "--set", "metric.target=7")
     assert done.column("metric") == ["10", "9", "8", "7"], done.told
 
@@ -334,7 +333,7 @@ def test_resuming_starts_from_the_base_of_the_run_whatever_is_checked_out_now(
 ) -> None:
     script(value(9), {"description": "other", "files": {"other": "x\n"}})
     base = repo.ref("HEAD")
-    run("--iterations", "1")
+    run.once("--iterations", "1")
     repo.write("value", "1\n")
     repo.commit("somebody's work")
     script(value(9), value(8))
@@ -345,7 +344,7 @@ def test_resuming_starts_from_the_base_of_the_run_whatever_is_checked_out_now(
 
 def test_another_run_on_the_same_tag(run: Run, script: Script, repo: Repo) -> None:
     script(value(9), value(8))
-    run("--iterations", "1")
+    run.once("--iterations", "1")
     with (repo.path / ".git" / "autoresearch" / "t" / "lock").open("r+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         lock.truncate(0)
@@ -376,7 +375,7 @@ def test_a_branch_that_a_person_moved_meanwhile(
     run: Run, script: Script, repo: Repo, move: tuple[str, ...]
 ) -> None:
     script(value(9), value(8), value(7))
-    kept = run("--iterations", "2").rows[2]["commit"]
+    kept = run.once("--iterations", "2").rows[2]["commit"]
     repo.git(*move)
     moved = repo.ref(BRANCH)
     done = run("--resume")
