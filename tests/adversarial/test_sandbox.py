@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import autoresearch_ci
 from autoresearch_ci.execution.sandbox.abilities import abilities
 from autoresearch_ci.execution.sandbox.kernel import MACHINE, dumpable
 from autoresearch_ci.execution.sandbox.seccomp import Filter
@@ -854,6 +855,10 @@ def test_a_user_that_cannot_reach_our_folders_is_not_used_and_that_is_said(run: 
 
 @as_root
 @needs_landlock
+@pytest.mark.skipif(
+    ROOT and bool(unreachable(nobody(), [autoresearch_ci.__file__])),
+    reason="our own code lies where no other user may read it",
+)
 def test_an_ordinary_user_is_confined_too(attack: Attack, listener: Listener) -> None:
     decoy = attack.open_folder / "planted"
     attack = attack.in_the_open()

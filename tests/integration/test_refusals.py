@@ -206,7 +206,7 @@ def test_a_checkout_that_may_not_be_written(run: Run, script: Script, repo: Repo
         process.join(60)
         told = (folder / "printed").read_text()
         assert process.exitcode == 3, told
-        assert "autoresearch-ci: Permission denied: " in told
+        assert f"autoresearch-ci: Permission denied: {there.path}" in told, told
         assert "do: make room or make it writable" in told
         assert there.photograph() == before
         assert theirs.leftovers() == []
