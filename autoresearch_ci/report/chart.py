@@ -1,7 +1,8 @@
 """The progress picture as a self-contained SVG: every point tried, kept ones named.
 
 After karpathy/autoresearch's progress.png: grey what was discarded, green what was kept, the
-running best as steps. The scale follows what was kept; far outliers sit on the edge.
+running best as steps. Every attempt is shown; an outlier that would flatten the rest sits on the
+edge.
 """
 
 from __future__ import annotations
@@ -11,8 +12,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from autoresearch_ci.experiment import Direction, Experiment, Status
-from autoresearch_ci.report.axes import Axis, robust_range, tick_labels, ticks
-from autoresearch_ci.report.labels import FONT_SIZE, Anchor, Frame, place
+from autoresearch_ci.report.chart_layout import (
+    FONT_SIZE,
+    Anchor,
+    Axis,
+    Frame,
+    place,
+    robust_range,
+    tick_labels,
+    ticks,
+)
 from autoresearch_ci.report.run_summary import CRASHED, RunSummary, run_summary
 from autoresearch_ci.safety.log import defuse
 from autoresearch_ci.safety.wording import number, percent, shortened
@@ -36,7 +45,7 @@ stroke: #ffffff; stroke-width: 3px; stroke-linejoin: round }}
 .best {{ stroke: #2da44e; stroke-width: 2; fill: none; stroke-linejoin: round }}
 .kept {{ fill: #2da44e; stroke: #1f2328; stroke-width: 0.7 }}
 .start {{ fill: #ffffff; stroke: #57606a; stroke-width: 1.6 }}
-.other {{ fill: #afb8c1 }}
+.other {{ fill: #8c959f }}
 .crash {{ stroke: #cf222e; stroke-width: 1.6; fill: none }}
 .unmeasured {{ stroke: #afb8c1; stroke-width: 1.6; fill: none }}"""
 
@@ -97,8 +106,7 @@ def _y_axis(experiments: Sequence[Experiment], result: RunSummary, direction: Di
     core += [v for v in (result.baseline, result.best) if v is not None]
     others = [v for e in result.others if (v := _value(e)) is not None]
     core = core or others[:1] or [0.0]
-    best = result.best if result.best is not None else core[0]
-    low, high = robust_range(core, others, best)
+    low, high = robust_range(core, others)
     height = high - low
     named = _LABEL_ROOM / (1 - _LABEL_ROOM) if result.kept else 0.08
     below, above = (named, 0.1) if direction is Direction.MINIMIZE else (0.1, named)
@@ -209,7 +217,7 @@ def _mark(experiment: Experiment, plot: _Plot) -> Iterator[str]:
 
 
 def _circle(kind: str, x: str, y: float) -> str:
-    radius = 3.5 if kind == "other" else 5
+    radius = 4 if kind == "other" else 5
     return f'<circle class="{kind}" cx="{x}" cy="{y:.1f}" r="{radius}"/>'
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import re
 from collections.abc import Sequence
@@ -16,9 +15,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from autoresearch_ci.experiment import Direction, Experiment, Status
-from autoresearch_ci.report.axes import robust_range, tick_labels, ticks
 from autoresearch_ci.report.chart import progress_svg
-from autoresearch_ci.report.labels import Anchor, Frame, Label, place
 from autoresearch_ci.report.run_summary import Confirmation, RunInfo
 from autoresearch_ci.report.summary_page import summary_markdown
 from autoresearch_ci.report.terminal_table import results_table
@@ -260,63 +257,6 @@ def test_the_commands_can_be_run_again_character_for_character() -> None:
         t.content for t in tokens(summary_markdown([BASELINE], run_info(metric_command=command)))
     ]
     assert command + "\n" in code
-
-
-def test_an_outlier_does_not_flatten_the_picture() -> None:
-    low, high = robust_range([100.0, 90.0], [101.0, 99.0, 1e9], 90.0)
-    assert (low, high) == (90.0, 101.0)
-    svg = picture([BASELINE, KEPT, experiment(2, Status.DISCARD, 1e9)])
-    assert "off the scale" in svg
-
-
-@pytest.mark.parametrize("value", [0.6, 0.98, 3.0, 123456.789, 1e-300, 1.7e308, -1.7e308])
-@pytest.mark.parametrize("up", [-math.inf, math.inf])
-def test_a_gain_in_the_last_digit_is_drawn_and_so_is_the_largest_number(
-    value: float, up: float
-) -> None:
-    rows = [experiment(0, Status.BASELINE, value), experiment(1, Status.DISCARD, 0.0)]
-    near = math.nextafter(value, up)
-    for each in ([rows[0]], rows):
-        ElementTree.fromstring(picture([*each, experiment(2, Status.KEEP, near)]))
-        ElementTree.fromstring(picture([*each, experiment(2, Status.KEEP, near / 2)]))
-
-
-@given(st.floats(-1e12, 1e12), st.floats(1e-9, 1e12))
-def test_ticks_are_inside_the_range_few_and_told_apart(low: float, span: float) -> None:
-    high = low + span
-    if high - low < abs(low) * 1e-7:
-        return
-    values = ticks(low, high, 7)
-    assert 1 <= len(values) <= 9
-    assert all(low - span * 1e-6 <= value <= high + span * 1e-6 for value in values)
-    if span > abs(low) * 1e-4:
-        assert len(set(tick_labels(values))) == len(values)
-
-
-def centre_line(label: Label, slope: int) -> list[tuple[float, float]]:
-    """Points 4 pixels apart under the label's letters."""
-    side = -1 if label.ends_at_point else 1
-    angle = math.radians(slope)
-    reach = range(9, 9 + 6 * len(label.text), 4)
-    return [
-        (label.x + side * r * math.cos(angle), label.y + side * r * math.sin(angle)) for r in reach
-    ]
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.lists(st.integers(0, 30), min_size=1, max_size=60), st.sampled_from([-35, 35]))
-def test_labels_stay_in_the_frame_and_apart(steps: list[int], slope: int) -> None:
-    frame = Frame(left=80, top=90, right=1170, bottom=580)
-    anchors = [
-        Anchor(x=90 + 17 * i, y=250 + sum(steps[:i]) % 300, text="a few words", importance=step)
-        for i, step in enumerate(steps)
-    ]
-    labels = place(anchors, [], frame, slope)
-    assert labels, "there is room for one"
-    lines = [centre_line(label, slope) for label in labels]
-    assert all(80 <= x <= 1170 and 90 <= y <= 580 for line in lines for x, y in line)
-    for first, second in itertools.combinations(lines, 2):
-        assert min(math.dist(a, b) for a in first[::4] for b in second) > 8
 
 
 def test_figures_are_written_for_people() -> None:

@@ -1,10 +1,18 @@
-"""Which kept points are named on the picture, and where: no label covers another."""
+"""Where things land on the picture: the range of an axis, its ticks, and labels that keep apart.
+
+Geometry only; chart.py draws.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+_LARGEST = 1e300
+"""What lies beyond is drawn there: the length of a range is a number, too."""
+_FLATTENS = 5.0
+"""How many times as high a picture may become for one more value."""
 
 FONT_SIZE = 11
 _CHARACTER = 0.6 * FONT_SIZE
@@ -16,6 +24,81 @@ _MAY_COVER = 2
 """Points hidden by one label; else the anchor stays nameless."""
 _FULL, _SHORT = 44, 16
 """Characters of a label: never more, and not fewer unless the text itself is shorter."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Axis:
+    """A linear map from values to pixels."""
+
+    low: float
+    high: float
+    start: float
+    """Pixel of `low`."""
+    end: float
+    """Pixel of `high`."""
+
+    def pixel(self, value: float) -> float:
+        """Values beyond the range land on its edge."""
+        share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
+        return self.start + share * (self.end - self.start)
+
+    def holds(self, value: float) -> bool:
+        """Whether `value` is drawn where it is, not on the edge."""
+        return self.low <= value <= self.high
+
+
+def robust_range(core: Sequence[float], others: Sequence[float]) -> tuple[float, float]:
+    """Holds every value of `core`, and those of `others` but for outliers.
+
+    An outlier would make a picture of all that lies nearer to `core` `_FLATTENS` times as high. At
+    most a third of the values are outliers: what is more frequent is what the run was like.
+    """
+    core, others = _drawable(core), _drawable(others)
+    low, high = min(core), max(core)
+    near = sorted(others, key=lambda value: max(low - value, value - high))
+    surely = len(near) - (len(core) + len(near)) // 3
+    for shown, value in enumerate(near):
+        wider = min(low, value), max(high, value)
+        if (
+            shown >= surely
+            and not _flat(low, high)
+            and wider[1] - wider[0] > _FLATTENS * (high - low)
+        ):
+            break
+        low, high = wider
+    if _flat(low, high):
+        margin = abs(low) * 0.01 or 1.0
+        return low - margin, high + margin
+    return low, high
+
+
+def _flat(low: float, high: float) -> bool:
+    """Whether the two differ in the last digits at most, which no tick can name."""
+    return high - low <= 1e-9 * max(abs(low), abs(high))
+
+
+def _drawable(values: Sequence[float]) -> list[float]:
+    return [min(max(value, -_LARGEST), _LARGEST) for value in values]
+
+
+def ticks(low: float, high: float, wanted: int) -> list[float]:
+    """About `wanted` round numbers (1, 2 or 5 times a power of ten apart) inside the range."""
+    raw = (high - low) / max(1, wanted)
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= raw * 0.999)
+    first = math.ceil(low / step - 1e-9)
+    last = math.floor(high / step + 1e-9)
+    return [index * step for index in range(first, last + 1)]
+
+
+def tick_labels(values: Sequence[float]) -> list[str]:
+    """With exactly the decimals that the distance between ticks needs."""
+    if len(values) < 2 or max(abs(value) for value in values) >= 1e7:
+        return [f"{value:.6g}" for value in values]
+    decimals = max(0, -math.floor(math.log10(values[1] - values[0]) + 1e-9))
+    if decimals > 9:
+        return [f"{value:.6g}" for value in values]
+    return [f"{value:.{decimals}f}" for value in values]
 
 
 @dataclass(frozen=True, kw_only=True)
