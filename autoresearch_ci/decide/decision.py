@@ -68,9 +68,10 @@ def _unconfirmed(evidence: Evidence, session: Session, policy: Policy) -> Decisi
     """One run: better by twice what two baselines differed (karpathy/autoresearch issue 560)."""
     gain = _stale_gain(evidence, session, policy)
     better = gain > session.floor and gain >= policy.min_effect
+    floor = max(session.floor, policy.min_effect)
     return Decision(
         status=Status.KEEP if better else Status.DISCARD,
-        reason=f"unconfirmed: {percent(gain, '+')}, floor {percent(session.floor)}",
+        reason=f"unconfirmed: {percent(gain, '+')}, floor {percent(floor)}",
         ci_low=gain - session.floor,
         ci_high=gain + session.floor,
     )

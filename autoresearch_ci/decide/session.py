@@ -158,14 +158,21 @@ class Session:
         if self.deterministic:
             return "this metric is deterministic on this runner: one run discards, up to three keep"
         spread, n = self.step_scale / math.sqrt(2), policy.repeats_max
+        varies = (
+            f"this metric on this runner varies by {percent(spread)}"
+            if self.null_steps
+            else "how much this metric varies on this runner was not measured"
+        )
         if n == 1:
             return (
-                f"this metric on this runner varies by {percent(spread)}; with one run per "
-                f"decision, gains above {percent(self.floor)} are kept, unconfirmed"
+                f"{varies}; with one run per decision, gains above "
+                f"{percent(max(self.floor, policy.min_effect))} are kept, unconfirmed"
             )
+        if not self.null_steps:
+            return varies
         smallest = self.detectable(policy)
         text = (
-            f"this metric on this runner varies by {percent(spread)}; up to {n} runs per decision "
+            f"{varies}; up to {n} runs per decision "
             f"it can detect changes of {percent(smallest)} and more; a decision takes about "
             f"{_minutes(4 * seconds_per_run)}, at most {_minutes(2 * n * seconds_per_run)}"
         )

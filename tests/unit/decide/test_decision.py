@@ -376,3 +376,13 @@ def test_the_user_is_told_when_min_effect_is_out_of_reach() -> None:
 def test_the_user_is_told_that_a_metric_is_deterministic() -> None:
     text = Session.calibrated([3.0] * 3, MINIMIZE).describe(MINIMIZE, seconds_per_run=60)
     assert text == "this metric is deterministic on this runner: one run discards, up to three keep"
+
+
+@pytest.mark.parametrize("repeats_max", [1, 7])
+def test_noise_that_was_not_measured_is_not_called_zero(repeats_max: int) -> None:
+    policy = Policy(direction=Direction.MINIMIZE, repeats_max=repeats_max, min_effect=0.03)
+    text = Session.calibrated([3.0], policy).describe(policy, seconds_per_run=60)
+    assert text.startswith("how much this metric varies on this runner was not measured")
+    assert "0.00 %" not in text
+    if repeats_max == 1:
+        assert text.endswith("gains above 3.0 % are kept, unconfirmed")
