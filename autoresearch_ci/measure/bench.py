@@ -6,9 +6,9 @@ What a measurement teaches is part of what it returns.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from autoresearch_ci.config.metric import Guard, Holdout, Metric
@@ -33,10 +33,11 @@ from autoresearch_ci.measure.flaky import Measured, with_second_chance
 from autoresearch_ci.measure.guards import Guards
 from autoresearch_ci.measure.hooks import Hooks
 from autoresearch_ci.measure.judge import Judge, judged_paths
+from autoresearch_ci.measure.provenance import Provenance
 from autoresearch_ci.measure.suite_observer import SuiteObserver
 from autoresearch_ci.measure.xml_reports import junit_suite
 from autoresearch_ci.safety.bounded import MetricError
-from autoresearch_ci.workspace.measure_tree import MeasureTree
+from autoresearch_ci.workspace.measure_tree import MeasureTree, relocated
 
 MetricStage = Literal["metric", "holdout", "confirm"]
 _FLAKY = (
@@ -79,8 +80,11 @@ class Bench:
         self.observe = observe
         self._commands = MeasuredCommands(
             tree=tree,
-            environment=clean_environment(
-                environment, home=layout.home, tmp=layout.temporary, inherit=inherit
+            environment=relocated(
+                clean_environment(
+                    environment, home=layout.home, tmp=layout.temporary, inherit=inherit
+                ),
+                layout,
             ),
             redact=redact,
             stop=stop,
@@ -106,6 +110,19 @@ class Bench:
                     f"its last output:\n{last_lines(result.tail)}"
                 )
         self.tree.seal()
+
+    def prove(self, tracked: Iterable[str], lines: Sequence[str]) -> None:
+        """What `lines` use of the repository comes from the tree. Raises `BaselineError`."""
+        layout = self.tree.layout
+        files = list(tracked)
+        folders = (str(p) for path in files for p in PurePosixPath(path).parents[:-1])
+        provenance = Provenance(
+            tree=layout.tree,
+            checkout=layout.checkout,
+            tracked=frozenset((*files, *folders)),
+            folder=layout.scratch / "imports",
+        )
+        self._commands.prove(provenance, lines)
 
     def _tell_protection(self) -> None:
         found = self.tree.sandbox.protection

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from autoresearch_ci.events import Note, Observer, OutputLine, Stage, StageStart
 from autoresearch_ci.execution.command import CommandResult, Stop, run_command
 from autoresearch_ci.execution.environment import UNATTENDED
 from autoresearch_ci.experiment import MetricRun
+from autoresearch_ci.measure.provenance import Provenance
 from autoresearch_ci.measure.suite_observer import SuiteObserver, hides_plugin
 from autoresearch_ci.safety.bounded import MIB, MetricError, Unreadable
 from autoresearch_ci.safety.files import file_bytes
@@ -95,6 +96,8 @@ BASELINE_TIMEOUT = 3600.0
 """Seconds the unmodified code may take when no timeout is configured."""
 TIMEOUT_FACTOR = 3.0
 """Without a configured timeout a candidate may take this many times the baseline's duration."""
+PROBE_TIMEOUT = 60.0
+"""Seconds for a Python to say where it looks for modules."""
 SHORTEST_TIMEOUT = 10.0
 """Seconds; start-up noise must not time out a command that takes milliseconds."""
 
@@ -159,6 +162,29 @@ class MeasuredCommands:
         self._environment = environment
         self._setup_environment = {**UNATTENDED, **environment}
         self._stop = stop
+
+    def prove(self, provenance: Provenance, lines: Sequence[str]) -> None:
+        """That `lines` use the measure tree. Raises `BaselineError`."""
+        layout, sandbox = self.tree.layout, self.tree.sandbox
+
+        def ask(argv: Sequence[str], environment: Mapping[str, str]) -> str:
+            result = run_command(
+                argv,
+                cwd=layout.tree,
+                env={**self._environment, **environment},
+                timeout=PROBE_TIMEOUT,
+                stop=self._stop,
+                enter=sandbox.enter(),
+            )
+            sandbox.sweep()
+            return "" if result.failure else result.output
+
+        supply = provenance.prove(lines, self._environment, ask)
+        self.tree.restore()
+        self._environment = {**self._environment, **supply.environment}
+        if supply.hidden:
+            sandbox.hide(supply.hidden, supply.shown)
+        self.observe(Note(message=supply.told))
 
     @contextlib.contextmanager
     def placed(self, changes: Changes) -> Iterator[None]:

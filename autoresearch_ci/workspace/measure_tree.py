@@ -56,6 +56,22 @@ class Layout:
         return self.scratch / "tmp"
 
 
+def relocated(environment: Mapping[str, str], layout: Layout) -> dict[str, str]:
+    """Variables whose paths name the checkout name the tree, where that has the same."""
+
+    def moved(place: str) -> str:
+        for root in {str(layout.checkout), os.path.realpath(layout.checkout)}:
+            if place == root or place.startswith(f"{root}/"):
+                inside = layout.tree / place[len(root) :].lstrip("/")
+                return str(inside) if inside.exists() else place
+        return place
+
+    return {
+        name: os.pathsep.join(moved(place) for place in value.split(os.pathsep))
+        for name, value in environment.items()
+    }
+
+
 class Trial:
     """A candidate under judgement; rolled back unless kept."""
 

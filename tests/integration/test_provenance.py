@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from autoresearch_ci.execution.sandbox import landlock
 from tests.editable import BACKENDS, make_environment
 
 if TYPE_CHECKING:
     from tests.conftest import Repo, Run, Script
 
 LIB = "src/lib0/__init__.py"
+PYTHON = shlex.quote(sys.executable)
 NAMED = ("--metric-name", "value")
 
 
@@ -71,3 +77,167 @@ def test_a_linked_package_is_the_candidates(
     (modules / "lib0").symlink_to(target)
     done = run(*NAMED, metric="sed 's/VALUE =/value:/' node_modules/lib0/__init__.py", scope=LIB)
     assert done.column("status") == ["baseline", "keep"], done.told
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    """Where an environment outside of the repository is made, as setup-python or conda do."""
+    return tmp_path / "environments" / "one"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_editable_install_elsewhere_on_path_is_the_candidates(
+    library: Repo, run: Run, elsewhere: Path, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = make_environment(elsewhere, library.path, backend)
+    monkeypatch.setenv("PATH", f"{python.parent}:{os.environ['PATH']}")
+    done = run(*NAMED, "--guard", "lib0", metric="python bench.py", scope=LIB)
+    assert done.column("metric") == ["10", "9"], done.told
+    assert done.column("status") == ["baseline", "keep"], done.told
+    assert "redirected: " in done.err + done.out
+
+
+@pytest.mark.parametrize("layout", ["flat", "src"])
+def test_an_activated_environment_in_the_checkout_is_redirected(
+    library: Repo, run: Run, script: Script, layout: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is on PATH, so it is not copied; also where the package lies beside it."""
+    folder = library.path / ".venv"
+    python = make_environment(folder, library.path, "poetry")
+    monkeypatch.setenv("VIRTUAL_ENV", str(folder))
+    monkeypatch.setenv("PATH", f"{python.parent}:{os.environ['PATH']}")
+    lib = LIB
+    if layout == "flat":
+        lib = LIB.removeprefix("src/")
+        library.git("mv", "src/lib0", "lib0")
+        library.commit("flat")
+        path_file = next(folder.glob("lib/*/site-packages/lib0.pth"))
+        path_file.write_text(str(library.path))
+        script({"description": "nine", "files": {lib: "VALUE = 9\n"}})
+    metric = f"cd $TMPDIR && {python} $OLDPWD/bench.py"
+    done = run(*NAMED, metric=metric, scope=lib)
+    assert done.column("status") == ["baseline", "keep"], done.told
+
+
+def test_a_package_that_a_candidate_deletes_is_not_found_in_the_checkout(
+    library: Repo, run: Run, script: Script, elsewhere: Path
+) -> None:
+    python = make_environment(elsewhere, library.path, "poetry")
+    script({"description": "gone", "files": {LIB: None}})
+    metric = f"{python} -c 'import lib0; print(\"value:\", len(lib0.__path__) and 9)'"
+    done = run(*NAMED, metric=f"grep VALUE {LIB} >&2; {metric}; test -e {LIB}", scope=LIB)
+    assert done.column("status") == ["baseline", "crash"], done.told
+
+
+@pytest.mark.skipif(not landlock.abi(), reason="nothing can be hidden here")
+def test_what_evades_the_redirection_finds_no_checkout(
+    library: Repo, run: Run, elsewhere: Path
+) -> None:
+    """An isolated Python reads no variables: it must fail, and not measure the old code."""
+    python = make_environment(elsewhere, library.path, "poetry")
+    confined = {"sandbox-write": None}
+    done = run(*NAMED, metric=f"{python} -I bench.py", scope=LIB, **confined)
+    assert done.code == 4, done.told
+    assert "No module named 'lib0'" in done.told
+
+
+@pytest.mark.parametrize("way", ["link", "loader"])
+def test_what_cannot_be_redirected_is_refused_with_the_file_that_says_it(
+    library: Repo, run: Run, elsewhere: Path, way: str
+) -> None:
+    """A linked package, and the loader of a build in place."""
+    python = make_environment(elsewhere, library.path, "poetry")
+    path_file = next(elsewhere.glob("lib/*/site-packages/lib0.pth"))
+    blamed = path_file.with_name("lib0")
+    if way == "link":
+        path_file.unlink()
+        blamed.symlink_to(library.path / "src" / "lib0")
+    else:
+        path_file.write_text("import _lib0_editable_loader")
+        blamed = path_file.with_name("_lib0_editable_loader.py")
+        blamed.write_text(f"BUILD = {str(library.path / 'build')!r}\n")
+    done = run(*NAMED, metric=f"{python} bench.py", scope=LIB)
+    assert done.code == 4, done.told
+    assert str(blamed) in done.err
+    assert str(library.path) in done.err
+    assert "do: " in done.err
+    assert done.column("status") == []
+
+
+def test_another_copy_of_the_repository_is_refused(
+    library: Repo, run: Run, elsewhere: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "worktree"
+    library.git("worktree", "add", "--quiet", "--detach", str(other))
+    python = make_environment(elsewhere, other, "setuptools")
+    done = run(*NAMED, metric=f"{python} bench.py", scope=LIB)
+    assert done.code == 4, done.told
+    assert f"{other}, another copy of this repository" in done.err
+
+
+def test_another_projects_editable_install_is_nobodys_business(
+    library: Repo, run: Run, elsewhere: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    (other / ".git").mkdir(parents=True)
+    (other / "src" / "lib1").mkdir(parents=True)
+    (other / "src" / "lib1" / "__init__.py").write_text("ONE = 1\n")
+    python = make_environment(elsewhere, other, "setuptools")
+    metric = f"{python} -c 'import lib1' && PYTHONPATH=src {python} bench.py"
+    done = run(*NAMED, metric=metric, scope=LIB)
+    assert done.column("status") == ["baseline", "keep"], done.told
+
+
+def test_a_variable_that_names_the_checkout_names_the_tree(library: Repo, run: Run) -> None:
+    search = f"env={{PYTHONPATH: '{library.path}/src:/nowhere'}}"
+    done = run(*NAMED, "--set", search, metric=f"{PYTHON} bench.py", scope=LIB)
+    assert done.column("status") == ["baseline", "keep"], done.told
+
+
+@pytest.mark.parametrize("where", ["command", "script"])
+def test_an_absolute_path_into_the_checkout_is_refused(library: Repo, run: Run, where: str) -> None:
+    metric = f"{PYTHON} {library.path}/bench.py"
+    if where == "script":
+        text = f"import sys\nsys.path.insert(0, '{library.path}/src')\nimport lib0\n"
+        library.write("bench.py", f"{text}print('value:', lib0.VALUE)\n")
+        library.commit("absolute")
+        metric = f"{PYTHON} bench.py"
+    done = run(*NAMED, metric=metric, scope=LIB)
+    assert done.code == 4, done.told
+    assert "of your checkout" in done.err
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("go.work", "go 1.22\nuse {}/src\n"),
+        ("go.mod", "module m\nreplace lib0 => {}/src\n"),
+        ("sub/Cargo.toml", '[patch.crates-io]\nlib0 = {{ path = "{}/src" }}\n'),
+        (".cargo/config.toml", 'paths = ["{}/src"]\n'),
+        ("package.json", '{{"dependencies": {{"lib0": "file:{}/src"}}}}\n'),
+    ],
+)
+def test_a_build_file_that_names_the_checkout_is_refused(
+    library: Repo, run: Run, path: str, text: str
+) -> None:
+    library.write(path, text.format(library.path))
+    library.commit("absolute")
+    done = run(metric="echo 1", scope=LIB)
+    assert done.code == 4, done.told
+    assert path in done.err
+    assert "relative" in done.err
+
+
+def test_a_go_workspace_that_is_not_committed_is_refused(library: Repo, run: Run) -> None:
+    library.write(".gitignore", "go.work\n")
+    library.commit("ignored")
+    library.write("go.work", "go 1.22\nuse ./src\n")
+    done = run(metric="echo 1", scope=LIB)
+    assert done.code == 4, done.told
+    assert "share: [go.work]" in done.err
+
+
+def test_what_was_checked_is_said_in_one_line(library: Repo, run: Run) -> None:
+    done = run(*NAMED, metric="sed s/VALUE.=/value:/ src/lib0/__init__.py", scope=LIB)
+    told = [line for line in done.told.splitlines() if line.startswith("checked: ")]
+    assert len(told) == 1, done.told

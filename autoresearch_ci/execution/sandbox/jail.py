@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from autoresearch_ci.config.schema import Sandbox
@@ -119,6 +120,12 @@ class Jail:
                 "configuration asks for less."
             ) from error
         return self._confinements[network]
+
+    def hide(self, hidden: Sequence[str], shown: Sequence[str]) -> None:
+        """From now on commands may not read these places; but for what is shown in them."""
+        known = self._places
+        self._places = replace(known, hidden=(*known.hidden, *hidden), shown=(*known.shown, *shown))
+        self._forget()
 
     def sweep(self) -> None:
         """Empty the memory that commands share; none of them runs any more."""

@@ -1,0 +1,334 @@
+"""Before the baseline: what commands import and open of the repository is the measure tree's.
+
+Python environments, build files and the commands themselves are read for absolute paths that lead
+into the checkout, or into another copy of the repository. What an editable install says is
+redirected; everything else is refused with the file that says it. Copies of environments in the
+tree have been rewritten already (workspace/relocate.py).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from autoresearch_ci.errors import BaselineError
+from autoresearch_ci.execution.sandbox.users import first_words
+from autoresearch_ci.safety.bounded import Unreadable
+from autoresearch_ci.safety.files import file_bytes
+from autoresearch_ci.workspace.command_files import command_files
+from autoresearch_ci.workspace.relocate import leads_into, names
+from autoresearch_ci.workspace.snapshot import remove
+
+_LARGEST = 4 << 20
+_PYTHON = re.compile(r"(?:python|pypy)[0-9.]*")
+_STARTED = re.compile(r"\bimport\s+(\w+)")
+_QUOTED = re.compile(r"""["'](/[^"'\n]+)["']""")
+_FINDERS = ("_EditableFinder", "RedirectingFinder")
+"""Of setuptools and of `editables`: their tables can be redirected when Python has started."""
+_BUILD_FILES = frozenset({"go.work", "go.mod", "Cargo.toml", "package.json"})
+_OF_CARGO = (".cargo/config.toml", ".cargo/config")
+_OF_SYSTEM = ("usr/lib/python3/dist-packages", "usr/local/lib/python3*/dist-packages")
+REDIRECTION = "sitecustomize"
+
+Ask = Callable[[Sequence[str], Mapping[str, str]], str]
+"""Runs an argv as measured code in an environment; what it printed, empty when it failed."""
+
+
+@dataclass(frozen=True)
+class _Claim:
+    """A file says that code lies at a place."""
+
+    file: Path
+    place: str
+    redirectable: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Supply:
+    """What commands need so that the measure tree is what they use, and what was looked at."""
+
+    environment: Mapping[str, str]
+    """Variables to be added."""
+    hidden: tuple[str, ...]
+    """Places of the checkout that nothing may read any more, in case that the rest is evaded."""
+    shown: tuple[str, ...]
+    """Environments among them."""
+    told: str
+    """One line for people."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """The two places, and what the repository holds."""
+
+    tree: Path
+    checkout: Path
+    tracked: frozenset[str]
+    """Files of the base commit, and the folders above them."""
+    folder: Path
+    """For a module of ours that redirects imports."""
+
+    def prove(self, lines: Sequence[str], environment: Mapping[str, str], ask: Ask) -> Supply:
+        """Of all that the commands `lines` use. Raises `BaselineError`."""
+        self._refuse_lines(lines)
+        looked = self._refuse_build_files(environment)
+        pythons = list(dict.fromkeys(self._pythons(lines, environment)))
+        claims: list[_Claim] = []
+        prefixes = []
+        for python in pythons:
+            for site in self._sites(python, environment, ask):
+                found = [claim for claim in _claims(site) if self._is_ours(claim, python)]
+                claims += found
+                prefixes += [str(Path(python).parent.parent)] * bool(found)
+        told = f"checked: {_count(len(pythons), 'Python environment')}"
+        told += f", {_count(looked, 'build file')} and {_count(len(lines), 'command')}"
+        told += ": what they use of this repository is the measure tree's"
+        if not claims:
+            return Supply(environment={}, hidden=(), shown=(), told=told)
+        added = self._redirected(claims, environment)
+        for python in pythons:
+            self._refuse_remains(python, ask(_probe(python), {**environment, **added}))
+        files = ", ".join(sorted({str(claim.file) for claim in claims}))
+        return Supply(
+            environment=added,
+            hidden=tuple({os.path.realpath(claim.place) for claim in claims}),
+            shown=tuple(prefix for prefix in prefixes if leads_into(prefix, [str(self.checkout)])),
+            told=f"{told} (redirected: {files})",
+        )
+
+    def _is_ours(self, claim: _Claim, python: str) -> bool:
+        """Whether it has to be redirected. Raises `BaselineError` where that cannot be done."""
+        checkout, prefix = str(self.checkout), str(Path(python).parent.parent)
+        if leads_into(claim.place, [str(self.tree)]):
+            return False
+        if leads_into(claim.place, [checkout]):
+            own = leads_into(prefix, [checkout]) and not leads_into(checkout, [prefix])
+            if own and leads_into(claim.place, [prefix]):
+                return False  # an environment that lies in the checkout
+            below = os.path.relpath(os.path.realpath(claim.place), os.path.realpath(checkout))
+            if claim.redirectable and (self.tree / below).exists():
+                return True
+            raise _refusal(claim, "your checkout")
+        if copy := self._copy(claim.place):
+            raise _refusal(claim, f"{copy}, another copy of this repository,")
+        return False
+
+    def _copy(self, place: str) -> str:
+        """The other working tree that offers the same code; empty: none."""
+        path = Path(os.path.realpath(place))
+        top = next((p for p in (path, *path.parents) if (p / ".git").exists()), None)
+        if top is None:
+            return ""
+        below = path.relative_to(top).as_posix()
+        if path.is_dir() and not (path / "__init__.py").exists():
+            offered = [p.name for p in path.iterdir() if _is_code(p)]
+            paths = [name if below == "." else f"{below}/{name}" for name in offered]
+        else:
+            paths = [below]
+        return str(top) if paths and all(path in self.tracked for path in paths) else ""
+
+    def _pythons(self, lines: Sequence[str], environment: Mapping[str, str]) -> Iterator[str]:
+        search = environment.get("PATH", os.defpath)
+        for variable in ("VIRTUAL_ENV", "CONDA_PREFIX"):
+            if environment.get(variable):
+                yield from _existing(Path(environment[variable], "bin", "python"))
+        for settings in self.tree.glob("*/pyvenv.cfg"):
+            yield from _existing(settings.parent / "bin" / "python")
+        words = ["python", "python3", *(word for line in lines for word in first_words(line))]
+        for word in words:
+            program = str(self.tree / word) if "/" in word else shutil.which(word, path=search)
+            if program and _PYTHON.fullmatch(Path(program).name):
+                yield from _existing(Path(program))
+            elif program:
+                yield from _run_by(Path(program))
+
+    def _sites(self, python: str, environment: Mapping[str, str], ask: Ask) -> Iterator[Path]:
+        """Where it looks for path files."""
+        if _text(Path(python), 2).startswith("#!"):  # pyenv's, which chooses another one
+            out = ask([python, "-c", "import site; print(*site.getsitepackages(), sep='\\n')"], {})
+            yield from (Path(line) for line in out.splitlines() if line.startswith("/"))
+            return
+        prefix = Path(python).parent.parent
+        settings = _text(prefix / "pyvenv.cfg", 1 << 16)
+        if settings:
+            yield from _packages(prefix)
+            if not re.search(r"(?mi)^include-system-site-packages\s*=\s*true", settings):
+                return
+        base = Path(os.path.realpath(python)).parent.parent
+        yield from _packages(base)
+        if base in (Path("/usr"), Path("/")):
+            for pattern in _OF_SYSTEM:
+                yield from Path("/").glob(pattern)
+
+    def _redirected(
+        self, claims: Iterable[_Claim], environment: Mapping[str, str]
+    ) -> dict[str, str]:
+        remove(self.folder)
+        self.folder.mkdir()
+        source = resources.files("autoresearch_ci.measure.redirection") / f"{REDIRECTION}.py"
+        root = os.path.realpath(self.checkout)
+        places: dict[str, str] = {}
+        for claim in claims:
+            new = os.path.normpath(self.tree / os.path.relpath(os.path.realpath(claim.place), root))
+            places |= {claim.place: new, os.path.realpath(claim.place): new}
+        target = self.folder / f"{REDIRECTION}.py"
+        target.write_text(f"{source.read_text()}\nmove({places!r})\n")
+        target.chmod(0o444)
+        self.folder.chmod(0o755)
+        search = environment.get("PYTHONPATH")
+        return {"PYTHONPATH": f"{self.folder}{os.pathsep}{search}" if search else str(self.folder)}
+
+    def _refuse_remains(self, python: str, printed: str) -> None:
+        prefix = str(Path(python).parent.parent)
+        for place in printed.splitlines():
+            inside = place.startswith("/") and leads_into(place, [str(self.checkout)])
+            if inside and not leads_into(place, [prefix, str(self.tree)]):
+                raise _refusal(_Claim(Path(python), place, True), "your checkout")
+
+    def _refuse_lines(self, lines: Iterable[str]) -> None:
+        """Also scripts that they name: those are read when it is measured, and name their own."""
+        for line in lines:
+            if place := self._named(os.fsencode(line)):
+                raise BaselineError(
+                    f"the command {line!r} uses {self.checkout}/{place} of your checkout, where "
+                    "no candidate is.\ndo: write the path relative to the repository's root."
+                )
+            for path in command_files(line, self.tracked):
+                if place := self._named(_content(self.tree / path)):
+                    raise BaselineError(
+                        f"{path} uses {self.checkout}/{place} of your checkout, where no candidate "
+                        "is.\ndo: make the path relative, to the script or the working folder."
+                    )
+
+    def _named(self, text: bytes) -> str:
+        """A file or folder of the repository, named by its absolute place in the checkout."""
+        for match in names(str(self.checkout)).finditer(text):
+            rest = re.match(rb"/([\w./@+-]+)", text[match.end() :])
+            path = os.path.normpath(os.fsdecode(rest[1])) if rest else ""
+            if path in self.tracked:
+                return path
+        return ""
+
+    def _refuse_build_files(self, environment: Mapping[str, str]) -> int:
+        """How many there are."""
+        found = [
+            self.tree / path
+            for path in self.tracked
+            if path.rpartition("/")[2] in _BUILD_FILES or path.endswith(_OF_CARGO)
+        ]
+        cargo = environment.get("CARGO_HOME")
+        found += [Path(cargo, name) for name in ("config.toml", "config")] if cargo else []
+        for path in found:
+            if names(str(self.checkout)).search(_content(path)):
+                raise BaselineError(
+                    f"{path} names {self.checkout}, so a build would use your checkout instead of "
+                    "the measure tree.\ndo: make the path relative, or remove the entry."
+                )
+        work = self.checkout / "go.work"
+        if work.exists() and not (self.tree / "go.work").exists():
+            raise BaselineError(
+                f"{work} is not committed, so measured code would be built without it.\n"
+                "do: commit it, or share it: share: [go.work]"
+            )
+        return len(found)
+
+
+def _probe(python: str) -> list[str]:
+    return [
+        python,
+        "-c",
+        "import sys\nprint(*sys.path, sep='\\n')\n"
+        "for finder in sys.meta_path:\n"
+        "    module = sys.modules.get(getattr(finder, '__module__', None))\n"
+        "    for found in [*vars(finder).values(), *vars(module or sys).values()]:\n"
+        "        if isinstance(found, dict):\n"
+        "            print(*(v for v in found.values() if isinstance(v, str)), sep='\\n')\n",
+    ]
+
+
+def _refusal(claim: _Claim, whose: str) -> BaselineError:
+    return BaselineError(
+        f"measured code would import {whose} instead of the measure tree: {claim.file} names "
+        f"{claim.place}.\n"
+        "usually: an editable install (pip install -e ., pip develop) that cannot be redirected.\n"
+        "do: install it in `setup` into an environment of the measure tree, for example\n"
+        "  setup: [python -m venv .venv && .venv/bin/pip install -e .]\n"
+        "or remove it from that environment (pip uninstall) and set `env: {PYTHONPATH: src}`."
+    )
+
+
+def _claims(site: Path) -> Iterator[_Claim]:
+    """What a folder of packages says of code elsewhere."""
+    try:
+        entries = sorted(os.scandir(site), key=lambda entry: entry.name)
+    except OSError:
+        return
+    for entry in entries:
+        path = Path(entry.path)
+        if entry.is_symlink():
+            yield _Claim(path, os.path.realpath(path), False)
+        elif entry.name.endswith((".pth", ".egg-link")):
+            for line in _text(path, _LARGEST).splitlines():
+                yield from _claims_of(path, line.strip())
+
+
+def _claims_of(file: Path, line: str) -> Iterator[_Claim]:
+    if not line.startswith("import"):
+        if line and not line.startswith("#"):
+            yield _Claim(file, os.path.normpath(file.parent / line), True)
+        return
+    yield from (_Claim(file, place, True) for place in _QUOTED.findall(line))
+    for module in _STARTED.findall(line):
+        finder = file.parent / f"{module}.py"
+        text = _text(finder, _LARGEST)
+        redirectable = any(name in text for name in _FINDERS)
+        yield from (_Claim(finder, place, redirectable) for place in _QUOTED.findall(text))
+
+
+def _packages(prefix: Path) -> Iterator[Path]:
+    for kind in ("python*", "pypy*"):
+        for library in ("lib", "lib64"):
+            yield from prefix.glob(f"{library}/{kind}/site-packages")
+
+
+def _is_code(path: Path) -> bool:
+    return path.suffix in (".py", ".so") or (path / "__init__.py").exists()
+
+
+def _existing(path: Path) -> Iterator[str]:
+    if path.exists():
+        yield str(path)
+
+
+def _run_by(script: Path) -> Iterator[str]:
+    """The Python that a console script begins with."""
+    line = _text(script, 512).partition("\n")[0]
+    words = shlex.split(line[2:], posix=False) if line.startswith("#!") else []
+    if words and _PYTHON.fullmatch(Path(words[0]).name):
+        yield from _existing(Path(words[0]))
+
+
+def _text(path: Path, limit: int) -> str:
+    """The beginning of a file, or nothing."""
+    try:
+        with path.open("rb") as file:
+            return file.read(limit).decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return file_bytes(path, _LARGEST)
+    except (OSError, Unreadable):
+        return b""
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

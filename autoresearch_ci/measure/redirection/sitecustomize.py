@@ -1,0 +1,46 @@
+"""Runs at the start of each Python: what an editable install says is looked for in another place.
+
+A file of ours as text, with a call of `move` added; it is imported by nobody else, must run on any
+Python 3 and may leave nothing behind but what it is for.
+"""
+
+from __future__ import annotations
+
+# pathlib is not loaded yet, and every start of Python would wait for it.
+# ruff: noqa: PTH100, PTH120
+import os
+import sys
+from importlib.machinery import PathFinder
+from importlib.util import module_from_spec
+
+TYPE_CHECKING = False  # loading `typing` would take longer than all else here
+if TYPE_CHECKING:
+    from typing import Any
+
+_TABLES = ("MAPPING", "NAMESPACES", "_redirections")
+"""Of the finders that setuptools and `editables` write."""
+
+
+def move(places: Any) -> None:
+    """`places`: folder to the one instead of it."""
+
+    def moved(path: Any) -> Any:
+        for old, new in places.items():
+            if isinstance(path, str) and (path == old or path.startswith(old + "/")):
+                return new + path[len(old) :]
+        return path
+
+    sys.path[:] = [moved(path) for path in sys.path]
+    for finder in sys.meta_path:
+        holders = [finder, sys.modules.get(getattr(finder, "__module__", ""))]
+        for table in [getattr(holder, name, None) for holder in holders for name in _TABLES]:
+            if isinstance(table, dict):
+                for key, value in list(table.items()):
+                    several = isinstance(value, list)
+                    table[key] = [moved(path) for path in value] if several else moved(value)
+
+
+_HERE = os.path.dirname(os.path.abspath(__file__))
+_OWN = PathFinder.find_spec("sitecustomize", [path for path in sys.path if path != _HERE])
+if _OWN and _OWN.loader:  # the user's, in whose place this one was found
+    _OWN.loader.exec_module(module_from_spec(_OWN))
