@@ -105,6 +105,7 @@ def make_ledger(
         base=context.base,
         direction=config.metric.direction,
         folder=context.folder,
+        commit=config.publish.commit,
     )
     return Ledger(
         facts=facts, repository=context.repository, store=store, records=records, redact=redact
@@ -140,7 +141,13 @@ def make_publisher(
     from autoresearch_ci.publish.forge_publisher import ForgePublisher
 
     forge = make_forge(config.publish, repository, environment, observe, sleep)
-    remote = Remote(forge.address, repository, token=forge.token, sleep=sleep)
+    remote = Remote(
+        forge.address,
+        repository,
+        token=forge.token,
+        sleep=sleep,
+        author=config.publish.commit.author,
+    )
     run = run_identity(config, tag, environment)
     return ForgePublisher(forge, remote, repository, config.publish, run, observe)
 

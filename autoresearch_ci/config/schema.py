@@ -16,8 +16,10 @@ from autoresearch_ci.config.proposers import (
     ToolServer,
 )
 from autoresearch_ci.config.value_types import (
+    Author,
     BranchTemplate,
     Command,
+    MessageTemplate,
     Name,
     RelativePath,
     Text,
@@ -96,6 +98,15 @@ class Confirm(Section):
 PublishMode = Literal["none", "local", "bundle", "github", "gitlab"]
 
 
+class CommitStyle(Section):
+    """How commits are written, for rules that a forge or a commit-msg hook has about them."""
+
+    author: Author = "autoresearch-ci <autoresearch-ci@users.noreply.github.com>"
+    """Author and committer of every commit that is pushed."""
+    message: MessageTemplate = "experiment: {description}"
+    """First line of a candidate's commit: `{description}`, and if wanted `{tag}`, `{iteration}`."""
+
+
 class Publish(Section):
     """What becomes of the kept commits."""
 
@@ -114,6 +125,8 @@ class Publish(Section):
     """Labels of a new pull request."""
     reviewers: Texts = ()
     """Who is asked to review a new one: logins, or teams as `org/team`."""
+    commit: CommitStyle = CommitStyle()
+    """How commits are written."""
     remote: Name = "origin"
     """Remote whose address names the repository when the environment does not."""
     repository: Name | None = None

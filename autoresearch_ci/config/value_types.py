@@ -166,6 +166,29 @@ def _branch(value: str) -> str:
     return value
 
 
+def _author(value: str) -> str:
+    """As git writes it; what could end the line or the address is no part of a name."""
+    if not re.fullmatch(r"[^<>\n\0]*[^<>\s\0] <[^<>\s\0]+>", value) or len(value) > 200:
+        raise refusal("is not an author", "Name <address>, such as Perf Bot <bot@example.org>")
+    return value
+
+
+def _message(value: str) -> str:
+    """One line around the description, which is somebody else's words."""
+    names = re.findall(r"\{(\w*)\}", value)
+    unknown = [name for name in names if name not in ("description", "tag", "iteration")]
+    bare = re.sub(r"\{\w*\}", "", value)
+    if names.count("description") != 1 or unknown or re.search(r"[{}\n\0]", bare):
+        raise refusal(
+            "is not a message",
+            "one line with {description}, and perhaps {tag} and {iteration}, such as "
+            "'perf: {description}'",
+        )
+    if len(bare) > 60:
+        raise refusal("is too long", "at most 60 characters around the description")
+    return value
+
+
 Text = Annotated[str, AfterValidator(_passable)]
 Name = Annotated[Text, AfterValidator(_some)]
 Command = Annotated[Text, AfterValidator(_command)]
@@ -175,6 +198,8 @@ ValueRegex = Annotated[Text, AfterValidator(_value_regex)]
 JsonPath = Annotated[Text, AfterValidator(_json_path)]
 CurveRegex = Annotated[Text, AfterValidator(_curve_regex)]
 BranchTemplate = Annotated[Text, AfterValidator(_branch)]
+Author = Annotated[Text, AfterValidator(_author)]
+MessageTemplate = Annotated[Text, AfterValidator(_message)]
 
 Duration = Annotated[
     float,

@@ -102,15 +102,28 @@ def publish_bundle(
     forge = make_forge(publish, repository, environment, observe, sleep)
     with ExitStack() as stack:
         stack.callback(repository.close)
-        reader = Remote(forge.address, repository, token=forge.token, sleep=sleep)
+        reader = Remote(
+            forge.address,
+            repository,
+            token=forge.token,
+            sleep=sleep,
+            author=config.publish.commit.author,
+        )
         stack.callback(reader.close)
         bases = KnownBases(repository=repository, remote=reader, branch=run.branch, into=run.into)
         bases.require(manifest)
         scope = committed_scope(config, config_path, repository, manifest.base)
         direction = config.metric.direction
-        record = stack.enter_context(verified(manifest, commits, repository, scope, direction))
+        record = stack.enter_context(
+            verified(manifest, commits, repository, scope, direction, config.publish.commit.author)
+        )
         remote = Remote(
-            forge.address, repository, token=forge.token, objects=record.objects, sleep=sleep
+            forge.address,
+            repository,
+            token=forge.token,
+            objects=record.objects,
+            sleep=sleep,
+            author=config.publish.commit.author,
         )
         publisher = ForgePublisher(forge, remote, repository, publish, run, observe)
         stack.callback(publisher.close)

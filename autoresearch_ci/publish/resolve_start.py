@@ -46,7 +46,13 @@ def resolve_start_without_writing(
     branch = config.publish.branch_name(tag)
     try:
         forge = make_forge(config.publish, repository, environment, observe, sleep)
-        remote = Remote(forge.address, repository, token=forge.token, sleep=sleep)
+        remote = Remote(
+            forge.address,
+            repository,
+            token=forge.token,
+            sleep=sleep,
+            author=config.publish.commit.author,
+        )
         run = run_identity(config, tag, environment)
         try:
             start = StartResolver(forge, remote, repository, run, observe, may_write=False)

@@ -65,8 +65,11 @@ def verified(
     repository: Repository,
     scope: Scope,
     direction: Direction,
+    author: str = IDENTITY,
 ) -> Iterator[BundledRecord]:
     """The record, with its objects outside of the repository until it is left.
+
+    `author`: whose name is on what a run commits.
 
     Raises `WorkspaceError` at the first thing that a run of ours cannot have written.
     """
@@ -75,7 +78,7 @@ def verified(
     folder = Path(tempfile.mkdtemp(prefix=".bundle-", dir=parent))
     try:
         git = _quarantine(folder, repository, manifest, commits)
-        check = _Check(git=git, scope=scope, base=manifest.base)
+        check = _Check(git=git, scope=scope, base=manifest.base, author=author)
         chain = check.kept(manifest.head)
         check.notebook(manifest.notebook, set(chain))
         rows = check.journal(manifest.notebook, chain, direction)
@@ -138,6 +141,7 @@ class _Check:
     git: GitDirectory
     scope: Scope
     base: str
+    author: str
 
     def kept(self, head: str) -> list[str]:
         """The kept commits, oldest first: one straight line from the base, all of it in scope."""
@@ -209,7 +213,8 @@ class _Check:
         people = (
             self.git("show", "-s", "--format=%an <%ae>%n%cn <%ce>", commit).decode().split("\n")
         )
-        if people[:2] != [IDENTITY, IDENTITY]:
+        # What a run began under another configuration, or by an older version, has our own.
+        if people[:2] not in ([self.author] * 2, [IDENTITY] * 2):
             raise _refused(f"commit {commit[:12]} was made by somebody else")
         out = self.git(
             "diff-tree", "-r", "-z", "--raw", "--no-renames", "--full-index", parent, commit

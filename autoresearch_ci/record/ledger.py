@@ -149,6 +149,7 @@ class Ledger:
             parents=[parent],
             edits=edits,
             message=self.message(iteration, proposal.description),
+            author=self.facts.commit.author,
             ref=f"refs/attempts/{iteration}-{attempt}",
             timestamp=int(time.time()),
         )
@@ -170,7 +171,8 @@ class Ledger:
 
     def message(self, iteration: int, description: str, metric: float | None = None) -> str:
         """Of a candidate's commit; with its `metric`, once that was measured."""
-        return of_experiment(self.facts.tag, iteration, description, metric)
+        facts = self.facts
+        return of_experiment(facts.tag, iteration, description, metric, style=facts.commit)
 
     def _learn(self, attempt: Attempt) -> None:
         self._changes[attempt.commit] = attempt.changes
@@ -184,6 +186,7 @@ class Ledger:
             attempt.commit,
             parent=self.incumbent,
             message=self.message(attempt.iteration, attempt.description, metric),
+            author=self.facts.commit.author,
             timestamp=int(time.time()),
         )
         self._repository.set_ref(attempt_ref(self.facts.tag, attempt.attempt), commit)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from autoresearch_ci.config.schema import CommitStyle
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.experiment import Direction, Experiment
 from autoresearch_ci.safety.markdown import subject as inert_subject
@@ -19,22 +20,36 @@ from autoresearch_ci.workspace.store import Store
 
 SUBJECT_LENGTH = 100
 """Characters of a description that go into a commit subject; the rest goes into the body."""
+PLAIN = CommitStyle()
+"""How commits are written when nobody says."""
 _RUN = "Autoresearch-Run"
 _ITERATION = "Autoresearch-Iteration"
 _METRIC = "Autoresearch-Metric"
 
 
-def of_experiment(run: str, iteration: int, description: str, metric: float | None = None) -> str:
+def of_experiment(
+    run: str,
+    iteration: int,
+    description: str,
+    metric: float | None = None,
+    *,
+    style: CommitStyle = PLAIN,
+) -> str:
     """A candidate's; with its `metric`, once that was measured."""
     trailers: dict[str, object] = {_RUN: run, _ITERATION: iteration}
     if metric is not None:
         trailers[_METRIC] = repr(metric)
-    return _message(f"experiment: {description}", trailers)
+    # Only the words of others are made inert: a template may name a ticket.
+    before, _, after = style.message.partition("{description}")
+    known = {"tag": run, "iteration": iteration}
+    return _message(
+        inert_subject(description), trailers, before.format(**known), after.format(**known)
+    )
 
 
 def of_note(run: str, iteration: int, text: str) -> str:
     """One of the notebook's."""
-    return _message(text, {_RUN: run, _ITERATION: iteration})
+    return _message(inert_subject(text), {_RUN: run, _ITERATION: iteration})
 
 
 def iteration_of(message: str) -> int | None:
@@ -46,13 +61,13 @@ def iteration_of(message: str) -> int | None:
     return None
 
 
-def _message(text: str, trailers: Mapping[str, object]) -> str:
-    line = inert_subject(text)
-    subject = line
+def _message(line: str, trailers: Mapping[str, object], before: str = "", after: str = "") -> str:
     body = ""
-    if len(line) > SUBJECT_LENGTH:
-        subject = line[: SUBJECT_LENGTH - 1] + "…"
-        body = f"{line}\n\n"
+    room = SUBJECT_LENGTH - len(before) - len(after)
+    if len(line) > room:
+        body = f"{before}{line}{after}\n\n"
+        line = line[: room - 1] + "…"
+    subject = f"{before}{line}{after}"
     return f"{subject}\n\n{body}" + "".join(f"{k}: {v}\n" for k, v in trailers.items())
 
 
@@ -68,6 +83,8 @@ class RunFacts:
     direction: Direction
     folder: Path
     """The run folder that the user reads."""
+    commit: CommitStyle = PLAIN
+    """How the branch's commits are written."""
 
     @property
     def branch_ref(self) -> str | None:

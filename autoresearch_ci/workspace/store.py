@@ -79,6 +79,13 @@ _FOREIGN = ("commondir", "config.worktree", "hooks", "info", "shallow")
 IDENTITY = "autoresearch-ci <autoresearch-ci@users.noreply.github.com>"
 
 
+def signed_by(author: str, timestamp: int) -> dict[str, str]:
+    """Git's variables for author and committer of a commit."""
+    name, email = author.removesuffix(">").split(" <")
+    facts = {"NAME": name, "EMAIL": email, "DATE": f"{timestamp} +0000"}
+    return {f"GIT_{role}_{fact}": facts[fact] for role in ("AUTHOR", "COMMITTER") for fact in facts}
+
+
 class Store:
     """Our own git directory: shares the user's objects, has our refs and our configuration."""
 
@@ -122,6 +129,7 @@ class Store:
         message: str,
         ref: str,
         timestamp: int,
+        author: str = IDENTITY,
     ) -> tuple[str, dict[str, FileVersion | None]]:
         """Commit `edits` (path to mode and content, `None` deletes) on top of the first parent.
 
@@ -145,7 +153,7 @@ class Store:
                 b"reset %s\n\n" % ref.encode(),
                 *blobs,
                 b"commit %s\nmark :1\n" % ref.encode(),
-                b"committer %s %d +0000\n" % (IDENTITY.encode(), timestamp),
+                b"committer %s %d +0000\n" % (author.encode(), timestamp),
                 b"data %d\n%s\n" % (len(text), text),
                 b"from %s\n" % parents[0].encode() if parents else b"",
                 *(b"merge %s\n" % parent.encode() for parent in parents[1:]),
@@ -162,19 +170,15 @@ class Store:
             versions[path] = FileVersion(mode, blob)
         return commit, versions
 
-    def reword(self, commit: str, *, parent: str, message: str, timestamp: int) -> str:
+    def reword(
+        self, commit: str, *, parent: str, message: str, timestamp: int, author: str = IDENTITY
+    ) -> str:
         """A commit with the tree of `commit`, another message and `parent` as its parent."""
-        name, email = IDENTITY.removesuffix(">").split(" <")
-        people = {
-            f"GIT_{role}_{field}": value
-            for role in ("AUTHOR", "COMMITTER")
-            for field, value in (("NAME", name), ("EMAIL", email), ("DATE", f"{timestamp} +0000"))
-        }
         return (
             self._git(
                 *("commit-tree", f"{commit}^{{tree}}", "-p", parent, "-F", "-"),
                 stdin=message.encode(errors="replace"),
-                env=people,
+                env=signed_by(author, timestamp),
             )
             .decode()
             .strip()

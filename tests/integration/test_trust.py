@@ -208,6 +208,56 @@ def test_whatever_a_hook_does_to_its_repository_is_harmless(
     assert repo.git("fsck", "--no-dangling") == ""
 
 
+PERF = ("--set", "publish.commit.message='perf(core): {description} [ABC-12]'")
+
+
+def test_a_convention_for_messages_is_followed_by_every_commit_of_a_run(
+    run: Run, script: Script, repo: Repo
+) -> None:
+    hook(repo, "commit-msg", 'head -1 "$1" | grep -qE "^perf\\(core\\): .* \\[ABC-12\\]$"')
+    script(value(9, "close #3 @all " + "long " * 40), value(8, "short"))
+    done = run("--set", "hooks=true", *PERF)
+    assert done.column("status")[1:] == ["keep", "keep"], done.told
+    first, second = repo.kept()
+    assert second == "perf(core): short [ABC-12]"
+    assert len(first) <= 100
+    assert first.endswith("… [ABC-12]")
+    assert "#3" not in first, "what others word closes nothing"
+
+
+def test_author_and_committer_are_who_the_configuration_says(
+    run: Run, script: Script, repo: Repo
+) -> None:
+    script(value(9))
+    assert run("--set", "publish.commit.author=Perf Bot <bot@example.org>").code == 0
+    people = repo.git("show", "-s", "--format=%an <%ae>|%cn <%ce>", BRANCH)
+    assert people == "Perf Bot <bot@example.org>|Perf Bot <bot@example.org>"
+
+
+@pytest.mark.parametrize(
+    ("key", "wrong"),
+    [
+        ("message", "perf"),
+        ("message", "perf: {description} {description}"),
+        ("message", "perf: {description} {what}"),
+        ("message", "perf: {description}\n\nSigned-off-by: x"),
+        ("message", "x" * 61 + "{description}"),
+        ("author", "Bot"),
+        ("author", "Bot <bot@example.org>\ncommitter x"),
+        ("author", "<bot@example.org>"),
+        ("author", "Bot <bot@example.org> <"),
+    ],
+)
+def test_a_commit_style_that_git_or_the_journal_could_not_write_is_refused(
+    run: Run, repo: Repo, key: str, wrong: str
+) -> None:
+    config = repo.path.parent / "config.yml"
+    config.write_text(json.dumps({"publish": {"commit": {key: wrong}}}))
+    done = run("--config", str(config))
+    assert done.code == 2, done.told
+    assert f"publish.commit.{key}" in done.err
+
+
 def test_hooks_are_left_alone_unless_asked_for(run: Run, script: Script, repo: Repo) -> None:
     hook(repo, "pre-commit", "exit 1")
     hook(repo, "reference-transaction", f"touch {repo.path}/.git/fired")

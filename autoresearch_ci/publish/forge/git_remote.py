@@ -31,10 +31,10 @@ from autoresearch_ci.publish.forge.refusals import (
 from autoresearch_ci.workspace.earlier_change import Files, files, resolve
 from autoresearch_ci.workspace.git import GitDirectory
 from autoresearch_ci.workspace.repository import Repository
-from autoresearch_ci.workspace.store import IDENTITY
+from autoresearch_ci.workspace.store import IDENTITY, signed_by
 
 
-def merge(git: GitDirectory, ours: str, theirs: str) -> str | None:
+def merge(git: GitDirectory, ours: str, theirs: str, author: str = IDENTITY) -> str | None:
     """The merge commit; `None` on a conflict, or where a shallow clone hides what they share.
 
     `git` is a directory of our own: a merge driver of the user's configuration is never run.
@@ -43,16 +43,8 @@ def merge(git: GitDirectory, ours: str, theirs: str) -> str | None:
     if code:
         return None
     seconds = git("show", "-s", "--format=%ct", ours, theirs).split()
-    name, email = IDENTITY.removesuffix(">").split(" <")
-    people = {
-        f"GIT_{role}_{field}": value
-        for role in ("AUTHOR", "COMMITTER")
-        for field, value in (
-            ("NAME", name),
-            ("EMAIL", email),
-            ("DATE", f"{max(map(int, seconds))} +0000"),  # of no clock: it must come out the same
-        )
-    }
+    # Of no clock: it must come out the same.
+    people = signed_by(author, max(map(int, seconds)))
     message = f"merge: the base branch at {theirs[:12]}"
     tree = out.decode().split()[0]
     made = git("commit-tree", tree, "-p", ours, "-p", theirs, "-m", message, env=people)
@@ -111,14 +103,17 @@ class Remote:
         objects: Path | None = None,
         sleep: Callable[[float], None] = time.sleep,
         stall: int = _STALL,
+        author: str = IDENTITY,
     ) -> None:
         """`token` is asked before each call, so that it can be renewed; empty: none.
 
-        `objects`: an object folder that also holds what is to be pushed; `None`: the repository's.
+        `author`: of merges. `objects`: an object folder that also holds what is to be pushed;
+        `None`: the repository's.
         """
         self.address = address
         self.waits: Sequence[float] = _WAITS
         self.stall = stall
+        self._author = author
         self._token = token
         self._sleep = sleep
         self._readers = 0
@@ -202,7 +197,7 @@ class Remote:
 
     def merge(self, ours: str, theirs: str) -> str | None:
         """Bring `theirs` into `ours` by a merge commit here; `None`: they conflict."""
-        return merge(self._git, ours, theirs)
+        return merge(self._git, ours, theirs, self._author)
 
     def have_met(self, ours: str, theirs: str) -> bool:
         """Whether this clone knows a commit that both contain."""
