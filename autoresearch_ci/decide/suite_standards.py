@@ -40,8 +40,11 @@ class SuiteResult:
     """What one run of a command came to, test by test."""
 
     of: Mapping[str, str]
-    """Test id -> `passed`, `failed`, `error`, `skipped`, `xfailed`, `xpassed`, `uncollected`, or
-    `hidden`: it raised, and was reported as passed."""
+    """Test id -> `passed`, `failed`, `error`; or a word for what judges nothing: `skipped`,
+    `disabled`, `not run`, `xfailed`, `xpassed`, `deselected`, `uncollected`, `rerun` (tried, and to
+    be tried again), or `hidden` (it raised, and was reported as passed)."""
+    reran: frozenset[str] = frozenset()
+    """Tests that were tried more than once; the last attempt is the one that counts."""
     sessions: int = 1
     """Runs of the test framework within the command."""
     unfinished: int = 0
@@ -108,7 +111,7 @@ class Standard:
             return ""
         words = Counter(outcomes.of.get(test, "missing") for test in worse)
         how = ", ".join(f"{count} {word}" for word, count in words.most_common())
-        return f"tests lost: {len(worse)} of {len(self.ranks)} ({how}): {_some(worse)}"
+        return f"{len(worse)} of {len(self.ranks)} tests lost ({how}): {_some(worse)}"
 
 
 def worst(first: str | None, second: str) -> str:

@@ -1,7 +1,8 @@
-"""JUnit or Cobertura XML -> one number. Which report to read, and whether it is there, is not ours.
+"""JUnit, TRX or Cobertura XML -> one number. Which report to read, and whether it is there, is not
+ours.
 
-defusedxml parses the text, as the XML parser behind junitparser would expand entities; what the
-elements of a case mean, junitparser says.
+defusedxml parses the text, as the XML parser of the standard library expands entities. What a test
+tool means by a `<testcase>` is said by no standard: what each tool writes lies in the tests' data.
 Fails closed: a report that lists no test, or covers no line, is not a report without failures.
 """
 
@@ -9,84 +10,195 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from autoresearch_ci.decide.suite_standards import SuiteResult
+from autoresearch_ci.measure import trx_reports
 from autoresearch_ci.safety.bounded import MetricError, parse_number
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-    from junitparser import TestCase
-
 BYTES_LIMIT = 16 * 2**20
+"""Of one report, and of all that belong together."""
 TAGS_LIMIT = 1_000_000
 """Some 100 bytes of memory each, however short they are written."""
+COUNTS = ("failures", "errors", "failed", "skipped", "passed", "tests", "seconds")
+"""`failed` is failures and errors, `skipped` all that did not run, `seconds` the sum of the cases'
+times, those of every attempt."""
 
-_OF_A_CASE: dict[str, Callable[[TestCase], bool]] = {
-    "failures": lambda case: case.is_failure,
-    "errors": lambda case: case.is_error,
-    "failed": lambda case: case.is_failure or case.is_error,
-    "skipped": lambda case: case.is_skipped,
-    "passed": lambda case: case.is_passed,
-    "tests": lambda case: True,
+Reports = bytes | Sequence[bytes]
+"""The content of one report, or of several that list tests of one run."""
+
+_OTHERS = {
+    "assemblies": "xUnit.net's own format",
+    "assembly": "xUnit.net's own format",
+    "test-run": "NUnit's own format",
+    "test-results": "NUnit's own format",
+    "testng-results": "TestNG's own format",
+    "Site": "CTest's dashboard format (write JUnit with ctest --output-junit)",
+    "robot": "Robot Framework's own format (write JUnit with --xunit)",
+    "CheckStyle": "a Checkstyle report",
+    "coverage": "a coverage report",
 }
-COUNTS = (*_OF_A_CASE, "seconds")
-"""`failed` is failures and errors, `seconds` the sum of the cases' times."""
+"""By root element, what people take for JUnit."""
 
 
-def junit_number(report: bytes, path: str, count: str) -> float:
-    """One of `COUNTS`, over the cases of all suites. Raises `MetricError`."""
-    listed = _listed(report, path)
+def junit_number(reports: Reports, path: str, count: str) -> float:
+    """One of `COUNTS`, over the tests of all suites. Raises `MetricError`.
+
+    A test that was tried several times is one test, and ended as its last attempt did.
+    """
     if count == "seconds":
-        return math.fsum(_seconds(case, path) for case in listed)
-    if count not in _OF_A_CASE:
+        return math.fsum(_seconds(case, path) for case in _listed(reports, path))
+    if count not in COUNTS:
         raise MetricError(f"count {count} is not one of: {', '.join(COUNTS)}")
-    return float(sum(1 for case in _cases(listed) if _OF_A_CASE[count](case)))
+    suite = junit_suite(reports, path)
+    bad, passed, tests = suite.count("failed", "error"), suite.count("passed"), len(suite.of)
+    return float(
+        {
+            "failures": suite.count("failed"),
+            "errors": suite.count("error"),
+            "failed": bad,
+            "skipped": tests - bad - passed,
+            "passed": passed,
+            "tests": tests,
+        }[count]
+    )
 
 
-def junit_suite(report: bytes, path: str) -> SuiteResult:
+def junit_suite(reports: Reports, path: str) -> SuiteResult:
     """How each test ended, by class and name. Raises `MetricError`."""
-    ended: dict[str, list[str]] = {}
-    for case in _cases(_listed(report, path)):
-        test = "::".join(filter(None, (case.classname, case.name)))
-        ended.setdefault(test, []).append(_ended(case))
-    # A name may occur several times, in any order; then it stands for that many tests.
-    found = {
-        test if not number else f"{test} #{number + 1}": outcome
-        for test, words in ended.items()
-        for number, outcome in enumerate(sorted(words, key=_BAD_LAST.index))
-    }
-    return SuiteResult(of=found)
+    attempts: dict[str, list[str]] = {}
+    again = set()
+    for case in _listed(reports, path):
+        test = "::".join(filter(None, (case.get("classname"), case.get("name"))))
+        attempts.setdefault(test, []).append(_ended(case))
+        if any(child.tag.startswith(("flaky", "rerun")) for child in case):
+            again.add(test)
+    found: dict[str, str] = {}
+    for test, words in attempts.items():
+        verdicts = _verdicts(words)
+        if len(verdicts) < len(words):
+            again.add(test)
+        for number, word in enumerate(verdicts, start=1):
+            found[test if number == 1 else f"{test} #{number}"] = word
+    return SuiteResult(of=found, reran=frozenset(again))
 
 
-_BAD_LAST = ("passed", "skipped", "xfailed", "failed", "error")
+_BAD = ("failed", "error")
+_BAD_LAST = ("passed", "skipped", "disabled", "not run", "xfailed")
 
 
-def _ended(case: TestCase) -> str:
-    if case.is_error:
+def _verdicts(words: Sequence[str]) -> list[str]:
+    """How the tests of one name ended, whose attempts are listed in this order.
+
+    Only what failed is tried again. So each attempt that did not fail ends a test of its own, in
+    any order, and one that fails at the very end was the last of somebody's.
+    """
+    good = sorted((word for word in words if word not in _BAD), key=_BAD_LAST.index)
+    return [*good[:-1], words[-1]] if words[-1] in _BAD else good
+
+
+_NOT_RUN = {
+    **dict.fromkeys(("disabled", "suppressed", "deactivated", "inactive"), "disabled"),
+    **dict.fromkeys(
+        (
+            *("skip", "skipped", "ignore", "ignored", "pending", "todo", "incomplete"),
+            *("inconclusive", "inapplicable", "excluded", "filtered", "deselected", "quarantined"),
+            *("cancelled", "canceled", "blocked", "unknown", "undefined", "untested", "warning"),
+            *("abandoned", "omitted", "dryrun", "rerun", "xfail", "xfailed", "xpass", "xpassed"),
+        ),
+        "skipped",
+    ),
+    **dict.fromkeys(
+        ("notrun", "notexecuted", "notstarted", "notrunnable", "norun", "unexecuted", "neverrun"),
+        "not run",
+    ),
+}
+_WENT_WRONG = {
+    **dict.fromkeys(("fail", "failed", "failure", "failing", "broken", "unexpected"), "failed"),
+    **dict.fromkeys(
+        ("error", "errored", "crash", "crashed", "aborted", "interrupted", "timeout", "timedout"),
+        "error",
+    ),
+}
+"""What tools write into `status` or `result`; GoogleTest and CTest say there alone what did not
+run. Any other word (run, completed, passed) says nothing."""
+_YES, _NO = ("true", "1", "yes"), ("false", "0", "no")
+
+
+def _ended(case: Element) -> str:
+    """The worst that is said of one attempt."""
+    children = {_word(child.tag): child for child in case}
+    said = [_word(case.get(name, "")) for name in ("status", "result", "outcome", "state")]
+    if "error" in children:
         return "error"
-    if case.is_failure:
+    if "failure" in children:
         return "failed"
-    kinds = [result.type for result in case.result]
-    if not kinds:
-        return "passed"
-    return "xfailed" if "pytest.xfail" in kinds else "skipped"
+    wrong = [_WENT_WRONG[word] for word in said if word in _WENT_WRONG]
+    if wrong:
+        return wrong[0]
+    if not any(tag.startswith("flaky") for tag in children):
+        # Of Surefire and nextest: what was tried again and is not flaky never passed.
+        tried = {"rerunfailure": "failed", "rerunerror": "error"}
+        wrong = [word for tag, word in tried.items() if tag in children]
+        if wrong:
+            return wrong[0]
+    skipped = children.get("skipped")
+    if skipped is not None and skipped.get("type") == "pytest.xfail":
+        return "xfailed"
+    idle = [_NOT_RUN[word] for word in (*said, *children) if word in _NOT_RUN]
+    if idle:
+        return idle[0]
+    for name, value in case.items():
+        word = _word(name)
+        if word in _NOT_RUN and value.lower() in _YES:
+            return _NOT_RUN[word]
+        if word in ("executed", "run") and value.lower() in _NO:
+            return "not run"
+    return "passed"
+
+
+def _word(text: str) -> str:
+    """`notrun`, of `NOT_RUN`, `notRun` and `not run`."""
+    return re.sub(r"[\W_]", "", text).lower()
 
 
 def coverage_percent(report: bytes, path: str) -> float:
-    """The line rate of a Cobertura report. Raises `MetricError`."""
+    """The line rate of a Cobertura report in percent. Raises `MetricError`.
+
+    The counts of lines where they say the same: the rate itself is often rounded to four digits.
+    """
     root = _parse(report, path)
     text = root.get("line-rate")
     if root.tag != "coverage" or text is None:
         raise MetricError(f"{path} is not a Cobertura report: no <coverage line-rate>")
-    if not 0 <= parse_number(text) <= 1:
+    try:
+        rate = parse_number(text)
+    except MetricError as error:
+        raise MetricError(f"{path}: line-rate {error}") from error
+    if not 0 <= rate <= 1:
         raise MetricError(f"{path}: line-rate {text} is not between 0 and 1")
-    if root.get("lines-valid") == "0":
+    counts = [root.get(name, "") for name in ("lines-covered", "lines-valid")]
+    if counts[1] == "0":
         raise MetricError(f"{path} covers no line at all")
+    if all(re.fullmatch("[0-9]{1,15}", count) for count in counts):
+        covered, valid = map(int, counts)
+        if valid and abs(covered / valid - rate) <= _step(text):
+            return 100 * covered / valid
     return float(Decimal(text) * 100)  # in decimal, so that 0.8532 is 85.32
+
+
+def _step(text: str) -> float:
+    """How far what stands for the rate may lie from it: one in its last place, at least the fourth.
+
+    `1` may stand for 0.99996, and `0.53` for 0.53004: trailing zeros are often left out.
+    """
+    exponent = Decimal(text).as_tuple().exponent
+    return float(10.0 ** min(int(exponent), -4))
 
 
 def _parse(report: bytes, path: str) -> Element:
@@ -104,28 +216,43 @@ def _parse(report: bytes, path: str) -> Element:
         root: Element = defusedxml.ElementTree.fromstring(report)
     except (ParseError, ValueError, LookupError) as error:  # LookupError: an unknown encoding
         raise MetricError(f"{path} is not usable XML: {error}") from error
+    for element in root.iter():  # without namespaces, which no two tools agree on
+        if isinstance(element.tag, str) and element.tag.startswith("{"):
+            element.tag = element.tag.rpartition("}")[2]
     return root
 
 
-def _listed(report: bytes, path: str) -> list[Element]:
+def _listed(reports: Reports, path: str) -> list[Element]:
     """The cases themselves are counted, in nested suites too; the totals only have to agree."""
-    root = _parse(report, path)
-    if root.tag not in ("testsuites", "testsuite"):
-        raise MetricError(f"{path} is not a JUnit report: its root is <{root.tag[:40]}>")
-    # Not by junitparser's own way through the suites, which recurses as deep as a report likes.
-    cases = list(root.iter("testcase"))
+    contents = [reports] if isinstance(reports, bytes) else reports
+    if sum(map(len, contents)) > BYTES_LIMIT:
+        raise MetricError(f"{path} is larger than {BYTES_LIMIT >> 20} MiB")
+    cases: list[Element] = []
+    announced = tags = 0
+    for content in contents:
+        tags += content.count(b"<")
+        if tags > TAGS_LIMIT:
+            raise MetricError(f"{path} has more than {TAGS_LIMIT} tags")
+        root = _parse(content, path)
+        if root.tag == "TestRun":
+            announced += trx_reports.announced(root)
+            cases += trx_reports.cases(root)
+            continue
+        if root.tag not in ("testsuites", "testsuite"):
+            raise MetricError(f"{path} is not a JUnit report: {_instead(root.tag)}")
+        announced += _announced(root)
+        cases += root.iter("testcase")
     if not cases:
         raise MetricError(f"{path} lists no test: tests that do not run are not passing tests")
     listed = sum(1 for case in cases for child in case if child.tag in ("failure", "error"))
-    if _announced(root) > listed:
-        raise MetricError(f"{path} announces {_announced(root)} bad tests, lists {listed}")
+    if announced > listed:
+        raise MetricError(f"{path} announces {announced} bad tests, lists {listed}")
     return cases
 
 
-def _cases(elements: list[Element]) -> list[TestCase]:
-    from junitparser import TestCase
-
-    return [TestCase.fromelem(element) for element in elements]  # type: ignore[no-untyped-call]
+def _instead(tag: str) -> str:
+    known = f", {_OTHERS[tag]}" if tag in _OTHERS else ""
+    return f"its root is <{tag[:40]}>{known}"
 
 
 def _announced(root: Element) -> int:
@@ -136,7 +263,7 @@ def _announced(root: Element) -> int:
 
 
 def _seconds(case: Element, path: str) -> float:
-    """Stricter than junitparser, which takes commas and infinity for numbers."""
+    """A plain number: no comma, no infinity."""
     try:
         return parse_number(case.get("time", ""))
     except MetricError as error:

@@ -161,7 +161,7 @@ def test_a_run_that_version_0_1_began_is_continued_with_all_that_it_knew(
     statuses = ["baseline", "keep", "discard", "discard", "discard", "discard", "keep"]
     assert done.column("status") == statuses, done.told
     reasons = done.column("reason")
-    assert "tests lost: 1 of 2 (1 missing): k::b" in reasons[3]
+    assert "1 of 2 tests lost (1 missing): k::b" in reasons[3]
     assert "memory 6 is worse than 5 by more than 10 %" in reasons[4]
     assert "holdout" in reasons[5]
     assert "deterministic" in reasons[6]

@@ -82,7 +82,7 @@ def test_a_test_that_vanishes_is_noticed(way: str, tested: Repo, run: Run, scrip
     script(*lines(LOSS, GAIN))
     done = guarded(run, WAYS[way], plugins=way == "directly")
     assert done.column("status") == ["baseline", "discard", "keep"], done.told
-    assert "1 of 3 (1 missing): tests/test_a.py::test_second" in done.rows[1]["reason"]
+    assert "1 of 3 tests lost (1 missing): tests/test_a.py::test_second" in done.rows[1]["reason"]
     assert "no test was seen" not in done.out
 
 
@@ -94,7 +94,7 @@ def test_a_pytest_within_a_test_is_none_of_our_business(
     script(*lines(LOSS, GAIN))
     done = guarded(run, PYTEST)
     assert done.column("status") == ["baseline", "discard", "keep"], done.told
-    assert "1 of 4 (1 missing)" in done.rows[1]["reason"]
+    assert "1 of 4 tests lost (1 missing)" in done.rows[1]["reason"]
 
 
 def test_the_user_s_own_options_and_search_path_stay(
@@ -141,7 +141,7 @@ def test_what_passed_is_still_known_after_a_resume(tested: Repo, run: Run, scrip
     done = guarded(run, PYTEST, "--iterations", "2", "--resume")
     assert done.column("status") == ["baseline", "keep", "discard"], done.told
     # The test that the kept change brought is missed, too.
-    assert "1 of 4 (1 missing): tests/test_a.py::test_third" in done.rows[2]["reason"]
+    assert "1 of 4 tests lost (1 missing): tests/test_a.py::test_third" in done.rows[2]["reason"]
 
 
 def test_a_report_of_another_test_runner_is_compared_test_by_test(
@@ -162,5 +162,5 @@ def test_a_report_of_another_test_runner_is_compared_test_by_test(
     )
     done = run("--scope", "value", "--scope", "suite.xml", scope=None)
     assert done.column("status") == ["baseline", "discard", "discard", "keep"], done.told
-    assert "1 of 2 (1 missing): k::b" in done.rows[1]["reason"]
+    assert "1 of 2 tests lost (1 missing): k::b" in done.rows[1]["reason"]
     assert "not usable XML" in done.rows[2]["reason"]

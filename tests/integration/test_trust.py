@@ -369,7 +369,7 @@ def test_a_guard_reads_its_test_report_when_it_is_the_metric_command_too(
     script({"description": "drop a test", "files": {"value": "9\n", "suite.xml": suite.format("")}})
     done = run("--config", "config.yml", scope=None, metric=None)
     assert done.column("status")[1:] == ["discard"], done.told
-    assert "tests lost: 1 of 2" in done.rows[1]["reason"]
+    assert "1 of 2 tests lost" in done.rows[1]["reason"]
 
 
 def test_ablation_names_a_kept_commit_that_does_nothing(

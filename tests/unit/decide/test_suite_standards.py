@@ -30,7 +30,7 @@ def test_a_test_may_get_better_and_nothing_else(before: str, now: str) -> None:
 def test_the_loss_says_how_many_how_and_which() -> None:
     standard = Standard.of(outcomes(a="passed", b="passed", c="passed", d="passed", e="failed"))
     now = outcomes(a="skipped", b="skipped", d="passed", e="passed")
-    assert standard.loss(now) == "tests lost: 3 of 5 (2 skipped, 1 missing): a, b, c"
+    assert standard.loss(now) == "3 of 5 tests lost (2 skipped, 1 missing): a, b, c"
 
 
 def test_no_session_fewer_sessions_and_no_tests_are_losses() -> None:

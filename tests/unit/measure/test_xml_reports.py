@@ -18,7 +18,8 @@ from autoresearch_ci.measure.xml_reports import (
 )
 from autoresearch_ci.safety.bounded import MetricError
 
-PYTEST_REPORT = (Path(__file__).parent / "data" / "pytest-report.xml").read_bytes()
+DATA = Path(__file__).parent / "data"
+PYTEST_REPORT = (DATA / "pytest-report.xml").read_bytes()
 
 
 @settings(deadline=None)  # loaded runners are slow, not wrong
@@ -105,6 +106,23 @@ def test_a_cobertura_report_gives_its_line_rate_in_percent() -> None:
 
 
 @pytest.mark.parametrize(
+    ("attributes", "percent"),
+    [
+        ('lines-valid="100000" lines-covered="53004" line-rate="0.53"', 53.004),
+        ('lines-valid="100000" lines-covered="99996" line-rate="1"', 99.996),
+        ('lines-valid="100000" lines-covered="4" line-rate="4e-05"', 0.004),
+        ('lines-valid="3" lines-covered="2" line-rate="0.6667"', 100 * 2 / 3),
+        ('lines-valid="10" lines-covered="5" line-rate="0.75"', 75.0),  # two different things
+        ('lines-valid="10" lines-covered="x" line-rate="0.5"', 50.0),
+        ('lines-covered="5" line-rate="0.8532"', 85.32),
+    ],
+)
+def test_a_rounded_rate_gives_way_to_counts_that_agree(attributes: str, percent: float) -> None:
+    report = f"<coverage {attributes}><packages/></coverage>".encode()
+    assert coverage_percent(report, "coverage.xml") == percent
+
+
+@pytest.mark.parametrize(
     "report",
     [
         b"<coverage/>",
@@ -152,11 +170,202 @@ def test_a_report_tells_how_each_test_ended() -> None:
 
 
 def test_tests_of_the_same_name_are_counted_in_any_order() -> None:
-    one = junit_suite(report(case("a"), case("a", "<failure/>"), case("a")), "r.xml")
-    other = junit_suite(report(case("a", "<failure/>"), case("a"), case("a")), "r.xml")
+    one = junit_suite(report(case("a"), case("a", "<skipped/>"), case("a")), "r.xml")
+    other = junit_suite(report(case("a", "<skipped/>"), case("a"), case("a")), "r.xml")
     assert one == other
     standard = Standard.of(one)
-    assert "1 missing" in standard.loss(junit_suite(report(case("a"), case("a")), "r.xml"))
+    assert standard.loss(other) == ""
+    assert "1 missing" in standard.loss(junit_suite(report(case("a")), "r.xml"))
+
+
+P, F, E, S = "", "<failure/>", "<error/>", "<skipped/>"
+
+
+@pytest.mark.parametrize(
+    ("attempts", "ended", "reran"),
+    [
+        ([F, P], ["passed"], True),
+        ([F, F, P], ["passed"], True),
+        ([E, F, P], ["passed"], True),
+        ([F, F], ["failed"], True),
+        ([F, E], ["error"], True),
+        ([P, F], ["failed"], True),
+        ([F, S], ["skipped"], True),
+        ([P, P], ["passed", "passed"], False),
+        ([P, S], ["passed", "skipped"], False),
+        ([F, P, P], ["passed", "passed"], True),
+        (["<flakyFailure/>"], ["passed"], True),
+        (["<flakyError/><flakyFailure/>"], ["passed"], True),
+        (["<failure/><rerunFailure/>"], ["failed"], True),
+        (["<rerunError/>"], ["error"], True),
+        ([P], ["passed"], False),
+    ],
+)
+def test_attempts_of_a_test_are_one_test_and_the_last_counts(
+    attempts: list[str], ended: list[str], reran: bool
+) -> None:
+    found = junit_suite(report(*(case("a", attempt) for attempt in attempts)), "r.xml")
+    assert list(found.of.values()) == ended
+    assert found.reran == ({"k::a"} if reran else set())
+    assert junit_number(report(*(case("a", a) for a in attempts)), "r", "tests") == len(ended)
+
+
+def test_whether_a_test_needed_another_attempt_is_no_loss() -> None:
+    twice = Standard.of(junit_suite(report(case("a", F), case("a")), "r.xml"))
+    assert twice.loss(junit_suite(report(case("a")), "r.xml")) == ""
+    assert "1 failed" in twice.loss(junit_suite(report(case("a", F), case("a", F)), "r.xml"))
+    assert "1 failed" in twice.loss(junit_suite(report(case("a", F)), "r.xml"))
+    two = Standard.of(junit_suite(report(case("a"), case("a")), "r.xml"))
+    assert "1 missing" in two.loss(junit_suite(report(case("a", F), case("a")), "r.xml"))
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        *('status="disabled"', 'status="notrun"', 'status="skipped"', 'status="NotRun"'),
+        *('result="suppressed"', 'result="skipped"', 'status="run" result="skipped"'),
+        *('status="pending"', 'status="not run"', 'status="TODO"', 'result="Inconclusive"'),
+        *('disabled="true"', 'skipped="1"', 'executed="False"', 'ignored="yes"'),
+        *("<skipped/>", "<disabled/>", "<ignored/>", '<skipped type="pytest.xfail"/>'),
+        *('status="fail"', 'result="Error"', "<warning/>"),
+    ],
+)
+def test_a_test_that_passed_and_no_longer_runs_is_lost(now: str) -> None:
+    attributes, inner = ("", now) if now.startswith("<") else (now, "")
+    changed = f'<testcase classname="k" name="a" {attributes}>{inner}</testcase>'
+    passed = '<testcase classname="k" name="a" status="run" result="completed"/>'
+    standard = Standard.of(junit_suite(report(passed), "r.xml"))
+    assert "1 of 1 tests lost" in standard.loss(junit_suite(report(changed), "r.xml"))
+    assert junit_number(report(changed), "r.xml", "passed") == 0
+    assert junit_number(report(passed), "r.xml", "passed") == 1
+
+
+# --- as tools write them -------------------------------------------------------------------------
+
+TOOLS: dict[str, dict[str, str]] = {
+    # Maven Surefire 3 with rerunFailingTestsCount
+    "surefire.xml": {
+        "shop.CartTest::adds": "passed",
+        "shop.CartTest::pays": "failed, reran",
+        "shop.CartTest::ships": "error, reran",
+        "shop.CartTest::wraps": "passed, reran",
+        "shop.CartTest::weighs": "passed, reran",
+        "shop.CartTest::returns": "skipped",
+    },
+    # Gradle with its test-retry plugin
+    "gradle.xml": {
+        "shop.CartTest::adds()": "passed",
+        "shop.CartTest::pays()": "failed, reran",
+        "shop.CartTest::returns()": "skipped",
+        "shop.CartTest::ships()": "passed, reran",
+    },
+    # ctest --output-junit
+    "ctest.xml": {
+        "passes::passes": "passed",
+        "fails::fails": "failed",
+        "off::off": "disabled",
+        "skips::skips": "not run",
+        "absent::absent": "not run",
+    },
+    # --gtest_output=xml
+    "googletest.xml": {
+        "Cart::Adds": "passed",
+        "Cart::Pays": "failed",
+        "Cart::DISABLED_Ships": "not run",
+        "Cart::Returns": "skipped",
+        "Sizes/CartOf::Fits/0": "passed",
+    },
+    # jest-junit 16. What is `test.todo` it lists like what passed.
+    "jest-junit.xml": {
+        "shop passes::shop passes": "passed",
+        "shop fails::shop fails": "failed",
+        "shop is skipped::shop is skipped": "skipped",
+        "shop is to do::shop is to do": "passed",
+        "shop is retried::shop is retried": "passed",
+        "shop twice::shop twice": "passed",
+        "shop twice::shop twice #2": "passed",
+    },
+    "vitest.xml": {
+        "shop.test.js::shop > passes": "passed",
+        "shop.test.js::shop > fails": "failed",
+        "shop.test.js::shop > is skipped": "skipped",
+        "shop.test.js::shop > is to do": "skipped",
+        "shop.test.js::shop > fails as expected": "passed",
+        "shop.test.js::shop > is retried": "passed",
+    },
+    # mocha --reporter xunit
+    "mocha-xunit.xml": {
+        "shop::passes": "passed",
+        "shop::fails": "failed",
+        "shop::is skipped": "skipped",
+        "shop::is pending": "skipped",
+        "shop::is retried": "passed",
+    },
+    "go-junit-report.xml": {
+        "example.com/shop::TestAdds": "passed",
+        "example.com/shop::TestPays": "failed",
+        "example.com/shop::TestReturns": "skipped",
+        "example.com/shop::TestSizes/small": "passed",
+    },
+    # gotestsum --rerun-fails --junitfile
+    "gotestsum.xml": {
+        "example.com/shop::TestAdds": "passed",
+        "example.com/shop::TestPays": "passed, reran",
+        "example.com/shop::TestReturns": "skipped",
+    },
+    # cargo nextest with retries and [profile.ci.junit]
+    "nextest.xml": {
+        "shop::cart::adds": "passed",
+        "shop::cart::pays": "failed, reran",
+        "shop::cart::ships": "passed, reran",
+        "shop::cart::wraps": "passed",
+    },
+    # phpunit --log-junit
+    "phpunit.xml": {
+        "CartTest::testAdds": "passed",
+        "CartTest::testPays": "failed",
+        "CartTest::testShips": "error",
+        "CartTest::testReturns": "skipped",
+        "CartTest::testIsIncomplete": "skipped",
+        "CartTest::testFits with data set #0": "passed",
+    },
+    # dotnet test --logger trx
+    "dotnet.trx": {
+        "Shop.CartTest::Shop.CartTest.Adds": "passed",
+        "Shop.CartTest::Shop.CartTest.Pays": "failed",
+        "Shop.CartTest::Shop.CartTest.Returns": "skipped",
+    },
+}
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_the_report_of_a_tool_says_how_its_tests_ended(name: str) -> None:
+    found = junit_suite((DATA / name).read_bytes(), name)
+    told = {t: f"{word}, reran" if t in found.reran else word for t, word in found.of.items()}
+    assert told == TOOLS[name]
+
+
+def test_a_report_of_dotnet_has_seconds_and_announces_its_failures() -> None:
+    trx = (DATA / "dotnet.trx").read_bytes()
+    assert junit_number(trx, "r.trx", "seconds") == 1.75
+    with pytest.raises(MetricError, match="announces 1 bad tests, lists 0"):
+        junit_suite(
+            trx.replace(b'outcome="Failed" testListId', b'outcome="Passed" testListId'), "r"
+        )
+
+
+def test_several_reports_are_one_in_which_each_test_counts() -> None:
+    one, two = report(case("a")), report(case("b", "<failure/>"))
+    assert junit_suite([one, two], "*.xml").of == {"k::a": "passed", "k::b": "failed"}
+    assert junit_number([one, two, one], "*.xml", "tests") == 3
+    with pytest.raises(MetricError, match="is not a JUnit report"):
+        junit_suite([one, b"<html/>"], "*.xml")
+
+
+@pytest.mark.parametrize("root", ["assemblies", "test-run", "testng-results", "Site"])
+def test_another_format_is_refused_by_name(root: str) -> None:
+    with pytest.raises(MetricError, match="format"):
+        junit_suite(f"<{root}/>".encode(), "r.xml")
 
 
 def test_a_report_that_is_none_is_an_error() -> None:
