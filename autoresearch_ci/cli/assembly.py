@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from autoresearch_ci.measure.judge import Judge
 
 
-PROGRAM_LIMIT = 1_000_000
+_PROGRAM_LIMIT = 1_000_000
 """Bytes of the human's brief; one that is so large is another file."""
 
 
@@ -334,9 +334,9 @@ def _program(config: Config, context: RunContext, store: Store) -> str:
             "do: commit it, or correct the path; it is relative to the repository's root."
         )
     size = store.size(version)
-    if size > PROGRAM_LIMIT:
+    if size > _PROGRAM_LIMIT:
         raise ConfigError(
-            f"program: {config.program} has {size} bytes, at most {PROGRAM_LIMIT} may be; a "
+            f"program: {config.program} has {size} bytes, at most {_PROGRAM_LIMIT} may be; a "
             f"prompt holds the first {PROGRAM_BYTES} of them.\n"
             "do: shorten it, or name the right file."
         )
