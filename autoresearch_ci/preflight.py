@@ -22,6 +22,7 @@ from autoresearch_ci.record.run_names import (
 )
 from autoresearch_ci.workspace.command_files import command_files
 from autoresearch_ci.workspace.difference import Difference, difference
+from autoresearch_ci.workspace.filters import only_filtered, worktree_contents
 from autoresearch_ci.workspace.repository import FileVersion, Repository
 from autoresearch_ci.workspace.scope import Scope, build_scope
 from autoresearch_ci.workspace.scratch import scratch_of
@@ -42,7 +43,9 @@ class RunContext:
     scope: Scope
     share: tuple[str, ...]
     modules: Mapping[str, tuple[str, Path]]
-    """Checked-out submodules: path to (commit, object folder)."""
+    """Checked-out submodules, outer ones first: path to (commit, object folder)."""
+    filtered: Mapping[str, Path]
+    """Where the content lies of files that the base commit holds in another form (Git LFS)."""
     run_store: Path
     """`.git/autoresearch/<tag>`, mode 0700."""
     scratch: Path
@@ -100,7 +103,9 @@ def survey(config: Config, options: Options) -> RunContext:
             refuse_impossible_branch(repository, branch)
         shared = "{tag}" not in config.publish.branch
         refuse_used_tag(repository, tag, branch, shared=shared)
+    repository.refuse_partial(base)
     files = repository.files(base)
+    modules = _modules(repository, files)
     share = _shared(config, repository)
     scope = _scope(config, options.config_path, repository, files, share)
     folder = (options.output or repository.root / "autoresearch" / f"run-{tag}").absolute()
@@ -113,13 +118,14 @@ def survey(config: Config, options: Options) -> RunContext:
         files=files,
         scope=scope,
         share=share,
-        modules=_modules(repository, files),
+        modules=modules,
+        filtered=worktree_contents(repository, files),
         run_store=store,
         scratch=scratch_of(store),
         folder=folder,
         start=options.start,
         hidden=_hidden(config, options.config_path, files),
-        warnings=tuple(_warnings(repository, files, resume)),
+        warnings=tuple(_warnings(repository, files, modules, resume)),
     )
 
 
@@ -138,7 +144,10 @@ def comparison_context(
         if commit is None:
             raise ConfigError(_no_commit(repository, name))
         commits.append(commit)
+    for commit in commits:
+        repository.refuse_partial(commit)
     files, others = repository.files(commits[0]), repository.files(commits[1])
+    modules = _modules(repository, files)
     share = _shared(config, repository)
     scope = _built_scope(config, config_path, repository, files, share)
     tag = f"compare-{commits[0][:7]}-{commits[1][:7]}"
@@ -151,7 +160,8 @@ def comparison_context(
         files=files,
         scope=scope,
         share=share,
-        modules=_modules(repository, files),
+        modules=modules,
+        filtered=worktree_contents(repository, files),
         run_store=store,
         scratch=scratch_of(store),
         folder=repository.root / "autoresearch" / tag,
@@ -269,32 +279,45 @@ def _shared(config: Config, repository: Repository) -> tuple[str, ...]:
 
 
 def _modules(
-    repository: Repository, files: Mapping[str, FileVersion]
+    repository: Repository, files: Mapping[str, FileVersion], above: str = ""
 ) -> dict[str, tuple[str, Path]]:
-    found = {}
-    for path, version in files.items():
-        if version.mode == "160000":
-            objects = repository.submodule_objects(path)
-            if objects:
-                found[path] = (version.blob, objects)
+    """Of all levels."""
+    found: dict[str, tuple[str, Path]] = {}
+    for name, version in files.items():
+        path = f"{above}{name}"
+        if version.mode == "160000" and (objects := repository.submodule_objects(path)):
+            found[path] = (version.blob, objects)
+            found |= _modules(repository, repository.files(version.blob, objects), f"{path}/")
     return found
 
 
-def _warnings(repository: Repository, files: Mapping[str, FileVersion], resume: bool) -> list[str]:
+def _empty_modules(
+    repository: Repository,
+    files: Mapping[str, FileVersion],
+    modules: Mapping[str, tuple[str, Path]],
+) -> list[str]:
+    """Submodules of all levels that are not checked out."""
+    trees = {"": files}
+    trees |= {f"{path}/": repository.files(*found) for path, found in modules.items()}
+    paths = [f"{up}{p}" for up, tree in trees.items() for p in tree if tree[p].mode == "160000"]
+    return [path for path in paths if path not in modules]
+
+
+def _warnings(
+    repository: Repository,
+    files: Mapping[str, FileVersion],
+    modules: Mapping[str, tuple[str, Path]],
+    resume: bool,
+) -> list[str]:
     warnings = []
-    if not resume and repository.dirty():
+    if not resume and not only_filtered(repository, repository.changed(), "HEAD"):
         warnings.append(
             "the checkout has uncommitted changes; but for the configuration, they are not part of "
             "this run, which starts from HEAD. Commit them first if they matter."
         )
-    empty = [
-        path
-        for path, version in files.items()
-        if version.mode == "160000" and not repository.submodule_objects(path)
-    ]
-    if empty:
+    if empty := _empty_modules(repository, files, modules):
         warnings.append(
             f"submodule {empty[0]} is not checked out, so measured code sees an empty folder. "
-            "Run git submodule update --init first if the metric needs it."
+            "Run git submodule update --init --recursive first if the metric needs it."
         )
     return warnings

@@ -183,6 +183,7 @@ def _make_tree(collaborators: Collaborators) -> MeasureTree:
         pristine=context.run_store / "pristine",
         checkout=context.repository.root,
         share=context.share,
+        filtered=context.filtered,
         cache=tuple(config.cache),
     )
     own = (layout.tree, layout.home, layout.temporary)

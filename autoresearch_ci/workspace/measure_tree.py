@@ -11,7 +11,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from autoresearch_ci.errors import WorkspaceError
@@ -38,6 +38,8 @@ class Layout:
     """The user's checkout, source of `share`."""
     share: tuple[str, ...] = ()
     """Dependency folders copied from the checkout."""
+    filtered: Mapping[str, Path] = field(default_factory=dict)
+    """Files that the commit holds in another form (Git LFS), and where their content lies."""
     cache: tuple[str, ...] = ()
     """Globs of build outputs that may survive from one measurement to the next."""
 
@@ -124,6 +126,9 @@ class MeasureTree:
         for folder in (self.layout.tree, self.layout.home, self.layout.temporary):
             folder.mkdir()
         self._store.check_out(self._base, self.layout.tree, modules)
+        for path in self.layout.filtered:
+            beneath.remove(self.layout.tree, path)
+            self._fill(path)
         for name in self.layout.share:
             _copy(self.layout.checkout / name, self.layout.tree / name)
             renamed = relocate(self.layout.tree, name, self.layout.checkout)
@@ -295,6 +300,8 @@ class MeasureTree:
         """Whether its content is now what git checks out of the base commit, or of a submodule."""
         if path in self._placed or f"tree/{path}" in self._aside or path in self._removed:
             return False
+        if path in self.layout.filtered:
+            return False
         return path in self._files or any(path.startswith(f"{m}/") for m in self._modules)
 
     def _put(self, path: str) -> bool:
@@ -314,7 +321,22 @@ class MeasureTree:
             self._tree.make_parents(path)
             beneath.copy((self.layout.pristine / "tree", path), (self.layout.tree, path))
             return True
-        return path not in self._removed and self._borrow(path)
+        if path in self._removed:
+            return False
+        return self._fill(path) or self._borrow(path)
+
+    def _fill(self, path: str) -> bool:
+        """Copy what a filter made of the commit's form; whether it is such a file."""
+        source = self.layout.filtered.get(path)
+        if source is None:
+            return False
+        self._tree.make_parents(path)
+        copied = beneath.copy((source.parent, source.name), (self.layout.tree, path))
+        if copied:
+            mode = 0o755 if self._files[path].mode == "100755" else 0o644
+            with beneath.place(self.layout.tree, path) as (at, name):
+                os.chmod(name, mode, dir_fd=at)
+        return copied
 
     def _from_commit(self, paths: Sequence[str]) -> None:
         """Write files as git checks them out; git itself never writes where others can."""

@@ -21,6 +21,9 @@ _Stamp = tuple[int, int, int]
 _MOVED = re.compile("but expected|already exists|unable to resolve reference")
 """What `git update-ref` says when a ref is not where we left it."""
 
+_OF_INDEX = re.compile(rb"(mtime|size): ([0-9]+)")
+"""In what `git ls-files --debug` prints; the nanoseconds may be missing."""
+
 # State files of operations that leave HEAD and the index in the middle of something.
 _UNFINISHED = {
     "MERGE_HEAD": ("merge", "git merge --continue, or git merge --abort"),
@@ -107,13 +110,55 @@ class Repository:
                 )
 
     def dirty(self) -> bool:
-        """Whether tracked files differ from HEAD; such changes are not part of a run."""
-        return bool(
-            self._git(
-                *("status", "--porcelain", "-z", "--untracked-files=no", "--ignore-submodules"),
-                settings=self._silenced(),
-            )
+        """Whether `changed` finds anything."""
+        return bool(self.changed())
+
+    def changed(self) -> list[str]:
+        """Tracked files that differ from HEAD; such changes are not part of a run.
+
+        No filter runs here: a file that one has made may be among them.
+        """
+        told = self._git(
+            *("status", "--porcelain", "-z", "--untracked-files=no", "--ignore-submodules"),
+            settings=self._silenced(),
         )
+        # Of what is renamed, the old name follows: three letters less of it harm nobody.
+        return [os.fsdecode(entry[3:]) for entry in told.split(b"\0")[:-1]]
+
+    def untouched(self, path: str) -> bool:
+        """Whether a file is as git last wrote or read it, by its size and times."""
+        code, out, _ = self._git.attempt("ls-files", "--debug", "--", f":(literal){path}")
+        known = {name: int(number) for name, number in _OF_INDEX.findall(out)} if not code else {}
+        try:
+            found = (self.root / path).lstat()
+        except OSError:
+            return False
+        return known == {b"mtime": int(found.st_mtime), b"size": found.st_size}
+
+    def attribute(self, name: str, paths: Iterable[str]) -> dict[str, str]:
+        """What `.gitattributes` says of each path."""
+        told = self._git(
+            *("check-attr", "-z", "--stdin", name),
+            stdin=b"".join(os.fsencode(path) + b"\0" for path in paths),
+        ).split(b"\0")
+        return {os.fsdecode(told[i]): os.fsdecode(told[i + 2]) for i in range(0, len(told) - 1, 3)}
+
+    def refuse_partial(self, commit: str) -> None:
+        """Raise `WorkspaceError` when a partial clone lacks content of `commit`."""
+        code, _, _ = self._git.attempt("config", "--get-regexp", r"^remote\..*\.promisor$")
+        if code:
+            return
+        listing = ("rev-list", "--objects", "--no-walk", "--missing=print", commit)
+        lacking = {line[1:] for line in self._git(*listing).decode().splitlines() if line[0] == "?"}
+        gone = sorted(path for path, found in self.files(commit).items() if found.blob in lacking)
+        if gone:
+            raise WorkspaceError(
+                f"this partial clone lacks the content of {len(gone)} files of {commit[:12]}, such "
+                f"as {gone[0]}.\n"
+                "usually: cloned with --filter, and checked out sparsely.\n"
+                "do: git fetch --refetch --no-filter; for actions/checkout, leave out filter: and "
+                "sparse-checkout:."
+            )
 
     def _silenced(self) -> dict[str, str]:
         """Settings that leave none of the repository's own filters and configured hooks to run."""
@@ -215,9 +260,13 @@ class Repository:
         _, _, message = self._git("cat-file", "commit", commit).partition(b"\n\n")
         return message.decode(errors="replace")
 
-    def files(self, commit: str) -> dict[str, FileVersion]:
-        """Every path of a commit's tree, links and submodules included."""
-        listing = self._git("ls-tree", "-r", "-z", "--full-tree", commit)
+    def files(self, commit: str, objects: Path | None = None) -> dict[str, FileVersion]:
+        """Every path of a commit's tree, links and submodules included.
+
+        `objects`: where to look for it, if it is a submodule's.
+        """
+        elsewhere = {"GIT_ALTERNATE_OBJECT_DIRECTORIES": str(objects)} if objects else {}
+        listing = self._git("ls-tree", "-r", "-z", "--full-tree", commit, env=elsewhere)
         files = {}
         for entry in listing.split(b"\0")[:-1]:
             facts, path = entry.split(b"\t", 1)
@@ -235,6 +284,10 @@ class Repository:
     def read(self, version: FileVersion) -> bytes:
         """Content of a file version."""
         return self._git.blob(version.blob)
+
+    def size(self, version: FileVersion) -> int:
+        """Bytes of a file version, without reading it."""
+        return self._git.blob_size(version.blob)
 
     def ignored(self, names: Iterable[str]) -> list[str]:
         """Those of `names` that the repository's own ignore rules exclude."""

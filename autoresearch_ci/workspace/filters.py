@@ -1,0 +1,121 @@
+"""Files that git's filter drivers give another content in a working tree than in a commit.
+
+Git LFS is the common one: the commit holds a pointer of 130 bytes. No driver is run here: its
+program is the user's, and the checkout holds what it made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from autoresearch_ci.errors import WorkspaceError
+from autoresearch_ci.workspace.repository import FileVersion, Repository
+
+_POINTER = re.compile(
+    rb"version https://git-lfs\.github\.com/spec/[^\n]*\n(?:[a-z0-9.-]+ [^\n]*\n)*?"
+    rb"oid sha256:(?P<oid>[0-9a-f]{64})\n(?:[a-z0-9.-]+ [^\n]*\n)*?size (?P<size>[0-9]+)\n"
+)
+_POINTER_BYTES = 1024
+"""No pointer is larger, by its specification."""
+_SEVERAL = 3
+"""Files that a refusal names."""
+
+
+def worktree_contents(repository: Repository, files: Mapping[str, FileVersion]) -> dict[str, Path]:
+    """Where the content lies of each file that a filter made; the others are as committed.
+
+    Raises `WorkspaceError` when what a pointer names lies nowhere.
+    """
+    found: dict[str, Path] = {}
+    lost: list[str] = []
+    for path in _filtered(repository, files):
+        place = _content(repository, path, files[path])
+        if place is None:
+            lost.append(path)
+        elif place != Path():
+            found[path] = place
+    if lost:
+        names = ", ".join(lost[:_SEVERAL]) + (", ..." if len(lost) > _SEVERAL else "")
+        raise WorkspaceError(
+            f"the content of {names} is not here, only the pointers that Git LFS commits.\n"
+            "usually: LFS files were not fetched, or such a file was changed and not committed.\n"
+            "do: git lfs pull; for actions/checkout, lfs: true."
+        )
+    return found
+
+
+def only_filtered(repository: Repository, changed: Collection[str], head: str) -> bool:
+    """Whether what git calls changed while no filter runs is not changed at all."""
+    if not changed:
+        return True
+    files = repository.files(head)
+    if not set(_filtered(repository, files)).issuperset(changed):
+        return False
+    return all(_is_unchanged(repository, path, files[path]) for path in changed)
+
+
+def _filtered(repository: Repository, files: Mapping[str, FileVersion]) -> list[str]:
+    """The regular files for which `.gitattributes` names a filter.
+
+    Only where a committed one does: what else a checkout says was never part of the commit.
+    """
+    rules = [p for p in files if p.rpartition("/")[2] == ".gitattributes" and files[p].regular]
+    if not any(b"filter" in repository.read(files[path]) for path in rules):
+        return []
+    drivers = repository.attribute("filter", (p for p in files if files[p].regular))
+    return [path for path, driver in drivers.items() if driver not in ("unspecified", "unset")]
+
+
+def _content(repository: Repository, path: str, version: FileVersion) -> Path | None:
+    """`Path()`: the commit's own is right."""
+    place = repository.root / path
+    pointer = _pointer(repository, version)
+    if pointer:
+        oid, size = pointer
+        known = repository.common_dir / "lfs" / "objects" / oid[:2] / oid[2:4] / oid
+        return next((p for p in (known, place) if _is_of(p, oid, size)), None)
+    # A file that is changed in the checkout is as committed, like any other: that is said.
+    same = _holds(place, version) or not repository.untouched(path)
+    return Path() if same else place
+
+
+def _is_unchanged(repository: Repository, path: str, version: FileVersion) -> bool:
+    place = repository.root / path
+    pointer = _pointer(repository, version)
+    if pointer and _is_of(place, *pointer):
+        return True
+    return _holds(place, version) or repository.untouched(path)
+
+
+def _pointer(repository: Repository, version: FileVersion) -> tuple[str, int] | None:
+    if repository.size(version) > _POINTER_BYTES:
+        return None
+    match = _POINTER.fullmatch(repository.read(version))
+    return (match["oid"].decode(), int(match["size"])) if match else None
+
+
+def _is_of(place: Path, oid: str, size: int) -> bool:
+    try:
+        if place.is_symlink() or place.stat().st_size != size:
+            return False
+        with place.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == oid
+    except OSError:
+        return False
+
+
+def _holds(place: Path, version: FileVersion) -> bool:
+    """Whether a file is, byte for byte, what the commit has."""
+    try:
+        size = place.stat().st_size
+        algorithm = "sha1" if len(version.blob) == 40 else "sha256"
+        digest = hashlib.new(algorithm, b"blob %d\0" % size, usedforsecurity=False)
+        with place.open("rb") as file:
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+    except OSError:
+        return False
+    return not place.is_symlink() and digest.hexdigest() == version.blob

@@ -1,0 +1,134 @@
+"""Files that a checkout has in another form than the commit, or that a clone lacks."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conftest import Repo
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import Run, Script
+
+CONTENT = b"\0" * 51200
+POINTER = (
+    "version https://git-lfs.github.com/spec/v1\n"
+    f"oid sha256:{hashlib.sha256(CONTENT).hexdigest()}\nsize {len(CONTENT)}\n"
+)
+SIZE = "expr $(stat -c %s data/m.bin) + $(cat value)"
+
+
+@pytest.fixture
+def large(repo: Repo, script: Script) -> Repo:
+    """A file in Git LFS, as `git lfs install --local` and `git lfs pull` leave it."""
+    repo.write(".gitattributes", "data/*.bin filter=lfs diff=lfs merge=lfs -text\n")
+    repo.write("data/m.bin", POINTER)
+    repo.commit("a pointer")
+    smudge = f"head -c {len(CONTENT)} /dev/zero"
+    for key, value in (("clean", f"printf '{POINTER}'"), ("smudge", smudge), ("required", "true")):
+        repo.git("config", f"filter.lfs.{key}", value.replace("\n", "\\n"))
+    (repo.path / "data/m.bin").unlink()
+    repo.git("checkout", "--", "data")
+    assert (repo.path / "data/m.bin").read_bytes() == CONTENT
+    script({"description": "nine", "files": {"value": "9\n"}})
+    return repo
+
+
+def test_the_content_of_a_pointer_is_measured(large: Repo, run: Run) -> None:
+    """Also when a measurement has damaged it; and the checkout is not called dirty."""
+    done = run(metric=f"{SIZE}; echo > data/m.bin")
+    assert done.column("metric") == ["51210", "51209"], done.told
+    assert "uncommitted changes" not in done.told
+
+
+def test_content_comes_from_the_lfs_store_when_the_checkout_has_the_pointer(
+    large: Repo, run: Run
+) -> None:
+    oid = hashlib.sha256(CONTENT).hexdigest()
+    large.write("data/m.bin", POINTER)
+    large.write(f".git/lfs/objects/{oid[:2]}/{oid[2:4]}/{oid}", CONTENT)
+    done = run(metric=SIZE)
+    assert done.column("metric") == ["51210", "51209"], done.told
+
+
+@pytest.mark.parametrize("there", [POINTER, "something else", None])
+def test_a_pointer_without_content_is_refused_with_the_cure(
+    large: Repo, run: Run, there: str | None
+) -> None:
+    (large.path / "data/m.bin").unlink()
+    if there is not None:
+        large.write("data/m.bin", there)
+    done = run(metric=SIZE)
+    assert done.code == 3, done.told
+    assert "data/m.bin" in done.err
+    assert "git lfs pull" in done.err
+    assert "lfs: true" in done.err
+
+
+def test_what_another_filter_made_is_measured(repo: Repo, run: Run, script: Script) -> None:
+    """An encrypted file, say: the checkout has it in the clear, and no driver of ours runs."""
+    repo.write(".gitattributes", "secret filter=crypt\n")
+    for key in ("clean", "smudge"):
+        repo.git("config", f"filter.crypt.{key}", "tr 0-9 5-90-4")
+    repo.write("secret", "12\n")
+    repo.commit("encrypted")
+    assert repo.show("HEAD", "secret") == b"67\n"
+    script({"description": "nine", "files": {"value": "9\n"}})
+    done = run(metric="expr $(cat secret) + $(cat value)")
+    assert done.column("metric") == ["22", "21"], done.told
+    assert "uncommitted changes" not in done.told
+    repo.write("secret", "123\n")
+    done = run(tag="u", metric="expr $(cat secret) + $(cat value)")
+    assert done.column("metric") == ["77", "76"], done.told
+    assert "uncommitted changes" in done.told
+
+
+def test_a_changed_file_beside_a_filtered_one_is_told(large: Repo, run: Run) -> None:
+    large.write("other", "changed\n")
+    assert "uncommitted changes" in run(metric=SIZE).told
+
+
+def test_submodules_of_submodules_are_there(
+    repo: Repo, run: Run, script: Script, tmp_path: Path, first_commit: Path
+) -> None:
+    inner, outer = Repo(tmp_path / "inner"), Repo(tmp_path / "outer")
+    for one in (inner, outer):
+        one.path.mkdir()
+        one.git("init", "--quiet", "--initial-branch=main")
+    inner.write("deep", "5\n")
+    inner.commit()
+    outer.write("file", "x\n")
+    outer.git("submodule", "--quiet", "add", str(inner.path), "below")
+    outer.commit()
+    repo.git("submodule", "--quiet", "add", str(outer.path), "lib")
+    repo.commit("submodules")
+    metric = "expr $(cat value) + $(cat lib/below/deep)"
+    script({"description": "nine", "files": {"value": "9\n"}})
+    done = run(metric="cat value")
+    assert "lib/below is not checked out" in done.told
+    repo.git("submodule", "--quiet", "update", "--init", "--recursive")
+    done = run(tag="u", metric=f"{metric}; echo > lib/below/deep")
+    assert done.column("metric") == ["15", "14"], done.told
+
+
+@pytest.mark.parametrize("sparse", [True, False])
+def test_a_partial_clone_is_refused_only_for_what_it_lacks(
+    repo: Repo, run: Run, script: Script, tmp_path: Path, sparse: bool
+) -> None:
+    repo.write("folder/file", "content\n")
+    repo.commit("more")
+    repo.git("config", "uploadpack.allowFilter", "true")
+    clone = tmp_path / "clone"
+    flags = ["--sparse"] if sparse else []
+    url = f"file://{repo.path}"
+    repo.git("clone", "--quiet", "--filter=blob:none", *flags, url, str(clone))
+    done = run(metric="cat value", cwd=clone)
+    assert done.code == (3 if sparse else 0), done.told
+    if sparse:
+        assert "folder/file" in done.err
+        assert "git fetch --refetch --no-filter" in done.err
+        assert "sparse-checkout:" in done.err
