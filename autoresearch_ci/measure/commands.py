@@ -183,7 +183,7 @@ class MeasuredCommands:
         self.tree.restore()
         self._environment = {**self._environment, **supply.environment}
         if supply.hidden:
-            sandbox.hide(supply.hidden, supply.shown)
+            sandbox.hide(supply.hidden, (*supply.shown, str(self.tree.objects)))
         self.observe(Note(message=supply.told))
 
     @contextlib.contextmanager

@@ -165,12 +165,17 @@ class GitDirectory:
 
     def blob(self, name: str) -> bytes:
         """Content of a blob, through one long-lived `git cat-file --batch`."""
+        return self.content(name, "blob")
+
+    def content(self, name: str, wanted: str) -> bytes:
+        """Of an object of any kind, in the same way."""
         reader, kind, size = self._asked("--batch", name)
         data: bytes = reader.stdout.read(size)
         reader.stdout.read(1)
-        if kind != "blob":
-            raise WorkspaceError(f"object {name} is a {kind}, not a file")
-        if name_of(data, len(name)) != name:  # git checks what it fetches, not what it reads
+        if kind != wanted:
+            raise WorkspaceError(f"object {name} is a {kind}, not a {wanted}")
+        # Git checks what it fetches, not what it reads.
+        if name_of(data, len(name), kind) != name:
             raise WorkspaceError(
                 f"object {name} in {self._environment['GIT_DIR']} has another content.\n"
                 "usually: a broken disk, or a program that wrote into .git/objects.\n"
@@ -288,9 +293,10 @@ def _configuration(settings: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def name_of(content: bytes, length: int) -> str:
-    """The name that git gives a file's content, in `length` hexadecimal digits."""
+def name_of(content: bytes, length: int, kind: str = "blob") -> str:
+    """The name that git gives an object, in `length` hexadecimal digits."""
     algorithm = "sha1" if length == 40 else "sha256"
-    digest = hashlib.new(algorithm, b"blob %d\0" % len(content), usedforsecurity=False)
+    header = b"%s %d\0" % (kind.encode(), len(content))
+    digest = hashlib.new(algorithm, header, usedforsecurity=False)
     digest.update(content)
     return digest.hexdigest()

@@ -19,6 +19,7 @@ from autoresearch_ci.execution.command import run_command
 from autoresearch_ci.execution.processes import kill_with_variable
 from autoresearch_ci.execution.sandbox.jail import Jail, unconfined
 from autoresearch_ci.safety import files as beneath
+from autoresearch_ci.workspace.git_view import GitView
 from autoresearch_ci.workspace.relocate import relocate
 from autoresearch_ci.workspace.repository import Changes, FileVersion
 from autoresearch_ci.workspace.scratch import refuse_foreign
@@ -101,6 +102,7 @@ class MeasureTree:
         self._base = base
         self._files = files
         self._modules: Mapping[str, tuple[str, Path]] = {}
+        self._view: GitView | None = None
         self._converts = any(_is_attributes(path) for path in files)
         self._placed: dict[str, FileVersion | None] = {}
         self._tree = Snapshot(layout.tree, layout.cache, self.sandbox.own)
@@ -110,6 +112,11 @@ class MeasureTree:
         """Paths whose right content is not the commit's but a copy in `pristine`."""
         self._removed: Set[str] = set()
         """Paths of the commit that setup deleted (submodules are among them)."""
+
+    @property
+    def objects(self) -> Path:
+        """What git in the tree reads from."""
+        return self._store.objects
 
     def create(self, modules: Mapping[str, tuple[str, Path]]) -> None:
         """An exact checkout of the base commit, with submodules and shared folders filled in."""
@@ -138,6 +145,7 @@ class MeasureTree:
                 self._from_commit(tracked)
             for path in renamed:
                 self._set_aside(path)
+        self._open_view()
         for folder in (self.layout.tree, self.layout.home, self.layout.temporary):
             self.sandbox.own_all(folder)
         self._tree.take()
@@ -149,6 +157,18 @@ class MeasureTree:
             self.layout.temporary,
         ):
             self._ours[folder] = _identity(folder)
+
+    def _open_view(self) -> None:
+        """Git answers in the tree, unless the objects are out of the commands' reach."""
+        if not self.sandbox.reaches(self._store.objects):
+            return
+        self._view = self._store.view(
+            self._base, self.layout.tree, self.layout.filtered, bool(self._modules)
+        )
+        for path, content in self._view.files.items():
+            target = self.layout.tree / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
 
     def seal(self) -> None:
         """Remember the tree as setup left it: this is what every measurement starts from.
@@ -196,6 +216,8 @@ class MeasureTree:
                     self._set_aside(path)
             self._placed = dict(changes)
             self._rewrite([*outdated, *news])
+            if self._view and (outdated or news):
+                self._rewrite(sorted(self._view.show(changes, self._files)))
 
     def pretend_repository(self, head: str, staged: str) -> None:
         """Until `restore`, git in the tree sees `staged` as what is to be committed on `head`."""
@@ -316,6 +338,10 @@ class MeasureTree:
             self._tree.make_parents(path)
             mode = 0o755 if version.mode == "100755" else 0o644
             beneath.write(self.layout.tree, path, self._content(path, version), mode)
+            return True
+        if self._view and path in self._view.files:
+            self._tree.make_parents(path)
+            beneath.write(self.layout.tree, path, self._view.files[path], 0o644)
             return True
         if f"tree/{path}" in self._aside:
             self._tree.make_parents(path)

@@ -199,6 +199,13 @@ class Repository:
         only = (f"--contains={containing}",) if containing else ()
         return self._git("for-each-ref", "--format=%(refname)", *only, prefix).decode().split()
 
+    def tags(self) -> list[tuple[str, str, str]]:
+        """Full name, object and, where that is a tag's own, the commit that it names."""
+        facts = "%(refname)%00%(objectname)%00%(objecttype)%00%(*objectname)%00%(*objecttype)"
+        told = os.fsdecode(self._git("for-each-ref", f"--format={facts}", "refs/tags/"))
+        rows = [line.split("\0") for line in told.splitlines()]
+        return [(n, o, peeled) for n, o, kind, peeled, of in rows if "commit" in (kind, of)]
+
     def update_ref(self, name: str, new: str, old: str | None) -> None:
         """Compare and swap: `old` is what must be there now (`None`: nothing).
 

@@ -10,13 +10,14 @@ import os
 import shutil
 import tempfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch_ci.experiment import Tree
 from autoresearch_ci.safety import files as beneath
 from autoresearch_ci.workspace.git import GitDirectory, name_of
+from autoresearch_ci.workspace.git_view import GitView
 from autoresearch_ci.workspace.repository import Changes, FileVersion, Repository
 from autoresearch_ci.workspace.scope import Scope
 from autoresearch_ci.workspace.snapshot import remove
@@ -93,6 +94,7 @@ class Store:
         self.folder = folder
         self._objects = str(repository.common_dir / "objects")
         self._format = repository.object_format()
+        self._tags = repository.tags
         if not (folder / "HEAD").exists():
             new = folder.with_name(f"{folder.name}.new")
             for path in (folder, new):
@@ -105,6 +107,11 @@ class Store:
         for lock in folder.rglob("*.lock"):
             lock.unlink()  # of a git that was killed; the caller holds the run's lock
         self._calls = GitDirectory(folder, folder, GIT_OBJECT_DIRECTORY=self._objects)
+
+    @property
+    def objects(self) -> Path:
+        """Those of the user's repository, which are ours, too."""
+        return Path(self._objects)
 
     @property
     def _git(self) -> GitDirectory:
@@ -242,7 +249,27 @@ class Store:
         for path, (module_commit, _) in submodules.items():
             self._git("update-index", "--force-remove", "--", path, env=environment)
             self._git("read-tree", f"--prefix={path}/", module_commit, env=environment)
-        self._git("checkout-index", "--all", "--force", "--quiet", env=environment)
+        self._git("checkout-index", "--all", "--force", "--quiet", "--index", env=environment)
+
+    def view(self, commit: str, tree: Path, filtered: Iterable[str], submodules: bool) -> GitView:
+        """What git answers in `tree`, into which `commit` was just checked out."""
+        index = self.folder / "measure.index"
+        if submodules:  # they are repositories of their own; that index holds their files
+            index = self.folder / "view.index"
+            own = {"GIT_INDEX_FILE": str(index), "GIT_WORK_TREE": str(tree)}
+            self._git("read-tree", commit, env=own)
+            self._git.attempt("update-index", "-q", "--refresh", env=own)
+        shallow = self.objects.with_name("shallow")
+        return GitView(
+            git=self._git,
+            index=index.read_bytes(),
+            objects=self.objects,
+            shallow=shallow.read_bytes() if shallow.exists() else b"",
+            tags=self._tags,
+            base=commit,
+            tree=tree,
+            filtered=filtered,
+        )
 
     def restore(
         self, paths: Sequence[str], tree: Path, target: Path, alternates: Sequence[Path] = ()

@@ -54,7 +54,8 @@ class Garden:
         lines = [
             'exec 2>/dev/null; G=$1; mkdir -p "$G"',
             # Planting shall not set off what was planted before.
-            'git() { command git -c core.hooksPath=/dev/null -c core.fsmonitor=false "$@"; }',
+            "git() { command git -c core.hooksPath=/dev/null -c core.fsmonitor=false "
+            '-c remote.origin.uploadpack=false "$@"; }',
             f'cp -R {overlay}/git/. "$G/"; cat {overlay}/config >> "$G/config"',
             f"cp -R {overlay}/tree/. .",
             f'test -e "$G/info/attributes" && echo "$G" >> {self.root}/planted',
@@ -70,6 +71,8 @@ class Garden:
                 lines.append(f"( {self.fill(vector, vector.shell)} )")
         (overlay / "config").write_text("".join(config))
         script = self.root / "plant.sh"
+        # What its own git set off in a repository that answers is no run of ours.
+        lines.append(f'for m in {self.marks}/*; do test -e "$K/${{m##*/}}" || rm -f "$m"; done')
         script.write_text("\n".join([*lines, "true"]) + "\n")
         return script
 

@@ -121,6 +121,10 @@ class Jail:
             ) from error
         return self._confinements[network]
 
+    def reaches(self, place: Path) -> bool:
+        """Whether the commands' user may enter a folder."""
+        return self.user is None or not unreachable(self.user, [str(place)])
+
     def hide(self, hidden: Sequence[str], shown: Sequence[str]) -> None:
         """From now on commands may not read these places; but for what is shown in them."""
         known = self._places

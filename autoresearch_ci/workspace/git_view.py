@@ -1,0 +1,241 @@
+"""A repository for measured code to ask: the base commit with the measured changes, and the tags.
+
+`git describe`, `git ls-files`, `git diff --quiet` and version tools answer as in a checkout of what
+is measured. It lies in the measure tree as `.git`, holds no remote, branch, hook or configuration
+of the user's, finds older objects in theirs, and is asked by nobody of ours. A candidate is the
+base commit amended: its ancestors and tags are the base commit's, so both have the same version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import struct
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoresearch_ci.workspace.git import GitDirectory
+from autoresearch_ci.workspace.repository import Changes, FileVersion
+from autoresearch_ci.workspace.snapshot import remove
+
+_FOLDER = "40000"
+_STAT = struct.Struct(">10I")
+"""Of an index entry: ctime, mtime (each in two), dev, ino, mode, uid, gid, size."""
+_PEELED = "# pack-refs with: peeled fully-peeled sorted \n"
+_SIGNATURE = re.compile(rb"^gpgsig(-sha256)? .*\n( .*\n)*", re.MULTILINE)
+_ASSUME_UNCHANGED = 0x8000
+
+
+@dataclass(frozen=True)
+class _Tag:
+    name: str
+    oid: str
+    peeled: str
+    """The commit, where `oid` is an object of its own; else empty."""
+
+    @property
+    def commit(self) -> str:
+        return self.peeled or self.oid
+
+
+class GitView:
+    """`files` is what lies in the tree; `show` says which of them change with the candidate."""
+
+    def __init__(
+        self,
+        *,
+        git: GitDirectory,
+        index: bytes,
+        objects: Path,
+        shallow: bytes,
+        tags: Callable[[], Sequence[tuple[str, str, str]]],
+        base: str,
+        tree: Path,
+        filtered: Iterable[str],
+    ) -> None:
+        """`git`: to read with. `index`: of the base commit, as it is checked out now.
+
+        `objects`, `shallow`: of the user's repository. `filtered`: files of another content than
+        the commit's.
+        """
+        self._git = git
+        self._base = base
+        self._tree = tree
+        self._algorithm = "sha1" if len(base) == 40 else "sha256"
+        self._is_root = base.encode() in shallow.split()
+        self._tags = [_Tag(*found) for found in tags()]
+        self._objects = tree.parent / "objects"
+        """For those of candidates: the tree holds as many files, whatever is measured."""
+        kind = "" if self._algorithm == "sha1" else "[extensions]\n\tobjectformat = sha256\n"
+        version = 1 if kind else 0
+        texts = {
+            # Whoever owns a file, and where it lies, is no change of it.
+            "config": f"[core]\n\trepositoryformatversion = {version}\n\tbare = false\n"
+            f"\tlogallrefupdates = false\n\ttrustctime = false\n\tcheckStat = minimal\n{kind}",
+            "objects/info/alternates": f"{objects}\n{self._objects}\n",
+            "refs/.keep": "",  # git looks for this folder
+        }
+        self.files: dict[str, bytes] = {f".git/{p}": os.fsencode(t) for p, t in texts.items()}
+        if shallow:
+            self.files[".git/shallow"] = shallow
+        self._permanent = dict(self.files)
+        self._unchanged = frozenset(map(os.fsencode, filtered))
+        self._entries = _entries(index, len(base) // 2)
+        self._restated: set[str] = set()
+        """Paths whose files are no longer those that the index knew."""
+        self.show({})
+
+    def show(self, changes: Changes, versions: Mapping[str, FileVersion] | None = None) -> set[str]:
+        """Be the repository of the base commit with `changes`; returns which files differ.
+
+        The tree holds them already. `versions`: of the base commit.
+        """
+        before = self.files
+        self.files = dict(self._permanent)
+        self._restated |= changes.keys()
+        remove(self._objects)
+        self._objects.mkdir()
+        head = self._amended(changes) if changes else self._base
+        tags = [tag if tag.commit != self._base else self._moved(tag, head) for tag in self._tags]
+        self.files[".git/packed-refs"] = os.fsencode(_PEELED + "".join(map(_packed, tags)))
+        self.files[".git/HEAD"] = f"{head}\n".encode()
+        self.files[".git/index"] = self._index(changes, versions or {})
+        return {p for p in before.keys() | self.files.keys() if before.get(p) != self.files.get(p)}
+
+    def _amended(self, changes: Changes) -> str:
+        """The base commit with another tree."""
+        commit = _SIGNATURE.sub(b"", self._git.content(self._base, "commit"))
+        root, _, rest = commit.partition(b"\n")
+        if self._is_root:
+            rest = re.sub(rb"^(parent .*\n)+", b"", rest)
+        tree = self._with(
+            root.split()[1].decode(), {tuple(p.split("/")): v for p, v in changes.items()}
+        )
+        data = b"tree %s\n%s" % ((tree or self._add("tree", b"")).encode(), rest)
+        return self._add("commit", data)
+
+    def _moved(self, tag: _Tag, head: str) -> _Tag:
+        if head == self._base:
+            return tag
+        if not tag.peeled:
+            return _Tag(tag.name, head, "")
+        _, _, text = self._git.content(tag.oid, "tag").partition(b"\n")
+        return _Tag(tag.name, self._add("tag", b"object %s\n%s" % (head.encode(), text)), head)
+
+    def _with(self, tree: str, changes: Mapping[tuple[str, ...], FileVersion | None]) -> str:
+        """A tree with files replaced; empty when nothing is left of it."""
+        entries = _parsed(self._git.content(tree, "tree"), len(self._base) // 2) if tree else {}
+        below: dict[str, dict[tuple[str, ...], FileVersion | None]] = {}
+        for (name, *rest), version in changes.items():
+            if rest:
+                below.setdefault(name, {})[tuple(rest)] = version
+            elif version is None:
+                entries.pop(name, None)
+            else:
+                entries[name] = (version.mode, version.blob)
+        for name, inner in below.items():
+            mode, known = entries.get(name, (_FOLDER, ""))
+            new = self._with(known if mode == _FOLDER else "", inner)
+            if new:
+                entries[name] = (_FOLDER, new)
+            elif mode == _FOLDER:
+                entries.pop(name, None)
+        if not entries:
+            return ""
+        order = sorted(entries, key=lambda n: os.fsencode(n + "/" * (entries[n][0] == _FOLDER)))
+        data = [
+            b"%s %s\0%s" % (mode.encode(), os.fsencode(name), bytes.fromhex(oid))
+            for name in order
+            for mode, oid in (entries[name],)
+        ]
+        return self._add("tree", b"".join(data))
+
+    def _add(self, kind: str, data: bytes) -> str:
+        stored = b"%s %d\0%s" % (kind.encode(), len(data), data)
+        name = hashlib.new(self._algorithm, stored, usedforsecurity=False).hexdigest()
+        place = self._objects / name[:2] / name[2:]
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(zlib.compress(stored, 1))
+        return name
+
+    def _index(self, changes: Changes, versions: Mapping[str, FileVersion]) -> bytes:
+        entries = dict(self._entries)
+        for path in self._restated:
+            version = changes[path] if path in changes else versions.get(path)
+            raw = os.fsencode(path)
+            if version is None:
+                entries.pop(raw, None)
+            else:
+                entries[raw] = self._entry(raw, version)
+        for raw in self._unchanged & entries.keys():
+            entries[raw] = _flagged(entries[raw], len(self._base) // 2)
+        body = b"".join(
+            [
+                b"DIRC",
+                struct.pack(">II", 2, len(entries)),
+                *(entries[raw] for raw in sorted(entries)),
+            ]
+        )
+        return body + hashlib.new(self._algorithm, body, usedforsecurity=False).digest()
+
+    def _entry(self, path: bytes, version: FileVersion) -> bytes:
+        """With what `lstat` says of the file now, so that git need not read it."""
+        mode = int(version.mode, 8)
+        facts: tuple[int, ...] = (0, 0, 0, 0, 0, 0, mode, 0, 0, 0)
+        try:
+            found = os.lstat(self._tree / os.fsdecode(path))
+        except OSError:
+            pass
+        else:
+            times = [
+                part for ns in (found.st_ctime_ns, found.st_mtime_ns) for part in divmod(ns, 10**9)
+            ]
+            numbers = (
+                *times,
+                found.st_dev,
+                found.st_ino,
+                mode,
+                found.st_uid,
+                found.st_gid,
+                found.st_size,
+            )
+            facts = tuple(number & 0xFFFFFFFF for number in numbers)
+        flags = struct.pack(">H", min(len(path), 0xFFF))
+        entry = _STAT.pack(*facts) + bytes.fromhex(version.blob) + flags + path
+        return entry + b"\0" * (8 - len(entry) % 8)
+
+
+def _entries(index: bytes, width: int) -> dict[bytes, bytes]:
+    """Path to entry, of an index of version 2 (gitformat-index)."""
+    count, at = struct.unpack(">I", index[8:12])[0], 12
+    entries = {}
+    for _ in range(count):
+        path = index[at + 42 + width : index.index(b"\0", at + 42 + width)]
+        size = (42 + width + len(path) + 8) // 8 * 8
+        entries[path] = index[at : at + size]
+        at += size
+    return entries
+
+
+def _packed(tag: _Tag) -> str:
+    return f"{tag.oid} {tag.name}\n" + (f"^{tag.peeled}\n" if tag.peeled else "")
+
+
+def _parsed(data: bytes, width: int) -> dict[str, tuple[str, str]]:
+    """Name to mode and object of a tree."""
+    entries, at = {}, 0
+    while at < len(data):
+        end = data.index(b"\0", at)
+        mode, _, name = data[at:end].partition(b" ")
+        at = end + 1 + width
+        entries[os.fsdecode(name)] = (mode.decode(), data[end + 1 : at].hex())
+    return entries
+
+
+def _flagged(entry: bytes, width: int) -> bytes:
+    at = 40 + width
+    flags = struct.unpack(">H", entry[at : at + 2])[0] | _ASSUME_UNCHANGED
+    return entry[:at] + struct.pack(">H", flags) + entry[at + 2 :]

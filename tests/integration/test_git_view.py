@@ -1,0 +1,193 @@
+"""What git answers to measured code: a repository of exactly what is measured."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conftest import Repo
+
+if TYPE_CHECKING:
+    from tests.conftest import Result, Run, Script
+
+
+@pytest.fixture
+def tagged(repo: Repo, script: Script) -> Repo:
+    repo.write("src/a/one", "1\n")
+    repo.write("src/b", "2\n")
+    repo.write(".gitignore", "*.log\n")
+    repo.commit("more")
+    script({"description": "nine", "files": {"value": "9\n", "src/a/one": None, "src/new": "n\n"}})
+    return repo
+
+
+def answers(done: Result, iteration: int = 1) -> str:
+    return (done.folder / "logs" / f"{iteration}.log").read_text()
+
+
+NAMED = ("--scope", "value")
+"""The metric's own file is editable only when it is named."""
+
+
+def asked(run: Run, *questions: str) -> Result:
+    """A run in which each question is asked of the baseline and of the candidate."""
+    lines = " && ".join(f"{question} >&2" for question in questions)
+    return run(*NAMED, metric=f"{lines} && cat value", scope="**")
+
+
+@pytest.mark.parametrize("annotated", [True, False])
+@pytest.mark.parametrize("behind", [0, 2])
+def test_a_candidate_has_the_version_of_the_base_commit(
+    tagged: Repo, run: Run, annotated: bool, behind: int
+) -> None:
+    flags = ["-a", "-m", "one"] if annotated else []
+    tagged.git("tag", *flags, "releases/v1")
+    for number in range(behind):
+        tagged.commit(str(number))
+    expected = "releases/v1" if not behind else "releases/v1-2-"
+    done = asked(run, f"git describe --tags --dirty --match '*v1' | grep -x '{expected}[g0-9a-f]*'")
+    assert done.column("status") == ["baseline", "keep"], done.told
+
+
+def test_what_is_measured_is_committed_and_clean(tagged: Repo, run: Run) -> None:
+    """Also to plumbing, which trusts times and sizes; also when it is measured again."""
+    done = asked(
+        run,
+        "git diff --quiet",
+        "git diff-files --quiet",
+        "git diff --quiet HEAD",
+        "git diff-index --quiet --cached HEAD",
+        'test -z "$(git status --porcelain)"',
+        "git fsck --no-dangling --connectivity-only",
+        'test "$(git show HEAD:value)" = "$(cat value)"',
+    )
+    assert done.column("status") == ["baseline", "keep"], done.told
+
+
+def test_files_are_listed_as_measured(tagged: Repo, run: Run) -> None:
+    done = asked(run, "git ls-files | tr '\\n' ' '", "git ls-tree -r --name-only HEAD | wc -l")
+    assert ".gitignore other src/a/one src/b value " in answers(done, 0)
+    assert ".gitignore other src/b src/new value " in answers(done)
+
+
+def test_history_and_root_are_the_checkouts(tagged: Repo, run: Run) -> None:
+    done = asked(
+        run,
+        "git log -1 --format=%an:%ad:%s",
+        "test $(git rev-list --count HEAD) = 2",
+        'test "$(git rev-parse --show-toplevel)" = "$PWD"',
+        "git check-ignore x.log",
+    )
+    assert done.column("status") == ["baseline", "keep"], done.told
+    assert answers(done, 0).count("A Person:Thu Jan 1 00:00:00 2026 +0000:more") >= 1
+    assert "A Person:Thu Jan 1 00:00:00 2026 +0000:more" in answers(done)
+
+
+def test_nothing_of_the_users_is_in_it(tagged: Repo, run: Run) -> None:
+    """No remote, token, branch, hook or setting."""
+    tagged.git("remote", "add", "origin", "https://token@example.org/x.git")
+    tagged.git("config", "user.email", "person@example.org")
+    tagged.write(".git/hooks/pre-commit", "#!/bin/sh\n", 0o755)
+    done = asked(run, "git config --list", "git remote -v", "git branch -a", "find .git -type f")
+    told = answers(done, 0) + answers(done)
+    assert done.column("status") == ["baseline", "keep"], done.told
+    assert "example.org" not in told
+    assert "hooks" not in told
+    assert "main" not in told
+
+
+def test_what_a_command_does_to_it_is_gone(tagged: Repo, run: Run) -> None:
+    spoil = (
+        "git config x.y z; git tag t; git add -A; git commit -qm x --allow-empty; "
+        "git gc -q; rm .git/packed-refs; echo x > .git/index"
+    )
+    before = tagged.photograph()
+    done = asked(
+        run,
+        'test -z "$(git status --porcelain; git config x.y; git tag)"',
+        f"(git -c user.name=a -c user.email=b {spoil[4:]}; true)",
+    )
+    assert done.column("status") == ["baseline", "keep"], done.told
+    assert tagged.photograph() == before
+
+
+def test_setup_may_ask_too(tagged: Repo, run: Run) -> None:
+    """As `pip install -e .` does for the version."""
+    tagged.git("tag", "v1")
+    done = run(
+        *("--set", "setup=[git describe --tags > version]"),
+        *("--guard", "grep -x v1 version"),
+    )
+    assert done.code == 0, done.told
+    assert done.column("status")[0] == "baseline", done.told
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_a_shallow_clone_answers_as_far_as_it_goes(
+    tagged: Repo, run: Run, tmp_path: Path, depth: int
+) -> None:
+    tagged.git("tag", "v1")
+    clone = Repo(tmp_path / "clone")
+    tagged.git("clone", "-q", f"--depth={depth}", f"file://{tagged.path}", str(clone.path))
+    question = f"test $(git rev-list --count HEAD) = {depth} && git describe --tags >&2"
+    done = run(metric=f"{question} && cat value", cwd=clone.path)
+    assert done.code == 0, done.told
+    assert "1 kept" in done.out, done.told
+
+
+def test_a_repository_with_sha256_names_answers(run: Run, script: Script, tmp_path: Path) -> None:
+    other = Repo(tmp_path / "sha256")
+    other.path.mkdir()
+    other.git("init", "--quiet", "--object-format=sha256")
+    other.write("value", "10\n")
+    other.commit()
+    script({"description": "nine", "files": {"value": "9\n"}})
+    metric = 'git diff --quiet HEAD && test "$(git show HEAD:value)" = "$(cat value)" && cat value'
+    done = run(metric=metric, cwd=other.path)
+    assert "1 kept" in done.out, done.told
+
+
+def test_odd_names_are_clean(tagged: Repo, run: Run, script: Script) -> None:
+    names = ["a b", "ä", "line\nend", 'q"uote', "x" * 200, "src.b", "src0"]
+    for name in names:
+        tagged.write(name, "1\n")
+    tagged.commit("odd")
+    script({"description": "nine", "files": {"value": "9\n", **dict.fromkeys(names, "2\n")}})
+    done = asked(run, "git diff --quiet HEAD", "git fsck --connectivity-only", "git ls-files")
+    assert done.column("status") == ["baseline", "keep"], done.told
+
+
+def test_converted_and_filtered_files_are_clean(tagged: Repo, run: Run) -> None:
+    tagged.write(".gitattributes", "*.txt text eol=crlf\nlarge filter=x\n")
+    tagged.git("config", "filter.x.clean", "tr a b")
+    tagged.git("config", "filter.x.smudge", "tr b a")
+    tagged.write("a.txt", "1\r\n2\r\n")
+    tagged.write("large", "aaa\n")
+    tagged.commit("attributes")
+    done = asked(run, "git diff --quiet HEAD", "git diff-files --quiet", "grep -x aaa large")
+    assert done.column("status") == ["baseline", "keep"], done.told
+
+
+def test_a_users_hook_still_sees_what_is_to_be_committed(tagged: Repo, run: Run) -> None:
+    seen = "git diff --cached --name-only | tr '\\n' ' ' | grep -q 'src/a/one src/new value'"
+    tagged.write(".git/hooks/pre-commit", f"#!/bin/sh\n{seen}\n", 0o755)
+    done = run(
+        "--set", "hooks=true", *NAMED, metric="git diff --quiet HEAD && cat value", scope="**"
+    )
+    assert done.column("status") == ["baseline", "keep"], done.told
+
+
+def test_a_submodule_stays_one(tagged: Repo, run: Run, tmp_path: Path) -> None:
+    other = Repo(tmp_path / "other")
+    other.path.mkdir()
+    other.git("init", "--quiet")
+    other.write("file", "x\n")
+    other.commit()
+    tagged.git("submodule", "--quiet", "add", str(other.path), "lib")
+    tagged.commit("submodule")
+    listed = shlex.quote("160000 commit [0-9a-f]*\tlib")
+    done = asked(run, f"git ls-tree HEAD | grep {listed}", "git diff --quiet HEAD", "cat lib/file")
+    assert done.column("status") == ["baseline", "keep"], done.told
