@@ -131,7 +131,7 @@ def stops_and_goes_on(
     disk: Path, run: Run, script: Script, repo: Repo, fill: Callable[[Path], None]
 ) -> None:
     """`fill`: takes nearly all that is left, in a folder that is then deleted."""
-    script(*(value(9 - i / 10) for i in range(12)))
+    script(*(value(9 - i / 10) for i in range(6)))
     there = type(repo)(disk / "repo")
     shutil.copytree(repo.path, there.path, symlinks=True)
     call = replace(run, repo=there)
@@ -144,8 +144,8 @@ def stops_and_goes_on(
     shutil.rmtree(ballast)
     done = call("--resume")
     assert done.code == 0, done.told
-    assert done.column("status") == ["baseline", *["keep"] * 12], done.told
-    assert there.kept() == [f"experiment: try {9 - i / 10}" for i in range(12)]
+    assert done.column("status") == ["baseline", *["keep"] * 6], done.told
+    assert there.kept() == [f"experiment: try {9 - i / 10}" for i in range(6)]
     assert there.photograph() == before
     there.git("fsck", "--strict", "--no-dangling")
 
