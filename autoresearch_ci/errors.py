@@ -86,6 +86,14 @@ def reason_of(error: OSError) -> str:
             "do: make room or make it writable, then start again with --resume; nothing that was "
             "kept is lost."
         )
+    if error.errno == errno.EAGAIN or error.errno == errno.ENOMEM:
+        return (
+            f"{error.strerror}: the system starts no further process or gives no memory.\n"
+            "usually: a limit of processes or memory (ulimit -u, pids.max of the container), used "
+            "up by this run or by others.\n"
+            "do: raise it or end what else runs, then start again with --resume; nothing that was "
+            "kept is lost."
+        )
     if error.errno in _NO_WAY and not {".git", "autoresearch"}.isdisjoint(PurePath(place).parts):
         return (
             f"{error.strerror}: {place}\n"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -57,6 +58,8 @@ class RunContext:
     hidden: tuple[str, ...]
     """Files that no proposer may read."""
     warnings: tuple[str, ...]
+    absent: tuple[str, ...] = ()
+    """What the commands name and measured code will not find, in words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +111,7 @@ def survey(config: Config, options: Options) -> RunContext:
     modules = _modules(repository, files)
     share = _shared(config, repository)
     scope = _scope(config, options.config_path, repository, files, share)
+    absent = tuple(_uncommitted(config, repository, files, share))
     folder = (options.output or repository.root / "autoresearch" / f"run-{tag}").absolute()
     refuse_folder(folder, theirs=not resume and options.output is not None)
     return RunContext(
@@ -125,7 +129,8 @@ def survey(config: Config, options: Options) -> RunContext:
         folder=folder,
         start=options.start,
         hidden=_hidden(config, options.config_path, files),
-        warnings=tuple(_warnings(repository, files, modules, resume)),
+        warnings=(*_warnings(repository, files, modules, resume), *absent),
+        absent=absent,
     )
 
 
@@ -301,6 +306,44 @@ def _empty_modules(
     trees |= {f"{path}/": repository.files(*found) for path, found in modules.items()}
     paths = [f"{up}{p}" for up, tree in trees.items() for p in tree if tree[p].mode == "160000"]
     return [path for path in paths if path not in modules]
+
+
+_SCRIPTS = (".py", ".sh", ".bash", ".js", ".mjs", ".cjs", ".ts", ".rb", ".pl", ".php", ".R", ".jl")
+"""What is written to be run, not by a run."""
+
+
+@dataclass(frozen=True)
+class _OnlyInCheckout:
+    """Container of the files that the checkout has and a run's tree lacks."""
+
+    root: Path
+    files: Mapping[str, FileVersion]
+    share: tuple[str, ...]
+
+    def __contains__(self, path: object) -> bool:
+        name = str(path)
+        shared = any(name.startswith(f"{folder}/") for folder in self.share)
+        inside = not name.startswith(("/", "../")) and name not in self.files and not shared
+        return inside and (self.root / name).is_file()
+
+
+def _uncommitted(
+    config: Config,
+    repository: Repository,
+    files: Mapping[str, FileVersion],
+    share: tuple[str, ...],
+) -> Iterator[str]:
+    """Scripts that the commands name and that only the checkout has."""
+    absent = _OnlyInCheckout(repository.root, files, share)
+    found = (path for command in config.commands for path in command_files(command, absent))
+    for path in dict.fromkeys(found):
+        if path.endswith(_SCRIPTS) or os.access(repository.root / path, os.X_OK):
+            ignored = bool(repository.ignored([path]))
+            how = "git add -f" if ignored else "git add"
+            yield (
+                f"{path} is in your checkout but not committed, so the command that names it will "
+                f"not find it: {how} {shlex.quote(path)} && git commit, or add it to `share`"
+            )
 
 
 def _warnings(

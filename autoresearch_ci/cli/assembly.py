@@ -214,6 +214,7 @@ def _make_bench(collaborators: Collaborators, tree: MeasureTree, judge: Judge | 
         logs=logs,
         private_logs=private_logs,
         judge=judge,
+        absent=context.absent,
     )
 
 

@@ -249,7 +249,7 @@ def _measured(collaborators: Collaborators, bench: Bench, difference: Difference
         if not found.base:
             raise BaselineError(
                 "one of the two commits cannot be measured; its output is in "
-                f"{collaborators.context.folder / 'logs' / '0.log'}.\n{bench.confinement_hint()}"
+                f"{collaborators.context.folder / 'logs' / '0.log'}.\n{bench.hints('')}"
             )
         base += found.base
         head += found.head

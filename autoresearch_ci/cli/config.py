@@ -44,7 +44,7 @@ def effective(
     typed = given(options)
     repository = Repository.open(Path.cwd())
     root = repository.root
-    path = Path(options.config) if options.config else root / DEFAULT_PATH
+    path = _named(options.config, root) if options.config else root / DEFAULT_PATH
     inside = path.resolve().is_relative_to(root)
     shown = str(path.resolve().relative_to(root)) if inside else str(path)
     committed = repository.content(commit, shown) if commit and inside else None
@@ -58,6 +58,17 @@ def effective(
         raise ConfigError(f"{path}: cannot be read: {error.strerror}.") from error
     except FileNotFoundError as error:
         if options.config:
-            raise ConfigError(f"--config {options.config}: there is no such file.") from error
+            raise ConfigError(_no_file(path, root)) from error
         return load(text=None, path=DEFAULT_PATH, given=typed), None
     return load(text=text, path=shown, given=typed), shown if inside else None
+
+
+def _named(name: str, root: Path) -> Path:
+    """From the current folder; else from the repository's root, as all paths in it are."""
+    here = Path(name)
+    return here if here.exists() or not (root / name).exists() else root / name
+
+
+def _no_file(path: Path, root: Path) -> str:
+    places = dict.fromkeys(str(place / path) for place in (Path.cwd(), root))
+    return f"--config {path}: there is no such file, looked for {' and '.join(places)}."

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import importlib
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -62,12 +63,28 @@ def run_cli(arguments: Sequence[str], environment: Mapping[str, str] = os.enviro
         text = redacted(f"autoresearch-ci: {error}", environment)
         print("\n".join(message_lines(text)), file=sys.stderr)
         return error.exit_code
+    except BrokenPipeError:
+        if not _nobody_reads():
+            raise
+        return 128 + signal.SIGPIPE  # as if it had ended us: `config | head` is no mistake
     except OSError as error:
         text = reason_of(error)
         if not text:
             raise
         print(f"autoresearch-ci: {text}", file=sys.stderr)
         return WorkspaceError.exit_code
+
+
+def _nobody_reads() -> bool:
+    """Whether it is standard output whose reader is gone; then it leads nowhere from now on."""
+    reader = select.poll()
+    reader.register(sys.stdout.fileno(), 0)
+    gone = bool(reader.poll(0))
+    if gone:  # else the interpreter says the same at its exit
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+    return gone
 
 
 def _hint(unknown: Sequence[str]) -> str:

@@ -22,6 +22,7 @@ def measured(config: Config, context: RunContext, own: Sequence[Path]) -> Jail:
     """Of setup, metric, guards, hooks and holdout."""
     repository = context.repository
     needed = _programs(config, config.commands, repository.root)
+    needed += _shared_interpreters(context)
     if config.hooks:
         needed += [str(repository.hooks()), str(repository.common_dir / "objects")]
     return Jail(
@@ -53,6 +54,14 @@ def agent(
     asked = config.sandbox.model_copy(update={"network": "allow"})
     found = _places(config, context, scratch, own, needed, secrets)
     return Jail(asked, found, who="the agent")
+
+
+def _shared_interpreters(context: RunContext) -> list[str]:
+    """Of environments that `share` copies: `uv run` and the like start them, whatever the line."""
+    root = context.repository.root
+    pythons = (root / name / "bin" / "python" for name in context.share)
+    real = (path.resolve() for path in pythons if path.exists())
+    return [str(path) for path in real if not path.is_relative_to(root)]
 
 
 def first_word(command: str) -> str:

@@ -108,7 +108,9 @@ def given(namespace: argparse.Namespace) -> list[Setting]:
             continue
         flag, at = FLAGS[key], tuple(key.split("."))
         value: object = words
-        if flag.kind == "plain":
+        # A name with a comma or a colon in it is a name; what begins like a mapping is none.
+        written = key == "proposer" and words.lstrip().startswith(("{", "["))
+        if flag.kind == "plain" or written:
             value = read_value(words, flag.name, at)
         elif flag.kind != "text":  # each time that it is given adds to it
             words = lists[key] = [*lists.get(key, []), *words]

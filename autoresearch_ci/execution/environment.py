@@ -16,8 +16,9 @@ _ALLOWED = re.compile(
     r"""
     PATH | LANG | LANGUAGE | LC_\w+ | TZ | USER | LOGNAME | SHELL
     | LD_LIBRARY_PATH | PKG_CONFIG_PATH | CC | CXX | SOURCE_DATE_EPOCH
-    | VIRTUAL_ENV | PIP_\w+ | UV_\w+ | CONDA_PREFIX | CONDA_DEFAULT_ENV | PYENV_(ROOT|VERSION)
-    | NVM_DIR | JAVA_HOME\w* | GOROOT | GOPATH | GOPROXY | GOTOOLCHAIN | DOTNET_ROOT | ANDROID_HOME
+    | VIRTUAL_ENV | PIP_\w+ | UV_\w+ | CONDA_PREFIX | CONDA_DEFAULT_ENV
+    | (PYENV|RBENV)_(ROOT|VERSION) | NVM_DIR | VOLTA_HOME | SDKMAN_DIR | ASDF_(DATA_DIR|DIR)
+    | JAVA_HOME\w* | GOROOT | GOPATH | GOPROXY | GOTOOLCHAIN | DOTNET_ROOT | ANDROID_HOME
     | CARGO_HOME | RUSTUP_(HOME|TOOLCHAIN)
     | CUDA_\w+ | NVIDIA_\w+ | (ROCR|HIP)_VISIBLE_DEVICES | (OMP|MKL|OPENBLAS)_NUM_THREADS
     | SSL_CERT_(FILE|DIR) | REQUESTS_CA_BUNDLE | CURL_CA_BUNDLE | NODE_EXTRA_CA_CERTS
@@ -25,6 +26,18 @@ _ALLOWED = re.compile(
     """,
     re.VERBOSE,
 )
+
+
+_HOMES = {
+    "RUSTUP_HOME": ".rustup",
+    "PYENV_ROOT": ".pyenv",
+    "RBENV_ROOT": ".rbenv",
+    "NVM_DIR": ".nvm",
+    "VOLTA_HOME": ".volta",
+    "SDKMAN_DIR": ".sdkman",
+    "ASDF_DATA_DIR": ".asdf",
+}
+"""Where version managers look for what they have installed when nobody says: below HOME."""
 
 
 UNATTENDED = {"CI": "true"}
@@ -41,8 +54,17 @@ def clean_environment(
     Nothing in it tells a CI job from a laptop: code that asks is measured as it will be used.
     """
     toolchain = {name: value for name, value in inherit.items() if _is_harmless(name, value)}
+    toolchain = {**_homes(inherit.get("HOME", "")), **toolchain}
     folders = {"HOME": str(home), "TMPDIR": str(tmp), "TMP": str(tmp), "TEMP": str(tmp)}
     return {"PATH": os.defpath, **toolchain, **folders, **extra}
+
+
+def _homes(home: str) -> dict[str, str]:
+    """Of the toolchains that a fresh HOME would hide from their own programs."""
+    if not home:
+        return {}
+    places = {name: os.path.join(home, folder) for name, folder in _HOMES.items()}  # noqa: PTH118
+    return {name: place for name, place in places.items() if os.path.isdir(place)}  # noqa: PTH112
 
 
 def _is_harmless(name: str, value: str) -> bool:

@@ -70,7 +70,7 @@ def _refuse_failed(run: MetricRun, bench: Bench) -> None:
             "usually: the metric command needs a variable, folder or setup step that the measure "
             "tree lacks, or prints its number in another way than `metric.name` and "
             "`metric.extract` say.\n"
-            f"{bench.confinement_hint()}"
+            f"{bench.hints(run.output)}"
             f"its last output:\n{last_lines(run.output)}"
         )
 
@@ -81,6 +81,6 @@ def _refuse_red(guard: GuardRun, bench: Bench) -> None:
             f"a guard fails on the unmodified code: {guard.reason}\n"
             "usually: it is red already, or it needs a variable or folder that measured "
             "code does not get (`env`, `pass_env`, `share`, `setup`).\n"
-            f"{bench.confinement_hint()}"
+            f"{bench.hints(guard.output)}"
             f"its last output:\n{last_lines(guard.output)}"
         )

@@ -29,6 +29,7 @@ from autoresearch_ci.execution.environment import clean_environment
 from autoresearch_ci.experiment import MetricRun, Status
 from autoresearch_ci.measure import extract as metrics
 from autoresearch_ci.measure.commands import Ended, MeasuredCommands, RunLogs, Subject
+from autoresearch_ci.measure.cures import cures
 from autoresearch_ci.measure.flaky import Measured, with_second_chance
 from autoresearch_ci.measure.guards import Guards
 from autoresearch_ci.measure.hooks import Hooks
@@ -65,15 +66,19 @@ class Bench:
         logs: Path,
         private_logs: Path,
         judge: Judge | None = None,
+        absent: Sequence[str] = (),
     ) -> None:
         """`hooks`: folder of the user's own git hooks, when they are to be honoured.
 
         `redact`: removes secrets from what commands print.
 
         `judge`: gives the metric's number instead of the metric command.
+
+        `absent`: what the commands name and the tree lacks, in words.
         """
         layout = tree.layout
         self.judge = judge
+        self._absent = absent
         self.tree = tree
         self.metric = metric
         self.holdout = holdout
@@ -106,7 +111,7 @@ class Bench:
                     f"the setup command failed with exit code {result.exit_code}: {command}\n"
                     "usually: it needs a variable or a folder that measured code does not get; "
                     "see `env`, `pass_env` and `share` in the configuration.\n"
-                    f"{self.confinement_hint(setup=True)}"
+                    f"{self.hints(result.tail, setup=True)}"
                     f"its last output:\n{last_lines(result.tail)}"
                 )
         self.tree.seal()
@@ -131,11 +136,15 @@ class Bench:
         for missing in found.off:
             self.observe(Warning(message=str(missing)))
 
-    def confinement_hint(self, *, setup: bool = False) -> str:
-        """What a command that fails may have missed: a line, or nothing."""
+    def hints(self, output: str, *, setup: bool = False) -> str:
+        """What a command that fails may have missed, and its cure: lines, or nothing."""
         found = self.tree.sandbox.protection
         hint = found.setup_hint if setup else found.hint
-        return f"note: {hint}.\n" if hint else ""
+        network = "allow" if setup else found.network
+        lines = [f"note: {hint}."] if hint else []
+        lines += [f"note: {words}" for words in self._absent]
+        lines += cures(output, network=network, noexec=self.tree.noexec)
+        return "".join(f"{line}\n" for line in lines)
 
     def measure(
         self, subject: Subject, knowledge: Knowledge, *, rival: Curve | None = None

@@ -27,7 +27,7 @@ def calibrated(bench: Bench, knowledge: Knowledge) -> Knowledge:
         raise BaselineError(
             "the holdout cannot be measured on the unmodified code; its output is in the run "
             "store (.git/autoresearch/TAG/holdout/0.log), out of the proposer's sight.\n"
-            + bench.confinement_hint()
+            + bench.hints("")
         )
     return replace(knowledge, holdout_spread=max(values) - min(values))
 

@@ -139,7 +139,12 @@ def _problem(location: tuple[int | str, ...], message: str) -> str:
         return message.removeprefix("Value error, ")
     where = ".".join(map(str, location))
     if message.startswith("Extra inputs"):
-        near = difflib.get_close_matches(str(location[-1]), _KEYS, n=1)
+        name = str(location[-1])
+        if name in _KEYS:
+            inner = name in ("path", "old", "new")
+            place = "belongs into `edits`: [{...}]" if inner else "does not belong there"
+            return f"`{where}` {place}"
+        near = difflib.get_close_matches(name, _KEYS, n=1)
         return f"unknown key `{where}`" + (f", did you mean `{near[0]}`?" if near else "")
     return f"`{where}`: {message[0].lower()}{message[1:]}"
 

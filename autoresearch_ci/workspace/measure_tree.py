@@ -170,6 +170,15 @@ class MeasureTree:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
 
+    @property
+    def noexec(self) -> str:
+        """Where the tree lies, if programs of it may not be executed; empty: they may."""
+        folder = self.layout.scratch.parent
+        with contextlib.suppress(OSError):
+            if os.statvfs(folder).f_flag & os.ST_NOEXEC:
+                return str(folder)
+        return ""
+
     def seal(self) -> None:
         """Remember the tree as setup left it: this is what every measurement starts from.
 

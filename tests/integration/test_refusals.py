@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -407,6 +409,65 @@ def test_a_configuration_that_is_wrong_is_refused_with_its_place(run: Run, repo:
     done = run(scope=None, metric=None)
     refused(done, 2, ".github/autoresearch.yml:2", "metrik", "metric")
     nothing_left(repo, run)
+
+
+@pytest.mark.parametrize(
+    ("path", "metric", "cure"),
+    [
+        ("bench.py", "python3 bench.py", "git add bench.py"),
+        ("tools/bench.sh", "bash tools/bench.sh", "git add tools/bench.sh"),
+        ("local/run.sh", "cd local && sh run.sh", "git add -f local/run.sh"),
+    ],
+)
+def test_a_script_that_only_the_checkout_has_is_named(
+    run: Run, repo: Repo, path: str, metric: str, cure: str
+) -> None:
+    repo.write(".gitignore", "local/\n")
+    repo.commit()
+    repo.write(path, "print(1)\n")
+    done = run(metric=metric)
+    refused(done, 4, f"{path} is in your checkout but not committed", cure)
+
+
+def test_what_an_earlier_run_wrote_is_no_missing_script(
+    run: Run, script: Script, repo: Repo
+) -> None:
+    repo.write("out.json", "{}")
+    script(value(9))
+    done = run(metric="cat value > out.json; cat value")
+    assert done.code == 0, done.told
+    assert "not committed" not in done.out + done.err
+
+
+def test_a_test_runner_without_loopback_names_the_setting(run: Run, repo: Repo) -> None:
+    connect = (
+        "import socket; s = socket.socket(); s.bind(('127.0.0.1', 0)); "
+        "socket.create_connection(s.getsockname())"
+    )
+    done = run("--guard", f'{sys.executable} -c "{connect}"')
+    assert done.code == 4, done.told
+    assert "--set sandbox.network=loopback" in done.err
+
+
+def test_a_configuration_is_found_from_a_folder_below(run: Run, script: Script, repo: Repo) -> None:
+    repo.write("packages/a/x", "")
+    repo.write(".github/autoresearch.yml", "iterations: 1\n")
+    repo.commit()
+    script(value(9))
+    below = repo.path / "packages" / "a"
+    done = run("--config", ".github/autoresearch.yml", cwd=below)
+    assert done.code == 0, done.told
+    done = run("--config", "nowhere.yml", cwd=below, tag="u")
+    refused(done, 2, str(below / "nowhere.yml"), str(repo.path / "nowhere.yml"))
+
+
+def test_a_reader_that_leaves_is_no_mistake(repo: Repo) -> None:
+    program = f"{shlex.quote(sys.executable)} -m autoresearch_ci config --scope value --metric x"
+    line = f"set -o pipefail; {{ {program}; echo $? >&2; }} | true"
+    done = subprocess.run(
+        ["bash", "-c", line], cwd=repo.path, check=False, capture_output=True, text=True
+    )
+    assert done.stderr.split() in (["141"], ["0"]), done.stderr
 
 
 # --- compare --------------------------------------------------------------------------------------

@@ -128,7 +128,8 @@ def _obstacle(path: str, way: int) -> str:
 def programs(commands: Sequence[str], search: str, root: Path) -> list[str]:
     """The programs that shell lines begin with, and those that scripts among them are run by."""
     found: dict[str, None] = {}
-    for word in (word for command in commands for word in first_words(command)):
+    lines = [*commands, *(line for command in commands for line in _script_lines(command, root))]
+    for word in (word for command in lines for word in first_words(command)):
         if "/" in word and not word.startswith("/"):
             # Of the repository: only what runs it lies elsewhere.
             found.update(dict.fromkeys(_interpreters(root / word, search)))
@@ -141,21 +142,55 @@ def programs(commands: Sequence[str], search: str, root: Path) -> list[str]:
     return list(found)
 
 
+_STARTERS = frozenset({"env", "exec", "time", "nice", "nohup", "then", "do", "!", "command", "npx"})
+_RUNNERS = frozenset({"uv", "poetry", "pipenv", "pdm", "hatch", "rye", "bundle", "pnpm", "conda"})
+"""Followed by `run` or `exec`, they start what comes next."""
+_SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh"})
+_MAKEFILES = ("Makefile", "makefile", "GNUmakefile")
+_SCRIPT = 1 << 16
+"""Characters of a script that are looked at."""
+
+
 def first_words(command: str) -> Iterator[str]:
     """Of each simple command, as far as a line can be understood without being a shell."""
+    first, before = True, ""
+    for word in _words(command):
+        if set(word) <= set("();<>|&"):
+            first, before = not set(word) & set("<>"), ""
+            continue
+        name = before.rpartition("/")[2]
+        if first and not re.match(r"[A-Za-z_]\w*=", word) and not word.startswith("-"):
+            yield word
+            first, before = word in _STARTERS, word
+        elif name in _RUNNERS and word in ("run", "exec"):
+            first, before = True, ""
+        elif name in _SHELLS and re.fullmatch("-[a-z]*c", word):
+            before = "-c"
+        elif before == "-c":  # of a shell: a line of its own
+            yield from first_words(word)
+            before = ""
+
+
+def _words(command: str) -> list[str]:
     try:
         lexer = shlex.shlex(command.replace("\n", ";"), posix=True, punctuation_chars=True)
         lexer.whitespace_split = True
-        words = list(lexer)
+        return list(lexer)
     except ValueError:
-        words = command.split()
-    first = True
-    for word in words:
-        if set(word) <= set("();<>|&"):
-            first = not set(word) & set("<>")
-        elif first and not re.match(r"[A-Za-z_]\w*=", word):
-            yield word
-            first = word in ("env", "exec", "time", "nice", "nohup", "then", "do", "!")
+        return command.split()
+
+
+def _script_lines(command: str, root: Path) -> Iterator[str]:
+    """Of the shell scripts and makefiles that a command starts: their programs are its own."""
+    words = _words(command)
+    names = [name for name in words if name.endswith((".sh", ".bash"))]
+    names += _MAKEFILES if "make" in words else ()
+    for name in names:
+        with contextlib.suppress(OSError), (root / name).open(errors="replace") as file:
+            lines = file.read(_SCRIPT).splitlines()
+            made = name in _MAKEFILES
+            recipes = (line[1:].lstrip("@-+") for line in lines if line.startswith("\t"))
+            yield from recipes if made else (ln for ln in lines if not ln.lstrip().startswith("#"))
 
 
 def _interpreters(script: Path, search: str) -> Iterator[str]:

@@ -37,8 +37,20 @@ def test_the_environment_finds_the_toolchain_and_holds_no_secret(tmp_path: Path)
         {"SEED": "7"},
         home=tmp_path / "home",
         tmp=tmp_path / "tmp",
-        inherit={**harmless, **secret, "HOME": "/root", "TMPDIR": "/tmp", "CI": "no"},
+        inherit={**harmless, **secret, "HOME": str(tmp_path), "TMPDIR": "/tmp", "CI": "no"},
     )
     tmp = str(tmp_path / "tmp")
     folders = {"HOME": str(tmp_path / "home"), "TMPDIR": tmp, "TMP": tmp, "TEMP": tmp}
     assert env == {**harmless, **folders, "SEED": "7"}
+
+
+def test_a_toolchain_below_the_users_home_is_found_from_another(tmp_path: Path) -> None:
+    for name in (".rustup", ".pyenv", ".nvm"):
+        (tmp_path / name).mkdir()
+    (tmp_path / ".sdkman").touch()
+    inherit = {"HOME": str(tmp_path), "NVM_DIR": "/opt/nvm"}
+    env = clean_environment({}, home=tmp_path / "h", tmp=tmp_path / "t", inherit=inherit)
+    assert env["RUSTUP_HOME"] == str(tmp_path / ".rustup")
+    assert env["PYENV_ROOT"] == str(tmp_path / ".pyenv")
+    assert env["NVM_DIR"] == "/opt/nvm"
+    assert not {"SDKMAN_DIR", "RBENV_ROOT"} & env.keys()

@@ -109,6 +109,34 @@ def test_the_programs_of_a_shell_line_are_found(line: str, words: list[str]) -> 
     assert list(first_words(line)) == words
 
 
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("uv run --frozen bench.py", ["uv", "bench.py"]),
+        ("poetry run pytest -q", ["poetry", "pytest"]),
+        ("bash -c 'node bench.js | tail -1'", ["bash", "node", "tail"]),
+        ("/bin/sh -ec 'A=1 ./x'", ["/bin/sh", "./x"]),
+        ("env -u A B=1 python3 x", ["env", "A"]),
+        ("npx --yes vitest", ["npx", "vitest"]),
+        ("run uv", ["run"]),
+    ],
+)
+def test_what_a_runner_starts_is_a_program_too(line: str, words: list[str]) -> None:
+    assert list(first_words(line)) == words
+
+
+@pytest.mark.parametrize("line", ["bash run.sh", "sh ./run.sh 3", "make bench"])
+def test_what_a_script_starts_is_looked_for_as_well(tmp_path: Path, line: str) -> None:
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("tool", "make"):
+        (tools / name).write_text("")
+        (tools / name).chmod(0o755)
+    (tmp_path / "run.sh").write_text("#!/bin/bash\n# other\ncd x && tool -x\n")
+    (tmp_path / "Makefile").write_text("bench: run.sh\n\t@tool -x\n")
+    assert str(tools / "tool") in programs([line], str(tools), tmp_path)
+
+
 def test_what_runs_a_script_is_needed_as_well(tmp_path: Path) -> None:
     tools, root = tmp_path / "tools", tmp_path / "root"
     for folder in (tools, root / ".venv"):

@@ -372,3 +372,9 @@ def test_a_report_that_is_none_is_an_error() -> None:
     for broken in (b"", b"<x/>", report()):
         with pytest.raises(MetricError):
             junit_suite(broken, "r.xml")
+
+
+@pytest.mark.parametrize("rate", ["NaN", "nan", "", "1,0"])
+def test_a_rate_that_is_no_number_is_said_with_the_name_of_its_file(rate: str) -> None:
+    with pytest.raises(MetricError, match=r"out/cov\.xml: line-rate "):
+        coverage_percent(f'<coverage line-rate="{rate}"/>'.encode(), "out/cov.xml")

@@ -173,3 +173,17 @@ def test_a_byte_order_mark_crlf_and_a_missing_final_newline_are_fine() -> None:
 
     assert proposer.propose(context(2)) is not None
     assert proposer.propose(context(3)) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"description": "x", "path": "a", "old": "b", "new": "c"}', "`old` belongs into `edits`"),
+        ('{"description": "x", "edits": [{"path": "a", "old": "b", "neww": "c"}]}', "mean `new`?"),
+        ('{"description": "x", "files": {}, "repairs": [{"repairs": []}]}', "does not belong"),
+    ],
+)
+def test_a_key_in_the_wrong_place_is_not_suggested_instead_of_itself(line: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        ScriptProposer(line.encode())
+    assert said in str(caught.value)

@@ -1,0 +1,55 @@
+"""The cure that is named is the right one, and none is named where nothing tells."""
+
+from __future__ import annotations
+
+import pytest
+
+from autoresearch_ci.measure.cures import cures
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        "OSError: [Errno 101] Network is unreachable\n...\nKeyError: <WorkerController gw0>",
+        "OSError: [Errno 99] Cannot assign requested address",
+        "requests.ConnectionError: HTTPConnectionPool(host='localhost', port=8080)",
+        "Error: connect EADDRNOTAVAIL ::1:5432",
+        "redis: dial tcp 127.0.0.1:6379: connect: network is unreachable",
+        "socket.socket(AF_INET): PermissionError: [Errno 1] Operation not permitted",
+    ],
+)
+def test_a_local_server_without_loopback_is_told_how_to_get_it(output: str) -> None:
+    (told,) = cures(output, network="deny")
+    assert told.endswith("--set sandbox.network=loopback")
+    assert cures(output, network="loopback") == []
+    assert cures(output, network="allow") == []
+
+
+@pytest.mark.parametrize(
+    "output",
+    ["curl: (6) Could not resolve host: x.org", "getaddrinfo EAI_AGAIN registry.npmjs.org"],
+)
+@pytest.mark.parametrize("network", ["deny", "loopback"])
+def test_a_download_belongs_into_setup(output: str, network: str) -> None:
+    (told,) = cures(output, network=network)
+    assert "`setup` command" in told
+    assert "sandbox.network=allow" in told
+
+
+def test_a_folder_where_nothing_runs_is_named() -> None:
+    output = "bash: ./bench: Permission denied"
+    assert cures(output) == []
+    (told,) = cures(output, noexec="/tmp")
+    assert "TMPDIR" in told
+    assert "/tmp is mounted noexec" in told
+    assert cures("AssertionError", noexec="/tmp") == []
+
+
+def test_a_toolchain_that_was_not_found_is_named() -> None:
+    words = "error: rustup could not choose a version of cargo to run, because one wasn't specified"
+    assert "RUSTUP_HOME" in cures(words)[0]
+
+
+@pytest.mark.parametrize("output", ["", "AssertionError: 3 != 4", "exit code 1", "port 8080"])
+def test_no_cure_is_better_than_a_wrong_one(output: str) -> None:
+    assert cures(output, network="deny", noexec="/tmp") == []
