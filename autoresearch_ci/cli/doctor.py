@@ -1,4 +1,8 @@
-"""`autoresearch-ci doctor`: what a run would find on this machine, as a table; changes nothing."""
+"""`autoresearch-ci doctor`: what a run would find on this machine, as a table; changes nothing.
+
+It tries instead of looking: proposers as far as that costs nothing, and once everything that the
+baseline would run (setup, hooks, metric, guards, holdout) in a tree of its own.
+"""
 
 from __future__ import annotations
 
@@ -11,22 +15,43 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from autoresearch_ci.cli import make_sandbox
+from autoresearch_ci.cli.assembly import (
+    Collaborators,
+    idle_bench,
+    make_briefing,
+    make_evaluator,
+    make_ledger,
+    make_redactor,
+    open_bench,
+)
 from autoresearch_ci.cli.config import effective
+from autoresearch_ci.cli.make_proposer import chosen
+from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.resolve import Resolved
 from autoresearch_ci.config.schema import Config
-from autoresearch_ci.errors import AutoresearchError, BaselineError, ConfigError, WorkspaceError
-from autoresearch_ci.execution.command import run_command
+from autoresearch_ci.errors import (
+    AutoresearchError,
+    BaselineError,
+    ConfigError,
+    Interrupted,
+    WorkspaceError,
+)
+from autoresearch_ci.execution.command import Stop, run_command
 from autoresearch_ci.execution.sandbox.abilities import reachable_services
 from autoresearch_ci.execution.sandbox.jail import Jail
 from autoresearch_ci.execution.sandbox.kernel import dumpable
 from autoresearch_ci.preflight import Options, RunContext, survey
+from autoresearch_ci.record.durable_records import Records
+from autoresearch_ci.record.ledger import Ledger
 from autoresearch_ci.safety.secret_values import must_leave
+from autoresearch_ci.workspace.store import opened
 
 State = Literal["ok", "warn", "fail"]
 
@@ -49,13 +74,29 @@ class Check:
 
 def main(options: argparse.Namespace) -> int:
     """Check everything, print it, and say by the exit code whether a run would start."""
-    checks = examine(Path.cwd(), lambda: effective(options))
+    checks = examine(
+        Path.cwd(),
+        lambda: effective(options),
+        environment=options.environment,
+        stop=obey_signals(),
+        quick=options.quick,
+    )
     show(checks, json=options.json)
     return exit_code(checks)
 
 
-def examine(start: Path, load: Callable[[], tuple[Resolved, str | None]]) -> list[Check]:
-    """All checks, in order. `load`: the effective configuration and its path."""
+def examine(
+    start: Path,
+    load: Callable[[], tuple[Resolved, str | None]],
+    *,
+    environment: Mapping[str, str],
+    stop: Stop,
+    quick: bool = False,
+) -> list[Check]:
+    """All checks, in order. `load`: the effective configuration and its path.
+
+    `quick`: nothing of the repository is run.
+    """
     checks = [_python(), _git(), _disk()]
     try:
         resolved, path = load()
@@ -68,10 +109,67 @@ def examine(start: Path, load: Callable[[], tuple[Resolved, str | None]]) -> lis
         context = survey(config, Options(start=start, config_path=path))
     except AutoresearchError as error:
         about = "configuration" if isinstance(error, ConfigError) else "repository"
-        return [*checks, _failed(about, error), _proposer(config), *_machine(None)]
-    checks.append(_repository(context))
-    checks += [_program(config, context), _proposer(config), *_machine((config, context))]
-    return checks
+        proposer = _proposer(config, environment, None)
+        return [*checks, _failed(about, error), proposer, *_machine(None)]
+    program = _program(config, context)
+    checks += [_repository(context), program]
+    with _apart(config, context, environment, stop) as apart:
+        checks.append(_proposer(config, environment, apart))
+        if not (quick or config.metric.rubric or program.state == "fail"):
+            checks.append(_baseline(apart))
+    return [*checks, *_machine((config, context))]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Apart:
+    """What a run is made of, in folders of its own that are gone afterwards."""
+
+    collaborators: Collaborators
+    ledger: Ledger
+    stack: ExitStack
+
+
+@contextmanager
+def _apart(
+    config: Config, context: RunContext, environment: Mapping[str, str], stop: Stop
+) -> Iterator[_Apart]:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="autoresearch-ci-")))
+        context = dataclasses.replace(
+            context, folder=folder / "run", run_store=folder / "store", scratch=folder / "scratch"
+        )
+        context.run_store.mkdir(mode=0o700)
+        records = Records(context.run_store)
+        stack.callback(records.close)
+        store = stack.enter_context(opened(context.repository, folder / "git"))
+        collaborators = Collaborators(
+            config=config,
+            context=context,
+            store=store,
+            observe=lambda event: None,
+            stop=stop,
+            environment=environment,
+            redactor=make_redactor(config, environment),
+        )
+        ledger = make_ledger(config, context, store, records)
+        yield _Apart(collaborators=collaborators, ledger=ledger, stack=stack)
+
+
+def _baseline(apart: _Apart) -> Check:
+    """What a run does before its first proposal, once."""
+    try:
+        bench = open_bench(apart.collaborators, apart.stack)
+        evaluator = make_evaluator(apart.collaborators, apart.ledger, bench)
+        outcome = evaluator.baseline(calibrate=False)
+    except Interrupted:
+        raise
+    except AutoresearchError as error:
+        return _failed("baseline", error)
+    value, guards = outcome.metric, len(outcome.guards)
+    found = f"{value:g} in {outcome.runs[0].seconds:.1f} s" if value is not None else "measured"
+    return Check(
+        name="baseline", state="ok", found=f"{found}, {guards} guards pass" if guards else found
+    )
 
 
 def exit_code(checks: Sequence[Check]) -> int:
@@ -134,6 +232,13 @@ def _disk() -> Check:
     if free < _TOO_LITTLE:
         code = WorkspaceError.exit_code
         return Check(name="disk", state="fail", found=found, cure=cure, exit_code=code)
+    if os.statvfs(folder).f_flag & os.ST_NOEXEC:
+        return Check(
+            name="disk",
+            state="warn",
+            found=f"{found}, which is mounted noexec: no program of the repository can run there",
+            cure="export TMPDIR to a folder where programs may run",
+        )
     if free < _LITTLE:
         return Check(name="disk", state="warn", found=found, cure=cure)
     return Check(name="disk", state="ok", found=found)
@@ -164,12 +269,11 @@ def _program(config: Config, context: RunContext) -> Check:
     )
 
 
-def _proposer(config: Config) -> Check:
-    from autoresearch_ci.cli.make_proposer import chosen
-
-    names = [chosen(name, os.environ) for name, _ in config.proposer.turns]
+def _proposer(config: Config, environment: Mapping[str, str], apart: _Apart | None) -> Check:
+    """`apart`: where the repository can be surveyed; what needs it is not looked at without."""
+    names = [chosen(name, environment) for name, _ in config.proposer.turns]
     found = ", ".join(names)
-    if "claude" in names and chosen("auto", os.environ) != "claude":
+    if "claude" in names and chosen("auto", environment) != "claude":
         return Check(
             name="proposer",
             state="fail",
@@ -177,6 +281,11 @@ def _proposer(config: Config) -> Check:
             cure="set ANTHROPIC_API_KEY, or use --proposer search",
             exit_code=5,
         )
+    for name in names:
+        try:
+            _try_proposer(name, config, environment, apart)
+        except AutoresearchError as error:
+            return _failed("proposer", error)
     if str(config.proposer) == "auto" and names == ["search"]:
         return Check(
             name="proposer",
@@ -185,6 +294,27 @@ def _proposer(config: Config) -> Check:
             cure="set ANTHROPIC_API_KEY, or say proposer: search",
         )
     return Check(name="proposer", state="ok", found=found)
+
+
+def _try_proposer(
+    name: str, config: Config, environment: Mapping[str, str], apart: _Apart | None
+) -> None:
+    """Raises `ConfigError` or `ProposerError`, as a run would. Asks no model."""
+    if name in config.proposer.agents:
+        from autoresearch_ci.propose.agent_cli import refuse_unusable
+
+        refuse_unusable(config.proposer.agents[name], environment)
+    elif name.startswith("script:"):
+        from autoresearch_ci.propose.script import ScriptProposer
+
+        place = apart.collaborators.context.start if apart else Path.cwd()
+        ScriptProposer(place / name.removeprefix("script:"))
+    elif name == "search" and apart:
+        from autoresearch_ci.propose.search.proposer import SearchProposer
+
+        bench = idle_bench(apart.collaborators)
+        evaluator = make_evaluator(apart.collaborators, apart.ledger, bench)
+        SearchProposer().propose(make_briefing(apart.collaborators, evaluator).context())
 
 
 def _machine(known: tuple[Config, RunContext] | None) -> Iterator[Check]:

@@ -173,6 +173,9 @@ def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     doctor = commands.add_parser(
         "doctor", help="check this machine, repository and configuration", allow_abbrev=False
     )
+    doctor.add_argument(
+        "--quick", action="store_true", help="run nothing of the repository: no setup, no metric"
+    )
     doctor.add_argument("--json", action="store_true", help="print JSON")
     for name, command in commands.choices.items():
         if words is None or name in words:

@@ -104,7 +104,9 @@ def _rendered(collaborators: Collaborators, context: Context, stack: ExitStack) 
     if "claude" in names:
         return _of_claude(collaborators, context, stack)
     if config.proposer.agents:
-        text = agent_prompt(collaborators)(context)
+        from autoresearch_ci.propose.agent_cli import CLOSING
+
+        text = agent_prompt(collaborators)(context) + CLOSING
         tokens = len(text.encode()) // _BYTES_PER_TOKEN
         return Preview(text=text, tokens=tokens, counted=False)
     raise ConfigError(

@@ -44,12 +44,13 @@ PROMPT_FILE = "{prompt_file}"
 MAX_FAILURES = 3
 """Calls in a row that fail without changing anything: a key, a quota or a flag, not bad luck."""
 
-_CLOSING = """
+CLOSING = """
 
 Edit the files in the current folder directly; do not only describe the change. Do not commit.
 Make one focused change, then stop. End your last message with one line:
 DESCRIPTION: <one sentence that says what you changed and why it should help>
 """
+"""What follows the prompt, for every agent."""
 _SHOWN_REFUSALS = 5
 
 
@@ -110,7 +111,7 @@ class AgentCliProposer:
     def _run(self, context: Context) -> CommandResult:
         draft = self._draft
         prompt_file = draft.exchange / "prompt.md"
-        prompt_file.write_bytes((self._prompt(context) + _CLOSING).encode(errors="replace"))
+        prompt_file.write_bytes((self._prompt(context) + CLOSING).encode(errors="replace"))
         for name, text in (self._preset.home_files if self._preset else {}).items():
             target = draft.home / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -220,6 +221,13 @@ def _failure(result: CommandResult, said: Said) -> str:
 
 def _ending(result: CommandResult) -> str:
     return last_lines(result.tail, 10)
+
+
+def refuse_unusable(agent: Agent, environment: Mapping[str, str]) -> None:
+    """Raises `ProposerError` when the program, its key or its model is missing."""
+    preset = PRESETS[agent.preset] if agent.preset else None
+    _passed(agent, preset, environment)
+    _refuse_missing_program(agent, preset, environment)
 
 
 def _passed(agent: Agent, preset: Preset | None, inherit: Mapping[str, str]) -> dict[str, str]:

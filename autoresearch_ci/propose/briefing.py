@@ -90,7 +90,7 @@ class Briefing:
         limits, experiments = self.limits, self.ledger.experiments
         spent = self.ledger.spent
         return Remaining(
-            iterations=limits.iterations - len(experiments) + 1,
+            iterations=limits.iterations - max(1, len(experiments)) + 1,
             seconds=None if limits.seconds is None else limits.seconds - self.elapsed,
             usd=None if limits.usd is None else limits.usd - spent.cost_usd,
             tokens=None if limits.tokens is None else limits.tokens - spent.tokens,

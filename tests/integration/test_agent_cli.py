@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from autoresearch_ci.cli.main import run_cli
 from autoresearch_ci.config.proposers import Agent
 from autoresearch_ci.errors import Interrupted, ProposerError, WorkspaceError
 from autoresearch_ci.execution.command import Stop
@@ -466,6 +467,20 @@ def test_an_agent_that_only_prints_a_login_prompt_is_no_success(
     assert done.code == 5, done.told
     assert "You are not logged in" in done.err
     assert done.column("status") == ["baseline", "no-op", "no-op"]
+
+
+def test_the_preview_of_a_prompt_is_what_an_agent_gets(
+    run: Run, repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = repo.path.parent / "config.yml"
+    config.write_text("proposer: {command: cat}\niterations: 5\n")
+    words = run.arguments("--config", str(config), proposer=None)
+    monkeypatch.chdir(repo.path)
+    run.capture.readouterr()
+    assert run_cli(["prompt", *words[1:]]) == 0
+    told = run.capture.readouterr().out
+    assert "Left: 5 iterations" in told
+    assert "DESCRIPTION: <one sentence" in told
 
 
 def test_the_turn_of_an_agent_that_failed_is_anothers(

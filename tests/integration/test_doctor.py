@@ -21,7 +21,8 @@ def here(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> Repo:
 
 
 def doctor(capsys: pytest.CaptureFixture[str], *flags: str) -> tuple[int, dict[str, Any]]:
-    code = run_cli(["doctor", "--json", "--scope", "value", *flags])
+    proposer = ("--proposer", "{command: cat}")  # `value` holds nothing that the search can tune
+    code = run_cli(["doctor", "--json", "--scope", "value", *proposer, *flags])
     return code, {row["name"]: row for row in json.loads(capsys.readouterr().out)}
 
 
@@ -33,7 +34,7 @@ def test_a_good_place_has_no_failure_and_every_check_a_row(
     assert code == 0
     assert {row["state"] for row in rows.values()} <= {"ok", "warn"}
     names = "python git disk configuration repository metric proposer user landlock namespaces "
-    names += "seccomp network services gpu"
+    names += "seccomp network services gpu baseline"
     assert set(names.split()) <= set(rows)
     assert here.photograph() == before
     assert not (here.path / ".git" / "autoresearch").exists()
@@ -52,7 +53,8 @@ def test_the_table_names_the_state_the_check_and_the_cure(
 def test_a_program_that_setup_may_install_is_a_warning(
     here: Repo, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, rows = doctor(capsys, "--metric", "no-such-program", "--set", "setup=[make it]")
+    flags = ("--quick", "--metric", "no-such-program", "--set", "setup=[make it]")
+    code, rows = doctor(capsys, *flags)
     assert (code, rows["metric"]["state"]) == (0, "warn")
 
 
@@ -74,3 +76,65 @@ def test_a_folder_without_a_repository_is_a_failure(
     code, rows = doctor(capsys, "--metric", "cat value")
     assert (code, rows["repository"]["state"]) == (3, "fail")
     assert "git init" in rows["repository"]["cure"]
+
+
+SEARCH = ("--proposer", "search")
+
+
+@pytest.mark.parametrize(
+    ("flags", "row", "code", "words"),
+    [
+        (("--proposer", "{command: no-such-agent}"), "proposer", 5, "not on PATH"),
+        (("--proposer", "claude-code"), "proposer", 5, "ANTHROPIC_API_KEY"),
+        (("--proposer", "script:/nofile"), "proposer", 2, "/nofile"),
+        (SEARCH, "proposer", 5, "tune"),
+        (("--metric", "sh bench.sh"), "baseline", 4, "git add bench.sh"),
+        (("--metric", "echo none"), "baseline", 4, "no number"),
+        (("--guard", "exit 3"), "baseline", 4, "exit code 3"),
+        (("--set", "setup=[exit 5]"), "baseline", 4, "exit code 5"),
+        (("--set", "holdout.command=exit 6"), "baseline", 4, "holdout"),
+        (("--set", "hooks=true"), "baseline", 4, "the pre-commit hook refuses"),
+    ],
+)
+def test_what_would_stop_a_run_is_said_before_it(
+    here: Repo,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    flags: tuple[str, ...],
+    row: str,
+    code: int,
+    words: str,
+) -> None:
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    here.write("bench.sh", "echo 1\n")
+    here.write(".git/hooks/pre-commit", "#!/bin/sh\nexit 1\n", mode=0o755)
+    metric = () if "--metric" in flags else ("--metric", "cat value")
+    found, rows = doctor(capsys, *metric, *flags)
+    told = rows[row]
+    assert (found, told["state"]) == (code, "fail"), rows
+    assert words in told["found"] + told["cure"], rows
+
+
+def test_a_bad_annotation_is_said_with_its_place(
+    here: Repo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here.write("value", "x = 10  # tune: nonsense..\n")
+    here.commit()
+    code, rows = doctor(capsys, "--metric", "echo 1", *SEARCH)
+    assert (code, rows["proposer"]["state"]) == (5, "fail")
+    assert "value:1" in rows["proposer"]["found"]
+
+
+def test_a_trial_leaves_nothing_and_quick_makes_none(
+    here: Repo, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    before = here.photograph()
+    mark = tmp_path / "mark"
+    flags = ("--metric", f"touch {mark}; cat value", "--set", f"sandbox.write=[{tmp_path}]")
+    code, rows = doctor(capsys, *flags, "--quick")
+    assert (code, "baseline" in rows, mark.exists()) == (0, False, False)
+    code, rows = doctor(capsys, *flags)
+    assert (code, rows["baseline"]["state"], mark.exists()) == (0, "ok", True), rows
+    assert rows["baseline"]["found"].startswith("10 in ")
+    assert here.photograph() == before
+    assert not (here.path / ".git" / "autoresearch").exists()
