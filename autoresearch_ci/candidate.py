@@ -16,7 +16,7 @@ from autoresearch_ci.decide.early_stop import Point
 from autoresearch_ci.decide.gaming.detect import plays, sentence
 from autoresearch_ci.decide.gaming.ruler import Ruler
 from autoresearch_ci.decide.knowledge import Knowledge
-from autoresearch_ci.decide.lasting import GO_ON, is_expected, lasting_failure
+from autoresearch_ci.decide.lasting import GO_ON, is_expected, is_of_guard, lasting_failure
 from autoresearch_ci.decide.session import Evidence, Policy, Session, Side
 from autoresearch_ci.errors import AutoresearchError, BaselineError, ProposerError
 from autoresearch_ci.events import Observer, Warning
@@ -195,14 +195,19 @@ class Evaluator:
         kept = Subject(
             changes=self.ledger.changes(self.ledger.incumbent), iteration=experiments[-1].iteration
         )
-        run = self.bench.measure(kept, knowledge).run
-        if run.failed:
+        of_guard = is_of_guard(experiments[-1])
+        measured = self.bench.measure(kept, knowledge)
+        runs: list[MetricRun | GuardRun] = [measured.run]
+        if of_guard and not measured.run.failed:
+            runs += self.bench.guards.run(kept, measured.knowledge, measured.run).runs
+        if runs[-1].failed:
             return BaselineError(
                 f"{words}\nusually: the machine changed while the run went on (disk, memory, a "
-                f"service, a device): what was kept fails, too: {run.reason}.\n{GO_ON}\n"
-                f"its last output:\n{last_lines(run.output)}"
+                f"service, a device): what was kept fails, too: {runs[-1].reason}.\n{GO_ON}\n"
+                f"its last output:\n{last_lines(runs[-1].output)}"
             )
-        if is_expected(experiments):
+        # A guard does its work, and so does a measurement that has come back.
+        if is_expected(experiments) or experiments[-1].status is Status.DISCARD:
             return None
         return ProposerError(
             f"{words}\nusually: the proposer does not know what the code needs; what was kept "

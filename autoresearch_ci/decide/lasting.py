@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import takewhile
 
 from autoresearch_ci.experiment import Experiment, Status
 
@@ -18,18 +19,37 @@ GO_ON = (
     "what candidates must not do; then go on with --resume."
 )
 _FAILURES = (Status.CRASH, Status.METRIC_ERROR, Status.HOOK_BLOCKED)
+_GUARD = "guard failed: "
+_BLAMELESS = (_GUARD, "the incumbent could not be measured again: ")
+"""How reasons of discards begin that may be no fault of the candidate's."""
 _LEARNS = ("search",)
 """Proposers to whom a failure is a value like any other: they step away from it."""
 
 
 def lasting_failure(experiments: Sequence[Experiment]) -> str:
-    """What the last few all died of; empty: they did not, or not of the same."""
-    last = experiments[-IN_A_ROW:]
-    if len(last) < IN_A_ROW or any(e.status not in _FAILURES for e in last):
+    """What the last few all died of; empty: they did not, or not of the same.
+
+    Said once in so many experiments: who then goes on has a reason to.
+    """
+    if not experiments or not _failed(experiments[-1]):
         return ""
-    if len({(e.status, _same(e)) for e in last}) > 1:
+    last = experiments[-1]
+    end = (last.status, _same(last))
+    same = list(takewhile(lambda e: (e.status, _same(e)) == end, reversed(experiments)))
+    if len(same) % IN_A_ROW:
         return ""
-    return f"the same failure {IN_A_ROW} times in a row: {last[-1].reason}"
+    return f"the same failure {len(same)} times in a row: {last.reason}"
+
+
+def is_of_guard(experiment: Experiment) -> bool:
+    """Whether only a guard refused it: its metric was measured."""
+    return experiment.status is Status.DISCARD and experiment.reason.startswith(_GUARD)
+
+
+def _failed(experiment: Experiment) -> bool:
+    discarded = experiment.status is Status.DISCARD
+    blameless = discarded and experiment.reason.startswith(_BLAMELESS)
+    return blameless or experiment.status in _FAILURES
 
 
 def is_expected(experiments: Sequence[Experiment]) -> bool:

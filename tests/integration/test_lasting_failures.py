@@ -96,3 +96,26 @@ def test_an_agent_that_is_lost_after_experiments_without_a_keep_is_no_success(
     done = run("--config", str(config), proposer=None, metric=f"touch {lost}; cat value")
     assert done.code == 5, done.told
     assert "usage limit reached" in done.err
+
+
+def test_a_guard_that_broke_meanwhile_ends_the_run_and_one_that_works_does_not(
+    run: Run, script: Script, repo: Repo
+) -> None:
+    service = repo.path.parent / "service"
+    service.touch()
+    script(*map(value, (9, 8, 7, 6, 5)))
+    guard = f"grep -q 8 value && rm -f {service}; test -e {service} || {{ echo gone; exit 7; }}"
+    done = run("--guard", guard)
+    assert done.code == 4, done.told
+    assert done.column("status")[1:] == ["keep", "discard", "discard", "discard"]
+    assert "what was kept fails, too: guard failed: exit code 7: gone" in done.err
+    assert repo.kept() == ["experiment: try 9"]
+
+
+def test_candidates_that_a_sound_guard_refuses_in_the_same_way_are_a_search(
+    run: Run, script: Script, repo: Repo
+) -> None:
+    script(*map(value, (9, 8, 7, 6, 5)))
+    done = run("--guard", "grep -q 10 value")
+    assert done.code == 0, done.told
+    assert done.column("status")[1:] == ["discard"] * 5

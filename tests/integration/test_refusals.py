@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shlex
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autoresearch_ci.cli.main import run_cli
+from autoresearch_ci.errors import reason_of
 
 if TYPE_CHECKING:
     from tests.conftest import Repo, Result, Run, Script
@@ -468,6 +470,14 @@ def test_a_reader_that_leaves_is_no_mistake(repo: Repo) -> None:
         ["bash", "-c", line], cwd=repo.path, check=False, capture_output=True, text=True
     )
     assert done.stderr.split() in (["141"], ["0"]), done.stderr
+
+
+@pytest.mark.parametrize("number", [errno.EAGAIN, errno.ENOMEM])
+def test_a_process_that_the_system_does_not_start_is_one_sentence(number: int) -> None:
+    told = reason_of(OSError(number, os.strerror(number)))
+    assert told.startswith(os.strerror(number))
+    assert "pids.max" in told
+    assert "--resume" in told
 
 
 # --- compare --------------------------------------------------------------------------------------

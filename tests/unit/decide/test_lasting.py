@@ -58,3 +58,10 @@ def test_different_ends_are_a_search() -> None:
     assert lasting_failure(rows(CRASH, other, CRASH)) == ""
     assert lasting_failure(rows(*[(Status.DISCARD, "no better")] * 5)) == ""
     assert lasting_failure(rows(*[(Status.NO_OP, "nothing")] * 5)) == ""
+
+
+@pytest.mark.parametrize("start", ["guard failed: ", "the incumbent could not be measured again: "])
+def test_a_discard_that_may_be_nobodys_fault_is_looked_at_every_third_time(start: str) -> None:
+    end = (Status.DISCARD, f"{start}exit code 7: connection refused")
+    found = [bool(lasting_failure(rows(*[end] * count))) for count in range(1, 8)]
+    assert found == [False, False, True, False, False, True, False]
