@@ -39,10 +39,17 @@ def results(step: Step, code: int) -> tuple[dict[str, str], list[str]]:
             outputs = named_outputs(result)
     else:
         parts.append(printed_part(step.printed))
-    if code == 0:  # an error quotes what measured code has printed
-        outputs |= published_outputs([*step.complaints, *step.printed])
+    outputs |= published_outputs(own_lines(step.complaints, step.printed, code))
     outputs["verdict"] = "incomplete" if _skipped(step) else verdict(code)
     return outputs, [*parts, warnings_part(step.narrator.warnings)]
+
+
+def own_lines(complaints: Sequence[str], printed: Sequence[str], code: int) -> list[str]:
+    """What the command itself has said: an error quotes what measured code has printed."""
+    if code == 0:
+        return [*complaints, *printed]
+    starts = [i for i, line in enumerate(complaints) if line.startswith("autoresearch-ci: ")]
+    return list(complaints[: starts[0]]) if starts else []
 
 
 def _run_findings(step: Step) -> tuple[dict[str, str], str]:

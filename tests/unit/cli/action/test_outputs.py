@@ -12,6 +12,7 @@ from autoresearch_ci.cli.action.outputs import (
     last_object,
     named_outputs,
     no_outputs,
+    own_lines,
     published_outputs,
     run_outputs,
     verdict,
@@ -81,6 +82,15 @@ def test_the_pull_request_is_the_one_that_was_published_last() -> None:
     assert published_outputs(lines) == {"pull-request": "https://x/1"}
     assert published_outputs(["published: https://x/1 and more", "pushed: a b"]) == {}
     assert published_outputs(["pushed: ours-2"]) == {"branch": "ours-2"}
+
+
+def test_a_run_that_ends_by_a_failure_says_what_it_had_published() -> None:
+    ours = ["pushed: night", "published: https://x/1"]
+    quoted = ["autoresearch-ci: the same failure", "published: https://evil/2", "pushed: other"]
+    assert own_lines([*ours, *quoted], [], 5) == ours
+    assert own_lines(quoted, ["pushed: printed"], 5) == []
+    assert own_lines(quoted[1:], [], 5) == [], "its beginning is not remembered any more"
+    assert own_lines(ours, ["pushed: printed"], 0) == [*ours, "pushed: printed"]
 
 
 def test_every_output_is_always_there() -> None:
