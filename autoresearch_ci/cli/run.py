@@ -137,7 +137,7 @@ def run(
         with _reported(resolved, collaborators, publisher, finished):
             loop = _loop(collaborators, ledger, stack, proposer, publisher, start, began)
             finished.stop_reason = loop.run()
-            finished.failed = bool(loop.broken or loop.proposer_lost)
+            finished.failed = bool(loop.broken or loop.proposer_lost or loop.evaluator.lost)
             if config.confirm.mode == "auto" and ledger.history.kept:
                 _confirm(config, finished, loop, store)
         finished.broken = loop.broken

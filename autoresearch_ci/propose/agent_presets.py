@@ -57,7 +57,8 @@ _KEPT_OUT = re.compile(
     r"|\bauth(entication|orization)? (failed|required|error)\b|\bunauthori[sz]ed\b"
     r"|\b(invalid|incorrect|expired|revoked|missing) (x-)?(api[ -]?key|token|credentials)\b"
     r"|\b(api[ -]?key|token|credentials) (is |has |was )?(not valid|invalid|expired|incorrect)\b"
-    r"|^(api )?error: (401|402|403|429|5\d\d)\b",
+    r"|\bno api[ -]?key\b|\bapi[ -]?key (not found|is not set|is required|is missing)\b"
+    r"|\bwaiting for auth|^(api )?error: (401|402|403|429|5\d\d)\b",
     re.IGNORECASE | re.MULTILINE,
 )
 
