@@ -189,35 +189,36 @@ def _entity(name: str, value: str) -> str:
 _XML_LAUGHS = '<!ENTITY a "x">' + "".join(
     f'<!ENTITY {chr(98 + i)} "{f"&{chr(97 + i)};" * 10}">' for i in range(12)
 )
-XML = {
-    "billion laughs": _entity("&m;", _XML_LAUGHS),
-    "quadratic": _entity("&a;" * 50_000, f'<!ENTITY a "{"x" * 50_000}">'),
-    "outside": _entity("&a;", '<!ENTITY a SYSTEM "file://DECOY">'),
-    "parameter": _entity("x", '<!ENTITY % a SYSTEM "file://DECOY"> %a;'),
-    "deep": "<testsuite>" + "<a>" * 900_000,
-    "deep and closed": "<testsuite>" * 400_000 + "</testsuite>" * 400_000,
-    "many": "<testsuite>" + "<a/>" * 1_100_000 + "</testsuite>",
-    "attributes": "<testsuite " + " ".join(f"a{i}=''" for i in range(1_200_000)) + "/>",
-    "long": "<testsuite>" + "x" * (17 << 20),
-    "utf-16 laughs": _entity("&m;", _XML_LAUGHS).encode("utf-16"),
-    "odd encoding": '<?xml version="1.0" encoding="cp037"?><testsuite/>',
-    "not there": '<?xml version="1.0" encoding="zip"?><testsuite/>',
-    "nothing": "",
+# Made when they are used: what a worker of pytest-xdist holds, each of its forks copies.
+XML: dict[str, Callable[[], str | bytes]] = {
+    "billion laughs": lambda: _entity("&m;", _XML_LAUGHS),
+    "quadratic": lambda: _entity("&a;" * 50_000, f'<!ENTITY a "{"x" * 50_000}">'),
+    "outside": lambda: _entity("&a;", '<!ENTITY a SYSTEM "file://DECOY">'),
+    "parameter": lambda: _entity("x", '<!ENTITY % a SYSTEM "file://DECOY"> %a;'),
+    "deep": lambda: "<testsuite>" + "<a>" * 900_000,
+    "deep and closed": lambda: "<testsuite>" * 400_000 + "</testsuite>" * 400_000,
+    "many": lambda: "<testsuite>" + "<a/>" * 1_100_000 + "</testsuite>",
+    "attributes": lambda: "<testsuite " + " ".join(f"a{i}=''" for i in range(1_200_000)) + "/>",
+    "long": lambda: "<testsuite>" + "x" * (17 << 20),
+    "utf-16 laughs": lambda: _entity("&m;", _XML_LAUGHS).encode("utf-16"),
+    "odd encoding": lambda: '<?xml version="1.0" encoding="cp037"?><testsuite/>',
+    "not there": lambda: '<?xml version="1.0" encoding="zip"?><testsuite/>',
+    "nothing": lambda: "",
 }
-JSON = {
-    "deep lists": "[" * 100_000,
-    "deep objects": '{"n":' * 100_000 + "1" + "}" * 100_000,
-    "deep line": "noise\n" + '{"n":' * 100_000,
-    "many": "[" + "0," * 1_500_000 + "0]",
-    "long": '{"n": "' + "x" * (9 << 20) + '"}',
-    "digits": '{"n": ' + "9" * 100_000 + "}",
-    "infinite": '{"n": 1e999}',
-    "nan": '{"n": NaN}',
-    "twice": '{"n": 1, "n": 2}',
-    "text": '{"n": "1"}',
-    "bool": '{"n": true}',
-    "many lines": '{"n":\n' * 300_000,
-    "quotes": '"' * (4 << 20),
+JSON: dict[str, Callable[[], str]] = {
+    "deep lists": lambda: "[" * 100_000,
+    "deep objects": lambda: '{"n":' * 100_000 + "1" + "}" * 100_000,
+    "deep line": lambda: "noise\n" + '{"n":' * 100_000,
+    "many": lambda: "[" + "0," * 1_500_000 + "0]",
+    "long": lambda: '{"n": "' + "x" * (9 << 20) + '"}',
+    "digits": lambda: '{"n": ' + "9" * 100_000 + "}",
+    "infinite": lambda: '{"n": 1e999}',
+    "nan": lambda: '{"n": NaN}',
+    "twice": lambda: '{"n": 1, "n": 2}',
+    "text": lambda: '{"n": "1"}',
+    "bool": lambda: '{"n": true}',
+    "many lines": lambda: '{"n":\n' * 300_000,
+    "quotes": lambda: '"' * (4 << 20),
 }
 
 
@@ -228,7 +229,7 @@ def test_an_xml_report_cannot_grow_or_reach_out(
 ) -> None:
     decoy = tmp_path / "decoy"
     decoy.write_text("canary")
-    bomb = XML[name]
+    bomb = XML[name]()
     data = bomb if isinstance(bomb, bytes) else bomb.replace("DECOY", str(decoy)).encode()
     began = time.process_time()
     with pytest.raises(MetricError) as caught:
@@ -243,10 +244,11 @@ def test_an_xml_report_cannot_grow_or_reach_out(
 @pytest.mark.parametrize("where", ["output", "file"])
 def test_json_cannot_grow_or_recurse(name: str, where: str, tally: Tally) -> None:
     rule = ExtractRule(json="$.n", file="r" if where == "file" else None)
-    report = JSON[name].encode() if where == "file" else None
+    bomb = JSON[name]()
+    report = bomb.encode() if where == "file" else None
     began = time.process_time()
     with pytest.raises(MetricError) as caught:
-        extract(JSON[name], None, rule, report)
+        extract(bomb, None, rule, report)
     assert time.process_time() - began < 20
     assert len(str(caught.value)) < 500
     tally("bombs tried", 1)
@@ -256,7 +258,8 @@ def test_parsing_every_bomb_takes_little_memory(tally: Tally) -> None:
     program = (
         "from tests.adversarial.test_bombs import JSON, XML, ExtractRule, MetricError, extract\n"
         "for rule, bombs in ((ExtractRule(json='$.n'), JSON), (ExtractRule(junit='r'), XML)):\n"
-        "    for bomb in bombs.values():\n"
+        "    for make in bombs.values():\n"
+        "        bomb = make()\n"
         "        data = bomb if isinstance(bomb, bytes) else bomb.encode()\n"
         "        try:\n"
         "            output, report = ('', data) if rule.junit else (bomb, None)\n"
