@@ -40,18 +40,22 @@ lint: $(VENV)/dev
 types: $(VENV)/dev
 	$(BIN)/mypy
 
+# The trainer's tests apart: a worker that holds PyTorch takes three times as long to fork.
 unit: $(VENV)/dev $(VENV)/trainer
-	$(PYTEST)
+	$(PYTEST) --ignore tests/trainer
+	$(PYTEST) tests/trainer
 
 unit-all: $(VENV)/dev $(VENV)/trainer
-	$(PYTEST) --slow
+	$(PYTEST) --slow --ignore tests/trainer
+	$(PYTEST) --slow tests/trainer
 
 torture: $(VENV)/dev $(VENV)/trainer
 	$(PYTEST) --torture tests/adversarial tests/faults tests/unit/decide/test_gaming.py
 
 slow: $(VENV)/dev $(VENV)/trainer
-	$(PYTEST) --slow --junitxml $(VENV)/slow.xml
-	$(BIN)/python -m tests.slow $(VENV)/slow.xml
+	$(PYTEST) --slow --ignore tests/trainer --junitxml $(VENV)/most.xml
+	$(PYTEST) --slow tests/trainer --junitxml $(VENV)/trainer.xml
+	$(BIN)/python -m tests.slow $(VENV)/most.xml $(VENV)/trainer.xml
 
 format: $(VENV)/dev
 	$(BIN)/ruff check --fix-only .

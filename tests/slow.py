@@ -20,7 +20,7 @@ LIMIT = 2.0
 
 
 def listed() -> frozenset[str]:
-    """The slow functions, as `tests/folder/test_file.py::test_name`."""
+    """Slow functions, as `tests/folder/test_file.py::test_name`; what follows is for readers."""
     return frozenset(line.split()[0] for line in LIST.read_text(encoding="utf-8").splitlines())
 
 
@@ -29,10 +29,10 @@ def function_of(test: str) -> str:
     return test.partition("[")[0]
 
 
-def slow_functions(report: Path) -> Iterable[tuple[str, float]]:
-    """From pytest's JUnit report: functions, and the seconds that leaving out saves."""
+def slow_functions(reports: Iterable[str]) -> Iterable[tuple[str, float]]:
+    """From pytest's JUnit reports: functions, and the seconds that leaving out saves."""
     seconds: dict[str, list[float]] = defaultdict(list)
-    for case in ElementTree.parse(report).iter("testcase"):
+    for case in (case for name in reports for case in ElementTree.parse(name).iter("testcase")):
         path = case.attrib["classname"].replace(".", "/") + ".py"
         seconds[f"{path}::{function_of(case.attrib['name'])}"].append(float(case.attrib["time"]))
     for function, (first, *others) in sorted(seconds.items()):
@@ -42,6 +42,6 @@ def slow_functions(report: Path) -> Iterable[tuple[str, float]]:
 
 
 if __name__ == "__main__":
-    lines = [f"{function}  {saved:.0f}\n" for function, saved in slow_functions(Path(sys.argv[1]))]
+    lines = [f"{function}  {saved:.0f}\n" for function, saved in slow_functions(sys.argv[1:])]
     LIST.write_text("".join(lines), encoding="utf-8")
     print(f"{LIST}: {len(lines)} functions")
