@@ -18,6 +18,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -280,12 +281,20 @@ class Run:
         return self.result(code, out, err, **options)
 
     def start(
-        self, *flags: str, under: Sequence[str] = (), **options: str | None
+        self, *flags: str, under: Sequence[str] = (), real: bool = False, **options: str | None
     ) -> subprocess.Popen[str]:
-        """A process group of its own; `under` is a command line to put in front."""
-        argv = [sys.executable, "-m", "autoresearch_ci", *self.arguments(*flags, **options)]
-        return subprocess.Popen(
-            [*under, *argv],
+        """A process group of its own, forked; `real`: Python is started, after the words `under`.
+
+        The first in a test process takes a second, for what is imported.
+        """
+        from tests.forked import command_line
+
+        words = self.arguments(*flags, **options)
+        begin = partial(command_line, words)
+        if real or under:
+            argv = [*under, sys.executable, "-m", "autoresearch_ci", *words]
+            begin = partial(subprocess.Popen, argv)
+        return begin(
             cwd=self.repo.path,
             env={**os.environ, "TMPDIR": str(self.temporary)},
             stdout=subprocess.PIPE,

@@ -482,7 +482,7 @@ def test_measured_code_cannot_look_into_our_process_nor_signal_it(
     attack.plant(HUNT)
     temporary = Path(tempfile.gettempdir())
     child = replace(run, temporary=temporary).start(
-        *attack.flags("--set", f"sandbox.user={user}"), **attack.options
+        *attack.flags("--set", f"sandbox.user={user}"), real=True, **attack.options
     )
     text = attack.printed(run.finish(child))
     found = [

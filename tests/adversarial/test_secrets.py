@@ -244,7 +244,7 @@ def test_git_inherits_no_secret(
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("PATH", f"{shim.parent}:{os.environ['PATH']}")
     script({"description": "better", "files": {"value": "9\n"}})
-    done = run.finish(run.start())
+    done = run.finish(run.start(real=True))
     assert done.column("status") == ["baseline", "keep"], done.told
     content = dump.read_bytes()
     assert b"GIT_CONFIG_GLOBAL" in content
@@ -386,7 +386,9 @@ def test_a_signal_at_any_moment_of_the_start_ends_it(
     monkeypatch.setenv("MY_TOKEN", canary)
     script()
     for number in range(40 if torture else 6):
-        process = run.start("--iterations", "0", tag=f"t{number}", metric="sleep 5; cat value")
+        process = run.start(
+            "--iterations", "0", real=True, tag=f"t{number}", metric="sleep 5; cat value"
+        )
         time.sleep(number * (0.01 if torture else 0.06))
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=20)
