@@ -112,6 +112,28 @@ class Knowledge:
         printed = max(seen.times, self.printed.get(role, 0))
         return replace(self, standards=standards, printed={**self.printed, role: printed})
 
+    def may_be_unsteady(self, role: str) -> bool:
+        """Whether ids of its tests look as if another run of the same code gave other ones."""
+        names = (role, _report(role))
+        return any(self.standards[n].may_be_unsteady() for n in names if n in self.standards)
+
+    def left_out(self, role: str, before: Knowledge) -> list[str]:
+        """Tests that were asked for before, and are not since the same code did not have them."""
+        return [
+            test
+            for name in (role, _report(role))
+            if name in before.standards and name in self.standards
+            for test in before.standards[name].ranks.keys() - self.standards[name].ranks.keys()
+        ]
+
+    def reran_newly(self, role: str, seen: Seen) -> str:
+        """Tests that passed only at another attempt, and never had needed one."""
+        for name, result in ((role, seen.suite), (_report(role), seen.listed)):
+            standard = self.standards.get(name)
+            if result and standard and (news := standard.reran_newly(result)):
+                return news
+        return ""
+
     def doubting(self, role: str, seen: Seen) -> tuple[Doubt | None, Knowledge]:
         """What is wrong with a candidate's run, `None` when nothing is; and what its tests show."""
         if self.printed.get(role) == 1 < seen.times:

@@ -14,8 +14,9 @@ the text of a change for such things; a holdout, on which no proposer can aim, i
 from __future__ import annotations
 
 import enum
-from collections import Counter
-from collections.abc import Mapping
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 _SHOWN = 3
@@ -62,6 +63,10 @@ class Standard:
     sessions: int = 0
     finishes: bool = True
     """Whether every session of the unmodified code said that it had ended."""
+    reran: frozenset[str] = frozenset()
+    """Tests that needed several attempts."""
+    unsteady: frozenset[str] = frozenset()
+    """Ids, without parameters, of tests that another run of the same code did not have."""
 
     @classmethod
     def of(cls, outcomes: SuiteResult) -> Standard:
@@ -69,21 +74,46 @@ class Standard:
             ranks=_ranks(outcomes),
             sessions=outcomes.sessions,
             finishes=not outcomes.unfinished,
+            reran=outcomes.reran,
         )
 
     def relaxed(self, outcomes: SuiteResult) -> Standard:
         """After another run of the same code: what it did worse now is not asked of anybody."""
         now = _ranks(outcomes)
-        ranks = {test: max(rank, now[test]) for test, rank in self.ranks.items() if test in now}
+        found = _found(self.ranks, now)
         return Standard(
-            ranks=ranks,
+            ranks={
+                test: max(rank, now[found[test]])
+                for test, rank in self.ranks.items()
+                if test in found
+            },
             sessions=min(self.sessions, outcomes.sessions),
             finishes=self.finishes and not outcomes.unfinished,
+            reran=self.reran | outcomes.reran,
+            unsteady=self.unsteady
+            | {_family(test) for test in self.ranks.keys() - found.keys() - outcomes.of.keys()},
         )
 
     def raised(self, kept: Standard) -> Standard:
         """After a keep: what a candidate has repaired must stay so. Tests that are new count."""
-        return replace(self, ranks={**self.ranks, **kept.ranks})
+        found = _found(self.ranks, kept.ranks)
+        unsteady = self.unsteady | kept.unsteady
+        ranks = {test: rank for test, rank in self.ranks.items() if found.get(test, test) == test}
+        known = {*self.ranks, *found.values()}
+        for test, rank in kept.ranks.items():
+            if test in known or _family(test) not in unsteady:
+                ranks[test] = rank
+        return replace(self, ranks=ranks, reran=self.reran | kept.reran, unsteady=unsteady)
+
+    def may_be_unsteady(self) -> bool:
+        """Whether ids look as if another run gave other ones, in a way that is not recognised."""
+        return any(_UNSTEADY.search(_stable(test)) for test in self.ranks)
+
+    def reran_newly(self, outcomes: SuiteResult) -> str:
+        """Tests that needed several attempts and never had; empty when there are none."""
+        known = {_stable(test) for test in self.reran}
+        news = [test for test in outcomes.reran if _stable(test) not in known]
+        return f"{len(news)}: {some(news)}" if news else ""
 
     def loss(self, outcomes: SuiteResult | None) -> str:
         """Why a candidate with these outcomes is refused; empty when nothing is lost."""
@@ -98,26 +128,33 @@ class Standard:
                 f"{len(outcomes.of)} of {len(self.ranks)} tests (a crash, or an exit on the way)"
             )
         if hidden := [test for test, outcome in outcomes.of.items() if outcome == "hidden"]:
-            return f"tests lost: reported as passed although they raised: {_some(hidden)}"
+            return f"tests lost: reported as passed although they raised: {some(hidden)}"
         return self._worse(outcomes)
 
     def _worse(self, outcomes: SuiteResult) -> str:
+        found = _found(self.ranks, outcomes.of)
+        ended = {test: outcomes.of[name] for test, name in found.items()}
         worse = [
             test
             for test, rank in self.ranks.items()
-            if _RANKS.get(outcomes.of.get(test, ""), Rank.ABSENT) > rank
+            if _RANKS.get(ended.get(test, ""), Rank.ABSENT) > rank
         ]
         if not worse:
             return ""
-        words = Counter(outcomes.of.get(test, "missing") for test in worse)
+        words = Counter(ended.get(test, "missing") for test in worse)
         how = ", ".join(f"{count} {word}" for word, count in words.most_common())
-        return f"{len(worse)} of {len(self.ranks)} tests lost ({how}): {_some(worse)}"
+        return f"{len(worse)} of {len(self.ranks)} tests lost ({how}): {some(worse)}"
 
 
 def worst(first: str | None, second: str) -> str:
-    """What counts when a test ran twice in one command."""
-    if first is None:
+    """What counts when a test ran in two sessions of one command.
+
+    Each session may leave out what another is for.
+    """
+    if first in (None, "deselected"):
         return second
+    if second == "deselected":
+        return str(first)
     return max(first, second, key=lambda outcome: _RANKS.get(outcome, Rank.ABSENT))
 
 
@@ -141,6 +178,64 @@ def _ranks(outcomes: SuiteResult) -> dict[str, Rank]:
     return {test: _RANKS[word] for test, word in outcomes.of.items() if word in _RANKS}
 
 
-def _some(tests: list[str]) -> str:
-    shown = [test if len(test) <= 100 else f"{test[:99]}…" for test in sorted(tests)[:_SHOWN]]
-    return ", ".join(shown) + (", …" if len(tests) > _SHOWN else "")
+def some(tests: Iterable[str]) -> str:
+    """The first few, for a reason or a note."""
+    ordered = sorted(tests)
+    shown = [test if len(test) <= 100 else f"{test[:99]}…" for test in ordered[:_SHOWN]]
+    return ", ".join(shown) + (", …" if len(ordered) > _SHOWN else "")
+
+
+_CHANGING = re.compile(
+    r"""
+      [0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}     # a UUID
+    | \b0x[0-9a-f]{4,}                                   # an address
+    | /(?:private/)?(?:tmp|var/tmp|var/folders|dev/shm)(?:/[^\s\]'",;:<>]*)+   # a temporary path
+    | \btmp[0-9a-z_]{6,}                                 # ... by its name alone
+    | [0-9]{4}-[0-9]{2}-[0-9]{2}                         # a day, and the time of it
+      (?:[T _-][0-9]{2}[:.h-]?[0-9]{2}(?:[:.-]?[0-9]{2})?(?:[.,][0-9]+)?
+         (?:Z|[+-][0-9]{2}:?[0-9]{2})?)?
+    | [0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]+)?
+    | [0-9]+\.[0-9]{6,}                                  # a random fraction, a clock
+    | (?<![0-9a-z])(?=[a-f]*[0-9])[0-9a-f]{12,}          # a digest, a token; a clock in one number
+    | (?<![0-9])[0-9]{10,}
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_UNSTEADY = re.compile(
+    r"""[\[(].*?(?:
+      (?<![0-9])(?!(?:19|20)[0-9]{2}(?![0-9]))[0-9]{4,}   # a process, a port, a counter; no year
+    | (?<![0-9a-z])(?=[a-z]*[0-9][a-z]*[0-9])(?=[0-9]*[a-z][0-9]*[a-z])[0-9a-z]{8,}
+    )""",
+    re.VERBOSE | re.IGNORECASE,
+)
+
+
+def _stable(test: str) -> str:
+    """Its id without what differs from process to process."""
+    return _CHANGING.sub("\N{HORIZONTAL ELLIPSIS}", test)
+
+
+def _family(test: str) -> str:
+    return re.split(r"[\[(]", test, maxsplit=1)[0]
+
+
+def _found(asked: Mapping[str, Rank], now: Mapping[str, Rank | str]) -> dict[str, str]:
+    """The tests of `now` that those asked for are: by id, or else by all of it that is stable.
+
+    Of several that are alike then, the best is what the best was.
+    """
+    found = {test: test for test in asked if test in now}
+    missing = [test for test in asked if test not in now]
+    if not missing:
+        return found
+    spare: dict[str, list[str]] = defaultdict(list)
+    for test in sorted(now.keys() - asked.keys(), key=lambda test: (-_rank(now[test]), test)):
+        spare[_stable(test)].append(test)
+    for test in sorted(missing, key=lambda test: (asked[test], test)):
+        if alike := spare.get(_stable(test)):
+            found[test] = alike.pop()
+    return found
+
+
+def _rank(outcome: Rank | str) -> Rank:
+    return outcome if isinstance(outcome, Rank) else _RANKS.get(outcome, Rank.ABSENT)

@@ -8,10 +8,12 @@ from autoresearch_ci.decide.early_stop import Curve
 from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.decide.session import Policy, Session, next_calibration_run
 from autoresearch_ci.errors import BaselineError
+from autoresearch_ci.events import Note
 from autoresearch_ci.execution.command import last_lines
 from autoresearch_ci.experiment import GuardRun, MetricRun
 from autoresearch_ci.measure.bench import Bench
 from autoresearch_ci.measure.commands import Subject
+from autoresearch_ci.measure.guards import unsteady
 from autoresearch_ci.measure.holdout import calibrated
 
 
@@ -40,6 +42,8 @@ def measure_baseline(bench: Bench, policy: Policy, *, calibrate: bool) -> Baseli
     runs: list[MetricRun] = []
     while not runs or (calibrate and next_calibration_run(_values(runs), policy)):
         found = bench.measure(unmodified, knowledge)
+        if gone := found.knowledge.left_out("metric", knowledge):
+            bench.observe(Note(message=unsteady(bench.metric.command, gone)))
         knowledge = found.knowledge
         _refuse_failed(found.run, bench)
         runs.append(found.run)

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 from autoresearch_ci.config.metric import Guard
 from autoresearch_ci.decide.knowledge import Knowledge, Seen
-from autoresearch_ci.decide.suite_standards import SuiteResult
+from autoresearch_ci.decide.suite_standards import SuiteResult, some
 from autoresearch_ci.events import Note, Warning
 from autoresearch_ci.experiment import GuardRun, MetricRun
 from autoresearch_ci.measure import extract as metrics
 from autoresearch_ci.measure.commands import Ended, MeasuredCommands, Subject
-from autoresearch_ci.measure.flaky import with_second_chance
+from autoresearch_ci.measure.flaky import Measured, with_second_chance
 from autoresearch_ci.measure.xml_reports import junit_suite
 from autoresearch_ci.safety.bounded import MetricError
 
@@ -67,6 +67,8 @@ class Guards:
             knowledge,
             may_pass=lambda run: run.failed,
         )
+        if subject.is_unmodified and not found.run.failed and len(found.runs) == 1:
+            found = self._again(role, guard, subject, found)
         if subject.is_unmodified and role in found.knowledge.flaky:
             message = (
                 f"the guard {guard.command!r} fails now and then on the unmodified code: a "
@@ -74,6 +76,19 @@ class Guards:
             )
             self._commands.observe(Warning(message=message))
         return found.run, found.knowledge
+
+    def _again(
+        self, role: str, guard: Guard, subject: Subject, found: Measured[GuardRun]
+    ) -> Measured[GuardRun]:
+        """Once more on the unmodified code, where the ids of tests may be other ones each time."""
+        if not found.knowledge.may_be_unsteady(role):
+            return found
+        run, knowledge = self._run(role, guard, subject, found.knowledge)
+        if run.failed:
+            knowledge = knowledge.failing_now_and_then(role)
+        if gone := knowledge.left_out(role, found.knowledge):
+            self._commands.observe(Note(message=unsteady(guard.command, gone)))
+        return replace(found, runs=(*found.runs, run), knowledge=knowledge)
 
     def _run(
         self, role: str, guard: Guard, subject: Subject, knowledge: Knowledge
@@ -83,7 +98,7 @@ class Guards:
         )
         result = ended.result
         value, failure = _number(guard, ended)
-        loss, knowledge = _lost_tests(role, guard, subject, ended, failed=bool(failure))
+        loss, knowledge = self._lost_tests(role, guard, subject, ended, failed=bool(failure))
         if subject.iteration == 0 and not (ended.suite or guard.junit or guard.metric or failure):
             self._tell_blindness(guard)
         # What is lost says more than the exit code, and where there is no room the end is cut.
@@ -98,12 +113,36 @@ class Guards:
         )
         return _compared(run, role, guard, knowledge), knowledge
 
+    def _lost_tests(
+        self, role: str, guard: Guard, subject: Subject, ended: Ended, *, failed: bool
+    ) -> tuple[str, Knowledge]:
+        """Why the tests of a guard are fewer or worse than before; empty when they are not."""
+        listed, problem = _listed(guard, ended.report)
+        seen, knowledge = Seen(suite=ended.suite, listed=listed), ended.knowledge
+        if subject.is_candidate:
+            if news := knowledge.reran_newly(role, seen):
+                message = f"tests in {guard.command!r} were run again, as never before: {news}"
+                self._commands.observe(Note(message=message))
+            doubt, knowledge = knowledge.doubting(role, seen)
+            return ": ".join(filter(None, (problem, doubt.reason if doubt else ""))), knowledge
+        if not failed:  # else tests that never ran would not be missed later
+            knowledge = knowledge.having_seen(role, seen)
+        return problem, knowledge
+
     def _tell_blindness(self, guard: Guard) -> None:
         message = (
             f"no test was seen in the guard {guard.command!r}: only its exit code counts. "
             "With a JUnit report (guards: [{command: …, junit: FILE}]) tests that vanish count"
         )
         self._commands.observe(Note(message=message))
+
+
+def unsteady(command: str, gone: Sequence[str]) -> str:
+    """A note, for people."""
+    return (
+        f"{len(gone)} test(s) in {command!r} are not found again when the unmodified code is run "
+        f"once more (a random id, or one that runs now and then): left out: {some(gone)}"
+    )
 
 
 def _number(guard: Guard, ended: Ended) -> tuple[float | None, str]:
@@ -130,20 +169,6 @@ def _compared(run: GuardRun, role: str, guard: Guard, knowledge: Knowledge) -> G
         f"{100 * guard.tolerance:.3g} %"
     )
     return replace(run, passed=False, reason=reason)
-
-
-def _lost_tests(
-    role: str, guard: Guard, subject: Subject, ended: Ended, *, failed: bool
-) -> tuple[str, Knowledge]:
-    """Why the tests of a guard are fewer or worse than before; empty when they are not."""
-    listed, problem = _listed(guard, ended.report)
-    seen, knowledge = Seen(suite=ended.suite, listed=listed), ended.knowledge
-    if subject.is_candidate:
-        doubt, knowledge = knowledge.doubting(role, seen)
-        return ": ".join(filter(None, (problem, doubt.reason if doubt else ""))), knowledge
-    if not failed:  # else tests that never ran would not be missed later
-        knowledge = knowledge.having_seen(role, seen)
-    return problem, knowledge
 
 
 def _read_off(command: str, name: str, measured: MetricRun) -> GuardRun:

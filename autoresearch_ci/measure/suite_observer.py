@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -104,23 +104,31 @@ def parse_log(log: bytes, nonce: str) -> SuiteResult | None:
     """What the plugin wrote; `None` when no session of pytest began.
 
     Each line is JSON with the session's name; the last one of a session has the number of its
-    results and the SHA-256 of the nonce and all lines before it.
+    results and the SHA-256 of the nonce and all lines before it. Of several results of a test the
+    last counts within a session, and the worst among sessions.
     """
     sessions: dict[str, _Session] = {}
-    found: dict[str, str] = {}
     broken = 0
     for line in log[:LOG_LIMIT].splitlines(keepends=True):
         try:
             entry = json.loads(line)
             session = sessions.setdefault(entry["session"], _Session(nonce))
-            for test, outcome in session.add(entry, line):
-                found[test] = worst(found.get(test), outcome)
+            session.add(entry, line)
         except (ValueError, KeyError, TypeError):
             broken = 1
     if not sessions:
         return None
+    found: dict[str, str] = {}
+    for session in sessions.values():
+        for test, outcome in session.of.items():
+            found[test] = worst(found.get(test), outcome)
     unfinished = sum(not session.whole for session in sessions.values())
-    return SuiteResult(of=found, sessions=len(sessions), unfinished=max(unfinished, broken))
+    return SuiteResult(
+        of=found,
+        reran=frozenset().union(*(session.reran for session in sessions.values())),
+        sessions=len(sessions),
+        unfinished=max(unfinished, broken),
+    )
 
 
 class _Session:
@@ -128,18 +136,23 @@ class _Session:
 
     def __init__(self, nonce: str) -> None:
         self.whole = False
+        self.of: dict[str, str] = {}
+        self.reran: set[str] = set()
         self._count = 0
         self._digest = hashlib.sha256(nonce.encode())
 
-    def add(self, entry: Mapping[str, Any], line: bytes) -> Iterable[tuple[str, str]]:
+    def add(self, entry: Mapping[str, Any], line: bytes) -> None:
         self.whole = entry.get("end") == self._count and (
             entry.get("digest") == self._digest.hexdigest()
         )
         self._digest.update(line)
         if "test" not in entry:
-            return []
+            return
         self._count += 1
-        return [(_text(entry["test"]), _text(entry["outcome"]))]
+        test = _text(entry["test"])
+        if test in self.of:
+            self.reran.add(test)
+        self.of[test] = _text(entry["outcome"])
 
 
 def _text(value: object) -> str:

@@ -164,3 +164,76 @@ def test_a_report_of_another_test_runner_is_compared_test_by_test(
     assert done.column("status") == ["baseline", "discard", "discard", "keep"], done.told
     assert "1 of 2 tests lost (1 missing): k::b" in done.rows[1]["reason"]
     assert "not usable XML" in done.rows[2]["reason"]
+
+
+RETRYING = """\
+import pytest
+from _pytest.runner import runtestprotocol
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item, nextitem):
+    # As pytest-rerunfailures does: what failed is reported with a word of its own, and run again.
+    for last in (False, True):
+        reports = runtestprotocol(item, nextitem=nextitem, log=False)
+        again = not last and any(report.failed for report in reports)
+        for report in reports:
+            if again and report.failed:
+                report.outcome = "rerun"
+            item.ihook.pytest_runtest_logreport(report=report)
+        if not again:
+            return True
+
+
+def pytest_report_teststatus(report):
+    if report.outcome == "rerun":
+        return "rerun", "R", "RERUN"
+"""
+FLICKERING = """\
+import pathlib
+
+import lib
+
+
+def test_flickers():
+    seen = pathlib.Path("seen")
+    if lib.flickers and not seen.exists():
+        seen.touch()
+        raise OSError
+    assert lib.works
+"""
+
+
+def test_a_test_that_is_run_again_is_one_test_whose_last_attempt_counts(
+    repo: Repo, run: Run, script: Script
+) -> None:
+    repo.write("src/lib.py", "flickers, works = False, True\n")
+    repo.write("conftest.py", f"import sys\nsys.path.insert(0, 'src')\n{RETRYING}")
+    repo.write("tests/test_a.py", FLICKERING)
+    repo.commit("tests")
+    flicker, broken = "flickers, works = True, True\n", "flickers, works = True, False\n"
+    script(*lines({"value": "9\n", "src/lib.py": broken}, {"value": "9\n", "src/lib.py": flicker}))
+    done = guarded(run, PYTEST, "--scope", "src/")
+    assert done.column("status") == ["baseline", "discard", "keep"], done.told
+    assert "1 of 1 tests lost (1 failed)" in done.rows[1]["reason"]
+    assert "were run again, as never before: 1: tests/test_a.py::test_flickers" in done.out
+
+
+def test_ids_that_differ_from_run_to_run_do_not_refuse_every_change(
+    tested: Repo, run: Run, script: Script
+) -> None:
+    ids = (
+        "import os\nimport uuid\n\nimport pytest\n\n\n"
+        "@pytest.mark.parametrize('u', [str(uuid.uuid4())])\ndef test_u(u):\n    pass\n\n\n"
+        "@pytest.mark.parametrize('o', [object()], ids=repr)\ndef test_o(o):\n    pass\n\n\n"
+        "@pytest.mark.parametrize('p', [100000 + os.getpid()])\ndef test_p(p):\n    pass\n"
+    )
+    tested.write("test_ids.py", ids)
+    tested.commit("ids")
+    lost = {"value": "8\n", "tests/test_a.py": TESTS.replace("def test_second", "def second")}
+    script(*lines({"value": "9\n"}, lost))
+    done = guarded(run, f"{PYTEST} test_ids.py tests")
+    assert done.column("status") == ["baseline", "keep", "discard"], done.told
+    assert "(1 missing): tests/test_a.py::test_second" in done.rows[2]["reason"]
+    # Process ids are no pattern that is recognised: another run of the unmodified code shows them.
+    assert done.out.count("left out: test_ids.py::test_p[") == 1

@@ -19,6 +19,8 @@ import pytest
 _VARIABLE = "AUTORESEARCH_OUTCOMES"
 _RAISED = "autoresearch_raised"
 """Attribute of a report whose test raised, whatever it says later; survives pytest-xdist."""
+_OUTCOMES = ("passed", "failed", "skipped")
+_PHASES = ("setup", "call", "teardown")
 
 
 class Scribe:
@@ -42,10 +44,19 @@ class Scribe:
         self.write(test=test, outcome=outcome)
 
     def report(self, report: Any) -> None:
-        """Collect what setup, call and teardown say; the last of them makes the line."""
+        """Collect what setup, call and teardown say; the last of them makes the line.
+
+        A plugin that runs a test again reports the attempt with a word of its own, or leaves its
+        call out: of several lines about a test the last counts.
+        """
+        if report.outcome not in _OUTCOMES:
+            self._states.pop(report.nodeid, None)
+            self.result(report.nodeid, "rerun")
+            return
         states = self._states.setdefault(report.nodeid, set())
         states.add(_state(report))
-        if report.when == "teardown":
+        # A worker of pytest-xdist that crashed is reported without setup and teardown.
+        if report.when == "teardown" or report.when not in _PHASES:
             del self._states[report.nodeid]
             self.result(report.nodeid, _verdict(states))
 
@@ -62,8 +73,6 @@ def _state(report: Any) -> str:
         return "xpassed" if marked else "passed" if report.when == "call" else ""
     if report.outcome == "skipped":
         return "xfailed" if marked else "skipped"
-    if report.outcome == "rerun":
-        return ""
     return "failed" if report.when == "call" else "error"
 
 
@@ -111,6 +120,8 @@ def pytest_runtest_makereport(item: Any, call: Any) -> Generator[None, Any, None
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_logreport(report: Any) -> None:
+    if report.outcome not in _OUTCOMES:
+        setattr(report, _RAISED, False)  # pytest-retry puts the next attempt into the same report
     if _scribe:
         _scribe.report(report)
 
@@ -119,6 +130,13 @@ def pytest_runtest_logreport(report: Any) -> None:
 def pytest_collectreport(report: Any) -> None:
     if _scribe and report.outcome == "failed":
         _scribe.result(report.nodeid, "uncollected")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_deselected(items: Any) -> None:
+    if _scribe:
+        for item in items:
+            _scribe.result(item.nodeid, "deselected")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -67,6 +67,14 @@ def test_sessions_may_interleave_and_the_worse_result_counts() -> None:
     assert parse_log(mixed, "n") == SuiteResult(of={"a": "failed", "b": "passed"}, sessions=2)
 
 
+def test_of_several_attempts_in_a_session_the_last_counts_and_is_remembered() -> None:
+    found = parse_log(log(("a", "rerun"), ("a", "skipped"), ("a", "passed"), ("b", "passed")), "n")
+    assert found == SuiteResult(of={"a": "passed", "b": "passed"}, reran=frozenset("a"))
+    found = parse_log(log(("a", "passed"), ("a", "failed")), "n")
+    assert found
+    assert found.of == {"a": "failed"}
+
+
 def test_a_test_s_name_is_text_whatever_the_log_says() -> None:
     found = parse_log(log(("a\ud800", "passed")), "n")
     assert found == SuiteResult(of={"a\\ud800": "passed"})
