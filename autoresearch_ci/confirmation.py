@@ -11,7 +11,7 @@ from statistics import median
 
 from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.decide.noise import ComparisonResult, compare, confirm_interval
-from autoresearch_ci.experiment import Direction, Experiment
+from autoresearch_ci.experiment import Direction, Experiment, MetricRun
 from autoresearch_ci.measure.bench import Bench, crashed
 from autoresearch_ci.measure.commands import Subject
 from autoresearch_ci.record.ledger import Ledger
@@ -29,6 +29,8 @@ class Pairs:
 
     base: tuple[float, ...] = ()
     head: tuple[float, ...] = ()
+    head_runs: tuple[MetricRun, ...] = ()
+    """Those that gave `head`."""
     knowledge: Knowledge
     """What the run knows after them."""
 
@@ -44,6 +46,8 @@ class PairedComparison:
     knowledge: Knowledge = field(default_factory=Knowledge)
     nothing_left: Callable[[], str | None] = lambda: None
     """Which budget another run would exceed; asked before each pair."""
+    out_of_time: Callable[[], bool] = lambda: False
+    """Whether the time budget is used up; asked before the guards run once more."""
 
     def runs(self, base: Changes, head: Changes, pairs: int, *, done: int = 0) -> Pairs:
         """Measure both, pair by pair: base head, head base, ... so that drift cancels.
@@ -55,27 +59,31 @@ class PairedComparison:
             if self.nothing_left():
                 break
             order = (head, base) if pair % 2 else (base, head)
-            values, knowledge = self._values(order, found.knowledge)
+            runs, knowledge = self._measured(order, found.knowledge)
             found = replace(found, knowledge=knowledge)
-            numbers = [value for value in values if value is not None]
-            if len(numbers) < 2:
+            of_base, of_head = reversed(runs) if pair % 2 else runs
+            if of_base.value is None or of_head.value is None:
                 break
-            of_base, of_head = reversed(numbers) if pair % 2 else numbers
-            found = replace(found, base=(*found.base, of_base), head=(*found.head, of_head))
+            found = replace(
+                found,
+                base=(*found.base, of_base.value),
+                head=(*found.head, of_head.value),
+                head_runs=(*found.head_runs, of_head),
+            )
         return found
 
-    def _values(
+    def _measured(
         self, order: Sequence[Changes], knowledge: Knowledge
-    ) -> tuple[list[float | None], Knowledge]:
+    ) -> tuple[list[MetricRun], Knowledge]:
         """As in the run itself, what fails twice fails."""
-        values = []
+        runs = []
         for changes in order:
             subject = Subject(changes=changes, iteration=self.iteration)
             run, knowledge = self.bench.run(subject, knowledge, stage="confirm")
             if crashed(run):
                 run, knowledge = self.bench.run(subject, knowledge, stage="confirm")
-            values.append(run.value)
-        return values, knowledge
+            runs.append(run)
+        return runs, knowledge
 
 
 def confirm(
@@ -95,16 +103,21 @@ def confirm(
     if not deterministic:
         wanted = max(2, wanted)  # one pair says nothing about its own spread
     found = paired.runs({}, head, wanted)
-    base_values, head_values = found.base, found.head
+    base_values, head_values, head_runs = found.base, found.head, found.head_runs
     if deterministic and any(pair != known for pair in zip(base_values, head_values, strict=True)):
         deterministic = False
         more = paired.runs({}, head, PAIRS - wanted, done=wanted)
         base_values, head_values = base_values + more.base, head_values + more.head
+        found, head_runs = more, head_runs + more.head_runs
     if len(base_values) < (1 if deterministic else 2):
         return None
     gain, low, high = confirm_interval(base_values, head_values, paired.direction)
     if deterministic and len(set(base_values)) == len(set(head_values)) == 1:
         low = high = gain
+    holds, guarded = low > 0, Guarded()
+    if holds:
+        paired = replace(paired, knowledge=found.knowledge)
+        guarded = guards_again(paired, head, head_runs, pairs or PAIRS)
     return Confirmation(
         base=median(base_values),
         head=median(head_values),
@@ -113,8 +126,61 @@ def confirm(
         ci_high=high,
         n_base=len(base_values),
         n_head=len(head_values),
-        holds=low > 0,
+        holds=holds and not guarded.refusal,
+        guard_runs=guarded.rounds,
+        refusal=guarded.refusal,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guarded:
+    """What the guards said of the result when they ran on it again."""
+
+    rounds: int = 0
+    refusal: str = ""
+    """Which one failed, and how; empty: they passed, or there is none."""
+
+
+def guards_again(
+    paired: PairedComparison, head: Changes, runs: Sequence[MetricRun], rounds: int
+) -> Guarded:
+    """Run the guards on the result, so often that one which it made unsound hardly passes.
+
+    A candidate's guards ran once: what it breaks half of the time got through half of the time. By
+    the same rule a failure is the result's unless the base fails so, too. But many rounds find what
+    a guard does once in fifty runs by itself. So one failure that is gone when the guard runs again
+    asks for as many rounds once more, and the second one counts: half of the time is then found 19
+    times in 20, and once in fifty is blamed 1 time in 100.
+    """
+    guards = paired.bench.guards
+    subject = Subject(changes=head, iteration=paired.iteration, incumbent={})
+    typical, knowledge = _typical(runs), paired.knowledge
+    done, left, doubt = 0, rounds, ""
+    while left and not (done and paired.out_of_time()):
+        found = guards.run(subject, knowledge, typical, stage="confirm", numbers=not done)
+        knowledge = found.knowledge
+        if not found.runs:
+            break
+        done, left = done + 1, left - 1
+        if found.runs[-1].failed:
+            reason = found.runs[-1].reason
+            if not found.unsteady:
+                base = guards.run(subject.rival, knowledge, typical, stage="confirm", numbers=False)
+                broken = any(run.failed for run in base.runs)
+                reason += "; the guards fail on the unmodified code now, too" if broken else ""
+            if doubt or not found.unsteady:
+                return Guarded(rounds=done, refusal=reason)
+            doubt, left = reason, rounds
+    return Guarded(rounds=done, refusal=doubt if left else "")
+
+
+def _typical(runs: Sequence[MetricRun]) -> MetricRun:
+    """One run for guards that read the metric's output: its numbers are the medians of all."""
+    numbers = {
+        name: median([run.numbers[name] for run in runs if name in run.numbers])
+        for name in runs[-1].numbers
+    }
+    return replace(runs[-1], numbers=numbers)
 
 
 def idle_commits(

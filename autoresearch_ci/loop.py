@@ -96,7 +96,8 @@ class Loop:
         experiments, limits = self.ledger.experiments, self.briefing.limits
         exact = self.knowledge.session.deterministic
         pairs = min(1, self.confirm_pairs) if exact else self.confirm_pairs
-        elapsed = self.briefing.elapsed + seconds_to_confirm(limits, experiments, pairs)
+        guards = self.confirm_pairs * self.evaluator.bench.guards.seconds(self.knowledge)
+        elapsed = self.briefing.elapsed + seconds_to_confirm(limits, experiments, pairs, guards)
         return (
             self.proposer_lost
             or self.evaluator.lost

@@ -250,12 +250,17 @@ def _confirm(config: Config, finished: Finished, loop: Loop, store: Store) -> No
             return None
         return budget.nothing_left(loop.briefing.limits, ledger.spent)
 
+    def out_of_time() -> bool:
+        seconds = loop.briefing.limits.seconds
+        return seconds is not None and loop.briefing.elapsed >= seconds
+
     paired = PairedComparison(
         bench=bench,
         direction=config.metric.direction,
         iteration=len(ledger.experiments) - 1,
         knowledge=loop.knowledge,
         nothing_left=nothing_left,
+        out_of_time=out_of_time,
     )
     finished.confirmation = confirm(
         paired,

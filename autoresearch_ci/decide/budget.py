@@ -65,13 +65,18 @@ def nothing_left(limits: Limits, spent: Spent) -> str | None:
     return None
 
 
-def seconds_to_confirm(limits: Limits, experiments: Sequence[Experiment], pairs: int) -> float:
-    """What the time budget keeps back for measuring base and result again: half at most."""
+def seconds_to_confirm(
+    limits: Limits, experiments: Sequence[Experiment], pairs: int, guards: float = 0.0
+) -> float:
+    """What the time budget keeps back for measuring base and result again: half at most.
+
+    `guards`: seconds that the guards will run on the result.
+    """
     kept = any(e.status is Status.KEEP for e in experiments)
     if limits.seconds is None or not kept:
         return 0.0
     seconds = experiments[0].seconds / max(1, experiments[0].samples)  # of one run
-    return min(2 * pairs * seconds, limits.seconds / 2)
+    return min(2 * pairs * seconds + guards, limits.seconds / 2)
 
 
 def rows_cost(experiments: Sequence[Experiment]) -> Spent:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from autoresearch_ci.config.metric import Guard
 from autoresearch_ci.decide.knowledge import Knowledge, Seen
 from autoresearch_ci.decide.suite_standards import SuiteResult, some
-from autoresearch_ci.events import Note, Warning
+from autoresearch_ci.events import Note, Stage, Warning
 from autoresearch_ci.experiment import GuardRun, MetricRun
 from autoresearch_ci.measure import extract as metrics
 from autoresearch_ci.measure.commands import Ended, MeasuredCommands, Subject
@@ -24,6 +24,8 @@ class Guarded:
     runs: tuple[GuardRun, ...]
     """Up to the first that failed."""
     knowledge: Knowledge
+    unsteady: bool = False
+    """The one that failed passed when it was run again, which did not save it."""
 
 
 class Guards:
@@ -36,54 +38,81 @@ class Guards:
         self._guards = guards
         self._metric_command = metric_command
 
-    def run(self, subject: Subject, knowledge: Knowledge, measured: MetricRun) -> Guarded:
+    def run(
+        self,
+        subject: Subject,
+        knowledge: Knowledge,
+        measured: MetricRun,
+        *,
+        stage: Stage = "guard",
+        numbers: bool = True,
+    ) -> Guarded:
         """Run the guards in order, up to the first that fails.
 
         A guard that watches a number of the metric command itself takes it from `measured`: a
         five-minute training run is not repeated to read its peak memory.
+
+        `numbers`: also those that watch a number. It varies, so the more often one looks, the more
+        often it is beyond its tolerance.
         """
         runs = []
+        unsteady = False
         for index, guard in enumerate(self._guards):
             role = f"guard {index}"
+            if guard.metric and not numbers:
+                continue
             if guard.metric and not guard.junit and guard.command == self._metric_command:
                 run = _read_off(guard.command, guard.metric, measured)
                 run = _compared(run, role, guard, knowledge)
             else:
-                run, knowledge = self._patiently(role, guard, subject, knowledge)
+                found = self._patiently(role, guard, subject, knowledge, stage)
+                run, knowledge = found.run, found.knowledge
+                unsteady = run.failed and not found.runs[1].failed
             if subject.is_unmodified and run.value is not None:
                 knowledge = knowledge.having_numbered(role, run.value)
             runs.append(run)
             if run.failed:
                 break
-        return Guarded(runs=tuple(runs), knowledge=knowledge)
+        return Guarded(runs=tuple(runs), knowledge=knowledge, unsteady=unsteady)
+
+    def seconds(self, knowledge: Knowledge) -> float:
+        """How long one round of the guards takes, the metric's own command left out."""
+        commands = {guard.command for guard in self._guards} - {self._metric_command}
+        durations = (knowledge.durations.get(self._commands.redact(c), 0.0) for c in commands)
+        return sum(durations)
 
     def _patiently(
-        self, role: str, guard: Guard, subject: Subject, knowledge: Knowledge
-    ) -> tuple[GuardRun, Knowledge]:
+        self, role: str, guard: Guard, subject: Subject, knowledge: Knowledge, stage: Stage
+    ) -> Measured[GuardRun]:
         found = with_second_chance(
             role,
-            lambda subject, knowledge: self._run(role, guard, subject, knowledge),
+            lambda subject, knowledge: self._run(role, guard, subject, knowledge, stage),
             subject,
             knowledge,
             may_pass=lambda run: run.failed,
         )
         if subject.is_unmodified and not found.run.failed and len(found.runs) == 1:
-            found = self._again(role, guard, subject, found)
+            found = self._again(role, guard, subject, found, stage)
         if subject.is_unmodified and role in found.knowledge.flaky:
             message = (
                 f"the guard {guard.command!r} fails now and then on the unmodified code: a "
                 "candidate that fails it gets a second run"
             )
             self._commands.observe(Warning(message=message))
-        return found.run, found.knowledge
+        return found
 
     def _again(
-        self, role: str, guard: Guard, subject: Subject, found: Measured[GuardRun]
+        self,
+        role: str,
+        guard: Guard,
+        subject: Subject,
+        found: Measured[GuardRun],
+        stage: Stage,
     ) -> Measured[GuardRun]:
         """Once more on the unmodified code, where the ids of tests may be other ones each time."""
         if not found.knowledge.may_be_unsteady(role):
             return found
-        run, knowledge = self._run(role, guard, subject, found.knowledge)
+        run, knowledge = self._run(role, guard, subject, found.knowledge, stage)
         if run.failed:
             knowledge = knowledge.failing_now_and_then(role)
         if gone := knowledge.left_out(role, found.knowledge):
@@ -91,10 +120,10 @@ class Guards:
         return replace(found, runs=(*found.runs, run), knowledge=knowledge)
 
     def _run(
-        self, role: str, guard: Guard, subject: Subject, knowledge: Knowledge
+        self, role: str, guard: Guard, subject: Subject, knowledge: Knowledge, stage: Stage
     ) -> tuple[GuardRun, Knowledge]:
         ended = self._commands.measured(
-            subject, "guard", guard.command, knowledge, timeout=guard.timeout, report=guard.junit
+            subject, stage, guard.command, knowledge, timeout=guard.timeout, report=guard.junit
         )
         result = ended.result
         value, failure = _number(guard, ended)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.safety.markdown import inline
-from autoresearch_ci.safety.wording import number, percent
+from autoresearch_ci.safety.wording import number, percent, shortened
 
 CRASHED = frozenset({Status.CRASH, Status.METRIC_ERROR})
 """Statuses whose `metric`, should a foreign journal give one, means nothing."""
@@ -64,6 +64,10 @@ class Confirmation:
     n_base: int
     n_head: int
     holds: bool
+    guard_runs: int = 0
+    """How often the guards ran on the head again."""
+    refusal: str = ""
+    """Which of them failed there, and how; then nothing holds, whatever the numbers say."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +120,10 @@ def headline(result: RunSummary, info: RunInfo) -> str:
 def confirmed_line(name: str, found: Confirmation, direction: Direction) -> str:
     """The headline of a run that was measured again, for a terminal."""
     measured = _measured_again(name, found, direction).replace("→", "->")
-    return measured if found.holds else f"the gain did not hold: measured again, {measured}"
+    if found.holds:
+        return measured
+    why = f"{shortened(found.refusal, 300)}; " if found.refusal else ""
+    return f"the gain did not hold: {why}measured again, {measured}"
 
 
 def _measured_again(name: str, found: Confirmation, direction: Direction) -> str:
@@ -132,7 +139,18 @@ def _measured_again(name: str, found: Confirmation, direction: Direction) -> str
 def _confirmed(name: str, result: RunSummary, found: Confirmation, direction: Direction) -> str:
     measured = _measured_again(name, found, direction)
     if found.holds:
-        return f"**{measured}**\n\nBase and result were measured again at the end, in turns."
+        times = f", and the guards passed {count(found.guard_runs, 'time')} on the result"
+        passed = times if found.guard_runs else ""
+        return (
+            f"**{measured}**\n\nBase and result were measured again at the end, in turns{passed}."
+        )
+    if found.refusal:
+        return (
+            "**The gain did not hold: a guard fails on the result.** "
+            f"{inline(found.refusal, 300)}\n\n"
+            f"Seen in round {found.guard_runs} of running the guards again at the end. "
+            f"Measured again, in turns: {measured}."
+        )
     return (
         f"**The gain did not hold.** Measured again at the end, in turns: {measured}.\n\n"
         f"While the run went on it looked like {_change(result)}."

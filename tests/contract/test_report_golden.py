@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.report.chart import progress_svg
@@ -77,20 +78,36 @@ def info(confirmation: Confirmation | None = None) -> RunInfo:
     )
 
 
-def confirmation(*, holds: bool) -> Confirmation:
+def confirmation(*, holds: bool, guard_runs: int = 0) -> Confirmation:
     head, gain = (1.871, 0.056) if holds else (1.9817, 0.00015)
     low, high = (0.05, 0.061) if holds else (-0.0041, 0.0044)
     return Confirmation(
-        base=1.982, head=head, gain=gain, ci_low=low, ci_high=high, n_base=5, n_head=5, holds=holds
+        base=1.982,
+        head=head,
+        gain=gain,
+        ci_low=low,
+        ci_high=high,
+        n_base=5,
+        n_head=5,
+        holds=holds,
+        guard_runs=guard_runs,
     )
 
 
 def test_the_summary_of_a_run_whose_gain_was_confirmed(matches_golden: Golden) -> None:
-    matches_golden("summary-confirmed.md", summary_markdown(RUN, info(confirmation(holds=True))))
+    found = confirmation(holds=True, guard_runs=5)
+    matches_golden("summary-confirmed.md", summary_markdown(RUN, info(found)))
 
 
 def test_the_summary_of_a_run_whose_gain_did_not_hold(matches_golden: Golden) -> None:
     matches_golden("summary-not-held.md", summary_markdown(RUN, info(confirmation(holds=False))))
+
+
+def test_the_pull_request_of_a_run_whose_result_breaks_a_guard(matches_golden: Golden) -> None:
+    why = "guard failed: exit code 1: 8 of 70 tests lost: test_a, test_b (pytest -q)"
+    known = info(replace(confirmation(holds=True), holds=False, guard_runs=2, refusal=why))
+    more = PullRequestInfo(head=RUN[4].commit, final=True)
+    matches_golden("pull-request-refused.md", f"{title(RUN, known)}\n\n{body(RUN, known, more)}")
 
 
 def test_the_summary_of_a_run_that_was_not_confirmed(matches_golden: Golden) -> None:

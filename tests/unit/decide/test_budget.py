@@ -83,18 +83,19 @@ def test_five_failures_in_a_row_raise_the_stuck_level() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "statuses", "pairs", "kept_back"),
+    ("seconds", "statuses", "pairs", "guards", "kept_back"),
     [
-        (None, "k", 5, 0.0),
-        (60.0, "dc", 5, 0.0),
-        (60.0, "dk", 5, 10.0),
-        (60.0, "k", 1, 2.0),
-        (60.0, "k", 0, 0.0),
-        (8.0, "k", 5, 4.0),
+        (None, "k", 5, 9.0, 0.0),
+        (60.0, "dc", 5, 9.0, 0.0),
+        (60.0, "dk", 5, 0.0, 10.0),
+        (60.0, "k", 1, 9.0, 11.0),
+        (60.0, "k", 0, 0.0, 0.0),
+        (8.0, "k", 5, 0.0, 4.0),
+        (60.0, "k", 5, 900.0, 30.0),
     ],
 )
 def test_the_confirmation_is_part_of_the_time_budget(
-    seconds: float | None, statuses: str, pairs: int, kept_back: float
+    seconds: float | None, statuses: str, pairs: int, guards: float, kept_back: float
 ) -> None:
     limits = Limits(iterations=9, seconds=seconds)
-    assert seconds_to_confirm(limits, rows(statuses), pairs) == kept_back
+    assert seconds_to_confirm(limits, rows(statuses), pairs, guards) == kept_back

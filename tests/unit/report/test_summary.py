@@ -232,6 +232,15 @@ def test_a_gain_that_does_not_hold_is_the_first_thing_said() -> None:
     assert text.startswith("**The gain did not hold.**")
 
 
+def test_a_result_that_breaks_a_guard_is_the_first_thing_said_and_harmless() -> None:
+    why = "guard failed: @team ![x](https://x.example/y.png) <b>fixes #1</b> (pytest)"
+    found = confirmed(holds=False, guard_runs=2, refusal=why)
+    text = summary_markdown([BASELINE, KEPT], run_info(confirmation=found))
+    assert text.startswith("**The gain did not hold: a guard fails on the result.** guard failed: ")
+    assert "Seen in round 2" in text
+    assert not any(part in text for part in ("![x](", "<b>", " @team"))
+
+
 def test_no_improvement_is_said_plainly() -> None:
     text = summary_markdown([BASELINE, experiment(1, Status.DISCARD, 101.0)], run_info())
     assert text.startswith("**No improvement found.** p95_ms stays at 100 after 1 experiment.")
