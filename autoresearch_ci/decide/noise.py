@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist, fmean, median
 
@@ -125,25 +125,55 @@ def confirm_interval(
 
     `base_values[k]` and `head_values[k]` were measured next to each other, the order alternating.
     The estimate is the pairs' `middle`, the width Student's: exact for normal differences, rather
-    too wide for heavy tails. One pair has an infinite interval.
+    too wide for heavy tails. One pair has an interval without ends. What cannot fall below zero
+    cannot fall by more than 100 %.
     """
-    size = median(map(abs, base_values))
-    pairs = [
-        difference(direction, b, h, size) for b, h in zip(base_values, head_values, strict=True)
-    ]
+    pairs, as_gain = _paired(base_values, head_values, direction)
     estimate, reach = middle(pairs), _half_width(pairs, 0.95)
-    base, head = median(base_values), median(head_values)
-    return (
-        gain(estimate, base, head, size),
-        gain(estimate - reach, base, head, size) if base or head else estimate,
-        gain(estimate + reach, base, head, size) if base or head else estimate,
-    )
+    return as_gain(estimate), as_gain(estimate - reach), as_gain(estimate + reach)
+
+
+def _paired(
+    base_values: Sequence[float], head_values: Sequence[float], direction: Direction
+) -> tuple[list[float], Callable[[float], float]]:
+    """How much better each pair's head is, and what such a difference, or a mean, is as a gain.
+
+    Logarithms of ratios where all values have one sign: there the noise of a large gain is like
+    that of a small one. Otherwise relative differences.
+    """
+    both = [*base_values, *head_values]
+    pairs = list(zip(base_values, head_values, strict=True))
+    up = direction.gain(0.0, -1.0 if max(both) <= 0 else 1.0)  # 1: the larger, the better
+    if min(map(abs, both)) > 0 and min(both) * max(both) > 0:
+        steps = [up * _log_ratio(abs(b), abs(h)) for b, h in pairs]
+        return steps, lambda step: up * _grown(up * step)
+    size, base, head = median(map(abs, base_values)), median(base_values), median(head_values)
+
+    def as_gain(step: float) -> float:
+        found = gain(step, base, head, size)
+        if min(both) < 0 < max(both):
+            return found
+        return max(-1.0, found) if up > 0 else min(1.0, found)
+
+    return [difference(direction, b, h, size) for b, h in pairs], as_gain
+
+
+def _log_ratio(before: float, after: float) -> float:
+    change = (after - before) / before
+    # Exact to the last digit where the two are near, and for the largest numbers there are.
+    return math.log1p(change) if abs(change) < 0.5 else math.log(after) - math.log(before)
+
+
+def _grown(log_ratio: float) -> float:
+    return math.expm1(log_ratio) if log_ratio < 700 else math.inf
 
 
 def _half_width(values: Sequence[float], confidence: float) -> float:
     n = len(values)
     if n < 2:
         return math.inf
+    if len(set(values)) == 1:
+        return 0.0
     mean = fmean(values)
     deviation = math.sqrt(sum((x - mean) ** 2 for x in values) / (n - 1))
     return student_quantile((1 + confidence) / 2, n - 1) * deviation / math.sqrt(n)
@@ -188,10 +218,7 @@ def compare(
     n = len(base_values)
     if n < min(2, pairs_max):
         return None
-    size = median(map(abs, base_values))
-    pairs = [
-        difference(direction, b, h, size) for b, h in zip(base_values, head_values, strict=True)
-    ]
+    pairs, _ = _paired(base_values, head_values, direction)
     estimate, low, high = confirm_interval(base_values, head_values, direction)
     certain = may_be_exact and exact(base_values) and exact(head_values)
     # Both directions share alpha. From three pairs on: two say nothing about their own spread.

@@ -89,14 +89,83 @@ def test_confirmation_covers_the_truth_nineteen_times_out_of_twenty() -> None:
     assert 0.92 < covered / runs < 0.985
 
 
+@pytest.mark.parametrize(
+    ("direction", "factor"), [(MINIMIZE, 1 / 13141), (MINIMIZE, 3.0), (MAXIMIZE, 5.0)]
+)
+@pytest.mark.parametrize("spread", [0.02, 0.3])
+def test_confirmation_covers_gains_and_losses_of_any_size(
+    direction: Direction, factor: float, spread: float
+) -> None:
+    rng, covered, runs = random.Random(4), 0, 600
+    for _ in range(runs):
+        levels = [math.exp(rng.gauss(0, 0.1)) for _ in range(5)]  # a machine that drifts
+        base = [level * math.exp(rng.gauss(0, spread)) for level in levels]
+        head = [level * factor * math.exp(rng.gauss(0, spread)) for level in levels]
+        _, low, high = confirm_interval(base, head, direction)
+        covered += low <= direction.gain(1.0, factor) <= high
+    assert 0.92 < covered / runs < 0.985
+
+
+@pytest.mark.parametrize(
+    ("direction", "sign", "base", "head"),
+    [
+        (MINIMIZE, 1, [13141.0, 11000.0, 14500.0, 9000.0, 13141.0], [1.0, 1.0, 2.0, 1.0, 1.0]),
+        (MINIMIZE, 1, [94.1965, 80.18, 78.1, 101.0, 80.0], [0.0129, 0.0128, 0.02, 0.01, 0.0129]),
+        (MINIMIZE, 1, [5.0, 6.0, 5.0, 4.0, 9.0], [0.0] * 5),
+        (MAXIMIZE, -1, [13141.0, 11000.0, 14500.0, 9000.0, 13141.0], [1.0, 1.0, 2.0, 1.0, 1.0]),
+        (MAXIMIZE, -1, [0.0] * 5, [5.0, 6.0, 5.0, 4.0, 9.0]),
+    ],
+)
+def test_nothing_shrinks_by_more_than_all_of_it(
+    direction: Direction, sign: int, base: list[float], head: list[float]
+) -> None:
+    found = confirm_interval([sign * b for b in base], [sign * h for h in head], direction)
+    answer = compare([sign * b for b in base], [sign * h for h in head], direction, pairs_max=5)
+    assert answer is not None
+    assert (answer.gain, answer.low, answer.high) == found
+    if found[0] > 0:
+        assert 0 < found[1] <= found[0] <= found[2] <= 1
+    else:
+        assert -1 <= found[1] <= found[0] <= found[2] < 0
+
+
+def test_a_gain_is_the_same_whichever_way_it_is_looked_at() -> None:
+    base, head = [10.0, 11.0, 9.5], [8.0, 8.5, 8.1]
+    gains = confirm_interval(base, head, MINIMIZE)
+    mirrored = confirm_interval([-b for b in base], [-h for h in head], MAXIMIZE)
+    assert mirrored == pytest.approx(gains)
+    back = confirm_interval(head, base, MAXIMIZE)[0]  # what 20 % took away, 25 % brings back
+    assert (1 - gains[0]) * (1 + back) == pytest.approx(1)
+
+
+def test_values_of_mixed_sign_are_compared_by_their_differences() -> None:
+    rng, covered, runs = random.Random(5), 0, 600
+    for _ in range(runs):
+        base, head = ([rng.gauss(mean, 1) for _ in range(5)] for mean in (0.0, 9.0))
+        _, low, high = confirm_interval(base, [*head[:4], -abs(head[4])], MAXIMIZE)
+        assert math.isfinite(low)
+        assert math.isfinite(high)
+        _, low, _ = confirm_interval(base, [rng.gauss(0, 1) for _ in base], MAXIMIZE)
+        covered += low <= 0
+    assert covered / runs > 0.95
+    assert confirm_interval([-1, 0, 1], [0, 1, -1], MAXIMIZE)[1] < 0, "its width is its spread's"
+
+
+@pytest.mark.parametrize("value", [1e-300, 0.6, 1e300])
+def test_an_interval_is_defined_for_the_smallest_and_the_largest_numbers(value: float) -> None:
+    assert confirm_interval([math.nextafter(value, 2 * value)] * 2, [value] * 2, MINIMIZE)[1] > 0
+    low, high = confirm_interval([value, 1 / value], [1 / value, value], MINIMIZE)[1:]
+    assert low < 0 < high <= 1
+
+
 def test_confirmation_survives_one_run_that_took_ten_times_as_long() -> None:
     base, head = [1.0, 1.01, 0.99, 1.0, 10.0], [0.95, 0.96, 0.94, 0.95, 0.95]
     assert confirm_interval(base, head, MINIMIZE)[0] == pytest.approx(0.05, abs=0.03)
 
 
 def test_one_pair_has_no_interval() -> None:
-    estimate, low, high = confirm_interval([2.0], [1.0], MINIMIZE)
-    assert (estimate, low, high) == (0.5, -math.inf, math.inf)
+    assert confirm_interval([2.0], [1.0], MINIMIZE) == (0.5, -math.inf, 1.0)
+    assert confirm_interval([2.0], [1.0], MAXIMIZE) == (-0.5, -1.0, math.inf)
 
 
 def test_a_confirmation_around_zero_is_finite() -> None:
