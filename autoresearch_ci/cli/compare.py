@@ -26,13 +26,16 @@ from autoresearch_ci.decide.noise import Comparison, ComparisonResult, compare
 from autoresearch_ci.errors import BaselineError, ConfigError, GateFailed
 from autoresearch_ci.events import Note, Observer, Warning, redacted
 from autoresearch_ci.execution.command import Stop
+from autoresearch_ci.experiment import Direction
 from autoresearch_ci.measure.bench import Bench
 from autoresearch_ci.preflight import comparison_context
 from autoresearch_ci.report.console import make_progress
 from autoresearch_ci.report.run_folder import metric_name
+from autoresearch_ci.report.run_summary import change_interval, paired_change
 from autoresearch_ci.safety.bounded import MIB, Unreadable, json_value
 from autoresearch_ci.safety.files import file_bytes
 from autoresearch_ci.safety.log import json_text
+from autoresearch_ci.safety.wording import percent
 from autoresearch_ci.workspace.difference import Difference
 from autoresearch_ci.workspace.repository import Changes
 from autoresearch_ci.workspace.scratch import in_use
@@ -68,6 +71,7 @@ class Result:
     """What the comparison found."""
 
     metric: str
+    direction: Direction
     comparison: Comparison
     base_values: list[float]
     head_values: list[float]
@@ -78,17 +82,20 @@ class Result:
 
     def sentence(self) -> str:
         """One line for people."""
-        c, n = self.comparison, len(self.base_values)
+        found, n = self.comparison, len(self.base_values)
+        change = paired_change(
+            self.metric,
+            (median(self.base_values), median(self.head_values)),
+            change_interval(self.direction, found.gain, found.low, found.high),
+            (n, n),
+        ).replace("→", "->")
         left_out = f"; not compared: {_few(self.not_compared)}" if self.not_compared else ""
         left_out += f"; {self.foul}" if self.foul else ""
-        return (
-            f"{c.verdict}: {self.metric} {median(self.base_values):g} -> "
-            f"{median(self.head_values):g}, gain {c.gain:+.2%} "
-            f"[95 % CI {c.low:+.2%}, {c.high:+.2%}], n={n}+{n}{left_out}"
-        )
+        return f"{found.verdict}: {change}{left_out}"
 
     def as_json(self) -> str:
         facts = dataclasses.asdict(self)
+        facts["direction"] = str(self.direction)
         facts["comparison"]["verdict"] = str(self.comparison.verdict)
         return json_text(facts)
 
@@ -147,8 +154,9 @@ def apply(gate: Gate, result: Result) -> None:
         if found.verdict is not ComparisonResult.IMPROVED:
             raise GateFailed(f"claim not reproduced, no improvement seen: {result.sentence()}")
         if found.high < gate.claim:
+            claim = change_interval(result.direction, gate.claim, 0, 0)[0]
             raise GateFailed(
-                f"claim not reproduced: at least {gate.claim:+.2%} was claimed, but "
+                f"claim not reproduced: at least {percent(claim)} was claimed, but "
                 f"{result.sentence()}"
             )
 
@@ -262,6 +270,7 @@ def _measured(collaborators: Collaborators, bench: Bench, difference: Difference
         )
     return Result(
         metric=metric_name(config),
+        direction=config.metric.direction,
         comparison=comparison,
         base_values=base,
         head_values=head,

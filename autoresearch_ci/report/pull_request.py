@@ -100,7 +100,7 @@ def body(
     middle = _fitting(middle, room - _size(start))
     end = _fitting(end, (room - _size([*start, *middle])) // 3)
     room -= _size([*start, *middle, *end])
-    kept = _fitting([_kept(result, room * 3 // 5)], room)
+    kept = _fitting([_kept(result, info, room * 3 // 5)], room)
     others = _fitting(list(_others(result, room - _size(kept))), room - _size(kept))
     return "\n\n".join([*start, *kept, *middle, *end, *others]) + "\n"
 
@@ -133,7 +133,7 @@ def _state(info: RunInfo, more: PullRequestInfo) -> Iterator[str]:
         )
 
 
-def _kept(result: RunSummary, room: int) -> str:
+def _kept(result: RunSummary, info: RunInfo, room: int) -> str:
     if not result.kept:
         return "Nothing has been kept."
     rows = (
@@ -142,12 +142,12 @@ def _kept(result: RunSummary, room: int) -> str:
             number(e.metric),
             signed(e.delta),
             str(e.samples),
-            interval(e),
+            interval(e, info.direction),
             inline(e.description),
         )
         for e in result.kept
     )
-    header = ("commit", "metric", "delta", "samples", "95 % CI of the gain", "change")
+    header = ("commit", "metric", "delta", "samples", "95 % CI of delta", "change")
     total = len(result.kept)
     return f"### Kept ({total})\n\n{table(header, 'lrrrll', rows, total, room)}"
 

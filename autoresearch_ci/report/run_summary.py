@@ -127,13 +127,38 @@ def confirmed_line(name: str, found: Confirmation, direction: Direction) -> str:
 
 
 def _measured_again(name: str, found: Confirmation, direction: Direction) -> str:
-    # the interval is stated in the metric's own sign, like the change itself
-    sign = -1 if direction is Direction.MINIMIZE else 1
-    low, high = sorted((sign * found.ci_low, sign * found.ci_high))
-    return (
-        f"{name} {number(found.base)} → {number(found.head)}, {percent(sign * found.gain)} "
-        f"[95 % CI {percent(low)[:-2]}, {percent(high)[:-2]}], n={found.n_base}+{found.n_head}"
+    return paired_change(
+        name,
+        (found.base, found.head),
+        change_interval(direction, found.gain, found.ci_low, found.ci_high),
+        (found.n_base, found.n_head),
     )
+
+
+def paired_change(
+    name: str,
+    values: tuple[float, float],
+    change: tuple[float, float, float],
+    runs: tuple[int, int],
+) -> str:
+    """`p95_ms 100 → 94, -6.0 % [95 % CI -6.5, -5.5], n=5+5`: base and head, measured in turns.
+
+    `change`: what `change_interval` made of a gain.
+    """
+    low, high = (percent(end).removesuffix(" %") for end in change[1:])
+    return (
+        f"{name} {number(values[0])} → {number(values[1])}, {percent(change[0])} "
+        f"[95 % CI {low}, {high}], n={runs[0]}+{runs[1]}"
+    )
+
+
+def change_interval(
+    direction: Direction, gain: float, low: float, high: float
+) -> tuple[float, float, float]:
+    """A gain and its interval in the metric's own sign, as every text says them."""
+    sign = int(direction.gain(0, 1))
+    low, high = sorted((sign * low, sign * high))
+    return sign * gain, low, high
 
 
 def _confirmed(name: str, result: RunSummary, found: Confirmation, direction: Direction) -> str:

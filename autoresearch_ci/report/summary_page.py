@@ -11,7 +11,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from autoresearch_ci.experiment import Direction, Experiment
-from autoresearch_ci.report.run_summary import RunInfo, RunSummary, count, headline, run_summary
+from autoresearch_ci.report.run_summary import (
+    RunInfo,
+    RunSummary,
+    change_interval,
+    count,
+    headline,
+    run_summary,
+)
 from autoresearch_ci.safety.markdown import block, inline
 from autoresearch_ci.safety.wording import commit_name, duration, number, percent, signed
 
@@ -68,7 +75,7 @@ def summary_markdown(
     parts = (
         (headline(result, info), 9, "the headline"),
         (goal, 5, "the goal"),
-        (_joined(_kept(result)), 7, "what was kept"),
+        (_joined(_kept(result, info)), 7, "what was kept"),
         (_joined(idle(info)), 3, "what turned out to do nothing"),
         (_joined(_others(result)), 2, "what was tried and not kept"),
         (_joined(_measured(experiments, info)), 6, "how it was measured"),
@@ -82,12 +89,12 @@ def _joined(paragraphs: Iterable[str]) -> str:
     return "\n\n".join(paragraphs)
 
 
-def _kept(result: RunSummary) -> Iterator[str]:
+def _kept(result: RunSummary, info: RunInfo) -> Iterator[str]:
     if not result.kept:
         return
     yield f"### Kept ({len(result.kept)})"
     yield table(
-        ("#", "commit", "metric", "delta", "guard", "samples", "95 % CI of the gain", "change"),
+        ("#", "commit", "metric", "delta", "guard", "samples", "95 % CI of delta", "change"),
         "rlrrlrll",
         (
             (
@@ -97,7 +104,7 @@ def _kept(result: RunSummary) -> Iterator[str]:
                 signed(e.delta),
                 inline(e.guard, 12),
                 str(e.samples),
-                interval(e),
+                interval(e, info.direction),
                 inline(e.description),
             )
             for e in result.kept
@@ -167,11 +174,12 @@ def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def interval(experiment: Experiment) -> str:
-    """The confidence interval of a gain, for a cell."""
+def interval(experiment: Experiment, direction: Direction) -> str:
+    """The confidence interval of a change, in the metric's own sign, for a cell."""
     if experiment.ci_low is None or experiment.ci_high is None:
         return "-"
-    return f"{percent(experiment.ci_low)[:-2]} to {percent(experiment.ci_high)}"
+    _, low, high = change_interval(direction, 0.0, experiment.ci_low, experiment.ci_high)
+    return f"{percent(low).removesuffix(' %')} to {percent(high)}"
 
 
 def _measured(experiments: Sequence[Experiment], info: RunInfo) -> Iterator[str]:

@@ -23,11 +23,13 @@ def signed(value: float | None) -> str:
 
 
 def percent(fraction: float | None) -> str:
-    """`-0.056` is `-5.6 %`; small changes keep two significant digits."""
+    """`-0.056` is `-5.6 %`; small changes keep two significant digits, and 99.99 % is not all."""
     if fraction is None or not math.isfinite(fraction):
         return NOTHING
     size = abs(fraction * 100)
     decimals = 1 if size >= 1 or size == 0 else min(4, 1 - math.floor(math.log10(size)))
+    if 99.95 <= size < 99.99995:
+        decimals = min(4, -math.floor(math.log10(100 - size) + 1e-9))
     return f"{fraction * 100 + 0.0:+.{decimals}f} %"  # -0.0 + 0.0 is 0.0
 
 

@@ -334,6 +334,24 @@ def test_what_was_exact_and_is_not_found_again_gets_an_interval(
     assert facts["ci_low"] < facts["gain"] < facts["ci_high"]
 
 
+def test_run_and_compare_say_a_large_gain_with_the_same_numbers_and_sign(
+    run: Run,
+    script: Script,
+    repo: Repo,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    repo.write("value", "13141.5\n")
+    repo.commit("much")
+    script(value("1.5"))
+    done = run()
+    change = "metric 13141.5 → 1.5, -99.99 % [95 % CI -99.99, -99.99]"
+    assert change in headline(done.folder)
+    monkeypatch.chdir(repo.path)
+    assert compare(repo, "main", BRANCH) == 0
+    assert f"improved: {change}, n=3+3".replace("→", "->") in capsys.readouterr().out
+
+
 def test_a_gain_in_the_last_digit_of_a_number_ends_with_a_report(run: Run, script: Script) -> None:
     script(value("0.6"))
     done = run(metric="[ $(cat value) = 10 ] && echo 0.6000000000000001 || cat value")
@@ -411,7 +429,8 @@ def test_compare_sees_which_commit_is_better(
 ) -> None:
     before = two_commits.photograph()
     assert compare(two_commits, "before", "HEAD") == 0
-    assert "regressed: metric 10 -> 12" in capsys.readouterr().out
+    told = "regressed: metric 10 -> 12, +20.0 % [95 % CI +20.0, +20.0], n=3+3"
+    assert told in capsys.readouterr().out
     assert compare(two_commits, "HEAD", "before") == 0
     assert "improved: metric 12 -> 10" in capsys.readouterr().out
     assert two_commits.photograph() == before

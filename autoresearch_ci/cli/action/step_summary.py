@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from autoresearch_ci.experiment import Direction
+from autoresearch_ci.report.run_summary import change_interval, paired_change
 from autoresearch_ci.safety.markdown import block, inline
-from autoresearch_ci.safety.wording import number, percent
 
 _ROOM = 20_000
 """Characters of an error that are shown."""
@@ -41,12 +43,20 @@ def comparison_part(result: Mapping[str, Any], values: Sequence[float], code: in
     """What `compare` found, and what the gate made of it."""
     found = result["comparison"]
     runs = len(result["base_values"])
+    # JSON has no word for infinity.
+    gain, low, high = (
+        math.nan if found[key] is None else found[key] for key in ("gain", "low", "high")
+    )
+    change = paired_change(
+        inline(str(result["metric"])),
+        (values[0], values[1]),
+        change_interval(Direction(result["direction"]), gain, low, high),
+        (runs, runs),
+    )
     gate = {0: "passed", 1: "failed"}.get(code, "incomplete")
     return (
-        f"**{inline(str(result['metric']))} {number(values[0])} → {number(values[1])}: "
-        f"{inline(str(found['verdict']))}**, gain {percent(found['gain'])} "
-        f"[95 % CI {percent(found['low'])[:-2]}, {percent(found['high'])[:-2]}], n={runs}+{runs}, "
-        f"measured in turns on this runner. Gate: {gate}."
+        f"**{inline(str(found['verdict']))}: {change}**, measured in turns on this runner. "
+        f"Gate: {gate}."
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -260,6 +261,14 @@ def test_the_confirmed_headline_has_the_metrics_own_sign(
     assert f"**{expected}**" in summary_markdown([BASELINE, KEPT], info)
 
 
+@pytest.mark.parametrize(
+    ("direction", "told"), [(MINIMIZE, "-6.1 to -5.0 %"), (MAXIMIZE, "+5.0 to +6.1 %")]
+)
+def test_an_interval_in_a_table_has_the_metrics_own_sign(direction: Direction, told: str) -> None:
+    row = replace(KEPT, ci_low=0.05, ci_high=0.061)
+    assert f"| {told} |" in summary_markdown([BASELINE, row], run_info(direction=direction))
+
+
 def test_the_commands_can_be_run_again_character_for_character() -> None:
     command = "python -c 'print(\"p95_ms:  1\")'  &&\n  ./bench ```x```"
     code = [
@@ -282,6 +291,15 @@ def test_figures_are_written_for_people() -> None:
         "+0.0 %",
         "-",
         "-",
+    ]
+    large = (-13140 / 13141, 0.9994, 0.99999, 0.9999999, 1.0, -131.4)
+    assert [percent(v) for v in large] == [
+        "-99.992 %",
+        "+99.9 %",
+        "+99.999 %",
+        "+100.0 %",
+        "+100.0 %",
+        "-13140.0 %",
     ]
     assert [duration(s) for s in (8.4, 200, 25500)] == ["8 s", "3 min 20 s", "7 h 05 min"]
     assert duration(math.inf) == duration(math.nan) == "-"  # a bundle of somebody's may say so
