@@ -111,6 +111,19 @@ def test_the_second_job_publishes_what_the_first_kept(jobs: Jobs) -> None:
     assert list((jobs.second.path / ".git/autoresearch").iterdir()) == []
 
 
+def test_a_bundle_has_the_author_of_the_publishing_jobs_configuration(
+    jobs: Jobs, run: Run, tmp_path: Path
+) -> None:
+    author = ("--set", "publish.commit.author=Perf Bot <bot@example.org>")
+    done = run("--publish", "bundle", "--iterations", "1", *author, tag="u")
+    file = done.folder / "autoresearch.bundle"
+    refused(jobs, file, "was made by somebody else")
+    done = jobs.publish(file, *author)
+    assert done.code == 0, done.told
+    people = jobs.bare.git("show", "-s", "--format=%an, %ce", "refs/heads/autoresearch/u")
+    assert people == "Perf Bot, bot@example.org"
+
+
 def test_publishing_twice_changes_nothing(jobs: Jobs) -> None:
     assert jobs.publish().code == 0
     refs = jobs.bare.refs()
