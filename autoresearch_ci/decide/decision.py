@@ -203,7 +203,10 @@ class _Walk:
 
     def _relative(self, difference: float) -> float:
         before, after = median(self.incumbent or self.session.incumbent), median(self.candidate)
-        return noise.gain(difference, before, after, self.size)
+        found = noise.gain(difference, before, after, self.size)
+        return noise.possible(
+            found, self.policy.direction, (*self.session.incumbent, *self.candidate)
+        )
 
     def _interval(self) -> tuple[float, float]:
         """95 % confidence interval of the relative gain, as if this many runs had been planned."""

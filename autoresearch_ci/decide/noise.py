@@ -43,6 +43,21 @@ def gain(relative: float, before: float, after: float, size: float = 0.0) -> flo
     return relative * max((abs(before) + abs(after)) / 2, size) / whole if whole else 0.0
 
 
+def possible(found: float, direction: Direction, values: Sequence[float]) -> float:
+    """A `gain`, or an end of its interval, where `values` lie on one side of zero and stay there.
+
+    What cannot fall below zero cannot fall by more than 100 %.
+    """
+    if min(values) < 0 < max(values):
+        return found
+    return max(-1.0, found) if _up(direction, values) > 0 else min(1.0, found)
+
+
+def _up(direction: Direction, values: Sequence[float]) -> float:
+    """1 where growing away from zero is better, -1 where shrinking towards it is."""
+    return direction.gain(0.0, -1.0 if max(values) <= 0 else 1.0)
+
+
 def scale(values: Sequence[float]) -> float:
     """Standard deviation of values around zero, outliers bounded; 0 only when all are 0.
 
@@ -143,17 +158,14 @@ def _paired(
     """
     both = [*base_values, *head_values]
     pairs = list(zip(base_values, head_values, strict=True))
-    up = direction.gain(0.0, -1.0 if max(both) <= 0 else 1.0)  # 1: the larger, the better
+    up = _up(direction, both)
     if min(map(abs, both)) > 0 and min(both) * max(both) > 0:
         steps = [up * _log_ratio(abs(b), abs(h)) for b, h in pairs]
         return steps, lambda step: up * _grown(up * step)
     size, base, head = median(map(abs, base_values)), median(base_values), median(head_values)
 
     def as_gain(step: float) -> float:
-        found = gain(step, base, head, size)
-        if min(both) < 0 < max(both):
-            return found
-        return max(-1.0, found) if up > 0 else min(1.0, found)
+        return possible(gain(step, base, head, size), direction, both)
 
     return [difference(direction, b, h, size) for b, h in pairs], as_gain
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 
@@ -143,6 +144,22 @@ def test_a_keep_has_fresh_runs_of_the_incumbent_beside_the_candidates() -> None:
         assert decision.ci_low is not None
         assert 0.05 < decision.ci_low < 0.2
     assert kept >= 19
+
+
+def test_no_gain_of_what_cannot_fall_below_zero_exceeds_a_hundred_percent() -> None:
+    for seed in range(20):
+        rng = random.Random(seed)
+        level = {Side.INCUMBENT: 13141.0, Side.CANDIDATE: 1.0}
+
+        def measure(
+            side: Side, rng: random.Random = rng, level: dict[Side, float] = level
+        ) -> float:
+            return level[side] * math.exp(rng.gauss(0, 0.3))
+
+        _, decision = decide(measure, calibrate(measure))
+        assert decision.ci_low is not None
+        assert decision.ci_high is not None
+        assert decision.ci_low < decision.ci_high <= 1
 
 
 def test_an_incumbent_that_was_lucky_long_ago_does_not_make_a_keep() -> None:
