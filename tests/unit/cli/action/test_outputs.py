@@ -17,6 +17,7 @@ from autoresearch_ci.cli.action.outputs import (
     run_outputs,
     verdict,
 )
+from autoresearch_ci.cli.action.step_summary import comparison_part
 
 TOTALS = {"kept": 2, "baseline": 2.0, "best": 1.9, "iterations": 7, "tokens": 5, "cost_usd": 0.5}
 
@@ -55,6 +56,19 @@ def test_unconfirmed_percentages_come_from_the_run_itself() -> None:
 def test_a_gain_that_did_not_hold_is_no_improvement() -> None:
     found = run_outputs(facts(confirmation={**CONFIRMED, "holds": False}), [])
     assert found["improved"] == "false"
+
+
+def test_a_comparison_is_told_in_the_metrics_own_sign() -> None:
+    result = {
+        "metric": "size",
+        "direction": "minimize",
+        "comparison": {"verdict": "improved", "gain": 0.05, "low": 0.04, "high": 0.061},
+        "base_values": [2.0] * 3,
+    }
+    told = "**improved: size 2 → 1.9, -5.0 % [95 % CI -6.1, -4.0], n=3+3**"
+    assert comparison_part(result, [2.0, 1.9], 0).startswith(told)
+    result["comparison"] = {"verdict": "improved", "gain": None, "low": None, "high": None}
+    assert "size 2 → 1.9, - [95 % CI -, -], n=3+3" in comparison_part(result, [2.0, 1.9], 0)
 
 
 def test_nothing_kept_means_no_branch() -> None:
