@@ -324,7 +324,10 @@ class _OnlyInCheckout:
         name = str(path)
         shared = any(name.startswith(f"{folder}/") for folder in self.share)
         inside = not name.startswith(("/", "../")) and name not in self.files and not shared
-        return inside and (self.root / name).is_file()
+        try:
+            return inside and (self.root / name).is_file()
+        except OSError:  # a word of a command may be longer than any name of a file
+            return False
 
 
 def _uncommitted(

@@ -16,6 +16,7 @@ WALL_CLOCK = re.compile(r"\btime\.time\(|\btime_ns\(|datetime\.now\(|date\.today
 SHOWN = {
     "cli/action/entry.py": "which run folders this step has made, by their times",
     "record/ledger.py": "commit dates",
+    "workspace/measure_tree.py": "commit dates",
     "record/notebook.py": "commit dates",
     "loop.py": "the journal's timestamp",
     "record/run_names.py": "the default tag",
