@@ -25,7 +25,22 @@ class Seen:
     listed: SuiteResult | None = None
     """What the JUnit report says, where there is one."""
     times: int = 0
-    """How often the number was printed; 0 where there is no telling."""
+    """How often the number was printed, from the first on that counts; 0: there is no telling."""
+    before: int = 0
+    """How often what looks like it stands before that one."""
+    dropped: int = 0
+    """Bytes of its output that were too many to be looked at."""
+    late: int = 0
+    """Bytes that were printed after the command itself had ended."""
+
+    @property
+    def printed(self) -> Mapping[str, int]:
+        return {
+            "": self.times,
+            ", before": self.before,
+            ", dropped": self.dropped,
+            ", late": self.late,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +65,7 @@ class Knowledge:
     flaky: frozenset[str] = frozenset()
     """Roles whose command has failed and passed on the same code, which was not a candidate's."""
     printed: Mapping[str, int] = field(default_factory=dict)
-    """How often the number was printed, at the most, by role."""
+    """How often the number was printed, at the most, by role; and what else `Seen.printed` has."""
     standards: Mapping[str, Standard] = field(default_factory=dict)
     """What a candidate's tests must reach, by role."""
     shown: Mapping[str, Standard] = field(default_factory=dict)
@@ -109,8 +124,11 @@ class Knowledge:
         for name, result in known.items():
             if result is not None:
                 standards[name] = _joined(standards.get(name), result)
-        printed = max(seen.times, self.printed.get(role, 0))
-        return replace(self, standards=standards, printed={**self.printed, role: printed})
+        printed = {
+            role + what: max(count, self.printed.get(role + what, 0))
+            for what, count in seen.printed.items()
+        }
+        return replace(self, standards=standards, printed={**self.printed, **printed})
 
     def may_be_unsteady(self, role: str) -> bool:
         """Whether ids of its tests look as if another run of the same code gave other ones."""
@@ -136,8 +154,7 @@ class Knowledge:
 
     def doubting(self, role: str, seen: Seen) -> tuple[Doubt | None, Knowledge]:
         """What is wrong with a candidate's run, `None` when nothing is; and what its tests show."""
-        if self.printed.get(role) == 1 < seen.times:
-            why = f"the number was printed {seen.times} times, on the unmodified code once"
+        if why := self._unlike(role, seen):
             return Doubt(status=Status.METRIC_ERROR, reason=why), self
         lost, known = self._held_against(role, seen.suite)
         forged = _agreement(role) in self.standards and disagreement(seen.suite, seen.listed)
@@ -146,6 +163,23 @@ class Knowledge:
         if not lost and seen.listed:
             lost, known = known._held_against(_report(role), seen.listed)
         return (Doubt(status=Status.DISCARD, reason=lost) if lost else None), known
+
+    def _unlike(self, role: str, seen: Seen) -> str:
+        """Why what was printed cannot be what the ruler alone printed; empty when it can."""
+        times, before = self.printed.get(role), self.printed.get(f"{role}, before")
+        if times == 1 < seen.times or (times and before == 0 < seen.before):
+            return (
+                f"the number was printed {seen.times + seen.before} times, on the unmodified code "
+                f"{'once' if times == 1 else f'{times} times'}"
+            )
+        for what, why in (
+            ("dropped", "bytes were printed in the middle that are too many to be looked at"),
+            ("late", "bytes were printed after the command itself had ended"),
+        ):
+            count = seen.printed[f", {what}"]
+            if count and self.printed.get(f"{role}, {what}") == 0:
+                return f"{count} {why}, by the unmodified code none"
+        return ""
 
     def _held_against(self, name: str, result: SuiteResult | None) -> tuple[str, Knowledge]:
         """What is lost compared with a standard, and all that is known then."""

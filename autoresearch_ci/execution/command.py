@@ -78,6 +78,16 @@ class Output:
         if self._on_line and not self.asked_to_stop:
             self.asked_to_stop = bool(self._on_line(line))
 
+    @property
+    def total(self) -> int:
+        """Bytes that came."""
+        return self._total
+
+    @property
+    def dropped(self) -> int:
+        """Bytes that are not kept."""
+        return max(0, self._total - HEAD_BYTES - TAIL_BYTES)
+
     def text(self) -> str:
         return (self._head + self._marker() + self._kept_tail()).decode(errors="replace")
 
@@ -88,8 +98,43 @@ class Output:
         return bytes(self._tail[-TAIL_BYTES:])
 
     def _marker(self) -> bytes:
-        dropped = self._total - HEAD_BYTES - TAIL_BYTES
-        return b"\n[... %d bytes not kept ...]\n" % dropped if dropped > 0 else b""
+        dropped = self.dropped
+        return b"\n[... %d bytes not kept ...]\n" % dropped if dropped else b""
+
+
+class Streams:
+    """What a command prints: all of it as it arrives, and each stream by itself where it has two.
+
+    A line that one stream leaves open is ended when the other one writes.
+    """
+
+    def __init__(self, whole: Output, on_line: Callable[[str], bool | None] | None) -> None:
+        self._whole = whole
+        self.out = Output(None, on_line)
+        self.err = Output(None, on_line)
+        self._open: Output | None = None
+        """Whose line is not ended."""
+
+    @property
+    def asked_to_stop(self) -> bool:
+        return self.out.asked_to_stop or self.err.asked_to_stop
+
+    def feed_out(self, chunk: bytes) -> None:
+        self._feed(self.out, chunk)
+
+    def feed_err(self, chunk: bytes) -> None:
+        self._feed(self.err, chunk)
+
+    def end(self) -> None:
+        self.out.end()
+        self.err.end()
+
+    def _feed(self, stream: Output, chunk: bytes) -> None:
+        if self._open not in (None, stream):
+            self._whole.feed(b"\n")
+        self._whole.feed(chunk)
+        self._open = None if chunk.endswith((b"\n", b"\r")) else stream
+        stream.feed(chunk)
 
 
 def last_lines(text: str, count: int = 20) -> str:
@@ -183,6 +228,13 @@ class CommandResult:
     """First and last `HEAD_BYTES` and `TAIL_BYTES`, with a marker line between if more came."""
     tail: str
     """The last `TAIL_BYTES`."""
+    stdout: str = ""
+    """Standard output alone, where it was asked for: like `output`."""
+    stderr: str = ""
+    dropped: int = 0
+    """Bytes of standard output that are not in `stdout`."""
+    late: int = 0
+    """Bytes of standard output that came after the command itself had ended."""
     seconds: float = 0.0
     """From start to the exit of the command itself; killing what it left behind is not counted."""
     peak_memory_mb: float | None = None
@@ -216,6 +268,8 @@ class CommandResult:
             command=redact(self.command),
             output=redact(self.output),
             tail=redact(self.tail),
+            stdout=redact(self.stdout),
+            stderr=redact(self.stderr),
         )
 
 
@@ -229,12 +283,14 @@ def run_command(
     log: Path | None = None,
     on_line: Callable[[str], bool | None] | None = None,
     enter: Enter | None = None,
+    apart: bool = False,
 ) -> CommandResult:
     """Runs `command` to its end, and every process it started to theirs.
 
     A string is the user's own shell line: `bash -c` where there is bash, as in a `run:` step, else
     `/bin/sh -c`. We add no options: without the user's own `set -o pipefail` the status of `a | b`
-    is that of b. A sequence is an argv. stdin is empty; stdout and stderr are one stream.
+    is that of b. A sequence is an argv. stdin is empty; stdout and stderr are one stream, unless
+    they are kept `apart`: then `output` has them as they arrived, which is nearly their order.
 
     `on_line` gets each non-empty line as it arrives (`\\n` and `\\r` both end one), cut at
     `LINE_BYTES`; `True` kills the command. `log` receives the raw bytes: the first `HEAD_BYTES` as
@@ -250,15 +306,16 @@ def run_command(
     argv = [_shell(), "-c", command] if isinstance(command, str) else list(command)
     shown = command if isinstance(command, str) else shlex.join(command)
     started = time.monotonic()
-    with Output(log, on_line) as output:
+    with Output(log, None if apart else on_line) as output:
+        streams = Streams(output, on_line) if apart else None
         try:
-            tree = processes.start(lambda: spawn(argv, cwd, env, enter))
+            tree = processes.start(lambda: spawn(argv, cwd, env, enter, apart=apart))
         except (OSError, ValueError) as error:  # ValueError: a NUL byte in the command
-            result = _not_started(shown, output, error)
+            result = _not_started(shown, output, streams, error)
         except NotConfined as error:
             raise _not_confined(error) from error
         else:
-            result = _watched(shown, output, tree, stop, started, timeout)
+            result = _watched(shown, output, streams, tree, stop, started, timeout)
     if stop is not None:
         stop.check()
     return result
@@ -277,9 +334,12 @@ def _not_confined(reason: NotConfined) -> errors.WorkspaceError:
     )
 
 
-def _not_started(command: str, output: Output, error: OSError | ValueError) -> CommandResult:
-    output.feed(f"cannot start the command: {error}\n".encode(errors="replace"))
-    output.end()
+def _not_started(
+    command: str, output: Output, streams: Streams | None, error: OSError | ValueError
+) -> CommandResult:
+    told = f"cannot start the command: {error}\n".encode(errors="replace")
+    (streams.feed_err if streams else output.feed)(told)
+    (streams or output).end()
     missing = isinstance(error, OSError) and error.errno == errno.ENOENT
     return _result(command, output, 127 if missing else 126)
 
@@ -287,15 +347,19 @@ def _not_started(command: str, output: Output, error: OSError | ValueError) -> C
 def _watched(
     command: str,
     output: Output,
+    streams: Streams | None,
     tree: ProcessTree,
     stop: Stop | None,
     started: float,
     timeout: float | None,
 ) -> CommandResult:
     with tree:
-        limit = _Limit(tree, output, stop, None if timeout is None else started + timeout)
-        watch = Watch(tree, dict.fromkeys(tree.pipes, output.feed))
+        deadline = None if timeout is None else started + timeout
+        limit = _Limit(tree, streams or output, stop, deadline)
+        readers = [streams.feed_out, streams.feed_err] if streams else [output.feed]
+        watch = Watch(tree, dict(zip(tree.pipes, readers, strict=True)))
         watch.until_exit(limit, wake=None if stop is None else stop.fileno())
+        in_time = streams.out.total if streams else 0
         now = time.monotonic()
         seconds = now - started
         if tree.reap():
@@ -303,9 +367,18 @@ def _watched(
         in_a_hurry = stop is not None and stop.requested
         exit_code = tree.kill_all(PATIENCE_STOPPING if in_a_hurry else PATIENCE)
         watch.drain()
-        output.end()
+        (streams or output).end()
+    result = _result(command, output, exit_code)
+    if streams:
+        result = replace(
+            result,
+            stdout=streams.out.text(),
+            stderr=streams.err.text(),
+            dropped=streams.out.dropped,
+            late=streams.out.total - in_time,
+        )
     return replace(
-        _result(command, output, exit_code),
+        result,
         timed_out=limit.timed_out,
         stopped=limit.stopped,
         seconds=seconds,
@@ -326,7 +399,11 @@ class _Limit:
     """When a command has had its time, or is not wanted any more."""
 
     def __init__(
-        self, tree: ProcessTree, output: Output, stop: Stop | None, deadline: float | None
+        self,
+        tree: ProcessTree,
+        output: Output | Streams,
+        stop: Stop | None,
+        deadline: float | None,
     ) -> None:
         self.timed_out = self.stopped = False
         self.kill_at: float | None = None

@@ -41,17 +41,24 @@ class NotConfined(Exception):
 
 
 def spawn(
-    argv: Sequence[str], cwd: Path, env: Mapping[str, str], enter: Enter | None
+    argv: Sequence[str],
+    cwd: Path,
+    env: Mapping[str, str],
+    enter: Enter | None,
+    *,
+    apart: bool = False,
 ) -> subprocess.Popen[bytes]:
-    """In a session of its own, with stdout and stderr in one pipe.
+    """In a session of its own, with stdout and stderr in one pipe, or in two to be kept `apart`.
 
     Raises `NotConfined`, and `OSError` or `ValueError` when the command cannot be executed.
     """
-    reader, writer = os.pipe()
-    output = open(reader, "rb", buffering=0)  # noqa: PTH123, SIM115 - a descriptor; it is passed on
+    pairs = [os.pipe() for _ in range(1 + apart)]
+    outputs = [open(reader, "rb", buffering=0) for reader, _ in pairs]  # noqa: PTH123, SIM115
+    writers = [writer for _, writer in pairs]
     try:
         if enter:
-            enter.own_output(writer)
+            for writer in writers:
+                enter.own_output(writer)
 
         def start(confine: Callable[[], None] | None = None) -> subprocess.Popen[bytes]:
             return subprocess.Popen(
@@ -59,8 +66,8 @@ def spawn(
                 cwd=cwd,
                 env=env,
                 stdin=subprocess.DEVNULL,
-                stdout=writer,
-                stderr=subprocess.STDOUT,
+                stdout=writers[0],
+                stderr=writers[-1],
                 start_new_session=True,
                 preexec_fn=confine,  # noqa: PLW1509
             )
@@ -72,11 +79,13 @@ def spawn(
         else:
             process = _from_a_thread(enter, start)
     except BaseException:
-        output.close()
+        for output in outputs:
+            output.close()
         raise
     finally:
-        os.close(writer)
-    process.stdout = output
+        for writer in writers:
+            os.close(writer)
+    process.stdout, process.stderr = outputs[0], outputs[1] if apart else None
     _goes_first(process.pid)
     return process
 

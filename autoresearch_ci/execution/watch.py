@@ -55,6 +55,9 @@ class Watch:
                 for ready in self._ready(selector, None if due is None else due - now):
                     if ready in self._open:
                         self._read(ready, selector)
+                    elif ready == self._tree.pidfd:
+                        # While it can still be seen by others: what comes later is not its own.
+                        self._take(selector)
                     elif ready == wake:  # it stays readable, and would spin
                         selector.unregister(wake)
 
@@ -77,9 +80,12 @@ class Watch:
         if not self._open:
             return
         with self._selector() as selector:
-            for _ in range(_DRAINED):
-                for pipe in list(self._open):
-                    self._read(pipe, selector)
+            self._take(selector)
+
+    def _take(self, selector: selectors.BaseSelector) -> None:
+        for _ in range(_DRAINED):
+            for pipe in list(self._open):
+                self._read(pipe, selector)
 
     def _selector(self) -> selectors.BaseSelector:
         selector = selectors.DefaultSelector()

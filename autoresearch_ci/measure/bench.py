@@ -28,7 +28,14 @@ from autoresearch_ci.execution.command import Stop, last_lines
 from autoresearch_ci.execution.environment import clean_environment
 from autoresearch_ci.experiment import MetricRun, Status
 from autoresearch_ci.measure import extract as metrics
-from autoresearch_ci.measure.commands import Ended, MeasuredCommands, RunLogs, Subject
+from autoresearch_ci.measure.commands import (
+    Ended,
+    MeasuredCommands,
+    RunLogs,
+    Subject,
+    printed_number,
+    printed_times,
+)
 from autoresearch_ci.measure.cures import cures
 from autoresearch_ci.measure.flaky import Measured, with_second_chance
 from autoresearch_ci.measure.guards import Guards
@@ -275,7 +282,7 @@ def _interpreted(ended: Ended, section: Metric | Holdout, points: Sequence[Point
         try:
             if isinstance(report, MetricError):
                 raise report
-            value = metrics.extract(result.output, section.name, section.extract, report)
+            value = printed_number(result, section.name, section.extract, report)
         except MetricError as error:
             failure, reason = Status.METRIC_ERROR, str(error)
     return MetricRun(
@@ -285,7 +292,7 @@ def _interpreted(ended: Ended, section: Metric | Holdout, points: Sequence[Point
         timed_out=result.timed_out,
         seconds=result.seconds,
         peak_memory_mb=result.peak_memory_mb,
-        numbers=metrics.named_numbers(result.output),
+        numbers=metrics.named_numbers(f"{result.stdout}\n{result.stderr}"),
         output=result.tail,
         curve=tuple(points),
     )
@@ -298,8 +305,13 @@ def _seen(ended: Ended, section: Metric | Holdout, run: MetricRun) -> Seen:
     content = ended.report if isinstance(ended.report, bytes) else None
     name, rule = section.name, section.extract
     junit = rule.junit if rule else None
+    before, times = printed_times(ended.result, name, rule, content)
+    in_file = metrics.report_path(rule) is not None
     return Seen(
         suite=ended.suite,
         listed=junit_suite(content or b"", junit) if junit else None,
-        times=metrics.occurrences(ended.result.output, name, rule, content),
+        times=times,
+        before=before,
+        dropped=0 if in_file else ended.result.dropped,
+        late=0 if in_file else ended.result.late,
     )

@@ -13,15 +13,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from autoresearch_ci.config.metric import ExtractRule
 from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.decide.suite_standards import SuiteResult
 from autoresearch_ci.events import Note, Observer, OutputLine, Stage, StageStarted
 from autoresearch_ci.execution.command import CommandResult, Stop, run_command
 from autoresearch_ci.execution.environment import UNATTENDED
 from autoresearch_ci.experiment import MetricRun
+from autoresearch_ci.measure import extract as metrics
 from autoresearch_ci.measure.provenance import Provenance
 from autoresearch_ci.measure.suite_observer import SuiteObserver, hides_plugin
-from autoresearch_ci.safety.bounded import MIB, MetricError, Unreadable
+from autoresearch_ci.measure.xml_reports import Reports
+from autoresearch_ci.safety.bounded import MIB, MetricError, NotFound, Unreadable
 from autoresearch_ci.safety.files import file_bytes
 from autoresearch_ci.workspace.measure_tree import MeasureTree
 from autoresearch_ci.workspace.repository import Changes
@@ -137,6 +140,44 @@ class Ended:
     report: bytes | MetricError | None
     """The report that was asked for, or why it is none; `None` when it was not written."""
     knowledge: Knowledge
+
+
+def printed_number(
+    result: CommandResult, name: str | None, rule: ExtractRule | None, report: Reports | None = None
+) -> float:
+    """The number in what a command printed, or in its report. Raises `MetricError`.
+
+    Standard output is looked at first: a progress bar on standard error is no part of its lines.
+    """
+    try:
+        return metrics.extract(result.stdout, name, rule, report)
+    except NotFound:
+        if report is not None:
+            raise
+        try:
+            return metrics.extract(result.stderr, name, rule)
+        except NotFound:
+            both = f"{result.stdout}\n{result.stderr}"  # for the names that it says were seen
+            return metrics.extract(both, name, rule)
+
+
+def printed_times(
+    result: CommandResult, name: str | None, rule: ExtractRule | None, report: Reports | None = None
+) -> tuple[int, int]:
+    """`extract.mentions`, of both streams: those of the other one come before."""
+    if report is not None:
+        return metrics.mentions("", name, rule, report)
+    streams = [result.stdout, result.stderr]
+    try:
+        metrics.extract(result.stdout, name, rule)
+    except NotFound:
+        streams.reverse()
+    except MetricError:
+        pass
+    before, times = metrics.mentions(streams[0], name, rule)
+    if (rule and rule.last_number) or not (name or rule):
+        return before, times  # any text of the other one may end in a number
+    return before + sum(metrics.mentions(streams[1], name, rule)), times
 
 
 class MeasuredCommands:
@@ -260,6 +301,7 @@ class MeasuredCommands:
             stop=self._stop,
             on_line=on_line,
             enter=self.tree.sandbox.enter(network=stage == "setup"),
+            apart=True,
         ).redacted(self.redact)
         self.tree.reopen()
         self.tree.sandbox.sweep()

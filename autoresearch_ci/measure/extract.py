@@ -7,6 +7,7 @@ guess.
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 import statistics
@@ -14,7 +15,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from autoresearch_ci.config.metric import ExtractRule
 from autoresearch_ci.measure import json_reports, xml_reports
-from autoresearch_ci.safety.bounded import NUMBER, MetricError, parse_number
+from autoresearch_ci.measure.xml_reports import Reports
+from autoresearch_ci.safety.bounded import NUMBER, MetricError, NotFound, parse_number
 
 OUTPUT_LIMIT = 4 * 2**20
 """Characters of output looked at; of more, the tail. Bounds what a user's regex can cost."""
@@ -30,9 +32,16 @@ PICKS: dict[str, Callable[[Sequence[float]], float]] = {
 _ANY = ExtractRule.model_construct()
 """Looks for no place in particular."""
 _NOT_FINITE = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
-_SGR = r"(?:\x1b\[[0-9;:]*m)+"
-# A colour around a number is decoration; one inside it (`0.<red>98`) is left there, to be refused.
-_COLOUR = re.compile(rf"(?<![0-9.eE+-]){_SGR}|{_SGR}(?![0-9.eE+-])")
+_CODES = (
+    r"(?:"
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor, erasing
+    r"|\x1b\][^\x07\x1b\r\n]*(?:\x07|\x1b\\)"  # OSC: titles, links, progress
+    r"|\x1b[()*+][0-9A-Za-z]|\x1b[=>78DEHMNOZc]|\x07"
+    r")+"
+)
+# A code around a number is decoration; one inside it (`0.<red>98`) is left there, to be refused.
+_CODE = re.compile(rf"(?<![0-9.eE+-]){_CODES}|{_CODES}(?![0-9.eE+-])")
+_CODE_MARKS = ("\x1b", "\x9b", "\x07")
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 _BETWEEN_WORDS = re.compile(r"[\s=|()\[\]{}<>\"'`]+|(?<=[^\W\d]):")
 _STARTS_LIKE_A_NUMBER = re.compile(r"\W*\d")
@@ -44,12 +53,13 @@ def report_path(rule: ExtractRule | None) -> str | None:
 
 
 def extract(
-    output: str, name: str | None, rule: ExtractRule | None, report: bytes | None = None
+    output: str, name: str | None, rule: ExtractRule | None, report: Reports | None = None
 ) -> float:
     """The number called `name`, or the one that `rule` describes. Raises `MetricError`.
 
-    With neither, the output's only `METRIC name=value` line, or else its only bare number. Colour
-    codes around words are dropped, and a carriage return ends a line as a newline does.
+    With neither, the output's only `METRIC name=value` line, or else its only bare number. Codes
+    for a terminal are dropped. A carriage return ends a line as a newline does, and what is looked
+    for and follows it overwrites what stood in that line.
     """
     rule, path = rule or _ANY, report_path(rule)
     if path is not None and report is None:
@@ -57,29 +67,85 @@ def extract(
     if rule.junit is not None:
         return xml_reports.junit_number(report or b"", rule.junit, rule.count or "failures")
     if rule.coverage is not None:
-        return xml_reports.coverage_percent(report or b"", rule.coverage)
+        return xml_reports.coverage_percent(_whole(report or b""), rule.coverage)
     text = output if report is None else _decode(report)
     if rule.json_path is not None:
-        return json_reports.json_number(text, rule.json_path)
+        return json_reports.json_number(_plain(text), rule.json_path)
     return _text_number(_tail(text), name, rule)
 
 
-def occurrences(
-    output: str, name: str | None, rule: ExtractRule | None, report: bytes | None = None
-) -> int:
-    """How often the text holds what is looked for; 0 where there is no telling."""
+def mentions(
+    output: str, name: str | None, rule: ExtractRule | None, report: Reports | None = None
+) -> tuple[int, int]:
+    """How often what is looked for occurs, anywhere in a line: before the first that counts, and
+    from it on. Twice 0 where there is no telling.
+
+    Who puts a text before the ruler's line hides it from `extract`, and not from here.
+    """
     rule = rule or _ANY
-    if rule.junit or rule.coverage or rule.last_number:
-        return 0
+    if rule.junit or rule.coverage:
+        return 0, 0
     text = output if report is None else _decode(report)
+    found = _mentions(text, name, rule)
+    plain = _plain(text)
+    if plain == text:
+        return found
+    # What looks like a code could hide a part of the line as well.
+    return tuple(map(max, found, _mentions(plain, name, rule)))  # type: ignore[return-value]
+
+
+def _mentions(text: str, name: str | None, rule: ExtractRule) -> tuple[int, int]:
     if rule.json_path is not None:
-        return json_reports.documents(text)
-    text = _tail(text)
+        return json_reports.mentions(text, rule.json_path)
     if rule.regex is not None:
-        return len(_regex_matches(text, rule.regex))
+        text = text[-OUTPUT_LIMIT:]
+        counts = [match.start() for match in _matches(text, rule.regex)]
+        loose = [match.start() for match in _matches(text, _unanchored(rule.regex))]
+        if len(loose) < len(counts):  # without its anchors it means something else
+            loose = counts
+        return _split(loose, counts)
+    if rule.last_number:
+        numbers = [match.start() for match in _ENDS_IN_A_NUMBER.finditer(text)]
+        return _split(numbers, numbers[-1:])
     if name is not None:
-        return len(list(_values_of(text, name)))
-    return len(list(_named_lines(text, only_metric=True))) or len(_bare_numbers(text))
+        return _split(*_places(text, name))
+    if "METRIC" in text and (names := {name for name, _ in _named_lines(text, only_metric=True)}):
+        return _split(*_places(text, min(names)))
+    bare = [match.start() for match in _BARE.finditer(text)]
+    return _split([match.start() for match in _ENDS_IN_A_NUMBER.finditer(text)], bare)
+
+
+def _split(found: Sequence[int], counts: Sequence[int]) -> tuple[int, int]:
+    before = sum(place < counts[0] for place in found) if counts else 0
+    return before, max(len(found) - before, len(counts))
+
+
+_ENDS_IN_A_NUMBER = re.compile(r"^(?=[^\r\n]*[0-9][\0-\t\v\f\x0e- ]*+(?:[\r\n]|\Z))", re.MULTILINE)
+_BARE = re.compile(rf"^[ \t]*+(?:{NUMBER.pattern})[ \t]*+(?=[\r\n]|\Z)", re.MULTILINE)
+
+
+def _places(text: str, name: str) -> tuple[list[int], list[int]]:
+    """Where the name stands before a mark, and where that begins a line."""
+    word = re.escape(name)
+    anywhere = re.compile(rf"METRIC[ \t]++{word}[ \t]*+=|{word}[ \t]*+:")
+    found = [match.start() for match in anywhere.finditer(text)]
+    lines = re.compile(rf"(?:^|(?<=\r))[ \t]*+(?:{anywhere.pattern})", re.MULTILINE)
+    return found, [match.start() for match in lines.finditer(text)]
+
+
+def _unanchored(regex: str) -> str:
+    """Without what ties it to the ends of a line or word; lookarounds stay."""
+    kept, in_class, place = [], False, 0
+    while place < len(regex):
+        piece = regex[place : place + 2] if regex[place] == "\\" else regex[place]
+        place += len(piece)
+        if piece == "[":
+            in_class = True
+        elif piece == "]":
+            in_class = False
+        if in_class or piece not in ("^", "$", r"\A", r"\Z", r"\b", r"\B"):
+            kept.append(piece)
+    return "".join(kept)
 
 
 def named_numbers(output: str) -> dict[str, float]:
@@ -95,7 +161,8 @@ def named_numbers(output: str) -> dict[str, float]:
 
 def _text_number(text: str, name: str | None, rule: ExtractRule) -> float:
     if rule.regex is not None:
-        return _pick(_regex_matches(text, rule.regex), rule.many, f"regex {rule.regex}")
+        found = [match.group(1) or "" for match in _written_last(text, rule.regex)]
+        return _pick(found, rule.many, f"regex {rule.regex}")
     if rule.last_number:
         return parse_number(_last_number(text))
     if name is not None:
@@ -107,7 +174,7 @@ def _text_number(text: str, name: str | None, rule: ExtractRule) -> float:
 def _pick(texts: Sequence[str], many: str | None, what: str, seen: Iterable[str] = ()) -> float:
     if not texts:
         others = ", ".join(list(seen)[:5])
-        raise MetricError(f"{what} was not printed" + (f"; seen: {others}" if others else ""))
+        raise NotFound(f"{what} was not printed" + (f"; seen: {others}" if others else ""))
     pick = PICKS[many] if many else None
     if len(texts) > 1 and pick is None:
         values = ", ".join(text[:20] for text in texts[:4]) + (", …" if len(texts) > 4 else "")
@@ -137,7 +204,7 @@ def _only_number(text: str, many: str | None) -> float:
     if bare := _bare_numbers(text):
         return _pick(bare, many, "a bare number (set metric.name or metric.extract)")
     seen = ", ".join(list(named_numbers(text))[:5])
-    raise MetricError(
+    raise NotFound(
         f"no number found; set metric.name to one of: {seen}"
         if seen
         else "no number found; print `METRIC name=value` or set metric.extract"
@@ -145,7 +212,12 @@ def _only_number(text: str, many: str | None) -> float:
 
 
 def _bare_numbers(text: str) -> list[str]:
-    return [line for line in _lines(text) if NUMBER.fullmatch(line) or _NOT_FINITE.fullmatch(line)]
+    found = []
+    for line in text.split("\n"):
+        words = [word.strip(" \t") for word in line.split("\r")]
+        numbers = [word for word in words if NUMBER.fullmatch(word) or _NOT_FINITE.fullmatch(word)]
+        found += numbers[-1:]  # what a carriage return overwrites is not there any more
+    return found
 
 
 def _lines(text: str) -> Iterator[str]:
@@ -172,24 +244,52 @@ def _values_of(text: str, name: str) -> Iterator[str]:
 
     A line `loss: diverged` is a match too: next to `loss: 0.98` it must not go unnoticed.
     """
-    for line in _lines(text):
+    if name not in text:
+        return
+    for line in text.split("\n"):
         if name not in line:
             continue
-        keyword, _, rest = line.partition(" ")
-        body, mark = (rest.strip(" \t"), "=") if keyword == "METRIC" else (line, ":")
-        after = body.removeprefix(name).lstrip(" \t")
-        if body.startswith(name) and after.startswith(mark):
-            yield after[1:].strip(" \t")
+        value = None
+        for part in line.split("\r"):
+            part = part.strip(" \t")
+            keyword, _, rest = part.partition(" ")
+            body, mark = (rest.strip(" \t"), "=") if keyword == "METRIC" else (part, ":")
+            after = body.removeprefix(name).lstrip(" \t")
+            if body.startswith(name) and after.startswith(mark):
+                value = after[1:].strip(" \t")  # overwrites what stood in this line
+        if value is not None:
+            yield value
 
 
-def _regex_matches(text: str, regex: str) -> list[str]:
-    try:
-        pattern = re.compile(regex, re.MULTILINE)
-    except re.error as error:
-        raise MetricError(f"regex {regex} is not valid: {error}") from error
+def _written_last(text: str, regex: str) -> list[re.Match[str]]:
+    """The matches, without those that another one in the same line has overwritten."""
+    pattern = _compiled(regex)
     if not pattern.groups:
         raise MetricError(f"regex {regex} has no group; put parentheses around the number")
-    return [match.group(1) or "" for match in pattern.finditer(text)]
+    found = list(pattern.finditer(text.replace("\r", "\n")))
+    return [
+        match
+        for match, after in itertools.zip_longest(found, found[1:])
+        if after is None or not _overwrites(text[match.start() : after.start()])
+    ]
+
+
+def _overwrites(between: str) -> bool:
+    return "\r" in between and "\n" not in between
+
+
+def _matches(text: str, regex: str) -> list[re.Match[str]]:
+    try:
+        return list(_compiled(regex).finditer(text.replace("\r", "\n")))
+    except MetricError:
+        return []
+
+
+def _compiled(regex: str) -> re.Pattern[str]:
+    try:
+        return re.compile(regex, re.MULTILINE)
+    except re.error as error:
+        raise MetricError(f"regex {regex} is not valid: {error}") from error
 
 
 def _last_number(text: str) -> str:
@@ -198,14 +298,37 @@ def _last_number(text: str) -> str:
             word = word.rstrip(".,:;!%")
             if _STARTS_LIKE_A_NUMBER.match(word) or _NOT_FINITE.fullmatch(word):
                 return word
-    raise MetricError("no number was printed")
+    raise NotFound("no number was printed")
 
 
 def _tail(text: str) -> str:
     if len(text) > OUTPUT_LIMIT:
         text = text[-OUTPUT_LIMIT:].partition("\n")[2]
-    return _COLOUR.sub("", text) if "\x1b" in text else text
+    return _plain(text)
 
 
-def _decode(report: bytes) -> str:
-    return report.decode("utf-8-sig", errors="replace")
+def _plain(text: str) -> str:
+    """As a terminal would show it, but for what carriage returns overwrite."""
+    if any(mark in text for mark in _CODE_MARKS):
+        text = _CODE.sub("", text)
+    if "\b" in text:
+        text = _without_backspaces(text)
+    return re.sub(r"\r+\n", "\n", text) if "\r\n" in text else text
+
+
+def _without_backspaces(text: str) -> str:
+    shown: list[str] = []
+    for piece in re.findall(r"[\b]|[^\b]", text):
+        if piece != "\b":
+            shown.append(piece)
+        elif shown and shown[-1] not in "\r\n":
+            shown.pop()
+    return "".join(shown)
+
+
+def _decode(report: Reports) -> str:
+    return _whole(report).decode("utf-8-sig", errors="replace")
+
+
+def _whole(report: Reports) -> bytes:
+    return report if isinstance(report, bytes) else b"\n".join(report)

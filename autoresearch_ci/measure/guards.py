@@ -10,8 +10,7 @@ from autoresearch_ci.decide.knowledge import Knowledge, Seen
 from autoresearch_ci.decide.suite_standards import SuiteResult, some
 from autoresearch_ci.events import Note, Stage, Warning
 from autoresearch_ci.experiment import GuardRun, MetricRun
-from autoresearch_ci.measure import extract as metrics
-from autoresearch_ci.measure.commands import Ended, MeasuredCommands, Subject
+from autoresearch_ci.measure.commands import Ended, MeasuredCommands, Subject, printed_number
 from autoresearch_ci.measure.flaky import Measured, with_second_chance
 from autoresearch_ci.measure.xml_reports import junit_suite
 from autoresearch_ci.safety.bounded import MetricError
@@ -180,7 +179,7 @@ def _number(guard: Guard, ended: Ended) -> tuple[float | None, str]:
     if failure or guard.metric is None:
         return None, failure
     try:
-        return metrics.extract(ended.result.output, guard.metric, None), ""
+        return printed_number(ended.result, guard.metric, None), ""
     except MetricError as error:
         return None, str(error)
 

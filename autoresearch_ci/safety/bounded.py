@@ -23,6 +23,10 @@ class MetricError(Exception):
     """
 
 
+class NotFound(MetricError):
+    """What is looked for is not there at all."""
+
+
 def parse_number(text: str) -> float:
     """A finite number in plain ASCII: sign, digits, fraction, exponent, and nothing else.
 

@@ -262,3 +262,80 @@ def test_a_warning_measures_the_change_and_says_why_it_would_be_refused(
     done = measure(run, "warn")
     assert done.column("status") == ["baseline", "keep"], done.told
     assert "plays against the ruler: work.py:2 patches time.perf_counter" in done.out + done.err
+
+
+def saying(*said: str) -> str:
+    """The ruler's own work, and a text that no reader of the change finds."""
+    return honest(90).replace(
+        "    return 42", "\n".join(f"    {line}" for line in [*said, "return 42"])
+    )
+
+
+FAKE = "import sys; sys.stdout.write('co' 'st: 1' + chr(10)); sys.stdout.flush()"
+OUTLIVES = (
+    "import subprocess; subprocess.Popen(['sh', '-c', "
+    "'while kill -0 $PPID 2>/dev/null; do :; done; {}'])"
+)
+HIDDEN: Played = {
+    "glue": (saying(FAKE, "sys.stdout.write('. ')"), "printed 2 times"),
+    "glue behind a code": (saying(FAKE, "sys.stdout.write(chr(27) + '[')"), "printed 2 times"),
+    "drowned": (
+        saying(
+            FAKE,
+            "sys.stdout.write('x' * (1 << 20) + chr(10)); sys.stdout.flush()",
+            OUTLIVES.format('head -c 3000000 /dev/zero | tr "\\\\0" y'),
+        ),
+        "too many to be looked at",
+    ),
+    "said after the end": (saying(OUTLIVES.format("echo x")), "after the command itself had ended"),
+}
+
+
+@pytest.mark.usefixtures("benchmark")
+def test_what_hides_the_rulers_own_line_does_not_decide(
+    run: Run, script: Script, tally: Tally
+) -> None:
+    done = replay(run, script, HIDDEN, "allow")
+    judge(done, HIDDEN, tally)
+
+
+@pytest.mark.parametrize(
+    ("extract", "bench", "said"),
+    [
+        ("last_number: true", "print('cost:', ticks)", OUTLIVES.format("echo 1")),
+        (
+            "json: $.cost",
+            "print(json.dumps({'cost': ticks}))",
+            "print('{%scost%s: 1}' % ('\"', '\"')); print('. ', end='')",
+        ),
+        ("regex: '^cost: (\\d+)$'", "print('cost:', ticks)", f"{FAKE}; sys.stdout.write('. ')"),
+        ("many: last", "print(ticks)", "print('1'); print('. ', end='')"),
+    ],
+)
+def test_however_the_number_is_found_a_text_beside_it_does_not_decide(
+    extract: str, bench: str, said: str, repo: Repo, run: Run, script: Script
+) -> None:
+    repo.write("work.py", honest(90))
+    repo.write("bench.py", BENCH.replace('print("cost:", ticks if took > 0 else 0)', bench))
+    repo.write(".github/autoresearch.yml", f"metric:\n  extract: {{{extract}}}\n")
+    repo.commit("a benchmark")
+    script(
+        {"description": "hidden", "files": {"work.py": saying(said)}},
+        {"description": "honest", "files": {"work.py": honest(9)}},
+    )
+    flags = ("--set", "gaming=allow", "--iterations", "2")
+    done = run(*flags, scope="work.py", metric=f"{sys.executable} bench.py")
+    assert done.column("status") == ["baseline", "metric-error", "keep"], done.told
+
+
+def test_what_stands_on_standard_error_is_no_part_of_the_numbers_line(
+    repo: Repo, run: Run, script: Script
+) -> None:
+    bar = "import sys\nsys.stderr.write('\\rstep 3/3')\nsys.stderr.flush()\n"
+    repo.write("bench.py", f"{bar}print('cost:', open('work.py').read().count('9'))\n")
+    repo.write("work.py", "9 9\n")
+    repo.commit("a benchmark")
+    script({"description": "less", "files": {"work.py": "9\n"}})
+    flags = ("--metric-name", "cost", "--iterations", "1")
+    done = run(*flags, scope="work.py", metric=f"{sys.executable} bench.py")
+    assert done.column("status") == ["baseline", "keep"], done.told

@@ -74,6 +74,30 @@ def test_a_number_that_is_printed_again_is_no_number() -> None:
     assert known(seen(0)).doubting("metric", seen(3))[0] is None
 
 
+@pytest.mark.parametrize(
+    ("usual", "odd", "why"),
+    [
+        (Seen(times=1), Seen(times=1, before=1), "printed 2 times, on the unmodified code once"),
+        (Seen(times=2), Seen(times=2, before=1), "printed 3 times, on the unmodified code 2 times"),
+        (Seen(times=1, before=4), Seen(times=2, before=4), "on the unmodified code once"),
+        (Seen(times=1), Seen(times=1, dropped=9), "9 bytes were printed in the middle"),
+        (Seen(times=1), Seen(times=1, late=2), "2 bytes were printed after the command itself"),
+    ],
+)
+def test_what_the_unmodified_code_does_not_print_is_not_believed(
+    usual: Seen, odd: Seen, why: str
+) -> None:
+    doubt, _ = known(usual).doubting("metric", odd)
+    assert doubt
+    assert doubt.status is Status.METRIC_ERROR
+    assert why in doubt.reason
+    assert known(usual).doubting("metric", usual)[0] is None
+
+
+def test_what_varies_before_the_number_is_no_reason() -> None:
+    assert known(Seen(times=1, before=4)).doubting("metric", Seen(times=1, before=9))[0] is None
+
+
 def test_a_report_that_tells_more_than_pytest_saw_is_forged_where_both_once_agreed() -> None:
     agreed = known(seen(a="passed", listed=listing(a="passed")))
     doubt, _ = agreed.doubting("metric", seen(a="passed", listed=listing(a="passed", b="passed")))

@@ -15,8 +15,8 @@ from autoresearch_ci.config.metric import ExtractRule
 from autoresearch_ci.measure.extract import (
     OUTPUT_LIMIT,
     extract,
+    mentions,
     named_numbers,
-    occurrences,
     report_path,
 )
 from autoresearch_ci.safety.bounded import MetricError
@@ -265,8 +265,87 @@ def test_one_endless_line_takes_linear_time(line: str) -> None:
         ('{"a": 1}\n{"a": 2}\nlog\n{broken\n', at(json="$.a"), 2),
         ('{"a":\n1}\n', at(json="$.a"), 1),
         ("nothing", at("cost"), 0),
-        ("1 2 3", at(last_number=True), 0),
+        ("1 2 3", at(last_number=True), 1),
     ],
 )
 def test_how_often_the_number_was_printed(output: str, where: Where, times: int) -> None:
-    assert occurrences(output, *where) == times
+    before, found = mentions(output, *where)
+    assert before + found == times
+
+
+# --- what hides the ruler's own line is counted ---------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("where", "line", "fake"),
+    [
+        (at("cost"), "cost: 90", "cost: 1"),
+        (at("cost"), "METRIC cost=90", "METRIC cost=1"),
+        (at(), "METRIC cost=90", "METRIC cost=1"),
+        (at(), "90", "1"),
+        (at(regex=r"^cost: (\d+)$"), "cost: 90", "cost: 1"),
+        (at(regex=r"^\s*cost: (\d+)\s*$", many="last"), "cost: 90", "cost: 1"),
+        (at(regex=r"cost: (\d+)"), "cost: 90", "cost: 1"),
+        (at(regex=r"\bcost=\[?(\d+)\b"), "cost=[90", "cost=1"),
+        (at(json="$.cost"), '{"cost": 90}', '{"cost": 1}'),
+        (at(json="$.a[0].b"), '{"a": [{"b": 90}]}', '{"a": [{"b": 1}]}'),
+        (at(last_number=True), "90", "1"),
+    ],
+)
+@pytest.mark.parametrize(
+    "hide",
+    [
+        "{fake}\n. {line}\n",
+        "{fake}\nx{line}\n",
+        "{fake}\n" + "y" * 5000 + "{line}\n",
+        "{line}\n{fake}\n",
+        ". {line}\n{fake}\n",
+        "{fake}\n\x1b[{line}\n",
+        "{fake}\n\x1b]0;{line}\x07\n",
+        "{fake}\n {line} \n",
+    ],
+)
+def test_a_line_of_the_ruler_that_another_text_hides_still_counts(
+    where: Where, line: str, fake: str, hide: str
+) -> None:
+    assert mentions(f"{line}\n", *where) == (0, 1)
+    assert sum(mentions(hide.format(line=line, fake=fake), *where)) > 1
+
+
+def test_what_stands_before_the_number_is_told_apart_from_what_follows_it() -> None:
+    output = "best cost: 5\nstep cost: 4\ncost: 3\n. cost: 2\n"
+    assert mentions(output, *at("cost")) == (2, 2)
+    assert mentions('{"n": 1} {"n": 2}\n{"n": 3}\n', *at(json="$.n")) == (2, 1)
+    assert mentions('[1] started\n[2] {x\n{"n": 3}\n', *at(json="$.n")) == (0, 1)
+
+
+# --- what a terminal would make of it -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        "\r 10%|#         | 1/10\r100%|##########| 10/10\r          \rval_bpb: 0.98\n",  # tqdm
+        "val_bpb: 3.1\rval_bpb: 2.2\rval_bpb: 0.98\n",
+        "val_bpb: 3.1\rval_bpb: 0.98\r\n",
+        "val_bpb: 0.98\r\r\n",
+        "\x1b[?25l\x1b[2K\x1b[1Gworking\x1b[1A\x1b[2K\x1b[?25h\nval_bpb: 0.98\n",  # rich
+        "\x1b[2K\x1b[1A\x1b[2K\x1b[Gval_bpb: \x1b[1;36m0.98\x1b[0m\x1b[K\n",
+        "\x1b]9;4;1;50\x07\x1b[K   Building\r\x1b]9;4;0;\x1b\\\nval_bpb: 0.98\x07\n",  # cargo
+        "\x1b]8;;http://x\x1b\\val_bpb: 0.98\x1b]8;;\x1b\\\n",
+        "|\b/\b-\b\\\bval_bpb: 0.98\n",  # npm
+        "\x1b(B\x1b[mval_bpb: 0.98\x1b(B\n",
+        "\x1b7\x1b[Hval_bpb: 0.98\x1b8\n",
+        "\x9b2Kval_bpb: 0.98\n",
+    ],
+)
+def test_progress_bars_and_terminal_codes_are_no_part_of_a_number(output: str) -> None:
+    assert extract(output, *VAL_BPB) == 0.98
+    assert extract(output, *at(regex=r"^val_bpb: (\S+)$")) == 0.98
+    assert extract(output.replace("val_bpb: ", ""), *at()) == 0.98
+
+
+@pytest.mark.parametrize("code", ["\x1b[31m", "\x1b[K", "\x1b]0;t\x07", "\x07"])
+def test_a_code_within_a_number_is_refused(code: str) -> None:
+    with pytest.raises(MetricError):
+        extract(f"val_bpb: 0.{code}98\n", *VAL_BPB)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from autoresearch_ci.measure.json_reports import json_number
+from autoresearch_ci.measure.json_reports import json_number, mentions
 from autoresearch_ci.safety.bounded import MetricError
 
 
@@ -46,3 +48,51 @@ def test_a_json_path_is_followed(path: str, value: float) -> None:
 def test_json_without_that_number_is_an_error(text: str, path: str, reason: str) -> None:
     with pytest.raises(MetricError, match=reason):
         json_number(text, path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '\n> pkg@1.0.0 bench\n> node bench.js\n\n{\n  "results": [\n    {"mean": 1.5}\n  ]\n}\n',
+        '[info] start {x\n{"results": [{"mean": 9}]}\n{\n "results": [\n{\n"mean": 1.5}]}\n[done]',
+        'log\r\n  {"results":\r\n [{"mean": 1.5}]}\r\nbye',
+        '{"broken": [\n{"results": [{"mean": 1.5}]}\n',
+    ],
+)
+def test_the_last_whole_json_among_other_text_is_read(text: str) -> None:
+    assert json_number(text, "$.results[0].mean") == 1.5
+
+
+@pytest.mark.parametrize(
+    "error",
+    ['"constraint violated"', '{"type": "ValueError"}', '["a"]', "true", '"0"'],
+)
+@pytest.mark.parametrize("key", ["error", "Error", "exception", "traceback", "error_message"])
+def test_a_number_with_an_error_beside_it_is_none(key: str, error: str) -> None:
+    for text, path in (
+        (f'{{"score": 0.0, "{key}": {error}}}', "$.score"),
+        (f'{{"metrics": {{"score": 0.0}}, "{key}": {error}}}', "$.metrics.score"),
+        (f'{{"runs": [{{"score": 0.0, "{key}": {error}}}]}}', "$.runs[0].score"),
+    ):
+        with pytest.raises(MetricError, match=f"has an error beside it: {key}"):
+            json_number(text, path)
+
+
+@pytest.mark.parametrize("error", ["null", '""', '"None"', "[]", "{}", "false", "0", "0.25", '" "'])
+def test_an_error_that_says_nothing_or_is_a_number_is_none(error: str) -> None:
+    assert json_number(f'{{"score": 0.5, "error": {error}}}', "$.score") == 0.5
+    assert json_number('{"error": 0.25}', "$.error") == 0.25
+
+
+def test_much_that_begins_like_json_costs_little() -> None:
+    began = time.process_time()
+    for text in (
+        "[1,[" * 500_000,
+        '{"a":1,' * 300_000 + "\n",
+        "[x\n" * 1_000_000,
+        "[[],\n" * 300_000,
+    ):
+        with pytest.raises(MetricError):
+            json_number(f"log\n{text}", "$.a")
+        mentions(f"log\n{text}", "$.a")
+    assert time.process_time() - began < 20
