@@ -50,7 +50,7 @@ class ExtractRule(Section):
     file: RelativePath | None = None
     """Read this file, which the command writes, instead of its output."""
     junit: RelativePath | None = None
-    """JUnit XML report to count in."""
+    """JUnit or TRX report to count in; with `*`, `?` or `**` all that the command wrote."""
     count: (
         Literal["failures", "errors", "failed", "skipped", "passed", "tests", "seconds"] | None
     ) = None
@@ -211,7 +211,8 @@ class Guard(Section):
     tolerance: Fraction = 0.0
     """How much worse than the baseline `metric` may be, relatively."""
     junit: RelativePath | None = None
-    """JUnit XML report the command writes: each test that passed must still be there and pass."""
+    """JUnit or TRX report (with `*`, `**`: all) that the command writes: each test that passed must
+    still be there and pass."""
     timeout: Duration | None = None
     """Without it, three times its duration on the baseline."""
 

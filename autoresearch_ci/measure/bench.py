@@ -302,7 +302,7 @@ def _seen(ended: Ended, section: Metric | Holdout, run: MetricRun) -> Seen:
     """What there is to hold against other runs; of a failed run, only its tests."""
     if run.failed:
         return Seen(suite=ended.suite)
-    content = ended.report if isinstance(ended.report, bytes) else None
+    content = None if isinstance(ended.report, MetricError) else ended.report
     name, rule = section.name, section.extract
     junit = rule.junit if rule else None
     before, times = printed_times(ended.result, name, rule, content)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +21,10 @@ from autoresearch_ci.execution.environment import UNATTENDED
 from autoresearch_ci.experiment import MetricRun
 from autoresearch_ci.measure import extract as metrics
 from autoresearch_ci.measure.provenance import Provenance
+from autoresearch_ci.measure.report_files import ReportFiles
 from autoresearch_ci.measure.suite_observer import SuiteObserver, hides_plugin
 from autoresearch_ci.measure.xml_reports import Reports
-from autoresearch_ci.safety.bounded import MIB, MetricError, NotFound, Unreadable
-from autoresearch_ci.safety.files import file_bytes
+from autoresearch_ci.safety.bounded import MetricError, NotFound
 from autoresearch_ci.workspace.measure_tree import MeasureTree
 from autoresearch_ci.workspace.repository import Changes
 
@@ -64,35 +63,6 @@ class RunLogs:
         folder = self._private if stage == "holdout" else self._folder
         with (folder / f"{iteration}.log").open("a", encoding="utf-8") as file:
             file.write(text)
-
-
-REPORT_BYTES = 64 * MIB
-
-
-def forget_report(tree: Path, name: str | None) -> None:
-    """What lies there before the run is not this run's report."""
-    path = _found(tree, name) if name else None
-    if path and (path.is_symlink() or not path.is_dir()):
-        path.unlink()
-
-
-def read_report(tree: Path, name: str | None) -> bytes | MetricError | None:
-    """What the command wrote, or why that is no report: no plain file, too large, not readable."""
-    path = _found(tree, name) if name else None
-    if path is None:
-        return None
-    try:
-        return file_bytes(path, REPORT_BYTES, follow=False)
-    except (Unreadable, PermissionError) as error:
-        why = error if isinstance(error, Unreadable) else "is not readable"
-        return MetricError(f"{name} {why}")
-
-
-def _found(tree: Path, name: str) -> Path | None:
-    """Where the report lies; `None` when nothing is there, or a link leads out of the tree."""
-    path = tree / name
-    inside = path.parent.resolve().is_relative_to(tree.resolve())
-    return path if inside and os.path.lexists(path) else None
 
 
 BASELINE_TIMEOUT = 3600.0
@@ -137,7 +107,7 @@ class Ended:
     result: CommandResult
     suite: SuiteResult | None
     """How its tests ended, when it ran pytest."""
-    report: bytes | MetricError | None
+    report: Reports | MetricError | None
     """The report that was asked for, or why it is none; `None` when it was not written."""
     knowledge: Knowledge
 
@@ -251,8 +221,8 @@ class MeasuredCommands:
     ) -> Ended:
         """Run a command on a state of the code, and collect what it left.
 
-        `report`: path of a file that it writes. `line`: sees each line of output, and stops the
-        command by returning true.
+        `report`: path of a file that it writes, or a pattern of several. `line`: sees each line of
+        output, and stops the command by returning true.
         """
         tree = self.tree.layout.tree
         run = functools.partial(
@@ -264,7 +234,7 @@ class MeasuredCommands:
             line=line,
         )
         with self.placed(subject.changes):
-            forget_report(tree, report)
+            reports = ReportFiles(tree, report)
             result, suite = self._watched(run, command, knowledge)
             if subject.iteration == 0 and command not in knowledge.blind and hides_plugin(result):
                 knowledge = knowledge.without_plugin(command)
@@ -272,7 +242,7 @@ class MeasuredCommands:
                 result, suite = self._watched(run, command, knowledge)
             if subject.is_unmodified:
                 knowledge = knowledge.having_taken(result.command, result.seconds)
-            report_read = read_report(tree, report)
+            report_read = reports.read()
         return Ended(result=result, suite=suite, report=report_read, knowledge=knowledge)
 
     def run(

@@ -12,7 +12,7 @@ from autoresearch_ci.events import Note, Stage, Warning
 from autoresearch_ci.experiment import GuardRun, MetricRun
 from autoresearch_ci.measure.commands import Ended, MeasuredCommands, Subject, printed_number
 from autoresearch_ci.measure.flaky import Measured, with_second_chance
-from autoresearch_ci.measure.xml_reports import junit_suite
+from autoresearch_ci.measure.xml_reports import Reports, junit_suite
 from autoresearch_ci.safety.bounded import MetricError
 
 
@@ -211,7 +211,7 @@ def _read_off(command: str, name: str, measured: MetricRun) -> GuardRun:
     )
 
 
-def _listed(guard: Guard, report: bytes | MetricError | None) -> tuple[SuiteResult | None, str]:
+def _listed(guard: Guard, report: Reports | MetricError | None) -> tuple[SuiteResult | None, str]:
     """The tests that a guard's report lists, and what is wrong with it."""
     if isinstance(report, MetricError):
         return None, str(report)

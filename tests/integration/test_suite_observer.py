@@ -237,3 +237,25 @@ def test_ids_that_differ_from_run_to_run_do_not_refuse_every_change(
     assert "(1 missing): tests/test_a.py::test_second" in done.rows[2]["reason"]
     # Process ids are no pattern that is recognised: another run of the unmodified code shows them.
     assert done.out.count("left out: test_ids.py::test_p[") == 1
+
+
+def test_reports_of_one_class_each_are_found_by_a_pattern(
+    repo: Repo, run: Run, script: Script
+) -> None:
+    suite = '<testsuite tests="1" failures="0"><testcase name="{}"/></testsuite>'
+    repo.write("suites/a.xml", suite.format("a"))
+    repo.write("suites/b.xml", suite.format("b"))
+    metric = {
+        "command": "mkdir -p target; cd suites; for f in *.xml; do cp $f ../target/TEST-$f; done",
+        "extract": {"junit": "target/TEST-*.xml", "count": "tests"},
+        "direction": "maximize",
+    }
+    repo.write(".github/autoresearch.yml", json.dumps({"metric": metric}))
+    repo.commit("suite")
+    two = '<testsuite><testcase name="{}"/><testcase name="c"/></testsuite>'
+    script(*lines({"suites/b.xml": two.format("x")}, {"suites/b.xml": two.format("b")}))
+    done = run("--scope", "suites/", scope=None, metric=None)
+    assert done.code == 0, done.told
+    assert done.column("metric")[0] == "2"
+    assert done.column("status") == ["baseline", "discard", "keep"], done.told
+    assert "1 of 2 tests lost (1 missing): b" in done.rows[1]["reason"]
