@@ -1,6 +1,6 @@
 # One entry point for every check, the same here and in CI.
 #
-#   make demo    the loop on trainer/, on CPU, without a key: about five minutes
+#   make demo    the loop on examples/demo/, on CPU, without a key: about four minutes
 #   make test    lint, types and tests: of what is slow (tests/slow.txt) one variant
 #   make test-all  the same with all tests
 #   make torture every kill point, cheat and injection instead of a sample
@@ -13,7 +13,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 TORCH_INDEX ?=
-DEMO_SECONDS ?= 20
 # Tests start the program a thousand times: it is compiled once, even where images say otherwise.
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -25,8 +24,7 @@ PYTEST = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -q -n $(WORKERS)
 
 demo: $(VENV)/trainer
 	PATH="$(CURDIR)/$(BIN):$$PATH" VIRTUAL_ENV="$(CURDIR)/$(VENV)" \
-	autoresearch-ci run --config trainer/autoresearch.yml --iterations 6 \
-	  --metric-repeats-max 1 --confirm never --env TRAINER_TIME_BUDGET=$(DEMO_SECONDS)
+	autoresearch-ci run --config examples/demo/autoresearch.yml
 
 test: lint types unit
 

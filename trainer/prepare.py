@@ -405,7 +405,7 @@ def open_data(folder: Path) -> Data:
 
 
 class Budget:
-    """The clock of a run: `progress` goes from 0 to 1 in `seconds` of wall-clock time.
+    """The clock of a run: `progress` goes from 0 to 1 in `seconds`, see `clock`.
 
     With `steps` it counts steps instead, so that two runs can be compared number by number.
     """
@@ -413,15 +413,15 @@ class Budget:
     def __init__(self, seconds: float, steps: int | None = None):
         self.seconds, self.steps, self.step = seconds, steps, 0
         self.loss, self.printed = 0.0, -1
-        self.started = time.monotonic()
+        self.started = clock()
 
     def start(self, warmup: float = 0.0) -> None:
         """From now on; compiling before it is free up to WARMUP_LIMIT, the rest counts."""
-        self.started = time.monotonic() - max(0.0, warmup - WARMUP_LIMIT)
+        self.started = clock() - max(0.0, warmup - WARMUP_LIMIT)
 
     @property
     def elapsed(self) -> float:
-        return time.monotonic() - self.started
+        return clock() - self.started
 
     def record(self, loss: float, limit: float) -> None:
         """A step is done. Prints at most 101 lines `progress=<0..1> loss=<nats>`, a running mean.
@@ -441,6 +441,18 @@ class Budget:
     def progress(self) -> float:
         done = self.step / self.steps if self.steps is not None else self.elapsed / self.seconds
         return min(done, 1.0)
+
+
+def clock() -> float:
+    """Seconds of wall-clock time; with TRAINER_CLOCK=cpu of this process's own CPU time.
+
+    On a CPU shared with others that is the same work in every run, whatever they do. Processes that
+    it starts are not counted, so it is no clock for experiments that may write code.
+    """
+    name = os.environ.get("TRAINER_CLOCK", "wall")
+    if name not in ("wall", "cpu"):
+        raise SystemExit(f"TRAINER_CLOCK={name!r}: expected wall or cpu")
+    return time.process_time() if name == "cpu" else time.monotonic()
 
 
 def time_budget(data: Data) -> float:
@@ -700,11 +712,13 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--vocab-size", type=int, help="tokens, BOS included; at most 65536")
     parser.add_argument("--sequence-len", type=int, help="tokens of context")
+    parser.add_argument("--eval-tokens", type=int, help="held-out tokens that are scored, at most")
     options = parser.parse_args(argv)
 
     settings = SCALE if options.dataset else EMBEDDED
-    chosen = {"vocab_size": options.vocab_size, "sequence_len": options.sequence_len}
-    settings = replace(settings, **{name: value for name, value in chosen.items() if value})
+    names = ("vocab_size", "sequence_len", "eval_tokens")
+    chosen = {name: value for name in names if (value := getattr(options, name))}
+    settings = replace(settings, **chosen)
     if not 258 <= settings.vocab_size <= 65536:
         parser.error(f"--vocab-size {settings.vocab_size}: expected 258 to 65536")
     started = time.monotonic()

@@ -103,4 +103,9 @@ def _finished(event: RunFinished, metric: str) -> list[str]:
         told = f"ended by a failure, {metric} stays at {number(event.baseline)}"
     else:
         told = f"no improvement found, {metric} stays at {number(event.baseline)}"
-    return [f"done: {told}", f"stopped: {event.stop_reason}", f"report: {event.report_dir}"]
+    return [
+        f"done: {told}",
+        f"stopped: {event.stop_reason}",
+        f"report: {event.report_dir}/summary.md",
+        f"picture: {event.report_dir}/progress.svg",
+    ]

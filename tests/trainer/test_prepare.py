@@ -232,6 +232,23 @@ def test_the_budget_can_count_steps_or_seconds():
     assert math.isclose(seconds.elapsed, 0.02, abs_tol=0.5)
 
 
+def test_a_budget_of_cpu_time_does_not_run_out_while_others_compute(monkeypatch):
+    monkeypatch.setenv("TRAINER_CLOCK", "cpu")
+    budget = prepare.Budget(0.05)
+    budget.start()
+    time.sleep(0.1)
+    assert budget.progress < 1
+    while time.process_time() < budget.started + 0.05:
+        pass
+    assert budget.progress == 1.0
+
+
+def test_a_clock_that_nobody_has_is_refused(monkeypatch):
+    monkeypatch.setenv("TRAINER_CLOCK", "sun")
+    with pytest.raises(SystemExit, match="TRAINER_CLOCK='sun': expected wall or cpu"):
+        prepare.Budget(1)
+
+
 STEPS = """
 import resource, sys
 import numpy as np

@@ -1,5 +1,6 @@
 """Text of one's own: shards that are read, or downloaded, whole or not at all."""
 
+import shutil
 import subprocess
 import sys
 from http.server import BaseHTTPRequestHandler
@@ -123,6 +124,14 @@ def write_parquet(path: Path, **columns: list) -> Path:
     parquet = pytest.importorskip("pyarrow.parquet")
     parquet.write_table(pyarrow.table(columns), path)
     return path
+
+
+def test_less_of_the_embedded_text_can_be_scored_from_then_on(workshop, tmp_path):
+    shutil.copy(workshop / "prepare.py", tmp_path)
+    shutil.copytree(workshop / "corpus", tmp_path / "corpus")
+    command = [sys.executable, "prepare.py", "--vocab-size", "300", "--eval-tokens", "512"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    assert prepare.load(tmp_path / ".data").eval_tokens == 512
 
 
 def test_parquet_shards_become_a_data_set_that_is_trained_on_from_then_on(workshop, tmp_path):
