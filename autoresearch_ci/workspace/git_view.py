@@ -19,7 +19,6 @@ from pathlib import Path
 
 from autoresearch_ci.workspace.git import GitDirectory
 from autoresearch_ci.workspace.repository import Changes, FileVersion
-from autoresearch_ci.workspace.snapshot import remove
 
 _FOLDER = "40000"
 _STAT = struct.Struct(">10I")
@@ -68,7 +67,12 @@ class GitView:
         self._is_root = base.encode() in shallow.split()
         self._tags = [_Tag(*found) for found in tags()]
         self._objects = tree.parent / "objects"
-        """For those of candidates: the tree holds as many files, whatever is measured."""
+        """For those of candidates: the tree holds as many files, whatever is measured.
+
+        They stay: the user's repository has the candidates that they are made of.
+        """
+        self._objects.mkdir()
+        self._objects.chmod(0o755)  # the commands may run as another user
         kind = "" if self._algorithm == "sha1" else "[extensions]\n\tobjectformat = sha256\n"
         version = 1 if kind else 0
         texts = {
@@ -96,8 +100,6 @@ class GitView:
         before = self.files
         self.files = dict(self._permanent)
         self._restated |= changes.keys()
-        remove(self._objects)
-        self._objects.mkdir()
         head = self._amended(changes) if changes else self._base
         tags = [tag if tag.commit != self._base else self._moved(tag, head) for tag in self._tags]
         self.files[".git/packed-refs"] = os.fsencode(_PEELED + "".join(map(_packed, tags)))
@@ -158,7 +160,9 @@ class GitView:
         name = hashlib.new(self._algorithm, stored, usedforsecurity=False).hexdigest()
         place = self._objects / name[:2] / name[2:]
         place.parent.mkdir(exist_ok=True)
+        place.parent.chmod(0o755)
         place.write_bytes(zlib.compress(stored, 1))
+        place.chmod(0o644)
         return name
 
     def _index(self, changes: Changes, versions: Mapping[str, FileVersion]) -> bytes:

@@ -103,6 +103,8 @@ class MeasureTree:
         self._files = files
         self._modules: Mapping[str, tuple[str, Path]] = {}
         self._view: GitView | None = None
+        self._shown: Changes | None = {}
+        """What git answers for."""
         self._converts = any(_is_attributes(path) for path in files)
         self._placed: dict[str, FileVersion | None] = {}
         self._tree = Snapshot(layout.tree, layout.cache, self.sandbox.own)
@@ -225,8 +227,10 @@ class MeasureTree:
                     self._set_aside(path)
             self._placed = dict(changes)
             self._rewrite([*outdated, *news])
-            if self._view and (outdated or news):
+            if self._view and self._shown != changes:
+                self._shown = None  # what fails half-way is shown anew
                 self._rewrite(sorted(self._view.show(changes, self._files)))
+                self._shown = dict(changes)
 
     def pretend_repository(self, head: str, staged: str) -> None:
         """Until `restore`, git in the tree sees `staged` as what is to be committed on `head`."""

@@ -279,7 +279,7 @@ def test_no_measure_tree_is_placed_or_restored_through_a_swapped_folder(
         tree.place(content)
         tree.restore()
         assert (src / "a.py").read_bytes() == expected
-        assert names(src.parent) == [".gitattributes", "other", "src", "value"]
+        assert names(src.parent) == [".git", ".gitattributes", "other", "src", "value"]
     assert names(src) == ["a.py", "b.py"]
     kept = [p for p in tree.layout.pristine.rglob("*") if p.is_file()]
     assert not [p for p in kept if p.read_bytes() == b"precious"]
