@@ -60,6 +60,7 @@ class Watch:
                         self._take(selector)
                     elif ready == wake:  # it stays readable, and would spin
                         selector.unregister(wake)
+            self._take(selector)  # it may have printed and ended since we last looked
 
     def linger(self, seconds: float = LINGER) -> None:
         """Lets helpers that outlive the command, as in `exec > >(tee log)`, hand over the rest.
