@@ -1,8 +1,9 @@
 """JUnit, TRX or Cobertura XML -> one number. Which report to read, and whether it is there, is not
 ours.
 
-defusedxml parses the text, as the XML parser of the standard library expands entities. What a test
-tool means by a `<testcase>` is said by no standard: what each tool writes lies in the tests' data.
+defusedxml parses the text, as the XML parser behind junitparser would expand entities. junitparser
+says what the elements of a case mean; what tools write besides, into attributes and elements of
+their own, is said by no standard: samples of it lie in the tests' data.
 Fails closed: a report that lists no test, or covers no line, is not a report without failures.
 """
 
@@ -132,12 +133,15 @@ _YES, _NO = ("true", "1", "yes"), ("false", "0", "no")
 
 def _ended(case: Element) -> str:
     """The worst that is said of one attempt."""
+    from junitparser import TestCase
+
+    known = TestCase.fromelem(case)  # type: ignore[no-untyped-call]
+    if known.is_error:
+        return "error"
+    if known.is_failure:
+        return "failed"
     children = {_word(child.tag): child for child in case}
     said = [_word(case.get(name, "")) for name in ("status", "result", "outcome", "state")]
-    if "error" in children:
-        return "error"
-    if "failure" in children:
-        return "failed"
     wrong = [_WENT_WRONG[word] for word in said if word in _WENT_WRONG]
     if wrong:
         return wrong[0]
