@@ -32,9 +32,9 @@ from autoresearch_ci.preflight import comparison_context
 from autoresearch_ci.report.console import make_progress
 from autoresearch_ci.report.run_folder import metric_name
 from autoresearch_ci.report.run_summary import change_interval, paired_change
-from autoresearch_ci.safety.bounded import MIB, Unreadable, json_value
-from autoresearch_ci.safety.files import file_bytes
-from autoresearch_ci.safety.log import json_text
+from autoresearch_ci.safety.log_text import json_text
+from autoresearch_ci.safety.untrusted_files import file_bytes
+from autoresearch_ci.safety.untrusted_values import MIB, Unreadable, json_value
 from autoresearch_ci.safety.wording import percent
 from autoresearch_ci.workspace.difference import Difference
 from autoresearch_ci.workspace.repository import Changes

@@ -10,9 +10,9 @@ from autoresearch_ci.config.flags import given
 from autoresearch_ci.config.reader import LARGEST
 from autoresearch_ci.config.resolve import DEFAULT_PATH, Resolved, describe, json_schema, load
 from autoresearch_ci.errors import ConfigError
-from autoresearch_ci.safety.bounded import Unreadable
-from autoresearch_ci.safety.files import file_bytes
-from autoresearch_ci.safety.log import defuse, json_text
+from autoresearch_ci.safety.log_text import defuse, json_text
+from autoresearch_ci.safety.untrusted_files import file_bytes
+from autoresearch_ci.safety.untrusted_values import Unreadable
 from autoresearch_ci.workspace.repository import Repository
 
 

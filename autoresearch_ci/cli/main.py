@@ -17,9 +17,9 @@ from typing import NoReturn
 from autoresearch_ci import __version__
 from autoresearch_ci.cli.terminal import redacted
 from autoresearch_ci.errors import AutoresearchError, WorkspaceError, reason_of
-from autoresearch_ci.safety.log import message_lines
+from autoresearch_ci.safety.log_text import message_lines
 from autoresearch_ci.safety.output_streams import guard_output
-from autoresearch_ci.safety.withhold import withhold
+from autoresearch_ci.safety.restart_without_secrets import withhold
 
 
 def main() -> NoReturn:

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from autoresearch_ci.experiment import Direction
-from autoresearch_ci.safety.bounded import MetricError
+from autoresearch_ci.safety.untrusted_values import MetricError
 
 FILE_BYTES = 120_000
 """Of files that a model is shown whole, when nobody says how many."""
@@ -139,7 +139,7 @@ def _groups(value: str) -> int:
 
 def _json_path(value: str) -> str:
     # Few have such a path, and everybody waits for what a command imports at its start.
-    from autoresearch_ci.safety.bounded import MetricError
+    from autoresearch_ci.safety.untrusted_values import MetricError
 
     try:
         steps = list(json_steps(value))

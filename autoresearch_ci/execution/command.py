@@ -26,7 +26,7 @@ from autoresearch_ci.execution import processes
 from autoresearch_ci.execution.processes import PATIENCE, PATIENCE_STOPPING, ProcessTree
 from autoresearch_ci.execution.spawning import Enter, NotConfined, spawn
 from autoresearch_ci.execution.watch import LINGER, Lines, Watch
-from autoresearch_ci.safety.prompt import line as plain
+from autoresearch_ci.safety.prompt_text import line as plain
 
 HEAD_BYTES = TAIL_BYTES = 1 << 20
 """What is kept of a command's output, in memory and in its log: the first and the last mebibyte."""

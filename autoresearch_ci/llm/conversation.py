@@ -21,7 +21,7 @@ from autoresearch_ci.llm.tools import (
     call,
     submission,
 )
-from autoresearch_ci.safety.prompt import line
+from autoresearch_ci.safety.prompt_text import line
 
 SEVERAL_FILES = 4
 SEVERAL_HUNKS = 8

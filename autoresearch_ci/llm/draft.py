@@ -17,7 +17,7 @@ from pathspec import GitIgnoreSpec
 
 from autoresearch_ci.experiment import FileEdit, Tree
 from autoresearch_ci.llm.text_edits import Misfit, diff_groups, inserted, like, lines, replaced
-from autoresearch_ci.safety.prompt import line, quoted
+from autoresearch_ci.safety.prompt_text import line, quoted
 from autoresearch_ci.workspace.scope import Scope, is_hidden_path
 
 MAX_FILE = 1_000_000

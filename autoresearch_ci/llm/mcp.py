@@ -32,7 +32,7 @@ from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.execution.environment import UNATTENDED, clean_environment
 from autoresearch_ci.execution.processes import kill_with_variable
 from autoresearch_ci.llm.tools import MAX_RESULT, Answer
-from autoresearch_ci.safety.prompt import line, shown, tail
+from autoresearch_ci.safety.prompt_text import line, shown, tail
 from autoresearch_ci.safety.redaction import Redactor
 
 if TYPE_CHECKING:

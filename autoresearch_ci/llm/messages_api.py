@@ -25,7 +25,7 @@ from autoresearch_ci.llm.conversation import Record, Turn
 from autoresearch_ci.llm.credentials import dialect_of, needed_credential
 from autoresearch_ci.llm.sdk_client import make_client
 from autoresearch_ci.llm.tools import Dialect
-from autoresearch_ci.safety.prompt import line
+from autoresearch_ci.safety.prompt_text import line
 from autoresearch_ci.safety.redaction import Redactor
 
 _FIRST_WAIT, _LONGEST_WAIT = 2.0, 120.0

@@ -23,7 +23,7 @@ from autoresearch_ci.llm.credentials import (
     identity,
     proxy_routes,
 )
-from autoresearch_ci.safety.bounded import MIB, shown_size
+from autoresearch_ci.safety.untrusted_values import MIB, shown_size
 
 Client = anthropic.Anthropic | anthropic.AnthropicBedrock | anthropic.AnthropicVertex
 

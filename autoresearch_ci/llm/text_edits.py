@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Sequence
 
 from autoresearch_ci.safety.characters import has_hidden
-from autoresearch_ci.safety.prompt import unshown
+from autoresearch_ci.safety.prompt_text import unshown
 
 Group = list[tuple[str, int, int, int, int]]
 

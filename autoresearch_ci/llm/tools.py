@@ -16,7 +16,7 @@ from typing import Annotated, Any, Protocol, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from autoresearch_ci.llm.draft import Draft, DraftError
-from autoresearch_ci.safety.prompt import line, quoted, shown
+from autoresearch_ci.safety.prompt_text import line, quoted, shown
 
 EDITOR = "str_replace_based_edit_tool"
 SUBMIT = "submit"

@@ -44,7 +44,7 @@ from autoresearch_ci.measure.judge import Judge, judged_paths
 from autoresearch_ci.measure.provenance import Provenance
 from autoresearch_ci.measure.suite_observer import SuiteObserver
 from autoresearch_ci.measure.xml_reports import junit_suite
-from autoresearch_ci.safety.bounded import MetricError
+from autoresearch_ci.safety.untrusted_values import MetricError
 from autoresearch_ci.workspace.measure_tree import MeasureTree, relocated
 
 MetricStage = Literal["metric", "holdout", "confirm"]

@@ -24,7 +24,7 @@ from autoresearch_ci.measure.provenance import Provenance
 from autoresearch_ci.measure.report_files import ReportFiles
 from autoresearch_ci.measure.suite_observer import SuiteObserver, hides_plugin
 from autoresearch_ci.measure.xml_reports import Reports
-from autoresearch_ci.safety.bounded import MetricError, NotFound
+from autoresearch_ci.safety.untrusted_values import MetricError, NotFound
 from autoresearch_ci.workspace.measure_tree import MeasureTree
 from autoresearch_ci.workspace.repository import Changes
 

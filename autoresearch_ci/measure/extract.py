@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from autoresearch_ci.config.metric import ExtractRule
 from autoresearch_ci.measure import json_reports, xml_reports
 from autoresearch_ci.measure.xml_reports import Reports
-from autoresearch_ci.safety.bounded import NUMBER, MetricError, NotFound, parse_number
+from autoresearch_ci.safety.untrusted_values import NUMBER, MetricError, NotFound, parse_number
 
 OUTPUT_LIMIT = 4 * 2**20
 """Characters of output looked at; of more, the tail. Bounds what a user's regex can cost."""

@@ -13,7 +13,7 @@ from autoresearch_ci.experiment import GuardRun, MetricRun
 from autoresearch_ci.measure.commands import Ended, MeasuredCommands, Subject, printed_number
 from autoresearch_ci.measure.flaky import Measured, with_second_chance
 from autoresearch_ci.measure.xml_reports import Reports, junit_suite
-from autoresearch_ci.safety.bounded import MetricError
+from autoresearch_ci.safety.untrusted_values import MetricError
 
 
 @dataclass(frozen=True, kw_only=True)

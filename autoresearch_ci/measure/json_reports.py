@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from autoresearch_ci.config.value_types import json_steps
-from autoresearch_ci.safety.bounded import (
+from autoresearch_ci.safety.untrusted_values import (
     JSON_DEPTH,
     MetricError,
     NotFound,

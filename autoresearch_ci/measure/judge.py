@@ -20,9 +20,9 @@ from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.experiment import MetricRun, Spent, Status
 from autoresearch_ci.llm.conversation import Ask, Record, Turn
 from autoresearch_ci.llm.prices import spent
-from autoresearch_ci.safety.bounded import MetricError
 from autoresearch_ci.safety.characters import without_hidden
-from autoresearch_ci.safety.prompt import block, line, size
+from autoresearch_ci.safety.prompt_text import block, line, size
+from autoresearch_ci.safety.untrusted_values import MetricError
 
 TOOL = "verdict"
 MAX_TOKENS = 16_000

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.execution.sandbox.users import first_words
-from autoresearch_ci.safety.bounded import Unreadable
-from autoresearch_ci.safety.files import file_bytes
+from autoresearch_ci.safety.untrusted_files import file_bytes
+from autoresearch_ci.safety.untrusted_values import Unreadable
 from autoresearch_ci.workspace.command_files import command_files
 from autoresearch_ci.workspace.relocate import leads_into, names
 from autoresearch_ci.workspace.snapshot import remove

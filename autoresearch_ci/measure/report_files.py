@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from autoresearch_ci.measure.xml_reports import Reports
-from autoresearch_ci.safety.bounded import MIB, MetricError, Unreadable
-from autoresearch_ci.safety.files import file_bytes
+from autoresearch_ci.safety.untrusted_files import file_bytes
+from autoresearch_ci.safety.untrusted_values import MIB, MetricError, Unreadable
 
 REPORT_BYTES = 64 * MIB
 """Of one report, and of all that match a pattern."""

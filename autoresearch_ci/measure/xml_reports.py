@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from autoresearch_ci.decide.suite_standards import SuiteResult
 from autoresearch_ci.measure import trx_reports
-from autoresearch_ci.safety.bounded import MetricError, parse_number
+from autoresearch_ci.safety.untrusted_values import MetricError, parse_number
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element

@@ -34,7 +34,7 @@ from autoresearch_ci.propose.agent_presets import (
     sentence,
 )
 from autoresearch_ci.propose.proposer import Context, CostlyProposerError, Request
-from autoresearch_ci.safety.prompt import line
+from autoresearch_ci.safety.prompt_text import line
 from autoresearch_ci.safety.redaction import Redactor
 from autoresearch_ci.safety.secret_values import secret_values
 from autoresearch_ci.workspace.draft_tree import Drafted, DraftTree

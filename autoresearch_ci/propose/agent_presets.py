@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 from autoresearch_ci.experiment import FileEdit, Tree
-from autoresearch_ci.safety.prompt import line
+from autoresearch_ci.safety.prompt_text import line
 
 DESCRIPTION_LENGTH = 200
 """Characters."""

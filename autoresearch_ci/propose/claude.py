@@ -27,7 +27,7 @@ from autoresearch_ci.propose.proposer import (
     ModelRefused,
     Request,
 )
-from autoresearch_ci.safety.prompt import line
+from autoresearch_ci.safety.prompt_text import line
 from autoresearch_ci.safety.redaction import WITHHELD, Redactor
 from autoresearch_ci.workspace.scope import Scope
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from autoresearch_ci.experiment import Experiment, Status, Tree
 from autoresearch_ci.llm.text_edits import diff_groups
 from autoresearch_ci.propose.proposer import Context
-from autoresearch_ci.safety.prompt import line, quoted, size
+from autoresearch_ci.safety.prompt_text import line, quoted, size
 
 LENGTH = 140
 """Characters told of the first change in a file."""

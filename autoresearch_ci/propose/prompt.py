@@ -14,7 +14,7 @@ from autoresearch_ci.config.value_types import FILE_BYTES
 from autoresearch_ci.experiment import Direction, Proposal, Status
 from autoresearch_ci.propose.journal_digest import DiffSummaries, digest, number
 from autoresearch_ci.propose.proposer import Context, Remaining, Request
-from autoresearch_ci.safety.prompt import block, file_text, line, quoted, shown, size, tail
+from autoresearch_ci.safety.prompt_text import block, file_text, line, quoted, shown, size, tail
 from autoresearch_ci.workspace.scope import is_hidden_path
 
 STATE_BYTES = 2400

@@ -18,8 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.experiment import FileEdit, Proposal
 from autoresearch_ci.propose.proposer import Context, EditError, Request
-from autoresearch_ci.safety.bounded import MIB, Unreadable, json_value
-from autoresearch_ci.safety.files import file_bytes
+from autoresearch_ci.safety.untrusted_files import file_bytes
+from autoresearch_ci.safety.untrusted_values import MIB, Unreadable, json_value
 
 _EXPECTED = (
     'Expected {"description": "...", "edits": [{"path", "old", "new"}]} or '

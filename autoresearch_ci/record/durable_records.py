@@ -22,8 +22,8 @@ from autoresearch_ci.record.durable_files import append_line
 from autoresearch_ci.record.record_lines import DECIDED, line_of, read_line
 from autoresearch_ci.record.run_history import DecisionRecord, History, Record
 from autoresearch_ci.record.suite_files import SuiteFiles
-from autoresearch_ci.safety.bounded import MIB, Unreadable
-from autoresearch_ci.safety.files import file_bytes
+from autoresearch_ci.safety.untrusted_files import file_bytes
+from autoresearch_ci.safety.untrusted_values import MIB, Unreadable
 
 _BYTES = 512 * MIB
 _LAST_BREATH = 5.0

@@ -8,8 +8,8 @@ from pathlib import Path
 from autoresearch_ci.experiment import Direction
 from autoresearch_ci.record import journal_tsv as journal
 from autoresearch_ci.record.durable_files import append_line, replace_file
-from autoresearch_ci.safety.bounded import Unreadable
-from autoresearch_ci.safety.files import file_bytes
+from autoresearch_ci.safety.untrusted_files import file_bytes
+from autoresearch_ci.safety.untrusted_values import Unreadable
 
 
 def append(path: Path, line: str) -> None:

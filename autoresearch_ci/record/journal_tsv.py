@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from autoresearch_ci.experiment import Direction, Experiment, Status
-from autoresearch_ci.safety.bounded import MetricError, parse_number
 from autoresearch_ci.safety.characters import replaced_for_people
-from autoresearch_ci.safety.log import defuse
+from autoresearch_ci.safety.log_text import defuse
+from autoresearch_ci.safety.untrusted_values import MetricError, parse_number
 
 TEXT_LIMIT = 500
 """Characters of one text cell."""

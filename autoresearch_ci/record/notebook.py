@@ -14,7 +14,7 @@ from pathlib import Path
 from autoresearch_ci.config.schema import CommitStyle
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.experiment import Direction, Experiment
-from autoresearch_ci.safety.markdown import subject as inert_subject
+from autoresearch_ci.safety.markdown_text import subject as inert_subject
 from autoresearch_ci.workspace.repository import Repository
 from autoresearch_ci.workspace.store import Store
 

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from autoresearch_ci.record.run_history import Record
-from autoresearch_ci.safety.bounded import MIB, json_value
+from autoresearch_ci.safety.untrusted_values import MIB, json_value
 
 _LINE_BYTES = 64 * MIB
 """Far beyond what a run of ours writes; what is larger is not read."""

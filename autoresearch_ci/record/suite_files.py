@@ -16,8 +16,8 @@ from pydantic import TypeAdapter
 from autoresearch_ci.decide.suite_standards import Standard
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.record.durable_files import replace_file
-from autoresearch_ci.safety.bounded import MIB
-from autoresearch_ci.safety.files import file_bytes
+from autoresearch_ci.safety.untrusted_files import file_bytes
+from autoresearch_ci.safety.untrusted_values import MIB
 
 _BYTES = 64 * MIB
 _NAME = re.compile(r"[0-9a-f]{16}\.json")

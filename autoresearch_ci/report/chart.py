@@ -23,7 +23,7 @@ from autoresearch_ci.report.chart_layout import (
     ticks,
 )
 from autoresearch_ci.report.run_summary import CRASHED, RunSummary, run_summary
-from autoresearch_ci.safety.log import defuse
+from autoresearch_ci.safety.log_text import defuse
 from autoresearch_ci.safety.wording import number, percent, shortened
 
 _WIDTH, _HEIGHT = 1200, 640

@@ -10,7 +10,7 @@ from typing import TextIO
 
 from autoresearch_ci.events import Event, Observer, OutputLine, to_json
 from autoresearch_ci.report.event_lines import EventLines
-from autoresearch_ci.safety.log import clipped, json_text
+from autoresearch_ci.safety.log_text import clipped, json_text
 from autoresearch_ci.safety.output_streams import QuietStream
 
 

@@ -26,7 +26,7 @@ from autoresearch_ci.events import (
 from autoresearch_ci.experiment import Experiment, Status
 from autoresearch_ci.report.event_lines import event_lines, measured
 from autoresearch_ci.report.run_summary import relative_change, run_summary
-from autoresearch_ci.safety.log import clipped, defuse
+from autoresearch_ci.safety.log_text import clipped, defuse
 from autoresearch_ci.safety.output_streams import QuietStream
 from autoresearch_ci.safety.wording import number, percent, shortened, signed
 

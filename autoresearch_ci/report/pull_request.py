@@ -25,8 +25,8 @@ from autoresearch_ci.report.summary_page import (
     others_table,
     table,
 )
-from autoresearch_ci.safety.log import defuse
-from autoresearch_ci.safety.markdown import block, inline
+from autoresearch_ci.safety.log_text import defuse
+from autoresearch_ci.safety.markdown_text import block, inline
 from autoresearch_ci.safety.wording import duration, number, percent, shortened, signed
 
 BODY_ROOM = 60_000

@@ -21,7 +21,7 @@ from autoresearch_ci.record.ledger import Ledger
 from autoresearch_ci.report.chart import progress_svg
 from autoresearch_ci.report.run_summary import Confirmation, RunInfo
 from autoresearch_ci.report.summary_page import summary_markdown
-from autoresearch_ci.safety.log import json_text
+from autoresearch_ci.safety.log_text import json_text
 from autoresearch_ci.safety.redaction import Redactor
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autoresearch_ci.experiment import Direction, Experiment, Status
-from autoresearch_ci.safety.markdown import inline
+from autoresearch_ci.safety.markdown_text import inline
 from autoresearch_ci.safety.wording import number, percent, shortened
 
 CRASHED = frozenset({Status.CRASH, Status.METRIC_ERROR})

@@ -19,7 +19,7 @@ from autoresearch_ci.report.run_summary import (
     headline,
     run_summary,
 )
-from autoresearch_ci.safety.markdown import block, inline
+from autoresearch_ci.safety.markdown_text import block, inline
 from autoresearch_ci.safety.wording import commit_name, duration, number, percent, signed
 
 STEP_SUMMARY_BYTES = 1_000_000

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.report.run_summary import run_summary
-from autoresearch_ci.safety.log import defuse
+from autoresearch_ci.safety.log_text import defuse
 from autoresearch_ci.safety.wording import commit_name, number, shortened, signed
 
 _HEADER = ("#", "commit", "metric", "delta", "guard", "change")

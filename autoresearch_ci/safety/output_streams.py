@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-from autoresearch_ci.safety.log import defuse
+from autoresearch_ci.safety.log_text import defuse
 
 
 class Guarded:

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.execution.sandbox.jail import Jail, unconfined
 from autoresearch_ci.experiment import FileEdit
-from autoresearch_ci.safety import files as beneath
+from autoresearch_ci.safety import untrusted_files as beneath
 from autoresearch_ci.workspace.repository import Changes, FileVersion
 from autoresearch_ci.workspace.scope import Scope
 from autoresearch_ci.workspace.snapshot import Snapshot, remove, undisturbed

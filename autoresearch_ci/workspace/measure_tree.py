@@ -18,7 +18,7 @@ from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.execution.command import run_command
 from autoresearch_ci.execution.processes import kill_with_variable
 from autoresearch_ci.execution.sandbox.jail import Jail, unconfined
-from autoresearch_ci.safety import files as beneath
+from autoresearch_ci.safety import untrusted_files as beneath
 from autoresearch_ci.workspace.git_view import GitView
 from autoresearch_ci.workspace.relocate import relocate
 from autoresearch_ci.workspace.repository import Changes, FileVersion

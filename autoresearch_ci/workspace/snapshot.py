@@ -12,7 +12,7 @@ from pathlib import Path
 import pathspec
 
 from autoresearch_ci.errors import WorkspaceError
-from autoresearch_ci.safety import files as beneath
+from autoresearch_ci.safety import untrusted_files as beneath
 
 Fingerprint = tuple[int, int, int, int, int]
 """Mode, inode, size, mtime and ctime in ns. ctime cannot be set back without setting the clock,

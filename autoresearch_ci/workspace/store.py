@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch_ci.experiment import Tree
-from autoresearch_ci.safety import files as beneath
+from autoresearch_ci.safety import untrusted_files as beneath
 from autoresearch_ci.workspace.git import GitDirectory, name_of
 from autoresearch_ci.workspace.git_view import GitView
 from autoresearch_ci.workspace.repository import Changes, FileVersion, Repository

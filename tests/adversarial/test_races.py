@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autoresearch_ci.errors import WorkspaceError
-from autoresearch_ci.safety import files as beneath
+from autoresearch_ci.safety import untrusted_files as beneath
 from autoresearch_ci.workspace.measure_tree import Layout, MeasureTree
 from autoresearch_ci.workspace.repository import Repository
 from autoresearch_ci.workspace.snapshot import Snapshot

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from autoresearch_ci.safety import files as beneath
+from autoresearch_ci.safety import untrusted_files as beneath
 from tests.integration.test_agent_cli import Bed, contents
 from tests.messages_api import MessagesApi, calls, submit, tool
 

@@ -30,7 +30,7 @@ from autoresearch_ci.config.proposers import Claude
 from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.llm.messages_api import MessagesService
 from autoresearch_ci.safety.redaction import Redactor
-from autoresearch_ci.safety.withhold import MARKER
+from autoresearch_ci.safety.restart_without_secrets import MARKER
 from tests.canary import sightings
 from tests.messages_api import MessagesApi, calls, submit, tool
 from tests.tokens import EXAMPLES, secrets_of
@@ -66,7 +66,7 @@ def nothing_leaked(repo: Repo, run: Run, tally: Tally) -> Callable[..., None]:
     return check
 
 
-BEGIN = "from autoresearch_ci.safety.withhold import withhold\ne = withhold()\n"
+BEGIN = "from autoresearch_ci.safety.restart_without_secrets import withhold\ne = withhold()\n"
 """How every program of ours starts."""
 
 
@@ -346,7 +346,7 @@ def test_a_forged_marker_neither_hangs_nor_passes(marker: str, tmp_path: Path, c
 
 def test_where_it_cannot_start_again_it_says_so_and_goes_on(tmp_path: Path, canary: str) -> None:
     program = (
-        "import os\nfrom autoresearch_ci.safety.withhold import withhold\ne = withhold()\n"
+        f"import os\n{BEGIN}"
         "print(e['MY_TOKEN'] == os.environ.get('MY_TOKEN'), len(e['MY_TOKEN']))\n"
     )
     done = subprocess.run(

@@ -3,7 +3,7 @@
 import sys
 from typing import NoReturn
 
-from autoresearch_ci.safety.withhold import withhold
+from autoresearch_ci.safety.restart_without_secrets import withhold
 
 
 def main() -> NoReturn:

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TextIO
 
-from autoresearch_ci.safety.log import defuse, file_command, workflow_command
+from autoresearch_ci.safety.log_text import defuse, file_command, workflow_command
 from autoresearch_ci.safety.secret_values import pieces, secret_values
 
 VARIABLES = (

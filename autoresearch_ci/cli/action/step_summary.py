@@ -8,7 +8,7 @@ from typing import Any
 
 from autoresearch_ci.experiment import Direction
 from autoresearch_ci.report.run_summary import change_interval, paired_change
-from autoresearch_ci.safety.markdown import block, inline
+from autoresearch_ci.safety.markdown_text import block, inline
 
 _ROOM = 20_000
 """Characters of an error that are shown."""

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from autoresearch_ci.safety import files as beneath
+from autoresearch_ci.safety import untrusted_files as beneath
 
 SHARED_MEMORY = Path("/dev/shm")
 _SYSTEM_V_LISTS = Path("/proc/sysvipc")

@@ -20,7 +20,7 @@ from pathlib import Path
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.execution.sandbox import kernel
 from autoresearch_ci.execution.sandbox.kernel import answer_of_a_child
-from autoresearch_ci.safety import files as beneath
+from autoresearch_ci.safety import untrusted_files as beneath
 
 NOBODY = 65534
 """No account's own files belong to it, by convention on every Unix."""

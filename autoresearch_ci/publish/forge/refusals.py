@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from autoresearch_ci.errors import PublishError
-from autoresearch_ci.safety.log import defuse
+from autoresearch_ci.safety.log_text import defuse
 
 
 class RefusalKind(enum.Enum):

@@ -19,7 +19,7 @@ from autoresearch_ci.measure.extract import (
     named_numbers,
     report_path,
 )
-from autoresearch_ci.safety.bounded import MetricError
+from autoresearch_ci.safety.untrusted_values import MetricError
 
 Where = tuple[str | None, ExtractRule | None]
 

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from autoresearch_ci.measure.json_reports import json_number, mentions
-from autoresearch_ci.safety.bounded import MetricError
+from autoresearch_ci.safety.untrusted_values import MetricError
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.experiment import MetricRun, Status
 from autoresearch_ci.llm.conversation import Record, Turn
 from autoresearch_ci.measure.judge import TOOL, Judge, build_request, judged_paths
-from autoresearch_ci.safety.bounded import MetricError
+from autoresearch_ci.safety.untrusted_values import MetricError
 
 CRITERIA = ("Is it short?", "Does it name a price?", "Is it polite?", "Does it ask for a reply?")
 FILES = {"mail.md": b"Dear reader\n", "a/subject.txt": b"Hello\n"}

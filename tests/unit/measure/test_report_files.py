@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from autoresearch_ci.measure.report_files import ReportFiles
-from autoresearch_ci.safety.bounded import MetricError
+from autoresearch_ci.safety.untrusted_values import MetricError
 
 
 def write(tree: Path, **files: str) -> None:

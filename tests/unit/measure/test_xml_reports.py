@@ -16,7 +16,7 @@ from autoresearch_ci.measure.xml_reports import (
     junit_number,
     junit_suite,
 )
-from autoresearch_ci.safety.bounded import MetricError
+from autoresearch_ci.safety.untrusted_values import MetricError
 
 DATA = Path(__file__).parent / "data"
 PYTEST_REPORT = (DATA / "pytest-report.xml").read_bytes()

@@ -20,7 +20,7 @@ from autoresearch_ci.propose.journal_digest import DiffSummaries
 from autoresearch_ci.propose.prompt import STATE_BYTES, Prompt, render
 from autoresearch_ci.propose.proposer import Context, Remaining, Request
 from autoresearch_ci.safety.characters import is_hidden
-from autoresearch_ci.safety.prompt import line, shown, size, tail, unshown
+from autoresearch_ci.safety.prompt_text import line, shown, size, tail, unshown
 from tests.memory_tree import Files
 
 BASE = Files({"train.py": b"LR = 1.0\nSTEPS = 100\nEND = 0\n"})

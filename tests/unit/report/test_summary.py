@@ -20,7 +20,7 @@ from autoresearch_ci.report.chart import progress_svg
 from autoresearch_ci.report.run_summary import Confirmation, RunInfo
 from autoresearch_ci.report.summary_page import summary_markdown
 from autoresearch_ci.report.terminal_table import results_table
-from autoresearch_ci.safety.markdown import inline
+from autoresearch_ci.safety.markdown_text import inline
 from autoresearch_ci.safety.wording import duration, number, percent
 
 MINIMIZE, MAXIMIZE = Direction.MINIMIZE, Direction.MAXIMIZE

@@ -11,7 +11,7 @@ import regex
 
 from autoresearch_ci.experiment import Experiment, Status
 from autoresearch_ci.record.journal_tsv import format_row
-from autoresearch_ci.safety import log, markdown, prompt
+from autoresearch_ci.safety import log_text, markdown_text, prompt_text
 from autoresearch_ci.safety.characters import has_hidden, is_hidden, replaced_for_people
 from autoresearch_ci.workspace.scope import Scope
 
@@ -45,18 +45,18 @@ def journal(text: str) -> str:
 
 
 CONSUMERS: dict[str, Callable[[str], str]] = {
-    "log": log.defuse,
-    "log, cut": log.clipped,
-    "log, a message": lambda text: "\n".join(log.message_lines(text)),
-    "log, JSON": lambda text: log.json_text({"a": text}, readable=True),
+    "log": log_text.defuse,
+    "log, cut": log_text.clipped,
+    "log, a message": lambda text: "\n".join(log_text.message_lines(text)),
+    "log, JSON": lambda text: log_text.json_text({"a": text}, readable=True),
     "journal": journal,
-    "prompt, a line": lambda text: prompt.line(text, 100),
-    "prompt, an output": lambda text: prompt.tail(text, 100),
-    "prompt, a file": prompt.shown,
-    "prompt, a path": prompt.quoted,
-    "Markdown, words": markdown.inline,
-    "Markdown, lines": markdown.block,
-    "Markdown, a commit": markdown.subject,
+    "prompt, a line": lambda text: prompt_text.line(text, 100),
+    "prompt, an output": lambda text: prompt_text.tail(text, 100),
+    "prompt, a file": prompt_text.shown,
+    "prompt, a path": prompt_text.quoted,
+    "Markdown, words": markdown_text.inline,
+    "Markdown, lines": markdown_text.block,
+    "Markdown, a commit": markdown_text.subject,
 }
 
 
@@ -89,19 +89,19 @@ def test_what_people_can_see_is_left_alone(name: str) -> None:
 def test_an_emoji_keeps_the_selector_that_chooses_its_look() -> None:
     for name in ("log", "journal", "Markdown, words"):
         assert CONSUMERS[name]("❤\ufe0f ok") == "❤\ufe0f ok"
-    assert log.defuse("❤\ufe0f\ufe0f\ufe01") == "❤\ufe0f\\ufe0f\\ufe01"
-    assert log.defuse("\ufe0fa\ufe0f \ufe0f") == "\\ufe0fa\\ufe0f \\ufe0f"
+    assert log_text.defuse("❤\ufe0f\ufe0f\ufe01") == "❤\ufe0f\\ufe0f\\ufe01"
+    assert log_text.defuse("\ufe0fa\ufe0f \ufe0f") == "\\ufe0fa\\ufe0f \\ufe0f"
 
 
 def test_a_json_text_means_what_it_meant() -> None:
     for char in HIDDEN:
         text = f"a{char}b❤\ufe0f"
-        assert json.loads(log.json_text(text, readable=True)) == text
+        assert json.loads(log_text.json_text(text, readable=True)) == text
 
 
 def test_what_a_file_shows_can_be_named_in_an_edit() -> None:
     for char in HIDDEN:
-        assert prompt.unshown(prompt.shown(f"a{char}b")) == f"a{char}b"
+        assert prompt_text.unshown(prompt_text.shown(f"a{char}b")) == f"a{char}b"
 
 
 def test_a_name_with_hidden_characters_is_a_twin_of_the_one_without() -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoresearch_ci.safety.log import (
+from autoresearch_ci.safety.log_text import (
     LINE_LIMIT,
     LINES_LIMIT,
     clipped,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoresearch_ci.safety.bounded import MetricError, parse_number
+from autoresearch_ci.safety.untrusted_values import MetricError, parse_number
 
 
 @pytest.mark.parametrize(

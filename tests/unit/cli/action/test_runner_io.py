@@ -8,7 +8,7 @@ import pytest
 
 from autoresearch_ci.cli.action.child_output import Narrator, parse
 from autoresearch_ci.cli.action.runner_io import Log, fit, masks
-from autoresearch_ci.safety.log import file_command, workflow_command
+from autoresearch_ci.safety.log_text import file_command, workflow_command
 
 
 def printed(log: Log) -> list[str]:

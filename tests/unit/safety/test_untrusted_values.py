@@ -12,8 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoresearch_ci.safety.bounded import JSON_DEPTH, JSON_ITEMS, MIB, Unreadable, json_value
-from autoresearch_ci.safety.files import file_bytes
+from autoresearch_ci.safety.untrusted_files import file_bytes
+from autoresearch_ci.safety.untrusted_values import (
+    JSON_DEPTH,
+    JSON_ITEMS,
+    MIB,
+    Unreadable,
+    json_value,
+)
 
 LIMIT = 8 * MIB
 values = st.recursive(

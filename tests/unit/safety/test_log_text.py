@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoresearch_ci.safety.log import defuse
+from autoresearch_ci.safety.log_text import defuse
 
 hostile = st.lists(
     st.one_of(

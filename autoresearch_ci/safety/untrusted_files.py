@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Self, cast
 
-from autoresearch_ci.safety.bounded import MIB, Unreadable, shown_size
+from autoresearch_ci.safety.untrusted_values import MIB, Unreadable, shown_size
 
 
 def file_bytes(path: Path, limit: int, *, follow: bool = True) -> bytes:

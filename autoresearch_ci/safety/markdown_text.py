@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from autoresearch_ci.safety.log import defuse
+from autoresearch_ci.safety.log_text import defuse
 from autoresearch_ci.safety.wording import shortened
 
 _ZERO_WIDTH = "&#8203;"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from autoresearch_ci.safety.markdown import block, inline, subject
+from autoresearch_ci.safety.markdown_text import block, inline, subject
 
 PAYLOADS = (
     *("@octocat", "@org/team", "a@evil.example", "x @everyone", "<me@evil.example>"),

@@ -1,8 +1,8 @@
-"""What others wrote, taken in within bounds: JSON by size and depth, numbers as plain text only.
+"""Values that others wrote, taken in within bounds: JSON by size and depth, plain numbers only.
 
 Nothing here runs, follows or expands what it reads: state that comes back from a cache or an
 artifact is data, and JSON is the only form it has. What a value means is the caller's business;
-the files that it comes from are files.py's.
+the files that it comes from are untrusted_files.py's.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_ci.safety import files as beneath
+from autoresearch_ci.safety import untrusted_files as beneath
 from autoresearch_ci.workspace.snapshot import Snapshot
 
 HANDLES = [0, *([os.O_PATH] if sys.platform == "linux" else [])]
