@@ -171,9 +171,7 @@ class Evaluator:
 
     def baseline(self, *, calibrate: bool) -> Outcome:
         """The unmodified code. Raises `BaselineError` when it cannot be measured."""
-        base = self.ledger.facts.base
-        message = self.ledger.message(0, "the unmodified code")
-        self.bench.hooks.try_on_unmodified(base, self.tree(base).paths(), message)
+        self._try_hooks()
         found = measure_baseline(self.bench, self.policy, calibrate=calibrate)
         return Outcome(
             decision=Decision(status=Status.BASELINE),
@@ -184,6 +182,12 @@ class Evaluator:
             guards=found.guards,
         )
 
+    def _try_hooks(self) -> None:
+        """On the unmodified code. Raises `BaselineError` when one of them refuses it."""
+        base = self.ledger.facts.base
+        message = self.ledger.message(0, "the unmodified code")
+        self.bench.hooks.try_on_unmodified(base, self.tree(base).paths(), message)
+
     def lasting_failure(self, knowledge: Knowledge) -> AutoresearchError | None:
         """Why going on makes no sense, when the last experiments all died of the same."""
         experiments = self.ledger.experiments
@@ -191,7 +195,13 @@ class Evaluator:
         if not words:
             return None
         if experiments[-1].status is Status.HOOK_BLOCKED:
-            return BaselineError(f"{words}\nusually: what the hook needs is gone.\n{GO_ON}")
+            try:
+                self._try_hooks()
+            except BaselineError as error:
+                return BaselineError(
+                    f"{words}\nusually: what the hook needs is gone.\n{GO_ON}\n{error}"
+                )
+            return None  # it does its work
         kept = Subject(
             changes=self.ledger.changes(self.ledger.incumbent), iteration=experiments[-1].iteration
         )

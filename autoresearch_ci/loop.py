@@ -62,7 +62,9 @@ class Loop:
     calibrate: bool
     """Whether the baseline is measured repeatedly to learn the metric's noise."""
     confirm_pairs: int
-    """Runs of base and result that follow when anything is kept; of an exact metric one."""
+    """Runs of base and result that follow when anything is kept."""
+    confirm_pairs_exact: int
+    """The same of an exact metric."""
     proposer: Proposer
     proposer_name: str
     evaluator: Evaluator
@@ -95,7 +97,7 @@ class Loop:
     def _stop_reason(self) -> str | None:
         experiments, limits = self.ledger.experiments, self.briefing.limits
         exact = self.knowledge.session.deterministic
-        pairs = min(1, self.confirm_pairs) if exact else self.confirm_pairs
+        pairs = self.confirm_pairs_exact if exact else self.confirm_pairs
         guards = self.confirm_pairs * self.evaluator.bench.guards.seconds(self.knowledge)
         elapsed = self.briefing.elapsed + seconds_to_confirm(limits, experiments, pairs, guards)
         return (

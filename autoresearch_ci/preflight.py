@@ -23,7 +23,7 @@ from autoresearch_ci.record.run_names import (
 )
 from autoresearch_ci.workspace.command_files import command_files
 from autoresearch_ci.workspace.difference import Difference, difference
-from autoresearch_ci.workspace.filters import only_filtered, worktree_contents
+from autoresearch_ci.workspace.filters import filtered_paths, only_filtered, worktree_contents
 from autoresearch_ci.workspace.repository import FileVersion, Repository
 from autoresearch_ci.workspace.scope import Scope, build_scope
 from autoresearch_ci.workspace.scratch import scratch_of
@@ -174,7 +174,10 @@ def comparison_context(
         hidden=_hidden(config, config_path, files),
         warnings=(),
     )
-    return context, difference(files, others, scope)
+    made = {*filtered_paths(repository, files), *filtered_paths(repository, others)}
+    return context, difference(files, others, scope).without(
+        made, "a filter such as Git LFS makes its content, which the checkout has of one commit"
+    )
 
 
 def _no_commit(repository: Repository, name: str) -> str:

@@ -167,6 +167,7 @@ def _loop(
         ),
         calibrate=config.calibrate == "auto",
         confirm_pairs=(config.confirm.repeats or PAIRS) if config.confirm.mode == "auto" else 0,
+        confirm_pairs_exact=(config.confirm.repeats or 1) if config.confirm.mode == "auto" else 0,
         proposer=proposer,
         proposer_name=chosen(str(config.proposer), collaborators.environment),
         evaluator=evaluator,

@@ -15,6 +15,8 @@ from autoresearch_ci.decide.session import Evidence, Session
 from autoresearch_ci.decide.suite_standards import Standard, SuiteResult, disagreement
 from autoresearch_ci.experiment import Decision, Status
 
+LATE = "bytes were printed after the command itself had ended"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
@@ -164,6 +166,10 @@ class Knowledge:
             lost, known = known._held_against(_report(role), seen.listed)
         return (Doubt(status=Status.DISCARD, reason=lost) if lost else None), known
 
+    def prints_late(self, role: str) -> bool:
+        """Whether the unmodified code, or an incumbent, has printed after its end."""
+        return bool(self.printed.get(f"{role}, late"))
+
     def _unlike(self, role: str, seen: Seen) -> str:
         """Why what was printed cannot be what the ruler alone printed; empty when it can."""
         times, before = self.printed.get(role), self.printed.get(f"{role}, before")
@@ -174,7 +180,7 @@ class Knowledge:
             )
         for what, why in (
             ("dropped", "bytes were printed in the middle that are too many to be looked at"),
-            ("late", "bytes were printed after the command itself had ended"),
+            ("late", LATE),
         ):
             count = seen.printed[f", {what}"]
             if count and self.printed.get(f"{role}, {what}") == 0:

@@ -22,6 +22,7 @@ _FAILURES = (Status.CRASH, Status.METRIC_ERROR, Status.HOOK_BLOCKED)
 _GUARD = "guard failed: "
 _BLAMELESS = (_GUARD, "the incumbent could not be measured again: ")
 """How reasons of discards begin that may be no fault of the candidate's."""
+_SLOW = "timed out"
 _LEARNS = ("search",)
 """Proposers to whom a failure is a value like any other: they step away from it."""
 
@@ -53,8 +54,9 @@ def _failed(experiment: Experiment) -> bool:
 
 
 def is_expected(experiments: Sequence[Experiment]) -> bool:
-    """Whether whoever proposed them goes on from failures by itself."""
-    return all(e.proposer in _LEARNS for e in experiments[-IN_A_ROW:])
+    """Whether that is an answer: whoever proposed them learns from it, or ideas are just slow."""
+    slow = experiments[-1].reason.startswith(_SLOW)
+    return slow or all(e.proposer in _LEARNS for e in experiments[-IN_A_ROW:])
 
 
 def _same(experiment: Experiment) -> str:

@@ -194,9 +194,9 @@ class Provenance:
     def _refuse_lines(self, lines: Iterable[str]) -> None:
         """Also scripts that they name: those are read when it is measured, and name their own."""
         for line in lines:
-            if place := self._named(os.fsencode(line)):
+            if place := self._named(os.fsencode(line), root=True):
                 raise BaselineError(
-                    f"the command {line!r} uses {self.checkout}/{place} of your checkout, where "
+                    f"the command {line!r} uses {self.checkout / place} of your checkout, where "
                     "no candidate is.\ndo: write the path relative to the repository's root."
                 )
             for path in command_files(line, self.tracked):
@@ -206,12 +206,15 @@ class Provenance:
                         "is.\ndo: make the path relative, to the script or the working folder."
                     )
 
-    def _named(self, text: bytes) -> str:
-        """A file or folder of the repository, named by its absolute place in the checkout."""
+    def _named(self, text: bytes, *, root: bool = False) -> str:
+        """A file or folder of the repository, named by its absolute place in the checkout.
+
+        `root`: also the checkout itself, as `.`; a script may speak of it in a comment.
+        """
         for match in names(str(self.checkout)).finditer(text):
-            rest = re.match(rb"/([\w./@+-]+)", text[match.end() :])
-            path = os.path.normpath(os.fsdecode(rest[1])) if rest else ""
-            if path in self.tracked:
+            rest = re.match(rb"/+([\w./@+-]*)", text[match.end() :])
+            path = os.path.normpath(os.fsdecode(rest[1])) if rest else "."
+            if path in self.tracked or (root and path == "."):
                 return path
         return ""
 

@@ -53,7 +53,7 @@ def junit_number(reports: Reports, path: str, count: str) -> float:
     A test that was tried several times is one test, and ended as its last attempt did.
     """
     if count == "seconds":
-        return math.fsum(_seconds(case, path) for case in _listed(reports, path))
+        return math.fsum(_seconds(case, path) for part in _listed(reports, path) for case in part)
     if count not in COUNTS:
         raise MetricError(f"count {count} is not one of: {', '.join(COUNTS)}")
     suite = junit_suite(reports, path)
@@ -72,25 +72,32 @@ def junit_number(reports: Reports, path: str, count: str) -> float:
 
 def junit_suite(reports: Reports, path: str) -> SuiteResult:
     """How each test ended, by class and name. Raises `MetricError`."""
-    attempts: dict[str, list[str]] = {}
+    ends: dict[str, list[str]] = {}
     again = set()
-    for case in _listed(reports, path):
-        test = "::".join(filter(None, (case.get("classname"), case.get("name"))))
-        attempts.setdefault(test, []).append(_ended(case))
-        if any(child.tag.startswith(("flaky", "rerun")) for child in case):
-            again.add(test)
+    for cases in _listed(reports, path):
+        attempts: dict[str, list[str]] = {}
+        for case in cases:
+            test = "::".join(filter(None, (case.get("classname"), case.get("name"))))
+            attempts.setdefault(test, []).append(_ended(case))
+            if any(child.tag.startswith(("flaky", "rerun")) for child in case):
+                again.add(test)
+        # Nobody tries a test again in another report: those are variants, and each counts.
+        for test, words in attempts.items():
+            verdicts = _verdicts(words)
+            if len(verdicts) < len(words):
+                again.add(test)
+            ends.setdefault(test, []).extend(verdicts)
     found: dict[str, str] = {}
-    for test, words in attempts.items():
-        verdicts = _verdicts(words)
-        if len(verdicts) < len(words):
-            again.add(test)
-        for number, word in enumerate(verdicts, start=1):
+    for test, words in ends.items():
+        ordered = sorted(words, key=_WORST_LAST.index) if len(words) > 1 else words
+        for number, word in enumerate(ordered, start=1):
             found[test if number == 1 else f"{test} #{number}"] = word
     return SuiteResult(of=found, reran=frozenset(again))
 
 
 _BAD = ("failed", "error")
 _BAD_LAST = ("passed", "skipped", "disabled", "not run", "xfailed")
+_WORST_LAST = (*_BAD_LAST, *_BAD)
 
 
 def _verdicts(words: Sequence[str]) -> list[str]:
@@ -226,12 +233,12 @@ def _parse(report: bytes, path: str) -> Element:
     return root
 
 
-def _listed(reports: Reports, path: str) -> list[Element]:
-    """The cases themselves are counted, in nested suites too; the totals only have to agree."""
+def _listed(reports: Reports, path: str) -> list[list[Element]]:
+    """The cases of each report, in nested suites too; the totals only have to agree."""
     contents = [reports] if isinstance(reports, bytes) else reports
     if sum(map(len, contents)) > BYTES_LIMIT:
         raise MetricError(f"{path} is larger than {BYTES_LIMIT >> 20} MiB")
-    cases: list[Element] = []
+    parts: list[list[Element]] = []
     announced = tags = 0
     for content in contents:
         tags += content.count(b"<")
@@ -240,18 +247,19 @@ def _listed(reports: Reports, path: str) -> list[Element]:
         root = _parse(content, path)
         if root.tag == "TestRun":
             announced += trx_reports.announced(root)
-            cases += trx_reports.cases(root)
+            parts.append(list(trx_reports.cases(root)))
             continue
         if root.tag not in ("testsuites", "testsuite"):
             raise MetricError(f"{path} is not a JUnit report: {_instead(root.tag)}")
         announced += _announced(root)
-        cases += root.iter("testcase")
+        parts.append(list(root.iter("testcase")))
+    cases = [case for part in parts for case in part]
     if not cases:
         raise MetricError(f"{path} lists no test: tests that do not run are not passing tests")
     listed = sum(1 for case in cases for child in case if child.tag in ("failure", "error"))
     if announced > listed:
         raise MetricError(f"{path} announces {announced} bad tests, lists {listed}")
-    return cases
+    return parts
 
 
 def _instead(tag: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
@@ -20,6 +20,12 @@ class Difference:
     """Merely not in scope."""
     refused: Mapping[str, str]
     """What no candidate may change, and why: the ruler, what steers it, twins, links."""
+
+    def without(self, paths: Container[str], why: str) -> Difference:
+        """What changes of `paths` is refused as well."""
+        refused = {p: f"out-of-scope: {p} ({why})" for p in self.changes if p in paths}
+        changes = {p: version for p, version in self.changes.items() if p not in refused}
+        return replace(self, changes=changes, refused={**self.refused, **refused})
 
     @property
     def not_compared(self) -> list[str]:

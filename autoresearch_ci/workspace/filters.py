@@ -31,7 +31,7 @@ def worktree_contents(repository: Repository, files: Mapping[str, FileVersion]) 
     """
     found: dict[str, Path] = {}
     lost: list[str] = []
-    for path in _filtered(repository, files):
+    for path in filtered_paths(repository, files):
         place = _content(repository, path, files[path])
         if place is None:
             lost.append(path)
@@ -52,12 +52,12 @@ def only_filtered(repository: Repository, changed: Collection[str], head: str) -
     if not changed:
         return True
     files = repository.files(head)
-    if not set(_filtered(repository, files)).issuperset(changed):
+    if not set(filtered_paths(repository, files)).issuperset(changed):
         return False
     return all(_is_unchanged(repository, path, files[path]) for path in changed)
 
 
-def _filtered(repository: Repository, files: Mapping[str, FileVersion]) -> list[str]:
+def filtered_paths(repository: Repository, files: Mapping[str, FileVersion]) -> list[str]:
     """The regular files for which `.gitattributes` names a filter.
 
     Only where a committed one does: what else a checkout says was never part of the commit.

@@ -92,7 +92,7 @@ CHEATS: Mapping[str, tuple[Callable[[str], Files], str]] = {
     ),
     "a conftest hook": (lambda text: {"conftest.py": HOOK}, "passed although they raised"),
     "skip all": (lambda text: {"conftest.py": SKIP_ALL}, "10 skipped"),
-    "addopts": (lambda text: {"pytest.ini": "[pytest]\naddopts = -k nomatch\n"}, "10 missing"),
+    "addopts": (lambda text: {"pytest.ini": "[pytest]\naddopts = -k nomatch\n"}, "10 deselected"),
     "pytestmark": (lambda text: {"tests/test_calc.py": XFAIL + TESTS}, "xfailed"),
     "os._exit": (
         lambda text: {"calc.py": f"{text}\nimport os\nos._exit(0)\n"},

@@ -194,9 +194,11 @@ def test_a_variable_that_names_the_checkout_names_the_tree(library: Repo, run: R
     assert done.column("status") == ["baseline", "keep"], done.told
 
 
-@pytest.mark.parametrize("where", ["command", "script"])
+@pytest.mark.parametrize("where", ["command", "script", "folder"])
 def test_an_absolute_path_into_the_checkout_is_refused(library: Repo, run: Run, where: str) -> None:
     metric = f"{PYTHON} {library.path}/bench.py"
+    if where == "folder":
+        metric = f"cd {library.path} && {PYTHON} bench.py"
     if where == "script":
         text = f"import sys\nsys.path.insert(0, '{library.path}/src')\nimport lib0\n"
         library.write("bench.py", f"{text}print('value:', lib0.VALUE)\n")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from autoresearch_ci.cli.main import run_cli
 from tests.conftest import Repo
 
 if TYPE_CHECKING:
@@ -132,3 +133,23 @@ def test_a_partial_clone_is_refused_only_for_what_it_lacks(
         assert "folder/file" in done.err
         assert "git fetch --refetch --no-filter" in done.err
         assert "sparse-checkout:" in done.err
+
+
+def test_a_comparison_leaves_out_what_a_filter_makes(
+    large: Repo, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The checkout has its content of one commit only: the other side would be the pointer."""
+    base = large.git("rev-parse", "HEAD")
+    larger = b"\1" * 60000
+    text = POINTER.replace(hashlib.sha256(CONTENT).hexdigest(), hashlib.sha256(larger).hexdigest())
+    large.write("pointer", text.replace("51200", "60000"))
+    blob = large.git("hash-object", "-w", "--no-filters", "pointer")
+    large.git("update-index", "--cacheinfo", f"100644,{blob},data/m.bin")
+    large.git("commit", "--quiet", "-m", "another")
+    (large.path / "data/m.bin").write_bytes(larger)
+    monkeypatch.chdir(large.path)
+    flags = ["--scope", "data/**", "--metric", "stat -c %s data/m.bin"]
+    code = run_cli(["compare", base, "HEAD", *flags])
+    told = "".join(capsys.readouterr())
+    assert code == 2, told
+    assert "data/m.bin" in told

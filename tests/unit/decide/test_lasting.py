@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from autoresearch_ci.decide.lasting import lasting_failure
+from autoresearch_ci.decide.lasting import is_expected, lasting_failure
 from autoresearch_ci.experiment import Experiment, Status
 
 
@@ -65,3 +65,10 @@ def test_a_discard_that_may_be_nobodys_fault_is_looked_at_every_third_time(start
     end = (Status.DISCARD, f"{start}exit code 7: connection refused")
     found = [bool(lasting_failure(rows(*[end] * count))) for count in range(1, 8)]
     assert found == [False, False, True, False, False, True, False]
+
+
+def test_ideas_that_are_only_slow_are_an_answer() -> None:
+    slow = (Status.CRASH, "timed out after 30 s")
+    assert lasting_failure(rows(slow, slow, slow))
+    assert is_expected(rows(slow, slow, slow))
+    assert not is_expected(rows(CRASH, CRASH, CRASH))

@@ -384,3 +384,13 @@ def test_a_report_that_is_none_is_an_error() -> None:
 def test_a_rate_that_is_no_number_is_said_with_the_name_of_its_file(rate: str) -> None:
     with pytest.raises(MetricError, match=r"out/cov\.xml: line-rate "):
         coverage_percent(f'<coverage line-rate="{rate}"/>'.encode(), "out/cov.xml")
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_test_that_two_reports_list_counts_twice_and_a_failure_in_either(order: int) -> None:
+    bad = b'<testsuite><testcase classname="C" name="t"><failure/></testcase></testsuite>'
+    good = b'<testsuite><testcase classname="C" name="t"/></testsuite>'
+    reports = [bad, good][::order]
+    assert junit_number(reports, "TEST-*.xml", "failures") == 1
+    assert junit_number(reports, "TEST-*.xml", "tests") == 2
+    assert junit_suite(reports, "TEST-*.xml").of == {"C::t": "passed", "C::t #2": "failed"}
