@@ -101,9 +101,13 @@ def test_an_editable_install_elsewhere_on_path_is_the_candidates(
 def test_an_activated_environment_in_the_checkout_is_redirected(
     library: Repo, run: Run, script: Script, layout: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is on PATH, so it is not copied; also where the package lies beside it."""
+    """It is on PATH, so it is not copied; also where the package lies beside it. What else is
+    installed in it is found where it is."""
     folder = library.path / ".venv"
     python = make_environment(folder, library.path, "poetry")
+    (next(folder.glob("lib/*/site-packages")) / "other.py").touch()
+    library.write("bench.py", "import lib0, other\nprint('value:', lib0.VALUE)\n")
+    library.commit("uses another package, too")
     monkeypatch.setenv("VIRTUAL_ENV", str(folder))
     monkeypatch.setenv("PATH", f"{python.parent}:{os.environ['PATH']}")
     lib = LIB

@@ -22,11 +22,18 @@ _TABLES = ("MAPPING", "NAMESPACES", "_redirections")
 
 
 def move(places: Any) -> None:
-    """`places`: folder to the one instead of it."""
+    """`places`: folder to the one instead of it.
+
+    An environment that lies in the checkout stays where it is: the measure tree has none.
+    """
+
+    def inside(path: Any, folder: str) -> bool:
+        return isinstance(path, str) and (path + "/").startswith(folder + "/")
 
     def moved(path: Any) -> Any:
         for old, new in places.items():
-            if isinstance(path, str) and (path == old or path.startswith(old + "/")):
+            environment = sys.prefix != old and inside(sys.prefix, old) and inside(path, sys.prefix)
+            if inside(path, old) and not environment:
                 return new + path[len(old) :]
         return path
 
