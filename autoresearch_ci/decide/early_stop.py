@@ -100,13 +100,6 @@ def behind(incumbent: Curve, candidate_points: Sequence[Point], direction: Direc
     return all(clearly(progress, value) for progress, value in recent)
 
 
-def parse_points(text: str, pattern: re.Pattern[str]) -> list[Point]:
-    """The points in a whole output, see `extend`."""
-    points: list[Point] = []
-    extend(points, text, pattern)
-    return points
-
-
 def extend(points: list[Point], text: str, pattern: re.Pattern[str]) -> bool:
     """Add the points in `text`, by the groups `progress` and `value`, or else 1 and 2.
 

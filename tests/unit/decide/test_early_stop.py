@@ -4,7 +4,7 @@ import math
 import random
 import re
 
-from autoresearch_ci.decide.early_stop import Curve, Point, behind, parse_points
+from autoresearch_ci.decide.early_stop import Curve, Point, behind, extend
 from autoresearch_ci.experiment import Direction
 
 MINIMIZE = Direction.MINIMIZE
@@ -75,21 +75,27 @@ def test_too_few_points_decide_nothing() -> None:
     assert not behind(Curve(points=()), [], MINIMIZE)
 
 
+def points_in(text: str, pattern: re.Pattern[str]) -> list[Point]:
+    points: list[Point] = []
+    assert extend(points, text, pattern) == bool(points)
+    return points
+
+
 def test_points_are_read_from_named_or_numbered_groups() -> None:
     text = "start\nprogress=0.1 loss=3.5\nnoise\nprogress=0.2 loss=3.25\n"
     numbered = re.compile(r"progress=(\S+) loss=(\S+)")
     named = re.compile(r"loss=(?P<value>\S+)|(?P<progress>x)")
-    assert parse_points(text, numbered) == [(0.1, 3.5), (0.2, 3.25)]
-    assert parse_points(text, named) == []
+    assert points_in(text, numbered) == [(0.1, 3.5), (0.2, 3.25)]
+    assert points_in(text, named) == []
     swapped = re.compile(r"(?P<value>\S+)@(?P<progress>\S+)")
-    assert parse_points("3.5@0.1", swapped) == [(0.1, 3.5)]
+    assert points_in("3.5@0.1", swapped) == [(0.1, 3.5)]
 
 
 def test_lines_without_two_finite_numbers_are_skipped() -> None:
     text = "p=0.1 l=nan\np=0.2 l=inf\np=x l=1\np=0.3 l=2"
-    assert parse_points(text, re.compile(r"p=(\S+) l=(\S+)")) == [(0.3, 2.0)]
+    assert points_in(text, re.compile(r"p=(\S+) l=(\S+)")) == [(0.3, 2.0)]
 
 
 def test_only_the_last_training_counts_when_progress_falls() -> None:
     text = "p=0.1 l=5\np=0.9 l=4\np=0.1 l=3\np=0.1 l=2\np=0.2 l=1"
-    assert parse_points(text, re.compile(r"p=(\S+) l=(\S+)")) == [(0.1, 2.0), (0.2, 1.0)]
+    assert points_in(text, re.compile(r"p=(\S+) l=(\S+)")) == [(0.1, 2.0), (0.2, 1.0)]
