@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 
-from autoresearch_ci.decide.knowledge import Knowledge
+from autoresearch_ci.decide.knowledge import LATE, Knowledge
 from autoresearch_ci.decide.noise import ComparisonResult, compare, confirm_interval
 from autoresearch_ci.experiment import Direction, Experiment, MetricRun
 from autoresearch_ci.measure.bench import Bench, crashed
@@ -33,6 +33,8 @@ class Pairs:
     """Those that gave `head`."""
     knowledge: Knowledge
     """What the run knows after them."""
+    failed: MetricRun | None = None
+    """The run that ended them early."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +46,8 @@ class PairedComparison:
     iteration: int
     """Number under which the runs are logged."""
     knowledge: Knowledge = field(default_factory=Knowledge)
+    scrutinised: bool = False
+    """Whether the head is held to what a candidate is: the tests and the lines of the base."""
     nothing_left: Callable[[], str | None] = lambda: None
     """Which budget another run would exceed; asked before each pair."""
     out_of_time: Callable[[], bool] = lambda: False
@@ -58,11 +62,21 @@ class PairedComparison:
         for pair in range(done, done + pairs):
             if self.nothing_left():
                 break
-            order = (head, base) if pair % 2 else (base, head)
-            runs, knowledge = self._measured(order, found.knowledge)
+            subjects = [
+                Subject(changes=base, iteration=self.iteration),
+                Subject(
+                    changes=head,
+                    iteration=self.iteration,
+                    incumbent=base if self.scrutinised else None,
+                ),
+            ]
+            runs, knowledge = self._measured(
+                subjects[::-1] if pair % 2 else subjects, found.knowledge
+            )
             found = replace(found, knowledge=knowledge)
             of_base, of_head = reversed(runs) if pair % 2 else runs
             if of_base.value is None or of_head.value is None:
+                found = replace(found, failed=of_base if of_base.value is None else of_head)
                 break
             found = replace(
                 found,
@@ -73,17 +87,19 @@ class PairedComparison:
         return found
 
     def _measured(
-        self, order: Sequence[Changes], knowledge: Knowledge
+        self, subjects: Sequence[Subject], knowledge: Knowledge
     ) -> tuple[list[MetricRun], Knowledge]:
         """As in the run itself, what fails twice fails."""
         runs = []
-        for changes in order:
-            subject = Subject(changes=changes, iteration=self.iteration)
-            run, knowledge = self.bench.run(subject, knowledge, stage="confirm")
-            if crashed(run):
-                run, knowledge = self.bench.run(subject, knowledge, stage="confirm")
+        for subject in subjects:
+            run, knowledge = self._run(subject, knowledge)
+            if crashed(run) or LATE in run.reason:
+                run, knowledge = self._run(subject, knowledge)
             runs.append(run)
         return runs, knowledge
+
+    def _run(self, subject: Subject, knowledge: Knowledge) -> tuple[MetricRun, Knowledge]:
+        return self.bench.run(subject, knowledge, stage="confirm", believed=not self.scrutinised)
 
 
 def confirm(

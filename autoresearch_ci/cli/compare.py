@@ -247,7 +247,9 @@ def _foul(collaborators: Collaborators, changes: Changes) -> str:
 def _measured(collaborators: Collaborators, bench: Bench, difference: Difference) -> Result:
     """The base commit and the head's changes of it, pair by pair. Raises `BaselineError`."""
     config = collaborators.config
-    paired = PairedComparison(bench=bench, direction=config.metric.direction, iteration=0)
+    paired = PairedComparison(
+        bench=bench, direction=config.metric.direction, iteration=0, scrutinised=True
+    )
     base: list[float] = []
     head: list[float] = []
     comparison = None
@@ -255,8 +257,9 @@ def _measured(collaborators: Collaborators, bench: Bench, difference: Difference
         found = paired.runs({}, difference.changes, 1, done=len(base))
         paired = dataclasses.replace(paired, knowledge=found.knowledge)
         if not found.base:
+            why = f": {found.failed.reason}" if found.failed else ""
             raise BaselineError(
-                "one of the two commits cannot be measured; its output is in "
+                f"one of the two commits cannot be measured{why}; its output is in "
                 f"{collaborators.context.folder / 'logs' / '0.log'}.\n{bench.hints('')}"
             )
         base += found.base

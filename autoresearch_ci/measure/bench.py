@@ -196,12 +196,16 @@ class Bench:
         *,
         stage: MetricStage = "metric",
         rival: Curve | None = None,
+        believed: bool = False,
     ) -> tuple[MetricRun, Knowledge]:
-        """Measure one state of the code once. A failure of the code is a value, not an error."""
+        """Measure one state of the code once. A failure of the code is a value, not an error.
+
+        `believed`: whatever it prints and tests is not held against what others did.
+        """
         if self.judge and stage != "holdout":
             run = self._judgement(self.judge, subject, stage)
         else:
-            run, knowledge = self._measured(subject, knowledge, stage, rival)
+            run, knowledge = self._measured(subject, knowledge, stage, rival, believed=believed)
         if stage != "holdout":
             side: Side = "candidate" if subject.is_candidate else "incumbent"
             self.observe(
@@ -217,7 +221,13 @@ class Bench:
         return run, knowledge
 
     def _measured(
-        self, subject: Subject, knowledge: Knowledge, stage: MetricStage, rival: Curve | None
+        self,
+        subject: Subject,
+        knowledge: Knowledge,
+        stage: MetricStage,
+        rival: Curve | None,
+        *,
+        believed: bool,
     ) -> tuple[MetricRun, Knowledge]:
         section = (stage == "holdout" and self.holdout) or self.metric
         progress = _Progress(self.metric, rival if subject.is_candidate else None)
@@ -231,9 +241,10 @@ class Bench:
             line=progress.is_hopeless if stage != "holdout" else None,
         )
         run = _interpreted(ended, section, progress.points)
-        if stage == "confirm" or ended.result.stopped:
+        if believed or ended.result.stopped:
             return run, ended.knowledge
-        return _believed(run, subject, stage, _seen(ended, section, run), ended.knowledge)
+        role = "holdout" if stage == "holdout" else "metric"
+        return _believed(run, subject, role, _seen(ended, section, run), ended.knowledge)
 
     def _judgement(self, judge: Judge, subject: Subject, stage: Stage) -> MetricRun:
         command, redact = self.metric.command, self._commands.redact

@@ -452,6 +452,41 @@ def test_compare_is_a_gate(two_commits: Repo, run: Run, words: tuple[str, ...], 
     assert compare(two_commits, *words) == code
 
 
+@pytest.mark.parametrize(
+    ("head", "why"),
+    [
+        ("1 <skipped/>", "tests lost"),  # the failing test no longer runs, nor does the other
+        ("0 ; echo 'score: 0'", "printed 2 times"),
+    ],
+)
+def test_compare_holds_the_head_to_what_a_candidate_is(
+    repo: Repo,
+    run: Run,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    head: str,
+    why: str,
+) -> None:
+    tests = """read -r bad rest < value
+echo "<testsuite><testcase name='a'>$rest</testcase><testcase name='b'/></testsuite>" > r.xml
+echo "score: $bad"
+eval "$(cut -d';' -sf2- value)"
+"""
+    repo.write("value", "2 <failure/>\n")
+    repo.write("bench.sh", tests)
+    repo.commit("start")
+    repo.git("branch", "before")
+    repo.write("value", f"{head}\n")
+    repo.commit("head")
+    monkeypatch.chdir(repo.path)
+    by_report = ["--set", "metric.extract={junit: r.xml, count: failures}"]
+    by_name = ["--metric-name", "score"]
+    words = ["compare", "before", "HEAD", "--scope", "value", "--metric", "bash bench.sh"]
+    extract = by_report if "lost" in why else by_name
+    assert run_cli([*words, *extract, "--fail-on", "regression"]) == 4
+    assert why in capsys.readouterr().err
+
+
 def test_compare_refuses_an_option_it_does_not_know(two_commits: Repo, run: Run) -> None:
     with pytest.raises(SystemExit) as usage:
         compare(two_commits, "before", "--help-me", "HEAD")
