@@ -159,7 +159,6 @@ def calculator(repo: Repo) -> Callable[[int], None]:
     return make
 
 
-@pytest.mark.slow
 def test_fewer_failures_by_a_cheat_are_not_kept(
     calculator: Callable[[int], None], run: Run, script: Script, tally: Tally
 ) -> None:

@@ -234,7 +234,6 @@ def test_what_the_text_of_a_change_shows_is_refused_unmeasured(
     assert {row["samples"] for row in cheats(done)} == {"0"}
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("benchmark")
 def test_what_a_run_leaves_behind_is_worth_nothing_to_the_next(
     run: Run, script: Script, tally: Tally

@@ -208,7 +208,6 @@ def test_what_a_killed_baseline_cost_is_not_forgotten(
 # --- time -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_a_head_that_hangs_costs_compare_no_hour(
     repo: Repo, torture: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -461,7 +461,6 @@ def slow(job: Job) -> tuple[dict[str, str], Path]:
     return {"args": job.arguments(metric=metric, **writable)}, began
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("stuck", [False, True])
 @pytest.mark.parametrize("first", [False, True])
 def test_a_cancelled_run_has_said_everything_within_six_seconds(

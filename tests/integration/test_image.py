@@ -16,7 +16,7 @@ import pytest
 
 from tests.conftest import Repo, Script
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow  # all of them: each needs what `programs` installs
 ROOT = Path(__file__).parents[2]
 UNREACHABLE = re.compile("No matching distribution found|Could not find a version")
 

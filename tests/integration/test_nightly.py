@@ -44,7 +44,6 @@ from tests.messages_api import MessagesApi, calls, submit, tool
 from tests.patience import promptly
 from tests.runner import FILES, Done
 
-pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 BRANCH = "refs/heads/autoresearch/nightly"
 WRITES, READS = "ghs_canaryThatMayWrite0123456789abcd", "ghs_canaryThatMayRead0123456789abcd"

@@ -176,7 +176,6 @@ def test_it_doubts_what_it_knows_of_a_text_the_more_the_more_often_it_read_it(da
     torch.testing.assert_close(cold.exp().mean(), torch.ones(()), rtol=0.1, atol=0)
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 @pytest.mark.filterwarnings("ignore")  # PyTorch warns itself while it traces
 def test_compiled_it_computes_the_same(data, monkeypatch, capsys, tmp_path):

@@ -179,7 +179,6 @@ def test_select_keeps_the_order() -> None:
     assert scope.select(["run.py", "bench/run.sh", "Makefile", "a b.sh"]) == ["run.py", "a b.sh"]
 
 
-@pytest.mark.slow
 def test_a_hundred_thousand_paths_are_selected_in_about_a_second() -> None:
     scope = Scope(include=["src/**/*.py", "!src/gen/", "lib/", "docs/*.md"], frozen=["a/b.py"])
     paths = [f"src/pkg{number % 100}/mod{number}.py" for number in range(100_000)]

@@ -72,7 +72,6 @@ def test_ordinary_files_are_not_steering_files(path: str) -> None:
     assert allowed(["**"], path)
 
 
-@pytest.mark.slow
 def test_the_table_costs_microseconds_a_path() -> None:
     paths = [("src", f"pkg{number % 100}", f"mod{number}.py") for number in range(100_000)]
     start = time.process_time()

@@ -270,7 +270,6 @@ def test_text_of_any_kind_is_read() -> None:
     assert scope.refusal("src/lexer.py") is None
 
 
-@pytest.mark.slow
 def test_a_hundred_thousand_files_cost_a_second_once_and_nothing_a_path() -> None:
     files = {f"src/pkg{n % 100}/mod{n}.py": "import numpy\n" for n in range(90_000)}
     files |= {f"tests/t{n % 10}/test_{n}.py": "import pytest\n" for n in range(10_000)}
