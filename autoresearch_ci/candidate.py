@@ -195,13 +195,7 @@ class Evaluator:
         if not words:
             return None
         if experiments[-1].status is Status.HOOK_BLOCKED:
-            try:
-                self._try_hooks()
-            except BaselineError as error:
-                return BaselineError(
-                    f"{words}\nusually: what the hook needs is gone.\n{GO_ON}\n{error}"
-                )
-            return None  # it does its work
+            return BaselineError(f"{words}\nusually: what the hook needs is gone.\n{GO_ON}")
         kept = Subject(
             changes=self.ledger.changes(self.ledger.incumbent), iteration=experiments[-1].iteration
         )

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 
-from autoresearch_ci.decide.knowledge import LATE, Knowledge
+from autoresearch_ci.decide.knowledge import Knowledge
+from autoresearch_ci.decide.lasting import LATE
 from autoresearch_ci.decide.noise import ComparisonResult, compare, confirm_interval
 from autoresearch_ci.experiment import Direction, Experiment, MetricRun
 from autoresearch_ci.measure.bench import Bench, crashed

@@ -11,11 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from autoresearch_ci.decide.early_stop import Curve, Point
+from autoresearch_ci.decide.lasting import LATE
 from autoresearch_ci.decide.session import Evidence, Session
 from autoresearch_ci.decide.suite_standards import Standard, SuiteResult, disagreement
 from autoresearch_ci.experiment import Decision, Status
-
-LATE = "bytes were printed after the command itself had ended"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,10 +164,6 @@ class Knowledge:
         if not lost and seen.listed:
             lost, known = known._held_against(_report(role), seen.listed)
         return (Doubt(status=Status.DISCARD, reason=lost) if lost else None), known
-
-    def prints_late(self, role: str) -> bool:
-        """Whether the unmodified code, or an incumbent, has printed after its end."""
-        return bool(self.printed.get(f"{role}, late"))
 
     def _unlike(self, role: str, seen: Seen) -> str:
         """Why what was printed cannot be what the ruler alone printed; empty when it can."""

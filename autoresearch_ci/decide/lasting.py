@@ -23,6 +23,8 @@ _GUARD = "guard failed: "
 _BLAMELESS = (_GUARD, "the incumbent could not be measured again: ")
 """How reasons of discards begin that may be no fault of the candidate's."""
 _SLOW = "timed out"
+LATE = "bytes were printed after the command itself had ended"
+"""Where a helper prints for the command (`tee`, say), that is chance."""
 _LEARNS = ("search",)
 """Proposers to whom a failure is a value like any other: they step away from it."""
 
@@ -55,8 +57,12 @@ def _failed(experiment: Experiment) -> bool:
 
 def is_expected(experiments: Sequence[Experiment]) -> bool:
     """Whether that is an answer: whoever proposed them learns from it, or ideas are just slow."""
-    slow = experiments[-1].reason.startswith(_SLOW)
-    return slow or all(e.proposer in _LEARNS for e in experiments[-IN_A_ROW:])
+    reason = experiments[-1].reason
+    return (
+        reason.startswith(_SLOW)
+        or LATE in reason
+        or all(e.proposer in _LEARNS for e in experiments[-IN_A_ROW:])
+    )
 
 
 def _same(experiment: Experiment) -> str:

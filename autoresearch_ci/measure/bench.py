@@ -13,7 +13,7 @@ from typing import Literal
 
 from autoresearch_ci.config.metric import Guard, Holdout, Metric
 from autoresearch_ci.decide.early_stop import Curve, Point, behind, extend
-from autoresearch_ci.decide.knowledge import LATE, Knowledge, Seen
+from autoresearch_ci.decide.knowledge import Knowledge, Seen
 from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.events import (
     MetricMeasured,
@@ -37,7 +37,7 @@ from autoresearch_ci.measure.commands import (
     printed_times,
 )
 from autoresearch_ci.measure.cures import cures
-from autoresearch_ci.measure.flaky import TRIES, Measured, with_second_chance
+from autoresearch_ci.measure.flaky import Measured, with_second_chance
 from autoresearch_ci.measure.guards import Guards
 from autoresearch_ci.measure.hooks import Hooks
 from autoresearch_ci.measure.judge import Judge, judged_paths
@@ -170,24 +170,7 @@ class Bench:
         )
         if "metric" in found.knowledge.flaky - knowledge.flaky:
             self.observe(Warning(message=_FLAKY))
-        return self._unless_usual(found, subject, rival) if LATE in found.run.reason else found
-
-    def _unless_usual(
-        self, found: Measured[MetricRun], subject: Subject, rival: Curve | None
-    ) -> Measured[MetricRun]:
-        """Where a helper of the command (`tee`, say) prints for it, what is late is chance.
-
-        So the incumbent is asked, too; where it never prints late, the doubt stands.
-        """
-        runs, knowledge = list(found.runs), found.knowledge
-        for _ in range(TRIES):
-            run, knowledge = self.run(subject.rival, knowledge)
-            runs.append(run)
-            if knowledge.prints_late("metric"):
-                run, knowledge = self.run(subject, knowledge, rival=rival)
-                runs.append(run)
-                return replace(found, run=run, runs=tuple(runs), knowledge=knowledge)
-        return replace(found, runs=tuple(runs), knowledge=knowledge)
+        return found
 
     def run(
         self,

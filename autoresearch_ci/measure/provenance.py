@@ -27,6 +27,8 @@ from autoresearch_ci.workspace.snapshot import remove
 
 _LARGEST = 4 << 20
 _PYTHON = re.compile(r"(?:python|pypy)[0-9.]*")
+_ENTERS = re.compile(rb"(?:(?:^|[\s;&|(])(?:cd|pushd)\s+|=|:)[\"']?$")
+"""Before a folder: a shell goes there, or a variable has somebody look there."""
 _STARTED = re.compile(r"\bimport\s+(\w+)")
 _QUOTED = re.compile(r"""["'](/[^"'\n]+)["']""")
 _FINDERS = ("_EditableFinder", "RedirectingFinder")
@@ -209,12 +211,13 @@ class Provenance:
     def _named(self, text: bytes, *, root: bool = False) -> str:
         """A file or folder of the repository, named by its absolute place in the checkout.
 
-        `root`: also the checkout itself, as `.`; a script may speak of it in a comment.
+        `root`: also the checkout itself, as `.`, where a command enters it or searches it.
         """
         for match in names(str(self.checkout)).finditer(text):
             rest = re.match(rb"/+([\w./@+-]*)", text[match.end() :])
             path = os.path.normpath(os.fsdecode(rest[1])) if rest else "."
-            if path in self.tracked or (root and path == "."):
+            entered = root and path == "." and _ENTERS.search(text[: match.start()])
+            if path in self.tracked or entered:
                 return path
         return ""
 
