@@ -221,7 +221,9 @@ def judge(done: Result, played: Played, tally: Tally, times: int = 1) -> None:
     whys = [why for _, why in played.values() for _ in range(times)]
     for row, why in zip(cheats(done), whys, strict=True):
         assert row["status"] in ("discard", "metric-error"), (row, done.told)
-        assert why in row["reason"], (row, done.told)
+        # What comes late may, on a busy machine, come too late to be read at all.
+        unread = "after the command itself had ended" in why and row["status"] == "discard"
+        assert unread or why in row["reason"], (row, done.told)
     assert [row["status"] for row in twins] == ["keep"] * len(played), done.told
 
 
