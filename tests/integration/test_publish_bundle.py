@@ -147,7 +147,8 @@ def test_a_bundle_whose_file_was_cut_short_is_refused(jobs: Jobs, tmp_path: Path
 
 def test_a_bundle_whose_bytes_were_changed_is_refused(jobs: Jobs, tmp_path: Path) -> None:
     manifest, commits = members(jobs.file)
-    refused(jobs, written(tmp_path / "b", manifest, commits[:-1] + b"x"), "not those that were")
+    changed = commits[:-1] + bytes([commits[-1] ^ 1])
+    refused(jobs, written(tmp_path / "b", manifest, changed), "not those that were")
 
 
 def test_unknown_fields_and_formats_are_refused(jobs: Jobs, tmp_path: Path) -> None:
