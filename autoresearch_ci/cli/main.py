@@ -55,7 +55,9 @@ def run_cli(arguments: Sequence[str], environment: Mapping[str, str] = os.enviro
         parser = make_parser(arguments)
         options, unknown = parser.parse_known_args(arguments)
         if unknown:
-            parser.error(f"unrecognized arguments: {' '.join(unknown)}{_hint(unknown)}")
+            options, unknown = parser.parse_known_args(_with_keys_spelled_out(arguments))
+        if unknown:
+            parser.error(f"unrecognized arguments: {' '.join(unknown)}{_suggestion(unknown)}")
         options.environment = environment
         command = importlib.import_module(f"autoresearch_ci.cli.{options.command}")
         return int(command.main(options))
@@ -87,13 +89,21 @@ def _nobody_reads() -> bool:
     return gone
 
 
-def _hint(unknown: Sequence[str]) -> str:
-    """For who looks for the flag of a key that has none."""
-    from autoresearch_ci.config.flags import every_key
+def _with_keys_spelled_out(arguments: Sequence[str]) -> list[str]:
+    """`--metric-timeout 10m` is no flag, but says what `--set metric.timeout=10m` does."""
+    from autoresearch_ci.config.flags import spelled_out
 
-    keys = {f"--{key.replace('.', '-').replace('_', '-')}": key for key, _ in every_key()}
-    found = next((keys[word] for word in unknown if word in keys), None)
-    return f"\ndo: --set {found}=VALUE" if found else ""
+    return spelled_out(arguments)
+
+
+def _suggestion(unknown: Sequence[str]) -> str:
+    from difflib import get_close_matches
+
+    from autoresearch_ci.config.flags import FLAGS, fields_of_flags
+
+    known = [*(flag.name for flag in FLAGS.values()), *fields_of_flags()]
+    near = [n for word in unknown for n in get_close_matches(word.partition("=")[0], known, n=1)]
+    return f"\ndid you mean: {near[0]}" if near else ""
 
 
 def _redacting_hook(

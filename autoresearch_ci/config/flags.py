@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import argparse
 import enum
+import json
+import re
 import typing
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import UnionType
 from typing import Annotated, Any, Literal
@@ -114,7 +117,9 @@ def given(namespace: argparse.Namespace) -> list[Setting]:
             value = read_value(words, flag.name, at)
         elif flag.kind != "text":  # each time that it is given adds to it
             words = lists[key] = [*lists.get(key, []), *words]
-            value = dict(_named(flag, word) for word in words) if flag.kind == "names" else words
+            value = (
+                dict(_named(flag.name, word) for word in words) if flag.kind == "names" else words
+            )
         settings.append(Setting(at=at, value=value, flag=flag.name))
     return settings
 
@@ -134,11 +139,66 @@ def _assigned(text: str) -> Setting:
     return Setting(at=at, value=read_value(value, name, at), flag="--set", text=value)
 
 
-def _named(flag: Flag, text: str) -> tuple[str, str]:
+def _named(flag: str, text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals:
-        raise ConfigError(f"{flag.name}: expected NAME=VALUE, there is no '='")
+        raise ConfigError(f"{flag}: expected NAME=VALUE, there is no '='")
     return name, value
+
+
+def fields_of_flags() -> dict[str, tuple[str, FieldInfo]]:
+    """`--metric-timeout` and so on: every key's name as a flag, the key, and what it holds."""
+    return {f"--{re.sub('[._]', '-', key)}": (key, field) for key, field in _leaves(Config)}
+
+
+def spelled_out(words: Sequence[str]) -> list[str]:
+    """The same command line with `--set` for each flag that is the name of a key without a flag.
+
+    The help does not list them, but they are the first guess of who knows the key. As in the other
+    flags, texts are taken as they are and need no quoting for YAML. Raises `ConfigError`.
+    """
+    fields, known = fields_of_flags(), {flag.name for flag in FLAGS.values()}
+    left, written = deque(words), []
+    while left:
+        word = left.popleft()
+        name, equals, value = word.partition("=")
+        if name in known or name not in fields:
+            written.append(word)
+            continue
+        key, field = fields[name]
+        kinds = set(_kinds(field.annotation))
+        several = bool(kinds & {tuple, dict})
+        values = [value] if equals else []
+        while left and not left[0].startswith("--") and (several or not values):
+            values.append(left.popleft())
+        if not values and kinds != {bool}:
+            raise ConfigError(f"{name}: expected a value")
+        written += ["--set", f"{key}={_as_in_a_file(name, values, kinds)}"]
+    return written
+
+
+def _as_in_a_file(name: str, values: Sequence[str], kinds: set[type]) -> str:
+    if not values:
+        return "true"
+    if values[0].startswith(("[", "{")):
+        return values[0]
+    if dict in kinds and tuple not in kinds:
+        return json.dumps(dict(_named(name, value) for value in values))
+    if tuple in kinds and not (str in kinds and len(values) == 1):  # `share: auto`
+        return json.dumps(values)
+    return json.dumps(values[0]) if kinds <= {str, tuple} else values[0]
+
+
+def _kinds(annotation: Any) -> Iterator[type]:
+    """The Python types of a value, `dict` for mappings; `None` is left out."""
+    for part in _flat(annotation):
+        origin = typing.get_origin(part)
+        if origin is typing.Literal:
+            yield from (type(choice) for choice in typing.get_args(part))
+        elif origin is not None:
+            yield tuple if origin is tuple else dict
+        elif isinstance(part, type) and part is not type(None):
+            yield part
 
 
 def every_key() -> Iterator[tuple[str, str]]:

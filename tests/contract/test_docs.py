@@ -16,7 +16,7 @@ from markdown_it.token import Token
 from pydantic import BaseModel
 
 from autoresearch_ci.cli.main import make_parser
-from autoresearch_ci.config.flags import FLAGS, every_key
+from autoresearch_ci.config.flags import FLAGS, every_key, fields_of_flags
 from autoresearch_ci.config.metric import Guard
 from autoresearch_ci.config.proposers import Agent, ToolServer
 from autoresearch_ci.config.resolve import load
@@ -98,6 +98,7 @@ def test_every_configuration_that_is_shown_can_be_loaded(page: Path) -> None:
 @pytest.mark.parametrize("page", OURS, ids=identity)
 def test_every_flag_that_is_shown_exists(page: Path) -> None:
     known = {flag for each in subcommands().values() for flag in each._option_string_actions}
+    known |= fields_of_flags().keys()
     text = page.read_text(encoding="utf-8")
     shown = re.findall(r"autoresearch-ci .*|`--.*?`", text)
     used = {flag for part in shown for flag in re.findall(r"(?<![\w-])--[a-z][\w-]*", part)}

@@ -31,13 +31,22 @@ def test_a_folder_as_configuration_is_a_usage_error(run: Run, tmp_path: Path) ->
     assert "is a folder" in done.err
 
 
-def test_a_flag_that_is_none_is_a_usage_error_that_says_how_its_key_is_set(
+def test_a_flag_that_is_none_is_a_usage_error_that_names_the_nearest(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
-        run("--metric-min-effect", "1%")
+        run("--metric-min-efect", "1%")
     assert ended.value.code == 2
-    assert "--metric-min-effect 1%\ndo: --set metric.min_effect=VALUE\n" in capsys.readouterr().err
+    assert "--metric-min-efect 1%\ndid you mean: --metric-min-effect\n" in capsys.readouterr().err
+
+
+def test_the_name_of_a_key_is_a_flag_that_the_help_does_not_list(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--iterations", "0", "--metric-min-effect", "1%").code == 0
+    with pytest.raises(SystemExit):
+        run("--help")
+    assert "--metric-min-effect" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("margin", ["1.2.3", ".", "", "-1"])

@@ -6,7 +6,7 @@ import argparse
 
 import pytest
 
-from autoresearch_ci.config.flags import FLAGS, add_flags, every_key, given
+from autoresearch_ci.config.flags import FLAGS, add_flags, every_key, given, spelled_out
 from autoresearch_ci.config.resolve import Resolved, load
 from autoresearch_ci.errors import ConfigError
 
@@ -19,6 +19,37 @@ def parsed(*words: str) -> dict[str, object]:
     add_flags(parser)
     settings = given(parser.parse_args(words))
     return {".".join(map(str, setting.at)): setting.value for setting in settings}
+
+
+@pytest.mark.parametrize(
+    ("words", "key", "value"),
+    [
+        (["--hooks"], "hooks", True),
+        (["--sandbox-read-only", "false"], "sandbox.read_only", False),
+        (["--metric-timeout", "10m"], "metric.timeout", "10m"),
+        (["--metric-min-effect=1%"], "metric.min_effect", "1%"),
+        (["--metric-extract-regex", "score: (.*)"], "metric.extract.regex", "score: (.*)"),
+        (["--metric-extract-json", "$.a[0]"], "metric.extract.json", "$.a[0]"),
+        (["--setup", "make a: b", "make c"], "setup", ["make a: b", "make c"]),
+        (["--share", "auto"], "share", "auto"),
+        (["--share", "a", "b"], "share", ["a", "b"]),
+        (["--claude-headers", "X-A=1"], "claude.headers", {"X-A": "1"}),
+        (["--seed", "3", "--iterations", "2"], "seed", 3),
+    ],
+)
+def test_the_name_of_a_key_that_has_no_flag_is_read_as_set(
+    words: list[str], key: str, value: object
+) -> None:
+    assert parsed(*spelled_out(words))[key] == value
+
+
+def test_a_flag_that_names_no_key_stays_unknown() -> None:
+    assert spelled_out(["--metric-tmeout", "1"]) == ["--metric-tmeout", "1"]
+
+
+def test_the_name_of_a_key_without_its_value_is_refused() -> None:
+    with pytest.raises(ConfigError, match="--metric-timeout: expected a value"):
+        spelled_out(["--metric-timeout", "--seed", "3"])
 
 
 def loaded(*words: str) -> Resolved:
