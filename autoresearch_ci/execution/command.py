@@ -148,6 +148,8 @@ def telling_line(text: str) -> str:
     found = next((line for line in lines if _COMPILERS.search(line)), "")
     if not found:
         found = next((line for line in reversed(lines) if _RAISED.match(line)), "")
+    if not found:
+        found = next((line for line in reversed(lines) if not _ECHO.match(line)), "")
     return plain(found or (lines[-1] if lines else ""), _TELLING)
 
 
@@ -160,9 +162,13 @@ _COMPILERS = re.compile(
     r"|^\S{1,200}\.go:\d+:\d+: |: undefined reference to |^\S{1,200}\.java:\d+: error:"
 )
 _RAISED = re.compile(
-    r"(E\s+)?(Uncaught )?[A-Za-z_][\w.]{0,100}(Error|Exception|Interrupt|Exit)\b(: .*|$)"
+    r"(E\s+|INTERNALERROR> )?(Uncaught )?"
+    r"[A-Za-z_][\w.]{0,100}(Error|Exception|Interrupt|Exit)\b(: .*|$)"
     r"|thread '[^']{0,100}' .{0,20}panicked at|panic: |fatal: |Fatal "
+    r"|(\S{1,100}: )?(error|ERROR|Error): (?!usage: )"  # argparse, pip, cargo
 )
+# That something failed, and nothing of what.
+_ECHO = re.compile(r"g?make(\[\d+\])?: (\*\*\*|Leaving)|no tests ran in ")
 
 _GRACE = 0.3
 """Seconds from SIGTERM to SIGKILL; with `PATIENCE_STOPPING` it keeps a stop under one second."""
