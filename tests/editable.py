@@ -72,3 +72,22 @@ def make_environment(folder: Path, checkout: Path, backend: str) -> Path:
     script.write_text(f"#!{python}\nimport lib0\nprint('value:', lib0.VALUE)\n")
     script.chmod(0o755)
     return python
+
+
+def make_copy(folder: Path, checkout: Path, *, url: str, extra: str = "") -> Path:
+    """An environment into which `pip install .` has copied `lib0`; returns its Python.
+
+    `url`: where it says that it came from; `extra`: a file of the copy that is in no commit.
+    """
+    python = make_environment(folder, checkout, "poetry")
+    site = next(folder.glob("lib/python*/site-packages"))
+    (site / "lib0.pth").unlink()
+    files = ["lib0/__init__.py", *([f"lib0/{extra}"] if extra else [])]
+    (site / "lib0").mkdir()
+    (site / files[0]).write_bytes((checkout / "src" / files[0]).read_bytes())
+    if extra:
+        (site / files[1]).write_text("VERSION = 1\n")
+    info = site / "lib0-0.1.dist-info"
+    (info / "RECORD").write_text("".join(f"{file},sha256=x,1\n" for file in files))
+    (info / "direct_url.json").write_text(f'{{"dir_info": {{}}, "url": "{url}"}}' if url else "")
+    return python

@@ -167,7 +167,9 @@ def open_bench(
     tree.create(collaborators.context.modules)
     bench = _make_bench(collaborators, tree, _make_judge(collaborators, stack, paid))
     bench.set_up(collaborators.config.setup)
-    bench.prove(collaborators.context.files, collaborators.config.commands)
+    context = collaborators.context
+    editable = context.scope.select(context.files)
+    bench.prove(context.files, editable, collaborators.config.commands)
     return bench
 
 

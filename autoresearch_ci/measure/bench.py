@@ -123,8 +123,11 @@ class Bench:
                 )
         self.tree.seal()
 
-    def prove(self, tracked: Iterable[str], lines: Sequence[str]) -> None:
-        """What `lines` use of the repository comes from the tree. Raises `BaselineError`."""
+    def prove(self, tracked: Iterable[str], editable: Iterable[str], lines: Sequence[str]) -> None:
+        """What `lines` use of the repository comes from the tree. Raises `BaselineError`.
+
+        `tracked` and `editable`: paths of all its files, and of those in scope.
+        """
         layout = self.tree.layout
         files = list(tracked)
         folders = (str(p) for path in files for p in PurePosixPath(path).parents[:-1])
@@ -132,6 +135,7 @@ class Bench:
             tree=layout.tree,
             checkout=layout.checkout,
             tracked=frozenset((*files, *folders)),
+            editable=frozenset(editable),
             folder=layout.scratch / "imports",
         )
         self._commands.prove(provenance, lines)

@@ -2,7 +2,8 @@
 
 Python environments, build files and the commands themselves are read for absolute paths that lead
 into the checkout, or into another copy of the repository. What an editable install says is
-redirected; everything else is refused with the file that says it. Copies of environments in the
+redirected, and so is what was installed from the repository; everything else is refused with the
+file that says it. Copies of environments in the
 tree have been rewritten already (workspace/relocate.py).
 """
 
@@ -19,6 +20,11 @@ from pathlib import Path
 
 from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.execution.sandbox.users import first_words
+from autoresearch_ci.measure.installed_copies import (
+    InstalledCopy,
+    installed_copies,
+    refuse_compiled,
+)
 from autoresearch_ci.safety.untrusted_files import file_bytes
 from autoresearch_ci.safety.untrusted_values import Unreadable
 from autoresearch_ci.workspace.command_files import command_files
@@ -73,6 +79,8 @@ class Provenance:
     checkout: Path
     tracked: frozenset[str]
     """Files of the base commit, and the folders above them."""
+    editable: frozenset[str]
+    """Those that a candidate may change."""
     folder: Path
     """For a module of ours that redirects imports."""
 
@@ -82,24 +90,33 @@ class Provenance:
         looked = self._refuse_build_files(environment)
         pythons = list(dict.fromkeys(self._pythons(lines, environment)))
         claims: list[_Claim] = []
+        copies: list[InstalledCopy] = []
         prefixes = []
+        places = [Path(os.path.realpath(place)) for place in (self.checkout, self.tree)]
         for python in pythons:
             for site in self._sites(python, environment, ask):
+                copies += installed_copies(site, self.tree, self.tracked, places)
                 found = [claim for claim in _claims(site) if self._is_ours(claim, python)]
                 claims += found
                 prefixes += [str(Path(python).parent.parent)] * bool(found)
         told = f"checked: {_count(len(pythons), 'Python environment')}"
         told += f", {_count(looked, 'build file')} and {_count(len(lines), 'command')}"
         told += ": what they use of this repository is the measure tree's"
-        if not claims:
+        if not claims and not copies:
             return Supply(environment={}, hidden=(), shown=(), told=told)
-        added = self._redirected(claims, environment)
+        for copy in copies:
+            refuse_compiled(copy, self.editable, lines)
+        added = self._redirected(claims, copies, environment)
         for python in pythons:
             self._refuse_remains(python, ask(_probe(python), {**environment, **added}))
-        files = ", ".join(sorted({str(claim.file) for claim in claims}))
+        said = [*(claim.file for claim in claims), *(copy.record for copy in copies)]
+        files = ", ".join(sorted({str(file) for file in said}))
+        left = (place for copy in copies for place in copy.places)
+        hidden = [os.path.realpath(claim.place) for claim in claims]
+        hidden += [place for place in left if not leads_into(place, [str(self.tree)])]
         return Supply(
             environment=added,
-            hidden=tuple({os.path.realpath(claim.place) for claim in claims}),
+            hidden=tuple(set(hidden)),
             shown=tuple(prefix for prefix in prefixes if leads_into(prefix, [str(self.checkout)])),
             told=f"{told} (redirected: {files})",
         )
@@ -169,7 +186,10 @@ class Provenance:
                 yield from Path("/").glob(pattern)
 
     def _redirected(
-        self, claims: Iterable[_Claim], environment: Mapping[str, str]
+        self,
+        claims: Iterable[_Claim],
+        copies: Iterable[InstalledCopy],
+        environment: Mapping[str, str],
     ) -> dict[str, str]:
         remove(self.folder)
         self.folder.mkdir()
@@ -179,8 +199,14 @@ class Provenance:
         for claim in claims:
             new = os.path.normpath(self.tree / os.path.relpath(os.path.realpath(claim.place), root))
             places |= {claim.place: new, os.path.realpath(claim.place): new}
+        packages: dict[str, str] = {}
+        extras: dict[str, str] = {}
+        for copy in copies:
+            packages |= {name: str(self.tree / path) for name, path in copy.packages.items()}
+            extras |= copy.extras
         target = self.folder / f"{REDIRECTION}.py"
-        target.write_text(f"{source.read_text()}\nmove({places!r})\n")
+        calls = f"move({places!r})\nreplace({packages!r}, {extras!r})\n"
+        target.write_text(f"{source.read_text()}\n{calls}")
         target.chmod(0o444)
         self.folder.chmod(0o755)
         search = environment.get("PYTHONPATH")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autoresearch_ci.execution.sandbox import landlock
-from tests.editable import BACKENDS, make_environment
+from tests.editable import BACKENDS, make_copy, make_environment
 
 if TYPE_CHECKING:
     from tests.conftest import Repo, Run, Script
@@ -247,3 +247,62 @@ def test_what_was_checked_is_said_in_one_line(library: Repo, run: Run) -> None:
     done = run(*NAMED, metric="sed s/VALUE.=/value:/ src/lib0/__init__.py", scope=LIB)
     told = [line for line in done.told.splitlines() if line.startswith("checked: ")]
     assert len(told) == 1, done.told
+
+
+@pytest.mark.parametrize("where", ["tree", "elsewhere"])
+def test_a_copy_that_was_installed_from_the_repository_is_the_candidates(
+    library: Repo, run: Run, script: Script, elsewhere: Path, where: str
+) -> None:
+    """With what is only in the copy, such as a version that a build tool wrote."""
+    library.write(LIB, "from lib0._version import VERSION\nVALUE = 10\n")
+    library.commit("needs a file that is generated")
+    script({"description": "nine", "files": {LIB: "import lib0._version\nVALUE = 9\n"}})
+    folder = library.path / ".venv" if where == "tree" else elsewhere
+    python = make_copy(folder, library.path, url=f"file://{library.path}", extra="_version.py")
+    metric = ".venv/bin/python bench.py" if where == "tree" else f"{python} bench.py"
+    done = run(*NAMED, metric=metric, scope=LIB)
+    assert done.column("metric") == ["10", "9"], done.told
+    assert done.column("status") == ["baseline", "keep"], done.told
+
+
+def test_a_release_of_the_repository_that_was_installed_is_the_candidates(
+    library: Repo, run: Run, elsewhere: Path
+) -> None:
+    library.write("pyproject.toml", "[project]\nname = 'Lib0'\nversion = '0.2'\n")
+    library.commit("named")
+    python = make_copy(elsewhere, library.path, url="")
+    done = run(*NAMED, metric=f"{python} bench.py", scope=LIB)
+    assert done.column("status") == ["baseline", "keep"], done.told
+
+
+def test_a_module_that_a_candidate_deletes_is_not_found_in_an_installed_copy(
+    library: Repo, run: Run, script: Script, elsewhere: Path
+) -> None:
+    python = make_copy(elsewhere, library.path, url=f"file://{library.path}")
+    script({"description": "gone", "files": {LIB: None, "src/lib1.py": "VALUE = 9\n"}})
+    done = run(*NAMED, metric=f"{python} bench.py", scope="src/**")
+    assert done.column("status") == ["baseline", "crash"], done.told
+
+
+@pytest.mark.skipif(not landlock.abi(), reason="nothing can be hidden here")
+def test_an_isolated_python_finds_no_installed_copy(
+    library: Repo, run: Run, elsewhere: Path
+) -> None:
+    python = make_copy(elsewhere, library.path, url=f"file://{library.path}")
+    confined = {"sandbox-write": None}
+    done = run(*NAMED, metric=f"{python} -I bench.py", scope=LIB, **confined)
+    assert done.code == 4, done.told
+
+
+@pytest.mark.parametrize(("builds", "code"), [("", 4), ("make -s; ", 0)])
+def test_what_was_compiled_before_the_run_is_no_candidate(
+    library: Repo, run: Run, elsewhere: Path, builds: str, code: int
+) -> None:
+    library.write("src/lib0/fast.pyx", "x = 1\n")
+    library.write("Makefile", "all:\n")
+    library.commit("compiled")
+    python = make_copy(elsewhere, library.path, url=f"file://{library.path}", extra="fast.abi3.so")
+    metric = f"{builds}{python} bench.py"
+    done = run(*NAMED, "--iterations", "0", metric=metric, scope="src/**")
+    assert done.code == code, done.told
+    assert ("fast.abi3.so, which was compiled before the run" in done.told) == (code == 4)

@@ -47,6 +47,32 @@ def move(places: Any) -> None:
                     table[key] = [moved(path) for path in value] if several else moved(value)
 
 
+def replace(packages: Any, extras: Any) -> None:
+    """Have packages come from another folder than the one in which they are installed.
+
+    `packages`: dotted name to the folder that holds it. `extras`: dotted name to the folder of
+    modules of theirs that are found nowhere else.
+    """
+
+    class Finder:
+        @staticmethod
+        def find_spec(name: str, path: Any = None, target: Any = None) -> Any:
+            if name not in packages and name not in extras:
+                return None
+            folders = [packages[name]] if name in packages else path
+            found = PathFinder.find_spec(name, folders, target)
+            if found is None and name in extras:
+                found = PathFinder.find_spec(name, [extras[name]], target)
+            if found is None:  # and nobody else is asked: they would find the copy
+                raise ModuleNotFoundError("No module named " + repr(name), name=name)
+            return found
+
+        invalidate_caches = staticmethod(PathFinder.invalidate_caches)
+
+    if packages:
+        sys.meta_path.insert(0, Finder)
+
+
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _OWN = PathFinder.find_spec("sitecustomize", [path for path in sys.path if path != _HERE])
 if _OWN and _OWN.loader:  # the user's, in whose place this one was found
