@@ -7,14 +7,18 @@ the unmodified one and the incumbents since: by the command, or by its role (`me
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from autoresearch_ci.decide.early_stop import Curve, Point
 from autoresearch_ci.decide.lasting import LATE
 from autoresearch_ci.decide.session import Evidence, Session
 from autoresearch_ci.decide.suite_standards import Standard, SuiteResult, disagreement
 from autoresearch_ci.experiment import Decision, Status
+
+Stream = Literal["stdout", "stderr"]
+STREAMS: tuple[Stream, ...] = ("stdout", "stderr")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +36,12 @@ class Seen:
     dropped: int = 0
     """Bytes of its output that were too many to be looked at."""
     late: int = 0
-    """Bytes that were printed after the command itself had ended."""
+    """Bytes that were printed after the command itself had ended, where they decide: without them
+    the number is another one, or none."""
+    handed_over: bool = False
+    """A helper outlived the command, and passed on what it had printed."""
+    stream: Stream | None = None
+    """On which the number stood; `None`: on none, or there is no telling."""
 
     @property
     def printed(self) -> Mapping[str, int]:
@@ -41,6 +50,8 @@ class Seen:
             ", before": self.before,
             ", dropped": self.dropped,
             ", late": self.late,
+            ", handed over": self.handed_over,
+            **{f", {stream}": self.stream == stream for stream in STREAMS},
         }
 
 
@@ -131,6 +142,10 @@ class Knowledge:
         }
         return replace(self, standards=standards, printed={**self.printed, **printed})
 
+    def streams(self, role: str) -> Sequence[Stream]:
+        """On which its number has stood; empty: nothing is known."""
+        return [stream for stream in STREAMS if self.printed.get(f"{role}, {stream}")]
+
     def may_be_unsteady(self, role: str) -> bool:
         """Whether ids of its tests look as if another run of the same code gave other ones."""
         names = (role, _report(role))
@@ -178,7 +193,8 @@ class Knowledge:
             ("late", LATE),
         ):
             count = seen.printed[f", {what}"]
-            if count and self.printed.get(f"{role}, {what}") == 0:
+            passed_on = what == "late" and self.printed.get(f"{role}, handed over")
+            if count and self.printed.get(f"{role}, {what}") == 0 and not passed_on:
                 return f"{count} {why}, by the unmodified code none"
         return ""
 

@@ -34,6 +34,29 @@ LINE_BYTES = 8192
 """`on_line` sees at most this much of a line."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Printed:
+    """What came on one stream."""
+
+    text: str = ""
+    """Like `CommandResult.output`."""
+    in_time: str = ""
+    """What there was when the command itself had ended."""
+    late: int = 0
+    """Bytes that came after that."""
+    dropped: int = 0
+    """Bytes that are not in `text`."""
+    handed_over: bool = False
+    """Something outlived the command, held the stream, and ended by itself: a helper that passes
+    the output on, as in `command > >(tee log)`. What goes on until it is killed does not count."""
+
+    def redacted(self, redact: Callable[[str], str]) -> Printed:
+        """The same, its texts passed through `redact`."""
+        text = redact(self.text)
+        same = self.in_time == self.text
+        return replace(self, text=text, in_time=text if same else redact(self.in_time))
+
+
 class Output:
     """Head and tail of a stream of any length, and its lines as they arrive."""
 
@@ -45,6 +68,7 @@ class Output:
         """May hold twice TAIL_BYTES, so that it is trimmed once per mebibyte and not per read."""
         self._on_line = on_line
         self._lines = Lines(self._hear, LINE_BYTES) if on_line else None
+        self._in_time: tuple[str, int] | None = None
         self._log: BinaryIO | None = None if log is None else log.open("wb")
 
     def __enter__(self) -> Self:
@@ -78,10 +102,21 @@ class Output:
         if self._on_line and not self.asked_to_stop:
             self.asked_to_stop = bool(self._on_line(line))
 
-    @property
-    def total(self) -> int:
-        """Bytes that came."""
-        return self._total
+    def command_ended(self) -> None:
+        """What comes from now on is late."""
+        self._in_time = self.text(), self._total
+
+    def printed(self, handed_over: bool) -> Printed:
+        """All of it, when everything has come."""
+        in_time, count = self._in_time or (self.text(), self._total)
+        late = self._total - count
+        return Printed(
+            text=self.text() if late else in_time,
+            in_time=in_time,
+            late=late,
+            dropped=self.dropped,
+            handed_over=handed_over,
+        )
 
     @property
     def dropped(self) -> int:
@@ -124,6 +159,11 @@ class Streams:
 
     def feed_err(self, chunk: bytes) -> None:
         self._feed(self.err, chunk)
+
+    def command_ended(self) -> None:
+        """What comes from now on is late."""
+        self.out.command_ended()
+        self.err.command_ended()
 
     def end(self) -> None:
         self.out.end()
@@ -234,13 +274,9 @@ class CommandResult:
     """First and last `HEAD_BYTES` and `TAIL_BYTES`, with a marker line between if more came."""
     tail: str
     """The last `TAIL_BYTES`."""
-    stdout: str = ""
-    """Standard output alone, where it was asked for: like `output`."""
-    stderr: str = ""
-    dropped: int = 0
-    """Bytes of standard output that are not in `stdout`."""
-    late: int = 0
-    """Bytes of standard output that came after the command itself had ended."""
+    stdout: Printed = Printed()
+    """Standard output alone, where it was asked for."""
+    stderr: Printed = Printed()
     seconds: float = 0.0
     """From start to the exit of the command itself; killing what it left behind is not counted."""
     peak_memory_mb: float | None = None
@@ -274,8 +310,8 @@ class CommandResult:
             command=redact(self.command),
             output=redact(self.output),
             tail=redact(self.tail),
-            stdout=redact(self.stdout),
-            stderr=redact(self.stderr),
+            stdout=self.stdout.redacted(redact),
+            stderr=self.stderr.redacted(redact),
         )
 
 
@@ -365,11 +401,14 @@ def _watched(
         readers = [streams.feed_out, streams.feed_err] if streams else [output.feed]
         watch = Watch(tree, dict(zip(tree.pipes, readers, strict=True)))
         watch.until_exit(limit, wake=None if stop is None else stop.fileno())
-        in_time = streams.out.total if streams else 0
+        held = watch.open_pipes()  # by what has outlived the command
+        if streams:
+            streams.command_ended()
         now = time.monotonic()
         seconds = now - started
         if tree.reap():
             watch.linger(LINGER if limit.kill_at is None else limit.kill_at - now)
+        handed_over = [pipe in held - watch.open_pipes() for pipe in tree.pipes]
         in_a_hurry = stop is not None and stop.requested
         exit_code = tree.kill_all(PATIENCE_STOPPING if in_a_hurry else PATIENCE)
         watch.drain()
@@ -378,10 +417,8 @@ def _watched(
     if streams:
         result = replace(
             result,
-            stdout=streams.out.text(),
-            stderr=streams.err.text(),
-            dropped=streams.out.dropped,
-            late=streams.out.total - in_time,
+            stdout=streams.out.printed(handed_over[0]),
+            stderr=streams.err.printed(handed_over[-1]),
         )
     return replace(
         result,

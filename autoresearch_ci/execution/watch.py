@@ -76,6 +76,10 @@ class Watch:
                 for key, _ in ready:
                     self._read(key.fd, selector)
 
+    def open_pipes(self) -> frozenset[int]:
+        """Those that somebody may still write to, as far as has been read."""
+        return frozenset(self._open)
+
     def drain(self) -> None:
         """Takes what the dead left in the pipes."""
         if not self._open:

@@ -33,8 +33,6 @@ from autoresearch_ci.measure.commands import (
     MeasuredCommands,
     RunLogs,
     Subject,
-    printed_number,
-    printed_times,
 )
 from autoresearch_ci.measure.cures import cures
 from autoresearch_ci.measure.flaky import Measured, with_second_chance
@@ -42,6 +40,7 @@ from autoresearch_ci.measure.guards import Guards
 from autoresearch_ci.measure.hooks import Hooks
 from autoresearch_ci.measure.judge import Judge, judged_paths
 from autoresearch_ci.measure.provenance import Provenance
+from autoresearch_ci.measure.streams import Read, read_number
 from autoresearch_ci.measure.suite_observer import SuiteObserver
 from autoresearch_ci.measure.xml_reports import junit_suite
 from autoresearch_ci.safety.untrusted_values import MetricError
@@ -227,11 +226,16 @@ class Bench:
             report=metrics.report_path(section.extract),
             line=progress.is_hopeless if stage != "holdout" else None,
         )
-        run = _interpreted(ended, section, progress.points)
+        role = "holdout" if stage == "holdout" else "metric"
+        strict = subject.is_candidate and not believed
+        read = _read(ended, section, role, strict=strict)
+        run = _interpreted(ended, read, progress.points)
         if believed or ended.result.stopped:
             return run, ended.knowledge
-        role = "holdout" if stage == "holdout" else "metric"
-        return _believed(run, subject, role, _seen(ended, section, run), ended.knowledge)
+        seen = _seen(ended, section, read)
+        if not subject.is_candidate and self._commands.has_helpers(section.command):
+            seen = replace(seen, handed_over=True)
+        return _believed(run, subject, role, seen, ended.knowledge)
 
     def _judgement(self, judge: Judge, subject: Subject, stage: Stage) -> MetricRun:
         command, redact = self.metric.command, self._commands.redact
@@ -285,21 +289,33 @@ def _believed(
     )
 
 
-def _interpreted(ended: Ended, section: Metric | Holdout, points: Sequence[Point]) -> MetricRun:
-    result, report = ended.result, ended.report
+def _read(
+    ended: Ended, section: Metric | Holdout, role: str, *, strict: bool
+) -> Read | MetricError:
+    """What a run that did not fail has printed, or why that is no number."""
+    if isinstance(ended.report, MetricError):
+        return ended.report
+    usual = ended.knowledge.streams(role)
+    try:
+        return read_number(
+            ended.result, section.name, section.extract, ended.report, usual=usual, strict=strict
+        )
+    except MetricError as error:
+        return error
+
+
+def _interpreted(ended: Ended, read: Read | MetricError, points: Sequence[Point]) -> MetricRun:
+    result = ended.result
     value, failure, reason = None, None, result.reason
     if result.stopped:
         failure = Status.DISCARD
         reason = f"stopped early at progress {points[-1][0]:.2g}: clearly behind the incumbent"
     elif reason:
         failure = Status.CRASH
+    elif isinstance(read, MetricError):
+        failure, reason = Status.METRIC_ERROR, str(read)
     else:
-        try:
-            if isinstance(report, MetricError):
-                raise report
-            value = printed_number(result, section.name, section.extract, report)
-        except MetricError as error:
-            failure, reason = Status.METRIC_ERROR, str(error)
+        value = read.value
     return MetricRun(
         value=value,
         failure=failure,
@@ -307,26 +323,17 @@ def _interpreted(ended: Ended, section: Metric | Holdout, points: Sequence[Point
         timed_out=result.timed_out,
         seconds=result.seconds,
         peak_memory_mb=result.peak_memory_mb,
-        numbers=metrics.named_numbers(f"{result.stdout}\n{result.stderr}"),
+        numbers=metrics.named_numbers(f"{result.stdout.text}\n{result.stderr.text}"),
         output=result.tail,
         curve=tuple(points),
     )
 
 
-def _seen(ended: Ended, section: Metric | Holdout, run: MetricRun) -> Seen:
+def _seen(ended: Ended, section: Metric | Holdout, read: Read | MetricError) -> Seen:
     """What there is to hold against other runs; of a failed run, only its tests."""
-    if run.failed:
+    if ended.result.reason or isinstance(read, MetricError):
         return Seen(suite=ended.suite)
+    junit = section.extract.junit if section.extract else None
     content = None if isinstance(ended.report, MetricError) else ended.report
-    name, rule = section.name, section.extract
-    junit = rule.junit if rule else None
-    before, times = printed_times(ended.result, name, rule, content)
-    in_file = metrics.report_path(rule) is not None
-    return Seen(
-        suite=ended.suite,
-        listed=junit_suite(content or b"", junit) if junit else None,
-        times=times,
-        before=before,
-        dropped=0 if in_file else ended.result.dropped,
-        late=0 if in_file else ended.result.late,
-    )
+    listed = junit_suite(content or b"", junit) if junit else None
+    return replace(read.seen, suite=ended.suite, listed=listed)

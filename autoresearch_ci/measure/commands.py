@@ -12,19 +12,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoresearch_ci.config.metric import ExtractRule
 from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.decide.suite_standards import SuiteResult
 from autoresearch_ci.events import Note, Observer, OutputLine, Stage, StageStarted
 from autoresearch_ci.execution.command import CommandResult, Stop, run_command
 from autoresearch_ci.execution.environment import UNATTENDED
 from autoresearch_ci.experiment import MetricRun
-from autoresearch_ci.measure import extract as metrics
 from autoresearch_ci.measure.provenance import Provenance
 from autoresearch_ci.measure.report_files import ReportFiles
 from autoresearch_ci.measure.suite_observer import SuiteObserver, hides_plugin
 from autoresearch_ci.measure.xml_reports import Reports
-from autoresearch_ci.safety.untrusted_values import MetricError, NotFound
+from autoresearch_ci.safety.untrusted_files import file_bytes
+from autoresearch_ci.safety.untrusted_values import MetricError, Unreadable
+from autoresearch_ci.workspace.command_files import command_files
 from autoresearch_ci.workspace.measure_tree import MeasureTree
 from autoresearch_ci.workspace.repository import Changes
 
@@ -73,6 +73,10 @@ PROBE_TIMEOUT = 60.0
 """Seconds for a Python to say where it looks for modules."""
 SHORTEST_TIMEOUT = 10.0
 """Seconds; start-up noise must not time out a command that takes milliseconds."""
+_HELPER = ">("
+"""Process substitution."""
+_SCRIPT = 1 << 20
+"""Bytes of a script; a larger one is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,44 +116,6 @@ class Ended:
     knowledge: Knowledge
 
 
-def printed_number(
-    result: CommandResult, name: str | None, rule: ExtractRule | None, report: Reports | None = None
-) -> float:
-    """The number in what a command printed, or in its report. Raises `MetricError`.
-
-    Standard output is looked at first: a progress bar on standard error is no part of its lines.
-    """
-    try:
-        return metrics.extract(result.stdout, name, rule, report)
-    except NotFound:
-        if report is not None:
-            raise
-        try:
-            return metrics.extract(result.stderr, name, rule)
-        except NotFound:
-            both = f"{result.stdout}\n{result.stderr}"  # for the names that it says were seen
-            return metrics.extract(both, name, rule)
-
-
-def printed_times(
-    result: CommandResult, name: str | None, rule: ExtractRule | None, report: Reports | None = None
-) -> tuple[int, int]:
-    """`extract.mentions`, of both streams: those of the other one come before."""
-    if report is not None:
-        return metrics.mentions("", name, rule, report)
-    streams = [result.stdout, result.stderr]
-    try:
-        metrics.extract(result.stdout, name, rule)
-    except NotFound:
-        streams.reverse()
-    except MetricError:
-        pass
-    before, times = metrics.mentions(streams[0], name, rule)
-    if (rule and rule.last_number) or not (name or rule):
-        return before, times  # any text of the other one may end in a number
-    return before + sum(metrics.mentions(streams[1], name, rule)), times
-
-
 class MeasuredCommands:
     """The measure tree with what every command in it gets."""
 
@@ -173,9 +139,11 @@ class MeasuredCommands:
         self._environment = environment
         self._setup_environment = {**UNATTENDED, **environment}
         self._stop = stop
+        self._tracked: frozenset[str] = frozenset()
 
     def prove(self, provenance: Provenance, lines: Sequence[str]) -> None:
         """That `lines` use the measure tree. Raises `BaselineError`."""
+        self._tracked = provenance.tracked
         layout, sandbox = self.tree.layout, self.tree.sandbox
 
         def ask(argv: Sequence[str], environment: Mapping[str, str]) -> str:
@@ -277,6 +245,20 @@ class MeasuredCommands:
         self.tree.sandbox.sweep()
         self.logs.add(iteration, stage, result)
         return result
+
+    def has_helpers(self, command: str) -> bool:
+        """Whether a shell that does not wait for them starts any, as in `command > >(tee log)`.
+
+        Most are so quick that a few runs do not show it.
+        """
+        scripts = (p for p in command_files(command, self._tracked) if not p.endswith(".py"))
+        texts = (self._text(path) for path in scripts)
+        return _HELPER in command or any(_HELPER in text for text in texts)
+
+    def _text(self, path: str) -> str:
+        with contextlib.suppress(OSError, Unreadable):
+            return file_bytes(self.tree.layout.tree / path, _SCRIPT).decode(errors="replace")
+        return ""
 
     def _watched(
         self, run: Callable[..., CommandResult], command: str, knowledge: Knowledge

@@ -10,8 +10,9 @@ from autoresearch_ci.decide.knowledge import Knowledge, Seen
 from autoresearch_ci.decide.suite_standards import SuiteResult, some
 from autoresearch_ci.events import Note, Stage, Warning
 from autoresearch_ci.experiment import GuardRun, MetricRun
-from autoresearch_ci.measure.commands import Ended, MeasuredCommands, Subject, printed_number
+from autoresearch_ci.measure.commands import Ended, MeasuredCommands, Subject
 from autoresearch_ci.measure.flaky import Measured, with_second_chance
+from autoresearch_ci.measure.streams import Read, read_number
 from autoresearch_ci.measure.xml_reports import Reports, junit_suite
 from autoresearch_ci.safety.untrusted_values import MetricError
 
@@ -125,8 +126,9 @@ class Guards:
             subject, stage, guard.command, knowledge, timeout=guard.timeout, report=guard.junit
         )
         result = ended.result
-        value, failure = _number(guard, ended)
-        loss, knowledge = self._lost_tests(role, guard, subject, ended, failed=bool(failure))
+        read, failure = _number(role, guard, subject, ended)
+        found = read.seen if read else Seen()
+        loss, knowledge = self._lost_tests(role, guard, subject, ended, found, failed=bool(failure))
         if subject.iteration == 0 and not (ended.suite or guard.junit or guard.metric or failure):
             self._tell_blindness(guard)
         # What is lost says more than the exit code, and where there is no room the end is cut.
@@ -134,7 +136,7 @@ class Guards:
         run = GuardRun(
             command=guard.command,
             passed=not failure,
-            value=value,
+            value=read.value if read else None,
             reason=failure and f"guard failed: {failure} ({guard.command})",
             seconds=result.seconds,
             output=f"{result.tail}\n{loss}" if loss else result.tail,
@@ -142,17 +144,27 @@ class Guards:
         return _compared(run, role, guard, knowledge), knowledge
 
     def _lost_tests(
-        self, role: str, guard: Guard, subject: Subject, ended: Ended, *, failed: bool
+        self,
+        role: str,
+        guard: Guard,
+        subject: Subject,
+        ended: Ended,
+        seen: Seen,
+        *,
+        failed: bool,
     ) -> tuple[str, Knowledge]:
-        """Why the tests of a guard are fewer or worse than before; empty when they are not."""
+        """Why the tests of a guard are fewer or worse than before, or its number is not believed;
+        empty when all is well."""
         listed, problem = _listed(guard, ended.report)
-        seen, knowledge = Seen(suite=ended.suite, listed=listed), ended.knowledge
+        seen, knowledge = replace(seen, suite=ended.suite, listed=listed), ended.knowledge
         if subject.is_candidate:
             if news := knowledge.reran_newly(role, seen):
                 message = f"tests in {guard.command!r} were run again, as never before: {news}"
                 self._commands.observe(Note(message=message))
             doubt, knowledge = knowledge.doubting(role, seen)
             return ": ".join(filter(None, (problem, doubt.reason if doubt else ""))), knowledge
+        if self._commands.has_helpers(guard.command):
+            seen = replace(seen, handed_over=True)
         if not failed:  # else tests that never ran would not be missed later
             knowledge = knowledge.having_seen(role, seen)
         return problem, knowledge
@@ -173,15 +185,19 @@ def unsteady(command: str, gone: Sequence[str]) -> str:
     )
 
 
-def _number(guard: Guard, ended: Ended) -> tuple[float | None, str]:
+def _number(role: str, guard: Guard, subject: Subject, ended: Ended) -> tuple[Read | None, str]:
     """The number of a guard that has one, and why the command failed; empty: it did not."""
     failure = ended.result.reason
     if failure or guard.metric is None:
         return None, failure
     try:
-        return printed_number(ended.result, guard.metric, None), ""
+        usual = ended.knowledge.streams(role)
+        read = read_number(
+            ended.result, guard.metric, None, usual=usual, strict=subject.is_candidate
+        )
     except MetricError as error:
         return None, str(error)
+    return read, ""
 
 
 def _compared(run: GuardRun, role: str, guard: Guard, knowledge: Knowledge) -> GuardRun:

@@ -340,3 +340,88 @@ def test_what_stands_on_standard_error_is_no_part_of_the_numbers_line(
     flags = ("--metric-name", "cost", "--iterations", "1")
     done = run(*flags, scope="work.py", metric=f"{sys.executable} bench.py")
     assert done.column("status") == ["baseline", "keep"], done.told
+
+
+@pytest.mark.parametrize("name", ["", "cost"])
+def test_a_number_on_standard_error_is_not_replaced_by_one_on_standard_output(
+    name: str, repo: Repo, run: Run, script: Script
+) -> None:
+    """Nor is a change refused for words on the stream that nobody looks at."""
+    repo.write("work.py", honest(90))
+    bench = BENCH.replace('print("cost:", ticks', 'import sys\nprint("cost:", ticks')
+    repo.write("bench.py", bench.replace("else 0)", "else 0, file=sys.stderr)"))
+    repo.commit("a benchmark")
+    silent = "import os; os.dup2(os.open(os.devnull, os.O_WRONLY), 2)"
+    said = "print('co' 'st: 1')" if name else "print(1)"
+    script(
+        {"description": "beside", "files": {"work.py": saying(said)}},
+        {"description": "instead", "files": {"work.py": saying(silent, said)}},
+        {"description": "honest", "files": {"work.py": honest(9) + "print('done')\n"}},
+    )
+    rule = ("--metric-name", name) if name else ("--set", "metric.extract.last_number=true")
+    flags = ("--set", "gaming=allow", "--iterations", "3", *rule)
+    done = run(*flags, scope="work.py", metric=f"{sys.executable} bench.py")
+    beside = "metric-error" if name else "discard"
+    assert done.column("status")[1:] == [beside, "metric-error", "keep"], done.told
+    assert "by the unmodified code on standard error" in done.column("reason")[2]
+
+
+@pytest.mark.parametrize("rule", ["name", "last_number"])
+def test_what_a_helper_of_the_ruler_passes_on_late_is_no_chance(
+    rule: str, repo: Repo, run: Run, script: Script
+) -> None:
+    """`> >(tee log)`, slow or quick by turns: a shell does not wait for it."""
+    repo.write("work.py", honest(90))
+    repo.write("bench.py", BENCH)
+    repo.commit("a benchmark")
+    passing = 'while read -r line; do grep -q 90 work.py || sleep 0.05; echo "$line"; done'
+    script(
+        {"description": "late", "files": {"work.py": honest(9)}},
+        {"description": "gone", "files": {"work.py": saying("import os; os._exit(0)")}},
+    )
+    how = ("--metric-name", "cost") if rule == "name" else ("--set", f"metric.extract.{rule}=true")
+    flags = ("--set", "gaming=allow", "--iterations", "2", *how)
+    metric = f"{sys.executable} bench.py > >({passing})"
+    done = run(*flags, scope="work.py", metric=metric)
+    assert done.column("status")[1:] == ["keep", "metric-error"], done.told
+
+
+def test_a_line_after_the_end_that_decides_nothing_refuses_nobody(
+    repo: Repo, run: Run, script: Script
+) -> None:
+    repo.write("work.py", honest(90))
+    repo.write("bench.py", BENCH)
+    repo.commit("a benchmark")
+    less = saying(OUTLIVES.format("echo bye")).replace("range(90)", "range(9)")
+    script(
+        {"description": "less, and a child", "files": {"work.py": less}},
+        {
+            "description": "only late",
+            "files": {"work.py": saying(OUTLIVES.format("echo cost: 1"), "import os; os._exit(0)")},
+        },
+    )
+    flags = ("--metric-name", "cost", "--set", "gaming=allow", "--iterations", "2")
+    done = run(*flags, scope="work.py", metric=f"{sys.executable} bench.py")
+    assert done.column("status")[1:] == ["keep", "metric-error"], done.told
+    assert "after the command itself had ended" in done.column("reason")[2]
+
+
+def test_a_guards_number_is_read_where_the_unmodified_code_prints_it(
+    repo: Repo, run: Run, script: Script
+) -> None:
+    repo.write("size.sh", "sh ./work.sh; printf 'size: %s\\n' $(wc -c < work.sh) >&2\n")
+    repo.write("work.sh", "echo 10 > /dev/null\n")
+    repo.write(
+        ".github/autoresearch.yml",
+        "metric: {command: 'cut -d\" \" -f2 work.sh'}\n"
+        "guards: [{command: sh size.sh, metric: size, direction: minimize, tolerance: 10%}]\n",
+    )
+    repo.commit("a guard with a number")
+    larger = "echo 9 > /dev/null" + " " * 40
+    script(
+        {"description": "larger", "files": {"work.sh": f"{larger}; echo size: $((1))\n"}},
+        {"description": "honest", "files": {"work.sh": "echo 8 > /dev/null\n"}},
+    )
+    flags = ("--scope", "work.sh", "--set", "gaming=allow", "--iterations", "2")
+    done = run(*flags, metric=None, scope=None)
+    assert done.column("status")[1:] == ["discard", "keep"], done.told
