@@ -18,7 +18,7 @@ from autoresearch_ci.events import Note, Observer, OutputLine, Stage, StageStart
 from autoresearch_ci.execution.command import CommandResult, Stop, run_command
 from autoresearch_ci.execution.environment import UNATTENDED
 from autoresearch_ci.experiment import MetricRun
-from autoresearch_ci.measure.provenance import Provenance
+from autoresearch_ci.measure.provenance import Provenance, Unanswered
 from autoresearch_ci.measure.report_files import ReportFiles
 from autoresearch_ci.measure.suite_observer import SuiteObserver, hides_plugin
 from autoresearch_ci.measure.xml_reports import Reports
@@ -147,16 +147,19 @@ class MeasuredCommands:
         layout, sandbox = self.tree.layout, self.tree.sandbox
 
         def ask(argv: Sequence[str], environment: Mapping[str, str]) -> str:
-            result = run_command(
-                argv,
-                cwd=layout.tree,
-                env={**self._environment, **environment},
-                timeout=PROBE_TIMEOUT,
-                stop=self._stop,
-                enter=sandbox.enter(),
-            )
-            sandbox.sweep()
-            return "" if result.failure else result.output
+            for _ in range(2):
+                result = run_command(
+                    argv,
+                    cwd=layout.tree,
+                    env={**self._environment, **environment},
+                    timeout=PROBE_TIMEOUT,
+                    stop=self._stop,
+                    enter=sandbox.enter(),
+                )
+                sandbox.sweep()
+                if not result.failure:
+                    return result.output
+            raise Unanswered(self.redact(result.reason))
 
         supply = provenance.prove(lines, self._environment, ask)
         self.tree.restore()

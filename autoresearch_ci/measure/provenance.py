@@ -44,8 +44,16 @@ _OF_CARGO = (".cargo/config.toml", ".cargo/config")
 _OF_SYSTEM = ("usr/lib/python3/dist-packages", "usr/local/lib/python3*/dist-packages")
 REDIRECTION = "sitecustomize"
 
+_END = "that is all"
+"""Ends what a Python answers: one that says nothing has proved nothing."""
+
+
+class Unanswered(Exception):
+    """A program could not be asked; the text is the reason."""
+
+
 Ask = Callable[[Sequence[str], Mapping[str, str]], str]
-"""Runs an argv as measured code in an environment; what it printed, empty when it failed."""
+"""Runs an argv as measured code in an environment; what it printed. Raises `Unanswered`."""
 
 
 @dataclass(frozen=True)
@@ -93,22 +101,34 @@ class Provenance:
         copies: list[InstalledCopy] = []
         prefixes = []
         places = [Path(os.path.realpath(place)) for place in (self.checkout, self.tree)]
+        silent: dict[str, str] = {}
         for python in pythons:
-            for site in self._sites(python, environment, ask):
-                copies += installed_copies(site, self.tree, self.tracked, places)
+            try:
+                sites = list(self._sites(python, environment, ask))
+            except Unanswered as error:
+                silent[python] = str(error)
+                continue
+            for site in sites:
+                copied = list(installed_copies(site, self.tree, self.tracked, places))
                 found = [claim for claim in _claims(site) if self._is_ours(claim, python)]
-                claims += found
-                prefixes += [str(Path(python).parent.parent)] * bool(found)
-        told = f"checked: {_count(len(pythons), 'Python environment')}"
-        told += f", {_count(looked, 'build file')} and {_count(len(lines), 'command')}"
-        told += ": what they use of this repository is the measure tree's"
-        if not claims and not copies:
-            return Supply(environment={}, hidden=(), shown=(), told=told)
+                copies, claims = copies + copied, claims + found
+                prefixes += [str(Path(python).parent.parent)] * bool(found or copied)
         for copy in copies:
             refuse_compiled(copy, self.editable, lines)
-        added = self._redirected(claims, copies, environment)
-        for python in pythons:
-            self._refuse_remains(python, ask(_probe(python), {**environment, **added}))
+        added = self._redirected(claims, copies, environment) if claims or copies else {}
+        for python in pythons if added else ():
+            try:
+                self._refuse_remains(python, _answer(ask, _probe(python), {**environment, **added}))
+            except Unanswered as error:
+                if str(Path(python).parent.parent) in prefixes:
+                    raise _unproved(python, error) from error
+                silent[python] = str(error)
+        told = f"checked: {_count(len(pythons) - len(silent), 'Python environment')}"
+        told += f", {_count(looked, 'build file')} and {_count(len(lines), 'command')}"
+        told += ": what they use of this repository is the measure tree's"
+        told += "".join(f"; not checked: {python} ({why})" for python, why in silent.items())
+        if not added:
+            return Supply(environment={}, hidden=(), shown=(), told=told)
         said = [*(claim.file for claim in claims), *(copy.record for copy in copies)]
         files = ", ".join(sorted({str(file) for file in said}))
         left = (place for copy in copies for place in copy.places)
@@ -170,8 +190,9 @@ class Provenance:
     def _sites(self, python: str, environment: Mapping[str, str], ask: Ask) -> Iterator[Path]:
         """Where it looks for path files."""
         if _text(Path(python), 2).startswith("#!"):  # pyenv's, which chooses another one
-            out = ask([python, "-c", "import site; print(*site.getsitepackages(), sep='\\n')"], {})
-            yield from (Path(line) for line in out.splitlines() if line.startswith("/"))
+            code = f"import site\nprint(*site.getsitepackages(), {_END!r}, sep='\\n')"
+            lines = _answer(ask, [python, "-c", code], {})
+            yield from (Path(line) for line in lines if line.startswith("/"))
             return
         prefix = Path(python).parent.parent
         settings = _text(prefix / "pyvenv.cfg", 1 << 16)
@@ -212,9 +233,9 @@ class Provenance:
         search = environment.get("PYTHONPATH")
         return {"PYTHONPATH": f"{self.folder}{os.pathsep}{search}" if search else str(self.folder)}
 
-    def _refuse_remains(self, python: str, printed: str) -> None:
+    def _refuse_remains(self, python: str, places: Iterable[str]) -> None:
         prefix = str(Path(python).parent.parent)
-        for place in printed.splitlines():
+        for place in places:
             inside = place.startswith("/") and leads_into(place, [str(self.checkout)])
             if inside and not leads_into(place, [prefix, str(self.tree)]):
                 raise _refusal(_Claim(Path(python), place, True), "your checkout")
@@ -280,8 +301,26 @@ def _probe(python: str) -> list[str]:
         "    module = sys.modules.get(getattr(finder, '__module__', None))\n"
         "    for found in [*vars(finder).values(), *vars(module or sys).values()]:\n"
         "        if isinstance(found, dict):\n"
-        "            print(*(v for v in found.values() if isinstance(v, str)), sep='\\n')\n",
+        "            print(*(v for v in found.values() if isinstance(v, str)), sep='\\n')\n"
+        f"print({_END!r})",
     ]
+
+
+def _answer(ask: Ask, argv: Sequence[str], environment: Mapping[str, str]) -> list[str]:
+    """What a Python says line by line. Raises `Unanswered`."""
+    lines = ask(argv, environment).splitlines()
+    if _END not in lines:
+        raise Unanswered("it says nothing")
+    return lines
+
+
+def _unproved(python: str, reason: Unanswered) -> BaselineError:
+    return BaselineError(
+        f"{python} has this repository installed in place, and cannot say what it would import: "
+        f"{reason}.\n"
+        "usually: that Python does not start as measured code, or the machine is very busy.\n"
+        "do: mend or remove the environment, or take it off PATH; then try again."
+    )
 
 
 def _refusal(claim: _Claim, whose: str) -> BaselineError:

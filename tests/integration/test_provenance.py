@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -306,3 +307,36 @@ def test_what_was_compiled_before_the_run_is_no_candidate(
     done = run(*NAMED, "--iterations", "0", metric=metric, scope="src/**")
     assert done.code == code, done.told
     assert ("fast.abi3.so, which was compiled before the run" in done.told) == (code == 4)
+
+
+@pytest.mark.parametrize("fails", ["always", "once", "silently"])
+def test_a_python_that_does_not_say_where_it_looks_is_named_as_not_checked(
+    library: Repo, run: Run, elsewhere: Path, fails: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A version manager's, which chooses another one by the folder."""
+    python = elsewhere / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    first = 'mkdir "$TMPDIR/asked" 2> /dev/null && { echo no version set >&2; exit 1; }'
+    how = {"always": "echo no version set >&2; exit 1", "once": first, "silently": "exit 0"}
+    python.write_text(f'#!/bin/sh\n{how[fails]}\nexec {PYTHON} "$@"\n')
+    python.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{python.parent}:{os.environ['PATH']}")
+    done = run(*NAMED, metric="sed s/VALUE.=/value:/ src/lib0/__init__.py", scope=LIB)
+    assert done.column("status") == ["baseline", "keep"], done.told
+    told = [line for line in done.told.splitlines() if "checked: " in line]
+    assert len(told) == 1, done.told
+    assert (f"not checked: {python} (" in told[0]) == (fails != "once"), done.told
+    assert ("no version set" in told[0]) == (fails == "always"), done.told
+
+
+def test_a_redirection_that_cannot_be_proved_is_refused(
+    library: Repo, run: Run, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = make_environment(elsewhere, library.path, "poetry")
+    python.unlink()
+    python.symlink_to(shutil.which("false") or "")
+    monkeypatch.setenv("PATH", f"{python.parent}:{os.environ['PATH']}")
+    done = run(*NAMED, metric="sed s/VALUE.=/value:/ src/lib0/__init__.py", scope=LIB)
+    assert done.code == 4, done.told
+    assert f"{python} has this repository installed in place, and cannot say" in done.err
+    assert "exit code 1" in done.err
