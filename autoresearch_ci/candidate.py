@@ -182,11 +182,11 @@ class Evaluator:
             guards=found.guards,
         )
 
-    def _try_hooks(self) -> None:
+    def _try_hooks(self, iteration: int = 0) -> None:
         """On the unmodified code. Raises `BaselineError` when one of them refuses it."""
         base = self.ledger.facts.base
-        message = self.ledger.message(0, "the unmodified code")
-        self.bench.hooks.try_on_unmodified(base, self.tree(base).paths(), message)
+        message = self.ledger.message(iteration, "the unmodified code")
+        self.bench.hooks.try_on_unmodified(base, self.tree(base).paths(), message, iteration)
 
     def lasting_failure(self, knowledge: Knowledge) -> AutoresearchError | None:
         """Why going on makes no sense, when the last experiments all died of the same."""
@@ -194,11 +194,17 @@ class Evaluator:
         words = lasting_failure(experiments)
         if not words:
             return None
+        iteration = experiments[-1].iteration
         if experiments[-1].status is Status.HOOK_BLOCKED:
-            return BaselineError(f"{words}\nusually: what the hook needs is gone.\n{GO_ON}")
-        kept = Subject(
-            changes=self.ledger.changes(self.ledger.incumbent), iteration=experiments[-1].iteration
-        )
+            try:
+                self._try_hooks(iteration)
+            except BaselineError as error:
+                return BaselineError(
+                    f"{words}\nusually: what the hook needs is gone: it refuses the unmodified "
+                    f"code, too.\n{GO_ON}\n{error}"
+                )
+            return None if is_expected(experiments) else _unteachable(words)
+        kept = Subject(changes=self.ledger.changes(self.ledger.incumbent), iteration=iteration)
         of_guard = is_of_guard(experiments[-1])
         measured = self.bench.measure(kept, knowledge)
         runs: list[MetricRun | GuardRun] = [measured.run]
@@ -213,10 +219,7 @@ class Evaluator:
         # A guard does its work, and so does a measurement that has come back.
         if is_expected(experiments) or experiments[-1].status is Status.DISCARD:
             return None
-        return ProposerError(
-            f"{words}\nusually: the proposer does not know what the code needs; what was kept "
-            f"works.\n{GO_ON}"
-        )
+        return _unteachable(words)
 
     def try_out(
         self, iteration: int, number: int, proposal: Proposal, knowledge: Knowledge
@@ -401,6 +404,13 @@ class Evaluator:
             if version is None and edit.content is not None and incumbent.is_folder(edit.path):
                 return f"out-of-scope: {edit.path} (a folder)"
         return None
+
+
+def _unteachable(words: str) -> ProposerError:
+    return ProposerError(
+        f"{words}\nusually: the proposer does not know what the code needs; what was kept "
+        f"works.\n{GO_ON}"
+    )
 
 
 def discarded(reason: str, knowledge: Knowledge) -> Outcome:

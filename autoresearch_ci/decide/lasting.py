@@ -56,10 +56,12 @@ def _failed(experiment: Experiment) -> bool:
 
 
 def is_expected(experiments: Sequence[Experiment]) -> bool:
-    """Whether that is an answer: whoever proposed them learns from it, or ideas are just slow."""
+    """Whether that is an answer: whoever proposed them learns from it, ideas are just slow, or a
+    hook has found something else each time."""
     reason = experiments[-1].reason
     return (
         reason.startswith(_SLOW)
+        or len({e.reason for e in experiments[-IN_A_ROW:]}) > 1
         or LATE in reason
         or all(e.proposer in _LEARNS for e in experiments[-IN_A_ROW:])
     )

@@ -7,6 +7,7 @@ read: what they have staged, which is what git would commit.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,14 +16,19 @@ from pathlib import Path
 
 from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.events import Note
-from autoresearch_ci.execution.command import last_lines
+from autoresearch_ci.execution.command import CommandResult, last_lines
 from autoresearch_ci.experiment import GuardRun
 from autoresearch_ci.measure.commands import MeasuredCommands
+from autoresearch_ci.safety.prompt_text import line as plain
 from autoresearch_ci.workspace.repository import Changes
 from autoresearch_ci.workspace.store import Edits
 
 _TRIED = 20
 """Files in scope that the trial on the unmodified code pretends to change."""
+_FINDING = re.compile(r"^[ \t]*\S{1,200}:\d+(?::\d+)?:?[ \t]+\S.*", re.MULTILINE)
+"""A place in a file, and words: what linters and compilers write of each finding."""
+_LONGEST = 200
+"""Characters of one."""
 _ALONE = 3
 """Files that are tried alone when hooks refuse all of them together."""
 
@@ -88,11 +94,13 @@ class Hooks:
             if not result.failure:
                 formatted = name == "pre-commit"
                 return Asked(staged=tree.staged(commit.commit) if formatted else {})
-        reason = f"the {name} hook refused it: {result.reason}"
+        reason = f"the {name} hook refused it: {_told(result)}"
         run = GuardRun(command=name, passed=False, reason=reason, output=result.tail)
         return Asked(refusal=run)
 
-    def try_on_unmodified(self, base: str, in_scope: Sequence[str], message: str) -> None:
+    def try_on_unmodified(
+        self, base: str, in_scope: Sequence[str], message: str, iteration: int = 0
+    ) -> None:
         """Would they let anything pass? Raises `BaselineError` when not.
 
         They are shown a commit of the unmodified code on top of one in which files in scope lack
@@ -103,17 +111,23 @@ class Hooks:
         refusal: GuardRun | None = None
         for paths in _trials(in_scope):
             parent = self._commands.tree.pretend_parent(base, paths)
-            refusal = self.before_commit(_of_base(base, parent, message)).refusal
+            refusal = self.before_commit(_of_base(iteration, base, parent, message)).refusal
             if refusal is None:
                 break
         if refusal is None:
-            refusal = self.about_message(_of_base(base, base, message)).refusal
+            refusal = self.about_message(_of_base(iteration, base, base, message)).refusal
         if refusal:
             raise _refused(refusal, message)
 
 
-def _of_base(base: str, parent: str, message: str) -> Commit:
-    return Commit(iteration=0, parent=parent, commit=base, changes={}, message=message)
+def _told(result: CommandResult) -> str:
+    """How it failed, with what it found first: the last line may be `Found 1 error.` every time."""
+    found = None if result.timed_out else _FINDING.search(result.tail)
+    return f"{result.failure}: {plain(found[0], _LONGEST)}" if found else result.reason
+
+
+def _of_base(iteration: int, base: str, parent: str, message: str) -> Commit:
+    return Commit(iteration=iteration, parent=parent, commit=base, changes={}, message=message)
 
 
 def _trials(in_scope: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -71,16 +71,33 @@ def test_other_ends_between_are_no_failure_that_lasts(
     assert run(metric=CRASHES).code == 0
 
 
-def test_a_hook_that_refuses_every_candidate_ends_the_run(
-    run: Run, script: Script, repo: Repo
+@pytest.mark.parametrize(
+    ("hook", "code", "said"),
+    [
+        ("test -e {} || {{ date +%N; echo license expired $$; exit 1; }}", 4, "license expired"),
+        ("grep -q 10 value || {{ echo no such number; exit 1; }}", 5, "no such number"),
+        ("grep -q 10 value || {{ echo no $(cat value); exit 1; }}", 0, "no 6"),
+        (
+            "grep -q 10 value || {{ echo value:1:1: odd $(tr 6-9 a-d < value); "
+            "echo Found 1 error.; exit 1; }}",
+            0,
+            "value:1:1: odd a",
+        ),
+    ],
+    ids=["what it needs is gone", "the same words", "other words", "other findings"],
+)
+def test_a_hook_ends_the_run_where_it_refuses_the_unmodified_code_or_says_always_the_same(
+    hook: str, code: int, said: str, run: Run, script: Script, repo: Repo
 ) -> None:
-    text = "grep -q 10 value || { date +%N; echo license expired $$; exit 1; }"
-    repo.write(".git/hooks/pre-commit", f"#!/bin/sh\n{text}\n", mode=0o755)
+    service = repo.path.parent / "service"
+    service.touch()
+    repo.write(".git/hooks/pre-commit", f"#!/bin/sh\n{hook.format(service)}\n", mode=0o755)
     script(value(9), value(8), value(7), value(6))
-    done = run("--set", "hooks=true")
-    assert done.code == 4, done.told
-    assert done.column("status")[1:] == ["hook-blocked"] * 3
-    assert "license expired" in done.err
+    done = run("--set", "hooks=true", metric=f"rm -f {service}; cat value")
+    assert done.code == code, done.told
+    assert done.column("status")[1:] == ["hook-blocked"] * (3 if code else 4)
+    assert said in done.told
+    assert ("it refuses the unmodified code, too" in done.err) == (code == 4), done.told
 
 
 def test_an_agent_that_is_lost_after_experiments_without_a_keep_is_no_success(

@@ -72,3 +72,9 @@ def test_ideas_that_are_only_slow_are_an_answer() -> None:
     assert lasting_failure(rows(slow, slow, slow))
     assert is_expected(rows(slow, slow, slow))
     assert not is_expected(rows(CRASH, CRASH, CRASH))
+
+
+def test_a_hook_that_finds_something_else_each_time_is_an_answer() -> None:
+    again = (HOOK[0], HOOK[1].replace("12", "7"))
+    assert is_expected(rows(HOOK, again, HOOK))
+    assert not is_expected(rows(again, HOOK, HOOK, HOOK))
