@@ -169,10 +169,10 @@ class Evaluator:
         edits = [FileEdit(path=p, content=tree.read(p) if tree.version(p) else None) for p in paths]
         return Proposal(description=last.description, edits=tuple(edits), proposer=last.proposer)
 
-    def baseline(self, *, calibrate: bool) -> Outcome:
+    def baseline(self, *, calibrate: bool, until: float | None = None) -> Outcome:
         """The unmodified code. Raises `BaselineError` when it cannot be measured."""
         self._try_hooks()
-        found = measure_baseline(self.bench, self.policy, calibrate=calibrate)
+        found = measure_baseline(self.bench, self.policy, calibrate=calibrate, until=until)
         return Outcome(
             decision=Decision(status=Status.BASELINE),
             knowledge=found.knowledge,
@@ -222,10 +222,19 @@ class Evaluator:
         return _unteachable(words)
 
     def try_out(
-        self, iteration: int, number: int, proposal: Proposal, knowledge: Knowledge
+        self,
+        iteration: int,
+        number: int,
+        proposal: Proposal,
+        knowledge: Knowledge,
+        *,
+        until: float | None = None,
     ) -> Outcome:
-        """Judge a proposal; the measure tree holds the incumbent again unless it is kept."""
-        outcome = self._judged(iteration, number, proposal, knowledge)
+        """Judge a proposal; the measure tree holds the incumbent again unless it is kept.
+
+        Raises `OutOfTime` when that cannot be done `until` then.
+        """
+        outcome = self._judged(iteration, number, proposal, knowledge, until)
         # Every attempt was a test of its own, and pays from the run's error budget.
         known = outcome.knowledge.after(
             outcome.evidence, outcome.decision, outcome.candidate_id, outcome.curve
@@ -233,7 +242,12 @@ class Evaluator:
         return replace(outcome, knowledge=known)
 
     def _judged(
-        self, iteration: int, number: int, proposal: Proposal, knowledge: Knowledge
+        self,
+        iteration: int,
+        number: int,
+        proposal: Proposal,
+        knowledge: Knowledge,
+        until: float | None,
     ) -> Outcome:
         incumbent = self.tree(self.ledger.incumbent)
         if holds_secret(proposal, incumbent, self.redactor):
@@ -253,7 +267,13 @@ class Evaluator:
             committed = self._through_hooks(attempt, proposal, incumbent, knowledge)
             if isinstance(committed, Outcome):
                 return committed
-            outcome = self._measured(committed, incumbent.changes, knowledge)
+            subject = Subject(
+                changes=committed.changes,
+                iteration=iteration,
+                incumbent=incumbent.changes,
+                until=until,
+            )
+            outcome = self._measured(committed, subject, knowledge)
             if outcome.decision.status is Status.KEEP:
                 trial.keep()
         return outcome
@@ -308,9 +328,8 @@ class Evaluator:
         staged = FileEdit(path=path, content=edit[1] if edit else None)
         return self._refusal((staged,), incumbent) is not None
 
-    def _measured(self, attempt: Attempt, incumbent: Changes, knowledge: Knowledge) -> Outcome:
+    def _measured(self, attempt: Attempt, subject: Subject, knowledge: Knowledge) -> Outcome:
         """What metric, guards and holdout say, in this order, up to the first no."""
-        subject = Subject(changes=attempt.changes, iteration=attempt.iteration, incumbent=incumbent)
         outcome = self._compared(attempt, subject, knowledge)
         for check in (self._guarded, self._confirmed):
             if outcome.decision.status is Status.KEEP:

@@ -5,6 +5,7 @@ A search's own numbers are those of winners, and winners were lucky; these are n
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
@@ -14,7 +15,7 @@ from autoresearch_ci.decide.lasting import LATE
 from autoresearch_ci.decide.noise import ComparisonResult, compare, confirm_interval
 from autoresearch_ci.experiment import Direction, Experiment, MetricRun
 from autoresearch_ci.measure.bench import Bench, crashed
-from autoresearch_ci.measure.commands import Subject
+from autoresearch_ci.measure.commands import OutOfTime, Subject
 from autoresearch_ci.record.ledger import Ledger
 from autoresearch_ci.report.run_summary import Confirmation
 from autoresearch_ci.workspace.repository import Changes, FileVersion
@@ -50,9 +51,14 @@ class PairedComparison:
     scrutinised: bool = False
     """Whether the head is held to what a candidate is: the tests and the lines of the base."""
     nothing_left: Callable[[], str | None] = lambda: None
-    """Which budget another run would exceed; asked before each pair."""
-    out_of_time: Callable[[], bool] = lambda: False
-    """Whether the time budget is used up; asked before the guards run once more."""
+    """Which budget of money or tokens another run would exceed; asked before each pair."""
+    until: float | None = None
+    """By when it must all be over, as long as it usually takes: `time.monotonic()`."""
+
+    def is_late(self, knowledge: Knowledge) -> bool:
+        """Whether no time is left for a pair, and for the guards that a gain is nothing without."""
+        pair = self.bench.pace(knowledge).to_confirm(pairs=1, rounds=1)
+        return self.until is not None and time.monotonic() + pair > self.until
 
     def runs(self, base: Changes, head: Changes, pairs: int, *, done: int = 0) -> Pairs:
         """Measure both, pair by pair: base head, head base, ... so that drift cancels.
@@ -61,19 +67,23 @@ class PairedComparison:
         """
         found = Pairs(knowledge=self.knowledge)
         for pair in range(done, done + pairs):
-            if self.nothing_left():
+            if self.nothing_left() or self.is_late(found.knowledge):
                 break
             subjects = [
-                Subject(changes=base, iteration=self.iteration),
+                Subject(changes=base, iteration=self.iteration, until=self.until),
                 Subject(
                     changes=head,
                     iteration=self.iteration,
                     incumbent=base if self.scrutinised else None,
+                    until=self.until,
                 ),
             ]
-            runs, knowledge = self._measured(
-                subjects[::-1] if pair % 2 else subjects, found.knowledge
-            )
+            try:
+                runs, knowledge = self._measured(
+                    subjects[::-1] if pair % 2 else subjects, found.knowledge
+                )
+            except OutOfTime:
+                break
             found = replace(found, knowledge=knowledge)
             of_base, of_head = reversed(runs) if pair % 2 else runs
             if of_base.value is None or of_head.value is None:
@@ -173,8 +183,12 @@ def guards_again(
     subject = Subject(changes=head, iteration=paired.iteration, incumbent={})
     typical, knowledge = _typical(runs), paired.knowledge
     done, left, doubt = 0, rounds, ""
-    while left and not (done and paired.out_of_time()):
-        found = guards.run(subject, knowledge, typical, stage="confirm", numbers=not done)
+    while left:
+        try:
+            found = guards.run(subject, knowledge, typical, stage="confirm", numbers=not done)
+        except OutOfTime:
+            break
+        subject = replace(subject, until=paired.until)  # but for once
         knowledge = found.knowledge
         if not found.runs:
             break
@@ -182,7 +196,8 @@ def guards_again(
         if found.runs[-1].failed:
             reason = found.runs[-1].reason
             if not found.unsteady:
-                base = guards.run(subject.rival, knowledge, typical, stage="confirm", numbers=False)
+                rival = replace(subject.rival, until=None)
+                base = guards.run(rival, knowledge, typical, stage="confirm", numbers=False)
                 broken = any(run.failed for run in base.runs)
                 reason += "; the guards fail on the unmodified code now, too" if broken else ""
             if doubt or not found.unsteady:

@@ -13,11 +13,17 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 
 from autoresearch_ci.candidate import Evaluator, Outcome, discarded
-from autoresearch_ci.decide.budget import seconds_to_confirm, stop_reason
+from autoresearch_ci.decide.budget import (
+    runs_to_keep,
+    seconds_to_confirm,
+    stop_reason,
+    time_used_up,
+)
 from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.errors import AutoresearchError, ProposerError
 from autoresearch_ci.events import ExperimentFinished, Note, Observer, StageStarted, Warning
 from autoresearch_ci.experiment import Experiment, FileEdit, Proposal, Spent, Status
+from autoresearch_ci.measure.commands import OutOfTime
 from autoresearch_ci.propose.briefing import Briefing
 from autoresearch_ci.propose.proposer import (
     Context,
@@ -86,7 +92,13 @@ class Loop:
         else:
             self._baseline()
         while (reason := self._stop_reason()) is None:
-            if not self._iteration():
+            try:
+                proposed = self._iteration()
+            except OutOfTime:  # as if the iteration had not begun
+                used_up = time_used_up(self.briefing.limits.seconds or 0.0)
+                number = len(self.ledger.experiments)
+                return f"{used_up} before experiment {number} was decided; --resume tries it again"
+            if not proposed:
                 return self.proposer_lost or "the proposer has nothing more to propose"
             if self.broken is None:
                 self.broken = self.evaluator.lasting_failure(self.knowledge)
@@ -95,21 +107,44 @@ class Loop:
         return reason
 
     def _stop_reason(self) -> str | None:
-        experiments, limits = self.ledger.experiments, self.briefing.limits
-        exact = self.knowledge.session.deterministic
-        pairs = self.confirm_pairs_exact if exact else self.confirm_pairs
-        guards = self.confirm_pairs * self.evaluator.bench.guards.seconds(self.knowledge)
-        elapsed = self.briefing.elapsed + seconds_to_confirm(limits, experiments, pairs, guards)
+        briefing, session = self.briefing, self.knowledge.session
+        runs = runs_to_keep(session, self.evaluator.policy)
+        to_keep = self.evaluator.bench.pace(self.knowledge).to_keep(runs)
         return (
             self.proposer_lost
             or self.evaluator.lost
-            or stop_reason(limits, experiments, elapsed, self.briefing.direction, self.ledger.spent)
+            or stop_reason(
+                briefing.limits,
+                self.ledger.experiments,
+                briefing.elapsed,
+                briefing.direction,
+                self.ledger.spent,
+                needed=(to_keep, self._seconds_to_confirm()),
+            )
         )
+
+    def _seconds_to_confirm(self) -> float:
+        """What is kept back of the time."""
+        exact = self.knowledge.session.deterministic
+        return seconds_to_confirm(
+            self.briefing.limits,
+            self.evaluator.bench.pace(self.knowledge),
+            pairs=self.confirm_pairs_exact if exact else self.confirm_pairs,
+            rounds=self.confirm_pairs,
+            kept=len(self.ledger.history.kept),
+        )
+
+    def _until(self) -> float | None:
+        """When measuring a candidate must be over."""
+        seconds = self.briefing.limits.seconds
+        if seconds is None:
+            return None
+        return self.briefing.started + seconds - self._seconds_to_confirm()
 
     def _baseline(self) -> None:
         """Iteration 0: the unmodified code."""
         began = time.monotonic()
-        outcome = self.evaluator.baseline(calibrate=self.calibrate)
+        outcome = self.evaluator.baseline(calibrate=self.calibrate, until=self._until())
         seconds = median(run.seconds for run in outcome.runs)
         session = outcome.knowledge.session
         self.observe(Note(message=session.describe(self.evaluator.policy, seconds)))
@@ -155,7 +190,9 @@ class Loop:
             if answer.problem or (outcomes and not answer.proposal.edits):
                 yield Tried(proposal=proposal)
                 return
-            outcome = self.evaluator.try_out(iteration, number, proposal, knowledge)
+            outcome = self.evaluator.try_out(
+                iteration, number, proposal, knowledge, until=self._until()
+            )
             yield Tried(proposal=proposal, outcome=outcome)
             outcomes.append(outcome)
             knowledge = outcome.knowledge

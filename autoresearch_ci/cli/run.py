@@ -251,17 +251,14 @@ def _confirm(config: Config, finished: Finished, loop: Loop, store: Store) -> No
             return None
         return budget.nothing_left(loop.briefing.limits, ledger.spent)
 
-    def out_of_time() -> bool:
-        seconds = loop.briefing.limits.seconds
-        return seconds is not None and loop.briefing.elapsed >= seconds
-
+    seconds = loop.briefing.limits.seconds
     paired = PairedComparison(
         bench=bench,
         direction=config.metric.direction,
         iteration=len(ledger.experiments) - 1,
         knowledge=loop.knowledge,
         nothing_left=nothing_left,
-        out_of_time=out_of_time,
+        until=None if seconds is None else loop.briefing.started + seconds,
     )
     finished.confirmation = confirm(
         paired,
@@ -271,7 +268,8 @@ def _confirm(config: Config, finished: Finished, loop: Loop, store: Store) -> No
         known=(ledger.experiments[0].metric, ledger.experiments[-1].best),
     )
     if finished.confirmation is None:
-        why = nothing_left() or "base or result can no longer be measured"
+        late = budget.time_used_up(seconds) if seconds and paired.is_late(loop.knowledge) else ""
+        why = nothing_left() or late or "base or result can no longer be measured"
         loop.observe(Warning(message=f"the gain could not be confirmed: {why}"))
     if settings.ablate:
         idle, entangled = idle_commits(

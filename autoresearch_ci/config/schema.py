@@ -73,7 +73,7 @@ class Budget(Section):
     """Where a run stops, besides `iterations`."""
 
     minutes: float | None = Field(default=None, gt=0, le=43200)
-    """Wall clock of this invocation, with setup and confirmation; what has begun is finished."""
+    """Wall clock of this invocation, setup and confirmation too; what does not fit is not begun."""
     usd: float | None = Field(default=None, gt=0)
     """Dollars of the whole run; it can be resumed with more."""
     tokens: int | None = Field(default=None, ge=1)

@@ -1,19 +1,28 @@
-"""May another experiment start? Limits in, a reason to stop out; who measures time is elsewhere."""
+"""May another experiment start? Limits in, a reason to stop out; who measures time is elsewhere.
+
+Of the time, what is still to come is kept back: a run that begins an experiment can end it, and can
+confirm what comes of it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from autoresearch_ci.decide import noise
+from autoresearch_ci.decide.session import Policy, Session
 from autoresearch_ci.experiment import Direction, Experiment, Spent, Status
+from autoresearch_ci.safety.wording import duration
 
 STUCK_AFTER = 5
 """Iterations without a keep that raise the stuck level by one."""
+LEAST_PAIRS = 2
+"""Runs of base and result without which the gain of a noisy metric has no interval."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What ends a run; each is checked before an experiment starts, none cuts one short."""
+    """What ends a run; each is checked before an experiment starts, time before each command."""
 
     iterations: int
     """Highest iteration number."""
@@ -29,16 +38,38 @@ class Limits:
     """Tokens of the whole run, earlier invocations included."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How long measuring usually takes, in seconds."""
+
+    metric: float = 0.0
+    """One run."""
+    guards: float = 0.0
+    """All of them once, but for what the metric's own run tells."""
+    holdout: float = 0.0
+    """One look at a would-be keep."""
+
+    def to_keep(self, runs: int) -> float:
+        """The least that a keep takes; a proposal that has less is paid for nothing."""
+        return runs * self.metric + self.guards + self.holdout
+
+    def to_confirm(self, pairs: int, rounds: int) -> float:
+        """Base and result in turns so often, and so many rounds of the guards."""
+        return 2 * pairs * self.metric + (rounds * self.guards if pairs else 0.0)
+
+
 def stop_reason(
     limits: Limits,
     experiments: Sequence[Experiment],
     elapsed: float,
     direction: Direction,
     spent: Spent | None = None,
+    needed: tuple[float, float] = (0.0, 0.0),
 ) -> str | None:
     """Why no further experiment may start, or `None`.
 
     `elapsed`: seconds. `spent`: all of it, also what stands in no row; `None`: the rows know all.
+    `needed`: seconds for one more experiment, and for the confirmation after it.
     """
     if not experiments:
         return None
@@ -47,13 +78,30 @@ def stop_reason(
         return f"target {limits.target:g} reached"
     if experiments[-1].iteration >= limits.iterations:
         return f"all {limits.iterations} iterations done"
-    if limits.seconds is not None and elapsed >= limits.seconds:
-        return f"time budget of {limits.seconds / 60:g} min used up"
+    if too_late := _no_time(limits, elapsed, *needed):
+        return too_late
     if used_up := nothing_left(limits, spent or rows_cost(experiments)):
         return f"{used_up}; --resume with a higher one goes on"
     if limits.plateau is not None and since_last_keep(experiments) >= limits.plateau:
         return f"plateau: {limits.plateau} iterations without a keep"
     return None
+
+
+def time_used_up(seconds: float) -> str:
+    """In words."""
+    return f"time budget of {seconds / 60:g} min used up"
+
+
+def _no_time(limits: Limits, elapsed: float, to_keep: float, to_confirm: float) -> str:
+    if limits.seconds is None or elapsed + to_keep + to_confirm < limits.seconds:
+        return ""
+    if elapsed >= limits.seconds:
+        return time_used_up(limits.seconds)
+    after = f" and the confirmation {duration(to_confirm)}" if to_confirm else ""
+    return (
+        f"time budget of {limits.seconds / 60:g} min: {duration(limits.seconds - elapsed)} are "
+        f"left, an experiment takes {duration(to_keep)} at least{after}"
+    )
 
 
 def nothing_left(limits: Limits, spent: Spent) -> str | None:
@@ -65,18 +113,25 @@ def nothing_left(limits: Limits, spent: Spent) -> str | None:
     return None
 
 
-def seconds_to_confirm(
-    limits: Limits, experiments: Sequence[Experiment], pairs: int, guards: float = 0.0
-) -> float:
+def runs_to_keep(session: Session, policy: Policy) -> int:
+    """Of the metric command, the incumbent's included, at the least but for rare luck."""
+    if policy.repeats_max == 1:
+        return 1
+    if session.deterministic:
+        return 2 if noise.exact(session.incumbent[-2:]) else 3
+    return 2 * max(2, min(policy.repeats_min, policy.repeats_max))
+
+
+def seconds_to_confirm(limits: Limits, pace: Pace, pairs: int, rounds: int, kept: int) -> float:
     """What the time budget keeps back for measuring base and result again: half at most.
 
-    `guards`: seconds that the guards will run on the result.
+    While nothing is `kept`, only the least that a first keep would have to be confirmed with.
+    `rounds`: how often the guards will run on the result.
     """
-    kept = any(e.status is Status.KEEP for e in experiments)
-    if limits.seconds is None or not kept:
+    if limits.seconds is None:
         return 0.0
-    seconds = experiments[0].seconds / max(1, experiments[0].samples)  # of one run
-    return min(2 * pairs * seconds + guards, limits.seconds / 2)
+    wanted = (pairs, rounds) if kept else (min(pairs, LEAST_PAIRS), min(rounds, 1))
+    return min(pace.to_confirm(*wanted), limits.seconds / 2)
 
 
 def rows_cost(experiments: Sequence[Experiment]) -> Spent:

@@ -72,6 +72,8 @@ class Knowledge:
     """The incumbent's, when early stopping is configured."""
     durations: Mapping[str, float] = field(default_factory=dict)
     """Seconds that each command took on the unmodified code, at the most."""
+    lately: Mapping[str, float] = field(default_factory=dict)
+    """Seconds that each command took the last time, on code that nobody blames."""
     blind: frozenset[str] = frozenset()
     """Commands that cannot be run with our plugin for pytest."""
     flaky: frozenset[str] = frozenset()
@@ -113,7 +115,16 @@ class Knowledge:
     def having_taken(self, command: str, seconds: float) -> Knowledge:
         """`command` took so long on the unmodified code."""
         longest = max(seconds, self.durations.get(command, 0.0))
-        return replace(self, durations={**self.durations, command: longest})
+        durations = {**self.durations, command: longest}
+        return replace(self, durations=durations).having_taken_lately(command, seconds)
+
+    def having_taken_lately(self, command: str, seconds: float) -> Knowledge:
+        """`command` took so long on code that nobody blames."""
+        return replace(self, lately={**self.lately, command: seconds})
+
+    def usual(self, command: str) -> float:
+        """Seconds that `command` will take, for all that is known; 0: nothing is."""
+        return self.lately.get(command, self.durations.get(command, 0.0))
 
     def without_plugin(self, command: str) -> Knowledge:
         """`command` hides our plugin from Python."""

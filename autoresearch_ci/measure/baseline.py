@@ -12,7 +12,7 @@ from autoresearch_ci.events import Note
 from autoresearch_ci.execution.command import last_lines
 from autoresearch_ci.experiment import GuardRun, MetricRun
 from autoresearch_ci.measure.bench import Bench
-from autoresearch_ci.measure.commands import Subject
+from autoresearch_ci.measure.commands import OutOfTime, Subject
 from autoresearch_ci.measure.guards import unsteady
 from autoresearch_ci.measure.holdout import calibrated
 
@@ -32,16 +32,25 @@ class Baseline:
         return _values(self.runs)
 
 
-def measure_baseline(bench: Bench, policy: Policy, *, calibrate: bool) -> Baseline:
+def measure_baseline(
+    bench: Bench, policy: Policy, *, calibrate: bool, until: float | None = None
+) -> Baseline:
     """The metric, the guards, the holdout. Raises `BaselineError`.
 
-    `calibrate`: whether the metric is measured repeatedly to learn its noise.
+    `calibrate`: whether the metric is measured repeatedly to learn its noise. `until`: when no run
+    for that is begun any more, but for the second.
     """
     unmodified = Subject(changes={}, iteration=0)
     knowledge = Knowledge()
     runs: list[MetricRun] = []
     while not runs or (calibrate and next_calibration_run(_values(runs), policy)):
-        found = bench.measure(unmodified, knowledge)
+        try:
+            found = bench.measure(
+                replace(unmodified, until=until if len(runs) > 1 else None), knowledge
+            )
+        except OutOfTime:  # equal values are no proof yet
+            policy = replace(policy, exact=False)
+            break
         if gone := found.knowledge.left_out("metric", knowledge):
             bench.observe(Note(message=unsteady(bench.metric.command, gone)))
         knowledge = found.knowledge

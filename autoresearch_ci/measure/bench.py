@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from autoresearch_ci.config.metric import Guard, Holdout, Metric
+from autoresearch_ci.decide.budget import Pace
 from autoresearch_ci.decide.early_stop import Curve, Point, behind, extend
 from autoresearch_ci.decide.knowledge import Knowledge, Seen
 from autoresearch_ci.errors import BaselineError
@@ -156,6 +157,16 @@ class Bench:
         lines += cures(output, network=network, noexec=self.tree.noexec)
         return "".join(f"{line}\n" for line in lines)
 
+    def pace(self, knowledge: Knowledge) -> Pace:
+        """How long measuring usually takes."""
+        once = self._commands.usual(self.holdout.command, knowledge) if self.holdout else 0.0
+        looks = 4 if knowledge.holdout_spread else 2
+        return Pace(
+            metric=self._commands.usual(self.metric.command, knowledge),
+            guards=self.guards.seconds(knowledge),
+            holdout=looks * once,
+        )
+
     def measure(
         self, subject: Subject, knowledge: Knowledge, *, rival: Curve | None = None
     ) -> Measured[MetricRun]:
@@ -186,10 +197,14 @@ class Bench:
     ) -> tuple[MetricRun, Knowledge]:
         """Measure one state of the code once. A failure of the code is a value, not an error.
 
-        `believed`: whatever it prints and tests is not held against what others did.
+        `believed`: whatever it prints and tests is not held against what others did. Raises
+        `OutOfTime`, as all that measures a subject does.
         """
         if self.judge and stage != "holdout":
+            subject.refuse_late(knowledge.usual(self.metric.command))
             run = self._judgement(self.judge, subject, stage)
+            if not (subject.is_candidate or run.failed):
+                knowledge = knowledge.having_taken_lately(self.metric.command, run.seconds)
         else:
             run, knowledge = self._measured(subject, knowledge, stage, rival, believed=believed)
         if stage != "holdout":

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autoresearch_ci.decide.knowledge import Knowledge
@@ -79,6 +80,10 @@ _SCRIPT = 1 << 20
 """Bytes of a script; a larger one is none."""
 
 
+class OutOfTime(Exception):
+    """A command was not begun, as there is no time left for it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Subject:
     """A state of the code that is measured, and as what."""
@@ -89,6 +94,8 @@ class Subject:
     incumbent: Changes | None = None
     """What a candidate is compared with; `None`: this is no candidate, it is what others must
     reach."""
+    until: float | None = None
+    """By when a command must be over, as it usually takes, to be begun: `time.monotonic()`."""
 
     @property
     def is_candidate(self) -> bool:
@@ -101,7 +108,12 @@ class Subject:
     @property
     def rival(self) -> Subject:
         """The incumbent, measured for the same row. Only a candidate has one."""
-        return Subject(changes=self.incumbent or {}, iteration=self.iteration)
+        return replace(self, changes=self.incumbent or {}, incumbent=None)
+
+    def refuse_late(self, seconds: float) -> None:
+        """Raises `OutOfTime` when what takes so long would not be over in time."""
+        if self.until is not None and time.monotonic() + seconds > self.until:
+            raise OutOfTime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,8 +205,9 @@ class MeasuredCommands:
         """Run a command on a state of the code, and collect what it left.
 
         `report`: path of a file that it writes, or a pattern of several. `line`: sees each line of
-        output, and stops the command by returning true.
+        output, and stops the command by returning true. Raises `OutOfTime`.
         """
+        subject.refuse_late(self.usual(command, knowledge))
         tree = self.tree.layout.tree
         run = functools.partial(
             self.run,
@@ -213,6 +226,8 @@ class MeasuredCommands:
                 result, suite = self._watched(run, command, knowledge)
             if subject.is_unmodified:
                 knowledge = knowledge.having_taken(result.command, result.seconds)
+            elif not (subject.is_candidate or result.failure):
+                knowledge = knowledge.having_taken_lately(result.command, result.seconds)
             report_read = reports.read()
         return Ended(result=result, suite=suite, report=report_read, knowledge=knowledge)
 
@@ -279,6 +294,10 @@ class MeasuredCommands:
             "sets PYTHONPATH itself or isolates Python. Set PYTHONPATH in `env` instead"
         )
         self.observe(Note(message=message))
+
+    def usual(self, command: str, knowledge: Knowledge) -> float:
+        """Seconds that a command usually takes."""
+        return knowledge.usual(self.redact(command))
 
     def _default_timeout(self, command: str, knowledge: Knowledge) -> float:
         known = knowledge.durations.get(self.redact(command))

@@ -78,8 +78,7 @@ class Guards:
     def seconds(self, knowledge: Knowledge) -> float:
         """How long one round of the guards takes, the metric's own command left out."""
         commands = {guard.command for guard in self._guards} - {self._metric_command}
-        durations = (knowledge.durations.get(self._commands.redact(c), 0.0) for c in commands)
-        return sum(durations)
+        return sum(self._commands.usual(command, knowledge) for command in commands)
 
     def _patiently(
         self, role: str, guard: Guard, subject: Subject, knowledge: Knowledge, stage: Stage

@@ -137,10 +137,14 @@ class AgentCliProposer:
                 tmp=draft.temporary,
                 inherit=self._inherit,
             ),
-            timeout=self._agent.timeout,
+            timeout=self._timeout(context.remaining.seconds),
             stop=self._stop,
             enter=draft.sandbox.enter(network=True),
         ).redacted(self._redact)
+
+    def _timeout(self, left: float | None) -> float:
+        """Seconds, of which the run may have fewer `left` than the agent is allowed."""
+        return self._agent.timeout if left is None else min(self._agent.timeout, max(1.0, left))
 
     def _said(self, result: CommandResult, drafted: Drafted) -> Said:
         plain = plain_says(result.output)

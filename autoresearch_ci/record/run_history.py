@@ -212,7 +212,8 @@ def _bad_knowledge(known: Knowledge) -> Iterator[str]:
         yield "they know of no measurement"
     if min(session.keeps, default=0) < 0 or max(session.keeps, default=0) > session.tests:
         yield "they kept in a test that was never made"
-    if session.tests < 0 or min(known.durations.values(), default=0.0) < 0:
+    seconds = (*known.durations.values(), *known.lately.values())
+    if session.tests < 0 or min(seconds, default=0.0) < 0:
         yield "they count less than nothing"
 
 

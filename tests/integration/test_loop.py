@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from tests.conftest import Repo, Run, Script
+    from tests.conftest import Repo, Result, Run, Script
 
 Line = Mapping[str, Any]
 BRANCH = "refs/heads/autoresearch/t"
@@ -231,9 +231,41 @@ def test_a_journal_that_was_deleted_during_the_run_is_whole_in_the_end(
 
 def test_a_run_ends_when_its_minutes_are_over(run: Run, script: Script) -> None:
     script(value(9), value(8), value(7))
-    done, reason = stopped(run, "--minutes", "0.00001")
-    assert done < 3
-    assert reason == "time budget of 1e-05 min used up"
+    done = run("--minutes", "0.00001")
+    assert done.column("status") == ["baseline"], done.told
+    assert "stopped: time budget of 1e-05 min used up" in done.out
+    # Two equal values, where a third is not waited for, prove no metric exact.
+    assert done.column("samples") == ["2"]
+    assert "deterministic" not in done.out
+    assert run("--resume", "--confirm", "never").column("status") == ["baseline", *["keep"] * 3]
+
+
+def test_no_command_begins_that_the_minutes_do_not_hold(
+    run: Run, script: Script, repo: Repo
+) -> None:
+    """Half decided is undecided: what was begun is measured again when the run is resumed."""
+    runs = repo.path.parent / "runs"
+    nap = repo.path.parent / "nap"
+    nap.write_text("3")
+    metric = f"echo >> {runs}; if grep -q 9 value; then sleep $(cat {nap}); fi; cat value"
+    script(value(9))
+
+    def measured(*flags: str) -> tuple[Result, int]:
+        runs.write_text("")
+        return run(*flags, metric=metric), runs.read_text().count("\n")
+
+    done, count = measured("--minutes", "0.05")
+    assert done.code == 0, done.told
+    assert "stopped: time budget of 0.05 min" in done.out
+    # One more than the baseline's at the most; a keep takes three, and four its confirmation.
+    assert done.column("status") == ["baseline"]
+    assert count <= int(done.rows[0]["samples"]) + 1
+    nap.write_text("0")
+    done, _ = measured("--resume", "--confirm", "never")
+    assert done.column("status") == ["baseline", "keep"], done.told
+    done, count = measured("--resume", "--minutes", "0.00001")
+    assert "the gain could not be confirmed: time budget of 1e-05 min used up" in done.told
+    assert count == 0
 
 
 def test_a_run_ends_with_its_script(run: Run, script: Script) -> None:

@@ -6,11 +6,14 @@ import pytest
 
 from autoresearch_ci.decide.budget import (
     Limits,
+    Pace,
+    runs_to_keep,
     seconds_to_confirm,
     since_last_keep,
     stop_reason,
     stuck_level,
 )
+from autoresearch_ci.decide.session import Policy, Session
 from autoresearch_ci.experiment import Direction, Experiment, Status
 
 
@@ -83,19 +86,59 @@ def test_five_failures_in_a_row_raise_the_stuck_level() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "statuses", "pairs", "guards", "kept_back"),
+    ("elapsed", "needed", "why"),
     [
-        (None, "k", 5, 9.0, 0.0),
-        (60.0, "dc", 5, 9.0, 0.0),
-        (60.0, "dk", 5, 0.0, 10.0),
-        (60.0, "k", 1, 9.0, 11.0),
-        (60.0, "k", 0, 0.0, 0.0),
-        (8.0, "k", 5, 0.0, 4.0),
-        (60.0, "k", 5, 900.0, 30.0),
+        (59.0, (0.0, 0.0), ""),
+        (20.0, (20.0, 19.0), ""),
+        (20.0, (20.0, 20.0), "40 s are left, an experiment takes 20 s at least and the confirm"),
+        (41.0, (20.0, 0.0), "19 s are left, an experiment takes 20 s at least"),
+        (60.0, (20.0, 20.0), "used up"),
+    ],
+)
+def test_an_experiment_begins_only_with_time_to_end_and_confirm_it(
+    elapsed: float, needed: tuple[float, float], why: str
+) -> None:
+    limits = Limits(iterations=9, seconds=60)
+    found = stop_reason(limits, rows("d"), elapsed, Direction.MINIMIZE, needed=needed)
+    assert found is None if not why else (found or "").startswith("time budget of 1 min")
+    assert why in (found or "")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "kept", "pairs", "guards", "kept_back"),
+    [
+        (None, 1, 5, 9.0, 0.0),
+        (60.0, 1, 5, 0.0, 10.0),
+        (60.0, 2, 1, 9.0, 2 + 3 * 9.0),
+        (60.0, 1, 0, 9.0, 0.0),
+        (8.0, 1, 5, 0.0, 4.0),
+        (60.0, 1, 5, 900.0, 30.0),
+        # Of a first keep, the least.
+        (60.0, 0, 5, 9.0, 4 + 9.0),
+        (60.0, 0, 1, 9.0, 2 + 9.0),
     ],
 )
 def test_the_confirmation_is_part_of_the_time_budget(
-    seconds: float | None, statuses: str, pairs: int, guards: float, kept_back: float
+    seconds: float | None, kept: int, pairs: int, guards: float, kept_back: float
 ) -> None:
-    limits = Limits(iterations=9, seconds=seconds)
-    assert seconds_to_confirm(limits, rows(statuses), pairs, guards) == kept_back
+    limits, pace = Limits(iterations=9, seconds=seconds), Pace(metric=1.0, guards=guards)
+    assert seconds_to_confirm(limits, pace, pairs, rounds=3, kept=kept) == kept_back
+
+
+@pytest.mark.parametrize(
+    ("session", "policy", "runs"),
+    [
+        (Session(deterministic=True, incumbent=(1.25, 1.25)), {}, 3),
+        (Session(deterministic=True, incumbent=(1.234567, 1.234567)), {}, 2),
+        (Session(incumbent=(1.25, 1.5)), {}, 4),
+        (Session(incumbent=(1.25, 1.5)), {"repeats_min": 3}, 6),
+        (Session(incumbent=(1.25, 1.5)), {"repeats_max": 1}, 1),
+    ],
+)
+def test_what_a_keep_takes_at_least_depends_on_the_metric(
+    session: Session, policy: dict[str, int], runs: int
+) -> None:
+    found = runs_to_keep(session, Policy(direction=Direction.MINIMIZE, **policy))
+    assert found == runs
+    pace = Pace(metric=10.0, guards=3.0, holdout=4.0)
+    assert pace.to_keep(found) == 10.0 * runs + 3.0 + 4.0
