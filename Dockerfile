@@ -19,7 +19,7 @@ RUN apt-get update \
 
 COPY requirements.lock /src/
 RUN python -m venv /opt/autoresearch-ci \
-    && /opt/autoresearch-ci/bin/python -m pip install --requirement /src/requirements.lock
+    && /opt/autoresearch-ci/bin/python -m pip install --require-hashes --requirement /src/requirements.lock
 
 COPY pyproject.toml README.md LICENSE /src/
 COPY autoresearch_ci /src/autoresearch_ci

@@ -62,9 +62,20 @@ format: $(VENV)/dev
 golden: $(VENV)/dev
 	$(BIN)/python -m pytest -q tests/contract --update-golden
 
-lock: $(BIN)/pip
-	$(BIN)/python .ci/lock.py > requirements.lock.new
-	mv requirements.lock.new requirements.lock
+# One resolution for every Python that we support. uv would keep to the pins of a file that is there already,
+# hence the new folder. hatchling builds our own wheel, editables what `pip install -e` needs.
+LOCK := $(VENV)/lock
+COMPILE = printf 'hatchling\neditables\n' | $(LOCK)/bin/uv pip compile --quiet --no-config --universal \
+  --python $(LOCK)/bin/python --python-version 3.11 --generate-hashes --no-annotate \
+  --custom-compile-command "make lock" pyproject.toml -
+
+lock:
+	rm -rf $(LOCK)
+	$(PYTHON) -m venv $(LOCK)
+	$(LOCK)/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
+	$(COMPILE) --extra dev --output-file $(LOCK)/requirements-dev.lock
+	$(COMPILE) --constraint $(LOCK)/requirements-dev.lock --output-file $(LOCK)/requirements.lock
+	mv $(LOCK)/requirements.lock $(LOCK)/requirements-dev.lock .
 
 clean:
 	rm -rf $(VENV) trainer/.data
@@ -74,14 +85,16 @@ $(BIN)/pip:
 	  echo "Could not make a virtual environment. On Debian and Ubuntu: apt-get install python3-venv"; \
 	  rm -rf $(VENV); exit 1; }
 
-$(VENV)/package: $(BIN)/pip pyproject.toml
-	$(PIP) -e .
+# As in the image: what is locked, then ourselves and nothing else.
+$(VENV)/package: $(BIN)/pip pyproject.toml requirements.lock
+	$(PIP) --require-hashes -r requirements.lock
+	$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/trainer: $(VENV)/package
-	$(PIP) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -e '.[trainer]'
+	$(PIP) --no-build-isolation $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -e '.[trainer]'
 	@touch $@
 
-$(VENV)/dev: $(VENV)/package
-	$(PIP) -e '.[dev]'
+$(VENV)/dev: $(VENV)/package requirements-dev.lock
+	$(PIP) --require-hashes -r requirements-dev.lock
 	@touch $@
