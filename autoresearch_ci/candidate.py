@@ -25,6 +25,7 @@ from autoresearch_ci.experiment import (
     Decision,
     FileEdit,
     GuardRun,
+    HoldoutVerdict,
     MetricRun,
     Proposal,
     Status,
@@ -33,7 +34,7 @@ from autoresearch_ci.experiment import (
 from autoresearch_ci.measure.baseline import measure_baseline
 from autoresearch_ci.measure.bench import Bench
 from autoresearch_ci.measure.commands import Subject
-from autoresearch_ci.measure.holdout import confirms
+from autoresearch_ci.measure.holdout import asked
 from autoresearch_ci.measure.hooks import Commit
 from autoresearch_ci.record.ledger import Ledger
 from autoresearch_ci.record.run_history import Attempt
@@ -95,6 +96,7 @@ class Outcome:
     """The candidate's runs among them."""
     evidence: Evidence = field(default_factory=Evidence)
     guards: tuple[GuardRun, ...] = ()
+    holdout: HoldoutVerdict = HoldoutVerdict.NONE
     output: str = ""
     """What a repair or rework is told."""
     curve: tuple[Point, ...] = ()
@@ -386,10 +388,11 @@ class Evaluator:
 
     def _confirmed(self, outcome: Outcome, subject: Subject) -> Outcome:
         """The same, refused when the holdout says no."""
-        confirmed, knowledge = confirms(self.bench, subject, outcome.knowledge)
-        outcome = replace(outcome, knowledge=knowledge)
+        verdict, knowledge = asked(self.bench, subject, outcome.knowledge)
+        outcome = replace(outcome, knowledge=knowledge, holdout=verdict)
         # The journal is read by proposers: no number of the holdout may stand in it.
-        return outcome if confirmed else outcome.refused("the holdout did not confirm it")
+        refused = verdict is HoldoutVerdict.DENIES
+        return outcome.refused("the holdout did not confirm it") if refused else outcome
 
     def _foul(self, edits: Edits, incumbent: CommitTree) -> str:
         """How the candidate plays against the ruler; empty when it does not, or may."""

@@ -35,6 +35,20 @@ class Status(enum.StrEnum):
     METRIC_ERROR = "metric-error"
 
 
+class HoldoutVerdict(enum.StrEnum):
+    """What the holdout said of a candidate: all of it that anybody is told."""
+
+    NONE = "-"
+    """It was not asked, or there is none."""
+    GAINS = "gains"
+    HOLDS = "holds"
+    DENIES = "no"
+
+    @property
+    def agrees(self) -> bool:
+        return self in (HoldoutVerdict.GAINS, HoldoutVerdict.HOLDS)
+
+
 @dataclass(frozen=True, kw_only=True)
 class FileEdit:
     """The whole new content of one file."""
@@ -153,6 +167,7 @@ class Experiment:
     attempts: int
     """1, plus repairs and reworks."""
     reason: str
+    holdout: HoldoutVerdict = HoldoutVerdict.NONE
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -302,6 +302,7 @@ def row_of(
         proposer=proposal.proposer,
         attempts=len(outcomes),
         reason=last.decision.reason,
+        holdout=last.holdout,
     )
 
 

@@ -237,6 +237,8 @@ class Holdout(Section):
     """Another way to find the number."""
     timeout: Duration | None = None
     """Per run; without it, three times its duration on the baseline."""
+    must: Literal["gain", "hold"] = "gain"
+    """Of a candidate that would be kept: be better by it, too, or be no worse."""
 
     def direction_beside(self, metric: Metric) -> Direction:
         """Which way the number is better."""

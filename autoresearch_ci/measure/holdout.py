@@ -1,4 +1,4 @@
-"""The metric that no proposer sees: asked only about would-be keeps, answered with yes or no.
+"""The metric that no proposer sees: asked only about would-be keeps, answered with a word.
 
 Its numbers stand in the run store alone, never in the journal, a prompt or the run folder.
 """
@@ -8,13 +8,18 @@ from __future__ import annotations
 from dataclasses import replace
 from statistics import median
 
+from autoresearch_ci.config.metric import Holdout
 from autoresearch_ci.decide.knowledge import Knowledge
+from autoresearch_ci.decide.noise import ComparisonResult, compare
 from autoresearch_ci.errors import BaselineError
+from autoresearch_ci.experiment import HoldoutVerdict
 from autoresearch_ci.measure.bench import Bench
 from autoresearch_ci.measure.commands import Subject
 
 BASELINE_RUNS = 3
 """Runs that tell the holdout's own noise."""
+_LEVEL = 0.1
+"""Of calling equal code better or worse, half of it each: the metric has paid for its own error."""
 
 
 def calibrated(bench: Bench, knowledge: Knowledge) -> Knowledge:
@@ -32,14 +37,62 @@ def calibrated(bench: Bench, knowledge: Knowledge) -> Knowledge:
     return replace(knowledge, holdout_spread=max(values) - min(values))
 
 
-def confirms(bench: Bench, candidate: Subject, knowledge: Knowledge) -> tuple[bool, Knowledge]:
+def asked(
+    bench: Bench, candidate: Subject, knowledge: Knowledge
+) -> tuple[HoldoutVerdict, Knowledge]:
+    """What the holdout says of the candidate, measured beside the incumbent."""
+    holdout = bench.holdout
+    if holdout is None:
+        return HoldoutVerdict.NONE, knowledge
+    if holdout.must == "gain":
+        agrees, knowledge = _gains(bench, holdout, candidate, knowledge)
+    else:
+        agrees, knowledge = _holds(bench, holdout, candidate, knowledge)
+    if not agrees:
+        return HoldoutVerdict.DENIES, knowledge
+    word = HoldoutVerdict.GAINS if holdout.must == "gain" else HoldoutVerdict.HOLDS
+    return word, knowledge
+
+
+def _gains(
+    bench: Bench, holdout: Holdout, candidate: Subject, knowledge: Knowledge
+) -> tuple[bool, Knowledge]:
+    """Whether the candidate is better, by pairs of runs until that is clear or hardly possible.
+
+    A deterministic holdout denies after one pair and agrees after two or three equal ones.
+    """
+    direction, spread = holdout.direction_beside(bench.metric), knowledge.holdout_spread
+    most = max(3, bench.metric.repeats.max)
+    base: list[float] = []
+    head: list[float] = []
+    while True:
+        order = [candidate.rival, candidate]
+        if swapped := len(base) % 2 == 1:
+            order.reverse()
+        values, knowledge = _values(bench, order, knowledge)
+        if len(values) < len(order):
+            return False, knowledge
+        base.append(values[swapped])
+        head.append(values[not swapped])
+        gain = direction.gain(median(base), median(head))
+        constant = not spread and len(set(base)) == len(set(head)) == 1
+        if gain < -2 * spread or (gain <= 0 and constant):
+            return False, knowledge
+        found = compare(
+            base, head, direction, pairs_max=most, alpha=_LEVEL, may_be_exact=not spread
+        )
+        if found:
+            return found.verdict is ComparisonResult.IMPROVED, knowledge
+
+
+def _holds(
+    bench: Bench, holdout: Holdout, candidate: Subject, knowledge: Knowledge
+) -> tuple[bool, Knowledge]:
     """Whether the candidate is no worse than the incumbent, beyond twice the known spread.
 
     A deterministic holdout costs one run of each, a noisy one two, in the order A B B A.
     """
-    holdout, spread = bench.holdout, knowledge.holdout_spread
-    if holdout is None:
-        return True, knowledge
+    spread = knowledge.holdout_spread
     order = [candidate, candidate.rival]
     if spread:
         order = [*order, *reversed(order)]

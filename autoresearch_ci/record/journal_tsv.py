@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from autoresearch_ci.experiment import Direction, Experiment, Status
+from autoresearch_ci.experiment import Direction, Experiment, HoldoutVerdict, Status
 from autoresearch_ci.safety.characters import replaced_for_people
 from autoresearch_ci.safety.log_text import defuse
 from autoresearch_ci.safety.untrusted_values import MetricError, parse_number
@@ -196,6 +196,10 @@ def _status(cell: str) -> Status:
     return Status(cell.partition(" ")[0])  # the peer also writes `keep (reworked)`
 
 
+def _holdout(cell: str) -> HoldoutVerdict:
+    return HoldoutVerdict(cell or _MISSING)
+
+
 @dataclass(frozen=True)
 class _Column:
     title: str
@@ -225,5 +229,6 @@ _COLUMNS = (
     _Column("proposer", "proposer", _cell, _text),
     _Column("attempts", "attempts", str, _count(1)),
     _Column("reason", "reason", _cell, _text),
+    _Column("holdout", "holdout", str, _holdout),
 )
 _TITLE_LINE = "\t".join(column.title for column in _COLUMNS)

@@ -12,6 +12,7 @@ from autoresearch_ci.report.run_summary import (
     RunSummary,
     count,
     headline,
+    holdout_words,
     relative_change,
     run_summary,
 )
@@ -90,7 +91,7 @@ def body(
     ]
     middle = [
         *idle(info),
-        *_measured(experiments, info, more),
+        *_measured(experiments, result, info, more),
         _cost(experiments, result, info),
         _again(info, more),
         _steering(),
@@ -153,7 +154,7 @@ def _kept(result: RunSummary, info: RunInfo, room: int) -> str:
 
 
 def _measured(
-    experiments: Sequence[Experiment], info: RunInfo, more: PullRequestInfo
+    experiments: Sequence[Experiment], result: RunSummary, info: RunInfo, more: PullRequestInfo
 ) -> Iterator[str]:
     better = "lower" if info.direction is Direction.MINIMIZE else "higher"
     runs = sum(e.samples for e in experiments)
@@ -170,11 +171,11 @@ def _measured(
         rest = f" ({left} more not shown)" if left else ""
         yield f"Guards that had to keep passing{rest}:"
         yield block("\n".join(shown), COMMAND_ROOM * 3, language="sh")
-    if more.holdout:
-        yield (
-            f"Each keep also had to hold on {inline(more.holdout, 60)}, a holdout that no "
-            "proposer sees."
-        )
+    said = holdout_words(result)
+    if said or more.holdout:
+        named = f"{inline(more.holdout, 60)}, a holdout" if more.holdout else "A holdout"
+        told = f": {said}" if said else ""
+        yield f"{named} that no proposer sees, was asked about each would-be keep{told}."
 
 
 def _cost(experiments: Sequence[Experiment], result: RunSummary, info: RunInfo) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from autoresearch_ci.experiment import Direction, Experiment, Status
+from autoresearch_ci.experiment import Direction, Experiment, HoldoutVerdict, Status
 from autoresearch_ci.safety.markdown_text import inline
 from autoresearch_ci.safety.wording import number, percent, shortened
 
@@ -41,6 +41,17 @@ def run_summary(experiments: Sequence[Experiment]) -> RunSummary:
         best = experiment.best if experiment.best is not None else experiment.metric
     others = tuple(e for e in experiments if e.status not in (Status.BASELINE, Status.KEEP))
     return RunSummary(baseline=baseline, best=best, kept=kept, others=others)
+
+
+def holdout_words(result: RunSummary) -> str:
+    """What the holdout said, and none of its numbers; empty when it was never asked."""
+    parts = []
+    for verdict in (HoldoutVerdict.GAINS, HoldoutVerdict.HOLDS):
+        if said := sum(e.holdout is verdict for e in result.kept):
+            parts.append(f"it {verdict} with {said} of {count(len(result.kept), 'kept change')}")
+    if denied := sum(e.holdout is HoldoutVerdict.DENIES for e in result.others):
+        parts.append(f"it did not confirm {count(denied, 'other change')}")
+    return "; ".join(parts)
 
 
 def relative_change(before: float | None, after: float | None) -> float | None:

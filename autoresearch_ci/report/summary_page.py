@@ -17,6 +17,7 @@ from autoresearch_ci.report.run_summary import (
     change_interval,
     count,
     headline,
+    holdout_words,
     run_summary,
 )
 from autoresearch_ci.safety.markdown_text import block, inline
@@ -78,7 +79,7 @@ def summary_markdown(
         (_joined(_kept(result, info)), 7, "what was kept"),
         (_joined(idle(info)), 3, "what turned out to do nothing"),
         (_joined(_others(result)), 2, "what was tried and not kept"),
-        (_joined(_measured(experiments, info)), 6, "how it was measured"),
+        (_joined(_measured(experiments, result, info)), 6, "how it was measured"),
         (_joined(_look(result, info)), 4, "how to look at it"),
         (_ending(result, info), 8, "how the run ended"),
     )
@@ -182,7 +183,9 @@ def interval(experiment: Experiment, direction: Direction) -> str:
     return f"{percent(low).removesuffix(' %')} to {percent(high)}"
 
 
-def _measured(experiments: Sequence[Experiment], info: RunInfo) -> Iterator[str]:
+def _measured(
+    experiments: Sequence[Experiment], result: RunSummary, info: RunInfo
+) -> Iterator[str]:
     better = "lower" if info.direction is Direction.MINIMIZE else "higher"
     yield "### How it was measured"
     yield (
@@ -197,6 +200,8 @@ def _measured(experiments: Sequence[Experiment], info: RunInfo) -> Iterator[str]
             "Guards that had to keep passing" + (f" ({more} more not shown)" if more else "") + ":"
         )
         yield block("\n".join(shown), COMMAND_ROOM * 3, language="sh")
+    if said := holdout_words(result):
+        yield f"A holdout that no proposer sees was asked about each would-be keep: {said}."
 
 
 def bounded(command: str, room: int) -> str:

@@ -38,7 +38,31 @@ def test_a_gain_that_the_holdout_denies_is_not_kept(run: Run, script: Script, re
     done = run("--set", f"holdout.command={holdout}")
     assert done.column("status") == ["baseline", "discard", "keep"], done.told
     assert done.rows[1]["reason"] == "the holdout did not confirm it"
+    assert done.column("holdout") == ["-", "no", "gains"]
     assert repo.kept() == ["experiment: generalises"]
+    said = "it gains with 1 of 1 kept change; it did not confirm 1 other change"
+    assert said in (done.folder / "summary.md").read_text(encoding="utf-8")
+
+
+SAME = "if grep -q 9 value; then echo 10; else cat value; fi"
+WORSE = "if grep -q 9 value; then echo 11; else cat value; fi"
+
+
+@pytest.mark.parametrize(
+    ("holdout", "held"),
+    [(SAME, "holds"), (f"({WORSE}) > n; {NOISY.replace(' value', ' n')}", "no")],
+    ids=["exact", "noisy"],
+)
+def test_a_holdout_must_gain_unless_it_only_has_to_hold(
+    run: Run, script: Script, holdout: str, held: str
+) -> None:
+    script(value(9, "better here only"), value(8, "better everywhere"))
+    flags = ("--set", f"holdout={json.dumps({'command': holdout})}", "--confirm", "never")
+    done = run(*flags)
+    assert done.column("status") == ["baseline", "discard", "keep"], done.told
+    assert done.column("holdout") == ["-", "no", "gains"]
+    done = run(*flags, "--set", "holdout.must=hold", tag="held")
+    assert done.column("holdout") == ["-", held, "holds"], done.told
 
 
 def test_no_number_of_the_holdout_reaches_what_a_proposer_can_read(

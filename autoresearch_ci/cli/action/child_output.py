@@ -24,7 +24,7 @@ from autoresearch_ci.events import (
     Warning,
 )
 from autoresearch_ci.execution.supervisor import Stopping, Stream
-from autoresearch_ci.experiment import Direction, Experiment, Status
+from autoresearch_ci.experiment import Direction, Experiment, HoldoutVerdict, Status
 from autoresearch_ci.report.event_lines import EventLines
 
 _TAIL = 400
@@ -134,4 +134,5 @@ def _build(kind: Any, found: dict[str, Any]) -> Event:
 
 
 def _experiment(found: Mapping[str, Any]) -> Experiment:
-    return Experiment(**{**found, "status": Status(found["status"])})
+    words = {"status": Status(found["status"]), "holdout": HoldoutVerdict(found["holdout"])}
+    return Experiment(**{**found, **words})

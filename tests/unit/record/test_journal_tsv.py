@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoresearch_ci.experiment import Direction, Experiment, Status
+from autoresearch_ci.experiment import Direction, Experiment, HoldoutVerdict, Status
 from autoresearch_ci.record.journal_file import append
 from autoresearch_ci.record.journal_tsv import (
     TEXT_LIMIT,
@@ -47,6 +47,7 @@ KEPT = Experiment(
     attempts=1,
     reason="",
 )
+COLUMNS = len(format_row(KEPT).split("\t"))
 ANY_TEXT = st.text(max_size=40)
 MAYBE_FLOAT = st.none() | st.floats()
 COUNT = st.integers(0, 10**12)
@@ -72,6 +73,7 @@ EXPERIMENTS = st.builds(
     proposer=ANY_TEXT,
     attempts=COUNT,
     reason=st.text(),
+    holdout=st.sampled_from(HoldoutVerdict),
 )
 
 
@@ -79,7 +81,7 @@ def test_a_row_is_one_readable_line() -> None:
     assert format_row(KEPT).split("\t") == [
         *("3", "2026-01-02T03:04:05Z", "b2c3d4e", "0.97", "-0.01", "pass", "48200", "keep"),
         *("raise MATRIX_LR from 0.04 to 0.057", "0.97", "4", "0.00123457", "0.02", "61.235"),
-        *("1200", "0.0123", "-", "search", "1", "-\n"),
+        *("1200", "0.0123", "-", "search", "1", "-", "-\n"),
     ]
 
 
@@ -88,7 +90,7 @@ def test_the_header_is_the_peers_then_ours() -> None:
         "# metric_direction: higher_is_better\n"
         "iteration\ttimestamp\tcommit\tmetric\tdelta\tguard\tguard-metric\tstatus\tdescription\t"
         "best\tsamples\tci_low\tci_high\tseconds\ttokens\tcost_usd\tpeak_memory_mb\tproposer\t"
-        "attempts\treason\n"
+        "attempts\treason\tholdout\n"
     )
 
 
@@ -170,13 +172,13 @@ def test_an_unknown_direction_is_an_error() -> None:
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
-        (lambda cells: cells[:-1], "19 cells under 20"),
-        (lambda cells: [*cells, "x"], "21 cells under 20"),
+        (lambda cells: cells[:-1], f"{COLUMNS - 1} cells under {COLUMNS}"),
+        (lambda cells: [*cells, "x"], f"{COLUMNS + 1} cells under {COLUMNS}"),
         (lambda cells: ["x", *cells[1:]], "'x' is not a whole number"),
         (lambda cells: ["-", *cells[1:]], "the iteration is missing"),
         (lambda cells: [*cells[:3], "nan", *cells[4:]], "'nan' is not a plain finite number"),
         (lambda cells: [*cells[:7], "kept", *cells[8:]], "'kept' is not a valid Status"),
-        (lambda cells: ["\0" * 100], "1 cells under 20"),
+        (lambda cells: ["\0" * 100], f"1 cells under {COLUMNS}"),
     ],
 )
 def test_a_malformed_row_names_its_line(damage, reason: str) -> None:  # type: ignore[no-untyped-def]

@@ -27,6 +27,8 @@ def test_what_changes_the_numbers_changes_the_ruler_mark() -> None:
 def test_what_leaves_the_numbers_as_they_are_leaves_the_ruler_mark() -> None:
     assert marked(metric={"command": "cat value", "timeout": 9}) == marked()
     assert marked(iterations=3) == marked()
+    asked = [marked(holdout={"command": "cat other", "must": must}) for must in ("gain", "hold")]
+    assert asked[0] == asked[1] != marked()
 
 
 def test_nobody_can_guess_a_secret_by_trying_which_gives_the_ruler_mark() -> None:
