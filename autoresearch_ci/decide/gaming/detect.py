@@ -1,8 +1,9 @@
 """What a change adds that plays against the ruler instead of making the code better; runs nothing.
 
-A patched clock, an object that equals everything, an exit in the middle of the tests: each makes a
-number better, and each is plain to see in the text. Only what the incumbent does not have yet
-counts: code that reads the stack today may go on doing so, move, and be refactored.
+A patched clock, an object that equals everything, an exit in the middle of the tests, a comment
+that silences a linter: each makes a number better, and each is plain to see in the text. Only what
+the incumbent does not have yet counts: code that reads the stack today may go on doing so, move,
+and be refactored.
 
 Not promised: text can be written so that no reading of it finds out what it does. This stops the
 shortcuts that models are known to take, and costs no measurement. Against somebody who aims at it,
@@ -17,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from autoresearch_ci.decide.gaming.python import Play, python_plays
 from autoresearch_ci.decide.gaming.ruler import Ruler
+from autoresearch_ci.decide.gaming.suppressions import added
 
 _BYTES_LIMIT = 2 * 2**20
 """Of one file; a larger one is data."""
@@ -42,7 +44,7 @@ def plays(
         for play in _found(path, text, ruler):
             if play.what not in known:
                 new.setdefault(play.what, f"{path}:{play.line} {play.what}")
-    return list(new.values())
+    return [*new.values(), *map(str, added(before, after, _BYTES_LIMIT))]
 
 
 def _found(path: str, content: bytes | None, ruler: Ruler) -> Iterable[Play]:

@@ -246,4 +246,5 @@ def test_no_changed_constant_of_the_trainer_is_refused(torture: bool) -> None:
     "name", ["heapq", "bisect", "statistics", "textwrap", "csv", "shlex", "fractions", "colorsys"]
 )
 def test_a_whole_new_module_of_an_ordinary_kind_is_not_refused(name: str) -> None:
-    assert found((LIBRARY / f"{name}.py").read_text(encoding="utf-8"), before=None) == []
+    text = (LIBRARY / f"{name}.py").read_text(encoding="utf-8")
+    assert found(text.replace("# pragma: no cover", ""), before=None) == []
