@@ -25,6 +25,11 @@ PAIRS = 5
 """Runs of each side when nothing else is configured."""
 
 
+def exact_pairs(*, continued: bool) -> int:
+    """Runs of each side of an exact metric; `continued`: against the base of an earlier night."""
+    return 2 if continued else 1
+
+
 @dataclass(frozen=True, kw_only=True)
 class Pairs:
     """What the complete pairs of runs gave."""
@@ -120,20 +125,28 @@ def confirm(
     deterministic: bool,
     pairs: int | None,
     known: tuple[float | None, float | None],
+    base: Changes | None = None,
 ) -> Confirmation | None:
     """Measure base and head; `None` when one of them can no longer be measured.
 
     `known`: what the run has measured of both. Where that is said to be exact and is not found
-    again, it was not exact.
+    again, it was not exact. `base`: that of the branch, where it is not the run's; nothing is known
+    of it then, and it is measured twice to see whether it is exact, too.
     """
-    wanted = 1 if deterministic and pairs is None else pairs or PAIRS
+    first = base or {}
+    if base is not None:
+        known = (None, known[1])
+    wanted = pairs or PAIRS
     if not deterministic:
         wanted = max(2, wanted)  # one pair says nothing about its own spread
-    found = paired.runs({}, head, wanted)
+    elif pairs is None:
+        wanted = exact_pairs(continued=base is not None)
+    found = paired.runs(first, head, wanted)
     base_values, head_values, head_runs = found.base, found.head, found.head_runs
-    if deterministic and any(pair != known for pair in zip(base_values, head_values, strict=True)):
+    seen = {known[0] if known[0] is not None else value for value in base_values[:1]}
+    if deterministic and ({*base_values} != seen or {*head_values} != {known[1]}):
         deterministic = False
-        more = paired.runs({}, head, PAIRS - wanted, done=wanted)
+        more = paired.runs(first, head, PAIRS - wanted, done=wanted)
         base_values, head_values = base_values + more.base, head_values + more.head
         found, head_runs = more, head_runs + more.head_runs
     if len(base_values) < (1 if deterministic else 2):

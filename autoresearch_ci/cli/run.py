@@ -30,7 +30,13 @@ from autoresearch_ci.cli.publish import tell
 from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.resolve import Resolved
 from autoresearch_ci.config.schema import Config
-from autoresearch_ci.confirmation import PAIRS, PairedComparison, confirm, idle_commits
+from autoresearch_ci.confirmation import (
+    PAIRS,
+    PairedComparison,
+    confirm,
+    exact_pairs,
+    idle_commits,
+)
 from autoresearch_ci.decide import budget
 from autoresearch_ci.errors import AutoresearchError, ConfigError, Interrupted, WorkspaceError
 from autoresearch_ci.events import Note, Observer, RunFinished, RunStarted, Warning, redacted
@@ -39,7 +45,12 @@ from autoresearch_ci.experiment import Spent
 from autoresearch_ci.loop import Loop
 from autoresearch_ci.preflight import Options, RunContext, settled, survey
 from autoresearch_ci.propose.proposer import Proposer
-from autoresearch_ci.publish.publisher import Publisher, StartPoint, recalled
+from autoresearch_ci.publish.publisher import (
+    Publisher,
+    StartPoint,
+    comparable_keeps,
+    recalled,
+)
 from autoresearch_ci.record.durable_records import Records
 from autoresearch_ci.record.ledger import Ledger
 from autoresearch_ci.record.past_notebooks import ruler_of
@@ -50,6 +61,8 @@ from autoresearch_ci.report.run_folder import Finished, metric_name, run_info, w
 from autoresearch_ci.report.run_summary import confirmed_line
 from autoresearch_ci.report.terminal_table import results_table
 from autoresearch_ci.safety.redaction import Redactor
+from autoresearch_ci.workspace.difference import difference
+from autoresearch_ci.workspace.repository import Changes
 from autoresearch_ci.workspace.scratch import in_use
 from autoresearch_ci.workspace.store import Store, opened
 
@@ -117,9 +130,10 @@ def run(
         observe(_started(config, context, ledger))
         for warning in (*context.warnings, *_other_version(history)):
             observe(Warning(message=warning))
-        finished = Finished(ledger=ledger)
         if history.start:  # of the process that began it
             start = recalled(history.start.publish)
+        start, origin = _with_origin(start, context)
+        finished = Finished(ledger=ledger, story=start.story, earlier=comparable_keeps(start))
         publisher.follow(
             ledger, start, lambda: run_info(resolved, context, finished, redactor.redact)
         )
@@ -139,7 +153,7 @@ def run(
             finished.stop_reason = loop.run()
             finished.failed = bool(loop.broken or loop.proposer_lost or loop.evaluator.lost)
             if config.confirm.mode == "auto" and ledger.history.kept:
-                _confirm(config, finished, loop, store)
+                _confirm(config, finished, loop, store, origin)
         finished.broken = loop.broken
         return finished
 
@@ -167,7 +181,7 @@ def _loop(
         ),
         calibrate=config.calibrate == "auto",
         confirm_pairs=(config.confirm.repeats or PAIRS) if config.confirm.mode == "auto" else 0,
-        confirm_pairs_exact=(config.confirm.repeats or 1) if config.confirm.mode == "auto" else 0,
+        confirm_pairs_exact=_exact_pairs(config, start),
         proposer=proposer,
         proposer_name=chosen(str(config.proposer), collaborators.environment),
         evaluator=evaluator,
@@ -175,6 +189,25 @@ def _loop(
         observe=collaborators.observe,
         kept=publisher.kept,
     )
+
+
+def _exact_pairs(config: Config, start: StartPoint) -> int:
+    if config.confirm.mode != "auto":
+        return 0
+    return config.confirm.repeats or exact_pairs(continued=bool(start.story.origin))
+
+
+def _with_origin(start: StartPoint, context: RunContext) -> tuple[StartPoint, Changes | None]:
+    """What leads from the run's base back to the commit where its branch began; `None`: it did not.
+
+    Files that no candidate may change stay as the branch has them: that is said.
+    """
+    origin = start.story.origin
+    if not origin:
+        return start, None
+    back = difference(context.files, context.repository.files(origin), context.scope)
+    story = dataclasses.replace(start.story, apart=tuple(back.not_compared))
+    return dataclasses.replace(start, story=story), back.changes
 
 
 @contextmanager
@@ -240,8 +273,13 @@ def _begin(
     return history
 
 
-def _confirm(config: Config, finished: Finished, loop: Loop, store: Store) -> None:
-    """Measure base and head afresh for the headline, and each kept commit's worth if asked."""
+def _confirm(
+    config: Config, finished: Finished, loop: Loop, store: Store, origin: Changes | None
+) -> None:
+    """Measure base and head afresh for the headline, and each kept commit's worth if asked.
+
+    `origin`: what leads from the run's base to the branch's own; `None`: they are the same.
+    """
     ledger, settings = finished.ledger, config.confirm
     bench, deterministic = loop.evaluator.bench, loop.knowledge.session.deterministic
     ledger.confirming = True
@@ -266,6 +304,7 @@ def _confirm(config: Config, finished: Finished, loop: Loop, store: Store) -> No
         deterministic=deterministic,
         pairs=settings.repeats,
         known=(ledger.experiments[0].metric, ledger.experiments[-1].best),
+        base=origin,
     )
     if finished.confirmation is None:
         late = budget.time_used_up(seconds) if seconds and paired.is_late(loop.knowledge) else ""

@@ -112,6 +112,14 @@ def publish_bundle(
         stack.callback(reader.close)
         bases = KnownBases(repository=repository, remote=reader, branch=run.branch, into=run.into)
         bases.require(manifest)
+        origin = manifest.info.story.origin
+        if origin and not reader.is_ancestor(origin, manifest.base):
+            raise WorkspaceError(
+                f"the bundle says what it gains on {origin[:12]}, which is not part of what it "
+                "builds upon, so nothing is published.\n"
+                "usually: it was changed after the first job wrote it.\n"
+                "do: run both jobs again."
+            )
         scope = committed_scope(config, config_path, repository, manifest.base)
         direction = config.metric.direction
         record = stack.enter_context(

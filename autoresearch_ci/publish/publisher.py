@@ -7,13 +7,14 @@ publishes in a job that may write. resolve_start.py finds out where a run begins
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from autoresearch_ci.experiment import Direction, Experiment, Published
 from autoresearch_ci.record import journal_tsv as journal
 from autoresearch_ci.record import past_notebooks
 from autoresearch_ci.record.notebook import RunFacts
+from autoresearch_ci.record.past_notebooks import Story
 from autoresearch_ci.record.run_history import History, PushRecord
 from autoresearch_ci.report.chart import progress_svg
 from autoresearch_ci.report.run_summary import RunInfo
@@ -40,6 +41,8 @@ class StartPoint:
     """The mark of what this run's numbers mean, see past_notebooks.py; empty: unknown."""
     past: Sequence[str] = ()
     """Journals of earlier runs on this branch whose numbers compare with ours, oldest first."""
+    story: Story = field(default_factory=Story)
+    """What the branch consists of already."""
     kept: str = ""
     """Rows of the journal: what earlier runs kept on this branch."""
     replaces: str = ""
@@ -64,6 +67,13 @@ def recalled(data: object) -> StartPoint:
     except (ValidationError, ValueError):
         return StartPoint()
     return found
+
+
+def comparable_keeps(start: StartPoint) -> tuple[Experiment, ...]:
+    """What earlier runs kept, where their numbers mean what this run's do."""
+    if any(night.ruler != start.ruler for night in start.story.nights):
+        return ()
+    return journal.parse_rows(journal.header(Direction.MINIMIZE) + start.kept)
 
 
 class RunRecord(Protocol):
@@ -94,6 +104,8 @@ def illustrated_notebook(record: RunRecord, info: RunInfo, start: StartPoint) ->
         direction=info.direction,
         metric_name=info.metric_name,
         title=info.goal,
+        earlier=comparable_keeps(start),
+        confirmation=info.confirmation,
     )
     known = past_notebooks.facts(
         metric=info.metric_name,
@@ -101,6 +113,8 @@ def illustrated_notebook(record: RunRecord, info: RunInfo, start: StartPoint) ->
         branch=start.branch,
         heard=start.heard,
         ruler=start.ruler,
+        host=info.host,
+        nights=start.story.nights,
     )
     return record.illustrate({past_notebooks.CHART: chart.encode(), past_notebooks.FACTS: known})
 

@@ -137,6 +137,9 @@ class StartResolver:
             self._observe(Note(message=f"continuing {start.branch} at {start.base[:12]}"))
         forget_branch(self._repository, self._run.branch, tag, self._fetched)
         start = _remembering(start, books, asked.ignore, continued=bool(start.base))
+        if start.base:
+            story = replace(start.story, origin=self._repository.head())
+            start = replace(start, story=story)
         named = NamedChanges(
             remote=self._remote,
             refs=past_notebooks.newest(list(refs), tag),
@@ -268,9 +271,11 @@ def _remembering(
     start: StartPoint, books: Sequence[PastNotebook], ignored: Sequence[str], *, continued: bool
 ) -> StartPoint:
     """The same with what earlier runs wrote down, and people asked about it."""
-    kept = past_notebooks.kept_on(books, start.branch) if continued else []
+    nights = past_notebooks.nights_on(books, start.branch) if continued else []
+    kept = past_notebooks.kept_in(books, nights)
     return replace(
         start,
+        story=replace(start.story, nights=tuple(nights)),
         tried=tuple(past_notebooks.sentences(books, ignored)),
         kept="".join(map(journal.format_row, kept)),
         ignored=tuple(past_notebooks.described(books, ignored)),

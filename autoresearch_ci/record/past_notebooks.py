@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from autoresearch_ci.config.schema import Config
@@ -54,8 +54,44 @@ NOTEBOOKS = "refs/autoresearch/notebook/"
 RUNS = 6
 """Notebooks that are read: the newest."""
 SENTENCES = 60
+NIGHTS = 60
+"""Of one story that are listed: the newest."""
 ATTEMPTS = 300
 """Of earlier runs together, whose trees are read: a start of git for each file of each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Night:
+    """What one run added to a branch that several have built upon."""
+
+    notebook: str
+    """Its notebook's ref on the forge."""
+    date: str
+    """When it began, ISO 8601 in UTC."""
+    host: str
+    """The machine in a few words; empty: unknown."""
+    ruler: str
+    """The mark of what its numbers mean; empty: unknown."""
+    tried: int
+    kept: int
+    before: float | None
+    """The metric where it began, as it was measured then and there."""
+    after: float | None
+    seconds: float
+    tokens: int
+    cost_usd: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Story:
+    """What a run continues: the branch's own history since it left the one it is merged into."""
+
+    origin: str = ""
+    """The commit where it left; empty: this run is the first, and its base is that commit."""
+    apart: Sequence[str] = ()
+    """Files that differ since then and are not measured: they are the branch's on both sides."""
+    nights: Sequence[Night] = ()
+    """Earlier ones, oldest first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,10 +107,21 @@ class PastNotebook:
     """The mark of what its numbers mean; empty: unknown."""
     ref: str = ""
     """Where it was read; empty: unknown."""
+    host: str = ""
+    """The machine in a few words; empty: unknown."""
+    nights: tuple[Night, ...] | None = None
+    """What it continued; `None`: an older version wrote it, and did not say."""
 
 
 def facts(
-    *, metric: str, direction: Direction, branch: str, heard: str = "", ruler: str = ""
+    *,
+    metric: str,
+    direction: Direction,
+    branch: str,
+    heard: str = "",
+    ruler: str = "",
+    host: str = "",
+    nights: Sequence[Night] = (),
 ) -> bytes:
     """What a later run must know to tell whether these numbers are of its kind."""
     known = {
@@ -83,6 +130,8 @@ def facts(
         "branch": branch,
         "heard": heard,
         "ruler": ruler,
+        "host": host,
+        "nights": [asdict(night) for night in nights[-NIGHTS:]],
     }
     return (json.dumps(known, indent=1, ensure_ascii=False) + "\n").encode()
 
@@ -114,9 +163,20 @@ def notebooks(
         if not isinstance(known, dict):
             continue
         if (known.get("metric"), known.get("direction")) == (metric, str(direction)):
-            words = {name: str(known.get(name, "")) for name in ("branch", "heard", "ruler")}
-            found.append(PastNotebook(experiments=rows, ref=ref, **words))
+            names = ("branch", "heard", "ruler", "host")
+            words = {name: str(known.get(name, "")) for name in names}
+            nights = _nights(known.get("nights"))
+            found.append(PastNotebook(experiments=rows, ref=ref, nights=nights, **words))
     return found
+
+
+def _nights(data: object) -> tuple[Night, ...] | None:
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(tuple[Night, ...]).validate_python(data)[-NIGHTS:]
+    except ValidationError:
+        return None
 
 
 def sentences(books: Sequence[PastNotebook], ignored: Sequence[str] = ()) -> list[str]:
@@ -162,12 +222,45 @@ def numbers(book: PastNotebook) -> list[Experiment]:
     return [replace(e, description="", reason="") for e in book.experiments[:ATTEMPTS]]
 
 
-def kept_on(books: Sequence[PastNotebook], branch: str) -> list[Experiment]:
-    """What earlier runs kept on `branch`, in order."""
-    return [
-        e
-        for book in books
-        if book.branch == branch
-        for e in book.experiments
-        if e.status is Status.KEEP
-    ]
+def night_of(
+    experiments: Sequence[Experiment], *, notebook: str, host: str = "", ruler: str = ""
+) -> Night:
+    """What a run's journal, baseline included, adds up to."""
+    first = experiments[0] if experiments else None
+    statuses = [e.status for e in experiments]
+    return Night(
+        notebook=notebook,
+        date=first.timestamp if first else "",
+        host=host,
+        ruler=ruler,
+        tried=len(experiments) - statuses.count(Status.BASELINE),
+        kept=statuses.count(Status.KEEP),
+        before=first.metric if first else None,
+        after=experiments[-1].best if experiments else None,
+        seconds=sum(e.seconds for e in experiments),
+        tokens=sum(e.tokens for e in experiments),
+        cost_usd=sum(e.cost_usd for e in experiments),
+    )
+
+
+def nights_on(books: Sequence[PastNotebook], branch: str) -> list[Night]:
+    """The runs that `branch` consists of, oldest first; none of an earlier branch of that name."""
+    on = [book for book in books if book.branch == branch]
+    if not on:
+        return []
+    newest = on[-1]
+    before = newest.nights
+    if before is None:
+        before = tuple(map(_night, on[:-1]))
+    return [*before, _night(newest)][-NIGHTS:]
+
+
+def _night(book: PastNotebook) -> Night:
+    return night_of(book.experiments, notebook=book.ref, host=book.host, ruler=book.ruler)
+
+
+def kept_in(books: Sequence[PastNotebook], nights: Sequence[Night]) -> list[Experiment]:
+    """What these runs kept, in order."""
+    refs = {night.notebook for night in nights}
+    known = (e for book in books if book.ref in refs for e in book.experiments)
+    return [e for e in known if e.status is Status.KEEP]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.report.chart_layout import (
@@ -22,7 +22,7 @@ from autoresearch_ci.report.chart_layout import (
     tick_labels,
     ticks,
 )
-from autoresearch_ci.report.run_summary import CRASHED, RunSummary, run_summary
+from autoresearch_ci.report.run_summary import CRASHED, Confirmation, RunSummary, run_summary
 from autoresearch_ci.safety.log_text import defuse
 from autoresearch_ci.safety.wording import number, percent, shortened
 
@@ -66,10 +66,23 @@ class _Plot:
 
 
 def progress_svg(
-    experiments: Sequence[Experiment], *, direction: Direction, metric_name: str, title: str
+    experiments: Sequence[Experiment],
+    *,
+    direction: Direction,
+    metric_name: str,
+    title: str,
+    earlier: Sequence[Experiment] = (),
+    confirmation: Confirmation | None = None,
 ) -> str:
-    """An SVG document: x is the experiment's number, y the metric; text is escaped here."""
+    """An SVG document: x is the experiment's number, y the metric; text is escaped here.
+
+    `earlier`: what runs before this one kept on the same branch; the picture begins with it. What
+    was measured again at the end is the pair of numbers that is written on it, as in the headline.
+    """
+    experiments = _whole(experiments, earlier, confirmation)
     result = run_summary(experiments)
+    if confirmation:
+        result = replace(result, best=confirmation.head)
     plot = _Plot(
         x=_x_axis(experiments),
         y=_y_axis(experiments, result, direction),
@@ -92,6 +105,25 @@ def progress_svg(
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
+
+
+def _whole(
+    experiments: Sequence[Experiment],
+    earlier: Sequence[Experiment],
+    confirmation: Confirmation | None,
+) -> Sequence[Experiment]:
+    """One row of numbered experiments that begins with the base."""
+    if not experiments:
+        return experiments
+    base, *rest = experiments
+    if earlier:
+        before = earlier[0].metric
+        if before is not None and earlier[0].delta is not None:
+            before -= earlier[0].delta
+        base = replace(base, metric=before)
+    if confirmation:
+        base = replace(base, metric=confirmation.base)
+    return [replace(e, iteration=number) for number, e in enumerate((base, *earlier, *rest))]
 
 
 def _x_axis(experiments: Sequence[Experiment]) -> Axis:

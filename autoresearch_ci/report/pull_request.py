@@ -23,6 +23,7 @@ from autoresearch_ci.report.summary_page import (
     details,
     idle,
     interval,
+    nights,
     others_table,
     table,
 )
@@ -67,6 +68,9 @@ def title(experiments: Sequence[Experiment], info: RunInfo) -> str:
     found = info.confirmation
     if found is not None and not found.holds:
         return f"autoresearch: {name}: a gain that did not hold"
+    if found is None and info.story.origin:
+        reached = number(result.best)
+        return f"autoresearch: {name} → {reached}, not yet measured against the base"
     before, after = (found.base, found.head) if found else (result.baseline, result.best)
     sign = -1 if info.direction is Direction.MINIMIZE else 1
     change = sign * found.gain if found else relative_change(before, after)
@@ -90,13 +94,14 @@ def body(
         f"![{name} over the experiments]({more.chart})" if more.chart else "",
     ]
     middle = [
+        *nights(experiments, info),
         *idle(info),
         *_measured(experiments, result, info, more),
         _cost(experiments, result, info),
         _again(info, more),
         _steering(),
     ]
-    end = [*_letters(result), *_earlier(more)]
+    end = [*_letters(result, info), *_earlier(more)]
     start = _fitting(start, room)
     middle = _fitting(middle, room - _size(start))
     end = _fitting(end, (room - _size([*start, *middle])) // 3)
@@ -193,7 +198,7 @@ def _cost(experiments: Sequence[Experiment], result: RunSummary, info: RunInfo) 
 
 
 def _again(info: RunInfo, more: PullRequestInfo) -> str:
-    base, head = info.base_commit[:12], more.head[:12]
+    base, head = info.origin[:12], more.head[:12]
     refs = shlex.quote(info.notebook_ref)
     commands = [
         f"git fetch origin {shlex.quote(info.branch)} {refs}:{refs}",
@@ -218,9 +223,11 @@ def _steering() -> str:
     )
 
 
-def _letters(result: RunSummary) -> Iterator[str]:
+def _letters(result: RunSummary, info: RunInfo) -> Iterator[str]:
     """The picture for those who cannot see it: mail, text browsers, other forges."""
     points = [(0, result.baseline), *((e.iteration, e.metric) for e in result.kept)]
+    if info.story.origin:  # this night's alone would tell another story than the headline
+        return
     known = [(at, value) for at, value in points if value is not None]
     if len(known) < 2:
         return

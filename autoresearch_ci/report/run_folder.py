@@ -6,7 +6,7 @@ import dataclasses
 import datetime
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from autoresearch_ci.errors import AutoresearchError
 from autoresearch_ci.experiment import Experiment, Published
 from autoresearch_ci.preflight import RunContext
 from autoresearch_ci.record.ledger import Ledger
+from autoresearch_ci.record.past_notebooks import Story
 from autoresearch_ci.report.chart import progress_svg
 from autoresearch_ci.report.run_summary import Confirmation, RunInfo
 from autoresearch_ci.report.summary_page import summary_markdown
@@ -39,6 +40,10 @@ class Finished:
     idle: tuple[Experiment, ...] = ()
     """Kept experiments that turned out to do nothing."""
     published: Published = field(default_factory=Published)
+    story: Story = field(default_factory=Story)
+    """What the branch consists of already."""
+    earlier: Sequence[Experiment] = ()
+    """What earlier runs kept on it, where numbers compare."""
 
 
 def run_info(
@@ -63,6 +68,7 @@ def run_info(
         host=_host(),
         confirmation=finished.confirmation,
         idle=finished.idle,
+        story=finished.story,
     )
 
 
@@ -80,7 +86,12 @@ def write_report(
         redact(summary_markdown(experiments, info)), encoding="utf-8"
     )
     chart = progress_svg(
-        experiments, direction=config.metric.direction, metric_name=name, title=info.goal
+        experiments,
+        direction=config.metric.direction,
+        metric_name=name,
+        title=info.goal,
+        earlier=finished.earlier,
+        confirmation=finished.confirmation,
     )
     (folder / "progress.svg").write_text(redact(chart), encoding="utf-8")
     facts: dict[str, Any] = {
@@ -88,6 +99,7 @@ def write_report(
         "tag": context.tag,
         "branch": context.branch,
         "base": context.base,
+        "origin": info.origin,
         "head": ledger.incumbent,
         "notebook": ledger.facts.notebook_ref,
         "stop_reason": finished.stop_reason,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from autoresearch_ci.experiment import Direction, Experiment, HoldoutVerdict, Status
+from autoresearch_ci.record.past_notebooks import Story
 from autoresearch_ci.safety.markdown_text import inline
 from autoresearch_ci.safety.wording import number, percent, shortened
 
@@ -106,13 +107,20 @@ class RunInfo:
     """`stop_reason` is something that is broken."""
     idle: Sequence[Experiment] = ()
     """Kept, but the result is no worse without them: found by leaving each out in turn."""
+    story: Story = field(default_factory=Story)
+    """What the branch consists of already."""
+
+    @property
+    def origin(self) -> str:
+        """The commit that the result is measured against: where the branch leaves its base."""
+        return self.story.origin or self.base_commit
 
 
 def headline(result: RunSummary, info: RunInfo) -> str:
     """The one paragraph that must be true; Markdown."""
     name = inline(info.metric_name)
     if info.confirmation is not None:
-        return _confirmed(name, result, info.confirmation, info.direction)
+        return _confirmed(name, result, info.confirmation, info)
     if result.baseline is None:
         return "**Nothing was measured:** the unmodified code gave no number."
     if not result.kept:
@@ -123,6 +131,11 @@ def headline(result: RunSummary, info: RunInfo) -> str:
                 f"{number(result.baseline)} after {tried}."
             )
         return f"**No improvement found.** {name} stays at {number(result.baseline)} after {tried}."
+    if info.story.origin:
+        return (
+            f"**{name} {_change(result)} in this night alone**, as measured while the run went on. "
+            "What the whole branch gains is measured at the end of a night, and was not yet."
+        )
     return (
         f"**{name} {_change(result)}**, as measured while the run went on, not re-measured since."
     )
@@ -157,9 +170,10 @@ def paired_change(
     `change`: what `change_interval` made of a gain.
     """
     low, high = (percent(end).removesuffix(" %") for end in change[1:])
+    spread = f"[95 % CI {low}, {high}]" if change[1] < change[2] else "in every run"
     return (
         f"{name} {number(values[0])} → {number(values[1])}, {percent(change[0])} "
-        f"[95 % CI {low}, {high}], n={runs[0]}+{runs[1]}"
+        f"{spread}, n={runs[0]}+{runs[1]}"
     )
 
 
@@ -172,13 +186,14 @@ def change_interval(
     return sign * gain, low, high
 
 
-def _confirmed(name: str, result: RunSummary, found: Confirmation, direction: Direction) -> str:
-    measured = _measured_again(name, found, direction)
+def _confirmed(name: str, result: RunSummary, found: Confirmation, info: RunInfo) -> str:
+    measured = _measured_again(name, found, info.direction)
     if found.holds:
         times = f", and the guards passed {count(found.guard_runs, 'time')} on the result"
         passed = times if found.guard_runs else ""
         return (
-            f"**{measured}**\n\nBase and result were measured again at the end, in turns{passed}."
+            f"**{measured}**\n\n{_sides(info)} were measured again at the end, in turns, on "
+            f"{inline(info.host)}{passed}."
         )
     if found.refusal:
         return (
@@ -189,8 +204,17 @@ def _confirmed(name: str, result: RunSummary, found: Confirmation, direction: Di
         )
     return (
         f"**The gain did not hold.** Measured again at the end, in turns: {measured}.\n\n"
-        f"While the run went on it looked like {_change(result)}."
+        f"While {'this night' if info.story.origin else 'the run'} went on it looked like "
+        f"{_change(result)}."
     )
+
+
+def _sides(info: RunInfo) -> str:
+    """What was measured in turns."""
+    if not info.story.origin:
+        return "Base and result"
+    nights = count(len(info.story.nights) + 1, "night")
+    return f"Base ({info.origin[:7]}, where this branch leaves it) and the result of {nights}"
 
 
 def _change(result: RunSummary) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from autoresearch_ci.experiment import Direction, Experiment
+from autoresearch_ci.record.past_notebooks import Night, night_of
 from autoresearch_ci.report.run_summary import (
     RunInfo,
     RunSummary,
@@ -18,6 +19,7 @@ from autoresearch_ci.report.run_summary import (
     count,
     headline,
     holdout_words,
+    relative_change,
     run_summary,
 )
 from autoresearch_ci.safety.markdown_text import block, inline
@@ -62,6 +64,7 @@ def fitted(sections: Sequence[Section], limit: int) -> str:
 
 KEPT_ROOM = 26_000
 OTHERS_ROOM = 22_000
+NIGHTS_ROOM = 4_000
 """Characters for each table. GitHub refuses bodies over 65,536; the rest of the page is bounded to
 about 11,000, and a pull request adds its own words."""
 COMMAND_ROOM = 1_500
@@ -77,6 +80,7 @@ def summary_markdown(
         (headline(result, info), 9, "the headline"),
         (goal, 5, "the goal"),
         (_joined(_kept(result, info)), 7, "what was kept"),
+        (_joined(nights(experiments, info)), 6, "the nights"),
         (_joined(idle(info)), 3, "what turned out to do nothing"),
         (_joined(_others(result)), 2, "what was tried and not kept"),
         (_joined(_measured(experiments, result, info)), 6, "how it was measured"),
@@ -121,6 +125,44 @@ def idle(info: RunInfo) -> Iterator[str]:
         names = [f"{commit_link(e.commit)} {inline(e.description)}" for e in info.idle]
         listed = "\n".join(f"- {name}" for name in names[:10])
         yield f"Left out in turn, these turned out to do nothing:\n\n{listed}"
+
+
+def nights(experiments: Sequence[Experiment], info: RunInfo) -> Iterator[str]:
+    """A row for each run that the branch consists of, this one last."""
+    if not info.story.origin:
+        return
+    this = night_of(experiments, notebook=info.notebook_ref, host=info.host)
+    known = [*info.story.nights, this]
+    header = ("night", "began", "machine", "tried", "kept", "metric", "gain", "cost")
+    rows = (
+        (
+            "this" if night is this else str(at + 1),
+            inline(night.date[:10], 10),
+            inline(night.host, 60),
+            str(night.tried),
+            str(night.kept),
+            f"{number(night.before)} → {number(night.after)}",
+            percent(relative_change(night.before, night.after)),
+            _cost(night),
+        )
+        for at, night in reversed(list(enumerate(known)))
+    )
+    yield f"### Nights ({len(known)})"
+    yield table(header, "rllrrlrl", rows, len(known), NIGHTS_ROOM)
+    yield "Each as it was measured then and there; the headline is measured on one machine."
+    if info.story.apart:
+        files = ", ".join(inline(path, 80) for path in info.story.apart[:5])
+        more = len(info.story.apart) - 5
+        rest = f" and {count(more, 'other')}" if more > 0 else ""
+        yield (
+            f"Outside of the scope this branch also differs from {info.origin[:7]}: {files}{rest}. "
+            "These files were the branch's on both sides of the measurement."
+        )
+
+
+def _cost(night: Night) -> str:
+    dollars = f", ${night.cost_usd:.2f}" if night.cost_usd else ""
+    return f"{duration(night.seconds)}{dollars}"
 
 
 def _others(result: RunSummary) -> Iterator[str]:
@@ -180,6 +222,8 @@ def interval(experiment: Experiment, direction: Direction) -> str:
     if experiment.ci_low is None or experiment.ci_high is None:
         return "-"
     _, low, high = change_interval(direction, 0.0, experiment.ci_low, experiment.ci_high)
+    if low == high:  # an exact metric
+        return percent(low)
     return f"{percent(low).removesuffix(' %')} to {percent(high)}"
 
 
@@ -219,7 +263,7 @@ def _look(result: RunSummary, info: RunInfo) -> Iterator[str]:
     commands = []
     if result.kept:
         head = info.branch or result.kept[-1].commit[:12]  # which may have no branch
-        kept = shlex.quote(f"{info.base_commit[:12]}..{head}")
+        kept = shlex.quote(f"{info.origin[:12]}..{head}")
         commands.append(f"git log -p {kept}   # what was kept")
     commands.append(f"git log {shlex.quote(info.notebook_ref)}   # every attempt, kept or not")
     yield block("\n".join(commands), COMMAND_ROOM, language="sh")

@@ -357,14 +357,23 @@ def test_two_nights_end_in_one_pull_request_that_knows_both(world: World, mode: 
     world.real = False
     second = world.night(mode, 7, 6, 13, 5, 14, claude=True).go()
     assert second.measured
-    assert second.measured.outputs["baseline"] == "7.0"  # it began where the branch was
+    outputs = second.measured.outputs
+    assert (outputs["baseline"], outputs["best"], outputs["delta-percent"]) == (
+        "10.0",
+        "5.0",
+        "-50.0",
+    )
     for words in ("try 9", "try 8", "try 7", "try 12"):
         assert words in told(world)
     assert world.bare.refs("refs/heads/autoresearch") == [BRANCH]
     assert world.bare.git("merge-base", head, BRANCH) == head
     assert subjects(world) == [f"experiment: try {n}" for n in (9, 8, 7, 6, 5)]
     (pull,) = world.api.pulls
-    assert "7 → 5" in pull["title"]
+    assert pull["title"] == "autoresearch: value 10 → 5 (-50.0 %)"
+    assert "value 10 → 5, -50.0 % in every run, n=2+2" in pull["body"]
+    assert "### Nights (2)" in pull["body"]
+    assert "| 4 | 3 | 10 → 7 | -30.0 % |" in pull["body"]
+    assert "| 4 | 2 | 7 → 5 | -28.6 % |" in pull["body"]
     assert "Kept by earlier runs on this branch (3)" in pull["body"]
     assert second.done.outputs["pull-request"] == pull["html_url"]
     assert second.done.outputs["branch"] == "autoresearch/nightly"

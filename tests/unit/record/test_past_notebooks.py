@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from autoresearch_ci.experiment import Direction
 from autoresearch_ci.record import past_notebooks as memory
 
@@ -14,12 +16,15 @@ JOURNAL = (
 )
 
 
-def held(journal: str = JOURNAL, **changed: str) -> dict[str, bytes]:
+def held(
+    journal: str = JOURNAL, nights: Sequence[memory.Night] = (), **changed: str
+) -> dict[str, bytes]:
     facts = memory.facts(
         metric=changed.get("metric", "ms"),
         direction=Direction.MINIMIZE,
         branch=changed.get("branch", "b"),
         ruler=changed.get("ruler", "r"),
+        nights=nights,
     )
     return {"results.tsv": journal.encode(), "facts.json": facts}
 
@@ -67,9 +72,26 @@ def test_the_same_tag_comes_last_and_numbers_count() -> None:
     ]
 
 
-def test_only_the_same_branchs_keeps_are_on_it() -> None:
+def test_only_the_same_branchs_nights_are_on_it() -> None:
     found = books(held(branch="a"), held(branch="b"))
-    assert [e.description for e in memory.kept_on(found, "b")] == ["better"]
+    (night,) = memory.nights_on(found, "b")
+    assert (night.tried, night.kept, night.before, night.after) == (2, 1, 10, 9)
+    assert [e.description for e in memory.kept_in(found, [night])] == ["better"]
+
+
+def test_a_branch_of_the_same_name_that_was_merged_is_another_story() -> None:
+    first = books(held())
+    second = books(held(), held(nights=memory.nights_on(first, "b")))
+    assert [n.notebook for n in memory.nights_on(second, "b")] == [b.ref for b in second]
+    anew = books(held(), held(), held())
+    assert [n.notebook for n in memory.nights_on(anew, "b")] == [anew[2].ref]
+
+
+def test_what_an_older_version_wrote_is_taken_for_one_story() -> None:
+    old = [held(), held()]
+    for files in old:
+        files["facts.json"] = files["facts.json"].replace(b'"nights"', b'"else"')
+    assert len(memory.nights_on(books(*old), "b")) == 2
 
 
 def test_numbers_compare_on_the_same_branch_under_the_same_ruler_only() -> None:
