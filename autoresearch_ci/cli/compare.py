@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import math
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,38 +19,39 @@ from autoresearch_ci.cli.assembly import Collaborators, make_redactor, make_rule
 from autoresearch_ci.cli.config import effective
 from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.schema import Config
-from autoresearch_ci.confirmation import PairedComparison
+from autoresearch_ci.confirmation import PAIRS, PairedComparison
 from autoresearch_ci.decide.gaming.detect import plays, sentence
-from autoresearch_ci.decide.noise import Comparison, ComparisonResult, compare
+from autoresearch_ci.decide.noise import (
+    Comparison,
+    ComparisonResult,
+    compare,
+    confirm_interval,
+)
 from autoresearch_ci.errors import BaselineError, ConfigError, GateFailed
 from autoresearch_ci.events import Note, Observer, Warning, redacted
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.experiment import Direction
 from autoresearch_ci.measure.bench import Bench
 from autoresearch_ci.preflight import comparison_context
+from autoresearch_ci.publish.forge.git_remote import common_ancestor, merge, merging
+from autoresearch_ci.report.claim import Claim, Row, judged, read_claim, side_by_side
 from autoresearch_ci.report.console import make_progress
-from autoresearch_ci.report.run_folder import metric_name
+from autoresearch_ci.report.run_folder import machine, metric_name
 from autoresearch_ci.report.run_summary import change_interval, paired_change
 from autoresearch_ci.safety.log_text import json_text
 from autoresearch_ci.safety.untrusted_files import file_bytes
-from autoresearch_ci.safety.untrusted_values import MIB, Unreadable, json_value
+from autoresearch_ci.safety.untrusted_values import MIB, Unreadable
 from autoresearch_ci.safety.wording import percent
 from autoresearch_ci.workspace.difference import Difference
-from autoresearch_ci.workspace.repository import Changes
+from autoresearch_ci.workspace.repository import Changes, Repository
 from autoresearch_ci.workspace.scratch import in_use
 from autoresearch_ci.workspace.snapshot import remove
 from autoresearch_ci.workspace.store import opened
 
 _FAIL_ON = re.compile(r"regression(?::(?P<margin>[0-9]+(?:\.[0-9]+)?)\s*%)?|claim-not-reproduced")
-_NUMBER = r"([+-]?[0-9]+(?:\.[0-9]+)?)"
-# The headline as summaries and pull requests word it.
-_HEADLINE = re.compile(rf"{_NUMBER} ?% \[95 % CI {_NUMBER}, {_NUMBER}\], n=\d+\+\d+", re.ASCII)
 _TOLD = 5
 """Of the files that no candidate may change, how many are explained."""
 _CLAIM_BYTES = MIB
-_ROUNDING = 0.05
-"""Percent; a headline has one decimal."""
-
 
 _ELSEWHERE = "not compared, because the scope does not name them"
 
@@ -62,8 +62,8 @@ class Gate:
 
     regression: float | None = None
     """Relative loss beyond which a detected regression fails; `None`: not asked."""
-    claim: float | None = None
-    """The claimed relative gain's lower bound; `None`: not asked."""
+    claim: Claim | None = None
+    """`None`: not asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +79,12 @@ class Result:
     """Files that differ and are the base commit's on both sides."""
     foul: str = ""
     """How the head plays against the ruler; empty when nothing was found, or nobody asked."""
+    host: str = ""
+    """The machine in a few words."""
+    claim: Claim | None = None
+    """What it is held against."""
+    claim_remarks: tuple[str, ...] = ()
+    """What to know when the two are read side by side."""
 
     def sentence(self) -> str:
         """One line for people."""
@@ -93,10 +99,19 @@ class Result:
         left_out += f"; {self.foul}" if self.foul else ""
         return f"{found.verdict}: {change}{left_out}"
 
+    @property
+    def beside_claim(self) -> list[Row]:
+        """What was claimed and what was measured; empty without a claim."""
+        if self.claim is None:
+            return []
+        values = median(self.base_values), median(self.head_values)
+        return side_by_side(self.claim, self.comparison, values, self.direction, self.host)
+
     def as_json(self) -> str:
         facts = dataclasses.asdict(self)
         facts["direction"] = str(self.direction)
         facts["comparison"]["verdict"] = str(self.comparison.verdict)
+        facts["beside_claim"] = self.beside_claim
         return json_text(facts)
 
 
@@ -114,9 +129,12 @@ def main(options: argparse.Namespace) -> int:
             observe=observe,
             stop=obey_signals(),
             environment=options.environment,
+            claim=gate.claim,
         )
     if options.json:
         print(result.as_json())
+    for line in _aligned(result.beside_claim):
+        print(line, file=sys.stderr if options.json else sys.stdout)
     apply(gate, result)
     return 0
 
@@ -151,14 +169,20 @@ def apply(gate: Gate, result: Result) -> None:
     if gate.regression is not None and regressed and -found.gain > gate.regression:
         raise GateFailed(f"regression: {result.sentence()}")
     if gate.claim is not None:
-        if found.verdict is not ComparisonResult.IMPROVED:
-            raise GateFailed(f"claim not reproduced, no improvement seen: {result.sentence()}")
-        if found.high < gate.claim:
-            claim = change_interval(result.direction, gate.claim, 0, 0)[0]
+        refusal = judged(gate.claim, found, result.host).refusal
+        if refusal:
+            least = change_interval(result.direction, gate.claim.low, 0, 0)[0]
+            remarks = "".join(f"\n{remark}" for remark in result.claim_remarks)
             raise GateFailed(
-                f"claim not reproduced: at least {percent(claim)} was claimed, but "
-                f"{result.sentence()}"
+                f"claim not reproduced, {refusal}: at least {percent(least)} was claimed, but "
+                f"{result.sentence()}{remarks}"
             )
+
+
+def _aligned(rows: Sequence[Row]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip()
 
 
 def run_comparison(
@@ -171,8 +195,13 @@ def run_comparison(
     observe: Observer,
     stop: Stop,
     environment: Mapping[str, str],
+    claim: Claim | None = None,
 ) -> Result:
     """Measure both commits in turns until the answer is clear or the repeats are used up.
+
+    What is held against a claim is measured as often as that was, also when it is clear before.
+    Where the base has moved on since `head` left it, that is what merging would bring, or, where
+    they conflict, the gain over the commit where it left: both are said.
 
     Both run with the base commit's own metric command, configuration and tests, and only files in
     scope differ between them: a head that changes the ruler does not get to use it, and its text is
@@ -180,6 +209,10 @@ def run_comparison(
     """
     redactor = make_redactor(config, environment)
     observe = redacted(observe, redactor.redact)
+    if claim:
+        base, head, moved = _since(start, base, head)
+        if moved:
+            observe(Warning(message=moved))
     context, difference = comparison_context(
         config, start=start, config_path=config_path, base=base, head=head
     )
@@ -212,11 +245,39 @@ def run_comparison(
         foul = _foul(collaborators, difference.changes)
         if foul:
             observe(Warning(message=foul))
-        result = _measured(collaborators, open_bench(collaborators, stack), difference)
+        bench = open_bench(collaborators, stack)
+        result = _measured(collaborators, bench, difference, claim)
         if config.gaming == "refuse":
             result = dataclasses.replace(result, foul=foul)
     observe(Note(message=result.sentence()))
+    if claim:
+        told = judged(claim, result.comparison, result.host).remarks
+        remarks = tuple(filter(None, (moved, *told)))
+        result = dataclasses.replace(result, claim_remarks=remarks)
+        for remark in told:
+            observe(Warning(message=remark))
     return result
+
+
+def _since(start: Path, base: str, head: str) -> tuple[str, str, str]:
+    """The base and head that a claim is about, and what is to be said of it."""
+    repository = Repository.open(start)
+    try:
+        old, new = (None if name.startswith("-") else repository.ref(name) for name in (base, head))
+        if not old or not new or repository.is_ancestor(old, new):
+            return base, head, ""
+        with merging(repository) as git:
+            merged = merge(git, new, old)
+            fork = common_ancestor(git, old, new)
+    finally:
+        repository.close()
+    if merged:
+        said = f"{old[:12]} is not part of {new[:12]}, so the merge of both is measured"
+        return old, merged, f"the base has moved on: {said}"
+    if fork:
+        said = f"{new[:12]} conflicts with {old[:12]}"
+        return fork, new, f"the claim is of the old base {fork[:12]}: {said}"
+    return base, head, ""
 
 
 def _few(paths: Sequence[str]) -> str:
@@ -244,7 +305,9 @@ def _foul(collaborators: Collaborators, changes: Changes) -> str:
     return sentence(plays(before, after, ruler))
 
 
-def _measured(collaborators: Collaborators, bench: Bench, difference: Difference) -> Result:
+def _measured(
+    collaborators: Collaborators, bench: Bench, difference: Difference, claim: Claim | None
+) -> Result:
     """The base commit and the head's changes of it, pair by pair. Raises `BaselineError`."""
     config = collaborators.config
     paired = PairedComparison(
@@ -253,7 +316,7 @@ def _measured(collaborators: Collaborators, bench: Bench, difference: Difference
     base: list[float] = []
     head: list[float] = []
     comparison = None
-    while comparison is None:
+    while comparison is None or (claim and comparison.low < comparison.high and len(base) < PAIRS):
         found = paired.runs({}, difference.changes, 1, done=len(base))
         paired = dataclasses.replace(paired, knowledge=found.knowledge)
         if not found.base:
@@ -264,13 +327,16 @@ def _measured(collaborators: Collaborators, bench: Bench, difference: Difference
             )
         base += found.base
         head += found.head
-        comparison = compare(
+        comparison = comparison or compare(
             base,
             head,
             config.metric.direction,
             pairs_max=max(3, config.metric.repeats.max),
             may_be_exact=not config.metric.rubric,
         )
+    if claim and comparison.low < comparison.high:
+        gain, low, high = confirm_interval(base, head, config.metric.direction)
+        comparison = dataclasses.replace(comparison, gain=gain, low=low, high=high)
     return Result(
         metric=metric_name(config),
         direction=config.metric.direction,
@@ -278,11 +344,13 @@ def _measured(collaborators: Collaborators, bench: Bench, difference: Difference
         base_values=base,
         head_values=head,
         not_compared=difference.not_compared,
+        host=machine(),
+        claim=claim,
     )
 
 
-def _claimed(path: Path | None) -> float:
-    """Lower end of the claimed gain: from a run.json, or from the headline in a Markdown text."""
+def _claimed(path: Path | None) -> Claim:
+    """What a run.json, or the headline in a Markdown text, claims. Raises `ConfigError`."""
     if path is None:
         raise ConfigError("--fail-on claim-not-reproduced needs --claim FILE (run.json or a body).")
     try:
@@ -291,23 +359,4 @@ def _claimed(path: Path | None) -> float:
         raise ConfigError(f"--claim {path} {error}; expected a run.json or a summary.") from error
     except OSError as error:
         raise ConfigError(f"--claim {path}: {error.strerror}") from error
-    try:
-        confirmation = json_value(text, limit=_CLAIM_BYTES)["confirmation"]
-        low = float(confirmation["ci_low"])
-    except (ValueError, KeyError, TypeError, OverflowError):
-        pass
-    else:
-        if math.isfinite(low):  # against a NaN every measurement would hold
-            return low
-        raise ConfigError(f"--claim {path}: its ci_low is not a finite number.")
-    match = _HEADLINE.search(text)
-    if not match:
-        raise ConfigError(
-            f"--claim {path}: no confirmed headline found, such as "
-            "'-5.6 % [95 % CI -6.1, -5.0], n=5+5', nor a run.json with a confirmation."
-        )
-    ends = float(match[2]), float(match[3])
-    if ends[0] * ends[1] <= 0:
-        raise ConfigError(f"--claim {path}: its headline claims nothing: {match[0]}.")
-    # The text has the metric's own sign; what is nearest to zero is the least that is claimed.
-    return (min(map(abs, ends)) - _ROUNDING) / 100
+    return read_claim(text, str(path), _CLAIM_BYTES)

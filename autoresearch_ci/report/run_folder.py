@@ -65,7 +65,7 @@ def run_info(
         failed=finished.failed,
         started=experiments[0].timestamp if experiments else "",
         seconds=sum(e.seconds for e in experiments),
-        host=_host(),
+        host=machine(),
         confirmation=finished.confirmation,
         idle=finished.idle,
         story=finished.story,
@@ -104,7 +104,7 @@ def write_report(
         "notebook": ledger.facts.notebook_ref,
         "stop_reason": finished.stop_reason,
         "failed": finished.failed,
-        "host": _host(),
+        "host": machine(),
         "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "confirmation": finished.confirmation and dataclasses.asdict(finished.confirmation),
         "idle_commits": [experiment.commit for experiment in finished.idle],
@@ -129,7 +129,8 @@ def metric_name(config: Config) -> str:
     return config.metric.name or "metric"
 
 
-def _host() -> str:
+def machine() -> str:
+    """This one in a few words, for whoever compares numbers."""
     parts = [
         f"{platform.system()} {platform.machine()}",
         f"{os.cpu_count()} CPUs",

@@ -170,7 +170,7 @@ def paired_change(
     `change`: what `change_interval` made of a gain.
     """
     low, high = (percent(end).removesuffix(" %") for end in change[1:])
-    spread = f"[95 % CI {low}, {high}]" if change[1] < change[2] else "in every run"
+    spread = f"[95 % CI {low}, {high}]" if change[1] != change[2] else "in every run"
     return (
         f"{name} {number(values[0])} → {number(values[1])}, {percent(change[0])} "
         f"{spread}, n={runs[0]}+{runs[1]}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ from autoresearch_ci.cli.main import run_cli
 
 if TYPE_CHECKING:
     from tests.conftest import Repo, Run, Script
+
+    Captured = pytest.CaptureFixture[str]
 
 BRANCH = "autoresearch/t"
 
@@ -305,7 +308,7 @@ def test_the_headline_is_measured_again_at_the_end(run: Run, script: Script) -> 
     assert facts["confirmation"]["head"] == 8
     assert facts["confirmation"]["holds"] is True
     assert "10 → 8" in headline(done.folder)
-    assert "done: metric 10 -> 8, -20.0 % [95 % CI -20.0, -20.0], n=1+1; 2 kept on " in done.out
+    assert "done: metric 10 -> 8, -20.0 % in every run, n=1+1; 2 kept on " in done.out
 
 
 def test_a_gain_that_was_luck_is_said_first(run: Run, script: Script, tmp_path: Path) -> None:
@@ -369,7 +372,7 @@ def test_run_and_compare_say_a_large_gain_with_the_same_numbers_and_sign(
     repo.commit("much")
     script(value("1.5"))
     done = run()
-    change = "metric 13141.5 → 1.5, -99.99 % [95 % CI -99.99, -99.99]"
+    change = "metric 13141.5 → 1.5, -99.99 % in every run"
     assert change in headline(done.folder)
     monkeypatch.chdir(repo.path)
     assert compare(repo, "main", BRANCH) == 0
@@ -453,7 +456,7 @@ def test_compare_sees_which_commit_is_better(
 ) -> None:
     before = two_commits.photograph()
     assert compare(two_commits, "before", "HEAD") == 0
-    told = "regressed: metric 10 -> 12, +20.0 % [95 % CI +20.0, +20.0], n=3+3"
+    told = "regressed: metric 10 -> 12, +20.0 % in every run, n=3+3"
     assert told in capsys.readouterr().out
     assert compare(two_commits, "HEAD", "before") == 0
     assert "improved: metric 12 -> 10" in capsys.readouterr().out
@@ -532,6 +535,45 @@ def test_a_claim_is_checked_against_fresh_numbers(
     assert compare(repo, "main", BRANCH, "--claim", str(done.folder / "run.json")) == 2
     (tmp_path / "body.md").write_text("+0.4 % [95 % CI -1.0, +1.8], n=5+5")
     assert compare(repo, "main", BRANCH, *gate, str(tmp_path / "body.md")) == 2
+
+
+def test_a_result_that_was_made_worse_does_not_reproduce_its_claim(
+    run: Run, script: Script, repo: Repo, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    script(value(4))
+    done = run()
+    repo.git("checkout", "--quiet", BRANCH)
+    repo.write("value", "8\n")
+    repo.commit("still better than the base")
+    monkeypatch.chdir(repo.path)
+    gate = ("--fail-on", "claim-not-reproduced", "--claim", str(done.folder / "summary.md"))
+    assert compare(repo, "main", BRANCH, *gate) == 1
+    told = capsys.readouterr()
+    assert re.search(r"claimed +10 -> 4 +-60\.0 %", told.out)
+    assert re.search(r"measured +10 -> 8 +-20\.0 %", told.out)
+    assert "claim not reproduced, less than was claimed" in told.err
+
+
+@pytest.mark.parametrize("how", ["merges", "conflicts"])
+def test_a_claim_is_of_what_merging_brings_or_says_that_it_is_of_the_old_base(
+    run: Run,
+    script: Script,
+    repo: Repo,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Captured,
+    how: str,
+) -> None:
+    script(value(4))
+    done = run(metric="cat value; cat other >/dev/null")
+    repo.write(*(("other", "moved\n") if how == "merges" else ("value", "5\n")))
+    repo.commit("the base moves on")
+    monkeypatch.chdir(repo.path)
+    gate = ("--fail-on", "claim-not-reproduced", "--claim", str(done.folder / "run.json"))
+    assert compare(repo, "main", BRANCH, *gate) == 0
+    told = capsys.readouterr()
+    assert re.search(r"measured +10 -> 4 +-60\.0 %", told.out)
+    words = "the merge of both is measured" if how == "merges" else "the claim is of the old base"
+    assert words in told.out + told.err
 
 
 def test_a_head_that_changes_the_ruler_does_not_get_to_use_it(

@@ -8,6 +8,7 @@ from typing import Any
 
 from autoresearch_ci.experiment import Direction
 from autoresearch_ci.report.run_summary import change_interval, paired_change
+from autoresearch_ci.report.summary_page import table
 from autoresearch_ci.safety.markdown_text import block, inline
 
 _ROOM = 20_000
@@ -54,10 +55,15 @@ def comparison_part(result: Mapping[str, Any], values: Sequence[float], code: in
         (runs, runs),
     )
     gate = {0: "passed", 1: "failed"}.get(code, "incomplete")
-    return (
+    told = (
         f"**{inline(str(found['verdict']))}: {change}**, measured in turns on this runner. "
         f"Gate: {gate}."
     )
+    if rows := result.get("beside_claim"):
+        header, *shown = [[inline(str(cell)) for cell in row] for row in rows]
+        told += f"\n\n{table(header, 'llrll', shown, len(shown), _ROOM)}"
+    remarks = [f"- {inline(str(remark), 500)}" for remark in result.get("claim_remarks", ())]
+    return told + (f"\n\n{chr(10).join(remarks)}" if remarks else "")
 
 
 def unfinished_part(branch: str) -> str:

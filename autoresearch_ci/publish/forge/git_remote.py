@@ -51,10 +51,33 @@ def merge(git: GitDirectory, ours: str, theirs: str, author: str = IDENTITY) -> 
     return made.decode().strip()
 
 
+@contextmanager
+def merging(repository: Repository) -> Iterator[GitDirectory]:
+    """A directory of our own to merge in, whose commits are the repository's as well."""
+    parent = repository.common_dir / "autoresearch"
+    parent.mkdir(exist_ok=True, mode=0o700)
+    folder = Path(tempfile.mkdtemp(prefix=".merge-", dir=parent))
+    try:
+        kind = f"--object-format={repository.object_format()}"
+        GitDirectory(folder, folder)("init", "--quiet", "--bare", "--template=", kind, str(folder))
+        shallow = repository.common_dir / "shallow"
+        if shallow.exists():
+            shutil.copy(shallow, folder / "shallow")
+        objects = repository.common_dir / "objects"
+        yield GitDirectory(folder, folder, GIT_OBJECT_DIRECTORY=str(objects))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def common_ancestor(git: GitDirectory, ours: str, theirs: str) -> str | None:
+    """A commit that both contain; `None`: there is none, or a shallow clone hides it."""
+    code, out, _ = git.attempt("merge-base", ours, theirs)
+    return None if code else out.decode().split()[0]
+
+
 def have_met(git: GitDirectory, ours: str, theirs: str) -> bool:
     """Whether this clone's history reaches back to a commit that both contain."""
-    code, _, _ = git.attempt("merge-base", ours, theirs)
-    return code == 0
+    return common_ancestor(git, ours, theirs) is not None
 
 
 _WAITS = (1.0, 5.0)

@@ -1,0 +1,157 @@
+"""What a pull request claims, read back from the words of a report, beside what is measured now.
+
+CORE: text in, a verdict out. A claim is what the headline says: base, result, gain and interval.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from autoresearch_ci.decide.noise import Comparison, ComparisonResult
+from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.experiment import Direction
+from autoresearch_ci.report.run_summary import change_interval
+from autoresearch_ci.safety.untrusted_values import json_value
+from autoresearch_ci.safety.wording import number, percent, shortened
+
+_NUMBER = r"([+-]?[0-9]+(?:\.[0-9]+)?)"
+_VALUE = r"([+-]?[0-9.]+(?:e[+-]?[0-9]+)?)"
+# The headline as summaries and pull requests word it.
+_HEADLINE = re.compile(
+    rf"(?:{_VALUE} (?:→|->) {_VALUE}, )?"
+    rf"{_NUMBER} ?% (?:\[95 % CI {_NUMBER}, {_NUMBER}\]|in every run), n=\d+\+\d+",
+    re.ASCII,
+)
+_MACHINE = re.compile(
+    r"measured again at the end, in turns, on (.+?)(?:, and the guards passed|\.$)"
+)
+_DENIED = "The gain did not hold"
+_ROUNDING = 0.0005
+"""A headline has one decimal of a percentage."""
+
+
+Row: TypeAlias = tuple[str, str, str, str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A gain and its 95 % interval, relative and positive, as somebody else has measured them."""
+
+    gain: float
+    low: float
+    high: float
+    base: float | None = None
+    head: float | None = None
+    host: str = ""
+    """The machine in a few words; empty: unknown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What a fresh measurement makes of a claim."""
+
+    refusal: str = ""
+    """Why it is not reproduced; empty: it is."""
+    remarks: tuple[str, ...] = ()
+    """What a reader should know beside it."""
+
+
+def read_claim(text: str, name: str, limit: int) -> Claim:
+    """From a run.json, or from the headline in a Markdown text; `name` says where it stood.
+
+    Raises `ConfigError` when there is none, or it claims nothing.
+    """
+    try:
+        facts = json_value(text, limit=limit)
+        found = facts["confirmation"]
+        claim = Claim(
+            gain=float(found["gain"]) if "gain" in found else float(found["ci_low"]),
+            low=float(found["ci_low"]),
+            high=float(found["ci_high"]) if "ci_high" in found else math.inf,
+            base=_known(found.get("base")),
+            head=_known(found.get("head")),
+            host=str(facts.get("host", "")),
+        )
+    except (ValueError, KeyError, TypeError, OverflowError, AttributeError):
+        return _headline(text, name)
+    if not math.isfinite(claim.low):  # against a NaN every measurement would hold
+        raise ConfigError(f"--claim {name}: its ci_low is not a finite number.")
+    if found.get("holds") is False:
+        raise ConfigError(f"--claim {name}: its run says that the gain did not hold.")
+    return claim
+
+
+def _known(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+
+
+def _headline(text: str, name: str) -> Claim:
+    match = _HEADLINE.search(text)
+    if not match:
+        raise ConfigError(
+            f"--claim {name}: no confirmed headline found, such as "
+            "'-5.6 % [95 % CI -6.1, -5.0], n=5+5', nor a run.json with a confirmation."
+        )
+    base, head, change, first, last = match.groups()
+    ends = float(first or change), float(last or change)
+    if ends[0] * ends[1] <= 0 or _DENIED in text[: match.start()]:
+        raise ConfigError(f"--claim {name}: its headline claims nothing: {match[0]}.")
+    # The text has the metric's own sign; what is nearest to zero is the least that is claimed.
+    low, high = sorted(map(abs, ends))
+    machine = next((m[1] for line in text.splitlines() if (m := _MACHINE.search(line))), "")
+    return Claim(
+        gain=abs(float(change)) / 100,
+        low=low / 100 - _ROUNDING,
+        high=high / 100 + _ROUNDING,
+        base=_value(base),
+        head=_value(head),
+        host=re.sub(r"\\(.)", r"\1", machine),
+    )
+
+
+def _value(text: str | None) -> float | None:
+    try:
+        return float(text) if text else None
+    except ValueError:
+        return None
+
+
+def judged(claim: Claim, found: Comparison, host: str) -> Verdict:
+    """Whether the claim's interval and the measured one can both be true."""
+    remarks = []
+    if claim.host and claim.host != host:
+        remarks.append(
+            f"the claim was measured on another machine ({shortened(claim.host, 120)}): a gain "
+            "that depends on the machine need not be the same here"
+        )
+    if found.verdict is not ComparisonResult.IMPROVED:
+        return Verdict(refusal="no improvement seen", remarks=tuple(remarks))
+    if found.high < claim.low:
+        return Verdict(refusal="less than was claimed", remarks=tuple(remarks))
+    if found.low > claim.high:
+        remarks.append("more was measured than was claimed")
+    return Verdict(remarks=tuple(remarks))
+
+
+def side_by_side(
+    claim: Claim, found: Comparison, values: tuple[float, float], direction: Direction, host: str
+) -> list[Row]:
+    """Rows of what was claimed and what was measured, in the metric's own sign, titles first."""
+
+    def row(who: str, ends: str, change: tuple[float, float, float], machine: str) -> Row:
+        low, high = (percent(end).removesuffix(" %") for end in change[1:])
+        span = "same in every run" if change[1] == change[2] else f"{low} to {high} %"
+        return who, ends, percent(change[0]), span, shortened(machine, 80) or "unknown"
+
+    claimed = change_interval(direction, claim.gain, claim.low, claim.high)
+    measured = change_interval(direction, found.gain, found.low, found.high)
+    known = claim.base is not None and claim.head is not None
+    ends = f"{number(claim.base)} -> {number(claim.head)}" if known else "not said"
+    return [
+        ("", "metric", "change", "95 % CI", "machine"),
+        row("claimed", ends, claimed, claim.host),
+        row("measured", f"{number(values[0])} -> {number(values[1])}", measured, host),
+    ]

@@ -1,0 +1,97 @@
+"""A claim is read back from our own words, and judged by its interval."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+
+import pytest
+
+from autoresearch_ci.decide.noise import Comparison, ComparisonResult
+from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.experiment import Direction
+from autoresearch_ci.report.claim import Claim, judged, read_claim, side_by_side
+from autoresearch_ci.report.pull_request import body
+from autoresearch_ci.report.run_summary import Confirmation
+from autoresearch_ci.report.summary_page import summary_markdown
+from tests.unit.report.test_pull_request import BASELINE, MORE, info, row
+
+CONFIRMED = Confirmation(
+    base=281.6, head=42.1, gain=0.85, ci_low=0.84, ci_high=0.86, n_base=5, n_head=5, holds=True
+)
+EXACT = replace(CONFIRMED, ci_low=0.85, ci_high=0.85, n_base=1, n_head=1)
+
+
+@pytest.mark.parametrize("found", [CONFIRMED, EXACT])
+@pytest.mark.parametrize("direction", list(Direction))
+@pytest.mark.parametrize("written", ["body", "summary", "run.json"])
+def test_what_a_report_claims_is_read_back_from_it(
+    found: Confirmation, direction: Direction, written: str
+) -> None:
+    known = info(confirmation=found, direction=direction)
+    rows = [BASELINE, row(1)]
+    text = {
+        "body": body(rows, known, MORE),
+        "summary": summary_markdown(rows, known),
+        "run.json": json.dumps({"confirmation": asdict(found), "host": known.host}),
+    }[written]
+    claim = read_claim(text, "FILE", 1_000_000)
+    assert (claim.base, claim.head, claim.host) == (281.6, 42.1, known.host)
+    got = (claim.gain, claim.low, claim.high)
+    assert got == pytest.approx((0.85, found.ci_low, found.ci_high), abs=0.0006)
+
+
+@pytest.mark.parametrize("found", [replace(CONFIRMED, holds=False, refusal="a guard failed")])
+@pytest.mark.parametrize("written", ["body", "run.json"])
+def test_what_did_not_hold_claims_nothing(found: Confirmation, written: str) -> None:
+    known = info(confirmation=found)
+    texts = {
+        "body": body([BASELINE, row(1)], known, MORE),
+        "run.json": json.dumps({"confirmation": asdict(found)}),
+    }
+    with pytest.raises(ConfigError):
+        read_claim(texts[written], "FILE", 1_000_000)
+
+
+def measured(gain: float, reach: float) -> Comparison:
+    better = gain - reach > 0
+    return Comparison(
+        verdict=ComparisonResult.IMPROVED if better else ComparisonResult.NO_DIFFERENCE,
+        gain=gain,
+        low=gain - reach,
+        high=gain + reach,
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "refusal"),
+    [
+        (measured(0.85, 0.01), ""),
+        (measured(0.82, 0.03), ""),  # their intervals meet
+        (measured(0.554, 0.0), "less than was claimed"),  # better than the base, all the same
+        (measured(0.01, 0.02), "no improvement seen"),
+        (measured(0.95, 0.01), ""),
+    ],
+)
+def test_the_interval_of_a_claim_is_judged_and_not_its_direction(
+    found: Comparison, refusal: str
+) -> None:
+    claim = Claim(gain=0.85, low=0.84, high=0.86, host="here")
+    verdict = judged(claim, found, "here")
+    assert verdict.refusal == refusal
+    assert bool(verdict.remarks) == (found.gain > 0.9)
+
+
+def test_a_claim_of_another_machine_says_so() -> None:
+    claim = Claim(gain=0.5, low=0.4, high=0.6, host="Linux, 64 CPUs, NVIDIA H100")
+    (remark,) = judged(claim, measured(0.5, 0.1), "Linux, 2 CPUs").remarks
+    assert "another machine (Linux, 64 CPUs, NVIDIA H100)" in remark
+
+
+def test_both_stand_side_by_side() -> None:
+    claim = Claim(gain=0.85, low=0.84, high=0.86, base=281.6, head=42.1, host="A")
+    rows = side_by_side(claim, measured(0.554, 0.0), (281.6, 125.6), Direction.MINIMIZE, "B")
+    assert rows[1:] == [
+        ("claimed", "281.6 -> 42.1", "-85.0 %", "-86.0 to -84.0 %", "A"),
+        ("measured", "281.6 -> 125.6", "-55.4 %", "same in every run", "B"),
+    ]
