@@ -50,8 +50,8 @@ class Seen:
             ", before": self.before,
             ", dropped": self.dropped,
             ", late": self.late,
-            ", handed over": self.handed_over,
-            **{f", {stream}": self.stream == stream for stream in STREAMS},
+            ", handed over": int(self.handed_over),
+            **{f", {stream}": int(self.stream == stream) for stream in STREAMS},
         }
 
 
