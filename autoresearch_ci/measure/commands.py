@@ -62,7 +62,9 @@ class RunLogs:
 
     def _append(self, iteration: int, stage: Stage, text: str) -> None:
         folder = self._private if stage == "holdout" else self._folder
-        with (folder / f"{iteration}.log").open("a", encoding="utf-8") as file:
+        with (folder / f"{iteration}.log").open(
+            "a", encoding="utf-8", errors="backslashreplace"
+        ) as file:
             file.write(text)
 
 

@@ -186,7 +186,9 @@ class AgentCliProposer:
             self._note(f"{self._agent.name}: {self._why_nothing(result, drafted, said)}")
         if self._logs is None:
             return
-        with (self._logs / f"{context.iteration}.log").open("a", encoding="utf-8") as file:
+        with (self._logs / f"{context.iteration}.log").open(
+            "a", encoding="utf-8", errors="backslashreplace"
+        ) as file:
             refusals = "".join(f"[propose] dropped {refusal}\n" for refusal in drafted.refusals)
             ending = "timed out" if result.timed_out else f"exit code {result.exit_code}"
             file.write(

@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, is_dataclass, replace
+from dataclasses import fields as dataclass_fields
+from enum import Enum
 from functools import cache
 from typing import Annotated, Any
 
@@ -29,8 +31,8 @@ DECIDED = b'{"record": "verdict"'
 
 def line_of(record: Record) -> bytes:
     """One line, newline included."""
-    # Not written by pydantic: it has no word for a file name that is not UTF-8.
-    body = json.dumps(asdict(record), ensure_ascii=True, default=sorted).encode()
+    fields = _mapped(asdict(record), _spelt)
+    body = json.dumps(fields, ensure_ascii=True, default=sorted).encode()
     return body[:-1] + b', "crc32": "%08x"}\n' % zlib.crc32(body)
 
 
@@ -40,11 +42,39 @@ def read_line(line: bytes) -> Record:
     if fields.get("record") == "verdict" and "memory" in fields:
         fields = _decision_of_0_1(fields)
     try:
-        return _reader().validate_json(json.dumps(fields))
+        record = _reader().validate_json(json.dumps(fields))
     except ValidationError as error:
         wrong = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(map(str, wrong["loc"]))
         raise ValueError(f"{place}: {wrong['msg'].lower()}"[:300]) from error
+    return _mapped(record, _unspelt) if b"\\u0000" in line else record
+
+
+_NO_TEXT = re.compile(r"[\0\ud800-\udfff]")
+_SPELT = re.compile(r"\0(0000|d[89a-f][0-9a-f]{2})")
+
+
+def _spelt(text: str) -> str:
+    """A file name need not be UTF-8, and what reads a record knows of no other text."""
+    return _NO_TEXT.sub(lambda found: f"\0{ord(found[0]):04x}", text)
+
+
+def _unspelt(text: str) -> str:
+    return _SPELT.sub(lambda spelt: chr(int(spelt[1], 16)), text)
+
+
+def _mapped(value: Any, change: Callable[[str], str]) -> Any:
+    """The same with every text in it changed, keys included."""
+    if isinstance(value, str):
+        return value if isinstance(value, Enum) else change(value)
+    if isinstance(value, Mapping):
+        return {_mapped(k, change): _mapped(v, change) for k, v in value.items()}
+    if isinstance(value, (tuple, list, frozenset, set)):
+        return type(value)(_mapped(item, change) for item in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        names = (field.name for field in dataclass_fields(value))
+        return replace(value, **{name: _mapped(getattr(value, name), change) for name in names})
+    return value
 
 
 @cache

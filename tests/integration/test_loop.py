@@ -6,6 +6,7 @@ candidate costs one measurement and every row can be predicted.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Mapping
@@ -649,6 +650,27 @@ def test_names_that_are_no_text_are_carried_along(run: Run, script: Script, repo
         capture_output=True,
     ).stdout
     assert b"src/\xff\xfe caf\xe9\0" in raw
+
+
+@pytest.mark.parametrize("scope", ["src/", "value"], ids=["in scope", "out of scope"])
+def test_a_run_with_names_that_are_no_text_resumes(
+    scope: str, run: Run, repo: Repo, script: Script, tmp_path: Path
+) -> None:
+    name = os.fsdecode(b"src/caf\xe9")
+    repo.write(name, "10\n")
+    repo.commit("latin1")
+    edit = "for f in src/caf*; do echo $(($(cat $f) - 1)) > $f; done; echo 8 > value"
+    config = tmp_path / "config.yml"
+    config.write_text(f"proposer: {{command: {json.dumps(edit)}}}\n")
+    flags = ("--config", str(config), "--scope", scope)
+    metric = "cat src/caf*" if scope == "src/" else "cat value"
+    first = run(*flags, "--iterations", "1", proposer=None, metric=metric, scope=None)
+    assert first.code == 0, first.told
+    again = run(*flags, "--resume", "--iterations", "2", proposer=None, metric=metric, scope=None)
+    assert again.code == 0, again.told
+    assert len(again.rows) == 3, again.told
+    ends = ["keep", "keep"] if scope == "src/" else ["keep", "no-op"]
+    assert again.column("status")[1:] == ends, again.told
 
 
 BYTES = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tarfile
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,16 @@ def test_what_was_learnt_is_read_back_as_it_was(knowledge: Knowledge) -> None:
     line = line_of(record)
     assert line.startswith(DECIDED)
     assert read_line(line[:-1]) == record
+
+
+@given(st.text(st.characters() | st.sampled_from("\0\x01ab8\udc80\udce9\udcff")))
+def test_a_file_name_that_is_no_text_is_read_back_as_it_was(name: str) -> None:
+    """Also one that looks as if it had been spelt for that."""
+    version = FileVersion("100644", "c" * 40)
+    changed = replace(ATTEMPT, changes={name: version, f"{name}2": None}, description=name)
+    decided = DecisionRecord(experiment=replace(row(), reason=name), knowledge=Knowledge())
+    for record in (changed, decided):
+        assert read_line(line_of(record)[:-1]) == record
 
 
 def altered(record: Record, /, **fields: Any) -> bytes:
