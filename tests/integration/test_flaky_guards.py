@@ -207,11 +207,11 @@ def test_without_time_left_the_guards_run_once_more_and_no_further(
     slow = tmp_path / "slow"
     repo.write(
         "guard",
-        f"#!/bin/sh\ngrep -q 9 value || exit 0\ntest -e {slow} || {{ touch {slow}; sleep 5; }}\n",
+        f"#!/bin/sh\ngrep -q 9 value || exit 0\ntest ! -e {slow} || sleep 8\ntouch {slow}\n",
         mode=0o755,
     )
     repo.commit("guard")
     script(*to(9, 8))
-    done = run(*CONFIRMED, "--minutes", "0.08")
+    done = run(*CONFIRMED, "--minutes", "0.12", "--iterations", "1")
     assert done.column("status") == ["baseline", "keep"], done.told
     assert (confirmation(done)["holds"], confirmation(done)["guard_runs"]) == (True, 1)
