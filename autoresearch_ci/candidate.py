@@ -16,7 +16,14 @@ from autoresearch_ci.decide.early_stop import Point
 from autoresearch_ci.decide.gaming.detect import plays, sentence
 from autoresearch_ci.decide.gaming.ruler import Ruler
 from autoresearch_ci.decide.knowledge import Knowledge
-from autoresearch_ci.decide.lasting import GO_ON, is_expected, is_of_guard, lasting_failure
+from autoresearch_ci.decide.lasting import (
+    GO_ON,
+    as_judged,
+    is_expected,
+    is_of_guard,
+    known,
+    lasting_failure,
+)
 from autoresearch_ci.decide.session import Evidence, Policy, Session, Side
 from autoresearch_ci.errors import AutoresearchError, BaselineError, ProposerError
 from autoresearch_ci.events import Observer, Warning
@@ -89,7 +96,7 @@ class Outcome:
     knowledge: Knowledge
     """What the run knows after it."""
     attempt: Attempt | None = None
-    """`None` when nothing could be committed."""
+    """`None` when there is nothing new that could be committed."""
     runs: tuple[MetricRun, ...] = ()
     """Every run of the metric command, the incumbent's included."""
     own: tuple[MetricRun, ...] = ()
@@ -192,7 +199,7 @@ class Evaluator:
 
     def lasting_failure(self, knowledge: Knowledge) -> AutoresearchError | None:
         """Why going on makes no sense, when the last experiments all died of the same."""
-        experiments = self.ledger.experiments
+        experiments = [as_judged(experiment) for experiment in self.ledger.experiments]
         words = lasting_failure(experiments)
         if not words:
             return None
@@ -269,6 +276,9 @@ class Evaluator:
             committed = self._through_hooks(attempt, proposal, incumbent, knowledge)
             if isinstance(committed, Outcome):
                 return committed
+            if again := self._known(committed.changes, knowledge.session):
+                decision = Decision(status=Status.NO_OP, reason=again)
+                return Outcome(decision=decision, knowledge=knowledge)
             subject = Subject(
                 changes=committed.changes,
                 iteration=iteration,
@@ -409,6 +419,22 @@ class Evaluator:
         before, after = _both(edits, incumbent)
         named = (c.commit[:12] for c in self.unwanted if is_again(c, before, after))
         return next((f"a person asked not to try {name} again" for name in named), "")
+
+    def _known(self, changes: Changes, session: Session) -> str:
+        """Which experiment has judged the same code; empty: none, or it deserves another look."""
+        if identity(changes) in session.carried:
+            return ""
+        code = self._code(changes)
+        same = (
+            known(experiment, counted=counted)
+            for experiment, tried, counted in self.ledger.tried()
+            if self._code(tried) == code
+        )
+        return next(filter(None, same), "")
+
+    def _code(self, changes: Changes) -> Changes:
+        """`changes` without what leaves the base commit as it is."""
+        return {path: new for path, new in changes.items() if new != self.files.get(path)}
 
     def _refusal(self, edits: Sequence[FileEdit], incumbent: CommitTree) -> str | None:
         """Why they may not even be committed."""

@@ -183,11 +183,11 @@ class Loop:
             answer = self._ask(context)
             if answer is None:
                 return
-            proposal = on_top(proposal, answer.proposal)
+            before, proposal = proposal, on_top(proposal, answer.proposal)
             if answer.problem and not outcomes:
                 yield Tried(proposal=proposal, outcome=discarded(answer.problem, knowledge))
                 return
-            if answer.problem or (outcomes and not answer.proposal.edits):
+            if answer.problem or (before and proposal.edits == before.edits):
                 yield Tried(proposal=proposal)
                 return
             outcome = self.evaluator.try_out(

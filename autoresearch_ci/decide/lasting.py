@@ -1,13 +1,14 @@
-"""A failure that lasts: the same words again and again say that something is broken.
+"""What earlier rows say of the next: what was judged stays judged, and what failed again lasts.
 
-CORE: rows in, words out. Whether the ground is broken or the proposals are, a measurement of the
-incumbent tells.
+The same words again and again say that something is broken. CORE: rows in, words out. Whether the
+ground is broken or the proposals are, a measurement of the incumbent tells.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import takewhile
 
 from autoresearch_ci.experiment import Experiment, Status
@@ -18,9 +19,11 @@ GO_ON = (
     "do: look at the last log in the run's folder; mend the machine, or say in `goal` or `program` "
     "what candidates must not do; then go on with --resume."
 )
+_KNOWN = re.compile(r"the same code as experiment \d+, (keep|discard|crash|metric-error): ")
 _FAILURES = (Status.CRASH, Status.METRIC_ERROR, Status.HOOK_BLOCKED)
 _GUARD = "guard failed: "
-_BLAMELESS = (_GUARD, "the incumbent could not be measured again: ")
+_NO_RIVAL = "the incumbent could not be measured again: "
+_BLAMELESS = (_GUARD, _NO_RIVAL)
 """How reasons of discards begin that may be no fault of the candidate's."""
 _SLOW = "timed out"
 LATE = "bytes were printed after the command itself had ended"
@@ -42,6 +45,43 @@ def lasting_failure(experiments: Sequence[Experiment]) -> str:
     if len(same) % IN_A_ROW:
         return ""
     return f"the same failure {len(same)} times in a row: {last.reason}"
+
+
+def _is_final(experiment: Experiment) -> bool:
+    """Whether measuring the same code again would tell nothing: incumbents only get better.
+
+    Not where the keep rule wants to see more of it, or nothing was measured.
+    """
+    reason = experiment.reason
+    if experiment.status is Status.DISCARD and reason.startswith(("promising", _NO_RIVAL)):
+        return False
+    return experiment.samples > 0 and experiment.status is not Status.HOOK_BLOCKED
+
+
+def known(experiment: Experiment, *, counted: bool = True) -> str:
+    """Why the same code is not measured again; empty: it is.
+
+    `counted`: whether it is what the row is about, or an attempt that needed a repair or a rework.
+    """
+    if not counted:
+        return (
+            f"the same code as an attempt of experiment {experiment.iteration}, which crashed or "
+            "failed a guard"
+        )
+    if not _is_final(experiment):
+        return ""
+    if experiment.status is Status.BASELINE:
+        return "the same code as the baseline"
+    how = f"{experiment.status}: {experiment.reason}" if experiment.reason else experiment.status
+    return f"the same code as experiment {experiment.iteration}, {how}"
+
+
+def as_judged(experiment: Experiment) -> Experiment:
+    """The same, as its code had ended where that was not measured again: a failure repeated."""
+    found = _KNOWN.match(experiment.reason) if experiment.status is Status.NO_OP else None
+    if found is None:
+        return experiment
+    return replace(experiment, status=Status(found[1]), reason=experiment.reason[found.end() :])
 
 
 def is_of_guard(experiment: Experiment) -> bool:

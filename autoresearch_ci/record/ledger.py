@@ -7,7 +7,7 @@ notebook. Recovery reads records and refs only, and repeats whatever step did no
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from autoresearch_ci.decide.budget import rows_cost
@@ -98,6 +98,18 @@ class Ledger:
     def changes(self, commit: str) -> Changes:
         """How a commit of this run differs from the base commit. Raises `KeyError` for others."""
         return self._changes[commit]
+
+    def tried(self) -> Iterator[tuple[Experiment, Changes, bool]]:
+        """Every attempt of the finished iterations, and whether it is the one that counted.
+
+        The latest first, and then the base commit.
+        """
+        for experiment in reversed(self.experiments[1:]):
+            # Without a commit it was none of these: a killed process had tried them.
+            tried = self._tried.get(experiment.iteration, []) if experiment.commit else []
+            for commit in reversed(tried):
+                yield experiment, self.changes(commit), commit == tried[-1]
+        yield self.experiments[0], {}, True
 
     def mend_journal(self) -> None:
         """Write the journal anew if somebody deleted or changed it."""

@@ -65,6 +65,37 @@ def test_every_outcome_is_a_row_that_says_why(run: Run, script: Script, repo: Re
     assert repo.kept() == ["experiment: better"]
 
 
+def test_code_that_was_judged_is_not_measured_again(run: Run, script: Script, repo: Repo) -> None:
+    runs = repo.path.parent / "runs"
+    both = {"description": "a way around", "files": {"value": "11\n", "other": "text\n"}}
+    repaired = value("crash", "needs a repair", repairs=[value("crash"), value(9)])
+    script(
+        *(value(11, "worse"), value(11, "worse, in other words"), both),
+        *(value(9, "better"), value(11, "worse than that, too"), value(10, "back to the start")),
+        *(value("crash", "breaks"), value("crash", "breaks again"), value(9.5), value(8)),
+    )
+    options = {"metric": f"echo >> {runs}; {CRASHES}"}
+    flags = ("--scope", "other", "--confirm", "never", "--iterations")
+    done = run(*flags, "5", **options)
+    done = run(*flags, "10", "--resume", **options)
+    assert done.column("status")[1:] == [
+        *("discard", "no-op", "no-op", "keep", "no-op", "no-op", "crash", "no-op"),
+        *("discard", "keep"),
+    ], done.told
+    reasons = done.column("reason")
+    assert reasons[2] == reasons[3] == reasons[5]
+    assert reasons[2].startswith("the same code as experiment 1, discard: -10.0 %")
+    assert reasons[6] == "the same code as the baseline"
+    assert reasons[8] == "the same code as experiment 7, crash: exit code 3: no luck"
+    samples = [int(count) for count in done.column("samples")]
+    assert [samples[row] for row in (2, 3, 5, 6, 8)] == [0] * 5
+    assert runs.read_text().count("\n") == sum(samples)
+    # A repair that repairs nothing is no further attempt.
+    script(repaired)
+    row = run(tag="u", **options).rows[1]
+    assert (row["status"], row["attempts"], row["samples"]) == ("crash", "1", "2")
+
+
 def test_a_proposal_that_no_longer_fits_is_a_discard(run: Run, script: Script) -> None:
     stale = {"description": "stale", "edits": [{"path": "value", "old": "7", "new": "1"}]}
     script(stale, value(9))
@@ -124,10 +155,11 @@ def test_a_repair_that_does_not_help_leaves_the_incumbent_in_place(
 def test_a_better_metric_that_breaks_a_guard_may_be_reworked(
     run: Run, script: Script, repo: Repo
 ) -> None:
-    rework = {"description": "add what the guard wants", "files": {"other": "text 9\n"}}
+    files = {"value": "9\n", "other": "text 9\n"}
+    rework = {"description": "add what the guard wants", "files": files}
     script(
-        value(9, "idea", repairs=[value(9, "careless"), rework]),
-        value(8, "given up", repairs=[value(8), value(8), value(7)]),
+        value(9, "idea", repairs=[value(9.5, "careless"), rework]),
+        value(8, "given up", repairs=[value(8.1), value(8.2), value(7)]),
     )
     guard = "grep -q 10 value || grep -q $(cat value) other"
     done = run("--scope", "other", "--guard", guard)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from autoresearch_ci.decide.lasting import is_expected, lasting_failure
+from autoresearch_ci.decide.lasting import as_judged, is_expected, known, lasting_failure
 from autoresearch_ci.experiment import Experiment, Status
 
 
@@ -78,3 +80,39 @@ def test_a_hook_that_finds_something_else_each_time_is_an_answer() -> None:
     again = (HOOK[0], HOOK[1].replace("12", "7"))
     assert is_expected(rows(HOOK, again, HOOK))
     assert not is_expected(rows(again, HOOK, HOOK, HOOK))
+
+
+@pytest.mark.parametrize(
+    ("end", "why"),
+    [
+        ((Status.DISCARD, "no better: -1.0 %"), "experiment 1, discard: no better: -1.0 %"),
+        ((Status.DISCARD, "guard failed: exit code 1"), "experiment 1, discard: guard failed: "),
+        ((Status.METRIC_ERROR, "nan"), "experiment 1, metric-error: nan"),
+        ((Status.KEEP, "+1.0 %"), "experiment 1, keep: +1.0 %"),
+        (CRASH, "experiment 1, crash: exit code 1: OSError: no space"),
+        # The keep rule wants to see more of it, or nothing was judged.
+        ((Status.DISCARD, "promising: +1.0 %"), ""),
+        ((Status.DISCARD, "the incumbent could not be measured again: exit code 1"), ""),
+        (HOOK, ""),
+    ],
+)
+def test_what_was_judged_is_known_by_its_end(end: tuple[Status, str], why: str) -> None:
+    row = rows((Status.BASELINE, ""), end)[1]
+    found = known(row)
+    assert found.startswith(f"the same code as {why}") if why else found == ""
+    if found:  # and the next is seen as ending like it
+        again = as_judged(replace(row, status=Status.NO_OP, reason=found))
+        assert (again.status, again.reason) == end
+    assert "baseline" in known(rows((Status.BASELINE, ""))[0])
+    assert "which crashed or failed a guard" in known(row, counted=False)
+
+
+def test_a_failure_that_is_only_proposed_again_lasts_like_one_that_is_measured_again() -> None:
+    again = (Status.NO_OP, known(rows((Status.BASELINE, ""), CRASH)[1]))
+    ends = [as_judged(row) for row in rows(CRASH, again, again)]
+    assert lasting_failure(ends).endswith(CRASH[1])
+    assert not is_expected(ends)
+
+
+def test_what_was_not_measured_is_not_known() -> None:
+    assert known(replace(rows((Status.DISCARD, "out-of-scope: other"))[0], samples=0)) == ""
