@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoresearch_ci.candidate import Evaluator
@@ -41,7 +42,8 @@ from autoresearch_ci.workspace.command_files import command_files
 from autoresearch_ci.workspace.earlier_change import EarlierChange
 from autoresearch_ci.workspace.measure_tree import Layout, MeasureTree
 from autoresearch_ci.workspace.repository import Repository
-from autoresearch_ci.workspace.store import Store
+from autoresearch_ci.workspace.signing import Signing
+from autoresearch_ci.workspace.store import Store, signed_by
 
 if TYPE_CHECKING:
     from autoresearch_ci.experiment import Spent
@@ -97,6 +99,7 @@ def make_ledger(
     store: Store,
     records: Records,
     redact: Callable[[str], str] = str,
+    signing: Signing | None = None,
 ) -> Ledger:
     """A run's memory, still empty."""
     facts = RunFacts(
@@ -108,8 +111,30 @@ def make_ledger(
         commit=config.publish.commit,
     )
     return Ledger(
-        facts=facts, repository=context.repository, store=store, records=records, redact=redact
+        facts=facts,
+        repository=context.repository,
+        store=store,
+        records=records,
+        redact=redact,
+        signing=signing,
     )
+
+
+def make_signing(config: Config, start: Path, environment: Mapping[str, str]) -> Signing | None:
+    """How kept commits are signed, tried once; `None`: they are not. Raises `ConfigError`."""
+    style = config.publish.commit
+    if not style.sign:
+        return None
+    if config.publish.mode == "bundle":
+        raise ConfigError(
+            "publish.commit.sign: what a bundle brings is published as it is, and the job that "
+            "measures should hold no key.\n"
+            "do: publish in one job (publish: github), or leave `sign` out and exclude the branch "
+            "from the rule that wants signatures."
+        )
+    key = style.sign if isinstance(style.sign, str) else ""
+    root = Repository.open(start).root
+    return Signing.tried(root, key, signed_by(style.author, 1_000_000_000), environment)
 
 
 def make_publisher(
@@ -119,6 +144,7 @@ def make_publisher(
     environment: Mapping[str, str],
     observe: Observer,
     sleep: Sleep = time.sleep,
+    signing: Signing | None = None,
 ) -> Publisher:
     """`options.tag` is known. Raises `ConfigError` when a token or the repository's name lacks."""
     mode, tag = config.publish.mode, options.tag or ""
@@ -147,6 +173,7 @@ def make_publisher(
         token=forge.token,
         sleep=sleep,
         author=config.publish.commit.author,
+        signing=signing,
     )
     run = run_identity(config, tag, environment)
     return ForgePublisher(forge, remote, repository, config.publish, run, observe)

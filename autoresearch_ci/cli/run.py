@@ -22,6 +22,7 @@ from autoresearch_ci.cli.assembly import (
     make_ledger,
     make_publisher,
     make_redactor,
+    make_signing,
     open_bench,
 )
 from autoresearch_ci.cli.config import effective
@@ -113,7 +114,10 @@ def run(
     observe = redacted(observe, redactor.redact)
     options = settled(options)
     with ExitStack() as stack:
-        publisher = make_publisher(config, options, environment=environment, observe=observe)
+        signing = make_signing(config, options.start, environment)
+        publisher = make_publisher(
+            config, options, environment=environment, observe=observe, signing=signing
+        )
         stack.callback(publisher.close)
         start = StartPoint()
         if not options.resume:
@@ -125,7 +129,7 @@ def run(
         stack.callback(records.close)
         history = _begin(records, config, context, redactor, start, resume=options.resume)
         store = stack.enter_context(opened(context.repository, context.run_store / "git"))
-        ledger = make_ledger(config, context, store, records, redactor.redact)
+        ledger = make_ledger(config, context, store, records, redactor.redact, signing)
         ledger.recover(history)
         observe(_started(config, context, ledger))
         for warning in (*context.warnings, *_other_version(history)):

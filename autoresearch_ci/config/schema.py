@@ -22,6 +22,7 @@ from autoresearch_ci.config.value_types import (
     MessageTemplate,
     Name,
     RelativePath,
+    SigningKey,
     Text,
     Variable,
     refusal,
@@ -98,6 +99,10 @@ class Confirm(Section):
 PublishMode = Literal["none", "local", "bundle", "github", "gitlab"]
 
 
+def _switch_or_word(value: object) -> str:
+    return "word" if isinstance(value, str) else "switch"
+
+
 class CommitStyle(Section):
     """How commits are written, for rules that a forge or a commit-msg hook has about them."""
 
@@ -105,6 +110,11 @@ class CommitStyle(Section):
     """Author and committer of every commit that is pushed."""
     message: MessageTemplate = "experiment: {description}"
     """First line of a candidate's commit: `{description}`, and if wanted `{tag}`, `{iteration}`."""
+    sign: Annotated[
+        Annotated[bool, Tag("switch")] | Annotated[SigningKey, Tag("word")],
+        Discriminator(_switch_or_word),
+    ] = False
+    """Whether git signs what goes onto the branch, with the key it knows; or a key (GPG, SSH)."""
 
 
 class Publish(Section):

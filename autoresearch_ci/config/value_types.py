@@ -173,6 +173,13 @@ def _author(value: str) -> str:
     return value
 
 
+def _key(value: str) -> str:
+    """As `user.signingKey`; programs get it as a word of its own."""
+    if not value or value.startswith("-") or "\n" in value:
+        raise refusal("is not a key", "true, a GPG key's id, or an SSH key's file", show=False)
+    return value
+
+
 def _message(value: str) -> str:
     """One line around the description, which is somebody else's words."""
     names = re.findall(r"\{(\w*)\}", value)
@@ -199,6 +206,7 @@ JsonPath = Annotated[Text, AfterValidator(_json_path)]
 CurveRegex = Annotated[Text, AfterValidator(_curve_regex)]
 BranchTemplate = Annotated[Text, AfterValidator(_branch)]
 Author = Annotated[Text, AfterValidator(_author)]
+SigningKey = Annotated[Text, AfterValidator(_key)]
 MessageTemplate = Annotated[Text, AfterValidator(_message)]
 
 Duration = Annotated[

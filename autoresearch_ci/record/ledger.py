@@ -28,6 +28,7 @@ from autoresearch_ci.record.run_history import (
     Record,
 )
 from autoresearch_ci.workspace.repository import Changes, Repository
+from autoresearch_ci.workspace.signing import Signing
 from autoresearch_ci.workspace.store import Store
 
 MOST_ATTEMPTS = 9
@@ -45,13 +46,18 @@ class Ledger:
         store: Store,
         records: Records,
         redact: Callable[[str], str] = str,
+        signing: Signing | None = None,
     ) -> None:
-        """`redact` removes secrets from whatever somebody else worded."""
+        """`redact` removes secrets from whatever somebody else worded.
+
+        `signing`: of kept commits.
+        """
         self.facts = facts
         self._repository = repository
         self._store = store
         self._records = records
         self._redact = redact
+        self._signing = signing
         self.history = History()
         self.lost = Spent()
         """Paid by earlier processes for the iteration that is about to be repeated."""
@@ -200,6 +206,7 @@ class Ledger:
             message=self.message(attempt.iteration, attempt.description, metric),
             author=self.facts.commit.author,
             timestamp=int(time.time()),
+            signing=self._signing,
         )
         self._repository.set_ref(attempt_ref(self.facts.tag, attempt.attempt), commit)
         self._changes[commit] = attempt.changes

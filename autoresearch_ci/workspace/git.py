@@ -272,6 +272,30 @@ def locate(folder: Path, *questions: str) -> list[str]:
     return [] if code else os.fsdecode(out).split("\n")
 
 
+def user_settings(folder: Path, names: str) -> dict[str, str]:
+    """The user's own configuration of git in a folder, where a name matches; asking runs nothing.
+
+    For what only the user's configuration can say. Names are in lower case but for their middle.
+    """
+    environment = {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "safe.directory",
+        "GIT_CONFIG_VALUE_0": "*",
+    }
+    program = _program(environment, _ABOUT_DISCOVERY)
+    with _signals_held():
+        code, out, _ = git.Git(str(folder)).execute(
+            [*program, "config", "--null", "--get-regexp", names],
+            with_extended_output=True,
+            with_exceptions=False,
+            stdout_as_string=False,
+            env=environment,
+        )
+    entries = [] if code else os.fsdecode(out).split("\0")[:-1]
+    pairs = (entry.partition("\n") for entry in entries)
+    return {name: value for name, _, value in pairs}
+
+
 def _program(environment: Mapping[str, str], welcome: Container[str] = ()) -> list[str]:
     """The start of an argv: git without the variables that would steer it from outside."""
     foreign = [

@@ -20,6 +20,7 @@ from autoresearch_ci.workspace.git import GitDirectory, name_of
 from autoresearch_ci.workspace.git_view import GitView
 from autoresearch_ci.workspace.repository import Changes, FileVersion, Repository
 from autoresearch_ci.workspace.scope import Scope
+from autoresearch_ci.workspace.signing import Signing
 from autoresearch_ci.workspace.snapshot import remove
 
 
@@ -85,6 +86,24 @@ def signed_by(author: str, timestamp: int) -> dict[str, str]:
     name, email = author.removesuffix(">").split(" <")
     facts = {"NAME": name, "EMAIL": email, "DATE": f"{timestamp} +0000"}
     return {f"GIT_{role}_{fact}": facts[fact] for role in ("AUTHOR", "COMMITTER") for fact in facts}
+
+
+def commit_tree(
+    git: GitDirectory,
+    words: Sequence[str],
+    people: Mapping[str, str],
+    signing: Signing | None,
+    message: bytes | None = None,
+) -> bytes:
+    """The name of a new commit, signed where that is wanted. Raises `WorkspaceError`."""
+    if signing is None:
+        return git("commit-tree", *words, env=people, stdin=message)
+    return git(
+        *("commit-tree", "-S", *words),
+        env={**people, **signing.environment},
+        settings=signing.settings,
+        stdin=message,
+    )
 
 
 class Store:
@@ -178,18 +197,20 @@ class Store:
         return commit, versions
 
     def reword(
-        self, commit: str, *, parent: str, message: str, timestamp: int, author: str = IDENTITY
+        self,
+        commit: str,
+        *,
+        parent: str,
+        message: str,
+        timestamp: int,
+        author: str = IDENTITY,
+        signing: Signing | None = None,
     ) -> str:
         """A commit with the tree of `commit`, another message and `parent` as its parent."""
-        return (
-            self._git(
-                *("commit-tree", f"{commit}^{{tree}}", "-p", parent, "-F", "-"),
-                stdin=message.encode(errors="replace"),
-                env=signed_by(author, timestamp),
-            )
-            .decode()
-            .strip()
-        )
+        words = (f"{commit}^{{tree}}", "-p", parent, "-F", "-")
+        people = signed_by(author, timestamp)
+        text = message.encode(errors="replace")
+        return commit_tree(self._git, words, people, signing, text).decode().strip()
 
     def pack(self, tip: str, base: str) -> None:
         """Put what leads to `tip`, and not to `base`, into one file of differences.

@@ -31,10 +31,17 @@ from autoresearch_ci.publish.forge.refusals import (
 from autoresearch_ci.workspace.earlier_change import Files, files, resolve
 from autoresearch_ci.workspace.git import GitDirectory
 from autoresearch_ci.workspace.repository import Repository
-from autoresearch_ci.workspace.store import IDENTITY, signed_by
+from autoresearch_ci.workspace.signing import Signing
+from autoresearch_ci.workspace.store import IDENTITY, commit_tree, signed_by
 
 
-def merge(git: GitDirectory, ours: str, theirs: str, author: str = IDENTITY) -> str | None:
+def merge(
+    git: GitDirectory,
+    ours: str,
+    theirs: str,
+    author: str = IDENTITY,
+    signing: Signing | None = None,
+) -> str | None:
     """The merge commit; `None` on a conflict, or where a shallow clone hides what they share.
 
     `git` is a directory of our own: a merge driver of the user's configuration is never run.
@@ -47,7 +54,8 @@ def merge(git: GitDirectory, ours: str, theirs: str, author: str = IDENTITY) -> 
     people = signed_by(author, max(map(int, seconds)))
     message = f"merge: the base branch at {theirs[:12]}"
     tree = out.decode().split()[0]
-    made = git("commit-tree", tree, "-p", ours, "-p", theirs, "-m", message, env=people)
+    words = (tree, "-p", ours, "-p", theirs, "-m", message)
+    made = commit_tree(git, words, people, signing)
     return made.decode().strip()
 
 
@@ -127,16 +135,18 @@ class Remote:
         sleep: Callable[[float], None] = time.sleep,
         stall: int = _STALL,
         author: str = IDENTITY,
+        signing: Signing | None = None,
     ) -> None:
         """`token` is asked before each call, so that it can be renewed; empty: none.
 
-        `author`: of merges. `objects`: an object folder that also holds what is to be pushed;
-        `None`: the repository's.
+        `author`, `signing`: of merges. `objects`: an object folder that also holds what is to be
+        pushed; `None`: the repository's.
         """
         self.address = address
         self.waits: Sequence[float] = _WAITS
         self.stall = stall
         self._author = author
+        self._signing = signing
         self._token = token
         self._sleep = sleep
         self._readers = 0
@@ -220,7 +230,7 @@ class Remote:
 
     def merge(self, ours: str, theirs: str) -> str | None:
         """Bring `theirs` into `ours` by a merge commit here; `None`: they conflict."""
-        return merge(self._git, ours, theirs, self._author)
+        return merge(self._git, ours, theirs, self._author, self._signing)
 
     def have_met(self, ours: str, theirs: str) -> bool:
         """Whether this clone knows a commit that both contain."""
