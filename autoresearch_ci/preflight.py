@@ -180,19 +180,54 @@ def comparison_context(
     )
 
 
+_NOTHING = re.compile(r"0{40}|0{64}")
+"""What git and the forges write for "there is no commit"."""
+_TRUNKS = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
+"""Where a branch was left, where nobody says; a clone names the remote's default first."""
+
+
+def compared_commits(start: Path, base: str, head: str) -> tuple[str, str]:
+    """What `compare` is to measure: names of commits. Raises `ConfigError`.
+
+    `ONE...OTHER` means what it does to `git diff`: from where they parted. Without a `base`, or
+    with the zeros of a first push, that is where the head left the default branch.
+    """
+    repository = Repository.open(start)
+    trunk, dots, other = base.partition("...")
+    if dots:
+        trunk, head = trunk or "HEAD", other or head
+    elif base and not _NOTHING.fullmatch(base):
+        return base, head
+    else:
+        trunk = next((name for name in _TRUNKS if repository.ref(name)), "")
+    for name in (trunk, head):
+        if name and repository.ref(name) is None:
+            raise ConfigError(_no_commit(repository, name))
+    parted = repository.merge_base(trunk, head) if trunk else None
+    if parted is None:
+        where = f"where {head} and {trunk} parted" if trunk else "the default branch"
+        raise ConfigError(
+            f"what to compare {head} with is not known: {where} is not in this clone.\n"
+            "usually: a shallow clone, or one of a single branch (actions/checkout fetches one "
+            "commit by default).\n"
+            "do: fetch-depth: 0, or git fetch --unshallow; or name the commit: autoresearch-ci "
+            "compare BASE HEAD"
+        )
+    if not base and parted == repository.ref(head):
+        raise ConfigError(
+            f"there is nothing to compare {head} with: {trunk} contains it.\n"
+            "do: name the commit before it: autoresearch-ci compare HEAD~1 HEAD"
+        )
+    return parted, head
+
+
 def _no_commit(repository: Repository, name: str) -> str:
     """What an unknown commit means here; a cure for a shallow clone helps no other."""
     what = f"{name!r} is no commit of this repository.\n"
-    if re.fullmatch(r"0{40}|0{64}", name):
-        return (
-            f"{what}usually: the first push of a branch, which has nothing before it.\n"
-            "do: compare with where it left the base branch: "
-            'autoresearch-ci compare "$(git merge-base origin/main HEAD)" HEAD'
-        )
     is_hash = re.fullmatch(r"[0-9a-f]{7,64}", name)
     forced = "the branch was force-pushed since, so no branch holds that commit any more"
     fetch = f"git fetch origin {name} (most forges keep it for a while)"
-    other = 'compare with "$(git merge-base origin/main HEAD)" instead'
+    other = "compare origin/main...HEAD instead"
     if repository.is_shallow():
         also = f"; or {forced}" if is_hash else ""
         return (

@@ -32,7 +32,7 @@ from autoresearch_ci.events import Note, Observer, Warning, redacted
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.experiment import Direction
 from autoresearch_ci.measure.bench import Bench
-from autoresearch_ci.preflight import comparison_context
+from autoresearch_ci.preflight import compared_commits, comparison_context
 from autoresearch_ci.publish.forge.git_remote import common_ancestor, merge, merging
 from autoresearch_ci.report.claim import Claim, Row, judged, read_claim, side_by_side
 from autoresearch_ci.report.console import make_progress
@@ -118,14 +118,16 @@ class Result:
 def main(options: argparse.Namespace) -> int:
     """Compare, print the result, and fail as the gate says."""
     gate = parse_gate(options.fail_on, options.claim)
-    resolved, path = effective(options, commit=options.base)
+    start = Path.cwd()
+    base, head = compared_commits(start, options.base, options.head)
+    resolved, path = effective(options, commit=base)
     with make_progress(sys.stderr if options.json else sys.stdout, json=False) as observe:
         result = run_comparison(
             resolved.config,
-            start=Path.cwd(),
+            start=start,
             config_path=path,
-            base=options.base,
-            head=options.head,
+            base=base,
+            head=head,
             observe=observe,
             stop=obey_signals(),
             environment=options.environment,
@@ -218,6 +220,8 @@ def run_comparison(
     )
     for message in _left_out(difference):
         observe(Warning(message=message))
+    if not (difference.changes or difference.not_compared):
+        observe(Warning(message="nothing differs between the two: the same code is measured twice"))
     # A change of the pipeline alone, or of files elsewhere, is no attempt to be measured otherwise.
     ruling = [path for path in difference.refused if not path.startswith(".github/")]
     if not difference.changes and ruling:

@@ -150,8 +150,14 @@ def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     compare = commands.add_parser(
         "compare", help="measure two commits in turns and say which is better", allow_abbrev=False
     )
-    compare.add_argument("base", metavar="BASE")
-    compare.add_argument("head", metavar="HEAD")
+    compare.add_argument(
+        "base",
+        metavar="BASE",
+        nargs="?",
+        default="",
+        help="a commit, or ONE...OTHER; default: where HEAD left the default branch",
+    )
+    compare.add_argument("head", metavar="HEAD", nargs="?", default="HEAD")
     compare.add_argument(
         "--fail-on",
         action="append",

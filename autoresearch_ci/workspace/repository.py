@@ -189,6 +189,11 @@ class Repository:
         code, _, _ = self._git.attempt("merge-base", "--is-ancestor", old, new)
         return code == 0
 
+    def merge_base(self, one: str, other: str) -> str | None:
+        """The newest commit that both contain, as far as this clone's history goes."""
+        code, out, _ = self._git.attempt("merge-base", one, other)
+        return None if code else out.decode().split()[0]
+
     def worktree_of(self, ref: str) -> str:
         """The working tree in which a branch is checked out; empty when there is none."""
         out = self._git("for-each-ref", "--format=%(worktreepath)", ref)

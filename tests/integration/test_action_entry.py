@@ -338,6 +338,25 @@ def test_a_gate_takes_base_and_claim_from_the_pull_request(job: Job) -> None:
     assert "claim not reproduced" in done.annotations("error")[0]
 
 
+@pytest.mark.parametrize("default", ["develop", None])
+def test_the_first_push_of_a_branch_is_compared_with_where_it_left_the_default_one(
+    job: Job, default: str | None
+) -> None:
+    base = two_commits(job.repo, "12\n")
+    job.repo.git("update-ref", "refs/remotes/origin/develop", base)
+    job.repo.git("symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/develop")
+    about = {"full_name": "us/project", "default_branch": default}
+    event = job.event("push", {"before": "0" * 40, "repository": about})
+    inputs = {
+        "command": "compare",
+        "fail-on": "regression",
+        "args": "--scope value --metric 'cat value'",
+    }
+    done = job(inputs=inputs, **event)
+    assert (done.code, done.outputs["verdict"]) == (1, "fail"), done.log
+    assert "metric 10 -> 12" in done.annotations("error")[0]
+
+
 def test_a_fork_gets_results_but_nothing_is_published(job: Job) -> None:
     payload = pull_request(job.repo.git("rev-parse", "HEAD"), head="them/project")
     done = job(**job.event("pull_request", payload))

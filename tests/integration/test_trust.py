@@ -480,6 +480,36 @@ def test_compare_is_a_gate(two_commits: Repo, run: Run, words: tuple[str, ...], 
 
 
 @pytest.mark.parametrize(
+    "words",
+    [(), ("0" * 40,), ("0" * 40, "topic"), ("main...HEAD",), ("main...topic",), ("main...",)],
+    ids=" ".join,
+)
+def test_compare_begins_where_a_branch_left_the_default_one(
+    two_commits: Repo, run: Run, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    two_commits.git("branch", "topic")
+    two_commits.git("reset", "--quiet", "--hard", "before")
+    two_commits.write("value", "5\n")
+    two_commits.commit("the default branch goes on")
+    two_commits.git("switch", "--quiet", "topic")
+    assert compare(two_commits, *words, "--fail-on", "regression") == 1
+    assert "metric 10 -> 12" in capsys.readouterr().err
+
+
+def test_compare_says_where_there_is_nothing_to_compare_with(
+    two_commits: Repo, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert compare(two_commits) == 2
+    assert "main contains it" in capsys.readouterr().err
+    # The first push of a branch that adds nothing is no failure.
+    assert compare(two_commits, "0" * 40) == 0
+    assert "nothing differs between the two" in capsys.readouterr().out
+    two_commits.git("branch", "-m", "topic")
+    assert compare(two_commits) == compare(two_commits, "0" * 40) == 2
+    assert capsys.readouterr().err.count("fetch-depth: 0") == 2
+
+
+@pytest.mark.parametrize(
     ("head", "why"),
     [
         ("1 <skipped/>", "tests lost"),  # the failing test no longer runs, nor does the other

@@ -67,7 +67,16 @@ def compared_refs(trigger: Trigger, folder: Path) -> Refs:
         base = _sha(payload.get("merge_group"), "base_sha")
     elif trigger.event == "push":
         base = _sha(payload, "before")
-    return Refs(base="" if base == _NO_COMMIT else base, claim=claim)
+        if base == _NO_COMMIT:  # the first push of a branch: all that it adds
+            base = f"{_default_branch(payload)}...HEAD"
+    return Refs(base=base, claim=claim)
+
+
+def _default_branch(payload: Mapping[str, Any]) -> str:
+    """As a clone knows it; what the event does not say, the clone may."""
+    repository = payload.get("repository")
+    name = repository.get("default_branch") if isinstance(repository, Mapping) else None
+    return f"origin/{name}" if isinstance(name, str) and name else "origin/HEAD"
 
 
 def _sha(value: object, key: str) -> str:
