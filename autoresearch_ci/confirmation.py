@@ -36,8 +36,9 @@ class Pairs:
 
     base: tuple[float, ...] = ()
     head: tuple[float, ...] = ()
+    base_runs: tuple[MetricRun, ...] = ()
     head_runs: tuple[MetricRun, ...] = ()
-    """Those that gave `head`."""
+    """Those that gave `base` and `head`."""
     knowledge: Knowledge
     """What the run knows after them."""
     failed: MetricRun | None = None
@@ -98,6 +99,7 @@ class PairedComparison:
                 found,
                 base=(*found.base, of_base.value),
                 head=(*found.head, of_head.value),
+                base_runs=(*found.base_runs, of_base),
                 head_runs=(*found.head_runs, of_head),
             )
         return found

@@ -19,7 +19,7 @@ from autoresearch_ci.cli.assembly import Collaborators, make_redactor, make_rule
 from autoresearch_ci.cli.config import effective
 from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.schema import Config
-from autoresearch_ci.confirmation import PAIRS, PairedComparison
+from autoresearch_ci.confirmation import PAIRS, PairedComparison, Pairs
 from autoresearch_ci.decide.gaming.detect import plays, sentence
 from autoresearch_ci.decide.noise import (
     Comparison,
@@ -32,6 +32,7 @@ from autoresearch_ci.events import Note, Observer, Warning, redacted
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.experiment import Direction
 from autoresearch_ci.measure.bench import Bench
+from autoresearch_ci.measure.commands import Subject
 from autoresearch_ci.preflight import compared_commits, comparison_context
 from autoresearch_ci.publish.forge.git_remote import common_ancestor, merge, merging
 from autoresearch_ci.report.claim import Claim, Row, judged, read_claim, side_by_side
@@ -79,6 +80,8 @@ class Result:
     """Files that differ and are the base commit's on both sides."""
     foul: str = ""
     """How the head plays against the ruler; empty when nothing was found, or nobody asked."""
+    guard: str = ""
+    """Which guard fails on the head alone, and how; empty: none, or the base fails one itself."""
     host: str = ""
     """The machine in a few words."""
     claim: Claim | None = None
@@ -96,7 +99,7 @@ class Result:
             (n, n),
         ).replace("→", "->")
         left_out = f"; not compared: {_few(self.not_compared)}" if self.not_compared else ""
-        left_out += f"; {self.foul}" if self.foul else ""
+        left_out += "".join(f"; {words}" for words in (self.foul, self.guard) if words)
         return f"{found.verdict}: {change}{left_out}"
 
     @property
@@ -166,6 +169,8 @@ def apply(gate: Gate, result: Result) -> None:
             f"{result.foul}: its numbers prove nothing. {result.sentence()}\n"
             "do: set `gaming: warn` in the base's configuration if that is meant."
         )
+    if result.guard and (gate.regression is not None or gate.claim is not None):
+        raise GateFailed(f"{result.guard}; {dataclasses.replace(result, guard='').sentence()}")
     found = result.comparison
     regressed = found.verdict is ComparisonResult.REGRESSED
     if gate.regression is not None and regressed and -found.gain > gate.regression:
@@ -350,7 +355,22 @@ def _measured(
         not_compared=difference.not_compared,
         host=machine(),
         claim=claim,
+        guard=_guard(bench, found, difference.changes),
     )
+
+
+def _guard(bench: Bench, pairs: Pairs, head: Changes) -> str:
+    """Which guard the head fails, and how; the base says what passing means."""
+    base = bench.guards.run(
+        Subject(changes={}, iteration=0), pairs.knowledge, pairs.base_runs[-1], stage="confirm"
+    )
+    if red := [run for run in base.runs if run.failed]:
+        words = f"no guard is asked about the head, because the base fails one: {red[0].reason}"
+        bench.observe(Warning(message=words))
+        return ""
+    subject = Subject(changes=head, iteration=0, incumbent={})
+    found = bench.guards.run(subject, base.knowledge, pairs.head_runs[-1], stage="confirm")
+    return next((run.reason for run in found.runs if run.failed), "")
 
 
 def _claimed(path: Path | None) -> Claim:

@@ -544,6 +544,52 @@ eval "$(cut -d';' -sf2- value)"
     assert why in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("head", "why"),
+    [
+        ("<testcase name='a'/>", "guard failed: 1 of 2 tests lost"),
+        ("<testcase name='a'/><testcase name='b'><skipped/></testcase>", "1 of 2 tests lost"),
+        ("<testcase name='a'/><testcase name='b'/><testcase name='c'/>", ""),
+    ],
+)
+def test_compare_asks_the_guards_too(
+    repo: Repo,
+    run: Run,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    head: str,
+    why: str,
+) -> None:
+    def config(passes: str) -> None:
+        guard = f"{{command: '{passes} && cp suite r.xml', junit: r.xml}}"
+        repo.write(
+            ".github/autoresearch.yml",
+            f"scope: [suite]\nmetric: {{command: cat value}}\nguards: [{guard}]\n",
+        )
+
+    suite = "<testsuite>{}</testsuite>\n"
+    repo.write("suite", suite.format("<testcase name='a'/><testcase name='b'/>"))
+    config("true")
+    repo.commit("start")
+    repo.git("branch", "before")
+    repo.write("suite", suite.format(head))
+    repo.commit("head")
+    monkeypatch.chdir(repo.path)
+    gate = ["compare", "before", "HEAD", "--fail-on", "regression"]
+    assert run_cli(gate) == bool(why)
+    assert why in capsys.readouterr().err
+    assert run_cli(gate[:3]) == 0  # nobody asked, but it is said
+    assert why in capsys.readouterr().out
+    if why:
+        repo.git("switch", "--quiet", "-c", "red", "before")
+        config("false")
+        red = repo.commit("red already")
+        repo.write("suite", suite.format(head))
+        repo.commit("head")
+        assert run_cli(["compare", red, "HEAD", "--fail-on", "regression"]) == 0
+        assert "the base fails one: guard failed: " in capsys.readouterr().out
+
+
 def test_compare_refuses_an_option_it_does_not_know(two_commits: Repo, run: Run) -> None:
     with pytest.raises(SystemExit) as usage:
         compare(two_commits, "before", "--help-me", "HEAD")
