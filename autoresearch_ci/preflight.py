@@ -110,8 +110,12 @@ def survey(config: Config, options: Options) -> RunContext:
     files = repository.files(base)
     modules = _modules(repository, files)
     share = _shared(config, repository)
-    scope = _scope(config, options.config_path, repository, files, share)
-    absent = tuple(_uncommitted(config, repository, files, share))
+    below = _below(options.start, repository.root)
+    scope = _scope(config, options.config_path, repository, files, share, below)
+    absent = (
+        *_uncommitted(config, repository, files, share),
+        *_named_from_here(config, below, repository, files, share),
+    )
     folder = (options.output or repository.root / "autoresearch" / f"run-{tag}").absolute()
     refuse_folder(folder, theirs=not resume and options.output is not None)
     return RunContext(
@@ -259,11 +263,15 @@ def _scope(
     repository: Repository,
     files: Mapping[str, FileVersion],
     share: Iterable[str],
+    below: str = "",
 ) -> Scope:
+    """Of a run that is started in the folder `below` the root."""
     scope = _built_scope(config, config_path, repository, files, share)
     regular = (path for path, version in files.items() if version.regular)
     if not scope.select(regular):
-        hint = next((p for p in files if p.endswith((".py", ".js", ".c", ".rs", ".go"))), "src/")
+        meant = [f"{below}{glob}" for glob in config.scope if f"{below}{glob}" in files]
+        sources = (p for p in files if p.endswith((".py", ".js", ".c", ".rs", ".go")))
+        hint = next(iter(meant), None) or next(sources, "src/")
         raise ConfigError(
             f"scope {list(config.scope)} matches no file of the base commit that may be edited.\n"
             "usually: the glob is relative to another folder (it starts at the repository's root), "
@@ -366,6 +374,33 @@ class _OnlyInCheckout:
             return inside and (self.root / name).is_file()
         except OSError:  # a word of a command may be longer than any name of a file
             return False
+
+
+def _below(start: Path, root: Path) -> str:
+    """Where the command was called: empty at the root, else a folder's path and a slash."""
+    here = start.resolve()
+    if here == root.resolve() or not here.is_relative_to(root.resolve()):
+        return ""
+    return f"{here.relative_to(root.resolve())}/"
+
+
+def _named_from_here(
+    config: Config,
+    below: str,
+    repository: Repository,
+    files: Mapping[str, FileVersion],
+    share: tuple[str, ...],
+) -> Iterator[str]:
+    """Files that commands name as seen from the folder where the run is started."""
+    if not below:
+        return
+    here = _OnlyInCheckout(repository.root / below, files, share)
+    found = (path for command in config.commands for path in command_files(command, here))
+    for path in dict.fromkeys(found):
+        yield (
+            f"{path} is in {below}, where you are, but commands are run at the repository's root: "
+            f"name it {below}{path}, or begin the command with: cd {shlex.quote(below)} &&"
+        )
 
 
 def _uncommitted(

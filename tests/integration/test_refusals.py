@@ -457,10 +457,22 @@ def test_a_configuration_is_found_from_a_folder_below(run: Run, script: Script, 
     repo.commit()
     script(value(9))
     below = repo.path / "packages" / "a"
-    done = run("--config", ".github/autoresearch.yml", cwd=below)
-    assert done.code == 0, done.told
+    for tag, named in (("t", ()), ("v", ("--config", ".github/autoresearch.yml"))):
+        done = run(*named, cwd=below, tag=tag)
+        assert (done.code, "up to 1 iterations" in done.out) == (0, True), done.told
     done = run("--config", "nowhere.yml", cwd=below, tag="u")
     refused(done, 2, str(below / "nowhere.yml"), str(repo.path / "nowhere.yml"))
+
+
+def test_a_path_as_seen_from_a_folder_below_is_named_from_the_root(run: Run, repo: Repo) -> None:
+    repo.write("packages/a/bench.py", "print(open('value').read())")
+    repo.write("packages/a/own", "x")
+    repo.commit()
+    below = repo.path / "packages"
+    done = run(scope="a/own", cwd=below)
+    refused(done, 2, "it starts at the repository's root", "--scope packages/a/own")
+    done = run(metric="python3 a/bench.py", cwd=below)
+    refused(done, 4, "name it packages/a/bench.py", "cd packages/ &&")
 
 
 def test_a_reader_that_leaves_is_no_mistake(repo: Repo) -> None:
