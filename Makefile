@@ -63,19 +63,23 @@ golden: $(VENV)/dev
 	$(BIN)/python -m pytest -q tests/contract --update-golden
 
 # One resolution for every Python that we support. uv would keep to the pins of a file that is there already,
-# hence the new folder. hatchling builds our own wheel, editables what `pip install -e` needs.
+# hence the new folder. hatchling builds our own wheel, editables what `pip install -e` needs. The third is what
+# Dockerfile.gpu gives measured code: of the trainer, without us.
 LOCK := $(VENV)/lock
-COMPILE = printf 'hatchling\neditables\n' | $(LOCK)/bin/uv pip compile --quiet --no-config --universal \
-  --python $(LOCK)/bin/python --python-version 3.11 --generate-hashes --no-annotate \
-  --custom-compile-command "make lock" pyproject.toml -
+COMPILE = $(LOCK)/bin/uv pip compile --quiet --no-config --universal --python $(LOCK)/bin/python \
+  --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock"
+BUILD = printf 'hatchling\neditables\n'
+TRAINER = $(LOCK)/bin/python -c 'import tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+  print(*project["optional-dependencies"]["trainer"], sep="\n")'
 
 lock:
 	rm -rf $(LOCK)
 	$(PYTHON) -m venv $(LOCK)
 	$(LOCK)/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
-	$(COMPILE) --extra dev --output-file $(LOCK)/requirements-dev.lock
-	$(COMPILE) --constraint $(LOCK)/requirements-dev.lock --output-file $(LOCK)/requirements.lock
-	mv $(LOCK)/requirements.lock $(LOCK)/requirements-dev.lock .
+	$(BUILD) | $(COMPILE) --extra dev pyproject.toml - --output-file $(LOCK)/requirements-dev.lock
+	$(BUILD) | $(COMPILE) --constraint $(LOCK)/requirements-dev.lock pyproject.toml - --output-file $(LOCK)/requirements.lock
+	$(TRAINER) | $(COMPILE) - --output-file $(LOCK)/requirements-gpu.lock
+	mv $(LOCK)/requirements*.lock .
 
 clean:
 	rm -rf $(VENV) trainer/.data

@@ -1,4 +1,4 @@
-"""The two locks: what the image and the composite action install, and what CI tests them with."""
+"""The locks: what images and composite action install, and what CI tests them with."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-RUNTIME, DEV = "requirements.lock", "requirements-dev.lock"
-LOCKS = pytest.mark.parametrize("name", [RUNTIME, DEV])
+RUNTIME, DEV, GPU = "requirements.lock", "requirements-dev.lock", "requirements-gpu.lock"
+LOCKS = pytest.mark.parametrize("name", [RUNTIME, DEV, GPU])
 PYTHONS = [
     found[1]
     for line in PROJECT["project"]["classifiers"]
@@ -93,9 +93,9 @@ def test_a_line_that_says_less_is_noticed(line: str) -> None:
 @LOCKS
 def test_every_dependency_is_locked_at_a_version_that_we_allow(name: str, python: str) -> None:
     versions = locked(name, python)
-    wanted = [*PROJECT["project"]["dependencies"], *PROJECT["build-system"]["requires"]]
-    if name == DEV:
-        wanted += PROJECT["project"]["optional-dependencies"]["dev"]
+    extras = PROJECT["project"]["optional-dependencies"]
+    ours = [*PROJECT["project"]["dependencies"], *PROJECT["build-system"]["requires"]]
+    wanted = {RUNTIME: ours, DEV: [*ours, *extras["dev"]], GPU: extras["trainer"]}[name]
     for text in wanted:
         needed = Requirement(text)
         found = versions.get(canonicalize_name(needed.name), "0")
@@ -108,7 +108,9 @@ def test_what_is_tested_is_what_is_installed(python: str) -> None:
     assert installed.items() <= tested.items(), "run make lock"
 
 
-@pytest.mark.parametrize("name", ["Dockerfile", "composite/action.yml", "Makefile"])
+@pytest.mark.parametrize(
+    "name", ["Dockerfile", "Dockerfile.gpu", "composite/action.yml", "Makefile"]
+)
 def test_a_lock_is_never_installed_without_its_hashes(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     installs = [step for step in INSTALLS.findall(text) if ".lock" in step]

@@ -262,27 +262,3 @@ def _references(
         for other, output in re.findall(r"needs\.([\w-]+)\.outputs\.([\w-]+)", expression):
             if output not in workflow["jobs"].get(other, {}).get("outputs", {}):
                 yield f"unknown needs.{other}.outputs.{output}"
-
-
-def dockerfile_problems(text: str) -> Iterator[str]:
-    """The rules of hadolint that matter here, and what GitHub asks of container actions."""
-    lines = re.sub(r"\\\n", " ", re.sub(r"^#.*\n", "", text, flags=re.MULTILINE)).splitlines()
-    stages = [re.split(r"\s+", line) for line in lines if line.startswith("FROM ")]
-    names = [stage[3] for stage in stages if len(stage) > 3]
-    for stage in stages:
-        if stage[1] not in names and not re.search(r":[\w.-]+@sha256:[0-9a-f]{64}$", stage[1]):
-            yield f"not pinned to a digest: {stage[1]}"
-    if names and names[-1] == "gpu":
-        yield "the runner builds the last target, which is the large one"
-    for line in lines:
-        word, _, rest = line.partition(" ")
-        if word in ("ENTRYPOINT", "CMD") and not rest.startswith("["):
-            yield f"{word} in shell form: signals would not arrive"
-        if word in ("ADD", "USER", "WORKDIR"):
-            yield f"{word} has no place in a container action"
-        if "apt-get install" in rest:
-            for wanted in ("--no-install-recommends", "rm -rf /var/lib/apt/lists/*", "update"):
-                if wanted not in rest:
-                    yield f"apt-get install without {wanted}"
-        if "pip install" in rest and "PIP_NO_CACHE_DIR" not in text:
-            yield "pip leaves its cache in the image"

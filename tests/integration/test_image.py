@@ -22,8 +22,8 @@ UNREACHABLE = re.compile("No matching distribution found|Could not find a versio
 
 
 def install_steps(image: Path) -> list[str]:
-    """The scripts of the default image's RUN lines, with its folders beneath `image`."""
-    text = (ROOT / "Dockerfile").read_text(encoding="utf-8").partition("\nFROM base AS gpu")[0]
+    """The scripts of the image's RUN lines, with its folders beneath `image`."""
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     steps = re.findall(r"^RUN (.*?[^\\])$", text, re.MULTILINE | re.DOTALL)
     found = []
     for step in (s for s in steps if "apt-get" not in s):
