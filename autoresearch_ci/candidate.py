@@ -417,8 +417,10 @@ class Evaluator:
     def _forbidden(self, edits: Edits, incumbent: CommitTree) -> str:
         """Which change it makes again that a person did not want; empty: none."""
         before, after = _both(edits, incumbent)
-        named = (c.commit[:12] for c in self.unwanted if is_again(c, before, after))
-        return next((f"a person asked not to try {name} again" for name in named), "")
+        same = next((c for c in self.unwanted if is_again(c, before, after)), None)
+        if same is None:
+            return ""
+        return same.because or f"a person asked not to try {same.commit[:12]} again"
 
     def _known(self, changes: Changes, session: Session) -> str:
         """Which experiment has judged the same code; empty: none, or it deserves another look."""

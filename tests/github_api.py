@@ -108,6 +108,7 @@ class GitHubApi(LocalServer):
     def close(self, number: int, *, merged: bool = False) -> None:
         pull = self._by_number(number)
         pull["state"] = "closed"
+        pull["closed_at"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         pull["merged_at"] = "2026-01-02T00:00:00Z" if merged else None
 
     def answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Any:
@@ -241,6 +242,7 @@ class GitHubApi(LocalServer):
             "html_url": f"https://github.test/{SLUG}/pull/{number}",
             "state": "open",
             "merged_at": None,
+            "closed_at": None,
             "draft": bool(data.get("draft")),
             "title": data["title"],
             "body": data.get("body"),

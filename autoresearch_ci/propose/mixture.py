@@ -56,7 +56,7 @@ class AgainProposer:
 
 
 def _mark(change: EarlierChange) -> str:
-    return f"again, as asked ({change.commit[:12]}):"
+    return f"again, {change.because or 'as asked'} ({change.commit[:12]}):"
 
 
 def _reading(tree: Tree) -> Callable[[str], bytes | None]:

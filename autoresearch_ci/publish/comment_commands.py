@@ -45,6 +45,8 @@ class Requests:
     """Abbreviated commits."""
     retry: tuple[str, ...] = ()
     """Abbreviated commits to measure again, which no run has read of yet."""
+    lifted: tuple[str, ...] = ()
+    """Abbreviated commits to measure again, also those that a run has read of already."""
     heard: str = ""
     """When the last of all commands was given."""
 
@@ -67,7 +69,15 @@ def standing_requests(commands: Sequence[CommentCommand], heard: str = "") -> Re
         stop=stop,
         ignore=tuple(n for n, c in last.items() if c.verb == "ignore"),
         retry=tuple(n for n, c in last.items() if c.verb == "retry" and c.at > heard),
+        lifted=tuple(n for n, c in last.items() if c.verb == "retry"),
         heard=max((heard, *(command.at for command in commands))),
+    )
+
+
+def lifted(commands: Sequence[CommentCommand], closed_at: str) -> bool:
+    """Whether somebody took back the refusal that closing a pull request was."""
+    return any(
+        c.verb == "retry" and not c.argument and c.at and c.at >= closed_at for c in commands
     )
 
 

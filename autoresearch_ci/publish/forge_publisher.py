@@ -50,11 +50,13 @@ class ForgePublisher:
         self._record: RunRecord | None = None
         self._describe: Callable[[], RunInfo] | None = None
         self._pull: PullRequest | None = None
-        self._abandoned: PullRequest | None = None
-        """One whose branch was left to others: told once where it goes on."""
+        self._abandoned: tuple[str, PullRequest] | None = None
+        """One whose branch was left to others, after the branch: told where it goes on, closed."""
         self._refused: Exception | None = None
         self._final = False
         self._with_notebook = True
+        self._built_upon: str | None = None
+        """The answer of `_holds_refused`, once it is known."""
 
     def begin(self, tag: str) -> StartPoint:
         """Look at the remote, and decide. Raises `ForgeRefused` for what will not pass."""
@@ -78,8 +80,37 @@ class ForgePublisher:
         if pushed and self._is_own(pushed.branch):
             # An earlier process may have gone aside.
             self._start_point = replace(
-                self._start_point, branch=pushed.branch, replaces=pushed.replaces
+                self._start_point,
+                branch=pushed.branch,
+                replaces=pushed.replaces,
+                because=pushed.because or self._start_point.because,
             )
+
+    def _may_show(self, record: RunRecord) -> bool:
+        """Whether anything was kept, and nothing of it is what a person has refused since."""
+        return bool(record.history.kept) and not self._holds_refused(record)
+
+    def _holds_refused(self, record: RunRecord) -> str:
+        """The closed pull request whose changes this run builds upon; empty: none."""
+        if self._built_upon is None:
+            origin = self._describe().origin if self._describe else record.facts.base
+            self._built_upon = next(
+                (
+                    change.pull_request
+                    for change in self._start_point.rejected
+                    if self._remote.is_ancestor(change.commit, record.incumbent)
+                    and not self._remote.is_ancestor(change.commit, origin)
+                ),
+                "",
+            )
+            if self._built_upon:
+                self._observe(
+                    Warning(
+                        message=f"a person closed {self._built_upon} while this run went on, and "
+                        "it builds upon what that held: only the notebook is pushed"
+                    )
+                )
+        return self._built_upon
 
     def _checked(self, start: StartPoint) -> StartPoint:
         """Records can come from a cache that others write to: they name no branch but ours."""
@@ -104,7 +135,7 @@ class ForgePublisher:
         self._final = True
         self._publish()
         branch = self._start_point.branch
-        any_kept = bool(self._record and self._record.history.kept)
+        any_kept = bool(self._record and self._may_show(self._record))
         return Published(
             branch=branch if any_kept else "",
             pull_request=self._pull.url if self._pull else "",
@@ -127,7 +158,7 @@ class ForgePublisher:
         try:
             notebook = illustrated_notebook(self._record, self._describe(), self._start_point)
             self._push(self._record, notebook)
-            if self._record.history.kept:
+            if self._may_show(self._record):
                 self._publish_pull_request(self._record, self._describe(), notebook)
         except (ForgeRefused, WorkspaceError) as error:
             self._refused = error
@@ -162,7 +193,7 @@ class ForgePublisher:
 
     def _updates(self, record: RunRecord, notebook: str | None) -> list[Update]:
         wanted = []
-        if record.history.kept:
+        if self._may_show(record):
             wanted.append((self._branch_ref, record.incumbent, self._start_point.there))
         if notebook and self._with_notebook:
             wanted.append((self._start_point.notebook_ref, notebook, None))
@@ -191,20 +222,33 @@ class ForgePublisher:
             )
             return
         self._observe(Warning(message=str(error)))
-        self._abandoned = self._pull
-        replaces = self._pull.url if self._pull else self._start_point.replaces
+        left = self._start_point.branch
+        pull = self._pull or self._newest(left)
+        because = "moved" if there else "deleted"
+        if pull:
+            self._abandoned = left, pull
+            because = _BECAUSE.get(pull.state, because)
         self._start_point = replace(
             self._start_point,
-            branch=_after(self._run.branch, self._start_point.branch),
+            branch=_after(self._run.branch, left),
             there=None,
-            replaces=replaces,
+            replaces=pull.url if pull else self._start_point.replaces,
+            because=because if pull else self._start_point.because,
         )
+
+    def _newest(self, branch: str) -> PullRequest | None:
+        """The newest pull request from a branch; none where the forge does not tell."""
+        try:
+            return next(iter(self._forge.pull_requests(branch)), None)
+        except ForgeRefused:
+            return None
 
     def _remember_pushed(self, record: RunRecord, refs: dict[str, str]) -> None:
         record.pushed(
             PushRecord(
                 branch=self._start_point.branch,
                 replaces=self._start_point.replaces,
+                because=self._start_point.because,
                 refs={**_known(record), **refs},
             )
         )
@@ -215,22 +259,38 @@ class ForgePublisher:
             self._pull = pulls[0]
             self._observe(Note(message=f"{pulls[0].url} was closed by a person and stays closed"))
             return
+        if self._abandoned and (now := self._newest(self._abandoned[0])):
+            # It may have been merged or closed while this run went on: then that is what is said.
+            self._abandoned = self._abandoned[0], now
+            if now.state in _BECAUSE:
+                self._start_point = replace(self._start_point, because=_BECAUSE[now.state])
+            if now.state is PullState.CLOSED and not pulls:
+                self._pull = now
+                self._observe(
+                    Note(
+                        message=f"{now.url} was closed by a person while this run went on, so "
+                        f"nothing is opened; what was kept is on {self._start_point.branch}"
+                    )
+                )
+                return
         pull = self._forge.open_or_update(self._content(record, info, notebook))
         if pull is None:
             return
         if self._pull is None or self._pull.number != pull.number:
             self._observe(Note(message=f"pull request: {pull.url}"))
         self._pull = pull
-        passed_over = self._abandoned or self._resolver.passed_over
+        self._supersede(pull)
+
+    def _supersede(self, pull: PullRequest) -> None:
+        """One pull request is open at a time: ours that others took the place of are closed."""
+        left = [one for one in (self._abandoned, self._resolver.passed_over) if one]
         self._abandoned = self._resolver.passed_over = None
-        if (
-            passed_over
-            and passed_over.state is PullState.OPEN
-            and passed_over.number != pull.number
-        ):
-            self._forge.comment_once(
-                passed_over, f"Continued in {pull.url}; this branch is left as it is."
-            )
+        why = _WHY.get(self._start_point.because, "")
+        for branch, other in left:
+            if other.state is PullState.OPEN and other.ours and other.number != pull.number:
+                self._forge.supersede(
+                    other, branch, f"Continued in {pull.url}. {why}This branch is left as it is."
+                )
 
     def _content(
         self, record: RunRecord, info: RunInfo, notebook: str | None
@@ -246,6 +306,8 @@ class ForgePublisher:
             holdout=self._run.holdout,
             earlier=tuple(e for e in earlier if e.commit not in mine),
             replaces=start.replaces,
+            because=start.because,
+            rejected=[change.description for change in start.rejected],
             ignored=start.ignored,
             final=self._final,
         )
@@ -272,6 +334,15 @@ class ForgePublisher:
     @property
     def _branch_ref(self) -> str:
         return f"refs/heads/{self._start_point.branch}"
+
+
+_BECAUSE = {PullState.CLOSED: "closed", PullState.MERGED: "merged"}
+_WHY = {
+    "conflict": "This branch conflicts with the base; its changes were tried again there. ",
+    "moved": "Somebody else pushed to this branch while the run was measured; that work is no "
+    "part of it. ",
+    "apart": "That run could not see this one when it began. ",
+}
 
 
 def _known(record: RunRecord) -> dict[str, str]:

@@ -6,13 +6,13 @@ A name may be of a commit that is on the branch, or only in an earlier run's not
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autoresearch_ci.events import Observer, Warning
 from autoresearch_ci.publish.forge.git_remote import Remote
 from autoresearch_ci.record import past_notebooks
-from autoresearch_ci.record.past_notebooks import PastNotebook
-from autoresearch_ci.workspace.earlier_change import EarlierChange
+from autoresearch_ci.record.past_notebooks import PastNotebook, Rejected
+from autoresearch_ci.workspace.earlier_change import EarlierChange, again
 
 _ROOM = 2_000_000
 """Characters of all changes of one verb: a run's records hold them."""
@@ -45,6 +45,46 @@ class NamedChanges:
             )
         return tuple(changes)
 
+    def rejected(self, changes: Sequence[Rejected]) -> tuple[EarlierChange, ...]:
+        """Each that a closed pull request held, and all of one together."""
+        found: list[EarlierChange] = []
+        room = _ROOM
+        for url in dict.fromkeys(change.pull_request for change in reversed(changes)):
+            listed = [change for change in changes if change.pull_request == url]
+            why = f"a person closed {url}, which held this change"
+            here = [r for r in listed if self._commit(r.commit, (r.notebook,))]
+            spans = [("", r) for r in here]
+            if len(here) > 1:
+                spans.append((f"{here[0].commit}^", here[-1]))
+            for since, r in spans:
+                files = self.remote.change(r.commit, since)
+                change = files and EarlierChange(
+                    commit=r.commit, description=r.description, files=files, because=why
+                )
+                if change and change.size <= room:
+                    room -= change.size
+                    found.append(change)
+            if len(here) < len(listed):
+                left = len(listed) - len(here)
+                self.observe(Warning(message=f"{left} of the changes of {url} are not found"))
+        return tuple(found)
+
+    def rebuilt(self, commits: Sequence[str], onto: str) -> tuple[EarlierChange, ...]:
+        """Those that still fit, one after the other, when they are made again on another base."""
+        made: dict[str, bytes | None] = {}
+
+        def read(path: str) -> bytes | None:
+            return made[path] if path in made else self.remote.read(onto, path)
+
+        found = []
+        for name in commits:
+            change = self._change(name)
+            edits = again(change, read) if change else None
+            if change and edits:
+                made |= {edit.path: edit.content for edit in edits}
+                found.append(replace(change, because="on the new base"))
+        return tuple(found)
+
     def _change(self, name: str) -> EarlierChange | None:
         known = past_notebooks.named(self.books, name)
         commit = self._commit(known.commit if known else name)
@@ -55,9 +95,9 @@ class NamedChanges:
             commit=commit, description=known.description if known else "", files=files
         )
 
-    def _commit(self, name: str) -> str | None:
+    def _commit(self, name: str, refs: Sequence[str] = ()) -> str | None:
         found = self.remote.resolve(name)
-        for ref in () if found else reversed(self.refs):
+        for ref in () if found else reversed(refs or self.refs):
             self.remote.fetch(ref)
             if found := self.remote.resolve(name):
                 break

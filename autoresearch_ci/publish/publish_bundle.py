@@ -137,6 +137,8 @@ def publish_bundle(
         stack.callback(publisher.close)
         start_point = publisher.resolve_finished(manifest.tag, manifest.head, manifest.notebook)
         info = _run_info(manifest.info, config, manifest)
+        if start_point.because == "moved" and not origin:
+            start_point = replace(start_point, because="apart")
         publisher.follow(record, start_point, lambda: info)
         return publisher.finish(hurry=False)
 

@@ -14,7 +14,7 @@ from autoresearch_ci.experiment import Direction, Experiment, Published
 from autoresearch_ci.record import journal_tsv as journal
 from autoresearch_ci.record import past_notebooks
 from autoresearch_ci.record.notebook import RunFacts
-from autoresearch_ci.record.past_notebooks import Story
+from autoresearch_ci.record.past_notebooks import Rejected, Story
 from autoresearch_ci.record.run_history import History, PushRecord
 from autoresearch_ci.report.chart import progress_svg
 from autoresearch_ci.report.run_summary import RunInfo
@@ -47,6 +47,10 @@ class StartPoint:
     """Rows of the journal: what earlier runs kept on this branch."""
     replaces: str = ""
     """Address of the pull request whose branch is not ours any more."""
+    because: str = ""
+    """Why it is not: `closed`, `superseded`, `conflict`, `moved`, `deleted`, `merged`, `apart`."""
+    rejected: Sequence[Rejected] = ()
+    """What people have refused by closing a pull request: not proposed again."""
     ignored: Sequence[str] = ()
     """What people asked not to propose again, in words."""
     unwanted: Sequence[EarlierChange] = ()
@@ -115,6 +119,7 @@ def illustrated_notebook(record: RunRecord, info: RunInfo, start: StartPoint) ->
         ruler=start.ruler,
         host=info.host,
         nights=start.story.nights,
+        rejected=start.rejected,
     )
     return record.illustrate({past_notebooks.CHART: chart.encode(), past_notebooks.FACTS: known})
 

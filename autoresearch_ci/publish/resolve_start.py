@@ -8,13 +8,20 @@ one; a branch with anything else on it is somebody's work and stays.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import TypeVar
 
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.errors import ConfigError, StoppedByPerson, WorkspaceError
 from autoresearch_ci.events import Note, Observer, Warning
-from autoresearch_ci.publish.comment_commands import Requests, standing_requests
+from autoresearch_ci.publish.comment_commands import (
+    CommentCommand,
+    Requests,
+    lifted,
+    standing_requests,
+)
 from autoresearch_ci.publish.forge.choose import Sleep, make_forge
 from autoresearch_ci.publish.forge.forge import Forge, PullRequest, PullState
 from autoresearch_ci.publish.forge.git_remote import Remote
@@ -26,8 +33,10 @@ from autoresearch_ci.publish.start_rules import BranchUse, Relation, branch_use,
 from autoresearch_ci.record import journal_tsv as journal
 from autoresearch_ci.record import past_notebooks
 from autoresearch_ci.record.notebook import notebook_ref
-from autoresearch_ci.record.past_notebooks import NOTEBOOKS, PastNotebook
+from autoresearch_ci.record.past_notebooks import NOTEBOOKS, PastNotebook, Rejected
 from autoresearch_ci.workspace.repository import Repository
+
+T = TypeVar("T")
 
 
 def resolve_start_without_writing(
@@ -112,8 +121,14 @@ class StartResolver:
         self._may_write = may_write
         self.base = run.into
         """Branch to merge into; empty until it is known."""
-        self.passed_over: PullRequest | None = None
-        """The last one whose branch could not be used."""
+        self.passed_over: tuple[str, PullRequest] | None = None
+        """The last one whose branch could not be used, after the branch."""
+        self._closed: list[tuple[str, PullRequest]] = []
+        """Those that people closed, by branch."""
+        self._silent = False
+        """The forge's API does not answer, though git does."""
+        self._said: dict[str, Sequence[CommentCommand]] = {}
+        """What people asked for, by the pull request's address."""
         self._fetched: list[str] = []
         """Commits of our branches on the forge."""
 
@@ -136,7 +151,10 @@ class StartResolver:
         if start.base:
             self._observe(Note(message=f"continuing {start.branch} at {start.base[:12]}"))
         forget_branch(self._repository, self._run.branch, tag, self._fetched)
-        start = _remembering(start, books, asked.ignore, continued=bool(start.base))
+        rejected = self._rejected(books, asked)
+        refused = [*asked.ignore, *(change.commit for change in rejected)]
+        start = _remembering(start, books, refused, continued=bool(start.base))
+        start = replace(start, ignored=tuple(past_notebooks.described(books, asked.ignore)))
         if start.base:
             story = replace(start.story, origin=self._repository.head())
             start = replace(start, story=story)
@@ -146,13 +164,18 @@ class StartResolver:
             books=books,
             observe=self._observe,
         )
+        anew = self._conflicting(start, books)
         return replace(
             start,
             ruler=self._run.ruler,
             past=self._comparable_journals(books, start.branch),
             notebook_ref=_free_notebook(refs, tag),
-            unwanted=named.found(asked.ignore, "ignore"),
-            again=named.found(asked.retry, "retry"),
+            unwanted=(*named.found(asked.ignore, "ignore"), *named.rejected(rejected)),
+            again=(
+                *named.found(asked.retry, "retry"),
+                *named.rebuilt(anew, self._repository.head()),
+            ),
+            rejected=rejected,
             heard=asked.heard,
         )
 
@@ -165,6 +188,7 @@ class StartResolver:
         books = self._notebooks(refs, tag)
         asked = self._requests(pulls, books)
         start = _remembering(start, books, asked.ignore, continued=continued)
+        start = replace(start, rejected=self._rejected(books, asked))
         return replace(start, notebook_ref=_free_notebook(refs, tag, notebook))
 
     def _refs(self) -> dict[str, str]:
@@ -176,9 +200,10 @@ class StartResolver:
     ) -> tuple[StartPoint, list[PullRequest]]:
         """The first branch that may be used, and the pull requests that were met until then."""
         met: list[PullRequest] = []
+        passed_over: tuple[str, PullRequest] | None = None
+        because = ""
         for name in numbered(self._run.branch):
-            passed_over = met[-1] if met else None
-            newest = next(iter(self._forge.pull_requests(name)), None)
+            newest = self._newest(name)
             state = newest.state if newest else None
             if newest and state is not PullState.MERGED:  # that cycle is over
                 met.append(newest)
@@ -187,11 +212,73 @@ class StartResolver:
             start = self._used(use, StartPoint(branch=name, there=there), head)
             if start is not None:
                 self.passed_over = passed_over
-                return replace(start, replaces=passed_over.url if passed_over else ""), met
+                url = passed_over[1].url if passed_over else ""
+                return replace(start, replaces=url, because=because), met
+            if newest and state is not PullState.MERGED:
+                passed_over, because = (name, newest), _BECAUSE.get(newest.state, "moved")
+                if use is BranchUse.MERGE:
+                    because = "conflict"
+                if state is PullState.CLOSED:
+                    self._closed.append((name, newest))
         raise WorkspaceError(
             f"{self._run.branch} and 49 further names are taken on the forge.\n"
             "do: delete old branches there, or set another publish.branch."
         )
+
+    def _newest(self, branch: str) -> PullRequest | None:
+        """The newest pull request from it; none where the forge's API does not answer.
+
+        What git knows is enough to go on, and a push must not wait for what can be asked later.
+        """
+        return next(iter(self._answered(partial(self._forge.pull_requests, branch))), None)
+
+    def _answered(self, ask: Callable[[], Sequence[T]]) -> Sequence[T]:
+        if self._silent:
+            return ()
+        try:
+            return ask()
+        except ForgeRefused as error:
+            if error.kind not in TRANSIENT:
+                raise
+            self._silent = True
+            first = str(error).splitlines()[0]
+            self._observe(
+                Warning(
+                    message="starting without what earlier runs know of their pull requests, and "
+                    f"what people say on them: {first}"
+                )
+            )
+            return ()
+
+    def _rejected(self, books: Sequence[PastNotebook], asked: Requests) -> tuple[Rejected, ...]:
+        """What people refused by closing, and nobody has asked to retry since."""
+        found = {change.commit: change for change in (books[-1].rejected if books else ())}
+        for name, pull in self._closed:
+            nights = past_notebooks.nights_on(books, name)
+            for night in nights:
+                for kept in past_notebooks.kept_in(books, [night]):
+                    found[kept.commit] = Rejected(
+                        commit=kept.commit,
+                        description=kept.description,
+                        notebook=night.notebook,
+                        pull_request=pull.url,
+                    )
+        back = {
+            pull.url for _, pull in self._closed if lifted(self._said[pull.url], pull.closed_at)
+        }
+        return tuple(
+            change
+            for change in found.values()
+            if change.pull_request not in back
+            and not any(change.commit.startswith(name) for name in asked.lifted)
+        )
+
+    def _conflicting(self, start: StartPoint, books: Sequence[PastNotebook]) -> list[str]:
+        """What was kept on the branch that conflicts with the base, to be made again on it."""
+        if start.because != "conflict" or not self.passed_over:
+            return []
+        nights = past_notebooks.nights_on(books, self.passed_over[0])
+        return [kept.commit for kept in past_notebooks.kept_in(books, nights)]
 
     def _used(self, use: BranchUse, start: StartPoint, head: str) -> StartPoint | None:
         """The start with its base; `None`: it cannot be this branch."""
@@ -250,7 +337,9 @@ class StartResolver:
         )
 
     def _requests(self, pulls: Sequence[PullRequest], books: Sequence[PastNotebook]) -> Requests:
-        commands = [c for pull in pulls for c in self._forge.comment_commands(pull)]
+        for pull in pulls:
+            self._said[pull.url] = self._answered(partial(self._forge.comment_commands, pull))
+        commands = [c for pull in pulls for c in self._said[pull.url]]
         return standing_requests(commands, max((book.heard for book in books), default=""))
 
     def _comparable_journals(self, books: Sequence[PastNotebook], branch: str) -> tuple[str, ...]:
@@ -265,6 +354,9 @@ class StartResolver:
         return tuple(
             title + "".join(map(journal.format_row, past_notebooks.numbers(book))) for book in found
         )
+
+
+_BECAUSE = {PullState.CLOSED: "closed", PullState.SUPERSEDED: "superseded"}
 
 
 def _remembering(

@@ -43,8 +43,8 @@ def branch_use(
 
     `may_continue`: not a run that has ended, and goes where its own commits go.
     """
-    if pull is PullState.CLOSED:
-        return BranchUse.LEAVE  # a person said no to these commits
+    if pull in (PullState.CLOSED, PullState.SUPERSEDED):
+        return BranchUse.LEAVE  # a person said no to these commits, or others took their place
     if relation in (Relation.ABSENT, Relation.CONTAINED):
         return BranchUse.FRESH
     if pull is PullState.MERGED:

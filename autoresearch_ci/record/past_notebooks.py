@@ -12,13 +12,15 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.record.journal_tsv import parse_rows
 from autoresearch_ci.safety.secret_values import looks_secret
 from autoresearch_ci.safety.wording import number, shortened, signed
+
+T = TypeVar("T")
 
 _KEYS = ("metric", "guards", "holdout", "scope", "setup", "share", "cache", "env")
 """Numbers of two runs that differ in one of these would not compare."""
@@ -56,6 +58,8 @@ RUNS = 6
 SENTENCES = 60
 NIGHTS = 60
 """Of one story that are listed: the newest."""
+REJECTED = 300
+"""Changes that are remembered as refused: the newest."""
 ATTEMPTS = 300
 """Of earlier runs together, whose trees are read: a start of git for each file of each."""
 
@@ -80,6 +84,18 @@ class Night:
     seconds: float
     tokens: int
     cost_usd: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rejected:
+    """A change that a person has refused by closing the pull request that it was in."""
+
+    commit: str
+    description: str
+    notebook: str
+    """The ref on the forge that holds the commit."""
+    pull_request: str
+    """Its address."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +127,8 @@ class PastNotebook:
     """The machine in a few words; empty: unknown."""
     nights: tuple[Night, ...] | None = None
     """What it continued; `None`: an older version wrote it, and did not say."""
+    rejected: tuple[Rejected, ...] = ()
+    """What it was told not to propose."""
 
 
 def facts(
@@ -122,6 +140,7 @@ def facts(
     ruler: str = "",
     host: str = "",
     nights: Sequence[Night] = (),
+    rejected: Sequence[Rejected] = (),
 ) -> bytes:
     """What a later run must know to tell whether these numbers are of its kind."""
     known = {
@@ -132,6 +151,7 @@ def facts(
         "ruler": ruler,
         "host": host,
         "nights": [asdict(night) for night in nights[-NIGHTS:]],
+        "rejected": [asdict(change) for change in rejected[-REJECTED:]],
     }
     return (json.dumps(known, indent=1, ensure_ascii=False) + "\n").encode()
 
@@ -165,16 +185,19 @@ def notebooks(
         if (known.get("metric"), known.get("direction")) == (metric, str(direction)):
             names = ("branch", "heard", "ruler", "host")
             words = {name: str(known.get(name, "")) for name in names}
-            nights = _nights(known.get("nights"))
-            found.append(PastNotebook(experiments=rows, ref=ref, nights=nights, **words))
+            nights = _listed(known.get("nights"), Night)
+            rejected = _listed(known.get("rejected"), Rejected) or ()
+            found.append(
+                PastNotebook(experiments=rows, ref=ref, nights=nights, rejected=rejected, **words)
+            )
     return found
 
 
-def _nights(data: object) -> tuple[Night, ...] | None:
+def _listed(data: object, kind: type[T]) -> tuple[T, ...] | None:
     from pydantic import TypeAdapter, ValidationError
 
     try:
-        return TypeAdapter(tuple[Night, ...]).validate_python(data)[-NIGHTS:]
+        return TypeAdapter(tuple[kind, ...]).validate_python(data)  # type: ignore[valid-type]
     except ValidationError:
         return None
 

@@ -111,6 +111,8 @@ class PushRecord:
     """Address of the pull request that this one follows; empty: none."""
     refs: dict[str, str]
     """Commits by ref."""
+    because: str = ""
+    """Why that one is not ours any more, as publisher.StartPoint says it."""
 
 
 Record: TypeAlias = (

@@ -55,6 +55,10 @@ class PullRequestInfo:
     """Kept by earlier runs, on this same branch below our base."""
     replaces: str = ""
     """Address of the pull request that this one continues, because its branch is not ours now."""
+    because: str = ""
+    """Why that one is not continued, in one word of `_REPLACED`."""
+    rejected: Sequence[str] = ()
+    """What pull requests held that a person closed."""
     ignored: Sequence[str] = ()
     """What people asked to leave alone."""
     final: bool = False
@@ -124,6 +128,25 @@ def _size(parts: Sequence[str]) -> int:
     return sum(len(part) + 2 for part in parts)
 
 
+_REPLACED = {
+    "closed": (
+        "Follows {url}, which a person closed: what it held is not proposed again, until somebody "
+        "comments `/autoresearch retry` there."
+    ),
+    "merged": "Follows {url}, which was merged while this run went on.",
+    "conflict": (
+        "Takes the place of {url}, whose branch conflicts with the base: what fits of its changes "
+        "was tried again on the new base, and the rest is left on that branch."
+    ),
+    "moved": (
+        "Takes the place of {url}: somebody else pushed to its branch while this run was measured, "
+        "and what they pushed is no part of this one."
+    ),
+    "deleted": "Takes the place of {url}, whose branch was deleted while this run went on.",
+    "apart": "Takes the place of {url}, which this run could not see when it began from the base.",
+}
+
+
 def _state(info: RunInfo, more: PullRequestInfo) -> Iterator[str]:
     job = f" [Its job]({more.job})." if more.job else ""
     if not more.final:
@@ -133,10 +156,7 @@ def _state(info: RunInfo, more: PullRequestInfo) -> Iterator[str]:
     if info.goal:
         yield f"Goal: {inline(info.goal, 300)}"
     if more.replaces:
-        yield (
-            f"Continues {more.replaces}, whose branch was changed, merged or deleted by somebody "
-            "else and is left as it is."
-        )
+        yield _REPLACED.get(more.because, "Continues {url}.").format(url=more.replaces)
 
 
 def _kept(result: RunSummary, info: RunInfo, room: int) -> str:
@@ -251,6 +271,9 @@ def _earlier(more: PullRequestInfo) -> Iterator[str]:
         total = len(more.earlier)
         listed = table(("commit", "metric", "change"), "lrl", rows, total, 3_000)
         yield details(f"Kept by earlier runs on this branch ({total})", listed)
+    if more.rejected:
+        listed = "\n".join(f"- {inline(text)}" for text in more.rejected[-10:])
+        yield details(f"Refused before, and not proposed again ({len(more.rejected)})", listed)
     if more.ignored:
         listed = "\n".join(f"- {inline(text)}" for text in more.ignored[:10])
         yield f"Ignored, as asked:\n\n{listed}"

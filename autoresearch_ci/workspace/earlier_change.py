@@ -30,9 +30,9 @@ def resolve(git: GitDirectory, name: str) -> str | None:
     return out.decode().strip() if code == 0 else None
 
 
-def files(git: GitDirectory, commit: str) -> Files | None:
-    """What it did to its only parent; `None`: it is no small change of text files."""
-    sides = _sides(git, commit)
+def files(git: GitDirectory, commit: str, since: str = "") -> Files | None:
+    """What it did to its only parent, or to `since`; `None`: it is no small change of text."""
+    sides = _sides(git, commit, since)
     versions = [version for pair in sides.values() for version in pair if version]
     if not 0 < len(sides) <= MAX_FILES or any(mode not in _REGULAR for mode, _ in versions):
         return None
@@ -53,10 +53,12 @@ _Version = tuple[str, str] | None
 """Mode and blob; `None`: there is no such file."""
 
 
-def _sides(git: GitDirectory, commit: str) -> dict[bytes, tuple[_Version, _Version]]:
+def _sides(
+    git: GitDirectory, commit: str, since: str = ""
+) -> dict[bytes, tuple[_Version, _Version]]:
     """Each path that a commit changed, before and after; none of a merge, or of a first commit."""
     code, out, _ = git.attempt("rev-list", "--parents", "--max-count=1", commit)
-    parents = out.decode().split()[1:]
+    parents = [since] if since else out.decode().split()[1:]
     if code or len(parents) != 1:
         return {}
     listed = git("diff-tree", "-r", "-z", "--no-renames", parents[0], commit).split(b"\0")[:-1]
@@ -86,6 +88,8 @@ class EarlierChange:
     description: str
     """In words, as the journal had it; empty: unknown."""
     files: Files
+    because: str = ""
+    """Why it is to be made again, or never again; empty: a comment named it."""
 
     @property
     def size(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 import time
 import zlib
@@ -230,7 +231,7 @@ def test_the_next_night_continues_the_open_branch_and_remembers(
     assert world.bare.git("merge-base", first, BRANCH) == first
     assert world.bare.ref(BRANCH) == night.repo.ref("autoresearch/t")
     (pull,) = world.api.pulls
-    assert "9 → 8" in pull["title"]
+    assert pull["title"] == "autoresearch: metric 10 → 8 (-20.0 %)"
     assert "Kept by earlier runs on this branch (1)" in pull["body"]
     assert world.bare.refs("refs/autoresearch") == [NOTEBOOK, f"{NOTEBOOK}-2"]
     start = json.loads(
@@ -294,19 +295,75 @@ def test_a_base_that_conflicts_starts_another_branch(world: World, tmp_path: Pat
     assert world.bare.ref(BRANCH) == left
     assert world.api.pulls[1]["head"]["ref"] == "autoresearch/t-2"
     old, new = world.api.pulls
-    assert f"Continues {old['html_url']}" in new["body"]
+    assert (old["state"], new["state"]) == ("closed", "open")
+    assert f"Takes the place of {old['html_url']}, whose branch conflicts" in new["body"]
     (comment,) = world.api.comments[1]
-    assert f"Continued in {new['html_url']}" in comment["body"]
+    assert f"Continued in {new['html_url']}. This branch conflicts" in comment["body"]
+    third = world.clone(tmp_path, "night3")
+    assert go(third, 7).code == 0  # what we closed is no refusal
+    assert [pull["state"] for pull in world.api.pulls] == ["closed", "open"]
+    assert "autoresearch: metric 9.5 → 7" in world.api.pulls[1]["title"]
 
 
-def test_a_closed_pull_request_stays_closed(world: World, tmp_path: Path) -> None:
+def test_what_conflicts_is_tried_again_on_the_new_base(world: World, tmp_path: Path) -> None:
+    (world.repo.path / "value").write_text("10\n\n\n\n\n0\n")
+    world.repo.git("commit", "--quiet", "--all", "--message=two numbers")
+    world.repo.git("push", "--quiet", str(world.bare.path), "HEAD:main")
+    world.script(
+        {"description": "first", "files": {"value": "9\n\n\n\n\n0\n"}},
+        {"description": "second", "files": {"value": "9\n\n\n\n\n-4\n"}},
+    )
+    words = ("--publish", "github", "--iterations", "2")
+    both = "awk '{n += $1} END {print n}' value"
+    assert world.run(*words, metric=both).column("metric") == ["10", "9", "5"]
+    world.bare.commit("main", "a person's own", value="12\n\n\n\n\n0\n")
+    night = world.clone(tmp_path, "night2")
+    night.script()
+    done = night.run(*words, metric=both)
+    assert done.column("status") == ["baseline", "keep"], done.told
+    assert re.fullmatch(
+        r"again, on the new base \([0-9a-f]{12}\): second", done.rows[1]["description"]
+    )
+    old, new = world.api.pulls
+    assert (old["state"], new["state"]) == ("closed", "open")
+    assert new["title"] == "autoresearch: metric 12 → 8 (-33.3 %)"
+
+
+def test_what_a_person_closed_is_not_proposed_again(world: World, tmp_path: Path) -> None:
     go(world, 9)
     world.api.close(1)
-    night = world.clone(tmp_path, "night2")
-    done = go(night, 8)
-    assert done.code == 0, done.told
-    assert world.api.pulls[0]["state"] == "closed"
-    assert world.api.pulls[1]["head"]["ref"] == "autoresearch/t-2"
+    refused = go(world.clone(tmp_path, "night2"), 9)
+    assert refused.column("status") == ["baseline", "discard"], refused.told
+    url = world.api.pulls[0]["html_url"]
+    assert refused.rows[1]["reason"] == f"a person closed {url}, which held this change"
+    assert len(world.api.pulls) == 1
+    done = go(world.clone(tmp_path, "night3"), 9, 8)
+    assert done.column("status") == ["baseline", "discard", "keep"], done.told
+    old, new = world.api.pulls
+    assert (old["state"], new["head"]["ref"]) == ("closed", "autoresearch/t-2")
+    assert f"Follows {url}, which a person closed" in new["body"]
+    assert "Refused before, and not proposed again (1)" in new["body"]
+
+
+def test_a_refusal_outlives_its_branch_and_is_lifted_by_a_word(
+    world: World, tmp_path: Path
+) -> None:
+    """It is in the notebooks: also where branch and pull request cannot be seen any more."""
+    go(world, 9, 8)
+    world.api.comment(1, "writer", "/autoresearch retry")  # of an earlier stop
+    world.api.comments[1][0]["created_at"] = "2026-01-01T00:00:00Z"
+    world.api.close(1)
+    world.bare.git("update-ref", "-d", BRANCH)
+    assert go(world.clone(tmp_path, "n2"), 8).column("status") == ["baseline", "discard"]
+    kept = world.api.pulls.pop()
+    assert go(world.clone(tmp_path, "n3"), 8, 9).column("status") == ["baseline", *["discard"] * 2]
+    world.api.pulls.append(kept)
+    world.api.comment(1, "writer", "/autoresearch retry")
+    done = go(world.clone(tmp_path, "n4"), 8)
+    assert done.column("status") == ["baseline", "keep"], done.told
+    assert [pull["state"] for pull in world.api.pulls] == ["closed", "open"]
+    assert go(world.clone(tmp_path, "n5"), 7).code == 0
+    assert len(world.api.pulls) == 2
 
 
 @pytest.mark.parametrize("what", ["commits", "deletes"])
@@ -328,10 +385,12 @@ def test_somebody_who_changes_the_branch_meanwhile_keeps_it(world: World, what: 
     theirs = world.bare.git("log", "-1", "--format=%s", BRANCH) if what == "commits" else ""
     assert theirs == ("theirs" if what == "commits" else "")
     assert world.bare.ref(f"{BRANCH}-2") == world.repo.ref("autoresearch/t")
-    assert [pull["head"]["ref"] for pull in world.api.pulls] == [
-        "autoresearch/t",
-        "autoresearch/t-2",
+    assert [(pull["head"]["ref"], pull["state"]) for pull in world.api.pulls] == [
+        ("autoresearch/t", "closed"),
+        ("autoresearch/t-2", "open"),
     ]
+    words = "somebody else pushed to its branch" if what == "commits" else "branch was deleted"
+    assert words in world.api.pulls[1]["body"]
 
 
 def test_a_person_can_stop_the_next_night_and_let_it_go_on(world: World, tmp_path: Path) -> None:

@@ -57,6 +57,8 @@ class PullState(enum.Enum):
     CLOSED = "closed"
     """By a person, without merging."""
     MERGED = "merged"
+    SUPERSEDED = "superseded"
+    """By us, because another one took its place."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +70,8 @@ class PullRequest:
     state: PullState
     ours: bool = True
     """Whether we opened it; a person's own from the same branch is only added to."""
+    closed_at: str = ""
+    """ISO 8601 in UTC, by the forge's clock; empty: it is open, or unknown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +113,9 @@ class Forge(Protocol):
 
     def comment_once(self, pull: PullRequest, text: str) -> None:
         """Comment once: the same text is not repeated."""
+
+    def supersede(self, pull: PullRequest, branch: str, text: str) -> None:
+        """Comment, and close one of ours from `branch`, so that it is no person's refusal."""
 
     def comment_commands(self, pull: PullRequest) -> Sequence[CommentCommand]:
         """What people with write permission asked for, oldest first; a stop label counts."""

@@ -240,9 +240,14 @@ class Remote:
         """The full name of a commit that is here; `None`: none, or several."""
         return resolve(self._git, name)
 
-    def change(self, commit: str) -> Files | None:
-        """What a commit that is here did; `None`: it is no small change of text."""
-        return files(self._git, commit)
+    def change(self, commit: str, since: str = "") -> Files | None:
+        """What a commit that is here did, or all since another; `None`: no small change of text."""
+        return files(self._git, commit, since)
+
+    def read(self, commit: str, path: str) -> bytes | None:
+        """A file of a commit that is here; `None`: there is none."""
+        code, out, _ = self._git.attempt("cat-file", "blob", f"{commit}:{path}")
+        return None if code else out
 
     def push(self, updates: Sequence[Update], options: Sequence[str] = ()) -> None:
         """Move all refs or none. Repeating it is harmless.

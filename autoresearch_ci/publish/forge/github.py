@@ -18,7 +18,13 @@ from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.publish.comment_commands import CommentCommand, parse_commands
 from autoresearch_ci.publish.forge.forge import Address, PullRequest, PullRequestContent, PullState
 from autoresearch_ci.publish.forge.github_api import Credentials, Patience
-from autoresearch_ci.publish.forge.github_body import is_marked, merged, room_for_report
+from autoresearch_ci.publish.forge.github_body import (
+    is_marked,
+    is_superseded,
+    merged,
+    room_for_report,
+    superseded,
+)
 from autoresearch_ci.publish.forge.refusals import ForgeRefused, Place, RefusalKind
 
 if TYPE_CHECKING:
@@ -100,6 +106,16 @@ class GitHub:
                 issue.create_comment(marked)
 
         self._ask(once)
+
+    def supersede(self, pull: PullRequest, branch: str, text: str) -> None:
+        self.comment_once(pull, text)
+
+        def close(repository: Repository) -> None:
+            found = repository.get_pull(pull.number)
+            if found.state == "open":
+                found.edit(body=superseded(found.body or "", branch), state="closed")
+
+        self._ask(close)
 
     def comment_commands(self, pull: PullRequest) -> Sequence[CommentCommand]:
         return self._ask(lambda repository: list(self._commands(repository, pull.number)))
@@ -208,7 +224,7 @@ class GitHub:
         permitted: dict[str, bool] = {}
         for comment in issue.get_comments():
             author = comment.user.login if comment.user else ""
-            at = comment.created_at.astimezone(datetime.UTC).isoformat(timespec="seconds")
+            at = _stamp(comment.created_at)
             found = parse_commands(comment.body or "", author, at)
             # A personal token's owner may comment, too: what we said ourselves is marked.
             if not author or not found or _SAID in comment.body:
@@ -231,12 +247,20 @@ class GitHub:
             return False
 
     def _as_pull_request(self, pull: Pull, branch: str) -> PullRequest:
-        state = PullState.OPEN if pull.state == "open" else PullState.CLOSED
+        ours = self._is_ours(pull, branch)
+        closed = pull.closed_at if pull.state != "open" else None
+        state = PullState.OPEN
+        if pull.merged_at:
+            state = PullState.MERGED
+        elif pull.state != "open":
+            by_us = ours and is_superseded(pull.body or "", branch)
+            state = PullState.SUPERSEDED if by_us else PullState.CLOSED
         return PullRequest(
             number=pull.number,
             url=pull.html_url,
-            state=PullState.MERGED if pull.merged_at else state,
-            ours=self._is_ours(pull, branch),
+            state=state,
+            ours=ours,
+            closed_at=_stamp(closed) if closed else "",
         )
 
     def _is_ours(self, pull: Pull, branch: str) -> bool:
@@ -284,3 +308,7 @@ class GitHub:
 
     def _place(self) -> Place:
         return Place(repository=self._slug, settings=f"{self._server}/{self._slug}/settings")
+
+
+def _stamp(time: datetime.datetime) -> str:
+    return time.astimezone(datetime.UTC).isoformat(timespec="seconds")

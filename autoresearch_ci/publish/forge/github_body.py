@@ -12,6 +12,7 @@ LIMIT = 65_536
 """Characters that GitHub accepts in a body."""
 _END = "<!-- autoresearch-ci:end -->"
 _BEGIN = "<!-- autoresearch-ci:begin {key} -->"
+_SUPERSEDED = "<!-- autoresearch-ci:superseded -->"
 
 
 def begin(branch: str) -> str:
@@ -38,6 +39,25 @@ def merged(body: str, ours: str, branch: str) -> str:
     if not is_marked(body, branch) and before:
         before = before.rstrip() + "\n\n"
     return f"{before}{begin(branch)}\n{harmless(ours).strip()}\n{_END}{after}"
+
+
+def superseded(body: str, branch: str) -> str:
+    """`body` with our part marked: it was us who closed this one. It is gone with a new report."""
+    before, found, after = body.partition(_END)
+    if not found or is_superseded(body, branch):
+        return body
+    marked = f"{before}{_SUPERSEDED}\n{_END}{after}"
+    return (
+        marked
+        if len(marked) <= LIMIT
+        else merged(body, "", branch).replace(_END, f"{_SUPERSEDED}\n{_END}", 1)
+    )
+
+
+def is_superseded(body: str, branch: str) -> bool:
+    """Whether our part says that we closed it."""
+    _, _, ours = body.partition(begin(branch))
+    return _SUPERSEDED in ours.partition(_END)[0]
 
 
 def harmless(text: str) -> str:

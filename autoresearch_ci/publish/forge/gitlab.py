@@ -63,6 +63,9 @@ class GitLab:
     def comment_once(self, pull: PullRequest, text: str) -> None:
         """There is no API here to say it with."""
 
+    def supersede(self, pull: PullRequest, branch: str, text: str) -> None:
+        """There is no API here to do it with."""
+
     def comment_commands(self, pull: PullRequest) -> Sequence[CommentCommand]:
         return ()
 
