@@ -24,11 +24,38 @@ _SEVERAL = 3
 """Files that a refusal names."""
 
 
-def worktree_contents(repository: Repository, files: Mapping[str, FileVersion]) -> dict[str, Path]:
+def worktree_contents(
+    repository: Repository, files: Mapping[str, FileVersion], modules: Mapping[str, str]
+) -> dict[str, Path]:
     """Where the content lies of each file that a filter made; the others are as committed.
+
+    `modules`: commits of the submodules that are checked out, of all levels, by path.
 
     Raises `WorkspaceError` when what a pointer names lies nowhere.
     """
+    found, lost = _contents(repository, files)
+    for name, commit in modules.items():
+        module = Repository.open(repository.root / name)
+        try:
+            inside, lacking = _contents(module, module.files(commit))
+        finally:
+            module.close()
+        found |= {f"{name}/{path}": place for path, place in inside.items()}
+        lost += [f"{name}/{path}" for path in lacking]
+    if lost:
+        names = ", ".join(lost[:_SEVERAL]) + (", ..." if len(lost) > _SEVERAL else "")
+        raise WorkspaceError(
+            f"the content of {names} is not here, only the pointers that Git LFS commits.\n"
+            "usually: LFS files were not fetched, or such a file was changed and not committed.\n"
+            f"do: {_cure(modules, lost[0])}; for actions/checkout, lfs: true."
+        )
+    return found
+
+
+def _contents(
+    repository: Repository, files: Mapping[str, FileVersion]
+) -> tuple[dict[str, Path], list[str]]:
+    """Where they lie, and which lie nowhere."""
     found: dict[str, Path] = {}
     lost: list[str] = []
     for path in filtered_paths(repository, files):
@@ -37,14 +64,13 @@ def worktree_contents(repository: Repository, files: Mapping[str, FileVersion]) 
             lost.append(path)
         elif place != Path():
             found[path] = place
-    if lost:
-        names = ", ".join(lost[:_SEVERAL]) + (", ..." if len(lost) > _SEVERAL else "")
-        raise WorkspaceError(
-            f"the content of {names} is not here, only the pointers that Git LFS commits.\n"
-            "usually: LFS files were not fetched, or such a file was changed and not committed.\n"
-            "do: git lfs pull; for actions/checkout, lfs: true."
-        )
-    return found
+    return found, lost
+
+
+def _cure(modules: Mapping[str, str], path: str) -> str:
+    if any(path.startswith(f"{name}/") for name in modules):
+        return "git submodule foreach --recursive git lfs pull"
+    return "git lfs pull"
 
 
 def only_filtered(repository: Repository, changed: Collection[str], head: str) -> bool:

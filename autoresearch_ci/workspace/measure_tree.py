@@ -372,7 +372,10 @@ class MeasureTree:
         self._tree.make_parents(path)
         copied = beneath.copy((source.parent, source.name), (self.layout.tree, path))
         if copied:
-            mode = 0o755 if self._files[path].mode == "100755" else 0o644
+            known = self._files.get(path)  # else a submodule's
+            there = self.layout.checkout / path
+            executable = known.mode == "100755" if known else os.access(there, os.X_OK)
+            mode = 0o755 if executable else 0o644
             with beneath.place(self.layout.tree, path) as (at, name):
                 os.chmod(name, mode, dir_fd=at)
         return copied

@@ -116,6 +116,39 @@ def test_submodules_of_submodules_are_there(
     assert done.column("metric") == ["15", "14"], done.told
 
 
+@pytest.mark.parametrize("where", ["checkout", "store", "nowhere"])
+def test_a_pointer_in_a_submodule_of_a_submodule_is_its_content_or_refused(
+    repo: Repo, run: Run, script: Script, tmp_path: Path, where: str
+) -> None:
+    inner, outer = Repo(tmp_path / "inner"), Repo(tmp_path / "outer")
+    for one in (inner, outer):
+        one.path.mkdir()
+        one.git("init", "--quiet", "--initial-branch=main")
+    inner.write(".gitattributes", "*.bin filter=lfs diff=lfs merge=lfs -text\n")
+    inner.write("m.bin", POINTER, mode=0o755)
+    inner.commit()
+    outer.git("submodule", "--quiet", "add", str(inner.path), "below")
+    outer.commit()
+    repo.git("submodule", "--quiet", "add", str(outer.path), "lib")
+    repo.commit("submodules")
+    repo.git("submodule", "--quiet", "update", "--init", "--recursive")
+    if where == "checkout":
+        repo.write("lib/below/m.bin", CONTENT)
+    if where == "store":
+        oid = hashlib.sha256(CONTENT).hexdigest()
+        store = ".git/modules/lib/modules/below/lfs/objects"
+        repo.write(f"{store}/{oid[:2]}/{oid[2:4]}/{oid}", CONTENT)
+    script({"description": "nine", "files": {"value": "9\n"}})
+    size = "expr $(stat -c %s lib/below/m.bin) + $(cat value) + $(stat -c %a lib/below/m.bin)"
+    done = run(metric=f"{size}; echo > lib/below/m.bin; git status > /dev/null")
+    if where == "nowhere":
+        assert done.code == 3, done.told
+        assert "the content of lib/below/m.bin is not here" in done.err
+        assert "git submodule foreach --recursive git lfs pull" in done.err
+    else:
+        assert done.column("metric") == ["51965", "51964"], done.told
+
+
 @pytest.mark.parametrize("sparse", [True, False])
 def test_a_partial_clone_is_refused_only_for_what_it_lacks(
     repo: Repo, run: Run, script: Script, tmp_path: Path, sparse: bool
