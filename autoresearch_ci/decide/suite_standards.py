@@ -107,12 +107,12 @@ class Standard:
 
     def may_be_unsteady(self) -> bool:
         """Whether ids look as if another run gave other ones, in a way that is not recognised."""
-        return any(_UNSTEADY.search(_stable(test)) for test in self.ranks)
+        return any(_UNSTEADY.search(stable(test)) for test in self.ranks)
 
     def reran_newly(self, outcomes: SuiteResult) -> str:
         """Tests that needed several attempts and never had; empty when there are none."""
-        known = {_stable(test) for test in self.reran}
-        news = [test for test in outcomes.reran if _stable(test) not in known]
+        known = {stable(test) for test in self.reran}
+        news = [test for test in outcomes.reran if stable(test) not in known]
         return f"{len(news)}: {some(news)}" if news else ""
 
     def loss(self, outcomes: SuiteResult | None) -> str:
@@ -210,7 +210,7 @@ _UNSTEADY = re.compile(
 )
 
 
-def _stable(test: str) -> str:
+def stable(test: str) -> str:
     """Its id without what differs from process to process."""
     return _CHANGING.sub("\N{HORIZONTAL ELLIPSIS}", test)
 
@@ -230,9 +230,9 @@ def _found(asked: Mapping[str, Rank], now: Mapping[str, Rank | str]) -> dict[str
         return found
     spare: dict[str, list[str]] = defaultdict(list)
     for test in sorted(now.keys() - asked.keys(), key=lambda test: (-_rank(now[test]), test)):
-        spare[_stable(test)].append(test)
+        spare[stable(test)].append(test)
     for test in sorted(missing, key=lambda test: (asked[test], test)):
-        if alike := spare.get(_stable(test)):
+        if alike := spare.get(stable(test)):
             found[test] = alike.pop()
     return found
 

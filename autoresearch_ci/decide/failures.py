@@ -1,0 +1,193 @@
+"""A failure: one thing that is broken, under an id that outlives the edits around it.
+
+CORE: values in, values out. What a tool prints becomes problems elsewhere (measure/diagnostics/);
+whether a set of failures is better than another is objective.py's business.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from autoresearch_ci.decide.suite_standards import SuiteResult, stable
+
+
+class Category(enum.StrEnum):
+    """What is broken, most pressing first: nothing later can be relied on before it is mended."""
+
+    BUILD = "build"
+    """It does not parse, resolve, compile, link, or cannot be collected."""
+    CRITICAL = "critical"
+    """A bug that will go off: an undefined name, a hole with a high severity."""
+    TYPE = "type"
+    TEST = "test"
+    LINT = "lint"
+    WARNING = "warning"
+
+    @property
+    def rank(self) -> int:
+        """0 is the most pressing."""
+        return _RANKS[self]
+
+
+_RANKS = {category: number for number, category in enumerate(Category)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """What a tool said of one place, before it is known how often it said so."""
+
+    category: Category
+    path: str
+    """Relative to the repository root, `/` between parts; empty: of no file."""
+    message: str
+    line: int = 0
+    """1-based; 0: not told."""
+    column: int = 0
+    """As the tool counts; only tells two problems of one line apart."""
+    code: str = ""
+    """The tool's own word for the rule; empty: it has none."""
+    name: str = ""
+    """A test's own id, which then stands for the problem whatever is said of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """One thing that is broken."""
+
+    category: Category
+    tool: str
+    id: str
+    """The same as long as it is the same thing: no line number, no count, no place on a disk."""
+    path: str
+    line: int
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """What one tool said of one tree."""
+
+    failures: tuple[Failure, ...] = ()
+    incomplete: str = ""
+    """Why this may not be all of it (a crash, a missing tool, an early stop); empty: it is all."""
+    suite: SuiteResult | None = None
+    """How each test ended, where the tool runs tests."""
+
+
+def identified(tool: str, problems: Iterable[Problem]) -> tuple[Failure, ...]:
+    """Problems as failures, in their order; what was said twice of one place is one.
+
+    Several with the same path, code and words in one file are told apart by their number in order
+    of place. So when one of three is mended, it is the third that is gone, whichever it was.
+    """
+    once = list(dict.fromkeys(problems))
+    keys = {problem: _key(tool, problem) for problem in once}
+    seen: Counter[str] = Counter()
+    ids = {}
+    for problem in sorted(once, key=lambda problem: (problem.line, problem.column)):
+        key = keys[problem]
+        seen[key] += 1
+        ids[problem] = key if seen[key] == 1 else f"{key}#{seen[key]}"
+    return tuple(
+        Failure(
+            category=problem.category,
+            tool=tool,
+            id=ids[problem],
+            path=problem.path,
+            line=problem.line,
+            code=problem.code,
+            message=problem.message,
+        )
+        for problem in once
+    )
+
+
+def _key(tool: str, problem: Problem) -> str:
+    if problem.name:
+        return f"{tool}:{stable(problem.name)}"
+    # Of a collision only the hash of the words would be to blame; path and code stay readable.
+    words = hashlib.sha256(essence(problem.message).encode(errors="replace")).hexdigest()[:10]
+    return ":".join((tool, problem.path, problem.code, words))
+
+
+def essence(message: str) -> str:
+    """The words of a message that stay when lines are added above or a value drifts.
+
+    A number by itself is dropped (`line 12`, `105 > 100`, `got 3`), one within a name is not
+    (`x1`, `utf8`, `'3'`), nor is what stands in quotes.
+    """
+    text = stable(message)
+    text = _PLACE.sub("", text)
+    text = "".join(part if quoted else _NUMBER.sub("0", part) for part, quoted in _by_quotes(text))
+    return " ".join(text.split())
+
+
+_PLACE = re.compile(r"(?<=\S):[0-9]+(?::[0-9]+)?\b|\b[Ll]ines? [0-9]+(?:[-:, ]+[0-9]+)*")
+_NUMBER = re.compile(r"(?<![\w'\"`.])[0-9]+(?:\.[0-9]+)?(?![\w'\"`])")
+_QUOTED = re.compile(r"(?<!\w)([\"'`])(?:(?!\1).){1,200}\1|‘[^’]{1,200}’|“[^”]{1,200}”")
+
+
+def _by_quotes(text: str) -> Iterable[tuple[str, bool]]:
+    end = 0
+    for match in _QUOTED.finditer(text):
+        yield text[end : match.start()], False
+        yield match.group(), True
+        end = match.end()
+    yield text[end:], False
+
+
+_CASCADES = re.compile(
+    r"syntax|unexpected (token|indent|end|eof)|unterminated|expected (an? )?['\"`]?[;:)}\]]"
+    r"|no module named|cannot find (module|package|symbol|crate|name|type)|unresolved import"
+    r"|could not (find|resolve|compile)|no such file|not found|undefined (name|reference|symbol)"
+    r"|undeclared|does not exist|no exported member|has no (attribute|member)|is not defined"
+    r"|cannot import|implicit declaration|missing (import|module|package)",
+    re.IGNORECASE,
+)
+"""Words of a failure that others tend to follow from: a name, a module or a bracket is missing."""
+
+
+def ordered(failures: Iterable[Failure]) -> list[Failure]:
+    """What to mend first: by category; then what others follow from, then the easiest, then what
+    lies in the same file.
+
+    Others follow from what is said in the same words at several places, and from a missing name or
+    bracket. Easy is what has a place, in a file that little else is wrong with.
+    """
+    everything = list(failures)
+    said = Counter((f.tool, f.code, essence(f.message)) for f in everything)
+    in_file = Counter(f.path for f in everything)
+
+    def key(failure: Failure) -> tuple[object, ...]:
+        follows = said[failure.tool, failure.code, essence(failure.message)]
+        causes = bool(_CASCADES.search(failure.message)) and failure.category is not Category.TEST
+        return (
+            failure.category.rank,
+            not causes,
+            -follows if causes else 0,
+            not (failure.path and failure.line),
+            in_file[failure.path],
+            failure.path,
+            failure.line,
+            failure.id,
+        )
+
+    return sorted(everything, key=key)
+
+
+def counts(failures: Iterable[Failure]) -> Mapping[Category, int]:
+    """By category, all of them, in their order."""
+    found = Counter(failure.category for failure in failures)
+    return {category: found[category] for category in Category}
+
+
+def summary(failures: Sequence[Failure]) -> str:
+    """`2 build, 11 test`; `nothing` when there is none."""
+    told = [f"{number} {category}" for category, number in counts(failures).items() if number]
+    return ", ".join(told) or "nothing"
