@@ -2,13 +2,14 @@
 
 After karpathy/autoresearch's progress.png: grey what was discarded, green what was kept, the
 running best as steps. Every attempt is shown; an outlier that would flatten the rest sits on the
-edge.
+edge. A point's height is its distance to the incumbent that was measured beside it, added to where
+that one is drawn: a machine that became slower meanwhile moves no point.
 """
 
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from autoresearch_ci.experiment import Direction, Experiment, Status
@@ -46,6 +47,7 @@ stroke: #ffffff; stroke-width: 3px; stroke-linejoin: round }}
 .kept {{ fill: #2da44e; stroke: #1f2328; stroke-width: 0.7 }}
 .start {{ fill: #ffffff; stroke: #57606a; stroke-width: 1.6 }}
 .other {{ fill: #8c959f }}
+.guarded {{ fill: #ffffff; stroke: #bf8700; stroke-width: 1.6 }}
 .crash {{ stroke: #cf222e; stroke-width: 1.6; fill: none }}
 .unmeasured {{ stroke: #afb8c1; stroke-width: 1.6; fill: none }}"""
 
@@ -58,6 +60,11 @@ class _Plot:
     y: Axis
     direction: Direction
     result: RunSummary
+    drawn: Mapping[int, float]
+    """Number of an experiment to its height, where it has one."""
+
+    def height(self, experiment: Experiment) -> float | None:
+        return self.drawn.get(experiment.iteration)
 
     @property
     def worse_edge(self) -> float:
@@ -83,12 +90,15 @@ def progress_svg(
     result = run_summary(experiments)
     if confirmation:
         result = replace(result, best=confirmation.head)
+    drawn = _heights(experiments)
     plot = _Plot(
         x=_x_axis(experiments),
-        y=_y_axis(experiments, result, direction),
+        y=_y_axis(result, drawn, direction),
         direction=direction,
         result=result,
+        drawn=drawn,
     )
+    title = title or metric_name
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
         f'width="{_WIDTH}" height="{_HEIGHT}" role="img" aria-label="{_text(title, 120)}">',
@@ -126,6 +136,24 @@ def _whole(
     return [replace(e, iteration=number) for number, e in enumerate((base, *earlier, *rest))]
 
 
+def _heights(experiments: Sequence[Experiment]) -> dict[int, float]:
+    """Where they are drawn, by number; a ratio to the incumbent where all numbers are positive."""
+    heights: dict[int, float] = {}
+    best: float | None = None
+    for experiment in experiments:
+        value, delta = experiment.metric, experiment.delta
+        if value is None or experiment.status in CRASHED:
+            continue
+        rival = None if delta is None else value - delta
+        if best is not None and rival is not None and rival != best:
+            ratio = best > 0 and rival > 0 and value > 0
+            value = best * (value / rival) if ratio else best + (value - rival)
+        if experiment.status in (Status.KEEP, Status.BASELINE):
+            best = value
+        heights[experiment.iteration] = value
+    return heights
+
+
 def _x_axis(experiments: Sequence[Experiment]) -> Axis:
     last = max((e.iteration for e in experiments), default=0)
     first = min((e.iteration for e in experiments), default=0)
@@ -133,10 +161,10 @@ def _x_axis(experiments: Sequence[Experiment]) -> Axis:
     return Axis(low=first - margin, high=last + margin, start=_FRAME.left, end=_FRAME.right)
 
 
-def _y_axis(experiments: Sequence[Experiment], result: RunSummary, direction: Direction) -> Axis:
-    core = [v for e in result.kept if (v := e.metric) is not None]
-    core += [v for v in (result.baseline, result.best) if v is not None]
-    others = [v for e in result.others if (v := _value(e)) is not None]
+def _y_axis(result: RunSummary, drawn: Mapping[int, float], direction: Direction) -> Axis:
+    core = [drawn[e.iteration] for e in result.kept if e.iteration in drawn]
+    core += [] if result.baseline is None else [result.baseline]
+    others = [drawn[e.iteration] for e in result.others if e.iteration in drawn]
     core = core or others[:1] or [0.0]
     low, high = robust_range(core, others)
     height = high - low
@@ -148,10 +176,6 @@ def _y_axis(experiments: Sequence[Experiment], result: RunSummary, direction: Di
         start=_FRAME.bottom,
         end=_FRAME.top,
     )
-
-
-def _value(experiment: Experiment) -> float | None:
-    return None if experiment.status in CRASHED else experiment.metric
 
 
 def _header(plot: _Plot, metric_name: str, title: str) -> Iterator[str]:
@@ -169,17 +193,17 @@ def _header(plot: _Plot, metric_name: str, title: str) -> Iterator[str]:
 
 def _legend(experiments: Sequence[Experiment], plot: _Plot) -> Iterator[str]:
     """Right-aligned; only what occurs."""
-    values = [v for e in experiments if (v := _value(e)) is not None]
-    missing = {_missing(e) for e in experiments if _value(e) is None}
+    missing = {_missing(e) for e in experiments if plot.height(e) is None}
     above = plot.direction is Direction.MINIMIZE
-    far = any(not plot.y.holds(v) for v in values)
-    tried = any(_value(e) is not None for e in plot.result.others)
+    far = not all(map(plot.y.holds, plot.drawn.values()))
+    kinds = {_kind(e) for e in plot.result.others if plot.height(e) is not None}
     y = 59.5
     entries = (
         ("not measured", 92, "unmeasured" in missing, _cross("unmeasured", "{x}", y)),
         ("crashed", 54, "crash" in missing, _cross("crash", "{x}", y)),
         ("off the scale", 81, far, _triangle("{x}", y - 4 if above else y + 4, up=above)),
-        ("not kept", 55, tried, _circle("other", "{x}", y)),
+        ("guard failed", 81, "guarded" in kinds, _circle("guarded", "{x}", y)),
+        ("not kept", 55, "other" in kinds, _circle("other", "{x}", y)),
         ("kept", 30, bool(plot.result.kept), _circle("kept", "{x}", y)),
     )
     right = _FRAME.right
@@ -193,6 +217,8 @@ def _legend(experiments: Sequence[Experiment], plot: _Plot) -> Iterator[str]:
 def _axes(plot: _Plot, metric_name: str) -> Iterator[str]:
     left, right, top, bottom = _FRAME.left, _FRAME.right, _FRAME.top, _FRAME.bottom
     y_ticks = ticks(plot.y.low, plot.y.high, 7)
+    if min(plot.drawn.values(), default=-1) >= 0:  # no times below zero
+        y_ticks = [tick for tick in y_ticks if tick >= 0]
     for value, name in zip(y_ticks, tick_labels(y_ticks), strict=True):
         y = f"{plot.y.pixel(value):.1f}"
         yield f'<line class="grid" x1="{left}" x2="{right}" y1="{y}" y2="{y}"/>'
@@ -226,8 +252,8 @@ def _steps(experiments: Sequence[Experiment], plot: _Plot) -> Iterator[str]:
     )
     path = f"M{plot.x.pixel(experiments[0].iteration):.1f} {y:.1f}"
     for kept in plot.result.kept:
-        if kept.metric is not None:
-            path += f" H{plot.x.pixel(kept.iteration):.1f} V{plot.y.pixel(kept.metric):.1f}"
+        if (value := plot.height(kept)) is not None:
+            path += f" H{plot.x.pixel(kept.iteration):.1f} V{plot.y.pixel(value):.1f}"
     path += f" H{plot.x.pixel(experiments[-1].iteration):.1f}"
     yield f'<path class="best" d="{path}"/>'
 
@@ -235,21 +261,26 @@ def _steps(experiments: Sequence[Experiment], plot: _Plot) -> Iterator[str]:
 def _mark(experiment: Experiment, plot: _Plot) -> Iterator[str]:
     """One experiment's point, with its story as a tooltip."""
     x = plot.x.pixel(experiment.iteration)
-    value = _value(experiment)
-    told = f"#{experiment.iteration} {experiment.status} {number(value)} {experiment.description}"
+    value = plot.height(experiment)
+    measured = number(None if value is None else experiment.metric)
+    told = f"#{experiment.iteration} {experiment.status} {measured} {experiment.description}"
     tooltip = f"<title>{_text(told, 140)}</title>"
     if value is None:
         shape = _cross(_missing(experiment), f"{x:.1f}", plot.worse_edge)
     elif not plot.y.holds(value):
         shape = _triangle(f"{x:.1f}", plot.y.pixel(value), up=value > plot.y.high)
     else:
-        kind = {Status.KEEP: "kept", Status.BASELINE: "start"}.get(experiment.status, "other")
-        shape = _circle(kind, f"{x:.1f}", plot.y.pixel(value))
+        shape = _circle(_kind(experiment), f"{x:.1f}", plot.y.pixel(value))
     yield f"<g>{tooltip}{shape}</g>"
 
 
+def _kind(experiment: Experiment) -> str:
+    others = "guarded" if experiment.guard == "fail" else "other"
+    return {Status.KEEP: "kept", Status.BASELINE: "start"}.get(experiment.status, others)
+
+
 def _circle(kind: str, x: str, y: float) -> str:
-    radius = 4 if kind == "other" else 5
+    radius = 5 if kind in ("kept", "start") else 4
     return f'<circle class="{kind}" cx="{x}" cy="{y:.1f}" r="{radius}"/>'
 
 
@@ -272,24 +303,21 @@ def _labels(experiments: Sequence[Experiment], plot: _Plot) -> Iterator[str]:
     anchors = []
     before = plot.result.baseline
     for kept in plot.result.kept:
-        if kept.metric is None:
+        value = plot.height(kept)
+        if value is None:
             continue
-        gain = 0.0 if before is None else plot.direction.gain(before, kept.metric)
+        gain = 0.0 if before is None else plot.direction.gain(before, value)
         last = kept is plot.result.kept[-1]
         anchors.append(
             Anchor(
                 x=plot.x.pixel(kept.iteration),
-                y=plot.y.pixel(kept.metric),
+                y=plot.y.pixel(value),
                 text=defuse(shortened(kept.description, 200)),
                 importance=float("inf") if last else gain,
             )
         )
-        before = kept.metric
-    points = [
-        (plot.x.pixel(e.iteration), plot.y.pixel(v))
-        for e in experiments
-        if (v := _value(e)) is not None
-    ]
+        before = value
+    points = [(plot.x.pixel(number), plot.y.pixel(value)) for number, value in plot.drawn.items()]
     slope = -_SLOPE if plot.direction is Direction.MINIMIZE else _SLOPE
     for label in place(anchors, points, _FRAME, slope):
         side, dx = ("end", -9) if label.ends_at_point else ("start", 9)

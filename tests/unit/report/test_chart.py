@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoresearch_ci.experiment import Direction, Experiment, Status
+from autoresearch_ci.report.chart import progress_svg
 from autoresearch_ci.report.chart_layout import (
     Anchor,
     Frame,
@@ -140,3 +142,36 @@ def test_labels_stay_in_the_frame_and_apart(steps: list[int], slope: int) -> Non
     assert all(80 <= x <= 1170 and 90 <= y <= 580 for line in lines for x, y in line)
     for first, second in itertools.combinations(lines, 2):
         assert min(math.dist(a, b) for a in first[::4] for b in second) > 8
+
+
+def test_a_machine_that_becomes_slower_moves_no_point() -> None:
+    """Each was measured beside the incumbent: 10 % slower than it, then 10 % faster."""
+    rows = journal(100.0, 110.0, kept=(90.0,))
+    slower = [
+        rows[0],
+        replace(rows[1], metric=165.0, delta=15.0),
+        replace(rows[2], metric=180.0, delta=-20.0),
+    ]
+    steady = [rows[0], replace(rows[1], delta=10.0), replace(rows[2], delta=-10.0)]
+    assert heights(slower) == heights(steady)
+    assert "165" in picture(slower)  # what was measured can be read
+
+
+def test_a_failed_guard_has_a_mark_of_its_own() -> None:
+    rows = journal(100.0, 80.0, 110.0)
+    rows[1] = replace(rows[1], guard="fail")
+    svg = picture(rows)
+    assert svg.count('<circle class="guarded"') == 2  # itself, and the legend's
+    assert "guard failed" in svg
+    assert "guard failed" not in picture(journal(100.0, 80.0))
+
+
+def test_no_time_below_zero_is_on_the_axis() -> None:
+    svg = picture(journal(94.2, kept=(0.0129,)))
+    assert ">-" not in svg
+    assert ">-" in picture(journal(1.0, kept=(-50.0,)))
+
+
+def test_a_run_without_a_goal_is_titled_with_its_metric() -> None:
+    svg = progress_svg(journal(1.0), direction=MINIMIZE, metric_name="p95_ms", title="")
+    assert 'class="title" x="28" y="38">p95_ms<' in svg
