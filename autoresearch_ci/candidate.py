@@ -11,6 +11,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from statistics import median
 
+from autoresearch_ci.decide.credibility import (
+    doubt,
+    naming_lines,
+    told_by_output,
+    unlikely_numbers,
+)
 from autoresearch_ci.decide.decision import judge
 from autoresearch_ci.decide.early_stop import Point
 from autoresearch_ci.decide.gaming.detect import plays, sentence
@@ -104,6 +110,8 @@ class Outcome:
     evidence: Evidence = field(default_factory=Evidence)
     guards: tuple[GuardRun, ...] = ()
     holdout: HoldoutVerdict = HoldoutVerdict.NONE
+    doubt: str = ""
+    """What makes the gain of a keep look unlikely."""
     output: str = ""
     """What a repair or rework is told."""
     curve: tuple[Point, ...] = ()
@@ -288,6 +296,7 @@ class Evaluator:
             outcome = self._measured(committed, subject, knowledge)
             if outcome.decision.status is Status.KEEP:
                 trial.keep()
+                outcome = self._doubted(outcome, self.tree(committed.commit), incumbent)
         return outcome
 
     def _through_hooks(
@@ -403,6 +412,25 @@ class Evaluator:
         # The journal is read by proposers: no number of the holdout may stand in it.
         refused = verdict is HoldoutVerdict.DENIES
         return outcome.refused("the holdout did not confirm it") if refused else outcome
+
+    def _doubted(self, outcome: Outcome, kept: CommitTree, incumbent: CommitTree) -> Outcome:
+        """The same, with what makes its gain look unlikely, and whether anybody vouches for it."""
+        missing = outcome.knowledge.missing
+        signs = unlikely_numbers(outcome.evidence, outcome.knowledge.session, self.policy.direction)
+        signs += told_by_output(missing)
+        if self.ruler:
+            texts = [
+                {path: tree.read(path) if tree.version(path) else None for path in kept.changes}
+                for tree in (incumbent, kept)
+            ]
+            if named := naming_lines(texts[0], texts[1], self.ruler):
+                signs.append(f"{', '.join(named[:3])}: looks like the metric's own line")
+            if foul := sentence(plays(texts[0], texts[1], self.ruler)):  # told, not refused
+                signs.append(foul)
+        guarded = bool(outcome.guards) and self.bench.guards.independent
+        guarded = guarded and not any(role.startswith("guard") for role in missing)
+        held = outcome.holdout.agrees and "holdout" not in missing
+        return replace(outcome, doubt=doubt(signs, vouched=guarded or held))
 
     def _foul(self, edits: Edits, incumbent: CommitTree) -> str:
         """How the candidate plays against the ruler; empty when it does not, or may."""

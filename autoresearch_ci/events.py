@@ -132,7 +132,10 @@ def _without(event: Event, redact: Callable[[str], str]) -> Event:
             clean[name] = redact(value)
         elif isinstance(value, Experiment):
             clean[name] = replace(
-                value, description=redact(value.description), reason=redact(value.reason)
+                value,
+                description=redact(value.description),
+                reason=redact(value.reason),
+                doubt=redact(value.doubt),
             )
     return replace(event, **clean)
 

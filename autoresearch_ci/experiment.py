@@ -133,6 +133,10 @@ class Decision:
     ci_high: float | None = None
 
 
+HARD_TO_BELIEVE = "hard to believe: "
+"""How a `doubt` begins that no guard and no holdout has an answer to."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
     """One finished iteration: a row of the journal, in the journal's column order."""
@@ -168,6 +172,18 @@ class Experiment:
     """1, plus repairs and reworks."""
     reason: str
     holdout: HoldoutVerdict = HoldoutVerdict.NONE
+    doubt: str = ""
+    """What makes a kept gain look unlikely; see `hard_to_believe`."""
+
+    @property
+    def hard_to_believe(self) -> bool:
+        """Whether nothing but the metric speaks for a gain that looks unlikely."""
+        return self.doubt.startswith(HARD_TO_BELIEVE)
+
+    @property
+    def vouched(self) -> bool:
+        """Whether a guard or the holdout has looked at it, and agreed."""
+        return (self.guard == "pass" or self.holdout.agrees) and not self.hard_to_believe
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ from autoresearch_ci.decide.budget import (
     stop_reason,
     time_used_up,
 )
+from autoresearch_ci.decide.credibility import no_witness
 from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.errors import AutoresearchError, ProposerError
 from autoresearch_ci.events import ExperimentFinished, Note, Observer, StageStarted, Warning
@@ -76,6 +77,8 @@ class Loop:
     evaluator: Evaluator
     ledger: Ledger
     observe: Observer
+    earlier: Sequence[Experiment] = ()
+    """What earlier runs kept below the base and no guard or holdout of this run vouches for."""
     kept: Callable[[], None] = lambda: None
     """Called after each keep is written down: publishing."""
     knowledge: Knowledge = field(default_factory=Knowledge)
@@ -113,6 +116,7 @@ class Loop:
         return (
             self.proposer_lost
             or self.evaluator.lost
+            or no_witness(self.ledger.experiments, self.earlier)
             or stop_reason(
                 briefing.limits,
                 self.ledger.experiments,
@@ -303,6 +307,7 @@ def row_of(
         attempts=len(outcomes),
         reason=last.decision.reason,
         holdout=last.holdout,
+        doubt=last.doubt,
     )
 
 

@@ -318,9 +318,12 @@ def make_ruler(config: Config, context: RunContext) -> Ruler | None:
     patterns = [rule.regex for rule in rules]
     if not config.metric.name:
         patterns.append(r"^[ \t]*METRIC[ \t]+[\w.-]+[ \t]*=")
+    paths = [rule.json_path for rule in rules if rule.json_path]
+    keys = [found[-1] for path in paths if (found := re.findall(r"[A-Za-z_][\w-]*", path))]
     return Ruler(
         names=tuple(filter(None, names)),
         patterns=tuple(filter(None, patterns)),
+        keys=tuple(keys),
         files=(*(p for p in named if context.scope.refusal(p)), *filter(None, reports)),
     )
 

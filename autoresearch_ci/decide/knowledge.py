@@ -13,6 +13,7 @@ from typing import Literal
 
 from autoresearch_ci.decide.early_stop import Curve, Point
 from autoresearch_ci.decide.lasting import LATE
+from autoresearch_ci.decide.printed_lines import Printed
 from autoresearch_ci.decide.session import Evidence, Session
 from autoresearch_ci.decide.suite_standards import Standard, SuiteResult, disagreement
 from autoresearch_ci.experiment import Decision, Status
@@ -42,6 +43,8 @@ class Seen:
     """A helper outlived the command, and passed on what it had printed."""
     stream: Stream | None = None
     """On which the number stood; `None`: on none, or there is no telling."""
+    output: Printed | None = None
+    """All that was printed, by kinds of lines; `None` where nobody looks at it."""
 
     @property
     def printed(self) -> Mapping[str, int]:
@@ -86,6 +89,10 @@ class Knowledge:
     """What the tests of the candidate under judgement reached; empty between two judgements."""
     baselines: Mapping[str, float] = field(default_factory=dict)
     """The guards' numbers on the unmodified code, by role: what tolerances refer to."""
+    outputs: Mapping[str, Printed] = field(default_factory=dict)
+    """What each command printed at the least, by role."""
+    missing: Mapping[str, str] = field(default_factory=dict)
+    """What the candidate under judgement left out of it, by role, in words; empty between two."""
     holdout_spread: float = 0.0
     """How much the holdout varies on the unmodified code."""
 
@@ -101,7 +108,10 @@ class Knowledge:
         `curve`: the candidate's.
         """
         known = replace(
-            self, session=self.session.after(evidence, decision, candidate_id), shown={}
+            self,
+            session=self.session.after(evidence, decision, candidate_id),
+            shown={},
+            missing={},
         )
         if decision.status is not Status.KEEP:
             return known
@@ -151,7 +161,13 @@ class Knowledge:
             role + what: max(count, self.printed.get(role + what, 0))
             for what, count in seen.printed.items()
         }
-        return replace(self, standards=standards, printed={**self.printed, **printed})
+        outputs = dict(self.outputs)
+        if seen.output:
+            before = outputs.get(role)
+            outputs[role] = before.joined(seen.output) if before else seen.output
+        return replace(
+            self, standards=standards, printed={**self.printed, **printed}, outputs=outputs
+        )
 
     def streams(self, role: str) -> Sequence[Stream]:
         """On which its number has stood; empty: nothing is known."""
@@ -181,6 +197,23 @@ class Knowledge:
 
     def doubting(self, role: str, seen: Seen) -> tuple[Doubt | None, Knowledge]:
         """What is wrong with a candidate's run, `None` when nothing is; and what its tests show."""
+        return self._noticing(role, seen)._doubting(role, seen)
+
+    def tests_gone(self, role: str, seen: Seen) -> str:
+        """Why tests that nobody could watch are lost, by what the command says itself."""
+        standard = self.outputs.get(role)
+        if not standard or not seen.output or seen.suite or seen.listed:
+            return ""
+        return standard.tests_gone_in(seen.output)
+
+    def _noticing(self, role: str, seen: Seen) -> Knowledge:
+        """With what the run left out of what it used to print."""
+        standard = self.outputs.get(role)
+        if not standard or not seen.output or not (why := standard.missing_in(seen.output)):
+            return self
+        return replace(self, missing={**self.missing, role: why})
+
+    def _doubting(self, role: str, seen: Seen) -> tuple[Doubt | None, Knowledge]:
         if why := self._unlike(role, seen):
             return Doubt(status=Status.METRIC_ERROR, reason=why), self
         lost, known = self._held_against(role, seen.suite)

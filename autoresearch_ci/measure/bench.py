@@ -15,6 +15,7 @@ from autoresearch_ci.config.metric import Guard, Holdout, Metric
 from autoresearch_ci.decide.budget import Pace
 from autoresearch_ci.decide.early_stop import Curve, Point, behind, extend
 from autoresearch_ci.decide.knowledge import Knowledge, Seen
+from autoresearch_ci.decide.printed_lines import Printed
 from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.events import (
     MetricMeasured,
@@ -351,4 +352,5 @@ def _seen(ended: Ended, section: Metric | Holdout, read: Read | MetricError) -> 
     junit = section.extract.junit if section.extract else None
     content = None if isinstance(ended.report, MetricError) else ended.report
     listed = junit_suite(content or b"", junit) if junit else None
-    return replace(read.seen, suite=ended.suite, listed=listed)
+    printed = Printed.of(f"{ended.result.stdout}\n{ended.result.stderr}")
+    return replace(read.seen, suite=ended.suite, listed=listed, output=printed)

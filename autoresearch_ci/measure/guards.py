@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from autoresearch_ci.config.metric import Guard
 from autoresearch_ci.decide.knowledge import Knowledge, Seen
+from autoresearch_ci.decide.printed_lines import Printed
 from autoresearch_ci.decide.suite_standards import SuiteResult, some
 from autoresearch_ci.events import Note, Stage, Warning
 from autoresearch_ci.experiment import GuardRun, MetricRun
@@ -74,6 +75,11 @@ class Guards:
             if run.failed:
                 break
         return Guarded(runs=tuple(runs), knowledge=knowledge, unsteady=unsteady)
+
+    @property
+    def independent(self) -> bool:
+        """Whether one of them runs by itself, and does not read the metric's own output."""
+        return any(guard.command != self._metric_command for guard in self._guards)
 
     def seconds(self, knowledge: Knowledge) -> float:
         """How long one round of the guards takes, the metric's own command left out."""
@@ -155,13 +161,16 @@ class Guards:
         """Why the tests of a guard are fewer or worse than before, or its number is not believed;
         empty when all is well."""
         listed, problem = _listed(guard, ended.report)
-        seen, knowledge = replace(seen, suite=ended.suite, listed=listed), ended.knowledge
+        printed = Printed.of(f"{ended.result.stdout}\n{ended.result.stderr}")
+        seen = replace(seen, suite=ended.suite, listed=listed, output=printed)
+        knowledge = ended.knowledge
         if subject.is_candidate:
             if news := knowledge.reran_newly(role, seen):
                 message = f"tests in {guard.command!r} were run again, as never before: {news}"
                 self._commands.observe(Note(message=message))
             doubt, knowledge = knowledge.doubting(role, seen)
-            return ": ".join(filter(None, (problem, doubt.reason if doubt else ""))), knowledge
+            lost = doubt.reason if doubt else knowledge.tests_gone(role, seen)
+            return ": ".join(filter(None, (problem, lost))), knowledge
         if self._commands.has_helpers(guard.command):
             seen = replace(seen, handed_over=True)
         if not failed:  # else tests that never ran would not be missed later

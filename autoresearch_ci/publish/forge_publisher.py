@@ -19,11 +19,10 @@ from autoresearch_ci.publish.publisher import RunRecord, StartPoint, illustrated
 from autoresearch_ci.publish.resolve_start import StartResolver, forget_branch
 from autoresearch_ci.publish.run_identity import RunIdentity
 from autoresearch_ci.publish.start_rules import numbered
-from autoresearch_ci.record import journal_tsv as journal
 from autoresearch_ci.record import past_notebooks
 from autoresearch_ci.record.run_history import PushRecord
 from autoresearch_ci.report.pull_request import PullRequestInfo, body, title
-from autoresearch_ci.report.run_summary import RunInfo
+from autoresearch_ci.report.run_summary import RunInfo, hard_to_believe, run_summary
 from autoresearch_ci.workspace.repository import Repository
 
 
@@ -297,14 +296,18 @@ class ForgePublisher:
     ) -> PullRequestContent:
         start = self._start_point
         mine = {e.commit for e in record.history.kept}  # published before: the job was repeated
-        earlier = journal.parse_rows(journal.header(info.direction) + start.kept)
+        earlier = [e for e in start.kept_rows if e.commit not in mine]
         info = replace(info, branch=start.branch, notebook_ref=start.notebook_ref)
+        # What this run has guards or a holdout for, these have seen with the unmodified code.
+        witnesses = info.guards or self._run.holdout
+        unvouched = [e for e in earlier if e.hard_to_believe and not witnesses]
         more = PullRequestInfo(
             head=record.incumbent,
             chart=self._forge.file_link(notebook, past_notebooks.CHART) if notebook else "",
             job=self._run.job,
             holdout=self._run.holdout,
-            earlier=tuple(e for e in earlier if e.commit not in mine),
+            earlier=earlier,
+            unvouched=unvouched,
             replaces=start.replaces,
             because=start.because,
             rejected=[change.description for change in start.rejected],
@@ -313,13 +316,15 @@ class ForgePublisher:
         )
         experiments = tuple(record.experiments)
         held = info.confirmation is not None and info.confirmation.holds
+        doubted = hard_to_believe(run_summary(experiments), info, unvouched)
+        publish = self._config.model_copy(update={"draft": True}) if doubted else self._config
         return PullRequestContent(
             branch=start.branch,
             base=self._resolver.base_branch(),
-            title=title(experiments, info),
+            title=title(experiments, info, unvouched),
             render=lambda room: body(experiments, info, more, room),
-            publish=self._config,
-            ready=self._config.ready and self._final and held,
+            publish=publish,
+            ready=publish.ready and self._final and held and not doubted,
             confirmed=held,
         )
 

@@ -60,6 +60,11 @@ class StartPoint:
     heard: str = ""
     """When the last command was given that has been read; the forge's clock, ISO 8601 in UTC."""
 
+    @property
+    def kept_rows(self) -> tuple[Experiment, ...]:
+        """`kept`, read; the header's direction is no part of a row."""
+        return journal.parse_rows(journal.header(Direction.MINIMIZE) + self.kept)
+
 
 def recalled(data: object) -> StartPoint:
     """What an earlier process wrote down; nothing, when it cannot have been one of ours."""
@@ -67,7 +72,7 @@ def recalled(data: object) -> StartPoint:
 
     try:
         found = TypeAdapter(StartPoint).validate_python(data)
-        journal.parse_rows(journal.header(Direction.MINIMIZE) + found.kept)
+        _ = found.kept_rows
     except (ValidationError, ValueError):
         return StartPoint()
     return found

@@ -222,6 +222,7 @@ class Ledger:
             experiment,
             description=self._redact(experiment.description),
             reason=self._redact(experiment.reason),
+            doubt=self._redact(experiment.doubt),
         )
         experiment = journal.recorded(experiment)
         self.history = self.history.after(self._records.decided(experiment, knowledge))

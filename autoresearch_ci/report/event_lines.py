@@ -83,6 +83,8 @@ def _decided(experiment: Experiment, metric: str) -> str:
     ]
     if experiment.reason:
         parts.append(shortened(experiment.reason, 120))
+    if experiment.doubt:
+        parts.append(f"**{shortened(experiment.doubt, 200)}**")
     return " | ".join(part for part in parts if part)
 
 

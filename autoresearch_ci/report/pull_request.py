@@ -11,6 +11,8 @@ from autoresearch_ci.report.run_summary import (
     RunInfo,
     RunSummary,
     count,
+    doubts,
+    hard_to_believe,
     headline,
     holdout_words,
     relative_change,
@@ -20,6 +22,7 @@ from autoresearch_ci.report.summary_page import (
     COMMAND_ROOM,
     bounded,
     commit_link,
+    described,
     details,
     idle,
     interval,
@@ -53,6 +56,8 @@ class PullRequestInfo:
     """The holdout's name; empty: there is none."""
     earlier: Sequence[Experiment] = ()
     """Kept by earlier runs, on this same branch below our base."""
+    unvouched: Sequence[Experiment] = ()
+    """Those of `earlier` that are hard to believe, and no guard or holdout has seen since."""
     replaces: str = ""
     """Address of the pull request that this one continues, because its branch is not ours now."""
     because: str = ""
@@ -65,8 +70,13 @@ class PullRequestInfo:
     """Whether the run has ended."""
 
 
-def title(experiments: Sequence[Experiment], info: RunInfo) -> str:
-    """One line with the number: `autoresearch: val_bpb 1.982 → 1.871 (-5.6 %)`."""
+def title(
+    experiments: Sequence[Experiment], info: RunInfo, unvouched: Sequence[Experiment] = ()
+) -> str:
+    """One line with the number: `autoresearch: val_bpb 1.982 → 1.871 (-5.6 %)`.
+
+    `unvouched`: what earlier runs kept on the same branch and is hard to believe.
+    """
     result = run_summary(experiments)
     name = defuse(shortened(info.metric_name, 60))
     found = info.confirmation
@@ -79,7 +89,8 @@ def title(experiments: Sequence[Experiment], info: RunInfo) -> str:
     sign = -1 if info.direction is Direction.MINIMIZE else 1
     change = sign * found.gain if found else relative_change(before, after)
     share = "" if change is None else f" ({percent(change)})"
-    return f"autoresearch: {name} {number(before)} → {number(after)}{share}"
+    doubt = ", hard to believe" if hard_to_believe(result, info, unvouched) else ""
+    return f"autoresearch: {name} {number(before)} → {number(after)}{share}{doubt}"
 
 
 def body(
@@ -94,6 +105,7 @@ def body(
     name = inline(info.metric_name, 60)
     start = [
         headline(result, info),
+        *doubts(result, info, more.unvouched),
         *_state(info, more),
         f"![{name} over the experiments]({more.chart})" if more.chart else "",
     ]
@@ -169,7 +181,7 @@ def _kept(result: RunSummary, info: RunInfo, room: int) -> str:
             signed(e.delta),
             str(e.samples),
             interval(e, info.direction),
-            inline(e.description),
+            described(e),
         )
         for e in result.kept
     )

@@ -107,6 +107,7 @@ def write_report(
         "host": machine(),
         "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "confirmation": finished.confirmation and dataclasses.asdict(finished.confirmation),
+        "hard_to_believe": [e.commit for e in ledger.history.kept if e.hard_to_believe],
         "idle_commits": [experiment.commit for experiment in finished.idle],
         "totals": {
             "iterations": max(len(experiments) - 1, 0),

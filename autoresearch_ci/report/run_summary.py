@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from autoresearch_ci.experiment import Direction, Experiment, HoldoutVerdict, Status
+from autoresearch_ci.decide.credibility import TOO_GOOD
+from autoresearch_ci.experiment import (
+    HARD_TO_BELIEVE,
+    Direction,
+    Experiment,
+    HoldoutVerdict,
+    Status,
+)
 from autoresearch_ci.record.past_notebooks import Story
 from autoresearch_ci.safety.markdown_text import inline
 from autoresearch_ci.safety.wording import number, percent, shortened
 
 CRASHED = frozenset({Status.CRASH, Status.METRIC_ERROR})
 """Statuses whose `metric`, should a foreign journal give one, means nothing."""
+
+
+_DOUBTS = 5
+"""Kept changes that look unlikely, of which each gets a paragraph."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +39,11 @@ class RunSummary:
     """Tried and not kept, in order."""
 
     @property
+    def doubted(self) -> tuple[Experiment, ...]:
+        """Kept, though the gain looks unlikely."""
+        return tuple(e for e in self.kept if e.doubt)
+
+    @property
     def change(self) -> float | None:
         """Relative, in the metric's own sign: -0.056 is 5.6 % lower than the baseline."""
         return relative_change(self.baseline, self.best)
@@ -42,6 +58,61 @@ def run_summary(experiments: Sequence[Experiment]) -> RunSummary:
         best = experiment.best if experiment.best is not None else experiment.metric
     others = tuple(e for e in experiments if e.status not in (Status.BASELINE, Status.KEEP))
     return RunSummary(baseline=baseline, best=best, kept=kept, others=others)
+
+
+def hard_to_believe(
+    result: RunSummary, info: RunInfo, unvouched: Sequence[Experiment] = ()
+) -> bool:
+    """Whether nothing but the metric speaks for an unlikely gain, of a step or in all.
+
+    `unvouched`: such steps of earlier runs that stand in the same pull request.
+    """
+    if unvouched or any(e.hard_to_believe for e in result.kept):
+        return True
+    return _whole(result, info) > TOO_GOOD and not all(e.vouched for e in result.kept)
+
+
+def _whole(result: RunSummary, info: RunInfo) -> float:
+    """The relative gain of all that was kept; 0 where nothing was, or nothing held."""
+    if info.confirmation is not None:
+        return info.confirmation.gain if info.confirmation.holds else 0.0
+    before, after = result.baseline, result.best
+    if before is None or after is None:
+        return 0.0
+    return info.direction.gain(before, after) / (abs(before) or abs(after) or 1.0)
+
+
+def doubts(
+    result: RunSummary, info: RunInfo, unvouched: Sequence[Experiment] = ()
+) -> Iterator[str]:
+    """What looks unlikely about the gain, in bold Markdown; a paragraph each."""
+    doubted, hard = [*unvouched, *result.doubted], hard_to_believe(result, info, unvouched)
+    for experiment in doubted[:_DOUBTS]:
+        whose = " of an earlier run" if experiment in unvouched else ""
+        yield f"**{doubt_words(experiment)}** (experiment {experiment.iteration}{whose})."
+    left = len(doubted) - _DOUBTS
+    if left > 0:
+        yield f"**{count(left, 'more kept change')} to look at twice**, see the table."
+    whole = _whole(result, info)
+    if whole > TOO_GOOD and not doubted:
+        head = "Hard to believe" if hard else "Look twice"
+        yield f"**{head}: a gain of {percent(whole).removeprefix('+')} in all.**"
+    if hard:
+        alone = any(e.hard_to_believe for e in result.kept)
+        yield (
+            "**No guard and no holdout speaks for that**, only the metric itself"
+            f"{', so nothing was built upon it' if alone else ''}. Read the change before you "
+            "merge it; a guard or a holdout in the configuration tells the next run more."
+        )
+    elif doubted:
+        yield "A guard or the holdout has seen it and agrees."
+
+
+def doubt_words(experiment: Experiment) -> str:
+    """`Hard to believe: …`, or `Look twice: …` where a guard or the holdout agrees; Markdown."""
+    words = experiment.doubt.removeprefix(HARD_TO_BELIEVE)
+    head = "Hard to believe" if experiment.hard_to_believe else "Look twice"
+    return f"{head}: {inline(words, 400)}"
 
 
 def holdout_words(result: RunSummary) -> str:

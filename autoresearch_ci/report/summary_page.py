@@ -17,6 +17,8 @@ from autoresearch_ci.report.run_summary import (
     RunSummary,
     change_interval,
     count,
+    doubt_words,
+    doubts,
     headline,
     holdout_words,
     relative_change,
@@ -78,6 +80,7 @@ def summary_markdown(
     goal = f"Goal: {inline(info.goal, 300)}" if info.goal else ""
     parts = (
         (headline(result, info), 9, "the headline"),
+        (_joined(doubts(result, info)), 9, "what is hard to believe"),
         (goal, 5, "the goal"),
         (_joined(_kept(result, info)), 7, "what was kept"),
         (_joined(nights(experiments, info)), 6, "the nights"),
@@ -110,13 +113,19 @@ def _kept(result: RunSummary, info: RunInfo) -> Iterator[str]:
                 inline(e.guard, 12),
                 str(e.samples),
                 interval(e, info.direction),
-                inline(e.description),
+                described(e),
             )
             for e in result.kept
         ),
         len(result.kept),
         KEPT_ROOM,
     )
+
+
+def described(kept: Experiment) -> str:
+    """What a kept change does, behind what looks unlikely about it; for a cell."""
+    told = f"**{doubt_words(kept)}**: " if kept.doubt else ""
+    return f"{told}{inline(kept.description)}"
 
 
 def idle(info: RunInfo) -> Iterator[str]:

@@ -21,6 +21,7 @@ def results_table(experiments: Sequence[Experiment], direction: Direction) -> st
     result = run_summary(experiments)
     shown = [e for e in experiments if e.status in (Status.BASELINE, Status.KEEP)]
     lines = _aligned([_HEADER, *(_cells(e) for e in shown)]) if shown else []
+    lines += [f"#{e.iteration}: {defuse(shortened(e.doubt, 200))}" for e in result.doubted]
     better = "lower" if direction is Direction.MINIMIZE else "higher"
     tried = len(result.kept) + len(result.others)
     lines.append(f"{better} is better; {len(result.kept)} of {tried} kept{_others(result.others)}")

@@ -105,6 +105,28 @@ def test_only_a_confirmed_gain_is_marked_ready(world: World, confirm: str, draft
     assert world.api.pulls[0]["draft"] is draft
 
 
+def test_what_is_hard_to_believe_stays_a_draft_and_the_title_says_so(world: World) -> None:
+    done = go(world, 0.5, flags=("--set", "publish.ready=true", "--set", "publish.draft=false"))
+    assert done.code == 0, done.told
+    (pull,) = world.api.pulls
+    assert pull["draft"]
+    assert pull["title"].endswith("(-95.0 %), hard to believe")
+    assert "**Hard to believe: a gain of 95.0 %**" in pull["body"]
+
+
+def test_no_later_night_builds_upon_what_nobody_vouches_for(world: World) -> None:
+    nightly = ("--publish-branch", "autoresearch/nightly", "--confirm", "never")
+    assert go(world, 0.5, flags=nightly, tag="n1").code == 0
+    done = go(world, 0.4, 0.3, flags=nightly, tag="n2")
+    assert done.code == 0, done.told
+    assert len(done.rows) == 1
+    assert "experiment 1 of an earlier run is hard to believe" in done.out
+    done = go(world, 0.4, flags=(*nightly, "--guard", "test -e value"), tag="n3")
+    assert done.column("status") == ["baseline", "keep"], done.told
+    (pull,) = world.api.pulls
+    assert "believe" not in pull["title"]
+
+
 def test_nothing_kept_pushes_the_notebook_and_opens_nothing(world: World) -> None:
     done = go(world, 11)
     assert done.code == 0, done.told

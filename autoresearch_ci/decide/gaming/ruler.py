@@ -16,6 +16,8 @@ class Ruler:
     """Of the numbers, as in `name: value`."""
     patterns: Sequence[str] = ()
     """Regular expressions that find a number in the output."""
+    keys: Sequence[str] = ()
+    """In JSON, of the numbers."""
     files: Sequence[str] = ()
     """Paths of the frozen files that the commands name, and of the reports that they write."""
     tests: bool = False

@@ -7,6 +7,7 @@ CI_PROJECT_PATH and their kin say where.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from urllib.parse import quote, urlencode
 
 from autoresearch_ci.errors import ConfigError
@@ -73,14 +74,16 @@ class GitLab:
         return False
 
     def push_options(self, content: PullRequestContent) -> Sequence[str]:
-        headline = content.render(60_000).partition("\n\n")[0]
+        headline, *others = content.render(60_000).split("\n\n")
+        # What is hard to believe about it is bold, too.
+        told = [headline, *takewhile(lambda part: part.startswith("**"), others)]
         # What the confirmation finds comes after the last push, so it would never be told here.
         doubt = "" if content.confirmed else ", not yet measured again"
         options = [
             "merge_request.create",
             f"merge_request.target={content.base}",
             f"merge_request.title={_line(content.title, 220)}{doubt}",
-            f"merge_request.description={_line(headline, _ROOM)}",
+            f"merge_request.description={_line(' '.join(told), _ROOM)}",
             *(f"merge_request.label={_line(label, 100)}" for label in content.publish.labels),
             *(f"merge_request.assign={_line(name, 100)}" for name in content.publish.reviewers),
         ]

@@ -74,6 +74,7 @@ EXPERIMENTS = st.builds(
     attempts=COUNT,
     reason=st.text(),
     holdout=st.sampled_from(HoldoutVerdict),
+    doubt=st.text(),
 )
 
 
@@ -81,7 +82,7 @@ def test_a_row_is_one_readable_line() -> None:
     assert format_row(KEPT).split("\t") == [
         *("3", "2026-01-02T03:04:05Z", "b2c3d4e", "0.97", "-0.01", "pass", "48200", "keep"),
         *("raise MATRIX_LR from 0.04 to 0.057", "0.97", "4", "0.00123457", "0.02", "61.235"),
-        *("1200", "0.0123", "-", "search", "1", "-", "-\n"),
+        *("1200", "0.0123", "-", "search", "1", "-", "-", "-\n"),
     ]
 
 
@@ -90,8 +91,14 @@ def test_the_header_is_the_peers_then_ours() -> None:
         "# metric_direction: higher_is_better\n"
         "iteration\ttimestamp\tcommit\tmetric\tdelta\tguard\tguard-metric\tstatus\tdescription\t"
         "best\tsamples\tci_low\tci_high\tseconds\ttokens\tcost_usd\tpeak_memory_mb\tproposer\t"
-        "attempts\treason\tholdout\n"
+        "attempts\treason\tholdout\tdoubt\n"
     )
+
+
+def test_a_row_that_version_0_1_wrote_down_is_read_under_our_header() -> None:
+    older = format_row(KEPT).replace("\t-\t-\n", "\n")
+    assert older.count("\t") == COLUMNS - 3
+    assert parse_rows(HEADER + older) == (recorded(KEPT),)
 
 
 @settings(deadline=None)  # loaded runners are slow, not wrong

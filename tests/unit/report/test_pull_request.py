@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from markdown_it import MarkdownIt
 
-from autoresearch_ci.experiment import Direction, Experiment, Status
+from autoresearch_ci.experiment import Direction, Experiment, HoldoutVerdict, Status
 from autoresearch_ci.publish.forge.github_body import (
     LIMIT,
     begin,
@@ -101,6 +101,66 @@ def test_a_gain_that_did_not_hold_is_no_headline() -> None:
     told = title([BASELINE, row(10)], info(confirmation=confirmation(holds=False)))
     assert "%" not in told
     assert "did not hold" in told
+
+
+ALONE = row(10, guard="-", doubt="hard to believe: a gain of 98.9 %")
+VOUCHED = row(10, doubt="a gain of 98.9 %")
+
+
+def test_what_is_hard_to_believe_is_said_in_the_title_and_in_bold() -> None:
+    rows = [BASELINE, row(5, guard="-"), ALONE]
+    assert title(rows, info()).endswith("(-10.0 %), hard to believe")
+    text = body(rows, info(), MORE)
+    assert "**Hard to believe: a gain of 98.9 %** (experiment 10)." in text
+    assert "**No guard and no holdout speaks for that**" in text
+    assert "| **Hard to believe: a gain of 98.9 %**: change 10 |" in text
+
+
+def test_what_a_guard_vouches_for_is_said_in_bold_and_stands_in_no_title() -> None:
+    rows = [BASELINE, row(5), VOUCHED]
+    assert "believe" not in title(rows, info())
+    text = body(rows, info(), MORE)
+    assert "**Look twice: a gain of 98.9 %** (experiment 10)." in text
+    assert "No guard" not in text
+
+
+@pytest.mark.parametrize(("guard", "hard"), [("-", True), ("pass", False)])
+def test_small_steps_without_a_witness_may_add_up_to_what_is_hard_to_believe(
+    guard: str, hard: bool
+) -> None:
+    rows = [BASELINE, *(row(n, guard=guard, best=100.0 - 19 * n) for n in range(1, 6))]
+    assert ("hard to believe" in title(rows, info())) is hard
+    text = body(rows, info(), MORE)
+    head = "Hard to believe" if hard else "Look twice"
+    assert f"**{head}: a gain of 95.0 % in all.**" in text
+    assert ("No guard and no holdout" in text) is hard
+    small = info(confirmation=confirmation())
+    assert "believe" not in title(rows, small)
+
+
+def test_what_an_earlier_run_left_unvouched_is_still_hard_to_believe() -> None:
+    rows, more = [BASELINE, row(1)], replace(MORE, earlier=(ALONE,), unvouched=(ALONE,))
+    assert "hard to believe" in title(rows, info(), (ALONE,))
+    assert "**Hard to believe: a gain of 98.9 %** (experiment 10 of an earlier run)." in body(
+        rows, info(), more
+    )
+
+
+def test_the_words_of_a_doubt_do_nothing() -> None:
+    text = body([BASELINE, replace(ALONE, doubt=f"hard to believe: {EVIL}")], info(), MORE)
+    assert "@everyone" not in text
+    assert "<img" not in text
+
+
+def test_the_holdouts_verdicts_are_counted() -> None:
+    gains, holds, denies = HoldoutVerdict.GAINS, HoldoutVerdict.HOLDS, HoldoutVerdict.DENIES
+    rows = [BASELINE, row(1, holdout=gains), row(2, holdout=holds), row(3, Status.DISCARD)]
+    more = replace(MORE, holdout="p95")
+    text = body([*rows, row(4, Status.DISCARD, holdout=denies)], info(), more)
+    assert (
+        "p95, a holdout that no proposer sees, was asked about each would-be keep: it gains with "
+        "1 of 2 kept changes; it holds with 1 of 2 kept changes; it did not confirm 1 other change."
+    ) in text
 
 
 def test_money_is_divided_by_the_gain_that_was_confirmed() -> None:

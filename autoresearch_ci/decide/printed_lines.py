@@ -1,0 +1,126 @@
+"""What a command printed, by kinds of lines: whether a run ended before its usual last words.
+
+A process that prints a number and exits leaves out what the ruler prints after it. So a run that
+prints fewer lines than any run of the unmodified code did, and lacks lines of a kind that each of
+them had, has not done all that they did. Numbers are no part of a kind: a faster run prints other
+ones. How often a kind comes counts only where it never varied, and then by half: a training run
+that takes other steps reports another number of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+_LOOKED_AT = 200
+"""Lines at either end of the output whose kind is known; in between they only count."""
+_KINDS = 60
+"""Kinds that are remembered, the first and the last ones."""
+_LENGTH = 80
+"""Characters of a kind."""
+_CODES = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)|[\x00-\x08\x0e-\x1f]"
+)
+_NUMBER = re.compile(
+    r"0x[0-9a-f]+|[-+]?[0-9][0-9.,_:]*(?:e[-+]?[0-9]+)?"
+    r"[ \t]*(?:[µnm]?s|secs?|seconds?|min(?:ute)?s?|h(?:ours?)?|[kmgt]?i?b|bytes?|%)?(?![^\W\d_])",
+    re.IGNORECASE,
+)
+_ASIDE = re.compile(r"[(\[]\s*(?:N\s*)+[)\]]")
+"""`(12 ms)`, which some runners add to what is slow."""
+_TESTS = re.compile(
+    r"""
+      (?<![\w.])([0-9]{1,9})[ \t]+
+      (?:tests?|passed|passing|examples?|specs?|scenarios?|test\ cases?)\b
+      (?![ \t]+(?:failed|failing|failures?|errors?|skipped|pending|todo|per)\b)
+    | \b(?:tests(?:\ run)?|pass(?:ed)?)[ \t]*:?[ \t]+([0-9]{1,9})(?![\w.,]*[0-9.])
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+"""`Ran 3 tests`, `3 passed`, `# tests 3`, `Tests run: 3`, as the runners of tests say it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Printed:
+    """What one run printed, or what several runs of the same code did at the least."""
+
+    runs: int = 1
+    lines: int = 0
+    """The fewest that were not empty."""
+    tests: int = 0
+    """The fewest tests that it said to have run; 0: it says nothing of tests."""
+    kinds: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Lines of each kind that every run had, the fewest and the most."""
+
+    @classmethod
+    def of(cls, output: str) -> Printed:
+        """What stands in the output of one run."""
+        lines = [line for line in map(_shown, output.split("\n")) if line]
+        ends = lines if len(lines) <= 2 * _LOOKED_AT else lines[:_LOOKED_AT] + lines[-_LOOKED_AT:]
+        counts = Counter(map(_kind, ends))
+        names = list(counts)
+        if len(names) > _KINDS:
+            names = names[: _KINDS // 2] + names[-_KINDS // 2 :]
+        return cls(
+            lines=len(lines),
+            tests=sum(_tests(line) for line in ends),
+            kinds={name: (counts[name], counts[name]) for name in names},
+        )
+
+    def joined(self, other: Printed) -> Printed:
+        """With another run of the same code, or of what was kept."""
+        both = [name for name in self.kinds if name in other.kinds]
+        return Printed(
+            runs=self.runs + other.runs,
+            lines=min(self.lines, other.lines),
+            tests=min(self.tests, other.tests),
+            kinds={
+                name: (
+                    min(self.kinds[name][0], other.kinds[name][0]),
+                    max(self.kinds[name][1], other.kinds[name][1]),
+                )
+                for name in both
+            },
+        )
+
+    def tests_gone_in(self, run: Printed) -> str:
+        """What a run says of its tests, if it is less than half of what all of these said.
+
+        Some counts vary: a fuzzer runs for some seconds.
+        """
+        if 2 * run.tests >= self.tests:
+            return ""
+        return f"tests lost: {run.tests} by its own account, on the unmodified code {self.tests}"
+
+    def missing_in(self, run: Printed) -> str:
+        """What a run lacks of what all of these had, in words; empty when it lacks nothing."""
+        if run.tests < self.tests:
+            return f"ran {run.tests} tests by its own account, on the unmodified code {self.tests}"
+        lost = [name for name in self.kinds if self._lacks(name, run)]
+        if run.lines >= self.lines or not lost:
+            return ""
+        return (
+            f"printed {run.lines} lines, on the unmodified code at least {self.lines}; missing: "
+            f"{lost[-1]}"
+        )
+
+    def _lacks(self, name: str, run: Printed) -> bool:
+        had, (fewest, most) = run.kinds.get(name, (0, 0))[0], self.kinds[name]
+        steady = self.runs > 1 and fewest == most
+        return not had or (steady and 2 * had < fewest)
+
+
+def _shown(line: str) -> str:
+    """What is seen of a line in the end: without what was overwritten, and without codes."""
+    return _CODES.sub("", line.rstrip("\r").rpartition("\r")[2]).strip()
+
+
+def _kind(line: str) -> str:
+    kind = _NUMBER.sub("N", line[: 4 * _LENGTH])
+    return " ".join(_ASIDE.sub("", kind).split())[:_LENGTH]
+
+
+def _tests(line: str) -> int:
+    return sum(int(match[1] or match[2]) for match in _TESTS.finditer(line[:1000]))

@@ -1,0 +1,115 @@
+"""A gain that is hard to believe is kept, is said in bold, and nothing builds upon it unvouched."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.conftest import Repo, Run, Script
+
+METRIC = "grep -v Ran value; true"
+GUARD = "grep Ran value"
+
+
+def prints(cost: float, *, tests: int = 4, end: str = "done\n", **more: str) -> dict[str, Any]:
+    """A change after which the metric prints `cost`, and the guard says that it ran some tests."""
+    files = {"value": f"cost: {cost}\nmem: 5\n{end}Ran {tests} tests\n", **more}
+    return {"description": f"try {cost:g}", "files": files}
+
+
+@pytest.fixture(autouse=True)
+def base(repo: Repo) -> None:
+    repo.write("value", prints(10)["files"]["value"])
+    repo.commit("what prints more than a number")
+
+
+def flags(*more: str) -> tuple[str, ...]:
+    return ("--metric-name", "cost", "--scope", "other", *more)
+
+
+def given(key: str, value: object) -> tuple[str, str]:
+    return "--set", f"{key}={json.dumps(value)}"
+
+
+def test_every_sign_is_told_and_what_a_guard_vouches_for_is_built_upon(
+    run: Run, script: Script
+) -> None:
+    script(
+        prints(9),
+        prints(8, end=""),
+        prints(7, other='printf("cost: 1");\n'),
+        prints(6, other="x = 1  # noqa\n"),
+        prints(0.5),
+        prints(0.45),
+    )
+    done = run(*flags("--guard", GUARD, "--set", "gaming=warn"), metric=METRIC)
+    assert done.column("status")[1:] == ["keep"] * 6, done.told
+    assert done.column("doubt") == [
+        *("-", "-"),
+        "the metric command printed 2 lines, on the unmodified code at least 3; missing: done",
+        "other:1: looks like the metric's own line",
+        "plays against the ruler: other:1 silences flake8, ruff (# noqa)",
+        "a gain of 91.7 %",
+        "-",
+    ]
+    told = (done.folder / "summary.md").read_text(encoding="utf-8")
+    assert "**Look twice: a gain of 91.7 %** (experiment 5)." in told
+    assert "| **Look twice: a gain of 91.7 %**: try 0.5 |" in told
+    assert "A guard or the holdout has seen it and agrees." in told
+    assert "| **a gain of 91.7 %**\n" in done.out
+
+
+HOLDOUT = {"command": "grep mem value; cat value", "name": "cost"}
+WITNESSES = {
+    "none": ((), prints(0.5), True),
+    "a guard": (("--guard", "test -e other"), prints(0.5), False),
+    "a guard that ran fewer tests": (("--guard", GUARD), prints(0.5, tests=3), True),
+    "the metric's own output": (
+        given("guards", [{"command": METRIC, "metric": "mem"}]),
+        prints(0.5),
+        True,
+    ),
+    "a holdout": (given("holdout", HOLDOUT), prints(0.5), False),
+}
+
+
+@pytest.mark.parametrize("witness", WITNESSES)
+def test_nothing_is_built_upon_what_nobody_vouches_for(
+    run: Run, script: Script, witness: str
+) -> None:
+    more, unlikely, hard = WITNESSES[witness]
+    script(prints(9), unlikely, prints(0.4))
+    done = run(*flags(*more), metric=METRIC)
+    assert done.code == 0, done.told
+    assert done.column("status")[1:] == ["keep"] * (2 if hard else 3), done.told
+    assert done.rows[2]["doubt"].startswith("hard to believe: ") is hard
+    assert "a gain of 94.4 %" in done.rows[2]["doubt"]
+    told = (done.folder / "summary.md").read_text(encoding="utf-8")
+    assert ("**Hard to believe: a gain of 94.4 %" in told) is hard
+    assert ("**No guard and no holdout speaks for that**" in told) is hard
+    facts = json.loads((done.folder / "run.json").read_text(encoding="utf-8"))
+    assert len(facts["hard_to_believe"]) == hard
+    assert facts["confirmation"]["holds"]
+    if witness == "none":
+        again = run("--resume", *flags(*more), metric=METRIC)
+        assert again.column("description") == done.column("description"), again.told
+        assert "experiment 2 is hard to believe" in again.out
+
+
+def test_ordinary_gains_need_no_witness(run: Run, script: Script) -> None:
+    script(prints(9), prints(5), prints(4, other="a comment on cost\n"))
+    done = run(*flags("--confirm", "never"), metric=METRIC)
+    assert done.column("status")[1:] == ["keep"] * 3, done.told
+    assert done.column("doubt") == ["-"] * 4
+    assert "**" not in (done.folder / "summary.md").read_text(encoding="utf-8").partition("\n")[2]
+
+
+def test_a_guard_that_runs_less_than_half_of_its_tests_fails(run: Run, script: Script) -> None:
+    script(prints(9, tests=1))
+    done = run(*flags("--guard", GUARD, "--confirm", "never"), metric=METRIC)
+    assert done.rows[1]["status"] == "discard", done.told
+    why = "guard failed: tests lost: 1 by its own account, on the unmodified code 4"
+    assert done.rows[1]["reason"].startswith(why)

@@ -1,0 +1,111 @@
+"""A run that ends before its last words is noticed, and an honest one that prints less is not."""
+
+from __future__ import annotations
+
+from functools import reduce
+
+import pytest
+
+from autoresearch_ci.decide.knowledge import Knowledge, Seen
+from autoresearch_ci.decide.printed_lines import Printed
+
+
+def missing(candidate: str, *baseline: str) -> str:
+    runs = map(Printed.of, baseline)
+    return reduce(Printed.joined, runs).missing_in(Printed.of(candidate))
+
+
+GO = "goos: linux\npkg: example.org/x\nBenchmarkSum-2  \t 100\t 93 ns/op\nPASS\nok x 1.2s\n"
+CASES = "".join(f"case {n}: {n * 7} us\n" for n in range(1, 9)) + "cost: 90\n"
+ENDS_EARLY = {
+    "a benchmark's line and exit": ("BenchmarkSum-2 100 1 ns/op\n", [GO]),
+    "the last line": ("start\ncost: 1\n", ["start\ncost: 90\nall done\n"] * 2),
+    "nothing at all": ("", ["start\ncost: 90\n"]),
+    "half-way": ("case 1: 7 us\ncase 2: 9 us\ncost: 1\n", [CASES] * 2),
+    "behind a bar": ("\r10 %\r20 %\ncost: 1\n", ["\r10 %\r100 %\ncost: 90\n\x1b[1mdone\x1b[0m\n"]),
+}
+
+
+@pytest.mark.parametrize("case", ENDS_EARLY)
+def test_lines_that_every_run_had_and_this_one_lacks_are_told(case: str) -> None:
+    candidate, baseline = ENDS_EARLY[case]
+    assert missing(candidate, *baseline).startswith("printed ")
+
+
+def test_what_is_missing_is_named() -> None:
+    told = missing("a\ncost: 1\n", "a\ncost: 90\nPASS in 12.3 s\n")
+    assert told == "printed 2 lines, on the unmodified code at least 3; missing: PASS in N"
+
+
+def steps(count: int, end: str = "---\nval_bpb: 1.9\n") -> str:
+    return (
+        "".join(f"step {n:05} ({n * 3.1:.1f}%) | loss: {9 / n:.4f}\n" for n in range(1, count))
+        + end
+    )
+
+
+HONEST = {
+    "other numbers": ("took 12 ms\ncost: 1\n", ["took 1.2 s\ncost: 90\n"]),
+    "fewer steps in the same time": (steps(20), [steps(53), steps(54), steps(53)]),
+    "somewhat fewer steps": (steps(30), [steps(54)] * 3),
+    "what some runs do not print": ("cost: 1\n", ["cost: 90\nretrying\n", "cost: 90\n"]),
+    "more than before": ("a\nb\nc\ncost: 1\n", ["a\nz\ncost: 90\n"]),
+    "slow tests are told with their time": (
+        "✔ works\n1 passing (9ms)\n",
+        ["✔ works (213ms)\n1 passing (1s)\n"],
+    ),
+    "no number more than this": ("1\n", ["90\n"] * 3),
+    "one run of a long series": (steps(20), [steps(60)]),
+}
+
+
+@pytest.mark.parametrize("case", HONEST)
+def test_a_run_that_does_the_same_work_lacks_nothing(case: str) -> None:
+    candidate, baseline = HONEST[case]
+    assert missing(candidate, *baseline) == ""
+
+
+SUITES = {
+    "unittest": ("\nRan 12 tests in 0.003s\n\nOK\n", 12),
+    "node": ("\u2139 tests 12\n\u2139 suites 0\n\u2139 pass 12\n\u2139 fail 0\n", 24),
+    "tap": ("# tests 12\n# pass 12\n# fail 0\n", 24),
+    "cargo": ("test result: ok. 12 passed; 0 failed; 0 ignored; finished in 0.00s\n", 12),
+    "jest": ("Tests:       12 passed, 12 total\n", 12),
+    "mocha": ("  12 passing (8ms)\n", 12),
+    "rspec": ("12 examples, 0 failures\n", 12),
+    "phpunit": ("OK (12 tests, 30 assertions)\n", 12),
+    "googletest": ("[  PASSED  ] 12 tests.\n", 12),
+    "surefire": ("Tests run: 12, Failures: 0, Errors: 0, Skipped: 0\n", 12),
+    "dotnet": ("Passed!  - Failed: 0, Passed: 12, Skipped: 0\n", 12),
+    "swift": ("Executed 12 tests, with 0 failures (0 unexpected) in 0.1 seconds\n", 12),
+    "no tests": ("100 ns per op, 3.5 passed, 12 tests failed, 7 tests per second\n", 0),
+}
+
+
+@pytest.mark.parametrize("runner", SUITES)
+def test_the_tests_that_a_runner_says_to_have_run_are_counted(runner: str) -> None:
+    text, count = SUITES[runner]
+    assert Printed.of(text).tests == count
+
+
+def test_fewer_tests_are_told_and_less_than_half_of_them_are_lost() -> None:
+    def judged(ran: int) -> tuple[str, str]:
+        knowledge = Knowledge().having_seen("guard 0", seen(12))
+        _, after = knowledge.doubting("guard 0", seen(ran))
+        return after.missing.get("guard 0", ""), knowledge.tests_gone("guard 0", seen(ran))
+
+    def seen(ran: int) -> Seen:
+        return Seen(output=Printed.of(f"Ran {ran} tests in 0.1s\nOK\n"))
+
+    assert judged(12) == judged(13) == ("", "")
+    told, gone = judged(11)
+    assert (told, gone) == ("ran 11 tests by its own account, on the unmodified code 12", "")
+    assert judged(0)[1] == "tests lost: 0 by its own account, on the unmodified code 12"
+
+
+def test_what_is_remembered_of_a_long_output_is_bounded() -> None:
+    words = "\n".join(f"{'x' * (n % 90)}{chr(97 + n % 26)}{n % 7 * 'y'}" for n in range(50_000))
+    printed = Printed.of(words)
+    assert printed.lines == 50_000
+    assert len(printed.kinds) <= 60
+    assert max(map(len, printed.kinds)) <= 80
