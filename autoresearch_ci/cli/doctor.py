@@ -29,6 +29,7 @@ from autoresearch_ci.cli.assembly import (
     make_evaluator,
     make_ledger,
     make_redactor,
+    make_signing,
     open_bench,
 )
 from autoresearch_ci.cli.config import effective
@@ -112,7 +113,7 @@ def examine(
         proposer = _proposer(config, environment, None)
         return [*checks, _failed(about, error), proposer, *_machine(None)]
     program = _program(config, context)
-    checks += [_repository(context), program]
+    checks += [_repository(context), *_signature(config, start, environment), program]
     with _apart(config, context, environment, stop) as apart:
         checks.append(_proposer(config, environment, apart))
         if not (quick or config.metric.rubric or program.state == "fail"):
@@ -249,6 +250,14 @@ def _repository(context: RunContext) -> Check:
     if context.warnings:
         return Check(name="repository", state="warn", found=found, cure="\n".join(context.warnings))
     return Check(name="repository", state="ok", found=found)
+
+
+def _signature(config: Config, start: Path, environment: Mapping[str, str]) -> list[Check]:
+    try:
+        signing = make_signing(config, start, environment)
+    except AutoresearchError as error:
+        return [_failed("signature", error)]
+    return [Check(name="signature", state="ok", found="git can sign")] if signing else []
 
 
 def _program(config: Config, context: RunContext) -> Check:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from autoresearch_ci.cli.main import run_cli
 from tests.conftest import Repo, Run, Script
 from tests.integration.test_publish_run import World, go, value, world
 
@@ -125,13 +126,24 @@ def test_a_gpg_key_is_named_by_its_address(
     ],
 )
 def test_what_cannot_be_signed_is_refused_before_anything_is_measured(
-    run: Run, script: Script, repo: Repo, sign: str, mode: str, why: str
+    run: Run,
+    script: Script,
+    repo: Repo,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    sign: str,
+    mode: str,
+    why: str,
 ) -> None:
     script(value(9))
     done = run("--set", f"publish.commit.sign={sign}", "--publish", mode)
     assert (done.code, done.rows) == (2, []), done.told
     assert why in done.err
     assert not (repo.path / ".git" / "autoresearch").exists()
+    monkeypatch.chdir(repo.path)
+    words = ["doctor", "--quick", "--scope", "value", "--metric", "cat value", "--publish", mode]
+    assert run_cli([*words, "--set", f"publish.commit.sign={sign}"]) == 2
+    assert why in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_key_that_is_lost_on_the_way_stops_the_run_and_leaves_nothing_unsigned(
