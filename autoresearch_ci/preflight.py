@@ -58,6 +58,8 @@ class RunContext:
     hidden: tuple[str, ...]
     """Files that no proposer may read."""
     warnings: tuple[str, ...]
+    keys: tuple[str, ...] = ()
+    """Where the keys lie that sign commits; nothing that we start may read them."""
     absent: tuple[str, ...] = ()
     """What the commands name and measured code will not find, in words."""
 

@@ -89,6 +89,7 @@ def _places(
     hidden = [
         *places.secrets(os.environ, Path.home()),
         *secrets,
+        *context.keys,
         str(context.run_store.parent),
         str(context.folder),
     ]

@@ -124,6 +124,8 @@ def run(
             start = publisher.begin(options.tag or "")
             options = dataclasses.replace(options, base=start.base)
         context = survey(config, options)
+        if signing:
+            context = dataclasses.replace(context, keys=tuple(signing.keys))
         context.run_store.mkdir(parents=True, exist_ok=True, mode=0o700)
         records = Records(context.run_store)
         stack.callback(records.close)

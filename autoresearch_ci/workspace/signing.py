@@ -7,6 +7,7 @@ signed is not decided here.
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from collections.abc import Mapping
@@ -54,6 +55,16 @@ class Signing:
         signing = cls(settings=settings, environment=passed)
         signing._try(author)
         return signing
+
+    @property
+    def keys(self) -> list[str]:
+        """Files and folders that nobody but git's own programs may read."""
+        found = [self.environment.get("GNUPGHOME", "")]
+        key = self.settings.get("user.signingkey", "")
+        if self.settings.get("gpg.format") == "ssh" and not _LITERAL.match(key):
+            path = os.path.expanduser(key)  # noqa: PTH111 (as git does)
+            found += [path, path.removesuffix(".pub")]
+        return [path for path in found if path]
 
     def _try(self, author: Mapping[str, str]) -> None:
         with tempfile.TemporaryDirectory(prefix="autoresearch-ci-") as name:

@@ -95,6 +95,19 @@ def test_an_agent_signs_and_measured_code_cannot_ask_it(
     assert verdicts(repo, "main..autoresearch/t", ssh_key) == "G"
 
 
+def test_measured_code_cannot_read_the_key(
+    run: Run, script: Script, ssh_key: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even as the user to whom it belongs, and wherever it lies."""
+    script(value(9))
+    reads = f"cat {ssh_key} && exit 9; ls {ssh_key.with_name('home')} && exit 9; cat value"
+    sign = ("--set", f"publish.commit.sign={ssh_key}.pub", "--set", "sandbox.user=keep")
+    ssh_key.with_name("home").mkdir()
+    monkeypatch.setenv("GNUPGHOME", str(ssh_key.with_name("home")))
+    done = run(*sign, metric=reads)
+    assert done.column("status") == ["baseline", "keep"], done.told
+
+
 def test_a_gpg_key_is_named_by_its_address(
     run: Run, script: Script, repo: Repo, keys: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,7 +164,7 @@ def test_a_key_that_is_lost_on_the_way_stops_the_run_and_leaves_nothing_unsigned
 ) -> None:
     script(value(9))
     signed = ("--set", f"publish.commit.sign={ssh_key}")
-    # What a person, or another program, does while the run goes on.
+    # What a person, or another program, does to it while the run goes on.
     program = ssh_key.with_name("ssh-keygen")
     program.write_text(
         f"#!/bin/sh\necho >> {program}.calls\n"
