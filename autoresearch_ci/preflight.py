@@ -196,12 +196,16 @@ def compared_commits(start: Path, base: str, head: str) -> tuple[str, str]:
     """What `compare` is to measure: names of commits. Raises `ConfigError`.
 
     `ONE...OTHER` means what it does to `git diff`: from where they parted. Without a `base`, or
-    with the zeros of a first push, that is where the head left the default branch.
+    with the zeros of a first push, that is where the head left the default branch. Without a
+    `head` it is HEAD.
     """
     repository = Repository.open(start)
     trunk, dots, other = base.partition("...")
+    if other and head:
+        raise ConfigError(f"{base} names both commits, so {head} is one too many.")
+    head = other or head or "HEAD"
     if dots:
-        trunk, head = trunk or "HEAD", other or head
+        trunk = trunk or "HEAD"
     elif base and not _NOTHING.fullmatch(base):
         return base, head
     else:

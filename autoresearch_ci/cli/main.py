@@ -157,7 +157,7 @@ def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
         default="",
         help="a commit, or ONE...OTHER; default: where HEAD left the default branch",
     )
-    compare.add_argument("head", metavar="HEAD", nargs="?", default="HEAD")
+    compare.add_argument("head", metavar="HEAD", nargs="?", default="", help="default: HEAD")
     compare.add_argument(
         "--fail-on",
         action="append",

@@ -330,6 +330,9 @@ def _confirm(
         for experiment in idle:
             message = f"kept but does nothing: {experiment.commit[:7]} {experiment.description}"
             loop.observe(Warning(message=message))
+        if paired.is_late(loop.knowledge):
+            message = "there was no time to leave each kept commit out in turn"
+            loop.observe(Note(message=message))
         for experiment in entangled:
             message = f"not ablated, later changes build upon it: {experiment.description}"
             loop.observe(Note(message=message))

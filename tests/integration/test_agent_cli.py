@@ -23,7 +23,7 @@ from autoresearch_ci.errors import Interrupted, ProposerError, WorkspaceError
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.experiment import Direction, FileEdit, Proposal
 from autoresearch_ci.propose.agent_cli import AgentCliProposer
-from autoresearch_ci.propose.proposer import Context, Request
+from autoresearch_ci.propose.proposer import Context, Remaining, Request
 from autoresearch_ci.workspace import draft_tree
 from autoresearch_ci.workspace.draft_tree import DraftTree, Material
 from autoresearch_ci.workspace.repository import Changes, FileVersion, Repository
@@ -374,6 +374,13 @@ def test_a_timeout_discards_what_was_edited_and_says_so(bed: Bed) -> None:
     assert found.edits == ()
     assert "timed out" in found.description
     assert contents(bed.run("echo 8 > value")) == {"value": b"8\n"}
+
+
+def test_an_agent_gets_no_more_time_than_the_run_has_left(bed: Bed) -> None:
+    started = time.monotonic()
+    late = bed.context(remaining=Remaining(seconds=-3.0))
+    assert "timed out" in bed.proposer("sleep 60").propose(late).description
+    assert time.monotonic() - started < 20
 
 
 def test_a_stop_request_ends_the_agent_at_once(bed: Bed) -> None:

@@ -504,6 +504,8 @@ def test_compare_says_where_there_is_nothing_to_compare_with(
     # The first push of a branch that adds nothing is no failure.
     assert compare(two_commits, "0" * 40) == 0
     assert "nothing differs between the two" in capsys.readouterr().out
+    assert compare(two_commits, "before...HEAD", "HEAD") == 2
+    assert "one too many" in capsys.readouterr().err
     two_commits.git("branch", "-m", "topic")
     assert compare(two_commits) == compare(two_commits, "0" * 40) == 2
     assert capsys.readouterr().err.count("fetch-depth: 0") == 2

@@ -155,8 +155,9 @@ def comparison_outputs(result: Mapping[str, Any], values: Sequence[float]) -> di
     The percentages are the gain: positive is better, whichever way the metric goes.
     """
     found = _mapping(result, "comparison")
+    believed = not (result.get("guard") or result.get("foul"))
     return {
-        "improved": "true" if found.get("verdict") == "improved" else "false",
+        "improved": "true" if believed and found.get("verdict") == "improved" else "false",
         "baseline": _text(values[0]),
         "best": _text(values[1]),
         "delta-percent": _percent(found.get("gain")),

@@ -38,6 +38,15 @@ def judged(knowledge: Knowledge, run: Seen, decision: Decision) -> Knowledge:
     return knowledge.after(Evidence(), decision, "id")
 
 
+def test_what_a_command_takes_is_what_it_took_last_and_its_limit_is_from_the_longest() -> None:
+    cold = MEASURED.having_taken("make", 60.0)
+    warm = cold.having_taken("make", 4.0).having_taken_lately("test", 2.0)
+    assert (warm.usual("make"), warm.usual("test"), warm.usual("other")) == (4.0, 2.0, 0.0)
+    assert warm.durations == {"make": 60.0}
+    # Records of earlier versions know only the longest.
+    assert replace(cold, lately={}).usual("make") == 60.0
+
+
 @pytest.mark.parametrize(("decision", "asked"), [(KEEP, {"a", "new"}), (DISCARD, {"a"})])
 def test_what_passes_with_a_kept_candidate_must_stay_so(
     decision: Decision, asked: set[str]

@@ -81,6 +81,8 @@ def test_a_comparison_states_the_gain() -> None:
     found = comparison_outputs(result, [2.0, 1.9])
     assert found["improved"] == "true"
     assert (found["ci-low"], found["ci-high"]) == ("4.0", "6.1")
+    for why in ("guard", "foul"):
+        assert comparison_outputs({**result, why: "words"}, [2.0, 1.9])["improved"] == "false"
 
 
 @pytest.mark.parametrize(
