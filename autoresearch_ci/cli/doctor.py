@@ -52,6 +52,7 @@ from autoresearch_ci.preflight import Options, RunContext, survey
 from autoresearch_ci.record.durable_records import Records
 from autoresearch_ci.record.ledger import Ledger
 from autoresearch_ci.safety.secret_values import must_leave
+from autoresearch_ci.workspace.build_caches import GO_CACHE, build_caches
 from autoresearch_ci.workspace.store import opened
 
 State = Literal["ok", "warn", "fail"]
@@ -331,9 +332,26 @@ def _machine(known: tuple[Config, RunContext] | None) -> Iterator[Check]:
         yield secrets
     if known:
         config, context = known
+        yield from _caches(config, context)
         yield from _confinement(make_sandbox.measured(config, context, ()))
     gpu = shutil.which("nvidia-smi")
     yield Check(name="gpu", state="ok", found=gpu or "none (no nvidia-smi on PATH)")
+
+
+def _caches(config: Config, context: RunContext) -> Iterator[Check]:
+    """What a build could keep: where nothing is said, each measurement builds from scratch."""
+    found = build_caches(context.files)
+    if config.cache or not found:
+        return
+    line = f"cache: [{', '.join(found)}]"
+    if any(folder.endswith(GO_CACHE) for folder in found):
+        line += f"   # and GOCACHE=$PWD/{GO_CACHE.rstrip('/')} before each go command"
+    yield Check(
+        name="cache",
+        state="ok",
+        found="nothing is kept from one measurement to the next; faster, less isolated would be",
+        cure=line,
+    )
 
 
 def _secrets() -> Check | None:

@@ -17,8 +17,11 @@ _ALLOWED = re.compile(
     PATH | LANG | LANGUAGE | LC_\w+ | TZ | USER | LOGNAME | SHELL
     | LD_LIBRARY_PATH | PKG_CONFIG_PATH | CC | CXX | SOURCE_DATE_EPOCH
     | VIRTUAL_ENV | PIP_\w+ | UV_\w+ | CONDA_PREFIX | CONDA_DEFAULT_ENV
-    | (PYENV|RBENV)_(ROOT|VERSION) | NVM_DIR | VOLTA_HOME | SDKMAN_DIR | ASDF_(DATA_DIR|DIR)
-    | JAVA_HOME\w* | GOROOT | GOPATH | GOPROXY | GOTOOLCHAIN | DOTNET_ROOT | ANDROID_HOME
+    | (PYENV|RBENV|NODENV|GOENV|JENV)_(ROOT|VERSION) | FNM_DIR | MISE_DATA_DIR
+    | NVM_DIR | VOLTA_HOME | SDKMAN_DIR | ASDF_(DATA_DIR|DIR)
+    | OPAMROOT | ELAN_HOME | GRADLE_RO_DEP_CACHE
+    | GOROOT | GOPATH | GOMODCACHE | GOPROXY | GOTOOLCHAIN
+    | JAVA_HOME\w* | DOTNET_ROOT | ANDROID_HOME
     | CARGO_HOME | RUSTUP_(HOME|TOOLCHAIN)
     | CUDA_\w+ | NVIDIA_\w+ | (ROCR|HIP)_VISIBLE_DEVICES | (OMP|MKL|OPENBLAS)_NUM_THREADS
     | SSL_CERT_(FILE|DIR) | REQUESTS_CA_BUNDLE | CURL_CA_BUNDLE | NODE_EXTRA_CA_CERTS
@@ -36,8 +39,24 @@ _HOMES = {
     "VOLTA_HOME": ".volta",
     "SDKMAN_DIR": ".sdkman",
     "ASDF_DATA_DIR": ".asdf",
+    "MISE_DATA_DIR": ".local/share/mise",
+    "FNM_DIR": ".local/share/fnm",
+    "NODENV_ROOT": ".nodenv",
+    "GOENV_ROOT": ".goenv",
+    "JENV_ROOT": ".jenv",
+    "UV_PYTHON_INSTALL_DIR": ".local/share/uv/python",
+    "OPAMROOT": ".opam",
+    "ELAN_HOME": ".elan",
 }
 """Where version managers look for what they have installed when nobody says: below HOME."""
+_DOWNLOADS = {
+    "CARGO_HOME": (".cargo", "registry"),
+    "GOMODCACHE": ("go/pkg/mod", "cache"),
+    "GRADLE_RO_DEP_CACHE": (".gradle/caches", "modules-2"),
+}
+"""Where package managers keep what they have downloaded, below HOME, and what is in there then.
+
+Those that can do with a folder that they may only read."""
 
 
 UNATTENDED = {"CI": "true"}
@@ -57,6 +76,20 @@ def clean_environment(
     toolchain = {**_homes(inherit.get("HOME", "")), **toolchain}
     folders = {"HOME": str(home), "TMPDIR": str(tmp), "TMP": str(tmp), "TEMP": str(tmp)}
     return {"PATH": os.defpath, **toolchain, **folders, **extra}
+
+
+def downloads(user_home: str, home: Path) -> dict[str, str]:
+    """What the user's package managers have downloaded, for commands that have `home`.
+
+    But for those that setup had download anew: they look there, and may write there, too.
+    """
+    if not user_home:
+        return {}
+    return {
+        name: os.path.join(user_home, folder)  # noqa: PTH118
+        for name, (folder, inside) in _DOWNLOADS.items()
+        if Path(user_home, folder, inside).is_dir() and not Path(home, folder, inside).exists()
+    }
 
 
 def _homes(home: str) -> dict[str, str]:

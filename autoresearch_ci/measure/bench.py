@@ -87,6 +87,7 @@ class Bench:
         layout = tree.layout
         self.judge = judge
         self._absent = absent
+        self._user_home = inherit.get("HOME", "")
         self.tree = tree
         self.metric = metric
         self.holdout = holdout
@@ -122,6 +123,7 @@ class Bench:
                     f"{self.hints(result.tail, setup=True)}"
                     f"its last output:\n{last_lines(result.tail)}"
                 )
+        self._commands.add_downloads(self._user_home)
         self.tree.seal()
 
     def prove(self, tracked: Iterable[str], editable: Iterable[str], lines: Sequence[str]) -> None:

@@ -17,7 +17,7 @@ from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.decide.suite_standards import SuiteResult
 from autoresearch_ci.events import Note, Observer, OutputLine, Stage, StageStarted
 from autoresearch_ci.execution.command import CommandResult, Stop, run_command
-from autoresearch_ci.execution.environment import UNATTENDED
+from autoresearch_ci.execution.environment import UNATTENDED, downloads
 from autoresearch_ci.experiment import MetricRun
 from autoresearch_ci.measure.provenance import Provenance, Unanswered
 from autoresearch_ci.measure.report_files import ReportFiles
@@ -154,6 +154,12 @@ class MeasuredCommands:
         self._setup_environment = {**UNATTENDED, **environment}
         self._stop = stop
         self._tracked: frozenset[str] = frozenset()
+
+    def add_downloads(self, user_home: str) -> None:
+        """What was installed before is found by all but setup, as far as it can be reached."""
+        found = downloads(user_home, self.tree.layout.home)
+        reached = {n: p for n, p in found.items() if self.tree.sandbox.reaches(Path(p))}
+        self._environment = {**reached, **self._environment}
 
     def prove(self, provenance: Provenance, lines: Sequence[str]) -> None:
         """That `lines` use the measure tree. Raises `BaselineError`."""

@@ -138,3 +138,19 @@ def test_a_trial_leaves_nothing_and_quick_makes_none(
     assert rows["baseline"]["found"].startswith("10 in ")
     assert here.photograph() == before
     assert not (here.path / ".git" / "autoresearch").exists()
+
+
+def test_a_build_is_offered_the_line_that_keeps_its_outputs(
+    here: Repo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ("--quick", "--metric", "cat value")
+    assert "cache" not in doctor(capsys, *flags)[1]
+    here.write("Cargo.toml", "[package]\n")
+    here.write("tools/go.mod", "module m\n")
+    here.commit("two builds")
+    _, rows = doctor(capsys, *flags)
+    assert rows["cache"]["state"] == "ok"
+    line, _, more = rows["cache"]["cure"].partition("   # ")
+    assert line == "cache: [target/, tools/.cache/go-build/]"
+    assert "GOCACHE=$PWD/.cache/go-build" in more
+    assert "cache" not in doctor(capsys, *flags, "--set", line.replace(": ", "=", 1))[1]

@@ -227,3 +227,32 @@ def test_a_temporary_folder_that_is_somebody_elses_link_is_refused(
     assert done.code == 3, done.told
     assert "is a link or belongs to somebody else" in done.err
     assert list(elsewhere.iterdir()) == []
+
+
+@pytest.mark.skipif(not abilities(None).landlock, reason="nothing is read-only here")
+@pytest.mark.parametrize("fetched", [False, True])
+def test_toolchains_and_downloads_below_the_users_home_are_found_and_only_read(
+    fetched: bool, run: Run, script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But what setup has downloaded itself is the measure tree's."""
+    home = tmp_path / "person"
+    for name in (".cargo/registry", ".cargo/credentials.toml", ".rustup/toolchains"):
+        (home / name).mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(home))
+    for name in ("CARGO_HOME", "RUSTUP_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    script(better())
+    cargo = '-z "$CARGO_HOME"' if fetched else f'"$CARGO_HOME" = {home}/.cargo'
+    places = (".cargo/new", ".rustup/toolchains/new")
+    metric = " && ".join(
+        [
+            f"test {cargo} && test $RUSTUP_HOME = {home}/.rustup && ls $RUSTUP_HOME/toolchains",
+            f"test -d {home}/.cargo/registry && ! ls {home}/.cargo/credentials.toml",
+            *(f"! touch {home}/{place}" for place in places),
+            "cat value",
+        ]
+    )
+    setup = ["mkdir -p ~/.cargo/registry"] if fetched else []
+    done = run("--set", f"setup={setup}", metric=metric, **{"sandbox-write": None})
+    assert done.column("status") == ["baseline", "keep"], done.told
+    assert not any((home / place).exists() for place in places)

@@ -12,6 +12,8 @@ from autoresearch_ci.safety.secret_values import points_to_secret
 _OF_A_HOME = (
     ".ssh", ".netrc", ".aws", ".azure", ".config/gh", ".config/gcloud", ".config/hub", ".docker",
     ".kube", ".git-credentials", ".config/git/credentials", ".npmrc", ".pypirc", ".gnupg",
+    ".cargo/credentials", ".cargo/credentials.toml", ".gradle/gradle.properties",
+    ".m2/settings.xml", ".gem/credentials", ".nuget/NuGet/NuGet.Config",
     ".claude", ".claude.json", ".codex", ".gemini", ".local/share/keyrings", ".password-store",
 )  # fmt: skip
 _OF_A_RUNNER = (

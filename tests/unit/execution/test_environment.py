@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from autoresearch_ci.execution.environment import clean_environment
+from autoresearch_ci.execution.environment import clean_environment, downloads
 
 
 def test_the_environment_finds_the_toolchain_and_holds_no_secret(tmp_path: Path) -> None:
@@ -45,12 +45,28 @@ def test_the_environment_finds_the_toolchain_and_holds_no_secret(tmp_path: Path)
 
 
 def test_a_toolchain_below_the_users_home_is_found_from_another(tmp_path: Path) -> None:
-    for name in (".rustup", ".pyenv", ".nvm"):
-        (tmp_path / name).mkdir()
+    for name in (".rustup", ".pyenv", ".nvm", ".local/share/mise"):
+        (tmp_path / name).mkdir(parents=True)
     (tmp_path / ".sdkman").touch()
     inherit = {"HOME": str(tmp_path), "NVM_DIR": "/opt/nvm"}
     env = clean_environment({}, home=tmp_path / "h", tmp=tmp_path / "t", inherit=inherit)
     assert env["RUSTUP_HOME"] == str(tmp_path / ".rustup")
     assert env["PYENV_ROOT"] == str(tmp_path / ".pyenv")
     assert env["NVM_DIR"] == "/opt/nvm"
+    assert env["MISE_DATA_DIR"] == str(tmp_path / ".local/share/mise")
     assert not {"SDKMAN_DIR", "RBENV_ROOT"} & env.keys()
+
+
+def test_what_package_managers_have_downloaded_is_found_unless_setup_has_its_own(
+    tmp_path: Path,
+) -> None:
+    user, own = tmp_path / "user", tmp_path / "own"
+    for name in (".cargo/registry", "go/pkg/mod/cache", ".gradle/caches/modules-2"):
+        (user / name).mkdir(parents=True)
+    (own / "go/pkg/mod/cache").mkdir(parents=True)
+    assert downloads(str(user), own) == {
+        "CARGO_HOME": str(user / ".cargo"),
+        "GRADLE_RO_DEP_CACHE": str(user / ".gradle/caches"),
+    }
+    assert downloads(str(own / "nothing"), own) == {}
+    assert downloads("", own) == {}
