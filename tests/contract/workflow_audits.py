@@ -96,7 +96,9 @@ def _job_audits(
         uses, given = step.get("uses", ""), step.get("with", {})
         if writes and ("actions/cache" in uses or given.get("cache")):
             yield "cache-poisoning: a job that may write believes a cache"
-        if re.match(r"(\./|\$/|OWNER/autoresearch-ci)(composite)?(@|$)", uses):
+        if re.match(
+            r"(\.(/\.autoresearch-ci)?|OWNER/autoresearch-ci)/?(composite|gpu)?(@|$)", uses
+        ):
             yield from (f"our action has no input {n}" for n in given.keys() - {*inputs})
 
 

@@ -174,8 +174,14 @@ _KEYS |= {"before_script": _LINES, "resource_group": TEXT}
 _KEYS["artifacts"]["properties"]["expire_in"] = TEXT
 GITLAB_JOBS = each(_GITLAB_JOB)
 
+OWN = ".autoresearch-ci"
+"""Where a workflow that others call checks out our own action."""
 _PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}")
-_OURS = re.compile(r"\./|\$/|OWNER/autoresearch-ci\b")
+_DOOR = r"(/(composite|gpu))?"
+_OURS = re.compile(
+    rf"\./(composite|gpu)?|\./{re.escape(OWN)}{_DOOR}"
+    rf"|OWNER/autoresearch-ci({_DOOR}|/\.github/workflows/[\w-]+\.yml)@v\d+\.\d+\.\d+"
+)
 _EXPRESSION = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
 _PRIVILEGED = ("pull_request_target", "workflow_run", "issue_comment")
 
@@ -211,9 +217,12 @@ def _job_problems(job: Mapping[str, Any]) -> Iterator[str]:
     limit = job.get("timeout-minutes")
     if limit is None:
         yield "no timeout-minutes"
+    yield from _own_checkout_problems(job["steps"])
     for step in job["steps"]:
         yield from step_problems(step)
-        if "OWNER" in step.get("uses", "") or step.get("uses") in ("./", "$/", "./composite"):
+        if ours(step):
+            if measures(step) and "write" in job.get("permissions", {}).values():
+                yield "measured code beside a token that may write"
             own, budget = step.get("timeout-minutes"), step.get("with", {}).get("max-minutes")
             if own is None:
                 yield "our step has no timeout-minutes"
@@ -221,6 +230,28 @@ def _job_problems(job: Mapping[str, Any]) -> Iterator[str]:
                 yield "our step may last as long as its job"
             elif isinstance(own, int) and isinstance(budget, int) and budget > own - 2:
                 yield "our run may last as long as its step"
+
+
+def ours(step: Mapping[str, Any]) -> bool:
+    return bool(_OURS.fullmatch(step.get("uses", "")))
+
+
+def measures(step: Mapping[str, Any]) -> bool:
+    """Whether a step of ours runs the repository's code."""
+    return step.get("with", {}).get("command", "run") in ("run", "compare", "doctor")
+
+
+def _own_checkout_problems(steps: list[Mapping[str, Any]]) -> Iterator[str]:
+    """Called from elsewhere, `./` is the caller's code: ours comes from where the workflow does."""
+    there = False
+    for step in steps:
+        given = step.get("with", {})
+        if given.get("path") == OWN and step.get("uses", "").startswith("actions/checkout@"):
+            # without a repository, checkout would take the caller's
+            there = given["repository"] == "${{ job.workflow_repository || 'unknown' }}"
+            there &= given["ref"] == "${{ job.workflow_sha }}"
+        if step.get("uses", "").startswith(f"./{OWN}") and not there:
+            yield "our own action is not checked out at the workflow's commit"
 
 
 def step_problems(step: Mapping[str, Any]) -> Iterator[str]:
@@ -238,8 +269,13 @@ def step_problems(step: Mapping[str, Any]) -> Iterator[str]:
 
 
 def pin_problems(uses: str) -> Iterator[str]:
-    """Somebody else's code must be named by a commit."""
-    if not (_PINNED.fullmatch(uses) or _OURS.match(uses)):
+    """Somebody else's code must be named by a commit, and all as the runner reads it.
+
+    Its parsers (PipelineTemplateConverter.cs, WorkflowTemplateConverter.cs) take `docker://`, `./`
+    and `owner/name[/path]@ref`. `$/`, this repository, needs a path behind it for the one, and is
+    unknown to the other.
+    """
+    if not (_PINNED.fullmatch(uses) or _OURS.fullmatch(uses)):
         yield f"not pinned to a commit: {uses}"
 
 
