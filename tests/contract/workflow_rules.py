@@ -21,7 +21,10 @@ PERMISSIONS = {
     "additionalProperties": False,
     "properties": {
         name: {"enum": ["read", "write", "none"]}
-        for name in ("actions", "checks", "contents", "issues", "pull-requests", "id-token")
+        for name in (
+            *("actions", "attestations", "checks", "contents", "id-token", "issues"),
+            *("packages", "pull-requests"),
+        )
     },
 }
 
@@ -89,7 +92,7 @@ WORKFLOW = mapping(
     on=mapping(
         push=mapping(branches={"type": "array"}),
         pull_request=PULL_REQUEST,
-        workflow_dispatch={"type": "null"},
+        workflow_dispatch={"anyOf": [{"type": "null"}, mapping(inputs=each(CALL_INPUT))]},
         schedule={"type": "array", "items": mapping("cron", cron=TEXT)},
         workflow_call=CALL,
     ),
@@ -279,21 +282,29 @@ def pin_problems(uses: str) -> Iterator[str]:
         yield f"not pinned to a commit: {uses}"
 
 
+def _sets(step: Mapping[str, Any], output: str, ours_are: tuple[str, ...]) -> bool:
+    """Whether a step has that output, as far as can be told: not of other people's actions."""
+    if "run" in step:
+        return f"{output}=" in step["run"]
+    return output in ours_are or bool(_PINNED.fullmatch(step["uses"]))
+
+
 def _references(
     job: Mapping[str, Any], workflow: Mapping[str, Any], outputs: tuple[str, ...]
 ) -> Iterator[str]:
     """`inputs.x`, `secrets.x`, `steps.x.outputs.y` and `needs.x.outputs.y` that do not exist."""
     call = (workflow["on"].get("workflow_call")) or {}
+    asked = (workflow["on"].get("workflow_dispatch") or {}).get("inputs", {})
     ids = {step["id"]: step for step in job.get("steps", []) if "id" in step}
     for expression in _EXPRESSION.findall(repr(job)):
         for kind, name in re.findall(r"\b(inputs|secrets)\.([\w-]+)", expression):
-            known = call.get(kind, {}) if call else {"ANTHROPIC_API_KEY": 0}
+            known = call.get(kind, {}) if call else {**asked, "ANTHROPIC_API_KEY": 0}
             if name not in known:
                 yield f"unknown {kind}.{name}"
         for step, output in re.findall(r"steps\.([\w-]+)\.outputs\.([\w-]+)", expression):
             if step not in ids:
                 yield f"unknown step {step}"
-            elif output not in outputs:
+            elif not _sets(ids[step], output, outputs):
                 yield f"unknown output {output}"
         for other, output in re.findall(r"needs\.([\w-]+)\.outputs\.([\w-]+)", expression):
             if output not in workflow["jobs"].get(other, {}).get("outputs", {}):
