@@ -72,6 +72,8 @@ class Proposal:
     """Why it should work, where its author says so."""
     next_idea: str = ""
     """What its author would try after it."""
+    expected: float | None = None
+    """The relative gain that its author expects, 0.02 is 2 % better; `None`: not said."""
     tokens: int = 0
     cost_usd: float = 0.0
     failed: bool = False
@@ -171,6 +173,8 @@ class Experiment:
     attempts: int
     """1, plus repairs and reworks."""
     reason: str
+    expected: float | None = None
+    """The relative gain that its proposer expected; `None`: not said."""
     holdout: HoldoutVerdict = HoldoutVerdict.NONE
     doubt: str = ""
     """What makes a kept gain look unlikely; see `hard_to_believe`."""
@@ -204,13 +208,17 @@ class Published:
     """What became of it."""
 
     branch: str = ""
-    """On the forge."""
+    """On the forge, and what was kept is on it."""
     pull_request: str = ""
     """Its address."""
     compare: str = ""
     """Where a person can open it, when we may not."""
     file: str = ""
     """The bundle that was written."""
+    nothing: bool = False
+    """Nothing was kept, or nothing of it may be shown."""
+    standing: str = ""
+    """Our branch on the forge, also where this run has added nothing to it."""
     refused: str = ""
     """Why nothing, or not all, was published; empty: it was."""
 

@@ -306,6 +306,7 @@ def row_of(
         proposer=proposal.proposer,
         attempts=len(outcomes),
         reason=last.decision.reason,
+        expected=proposal.expected,
         holdout=last.holdout,
         doubt=last.doubt,
     )

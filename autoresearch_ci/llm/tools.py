@@ -99,6 +99,18 @@ def _as_number(value: object) -> object:
 Number = Annotated[int, BeforeValidator(_as_number)]
 
 
+def _as_guess(value: object) -> float | None:
+    """A guess that cannot be read is none: the change that it belongs to is there all the same."""
+    try:
+        found = float(str(value).strip().removesuffix("%"))
+    except ValueError:
+        return None
+    return found if abs(found) <= 1000 else None  # nor is a NaN
+
+
+Guess = Annotated[float | None, BeforeValidator(_as_guess)]
+
+
 class _Read(_Operation):
     """Read a file (or list a folder); `first` and `last` are line numbers, from 1."""
 
@@ -181,6 +193,11 @@ class Submission(_Arguments):
         min_length=1, description="One imperative sentence: what changes, from what to what."
     )
     hypothesis: str = Field(description="Why this should improve the metric, in one sentence.")
+    expected: Guess = Field(
+        default=None,
+        description="The gain that you expect, in percent of the metric: 2 is 2 % better. Your "
+        "honest guess; leave it out if you have none.",
+    )
     next: str = Field(default="", description="What to try after this, whatever its outcome.")
 
 

@@ -124,6 +124,7 @@ class ClaudeProposer:
             cost_usd=talk.spent.cost_usd,
             hypothesis=line(given.hypothesis, 500),
             next_idea=line(given.next, 300),
+            expected=None if given.expected is None else given.expected / 100,
         )
 
     def _price(self, usage: Mapping[str, Any]) -> Spent:

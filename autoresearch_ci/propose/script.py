@@ -27,7 +27,7 @@ _EXPECTED = (
     '"repairs": [the same shape].'
 )
 _BYTES = 64 * MIB
-_KEYS = ("description", "edits", "files", "repairs", "path", "old", "new")
+_KEYS = ("description", "edits", "files", "expected", "repairs", "path", "old", "new")
 
 
 _NAME = "script"
@@ -51,6 +51,8 @@ class _Change(BaseModel):
     description: str
     edits: list[_Edit] | None = None
     files: dict[str, str | None] | None = None
+    expected: float | None = Field(default=None, allow_inf_nan=False)
+    """Relative gain, 0.02 is 2 % better."""
 
     @model_validator(mode="after")
     def _one_form(self) -> _Change:
@@ -113,6 +115,7 @@ class ScriptProposer:
             description=change.description,
             edits=tuple(FileEdit(path=path, content=data) for path, data in contents.items()),
             proposer=_NAME,
+            expected=change.expected,
         )
 
 

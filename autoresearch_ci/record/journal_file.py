@@ -19,7 +19,8 @@ def append(path: Path, line: str) -> None:
 
 def is_ours(path: Path) -> bool:
     """Whether a run of this program wrote the file, and not another tool or a person."""
-    beginnings = [journal.header(direction).encode() for direction in Direction]
+    headers = [journal.header(direction) for direction in Direction]
+    beginnings = [header.partition(f"\t{journal.LAST_ADDED}")[0].encode() for header in headers]
     with contextlib.suppress(OSError), path.open("rb") as file:
         return file.read(max(map(len, beginnings))).startswith(tuple(beginnings))
     return False

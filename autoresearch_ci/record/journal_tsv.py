@@ -233,7 +233,10 @@ _COLUMNS = (
     _Column("proposer", "proposer", _cell, _text),
     _Column("attempts", "attempts", str, _count(1)),
     _Column("reason", "reason", _cell, _text),
+    _Column("expected", "expected", _significant(6), _number_or_none),
     _Column("holdout", "holdout", str, _holdout),
     _Column("doubt", "doubt", _cell, _text),
 )
+LAST_ADDED = "expected"
+"""Columns from this one on are missing in journals of older versions."""
 _TITLE_LINE = "\t".join(column.title for column in _COLUMNS)

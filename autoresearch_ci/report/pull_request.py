@@ -12,6 +12,7 @@ from autoresearch_ci.report.run_summary import (
     RunSummary,
     count,
     doubts,
+    expectations,
     hard_to_believe,
     headline,
     holdout_words,
@@ -114,6 +115,7 @@ def body(
         *idle(info),
         *_measured(experiments, result, info, more),
         _cost(experiments, result, info),
+        expectations(experiments, info.direction),
         _again(info, more),
         _steering(),
     ]

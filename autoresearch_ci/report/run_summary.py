@@ -293,6 +293,28 @@ def _change(result: RunSummary) -> str:
     return f"{number(result.baseline)} → {number(result.best)}{change}"
 
 
+def expectations(experiments: Sequence[Experiment], direction: Direction) -> str:
+    """How often proposers foresaw what was measured, in a sentence; empty: nobody said anything.
+
+    Proposals that fall short again and again are the first sign of ideas that fit their author's
+    picture and not the code.
+    """
+    ratios = []
+    for e in experiments:
+        if not e.expected or e.metric is None or e.delta is None or e.metric == e.delta:
+            continue
+        gain = direction.gain(0, e.delta) / abs(e.metric - e.delta)
+        ratios.append(gain / e.expected)
+    if not ratios:
+        return ""
+    over, under = sum(r > 2 for r in ratios), sum(r < 0.5 for r in ratios)
+    return (
+        f"Of {count(len(ratios), 'gain')} that a proposer foresaw, "
+        f"{len(ratios) - over - under} came within half to twice of it, {under} undershot and "
+        f"{over} overshot it."
+    )
+
+
 def count(amount: int, noun: str) -> str:
     """`1 run`, `2,000 runs`."""
     return f"{amount:,} {noun}" if amount == 1 else f"{amount:,} {noun}s"

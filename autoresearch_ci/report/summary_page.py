@@ -19,6 +19,7 @@ from autoresearch_ci.report.run_summary import (
     count,
     doubt_words,
     doubts,
+    expectations,
     headline,
     holdout_words,
     relative_change,
@@ -88,6 +89,7 @@ def summary_markdown(
         (_joined(_others(result)), 2, "what was tried and not kept"),
         (_joined(_measured(experiments, result, info)), 6, "how it was measured"),
         (_joined(_look(result, info)), 4, "how to look at it"),
+        (expectations(experiments, info.direction), 2, "what was expected"),
         (_ending(result, info), 8, "how the run ended"),
     )
     return fitted([Section(text=t, importance=i, name=name) for t, i, name in parts], limit)

@@ -46,6 +46,7 @@ KEPT = Experiment(
     proposer="search",
     attempts=1,
     reason="",
+    expected=0.03,
 )
 COLUMNS = len(format_row(KEPT).split("\t"))
 ANY_TEXT = st.text(max_size=40)
@@ -73,6 +74,7 @@ EXPERIMENTS = st.builds(
     proposer=ANY_TEXT,
     attempts=COUNT,
     reason=st.text(),
+    expected=MAYBE_FLOAT,
     holdout=st.sampled_from(HoldoutVerdict),
     doubt=st.text(),
 )
@@ -82,7 +84,7 @@ def test_a_row_is_one_readable_line() -> None:
     assert format_row(KEPT).split("\t") == [
         *("3", "2026-01-02T03:04:05Z", "b2c3d4e", "0.97", "-0.01", "pass", "48200", "keep"),
         *("raise MATRIX_LR from 0.04 to 0.057", "0.97", "4", "0.00123457", "0.02", "61.235"),
-        *("1200", "0.0123", "-", "search", "1", "-", "-", "-\n"),
+        *("1200", "0.0123", "-", "search", "1", "-", "0.03", "-", "-\n"),
     ]
 
 
@@ -91,7 +93,7 @@ def test_the_header_is_the_peers_then_ours() -> None:
         "# metric_direction: higher_is_better\n"
         "iteration\ttimestamp\tcommit\tmetric\tdelta\tguard\tguard-metric\tstatus\tdescription\t"
         "best\tsamples\tci_low\tci_high\tseconds\ttokens\tcost_usd\tpeak_memory_mb\tproposer\t"
-        "attempts\treason\tholdout\tdoubt\n"
+        "attempts\treason\texpected\tholdout\tdoubt\n"
     )
 
 

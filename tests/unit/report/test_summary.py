@@ -17,7 +17,7 @@ from markdown_it.token import Token
 
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.report.chart import progress_svg
-from autoresearch_ci.report.run_summary import Confirmation, RunInfo
+from autoresearch_ci.report.run_summary import Confirmation, RunInfo, expectations
 from autoresearch_ci.report.summary_page import summary_markdown
 from autoresearch_ci.report.terminal_table import results_table
 from autoresearch_ci.safety.markdown_text import inline
@@ -308,3 +308,19 @@ def test_figures_are_written_for_people() -> None:
 def test_common_descriptions_stay_readable_in_the_source() -> None:
     for text in ("raise MATRIX_LR from 0.04 to 0.057", "batch 524K to 262K (more steps)", "a - b"):
         assert inline(text) == text
+
+
+@pytest.mark.parametrize("direction", list(Direction))
+def test_what_was_foreseen_is_held_against_what_was_measured(direction: Direction) -> None:
+    sign = -1 if direction is MINIMIZE else 1
+
+    def tried(expected: float | None, gain: float) -> Experiment:
+        delta = sign * gain * 100
+        return experiment(1, Status.DISCARD, 100 + delta, delta=delta, expected=expected)
+
+    rows = [tried(0.02, 0.03), tried(0.05, -0.01), tried(0.01, 0.04), tried(None, 0.5)]
+    assert expectations(rows, direction) == (
+        "Of 3 gains that a proposer foresaw, 1 came within half to twice of it, 1 undershot and "
+        "1 overshot it."
+    )
+    assert expectations(rows[-1:], direction) == ""
