@@ -6,18 +6,19 @@ A search's own numbers are those of winners, and winners were lucky; these are n
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from statistics import median
 
 from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.decide.lasting import LATE
 from autoresearch_ci.decide.noise import ComparisonResult, compare, confirm_interval
-from autoresearch_ci.experiment import Direction, Experiment, MetricRun
+from autoresearch_ci.experiment import Direction, Experiment, MetricRun, Status
 from autoresearch_ci.measure.bench import Bench, crashed
 from autoresearch_ci.measure.commands import OutOfTime, Subject
 from autoresearch_ci.record.ledger import Ledger
-from autoresearch_ci.report.run_summary import Confirmation
+from autoresearch_ci.report.run_summary import Beside, Confirmation
 from autoresearch_ci.workspace.repository import Changes, FileVersion
 from autoresearch_ci.workspace.store import Store
 
@@ -128,12 +129,14 @@ def confirm(
     pairs: int | None,
     known: tuple[float | None, float | None],
     base: Changes | None = None,
+    watched: Mapping[str, Direction] | None = None,
 ) -> Confirmation | None:
     """Measure base and head; `None` when one of them can no longer be measured.
 
     `known`: what the run has measured of both. Where that is said to be exact and is not found
     again, it was not exact. `base`: that of the branch, where it is not the run's; nothing is known
-    of it then, and it is measured twice to see whether it is exact, too.
+    of it then, and it is measured twice to see whether it is exact, too. `watched`: further numbers
+    that the metric's command prints, and which way each is better.
     """
     first = base or {}
     if base is not None:
@@ -145,12 +148,14 @@ def confirm(
         wanted = exact_pairs(continued=base is not None)
     found = paired.runs(first, head, wanted)
     base_values, head_values, head_runs = found.base, found.head, found.head_runs
+    base_runs = found.base_runs
     seen = {known[0] if known[0] is not None else value for value in base_values[:1]}
     if deterministic and ({*base_values} != seen or {*head_values} != {known[1]}):
         deterministic = False
         more = paired.runs(first, head, PAIRS - wanted, done=wanted)
         base_values, head_values = base_values + more.base, head_values + more.head
         found, head_runs = more, head_runs + more.head_runs
+        base_runs += more.base_runs
     if len(base_values) < (1 if deterministic else 2):
         return None
     gain, low, high = confirm_interval(base_values, head_values, paired.direction)
@@ -171,7 +176,31 @@ def confirm(
         holds=holds and not guarded.refusal,
         guard_runs=guarded.rounds,
         refusal=guarded.refusal,
+        beside=dict(_beside(base_runs, head_runs, watched or {})),
     )
+
+
+def _beside(
+    base: Sequence[MetricRun], head: Sequence[MetricRun], watched: Mapping[str, Direction]
+) -> Iterator[tuple[str, Beside]]:
+    """What else the runs have shown: guards' numbers that they print, memory and time."""
+
+    def medians(of: Callable[[MetricRun], float | None]) -> tuple[float, float] | None:
+        sides = [[v for run in runs if (v := of(run)) is not None] for runs in (base, head)]
+        return (median(sides[0]), median(sides[1])) if all(sides) else None
+
+    for name, direction in watched.items():
+        if pair := medians(partial(_printed, name)):
+            yield name, Beside(base=pair[0], head=pair[1], direction=direction)
+    less = Direction.MINIMIZE
+    if pair := medians(lambda run: run.peak_memory_mb):
+        yield "peak memory, MB", Beside(base=pair[0], head=pair[1], direction=less, grain=1.0)
+    if pair := medians(lambda run: run.seconds):
+        yield "seconds of a run", Beside(base=pair[0], head=pair[1], direction=less, grain=0.1)
+
+
+def _printed(name: str, run: MetricRun) -> float | None:
+    return run.numbers.get(name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,6 +259,23 @@ def _typical(runs: Sequence[MetricRun]) -> MetricRun:
     return replace(runs[-1], numbers=numbers)
 
 
+def _ablation_runs(*, deterministic: bool, pairs: int | None) -> int:
+    """Of each side, for each kept commit."""
+    return 1 if deterministic else max(3, pairs or PAIRS)  # as many as `compare` needs
+
+
+def affordable(
+    experiments: Sequence[Experiment], *, deterministic: bool, pairs: int | None
+) -> bool:
+    """Whether leaving out each kept commit takes half of the runs of the search, or fewer.
+
+    Where only one was kept, leaving it out is the base, which is measured anyway.
+    """
+    kept = sum(e.status is Status.KEEP for e in experiments)
+    runs = 2 * kept * _ablation_runs(deterministic=deterministic, pairs=pairs)
+    return kept > 1 and runs <= sum(e.samples for e in experiments) / 2
+
+
 def idle_commits(
     paired: PairedComparison,
     ledger: Ledger,
@@ -253,7 +299,7 @@ def idle_commits(
         if without is None:
             entangled.append(experiment)
             continue
-        wanted = 1 if deterministic else max(3, pairs or PAIRS)  # as many as `compare` needs
+        wanted = _ablation_runs(deterministic=deterministic, pairs=pairs)
         found = paired.runs(without, head, wanted)
         if len(found.base) == wanted and not _better(
             found.base, found.head, paired.direction, deterministic=deterministic

@@ -104,6 +104,10 @@ class RunFinished:
     """What base and result came to, measured again at the end; empty when they were not."""
     failed: bool = False
     """`stop_reason` is something that is broken."""
+    pushed: str = ""
+    """The branch on the forge, whoever pushed it last; empty: there is none."""
+    pull_request: str = ""
+    """Address of the pull request from it."""
 
 
 Event: TypeAlias = (

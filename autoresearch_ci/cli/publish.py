@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
@@ -36,8 +37,31 @@ def main(options: argparse.Namespace) -> int:
 def tell(published: Published, target: TextIO) -> None:
     """Where it went. Raises `PublishError` when the forge refused it."""
     if published.refused:
-        raise PublishError(f"{published.refused}\nopen it yourself: {published.compare}")
-    if published.branch:
-        print(f"pushed: {published.branch}", file=target)
-    if published.pull_request or published.file:
-        print(f"published: {published.pull_request or published.file}", file=target)
+        target = sys.stderr  # whoever reads the error must know what is there all the same
+    if published.nothing:
+        print(
+            "nothing was kept that could be published; the notebook has what was tried", file=target
+        )
+        if published.standing:
+            print(f"branch: {published.standing}", file=target)
+        if published.pull_request:
+            print(f"pull request: {published.pull_request}", file=target)
+    else:
+        if published.branch:
+            print(f"pushed: {published.branch}", file=target)
+        if shown := published.pull_request or ("" if published.refused else published.file):
+            print(f"published: {shown}", file=target)
+    if published.refused:
+        raise PublishError("\n".join([published.refused, *_what_to_do(published)]))
+
+
+def _what_to_do(published: Published) -> Iterator[str]:
+    """Where what was kept is now, and how it gets where it should be."""
+    if published.compare:
+        yield f"it is pushed; open the pull request yourself: {published.compare}"
+    elif published.file:
+        yield (
+            f"what was kept is in {published.file}: keep that file, as our workflows do by "
+            "uploading it, and once the cause is mended:\n"
+            f"  autoresearch-ci publish --bundle {Path(published.file).name}"
+        )

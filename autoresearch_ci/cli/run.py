@@ -34,6 +34,7 @@ from autoresearch_ci.config.schema import Config
 from autoresearch_ci.confirmation import (
     PAIRS,
     PairedComparison,
+    affordable,
     confirm,
     exact_pairs,
     idle_commits,
@@ -62,6 +63,7 @@ from autoresearch_ci.report.run_folder import Finished, metric_name, run_info, w
 from autoresearch_ci.report.run_summary import confirmed_line
 from autoresearch_ci.report.terminal_table import results_table
 from autoresearch_ci.safety.redaction import Redactor
+from autoresearch_ci.workspace.asked import asking_file
 from autoresearch_ci.workspace.difference import difference
 from autoresearch_ci.workspace.repository import Changes
 from autoresearch_ci.workspace.scratch import in_use
@@ -139,7 +141,12 @@ def run(
         if history.start:  # of the process that began it
             start = recalled(history.start.publish)
         start, origin = _with_origin(start, context)
-        finished = Finished(ledger=ledger, story=start.story, earlier=comparable_keeps(start))
+        finished = Finished(
+            ledger=ledger,
+            story=start.story,
+            earlier=comparable_keeps(start),
+            disclose=asking_file(context.files, store.read),
+        )
         publisher.follow(
             ledger, start, lambda: run_info(resolved, context, finished, redactor.redact)
         )
@@ -236,6 +243,9 @@ def _reported(
         finished.ledger.mend_journal()
         write_report(resolved, collaborators.context, finished, collaborators.redactor)
         finished.published = publisher.finish(hurry=hurry)
+        if finished.published.branch not in ("", collaborators.context.branch):
+            # It went aside: now the report can say where.
+            write_report(resolved, collaborators.context, finished, collaborators.redactor)
         collaborators.observe(_ended(resolved.config, collaborators.context, finished))
 
 
@@ -312,12 +322,18 @@ def _confirm(
         pairs=settings.repeats,
         known=(ledger.experiments[0].metric, ledger.experiments[-1].best),
         base=origin,
+        watched={guard.metric: guard.direction for guard in config.guards if guard.metric},
     )
     if finished.confirmation is None:
         late = budget.time_used_up(seconds) if seconds and paired.is_late(loop.knowledge) else ""
         why = nothing_left() or late or "base or result can no longer be measured"
         loop.observe(Warning(message=f"the gain could not be confirmed: {why}"))
-    if settings.ablate:
+    if settings.ablate is True or (
+        settings.ablate == "auto"
+        and not out_of_time()
+        and finished.confirmation
+        and affordable(ledger.experiments, deterministic=deterministic, pairs=settings.repeats)
+    ):
         idle, entangled = idle_commits(
             paired,
             ledger,
@@ -384,7 +400,9 @@ def _ended(config: Config, context: RunContext, finished: Finished) -> RunFinish
         kept=len(finished.ledger.history.kept),
         baseline=experiments[0].metric if experiments else None,
         best=experiments[-1].best if experiments else None,
-        branch=context.branch or "",
+        branch=finished.published.branch or context.branch or "",
+        pushed=finished.published.standing,
+        pull_request=finished.published.pull_request,
         report_dir=str(context.folder),
         confirmed=confirmed_line(metric_name(config), found, direction) if found else "",
     )

@@ -92,8 +92,9 @@ class Confirm(Section):
     """`auto`: whenever something was kept, base and result are measured again, in turns."""
     repeats: int | None = Field(default=None, ge=1, le=1000)
     """Runs of each of the two; without it, five, or one of an exact metric."""
-    ablate: bool = False
-    """Leave each kept commit out in turn and name those that do nothing."""
+    ablate: bool | Literal["auto"] = "auto"
+    """Leave each kept commit out in turn and name those that do nothing. `auto`: where that takes
+    half of the runs that the search took, or fewer."""
 
 
 PublishMode = Literal["none", "local", "bundle", "github", "gitlab"]

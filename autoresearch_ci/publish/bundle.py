@@ -93,42 +93,54 @@ class BundlePublisher:
         record, describe = self._record, self._describe
         if record is None or describe is None or not record.experiments:
             return None
-        began = self._start_point
+        began, info = self._start_point, describe()
         notebook = illustrated_notebook(
-            record, describe(), replace(began, branch=began.branch or self._branch)
+            record, info, replace(began, branch=began.branch or self._branch)
         )
         if notebook is None:
             return None
-        facts = record.facts
-        with tempfile.TemporaryDirectory(dir=facts.folder) as folder:
-            commits = Path(folder) / _COMMITS
-            refs = [facts.notebook_ref]
-            if record.history.kept and facts.branch_ref:
-                refs.append(facts.branch_ref)
-            repository = self._repository
-            git = GitDirectory(repository.root, repository.git_dir)
-            git("bundle", "create", "--quiet", str(commits), *refs, f"^{facts.base}")
-            data = commits.read_bytes()
-            manifest = Manifest(
-                format=_FORMAT,
-                version=autoresearch_ci.__version__,
-                tag=facts.tag,
-                branch=self._branch,
-                base=facts.base,
-                merges=self._start_point.merges,
-                head=record.incumbent,
-                notebook=notebook,
-                sha256=hashlib.sha256(data).hexdigest(),
-                info=describe(),
-            )
-            text = json.dumps(dataclasses.asdict(manifest), indent=1, ensure_ascii=False)
-            new = Path(folder) / NAME
-            with tarfile.open(new, "w") as archive:
-                for name, content in ((_MANIFEST, text.encode()), (_COMMITS, data)):
-                    member = tarfile.TarInfo(name)
-                    member.size = len(content)
-                    archive.addfile(member, io.BytesIO(content))
-            return new.replace(facts.folder / NAME)
+        return write(self._repository, record, info, began, branch=self._branch, notebook=notebook)
+
+
+def write(
+    repository: Repository,
+    record: RunRecord,
+    info: RunInfo,
+    start: StartPoint,
+    *,
+    branch: str,
+    notebook: str,
+) -> Path:
+    """The file, in the run folder; `branch`: the first name that is tried on the forge."""
+    facts = record.facts
+    with tempfile.TemporaryDirectory(dir=facts.folder) as folder:
+        commits = Path(folder) / _COMMITS
+        refs = [facts.notebook_ref]
+        if record.history.kept and facts.branch_ref:
+            refs.append(facts.branch_ref)
+        git = GitDirectory(repository.root, repository.git_dir)
+        git("bundle", "create", "--quiet", str(commits), *refs, f"^{facts.base}")
+        data = commits.read_bytes()
+        manifest = Manifest(
+            format=_FORMAT,
+            version=autoresearch_ci.__version__,
+            tag=facts.tag,
+            branch=branch,
+            base=facts.base,
+            merges=start.merges,
+            head=record.incumbent,
+            notebook=notebook,
+            sha256=hashlib.sha256(data).hexdigest(),
+            info=info,
+        )
+        text = json.dumps(dataclasses.asdict(manifest), indent=1, ensure_ascii=False)
+        new = Path(folder) / NAME
+        with tarfile.open(new, "w") as archive:
+            for name, content in ((_MANIFEST, text.encode()), (_COMMITS, data)):
+                member = tarfile.TarInfo(name)
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+        return new.replace(facts.folder / NAME)
 
 
 def read(path: Path) -> tuple[Manifest, bytes]:

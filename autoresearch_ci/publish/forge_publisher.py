@@ -12,6 +12,7 @@ from autoresearch_ci.config.schema import Publish
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.events import Note, Observer, Warning
 from autoresearch_ci.experiment import Published
+from autoresearch_ci.publish.bundle import write
 from autoresearch_ci.publish.forge.forge import Forge, PullRequest, PullRequestContent, PullState
 from autoresearch_ci.publish.forge.git_remote import Moved, Remote, Update
 from autoresearch_ci.publish.forge.refusals import TRANSIENT, ForgeRefused, RefusalKind
@@ -37,7 +38,11 @@ class ForgePublisher:
         publish: Publish,
         run: RunIdentity,
         observe: Observer,
+        *,
+        file: bool = True,
     ) -> None:
+        """`file`: whether a bundle is left in the run folder as well, should a push be refused."""
+        self._file = file
         self._forge = forge
         self._remote = remote
         self._repository = repository
@@ -52,7 +57,9 @@ class ForgePublisher:
         self._abandoned: tuple[str, PullRequest] | None = None
         """One whose branch was left to others, after the branch: told where it goes on, closed."""
         self._refused: Exception | None = None
-        self._final = False
+        self._final = self._hurry = False
+        self._bundle = ""
+        """The file that was left last."""
         self._with_notebook = True
         self._built_upon: str | None = None
         """The answer of `_holds_refused`, once it is known."""
@@ -128,22 +135,38 @@ class ForgePublisher:
         self._publish()
 
     def finish(self, *, hurry: bool) -> Published:
+        self._hurry = hurry
         if hurry:
             self._forge.hurry()
             self._remote.waits, self._remote.stall = (), 3
         self._final = True
         self._publish()
-        branch = self._start_point.branch
-        any_kept = bool(self._record and self._may_show(self._record))
+        if self._record is None:
+            return Published()
+        any_kept = self._may_show(self._record)
+        pushed = _known(self._record).get(self._branch_ref) == self._record.incumbent
+        there = pushed or self._start_point.there or self._branch_ref in _known(self._record)
+        pull = self._pull or self._resolver.found
+        refused = bool(self._refused and any_kept)
         return Published(
-            branch=branch if any_kept else "",
-            pull_request=self._pull.url if self._pull else "",
-            compare=self._compare_link() if self._refused and any_kept else "",
-            refused=str(self._refused) if self._refused and any_kept else "",
+            branch=self._start_point.branch if any_kept and pushed else "",
+            standing=self._start_point.branch if there else "",
+            pull_request=pull.url if pull else "",
+            compare=self._compare_link() if refused and pushed else "",
+            file=self._bundle if refused else "",
+            refused=str(self._refused) if refused else "",
+            nothing=not any_kept,
         )
 
     def close(self) -> None:
         self._remote.close()
+
+    def why_apart(self) -> str:
+        """Why a run that has ended did not continue the branch of our open pull request."""
+        branch, _ = self._resolver.passed_over or ("", None)
+        tip = self._remote.fetch(f"refs/heads/{branch}") if branch else None
+        conflicts = tip and self._remote.merge(tip, self._repository.head()) is None
+        return "conflict" if conflicts else "apart"
 
     def resolve_finished(self, tag: str, head: str, notebook: str) -> StartPoint:
         """Where a finished run goes whose newest commits these are, of branch and notebook."""
@@ -153,17 +176,36 @@ class ForgePublisher:
         """Push, then the pull request. What is refused is told once and tried again next time."""
         if self._record is None or self._describe is None:
             return
-        self._refused = None
+        before, self._refused = self._refused, None
         try:
             notebook = illustrated_notebook(self._record, self._describe(), self._start_point)
+            self._leave_file(self._record, notebook)
             self._push(self._record, notebook)
             if self._may_show(self._record):
                 self._publish_pull_request(self._record, self._describe(), notebook)
         except (ForgeRefused, WorkspaceError) as error:
             self._refused = error
-            by_hand = f"\nopen it yourself: {self._compare_link()}"
-            hint = by_hand if self._record.history.kept else ""
-            self._observe(Warning(message=f"not published: {error}{hint}"))
+            # Once: what is refused at the end is what the run ends with.
+            if str(before) != str(error) and (self._hurry or not self._final):
+                self._observe(Warning(message=f"not published: {error}"))
+
+    def _leave_file(self, record: RunRecord, notebook: str | None) -> None:
+        """Pushes can be refused and machines thrown away: a file can be carried elsewhere."""
+        if not (self._file and notebook and self._describe and record.history.kept):
+            return
+        try:
+            written = write(
+                self._repository,
+                record,
+                self._describe(),
+                self._start_point,
+                branch=self._run.branch,
+                notebook=notebook,
+            )
+        except (OSError, WorkspaceError) as error:
+            self._observe(Warning(message=f"no bundle could be written: {error}"))
+        else:
+            self._bundle = str(written)
 
     def _push(self, record: RunRecord, notebook: str | None) -> None:
         """Both refs or none. A branch that somebody moved is left to them."""
@@ -305,6 +347,8 @@ class ForgePublisher:
             head=record.incumbent,
             chart=self._forge.file_link(notebook, past_notebooks.CHART) if notebook else "",
             job=self._run.job,
+            checks=self._forge.checks_link(start.branch),
+            moved=self._moved(record, info) if self._final else "",
             holdout=self._run.holdout,
             earlier=earlier,
             unvouched=unvouched,
@@ -328,10 +372,26 @@ class ForgePublisher:
             confirmed=held,
         )
 
+    def _moved(self, record: RunRecord, info: RunInfo) -> str:
+        """The newest commit of the branch to merge into, where what was measured lacks it."""
+        ref = f"refs/heads/{self._resolver.base}"
+        try:
+            tip = self._remote.refs(ref).get(ref) if self._resolver.base else None
+        except ForgeRefused:
+            return ""
+        if not tip or self._remote.is_ancestor(tip, record.incumbent):
+            return ""
+        return "" if self._remote.is_ancestor(tip, info.origin) else tip
+
     def _push_options(self, record: RunRecord) -> Sequence[str]:
         if not record.history.kept or self._describe is None:
             return ()
-        return self._forge.push_options(self._content(record, self._describe(), None))
+        try:
+            return self._forge.push_options(self._content(record, self._describe(), None))
+        except ForgeRefused as error:
+            if error.kind not in TRANSIENT:
+                raise
+            return ()  # push first, ask later
 
     def _compare_link(self) -> str:
         return self._forge.compare_link(self._resolver.base or "HEAD", self._start_point.branch)

@@ -133,12 +133,12 @@ def publish_bundle(
             sleep=sleep,
             author=config.publish.commit.author,
         )
-        publisher = ForgePublisher(forge, remote, repository, publish, run, observe)
+        publisher = ForgePublisher(forge, remote, repository, publish, run, observe, file=False)
         stack.callback(publisher.close)
         start_point = publisher.resolve_finished(manifest.tag, manifest.head, manifest.notebook)
         info = _run_info(manifest.info, config, manifest)
         if start_point.because == "moved" and not origin:
-            start_point = replace(start_point, because="apart")
+            start_point = replace(start_point, because=publisher.why_apart())
         publisher.follow(record, start_point, lambda: info)
         return publisher.finish(hurry=False)
 

@@ -123,6 +123,8 @@ class StartResolver:
         """Branch to merge into; empty until it is known."""
         self.passed_over: tuple[str, PullRequest] | None = None
         """The last one whose branch could not be used, after the branch."""
+        self.found: PullRequest | None = None
+        """The open one from the branch that the run goes to."""
         self._closed: list[tuple[str, PullRequest]] = []
         """Those that people closed, by branch."""
         self._silent = False
@@ -212,6 +214,7 @@ class StartResolver:
             start = self._used(use, StartPoint(branch=name, there=there), head)
             if start is not None:
                 self.passed_over = passed_over
+                self.found = newest if state is PullState.OPEN else None
                 url = passed_over[1].url if passed_over else ""
                 return replace(start, replaces=url, because=because), met
             if newest and state is not PullState.MERGED:

@@ -11,8 +11,10 @@ from autoresearch_ci.report.run_summary import (
     RunInfo,
     RunSummary,
     count,
+    disclosure,
     doubts,
     expectations,
+    got_worse,
     hard_to_believe,
     headline,
     holdout_words,
@@ -53,6 +55,10 @@ class PullRequestInfo:
     """Address of the progress picture; empty: only letters."""
     job: str = ""
     """Address of the job that runs."""
+    checks: str = ""
+    """Address of the branch's checks, a re-verification among them."""
+    moved: str = ""
+    """The base branch's newest commit, where it has moved since the base that was measured."""
     holdout: str = ""
     """The holdout's name; empty: there is none."""
     earlier: Sequence[Experiment] = ()
@@ -107,6 +113,7 @@ def body(
     start = [
         headline(result, info),
         *doubts(result, info, more.unvouched),
+        got_worse(info),
         *_state(info, more),
         f"![{name} over the experiments]({more.chart})" if more.chart else "",
     ]
@@ -116,6 +123,7 @@ def body(
         *_measured(experiments, result, info, more),
         _cost(experiments, result, info),
         expectations(experiments, info.direction),
+        disclosure(experiments, info),
         _again(info, more),
         _steering(),
     ]
@@ -167,6 +175,11 @@ def _state(info: RunInfo, more: PullRequestInfo) -> Iterator[str]:
         yield f"The run is still going on; this page follows it.{job}"
     elif info.stop_reason:
         yield f"The run has ended: {inline(info.stop_reason, 300)}.{job}"
+    if more.moved:
+        yield (
+            f"The branch to merge into has moved to {more.moved[:7]} since: what is said here is "
+            f"of its commit {info.origin[:7]}, until the next night or a re-verification."
+        )
     if info.goal:
         yield f"Goal: {inline(info.goal, 300)}"
     if more.replaces:
@@ -240,20 +253,20 @@ def _again(info: RunInfo, more: PullRequestInfo) -> str:
         f"git log -p {base}..{head}   # what was kept",
         f"git log {refs}   # every attempt, kept or not",
     ]
-    return f"### Measure it again\n\n{block(chr(10).join(commands), language='sh')}"
+    by_hand = block(chr(10).join(commands), language="sh")
+    if more.checks:
+        by_hand = (
+            f"On another runner: [checks of this branch]({more.checks}). By hand:\n\n{by_hand}"
+        )
+    return f"### Measure it again\n\n{by_hand}"
 
 
 def _steering() -> str:
     return (
-        "### Steer it\n\n"
-        "Who may write to this repository can comment, each on a line of its own; it is read when "
-        "the next run starts:\n\n"
-        "| comment | does |\n| --- | --- |\n"
-        "| `/autoresearch stop` (or the label `autoresearch:stop`) | no further run |\n"
-        "| `/autoresearch retry` | runs again after a stop |\n"
-        "| `/autoresearch retry COMMIT` | measures that change again, once |\n"
-        "| `/autoresearch ignore COMMIT` | that change is not tried again |\n\n"
-        "Your own words in this text, commits on the branch, labels and the title are left alone."
+        "Steer it: who may write here comments `/autoresearch stop`, `/autoresearch retry` (goes "
+        "on after a stop; with a COMMIT, measures that again) or `/autoresearch ignore COMMIT`.\n"
+        "Closing this means no: its changes are not proposed again. What you write here, push, "
+        "label or rename stays."
     )
 
 

@@ -44,6 +44,8 @@ class Finished:
     """What the branch consists of already."""
     earlier: Sequence[Experiment] = ()
     """What earlier runs kept on it, where numbers compare."""
+    disclose: str = ""
+    """The file of the repository that asks to be told of AI; empty: none does."""
 
 
 def run_info(
@@ -53,7 +55,7 @@ def run_info(
     config, experiments = resolved.config, finished.ledger.experiments
     return RunInfo(
         tag=context.tag,
-        branch=context.branch or "",
+        branch=finished.published.branch or context.branch or "",
         notebook_ref=finished.ledger.facts.notebook_ref,
         base_commit=context.base,
         metric_name=metric_name(config),
@@ -69,6 +71,7 @@ def run_info(
         confirmation=finished.confirmation,
         idle=finished.idle,
         story=finished.story,
+        disclose=finished.disclose,
     )
 
 

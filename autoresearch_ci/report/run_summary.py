@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from autoresearch_ci.decide.credibility import TOO_GOOD
@@ -134,6 +134,29 @@ def relative_change(before: float | None, after: float | None) -> float | None:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Beside:
+    """Another number of base and result, medians of the same runs."""
+
+    base: float
+    head: float
+    direction: Direction
+    grain: float = 0.0
+    """A difference up to this size is none."""
+
+    @property
+    def loss(self) -> float:
+        """How much worse, relative to the base; negative is better."""
+        if abs(self.head - self.base) <= self.grain:
+            return 0.0
+        change = relative_change(self.base, self.head) or 0.0
+        return change if self.direction is Direction.MINIMIZE else -change
+
+
+WORSE = 0.05
+"""Relative loss of another number from which it is named; less is nothing to see in one number."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Confirmation:
     """Base and head measured again at the end, fresh and interleaved: the headline's evidence."""
 
@@ -151,6 +174,8 @@ class Confirmation:
     """How often the guards ran on the head again."""
     refusal: str = ""
     """Which of them failed there, and how; then nothing holds, whatever the numbers say."""
+    beside: Mapping[str, Beside] = field(default_factory=dict)
+    """What else was seen, by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,6 +205,8 @@ class RunInfo:
     """Kept, but the result is no worse without them: found by leaving each out in turn."""
     story: Story = field(default_factory=Story)
     """What the branch consists of already."""
+    disclose: str = ""
+    """The file of the repository that asks to be told of AI; empty: none does."""
 
     @property
     def origin(self) -> str:
@@ -291,6 +318,35 @@ def _sides(info: RunInfo) -> str:
 def _change(result: RunSummary) -> str:
     change = "" if result.change is None else f" ({percent(result.change)})"
     return f"{number(result.baseline)} → {number(result.best)}{change}"
+
+
+def got_worse(info: RunInfo) -> str:
+    """What the gain was paid with, in a paragraph; empty where base and result lack numbers."""
+    found = info.confirmation
+    if found is None or not found.beside:
+        return ""
+
+    def told(name: str, pair: Beside) -> str:
+        share = percent(relative_change(pair.base, pair.head))
+        return f"{inline(name, 60)} {number(pair.base)} → {number(pair.head)} ({share})"
+
+    worse = [told(*item) for item in found.beside.items() if item[1].loss > WORSE]
+    rest = [told(*item) for item in found.beside.items() if item[1].loss <= WORSE]
+    same = f"{'not ' if worse else 'nothing that was watched: '}{', '.join(rest)}" if rest else ""
+    return f"What got worse: {'; '.join(filter(None, (', '.join(worse), same)))}."
+
+
+def disclosure(experiments: Sequence[Experiment], info: RunInfo) -> str:
+    """Who wrote the changes, for a project that asks; empty where none does."""
+    kept = [e.proposer for e in experiments if e.status is Status.KEEP]
+    if not info.disclose or not kept:
+        return ""
+    names = ", ".join(inline(name, 60) for name in dict.fromkeys(kept))
+    return (
+        f"AI disclosure, as {inline(info.disclose)} asks: what was kept was proposed by "
+        f"{names} through autoresearch-ci, without a person, and measured as said here. "
+        "Nobody had reviewed it when this was opened."
+    )
 
 
 def expectations(experiments: Sequence[Experiment], direction: Direction) -> str:

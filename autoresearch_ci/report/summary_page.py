@@ -20,6 +20,7 @@ from autoresearch_ci.report.run_summary import (
     doubt_words,
     doubts,
     expectations,
+    got_worse,
     headline,
     holdout_words,
     relative_change,
@@ -89,6 +90,7 @@ def summary_markdown(
         (_joined(_others(result)), 2, "what was tried and not kept"),
         (_joined(_measured(experiments, result, info)), 6, "how it was measured"),
         (_joined(_look(result, info)), 4, "how to look at it"),
+        (got_worse(info), 5, "what got worse"),
         (expectations(experiments, info.direction), 2, "what was expected"),
         (_ending(result, info), 8, "how the run ended"),
     )

@@ -39,7 +39,7 @@ from tests.canary import sightings
 from tests.conftest import Repo, Script
 from tests.forked import step
 from tests.git_http import PROTECTED, Bare, GitServer
-from tests.github_api import ACTIONS, SLUG, GitHubApi, Identity
+from tests.github_api import ACTIONS, SLUG, Fault, GitHubApi, Identity
 from tests.messages_api import MessagesApi, calls, submit, tool
 from tests.patience import promptly
 from tests.runner import FILES, Done
@@ -384,6 +384,137 @@ def test_two_nights_end_in_one_pull_request_that_knows_both(world: World, mode: 
     assert used == ({WRITES} if mode == "github" else {WRITES, READS})
 
 
+@MODES
+def test_five_nights_tell_one_story(world: World, mode: str) -> None:
+    """A person pushes to our branch, the base moves, a person says no, and the base conflicts."""
+    main = "refs/heads/main"
+    start = world.bare.ref(main)[:7]
+    world.night(mode, 10, 9, 8).go()
+    (first,) = world.api.pulls
+    assert first["title"] == "autoresearch: value 10 → 8 (-20.0 %)"
+    assert "Base and result were measured again at the end, in turns, on Linux" in first["body"]
+    assert "### Nights" not in first["body"]
+
+    theirs = world.bare.commit("autoresearch/nightly", "by a person", other="theirs\n")
+    moved = world.bare.commit("main", "main moved", more="text\n")[:7]
+    second = world.night(mode, 8, 7).go()
+    assert second.measured
+    known = ("baseline", "best", "delta-percent", "kept")
+    assert [second.measured.outputs[name] for name in known] == ["10.0", "7.0", "-30.0", "1"]
+    assert first["title"] == "autoresearch: value 10 → 7 (-30.0 %)"
+    for words in (
+        "**value 10 → 7, -30.0 % in every run, n=2+2**",
+        f"Base ({moved}, where this branch leaves it) and the result of 2 nights were measured",
+        "| 2 | 2 | 10 → 8 | -20.0 % |",
+        "| 1 | 1 | 8 → 7 | -12.5 % |",
+        f"this branch also differs from {moved}: other. These files were the branch's",
+        f"autoresearch-ci compare {world.bare.ref(main)[:12]} {world.bare.ref(BRANCH)[:12]}",
+    ):
+        assert words in first["body"], words
+    assert start != moved
+    for built in (theirs, main):
+        assert world.bare.git("merge-base", built, BRANCH) == world.bare.ref(built)
+    book = world.bare.refs("refs/autoresearch/notebook")[-1]
+    picture = world.bare.git("cat-file", "blob", f"{book}:progress.svg")
+    assert "value 10 → 7 (-30.0 %)" in picture
+    assert "baseline 10" in picture
+
+    world.api.close(1)
+    third = world.night(mode, 10, 9, 7).go()
+    assert third.done.outputs["pull-request"] == ""
+    assert len(world.api.pulls) == 1
+    refused = rows(world, world.bare.refs("refs/autoresearch/notebook")[-1])[1:]
+    why = f"a person closed {first['html_url']}, which held this change"
+    assert [row["reason"] for row in refused] == [why, why]
+
+    fourth = world.night(mode, 10, 7, 6).go()
+    second_pull = world.api.pulls[-1]
+    assert fourth.done.outputs["branch"] == "autoresearch/nightly-2"
+    assert second_pull["title"] == "autoresearch: value 10 → 6 (-40.0 %)"
+    assert f"Follows {first['html_url']}, which a person closed" in second_pull["body"]
+    assert "### Nights" not in second_pull["body"]
+
+    world.bare.commit("main", "another way", value="9.5\n")
+    fifth = world.night(mode, 9, 5).go()
+    third_pull = world.api.pulls[-1]
+    assert third_pull["title"] == "autoresearch: value 9.5 → 5 (-47.4 %)"
+    url = second_pull["html_url"]
+    assert f"Takes the place of {url}, whose branch conflicts with the base" in third_pull["body"]
+    assert f"Continued in {third_pull['html_url']}" in world.api.comments[2][0]["body"]
+    assert [pull["state"] for pull in world.api.pulls] == ["closed", "closed", "open"]
+    assert fifth.done.outputs["pull-request"] == third_pull["html_url"]
+    assert world.leaks() == []
+
+
+def test_a_forge_that_only_speaks_git_gets_the_push(world: World) -> None:
+    """What was kept must not wait for an answer that can be asked for later."""
+    night = world.night("bundle", 10, 9)
+    assert night.measure().code == 0
+    limit = Fault(403, "API rate limit exceeded for x", headers={"Retry-After": "3600"})
+    world.api.faults = [("GET /pulls", limit)] * 9
+    done = night.publish()
+    assert done.code == 6, done.log
+    assert subjects(world) == ["experiment: try 9"]
+    assert done.outputs["branch"] == "autoresearch/nightly"
+    assert "it is pushed; open the pull request yourself: " in done.summary
+    world.api.faults = []
+    again = world.night("bundle", 9, 8).go()
+    assert subjects(world) == ["experiment: try 9", "experiment: try 8"]
+    assert world.api.pulls[0]["title"] == "autoresearch: value 10 → 8 (-20.0 %)"
+    assert again.done.summary.startswith("**Published:** [the pull request](https://")
+
+
+def test_a_second_job_is_not_wanted_where_nothing_was_measured(world: World) -> None:
+    broken = CONFIG.replace("echo", "exit 3; echo")
+    world.bare.commit("main", "broken", **{".github/autoresearch.yml": broken})
+    done = world.night("bundle", 10, 9).measure()
+    assert done.code == 4
+    assert done.outputs["iterations"] == ""
+    assert "the unmodified code" in done.summary
+
+
+def test_a_night_that_keeps_nothing_says_so_in_one_sentence(world: World) -> None:
+    world.night("bundle", 10, 9).go()
+    done = world.night("bundle", 9, 12).go().done
+    url = world.api.pulls[0]["html_url"]
+    assert done.summary.startswith("**Nothing was kept**, so only the notebook was pushed.")
+    assert (done.outputs["branch"], done.outputs["pull-request"]) == ("autoresearch/nightly", url)
+
+
+def test_what_a_forge_refuses_is_left_in_a_file_that_can_be_published_later(world: World) -> None:
+    world.bare.refuse(PROTECTED)
+    night = world.night("github", 10, 9)
+    done = night.measure()
+    assert done.code == 6, done.log
+    assert "compare/" not in done.summary + done.log
+    told = [*done.annotations("warning"), *done.annotations("error")]
+    assert sum("GH006" in words for words in told) == 2  # at the keep, at the end
+    assert "autoresearch-ci publish --bundle autoresearch.bundle" in done.summary
+    world.bare.refuse("")
+    published = night.publish()
+    assert published.code == 0, published.log
+    assert subjects(world) == ["experiment: try 9"]
+
+
+@MODES
+def test_what_a_person_closes_while_it_is_measured_is_refused(world: World, mode: str) -> None:
+    world.night(mode, 10, 9).go()
+    second = world.night(mode, 9, 8)
+    if mode == "github":
+        world.api.close(1)
+        done = second.measure()
+    else:
+        second.measure()
+        world.api.close(1)
+        done = second.publish()
+        assert "builds upon what that held: only the notebook is pushed" in done.log
+        assert done.summary.startswith("**Nothing was kept**")
+        assert subjects(world) == ["experiment: try 9"]
+    assert done.code == 0, done.log
+    open_ = [pull for pull in world.api.pulls if pull["state"] == "open"]
+    assert len(open_) == (1 if mode == "github" else 0)  # begun from the base after the refusal
+
+
 KNOB = "A = 8  # tune: [1, 2, 4, 8, 16]\n"
 KEYLESS = """\
 scope: [knobs.py]
@@ -459,20 +590,6 @@ def test_after_a_merge_the_next_night_begins_anew_also_in_the_same_checkout(
     assert subjects(world) == ["experiment: try 8"]
     assert [pull["state"] for pull in world.api.pulls] == ["closed", "open"]
     assert "try 9" in told(world)
-
-
-@MODES
-def test_a_persons_commit_and_a_moved_base_are_both_built_upon(world: World, mode: str) -> None:
-    world.night(mode, 10, 9).go()
-    theirs = world.bare.commit("autoresearch/nightly", "by a person", other="theirs\n")
-    moved = world.bare.commit("main", "main moved", more="text\n")
-    second = world.night(mode, 9, 8).go()
-    assert second.measured
-    assert second.measured.outputs["baseline"] == "9.0"
-    for built in (theirs, moved):
-        assert world.bare.git("merge-base", built, BRANCH) == built
-    assert len(world.api.pulls) == 1
-    assert world.bare.refs("refs/heads/autoresearch") == [BRANCH]
 
 
 def test_a_bundle_that_continues_a_branch_is_believed_no_more_than_another(world: World) -> None:
@@ -585,7 +702,12 @@ def test_what_a_person_pushes_while_the_first_job_runs_is_left_to_them(world: Wo
     old, new = world.api.pulls
     assert new["head"]["ref"] == "autoresearch/nightly-2"
     assert done.outputs["branch"] == "autoresearch/nightly-2"
-    assert f"Continues {old['html_url']}" in new["body"]
+    assert f"Takes the place of {old['html_url']}: somebody else pushed" in new["body"]
+    assert (old["state"], new["state"]) == ("closed", "open")
+    assert new["title"] == "autoresearch: value 10 → 8 (-20.0 %)"
+    world.night("bundle", 8, 7).go()
+    assert [pull["state"] for pull in world.api.pulls] == ["closed", "open"]
+    assert new["title"] == "autoresearch: value 10 → 7 (-30.0 %)"
 
 
 def test_a_second_job_that_is_repeated_changes_nothing(world: World) -> None:
@@ -616,6 +738,7 @@ def test_a_cancelled_night_has_pushed_and_said_everything_within_six_seconds(wor
     assert done.code == 130, done.log
     assert subjects(world) == ["experiment: try 9"]
     assert (done.outputs["kept"], done.outputs["best"]) == ("1", "9.0")
+    assert done.outputs["branch"] == "autoresearch/nightly"
     assert "try 9" in done.summary
     world.api.faults = []
     again = world.night("github", 9, 7).go()
@@ -637,7 +760,6 @@ def test_a_first_job_that_may_not_read_begins_from_its_own_commit(world: World) 
     assert second.measured
     assert second.measured.outputs["baseline"] == "10.0"
     assert "starting from HEAD" in second.measured.summary
-    assert [pull["head"]["ref"] for pull in world.api.pulls] == [
-        "autoresearch/nightly",
-        "autoresearch/nightly-2",
-    ]
+    old, new = world.api.pulls
+    assert (old["state"], new["head"]["ref"]) == ("closed", "autoresearch/nightly-2")
+    assert f"{old['html_url']}, which this run could not see" in new["body"]

@@ -40,6 +40,8 @@ class Step:
     log: Log
     stopping: Stopping
     narrator: Narrator
+    since: float
+    """When it began, in seconds since the epoch."""
     reason: str = ""
     error: str = ""
     printed: list[str] = field(default_factory=list)

@@ -25,6 +25,7 @@ from autoresearch_ci.cli.action.inputs import (
     VARIABLES,
     arguments,
     chosen_command,
+    extra_arguments,
     read_inputs,
 )
 from autoresearch_ci.cli.action.outputs import no_outputs, results
@@ -98,6 +99,7 @@ def main(environment: Mapping[str, str], supervise: Callable[..., int] = supervi
         log=log,
         stopping=stopping,
         narrator=Narrator(log),
+        since=since,
     )
     try:
         code = _run(step, supervise)
@@ -121,8 +123,14 @@ def end(environment: Mapping[str, str]) -> int:
     log = _make_log(environment)
     memory = _memory(environment)
     if memory.get("finished") is False:
-        FileCommands(environment).set_summary([unfinished_part("")])
-        log.annotate("warning", "The step was ended by force; run it again with resume: true.")
+        tag = str(memory.get("tag", ""))
+        FileCommands(environment).set_summary([unfinished_part("", tag)])
+        named = f" --tag {tag}" if tag else ""
+        log.annotate(
+            "warning",
+            "The step was ended by force. Where its checkout is still there, it continues with: "
+            f"autoresearch-ci run --resume{named}",
+        )
     since = memory.get("since")
     if isinstance(since, int | float):
         give_back(Path(environment.get("GITHUB_WORKSPACE") or Path.cwd()), since=since)
@@ -136,6 +144,7 @@ def _run(step: Step, supervise: Callable[..., int]) -> int:
     hidden = [given[name] for name, about in INPUTS.items() if about.secret and name in given]
     step.log.mask(masks(environment, hidden))
     step.command = chosen_command(given)
+    _remember(environment, since=step.since, finished=False, tag=_tag(given))
     trigger = read_trigger(environment, given.get("token", ""))
     permission = decide(trigger, step.command)
     step.reason = permission.reason
@@ -240,9 +249,18 @@ def _memory_file(environment: Mapping[str, str]) -> Path:
     return Path(folder) / "autoresearch-ci-step.json" if folder else Path(os.devnull)
 
 
-def _remember(environment: Mapping[str, str], *, since: float, finished: bool) -> None:
+def _tag(given: Mapping[str, str]) -> str:
+    """The run's name, where the workflow gives one; empty: it is not known before it begins."""
+    words = extra_arguments(given)
+    pairs = zip(words, [*words[1:], ""], strict=True)
+    return next((value for word, value in pairs if word == "--tag"), "")
+
+
+def _remember(
+    environment: Mapping[str, str], *, since: float, finished: bool, tag: str = ""
+) -> None:
     with suppress(OSError):  # it is for the next step's comfort only
-        text = json.dumps({"since": since, "finished": finished})
+        text = json.dumps({"since": since, "finished": finished, "tag": tag})
         _memory_file(environment).write_text(text, encoding="utf-8")
 
 

@@ -15,6 +15,7 @@ from autoresearch_ci.cli.action.step_summary import (
     comparison_part,
     error_part,
     printed_part,
+    published_part,
     reason_part,
     unfinished_part,
     warnings_part,
@@ -26,7 +27,7 @@ from autoresearch_ci.report.run_summary import relative_change, run_summary
 def results(step: Step, code: int) -> tuple[dict[str, str], list[str]]:
     """Outputs, and the parts of the summary, the most important first."""
     outputs: dict[str, str] = {}
-    parts = [reason_part(step.reason), error_part(step.error)]
+    parts = [reason_part(step.reason), error_part(step.error, code)]
     if step.command == "run":
         outputs, report = _run_findings(step)
         parts.append(report)
@@ -37,9 +38,12 @@ def results(step: Step, code: int) -> tuple[dict[str, str], list[str]]:
             parts.insert(0, comparison_part(result, values, code))
         else:
             outputs = named_outputs(result)
-    else:
+    elif step.command != "publish":
         parts.append(printed_part(step.printed))
     outputs |= published_outputs(own_lines(step.complaints, step.printed, code))
+    if step.command == "publish":
+        nothing = any(line.startswith("nothing was kept") for line in step.printed)
+        parts.append(published_part(outputs, nothing=nothing))
     outputs["verdict"] = "incomplete" if _skipped(step) else verdict(code)
     return outputs, [*parts, warnings_part(step.narrator.warnings)]
 
@@ -61,7 +65,7 @@ def _run_findings(step: Step) -> tuple[dict[str, str], str]:
             "branch": narrator.started.branch,
             "config": {"metric.direction": narrator.started.direction},
         }
-        report = unfinished_part(narrator.started.branch)
+        report = unfinished_part(narrator.started.branch, narrator.started.tag)
         return run_outputs(facts, narrator.experiments), report
     folder = Path(narrator.finished.report_dir)
     try:
@@ -72,7 +76,12 @@ def _run_findings(step: Step) -> tuple[dict[str, str], str]:
     journal = folder / "results.tsv"
     inside = journal.is_relative_to(step.workspace)
     shown = journal.relative_to(step.workspace) if inside else journal
-    return {**run_outputs(facts, narrator.experiments), "journal": str(shown)}, report
+    found = {**run_outputs(facts, narrator.experiments), "journal": str(shown)}
+    if narrator.finished.pushed:
+        found["branch"] = narrator.finished.pushed
+    if narrator.finished.pull_request:
+        found["pull-request"] = narrator.finished.pull_request
+    return found, report
 
 
 def _skipped(step: Step) -> bool:
@@ -100,8 +109,8 @@ OUTPUTS = (
 """In the order of action.yml. A value that is not known, or has no meaning, is empty."""
 
 _PUBLISHED = {
-    "branch": re.compile(r"pushed: (\S+)"),
-    "pull-request": re.compile(r"published: (https?://\S+)"),
+    "branch": re.compile(r"(?:pushed|branch): (\S+)"),
+    "pull-request": re.compile(r"(?:published|pull request): (https?://\S+)"),
 }
 
 
@@ -123,14 +132,16 @@ def run_outputs(facts: Mapping[str, Any], experiments: Sequence[Experiment]) -> 
     sign = -1 if config.get("metric.direction") == Direction.MINIMIZE else 1
     confirmed = _mapping(facts, "confirmation")
     kept = totals.get("kept") or 0
-    change = relative_change(totals.get("baseline"), totals.get("best"))
+    baseline = totals.get("baseline")
+    change = relative_change(baseline, totals.get("best"))
     found = {
         "improved": "true" if kept and confirmed.get("holds", True) else "false",
-        "baseline": _text(totals.get("baseline")),
+        "baseline": _text(baseline),
         "best": _text(totals.get("best")),
         "delta-percent": _percent(change),
         "kept": _text(kept),
-        "iterations": _text(totals.get("iterations")),
+        # Empty where nothing was measured: then there is no bundle, and no second job.
+        "iterations": _text(totals.get("iterations") if baseline is not None else None),
         "branch": _text(facts.get("branch") if kept else None),
         "cost-usd": _text(totals.get("cost_usd")),
         "tokens": _text(totals.get("tokens")),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from autoresearch_ci.errors import GateFailed
 from autoresearch_ci.experiment import Direction
 from autoresearch_ci.report.run_summary import change_interval, paired_change
 from autoresearch_ci.report.summary_page import table
@@ -16,9 +18,27 @@ _ROOM = 20_000
 _WARNINGS = 50
 
 
-def error_part(message: str) -> str:
-    """What stopped the step."""
-    return f"**Stopped by an error.**\n\n{block(message, _ROOM)}" if message else ""
+def error_part(message: str, code: int = 2) -> str:
+    """What stopped the step, or what its gate found."""
+    if not message:
+        return ""
+    if code == GateFailed.exit_code:
+        first, _, rest = message.partition("\n")
+        more = f"\n\n{block(rest, _ROOM)}" if rest else ""
+        return f"**The gate failed:** {inline(first, 1000)}{more}"
+    return f"**Stopped by an error.**\n\n{block(message, _ROOM)}"
+
+
+def published_part(outputs: Mapping[str, str], *, nothing: bool) -> str:
+    """Where a bundle went."""
+    branch, url = outputs.get("branch", ""), outputs.get("pull-request", "")
+    shown = f"[the pull request]({url})" if url else ""
+    if nothing:
+        still = f" As it was: {shown}." if shown else ""
+        return f"**Nothing was kept**, so only the notebook was pushed.{still}"
+    if shown:
+        return f"**Published:** {shown}, from `{branch}`."
+    return f"**Pushed:** `{branch}`, without a pull request." if branch else ""
 
 
 def reason_part(reason: str) -> str:
@@ -66,10 +86,13 @@ def comparison_part(result: Mapping[str, Any], values: Sequence[float], code: in
     return told + (f"\n\n{chr(10).join(remarks)}" if remarks else "")
 
 
-def unfinished_part(branch: str) -> str:
+def unfinished_part(branch: str, tag: str) -> str:
     """The step was ended by force."""
     where = f" on {inline(branch)}" if branch else ""
+    named = f" --tag {shlex.quote(tag)}" if tag else ""
     return (
-        f"**Ended by force** before it could report. What was kept is saved{where}, and nothing "
-        "half-done is part of it. Run it again with `resume: true` to continue."
+        f"**Ended by force** before it could report. What was kept is saved{where}, and in the run "
+        "folder's `autoresearch.bundle`; nothing half-done is part of it. The next run goes on "
+        "from what was pushed. Where this checkout is still there, the same run continues with:"
+        f"\n\n{block(f'autoresearch-ci run --resume{named}', 300, language='sh')}"
     )

@@ -129,6 +129,8 @@ def describe(
         hints.append(f"has {words} (sandbox.network: {enforced})")
     if found.namespaces:
         on.append("shares no memory with others")
+    elif user:  # without one, what is missing says more
+        on.append("may share memory with others while it runs, and leaves none behind")
     if LINUX:
         on.append("gains no privileges")
     off = [*([other_user] if other_user else []), *_missing(asked, found, user, services)]

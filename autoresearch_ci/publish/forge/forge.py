@@ -129,6 +129,9 @@ class Forge(Protocol):
     def compare_link(self, base: str, branch: str) -> str:
         """Where a person can open the pull request."""
 
+    def checks_link(self, branch: str) -> str:
+        """Where the branch's checks are listed."""
+
     def file_link(self, commit: str, path: str) -> str:
         """Address of a picture at a commit; empty when the forge has none."""
 

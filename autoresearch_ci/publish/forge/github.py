@@ -136,6 +136,9 @@ class GitHub:
         name = quote(branch, safe="/")
         return f"{self._server}/{self._slug}/compare/{quote(base, safe='/')}...{name}?expand=1"
 
+    def checks_link(self, branch: str) -> str:
+        return f"{self._server}/{self._slug}/actions?query={quote(f'branch:{branch}', safe='')}"
+
     def file_link(self, commit: str, path: str) -> str:
         return f"{self._server}/{self._slug}/blob/{commit}/{path}?raw=true"
 

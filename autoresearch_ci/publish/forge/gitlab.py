@@ -97,6 +97,9 @@ class GitLab:
         )
         return f"{self._server}/{self._project}/-/merge_requests/new?{query}"
 
+    def checks_link(self, branch: str) -> str:
+        return f"{self._server}/{self._project}/-/pipelines?{urlencode({'ref': branch})}"
+
     def file_link(self, commit: str, path: str) -> str:
         return f"{self._server}/{self._project}/-/raw/{commit}/{quote(path)}"
 

@@ -320,6 +320,6 @@ _ADVICE: dict[RefusalKind, tuple[str, str, str]] = {
     RefusalKind.OTHER: (
         "{repository} refused.",
         "a hook or rule of that server.",
-        "read what it said; the result is safe in this repository's branch and notebook.",
+        "read what it said, mend that, and run again with --resume.",
     ),
 }

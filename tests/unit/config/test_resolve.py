@@ -61,7 +61,7 @@ def test_everything_but_scope_and_the_metric_command_has_the_documented_default(
     assert (settings.calibrate, settings.confirm.mode, settings.confirm.ablate) == (
         "auto",
         "auto",
-        False,
+        "auto",
     )
     assert settings.publish.mode == "local"
     assert settings.publish.branch_name("nightly") == "autoresearch/nightly"

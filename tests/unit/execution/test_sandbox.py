@@ -272,6 +272,13 @@ def test_an_old_landlock_is_reported_unless_another_user_makes_up_for_it() -> No
     assert describe(Sandbox(), old, NOBODY, None, []).off == ()
 
 
+def test_a_container_says_what_it_promises_about_memory() -> None:
+    (told,) = (
+        words for words in describe(Sandbox(), CONTAINER, NOBODY, None, []).on if "memory" in words
+    )
+    assert told == "may share memory with others while it runs, and leaves none behind"
+
+
 def test_switched_off_is_neither_on_nor_missing() -> None:
     found = describe(Sandbox(network="allow", read_only=False), NOTHING, NOBODY, None, [])
     assert [missing.what for missing in found.off] == [

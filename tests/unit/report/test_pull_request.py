@@ -17,7 +17,7 @@ from autoresearch_ci.publish.forge.github_body import (
     room_for_report,
 )
 from autoresearch_ci.report.pull_request import PullRequestInfo, body, title
-from autoresearch_ci.report.run_summary import Confirmation, RunInfo
+from autoresearch_ci.report.run_summary import Beside, Confirmation, RunInfo
 
 EVIL = (
     "fixes #1 @everyone <img src=x> ![x](https://evil.example/a.png) [l](javascript:x) | a || b "
@@ -211,6 +211,37 @@ def test_all_that_the_page_promises_is_there() -> None:
         "actions/runs/1",
     ):
         assert part in text, part
+
+
+def test_what_got_worse_is_named_beside_the_gain() -> None:
+    beside = {
+        "size": Beside(base=100, head=90, direction=Direction.MAXIMIZE),
+        "peak memory, MB": Beside(base=100, head=101, direction=Direction.MINIMIZE),
+        "seconds of a run": Beside(base=0.01, head=0.02, direction=Direction.MINIMIZE, grain=0.1),
+    }
+    text = body([BASELINE, row(1)], info(confirmation=replace(confirmation(), beside=beside)), MORE)
+    assert "What got worse: size 100 → 90 (-10.0 %); not peak memory, MB 100 → 101" in text
+    del beside["size"]
+    text = body([BASELINE, row(1)], info(confirmation=replace(confirmation(), beside=beside)), MORE)
+    assert "What got worse: nothing that was watched: peak memory, MB 100 → 101 (+1.0 %)" in text
+
+
+def test_a_project_that_asks_is_told_who_proposed() -> None:
+    rows = [BASELINE, row(1, proposer="claude"), row(2, Status.DISCARD, proposer="search")]
+    assert "AI disclosure" not in body(rows, info(), MORE)
+    text = body(rows, info(disclose="CONTRIBUTING.md"), MORE)
+    assert "AI disclosure, as CONTRIBUTING.md asks: what was kept was proposed by claude" in text
+
+
+def test_how_to_steer_it_takes_two_lines() -> None:
+    text = body([BASELINE, row(1)], info(), MORE)
+    (lines,) = (part for part in text.split("\n\n") if part.startswith("Steer it"))
+    assert lines.count("\n") == 1
+
+
+def test_a_base_that_has_moved_since_is_said() -> None:
+    text = body([BASELINE, row(1)], info(), replace(MORE, moved="9" * 40))
+    assert "moved to 9999999 since: what is said here is of its commit 1111111" in text
 
 
 def test_while_it_runs_the_page_says_so() -> None:
