@@ -176,7 +176,7 @@ def apply(gate: Gate, result: Result) -> None:
     if gate.regression is not None and regressed and -found.gain > gate.regression:
         raise GateFailed(f"regression: {result.sentence()}")
     if gate.claim is not None:
-        refusal = judged(gate.claim, found, result.host).refusal
+        refusal = judged(gate.claim, found, result.host, median(result.base_values)).refusal
         if refusal:
             least = change_interval(result.direction, gate.claim.low, 0, 0)[0]
             remarks = "".join(f"\n{remark}" for remark in result.claim_remarks)
@@ -260,7 +260,8 @@ def run_comparison(
             result = dataclasses.replace(result, foul=foul)
     observe(Note(message=result.sentence()))
     if claim:
-        told = judged(claim, result.comparison, result.host).remarks
+        base_value = median(result.base_values)
+        told = judged(claim, result.comparison, result.host, base_value).remarks
         remarks = tuple(filter(None, (moved, *told)))
         result = dataclasses.replace(result, claim_remarks=remarks)
         for remark in told:

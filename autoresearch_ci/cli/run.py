@@ -330,6 +330,7 @@ def _confirm(
         loop.observe(Warning(message=f"the gain could not be confirmed: {why}"))
     if settings.ablate is True or (
         settings.ablate == "auto"
+        and bench.judge is None
         and not out_of_time()
         and finished.confirmation
         and affordable(ledger.experiments, deterministic=deterministic, pairs=settings.repeats)

@@ -47,6 +47,8 @@ class Claim:
     head: float | None = None
     host: str = ""
     """The machine in a few words; empty: unknown."""
+    exact: bool = False
+    """The same in every run: another number is another result, also a better one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +76,7 @@ def read_claim(text: str, name: str, limit: int) -> Claim:
             base=_known(found.get("base")),
             head=_known(found.get("head")),
             host=str(facts.get("host", "")),
+            exact=found["ci_low"] == found.get("ci_high"),
         )
     except (ValueError, KeyError, TypeError, OverflowError, AttributeError):
         return _headline(text, name)
@@ -109,6 +112,7 @@ def _headline(text: str, name: str) -> Claim:
         base=_value(base),
         head=_value(head),
         host=re.sub(r"\\(.)", r"\1", machine),
+        exact=ends[0] == ends[1],
     )
 
 
@@ -119,21 +123,37 @@ def _value(text: str | None) -> float | None:
         return None
 
 
-def judged(claim: Claim, found: Comparison, host: str) -> Verdict:
-    """Whether the claim's interval and the measured one can both be true."""
+def judged(claim: Claim, found: Comparison, host: str, base: float) -> Verdict:
+    """Whether the claim's interval and the measured one can both be true.
+
+    More than was claimed is no reproduction either where numbers are exact, or where the base is
+    plainly another one: then the claim is of something else. `base`: what was measured of it.
+    """
     remarks = []
-    if claim.host and claim.host != host:
+    elsewhere = bool(claim.host) and claim.host != host
+    if elsewhere:
         remarks.append(
             f"the claim was measured on another machine ({shortened(claim.host, 120)}): a gain "
             "that depends on the machine need not be the same here"
         )
     if found.verdict is not ComparisonResult.IMPROVED:
         return Verdict(refusal="no improvement seen", remarks=tuple(remarks))
-    if found.high < claim.low:
+    if found.high < claim.low - 1e-9:
         return Verdict(refusal="less than was claimed", remarks=tuple(remarks))
+    exact = claim.exact and found.low == found.high
+    if exact and found.low > claim.high + _ROUNDING:
+        return Verdict(refusal="other numbers than were claimed", remarks=tuple(remarks))
+    if not elsewhere and claim.base is not None and not _alike(claim.base, base):
+        return Verdict(refusal="claimed of another base", remarks=tuple(remarks))
     if found.low > claim.high:
         remarks.append("more was measured than was claimed")
     return Verdict(remarks=tuple(remarks))
+
+
+def _alike(claimed: float, measured: float) -> bool:
+    """Whether one machine could have measured both of the same code, on a good and a bad day."""
+    low, high = sorted((abs(claimed), abs(measured)))
+    return claimed == measured or (claimed * measured > 0 and high <= 2 * low)
 
 
 def side_by_side(

@@ -76,16 +76,41 @@ def measured(gain: float, reach: float) -> Comparison:
 def test_the_interval_of_a_claim_is_judged_and_not_its_direction(
     found: Comparison, refusal: str
 ) -> None:
-    claim = Claim(gain=0.85, low=0.84, high=0.86, host="here")
-    verdict = judged(claim, found, "here")
+    claim = Claim(gain=0.85, low=0.84, high=0.86, host="here", base=280.0)
+    verdict = judged(claim, found, "here", 281.6)
     assert verdict.refusal == refusal
     assert bool(verdict.remarks) == (found.gain > 0.9)
 
 
 def test_a_claim_of_another_machine_says_so() -> None:
     claim = Claim(gain=0.5, low=0.4, high=0.6, host="Linux, 64 CPUs, NVIDIA H100")
-    (remark,) = judged(claim, measured(0.5, 0.1), "Linux, 2 CPUs").remarks
+    (remark,) = judged(claim, measured(0.5, 0.1), "Linux, 2 CPUs", 1.0).remarks
     assert "another machine (Linux, 64 CPUs, NVIDIA H100)" in remark
+
+
+OF_ONE_NIGHT = "**ms 51.56 → 42.1, -18.3 % {}, n={}**"
+
+
+@pytest.mark.parametrize(
+    ("text", "found", "refusal"),
+    [
+        (
+            OF_ONE_NIGHT.format("[95 % CI -18.3, -18.3]", "1+1"),
+            measured(0.554, 0.0),
+            "other numbers than were claimed",
+        ),
+        (
+            OF_ONE_NIGHT.format("[95 % CI -19.0, -17.5]", "5+5"),
+            measured(0.554, 0.01),
+            "claimed of another base",
+        ),
+    ],
+)
+def test_a_better_number_of_something_else_reproduces_nothing(
+    text: str, found: Comparison, refusal: str
+) -> None:
+    """The last night's claim, and all nights measured: 281.6 to 125.6."""
+    assert judged(read_claim(text, "FILE", 1_000), found, "here", 281.6).refusal == refusal
 
 
 def test_both_stand_side_by_side() -> None:
