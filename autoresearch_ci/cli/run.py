@@ -331,7 +331,7 @@ def _confirm(
     if settings.ablate is True or (
         settings.ablate == "auto"
         and bench.judge is None
-        and not out_of_time()
+        and not paired.is_late(loop.knowledge)
         and finished.confirmation
         and affordable(ledger.experiments, deterministic=deterministic, pairs=settings.repeats)
     ):

@@ -29,6 +29,7 @@ from autoresearch_ci.report.summary_page import (
     details,
     idle,
     interval,
+    kept_title,
     nights,
     others_table,
     table,
@@ -202,7 +203,7 @@ def _kept(result: RunSummary, info: RunInfo, room: int) -> str:
     )
     header = ("commit", "metric", "delta", "samples", "95 % CI of delta", "change")
     total = len(result.kept)
-    return f"### Kept ({total})\n\n{table(header, 'lrrrll', rows, total, room)}"
+    return f"### {kept_title(result, info)}\n\n{table(header, 'lrrrll', rows, total, room)}"
 
 
 def _measured(
@@ -231,9 +232,12 @@ def _measured(
 
 
 def _cost(experiments: Sequence[Experiment], result: RunSummary, info: RunInfo) -> str:
-    tried = len(result.kept) + len(result.others)
-    dollars, tokens = sum(e.cost_usd for e in experiments), sum(e.tokens for e in experiments)
-    parts = [f"{count(tried, 'experiment')} in {duration(info.seconds)}"]
+    nights = info.story.nights
+    tried = len(result.kept) + len(result.others) + sum(n.tried for n in nights)
+    dollars = sum(e.cost_usd for e in experiments) + sum(n.cost_usd for n in nights)
+    tokens = sum(e.tokens for e in experiments) + sum(n.tokens for n in nights)
+    seconds = info.seconds + sum(n.seconds for n in nights)
+    parts = [f"{count(tried, 'experiment')} in {duration(seconds)}"]
     if tokens:
         parts.append(f"{count(tokens, 'token')}")
     if dollars:
@@ -241,7 +245,7 @@ def _cost(experiments: Sequence[Experiment], result: RunSummary, info: RunInfo) 
         gain = 100 * (found.gain * found.holds if found else abs(result.change or 0.0))
         each = f" (${dollars / gain:.2f} per percent)" if gain > 0 and result.kept else ""
         parts.append(f"${dollars:.2f}{each}")
-    return f"Cost: {', '.join(parts)}."
+    return f"Cost{' of all nights' if nights else ''}: {', '.join(parts)}."
 
 
 def _again(info: RunInfo, more: PullRequestInfo) -> str:

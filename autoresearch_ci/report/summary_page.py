@@ -104,7 +104,7 @@ def _joined(paragraphs: Iterable[str]) -> str:
 def _kept(result: RunSummary, info: RunInfo) -> Iterator[str]:
     if not result.kept:
         return
-    yield f"### Kept ({len(result.kept)})"
+    yield f"### {kept_title(result, info)}"
     yield table(
         ("#", "commit", "metric", "delta", "guard", "samples", "95 % CI of delta", "change"),
         "rlrrlrll",
@@ -132,6 +132,11 @@ def described(kept: Experiment) -> str:
     return f"{told}{inline(kept.description)}"
 
 
+def kept_title(result: RunSummary, info: RunInfo) -> str:
+    """Of the table of what this run kept."""
+    return f"Kept{' in this night' if info.story.origin else ''} ({len(result.kept)})"
+
+
 def idle(info: RunInfo) -> Iterator[str]:
     """At most ten are named: the section must not crowd out the rest."""
     if info.idle:
@@ -146,7 +151,7 @@ def nights(experiments: Sequence[Experiment], info: RunInfo) -> Iterator[str]:
         return
     this = night_of(experiments, notebook=info.notebook_ref, host=info.host)
     known = [*info.story.nights, this]
-    header = ("night", "began", "machine", "tried", "kept", "metric", "gain", "cost")
+    header = ("night", "began", "machine", "tried", "kept", "metric", "change", "cost")
     rows = (
         (
             "this" if night is this else str(at + 1),

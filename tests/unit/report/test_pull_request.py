@@ -16,6 +16,7 @@ from autoresearch_ci.publish.forge.github_body import (
     merged,
     room_for_report,
 )
+from autoresearch_ci.record.past_notebooks import Night, Story
 from autoresearch_ci.report.pull_request import PullRequestInfo, body, title
 from autoresearch_ci.report.run_summary import Beside, Confirmation, RunInfo
 
@@ -211,6 +212,37 @@ def test_all_that_the_page_promises_is_there() -> None:
         "actions/runs/1",
     ):
         assert part in text, part
+
+
+def test_several_nights_cost_what_all_of_them_did() -> None:
+    night = Night(
+        notebook="n",
+        date="2026-01-01T00:00:00Z",
+        host="another machine",
+        ruler="r",
+        tried=10,
+        kept=3,
+        before=4.0,
+        after=2.0,
+        seconds=500.0,
+        tokens=1000,
+        cost_usd=9.98,
+    )
+    story = Story(origin="9" * 40, nights=(night,), apart=("tests/a.py",))
+    known = info(story=story, confirmation=confirmation())
+    text = body([BASELINE, row(1, cost_usd=0.01)], known, MORE)
+    for part in (
+        "Base (9999999, where this branch leaves it) and the result of 2 nights",
+        "### Kept in this night (1)",
+        "| 1 | 2026-01-01 | another machine | 10 | 3 | 4 → 2 | -50.0 % | 8 min 20 s, $9.98 |",
+        "differs from 9999999: tests/a.py.",
+        "Cost of all nights: 11 experiments in 10 min 00 s, 1,200 tokens, $10.00 ($2.00 per",
+        "autoresearch-ci compare 999999999999 222222222222",
+    ):
+        assert part in text, part
+    going_on = body([BASELINE, row(1)], info(story=story), MORE)
+    assert "100 → 99 (-1.0 %) in this night alone" in going_on
+    assert "not yet measured against the base" in title([BASELINE, row(1)], info(story=story))
 
 
 def test_what_got_worse_is_named_beside_the_gain() -> None:
