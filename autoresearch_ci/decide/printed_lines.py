@@ -39,7 +39,13 @@ _TESTS = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-"""`Ran 3 tests`, `3 passed`, `# tests 3`, `Tests run: 3`, as the runners of tests say it."""
+"""How many: `Ran 3 tests`, `3 passed`, `# tests 3`, `Tests run: 3`, as their runners say it."""
+
+
+_TEST = re.compile(
+    r"[✔✓√] |ok N?\b|PASS(?:ED)?:? \S|--- PASS|\[ *(?:OK|PASSED) *\] |.+ \.\.\. ok(?: |$)"
+)
+"""The kind of line that says of one test that it passed: in TAP, of node, Go, Rust, unittest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,12 +105,14 @@ class Printed:
         if run.tests < self.tests:
             return f"ran {run.tests} tests by its own account, on the unmodified code {self.tests}"
         lost = [name for name in self.kinds if self._lacks(name, run)]
-        if run.lines >= self.lines or not lost:
-            return ""
-        return (
-            f"printed {run.lines} lines, on the unmodified code at least {self.lines}; missing: "
-            f"{lost[-1]}"
-        )
+        if lost and run.lines < self.lines:
+            return (
+                f"printed {run.lines} lines, on the unmodified code at least {self.lines}; "
+                f"missing: {lost[-1]}"
+            )
+        if tests := [name for name in lost if _TEST.match(name)]:
+            return f"lacks what a test printed that passed on the unmodified code: {tests[0]}"
+        return ""
 
     def _lacks(self, name: str, run: Printed) -> bool:
         had, (fewest, most) = run.kinds.get(name, (0, 0))[0], self.kinds[name]

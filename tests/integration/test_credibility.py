@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -113,3 +115,63 @@ def test_a_guard_that_runs_less_than_half_of_its_tests_fails(run: Run, script: S
     assert done.rows[1]["status"] == "discard", done.told
     why = "guard failed: tests lost: 1 by its own account, on the unmodified code 4"
     assert done.rows[1]["reason"].startswith(why)
+
+
+UNITTEST = """\
+import unittest, work
+
+
+class Tests(unittest.TestCase):
+    def test_it(self):
+        ticks = []
+        self.assertEqual(work.solve(lambda: ticks.append(1)), 42)
+        self.assertGreater(len(ticks), 0)
+"""
+NODE = """\
+const work = require('../work.js'), test = require('node:test'), assert = require('assert')
+test('it ticks', () => {
+  let n = 0
+  assert.strictEqual(work.solve(() => n++), 42)
+  assert(n > 0)
+})
+"""
+FOOLED = {
+    "unittest": (
+        {"work.py": "def solve(tick):\n    [tick() for _ in range(90)]\n    return 42\n"},
+        "import os, sys\nif 'unittest' in ' '.join(sys.orig_argv):\n"
+        "    os.execvp('true', ['true'])\ndef solve(tick):\n    return 42\n",
+        {"tests.py": UNITTEST},
+        f"{sys.executable} -c 'import work; n = []; work.solve(lambda: n.append(1));print(len(n))'",
+        f"{sys.executable} -m unittest -q tests",
+        "discard",
+    ),
+    "node": (
+        {"work.js": "exports.solve = tick => { for (let i = 0; i < 90; i++) tick(); return 42 }\n"},
+        "if (process.env.NODE_TEST_CONTEXT) process.exit()\nexports.solve = () => 42\n",
+        {"test/w.test.js": NODE},
+        "node -e \"let n = 0; require('./work.js').solve(() => n++); console.log(n)\"",
+        "node --test test/",
+        "keep",
+    ),
+}
+
+
+@pytest.mark.parametrize("runner", FOOLED)
+def test_a_guard_that_was_fooled_vouches_for_nothing(
+    run: Run, script: Script, repo: Repo, runner: str
+) -> None:
+    work, cheat, tests, metric, guard, status = FOOLED[runner]
+    if runner == "node" and not shutil.which("node"):
+        pytest.skip("there is no node")
+    for path, text in {**work, **tests}.items():
+        repo.write(path, text)
+    repo.commit("a guard")
+    (path,) = work
+    script({"description": "fools the guard", "files": {path: cheat}})
+    more = ("--set", "gaming=allow", "--guard", guard, "--confirm", "never")
+    done = run(*more, scope=path, metric=metric)
+    assert done.rows[1]["status"] == status, done.told
+    told = done.rows[1]["reason" if status == "discard" else "doubt"]
+    assert "tests lost: 0" in told or told.startswith("hard to believe: a gain of 100.0 %"), told
+    allowed = run("--guard", guard, "--confirm", "never", scope=path, metric=metric, tag="read")
+    assert allowed.rows[1]["reason"].startswith("plays against the ruler"), allowed.told

@@ -36,7 +36,13 @@ HOOKS = frozenset(
     }
 )
 """Through which a conftest decides what runs, and what is said about it."""
-EXITS = frozenset({"sys.exit", "exit", "quit", "os.abort", "os.kill"})
+EXITS = frozenset(
+    {
+        *("sys.exit", "exit", "quit", "os.abort", "os.kill", "os.execv", "os.execve", "os.execvp"),
+        *("os.execvpe", "os.execl", "os.execle", "os.execlp", "os.execlpe"),
+    }
+)
+"""An exec ends the program, too, and another one says how it went."""
 STACK = frozenset(
     {
         *("sys._getframe", "sys._current_frames", "sys.settrace", "sys.setprofile"),
@@ -44,6 +50,9 @@ STACK = frozenset(
         *("traceback.extract_stack", "traceback.walk_stack", "traceback.format_stack"),
         *("gc.get_objects", "gc.get_referrers"),
     }
+)
+TEXT_QUESTIONS = frozenset(
+    {"endswith", "startswith", "find", "index", "match", "search", "fullmatch", "count"}
 )
 DETACHING = frozenset({"os.fork", "os.forkpty", "os.setsid", "os.setpgrp", "os.daemon"})
 DETACHING_ARGUMENTS = frozenset({"start_new_session", "setsid", "process_group"})

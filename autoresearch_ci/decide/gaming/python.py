@@ -277,8 +277,25 @@ def _asks_who_looks(node: ast.AST, imported: Imports, ruler: Ruler) -> Iterator[
             yield f"asks whether it is measured ({text_of(node.args[0])} in sys.modules)"
         if name in names.STACK:
             yield f"looks at its callers ({name})"
+    if not ruler.tests and (program := _program_asked_for(node, imported)):
+        yield f"asks whether it is measured ({program})"
     if isinstance(node, ast.Attribute) and node.attr == "f_back":
         yield "looks at its callers (f_back)"
+
+
+def _program_asked_for(node: ast.AST, imported: Imports) -> str:
+    """Where code looks which program runs it; arguments are anybody's to read."""
+    if isinstance(node, ast.Attribute) and imported.dotted(node) == "sys.orig_argv":
+        return "sys.orig_argv"
+    asking = isinstance(node, ast.Compare) or (
+        isinstance(node, ast.Call) and last_name(node.func) in names.TEXT_QUESTIONS
+    )
+    for inner in ast.walk(node) if asking else ():
+        if not isinstance(inner, ast.Subscript) or imported.dotted(inner.value) != "sys.argv":
+            continue
+        if isinstance(inner.slice, ast.Constant) and inner.slice.value == 0:
+            return "sys.argv[0]"
+    return ""
 
 
 def _variables_read(node: ast.AST, imported: Imports) -> Iterator[str]:

@@ -49,6 +49,10 @@ CHEATS = {
     "from os import _exit\ndef f():\n    _exit(0)\n": "exits with os._exit",
     "import sys\nsys.exit()\n": "exits on import (sys.exit)",
     "raise SystemExit\n": "exits on import (sys.exit)",
+    "import os\nos.execvp('true', ['true'])\n": "exits on import (os.execvp)",
+    "import sys\nx = 'unittest' in ' '.join(sys.orig_argv)\n": "(sys.orig_argv)",
+    "import sys\nx = sys.argv[0].endswith('bench.py')\n": "(sys.argv[0])",
+    "from sys import argv\nx = argv[0] == 'bench.py'\n": "(sys.argv[0])",
     "import atexit\natexit.register(print, 1)\n": "has the last word",
     "import atexit\n@atexit.register\ndef f():\n    open('r')\n": "has the last word",
     "class A:\n    def __eq__(self, o):\n        return True\n": "compares equal to everything",
@@ -107,6 +111,8 @@ HONEST = (
     "        return True\n",
     "import atexit, shutil\natexit.register(shutil.rmtree, folder)\n",
     "import sys\ndef main():\n    sys.exit(1)\n",
+    "import sys\nmain(sys.argv[1:])\nif sys.argv[1] == 'x':\n    usage(sys.argv[0])\n",
+    "import os\ndef run(x):\n    os.execvp(x[0], x)\n",
     "import sys\nif __name__ == '__main__':\n    sys.exit(main())\n",
     "print('done')\nprint(f'{x}')\nprint(x, y)\nprint()\n",
     "log.info('the cost: %s', x)\n",
@@ -179,19 +185,55 @@ def test_a_script_without_an_ending_is_read_as_python() -> None:
     assert plays({"run": None}, {"run": b"#!/usr/bin/env python3\nimport os\nos.fork()"}, RULER)
 
 
-@pytest.mark.parametrize(
-    ("code", "why"),
-    [
-        ("if (process.env.CI) return 1;", "asks whether it is measured: process.env.CI"),
-        ("Date.now = () => 0;", "patches the clock: Date.now ="),
-        ("performance.now = () => 0;", "patches the clock: performance.now ="),
-    ],
-)
-def test_javascript_is_searched_for_the_plainest_cheats(code: str, why: str) -> None:
-    assert plays({"a.ts": b""}, {"a.ts": code.encode()}, RULER) == [f"a.ts:1 {why}"]
-    assert (
-        plays({"a.ts": b""}, {"a.ts": b"if (Date.now === x || process.env.CIRCLE) {}"}, RULER) == []
-    )
+OTHERS = {
+    "if (process.env.CI) return 1;": ("a.ts", "asks whether it is measured: process.env.CI"),
+    "Date.now = () => 0;": ("a.js", "patches the clock: Date.now ="),
+    "performance.now = () => 0;": ("a.mjs", "patches the clock: performance.now ="),
+    "if(process.env.NODE_TEST_CONTEXT) f();": (
+        "a.js",
+        "asks whether it is measured: process.env.NODE_TEST_CONTEXT",
+    ),
+    "process.exit();": ("a.js", "exits with success: process.exit()"),
+    "const l=console.log; console.log=(s)=>l(1);": (
+        "a.js",
+        "patches what is printed: console.log=",
+    ),
+    "require('assert').strictEqual=()=>{}": (
+        "a.js",
+        "patches assert: require('assert').strictEqual=",
+    ),
+    "__attribute__((constructor)) static void f(void) {": (
+        "a.c",
+        "runs before main: __attribute__((constructor",
+    ),
+    "  _exit(0);": ("a.cpp", "exits with success: _exit(0)"),
+    "clock_t clock(void) { return 0; }": ("a.c", "patches the clock: clock_t clock(void) {"),
+    "func init() { fmt.Println(x); os.Exit(0) }": ("a.go", "exits with success: os.Exit(0)"),
+    "std::process::exit(0);": ("a.rs", "exits with success: process::exit(0)"),
+    "System.exit(0);": ("A.java", "exits with success: System.exit(0)"),
+    "at_exit { puts 1 }": ("a.rb", "has the last word: at_exit"),
+}
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_other_languages_are_searched_for_the_plainest_cheats(code: str) -> None:
+    path, why = OTHERS[code]
+    assert plays({path: b""}, {path: code.encode()}, RULER)[0].startswith(f"{path}:1 {why}")
+
+
+HONEST_OTHERS = {
+    "a.ts": "if (Date.now === x || process.env.CIRCLE) {}\nprocess.exit(1);\nassert.ok(x === 1);",
+    "a.c": "clock_t a = clock();\nclock_t clock(void);\nexit(1);\n_exit(1);\nclock_gettime(x, &t);",
+    "a.go": "os.Exit(1)\nfunc init() { table = make() }",
+    "a.rs": "std::process::exit(1);",
+    "A.java": "System.exit(1);",
+    "a.rb": "exit 1\nexit_code = 0\nputs 'exit'",
+}
+
+
+@pytest.mark.parametrize("path", HONEST_OTHERS)
+def test_honest_code_of_other_languages_is_left_alone(path: str) -> None:
+    assert plays({path: b""}, {path: HONEST_OTHERS[path].encode()}, RULER) == []
 
 
 def test_the_reason_names_the_first_three() -> None:

@@ -59,6 +59,22 @@ HONEST = {
 }
 
 
+PASSED = {
+    "node": ("✔ a (0.6ms)\nℹ tests 1\n", "✔ /x/test/w.test.js (40ms)\nℹ tests 1\n"),
+    "tap": ("ok 1 - adds\n1..1\n", "ok 1 - w.test.js\n1..1\n"),
+    "unittest": ("test_a (t.T.test_a) ... ok\nOK\n", "something else\nOK\n"),
+    "rust": ("test works ... ok\nx\n", "y\nx\n"),
+    "go": ("--- PASS: TestSum (0.00s)\nPASS\n", "hello\nPASS\n"),
+}
+
+
+@pytest.mark.parametrize("runner", PASSED)
+def test_a_test_that_passed_and_is_not_told_again_is_missed(runner: str) -> None:
+    before, after = PASSED[runner]
+    assert missing(after, before).startswith("lacks what a test printed that passed")
+    assert missing(before, before) == ""
+
+
 @pytest.mark.parametrize("case", HONEST)
 def test_a_run_that_does_the_same_work_lacks_nothing(case: str) -> None:
     candidate, baseline = HONEST[case]
