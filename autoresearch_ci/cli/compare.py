@@ -20,6 +20,7 @@ from autoresearch_ci.cli.config import effective
 from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.confirmation import PAIRS, PairedComparison, Pairs
+from autoresearch_ci.decide.credibility import told_by_output, too_good
 from autoresearch_ci.decide.gaming.detect import plays, sentence
 from autoresearch_ci.decide.noise import (
     Comparison,
@@ -347,6 +348,8 @@ def _measured(
     if claim and comparison.low < comparison.high:
         gain, low, high = confirm_interval(base, head, config.metric.direction)
         comparison = dataclasses.replace(comparison, gain=gain, low=low, high=high)
+    for sign in [*too_good(comparison.gain), *told_by_output(paired.knowledge.missing)]:
+        bench.observe(Warning(message=f"hard to believe of the head: {sign}"))
     return Result(
         metric=metric_name(config),
         direction=config.metric.direction,

@@ -25,15 +25,17 @@ _COINCIDENCE = 0.05
 """Chance of equal values up to which they are none."""
 
 
+def too_good(gain: float) -> list[str]:
+    """The sign that a relative gain is by its size."""
+    return [f"a gain of {percent(gain)}"] if gain > TOO_GOOD else []
+
+
 def unlikely_numbers(evidence: Evidence, session: Session, direction: Direction) -> list[str]:
     """What is odd about the numbers of a candidate that would be kept."""
     own = evidence.values(Side.CANDIDATE)
     beside = evidence.values(Side.INCUMBENT)
-    signs = []
     before, after = median(beside or session.incumbent), median(own)
-    gain = noise.gain(noise.difference(direction, before, after), before, after)
-    if gain > TOO_GOOD:
-        signs.append(f"a gain of {percent(gain)}")
+    signs = too_good(noise.gain(noise.difference(direction, before, after), before, after))
     if not session.deterministic and _is_no_coincidence(own, (*session.incumbent, *beside)):
         signs.append(f"{len(own)} runs gave exactly {own[0]:g}, though the metric varies")
     return signs

@@ -98,18 +98,15 @@ class Printed:
         """
         if 2 * run.tests >= self.tests:
             return ""
-        return f"tests lost: {run.tests} by its own account, on the unmodified code {self.tests}"
+        return f"tests lost: {run.tests} of {self.tests} ran by its own account"
 
     def missing_in(self, run: Printed) -> str:
         """What a run lacks of what all of these had, in words; empty when it lacks nothing."""
         if run.tests < self.tests:
-            return f"ran {run.tests} tests by its own account, on the unmodified code {self.tests}"
+            return f"ran {run.tests} of {self.tests} tests by its own account"
         lost = [name for name in self.kinds if self._lacks(name, run)]
         if lost and run.lines < self.lines:
-            return (
-                f"printed {run.lines} lines, on the unmodified code at least {self.lines}; "
-                f"missing: {lost[-1]}"
-            )
+            return f"printed {run.lines} of at least {self.lines} lines; missing: {lost[-1]}"
         if tests := [name for name in lost if _TEST.match(name)]:
             return f"lacks what a test printed that passed on the unmodified code: {tests[0]}"
         return ""

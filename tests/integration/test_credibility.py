@@ -51,7 +51,7 @@ def test_every_sign_is_told_and_what_a_guard_vouches_for_is_built_upon(
     assert done.column("status")[1:] == ["keep"] * 6, done.told
     assert done.column("doubt") == [
         *("-", "-"),
-        "the metric command printed 2 lines, on the unmodified code at least 3; missing: done",
+        "the metric command printed 2 of at least 3 lines; missing: done",
         "other:1: looks like the metric's own line",
         "plays against the ruler: other:1 silences flake8, ruff (# noqa)",
         "a gain of 91.7 %",
@@ -113,7 +113,7 @@ def test_a_guard_that_runs_less_than_half_of_its_tests_fails(run: Run, script: S
     script(prints(9, tests=1))
     done = run(*flags("--guard", GUARD, "--confirm", "never"), metric=METRIC)
     assert done.rows[1]["status"] == "discard", done.told
-    why = "guard failed: tests lost: 1 by its own account, on the unmodified code 4"
+    why = "guard failed: tests lost: 1 of 4 ran by its own account"
     assert done.rows[1]["reason"].startswith(why)
 
 

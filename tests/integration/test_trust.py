@@ -592,6 +592,20 @@ def test_compare_asks_the_guards_too(
         assert "the base fails one: guard failed: " in capsys.readouterr().out
 
 
+def test_compare_says_what_is_hard_to_believe_of_the_head(
+    repo: Repo, run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, text in {"before": "cost: 10\nall done\n", "after": "cost: 0.5\n"}.items():
+        repo.write("value", text)
+        repo.commit(name)
+        repo.git("branch", name)
+    monkeypatch.chdir(repo.path)
+    assert compare(repo, "before", "after", "--metric-name", "cost") == 0
+    told = capsys.readouterr().out
+    assert "hard to believe of the head: a gain of 95.0 %" in told
+    assert "hard to believe of the head: the metric command printed 1 of at least 2 lines" in told
+
+
 def test_compare_refuses_an_option_it_does_not_know(two_commits: Repo, run: Run) -> None:
     with pytest.raises(SystemExit) as usage:
         compare(two_commits, "before", "--help-me", "HEAD")

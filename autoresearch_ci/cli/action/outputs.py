@@ -134,8 +134,10 @@ def run_outputs(facts: Mapping[str, Any], experiments: Sequence[Experiment]) -> 
     kept = totals.get("kept") or 0
     baseline = totals.get("baseline")
     change = relative_change(baseline, totals.get("best"))
+    doubted = facts.get("hard_to_believe") or any(e.hard_to_believe for e in experiments)
+    held = kept and confirmed.get("holds", True) and not doubted
     found = {
-        "improved": "true" if kept and confirmed.get("holds", True) else "false",
+        "improved": "true" if held else "false",
         "baseline": _text(baseline),
         "best": _text(totals.get("best")),
         "delta-percent": _percent(change),

@@ -34,7 +34,7 @@ def test_lines_that_every_run_had_and_this_one_lacks_are_told(case: str) -> None
 
 def test_what_is_missing_is_named() -> None:
     told = missing("a\ncost: 1\n", "a\ncost: 90\nPASS in 12.3 s\n")
-    assert told == "printed 2 lines, on the unmodified code at least 3; missing: PASS in N"
+    assert told == "printed 2 of at least 3 lines; missing: PASS in N"
 
 
 def steps(count: int, end: str = "---\nval_bpb: 1.9\n") -> str:
@@ -115,8 +115,8 @@ def test_fewer_tests_are_told_and_less_than_half_of_them_are_lost() -> None:
 
     assert judged(12) == judged(13) == ("", "")
     told, gone = judged(11)
-    assert (told, gone) == ("ran 11 tests by its own account, on the unmodified code 12", "")
-    assert judged(0)[1] == "tests lost: 0 by its own account, on the unmodified code 12"
+    assert (told, gone) == ("ran 11 of 12 tests by its own account", "")
+    assert judged(0)[1] == "tests lost: 0 of 12 ran by its own account"
 
 
 def test_what_is_remembered_of_a_long_output_is_bounded() -> None:

@@ -53,6 +53,11 @@ def test_unconfirmed_percentages_come_from_the_run_itself() -> None:
     assert "ci-low" not in found
 
 
+def test_a_gain_that_is_hard_to_believe_is_no_improvement_for_a_machine() -> None:
+    found = run_outputs(facts(hard_to_believe=["c0ffee"], confirmation=CONFIRMED), [])
+    assert (found["improved"], found["kept"]) == ("false", run_outputs(facts(), [])["kept"])
+
+
 def test_a_gain_that_did_not_hold_is_no_improvement() -> None:
     found = run_outputs(facts(confirmation={**CONFIRMED, "holds": False}), [])
     assert found["improved"] == "false"
