@@ -49,6 +49,8 @@ from autoresearch_ci.safety.untrusted_values import MetricError
 from autoresearch_ci.workspace.measure_tree import MeasureTree, relocated
 
 MetricStage = Literal["metric", "holdout", "confirm"]
+_BEHIND = 50
+"""Lines at the end among which the number's own is looked for."""
 _FLAKY = (
     "the metric command fails now and then on code that is not a candidate's: where it fails it "
     "gets a second run"
@@ -347,6 +349,28 @@ def _interpreted(ended: Ended, read: Read | MetricError, points: Sequence[Point]
     )
 
 
+def _printed(ended: Ended, section: Metric | Holdout, value: float | None) -> Printed:
+    """What stands in its output: on the other stream are warnings, which may get fewer."""
+    out, errors = ended.result.stdout.text, ended.result.stderr.text
+    text = out if out.strip() else errors
+    return Printed.of(text, behind=_behind_number(text, section), value=value)
+
+
+def _behind_number(text: str, section: Metric | Holdout) -> str:
+    """What was printed behind the number's line; empty where that is no line of its own."""
+    rule = section.extract
+    if rule and (metrics.report_path(rule) or rule.json_path or rule.last_number):
+        return ""
+    lines = text.rstrip().split("\n")
+    for at in range(len(lines) - 1, max(-1, len(lines) - 1 - _BEHIND), -1):
+        try:
+            metrics.extract(lines[at], section.name, rule)
+        except MetricError:
+            continue
+        return "\n".join(lines[at + 1 :])
+    return ""
+
+
 def _seen(ended: Ended, section: Metric | Holdout, read: Read | MetricError) -> Seen:
     """What there is to hold against other runs; of a failed run, only its tests."""
     if ended.result.reason or isinstance(read, MetricError):
@@ -354,5 +378,5 @@ def _seen(ended: Ended, section: Metric | Holdout, read: Read | MetricError) -> 
     junit = section.extract.junit if section.extract else None
     content = None if isinstance(ended.report, MetricError) else ended.report
     listed = junit_suite(content or b"", junit) if junit else None
-    printed = Printed.of(f"{ended.result.stdout}\n{ended.result.stderr}")
+    printed = _printed(ended, section, read.value)
     return replace(read.seen, suite=ended.suite, listed=listed, output=printed)

@@ -161,7 +161,7 @@ class Guards:
         """Why the tests of a guard are fewer or worse than before, or its number is not believed;
         empty when all is well."""
         listed, problem = _listed(guard, ended.report)
-        printed = Printed.of(f"{ended.result.stdout}\n{ended.result.stderr}")
+        printed = Printed.of(f"{ended.result.stdout.text}\n{ended.result.stderr.text}")
         seen = replace(seen, suite=ended.suite, listed=listed, output=printed)
         knowledge = ended.knowledge
         if subject.is_candidate:

@@ -8,6 +8,7 @@ import pytest
 
 from autoresearch_ci.decide.early_stop import Curve
 from autoresearch_ci.decide.knowledge import Knowledge, Seen
+from autoresearch_ci.decide.printed_lines import Printed
 from autoresearch_ci.decide.session import Evidence, Session, Side
 from autoresearch_ci.decide.suite_standards import Standard, SuiteResult
 from autoresearch_ci.experiment import Decision, Status
@@ -121,6 +122,18 @@ def test_what_a_report_lists_is_compared_as_well() -> None:
     doubt, _ = known(seen(listed=listing(a="passed"))).doubting("metric", seen(listed=listing()))
     assert doubt
     assert "1 missing" in doubt.reason
+
+
+def test_where_tests_are_known_one_by_one_nobody_counts_lines() -> None:
+    many, few = Printed.of("a\nb\nc\n"), Printed.of("")
+    before = MEASURED.having_seen("metric", replace(seen(a="passed"), output=many))
+    _, after = before.doubting("metric", replace(seen(a="passed"), output=few))
+    assert after.missing == {}
+    _, after = MEASURED.having_seen("metric", Seen(output=many)).doubting(
+        "metric", Seen(output=few)
+    )
+    assert set(after.missing) == {"metric"}
+    assert after.after(Evidence(), DISCARD, "").missing == {}
 
 
 def test_roles_do_not_mix() -> None:

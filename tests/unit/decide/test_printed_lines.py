@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import reduce
 
 import pytest
@@ -10,9 +11,15 @@ from autoresearch_ci.decide.knowledge import Knowledge, Seen
 from autoresearch_ci.decide.printed_lines import Printed
 
 
+def printed(output: str) -> Printed:
+    """Of a run whose number is called cost, or is that of a benchmark."""
+    number = re.search(r"(?:cost: |BenchmarkSum-2\s+\d+\s+)([\d.]+).*\n", output)
+    behind, value = (output[number.end() :], float(number[1])) if number else ("", None)
+    return Printed.of(output, behind=behind, value=value)
+
+
 def missing(candidate: str, *baseline: str) -> str:
-    runs = map(Printed.of, baseline)
-    return reduce(Printed.joined, runs).missing_in(Printed.of(candidate))
+    return reduce(Printed.joined, map(printed, baseline)).missing_in(printed(candidate))
 
 
 GO = "goos: linux\npkg: example.org/x\nBenchmarkSum-2  \t 100\t 93 ns/op\nPASS\nok x 1.2s\n"
@@ -21,6 +28,11 @@ ENDS_EARLY = {
     "a benchmark's line and exit": ("BenchmarkSum-2 100 1 ns/op\n", [GO]),
     "the last line": ("start\ncost: 1\n", ["start\ncost: 90\nall done\n"] * 2),
     "nothing at all": ("", ["start\ncost: 90\n"]),
+    "what a guard says": ("", ["checking\nall good\n"]),
+    "most of it, the number being the last": (
+        "start\ncost: 1\n",
+        ["start\nanswer 42\ncost: 90\n"] * 2,
+    ),
     "half-way": ("case 1: 7 us\ncase 2: 9 us\ncost: 1\n", [CASES] * 2),
     "behind a bar": ("\r10 %\r20 %\ncost: 1\n", ["\r10 %\r100 %\ncost: 90\n\x1b[1mdone\x1b[0m\n"]),
 }
@@ -29,12 +41,12 @@ ENDS_EARLY = {
 @pytest.mark.parametrize("case", ENDS_EARLY)
 def test_lines_that_every_run_had_and_this_one_lacks_are_told(case: str) -> None:
     candidate, baseline = ENDS_EARLY[case]
-    assert missing(candidate, *baseline).startswith("printed ")
+    assert missing(candidate, *baseline).startswith(("printed ", "lacks what a test printed"))
 
 
 def test_what_is_missing_is_named() -> None:
-    told = missing("a\ncost: 1\n", "a\ncost: 90\nPASS in 12.3 s\n")
-    assert told == "printed 2 of at least 3 lines; missing: PASS in N"
+    told = missing("a\ncost: 1\n", "a\ncost: 90\ndone in 12.3 s\n")
+    assert told == "printed 2 of at least 3 lines; missing: done in N"
 
 
 def steps(count: int, end: str = "---\nval_bpb: 1.9\n") -> str:
@@ -44,7 +56,21 @@ def steps(count: int, end: str = "---\nval_bpb: 1.9\n") -> str:
     )
 
 
+def findings(count: int) -> str:
+    rows = [f"work.py:{n * 3}: error: {'abcdefghijklm'[n]} is not defined" for n in range(count)]
+    return "\n".join([*rows, f"Found {count} errors in 1 file", f"cost: {count}"]) + "\n"
+
+
 HONEST = {
+    "fewer findings": (findings(3), [findings(10)] * 3),
+    "a few findings less, of a score": (
+        findings(8).replace("cost: 8", "cost: 7.5"),
+        [findings(10).replace("cost: 10", "cost: 6.5")] * 3,
+    ),
+    "one line that was printed for people": (
+        "a\nb\nc\nd\ncost: 1.5\n",
+        ["a\nb\nc\nd\nwarming up\ncost: 90.5\n"] * 3,
+    ),
     "other numbers": ("took 12 ms\ncost: 1\n", ["took 1.2 s\ncost: 90\n"]),
     "fewer steps in the same time": (steps(20), [steps(53), steps(54), steps(53)]),
     "somewhat fewer steps": (steps(30), [steps(54)] * 3),
