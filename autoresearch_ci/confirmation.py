@@ -133,6 +133,8 @@ def confirm(
 ) -> Confirmation | None:
     """Measure base and head; `None` when one of them can no longer be measured.
 
+    Raises `OutOfTime` when too few pairs had their turn.
+
     `known`: what the run has measured of both. Where that is said to be exact and is not found
     again, it was not exact. `base`: that of the branch, where it is not the run's; nothing is known
     of it then, and it is measured twice to see whether it is exact, too. `watched`: further numbers
@@ -157,6 +159,8 @@ def confirm(
         found, head_runs = more, head_runs + more.head_runs
         base_runs += more.base_runs
     if len(base_values) < (1 if deterministic else 2):
+        if found.failed is None and not paired.nothing_left():
+            raise OutOfTime
         return None
     gain, low, high = confirm_interval(base_values, head_values, paired.direction)
     if deterministic and len(set(base_values)) == len(set(head_values)) == 1:

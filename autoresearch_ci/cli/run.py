@@ -45,6 +45,7 @@ from autoresearch_ci.events import Note, Observer, RunFinished, RunStarted, Warn
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.experiment import Spent
 from autoresearch_ci.loop import Loop
+from autoresearch_ci.measure.commands import OutOfTime
 from autoresearch_ci.preflight import Options, RunContext, settled, survey
 from autoresearch_ci.propose.proposer import Proposer
 from autoresearch_ci.publish.publisher import (
@@ -307,6 +308,10 @@ def _confirm(
         return budget.nothing_left(loop.briefing.limits, ledger.spent)
 
     seconds = loop.briefing.limits.seconds
+
+    def out_of_time() -> bool:
+        return seconds is not None and loop.briefing.elapsed >= seconds
+
     paired = PairedComparison(
         bench=bench,
         direction=config.metric.direction,
@@ -315,18 +320,21 @@ def _confirm(
         nothing_left=nothing_left,
         until=None if seconds is None else loop.briefing.started + seconds,
     )
-    finished.confirmation = confirm(
-        paired,
-        ledger.changes(ledger.incumbent),
-        deterministic=deterministic,
-        pairs=settings.repeats,
-        known=(ledger.experiments[0].metric, ledger.experiments[-1].best),
-        base=origin,
-        watched={guard.metric: guard.direction for guard in config.guards if guard.metric},
-    )
+    late = ""
+    try:
+        finished.confirmation = confirm(
+            paired,
+            ledger.changes(ledger.incumbent),
+            deterministic=deterministic,
+            pairs=settings.repeats,
+            known=(ledger.experiments[0].metric, ledger.experiments[-1].best),
+            base=origin,
+            watched={guard.metric: guard.direction for guard in config.guards if guard.metric},
+        )
+    except OutOfTime:
+        late = budget.time_used_up(seconds or 0.0)
     if finished.confirmation is None:
-        late = budget.time_used_up(seconds) if seconds and paired.is_late(loop.knowledge) else ""
-        why = nothing_left() or late or "base or result can no longer be measured"
+        why = late or nothing_left() or "base or result can no longer be measured"
         loop.observe(Warning(message=f"the gain could not be confirmed: {why}"))
     if settings.ablate is True or (
         settings.ablate == "auto"
@@ -347,7 +355,7 @@ def _confirm(
         for experiment in idle:
             message = f"kept but does nothing: {experiment.commit[:7]} {experiment.description}"
             loop.observe(Warning(message=message))
-        if paired.is_late(loop.knowledge):
+        if out_of_time() or paired.is_late(loop.knowledge):
             message = "there was no time to leave each kept commit out in turn"
             loop.observe(Note(message=message))
         for experiment in entangled:

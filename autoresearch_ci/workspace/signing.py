@@ -82,7 +82,8 @@ class Signing:
             raise ConfigError(
                 f"publish.commit.sign: git cannot sign a commit ({kind}): {words}\n"
                 "usually: no key, one that wants a passphrase while nobody is there, an agent that "
-                "is not running, or a key of another person than publish.commit.author.\n"
+                "is not running, a key of another person than publish.commit.author, or no "
+                "ssh-keygen or gpg (the container action has neither).\n"
                 "do: make `git commit -S --allow-empty` work here; with an SSH key: git config "
                 "gpg.format ssh && git config user.signingKey ~/.ssh/id_ed25519.pub; with GPG: git "
                 "config user.signingKey KEY-ID. Or set `publish.commit.sign: false`."
