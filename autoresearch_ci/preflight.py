@@ -59,7 +59,8 @@ class RunContext:
     """Files that no proposer may read."""
     warnings: tuple[str, ...]
     keys: tuple[str, ...] = ()
-    """Where the keys lie that sign commits; nothing that we start may read them."""
+    """Where the keys lie that sign commits, and who signs with them: nothing that we start may use
+    them."""
     absent: tuple[str, ...] = ()
     """What the commands name and measured code will not find, in words."""
 

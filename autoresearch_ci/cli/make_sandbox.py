@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from autoresearch_ci.config.schema import Config
+from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.execution.sandbox import places
+from autoresearch_ci.execution.sandbox.abilities import reachable_services
 from autoresearch_ci.execution.sandbox.jail import Jail
 from autoresearch_ci.execution.sandbox.places import Places
 from autoresearch_ci.execution.sandbox.users import first_words, programs
@@ -104,8 +106,26 @@ def _places(
         hidden=tuple(hidden),
         shown=(*shown, str(scratch)),
         needed=tuple(needed),
-        services=tuple(places.services(os.environ)),
+        services=(*places.services(os.environ), *_agents(context.keys)),
     )
+
+
+def _agents(keys: Sequence[str]) -> list[str]:
+    """Who signs for whoever asks."""
+    return [os.path.realpath(path) for path in keys if Path(path).is_socket()]
+
+
+def refuse_signers(jail: Jail, keys: Sequence[str]) -> None:
+    """Raises `ConfigError` where measured code could have something signed."""
+    reached = reachable_services(jail.abilities, jail.user, jail.services)
+    for path in _agents(keys):
+        if path in reached:
+            raise ConfigError(
+                f"publish.commit.sign: measured code could ask {path} for a signature, too.\n"
+                "usually: namespaces cannot be made here, and it runs as the agent's own user.\n"
+                "do: start as root or where user namespaces are allowed (autoresearch-ci doctor "
+                "says why they are not); or name an SSH key's file, and unset SSH_AUTH_SOCK."
+            )
 
 
 def _secrets_of(repository: Repository) -> list[str]:

@@ -58,10 +58,12 @@ class Signing:
 
     @property
     def keys(self) -> list[str]:
-        """Files and folders that nobody but git's own programs may read."""
-        found = [self.environment.get("GNUPGHOME", "")]
-        key = self.settings.get("user.signingkey", "")
-        if self.settings.get("gpg.format") == "ssh" and not _LITERAL.match(key):
+        """Files, folders and sockets that nobody but git's own programs may use."""
+        home = self.environment.get("GNUPGHOME", "") or str(Path.home() / ".gnupg")
+        if self.settings.get("gpg.format", "openpgp") != "ssh":
+            return [home, f"{home}/S.gpg-agent"]
+        found = [home, self.environment.get("SSH_AUTH_SOCK", "")]
+        if not _LITERAL.match(key := self.settings.get("user.signingkey", "")):
             path = os.path.expanduser(key)  # noqa: PTH111 (as git does)
             found += [path, path.removesuffix(".pub")]
         return [path for path in found if path]

@@ -5,14 +5,21 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from autoresearch_ci.cli.main import run_cli
+from autoresearch_ci.cli.make_sandbox import refuse_signers
+from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.execution.sandbox.abilities import Abilities
 from tests.conftest import Repo, Run, Script
 from tests.integration.test_publish_run import World, go, value, world
 
@@ -79,9 +86,9 @@ def test_an_agent_signs_and_measured_code_cannot_ask_it(
     run: Run, script: Script, repo: Repo, ssh_key: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     needs("ssh-agent")
-    socket = ssh_key.with_name("agent")
-    told = call("ssh-agent", "-s", "-a", socket)
-    monkeypatch.setenv("SSH_AUTH_SOCK", str(socket))
+    agent = ssh_key.with_name("agent")
+    told = call("ssh-agent", "-s", "-a", agent)
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(agent))
     try:
         call("ssh-add", "-q", ssh_key)
         ssh_key.unlink()
@@ -106,6 +113,22 @@ def test_measured_code_cannot_read_the_key(
     monkeypatch.setenv("GNUPGHOME", str(ssh_key.with_name("home")))
     done = run(*sign, metric=reads)
     assert done.column("status") == ["baseline", "keep"], done.told
+
+
+@pytest.mark.parametrize(("namespaces", "refused"), [("", True), ("user", False)])
+def test_an_agent_that_measured_code_could_ask_is_refused(
+    keys: Path, namespaces: str, refused: bool
+) -> None:
+    with socket.socket(socket.AF_UNIX) as agent:
+        agent.bind(str(keys / "agent"))
+        place = os.path.realpath(keys / "agent")
+        abilities = Abilities(landlock=7, filters="", namespaces=namespaces)
+        jail: Any = SimpleNamespace(abilities=abilities, user=None, services=(place,))
+        refuse_signers(jail, [str(keys / "id")])
+        both = [str(keys / "id"), str(keys / "agent")]
+        expected = pytest.raises(ConfigError, match="for a signature") if refused else nullcontext()
+        with expected:
+            refuse_signers(jail, both)
 
 
 def test_a_gpg_key_is_named_by_its_address(
