@@ -354,7 +354,7 @@ class Run:
 
     def leftovers(self) -> list[str]:
         """What runs left in the folder for temporary files, and in memory."""
-        found = self.temporary.glob("autoresearch-ci-*/*")
+        found = self.temporary.glob("tmpwork-*/*")
         return [*map(str, found), *self.leftovers_in_memory()]
 
     def leftovers_in_memory(self) -> list[str]:

@@ -136,7 +136,7 @@ def _apart(
     config: Config, context: RunContext, environment: Mapping[str, str], stop: Stop
 ) -> Iterator[_Apart]:
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="autoresearch-ci-")))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tmpwork-")))
         context = dataclasses.replace(
             context, folder=folder / "run", run_store=folder / "store", scratch=folder / "scratch"
         )

@@ -106,7 +106,7 @@ class Bench:
             stop=stop,
             observe=observe,
             logs=RunLogs(logs, private_logs),
-            suites=SuiteObserver(folder=layout.scratch / "witness", temporary=layout.temporary),
+            suites=SuiteObserver(folder=layout.scratch / "site", temporary=layout.temporary),
         )
         self.hooks = Hooks(self._commands, hooks)
         self.guards = Guards(self._commands, guards, metric.command)

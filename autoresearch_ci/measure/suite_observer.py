@@ -25,9 +25,8 @@ from autoresearch_ci.workspace.snapshot import remove
 
 LOG_LIMIT = 64 * 2**20
 """Bytes that the tests of one command may write: some 500,000 of them."""
-PLUGIN = "autoresearch_outcomes"
-_VARIABLE = "AUTORESEARCH_OUTCOMES"
-_LOG = ".autoresearch-outcomes"
+PLUGIN = "pytest_case_outcomes"
+_LOG = ".outcomes"
 
 
 @dataclass
@@ -51,15 +50,15 @@ class SuiteObserver:
     @contextlib.contextmanager
     def watch(self, environment: Mapping[str, str]) -> Iterator[Watch]:
         """While the block runs a command in the environment that it is given."""
-        self._lay_out()
         nonce = secrets.token_hex(16)
         # Always the same name: a command that looks around must find what it found before.
         path = self._temporary / _LOG
+        self._lay_out(str(path), nonce)
         remove(path)
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             os.fchmod(file, 0o622)  # the command may run as another user
-            watch = Watch(_with_plugin(environment, self._folder, f"{nonce}:{path}"))
+            watch = Watch(_with_plugin(environment, self._folder))
             yield watch
             watch.suite = parse_log(_content(file), nonce)
         finally:
@@ -67,13 +66,16 @@ class SuiteObserver:
             with contextlib.suppress(OSError):
                 path.unlink()
 
-    def _lay_out(self) -> None:
-        """The plugin as we ship it, without what an earlier command may have left beside it."""
+    def _lay_out(self, path: str, nonce: str) -> None:
+        """The plugin as we ship it, without what an earlier command may have left beside it.
+
+        What it must know stands in it, and not in a variable that others would see, too.
+        """
         remove(self._folder)
         self._folder.mkdir()
         source = resources.files("autoresearch_ci.measure.pytest_plugin") / f"{PLUGIN}.py"
         target = self._folder / f"{PLUGIN}.py"
-        target.write_bytes(source.read_bytes())
+        target.write_text(f"{source.read_text()}\n\n_scribe_to = {(path, nonce)!r}\n")
         target.chmod(0o444)
 
 
@@ -82,14 +84,13 @@ def hides_plugin(result: CommandResult) -> bool:
     return bool(result.exit_code) and PLUGIN in result.output
 
 
-def _with_plugin(environment: Mapping[str, str], folder: Path, whereto: str) -> dict[str, str]:
+def _with_plugin(environment: Mapping[str, str], folder: Path) -> dict[str, str]:
     """The user's own values stay, after ours."""
     options, search = environment.get("PYTEST_ADDOPTS"), environment.get("PYTHONPATH")
     return {
         **environment,
         "PYTEST_ADDOPTS": f"-p {PLUGIN} {options}" if options else f"-p {PLUGIN}",
         "PYTHONPATH": f"{folder}{os.pathsep}{search}" if search else str(folder),
-        _VARIABLE: whereto,
     }
 
 

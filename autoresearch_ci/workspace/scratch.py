@@ -30,7 +30,7 @@ _OURS = re.compile(rf"[0-9a-f]{{16}}({_DRAFT}.*)?")
 def scratch_of(run_store: Path) -> Path:
     """Of the run with this store."""
     name = hashlib.sha256(os.fsencode(run_store)).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"autoresearch-ci-{os.getuid()}" / name
+    return Path(tempfile.gettempdir()) / f"tmpwork-{os.getuid()}" / name
 
 
 def draft_beside(scratch: Path, agent: str) -> Path:

@@ -67,7 +67,7 @@ _STANDARD = {name.lower() for name in sys.stdlib_module_names} - {"test", "this"
 _RUNNERS = re.compile(
     r"_?pytest(_.*)?|pluggy|iniconfig|py|xdist|execnet|coverage|hypothesis|nose2?|mock|tox|nox"
     r"|unittest2|packaging|pygments|exceptiongroup|pkg_resources|setuptools|_distutils_hack"
-    r"|pyperf|asv|autoresearch_outcomes"
+    r"|pyperf|asv|pytest_case_outcomes"
 )
 """What test and benchmark runners import, theirs and ours."""
 _HEADER_NAMES = """

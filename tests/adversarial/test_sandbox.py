@@ -216,7 +216,7 @@ except OSError as error:
 def test_measured_code_writes_nowhere_but_in_its_own_folders(
     attack: Attack, repo: Repo, tmp_path: Path, user: str
 ) -> None:
-    other_box = Path(tempfile.gettempdir()) / f"autoresearch-ci-{os.getuid()}" / "other"
+    other_box = Path(tempfile.gettempdir()) / f"tmpwork-{os.getuid()}" / "other"
     other_box.parent.mkdir()
     folders = [
         attack.open_folder,

@@ -168,7 +168,7 @@ def test_a_wide_scope_opens_no_file_that_steers(run: Run, script: Script, repo: 
         *("Directory.Build.props", "settings.gradle", "build.sbt", "phpunit.dist.xml", "deno.json"),
         *(".babelrc", ".swcrc", "vitest.workspace.ts", "ava.config.js", "webpack.config.js"),
         *("tests/__init__.py", "x.dist-info/entry_points.txt", "timeit.py", "pytest.py"),
-        *("autoresearch_outcomes.py", "node_modules/x/index.js", "spec/spec_helper.rb"),
+        *("pytest_case_outcomes.py", "node_modules/x/index.js", "spec/spec_helper.rb"),
         *(".venv/lib/python3/site-packages/x.py", "__pycache__/bench.cpython-311.pyc"),
         *(".config/nextest.toml", "Taskfile.dist.yml", ".mise/config.toml"),
         *("gradle/wrapper/gradle-wrapper.properties", "jest.config.js", ".npmrc", "setup.cfg"),

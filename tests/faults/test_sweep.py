@@ -66,7 +66,7 @@ def test_killed_at_a_system_call_of_ours_a_run_ends_in_the_same_state(
     done = story.run.finish(story.run.start("--guard", GUARD, under=under, metric=METRIC))
     story.check(done)
     story.start_over()
-    everything = sorted(set(moments(log, (".git/autoresearch/t", "run-t", "autoresearch-ci-"))))
+    everything = sorted(set(moments(log, (".git/autoresearch/t", "run-t", "tmpwork-"))))
     assert len(everything) > 100
     chosen = everything if torture else random.Random(3).sample(everything, 3)
     for call, number in chosen[part]:
@@ -97,7 +97,7 @@ def test_killed_at_a_system_call_of_git_a_run_ends_in_the_same_state(
     everything = [
         (int(log.suffix[1:]), moment)
         for log in sorted(tmp_path.glob("git.*"), key=lambda path: int(path.suffix[1:]))
-        for moment in sorted(set(moments(log, (".git", "autoresearch-ci-"))))
+        for moment in sorted(set(moments(log, (".git", "tmpwork-"))))
     ]
     assert len(everything) > 100
     dice = random.Random(4 + alone)

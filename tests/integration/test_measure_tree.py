@@ -222,7 +222,7 @@ def test_a_temporary_folder_that_is_somebody_elses_link_is_refused(
 ) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    (run.temporary / f"autoresearch-ci-{os.getuid()}").symlink_to(elsewhere)
+    (run.temporary / f"tmpwork-{os.getuid()}").symlink_to(elsewhere)
     done = run()
     assert done.code == 3, done.told
     assert "is a link or belongs to somebody else" in done.err
@@ -256,3 +256,23 @@ def test_toolchains_and_downloads_below_the_users_home_are_found_and_only_read(
     done = run("--set", f"setup={setup}", metric=metric, **{"sandbox-write": None})
     assert done.column("status") == ["baseline", "keep"], done.told
     assert not any((home / place).exists() for place in places)
+
+
+def test_nothing_that_a_command_is_given_has_a_name_of_ours(run: Run, script: Script) -> None:
+    """So code that looks around is measured as it will be used."""
+    looks = [
+        r"env | grep -v '^\(PATH\|VIRTUAL_ENV\|OLDPWD\)='",
+        "pwd",
+        'box=$(dirname "$PWD")',
+        'find "$box" -maxdepth 2',
+        'cat "$box"/site/*.py',
+        'grep -F "$box" /proc/self/mountinfo',
+        "git log -1 --format='%B %an %ae %cn %ce %D'",
+        "git config --local --list",
+        "cat .git/HEAD .git/packed-refs",
+    ]
+    script(better())
+    seen = f"{{ {'; '.join(looks)}; }} > seen 2> /dev/null"
+    judged = "! grep -i autores seen && grep -q ^HOME= seen && grep -q '^import pytest' seen"
+    done = run("--guard", f"{seen}; {judged}", metric=f"{seen}; {judged} && cat value")
+    assert done.column("status") == ["baseline", "keep"], done.told

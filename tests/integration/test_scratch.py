@@ -93,7 +93,7 @@ def test_a_run_deletes_what_a_killed_one_of_another_repository_left(
     run: Run, script: Script
 ) -> None:
     script({"description": "try 9", "files": {"value": "9\n"}})
-    above = run.temporary / f"autoresearch-ci-{os.getuid()}"
+    above = run.temporary / f"tmpwork-{os.getuid()}"
     with another_run(above) as other:
         assert other.stdout
         other.stdout.readline()

@@ -29,7 +29,7 @@ class SharedMemory:
     def __init__(self, scratch: Path, own: Callable[[Path], None]) -> None:
         usable = os.access(SHARED_MEMORY, os.W_OK | os.X_OK)
         above = SHARED_MEMORY if usable else scratch.parent
-        ours = f"autoresearch-ci-shm-{os.geteuid()}-"
+        ours = f"tmpwork-shm-{os.geteuid()}-"
         sweep(above, ours)
         self._folder = MortalFolder(above, f"{ours}{scratch.name}-")
         self.root = self._folder.path

@@ -73,7 +73,7 @@ CHEATS = {
     "import os\nif os.environ.get('CI'): pass\n": "(the variable CI)",
     "from os import environ as e\nx = e['GITHUB_ACTIONS']\n": "(the variable GITHUB_ACTIONS)",
     "import os\nx = 'PYTEST_CURRENT_TEST' in os.environ\n": "(the variable PYTEST_CURRENT_TEST)",
-    "import os\nx = os.getenv('AUTORESEARCH_OUTCOMES')\n": "(the variable AUTORESEARCH_OUTCOMES)",
+    "import os\nx = os.getenv('AUTORESEARCH_RUN')\n": "(the variable AUTORESEARCH_RUN)",
     "import sys\nx = 'pytest' in sys.modules\n": "(pytest in sys.modules)",
     "import sys\nx = sys._getframe(1)\n": "looks at its callers",
     "import inspect\nx = inspect.stack()\n": "looks at its callers",

@@ -158,7 +158,7 @@ GLOBS = ("**", "!src/measure.py", "!tests/", "tests/new/")
         ("pytest.py", "instead of the installed pytest"),
         ("_pytest/__init__.py", "instead of the installed _pytest"),
         ("src/pytest_benchmark/plugin.py", "instead of the installed pytest_benchmark"),
-        ("autoresearch_outcomes.py", "instead of the installed autoresearch_outcomes"),
+        ("pytest_case_outcomes.py", "instead of the installed pytest_case_outcomes"),
         ("Statistics.PY", "instead of the installed statistics"),
         ("numpy.py", "instead of the numpy that bench.py imports"),
         ("src/numpy/__init__.py", "instead of the numpy that bench.py imports"),

@@ -3,8 +3,9 @@
 Imports only pytest.
 
 It runs in the user's interpreter, on whatever versions are there, inside the process it reports
-on. What it writes is described in suite_observer.py. Without its variable it does nothing, and it
-removes its traces from the environment, so a pytest that a test starts is none of its business.
+on. What it writes is described in suite_observer.py, which adds whereto. It removes its traces from
+the environment, so a pytest that a test starts is none of its business; and where it finds none, as
+in a worker of pytest-xdist, it does nothing.
 """
 
 from __future__ import annotations
@@ -16,8 +17,7 @@ from typing import Any, Generator  # noqa: UP035 - users still have 3.8
 
 import pytest
 
-_VARIABLE = "AUTORESEARCH_OUTCOMES"
-_RAISED = "autoresearch_raised"
+_RAISED = "_raised_in_phase"
 """Attribute of a report whose test raised, whatever it says later; survives pytest-xdist."""
 _OUTCOMES = ("passed", "failed", "skipped")
 _PHASES = ("setup", "call", "teardown")
@@ -84,27 +84,32 @@ def _verdict(states: set[str]) -> str:
     return "skipped"
 
 
-def _forget(variable: str, ours: str, separator: str) -> None:
+def _forget(variable: str, ours: str, separator: str) -> bool:
+    """Whether it was there."""
     value = os.environ.get(variable, "")
     if value == ours:
         del os.environ[variable]
     elif value.startswith(ours + separator):
         os.environ[variable] = value[len(ours + separator) :]
+    else:
+        return False
+    return True
 
 
 # At import, before any conftest: measured code need not know that somebody is looking.
-_nonce, _, _path = os.environ.pop(_VARIABLE, "").partition(":")
-_forget("PYTEST_ADDOPTS", "-p " + __name__, " ")
+_asked = _forget("PYTEST_ADDOPTS", "-p " + __name__, " ")
 _forget("PYTHONPATH", os.path.dirname(os.path.abspath(__file__)), os.pathsep)  # noqa: PTH100, PTH120
 _scribe: Scribe | None = None
+_scribe_to = ("", "")
+"""Path and nonce."""
 
 
 def pytest_configure() -> None:
     global _scribe  # noqa: PLW0603 - the hooks of a module have no other place
-    if not _path:  # nobody asked, or a worker of pytest-xdist, which tells its controller
+    if not _asked:  # or a worker of pytest-xdist, which tells its controller
         return
     try:
-        _scribe = Scribe(_path, _nonce)
+        _scribe = Scribe(*_scribe_to)
     except OSError:  # a sandbox or container of the user's own: then only the exit code counts
         return
     _scribe.write(start=True)
