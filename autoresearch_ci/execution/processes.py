@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO, NamedTuple, Protocol, Self
 
 from autoresearch_ci.execution.sandbox.kernel import LINUX, PR_SET_CHILD_SUBREAPER, prctl
+from autoresearch_ci.execution.survivor import Survivor
 
 PATIENCE = 10.0
 """Seconds to wait for processes that were sent SIGKILL. None can ignore it, but the kernel may take
@@ -70,19 +71,23 @@ class _Commands:
         self._lock = threading.Lock()
         self._leaders: set[int] = set()
         self._bystanders: frozenset[tuple[int, int]] = frozenset()
+        self._survivor = Survivor()
 
     def start(self, spawn: Callable[[], Started]) -> ProcessTree:
         # Under the lock, so that no other thread's sweep meets a command it has not heard of.
         with self._lock:
+            self._survivor.start()
             if not self._leaders:
                 self._bystanders = frozenset((p.pid, p.started) for p in _children(os.getpid()))
             leader = spawn()
             self._leaders.add(leader.pid)
+            self._survivor.watch(leader.pid)
             return ProcessTree(leader, self)
 
     def forget(self, leader: int) -> None:
         with self._lock:
             self._leaders.discard(leader)
+            self._survivor.forget(leader)
 
     def descendants(self, leader: int) -> list[_Process]:
         """Every living or unreaped process of that command but the leader, parents first.

@@ -443,3 +443,38 @@ def test_a_command_inherits_no_descriptor_of_ours(run: Run, tmp_path: Path) -> N
 def test_the_command_sees_that_environment_and_nothing_else(run: Run, tmp_path: Path) -> None:
     names = {line.partition("=")[0] for line in run(["env"], env={"A": "1"}).output.splitlines()}
     assert names <= {"A"}
+
+
+@linux
+def test_a_command_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
+    """SIGKILL of all that is ours leaves nobody who could end it."""
+    code = (
+        "import os, sys\nfrom pathlib import Path\n"
+        "from autoresearch_ci.execution.command import run_command\n"
+        "run_command('true', cwd=Path.cwd(), env=os.environ)\n"
+        "run_command('echo $$ > pid; sleep 60 & echo $! >> pid; wait', "
+        "cwd=Path.cwd(), env=os.environ)\n"
+    )
+    argv = [sys.executable, "-c", code]
+    with subprocess.Popen(argv, cwd=tmp_path, start_new_session=True) as process:
+        pids = tmp_path / "pid"
+        try:
+            soon(lambda: pids.exists() and len(pids.read_text().split()) == 2)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+    soon(lambda: not any(running(pid) for pid in pids.read_text().split()))
+
+
+def soon(condition: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + promptly(2)
+    while not condition():
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
+
+
+def running(pid: str) -> bool:
+    """Neither gone nor waiting for its parent, which may be us."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
