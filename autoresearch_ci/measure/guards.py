@@ -12,6 +12,7 @@ from autoresearch_ci.decide.suite_standards import SuiteResult, some
 from autoresearch_ci.events import Note, Stage, Warning
 from autoresearch_ci.experiment import GuardRun, MetricRun
 from autoresearch_ci.measure.commands import Ended, MeasuredCommands, Subject
+from autoresearch_ci.measure.extract import mentions
 from autoresearch_ci.measure.flaky import Measured, with_second_chance
 from autoresearch_ci.measure.streams import Read, read_number
 from autoresearch_ci.measure.xml_reports import Reports, junit_suite
@@ -63,8 +64,7 @@ class Guards:
             if guard.metric and not numbers:
                 continue
             if guard.metric and not guard.junit and guard.command == self._metric_command:
-                run = _read_off(guard.command, guard.metric, measured)
-                run = _compared(run, role, guard, knowledge)
+                run, knowledge = _read_off(role, guard, guard.metric, subject, knowledge, measured)
             else:
                 found = self._patiently(role, guard, subject, knowledge, stage)
                 run, knowledge = found.run, found.knowledge
@@ -223,16 +223,32 @@ def _compared(run: GuardRun, role: str, guard: Guard, knowledge: Knowledge) -> G
     return replace(run, passed=False, reason=reason)
 
 
-def _read_off(command: str, name: str, measured: MetricRun) -> GuardRun:
+def _read_off(
+    role: str,
+    guard: Guard,
+    name: str,
+    subject: Subject,
+    knowledge: Knowledge,
+    measured: MetricRun,
+) -> tuple[GuardRun, Knowledge]:
     """A guard's number, out of what the metric command has printed."""
     value = measured.numbers.get(name)
-    return GuardRun(
-        command=command,
-        passed=value is not None,
+    reason = "" if value is not None else f"{name} was not printed"
+    before, times = mentions(measured.output, name, None)
+    seen = Seen(times=times, before=before)
+    if subject.is_candidate:
+        doubt, knowledge = knowledge.doubting(role, seen)
+        reason = reason or (f"{name}: {doubt.reason}" if doubt else "")
+    elif value is not None:
+        knowledge = knowledge.having_seen(role, seen)
+    run = GuardRun(
+        command=guard.command,
+        passed=not reason,
         value=value,
-        reason="" if value is not None else f"{name} was not printed",
+        reason=reason,
         output=measured.output,
     )
+    return _compared(run, role, guard, knowledge), knowledge
 
 
 def _listed(guard: Guard, report: Reports | MetricError | None) -> tuple[SuiteResult | None, str]:

@@ -425,3 +425,27 @@ def test_a_guards_number_is_read_where_the_unmodified_code_prints_it(
     flags = ("--scope", "work.sh", "--set", "gaming=allow", "--iterations", "2")
     done = run(*flags, metric=None, scope=None)
     assert done.column("status")[1:] == ["discard", "keep"], done.told
+
+
+def test_a_guards_number_in_the_metrics_output_is_not_hidden_behind_another(
+    repo: Repo, run: Run, script: Script
+) -> None:
+    repo.write("work.py", honest(90))
+    repo.write("bench.py", BENCH.replace('print("cost', 'print("size:", 100 + ticks)\nprint("cost'))
+    command = f"{sys.executable} bench.py"
+    repo.write(
+        ".github/autoresearch.yml",
+        f"metric: {{command: {command}, name: cost}}\n"
+        f"guards: [{{command: {command}, metric: size, direction: maximize, tolerance: 10%}}]\n",
+    )
+    repo.commit("a guard with a number")
+    hidden = saying("import sys; sys.stdout.write('si' 'ze: 190' + chr(10) + '. ')")
+    script(
+        {"description": "smaller", "files": {"work.py": honest(9)}},
+        {"description": "hidden", "files": {"work.py": hidden.replace("range(90)", "range(9)")}},
+        {"description": "honest", "files": {"work.py": honest(80)}},
+    )
+    flags = ("--scope", "work.py", "--set", "gaming=allow", "--iterations", "3")
+    done = run(*flags, metric=None, scope=None)
+    assert done.column("status")[1:] == ["discard", "discard", "keep"], done.told
+    assert "size: the number was printed 2 times" in done.column("reason")[2]
