@@ -118,6 +118,19 @@ def test_on_a_branch_the_runner_builds_what_stands_there(
         assert DIGEST.fullmatch(image.removeprefix("docker://"))
 
 
+def test_every_image_that_is_named_anywhere_has_a_digest() -> None:
+    pages = [*ROOT.glob("*.yml"), *ROOT.glob("*/action.yml"), *ROOT.glob("templates/**/*.yml")]
+    pages += [*ROOT.glob(".github/**/*.yml"), *ROOT.glob("examples/**/*.yml")]
+    named = re.compile(r"docker://\w\S+|^\s*(?:image|container|default):\s*\S+:\S+$", re.MULTILINE)
+    found = [
+        image.partition(": ")[2] or image.removeprefix("docker://")
+        for page in pages
+        for image in named.findall(page.read_text(encoding="utf-8"))
+    ]
+    assert found
+    assert [image for image in found if not DIGEST.fullmatch(image)] == []
+
+
 def test_what_the_images_copy_is_sent_to_the_builder() -> None:
     sent = {line[1:] for line in text_of(".dockerignore").split() if line[0] == "!"}
     copied = {
