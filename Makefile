@@ -64,9 +64,9 @@ golden: $(VENV)/dev
 
 # One resolution for every Python that we support. uv would keep to the pins of a file that is there already,
 # hence the new folder. hatchling builds our own wheel, editables what `pip install -e` needs. The third is what
-# Dockerfile.gpu gives measured code: of the trainer, without us.
+# Dockerfile.gpu gives measured code: of the trainer, without us. The system's certificates: as pip, and as proxies want it.
 LOCK := $(VENV)/lock
-COMPILE = $(LOCK)/bin/uv pip compile --quiet --no-config --universal --python $(LOCK)/bin/python \
+COMPILE = $(LOCK)/bin/uv pip compile --quiet --no-config --system-certs --universal --python $(LOCK)/bin/python \
   --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock"
 BUILD = printf 'hatchling\neditables\n'
 TRAINER = $(LOCK)/bin/python -c 'import tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from autoresearch_ci import __version__
 from tests.contract.test_action import ROOT, load
 
 WORKFLOW = load(ROOT / ".github/workflows/release.yml")
@@ -108,6 +109,10 @@ def test_an_image_without_a_digest_is_no_release(forge: Path, tmp_path: Path) ->
     assert step("tags", "Name the images by digest", at, SLIM=SLIM, GPU="").returncode
     git("checkout", "--quiet", ".", cwd=at)
     assert step("tags", "Name the images by digest", at, SLIM="ghcr.io/a/b:1", GPU=GPU).returncode
+
+
+def test_the_command_line_tells_the_version_that_is_released() -> None:
+    assert __version__ == VERSION
 
 
 def test_both_images_are_built_pushed_and_attested_alike() -> None:
