@@ -4,11 +4,12 @@
 
 Every world is a source of noise; 200 simulated runs of 50 iterations each go through the real
 `judge` and, beside it, through the rules of other tools, written down here from their sources.
-The metric is minimised. Three kinds of proposals:
+The metric is minimised. Four kinds of proposals:
 
-  null    every change is worth exactly 0
-  mixed   15 % are real wins of 1 to 5 % (uniform), the rest is worth 0
-  losing  nine in ten are 3 to 10 % worse (uniform), the rest is worth 0
+  null     every change is worth exactly 0
+  mixed    15 % are real wins of 1 to 5 % (uniform), the rest is worth 0
+  losing   nine in ten are 3 to 10 % worse (uniform), the rest is worth 0
+  stacked  every change is 2 to 4 % better than what was kept before (uniform)
 
 A candidate that ours calls promising is proposed again at once, which costs an iteration. The
 worlds are assumptions except `bursty`, which is recorded; errors are standard errors over runs.
@@ -88,6 +89,23 @@ def warmup(rng: random.Random) -> Noise:
         run += 1
 
 
+def alternating(rng: random.Random) -> Noise:
+    """15 % slower in every other phase of about ten runs; 1 % independent noise."""
+    slow, length = rng.random() < 0.5, rng.randint(1, 10)
+    while True:
+        for _ in range(length):
+            yield (1.15 if slow else 1.0) * rng.gauss(1, 0.01)
+        slow, length = not slow, rng.randint(5, 15)
+
+
+def slower(rng: random.Random) -> Noise:
+    """From some moment on the machine is 15 % slower for good; 1 % independent noise."""
+    before = rng.randint(20, 120)
+    while True:
+        yield (1.0 if before > 0 else 1.15) * rng.gauss(1, 0.01)
+        before -= 1
+
+
 def exact(rng: random.Random) -> Noise:
     """The same code always gives the same number."""
     while True:
@@ -102,7 +120,18 @@ def nearly_exact(rng: random.Random) -> Noise:
 
 WORLDS: dict[str, Callable[[random.Random], Noise]] = {
     world.__name__: world
-    for world in (gauss, drift, heavy, bursty, bimodal, warmup, exact, nearly_exact)
+    for world in (
+        gauss,
+        drift,
+        heavy,
+        bursty,
+        bimodal,
+        warmup,
+        alternating,
+        slower,
+        exact,
+        nearly_exact,
+    )
 }
 
 # --- proposals: the true relative gain of each ---------------------------------------------------
@@ -120,7 +149,11 @@ def losing(rng: random.Random) -> float:
     return -rng.uniform(0.03, 0.1) if rng.random() < 0.9 else 0.0
 
 
-PROPOSALS = {proposals.__name__: proposals for proposals in (null, mixed, losing)}
+def stacked(rng: random.Random) -> float:
+    return rng.uniform(0.02, 0.04)
+
+
+PROPOSALS = {proposals.__name__: proposals for proposals in (null, mixed, losing, stacked)}
 
 # --- what is simulated ---------------------------------------------------------------------------
 
@@ -334,7 +367,7 @@ def ratio_with_error(parts: list[int], wholes: list[int]) -> str:
 
 
 def row(rule: str, world: str, results: dict[str, list[Outcome]]) -> str:
-    nothing, some, worse = (results[name] for name in PROPOSALS)
+    nothing, some, worse, better = (results[name] for name in PROPOSALS)
     cells = [
         with_error([float(o.false_keeps) for o in nothing]),
         with_error([100 * (o.claimed - o.gained) for o in nothing]),
@@ -345,13 +378,16 @@ def row(rule: str, world: str, results: dict[str, list[Outcome]]) -> str:
         with_error([100 * (o.claimed - o.gained) for o in some]),
         with_error([o.runs / ITERATIONS for o in some]),
         with_error([o.runs / ITERATIONS for o in worse]),
+        ratio_with_error([o.wins_kept for o in better], [o.wins for o in better]),
+        with_error([o.runs / ITERATIONS for o in better]),
     ]
-    return f"{world:<8} {rule:<17}" + "".join(f"{cell:>13}" for cell in cells)
+    return f"{world:<12} {rule:<17}" + "".join(f"{cell:>13}" for cell in cells)
 
 
 HEADER = (
-    f"{'':<26}{'--- null world ---':>39}{'--- 15 % real wins of 1-5 % ---':>65}{'most worse':>13}\n"
-    f"{'world':<8} {'rule':<17}"
+    f"{'':<30}{'--- null world ---':>39}{'--- 15 % real wins of 1-5 % ---':>65}{'most worse':>13}"
+    f"{'- all 2-4 % better -':>26}\n"
+    f"{'world':<12} {'rule':<17}"
     + "".join(
         f"{cell:>13}"
         for cell in (
@@ -363,6 +399,8 @@ HEADER = (
             "true gain %",
             "claim-true %",
             "runs/iter",
+            "runs/iter",
+            "wins kept %",
             "runs/iter",
         )
     )

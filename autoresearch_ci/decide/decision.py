@@ -2,10 +2,10 @@
 
 Pure: the loop measures, `judge` says what to measure and when to stop, and `Session` is what the
 decisions of a run have taught so far. The first run of a candidate is held against old runs of the
-incumbent, which can only discard it. What passes is measured interleaved with the incumbent: the
-differences of neighbouring runs, in units of the noise that the session has seen, add up to a
-random walk. The candidate is kept when the walk climbs higher than chance allows over the whole
-run, and discarded when it hardly can any more.
+incumbent, which can only discard it, and not where the machine may have moved since. What passes
+is measured interleaved with the incumbent: the differences of neighbouring runs, in units of the
+noise that the session has seen, add up to a random walk. The candidate is kept when the walk climbs
+higher than chance allows over the whole run, and discarded when it hardly can any more.
 """
 
 from __future__ import annotations
@@ -113,16 +113,27 @@ class _Walk:
             if self.gain() >= self.policy.min_effect:
                 return self._decision(Status.KEEP, "")
             if last:
-                return self._decision(Status.DISCARD, "below min_effect: ")
-        elif last and self.look == LOOKS:
+                above = self._interval()[1] >= self.policy.min_effect
+                word = "not surely above min_effect: " if above else "below min_effect: "
+                return self._decision(Status.DISCARD, word)
+        elif last and self.look == LOOKS and self.gain() > 0:
             return self._decision(Status.DISCARD, "undecided: ")
-        elif self._hope() < FUTILE:
-            return self._decision(Status.DISCARD, "clearly worse: " if screening else "no better: ")
+        elif self._hope() < FUTILE or (last and self.gain() <= 0):
+            return self._rejection(screening)
         elif last:
             return self._decision(Status.DISCARD, "promising: ")
         if 0 < self.policy.min_effect > self._interval()[1]:
-            return self._decision(Status.DISCARD, "below min_effect: ")
+            return self._rejection(screening)
         return self._next_side()
+
+    def _rejection(self, screening: bool) -> Side | Decision:
+        """Discarded, in words that fit the interval; by old runs alone only where they may."""
+        if screening and self.session.must_check:
+            return Side.INCUMBENT
+        high = self._interval()[1]
+        below = 0 < high < self.policy.min_effect
+        word = "clearly worse" if high < 0 else "below min_effect" if below else "no better"
+        return self._decision(Status.DISCARD, f"{word}: ")
 
     def _next_side(self) -> Side:
         """Candidate, incumbent, incumbent, candidate and so on: a steady drift cancels.
@@ -135,7 +146,8 @@ class _Walk:
         )
         if candidate == incumbent:
             return Side.INCUMBENT if candidate % 2 else Side.CANDIDATE
-        if candidate == 1 and not self.incumbent and self.session.stale_variance < CALM:
+        calm = self.session.stale_variance < CALM and not self.session.must_check
+        if candidate == 1 and not self.incumbent and calm:
             return Side.CANDIDATE
         return Side.INCUMBENT if candidate > incumbent else Side.CANDIDATE
 
@@ -179,7 +191,8 @@ class _Walk:
     def _seen(self) -> tuple[float, float]:
         """(effect, its variance) in units of the noise, by all that is known, old runs included.
 
-        Old runs count for what they were worth so far. Good for giving up, not for keeping.
+        Old runs count for what they were worth so far, and where the machine moves, nothing but
+        neighbours count, and none for much. Good for giving up, not for keeping.
         """
         single, unit = 0.5, self.session.step_scale
         center = noise.middle(self.session.incumbent)
@@ -190,6 +203,9 @@ class _Walk:
             better = noise.difference(self.policy.direction, center, value, self.size)
             return better / unit if unit else noise.clipped(better, unit)
 
+        if self.pairs and (self.session.drifting or self.session.moved(apart(self.incumbent[:1]))):
+            effect = fmean(noise.clipped(pair, unit) for pair in self.pairs)
+            return effect, 1 / len(self.pairs)
         effect = apart(self.candidate)
         if self.incumbent:
             fresh = len(self.incumbent) / single

@@ -78,11 +78,11 @@ def scale(values: Sequence[float]) -> float:
     return unit
 
 
-def clipped(value: float, unit: float) -> float:
-    """`value` in units of `unit`, at most `CLIP` from zero; with unit 0 only its sign counts."""
+def clipped(value: float, unit: float, clip: float = CLIP) -> float:
+    """`value` in units of `unit`, at most `clip` from zero; with unit 0 only its sign counts."""
     if not unit:
-        return math.copysign(CLIP, value) if value else 0.0
-    return max(-CLIP, min(CLIP, value / unit))
+        return math.copysign(clip, value) if value else 0.0
+    return max(-clip, min(clip, value / unit))
 
 
 def exact(values: Sequence[float]) -> bool:

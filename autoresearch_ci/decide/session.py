@@ -22,6 +22,10 @@ CALIBRATION = 5
 """Runs of the unmodified code when the metric is noisy."""
 REMEMBERED = 8
 """Old runs of the incumbent that the screen compares with."""
+MOVED = 3.0
+"""Standard deviations of noise between old and fresh runs that are no noise any more."""
+UNCHECKED = 4
+"""So many candidates in a row may be rejected without a fresh run of the incumbent."""
 UNREST = 0.05
 """Before anything is known: variance of the local noise variance; weighs like ten decisions."""
 
@@ -81,13 +85,15 @@ class Session:
     deterministic: bool = False
     """Identical code gave identical values so far: one run discards, two or three keep."""
     incumbent: tuple[float, ...] = ()
-    """The incumbent's last runs. Old ones: they may discard a candidate, never keep one."""
+    """The incumbent's last runs. Old ones: they never keep a candidate, see `must_check`."""
     null_steps: tuple[tuple[float, ...], ...] = ()
     """Per decision, relative differences of neighbouring runs of the same code: pure noise."""
     stale_errors: tuple[float, ...] = ()
     """How far fresh runs of the incumbent lay from its old ones, relative: noise and drift."""
     tests: int = 0
-    """Tests begun: decisions that got past the screen."""
+    """Tests begun: decisions with fresh runs of the incumbent."""
+    unchecked: int = 0
+    """Decisions since without any."""
     keeps: tuple[int, ...] = ()
     """Which of the tests ended in a keep; the first is 1."""
     carried: Mapping[str, tuple[Run, ...]] = field(default_factory=dict)
@@ -135,6 +141,7 @@ class Session:
             null_steps=(*known.null_steps, found)[-60:] if found else known.null_steps,
             stale_errors=errors[-40:] if errors else self.stale_errors,
             tests=tests,
+            unchecked=0 if fresh else self.unchecked + 1,
             keeps=(*self.keeps, tests) if kept and fresh else self.keeps,
             carried={} if kept else carried,
         )
@@ -205,6 +212,32 @@ class Session:
         single = 0.5
         error = (noise.scale(self.stale_errors) / self.step_scale) ** 2
         return max(error - single, single / len(self.incumbent))
+
+    def moved(self, error: float) -> bool:
+        """Whether the machine is no longer what it was: the noise does not explain `error`.
+
+        That of one fresh run against the old ones, in units of `step_scale`.
+        """
+        return abs(error) > MOVED * math.sqrt(0.5 + 0.5 / len(self.incumbent))
+
+    @cached_property
+    def drifting(self) -> bool:
+        """Whether a fresh run was lately far from the old ones, to either side.
+
+        In a decision: the runs of the calibration are too near each other to tell.
+        """
+        lately = min(self.tests, REMEMBERED)
+        errors = self.stale_errors[-lately:] if lately else ()
+        return any(self.moved(noise.clipped(x, self.step_scale, math.inf)) for x in errors)
+
+    @property
+    def must_check(self) -> bool:
+        """Whether old runs of the incumbent alone may not reject a candidate now.
+
+        A machine that got slower makes all candidates look bad, and nobody would notice as long as
+        they are rejected for it. So the second is checked, and then at least one in a few.
+        """
+        return self.drifting or self.unchecked >= min(UNCHECKED, self.tests + 1)
 
     @cached_property
     def freedom(self) -> float:

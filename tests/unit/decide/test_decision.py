@@ -134,6 +134,84 @@ def test_a_clear_loser_is_discarded_after_one_run() -> None:
         assert decision.reason.startswith("clearly worse: -")
 
 
+def test_old_runs_alone_never_reject_for_long() -> None:
+    """Else a machine that got slower for good makes a whole night reject everything unseen."""
+    for seed in range(10):
+        rows = many(noisy(seed, gain=-0.2), 30)
+        screened = [not evidence.spent(Side.INCUMBENT) for evidence, _ in rows]
+        assert 15 <= sum(screened) < 30
+        assert not any(all(screened[k : k + 5]) for k in range(26))
+        assert not all(screened[:2])
+
+
+def test_a_machine_that_moved_is_noticed_and_then_every_rejection_has_a_fresh_run() -> None:
+    for seed in range(10):
+        fast, slow = noisy(seed, gain=-0.2, spread=0.01), noisy(seed, 0.05, 120.0, 0.01)
+        session, moved = calibrate(fast), 0
+        for iteration in range(12):
+            measure = slow if iteration >= 4 else fast
+            evidence, decision = decide(measure, session, name=str(iteration))
+            session = session.after(evidence, decision, str(iteration))
+            if decision.status is Status.KEEP:
+                break
+            unchecked = not evidence.spent(Side.INCUMBENT)
+            assert not (moved and unchecked)
+            moved += iteration >= 4 and not unchecked
+        assert decision.status is Status.KEEP, "5 % better on a machine 20 % slower"
+
+
+@pytest.mark.parametrize("phase", [8, 10, 16])
+def test_edits_that_are_truly_better_are_kept_while_the_machine_alternates(phase: int) -> None:
+    kept = proposed = 0
+    for seed in range(6):
+        rng, run, true = random.Random(seed), iter(range(10**6)), 100.0
+
+        def machine(
+            side: Side, value: dict[Side, float], rng: random.Random = rng, run=run
+        ) -> float:
+            slow = 1.15 if next(run) // phase % 2 else 1.0
+            return value[side] * slow * rng.gauss(1, 0.01)
+
+        session = calibrate(lambda side, m=machine: m(side, {Side.INCUMBENT: 100.0}))
+        for iteration in range(9):
+            both = {Side.INCUMBENT: true, Side.CANDIDATE: 100 * 0.97 ** (iteration + 1)}
+            evidence, decision = decide(
+                lambda s, m=machine, b=both: m(s, b), session, name=f"{iteration}"
+            )
+            session = session.after(evidence, decision, str(iteration))
+            proposed += 1
+            if decision.status is Status.KEEP:
+                kept, true = kept + 1, both[Side.CANDIDATE]
+    assert kept / proposed >= 0.6
+
+
+@pytest.mark.parametrize("gain", [-0.04, -0.01, 0.0, 0.01, 0.02])
+@pytest.mark.parametrize("min_effect", [0.0, 0.015])
+def test_the_words_of_a_rejection_fit_its_interval(gain: float, min_effect: float) -> None:
+    policy = Policy(direction=Direction.MINIMIZE, min_effect=min_effect)
+    for seed in range(6):
+        for _, decision in many(noisy(seed, gain=gain), 12, policy):
+            if decision.status is Status.KEEP:
+                continue
+            low, high = decision.ci_low, decision.ci_high
+            assert low is not None
+            assert high is not None
+            estimate, fits = (low + high) / 2, {}
+            fits["clearly worse"] = high < 0
+            fits["no better"] = high >= 0
+            fits["below min_effect"] = 0 < high < min_effect
+            fits["not surely above min_effect"] = 0 < estimate < min_effect <= high
+            fits["promising"] = fits["undecided"] = estimate > 0
+            assert fits[decision.reason.partition(":")[0]], decision
+
+
+def test_a_session_of_an_older_version_can_be_read() -> None:
+    reader = TypeAdapter(Session)
+    old = reader.dump_python(calibrate(noisy(1)), mode="json")
+    del old["unchecked"]
+    assert reader.validate_python(old, strict=False) == calibrate(noisy(1))
+
+
 def test_a_keep_has_fresh_runs_of_the_incumbent_beside_the_candidates() -> None:
     kept = 0
     for seed in range(20):
