@@ -111,17 +111,21 @@ def is_green(seen: Seen) -> bool:
 
 
 def _over(failures: Iterable[Failure], now: Diagnosis) -> list[Failure]:
-    """Those, not listed any more, that are known to be mended."""
-    if now.incomplete:
-        return []
-    if now.suite is None:
-        return list(failures)
-    # A test that is skipped, deleted or renamed fails no more either.
-    passed = {stable(test) for test, end in now.suite.of.items() if end == "passed"}
+    """Those, not listed any more, that are known to be mended.
+
+    That a test passes is seen even where others could not be; a test that is skipped, deleted or
+    renamed fails no more either, and is not mended.
+    """
+    ends = now.suite.of if now.suite else {}
+    passed = {stable(test) for test, end in ends.items() if end == "passed"}
     return [
         failure
         for failure in failures
-        if failure.category is not Category.TEST or _test_of(failure) in passed
+        if (
+            _test_of(failure) in passed
+            if failure.category is Category.TEST and now.suite
+            else not now.incomplete
+        )
     ]
 
 
@@ -151,8 +155,8 @@ def _verdict(
     return Outcome.NO_BETTER, "the same failures as before"
 
 
-def _worst(failures: Iterable[Failure]) -> int:
-    return min(failure.category.rank for failure in failures)
+def _worst(failures: Iterable[Failure]) -> tuple[int, int]:
+    return min((failure.category.rank, stage(failure)) for failure in failures)
 
 
 def _told(failures: Collection[Failure], word: str) -> str:

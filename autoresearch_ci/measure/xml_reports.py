@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -77,7 +77,7 @@ def junit_suite(reports: Reports, path: str) -> SuiteResult:
     for cases in _listed(reports, path):
         attempts: dict[str, list[str]] = {}
         for case in cases:
-            test = "::".join(filter(None, (case.get("classname"), case.get("name"))))
+            test = _test_of(case)
             attempts.setdefault(test, []).append(_ended(case))
             if any(child.tag.startswith(("flaky", "rerun")) for child in case):
                 again.add(test)
@@ -93,6 +93,20 @@ def junit_suite(reports: Reports, path: str) -> SuiteResult:
         for number, word in enumerate(ordered, start=1):
             found[test if number == 1 else f"{test} #{number}"] = word
     return SuiteResult(of=found, reran=frozenset(again))
+
+
+def junit_cases(reports: Reports, path: str) -> Iterator[tuple[str, str, Element]]:
+    """Every attempt of every test, in order: its id, how it ended, and all that is said of it.
+
+    What they come to is `junit_suite`'s business. Raises `MetricError`.
+    """
+    for cases in _listed(reports, path):
+        for case in cases:
+            yield _test_of(case), _ended(case), case
+
+
+def _test_of(case: Element) -> str:
+    return "::".join(filter(None, (case.get("classname"), case.get("name"))))
 
 
 _BAD = ("failed", "error")

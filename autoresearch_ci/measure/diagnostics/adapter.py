@@ -1,0 +1,214 @@
+"""What an adapter is: how a tool is asked, and how its answer is read; no tool is known here.
+
+A parser is pure: what the tool said goes in, a diagnosis comes out. It fails closed. A tool that
+crashed, is missing, or left out what it says when it is well, is *incomplete*, never without
+failures; what it did say before that still counts.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from autoresearch_ci.decide.failures import Category, Diagnosis, Problem, identified
+from autoresearch_ci.decide.suite_standards import SuiteResult
+from autoresearch_ci.execution.command import CommandResult
+from autoresearch_ci.measure.xml_reports import Reports
+from autoresearch_ci.safety.characters import without_hidden
+from autoresearch_ci.safety.untrusted_values import Unreadable, json_value
+
+JSON_LIMIT = 16 * 2**20
+"""Characters of one document."""
+FAILURES_LIMIT = 20_000
+"""More are not told apart: a diagnosis is then incomplete."""
+MESSAGE_LIMIT = 4_000
+_TEXT_LIMIT = 512
+"""Characters of a path, a code, a name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """What a tool left behind."""
+
+    result: CommandResult
+    """Its streams kept apart."""
+    report: Reports | None = None
+    """What it wrote into the file that it was asked to write."""
+    root: str = ""
+    """Absolute path of the tree that it looked at; paths are told relative to it."""
+    folder: str = ""
+    """Where in the tree it ran: `packages/web`."""
+
+    @property
+    def stdout(self) -> str:
+        return self.result.stdout
+
+    @property
+    def stderr(self) -> str:
+        return self.result.stderr
+
+    @property
+    def text(self) -> str:
+        """Both streams, nearly in their order."""
+        return self.result.output
+
+    def document(self) -> str | bytes:
+        """The one report where it wrote one, else what it printed."""
+        if self.report is None:
+            return self.result.stdout
+        return self.report if isinstance(self.report, bytes) else b"".join(self.report)
+
+    def path(self, told: str) -> str:
+        """`src/a.py` of whatever the tool calls it; one outside the tree stays absolute."""
+        path = told.strip().removeprefix("file://")
+        root = self.root.rstrip("/")
+        if not path.startswith("/"):
+            path = posixpath.join(root or "/", self.folder, path)
+        path = posixpath.normpath(path)
+        inside = path.startswith(f"{root}/")
+        return _one_line(path[len(root) + 1 :] if inside else path, _TEXT_LIMIT)
+
+    def words(self, told: str) -> str:
+        """A message, without the place of the tree on this disk, in bounds."""
+        if self.root.strip("/"):
+            told = told.replace(f"{self.root.rstrip('/')}/", "")
+        return without_hidden(told.strip()[:MESSAGE_LIMIT])
+
+
+Parser = Callable[[Said], Diagnosis]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adapter:
+    """One tool."""
+
+    tool: str
+    parse: Parser
+    command: str = ""
+    """How it is asked when the repository has no way of its own: a line of shell, in which
+    `{report}` is a file's name. Empty: only a repository can say."""
+    reports: str = ""
+    """Where it writes its reports whatever it is told: a pattern, as report_files.py reads it."""
+    categories: Collection[Category] = ()
+    """What it can tell of, for those who ask for some only."""
+    writes: str = ""
+    """What a command must be given so that the tool answers readably; empty: it does anyway."""
+
+
+def diagnosis(
+    tool: str, problems: Iterable[Problem], incomplete: str = "", suite: SuiteResult | None = None
+) -> Diagnosis:
+    """What a parser returns, in bounds."""
+    kept: list[Problem] = []
+    for problem in problems:
+        if len(kept) == FAILURES_LIMIT:
+            incomplete = incomplete or f"{tool} tells of more than {FAILURES_LIMIT} failures"
+            break
+        kept.append(problem)
+    return Diagnosis(failures=identified(tool, kept), incomplete=incomplete, suite=suite)
+
+
+def stopped(said: Said, tool: str, well: Collection[int]) -> str:
+    """Why a run cannot have told everything; empty: it ended as it does when it has.
+
+    `well`: exit codes with which it says that it looked at everything.
+    """
+    result = said.result
+    if result.timed_out or result.exit_code < 0 or result.exit_code > 128:
+        return f"{tool} did not end by itself: {result.failure}"
+    if result.exit_code in (126, 127) and result.exit_code not in well:
+        return f"{tool} could not be started: {result.reason}"
+    if result.exit_code not in well:
+        return f"{tool} failed: {result.reason}"
+    if result.dropped and said.report is None:
+        return f"{tool} printed more than is kept ({result.dropped} bytes too many)"
+    return ""
+
+
+class Unusable(Exception):
+    """An answer that is not what the tool writes; `str(error)` says what is wrong with it."""
+
+
+def document(said: Said, tool: str) -> Any:
+    """The JSON that the tool wrote. Raises `Unusable`."""
+    return from_json(said.document(), tool)
+
+
+def from_json(text: str | bytes, tool: str, limit: int = JSON_LIMIT) -> Any:
+    """The value of one JSON text. Raises `Unusable`."""
+    if not text.strip():
+        raise Unusable(f"{tool} wrote nothing where it writes JSON")
+    try:
+        return json_value(text, limit=limit)
+    except Unreadable as error:
+        raise Unusable(f"the JSON of {tool} {error}") from error
+    except ValueError as error:
+        raise Unusable(f"{tool} wrote what is not JSON: {error}") from error
+
+
+def items(value: Any, where: str) -> list[dict[str, Any]]:
+    """A list of objects. Raises `Unusable`."""
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise Unusable(f"{where} is not a list of objects")
+    return value
+
+
+def mapping(value: Any, where: str) -> Mapping[str, Any]:
+    """An object. Raises `Unusable`."""
+    if not isinstance(value, dict):
+        raise Unusable(f"{where} is not an object")
+    return value
+
+
+def text_at(value: Mapping[str, Any], key: str) -> str:
+    """A text, or nothing. Raises `Unusable` for anything else."""
+    found = value.get(key)
+    if found is None:
+        return ""
+    if not isinstance(found, str):
+        raise Unusable(f"{key} is {type(found).__name__}, not a text")
+    return found
+
+
+def number_at(value: Mapping[str, Any], key: str) -> int:
+    """A line or a column; 0 where there is none. Raises `Unusable` for what is no number."""
+    found = value.get(key)
+    if found is None:
+        return 0
+    if isinstance(found, bool) or not isinstance(found, int):
+        raise Unusable(f"{key} is {type(found).__name__}, not a whole number")
+    return min(max(found, 0), 10**9)
+
+
+def code_of(text: str) -> str:
+    """A rule's name, in bounds."""
+    return _one_line(text, _TEXT_LIMIT)
+
+
+def _one_line(text: str, limit: int) -> str:
+    return re.sub(r"\s+", " ", without_hidden(text[: 2 * limit])).strip()[:limit]
+
+
+def line_number(text: str | None) -> int:
+    """Of digits in a text; 0 where there are none, or too many."""
+    return int(text) if text and len(text) < 10 and text.isascii() and text.isdigit() else 0
+
+
+def parser(tool: str) -> Callable[[Callable[[Said], Diagnosis]], Parser]:
+    """Makes of `Unusable`, wherever it is raised, an incomplete diagnosis."""
+
+    def wrap(read: Callable[[Said], Diagnosis]) -> Parser:
+        def parse(said: Said) -> Diagnosis:
+            try:
+                return read(said)
+            except Unusable as error:
+                # Why it wrote nothing is more telling than that it did.
+                why = stopped(said, tool, range(126)) or said.result.reason
+                return Diagnosis(incomplete=f"{error} ({why})" if why else str(error))
+
+        return parse
+
+    return wrap

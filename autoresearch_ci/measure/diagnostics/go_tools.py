@@ -1,0 +1,249 @@
+"""What the go command says: its build, vet and tests.
+
+Lines of compilers look the same everywhere (`path:line:column: words`); vet and test put JSON
+around what they know more of.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from autoresearch_ci.decide.failures import Category, Diagnosis, Problem
+from autoresearch_ci.decide.suite_standards import SuiteResult
+from autoresearch_ci.measure.diagnostics.adapter import (
+    Adapter,
+    Said,
+    Unusable,
+    code_of,
+    diagnosis,
+    from_json,
+    items,
+    line_number,
+    mapping,
+    parser,
+    stopped,
+    text_at,
+)
+
+_ENDED = (0, 1)
+_LINE = re.compile(
+    r"(?m)^(?P<vet>vet: )?(?P<path>[^\s:#{\"][^:\n]{0,400}\.\w{1,8}):(?P<line>\d+)"
+    r"(?::(?P<column>\d+))?: (?P<message>[^\n]+(?:\n\t[^\n]+)*)"
+)
+_IMPORT = re.compile(
+    r"no required module|is not in std|cannot find (package|module)|import cycle|^module \S+: "
+    r"|could not import|missing go\.sum|no Go files"
+)
+_NOTHING = re.compile(r"matched no packages|no packages to (test|vet|build)")
+
+
+def _compiler_problems(said: Said, text: str) -> Iterator[Problem]:
+    for match in _LINE.finditer(text):
+        message = match["message"]
+        if message.startswith("too many errors"):
+            continue
+        code = "syntax" if message.startswith("syntax error") else ""
+        yield Problem(
+            category=Category.BUILD,
+            path=said.path(match["path"]),
+            line=line_number(match["line"]),
+            column=line_number(match["column"]),
+            code="import" if _IMPORT.search(message) else code,
+            message=said.words(message),
+        )
+
+
+def _gap(said: Said, tool: str, problems: list[Problem]) -> str:
+    if why := stopped(said, tool, _ENDED):
+        return why
+    if found := _NOTHING.search(said.text):
+        return f"{tool}: {found[0]}"
+    if said.result.exit_code and not problems:
+        return f"{tool} names no place, and yet: {said.result.reason}"
+    return f"{tool} stopped after too many errors" if "too many errors" in said.text else ""
+
+
+def _events(said: Said) -> Iterator[dict[str, object]]:
+    for line in said.stdout.splitlines():
+        if line.startswith("{"):
+            yield dict(mapping(from_json(line, "go"), "a line of go's"))
+
+
+@parser("go build")
+def read_go_build(said: Said) -> Diagnosis:
+    told = "".join(
+        text_at(event, "Output") for event in _events(said) if event.get("Action") == "build-output"
+    )
+    problems = list(_compiler_problems(said, f"{told}\n{said.stderr}"))
+    return diagnosis("go", problems, _gap(said, "go build", problems))
+
+
+# --- vet ------------------------------------------------------------------------------------------
+
+
+@parser("go vet")
+def read_go_vet(said: Said) -> Diagnosis:
+    """With `-json`, whichever stream a version writes that to, or its lines."""
+    text = f"{said.stdout}\n{said.stderr}"
+    problems = []
+    for package in _objects(text):
+        for analyzers in package.values():
+            for analyzer, found in mapping(analyzers, "a package").items():
+                if isinstance(found, dict) and "error" in found:
+                    raise Unusable(f"go vet could not run {code_of(analyzer)}")
+                problems += [
+                    _finding(said, code_of(analyzer), text_at(item, "posn"), item)
+                    for item in items(found, "findings")
+                ]
+    plain = "\n".join(line for line in text.splitlines() if not line.startswith(("\t", "{", "}")))
+    for match in _LINE.finditer(plain):
+        if match["vet"]:
+            problems += _compiler_problems(said, match[0].removeprefix("vet: "))
+        else:
+            place = f"{match['path']}:{match['line']}:{match['column'] or 0}"
+            problems.append(_finding(said, "vet", place, {"message": match["message"]}))
+    return diagnosis("go vet", problems, _gap(said, "go vet", problems))
+
+
+def _objects(text: str) -> Iterator[dict[str, object]]:
+    """Objects that begin and end with a line of their own."""
+    lines: list[str] | None = None
+    for line in text.splitlines():
+        if line == "{":
+            lines = []
+        if lines is not None:
+            lines.append(line)
+            if line == "}":
+                yield dict(mapping(from_json("\n".join(lines), "go vet"), "what go vet wrote"))
+                lines = None
+    if lines is not None:
+        raise Unusable("go vet broke off in the middle")
+
+
+def _finding(said: Said, analyzer: str, place: str, item: dict[str, object]) -> Problem:
+    found = re.fullmatch(r"(.{1,500}?):(\d+)(?::(\d+))?", place)
+    return Problem(
+        category=Category.LINT,
+        path=said.path(found[1]) if found else "",
+        line=line_number(found[2]) if found else 0,
+        column=line_number(found[3]) if found else 0,
+        code=analyzer,
+        message=said.words(text_at(item, "message")),
+    )
+
+
+# --- test -----------------------------------------------------------------------------------------
+
+_ENDS = {"pass": "passed", "fail": "failed", "skip": "skipped"}
+_BAD = ("failed", "error")
+_PANIC = re.compile(r"(?m)^(panic: |fatal error: |signal: )")
+_OUTPUT_LIMIT = 20_000
+"""Characters that are kept of one test."""
+
+
+class _Tests:
+    """What the events of one run come to."""
+
+    def __init__(self) -> None:
+        self.ends: dict[str, str] = {}
+        self.output: dict[str, str] = {}
+        self.packages: dict[str, str] = {}
+        self.built: list[str] = []
+        self.broken: set[str] = set()
+        """Packages that do not build."""
+
+    def add(self, event: dict[str, object]) -> None:
+        action, package = text_at(event, "Action"), text_at(event, "Package")
+        test = text_at(event, "Test")
+        name = f"{package}::{test}" if test else package
+        if action == "build-output":
+            self.built.append(text_at(event, "Output"))
+        elif action == "output":
+            said = self.output.get(name, "")
+            if len(said) < _OUTPUT_LIMIT:
+                self.output[name] = said + text_at(event, "Output")
+        elif test and action == "run":
+            self.ends.setdefault(name, "error")  # until it says how it ended
+        elif test and action in _ENDS:
+            self.ends[name] = _ENDS[action]
+        elif action in _ENDS:
+            self.packages[package] = _ENDS[action]
+            said = self.output.get(package, "")
+            if event.get("FailedBuild") or "[build failed]" in said or "[setup failed]" in said:
+                self.broken.add(package)
+
+
+@parser("go test")
+def read_go_test(said: Said) -> Diagnosis:
+    tests = _Tests()
+    for event in _events(said):
+        tests.add(event)
+    problems = list(_compiler_problems(said, f"{''.join(tests.built)}\n{said.stderr}"))
+    stopped_by = []
+    # A test fails with its subtests, and without a word of its own.
+    parents = {n.rpartition("/")[0] for n, end in tests.ends.items() if end in _BAD}
+    for name, end in tests.ends.items():
+        told = tests.output.get(name, "")
+        if end in _BAD and name not in parents:
+            problems.append(_failed(said, name, told))
+        if end != "passed" and _PANIC.search(told):
+            stopped_by.append(name)
+    for package, end in tests.packages.items():
+        if end != "failed" or package in tests.broken:
+            continue
+        own = f"{package}::"
+        if not any(n.startswith(own) and e in _BAD for n, e in tests.ends.items()):
+            problems.append(_failed(said, package, tests.output.get(package, "")))
+            tests.ends[package] = "failed"
+    incomplete = _gap(said, "go test", problems)
+    if not incomplete and not tests.ends and not problems:
+        incomplete = "go test lists no test: tests that do not run are not passing tests"
+    if not incomplete and tests.broken and not any(p.category is Category.BUILD for p in problems):
+        incomplete = f"go test does not say why {min(tests.broken)} does not build"
+    if not incomplete and stopped_by:
+        incomplete = f"{min(stopped_by)} ended the run of its package: tests after it did not run"
+    return diagnosis("go test", problems, incomplete, SuiteResult(of=tests.ends))
+
+
+def _failed(said: Said, name: str, told: str) -> Problem:
+    """Of a failing test, with the first place in the tree that its output names in full."""
+    for match in re.finditer(r"(?m)^\s+(\S{1,400}\.go):(\d+)(?::| )", told):
+        path = said.path(match[1])
+        if match[1].startswith("/") and not path.startswith("/"):
+            break
+    else:
+        match, path = None, ""
+    lines = [x for x in told.splitlines() if not re.match(r"\s*(=== |--- |FAIL|exit status)", x)]
+    return Problem(
+        category=Category.TEST,
+        path=path,
+        line=line_number(match[2]) if match else 0,
+        message=said.words("\n".join(lines)) or "failed without a word",
+        name=name,
+    )
+
+
+ADAPTERS = (
+    Adapter(
+        tool="go build",
+        parse=read_go_build,
+        command="go build -gcflags=-e ./...",
+        categories=(Category.BUILD,),
+        writes="-gcflags=-e",
+    ),
+    Adapter(
+        tool="go vet",
+        parse=read_go_vet,
+        command="go vet -json ./...",
+        categories=(Category.BUILD, Category.LINT),
+        writes="-json",
+    ),
+    Adapter(
+        tool="go test",
+        parse=read_go_test,
+        command="go test -json -fullpath -vet=off ./...",
+        categories=(Category.BUILD, Category.TEST),
+        writes="-json -fullpath",
+    ),
+)

@@ -1,0 +1,234 @@
+"""What Python's own tools say: its compiler, ruff, mypy and pyright."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+
+from autoresearch_ci.decide.failures import Category, Diagnosis, Problem
+from autoresearch_ci.measure.diagnostics.adapter import (
+    Adapter,
+    Said,
+    code_of,
+    diagnosis,
+    document,
+    from_json,
+    items,
+    line_number,
+    mapping,
+    number_at,
+    parser,
+    stopped,
+    text_at,
+)
+
+_ENDED = (0, 1)
+
+# --- Python itself --------------------------------------------------------------------------------
+
+_COMPILED = re.compile(r"(?m)^\*\*\* Error compiling '(?P<path>[^'\n]{1,400})'\.\.\.$")
+_FILE_LINE = re.compile(r'File "[^"\n]{1,400}", line (\d+)')
+_RAISED = re.compile(r"(?m)^\s*\*{0,3} ?(?:Sorry: )?((?:\w+Error|ValueError): .*)$")
+
+
+@parser("compileall")
+def read_compileall(said: Said) -> Diagnosis:
+    problems = []
+    marks = list(_COMPILED.finditer(said.stdout))
+    for mark, after in itertools.zip_longest(marks, marks[1:]):
+        told = said.stdout[mark.end() : after.start() if after else None]
+        line, raised = _FILE_LINE.search(told), _RAISED.search(told)
+        problems.append(
+            Problem(
+                category=Category.BUILD,
+                path=said.path(mark["path"]),
+                line=line_number(line[1]) if line else 0,
+                code="syntax",
+                message=said.words(raised[1] if raised else told),
+            )
+        )
+    incomplete = stopped(said, "Python's compiler", _ENDED)
+    if not incomplete and said.result.exit_code and not problems:
+        incomplete = f"Python's compiler names no file, and yet: {said.result.reason}"
+    return diagnosis("python", problems, incomplete)
+
+
+# --- ruff -----------------------------------------------------------------------------------------
+
+_UNDEFINED = ("F821", "F822", "F823")
+_PARSING = ("", "E999", "E902", "invalid-syntax")
+
+
+@parser("ruff")
+def read_ruff(said: Said) -> Diagnosis:
+    problems = []
+    for item in items(document(said, "ruff"), "what ruff wrote"):
+        code = code_of(text_at(item, "code"))
+        place = item.get("location")
+        row = number_at(place, "row") if isinstance(place, dict) else 0
+        column = number_at(place, "column") if isinstance(place, dict) else 0
+        category = Category.CRITICAL if code in _UNDEFINED else Category.LINT
+        if code in _PARSING:
+            category, code = Category.BUILD, "syntax"
+        problems.append(
+            Problem(
+                category=category,
+                path=said.path(text_at(item, "filename")),
+                line=row,
+                column=column,
+                code=code,
+                message=said.words(text_at(item, "message")),
+            )
+        )
+    incomplete = stopped(said, "ruff", _ENDED)
+    if not incomplete and "No Python files found" in said.stderr:
+        incomplete = "ruff found no Python file"
+    if not incomplete and said.result.exit_code and not problems:
+        incomplete = f"ruff lists nothing, and yet: {said.result.reason}"
+    return diagnosis("ruff", problems, incomplete)
+
+
+# --- mypy -----------------------------------------------------------------------------------------
+
+_MYPY = re.compile(
+    r"(?m)^(?P<path>[^\s:][^:\n]{0,400}):(?:(?P<line>\d+):)?(?:(?P<column>\d+):)?"
+    r" (?P<severity>error|note|warning): (?P<message>[^\n]*?)(?:  \[(?P<code>[\w-]+)\])?\s*$"
+)
+_SUMMARY = re.compile(
+    r"(?m)^(Success: no issues found in \d+ source|Found \d+ errors? in \d+ file)"
+)
+_MYPY_ENDED = (0, 1, 2)
+
+
+@parser("mypy")
+def read_mypy(said: Said) -> Diagnosis:
+    """Its lines of JSON, of text, or both: old versions tell of what blocks them in text only."""
+    problems = [
+        *_mypy_json(said),
+        *(_mypy_line(said, m) for m in _MYPY.finditer(said.stdout) if m["severity"] != "note"),
+    ]
+    incomplete = stopped(said, "mypy", _MYPY_ENDED)
+    code = said.result.exit_code
+    if not incomplete and (code == 2 or "prevented further checking" in said.text):
+        # Of a file that it cannot parse it speaks, and of nothing else; or it was not started.
+        incomplete = "mypy stopped at what it could not read" if problems else said.result.reason
+    if not incomplete and code and not problems:
+        incomplete = f"mypy lists no error, and yet: {said.result.reason}"
+    # With JSON it says nothing when all is well; with text it always says a last word.
+    silent = not said.stdout.strip() and _ASKED_FOR_JSON.search(said.result.command)
+    json = said.stdout.startswith("{") or silent
+    if not incomplete and not json and not _SUMMARY.search(said.text):
+        incomplete = "mypy did not say how many files it has checked"
+    return diagnosis("mypy", problems, incomplete)
+
+
+_ASKED_FOR_JSON = re.compile(r"(--output|-O)[ =]?json\b")
+
+
+def _mypy_line(said: Said, match: re.Match[str]) -> Problem:
+    return Problem(
+        category=_of_mypy(match["code"] or ""),
+        path=said.path(match["path"]),
+        line=line_number(match["line"]),
+        column=line_number(match["column"]),
+        code=match["code"] or "",
+        message=said.words(match["message"]),
+    )
+
+
+def _mypy_json(said: Said) -> Iterator[Problem]:
+    for line in said.stdout.splitlines():
+        if not line.startswith("{"):
+            continue
+        item = mapping(from_json(line, "mypy"), "a line of mypy's")
+        if text_at(item, "severity") == "note":
+            continue
+        code = code_of(text_at(item, "code"))
+        yield Problem(
+            category=_of_mypy(code),
+            path=said.path(text_at(item, "file")),
+            line=number_at(item, "line"),
+            column=number_at(item, "column"),
+            code=code,
+            message=said.words(text_at(item, "message")),
+        )
+
+
+def _of_mypy(code: str) -> Category:
+    if code == "syntax":
+        return Category.BUILD
+    return Category.CRITICAL if code in ("name-defined", "used-before-def") else Category.TYPE
+
+
+# --- pyright --------------------------------------------------------------------------------------
+
+_PYRIGHT = {"error": Category.TYPE, "warning": Category.WARNING}
+
+
+@parser("pyright")
+def read_pyright(said: Said) -> Diagnosis:
+    report = mapping(document(said, "pyright"), "what pyright wrote")
+    problems = []
+    for item in items(report.get("generalDiagnostics"), "generalDiagnostics"):
+        category = _PYRIGHT.get(text_at(item, "severity"))
+        if category is None:
+            continue
+        rule = code_of(text_at(item, "rule"))
+        if category is Category.TYPE and not rule:
+            category, rule = Category.BUILD, "syntax"
+        elif rule == "reportUndefinedVariable":
+            category = Category.CRITICAL
+        start = mapping(mapping(item.get("range") or {}, "range").get("start") or {}, "start")
+        problems.append(
+            Problem(
+                category=category,
+                path=said.path(text_at(item, "file") or text_at(item, "uri")),
+                line=number_at(start, "line") + 1 if start else 0,
+                column=number_at(start, "character"),
+                code=rule,
+                message=said.words(text_at(item, "message")),
+            )
+        )
+    summary = mapping(report.get("summary"), "summary")
+    incomplete = stopped(said, "pyright", _ENDED)
+    if not incomplete and number_at(summary, "filesAnalyzed") == 0:
+        incomplete = "pyright looked at no file"
+    errors = sum(problem.category is not Category.WARNING for problem in problems)
+    if not incomplete and number_at(summary, "errorCount") > errors:
+        incomplete = "pyright announces more errors than it lists"
+    if not incomplete and said.result.exit_code and not errors:
+        incomplete = f"pyright lists no error, and yet: {said.result.reason}"
+    return diagnosis("pyright", problems, incomplete)
+
+
+ADAPTERS = (
+    Adapter(
+        tool="python",
+        parse=read_compileall,
+        # Nothing is written into the tree: the cache is another folder's.
+        command='PYTHONPYCACHEPREFIX="$(mktemp -d)" python -m compileall -q .',
+        categories=(Category.BUILD,),
+    ),
+    Adapter(
+        tool="ruff",
+        parse=read_ruff,
+        command="ruff check --no-fix --no-cache --output-format json --output-file {report} .",
+        categories=(Category.BUILD, Category.CRITICAL, Category.LINT),
+        writes="--no-fix --no-cache --output-format json --output-file {report}",
+    ),
+    Adapter(
+        tool="mypy",
+        parse=read_mypy,
+        command="mypy --no-pretty --show-error-codes --show-column-numbers --no-color-output .",
+        categories=(Category.BUILD, Category.CRITICAL, Category.TYPE),
+        writes="--no-pretty --show-error-codes --show-column-numbers --no-color-output",
+    ),
+    Adapter(
+        tool="pyright",
+        parse=read_pyright,
+        command="pyright --outputjson",
+        categories=(Category.BUILD, Category.CRITICAL, Category.TYPE, Category.WARNING),
+        writes="--outputjson",
+    ),
+)

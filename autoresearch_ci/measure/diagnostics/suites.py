@@ -1,0 +1,273 @@
+"""What test runners report: JUnit XML (pytest's and anybody's), and the JSON of jest and vitest.
+
+How each test ended is for xml_reports.py to say, so that a repair is held to the same standards as
+any other change. A module that cannot be imported is no test: it is a failure of its own, and its
+tests could not be seen.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from autoresearch_ci.decide.failures import Category, Diagnosis, Problem
+from autoresearch_ci.decide.suite_standards import SuiteResult
+from autoresearch_ci.measure.diagnostics.adapter import (
+    Adapter,
+    Said,
+    Unusable,
+    diagnosis,
+    document,
+    items,
+    line_number,
+    mapping,
+    number_at,
+    parser,
+    stopped,
+    text_at,
+)
+from autoresearch_ci.measure.xml_reports import junit_cases, junit_suite
+from autoresearch_ci.safety.untrusted_values import MetricError
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+_BAD = ("failed", "error")
+_ENDED = (0, 1)
+_INTERRUPTED = 2
+_USAGE = 4
+
+
+# --- JUnit ----------------------------------------------------------------------------------------
+
+
+def _suite(said: Said, tool: str) -> tuple[list[Problem], SuiteResult]:
+    """What went wrong, and how each test ended. Raises `Unusable`."""
+    if said.report is None:
+        raise Unusable(f"{tool} wrote no report")
+    details: dict[str, tuple[Element, bool]] = {}
+    try:
+        suite = junit_suite(said.report, "the report")
+        for test, end, case in junit_cases(said.report, "the report"):
+            if end in _BAD:
+                details.setdefault(test, (case, _is_collection(case)))
+    except MetricError as error:
+        raise Unusable(str(error)) from error
+    problems, outcomes = [], {}
+    for told, end in suite.of.items():
+        test = said.words(told)
+        found = details.get(re.sub(r" #[0-9]+$", "", told)) if end in _BAD else None
+        if found is None:
+            outcomes[test] = end
+            continue
+        case, collection = found
+        problems.append(_problem(said, case, "" if collection else test))
+        if not collection:
+            outcomes[test] = end
+    again = frozenset(map(said.words, suite.reran))
+    return problems, replace(suite, of=outcomes, reran=again)
+
+
+def _is_collection(case: Element) -> bool:
+    """Whether pytest says that it could not import a module."""
+    return any(child.get("message") == "collection failure" for child in case)
+
+
+def _problem(said: Said, case: Element, test: str) -> Problem:
+    told = next((child for child in case if child.tag in ("failure", "error")), case)
+    trace = "\n".join(filter(None, (told.text, told.tail or "")))[:20_000]
+    path = said.path(case.get("file", "")) if case.get("file") else ""
+    line = line_number(case.get("line")) + bool(case.get("line"))  # pytest counts from 0
+    for match in _FRAME.finditer(trace):
+        where = said.path(match[1] or match[3])
+        if where == path or (not path and not where.startswith("/")):
+            path, line = where, line_number(match[2] or match[4])
+    message = told.get("message") or trace
+    if not test:
+        module = (case.get("name") or "").replace(".", "/")
+        path = path or (f"{module}.py" if not module.endswith("/py") else f"{module[:-3]}.py")
+        message = _raised(trace) or message
+    return Problem(
+        category=Category.TEST if test else Category.BUILD,
+        path=path,
+        line=line,
+        code=told.get("type", "")[:200] if test else "collection",
+        message=said.words(message),
+        name=test or _unloadable(path),
+    )
+
+
+def _unloadable(path: str) -> str:
+    """What a file that cannot be loaded is called, whatever keeps it from being."""
+    return f"{path} (loading)"
+
+
+_FRAME = re.compile(r'(?m)^\s*(?:File "([^"\n]{1,300})", line (\d+)|([^\s:"]{1,300}):(\d+):)')
+
+
+def _raised(trace: str) -> str:
+    """The line of a trace that says what was raised."""
+    lines = [line[1:].strip() for line in trace.splitlines() if line.startswith("E  ")]
+    return lines[-1] if lines else ""
+
+
+@parser("the test run")
+def read_junit(said: Said) -> Diagnosis:
+    problems, suite = _suite(said, "the test run")
+    incomplete = stopped(said, "the test run", range(126))
+    if not incomplete and said.result.exit_code and not problems:
+        incomplete = f"its report lists no failure, and yet: {said.result.reason}"
+    return diagnosis("junit", problems, incomplete, suite)
+
+
+@parser("pytest")
+def read_pytest(said: Said) -> Diagnosis:
+    code = said.result.exit_code
+    if code == _USAGE and (found := _CONFTEST.search(said.text)):
+        problem = _unloaded(said, found)
+        return diagnosis("pytest", [problem], "pytest could not load its conftest")
+    problems, suite = _suite(said, "pytest")
+    if code == _INTERRUPTED and not suite.of and problems:
+        return diagnosis("pytest", problems, "no test ran, as modules could not be imported", suite)
+    incomplete = stopped(said, "pytest", _ENDED)
+    if not incomplete and code and not problems:
+        incomplete = f"the report lists no failure, and yet: {said.result.reason}"
+    return diagnosis("pytest", problems, incomplete, suite)
+
+
+_CONFTEST = re.compile(r"(?:ImportError|Error) while loading conftest '([^'\n]{1,400})'")
+
+
+def _unloaded(said: Said, found: re.Match[str]) -> Problem:
+    path, rest = said.path(found[1]), said.text[found.end() : found.end() + 20_000]
+    frames = [m for m in _FRAME.finditer(rest) if said.path(m[1] or m[3]) == path]
+    return Problem(
+        category=Category.BUILD,
+        path=path,
+        line=line_number(frames[-1][2] or frames[-1][4]) if frames else 0,
+        code="collection",
+        message=said.words(_raised(rest) or "cannot be loaded"),
+        name=_unloadable(path),
+    )
+
+
+# --- jest and vitest ------------------------------------------------------------------------------
+
+_ENDS = {
+    "passed": "passed",
+    "failed": "failed",
+    **dict.fromkeys(("pending", "skipped", "todo", "focused"), "skipped"),
+    "disabled": "disabled",
+}
+
+
+def _json_reader(tool: str) -> Any:
+    @parser(tool)
+    def read(said: Said) -> Diagnosis:
+        report = mapping(document(said, tool), "the report")
+        problems: list[Problem] = []
+        outcomes: dict[str, str] = {}
+        for file in items(report.get("testResults"), "testResults"):
+            problems += _file_problems(said, file, outcomes)
+        incomplete = stopped(said, tool, _ENDED)
+        if not incomplete and not outcomes and not problems:
+            incomplete = f"{tool} lists no test: tests that do not run are not passing tests"
+        announced = number_at(report, "numFailedTests")
+        failed = sum(problem.category is Category.TEST for problem in problems)
+        if not incomplete and announced > failed:
+            incomplete = f"{tool} announces {announced} failed tests and lists {failed}"
+        if not incomplete and not problems and (said.result.exit_code or not report.get("success")):
+            incomplete = f"{tool} lists no failure, and yet: {said.result.reason or 'no success'}"
+        return diagnosis(tool, problems, incomplete, SuiteResult(of=outcomes))
+
+    return read
+
+
+def _file_problems(
+    said: Said, file: Mapping[str, Any], outcomes: dict[str, str]
+) -> Iterator[Problem]:
+    path = said.path(text_at(file, "name"))
+    tests = items(file.get("assertionResults", []), "assertionResults")
+    bad = 0
+    for test in tests:
+        titles = test.get("ancestorTitles")
+        above = [str(title) for title in titles if title] if isinstance(titles, list) else []
+        name = _numbered(f"{path} > {' > '.join([*above, text_at(test, 'title')])}", outcomes)
+        # A word that is not known says that the test judges nothing.
+        outcomes[name] = _ENDS.get(text_at(test, "status"), "not run")
+        if outcomes[name] != "failed":
+            continue
+        bad += 1
+        messages = test.get("failureMessages")
+        message = "\n".join(map(str, messages)) if isinstance(messages, list) else ""
+        yield Problem(
+            category=Category.TEST,
+            path=path,
+            line=_line_in(said, path, message, test.get("location")),
+            message=said.words(_ANSI.sub("", message)),
+            name=name,
+        )
+    if text_at(file, "status") == "failed" and not bad:
+        message = _ANSI.sub("", text_at(file, "message"))
+        yield Problem(
+            category=Category.BUILD,
+            path=path,
+            line=_line_in(said, path, message, None),
+            code="collection",
+            message=said.words(message) or "the test file failed before its tests",
+            name=_unloadable(path),
+        )
+
+
+_ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+
+
+def _numbered(name: str, taken: Mapping[str, str]) -> str:
+    if name not in taken:
+        return name
+    number = 2
+    while f"{name} #{number}" in taken:
+        number += 1
+    return f"{name} #{number}"
+
+
+def _line_in(said: Said, path: str, trace: str, location: Any) -> int:
+    for match in re.finditer(r"[( ]((?:file://)?[^\s():]{1,300}):(\d+):\d+\)?", trace[:20_000]):
+        if said.path(match[1]) == path:
+            return line_number(match[2])
+    return number_at(location, "line") if isinstance(location, dict) else 0
+
+
+read_jest = _json_reader("jest")
+read_vitest = _json_reader("vitest")
+
+_TOLD = (Category.BUILD, Category.TEST)
+ADAPTERS = (
+    Adapter(
+        tool="pytest",
+        parse=read_pytest,
+        command=(
+            "python -m pytest -q --continue-on-collection-errors -p no:cacheprovider "
+            "-o junit_family=xunit1 --junitxml={report}"
+        ),
+        categories=_TOLD,
+        writes="--continue-on-collection-errors -o junit_family=xunit1 --junitxml={report}",
+    ),
+    Adapter(tool="junit", parse=read_junit, categories=_TOLD),
+    Adapter(
+        tool="jest",
+        parse=read_jest,
+        command="npx --no-install jest --ci --json --outputFile={report}",
+        categories=_TOLD,
+        writes="--ci --json --outputFile={report}",
+    ),
+    Adapter(
+        tool="vitest",
+        parse=read_vitest,
+        command="npx --no-install vitest run --reporter=json --outputFile={report}",
+        categories=_TOLD,
+        writes="--run --reporter=json --outputFile={report}",
+    ),
+)

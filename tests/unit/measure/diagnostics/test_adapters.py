@@ -1,0 +1,273 @@
+"""What tools say is read as they mean it, and a tool that did not say everything is never clean.
+
+`data/` holds what they printed, one recording a file: with `made_by_hand` where a tool cannot be
+had here, else as it came, but for the paths of that machine. `expected` is what it means.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from autoresearch_ci.decide.failures import Category, Diagnosis
+from autoresearch_ci.decide.objective import Outcome, compared
+from autoresearch_ci.execution.command import CommandResult
+from autoresearch_ci.measure.diagnostics.adapter import FAILURES_LIMIT, Said
+from autoresearch_ci.measure.diagnostics.any_tool import by_pattern
+from autoresearch_ci.measure.diagnostics.registry import TOOLS
+
+DATA = Path(__file__).parent / "data"
+RECORDINGS = {path.stem: json.loads(path.read_bytes()) for path in sorted(DATA.glob("*.json"))}
+NOT_HAD = {"actionlint", "maven", "gradle", "sarif"}
+"""Of which some recordings are made by hand."""
+
+
+def said(
+    stdout: str = "",
+    *,
+    code: int = 0,
+    stderr: str = "",
+    report: str | None = None,
+    command: str = "",
+    root: str = "/tree",
+    **rest: Any,
+) -> Said:
+    text = stdout + stderr
+    result = CommandResult(
+        command=command,
+        exit_code=code,
+        output=text,
+        tail=text,
+        stdout=stdout,
+        stderr=stderr,
+        **rest,
+    )
+    return Said(result=result, report=None if report is None else report.encode(), root=root)
+
+
+def replayed(recording: Mapping[str, Any], **changes: Any) -> Diagnosis:
+    told = {
+        "stdout": recording["stdout"],
+        "stderr": recording["stderr"],
+        "code": recording["exit_code"],
+        "report": recording.get("report"),
+        "command": recording["command"],
+    }
+    return TOOLS[recording["adapter"]].parse(said(**{**told, **changes}))
+
+
+def shown(diagnosis: Diagnosis) -> dict[str, Any]:
+    """As `expected` has it."""
+    found: dict[str, Any] = {
+        "incomplete": diagnosis.incomplete,
+        "failures": [
+            f"{f.category} {f.path}:{f.line} {f.code} | {(f.message.splitlines() or [''])[0][:80]}"
+            for f in diagnosis.failures
+        ],
+    }
+    if diagnosis.suite is not None:
+        found["tests"] = dict(sorted(diagnosis.suite.of.items()))
+    return found
+
+
+@pytest.mark.parametrize("name", RECORDINGS)
+def test_a_recording_is_read_as_its_tool_means_it(name: str) -> None:
+    assert shown(replayed(RECORDINGS[name])) == RECORDINGS[name]["expected"]
+
+
+def test_every_tool_has_a_recording_and_says_when_it_is_made_by_hand() -> None:
+    assert {recording["adapter"] for recording in RECORDINGS.values()} == set(TOOLS)
+    by_hand = {r["adapter"] for r in RECORDINGS.values() if r.get("made_by_hand")}
+    assert by_hand == NOT_HAD
+
+
+# --- Incomplete, never zero -----------------------------------------------------------------------
+
+SILENT_WHEN_WELL = {"python", "tsc", "go build", "go vet", "gcc", "javac"}
+"""Whose silence together with exit code 0 is what they say when all is well."""
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_a_tool_that_says_nothing_is_incomplete(tool: str) -> None:
+    parse = TOOLS[tool].parse
+    assert bool(parse(said()).incomplete) is (tool not in SILENT_WHEN_WELL)
+    for code in (1, 2, 3, 70, 126, 127, 134, 137, 139, -9, -11):
+        assert parse(said(code=code)).incomplete, code
+    assert parse(said(stderr="no-such-tool: command not found", code=127)).incomplete
+    assert parse(said(timed_out=True)).incomplete
+
+
+@pytest.mark.parametrize("name", RECORDINGS)
+def test_a_tool_that_was_killed_is_incomplete_whatever_it_said_before(name: str) -> None:
+    for change in ({"code": -9}, {"code": 137}, {"timed_out": True}):
+        assert replayed(RECORDINGS[name], **change).incomplete
+
+
+@pytest.mark.parametrize("name", RECORDINGS)
+def test_a_failed_tool_without_a_failure_is_incomplete(name: str) -> None:
+    diagnosis = replayed(RECORDINGS[name])
+    assert diagnosis.failures or diagnosis.incomplete or RECORDINGS[name]["exit_code"] == 0
+    clean = replayed({**RECORDINGS[name], "stdout": "", "stderr": "", "report": None}, code=1)
+    assert clean.incomplete
+
+
+@pytest.mark.parametrize("name", RECORDINGS)
+def test_what_breaks_off_in_the_middle_never_looks_clean(name: str) -> None:
+    recording = RECORDINGS[name]
+    if not recording["exit_code"]:
+        return
+    for part in ("stdout", "stderr", "report"):
+        text = recording.get(part) or ""
+        for end in range(0, len(text), max(1, len(text) // 25)):
+            diagnosis = replayed({**recording, part: text[:end]})
+            assert diagnosis.failures or diagnosis.incomplete
+
+
+def test_output_that_was_cut_is_incomplete() -> None:
+    recording = RECORDINGS["gcc-12-make"]
+    assert "more than is kept" in replayed(recording, dropped=10).incomplete
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_any_text_is_read_without_an_accident(tool: str, data: st.DataObject) -> None:
+    """Also one that is nearly what the tool writes."""
+    own = [r for r in RECORDINGS.values() if r["adapter"] == tool]
+    recording = data.draw(st.sampled_from(own))
+    changes: dict[str, Any] = {}
+    for part in ("stdout", "stderr", "report"):
+        text = recording.get(part)
+        if text is None:
+            continue
+        place = data.draw(st.integers(0, len(text)))
+        noise = data.draw(st.sampled_from(['{"', "null", "[", "-1", "\x00", ":::", "\n\n", "é"]))
+        changes[part] = text[:place] + noise + text[place + data.draw(st.integers(0, 9)) :]
+    TOOLS[tool].parse(said(data.draw(st.text(max_size=60)), code=1))
+    diagnosis = replayed(recording, **changes)
+    assert isinstance(diagnosis, Diagnosis)
+    assert diagnosis.failures or diagnosis.incomplete or not recording["exit_code"]
+
+
+@pytest.mark.parametrize("tool", ["ruff", "eslint", "pyright", "jest", "sarif", "shellcheck"])
+@pytest.mark.parametrize(
+    "document",
+    ["[" * 100_000, '{"a": 1' + "0" * 10_000 + "}", '[{"a": 1, "a": 2}]', "null", "3", '"x"', "{}"],
+)
+def test_hostile_json_is_incomplete(tool: str, document: str) -> None:
+    assert TOOLS[tool].parse(said(document, code=1)).incomplete
+
+
+def test_entities_in_a_report_are_refused() -> None:
+    bomb = '<!DOCTYPE t [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><testsuite>&b;</testsuite>'
+    assert "not usable XML" in TOOLS["junit"].parse(said(report=bomb, code=1)).incomplete
+
+
+def test_more_failures_than_are_told_apart_are_incomplete() -> None:
+    lines = (f"a.py:{n}:1: error: m  [misc]" for n in range(1, FAILURES_LIMIT + 10))
+    text = "\n".join([*lines, "Found 9 errors in 1 file"])
+    diagnosis = TOOLS["mypy"].parse(said(text, code=1))
+    assert len(diagnosis.failures) == FAILURES_LIMIT
+    assert "more than" in diagnosis.incomplete
+
+
+def test_a_long_line_of_text_is_read_in_no_time() -> None:
+    """Patterns do not look at the same characters again and again."""
+    for line in ("a" * 300_000, "a:" * 100_000, "a.c:1:" * 50_000, "([" * 100_000, " \t" * 100_000):
+        for tool in TOOLS:
+            TOOLS[tool].parse(said(line, stderr=line, code=1))
+
+
+# --- Ids ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", RECORDINGS)
+def test_ids_do_not_depend_on_where_the_tree_lies(name: str) -> None:
+    recording = RECORDINGS[name]
+    moved = {
+        part: recording[part].replace("/tree", "/elsewhere/at/all")
+        for part in ("stdout", "stderr", "report")
+        if recording.get(part)
+    }
+    there = replayed(recording, **moved, root="/elsewhere/at/all")
+    assert [f.id for f in there.failures] == [f.id for f in replayed(recording).failures]
+    if there.suite is not None:
+        assert there.suite == replayed(recording).suite
+
+
+def test_paths_are_told_from_the_root_wherever_the_tool_ran() -> None:
+    asked = said(root="/tree")
+    inner = Said(result=asked.result, root="/tree", folder="packages/web")
+    assert inner.path("src/a.ts") == "packages/web/src/a.ts"
+    assert inner.path("../api/b.ts") == "packages/api/b.ts"
+    assert inner.path("/tree/packages/web/a.ts") == "packages/web/a.ts"
+    assert inner.path("./a.ts") == "packages/web/a.ts"
+    assert inner.path("/usr/include/stdio.h") == "/usr/include/stdio.h"
+    assert asked.path("../../etc/passwd") == "/etc/passwd"
+
+
+# --- What the objective makes of them -------------------------------------------------------------
+
+
+def outcome(before: str, after: str, *changed: str) -> Outcome:
+    seen = [{"x": replayed(RECORDINGS[name])} for name in (before, after)]
+    return compared(seen[0], seen[1], changed=changed).outcome
+
+
+def test_recorded_repairs_are_judged_as_a_person_would() -> None:
+    assert outcome("ruff-0.17.5", "ruff-0.17.5-clean") is Outcome.KEPT
+    assert outcome("ruff-0.17.5", "ruff-0.17.5-config") is Outcome.INCOMPLETE
+    assert outcome("ruff-0.17.5", "missing") is Outcome.INCOMPLETE
+    assert outcome("pytest-9", "pytest-9-exit") is Outcome.INCOMPLETE
+    assert outcome("pytest-9", "pytest-9-notests") is Outcome.INCOMPLETE
+    assert outcome("pytest-9", "pytest-9-interrupted") is Outcome.INCOMPLETE
+    assert outcome("pytest-9-conftest", "pytest-9", "conftest.py") is Outcome.KEPT
+    assert outcome("pytest-9-interrupted", "pytest-9") is Outcome.NO_BETTER
+    assert outcome("mypy-2.4.1-syntax", "mypy-2.4.1", "broken.py") is Outcome.KEPT
+    assert outcome("mypy-2.4.1", "mypy-2.4.1-syntax") is Outcome.REGRESSED
+    assert outcome("tsc-7.0.2-syntax", "tsc-7.0.2", "s.ts") is Outcome.KEPT
+    assert outcome("tsc-7.0.2", "tsc-7.0.2-syntax", "s.ts") is Outcome.REGRESSED
+    assert outcome("cargo-1.95.0-syntax", "cargo-1.95.0-types") is Outcome.KEPT
+    assert outcome("cargo-1.95.0-types", "cargo-1.95.0-syntax") is Outcome.REGRESSED
+    assert outcome("go-1.27.3-build-syntax", "go-1.27.3-build") is Outcome.KEPT
+    assert outcome("javac-17-syntax", "javac-17", "B.java") is Outcome.KEPT
+
+
+# --- Exit code and pattern ------------------------------------------------------------------------
+
+
+def test_a_pattern_finds_lines_and_a_failure_without_one_is_incomplete() -> None:
+    parse = by_pattern("lint", r"^(?P<path>\S+):(?P<line>\d+): (?P<message>.*)", Category.LINT)
+    diagnosis = parse(said("a.x:3: bad\nnoise\nb.x:4: worse\n", code=1))
+    assert [(f.path, f.line, f.message) for f in diagnosis.failures] == [
+        ("a.x", 3, "bad"),
+        ("b.x", 4, "worse"),
+    ]
+    assert "no line matches" in parse(said("something else", code=1)).incomplete
+    assert not parse(said("all is well")).incomplete
+    assert parse(said("a.x:3: bad", code=2)).incomplete
+
+
+def test_an_exit_code_alone_is_one_failure_and_only_where_the_command_ran() -> None:
+    parse = by_pattern("check", "", Category.TEST)
+    (failure,) = parse(said(code=1, command="make check")).failures
+    assert failure.id == "check:check"
+    assert parse(said()) == Diagnosis()
+    assert parse(said(code=127)).incomplete
+
+
+@pytest.mark.parametrize("pattern", ["(", "(?P<what>.*)", "error: .*"])
+def test_a_pattern_that_means_nothing_is_refused(pattern: str) -> None:
+    with pytest.raises(ValueError, match=r"is not|has"):
+        by_pattern("lint", pattern, Category.LINT)
+
+
+def test_a_pattern_that_takes_for_ever_is_incomplete() -> None:
+    parse = by_pattern("lint", r"^(?P<message>(a|aa|a?a)+)$", Category.LINT)
+    assert "too long" in parse(said("a" * 1500 + "b", code=1)).incomplete
