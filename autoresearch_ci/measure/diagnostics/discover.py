@@ -1,0 +1,482 @@
+"""What a repository is checked with, found in its own files; each target with the reasons for it.
+
+Pure: names of files and a way to read them go in, nothing is run. A tool is asked as the
+repository itself asks it (a script, a step of a workflow, a rule of a Makefile), with what makes
+its answer readable added; where it says nothing, as adapter.py's table does.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from autoresearch_ci.config import reader
+from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.measure.diagnostics.registry import TOOLS
+from autoresearch_ci.safety.untrusted_values import json_value
+
+Read = Callable[[str], bytes]
+"""The content of one of the paths. Raises `KeyError`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """One tool in one folder."""
+
+    name: str
+    """`ruff`, `packages/web: eslint`."""
+    tool: str
+    """Its adapter's name."""
+    command: str
+    """A line of shell; `{report}` in it is the name of a file."""
+    folder: str
+    """Where it runs, relative to the root; empty: there."""
+    reports: str
+    """A pattern of files that the tool writes whatever it is told; empty: none."""
+    reasons: tuple[str, ...]
+    """Where the repository says so: `pyproject.toml: [tool.ruff]`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Discovery:
+    """What was found."""
+
+    targets: tuple[Target, ...]
+    """What has to hold first comes first."""
+    unread: tuple[str, ...]
+    """Files that could have said more, and why they were not read."""
+
+
+FILES_LIMIT = 400
+"""Files that are read."""
+_BYTES_LIMIT = 256_000
+TARGETS_LIMIT = 60
+
+_NOT_OURS = re.compile(
+    r"(^|/)(node_modules|vendor|third_party|thirdparty|site-packages|\.?venv|\.tox|\.nox|dist"
+    r"|target|build|fixtures|__fixtures__|testdata|test-data|snapshots)/",
+    re.IGNORECASE,
+)
+"""Folders of code that others wrote, that is made, or that is broken on purpose."""
+
+
+def discover(paths: Iterable[str], read: Read) -> Discovery:
+    """The targets of a repository with these files."""
+    found = _Found(sorted(path for path in paths if not _NOT_OURS.search(path)), read)
+    for look in (_look_at_python, _look_at_javascript, _look_at_others, _look_at_pipelines):
+        look(found)
+    targets = [_target(tool, folder, hints) for (tool, folder), hints in found.hints.items()]
+    targets.sort(key=lambda target: (_order(target.tool), target.folder, target.tool))
+    if len(targets) > TARGETS_LIMIT:
+        found.unread.append(f"only the first {TARGETS_LIMIT} of {len(targets)} targets are taken")
+    return Discovery(targets=tuple(targets[:TARGETS_LIMIT]), unread=tuple(found.unread))
+
+
+def _order(tool: str) -> int:
+    return min((category.rank for category in TOOLS[tool].categories), default=0)
+
+
+@dataclass(frozen=True)
+class _Hint:
+    reason: str
+    command: str = ""
+    """As the repository asks; empty: it only names the tool."""
+
+
+@dataclass
+class _Found:
+    paths: Sequence[str]
+    read: Read
+    hints: dict[tuple[str, str], list[_Hint]] = field(default_factory=dict)
+    unread: list[str] = field(default_factory=list)
+    _reads: int = 0
+
+    def __post_init__(self) -> None:
+        self.known = frozenset(self.paths)
+
+    def named(self, *names: str) -> Iterator[str]:
+        """The paths with such a name."""
+        for path in self.paths:
+            if posixpath.basename(path) in names:
+                yield path
+
+    def text(self, path: str) -> str:
+        """Empty where it cannot be read, or should not."""
+        if self._reads >= FILES_LIMIT:
+            if self._reads == FILES_LIMIT:
+                self.unread.append(f"only {FILES_LIMIT} files are read: {path} and others are not")
+                self._reads += 1
+            return ""
+        self._reads += 1
+        try:
+            content = self.read(path)
+        except KeyError:
+            return ""
+        if len(content) > _BYTES_LIMIT:
+            self.unread.append(f"{path}: is larger than {_BYTES_LIMIT // 1000} kB")
+            return ""
+        return content.decode("utf-8", errors="replace")
+
+    def add(self, tool: str, folder: str, reason: str, command: str = "") -> None:
+        hints = self.hints.setdefault((tool, folder), [])
+        hint = _Hint(reason, command)
+        if hint not in hints:
+            hints.append(hint)
+
+    def mentions(self, text: str, path: str, folder: str, *, launcher: str = "") -> None:
+        """Tools that lines of shell start."""
+        for tool, command in commands_in(text, launcher):
+            if tool in _WHERE and not any(True for _ in self.named(*_WHERE[tool])):
+                continue
+            self.add(tool, folder, f"{path}: {_short(command)}", command)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:79]}…"
+
+
+def _target(tool: str, folder: str, hints: Sequence[_Hint]) -> Target:
+    adapter = TOOLS[tool]
+    own = next((hint.command for hint in hints if hint.command), "")
+    return Target(
+        name=f"{folder}: {tool}" if folder else tool,
+        tool=tool,
+        command=own or adapter.command,
+        folder=folder,
+        reports=adapter.reports,
+        reasons=tuple(dict.fromkeys(hint.reason for hint in hints)),
+    )
+
+
+# --- Lines of shell -------------------------------------------------------------------------------
+
+_LAUNCHERS = (
+    r"(?:uv run|poetry run|pipenv run|pdm run|rye run|hatch run|python3? -m|npx(?: --no-install)?"
+    r"|pnpm(?: exec)?|yarn(?: run)?|bunx)"
+)
+_STARTED = {
+    "pytest": r"(?:pytest|py\.test)",
+    "ruff": r"ruff check",
+    "mypy": r"mypy",
+    "pyright": r"(?:based)?pyright",
+    "tsc": r"tsc",
+    "eslint": r"eslint",
+    "jest": r"jest",
+    "vitest": r"vitest(?: run)?",
+    "cargo": r"cargo (?:clippy|check)",
+    "cargo test": r"cargo test",
+    "go build": r"go build",
+    "go vet": r"go vet",
+    "go test": r"go test",
+    "shellcheck": r"shellcheck",
+    "actionlint": r"actionlint",
+}
+_START = re.compile(
+    r"(?:^|[;&|(]|\s)(?P<launcher>" + _LAUNCHERS + r" )?(?P<tool>"
+    r"" + "|".join(f"(?P<t{n}>{words})" for n, words in enumerate(_STARTED.values())) + r")"
+    r"(?=[\s;&|)]|$)(?P<rest>[^;&|)#\n]*)"
+)
+_WHERE = {
+    "cargo": ("Cargo.toml",),
+    "cargo test": ("Cargo.toml",),
+    "go build": ("go.mod",),
+    "go vet": ("go.mod",),
+    "go test": ("go.mod",),
+}
+_BEFORE = re.compile(
+    r"(?:^|\s)(?:#|echo|pip3?|install|add|uninstall|which|command -v|cache|--with|-r|docker)"
+    r"\s*(?:.*\s)?$"
+)
+"""What makes of a tool's name something that is installed or printed."""
+_DROPPED = re.compile(
+    r"(?:^|(?<=\s))(?:--fix(?:=\S+)?|--show-fixes|--unsafe-fixes|--exit-zero|--pretty|--quiet|-q"
+    r"|--verbose|-v+|--colou?r(?:=\S+)?|--no-color|--no-fix|--no-cache|--cache|--install-types"
+    r"|--non-interactive|--message-format[= ]\S+|--no-fail-fast|-json"
+    r"|(?:--output-format|--output|--format|-f|-o|--output-file)(?:[= ]\S+))(?=\s|$)"
+)
+"""Arguments that change files, hide failures, or say how to print."""
+_KEPT = re.compile(
+    r"--?|--(?:config|project|strict|ext|max-warnings|select|extend-select|all-features|features"
+    r"|workspace|all-targets|all|tests|locked|exclude|python-version|noEmit|build|severity|shell"
+    r"|ignore-missing-imports|package|external-sources)(?:=.*)?|-[cpbDxSsPm]|-race|-tags(?:=.*)?"
+    r"|-gcflags=.*|-count=1"
+)
+"""Arguments that say what is looked at and how strictly. Any other may do anything."""
+
+
+def commands_in(text: str, launcher: str = "") -> Iterator[tuple[str, str]]:
+    """(tool, command that answers readably) for each known tool that a text starts.
+
+    What follows the tool stays, but for what would change its answer; where that depends on a
+    variable, the tool's usual command is taken.
+    """
+    names = list(_STARTED)
+    for line in text.replace("\\\n", " ").splitlines():
+        for match in _START.finditer(line):
+            if _BEFORE.search(line[: match.start("tool")].rstrip() + " "):
+                continue
+            number = next(n for n in range(len(names)) if match[f"t{n}"] is not None)
+            tool = names[number]
+            rest = _DROPPED.sub("", match["rest"])
+            rest = " ".join(rest.split())
+            own = (match["launcher"] or launcher).strip()
+            yield tool, _command(tool, own, match["tool"], rest)
+
+
+def _command(tool: str, launcher: str, words: str, rest: str) -> str:
+    adapter = TOOLS[tool]
+    own = rest.split()
+    usual = (
+        tool in ("pytest", "jest", "vitest")  # a part of the tests is what a line is often for
+        or any(mark in rest for mark in "$`<>{}\"'*")
+        or any(word.startswith("-") and not _KEPT.fullmatch(word) for word in own)
+    )
+    if usual:
+        return adapter.command if not launcher else _launched(adapter.command, launcher)
+    if tool == "shellcheck" and not own:
+        return adapter.command
+    if tool == "tsc" and not {"--noEmit", "-b", "--build"} & set(own):
+        own.insert(0, "--noEmit")
+    if tool in ("eslint", "ruff") and not any(not word.startswith("-") for word in own):
+        own.append(".")
+    if not launcher and tool in ("tsc", "eslint"):
+        launcher = "npx --no-install"
+    return " ".join(filter(None, (launcher, words, adapter.writes, *own)))
+
+
+def _launched(command: str, launcher: str) -> str:
+    """The usual command, started as the repository starts it."""
+    if launcher.startswith("python"):
+        return command
+    bare = command.removeprefix("npx --no-install ")
+    return f"{launcher} {bare}"
+
+
+# --- Python ---------------------------------------------------------------------------------------
+
+_PYTHON_FILES = {
+    "ruff": ("ruff.toml", ".ruff.toml"),
+    "mypy": ("mypy.ini", ".mypy.ini"),
+    "pyright": ("pyrightconfig.json",),
+    "pytest": ("pytest.ini", ".pytest.ini", "pytest.toml", "conftest.py"),
+}
+_MYPY_ALONE = TOOLS["mypy"].command.removesuffix(" .")
+"""Where its settings say what it looks at."""
+_SECTIONS = {
+    "mypy": r"\[mypy\]",
+    "pytest": r"\[(?:tool:)?pytest\]",
+}
+
+
+def _look_at_python(found: _Found) -> None:
+    python = next((path for path in found.paths if path.endswith(".py")), "")
+    if not python:
+        return
+    found.add("python", "", f"{python}: Python")
+    for tool, names in _PYTHON_FILES.items():
+        for path in found.named(*names):
+            folder = "" if tool == "pytest" else posixpath.dirname(path)
+            own = re.search(r"(?m)^(files|packages|modules)\s*=", found.text(path))
+            command = _MYPY_ALONE if tool == "mypy" and own else ""
+            found.add(tool, folder, f"{path}: is there", command)
+    for path in found.named("pyproject.toml"):
+        _look_at_pyproject(found, path)
+    for path in found.named("tox.ini", "setup.cfg"):
+        text = found.text(path)
+        for tool, section in _SECTIONS.items():
+            if match := re.search(rf"(?m)^{section}", text):
+                found.add(tool, posixpath.dirname(path), f"{path}: {match[0]}")
+        found.mentions(text, path, posixpath.dirname(path))
+    for path in found.named("noxfile.py"):
+        text = re.sub(r"[\"'],\s*[\"']", " ", found.text(path))  # argv lists
+        found.mentions(re.sub(r"[\"'()]", "\n", text), path, posixpath.dirname(path))
+    tests = re.compile(r"(^|/)(test_[^/]*|[^/]*_test)\.py$")
+    test = next((path for path in found.paths if tests.search(path)), "")
+    if test and not any(tool == "pytest" for tool, _ in found.hints):
+        found.add("pytest", "", f"{test}: tests")
+
+
+def _look_at_pyproject(found: _Found, path: str) -> None:
+    folder = posixpath.dirname(path)
+    try:
+        data = tomllib.loads(found.text(path))
+    except (ValueError, RecursionError) as error:
+        found.unread.append(f"{path}: is not TOML: {error}")
+        return
+    tools = data.get("tool")
+    for tool, key in (("ruff", "ruff"), ("mypy", "mypy"), ("pyright", "pyright")):
+        if isinstance(tools, dict) and key in tools:
+            own = isinstance(tools[key], dict) and {"files", "packages", "modules"} & set(
+                tools[key]
+            )
+            command = _MYPY_ALONE if tool == "mypy" and own else ""
+            found.add(tool, folder, f"{path}: [tool.{key}]", command)
+    if isinstance(tools, dict) and "pytest" in tools:
+        found.add("pytest", folder, f"{path}: [tool.pytest]")
+    project = data.get("project")
+    needed = [data.get("dependency-groups")]
+    needed += [project.get("optional-dependencies")] if isinstance(project, dict) else []
+    words = {match[0].lower() for match in re.finditer(r"[A-Za-z][\w-]*", repr(needed))}
+    for tool in ("ruff", "mypy", "pyright", "pytest"):
+        if tool in words:
+            found.add(tool, folder, f"{path}: depends on {tool}")
+
+
+# --- JavaScript -----------------------------------------------------------------------------------
+
+_ESLINT = re.compile(r"(^|/)(eslint\.config\.[cm]?[jt]s|\.eslintrc(\.(c?js|json|ya?ml))?)$")
+_RUNNERS = re.compile(r"(^|/)(jest|vitest)\.config\.([cm]?[jt]s|json)$")
+
+
+def _look_at_javascript(found: _Found) -> None:
+    packages = {posixpath.dirname(path) for path in found.named("package.json")}
+    for path in found.named("package.json"):
+        _look_at_package(found, path)
+    for path in found.named("tsconfig.json"):
+        folder = posixpath.dirname(path)
+        if folder in packages:
+            found.add("tsc", folder, f"{path}: is there")
+    for path in found.paths:
+        if _ESLINT.search(path) and posixpath.dirname(path) in packages:
+            found.add("eslint", posixpath.dirname(path), f"{path}: is there")
+        if match := _RUNNERS.search(path):
+            found.add(match[2], posixpath.dirname(path), f"{path}: is there")
+
+
+def _look_at_package(found: _Found, path: str) -> None:
+    folder = posixpath.dirname(path)
+    try:
+        data = json_value(found.text(path) or "{}", limit=_BYTES_LIMIT)
+    except ValueError as error:
+        found.unread.append(f"{path}: {error}")
+        return
+    if not isinstance(data, dict):
+        return
+    scripts = data.get("scripts")
+    for name, line in scripts.items() if isinstance(scripts, dict) else ():
+        if isinstance(line, str):
+            found.mentions(line, f"{path} ({name})", folder)
+    for key in ("dependencies", "devDependencies"):
+        needed = data.get(key)
+        for tool in ("eslint", "jest", "vitest"):
+            if isinstance(needed, dict) and tool in needed:
+                found.add(tool, folder, f"{path}: depends on {tool}")
+
+
+# --- Other languages ------------------------------------------------------------------------------
+
+_C_FILE = re.compile(r"\.(c|cc|cpp|cxx|h|hpp|hh)$")
+
+
+def _look_at_others(found: _Found) -> None:
+    for path in _topmost(found.named("Cargo.toml")):
+        for tool in ("cargo", "cargo test"):
+            found.add(tool, posixpath.dirname(path), f"{path}: is there")
+    for path in found.named("go.mod"):
+        for tool in ("go build", "go vet", "go test"):
+            found.add(tool, posixpath.dirname(path), f"{path}: is there")
+    for path in _topmost(found.named("pom.xml")):
+        found.add("maven", posixpath.dirname(path), f"{path}: is there")
+    for path in _topmost(found.named("build.gradle", "build.gradle.kts")):
+        folder = posixpath.dirname(path)
+        own = posixpath.join(folder, "gradlew") in found.known
+        command = TOOLS["gradle"].command
+        found.add(
+            "gradle",
+            folder,
+            f"{path}: is there",
+            command if own else command.replace("./gradlew", "gradle"),
+        )
+    compiled = next((path for path in found.paths if _C_FILE.search(path)), "")
+    for path in _topmost(found.named("CMakeLists.txt")) if compiled else ():
+        found.add("gcc", posixpath.dirname(path), f"{path}: is there", _CMAKE)
+        if re.search(r"(?mi)^\s*(enable_testing|include\(CTest\))", found.text(path)):
+            found.add("junit", posixpath.dirname(path), f"{path}: enable_testing", _CTEST)
+    for path in found.named("Makefile", "makefile", "GNUmakefile"):
+        text, folder = found.text(path), posixpath.dirname(path)
+        if compiled and ("gcc", folder) not in found.hints and _COMPILES.search(text):
+            found.add("gcc", folder, f"{path}: compiles {compiled}")
+        recipes = "\n".join(
+            line[1:].lstrip("@-+") for line in text.splitlines() if line[:1] == "\t"
+        )
+        found.mentions(recipes, path, folder)
+    for path in found.named(".shellcheckrc"):
+        found.add("shellcheck", posixpath.dirname(path), f"{path}: is there")
+    for path in (".github/actionlint.yaml", ".github/actionlint.yml"):
+        if path in found.known:
+            found.add("actionlint", "", f"{path}: is there")
+
+
+_CMAKE = "cmake -S . -B build && cmake --build build -- -k"
+_CTEST = (
+    "cmake -S . -B build && cmake --build build && ctest --test-dir build --output-junit {report}"
+)
+_COMPILES = re.compile(r"\$[({](CC|CXX|CFLAGS|CXXFLAGS)[)}]|\b(gcc|g\+\+|clang(\+\+)?|cc)\b|\.o\b")
+
+
+def _topmost(paths: Iterable[str]) -> list[str]:
+    """Those without another one above: members of a workspace belong to it."""
+    kept: list[str] = []
+    for path in sorted(paths, key=lambda path: (path.count("/"), path)):
+        folders = {posixpath.dirname(other) for other in kept}
+        above = posixpath.dirname(path)
+        while above and above not in folders:
+            above = posixpath.dirname(above)
+        if above not in folders:
+            kept.append(path)
+    return kept
+
+
+# --- Pipelines ------------------------------------------------------------------------------------
+
+_WORKFLOW = re.compile(r"\.github/workflows/[^/]+\.ya?ml")
+
+
+def _look_at_pipelines(found: _Found) -> None:
+    for path in found.paths:
+        if _WORKFLOW.fullmatch(path):
+            for folder, line in _steps(_yaml(found, path)):
+                found.mentions(line, path, folder if _is_folder(found, folder) else "")
+    if ".pre-commit-config.yaml" in found.known:
+        path = ".pre-commit-config.yaml"
+        for hook in _hooks(_yaml(found, path)):
+            tool = {"ruff-check": "ruff", "mypy": "mypy", "eslint": "eslint"}.get(hook, hook)
+            if tool in ("ruff", "mypy", "eslint", "shellcheck", "actionlint", "pyright"):
+                found.add(tool, "", f"{path}: {hook}")
+
+
+def _is_folder(found: _Found, folder: str) -> bool:
+    return bool(folder) and any(path.startswith(f"{folder}/") for path in found.paths)
+
+
+def _yaml(found: _Found, path: str) -> dict[str, Any]:
+    try:
+        return reader.read(found.text(path), path).data
+    except ConfigError as error:
+        found.unread.append(str(error))
+        return {}
+
+
+def _steps(workflow: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """(folder, lines of shell) of each step that runs some."""
+    jobs = workflow.get("jobs")
+    for job in jobs.values() if isinstance(jobs, dict) else ():
+        steps = job.get("steps") if isinstance(job, dict) else None
+        for step in steps if isinstance(steps, list) else ():
+            run = step.get("run") if isinstance(step, dict) else None
+            if isinstance(run, str):
+                folder = step.get("working-directory")
+                yield (posixpath.normpath(folder) if isinstance(folder, str) else ""), run
+
+
+def _hooks(settings: dict[str, Any]) -> Iterator[str]:
+    repositories = settings.get("repos")
+    for repository in repositories if isinstance(repositories, list) else ():
+        hooks = repository.get("hooks") if isinstance(repository, dict) else None
+        for hook in hooks if isinstance(hooks, list) else ():
+            if isinstance(hook, dict) and isinstance(hook.get("id"), str):
+                yield hook["id"]

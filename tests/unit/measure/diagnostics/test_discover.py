@@ -1,0 +1,224 @@
+"""A repository says in its own files what it is checked with; nothing is guessed beyond them."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autoresearch_ci.measure.diagnostics.discover import (
+    FILES_LIMIT,
+    TARGETS_LIMIT,
+    Discovery,
+    commands_in,
+    discover,
+)
+from autoresearch_ci.measure.diagnostics.registry import TOOLS
+
+
+def found(files: dict[str, str]) -> Discovery:
+    return discover(files, lambda path: files[path].encode())
+
+
+def commands(files: dict[str, str]) -> dict[str, str]:
+    return {target.name: target.command for target in found(files).targets}
+
+
+def reasons(files: dict[str, str], name: str) -> tuple[str, ...]:
+    return next(target.reasons for target in found(files).targets if target.name == name)
+
+
+def test_an_empty_repository_is_checked_with_nothing() -> None:
+    assert found({}) == Discovery(targets=(), unread=())
+    assert not found({"README.md": "run pytest and eslint"}).targets
+
+
+PYTHON = {
+    "pyproject.toml": """
+        [project]
+        name = "x"
+        [project.optional-dependencies]
+        dev = ["pytest>=8", "pyright"]
+        [tool.ruff]
+        line-length = 100
+        [tool.mypy]
+        packages = ["x"]
+    """,
+    "x/__init__.py": "",
+    "tests/test_x.py": "",
+}
+
+
+def test_python_is_found_in_its_settings_and_dependencies() -> None:
+    assert list(commands(PYTHON)) == ["mypy", "pyright", "pytest", "python", "ruff"]
+    assert reasons(PYTHON, "ruff") == ("pyproject.toml: [tool.ruff]",)
+    assert reasons(PYTHON, "pytest") == ("pyproject.toml: depends on pytest",)
+
+
+def test_settings_that_say_what_is_looked_at_are_left_to_say_it() -> None:
+    assert not commands(PYTHON)["mypy"].endswith(" .")
+    bare = {"mypy.ini": "[mypy]\nstrict = True\n", "a.py": ""}
+    assert commands(bare)["mypy"].endswith(" .")
+
+
+def test_tests_without_settings_are_found_by_their_names() -> None:
+    assert reasons({"tests/test_a.py": ""}, "pytest") == ("tests/test_a.py: tests",)
+
+
+def test_javascript_is_found_in_each_package() -> None:
+    package = {
+        "scripts": {"lint": "eslint src --max-warnings 0 --fix", "test": "vitest --watch"},
+        "devDependencies": {"eslint": "9", "vitest": "3"},
+    }
+    files = {
+        "packages/web/package.json": json.dumps(package),
+        "packages/web/tsconfig.json": "{}",
+        "packages/web/src/a.ts": "",
+        "packages/web/node_modules/y/package.json": json.dumps(package),
+        "tests/fixtures/z/package.json": json.dumps(package),
+    }
+    assert commands(files) == {
+        "packages/web: eslint": "npx --no-install eslint --format json --output-file {report} "
+        "src --max-warnings 0",
+        "packages/web: tsc": "npx --no-install tsc --noEmit --pretty false",
+        "packages/web: vitest": TOOLS["vitest"].command,
+    }
+
+
+def test_compiled_languages_are_found_by_the_file_at_the_top() -> None:
+    files = {
+        "Cargo.toml": '[workspace]\nmembers = ["a"]\n',
+        "a/Cargo.toml": "",
+        "svc/go.mod": "",
+        "java/pom.xml": "",
+        "java/core/pom.xml": "",
+        "app/build.gradle.kts": "",
+        "app/gradlew": "",
+        "c/Makefile": "all: a.o\n\t$(CC) -c a.c\n",
+        "c/a.c": "",
+        "d/CMakeLists.txt": "enable_testing()\n",
+    }
+    assert set(commands(files)) == {
+        *("cargo", "cargo test", "svc: go build", "svc: go vet", "svc: go test"),
+        *("java: maven", "app: gradle", "c: gcc", "d: gcc", "d: junit"),
+    }
+    assert commands(files)["app: gradle"].startswith("./gradlew")
+    del files["app/gradlew"]
+    assert commands(files)["app: gradle"].startswith("gradle ")
+
+
+WORKFLOW = """
+on: push
+jobs:
+  test:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@v5
+      - run: pip install pytest mypy
+      - run: |
+          uv run mypy --strict src
+          uv run pytest -x -n auto tests/unit
+      - run: go test -race ./...
+        working-directory: svc
+      - run: shellcheck scripts/*.sh && actionlint
+"""
+
+
+def test_steps_of_workflows_say_how_their_tools_are_asked() -> None:
+    files = {".github/workflows/ci.yml": WORKFLOW, "src/a.py": "", "svc/go.mod": ""}
+    asked = commands(files)
+    assert asked["mypy"].startswith("uv run mypy --no-pretty")
+    assert asked["mypy"].endswith("--strict src")
+    assert asked["pytest"] == f"uv run {TOOLS['pytest'].command}"  # all tests, to their end
+    assert asked["svc: go test"] == "go test -json -fullpath -race ./..."
+    assert asked["shellcheck"] == TOOLS["shellcheck"].command
+    assert asked["actionlint"] == TOOLS["actionlint"].command + ""
+    assert ".github/workflows/ci.yml" in reasons(files, "mypy")[0]
+
+
+def test_a_workflow_that_cannot_be_read_is_told() -> None:
+    discovery = found({".github/workflows/ci.yml": "jobs: &a\n  x: *a\n", "a.py": ""})
+    assert "ci.yml" in discovery.unread[0]
+    assert "anchors" in discovery.unread[0]
+    assert "not TOML" in found({"pyproject.toml": "[", "a.py": ""}).unread[0]
+    assert "package.json" in found({"package.json": "{"}).unread[0]
+
+
+def test_hooks_task_runners_and_other_settings_are_heard() -> None:
+    files = {
+        "a.py": "",
+        ".pre-commit-config.yaml": "repos:\n- hooks:\n  - id: ruff-check\n  - id: mypy\n",
+        "tox.ini": "[testenv]\ncommands =\n    pyright src\n[pytest]\naddopts = -q\n",
+        "noxfile.py": 'session.run("ruff", "check", "src")\n',
+        ".shellcheckrc": "",
+    }
+    assert set(commands(files)) == {"python", "ruff", "mypy", "pyright", "pytest", "shellcheck"}
+    assert commands(files)["ruff"].endswith(" src")
+
+
+def test_what_would_change_files_or_hide_failures_is_never_taken_over() -> None:
+    for line in (
+        "ruff check --fix --unsafe-fixes --exit-zero .",
+        "eslint --fix -o out.txt -f stylish src",
+        "pytest --update-golden tests/contract",
+        "jest -u --coverage",
+        "mypy --junit-xml out.xml --install-types --non-interactive src",
+        "ruff check --add-noqa .",
+        "eslint --init",
+        "go test -update ./...",
+        "cargo clippy --fix --allow-dirty",
+    ):
+        ((_, command),) = commands_in(line)
+        told = command.replace("--no-fix", "").split()
+        for word in ("--fix", "unsafe", "zero", "update", "noqa", "init", "dirty", "stylish"):
+            assert word not in " ".join(told), command
+        assert not {"-u", "--install-types", "--coverage", "out.txt", "out.xml"} & set(told)
+
+
+def test_names_that_are_not_started_are_no_reason() -> None:
+    for line in (
+        "pip install mypy ruff",
+        "echo pytest",
+        "# eslint .",
+        "uv add --dev mypy",
+        "mypyc x",
+    ):
+        assert not list(commands_in(line)), line
+    assert [tool for tool, _ in commands_in("make && (mypy src; ruff check)")] == ["mypy", "ruff"]
+
+
+def test_what_depends_on_a_variable_is_asked_as_usual() -> None:
+    ((_, command),) = commands_in("ruff check ${{ matrix.folder }}")
+    assert command == TOOLS["ruff"].command
+
+
+def test_bounds_are_told() -> None:
+    many = {f"p{n:03}/package.json": '{"devDependencies": {"eslint": "9"}}' for n in range(500)}
+    discovery = found(many)
+    assert len(discovery.targets) == TARGETS_LIMIT
+    assert any(str(FILES_LIMIT) in why for why in discovery.unread)
+    assert any("targets" in why for why in discovery.unread)
+    assert "larger" in found({"package.json": " " * 300_000}).unread[0]
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            [
+                *("pyproject.toml", "package.json", "tox.ini", "Makefile", "a.py", "noxfile.py"),
+                *(".github/workflows/a.yml", ".pre-commit-config.yaml", "setup.cfg", "x/go.mod"),
+            ]
+        ),
+        st.one_of(
+            st.text(max_size=80),
+            st.sampled_from(["[" * 500, "a = " + "[" * 5000, "{" * 500, "jobs: 3", "repos: [1]"]),
+        ),
+    )
+)
+def test_no_file_is_an_accident(files: dict[str, str]) -> None:
+    for target in found(files).targets:
+        assert target.tool in TOOLS
+        assert target.reasons
+        assert target.command
