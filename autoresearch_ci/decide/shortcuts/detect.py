@@ -1,0 +1,98 @@
+"""What makes failures go away in a change without mending anything; runs nothing.
+
+CORE: contents before and after -> findings, each with rule, file, line and how to allow it. What
+plays against a number that is measured is gaming/'s business, and so are comments that suppress a
+finding.
+
+Not promised: tests of other languages than Python are read by their text, and text can be written
+so that no reading finds out what it does; values that are right for one test only are not
+recognised. Tests are frozen unless scope names them: this is for those that it names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+
+from autoresearch_ci.decide.shortcuts.other_tests import language_of, text_suite
+from autoresearch_ci.decide.shortcuts.python_tests import python_suite
+from autoresearch_ci.decide.shortcuts.strictness import lowered
+from autoresearch_ci.decide.shortcuts.suite import Shortcut, Suite, loosened
+from autoresearch_ci.decide.shortcuts.swallowed import swallowed
+
+RULES = (
+    *("test-removed", "test-skipped", "assertion-removed", "assertion-weakened"),
+    *("assertion-changed", "tolerance-widened", "cases-removed", "subject-mocked"),
+    *("timeout-raised", "error-swallowed", "failure-ignored", "install-forced"),
+    *("strictness-lowered", "vendored-patch", "unreadable"),
+)
+"""By which a finding can be allowed, alone or with a path: `timeout-raised:tests/test_a.py`."""
+BYTES_LIMIT = 512_000
+"""Of one file; a larger one is not read, and says so where it holds tests."""
+
+Files = Mapping[str, bytes | None]
+
+
+def shortcuts(before: Files, after: Files, allow: Collection[str] = ()) -> list[Shortcut]:
+    """The findings of a change, in order of path and line.
+
+    `before` and `after` hold the same paths, those that the change touches; `None`: not there.
+    """
+    found = [*_of_tests(before, after)]
+    for path in sorted({*before, *after}):
+        old, new = before.get(path), after.get(path)
+        if old == new or max(len(old or b""), len(new or b"")) > BYTES_LIMIT:
+            continue
+        texts = [None if part is None else part.decode(errors="replace") for part in (old, new)]
+        found += swallowed(path, *texts)
+        found += lowered(path, *texts)
+    return sorted(
+        (f for f in dict.fromkeys(found) if not {f.rule, f"{f.rule}:{f.path}"} & set(allow)),
+        key=lambda shortcut: (shortcut.path, shortcut.line, shortcut.rule),
+    )
+
+
+_PYTHON_TESTS = re.compile(r"(^|/)(test_[^/]*|[^/]*_test|tests?|conftest)\.py$|(^|/)tests?/.*\.py$")
+
+
+def _of_tests(before: Files, after: Files) -> Iterator[Shortcut]:
+    """A test may move to another file of the change; then it is looked for there."""
+    suites: dict[str, Suite] = {}
+    for path, content in after.items():
+        suite = _suite(path, content)
+        if isinstance(suite, Shortcut):
+            if before.get(path) != content:
+                yield suite
+        elif suite is not None:
+            suites[path] = suite
+    for path, content in before.items():
+        if content is None or content == after.get(path):
+            continue
+        old = _suite(path, content)
+        if old is None or isinstance(old, Shortcut):
+            continue
+        new = suites.get(path)
+        if new is None and after.get(path) is not None:
+            continue  # unreadable, which was told
+        elsewhere = {
+            name: test
+            for other, suite in suites.items()
+            if other != path
+            for name, test in suite.items()
+        }
+        yield from loosened(path, old, new or {}, elsewhere)
+
+
+def _suite(path: str, content: bytes | None) -> Suite | Shortcut | None:
+    """`None`: holds no tests; a finding where nobody can say what it holds."""
+    python = _PYTHON_TESTS.search(path)
+    language = None if python else language_of(path)
+    if content is None or not (python or language):
+        return None
+    suite: Suite | None = None
+    if len(content) <= BYTES_LIMIT:
+        suite = python_suite(content) if language is None else text_suite(language, content, path)
+    if suite is None:
+        what = "holds tests that cannot be read and compared"
+        return Shortcut(rule="unreadable", path=path, line=1, what=what)
+    return suite

@@ -1,0 +1,282 @@
+"""What the tests of a TypeScript, JavaScript, Go, Rust, C, C++ or Java file check, by its text.
+
+Comments are blanked first, so that what is commented out is gone. A test is what its declaration
+opens, up to the bracket that closes it; an assertion is a call, up to its own. How deep an
+assertion stands within its test counts: what moves below a condition checks less.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from autoresearch_ci.decide.shortcuts.suite import Assertion, Suite, Test
+
+
+@dataclass(frozen=True, kw_only=True)
+class Language:
+    """How tests are written; all are regular expressions over text without comments."""
+
+    files: str
+    """Paths of files that hold tests."""
+    test: str
+    """A declaration, with the group `name`; the next bracket opens its body."""
+    opens: str
+    assertion: str
+    """A call, up to and with its opening bracket."""
+    weak: str
+    """Assertions, by their text, that say little."""
+    skip: str
+    mock: str
+    tolerance: str
+    """A number in an assertion's text that says how far off a value may be, in the group `far`."""
+    case: str = r"(?!)"
+    """One row of a table of cases."""
+    timeout: str = r"(?!)"
+    """A limit of time, with the group `limit`."""
+    chained: bool = False
+    """Whether calls on the result belong to the assertion: `expect(x).toBe(3)`."""
+
+
+_SCRIPT = Language(
+    files=r"(\.|_|-)(test|spec)\.[cm]?[jt]sx?$|(^|/)(__tests__|tests?)/.*\.[cm]?[jt]sx?$",
+    test=r"\b(?:x|f)?(?:it|test)(?:\.\w+)*(?:\.each\s*\((?:[^()]|\([^()]*\))*\)"
+    r"|\.each\s*`[^`]*`)?\s*\(\s*(?P<quote>['\"`])(?P<name>(?:(?!(?P=quote)).)*)(?P=quote)",
+    opens="(",
+    assertion=r"\b(?:expect(?:TypeOf)?(?:\.\w+)?|assert(?:\.\w+)*|should|t\.(?:is|deepEqual|true"
+    r"|false|throws|truthy|not))\s*\(",
+    weak=r"toBeTruthy|toBeDefined|toBeFalsy|not\.|toBeGreater|toBeLess|toContain|toMatch|any\("
+    r"|anything|toThrow\(\)|toBeInstanceOf|assert\.ok|toHaveBeenCalled\(\)",
+    skip=r"\b(?:it|test|describe|suite)\.(?:skip|todo|only|skipIf|runIf|fails|failing|concurrent"
+    r"\.skip)\b|\bx(?:it|describe|test)\s*\(|\bf(?:it|describe)\s*\(|\b(?:ctx|t|context|this)"
+    r"\.(?:skip|todo)\s*\(",
+    mock=r"\b(?:jest|vi)\.(?:mock|spyOn|fn|doMock|stubGlobal)\s*\((?:[^()]|\([^()]*\))*\)"
+    r"|\bsinon\.\w+\([^()]*\)|\.mock(?:Return|Resolved|Rejected|Implementation)\w*\(",
+    tolerance=r"toBeCloseTo\(.*,\s*(?P<places>\d+)\s*\)|closeTo\([^,]+,[^,]+,\s*(?P<far>[\d.e-]+)",
+    case=r"(?m)^\s*(?:\[[^\[\]\n]*\]|\{[^{}\n]*\}),?\s*$|^\s*\$\{[^\n]*\|[^\n]*$",
+    timeout=r"(?:setTimeout|testTimeout|timeout)\s*[(:]\s*(?P<limit>[\d_]+)|\},\s*(?P<last>[\d_]+)\s*\)$",
+    chained=True,
+)
+_GO = Language(
+    files=r"_test\.go$",
+    test=r"(?m)^func (?P<name>(?:Test|Fuzz|Example)\w*)\s*\(",
+    opens="{",
+    assertion=r"\bif\s+[^{};\n]*?(?:;[^{}\n]*)?(?=\{)|\b(?:assert|require)\.\w+\(|\b[tb]\.(?:Error|Errorf"
+    r"|Fatal|Fatalf|Fail|FailNow)\(",
+    weak=r"NotNil|NotEmpty|\.True\(|Contains|NoError|Greater|Less|assert\.Error\(|require\.Error\(",
+    skip=r"\b[tb]\.Skip(?:f|Now)?\(|testing\.Short\(\)",
+    mock=r"\b(?:gomock\.\w+|NewMock\w+|gomonkey\.\w+|monkey\.Patch)\(",
+    tolerance=r"(?:InDelta|InEpsilon)f?\(.*,(?P<far>[\d.e-]+)\)$"
+    r"|math\.Abs\(.*\) ?>=? ?(?P<below>[\d.e-]+)",
+    case=r"(?m)^\s*\{[^{}\n]*\},\s*$",
+    timeout=r"(?:WithTimeout\([^,]+,|time\.After\()\s*(?P<limit>\d+)",
+)
+_RUST = Language(
+    files=r"\.rs$",
+    test=r"#\[(?:\w+::)*test(?:\([^\]]*\))?\]\s*(?:#\[[^\]]*\]\s*)*(?:pub\s+)?(?:async\s+)?fn\s+(?P<name>\w+)",
+    opens="{",
+    assertion=r"\b(?:assert\w*|debug_assert\w*|panic|prop_assert\w*|matches)!\s*[(\[]",
+    weak=r"^assert!\(.*is_(?:ok|some|err|none)\(\)|assert_ne!|^assert!\(.*[<>]|matches!",
+    skip=r"#\[ignore[^\]]*\]|#\[should_panic[^\]]*\]|#\[cfg\((?:any\(\)|not\(test\)|FALSE|false)[^\]]*\]",
+    mock=r"\bMock\w+::(?:new|default)\(|#\[automock\]|\bmock!\s*\{",
+    tolerance=r"(?:abs\(\)\s*<=?\s*|epsilon\s*=\s*|max_relative\s*=\s*)(?P<far>[\d._e-]+\d)",
+    case=r"#\[(?:test_case|case)\([^\]]*\)\]|(?m:^\s*\([^()\n]*\),\s*$)",
+    timeout=r"#\[timeout\((?P<limit>\d+)",
+)
+_C = Language(
+    files=r"(^|[/_.-])(tests?|check|spec)([/_.-]|\w*\.).*\.?(c|cc|cpp|cxx|h|hpp)$|(^|/)\w*[tT]est\w*\.(c|cc|cpp|cxx)$",
+    test=r"(?m)^\s*(?:TEST(?:_F|_P|_CASE)?|TYPED_TEST|START_TEST|SCENARIO|Test)\s*\(\s*(?P<name>[^(){}\n]*)\)"
+    r"|^(?:static\s+)?(?:void|int)\s+(?P<plain>test\w*|main)\s*\([^;{}]*\)\s*(?=\{)",
+    opens="{",
+    assertion=r"\b(?:assert|static_assert|_Static_assert|ck_\w+|(?:ASSERT|EXPECT|CHECK|REQUIRE"
+    r"|CU_ASSERT|TEST_ASSERT|cr_assert)\w*|assert_\w+|mu_assert)\s*\("
+    r"|\bif\s*\((?=[^;{}]*\)\s*\{?\s*(?:return [1-9]|abort|exit\(1|fail))",
+    weak=r"^(?:ASSERT|EXPECT)_(?:TRUE|NE|GT|LT|GE|LE)|NOT_NULL|non_null|^assert\([^=!<>]*\)$"
+    r"|^assert.*!=NULL",
+    skip=r"\bGTEST_SKIP\(|\bDISABLED_\w+|\bTEST_IGNORE\w*|\bskip\(\)|(?m:^\s*#\s*if\s+0\b)|\bcr_skip\w*\(",
+    mock=r"\b(?:EXPECT_CALL|ON_CALL|will_return|mock_type|FAKE_VALUE_FUNC)\s*\(",
+    tolerance=r"WITHIN\w*\((?P<first>[\d.e-]+)"
+    r"|(?:NEAR|float_equal|DOUBLE_EQUAL|_tol)\w*\(.*,(?P<far>[\d.e-]+)f?\)$"
+    r"|fabsf?\([^<]*<=?(?P<below>[\d.e-]+)",
+    case=r"(?m)^\s*\{[^{}\n]*\},\s*$",
+    timeout=r"(?:tcase_set_timeout\([^,]+,|alarm\(|TIMEOUT\s+)\s*(?P<limit>\d+)",
+)
+_JAVA = Language(
+    files=r"(^|/)(test|tests|androidTest)/.*\.(java|kt)$|(Test|Tests|IT|Spec)\.(java|kt)$",
+    test=r"@(?:Test|ParameterizedTest|RepeatedTest)\b(?:\([^)]*\))?(?:\s*@\w+(?:\((?:[^()]|\([^()]*\))*\))?)*"
+    r"\s*(?:(?:public|private|protected|internal|final|static|suspend)\s+)*(?:void|fun|[\w<>\[\]]+)\s+(?P<name>`[^`]+`|\w+)\s*\(",
+    opens="{",
+    assertion=r"\b(?:assert\w+|assertThat|assertThrows|verify\w*|fail|expectThrows|shouldBe|check)\s*(?:<[^>]*>)?\s*\(",
+    weak=r"assertNotNull|assertTrue|assertNotEquals|isNotNull|isTrue|isNotEmpty|assertDoesNotThrow"
+    r"|[(,]Exception\.class|contains\(|isGreater|isLess|any\(\)",
+    skip=r"@(?:Disabled|Ignore|DisabledIf\w*|DisabledOn\w*|EnabledIf\w*|EnabledOn\w*)\b|\bassume\w+\s*\(|enabled\s*=\s*false",
+    mock=r"@(?:Mock|MockBean|MockitoBean|Spy|InjectMocks)\b|\b(?:Mockito\.)?(?:mock|spy|mockStatic)\s*\([^()]*\)|\bmockk\s*[<(]",
+    tolerance=r"assertEquals\(.*,\s*(?P<far>\d*\.?\d+(?:e-?\d+)?)[dDfF]?\s*\)$|(?:offset|within|closeTo)\((?:[^()]*,\s*)?(?P<below>[\d.e-]+)",
+    case=r"(?m)^\s*\"[^\"\n]*\",?\s*$|\bArguments\.(?:of|arguments)\(",
+    timeout=r"@Timeout\(\s*(?:value\s*=\s*)?(?P<limit>\d+)|timeout\s*=\s*(?P<other>\d+)",
+    chained=True,
+)
+LANGUAGES = (_SCRIPT, _GO, _RUST, _C, _JAVA)
+_WHITESPACE = re.compile(r"\s+")
+_VAIN = re.compile(
+    r"^(?:expect\((true|1)\)\.toBe(?:Truthy\(\)|\(\1\))|assert\w*!?\s*\(\s*(?:true|1|TRUE)\s*\)"
+    r"|(?:EXPECT|ASSERT)_TRUE\((?:true|1)\)|assert(?:_eq!|Equals)\(\s*(\w+)\s*,\s*\2\s*\)"
+    r"|(?:assert|require)\.True\(t,\s*true\)|if false\b.*)$"
+)
+"""Assertions that always hold."""
+
+
+def language_of(path: str) -> Language | None:
+    """`None`: holds no tests that we can read."""
+    return next((known for known in LANGUAGES if re.search(known.files, path)), None)
+
+
+def text_suite(language: Language, content: bytes, path: str) -> Suite:
+    """Tests by name, what lies outside of them under the name ``."""
+    rust = path.endswith(".rs")
+    text = without_comments(content.decode(errors="replace"), rust=rust)
+    plain = blanked(text, rust)
+    suite: dict[str, Test] = {}
+    outside: list[tuple[int, int]] = []
+    end = 0
+    for match in re.finditer(language.test, text):
+        if match.start() < end:
+            continue  # one within another belongs to it
+        groups = match.groupdict()
+        name = (groups.get("name") or groups.get("plain") or "").strip()
+        if language.opens == "(":
+            opening = text.rfind("(", match.start(), match.start("quote"))
+        else:
+            opening = plain.find(language.opens, match.end())
+        # Marks of a test stand before it: on lines just above.
+        begin = max(end, _marks(text, match.start()))
+        outside.append((end, begin))
+        closing = _closing(plain, opening) if opening >= 0 else match.end()
+        number, unique = 2, name
+        while unique in suite:
+            unique, number = f"{name} #{number}", number + 1
+        line = text.count("\n", 0, begin) + 1
+        suite[unique] = _test(language, text[begin:closing], plain[begin:closing], line)
+        end = closing
+    outside.append((end, len(text)))
+    rest = ["\n".join(source[a:b] for a, b in outside) for source in (text, plain)]
+    suite[""] = _test(language, rest[0], rest[1], 1)
+    if rust:  # elsewhere in the code, an assertion is no test's
+        suite[""].assertions = []
+    return suite
+
+
+def _marks(text: str, place: int) -> int:
+    """Where the lines of annotations above a declaration begin."""
+    begin = text.rfind("\n", 0, place) + 1
+    while begin > 0:
+        above = text.rfind("\n", 0, begin - 1) + 1
+        if not text[above:begin].strip().startswith(("@", "#[")):
+            break
+        begin = above
+    return begin
+
+
+def _test(language: Language, text: str, plain: str, line: int) -> Test:
+    skip = re.search(language.skip, text)
+    return Test(
+        line=line,
+        assertions=list(_assertions(language, text, plain, line)),
+        skipped=skip[0].strip() if skip else _ends_early(plain),
+        cases=1 + len(re.findall(language.case, text)),
+        mocks=Counter(_WHITESPACE.sub(" ", m[0])[:80] for m in re.finditer(language.mock, text)),
+        timeout=_first_number(re.search(language.timeout, text.rstrip().rstrip(";"))),
+    )
+
+
+def _ends_early(plain: str) -> str:
+    """A return that is no part of a condition, before anything else is said."""
+    return "returns at once" if re.search(r"\A[^{]*\{\s*return\s*;?\s*\n", plain) else ""
+
+
+def _assertions(language: Language, text: str, plain: str, line: int) -> Iterator[Assertion]:
+    end = 0
+    depths = _depths(plain)
+    for match in re.finditer(language.assertion, plain):
+        if match.start() < end:
+            continue
+        end = match.end()
+        if plain[end - 1] in _CLOSES:
+            end = _closing(plain, end - 1)
+        while language.chained and (more := _CHAINED.match(plain, end)):
+            end = _closing(plain, more.end() - 1) if more[1] else more.end()
+        told = text[match.start() : end].strip()
+        # Of `if a != b` the blanks belong to it; in a call they are layout.
+        told = _WHITESPACE.sub(" " if told.startswith("if") else "", told)
+        found = re.search(language.tolerance, told)
+        tolerance = _first_number(found)
+        if found and tolerance is not None:
+            group = next(name for name, value in found.groupdict().items() if value)
+            told = f"{told[: found.start(group)]}…{told[found.end(group) :]}"
+            tolerance = 10.0 ** -min(tolerance, 300.0) if group == "places" else tolerance
+        weak = re.search(language.weak, told)
+        yield Assertion(
+            text=told,
+            line=line + text.count("\n", 0, match.start()),
+            strength=0 if _VAIN.match(told) else 1 if weak else 2,
+            tolerance=tolerance,
+            where=f"{depths[match.start()]} blocks deep: ",
+        )
+
+
+_CHAINED = re.compile(r"\s*\.\s*\w+(?:<[^>]*>)?\s*(\()?")
+
+
+def _first_number(match: re.Match[str] | None) -> float | None:
+    for value in match.groupdict().values() if match else ():
+        if value:
+            try:
+                return abs(float(value.replace("_", "")))
+            except ValueError:
+                continue
+    return None
+
+
+def _depths(plain: str) -> list[int]:
+    """Of each character: how many blocks are open there."""
+    level, depths = 0, []
+    for char in plain:
+        depths.append(level)
+        level += (char == "{") - (char == "}")
+    return [*depths, level]
+
+
+_CLOSES = {"(": ")", "{": "}", "[": "]"}
+
+
+def _closing(plain: str, opening: int) -> int:
+    """The place after the bracket that closes the one at `opening`; the end where none does."""
+    opens, level = plain[opening], 0
+    for token in re.compile(rf"[{re.escape(opens + _CLOSES[opens])}]").finditer(plain, opening):
+        level += 1 if token[0] == opens else -1
+        if level == 0:
+            return token.end()
+    return len(plain)
+
+
+_CHARACTER = r"'(?:[^'\\\n]|\\.[^'\n]{0,8})'"
+_STRING = r'"(?:[^"\\]|\\[\s\S])*+"|`(?:[^`\\]|\\[\s\S])*+`|' + _CHARACTER
+_QUOTED = _STRING + r"|'(?:[^'\\\n]|\\.)*+'"
+"""Strings may stand in these as well; in Rust they begin lifetimes."""
+
+
+def blanked(text: str, rust: bool) -> str:
+    """Without what stands in strings; everything else keeps its place."""
+    return re.sub(_STRING if rust else _QUOTED, lambda m: re.sub(r"[^\n]", " ", m[0]), text)
+
+
+def without_comments(text: str, *, rust: bool = False) -> str:
+    """Comments as blanks, so that lines and columns stay; strings are left alone."""
+    pattern = rf"(?P<keep>{_STRING if rust else _QUOTED})|//[^\n]*|/\*[\s\S]*?(?:\*/|\Z)"
+
+    def blank(match: re.Match[str]) -> str:
+        return match[0] if match["keep"] else re.sub(r"[^\n]", " ", match[0])
+
+    return re.sub(pattern, blank, text)

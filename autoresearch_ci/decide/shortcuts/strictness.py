@@ -1,0 +1,255 @@
+"""Settings of tools that ask for less than before: a check that is off, a list of exceptions that
+has grown, a limit that is wider.
+
+Whatever the format, settings are read as `key: value`; what a key means is one table, as tools
+name the same things alike.
+"""
+
+from __future__ import annotations
+
+import configparser
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from autoresearch_ci.config import reader
+from autoresearch_ci.decide.shortcuts.other_tests import without_comments
+from autoresearch_ci.decide.shortcuts.suite import Shortcut
+from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.safety.untrusted_values import json_value
+
+SETTINGS = re.compile(
+    r"(^|/)(pyproject\.toml|setup\.cfg|tox\.ini|\.?pytest\.(ini|toml)|\.?mypy\.ini|\.?ruff\.toml"
+    r"|\.flake8|\.?pylintrc(\.toml)?|\.coveragerc|pyrightconfig\.json|tsconfig[^/]*\.json"
+    r"|\.eslintrc(\.\w+)?|eslint\.config\.[cm]?[jt]s|(jest|vitest|vite)\.config\.[cm]?[jt]s"
+    r"|jest\.config\.json|package\.json|biome\.jsonc?|Cargo\.toml|\.?clippy\.toml|\.golangci\.ya?ml"
+    r"|[Mm]akefile|GNUmakefile|CMakeLists\.txt|build\.gradle(\.kts)?|pom\.xml|\.clang-tidy"
+    r"|\.shellcheckrc|(check|find)\w*\.xml)$"
+)
+_STRICT_WHEN_ON = re.compile(
+    r"(?i)^(strict\w*|no_?implicit\w+|no_?unused\w+|noUncheckedIndexedAccess|noFallthrough\w*"
+    r"|exactOptionalPropertyTypes|alwaysStrict|useUnknownInCatchVariables|allowUnreachableCode"
+    r"|disallow_\w+|check_untyped_defs|warn_\w+|xfail_strict|strict_\w+|branch|failOnError"
+    r"|failOnViolation|allWarningsAsErrors|warningsAsErrors|WarningsAsErrors|noEmitOnError|bail)$"
+)
+_LAX_WHEN_ON = re.compile(
+    r"(?i)^(ignore_errors|ignore_missing_imports|skipLibCheck|allow_untyped_\w+|allow_redefinition"
+    r"|implicit_\w+|follow_imports_skip|allowJs|suppress\w*|passWithNoTests|noInlineConfig"
+    r"|testFailureIgnore|skipTests|skip|maven\.test\.skip|ignoreFailures|continue_on_failure"
+    r"|dangerouslyIgnoreUnhandledErrors|exit-zero|allow_failure)$"
+)
+_EXCEPTIONS = re.compile(
+    r"(?i)^(ignore|extend-ignore|extend_ignore|exclude|extend-exclude|force-exclude|omit|disable"
+    r"|disable_error_code|disabled|exclude_lines|exclude_also|ignorePatterns|ignores|unfixable"
+    r"|testPathIgnorePatterns|coveragePathIgnorePatterns|modulePathIgnorePatterns|norecursedirs"
+    r"|skips|deselect|collect_ignore|exclude-files|exclude-dirs|exclude-rules|allow)$"
+)
+_CHECKS = re.compile(
+    r"(?i)^(select|extend-select|enable|enable_error_code|filterwarnings|files|packages|include"
+    r"|testpaths|testMatch|collectCoverageFrom|rules|Checks|plugins|extends)$"
+)
+_FLOORS = re.compile(r"(?i)^(fail[-_]under|statements|branches|functions|lines|minimum|threshold)$")
+_CEILINGS = re.compile(
+    r"(?i)^(max[-_]?\w+|line-length|line_length|complexity|cognitive-complexity-threshold|timeout"
+    r"|testTimeout|hookTimeout|too-many-\w+-threshold|retries|retry|reruns|maxWarnings)$"
+)
+_LEVELS = {
+    **dict.fromkeys(("off", "allow", "0", "none", "ignore", "skip"), 0),
+    **dict.fromkeys(("warn", "warning", "1", "info", "information", "silent"), 1),
+    **dict.fromkeys(("error", "deny", "2"), 2),
+    "forbid": 3,
+}
+_DEMANDS = re.compile(
+    r"(?<![\w-])(-Wall|-Wextra|-Werror\S*|-pedantic\S*|--strict\S*|--warnings-as-errors"
+    r"|-D ?warnings)(?![\w-])"
+)
+_RELIEFS = re.compile(
+    r"(?<![\w-])(-Wno-\S+|--ignore(?:-glob)?[= ]\S+|--deselect[= ]\S+|-k[ =]\S+|--reruns\S*"
+    r"|--disable-warnings|--exit-zero|--skip-\w+|--exclude[= ]\S+|-fpermissive"
+    r"|--max-warnings[= ]\d+|--allow-warnings|-DskipTests\S*|-Dmaven\.test\.skip\S*|-x +test"
+    r"|--testPathIgnorePatterns\S*)"
+)
+
+Flat = Mapping[str, Any]
+
+
+def lowered(path: str, before: str | None, after: str | None) -> Iterator[Shortcut]:
+    """Where the settings in a file ask for less than they did."""
+    if before is None or not SETTINGS.search(path):
+        return
+    if after is None:
+        what = "the settings of a tool are gone"
+        yield Shortcut(rule="strictness-lowered", path=path, line=1, what=what)
+        return
+    old, new = _flat(path, before), _flat(path, after)
+    if old is None or new is None:
+        if old is not None:
+            what = "settings that nothing can read any more"
+            yield Shortcut(rule="strictness-lowered", path=path, line=1, what=what)
+        return
+    for key in {**old, **new}:
+        what = _weaker(key, old.get(key), new.get(key))
+        if what:
+            line = _line(after, key)
+            yield Shortcut(rule="strictness-lowered", path=path, line=line, what=f"{key} {what}")
+    demands = [m[1] for m in _DEMANDS.finditer(before)]
+    for demand in demands:
+        if demand not in {m[1] for m in _DEMANDS.finditer(after)}:
+            what = f"no longer asks for {demand}"
+            yield Shortcut(rule="strictness-lowered", path=path, line=1, what=what)
+    known = {m[1] for m in _RELIEFS.finditer(before)}
+    for match in _RELIEFS.finditer(after):
+        if match[1] not in known:
+            line = after.count("\n", 0, match.start()) + 1
+            what = f"leaves something out: {match[1]}"
+            yield Shortcut(rule="strictness-lowered", path=path, line=line, what=what)
+
+
+def _weaker(key: str, old: Any, new: Any) -> str:
+    """How a value asks for less; empty: it does not."""
+    name = key.rpartition(".")[2]
+    told = f"was {_shown(old)}, is {_shown(new)}"
+    if _STRICT_WHEN_ON.match(name) and _is_on(old) and not _is_on(new):
+        return told
+    if _LAX_WHEN_ON.match(name) and _is_on(new) and not _is_on(old):
+        return told
+    is_list = isinstance(old, list) or isinstance(new, list)
+    more = [item for item in _list(new) if item not in _list(old)]
+    fewer = [item for item in _list(old) if item not in _list(new)]
+    if is_list and more and (_EXCEPTIONS.match(name) or "per-file-ignores" in key):
+        return f"has more: {_shown(more)}"
+    if is_list and fewer and _CHECKS.match(name):
+        return f"has lost: {_shown(fewer)}"
+    one, other = _number(old), _number(new)
+    if _FLOORS.match(name) and one is not None and (other is None or other < one):
+        return told
+    if _CEILINGS.match(name) and one is not None and other is not None and other > one:
+        return told
+    if old is not None and (level := _level(old)) is not None:
+        now = _level(new)
+        if now is not None and now < level and not _FLOORS.match(name):
+            return told
+        if new is None and level >= _LEVELS["error"] and isinstance(old, str):
+            return told
+    if (
+        old is None
+        and _level(new) == 0
+        and isinstance(new, str)
+        and new.lower() in ("off", "allow")
+    ):
+        return f"is {_shown(new)}"
+    return ""
+
+
+def _is_on(value: Any) -> bool:
+    return value is True or (
+        isinstance(value, str) and value.strip().lower() in ("true", "yes", "on")
+    )
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return float(value)
+    text = str(value).strip()
+    return float(text) if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text) else None
+
+
+def _level(value: Any) -> int | None:
+    if isinstance(value, list) and value:
+        value = value[0]
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    return _LEVELS.get(str(value).lower())
+
+
+def _shown(value: Any) -> str:
+    text = "not set" if value is None else str(value)
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def _line(text: str, key: str) -> int:
+    """Where a key stands; the first line where it does not."""
+    name = re.escape(key.rpartition(".")[2])
+    match = re.search(rf"(?m)^.*?[\"']?{name}[\"']?\s*[=:]", text)
+    return text.count("\n", 0, match.start()) + 1 if match else 1
+
+
+# --- Formats --------------------------------------------------------------------------------------
+
+
+def _flat(path: str, text: str) -> Flat | None:
+    """Settings by dotted key; `None`: unreadable."""
+    try:
+        return dict(_flattened(_parser(path)(text), ""))
+    except (ValueError, RecursionError, ConfigError, configparser.Error):
+        return None
+
+
+def _parser(path: str) -> Callable[[str], Any]:
+    if path.endswith(".toml"):
+        return tomllib.loads
+    if path.endswith((".json", ".jsonc", ".eslintrc")):
+        return _json_with_comments
+    if path.endswith((".yml", ".yaml")):
+        return lambda text: reader.read(text, "settings").data
+    if re.search(r"(\.ini|\.cfg|\.flake8|pylintrc|\.coveragerc)$", path):
+        return _ini
+    return _pairs
+
+
+def _json_with_comments(text: str) -> Any:
+    plain = re.sub(r",(\s*[}\]])", r"\1", without_comments(text))
+    return json_value(plain or "{}", limit=1_000_000)
+
+
+def _ini(text: str) -> Any:
+    parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read_string(text)
+    return {
+        section: {key: _ini_value(value) for key, value in parser.items(section)}
+        for section in parser.sections()
+    }
+
+
+def _ini_value(value: str | None) -> Any:
+    text = (value or "").strip()
+    if "\n" in text or ("," in text and " " not in text.replace(", ", ",")):
+        return [item.strip() for item in re.split(r"[,\n]", text) if item.strip()]
+    return text
+
+
+_PAIR = re.compile(
+    r"[\"']?(?P<key>[\w@][\w@/.-]*)[\"']?\s*[:=]\s*(?:\[\s*)?"
+    r"(?:[\"'](?P<text>[^\"'\n]{0,60})[\"']|(?P<word>true|false|\d+(?:\.\d+)?))"
+)
+
+
+def _pairs(text: str) -> Any:
+    """Of code that holds settings: what stands beside a name."""
+    found: dict[str, Any] = {}
+    for match in _PAIR.finditer(without_comments(text)):
+        word = match["word"]
+        value: Any = (
+            match["text"] if word is None else {"true": True, "false": False}.get(word, word)
+        )
+        found.setdefault(match["key"].replace(".", "/"), value)
+    return found
+
+
+def _flattened(value: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _flattened(inner, f"{prefix}.{key}" if prefix else str(key))
+    elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+        for number, item in enumerate(value):
+            yield from _flattened(item, f"{prefix}.{number}")
+    else:
+        yield prefix, value

@@ -1,0 +1,177 @@
+"""Shortcuts outside of tests: errors that are swallowed, failures that pipelines ignore, installs
+that are forced, tools that are asked for less, code of others that is patched.
+
+Comments that suppress a finding are another table's business.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from autoresearch_ci.decide.shortcuts.other_tests import blanked, without_comments
+from autoresearch_ci.decide.shortcuts.suite import Shortcut
+
+
+@dataclass(frozen=True)
+class _Habit:
+    rule: str
+    what: str
+    files: str
+    pattern: str
+
+
+_SCRIPT, _JVM = r"\.[cm]?[jt]sx?$", r"\.(java|kt|scala|cs)$"
+_PIPELINE = (
+    r"(^|/)(\.github/.*\.ya?ml|action\.ya?ml|\.gitlab-ci\.yml|\.circleci/.*|azure-pipelines\.yml"
+    r"|Jenkinsfile|[Mm]akefile|GNUmakefile|.*\.mk|justfile|Taskfile\.ya?ml|tox\.ini|noxfile\.py"
+    r"|package\.json|Dockerfile[^/]*|\.pre-commit-config\.yaml)$|\.(sh|bash|zsh)$"
+)
+_HABITS = (
+    _Habit(
+        "error-swallowed",
+        "catches an error and does nothing",
+        rf"{_SCRIPT}|{_JVM}|\.(c|cc|cpp|cxx|h|hpp|php|swift)$",
+        r"\bcatch\s*(?:\([^()]*\))?\s*\{\s*;?\s*\}|\.catch\(\s*(?:\(\w*\)|\w+)\s*=>\s*(?:\{\s*\}"
+        r"|undefined|null)\s*\)",
+    ),
+    _Habit(
+        "error-swallowed",
+        "ignores an error",
+        r"\.go$",
+        r"if err != nil \{\s*\}|(?m:^\s*_\s*(?:,\s*_\s*)?=\s*\w[\w.]*\()|,\s*_\s*:?=\s*\w[\w.]*\("
+        r"|(?m:^\s*_\s*=\s*err\b)|\brecover\(\)\s*(?:\n|;|\})",
+    ),
+    _Habit(
+        "error-swallowed",
+        "gives up on an error or drops it",
+        r"\.rs$",
+        r"\.unwrap\(\)|\.expect\(|\.unwrap_or_default\(\)|(?m:^\s*let\s+_\s*=)|\.ok\(\)\s*;"
+        r"|Err\(_\)\s*=>\s*(?:\{\s*\}|\(\))",
+    ),
+    _Habit(
+        "failure-ignored",
+        "ignores that a command fails",
+        _PIPELINE,
+        r"\|\|\s*(?:true|:|exit 0|echo\b[^\n\"]*)|;\s*(?:true|exit 0)\s*(?:$|\"|\n)|\bset \+e\b"
+        r"|(?m:^\t\s*@?-(?!-)\w)|--exit-zero\b|--passWithNoTests\b|--no-fail\b|--warn-only\b"
+        r"|(?m:^\s*-?\s*continue-on-error:\s*(?!false)\S)|(?m:^\s*allow_failure:\s*true)"
+        r"|(?m:^\s*-?\s*if:\s*(?:false|\$\{\{\s*false\s*\}\}))|ignore_outcome\s*=\s*true"
+        r"|success_codes\s*=",
+    ),
+    _Habit(
+        "install-forced",
+        "forces an install",
+        _PIPELINE,
+        r"\b(?:npm|pnpm|yarn|bun)\b[^\n|;&\"]*\s(?:--force|-f|--legacy-peer-deps|--ignore-engines"
+        r"|--no-frozen-lockfile|--strict-peer-dependencies=false)\b|\bpip3?\b[^\n|;&]*\s(?:--no-deps"
+        r"|--ignore-requires-python|--force-reinstall|--break-system-packages)\b"
+        r"|--no-verify\b|--allow-unauthenticated\b|--force-yes\b|\bGOFLAGS=-mod=mod\b|GONOSUMDB"
+        r"|GONOSUMCHECK|GOFLAGS=-insecure|--cap-lints\b",
+    ),
+)
+_VENDORED = re.compile(
+    r"(^|/)(vendor|node_modules|third_party|thirdparty|site-packages)/|(^|/)patches/.*\.patch$"
+    r"|(^|/)\.yarn/patches/"
+)
+_LIMIT = re.compile(
+    r"(?im)\b(?:timeout[-_]minutes|test[-_]?timeout|timeout|max[-_]time|deadline)[\"']?\s*[:=]\s*"
+    r"[\"']?(?P<limit>\d+(?:\.\d+)?)|--timeout[= ](?P<flag>\d+)"
+)
+
+
+def swallowed(path: str, before: str | None, after: str | None) -> Iterator[Shortcut]:
+    """What a file does of this that it did not do before, or did less often."""
+    if _VENDORED.search(path) and before != after:
+        what = "is code of others that is patched here"
+        yield Shortcut(rule="vendored-patch", path=path, line=1, what=what)
+        return
+    if after is None:
+        return
+    if path.endswith((".py", ".pyi")):
+        yield from _new(path, _python(before or ""), _python(after))
+    for habit in _HABITS:
+        if re.search(habit.files, path):
+            yield from _new(path, _found(habit, path, before or ""), _found(habit, path, after))
+    if before is not None and re.search(_PIPELINE, path):
+        yield from _longer(path, before, after)
+
+
+_Found = list[tuple[str, int, str, str]]
+"""Rule, line, what, and the words that make two of them one."""
+
+
+def _new(path: str, old: _Found, new: _Found) -> Iterator[Shortcut]:
+    known = Counter((rule, words) for rule, _, _, words in old)
+    for rule, line, what, words in new:
+        if known[rule, words]:
+            known[rule, words] -= 1
+        else:
+            yield Shortcut(rule=rule, path=path, line=line, what=f"{what}: {words[:80]}")
+
+
+def _found(habit: _Habit, path: str, text: str) -> _Found:
+    if re.search(rf"{_SCRIPT}|{_JVM}|\.(c|cc|cpp|cxx|h|hpp|go|rs|php|swift)$", path):
+        # A comment in an empty block says why it is empty, and is no handling either.
+        rust = path.endswith(".rs")
+        text = blanked(without_comments(text, rust=rust), rust)
+    return [
+        (
+            habit.rule,
+            text.count("\n", 0, match.start()) + 1 + match[0].startswith("\n"),
+            habit.what,
+            " ".join(_line_of(text, match).split()),
+        )
+        for match in re.finditer(habit.pattern, text)
+    ]
+
+
+def _line_of(text: str, match: re.Match[str]) -> str:
+    begin = text.rfind("\n", 0, match.start()) + 1
+    end = text.find("\n", match.end() - 1)
+    return text[begin : end if end >= 0 else len(text)]
+
+
+def _python(text: str) -> _Found:
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+    found: _Found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ExceptHandler):
+            name = ast.unparse(node.type) if node.type else ""
+            idle = all(_is_idle(item) for item in node.body)
+            bare = name in ("", "BaseException")
+            raises = any(isinstance(inner, ast.Raise) for inner in ast.walk(node))
+            if idle or (bare and not raises):
+                what = "catches an error and does nothing" if idle else "catches everything"
+                words = f"except {name}".strip()
+                found.append(("error-swallowed", node.lineno, what, words))
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("suppress"):
+            found.append(("error-swallowed", node.lineno, "ignores an error", ast.unparse(node)))
+    return found
+
+
+def _is_idle(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Pass | ast.Continue) or (
+        isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    )
+
+
+def _longer(path: str, before: str, after: str) -> Iterator[Shortcut]:
+    """Limits of time that are raised, one after the other."""
+    old, new = (
+        [
+            (float(m["limit"] or m["flag"]), text.count("\n", 0, m.start()) + 1, m[0])
+            for m in _LIMIT.finditer(text)
+        ]
+        for text in (before, after)
+    )
+    for (was, _, _), (now, line, words) in zip(old, new, strict=False):
+        if now > was:
+            what = f"may take longer: {was:g}, now {now:g}: {words.strip()}"
+            yield Shortcut(rule="timeout-raised", path=path, line=line, what=what)

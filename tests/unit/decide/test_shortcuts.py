@@ -1,0 +1,541 @@
+"""A repair mends what is broken; what only makes a failure go away is found, in six languages."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autoresearch_ci.decide.shortcuts.detect import BYTES_LIMIT, RULES, shortcuts
+
+PY, TS, GO = "tests/test_a.py", "src/a.test.ts", "a/a_test.go"
+RS, C, JAVA = "src/lib.rs", "tests/test_a.c", "src/test/java/ATest.java"
+
+TESTS = {
+    PY: """
+import pytest
+from calc import add, ratio
+
+LIMIT = 3
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_many(n):
+    assert add(n, 1) == n + 1
+
+@pytest.mark.timeout(5)
+def test_add():
+    total = add(1, 2)
+    assert total == 3
+    assert ratio(1, 3) == pytest.approx(0.333, abs=1e-3)
+
+def test_raises():
+    with pytest.raises(ValueError):
+        add("a", 1)
+""",
+    TS: """
+import { add, ratio } from "./calc";
+jest.setTimeout(5000);
+describe("calc", () => {
+  it.each([
+    [1, 2],
+    [3, 4],
+  ])("many", (a, b) => { expect(add(a, 1)).toBe(b); });
+  test("adds", async () => {
+    // the usual case
+    const total = add(1, 2);
+    expect(total).toEqual(3);
+    expect(ratio(1, 3)).toBeCloseTo(0.333, 5);
+  });
+  it("throws", () => { expect(() => add("a")).toThrow(TypeError); });
+});
+""",
+    GO: """package a
+
+import "testing"
+
+func TestAdd(t *testing.T) {
+	if got := Add(1, 2); got != 3 {
+		t.Errorf("got %d", got)
+	}
+	assert.InDelta(t, 0.333, Ratio(1, 3), 0.001)
+}
+
+func TestTable(t *testing.T) {
+	for _, c := range []struct{ a, b int }{
+		{1, 2},
+		{3, 4},
+	} {
+		require.Equal(t, c.b, Add(c.a, 1))
+	}
+}
+""",
+    RS: """
+pub fn add(a: i32, b: i32) -> i32 { a + b }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn adds() {
+        let total = add(1, 2);
+        assert_eq!(total, 3);
+        assert!((ratio(1, 3) - 0.333).abs() < 0.001);
+    }
+
+    #[test]
+    fn is_commutative<'a>() {
+        assert_eq!(add(1, 2), add(2, 1));
+    }
+}
+""",
+    C: """
+#include <assert.h>
+
+void test_add(void) {
+    assert(add(1, 2) == 3);
+    TEST_ASSERT_FLOAT_WITHIN(0.001, 0.333, ratio(1, 3));
+}
+
+TEST(Calc, Ratio) {
+    EXPECT_EQ(add(2, 2), 4);
+    EXPECT_NEAR(ratio(1, 3), 0.333, 0.001);
+}
+
+int main(void) {
+    test_add();
+    if (add(0, 0) != 0) return 1;
+    return 0;
+}
+""",
+    JAVA: """
+class ATest {
+  @Test
+  @Timeout(5)
+  void adds() {
+    int total = Calc.add(1, 2);
+    assertEquals(3, total);
+    assertEquals(0.333, Calc.ratio(1, 3), 0.001);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "1, 2",
+    "3, 4",
+  })
+  void many(int a, int b) {
+    assertThat(Calc.add(a, 1)).isEqualTo(b);
+  }
+
+  @Test
+  void raises() {
+    assertThrows(IllegalArgumentException.class, () -> Calc.add(null, 1));
+  }
+}
+""",
+}
+
+
+def found(path: str, before: str | None, after: str | None) -> set[str]:
+    texts = [None if text is None else text.encode() for text in (before, after)]
+    return {shortcut.rule for shortcut in shortcuts({path: texts[0]}, {path: texts[1]})}
+
+
+def edited(path: str, old: str, new: str) -> set[str]:
+    assert TESTS[path].count(old) == 1, old
+    return found(path, TESTS[path], TESTS[path].replace(old, new))
+
+
+WRONG = [
+    # --- Python
+    (PY, "    assert total == 3\n", "", "assertion-removed"),
+    (PY, "    assert total == 3\n", "    # assert total == 3\n", "assertion-removed"),
+    (PY, "total == 3", "total", "assertion-weakened"),
+    (PY, "total == 3", "total is not None", "assertion-weakened"),
+    (PY, "total == 3", "total == total", "assertion-weakened"),
+    (PY, "total == 3", "total in (3, 4)", "assertion-weakened"),
+    (PY, "total == 3", "total == 4", "assertion-changed"),
+    (PY, "    assert total == 3", "    if total:\n        assert total == 3", "assertion-weakened"),
+    (
+        PY,
+        "    assert total == 3",
+        "    try:\n        assert total == 3\n    except AssertionError:\n        pass",
+        "assertion-weakened",
+    ),
+    (PY, "    total = add(1, 2)", "    return\n    total = add(1, 2)", "test-skipped"),
+    (PY, "    total = add(1, 2)", '    pytest.skip("later")', "test-skipped"),
+    (PY, "abs=1e-3", "abs=1e-1", "tolerance-widened"),
+    (PY, "[1, 2, 3]", "[1, 2]", "cases-removed"),
+    (PY, "[1, 2, 3]", "[1, 2, pytest.param(3, marks=pytest.mark.xfail)]", "cases-removed"),
+    (PY, "def test_add", "def _test_add", "test-removed"),
+    (PY, "def test_raises", "@pytest.mark.xfail\ndef test_raises", "test-skipped"),
+    (PY, "LIMIT = 3", "pytestmark = pytest.mark.skip", "test-skipped"),
+    (PY, "raises(ValueError)", "raises(Exception)", "assertion-weakened"),
+    (PY, "timeout(5)", "timeout(50)", "timeout-raised"),
+    (PY, "    total = add(1, 2)", "    total = MagicMock(return_value=3)()", "subject-mocked"),
+    (
+        PY,
+        "def test_add():",
+        'def test_add(monkeypatch):\n    monkeypatch.setattr("calc.add", f)',
+        "subject-mocked",
+    ),
+    # --- TypeScript
+    (TS, "    expect(total).toEqual(3);\n", "", "assertion-removed"),
+    (TS, "    expect(total).toEqual(3);", "    // expect(total).toEqual(3);", "assertion-removed"),
+    (TS, "toEqual(3)", "toBeDefined()", "assertion-weakened"),
+    (TS, "toEqual(3)", "toEqual(4)", "assertion-changed"),
+    (TS, "toEqual(3)", "not.toEqual(99)", "assertion-weakened"),
+    (
+        TS,
+        "    expect(total).toEqual(3);",
+        "    if (total) { expect(total).toEqual(3); }",
+        "assertion-weakened",
+    ),
+    (TS, "0.333, 5", "0.333, 1", "tolerance-widened"),
+    (TS, "    [3, 4],\n", "", "cases-removed"),
+    (TS, 'test("adds"', 'test.skip("adds"', "test-skipped"),
+    (TS, 'test("adds"', 'test.todo("adds"', "test-skipped"),
+    (TS, 'it("throws"', 'xit("throws"', "test-skipped"),
+    (TS, 'it("throws"', 'it.only("throws"', "test-skipped"),
+    (TS, 'it("throws"', 'it("was thrown"', "test-removed"),
+    (TS, "toThrow(TypeError)", "toThrow()", "assertion-weakened"),
+    (TS, "setTimeout(5000)", "setTimeout(60000)", "timeout-raised"),
+    (TS, "import { add", 'jest.mock("./calc");\nimport { add', "subject-mocked"),
+    # --- Go
+    (
+        GO,
+        '\tif got := Add(1, 2); got != 3 {\n\t\tt.Errorf("got %d", got)\n\t}\n',
+        "",
+        "assertion-removed",
+    ),
+    (GO, "got != 3", "got < 0", "assertion-changed"),
+    (GO, "3), 0.001", "3), 0.5", "tolerance-widened"),
+    (GO, "\t\t{3, 4},\n", "", "cases-removed"),
+    (
+        GO,
+        "func TestAdd(t *testing.T) {",
+        'func TestAdd(t *testing.T) {\n\tt.Skip("x")',
+        "test-skipped",
+    ),
+    (
+        GO,
+        "func TestAdd(t *testing.T) {",
+        "func TestAdd(t *testing.T) {\n\treturn\n",
+        "test-skipped",
+    ),
+    (GO, "func TestAdd(", "func testAdd(", "test-removed"),
+    (
+        GO,
+        "require.Equal(t, c.b, Add(c.a, 1))",
+        "require.NotNil(t, Add(c.a, 1))",
+        "assertion-weakened",
+    ),
+    # --- Rust
+    (RS, "        assert_eq!(total, 3);\n", "", "assertion-removed"),
+    (RS, "assert_eq!(total, 3)", "assert!(total > 0)", "assertion-weakened"),
+    (RS, "assert_eq!(total, 3)", "assert_eq!(total, 4)", "assertion-changed"),
+    (RS, "< 0.001", "< 0.1", "tolerance-widened"),
+    (RS, "    #[test]\n    fn adds", "    #[test]\n    #[ignore]\n    fn adds", "test-skipped"),
+    (RS, "    #[test]\n    fn adds", "    fn adds", "test-removed"),
+    (
+        RS,
+        "    #[test]\n    fn adds",
+        "    #[test]\n    #[should_panic]\n    fn adds",
+        "test-skipped",
+    ),
+    # --- C
+    (C, "    assert(add(1, 2) == 3);\n", "", "assertion-removed"),
+    (
+        C,
+        "    assert(add(1, 2) == 3);\n",
+        "    /* assert(add(1, 2) == 3); */\n",
+        "assertion-removed",
+    ),
+    (C, "assert(add(1, 2) == 3)", "assert(1)", "assertion-weakened"),
+    (C, "assert(add(1, 2) == 3)", "assert(add(1, 2))", "assertion-weakened"),
+    (C, "0.333, 0.001)", "0.333, 0.5)", "tolerance-widened"),
+    (C, "WITHIN(0.001,", "WITHIN(0.5,", "tolerance-widened"),
+    (C, "EXPECT_EQ(add(2, 2), 4)", "EXPECT_TRUE(add(2, 2))", "assertion-weakened"),
+    (C, "    EXPECT_EQ", "    GTEST_SKIP();\n    EXPECT_EQ", "test-skipped"),
+    (C, "TEST(Calc, Ratio)", "TEST(Calc, DISABLED_Ratio)", "test-removed"),
+    (C, "if (add(0, 0) != 0) return 1;", "", "assertion-removed"),
+    # --- Java
+    (JAVA, "    assertEquals(3, total);\n", "", "assertion-removed"),
+    (JAVA, "assertEquals(3, total)", "assertNotNull(total)", "assertion-weakened"),
+    (JAVA, "assertEquals(3, total)", "assertEquals(4, total)", "assertion-changed"),
+    (JAVA, "3), 0.001", "3), 0.5", "tolerance-widened"),
+    (JAVA, '    "3, 4",\n', "", "cases-removed"),
+    (JAVA, "  @Test\n  @Timeout(5)", "  @Test\n  @Disabled\n  @Timeout(5)", "test-skipped"),
+    (JAVA, "  @Test\n  void raises", "  void raises", "test-removed"),
+    (JAVA, "@Timeout(5)", "@Timeout(50)", "timeout-raised"),
+    (JAVA, "isEqualTo(b)", "isNotNull()", "assertion-weakened"),
+    (JAVA, "IllegalArgumentException.class", "Exception.class", "assertion-weakened"),
+    (JAVA, "class ATest {", "class ATest {\n  @Mock Calc calc;", "subject-mocked"),
+]
+
+
+@pytest.mark.parametrize(("path", "old", "new", "rule"), WRONG)
+def test_a_test_that_is_loosened_is_found(path: str, old: str, new: str, rule: str) -> None:
+    assert rule in edited(path, old, new)
+
+
+RIGHT = [
+    (PY, "    total = add(1, 2)\n", "    # three\n\n    total = add( 1, 2 )\n"),
+    (PY, "    assert total == 3\n", "    assert total == 3\n    assert total > 0\n"),
+    (PY, "abs=1e-3", "abs=1e-6"),
+    (PY, "[1, 2, 3]", "[1, 2, 3, 4]"),
+    (PY, "timeout(5)", "timeout(2)"),
+    (PY, "def test_raises", "def test_more():\n    assert add(2, 2) == 4\n\ndef test_raises"),
+    (TS, "// the usual case", "/* as everybody does */"),
+    (TS, "expect(total).toEqual(3);", "expect( total )\n      .toEqual( 3 );"),
+    (TS, "0.333, 5", "0.333, 8"),
+    (TS, "    [3, 4],\n", "    [3, 4],\n    [5, 6],\n"),
+    (TS, 'it("throws"', 'it("more", () => { expect(add(2, 2)).toBe(4); });\n  it("throws"'),
+    (GO, "3), 0.001", "3), 0.0001"),
+    (GO, "\t\t{3, 4},\n", "\t\t{3, 4},\n\t\t{5, 6},\n"),
+    (
+        GO,
+        "func TestTable",
+        "func TestMore(t *testing.T) {\n\trequire.Equal(t, 1, 1)\n}\n\nfunc TestTable",
+    ),
+    (RS, "assert_eq!(total, 3);", "assert_eq!( total, 3 ); // three"),
+    (RS, "a + b }", "a.wrapping_add(b) }"),
+    (RS, "< 0.001", "< 0.0001"),
+    (
+        C,
+        "    assert(add(1, 2) == 3);\n",
+        "    assert(add(1,2) == 3);\n    assert(add(0, 1) == 1);\n",
+    ),
+    (C, "0.333, 0.001)", "0.333, 0.0001)"),
+    (JAVA, "3), 0.001", "3), 0.00001"),
+    (JAVA, '    "3, 4",\n', '    "3, 4",\n    "5, 6",\n'),
+    (JAVA, "@Timeout(5)", "@Timeout(1)"),
+]
+
+
+@pytest.mark.parametrize(("path", "old", "new"), RIGHT)
+def test_a_test_that_checks_as_much_or_more_is_left_alone(path: str, old: str, new: str) -> None:
+    assert edited(path, old, new) == set()
+
+
+@pytest.mark.parametrize("path", TESTS)
+def test_a_test_file_that_is_gone_is_found_and_one_that_moved_is_not(path: str) -> None:
+    assert "test-removed" in found(path, TESTS[path], None)
+    if path in (RS, C):
+        return  # the code, or a program, would move along
+    there = path.replace("a.", "b.", 1).replace("a_", "b_", 1).replace("ATest", "BTest")
+    before = {path: TESTS[path].encode(), there: None}
+    after = {path: None, there: TESTS[path].encode()}
+    assert not shortcuts(before, after)
+
+
+def test_unittest_and_assert_say_the_same() -> None:
+    before = "class T:\n    def test_a(self):\n        self.assertEqual(f(), 3)\n"
+    after = before.replace("self.assertEqual(f(), 3)", "assert f() == 3")
+    assert found(PY, before, after) == set()
+    assert found(PY, after, before) == set()
+    almost = before.replace("assertEqual(f(), 3)", "assertAlmostEqual(f(), 3, places=5)")
+    wider = almost.replace("places=5", "places=1")
+    assert found(PY, almost, wider) == {"tolerance-widened"}
+    assert found(PY, wider, almost) == set()
+
+
+# --- Outside of tests -----------------------------------------------------------------------------
+
+TRY = "try:\n    f()\nexcept {what}:\n    {then}\n"
+ELSEWHERE = [
+    ("a.py", "f()\n", TRY.format(what="ValueError", then="pass"), "error-swallowed"),
+    ("a.py", "f()\n", "try:\n    f()\nexcept:\n    g()\n", "error-swallowed"),
+    ("a.py", "f()\n", "with contextlib.suppress(Exception):\n    f()\n", "error-swallowed"),
+    ("a.ts", "f();", "try { f(); } catch (e) {}", "error-swallowed"),
+    ("a.ts", "f();", "try { f(); } catch { /* fine */ }", "error-swallowed"),
+    ("a.ts", "await f();", "await f().catch(() => {});", "error-swallowed"),
+    ("a.go", "x, err := f()\n", "x, _ := f()\n", "error-swallowed"),
+    ("a.go", "return err\n", "if err != nil {\n}\n", "error-swallowed"),
+    ("a.rs", "f()?;", "f().unwrap();", "error-swallowed"),
+    ("a.rs", "f()?;", "let _ = f();", "error-swallowed"),
+    ("A.java", "f();", "try { f(); } catch (Exception e) { }", "error-swallowed"),
+    ("a.cpp", "f();", "try { f(); } catch (...) { }", "error-swallowed"),
+    ("Makefile", "test:\n\tpytest\n", "test:\n\tpytest || true\n", "failure-ignored"),
+    ("Makefile", "test:\n\tpytest\n", "test:\n\t-pytest\n", "failure-ignored"),
+    (
+        "package.json",
+        '{"scripts": {"test": "jest"}}',
+        '{"scripts": {"test": "jest || :"}}',
+        "failure-ignored",
+    ),
+    (
+        ".github/workflows/ci.yml",
+        "- run: pytest\n  timeout-minutes: 5\n",
+        "- run: pytest\n  continue-on-error: true\n  timeout-minutes: 5\n",
+        "failure-ignored",
+    ),
+    (
+        ".github/workflows/ci.yml",
+        "- run: pytest\n  timeout-minutes: 5\n",
+        "- run: pytest\n  timeout-minutes: 50\n",
+        "timeout-raised",
+    ),
+    (
+        ".github/workflows/ci.yml",
+        "- run: pytest\n",
+        "- run: pytest\n  if: false\n",
+        "failure-ignored",
+    ),
+    ("ci.sh", "npm ci\n", "npm install --force\n", "install-forced"),
+    ("ci.sh", "npm ci\n", "npm ci --legacy-peer-deps\n", "install-forced"),
+    ("ci.sh", "pip install x\n", "pip install --no-deps x\n", "install-forced"),
+    ("vendor/x/y.go", "package x\n", "package x // patched\n", "vendored-patch"),
+    ("node_modules/x/i.js", "a\n", "b\n", "vendored-patch"),
+    (
+        "tsconfig.json",
+        '{"compilerOptions": {"strict": true}}',
+        '{"compilerOptions": {}}',
+        "strictness-lowered",
+    ),
+    (
+        "tsconfig.json",
+        '{"compilerOptions": {"strict": true}} // c',
+        '{"compilerOptions": {"strict": true, "skipLibCheck": true,}}',
+        "strictness-lowered",
+    ),
+    (
+        "pyproject.toml",
+        "[tool.mypy]\nstrict = true\n",
+        "[tool.mypy]\nstrict = false\n",
+        "strictness-lowered",
+    ),
+    (
+        "pyproject.toml",
+        '[tool.ruff.lint]\nselect = ["E", "F"]\n',
+        '[tool.ruff.lint]\nselect = ["E"]\n',
+        "strictness-lowered",
+    ),
+    (
+        "pyproject.toml",
+        '[tool.ruff.lint]\nselect = ["E"]\n',
+        '[tool.ruff.lint]\nselect = ["E"]\nignore = ["E501"]\n',
+        "strictness-lowered",
+    ),
+    (
+        "pyproject.toml",
+        "[tool.coverage.report]\nfail_under = 90\n",
+        "[tool.coverage.report]\nfail_under = 50\n",
+        "strictness-lowered",
+    ),
+    ("ruff.toml", "line-length = 88\n", "line-length = 200\n", "strictness-lowered"),
+    (
+        "pytest.ini",
+        "[pytest]\naddopts = -q\n",
+        "[pytest]\naddopts = -q --deselect t.py::a\n",
+        "strictness-lowered",
+    ),
+    ("mypy.ini", "[mypy]\nwarn_return_any = True\n", "[mypy]\n", "strictness-lowered"),
+    ("mypy.ini", "[mypy]\n", None, "strictness-lowered"),
+    (
+        ".eslintrc.json",
+        '{"rules": {"eqeqeq": "error"}}',
+        '{"rules": {"eqeqeq": "off"}}',
+        "strictness-lowered",
+    ),
+    (".eslintrc.json", '{"rules": {}}', '{"rules": {"no-undef": "off"}}', "strictness-lowered"),
+    (
+        "eslint.config.mjs",
+        'export default [{rules: {eqeqeq: "error"}}];',
+        'export default [{rules: {eqeqeq: "warn"}}];',
+        "strictness-lowered",
+    ),
+    (
+        "Cargo.toml",
+        '[lints.clippy]\nall = "deny"\n',
+        '[lints.clippy]\nall = "allow"\n',
+        "strictness-lowered",
+    ),
+    ("Makefile", "CFLAGS = -Wall -Werror\n", "CFLAGS = -Wall\n", "strictness-lowered"),
+    ("Makefile", "CFLAGS = -Wall\n", "CFLAGS = -Wall -Wno-unused\n", "strictness-lowered"),
+    (
+        ".golangci.yml",
+        "linters:\n  enable: [errcheck]\n",
+        "linters:\n  enable: []\n",
+        "strictness-lowered",
+    ),
+]
+
+
+@pytest.mark.parametrize(("path", "before", "after", "rule"), ELSEWHERE)
+def test_what_hides_a_failure_is_found(
+    path: str, before: str, after: str | None, rule: str
+) -> None:
+    assert found(path, before, after) == {rule}
+    if after is not None and rule != "vendored-patch":
+        assert found(path, after, after + "\n") == set()  # what was there may stay
+
+
+FINE = [
+    ("a.py", "f()\n", "try:\n    f()\nexcept ValueError as error:\n    raise Wrong from error\n"),
+    ("a.py", "f()\n", "try:\n    f()\nexcept ValueError:\n    log()\n    return None\n"),
+    ("a.ts", "f();", "try { f(); } catch (e) { log(e); }"),
+    ("a.ts", "f();", 'g("catch (e) {}"); // catch (e) {}'),
+    ("a.go", "f()\n", "if err != nil {\n\treturn err\n}\n"),
+    ("a.rs", "f()?;", "f().map_err(Wrong::from)?;"),
+    ("Makefile", "test:\n\tpytest || true\n", "test:\n\tpytest\n"),
+    (".github/workflows/ci.yml", "timeout-minutes: 9\n", "timeout-minutes: 5\n"),
+    ("tsconfig.json", '{"compilerOptions": {}}', '{"compilerOptions": {"strict": true}}'),
+    ("pyproject.toml", "[tool.ruff]\nignore = ['E1', 'E2']\n", "[tool.ruff]\nignore = ['E1']\n"),
+    ("ruff.toml", "line-length = 100\n", "line-length = 88\n"),
+    (".eslintrc.json", '{"rules": {"eqeqeq": "warn"}}', '{"rules": {"eqeqeq": "error"}}'),
+    ("Makefile", "CFLAGS = -Wall\n", "CFLAGS = -Wall -Werror\n"),
+    ("package.json", '{"dependencies": {"a": "1"}}', '{"dependencies": {"a": "2"}}'),
+]
+
+
+@pytest.mark.parametrize(("path", "before", "after"), FINE)
+def test_an_honest_repair_is_left_alone(path: str, before: str, after: str) -> None:
+    assert found(path, before, after) == set()
+
+
+# --- What a finding says --------------------------------------------------------------------------
+
+
+def test_a_finding_names_rule_file_line_and_how_to_allow_it() -> None:
+    before = {PY: TESTS[PY].encode()}
+    after = {PY: TESTS[PY].replace("total == 3", "total").encode()}
+    (finding,) = shortcuts(before, after)
+    assert str(finding) == (
+        "tests/test_a.py:14 the test test_add checks less: total == 3, now: total "
+        "[assertion-weakened]; to allow it, name `assertion-weakened:tests/test_a.py` in fix.allow"
+    )
+    assert not shortcuts(before, after, allow=["assertion-weakened"])
+    assert not shortcuts(before, after, allow=["assertion-weakened:tests/test_a.py"])
+    assert shortcuts(before, after, allow=["assertion-weakened:tests/test_b.py"])
+
+
+def test_every_rule_has_an_example() -> None:
+    shown = {rule for *_, rule in WRONG} | {rule for *_, rule in ELSEWHERE} | {"unreadable"}
+    assert shown == set(RULES)
+
+
+def test_tests_that_nobody_can_read_are_a_finding() -> None:
+    assert found(PY, TESTS[PY], "def f(:") == {"unreadable"}
+    assert found(TS, TESTS[TS], TESTS[TS] + " " * BYTES_LIMIT) == {"unreadable"}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from([*TESTS, "tsconfig.json", "pyproject.toml", "Makefile", "a.yml", "mypy.ini"]),
+    st.text(max_size=60),
+    st.integers(0, 300),
+)
+def test_any_text_is_compared_without_an_accident(path: str, noise: str, place: int) -> None:
+    text = TESTS.get(path, "[a]\nb = 1\n")
+    for finding in shortcuts(
+        {path: text.encode()}, {path: (text[:place] + noise + text[place:]).encode()}
+    ):
+        assert finding.rule in RULES
+    assert not shortcuts({path: text.encode()}, {path: text.encode()})
+
+
+def test_hostile_text_is_compared_in_no_time() -> None:
+    for text in ("(" * 50_000, "test('" * 9_000, "expect(" * 9_000, "{ " * 30_000, "@a\n" * 20_000):
+        for path, tests in TESTS.items():
+            shortcuts({path: tests.encode()}, {path: text.encode()})
