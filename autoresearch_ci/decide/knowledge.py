@@ -13,7 +13,7 @@ from typing import Literal
 
 from autoresearch_ci.decide.early_stop import Curve, Point
 from autoresearch_ci.decide.lasting import LATE
-from autoresearch_ci.decide.printed_lines import Printed
+from autoresearch_ci.decide.printed_lines import PrintedLines
 from autoresearch_ci.decide.session import Evidence, Session
 from autoresearch_ci.decide.suite_standards import Standard, SuiteResult, disagreement
 from autoresearch_ci.experiment import Decision, Status
@@ -43,7 +43,7 @@ class Seen:
     """A helper outlived the command, and passed on what it had printed."""
     stream: Stream | None = None
     """On which the number stood; `None`: on none, or there is no telling."""
-    output: Printed | None = None
+    output: PrintedLines | None = None
     """All that was printed, by kinds of lines; `None` where nobody looks at it."""
 
     @property
@@ -89,7 +89,7 @@ class Knowledge:
     """What the tests of the candidate under judgement reached; empty between two judgements."""
     baselines: Mapping[str, float] = field(default_factory=dict)
     """The guards' numbers on the unmodified code, by role: what tolerances refer to."""
-    outputs: Mapping[str, Printed] = field(default_factory=dict)
+    outputs: Mapping[str, PrintedLines] = field(default_factory=dict)
     """What each command printed at the least, by role."""
     missing: Mapping[str, str] = field(default_factory=dict)
     """What the candidate under judgement left out of it, by role, in words; empty between two."""

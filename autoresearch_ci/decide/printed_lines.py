@@ -51,7 +51,7 @@ _TEST = re.compile(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Printed:
+class PrintedLines:
     """What one run printed, or what several runs of the same code did at the least."""
 
     runs: int = 1
@@ -67,7 +67,7 @@ class Printed:
     """Whether the number may be one of lines, which get fewer as it gets better."""
 
     @classmethod
-    def of(cls, output: str, *, behind: str = "", value: float | None = None) -> Printed:
+    def of(cls, output: str, *, behind: str = "", value: float | None = None) -> PrintedLines:
         """What stands in the output of one run.
 
         `behind`: its last part, what stands behind the number. `value`: that number.
@@ -88,10 +88,10 @@ class Printed:
             counting=value is not None and value == round(value) and value <= len(lines),
         )
 
-    def joined(self, other: Printed) -> Printed:
+    def joined(self, other: PrintedLines) -> PrintedLines:
         """With another run of the same code, or of what was kept."""
         both = [name for name in self.kinds if name in other.kinds]
-        return Printed(
+        return PrintedLines(
             runs=self.runs + other.runs,
             lines=min(self.lines, other.lines),
             tests=min(self.tests, other.tests),
@@ -106,7 +106,7 @@ class Printed:
             counting=self.counting or other.counting,
         )
 
-    def tests_gone_in(self, run: Printed) -> str:
+    def tests_gone_in(self, run: PrintedLines) -> str:
         """What a run says of its tests, if it is less than half of what all of these said.
 
         Some counts vary: a fuzzer runs for some seconds.
@@ -115,7 +115,7 @@ class Printed:
             return ""
         return f"tests lost: {run.tests} of {self.tests} ran by its own account"
 
-    def missing_in(self, run: Printed) -> str:
+    def missing_in(self, run: PrintedLines) -> str:
         """What a run lacks of what all of these had, in words; empty when it lacks nothing."""
         if run.tests < self.tests:
             return f"ran {run.tests} of {self.tests} tests by its own account"
@@ -130,7 +130,7 @@ class Printed:
             return f"printed {run.lines} of at least {self.lines} lines; missing: {named}"
         return ""
 
-    def _lacks(self, name: str, run: Printed) -> bool:
+    def _lacks(self, name: str, run: PrintedLines) -> bool:
         had, (fewest, most) = run.kinds.get(name, (0, 0))[0], self.kinds[name]
         steady = self.runs > 1 and fewest == most
         return not had or (steady and 2 * had < fewest)

@@ -15,7 +15,7 @@ from autoresearch_ci.config.metric import Guard, Holdout, Metric
 from autoresearch_ci.decide.budget import Pace
 from autoresearch_ci.decide.early_stop import Curve, Point, behind, extend
 from autoresearch_ci.decide.knowledge import Knowledge, Seen
-from autoresearch_ci.decide.printed_lines import Printed
+from autoresearch_ci.decide.printed_lines import PrintedLines
 from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.events import (
     MetricMeasured,
@@ -349,11 +349,11 @@ def _interpreted(ended: Ended, read: Read | MetricError, points: Sequence[Point]
     )
 
 
-def _printed(ended: Ended, section: Metric | Holdout, value: float | None) -> Printed:
+def _printed(ended: Ended, section: Metric | Holdout, value: float | None) -> PrintedLines:
     """What stands in its output: on the other stream are warnings, which may get fewer."""
     out, errors = ended.result.stdout.text, ended.result.stderr.text
     text = out if out.strip() else errors
-    return Printed.of(text, behind=_behind_number(text, section), value=value)
+    return PrintedLines.of(text, behind=_behind_number(text, section), value=value)
 
 
 def _behind_number(text: str, section: Metric | Holdout) -> str:

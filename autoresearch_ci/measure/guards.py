@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from autoresearch_ci.config.metric import Guard
 from autoresearch_ci.decide.knowledge import Knowledge, Seen
-from autoresearch_ci.decide.printed_lines import Printed
+from autoresearch_ci.decide.printed_lines import PrintedLines
 from autoresearch_ci.decide.suite_standards import SuiteResult, some
 from autoresearch_ci.events import Note, Stage, Warning
 from autoresearch_ci.experiment import GuardRun, MetricRun
@@ -161,7 +161,7 @@ class Guards:
         """Why the tests of a guard are fewer or worse than before, or its number is not believed;
         empty when all is well."""
         listed, problem = _listed(guard, ended.report)
-        printed = Printed.of(f"{ended.result.stdout.text}\n{ended.result.stderr.text}")
+        printed = PrintedLines.of(f"{ended.result.stdout.text}\n{ended.result.stderr.text}")
         seen = replace(seen, suite=ended.suite, listed=listed, output=printed)
         knowledge = ended.knowledge
         if subject.is_candidate:

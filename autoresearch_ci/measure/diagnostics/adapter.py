@@ -44,11 +44,11 @@ class Said:
 
     @property
     def stdout(self) -> str:
-        return self.result.stdout
+        return self.result.stdout.text
 
     @property
     def stderr(self) -> str:
-        return self.result.stderr
+        return self.result.stderr.text
 
     @property
     def text(self) -> str:
@@ -58,7 +58,7 @@ class Said:
     def document(self) -> str | bytes:
         """The one report where it wrote one, else what it printed."""
         if self.report is None:
-            return self.result.stdout
+            return self.stdout
         return self.report if isinstance(self.report, bytes) else b"".join(self.report)
 
     def path(self, told: str) -> str:
@@ -123,8 +123,9 @@ def stopped(said: Said, tool: str, well: Collection[int]) -> str:
         return f"{tool} could not be started: {result.reason}"
     if result.exit_code not in well:
         return f"{tool} failed: {result.reason}"
-    if result.dropped and said.report is None:
-        return f"{tool} printed more than is kept ({result.dropped} bytes too many)"
+    dropped = result.stdout.dropped + result.stderr.dropped
+    if dropped and said.report is None:
+        return f"{tool} printed more than is kept ({dropped} bytes too many)"
     return ""
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from autoresearch_ci.decide.early_stop import Curve
 from autoresearch_ci.decide.knowledge import Knowledge, Seen
-from autoresearch_ci.decide.printed_lines import Printed
+from autoresearch_ci.decide.printed_lines import PrintedLines
 from autoresearch_ci.decide.session import Evidence, Session, Side
 from autoresearch_ci.decide.suite_standards import Standard, SuiteResult
 from autoresearch_ci.experiment import Decision, Status
@@ -125,7 +125,7 @@ def test_what_a_report_lists_is_compared_as_well() -> None:
 
 
 def test_where_tests_are_known_one_by_one_nobody_counts_lines() -> None:
-    many, few = Printed.of("a\nb\nc\n"), Printed.of("")
+    many, few = PrintedLines.of("a\nb\nc\n"), PrintedLines.of("")
     before = MEASURED.having_seen("metric", replace(seen(a="passed"), output=many))
     _, after = before.doubting("metric", replace(seen(a="passed"), output=few))
     assert after.missing == {}

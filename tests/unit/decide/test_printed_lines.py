@@ -8,18 +8,18 @@ from functools import reduce
 import pytest
 
 from autoresearch_ci.decide.knowledge import Knowledge, Seen
-from autoresearch_ci.decide.printed_lines import Printed
+from autoresearch_ci.decide.printed_lines import PrintedLines
 
 
-def printed(output: str) -> Printed:
+def printed(output: str) -> PrintedLines:
     """Of a run whose number is called cost, or is that of a benchmark."""
     number = re.search(r"(?:cost: |BenchmarkSum-2\s+\d+\s+)([\d.]+).*\n", output)
     behind, value = (output[number.end() :], float(number[1])) if number else ("", None)
-    return Printed.of(output, behind=behind, value=value)
+    return PrintedLines.of(output, behind=behind, value=value)
 
 
 def missing(candidate: str, *baseline: str) -> str:
-    return reduce(Printed.joined, map(printed, baseline)).missing_in(printed(candidate))
+    return reduce(PrintedLines.joined, map(printed, baseline)).missing_in(printed(candidate))
 
 
 GO = "goos: linux\npkg: example.org/x\nBenchmarkSum-2  \t 100\t 93 ns/op\nPASS\nok x 1.2s\n"
@@ -127,7 +127,7 @@ SUITES = {
 @pytest.mark.parametrize("runner", SUITES)
 def test_the_tests_that_a_runner_says_to_have_run_are_counted(runner: str) -> None:
     text, count = SUITES[runner]
-    assert Printed.of(text).tests == count
+    assert PrintedLines.of(text).tests == count
 
 
 def test_fewer_tests_are_told_and_less_than_half_of_them_are_lost() -> None:
@@ -137,7 +137,7 @@ def test_fewer_tests_are_told_and_less_than_half_of_them_are_lost() -> None:
         return after.missing.get("guard 0", ""), knowledge.tests_gone("guard 0", seen(ran))
 
     def seen(ran: int) -> Seen:
-        return Seen(output=Printed.of(f"Ran {ran} tests in 0.1s\nOK\n"))
+        return Seen(output=PrintedLines.of(f"Ran {ran} tests in 0.1s\nOK\n"))
 
     assert judged(12) == judged(13) == ("", "")
     told, gone = judged(11)
@@ -147,7 +147,7 @@ def test_fewer_tests_are_told_and_less_than_half_of_them_are_lost() -> None:
 
 def test_what_is_remembered_of_a_long_output_is_bounded() -> None:
     words = "\n".join(f"{'x' * (n % 90)}{chr(97 + n % 26)}{n % 7 * 'y'}" for n in range(50_000))
-    printed = Printed.of(words)
+    printed = PrintedLines.of(words)
     assert printed.lines == 50_000
     assert len(printed.kinds) <= 60
     assert max(map(len, printed.kinds)) <= 80

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from autoresearch_ci.decide.early_stop import Curve
 from autoresearch_ci.decide.knowledge import Knowledge
-from autoresearch_ci.decide.printed_lines import Printed
+from autoresearch_ci.decide.printed_lines import PrintedLines
 from autoresearch_ci.decide.session import Session, Side
 from autoresearch_ci.decide.suite_standards import Rank, Standard
 from autoresearch_ci.experiment import Experiment, Spent, Status
@@ -55,7 +55,7 @@ KNOWLEDGE = st.builds(
     outputs=st.dictionaries(
         st.text(),
         st.builds(
-            Printed,
+            PrintedLines,
             lines=st.integers(0, 9),
             kinds=st.dictionaries(st.text(), st.tuples(st.integers(0, 9), st.integers(0, 9))),
         ),

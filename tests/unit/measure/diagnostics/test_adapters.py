@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from autoresearch_ci.decide.failures import Category, Diagnosis
 from autoresearch_ci.decide.objective import Outcome, compared
-from autoresearch_ci.execution.command import CommandResult
+from autoresearch_ci.execution.command import CommandResult, Printed
 from autoresearch_ci.measure.diagnostics.adapter import FAILURES_LIMIT, Said
 from autoresearch_ci.measure.diagnostics.any_tool import by_pattern
 from autoresearch_ci.measure.diagnostics.registry import TOOLS
@@ -36,6 +36,7 @@ def said(
     report: str | None = None,
     command: str = "",
     root: str = "/tree",
+    dropped: int = 0,
     **rest: Any,
 ) -> Said:
     text = stdout + stderr
@@ -44,8 +45,8 @@ def said(
         exit_code=code,
         output=text,
         tail=text,
-        stdout=stdout,
-        stderr=stderr,
+        stdout=Printed(text=stdout, in_time=stdout, dropped=dropped),
+        stderr=Printed(text=stderr, in_time=stderr),
         **rest,
     )
     return Said(result=result, report=None if report is None else report.encode(), root=root)
