@@ -222,13 +222,14 @@ class Session:
 
     @cached_property
     def drifting(self) -> bool:
-        """Whether a fresh run was lately far from the old ones, to either side.
+        """Whether more than one fresh run in eight was lately far from the old ones, to any side.
 
-        In a decision: the runs of the calibration are too near each other to tell.
+        In decisions: the runs of the calibration are too near each other to tell.
         """
         lately = min(self.tests, REMEMBERED)
         errors = self.stale_errors[-lately:] if lately else ()
-        return any(self.moved(noise.clipped(x, self.step_scale, math.inf)) for x in errors)
+        far = [self.moved(noise.clipped(x, self.step_scale, math.inf)) for x in errors]
+        return sum(far) > lately // REMEMBERED
 
     @property
     def must_check(self) -> bool:
