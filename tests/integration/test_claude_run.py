@@ -107,7 +107,8 @@ def test_after_claude_changed_the_structure_search_tunes_its_new_constants(
     text = CONFIG.replace("METRIC", "sh score.sh").replace(
         "claude: 20, search: 1", "claude: 1, search: 5"
     )
-    text = text.replace("guards: [\"grep -q 'Y = 1' value.py\"]\n", "")
+    # Such a gain needs a witness, or nothing would be built upon it.
+    text = text.replace("grep -q 'Y = 1' value.py", "grep -q KNOB value.py")
     repo.write(".github/autoresearch.yml", text.replace("iterations: 10", "iterations: 6"))
     repo.commit("a value and knobs")
     api.answer(edits("replace X by a mechanism", ("X = 100", "NEW = 12  # tune: 1..16")))
