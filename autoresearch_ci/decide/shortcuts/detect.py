@@ -22,7 +22,13 @@ from autoresearch_ci.decide.shortcuts.swallowed import swallowed
 
 RULES = (
     *("test-removed", "test-skipped", "assertion-removed", "assertion-weakened"),
-    *("assertion-changed", "tolerance-widened", "cases-removed", "subject-mocked"),
+    *(
+        "assertion-changed",
+        "tolerance-widened",
+        "cases-removed",
+        "subject-mocked",
+        "subject-replaced",
+    ),
     *("timeout-raised", "error-swallowed", "failure-ignored", "install-forced"),
     *("strictness-lowered", "vendored-patch", "unreadable"),
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from autoresearch_ci.decide.shortcuts.suite import Assertion, Suite, Test
@@ -51,7 +51,7 @@ _SCRIPT = Language(
     r"|anything|toThrow\(\)|toBeInstanceOf|assert\.ok|toHaveBeenCalled\(\)",
     skip=r"\b(?:it|test|describe|suite)\.(?:skip|todo|only|skipIf|runIf|fails|failing|concurrent"
     r"\.skip)\b|\bx(?:it|describe|test)\s*\(|\bf(?:it|describe)\s*\(|\b(?:ctx|t|context|this)"
-    r"\.(?:skip|todo)\s*\(",
+    r"\.(?:skip|todo)\s*\(|\b(?:skip|todo|only)\s*:\s*(?:true|['\"])|retryTimes\(|\bretry\s*:",
     mock=r"\b(?:jest|vi)\.(?:mock|spyOn|fn|doMock|stubGlobal)\s*\((?:[^()]|\([^()]*\))*\)"
     r"|\bsinon\.\w+\([^()]*\)|\.mock(?:Return|Resolved|Rejected|Implementation)\w*\(",
     tolerance=r"toBeCloseTo\(.*,\s*(?P<places>\d+)\s*\)|closeTo\([^,]+,[^,]+,\s*(?P<far>[\d.e-]+)",
@@ -111,7 +111,8 @@ _JAVA = Language(
     assertion=r"\b(?:assert\w+|assertThat|assertThrows|verify\w*|fail|expectThrows|shouldBe|check)\s*(?:<[^>]*>)?\s*\(",
     weak=r"assertNotNull|assertTrue|assertNotEquals|isNotNull|isTrue|isNotEmpty|assertDoesNotThrow"
     r"|[(,]Exception\.class|contains\(|isGreater|isLess|any\(\)",
-    skip=r"@(?:Disabled|Ignore|DisabledIf\w*|DisabledOn\w*|EnabledIf\w*|EnabledOn\w*)\b|\bassume\w+\s*\(|enabled\s*=\s*false",
+    skip=r"@(?:Disabled|Ignore|DisabledIf\w*|DisabledOn\w*|EnabledIf\w*|EnabledOn\w*)\b|\bassume\w+\s*\(|enabled\s*=\s*false"
+    r"|@(?:Retry\w*|RepeatedIfExceptions\w*|Flaky\w*)\b",
     mock=r"@(?:Mock|MockBean|MockitoBean|Spy|InjectMocks)\b|\b(?:Mockito\.)?(?:mock|spy|mockStatic)\s*\([^()]*\)|\bmockk\s*[<(]",
     tolerance=r"assertEquals\(.*,\s*(?P<far>\d*\.?\d+(?:e-?\d+)?)[dDfF]?\s*\)$|(?:offset|within|closeTo)\((?:[^()]*,\s*)?(?P<below>[\d.e-]+)",
     case=r"(?m)^\s*\"[^\"\n]*\",?\s*$|\bArguments\.(?:of|arguments)\(",
@@ -119,6 +120,11 @@ _JAVA = Language(
     chained=True,
 )
 LANGUAGES = (_SCRIPT, _GO, _RUST, _C, _JAVA)
+_SWITCHES = (
+    r"(?m)^//\s?(?:go:build|\+build)[^\n]*|^\s*#\s*define\s+NDEBUG\b"
+    r"|^\s*#\s*(?:undef|define)\s+(?:assert|ASSERT|EXPECT|CHECK|REQUIRE|TEST)\w*|^#!\[cfg\([^\n]*"
+)
+"""Lines that switch off a whole file, or what its assertions do."""
 _WHITESPACE = re.compile(r"\s+")
 _VAIN = re.compile(
     r"^(?:expect\((true|1)\)\.toBe(?:Truthy\(\)|\(\1\))|assert\w*!?\s*\(\s*(?:true|1|TRUE)\s*\)"
@@ -138,6 +144,7 @@ def text_suite(language: Language, content: bytes, path: str) -> Suite:
     rust = path.endswith(".rs")
     text = without_comments(content.decode(errors="replace"), rust=rust)
     plain = blanked(text, rust)
+    closings = _closings(plain)
     suite: dict[str, Test] = {}
     outside: list[tuple[int, int]] = []
     end = 0
@@ -153,7 +160,7 @@ def text_suite(language: Language, content: bytes, path: str) -> Suite:
         # Marks of a test stand before it: on lines just above.
         begin = max(end, _marks(text, match.start()))
         outside.append((end, begin))
-        closing = _closing(plain, opening) if opening >= 0 else match.end()
+        closing = closings.get(opening, len(text) if opening >= 0 else match.end())
         number, unique = 2, name
         while unique in suite:
             unique, number = f"{name} #{number}", number + 1
@@ -163,6 +170,8 @@ def text_suite(language: Language, content: bytes, path: str) -> Suite:
     outside.append((end, len(text)))
     rest = ["\n".join(source[a:b] for a, b in outside) for source in (text, plain)]
     suite[""] = _test(language, rest[0], rest[1], 1)
+    if switch := re.search(_SWITCHES, content.decode(errors="replace")):
+        suite[""].skipped = switch[0].strip()
     if rust:  # elsewhere in the code, an assertion is no test's
         suite[""].assertions = []
     return suite
@@ -181,32 +190,66 @@ def _marks(text: str, place: int) -> int:
 
 def _test(language: Language, text: str, plain: str, line: int) -> Test:
     skip = re.search(language.skip, text)
+    assertions = dict(_assertions(language, text, plain, line))
     return Test(
         line=line,
-        assertions=list(_assertions(language, text, plain, line)),
-        skipped=skip[0].strip() if skip else _ends_early(plain),
-        cases=1 + len(re.findall(language.case, text)),
+        assertions=list(assertions.values()),
+        skipped=skip[0].strip() if skip else "",
+        cases=Counter(_WHITESPACE.sub("", m[0]) for m in re.finditer(language.case, text)),
+        calls=_calls(text, plain, assertions),
+        exits=Counter(_WHITESPACE.sub(" ", m[0]).strip() for m in _EXITS.finditer(plain)),
         mocks=Counter(_WHITESPACE.sub(" ", m[0])[:80] for m in re.finditer(language.mock, text)),
         timeout=_first_number(re.search(language.timeout, text.rstrip().rstrip(";"))),
     )
 
 
-def _ends_early(plain: str) -> str:
-    """A return that is no part of a condition, before anything else is said."""
-    return "returns at once" if re.search(r"\A[^{]*\{\s*return\s*;?\s*\n", plain) else ""
+_EXITS = re.compile(
+    r"(?m)\breturn\s*(?:;|$)|\breturn (?:0|true|false|nil|null|undefined|Ok\(\(\)\))\s*;?\s*$"
+    r"|\b(?:process|os|System|std::process)(?:\.|::)[eE]xit\(|\b_?exit\(\s*0|\bpanic::catch_unwind\b"
+)
+_CALL = re.compile(r"(?<![\w.:@])(?<!#\[)[\w.:]*\w\s*\(")
+_CALL_LIMIT = 300
+"""Characters of a call that are compared."""
+_NO_CALL = re.compile(
+    r"^(?:if|for|while|switch|catch|func|fn|function|return|sizeof|describe|it|test|TEST\w*|void"
+    r"|t\.(?:Run|Log\w*|Error\w*|Fatal\w*|Helper|Parallel)|console\.\w+|f?printf|println|async"
+    r"|fmt\.\w+|System\.out\.\w+|String\.format)\s*\($|(?:^|\.)each\s*\($"
+)
 
 
-def _assertions(language: Language, text: str, plain: str, line: int) -> Iterator[Assertion]:
+def _calls(text: str, plain: str, assertions: Mapping[tuple[int, int], Assertion]) -> Counter[str]:
+    """What is called outside of assertions."""
+    found: Counter[str] = Counter()
+    closings = _closings(plain)
+    spans = iter(sorted(assertions))
+    span = next(spans, None)
+    for match in _CALL.finditer(plain):
+        while span and span[1] <= match.start():
+            span = next(spans, None)
+        inside = span is not None and span[0] <= match.start()
+        if inside or _NO_CALL.search(match[0]):
+            continue
+        end = closings.get(match.end() - 1, len(plain))
+        if plain.find("{", match.start(), end) < 0:  # what holds a block is no call of the subject
+            words = text[match.start() : min(end, match.start() + _CALL_LIMIT)]
+            found[_WHITESPACE.sub("", words)] += 1
+    return found
+
+
+def _assertions(
+    language: Language, text: str, plain: str, line: int
+) -> Iterator[tuple[tuple[int, int], Assertion]]:
+    """Each with where it stands."""
     end = 0
-    depths = _depths(plain)
+    depths, closings = _depths(plain), _closings(plain)
     for match in re.finditer(language.assertion, plain):
         if match.start() < end:
             continue
         end = match.end()
         if plain[end - 1] in _CLOSES:
-            end = _closing(plain, end - 1)
+            end = closings.get(end - 1, len(plain))
         while language.chained and (more := _CHAINED.match(plain, end)):
-            end = _closing(plain, more.end() - 1) if more[1] else more.end()
+            end = closings.get(more.end() - 1, len(plain)) if more[1] else more.end()
         told = text[match.start() : end].strip()
         # Of `if a != b` the blanks belong to it; in a call they are layout.
         told = _WHITESPACE.sub(" " if told.startswith("if") else "", told)
@@ -217,13 +260,14 @@ def _assertions(language: Language, text: str, plain: str, line: int) -> Iterato
             told = f"{told[: found.start(group)]}…{told[found.end(group) :]}"
             tolerance = 10.0 ** -min(tolerance, 300.0) if group == "places" else tolerance
         weak = re.search(language.weak, told)
-        yield Assertion(
+        assertion = Assertion(
             text=told,
             line=line + text.count("\n", 0, match.start()),
             strength=0 if _VAIN.match(told) else 1 if weak else 2,
             tolerance=tolerance,
             where=f"{depths[match.start()]} blocks deep: ",
         )
+        yield (match.start(), end), assertion
 
 
 _CHAINED = re.compile(r"\s*\.\s*\w+(?:<[^>]*>)?\s*(\()?")
@@ -249,16 +293,19 @@ def _depths(plain: str) -> list[int]:
 
 
 _CLOSES = {"(": ")", "{": "}", "[": "]"}
+_BRACKET = re.compile(r"[(){}\[\]]")
 
 
-def _closing(plain: str, opening: int) -> int:
-    """The place after the bracket that closes the one at `opening`; the end where none does."""
-    opens, level = plain[opening], 0
-    for token in re.compile(rf"[{re.escape(opens + _CLOSES[opens])}]").finditer(plain, opening):
-        level += 1 if token[0] == opens else -1
-        if level == 0:
-            return token.end()
-    return len(plain)
+def _closings(plain: str) -> Mapping[int, int]:
+    """By the place of each opening bracket, that after the one that closes it."""
+    found: dict[int, int] = {}
+    open_ones: dict[str, list[int]] = {")": [], "}": [], "]": []}
+    for match in _BRACKET.finditer(plain):
+        if match[0] in _CLOSES:
+            open_ones[_CLOSES[match[0]]].append(match.start())
+        elif open_ones[match[0]]:
+            found[open_ones[match[0]].pop()] = match.end()
+    return found
 
 
 _CHARACTER = r"'(?:[^'\\\n]|\\.[^'\n]{0,8})'"

@@ -22,7 +22,10 @@ _UNITTEST = {
     "assertLessEqual": "<=",
 }
 """What `assert` says with an operator."""
-_SKIPS = ("skip", "skipif", "skipIf", "skipUnless", "xfail", "expectedFailure", "importorskip")
+_SKIPS = (
+    *("skip", "skipif", "skipIf", "skipUnless", "xfail", "expectedFailure", "importorskip"),
+    *("flaky", "retry", "rerun"),
+)
 _MOCKING = ("patch", "Mock", "MagicMock", "AsyncMock", "create_autospec", "setattr", "setitem")
 _WIDE = ("Exception", "BaseException")
 
@@ -89,6 +92,8 @@ def _test(node: ast.FunctionDef | ast.AsyncFunctionDef, skip: str) -> Test:
         assertions=_assertions(body, ""),
         skipped=skip or _decorators_skip(node) or in_body or cut,
         cases=_cases(node),
+        calls=_calls(body),
+        exits=_exits(node),
         mocks=_mocks([*node.decorator_list, *node.body]),
         timeout=_timeout(node),
     )
@@ -287,37 +292,76 @@ def _almost(call: ast.Call, where: str) -> Assertion:
 # --- Around it ------------------------------------------------------------------------------------
 
 
-def _cases(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    cases = 1
+_ROWS_LIMIT = 10_000
+
+
+def _cases(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Counter[str]:
+    """Rows of values, by the decorator that gives them."""
+    rows: Counter[str] = Counter()
     for decorator in node.decorator_list:
         if not isinstance(decorator, ast.Call):
             continue
         name = _last(decorator.func)
-        if name in ("parametrize", "expand", "data", "params", "parameters"):
-            values = decorator.args[1:2] if name == "parametrize" else decorator.args
-            if len(values) == 1 and isinstance(values[0], ast.List | ast.Tuple | ast.Set):
-                cases *= sum(not _skip_in(item) for item in values[0].elts)
-            elif len(values) == 1 and isinstance(values[0], ast.Call):
-                cases *= _range(values[0])
-            elif len(values) > 1:
-                cases *= len(values)
-        elif name == "example":
-            cases += 1
+        if name == "parametrize" and len(decorator.args) > 1:
+            of = ast.unparse(decorator.args[0])
+            rows.update(f"{of} = {row}" for row in _rows(decorator.args[1]))
+        elif name in ("expand", "data", "params", "parameters", "example"):
+            values = [row for argument in decorator.args for row in _rows(argument)]
+            rows.update(values or [ast.unparse(decorator)])
         elif name == "settings":
             for keyword in decorator.keywords:
                 value = getattr(keyword.value, "value", None)
                 if keyword.arg == "max_examples" and isinstance(value, int):
-                    cases *= max(0, value)
-    return cases
+                    rows["generated examples"] = max(0, value)
+    return rows
 
 
-def _range(call: ast.Call) -> int:
-    if _last(call.func) != "range":
-        return 1
-    try:
-        return len(range(*(int(ast.literal_eval(argument)) for argument in call.args)))
-    except (ValueError, TypeError, OverflowError):
-        return 1
+def _rows(values: ast.expr) -> list[str]:
+    if isinstance(values, ast.List | ast.Tuple | ast.Set):
+        return [ast.unparse(item) for item in values.elts if not _skip_in(item)]
+    if isinstance(values, ast.Call) and _last(values.func) == "range":
+        try:
+            numbers = range(*(int(ast.literal_eval(argument)) for argument in values.args))
+            return [str(number) for number in numbers[:_ROWS_LIMIT]]
+        except (ValueError, TypeError, OverflowError):
+            pass
+    return [ast.unparse(values)]
+
+
+_EXITS = ("exit", "_exit", "quit", "abort")
+
+
+def _exits(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Counter[str]:
+    found: Counter[str] = Counter()
+    if isinstance(node, ast.AsyncFunctionDef):
+        found["it is a coroutine, which nobody may await"] = 1
+    for inner in ast.walk(node):
+        leaves = isinstance(inner, ast.Return) or (
+            isinstance(inner, ast.Call) and _last(inner.func) in _EXITS
+        )
+        if leaves or (isinstance(inner, ast.Raise) and "SystemExit" in ast.unparse(inner)):
+            found[ast.unparse(inner)[:60]] += 1
+    return found
+
+
+_SAYING = ("print", "log", "debug", "info", "warning", "write", "format")
+
+
+def _calls(body: Sequence[ast.stmt]) -> Counter[str]:
+    """Of statements that are no assertions, what they call."""
+    found: Counter[str] = Counter()
+    todo: list[ast.AST] = list(body)
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.Assert | ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(node, ast.Call):
+            if any(_of_call(node, "")):
+                continue
+            if _last(node.func) not in (*_SAYING, *_MOCKING):
+                found[ast.unparse(node)] += 1
+        todo += ast.iter_child_nodes(node)
+    return found
 
 
 def _mocks(nodes: Sequence[ast.AST]) -> Counter[str]:

@@ -53,8 +53,12 @@ class Test:
     assertions: list[Assertion] = field(default_factory=list)
     skipped: str = ""
     """What keeps it from running, or from mattering."""
-    cases: int = 1
-    """How often it runs with other values."""
+    cases: Counter[str] = field(default_factory=Counter)
+    """The rows of values that it runs with."""
+    calls: Counter[str] = field(default_factory=Counter)
+    """What it does beside its assertions."""
+    exits: Counter[str] = field(default_factory=Counter)
+    """How it may end before its last assertion."""
     mocks: Counter[str] = field(default_factory=Counter)
     timeout: float | None = None
     """Seconds, or whatever the language counts in."""
@@ -92,8 +96,13 @@ def _less(path: str, name: str, old: Test, new: Test) -> Iterator[Shortcut]:
 
     if new.skipped and new.skipped != old.skipped:
         yield shortcut("test-skipped", f"{who} does not run, or does not matter: {new.skipped}")
-    if new.cases < old.cases:
-        yield shortcut("cases-removed", f"{who} runs with {new.cases} of {old.cases} cases")
+    for leaving in new.exits - old.exits:
+        yield shortcut("test-skipped", f"{who} may end before it has checked: {leaving}")
+    if rows := old.cases - new.cases:
+        what = f"{who} runs without {rows.total()} of {old.cases.total()} cases: {_first(rows)}"
+        yield shortcut("cases-removed", what)
+    if calls := old.calls - new.calls:
+        yield shortcut("subject-replaced", f"{who} no longer does: {_first(calls)}")
     if old.timeout is not None and (new.timeout is None or new.timeout > old.timeout):
         longer = "without a limit" if new.timeout is None else f"{new.timeout:g}"
         yield shortcut("timeout-raised", f"{who} may take longer: {old.timeout:g}, now {longer}")
@@ -152,6 +161,10 @@ _RELATED = 0.3
 def _alike(one: str, other: str) -> float:
     first, second = set(re.findall(r"\w+", one)), set(re.findall(r"\w+", other))
     return len(first & second) / max(1, min(len(first), len(second)))
+
+
+def _first(found: Counter[str]) -> str:
+    return _shown(next(iter(found)))
 
 
 def _shown(text: str) -> str:
