@@ -5,8 +5,9 @@ plays against a number that is measured is gaming/'s business, and so are commen
 finding.
 
 Not promised: tests of other languages than Python are read by their text, and text can be written
-so that no reading finds out what it does; values that are right for one test only are not
-recognised. Tests are frozen unless scope names them: this is for those that it names.
+so that no reading finds out what it does; values that are right for one test only are recognised
+where they stand in the code as they stand in the test. Tests are frozen unless scope names them:
+this is for those that it names.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 
+from autoresearch_ci.decide.shortcuts.hardcoded import hardcoded
 from autoresearch_ci.decide.shortcuts.other_tests import language_of, text_suite
 from autoresearch_ci.decide.shortcuts.python_tests import python_suite
 from autoresearch_ci.decide.shortcuts.strictness import lowered
@@ -30,7 +32,7 @@ RULES = (
         "subject-replaced",
     ),
     *("timeout-raised", "error-swallowed", "failure-ignored", "install-forced"),
-    *("strictness-lowered", "vendored-patch", "unreadable"),
+    *("strictness-lowered", "vendored-patch", "value-hardcoded", "unreadable"),
 )
 """By which a finding can be allowed, alone or with a path: `timeout-raised:tests/test_a.py`."""
 BYTES_LIMIT = 512_000
@@ -39,19 +41,28 @@ BYTES_LIMIT = 512_000
 Files = Mapping[str, bytes | None]
 
 
-def shortcuts(before: Files, after: Files, allow: Collection[str] = ()) -> list[Shortcut]:
+def shortcuts(
+    before: Files,
+    after: Files,
+    *,
+    tests: Mapping[str, bytes] | None = None,
+    allow: Collection[str] = (),
+) -> list[Shortcut]:
     """The findings of a change, in order of path and line.
 
     `before` and `after` hold the same paths, those that the change touches; `None`: not there.
+    `tests`: those of the tree, by path, where values could come from that are right for one only.
     """
     found = [*_of_tests(before, after)]
+    asked = {path: content.decode(errors="replace") for path, content in (tests or {}).items()}
     for path in sorted({*before, *after}):
         old, new = before.get(path), after.get(path)
         if old == new or max(len(old or b""), len(new or b"")) > BYTES_LIMIT:
             continue
-        texts = [None if part is None else part.decode(errors="replace") for part in (old, new)]
-        found += swallowed(path, *texts)
-        found += lowered(path, *texts)
+        was, now = (None if part is None else part.decode(errors="replace") for part in (old, new))
+        found += swallowed(path, was, now)
+        found += lowered(path, was, now)
+        found += hardcoded(path, was, now, asked)
     return sorted(
         (f for f in dict.fromkeys(found) if not {f.rule, f"{f.rule}:{f.path}"} & set(allow)),
         key=lambda shortcut: (shortcut.path, shortcut.line, shortcut.rule),

@@ -516,6 +516,43 @@ def test_an_honest_repair_is_left_alone(path: str, before: str, after: str) -> N
     assert found(path, before, after) == set()
 
 
+# --- Values that are right for one test -----------------------------------------------------------
+
+ASKED = {"tests/test_x.py": b"assert fib(10) == 55\nassert greet('bob', 3) == 'hi bob'\n"}
+SPECIAL = [
+    ("x.py", "def fib(n):\n    if n == 10:\n        return 55\n"),
+    ("x.py", "def fib(n):\n    return 55 if n == 10 else old(n)\n"),
+    ("x.py", "def fib(n):\n    match n:\n        case 10:\n            return 55\n"),
+    ("x.py", "def greet(a, b):\n    if a == 'bob' and b == 3:\n        return 'hi bob'\n"),
+    ("x.ts", 'if (a === "bob" && b === 3) { return "hi bob"; }'),
+    ("x.ts", "return n === 10 ? 55 : old(n);"),
+    ("x.go", "if n == 10 {\n\treturn 55\n}\n"),
+    ("x.go", "switch n {\ncase 10:\n\treturn 55\n}\n"),
+    ("x.rs", "match n {\n    10 => 55,\n    _ => old(n),\n}\n"),
+    ("x.c", "if (n == 10) return 55;\n"),
+    ("X.java", "if (10 == n) { return 55; }"),
+]
+HONEST = [
+    ("x.py", "def fib(n):\n    if n == 0:\n        return 1\n"),
+    ("x.py", "def fib(n):\n    if n == 10:\n        return fib(9) + fib(8)\n"),
+    ("x.py", "def code(n):\n    if n == 404:\n        return 'missing'\n"),
+    ("x.ts", "if (n === 2) { return 1; }"),
+]
+
+
+@pytest.mark.parametrize(("path", "after"), SPECIAL)
+def test_an_answer_to_one_test_is_found(path: str, after: str) -> None:
+    change = {path: b""}, {path: after.encode()}
+    assert [s.rule for s in shortcuts(*change, tests=ASKED)] == ["value-hardcoded"]
+    assert not shortcuts(*change)  # nobody asks for it
+    assert not shortcuts({path: after.encode()}, {path: after.encode() + b"\n"}, tests=ASKED)
+
+
+@pytest.mark.parametrize(("path", "after"), HONEST)
+def test_a_base_case_is_left_alone(path: str, after: str) -> None:
+    assert not shortcuts({path: b""}, {path: after.encode()}, tests=ASKED)
+
+
 # --- What a finding says --------------------------------------------------------------------------
 
 
@@ -533,7 +570,11 @@ def test_a_finding_names_rule_file_line_and_how_to_allow_it() -> None:
 
 
 def test_every_rule_has_an_example() -> None:
-    shown = {rule for *_, rule in WRONG} | {rule for *_, rule in ELSEWHERE} | {"unreadable"}
+    shown = (
+        {rule for *_, rule in WRONG}
+        | {rule for *_, rule in ELSEWHERE}
+        | {"unreadable", "value-hardcoded"}
+    )
     assert shown == set(RULES)
 
 
@@ -558,6 +599,6 @@ def test_any_text_is_compared_without_an_accident(path: str, noise: str, place: 
 
 
 def test_hostile_text_is_compared_in_no_time() -> None:
-    for text in ("(" * 50_000, "test('" * 9_000, "expect(" * 9_000, "{ " * 30_000, "@a\n" * 20_000):
+    for text in ("(" * 9_000, "test('" * 2_000, "expect(" * 2_000, "{ " * 5_000, "@a\n" * 4_000):
         for path, tests in TESTS.items():
             shortcuts({path: tests.encode()}, {path: text.encode()})

@@ -1,0 +1,53 @@
+"""Values that are right for one test: `if n == 7: return 13`, where a test says just that."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from autoresearch_ci.decide.shortcuts.suite import Shortcut
+
+_LITERAL = r"(?:-?\d+(?:\.\d+)?|\"[^\"\n]{1,200}\"|'[^'\n]{1,200}')"
+_EQUAL = rf"(?:[\w.\[\]]+\s*={{2,3}}\s*{_LITERAL}|{_LITERAL}\s*={{2,3}}\s*[\w.\[\]]+)"
+_SPECIAL_CASE = re.compile(
+    rf"\b(?:if|elif|when|case)\b\s*\(?\s*(?P<condition>{_EQUAL}(?:\s*(?:&&|\band\b)\s*{_EQUAL})*)"
+    rf"\s*\)?\s*[:{{]?\s*(?:return\b|=>|->)\s*(?P<value>{_LITERAL})"
+    rf"|\breturn\s+(?P<first>{_LITERAL})\s+if\s+(?P<after>{_EQUAL}(?:\s+and\s+{_EQUAL})*)\s+else\b"
+    rf"|(?P<before>{_EQUAL}(?:\s*&&\s*{_EQUAL})*)\s*\?\s*(?P<then>{_LITERAL})\s*:"
+    rf"|\bcase\s+(?P<matched>{_LITERAL})\s*:\s*return\s+(?P<answer>{_LITERAL})"
+    rf"|(?m:^\s*(?P<key>{_LITERAL})\s*=>\s*(?P<arm>{_LITERAL})\s*,?\s*$)"
+)
+_TRIVIAL = frozenset({"0", "1", "-1", '""', "''"})
+"""Of which a base case is made: `if n == 0: return 1`."""
+_SOURCE = re.compile(r"\.(py|[cm]?[jt]sx?|go|rs|c|cc|cpp|cxx|h|hpp|java|kt|cs|rb|php|swift|scala)$")
+
+
+def hardcoded(
+    path: str, before: str | None, after: str | None, tests: Mapping[str, str]
+) -> Iterator[Shortcut]:
+    """New special cases whose values, condition and answer, stand together in a line of a test."""
+    if after is None or not _SOURCE.search(path) or path in tests:
+        return
+    known = {match.group() for match in _SPECIAL_CASE.finditer(before or "")}
+    for match in _SPECIAL_CASE.finditer(after):
+        if match.group() in known:
+            continue
+        values = [_plain(value) for value in re.findall(_LITERAL, match.group())]
+        if len(values) < 2 or set(values) <= _TRIVIAL:
+            continue
+        where = next((name for name, text in tests.items() if _together(values, text)), "")
+        if where:
+            words = " ".join(match.group().split())
+            what = f"answers what {where} asks, and nothing else: {words[:80]}"
+            line = after.count("\n", 0, match.start()) + 1
+            yield Shortcut(rule="value-hardcoded", path=path, line=line, what=what)
+
+
+def _plain(literal: str) -> str:
+    """A text without its quotes, as another language's test writes it in others."""
+    return literal[1:-1] if literal[:1] in "\"'" and len(literal) > 2 else literal
+
+
+def _together(values: list[str], text: str) -> bool:
+    patterns = [re.compile(rf"(?<![\w.]){re.escape(value)}(?![\w.]*\w)") for value in values]
+    return any(all(p.search(line) for p in patterns) for line in text.splitlines())
