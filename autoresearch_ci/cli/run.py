@@ -146,7 +146,7 @@ def run(
             ledger=ledger,
             story=start.story,
             earlier=comparable_keeps(start),
-            disclose=asking_file(context.files, store.read),
+            disclose=asking_file(context.files, lambda path: store.read(context.files[path])),
         )
         publisher.follow(
             ledger, start, lambda: run_info(resolved, context, finished, redactor.redact)

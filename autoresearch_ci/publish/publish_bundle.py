@@ -27,6 +27,7 @@ from autoresearch_ci.publish.start_rules import numbered
 from autoresearch_ci.publish.verify_bundle import verified
 from autoresearch_ci.report.run_folder import metric_name
 from autoresearch_ci.report.run_summary import RunInfo
+from autoresearch_ci.workspace.asked import asking_file
 from autoresearch_ci.workspace.repository import Repository
 
 
@@ -136,7 +137,11 @@ def publish_bundle(
         publisher = ForgePublisher(forge, remote, repository, publish, run, observe, file=False)
         stack.callback(publisher.close)
         start_point = publisher.resolve_finished(manifest.tag, manifest.head, manifest.notebook)
-        info = _run_info(manifest.info, config, manifest)
+        files = repository.files(manifest.base)
+        info = replace(
+            _run_info(manifest.info, config, manifest),
+            disclose=asking_file(files, lambda path: reader.read(manifest.base, path) or b""),
+        )
         if start_point.because == "moved" and not origin:
             start_point = replace(start_point, because=publisher.why_apart())
         publisher.follow(record, start_point, lambda: info)

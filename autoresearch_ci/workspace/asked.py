@@ -31,11 +31,11 @@ def asks_for_disclosure(text: str) -> bool:
     )
 
 
-def asking_file(files: Mapping[str, FileVersion], read: Callable[[FileVersion], bytes]) -> str:
+def asking_file(files: Mapping[str, FileVersion], read: Callable[[str], bytes]) -> str:
     """The first file of a commit that asks for it; empty: none does."""
     for path, version in sorted(files.items()):
         if not _NAMES.fullmatch(path) or not version.regular:
             continue
-        if asks_for_disclosure(read(version)[:_BYTES].decode(errors="replace")):
+        if asks_for_disclosure(read(path)[:_BYTES].decode(errors="replace")):
             return path
     return ""

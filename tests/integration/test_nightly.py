@@ -603,6 +603,7 @@ def test_a_bundle_that_continues_a_branch_is_believed_no_more_than_another(world
     repo = Repo(second.repo)
     true, _ = members(second.bundle)
     ours, theirs = true["merges"]
+    info = true["info"]
     evil = {".github/workflows/evil.yml": "on: push\n"}
     outside = commit(repo, true["head"], {"other": "evil\n"})
     git = GitDirectory(repo.path, repo.path / ".git")
@@ -613,13 +614,15 @@ def test_a_bundle_that_continues_a_branch_is_believed_no_more_than_another(world
         # It is in every checkout, and nobody has agreed to it yet.
         "unmerged": {"merges": [ours, unmerged], "base": merge(git, ours, unmerged)},
         "scope": {"head": outside},
+        # Better than code that the branch has never been.
+        "origin": {"info": {**info, "story": {**info["story"], "origin": unmerged}}},
     }
     refs = world.bare.git("for-each-ref")
     for what, forged in forgeries.items():
         done = second.publish(bundled(world.folder / f"{what}.bundle", repo, true | forged))
         assert done.code == 3, f"{what}: {done.log}"
-        why = "other" if what == "scope" else "neither part of this checkout nor of"
-        assert why in done.summary, what
+        why = {"scope": "other", "origin": "not part of what it builds upon"}
+        assert why.get(what, "neither part of this checkout nor of") in done.summary, what
         assert world.bare.git("for-each-ref") == refs, what
         assert len(world.api.pulls) == 1, what
 

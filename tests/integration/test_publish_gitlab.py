@@ -80,13 +80,14 @@ def test_a_forge_that_takes_branches_only_gets_the_branch(
     assert "without the notebook" in done.told
 
 
-def test_a_refused_push_names_the_page_that_opens_it(
+def test_a_refused_push_names_the_file_that_holds_what_was_kept(
     server: GitServer, bare: Bare, run: Run, script: Script
 ) -> None:
     bare.refuse("GitLab: You are not allowed to push code to protected branches on this project.")
     done = go(run, script, 9)
     assert done.code == 6, done.told
-    assert f"{server.url}/group/sub/name/-/merge_requests/new?" in done.err
+    assert "merge_requests/new" not in done.err  # of a branch that is not there
+    assert f"what was kept is in {done.folder / 'autoresearch.bundle'}" in done.err
 
 
 def test_options_are_one_line_each_whatever_people_write(server: GitServer) -> None:

@@ -26,5 +26,5 @@ def test_only_what_speaks_to_contributors_is_read() -> None:
     text = b"Please disclose the use of AI."
     version = FileVersion(mode="100644", blob="a" * 40)
     files = {"src/contributing.md": version, ".github/CONTRIBUTING.md": version, "README": version}
-    assert asking_file(files, lambda version: text) == ".github/CONTRIBUTING.md"
-    assert asking_file({"README.md": version}, lambda version: text) == ""
+    assert asking_file(files, lambda path: text) == ".github/CONTRIBUTING.md"
+    assert asking_file({"README.md": version}, lambda path: text) == ""
