@@ -402,3 +402,20 @@ def test_the_search_finds_the_trainers_constants() -> None:
     source = ROOT / "trainer" / "train.py"
     found = find_constants("trainer/train.py", source.read_bytes())
     assert {"DEPTH", "MATRIX_LR", "PAIR_ROWS"} <= {constant.name for constant in found}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [".github/workflows/nightly.yml", *(f"examples/workflows/{n}.yml" for n in ("one-job", "gpu"))],
+)
+def test_what_is_kept_is_uploaded_however_a_night_ends(path: str) -> None:
+    """The run folder with its bundle; and the second job does not wait for the first to succeed."""
+    jobs = load(ROOT / path)["jobs"]
+    run, *more = jobs.values()
+    (upload,) = (s for s in run["steps"] if s.get("uses", "").startswith("actions/upload-artifact"))
+    (step,) = (s for s in run["steps"] if "--publish-branch" in str(s.get("with", {}).get("args")))
+    tag = re.search(r"--tag (.+) --publish-branch", step["with"]["args"])
+    assert tag
+    assert upload["if"] == "always()"
+    assert upload["with"]["path"] == f"autoresearch/run-{tag[1]}/"
+    assert all("always()" in job["if"] for job in more)

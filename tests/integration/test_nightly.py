@@ -749,6 +749,21 @@ def test_a_cancelled_night_has_pushed_and_said_everything_within_six_seconds(wor
     assert again.done.outputs["pull-request"] == world.api.pulls[0]["html_url"]
 
 
+def test_a_cancelled_first_job_leaves_what_it_kept_to_the_second(world: World) -> None:
+    sleeper = CONFIG.replace("$(cat value)", "$(cat value; grep -q 8 value && sleep 600)")
+    world.bare.commit("main", "slow", **{".github/autoresearch.yml": sleeper})
+    night = world.night("bundle", 10, 9, 8)
+    process = night.start()
+    wait_for(night.bundle.exists)
+    process.send_signal(signal.SIGINT)
+    done = world.finish(process, str(night.number), night.job)
+    assert (done.code, done.outputs["iterations"]) == (130, "1"), done.log
+    published = night.publish()
+    assert published.code == 0, published.log
+    assert subjects(world) == ["experiment: try 9"]
+    assert published.outputs["pull-request"] == world.api.pulls[0]["html_url"]
+
+
 def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
     until = time.monotonic() + seconds
     while not condition():

@@ -411,6 +411,9 @@ def test_somebody_who_changes_the_branch_meanwhile_keeps_it(world: World, what: 
         ("autoresearch/t", "closed"),
         ("autoresearch/t-2", "open"),
     ]
+    assert "pushed: autoresearch/t-2" in done.out
+    assert "kept on autoresearch/t-2" in done.out
+    assert "..autoresearch/t-2   # what was kept" in (done.folder / "summary.md").read_text()
     words = "somebody else pushed to its branch" if what == "commits" else "branch was deleted"
     assert words in world.api.pulls[1]["body"]
 
