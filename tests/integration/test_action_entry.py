@@ -336,6 +336,10 @@ def test_a_gate_takes_base_and_claim_from_the_pull_request(job: Job) -> None:
     assert done.code == 1, done.log
     assert done.outputs["verdict"] == "fail"
     assert "claim not reproduced" in done.annotations("error")[0]
+    assert "**The gate failed:** claim not reproduced" in done.summary
+    assert "Stopped by an error" not in done.summary
+    assert "| claimed | 10 -&gt; 5 | -50.0 % |" in done.summary
+    assert "| measured | 10 -&gt; 9 | -10.0 % | same in every run |" in done.summary
 
 
 @pytest.mark.parametrize("default", ["develop", None])
