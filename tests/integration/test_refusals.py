@@ -500,7 +500,7 @@ def test_a_process_that_the_system_does_not_start_is_one_sentence(number: int) -
     [
         ("0123456789" * 4, False, "force-pushed", "git fetch origin 0123456789"),
         ("0123456789" * 4, True, "shallow clone", "fetch-depth: 0"),
-        ("nowhere...HEAD", False, "misspelt", "origin/nowhere"),
+        ("nowhere...", False, "misspelt", "origin/nowhere"),
         ("no-such-branch", False, "misspelt", "origin/no-such-branch"),
         ("no-such-branch", True, "shallow clone", "git fetch --unshallow"),
     ],
