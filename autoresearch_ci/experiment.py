@@ -215,8 +215,8 @@ class Published:
     """Where a person can open it, when we may not."""
     file: str = ""
     """The bundle that was written."""
-    nothing: bool = False
-    """Nothing was kept, or nothing of it may be shown."""
+    nothing: str = ""
+    """Why there is nothing to publish but the notebook; empty: there is."""
     standing: str = ""
     """Our branch on the forge, also where this run has added nothing to it."""
     refused: str = ""

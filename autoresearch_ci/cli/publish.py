@@ -39,9 +39,7 @@ def tell(published: Published, target: TextIO) -> None:
     if published.refused:
         target = sys.stderr  # whoever reads the error must know what is there all the same
     if published.nothing:
-        print(
-            "nothing was kept that could be published; the notebook has what was tried", file=target
-        )
+        print(f"not published: {published.nothing}", file=target)
         if published.standing:
             print(f"branch: {published.standing}", file=target)
         if published.pull_request:

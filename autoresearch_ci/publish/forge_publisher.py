@@ -155,8 +155,13 @@ class ForgePublisher:
             compare=self._compare_link() if refused and pushed else "",
             file=self._bundle if refused else "",
             refused=str(self._refused) if refused else "",
-            nothing=not any_kept,
+            nothing="" if any_kept else self._why_nothing(self._record),
         )
+
+    def _why_nothing(self, record: RunRecord) -> str:
+        if record.history.kept and (url := self._holds_refused(record)):
+            return f"what was kept builds upon {url}, which a person has closed"
+        return "nothing was kept"
 
     def close(self) -> None:
         self._remote.close()
@@ -185,8 +190,9 @@ class ForgePublisher:
                 self._publish_pull_request(self._record, self._describe(), notebook)
         except (ForgeRefused, WorkspaceError) as error:
             self._refused = error
-            # Once: what is refused at the end is what the run ends with.
-            if str(before) != str(error) and (self._hurry or not self._final):
+            # Once: what is refused at the end is what the run ends with, where it kept anything.
+            told_at_the_end = self._final and not self._hurry and self._may_show(self._record)
+            if str(before) != str(error) and not told_at_the_end:
                 self._observe(Warning(message=f"not published: {error}"))
 
     def _leave_file(self, record: RunRecord, notebook: str | None) -> None:

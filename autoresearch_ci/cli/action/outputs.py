@@ -42,8 +42,9 @@ def results(step: Step, code: int) -> tuple[dict[str, str], list[str]]:
         parts.append(printed_part(step.printed))
     outputs |= published_outputs(own_lines(step.complaints, step.printed, code))
     if step.command == "publish":
-        nothing = any(line.startswith("nothing was kept") for line in step.printed)
-        parts.append(published_part(outputs, nothing=nothing))
+        said = (line.partition("not published: ") for line in step.printed)
+        nothing = next((why for before, found, why in said if found and not before), "")
+        parts.append(published_part(outputs, nothing))
     outputs["verdict"] = "incomplete" if _skipped(step) else verdict(code)
     return outputs, [*parts, warnings_part(step.narrator.warnings)]
 

@@ -29,13 +29,13 @@ def error_part(message: str, code: int = 2) -> str:
     return f"**Stopped by an error.**\n\n{block(message, _ROOM)}"
 
 
-def published_part(outputs: Mapping[str, str], *, nothing: bool) -> str:
-    """Where a bundle went."""
+def published_part(outputs: Mapping[str, str], nothing: str) -> str:
+    """Where a bundle went; `nothing`: why there was nothing to publish but the notebook."""
     branch, url = outputs.get("branch", ""), outputs.get("pull-request", "")
     shown = f"[the pull request]({url})" if url else ""
     if nothing:
         still = f" As it was: {shown}." if shown else ""
-        return f"**Nothing was kept**, so only the notebook was pushed.{still}"
+        return f"**Nothing to publish:** {inline(nothing, 300)}.{still}"
     if shown:
         return f"**Published:** {shown}, from `{branch}`."
     return f"**Pushed:** `{branch}`, without a pull request." if branch else ""
