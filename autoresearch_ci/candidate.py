@@ -42,7 +42,6 @@ from autoresearch_ci.experiment import (
     MetricRun,
     Proposal,
     Status,
-    Tree,
 )
 from autoresearch_ci.measure.baseline import measure_baseline
 from autoresearch_ci.measure.bench import Bench
@@ -51,47 +50,12 @@ from autoresearch_ci.measure.holdout import asked
 from autoresearch_ci.measure.hooks import Commit
 from autoresearch_ci.record.ledger import Ledger
 from autoresearch_ci.record.run_history import Attempt
+from autoresearch_ci.safety.proposed_secrets import holds_secret
 from autoresearch_ci.safety.redaction import WITHHELD, Redactor
-from autoresearch_ci.safety.token_forms import tokens_in
 from autoresearch_ci.workspace.earlier_change import EarlierChange, is_again
 from autoresearch_ci.workspace.repository import Changes, FileVersion
 from autoresearch_ci.workspace.scope import Scope
 from autoresearch_ci.workspace.store import CommitTree, Edits, Store
-
-
-def holds_secret(proposal: Proposal, incumbent: Tree, redactor: Redactor) -> bool:
-    """Whether anything that the proposal would add holds a secret."""
-    words = [proposal.description, proposal.hypothesis, proposal.next_idea]
-    words += [edit.path for edit in proposal.edits]
-    if any(redactor.found_in(text) or tokens_in(text) for text in words):
-        return True
-    return any(_adds_secret(edit, incumbent, redactor) for edit in proposal.edits)
-
-
-def _adds_secret(edit: FileEdit, incumbent: Tree, redactor: Redactor) -> bool:
-    if edit.content is None:
-        return False
-    try:
-        before = incumbent.read(edit.path)
-    except KeyError:
-        before = b""
-    if edit.content == before:
-        return False
-    if redactor.found_in(edit.content) and (
-        not redactor.found_in(before) or redactor.found_in(_added(before, edit.content))
-    ):
-        return True
-    return bool(_tokens(edit.content) - _tokens(before))
-
-
-def _added(before: bytes, after: bytes) -> bytes:
-    """The lines that were not there."""
-    known = set(before.split(b"\n"))
-    return b"\n".join(line for line in after.split(b"\n") if line not in known)
-
-
-def _tokens(content: bytes) -> frozenset[str]:
-    return tokens_in(content.decode(errors="replace"))
 
 
 @dataclass(frozen=True, kw_only=True)
