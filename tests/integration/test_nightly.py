@@ -558,7 +558,8 @@ def test_a_second_night_without_a_key_repeats_nothing_and_builds_on_the_first(
 def test_what_was_measured_in_another_way_is_tried_again(world: World, mode: str) -> None:
     files = {"knobs.py": KNOB, ".github/autoresearch.yml": KEYLESS}
     world.bare.commit("main", "knobs", **files)
-    for number, config in enumerate((KEYLESS, KEYLESS.replace("4) ^ 2", "8) ^ 4"))):
+    witnessed = f"{KEYLESS}guards: [test -e knobs.py]\n"  # the gain is a large one
+    for number, config in enumerate((witnessed, witnessed.replace("4) ^ 2", "8) ^ 4"))):
         world.bare.commit("main", f"rule {number}", **{".github/autoresearch.yml": config})
         keyless(world, mode, 9)
     assert [len(values) for values in tried(world)] == [4, 4]
