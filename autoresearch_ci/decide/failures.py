@@ -166,7 +166,9 @@ def ordered(failures: Iterable[Failure]) -> list[Failure]:
 
     def key(failure: Failure) -> tuple[object, ...]:
         follows = said[failure.tool, failure.code, essence(failure.message)]
-        causes = bool(_CASCADES.search(failure.message)) and failure.category is not Category.TEST
+        # That a test file cannot be loaded follows from what it loads.
+        result = failure.category is Category.TEST or failure.code == "collection"
+        causes = bool(_CASCADES.search(failure.message)) and not result
         return (
             failure.category.rank,
             not causes,

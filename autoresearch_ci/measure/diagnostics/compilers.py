@@ -203,7 +203,8 @@ def read_gradle(said: Said) -> Diagnosis:
 
 _TOLD = (Category.BUILD, Category.WARNING)
 ADAPTERS = (
-    Adapter(tool="gcc", parse=read_c, command="make -k", categories=_TOLD),
+    # What an earlier build has left is built again: who skips it, skips its warnings.
+    Adapter(tool="gcc", parse=read_c, command="make -k -B", categories=_TOLD),
     Adapter(tool="javac", parse=read_javac, categories=_TOLD),
     Adapter(
         tool="maven",
@@ -216,7 +217,7 @@ ADAPTERS = (
     Adapter(
         tool="gradle",
         parse=read_gradle,
-        command="./gradlew --console=plain --continue check",
+        command="./gradlew --console=plain --continue --rerun-tasks check",
         reports="**/build/test-results/**/TEST-*.xml",
         categories=(Category.BUILD, Category.TEST, Category.WARNING),
         writes="--console=plain --continue",

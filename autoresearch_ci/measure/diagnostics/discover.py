@@ -411,7 +411,7 @@ def _look_at_others(found: _Found) -> None:
             found.add("actionlint", "", f"{path}: is there")
 
 
-_CMAKE = "cmake -S . -B build && cmake --build build -- -k"
+_CMAKE = "cmake -S . -B build && cmake --build build --clean-first -- -k"
 _CTEST = (
     "cmake -S . -B build && cmake --build build && ctest --test-dir build --output-junit {report}"
 )

@@ -103,9 +103,13 @@ def test_what_is_mended_first() -> None:
         problem("Cannot find name 'Bar'.", path="a.ts", line=3, category=Category.TYPE),
         problem("is not assignable", path="a.ts", line=1, category=Category.TYPE),
         problem("link", path="", line=0, category=Category.BUILD),
+        problem("SyntaxError", path="b.py", category=Category.BUILD, code="syntax"),
+        problem("SyntaxError", path="a_test.py", category=Category.BUILD, code="collection"),
     ]
     found = ordered(identified("tool", messages))
     assert [(f.path, f.line) for f in found] == [
+        ("b.py", 1),
+        ("a_test.py", 1),
         ("", 0),
         ("b.ts", 3),
         ("c.ts", 3),

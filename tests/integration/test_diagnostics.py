@@ -1,0 +1,69 @@
+"""What is found in a repository is run for real, read, and a repair judged by it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from autoresearch_ci.decide.failures import ordered, summary
+from autoresearch_ci.decide.objective import Outcome, Seen, compared
+from autoresearch_ci.execution.command import run_command
+from autoresearch_ci.execution.environment import clean_environment
+from autoresearch_ci.measure.diagnostics.adapter import Said
+from autoresearch_ci.measure.diagnostics.discover import discover
+from autoresearch_ci.measure.diagnostics.registry import TOOLS
+
+FILES = {
+    "pyproject.toml": "[tool.ruff.lint]\nselect = ['F']\n[tool.pytest.ini_options]\n",
+    "calc.py": "import os\n\n\ndef add(a, b):\n    return a - b\n",
+    "broken.py": "def f(:\n",
+    "test_calc.py": "from calc import add\n\n\ndef test_add():\n    assert add(1, 2) == 3\n",
+    "test_broken.py": "import broken\n\n\ndef test_f():\n    assert broken.f() == 1\n",
+}
+
+
+def seen(root: Path) -> Seen:
+    paths = [str(path.relative_to(root)) for path in root.rglob("*.*") if path.is_file()]
+    home = root.parent / "home"
+    home.mkdir(exist_ok=True)
+    env = clean_environment({}, home=home, tmp=home, inherit=os.environ)
+    env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
+    env["PYTHONDONTWRITEBYTECODE"] = "1"
+    found = {}
+    for target in discover(paths, lambda path: (root / path).read_bytes()).targets:
+        report = home / "report"
+        report.unlink(missing_ok=True)
+        command = target.command.replace("{report}", str(report))
+        result = run_command(command, cwd=root, env=env, apart=True)
+        written = report.read_bytes() if report.exists() else None
+        said = Said(result=result, report=written, root=str(root), folder=target.folder)
+        found[target.name] = TOOLS[target.tool].parse(said)
+    return found
+
+
+def test_a_repair_is_kept_what_it_uncovers_queues_and_a_deleted_test_is_no_repair(
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "tree"
+    root.mkdir()
+    for name, text in FILES.items():
+        (root / name).write_text(text)
+    first = seen(root)
+    assert set(first) == {"python", "ruff", "pytest"}
+    everything = [failure for diagnosis in first.values() for failure in diagnosis.failures]
+    assert not any(diagnosis.incomplete for diagnosis in first.values())
+    assert ordered(everything)[0].path == "broken.py"
+    assert summary(first["pytest"].failures) == "1 build, 1 test"
+
+    (root / "broken.py").write_text("def f():\n    return 2\n")
+    second = seen(root)
+    repair = compared(first, second, changed=["broken.py"])
+    assert repair.outcome is Outcome.KEPT
+    assert [failure.id for failure in repair.unmasked] == ["pytest:test_broken::test_f"]
+    assert not repair.green
+
+    (root / "test_broken.py").unlink()
+    cheat = compared(second, seen(root), changed=["test_broken.py"])
+    assert cheat.outcome is Outcome.REGRESSED
+    assert "test_broken::test_f" in cheat.reason
