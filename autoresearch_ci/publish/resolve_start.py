@@ -34,6 +34,7 @@ from autoresearch_ci.record import journal_tsv as journal
 from autoresearch_ci.record import past_notebooks
 from autoresearch_ci.record.notebook import notebook_ref
 from autoresearch_ci.record.past_notebooks import NOTEBOOKS, PastNotebook, Rejected
+from autoresearch_ci.record.run_history import is_commit
 from autoresearch_ci.workspace.repository import Repository
 
 T = TypeVar("T")
@@ -272,7 +273,8 @@ class StartResolver:
         return tuple(
             change
             for change in found.values()
-            if change.pull_request not in back
+            if is_commit(change.commit)
+            and change.pull_request not in back
             and not any(change.commit.startswith(name) for name in asked.lifted)
         )
 
