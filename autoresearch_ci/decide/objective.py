@@ -197,12 +197,23 @@ def stage(failure: Failure) -> int:
     return next((number for pattern, number in _OF_RUST if pattern.match(failure.code)), _BUILT)
 
 
+def _holds(mask: Failure, path: str) -> bool:
+    """Whether what is wrong there is wrong with this file, too: a folder's set-up is its files'."""
+    folder, _, name = mask.path.rpartition("/")
+    if mask.code == "collection":
+        if name in ("conftest.py", "__init__.py"):
+            return not folder or path.startswith(f"{folder}/")
+        if "." not in name:
+            return path.startswith(f"{mask.path}/")
+    return mask.path == path
+
+
 def _was_hidden(
     failure: Failure, was: Diagnosis, ended: Collection[Failure], changed: Collection[str]
 ) -> bool:
     """Whether it could not be seen before."""
     masks = [f for f in ended if f.category is Category.BUILD and stage(f) < stage(failure)]
-    if any(mask.path == failure.path for mask in masks):
+    if any(_holds(mask, failure.path) for mask in masks):
         return True
     if failure.tool in _FILE_BY_FILE and not was.incomplete:
         return False

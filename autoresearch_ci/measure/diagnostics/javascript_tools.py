@@ -22,7 +22,7 @@ from autoresearch_ci.measure.diagnostics.adapter import (
 # --- tsc ------------------------------------------------------------------------------------------
 
 _TSC = re.compile(
-    r"(?m)^(?:(?P<path>[^\s(][^(\n]{0,400})\((?P<line>\d+),(?P<column>\d+)\): )?"
+    r"(?m)^(?:(?P<path>\S[^\n]{0,400}?)\((?P<line>\d+),(?P<column>\d+)\): )?"
     r"error (?P<code>TS\d{1,6}): (?P<message>[^\n]*(?:\n[ \t]+[^\n]*)*)"
 )
 _NOTHING_TO_LOOK_AT = ("TS18002", "TS18003")

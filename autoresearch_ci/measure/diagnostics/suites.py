@@ -129,7 +129,7 @@ def read_pytest(said: Said) -> Diagnosis:
         problem = _unloaded(said, found)
         return diagnosis("pytest", [problem], "pytest could not load its conftest")
     problems, suite = _suite(said, "pytest")
-    if code == _INTERRUPTED and not suite.of and problems:
+    if code in (1, _INTERRUPTED) and not suite.of and problems:
         return diagnosis("pytest", problems, "no test ran, as modules could not be imported", suite)
     incomplete = stopped(said, "pytest", _ENDED)
     if not incomplete and code and not problems:

@@ -163,6 +163,18 @@ def test_failing_tests_of_a_module_that_imports_again_are_uncovered() -> None:
     assert len(judgement.unmasked) == 1
 
 
+@pytest.mark.parametrize("path", ["tests/sub", "tests/sub/conftest.py", "tests/sub/__init__.py"])
+def test_a_folder_that_loads_again_uncovers_its_tests_and_no_others(path: str) -> None:
+    def failing(where: str) -> Diagnosis:
+        problem = Problem(category=Category.TEST, path=where, message="m", name="t")
+        suite = SuiteResult(of={"t": "failed"})
+        return Diagnosis(failures=identified("pytest", [problem]), suite=suite)
+
+    before = told(kind(Category.BUILD, path, code="collection"), tool="pytest")
+    assert judged(before, failing("tests/sub/test_a.py"), path).outcome is Outcome.KEPT
+    assert judged(before, failing("tests/test_a.py"), path).outcome is Outcome.MOVED
+
+
 def test_a_target_that_said_nothing_hid_everything() -> None:
     before = told(incomplete="crashed")
     after = told(A)

@@ -213,6 +213,16 @@ def test_paths_are_told_from_the_root_wherever_the_tool_ran() -> None:
     assert asked.path("../../etc/passwd") == "/etc/passwd"
 
 
+@pytest.mark.parametrize("path", ["app/(shop)/[id]/page.tsx", "a b/c.ts", "x(1).ts"])
+def test_odd_names_are_told_whole(path: str) -> None:
+    text = f"{path}(3,5): error TS2304: Cannot find name 'x'.\n  It is not there.\n"
+    (failure,) = TOOLS["tsc"].parse(said(text, code=2)).failures
+    assert (failure.path, failure.line) == (path, 3)
+    assert failure.message.endswith("It is not there.")
+    (failure,) = TOOLS["gcc"].parse(said(f"{path}:3:5: error: no\n", code=1)).failures
+    assert (failure.path, failure.line) == (path, 3)
+
+
 # --- What the objective makes of them -------------------------------------------------------------
 
 
