@@ -60,6 +60,7 @@ def shortcuts(
         if old == new or max(len(old or b""), len(new or b"")) > BYTES_LIMIT:
             continue
         was, now = (None if part is None else part.decode(errors="replace") for part in (old, new))
+        found += _expected(path, was, now)
         found += swallowed(path, was, now)
         found += lowered(path, was, now)
         found += hardcoded(path, was, now, asked)
@@ -98,6 +99,19 @@ def _of_tests(before: Files, after: Files) -> Iterator[Shortcut]:
             for name, test in suite.items()
         }
         yield from loosened(path, old, new or {}, elsewhere)
+
+
+_EXPECTED = re.compile(
+    r"\.(snap|golden|approved\.\w+|expected|ambr)$|(^|/)(__snapshots__|snapshots?|golden|goldens)/"
+    r"|(^|/)(tests?|testdata|__tests__|spec)/.*\.(json|ya?ml|txt|csv|tsv|xml|html|out|svg|md|sql)$"
+)
+"""Files that tests compare with, and that no test's text shows."""
+
+
+def _expected(path: str, was: str | None, now: str | None) -> Iterator[Shortcut]:
+    if was is not None and _EXPECTED.search(path):
+        what = "what tests compare with is " + ("gone" if now is None else "another")
+        yield Shortcut(rule="assertion-changed", path=path, line=1, what=what)
 
 
 def _suite(path: str, content: bytes | None) -> Suite | Shortcut | None:

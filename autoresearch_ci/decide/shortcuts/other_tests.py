@@ -77,7 +77,7 @@ _RUST = Language(
     files=r"\.rs$",
     test=r"#\[(?:\w+::)*test(?:\([^\]]*\))?\]\s*(?:#\[[^\]]*\]\s*)*(?:pub\s+)?(?:async\s+)?fn\s+(?P<name>\w+)",
     opens="{",
-    assertion=r"\b(?:assert\w*|debug_assert\w*|panic|prop_assert\w*|matches)!\s*[(\[]",
+    assertion=r"#\[should_panic[^\]]*\]|\b(?:assert\w*|debug_assert\w*|panic|prop_assert\w*|matches)!\s*[(\[]",
     weak=r"^assert!\(.*is_(?:ok|some|err|none)\(\)|assert_ne!|^assert!\(.*[<>]|matches!",
     skip=r"#\[ignore[^\]]*\]|#\[should_panic[^\]]*\]|#\[cfg\((?:any\(\)|not\(test\)|FALSE|false)[^\]]*\]",
     mock=r"\bMock\w+::(?:new|default)\(|#\[automock\]|\bmock!\s*\{",
@@ -108,7 +108,7 @@ _JAVA = Language(
     test=r"@(?:Test|ParameterizedTest|RepeatedTest)\b(?:\([^)]*\))?(?:\s*@\w+(?:\((?:[^()]|\([^()]*\))*\))?)*"
     r"\s*(?:(?:public|private|protected|internal|final|static|suspend)\s+)*(?:void|fun|[\w<>\[\]]+)\s+(?P<name>`[^`]+`|\w+)\s*\(",
     opens="{",
-    assertion=r"\b(?:assert\w+|assertThat|assertThrows|verify\w*|fail|expectThrows|shouldBe|check)\s*(?:<[^>]*>)?\s*\(",
+    assertion=r"@Test\s*\(|\b(?:assert\w+|assertThat|assertThrows|verify\w*|fail|expectThrows|shouldBe|check)\s*(?:<[^>]*>)?\s*\(",
     weak=r"assertNotNull|assertTrue|assertNotEquals|isNotNull|isTrue|isNotEmpty|assertDoesNotThrow"
     r"|[(,]Exception\.class|contains\(|isGreater|isLess|any\(\)",
     skip=r"@(?:Disabled|Ignore|DisabledIf\w*|DisabledOn\w*|EnabledIf\w*|EnabledOn\w*)\b|\bassume\w+\s*\(|enabled\s*=\s*false"

@@ -46,6 +46,9 @@ def _module_skip(tree: ast.Module) -> str:
     for node in tree.body:
         if isinstance(node, ast.Assign | ast.Expr) and (skip := _skip_in(node)):
             return skip
+        names = [_last(target) for target in getattr(node, "targets", ())]
+        if any(name.startswith("collect_ignore") for name in names):
+            return ast.unparse(node)[:80]
     return ""
 
 

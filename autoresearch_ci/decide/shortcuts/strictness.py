@@ -54,6 +54,9 @@ _CEILINGS = re.compile(
     r"(?i)^(max[-_]?\w+|line-length|line_length|complexity|cognitive-complexity-threshold|timeout"
     r"|testTimeout|hookTimeout|too-many-\w+-threshold|retries|retry|reruns|maxWarnings)$"
 )
+_OWN_CHECKS = re.compile(r"^scripts\.(test|lint|check|type-?check|types|tsc|build|ci|verify)\b")
+"""What a package is checked with: another command checks something else."""
+_SCALAR_CHECKS = ("testpaths", "files", "packages", "python_files", "python_functions", "testMatch")
 _LEVELS = {
     **dict.fromkeys(("off", "allow", "0", "none", "ignore", "skip"), 0),
     **dict.fromkeys(("warn", "warning", "1", "info", "information", "silent"), 1),
@@ -65,7 +68,7 @@ _DEMANDS = re.compile(
     r"|-D ?warnings)(?![\w-])"
 )
 _RELIEFS = re.compile(
-    r"(?<![\w-])(-Wno-\S+|--ignore(?:-glob)?[= ]\S+|--deselect[= ]\S+|-k[ =]\S+|--reruns\S*"
+    r"(?<![\w-])(-Wno-\S+|--ignore(?:-glob)?[= ]\S+|--deselect[= ]\S+|-[km][ =]\S+|--reruns\S*"
     r"|--disable-warnings|--exit-zero|--skip-\w+|--exclude[= ]\S+|-fpermissive"
     r"|--max-warnings[= ]\d+|--allow-warnings|-DskipTests\S*|-Dmaven\.test\.skip\S*|-x +test"
     r"|--testPathIgnorePatterns\S*)"
@@ -115,6 +118,10 @@ def _weaker(key: str, old: Any, new: Any) -> str:
     if _LAX_WHEN_ON.match(name) and _is_on(new) and not _is_on(old):
         return told
     is_list = isinstance(old, list) or isinstance(new, list)
+    if old is not None and old != new and _OWN_CHECKS.search(key):
+        return told
+    if name in _SCALAR_CHECKS and old is not None and old != new and not isinstance(old, list):
+        return told
     more = [item for item in _list(new) if item not in _list(old)]
     fewer = [item for item in _list(old) if item not in _list(new)]
     if is_list and more and (_EXCEPTIONS.match(name) or "per-file-ignores" in key):

@@ -184,6 +184,14 @@ WRONG = [
     (PY, "[1, 2, 3]", "[1, 1, 1]", "cases-removed"),
     (PY, "def test_add", "async def test_add", "test-skipped"),
     (PY, "def test_raises", "@pytest.mark.flaky(reruns=5)\ndef test_raises", "test-skipped"),
+    (PY, "LIMIT = 3", 'collect_ignore = ["test_b.py"]', "test-skipped"),
+    (PY, "total == 3", "isinstance(total, int)", "assertion-weakened"),
+    (
+        PY,
+        "    with pytest.raises(ValueError):\n        add",
+        "    if 1:\n        add",
+        "assertion-removed",
+    ),
     # --- TypeScript
     (TS, "    const total", "    if (ci) return;\n    const total", "test-skipped"),
     (TS, "    [3, 4],", "    [1, 2],", "cases-removed"),
@@ -351,6 +359,15 @@ def test_a_test_file_that_is_gone_is_found_and_one_that_moved_is_not(path: str) 
     assert not shortcuts(before, after)
 
 
+def test_an_error_that_a_mark_expects_is_an_assertion() -> None:
+    rust = '#[test]\n#[should_panic(expected = "no")]\nfn fails() {\n    add(1, 0);\n}\n'
+    assert "assertion-removed" in found(
+        RS, rust, rust.replace('#[should_panic(expected = "no")]', "")
+    )
+    java = "class A {\n  @Test(expected = IOException.class)\n  public void a() { f(); }\n}\n"
+    assert found(JAVA, java, java.replace("(expected = IOException.class)", ""))
+
+
 def test_unittest_and_assert_say_the_same() -> None:
     before = "class T:\n    def test_a(self):\n        self.assertEqual(f(), 3)\n"
     after = before.replace("self.assertEqual(f(), 3)", "assert f() == 3")
@@ -382,8 +399,8 @@ ELSEWHERE = [
     ("Makefile", "test:\n\tpytest\n", "test:\n\t-pytest\n", "failure-ignored"),
     (
         "package.json",
-        '{"scripts": {"test": "jest"}}',
-        '{"scripts": {"test": "jest || :"}}',
+        '{"scripts": {"e2e": "jest"}}',
+        '{"scripts": {"e2e": "jest || :"}}',
         "failure-ignored",
     ),
     (
@@ -448,6 +465,21 @@ ELSEWHERE = [
     ("ruff.toml", "line-length = 88\n", "line-length = 200\n", "strictness-lowered"),
     (
         "pytest.ini",
+        "[pytest]\ntestpaths = a b\n",
+        "[pytest]\ntestpaths = a\n",
+        "strictness-lowered",
+    ),
+    ("a/__snapshots__/x.snap", "a\n", "b\n", "assertion-changed"),
+    ("tests/data/wanted.json", "[1]\n", "[2]\n", "assertion-changed"),
+    ("tests/data/wanted.json", "[1]\n", None, "assertion-changed"),
+    (
+        "package.json",
+        '{"scripts": {"test": "jest"}}',
+        '{"scripts": {"test": "echo"}}',
+        "strictness-lowered",
+    ),
+    (
+        "pytest.ini",
         "[pytest]\naddopts = -q\n",
         "[pytest]\naddopts = -q --deselect t.py::a\n",
         "strictness-lowered",
@@ -489,7 +521,7 @@ def test_what_hides_a_failure_is_found(
     path: str, before: str, after: str | None, rule: str
 ) -> None:
     assert found(path, before, after) == {rule}
-    if after is not None and rule != "vendored-patch":
+    if after is not None and rule not in ("vendored-patch", "assertion-changed"):
         assert found(path, after, after + "\n") == set()  # what was there may stay
 
 
