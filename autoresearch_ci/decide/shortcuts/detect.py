@@ -6,8 +6,8 @@ finding.
 
 Not promised: tests of other languages than Python are read by their text, and text can be written
 so that no reading finds out what it does; values that are right for one test only are recognised
-where they stand in the code as they stand in the test. Tests are frozen unless scope names them:
-this is for those that it names.
+where they stand in the code as they stand in the test; doctests are not looked at. Tests are
+frozen unless scope names them: this is for those that it names.
 """
 
 from __future__ import annotations

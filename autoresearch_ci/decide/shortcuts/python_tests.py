@@ -53,22 +53,38 @@ def _module_skip(tree: ast.Module) -> str:
 
 
 def _read_body(body: Sequence[ast.stmt], prefix: str, suite: dict[str, Test], skip: str) -> None:
+    rest = suite[""]
     for node in body:
         if isinstance(node, ast.ClassDef):
             own = skip or _decorators_skip(node) or _class_skip(node)
+            if node.bases:  # a TestCase is what makes tests of its methods
+                bases = ", ".join(map(ast.unparse, node.bases))
+                rest.calls[f"class {prefix}{node.name}({bases})"] += 1
             _read_body(node.body, f"{prefix}{node.name}.", suite, own)
         elif isinstance(node, _FUNCTIONS):
             test = _test(node, skip)
-            is_test = node.name.startswith("test") or node.name.startswith("check")
-            if is_test or test.assertions:
+            if node.name.startswith(("test", "check")) or test.assertions:
                 suite[f"{prefix}{node.name}"] = test
-            else:
-                suite[""].mocks += test.mocks
+                continue
+            # Fixtures and helpers: what they no longer do, no test does.
+            rest.calls += test.calls
+            rest.mocks += test.mocks
+            if test.skipped and not skip:
+                rest.exits[f"{node.name}: {test.skipped}"] += 1
         else:
-            suite[""].assertions += _assertions([node], "")
-            suite[""].mocks += _mocks([node])
+            rest.assertions += _assertions([node], "")
+            rest.mocks += _mocks([node])
+            if isinstance(node, ast.Assign | ast.AnnAssign) and _is_literal(node.value):
+                rest.cases[ast.unparse(node)] += 1
             if isinstance(node, ast.If | ast.Try):
                 _read_body(node.body, prefix, suite, skip)
+
+
+def _is_literal(value: ast.expr | None) -> bool:
+    try:
+        return value is not None and ast.literal_eval(value) is not None
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+        return False
 
 
 def _class_skip(node: ast.ClassDef) -> str:
@@ -95,7 +111,7 @@ def _test(node: ast.FunctionDef | ast.AsyncFunctionDef, skip: str) -> Test:
         assertions=_assertions(body, ""),
         skipped=skip or _decorators_skip(node) or in_body or cut,
         cases=_cases(node),
-        calls=_calls(body),
+        calls=_calls(body) + _strategies(node),
         exits=_exits(node),
         mocks=_mocks([*node.decorator_list, *node.body]),
         timeout=_timeout(node),
@@ -331,7 +347,7 @@ def _rows(values: ast.expr) -> list[str]:
     return [ast.unparse(values)]
 
 
-_EXITS = ("exit", "_exit", "quit", "abort")
+_EXITS = ("exit", "_exit", "quit", "abort", "assume", "reject")
 
 
 def _exits(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Counter[str]:
@@ -345,6 +361,12 @@ def _exits(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Counter[str]:
         if leaves or (isinstance(inner, ast.Raise) and "SystemExit" in ast.unparse(inner)):
             found[ast.unparse(inner)[:60]] += 1
     return found
+
+
+def _strategies(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Counter[str]:
+    """What hypothesis is told to try."""
+    calls = (d for d in node.decorator_list if isinstance(d, ast.Call))
+    return Counter(ast.unparse(call) for call in calls if _last(call.func) == "given")
 
 
 _SAYING = ("print", "log", "debug", "info", "warning", "write", "format")

@@ -177,7 +177,7 @@ ADAPTERS = (
         tool="cargo test",
         parse=read_cargo_test,
         command="cargo test --workspace --no-fail-fast --message-format=json",
-        categories=(Category.BUILD, Category.TEST, Category.WARNING),
+        categories=(Category.BUILD, Category.TEST, Category.LINT, Category.WARNING),
         writes="--no-fail-fast --message-format=json",
     ),
 )

@@ -368,6 +368,54 @@ def test_an_error_that_a_mark_expects_is_an_assertion() -> None:
     assert found(JAVA, java, java.replace("(expected = IOException.class)", ""))
 
 
+AROUND = """
+import pytest, unittest
+from hypothesis import given, strategies as st
+
+WANTED = [1]
+
+@pytest.fixture
+def data():
+    return load()
+
+@given(st.integers(0, 100))
+def test_any(n):
+    assert f(n) > 0
+
+class T(unittest.TestCase):
+    def setUp(self):
+        self.x = make()
+
+    def test_x(self):
+        assert self.x == WANTED
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "rule"),
+    [
+        ("WANTED = [1]", "WANTED = [2]", "cases-removed"),
+        ("return load()", "return [1]", "subject-replaced"),
+        ("(0, 100)", "(0, 1)", "subject-replaced"),
+        ("    assert f(n)", "    assume(n > 5)\n    assert f(n)", "test-skipped"),
+        ("class T(unittest.TestCase)", "class T", "subject-replaced"),
+        ("self.x = make()", "self.skipTest('later')", "test-skipped"),
+        (
+            "class T",
+            "@pytest.fixture(autouse=True)\ndef never():\n    pytest.skip('x')\n\nclass T",
+            "test-skipped",
+        ),
+    ],
+)
+def test_what_stands_around_tests_counts(old: str, new: str, rule: str) -> None:
+    assert rule in found(PY, AROUND, AROUND.replace(old, new))
+
+
+def test_a_promise_that_nobody_awaits_any_more_is_found() -> None:
+    before = "it('x', async () => { await expect(f()).rejects.toThrow(E); });"
+    assert "subject-replaced" in found(TS, before, before.replace("await ", ""))
+
+
 def test_unittest_and_assert_say_the_same() -> None:
     before = "class T:\n    def test_a(self):\n        self.assertEqual(f(), 3)\n"
     after = before.replace("self.assertEqual(f(), 3)", "assert f() == 3")

@@ -88,6 +88,12 @@ def test_every_tool_has_a_recording_and_says_when_it_is_made_by_hand() -> None:
     assert by_hand == NOT_HAD
 
 
+@pytest.mark.parametrize("name", RECORDINGS)
+def test_a_tool_tells_of_what_it_says_it_tells_of(name: str) -> None:
+    told = {failure.category for failure in replayed(RECORDINGS[name]).failures}
+    assert told <= set(TOOLS[RECORDINGS[name]["adapter"]].categories)
+
+
 # --- Incomplete, never zero -----------------------------------------------------------------------
 
 SILENT_WHEN_WELL = {"python", "tsc", "go build", "go vet", "gcc", "javac"}
