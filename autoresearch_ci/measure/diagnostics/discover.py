@@ -127,12 +127,25 @@ class _Found:
         if hint not in hints:
             hints.append(hint)
 
-    def mentions(self, text: str, path: str, folder: str, *, launcher: str = "") -> None:
-        """Tools that lines of shell start."""
-        for tool, command in commands_in(text, launcher):
-            if tool in _WHERE and not any(True for _ in self.named(*_WHERE[tool])):
+    def mentions(self, text: str, path: str, folder: str) -> None:
+        """Tools that lines of one shell start, where its `cd` leads."""
+        here = outside = folder
+        for part in re.split(r"&&|;|\n", text.replace("\\\n", " ")):
+            if part.lstrip().startswith("("):
+                outside = here
+            if moved := _CD.fullmatch(part):
+                there = posixpath.normpath(posixpath.join(here, moved[1]))
+                here = there if any(p.startswith(f"{there}/") for p in self.paths) else folder
                 continue
-            self.add(tool, folder, f"{path}: {_short(command)}", command)
+            for tool, command in commands_in(part):
+                needed = _WHERE.get(tool, ())
+                if not needed or any(posixpath.join(here, n) in self.known for n in needed):
+                    self.add(tool, here, f"{path}: {_short(command)}", command)
+            if part.rstrip().endswith(")"):
+                here = outside
+
+
+_CD = re.compile(r"[\s(]*(?:cd|pushd)\s+[\"']?([\w./-]+)[\"']?\s*")
 
 
 def _short(text: str) -> str:
@@ -374,11 +387,16 @@ _C_FILE = re.compile(r"\.(c|cc|cpp|cxx|h|hpp|hh)$")
 
 def _look_at_others(found: _Found) -> None:
     for path in _topmost(found.named("Cargo.toml")):
-        for tool in ("cargo", "cargo test"):
-            found.add(tool, posixpath.dirname(path), f"{path}: is there")
+        folder = posixpath.dirname(path)
+        found.add("cargo", folder, f"{path}: is there")
+        if test := _rust_test(found, folder):
+            found.add("cargo test", folder, f"{test}: tests")
     for path in found.named("go.mod"):
-        for tool in ("go build", "go vet", "go test"):
-            found.add(tool, posixpath.dirname(path), f"{path}: is there")
+        folder = posixpath.dirname(path)
+        for tool in ("go build", "go vet"):
+            found.add(tool, folder, f"{path}: is there")
+        if test := next((p for p in _below(found, folder) if p.endswith("_test.go")), ""):
+            found.add("go test", folder, f"{test}: tests")
     for path in _topmost(found.named("pom.xml")):
         found.add("maven", posixpath.dirname(path), f"{path}: is there")
     for path in _topmost(found.named("build.gradle", "build.gradle.kts")):
@@ -400,15 +418,31 @@ def _look_at_others(found: _Found) -> None:
         text, folder = found.text(path), posixpath.dirname(path)
         if compiled and ("gcc", folder) not in found.hints and _COMPILES.search(text):
             found.add("gcc", folder, f"{path}: compiles {compiled}")
-        recipes = "\n".join(
-            line[1:].lstrip("@-+") for line in text.splitlines() if line[:1] == "\t"
-        )
-        found.mentions(recipes, path, folder)
+        for line in text.replace("\\\n", " ").splitlines():  # each has a shell of its own
+            if line[:1] == "\t":
+                found.mentions(line[1:].lstrip("@-+"), path, folder)
     for path in found.named(".shellcheckrc"):
         found.add("shellcheck", posixpath.dirname(path), f"{path}: is there")
     for path in (".github/actionlint.yaml", ".github/actionlint.yml"):
         if path in found.known:
             found.add("actionlint", "", f"{path}: is there")
+
+
+def _below(found: _Found, folder: str) -> Iterator[str]:
+    return (path for path in found.paths if not folder or path.startswith(f"{folder}/"))
+
+
+_RUST_FILES_LIMIT = 100
+"""That are read to find out whether there are tests: who runs none is incomplete."""
+
+
+def _rust_test(found: _Found, folder: str) -> str:
+    sources = [path for path in _below(found, folder) if path.endswith(".rs")]
+    sources.sort(key=lambda path: "tests/" not in path)
+    for path in sources[:_RUST_FILES_LIMIT]:
+        if re.search(r"#\[(?:\w+::)*(?:test|rstest|test_case|quickcheck)\b", found.text(path)):
+            return path
+    return ""
 
 
 _CMAKE = "cmake -S . -B build && cmake --build build --clean-first -- -k"

@@ -90,7 +90,9 @@ def test_compiled_languages_are_found_by_the_file_at_the_top() -> None:
     files = {
         "Cargo.toml": '[workspace]\nmembers = ["a"]\n',
         "a/Cargo.toml": "",
+        "a/src/lib.rs": "#[tokio::test]\nfn a() {}\n",
         "svc/go.mod": "",
+        "svc/x/x_test.go": "",
         "java/pom.xml": "",
         "java/core/pom.xml": "",
         "app/build.gradle.kts": "",
@@ -106,6 +108,11 @@ def test_compiled_languages_are_found_by_the_file_at_the_top() -> None:
     assert commands(files)["app: gradle"].startswith("./gradlew")
     del files["app/gradlew"]
     assert commands(files)["app: gradle"].startswith("gradle ")
+
+
+def test_a_target_without_tests_would_never_be_complete() -> None:
+    files = {"Cargo.toml": "", "src/lib.rs": "fn a() {}\n", "go.mod": "", "a.go": ""}
+    assert set(commands(files)) == {"cargo", "go build", "go vet"}
 
 
 WORKFLOW = """
@@ -135,6 +142,19 @@ def test_steps_of_workflows_say_how_their_tools_are_asked() -> None:
     assert asked["shellcheck"] == TOOLS["shellcheck"].command
     assert asked["actionlint"] == TOOLS["actionlint"].command + ""
     assert ".github/workflows/ci.yml" in reasons(files, "mypy")[0]
+
+
+def test_a_step_that_goes_elsewhere_is_followed() -> None:
+    step = (
+        "jobs:\n  t:\n    steps:\n    - run: |\n        cd web && npx eslint src\n        cd ..\n"
+    )
+    step += "        (cd svc; go test -race ./...)\n        mypy lib\n    - run: go vet ./...\n"
+    files = {".github/workflows/a.yml": step, "web/src/a.js": "", "svc/go.mod": "", "lib/a.py": ""}
+    asked = commands(files)
+    assert asked["web: eslint"].endswith(" src")
+    assert asked["svc: go test"].endswith("-race ./...")
+    assert "go vet" not in asked  # there is no module at the root
+    assert asked["mypy"].endswith(" lib")
 
 
 def test_a_workflow_that_cannot_be_read_is_told() -> None:
