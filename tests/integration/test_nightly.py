@@ -748,7 +748,16 @@ def test_a_cancelled_night_has_pushed_and_said_everything_within_six_seconds(wor
     world.api.faults = []
     again = world.night("github", 9, 7).go()
     assert subjects(world) == ["experiment: try 9", "experiment: try 7"]
-    assert again.done.outputs["pull-request"] == world.api.pulls[0]["html_url"]
+    url = world.api.pulls[0]["html_url"]
+    assert again.done.outputs["pull-request"] == url
+    idle = world.night("github", 7, 8)
+    process = idle.start()
+    records = idle.repo / ".git/autoresearch" / f"nightly-{run_id(3)}-1" / "records.jsonl"
+    wait_for(lambda: records.exists() and '"attempt"' in records.read_text())
+    process.send_signal(signal.SIGINT)
+    done = world.finish(process, str(idle.number), idle.job)
+    known = (done.code, done.outputs["branch"], done.outputs["pull-request"])
+    assert known == (130, "autoresearch/nightly", url), done.log
 
 
 def test_a_cancelled_first_job_leaves_what_it_kept_to_the_second(world: World) -> None:
