@@ -989,3 +989,19 @@ def test_the_output_folder_may_be_elsewhere(run: Run, script: Script, tmp_path: 
     script(value(9))
     assert run("--output", str(tmp_path / "out")).code == 0
     assert (tmp_path / "out" / "results.tsv").exists()
+
+
+def test_what_a_proposal_expects_is_in_the_journal_and_held_against_it(
+    run: Run, script: Script
+) -> None:
+    script(
+        {"description": "met", "files": {"value": "9\n"}, "expected": 0.12},
+        {"description": "missed", "files": {"value": "8.9\n"}, "expected": 0.5},
+        {"description": "silent", "files": {"value": "8\n"}},
+    )
+    done = run()
+    assert done.column("expected") == ["-", "0.12", "0.5", "-"], done.told
+    summary = (done.folder / "summary.md").read_text(encoding="utf-8")
+    assert (
+        "Of 2 gains that a proposer foresaw, 1 came within half to twice of it, 1 under" in summary
+    )
