@@ -68,7 +68,7 @@ def compared_refs(trigger: Trigger, folder: Path) -> Refs:
     elif trigger.event == "push":
         base = _sha(payload, "before")
         if base == _NO_COMMIT:  # the first push of a branch: all that it adds
-            base = f"{_default_branch(payload)}...HEAD"
+            base = f"{_default_branch(payload)}..."
     return Refs(base=base, claim=claim)
 
 
