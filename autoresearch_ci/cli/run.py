@@ -144,7 +144,7 @@ def run(
         start, origin = _with_origin(start, context)
         finished = Finished(
             ledger=ledger,
-            story=start.story,
+            lineage=start.lineage,
             earlier=comparable_keeps(start),
             disclose=asking_file(context.files, lambda path: store.read(context.files[path])),
         )
@@ -209,7 +209,7 @@ def _loop(
 def _exact_pairs(config: Config, start: StartPoint) -> int:
     if config.confirm.mode != "auto":
         return 0
-    return config.confirm.repeats or exact_pairs(continued=bool(start.story.origin))
+    return config.confirm.repeats or exact_pairs(continued=bool(start.lineage.origin))
 
 
 def _with_origin(start: StartPoint, context: RunContext) -> tuple[StartPoint, Changes | None]:
@@ -217,12 +217,12 @@ def _with_origin(start: StartPoint, context: RunContext) -> tuple[StartPoint, Ch
 
     Files that no candidate may change stay as the branch has them: that is said.
     """
-    origin = start.story.origin
+    origin = start.lineage.origin
     if not origin:
         return start, None
     back = difference(context.files, context.repository.files(origin), context.scope)
-    story = dataclasses.replace(start.story, apart=tuple(back.not_compared))
-    return dataclasses.replace(start, story=story), back.changes
+    lineage = dataclasses.replace(start.lineage, apart=tuple(back.not_compared))
+    return dataclasses.replace(start, lineage=lineage), back.changes
 
 
 @contextmanager

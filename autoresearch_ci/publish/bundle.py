@@ -165,7 +165,7 @@ def read(path: Path) -> tuple[Manifest, bytes]:
         raise _unusable(path, "its manifest cannot be read") from error
     if manifest.format != _FORMAT:
         raise _unusable(path, f"its format {manifest.format} is of another version")
-    origin = manifest.info.story.origin or manifest.base
+    origin = manifest.info.lineage.origin or manifest.base
     names = (manifest.base, *manifest.merges, manifest.head, manifest.notebook, origin)
     if not is_tag(manifest.tag) or not all(_COMMIT.fullmatch(name) for name in names):
         raise _unusable(path, "its manifest names no run")

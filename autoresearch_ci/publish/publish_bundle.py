@@ -113,7 +113,7 @@ def publish_bundle(
         stack.callback(reader.close)
         bases = KnownBases(repository=repository, remote=reader, branch=run.branch, into=run.into)
         bases.require(manifest)
-        origin = manifest.info.story.origin
+        origin = manifest.info.lineage.origin
         if origin and not reader.is_ancestor(origin, manifest.base):
             raise WorkspaceError(
                 f"the bundle says what it gains on {origin[:12]}, which is not part of what it "

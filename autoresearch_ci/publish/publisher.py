@@ -14,7 +14,7 @@ from autoresearch_ci.experiment import Direction, Experiment, Published
 from autoresearch_ci.record import journal_tsv as journal
 from autoresearch_ci.record import past_notebooks
 from autoresearch_ci.record.notebook import RunFacts
-from autoresearch_ci.record.past_notebooks import Rejected, Story
+from autoresearch_ci.record.past_notebooks import Lineage, Rejected
 from autoresearch_ci.record.run_history import History, PushRecord
 from autoresearch_ci.report.chart import progress_svg
 from autoresearch_ci.report.run_summary import RunInfo
@@ -41,7 +41,7 @@ class StartPoint:
     """The mark of what this run's numbers mean, see past_notebooks.py; empty: unknown."""
     past: Sequence[str] = ()
     """Journals of earlier runs on this branch whose numbers compare with ours, oldest first."""
-    story: Story = field(default_factory=Story)
+    lineage: Lineage = field(default_factory=Lineage)
     """What the branch consists of already."""
     kept: str = ""
     """Rows of the journal: what earlier runs kept on this branch."""
@@ -80,7 +80,7 @@ def recalled(data: object) -> StartPoint:
 
 def comparable_keeps(start: StartPoint) -> tuple[Experiment, ...]:
     """What earlier runs kept, where their numbers mean what this run's do."""
-    if any(night.ruler != start.ruler for night in start.story.nights):
+    if any(night.ruler != start.ruler for night in start.lineage.nights):
         return ()
     return journal.parse_rows(journal.header(Direction.MINIMIZE) + start.kept)
 
@@ -123,7 +123,7 @@ def illustrated_notebook(record: RunRecord, info: RunInfo, start: StartPoint) ->
         heard=start.heard,
         ruler=start.ruler,
         host=info.host,
-        nights=start.story.nights,
+        nights=start.lineage.nights,
         rejected=start.rejected,
     )
     return record.illustrate({past_notebooks.CHART: chart.encode(), past_notebooks.FACTS: known})

@@ -159,8 +159,8 @@ class StartResolver:
         start = _remembering(start, books, refused, continued=bool(start.base))
         start = replace(start, ignored=tuple(past_notebooks.described(books, asked.ignore)))
         if start.base:
-            story = replace(start.story, origin=self._repository.head())
-            start = replace(start, story=story)
+            lineage = replace(start.lineage, origin=self._repository.head())
+            start = replace(start, lineage=lineage)
         named = NamedChanges(
             remote=self._remote,
             refs=past_notebooks.newest(list(refs), tag),
@@ -372,7 +372,7 @@ def _remembering(
     kept = past_notebooks.kept_in(books, nights)
     return replace(
         start,
-        story=replace(start.story, nights=tuple(nights)),
+        lineage=replace(start.lineage, nights=tuple(nights)),
         tried=tuple(past_notebooks.sentences(books, ignored)),
         kept="".join(map(journal.format_row, kept)),
         ignored=tuple(past_notebooks.described(books, ignored)),

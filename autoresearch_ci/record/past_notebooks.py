@@ -57,7 +57,7 @@ RUNS = 6
 """Notebooks that are read: the newest."""
 SENTENCES = 60
 NIGHTS = 60
-"""Of one story that are listed: the newest."""
+"""Of one lineage that are listed: the newest ones."""
 REJECTED = 300
 """Changes that are remembered as refused: the newest."""
 ATTEMPTS = 300
@@ -99,7 +99,7 @@ class Rejected:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Story:
+class Lineage:
     """What a run continues: the branch's own history since it left the one it is merged into."""
 
     origin: str = ""

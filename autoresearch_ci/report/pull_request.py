@@ -90,7 +90,7 @@ def title(
     found = info.confirmation
     if found is not None and not found.holds:
         return f"autoresearch: {name}: a gain that did not hold"
-    if found is None and info.story.origin:
+    if found is None and info.lineage.origin:
         reached = number(result.best)
         return f"autoresearch: {name} → {reached}, not yet measured against the base"
     before, after = (found.base, found.head) if found else (result.baseline, result.best)
@@ -232,7 +232,7 @@ def _measured(
 
 
 def _cost(experiments: Sequence[Experiment], result: RunSummary, info: RunInfo) -> str:
-    nights = info.story.nights
+    nights = info.lineage.nights
     tried = len(result.kept) + len(result.others) + sum(n.tried for n in nights)
     dollars = sum(e.cost_usd for e in experiments) + sum(n.cost_usd for n in nights)
     tokens = sum(e.tokens for e in experiments) + sum(n.tokens for n in nights)
@@ -277,7 +277,7 @@ def _steering() -> str:
 def _letters(result: RunSummary, info: RunInfo) -> Iterator[str]:
     """The picture for those who cannot see it: mail, text browsers, other forges."""
     points = [(0, result.baseline), *((e.iteration, e.metric) for e in result.kept)]
-    if info.story.origin:  # this night's alone would tell another story than the headline
+    if info.lineage.origin:  # this night's alone would tell another lineage than the headline
         return
     known = [(at, value) for at, value in points if value is not None]
     if len(known) < 2:

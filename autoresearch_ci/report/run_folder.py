@@ -18,7 +18,7 @@ from autoresearch_ci.errors import AutoresearchError
 from autoresearch_ci.experiment import Experiment, Published
 from autoresearch_ci.preflight import RunContext
 from autoresearch_ci.record.ledger import Ledger
-from autoresearch_ci.record.past_notebooks import Story
+from autoresearch_ci.record.past_notebooks import Lineage
 from autoresearch_ci.report.chart import progress_svg
 from autoresearch_ci.report.run_summary import Confirmation, RunInfo
 from autoresearch_ci.report.summary_page import summary_markdown
@@ -40,7 +40,7 @@ class Finished:
     idle: tuple[Experiment, ...] = ()
     """Kept experiments that turned out to do nothing."""
     published: Published = field(default_factory=Published)
-    story: Story = field(default_factory=Story)
+    lineage: Lineage = field(default_factory=Lineage)
     """What the branch consists of already."""
     earlier: Sequence[Experiment] = ()
     """What earlier runs kept on it, where numbers compare."""
@@ -70,7 +70,7 @@ def run_info(
         host=machine(),
         confirmation=finished.confirmation,
         idle=finished.idle,
-        story=finished.story,
+        lineage=finished.lineage,
         disclose=finished.disclose,
     )
 

@@ -13,7 +13,7 @@ from autoresearch_ci.experiment import (
     HoldoutVerdict,
     Status,
 )
-from autoresearch_ci.record.past_notebooks import Story
+from autoresearch_ci.record.past_notebooks import Lineage
 from autoresearch_ci.safety.markdown_text import inline
 from autoresearch_ci.safety.wording import number, percent, shortened
 
@@ -203,7 +203,7 @@ class RunInfo:
     """`stop_reason` is something that is broken."""
     idle: Sequence[Experiment] = ()
     """Kept, but the result is no worse without them: found by leaving each out in turn."""
-    story: Story = field(default_factory=Story)
+    lineage: Lineage = field(default_factory=Lineage)
     """What the branch consists of already."""
     disclose: str = ""
     """The file of the repository that asks to be told of AI; empty: none does."""
@@ -211,7 +211,7 @@ class RunInfo:
     @property
     def origin(self) -> str:
         """The commit that the result is measured against: where the branch leaves its base."""
-        return self.story.origin or self.base_commit
+        return self.lineage.origin or self.base_commit
 
 
 def headline(result: RunSummary, info: RunInfo) -> str:
@@ -229,7 +229,7 @@ def headline(result: RunSummary, info: RunInfo) -> str:
                 f"{number(result.baseline)} after {tried}."
             )
         return f"**No improvement found.** {name} stays at {number(result.baseline)} after {tried}."
-    if info.story.origin:
+    if info.lineage.origin:
         return (
             f"**{name} {_change(result)} in this night alone**, as measured while the run went on. "
             "What the whole branch gains is measured at the end of a night, and was not yet."
@@ -302,16 +302,16 @@ def _confirmed(name: str, result: RunSummary, found: Confirmation, info: RunInfo
         )
     return (
         f"**The gain did not hold.** Measured again at the end, in turns: {measured}.\n\n"
-        f"While {'this night' if info.story.origin else 'the run'} went on it looked like "
+        f"While {'this night' if info.lineage.origin else 'the run'} went on it looked like "
         f"{_change(result)}."
     )
 
 
 def _sides(info: RunInfo) -> str:
     """What was measured in turns."""
-    if not info.story.origin:
+    if not info.lineage.origin:
         return "Base and result"
-    nights = count(len(info.story.nights) + 1, "night")
+    nights = count(len(info.lineage.nights) + 1, "night")
     return f"Base ({info.origin[:7]}, where this branch leaves it) and the result of {nights}"
 
 

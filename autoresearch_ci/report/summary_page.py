@@ -134,7 +134,7 @@ def described(kept: Experiment) -> str:
 
 def kept_title(result: RunSummary, info: RunInfo) -> str:
     """Of the table of what this run kept."""
-    return f"Kept{' in this night' if info.story.origin else ''} ({len(result.kept)})"
+    return f"Kept{' in this night' if info.lineage.origin else ''} ({len(result.kept)})"
 
 
 def idle(info: RunInfo) -> Iterator[str]:
@@ -147,10 +147,10 @@ def idle(info: RunInfo) -> Iterator[str]:
 
 def nights(experiments: Sequence[Experiment], info: RunInfo) -> Iterator[str]:
     """A row for each run that the branch consists of, this one last."""
-    if not info.story.origin:
+    if not info.lineage.origin:
         return
     this = night_of(experiments, notebook=info.notebook_ref, host=info.host)
-    known = [*info.story.nights, this]
+    known = [*info.lineage.nights, this]
     header = ("night", "began", "machine", "tried", "kept", "metric", "change", "cost")
     rows = (
         (
@@ -168,9 +168,9 @@ def nights(experiments: Sequence[Experiment], info: RunInfo) -> Iterator[str]:
     yield f"### Nights ({len(known)})"
     yield table(header, "rllrrlrl", rows, len(known), NIGHTS_ROOM)
     yield "Each as it was measured then and there; the headline is measured on one machine."
-    if info.story.apart:
-        files = ", ".join(inline(path, 80) for path in info.story.apart[:5])
-        more = len(info.story.apart) - 5
+    if info.lineage.apart:
+        files = ", ".join(inline(path, 80) for path in info.lineage.apart[:5])
+        more = len(info.lineage.apart) - 5
         rest = f" and {count(more, 'other')}" if more > 0 else ""
         yield (
             f"Outside of the scope this branch also differs from {info.origin[:7]}: {files}{rest}. "

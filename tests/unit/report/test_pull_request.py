@@ -16,7 +16,7 @@ from autoresearch_ci.publish.forge.github_body import (
     merged,
     room_for_report,
 )
-from autoresearch_ci.record.past_notebooks import Night, Story
+from autoresearch_ci.record.past_notebooks import Lineage, Night
 from autoresearch_ci.report.pull_request import PullRequestInfo, body, title
 from autoresearch_ci.report.run_summary import Beside, Confirmation, RunInfo
 
@@ -228,8 +228,8 @@ def test_several_nights_cost_what_all_of_them_did() -> None:
         tokens=1000,
         cost_usd=9.98,
     )
-    story = Story(origin="9" * 40, nights=(night,), apart=("tests/a.py",))
-    known = info(story=story, confirmation=confirmation())
+    lineage = Lineage(origin="9" * 40, nights=(night,), apart=("tests/a.py",))
+    known = info(lineage=lineage, confirmation=confirmation())
     text = body([BASELINE, row(1, cost_usd=0.01)], known, MORE)
     for part in (
         "Base (9999999, where this branch leaves it) and the result of 2 nights",
@@ -240,9 +240,9 @@ def test_several_nights_cost_what_all_of_them_did() -> None:
         "autoresearch-ci compare 999999999999 222222222222",
     ):
         assert part in text, part
-    going_on = body([BASELINE, row(1)], info(story=story), MORE)
+    going_on = body([BASELINE, row(1)], info(lineage=lineage), MORE)
     assert "100 → 99 (-1.0 %) in this night alone" in going_on
-    assert "not yet measured against the base" in title([BASELINE, row(1)], info(story=story))
+    assert "not yet measured against the base" in title([BASELINE, row(1)], info(lineage=lineage))
 
 
 def test_what_got_worse_is_named_beside_the_gain() -> None:
