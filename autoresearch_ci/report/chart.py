@@ -79,12 +79,14 @@ def progress_svg(
     metric_name: str,
     title: str,
     earlier: Sequence[Experiment] = (),
+    tried_earlier: int = 0,
     confirmation: Confirmation | None = None,
 ) -> str:
     """An SVG document: x is the experiment's number, y the metric; text is escaped here.
 
-    `earlier`: what runs before this one kept on the same branch; the picture begins with it. What
-    was measured again at the end is the pair of numbers that is written on it, as in the headline.
+    `earlier`: what runs before this one kept on the same branch; the picture begins with it.
+    `tried_earlier`: how many they tried for it. What was measured again at the end is the pair of
+    numbers that is written on it, as in the headline.
     """
     experiments = _whole(experiments, earlier, confirmation)
     result = run_summary(experiments)
@@ -106,7 +108,7 @@ def progress_svg(
         # opaque, or dark pages would swallow the axes
         f'<rect x="0.5" y="0.5" width="{_WIDTH - 1}" height="{_HEIGHT - 1}" rx="8" '
         'fill="#ffffff" stroke="#d0d7de"/>',
-        *_header(plot, metric_name, title),
+        *_header(plot, metric_name, title, max(0, tried_earlier - len(earlier))),
         *_legend(experiments, plot),
         *_axes(plot, metric_name),
         *_steps(experiments, plot),
@@ -178,13 +180,13 @@ def _y_axis(result: RunSummary, drawn: Mapping[int, float], direction: Direction
     )
 
 
-def _header(plot: _Plot, metric_name: str, title: str) -> Iterator[str]:
+def _header(plot: _Plot, metric_name: str, title: str, not_shown: int) -> Iterator[str]:
     result = plot.result
     yield f'<text class="title" x="28" y="38">{_text(title, 90)}</text>'
     better = "lower" if plot.direction is Direction.MINIMIZE else "higher"
     change = f"{number(result.baseline)} → {number(result.best)}" if result.kept else "no gain"
     share = f" ({percent(result.change)})" if result.kept and result.change is not None else ""
-    tried = len(result.kept) + len(result.others)
+    tried = len(result.kept) + len(result.others) + not_shown
     yield (
         f'<text x="28" y="64">{_text(metric_name, 40)} {change}{share}, {better} is better · '
         f"{tried} tried, {len(result.kept)} kept</text>"

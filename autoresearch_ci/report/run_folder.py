@@ -94,6 +94,7 @@ def write_report(
         metric_name=name,
         title=info.goal,
         earlier=finished.earlier,
+        tried_earlier=sum(night.tried for night in finished.lineage.nights),
         confirmation=finished.confirmation,
     )
     (folder / "progress.svg").write_text(redact(chart), encoding="utf-8")

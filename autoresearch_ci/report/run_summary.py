@@ -328,12 +328,12 @@ def got_worse(info: RunInfo) -> str:
 
     def told(name: str, pair: Beside) -> str:
         share = percent(relative_change(pair.base, pair.head))
-        return f"{inline(name, 60)} {number(pair.base)} → {number(pair.head)} ({share})"
+        return f"{inline(name, 60)} {pair.base:.3g} → {pair.head:.3g}, {share}"
 
-    worse = [told(*item) for item in found.beside.items() if item[1].loss > WORSE]
-    rest = [told(*item) for item in found.beside.items() if item[1].loss <= WORSE]
-    same = f"{'not ' if worse else 'nothing that was watched: '}{', '.join(rest)}" if rest else ""
-    return f"What got worse: {'; '.join(filter(None, (', '.join(worse), same)))}."
+    worse = "; ".join(told(*item) for item in found.beside.items() if item[1].loss > WORSE)
+    rest = "; ".join(told(*item) for item in found.beside.items() if item[1].loss <= WORSE)
+    others = f" (and not: {rest})" if worse and rest else f" ({rest})" if rest else ""
+    return f"What got worse: {worse or 'nothing that was watched'}{others}."
 
 
 def disclosure(experiments: Sequence[Experiment], info: RunInfo) -> str:

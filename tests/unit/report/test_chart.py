@@ -175,3 +175,11 @@ def test_no_time_below_zero_is_on_the_axis() -> None:
 def test_a_run_without_a_goal_is_titled_with_its_metric() -> None:
     svg = progress_svg(journal(1.0), direction=MINIMIZE, metric_name="p95_ms", title="")
     assert 'class="title" x="28" y="38">p95_ms<' in svg
+
+
+def test_what_earlier_nights_tried_is_counted_though_only_what_they_kept_is_drawn() -> None:
+    night, rows = journal(10.0, kept=(9.0,))[1:], journal(9.0, 9.5, kept=(8.0,))
+    svg = progress_svg(
+        rows, direction=MINIMIZE, metric_name="cost", title="", earlier=night, tried_earlier=7
+    )
+    assert "9 tried, 2 kept" in svg

@@ -252,10 +252,10 @@ def test_what_got_worse_is_named_beside_the_gain() -> None:
         "seconds of a run": Beside(base=0.01, head=0.02, direction=Direction.MINIMIZE, grain=0.1),
     }
     text = body([BASELINE, row(1)], info(confirmation=replace(confirmation(), beside=beside)), MORE)
-    assert "What got worse: size 100 → 90 (-10.0 %); not peak memory, MB 100 → 101" in text
+    assert "What got worse: size 100 → 90, -10.0 % (and not: peak memory, MB 100 → 101" in text
     del beside["size"]
     text = body([BASELINE, row(1)], info(confirmation=replace(confirmation(), beside=beside)), MORE)
-    assert "What got worse: nothing that was watched: peak memory, MB 100 → 101 (+1.0 %)" in text
+    assert "What got worse: nothing that was watched (peak memory, MB 100 → 101, +1.0 %; " in text
 
 
 def test_a_project_that_asks_is_told_who_proposed() -> None:
