@@ -99,8 +99,9 @@ def test_a_run_folder_that_was_deleted_is_written_again(story: Story) -> None:
 def test_what_a_killed_run_was_measuring_is_gone_before_anything_is_measured_again(
     repo: Repo, run: Run
 ) -> None:
+    """What dies with the run is the command's process group: one that left it lives on."""
     marker = repo.path.parent / "now"
-    process = run.fork(metric=f"touch {marker}; sleep 30")
+    process = run.fork(metric=f"setsid sh -c 'touch {marker}; sleep 30'")
     wait_for(marker)
     assert killed(process, after=0)
     assert processes_of(repo)

@@ -617,7 +617,7 @@ def test_a_bundle_that_continues_a_branch_is_believed_no_more_than_another(world
         "unmerged": {"merges": [ours, unmerged], "base": merge(git, ours, unmerged)},
         "scope": {"head": outside},
         # Better than code that the branch has never been.
-        "origin": {"info": {**info, "story": {**info["story"], "origin": unmerged}}},
+        "origin": {"info": {**info, "lineage": {**info["lineage"], "origin": unmerged}}},
     }
     refs = world.bare.git("for-each-ref")
     for what, forged in forgeries.items():
