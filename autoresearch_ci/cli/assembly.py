@@ -197,7 +197,7 @@ def open_bench(
     bench.set_up(collaborators.config.setup)
     context = collaborators.context
     editable = context.scope.select(context.files)
-    bench.prove(context.files, editable, collaborators.config.commands)
+    bench.prove(context.files, editable, collaborators.config)
     return bench
 
 

@@ -236,8 +236,13 @@ class Config(Section):
     """What becomes of the kept commits."""
 
     @property
-    def commands(self) -> tuple[str, ...]:
-        """What is configured to run in the measure tree."""
+    def measured(self) -> tuple[str, ...]:
+        """What runs for each candidate, the metric's command first."""
         metrics = [] if self.metric.rubric else [self.metric.command]
         metrics += [part.command for part in (*self.guards, self.holdout) if part]
-        return (*self.setup, *metrics)
+        return tuple(metrics)
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """What is configured to run in the measure tree."""
+        return (*self.setup, *self.measured)

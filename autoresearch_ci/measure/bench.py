@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from autoresearch_ci.config.metric import Guard, Holdout, Metric
+from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.budget import Pace
 from autoresearch_ci.decide.early_stop import Curve, Point, behind, extend
 from autoresearch_ci.decide.knowledge import Knowledge, Seen
@@ -128,8 +129,8 @@ class Bench:
         self._commands.add_downloads(self._user_home)
         self.tree.seal()
 
-    def prove(self, tracked: Iterable[str], editable: Iterable[str], lines: Sequence[str]) -> None:
-        """What `lines` use of the repository comes from the tree. Raises `BaselineError`.
+    def prove(self, tracked: Iterable[str], editable: Iterable[str], config: Config) -> None:
+        """What its commands use of the repository comes from the tree. Raises `BaselineError`.
 
         `tracked` and `editable`: paths of all its files, and of those in scope.
         """
@@ -141,9 +142,10 @@ class Bench:
             checkout=layout.checkout,
             tracked=frozenset((*files, *folders)),
             editable=frozenset(editable),
+            measured=config.measured,
             folder=layout.scratch / "imports",
         )
-        self._commands.prove(provenance, lines)
+        self._commands.prove(provenance, config.commands)
 
     def _tell_protection(self) -> None:
         found = self.tree.sandbox.protection

@@ -29,7 +29,9 @@ _SOURCE = frozenset(
     {".c", ".cc", ".cpp", ".cxx", ".cu", ".f", ".f90", ".h", ".hpp", ".pxd", ".pyx", ".rs"}
 )
 _BUILDS = re.compile(r"\b(pip3? install|uv sync|build_ext|maturin|meson|cmake|make|ninja)\b")
-_NAME = re.compile(r"""^\s*name\s*=\s*["']?([\w.-]+)""", re.MULTILINE)
+_NAME = re.compile(r"""(?:^|[\s(,])name\s*=\s*["']?([\w.-]+)""", re.MULTILINE)
+_EDITABLE = re.compile(r"_+editable_")
+"""Modules of an editable install: they only say where the code lies."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +40,8 @@ class InstalledCopy:
 
     record: Path
     """The folder that says so."""
+    site: Path
+    """The folder of its files."""
     packages: Mapping[str, str] = field(default_factory=dict)
     """Dotted name to the folder, relative to the repository's root, in which the tree has it."""
     extras: Mapping[str, str] = field(default_factory=dict)
@@ -48,8 +52,7 @@ class InstalledCopy:
     @property
     def places(self) -> tuple[str, ...]:
         """What nobody needs of it, when nothing of it is missing in the tree."""
-        site = self.record.parent
-        found = (site / name.replace(".", "/") for name in self.packages)
+        found = (self.site / name.replace(".", "/") for name in self.packages)
         each = (path if path.is_dir() else path.with_suffix(".py") for path in found)
         return () if self.extras else tuple(str(path) for path in each)
 
@@ -57,23 +60,52 @@ class InstalledCopy:
 def installed_copies(
     site: Path, root: Path, tracked: frozenset[str], checkouts: Sequence[Path]
 ) -> Iterator[InstalledCopy]:
-    """Of a folder of packages. `root` has the repository's files; `tracked` are their paths."""
+    """Of a folder of packages. `root` has the repository's files; `tracked` are their paths.
+
+    Raises `BaselineError` where it is not plain which of the repository's files are its like.
+    """
     own = project_names(root, tracked)
+    for record, top, name in (*_wheels(site), *_eggs(site)):
+        if _normal(name) in own or _is_from(_text(record / "direct_url.json"), checkouts):
+            files = _installed(record, top)
+            if files:
+                yield _copy(record, top, files, tracked)
+
+
+def _wheels(site: Path) -> Iterator[tuple[Path, Path, str]]:
+    """The folder that describes a distribution, that of its files, and its name."""
     for folder in sorted(site.glob("*.dist-info")):
-        name = re.split(r"-\d", folder.name.removesuffix(".dist-info"))[0]
-        if not (_normal(name) in own or _is_from(_text(folder / "direct_url.json"), checkouts)):
-            continue
-        rows = [line.rsplit(",", 2)[0].strip('"') for line in _text(folder / "RECORD").splitlines()]
-        if copy := _copy(folder, [row for row in rows if _MODULE.search(row)], tracked):
-            yield copy
+        yield folder, site, re.split(r"-\d", folder.name.removesuffix(".dist-info"))[0]
 
 
-def refuse_compiled(copy: InstalledCopy, scope: Iterable[str], lines: Iterable[str]) -> None:
-    """Raises `BaselineError` where a candidate may change sources that nobody compiles again."""
+def _eggs(site: Path) -> Iterator[tuple[Path, Path, str]]:
+    """What `setup.py install` leaves: a folder of its own, named on a path file."""
+    for folder in sorted(site.glob("*.egg")):
+        if folder.is_dir():
+            yield folder / "EGG-INFO", folder, re.split(r"-\d", folder.name)[0]
+
+
+def _installed(record: Path, top: Path) -> list[str]:
+    """The modules of a distribution, relative to `top`."""
+    rows = [line.rsplit(",", 2)[0].strip('"') for line in _text(record / "RECORD").splitlines()]
+    if record.name == "EGG-INFO":
+        rows = [path.relative_to(top).as_posix() for path in sorted(top.rglob("*"))]
+    return [
+        row
+        for row in rows
+        if _MODULE.search(row) and not row.startswith(("..", "/")) and not _EDITABLE.match(row)
+    ]
+
+
+def refuse_compiled(copy: InstalledCopy, scope: Iterable[str], measured: Sequence[str]) -> None:
+    """Raises `BaselineError` where a candidate may change sources that nobody compiles again.
+
+    `measured`: the commands that run for each candidate, the one that decides first.
+    """
     sources = [path for path in scope if PurePosixPath(path).suffix in _SOURCE]
-    if copy.compiled and sources and not any(_BUILDS.search(line) for line in lines):
+    if copy.compiled and sources and not any(_BUILDS.search(line) for line in measured[:1]):
         raise BaselineError(
-            f"measured code would use {copy.record.parent / copy.compiled[0]}, which was compiled "
+            f"measured code would use {copy.site / copy.compiled[0]}, which was compiled "
             f"before the run: a change of {sources[0]} would not be measured.\n"
             "do: compile in the metric's and the guards' commands, for example\n"
             "  metric: {command: python setup.py -q build_ext --inplace && python bench.py}"
@@ -95,53 +127,64 @@ def project_names(root: Path, tracked: frozenset[str]) -> frozenset[str]:
             for section in (settings.get("project"), poetry):
                 if isinstance(section, dict) and isinstance(section.get("name"), str):
                     found.add(_normal(section["name"]))
-        elif name == "setup.cfg" and (named := _NAME.search(_text(root / path))):
-            found.add(_normal(named[1]))
+        elif name in ("setup.cfg", "setup.py"):
+            found |= {_normal(each) for each in _NAME.findall(_text(root / path))}
     return frozenset(found)
 
 
-def _copy(record: Path, files: Sequence[str], tracked: frozenset[str]) -> InstalledCopy | None:
+def _copy(record: Path, site: Path, files: Sequence[str], tracked: frozenset[str]) -> InstalledCopy:
     packages: dict[str, str] = {}
     extras: dict[str, str] = {}
-    compiled = []
     for top in _tops(files):
-        parent = _parent(top, tracked)
-        if parent is None:
-            continue
-        folder = PurePosixPath(top.removesuffix("/__init__.py")).parent
-        packages[_dotted(top)] = (PurePosixPath(parent) / folder).as_posix()
-        for file in files:
-            if file != top and not file.startswith(f"{top.removesuffix('__init__.py')}"):
-                continue
-            if (PurePosixPath(parent) / file).as_posix() not in tracked:
-                above = PurePosixPath(file).parent
-                above = above.parent if file.endswith("/__init__.py") else above
-                extras[_dotted(file)] = str(record.parent / above)
-            if _LIBRARY.search(file):
-                compiled.append(file)
+        whole = top.removesuffix("/__init__.py")
+        mine = [file for file in files if file == top or file.startswith(f"{whole}/")]
+        found = _parents(top, mine, tracked)
+        if len(found) != 1:
+            if found or whole != top:
+                raise _unplaced(record, whole, found)
+            continue  # a lone module that is in no commit: a build has written it
+        parent = PurePosixPath(found[0])
+        packages[_dotted(top)] = (parent / PurePosixPath(whole).parent).as_posix()
+        for file in mine:
+            if (parent / file).as_posix() not in tracked:
+                above = PurePosixPath(file.removesuffix("/__init__.py")).parent
+                extras[_dotted(file)] = str(site / above)
     if not packages:
-        return None
-    return InstalledCopy(record=record, packages=packages, extras=extras, compiled=tuple(compiled))
+        raise _unplaced(record, files[0], ())
+    compiled = tuple(file for file in files if _LIBRARY.search(file))
+    return InstalledCopy(
+        record=record, site=site, packages=packages, extras=extras, compiled=compiled
+    )
 
 
 def _tops(files: Sequence[str]) -> list[str]:
-    """What is a package, or a lone module, and lies in no other: `a/__init__.py`, `b.py`."""
+    """What is a package, or a module in none: `a/__init__.py`, `b.py`, `namespace/c.py`."""
     found: list[str] = []
-    for file in sorted(files, key=lambda file: file.count("/")):
-        folders = {f"{parent}/__init__.py" for parent in PurePosixPath(file).parents}
-        is_top = file.endswith("/__init__.py") or (file.endswith(".py") and "/" not in file)
-        if is_top and not folders & set(found):
+    ordered = sorted(files, key=lambda file: (file.count("/"), not file.endswith("/__init__.py")))
+    for file in ordered:
+        if not {f"{parent}/__init__.py" for parent in PurePosixPath(file).parents} & set(found):
             found.append(file)
     return found
 
 
-def _parent(top: str, tracked: frozenset[str]) -> str | None:
-    """The repository's folder in which `top` lies; `None`: it has none, or several alike."""
-    usual = [p for p in _PARENTS if (PurePosixPath(p) / top).as_posix() in tracked]
-    others = [path.removesuffix(f"/{top}") for path in tracked if path.endswith(f"/{top}")]
-    if usual:
-        return usual[0]
-    return others[0] if len(others) == 1 else None
+def _parents(top: str, mine: Sequence[str], tracked: frozenset[str]) -> list[str]:
+    """The repository's folder in which `top` lies; several that are equally likely, or none."""
+    ends = (path for path in tracked if path == top or path.endswith(f"/{top}"))
+    folders = [path[: -len(top)].rstrip("/") for path in ends]
+    if usual := [folder for folder in _PARENTS if folder in folders]:
+        return usual[:1]
+    shared = {f: sum(f"{f}/{file}" in tracked for file in mine) for f in folders}
+    return sorted(f for f in folders if shared[f] == max(shared.values()))
+
+
+def _unplaced(record: Path, name: str, folders: Sequence[str]) -> BaselineError:
+    where = f"it could be that of {' or '.join(folders)}" if folders else "no file there is like it"
+    return BaselineError(
+        f"measured code may import {record.parent / name}, which was installed from this "
+        f"repository, instead of the candidate: {where}.\n"
+        "do: remove it from that environment (pip uninstall), or install it in place: "
+        "pip install -e ."
+    )
 
 
 def _dotted(file: str) -> str:

@@ -89,6 +89,8 @@ class Provenance:
     """Files of the base commit, and the folders above them."""
     editable: frozenset[str]
     """Those that a candidate may change."""
+    measured: tuple[str, ...] = ()
+    """Commands that run for each candidate, the metric's first."""
     folder: Path
     """For a module of ours that redirects imports."""
 
@@ -114,7 +116,7 @@ class Provenance:
                 copies, claims = copies + copied, claims + found
                 prefixes += [str(Path(python).parent.parent)] * bool(found or copied)
         for copy in copies:
-            refuse_compiled(copy, self.editable, lines)
+            refuse_compiled(copy, self.editable, self.measured)
         added = self._redirected(claims, copies, environment) if claims or copies else {}
         for python in pythons if added else ():
             try:

@@ -295,16 +295,19 @@ def test_an_isolated_python_finds_no_installed_copy(
     assert done.code == 4, done.told
 
 
-@pytest.mark.parametrize(("builds", "code"), [("", 4), ("make -s; ", 0)])
+@pytest.mark.parametrize(
+    ("builds", "others", "code"),
+    [("", (), 4), ("make -s; ", (), 0), ("", ("--guard", "make", "--set", "setup=[make]"), 4)],
+)
 def test_what_was_compiled_before_the_run_is_no_candidate(
-    library: Repo, run: Run, elsewhere: Path, builds: str, code: int
+    library: Repo, run: Run, elsewhere: Path, builds: str, others: tuple[str, ...], code: int
 ) -> None:
     library.write("src/lib0/fast.pyx", "x = 1\n")
     library.write("Makefile", "all:\n")
     library.commit("compiled")
     python = make_copy(elsewhere, library.path, url=f"file://{library.path}", extra="fast.abi3.so")
     metric = f"{builds}{python} bench.py"
-    done = run(*NAMED, "--iterations", "0", metric=metric, scope="src/**")
+    done = run(*NAMED, "--iterations", "0", *others, metric=metric, scope="src/**")
     assert done.code == code, done.told
     assert ("fast.abi3.so, which was compiled before the run" in done.told) == (code == 4)
 

@@ -1,0 +1,97 @@
+"""What is installed from the repository is found, and each of its packages has its place there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from autoresearch_ci.errors import BaselineError
+from autoresearch_ci.measure.installed_copies import InstalledCopy, installed_copies
+
+
+def install(site: Path, files: list[str], *, egg: bool = False) -> None:
+    """A distribution called `lib0` whose record names `files`."""
+    top = site / "lib0-0.1-py3.11.egg" if egg else site
+    for file in files:
+        path = top / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    info = top / ("EGG-INFO" if egg else "lib0-0.1.dist-info")
+    info.mkdir()
+    (info / "RECORD").write_text("".join(f"{file},,\n" for file in files))
+
+
+def found(tmp_path: Path, installed: list[str], tracked: list[str], **how: bool) -> InstalledCopy:
+    root, site = tmp_path / "root", tmp_path / "site"
+    root.mkdir()
+    site.mkdir()
+    (root / "setup.py").write_text("setup(\n    name='Lib0', version='1')\n")
+    install(site, installed, **how)
+    (copy,) = installed_copies(site, root, frozenset([*tracked, "setup.py"]), [root])
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("installed", "tracked", "packages"),
+    [
+        (["lib0/__init__.py"], ["src/lib0/__init__.py"], {"lib0": "src"}),
+        (["lib0/__init__.py"], ["lib0/__init__.py", "old/lib0/__init__.py"], {"lib0": "."}),
+        (["lib0/__init__.py"], ["packages/a/lib0/__init__.py"], {"lib0": "packages/a"}),
+        (["mod.py"], ["mod.py"], {"mod": "."}),
+        (
+            ["space/lib0/__init__.py", "space/lib0/a.py"],
+            ["src/space/lib0/__init__.py", "src/space/lib0/a.py"],
+            {"space.lib0": "src/space"},
+        ),
+        (  # a folder without __init__.py
+            ["lib0/a.py", "lib0/b/c.py"],
+            ["src/lib0/a.py", "src/lib0/b/c.py"],
+            {"lib0.a": "src/lib0", "lib0.b.c": "src/lib0/b"},
+        ),
+        (  # what has more of its files
+            ["lib0/__init__.py", "lib0/a.py"],
+            ["x/lib0/__init__.py", "x/lib0/a.py", "y/lib0/__init__.py"],
+            {"lib0": "x"},
+        ),
+    ],
+)
+def test_each_package_has_its_place(
+    tmp_path: Path, installed: list[str], tracked: list[str], packages: dict[str, str]
+) -> None:
+    assert found(tmp_path, installed, tracked).packages == packages
+
+
+def test_an_egg_is_a_copy_too(tmp_path: Path) -> None:
+    copy = found(tmp_path, ["lib0/__init__.py"], ["src/lib0/__init__.py"], egg=True)
+    assert copy.packages == {"lib0": "src"}
+
+
+def test_what_a_build_has_written_comes_from_the_copy(tmp_path: Path) -> None:
+    installed = ["lib0/__init__.py", "lib0/_version.py", "lib0/gen/__init__.py", "_top.py"]
+    copy = found(tmp_path, installed, ["src/lib0/__init__.py"])
+    site = tmp_path / "site"
+    assert copy.extras == {"lib0._version": str(site / "lib0"), "lib0.gen": str(site / "lib0")}
+    assert copy.places == ()
+
+
+@pytest.mark.parametrize(
+    ("tracked", "why"),
+    [
+        (["source/__init__.py"], "no file there is like it"),  # package_dir={"lib0": "source"}
+        (["a/lib0/__init__.py", "b/lib0/__init__.py"], "it could be that of a or b"),
+    ],
+)
+def test_a_package_without_a_plain_place_is_refused(
+    tmp_path: Path, tracked: list[str], why: str
+) -> None:
+    with pytest.raises(BaselineError, match=why):
+        found(tmp_path, ["lib0/__init__.py"], tracked)
+
+
+def test_an_editable_install_is_none(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'lib0'\n")
+    site = tmp_path / "site"
+    site.mkdir()
+    install(site, ["__editable___lib0_0_1_finder.py", "_editable_impl_lib0.py"])
+    assert list(installed_copies(site, tmp_path, frozenset({"pyproject.toml"}), [])) == []
