@@ -192,6 +192,7 @@ class GitHubApi(LocalServer):
             for pull in reversed(self.pulls)
             if query.get("state", "open") in ("all", pull["state"])
             and query.get("head") in (None, pull["head"]["label"])
+            and query.get("base") in (None, pull["base"]["ref"])
         ]
         return self._page(found, query, f"/repos/{SLUG}/pulls")
 

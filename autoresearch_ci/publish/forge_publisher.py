@@ -5,6 +5,7 @@ A refusal is told and tried again at the next keep and at the end; it never stop
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -56,6 +57,10 @@ class ForgePublisher:
         self._pull: PullRequest | None = None
         self._abandoned: tuple[str, PullRequest] | None = None
         """One whose branch was left to others, after the branch: told where it goes on, closed."""
+        self._held: list[PullRequest] = []
+        """For the same goal, from other branches, and all of it is part of this run's."""
+        self._waiting = False
+        """Another one is open for the same goal, and that has been said."""
         self._refused: Exception | None = None
         self._final = self._hurry = False
         self._bundle = ""
@@ -320,6 +325,8 @@ class ForgePublisher:
                     )
                 )
                 return
+        if not (pulls and pulls[0].state is PullState.OPEN) and self._must_wait(record):
+            return
         pull = self._forge.open_or_update(self._content(record, info, notebook))
         if pull is None:
             return
@@ -328,10 +335,44 @@ class ForgePublisher:
         self._pull = pull
         self._supersede(pull)
 
+    def _must_wait(self, record: RunRecord) -> bool:
+        """Whether one of ours is open for the same goal that this run does not take the place of.
+
+        Two of them would change the same lines against the same base: only one can be merged.
+        """
+        self._held = []
+        left = [one[1].number for one in (self._abandoned, self._resolver.passed_over) if one]
+        for one in self._forge.open_for(self._run.goal, self._resolver.base_branch()):
+            if one.number in left:
+                continue
+            tip = self._remote.fetch(f"refs/heads/{one.branch}")
+            if not tip or not self._remote.is_ancestor(tip, record.incumbent):
+                self._say_waiting(one)
+                return True
+            self._held.append(one)
+        return False
+
+    def _say_waiting(self, other: PullRequest) -> None:
+        if self._waiting:
+            return
+        self._waiting = True
+        self._observe(
+            Warning(
+                message=f"{other.url} is open for the same goal, so no other is opened; what was "
+                f"kept is on {self._start_point.branch}.\n"
+                f"do: merge or close it, then open this one by hand: {self._compare_link()}; to "
+                f"continue it instead, run with --publish-branch {shlex.quote(other.branch)}"
+            )
+        )
+
     def _supersede(self, pull: PullRequest) -> None:
         """One pull request is open at a time: ours that others took the place of are closed."""
         left = [one for one in (self._abandoned, self._resolver.passed_over) if one]
         self._abandoned = self._resolver.passed_over = None
+        for one in self._held:
+            text = f"Continued in {pull.url}, which holds all of its commits."
+            self._forge.supersede(one, one.branch, text)
+        self._held = []
         why = _WHY.get(self._start_point.because, "")
         for branch, other in left:
             if other.state is PullState.OPEN and other.ours and other.number != pull.number:
@@ -372,6 +413,7 @@ class ForgePublisher:
             branch=start.branch,
             base=self._resolver.base_branch(),
             title=title(experiments, info, unvouched),
+            goal=self._run.goal,
             render=lambda room: body(experiments, info, more, room),
             publish=publish,
             ready=publish.ready and self._final and held and not doubted,

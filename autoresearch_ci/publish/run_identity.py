@@ -6,6 +6,8 @@ is.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -31,6 +33,8 @@ class RunIdentity:
     """The holdout's name; empty: there is none."""
     ruler: str
     """The mark of what the numbers mean, see past_notebooks.py."""
+    goal: str
+    """The mark of what is to become better: the metric, its direction, and the scope."""
 
 
 def run_identity(config: Config, tag: str, environment: Mapping[str, str]) -> RunIdentity:
@@ -45,7 +49,15 @@ def run_identity(config: Config, tag: str, environment: Mapping[str, str]) -> Ru
         direction=config.metric.direction,
         holdout=(config.holdout.name or "a second metric") if config.holdout else "",
         ruler=ruler_mark(config),
+        goal=_goal(config),
     )
+
+
+def _goal(config: Config) -> str:
+    """Unlike the ruler's mark, another guard or another way to prepare is no other goal."""
+    metric = config.metric.model_dump(mode="json", include={"command", "extract", "direction"})
+    known = [metric, metric_name(config), list(config.scope)]
+    return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:20]
 
 
 def _job_branch(environment: Mapping[str, str]) -> str:

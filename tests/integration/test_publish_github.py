@@ -66,6 +66,7 @@ CONTENT = PullRequestContent(
     branch=BRANCH,
     base="main",
     title="autoresearch: ms 10 → 9 (-10.0 %)",
+    goal="faster",
     render=lambda room: "our words",
     publish=Publish(labels=("autoresearch",), reviewers=("reviewer",)),
 )

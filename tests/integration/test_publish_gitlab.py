@@ -96,6 +96,7 @@ def test_options_are_one_line_each_whatever_people_write(server: GitServer) -> N
         branch="b",
         base="main",
         title="a\nb\0c",
+        goal="faster",
         render=lambda room: "first\nline\n\nsecond part",
         publish=Publish(labels=("two\nlines",)),
     )

@@ -105,6 +105,38 @@ def test_only_a_confirmed_gain_is_marked_ready(world: World, confirm: str, draft
     assert world.api.pulls[0]["draft"] is draft
 
 
+def test_one_pull_request_is_open_for_a_goal_whatever_the_runs_are_called(world: World) -> None:
+    """Another run's branch waits; it takes over what it holds; another goal is another matter."""
+    assert go(world, 9, tag="a").code == 0
+    (first,) = world.api.pulls
+    waits = go(world, 8, tag="b", flags=("--guard", "true"))  # a guard makes no other goal
+    assert waits.code == 0, waits.told
+    assert len(world.api.pulls) == 1
+    assert world.bare.ref("refs/heads/autoresearch/b")
+    told = f"{first['html_url']} is open for the same goal, so no other is opened"
+    assert waits.told.count(told) == 1
+    assert f"{world.server.url}/{SLUG}/compare/main...autoresearch/b?expand=1" in waits.told
+    assert "run with --publish-branch autoresearch/a" in waits.told
+    assert "published:" not in waits.out
+
+    other = go(world, 7, tag="c", flags=("--scope", "[value, other]"))
+    assert other.code == 0, other.told
+    assert [pull["head"]["ref"] for pull in world.api.pulls] == [f"autoresearch/{t}" for t in "ac"]
+
+    world.repo.git("checkout", "--quiet", "autoresearch/a")
+    holds = go(world, 6, tag="d")
+    assert holds.code == 0, holds.told
+    new = world.api.pulls[-1]
+    assert [pull["state"] for pull in world.api.pulls] == ["closed", "open", "open"]
+    said = world.api.comments[1][0]["body"]
+    assert f"Continued in {new['html_url']}, which holds all of its commits." in said
+
+    world.repo.git("checkout", "--quiet", "main")
+    world.api.close(3)
+    assert go(world, 5, tag="e").code == 0
+    assert world.api.pulls[-1]["head"]["ref"] == "autoresearch/e"
+
+
 def test_what_is_hard_to_believe_stays_a_draft_and_the_title_says_so(world: World) -> None:
     done = go(world, 0.5, flags=("--set", "publish.ready=true", "--set", "publish.draft=false"))
     assert done.code == 0, done.told

@@ -68,6 +68,8 @@ class PullRequest:
     number: int
     url: str
     state: PullState
+    branch: str = ""
+    """The one that it brings."""
     ours: bool = True
     """Whether we opened it; a person's own from the same branch is only added to."""
     closed_at: str = ""
@@ -82,6 +84,8 @@ class PullRequestContent:
     base: str
     """The branch to merge into."""
     title: str
+    goal: str
+    """The mark of what it makes better: another run for the same finds it by that."""
     render: Callable[[int], str]
     """The body in at most that many characters: people's own words need room, too."""
     publish: Publish
@@ -107,6 +111,9 @@ class Forge(Protocol):
 
     def pull_requests(self, branch: str) -> Sequence[PullRequest]:
         """Pull requests from `branch`, newest first."""
+
+    def open_for(self, goal: str, base: str) -> Sequence[PullRequest]:
+        """Our open pull requests for that goal into `base`, whatever their branch, oldest first."""
 
     def open_or_update(self, content: PullRequestContent) -> PullRequest | None:
         """Open the pull request, or bring it up to date; `None`: this forge does it on push."""

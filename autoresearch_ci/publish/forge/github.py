@@ -19,6 +19,7 @@ from autoresearch_ci.publish.comment_commands import CommentCommand, parse_comma
 from autoresearch_ci.publish.forge.forge import Address, PullRequest, PullRequestContent, PullState
 from autoresearch_ci.publish.forge.github_api import Credentials, Patience
 from autoresearch_ci.publish.forge.github_body import (
+    is_for,
     is_marked,
     is_superseded,
     merged,
@@ -85,6 +86,16 @@ class GitHub:
 
     def pull_requests(self, branch: str) -> Sequence[PullRequest]:
         return [self._as_pull_request(pull, branch) for pull in self._find(branch)]
+
+    def open_for(self, goal: str, base: str) -> Sequence[PullRequest]:
+        found = self._ask(
+            lambda repository: list(repository.get_pulls("open", "created", "asc", base))
+        )
+        return [
+            self._as_pull_request(pull, pull.head.ref)
+            for pull in found
+            if self._is_ours(pull, pull.head.ref) and is_for(pull.body or "", pull.head.ref, goal)
+        ]
 
     def open_or_update(self, content: PullRequestContent) -> PullRequest:
         """Open or update. Raises `ForgeRefused` when GitHub lets us do neither."""
@@ -163,7 +174,8 @@ class GitHub:
         return next(iter([*mine, *found]), None)
 
     def _create(self, content: PullRequestContent) -> Pull:
-        body = merged("", content.render(room_for_report("", content.branch)), content.branch)
+        report = content.render(room_for_report("", content.branch))
+        body = merged("", report, content.branch, content.goal)
 
         def create(repository: Repository, draft: bool) -> Pull:
             # Looked up again: an answer that was lost may have been a success.
@@ -190,7 +202,7 @@ class GitHub:
         room = room_for_report(before, content.branch)
         changes: dict[str, Any] = {}
         if room > 2_000:
-            body = merged(before, content.render(room), content.branch)
+            body = merged(before, content.render(room), content.branch, content.goal)
             # The web page stores other line ends; that is no difference.
             if body.replace("\r\n", "\n") != before.replace("\r\n", "\n"):
                 changes["body"] = body
@@ -262,6 +274,7 @@ class GitHub:
             number=pull.number,
             url=pull.html_url,
             state=state,
+            branch=branch,
             ours=ours,
             closed_at=_stamp(closed) if closed else "",
         )

@@ -12,6 +12,7 @@ LIMIT = 65_536
 """Characters that GitHub accepts in a body."""
 _END = "<!-- autoresearch-ci:end -->"
 _BEGIN = "<!-- autoresearch-ci:begin {key} -->"
+_GOAL = "<!-- autoresearch-ci:goal {goal} -->"
 _SUPERSEDED = "<!-- autoresearch-ci:superseded -->"
 
 
@@ -26,19 +27,29 @@ def is_marked(body: str, branch: str) -> bool:
     return begin(branch) in body
 
 
+def is_for(body: str, branch: str, goal: str) -> bool:
+    """Whether our part says that it is for that goal."""
+    _, _, ours = body.partition(begin(branch))
+    return _GOAL.format(goal=goal) in ours.partition(_END)[0]
+
+
 def room_for_report(body: str, branch: str) -> int:
     """Characters that are left for us beside people's words."""
     before, after = _theirs(body, branch)
-    ours = len(begin(branch)) + len(_END) + 8
+    ours = len(begin(branch)) + len(_GOAL) + 64 + len(_END) + 8
     return LIMIT - 1 - len(before) - len(after) - ours
 
 
-def merged(body: str, ours: str, branch: str) -> str:
-    """`body` with our part replaced, or added at the end; every other character stays."""
+def merged(body: str, ours: str, branch: str, goal: str = "") -> str:
+    """`body` with our part replaced, or added at the end; every other character stays.
+
+    `goal`: its mark, of at most 64 characters; empty: it is not said.
+    """
     before, after = _theirs(body, branch)
     if not is_marked(body, branch) and before:
         before = before.rstrip() + "\n\n"
-    return f"{before}{begin(branch)}\n{harmless(ours).strip()}\n{_END}{after}"
+    mark = f"{_GOAL.format(goal=goal)}\n" if goal else ""
+    return f"{before}{begin(branch)}\n{mark}{harmless(ours).strip()}\n{_END}{after}"
 
 
 def superseded(body: str, branch: str) -> str:

@@ -58,6 +58,9 @@ class GitLab:
     def pull_requests(self, branch: str) -> Sequence[PullRequest]:
         return ()
 
+    def open_for(self, goal: str, base: str) -> Sequence[PullRequest]:
+        return ()
+
     def open_or_update(self, content: PullRequestContent) -> None:
         """The push has done it."""
 
