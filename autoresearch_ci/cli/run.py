@@ -125,6 +125,12 @@ def run(
         start = StartPoint()
         if not options.resume:
             start = publisher.begin(options.tag or "")
+            if _published_more(config, options, redactor, environment, observe):
+                publisher = make_publisher(
+                    config, options, environment=environment, observe=observe, signing=signing
+                )
+                stack.callback(publisher.close)
+                start = publisher.begin(options.tag or "")
             options = dataclasses.replace(options, base=start.base)
         context = survey(config, options)
         if signing:
@@ -170,6 +176,28 @@ def run(
                 _confirm(config, finished, loop, store, origin)
         finished.broken = loop.broken
         return finished
+
+
+def _published_more(
+    config: Config,
+    options: Options,
+    redactor: Redactor,
+    environment: Mapping[str, str],
+    observe: Observer,
+) -> bool:
+    """Whether something of an earlier run went to the forge only now: the start is another then."""
+    if config.publish.mode not in ("github", "gitlab"):
+        return False
+    from autoresearch_ci.publish.left_behind import publish_left_behind
+
+    return publish_left_behind(
+        config,
+        redactor.redact_all(ruler_of(config)),
+        start=options.start,
+        config_path=options.config_path,
+        environment=environment,
+        observe=observe,
+    )
 
 
 def _loop(

@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import re
+import shutil
 import tarfile
 import tempfile
 from collections.abc import Callable, Sequence
@@ -21,10 +22,10 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 import autoresearch_ci
-from autoresearch_ci.errors import ConfigError, WorkspaceError
+from autoresearch_ci.errors import AutoresearchError, ConfigError, WorkspaceError
 from autoresearch_ci.experiment import Published
 from autoresearch_ci.publish.publisher import RunRecord, StartPoint, illustrated_notebook
-from autoresearch_ci.record.run_names import is_tag
+from autoresearch_ci.record.run_names import is_tag, run_store
 from autoresearch_ci.report.run_summary import RunInfo
 from autoresearch_ci.workspace.git import GitDirectory
 from autoresearch_ci.workspace.repository import Repository
@@ -141,6 +142,25 @@ def write(
                 member.size = len(content)
                 archive.addfile(member, io.BytesIO(content))
         return new.replace(facts.folder / NAME)
+
+
+def keep_copy(repository: Repository, tag: str, file: Path) -> None:
+    """Copy a run's bundle to where no cleaning of the checkout removes it. Raises `OSError`."""
+    store = run_store(repository, tag)
+    if store.is_dir():
+        new = store / f"{NAME}.new"
+        shutil.copyfile(file, new)
+        new.replace(store / NAME)
+
+
+def drop_copy(repository: Repository, tag: str, head: str) -> None:
+    """That of a run whose newest commit is on the forge now: `head`."""
+    file = run_store(repository, tag) / NAME
+    try:
+        if read(file)[0].head == head:
+            file.unlink()
+    except AutoresearchError:
+        return  # there is none, or it is said when it is looked for
 
 
 def read(path: Path) -> tuple[Manifest, bytes]:

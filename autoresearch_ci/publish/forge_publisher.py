@@ -13,7 +13,7 @@ from autoresearch_ci.config.schema import Publish
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.events import Note, Observer, Warning
 from autoresearch_ci.experiment import Published
-from autoresearch_ci.publish.bundle import write
+from autoresearch_ci.publish.bundle import drop_copy, keep_copy, write
 from autoresearch_ci.publish.forge.forge import Forge, PullRequest, PullRequestContent, PullState
 from autoresearch_ci.publish.forge.git_remote import Moved, Remote, Update
 from autoresearch_ci.publish.forge.refusals import TRANSIENT, ForgeRefused, RefusalKind
@@ -191,6 +191,7 @@ class ForgePublisher:
             notebook = illustrated_notebook(self._record, self._describe(), self._start_point)
             self._leave_file(self._record, notebook)
             self._push(self._record, notebook)
+            drop_copy(self._repository, self._record.facts.tag, self._record.incumbent)
             if self._may_show(self._record):
                 self._publish_pull_request(self._record, self._describe(), notebook)
         except (ForgeRefused, WorkspaceError) as error:
@@ -213,6 +214,7 @@ class ForgePublisher:
                 branch=self._run.branch,
                 notebook=notebook,
             )
+            keep_copy(self._repository, record.facts.tag, written)
         except (OSError, WorkspaceError) as error:
             self._observe(Warning(message=f"no bundle could be written: {error}"))
         else:

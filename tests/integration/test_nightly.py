@@ -497,6 +497,30 @@ def test_what_a_forge_refuses_is_left_in_a_file_that_can_be_published_later(worl
     assert subjects(world) == ["experiment: try 9"]
 
 
+def test_what_could_not_be_pushed_goes_first_the_next_night(world: World) -> None:
+    """On a runner of one's own, whose checkout is cleaned: only `.git` lasts."""
+    world.bare.refuse(PROTECTED)
+    for number in (9, 8):
+        night = world.night("github", 10, number, checkout="kept")
+        done = night.measure()
+        assert done.code == 6, done.log
+        shutil.rmtree(night.repo / "autoresearch")
+    store = f".git/autoresearch/nightly-{run_id(1)}-1/autoresearch.bundle"
+    assert f"what run nightly-{run_id(1)}-1 kept was not published" in done.summary
+    assert f"autoresearch-ci publish --bundle {store}" in done.summary
+    world.bare.refuse("")
+    third = world.night("github", 8, 7, checkout="kept").go()
+    assert subjects(world) == ["experiment: try 8", "experiment: try 7"]
+    (pull,) = world.api.pulls
+    assert pull["title"] == "autoresearch: value 10 → 7 (-30.0 %)"
+    assert "### Nights (2)" in pull["body"]
+    assert f"publish --bundle {store}" in third.done.summary  # what went nowhere
+    assert [str(p.relative_to(third.repo)) for p in third.repo.rglob("autoresearch.bundle")] == [
+        store,
+        f"autoresearch/run-nightly-{run_id(3)}-1/autoresearch.bundle",
+    ]
+
+
 @MODES
 def test_what_a_person_closes_while_it_is_measured_is_refused(world: World, mode: str) -> None:
     world.night(mode, 10, 9).go()
