@@ -268,13 +268,23 @@ def _ablation_runs(*, deterministic: bool, pairs: int | None) -> int:
     return 1 if deterministic else max(3, pairs or PAIRS)  # as many as `compare` needs
 
 
-def affordable(
-    experiments: Sequence[Experiment], *, deterministic: bool, pairs: int | None
+def ablates_unasked(
+    experiments: Sequence[Experiment],
+    *,
+    deterministic: bool,
+    pairs: int | None,
+    paid: bool,
+    late: bool,
+    confirmed: bool,
 ) -> bool:
     """Whether leaving out each kept commit takes half of the runs of the search, or fewer.
 
-    Where only one was kept, leaving it out is the base, which is measured anyway.
+    Where only one was kept, leaving it out is the base, which is measured anyway. `paid`: each run
+    costs money; `late`: there is no time for another pair; `confirmed`: base and result could be
+    measured again.
     """
+    if paid or late or not confirmed:
+        return False
     kept = sum(e.status is Status.KEEP for e in experiments)
     runs = 2 * kept * _ablation_runs(deterministic=deterministic, pairs=pairs)
     return kept > 1 and runs <= sum(e.samples for e in experiments) / 2

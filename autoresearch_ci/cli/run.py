@@ -34,7 +34,7 @@ from autoresearch_ci.config.schema import Config
 from autoresearch_ci.confirmation import (
     PAIRS,
     PairedComparison,
-    affordable,
+    ablates_unasked,
     confirm,
     exact_pairs,
     idle_commits,
@@ -366,10 +366,14 @@ def _confirm(
         loop.observe(Warning(message=f"the gain could not be confirmed: {why}"))
     if settings.ablate is True or (
         settings.ablate == "auto"
-        and bench.judge is None
-        and not paired.is_late(loop.knowledge)
-        and finished.confirmation
-        and affordable(ledger.experiments, deterministic=deterministic, pairs=settings.repeats)
+        and ablates_unasked(
+            ledger.experiments,
+            deterministic=deterministic,
+            pairs=settings.repeats,
+            paid=bench.judge is not None,
+            late=paired.is_late(loop.knowledge),
+            confirmed=finished.confirmation is not None,
+        )
     ):
         idle, entangled = idle_commits(
             paired,

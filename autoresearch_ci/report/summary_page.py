@@ -140,9 +140,14 @@ def kept_title(result: RunSummary, info: RunInfo) -> str:
 def idle(info: RunInfo) -> Iterator[str]:
     """At most ten are named: the section must not crowd out the rest."""
     if info.idle:
-        names = [f"{commit_link(e.commit)} {inline(e.description)}" for e in info.idle]
+        names = [
+            f"{commit_link(e.commit)} {inline(e.description)}: `git revert {commit_name(e.commit)}`"
+            for e in info.idle
+        ]
         listed = "\n".join(f"- {name}" for name in names[:10])
-        yield f"Left out in turn, these turned out to do nothing:\n\n{listed}"
+        # Of two that do the same, each does nothing beside the other.
+        each = " Each was left out by itself: revert one, then measure again." * (len(names) > 1)
+        yield f"Left out in turn, these turned out to do nothing, and can go.{each}\n\n{listed}"
 
 
 def nights(experiments: Sequence[Experiment], info: RunInfo) -> Iterator[str]:

@@ -417,9 +417,11 @@ def test_a_guard_reads_its_test_report_when_it_is_the_metric_command_too(
     assert "1 of 2 tests lost" in done.rows[1]["reason"]
 
 
+@pytest.mark.parametrize(("asked", "runs"), [("true", 7), ("auto", 7), ("auto", 1)])
 def test_ablation_names_a_kept_commit_that_does_nothing(
-    run: Run, script: Script, repo: Repo
+    run: Run, script: Script, repo: Repo, asked: str, runs: int
 ) -> None:
+    """Unasked, too, where the search itself took more runs than that takes."""
     # The second file counts only as long as the first says 10.
     repo.write("other", "5\n")
     repo.commit()
@@ -428,11 +430,16 @@ def test_ablation_names_a_kept_commit_that_does_nothing(
         value(1, "lower value"),
     )
     metric = "v=$(cat value); [ $v = 10 ] && v=$((v + $(cat other))); echo $v"
-    done = run("--scope", "other", "--set", "confirm.ablate=true", metric=metric)
+    flags = ("--set", f"confirm.ablate={asked}", "--set", f"metric.repeats.max={runs}")
+    done = run("--scope", "other", *flags, metric=metric)
     assert done.column("status")[1:] == ["keep", "keep"], done.told
     facts = json.loads((done.folder / "run.json").read_text(encoding="utf-8"))
-    assert facts["idle_commits"] == [done.rows[1]["commit"]]
-    assert "kept but does nothing" in done.out
+    looked = asked == "true" or runs > 1
+    idle = done.rows[1]["commit"]
+    assert facts["idle_commits"] == ([idle] if looked else [])
+    assert ("kept but does nothing" in done.out) == looked
+    summary = (done.folder / "summary.md").read_text(encoding="utf-8")
+    assert (f"lower other: `git revert {idle[:7]}`" in summary) == looked
 
 
 # --- compare --------------------------------------------------------------------------------------
