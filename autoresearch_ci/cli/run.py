@@ -40,6 +40,7 @@ from autoresearch_ci.confirmation import (
     idle_commits,
 )
 from autoresearch_ci.decide import budget
+from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.errors import AutoresearchError, ConfigError, Interrupted, WorkspaceError
 from autoresearch_ci.events import Note, Observer, RunFinished, RunStarted, Warning, redacted
 from autoresearch_ci.execution.command import Stop
@@ -61,7 +62,7 @@ from autoresearch_ci.record.past_runs import past_runs
 from autoresearch_ci.record.run_history import CostRecord, History, StartRecord, check_history
 from autoresearch_ci.report.console import make_progress
 from autoresearch_ci.report.run_folder import Finished, metric_name, run_info, write_report
-from autoresearch_ci.report.run_summary import confirmed_line
+from autoresearch_ci.report.run_summary import PassedTests, confirmed_line
 from autoresearch_ci.report.terminal_table import results_table
 from autoresearch_ci.safety.redaction import Redactor
 from autoresearch_ci.workspace.asked import asking_file
@@ -172,6 +173,7 @@ def run(
             loop = _loop(collaborators, ledger, stack, proposer, publisher, start, began)
             finished.stop_reason = loop.run()
             finished.failed = bool(loop.broken or loop.proposer_lost or loop.evaluator.lost)
+            finished.suites = tuple(_suites(config, ledger, loop.knowledge))
             if config.confirm.mode == "auto" and ledger.history.kept:
                 _confirm(config, finished, loop, store, origin)
         finished.broken = loop.broken
@@ -393,6 +395,20 @@ def _confirm(
         for experiment in entangled:
             message = f"not ablated, later changes build upon it: {experiment.description}"
             loop.observe(Note(message=message))
+
+
+def _suites(config: Config, ledger: Ledger, now: Knowledge) -> Iterator[PassedTests]:
+    """The tests of each guard that pass, of the baseline and of what was kept last."""
+    if not ledger.history.kept:
+        return
+    try:
+        before = ledger.recall_baseline()
+    except WorkspaceError:  # that file is lost, and nothing else needs it any more
+        return
+    for index, guard in enumerate(config.guards):
+        base, head = before.passing(f"guard {index}"), now.passing(f"guard {index}")
+        if base is not None and head is not None:
+            yield PassedTests(command=guard.command, base=base, head=head)
 
 
 def _refuse_other_ruler(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:

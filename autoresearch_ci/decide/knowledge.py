@@ -178,6 +178,11 @@ class Knowledge:
         names = (role, _report(role))
         return any(self.standards[n].may_be_unsteady() for n in names if n in self.standards)
 
+    def passing(self, role: str) -> int | None:
+        """How many of its tests pass, those that flicker left out; `None`: none was seen."""
+        known = (self.standards.get(name) for name in (role, _report(role)))
+        return next((standard.passed for standard in known if standard), None)
+
     def left_out(self, role: str, before: Knowledge) -> list[str]:
         """Tests that were asked for before, and are not since the same code did not have them."""
         return [

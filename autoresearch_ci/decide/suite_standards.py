@@ -105,6 +105,10 @@ class Standard:
                 ranks[test] = rank
         return replace(self, ranks=ranks, reran=self.reran | kept.reran, unsteady=unsteady)
 
+    @property
+    def passed(self) -> int:
+        return sum(rank is Rank.PASSED for rank in self.ranks.values())
+
     def may_be_unsteady(self) -> bool:
         """Whether ids look as if another run gave other ones, in a way that is not recognised."""
         return any(_UNSTEADY.search(stable(test)) for test in self.ranks)

@@ -153,6 +153,10 @@ class Ledger:
         """What the run had learnt by its last decision. Raises `WorkspaceError`."""
         return self._records.recalled(self.history.verdicts[-1])
 
+    def recall_baseline(self) -> Knowledge:
+        """What was known before anything was tried. Raises as `recall` does."""
+        return self._records.recalled(self.history.verdicts[0])
+
     def commit(
         self,
         iteration: int,

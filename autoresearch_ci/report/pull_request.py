@@ -20,6 +20,7 @@ from autoresearch_ci.report.run_summary import (
     holdout_words,
     relative_change,
     run_summary,
+    tests_passed,
 )
 from autoresearch_ci.report.summary_page import (
     COMMAND_ROOM,
@@ -115,6 +116,7 @@ def body(
         headline(result, info),
         *doubts(result, info, more.unvouched),
         got_worse(info),
+        tests_passed(info),
         *_state(info, more),
         f"![{name} over the experiments]({more.chart})" if more.chart else "",
     ]

@@ -7,7 +7,7 @@ import datetime
 import os
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from autoresearch_ci.preflight import RunContext
 from autoresearch_ci.record.ledger import Ledger
 from autoresearch_ci.record.past_notebooks import Lineage
 from autoresearch_ci.report.chart import progress_svg
-from autoresearch_ci.report.run_summary import Confirmation, RunInfo
+from autoresearch_ci.report.run_summary import Confirmation, PassedTests, RunInfo
 from autoresearch_ci.report.summary_page import summary_markdown
 from autoresearch_ci.safety.log_text import json_text
 from autoresearch_ci.safety.redaction import Redactor
@@ -37,6 +37,8 @@ class Finished:
     broken: AutoresearchError | None = None
     """What the process ends with, once all that was kept is published."""
     confirmation: Confirmation | None = None
+    suites: tuple[PassedTests, ...] = ()
+    """Of the guards whose tests are seen one by one."""
     idle: tuple[Experiment, ...] = ()
     """Kept experiments that turned out to do nothing."""
     published: Published = field(default_factory=Published)
@@ -69,6 +71,7 @@ def run_info(
         seconds=sum(e.seconds for e in experiments),
         host=machine(),
         confirmation=finished.confirmation,
+        suites=[replace(suite, command=redact(suite.command)) for suite in finished.suites],
         idle=finished.idle,
         lineage=finished.lineage,
         disclose=finished.disclose,
@@ -131,7 +134,24 @@ def write_report(
 
 def metric_name(config: Config) -> str:
     """What the metric is called in reports."""
-    return config.metric.name or "metric"
+    extract = config.metric.extract
+    if config.metric.name or extract is None:
+        return config.metric.name or "metric"
+    if extract.junit:
+        return _COUNTED[extract.count or "failures"]
+    return "coverage" if extract.coverage else "metric"
+
+
+_COUNTED = {
+    "failures": "failing tests",
+    "errors": "tests with an error",
+    "failed": "failing tests",
+    "skipped": "skipped tests",
+    "passed": "passing tests",
+    "tests": "tests",
+    "seconds": "seconds of the tests",
+}
+"""What a count in a test report is of."""
 
 
 def machine() -> str:

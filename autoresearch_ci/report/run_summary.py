@@ -21,6 +21,8 @@ CRASHED = frozenset({Status.CRASH, Status.METRIC_ERROR})
 """Statuses whose `metric`, should a foreign journal give one, means nothing."""
 
 
+_SUITES = 5
+"""Guards of which the tests are counted."""
 _DOUBTS = 5
 """Kept changes that look unlikely, of which each gets a paragraph."""
 
@@ -179,6 +181,15 @@ class Confirmation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PassedTests:
+    """How many tests of a guard pass, those left out that flicker."""
+
+    command: str
+    base: int
+    head: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunInfo:
     """What the journal does not say about a run."""
 
@@ -201,6 +212,8 @@ class RunInfo:
     confirmation: Confirmation | None = None
     failed: bool = False
     """`stop_reason` is something that is broken."""
+    suites: Sequence[PassedTests] = ()
+    """Of the guards whose tests are seen one by one, base and result of this run."""
     idle: Sequence[Experiment] = ()
     """Kept, but the result is no worse without them: found by leaving each out in turn."""
     lineage: Lineage = field(default_factory=Lineage)
@@ -334,6 +347,18 @@ def got_worse(info: RunInfo) -> str:
     rest = "; ".join(told(*item) for item in found.beside.items() if item[1].loss <= WORSE)
     others = f" (and not: {rest})" if worse and rest else f" ({rest})" if rest else ""
     return f"What got worse: {worse or 'nothing that was watched'}{others}."
+
+
+def tests_passed(info: RunInfo) -> str:
+    """What the tests say of the result, in a paragraph; empty where none is seen."""
+    base = "where this night began" if info.lineage.origin else "on the base"
+    told = [
+        f"{suite.head:,} passed ({suite.base:,} {base}) in {inline(suite.command, 80)}"
+        for suite in info.suites[:_SUITES]
+    ]
+    if left := len(info.suites) - _SUITES:
+        told += [f"and {count(left, 'more guard')}"] * (left > 0)
+    return f"Tests: {'; '.join(told)}." if told else ""
 
 
 def disclosure(experiments: Sequence[Experiment], info: RunInfo) -> str:

@@ -25,6 +25,7 @@ from autoresearch_ci.report.run_summary import (
     holdout_words,
     relative_change,
     run_summary,
+    tests_passed,
 )
 from autoresearch_ci.safety.markdown_text import block, inline
 from autoresearch_ci.safety.wording import commit_name, duration, number, percent, signed
@@ -91,6 +92,7 @@ def summary_markdown(
         (_joined(_measured(experiments, result, info)), 6, "how it was measured"),
         (_joined(_look(result, info)), 4, "how to look at it"),
         (got_worse(info), 5, "what got worse"),
+        (tests_passed(info), 5, "what the tests say"),
         (expectations(experiments, info.direction), 2, "what was expected"),
         (_ending(result, info), 8, "how the run ended"),
     )

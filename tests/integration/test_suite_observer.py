@@ -164,6 +164,8 @@ def test_a_report_of_another_test_runner_is_compared_test_by_test(
     assert done.column("status") == ["baseline", "discard", "discard", "keep"], done.told
     assert "1 of 2 tests lost (1 missing): k::b" in done.rows[1]["reason"]
     assert "not usable XML" in done.rows[2]["reason"]
+    summary = (done.folder / "summary.md").read_text(encoding="utf-8")
+    assert "Tests: 3 passed (2 on the base) in cp suite.xml report.xml." in summary
 
 
 RETRYING = """\

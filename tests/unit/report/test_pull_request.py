@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from markdown_it import MarkdownIt
 
+from autoresearch_ci.config.resolve import load
 from autoresearch_ci.experiment import Direction, Experiment, HoldoutVerdict, Status
 from autoresearch_ci.publish.forge.github_body import (
     LIMIT,
@@ -18,7 +19,8 @@ from autoresearch_ci.publish.forge.github_body import (
 )
 from autoresearch_ci.record.past_notebooks import Lineage, Night
 from autoresearch_ci.report.pull_request import PullRequestInfo, body, title
-from autoresearch_ci.report.run_summary import Beside, Confirmation, RunInfo
+from autoresearch_ci.report.run_folder import metric_name
+from autoresearch_ci.report.run_summary import Beside, Confirmation, PassedTests, RunInfo
 
 EVIL = (
     "fixes #1 @everyone <img src=x> ![x](https://evil.example/a.png) [l](javascript:x) | a || b "
@@ -243,6 +245,32 @@ def test_several_nights_cost_what_all_of_them_did() -> None:
     going_on = body([BASELINE, row(1)], info(lineage=lineage), MORE)
     assert "100 → 99 (-1.0 %) in this night alone" in going_on
     assert "not yet measured against the base" in title([BASELINE, row(1)], info(lineage=lineage))
+
+
+def test_the_tests_of_guards_are_counted_beside_those_of_the_base() -> None:
+    suites = [PassedTests(command=f"suite {n}", base=1412, head=1413) for n in range(7)]
+    text = body([BASELINE, row(1)], info(suites=suites[:1]), MORE)
+    assert "Tests: 1,413 passed (1,412 on the base) in suite 0." in text
+    later = info(suites=suites, lineage=Lineage(origin="b" * 40))
+    text = body([BASELINE, row(1)], later, MORE)
+    assert "1,413 passed (1,412 where this night began) in suite 4; and 2 more guards." in text
+    assert "Tests:" not in body([BASELINE, row(1)], info(), MORE)
+
+
+@pytest.mark.parametrize(
+    ("extract", "name"),
+    [
+        ("{junit: r.xml}", "failing tests"),
+        ("{junit: r.xml, count: skipped}", "skipped tests"),
+        ("{coverage: c.xml}", "coverage"),
+        ("{last_number: true}", "metric"),
+    ],
+)
+def test_a_title_says_what_is_counted_in_a_test_report(extract: str, name: str) -> None:
+    text = f"scope: [value]\nmetric: {{command: make test, extract: {extract}}}\n"
+    known = info(metric_name=metric_name(load(text=text).config))
+    said = title([BASELINE, row(1)], known)
+    assert said.startswith(f"autoresearch: {name} ")
 
 
 def test_what_got_worse_is_named_beside_the_gain() -> None:
