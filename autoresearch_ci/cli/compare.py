@@ -82,7 +82,7 @@ class Result:
     foul: str = ""
     """How the head plays against the ruler; empty when nothing was found, or nobody asked."""
     guard: str = ""
-    """Which guard fails on the head alone, and how; empty: none, or the base fails one itself."""
+    """Which guard fails on the head alone, and how; empty: none of those that the base passes."""
     host: str = ""
     """The machine in a few words."""
     claim: Claim | None = None
@@ -364,16 +364,28 @@ def _measured(
 
 
 def _guard(bench: Bench, pairs: Pairs, head: Changes) -> str:
-    """Which guard the head fails, and how; the base says what passing means."""
+    """Which guard the head fails, and how; the base says what passing means.
+
+    One that fails on the base says nothing of the head, and nothing of the other guards either.
+    """
     base = bench.guards.run(
-        Subject(changes={}, iteration=0), pairs.knowledge, pairs.base_runs[-1], stage="confirm"
+        Subject(changes={}, iteration=0),
+        pairs.knowledge,
+        pairs.base_runs[-1],
+        stage="confirm",
+        every=True,
     )
-    if red := [run for run in base.runs if run.failed]:
-        words = f"no guard is asked about the head, because the base fails one: {red[0].reason}"
+    red = {index: run.reason for index, run in enumerate(base.runs) if run.failed}
+    for reason in red.values():
+        words = f"the head is not asked about a guard that the base fails itself: {reason}"
         bench.observe(Warning(message=words))
-        return ""
-    subject = Subject(changes=head, iteration=0, incumbent={})
-    found = bench.guards.run(subject, base.knowledge, pairs.head_runs[-1], stage="confirm")
+    found = bench.guards.run(
+        Subject(changes=head, iteration=0, incumbent={}),
+        base.knowledge,
+        pairs.head_runs[-1],
+        stage="confirm",
+        besides=red,
+    )
     return next((run.reason for run in found.runs if run.failed), "")
 
 

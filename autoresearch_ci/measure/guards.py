@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from autoresearch_ci.config.metric import Guard
@@ -24,7 +24,7 @@ class Guarded:
     """What the guards said."""
 
     runs: tuple[GuardRun, ...]
-    """Up to the first that failed."""
+    """Up to the first that failed, or, where all were asked for, one of each guard."""
     knowledge: Knowledge
     unsteady: bool = False
     """The one that failed passed when it was run again, which did not save it."""
@@ -48,20 +48,24 @@ class Guards:
         *,
         stage: Stage = "guard",
         numbers: bool = True,
+        every: bool = False,
+        besides: Collection[int] = (),
     ) -> Guarded:
-        """Run the guards in order, up to the first that fails.
+        """Run the guards in order, up to the first that fails; with `every`, also those behind it.
 
         A guard that watches a number of the metric command itself takes it from `measured`: a
         five-minute training run is not repeated to read its peak memory.
 
         `numbers`: also those that watch a number. It varies, so the more often one looks, the more
         often it is beyond its tolerance.
+
+        `besides`: places, from 0, of guards that are left out.
         """
         runs = []
         unsteady = False
         for index, guard in enumerate(self._guards):
             role = f"guard {index}"
-            if guard.metric and not numbers:
+            if index in besides or (guard.metric and not numbers):
                 continue
             if guard.metric and not guard.junit and guard.command == self._metric_command:
                 run, knowledge = _read_off(role, guard, guard.metric, subject, knowledge, measured)
@@ -72,7 +76,7 @@ class Guards:
             if subject.is_unmodified and run.value is not None:
                 knowledge = knowledge.having_numbered(role, run.value)
             runs.append(run)
-            if run.failed:
+            if run.failed and not every:
                 break
         return Guarded(runs=tuple(runs), knowledge=knowledge, unsteady=unsteady)
 

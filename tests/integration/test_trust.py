@@ -596,7 +596,33 @@ def test_compare_asks_the_guards_too(
         repo.write("suite", suite.format(head))
         repo.commit("head")
         assert run_cli(["compare", red, "HEAD", "--fail-on", "regression"]) == 0
-        assert "the base fails one: guard failed: " in capsys.readouterr().out
+        assert "a guard that the base fails itself: guard failed: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("red_first", [True, False])
+@pytest.mark.parametrize("breaks", [True, False])
+def test_a_guard_that_the_base_fails_silences_no_other(
+    repo: Repo,
+    run: Run,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    red_first: bool,
+    breaks: bool,
+) -> None:
+    guards = ["'! true'", "grep -q right other"][:: 1 if red_first else -1]
+    configuration = f"scope: [value, other]\nmetric: {{command: cat value}}\nguards: {guards}\n"
+    repo.write(".github/autoresearch.yml", configuration.replace('"', ""))
+    repo.write("other", "right\n")
+    repo.commit("start")
+    repo.git("branch", "before")
+    repo.write("value", "9\n")
+    repo.write("other", "wrong\n" if breaks else "all right\n")
+    repo.commit("head")
+    monkeypatch.chdir(repo.path)
+    assert run_cli(["compare", "before", "HEAD", "--fail-on", "regression"]) == breaks
+    told = capsys.readouterr()
+    assert "a guard that the base fails itself: guard failed: exit code 1 (! true)" in told.out
+    assert ("(grep -q right other)" in told.err) == breaks
 
 
 def test_compare_says_what_is_hard_to_believe_of_the_head(
