@@ -71,6 +71,8 @@ class World:
     nights: int = 0
     real: bool = False
     """Python is started, not forked."""
+    composite: bool = False
+    """Inputs and command line are those of the composite action, not of the container's."""
 
     def night(
         self, mode: str, old: int, *values: int, checkout: str = "fresh", claude: bool = False
@@ -101,8 +103,9 @@ class World:
         for file in FILES:
             (folder / file).touch()
         begin = subprocess.Popen if self.real else step
+        alone = ["-I"] if self.composite and self.real else []
         return begin(
-            [sys.executable, "-m", "autoresearch_ci.cli.action"],
+            [sys.executable, *alone, "-m", "autoresearch_ci.cli.action"],
             cwd=repo,
             env=self.environment(repo, runner, folder, inputs),
             stdin=subprocess.DEVNULL,
@@ -165,7 +168,7 @@ class World:
             "ACTIONS_ID_TOKEN_REQUEST_TOKEN": RUNTIME[::-1],
             "ANTHROPIC_BASE_URL": self.model.url,
             **{f"GITHUB_{name}": str(folder / name) for name in FILES},
-            **{f"INPUT_{name.upper()}": value for name, value in inputs.items()},
+            **(composite_inputs(inputs) if self.composite else container_inputs(inputs)),
         }
 
     def leaks(self) -> list[str]:
@@ -262,6 +265,22 @@ class Night:
         if job != "measure":
             self.inputs |= self.credentials
         return self.world.start(self.inputs, repo, machine, job)
+
+
+def container_inputs(inputs: Mapping[str, str]) -> dict[str, str]:
+    """What a runner gives a container action."""
+    return {f"INPUT_{name.upper()}": value for name, value in inputs.items()}
+
+
+def composite_inputs(inputs: Mapping[str, str]) -> dict[str, str]:
+    """What the composite action gives its own step; what it does not hand on is missing."""
+    steps = yaml.safe_load((ROOT / "composite/action.yml").read_text())["runs"]["steps"]
+    step = next(step for step in steps if step.get("id") == "run")
+    assert step["run"].endswith('/python" -I -m autoresearch_ci.cli.action')
+    return {
+        name: re.sub(r"\$\{\{ inputs\.(\S+) \}\}", lambda found: inputs.get(found[1], ""), value)
+        for name, value in step["env"].items()
+    }
 
 
 def run_id(number: int) -> str:
@@ -382,6 +401,25 @@ def test_two_nights_end_in_one_pull_request_that_knows_both(world: World, mode: 
     assert world.leaks() == []
     used = {said.partition(":")[2] for said in world.server.said}
     assert used == ({WRITES} if mode == "github" else {WRITES, READS})
+
+
+def test_the_composite_door_leads_to_the_same_nights(world: World) -> None:
+    """Only inputs and the way Python is started differ, so that two of them are enough."""
+    world.composite = world.real = True
+    world.night("github", 10, 9, 8).go()
+    world.real = False
+    second = world.night("github", 8, 7).go().done.outputs
+    (pull,) = world.api.pulls
+    assert pull["title"] == "autoresearch: value 10 → 7 (-30.0 %)"
+    assert "### Nights (2)" in pull["body"]
+    known = ("pull-request", "branch", "kept", "best")
+    assert [second[name] for name in known] == [
+        pull["html_url"],
+        "autoresearch/nightly",
+        "1",
+        "7.0",
+    ]
+    assert world.leaks() == []
 
 
 @MODES
