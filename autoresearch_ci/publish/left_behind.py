@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from autoresearch_ci.config.schema import Config
-from autoresearch_ci.errors import AutoresearchError
+from autoresearch_ci.errors import AutoresearchError, WorkspaceError
 from autoresearch_ci.events import Note, Observer, Warning
 from autoresearch_ci.publish.bundle import NAME, read
 from autoresearch_ci.publish.publish_bundle import publish_bundle
@@ -45,7 +45,11 @@ def publish_left_behind(
     tried = done = False
     for file in sorted(stores, key=lambda path: path.stat().st_mtime, reverse=True):
         try:
-            with closing(Records(file.parent)) as records:  # its lock: it does not go on any more
+            records = Records(file.parent)
+        except WorkspaceError:
+            continue  # that run goes on
+        try:
+            with closing(records):
                 manifest, commits = read(file)
                 begun = records.read().start
                 if config.publish.branch_name(manifest.tag) != manifest.branch:

@@ -32,7 +32,9 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
+from autoresearch_ci.config.resolve import load
 from autoresearch_ci.publish.forge.git_remote import merge
+from autoresearch_ci.publish.left_behind import publish_left_behind
 from autoresearch_ci.workspace.git import GitDirectory
 from tests.bundles import commit, members, written
 from tests.canary import sightings
@@ -556,6 +558,21 @@ def test_what_could_not_be_pushed_goes_first_the_next_night(world: World) -> Non
     assert [str(p.relative_to(third.repo)) for p in third.repo.rglob("autoresearch.bundle")] == [
         store,
         f"autoresearch/run-nightly-{run_id(3)}-1/autoresearch.bundle",
+    ]
+    said: list[Any] = []
+    published = publish_left_behind(
+        load(text=f"{CONFIG}publish: {{branch: autoresearch/nightly}}\n").config,
+        {"metric": "another"},
+        start=third.repo,
+        config_path=None,
+        environment={},
+        observe=said.append,
+    )
+    assert not published
+    assert [event.message for event in said] == [
+        f"what run nightly-{run_id(1)}-1 kept was not published: it was measured in another way "
+        f"than this run measures\ndo: autoresearch-ci publish --bundle {store}, or delete that "
+        "file."
     ]
 
 

@@ -85,6 +85,20 @@ def test_the_first_post_opens_a_draft_with_labels_and_reviewers(
     assert "our words" in made["body"]
 
 
+def test_our_open_ones_are_found_by_what_they_are_for(connect: Connect, api: GitHubApi) -> None:
+    opened = connect().open_or_update(CONTENT)
+    assert connect().open_for("faster", "main") == [opened]
+    assert opened.branch == BRANCH
+    assert connect().open_for("smaller", "main") == []
+    assert connect().open_for("faster", "release") == []
+    (made,) = api.pulls
+    made["user"] = {"login": "somebody"}  # who copied our words
+    assert connect().open_for("faster", "main") == []
+    made["user"] = {"login": ACTIONS}
+    made["body"] = made["body"].replace("begin", "begun")
+    assert connect().open_for("faster", "main") == []
+
+
 def test_later_posts_update_the_same_one(connect: Connect, api: GitHubApi) -> None:
     connect().open_or_update(CONTENT)
     connect().open_or_update(
