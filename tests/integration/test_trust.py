@@ -573,7 +573,7 @@ def test_compare_asks_the_guards_too(
         guard = f"{{command: '{passes} && cp suite r.xml', junit: r.xml}}"
         repo.write(
             ".github/autoresearch.yml",
-            f"scope: [suite]\nmetric: {{command: cat value}}\nguards: [{guard}]\n",
+            f"scope: [suite]\nmetric: {{command: cat value}}\nguards: ['{guard}']\n",
         )
 
     suite = "<testsuite>{}</testsuite>\n"
@@ -623,6 +623,44 @@ def test_a_guard_that_the_base_fails_silences_no_other(
     told = capsys.readouterr()
     assert "a guard that the base fails itself: guard failed: exit code 1 (! true)" in told.out
     assert ("(grep -q right other)" in told.err) == breaks
+
+
+@pytest.mark.parametrize(
+    ("metric", "guard", "fails"),
+    [
+        ("cat value", "true", False),
+        ("cat value", "make lint", True),
+        ("cat value", "make bench", False),
+        ("sh count.sh", "true", True),
+    ],
+)
+def test_a_persons_comment_that_silences_a_tool_counts_where_that_tool_is_run(
+    repo: Repo,
+    run: Run,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    metric: str,
+    guard: str,
+    fails: bool,
+) -> None:
+    repo.write(
+        ".github/autoresearch.yml",
+        f"scope: [value, work.py]\nmetric: {{command: {metric}}}\nguards: ['{guard}']\n",
+    )
+    repo.write("Makefile", "bench:\n\ttrue\nlint:\n\ttrue || ruff check .\n")
+    repo.write("count.sh", "true || ruff check . | wc -l\ncat value\n")
+    repo.write("work.py", "import os\n")
+    repo.commit("start")
+    repo.git("branch", "before")
+    repo.write("value", "9\n")
+    repo.write("work.py", "import os  # noqa: F401\n")
+    repo.commit("head")
+    monkeypatch.chdir(repo.path)
+    assert run_cli(["compare", "before", "HEAD", "--fail-on", "regression"]) == fails
+    told = capsys.readouterr()
+    comment = "work.py:1 silences flake8, ruff (# noqa: F401)"
+    assert (f"plays against the ruler: {comment}" in told.err) == fails
+    assert (f"{comment}: neither the metric nor a guard" in told.out) != fails
 
 
 def test_compare_says_what_is_hard_to_believe_of_the_head(

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from autoresearch_ci.decide.gaming.python import Play, python_plays
 from autoresearch_ci.decide.gaming.ruler import Ruler
-from autoresearch_ci.decide.gaming.suppressions import added
+from autoresearch_ci.decide.gaming.suppressions import Suppression, added
 
 _BYTES_LIMIT = 2 * 2**20
 """Of one file; a larger one is data."""
@@ -62,13 +62,27 @@ def plays(
 
     `before` and `after` hold the same paths, those that the change touches; `None`: not there.
     """
+    return [*tricks(before, after, ruler), *map(str, silenced(before, after))]
+
+
+def silenced(
+    before: Mapping[str, bytes | None], after: Mapping[str, bytes | None]
+) -> list[Suppression]:
+    """The comments among them, which make a tool look away."""
+    return added(before, after, _BYTES_LIMIT)
+
+
+def tricks(
+    before: Mapping[str, bytes | None], after: Mapping[str, bytes | None], ruler: Ruler
+) -> list[str]:
+    """The others among them, which play with any metric."""
     known = {play.what for path, text in before.items() for play in _found(path, text, ruler)}
     new: dict[str, str] = {}
     for path, text in sorted(after.items()):
         for play in _found(path, text, ruler):
             if play.what not in known:
                 new.setdefault(play.what, f"{path}:{play.line} {play.what}")
-    return [*new.values(), *map(str, added(before, after, _BYTES_LIMIT))]
+    return list(new.values())
 
 
 def _found(path: str, content: bytes | None, ruler: Ruler) -> Iterable[Play]:
