@@ -131,7 +131,8 @@ def confirm(
     base: Changes | None = None,
     watched: Mapping[str, Direction] | None = None,
 ) -> Confirmation | None:
-    """Measure base and head; `None` when one of them can no longer be measured.
+    """Measure base and head; `None` when one of them can no longer be measured: what is left then
+    is a choice among their runs.
 
     Raises `OutOfTime` when too few pairs had their turn.
 
@@ -143,23 +144,25 @@ def confirm(
     first = base or {}
     if base is not None:
         known = (None, known[1])
-    wanted = pairs or PAIRS
-    if not deterministic:
-        wanted = max(2, wanted)  # one pair says nothing about its own spread
-    elif pairs is None:
-        wanted = exact_pairs(continued=base is not None)
+    enough = exact_pairs(continued=base is not None)
+    # One pair says nothing about its own spread.
+    wanted = max(pairs or 0, enough) if deterministic else max(2, pairs or PAIRS)
     found = paired.runs(first, head, wanted)
+    if found.failed:
+        return None
     base_values, head_values, head_runs = found.base, found.head, found.head_runs
     base_runs = found.base_runs
     seen = {known[0] if known[0] is not None else value for value in base_values[:1]}
     if deterministic and ({*base_values} != seen or {*head_values} != {known[1]}):
         deterministic = False
         more = paired.runs(first, head, PAIRS - wanted, done=wanted)
+        if more.failed:
+            return None
         base_values, head_values = base_values + more.base, head_values + more.head
         found, head_runs = more, head_runs + more.head_runs
         base_runs += more.base_runs
-    if len(base_values) < (1 if deterministic else 2):
-        if found.failed is None and not paired.nothing_left():
+    if len(base_values) < (enough if deterministic else 2):
+        if not paired.nothing_left():
             raise OutOfTime
         return None
     gain, low, high = confirm_interval(base_values, head_values, paired.direction)
@@ -178,6 +181,7 @@ def confirm(
         n_base=len(base_values),
         n_head=len(head_values),
         holds=holds and not guarded.refusal,
+        deterministic=deterministic,
         guard_runs=guarded.rounds,
         refusal=guarded.refusal,
         beside=dict(_beside(base_runs, head_runs, watched or {})),

@@ -239,7 +239,7 @@ def _loop(
 def _exact_pairs(config: Config, start: StartPoint) -> int:
     if config.confirm.mode != "auto":
         return 0
-    return config.confirm.repeats or exact_pairs(continued=bool(start.lineage.origin))
+    return max(config.confirm.repeats or 0, exact_pairs(continued=bool(start.lineage.origin)))
 
 
 def _with_origin(start: StartPoint, context: RunContext) -> tuple[StartPoint, Changes | None]:
@@ -366,11 +366,12 @@ def _confirm(
     if finished.confirmation is None:
         why = late or nothing_left() or "base or result can no longer be measured"
         loop.observe(Warning(message=f"the gain could not be confirmed: {why}"))
+    exact = finished.confirmation is not None and finished.confirmation.deterministic
     if settings.ablate is True or (
         settings.ablate == "auto"
         and ablates_unasked(
             ledger.experiments,
-            deterministic=deterministic,
+            deterministic=exact,
             pairs=settings.repeats,
             paid=bench.judge is not None,
             late=paired.is_late(loop.knowledge),
@@ -382,7 +383,7 @@ def _confirm(
             ledger,
             loop.evaluator.files,
             store,
-            deterministic=deterministic,
+            deterministic=exact,
             pairs=settings.repeats,
         )
         finished.idle = tuple(idle)

@@ -172,6 +172,8 @@ class Confirmation:
     n_base: int
     n_head: int
     holds: bool
+    deterministic: bool = False
+    """Whether either side gave one value only, as often as the run has measured it."""
     guard_runs: int = 0
     """How often the guards ran on the head again."""
     refusal: str = ""

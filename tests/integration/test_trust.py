@@ -442,6 +442,22 @@ def test_ablation_names_a_kept_commit_that_does_nothing(
     assert (f"lower other: `git revert {idle[:7]}`" in summary) == looked
 
 
+def test_ablation_judges_by_one_run_only_what_the_confirmation_found_exact(
+    run: Run, script: Script, repo: Repo, tmp_path: Path
+) -> None:
+    repo.write("other", "10\n")
+    repo.commit()
+    script({"description": "lower other", "files": {"other": "5\n"}}, value(5, "lower value"))
+    # Exact until the search is over; then one run of the result, with one commit left out, is slow.
+    varies = "[ $n -gt 9 ] && d=.$((n % 3)); [ $n = 21 ] && v=$((v + 6))"
+    metric = calls(tmp_path, f"{varies}; echo $((v + $(cat other)))$d")
+    done = run("--scope", "other", "--set", "confirm.ablate=true", metric=metric)
+    assert done.column("status")[1:] == ["keep", "keep"], done.told
+    facts = json.loads((done.folder / "run.json").read_text(encoding="utf-8"))
+    assert (facts["confirmation"]["n_base"], facts["idle_commits"]) == (5, []), done.told
+    assert "kept but does nothing" not in done.out
+
+
 # --- compare --------------------------------------------------------------------------------------
 
 

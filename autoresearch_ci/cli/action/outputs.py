@@ -136,7 +136,8 @@ def run_outputs(facts: Mapping[str, Any], experiments: Sequence[Experiment]) -> 
     baseline = totals.get("baseline")
     change = relative_change(baseline, totals.get("best"))
     doubted = facts.get("hard_to_believe") or any(e.hard_to_believe for e in experiments)
-    held = kept and confirmed.get("holds", True) and not doubted
+    unasked = config.get("confirm.mode") == "never"  # else what was not confirmed did not hold
+    held = kept and confirmed.get("holds", unasked) and not doubted
     found = {
         "improved": "true" if held else "false",
         "baseline": _text(baseline),

@@ -47,10 +47,17 @@ def test_no_change_at_all_has_no_sign() -> None:
     assert found["delta-percent"] == "0.0"
 
 
-def test_unconfirmed_percentages_come_from_the_run_itself() -> None:
-    found = run_outputs(facts(confirmation=None), [])
-    assert (found["improved"], found["delta-percent"]) == ("true", "-5.0")
+@pytest.mark.parametrize(("mode", "improved"), [("never", "true"), ("auto", "false")])
+def test_unconfirmed_percentages_come_from_the_run_itself(mode: str, improved: str) -> None:
+    unconfirmed = facts(confirmation=None)
+    unconfirmed["config"]["confirm.mode"] = mode
+    found = run_outputs(unconfirmed, [])
+    assert (found["improved"], found["delta-percent"]) == (improved, "-5.0")
     assert "ci-low" not in found
+
+
+def test_what_a_killed_run_had_kept_is_not_known_to_have_held() -> None:
+    assert run_outputs(facts(), [])["improved"] == "false"
 
 
 def test_a_gain_that_is_hard_to_believe_is_no_improvement_for_a_machine() -> None:
