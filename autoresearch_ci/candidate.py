@@ -420,7 +420,11 @@ class Evaluator:
             return ""
         code = self._code(changes)
         same = (
-            known(experiment, counted=counted)
+            known(
+                experiment,
+                counted=counted,
+                resumed=experiment.iteration < self.ledger.resumed_at,
+            )
             for experiment, tried, counted in self.ledger.tried()
             if self._code(tried) == code
         )

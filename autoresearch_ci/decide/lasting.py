@@ -58,11 +58,15 @@ def _is_final(experiment: Experiment) -> bool:
     return experiment.samples > 0 and experiment.status is not Status.HOOK_BLOCKED
 
 
-def known(experiment: Experiment, *, counted: bool = True) -> str:
+def known(experiment: Experiment, *, counted: bool = True, resumed: bool = False) -> str:
     """Why the same code is not measured again; empty: it is.
 
     `counted`: whether it is what the row is about, or an attempt that needed a repair or a rework.
+    `resumed`: whether the run was resumed since. What failed before may have been the machine's
+    fault, and whoever goes on may have mended it.
     """
+    if resumed and (not counted or _failed(experiment)):
+        return ""
     if not counted:
         return (
             f"the same code as an attempt of experiment {experiment.iteration}, which crashed or "

@@ -61,6 +61,8 @@ class Ledger:
         self.history = History()
         self.lost = Spent()
         """Paid by earlier processes for the iteration that is about to be repeated."""
+        self.resumed_at = 0
+        """The first iteration that this process begins."""
         self.confirming = False
         """From now on nothing is spent on an iteration."""
         self._changes: dict[str, Changes] = {facts.base: {}}
@@ -138,6 +140,7 @@ class Ledger:
         """Know what an earlier process knew, without writing anything."""
         self.history = history
         self.lost = history.unfinished
+        self.resumed_at = len(history.experiments)
         by_iteration = {attempt.iteration: attempt for attempt in history.attempts}
         for attempt in history.attempts:
             self._learn(attempt)

@@ -49,6 +49,25 @@ def test_a_machine_that_broke_meanwhile_is_named_instead_of_the_candidates(
     assert repo.kept() == ["experiment: try 9"]
 
 
+def test_what_failed_by_the_machine_is_measured_again_once_that_was_mended(
+    run: Run, script: Script, repo: Repo
+) -> None:
+    service = repo.path.parent / "service"
+    service.touch()
+    breaks = f"grep -q 9 value && ! test -e {service}.mended && rm -f {service}"
+    metric = f"{breaks}; test -e {service} || {{ echo service down; exit 7; }}; cat value"
+    ideas = [value(9), value(8), value(7)]
+    script(*ideas, *ideas)
+    done = run(metric=metric)
+    assert done.code == 4, done.told
+    assert done.column("status")[1:] == ["crash"] * 3
+    for name in ("service", "service.mended"):
+        service.with_name(name).touch()
+    done = run("--resume", "--confirm", "never", metric=metric)
+    assert done.code == 0, done.told
+    assert done.column("status")[4:] == ["keep"] * 3, done.told
+
+
 def test_what_was_kept_before_is_confirmed_and_stays(run: Run, script: Script, repo: Repo) -> None:
     script(value(9), value("a"), value("b"), value("c"), value(8))
     done = run(metric=CRASHES)

@@ -107,6 +107,25 @@ def test_what_was_judged_is_known_by_its_end(end: tuple[Status, str], why: str) 
     assert "which crashed or failed a guard" in known(row, counted=False)
 
 
+@pytest.mark.parametrize(
+    "end",
+    [
+        CRASH,
+        (Status.METRIC_ERROR, "score was not printed"),
+        (Status.DISCARD, "guard failed: exit code 7: connection refused"),
+        HOOK,
+    ],
+)
+def test_what_failed_before_a_resume_is_measured_again(end: tuple[Status, str]) -> None:
+    assert known(rows((Status.BASELINE, ""), end)[1], resumed=True) == ""
+    assert known(rows((Status.BASELINE, ""), end)[1], counted=False, resumed=True) == ""
+
+
+@pytest.mark.parametrize("status", [Status.BASELINE, Status.KEEP, Status.DISCARD])
+def test_what_was_compared_before_a_resume_stays_judged(status: Status) -> None:
+    assert known(rows((status, "no better: -1.0 %"))[0], resumed=True)
+
+
 def test_a_failure_that_is_only_proposed_again_lasts_like_one_that_is_measured_again() -> None:
     again = (Status.NO_OP, known(rows((Status.BASELINE, ""), CRASH)[1]))
     ends = [as_judged(row) for row in rows(CRASH, again, again)]
