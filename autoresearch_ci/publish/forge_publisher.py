@@ -62,7 +62,7 @@ class ForgePublisher:
         self._waiting = False
         """Another one is open for the same goal, and that has been said."""
         self._refused: Exception | None = None
-        self._final = self._hurry = False
+        self._final = self._hurry = self._blind = False
         self._bundle = ""
         """The file that was left last."""
         self._with_notebook = True
@@ -82,12 +82,14 @@ class ForgePublisher:
                 branch=self._run.branch,
                 notebook_ref=f"{past_notebooks.NOTEBOOKS}{tag}",
                 ruler=self._run.ruler,
+                because="apart",  # from whatever the forge turns out to have
             )
 
     def follow(self, record: RunRecord, start: StartPoint, describe: Callable[[], RunInfo]) -> None:
         self._record, self._describe = record, describe
         self._start_point = self._checked(start)
         pushed = record.history.pushed
+        self._blind = self._start_point.because == "apart" and not pushed
         if pushed and self._is_own(pushed.branch):
             # An earlier process may have gone aside.
             self._start_point = replace(
@@ -190,6 +192,8 @@ class ForgePublisher:
         try:
             notebook = illustrated_notebook(self._record, self._describe(), self._start_point)
             self._leave_file(self._record, notebook)
+            if self._blind:
+                self._look_again(self._record, notebook)
             self._push(self._record, notebook)
             drop_copy(self._repository, self._record.facts.tag, self._record.incumbent)
             if self._may_show(self._record):
@@ -200,6 +204,15 @@ class ForgePublisher:
             told_at_the_end = self._final and not self._hurry and self._may_show(self._record)
             if str(before) != str(error) and not told_at_the_end:
                 self._observe(Warning(message=f"not published: {error}"))
+
+    def _look_again(self, record: RunRecord, notebook: str | None) -> None:
+        """Where a run goes that began without a look at the forge, which has what it has."""
+        tag = self._start_point.notebook_ref.removeprefix(past_notebooks.NOTEBOOKS)
+        start = self.resolve_finished(tag, record.incumbent, notebook or "")
+        if start.because in ("moved", "conflict"):
+            start = replace(start, because="apart")
+        self._start_point = replace(self._checked(start), ruler=self._start_point.ruler)
+        self._blind, self._built_upon = False, None
 
     def _leave_file(self, record: RunRecord, notebook: str | None) -> None:
         """Pushes can be refused and machines thrown away: a file can be carried elsewhere."""
@@ -277,8 +290,10 @@ class ForgePublisher:
             return
         self._observe(Warning(message=str(error)))
         left = self._start_point.branch
-        pull = self._pull or self._newest(left)
+        pull = None if self._abandoned else self._pull or self._newest(left)
         because = "moved" if there else "deleted"
+        if there and not self._start_point.there and self._branch_ref not in _known(record):
+            because = "apart"  # it was made after we looked: nothing of it is part of this run
         if pull:
             self._abandoned = left, pull
             because = _BECAUSE.get(pull.state, because)
@@ -368,13 +383,15 @@ class ForgePublisher:
         )
 
     def _supersede(self, pull: PullRequest) -> None:
-        """One pull request is open at a time: ours that others took the place of are closed."""
+        """Close ours that this one took the place of; not one that holds what this one does not."""
         left = [one for one in (self._abandoned, self._resolver.passed_over) if one]
         self._abandoned = self._resolver.passed_over = None
         for one in self._held:
             text = f"Continued in {pull.url}, which holds all of its commits."
             self._forge.supersede(one, one.branch, text)
         self._held = []
+        if self._start_point.because == "apart":
+            return
         why = _WHY.get(self._start_point.because, "")
         for branch, other in left:
             if other.state is PullState.OPEN and other.ours and other.number != pull.number:
@@ -456,7 +473,6 @@ _WHY = {
     "conflict": "This branch conflicts with the base; its changes were tried again there. ",
     "moved": "Somebody else pushed to this branch while the run was measured; that work is no "
     "part of it. ",
-    "apart": "That run could not see this one when it began. ",
 }
 
 

@@ -168,7 +168,10 @@ _REPLACED = {
         "and what they pushed is no part of this one."
     ),
     "deleted": "Takes the place of {url}, whose branch was deleted while this run went on.",
-    "apart": "Takes the place of {url}, which this run could not see when it began from the base.",
+    "apart": (
+        "Stands beside {url}, which this run could not see when it began from the base: that one "
+        "stays open, and what it holds is no part of this one."
+    ),
 }
 
 

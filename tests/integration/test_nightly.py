@@ -869,5 +869,28 @@ def test_a_first_job_that_may_not_read_begins_from_its_own_commit(world: World) 
     assert second.measured.outputs["baseline"] == "10.0"
     assert "starting from HEAD" in second.measured.summary
     old, new = world.api.pulls
-    assert (old["state"], new["head"]["ref"]) == ("closed", "autoresearch/nightly-2")
-    assert f"{old['html_url']}, which this run could not see" in new["body"]
+    assert (old["state"], new["head"]["ref"]) == ("open", "autoresearch/nightly-2")
+    assert f"Stands beside {old['html_url']}, which this run could not see" in new["body"]
+
+
+def test_a_night_that_began_blind_closes_nothing_and_accuses_nobody(world: World) -> None:
+    world.night("github", 10, 9).go()
+    head = world.bare.ref(BRANCH)
+    address = world.server.redirect
+    world.server.redirect = "http://127.0.0.1:9/"  # for the first look alone
+    second = world.night("github", 10, 5)
+    seen = len(world.server.requests)
+    process = second.start()
+    wait_for(lambda: len(world.server.requests) >= seen + 3)
+    world.server.redirect = address
+    done = world.finish(process, str(second.number), second.job)
+    assert done.code == 0, done.log
+    assert "starting without what earlier runs know" in done.log
+    old, new = world.api.pulls
+    assert (old["state"], new["state"]) == ("open", "open")
+    assert (world.bare.ref(BRANCH), new["head"]["ref"]) == (head, "autoresearch/nightly-2")
+    assert f"Stands beside {old['html_url']}, which this run could not see" in new["body"]
+    assert "somebody else" not in new["body"] + done.log
+    assert not any(world.api.comments.values())
+    world.night("github", 9, 8).go()  # and the story goes on where it was
+    assert old["title"] == "autoresearch: value 10 → 8 (-20.0 %)"
