@@ -130,6 +130,8 @@ class StartResolver:
         """Those that people closed, by branch."""
         self._silent = False
         """The forge's API does not answer, though git does."""
+        self._names = frozenset(numbered(run.branch))
+        """What our branches may be called."""
         self._said: dict[str, Sequence[CommentCommand]] = {}
         """What people asked for, by the pull request's address."""
         self._fetched: list[str] = []
@@ -163,7 +165,7 @@ class StartResolver:
             start = replace(start, lineage=lineage)
         named = NamedChanges(
             remote=self._remote,
-            refs=past_notebooks.newest(list(refs), tag),
+            refs=[book.ref for book in books],
             books=books,
             observe=self._observe,
         )
@@ -256,11 +258,12 @@ class StartResolver:
 
     def _rejected(self, books: Sequence[PastNotebook], asked: Requests) -> tuple[Rejected, ...]:
         """What people refused by closing, and nobody has asked to retry since."""
-        found = {change.commit: change for change in (books[-1].rejected if books else ())}
+        ours = [book for book in books if book.branch in self._names]
+        found = {change.commit: change for change in (ours[-1].rejected if ours else ())}
         for name, pull in self._closed:
             nights = past_notebooks.nights_on(books, name)
             for night in nights:
-                for kept in past_notebooks.kept_in(books, [night]):
+                for kept in night.keeps:
                     found[kept.commit] = Rejected(
                         commit=kept.commit,
                         description=kept.description,
@@ -283,7 +286,7 @@ class StartResolver:
         if start.because != "conflict" or not self.passed_over:
             return []
         nights = past_notebooks.nights_on(books, self.passed_over[0])
-        return [kept.commit for kept in past_notebooks.kept_in(books, nights)]
+        return [kept.commit for kept in past_notebooks.kept_in(nights)]
 
     def _used(self, use: BranchUse, start: StartPoint, head: str) -> StartPoint | None:
         """The start with its base; `None`: it cannot be this branch."""
@@ -335,11 +338,12 @@ class StartResolver:
         known = [ref for ref in refs if ref.startswith(NOTEBOOKS)]
         wanted = past_notebooks.newest(known, tag)
         files = self._remote.read_tips(wanted, (past_notebooks.JOURNAL, past_notebooks.FACTS))
-        return past_notebooks.notebooks(
+        books = past_notebooks.notebooks(
             {ref: files[ref] for ref in wanted},
             metric=self._run.metric,
             direction=self._run.direction,
         )
+        return past_notebooks.told_of(books, self._names)
 
     def _requests(self, pulls: Sequence[PullRequest], books: Sequence[PastNotebook]) -> Requests:
         for pull in pulls:
@@ -369,7 +373,7 @@ def _remembering(
 ) -> StartPoint:
     """The same with what earlier runs wrote down, and people asked about it."""
     nights = past_notebooks.nights_on(books, start.branch) if continued else []
-    kept = past_notebooks.kept_in(books, nights)
+    kept = past_notebooks.kept_in(nights)
     return replace(
         start,
         lineage=replace(start.lineage, nights=tuple(nights)),

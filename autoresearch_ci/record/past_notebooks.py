@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from typing import Any, TypeVar
 
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.experiment import Direction, Experiment, Status
-from autoresearch_ci.record.journal_tsv import parse_rows
+from autoresearch_ci.record.journal_tsv import format_row, header, parse_rows
 from autoresearch_ci.safety.secret_values import looks_secret
 from autoresearch_ci.safety.wording import number, shortened, signed
 
@@ -53,11 +54,15 @@ JOURNAL = "results.tsv"
 FACTS = "facts.json"
 CHART = "progress.svg"
 NOTEBOOKS = "refs/autoresearch/notebook/"
+LOOKED_AT = 60
+"""Notebooks that are opened, to see whose they are: the most telling."""
 RUNS = 6
-"""Notebooks that are read: the newest."""
+"""Of those with the same metric, that are read: our own branches' before others'."""
 SENTENCES = 60
 NIGHTS = 60
 """Of one lineage that are listed: the newest ones."""
+KEEPS = 300
+"""Rows of one lineage that are carried along: the newest."""
 REJECTED = 300
 """Changes that are remembered as refused: the newest."""
 ATTEMPTS = 300
@@ -84,6 +89,16 @@ class Night:
     seconds: float
     tokens: int
     cost_usd: float
+    rows: str = ""
+    """What it kept, as rows of the journal: its notebook is not read for ever."""
+
+    @property
+    def keeps(self) -> tuple[Experiment, ...]:
+        """`rows`, read; nothing where they are none."""
+        try:
+            return parse_rows(header(Direction.MINIMIZE) + self.rows)
+        except ValueError:
+            return ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,18 +165,44 @@ def facts(
         "heard": heard,
         "ruler": ruler,
         "host": host,
-        "nights": [asdict(night) for night in nights[-NIGHTS:]],
+        "nights": [asdict(night) for night in _carried(nights)],
         "rejected": [asdict(change) for change in rejected[-REJECTED:]],
     }
     return (json.dumps(known, indent=1, ensure_ascii=False) + "\n").encode()
 
 
+def _carried(nights: Sequence[Night]) -> list[Night]:
+    """The newest nights; what the oldest of them kept is left out where it is too much."""
+    room = KEEPS
+    found: list[Night] = []
+    for night in reversed(nights[-NIGHTS:]):
+        room -= night.rows.count("\n")
+        found.insert(0, night if room >= 0 else replace(night, rows=""))
+    return found
+
+
 def newest(refs: Sequence[str], tag: str) -> list[str]:
-    """The notebooks worth reading, oldest first: of the same tag, then the last by name."""
+    """The notebooks worth opening, the most telling last.
+
+    That is of the same tag, of tags that differ in a number at the end, and the last by name.
+    """
     own = f"{NOTEBOOKS}{tag}"
     same = sorted((r for r in refs if r == own or r.startswith(f"{own}-")), key=_natural)
-    others = sorted((r for r in refs if r not in same), key=_natural)
-    return [*others, *same][-RUNS:]
+    kin = _without_number(own)
+    others = sorted(
+        (r for r in refs if r not in same), key=lambda r: (_without_number(r) == kin, _natural(r))
+    )
+    return [*others, *same][-LOOKED_AT:]
+
+
+def _without_number(ref: str) -> str:
+    """The same for every run of one workflow, whose tag ends in the run's own numbers."""
+    return re.sub(r"(-[0-9]+)+$", "", ref)
+
+
+def told_of(books: Sequence[PastNotebook], branches: Container[str]) -> list[PastNotebook]:
+    """Those that are read, the most telling last: of these branches before others."""
+    return sorted(books, key=lambda book: book.branch in branches)[-RUNS:]
 
 
 def _natural(ref: str) -> list[tuple[int, str]]:
@@ -218,7 +259,9 @@ def sentences(books: Sequence[PastNotebook], ignored: Sequence[str] = ()) -> lis
 
 def named(books: Sequence[PastNotebook], name: str) -> Experiment | None:
     """The experiment whose commit somebody named or abbreviated."""
-    known = (e for book in books for e in book.experiments)
+    read = (e for book in books for e in book.experiments)
+    carried = (e for book in books for night in book.nights or () for e in night.keeps)
+    known = chain(read, carried)
     return next((e for e in known if e.commit.startswith(name)), None)
 
 
@@ -263,6 +306,7 @@ def night_of(
         seconds=sum(e.seconds for e in experiments),
         tokens=sum(e.tokens for e in experiments),
         cost_usd=sum(e.cost_usd for e in experiments),
+        rows="".join(format_row(e) for e in experiments if e.status is Status.KEEP),
     )
 
 
@@ -275,15 +319,15 @@ def nights_on(books: Sequence[PastNotebook], branch: str) -> list[Night]:
     before = newest.nights
     if before is None:
         before = tuple(map(_night, on[:-1]))
-    return [*before, _night(newest)][-NIGHTS:]
+    rows = {book.ref: _night(book).rows for book in on}
+    told = (replace(night, rows=rows.get(night.notebook, night.rows)) for night in before)
+    return [*told, _night(newest)][-NIGHTS:]
 
 
 def _night(book: PastNotebook) -> Night:
     return night_of(book.experiments, notebook=book.ref, host=book.host, ruler=book.ruler)
 
 
-def kept_in(books: Sequence[PastNotebook], nights: Sequence[Night]) -> list[Experiment]:
+def kept_in(nights: Sequence[Night]) -> list[Experiment]:
     """What these runs kept, in order."""
-    refs = {night.notebook for night in nights}
-    known = (e for book in books if book.ref in refs for e in book.experiments)
-    return [e for e in known if e.status is Status.KEEP]
+    return [e for night in nights for e in night.keeps]

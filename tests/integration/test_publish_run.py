@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from autoresearch_ci.record import past_notebooks
 from tests.conftest import Repo, Result, Run, Script
 from tests.git_http import PROTECTED, Bare, GitServer
 from tests.github_api import ACTIONS, SLUG, Fault, GitHubApi, Identity
@@ -397,6 +398,19 @@ def test_what_a_person_closed_is_not_proposed_again(world: World, tmp_path: Path
     assert (old["state"], new["head"]["ref"]) == ("closed", "autoresearch/t-2")
     assert f"Follows {url}, which a person closed" in new["body"]
     assert "Refused before, and not proposed again (1)" in new["body"]
+
+
+def test_what_was_closed_is_refused_also_where_its_notebook_is_not_read_any_more(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(past_notebooks, "RUNS", 1)
+    go(world, 9)
+    go(world.clone(tmp_path, "night2"), 8)
+    (pull,) = world.api.pulls
+    assert "Kept by earlier runs on this branch (1)" in pull["body"]
+    world.api.close(1)
+    refused = go(world.clone(tmp_path, "night3"), 9)
+    assert refused.column("status") == ["baseline", "discard"], refused.told
 
 
 def test_a_refusal_outlives_its_branch_and_is_lifted_by_a_word(

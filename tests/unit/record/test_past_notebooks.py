@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from autoresearch_ci.experiment import Direction
 from autoresearch_ci.record import past_notebooks as memory
@@ -72,11 +73,47 @@ def test_the_same_tag_comes_last_and_numbers_count() -> None:
     ]
 
 
+def test_another_workflows_notebooks_do_not_hide_ours() -> None:
+    ours = [f"{memory.NOTEBOOKS}nightly-{run}-1" for run in (7, 8)]
+    theirs = [f"{memory.NOTEBOOKS}speed-{run}-1" for run in range(memory.LOOKED_AT)]
+    assert memory.newest([*theirs, *ours], "nightly-9-1")[-2:] == ours
+
+
+def test_other_branches_and_other_metrics_do_not_count_among_those_that_are_read() -> None:
+    others = [held(branch="other")] * memory.RUNS
+    found = memory.told_of(books(held(), *others, *[held(metric="bytes")] * 9), {"b", "b-2"})
+    assert (len(found), found[-1].branch, found[0].branch) == (memory.RUNS, "b", "other")
+
+
+def test_what_a_night_kept_outlives_its_notebook() -> None:
+    first = memory.nights_on(books(held()), "b")
+    idle = JOURNAL.replace("keep\t", "discard\t")
+    nights = memory.nights_on(books({}, held(idle, nights=first)), "b")
+    assert [e.description for e in memory.kept_in(nights)] == ["better"]
+    (again,) = books({}, {}, held(idle, nights=nights))
+    assert memory.described([again], ["abc1"]) == ["better"]
+    forged = [replace(night, rows="no\trow\n") for night in nights]
+    assert memory.kept_in(forged) == []
+
+
+def test_what_an_older_version_did_not_carry_along_is_from_now_on() -> None:
+    (first,) = memory.nights_on(books(held()), "b")
+    nights = memory.nights_on(books(held(), held(nights=[replace(first, rows="")])), "b")
+    assert [len(night.keeps) for night in nights] == [1, 1]
+
+
+def test_what_is_carried_along_is_bounded() -> None:
+    (night,) = memory.nights_on(books(held()), "b")
+    many = replace(night, rows=night.rows * memory.KEEPS)
+    (book,) = books(held(nights=[night, many]))
+    assert [len(night.keeps) for night in book.nights or ()] == [0, memory.KEEPS]
+
+
 def test_only_the_same_branchs_nights_are_on_it() -> None:
     found = books(held(branch="a"), held(branch="b"))
     (night,) = memory.nights_on(found, "b")
     assert (night.tried, night.kept, night.before, night.after) == (2, 1, 10, 9)
-    assert [e.description for e in memory.kept_in(found, [night])] == ["better"]
+    assert [e.description for e in memory.kept_in([night])] == ["better"]
 
 
 def test_a_branch_of_the_same_name_that_was_merged_is_another_story() -> None:
