@@ -340,12 +340,12 @@ class GitHubApi(LocalServer):
         return 201, {"sha": commit, "url": f"{self.url}/repos/{SLUG}/commits/{commit}"}
 
     def _graphql(self, who: Identity, *, data: Json, **_: Any) -> Any:
-        assert "markPullRequestReadyForReview" in data["query"]
+        name, draft = next(known for known in _MUTATIONS.items() if known[0] in data["query"])
         node = data["variables"]["input"]["pullRequestId"]
         pull = next(p for p in self.pulls if p["node_id"] == node)
-        pull["draft"] = False
-        answer = {"clientMutationId": None, "pullRequest": {"isDraft": False}}
-        return 200, {"data": {"markPullRequestReadyForReview": answer}}
+        pull["draft"] = draft
+        answer = {"clientMutationId": None, "pullRequest": {"isDraft": draft}}
+        return 200, {"data": {name: answer}}
 
     def _page(self, items: Sequence[Json], query: Json, path: str) -> Any:
         size = min(100, int(query.get("per_page", 30)))
@@ -358,6 +358,7 @@ class GitHubApi(LocalServer):
         return 200, shown, headers
 
 
+_MUTATIONS = {"markPullRequestReadyForReview": False, "convertPullRequestToDraft": True}
 _REPO = f"/repos/{SLUG}"
 _ROUTES = (
     (f"GET {_REPO}", "_repository", ""),

@@ -427,7 +427,8 @@ class ForgePublisher:
         experiments = tuple(record.experiments)
         held = info.confirmation is not None and info.confirmation.holds
         doubted = hard_to_believe(run_summary(experiments), info, unvouched)
-        publish = self._config.model_copy(update={"draft": True}) if doubted else self._config
+        held_back = doubted or (info.confirmation is not None and not held)
+        publish = self._config.model_copy(update={"draft": True}) if held_back else self._config
         return PullRequestContent(
             branch=start.branch,
             base=self._resolver.base_branch(),
@@ -436,6 +437,7 @@ class ForgePublisher:
             render=lambda room: body(experiments, info, more, room),
             publish=publish,
             ready=publish.ready and self._final and held and not doubted,
+            held_back=held_back,
             confirmed=held,
         )
 

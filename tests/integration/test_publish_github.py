@@ -204,6 +204,31 @@ def test_it_is_marked_ready_only_when_asked(connect: Connect, api: GitHubApi) ->
     assert not api.pulls[0]["draft"]
 
 
+def test_what_is_held_back_is_made_a_draft_again_or_says_that_it_should_be_one(
+    connect: Connect, api: GitHubApi, told: list[str]
+) -> None:
+    github = connect()
+    github.open_or_update(replace(CONTENT, publish=Publish(draft=False)))
+    doubted = replace(CONTENT, held_back=True)
+    api.faults = [("POST /graphql", Fault(403, "Resource not accessible by integration"))]
+    github.open_or_update(doubted)
+    (pull,) = api.pulls
+    assert not pull["draft"]
+    assert "our words" in pull["body"]
+    assert "should be a draft" in pull["body"]
+    assert any("make it a draft again" in text for text in told)
+    github.open_or_update(doubted)
+    assert pull["draft"]
+    assert "should be a draft" not in pull["body"]
+
+
+def test_a_persons_own_pull_request_is_not_made_a_draft(connect: Connect, api: GitHubApi) -> None:
+    pull = api.open_pull("person", BRANCH)
+    connect().open_or_update(replace(CONTENT, held_back=True))
+    assert not pull["draft"]
+    assert not any("graphql" in request for request in api.requests)
+
+
 def test_a_reviewer_who_cannot_be_asked_is_a_note_and_no_failure(
     connect: Connect, api: GitHubApi, told: list[str]
 ) -> None:

@@ -147,6 +147,18 @@ def test_what_is_hard_to_believe_stays_a_draft_and_the_title_says_so(world: Worl
     assert "**Hard to believe: a gain of 95.0 %**" in pull["body"]
 
 
+def test_what_was_ready_is_a_draft_again_once_it_is_hard_to_believe(
+    world: World, tmp_path: Path
+) -> None:
+    flags = ("--set", "publish.ready=true", "--publish-branch", "autoresearch/nightly")
+    go(world, 9, flags=flags, tag="n1")
+    (pull,) = world.api.pulls
+    assert not pull["draft"]
+    go(world.clone(tmp_path, "night2"), 0.3, flags=flags, tag="n2")
+    assert pull["title"].endswith("hard to believe")
+    assert pull["draft"]
+
+
 def test_no_later_night_builds_upon_what_nobody_vouches_for(world: World) -> None:
     nightly = ("--publish-branch", "autoresearch/nightly", "--confirm", "never")
     assert go(world, 0.5, flags=nightly, tag="n1").code == 0

@@ -92,6 +92,8 @@ class PullRequestContent:
     """Whether a new one is a draft, its labels and who is asked to review it."""
     ready: bool = False
     """Whether it is to be no draft any more."""
+    held_back: bool = False
+    """Whether it is to be a draft again: what it gains is hard to believe, or did not hold."""
     confirmed: bool = False
     """Whether base and result were measured again, and the gain holds."""
 

@@ -41,6 +41,10 @@ _SAID = "<!-- autoresearch-ci:said -->"
 _BOT = "github-actions[bot]"
 _OUR_TITLE = "autoresearch: "
 """How titles begin that we wrote; another title is a person's and stays."""
+_NO_DRAFT = (
+    "\n\n**This pull request should be a draft, and GitHub did not let us make it one: do not "
+    "merge it before somebody has looked at what is said here.**"
+)
 _SLUG = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
 
 
@@ -174,10 +178,11 @@ class GitHub:
         return next(iter([*mine, *found]), None)
 
     def _create(self, content: PullRequestContent) -> Pull:
-        report = content.render(room_for_report("", content.branch))
-        body = merged("", report, content.branch, content.goal)
+        room = room_for_report("", content.branch)
 
         def create(repository: Repository, draft: bool) -> Pull:
+            words = _report(content, room, draft=draft)
+            body = merged("", words, content.branch, content.goal)
             # Looked up again: an answer that was lost may have been a success.
             known = self._open(content.branch)
             return known or repository.create_pull(
@@ -199,19 +204,22 @@ class GitHub:
 
     def _update(self, pull: Pull, content: PullRequestContent) -> None:
         before = pull.body or ""
+        mine = self._is_ours(pull, content.branch)
+        if content.held_back and mine and not pull.draft:
+            self._optional("make it a draft again", lambda _: pull.convert_to_draft())
         room = room_for_report(before, content.branch)
         changes: dict[str, Any] = {}
         if room > 2_000:
-            body = merged(before, content.render(room), content.branch, content.goal)
+            words = _report(content, room, draft=pull.draft or not mine)
+            body = merged(before, words, content.branch, content.goal)
             # The web page stores other line ends; that is no difference.
             if body.replace("\r\n", "\n") != before.replace("\r\n", "\n"):
                 changes["body"] = body
-        ours = self._is_ours(pull, content.branch) and pull.title.startswith(_OUR_TITLE)
-        if ours and pull.title != content.title:
+        if mine and pull.title.startswith(_OUR_TITLE) and pull.title != content.title:
             changes["title"] = content.title
         if changes:
             self._ask(lambda repository: pull.edit(**changes))
-        if content.ready and pull.draft and self._is_ours(pull, content.branch):
+        if content.ready and pull.draft and mine:
             self._optional("mark it ready for review", lambda _: pull.mark_ready_for_review())
 
     def _label_and_ask(self, pull: Pull, content: PullRequestContent) -> None:
@@ -324,6 +332,13 @@ class GitHub:
 
     def _place(self) -> Place:
         return Place(repository=self._slug, settings=f"{self._server}/{self._slug}/settings")
+
+
+def _report(content: PullRequestContent, room: int, *, draft: bool) -> str:
+    """Our words, and that what should be a draft is none."""
+    if draft or not content.held_back:
+        return content.render(room)
+    return content.render(room - len(_NO_DRAFT)) + _NO_DRAFT
 
 
 def _stamp(time: datetime.datetime) -> str:
