@@ -184,11 +184,6 @@ class Experiment:
         """Whether nothing but the metric speaks for a gain that looks unlikely."""
         return self.doubt.startswith(HARD_TO_BELIEVE)
 
-    @property
-    def vouched(self) -> bool:
-        """Whether a guard or the holdout has looked at it, and agreed."""
-        return (self.guard == "pass" or self.holdout.agrees) and not self.hard_to_believe
-
 
 @dataclass(frozen=True, kw_only=True)
 class Spent:

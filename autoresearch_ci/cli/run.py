@@ -231,7 +231,7 @@ def _loop(
         evaluator=evaluator,
         ledger=ledger,
         observe=collaborators.observe,
-        earlier=() if config.guards or config.holdout else start.kept_rows,
+        earlier=() if config.holdout or bench.guards.independent else start.kept_rows,
         kept=publisher.kept,
     )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from statistics import median
 
@@ -130,6 +130,12 @@ def _holds(text: str, pieces: Sequence[str]) -> bool:
 
 
 # --- what follows ---------------------------------------------------------------------------------
+
+
+def is_witness(guards: Iterable[str], metric_command: str) -> bool:
+    """Whether one of the guards' commands runs by itself: what reads the metric's own output has
+    seen no more than the metric."""
+    return any(command != metric_command for command in guards)
 
 
 def doubt(signs: Sequence[str], *, vouched: bool) -> str:

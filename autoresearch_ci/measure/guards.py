@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from autoresearch_ci.config.metric import Guard
+from autoresearch_ci.decide.credibility import is_witness
 from autoresearch_ci.decide.knowledge import Knowledge, Seen
 from autoresearch_ci.decide.printed_lines import PrintedLines
 from autoresearch_ci.decide.suite_standards import SuiteResult, some
@@ -83,7 +84,7 @@ class Guards:
     @property
     def independent(self) -> bool:
         """Whether one of them runs by itself, and does not read the metric's own output."""
-        return any(guard.command != self._metric_command for guard in self._guards)
+        return is_witness((guard.command for guard in self._guards), self._metric_command)
 
     def seconds(self, knowledge: Knowledge) -> float:
         """How long one round of the guards takes, the metric's own command left out."""

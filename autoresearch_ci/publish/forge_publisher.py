@@ -407,7 +407,7 @@ class ForgePublisher:
         earlier = [e for e in start.kept_rows if e.commit not in mine]
         info = replace(info, branch=start.branch, notebook_ref=start.notebook_ref)
         # What this run has guards or a holdout for, these have seen with the unmodified code.
-        witnesses = info.guards or self._run.holdout
+        witnesses = info.has_witness or self._run.holdout
         unvouched = [e for e in earlier if e.hard_to_believe and not witnesses]
         more = PullRequestInfo(
             head=record.incumbent,

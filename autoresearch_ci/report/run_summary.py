@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from autoresearch_ci.decide.credibility import TOO_GOOD
+from autoresearch_ci.decide.credibility import TOO_GOOD, is_witness
 from autoresearch_ci.experiment import (
     HARD_TO_BELIEVE,
     Direction,
@@ -71,7 +71,9 @@ def hard_to_believe(
     """
     if unvouched or any(e.hard_to_believe for e in result.kept):
         return True
-    return _whole(result, info) > TOO_GOOD and not all(e.vouched for e in result.kept)
+    guarded = info.has_witness
+    vouched = all(e.holdout.agrees or (guarded and e.guard == "pass") for e in result.kept)
+    return _whole(result, info) > TOO_GOOD and not vouched
 
 
 def _whole(result: RunSummary, info: RunInfo) -> float:
@@ -222,6 +224,11 @@ class RunInfo:
     """What the branch consists of already."""
     disclose: str = ""
     """The file of the repository that asks to be told of AI; empty: none does."""
+
+    @property
+    def has_witness(self) -> bool:
+        """Whether a guard has seen more than the metric."""
+        return is_witness(self.guards, self.metric_command)
 
     @property
     def origin(self) -> str:

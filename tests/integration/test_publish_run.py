@@ -161,12 +161,18 @@ def test_what_was_ready_is_a_draft_again_once_it_is_hard_to_believe(
 
 def test_no_later_night_builds_upon_what_nobody_vouches_for(world: World) -> None:
     nightly = ("--publish-branch", "autoresearch/nightly", "--confirm", "never")
-    assert go(world, 0.5, flags=nightly, tag="n1").code == 0
-    done = go(world, 0.4, 0.3, flags=nightly, tag="n2")
-    assert done.code == 0, done.told
-    assert len(done.rows) == 1
-    assert "experiment 1 of an earlier run is hard to believe" in done.out
-    done = go(world, 0.4, flags=(*nightly, "--guard", "test -e value"), tag="n3")
+    nightly += ("--metric-name", "cost")
+    metric = "echo cost: $(cat value); echo mem: 5"
+    assert go(world, 0.5, flags=nightly, tag="n1", metric=metric).code == 0
+    reads = json.dumps([{"command": metric, "metric": "mem"}])
+    for tag, more in {"n2": (), "n3": ("--set", f"guards={reads}")}.items():
+        done = go(world, 0.4, 0.3, flags=(*nightly, *more), tag=tag, metric=metric)
+        assert done.code == 0, done.told
+        assert len(done.rows) == 1, done.told
+        assert "experiment 1 of an earlier run is hard to believe" in done.out
+        assert "hard to believe" in world.api.pulls[0]["title"]
+    guarded = (*nightly, "--guard", "test -e value")
+    done = go(world, 0.4, flags=guarded, tag="n4", metric=metric)
     assert done.column("status") == ["baseline", "keep"], done.told
     (pull,) = world.api.pulls
     assert "believe" not in pull["title"]

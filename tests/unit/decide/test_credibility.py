@@ -8,6 +8,7 @@ import pytest
 
 from autoresearch_ci.decide.credibility import (
     doubt,
+    is_witness,
     naming_lines,
     told_by_output,
     unlikely_numbers,
@@ -127,6 +128,12 @@ def test_of_the_holdout_nothing_is_told_but_that_it_printed_less() -> None:
         "the holdout printed less than on the unmodified code",
         "a guard printed",
     ]
+
+
+def test_a_guard_that_only_reads_what_the_metric_printed_is_no_witness() -> None:
+    assert not is_witness([], "train")
+    assert not is_witness(["train", "train"], "train")
+    assert is_witness(["train", "pytest"], "train")
 
 
 def test_a_doubt_is_hard_to_believe_where_nobody_vouches() -> None:

@@ -127,13 +127,21 @@ def test_what_a_guard_vouches_for_is_said_in_bold_and_stands_in_no_title() -> No
     assert "No guard" not in text
 
 
-@pytest.mark.parametrize(("guard", "hard"), [("-", True), ("pass", False)])
+@pytest.mark.parametrize(
+    ("guard", "command", "hard"),
+    [
+        ("-", "pytest -q", True),
+        ("pass", "pytest -q", False),
+        ("pass", "python train.py", True),  # reads what the metric has printed
+    ],
+)
 def test_small_steps_without_a_witness_may_add_up_to_what_is_hard_to_believe(
-    guard: str, hard: bool
+    guard: str, command: str, hard: bool
 ) -> None:
     rows = [BASELINE, *(row(n, guard=guard, best=100.0 - 19 * n) for n in range(1, 6))]
-    assert ("hard to believe" in title(rows, info())) is hard
-    text = body(rows, info(), MORE)
+    guarded = info(guards=(command,))
+    assert ("hard to believe" in title(rows, guarded)) is hard
+    text = body(rows, guarded, MORE)
     head = "Hard to believe" if hard else "Look twice"
     assert f"**{head}: a gain of 95.0 % in all.**" in text
     assert ("No guard and no holdout" in text) is hard
