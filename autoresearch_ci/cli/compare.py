@@ -378,7 +378,8 @@ def _measured(
     if claim and comparison.low < comparison.high:
         gain, low, high = confirm_interval(base, head, config.metric.direction)
         comparison = dataclasses.replace(comparison, gain=gain, low=low, high=high)
-    for sign in [*too_good(comparison.gain), *told_by_output(paired.knowledge.missing)]:
+    size = too_good(comparison.gain, median(base), median(head))
+    for sign in [*size, *told_by_output(paired.knowledge.missing)]:
         bench.observe(Warning(message=f"hard to believe of the head: {sign}"))
     return Result(
         metric=metric_name(config),

@@ -1,6 +1,6 @@
 """What makes a gain hard to believe. Such a gain may be real, so nothing is refused here.
 
-A page can get from 1,100 to 67 ms. But most that gets better by more than nine tenths, gives the
+A page can get from 1,100 to 67 ms. But most that gets better more than tenfold, gives the
 same number to the last digit where it used to vary, ends before its last words or prints the
 metric's line has found a way around the work. Whoever can tell is a guard or a holdout; where
 there is none, people must look, and no further change may build upon it.
@@ -19,15 +19,24 @@ from autoresearch_ci.decide.gaming.ruler import Ruler
 from autoresearch_ci.decide.session import Evidence, Session, Side, percent
 from autoresearch_ci.experiment import HARD_TO_BELIEVE, Direction, Experiment, Status
 
-TOO_GOOD = 0.9
-"""Relative gain beyond which a number asks for a witness."""
+_TOO_GOOD = 0.9
+"""Share of a number beyond which what it lost, or what it had not before, asks for a witness."""
 _COINCIDENCE = 0.05
 """Chance of equal values up to which they are none."""
 
 
-def too_good(gain: float) -> list[str]:
+def is_too_good(gain: float, before: float, after: float) -> bool:
+    """Whether a relative gain asks for a witness by its size: more than tenfold, either way.
+
+    From 10 to 1 is a gain of 90 %, from 1 to 10 one of 900 %, and neither is likelier.
+    """
+    grows = gain > 0 and before * after > 0 and abs(after) > abs(before)
+    return (gain / (1 + gain) if grows else gain) > _TOO_GOOD
+
+
+def too_good(gain: float, before: float, after: float) -> list[str]:
     """The sign that a relative gain is by its size."""
-    return [f"a gain of {percent(gain)}"] if gain > TOO_GOOD else []
+    return [f"a gain of {percent(gain)}"] if is_too_good(gain, before, after) else []
 
 
 def unlikely_numbers(evidence: Evidence, session: Session, direction: Direction) -> list[str]:
@@ -35,7 +44,8 @@ def unlikely_numbers(evidence: Evidence, session: Session, direction: Direction)
     own = evidence.values(Side.CANDIDATE)
     beside = evidence.values(Side.INCUMBENT)
     before, after = median(beside or session.incumbent), median(own)
-    signs = too_good(noise.gain(noise.difference(direction, before, after), before, after))
+    gain = noise.gain(noise.difference(direction, before, after), before, after)
+    signs = too_good(gain, before, after)
     if not session.deterministic and _is_no_coincidence(own, (*session.incumbent, *beside)):
         signs.append(f"{len(own)} runs gave exactly {own[0]:g}, though the metric varies")
     return signs

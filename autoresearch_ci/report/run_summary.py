@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from autoresearch_ci.decide.credibility import TOO_GOOD, is_witness
+from autoresearch_ci.decide.credibility import is_too_good, is_witness
 from autoresearch_ci.experiment import (
     HARD_TO_BELIEVE,
     Direction,
@@ -73,17 +73,19 @@ def hard_to_believe(
         return True
     guarded = info.has_witness
     vouched = all(e.holdout.agrees or (guarded and e.guard == "pass") for e in result.kept)
-    return _whole(result, info) > TOO_GOOD and not vouched
+    return is_too_good(*_whole(result, info)) and not vouched
 
 
-def _whole(result: RunSummary, info: RunInfo) -> float:
-    """The relative gain of all that was kept; 0 where nothing was, or nothing held."""
-    if info.confirmation is not None:
-        return info.confirmation.gain if info.confirmation.holds else 0.0
+def _whole(result: RunSummary, info: RunInfo) -> tuple[float, float, float]:
+    """The relative gain of all that was kept, from which number to which; 0 where nothing was, or
+    nothing held."""
+    if (found := info.confirmation) is not None:
+        return (found.gain if found.holds else 0.0), found.base, found.head
     before, after = result.baseline, result.best
     if before is None or after is None:
-        return 0.0
-    return info.direction.gain(before, after) / (abs(before) or abs(after) or 1.0)
+        return 0.0, 0.0, 0.0
+    gain = info.direction.gain(before, after) / (abs(before) or abs(after) or 1.0)
+    return gain, before, after
 
 
 def doubts(
@@ -98,9 +100,9 @@ def doubts(
     if left > 0:
         yield f"**{count(left, 'more kept change')} to look at twice**, see the table."
     whole = _whole(result, info)
-    if whole > TOO_GOOD and not doubted:
+    if is_too_good(*whole) and not doubted:
         head = "Hard to believe" if hard else "Look twice"
-        yield f"**{head}: a gain of {percent(whole).removeprefix('+')} in all.**"
+        yield f"**{head}: a gain of {percent(whole[0]).removeprefix('+')} in all.**"
     if hard:
         alone = any(e.hard_to_believe for e in result.kept)
         yield (

@@ -38,12 +38,19 @@ def signs(
         (10.0, 0.0, DOWN, ["a gain of 100.0 %"]),
         (13141.0, 1.0, DOWN, ["a gain of 100.0 %"]),
         (10.0, 18.0, UP, []),
-        (10.0, 20.0, UP, ["a gain of 100.0 %"]),
+        (10.0, 20.0, UP, []),
+        (10.0, 100.0, UP, []),
+        (10.0, 101.0, UP, ["a gain of 910.0 %"]),
+        (-10.0, -101.0, DOWN, ["a gain of 910.0 %"]),
+        (-10.0, 5.0, UP, ["a gain of 150.0 %"]),
+        (0.0, 5.0, UP, ["a gain of 100.0 %"]),
+        (10.0, 20.0, DOWN, []),
+        (10.0, 500.0, DOWN, []),
         (-10.0, -0.5, UP, ["a gain of 95.0 %"]),
         (10.0, 11.0, DOWN, []),
     ],
 )
-def test_more_than_nine_tenths_ask_for_a_witness(
+def test_more_than_tenfold_asks_for_a_witness_either_way(
     before: float, after: float, direction: Direction, told: list[str]
 ) -> None:
     assert signs((before,) * 3, (after,) * 3, direction) == told

@@ -149,6 +149,16 @@ def test_small_steps_without_a_witness_may_add_up_to_what_is_hard_to_believe(
     assert "believe" not in title(rows, small)
 
 
+@pytest.mark.parametrize(("best", "hard"), [(200.0, False), (1000.0, False), (1100.0, True)])
+def test_what_grows_is_hard_to_believe_more_than_tenfold(best: float, hard: bool) -> None:
+    rows = [BASELINE, row(1, guard="-", best=best)]
+    grows = info(direction=Direction.MAXIMIZE)
+    assert ("hard to believe" in title(rows, grows)) is hard
+    gain = best / 100 - 1
+    found = replace(confirmation(), base=100.0, head=best, gain=gain, ci_low=gain, ci_high=gain)
+    assert ("hard to believe" in title(rows, replace(grows, confirmation=found))) is hard
+
+
 def test_what_an_earlier_run_left_unvouched_is_still_hard_to_believe() -> None:
     rows, more = [BASELINE, row(1)], replace(MORE, earlier=(ALONE,), unvouched=(ALONE,))
     assert "hard to believe" in title(rows, info(), (ALONE,))
