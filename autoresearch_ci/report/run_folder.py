@@ -20,7 +20,13 @@ from autoresearch_ci.preflight import RunContext
 from autoresearch_ci.record.ledger import Ledger
 from autoresearch_ci.record.past_notebooks import Lineage
 from autoresearch_ci.report.chart import progress_svg
-from autoresearch_ci.report.run_summary import Confirmation, PassedTests, RunInfo
+from autoresearch_ci.report.run_summary import (
+    Confirmation,
+    PassedTests,
+    RunInfo,
+    hard_to_believe,
+    run_summary,
+)
 from autoresearch_ci.report.summary_page import summary_markdown
 from autoresearch_ci.safety.log_text import json_text
 from autoresearch_ci.safety.redaction import Redactor
@@ -114,7 +120,7 @@ def write_report(
         "host": machine(),
         "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "confirmation": finished.confirmation and dataclasses.asdict(finished.confirmation),
-        "hard_to_believe": [e.commit for e in ledger.history.kept if e.hard_to_believe],
+        "hard_to_believe": hard_to_believe(run_summary(experiments), info),
         "idle_commits": [experiment.commit for experiment in finished.idle],
         "totals": {
             "iterations": max(len(experiments) - 1, 0),

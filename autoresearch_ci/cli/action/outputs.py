@@ -150,6 +150,9 @@ def run_outputs(facts: Mapping[str, Any], experiments: Sequence[Experiment]) -> 
         "cost-usd": _text(totals.get("cost_usd")),
         "tokens": _text(totals.get("tokens")),
     }
+    continued = facts.get("origin") and facts.get("origin") != facts.get("base")
+    if continued and not confirmed:  # one night's numbers are not what its pull request is about
+        found |= {"improved": "false", "baseline": "", "delta-percent": ""}
     if confirmed:  # the headline: base and head measured again, in the metric's own sign
         ends = [confirmed.get(end) for end in ("ci_low", "ci_high")]
         known = [sign * end for end in ends if end is not None]  # JSON has no word for infinity

@@ -61,8 +61,19 @@ def test_what_a_killed_run_had_kept_is_not_known_to_have_held() -> None:
 
 
 def test_a_gain_that_is_hard_to_believe_is_no_improvement_for_a_machine() -> None:
-    found = run_outputs(facts(hard_to_believe=["c0ffee"], confirmation=CONFIRMED), [])
+    found = run_outputs(facts(hard_to_believe=True, confirmation=CONFIRMED), [])
     assert (found["improved"], found["kept"]) == ("false", run_outputs(facts(), [])["kept"])
+
+
+@pytest.mark.parametrize("origin", ["b" * 40, "a" * 40])
+def test_a_night_alone_is_not_told_as_what_its_pull_request_gains(origin: str) -> None:
+    known = facts(base="b" * 40, origin=origin)
+    names = ("improved", "baseline", "delta-percent", "best", "kept", "iterations")
+    alone = tuple(run_outputs(known, [])[name] for name in names)
+    first = origin == known["base"]
+    headline = ("true", "2.0", "-5.0") if first else ("false", "", "")
+    assert alone == (*headline, "1.9", "2", "7")
+    assert run_outputs(known | {"confirmation": CONFIRMED}, [])["improved"] == "true"
 
 
 def test_a_gain_that_did_not_hold_is_no_improvement() -> None:
