@@ -114,6 +114,7 @@ def illustrated_notebook(record: RunRecord, info: RunInfo, start: StartPoint) ->
         metric_name=info.metric_name,
         title=info.goal,
         earlier=comparable_keeps(start),
+        tried_earlier=sum(night.tried for night in start.lineage.nights),
         confirmation=info.confirmation,
     )
     known = past_notebooks.facts(

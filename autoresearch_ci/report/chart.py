@@ -23,7 +23,13 @@ from autoresearch_ci.report.chart_layout import (
     tick_labels,
     ticks,
 )
-from autoresearch_ci.report.run_summary import CRASHED, Confirmation, RunSummary, run_summary
+from autoresearch_ci.report.run_summary import (
+    CRASHED,
+    Confirmation,
+    RunSummary,
+    change_interval,
+    run_summary,
+)
 from autoresearch_ci.safety.log_text import defuse
 from autoresearch_ci.safety.wording import number, percent, shortened
 
@@ -108,7 +114,7 @@ def progress_svg(
         # opaque, or dark pages would swallow the axes
         f'<rect x="0.5" y="0.5" width="{_WIDTH - 1}" height="{_HEIGHT - 1}" rx="8" '
         'fill="#ffffff" stroke="#d0d7de"/>',
-        *_header(plot, metric_name, title, max(0, tried_earlier - len(earlier))),
+        *_header(plot, metric_name, title, confirmation, max(0, tried_earlier - len(earlier))),
         *_legend(experiments, plot),
         *_axes(plot, metric_name),
         *_steps(experiments, plot),
@@ -180,15 +186,20 @@ def _y_axis(result: RunSummary, drawn: Mapping[int, float], direction: Direction
     )
 
 
-def _header(plot: _Plot, metric_name: str, title: str, not_shown: int) -> Iterator[str]:
-    result = plot.result
+def _header(
+    plot: _Plot, metric_name: str, title: str, found: Confirmation | None, not_shown: int
+) -> Iterator[str]:
+    """With the headline's own numbers."""
+    result, share = plot.result, plot.result.change
+    if found:
+        share, *_ = change_interval(plot.direction, found.gain, found.ci_low, found.ci_high)
     yield f'<text class="title" x="28" y="38">{_text(title, 90)}</text>'
     better = "lower" if plot.direction is Direction.MINIMIZE else "higher"
     change = f"{number(result.baseline)} → {number(result.best)}" if result.kept else "no gain"
-    share = f" ({percent(result.change)})" if result.kept and result.change is not None else ""
+    change += f" ({percent(share)})" if result.kept and share is not None else ""
     tried = len(result.kept) + len(result.others) + not_shown
     yield (
-        f'<text x="28" y="64">{_text(metric_name, 40)} {change}{share}, {better} is better · '
+        f'<text x="28" y="64">{_text(metric_name, 40)} {change}, {better} is better · '
         f"{tried} tried, {len(result.kept)} kept</text>"
     )
 

@@ -23,7 +23,7 @@ from autoresearch_ci.report.chart_layout import (
     tick_labels,
     ticks,
 )
-from tests.unit.report.test_summary import BASELINE, KEPT, experiment, picture
+from tests.unit.report.test_summary import BASELINE, KEPT, confirmed, experiment, picture
 
 MINIMIZE, MAXIMIZE = Direction.MINIMIZE, Direction.MAXIMIZE
 
@@ -183,3 +183,16 @@ def test_what_earlier_nights_tried_is_counted_though_only_what_they_kept_is_draw
         rows, direction=MINIMIZE, metric_name="cost", title="", earlier=night, tried_earlier=7
     )
     assert "9 tried, 2 kept" in svg
+
+
+def test_the_percentage_on_the_picture_is_the_headlines() -> None:
+    """That is of paired runs: the medians may be apart by another one."""
+    found = confirmed(base=10.0, head=8.0, gain=0.213, ci_low=0.2, ci_high=0.22)
+    svg = progress_svg(
+        journal(10.0, kept=(8.1,)),
+        direction=MINIMIZE,
+        metric_name="m",
+        title="",
+        confirmation=found,
+    )
+    assert "m 10 → 8 (-21.3 %)" in svg
