@@ -482,6 +482,24 @@ def test_somebody_who_changes_the_branch_meanwhile_keeps_it(world: World, what: 
     assert words in world.api.pulls[1]["body"]
 
 
+def test_what_appears_under_our_name_after_the_look_stays_open_beside_ours(
+    world: World, tmp_path: Path
+) -> None:
+    """As the branch of another run that began at the same time does."""
+    go(world, 9)
+    theirs = world.bare.ref(BRANCH)
+    world.bare.git("update-ref", "-d", BRANCH)
+    night = world.clone(tmp_path, "night2")
+    hook = f"grep -q 10 value || git -C {world.bare.path} update-ref {BRANCH} {theirs} ''"
+    done = go(night, 5, metric=f"({hook}) >/dev/null 2>&1; cat value")
+    assert done.code == 0, done.told
+    assert world.bare.ref(BRANCH) == theirs
+    old, new = world.api.pulls
+    assert (old["state"], new["state"]) == ("open", "open")
+    assert f"Stands beside {old['html_url']}" in new["body"]
+    assert not any(world.api.comments.values())
+
+
 def test_a_person_can_stop_the_next_night_and_let_it_go_on(world: World, tmp_path: Path) -> None:
     go(world, 9)
     world.api.comment(1, "writer", "/autoresearch stop")
