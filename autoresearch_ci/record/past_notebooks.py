@@ -60,7 +60,7 @@ RUNS = 6
 """Of those with the same metric, that are read: our own branches' before others'."""
 SENTENCES = 60
 NIGHTS = 60
-"""Of one lineage that are listed: the newest ones."""
+"""Of one lineage that are listed."""
 KEEPS = 300
 """Rows of one lineage that are carried along: the newest."""
 REJECTED = 300
@@ -171,11 +171,18 @@ def facts(
     return (json.dumps(known, indent=1, ensure_ascii=False) + "\n").encode()
 
 
+def _listed_nights(nights: Sequence[Night]) -> list[Night]:
+    """The newest; one that kept something is what the branch is made of, and stays longer."""
+    idle = [night for night in nights[:-1] if not night.kept]
+    dropped = idle[: max(len(nights) - NIGHTS, 0)]
+    return [night for night in nights if night not in dropped][-NIGHTS:]
+
+
 def _carried(nights: Sequence[Night]) -> list[Night]:
     """The newest nights; what the oldest of them kept is left out where it is too much."""
     room = KEEPS
     found: list[Night] = []
-    for night in reversed(nights[-NIGHTS:]):
+    for night in reversed(_listed_nights(nights)):
         room -= night.rows.count("\n")
         found.insert(0, night if room >= 0 else replace(night, rows=""))
     return found
@@ -321,7 +328,7 @@ def nights_on(books: Sequence[PastNotebook], branch: str) -> list[Night]:
         before = tuple(map(_night, on[:-1]))
     rows = {book.ref: _night(book).rows for book in on}
     told = (replace(night, rows=rows.get(night.notebook, night.rows)) for night in before)
-    return [*told, _night(newest)][-NIGHTS:]
+    return _listed_nights([*told, _night(newest)])
 
 
 def _night(book: PastNotebook) -> Night:

@@ -102,6 +102,17 @@ def test_what_an_older_version_did_not_carry_along_is_from_now_on() -> None:
     assert [len(night.keeps) for night in nights] == [1, 1]
 
 
+def test_no_number_of_idle_nights_hides_what_was_kept() -> None:
+    (kept,) = memory.nights_on(books(held()), "b")
+    idle = [
+        replace(kept, notebook=str(number), kept=0, rows="") for number in range(memory.NIGHTS + 5)
+    ]
+    (book,) = books(held(nights=[kept, *idle]))
+    assert book.nights == (kept, *idle[-memory.NIGHTS + 1 :])
+    nights = memory.nights_on([book], "b")
+    assert (len(nights), nights[0]) == (memory.NIGHTS, kept)
+
+
 def test_what_is_carried_along_is_bounded() -> None:
     (night,) = memory.nights_on(books(held()), "b")
     many = replace(night, rows=night.rows * memory.KEEPS)
