@@ -14,7 +14,7 @@ from statistics import median
 from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.decide.lasting import LATE
 from autoresearch_ci.decide.noise import ComparisonResult, compare, confirm_interval
-from autoresearch_ci.experiment import Direction, Experiment, MetricRun, Status
+from autoresearch_ci.experiment import Direction, Experiment, GuardRun, MetricRun, Status
 from autoresearch_ci.measure.bench import Bench, crashed
 from autoresearch_ci.measure.commands import OutOfTime, Subject
 from autoresearch_ci.record.ledger import Ledger
@@ -170,7 +170,10 @@ def confirm(
         low = high = gain
     holds, guarded = low > 0, Guarded()
     if holds:
-        paired = replace(paired, knowledge=found.knowledge)
+        knowledge = found.knowledge
+        if base is not None:
+            knowledge = _held_against(paired, base, base_runs, knowledge)
+        paired = replace(paired, knowledge=knowledge)
         guarded = guards_again(paired, head, head_runs, pairs or PAIRS)
     return Confirmation(
         base=median(base_values),
@@ -184,8 +187,18 @@ def confirm(
         deterministic=deterministic,
         guard_runs=guarded.rounds,
         refusal=guarded.refusal,
-        beside=dict(_beside(base_runs, head_runs, watched or {})),
+        beside={**guarded.beside, **dict(_beside(base_runs, head_runs, watched or {}))},
     )
+
+
+def _held_against(
+    paired: PairedComparison, base: Changes, runs: Sequence[MetricRun], knowledge: Knowledge
+) -> Knowledge:
+    """`knowledge` with the guards' numbers of the branch's own base: against that of each night,
+    they could get worse by the tolerance each night."""
+    subject = Subject(changes=base, iteration=paired.iteration)
+    numbers = paired.bench.guards.numbers(subject, knowledge, _typical(runs), "confirm")
+    return replace(knowledge, baselines={**knowledge.baselines, **numbers})
 
 
 def _beside(
@@ -218,6 +231,8 @@ class Guarded:
     rounds: int = 0
     refusal: str = ""
     """Which one failed, and how; empty: they passed, or there is none."""
+    beside: Mapping[str, Beside] = field(default_factory=dict)
+    """Their numbers, by name."""
 
 
 def guards_again(
@@ -235,6 +250,7 @@ def guards_again(
     subject = Subject(changes=head, iteration=paired.iteration, incumbent={})
     typical, knowledge = _typical(runs), paired.knowledge
     done, left, doubt = 0, rounds, ""
+    beside: dict[str, Beside] = {}
     while left:
         try:
             found = guards.run(subject, knowledge, typical, stage="confirm", numbers=not done)
@@ -244,6 +260,8 @@ def guards_again(
         knowledge = found.knowledge
         if not found.runs:
             break
+        if not done:
+            beside = dict(_numbers(paired, found.runs))
         done, left = done + 1, left - 1
         if found.runs[-1].failed:
             reason = found.runs[-1].reason
@@ -253,9 +271,18 @@ def guards_again(
                 broken = any(run.failed for run in base.runs)
                 reason += "; the guards fail on the unmodified code now, too" if broken else ""
             if doubt or not found.unsteady:
-                return Guarded(rounds=done, refusal=reason)
+                return Guarded(rounds=done, refusal=reason, beside=beside)
             doubt, left = reason, rounds
-    return Guarded(rounds=done, refusal=doubt if left else "")
+    return Guarded(rounds=done, refusal=doubt if left else "", beside=beside)
+
+
+def _numbers(paired: PairedComparison, runs: Sequence[GuardRun]) -> Iterator[tuple[str, Beside]]:
+    """What the guards' first round on the result found beside what was known of the base."""
+    of_head = {f"guard {index}": run.value for index, run in enumerate(runs)}
+    for role, (name, direction) in paired.bench.guards.numeric.items():
+        before, after = paired.knowledge.baselines.get(role), of_head.get(role)
+        if before is not None and after is not None:
+            yield name, Beside(base=before, head=after, direction=direction)
 
 
 def _typical(runs: Sequence[MetricRun]) -> MetricRun:

@@ -209,7 +209,8 @@ class Guard(Section):
     direction: DirectionWord = Direction.MINIMIZE
     """Which way `metric` is better."""
     tolerance: Fraction = 0.0
-    """How much worse than the baseline `metric` may be, relatively."""
+    """How much worse than the baseline `metric` may be, relatively; the result of several nights,
+    than where its branch began."""
     junit: RelativePath | None = None
     """JUnit or TRX report (with `*`, `**`: all) that the command writes: each test that passed must
     still be there and pass."""

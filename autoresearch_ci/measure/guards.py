@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from autoresearch_ci.config.metric import Guard
@@ -11,7 +11,7 @@ from autoresearch_ci.decide.knowledge import Knowledge, Seen
 from autoresearch_ci.decide.printed_lines import PrintedLines
 from autoresearch_ci.decide.suite_standards import SuiteResult, some
 from autoresearch_ci.events import Note, Stage, Warning
-from autoresearch_ci.experiment import GuardRun, MetricRun
+from autoresearch_ci.experiment import Direction, GuardRun, MetricRun
 from autoresearch_ci.measure.commands import Ended, MeasuredCommands, Subject
 from autoresearch_ci.measure.extract import mentions
 from autoresearch_ci.measure.flaky import Measured, with_second_chance
@@ -80,6 +80,32 @@ class Guards:
             if run.failed and not every:
                 break
         return Guarded(runs=tuple(runs), knowledge=knowledge, unsteady=unsteady)
+
+    @property
+    def numeric(self) -> Mapping[str, tuple[str, Direction]]:
+        """The numbers that are watched, by role: name, and which way it is better."""
+        return {
+            f"guard {index}": (guard.metric, guard.direction)
+            for index, guard in enumerate(self._guards)
+            if guard.metric
+        }
+
+    def numbers(
+        self, subject: Subject, knowledge: Knowledge, measured: MetricRun, stage: Stage
+    ) -> dict[str, float]:
+        """Those of a state of the code, by role, where it has them."""
+        found: dict[str, float] = {}
+        for index, guard in enumerate(self._guards):
+            if not guard.metric:
+                continue
+            role = f"guard {index}"
+            if not guard.junit and guard.command == self._metric_command:
+                run, _ = _read_off(role, guard, guard.metric, subject, knowledge, measured)
+            else:
+                run = self._patiently(role, guard, subject, knowledge, stage).run
+            if run.value is not None:
+                found[role] = run.value
+        return found
 
     @property
     def independent(self) -> bool:

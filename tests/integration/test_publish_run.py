@@ -178,6 +178,28 @@ def test_no_later_night_builds_upon_what_nobody_vouches_for(world: World) -> Non
     assert "believe" not in pull["title"]
 
 
+def test_a_guards_tolerance_is_one_for_all_nights(world: World) -> None:
+    guard = json.dumps([{"command": "echo mem: $(cat mem)", "metric": "mem", "tolerance": 0.1}])
+    world.repo.write("mem", "100\n")
+    world.repo.commit("memory")
+    world.bare.git("fetch", str(world.repo.path), "+main:main")
+    for night, (cost, memory, worse) in enumerate([(9, 109, "+9.0 %"), (8, 118, "+18.0 %")]):
+        files = {"value": f"{cost}\n", "mem": f"{memory}\n"}
+        world.script({"description": f"try {cost}", "files": files})
+        done = world.run(
+            *("--publish", "github", "--publish-branch", "autoresearch/nightly", "--scope", "mem"),
+            *("--iterations", "1", "--set", f"guards={guard}"),
+            tag=f"n{night}",
+        )
+        assert done.column("status")[1:] == ["keep"], done.told
+        (pull,) = world.api.pulls
+        assert f"100 → {memory}" in pull["body"], pull["body"]
+        assert worse in pull["body"]
+    facts = json.loads((done.folder / "run.json").read_text(encoding="utf-8"))["confirmation"]
+    assert facts["refusal"] == "mem 118 is worse than 100 by more than 10 %"
+    assert not facts["holds"]
+
+
 def test_nothing_kept_pushes_the_notebook_and_opens_nothing(world: World) -> None:
     done = go(world, 11)
     assert done.code == 0, done.told

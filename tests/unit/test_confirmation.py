@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -33,6 +33,11 @@ class ScriptedBench:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "guards", self)
+
+    numeric: Mapping[str, Any] = field(default_factory=dict)
+
+    def numbers(self, *_: Any) -> dict[str, float]:
+        return {}
 
     def pace(self, knowledge: Knowledge) -> Pace:
         return Pace()
