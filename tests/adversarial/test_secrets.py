@@ -636,7 +636,7 @@ def test_no_token_of_any_service_gets_out_of_a_run_whatever_its_variable_is_call
     told.chmod(0o777)
     agent = repo.path.parent / "agent.sh"
     agent.write_text(
-        f"cat >{told}/$$\nenv\necho crash >value\necho DESCRIPTION: use $PLAIN0 here\n"
+        f"cat >{told}/$$\nenv\necho crash $$ >value\necho DESCRIPTION: use $PLAIN0 here\n"
     )
     proposer = {"command": f"sh {agent}", "pass_env": names}
     config = {"proposer": proposer, "pass_env": names, "sandbox": {"write": [str(told)]}}

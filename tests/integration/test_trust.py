@@ -589,7 +589,7 @@ def test_compare_asks_the_guards_too(
         guard = f"{{command: '{passes} && cp suite r.xml', junit: r.xml}}"
         repo.write(
             ".github/autoresearch.yml",
-            f"scope: [suite]\nmetric: {{command: cat value}}\nguards: ['{guard}']\n",
+            f"scope: [suite]\nmetric: {{command: cat value}}\nguards: [{guard}]\n",
         )
 
     suite = "<testsuite>{}</testsuite>\n"

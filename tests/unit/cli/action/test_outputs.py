@@ -68,6 +68,7 @@ def test_a_gain_that_is_hard_to_believe_is_no_improvement_for_a_machine() -> Non
 @pytest.mark.parametrize("origin", ["b" * 40, "a" * 40])
 def test_a_night_alone_is_not_told_as_what_its_pull_request_gains(origin: str) -> None:
     known = facts(base="b" * 40, origin=origin)
+    known["config"]["confirm.mode"] = "never"
     names = ("improved", "baseline", "delta-percent", "best", "kept", "iterations")
     alone = tuple(run_outputs(known, [])[name] for name in names)
     first = origin == known["base"]
