@@ -30,6 +30,8 @@ _SOURCE = frozenset(
 )
 _BUILDS = re.compile(r"\b(pip3? install|uv sync|build_ext|maturin|meson|cmake|make|ninja)\b")
 _NAME = re.compile(r"""(?:^|[\s(,])name\s*=\s*["']?([\w.-]+)""", re.MULTILINE)
+_ASIDE = frozenset({"tests", "test", "testdata", "fixtures", "examples", "docs", "vendor"})
+"""Folders whose projects are somebody else's, or made up."""
 _EDITABLE = re.compile(r"_+editable_")
 """Modules of an editable install: they only say where the code lies."""
 
@@ -116,6 +118,8 @@ def project_names(root: Path, tracked: frozenset[str]) -> frozenset[str]:
     """Normalised names under which the repository's own distributions are published."""
     found = set()
     for path in tracked:
+        if _ASIDE & set(PurePosixPath(path).parts):
+            continue
         name = PurePosixPath(path).name
         if name == "pyproject.toml":
             try:

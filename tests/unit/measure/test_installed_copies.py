@@ -95,3 +95,26 @@ def test_an_editable_install_is_none(tmp_path: Path) -> None:
     site.mkdir()
     install(site, ["__editable___lib0_0_1_finder.py", "_editable_impl_lib0.py"])
     assert list(installed_copies(site, tmp_path, frozenset({"pyproject.toml"}), [])) == []
+
+
+def test_a_project_among_the_tests_is_not_the_repositorys_own(tmp_path: Path) -> None:
+    """Its name may be that of any tool in the environment, which is no copy of anything here."""
+    manifest = tmp_path / "tests" / "data" / "pyproject.toml"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text("[project]\nname = 'lib0'\n")
+    site = tmp_path / "site"
+    site.mkdir()
+    install(site, ["lib0/__init__.py"])
+    assert (
+        list(installed_copies(site, tmp_path, frozenset({"tests/data/pyproject.toml"}), [])) == []
+    )
+
+
+def test_a_package_of_a_monorepo_has_its_own_place(tmp_path: Path) -> None:
+    tracked = ["packages/a/src/lib0/__init__.py", "packages/b/src/lib1/__init__.py"]
+    assert found(tmp_path, ["lib0/__init__.py"], tracked).packages == {"lib0": "packages/a/src"}
+
+
+def test_tests_that_are_called_like_the_package_are_not_it(tmp_path: Path) -> None:
+    tracked = ["src/lib0/__init__.py", "tests/lib0/__init__.py"]
+    assert found(tmp_path, ["lib0/__init__.py"], tracked).packages == {"lib0": "src"}
