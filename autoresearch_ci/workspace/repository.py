@@ -109,10 +109,6 @@ class Repository:
                     f"worth optimising.\ndo: {cure}"
                 )
 
-    def dirty(self) -> bool:
-        """Whether `changed` finds anything."""
-        return bool(self.changed())
-
     def changed(self) -> list[str]:
         """Tracked files that differ from HEAD; such changes are not part of a run.
 

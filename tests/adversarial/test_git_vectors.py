@@ -297,12 +297,12 @@ def test_a_repository_that_somebody_left_for_others_to_find_is_refused(
     os.chown(repo.path, 12345, 12345)  # a checkout in a container: all of it is somebody else's
     repository = Repository.open(mine)
     assert repository.head()
-    assert not repository.dirty()
+    assert not repository.changed()
 
 
 def test_a_filter_does_not_decide_whether_the_checkout_is_dirty(garden: Garden, repo: Repo) -> None:
     garden.sow([vector for vector in CONFIG if vector.name.startswith("filter")])
-    assert not opened(repo).dirty()
+    assert not opened(repo).changed()
     repo.write("f4", "changed\n")
-    assert opened(repo).dirty()
+    assert opened(repo).changed()
     assert garden.fired() == []
