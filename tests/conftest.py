@@ -28,6 +28,7 @@ from autoresearch_ci.cli.main import run_cli
 from autoresearch_ci.config.flags import FLAGS
 from tests import slow
 
+pytest.register_assert_rewrite("tests.faults.invariant")  # it asserts, and says what differs
 _TALLY = pytest.StashKey[Counter[str]]()
 
 

@@ -212,6 +212,9 @@ _ECHO = re.compile(r"g?make(\[\d+\])?: (\*\*\*|Leaving)|no tests ran in ")
 
 _GRACE = 0.3
 """Seconds from SIGTERM to SIGKILL; with `PATIENCE_STOPPING` it keeps a stop under one second."""
+_ABSENT = 1.0
+"""Seconds past its deadline in which nobody looked at a command: we, or all of the machine, stood
+still. What it had left when it was last looked at is given to it again."""
 _SIGNALS: dict[int, str] = {
     signal.SIGSEGV: "SIGSEGV, a bad memory access",
     signal.SIGABRT: "SIGABRT, it gave up by itself",
@@ -397,7 +400,7 @@ def _watched(
 ) -> CommandResult:
     with tree:
         deadline = None if timeout is None else started + timeout
-        limit = _Limit(tree, streams or output, stop, deadline)
+        limit = _Limit(tree, streams or output, stop, started, deadline)
         readers = [streams.feed_out, streams.feed_err] if streams else [output.feed]
         watch = Watch(tree, dict(zip(tree.pipes, readers, strict=True)))
         watch.until_exit(limit, wake=None if stop is None else stop.fileno())
@@ -446,6 +449,7 @@ class _Limit:
         tree: ProcessTree,
         output: Output | Streams,
         stop: Stop | None,
+        started: float,
         deadline: float | None,
     ) -> None:
         self.timed_out = self.stopped = False
@@ -454,9 +458,13 @@ class _Limit:
         self._tree = tree
         self._output = output
         self._stop = stop
+        self._looked = started
         self._deadline = deadline
 
     def look(self, now: float) -> float | None:
+        if self._deadline is not None and now > self._deadline + _ABSENT:
+            self._deadline += now - self._looked
+        self._looked = now
         if self.kill_at is None and self._must_end(now):
             self.kill_at = now + _GRACE
             self._tree.terminate()

@@ -320,6 +320,22 @@ def test_a_command_that_closes_its_output_still_meets_its_deadline(run: Run) -> 
     assert result.seconds < promptly(2)
 
 
+@pytest.mark.parametrize(("then", "late"), [("echo back", False), ("sleep 60", True)])
+def test_time_in_which_everything_stood_still_is_not_the_commands(
+    run: Run, then: str, late: bool
+) -> None:
+    """A laptop that was closed, a container that was paused: what was left is given again."""
+
+    def stand_still(line: str) -> None:
+        if line.isdigit():
+            time.sleep(2.5)
+            os.kill(int(line), signal.SIGCONT)
+
+    result = run(f"echo $$; kill -STOP $$; {then}", timeout=1, on_line=stand_still)
+    assert result.timed_out is late
+    assert result.seconds < promptly(4)
+
+
 def test_a_command_may_end_in_peace_when_asked(run: Run) -> None:
     result = run(
         "trap 'echo saved; exit 0' TERM; echo run; while :; do sleep 0.01; done",
