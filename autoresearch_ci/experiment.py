@@ -178,6 +178,8 @@ class Experiment:
     holdout: HoldoutVerdict = HoldoutVerdict.NONE
     doubt: str = ""
     """What makes a kept gain look unlikely; see `hard_to_believe`."""
+    failure: str = ""
+    """Id of what a repair was to mend; empty in runs that repair nothing."""
 
     @property
     def hard_to_believe(self) -> bool:

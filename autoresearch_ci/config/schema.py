@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
 
+from autoresearch_ci.config.fix import FAILURES, Fix
 from autoresearch_ci.config.metric import Guard, Holdout, Metric, Section
 from autoresearch_ci.config.proposers import (
     Claude,
@@ -234,11 +235,20 @@ class Config(Section):
         BeforeValidator(_mode, json_schema_input_type=PublishMode | Publish),
     ] = Publish()
     """What becomes of the kept commits."""
+    fix: Fix = Fix()
+    """What the command `fix` repairs."""
+
+    @property
+    def repairs(self) -> bool:
+        """Whether what is measured is how much is broken."""
+        return self.metric.command == FAILURES
 
     @property
     def measured(self) -> tuple[str, ...]:
         """What runs for each candidate, the metric's command first."""
         metrics = [] if self.metric.rubric else [self.metric.command]
+        if self.repairs:
+            metrics = [target.command for target in self.fix.targets]
         metrics += [part.command for part in (*self.guards, self.holdout) if part]
         return tuple(metrics)
 

@@ -108,6 +108,18 @@ def identified(tool: str, problems: Iterable[Problem]) -> tuple[Failure, ...]:
     )
 
 
+_PLAIN = re.compile(r"[A-Za-z0-9_ ./:#\[\](),=+-]{2,200}")
+
+
+def journal_id(failure_id: str) -> str:
+    """An id as it can stand in a cell of the journal: itself, or what a hash tells apart."""
+    if _PLAIN.fullmatch(failure_id) and failure_id == failure_id.strip():
+        return failure_id
+    plain = "".join(c if _PLAIN.fullmatch(c * 2) else "_" for c in failure_id)[:180]
+    name = hashlib.sha256(failure_id.encode(errors="replace")).hexdigest()[:10]
+    return f"{plain.strip()}~{name}"
+
+
 def _key(tool: str, problem: Problem) -> str:
     if problem.name:
         return f"{tool}:{stable(problem.name)}"

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from autoresearch_ci.decide.failures import Failure
 from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.experiment import Direction, Experiment, PastRun, Proposal, Tree, Trees
 
@@ -94,6 +95,23 @@ class Remaining:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Aim:
+    """What a repair is to mend: one failure, and what is known about it."""
+
+    failure: Failure
+    others: tuple[Failure, ...] = ()
+    """The rest of what is broken, in the order in which it will be taken."""
+    command: str = ""
+    """What found it: a shell command line, as it is run in `folder`."""
+    folder: str = ""
+    """Relative to the repository's root; empty: there."""
+    output: str = ""
+    """Tail of what that command printed, bounded."""
+    tried: tuple[Experiment, ...] = ()
+    """Earlier iterations that aimed at it, oldest first."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Context:
     """Everything a proposer may know; the holdout is not part of it."""
 
@@ -132,6 +150,8 @@ class Context:
     past: Sequence[PastRun] = ()
     """The same for programs: runs of this branch whose numbers compare, oldest first."""
     remaining: Remaining = field(default_factory=Remaining)
+    aim: Aim | None = None
+    """What a repair is to mend; `None` in runs that repair nothing."""
     hidden: Collection[str] = ()
     """Files and folders that a proposer must not read, such as the holdout's."""
 

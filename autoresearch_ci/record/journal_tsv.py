@@ -21,7 +21,7 @@ TEXT_LIMIT = 500
 """Characters of one text cell."""
 
 _MISSING = "-"
-_LATER = ("holdout", "doubt")
+_LATER = ("holdout", "doubt", "failure")
 """Columns that journals of version 0.1 do not have."""
 _DIRECTIONS = {Direction.MINIMIZE: "lower_is_better", Direction.MAXIMIZE: "higher_is_better"}
 _DIRECTION_LINE = re.compile(r"#\s*metric_direction:\s*(\S+)\s*")
@@ -236,6 +236,7 @@ _COLUMNS = (
     _Column("expected", "expected", _significant(6), _number_or_none),
     _Column("holdout", "holdout", str, _holdout),
     _Column("doubt", "doubt", _cell, _text),
+    _Column("failure", "failure", _cell, _text),
 )
 LAST_ADDED = "expected"
 """Columns from this one on are missing in journals of older versions."""

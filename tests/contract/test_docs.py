@@ -16,6 +16,7 @@ from markdown_it.token import Token
 from pydantic import BaseModel
 
 from autoresearch_ci.cli.main import make_parser
+from autoresearch_ci.config.fix import FixTarget
 from autoresearch_ci.config.flags import FLAGS, every_key, fields_of_flags
 from autoresearch_ci.config.metric import Guard
 from autoresearch_ci.config.proposers import Agent, ToolServer
@@ -52,7 +53,8 @@ def test_every_key_is_listed_with_its_flag(generated: Generated) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "model"), [("guard", Guard), ("agent", Agent), ("mcp", ToolServer)]
+    ("kind", "model"),
+    [("guard", Guard), ("agent", Agent), ("mcp", ToolServer), ("target", FixTarget)],
 )
 def test_the_keys_of_what_stands_in_a_list_are_listed(
     kind: str, model: type[BaseModel], generated: Generated

@@ -72,6 +72,15 @@ calibrate: auto
 confirm: {mode: auto, repeats: 5, ablate: true}
 sandbox: {network: loopback, read_only: true, user: 65534, write: [/var/cache/data]}
 publish: {mode: local, branch: "autoresearch/{tag}"}
+fix:
+  targets:
+    - make check
+    - {tool: ruff, command: ruff check --output-format json, folder: packages/web, timeout: 2m}
+    - {tool: tidy, command: tidy, regex: "(?P<message>.+)", category: warning, reports: out/*.xml}
+  scope: [src/, "!src/vendor/"]
+  categories: [build, test]
+  allow: ["timeout-raised:tests/test_slow.py"]
+  attempts: 2
 """
 
 

@@ -77,6 +77,7 @@ EXPERIMENTS = st.builds(
     expected=MAYBE_FLOAT,
     holdout=st.sampled_from(HoldoutVerdict),
     doubt=st.text(),
+    failure=st.text(),
 )
 
 
@@ -84,7 +85,7 @@ def test_a_row_is_one_readable_line() -> None:
     assert format_row(KEPT).split("\t") == [
         *("3", "2026-01-02T03:04:05Z", "b2c3d4e", "0.97", "-0.01", "pass", "48200", "keep"),
         *("raise MATRIX_LR from 0.04 to 0.057", "0.97", "4", "0.00123457", "0.02", "61.235"),
-        *("1200", "0.0123", "-", "search", "1", "-", "0.03", "-", "-\n"),
+        *("1200", "0.0123", "-", "search", "1", "-", "0.03", "-", "-", "-\n"),
     ]
 
 
@@ -93,13 +94,13 @@ def test_the_header_is_the_peers_then_ours() -> None:
         "# metric_direction: higher_is_better\n"
         "iteration\ttimestamp\tcommit\tmetric\tdelta\tguard\tguard-metric\tstatus\tdescription\t"
         "best\tsamples\tci_low\tci_high\tseconds\ttokens\tcost_usd\tpeak_memory_mb\tproposer\t"
-        "attempts\treason\texpected\tholdout\tdoubt\n"
+        "attempts\treason\texpected\tholdout\tdoubt\tfailure\n"
     )
 
 
 def test_a_row_that_version_0_1_wrote_down_is_read_under_our_header() -> None:
-    older = format_row(KEPT).replace("\t-\t-\n", "\n")
-    assert older.count("\t") == COLUMNS - 3
+    older = format_row(KEPT).replace("\t-\t-\t-\n", "\n")
+    assert older.count("\t") == COLUMNS - 4
     assert parse_rows(HEADER + older) == (recorded(KEPT),)
 
 

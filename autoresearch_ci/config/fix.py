@@ -1,0 +1,101 @@
+"""The section of the configuration about repairs, and what `fix` makes of the rest of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from autoresearch_ci.config.metric import Section
+from autoresearch_ci.config.value_types import Command, Duration, Name, RelativePath, Text, refusal
+
+FAILURES = "(failures)"
+"""Stands for the command of a metric that counts what is broken."""
+
+CategoryName = Literal["build", "critical", "type", "test", "lint", "warning"]
+
+
+class FixTarget(Section):
+    """One tool in one folder that says what is broken."""
+
+    tool: Name = "command"
+    """Whose output it is, as in `fix --dry-run`; any other name needs `regex`, or means that the
+    exit code alone is looked at."""
+    command: Command
+    """Shell command line; in it, `{report}` is a file for the tool to write to."""
+    folder: RelativePath | None = None
+    """Where it runs; without it, at the repository's root."""
+    reports: RelativePath | None = None
+    """Files that the tool writes whatever it is told: a path, or a pattern with `*` and `**`."""
+    regex: Text = ""
+    """Of a line that tells of a failure: a Python expression with groups called path, line, column,
+    code, message, name."""
+    category: CategoryName = "lint"
+    """With `regex` or the exit code alone: of what kind its failures are."""
+    timeout: Duration | None = None
+    """Without it, three times its duration on the unmodified code."""
+
+    @property
+    def name(self) -> str:
+        """What people call it: `ruff`, `packages/web: eslint`."""
+        return f"{self.folder}: {self.tool}" if self.folder else self.tool
+
+
+def _target(value: object) -> object:
+    return {"command": value} if isinstance(value, str) else value
+
+
+class Fix(Section):
+    """What `fix` repairs, and what it may do for it."""
+
+    targets: Annotated[
+        tuple[
+            Annotated[
+                FixTarget, BeforeValidator(_target, json_schema_input_type=Command | FixTarget)
+            ],
+            ...,
+        ],
+        Field(strict=False),
+    ] = ()
+    """What is run to find out what is broken; without it, what the repository's files name."""
+    scope: Annotated[tuple[Name, ...], Field(strict=False, min_length=1)] = ("**",)
+    """Paths that a repair may touch, instead of `scope`; tests only if they are named outright."""
+    categories: Annotated[tuple[CategoryName, ...], Field(strict=False)] = ()
+    """Repair these only; without it, all."""
+    allow: Annotated[tuple[Name, ...], Field(strict=False)] = ()
+    """Shortcuts that are none here: a rule, or `rule:path`, as refusals name them."""
+    attempts: int = Field(default=3, ge=1, le=100)
+    """After so many attempts at one failure it is blocked, and the next is taken."""
+
+    @model_validator(mode="after")
+    def _told_apart(self) -> Self:
+        names = [target.name for target in self.targets]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise refusal(
+                f"has two targets called {twice!r}", "another `tool` for one of them", show=False
+            )
+        return self
+
+
+ITERATIONS = 20
+"""How many repairs are tried when nobody says."""
+
+
+def for_fix(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration's data as `fix` takes it: the metric is how much is broken.
+
+    Scope and metric of the file are those of `run`.
+    """
+    section = data.get("fix")
+    own = section.get("scope") if isinstance(section, Mapping) else None
+    return {
+        "iterations": ITERATIONS,
+        **data,
+        "scope": ["**"] if own is None else own,
+        "metric": {"command": FAILURES, "name": "failures", "target": 0},
+        "holdout": None,
+        "confirm": "never",
+        "calibrate": "never",
+    }
