@@ -5,20 +5,14 @@ A candidate that fails, in whatever way, is an outcome and never an exception.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
-from statistics import median
 
 from autoresearch_ci.decide.credibility import (
     doubt,
     naming_lines,
-    told_by_output,
-    unlikely_numbers,
 )
-from autoresearch_ci.decide.decision import judge
-from autoresearch_ci.decide.early_stop import Point
 from autoresearch_ci.decide.gaming.detect import plays, sentence
 from autoresearch_ci.decide.gaming.ruler import Ruler
 from autoresearch_ci.decide.knowledge import Knowledge
@@ -30,7 +24,7 @@ from autoresearch_ci.decide.lasting import (
     known,
     lasting_failure,
 )
-from autoresearch_ci.decide.session import Evidence, Policy, Session, Side
+from autoresearch_ci.decide.session import Policy, Session
 from autoresearch_ci.errors import AutoresearchError, BaselineError, ProposerError
 from autoresearch_ci.events import Observer, Warning
 from autoresearch_ci.execution.command import last_lines
@@ -43,11 +37,11 @@ from autoresearch_ci.experiment import (
     Proposal,
     Status,
 )
-from autoresearch_ci.measure.baseline import measure_baseline
 from autoresearch_ci.measure.bench import Bench
 from autoresearch_ci.measure.commands import Subject
 from autoresearch_ci.measure.holdout import asked
 from autoresearch_ci.measure.hooks import Commit
+from autoresearch_ci.measure.outcome import Objective, Outcome, discarded, identity
 from autoresearch_ci.record.ledger import Ledger
 from autoresearch_ci.record.run_history import Attempt
 from autoresearch_ci.safety.proposed_secrets import holds_secret
@@ -59,56 +53,6 @@ from autoresearch_ci.workspace.store import CommitTree, Edits, Store
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What one attempt came to."""
-
-    decision: Decision
-    knowledge: Knowledge
-    """What the run knows after it."""
-    attempt: Attempt | None = None
-    """`None` when there is nothing new that could be committed."""
-    runs: tuple[MetricRun, ...] = ()
-    """Every run of the metric command, the incumbent's included."""
-    own: tuple[MetricRun, ...] = ()
-    """The candidate's runs among them."""
-    evidence: Evidence = field(default_factory=Evidence)
-    guards: tuple[GuardRun, ...] = ()
-    holdout: HoldoutVerdict = HoldoutVerdict.NONE
-    doubt: str = ""
-    """What makes the gain of a keep look unlikely."""
-    output: str = ""
-    """What a repair or rework is told."""
-    curve: tuple[Point, ...] = ()
-    """The candidate's last complete curve."""
-    secret: bool = False
-    """Nothing of the proposal may be repeated, its description included."""
-
-    @property
-    def metric(self) -> float | None:
-        """The candidate's value: the median of its runs."""
-        return _median(self.evidence.values(Side.CANDIDATE))
-
-    @property
-    def incumbent_metric(self) -> float | None:
-        """The incumbent's value, when it was measured beside the candidate."""
-        return _median(self.evidence.values(Side.INCUMBENT))
-
-    @property
-    def guard_failed(self) -> bool:
-        return bool(self.guards) and self.guards[-1].failed
-
-    @property
-    def candidate_id(self) -> str:
-        """The same for identical code."""
-        return identity(self.attempt.changes) if self.attempt else ""
-
-    def refused(self, reason: str) -> Outcome:
-        """The same, discarded after all."""
-        decision = replace(self.decision, status=Status.DISCARD, reason=reason)
-        return replace(self, decision=decision)
-
-
-@dataclass(frozen=True, kw_only=True)
 class Evaluator:
     """Judges candidates against the incumbent."""
 
@@ -117,6 +61,7 @@ class Evaluator:
     files: Mapping[str, FileVersion]
     """The base commit's tree."""
     bench: Bench
+    objective: Objective
     store: Store
     ledger: Ledger
     ruler: Ruler | None = None
@@ -153,15 +98,7 @@ class Evaluator:
     def baseline(self, *, calibrate: bool, until: float | None = None) -> Outcome:
         """The unmodified code. Raises `BaselineError` when it cannot be measured."""
         self._try_hooks()
-        found = measure_baseline(self.bench, self.policy, calibrate=calibrate, until=until)
-        return Outcome(
-            decision=Decision(status=Status.BASELINE),
-            knowledge=found.knowledge,
-            runs=found.runs,
-            own=found.runs,
-            evidence=Evidence(runs=tuple((Side.CANDIDATE, value) for value in found.values)),
-            guards=found.guards,
-        )
+        return self.objective.baseline(calibrate=calibrate, until=until)
 
     def _try_hooks(self, iteration: int = 0) -> None:
         """On the unmodified code. Raises `BaselineError` when one of them refuses it."""
@@ -187,10 +124,10 @@ class Evaluator:
             return None if is_expected(experiments) else _unteachable(words)
         kept = Subject(changes=self.ledger.changes(self.ledger.incumbent), iteration=iteration)
         of_guard = is_of_guard(experiments[-1])
-        measured = self.bench.measure(kept, knowledge)
-        runs: list[MetricRun | GuardRun] = [measured.run]
-        if of_guard and not measured.run.failed:
-            runs += self.bench.guards.run(kept, measured.knowledge, measured.run).runs
+        measured, knowledge = self.objective.measured(kept, knowledge)
+        runs: list[MetricRun | GuardRun] = [measured]
+        if of_guard and not measured.failed:
+            runs += self.bench.guards.run(kept, knowledge, measured).runs
         if runs[-1].failed:
             return BaselineError(
                 f"{words}\nusually: the machine changed while the run went on (disk, memory, a "
@@ -315,53 +252,17 @@ class Evaluator:
 
     def _measured(self, attempt: Attempt, subject: Subject, knowledge: Knowledge) -> Outcome:
         """What metric, guards and holdout say, in this order, up to the first no."""
-        outcome = self._compared(attempt, subject, knowledge)
+        outcome = self.objective.compared(attempt, subject, knowledge)
         for check in (self._guarded, self._confirmed):
             if outcome.decision.status is Status.KEEP:
                 outcome = check(outcome, subject)
         return outcome
 
-    def _compared(self, attempt: Attempt, subject: Subject, knowledge: Knowledge) -> Outcome:
-        """Candidate and incumbent, measured until the keep rule has its answer."""
-        session = knowledge.session
-        evidence = session.begin(identity(attempt.changes))
-        runs: list[MetricRun] = []
-        own: list[MetricRun] = []
-        notes: list[str] = []
-        output = ""
-        curve: tuple[Point, ...] = ()
-        while isinstance(step := judge(evidence, session, self.policy), Side):
-            side = subject if step is Side.CANDIDATE else subject.rival
-            # Once it has a result, that counts: some curves lag and end well.
-            rival = None if evidence.values(Side.CANDIDATE) else knowledge.curve
-            found = self.bench.measure(side, knowledge, rival=rival)
-            knowledge = found.knowledge
-            runs += found.runs
-            if found.forgiven:
-                notes.append(f"the metric command failed once ({found.forgiven})")
-            if found.run.value is None:
-                step, output = _failed(found.run, step), found.run.output
-                break
-            evidence = evidence.plus(step, found.run.value)
-            if step is Side.CANDIDATE:
-                own.append(found.run)
-        else:
-            step = replace(step, reason="; ".join(filter(None, [step.reason, *notes])))
-            curve = own[-1].curve
-        return Outcome(
-            decision=step,
-            knowledge=knowledge,
-            attempt=attempt,
-            runs=tuple(runs),
-            own=tuple(own),
-            evidence=evidence,
-            output=output,
-            curve=curve,
-        )
-
     def _guarded(self, outcome: Outcome, subject: Subject) -> Outcome:
         """The same, refused when a guard fails."""
-        found = self.bench.guards.run(subject, outcome.knowledge, outcome.own[-1])
+        knowledge = outcome.knowledge
+        red = [int(role.rpartition(" ")[2]) for role in knowledge.red]
+        found = self.bench.guards.run(subject, knowledge, outcome.own[-1], besides=red)
         outcome = replace(outcome, guards=found.runs, knowledge=found.knowledge)
         if not found.runs:
             return outcome
@@ -379,9 +280,7 @@ class Evaluator:
 
     def _doubted(self, outcome: Outcome, kept: CommitTree, incumbent: CommitTree) -> Outcome:
         """The same, with what makes its gain look unlikely, and whether anybody vouches for it."""
-        missing = outcome.knowledge.missing
-        signs = unlikely_numbers(outcome.evidence, outcome.knowledge.session, self.policy.direction)
-        signs += told_by_output(missing)
+        missing, signs = outcome.knowledge.missing, self.objective.signs(outcome)
         if self.ruler:
             texts = [
                 {path: tree.read(path) if tree.version(path) else None for path in kept.changes}
@@ -398,9 +297,12 @@ class Evaluator:
 
     def _foul(self, edits: Edits, incumbent: CommitTree) -> str:
         """How the candidate plays against the ruler; empty when it does not, or may."""
+        before, after = _both(edits, incumbent)
+        if foul := self.objective.foul(before, after):
+            return foul
         if self.ruler is None:
             return ""
-        foul = sentence(plays(*_both(edits, incumbent), self.ruler))
+        foul = sentence(plays(before, after, self.ruler))
         if foul and self.warn:
             self.warn(Warning(message=f"measured all the same, as gaming is `warn`: {foul}"))
             return ""
@@ -459,17 +361,6 @@ def _unteachable(words: str) -> ProposerError:
     )
 
 
-def discarded(reason: str, knowledge: Knowledge) -> Outcome:
-    """Discarded before anything was measured."""
-    return Outcome(decision=Decision(status=Status.DISCARD, reason=reason), knowledge=knowledge)
-
-
-def identity(changes: Changes) -> str:
-    """A name for the code that `changes` make of the base commit."""
-    lines = [f"{path}\0{version}" for path, version in sorted(changes.items())]
-    return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()[:16]
-
-
 def _both(
     edits: Edits, incumbent: CommitTree
 ) -> tuple[dict[str, bytes | None], dict[str, bytes | None]]:
@@ -489,15 +380,3 @@ def _effective(proposal: Proposal, incumbent: CommitTree) -> dict[str, tuple[str
         elif version is None or incumbent.read(edit.path) != edit.content:
             changes[edit.path] = (version.mode if version else "100644", edit.content)
     return changes
-
-
-def _failed(run: MetricRun, side: Side) -> Decision:
-    if side is Side.CANDIDATE and run.failure:
-        return Decision(status=run.failure, reason=run.reason)
-    return Decision(
-        status=Status.DISCARD, reason=f"the incumbent could not be measured again: {run.reason}"
-    )
-
-
-def _median(values: list[float]) -> float | None:
-    return median(values) if values else None

@@ -10,9 +10,9 @@ import datetime
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from statistics import median
 
-from autoresearch_ci.candidate import Evaluator, Outcome, discarded
+from autoresearch_ci.candidate import Evaluator
+from autoresearch_ci.decide.aims import Aim, Left
 from autoresearch_ci.decide.budget import (
     runs_to_keep,
     seconds_to_confirm,
@@ -20,11 +20,13 @@ from autoresearch_ci.decide.budget import (
     time_used_up,
 )
 from autoresearch_ci.decide.credibility import no_witness
+from autoresearch_ci.decide.failures import journal_id
 from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.errors import AutoresearchError, ProposerError
 from autoresearch_ci.events import ExperimentFinished, Note, Observer, StageStarted, Warning
 from autoresearch_ci.experiment import Experiment, FileEdit, Proposal, Spent, Status
 from autoresearch_ci.measure.commands import OutOfTime
+from autoresearch_ci.measure.outcome import Outcome, discarded
 from autoresearch_ci.propose.briefing import Briefing
 from autoresearch_ci.propose.proposer import (
     Context,
@@ -112,10 +114,11 @@ class Loop:
     def _stop_reason(self) -> str | None:
         briefing, session = self.briefing, self.knowledge.session
         runs = runs_to_keep(session, self.evaluator.policy)
-        to_keep = self.evaluator.bench.pace(self.knowledge).to_keep(runs)
+        to_keep = self.evaluator.objective.pace(self.knowledge).to_keep(runs)
         return (
             self.proposer_lost
             or self.evaluator.lost
+            or self._reached()
             or no_witness(self.ledger.experiments, self.earlier)
             or stop_reason(
                 briefing.limits,
@@ -127,12 +130,22 @@ class Loop:
             )
         )
 
+    def _reached(self) -> str:
+        """Why nothing is left to propose; empty: there is."""
+        left = self.left() if self.ledger.experiments else None
+        return left.end if left else ""
+
+    def left(self) -> Left | None:
+        """What is broken in the incumbent, where that is what is measured."""
+        incumbent = self.ledger.changes(self.ledger.incumbent)
+        return self.evaluator.objective.left(incumbent, self.ledger.experiments, self.knowledge)
+
     def _seconds_to_confirm(self) -> float:
         """What is kept back of the time."""
         exact = self.knowledge.session.deterministic
         return seconds_to_confirm(
             self.briefing.limits,
-            self.evaluator.bench.pace(self.knowledge),
+            self.evaluator.objective.pace(self.knowledge),
             pairs=self.confirm_pairs_exact if exact else self.confirm_pairs,
             rounds=self.confirm_pairs,
             kept=len(self.ledger.history.kept),
@@ -149,23 +162,23 @@ class Loop:
         """Iteration 0: the unmodified code."""
         began = time.monotonic()
         outcome = self.evaluator.baseline(calibrate=self.calibrate, until=self._until())
-        seconds = median(run.seconds for run in outcome.runs)
-        session = outcome.knowledge.session
-        self.observe(Note(message=session.describe(self.evaluator.policy, seconds)))
+        self.observe(Note(message=self.evaluator.objective.describe(outcome)))
         unmodified = Proposal(description="the unmodified code", edits=(), proposer="-")
         self._remember(unmodified, [outcome], began)
 
     def _iteration(self) -> bool:
         """One journal row: a proposal with its repairs and reworks. False: nothing proposed."""
         began = time.monotonic()
-        tried = list(self._attempts())
+        incumbent = self.ledger.changes(self.ledger.incumbent)
+        aim = self.evaluator.objective.aim(incumbent, self.ledger.experiments, self.knowledge)
+        tried = list(self._attempts(aim))
         if not tried:
             return False
         outcomes = [attempt.outcome for attempt in tried if attempt.outcome]
-        self._remember(tried[-1].proposal, outcomes, began)
+        self._remember(tried[-1].proposal, outcomes, began, aim)
         return True
 
-    def _attempts(self) -> Iterator[Tried]:
+    def _attempts(self, aim: Aim | None) -> Iterator[Tried]:
         """An idea, then what its failures ask for: repairs after crashes, reworks for guards."""
         iteration, knowledge = len(self.ledger.experiments), self.knowledge
         proposal: Proposal | None = None
@@ -179,6 +192,7 @@ class Loop:
             )
             context = self.briefing.context(
                 request=request,
+                aim=aim,
                 attempt=number,
                 previous=proposal,
                 feedback=outcomes[-1].output if outcomes else "",
@@ -234,7 +248,13 @@ class Loop:
             self.broken = error
         self.observe(Warning(message=str(error)))
 
-    def _remember(self, proposal: Proposal, outcomes: Sequence[Outcome], began: float) -> None:
+    def _remember(
+        self,
+        proposal: Proposal,
+        outcomes: Sequence[Outcome],
+        began: float,
+        aim: Aim | None = None,
+    ) -> None:
         """Turn what happened into the journal row, and have it written down."""
         last, ledger = outcomes[-1], self.ledger
         row = row_of(
@@ -246,6 +266,7 @@ class Loop:
             best=ledger.experiments[-1].best if ledger.experiments else None,
             seconds=time.monotonic() - began,
             lost=ledger.lost,
+            failure=journal_id(aim.failure.id) if aim else "",
         )
         self.knowledge = last.knowledge
         self.observe(ExperimentFinished(experiment=ledger.decide(row, last.knowledge)))
@@ -274,10 +295,12 @@ def row_of(
     best: float | None,
     seconds: float,
     lost: Spent,
+    failure: str = "",
 ) -> Experiment:
     """The journal row of one iteration; the last outcome is the one that counts.
 
     `best`: the incumbent's metric before it. `lost`: paid by earlier processes that were killed.
+    `failure`: what it was to mend, as the journal names it.
     """
     last = outcomes[-1]
     metric, status = last.metric, last.decision.status
@@ -309,6 +332,7 @@ def row_of(
         expected=proposal.expected,
         holdout=last.holdout,
         doubt=last.doubt,
+        failure=failure,
     )
 
 

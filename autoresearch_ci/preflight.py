@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autoresearch_ci.config.schema import Config
+from autoresearch_ci.decide.shortcuts.detect import is_test
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.record.durable_records import peek_base
 from autoresearch_ci.record.run_names import (
@@ -76,6 +77,8 @@ class Options:
     output: Path | None = None
     base: str | None = None
     """Commit to start from; `None`: HEAD."""
+    command: str = "run"
+    """What the run folder is called after."""
 
 
 def settled(options: Options) -> Options:
@@ -119,7 +122,8 @@ def survey(config: Config, options: Options) -> RunContext:
         *_uncommitted(config, repository, files, share),
         *_named_from_here(config, below, repository, files, share),
     )
-    folder = (options.output or repository.root / "autoresearch" / f"run-{tag}").absolute()
+    name = f"{options.command}-{tag.removeprefix(f'{options.command}-')}"
+    folder = (options.output or repository.root / "autoresearch" / name).absolute()
     refuse_folder(folder, theirs=not resume and options.output is not None)
     return RunContext(
         repository=repository,
@@ -305,7 +309,8 @@ def _built_scope(
         return repository.read(files[path]) if files[path].regular else b""
 
     try:
-        return build_scope(config.scope, frozen, config.commands, files, read)
+        tests = is_test if config.repairs else None
+        return build_scope(config.scope, frozen, config.rulers, files, read, tests)
     except ValueError as error:
         raise ConfigError(str(error)) from error
 

@@ -26,6 +26,8 @@ from autoresearch_ci.events import Note, Observer
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.measure.bench import Bench
 from autoresearch_ci.measure.extract import report_path
+from autoresearch_ci.measure.number_objective import NumberObjective
+from autoresearch_ci.measure.outcome import Objective
 from autoresearch_ci.preflight import Options, RunContext
 from autoresearch_ci.propose.briefing import Briefing
 from autoresearch_ci.publish.forge.choose import Sleep, make_forge
@@ -245,6 +247,7 @@ def _make_bench(collaborators: Collaborators, tree: MeasureTree, judge: Judge | 
         private_logs=private_logs,
         judge=judge,
         absent=context.absent,
+        targets=config.fix.targets if config.repairs else (),
     )
 
 
@@ -297,12 +300,29 @@ def make_evaluator(
         scope=context.scope,
         files=context.files,
         bench=bench,
+        objective=_objective(collaborators, bench),
         store=collaborators.store,
         ledger=ledger,
         ruler=make_ruler(config, context),
         warn=collaborators.observe if config.gaming == "warn" else None,
         redactor=collaborators.redactor,
         unwanted=tuple(unwanted),
+    )
+
+
+def _objective(collaborators: Collaborators, bench: Bench) -> Objective:
+    config, context, store = collaborators.config, collaborators.context, collaborators.store
+    if not config.repairs:
+        return NumberObjective(bench=bench, policy=_policy(config))
+    from autoresearch_ci.decide.shortcuts.detect import BYTES_LIMIT, is_test
+    from autoresearch_ci.measure.failure_objective import FailureObjective
+
+    tests = {p: v for p, v in context.files.items() if v.regular and is_test(p)}
+    return FailureObjective(
+        bench=bench,
+        policy=_policy(config),
+        settings=config.fix,
+        tests={p: store.read(v) for p, v in tests.items() if store.size(v) <= BYTES_LIMIT},
     )
 
 

@@ -35,11 +35,12 @@ def main(options: argparse.Namespace) -> int:
 
 
 def effective(
-    options: argparse.Namespace, *, commit: str | None = None
+    options: argparse.Namespace, *, commit: str | None = None, command: str = "run"
 ) -> tuple[Resolved, str | None]:
     """From file and command line; and the file's path from the repository's root.
 
     With `commit`, the file as that commit has it, so that a head cannot bring its own metric.
+    `command`: for which it is.
     """
     typed = given(options)
     repository = Repository.open(Path.cwd())
@@ -49,7 +50,7 @@ def effective(
     shown = str(path.resolve().relative_to(root)) if inside else str(path)
     committed = repository.content(commit, shown) if commit and inside else None
     if committed is not None:
-        return load(text=committed, path=shown, given=typed), shown
+        return load(text=committed, path=shown, given=typed, command=command), shown
     try:
         text = file_bytes(path, LARGEST)
     except Unreadable as error:
@@ -59,8 +60,8 @@ def effective(
     except FileNotFoundError as error:
         if options.config:
             raise ConfigError(_no_file(path, root)) from error
-        return load(text=None, path=DEFAULT_PATH, given=typed), None
-    return load(text=text, path=shown, given=typed), shown if inside else None
+        return load(text=None, path=DEFAULT_PATH, given=typed, command=command), None
+    return load(text=text, path=shown, given=typed, command=command), shown if inside else None
 
 
 def _named(name: str, root: Path) -> Path:

@@ -141,6 +141,35 @@ def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     )
     run.add_argument("--json", action="store_true", help="print one JSON event a line")
 
+    fix = commands.add_parser(
+        "fix", help="repair what is broken, one failure at a time", allow_abbrev=False
+    )
+    fix.add_argument("--dry-run", action="store_true", help="show what would be run, and why")
+    fix.add_argument(
+        "--target",
+        action="append",
+        default=[],
+        metavar="CMD",
+        help="a command that shows what is broken, instead of what the repository's files name",
+    )
+    fix.add_argument(
+        "--category",
+        action="append",
+        default=[],
+        choices=CATEGORIES,
+        help="repair these only",
+    )
+    fix.add_argument("--skip-lint", action="store_true", help="leave lint and warnings as they are")
+    fix.add_argument(
+        "--until-green", action="store_true", help="exit 1 when anything is still broken"
+    )
+    fix.add_argument("--tag", help="name of the run; default: fix-TODAY")
+    fix.add_argument("--resume", action="store_true", help="continue the run of that tag")
+    fix.add_argument(
+        "--output", type=Path, metavar="DIR", help="run folder; default: autoresearch/fix-TAG"
+    )
+    fix.add_argument("--json", action="store_true", help="print one JSON event a line")
+
     prompt = commands.add_parser(
         "prompt", help="print what the next iteration would send to a model", allow_abbrev=False
     )
@@ -195,14 +224,21 @@ def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     doctor.add_argument("--json", action="store_true", help="print JSON")
     for name, command in commands.choices.items():
         if words is None or name in words:
-            _add_configuration(command)
+            _add_configuration(command, besides=_OF_A_NUMBER if name == "fix" else ())
     return parser
 
 
-def _add_configuration(command: argparse.ArgumentParser) -> None:
+CATEGORIES = ("build", "critical", "type", "test", "lint", "warning")
+_OF_A_NUMBER = (
+    *("metric.command", "metric.name", "metric.direction", "metric.repeats.max", "confirm.mode"),
+)
+"""Keys without a meaning where a set of failures is what is measured."""
+
+
+def _add_configuration(command: argparse.ArgumentParser, *, besides: Sequence[str] = ()) -> None:
     from autoresearch_ci.config.flags import add_flags
 
     command.add_argument(
         "--config", metavar="FILE", help="configuration file; default: .github/autoresearch.yml"
     )
-    add_flags(command)
+    add_flags(command, besides=besides)

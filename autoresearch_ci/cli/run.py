@@ -174,6 +174,7 @@ def run(
             finished.stop_reason = loop.run()
             finished.failed = bool(loop.broken or loop.proposer_lost or loop.evaluator.lost)
             finished.suites = tuple(_suites(config, ledger, loop.knowledge))
+            finished.left = loop.left()
             if config.confirm.mode == "auto" and ledger.history.kept:
                 _confirm(config, finished, loop, store, origin)
         finished.broken = loop.broken
@@ -316,7 +317,7 @@ def _begin(
         )
         if (lost := history.unfinished) != Spent():
             records.append(CostRecord(iteration=0, tokens=lost.tokens, cost_usd=lost.cost_usd))
-    context.repository.exclude("/autoresearch/run-*/")
+    context.repository.exclude(f"/autoresearch/{'fix' if config.repairs else 'run'}-*/")
     context.folder.mkdir(parents=True, exist_ok=True)
     return history
 

@@ -41,6 +41,11 @@ class FixTarget(Section):
         """What people call it: `ruff`, `packages/web: eslint`."""
         return f"{self.folder}: {self.tool}" if self.folder else self.tool
 
+    @property
+    def is_script(self) -> bool:
+        """Whether it is not a tool that we know, so that its own files are part of the ruler."""
+        return self.tool == "command" or bool(self.regex)
+
 
 def _target(value: object) -> object:
     return {"command": value} if isinstance(value, str) else value

@@ -11,7 +11,7 @@ import json
 import re
 import typing
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from types import UnionType
 from typing import Annotated, Any, Literal
@@ -62,13 +62,15 @@ FLAGS = {
 """Those that people, workflows and action inputs use; every other key is for `--set`."""
 
 
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """The flags, and `--set`."""
+def add_flags(parser: argparse.ArgumentParser, *, besides: Collection[str] = ()) -> None:
+    """The flags, and `--set`; `besides`: keys that make no sense here."""
     group = parser.add_argument_group(
         "configuration", "instead of what the file says; the last one wins"
     )
     meanings = dict(every_key())
     for key, flag in FLAGS.items():
+        if key in besides:
+            continue
         several = flag.kind in ("list", "names")  # --scope a b, or --scope a --scope b
         group.add_argument(
             flag.name,

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from autoresearch_ci.config.error_messages import Source, explain
+from autoresearch_ci.config.fix import for_fix
 from autoresearch_ci.config.proposers import Proposers
 from autoresearch_ci.config.reader import Document, Path, dotted, read
 from autoresearch_ci.config.schema import Config
@@ -52,14 +53,16 @@ def load(
     text: str | bytes | None,
     path: str = DEFAULT_PATH,
     given: Sequence[Setting] = (),
+    command: str = "run",
 ) -> Resolved:
     """The effective configuration.
 
     `text` is the content of the file called `path`, `None` when there is none. What is `given` goes
-    above it, the last one wins. Raises `ConfigError` that lists every problem.
+    above it, the last one wins. `command`: for which it is. Raises `ConfigError` that lists every
+    problem.
     """
     document = Document(data={}, lines={}) if text is None else read(text, path)
-    data = document.data
+    data = for_fix(document.data) if command == "fix" else document.data
     sources = {
         at: Source(label=f"{path}:{line}", at=at, is_file=True)
         for at, line in document.lines.items()

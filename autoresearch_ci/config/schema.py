@@ -253,6 +253,17 @@ class Config(Section):
         return tuple(metrics)
 
     @property
+    def rulers(self) -> tuple[str, ...]:
+        """Commands whose own files no candidate may change.
+
+        What a tool is told to look at is what there is to repair.
+        """
+        if not self.repairs:
+            return self.commands
+        scripts = (target.command for target in self.fix.targets if target.is_script)
+        return (*self.setup, *scripts, *(guard.command for guard in self.guards))
+
+    @property
     def commands(self) -> tuple[str, ...]:
         """What is configured to run in the measure tree."""
         return (*self.setup, *self.measured)

@@ -80,7 +80,10 @@ class Knowledge:
     blind: frozenset[str] = frozenset()
     """Commands that cannot be run with our plugin for pytest."""
     flaky: frozenset[str] = frozenset()
-    """Roles whose command has failed and passed on the same code, which was not a candidate's."""
+    """Roles whose command has failed and passed on the same code, which was not a candidate's; and
+    ids of failures that do."""
+    red: frozenset[str] = frozenset()
+    """Guards, by role, that fail on the unmodified code of a repair: they are not asked."""
     printed: Mapping[str, int] = field(default_factory=dict)
     """How often the number was printed, at the most, by role; and what else `Seen.printed` has."""
     standards: Mapping[str, Standard] = field(default_factory=dict)

@@ -20,7 +20,7 @@ from autoresearch_ci.decide.failures import Category, Diagnosis, Failure, ordere
 from autoresearch_ci.decide.suite_standards import Standard, some, stable
 
 
-class Outcome(enum.StrEnum):
+class SetChange(enum.StrEnum):
     """What became of the set."""
 
     KEPT = "kept"
@@ -37,7 +37,7 @@ class Outcome(enum.StrEnum):
 class Judgement:
     """What a change did to the failures of all targets."""
 
-    outcome: Outcome
+    outcome: SetChange
     reason: str
     """One sentence."""
     gone: tuple[Failure, ...] = ()
@@ -89,7 +89,7 @@ def compared(
         if loss := _lost_tests(was, now, (standards or {}).get(name)):
             lost.append(f"{name}: {loss}")
     outcome, reason = _verdict(gone, new, lost, blind)
-    if unmasked and outcome is Outcome.KEPT:
+    if unmasked and outcome is SetChange.KEPT:
         reason += f"; {len(unmasked)} could not be seen before"
     return Judgement(
         outcome=outcome,
@@ -141,18 +141,18 @@ def _lost_tests(was: Diagnosis, now: Diagnosis, standard: Standard | None) -> st
 
 def _verdict(
     gone: list[Failure], new: list[Failure], lost: list[str], blind: list[str]
-) -> tuple[Outcome, str]:
+) -> tuple[SetChange, str]:
     if new and (not gone or _worst(new) < _worst(gone) or len(new) > len(gone)):
-        return Outcome.REGRESSED, f"{_told(gone, 'gone')}, {_told(new, 'new')}"
+        return SetChange.REGRESSED, f"{_told(gone, 'gone')}, {_told(new, 'new')}"
     if blind:
-        return Outcome.INCOMPLETE, f"nobody can say: {'; '.join(blind)}"
+        return SetChange.INCOMPLETE, f"nobody can say: {'; '.join(blind)}"
     if lost:
-        return Outcome.REGRESSED, "; ".join(lost)
+        return SetChange.REGRESSED, "; ".join(lost)
     if new:
-        return Outcome.MOVED, f"moved, not fixed: {_told(gone, 'gone')}, {_told(new, 'new')}"
+        return SetChange.MOVED, f"moved, not fixed: {_told(gone, 'gone')}, {_told(new, 'new')}"
     if gone:
-        return Outcome.KEPT, _told(gone, "gone")
-    return Outcome.NO_BETTER, "the same failures as before"
+        return SetChange.KEPT, _told(gone, "gone")
+    return SetChange.NO_BETTER, "the same failures as before"
 
 
 def _worst(failures: Iterable[Failure]) -> tuple[int, int]:

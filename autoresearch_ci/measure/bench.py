@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
+from autoresearch_ci.config.fix import FixTarget
 from autoresearch_ci.config.metric import Guard, Holdout, Metric
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.budget import Pace
@@ -38,6 +39,7 @@ from autoresearch_ci.measure.commands import (
     Subject,
 )
 from autoresearch_ci.measure.cures import cures
+from autoresearch_ci.measure.diagnosis import Diagnostics
 from autoresearch_ci.measure.flaky import Measured, with_second_chance
 from autoresearch_ci.measure.guards import Guards
 from autoresearch_ci.measure.hooks import Hooks
@@ -78,6 +80,7 @@ class Bench:
         private_logs: Path,
         judge: Judge | None = None,
         absent: Sequence[str] = (),
+        targets: Sequence[FixTarget] = (),
     ) -> None:
         """`hooks`: folder of the user's own git hooks, when they are to be honoured.
 
@@ -86,6 +89,9 @@ class Bench:
         `judge`: gives the metric's number instead of the metric command.
 
         `absent`: what the commands name and the tree lacks, in words.
+
+        `targets`: what says what is broken, in a run that repairs. Raises `ConfigError` for one
+        that nobody can read.
         """
         layout = tree.layout
         self.judge = judge
@@ -111,6 +117,7 @@ class Bench:
         )
         self.hooks = Hooks(self._commands, hooks)
         self.guards = Guards(self._commands, guards, metric.command)
+        self.diagnostics = Diagnostics(self._commands, targets)
 
     def set_up(self, commands: Sequence[str]) -> None:
         """Run the setup commands. Raises `BaselineError` when one fails."""

@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from autoresearch_ci.decide.aims import Aim
 from autoresearch_ci.decide.budget import Limits, stuck_level
 from autoresearch_ci.experiment import Direction, PastRun, Proposal, Trees
 from autoresearch_ci.propose.proposer import Context, Remaining, Request
@@ -50,6 +51,7 @@ class Briefing:
         self,
         *,
         request: Request = Request.PROPOSE,
+        aim: Aim | None = None,
         attempt: int = 1,
         previous: Proposal | None = None,
         feedback: str = "",
@@ -79,6 +81,7 @@ class Briefing:
             earlier=self.earlier,
             past=self.past,
             remaining=self._remaining(),
+            aim=aim,
             hidden=self.hidden,
         )
 

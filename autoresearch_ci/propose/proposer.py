@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from autoresearch_ci.decide.failures import Failure
+from autoresearch_ci.decide.aims import Aim
 from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.experiment import Direction, Experiment, PastRun, Proposal, Tree, Trees
 
@@ -92,23 +92,6 @@ class Remaining:
     seconds: float | None = None
     usd: float | None = None
     tokens: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Aim:
-    """What a repair is to mend: one failure, and what is known about it."""
-
-    failure: Failure
-    others: tuple[Failure, ...] = ()
-    """The rest of what is broken, in the order in which it will be taken."""
-    command: str = ""
-    """What found it: a shell command line, as it is run in `folder`."""
-    folder: str = ""
-    """Relative to the repository's root; empty: there."""
-    output: str = ""
-    """Tail of what that command printed, bounded."""
-    tried: tuple[Experiment, ...] = ()
-    """Earlier iterations that aimed at it, oldest first."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,6 +30,8 @@ _KEYS = ("metric", "guards", "holdout", "scope", "setup", "share", "cache", "env
 def ruler_of(config: Config) -> dict[str, Any]:
     """What the numbers of a run mean; targets and timeouts may change."""
     values = config.model_dump(mode="json", include=set(_KEYS))
+    if config.repairs:
+        values["fix"] = config.fix.model_dump(mode="json", include={"targets"})
     for key in ("target", "timeout"):
         values["metric"].pop(key)
     if values["holdout"]:

@@ -28,8 +28,11 @@ def run_store(repository: Repository, tag: str) -> Path:
     return repository.common_dir / "autoresearch" / tag
 
 
-def chosen_tag(repository: Repository, tag: str | None, *, resume: bool) -> str:
-    """`tag`, the last run's to resume it, or the day's. Raises `ConfigError`."""
+def chosen_tag(repository: Repository, tag: str | None, *, resume: bool, prefix: str = "") -> str:
+    """`tag`, the last run's to resume it, or the day's. Raises `ConfigError`.
+
+    `prefix`: of tags that nobody chose, `fix-`; empty: a run's.
+    """
     if tag is not None:
         if not is_tag(tag):
             raise ConfigError(
@@ -39,12 +42,13 @@ def chosen_tag(repository: Repository, tag: str | None, *, resume: bool) -> str:
         return tag
     stores = repository.common_dir / "autoresearch"
     if resume:
-        runs = sorted(stores.glob("*/records.jsonl"), key=lambda p: p.stat().st_mtime)
+        found = stores.glob(f"{prefix}*/records.jsonl")
+        runs = sorted(found, key=lambda p: p.stat().st_mtime)
         if not runs:
             raise ConfigError("--resume: no earlier run in this repository.\ndo: leave it out.")
         return runs[-1].parent.name
     day = datetime.datetime.now(datetime.UTC).date().isoformat()
-    names = [day, *(f"{day}-{n}" for n in range(2, 1000))]
+    names = [f"{prefix}{day}", *(f"{prefix}{day}-{n}" for n in range(2, 1000))]
     return next(
         name
         for name in names

@@ -14,6 +14,7 @@ from typing import Any
 import autoresearch_ci
 from autoresearch_ci.config.resolve import Resolved, describe
 from autoresearch_ci.config.schema import Config
+from autoresearch_ci.decide.aims import Left
 from autoresearch_ci.errors import AutoresearchError
 from autoresearch_ci.experiment import Experiment, Published
 from autoresearch_ci.preflight import RunContext
@@ -43,6 +44,8 @@ class Finished:
     broken: AutoresearchError | None = None
     """What the process ends with, once all that was kept is published."""
     confirmation: Confirmation | None = None
+    left: Left | None = None
+    """What is still broken, where that is what was measured."""
     suites: tuple[PassedTests, ...] = ()
     """Of the guards whose tests are seen one by one."""
     idle: tuple[Experiment, ...] = ()

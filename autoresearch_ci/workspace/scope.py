@@ -6,8 +6,8 @@ Three rings, the first that speaks wins:
    as `frozen` (configuration, program, files of the metric and guard commands), together with
    every name that some file system takes for one of them.
 2. Only when the scope names the exact path, without a wildcard: files that steer how code is
-   built, tested or started (steering_files.py), existing or not, and new files that would be found
-   instead of one that may not be edited (twins.py).
+   built, tested or started (steering_files.py), existing or not, new files that would be found
+   instead of one that may not be edited (twins.py), and tests, for a repair.
 3. Otherwise what the globs say: gitignore's syntax, but `!` always excludes, wherever it stands.
 
 The files that a metric or guard command names belong to ring 1, unless the scope names exactly that
@@ -52,6 +52,8 @@ class Scope:
     """Of the ruler: metric, guards, holdout, setup."""
     read: Callable[[str], bytes] | None = None
     """Content of a tracked file; `None`: what the ruler imports is not known."""
+    tests: Callable[[str], bool] | None = None
+    """Where tests are what says whether a repair is one: which paths hold them."""
 
     def __post_init__(self) -> None:
         _ = self._included, self._excluded  # a bad glob is reported now, not at the first edit
@@ -90,6 +92,8 @@ class Scope:
             return "would replace a folder of frozen files"
         if path not in self._literal and (tool := steered_tool(parts)):
             return f"steers {tool}{_CURE}"
+        if path not in self._literal and self.tests and self.tests(path):
+            return f"holds tests{_CURE}"
         return None
 
     @functools.cached_property
@@ -131,6 +135,7 @@ def build_scope(
     metric_commands: Iterable[str],
     tracked_paths: Iterable[str],
     read: Callable[[str], bytes] | None = None,
+    tests: Callable[[str], bool] | None = None,
 ) -> Scope:
     """The scope of a run.
 
@@ -151,6 +156,7 @@ def build_scope(
         tracked=tracked,
         commands=commands,
         read=read,
+        tests=tests,
     )
 
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from autoresearch_ci.decide.failures import ordered, summary
-from autoresearch_ci.decide.objective import Outcome, Seen, compared
+from autoresearch_ci.decide.objective import Seen, SetChange, compared
 from autoresearch_ci.execution.command import run_command
 from autoresearch_ci.execution.environment import clean_environment
 from autoresearch_ci.measure.diagnostics.adapter import Said
@@ -59,11 +59,11 @@ def test_a_repair_is_kept_what_it_uncovers_queues_and_a_deleted_test_is_no_repai
     (root / "broken.py").write_text("def f():\n    return 2\n")
     second = seen(root)
     repair = compared(first, second, changed=["broken.py"])
-    assert repair.outcome is Outcome.KEPT
+    assert repair.outcome is SetChange.KEPT
     assert [failure.id for failure in repair.unmasked] == ["pytest:test_broken::test_f"]
     assert not repair.green
 
     (root / "test_broken.py").unlink()
     cheat = compared(second, seen(root), changed=["test_broken.py"])
-    assert cheat.outcome is Outcome.REGRESSED
+    assert cheat.outcome is SetChange.REGRESSED
     assert "test_broken::test_f" in cheat.reason

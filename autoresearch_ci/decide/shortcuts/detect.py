@@ -70,6 +70,11 @@ def shortcuts(
     )
 
 
+def is_test(path: str) -> bool:
+    """Whether it holds tests, helps them, or is what they compare with."""
+    return bool(_PYTHON_TESTS.search(path) or language_of(path) or _EXPECTED.search(path))
+
+
 _PYTHON_TESTS = re.compile(r"(^|/)(test_[^/]*|[^/]*_test|tests?|conftest)\.py$|(^|/)tests?/.*\.py$")
 
 

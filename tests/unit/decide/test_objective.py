@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoresearch_ci.decide.failures import Category, Diagnosis, Problem, identified
-from autoresearch_ci.decide.objective import Judgement, Outcome, Seen, compared, is_green
+from autoresearch_ci.decide.objective import Judgement, Seen, SetChange, compared, is_green
 from autoresearch_ci.decide.suite_standards import Standard, SuiteResult
 
 
@@ -45,20 +45,20 @@ A, B, C = lint("a"), lint("b"), lint("c")
 @pytest.mark.parametrize(
     ("before", "after", "outcome"),
     [
-        ((A, B), (B,), Outcome.KEPT),
-        ((A,), (), Outcome.KEPT),
-        ((A, B), (A, B), Outcome.NO_BETTER),
-        ((A, B), (B, C), Outcome.MOVED),
-        ((A, B), (C,), Outcome.MOVED),  # fewer, and yet one is new
-        ((A,), (A, C), Outcome.REGRESSED),
-        ((A,), (B, C), Outcome.REGRESSED),
-        ((A,), (kind(Category.BUILD),), Outcome.REGRESSED),  # as many, and worse
-        ((), (A,), Outcome.REGRESSED),
-        ((), (), Outcome.NO_BETTER),
+        ((A, B), (B,), SetChange.KEPT),
+        ((A,), (), SetChange.KEPT),
+        ((A, B), (A, B), SetChange.NO_BETTER),
+        ((A, B), (B, C), SetChange.MOVED),
+        ((A, B), (C,), SetChange.MOVED),  # fewer, and yet one is new
+        ((A,), (A, C), SetChange.REGRESSED),
+        ((A,), (B, C), SetChange.REGRESSED),
+        ((A,), (kind(Category.BUILD),), SetChange.REGRESSED),  # as many, and worse
+        ((), (A,), SetChange.REGRESSED),
+        ((), (), SetChange.NO_BETTER),
     ],
 )
 def test_a_set_is_compared_and_not_a_count(
-    before: tuple[Problem, ...], after: tuple[Problem, ...], outcome: Outcome
+    before: tuple[Problem, ...], after: tuple[Problem, ...], outcome: SetChange
 ) -> None:
     assert judged(told(*before), told(*after)).outcome is outcome
 
@@ -76,21 +76,21 @@ def test_green_is_that_everything_was_looked_at_and_nothing_is_left() -> None:
 @pytest.mark.parametrize("end", ["skipped", "xfailed", "deselected", "not run", "disabled"])
 def test_a_failing_test_that_does_not_run_any_more_is_not_mended(end: str) -> None:
     before, after = suite(a="failed", b="failed"), suite(a=end, b="passed")
-    assert judged(before, after).outcome is Outcome.REGRESSED
+    assert judged(before, after).outcome is SetChange.REGRESSED
     assert "a" in judged(before, after).reason
 
 
 def test_a_failing_test_that_was_deleted_or_renamed_is_not_mended() -> None:
     before = suite(a="failed", b="passed")
-    assert judged(before, suite(b="passed")).outcome is Outcome.REGRESSED
-    assert judged(before, suite(b="passed", a2="passed")).outcome is Outcome.REGRESSED
+    assert judged(before, suite(b="passed")).outcome is SetChange.REGRESSED
+    assert judged(before, suite(b="passed", a2="passed")).outcome is SetChange.REGRESSED
 
 
 @pytest.mark.parametrize("end", ["failed", "error", "skipped", "xfailed", None])
 def test_a_test_that_passed_must_pass_whatever_else_is_mended(end: str | None) -> None:
     rest = {} if end is None else {"b": end}
     judgement = judged(suite(a="failed", b="passed"), suite(a="passed", **rest))
-    assert judgement.outcome in (Outcome.REGRESSED, Outcome.MOVED)
+    assert judgement.outcome in (SetChange.REGRESSED, SetChange.MOVED)
     assert "b" in judgement.reason
 
 
@@ -98,7 +98,7 @@ def test_what_flickers_is_asked_of_nobody() -> None:
     before, after = suite(a="failed", b="passed"), suite(a="passed", b="skipped")
     standard = Standard.of(SuiteResult(of={"a": "failed"}))
     judgement = compared({"t": before}, {"t": after}, standards={"t": standard})
-    assert judgement.outcome is Outcome.KEPT
+    assert judgement.outcome is SetChange.KEPT
 
 
 def test_a_test_with_an_id_of_its_process_is_mended_under_another() -> None:
@@ -109,7 +109,7 @@ def test_a_test_with_an_id_of_its_process_is_mended_under_another() -> None:
 
 def test_no_report_at_all_is_no_mended_test() -> None:
     judgement = judged(suite(a="failed"), Diagnosis(incomplete="killed by signal 11"))
-    assert judgement.outcome is Outcome.INCOMPLETE
+    assert judgement.outcome is SetChange.INCOMPLETE
     assert not judgement.gone
     assert "signal 11" in judgement.reason
 
@@ -123,7 +123,7 @@ def test_what_a_repair_uncovers_in_its_own_file_joins_the_queue() -> None:
     before = told(SYNTAX, tool="mypy")
     after = told(kind(Category.TYPE), kind(Category.TYPE, "b.py"), tool="mypy")
     judgement = judged(before, after, "a.py")
-    assert judgement.outcome is Outcome.KEPT
+    assert judgement.outcome is SetChange.KEPT
     assert len(judgement.unmasked) == 2
     assert not judgement.green
     assert "2 could not be seen before" in judgement.reason
@@ -132,13 +132,13 @@ def test_what_a_repair_uncovers_in_its_own_file_joins_the_queue() -> None:
 def test_what_the_change_itself_touches_was_not_hidden_by_another_file() -> None:
     before = told(SYNTAX, tool="mypy")
     after = told(kind(Category.TYPE, "b.py"), tool="mypy")
-    assert judged(before, after, "a.py", "b.py").outcome is not Outcome.KEPT
+    assert judged(before, after, "a.py", "b.py").outcome is not SetChange.KEPT
 
 
 def test_a_tool_that_reads_file_by_file_hides_nothing_of_other_files() -> None:
     before, after = told(SYNTAX), told(lint("new", "b.py"))
-    assert judged(before, after).outcome is Outcome.MOVED
-    assert judged(before, told(lint("new"))).outcome is Outcome.KEPT
+    assert judged(before, after).outcome is SetChange.MOVED
+    assert judged(before, told(lint("new"))).outcome is SetChange.KEPT
 
 
 def test_a_later_stage_of_a_compiler_is_uncovered_and_an_equal_one_is_new() -> None:
@@ -147,10 +147,10 @@ def test_a_later_stage_of_a_compiler_is_uncovered_and_an_equal_one_is_new() -> N
     owners = kind(Category.BUILD, "src/main.rs", code="E0382")
     for earlier, later in ((names, types), (types, owners), (names, owners)):
         before, after = told(earlier, tool="cargo"), told(later, tool="cargo")
-        assert judged(before, after).outcome is Outcome.KEPT
-        assert judged(after, before).outcome is not Outcome.KEPT
+        assert judged(before, after).outcome is SetChange.KEPT
+        assert judged(after, before).outcome is not SetChange.KEPT
     other = kind(Category.BUILD, "src/lib.rs", code="E0432")
-    assert judged(told(names, tool="cargo"), told(other, tool="cargo")).outcome is Outcome.MOVED
+    assert judged(told(names, tool="cargo"), told(other, tool="cargo")).outcome is SetChange.MOVED
 
 
 def test_failing_tests_of_a_module_that_imports_again_are_uncovered() -> None:
@@ -159,7 +159,7 @@ def test_failing_tests_of_a_module_that_imports_again_are_uncovered() -> None:
         suite=SuiteResult(of={"other": "passed"}),
     )
     judgement = judged(broken, suite(other="passed", a="failed"))
-    assert judgement.outcome is Outcome.KEPT
+    assert judgement.outcome is SetChange.KEPT
     assert len(judgement.unmasked) == 1
 
 
@@ -171,37 +171,37 @@ def test_a_folder_that_loads_again_uncovers_its_tests_and_no_others(path: str) -
         return Diagnosis(failures=identified("pytest", [problem]), suite=suite)
 
     before = told(kind(Category.BUILD, path, code="collection"), tool="pytest")
-    assert judged(before, failing("tests/sub/test_a.py"), path).outcome is Outcome.KEPT
-    assert judged(before, failing("tests/test_a.py"), path).outcome is Outcome.MOVED
+    assert judged(before, failing("tests/sub/test_a.py"), path).outcome is SetChange.KEPT
+    assert judged(before, failing("tests/test_a.py"), path).outcome is SetChange.MOVED
 
 
 def test_a_target_that_said_nothing_hid_everything() -> None:
     before = told(incomplete="crashed")
     after = told(A)
     assert judged(before, after).unmasked
-    assert judged(before, after).outcome is Outcome.NO_BETTER  # chance does that as well
+    assert judged(before, after).outcome is SetChange.NO_BETTER  # chance does that as well
     assert judged(before, after, "a.py").new
 
 
 def test_a_target_that_stops_early_cannot_say_what_is_gone() -> None:
     judgement = judged(told(A, B), told(B, incomplete="too many errors"))
-    assert judgement.outcome is Outcome.INCOMPLETE
+    assert judgement.outcome is SetChange.INCOMPLETE
     assert not judgement.gone
     still = judged(told(A, B, incomplete="x"), told(B, incomplete="x"))
-    assert still.outcome is Outcome.NO_BETTER
+    assert still.outcome is SetChange.NO_BETTER
 
 
 def test_a_change_that_breaks_the_parse_is_told_as_what_it_is() -> None:
     judgement = judged(told(A, B), told(SYNTAX, incomplete="stopped"))
-    assert judgement.outcome is Outcome.REGRESSED
+    assert judgement.outcome is SetChange.REGRESSED
 
 
 def test_targets_are_known_by_name_and_one_that_was_left_out_is_missed() -> None:
     before = {"web: eslint": told(A), "api: eslint": told()}
     assert compared(before, {"web: eslint": told(), "api: eslint": told(A)}).outcome is (
-        Outcome.MOVED
+        SetChange.MOVED
     )
-    assert compared(before, {"web: eslint": told()}).outcome is Outcome.INCOMPLETE
+    assert compared(before, {"web: eslint": told()}).outcome is SetChange.INCOMPLETE
 
 
 # --- For all of them ------------------------------------------------------------------------------
@@ -236,7 +236,7 @@ def test_what_is_kept_mended_something_and_broke_nothing(
     before: Seen, after: Seen, changed: set[str]
 ) -> None:
     judgement = compared(before, after, changed=changed)
-    if judgement.outcome is not Outcome.KEPT:
+    if judgement.outcome is not SetChange.KEPT:
         return
     assert judgement.gone
     assert not judgement.new
@@ -266,13 +266,13 @@ def test_every_failure_is_told_once(before: Seen, after: Seen, changed: set[str]
 @given(_SEEN, _SEEN)
 def test_nothing_is_kept_there_and_back_again(one: Seen, other: Seen) -> None:
     there, back = compared(one, other), compared(other, one)
-    assert not there.outcome is back.outcome is Outcome.KEPT
+    assert not there.outcome is back.outcome is SetChange.KEPT
 
 
 @settings(max_examples=40, deadline=None)
 @given(_SEEN, _CHANGED)
 def test_no_change_is_no_better(seen: Seen, changed: set[str]) -> None:
-    assert compared(seen, seen, changed=changed).outcome is Outcome.NO_BETTER
+    assert compared(seen, seen, changed=changed).outcome is SetChange.NO_BETTER
 
 
 @settings(max_examples=40, deadline=None)
@@ -281,5 +281,5 @@ def test_knowing_of_more_changed_files_never_makes_a_keep(
     before: Seen, after: Seen, changed: set[str]
 ) -> None:
     more = compared(before, after, changed=["a.py", "b.py"])
-    if more.outcome is Outcome.KEPT:
-        assert compared(before, after, changed=changed).outcome is Outcome.KEPT
+    if more.outcome is SetChange.KEPT:
+        assert compared(before, after, changed=changed).outcome is SetChange.KEPT

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from autoresearch_ci.decide.failures import Category, Diagnosis
-from autoresearch_ci.decide.objective import Outcome, compared
+from autoresearch_ci.decide.objective import SetChange, compared
 from autoresearch_ci.execution.command import CommandResult, Printed
 from autoresearch_ci.measure.diagnostics.adapter import FAILURES_LIMIT, Said
 from autoresearch_ci.measure.diagnostics.any_tool import by_pattern
@@ -232,28 +232,28 @@ def test_odd_names_are_told_whole(path: str) -> None:
 # --- What the objective makes of them -------------------------------------------------------------
 
 
-def outcome(before: str, after: str, *changed: str) -> Outcome:
+def outcome(before: str, after: str, *changed: str) -> SetChange:
     seen = [{"x": replayed(RECORDINGS[name])} for name in (before, after)]
     return compared(seen[0], seen[1], changed=changed).outcome
 
 
 def test_recorded_repairs_are_judged_as_a_person_would() -> None:
-    assert outcome("ruff-0.17.5", "ruff-0.17.5-clean") is Outcome.KEPT
-    assert outcome("ruff-0.17.5", "ruff-0.17.5-config") is Outcome.INCOMPLETE
-    assert outcome("ruff-0.17.5", "missing") is Outcome.INCOMPLETE
-    assert outcome("pytest-9", "pytest-9-exit") is Outcome.INCOMPLETE
-    assert outcome("pytest-9", "pytest-9-notests") is Outcome.INCOMPLETE
-    assert outcome("pytest-9", "pytest-9-interrupted") is Outcome.INCOMPLETE
-    assert outcome("pytest-9-conftest", "pytest-9", "conftest.py") is Outcome.KEPT
-    assert outcome("pytest-9-interrupted", "pytest-9") is Outcome.NO_BETTER
-    assert outcome("mypy-2.4.1-syntax", "mypy-2.4.1", "broken.py") is Outcome.KEPT
-    assert outcome("mypy-2.4.1", "mypy-2.4.1-syntax") is Outcome.REGRESSED
-    assert outcome("tsc-7.0.2-syntax", "tsc-7.0.2", "s.ts") is Outcome.KEPT
-    assert outcome("tsc-7.0.2", "tsc-7.0.2-syntax", "s.ts") is Outcome.REGRESSED
-    assert outcome("cargo-1.95.0-syntax", "cargo-1.95.0-types") is Outcome.KEPT
-    assert outcome("cargo-1.95.0-types", "cargo-1.95.0-syntax") is Outcome.REGRESSED
-    assert outcome("go-1.27.3-build-syntax", "go-1.27.3-build") is Outcome.KEPT
-    assert outcome("javac-17-syntax", "javac-17", "B.java") is Outcome.KEPT
+    assert outcome("ruff-0.17.5", "ruff-0.17.5-clean") is SetChange.KEPT
+    assert outcome("ruff-0.17.5", "ruff-0.17.5-config") is SetChange.INCOMPLETE
+    assert outcome("ruff-0.17.5", "missing") is SetChange.INCOMPLETE
+    assert outcome("pytest-9", "pytest-9-exit") is SetChange.INCOMPLETE
+    assert outcome("pytest-9", "pytest-9-notests") is SetChange.INCOMPLETE
+    assert outcome("pytest-9", "pytest-9-interrupted") is SetChange.INCOMPLETE
+    assert outcome("pytest-9-conftest", "pytest-9", "conftest.py") is SetChange.KEPT
+    assert outcome("pytest-9-interrupted", "pytest-9") is SetChange.NO_BETTER
+    assert outcome("mypy-2.4.1-syntax", "mypy-2.4.1", "broken.py") is SetChange.KEPT
+    assert outcome("mypy-2.4.1", "mypy-2.4.1-syntax") is SetChange.REGRESSED
+    assert outcome("tsc-7.0.2-syntax", "tsc-7.0.2", "s.ts") is SetChange.KEPT
+    assert outcome("tsc-7.0.2", "tsc-7.0.2-syntax", "s.ts") is SetChange.REGRESSED
+    assert outcome("cargo-1.95.0-syntax", "cargo-1.95.0-types") is SetChange.KEPT
+    assert outcome("cargo-1.95.0-types", "cargo-1.95.0-syntax") is SetChange.REGRESSED
+    assert outcome("go-1.27.3-build-syntax", "go-1.27.3-build") is SetChange.KEPT
+    assert outcome("javac-17-syntax", "javac-17", "B.java") is SetChange.KEPT
 
 
 # --- Exit code and pattern ------------------------------------------------------------------------

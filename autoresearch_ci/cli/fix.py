@@ -1,0 +1,156 @@
+"""`autoresearch-ci fix`: repairs until nothing is broken; the loop is `run`'s."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from autoresearch_ci.cli.config import effective
+from autoresearch_ci.cli.publish import tell
+from autoresearch_ci.cli.run import run
+from autoresearch_ci.cli.terminal import obey_signals
+from autoresearch_ci.config.fix import FixTarget
+from autoresearch_ci.config.schema import Config
+from autoresearch_ci.decide.aims import Left
+from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.measure.diagnostics.discover import Discovery, Target, discover
+from autoresearch_ci.preflight import Options
+from autoresearch_ci.record.durable_records import peek_base
+from autoresearch_ci.record.run_names import chosen_tag, run_store
+from autoresearch_ci.report.console import make_progress
+from autoresearch_ci.report.run_folder import Finished
+from autoresearch_ci.report.terminal_table import results_table
+from autoresearch_ci.safety.log_text import defuse
+from autoresearch_ci.workspace.repository import Repository
+
+_NOT_LINT = ("build", "critical", "type", "test")
+
+
+def main(options: argparse.Namespace) -> int:
+    """Repair what is broken, and print what is left."""
+    resolved, path = effective(options, command="fix")
+    repository = Repository.open(Path.cwd())
+    tag = chosen_tag(repository, options.tag, resume=options.resume, prefix="fix-")
+    base = peek_base(run_store(repository, tag)) if options.resume else repository.head()
+    config = _as_typed(resolved.config, options)
+    found = targets_of(config, repository, base)
+    if options.dry_run:
+        print(shown(found))
+        return 0
+    config = with_targets(config, found)
+    stop = obey_signals()
+    with make_progress(sys.stdout, json=options.json) as observe:
+        finished = run(
+            replace(resolved, config=config),
+            Options(
+                start=Path.cwd(),
+                config_path=path,
+                tag=tag,
+                resume=options.resume,
+                output=options.output,
+                command="fix",
+            ),
+            observe=observe,
+            stop=stop,
+            environment=options.environment,
+        )
+    if not options.json:
+        print(results_table(finished.ledger.experiments, config.metric.direction))
+        print("\n".join(map(defuse, verdict(finished))))
+    tell(finished.published, sys.stderr if options.json else sys.stdout)
+    if finished.broken:
+        raise finished.broken
+    green = finished.left is not None and finished.left.green
+    return 1 if options.until_green and not green else 0
+
+
+def targets_of(config: Config, repository: Repository, commit: str) -> Discovery:
+    """What is run to find out what is broken: as configured, else as the commit's files say."""
+    if config.fix.targets:
+        own = [
+            Target(
+                name=target.name,
+                tool=target.tool,
+                command=target.command,
+                folder=target.folder or "",
+                reports=target.reports or "",
+                reasons=("fix.targets",),
+            )
+            for target in config.fix.targets
+        ]
+        return Discovery(targets=tuple(own), unread=())
+    files = repository.files(commit)
+    regular = [path for path, version in files.items() if version.regular]
+    return discover(regular, lambda path: repository.read(files[path]))
+
+
+def with_targets(config: Config, found: Discovery) -> Config:
+    """The configuration with these targets. Raises `ConfigError` when there are none."""
+    if not found.targets:
+        raise ConfigError(
+            "nothing says how to find out what is broken: no tests, linter, type checker or build "
+            "was recognised.\n"
+            "usually: it is started by a script of its own.\n"
+            "do: autoresearch-ci fix --target 'make check', or fix.targets in the configuration."
+        )
+    if config.fix.targets:
+        return config
+    targets = tuple(
+        FixTarget(
+            tool=target.tool,
+            command=target.command,
+            folder=target.folder or None,
+            reports=target.reports or None,
+        )
+        for target in found.targets
+    )
+    return config.model_copy(update={"fix": config.fix.model_copy(update={"targets": targets})})
+
+
+def shown(found: Discovery) -> str:
+    """The targets with the reasons for them, for people."""
+    lines = []
+    for target in found.targets:
+        lines += [target.name, f"  $ {target.command}"]
+        lines += [f"  because {reason}" for reason in target.reasons]
+    lines += [f"not read: {why}" for why in found.unread]
+    lines = lines or ["nothing was found that says what is broken"]
+    return "\n".join(map(defuse, lines))
+
+
+def verdict(finished: Finished) -> list[str]:
+    """What is left, in lines for people."""
+    left = finished.left or Left()
+    if left.green:
+        repaired = len(finished.ledger.history.kept)
+        return ["green: nothing is broken" + ("" if repaired else ", there was nothing to do")]
+    lines = [f"still broken: {len(left.failures)}"]
+    for failure in left.failures[:20]:
+        place = f"{failure.path}:{failure.line}" if failure.line else failure.path
+        why = left.aside.get(failure.id)
+        words = failure.message.splitlines()[0] if failure.message else failure.id
+        lines.append(f"  {failure.category} {place} {words[:120]}" + (f" ({why})" if why else ""))
+    if len(left.failures) > 20:
+        lines.append(f"  and {len(left.failures) - 20} more")
+    lines += [f"  {name} does not tell everything: {why}" for name, why in left.incomplete.items()]
+    return lines
+
+
+def _as_typed(config: Config, options: argparse.Namespace) -> Config:
+    """What the command's own flags say."""
+    if not config.repairs:
+        raise ConfigError("fix: the metric is what is broken, and cannot be another one.")
+    fix = config.fix
+    if options.target:
+        names = [f"target {n}" if n > 1 else "target" for n in range(1, len(options.target) + 1)]
+        own = zip(names, options.target, strict=True)
+        targets = tuple(FixTarget(tool=name, command=command) for name, command in own)
+        fix = fix.model_copy(update={"targets": targets})
+    if options.category or options.skip_lint:
+        wanted = tuple(options.category) or fix.categories or _NOT_LINT
+        if options.skip_lint:
+            wanted = tuple(name for name in wanted if name in _NOT_LINT)
+        fix = fix.model_copy(update={"categories": wanted})
+    return config.model_copy(update={"fix": fix})

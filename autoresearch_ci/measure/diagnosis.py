@@ -1,0 +1,160 @@
+"""Runs the targets on a state of the code, and reads what is broken; judges nothing.
+
+How a tool's answer is read is diagnostics/' business, whether one set of failures is better than
+another decide/objective.py's.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from autoresearch_ci.config.fix import FixTarget
+from autoresearch_ci.decide.failures import Category, Diagnosis, Failure
+from autoresearch_ci.decide.knowledge import Knowledge, Seen
+from autoresearch_ci.decide.objective import Seen as Diagnoses
+from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.execution.command import last_lines
+from autoresearch_ci.measure.commands import Ended, MeasuredCommands, Subject
+from autoresearch_ci.measure.diagnostics.adapter import Adapter, Said
+from autoresearch_ci.measure.diagnostics.any_tool import by_pattern
+from autoresearch_ci.measure.diagnostics.registry import TOOLS
+from autoresearch_ci.safety.untrusted_values import MetricError
+
+REPORT = "autoresearch-report"
+"""The file, at the root of the tree, that stands for `{report}` in a command."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What targets said of one state of the code."""
+
+    seen: Diagnoses
+    knowledge: Knowledge
+    doubts: Mapping[str, str] = field(default_factory=dict)
+    """By target, what a candidate's tests have lost, or why their report is not believed."""
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    """By target, the tail of what it printed."""
+    seconds: float = 0.0
+    peak_memory_mb: float | None = None
+
+    def plus(self, other: Look) -> Look:
+        """With what other targets said after that."""
+        peaks = [peak for peak in (self.peak_memory_mb, other.peak_memory_mb) if peak]
+        return Look(
+            seen={**self.seen, **other.seen},
+            knowledge=other.knowledge,
+            doubts={**self.doubts, **other.doubts},
+            outputs={**self.outputs, **other.outputs},
+            seconds=self.seconds + other.seconds,
+            peak_memory_mb=max(peaks, default=None),
+        )
+
+    def failures(self) -> Iterator[tuple[str, Failure]]:
+        """All of them, each with its target's name."""
+        for name, diagnosis in self.seen.items():
+            for failure in diagnosis.failures:
+                yield name, failure
+
+    @property
+    def incomplete(self) -> Mapping[str, str]:
+        """The targets that did not tell everything, and why."""
+        return {name: d.incomplete for name, d in self.seen.items() if d.incomplete}
+
+
+class Diagnostics:
+    """The targets of a run."""
+
+    def __init__(self, commands: MeasuredCommands, targets: Sequence[FixTarget]) -> None:
+        """Raises `ConfigError` for a target that nobody can read."""
+        self.targets = {target.name: target for target in targets}
+        self._commands = commands
+        self._adapters = {target.name: adapter_of(target) for target in targets}
+
+    def look(
+        self, subject: Subject, knowledge: Knowledge, names: Collection[str] | None = None
+    ) -> Look:
+        """What the targets, or those with these `names`, say. Raises `OutOfTime`."""
+        found = Look(seen={}, knowledge=knowledge)
+        for name, target in self.targets.items():
+            if names is None or name in names:
+                found = found.plus(self._asked(target, subject, found.knowledge))
+        return found
+
+    def seconds(self, knowledge: Knowledge, names: Collection[str] | None = None) -> float:
+        """How long a look usually takes."""
+        wanted = self.targets.values() if names is None else map(self.targets.__getitem__, names)
+        return sum(self._commands.usual(self._command(target), knowledge) for target in wanted)
+
+    def tells_of(self, name: str) -> Collection[Category]:
+        """What kinds of failures a target knows; empty: any."""
+        return self._adapters[name].categories
+
+    def _command(self, target: FixTarget) -> str:
+        report = str(self._commands.tree.layout.tree / REPORT)
+        command = target.command.replace("{report}", shlex.quote(report))
+        return f"cd {shlex.quote(target.folder)} && {{ {command}\n}}" if target.folder else command
+
+    def _asked(self, target: FixTarget, subject: Subject, knowledge: Knowledge) -> Look:
+        role, folder = f"target {target.name}", target.folder or ""
+        named = REPORT if "{report}" in target.command else target.reports
+        ended = self._commands.measured(
+            subject,
+            "metric",
+            self._command(target),
+            knowledge,
+            timeout=target.timeout,
+            report=f"{folder}/{named}" if folder and named not in (None, REPORT) else named,
+        )
+        diagnosis = self._read(target, ended)
+        knowledge, doubt = ended.knowledge, ""
+        seen = Seen(suite=ended.suite, listed=diagnosis.suite)
+        if subject.is_candidate:
+            found, knowledge = knowledge.doubting(role, seen)
+            doubt = found.reason if found else ""
+        else:
+            knowledge = knowledge.having_seen(role, seen)
+        return Look(
+            seen={target.name: diagnosis},
+            knowledge=knowledge,
+            doubts={target.name: doubt} if doubt else {},
+            outputs={target.name: last_lines(ended.result.tail)},
+            seconds=ended.result.seconds,
+            peak_memory_mb=ended.result.peak_memory_mb,
+        )
+
+    def _read(self, target: FixTarget, ended: Ended) -> Diagnosis:
+        if isinstance(ended.report, MetricError):
+            return Diagnosis(incomplete=str(ended.report))
+        said = Said(
+            result=ended.result,
+            report=ended.report,
+            root=str(self._commands.tree.layout.tree),
+            folder=target.folder or "",
+        )
+        return self._adapters[target.name].parse(said)
+
+
+def adapter_of(target: FixTarget) -> Adapter:
+    """How a target's answer is read. Raises `ConfigError`."""
+    known = TOOLS.get(target.tool)
+    if known and not target.regex:
+        return known
+    category = Category(target.category)
+    try:
+        parse = by_pattern(target.tool, target.regex, category)
+    except ValueError as error:
+        raise ConfigError(
+            f"fix.targets: the regex of {target.name} {error}\n"
+            "do: give it groups such as (?P<path>..), (?P<line>..) and (?P<message>..)."
+        ) from error
+    return Adapter(tool=target.tool, parse=parse, categories=(category,))
+
+
+def without(seen: Diagnoses, ids: Collection[str]) -> Diagnoses:
+    """The same as if there were no failures with these ids."""
+    return {
+        name: replace(d, failures=tuple(f for f in d.failures if f.id not in ids))
+        for name, d in seen.items()
+    }

@@ -1,0 +1,380 @@
+"""The objective that is a set: what is broken in the candidate against what is in the incumbent.
+
+Which set is better is decide/objective.py's to say, and which failure is next decide/aims.py's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from autoresearch_ci.config.fix import Fix
+from autoresearch_ci.decide.aims import Aim, Left, left, tried_at
+from autoresearch_ci.decide.budget import Pace
+from autoresearch_ci.decide.failures import Category, Failure, summary
+from autoresearch_ci.decide.knowledge import Knowledge
+from autoresearch_ci.decide.objective import Judgement, SetChange, compared
+from autoresearch_ci.decide.objective import Seen as Diagnoses
+from autoresearch_ci.decide.session import Evidence, Policy, Session, Side
+from autoresearch_ci.decide.shortcuts.detect import shortcuts
+from autoresearch_ci.decide.suite_standards import Standard, some
+from autoresearch_ci.errors import BaselineError
+from autoresearch_ci.events import MetricMeasured, Warning
+from autoresearch_ci.experiment import Decision, Experiment, MetricRun, Status
+from autoresearch_ci.measure.bench import Bench
+from autoresearch_ci.measure.commands import Subject
+from autoresearch_ci.measure.diagnosis import Diagnostics, Look, without
+from autoresearch_ci.measure.flaky import TRIES
+from autoresearch_ci.measure.outcome import Outcome, Texts, identity
+from autoresearch_ci.record.run_history import Attempt
+from autoresearch_ci.workspace.repository import Changes
+
+LOOKS = 3
+"""Looks at the unmodified code where tests fail: what fails in some of them only is flaky."""
+REMEMBERED = 2
+"""Looks that are kept: the incumbent's, and the last candidate's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailureObjective:
+    """See `Objective`."""
+
+    bench: Bench
+    policy: Policy
+    settings: Fix
+    tests: Mapping[str, bytes] = field(default_factory=dict)
+    """The tests of the base commit, by path: where values are right for one of them only."""
+    _looks: dict[str, Look] = field(default_factory=dict)
+    """By identity of the code. Nothing that cannot be found out again by looking."""
+
+    @property
+    def diagnostics(self) -> Diagnostics:
+        return self.bench.diagnostics
+
+    def baseline(self, *, calibrate: bool, until: float | None) -> Outcome:
+        unmodified = Subject(changes={}, iteration=0)
+        look = self.diagnostics.look(unmodified, Knowledge())
+        self._refuse_blind(look)
+        look = self._again(unmodified, look)
+        knowledge, run = look.knowledge, self._run(look, look.knowledge)
+        self._tell(unmodified, run)
+        guarded = self.bench.guards.run(unmodified, knowledge, run, every=True)
+        red = {f"guard {n}": guard for n, guard in enumerate(guarded.runs) if guard.failed}
+        for guard in red.values():
+            self._warn(
+                f"the guard {guard.command!r} fails already ({guard.reason}), and is not asked"
+            )
+        count = float(run.value or 0)
+        knowledge = replace(
+            guarded.knowledge,
+            red=frozenset(red),
+            session=Session.calibrated((count, count), self.policy),
+        )
+        self._remember({}, look)
+        return Outcome(
+            decision=Decision(status=Status.BASELINE),
+            knowledge=knowledge,
+            runs=(run,),
+            own=(run,),
+            evidence=Evidence(runs=((Side.CANDIDATE, count),)),
+            guards=tuple(guard for guard in guarded.runs if not guard.failed),
+        )
+
+    def describe(self, baseline: Outcome) -> str:
+        look = self._looks[identity({})]
+        flaky = baseline.knowledge.flaky & {failure.id for _, failure in look.failures()}
+        told = [f"broken: {summary([f for _, f in look.failures() if f.id not in flaky])}"]
+        if flaky:
+            told.append(f"flaky, so not repaired: {some(sorted(flaky))}")
+        told += [f"{name} cannot tell everything: {why}" for name, why in look.incomplete.items()]
+        return "; ".join(told)
+
+    def compared(self, attempt: Attempt, subject: Subject, knowledge: Knowledge) -> Outcome:
+        before, knowledge = self._incumbent(subject.rival, knowledge)
+        comparison = _Comparison(self, subject, before, knowledge)
+        judged = comparison.judgement()
+        look = comparison.after
+        whole = look.seen.keys() == before.seen.keys()
+        run = self._run(look, look.knowledge)
+        if whole:
+            self._remember(subject.changes, look)
+        else:
+            run = replace(run, value=None)
+        self._tell(subject, run)
+        return Outcome(
+            decision=_decision(judged),
+            knowledge=look.knowledge,
+            attempt=attempt,
+            runs=(run,),
+            own=(run,),
+            evidence=Evidence(runs=((Side.CANDIDATE, run.value),) if run.value is not None else ()),
+            output=comparison.output,
+        )
+
+    def measured(self, subject: Subject, knowledge: Knowledge) -> tuple[MetricRun, Knowledge]:
+        before, knowledge = self._incumbent(subject, knowledge)
+        look = self.diagnostics.look(subject, knowledge)
+        run = self._run(look, look.knowledge)
+        blind = [f"{n}: {w}" for n, w in look.incomplete.items() if n not in before.incomplete]
+        if blind:
+            run = replace(run, value=None, failure=Status.METRIC_ERROR, reason="; ".join(blind))
+        return run, look.knowledge
+
+    def pace(self, knowledge: Knowledge) -> Pace:
+        return Pace(
+            metric=self.diagnostics.seconds(knowledge), guards=self.bench.guards.seconds(knowledge)
+        )
+
+    def foul(self, before: Texts, after: Texts) -> str:
+        found = shortcuts(before, after, tests=self.tests, allow=self.settings.allow)
+        return str(found[0]) if found else ""
+
+    def signs(self, outcome: Outcome) -> list[str]:
+        return []
+
+    def aim(
+        self, incumbent: Changes, experiments: Sequence[Experiment], knowledge: Knowledge
+    ) -> Aim | None:
+        look, knowledge = self._incumbent(_state(incumbent, experiments), knowledge)
+        waiting = self._left(look, experiments, knowledge).waiting
+        if not waiting:
+            return None
+        name = next(name for name, failure in look.failures() if failure.id == waiting[0].id)
+        target = self.diagnostics.targets[name]
+        return Aim(
+            failure=waiting[0],
+            others=waiting[1:],
+            command=target.command,
+            folder=target.folder or "",
+            output=look.outputs.get(name, ""),
+            tried=tried_at(waiting[0], experiments),
+        )
+
+    def left(
+        self, incumbent: Changes, experiments: Sequence[Experiment], knowledge: Knowledge
+    ) -> Left:
+        look, knowledge = self._incumbent(_state(incumbent, experiments), knowledge)
+        return self._left(look, experiments, knowledge)
+
+    def _left(self, look: Look, experiments: Sequence[Experiment], knowledge: Knowledge) -> Left:
+        return left(
+            self._wanted(look),
+            experiments,
+            attempts=self.settings.attempts,
+            flaky=knowledge.flaky,
+            incomplete=self._blind(look),
+        )
+
+    def _wanted(self, look: Look) -> list[Failure]:
+        """Those of the categories that are to be repaired."""
+        wanted = self.settings.categories
+        return [f for _, f in look.failures() if not wanted or f.category in wanted]
+
+    def _blind(self, look: Look) -> Mapping[str, str]:
+        """Targets that may hide some of them."""
+        wanted = set(self.settings.categories)
+        return {
+            name: why
+            for name, why in look.incomplete.items()
+            if not wanted or wanted & set(self.diagnostics.tells_of(name) or wanted)
+        }
+
+    def _incumbent(self, subject: Subject, knowledge: Knowledge) -> tuple[Look, Knowledge]:
+        """What is broken in it, looked at once."""
+        name = identity(subject.changes)
+        if name not in self._looks:
+            look = self.diagnostics.look(subject, knowledge)
+            self._remember(subject.changes, look)
+            return look, look.knowledge
+        return self._looks[name], knowledge
+
+    def _remember(self, changes: Changes, look: Look) -> None:
+        self._looks.pop(identity(changes), None)
+        self._looks[identity(changes)] = look
+        while len(self._looks) > REMEMBERED:
+            del self._looks[next(iter(self._looks))]
+
+    def _again(self, unmodified: Subject, look: Look) -> Look:
+        """Tests that fail are run again: the same failure each time, or it is flaky."""
+        names = _with_tests(look.failures())
+        seen: list[set[str]] = [_tests(look.seen, names)]
+        for _ in range(LOOKS - 1 if names else 0):
+            again = self.diagnostics.look(unmodified, look.knowledge, names)
+            seen.append(_tests(again.seen, names))
+            # The first answer stands: what fails now and then is told by its id.
+            look = replace(look, knowledge=again.knowledge, seconds=look.seconds + again.seconds)
+        knowledge = look.knowledge
+        for unsteady in sorted(seen[0].union(*seen) - seen[0].intersection(*seen)):
+            knowledge = knowledge.failing_now_and_then(unsteady)
+        return replace(look, knowledge=knowledge)
+
+    def _run(self, look: Look, knowledge: Knowledge) -> MetricRun:
+        """How much is broken: failures that are not flaky, and targets that hide some."""
+        failures = [f for f in self._wanted(look) if f.id not in knowledge.flaky]
+        return MetricRun(
+            value=float(len(failures) + len(self._blind(look))),
+            seconds=look.seconds,
+            peak_memory_mb=look.peak_memory_mb,
+        )
+
+    def _refuse_blind(self, look: Look) -> None:
+        if look.incomplete.keys() == look.seen.keys() and not any(look.failures()):
+            reasons = "\n".join(f"  {name}: {why}" for name, why in look.incomplete.items())
+            output = "\n".join(look.outputs.values())
+            raise BaselineError(
+                "nothing can be found out about this code, so there is nothing to repair:\n"
+                f"{reasons}\n"
+                "usually: the tools are not installed where measured code runs (`setup`, `share`), "
+                "or are asked in another way.\n"
+                f"{self.bench.hints(output)}"
+                "do: autoresearch-ci fix --dry-run shows what is run and why; `fix.targets` in the "
+                "configuration says it outright."
+            )
+
+    def _tell(self, subject: Subject, run: MetricRun) -> None:
+        self.bench.observe(
+            MetricMeasured(
+                iteration=subject.iteration,
+                stage="metric",
+                side="candidate" if subject.is_candidate else "incumbent",
+                value=run.value,
+                reason=run.reason,
+                seconds=run.seconds,
+            )
+        )
+
+    def _warn(self, message: str) -> None:
+        self.bench.observe(Warning(message=message))
+
+
+class _Comparison:
+    """One candidate, looked at target by target until there is an answer."""
+
+    def __init__(
+        self, objective: FailureObjective, subject: Subject, before: Look, knowledge: Knowledge
+    ) -> None:
+        self.after = Look(seen={}, knowledge=knowledge)
+        self.output = ""
+        self._objective = objective
+        self._diagnostics = objective.diagnostics
+        self._subject = subject
+        self._before = before
+        own, other = subject.changes, subject.rival.changes
+        self._changed = {p for p in {*own, *other} if own.get(p) != other.get(p)}
+
+    def judgement(self) -> Judgement:
+        """Targets that say something first: where nothing of it is gone, nobody asks the rest."""
+        ranks = {
+            name: min((failure.category.rank for failure in d.failures), default=len(Category))
+            for name, d in self._before.seen.items()
+            if d.failures or d.incomplete
+        }
+        red = sorted(ranks, key=ranks.__getitem__)  # what is being repaired comes first
+        judged = self._after(red)
+        if judged.outcome is SetChange.KEPT:
+            judged = self._after([name for name in self._before.seen if name not in red])
+        return self._held(judged) if judged.outcome is SetChange.KEPT else judged
+
+    def _after(self, names: Iterable[str]) -> Judgement:
+        """Looks at these, too, up to the first that is worse."""
+        judged = self._judged()
+        for name in names:
+            self._look(name)
+            judged = self._settled(name, self._judged())
+            if judged.new or judged.outcome in (SetChange.REGRESSED, SetChange.INCOMPLETE):
+                self.output = self.after.outputs.get(name, "")
+                break
+        return judged
+
+    def _look(self, name: str) -> None:
+        look = self._diagnostics.look(self._subject, self.after.knowledge, [name])
+        others = {key: why for key, why in self.after.doubts.items() if key != name}
+        self.after = replace(self.after, doubts=others).plus(look)
+
+    def _judged(self) -> Judgement:
+        flaky = self.after.knowledge.flaky
+        names = self.after.seen.keys()
+        before = {name: d for name, d in self._before.seen.items() if name in names}
+        judged = compared(
+            without(before, flaky),
+            without(self.after.seen, flaky),
+            changed=self._changed,
+            standards={name: Standard() for name in names},  # doubts have it, chance left out
+        )
+        if self.after.doubts and judged.outcome is not SetChange.INCOMPLETE and not judged.new:
+            reason = "; ".join(f"{name}: {why}" for name, why in self.after.doubts.items())
+            return replace(judged, outcome=SetChange.REGRESSED, reason=reason)
+        return judged
+
+    def _settled(self, name: str, judged: Judgement) -> Judgement:
+        """The same, where what went wrong with tests is not the candidate's fault without it.
+
+        As everywhere: what fails twice fails, and what only a candidate does is not forgiven.
+        """
+        tests = {f.id for f in judged.new if f.category is Category.TEST}
+        if not tests or len(tests) < len(judged.new):
+            return judged
+        first = self.after
+        self._look(name)
+        second, again = self.after, self._judged()
+        if again.new or second.doubts:
+            return again
+        knowledge = second.knowledge
+        for _ in range(TRIES):
+            rival = self._diagnostics.look(self._subject.rival, knowledge, [name])
+            knowledge = rival.knowledge
+            if unsteady := tests & {f.id for f in rival.seen[name].failures}:
+                for failure in sorted(unsteady):
+                    knowledge = knowledge.failing_now_and_then(failure)
+                self.after = replace(second, knowledge=knowledge)
+                return self._judged()
+        self.after = replace(first, knowledge=knowledge)
+        unforgiven = f"passed when run again, but never failed in {TRIES} runs on the incumbent"
+        return replace(judged, reason=f"{judged.reason} ({unforgiven})")
+
+    def _held(self, judged: Judgement) -> Judgement:
+        """A test that passes now is run again: luck does not hold."""
+        mended = {f.id for f in judged.gone if f.category is Category.TEST}
+        for name in _with_tests(self._before.failures(), mended):
+            again = self._diagnostics.look(self._subject, self.after.knowledge, [name])
+            self.after = replace(
+                self.after,
+                knowledge=again.knowledge,
+                seconds=self.after.seconds + again.seconds,
+            )
+            lost = mended & {f.id for f in again.seen[name].failures}
+            if lost or again.incomplete:
+                why = f"{some(sorted(lost))} fails again" if lost else again.incomplete[name]
+                self.output = again.outputs.get(name, "")
+                return replace(
+                    judged,
+                    outcome=SetChange.NO_BETTER,
+                    reason=f"it does not hold: {why} when it is run again",
+                )
+        return judged
+
+
+def _decision(judged: Judgement) -> Decision:
+    status = {SetChange.KEPT: Status.KEEP, SetChange.INCOMPLETE: Status.METRIC_ERROR}
+    return Decision(status=status.get(judged.outcome, Status.DISCARD), reason=judged.reason)
+
+
+def _state(incumbent: Changes, experiments: Sequence[Experiment]) -> Subject:
+    return Subject(changes=incumbent, iteration=max(len(experiments), 1))
+
+
+def _with_tests(
+    failures: Iterable[tuple[str, Failure]], ids: Collection[str] | None = None
+) -> list[str]:
+    """Targets with failing tests, or with those of these `ids`."""
+    return list(
+        dict.fromkeys(
+            name
+            for name, failure in failures
+            if failure.category is Category.TEST and (ids is None or failure.id in ids)
+        )
+    )
+
+
+def _tests(seen: Diagnoses, names: Iterable[str]) -> set[str]:
+    return {f.id for name in names for f in seen[name].failures if f.category is Category.TEST}

@@ -1,0 +1,115 @@
+"""The objective that is one number: candidate and incumbent in turns, until the keep rule knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+
+from autoresearch_ci.decide.budget import Pace
+from autoresearch_ci.decide.credibility import told_by_output, unlikely_numbers
+from autoresearch_ci.decide.decision import judge
+from autoresearch_ci.decide.early_stop import Point
+from autoresearch_ci.decide.knowledge import Knowledge
+from autoresearch_ci.decide.session import Evidence, Policy, Side
+from autoresearch_ci.experiment import Decision, Experiment, MetricRun, Status
+from autoresearch_ci.measure.baseline import measure_baseline
+from autoresearch_ci.measure.bench import Bench
+from autoresearch_ci.measure.commands import Subject
+from autoresearch_ci.measure.outcome import Outcome, Texts, identity
+from autoresearch_ci.record.run_history import Attempt
+from autoresearch_ci.workspace.repository import Changes
+
+
+@dataclass(frozen=True, kw_only=True)
+class NumberObjective:
+    """See `Objective`."""
+
+    bench: Bench
+    policy: Policy
+
+    def baseline(self, *, calibrate: bool, until: float | None) -> Outcome:
+        found = measure_baseline(self.bench, self.policy, calibrate=calibrate, until=until)
+        return Outcome(
+            decision=Decision(status=Status.BASELINE),
+            knowledge=found.knowledge,
+            runs=found.runs,
+            own=found.runs,
+            evidence=Evidence(runs=tuple((Side.CANDIDATE, value) for value in found.values)),
+            guards=found.guards,
+        )
+
+    def describe(self, baseline: Outcome) -> str:
+        seconds = median(run.seconds for run in baseline.runs)
+        return baseline.knowledge.session.describe(self.policy, seconds)
+
+    def compared(self, attempt: Attempt, subject: Subject, knowledge: Knowledge) -> Outcome:
+        """Candidate and incumbent, measured until the keep rule has its answer."""
+        session = knowledge.session
+        evidence = session.begin(identity(attempt.changes))
+        runs: list[MetricRun] = []
+        own: list[MetricRun] = []
+        notes: list[str] = []
+        output = ""
+        curve: tuple[Point, ...] = ()
+        while isinstance(step := judge(evidence, session, self.policy), Side):
+            side = subject if step is Side.CANDIDATE else subject.rival
+            # Once it has a result, that counts: some curves lag and end well.
+            rival = None if evidence.values(Side.CANDIDATE) else knowledge.curve
+            found = self.bench.measure(side, knowledge, rival=rival)
+            knowledge = found.knowledge
+            runs += found.runs
+            if found.forgiven:
+                notes.append(f"the metric command failed once ({found.forgiven})")
+            if found.run.value is None:
+                step, output = _failed(found.run, step), found.run.output
+                break
+            evidence = evidence.plus(step, found.run.value)
+            if step is Side.CANDIDATE:
+                own.append(found.run)
+        else:
+            step = replace(step, reason="; ".join(filter(None, [step.reason, *notes])))
+            curve = own[-1].curve
+        return Outcome(
+            decision=step,
+            knowledge=knowledge,
+            attempt=attempt,
+            runs=tuple(runs),
+            own=tuple(own),
+            evidence=evidence,
+            output=output,
+            curve=curve,
+        )
+
+    def measured(self, subject: Subject, knowledge: Knowledge) -> tuple[MetricRun, Knowledge]:
+        found = self.bench.measure(subject, knowledge)
+        return found.run, found.knowledge
+
+    def pace(self, knowledge: Knowledge) -> Pace:
+        return self.bench.pace(knowledge)
+
+    def foul(self, before: Texts, after: Texts) -> str:
+        return ""
+
+    def signs(self, outcome: Outcome) -> list[str]:
+        knowledge, direction = outcome.knowledge, self.policy.direction
+        found = unlikely_numbers(outcome.evidence, knowledge.session, direction)
+        return [*found, *told_by_output(knowledge.missing)]
+
+    def aim(
+        self, incumbent: Changes, experiments: Sequence[Experiment], knowledge: Knowledge
+    ) -> None:
+        return None
+
+    def left(
+        self, incumbent: Changes, experiments: Sequence[Experiment], knowledge: Knowledge
+    ) -> None:
+        return None
+
+
+def _failed(run: MetricRun, side: Side) -> Decision:
+    if side is Side.CANDIDATE and run.failure:
+        return Decision(status=run.failure, reason=run.reason)
+    return Decision(
+        status=Status.DISCARD, reason=f"the incumbent could not be measured again: {run.reason}"
+    )

@@ -1,0 +1,357 @@
+"""`fix`: repairs count by the set of failures, whatever a proposer answers.
+
+Real ruff and pytest where their own ways matter, else a target of a few lines of shell.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autoresearch_ci.cli.main import run_cli
+from tests.conftest import Repo, Result, Run, Script
+from tests.faults.invariant import wait_for
+
+Fix = Callable[..., Result]
+
+TARGET = r"""
+fix:
+  targets:
+    - tool: marks
+      command: grep -Hn BAD *.txt; test $? != 2
+      regex: '(?P<path>[\w.]+):(?P<line>\d+):(?P<message>.*)'
+      category: {category}
+"""
+PYTHON = {
+    "pyproject.toml": "[tool.ruff]\n",
+    "calc.py": (
+        "import os\n\n\ndef add(a, b):\n    return a - b\n\n\ndef half(a):\n    return a // 2\n"
+    ),
+    "test_calc.py": (
+        "from calc import add, half\n\n\n"
+        "def test_add():\n    assert add(1, 2) == 3\n\n\n"
+        "def test_half():\n    assert half(4) == 2\n"
+    ),
+}
+ADD = {"path": "calc.py", "old": "a - b", "new": "a + b"}
+IMPORT = {"path": "calc.py", "old": "import os\n\n\n", "new": ""}
+
+
+@pytest.fixture
+def fix(repo: Repo, script: Script, run: Run) -> Fix:
+    """The command line in the repository, with what the scripted proposer answers."""
+
+    def call(answers: list[Mapping[str, Any]], *flags: str, resume: bool = False) -> Result:
+        script(*answers)
+        given = ["--proposer", f"script:{script.path}", "--tag", "t"]
+        back = Path.cwd()
+        os.chdir(repo.path)
+        run.capture.readouterr()
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            code = run_cli(["fix", *given, *(["--resume"] if resume else []), *flags])
+        finally:
+            os.chdir(back)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        out, err = run.capture.readouterr()
+        return Result(code=code, out=out, err=err, folder=repo.path / "autoresearch" / "fix-t")
+
+    return call
+
+
+def marked(repo: Repo, category: str = "lint", **files: str) -> None:
+    """A repository in which each line with BAD is a failure."""
+    repo.write(".github/autoresearch.yml", TARGET.format(category=category))
+    for name, text in files.items():
+        repo.write(f"{name}.txt", text)
+    repo.commit("something is broken")
+
+
+def python(repo: Repo, **more: str) -> None:
+    for name, text in PYTHON.items():
+        repo.write(name, text)
+    for name, text in more.items():
+        repo.write(name.replace("__", "."), text)
+    repo.commit("two things are broken")
+
+
+def answer(description: str, *edits: Mapping[str, str], **files: str | None) -> dict[str, Any]:
+    whole = {f"{name}.txt": text for name, text in files.items()}
+    return {"description": description, **({"edits": edits} if edits else {"files": whole})}
+
+
+def test_a_repository_becomes_green_one_failure_at_a_time(repo: Repo, fix: Fix) -> None:
+    python(repo)
+    done = fix([answer("add", ADD), answer("no import", IMPORT)], "--until-green")
+    assert done.code == 0, done.told
+    assert done.column("status") == ["baseline", "keep", "keep"]
+    assert done.column("metric") == ["2", "1", "0"]
+    assert "green: nothing is broken" in done.out
+    assert done.column("failure")[1:] == [
+        "pytest:test_calc::test_add",
+        next(name for name in done.column("failure") if name.startswith("ruff:calc.py:F401:")),
+    ]
+    assert len(repo.kept()) == 2
+
+
+def test_nothing_to_do_is_a_success(repo: Repo, fix: Fix) -> None:
+    marked(repo, a="good\n")
+    done = fix([answer("needless", a="better\n")], "--until-green")
+    assert (done.code, len(done.rows)) == (0, 1), done.told
+    assert "there was nothing to do" in done.out
+
+
+def test_what_is_still_broken_fails_only_who_asks(repo: Repo, fix: Fix) -> None:
+    marked(repo, a="BAD one\n")
+    for flags, code in (((), 0), (("--until-green", "--tag", "u"), 1)):
+        done = fix([], *flags)
+        assert done.code == code, done.told
+        assert "lint a.txt:1 BAD one" in done.out.replace(" :", ":")
+
+
+def test_equal_numbers_of_other_failures_are_no_repair(repo: Repo, fix: Fix) -> None:
+    marked(repo, a="BAD one\n")
+    done = fix([answer("trade", a="BAD two\n")])
+    assert done.column("status")[1:] == ["discard"]
+    assert "moved, not fixed: 1 gone" in done.rows[1]["reason"]
+
+
+def test_fewer_failures_with_a_new_one_are_no_repair(repo: Repo, fix: Fix) -> None:
+    marked(repo, a="BAD one\nBAD two\nBAD three\n")
+    done = fix([answer("trade", a="BAD four\n")])
+    assert done.column("status")[1:] == ["discard"], done.told
+
+
+def test_a_deleted_file_takes_its_failures_with_it_but_not_its_tests(repo: Repo, fix: Fix) -> None:
+    python(repo)
+    done = fix([{"description": "delete the subject", "files": {"calc.py": None}}])
+    assert done.column("status")[1:] == ["discard"]
+
+
+@pytest.mark.parametrize(
+    ("edit", "reason"),
+    [
+        ({"path": "test_calc.py", "old": "== 3", "new": "== -1"}, "holds tests"),
+        ({"path": "conftest.py", "old": "", "new": "collect_ignore = ['test_calc.py']"}, "steers"),
+        ({"path": "pyproject.toml", "old": "", "new": "[tool.ruff]\nselect=[]\n"}, "steers"),
+    ],
+)
+def test_tests_and_settings_of_tools_are_frozen(
+    repo: Repo, fix: Fix, edit: Mapping[str, str], reason: str
+) -> None:
+    python(repo)
+    files = {edit["path"]: edit["new"]}
+    cheat = (
+        {"description": "x", "edits": [edit]}
+        if edit["old"]
+        else {"description": "x", "files": files}
+    )
+    done = fix([cheat])
+    assert done.column("status")[1:] == ["discard"], done.told
+    assert reason in done.rows[1]["reason"]
+
+
+def test_a_test_that_scope_names_may_be_mended_but_not_weakened(repo: Repo, fix: Fix) -> None:
+    python(repo)
+    weak = {"path": "test_calc.py", "old": "assert add(1, 2) == 3", "new": "assert add(1, 2)"}
+    done = fix([answer("weaken", weak)], "--scope", "calc.py", "test_calc.py")
+    assert done.column("status")[1:] == ["discard"]
+    assert "test_calc.py:5" in done.rows[1]["reason"]
+    assert "[assertion-weakened]" in done.rows[1]["reason"]
+
+
+def test_a_suppression_is_no_repair(repo: Repo, fix: Fix) -> None:
+    python(repo)
+    quiet = {"path": "calc.py", "old": "import os", "new": "import os  # noqa: F401"}
+    done = fix([answer("quiet", quiet)])
+    assert done.column("status")[1:] == ["discard"]
+
+
+def test_a_repair_that_breaks_a_passing_test_is_refused(repo: Repo, fix: Fix) -> None:
+    python(repo)
+    both = {"path": "calc.py", "old": "a // 2", "new": "a // 3"}
+    done = fix([answer("add, and more", ADD, both)])
+    assert done.column("status")[1:] == ["discard"]
+    assert "test_half" in done.rows[1]["reason"]
+
+
+def test_failures_that_a_repair_unmasks_are_told_apart_from_new_ones(repo: Repo, fix: Fix) -> None:
+    repo.write("a.py", "def f(:\n    pass\n")
+    repo.write("b.py", "VALUE = 1\n")
+    repo.commit("does not parse")
+    mended = {"description": "parse", "files": {"a.py": "import os\nimport sys\n"}}
+    target = "ruff check --no-fix --no-cache --output-format json --output-file {report} ."
+    repo.write(
+        ".github/autoresearch.yml",
+        f"fix:\n  targets:\n    - {{tool: ruff, command: '{target}'}}\n",
+    )
+    repo.commit("configure")
+    done = fix([mended, {"description": "unused", "files": {"a.py": ""}}], "--until-green")
+    assert done.column("status") == ["baseline", "keep", "keep"], done.told
+    assert "could not be seen before" in done.rows[1]["reason"]
+    assert done.code == 0
+
+
+def test_what_three_attempts_did_not_mend_is_blocked_and_the_next_is_taken(
+    repo: Repo, fix: Fix
+) -> None:
+    marked(repo, a="BAD one\n", b="BAD two\n")
+    wrong = [answer(f"try {n}", a=f"BAD one\n{n}\n") for n in range(3)]
+    done = fix([*wrong, answer("b", b="\n"), answer("never asked", a="\n")], "--until-green")
+    assert done.column("status")[1:] == ["discard"] * 3 + ["keep"]
+    assert len(set(done.column("failure")[1:])) == 2
+    assert "all that is left cannot be repaired here: 1 blocked after 3 attempts" in done.out
+    assert done.code == 1
+
+
+def test_three_failures_in_the_same_words_are_three(repo: Repo, fix: Fix) -> None:
+    marked(repo, a="BAD\nBAD\nBAD\nBAD\nBAD\n")
+    steps = [answer(f"{n} left", a="BAD\n" * n) for n in (4, 3, 2, 1, 0)]
+    done = fix(steps, "--until-green")
+    assert done.column("metric") == ["5", "4", "3", "2", "1", "0"], done.told
+
+
+def test_a_proposer_may_say_that_there_is_nothing_to_do(repo: Repo, fix: Fix) -> None:
+    marked(repo, a="BAD one\n", b="BAD two\n")
+    done = fix([answer("nothing to do: meant so", a="BAD one\n"), answer("b", b="\n")])
+    assert done.column("status")[1:] == ["no-op", "keep"], done.told
+    assert "nothing to do: meant so" in done.out
+
+
+def test_a_tool_that_is_missing_is_never_green(repo: Repo, fix: Fix) -> None:
+    repo.write(
+        ".github/autoresearch.yml",
+        "fix:\n  targets: ['true', {tool: ruff, command: no-such-tool}]\n",
+    )
+    repo.commit("configure")
+    done = fix([], "--until-green")
+    assert done.code == 1, done.told
+    assert "ruff does not tell everything" in done.out
+
+
+def test_where_nothing_can_be_looked_at_nothing_is_repaired(repo: Repo, fix: Fix) -> None:
+    repo.write(".github/autoresearch.yml", "fix:\n  targets: [{tool: ruff, command: 'exit 127'}]\n")
+    repo.commit("configure")
+    done = fix([answer("x", a="b")])
+    assert done.code == 4, done.told
+    assert "nothing can be found out" in done.err
+
+
+def test_a_repository_without_anything_to_ask_says_what_to_do(repo: Repo, fix: Fix) -> None:
+    done = fix([])
+    assert done.code == 2
+    assert "fix --target" in done.err
+
+
+def test_a_test_that_fails_now_and_then_is_reported_and_not_repaired(
+    repo: Repo, fix: Fix, tmp_path: Path
+) -> None:
+    count = tmp_path / "count"
+    count.mkdir(mode=0o777)
+    count.chmod(0o777)
+    flaky = (
+        "from pathlib import Path\n\n\ndef test_now_and_then():\n"
+        f"    folder = Path({str(count)!r})\n"
+        "    number = len(list(folder.iterdir()))\n"
+        "    (folder / str(number)).touch()\n"
+        "    assert number % 2\n"
+    )
+    python(repo, test_flaky__py=flaky)
+    done = fix(
+        [answer("add", ADD), answer("no import", IMPORT)],
+        *("--until-green", "--set", f'sandbox.write=["{count}"]'),
+    )
+    assert done.column("metric")[0] == "2", done.told
+    assert "test_now_and_then" not in "".join(done.column("failure"))
+    assert "keep" in done.column("status")
+
+
+def test_a_guard_that_fails_already_is_not_asked_and_one_that_holds_must_hold(
+    repo: Repo, fix: Fix
+) -> None:
+    marked(repo, a="BAD one\nBAD two\n", b="needed\n")
+    guards = ["--guard", "grep -q never b.txt", "--guard", "grep -q needed b.txt"]
+    done = fix(
+        [answer("breaks it", a="BAD two\n", b="\n"), answer("sound", a="BAD one\n")], *guards
+    )
+    assert "fails already" in done.out
+    assert done.column("status")[1:] == ["discard", "keep"], done.told
+
+
+def test_only_what_is_asked_for_is_repaired(repo: Repo, fix: Fix) -> None:
+    python(repo)
+    done = fix([answer("add", ADD), answer("import", IMPORT)], "--skip-lint", "--until-green")
+    assert (done.code, done.column("metric")) == (0, ["1", "0"]), done.told
+
+
+def test_a_script_that_says_what_is_broken_is_part_of_the_ruler(repo: Repo, fix: Fix) -> None:
+    repo.write("check.sh", "grep -q good state.txt\n")
+    repo.write("state.txt", "bad\n")
+    repo.write(".github/autoresearch.yml", "fix:\n  targets: [sh check.sh]\n")
+    repo.commit("configure")
+    done = fix(
+        [{"description": "cheat", "files": {"check.sh": "true\n"}}, answer("x", state="good")]
+    )
+    assert done.column("status")[1:] == ["discard", "keep"], done.told
+
+
+def test_the_own_settings_of_run_do_not_reach_fix(repo: Repo, fix: Fix) -> None:
+    repo.write(
+        ".github/autoresearch.yml",
+        "scope: [other]\nmetric: {command: cat value, direction: maximize}\n"
+        "holdout: {command: cat value}\n" + TARGET.format(category="lint"),
+    )
+    repo.write("a.txt", "BAD\n")
+    repo.commit("configure")
+    done = fix([answer("a", a="\n")], "--until-green")
+    assert done.code == 0, done.told
+
+
+def test_a_killed_repair_goes_on_where_it_was(
+    repo: Repo, fix: Fix, run: Run, script: Script
+) -> None:
+    marked(repo, a="BAD one\nBAD two\n", b="BAD three\n")
+    answers = [
+        answer("one", a="BAD two\n"),
+        answer("two", a="\n"),
+        answer("three", b="\n"),
+    ]
+    script(*answers)
+    pid = os.fork()
+    if not pid:  # pragma: no cover
+        os.setsid()
+        os.chdir(repo.path)
+        os.close(1)
+        os.close(2)
+        os.open(os.devnull, os.O_WRONLY)
+        os.open(os.devnull, os.O_WRONLY)
+        os._exit(run_cli(["fix", "--proposer", f"script:{script.path}", "--tag", "t"]))
+    wait_for(repo.path / "autoresearch" / "fix-t" / "logs" / "1.log")
+    os.killpg(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    done = fix(answers, "--until-green", resume=True)
+    assert done.code == 0, done.told
+    assert done.column("metric") == ["3", "2", "1", "0"]
+
+
+def test_what_would_be_run_is_shown_with_reasons(repo: Repo, fix: Fix) -> None:
+    python(repo)
+    done = fix([], "--dry-run")
+    assert done.code == 0
+    assert "because test_calc.py: tests" in done.out
+    assert not done.folder.exists()
+
+
+def test_the_journal_of_a_repair_is_read_by_machines(repo: Repo, fix: Fix) -> None:
+    marked(repo, a="BAD one\n")
+    done = fix([answer("one", a="\n")], "--json")
+    events = [json.loads(line) for line in done.out.splitlines()]
+    assert events[-1]["event"] in {"run_finished", "RunFinished"} or events
+    assert json.loads((done.folder / "run.json").read_text())["totals"]["best"] == 0
