@@ -247,7 +247,7 @@ def _make_bench(collaborators: Collaborators, tree: MeasureTree, judge: Judge | 
         private_logs=private_logs,
         judge=judge,
         absent=context.absent,
-        targets=config.fix.targets if config.repairs else (),
+        repairs=config.fix if config.repairs else None,
     )
 
 

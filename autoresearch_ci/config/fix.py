@@ -70,6 +70,8 @@ class Fix(Section):
     """Repair these only; without it, all."""
     allow: Annotated[tuple[Name, ...], Field(strict=False)] = ()
     """Shortcuts that are none here: a rule, or `rule:path`, as refusals name them."""
+    test_timeout: Duration = 120.0
+    """A test of pytest that takes longer has failed, so that one that hangs hides no other."""
     attempts: int = Field(default=3, ge=1, le=100)
     """After so many attempts at one failure it is blocked, and the next is taken."""
 

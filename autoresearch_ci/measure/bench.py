@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from autoresearch_ci.config.fix import FixTarget
+from autoresearch_ci.config.fix import Fix
 from autoresearch_ci.config.metric import Guard, Holdout, Metric
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.budget import Pace
@@ -80,7 +80,7 @@ class Bench:
         private_logs: Path,
         judge: Judge | None = None,
         absent: Sequence[str] = (),
-        targets: Sequence[FixTarget] = (),
+        repairs: Fix | None = None,
     ) -> None:
         """`hooks`: folder of the user's own git hooks, when they are to be honoured.
 
@@ -90,8 +90,8 @@ class Bench:
 
         `absent`: what the commands name and the tree lacks, in words.
 
-        `targets`: what says what is broken, in a run that repairs. Raises `ConfigError` for one
-        that nobody can read.
+        `repairs`: what says what is broken, in a run that repairs. Raises `ConfigError` for a
+        target that nobody can read.
         """
         layout = tree.layout
         self.judge = judge
@@ -117,7 +117,7 @@ class Bench:
         )
         self.hooks = Hooks(self._commands, hooks)
         self.guards = Guards(self._commands, guards, metric.command)
-        self.diagnostics = Diagnostics(self._commands, targets)
+        self.diagnostics = Diagnostics(self._commands, repairs or Fix())
 
     def set_up(self, commands: Sequence[str]) -> None:
         """Run the setup commands. Raises `BaselineError` when one fails."""

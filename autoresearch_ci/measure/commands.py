@@ -209,11 +209,13 @@ class MeasuredCommands:
         timeout: float | None,
         report: str | None,
         line: Callable[[str], bool] | None = None,
+        longest_test: float = 0.0,
     ) -> Ended:
         """Run a command on a state of the code, and collect what it left.
 
         `report`: path of a file that it writes, or a pattern of several. `line`: sees each line of
-        output, and stops the command by returning true. Raises `OutOfTime`.
+        output, and stops the command by returning true. `longest_test`: seconds after which a test
+        of pytest is stopped and has failed; 0: never. Raises `OutOfTime`.
         """
         subject.refuse_late(self.usual(command, knowledge))
         tree = self.tree.layout.tree
@@ -227,11 +229,11 @@ class MeasuredCommands:
         )
         with self.placed(subject.changes):
             reports = ReportFiles(tree, report)
-            result, suite = self._watched(run, command, knowledge)
+            result, suite = self._watched(run, command, knowledge, longest_test)
             if subject.iteration == 0 and command not in knowledge.blind and hides_plugin(result):
                 knowledge = knowledge.without_plugin(command)
                 self._tell_hidden(command)
-                result, suite = self._watched(run, command, knowledge)
+                result, suite = self._watched(run, command, knowledge, longest_test)
             if subject.is_unmodified:
                 knowledge = knowledge.having_taken(result.command, result.seconds)
             elif not (subject.is_candidate or result.failure):
@@ -287,12 +289,16 @@ class MeasuredCommands:
         return ""
 
     def _watched(
-        self, run: Callable[..., CommandResult], command: str, knowledge: Knowledge
+        self,
+        run: Callable[..., CommandResult],
+        command: str,
+        knowledge: Knowledge,
+        longest_test: float,
     ) -> tuple[CommandResult, SuiteResult | None]:
         """`run`, and how the tests ended when the command runs pytest."""
         if command in knowledge.blind:
             return run(), None
-        with self._suites.watch(self._environment) as watch:
+        with self._suites.watch(self._environment, longest_test) as watch:
             result = run(env=watch.environment)
         return result, watch.suite
 

@@ -7,10 +7,10 @@ another decide/objective.py's.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from autoresearch_ci.config.fix import FixTarget
+from autoresearch_ci.config.fix import Fix, FixTarget
 from autoresearch_ci.decide.failures import Category, Diagnosis, Failure
 from autoresearch_ci.decide.knowledge import Knowledge, Seen
 from autoresearch_ci.decide.objective import Seen as Diagnoses
@@ -66,11 +66,12 @@ class Look:
 class Diagnostics:
     """The targets of a run."""
 
-    def __init__(self, commands: MeasuredCommands, targets: Sequence[FixTarget]) -> None:
+    def __init__(self, commands: MeasuredCommands, settings: Fix) -> None:
         """Raises `ConfigError` for a target that nobody can read."""
-        self.targets = {target.name: target for target in targets}
+        self.targets = {target.name: target for target in settings.targets}
         self._commands = commands
-        self._adapters = {target.name: adapter_of(target) for target in targets}
+        self._longest_test = settings.test_timeout
+        self._adapters = {name: adapter_of(target) for name, target in self.targets.items()}
 
     def look(
         self, subject: Subject, knowledge: Knowledge, names: Collection[str] | None = None
@@ -106,6 +107,7 @@ class Diagnostics:
             knowledge,
             timeout=target.timeout,
             report=f"{folder}/{named}" if folder and named not in (None, REPORT) else named,
+            longest_test=self._longest_test,
         )
         diagnosis = self._read(target, ended)
         knowledge, doubt = ended.knowledge, ""

@@ -48,12 +48,15 @@ class SuiteObserver:
         self._temporary = temporary
 
     @contextlib.contextmanager
-    def watch(self, environment: Mapping[str, str]) -> Iterator[Watch]:
-        """While the block runs a command in the environment that it is given."""
+    def watch(self, environment: Mapping[str, str], longest: float = 0.0) -> Iterator[Watch]:
+        """While the block runs a command in the environment that it is given.
+
+        `longest`: seconds after which a test is stopped, and has failed; 0: never.
+        """
         nonce = secrets.token_hex(16)
         # Always the same name: a command that looks around must find what it found before.
         path = self._temporary / _LOG
-        self._lay_out(str(path), nonce)
+        self._lay_out(str(path), nonce, longest)
         remove(path)
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
@@ -66,7 +69,7 @@ class SuiteObserver:
             with contextlib.suppress(OSError):
                 path.unlink()
 
-    def _lay_out(self, path: str, nonce: str) -> None:
+    def _lay_out(self, path: str, nonce: str, longest: float) -> None:
         """The plugin as we ship it, without what an earlier command may have left beside it.
 
         What it must know stands in it, and not in a variable that others would see, too.
@@ -75,13 +78,14 @@ class SuiteObserver:
         self._folder.mkdir()
         source = resources.files("autoresearch_ci.measure.pytest_plugin") / f"{PLUGIN}.py"
         target = self._folder / f"{PLUGIN}.py"
-        target.write_text(f"{source.read_text()}\n\n_scribe_to = {(path, nonce)!r}\n")
+        facts = f"_scribe_to = {(path, nonce)!r}\n_longest = {longest!r}\n"
+        target.write_text(f"{source.read_text()}\n\n{facts}")
         target.chmod(0o444)
 
 
 def hides_plugin(result: CommandResult) -> bool:
     """Whether a command failed because it hides our plugin from Python."""
-    return bool(result.exit_code) and PLUGIN in result.output
+    return bool(result.exit_code) and f'importing plugin "{PLUGIN}"' in result.output
 
 
 def _with_plugin(environment: Mapping[str, str], folder: Path) -> dict[str, str]:

@@ -80,6 +80,7 @@ fix:
   scope: [src/, "!src/vendor/"]
   categories: [build, test]
   allow: ["timeout-raised:tests/test_slow.py"]
+  test_timeout: 30s
   attempts: 2
 """
 

@@ -28,6 +28,10 @@ fix:
       regex: '(?P<path>[\w.]+):(?P<line>\d+):(?P<message>.*)'
       category: {category}
 """
+TARGETS = {
+    "pytest": "{tool: pytest, command: 'python -m pytest -q --junitxml {report}'}",
+    "ruff": "{tool: ruff, command: 'ruff check --output-format json --output-file {report} .'}",
+}
 PYTHON = {
     "pyproject.toml": "[tool.ruff]\n",
     "calc.py": (
@@ -355,3 +359,14 @@ def test_the_journal_of_a_repair_is_read_by_machines(repo: Repo, fix: Fix) -> No
     events = [json.loads(line) for line in done.out.splitlines()]
     assert events[-1]["event"] in {"run_finished", "RunFinished"} or events
     assert json.loads((done.folder / "run.json").read_text())["totals"]["best"] == 0
+
+
+def test_a_test_that_hangs_is_one_failure_and_hides_no_other(repo: Repo, fix: Fix) -> None:
+    hangs = "import time\n\n\ndef test_hangs():\n    time.sleep(600)\n"
+    python(repo, test_hang__py=hangs)
+    target = TARGETS["pytest"] + "\n  test_timeout: 2s"
+    repo.write(".github/autoresearch.yml", f"fix:\n  targets:\n    - {target}\n")
+    repo.commit("configure")
+    done = fix([answer("add", ADD)])
+    assert done.column("metric") == ["2", "1"], done.told
+    assert "took longer than 2 s and was stopped" in done.out

@@ -13,6 +13,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
+import threading
 from typing import Any, Generator  # noqa: UP035 - users still have 3.8
 
 import pytest
@@ -102,6 +104,8 @@ _forget("PYTHONPATH", os.path.dirname(os.path.abspath(__file__)), os.pathsep)  #
 _scribe: Scribe | None = None
 _scribe_to = ("", "")
 """Path and nonce."""
+_longest = 0.0
+"""Seconds that a test may take before it fails; 0: any."""
 
 
 def pytest_configure() -> None:
@@ -113,6 +117,36 @@ def pytest_configure() -> None:
     except OSError:  # a sandbox or container of the user's own: then only the exit code counts
         return
     _scribe.write(start=True)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item: Any) -> Generator[None, Any, None]:
+    """A test that hangs is one failure, and not the end of all others."""
+    if not _longest or not _may_be_stopped(item):
+        yield
+        return
+
+    def stop(number: int, frame: Any) -> None:
+        __tracebackhide__ = True
+        pytest.fail(f"took longer than {_longest:g} s and was stopped")
+
+    signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, _longest)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+
+
+def _may_be_stopped(item: Any) -> bool:
+    """Not where somebody else keeps time, or uses the signal."""
+    return (
+        hasattr(signal, "setitimer")
+        and threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+        and not item.config.pluginmanager.hasplugin("timeout")
+    )
 
 
 @pytest.hookimpl(hookwrapper=True, trylast=True)
