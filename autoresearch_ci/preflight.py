@@ -29,7 +29,7 @@ from autoresearch_ci.workspace.repository import FileVersion, Repository
 from autoresearch_ci.workspace.scope import Scope, build_scope
 from autoresearch_ci.workspace.scratch import scratch_of
 
-_SHARED = ("node_modules", "vendor", ".venv", "venv")
+DEPENDENCIES = ("node_modules", "vendor", ".venv", "venv")
 """Dependency folders that `share: auto` looks for."""
 
 
@@ -264,7 +264,9 @@ def committed_scope(
     config: Config, config_path: str | None, repository: Repository, base: str
 ) -> Scope:
     """The scope that a run from `base` had, known from the commit alone."""
-    share = _SHARED if config.share == "auto" else () if config.share == "none" else config.share
+    share = (
+        DEPENDENCIES if config.share == "auto" else () if config.share == "none" else config.share
+    )
     return _scope(config, config_path, repository, repository.files(base), share)
 
 
@@ -334,7 +336,7 @@ def _shared(config: Config, repository: Repository) -> tuple[str, ...]:
         if missing:
             raise ConfigError(f"share: {missing[0]} does not exist in {repository.root}.")
         return tuple(config.share)
-    found = [name for name in _SHARED if (repository.root / name).is_dir()]
+    found = [name for name in DEPENDENCIES if (repository.root / name).is_dir()]
     # The environment that commands find on PATH anyway need not be copied.
     active = {os.path.realpath(sys.prefix), os.path.realpath(os.environ.get("VIRTUAL_ENV", "/"))}
     found = [name for name in found if os.path.realpath(repository.root / name) not in active]

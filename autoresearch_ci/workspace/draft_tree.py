@@ -18,6 +18,8 @@ from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.execution.sandbox.jail import Jail, unconfined
 from autoresearch_ci.experiment import FileEdit
 from autoresearch_ci.safety import untrusted_files as beneath
+from autoresearch_ci.workspace.measure_tree import copy_folder
+from autoresearch_ci.workspace.relocate import relocate
 from autoresearch_ci.workspace.repository import Changes, FileVersion
 from autoresearch_ci.workspace.scope import Scope
 from autoresearch_ci.workspace.snapshot import Snapshot, remove, undisturbed
@@ -56,6 +58,11 @@ class Material:
     """Those of the paths that the repository ignores (`Repository.ignored`)."""
     hidden: frozenset[str] = frozenset()
     """Files and folders that an agent must not see, such as the holdout's: they are not there."""
+    share: Callable[[], Mapping[str, Path]] = dict
+    """Dependency folders to copy into the tree, and the root of the tree that each comes from.
+    Asked for whenever the tree is made from nothing."""
+    most_files: int = MAX_FILES
+    """A change of more is dropped."""
 
 
 class DraftTree:
@@ -76,6 +83,7 @@ class DraftTree:
         self._material = material
         self._snapshot: Snapshot | None = None
         self._placed: Mapping[str, FileVersion | bytes | None] = {}
+        self._shared: tuple[str, ...] = ()
 
     def reset(self, edits: Iterable[FileEdit] = ()) -> None:
         """Make the tree the incumbent with `edits` applied, whatever was done to it before."""
@@ -95,6 +103,9 @@ class DraftTree:
         snapshot, self._snapshot = self._snapshot, None  # what fails half-way is made afresh
         spoilt = snapshot.undo(lambda _: None)
         before, self._placed = self._placed, placed
+        if any(self._is_shared(path) for path in spoilt):
+            self._snapshot = self._fresh()
+            return
         outdated = {
             path
             for path in before.keys() | placed.keys()
@@ -120,6 +131,7 @@ class DraftTree:
             for path in before.keys() | now.files.keys()
             if before.get(path) != now.files.get(path) and ".git" not in path.split("/")
         }
+        changed = {path for path in changed if not self._is_shared(path)}
         if news := sorted(changed - before.keys()):
             changed -= set(self._material.ignored(news))
         edits: list[FileEdit] = []
@@ -132,8 +144,8 @@ class DraftTree:
                 refusals.append(found)
             if not isinstance(found, str) and self._mode_differs(path):
                 refusals.append(f"{path}: its mode, which a proposal does not change")
-            if len(edits) > MAX_FILES:
-                return Drafted(refusals=(f"more than {MAX_FILES} files were changed", *refusals))
+            if len(edits) > (most := self._material.most_files):
+                return Drafted(refusals=(f"more than {most} files were changed", *refusals))
         return Drafted(edits=tuple(edits), refusals=tuple(refusals))
 
     def remove(self) -> None:
@@ -189,6 +201,7 @@ class DraftTree:
         remove(self.tree)
         self.tree.mkdir(mode=0o700)
         self.sandbox.own(self.tree)
+        self._share()
         snapshot = Snapshot(self.tree, own=self.sandbox.own)
         with undisturbed(self.tree):
             self._rewrite(snapshot, self._material.files.keys() | self._placed.keys())
@@ -196,6 +209,25 @@ class DraftTree:
             path = min(missing)
             raise WorkspaceError(f"{path} vanished while the agent's folder was being made")
         return snapshot
+
+    def _share(self) -> None:
+        """Fill in the dependency folders; what git tracks in there is the commit's."""
+        shared = self._material.share()
+        self._shared = tuple(shared)
+        for name, root in shared.items():
+            copy_folder(root / name, self.tree / name)
+            relocate(self.tree, name, root)
+        for path in self._material.files:
+            if any(path == name or path.startswith(f"{name}/") for name in shared):
+                beneath.remove(self.tree, path)
+        for folder in {name.partition("/")[0] for name in shared}:
+            if (self.tree / folder).is_dir():
+                self.sandbox.own_all(self.tree / folder)
+
+    def _is_shared(self, path: str) -> bool:
+        """Whether a file is there only because its folder was copied."""
+        inside = any(path == name or path.startswith(f"{name}/") for name in self._shared)
+        return inside and self._expected(path) is None
 
     def _rewrite(self, snapshot: Snapshot, paths: Iterable[str]) -> None:
         """Give each path the content that it should have now."""

@@ -139,7 +139,7 @@ class MeasureTree:
             beneath.remove(self.layout.tree, path)
             self._fill(path)
         for name in self.layout.share:
-            _copy(self.layout.checkout / name, self.layout.tree / name)
+            copy_folder(self.layout.checkout / name, self.layout.tree / name)
             renamed = relocate(self.layout.tree, name, self.layout.checkout)
             # What git tracks in there is the commit's, not the checkout's.
             tracked = [path for path in self._files if path == name or path.startswith(f"{name}/")]
@@ -442,7 +442,7 @@ def _identity(folder: Path) -> tuple[int, int] | None:
     return (found.st_dev, found.st_ino) if stat.S_ISDIR(found.st_mode) else None
 
 
-def _copy(source: Path, target: Path) -> None:
+def copy_folder(source: Path, target: Path) -> None:
     """Copy with modes and links, sharing blocks where the filesystem can.
 
     A source that is itself a link is followed (-H): measured code must not reach the original. A
