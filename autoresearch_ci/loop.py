@@ -33,6 +33,7 @@ from autoresearch_ci.propose.proposer import (
     CostlyProposerError,
     EditError,
     ModelRefused,
+    NothingLeft,
     Proposer,
     Request,
 )
@@ -87,6 +88,8 @@ class Loop:
     """What was learnt up to the last row."""
     proposer_lost: str = ""
     """Why the proposer can no longer propose; empty while it can."""
+    nothing_left: str = "the proposer has nothing more to propose"
+    """Why it proposes nothing, while it can."""
     broken: AutoresearchError | None = None
     """A failure that lasts: the run stopped because of it, and is no success."""
 
@@ -104,7 +107,7 @@ class Loop:
                 number = len(self.ledger.experiments)
                 return f"{used_up} before experiment {number} was decided; --resume tries it again"
             if not proposed:
-                return self.proposer_lost or "the proposer has nothing more to propose"
+                return self.proposer_lost or self.nothing_left
             if self.broken is None:
                 self.broken = self.evaluator.lasting_failure(self.knowledge)
             if self.broken:
@@ -232,6 +235,8 @@ class Loop:
             answer, lost = Answer(proposal=error.proposal, problem=_first_line(error)), error
         except ProposerError as error:
             answer, lost = None, error
+        except NothingLeft as reason:
+            answer, self.nothing_left = None, str(reason)
         if answer:
             self.ledger.settle(before, answer.proposal)
         if lost:

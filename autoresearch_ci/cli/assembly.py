@@ -24,6 +24,8 @@ from autoresearch_ci.decide.gaming.ruler import Ruler
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.events import Note, Observer
 from autoresearch_ci.execution.command import Stop
+from autoresearch_ci.execution.environment import clean_environment, downloads
+from autoresearch_ci.execution.sandbox.jail import Jail
 from autoresearch_ci.measure.bench import Bench
 from autoresearch_ci.measure.extract import report_path
 from autoresearch_ci.measure.number_objective import NumberObjective
@@ -42,7 +44,7 @@ from autoresearch_ci.safety.redaction import Redactor
 from autoresearch_ci.safety.secret_values import declared_values, secret_values
 from autoresearch_ci.workspace.command_files import command_files
 from autoresearch_ci.workspace.earlier_change import EarlierChange
-from autoresearch_ci.workspace.measure_tree import Layout, MeasureTree
+from autoresearch_ci.workspace.measure_tree import Layout, MeasureTree, relocated
 from autoresearch_ci.workspace.repository import Repository
 from autoresearch_ci.workspace.signing import Signing
 from autoresearch_ci.workspace.store import Store, signed_by
@@ -225,7 +227,6 @@ def _make_tree(collaborators: Collaborators) -> MeasureTree:
 
 def _make_bench(collaborators: Collaborators, tree: MeasureTree, judge: Judge | None) -> Bench:
     config, context = collaborators.config, collaborators.context
-    environment = collaborators.environment
     logs, private_logs = context.folder / "logs", context.run_store / "holdout"
     for folder in (logs, private_logs):
         folder.mkdir(parents=True, exist_ok=True)
@@ -235,11 +236,8 @@ def _make_bench(collaborators: Collaborators, tree: MeasureTree, judge: Judge | 
         guards=config.guards,
         holdout=config.holdout,
         hooks=context.repository.hooks() if config.hooks else None,
-        environment={
-            **{name: environment[name] for name in config.pass_env if name in environment},
-            **config.env,
-        },
-        inherit=environment,
+        environment=_given(collaborators),
+        inherit=collaborators.environment,
         redact=collaborators.redactor.redact,
         stop=collaborators.stop,
         observe=collaborators.observe,
@@ -249,6 +247,26 @@ def _make_bench(collaborators: Collaborators, tree: MeasureTree, judge: Judge | 
         absent=context.absent,
         repairs=config.fix if config.repairs else None,
     )
+
+
+def _given(collaborators: Collaborators) -> dict[str, str]:
+    """The variables that the configuration gives to measured code."""
+    config, environment = collaborators.config, collaborators.environment
+    passed = {name: environment[name] for name in config.pass_env if name in environment}
+    return {**passed, **config.env}
+
+
+def measured_environment(
+    collaborators: Collaborators, layout: Layout, sandbox: Jail
+) -> dict[str, str]:
+    """The whole environment of measured code in another tree than the bench's."""
+    inherit = collaborators.environment
+    found = downloads(inherit.get("HOME", ""), layout.home)
+    reached = {name: place for name, place in found.items() if sandbox.reaches(Path(place))}
+    own = clean_environment(
+        _given(collaborators), home=layout.home, tmp=layout.temporary, inherit=inherit
+    )
+    return relocated({**reached, **own}, layout)
 
 
 def _make_judge(

@@ -33,7 +33,7 @@ from autoresearch_ci.cli.assembly import (
     open_bench,
 )
 from autoresearch_ci.cli.config import effective
-from autoresearch_ci.cli.make_proposer import chosen
+from autoresearch_ci.cli.make_proposer import turns_of
 from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.resolve import Resolved
 from autoresearch_ci.config.schema import Config
@@ -48,6 +48,7 @@ from autoresearch_ci.execution.command import Stop, run_command
 from autoresearch_ci.execution.sandbox.abilities import reachable_services
 from autoresearch_ci.execution.sandbox.jail import Jail
 from autoresearch_ci.execution.sandbox.kernel import dumpable
+from autoresearch_ci.llm.credentials import has_credentials
 from autoresearch_ci.preflight import Options, RunContext, survey
 from autoresearch_ci.record.durable_records import Records
 from autoresearch_ci.record.ledger import Ledger
@@ -281,14 +282,18 @@ def _program(config: Config, context: RunContext) -> Check:
 
 def _proposer(config: Config, environment: Mapping[str, str], apart: _Apart | None) -> Check:
     """`apart`: where the repository can be surveyed; what needs it is not looked at without."""
-    names = [chosen(name, environment) for name, _ in config.proposer.turns]
+    try:
+        names = [name for name, _ in turns_of(config, environment)]
+    except AutoresearchError as error:
+        return _failed("proposer", error)
     found = ", ".join(names)
-    if "claude" in names and chosen("auto", environment) != "claude":
+    keyless = "autofix" if config.repairs else "search"
+    if "claude" in names and not has_credentials(environment):
         return Check(
             name="proposer",
             state="fail",
             found=f"{found}: no key and no workload identity",
-            cure="set ANTHROPIC_API_KEY, or use --proposer search",
+            cure=f"set ANTHROPIC_API_KEY, or use --proposer {keyless}",
             exit_code=5,
         )
     for name in names:
@@ -296,12 +301,12 @@ def _proposer(config: Config, environment: Mapping[str, str], apart: _Apart | No
             _try_proposer(name, config, environment, apart)
         except AutoresearchError as error:
             return _failed("proposer", error)
-    if str(config.proposer) == "auto" and names == ["search"]:
+    if str(config.proposer) == "auto" and names == [keyless]:
         return Check(
             name="proposer",
             state="warn",
-            found="search, as there is no key for claude",
-            cure="set ANTHROPIC_API_KEY, or say proposer: search",
+            found=f"{keyless}, as there is no key for claude",
+            cure=f"set ANTHROPIC_API_KEY, or say proposer: {keyless}",
         )
     return Check(name="proposer", state="ok", found=found)
 

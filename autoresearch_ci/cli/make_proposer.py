@@ -1,25 +1,33 @@
-"""Configuration -> who proposes: the search, Claude, agent CLIs, a script, or several in turns."""
+"""Configuration -> who proposes: search, fixers, Claude, agent CLIs, a script, or several."""
 
 from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from autoresearch_ci.cli import make_sandbox
-from autoresearch_ci.cli.assembly import Collaborators, make_service
+from autoresearch_ci.cli.assembly import Collaborators, make_service, measured_environment
+from autoresearch_ci.config.proposers import Proposers
+from autoresearch_ci.config.schema import Config
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.events import Warning
+from autoresearch_ci.preflight import DEPENDENCIES, RunContext
 from autoresearch_ci.propose.proposer import Context, Proposer
 from autoresearch_ci.record.ledger import Ledger
 from autoresearch_ci.workspace.earlier_change import EarlierChange
+from autoresearch_ci.workspace.measure_tree import Layout
 from autoresearch_ci.workspace.scratch import draft_beside
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from autoresearch_ci.llm.tools import MoreTools
     from autoresearch_ci.propose.agent_cli import AgentCliProposer
     from autoresearch_ci.propose.claude import ClaudeProposer
+    from autoresearch_ci.workspace.draft_tree import Material
 
 
 def make_proposer(
@@ -41,20 +49,21 @@ def make_proposer(
 
 
 def _configured(collaborators: Collaborators, ledger: Ledger, stack: ExitStack) -> Proposer:
-    turns = collaborators.config.proposer.turns
+    turns = turns_of(collaborators.config, collaborators.environment)
     if len(turns) == 1:
         return _second_look(_proposer(turns[0][0], collaborators, ledger, stack))
     from autoresearch_ci.propose.mixture import Member, MixtureProposer
 
     members = [
         Member(
-            name=_column(name, collaborators),
+            name=_column(name),
             proposer=_proposer(name, collaborators, ledger, stack),
             weight=weight,
         )
         for name, weight in turns
     ]
-    return _second_look(MixtureProposer(members, note=collaborators.note))
+    # What a tool mends by itself no model is asked for.
+    return _second_look(MixtureProposer(members, first="autofix", note=collaborators.note))
 
 
 def _second_look(proposer: Proposer) -> Proposer:
@@ -65,26 +74,53 @@ def _second_look(proposer: Proposer) -> Proposer:
     return proposer if isinstance(proposer, ScriptProposer) else SecondLook(proposer)
 
 
-def _column(name: str, collaborators: Collaborators) -> str:
+def _column(name: str) -> str:
     """What a proposer writes into the journal's `proposer` column."""
-    if name == "auto":
-        return chosen(name, collaborators.environment)
     return "script" if name.startswith("script:") else name
 
 
-def chosen(name: str, environment: Mapping[str, str]) -> str:
-    """What `auto` means: Claude when a key or a workload identity is there, else the search."""
+def turns_of(config: Config, environment: Mapping[str, str]) -> tuple[tuple[str, int], ...]:
+    """Who proposes, with the turns of each: `auto` is somebody, and who has no work here is left
+    out. Raises `ConfigError` when nobody remains.
+
+    `auto` is Claude when a key or a workload identity is there, else the search; of repairs it is
+    the tools' own fixers and then Claude. A search has nothing to mend, a fixer nothing to tune.
+    """
+    idle = "search" if config.repairs else "autofix"
+    turns: dict[str, int] = {}
+    for name, weight in config.proposer.turns:
+        for one in _meant(name, config, environment):
+            if one != idle:
+                turns.setdefault(one, weight)
+    if turns:
+        return tuple(turns.items())
+    if config.repairs:  # for the one without a key the other one is meant
+        return (("autofix", 1),)
+    raise ConfigError(
+        "proposer: autofix mends what the tools of `fix` complain of, and a metric has nothing to "
+        "mend.\ndo: --proposer search or claude; or run autoresearch-ci fix."
+    )
+
+
+def _meant(name: str, config: Config, environment: Mapping[str, str]) -> tuple[str, ...]:
     if name != "auto":
-        return name
+        return (name,)
     from autoresearch_ci.llm.credentials import has_credentials
 
-    return "claude" if has_credentials(environment) else "search"
+    keyless = "autofix" if config.repairs else "search"
+    if not has_credentials(environment):
+        return (keyless,)
+    return (keyless, "claude") if config.repairs else ("claude",)
+
+
+def proposer_name(config: Config, environment: Mapping[str, str]) -> str:
+    """All who propose, for people."""
+    return str(Proposers(turns=turns_of(config, environment)))
 
 
 def _proposer(
     name: str, collaborators: Collaborators, ledger: Ledger, stack: ExitStack
 ) -> Proposer:
-    name = chosen(name, collaborators.environment)
     if name.startswith("script:"):
         from autoresearch_ci.propose.script import ScriptProposer
 
@@ -93,6 +129,8 @@ def _proposer(
         return _claude(collaborators, ledger, stack)
     if name in collaborators.config.proposer.agents:
         return _agent(name, collaborators, ledger, stack)
+    if name == "autofix":
+        return _autofix(collaborators, ledger, stack)
     from autoresearch_ci.propose.search.proposer import SearchProposer
 
     return SearchProposer()
@@ -151,21 +189,14 @@ def _agent(
 ) -> AgentCliProposer:
     from autoresearch_ci.propose.agent_cli import AgentCliProposer
     from autoresearch_ci.propose.agent_presets import PRESETS
-    from autoresearch_ci.workspace.draft_tree import DraftTree, Material
+    from autoresearch_ci.workspace.draft_tree import DraftTree
 
     agent = collaborators.config.proposer.agents[name]
     context = collaborators.context
     scratch = draft_beside(context.scratch, name)
     draft = DraftTree(
         scratch,
-        Material(
-            files=context.files,
-            incumbent=lambda: ledger.changes(ledger.incumbent),
-            read=collaborators.store.read,
-            scope=context.scope,
-            ignored=context.repository.ignored,
-            hidden=frozenset(context.hidden),
-        ),
+        _material(collaborators, ledger),
         make_sandbox.agent(
             collaborators.config,
             context,
@@ -188,6 +219,73 @@ def _agent(
         redactor=collaborators.redactor,
         logs=logs,
     )
+
+
+def _material(collaborators: Collaborators, ledger: Ledger) -> Material:
+    from autoresearch_ci.workspace.draft_tree import Material
+
+    context = collaborators.context
+    return Material(
+        files=context.files,
+        incumbent=lambda: ledger.changes(ledger.incumbent),
+        read=collaborators.store.read,
+        scope=context.scope,
+        ignored=context.repository.ignored,
+        hidden=frozenset(context.hidden),
+    )
+
+
+def _autofix(collaborators: Collaborators, ledger: Ledger, stack: ExitStack) -> Proposer:
+    from autoresearch_ci.propose.autofix import MOST_FILES, NAME, Autofix, WithoutModel, Workshop
+    from autoresearch_ci.workspace.draft_tree import DraftTree
+
+    config, context = collaborators.config, collaborators.context
+    scratch = draft_beside(context.scratch, NAME)
+    draft = DraftTree(
+        scratch,
+        replace(
+            _material(collaborators, ledger),
+            share=lambda: dependencies(context),
+            most_files=MOST_FILES,
+        ),
+        make_sandbox.fixer(config, context, scratch),
+    )
+    stack.callback(draft.remove)
+    logs = context.folder / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    layout = Layout(
+        scratch=scratch, pristine=scratch / "pristine", checkout=context.repository.root
+    )
+    autofix = Autofix(
+        Workshop(
+            draft=draft,
+            environment=lambda: measured_environment(collaborators, layout, draft.sandbox),
+            stop=collaborators.stop,
+            note=collaborators.note,
+            redact=collaborators.redactor.redact,
+            logs=logs,
+        )
+    )
+    alone = len(turns_of(config, collaborators.environment)) == 1
+    return WithoutModel(autofix) if alone else autofix
+
+
+def dependencies(context: RunContext) -> Mapping[str, Path]:
+    """Folders that a tool may live in, and the tree with the best copy of each: the measure tree's,
+    as what `setup` installs is there only."""
+    measured, checkout = context.scratch / "tree", context.repository.root
+    found: dict[str, Path] = {}
+    for name in dict.fromkeys((*context.share, *DEPENDENCIES)):
+        there = measured / name
+        # Setup may have made a link of it, which we would follow further than setup may.
+        if there.is_dir() and there.resolve() == measured.resolve() / name:
+            found[name] = measured
+        elif name in context.share:
+            found[name] = checkout
+    tracked = {name for name in found for path in context.files if path.startswith(f"{name}/")}
+    return {
+        name: root for name, root in found.items() if name in context.share or name not in tracked
+    }
 
 
 def agent_prompt(collaborators: Collaborators) -> Callable[[Context], str]:

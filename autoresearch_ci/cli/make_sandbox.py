@@ -47,15 +47,44 @@ def agent(
     command: str | Sequence[str],
 ) -> Jail:
     """Of an agent CLI: with the network, without the repository that its draft was made from."""
-    repository = context.repository
     line = command if isinstance(command, str) else shlex.join(command)
-    needed = _programs(config, [line], repository.root)
+    needed = _programs(config, [line], context.repository.root)
+    asked = config.sandbox.model_copy(update={"network": "allow"})
+    return Jail(asked, _of_draft(config, context, scratch, needed), who="the agent")
+
+
+def fixer(config: Config, context: RunContext, scratch: Path) -> Jail:
+    """Of a tool that mends a draft: it may do what measured code may.
+
+    And talk to itself, where that reaches nobody else: cargo does, through a port.
+    """
+    needed = _programs(config, config.commands, context.repository.root)
+    needed += _shared_interpreters(context)
+    hidden = [
+        *_secrets_of(context.repository),
+        *places.pointed_to(os.environ, config.pass_env),
+    ]
+    found = _of_draft(config, context, scratch, needed, hidden)
+    jail = Jail(config.sandbox, found, who="a fixer")
+    if config.sandbox.network != "deny" or not jail.abilities.namespaces:
+        return jail
+    asked = config.sandbox.model_copy(update={"network": "loopback"})
+    return Jail(asked, found, who="a fixer")
+
+
+def _of_draft(
+    config: Config,
+    context: RunContext,
+    scratch: Path,
+    needed: Sequence[str],
+    hidden: Sequence[str] = (),
+) -> Places:
+    """Without the repository that the draft was made from, and without what is `hidden`."""
+    repository = context.repository
     secrets = [str(repository.common_dir), str(repository.git_dir)]
     secrets += [str(repository.root / path) for path in context.hidden]
     own = [scratch / name for name in ("tree", "home", "tmp", "exchange")]
-    asked = config.sandbox.model_copy(update={"network": "allow"})
-    found = _places(config, context, scratch, own, needed, secrets)
-    return Jail(asked, found, who="the agent")
+    return _places(config, context, scratch, own, needed, [*secrets, *hidden])
 
 
 def _shared_interpreters(context: RunContext) -> list[str]:

@@ -26,7 +26,7 @@ from autoresearch_ci.cli.assembly import (
     make_service,
 )
 from autoresearch_ci.cli.config import effective
-from autoresearch_ci.cli.make_proposer import agent_prompt, chosen, mcp_tools
+from autoresearch_ci.cli.make_proposer import agent_prompt, mcp_tools, turns_of
 from autoresearch_ci.config.resolve import Resolved
 from autoresearch_ci.errors import ConfigError, ProposerError
 from autoresearch_ci.execution.command import Stop
@@ -100,7 +100,7 @@ def preview(resolved: Resolved, options: Options, *, environment: Mapping[str, s
 
 def _rendered(collaborators: Collaborators, context: Context, stack: ExitStack) -> Preview:
     config = collaborators.config
-    names = [chosen(name, collaborators.environment) for name, _ in config.proposer.turns]
+    names = [name for name, _ in turns_of(config, collaborators.environment)]
     if "claude" in names:
         return _of_claude(collaborators, context, stack)
     if config.proposer.agents:

@@ -26,7 +26,7 @@ from autoresearch_ci.cli.assembly import (
     open_bench,
 )
 from autoresearch_ci.cli.config import effective
-from autoresearch_ci.cli.make_proposer import chosen, make_proposer
+from autoresearch_ci.cli.make_proposer import make_proposer, proposer_name
 from autoresearch_ci.cli.publish import tell
 from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.resolve import Resolved
@@ -228,7 +228,7 @@ def _loop(
         confirm_pairs=(config.confirm.repeats or PAIRS) if config.confirm.mode == "auto" else 0,
         confirm_pairs_exact=_exact_pairs(config, start),
         proposer=proposer,
-        proposer_name=chosen(str(config.proposer), collaborators.environment),
+        proposer_name=proposer_name(config, collaborators.environment),
         evaluator=evaluator,
         ledger=ledger,
         observe=collaborators.observe,

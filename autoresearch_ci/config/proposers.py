@@ -33,7 +33,7 @@ Preset = Literal["claude-code", "codex", "gemini", "opencode", "aider"]
 PRESETS = get_args(Preset)
 """Agent CLIs whose non-interactive flags we know."""
 MAX_WEIGHT = 100
-_KNOWN = ("auto", "search", "claude", *PRESETS)
+_KNOWN = ("auto", "search", "autofix", "claude", *PRESETS)
 _EXPECTED = f"{', '.join(_KNOWN)}, script:FILE, {{command: ...}}, a list of these, or {{mix: ...}}"
 
 
@@ -66,7 +66,8 @@ class Proposers:
     """Whose turn it is: one proposer, or several."""
 
     turns: tuple[tuple[str, int], ...] = (("auto", 1),)
-    """Names with their turns per cycle: `search`, `claude`, `script:FILE`, or a key of `agents`."""
+    """Names with their turns per cycle: `search`, `autofix`, `claude`, `script:FILE`, or a key of
+    `agents`."""
     agents: Mapping[str, Agent] = field(default_factory=dict, repr=False)
 
     def __str__(self) -> str:

@@ -208,7 +208,7 @@ class Config(Section):
     budget: Budget = Budget()
     """Where a run stops, besides `iterations`."""
     proposer: ProposerChoice = Proposers()
-    """`auto`, `search`, `claude`, an agent CLI, `script:FILE`, or several taking turns."""
+    """`auto`, `search`, `autofix`, `claude`, an agent CLI, `script:FILE`, or several of them."""
     claude: Claude = Claude()
     """How Claude is asked."""
     mcp: Mapping[ServerName, ToolServer] = Field(default={}, repr=False)

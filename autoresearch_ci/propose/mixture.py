@@ -97,14 +97,23 @@ class MixtureProposer:
     """Members take turns; one that has nothing to propose hands its turn to the next."""
 
     def __init__(
-        self, members: Sequence[Member], *, note: Callable[[str], None] = lambda _: None
+        self,
+        members: Sequence[Member],
+        *,
+        first: str = "",
+        note: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Raises `ValueError` when there is no member, or two share a name."""
+        """`first`: a member that is asked before the one whose turn it is, and has no turns itself.
+
+        Raises `ValueError` when there is no member, or two share a name.
+        """
         names = [member.name for member in members]
         if not names or len(set(names)) < len(names):
             raise ValueError(f"a mixture needs members with different names, not {names}")
         self._members = tuple(members)
-        self._cycle = turns([member.weight for member in members])
+        self._leader = first
+        taking = [n for n, name in enumerate(names) if name != first] or [0]
+        self._cycle = [taking[n] for n in turns([self._members[n].weight for n in taking])]
         self._note = note
         self._gone: set[str] = set()
 
@@ -172,9 +181,10 @@ class MixtureProposer:
         return self._cycle[(iteration - 1) % len(self._cycle)]
 
     def _order(self, iteration: int) -> list[Member]:
-        """Whose turn it is, then the others as they stand in the list."""
+        """The leader, whose turn it is, then the others as they stand in the list."""
         first = self._first(iteration)
-        order = (*self._members[first:], *self._members[:first])
+        order = [*self._members[first:], *self._members[:first]]
+        order.sort(key=lambda member: member.name != self._leader)
         return [member for member in order if member.name not in self._gone]
 
     def _lose(self, member: Member, error: ProposerError) -> None:

@@ -52,6 +52,10 @@ class ModelRefused(Exception):
         )
 
 
+class NothingLeft(Exception):
+    """There is nothing (more) to propose; `str(reason)` says why, and is the run's last word."""
+
+
 class CostlyProposerError(ProposerError):
     """A lasting failure after tokens were already spent on this proposal."""
 
@@ -146,6 +150,7 @@ class Proposer(Protocol):
         """One change, or `None` when there is nothing (more) to propose.
 
         Must be a function of `context` alone, so that a resumed run continues as if never stopped.
+        Raises `NothingLeft` instead of `None` where a person can do something about it.
         Raises `ProposerError` when it can neither propose now nor later.
         """
         ...

@@ -385,8 +385,8 @@ def test_describe_lists_every_key_with_value_and_origin_and_no_value_of_the_envi
         (
             "proposer: gpt\n",
             "f.yml:4: proposer: is not a proposer ('gpt')"
-            ", expected auto, search, claude, claude-code, codex, gemini, opencode, aider, "
-            "script:FILE, {command: ...}, a list of these, or {mix: ...}",
+            ", expected auto, search, autofix, claude, claude-code, codex, gemini, opencode, "
+            "aider, script:FILE, {command: ...}, a list of these, or {mix: ...}",
         ),
         (
             "proposer: {preset: claude-cod}\n",
@@ -396,9 +396,9 @@ def test_describe_lists_every_key_with_value_and_origin_and_no_value_of_the_envi
         ),
         (
             "proposer: {model: m}\n",
-            "f.yml:4: proposer: needs either command or preset, expected auto, search, claude, "
-            "claude-code, codex, gemini, opencode, aider, script:FILE, {command: ...}, a list of "
-            "these, or {mix: ...}",
+            "f.yml:4: proposer: needs either command or preset, expected auto, search, autofix, "
+            "claude, claude-code, codex, gemini, opencode, aider, script:FILE, {command: ...}, a "
+            "list of these, or {mix: ...}",
         ),
         (
             "mcp: {a: {timeout: 5}}\n",

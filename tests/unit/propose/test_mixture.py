@@ -64,11 +64,14 @@ def raising(name: str, error: Exception) -> Stub:
     return Stub(name, answer)
 
 
-def mixture(*stubs: Stub, notes: list[str] | None = None, **weights: int) -> MixtureProposer:
+def mixture(
+    *stubs: Stub, first: str = "", notes: list[str] | None = None, **weights: int
+) -> MixtureProposer:
     members = [
         Member(name=stub.name, proposer=stub, weight=weights.get(stub.name, 1)) for stub in stubs
     ]
-    return MixtureProposer(members, note=[].append if notes is None else notes.append)
+    note = [].append if notes is None else notes.append
+    return MixtureProposer(members, first=first, note=note)
 
 
 def who(mix: MixtureProposer, iterations: range) -> str:
@@ -114,6 +117,18 @@ def test_a_resumed_run_goes_on_with_the_member_whose_turn_it_was() -> None:
 
 def test_a_member_with_nothing_to_propose_is_followed_by_the_next_in_the_same_iteration() -> None:
     assert who(mixture(empty("a"), willing("b"), willing("c")), range(1, 4)) == "bbc"
+
+
+def test_a_leader_is_asked_first_in_every_iteration_and_takes_no_turn() -> None:
+    leader = willing("f")
+    assert who(mixture(willing("a"), leader, willing("b"), first="f"), range(1, 4)) == "fff"
+    silent = empty("f")
+    assert who(mixture(silent, willing("a"), willing("b"), first="f", a=2), range(1, 7)) == "abaaba"
+    assert len(silent.asked) == 6
+
+
+def test_a_leader_that_is_alone_has_every_turn() -> None:
+    assert who(mixture(willing("f"), first="f"), range(1, 3)) == "ff"
 
 
 def test_nobody_left_with_an_idea_ends_the_run() -> None:
