@@ -71,6 +71,8 @@ class Evaluator:
     redactor: Redactor = field(default_factory=Redactor)
     unwanted: Sequence[EarlierChange] = ()
     """What people asked not to try again."""
+    reducing: bool = False
+    """Whether candidates take kept changes back, and nobody expects a gain of them."""
 
     @property
     def lost(self) -> str:
@@ -185,7 +187,8 @@ class Evaluator:
             committed = self._through_hooks(attempt, proposal, incumbent, knowledge)
             if isinstance(committed, Outcome):
                 return committed
-            if again := self._known(committed.changes, knowledge.session):
+            again = self._known(committed.changes, knowledge.session)
+            if again and not self.reducing:
                 decision = Decision(status=Status.NO_OP, reason=again)
                 return Outcome(decision=decision, knowledge=knowledge)
             subject = Subject(
@@ -272,7 +275,7 @@ class Evaluator:
 
     def _confirmed(self, outcome: Outcome, subject: Subject) -> Outcome:
         """The same, refused when the holdout says no."""
-        verdict, knowledge = asked(self.bench, subject, outcome.knowledge)
+        verdict, knowledge = asked(self.bench, subject, outcome.knowledge, hold=self.reducing)
         outcome = replace(outcome, knowledge=knowledge, holdout=verdict)
         # The journal is read by proposers: no number of the holdout may stand in it.
         refused = verdict is HoldoutVerdict.DENIES

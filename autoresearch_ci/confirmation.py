@@ -13,14 +13,12 @@ from statistics import median
 
 from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.decide.lasting import LATE
-from autoresearch_ci.decide.noise import ComparisonResult, compare, confirm_interval
-from autoresearch_ci.experiment import Direction, Experiment, GuardRun, MetricRun, Status
+from autoresearch_ci.decide.noise import confirm_interval
+from autoresearch_ci.experiment import Direction, GuardRun, MetricRun
 from autoresearch_ci.measure.bench import Bench, crashed
 from autoresearch_ci.measure.commands import OutOfTime, Subject
-from autoresearch_ci.record.ledger import Ledger
 from autoresearch_ci.report.run_summary import Beside, Confirmation
-from autoresearch_ci.workspace.repository import Changes, FileVersion
-from autoresearch_ci.workspace.store import Store
+from autoresearch_ci.workspace.repository import Changes
 
 PAIRS = 5
 """Runs of each side when nothing else is configured."""
@@ -292,100 +290,3 @@ def _typical(runs: Sequence[MetricRun]) -> MetricRun:
         for name in runs[-1].numbers
     }
     return replace(runs[-1], numbers=numbers)
-
-
-def _ablation_runs(*, deterministic: bool, pairs: int | None) -> int:
-    """Of each side, for each kept commit."""
-    return 1 if deterministic else max(3, pairs or PAIRS)  # as many as `compare` needs
-
-
-def ablates_unasked(
-    experiments: Sequence[Experiment],
-    *,
-    deterministic: bool,
-    pairs: int | None,
-    paid: bool,
-    late: bool,
-    confirmed: bool,
-) -> bool:
-    """Whether leaving out each kept commit takes half of the runs of the search, or fewer.
-
-    Where only one was kept, leaving it out is the base, which is measured anyway. `paid`: each run
-    costs money; `late`: there is no time for another pair; `confirmed`: base and result could be
-    measured again.
-    """
-    if paid or late or not confirmed:
-        return False
-    kept = sum(e.status is Status.KEEP for e in experiments)
-    runs = 2 * kept * _ablation_runs(deterministic=deterministic, pairs=pairs)
-    return kept > 1 and runs <= sum(e.samples for e in experiments) / 2
-
-
-def idle_commits(
-    paired: PairedComparison,
-    ledger: Ledger,
-    files: Mapping[str, FileVersion],
-    store: Store,
-    *,
-    deterministic: bool,
-    pairs: int | None,
-) -> tuple[list[Experiment], list[Experiment]]:
-    """Kept experiments without which the final state is no worse, each left out in turn.
-
-    Also returns those that cannot be left out, because later ones changed the same lines.
-    """
-    head = ledger.changes(ledger.incumbent)
-    idle, entangled = [], []
-    before: Changes = {}
-    for experiment in ledger.history.kept:
-        change = ledger.changes(experiment.commit)
-        without = _without(change, before, head, files, store)
-        before = change
-        if without is None:
-            entangled.append(experiment)
-            continue
-        wanted = _ablation_runs(deterministic=deterministic, pairs=pairs)
-        found = paired.runs(without, head, wanted)
-        if len(found.base) == wanted and not _better(
-            found.base, found.head, paired.direction, deterministic=deterministic
-        ):
-            idle.append(experiment)
-    return idle, entangled
-
-
-def _better(
-    without: Sequence[float],
-    head: Sequence[float],
-    direction: Direction,
-    *,
-    deterministic: bool,
-) -> bool:
-    if deterministic:
-        return direction.better(head[0], without[0])
-    verdict = compare(without, head, direction, pairs_max=len(head), may_be_exact=False)
-    return verdict is not None and verdict.verdict is ComparisonResult.IMPROVED
-
-
-def _without(
-    change: Changes,
-    before: Changes,
-    head: Changes,
-    files: Mapping[str, FileVersion],
-    store: Store,
-) -> dict[str, FileVersion | None] | None:
-    """`head` with the step from `before` to `change` taken back; `None` on a conflict."""
-    result = dict(head)
-    for path in change.keys() | before.keys():
-        ours, old, new = (c.get(path, files.get(path)) for c in (head, change, before))
-        if old == new:
-            continue
-        if ours == old:
-            result[path] = new
-        elif ours and old and new:
-            merged = store.merge(ours, old, new)
-            if merged is None:
-                return None
-            result[path] = merged
-        else:
-            return None
-    return result

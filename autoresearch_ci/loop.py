@@ -167,7 +167,7 @@ class Loop:
         outcome = self.evaluator.baseline(calibrate=self.calibrate, until=self._until())
         self.observe(Note(message=self.evaluator.objective.describe(outcome)))
         unmodified = Proposal(description="the unmodified code", edits=(), proposer="-")
-        self._remember(unmodified, [outcome], began)
+        self.remember(unmodified, [outcome], began)
 
     def _iteration(self) -> bool:
         """One journal row: a proposal with its repairs and reworks. False: nothing proposed."""
@@ -178,7 +178,7 @@ class Loop:
         if not tried:
             return False
         outcomes = [attempt.outcome for attempt in tried if attempt.outcome]
-        self._remember(tried[-1].proposal, outcomes, began, aim)
+        self.remember(tried[-1].proposal, outcomes, began, aim)
         return True
 
     def _attempts(self, aim: Aim | None) -> Iterator[Tried]:
@@ -253,7 +253,7 @@ class Loop:
             self.broken = error
         self.observe(Warning(message=str(error)))
 
-    def _remember(
+    def remember(
         self,
         proposal: Proposal,
         outcomes: Sequence[Outcome],

@@ -31,22 +31,15 @@ from autoresearch_ci.cli.publish import tell
 from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.resolve import Resolved
 from autoresearch_ci.config.schema import Config
-from autoresearch_ci.confirmation import (
-    PAIRS,
-    PairedComparison,
-    ablates_unasked,
-    confirm,
-    exact_pairs,
-    idle_commits,
-)
-from autoresearch_ci.decide import budget
+from autoresearch_ci.confirmation import PAIRS, exact_pairs
 from autoresearch_ci.decide.knowledge import Knowledge
+from autoresearch_ci.decide.taken_back import standing
+from autoresearch_ci.ending import Ending
 from autoresearch_ci.errors import AutoresearchError, ConfigError, Interrupted, WorkspaceError
-from autoresearch_ci.events import Note, Observer, RunFinished, RunStarted, Warning, redacted
+from autoresearch_ci.events import Observer, RunFinished, RunStarted, Warning, redacted
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.experiment import Spent
 from autoresearch_ci.loop import Loop
-from autoresearch_ci.measure.commands import OutOfTime
 from autoresearch_ci.preflight import Options, RunContext, settled, survey
 from autoresearch_ci.propose.proposer import Proposer
 from autoresearch_ci.publish.publisher import (
@@ -69,7 +62,7 @@ from autoresearch_ci.workspace.asked import asking_file
 from autoresearch_ci.workspace.difference import difference
 from autoresearch_ci.workspace.repository import Changes
 from autoresearch_ci.workspace.scratch import in_use
-from autoresearch_ci.workspace.store import Store, opened
+from autoresearch_ci.workspace.store import opened
 
 
 def main(options: argparse.Namespace) -> int:
@@ -176,7 +169,9 @@ def run(
             finished.suites = tuple(_suites(config, ledger, loop.knowledge))
             finished.left = loop.left()
             if config.confirm.mode == "auto" and ledger.history.kept:
-                _confirm(config, finished, loop, store, origin)
+                Ending(
+                    config=config, finished=finished, loop=loop, store=store, origin=origin
+                ).conclude()
         finished.broken = loop.broken
         return finished
 
@@ -322,83 +317,6 @@ def _begin(
     return history
 
 
-def _confirm(
-    config: Config, finished: Finished, loop: Loop, store: Store, origin: Changes | None
-) -> None:
-    """Measure base and head afresh for the headline, and each kept commit's worth if asked.
-
-    `origin`: what leads from the run's base to the branch's own; `None`: they are the same.
-    """
-    ledger, settings = finished.ledger, config.confirm
-    bench, deterministic = loop.evaluator.bench, loop.knowledge.session.deterministic
-    ledger.confirming = True
-
-    def nothing_left() -> str | None:
-        if bench.judge is None:  # measuring is free
-            return None
-        return budget.nothing_left(loop.briefing.limits, ledger.spent)
-
-    seconds = loop.briefing.limits.seconds
-
-    def out_of_time() -> bool:
-        return seconds is not None and loop.briefing.elapsed >= seconds
-
-    paired = PairedComparison(
-        bench=bench,
-        direction=config.metric.direction,
-        iteration=len(ledger.experiments) - 1,
-        knowledge=loop.knowledge,
-        nothing_left=nothing_left,
-        until=None if seconds is None else loop.briefing.started + seconds,
-    )
-    late = ""
-    try:
-        finished.confirmation = confirm(
-            paired,
-            ledger.changes(ledger.incumbent),
-            deterministic=deterministic,
-            pairs=settings.repeats,
-            known=(ledger.experiments[0].metric, ledger.experiments[-1].best),
-            base=origin,
-            watched={guard.metric: guard.direction for guard in config.guards if guard.metric},
-        )
-    except OutOfTime:
-        late = budget.time_used_up(seconds or 0.0)
-    if finished.confirmation is None:
-        why = late or nothing_left() or "base or result can no longer be measured"
-        loop.observe(Warning(message=f"the gain could not be confirmed: {why}"))
-    exact = finished.confirmation is not None and finished.confirmation.deterministic
-    if settings.ablate is True or (
-        settings.ablate == "auto"
-        and ablates_unasked(
-            ledger.experiments,
-            deterministic=exact,
-            pairs=settings.repeats,
-            paid=bench.judge is not None,
-            late=paired.is_late(loop.knowledge),
-            confirmed=finished.confirmation is not None,
-        )
-    ):
-        idle, entangled = idle_commits(
-            paired,
-            ledger,
-            loop.evaluator.files,
-            store,
-            deterministic=exact,
-            pairs=settings.repeats,
-        )
-        finished.idle = tuple(idle)
-        for experiment in idle:
-            message = f"kept but does nothing: {experiment.commit[:7]} {experiment.description}"
-            loop.observe(Warning(message=message))
-        if out_of_time() or paired.is_late(loop.knowledge):
-            message = "there was no time to leave each kept commit out in turn"
-            loop.observe(Note(message=message))
-        for experiment in entangled:
-            message = f"not ablated, later changes build upon it: {experiment.description}"
-            loop.observe(Note(message=message))
-
-
 def _suites(config: Config, ledger: Ledger, now: Knowledge) -> Iterator[PassedTests]:
     """The tests of each guard that pass, of the baseline and of what was kept last."""
     if not ledger.history.kept:
@@ -456,7 +374,7 @@ def _ended(config: Config, context: RunContext, finished: Finished) -> RunFinish
     return RunFinished(
         stop_reason=finished.stop_reason,
         failed=finished.failed,
-        kept=len(finished.ledger.history.kept),
+        kept=len(standing(experiments)),
         baseline=experiments[0].metric if experiments else None,
         best=experiments[-1].best if experiments else None,
         branch=finished.published.branch or context.branch or "",

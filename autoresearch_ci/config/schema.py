@@ -94,8 +94,8 @@ class Confirm(Section):
     repeats: int | None = Field(default=None, ge=1, le=1000)
     """Runs of each of the two; without it, five, or one of an exact metric."""
     ablate: bool | Literal["auto"] = "auto"
-    """Leave each kept commit out in turn and name those that do nothing. `auto`: where that takes
-    half of the runs that the search took, or fewer."""
+    """Leave each kept commit out in turn and take back those that do nothing. `auto`: where finding
+    them takes half of the runs that the search took, or fewer."""
 
 
 PublishMode = Literal["none", "local", "bundle", "github", "gitlab"]

@@ -17,7 +17,8 @@ from statistics import median
 from autoresearch_ci.decide import noise
 from autoresearch_ci.decide.gaming.ruler import Ruler
 from autoresearch_ci.decide.session import Evidence, Session, Side, percent
-from autoresearch_ci.experiment import HARD_TO_BELIEVE, Direction, Experiment, Status
+from autoresearch_ci.decide.taken_back import standing
+from autoresearch_ci.experiment import HARD_TO_BELIEVE, Direction, Experiment
 
 _TOO_GOOD = 0.9
 """Share of a number beyond which what it lost, or what it had not before, asks for a witness."""
@@ -159,7 +160,7 @@ def no_witness(experiments: Sequence[Experiment], earlier: Sequence[Experiment] 
 
     `earlier`: what earlier runs kept below the base, where no guard or holdout has seen that since.
     """
-    kept = [e for e in experiments if e.status is Status.KEEP]
+    kept = standing(experiments)
     last = (kept or earlier)[-1:]
     if not any(e.hard_to_believe for e in last):
         return ""

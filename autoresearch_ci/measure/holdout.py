@@ -38,20 +38,22 @@ def calibrated(bench: Bench, knowledge: Knowledge) -> Knowledge:
 
 
 def asked(
-    bench: Bench, candidate: Subject, knowledge: Knowledge
+    bench: Bench, candidate: Subject, knowledge: Knowledge, *, hold: bool = False
 ) -> tuple[HoldoutVerdict, Knowledge]:
-    """What the holdout says of the candidate, measured beside the incumbent."""
+    """What the holdout says of the candidate, measured beside the incumbent.
+
+    `hold`: nobody expects a gain of this one.
+    """
     holdout = bench.holdout
     if holdout is None:
         return HoldoutVerdict.NONE, knowledge
-    if holdout.must == "gain":
+    if gains := holdout.must == "gain" and not hold:
         agrees, knowledge = _gains(bench, holdout, candidate, knowledge)
     else:
         agrees, knowledge = _holds(bench, holdout, candidate, knowledge)
     if not agrees:
         return HoldoutVerdict.DENIES, knowledge
-    word = HoldoutVerdict.GAINS if holdout.must == "gain" else HoldoutVerdict.HOLDS
-    return word, knowledge
+    return HoldoutVerdict.GAINS if gains else HoldoutVerdict.HOLDS, knowledge
 
 
 def _gains(

@@ -11,6 +11,7 @@ from autoresearch_ci.decide.credibility import told_by_output, unlikely_numbers
 from autoresearch_ci.decide.decision import judge
 from autoresearch_ci.decide.early_stop import Point
 from autoresearch_ci.decide.knowledge import Knowledge
+from autoresearch_ci.decide.no_worse import NoWorse
 from autoresearch_ci.decide.session import Evidence, Policy, Side
 from autoresearch_ci.experiment import Decision, Experiment, MetricRun, Status
 from autoresearch_ci.measure.baseline import measure_baseline
@@ -27,6 +28,8 @@ class NumberObjective:
 
     bench: Bench
     policy: Policy
+    no_worse: NoWorse | None = None
+    """The rule in place of the keep rule, where nobody expects a gain."""
 
     def baseline(self, *, calibrate: bool, until: float | None) -> Outcome:
         found = measure_baseline(self.bench, self.policy, calibrate=calibrate, until=until)
@@ -46,13 +49,14 @@ class NumberObjective:
     def compared(self, attempt: Attempt, subject: Subject, knowledge: Knowledge) -> Outcome:
         """Candidate and incumbent, measured until the keep rule has its answer."""
         session = knowledge.session
-        evidence = session.begin(identity(attempt.changes))
+        evidence = Evidence() if self.no_worse else session.begin(identity(attempt.changes))
+        rule = self.no_worse.judge if self.no_worse else judge
         runs: list[MetricRun] = []
         own: list[MetricRun] = []
         notes: list[str] = []
         output = ""
         curve: tuple[Point, ...] = ()
-        while isinstance(step := judge(evidence, session, self.policy), Side):
+        while isinstance(step := rule(evidence, session, self.policy), Side):
             side = subject if step is Side.CANDIDATE else subject.rival
             # Once it has a result, that counts: some curves lag and end well.
             rival = None if evidence.values(Side.CANDIDATE) else knowledge.curve

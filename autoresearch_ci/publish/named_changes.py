@@ -16,6 +16,7 @@ from autoresearch_ci.workspace.earlier_change import EarlierChange, again
 
 _ROOM = 2_000_000
 """Characters of all changes of one verb: a run's records hold them."""
+_TAKEN_BACK = "the last night kept it at first, and took it back since it did nothing"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +68,15 @@ class NamedChanges:
             if len(here) < len(listed):
                 left = len(listed) - len(here)
                 self.observe(Warning(message=f"{left} of the changes of {url} are not found"))
+        return tuple(found)
+
+    def idle(self, commits: Sequence[str]) -> tuple[EarlierChange, ...]:
+        """What a run took back. One that is not found costs a measurement, and nobody named it."""
+        found, room = [], _ROOM
+        for change in filter(None, map(self._change, commits)):
+            if change.size <= room:
+                room -= change.size
+                found.append(replace(change, because=_TAKEN_BACK))
         return tuple(found)
 
     def rebuilt(self, commits: Sequence[str], onto: str) -> tuple[EarlierChange, ...]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from autoresearch_ci.decide.taken_back import standing
 from autoresearch_ci.experiment import Direction, Experiment, Published
 from autoresearch_ci.record import journal_tsv as journal
 from autoresearch_ci.record import past_notebooks
@@ -62,8 +63,8 @@ class StartPoint:
 
     @property
     def kept_rows(self) -> tuple[Experiment, ...]:
-        """`kept`, read; the header's direction is no part of a row."""
-        return journal.parse_rows(journal.header(Direction.MINIMIZE) + self.kept)
+        """`kept`, read, without what was taken back; a row says nothing of the direction."""
+        return standing(journal.parse_rows(journal.header(Direction.MINIMIZE) + self.kept))
 
 
 def recalled(data: object) -> StartPoint:

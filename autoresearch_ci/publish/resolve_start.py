@@ -14,6 +14,7 @@ from functools import partial
 from typing import TypeVar
 
 from autoresearch_ci.config.schema import Config
+from autoresearch_ci.decide.taken_back import standing, taken_back
 from autoresearch_ci.errors import ConfigError, StoppedByPerson, WorkspaceError
 from autoresearch_ci.events import Note, Observer, Warning
 from autoresearch_ci.publish.comment_commands import (
@@ -175,7 +176,11 @@ class StartResolver:
             ruler=self._run.ruler,
             past=self._comparable_journals(books, start.branch),
             notebook_ref=_free_notebook(refs, tag),
-            unwanted=(*named.found(asked.ignore, "ignore"), *named.rejected(rejected)),
+            unwanted=(
+                *named.found(asked.ignore, "ignore"),
+                *named.rejected(rejected),
+                *named.idle(self._idle(books, asked)),
+            ),
             again=(
                 *named.found(asked.retry, "retry"),
                 *named.rebuilt(anew, self._repository.head()),
@@ -281,12 +286,22 @@ class StartResolver:
             and not any(change.commit.startswith(name) for name in asked.lifted)
         )
 
+    def _idle(self, books: Sequence[PastNotebook], asked: Requests) -> list[str]:
+        """What the last night took back, unless somebody wants to see it again."""
+        last = [book for book in books if book.branch in self._names][-1:]
+        return [
+            e.commit
+            for book in last
+            for e in taken_back(book.experiments)
+            if not any(e.commit.startswith(name) for name in asked.lifted)
+        ]
+
     def _conflicting(self, start: StartPoint, books: Sequence[PastNotebook]) -> list[str]:
         """What was kept on the branch that conflicts with the base, to be made again on it."""
         if start.because != "conflict" or not self.passed_over:
             return []
         nights = past_notebooks.nights_on(books, self.passed_over[0])
-        return [kept.commit for kept in past_notebooks.kept_in(nights)]
+        return [kept.commit for kept in standing(past_notebooks.kept_in(nights))]
 
     def _used(self, use: BranchUse, start: StartPoint, head: str) -> StartPoint | None:
         """The start with its base; `None`: it cannot be this branch."""

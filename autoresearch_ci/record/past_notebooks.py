@@ -16,6 +16,7 @@ from itertools import chain
 from typing import Any, TypeVar
 
 from autoresearch_ci.config.schema import Config
+from autoresearch_ci.decide.taken_back import taken_back, told
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.record.journal_tsv import format_row, header, parse_rows
 from autoresearch_ci.safety.secret_values import looks_secret
@@ -254,16 +255,20 @@ def _listed(data: object, kind: type[T]) -> tuple[T, ...] | None:
 
 def sentences(books: Sequence[PastNotebook], ignored: Sequence[str] = ()) -> list[str]:
     """What was tried, oldest first: what proposers of a later run are told."""
-    told = []
+    sentences = []
     for book in books:
-        for e in book.experiments:
+        gone = {e.commit for e in taken_back(book.experiments)}
+        for e in told(book.experiments):
             if e.status is Status.BASELINE or not e.description:
                 continue
-            asked = any(e.commit.startswith(name) for name in ignored)
-            fate = "a person asked not to propose it again" if asked else str(e.status)
+            fate = str(e.status)
+            if e.commit in gone:
+                fate = "kept at first, and taken back since it did nothing"
+            if any(e.commit.startswith(name) for name in ignored):
+                fate = "a person asked not to propose it again"
             delta = f" {signed(e.delta)} to {number(e.metric)}" if e.metric is not None else ""
-            told.append(f"{shortened(e.description, 120)} ({fate}{delta})")
-    return list(dict.fromkeys(told))[-SENTENCES:]
+            sentences.append(f"{shortened(e.description, 120)} ({fate}{delta})")
+    return list(dict.fromkeys(sentences))[-SENTENCES:]
 
 
 def named(books: Sequence[PastNotebook], name: str) -> Experiment | None:
@@ -302,13 +307,13 @@ def night_of(
 ) -> Night:
     """What a run's journal, baseline included, adds up to."""
     first = experiments[0] if experiments else None
-    statuses = [e.status for e in experiments]
+    statuses = [e.status for e in told(experiments)]
     return Night(
         notebook=notebook,
         date=first.timestamp if first else "",
         host=host,
         ruler=ruler,
-        tried=len(experiments) - statuses.count(Status.BASELINE),
+        tried=len(statuses) - statuses.count(Status.BASELINE),
         kept=statuses.count(Status.KEEP),
         before=first.metric if first else None,
         after=experiments[-1].best if experiments else None,
@@ -338,5 +343,5 @@ def _night(book: PastNotebook) -> Night:
 
 
 def kept_in(nights: Sequence[Night]) -> list[Experiment]:
-    """What these runs kept, in order."""
+    """What these runs kept, in order, and what took some of it back."""
     return [e for night in nights for e in night.keeps]

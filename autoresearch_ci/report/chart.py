@@ -12,6 +12,7 @@ import html
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from autoresearch_ci.decide.taken_back import told
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.report.chart_layout import (
     FONT_SIZE,
@@ -95,10 +96,10 @@ def progress_svg(
     numbers that is written on it, as in the headline.
     """
     experiments = _whole(experiments, earlier, confirmation)
-    result = run_summary(experiments)
+    drawn, result = _heights(experiments), run_summary(experiments)
+    experiments = told(experiments)
     if confirmation:
         result = replace(result, best=confirmation.head)
-    drawn = _heights(experiments)
     plot = _Plot(
         x=_x_axis(experiments),
         y=_y_axis(result, drawn, direction),
@@ -107,6 +108,7 @@ def progress_svg(
         drawn=drawn,
     )
     title = title or metric_name
+    not_shown = max(0, tried_earlier - len(told(earlier)))
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
         f'width="{_WIDTH}" height="{_HEIGHT}" role="img" aria-label="{_text(title, 120)}">',
@@ -114,7 +116,7 @@ def progress_svg(
         # opaque, or dark pages would swallow the axes
         f'<rect x="0.5" y="0.5" width="{_WIDTH - 1}" height="{_HEIGHT - 1}" rx="8" '
         'fill="#ffffff" stroke="#d0d7de"/>',
-        *_header(plot, metric_name, title, confirmation, max(0, tried_earlier - len(earlier))),
+        *_header(plot, metric_name, title, confirmation, not_shown),
         *_legend(experiments, plot),
         *_axes(plot, metric_name),
         *_steps(experiments, plot),

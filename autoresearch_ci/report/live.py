@@ -127,7 +127,7 @@ class Display:
         done = max((e.iteration for e in self._experiments), default=run.resumed_from)
         row = Table.grid(padding=(0, 1))
         row.add_row(
-            Text(f"iteration {done}/{run.iterations}", style="bold"),
+            Text(f"iteration {min(done, run.iterations)}/{run.iterations}", style="bold"),
             ProgressBar(total=max(1, run.iterations), completed=done, width=30),
             Text(_clock_face(self._clock() - self._begun), style="dim"),
         )

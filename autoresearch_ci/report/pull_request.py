@@ -122,7 +122,7 @@ def body(
     ]
     middle = [
         *nights(experiments, info),
-        *idle(info),
+        *idle(experiments, info),
         *_measured(experiments, result, info, more),
         _cost(experiments, result, info),
         expectations(experiments, info.direction),

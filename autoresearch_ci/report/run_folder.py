@@ -15,6 +15,7 @@ import autoresearch_ci
 from autoresearch_ci.config.resolve import Resolved, describe
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.aims import Left
+from autoresearch_ci.decide.taken_back import standing
 from autoresearch_ci.errors import AutoresearchError
 from autoresearch_ci.experiment import Experiment, Published
 from autoresearch_ci.preflight import RunContext
@@ -31,6 +32,7 @@ from autoresearch_ci.report.run_summary import (
 from autoresearch_ci.report.summary_page import summary_markdown
 from autoresearch_ci.safety.log_text import json_text
 from autoresearch_ci.safety.redaction import Redactor
+from autoresearch_ci.workspace.repository import Changes
 
 
 @dataclass(kw_only=True)
@@ -43,9 +45,10 @@ class Finished:
     """Stopped by something that is broken, not at a limit or for want of ideas."""
     broken: AutoresearchError | None = None
     """What the process ends with, once all that was kept is published."""
-    confirmation: Confirmation | None = None
     left: Left | None = None
     """What is still broken, where that is what was measured."""
+    confirmations: list[tuple[Changes, Confirmation]] = field(default_factory=list)
+    """What was measured again at the end, each with the state of the code that it is of."""
     suites: tuple[PassedTests, ...] = ()
     """Of the guards whose tests are seen one by one."""
     idle: tuple[Experiment, ...] = ()
@@ -57,6 +60,12 @@ class Finished:
     """What earlier runs kept on it, where numbers compare."""
     disclose: str = ""
     """The file of the repository that asks to be told of AI; empty: none does."""
+
+    @property
+    def confirmation(self) -> Confirmation | None:
+        """That of the newest kept commit, whichever it is by now."""
+        head = self.ledger.changes(self.ledger.incumbent)
+        return next((found for of, found in self.confirmations if of == head), None)
 
 
 def run_info(
@@ -127,7 +136,7 @@ def write_report(
         "idle_commits": [experiment.commit for experiment in finished.idle],
         "totals": {
             "iterations": max(len(experiments) - 1, 0),
-            "kept": len(ledger.history.kept),
+            "kept": len(standing(experiments)),
             "baseline": experiments[0].metric if experiments else None,
             "best": experiments[-1].best if experiments else None,
             "samples": sum(e.samples for e in experiments),

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from autoresearch_ci.decide.credibility import is_too_good, is_witness
+from autoresearch_ci.decide.taken_back import standing, told
 from autoresearch_ci.experiment import (
     HARD_TO_BELIEVE,
     Direction,
@@ -36,9 +37,11 @@ class RunSummary:
     best: float | None
     """The incumbent's metric at the end; the baseline's when nothing was kept."""
     kept: tuple[Experiment, ...]
-    """Without the baseline, in order."""
+    """Without the baseline and what was taken back, in order."""
     others: tuple[Experiment, ...]
     """Tried and not kept, in order."""
+    head: str
+    """The newest commit; empty where none was kept."""
 
     @property
     def doubted(self) -> tuple[Experiment, ...]:
@@ -54,12 +57,14 @@ class RunSummary:
 def run_summary(experiments: Sequence[Experiment]) -> RunSummary:
     """Reads the journal, baseline included, in order."""
     baseline = next((e.metric for e in experiments if e.status is Status.BASELINE), None)
-    kept = tuple(e for e in experiments if e.status is Status.KEEP)
-    best = baseline
-    for experiment in kept:
-        best = experiment.best if experiment.best is not None else experiment.metric
-    others = tuple(e for e in experiments if e.status not in (Status.BASELINE, Status.KEEP))
-    return RunSummary(baseline=baseline, best=best, kept=kept, others=others)
+    best, head = baseline, ""
+    for e in experiments:
+        if e.status is Status.KEEP:
+            best, head = e.best if e.best is not None else e.metric, e.commit
+    rows = told(experiments)
+    kept = tuple(e for e in rows if e.status is Status.KEEP)
+    others = tuple(e for e in rows if e.status not in (Status.BASELINE, Status.KEEP))
+    return RunSummary(baseline=baseline, best=best, kept=kept, others=others, head=head)
 
 
 def hard_to_believe(
@@ -374,7 +379,7 @@ def tests_passed(info: RunInfo) -> str:
 
 def disclosure(experiments: Sequence[Experiment], info: RunInfo) -> str:
     """Who wrote the changes, for a project that asks; empty where none does."""
-    kept = [e.proposer for e in experiments if e.status is Status.KEEP]
+    kept = [e.proposer for e in standing(experiments)]
     if not info.disclose or not kept:
         return ""
     names = ", ".join(inline(name, 60) for name in dict.fromkeys(kept))

@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from autoresearch_ci.decide.taken_back import taken_back
 from autoresearch_ci.experiment import Direction, Experiment
 from autoresearch_ci.record.past_notebooks import Night, night_of
 from autoresearch_ci.report.run_summary import (
@@ -87,7 +88,7 @@ def summary_markdown(
         (goal, 5, "the goal"),
         (_joined(_kept(result, info)), 7, "what was kept"),
         (_joined(nights(experiments, info)), 6, "the nights"),
-        (_joined(idle(info)), 3, "what turned out to do nothing"),
+        (_joined(idle(experiments, info)), 3, "what turned out to do nothing"),
         (_joined(_others(result)), 2, "what was tried and not kept"),
         (_joined(_measured(experiments, result, info)), 6, "how it was measured"),
         (_joined(_look(result, info)), 4, "how to look at it"),
@@ -139,8 +140,16 @@ def kept_title(result: RunSummary, info: RunInfo) -> str:
     return f"Kept{' in this night' if info.lineage.origin else ''} ({len(result.kept)})"
 
 
-def idle(info: RunInfo) -> Iterator[str]:
-    """At most ten are named: the section must not crowd out the rest."""
+def idle(experiments: Sequence[Experiment], info: RunInfo) -> Iterator[str]:
+    """At most ten of each are named: the section must not crowd out the rest."""
+    if gone := taken_back(experiments):
+        names = [f"- {commit_link(e.commit)} {inline(e.description)}" for e in gone[:10]]
+        left = [f"- and {count(len(gone) - 10, 'more change')}"] * (len(gone) > 10)
+        listed = "\n".join([*names, *left])
+        yield (
+            "Kept at first, and taken back at the end, since the result is no worse without; the "
+            f"branch has both commits, and nothing of them is left:\n\n{listed}"
+        )
     if info.idle:
         names = [
             f"{commit_link(e.commit)} {inline(e.description)}: `git revert {commit_name(e.commit)}`"
@@ -287,7 +296,7 @@ def _look(result: RunSummary, info: RunInfo) -> Iterator[str]:
     yield "### How to look at it"
     commands = []
     if result.kept:
-        head = info.branch or result.kept[-1].commit[:12]  # which may have no branch
+        head = info.branch or result.head[:12]  # which may have no branch
         kept = shlex.quote(f"{info.origin[:12]}..{head}")
         commands.append(f"git log -p {kept}   # what was kept")
     commands.append(f"git log {shlex.quote(info.notebook_ref)}   # every attempt, kept or not")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from autoresearch_ci.decide.taken_back import told
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.report.run_summary import run_summary
 from autoresearch_ci.safety.log_text import defuse
@@ -19,7 +20,7 @@ _WIDTH = 70
 def results_table(experiments: Sequence[Experiment], direction: Direction) -> str:
     """The baseline, each kept experiment, then one line on all the others."""
     result = run_summary(experiments)
-    shown = [e for e in experiments if e.status in (Status.BASELINE, Status.KEEP)]
+    shown = [e for e in told(experiments) if e.status in (Status.BASELINE, Status.KEEP)]
     lines = _aligned([_HEADER, *(_cells(e) for e in shown)]) if shown else []
     lines += [f"#{e.iteration}: {defuse(shortened(e.doubt, 200))}" for e in result.doubted]
     better = "lower" if direction is Direction.MINIMIZE else "higher"

@@ -12,7 +12,7 @@ import pytest
 from autoresearch_ci.cli.main import run_cli
 
 if TYPE_CHECKING:
-    from tests.conftest import Repo, Run, Script
+    from tests.conftest import Repo, Result, Run, Script
 
     Captured = pytest.CaptureFixture[str]
 
@@ -417,29 +417,108 @@ def test_a_guard_reads_its_test_report_when_it_is_the_metric_command_too(
     assert "1 of 2 tests lost" in done.rows[1]["reason"]
 
 
-@pytest.mark.parametrize(("asked", "runs"), [("true", 7), ("auto", 7), ("auto", 1)])
-def test_ablation_names_a_kept_commit_that_does_nothing(
-    run: Run, script: Script, repo: Repo, asked: str, runs: int
-) -> None:
-    """Unasked, too, where the search itself took more runs than that takes."""
-    # The second file counts only as long as the first says 10.
+SUPERSEDED = "v=$(cat value); [ $v = 10 ] && v=$((v + $(cat other))); echo $v"
+"""The second file counts only as long as the first says 10."""
+IDLE = ({"description": "lower other", "files": {"other": "4\n"}}, value(1, "lower value"))
+"""The first gains, and does nothing beside the second."""
+
+
+@pytest.fixture
+def two_files(repo: Repo) -> Repo:
     repo.write("other", "5\n")
     repo.commit()
-    script(
-        {"description": "lower other", "files": {"other": "4\n"}},
-        value(1, "lower value"),
-    )
-    metric = "v=$(cat value); [ $v = 10 ] && v=$((v + $(cat other))); echo $v"
+    return repo
+
+
+def facts_of(done: Result) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((done.folder / "run.json").read_text(encoding="utf-8"))
+    return found
+
+
+@pytest.mark.parametrize(("asked", "runs"), [("true", 7), ("auto", 7), ("auto", 1)])
+def test_a_kept_commit_that_does_nothing_leaves_the_diff_again(
+    run: Run, script: Script, two_files: Repo, asked: str, runs: int
+) -> None:
+    """Unasked, too, where the search itself took more runs than that takes."""
+    script(*IDLE)
     flags = ("--set", f"confirm.ablate={asked}", "--set", f"metric.repeats.max={runs}")
-    done = run("--scope", "other", *flags, metric=metric)
-    assert done.column("status")[1:] == ["keep", "keep"], done.told
-    facts = json.loads((done.folder / "run.json").read_text(encoding="utf-8"))
+    flags = (*flags, "--guard", "true", f"--set=holdout.command={SUPERSEDED}")
+    done = run("--scope", "other", *flags, metric=SUPERSEDED)
     looked = asked == "true" or runs > 1
-    idle = done.rows[1]["commit"]
-    assert facts["idle_commits"] == ([idle] if looked else [])
-    assert ("kept but does nothing" in done.out) == looked
+    changed = two_files.git("diff", "--name-only", f"HEAD..{BRANCH}").split()
+    if not looked:
+        assert changed == ["other", "value"]
+        return
+    assert done.column("status")[1:] == ["keep", "keep", "keep"], done.told
+    assert changed == ["value"]
+    assert two_files.kept()[-1] == "experiment: take back: lower other"
+    facts, summary = facts_of(done), (done.folder / "summary.md").read_text(encoding="utf-8")
+    first, last = done.rows[1]["commit"], done.rows[3]["commit"]
+    assert (facts["idle_commits"], facts["head"], facts["totals"]["kept"]) == ([], last, 1)
+    assert (facts["confirmation"]["base"], facts["confirmation"]["head"]) == (15, 1)
+    assert done.rows[3]["reason"] == f"without {first[:12]}: no worse: +0.00 %"
+    assert done.rows[3]["holdout"] == "holds"
+    assert "### Kept (1)" in summary
+    assert f"nothing of them is left:\n\n- {first[:7]} lower other\n" in summary
+    assert "git revert" not in summary
+    assert "lower is better; 1 of 2 kept, 1 discard" in done.out
+
+
+def test_what_was_taken_back_is_looked_at_and_tried_no_more(
+    run: Run, script: Script, two_files: Repo
+) -> None:
+    script(*IDLE, value(1), {"description": "again", "files": {"other": "4\n"}}, value(0.5))
+    flags = ("--scope", "other", "--guard", "true", "--set", "confirm.ablate=true")
+    done = run(*flags, "--iterations", "2", metric=SUPERSEDED)
+    assert done.column("status")[1:] == ["keep"] * 3, done.told
+    done = run(*flags, "--iterations", "2", "--resume", metric=SUPERSEDED)
+    assert len(done.rows) == 4
+    assert "does nothing" not in done.out
+    done = run(*flags, "--iterations", "5", "--resume", metric=SUPERSEDED)
+    assert done.column("status")[4:] == ["no-op", "keep"], done.told
+    assert done.rows[4]["reason"].startswith("the same code as experiment 2, keep")
+    assert two_files.git("diff", "--name-only", f"HEAD..{BRANCH}") == "value"
+
+
+@pytest.mark.parametrize(
+    ("flag", "why"),
+    [
+        ("--guard=! { grep -qx 1 value && grep -q 5 other; }", "guard failed"),
+        ("--set=holdout.command=echo $(($(cat value) + $(cat other)))", "the holdout did not"),
+    ],
+    ids=["guard", "holdout"],
+)
+def test_what_a_guard_or_the_holdout_needs_stays(
+    run: Run, script: Script, two_files: Repo, flag: str, why: str
+) -> None:
+    script(*IDLE)
+    flags = ("--scope", "other", "--set", "confirm.ablate=true", flag)
+    done = run(*flags, metric=SUPERSEDED)
+    assert done.column("status")[1:] == ["keep", "keep", "discard"], done.told
+    first = done.rows[1]["commit"]
+    assert done.rows[3]["reason"].startswith(f"without {first[:12]}: {why}")
+    assert facts_of(done)["idle_commits"] == [first]
+    assert two_files.git("rev-parse", BRANCH) == done.rows[2]["commit"]
     summary = (done.folder / "summary.md").read_text(encoding="utf-8")
-    assert (f"lower other: `git revert {idle[:7]}`" in summary) == looked
+    assert f"lower other: `git revert {first[:7]}`" in summary
+    done = run(*flags, "--resume", metric=SUPERSEDED)
+    assert len(done.rows) == 4, "what has failed is not tried again"
+
+
+def test_of_two_changes_that_do_the_same_one_stays(
+    run: Run, script: Script, two_files: Repo
+) -> None:
+    two_files.write("third", "5\n")
+    two_files.commit()
+    same = [{"description": f"lower {name}", "files": {name: "4\n"}} for name in ("other", "third")]
+    script(*same, value(1))
+    once = "v=$(cat value) n=$(($(cat other) + $(cat third))); [ $v = 1 ] && "
+    metric = f"{once} n=$((n > 9 ? 5 : 1)); echo $n"
+    flags = ("--scope", "other", "--scope", "third", "--set", "confirm.ablate=true")
+    done = run(*flags, metric=metric)
+    assert done.column("metric") == ["10", "9", "8", "1", "5", "1"], done.told
+    assert done.column("status")[1:] == ["keep", "keep", "keep", "discard", "keep"]
+    assert two_files.git("diff", "--name-only", f"HEAD..{BRANCH}").split() == ["other", "value"]
 
 
 def test_ablation_judges_by_one_run_only_what_the_confirmation_found_exact(

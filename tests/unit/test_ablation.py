@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from autoresearch_ci.confirmation import ablates_unasked
+from autoresearch_ci.ablation import ablates_unasked
 from autoresearch_ci.experiment import Experiment, Status
 from tests.unit.report.test_summary import experiment
 

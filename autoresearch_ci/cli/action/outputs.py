@@ -20,6 +20,7 @@ from autoresearch_ci.cli.action.step_summary import (
     unfinished_part,
     warnings_part,
 )
+from autoresearch_ci.decide.taken_back import standing
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.report.run_summary import relative_change, run_summary
 
@@ -135,7 +136,7 @@ def run_outputs(facts: Mapping[str, Any], experiments: Sequence[Experiment]) -> 
     kept = totals.get("kept") or 0
     baseline = totals.get("baseline")
     change = relative_change(baseline, totals.get("best"))
-    doubted = facts.get("hard_to_believe") or any(e.hard_to_believe for e in experiments)
+    doubted = facts.get("hard_to_believe") or any(e.hard_to_believe for e in standing(experiments))
     unasked = config.get("confirm.mode") == "never"  # else what was not confirmed did not hold
     held = kept and confirmed.get("holds", unasked) and not doubted
     found = {

@@ -1,0 +1,53 @@
+"""Kept changes that a run took back at its end, as its journal says it: in the row that did so.
+
+Pure. Which changes do nothing is not decided here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from autoresearch_ci.experiment import Experiment, Status
+
+PROPOSER = "ablation"
+"""Whose rows they are."""
+TAKEN_BACK = "kept at first, and taken back at the end: the result is no worse without it"
+_NAME = re.compile(r"\b[0-9a-f]{7,12}\b")
+
+
+def reason(changes: Sequence[Experiment], said: str) -> str:
+    """Of the row that takes them back, or could not."""
+    return f"without {', '.join(e.commit[:12] for e in changes)}: {said}"
+
+
+def named(row: Experiment) -> tuple[str, ...]:
+    """Abbreviated commits of what a row takes back, or could not; none: it is another row."""
+    if row.proposer != PROPOSER:
+        return ()
+    return tuple(_NAME.findall(row.reason.partition(":")[0]))
+
+
+def taken_back(experiments: Sequence[Experiment]) -> tuple[Experiment, ...]:
+    """What was kept at first, and is on the branch no more."""
+    gone = tuple(n for e in experiments if e.status is Status.KEEP for n in named(e))
+    return tuple(e for e in experiments if e.status is Status.KEEP and e.commit.startswith(gone))
+
+
+def told(experiments: Sequence[Experiment]) -> list[Experiment]:
+    """The rows as people read them: what was taken back was tried and not kept.
+
+    The row that did it is none of the ideas.
+    """
+    gone = taken_back(experiments)
+    return [
+        replace(e, status=Status.DISCARD, reason=TAKEN_BACK) if e in gone else e
+        for e in experiments
+        if not (e.status is Status.KEEP and named(e))
+    ]
+
+
+def standing(experiments: Sequence[Experiment]) -> tuple[Experiment, ...]:
+    """What was kept and is still there."""
+    return tuple(e for e in told(experiments) if e.status is Status.KEEP)

@@ -1,0 +1,49 @@
+"""What was taken back is known by its row, and by nothing that somebody else words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from autoresearch_ci.decide.credibility import no_witness
+from autoresearch_ci.decide.taken_back import PROPOSER, named, reason, standing, taken_back, told
+from autoresearch_ci.experiment import HARD_TO_BELIEVE, Experiment, Status
+from tests.unit.report.test_summary import experiment
+
+
+def row(number: int, status: Status = Status.KEEP, **fields: object) -> Experiment:
+    return replace(experiment(number, status, 1.0, **fields), commit=f"{number:x}" * 40)
+
+
+ROWS = [row(0, Status.BASELINE), row(1), row(2), row(3, Status.DISCARD)]
+
+
+def without(number: int, *gone: Experiment, status: Status = Status.KEEP) -> Experiment:
+    return row(number, status, proposer=PROPOSER, reason=reason(gone, "no worse: +0.0 %"))
+
+
+def test_what_was_taken_back_stands_no_more_and_was_tried() -> None:
+    rows = [*ROWS, without(4, ROWS[1])]
+    assert taken_back(rows) == (ROWS[1],)
+    assert standing(rows) == (ROWS[2],)
+    statuses = ["baseline", "discard", "keep", "discard"]
+    assert [e.status for e in told(rows)] == statuses
+    assert told(rows)[1].reason.startswith("kept at first")
+
+
+def test_what_could_not_be_taken_back_stands() -> None:
+    rows = [*ROWS, without(4, ROWS[1], ROWS[2], status=Status.DISCARD)]
+    assert named(rows[-1]) == ("1" * 12, "2" * 12)
+    assert standing(rows) == (ROWS[1], ROWS[2])
+    assert told(rows) == rows
+
+
+def test_the_words_of_another_proposer_take_nothing_back() -> None:
+    rows = [*ROWS, row(4, proposer="claude", reason=reason(ROWS[1:2], "no worse"))]
+    assert taken_back(rows) == ()
+
+
+def test_a_gain_that_is_hard_to_believe_stays_so_when_another_change_is_taken_back() -> None:
+    hard = replace(ROWS[2], doubt=f"{HARD_TO_BELIEVE}a gain of 99 %")
+    rows = [ROWS[0], ROWS[1], hard]
+    assert no_witness([*rows, without(4, ROWS[1])])
+    assert not no_witness([*rows, without(4, hard)])
