@@ -228,6 +228,8 @@ class Ending:
         known = self.loop.knowledge
         if outcome.decision.status is not Status.KEEP or outcome.attempt is None:
             return outcome
+        if self._misses_target(outcome.metric):
+            return replace(outcome.refused("the target is not reached"), knowledge=known)
         try:
             found = self._confirmed(
                 self._paired(outcome.knowledge), outcome.attempt.changes, outcome.metric
@@ -236,12 +238,20 @@ class Ending:
             found = None
         if found is None or not found.holds:
             why = "the gain did not hold" if found else "the gain could not be confirmed"
-            return replace(outcome.refused(f"{why} without them"), knowledge=known)
+            return replace(outcome.refused(why), knowledge=known)
         # It was no test of a new idea, and has earned the search no further error.
         session = replace(
             outcome.knowledge.session, tests=known.session.tests, keeps=known.session.keeps
         )
         return replace(outcome, knowledge=replace(outcome.knowledge, session=session))
+
+    def _misses_target(self, metric: float | None) -> bool:
+        """Whether a run that has reached its target would not have with this result."""
+        limits, best = self.loop.briefing.limits, self.finished.ledger.experiments[-1].best
+        if limits.target is None or metric is None or best is None:
+            return False
+        better = self.config.metric.direction.better
+        return better(limits.target, metric) and not better(limits.target, best)
 
 
 def _least_gain(experiments: Sequence[Experiment], config: Config) -> float:

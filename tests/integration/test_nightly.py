@@ -405,31 +405,18 @@ def test_two_nights_end_in_one_pull_request_that_knows_both(world: World, mode: 
     assert used == ({WRITES} if mode == "github" else {WRITES, READS})
 
 
-def test_the_composite_door_leads_to_the_same_nights(world: World) -> None:
-    """Only inputs and the way Python is started differ, so that two of them are enough."""
-    world.composite = world.real = True
-    world.night("github", 10, 9, 8).go()
-    world.real = False
-    second = world.night("github", 8, 7).go().done.outputs
-    (pull,) = world.api.pulls
-    assert pull["title"] == "autoresearch: value 10 → 7 (-30.0 %)"
-    assert "### Nights (2)" in pull["body"]
-    known = ("pull-request", "branch", "kept", "best")
-    assert [second[name] for name in known] == [
-        pull["html_url"],
-        "autoresearch/nightly",
-        "1",
-        "7.0",
-    ]
-    assert world.leaks() == []
+@pytest.mark.parametrize("door", ["github", "bundle", "composite"])
+def test_five_nights_tell_one_story(world: World, door: str) -> None:
+    """A person pushes to our branch, the base moves, a person says no, and the base conflicts.
 
-
-@MODES
-def test_five_nights_tell_one_story(world: World, mode: str) -> None:
-    """A person pushes to our branch, the base moves, a person says no, and the base conflicts."""
+    Of the composite action only inputs and the way Python is started differ.
+    """
+    world.composite = world.real = door == "composite"
+    mode = "bundle" if door == "bundle" else "github"
     main = "refs/heads/main"
     start = world.bare.ref(main)[:7]
     world.night(mode, 10, 9, 8).go()
+    world.real = False
     (first,) = world.api.pulls
     assert first["title"] == "autoresearch: value 10 → 8 (-20.0 %)"
     assert "Base and result were measured again at the end, in turns, on Linux" in first["body"]
@@ -484,6 +471,44 @@ def test_five_nights_tell_one_story(world: World, mode: str) -> None:
     assert [pull["state"] for pull in world.api.pulls] == ["closed", "closed", "open"]
     assert fifth.done.outputs["pull-request"] == third_pull["html_url"]
     assert world.leaks() == []
+
+
+def test_what_does_nothing_leaves_the_diff_and_is_not_measured_the_next_night(
+    world: World,
+) -> None:
+    """The other file counts only as long as the first says 10."""
+    superseded = "v=$(cat value); [ $v = 10 ] && v=$((v + $(cat other))); echo value: $v"
+    metric = f"metric: {{command: {json.dumps(superseded)}, name: value}}"
+    lines = ["goal: A smaller value", "scope: [value, other]", metric, ""]
+    world.bare.commit(
+        "main", "two files", other="5\n", **{".github/autoresearch.yml": "\n".join(lines)}
+    )
+
+    def night(old: int, new: int) -> Night:
+        night = world.night("bundle", old, new, new)
+        Script(world.folder / f"script-{night.number}.jsonl")(
+            {"description": "lower other", "files": {"other": "4\n"}},
+            {"description": f"try {new}", "files": {"value": f"{new}\n"}},
+        )
+        return night.go()
+
+    found = night(10, 8).measured
+    assert found
+    (pull,) = world.api.pulls
+    assert pull["title"] == "autoresearch: value 15 → 8 (-46.7 %)"
+    assert "nothing of them is left" in pull["body"]
+    assert "### Kept (1)" in pull["body"]
+    assert subjects(world)[-1] == "experiment: take back: lower other"
+    assert world.bare.git("diff", "--name-only", f"main..{BRANCH}").split() == ["value"]
+    assert (found.outputs["kept"], found.outputs["best"]) == ("1", "8.0")
+
+    night(8, 7)
+    again = rows(world, world.bare.refs("refs/autoresearch/notebook")[-1])[1]
+    assert (again["status"], again["metric"]) == ("discard", "-")
+    assert again["reason"].startswith("the last night kept it at first, and took it back")
+    assert pull["title"] == "autoresearch: value 15 → 7 (-53.3 %)"
+    assert "Kept by earlier runs on this branch (1)" in pull["body"]
+    assert "| 2 | 1 | 15 → 8 | -46.7 % |" in pull["body"]
 
 
 def test_a_forge_that_only_speaks_git_gets_the_push(world: World) -> None:
