@@ -364,21 +364,41 @@ class ForgePublisher:
                 continue
             tip = self._remote.fetch(f"refs/heads/{one.branch}")
             if not tip or not self._remote.is_ancestor(tip, record.incumbent):
-                self._say_waiting(one)
+                why = f"{one.url} is open for the same goal"
+                self._say_waiting(one.branch, why, "merge or close it")
                 return True
             self._held.append(one)
         return False
 
-    def _say_waiting(self, other: PullRequest) -> None:
+    def _must_wait_for_branch(self, record: RunRecord) -> bool:
+        """The same as far as git tells: another branch for it holds what neither base nor run does.
+
+        Asked before the push, as that opens it.
+        """
+        base = self._remote.fetch(f"refs/heads/{self._resolver.base_branch()}")
+        known = (record.incumbent, self._repository.head(), *filter(None, [base]))
+        for branch in self._resolver.others(record.facts.tag):
+            tip = self._remote.fetch(f"refs/heads/{branch}")
+            if tip and not any(self._remote.is_ancestor(tip, commit) for commit in known):
+                self._say_waiting(
+                    branch,
+                    f"branch {branch} holds what another run kept for the same goal, and a merge "
+                    "request from it may be open",
+                    "merge it or delete the branch",
+                )
+                return True
+        return False
+
+    def _say_waiting(self, branch: str, why: str, cure: str) -> None:
         if self._waiting:
             return
         self._waiting = True
         self._observe(
             Warning(
-                message=f"{other.url} is open for the same goal, so no other is opened; what was "
-                f"kept is on {self._start_point.branch}.\n"
-                f"do: merge or close it, then open this one by hand: {self._compare_link()}; to "
-                f"continue it instead, run with --publish-branch {shlex.quote(other.branch)}"
+                message=f"{why}, so no other is opened; what was kept is on "
+                f"{self._start_point.branch}.\n"
+                f"do: {cure}, then open this one by hand: {self._compare_link()}; to continue it "
+                f"instead, run with --publish-branch {shlex.quote(branch)}"
             )
         )
 
@@ -456,6 +476,8 @@ class ForgePublisher:
         if not record.history.kept or self._describe is None:
             return ()
         try:
+            if not self._forge.tells and self._must_wait_for_branch(record):
+                return ()
             return self._forge.push_options(self._content(record, self._describe(), None))
         except ForgeRefused as error:
             if error.kind not in TRANSIENT:

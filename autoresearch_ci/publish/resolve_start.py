@@ -137,6 +137,8 @@ class StartResolver:
         """What people asked for, by the pull request's address."""
         self._fetched: list[str] = []
         """Commits of our branches on the forge."""
+        self._books: Sequence[PastNotebook] | None = None
+        """What all that were looked at say, once they were."""
 
     def base_branch(self) -> str:
         """The branch to merge into."""
@@ -200,6 +202,15 @@ class StartResolver:
         start = _remembering(start, books, asked.ignore, continued=continued)
         start = replace(start, rejected=self._rejected(books, asked))
         return replace(start, notebook_ref=_free_notebook(refs, tag, notebook))
+
+    def others(self, tag: str) -> list[str]:
+        """Branches of other names that are there, and whose runs measured in the very same way."""
+        if self._books is None:
+            self._notebooks(self._refs(), tag)
+        books = [book for book in self._books or () if book.ruler == self._run.ruler]
+        names = {book.branch for book in books} - self._names
+        there = self._remote.refs("refs/heads/*") if names else {}  # so names are no patterns
+        return sorted(name for name in names if f"refs/heads/{name}" in there)
 
     def _refs(self) -> dict[str, str]:
         branch = f"refs/heads/{self._run.branch}"
@@ -353,12 +364,12 @@ class StartResolver:
         known = [ref for ref in refs if ref.startswith(NOTEBOOKS)]
         wanted = past_notebooks.newest(known, tag)
         files = self._remote.read_tips(wanted, (past_notebooks.JOURNAL, past_notebooks.FACTS))
-        books = past_notebooks.notebooks(
+        self._books = past_notebooks.notebooks(
             {ref: files[ref] for ref in wanted},
             metric=self._run.metric,
             direction=self._run.direction,
         )
-        return past_notebooks.told_of(books, self._names)
+        return past_notebooks.told_of(self._books, self._names)
 
     def _requests(self, pulls: Sequence[PullRequest], books: Sequence[PastNotebook]) -> Requests:
         for pull in pulls:

@@ -62,6 +62,46 @@ def test_each_keep_is_a_push_that_asks_for_the_merge_request(
     assert {said.partition(":")[0] for said in server.said} == {"oauth2"}
 
 
+def titles(server: GitServer) -> list[str]:
+    """Of the merge requests that the pushes asked for, one after the other."""
+    found = [option for options in server.push_options for option in options]
+    return [o.partition("=")[2] for o in found if o.startswith("merge_request.title=")]
+
+
+def test_nights_on_one_branch_ask_for_one_merge_request(
+    server: GitServer, bare: Bare, run: Run, script: Script
+) -> None:
+    nightly = ("--publish-branch", "autoresearch/nightly")
+    for tag, value in (("t", 9), ("u", 8)):
+        script({"description": f"try {value}", "files": {"value": f"{value}\n"}})
+        done = run("--publish", "gitlab", "--iterations", "1", *nightly, tag=tag)
+        assert done.code == 0, done.told
+    assert bare.refs("refs/heads/autoresearch") == ["refs/heads/autoresearch/nightly"]
+    first, *_, last = titles(server)
+    assert "10 → 9" in first
+    assert "→ 8, not yet measured against the base" in last
+
+
+def test_while_another_branch_is_unmerged_no_other_merge_request_is_asked_for(
+    server: GitServer, bare: Bare, run: Run, script: Script
+) -> None:
+    go(run, script, 9)
+    asked = len(titles(server))
+    script({"description": "try 8", "files": {"value": "8\n"}})
+    night = ("--publish", "gitlab", "--iterations", "1")
+    done = run(*night, tag="u")
+    assert done.code == 0, done.told
+    assert bare.ref("refs/heads/autoresearch/u")
+    assert len(titles(server)) == asked
+    assert "branch autoresearch/t holds what another run kept for the same goal" in done.told
+    assert "run with --publish-branch autoresearch/t" in done.told
+    bare.git("update-ref", "refs/heads/main", BRANCH)  # merged, and by hand
+    bare.git("update-ref", "-d", "refs/heads/autoresearch/u")
+    script({"description": "try 7", "files": {"value": "7\n"}})
+    done = run(*night, tag="v")
+    assert len(titles(server)) > asked, done.told
+
+
 def test_a_run_without_a_keep_asks_for_no_merge_request(
     server: GitServer, bare: Bare, run: Run, script: Script
 ) -> None:

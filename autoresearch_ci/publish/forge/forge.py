@@ -101,6 +101,9 @@ class PullRequestContent:
 class Forge(Protocol):
     """A place that has branches and pull requests. Everything raises `ForgeRefused`."""
 
+    tells: bool
+    """Whether it says which pull requests there are; of another, git tells the branches."""
+
     @property
     def address(self) -> Address:
         """Where its git repository is."""

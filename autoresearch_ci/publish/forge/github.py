@@ -51,6 +51,8 @@ _SLUG = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
 class GitHub:
     """A `Forge`."""
 
+    tells = True
+
     def __init__(
         self,
         slug: str,

@@ -22,6 +22,8 @@ _ROOM = 1_000
 class GitLab:
     """A `Forge`."""
 
+    tells = False
+
     def __init__(self, project: str, environment: Mapping[str, str]) -> None:
         """`project`: `group/name`. Raises `ConfigError` when there is no token."""
         self._project = project
