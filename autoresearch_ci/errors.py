@@ -6,7 +6,7 @@
   x WorkspaceError    the repository was refused, or git failed                   exit 3
   x BaselineError     the unmodified code cannot be measured                      exit 4
   x ProposerError     no usable proposer (key, API, budget)                       exit 5
-  x PublishError      the forge refused; what was kept stays on its branch        exit 6
+  x PublishError      the forge refused; the message says where what was kept is  exit 6
   x StoppedByPerson   `/autoresearch stop` on the pull request                    exit 0
   x Interrupted       SIGINT or SIGTERM; everything is saved                      exit 130
 

@@ -200,6 +200,10 @@ class Spent:
         return Spent(tokens=self.tokens + other.tokens, cost_usd=self.cost_usd + other.cost_usd)
 
 
+NOT_PUBLISHED = "not published: "
+"""How a message begins that says why."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Published:
     """What became of it."""

@@ -10,7 +10,7 @@ from typing import TextIO
 
 from autoresearch_ci.cli.config import effective
 from autoresearch_ci.errors import PublishError
-from autoresearch_ci.experiment import Published
+from autoresearch_ci.experiment import NOT_PUBLISHED, Published
 from autoresearch_ci.publish.bundle import read
 from autoresearch_ci.publish.publish_bundle import publish_bundle, ruling_commit
 from autoresearch_ci.report.console import make_progress
@@ -39,7 +39,7 @@ def tell(published: Published, target: TextIO) -> None:
     if published.refused:
         target = sys.stderr  # whoever reads the error must know what is there all the same
     if published.nothing:
-        print(f"not published: {published.nothing}", file=target)
+        print(f"{NOT_PUBLISHED}{published.nothing}", file=target)
         if published.standing:
             print(f"branch: {published.standing}", file=target)
         if published.pull_request:

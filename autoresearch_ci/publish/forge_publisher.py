@@ -12,7 +12,7 @@ from dataclasses import replace
 from autoresearch_ci.config.schema import Publish
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.events import Note, Observer, Warning
-from autoresearch_ci.experiment import Published
+from autoresearch_ci.experiment import NOT_PUBLISHED, Published
 from autoresearch_ci.publish.bundle import drop_copy, keep_copy, write
 from autoresearch_ci.publish.forge.forge import Forge, PullRequest, PullRequestContent, PullState
 from autoresearch_ci.publish.forge.git_remote import Moved, Remote, Update
@@ -203,7 +203,7 @@ class ForgePublisher:
             # Once: what is refused at the end is what the run ends with, where it kept anything.
             told_at_the_end = self._final and not self._hurry and self._may_show(self._record)
             if str(before) != str(error) and not told_at_the_end:
-                self._observe(Warning(message=f"not published: {error}"))
+                self._observe(Warning(message=f"{NOT_PUBLISHED}{error}"))
 
     def _look_again(self, record: RunRecord, notebook: str | None) -> None:
         """Where a run goes that began without a look at the forge, which has what it has."""

@@ -555,6 +555,7 @@ def test_what_a_forge_refuses_is_left_in_a_file_that_can_be_published_later(worl
     assert "compare/" not in done.summary + done.log
     told = [*done.annotations("warning"), *done.annotations("error")]
     assert sum("GH006" in words for words in told) == 2  # at the keep, at the end
+    assert done.summary.count("GH006") == 1
     assert "autoresearch-ci publish --bundle autoresearch.bundle" in done.summary
     world.bare.refuse("")
     published = night.publish()

@@ -21,7 +21,7 @@ from autoresearch_ci.cli.action.step_summary import (
     warnings_part,
 )
 from autoresearch_ci.decide.taken_back import standing
-from autoresearch_ci.experiment import Direction, Experiment, Status
+from autoresearch_ci.experiment import NOT_PUBLISHED, Direction, Experiment, Status
 from autoresearch_ci.report.run_summary import relative_change, run_summary
 
 
@@ -43,11 +43,15 @@ def results(step: Step, code: int) -> tuple[dict[str, str], list[str]]:
         parts.append(printed_part(step.printed))
     outputs |= published_outputs(own_lines(step.complaints, step.printed, code))
     if step.command == "publish":
-        said = (line.partition("not published: ") for line in step.printed)
+        said = (line.partition(NOT_PUBLISHED) for line in step.printed)
         nothing = next((why for before, found, why in said if found and not before), "")
         parts.append(published_part(outputs, nothing))
     outputs["verdict"] = "incomplete" if _skipped(step) else verdict(code)
-    return outputs, [*parts, warnings_part(step.narrator.warnings)]
+    # What was refused at a keep and again at the end is said once here.
+    warnings = [
+        w for w in step.narrator.warnings if w.removeprefix(NOT_PUBLISHED) not in step.error
+    ]
+    return outputs, [*parts, warnings_part(warnings)]
 
 
 def own_lines(complaints: Sequence[str], printed: Sequence[str], code: int) -> list[str]:
