@@ -46,15 +46,22 @@ def event_lines(event: Event, metric: str, last: int) -> list[str]:
         case Warning():
             return [f"warning: {line}" for line in event.message.splitlines()]
         case StageStarted():
-            return [f"[{event.iteration}/{last}] {event.stage}: {shortened(event.command, 200)}"]
+            told = shortened(event.command, 200)
+            return [f"{_number(event.iteration, last)} {event.stage}: {told}"]
         case MetricMeasured():
-            return [f"[{event.iteration}/{last}] {event.stage}: {measured(event)}"]
+            return [f"{_number(event.iteration, last)} {event.stage}: {measured(event)}"]
         case ExperimentFinished():
-            return [f"[{event.experiment.iteration}/{last}] {_decided(event.experiment, metric)}"]
+            number = _number(event.experiment.iteration, last)
+            return [f"{number} {_decided(event.experiment, metric)}"]
         case RunFinished():
             return _finished(event, metric)
         case OutputLine():
             return []
+
+
+def _number(iteration: int, last: int) -> str:
+    """What takes kept changes back comes after the last."""
+    return f"[{iteration}/{max(iteration, last)}]"
 
 
 def _started(event: RunStarted) -> list[str]:

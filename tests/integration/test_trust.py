@@ -464,6 +464,22 @@ def test_a_kept_commit_that_does_nothing_leaves_the_diff_again(
     assert "lower is better; 1 of 2 kept, 1 discard" in done.out
 
 
+def test_of_a_noisy_metric_a_loss_must_be_ruled_out(
+    run: Run, script: Script, two_files: Repo, tmp_path: Path
+) -> None:
+    """Of half of what it was kept for: 13 %."""
+    script({"description": "lower other", "files": {"other": "3\n"}}, value(1, "lower value"))
+    once = "[ $v = 10 ] && v=$((v + $(cat other)))"
+    metric = calls(tmp_path, f"{once}; echo $((v * (1000 + n * 37 % 20)))")
+    flags = ("--scope", "other", "--guard", "true", "--set", "confirm.ablate=true")
+    done = run(*flags, metric=metric)
+    assert done.column("status")[1:] == ["keep"] * 3, done.told
+    assert two_files.git("diff", "--name-only", f"HEAD..{BRANCH}") == "value"
+    said = re.search(r"\(CI (.*)\.\.(.*)\)", done.rows[3]["reason"])
+    assert said
+    assert -6.7 < float(said[1]) <= float(said[2])
+
+
 def test_what_was_taken_back_is_looked_at_and_tried_no_more(
     run: Run, script: Script, two_files: Repo
 ) -> None:
