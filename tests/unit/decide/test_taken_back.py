@@ -7,6 +7,7 @@ from dataclasses import replace
 from autoresearch_ci.decide.credibility import no_witness
 from autoresearch_ci.decide.taken_back import PROPOSER, named, reason, standing, taken_back, told
 from autoresearch_ci.experiment import HARD_TO_BELIEVE, Experiment, Status
+from autoresearch_ci.record.past_notebooks import PastNotebook, nights_on, sentences
 from tests.unit.report.test_summary import experiment
 
 
@@ -47,3 +48,14 @@ def test_a_gain_that_is_hard_to_believe_stays_so_when_another_change_is_taken_ba
     rows = [ROWS[0], ROWS[1], hard]
     assert no_witness([*rows, without(4, ROWS[1])])
     assert not no_witness([*rows, without(4, hard)])
+
+
+def test_the_next_night_is_told_what_became_of_it() -> None:
+    book = PastNotebook(branch="b", experiments=(*ROWS, without(4, ROWS[1])), ref="r")
+    assert sentences([book]) == [
+        "change number 1 (kept at first, and taken back since it did nothing - to 1)",
+        "change number 2 (keep - to 1)",
+        "change number 3 (discard - to 1)",
+    ]
+    (night,) = nights_on([book], "b")
+    assert (night.tried, night.kept, len(night.keeps)) == (3, 1, 3)
