@@ -104,9 +104,9 @@ def _rendered(collaborators: Collaborators, context: Context, stack: ExitStack) 
     if "claude" in names:
         return _of_claude(collaborators, context, stack)
     if config.proposer.agents:
-        from autoresearch_ci.propose.agent_cli import CLOSING
+        from autoresearch_ci.propose.agent_cli import closing
 
-        text = agent_prompt(collaborators)(context) + CLOSING
+        text = agent_prompt(collaborators)(context) + closing(context)
         tokens = len(text.encode()) // _BYTES_PER_TOKEN
         return Preview(text=text, tokens=tokens, counted=False)
     raise ConfigError(

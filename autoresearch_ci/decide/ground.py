@@ -58,13 +58,20 @@ class Ground:
         return frozenset(found)
 
     def holds(self, path: str) -> bool:
-        """Whether a path, as a tool shows it, is one of the repository's."""
+        """Whether a path, as a tool shows it, is one of the repository's, or a folder of it."""
+        return bool(self.named(path))
+
+    def named(self, path: str) -> str:
+        """The repository's own name for a path that a tool shows; empty: it has none."""
         if _NOT_OURS.search(path):
-            return False
+            return ""
         parts = path.replace("\\", "/").removeprefix("./").split("/")
-        return any("/".join(parts[at:]) in self.places for at in range(min(len(parts), 40)))
+        endings = ("/".join(parts[at:]) for at in range(min(len(parts), _DEEP)))
+        return next((ending for ending in endings if ending in self.places), "")
 
 
+_DEEP = 40
+"""Folders above a file that are looked at."""
 _NOT_OURS = re.compile(
     r"(^|/)(site-packages|dist-packages|node_modules|rustlib|vendor)/|/lib/python\d|/\.cargo/"
     r"|/pkg/mod/|^node:|^<|^java\.base/"

@@ -60,6 +60,21 @@ def trace_of(failure: Failure, output: str) -> Trace:
     return Trace(chain=(*first, last), section=section)
 
 
+def places(text: str) -> list[tuple[str, int]]:
+    """Files and lines that a trace names, in its order, each once."""
+    found = (
+        (match["quoted"] or match["plain"], int(match["line"] or match["at"]))
+        for match in _PLACE.finditer(text[:_LIMIT])
+    )
+    return list(dict.fromkeys(found))
+
+
+_PLACE = re.compile(
+    r'File "(?P<quoted>[^"\n]{1,300})", line (?P<line>\d{1,7})'
+    r"|(?<![\w./-])(?:file://)?(?P<plain>[\w./@+-]{1,300}\.\w{1,5}):(?P<at>\d{1,7})\b"
+)
+
+
 # --- pytest ---------------------------------------------------------------------------------------
 
 _TITLE = re.compile(

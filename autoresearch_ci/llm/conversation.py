@@ -83,12 +83,18 @@ class Conversation:
         price: Callable[[Mapping[str, Any]], Spent],
         focused: bool,
         more: MoreTools | None = None,
+        no_change: Callable[[str], str] = lambda words: "",
     ) -> None:
-        """`focused`: ask once for a split when the change looks like several."""
+        """`focused`: ask once for a split when the change looks like several.
+
+        `no_change`: of a model's words, those that say why nothing is to be changed; empty: they
+        say no such thing, or it is no answer here.
+        """
         self.spent = Spent()
         self._ask = ask
         self._draft = draft
         self._more = more
+        self._no_change = no_change
         self._dialect = dialect
         self._caps = caps
         self._price = price
@@ -170,6 +176,13 @@ class Conversation:
         except DraftError as error:
             return Answer(text=str(error), failed=True)
         size = self._draft.size()
+        reason = self._no_change(given.description)
+        if reason and not size.files:
+            self._submitted = given.model_copy(update={"description": reason})
+            return Answer(text="submitted")
+        if reason:
+            text = "not submitted: files are changed; `revert` them, or say what the change does"
+            return Answer(text=text, failed=True)
         if not size.files:
             return Answer(text="not submitted: no file is changed yet", failed=True)
         why = looks_like_several(size, given.description) if self._may_ask_for_split else ""
@@ -185,11 +198,16 @@ class Conversation:
         return Answer(text="submitted")
 
     def _nudge(self, answer: Turn) -> list[dict[str, Any]]:
+        words = [str(block.get("text", "")) for block in answer.content]
+        reason = self._no_change("\n".join(words))
+        if reason and not self._draft.changed():
+            self._submitted = Submission(description=reason, hypothesis="")
+            return []
         if not self._nudged:
             self._nudged = True
             text = "Make the change with the tools, then call `submit`. Nothing else is read."
             return [{"type": "text", "text": text}]
-        said = line(" ".join(str(b.get("text", "")) for b in answer.content), 200)
+        said = line(" ".join(words), 200)
         if not self._draft.changed():
             raise NoProposal(f"the model ended without a change: {said}")
         # Small models edit well and forget to call `submit`; their words serve as description.

@@ -33,7 +33,12 @@ from autoresearch_ci.propose.agent_presets import (
     plain_says,
     sentence,
 )
-from autoresearch_ci.propose.proposer import Context, CostlyProposerError, Request
+from autoresearch_ci.propose.proposer import (
+    Context,
+    CostlyProposerError,
+    Request,
+    nothing_to_do,
+)
 from autoresearch_ci.safety.prompt_text import line
 from autoresearch_ci.safety.redaction import Redactor
 from autoresearch_ci.safety.secret_values import secret_values
@@ -51,7 +56,20 @@ Make one focused change, then stop. End your last message with one line:
 DESCRIPTION: <one sentence that says what you changed and why it should help>
 """
 """What follows the prompt, for every agent."""
+CLOSING_OF_REPAIR = """
+
+Edit the files in the current folder directly; do not only describe the change. Do not commit.
+Make one focused repair, then stop. End your last message with one line:
+DESCRIPTION: <one sentence that says what you changed and why it mends the failure>
+If nothing is to be changed, edit nothing and end with this line instead:
+DESCRIPTION: nothing to do: <the reason, with the evidence>
+"""
 _SHOWN_REFUSALS = 5
+
+
+def closing(context: Context) -> str:
+    """What follows the prompt: how to answer."""
+    return CLOSING if context.aim is None else CLOSING_OF_REPAIR
 
 
 class AgentCliProposer:
@@ -96,11 +114,12 @@ class AgentCliProposer:
         result = self._run(context)
         drafted = Drafted() if result.timed_out else self._draft.collect()
         said = self._said(result, drafted)
+        nothing = _nothing(context, result, drafted, said)
         useless = bool(_failure(result, said)) and not drafted.edits and not drafted.refusals
         self._report(context, result, drafted, said)
         self._count_failures(result, said, useless=useless)
         return Proposal(
-            description=self._description(result, drafted, said, context.incumbent),
+            description=nothing or self._description(result, drafted, said, context.incumbent),
             edits=drafted.edits,
             proposer=self._agent.name,
             tokens=said.tokens,
@@ -111,7 +130,7 @@ class AgentCliProposer:
     def _run(self, context: Context) -> CommandResult:
         draft = self._draft
         prompt_file = draft.exchange / "prompt.md"
-        prompt_file.write_bytes((self._prompt(context) + CLOSING).encode(errors="replace"))
+        prompt_file.write_bytes((self._prompt(context) + closing(context)).encode(errors="replace"))
         for name, text in (self._preset.home_files if self._preset else {}).items():
             target = draft.home / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -150,7 +169,7 @@ class AgentCliProposer:
         plain = plain_says(result.output)
         said = self._preset.says(result.output) if self._preset else plain
         said = said if said.message else replace(said, message=plain.message)
-        if said.error or drafted.edits or drafted.refusals:
+        if said.error or drafted.edits or drafted.refusals or nothing_to_do(said.message):
             return said
         # Some are turned away with exit code 0 and a polite answer.
         return replace(said, error=complaint(said.message or _ending(result)))
@@ -214,6 +233,14 @@ class AgentCliProposer:
             tokens=said.tokens,
             cost_usd=said.cost_usd,
         )
+
+
+def _nothing(context: Context, result: CommandResult, drafted: Drafted, said: Said) -> str:
+    """The answer that nothing is to be changed; empty: it is none, or not one to this request."""
+    asked = context.aim is not None and context.request is Request.PROPOSE
+    if not asked or drafted.edits or drafted.refusals or _failure(result, said):
+        return ""
+    return line(nothing_to_do(said.message), DESCRIPTION_LENGTH)
 
 
 def _failure(result: CommandResult, said: Said) -> str:

@@ -26,6 +26,7 @@ from autoresearch_ci.propose.proposer import (
     EditError,
     ModelRefused,
     Request,
+    nothing_to_do,
 )
 from autoresearch_ci.safety.prompt_text import line
 from autoresearch_ci.safety.redaction import WITHHELD, Redactor
@@ -70,7 +71,7 @@ class ClaudeProposer:
         )
 
     def propose(self, context: Context) -> Proposal:
-        """One change.
+        """One change; for a repair, also none and the reason why nothing is to be changed.
 
         Raises `EditError` when the conversation came to nothing, `ModelRefused` when the model
         declined, `ProposerError` when the service keeps failing. Each says what was spent.
@@ -93,6 +94,7 @@ class ClaudeProposer:
             price=self._price,
             focused=not again,
             more=self._more,
+            no_change=nothing_to_do if context.aim and not again else lambda words: "",
         )
         try:
             given = talk.run(self.render(context))

@@ -107,7 +107,7 @@ _COMMON = frozenset(
 def digest(context: Context, diffs: DiffSummaries, limit: int) -> str:
     """Sections of rows about the past, `limit` bytes at most; empty before the first experiment."""
     rows = [row for row in context.history if row.status is not Status.BASELINE]
-    parents = _parents(context.history)
+    parents = parents_of(context.history)
     text = ""
     for length in _LENGTHS:
 
@@ -162,7 +162,7 @@ def _sections(
     return "\n".join(lines).strip(), len(seen)
 
 
-def _parents(history: Sequence[Experiment]) -> dict[int, str | None]:
+def parents_of(history: Sequence[Experiment]) -> dict[int, str | None]:
     """By iteration, the commit an attempt was based on; `None` is the unmodified code."""
     parents: dict[int, str | None] = {}
     incumbent: str | None = None

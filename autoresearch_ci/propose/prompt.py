@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autoresearch_ci.config.value_types import FILE_BYTES
-from autoresearch_ci.experiment import Direction, Proposal, Status
-from autoresearch_ci.propose.journal_digest import DiffSummaries, digest, number
-from autoresearch_ci.propose.proposer import Context, Remaining, Request
+from autoresearch_ci.experiment import Direction, Experiment, Proposal, Status
+from autoresearch_ci.propose.journal_digest import DiffSummaries, digest, number, parents_of
+from autoresearch_ci.propose.proposer import Aim, Context, Remaining, Request
+from autoresearch_ci.propose.repair_prompt import NOTHING_RULE, RULES, repair_state
 from autoresearch_ci.safety.prompt_text import block, file_text, line, quoted, shown, size, tail
 from autoresearch_ci.workspace.scope import is_hidden_path
 
@@ -74,7 +75,8 @@ class Prompt:
 
     def for_agent(self) -> str:
         """The same for a coding agent that edits files with tools of its own."""
-        return "\n".join([self.rules.replace(_TOOLS_RULE, ""), self.brief, self.files, self.state])
+        rules = self.rules.replace(_TOOLS_RULE, "").replace(NOTHING_RULE, "")
+        return "\n".join([rules, self.brief, self.files, self.state])
 
 
 def render(
@@ -90,6 +92,8 @@ def render(
     `tool_bytes`: size of the tool definitions that are sent before it and cached with it; `None`
     when nothing is known of a cache.
     """
+    if context.aim is not None:
+        return _repair(context, context.aim, diffs, globs)
     files, left_out = _files(context, file_bytes)
     brief = _brief(context, globs, left_out)
     limit = STATE_BYTES
@@ -99,10 +103,34 @@ def render(
     return Prompt(rules=_RULES, brief=brief, files=files, state=_state(context, diffs, limit))
 
 
-def _brief(context: Context, globs: Sequence[str], left_out: Sequence[str]) -> str:
+_REPAIR_RULES = RULES.format(tools=_TOOLS_RULE + NOTHING_RULE) + "\n"
+
+
+def _repair(context: Context, aim: Aim, diffs: DiffSummaries, globs: Sequence[str]) -> Prompt:
+    """Shows of the files in scope what the failure is about: the scope may be everything."""
+    paths = [p for p in context.incumbent.paths() if not is_hidden_path(p, context.hidden)]
+    parents = parents_of(context.history)
+
+    def diff(row: Experiment) -> str:
+        return diffs.of(context, row, parents.get(row.iteration))
+
+    known = repair_state(context, aim, diff)
+    left = _left(context.remaining)
+    head = f"Iteration {context.iteration}." + (f" Left: {left}." if left else "")
+    return Prompt(
+        rules=_REPAIR_RULES,
+        brief=_brief(context, globs, paths, metric=False),
+        files="",
+        state=f"{head}\n\n{known}\n{_repair_task(context)}",
+    )
+
+
+def _brief(
+    context: Context, globs: Sequence[str], left_out: Sequence[str], *, metric: bool = True
+) -> str:
     better = "lower" if context.direction is Direction.MINIMIZE else "higher"
     name = line(context.metric, 60) or "the metric"
-    parts = [f"Metric: {name}; {better} is better.\n"]
+    parts = [f"Metric: {name}; {better} is better.\n"] if metric else []
     if context.goal:
         parts.append(f"Goal: {line(context.goal, 500)}\n")
     if globs:
@@ -212,6 +240,22 @@ def _task(context: Context) -> str:
         )
     feedback = tail(context.feedback, FEEDBACK_BYTES) or "(no output)"
     return text + block("output", "", feedback)
+
+
+def _repair_task(context: Context) -> str:
+    if context.request is Request.PROPOSE:
+        return "Repair this one failure, or answer *nothing to do*.\n"
+    idea = _idea(context.previous)
+    what = (
+        f"Your repair{idea} broke something, so that nobody can say what it mends"
+        if context.request is Request.REPAIR
+        else f"Your repair{idea} mends the failure, but a guard failed"
+    )
+    told = tail(context.feedback, FEEDBACK_BYTES) or "(no output)"
+    return (
+        f"{what}. The draft holds it; the code above is without it, so read what you changed. Keep "
+        "the idea and put that right. The end of the output:\n"
+    ) + block("output", "", told)
 
 
 def _idea(previous: Proposal | None) -> str:

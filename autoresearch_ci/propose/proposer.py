@@ -143,6 +143,26 @@ class Context:
     """Files and folders that a proposer must not read, such as the holdout's."""
 
 
+NOTHING = "nothing to do: "
+"""How the description begins of a proposal that leaves all as it is, because nothing is wrong with
+the code; the reason follows. Only a repair may be answered so."""
+
+
+_PLACEHOLDERS = ("REASON", "the reason, with")
+
+
+def nothing_to_do(words: str) -> str:
+    """Such a description, in our spelling, where one of the lines is one; empty: none is."""
+    for text in words.splitlines():
+        plain = text.strip().strip("*_`#>- ")
+        plain = plain.removeprefix("DESCRIPTION:").strip().strip("*_`")
+        reason = plain[len(NOTHING) :].strip(" <>`*_")
+        # An echo of the request is no answer.
+        if plain.lower().startswith(NOTHING) and reason and not reason.startswith(_PLACEHOLDERS):
+            return NOTHING + reason
+    return ""
+
+
 class Proposer(Protocol):
     """Turns what is known into one change."""
 

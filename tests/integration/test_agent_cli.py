@@ -19,11 +19,12 @@ import pytest
 
 from autoresearch_ci.cli.main import run_cli
 from autoresearch_ci.config.proposers import Agent
+from autoresearch_ci.decide.failures import Category, Failure
 from autoresearch_ci.errors import Interrupted, ProposerError, WorkspaceError
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.experiment import Direction, FileEdit, Proposal
 from autoresearch_ci.propose.agent_cli import AgentCliProposer
-from autoresearch_ci.propose.proposer import Context, Remaining, Request
+from autoresearch_ci.propose.proposer import Aim, Context, Remaining, Request
 from autoresearch_ci.workspace import draft_tree
 from autoresearch_ci.workspace.draft_tree import DraftTree, Material
 from autoresearch_ci.workspace.repository import Changes, FileVersion, Repository
@@ -158,6 +159,52 @@ def test_no_difference_is_a_proposal_without_edits(bed: Bed) -> None:
     found = bed.run("echo I thought about it")
     assert found.edits == ()
     assert "left every file as it is" in found.description
+
+
+AIM = Aim(
+    failure=Failure(
+        category=Category.TEST,
+        tool="pytest",
+        id="pytest:test_a::test_a",
+        path="src/a.py",
+        line=1,
+        code="",
+        message="no network",
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("says", "is_meant"),
+    [
+        ("echo 'DESCRIPTION: nothing to do: no network here'", True),
+        ("echo 'DESCRIPTION: Nothing to do: the API key is not set: please log in'", True),
+        ("echo 'DESCRIPTION: nothing to do: no network here'; exit 1", False),
+        ("cat; echo done", False),
+        ("echo x > other; echo 'DESCRIPTION: nothing to do: no network here'", False),
+        ("echo 'there was nothing to do'", False),
+    ],
+)
+def test_where_a_repair_is_asked_for_nothing_to_do_is_an_answer(
+    bed: Bed, says: str, is_meant: bool
+) -> None:
+    proposal = bed.proposer(says).propose(bed.context(aim=AIM))
+    assert proposal.edits == ()
+    assert proposal.description.startswith("nothing to do: ") is is_meant
+    assert proposal.failed is ("exit 1" in says)
+
+
+def test_an_edit_says_more_than_the_words_that_nothing_is_to_be_done(bed: Bed) -> None:
+    agent = bed.proposer("echo 9 > value; echo 'DESCRIPTION: nothing to do: all is well'")
+    assert contents(agent.propose(bed.context(aim=AIM))) == {"value": b"9\n"}
+
+
+def test_only_who_is_asked_for_a_repair_is_offered_to_do_nothing(bed: Bed) -> None:
+    for aim, offered in ((AIM, True), (None, False)):
+        told = bed.proposer("cat > value").propose(bed.context(aim=aim)).edits[0].content or b""
+        assert (b"nothing to do: <" in told) is offered
+    found = bed.run("echo 'DESCRIPTION: nothing to do: no network here'")
+    assert found.description.startswith("no change: ")
 
 
 def test_rewriting_a_file_with_its_own_content_or_mode_is_no_edit(bed: Bed) -> None:

@@ -15,12 +15,14 @@ import pytest
 
 from autoresearch_ci.config.proposers import Claude, Prices
 from autoresearch_ci.config.schema import Budget
+from autoresearch_ci.decide.failures import Category, Failure
 from autoresearch_ci.errors import Interrupted, ProposerError
 from autoresearch_ci.experiment import Direction, FileEdit, Proposal
 from autoresearch_ci.llm.messages_api import MessagesService
 from autoresearch_ci.llm.tools import EDITOR
 from autoresearch_ci.propose.claude import ClaudeProposer
 from autoresearch_ci.propose.proposer import (
+    Aim,
     Context,
     CostlyProposerError,
     EditError,
@@ -319,6 +321,69 @@ def test_a_model_that_only_talks_is_reminded_once(bench: Bench) -> None:
 def test_a_model_that_forgets_to_submit_is_taken_by_its_words(bench: Bench) -> None:
     proposal = bench.propose(calls(edit()), ends(text("Done.")), ends(text("x is now 5.")))
     assert (proposal.description, proposal.edits) == ("x is now 5.", CHANGED)
+
+
+BROKEN = Failure(
+    category=Category.TEST,
+    tool="pytest",
+    id="pytest:test_a::test_x",
+    path="a.py",
+    line=1,
+    code="",
+    message="socket.gaierror: [Errno -2] Name or service not known",
+)
+NOTHING = "nothing to do: there is no network here"
+
+
+def to_repair(**changes: Any) -> Context:
+    return asked(aim=Aim(failure=BROKEN, command="pytest -q"), **changes)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        calls(submit(NOTHING)),
+        calls(submit("Nothing to do: there is no network here")),
+        ends(text(f"I looked at it.\n\n{NOTHING}")),
+    ],
+)
+def test_where_a_repair_is_asked_for_nothing_to_do_is_an_answer(
+    bench: Bench, answer: Reply
+) -> None:
+    proposal = bench.propose(answer, context=to_repair())
+    assert (proposal.description, proposal.edits) == (NOTHING, ())
+    assert proposal.tokens > 0
+    sent = bench.api.requests[0]
+    assert "nothing to do: REASON" in sent["system"][0]["text"]
+    assert "Name or service not known" in sent["messages"][0]["content"][-1]["text"]
+
+
+def test_nothing_to_do_beside_an_edit_is_asked_back(bench: Bench) -> None:
+    proposal = bench.propose(
+        calls(edit(), submit(NOTHING)),
+        calls(tool("revert", path="a.py"), submit(NOTHING)),
+        context=to_repair(),
+    )
+    assert "not submitted: files are changed" in results(bench.api.requests[1])[1]["content"]
+    assert (proposal.description, proposal.edits) == (NOTHING, ())
+
+
+def test_nothing_to_do_is_no_answer_where_an_improvement_is_asked_for(bench: Bench) -> None:
+    proposal = bench.propose(calls(submit(NOTHING)), change())
+    assert "no file is changed yet" in results(bench.api.requests[1])[0]["content"]
+    assert proposal.edits == CHANGED
+
+
+def test_nothing_to_do_is_no_answer_to_what_its_own_repair_broke(bench: Bench) -> None:
+    previous = Proposal(description="raise x", edits=CHANGED, proposer="claude")
+    context = to_repair(request=Request.REPAIR, attempt=2, previous=previous, feedback="boom")
+    with pytest.raises(EditError, match="left the change as it was"):
+        bench.propose(calls(submit(NOTHING)), context=context)
+
+
+def test_a_repair_is_proposed_like_any_other_change(bench: Bench) -> None:
+    proposal = bench.propose(change("ask nobody for a name"), context=to_repair())
+    assert (proposal.description, proposal.edits) == ("ask nobody for a name", CHANGED)
 
 
 def test_a_repair_starts_from_the_broken_change(bench: Bench) -> None:

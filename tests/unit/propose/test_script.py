@@ -11,7 +11,7 @@ import pytest
 
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.experiment import Direction, Proposal, Tree
-from autoresearch_ci.propose.proposer import Context, EditError, Request
+from autoresearch_ci.propose.proposer import Context, EditError, Request, nothing_to_do
 from autoresearch_ci.propose.script import ScriptProposer
 from tests.memory_tree import Files
 
@@ -73,6 +73,13 @@ def test_files_are_written_whole_and_null_deletes() -> None:
 
 def test_an_empty_line_of_edits_is_a_proposal_without_edits() -> None:
     assert contents(script({"description": "d", "edits": []}).propose(context())) == {}
+
+
+def test_a_line_can_answer_that_there_is_nothing_to_do() -> None:
+    words = "nothing to do: there is no network here"
+    found = script({"description": words, "edits": []}).propose(context())
+    assert found is not None
+    assert (nothing_to_do(found.description), found.edits) == (words, ())
 
 
 @pytest.mark.parametrize(
