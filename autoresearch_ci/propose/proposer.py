@@ -9,7 +9,15 @@ from typing import Protocol
 
 from autoresearch_ci.decide.aims import Aim
 from autoresearch_ci.errors import ProposerError
-from autoresearch_ci.experiment import Direction, Experiment, PastRun, Proposal, Tree, Trees
+from autoresearch_ci.experiment import (
+    NOTHING_TO_DO,
+    Direction,
+    Experiment,
+    PastRun,
+    Proposal,
+    Tree,
+    Trees,
+)
 
 
 class EditError(Exception):
@@ -143,11 +151,6 @@ class Context:
     """Files and folders that a proposer must not read, such as the holdout's."""
 
 
-NOTHING = "nothing to do: "
-"""How the description begins of a proposal that leaves all as it is, because nothing is wrong with
-the code; the reason follows. Only a repair may be answered so."""
-
-
 _PLACEHOLDERS = ("REASON", "the reason, with")
 
 
@@ -156,10 +159,14 @@ def nothing_to_do(words: str) -> str:
     for text in words.splitlines():
         plain = text.strip().strip("*_`#>- ")
         plain = plain.removeprefix("DESCRIPTION:").strip().strip("*_`")
-        reason = plain[len(NOTHING) :].strip(" <>`*_")
+        reason = plain[len(NOTHING_TO_DO) :].strip(" <>`*_")
         # An echo of the request is no answer.
-        if plain.lower().startswith(NOTHING) and reason and not reason.startswith(_PLACEHOLDERS):
-            return NOTHING + reason
+        if (
+            plain.lower().startswith(NOTHING_TO_DO)
+            and reason
+            and not reason.startswith(_PLACEHOLDERS)
+        ):
+            return NOTHING_TO_DO + reason
     return ""
 
 

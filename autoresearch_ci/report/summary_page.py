@@ -229,11 +229,16 @@ def details(summary: str, inside: str) -> str:
 
 
 def table(
-    header: Sequence[str], alignment: str, rows: Iterable[Sequence[str]], total: int, room: int
+    header: Sequence[str],
+    alignment: str,
+    rows: Iterable[Sequence[str]],
+    total: int,
+    room: int,
+    where: str = "`results.tsv`",
 ) -> str:
     """As many rows as fit in `room` characters, then a sentence that counts the others.
 
-    `total`: how many rows there are; those that do not fit are not asked for.
+    `total`: how many rows there are; those that do not fit are not asked for. `where` they are.
     """
     rule = ["---:" if side == "r" else "---" for side in alignment]
     lines = [_row(header), _row(rule)]
@@ -242,7 +247,7 @@ def table(
         room -= len(line) + 1
         if room < 0:
             left = count(total - done, "more row")
-            return "\n".join(lines) + f"\n\n{left} in `results.tsv`."
+            return "\n".join(lines) + f"\n\n{left} in {where}."
         lines.append(line)
     return "\n".join(lines)
 
