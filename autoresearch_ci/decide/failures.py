@@ -7,6 +7,7 @@ whether a set of failures is better than another is objective.py's business.
 from __future__ import annotations
 
 import enum
+import functools
 import hashlib
 import re
 from collections import Counter
@@ -128,6 +129,7 @@ def _key(tool: str, problem: Problem) -> str:
     return ":".join((tool, problem.path, problem.code, words))
 
 
+@functools.lru_cache(maxsize=8192)  # asked of the same failures in every iteration
 def essence(message: str) -> str:
     """The words of a message that stay when lines are added above or a value drifts.
 

@@ -41,8 +41,9 @@ def queue(
 ) -> Queue:
     """`attempts`: at one failure, before the next is taken. `verdicts`: by the failure's id."""
     places: dict[str, list[Failure]] = {"open": [], "blocked": [], "answered": [], "reported": []}
+    known = _by_failure(experiments)
     for failure in ordered(failures):
-        tried = attempts_at(failure.id, experiments)
+        tried = known.get(journal_id(failure.id), ())
         verdict = verdicts.get(failure.id)
         if verdict is not None and not is_editable(verdict.cause):
             place = "reported"
@@ -56,13 +57,19 @@ def queue(
 
 def attempts_at(failure_id: str, experiments: Sequence[Experiment]) -> tuple[Experiment, ...]:
     """What was tried at a failure in vain, oldest first; since it was last mended, if it was."""
-    tried: list[Experiment] = []
     name = journal_id(failure_id)
+    own = [row for row in experiments if row.failure == name]
+    return _by_failure(own).get(name, ())
+
+
+def _by_failure(experiments: Sequence[Experiment]) -> dict[str, tuple[Experiment, ...]]:
+    tried: dict[str, list[Experiment]] = {}
     for row in experiments:
-        if row.failure != name:
-            continue
-        tried = [] if row.status is Status.KEEP else [*tried, row]
-    return tuple(tried)
+        if row.failure and row.status is Status.KEEP:
+            tried.pop(row.failure, None)
+        elif row.failure:
+            tried.setdefault(row.failure, []).append(row)
+    return {name: tuple(rows) for name, rows in tried.items()}
 
 
 def is_answer(row: Experiment) -> bool:

@@ -5,6 +5,7 @@ CORE: values in, Markdown out. It is for the person who goes on where the progra
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
 from autoresearch_ci.decide.causes import Verdict
@@ -12,12 +13,12 @@ from autoresearch_ci.decide.failures import Failure
 from autoresearch_ci.decide.queue import Queue, attempts_at
 from autoresearch_ci.experiment import Experiment
 from autoresearch_ci.report.repairs import cells, why
-from autoresearch_ci.report.run_summary import count
 from autoresearch_ci.report.summary_page import commit_link, table
 from autoresearch_ci.safety.markdown_text import block, inline
 
 BLOCKED_ROOM = 400_000
 """Characters of the page."""
+_LEFT_OUT = "The rest is left out, as the page would be too long; `results.tsv` has every attempt."
 _ATTEMPTS_ROOM = 8_000
 _MESSAGE = 2_000
 
@@ -29,18 +30,18 @@ def blocked_markdown(
     room: int = BLOCKED_ROOM,
 ) -> str:
     """The page; empty when there is nothing to put on it. `verdicts`: by the failure's id."""
-    page = [*_blocked(left, experiments), *_others(left, experiments, verdicts), *_open(left)]
-    if not page:
-        return ""
+    parts = itertools.chain(
+        _blocked(left, experiments), _others(left, experiments, verdicts), _open(left)
+    )
     kept: list[str] = []
-    for part in page:
+    room -= len(_LEFT_OUT) + 3
+    for part in parts:
         room -= len(part) + 2
-        if room < 200:
-            more = count(len(page) - len(kept), "more part")
-            kept.append(f"Left out, as the page would be too long: {more}.")
+        if room < 0:
+            kept.append(_LEFT_OUT)
             break
         kept.append(part)
-    return "\n\n".join(kept) + "\n"
+    return "\n\n".join(kept) + "\n" if kept else ""
 
 
 def _blocked(left: Queue, experiments: Sequence[Experiment]) -> Iterator[str]:
