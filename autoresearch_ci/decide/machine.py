@@ -6,7 +6,6 @@ gives it, at its beginning; one that the repository or a mock raises is the repo
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from autoresearch_ci.decide.failures import Failure
 from autoresearch_ci.decide.ground import Cause, Found, Ground
 from autoresearch_ci.decide.traces import Raised, Trace
+from autoresearch_ci.decide.variables import is_given, unset_variable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +83,19 @@ _SIGNS = (
         "a program is missing", r"spawn(?:Sync)? [\w.+-]+ ENOENT", r'exec: "[\w.+-]+": executable'
     ),
     _sign("a variable of the environment is missing", r"NotPresent\b"),
+    _sign(
+        "something that the machine should have is missing",
+        r"\S+\.so[.\d]*: cannot open shared object file",
+        r"[^\n]{0,200}version [`']GLIBC\w*_[\d.]+' not found",
+        "Error while fetching server API version",
+        "(?:error during connect: )?Cannot connect to the Docker daemon",
+        "(?:CUDA error: )?(?:No CUDA GPUs are|no CUDA-capable device|Found no NVIDIA driver)",
+        "Torch not compiled with CUDA enabled",
+        r"(?:\w+\.\w+: )?Executable doesn't exist at ",
+        r"no display name and no \$DISPLAY",
+        "unsupported locale setting",
+        r"[^\n]{0,300}CERTIFICATE_VERIFY_FAILED",
+    ),
 )
 _JAVA = {
     "UnknownHostException": "the network: a name cannot be resolved",
@@ -103,7 +116,7 @@ def of_machine(failure: Failure, raised: Raised, trace: Trace, ground: Ground) -
         or _of_system(failure, raised, trace, ground)
     )
     # Whoever finds out that a variable is missing says so in words of its own.
-    if found is None or _ENV_NAME.match(raised.words):
+    if found is None or unset_variable(raised.kind, raised.words):
         return found
     own = ground.holds(raised.where)
     if _MOCKS.search(raised.where) or (own and _RAISES.match(raised.source)):
@@ -200,38 +213,19 @@ def _refused(words: str, trace: Trace, quoted: str) -> Found:
     return Cause.UNSURE, told
 
 
-_ENV_NAME = re.compile(
-    r"(?:the )?(?:environment variable |env(?:ironment)? var(?:iable)? )?[`'\"$]?"
-    r"(?P<name>[A-Z][A-Z0-9]*_[A-Z0-9_]*[A-Z0-9])[`'\"]? "
-    r"(?:(?:environment variable|env var) )?(?:is |are |was |has |must be )?"
-    r"(?:not set|not been set|unset|missing|required|not defined|undefined|not found|set)\b",
-)
-
-
 def _variable(failure: Failure, raised: Raised, trace: Trace, ground: Ground) -> Found:
     """A variable that nobody has set: a secret, usually. One that the test sets is no secret."""
-    name = ""
+    name = unset_variable(raised.kind, raised.words)
     if raised.kind == "KeyError" and re.search(r"(^|/)os\.py$|^<frozen os>$", raised.where):
         name = raised.words.strip("'\"")
-    elif told := _ENV_NAME.match(raised.words):
-        name = told["name"]
-    if not name:
-        return None
-    text = f"{trace.section}\n{ground.tests.get(failure.path, '')}"
-    given = [one or other for one, other in _GIVEN.findall(text)]
-    if difflib.get_close_matches(name, given, n=1, cutoff=0.8):
+    if not name or is_given(name, f"{trace.section}\n{ground.tests.get(failure.path, '')}"):
         return None
     return Cause.ENVIRONMENT, f"the variable {name} is not set here"
 
 
-_GIVEN = re.compile(
-    r"(?:setenv\(|setitem\(os\.environ,|environ,\s*\{|set_var\(|stubEnv\()\s*[\"'](\w+)"
-    r"|env(?:iron)?(?:\[[\"']|\.)(\w+)(?:[\"']\])?\s*=[^=]"
-)
-"""How tests set variables."""
-
-
 def _program(raised: Raised, ground: Ground) -> Found:
+    if raised.kind == "CalledProcessError" and raised.words.endswith("exit status 127."):
+        return Cause.ENVIRONMENT, f"a program is not installed here: {raised.words}"
     if raised.kind != "FileNotFoundError" or not raised.where.endswith("subprocess.py"):
         return None
     named = re.match(r"\[Errno 2\] [^\n]*: '(?P<name>[\w.+-]+)'$", raised.words.strip())

@@ -87,14 +87,12 @@ _CONFTEST = re.compile(r"(?m)^(?:ImportError|.*Error) while loading conftest '([
 def _section(failure: Failure, output: str) -> str:
     """Of two with the same name, that which names the file."""
     test = failure.id.partition(":")[2]
-    names = {test.removesuffix(" (loading)")}
-    if "::" in test:
-        names = {".".join(test.split("::")[1:])}
+    name = "." + test.removesuffix(" (loading)").replace("::", ".")
     titles = list(_TITLE.finditer(output))
     bodies = [
         output[title.end() : after.start() if after else None]
         for title, after in itertools.zip_longest(titles, titles[1:])
-        if title["name"] in names
+        if title["name"] and name.endswith(f".{title['name']}")
     ]
     if len(bodies) == 1:
         return bodies[0]

@@ -94,6 +94,15 @@ def test_what_real_tools_print_is_laid_at_the_right_door(name: str) -> None:
     assert found == recording["expected"]
 
 
+def test_what_popular_libraries_raise_is_laid_at_the_right_door() -> None:
+    recording = RECORDINGS["pytest-9-libraries"]
+    told = causes(
+        {"t": diagnosed(recording, "pytest")}, {"t": printed(recording)}, ground(recording)
+    )
+    for test, found in told.items():
+        assert f"::test_{found.cause.replace('environment', 'env')}_" in test, found.evidence
+
+
 @pytest.mark.parametrize("name", RECORDINGS)
 def test_no_trap_of_code_that_shows_its_line_is_reported_as_somebody_else_s(name: str) -> None:
     recording = RECORDINGS[name]
@@ -216,6 +225,49 @@ def test_a_variable_that_the_test_sets_is_no_missing_secret(line: str, is_it: Ca
     )
     on = Ground(paths=["app.py", "tests/test_a.py"], tests={"tests/test_a.py": line})
     assert cause("KeyError: 'API_TOKEN'", output=output, on=on) is is_it
+
+
+@pytest.mark.parametrize(
+    ("message", "name"),
+    [
+        ("RuntimeError: SHOP_KEY is not set", "SHOP_KEY"),
+        ("RuntimeError: SHOP_KEY must be set", "SHOP_KEY"),
+        ("ValueError: Missing required environment variable: SHOP_ID", "SHOP_ID"),
+        ("Error: The environment variable `SHOP_ID` is required", "SHOP_ID"),
+        ("OpenAIError: pass api_key or set the OPENAI_API_KEY environment variable", "OPENAI_API"),
+        ("SystemExit: error: SHOP_TOKEN is missing", "SHOP_TOKEN"),
+        ("ValueError: ORDER_ID is missing", ""),
+        ("ReferenceError: SHOP_KEY is not defined", ""),
+        ("NameError: name 'SHOP_KEY' is not defined", ""),
+        ("ValueError: SHOP_KEY is set twice", ""),
+        ("ValueError: column SHOP_KEY is not set", ""),
+        ("AssertionError: SHOP_KEY is not set", ""),
+    ],
+)
+def test_that_a_variable_is_missing_is_said_in_many_words(message: str, name: str) -> None:
+    output = section("app.py:3: in f", "    raise x", f"E   {message}")
+    found = verdict(failing(message), output=output, ground=Ground(paths=["app.py"]))
+    assert found.cause is (Cause.ENVIRONMENT if name else Cause.CODE)
+    assert name in found.evidence
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "ImportError: libGL.so.1: cannot open shared object file: No such file or directory",
+        "RuntimeError: No CUDA GPUs are available",
+        "docker.errors.DockerException: Error while fetching server API version: ('x', 1)",
+    ],
+)
+def test_what_the_machine_should_have_is_the_machine_s_unless_the_code_says_it(
+    message: str,
+) -> None:
+    for place, source, is_it in (
+        ("/usr/lib/python3/site-packages/x/y.py", "x()", Cause.ENVIRONMENT),
+        ("app.py", "raise x", Cause.CODE),
+    ):
+        output = section(f"{place}:3: in f", f"    {source}", f"E   {message}")
+        assert cause(message, output=output, on=Ground(paths=["app.py"])) is is_it
 
 
 def test_a_module_is_the_repository_s_own_by_its_files() -> None:
