@@ -32,6 +32,8 @@ class Aim:
     """Tail of what that command printed, bounded."""
     tried: tuple[Experiment, ...] = ()
     """Earlier iterations that aimed at it, oldest first."""
+    cause: str = ""
+    """Whose fault it looks like, with the evidence: `test: …`; empty: nothing is known of it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,6 +38,9 @@ class Verdict:
     evidence: str
     """One sentence, bounded; words of a tool in it are as the tool wrote them."""
 
+    def __str__(self) -> str:
+        return f"{self.cause}: {self.evidence}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Looks:

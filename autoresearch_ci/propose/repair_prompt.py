@@ -112,6 +112,8 @@ def _failure(aim: Aim) -> str:
     told += [f"rule {line(failure.code, 100)}"] if failure.code else []
     told += [f"at {place}"] if failure.path else []
     text = ", ".join(told) + "\n" + block("message", "", _head(failure.message, _MESSAGE))
+    if aim.cause:
+        text += "What it looks like:\n" + block("cause", "", line(aim.cause, 350))
     if aim.command:
         folder = f" in {quoted(line(aim.folder, 100))}" if aim.folder else ""
         text += f"Found by this command, run{folder or ' at the root'}:\n"

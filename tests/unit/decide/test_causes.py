@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoresearch_ci.decide.causes import (
@@ -351,6 +351,7 @@ def test_a_test_file_is_told_by_its_name_or_folder() -> None:
     assert [is_test_file(path) for path in tests + others] == [True] * 5 + [False] * 5
 
 
+@settings(max_examples=40)
 @given(message=st.text(max_size=300), output=st.text(max_size=500), path=st.text(max_size=30))
 def test_whatever_is_printed_there_is_a_verdict_of_bounded_length(
     message: str, output: str, path: str

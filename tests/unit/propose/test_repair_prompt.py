@@ -138,6 +138,12 @@ def test_of_the_output_only_what_is_of_this_failure_is_shown() -> None:
     assert "nothing that is known" in unknown
 
 
+def test_whose_fault_it_looks_like_is_told() -> None:
+    told = "test: the test uses a name that it does not define"
+    assert f"\n{told}\n" in prompt(replace(AIM, cause=told)).state
+    assert "What it looks like" not in prompt().state
+
+
 def test_a_decorated_test_is_shown_with_what_decorates_it() -> None:
     two = replace(FAILURE, id="pytest:tests.test_cart::test_two", line=10)
     state = prompt(replace(AIM, failure=two)).state
@@ -224,6 +230,7 @@ def test_whatever_tools_print_the_prompt_is_bounded(unit: str) -> None:
         command=much,
         folder=much,
         output=much,
+        cause=much,
         tried=rows,
     )
     found = prompt(aim, incumbent=tree, base=tree, history=rows)
