@@ -16,7 +16,13 @@ from dataclasses import dataclass
 
 from autoresearch_ci.decide.failures import Category, Failure
 from autoresearch_ci.decide.ground import Cause, Found, Ground, is_test_file
-from autoresearch_ci.decide.machine import LAST_LINES, of_download, of_lines, of_machine
+from autoresearch_ci.decide.machine import (
+    LAST_LINES,
+    is_raised,
+    of_download,
+    of_lines,
+    of_machine,
+)
 from autoresearch_ci.decide.missing import missing_from
 from autoresearch_ci.decide.objective import Seen
 from autoresearch_ci.decide.traces import Trace, trace_of
@@ -187,7 +193,10 @@ def _of_run(failure: Failure, output: str, ground: Ground) -> Found:
     words = trace.last.kind in ("", "Error") and _EXPECTED.match(trace.last.words)
     if _ASSERTED.search(trace.last.kind) or words:
         return None
-    told = [of_machine(failure, raised, trace, ground) for raised in trace.chain]
+    # Where an error is handled with a mistake, the mistake is what the test ended with.
+    slip = ground.holds(trace.last.where) and trace.last.source and not is_raised(trace.last)
+    chain = trace.chain[-1:] if slip else trace.chain
+    told = [of_machine(failure, raised, trace, ground) for raised in chain]
     signs = [sign for sign in told if sign]
     sure = (sign for sign in signs if sign[0] is not Cause.UNSURE)
     return next(sure, signs[0] if signs else _own_mistake(failure, trace, ground))

@@ -119,7 +119,7 @@ def of_machine(failure: Failure, raised: Raised, trace: Trace, ground: Ground) -
     if found is None or unset_variable(raised.kind, raised.words):
         return found
     own = ground.holds(raised.where)
-    if _MOCKS.search(raised.where) or (own and _RAISES.match(raised.source)):
+    if _MOCKS.search(raised.where) or (own and is_raised(raised)):
         return None
     # Where Node speaks itself it shows a file of its own; of Python's traces the line is missing.
     python = raised.words.startswith("[Errno")
@@ -130,7 +130,9 @@ def of_machine(failure: Failure, raised: Raised, trace: Trace, ground: Ground) -
     return found
 
 
-_RAISES = re.compile(r"(raise|throw)\b")
+def is_raised(raised: Raised) -> bool:
+    """Whether the line that is shown raises it, rather than calls what does."""
+    return bool(re.search(r"(^|[:;{)]\s*)(raise|throw)\b", raised.source))
 
 
 _MOCKS = re.compile(

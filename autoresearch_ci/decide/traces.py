@@ -48,7 +48,7 @@ class Trace:
 
 def trace_of(failure: Failure, output: str) -> Trace:
     """From the message, and from what the output shows of this failure and no other."""
-    python, output = failure.tool in ("pytest", "junit"), output[-_LIMIT:]
+    python, output = failure.tool in ("pytest", "junit"), _COLOUR.sub("", output[-_LIMIT:])
     section = _section(failure, output) if python else ""
     if chain := tuple(_python_chain(section)):
         return Trace(chain=chain, section=section)
@@ -58,6 +58,9 @@ def trace_of(failure: Failure, output: str) -> Trace:
     if not last.kind and re.fullmatch(r"(\w+\.)+\w+", failure.code):
         last = replace(last, kind=failure.code.rpartition(".")[2])
     return Trace(chain=(*first, last), section=section)
+
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def places(text: str) -> list[tuple[str, int]]:
@@ -175,7 +178,9 @@ def _place(message: str, output: str) -> str:
 
 _SETUP = re.compile(r'^failed on (?:setup|teardown) with "(?P<words>.*?)"?$', re.DOTALL)
 _PANIC = re.compile(r"^thread '[^\n]*panicked at [^\n]*:\n(?P<words>.*)$", re.DOTALL)
-_UNWRAPPED = re.compile(r"(?:`Err` value: |: )(?P<words>(?:Os|Custom) \{.*|NotPresent\b.*)$")
+_UNWRAPPED = re.compile(
+    r"(?:`Err` value: |: )(?:\w+\()*(?P<words>(?:Os|Custom) \{.*|NotPresent\b.*)$"
+)
 _GO = re.compile(r"^\s*[\w./-]+\.go:\d+: (?P<words>.*)$", re.DOTALL)
 _NODE_FRAME = re.compile(
     r"(?m)^\s+at (?:[^\n]*?\()?(?:file://)?(?P<path>[^\s():]+(?::[^\s():]+)*?):\d+:\d+\)?$"

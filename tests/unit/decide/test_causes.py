@@ -191,6 +191,46 @@ def test_words_without_a_trace_prove_little(message: str, is_it: Cause | None) -
     assert cause(message) is (is_it or Cause.UNSURE)
 
 
+HANDLED = (
+    "/usr/lib/python3.11/socket.py:962: in getaddrinfo",
+    "    for res in _socket.getaddrinfo(host, port, family, type, proto, flags):",
+    "E   socket.gaierror: [Errno -2] Name or service not known",
+    "",
+    "During handling of the above exception, another exception occurred:",
+    "tests/test_a.py:3: in test_a",
+    "    f()",
+    "app.py:9: in f",
+)
+
+
+def test_an_error_that_is_handled_with_a_mistake_is_the_code_s() -> None:
+    on = Ground(paths=["app.py", "tests/test_a.py"])
+    slip = section(*HANDLED, "    return fallbck", "E   NameError: name 'fallbck' is not defined")
+    wrapped = section(*HANDLED, "    raise AppError(1) from error", "E   app.AppError: 1")
+    assert cause("NameError: name 'fallbck' is not defined", output=slip, on=on) is Cause.CODE
+    assert cause("app.AppError: 1", output=wrapped, on=on) is Cause.ENVIRONMENT
+
+
+def test_colours_hide_nothing() -> None:
+    output = section(
+        "\x1b[1m\x1b[31m/usr/lib/python3.11/socket.py\x1b[0m:962: in getaddrinfo",
+        "    x()",
+        "\x1b[1m\x1b[31mE   socket.gaierror: [Errno -2] Name or service not known\x1b[0m",
+    )
+    message = "socket.gaierror: [Errno -2] Name or service not known"
+    assert cause(message, output=f"\x1b[31m{output}") is Cause.ENVIRONMENT
+
+
+def test_an_error_of_the_system_is_known_within_a_rust_error_that_holds_it() -> None:
+    message = (
+        "thread 'a' panicked at src/lib.rs:1:1:\ncalled `Result::unwrap()` on an `Err` value: "
+        'Io(Os { code: 28, kind: StorageFull, message: "No space left on device" })'
+    )
+    rust = {"tool": "cargo test", "path": "src/lib.rs"}
+    assert cause(message, **rust) is Cause.ENVIRONMENT
+    assert cause(message.replace("called", "assertion `called"), **rust) is Cause.CODE
+
+
 @pytest.mark.parametrize("host", ["undefined", "null", "http"])
 def test_a_host_that_only_a_bug_asks_for_is_the_code_s(host: str) -> None:
     message = f"Error: getaddrinfo ENOTFOUND {host}\n    at Lookup.onlookup (node:dns:122:26)"
