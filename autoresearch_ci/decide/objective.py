@@ -79,10 +79,10 @@ def compared(
             blind.append(f"{name}: {now.incomplete}")
         old = {failure.id: failure for failure in was.failures}
         current = {failure.id: failure for failure in now.failures}
-        ended = _over((old[key] for key in old if key not in current), now)
+        ended = mended((old[key] for key in old if key not in current), now)
         gone += ended
-        mended = {failure.id for failure in ended}
-        left += [old[key] for key in old if key not in mended]
+        over = {failure.id for failure in ended}
+        left += [old[key] for key in old if key not in over]
         for failure in (current[key] for key in current if key not in old):
             hidden = _was_hidden(failure, was, ended, changed)
             (unmasked if hidden else new).append(failure)
@@ -110,7 +110,7 @@ def is_green(seen: Seen) -> bool:
     return bool(seen) and not any(d.failures or d.incomplete for d in seen.values())
 
 
-def _over(failures: Iterable[Failure], now: Diagnosis) -> list[Failure]:
+def mended(failures: Iterable[Failure], now: Diagnosis) -> list[Failure]:
     """Those, not listed any more, that are known to be mended.
 
     That a test passes is seen even where others could not be; a test that is skipped, deleted or

@@ -133,21 +133,26 @@ class Standard:
             )
         if hidden := [test for test, outcome in outcomes.of.items() if outcome == "hidden"]:
             return f"tests lost: reported as passed although they raised: {some(hidden)}"
-        return self._worse(outcomes)
+        return lost_words(self.worse(outcomes), len(self.ranks))
 
-    def _worse(self, outcomes: SuiteResult) -> str:
+    def worse(self, outcomes: SuiteResult) -> dict[str, str]:
+        """The tests that do not reach what is asked of them, and how each ended; `missing`: not."""
         found = _found(self.ranks, outcomes.of)
         ended = {test: outcomes.of[name] for test, name in found.items()}
-        worse = [
-            test
+        return {
+            test: ended.get(test, "missing")
             for test, rank in self.ranks.items()
             if _RANKS.get(ended.get(test, ""), Rank.ABSENT) > rank
-        ]
-        if not worse:
-            return ""
-        words = Counter(ended.get(test, "missing") for test in worse)
-        how = ", ".join(f"{count} {word}" for word, count in words.most_common())
-        return f"{len(worse)} of {len(self.ranks)} tests lost ({how}): {some(worse)}"
+        }
+
+
+def lost_words(worse: Mapping[str, str], among: int) -> str:
+    """A sentence on tests that are lost, of so many; empty when there are none."""
+    if not worse:
+        return ""
+    words = Counter(worse.values())
+    how = ", ".join(f"{count} {word}" for word, count in words.most_common())
+    return f"{len(worse)} of {among} tests lost ({how}): {some(worse)}"
 
 
 def worst(first: str | None, second: str) -> str:
