@@ -6,7 +6,8 @@ CORE: nouns alone, of failures as of findings; failure_gate.py decides on failur
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -57,12 +58,24 @@ class Verdict(Generic[Item]):
     """One sentence."""
     items: tuple[Judged[Item], ...] = ()
     """What blocks first; among those, what is most pressing."""
-    lost: tuple[str, ...] = ()
-    """What passed at the base and judges nothing any more: tests. A sentence a target."""
+    lost: Mapping[str, str] = field(default_factory=dict)
+    """By target, a sentence: what passed at the base and judges nothing any more."""
     absent: tuple[str, ...] = ()
     """Targets that the base is checked with, and the head is not."""
-    unseen: tuple[str, ...] = ()
-    """What was not looked at to the end, and why. A sentence each."""
+    unseen: Mapping[str, str] = field(default_factory=dict)
+    """By target, why it was not looked at to the end."""
+
+    @property
+    def missed(self) -> tuple[str, ...]:
+        """A sentence on each target that was not looked at to the end."""
+        return tuple(f"{name}: {why}" for name, why in self.unseen.items())
+
+    @property
+    def gone(self) -> tuple[str, ...]:
+        """A sentence on all that the base has and the head has not."""
+        lost = (f"{name}: {what}" for name, what in self.lost.items())
+        absent = (f"{name}: the base is checked with it, the head is not" for name in self.absent)
+        return (*lost, *absent)
 
     @property
     def exit_code(self) -> int:

@@ -234,11 +234,13 @@ def table(
     rows: Iterable[Sequence[str]],
     total: int,
     room: int,
-    where: str = "`results.tsv`",
+    *,
+    where: str = "results.tsv",
 ) -> str:
     """As many rows as fit in `room` characters, then a sentence that counts the others.
 
-    `total`: how many rows there are; those that do not fit are not asked for. `where` they are.
+    `total`: how many rows there are; those that do not fit are not asked for. `where`: the file
+    that has them all.
     """
     rule = ["---:" if side == "r" else "---" for side in alignment]
     lines = [_row(header), _row(rule)]
@@ -247,7 +249,7 @@ def table(
         room -= len(line) + 1
         if room < 0:
             left = count(total - done, "more row")
-            return "\n".join(lines) + f"\n\n{left} in {where}."
+            return "\n".join(lines) + f"\n\n{left} in `{where}`."
         lines.append(line)
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""A gate passes only what was looked at, and is no worse than the base where it is asked of that."""
+"""A gate passes only what was looked at, and what is no worse than the base where that is asked."""
 
 from __future__ import annotations
 
@@ -57,16 +57,19 @@ def ages(verdict: Verdict[Failure]) -> dict[str, Age]:
 
 def test_a_repository_that_is_red_already_passes_when_nothing_is_new() -> None:
     verdict = of_lint(lint("a", "b"), lint("a", "b", "c"))
-    assert verdict.ruling is Ruling.PASS and verdict.exit_code == 0
+    assert verdict.ruling is Ruling.PASS
+    assert verdict.exit_code == 0
     assert ages(verdict) == {"a": Age.OLD, "b": Age.OLD}
     assert "2 old" in verdict.reason
 
 
 def test_one_new_failure_fails_although_others_are_gone() -> None:
     verdict = of_lint(lint("a", "new"), lint("a", "b", "c"))
-    assert verdict.ruling is Ruling.FAIL and verdict.exit_code == 1
+    assert verdict.ruling is Ruling.FAIL
+    assert verdict.exit_code == 1
     assert verdict.reason == "1 new failure (1 lint)"
-    assert verdict.items[0].item.message == "new" and verdict.items[0].blocks
+    assert verdict.items[0].item.message == "new"
+    assert verdict.items[0].blocks
 
 
 def test_old_failures_fail_where_their_kind_is_asked_about() -> None:
@@ -115,7 +118,8 @@ def test_an_incomplete_target_is_incomplete_whatever_else() -> None:
     seen = {"ruff": lint("new"), "mypy": lint(incomplete="it crashed")}
     before = base({"ruff": lint(), "mypy": lint()})
     verdict = gate([seen], before, words={"new"})
-    assert verdict.ruling is Ruling.INCOMPLETE and verdict.exit_code == 1
+    assert verdict.ruling is Ruling.INCOMPLETE
+    assert verdict.exit_code == 1
     assert verdict.reason == "not all was looked at: mypy: it crashed"
     assert verdict.items[0].blocks
     allowed = gate([seen], before, words={"new"}, allow_incomplete=True)
@@ -135,7 +139,8 @@ def test_where_the_base_crashed_only_what_was_seen_there_is_old() -> None:
     verdict = of_lint(lint("a", "b"), lint("a", incomplete="a time-out"))
     assert ages(verdict) == {"a": Age.OLD, "b": Age.UNKNOWN}
     assert verdict.ruling is Ruling.INCOMPLETE
-    assert "whether 1 lint are new" in verdict.reason and "ruff" in verdict.reason
+    assert "whether 1 lint are new" in verdict.reason
+    assert "ruff" in verdict.reason
     assert of_lint(lint("a"), lint("a", incomplete="a time-out")).ruling is Ruling.PASS
 
 
@@ -181,7 +186,8 @@ def test_a_test_that_passed_and_judges_nothing_any_more_fails(
 ) -> None:
     verdict = of_tests(suite(a="passed", **now), suite(a="passed", b="passed"), word=word)
     assert verdict.ruling is Ruling.FAIL
-    assert "1 of 2 tests lost" in verdict.reason and verdict.reason.endswith(": b")
+    assert "1 of 2 tests lost" in verdict.reason
+    assert verdict.reason.endswith(": b")
 
 
 def test_who_did_not_ask_about_tests_is_only_told() -> None:
@@ -212,7 +218,8 @@ def test_a_test_that_failed_may_vanish_but_the_suite_may_not() -> None:
 def test_a_suite_that_ended_early_is_told() -> None:
     cut = Diagnosis(suite=SuiteResult(of={"a": "passed", "b": "passed"}, unfinished=1))
     verdict = of_tests(cut, suite(a="passed", b="passed"))
-    assert verdict.ruling is Ruling.FAIL and "ended without its last word" in verdict.reason
+    assert verdict.ruling is Ruling.FAIL
+    assert "ended without its last word" in verdict.reason
 
 
 # --- what comes and goes --------------------------------------------------------------------------

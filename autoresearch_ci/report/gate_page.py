@@ -1,0 +1,192 @@
+"""What the gate of `fix` says, for people: a page, the comment of a pull request, a terminal.
+
+Everything that tools, tests and paths say is made inert. A document has a bounded size: what
+matters least is left out, and that is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from urllib.parse import quote
+
+from autoresearch_ci.decide.failure_gate import detection
+from autoresearch_ci.decide.failures import Failure
+from autoresearch_ci.decide.gates import Age, Judged, Ruling
+from autoresearch_ci.report.gate_report import GateReport, headline, place, reproduce
+from autoresearch_ci.report.summary_page import (
+    STEP_SUMMARY_BYTES,
+    Section,
+    commit_link,
+    details,
+    fitted,
+    table,
+)
+from autoresearch_ci.safety.log_text import clipped
+from autoresearch_ci.safety.markdown_text import block, inline
+from autoresearch_ci.safety.wording import commit_name, shortened
+
+COMMENT_LIMIT = 65_000
+"""Characters of a comment; GitHub refuses more than 65,536, and a hidden mark is added."""
+_BLOCKING_ROOM, _OTHERS_ROOM = 24_000, 12_000
+"""Characters of a table."""
+_SENTENCES = 20
+_OUTPUT = 1_500
+_FILE = "failures.json"
+_TITLES = {Ruling.PASS: "passed", Ruling.FAIL: "failed", Ruling.INCOMPLETE: "incomplete"}
+
+
+def gate_markdown(report: GateReport, limit: int = STEP_SUMMARY_BYTES) -> str:
+    """The page of at most `limit` UTF-8 bytes."""
+    verdict = report.verdict
+    blocking = [judged for judged in verdict.items if judged.blocks]
+    others = [judged for judged in verdict.items if not judged.blocks]
+    parts = [
+        (f"### Gate {_TITLES[verdict.ruling]}: {inline(verdict.reason, 600)}", 9, "the verdict"),
+        (_compared(report), 8, "what was compared"),
+        (_sentences("Not looked at to the end", verdict.missed), 8, "what was not looked at"),
+        (_sentences("Lost", verdict.gone), 8, "what was lost"),
+        (_failures(report, blocking, _BLOCKING_ROOM), 7, "what blocks"),
+        (_counts(report), 5, "the counts"),
+    ]
+    for age in Age:
+        told = [judged for judged in others if judged.age is age]
+        if told:
+            name = f"{len(told)} {age}, not blocking"
+            parts.append((details(name, _failures(report, told, _OTHERS_ROOM)), 2, f"the {age}"))
+    parts += [(_flaky(report), 3, "how flaky was decided")]
+    parts += [(_reproduce(report), 6, "how to reproduce"), (_outputs(report), 1, "what tools said")]
+    return fitted([Section(text=t, importance=i, name=name) for t, i, name in parts], limit)
+
+
+def comment_markdown(report: GateReport, run_url: str = "") -> str:
+    """The same in a comment's room; `run_url`: where its log is."""
+    more = f"\n[The log of this check]({run_url})\n" if run_url else ""
+    return gate_markdown(report, COMMENT_LIMIT - len(more)) + more
+
+
+def _compared(report: GateReport) -> str:
+    head, words = commit_link(report.commit), ", ".join(report.words)
+    if report.base:
+        told = f"{head} against {commit_link(report.base)}, where it left its base."
+    elif report.no_base:
+        told = f"{head}, without a base: {inline(report.no_base, 400)}."
+    else:
+        told = f"{head}. The base was not asked: it changes nothing."
+    return f"{told} Fails on: {inline(words)}."
+
+
+def _sentences(title: str, told: Sequence[str]) -> str:
+    if not told:
+        return ""
+    lines = [f"- {inline(text, 400)}" for text in told[:_SENTENCES]]
+    if (more := len(told) - _SENTENCES) > 0:
+        lines.append(f"- and {more} more")
+    return f"**{title}**\n\n" + "\n".join(lines)
+
+
+def _failures(report: GateReport, items: Sequence[Judged[Failure]], room: int) -> str:
+    if not items:
+        return ""
+    header = ("", "kind", "where", "what")
+    rows = (
+        (
+            str(judged.age),
+            str(judged.item.category),
+            _where(report, judged.item),
+            " ".join(filter(None, (_what(judged), inline(judged.note and f"({judged.note})")))),
+        )
+        for judged in items
+    )
+    return table(header, "llll", rows, len(items), room, where=_FILE)
+
+
+def _what(judged: Judged[Failure]) -> str:
+    failure = judged.item
+    name = inline(headline(judged, 160))
+    return f"{name}: {inline(failure.message, 160)}" if failure.category == "test" else name
+
+
+def _where(report: GateReport, failure: Failure) -> str:
+    path = place(failure)
+    if not path:
+        return inline(failure.path, 80)
+    at = f":{failure.line}" if failure.line else ""
+    text = inline(f"{path}{at}", 120)
+    if not report.files_url:
+        return text
+    line = f"#L{failure.line}" if failure.line else ""
+    return f"[{text}]({report.files_url}{quote(path, errors='replace')}{line})"
+
+
+def _counts(report: GateReport) -> str:
+    rows = []
+    for name in report.commands:
+        counts = report.counts(name)
+        silent = name in report.verdict.unseen
+        told = "not all was looked at" if silent else "" if counts else "nothing is broken"
+        rows.append((inline(name, 60), *(str(counts[age] or "") for age in Age), told))
+    header = ("target", *(str(age) for age in Age), "")
+    return table(header, "lrrrrrl", rows, len(rows), 6_000, where=_FILE) if rows else ""
+
+
+def _flaky(report: GateReport) -> str:
+    if report.looks < 2:
+        return ""
+    half, tenth = (f"{detection(report.looks, rate):.0%}" for rate in (0.5, 0.1))
+    return (
+        f"Tests that fail here and not at the base ran {report.looks} times at both. That tells a "
+        f"test that fails half of the time as flaky with a probability of {half}, one that fails "
+        f"once in ten with {tenth}."
+    )
+
+
+def _reproduce(report: GateReport) -> str:
+    return details("How to reproduce", block("\n".join(reproduce(report)), 4_000, language="sh"))
+
+
+def _outputs(report: GateReport) -> str:
+    shown = [
+        f"{inline(name, 60)}\n\n{block(text[-_OUTPUT:], _OUTPUT)}"
+        for name, text in report.outputs.items()
+        if text.strip() and name in report.verdict.unseen
+    ]
+    return details("What was printed", "\n\n".join(shown)) if shown else ""
+
+
+# --- a terminal -----------------------------------------------------------------------------------
+
+_LINES = 50
+_WIDTH = 70
+
+
+def gate_lines(report: GateReport) -> Iterator[str]:
+    """Plain text, aligned; each line harmless to a terminal and to a runner's log."""
+    verdict = report.verdict
+    shown = verdict.items[:_LINES]
+    rows = [(f"{j.age}{'' if j.blocks else ' (ok)'}", *_cells(j)) for j in shown]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)] if rows else []
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield clipped("  ".join(cells).rstrip(), 400)
+    if (more := len(verdict.items) - _LINES) > 0:
+        yield f"and {more} more in {_FILE}"
+    for text in (*verdict.missed, *verdict.gone):
+        yield clipped(text, 400)
+    if report.looks > 1:
+        yield _flaky(report)
+    against = f" against {commit_name(report.base)}" if report.base else ""
+    yield clipped(
+        f"gate {_TITLES[verdict.ruling]} at {commit_name(report.commit)}{against}: "
+        f"{verdict.reason}",
+        2000,
+    )
+
+
+def _cells(judged: Judged[Failure]) -> tuple[str, ...]:
+    failure = judged.item
+    at = f"{failure.path}:{failure.line}" if failure.line else failure.path
+    return (
+        str(failure.category),
+        clipped(shortened(at, 60) or "-", 60),
+        clipped(headline(judged, _WIDTH), _WIDTH),
+    )
