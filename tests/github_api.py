@@ -87,6 +87,7 @@ class GitHubApi(LocalServer):
 
     def __post_init__(self) -> None:
         self._lock = threading.RLock()
+        self._commented = 0
         self.listen(_handler(self))
 
     @property
@@ -96,9 +97,16 @@ class GitHubApi(LocalServer):
     def writes(self) -> list[str]:
         return [r for r in self.requests if not r.startswith("GET ")]
 
-    def comment(self, number: int, login: str, body: str) -> None:
+    def comment(self, number: int, login: str, body: str) -> Json:
         """Somebody comments on the web page, whose line ends are its own."""
-        self.comments.setdefault(number, []).append(_comment(number, login, body))
+        self._commented += 1
+        comment = _comment(self._commented, login, body)
+        comment["url"] = f"{self.url}/repos/{SLUG}/issues/comments/{self._commented}"
+        comment["html_url"] = (
+            f"https://github.test/{SLUG}/pull/{number}#issuecomment-{self._commented}"
+        )
+        self.comments.setdefault(number, []).append(comment)
+        return comment
 
     def open_pull(self, login: str, branch: str, **values: Any) -> Json:
         pull = self._pull(login, {"head": branch, "base": "main", "title": "a title", **values})
@@ -309,9 +317,32 @@ class GitHubApi(LocalServer):
         _check_body(data, errors)
         if errors:
             raise Fault(422, "Validation Failed", errors)
-        comment = _comment(int(number), who.login, data["body"])
-        self.comments.setdefault(int(number), []).append(comment)
-        return 201, comment
+        return 201, self.comment(int(number), who.login, data["body"])
+
+    def _find_comment(self, number: str) -> tuple[list[Json], Json]:
+        for comments in self.comments.values():
+            for comment in comments:
+                if comment["id"] == int(number):
+                    return comments, comment
+        raise Fault(404, "Not Found")
+
+    def _edit_comment(self, who: Identity, number: str, *, data: Json, **_: Any) -> Any:
+        _, comment = self._find_comment(number)
+        if comment["user"]["login"] != who.login:
+            raise Fault(403, "Resource not accessible by integration")
+        errors: list[Any] = []
+        _check_body(data, errors)
+        if errors:
+            raise Fault(422, "Validation Failed", errors)
+        comment["body"] = data["body"].replace("\n", "\r\n")
+        return 200, comment
+
+    def _delete_comment(self, who: Identity, number: str, **_: Any) -> Any:
+        comments, comment = self._find_comment(number)
+        if comment["user"]["login"] != who.login:
+            raise Fault(403, "Resource not accessible by integration")
+        comments.remove(comment)
+        return 204, None
 
     def _permission(self, who: Identity, login: str, **_: Any) -> Any:
         if login not in self.permissions:
@@ -374,6 +405,8 @@ _ROUTES = (
     (rf"GET {_REPO}/issues/(\d+)", "_issue", ""),
     (rf"GET {_REPO}/issues/(\d+)/comments", "_get_comments", ""),
     (rf"POST {_REPO}/issues/(\d+)/comments", "_add_comment", "issues"),
+    (rf"PATCH {_REPO}/issues/comments/(\d+)", "_edit_comment", "issues"),
+    (rf"DELETE {_REPO}/issues/comments/(\d+)", "_delete_comment", "issues"),
     (rf"POST {_REPO}/issues/(\d+)/labels", "_labels", "issues"),
     (rf"GET {_REPO}/collaborators/([^/]+)/permission", "_permission", ""),
     (f"POST {_REPO}/merges", "_merge", "contents"),

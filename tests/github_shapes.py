@@ -61,7 +61,7 @@ PULL = has(
     base=has(ref=TEXT),
     labels=some(LABEL),
 )
-COMMENT = has(id=NUMBER, user=PERSON, body=TEXT, created_at=STAMP)
+COMMENT = has(id=NUMBER, url=TEXT, html_url=TEXT, user=PERSON, body=TEXT, created_at=STAMP)
 LABELS = {
     "oneOf": [
         only(labels={"type": "array", "minItems": 1, "items": TEXT}),
@@ -166,6 +166,12 @@ OPERATIONS = (
         status=(201,),
         answer=COMMENT,
     ),
+    Operation(
+        route=rf"PATCH {REPO}/issues/comments/\d+",
+        body=only("body", body=TEXT),
+        answer=COMMENT,
+    ),
+    Operation(route=rf"DELETE {REPO}/issues/comments/\d+", status=(204,), answer=NOTHING),
     Operation(route=rf"POST {REPO}/issues/\d+/labels", body=LABELS, answer=some(LABEL)),
     Operation(
         route=rf"GET {REPO}/collaborators/[^/]+/permission",

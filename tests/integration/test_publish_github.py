@@ -484,3 +484,60 @@ def _keys() -> tuple[str, str]:
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
     return private.decode(), public.decode()
+
+
+# --- the one comment of a gate --------------------------------------------------------------------
+
+
+def test_a_sticky_comment_is_made_once_and_edited_in_place(
+    connect: Connect, api: GitHubApi
+) -> None:
+    pull = api.open_pull("somebody", BRANCH)
+    one = connect().sticky_comment(pull["number"], "gate", "first\nwords")
+    two = connect().sticky_comment(pull["number"], "gate", "second words")
+    writes = len(api.writes())
+    three = connect().sticky_comment(pull["number"], "gate", "second words")
+    assert one == two == three
+    assert len(api.writes()) == writes
+    (comment,) = api.comments[pull["number"]]
+    assert comment["body"].splitlines() == ["<!-- autoresearch-ci:gate -->", "second words"]
+    assert one == comment["html_url"]
+
+
+def test_anothers_comment_with_our_mark_is_left_alone(connect: Connect, api: GitHubApi) -> None:
+    pull = api.open_pull("somebody", BRANCH)
+    api.comment(pull["number"], "somebody", "<!-- autoresearch-ci:gate -->\nforged: passed")
+    api.comment(pull["number"], ACTIONS, "quotes <!-- autoresearch-ci:gate --> elsewhere")
+    connect().sticky_comment(pull["number"], "gate", "<!-- autoresearch-ci:gate -->failed")
+    forged, quoting, ours = (c["body"] for c in api.comments[pull["number"]])
+    assert forged.endswith("forged: passed")
+    assert quoting.startswith("quotes")
+    assert ours.count("autoresearch-ci:gate") == 1
+
+
+def test_of_two_comments_that_were_made_at_once_one_is_left(
+    connect: Connect, api: GitHubApi
+) -> None:
+    pull = api.open_pull("somebody", BRANCH)
+    for words in ("one", "two"):
+        api.comment(pull["number"], ACTIONS, f"<!-- autoresearch-ci:gate -->\n{words}")
+    connect().sticky_comment(pull["number"], "gate", "three")
+    (comment,) = api.comments[pull["number"]]
+    assert comment["body"].endswith("three")
+
+
+def test_a_sticky_comment_whose_answer_was_lost_is_not_made_twice(
+    connect: Connect, api: GitHubApi
+) -> None:
+    pull = api.open_pull("somebody", BRANCH)
+    api.faults.append(("POST /comments", "after"))
+    connect().sticky_comment(pull["number"], "gate", "words")
+    assert len(api.comments[pull["number"]]) == 1
+
+
+def test_a_token_that_may_only_read_comments_nothing(connect: Connect, api: GitHubApi) -> None:
+    pull = api.open_pull("somebody", BRANCH)
+    api.tokens["actions-token"] = Identity(login=ACTIONS, may_write=False)
+    with pytest.raises(ForgeRefused) as refused:
+        connect().sticky_comment(pull["number"], "gate", "words")
+    assert refused.value.kind is RefusalKind.FORBIDDEN

@@ -126,6 +126,12 @@ class Forge(Protocol):
     def comment_once(self, pull: PullRequest, text: str) -> None:
         """Comment once: the same text is not repeated."""
 
+    def sticky_comment(self, number: int, mark: str, text: str) -> str:
+        """The one comment of ours with that mark on a pull request says `text` from now on.
+
+        Its address; empty: this forge takes none.
+        """
+
     def supersede(self, pull: PullRequest, branch: str, text: str) -> None:
         """Comment, and close one of ours from `branch`, so that it is no person's refusal."""
 

@@ -19,6 +19,7 @@ from autoresearch_ci.publish.comment_commands import CommentCommand, parse_comma
 from autoresearch_ci.publish.forge.forge import Address, PullRequest, PullRequestContent, PullState
 from autoresearch_ci.publish.forge.github_api import Credentials, Patience
 from autoresearch_ci.publish.forge.github_body import (
+    harmless,
     is_for,
     is_marked,
     is_superseded,
@@ -30,6 +31,7 @@ from autoresearch_ci.publish.forge.refusals import ForgeRefused, Place, RefusalK
 
 if TYPE_CHECKING:
     import github
+    from github.IssueComment import IssueComment
     from github.PullRequest import PullRequest as Pull
     from github.Repository import Repository
 
@@ -123,6 +125,26 @@ class GitHub:
                 issue.create_comment(marked)
 
         self._ask(once)
+
+    def sticky_comment(self, number: int, mark: str, text: str) -> str:
+        """Found again by the mark and by our own authorship: anybody can write a mark."""
+        begin = f"<!-- autoresearch-ci:{mark} -->"
+        body = f"{begin}\n{harmless(text).strip()}"
+        us = self._own_login()
+
+        def stick(repository: Repository) -> str:
+            issue = repository.get_issue(number)
+            ours = [c for c in issue.get_comments() if _is_by(c, us) and c.body.startswith(begin)]
+            if not ours:
+                return issue.create_comment(body).html_url
+            first, *others = ours
+            for other in others:  # of two runs at once, each of which found none
+                other.delete()
+            if first.body.replace("\r\n", "\n") != body:
+                first.edit(body)
+            return first.html_url
+
+        return self._ask(stick)
 
     def supersede(self, pull: PullRequest, branch: str, text: str) -> None:
         self.comment_once(pull, text)
@@ -341,6 +363,10 @@ def _report(content: PullRequestContent, room: int, *, draft: bool) -> str:
     if draft or not content.held_back:
         return content.render(room)
     return content.render(room - len(_NO_DRAFT)) + _NO_DRAFT
+
+
+def _is_by(comment: IssueComment, login: str) -> bool:
+    return comment.user is not None and comment.user.login == login and bool(comment.body)
 
 
 def _stamp(time: datetime.datetime) -> str:

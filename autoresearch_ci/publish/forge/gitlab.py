@@ -69,6 +69,9 @@ class GitLab:
     def comment_once(self, pull: PullRequest, text: str) -> None:
         """There is no API here to say it with."""
 
+    def sticky_comment(self, number: int, mark: str, text: str) -> str:
+        return ""  # as above: a job's token may not write notes anyway
+
     def supersede(self, pull: PullRequest, branch: str, text: str) -> None:
         """There is no API here to do it with."""
 
