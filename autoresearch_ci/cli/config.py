@@ -35,12 +35,16 @@ def main(options: argparse.Namespace) -> int:
 
 
 def effective(
-    options: argparse.Namespace, *, commit: str | None = None, command: str = "run"
+    options: argparse.Namespace,
+    *,
+    commit: str | None = None,
+    only: bool = False,
+    command: str = "run",
 ) -> tuple[Resolved, str | None]:
     """From file and command line; and the file's path from the repository's root.
 
-    With `commit`, the file as that commit has it, so that a head cannot bring its own metric.
-    `command`: for which it is.
+    With `commit`, the file as that commit has it, so that a head cannot bring its own metric. With
+    `only`, not even where that commit has none. `command`: for which it is.
     """
     typed = given(options)
     repository = Repository.open(Path.cwd())
@@ -49,7 +53,7 @@ def effective(
     inside = path.resolve().is_relative_to(root)
     shown = str(path.resolve().relative_to(root)) if inside else str(path)
     committed = repository.content(commit, shown) if commit and inside else None
-    if committed is not None:
+    if committed is not None or (commit and inside and only):
         return load(text=committed, path=shown, given=typed, command=command), shown
     try:
         text = file_bytes(path, LARGEST)

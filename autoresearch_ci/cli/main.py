@@ -144,6 +144,27 @@ def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     fix = commands.add_parser(
         "fix", help="repair what is broken, one failure at a time", allow_abbrev=False
     )
+    fix.add_argument("--check", action="store_true", help="repair nothing: a gate for HEAD")
+    fix.add_argument(
+        "--fail-on",
+        action="append",
+        default=[],
+        metavar="KIND",
+        help="exit 1 on build, critical, type, test, lint, warning, any (the default), or new: "
+        "what the merge base does not have",
+    )
+    fix.add_argument(
+        "--base",
+        metavar="COMMIT",
+        default="",
+        help="with --check: new is what is not where HEAD left it; default: the event's base, else "
+        "the default branch",
+    )
+    fix.add_argument(
+        "--allow-incomplete",
+        action="store_true",
+        help="with --check: pass although something could not be looked at to the end",
+    )
     fix.add_argument("--dry-run", action="store_true", help="show what would be run, and why")
     fix.add_argument(
         "--target",
@@ -166,7 +187,10 @@ def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     fix.add_argument("--tag", help="name of the run; default: fix-TODAY")
     fix.add_argument("--resume", action="store_true", help="continue the run of that tag")
     fix.add_argument(
-        "--output", type=Path, metavar="DIR", help="run folder; default: autoresearch/fix-TAG"
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="run folder; default: autoresearch/fix-TAG, or check-COMMIT",
     )
     fix.add_argument("--json", action="store_true", help="print one JSON event a line")
 

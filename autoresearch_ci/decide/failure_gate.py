@@ -148,7 +148,9 @@ def _of_target(
 ) -> list[Judged[Failure]]:
     now, was = united(head, name), united(base.looks, name)
     known = {failure.id for failure in was.failures}
-    judgement = compared({name: was}, {name: now}, changed=changed)
+    # What hid something is a failure that is gone; that a look ended early explains nothing.
+    before_it = replace(was, incomplete="")
+    judgement = compared({name: before_it}, {name: now}, changed=changed)
     hidden = {failure.id for failure in judgement.unmasked}
     was_seen = any(name in look for look in base.looks)
     seen, before = _times(now.failures, head, name), _times(now.failures, base.looks, name)
@@ -158,7 +160,8 @@ def _of_target(
         if failure.id in known:
             age = Age.OLD if at_head.steady and at_base.steady else Age.FLAKY
         elif name in base.targets or base.missing:
-            age = Age.UNKNOWN if was.incomplete else Age.HIDDEN if failure.id in hidden else Age.NEW
+            unseen = Age.UNKNOWN if was.incomplete else Age.NEW
+            age = Age.HIDDEN if failure.id in hidden else unseen
         else:  # the base is not checked with it, so nothing of what it tells stands there
             age = Age.NEW
         steady = at_head.steady and (at_base.steady or not at_base.failed)

@@ -49,6 +49,8 @@ class Step:
     complaints: list[str] = field(default_factory=list)
     """The last lines of standard error."""
     command: str = ""
+    gate: bool = False
+    """Whether it says what is broken, and repairs nothing."""
 
     def hear(self, stream: Stream, line: str) -> None:
         if stream == "err":
@@ -58,7 +60,7 @@ class Step:
             self.narrator.feed(line)
         else:
             self.printed = [*self.printed[1 - _TAIL :], line]
-            if self.command != "compare":  # that prints JSON for us alone
+            if self.command != "compare" and not self.gate:  # they print JSON for us alone
                 self.log.line(line)
 
 

@@ -26,13 +26,14 @@ from autoresearch_ci.cli.action.inputs import (
     arguments,
     chosen_command,
     extra_arguments,
+    is_gate,
     read_inputs,
 )
-from autoresearch_ci.cli.action.outputs import no_outputs, results
+from autoresearch_ci.cli.action.outputs import gate_annotations, no_outputs, results
 from autoresearch_ci.cli.action.runner_io import VARIABLES as FILES
 from autoresearch_ci.cli.action.runner_io import FileCommands, Log, masks
 from autoresearch_ci.cli.action.step_summary import unfinished_part
-from autoresearch_ci.cli.action.trigger import Permit, decide
+from autoresearch_ci.cli.action.trigger import GATE, Permit, decide
 from autoresearch_ci.errors import AutoresearchError, ConfigError
 from autoresearch_ci.execution.supervisor import Stopping, supervise
 from autoresearch_ci.safety.secret_values import holds_secret, is_secret_name
@@ -146,7 +147,8 @@ def _run(step: Step, supervise: Callable[..., int]) -> int:
     step.command = chosen_command(given)
     _remember(environment, since=step.since, finished=False, tag=_tag(given))
     trigger = read_trigger(environment, given.get("token", ""))
-    permission = decide(trigger, step.command)
+    step.gate = is_gate(given)
+    permission = decide(trigger, GATE if step.gate else step.command)
     step.reason = permission.reason
     if permission.permit is Permit.REFUSE:
         raise ConfigError(permission.reason)
@@ -221,9 +223,12 @@ def _say(step: Step, code: int) -> None:
     """The annotations that everybody sees, and the end of the log."""
     if step.reason and not step.error:
         step.log.annotate("notice", step.reason)
+    told = gate_annotations(step) if step.gate else []
+    for level, message, where in told:
+        step.log.annotate(level, message, **where)
     if step.error:
         step.log.annotate("error", step.error, title="autoresearch-ci")
-    elif code not in (0, INTERRUPTED):
+    elif code not in (0, INTERRUPTED) and not told:
         step.log.annotate("error", f"autoresearch-ci ended with exit code {code}.")
     step.log.close()
 

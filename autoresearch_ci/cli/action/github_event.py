@@ -21,7 +21,7 @@ def read_trigger(environment: Mapping[str, str], token: str) -> Trigger:
     Raises `ConfigError` when there should be a payload and there is none.
     """
     event = environment.get("GITHUB_EVENT_NAME", "")
-    payload = _payload(environment) if event else {}
+    payload = read_payload(environment) if event else {}
     actor = environment.get("GITHUB_TRIGGERING_ACTOR") or environment.get("GITHUB_ACTOR", "")
     permission = head_repository = None
     if needs_permission(event):
@@ -55,21 +55,28 @@ def compared_refs(trigger: Trigger, folder: Path) -> Refs:
     What is checked out is the head: of a pull request that is the merge with its base, so the
     comparison shows what merging does.
     """
-    payload, base, claim = trigger.payload, "", ""
+    claim = ""
+    pull_request = trigger.payload.get("pull_request")
+    body = pull_request.get("body") if isinstance(pull_request, Mapping) else None
+    if isinstance(body, str) and body:
+        path = folder / "claim.md"
+        path.write_text(body, encoding="utf-8", errors="replace")
+        claim = str(path)
+    return Refs(base=base_of(trigger.event, trigger.payload), claim=claim)
+
+
+def base_of(event: str, payload: Mapping[str, Any]) -> str:
+    """What the head of this event is to be compared with; empty: it does not say."""
     pull_request = payload.get("pull_request")
     if isinstance(pull_request, Mapping):
-        base = _sha(pull_request.get("base"), "sha")
-        if isinstance(body := pull_request.get("body"), str) and body:
-            path = folder / "claim.md"
-            path.write_text(body, encoding="utf-8", errors="replace")
-            claim = str(path)
-    elif trigger.event == "merge_group":
-        base = _sha(payload.get("merge_group"), "base_sha")
-    elif trigger.event == "push":
-        base = _sha(payload, "before")
-        if base == _NO_COMMIT:  # the first push of a branch: all that it adds
-            base = f"{_default_branch(payload)}..."
-    return Refs(base=base, claim=claim)
+        return _sha(pull_request.get("base"), "sha")
+    if event == "merge_group":
+        return _sha(payload.get("merge_group"), "base_sha")
+    if event != "push":
+        return ""
+    base = _sha(payload, "before")
+    # The first push of a branch: all that it adds.
+    return f"{_default_branch(payload)}..." if base == _NO_COMMIT else base
 
 
 def _default_branch(payload: Mapping[str, Any]) -> str:
@@ -84,7 +91,8 @@ def _sha(value: object, key: str) -> str:
     return found if isinstance(found, str) and found.isalnum() else ""
 
 
-def _payload(environment: Mapping[str, str]) -> dict[str, Any]:
+def read_payload(environment: Mapping[str, str]) -> dict[str, Any]:
+    """What the runner knows of the event. Raises `ConfigError`."""
     path = environment.get("GITHUB_EVENT_PATH", "")
     try:
         payload = json.loads(Path(path).read_bytes())

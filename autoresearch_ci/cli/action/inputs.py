@@ -41,16 +41,16 @@ INPUTS: Mapping[str, Input] = {
     "token": Input(secret=True),
     "app-id": Input(),
     "app-private-key": Input(secret=True),
-    "fail-on": Input(commands=("compare",)),
+    "fail-on": Input(commands=("compare", "fix")),
     "setup-command": Input(),
-    "base": Input(commands=("run", "compare", "publish")),
+    "base": Input(commands=("run", "compare", "fix", "publish")),
     "draft": Input(flag="--publish-draft", commands=("run", "publish")),
     "resume": Input(commands=("run",)),
     "args": Input(),
 }
 """Every input of action.yml, in its order."""
 
-COMMANDS = ("run", "compare", "publish", "doctor")
+COMMANDS = ("run", "compare", "fix", "publish", "doctor")
 VARIABLES = {
     "anthropic-api-key": "ANTHROPIC_API_KEY",
     "token": "AUTORESEARCH_TOKEN",
@@ -91,15 +91,15 @@ def arguments(given: Mapping[str, str], refs: Refs) -> list[str]:
     words = [command]
     if command == "compare":
         words += [*_compared(given, refs), "--json"]
-    if command == "run":
+    if command == "run" or is_gate(given):
         words.append("--json")
-        if _truth(given, "resume"):
-            words.append("--resume")
+    if command == "run" and _truth(given, "resume"):
+        words.append("--resume")
     for name, about in INPUTS.items():
         if about.flag and name in given:
             words += [about.flag, given[name]]
     if command != "compare" and "base" in given:
-        words += ["--publish-base", given["base"]]
+        words += ["--base" if is_gate(given) else "--publish-base", given["base"]]
     gates = given.get("fail-on", "").replace(",", "\n").split("\n")
     words += [word for gate in gates if gate.strip() for word in ("--fail-on", gate.strip())]
     extra = extra_arguments(given)
@@ -116,6 +116,11 @@ def chosen_command(given: Mapping[str, str]) -> str:
     near = difflib.get_close_matches(command, COMMANDS, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise ConfigError(f"input 'command': {command!r} is none of {', '.join(COMMANDS)}.{hint}")
+
+
+def is_gate(given: Mapping[str, str]) -> bool:
+    """Whether it is asked what is broken, and nothing is to be repaired."""
+    return chosen_command(given) == "fix" and "--check" in extra_arguments(given)
 
 
 def extra_arguments(given: Mapping[str, str]) -> list[str]:

@@ -11,6 +11,7 @@ from statistics import median
 from typing import Any
 
 from autoresearch_ci.cli.action.child_output import Step
+from autoresearch_ci.cli.action.runner_io import Level
 from autoresearch_ci.cli.action.step_summary import (
     comparison_part,
     error_part,
@@ -32,6 +33,9 @@ def results(step: Step, code: int) -> tuple[dict[str, str], list[str]]:
     if step.command == "run":
         outputs, report = _run_findings(step)
         parts.append(report)
+    elif step.gate:
+        outputs, report = _gate_findings(step, code)
+        parts = [reason_part(step.reason), report or error_part(step.error, code)]
     elif result := last_object(step.printed):
         if step.command == "compare":
             values = [median(result[side]) for side in ("base_values", "head_values")]
@@ -46,7 +50,8 @@ def results(step: Step, code: int) -> tuple[dict[str, str], list[str]]:
         said = (line.partition(NOT_PUBLISHED) for line in step.printed)
         nothing = next((why for before, found, why in said if found and not before), "")
         parts.append(published_part(outputs, nothing))
-    outputs["verdict"] = "incomplete" if _skipped(step) else verdict(code)
+    if "verdict" not in outputs:
+        outputs["verdict"] = "incomplete" if _skipped(step) else verdict(code)
     # What was refused at a keep and again at the end is said once here.
     warnings = [
         w for w in step.narrator.warnings if w.removeprefix(NOT_PUBLISHED) not in step.error
@@ -88,6 +93,42 @@ def _run_findings(step: Step) -> tuple[dict[str, str], str]:
     if narrator.finished.pull_request:
         found["pull-request"] = narrator.finished.pull_request
     return found, report
+
+
+_OF_A_GATE = ("failures", "verdict")
+_LEVELS: Mapping[str, Level] = {"error": "error", "warning": "warning"}
+
+
+def _gate_findings(step: Step, code: int) -> tuple[dict[str, str], str]:
+    """Of `fix --check`: outputs and its page; nothing of one that did not end with its verdict."""
+    result = last_object(step.printed)
+    if not {*_OF_A_GATE, "folder"} <= result.keys() or code not in (0, 1):
+        return {}, ""
+    if (code == 0) != (result["verdict"] == verdict(0)):
+        return {}, ""
+    found = {name: value for name, value in named_outputs(result).items() if name in _OF_A_GATE}
+    try:
+        return found, (Path(str(result["folder"])) / "summary.md").read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        return found, error_part(f"the report cannot be read: {error}")
+
+
+def gate_annotations(step: Step) -> list[tuple[Level, str, dict[str, str]]]:
+    """What `fix --check` wants to be said beside lines: level, message, and where."""
+    told = last_object(step.printed).get("annotations")
+    return [
+        (
+            _LEVELS.get(str(item.get("level")), "warning"),
+            str(item.get("message", "")),
+            {
+                "title": str(item.get("title", "")),
+                "file": str(item.get("path", "")),
+                "line": str(item.get("line") or ""),
+            },
+        )
+        for item in (told if isinstance(told, list) else [])
+        if isinstance(item, dict)
+    ]
 
 
 def _skipped(step: Step) -> bool:

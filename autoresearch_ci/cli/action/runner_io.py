@@ -135,12 +135,15 @@ class Log:
             self._command("endgroup")
             self._group = ""
 
-    def annotate(self, level: Level, message: str, title: str = "") -> None:
-        """Shown beside the run; beyond the runner's limit only in the log."""
+    def annotate(
+        self, level: Level, message: str, title: str = "", file: str = "", line: str = ""
+    ) -> None:
+        """Shown beside the run, or a line of a file; beyond the runner's limit only in the log."""
         self._shown[level] += 1
         if self._obeyed and self._shown[level] < ANNOTATIONS:
             text = "\n".join(defuse(line) for line in message[:MESSAGE].splitlines())
-            self._command(level, text, title=defuse(title))
+            at = {"file": defuse(file), "line": defuse(line)}
+            self._command(level, text, **at, title=defuse(title))
         else:
             self.line(f"{level}: {message}")
 

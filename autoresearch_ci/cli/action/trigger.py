@@ -58,7 +58,9 @@ _DELIBERATE = frozenset(
 """Only people with write access, or their own automation, can cause these."""
 _ASKED_FOR = frozenset({"issue_comment", "issues", "label", "discussion", "discussion_comment"})
 """Anyone can cause these: the actor needs write permission."""
-_CHANGES_NOTHING = frozenset({"compare", "doctor"})
+GATE = "fix --check"
+"""What `decide` is told when `fix` is to repair nothing."""
+_CHANGES_NOTHING = frozenset({"compare", "doctor", GATE})
 
 
 def needs_permission(event: str) -> bool:

@@ -1,0 +1,198 @@
+"""`autoresearch-ci fix --check`: what is broken at HEAD, held against where it left its base.
+
+Looks, asks for the verdict, and tells it everywhere that somebody listens. How a commit is looked
+at is handed in. The base is looked at only where the verdict or a reader depends on it, and only at
+targets that tell of failures or of tests; tests that fail otherwise than there run again at both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+from autoresearch_ci.cli.action.runner_io import FileCommands
+from autoresearch_ci.cli.assembly import make_redactor
+from autoresearch_ci.cli.compared import Compared, compared
+from autoresearch_ci.cli.gate_files import print_verdict, say_to_forge, say_to_runner, write_files
+from autoresearch_ci.config.resolve import Resolved
+from autoresearch_ci.decide.failure_gate import Base, gate, parse_words, suspects, wants_base
+from autoresearch_ci.decide.failures import Diagnosis, Failure
+from autoresearch_ci.decide.gates import Judged, Verdict
+from autoresearch_ci.decide.objective import Seen
+from autoresearch_ci.errors import BaselineError
+from autoresearch_ci.events import Note, Observer, Warning, redacted
+from autoresearch_ci.report.console import make_progress
+from autoresearch_ci.report.gate_report import GateReport
+from autoresearch_ci.safety.redaction import Redactor
+from autoresearch_ci.workspace.repository import Repository
+
+LOOKS = 3
+"""At each commit, where tests fail otherwise than at the base."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Looked:
+    """What one look at a commit, in a tree of its own, has seen."""
+
+    seen: Seen
+    """Of the targets that were asked for."""
+    commands: Mapping[str, str]
+    """Of every target that the commit has, looked at or not: what a person types at the root."""
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    """By target, the end of what its tool printed."""
+
+
+class Look(Protocol):
+    """Looks at a commit."""
+
+    def __call__(self, commit: str, only: Collection[str] | None = None) -> Looked:
+        """`only`: the names of targets; `None`: all; none of them: it is only told which targets
+        there are. Raises `BaselineError` where nothing can be run at that commit.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Both:
+    """What was seen of head and base."""
+
+    head: tuple[Looked, ...]
+    base: tuple[Looked, ...] = ()
+    missing: str = ""
+    """Why the base was not looked at."""
+
+
+def check(resolved: Resolved, options: argparse.Namespace, look: Look) -> int:
+    """The exit code of the gate. Raises `AutoresearchError` where nothing can be compared."""
+    words, environment = parse_words(options.fail_on), options.environment
+    files = FileCommands(environment)  # before anything that is looked at could write them
+    pair = compared(Path.cwd(), environment, options.base)
+    config, redactor = resolved.config, make_redactor(resolved.config, environment)
+    told = pair.pull_request > 0 and config.publish.mode != "none"
+    with (
+        make_progress(sys.stderr if options.json else sys.stdout, json=False) as progress,
+        closing(Repository.open(Path.cwd())) as repository,
+    ):
+        observe = redacted(progress, redactor.redact)
+        if repository.changed():
+            observe(Warning(message="uncommitted changes are not looked at: HEAD is"))
+        both = _looked(pair, look, words, told=told, observe=observe)
+        verdict = gate(
+            [look.seen for look in both.head],
+            Base(
+                looks=[look.seen for look in both.base],
+                targets=both.base[0].commands if both.base else (),
+                missing=both.missing,
+            ),
+            words=words,
+            changed=_changed(repository, pair),
+            allow=config.fix.allow,
+            allow_incomplete=options.allow_incomplete,
+        )
+        report = _report(pair, both, verdict, words, environment, redactor)
+        folder = write_files(report, repository, options.output)
+        if told:
+            say_to_forge(report, pair, config, repository, environment, observe)
+    print_verdict(report, folder, json=options.json)
+    say_to_runner(report, files, environment)
+    return verdict.exit_code
+
+
+def _looked(
+    pair: Compared, look: Look, words: Collection[str], *, told: bool, observe: Observer
+) -> _Both:
+    """All looks that the verdict needs. `told`: whether somebody reads what is old."""
+    try:
+        head = look(pair.head)
+    except BaselineError as error:
+        why = str(error).partition("\n")[0]
+        seen = {"head": Diagnosis(incomplete=f"{pair.head[:12]} cannot be looked at: {why}")}
+        return _Both(head=(Looked(seen=seen, commands={}),), missing="the head cannot be looked at")
+    both = _Both(head=(head,), missing=pair.missing)
+    if not pair.base:
+        return both
+    tests = wants_base(words)
+    asked = [
+        name
+        for name, found in head.seen.items()
+        if (found.failures and (tests or told)) or (found.suite and tests)
+    ]
+    if asked:
+        observe(Note(message=f"looking at the base {pair.base[:12]}: {', '.join(asked)}"))
+    try:
+        both = replace(both, base=(look(pair.base, asked),))
+        return _again(pair, look, both, observe) if tests else both
+    except BaselineError as error:
+        why = str(error).partition("\n")[0]
+        return replace(both, base=(), missing=f"{pair.base[:12]} cannot be looked at: {why}")
+
+
+def _again(pair: Compared, look: Look, both: _Both, observe: Observer) -> _Both:
+    """More looks at tests that fail otherwise than at the base: some come and go."""
+    doubtful = suspects([both.head[0].seen], [both.base[0].seen])
+    if not doubtful:
+        return both
+    names = ", ".join(sorted(doubtful))
+    observe(Note(message=f"looking {LOOKS - 1} times more, at what may come and go: {names}"))
+    for _ in range(LOOKS - 1):  # in turns, as what goes on around them may change
+        head, base = look(pair.head, doubtful), look(pair.base, doubtful)
+        both = replace(both, head=(*both.head, head), base=(*both.base, base))
+    return both
+
+
+def _changed(repository: Repository, pair: Compared) -> frozenset[str]:
+    """The paths that differ; nothing where there is no base."""
+    if not pair.base:
+        return frozenset()
+    old, new = repository.files(pair.base), repository.files(pair.head)
+    return frozenset(path for path in old.keys() | new.keys() if old.get(path) != new.get(path))
+
+
+def _report(
+    pair: Compared,
+    both: _Both,
+    verdict: Verdict[Failure],
+    words: Collection[str],
+    environment: Mapping[str, str],
+    redactor: Redactor,
+) -> GateReport:
+    """All that is told, without secrets."""
+    hide = redactor.redact
+    server, slug = (environment.get(f"GITHUB_{name}", "") for name in ("SERVER_URL", "REPOSITORY"))
+    first = both.head[0]
+    return GateReport(
+        verdict=_without_secrets(verdict, hide),
+        commit=pair.head,
+        base=pair.base if both.base else "",
+        no_base="" if both.base else hide(both.missing),
+        words=tuple(sorted(words)),
+        commands={name: hide(command) for name, command in first.commands.items()},
+        outputs={name: hide(text) for name, text in first.outputs.items()},
+        looks=len(both.head),
+        files_url=f"{server}/{slug}/blob/{pair.head}/" if server and slug else "",
+    )
+
+
+def _without_secrets(verdict: Verdict[Failure], hide: Callable[[str], str]) -> Verdict[Failure]:
+    def items() -> Iterator[Judged[Failure]]:
+        for judged in verdict.items:
+            failure = judged.item
+            item = replace(
+                failure,
+                id=hide(failure.id),
+                path=hide(failure.path),
+                message=hide(failure.message),
+            )
+            yield replace(judged, item=item)
+
+    return replace(
+        verdict,
+        reason=hide(verdict.reason),
+        items=tuple(items()),
+        lost={name: hide(text) for name, text in verdict.lost.items()},
+        unseen={name: hide(text) for name, text in verdict.unseen.items()},
+    )

@@ -1,0 +1,125 @@
+"""Which commits the gate of `fix` compares, and whose rules hold: from the job's event, or a name.
+
+The head is what is checked out. On a pull request's merge with its base that is what merging would
+bring, and the base is the side that it is merged into.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from autoresearch_ci.cli.action.github_event import base_of, read_payload
+from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.preflight import compared_commits
+from autoresearch_ci.workspace.repository import Repository
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """The two commits, and what is known of the pull request."""
+
+    head: str
+    base: str = ""
+    """Where the head left its base; empty: see `missing`."""
+    missing: str = ""
+    """Why there is no base."""
+    proposed: bool = False
+    """Whether a pull or merge request asks for the head: then only the base's rules hold."""
+    pull_request: int = 0
+    """Its number on GitHub; 0: there is none."""
+    fork: bool = False
+    """Whether it comes from a repository that the job's token has no say in."""
+
+    @property
+    def rules(self) -> str | None:
+        """The commit whose configuration rules; `None`: what is checked out.
+
+        Raises `ConfigError` where it should be the base's, and there is no base.
+        """
+        if not self.proposed:
+            return None
+        if not self.base:
+            raise ConfigError(
+                "the rules of the base hold for what a pull request brings, and they cannot be "
+                f"read: {self.missing}.\n"
+                "usually: a shallow clone (actions/checkout fetches one commit by default).\n"
+                "do: fetch-depth: 2 for a pull request's merge commit, else fetch-depth: 0 "
+                "(GitLab: GIT_DEPTH: 0)."
+            )
+        return self.base
+
+
+def compared(start: Path, environment: Mapping[str, str], named: str = "") -> Compared:
+    """What is compared here. `named`: the base that a person asks for; that it leads nowhere raises
+    `ConfigError`. What the job's event names may be missing from this clone.
+    """
+    repository = Repository.open(start)
+    try:
+        return _compared(repository, start, environment, named)
+    finally:
+        repository.close()
+
+
+def _compared(
+    repository: Repository, start: Path, environment: Mapping[str, str], named: str
+) -> Compared:
+    event = environment.get("GITHUB_EVENT_NAME", "")
+    payload = read_payload(environment) if event else {}
+    pull = payload.get("pull_request")
+    pull = pull if isinstance(pull, Mapping) else {}
+    head, number = repository.head(), pull.get("number")
+    found = Compared(
+        head=head,
+        proposed=bool(pull) or bool(environment.get("CI_MERGE_REQUEST_IID")),
+        pull_request=number if isinstance(number, int) else 0,
+        fork=bool(pull) and _repository(pull, "head") != _repository(pull, "base"),
+    )
+    base, missing = _base(repository, start, environment, named, pull, event, payload)
+    if not named and base == head:
+        base, missing = "", f"{head[:12]} is part of what it would be compared with"
+    return replace(found, base=base, missing=missing)
+
+
+def _base(
+    repository: Repository,
+    start: Path,
+    environment: Mapping[str, str],
+    named: str,
+    pull: Mapping[str, Any],
+    event: str,
+    payload: Mapping[str, Any],
+) -> tuple[str, str]:
+    """The commit, or why there is none."""
+    merged = repository.ref("HEAD^2")
+    if not named and merged and merged == _text(pull.get("head"), "sha"):
+        return repository.ref("HEAD^1") or "", "the base's side of the merge is not in this clone"
+    branch = environment.get("GITHUB_BASE_REF", "")
+    name = (
+        named
+        or base_of(event, payload)
+        or environment.get("CI_MERGE_REQUEST_DIFF_BASE_SHA", "")
+        or (f"origin/{branch}" if branch else "")
+    )
+    try:
+        commit, _ = compared_commits(
+            start, f"{name}..." if name and "..." not in name else name, ""
+        )
+    except ConfigError as error:
+        if named:
+            raise
+        return "", str(error).partition("\n")[0].rstrip(".")
+    return commit, ""
+
+
+def _text(value: object, *keys: str) -> str:
+    for key in keys:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value if isinstance(value, str) else ""
+
+
+def _repository(pull: Mapping[str, Any], side: str) -> str:
+    """Of a side of a pull request; a deleted one is nobody's, and so no other's."""
+    return _text(pull.get(side), "repo", "full_name").lower() or f"the {side}'s"
