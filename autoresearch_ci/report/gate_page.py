@@ -27,9 +27,8 @@ from autoresearch_ci.safety.wording import commit_name, shortened
 
 COMMENT_LIMIT = 65_000
 """Characters of a comment; GitHub refuses more than 65,536, and a hidden mark is added."""
-_BLOCKING_ROOM, _OTHERS_ROOM = 24_000, 12_000
-"""Characters of a table."""
-_SENTENCES = 20
+_BLOCKING_ROOM, _OTHERS_ROOM, _SENTENCES_ROOM = 24_000, 12_000, 5_000
+"""Bytes of a part, so that a comment has room for all that is told of what blocks."""
 _OUTPUT = 1_500
 _FILE = "failures.json"
 _TITLES = {Ruling.PASS: "passed", Ruling.FAIL: "failed", Ruling.INCOMPLETE: "incomplete"}
@@ -44,7 +43,7 @@ def gate_markdown(report: GateReport, limit: int = STEP_SUMMARY_BYTES) -> str:
         (f"### Gate {_TITLES[verdict.ruling]}: {inline(verdict.reason, 600)}", 9, "the verdict"),
         (_compared(report), 8, "what was compared"),
         (_sentences("Not looked at to the end", verdict.missed), 8, "what was not looked at"),
-        (_sentences("Lost", verdict.gone), 8, "what was lost"),
+        (_sentences("Lost", verdict.gone, _ALLOWED * bool(verdict.lost)), 8, "what was lost"),
         (_failures(report, blocking, _BLOCKING_ROOM), 7, "what blocks"),
         (_counts(report), 5, "the counts"),
     ]
@@ -75,29 +74,45 @@ def _compared(report: GateReport) -> str:
     return f"{told} Fails on: {inline(words)}."
 
 
-def _sentences(title: str, told: Sequence[str]) -> str:
+_ALLOWED = (
+    "Where that is meant: `fix: {allow: [test-removed]}` in the base's configuration, or "
+    "`test-skipped`, or either for one file, as `test-removed:tests/test_a.py`."
+)
+
+
+def _sentences(title: str, told: Sequence[str], cure: str = "") -> str:
     if not told:
         return ""
-    lines = [f"- {inline(text, 400)}" for text in told[:_SENTENCES]]
-    if (more := len(told) - _SENTENCES) > 0:
-        lines.append(f"- and {more} more")
-    return f"**{title}**\n\n" + "\n".join(lines)
+    lines: list[str] = []
+    room = _SENTENCES_ROOM
+    for text in told:
+        line = f"- {inline(text, 300)}"
+        room -= len(line.encode(errors="replace"))
+        if room < 0:
+            lines.append(f"- and {len(told) - len(lines)} more in `{_FILE}`")
+            break
+        lines.append(line)
+    return "\n\n".join(filter(None, (f"**{title}**", "\n".join(lines), cure)))
 
 
 def _failures(report: GateReport, items: Sequence[Judged[Failure]], room: int) -> str:
     if not items:
         return ""
     header = ("", "kind", "where", "what")
-    rows = (
+    rows = [
         (
             str(judged.age),
             str(judged.item.category),
             _where(report, judged.item),
             " ".join(filter(None, (_what(judged), inline(judged.note and f"({judged.note})")))),
         )
-        for judged in items
-    )
-    return table(header, "llll", rows, len(items), room, where=_FILE)
+        for judged in items[: room // 20]
+    ]
+    text, characters = "", room
+    while not text or len(text.encode(errors="replace")) > room + 100:
+        text = table(header, "llll", rows, len(items), characters, where=_FILE)
+        characters //= 2  # some take several bytes
+    return text
 
 
 def _what(judged: Judged[Failure]) -> str:
