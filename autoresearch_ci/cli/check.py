@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -66,7 +66,11 @@ class _Both:
     """Why the base was not looked at."""
 
 
-def check(resolved: Resolved, options: argparse.Namespace, look: Look) -> int:
+def check(
+    resolved: Resolved,
+    options: argparse.Namespace,
+    open_look: Callable[[Observer], AbstractContextManager[Look]],
+) -> int:
     """The exit code of the gate. Raises `AutoresearchError` where nothing can be compared."""
     words, environment = parse_words(options.fail_on), options.environment
     files = FileCommands(environment)  # before anything that is looked at could write them
@@ -80,7 +84,8 @@ def check(resolved: Resolved, options: argparse.Namespace, look: Look) -> int:
         observe = redacted(progress, redactor.redact)
         if repository.changed():
             observe(Warning(message="uncommitted changes are not looked at: HEAD is"))
-        both = _looked(pair, look, words, told=told, observe=observe)
+        with open_look(observe) as look:
+            both = _looked(pair, look, words, told=told, observe=observe)
         verdict = gate(
             [look.seen for look in both.head],
             Base(

@@ -5,9 +5,15 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+from autoresearch_ci.cli.check import check
+from autoresearch_ci.cli.commit_looks import looks_at_commits
+from autoresearch_ci.cli.compared import compared
 from autoresearch_ci.cli.config import effective
+from autoresearch_ci.cli.fix_targets import targets_of, with_targets
+from autoresearch_ci.cli.gate_files import report_folder
 from autoresearch_ci.cli.publish import tell
 from autoresearch_ci.cli.run import run
 from autoresearch_ci.cli.terminal import obey_signals
@@ -15,7 +21,7 @@ from autoresearch_ci.config.fix import FixTarget
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.aims import Left
 from autoresearch_ci.errors import ConfigError
-from autoresearch_ci.measure.diagnostics.discover import Discovery, Target, discover
+from autoresearch_ci.measure.diagnostics.discover import Discovery
 from autoresearch_ci.preflight import Options
 from autoresearch_ci.record.durable_records import peek_base
 from autoresearch_ci.record.run_names import chosen_tag, run_store
@@ -29,7 +35,9 @@ _NOT_LINT = ("build", "critical", "type", "test")
 
 
 def main(options: argparse.Namespace) -> int:
-    """Repair what is broken, and print what is left."""
+    """Repair what is broken, and print what is left; with `--check` only tell."""
+    if options.check:
+        return _check(options)
     resolved, path = effective(options, command="fix")
     repository = Repository.open(Path.cwd())
     tag = chosen_tag(repository, options.tag, resume=options.resume, prefix="fix-")
@@ -66,49 +74,6 @@ def main(options: argparse.Namespace) -> int:
     return 1 if options.until_green and not green else 0
 
 
-def targets_of(config: Config, repository: Repository, commit: str) -> Discovery:
-    """What is run to find out what is broken: as configured, else as the commit's files say."""
-    if config.fix.targets:
-        own = [
-            Target(
-                name=target.name,
-                tool=target.tool,
-                command=target.command,
-                folder=target.folder or "",
-                reports=target.reports or "",
-                reasons=("fix.targets",),
-            )
-            for target in config.fix.targets
-        ]
-        return Discovery(targets=tuple(own), unread=())
-    files = repository.files(commit)
-    regular = [path for path, version in files.items() if version.regular]
-    return discover(regular, lambda path: repository.read(files[path]))
-
-
-def with_targets(config: Config, found: Discovery) -> Config:
-    """The configuration with these targets. Raises `ConfigError` when there are none."""
-    if not found.targets:
-        raise ConfigError(
-            "nothing says how to find out what is broken: no tests, linter, type checker or build "
-            "was recognised.\n"
-            "usually: it is started by a script of its own.\n"
-            "do: autoresearch-ci fix --target 'make check', or fix.targets in the configuration."
-        )
-    if config.fix.targets:
-        return config
-    targets = tuple(
-        FixTarget(
-            tool=target.tool,
-            command=target.command,
-            folder=target.folder or None,
-            reports=target.reports or None,
-        )
-        for target in found.targets
-    )
-    return config.model_copy(update={"fix": config.fix.model_copy(update={"targets": targets})})
-
-
 def shown(found: Discovery) -> str:
     """The targets with the reasons for them, for people."""
     lines = []
@@ -136,6 +101,22 @@ def verdict(finished: Finished) -> list[str]:
         lines.append(f"  and {len(left.failures) - 20} more")
     lines += [f"  {name} does not tell everything: {why}" for name, why in left.incomplete.items()]
     return lines
+
+
+def _check(options: argparse.Namespace) -> int:
+    """The gate: the base's rules for what a pull request brings."""
+    pair = compared(Path.cwd(), options.environment, options.base)
+    resolved, path = effective(options, commit=pair.rules, only=True, command="fix")
+    config = _as_typed(resolved.config, options)
+    looks = partial(
+        looks_at_commits,
+        config,
+        config_path=path,
+        environment=options.environment,
+        stop=obey_signals(),
+        folder=report_folder(Repository.open(Path.cwd()), pair.head, options.output),
+    )
+    return check(replace(resolved, config=config), options, lambda observe: looks(observe=observe))
 
 
 def _as_typed(config: Config, options: argparse.Namespace) -> Config:

@@ -34,16 +34,7 @@ _LINE = 500_000
 
 def write_files(report: GateReport, repository: Repository, output: Path | None) -> Path:
     """The folder, in which every form of the report is. Raises `OSError` or `ConfigError`."""
-    below = repository.root / "autoresearch"
-    folder = (output or below / f"check-{commit_name(report.commit)}").absolute()
-    if output is None:
-        for part in (below, folder):
-            if part.is_symlink():  # a repository may bring one
-                raise ConfigError(
-                    f"{part} is a link, so the report of this check would be written to "
-                    f"{part.readlink()}.\ndo: remove it, or choose a folder with --output."
-                )
-        repository.exclude("/autoresearch/check-*/")
+    folder = report_folder(repository, report.commit, output)
     folder.mkdir(parents=True, exist_ok=True)
     contents = {
         "failures.json": json_text(_json(report), indent=1).encode(),
@@ -54,6 +45,22 @@ def write_files(report: GateReport, repository: Repository, output: Path | None)
     }
     for name, content in contents.items():
         replace_file(folder / name, content)
+    return folder
+
+
+def report_folder(repository: Repository, commit: str, output: Path | None) -> Path:
+    """Where it is, or will be; kept out of git. Raises `ConfigError`."""
+    if output is not None:
+        return output.absolute()
+    below = repository.root / "autoresearch"
+    folder = below / f"check-{commit_name(commit)}"
+    for part in (below, folder):
+        if part.is_symlink():  # a repository may bring one
+            raise ConfigError(
+                f"{part} is a link, so the report of this check would be written to "
+                f"{part.readlink()}.\ndo: remove it, or choose a folder with --output."
+            )
+    repository.exclude("/autoresearch/check-*/")
     return folder
 
 

@@ -280,7 +280,8 @@ def _told(items: Sequence[Judged[Failure]]) -> list[str]:
     """`3 new failures (2 test, 1 lint)`."""
     groups = {age: [j.item for j in items if j.age is age] for age in Age}
     return [
-        f"{len(group)} {age} failure{'' if len(group) == 1 else 's'} ({summary(group)})"
+        f"{len(group)} {'' if age is Age.UNKNOWN else f'{age} '}failure"
+        f"{'' if len(group) == 1 else 's'} ({summary(group)})"
         for age, group in groups.items()
         if group
     ]

@@ -7,11 +7,14 @@ commit where no tool would fail at the right moment (`scripted`).
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +24,7 @@ import pytest
 from autoresearch_ci.cli.check import LOOKS, Looked, check
 from autoresearch_ci.cli.compared import compared
 from autoresearch_ci.cli.config import effective
-from autoresearch_ci.cli.main import make_parser
+from autoresearch_ci.cli.main import make_parser, run_cli
 from autoresearch_ci.config.resolve import load
 from autoresearch_ci.decide.failures import Category, Diagnosis, Problem, identified
 from autoresearch_ci.decide.objective import Seen
@@ -110,7 +113,7 @@ def gate(repo: Repo, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
         arguments = ["fix", "--check", *words]
         options = make_parser(arguments).parse_args(arguments)
         options.environment = environment
-        code = check(load(text=config), options, look)
+        code = check(load(text=config), options, lambda observe: nullcontext(look))
         told = capsys.readouterr()
         head = repo.git("rev-parse", "HEAD")
         folder = repo.path / "autoresearch" / f"check-{head[:7]}"
@@ -648,3 +651,64 @@ def test_a_real_tool_that_is_missing_is_incomplete(
     assert found.code == 1
     assert found.json["verdict"] == "incomplete"
     assert "ruff" in found.json["unseen"]
+
+
+# --- the command line -----------------------------------------------------------------------------
+
+MARKS = r"""
+fix:
+  targets:
+    - tool: marks
+      command: grep -Hn BAD *.txt; test $? != 2
+      regex: '(?P<path>[\w.]+):(?P<line>\d+):(?P<message>.*)'
+"""
+
+
+@pytest.fixture
+def marks(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> Repo:
+    """Each line with BAD is a failure; one is there already, and one comes with the branch."""
+    repo.write(".github/autoresearch.yml", MARKS)
+    repo.write("a.txt", "BAD one\n")
+    repo.commit("red already")
+    repo.git("switch", "--quiet", "-c", "topic")
+    repo.write("b.txt", "good\nBAD two\n")
+    repo.commit("worse")
+    monkeypatch.chdir(repo.path)
+    return repo
+
+
+def typed(*words: str, **environment: str) -> int:
+    before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        known = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        return run_cli(["fix", "--check", *words], {**known, **environment})
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def test_the_command_line_looks_at_both_commits_and_leaves_the_checkout_alone(
+    marks: Repo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    marks.write("a.txt", "BAD one\nBAD and not committed\n")
+    assert typed("--fail-on", "new") == 1
+    out = capsys.readouterr().out
+    assert re.search(r"^new +lint +b\.txt:2 +marks: BAD two$", out, re.MULTILINE)
+    assert re.search(r"^old \(ok\) +lint +a\.txt:1 +marks: BAD one$", out, re.MULTILINE)
+    assert "not committed" not in out
+    assert "uncommitted changes are not looked at" in out
+    assert marks.git("status", "--porcelain") == " M a.txt"
+    assert not [*marks.path.glob(".git/autoresearch/*")]
+    assert typed("--fail-on", "test") == 0
+
+
+def test_the_rules_of_a_pull_request_are_the_bases(
+    marks: Repo, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = marks.git("rev-parse", "main")
+    blind = "fix: {targets: [{tool: marks, command: 'true', regex: '(?P<message>BAD)'}]}\n"
+    marks.write(".github/autoresearch.yml", blind)
+    head = marks.commit("look away")
+    assert typed("--fail-on", "new") == 0  # by hand, as the checkout says
+    assert typed("--fail-on", "new", **event(tmp_path, "pull_request", pull(base, head))) == 1
+    assert "1 new failure (1 lint)" in capsys.readouterr().out
