@@ -342,6 +342,41 @@ def test_a_gate_takes_base_and_claim_from_the_pull_request(job: Job) -> None:
     assert "| measured | 10 -&gt; 9 | -10.0 % | same in every run |" in done.summary
 
 
+MARKS = r"""
+fix:
+  targets:
+    - tool: marks
+      command: grep -Hn BAD *.txt; test $? != 2
+      regex: '(?P<path>[\w.]+):(?P<line>\d+):(?P<message>.*)'
+"""
+
+
+@pytest.mark.parametrize("head", ["us/project", "them/project"], ids=["ours", "fork"])
+def test_a_gate_says_what_a_pull_request_breaks_and_where(job: Job, head: str) -> None:
+    job.repo.write(".github/autoresearch.yml", MARKS)
+    job.repo.write("a.txt", "BAD already\n")
+    base = job.repo.commit("red already")
+    job.repo.write("b.txt", "good\nBAD ::error::forged\n")
+    job.repo.commit("worse")
+    payload = pull_request(base, head)
+    payload["pull_request"]["number"] = 1
+    # Nobody listens there: what cannot be written to the forge changes no verdict.
+    event = job.event("pull_request", payload, GITHUB_API_URL="http://127.0.0.1:9")
+    inputs = {"command": "fix", "args": "--check --publish none", "fail-on": "new"}
+    done = job(inputs=inputs, **event)
+    assert done.code == 1, done.log
+    assert (done.outputs["verdict"], done.outputs["failures"]) == ("fail", "2")
+    assert done.annotations("error")[0] == "1 new failure (1 lint)"
+    assert "::error file=b.txt,line=2,title=new%3A marks" in done.log
+    assert {name for name, _ in done.obeyed} <= OURS
+    assert "### Gate failed: 1 new failure" in done.summary
+    assert done.summary.count("### Gate") == 1
+    assert "1 old, not blocking" in done.summary
+    assert '{"schema"' not in done.log
+    passed = job(inputs={**inputs, "fail-on": "build"}, **event)
+    assert (passed.code, passed.outputs["verdict"]) == (0, "pass"), passed.log
+
+
 @pytest.mark.parametrize("default", ["develop", None])
 def test_the_first_push_of_a_branch_is_compared_with_where_it_left_the_default_one(
     job: Job, default: str | None

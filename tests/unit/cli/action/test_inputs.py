@@ -37,6 +37,11 @@ BASE = Refs(base="abc", claim="/tmp/claim.md")
             {"command": "compare", "fail-on": "claim-not-reproduced", "args": "--claim run.json"},
             ["--fail-on", "claim-not-reproduced", "--claim", "run.json"],
         ),
+        (
+            {"command": "fix", "args": "--check", "fail-on": "new,test", "base": "main"},
+            ["fix", "--json", "--base", "main", "--fail-on", "new", "--fail-on", "test", "--check"],
+        ),
+        ({"command": "fix", "base": "main"}, ["fix", "--publish-base", "main"]),
         ({"command": "publish", "args": "--bundle b"}, ["publish", "--bundle", "b"]),
         ({"command": "doctor", "config": "c.yml"}, ["doctor", "--config", "c.yml"]),
     ],

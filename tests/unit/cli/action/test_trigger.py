@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from autoresearch_ci.cli.action.trigger import Permit, Trigger, decide
+from autoresearch_ci.cli.action.trigger import GATE, Permit, Trigger, decide
 
 US, THEM = "us/project", "them/project"
 
@@ -104,4 +104,6 @@ def test_a_gate_looks_at_our_own_pull_request() -> None:
         actor="github-actions[bot]",
     )
     assert decide(trigger, "compare").permit is RUN
+    assert decide(trigger, GATE).permit is RUN
     assert decide(trigger, "run").permit is SKIP
+    assert decide(trigger, "fix").permit is SKIP
