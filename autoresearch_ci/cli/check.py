@@ -22,17 +22,21 @@ from autoresearch_ci.cli.gate_files import print_verdict, say_to_forge, say_to_r
 from autoresearch_ci.config.resolve import Resolved
 from autoresearch_ci.decide.failure_gate import Base, gate, parse_words, suspects, wants_base
 from autoresearch_ci.decide.failures import Diagnosis, Failure
+from autoresearch_ci.decide.gaming.detect import silenced
 from autoresearch_ci.decide.gates import Judged, Verdict
 from autoresearch_ci.decide.objective import Seen
+from autoresearch_ci.decide.shortcuts.detect import BYTES_LIMIT, shortcuts
 from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.events import Note, Observer, Warning, redacted
 from autoresearch_ci.report.console import make_progress
 from autoresearch_ci.report.gate_report import GateReport
 from autoresearch_ci.safety.redaction import Redactor
-from autoresearch_ci.workspace.repository import Repository
+from autoresearch_ci.workspace.repository import FileVersion, Repository
 
 LOOKS = 3
 """At each commit, where tests fail otherwise than at the base."""
+_READ = 300
+"""Changed files that are searched for shortcuts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +90,7 @@ def check(
             observe(Warning(message="uncommitted changes are not looked at: HEAD is"))
         with open_look(observe) as look:
             both = _looked(pair, look, words, told=told, observe=observe)
+        changed = _changed(repository, pair)
         verdict = gate(
             [look.seen for look in both.head],
             Base(
@@ -94,11 +99,13 @@ def check(
                 missing=both.missing,
             ),
             words=words,
-            changed=_changed(repository, pair),
+            changed=changed,
             allow=config.fix.allow,
             allow_incomplete=options.allow_incomplete,
         )
         report = _report(pair, both, verdict, words, environment, redactor)
+        doubts = _doubts(repository, changed, config.fix.allow)
+        report = replace(report, doubts=tuple(map(redactor.redact, doubts)))
         folder = write_files(report, repository, options.output)
         if told:
             say_to_forge(report, pair, config, repository, environment, observe)
@@ -149,12 +156,36 @@ def _again(pair: Compared, look: Look, both: _Both, observe: Observer) -> _Both:
     return both
 
 
-def _changed(repository: Repository, pair: Compared) -> frozenset[str]:
-    """The paths that differ; nothing where there is no base."""
+_Versions = tuple[FileVersion | None, FileVersion | None]
+
+
+def _changed(repository: Repository, pair: Compared) -> dict[str, _Versions]:
+    """The paths that differ, as base and head have them; nothing where there is no base."""
     if not pair.base:
-        return frozenset()
+        return {}
     old, new = repository.files(pair.base), repository.files(pair.head)
-    return frozenset(path for path in old.keys() | new.keys() if old.get(path) != new.get(path))
+    found = {path: (old.get(path), new.get(path)) for path in sorted({*old, *new})}
+    return {path: (was, now) for path, (was, now) in found.items() if was != now}
+
+
+def _doubts(
+    repository: Repository, changed: Mapping[str, _Versions], allow: Collection[str]
+) -> Iterator[str]:
+    """What in the change makes failures go away and mends nothing: people judge it."""
+    read = [path for path, both in changed.items() if all(map(_readable(repository), both))]
+    before, after = (
+        {path: repository.read(v) if (v := changed[path][side]) else None for path in read[:_READ]}
+        for side in (0, 1)
+    )
+    for found in shortcuts(before, after, allow=allow):
+        yield f"{found.path}:{found.line} {found.what} [{found.rule}]"
+    yield from map(str, silenced(before, after))
+    if (more := len(changed) - len(read[:_READ])) > 0:
+        yield f"{more} changed files were not searched for shortcuts"
+
+
+def _readable(repository: Repository) -> Callable[[FileVersion | None], bool]:
+    return lambda found: found is None or (found.regular and repository.size(found) <= BYTES_LIMIT)
 
 
 def _report(

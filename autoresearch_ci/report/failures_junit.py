@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from autoresearch_ci.decide.failures import Failure
 from autoresearch_ci.decide.gates import Judged, Ruling
 from autoresearch_ci.report.gate_report import LISTED, WORDS, GateReport, headline
-from autoresearch_ci.safety.characters import is_hidden
+from autoresearch_ci.safety.characters import replaced
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -86,4 +86,4 @@ def _count(suite: Element) -> None:
 
 def _xml(text: str) -> str:
     """Without the characters that XML has no way to write."""
-    return "".join(" " if is_hidden(c) or c in "\ufffe\uffff" else c for c in text)
+    return replaced(text, lambda char: " ")

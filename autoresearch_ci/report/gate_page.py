@@ -45,6 +45,7 @@ def gate_markdown(report: GateReport, limit: int = STEP_SUMMARY_BYTES) -> str:
         (_sentences("Not looked at to the end", verdict.missed), 8, "what was not looked at"),
         (_sentences("Lost", verdict.gone, _ALLOWED * bool(verdict.lost)), 8, "what was lost"),
         (_failures(report, blocking, _BLOCKING_ROOM), 7, "what blocks"),
+        (_sentences(_DOUBTS, report.doubts), 4, "what to look at"),
         (_counts(report), 5, "the counts"),
     ]
     for age in Age:
@@ -74,6 +75,7 @@ def _compared(report: GateReport) -> str:
     return f"{told} Fails on: {inline(words)}."
 
 
+_DOUBTS = "Failures may go away by this without being mended; it decides nothing, look at it"
 _ALLOWED = (
     "Where that is meant: `fix: {allow: [test-removed]}` in the base's configuration, or "
     "`test-skipped`, or either for one file, as `test-removed:tests/test_a.py`."
@@ -170,7 +172,7 @@ def _outputs(report: GateReport) -> str:
 
 # --- a terminal -----------------------------------------------------------------------------------
 
-_LINES = 50
+_LINES, _DOUBTED = 50, 20
 _WIDTH = 70
 
 
@@ -185,7 +187,11 @@ def gate_lines(report: GateReport) -> Iterator[str]:
         yield clipped("  ".join(cells).rstrip(), 400)
     if (more := len(verdict.items) - _LINES) > 0:
         yield f"and {more} more in {_FILE}"
-    for text in (*verdict.missed, *verdict.gone):
+    for text in (
+        *verdict.missed,
+        *verdict.gone,
+        *(f"look at {d}" for d in report.doubts[:_DOUBTED]),
+    ):
         yield clipped(text, 400)
     if report.looks > 1:
         yield _flaky(report)

@@ -43,6 +43,9 @@ class GateReport:
     """By the name of a target: the end of what its tool printed."""
     looks: int = 1
     """At each commit, where tests failed that did not at the base."""
+    doubts: tuple[str, ...] = ()
+    """What in the change makes failures go away and mends nothing, or what was not searched for
+    that. A sentence each; none of them decides."""
     files_url: str = ""
     """Address of the commit's files, up to the slash before a path; empty: there is none."""
 
@@ -148,6 +151,7 @@ def gate_json(report: GateReport, annotations: Sequence[Mapping[str, Any]]) -> d
         "lost": dict(verdict.lost),
         "absent": list(verdict.absent),
         "unseen": dict(verdict.unseen),
+        "doubts": list(report.doubts),
         "looks": report.looks,
         "detection": {str(rate): detection(report.looks, rate) for rate in (0.5, 0.1)},
         "reproduce": list(reproduce(report)),

@@ -564,6 +564,7 @@ def test_a_real_new_failure_is_annotated_at_its_line(
         tools, "--fail-on", "new", GITHUB_ACTIONS="true", GITHUB_OUTPUT=str(tmp_path / "OUTPUT")
     )
     assert found.code == 1
+    assert found.json["doubts"] == []
     assert ids(found) == {"F821": "new", "F401": "old", "test_old": "old"}
     assert "::error file=code_under_test.py,line=9,title=new%3A ruff/F821" in found.err
 
@@ -590,6 +591,7 @@ def test_a_real_test_that_is_removed_or_skipped_fails(
         found = gate(tools, "--fail-on", "test" if number else "new")
         assert found.code == 1
         assert "1 of 1 tests lost" in found.json["reason"]
+        assert found.json["doubts"]
     allowed = MINIMAL + "fix: {allow: ['test-skipped:test_code.py']}\n"
     assert gate(tools, "--fail-on", "new", config=allowed).code == 0
 
@@ -651,6 +653,20 @@ def test_a_real_tool_that_is_missing_is_incomplete(
     assert found.code == 1
     assert found.json["verdict"] == "incomplete"
     assert "ruff" in found.json["unseen"]
+
+
+def test_what_silences_a_tool_is_told_although_nothing_is_broken(
+    gate: Check, tools: Tools, repo: Repo
+) -> None:
+    text = (repo.path / "code_under_test.py").read_text()
+    repo.write("code_under_test.py", text.replace("import os", "import os  # noqa: F401"))
+    repo.write("pyproject.toml", "[tool.ruff.lint]\nselect = []\n")
+    repo.commit("look away")
+    found = gate(tools, "--fail-on", "new")
+    assert found.code == 0
+    assert any("noqa" in doubt for doubt in found.json["doubts"])
+    assert any("strictness-lowered" in doubt for doubt in found.json["doubts"])
+    assert "look at pyproject.toml" in found.out
 
 
 # --- the command line -----------------------------------------------------------------------------

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -79,7 +78,7 @@ TEST = failure(
     code="AssertionError",
     name="tests.test_a.TestIt::test_b[x y]",
 )
-SAMPLES: Sequence[GateReport] = (
+SAMPLES: list[GateReport] = [
     report(ruling=Ruling.PASS),
     report(
         judged(failure()),
@@ -101,7 +100,8 @@ SAMPLES: Sequence[GateReport] = (
         unseen={HOSTILE: HOSTILE},
         absent=(HOSTILE,),
     ),
-)
+]
+SAMPLES = [*SAMPLES[:2], replace(SAMPLES[2], doubts=(HOSTILE,))]
 NAMES = ["nothing", "of each", "hostile"]
 
 
