@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from autoresearch_ci.decide.aims import Aim
 from autoresearch_ci.decide.failures import Failure, summary
 from autoresearch_ci.execution.command import CommandResult, Stop, run_command
 from autoresearch_ci.experiment import Experiment, FileEdit, Proposal, Status
 from autoresearch_ci.propose.fixers import SCRIPT, TEMPORARY, Call, calls
-from autoresearch_ci.propose.proposer import Aim, Context, NothingLeft, Proposer, Request
+from autoresearch_ci.propose.proposer import Context, NothingLeft, Proposer, Request
 from autoresearch_ci.safety.prompt_text import line
 from autoresearch_ci.workspace.draft_tree import DraftTree
 

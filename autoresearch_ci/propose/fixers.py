@@ -13,9 +13,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from autoresearch_ci.decide.aims import Aim
 from autoresearch_ci.decide.failures import Category, Failure
 from autoresearch_ci.propose.asked_tool import Asked, asked
-from autoresearch_ci.propose.proposer import Aim
 
 SCRIPT, TEMPORARY = "{script}", "{tmp}"
 """Stand for places that are only known when a fixer is run."""

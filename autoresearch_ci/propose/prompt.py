@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autoresearch_ci.config.value_types import FILE_BYTES
+from autoresearch_ci.decide.aims import Aim
 from autoresearch_ci.experiment import Direction, Experiment, Proposal, Status
 from autoresearch_ci.propose.journal_digest import DiffSummaries, digest, number, parents_of
-from autoresearch_ci.propose.proposer import Aim, Context, Remaining, Request
+from autoresearch_ci.propose.proposer import Context, Remaining, Request
 from autoresearch_ci.propose.repair_prompt import NOTHING_RULE, RULES, repair_state
 from autoresearch_ci.safety.prompt_text import block, file_text, line, quoted, shown, size, tail
 from autoresearch_ci.workspace.scope import is_hidden_path

@@ -17,7 +17,7 @@ from autoresearch_ci.safety.markdown_text import inline
 
 REPAIRS_ROOM = 26_000
 """Characters of the three tables together."""
-BLOCKED = "`blocked.md`"
+BLOCKED = "blocked.md"
 """The file in the run's folder that has what the tables leave out."""
 
 
@@ -104,6 +104,6 @@ def _titled(
 ) -> str:
     if not total:
         return ""
-    where = "`results.tsv`" if title == "Repaired" else BLOCKED
-    listed = table(header, "l" * len(header), rows, total, room, where)
+    where = "results.tsv" if title == "Repaired" else BLOCKED
+    listed = table(header, "l" * len(header), rows, total, room, where=where)
     return f"### {title} ({total})\n\n{listed}"

@@ -19,12 +19,13 @@ import pytest
 
 from autoresearch_ci.cli.main import run_cli
 from autoresearch_ci.config.proposers import Agent
+from autoresearch_ci.decide.aims import Aim
 from autoresearch_ci.decide.failures import Category, Failure
 from autoresearch_ci.errors import Interrupted, ProposerError, WorkspaceError
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.experiment import Direction, FileEdit, Proposal
 from autoresearch_ci.propose.agent_cli import AgentCliProposer
-from autoresearch_ci.propose.proposer import Aim, Context, Remaining, Request
+from autoresearch_ci.propose.proposer import Context, Remaining, Request
 from autoresearch_ci.workspace import draft_tree
 from autoresearch_ci.workspace.draft_tree import DraftTree, Material
 from autoresearch_ci.workspace.repository import Changes, FileVersion, Repository

@@ -23,12 +23,13 @@ from autoresearch_ci.cli.assembly import Collaborators, make_ledger, make_redact
 from autoresearch_ci.cli.make_proposer import make_proposer
 from autoresearch_ci.config.fix import FAILURES
 from autoresearch_ci.config.schema import Config
+from autoresearch_ci.decide.aims import Aim
 from autoresearch_ci.decide.failures import Category, Failure
 from autoresearch_ci.events import Event
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.experiment import Direction, Experiment, Proposal, Status
 from autoresearch_ci.preflight import Options, survey
-from autoresearch_ci.propose.proposer import Aim, Context, NothingLeft, Proposer, Remaining, Request
+from autoresearch_ci.propose.proposer import Context, NothingLeft, Proposer, Remaining, Request
 from autoresearch_ci.record.durable_records import Records
 from autoresearch_ci.workspace.store import CommitTree, opened
 

@@ -15,6 +15,7 @@ import pytest
 
 from autoresearch_ci.config.proposers import Claude, Prices
 from autoresearch_ci.config.schema import Budget
+from autoresearch_ci.decide.aims import Aim
 from autoresearch_ci.decide.failures import Category, Failure
 from autoresearch_ci.errors import Interrupted, ProposerError
 from autoresearch_ci.experiment import Direction, FileEdit, Proposal
@@ -22,7 +23,6 @@ from autoresearch_ci.llm.messages_api import MessagesService
 from autoresearch_ci.llm.tools import EDITOR
 from autoresearch_ci.propose.claude import ClaudeProposer
 from autoresearch_ci.propose.proposer import (
-    Aim,
     Context,
     CostlyProposerError,
     EditError,

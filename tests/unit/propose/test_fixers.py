@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from autoresearch_ci.decide.aims import Aim
 from autoresearch_ci.decide.failures import Category, Failure
 from autoresearch_ci.propose.fixers import SCRIPT, calls
-from autoresearch_ci.propose.proposer import Aim
 
 
 def aim(tool: str, code: str, command: str, *, folder: str = "", message: str = "m") -> Aim:

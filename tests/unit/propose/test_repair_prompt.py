@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from autoresearch_ci.config.proposers import Claude
+from autoresearch_ci.decide.aims import Aim
 from autoresearch_ci.decide.failures import Category, Failure, journal_id
 from autoresearch_ci.decide.shortcuts.detect import RULES
 from autoresearch_ci.experiment import Direction, Experiment, FileEdit, Proposal, Status, Tree
@@ -17,7 +18,7 @@ from autoresearch_ci.llm.tools import Dialect
 from autoresearch_ci.propose.claude_request import build_request
 from autoresearch_ci.propose.journal_digest import DiffSummaries
 from autoresearch_ci.propose.prompt import Prompt, render
-from autoresearch_ci.propose.proposer import Aim, Context, Request, nothing_to_do
+from autoresearch_ci.propose.proposer import Context, Request, nothing_to_do
 from autoresearch_ci.propose.repair_prompt import REPAIR_BYTES, SHORTCUTS
 from autoresearch_ci.safety.prompt_text import size
 from tests.memory_tree import Files
