@@ -139,11 +139,6 @@ HARD_TO_BELIEVE = "hard to believe: "
 """How a `doubt` begins that no guard and no holdout has an answer to."""
 
 
-NOTHING_TO_DO = "nothing to do: "
-"""How the description begins of a proposal that leaves all as it is, because nothing is wrong with
-the code; the reason follows. Only a repair may be answered so."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
     """One finished iteration: a row of the journal, in the journal's column order."""

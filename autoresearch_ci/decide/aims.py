@@ -9,12 +9,17 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from autoresearch_ci.decide.causes import Verdict, is_editable
 from autoresearch_ci.decide.failures import Failure, journal_id, ordered
 from autoresearch_ci.experiment import Experiment, Status
 
 NOTHING_TO_DO = "nothing to do"
 """How the description of a proposal without edits begins whose author says that nothing is wrong
 with the code."""
+
+
+BLOCKED = "blocked"
+"""How the reason begins why a failure is not taken that was tried often enough."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,17 +82,25 @@ def tried_at(failure: Failure, experiments: Iterable[Experiment]) -> tuple[Exper
     return tuple(experiment for experiment in experiments if experiment.failure == name)
 
 
+def in_vain(tried: Iterable[Experiment]) -> list[Experiment]:
+    """Those that did not mend it, since it was last mended, if it was."""
+    found: list[Experiment] = []
+    for row in tried:
+        found = [] if row.status is Status.KEEP else [*found, row]
+    return found
+
+
 def set_aside(failure: Failure, experiments: Sequence[Experiment], attempts: int) -> str:
     """Why it is not taken any more; empty: it is.
 
     `attempts`: after so many in a row that did not mend it.
     """
-    tried = [e for e in tried_at(failure, experiments) if e.status is not Status.KEEP]
+    tried = in_vain(tried_at(failure, experiments))
     last = tried[-1] if tried else None
     if last and last.status is Status.NO_OP and is_nothing_to_do(last.description):
         return last.description
     if len(tried) >= attempts:
-        return f"blocked after {len(tried)} attempt{'s' if len(tried) > 1 else ''}"
+        return f"{BLOCKED} after {len(tried)} attempt{'s' if len(tried) > 1 else ''}"
     return ""
 
 
@@ -103,16 +116,24 @@ def left(
     attempts: int,
     flaky: Collection[str] = (),
     incomplete: Mapping[str, str] | None = None,
+    verdicts: Mapping[str, Verdict] | None = None,
 ) -> Left:
     """What is broken, what comes first, and what is set aside.
 
-    `flaky`: ids of failures that come and go on the same code.
+    `flaky`: ids of failures that come and go on the same code. `verdicts`: by id, whose fault it
+    is; what no edit mends is not taken.
     """
     everything = ordered(failures)
-    reasons = {
-        failure.id: "flaky" if failure.id in flaky else set_aside(failure, experiments, attempts)
-        for failure in everything
-    }
+    known = verdicts or {}
+    tried = [experiment for experiment in experiments if experiment.failure]
+
+    def reason(failure: Failure) -> str:
+        verdict = known.get(failure.id)
+        if verdict is not None and not is_editable(verdict.cause):
+            return str(verdict)
+        return "flaky" if failure.id in flaky else set_aside(failure, tried, attempts)
+
+    reasons = {failure.id: reason(failure) for failure in everything}
     return Left(
         failures=tuple(everything),
         aside={name: why for name, why in reasons.items() if why},

@@ -7,10 +7,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from autoresearch_ci.decide.aims import Aim
+from autoresearch_ci.decide.aims import NOTHING_TO_DO, Aim
 from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.experiment import (
-    NOTHING_TO_DO,
     Direction,
     Experiment,
     PastRun,
@@ -151,6 +150,7 @@ class Context:
     """Files and folders that a proposer must not read, such as the holdout's."""
 
 
+_NOTHING = f"{NOTHING_TO_DO}: "
 _PLACEHOLDERS = ("REASON", "the reason, with")
 
 
@@ -159,14 +159,11 @@ def nothing_to_do(words: str) -> str:
     for text in words.splitlines():
         plain = text.strip().strip("*_`#>- ")
         plain = plain.removeprefix("DESCRIPTION:").strip().strip("*_`")
-        reason = plain[len(NOTHING_TO_DO) :].strip(" <>`*_")
+        reason = plain[len(_NOTHING) :].strip(" <>`*_")
         # An echo of the request is no answer.
-        if (
-            plain.lower().startswith(NOTHING_TO_DO)
-            and reason
-            and not reason.startswith(_PLACEHOLDERS)
-        ):
-            return NOTHING_TO_DO + reason
+        echo = reason.startswith(_PLACEHOLDERS)
+        if plain.lower().startswith(_NOTHING) and reason and not echo:
+            return _NOTHING + reason
     return ""
 
 

@@ -6,13 +6,12 @@ CORE: values in, Markdown out. It is for the person who goes on where the progra
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
-from autoresearch_ci.decide.causes import Verdict
+from autoresearch_ci.decide.aims import Left, in_vain, tried_at
 from autoresearch_ci.decide.failures import Failure
-from autoresearch_ci.decide.queue import Queue, attempts_at
 from autoresearch_ci.experiment import Experiment
-from autoresearch_ci.report.repairs import cells, why
+from autoresearch_ci.report.repairs import cells, is_blocked, others, why
 from autoresearch_ci.report.summary_page import commit_link, table
 from autoresearch_ci.safety.markdown_text import block, inline
 
@@ -24,15 +23,10 @@ _MESSAGE = 2_000
 
 
 def blocked_markdown(
-    left: Queue,
-    experiments: Sequence[Experiment],
-    verdicts: Mapping[str, Verdict],
-    room: int = BLOCKED_ROOM,
+    left: Left, experiments: Sequence[Experiment], room: int = BLOCKED_ROOM
 ) -> str:
-    """The page; empty when there is nothing to put on it. `verdicts`: by the failure's id."""
-    parts = itertools.chain(
-        _blocked(left, experiments), _others(left, experiments, verdicts), _open(left)
-    )
+    """The page; empty when there is nothing to put on it."""
+    parts = itertools.chain(_blocked(left, experiments), _others(left, experiments), _open(left))
     kept: list[str] = []
     room -= len(_LEFT_OUT) + 3
     for part in parts:
@@ -44,21 +38,22 @@ def blocked_markdown(
     return "\n\n".join(kept) + "\n" if kept else ""
 
 
-def _blocked(left: Queue, experiments: Sequence[Experiment]) -> Iterator[str]:
-    if not left.blocked:
+def _blocked(left: Left, experiments: Sequence[Experiment]) -> Iterator[str]:
+    blocked = [failure for failure in left.failures if is_blocked(left, failure)]
+    if not blocked:
         return
-    yield f"# Blocked ({len(left.blocked)})"
+    yield f"# Blocked ({len(blocked)})"
     yield (
         "Each of these was tried as often as `fix.attempts` allows and is still there. What was "
         "tried is told so that nobody has to try it again."
     )
-    for failure in left.blocked:
+    for failure in blocked:
         yield _failure(failure, experiments)
 
 
 def _failure(failure: Failure, experiments: Sequence[Experiment]) -> str:
     where, what = cells(failure)
-    tried = attempts_at(failure.id, experiments)
+    tried = in_vain(tried_at(failure, experiments))
     rows = (
         (
             str(row.iteration),
@@ -85,21 +80,20 @@ def _failure(failure: Failure, experiments: Sequence[Experiment]) -> str:
     )
 
 
-def _others(
-    left: Queue, experiments: Sequence[Experiment], verdicts: Mapping[str, Verdict]
-) -> Iterator[str]:
-    others = [*left.reported, *left.answered]
-    if not others:
+def _others(left: Left, experiments: Sequence[Experiment]) -> Iterator[str]:
+    failures = others(left)
+    if not failures:
         return
-    yield f"# Not ours to repair ({len(others)})"
+    yield f"# Not ours to repair ({len(failures)})"
     yield "No edit of this repository mends these, as far as what was printed shows."
-    for failure in others:
+    for failure in failures:
         where, what = cells(failure)
-        cause, evidence = why(failure, experiments, verdicts)
-        yield f"- {where}: {what}\n  **{inline(cause, 40)}**: {inline(evidence, 400)}"
+        cause, evidence = why(failure, left, experiments)
+        told = f": {inline(evidence, 400)}" if evidence else ""
+        yield f"- {where}: {what}\n  **{inline(cause, 40)}**{told}"
 
 
-def _open(left: Queue) -> Iterator[str]:
-    if left.open:
-        yield f"# Not tried to the end ({len(left.open)})"
-        yield from ("- {}: {}".format(*cells(failure)) for failure in left.open)
+def _open(left: Left) -> Iterator[str]:
+    if left.waiting:
+        yield f"# Not tried to the end ({len(left.waiting)})"
+        yield from ("- {}: {}".format(*cells(failure)) for failure in left.waiting)

@@ -1,42 +1,49 @@
 """What a run of repairs came to, in Markdown: repaired, left, not ours to repair.
 
-CORE: journal, failures and verdicts in, text out, for the summary and for a pull request. What is
+CORE: the journal and what is left in, text out, for the summary and for a pull request. What is
 said of tests and tools is made harmless.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
-from autoresearch_ci.decide.causes import Verdict
+from autoresearch_ci.decide.aims import (
+    BLOCKED,
+    Left,
+    in_vain,
+    is_nothing_to_do,
+    tried_at,
+)
 from autoresearch_ci.decide.failures import Failure
-from autoresearch_ci.decide.queue import Queue, attempts_at, is_answer
-from autoresearch_ci.experiment import NOTHING_TO_DO, Experiment, Status
+from autoresearch_ci.experiment import Experiment, Status
 from autoresearch_ci.report.summary_page import commit_link, table
 from autoresearch_ci.safety.markdown_text import inline
 
 REPAIRS_ROOM = 26_000
 """Characters of the three tables together."""
-BLOCKED = "blocked.md"
-"""The file in the run's folder that has what the tables leave out."""
+BLOCKED_FILE = "blocked.md"
+"""In the run's folder; has what the tables leave out."""
 
 
-def repairs(
-    experiments: Sequence[Experiment],
-    left: Queue,
-    verdicts: Mapping[str, Verdict],
-    room: int = REPAIRS_ROOM,
-) -> str:
-    """The three tables, those that would be empty left out; empty when all are.
-
-    `verdicts`: by the failure's id, as `causes` gives them.
-    """
+def repairs(experiments: Sequence[Experiment], left: Left, room: int = REPAIRS_ROOM) -> str:
+    """The three tables, those that would be empty left out; empty when all are."""
     parts = (
         repaired(experiments, room // 2),
         still_broken(left, experiments, room // 4),
-        not_ours(left, experiments, verdicts, room // 4),
+        not_ours(left, experiments, room // 4),
     )
     return "\n\n".join(part for part in parts if part)
+
+
+def is_blocked(left: Left, failure: Failure) -> bool:
+    """Whether it was tried as often as anybody may."""
+    return left.aside.get(failure.id, "").startswith(BLOCKED)
+
+
+def others(left: Left) -> list[Failure]:
+    """What is set aside for another reason than that it was tried too often."""
+    return [f for f in left.failures if f.id in left.aside and not is_blocked(left, f)]
 
 
 def repaired(experiments: Sequence[Experiment], room: int = REPAIRS_ROOM) -> str:
@@ -48,47 +55,41 @@ def repaired(experiments: Sequence[Experiment], room: int = REPAIRS_ROOM) -> str
     return _titled("Repaired", ("failure", "commit", "change"), rows, len(kept), room)
 
 
-def still_broken(left: Queue, experiments: Sequence[Experiment], room: int = REPAIRS_ROOM) -> str:
+def still_broken(left: Left, experiments: Sequence[Experiment], room: int = REPAIRS_ROOM) -> str:
     """What a repair could still mend, and how often that was tried; what is blocked comes last."""
-    failures = [*left.open, *left.blocked]
-    blocked = {failure.id for failure in left.blocked}
+    blocked = [failure for failure in left.failures if is_blocked(left, failure)]
+    failures = [*left.waiting, *blocked]
 
     def rows() -> Iterator[tuple[str, ...]]:
-        for failure in failures:
-            tried = len(attempts_at(failure.id, experiments))
-            told = f"{tried}, blocked" if failure.id in blocked else str(tried)
+        for at, failure in enumerate(failures):
+            tried = len(in_vain(tried_at(failure, experiments)))
+            told = f"{tried}, blocked" if at >= len(left.waiting) else str(tried)
             yield (str(failure.category), *cells(failure), told)
 
     header = ("kind", "where", "what", "tried")
     return _titled("Left", header, rows(), len(failures), room)
 
 
-def not_ours(
-    left: Queue,
-    experiments: Sequence[Experiment],
-    verdicts: Mapping[str, Verdict],
-    room: int = REPAIRS_ROOM,
-) -> str:
+def not_ours(left: Left, experiments: Sequence[Experiment], room: int = REPAIRS_ROOM) -> str:
     """What no edit mends, with the evidence; what only a proposer says is marked as such."""
-    failures = [*left.reported, *left.answered]
+    failures = others(left)
     rows = (
-        (*cells(failure), *(inline(text, 220) for text in why(failure, experiments, verdicts)))
+        (*cells(failure), *(inline(text, 220) for text in why(failure, left, experiments)))
         for failure in failures
     )
     header = ("where", "what", "cause", "evidence")
     return _titled("Not ours to repair", header, rows, len(failures), room)
 
 
-def why(
-    failure: Failure, experiments: Sequence[Experiment], verdicts: Mapping[str, Verdict]
-) -> tuple[str, str]:
-    """The cause of a failure and the evidence for it, as they are."""
-    answers = [row for row in attempts_at(failure.id, experiments) if is_answer(row)]
-    if answers:
-        said = answers[-1].description.removeprefix(NOTHING_TO_DO)
-        return "nothing to do", f"{answers[-1].proposer} says so, and nobody has checked it: {said}"
-    found = verdicts.get(failure.id)
-    return (str(found.cause), found.evidence) if found else ("unknown", "")
+def why(failure: Failure, left: Left, experiments: Sequence[Experiment]) -> tuple[str, str]:
+    """The cause of a failure that is set aside and the evidence for it, as they are."""
+    reason = left.aside.get(failure.id, "")
+    cause, _, evidence = (part.strip() for part in reason.partition(":"))
+    if not is_nothing_to_do(reason):
+        return cause, evidence
+    tried = tried_at(failure, experiments)
+    who = tried[-1].proposer if tried else "a proposer"
+    return cause.lower(), f"{who} says so, and nobody has checked it: {evidence}"
 
 
 def cells(failure: Failure) -> tuple[str, str]:
@@ -104,6 +105,6 @@ def _titled(
 ) -> str:
     if not total:
         return ""
-    where = "results.tsv" if title == "Repaired" else BLOCKED
+    where = "results.tsv" if title == "Repaired" else BLOCKED_FILE
     listed = table(header, "l" * len(header), rows, total, room, where=where)
     return f"### {title} ({total})\n\n{listed}"

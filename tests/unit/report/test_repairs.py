@@ -6,14 +6,14 @@ from dataclasses import replace
 
 from markdown_it import MarkdownIt
 
+from autoresearch_ci.decide.aims import Left, left
 from autoresearch_ci.decide.causes import Verdict
 from autoresearch_ci.decide.failures import Category
 from autoresearch_ci.decide.ground import Cause
-from autoresearch_ci.decide.queue import Queue, queue
 from autoresearch_ci.experiment import Status
 from autoresearch_ci.report.blocked import blocked_markdown
 from autoresearch_ci.report.repairs import REPAIRS_ROOM, repairs
-from tests.unit.decide.test_queue import failure, row
+from tests.unit.decide.test_aims import failure, row
 
 EVIL = (
     "fixes #1 @everyone <img src=x> ![x](https://evil.example/a.png) [l](javascript:x) | a || b "
@@ -35,36 +35,36 @@ ROWS = [
     row(3, TEST.id, description="count from 2", reason="the same failures as before"),
     row(4, SECRET.id, Status.NO_OP, description="nothing to do: no key is set"),
 ]
-LEFT = queue([LINT, TEST, NET, SECRET], ROWS, VERDICTS, 2)
+LEFT = left([LINT, TEST, NET, SECRET], ROWS, attempts=2, verdicts=VERDICTS)
 
 
 def test_each_repair_stands_there_with_its_failure_and_commit() -> None:
-    text = repairs(ROWS, LEFT, VERDICTS)
+    text = repairs(ROWS, LEFT)
     assert "### Repaired (1)" in text
     assert "| mypy:b.py:x:9 | 0000000 | return a list |" in text
 
 
 def test_what_is_left_says_how_often_it_was_tried_and_what_is_blocked() -> None:
-    text = repairs(ROWS, LEFT, VERDICTS)
+    text = repairs(ROWS, LEFT)
     assert "### Left (2)" in text
     assert "| lint | a.py:1 | F401: \\`os\\` imported but unused | 0 |" in text
     assert "| test | tests/a.py:1 | assert 1 | 2, blocked |" in text
 
 
 def test_what_is_not_ours_has_its_cause_and_evidence_and_who_says_so() -> None:
-    text = repairs(ROWS, LEFT, VERDICTS)
+    text = repairs(ROWS, LEFT)
     assert "### Not ours to repair (2)" in text
     assert "| environment | a name cannot be resolved |" in text
     assert "| nothing to do | claude says so, and nobody has checked it: no key is set |" in text
 
 
 def test_a_run_without_repairs_says_nothing() -> None:
-    assert repairs([row(0, status=Status.BASELINE), row(1)], Queue(), {}) == ""
-    assert blocked_markdown(Queue(), ROWS, {}) == ""
+    assert repairs([row(0, status=Status.BASELINE), row(1)], Left()) == ""
+    assert blocked_markdown(Left(), ROWS) == ""
 
 
 def test_what_is_blocked_is_told_with_every_attempt_and_its_outcome() -> None:
-    page = blocked_markdown(LEFT, ROWS, VERDICTS)
+    page = blocked_markdown(LEFT, ROWS)
     assert page.startswith("# Blocked (1)\n")
     assert "## tests/a.py:1: assert 1" in page
     assert "| 2 | 0000000 | count from 0 | discard: 1 new (ruff:x) |" in page
@@ -83,11 +83,9 @@ def test_nothing_that_others_wrote_does_anything() -> None:
         row(3, LINT.id, Status.NO_OP, description=f"nothing to do: {EVIL}", proposer=EVIL),
     ]
     verdicts = {net.id: Verdict(cause=Cause.UNSURE, evidence=EVIL)}
-    left = queue([evil, net, LINT], rows, verdicts, 1)
-    assert left.blocked
-    assert left.answered
-    assert left.reported
-    for text in (repairs(rows, left, verdicts), blocked_markdown(left, rows, verdicts)):
+    found = left([evil, net, LINT], rows, attempts=1, verdicts=verdicts)
+    assert len(found.aside) == 3
+    for text in (repairs(rows, found), blocked_markdown(found, rows)):
         html = MarkdownIt("gfm-like", {"linkify": False}).render(text)
         plain = "".join(part.partition("</pre>")[2] for part in f"</pre>{html}".split("<pre>"))
         for bad in ("<a ", "<img", "<!--", "</details", "<strong>b<", "@everyone", "fixes #1"):
@@ -101,11 +99,11 @@ def test_many_failures_leave_a_page_of_bounded_size() -> None:
     many = [replace(TEST, id=f"pytest:{n}", message=f"{n} {EVIL * 4}") for n in range(400)]
     rows = [row(n, f"pytest:{n}", description=EVIL * 5, reason=EVIL * 5) for n in range(400)]
     kept = [replace(e, status=Status.KEEP) for e in rows]
-    left = queue(many, rows, {}, 1)
-    assert len(left.blocked) == 400
-    text = repairs([*kept, *rows], left, {})
+    found = left(many, rows, attempts=1)
+    assert len(found.aside) == 400
+    text = repairs([*kept, *rows], found)
     assert len(text) <= REPAIRS_ROOM + 300
     assert "more rows in `blocked.md`." in text
-    page = blocked_markdown(left, rows, {}, 50_000)
+    page = blocked_markdown(found, rows, 50_000)
     assert len(page) <= 50_000
     assert "The rest is left out, as the page would be too long" in page
