@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from autoresearch_ci.candidate import Evaluator
@@ -170,16 +170,32 @@ class Loop:
         self.remember(unmodified, [outcome], began)
 
     def _iteration(self) -> bool:
-        """One journal row: a proposal with its repairs and reworks. False: nothing proposed."""
+        """One journal row: a proposal with its repairs and reworks. False: nothing proposed.
+
+        A proposer that has nothing for what is to be mended first is asked about the next.
+        """
         began = time.monotonic()
-        incumbent = self.ledger.changes(self.ledger.incumbent)
-        aim = self.evaluator.objective.aim(incumbent, self.ledger.experiments, self.knowledge)
-        tried = list(self._attempts(aim))
-        if not tried:
-            return False
+        passed_over: set[str] = set()
+        while True:
+            aim = self._aim(passed_over)
+            if aim is None and passed_over:
+                return False
+            tried = list(self._attempts(aim))
+            if tried:
+                break
+            if aim is None or self.proposer_lost:
+                return False
+            passed_over.add(aim.failure.id)
         outcomes = [attempt.outcome for attempt in tried if attempt.outcome]
         self.remember(tried[-1].proposal, outcomes, began, aim)
         return True
+
+    def _aim(self, besides: Collection[str]) -> Aim | None:
+        """What is to be mended next; `None`: anything that helps, or nothing is left."""
+        ledger = self.ledger
+        incumbent = ledger.changes(ledger.incumbent)
+        objective = self.evaluator.objective
+        return objective.aim(incumbent, ledger.experiments, self.knowledge, besides)
 
     def _attempts(self, aim: Aim | None) -> Iterator[Tried]:
         """An idea, then what its failures ask for: repairs after crashes, reworks for guards."""

@@ -340,6 +340,7 @@ def _objective(collaborators: Collaborators, bench: Bench) -> Objective:
         bench=bench,
         policy=_policy(config),
         settings=config.fix,
+        paths=context.files,
         tests={p: store.read(v) for p, v in tests.items() if store.size(v) <= BYTES_LIMIT},
     )
 

@@ -15,7 +15,6 @@ from autoresearch_ci.decide.failures import Category, Diagnosis, Failure
 from autoresearch_ci.decide.knowledge import Knowledge, Seen
 from autoresearch_ci.decide.objective import Seen as Diagnoses
 from autoresearch_ci.errors import ConfigError
-from autoresearch_ci.execution.command import last_lines
 from autoresearch_ci.measure.commands import Ended, MeasuredCommands, Subject
 from autoresearch_ci.measure.diagnostics.adapter import Adapter, Said
 from autoresearch_ci.measure.diagnostics.any_tool import by_pattern
@@ -35,7 +34,7 @@ class Look:
     doubts: Mapping[str, str] = field(default_factory=dict)
     """By target, what a candidate's tests have lost, or why their report is not believed."""
     outputs: Mapping[str, str] = field(default_factory=dict)
-    """By target, the tail of what it printed."""
+    """By target, what it printed: its first and last part, bounded."""
     seconds: float = 0.0
     peak_memory_mb: float | None = None
 
@@ -121,7 +120,7 @@ class Diagnostics:
             seen={target.name: diagnosis},
             knowledge=knowledge,
             doubts={target.name: doubt} if doubt else {},
-            outputs={target.name: last_lines(ended.result.tail)},
+            outputs={target.name: ended.result.output},
             seconds=ended.result.seconds,
             peak_memory_mb=ended.result.peak_memory_mb,
         )

@@ -5,13 +5,16 @@ Which set is better is decide/objective.py's to say, and which failure is next d
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from autoresearch_ci.config.fix import Fix
 from autoresearch_ci.decide.aims import Aim, Left, left, tried_at
 from autoresearch_ci.decide.budget import Pace
+from autoresearch_ci.decide.causes import Verdict, causes, detection
 from autoresearch_ci.decide.failures import Category, Failure, summary
+from autoresearch_ci.decide.ground import Ground
 from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.decide.objective import Judgement, SetChange, compared
 from autoresearch_ci.decide.objective import Seen as Diagnoses
@@ -20,6 +23,7 @@ from autoresearch_ci.decide.shortcuts.detect import shortcuts
 from autoresearch_ci.decide.suite_standards import Standard, some
 from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.events import MetricMeasured, Warning
+from autoresearch_ci.execution.command import last_lines
 from autoresearch_ci.experiment import Decision, Experiment, MetricRun, Status
 from autoresearch_ci.measure.bench import Bench
 from autoresearch_ci.measure.commands import Subject
@@ -44,6 +48,8 @@ class FailureObjective:
     settings: Fix
     tests: Mapping[str, bytes] = field(default_factory=dict)
     """The tests of the base commit, by path: where values are right for one of them only."""
+    paths: Collection[str] = ()
+    """Of all files of the base commit."""
     _looks: dict[str, Look] = field(default_factory=dict)
     """By identity of the code. Nothing that cannot be found out again by looking."""
 
@@ -86,6 +92,8 @@ class FailureObjective:
         told = [f"broken: {summary([f for _, f in look.failures() if f.id not in flaky])}"]
         if flaky:
             told.append(f"flaky, so not repaired: {some(sorted(flaky))}")
+        if any(diagnosis.suite for diagnosis in look.seen.values()):
+            told.append(detection(LOOKS))
         told += [f"{name} cannot tell everything: {why}" for name, why in look.incomplete.items()]
         return "; ".join(told)
 
@@ -133,20 +141,26 @@ class FailureObjective:
         return []
 
     def aim(
-        self, incumbent: Changes, experiments: Sequence[Experiment], knowledge: Knowledge
+        self,
+        incumbent: Changes,
+        experiments: Sequence[Experiment],
+        knowledge: Knowledge,
+        besides: Collection[str] = (),
     ) -> Aim | None:
         look, knowledge = self._incumbent(_state(incumbent, experiments), knowledge)
-        waiting = self._left(look, experiments, knowledge).waiting
+        left = self._left(look, experiments, knowledge)
+        waiting = tuple(failure for failure in left.waiting if failure.id not in besides)
         if not waiting:
             return None
         name = next(name for name, failure in look.failures() if failure.id == waiting[0].id)
         target = self.diagnostics.targets[name]
         return Aim(
             failure=waiting[0],
-            others=waiting[1:],
+            others=tuple(failure for failure in left.waiting if failure is not waiting[0]),
             command=target.command,
             folder=target.folder or "",
             output=look.outputs.get(name, ""),
+            cause=str(self._causes(look)[waiting[0].id]),
             tried=tried_at(waiting[0], experiments),
         )
 
@@ -163,7 +177,17 @@ class FailureObjective:
             attempts=self.settings.attempts,
             flaky=knowledge.flaky,
             incomplete=self._blind(look),
+            verdicts=self._causes(look),
         )
+
+    def _causes(self, look: Look) -> Mapping[str, Verdict]:
+        """Whose fault each failure is: before anything is edited for it."""
+        return causes(look.seen, look.outputs, self._ground)
+
+    @functools.cached_property
+    def _ground(self) -> Ground:
+        texts = {path: text.decode(errors="replace") for path, text in self.tests.items()}
+        return Ground(paths=self.paths, tests=texts)
 
     def _wanted(self, look: Look) -> list[Failure]:
         """Those of the categories that are to be repaired."""
@@ -220,7 +244,7 @@ class FailureObjective:
     def _refuse_blind(self, look: Look) -> None:
         if look.incomplete.keys() == look.seen.keys() and not any(look.failures()):
             reasons = "\n".join(f"  {name}: {why}" for name, why in look.incomplete.items())
-            output = "\n".join(look.outputs.values())
+            output = "\n".join(map(last_lines, look.outputs.values()))
             raise BaselineError(
                 "nothing can be found out about this code, so there is nothing to repair:\n"
                 f"{reasons}\n"
@@ -282,7 +306,7 @@ class _Comparison:
             self._look(name)
             judged = self._settled(name, self._judged())
             if judged.new or judged.outcome in (SetChange.REGRESSED, SetChange.INCOMPLETE):
-                self.output = self.after.outputs.get(name, "")
+                self.output = last_lines(self.after.outputs.get(name, ""))
                 break
         return judged
 
@@ -345,7 +369,7 @@ class _Comparison:
             lost = mended & {f.id for f in again.seen[name].failures}
             if lost or again.incomplete:
                 why = f"{some(sorted(lost))} fails again" if lost else again.incomplete[name]
-                self.output = again.outputs.get(name, "")
+                self.output = last_lines(again.outputs.get(name, ""))
                 return replace(
                     judged,
                     outcome=SetChange.NO_BETTER,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
@@ -101,7 +101,11 @@ class NumberObjective:
         return [*found, *told_by_output(knowledge.missing)]
 
     def aim(
-        self, incumbent: Changes, experiments: Sequence[Experiment], knowledge: Knowledge
+        self,
+        incumbent: Changes,
+        experiments: Sequence[Experiment],
+        knowledge: Knowledge,
+        besides: Collection[str] = (),
     ) -> None:
         return None
 

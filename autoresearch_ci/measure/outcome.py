@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Protocol
@@ -112,9 +112,16 @@ class Objective(Protocol):
         ...
 
     def aim(
-        self, incumbent: Changes, experiments: Sequence[Experiment], knowledge: Knowledge
+        self,
+        incumbent: Changes,
+        experiments: Sequence[Experiment],
+        knowledge: Knowledge,
+        besides: Collection[str] = (),
     ) -> Aim | None:
-        """What the next proposal is asked to mend; `None`: anything that helps."""
+        """What the next proposal is asked to mend; `None`: anything that helps.
+
+        `besides`: ids of failures that nobody has a proposal for.
+        """
         ...
 
     def left(

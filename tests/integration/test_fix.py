@@ -370,3 +370,22 @@ def test_a_test_that_hangs_is_one_failure_and_hides_no_other(repo: Repo, fix: Fi
     done = fix([answer("add", ADD)])
     assert done.column("metric") == ["2", "1"], done.told
     assert "took longer than 2 s and was stopped" in done.out
+
+
+def test_without_a_key_the_tools_own_fixers_mend_what_they_can(repo: Repo, fix: Fix) -> None:
+    """A failing test comes first, and has no fixer: what comes after it is mended all the same."""
+    python(repo)
+    done = fix([], "--proposer", "autofix", "--until-green")
+    assert done.code == 1, done.told
+    assert done.column("metric") == ["2", "1"]
+    assert done.rows[1]["description"].startswith("ruff: fix F401")
+    assert "ANTHROPIC_API_KEY" in done.out
+
+
+def test_what_the_machine_lacks_is_reported_and_not_repaired(repo: Repo, fix: Fix) -> None:
+    needs = "import os\n\n\ndef test_secret():\n    assert os.environ['DEPLOY_TOKEN']\n"
+    python(repo, test_env__py=needs)
+    done = fix([answer("add", ADD), answer("no import", IMPORT)], "--until-green")
+    assert done.code == 1, done.told
+    assert "environment" in done.out
+    assert len(done.rows) == 3
