@@ -54,8 +54,8 @@ class Garden:
         lines = [
             'exec 2>/dev/null; G=$1; mkdir -p "$G"',
             # Planting shall not set off what was planted before.
-            "git() { command git -c core.hooksPath=/dev/null -c core.fsmonitor=false "
-            '-c remote.origin.uploadpack=false "$@"; }',
+            "git() { GIT_NO_LAZY_FETCH=1 GIT_ALLOW_PROTOCOL= command git "
+            '-c core.hooksPath=/dev/null -c core.fsmonitor=false "$@"; }',
             f'cp -R {overlay}/git/. "$G/"; cat {overlay}/config >> "$G/config"',
             f"cp -R {overlay}/tree/. .",
             f'test -e "$G/info/attributes" && echo "$G" >> {self.root}/planted',
