@@ -22,6 +22,8 @@ class LocalServer:
     def listen(self, handler: type[BaseHTTPRequestHandler]) -> None:
         """Take a port; what arrives waits until the block begins."""
         self._stopped = threading.Event()
+        # Else a body waits for its headers to be acknowledged, which clients put off by 40 ms.
+        handler.disable_nagle_algorithm = True
         self._server = _Server(("127.0.0.1", 0), handler)
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
