@@ -23,6 +23,8 @@ import autoresearch_ci
 from autoresearch_ci.cli.action import entry
 from autoresearch_ci.cli.main import run_program
 from autoresearch_ci.execution import processes
+from autoresearch_ci.execution.sandbox.abilities import abilities
+from autoresearch_ci.execution.sandbox.users import nobody
 from autoresearch_ci.execution.supervisor import supervise
 from autoresearch_ci.safety.secret_values import must_leave
 
@@ -32,6 +34,9 @@ _OURS = [
 for _name in (*_OURS, "anthropic", "genai_prices", "github"):  # once, not in every child
     if not _name.endswith("__main__") and "pytest_plugin" not in _name:
         importlib.import_module(_name)
+
+# The machine is the same in every child, which would fork five times to find that out.
+abilities(None if os.geteuid() else nobody())
 
 Program = Callable[[Mapping[str, str]], int]
 """Gets its whole environment; what must leave it is not in `os.environ`."""

@@ -60,7 +60,7 @@ def guarded(run: Run, guard: str, *more: str, plugins: bool = False) -> Result:
     """`plugins`: with all that are installed here, which takes most of the time of a pytest."""
     alone = () if plugins else ("--env", "PYTEST_DISABLE_PLUGIN_AUTOLOAD=1")
     words = ("--scope", "tests/", "--scope", "value", "--guard", guard)
-    return run(*words, *alone, *more, scope=None)
+    return run(*words, *alone, "--confirm", "never", *more, scope=None)
 
 
 def in_make(command: str) -> str:

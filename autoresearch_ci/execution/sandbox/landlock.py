@@ -43,6 +43,14 @@ def abi() -> int:
         return 0
 
 
+class _Beneath(ctypes.Structure):
+    """`struct landlock_path_beneath_attr`."""
+
+    _pack_ = 1
+    _layout_ = "ms"
+    _fields_ = (("allowed", ctypes.c_uint64), ("parent", ctypes.c_int32))
+
+
 class Ruleset:
     """Built by the parent, once for many commands; `enter` is all that a child calls."""
 
@@ -79,12 +87,7 @@ class Ruleset:
             os.close(place)
 
     def _add(self, place: int, rights: int, path: str) -> None:
-        class Beneath(ctypes.Structure):
-            _pack_ = 1
-            _layout_ = "ms"
-            _fields_ = (("allowed", ctypes.c_uint64), ("parent", ctypes.c_int32))
-
-        rule = Beneath(rights, place)
+        rule = _Beneath(rights, place)
         try:
             syscall("landlock_add_rule", _ADD, self._fd, 1, ctypes.byref(rule), 0)
         except OSError as error:
