@@ -38,12 +38,20 @@ def kill_with_variable(name: str, value: str) -> int:
     them apart. Without /proc this does nothing.
     """
     wanted, killed = f"{name}={value}".encode(), 0
-    for environment in Path("/proc").glob("[0-9]*/environ"):
+    for process in _everybody():
         with contextlib.suppress(OSError):
-            if wanted in environment.read_bytes().split(b"\0"):
-                os.kill(int(environment.parent.name), signal.SIGKILL)
+            environment = _read(f"/proc/{process}/environ")
+            if wanted in environment and wanted in environment.split(b"\0"):
+                os.kill(int(process), signal.SIGKILL)
                 killed += 1
     return killed
+
+
+def _everybody() -> list[str]:
+    try:
+        return [name for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208 - hot path
+    except OSError:
+        return []
 
 
 class Started(Protocol):

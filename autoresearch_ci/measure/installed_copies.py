@@ -9,6 +9,7 @@ How they are replaced by the measure tree's, measure/redirection says.
 from __future__ import annotations
 
 import json
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -76,15 +77,23 @@ def installed_copies(
 
 def _wheels(site: Path) -> Iterator[tuple[Path, Path, str]]:
     """The folder that describes a distribution, that of its files, and its name."""
-    for folder in sorted(site.glob("*.dist-info")):
-        yield folder, site, re.split(r"-\d", folder.name.removesuffix(".dist-info"))[0]
+    for name in _entries(site, ".dist-info"):
+        yield site / name, site, re.split(r"-\d", name.removesuffix(".dist-info"))[0]
 
 
 def _eggs(site: Path) -> Iterator[tuple[Path, Path, str]]:
     """What `setup.py install` leaves: a folder of its own, named on a path file."""
-    for folder in sorted(site.glob("*.egg")):
+    for name in _entries(site, ".egg"):
+        folder = site / name
         if folder.is_dir():
-            yield folder / "EGG-INFO", folder, re.split(r"-\d", folder.name)[0]
+            yield folder / "EGG-INFO", folder, re.split(r"-\d", name)[0]
+
+
+def _entries(site: Path, suffix: str) -> list[str]:
+    try:
+        return sorted(name for name in os.listdir(site) if name.endswith(suffix))  # noqa: PTH208
+    except OSError:
+        return []
 
 
 def _installed(record: Path, top: Path) -> list[str]:

@@ -15,6 +15,7 @@ import shlex
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from pathlib import Path
 
@@ -104,6 +105,12 @@ class Provenance:
         prefixes = []
         places = [Path(os.path.realpath(place)) for place in (self.checkout, self.tree)]
         silent: dict[str, str] = {}
+
+        @cache
+        def recorded(site: Path) -> tuple[list[InstalledCopy], list[_Claim]]:
+            """What `python` and `python3` of one environment share."""
+            return [*installed_copies(site, self.tree, self.tracked, places)], [*_claims(site)]
+
         for python in pythons:
             try:
                 sites = list(self._sites(python, environment, ask))
@@ -111,8 +118,8 @@ class Provenance:
                 silent[python] = str(error)
                 continue
             for site in sites:
-                copied = list(installed_copies(site, self.tree, self.tracked, places))
-                found = [claim for claim in _claims(site) if self._is_ours(claim, python)]
+                copied, claimed = recorded(site)
+                found = [claim for claim in claimed if self._is_ours(claim, python)]
                 copies, claims = copies + copied, claims + found
                 prefixes += [str(Path(python).parent.parent)] * bool(found or copied)
         for copy in copies:
@@ -343,10 +350,10 @@ def _claims(site: Path) -> Iterator[_Claim]:
     except OSError:
         return
     for entry in entries:
-        path = Path(entry.path)
         if entry.is_symlink():
-            yield _Claim(path, os.path.realpath(path), False)
+            yield _Claim(Path(entry.path), os.path.realpath(entry.path), False)
         elif entry.name.endswith((".pth", ".egg-link")):
+            path = Path(entry.path)
             for line in _text(path, _LARGEST).splitlines():
                 yield from _claims_of(path, line.strip())
 

@@ -160,7 +160,7 @@ def tokens_in(text: str) -> frozenset[str]:
     return frozenset(
         match[0]
         for form in TOKEN_FORMS
-        if any(head in text for head in form.heads)  # much faster than an expression
+        if any(map(text.__contains__, form.heads))  # much faster than an expression
         for match in _pattern(form).finditer(text)
     )
 
