@@ -67,7 +67,7 @@ def test_a_run_that_slept_past_its_own_time_starts_nothing_more(story: Story) ->
 
     What it was doing is undecided, and continued as if it had not begun.
     """
-    seconds = 15
+    seconds = 9
     process = story.run.start("--guard", GUARD, "--minutes", f"{seconds / 60}", metric=METRIC)
     wait_for(story.repo.path / "autoresearch" / "run-t" / "logs" / "1.log")
     os.kill(process.pid, signal.SIGSTOP)
@@ -78,6 +78,6 @@ def test_a_run_that_slept_past_its_own_time_starts_nothing_more(story: Story) ->
         os.kill(process.pid, signal.SIGCONT)
     done = story.run.finish(process)
     assert done.code == 0, done.told
-    assert "time budget of 0.25 min used up" in done.told
+    assert "time budget of 0.15 min used up" in done.told
     assert len(done.rows) <= known + 1 < len(STATUSES)
     story.check()

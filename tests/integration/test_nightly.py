@@ -33,6 +33,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from autoresearch_ci.config.resolve import load
+from autoresearch_ci.publish.forge import git_remote
 from autoresearch_ci.publish.forge.git_remote import merge
 from autoresearch_ci.publish.left_behind import publish_left_behind
 from autoresearch_ci.workspace.git import GitDirectory
@@ -659,27 +660,24 @@ def test_a_second_night_without_a_key_repeats_nothing_and_builds_on_the_first(
     assert subjects(world) == ["experiment: lower A from 8 to 4"]
 
 
-@MODES
-def test_what_was_measured_in_another_way_is_tried_again(world: World, mode: str) -> None:
+def test_what_was_measured_in_another_way_is_tried_again(world: World) -> None:
     files = {"knobs.py": KNOB, ".github/autoresearch.yml": KEYLESS}
     world.bare.commit("main", "knobs", **files)
     witnessed = f"{KEYLESS}guards: [test -e knobs.py]\n"  # the gain is a large one
     for number, config in enumerate((witnessed, witnessed.replace("4) ^ 2", "8) ^ 4"))):
         world.bare.commit("main", f"rule {number}", **{".github/autoresearch.yml": config})
-        keyless(world, mode, 9)
+        keyless(world, "github", 9)
     assert [len(values) for values in tried(world)] == [4, 4]
 
 
-@MODES
-def test_a_runner_that_keeps_its_checkout_goes_on_like_a_fresh_one(world: World, mode: str) -> None:
+def test_a_runner_that_keeps_its_checkout_goes_on_like_a_fresh_one(world: World) -> None:
     for old, new in ((10, 9), (9, 8)):
-        world.night(mode, old, new, checkout="kept").go()
+        world.night("bundle", old, new, checkout="kept").go()
     assert subjects(world) == ["experiment: try 9", "experiment: try 8"]
     assert len(world.api.pulls) == 1
 
 
-@MODES
-@pytest.mark.parametrize("how", ["merged", "squashed"])
+@pytest.mark.parametrize(("mode", "how"), [("github", "merged"), ("bundle", "squashed")])
 def test_after_a_merge_the_next_night_begins_anew_also_in_the_same_checkout(
     world: World, mode: str, how: str
 ) -> None:
@@ -899,7 +897,10 @@ def test_a_first_job_that_may_not_read_begins_from_its_own_commit(world: World) 
     assert f"Stands beside {old['html_url']}, which this run could not see" in new["body"]
 
 
-def test_a_night_that_began_blind_closes_nothing_and_accuses_nobody(world: World) -> None:
+def test_a_night_that_began_blind_closes_nothing_and_accuses_nobody(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(git_remote, "_WAITS", (0.1, 0.1))
     world.night("github", 10, 9).go()
     head = world.bare.ref(BRANCH)
     address = world.server.redirect

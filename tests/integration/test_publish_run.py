@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from autoresearch_ci.publish.forge import git_remote
 from autoresearch_ci.record import past_notebooks
 from tests.conftest import Repo, Result, Run, Script
 from tests.git_http import PROTECTED, Bare, GitServer
@@ -225,7 +226,10 @@ def test_a_protected_branch_loses_nothing_and_stops_nothing(world: World) -> Non
     assert "GH006" in done.err
 
 
-def test_what_could_not_be_pushed_is_pushed_at_the_next_keep(world: World) -> None:
+def test_what_could_not_be_pushed_is_pushed_at_the_next_keep(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(git_remote, "_WAITS", (0.1, 0.1))
     world.server.faults = ["500"] * 2 + ["500"]
     world.api.faults = [("POST /pulls", Fault(422, "Validation Failed", ["odd"]))]
     done = go(world, 9, 8)
