@@ -81,21 +81,18 @@ class GitServer(LocalServer):
 def create(root: Path, name: str, source: Path) -> Bare:
     """The repository `owner/name` below `root` with what `source` has on its branches."""
     path = root / f"{name}.git"
-    git = ["git", "-c", "protocol.file.allow=always"]
-    subprocess.run(
-        [*git, "clone", "--quiet", "--bare", source.as_uri(), str(path)],
-        check=True,
-        capture_output=True,
+    settings = (
+        "http.receivepack=true",
+        "uploadpack.allowFilter=true",
+        "receive.advertisePushOptions=true",
+        "receive.autogc=false",
+        "gc.auto=0",
+        "maintenance.auto=false",
     )
+    given = [word for setting in settings for word in ("--config", setting)]
+    git = ["git", "-c", "protocol.file.allow=always", "clone", "--quiet", "--bare", *given]
+    subprocess.run([*git, source.as_uri(), str(path)], check=True, capture_output=True)
     bare = Bare(path)
-    for key, value in (
-        ("http.receivepack", "true"),
-        ("uploadpack.allowFilter", "true"),
-        ("receive.advertisePushOptions", "true"),
-        ("gc.auto", "0"),
-        ("maintenance.auto", "false"),
-    ):
-        bare.git("config", key, value)
     bare.git("remote", "remove", "origin")
     for hook, text in (("pre-receive", _HOOK), ("update", _UPDATE)):
         (path / "hooks" / hook).write_text(text)
