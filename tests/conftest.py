@@ -5,6 +5,7 @@ Everything happens in `tmp_path`, also what a run puts into the folder for tempo
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import hashlib
 import json
@@ -77,6 +78,15 @@ def pytest_collection_finish() -> None:
     """What is there now stays: no collection of garbage needs to look at it again."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """What a file's tests needed is given back: a fork copies the map of all our memory."""
+    if nextitem is None or nextitem.path != item.path:
+        gc.collect()
+        if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):  # glibc's
+            trim(0)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
