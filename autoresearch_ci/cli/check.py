@@ -12,13 +12,19 @@ import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
 from autoresearch_ci.cli.action.runner_io import FileCommands
 from autoresearch_ci.cli.assembly import make_redactor
 from autoresearch_ci.cli.compared import Compared, compared
-from autoresearch_ci.cli.gate_files import print_verdict, say_to_forge, say_to_runner, write_files
+from autoresearch_ci.cli.gate_files import (
+    print_verdict,
+    report_folder,
+    say_to_forge,
+    write_all,
+)
 from autoresearch_ci.config.resolve import Resolved
 from autoresearch_ci.decide.failure_gate import Base, gate, parse_words, suspects, wants_base
 from autoresearch_ci.decide.failures import Diagnosis, Failure
@@ -85,6 +91,7 @@ def check(
         make_progress(sys.stderr if options.json else sys.stdout, json=False) as progress,
         closing(Repository.open(Path.cwd())) as repository,
     ):
+        folder = report_folder(repository, pair.head, options.output)
         observe = redacted(progress, redactor.redact)
         if repository.changed():
             observe(Warning(message="uncommitted changes are not looked at: HEAD is"))
@@ -106,11 +113,10 @@ def check(
         report = _report(pair, both, verdict, words, environment, redactor)
         doubts = _doubts(repository, changed, config.fix.allow)
         report = replace(report, doubts=tuple(map(redactor.redact, doubts)))
-        folder = write_files(report, repository, options.output)
         if told:
             say_to_forge(report, pair, config, repository, environment, observe)
     print_verdict(report, folder, json=options.json)
-    say_to_runner(report, files, environment)
+    write_all(report, folder, files, environment)
     return verdict.exit_code
 
 
@@ -172,15 +178,16 @@ def _doubts(
     repository: Repository, changed: Mapping[str, _Versions], allow: Collection[str]
 ) -> Iterator[str]:
     """What in the change makes failures go away and mends nothing: people judge it."""
-    read = [path for path, both in changed.items() if all(map(_readable(repository), both))]
+    readable = (p for p, both in changed.items() if all(map(_readable(repository), both)))
+    read = list(islice(readable, _READ))
     before, after = (
-        {path: repository.read(v) if (v := changed[path][side]) else None for path in read[:_READ]}
+        {path: repository.read(v) if (v := changed[path][side]) else None for path in read}
         for side in (0, 1)
     )
     for found in shortcuts(before, after, allow=allow):
         yield f"{found.path}:{found.line} {found.what} [{found.rule}]"
     yield from map(str, silenced(before, after))
-    if (more := len(changed) - len(read[:_READ])) > 0:
+    if (more := len(changed) - len(read)) > 0:
         yield f"{more} changed files were not searched for shortcuts"
 
 

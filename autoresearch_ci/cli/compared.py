@@ -16,6 +16,9 @@ from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.preflight import compared_commits
 from autoresearch_ci.workspace.repository import Repository
 
+_SOURCE = "CI_MERGE_REQUEST_SOURCE_BRANCH_SHA"
+"""GitLab's, of a pipeline for the merged result."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Compared:
@@ -93,8 +96,8 @@ def _base(
     payload: Mapping[str, Any],
 ) -> tuple[str, str]:
     """The commit, or why there is none."""
-    merged = repository.ref("HEAD^2")
-    if not named and merged and merged == _text(pull.get("head"), "sha"):
+    merged, asked = repository.ref("HEAD^2"), environment.get(_SOURCE, "")
+    if not named and merged and merged in (_text(pull.get("head"), "sha"), asked):
         return repository.ref("HEAD^1") or "", "the base's side of the merge is not in this clone"
     branch = environment.get("GITHUB_BASE_REF", "")
     name = (

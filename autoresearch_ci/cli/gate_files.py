@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from autoresearch_ci.errors import ConfigError, PublishError
 from autoresearch_ci.events import Note, Observer, Warning
 from autoresearch_ci.publish.forge.choose import make_forge
 from autoresearch_ci.record.durable_files import replace_file
+from autoresearch_ci.record.run_names import refuse_folder
 from autoresearch_ci.report.annotations import annotated, code_quality
 from autoresearch_ci.report.failures_junit import failures_junit
 from autoresearch_ci.report.failures_sarif import failures_sarif
@@ -32,9 +34,27 @@ _LINE = 500_000
 """Characters of JSON on standard output, which some read line by line."""
 
 
-def write_files(report: GateReport, repository: Repository, output: Path | None) -> Path:
-    """The folder, in which every form of the report is. Raises `OSError` or `ConfigError`."""
-    folder = report_folder(repository, report.commit, output)
+def write_all(
+    report: GateReport, folder: Path, files: FileCommands, environment: Mapping[str, str]
+) -> None:
+    """To the run folder and to the runner; that one takes nothing keeps nothing from the other.
+
+    Raises the first `OSError` after that: what nobody can read has not passed.
+    """
+    refused: list[OSError] = []
+    for tell in (
+        partial(_write_files, report, folder),
+        partial(_say_to_runner, report, files, environment),
+    ):
+        try:
+            tell()
+        except OSError as error:
+            refused.append(error)
+    if refused:
+        raise refused[0]
+
+
+def _write_files(report: GateReport, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     contents = {
         "failures.json": json_text(_json(report), indent=1).encode(),
@@ -45,12 +65,12 @@ def write_files(report: GateReport, repository: Repository, output: Path | None)
     }
     for name, content in contents.items():
         replace_file(folder / name, content)
-    return folder
 
 
 def report_folder(repository: Repository, commit: str, output: Path | None) -> Path:
     """Where it is, or will be; kept out of git. Raises `ConfigError`."""
     if output is not None:
+        refuse_folder(output.absolute(), theirs=False)
         return output.absolute()
     below = repository.root / "autoresearch"
     folder = below / f"check-{commit_name(commit)}"
@@ -92,7 +112,7 @@ def outputs(report: GateReport) -> dict[str, str]:
     return {"failures": str(report.standing), "verdict": str(report.verdict.ruling)}
 
 
-def say_to_runner(report: GateReport, files: FileCommands, environment: Mapping[str, str]) -> None:
+def _say_to_runner(report: GateReport, files: FileCommands, environment: Mapping[str, str]) -> None:
     """Outputs, summary and annotations, where a runner of GitHub's reads along.
 
     Within our own action it does not: the step around us says all of it.

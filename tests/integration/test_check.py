@@ -262,6 +262,13 @@ def test_the_merge_of_a_pull_request_is_held_against_the_side_that_it_is_merged_
     given = event(tmp_path, "pull_request", pull(repo.git("rev-parse", "main~1"), head))
     found = compared(repo.path, given)
     assert (found.base, found.rules, found.pull_request, found.fork) == (main, main, 7, False)
+    gitlab = {
+        "CI_MERGE_REQUEST_IID": "7",
+        "CI_MERGE_REQUEST_DIFF_BASE_SHA": repo.git("rev-parse", "main~1"),
+        "CI_MERGE_REQUEST_SOURCE_BRANCH_SHA": head,
+    }
+    found = compared(repo.path, gitlab)
+    assert (found.base, found.rules, found.pull_request) == (main, main, 0)
 
 
 @pytest.mark.parametrize("kind", ["sha", "branch", "gitlab", "push", "first push", "nothing"])
@@ -397,6 +404,21 @@ def test_a_secret_that_a_tool_prints_is_told_nowhere(gate: Check, commits: tuple
     found = gate(look, GITHUB_TOKEN=secret)
     texts = [found.out, found.err, *(p.read_text() for p in found.folder.iterdir())]
     assert not any(secret in text for text in texts)
+
+
+def test_a_runner_that_takes_no_outputs_loses_neither_verdict_nor_report(
+    gate: Check,
+    commits: tuple[str, str],
+    tmp_path: Path,
+    repo: Repo,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    base, head = commits
+    look = Scripted({head: [{"ruff": lint()}], base: [{"ruff": lint()}]})
+    with pytest.raises(FileNotFoundError):
+        gate(look, GITHUB_OUTPUT=str(tmp_path / "nowhere" / "OUTPUT"))
+    assert "gate passed" in capsys.readouterr().out
+    assert (repo.path / "autoresearch" / f"check-{head[:7]}" / "failures.sarif").exists()
 
 
 def test_a_link_in_the_folders_place_is_not_followed(
