@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field, replace
@@ -30,6 +31,7 @@ from autoresearch_ci.decide.failure_gate import Base, gate, parse_words, suspect
 from autoresearch_ci.decide.failures import Diagnosis, Failure
 from autoresearch_ci.decide.gaming.detect import silenced
 from autoresearch_ci.decide.gates import Judged, Verdict
+from autoresearch_ci.decide.moved_files import as_moved
 from autoresearch_ci.decide.objective import Seen
 from autoresearch_ci.decide.shortcuts.detect import BYTES_LIMIT, shortcuts
 from autoresearch_ci.errors import BaselineError
@@ -101,7 +103,7 @@ def check(
         verdict = gate(
             [look.seen for look in both.head],
             Base(
-                looks=[look.seen for look in both.base],
+                looks=[as_moved(look.seen, _moved(changed)) for look in both.base],
                 targets=both.base[0].commands if both.base else (),
                 missing=both.missing,
             ),
@@ -172,6 +174,21 @@ def _changed(repository: Repository, pair: Compared) -> dict[str, _Versions]:
     old, new = repository.files(pair.base), repository.files(pair.head)
     found = {path: (old.get(path), new.get(path)) for path in sorted({*old, *new})}
     return {path: (was, now) for path, (was, now) in found.items() if was != now}
+
+
+def _moved(changed: Mapping[str, _Versions]) -> dict[str, str]:
+    """Files that stand elsewhere now, unchanged: old path to new; not those with a double."""
+    gone, come = (
+        defaultdict[FileVersion, list[str]](list),
+        defaultdict[FileVersion, list[str]](list),
+    )
+    for path, (was, now) in changed.items():
+        if was and not now:
+            gone[was].append(path)
+        elif now and not was:
+            come[now].append(path)
+    pairs = ((gone[version], come[version]) for version in [*gone] if version in come)
+    return {old[0]: new[0] for old, new in pairs if len(old) == len(new) == 1}
 
 
 def _doubts(

@@ -576,6 +576,18 @@ def test_real_lines_that_move_are_old(gate: Check, tools: Tools, repo: Repo) -> 
     assert found.code == 0
 
 
+def test_real_files_that_move_bring_nothing_new_and_lose_no_test(
+    gate: Check, tools: Tools, repo: Repo
+) -> None:
+    (repo.path / "checks").mkdir()
+    repo.git("mv", "test_code.py", "checks/test_moved.py")
+    repo.write("conftest.py", "import sys\n\nsys.path.insert(0, '.')\n")
+    repo.commit("move the tests")
+    found = gate(tools, "--fail-on", "new")
+    assert ids(found) == {"F401": "old", "test_old": "old"}
+    assert found.code == 0
+
+
 def test_a_real_new_failure_is_annotated_at_its_line(
     gate: Check, tools: Tools, repo: Repo, tmp_path: Path
 ) -> None:
