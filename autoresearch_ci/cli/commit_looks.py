@@ -23,9 +23,8 @@ from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.measure.bench import Bench
 from autoresearch_ci.measure.commands import Subject
 from autoresearch_ci.preflight import comparison_context
-from autoresearch_ci.record.run_names import run_store
 from autoresearch_ci.workspace.repository import Repository
-from autoresearch_ci.workspace.scratch import in_use, scratch_of
+from autoresearch_ci.workspace.scratch import in_use
 from autoresearch_ci.workspace.snapshot import remove
 from autoresearch_ci.workspace.store import opened
 
@@ -80,15 +79,7 @@ class CommitLooks:
             )
         except ConfigError as error:
             raise BaselineError(str(error)) from error
-        tag = f"check-{commit[:7]}"
-        store = run_store(context.repository, f"{context.tag}-gate")
-        context = replace(
-            context,
-            tag=tag,
-            run_store=store,
-            scratch=scratch_of(store),
-            folder=self.folder / commit[:7],
-        )
+        context = replace(context, tag=f"check-{commit[:7]}", folder=self.folder / commit[:7])
         self.stack.callback(remove, context.run_store)
         self.stack.enter_context(in_use(context.scratch))
         remove(context.run_store)
