@@ -57,6 +57,8 @@ class Looked:
     """Of every target that the commit has, looked at or not: what a person types at the root."""
     outputs: Mapping[str, str] = field(default_factory=dict)
     """By target, the end of what its tool printed."""
+    doubts: Mapping[str, str] = field(default_factory=dict)
+    """By target, why its answer is not believed, unless the base's is no better."""
 
 
 class Look(Protocol):
@@ -76,6 +78,15 @@ class _Both:
     base: tuple[Looked, ...] = ()
     missing: str = ""
     """Why the base was not looked at."""
+
+    def believed(self, look: Looked) -> Seen:
+        """What was seen of the head; nothing that is told in another way than at the base."""
+        usual = self.base[0].doubts if self.base else look.doubts
+        doubts = {name: why for name, why in look.doubts.items() if name not in usual}
+        return {
+            name: replace(found, incomplete=found.incomplete or doubts.get(name, ""))
+            for name, found in look.seen.items()
+        }
 
 
 def check(
@@ -101,7 +112,7 @@ def check(
             both = _looked(pair, look, words, told=told, observe=observe)
         changed = _changed(repository, pair)
         verdict = gate(
-            [look.seen for look in both.head],
+            [both.believed(look) for look in both.head],
             Base(
                 looks=[as_moved(look.seen, _moved(changed)) for look in both.base],
                 targets=both.base[0].commands if both.base else (),

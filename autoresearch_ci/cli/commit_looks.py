@@ -28,6 +28,8 @@ from autoresearch_ci.workspace.scratch import in_use
 from autoresearch_ci.workspace.snapshot import remove
 from autoresearch_ci.workspace.store import opened
 
+_DOUBT = "its report does not list what pytest itself told of the run, and at the base it does"
+
 
 @dataclass
 class CommitLooks:
@@ -61,7 +63,8 @@ class CommitLooks:
             Subject(changes={}, iteration=0), self._known.get(commit, Knowledge()), wanted
         )
         self._known[commit] = look.knowledge
-        return Looked(seen=look.seen, commands=commands, outputs=look.outputs)
+        doubts = {n: _DOUBT for n in look.seen if look.knowledge.disagrees(f"target {n}")}
+        return Looked(seen=look.seen, commands=commands, outputs=look.outputs, doubts=doubts)
 
     def _of(self, commit: str) -> Config:
         """With what that commit is checked; without any target where nothing names one."""

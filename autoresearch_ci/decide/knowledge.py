@@ -203,6 +203,11 @@ class Knowledge:
                 return news
         return ""
 
+    def disagrees(self, role: str) -> bool:
+        """Whether its report has never listed what pytest itself told us of the same run."""
+        told = {role, _report(role)} <= self.standards.keys()
+        return told and _agreement(role) not in self.standards
+
     def doubting(self, role: str, seen: Seen) -> tuple[Doubt | None, Knowledge]:
         """What is wrong with a candidate's run, `None` when nothing is; and what its tests show."""
         return self._noticing(role, seen)._doubting(role, seen)

@@ -762,3 +762,35 @@ def test_the_rules_of_a_pull_request_are_the_bases(
     assert typed("--fail-on", "new") == 0  # by hand, as the checkout says
     assert typed("--fail-on", "new", **event(tmp_path, "pull_request", pull(base, head))) == 1
     assert "1 new failure (1 lint)" in capsys.readouterr().out
+
+
+FORGE = """
+import pathlib, re, sys
+
+def pytest_sessionfinish(session):
+    session.exitstatus = 0
+
+def pytest_unconfigure(config):
+    path = pathlib.Path(config.option.xmlpath)
+    text = re.sub(r"(?s)<failure.*?</failure>", "", path.read_text())
+    path.write_text(text.replace('failures="1"', 'failures="0"'))
+"""
+
+
+def test_a_report_that_the_head_forges_is_not_believed(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = f"{sys.executable} -m pytest -q -p no:cacheprovider --junitxml={{report}}"
+    target = f"{{tool: pytest, command: '{command}'}}"
+    repo.write(".github/autoresearch.yml", f"fix:\n  targets: [{target}]\n")
+    repo.write("test_a.py", "def test_a():\n    assert 1 == 1\n")
+    repo.commit("green")
+    repo.git("switch", "--quiet", "-c", "topic")
+    repo.write("test_a.py", "def test_a():\n    assert 1 == 2\n")
+    repo.write("conftest.py", FORGE)
+    repo.commit("red, and says that it is green")
+    monkeypatch.chdir(repo.path)
+    assert typed("--fail-on", "new") == 1
+    out = capsys.readouterr().out
+    assert "gate incomplete" in out
+    assert "does not list what pytest itself told" in out
