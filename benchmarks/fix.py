@@ -1,0 +1,152 @@
+"""What `fix` adds to the time of the tools it asks, on 200 lint failures and 50 failing tests.
+
+A few lines of shell make the same edits, commit them and run the same tools as often as our loop
+does, in alternating rounds on copies of the same repository, so the ratio holds on a machine
+whose speed drifts. It looks at nothing that the tools say.
+
+    python benchmarks/fix.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+LINT, TESTS = 200, 50
+MODULES = 50
+RUFF = "ruff check --no-fix --no-cache --output-format json --output-file {report} ."
+PYTEST = "python -m pytest -q -p no:cacheprovider --junitxml {report}"
+CONFIGURATION = f"""
+fix:
+  targets:
+    - {{tool: ruff, command: "{RUFF}"}}
+    - {{tool: pytest, command: "{PYTEST}"}}
+"""
+BARE = f"""
+set -e
+cp -r "$1/." .
+git commit -qam repair
+{RUFF.replace("{report}", "../ruff.json")} || true
+{PYTEST.replace("{report}", "../pytest.xml")} > /dev/null || true
+"""
+AGAIN = f"{PYTEST.replace('{report}', '../again.xml')} > /dev/null || true\n"
+"""A test that passes now is run again: luck does not hold."""
+
+
+def modules() -> dict[str, str]:
+    """Each has a wrong function, and unused imports."""
+    names = [f"unused_{number}" for number in range(LINT // MODULES)]
+    return {
+        f"m{m}.py": "".join(f"import os as {name}\n" for name in names)
+        + f"\n\ndef f(x):\n    return x - {m + 1}\n"
+        for m in range(MODULES)
+    }
+
+
+def repairs() -> list[tuple[str, str, str]]:
+    """(file, what stands there, what should), linters and tests in turns."""
+    found = []
+    for number in range(LINT // MODULES):
+        for m in range(MODULES):
+            found.append((f"m{m}.py", f"import os as unused_{number}\n", ""))
+            if number == 0:
+                found.append((f"m{m}.py", f"x - {m + 1}", f"x + {m + 1}"))
+    return found
+
+
+def make_repository(root: Path) -> None:
+    root.mkdir(parents=True)
+    for name, text in modules().items():
+        (root / name).write_text(text)
+    tests = [f"def test_{m}():\n    assert m{m}.f(1) == {m + 2}\n" for m in range(MODULES)]
+    imports = "".join(f"import m{m}\n" for m in range(MODULES))
+    (root / "test_all.py").write_text(imports + "\n\n" + "\n\n".join(tests))
+    (root / ".github").mkdir()
+    (root / ".github" / "autoresearch.yml").write_text(CONFIGURATION)
+    git = ["git", "-C", str(root)]
+    subprocess.run([*git, "init", "-q"], check=True)
+    for name in ("user.name", "user.email"):
+        subprocess.run([*git, "config", name, "b@example.org"], check=True)
+    subprocess.run([*git, "add", "-A"], check=True)
+    subprocess.run([*git, "commit", "-qm", "broken"], check=True)
+
+
+def bare_round(root: Path, start: int, count: int) -> float:
+    """Seconds an iteration of the shell loop."""
+    texts = modules()
+    for path, old, new in repairs()[:start]:
+        texts[path] = texts[path].replace(old, new)
+    began = time.perf_counter()
+    for path, old, new in repairs()[start : start + count]:
+        texts[path] = texts[path].replace(old, new)
+        edit = root.parent / "edit"
+        edit.mkdir(exist_ok=True)
+        (edit / path).write_text(texts[path])
+        is_test = not old.startswith("import")
+        script = BARE + (AGAIN if is_test else "")
+        subprocess.run(["bash", "-c", script, "bare", str(edit)], cwd=root, check=True)
+        shutil.rmtree(edit)
+    return (time.perf_counter() - began) / count
+
+
+def our_round(root: Path, count: int) -> float:
+    """Seconds an iteration, from the row before the first to the last."""
+    argv = [sys.executable, "-m", "autoresearch_ci", "fix", "--tag", "b", "--json"]
+    argv += ["--proposer", f"script:{root.parent / 'script.jsonl'}", "--iterations", str(count)]
+    if (root / ".git" / "autoresearch" / "b").exists():
+        argv.append("--resume")
+    times = []
+    with subprocess.Popen(argv, cwd=root, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout
+        for line in child.stdout:
+            event = json.loads(line)
+            if event["event"] in ("stage-started", "experiment-finished"):
+                is_row = event["event"] == "experiment-finished"
+                if is_row or event["stage"] == "propose":
+                    times.append((time.perf_counter(), is_row))
+    if child.returncode:
+        raise SystemExit(f"fix failed with status {child.returncode}")
+    began = next(at for at, is_row in times if not is_row)
+    rows = [at for at, is_row in times if is_row and at > began]
+    return (rows[-1] - began) / len(rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--iterations", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=4)
+    options = parser.parse_args()
+    count = max(2, options.iterations // options.rounds)
+    os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    with tempfile.TemporaryDirectory() as folder:
+        bare, ours = Path(folder) / "bare" / "tree", Path(folder) / "ours" / "tree"
+        make_repository(bare)
+        make_repository(ours)
+        lines = [
+            {"description": f"repair {number}", "edits": [{"path": path, "old": old, "new": new}]}
+            for number, (path, old, new) in enumerate(repairs())
+        ]
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        (ours.parent / "script.jsonl").write_text(text)
+        pairs = []
+        for number in range(options.rounds):
+            pairs.append(
+                (bare_round(bare, number * count, count), our_round(ours, (number + 1) * count))
+            )
+            print(f"round {number + 1}: tools {pairs[-1][0]:.2f} s, fix {pairs[-1][1]:.2f} s")
+    tools, fix = (statistics.median(side) for side in zip(*pairs, strict=True))
+    ratio = statistics.median(ours / bare for bare, ours in pairs)
+    print(f"{60 / fix:.0f} iterations a minute, the tools alone {60 / tools:.0f}")
+    print(f"fix / tools: {ratio:.2f}; our own share of the time: {max(0.0, 1 - 1 / ratio):.0%}")
+
+
+if __name__ == "__main__":
+    main()
