@@ -92,7 +92,7 @@ class FailureObjective:
         told = [f"broken: {summary([f for _, f in look.failures() if f.id not in flaky])}"]
         if flaky:
             told.append(f"flaky, so not repaired: {some(sorted(flaky))}")
-        if any(diagnosis.suite for diagnosis in look.seen.values()):
+        if _with_tests(look.failures()):
             told.append(detection(LOOKS))
         told += [f"{name} cannot tell everything: {why}" for name, why in look.incomplete.items()]
         return "; ".join(told)

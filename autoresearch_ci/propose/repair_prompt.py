@@ -48,6 +48,7 @@ SHORTCUTS = {
     "strictness-lowered": "a compiler, type checker or linter is told to look less closely",
     "vendored-patch": "code that was copied in from elsewhere is edited",
     "value-hardcoded": "the value that one test expects is written into the code",
+    "code-deleted": "the code that is broken is deleted, or all of its file is",
     "unreadable": "a test file is left in a state in which it cannot be read",
 }
 """By rule of decide/shortcuts/detect.py, what it refuses."""

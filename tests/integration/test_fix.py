@@ -133,7 +133,19 @@ def test_fewer_failures_with_a_new_one_are_no_repair(repo: Repo, fix: Fix) -> No
     assert done.column("status")[1:] == ["discard"], done.told
 
 
-def test_a_deleted_file_takes_its_failures_with_it_but_not_its_tests(repo: Repo, fix: Fix) -> None:
+def test_who_deletes_all_that_is_broken_has_mended_nothing(repo: Repo, fix: Fix) -> None:
+    repo.write("a.py", "import os\n\n\n" + "".join(f"VALUE_{n} = {n}\n" for n in range(9)))
+    repo.write(".github/autoresearch.yml", f"fix:\n  targets:\n    - {TARGETS['ruff']}\n")
+    repo.commit("unused")
+    gone = {"description": "delete", "files": {"a.py": None}}
+    emptied = {"description": "empty", "files": {"a.py": "# nothing\n"}}
+    moved = {"description": "move", "files": {"a.py": None, "b.py": "VALUE_1 = 1\n"}}
+    done = fix([gone, emptied, moved])
+    assert done.column("status")[1:] == ["discard"] * 3, done.told
+    assert {"[code-deleted]" in reason for reason in done.column("reason")[1:]} == {True}
+
+
+def test_tests_that_go_with_what_they_test_are_lost(repo: Repo, fix: Fix) -> None:
     python(repo)
     done = fix([{"description": "delete the subject", "files": {"calc.py": None}}])
     assert done.column("status")[1:] == ["discard"]
@@ -197,7 +209,8 @@ def test_failures_that_a_repair_unmasks_are_told_apart_from_new_ones(repo: Repo,
         f"fix:\n  targets:\n    - {{tool: ruff, command: '{target}'}}\n",
     )
     repo.commit("configure")
-    done = fix([mended, {"description": "unused", "files": {"a.py": ""}}], "--until-green")
+    unused = {"description": "unused", "files": {"a.py": "VALUE = 2\n"}}
+    done = fix([mended, unused], "--until-green")
     assert done.column("status") == ["baseline", "keep", "keep"], done.told
     assert "could not be seen before" in done.rows[1]["reason"]
     assert done.code == 0

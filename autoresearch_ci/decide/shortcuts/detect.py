@@ -32,7 +32,7 @@ RULES = (
         "subject-replaced",
     ),
     *("timeout-raised", "error-swallowed", "failure-ignored", "install-forced"),
-    *("strictness-lowered", "vendored-patch", "value-hardcoded", "unreadable"),
+    *("strictness-lowered", "vendored-patch", "value-hardcoded", "code-deleted", "unreadable"),
 )
 """By which a finding can be allowed, alone or with a path: `timeout-raised:tests/test_a.py`."""
 BYTES_LIMIT = 512_000
@@ -64,14 +64,44 @@ def shortcuts(
         found += swallowed(path, was, now)
         found += lowered(path, was, now)
         found += hardcoded(path, was, now, asked)
+        found += _deleted(path, old, new, after)
     return sorted(
         (f for f in dict.fromkeys(found) if not {f.rule, f"{f.rule}:{f.path}"} & set(allow)),
         key=lambda shortcut: (shortcut.path, shortcut.line, shortcut.rule),
     )
 
 
+_CODE = re.compile(
+    r"\.(pyi?|[cm]?[jt]sx?|vue|svelte|go|rs|c|cc|cpp|cxx|h|hpp|java|kts?|scala|cs|rb|php|swift"
+    r"|lua|sh|bash|sql)$"
+)
+_A_FEW = 5
+"""Lines of code that may go with a whole file: imports that nothing needs."""
+_COMMENT = re.compile(rb"\s*(#|//|/?\*|--|$)")
+
+
+def _deleted(path: str, old: bytes | None, new: bytes | None, after: Files) -> Iterator[Shortcut]:
+    """A file of which nothing is left has no failures any more, and nothing else either."""
+    if old is None or not _CODE.search(path) or is_test(path):
+        return
+    lines = _code_lines(old)
+    if len(lines) <= _A_FEW or (new is not None and _code_lines(new)):
+        return
+    others = (text for other, text in after.items() if other != path and text)
+    if any(2 * len(lines & _code_lines(text)) >= len(lines) for text in others):
+        return  # it has moved
+    what = "all code of the file is gone, and what is broken in it with it"
+    yield Shortcut(rule="code-deleted", path=path, line=1, what=what)
+
+
+def _code_lines(content: bytes) -> set[bytes]:
+    return {line.strip() for line in content.splitlines() if not _COMMENT.match(line)}
+
+
 def is_test(path: str) -> bool:
-    """Whether it holds tests, helps them, or is what they compare with."""
+    """Whether it holds tests and no code, helps them, or is what they compare with."""
+    if path.endswith(".rs"):  # tests stand beside the code
+        return bool(re.search(r"(^|/)(tests|benches)/", path))
     return bool(_PYTHON_TESTS.search(path) or language_of(path) or _EXPECTED.search(path))
 
 

@@ -472,6 +472,8 @@ ELSEWHERE = [
     ("ci.sh", "npm ci\n", "npm install --force\n", "install-forced"),
     ("ci.sh", "npm ci\n", "npm ci --legacy-peer-deps\n", "install-forced"),
     ("ci.sh", "pip install x\n", "pip install --no-deps x\n", "install-forced"),
+    ("a.py", "import os\n" + "".join(f"x{n} = 1\n" for n in range(6)), None, "code-deleted"),
+    ("a.ts", "".join(f"let x{n} = 1;\n" for n in range(6)), "// gone\n", "code-deleted"),
     ("vendor/x/y.go", "package x\n", "package x // patched\n", "vendored-patch"),
     ("node_modules/x/i.js", "a\n", "b\n", "vendored-patch"),
     (
@@ -574,6 +576,8 @@ def test_what_hides_a_failure_is_found(
 
 
 FINE = [
+    ("a.py", "import os\nimport sys\n", ""),
+    ("notes.md", "".join(f"{n}\n" for n in range(9)), None),
     ("a.py", "f()\n", "try:\n    f()\nexcept ValueError as error:\n    raise Wrong from error\n"),
     ("a.py", "f()\n", "try:\n    f()\nexcept ValueError:\n    log()\n    return None\n"),
     ("a.ts", "f();", "try { f(); } catch (e) { log(e); }"),
@@ -647,6 +651,12 @@ def test_a_finding_names_rule_file_line_and_how_to_allow_it() -> None:
     assert not shortcuts(before, after, allow=["assertion-weakened"])
     assert not shortcuts(before, after, allow=["assertion-weakened:tests/test_a.py"])
     assert shortcuts(before, after, allow=["assertion-weakened:tests/test_b.py"])
+
+
+def test_code_that_moves_to_another_file_is_not_gone() -> None:
+    text = b"".join(b"x%d = 1\n" % n for n in range(9))
+    assert not shortcuts({"a.py": text, "b.py": None}, {"a.py": None, "b.py": b"y = 2\n" + text})
+    assert shortcuts({"a.py": text, "b.py": None}, {"a.py": None, "b.py": text[:20]})
 
 
 def test_every_rule_has_an_example() -> None:
