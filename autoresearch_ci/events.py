@@ -10,7 +10,9 @@ from typing import Any, Literal, TypeAlias
 
 from autoresearch_ci.experiment import Direction, Experiment
 
-Stage: TypeAlias = Literal["setup", "propose", "metric", "guard", "holdout", "confirm"]
+Stage: TypeAlias = Literal[
+    "setup", "propose", "metric", "guard", "holdout", "confirm", "experiment"
+]
 Side: TypeAlias = Literal["incumbent", "candidate", ""]
 """Whose run it is; empty in a confirmation, which compares other states."""
 

@@ -191,6 +191,58 @@ def comparison_context(
     )
 
 
+def investigation_context(config: Config, options: Options, command: str) -> RunContext:
+    """For a command that only looks: `options.tag` is known, and `options.base` what it looks at.
+
+    Raises `WorkspaceError` or `ConfigError`.
+    """
+    repository = Repository.open(options.start)
+    base = options.base or repository.head()
+    refuse_vanished_base(repository, base)
+    repository.refuse_partial(base)
+    files = repository.files(base)
+    modules = _modules(repository, files)
+    share = _shared(config, repository)
+    scope = _built_scope(config, options.config_path, repository, files, share)
+    below = _below(options.start, repository.root)
+    absent = (
+        *_uncommitted(config, repository, files, share),
+        *_named_from_here(config, below, repository, files, share),
+    )
+    tag = f"{command}-{options.tag}"
+    store = run_store(repository, tag)
+    folder = (options.output or repository.root / "autoresearch" / tag).absolute()
+    refuse_folder(folder, theirs=not options.resume and options.output is not None)
+    return RunContext(
+        repository=repository,
+        tag=tag,
+        branch=None,
+        base=base,
+        files=files,
+        scope=scope,
+        share=share,
+        modules=modules,
+        filtered=worktree_contents(repository, files, {p: m[0] for p, m in modules.items()}),
+        run_store=store,
+        scratch=scratch_of(store),
+        folder=folder,
+        start=options.start,
+        hidden=_hidden(config, options.config_path, files),
+        warnings=(*_warnings(repository, files, modules, options.resume), *absent),
+        absent=absent,
+    )
+
+
+def at_commit(context: RunContext, commit: str) -> RunContext:
+    """The same at another commit of the repository. Raises `WorkspaceError`."""
+    repository = context.repository
+    repository.refuse_partial(commit)
+    files = repository.files(commit)
+    modules = _modules(repository, files)
+    filtered = worktree_contents(repository, files, {p: m[0] for p, m in modules.items()})
+    return replace(context, base=commit, files=files, modules=modules, filtered=filtered)
+
+
 _NOTHING = re.compile(r"0{40}|0{64}")
 """What git and the forges write for "there is no commit"."""
 _TRUNKS = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
@@ -234,6 +286,19 @@ def compared_commits(start: Path, base: str, head: str) -> tuple[str, str]:
             "do: name the commit before it: autoresearch-ci compare HEAD~1 HEAD"
         )
     return parted, head
+
+
+def changed_since(repository: Repository, commit: str) -> str:
+    """Where what is new in a commit begins: where it left the default branch, else its parent.
+
+    Empty: it is the first one.
+    """
+    for name in _TRUNKS:
+        trunk = repository.ref(name)
+        parted = repository.merge_base(trunk, commit) if trunk else None
+        if parted and parted != commit:
+            return parted
+    return next(iter(repository.parents(commit)), "")
 
 
 def _no_commit(repository: Repository, name: str) -> str:

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from autoresearch_ci.cli.terminal import redacted
 from autoresearch_ci.config.flags import given
 from autoresearch_ci.config.reader import LARGEST
-from autoresearch_ci.config.resolve import DEFAULT_PATH, Resolved, describe, json_schema, load
+from autoresearch_ci.config.resolve import (
+    DEFAULT_PATH,
+    Resolved,
+    Setting,
+    describe,
+    json_schema,
+    load,
+)
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.safety.log_text import defuse, json_text
 from autoresearch_ci.safety.untrusted_files import file_bytes
@@ -40,13 +49,17 @@ def effective(
     commit: str | None = None,
     only: bool = False,
     command: str = "run",
+    defaults: Sequence[Setting] = (),
+    forced: Sequence[Setting] = (),
 ) -> tuple[Resolved, str | None]:
     """From file and command line; and the file's path from the repository's root.
 
     With `commit`, the file as that commit has it, so that a head cannot bring its own metric. With
-    `only`, not even where that commit has none. `command`: for which it is.
+    `only`, not even where that commit has none. `command`: for which it is. `defaults`: of a
+    command, for what the file lacks. `forced`: what it cannot be told otherwise.
     """
-    typed = given(options)
+    typed = [*given(options), *forced]
+    loaded = partial(load, given=typed, command=command, defaults=defaults)
     repository = Repository.open(Path.cwd())
     root = repository.root
     path = _named(options.config, root) if options.config else root / DEFAULT_PATH
@@ -54,7 +67,7 @@ def effective(
     shown = str(path.resolve().relative_to(root)) if inside else str(path)
     committed = repository.content(commit, shown) if commit and inside else None
     if committed is not None or (commit and inside and only):
-        return load(text=committed, path=shown, given=typed, command=command), shown
+        return loaded(text=committed, path=shown), shown
     try:
         text = file_bytes(path, LARGEST)
     except Unreadable as error:
@@ -64,8 +77,8 @@ def effective(
     except FileNotFoundError as error:
         if options.config:
             raise ConfigError(_no_file(path, root)) from error
-        return load(text=None, path=DEFAULT_PATH, given=typed, command=command), None
-    return load(text=text, path=shown, given=typed, command=command), shown if inside else None
+        return loaded(text=None, path=DEFAULT_PATH), None
+    return loaded(text=text, path=shown), shown if inside else None
 
 
 def _named(name: str, root: Path) -> Path:

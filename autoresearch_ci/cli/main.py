@@ -223,6 +223,36 @@ def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     )
     compare.add_argument("--json", action="store_true", help="print JSON")
 
+    debug = commands.add_parser(
+        "debug", help="find what makes a command fail; repairs nothing", allow_abbrev=False
+    )
+    debug.add_argument(
+        "--command",
+        dest="failing",
+        metavar="CMD",
+        help="a command that fails; default: what the repository is checked with",
+    )
+    debug.add_argument("--symptom", metavar="TEXT", help="what goes wrong, in your words")
+    debug.add_argument(
+        "--bisect", metavar="GOOD", help="find the commit that brought it, GOOD being without it"
+    )
+    debug.add_argument("--technique", metavar="WORD", help="look in this way only")
+    debug.add_argument(
+        "--severity",
+        choices=("critical", "high", "medium", "low", "info"),
+        help="report findings from this severity on",
+    )
+    debug.add_argument(
+        "--program", metavar="FILE", help="a program of your own; default: programs/debug.md"
+    )
+    debug.add_argument("--fix", action="store_true", help="say how to have the findings repaired")
+    debug.add_argument("--tag", help="name of the investigation; default: today's date")
+    debug.add_argument("--resume", action="store_true", help="continue the one of that tag")
+    debug.add_argument(
+        "--output", type=Path, metavar="DIR", help="its folder; default: autoresearch/debug-TAG"
+    )
+    debug.add_argument("--json", action="store_true", help="print the handoff as JSON")
+
     publish = commands.add_parser(
         "publish",
         help="publish what `run --publish bundle` wrote in another job",

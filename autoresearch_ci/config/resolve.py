@@ -54,12 +54,13 @@ def load(
     path: str = DEFAULT_PATH,
     given: Sequence[Setting] = (),
     command: str = "run",
+    defaults: Sequence[Setting] = (),
 ) -> Resolved:
     """The effective configuration.
 
     `text` is the content of the file called `path`, `None` when there is none. What is `given` goes
-    above it, the last one wins. `command`: for which it is. Raises `ConfigError` that lists every
-    problem.
+    above it, the last one wins; `defaults` hold for what the file lacks. `command`: for which it
+    is. Raises `ConfigError` that lists every problem.
     """
     document = Document(data={}, lines={}) if text is None else read(text, path)
     data = for_fix(document.data) if command == "fix" else document.data
@@ -67,7 +68,8 @@ def load(
         at: Source(label=f"{path}:{line}", at=at, is_file=True)
         for at, line in document.lines.items()
     }
-    for setting in given:
+    lacking = [setting for setting in defaults if setting.at[0] not in data]
+    for setting in (*lacking, *given):
         _lay(data, sources, setting)
     try:
         config = Config.model_validate(data)

@@ -119,6 +119,11 @@ class Bench:
         self.guards = Guards(self._commands, guards, metric.command)
         self.diagnostics = Diagnostics(self._commands, repairs or Fix())
 
+    @property
+    def commands(self) -> MeasuredCommands:
+        """For those who run commands of their own in the same tree."""
+        return self._commands
+
     def set_up(self, commands: Sequence[str]) -> None:
         """Run the setup commands. Raises `BaselineError` when one fails."""
         self._tell_protection()

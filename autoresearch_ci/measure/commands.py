@@ -13,12 +13,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from autoresearch_ci.decide.changed_lines import TestLines
 from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.decide.suite_standards import SuiteResult
 from autoresearch_ci.events import Note, Observer, OutputLine, Stage, StageStarted
 from autoresearch_ci.execution.command import CommandResult, Stop, run_command
 from autoresearch_ci.execution.environment import UNATTENDED, downloads
 from autoresearch_ci.experiment import MetricRun
+from autoresearch_ci.measure.executed_lines import LineObserver
 from autoresearch_ci.measure.provenance import Provenance, Unanswered
 from autoresearch_ci.measure.report_files import ReportFiles
 from autoresearch_ci.measure.suite_observer import SuiteObserver, hides_plugin
@@ -240,6 +242,23 @@ class MeasuredCommands:
                 knowledge = knowledge.having_taken_lately(result.command, result.seconds)
             report_read = reports.read()
         return Ended(result=result, suite=suite, report=report_read, knowledge=knowledge)
+
+    def traced(
+        self, subject: Subject, command: str, *, timeout: float
+    ) -> tuple[CommandResult, Sequence[TestLines]]:
+        """Run a command on a state of the code, and say what its tests executed, if it can be seen.
+
+        Being watched may change how long it takes, so nothing is learnt from it.
+        """
+        layout = self.tree.layout
+        lines = LineObserver(
+            folder=layout.scratch / "lines", temporary=layout.temporary, tree=layout.tree
+        )
+        with self.placed(subject.changes), lines.watch(self._environment) as watch:
+            result = self.run(
+                subject.iteration, "experiment", command, timeout=timeout, env=watch.environment
+            )
+        return result, watch.tests
 
     def run(
         self,

@@ -36,7 +36,7 @@ class Records:
     def __init__(self, folder: Path) -> None:
         self._path = folder / "records.jsonl"
         self._suites = SuiteFiles(folder / "outcomes")
-        self._lock = _lock(folder)
+        self._lock = lock_of(folder)
 
     @classmethod
     def peek(cls, folder: Path) -> History:
@@ -152,9 +152,10 @@ def _is_alive(owner: str) -> bool:
     return True
 
 
-def _lock(folder: Path) -> TextIO:
-    """An flock dies with its process, so a stale lock cannot exist.
+def lock_of(folder: Path) -> TextIO:
+    """The lock of a run, held until the file is closed. Raises `WorkspaceError` when it is taken.
 
+    An flock dies with its process, so a stale lock cannot exist.
     But a command that a killed run was just starting holds it, too, until it is a program.
     """
     path = folder / "lock"

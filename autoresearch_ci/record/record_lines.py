@@ -14,13 +14,17 @@ from dataclasses import asdict, is_dataclass, replace
 from dataclasses import fields as dataclass_fields
 from enum import Enum
 from functools import cache
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from autoresearch_ci.record.run_history import Record
 from autoresearch_ci.safety.untrusted_values import MIB, json_value
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+_T = TypeVar("_T")
 _LINE_BYTES = 64 * MIB
 """Far beyond what a run of ours writes; what is larger is not read."""
 _SEAL = re.compile(rb', "crc32": "([0-9a-f]{8})"}$')
@@ -29,8 +33,8 @@ DECIDED = b'{"record": "verdict"'
 """How the line of a decision begins."""
 
 
-def line_of(record: Record) -> bytes:
-    """One line, newline included."""
+def line_of(record: DataclassInstance) -> bytes:
+    """One line, newline included; of a `Record`, or of an investigation's."""
     fields = _mapped(asdict(record), _spelt)
     body = json.dumps(fields, ensure_ascii=True, default=sorted).encode()
     return body[:-1] + b', "crc32": "%08x"}\n' % zlib.crc32(body)
@@ -41,13 +45,22 @@ def read_line(line: bytes) -> Record:
     fields = _unsealed(line)
     if fields.get("record") == "verdict" and "memory" in fields:
         fields = _decision_of_0_1(fields)
+    return _validated(fields, _reader(), line)
+
+
+def read_line_as(reader: TypeAdapter[_T], line: bytes) -> _T:
+    """As `read_line`, of another family of records. Raises `ValueError`."""
+    return _validated(_unsealed(line), reader, line)
+
+
+def _validated(fields: Mapping[str, Any], reader: TypeAdapter[_T], line: bytes) -> _T:
     try:
-        record = _reader().validate_json(json.dumps(fields))
+        record = reader.validate_json(json.dumps(fields))
     except ValidationError as error:
         wrong = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(map(str, wrong["loc"]))
         raise ValueError(f"{place}: {wrong['msg'].lower()}"[:300]) from error
-    return _mapped(record, _unspelt) if b"\\u0000" in line else record
+    return cast(_T, _mapped(record, _unspelt)) if b"\\u0000" in line else record
 
 
 _NO_TEXT = re.compile(r"[\0\ud800-\udfff]")

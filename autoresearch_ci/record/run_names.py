@@ -16,6 +16,8 @@ from autoresearch_ci.workspace.repository import Repository
 _TAG = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?![./]|lock\b))*")
 _REPORTS = ("results.tsv", "summary.md", "run.json", "progress.svg")
 """What a run writes into its folder, beside the logs."""
+INVESTIGATION = "investigation.jsonl"
+"""Records of a command that only looks: not `records.jsonl`, as none of them is the last run."""
 
 
 def is_tag(text: str) -> bool:
@@ -54,6 +56,37 @@ def chosen_tag(repository: Repository, tag: str | None, *, resume: bool, prefix:
         for name in names
         if not has_verdict(stores / name) and repository.ref(notebook_ref(name)) is None
     )
+
+
+def chosen_investigation(
+    repository: Repository, command: str, tag: str | None, *, resume: bool
+) -> str:
+    """As `chosen_tag`, of a command that only looks. Raises `ConfigError` or `WorkspaceError`."""
+    stores = repository.common_dir / "autoresearch"
+    if tag is not None:
+        tag = chosen_tag(repository, tag, resume=resume)  # its spelling
+        used = (stores / f"{command}-{tag}" / INVESTIGATION).exists()
+        if resume and not used:
+            raise ConfigError(
+                f"--resume: there is no {command} with the tag {tag!r} to continue here.\n"
+                f"do: ls {stores}, or leave --resume out."
+            )
+        if used and not resume:
+            raise WorkspaceError(
+                f"the tag {tag!r} was used before by {command}.\n"
+                "do: add --resume to continue it, or choose another --tag."
+            )
+        return tag
+    begun = sorted(
+        stores.glob(f"{command}-*/{INVESTIGATION}"), key=lambda path: path.stat().st_mtime
+    )
+    if resume and not begun:
+        raise ConfigError(f"--resume: no earlier {command} here.\ndo: leave it out.")
+    if resume:
+        return begun[-1].parent.name.removeprefix(f"{command}-")
+    day = datetime.datetime.now(datetime.UTC).date().isoformat()
+    names = [day, *(f"{day}-{n}" for n in range(2, 1000))]
+    return next(n for n in names if not (stores / f"{command}-{n}" / INVESTIGATION).exists())
 
 
 def refuse_used_tag(repository: Repository, tag: str, branch: str | None, *, shared: bool) -> None:

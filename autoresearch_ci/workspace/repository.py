@@ -190,6 +190,25 @@ class Repository:
         code, out, _ = self._git.attempt("merge-base", one, other)
         return None if code else out.decode().split()[0]
 
+    def halving(self, bad: str, good: Iterable[str]) -> list[str]:
+        """Commits that are in `bad` and in none of `good`, those that halve them best first."""
+        out = self._git("rev-list", "--bisect-all", bad, *(f"^{commit}" for commit in good))
+        return [line.split()[0] for line in out.decode().splitlines()]
+
+    def parents(self, commit: str) -> list[str]:
+        """Of a commit, the first one first; none of the first commit."""
+        return self._git("rev-list", "--parents", "--max-count=1", commit).decode().split()[1:]
+
+    def recent(self, count: int, paths: Iterable[str] = (), at: str = "HEAD") -> list[str]:
+        """`abc1234 2026-01-31 Subject` of the latest commits, or of those that touched `paths`."""
+        # Not `log`, which may be configured to have signatures checked by a program.
+        told = self._git(
+            *("rev-list", f"--max-count={count}", "--date=short", "--format=%h %ad %s", at, "--"),
+            *(f":(literal){path}" for path in paths),
+        )
+        lines = told.decode(errors="replace").splitlines()
+        return [line for line in lines if not line.startswith("commit ")]
+
     def worktree_of(self, ref: str) -> str:
         """The working tree in which a branch is checked out; empty when there is none."""
         out = self._git("for-each-ref", "--format=%(worktreepath)", ref)

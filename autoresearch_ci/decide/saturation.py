@@ -1,0 +1,131 @@
+"""When an investigation may end, what it looks at next, and what it has covered; pure.
+
+Rows in, words out. Nothing here pays for volume: what counts is whether something new was learnt.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, kw_only=True)
+class Looked:
+    """One finished iteration, as far as it matters here."""
+
+    status: str
+    cells: Mapping[str, str] = field(default_factory=dict)
+    """Dimension -> the cell of the grid that it looked at."""
+    proven: bool = False
+    """Evidence stands in the record: only then does it cover its cells."""
+    answers: bool = False
+    """With it the question is answered."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What ends an investigation; each is checked before an iteration starts."""
+
+    iterations: int
+    news: frozenset[str]
+    """Statuses that are something new."""
+    warn_after: int = 5
+    """Iterations without news after which that is said."""
+    stop_after: int = 10
+    """Iterations without news after which there is nothing left to find."""
+    unusable_after: int = 3
+    """Answers in a row that cannot be used at all."""
+    seconds: float | None = None
+    """Wall time of this invocation."""
+    usd: float | None = None
+    """Dollars, earlier invocations included."""
+    tokens: int | None = None
+    """Tokens, earlier invocations included."""
+
+
+UNUSABLE = "unusable"
+"""Status of an iteration in which no usable answer came."""
+
+
+def stop_reason(
+    limits: Limits,
+    looked: Sequence[Looked],
+    *,
+    seconds: float = 0.0,
+    usd: float = 0.0,
+    tokens: int = 0,
+) -> str | None:
+    """Why no further iteration may start, or `None`."""
+    if any(one.answers for one in looked):
+        return "answered: the cause is confirmed"
+    if len(looked) >= limits.iterations:
+        return f"all {limits.iterations} iterations done"
+    if limits.seconds is not None and seconds >= limits.seconds:
+        return f"the {limits.seconds / 60:g} minutes are used up"
+    if limits.usd is not None and usd >= limits.usd:
+        return f"the ${limits.usd:g} are used up"
+    if limits.tokens is not None and tokens >= limits.tokens:
+        return f"the {limits.tokens} tokens are used up"
+    if _at_the_end(looked, lambda one: one.status == UNUSABLE) >= limits.unusable_after:
+        return f"{limits.unusable_after} answers in a row were of no use"
+    if without_news(limits, looked) >= limits.stop_after:
+        return f"saturated: nothing new in {limits.stop_after} iterations"
+    return None
+
+
+def is_complete(reason: str) -> bool:
+    """Whether what ended it is that nothing is left, and not that something ran out or broke."""
+    return reason.startswith(("answered", "saturated", "all "))
+
+
+def without_news(limits: Limits, looked: Sequence[Looked]) -> int:
+    """Iterations at the end that brought nothing new."""
+    return _at_the_end(looked, lambda one: one.status not in limits.news)
+
+
+def warning(limits: Limits, looked: Sequence[Looked]) -> str:
+    """What to say after this iteration; empty: nothing."""
+    idle = without_news(limits, looked)
+    if idle and idle % limits.warn_after == 0:
+        return f"{idle} iterations without anything new: look where nobody has looked yet"
+    return ""
+
+
+def _at_the_end(looked: Sequence[Looked], holds: Callable[[Looked], bool]) -> int:
+    count = 0
+    for one in reversed(looked):
+        if not holds(one):
+            break
+        count += 1
+    return count
+
+
+# --- The grid -------------------------------------------------------------------------------------
+
+Grid = Mapping[str, Sequence[str]]
+"""Dimension -> its cells, the most promising first."""
+
+
+def coverage(grid: Grid, looked: Sequence[Looked]) -> Mapping[str, Mapping[str, int]]:
+    """How often each cell was looked at with evidence in the record."""
+    counts = {dimension: Counter[str]() for dimension in grid}
+    for one in looked:
+        for dimension, cell in one.cells.items():
+            if one.proven and dimension in counts:
+                counts[dimension][cell] += 1
+    return {d: {cell: counts[d][cell] for cell in cells} for d, cells in grid.items()}
+
+
+def focus(grid: Grid, looked: Sequence[Looked]) -> Mapping[str, str]:
+    """Of each dimension the cell that was tried least, the first of several."""
+    tried = {dimension: Counter[str]() for dimension in grid}
+    for one in looked:
+        for dimension, cell in one.cells.items():
+            if dimension in tried:
+                tried[dimension][cell] += 1
+    return {
+        dimension: min(cells, key=lambda cell: tried[dimension][cell])
+        for dimension, cells in grid.items()
+        if cells
+    }

@@ -1,0 +1,238 @@
+"""Which commit brought the failure: we test, git only says which commits halve the rest.
+
+Begun only where a run can be trusted: the failure shows in 3 of 3 runs at the bad commit and in
+none of 3 at the good one. Each commit gets a tree of its own, set up anew. The end is checked once
+more, by 3 runs of the commit that is found and of each parent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from autoresearch_ci.decide.bisection import (
+    REPRODUCTIONS,
+    Outcome,
+    Search,
+    Verdict,
+    judged,
+    next_commit,
+    reproduction,
+    suspects,
+)
+from autoresearch_ci.errors import BaselineError, ConfigError
+from autoresearch_ci.investigate.groundwork import Symptom
+from autoresearch_ci.investigate.runs import Runs, outcome
+from autoresearch_ci.measure.commands import OutOfTime
+from autoresearch_ci.record.investigation_records import Step
+from autoresearch_ci.workspace.command_files import command_files
+from autoresearch_ci.workspace.repository import Changes, FileVersion, Repository
+
+_TESTS = re.compile(r"(^|/)(tests?|specs?|__tests__)/|(^|[/_.-])(test|spec)s?[_.-]|[_-]test\.")
+"""Paths of tests: what a failure is measured by, which must be the same at every commit."""
+SUSPECTS_SHOWN = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bisected:
+    """What it came to."""
+
+    culprit: str = ""
+    """Empty: it could not be found."""
+    parents: tuple[str, ...] = ()
+    """Of the culprit: at each the failure does not show."""
+    suspects: tuple[str, ...] = ()
+    """Commits among which it could not be told."""
+    why: str = ""
+    """Why there is no culprit."""
+    tested: int = 0
+    skipped: Mapping[str, str] | None = None
+    runs: tuple[int, ...] = ()
+    """Numbers of the runs that show it: at the culprit, then at its parents."""
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "culprit": self.culprit,
+            "parents": list(self.parents),
+            "suspects": list(self.suspects[:SUSPECTS_SHOWN]),
+            "why": self.why,
+            "tested": self.tested,
+            "skipped": dict(list((self.skipped or {}).items())[:SUSPECTS_SHOWN]),
+            "runs": list(self.runs),
+        }
+
+
+def refuse_unrelated(repository: Repository, good: str, bad: str) -> str:
+    """The good commit's name, when the bad one builds upon it. Raises `ConfigError`."""
+    commit = repository.ref(good)
+    if commit is None:
+        raise ConfigError(
+            f"--bisect {good!r} is no commit of this repository.\n"
+            "usually: a misspelt name, or a shallow clone (fetch-depth: 0, git fetch --unshallow)."
+        )
+    if commit == bad:
+        raise ConfigError(f"--bisect {good}: that is the commit in which it fails.")
+    if not repository.is_ancestor(commit, bad):
+        base = repository.merge_base(commit, bad)
+        cure = f"--bisect {base[:12]}, where they parted" if base else "an earlier commit"
+        raise ConfigError(
+            f"--bisect {good}: HEAD does not build upon it, so nothing lies in between.\n"
+            f"do: {cure}."
+        )
+    return commit
+
+
+class Bisection:
+    """One search, on the records that an earlier process may have begun."""
+
+    def __init__(
+        self,
+        runs: Runs,
+        repository: Repository,
+        symptom: Symptom,
+        files: Mapping[str, FileVersion],
+        tell: Callable[[str], None],
+    ) -> None:
+        """`files`: of the bad commit."""
+        self._runs = runs
+        self._repository = repository
+        self._command = symptom.command
+        self._symptom: Outcome = symptom.outcome or Outcome(exit_code=0)
+        self._reproduction = symptom.reproduction
+        self._files = files
+        self._tell = tell
+        self._tested = 0
+
+    def run(self, good: str) -> Bisected:
+        """From `good` to the audited commit; whatever it comes to is written down."""
+        known = self._runs.records.known.steps.get("bisect")
+        if known is not None:
+            return _recalled(known)
+        try:
+            found = self._found(good)
+        except OutOfTime:  # to be continued by a resumed investigation
+            return Bisected(why="the time was used up before it was found", tested=self._tested)
+        self._runs.records.append(Step(name="bisect", found=found.as_json()))
+        return found
+
+    def _found(self, good: str) -> Bisected:
+        if not self._reproduction.certain:
+            return Bisected(
+                why=f"not bisected, as a single run of the bad commit proves nothing: it "
+                f"{self._reproduction.words()}"
+            )
+        why = self._why_not_good(good)
+        if why:
+            return Bisected(why=f"not bisected: {why}")
+        search = Search(bad=self._runs.base, good=(good,), skipped={})
+        left = self._repository.halving(search.bad, search.good)
+        while commit := next_commit(search, left):
+            self._tested += 1
+            verdict, why = self._verdict(commit)
+            self._tell(f"bisect: {commit[:12]} is {verdict}, {why}; {len(left)} commits were left")
+            search = search.after(commit, verdict, why)
+            left = self._repository.halving(search.bad, search.good)
+        among = suspects(search, left)
+        if len(among) != 1:
+            return Bisected(
+                suspects=among,
+                why=f"it is one of {len(among)} commits: the others in between cannot be tested",
+                tested=self._tested,
+                skipped=search.skipped,
+            )
+        return self._confirmed(among[0], search)
+
+    def _why_not_good(self, good: str) -> str:
+        """Why the good commit is not known to be good; empty: it is."""
+        verdicts = [self._verdict(good, nth) for nth in range(REPRODUCTIONS)]
+        skipped = next((why for verdict, why in verdicts if verdict is Verdict.SKIP), "")
+        if skipped:
+            return f"{good[:12]} cannot be tested, {skipped}"
+        rate = reproduction([verdict for verdict, _ in verdicts])
+        return "" if rate.never else f"at the good commit {good[:12]} it {rate.words()}, too"
+
+    def _verdict(self, commit: str, nth: int = 0) -> tuple[Verdict, str]:
+        """Of the `nth` run of a commit; one that an earlier process has made is not made again."""
+        steps = self._runs.records.known.steps
+        if unbuilt := steps.get(f"unbuilt {commit}"):
+            return Verdict.SKIP, str(unbuilt["why"])
+        done = self._runs.records.known.ran("bisect", commit, self._command)
+        if len(done) <= nth:
+            try:
+                ran = self._runs.execute(
+                    self._command,
+                    purpose="bisect",
+                    commit=commit,
+                    changes=self._carried(commit),
+                    timeout=self._runs.patience(self._command),
+                    watched=self._symptom.failing,
+                )
+            except BaselineError as error:
+                why = f"it cannot be built: {str(error).splitlines()[0]}"
+                self._runs.records.append(Step(name=f"unbuilt {commit}", found={"why": why}))
+                return Verdict.SKIP, why
+            done.append(ran)
+        return judged(self._symptom, outcome(done[nth]))
+
+    def _carried(self, commit: str) -> Changes:
+        """What the command is measured by, as the bad commit has it, and what it lacks of it."""
+        there = self._repository.files(commit)
+        return carried(self._command, self._files, there)
+
+    def _confirmed(self, culprit: str, search: Search) -> Bisected:
+        """With three runs of each side; what does not hold is no culprit."""
+        parents = tuple(self._repository.parents(culprit))[:2]
+        numbers: list[int] = []
+        for commit, wanted in ((culprit, Verdict.BAD), *((p, Verdict.GOOD) for p in parents)):
+            if commit == self._runs.base:
+                numbers += [r.number for r in self._runs.records.known.ran("reproduce", commit)]
+                continue
+            verdicts = [self._verdict(commit, nth)[0] for nth in range(REPRODUCTIONS)]
+            if any(verdict is not wanted for verdict in verdicts):
+                rate = reproduction(verdicts).words()
+                return Bisected(
+                    suspects=(culprit,),
+                    why=f"{culprit[:12]} came out, but looked at again {commit[:12]} {rate}",
+                    tested=self._tested,
+                    skipped=search.skipped,
+                )
+            numbers += [r.number for r in self._runs.records.known.ran("bisect", commit)]
+        return Bisected(
+            culprit=culprit,
+            parents=parents,
+            tested=self._tested,
+            skipped=search.skipped,
+            runs=tuple(numbers),
+        )
+
+
+def carried(
+    command: str, bad: Mapping[str, FileVersion], there: Mapping[str, FileVersion]
+) -> dict[str, FileVersion | None]:
+    """Files that the command names: tests as the bad commit has them, others where they lack."""
+    named = [path for path in command_files(command, bad) if path in command]
+    return {
+        path: bad[path]
+        for path in named
+        if bad[path].regular
+        and there.get(path) != bad[path]
+        and (path not in there or (_TESTS.search(path) and there[path].regular))
+    }
+
+
+def _recalled(found: Mapping[str, object]) -> Bisected:
+    def listed(name: str) -> Sequence[object]:
+        value = found.get(name)
+        return value if isinstance(value, list) else []
+
+    skipped, tested = found.get("skipped"), found.get("tested")
+    return Bisected(
+        culprit=str(found.get("culprit", "")),
+        parents=tuple(map(str, listed("parents"))),
+        suspects=tuple(map(str, listed("suspects"))),
+        why=str(found.get("why", "")),
+        tested=tested if isinstance(tested, int) else 0,
+        skipped=dict(skipped) if isinstance(skipped, dict) else {},
+        runs=tuple(number for number in listed("runs") if isinstance(number, int)),
+    )

@@ -1,0 +1,100 @@
+"""Which changed lines the failing tests execute; where that cannot be seen, which a trace names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from autoresearch_ci.decide.changed_lines import Spot, changed_lines, spots, traced
+from autoresearch_ci.investigate.bisect import carried
+from autoresearch_ci.investigate.groundwork import Symptom
+from autoresearch_ci.investigate.runs import Runs
+from autoresearch_ci.record.investigation_records import Step
+from autoresearch_ci.workspace.repository import FileVersion, Repository
+
+_BYTES = 500_000
+"""Of a file that is compared."""
+_FILES = 300
+_SHOWN = 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class Differential:
+    """What differs between two commits, where the failure passes."""
+
+    since: str
+    commit: str
+    how: str
+    """`executed lines`, or `trace`."""
+    spots: tuple[Spot, ...]
+    """The most suspicious first."""
+    files: tuple[str, ...]
+    """All files that differ, as far as they were compared."""
+    trace: tuple[tuple[str, int], ...]
+    """Places that the failing output names, in its order."""
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "since": self.since,
+            "commit": self.commit,
+            "how": self.how,
+            "spots": [asdict(spot) for spot in self.spots[:_SHOWN]],
+            "files": list(self.files[:_SHOWN]),
+            "trace": [list(place) for place in self.trace[:_SHOWN]],
+        }
+
+
+def differential(
+    runs: Runs, repository: Repository, symptom: Symptom, *, since: str, commit: str
+) -> Differential:
+    """From `since` to `commit`, at which the failure shows. Raises `BaselineError`, `OutOfTime`."""
+    before, after = repository.files(since), repository.files(commit)
+    text = _texts(repository, after, [p for p in after if before.get(p) != after[p]])
+    old = _texts(repository, before, list(text))
+    changed = {path: changed_lines(old.get(path, ""), now) for path, now in text.items()}
+    bad = repository.files(runs.base)
+    moved = carried(symptom.command, bad, after)
+    tests = runs.traced(symptom.command, commit=commit, changes=moved)
+    lines = {path: now.splitlines() for path, now in text.items()}
+    failed = symptom.failed
+    root = str(runs.at(commit).tree.layout.tree)
+    trace = traced(failed.tail if failed else "", after, root)
+    found = spots(changed, tests, lines)
+    if not tests:
+        found = [
+            Spot(path=path, line=at, text=_at(lines, path, at), failing=1, passing=0)
+            for path, at in trace
+            if at in changed.get(path, ())
+        ]
+    result = Differential(
+        since=since,
+        commit=commit,
+        how="executed lines" if tests else "trace",
+        spots=tuple(found),
+        files=tuple(sorted(text)),
+        trace=tuple(trace),
+    )
+    runs.records.append(Step(name="differential", found=result.as_json()))
+    return result
+
+
+def _at(lines: Mapping[str, list[str]], path: str, line: int) -> str:
+    known = lines.get(path, [])
+    return known[line - 1] if 0 < line <= len(known) else ""
+
+
+def _texts(
+    repository: Repository, files: Mapping[str, FileVersion], paths: list[str]
+) -> dict[str, str]:
+    """Of those that are text, and not too large."""
+    found: dict[str, str] = {}
+    for path in sorted(paths):
+        version = files.get(path)
+        if version is None or not version.regular or repository.size(version) > _BYTES:
+            continue
+        content = repository.read(version)
+        if b"\0" not in content[:8000]:
+            found[path] = content.decode(errors="replace")
+        if len(found) == _FILES:
+            break
+    return found

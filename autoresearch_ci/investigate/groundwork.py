@@ -1,0 +1,199 @@
+"""Before anything is supposed: what fails, where, and how surely. Needs no model.
+
+A command that is given is run until it is clear how often it fails; without one, what the
+repository itself is checked with is run once, and the most pressing failure becomes the symptom.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from autoresearch_ci.decide.bisection import (
+    FLAKY_RUNS,
+    REPRODUCTIONS,
+    Outcome,
+    Reproduction,
+    judged,
+    reproduction,
+)
+from autoresearch_ci.decide.failures import Category, Failure, ordered
+from autoresearch_ci.decide.test_selection import test_command
+from autoresearch_ci.errors import BaselineError
+from autoresearch_ci.events import Note
+from autoresearch_ci.investigate.runs import Runs, outcome
+from autoresearch_ci.measure.diagnostics.adapter import Said
+from autoresearch_ci.measure.diagnostics.discover import Read, Target, discover
+from autoresearch_ci.measure.diagnostics.registry import TOOLS
+from autoresearch_ci.record.investigation_records import Ran, Step
+from autoresearch_ci.workspace.repository import Changes
+
+_REPORT = "autoresearch-report"
+"""Written into the measure tree, which is restored afterwards."""
+_NO_TESTS = (4, 5)
+"""Exit codes of pytest: it was called wrongly, or found no test."""
+FAILURES_SHOWN = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Symptom:
+    """A command that fails, and how."""
+
+    command: str
+    outcome: Outcome | None
+    """`None`: it never failed."""
+    reproduction: Reproduction
+    runs: tuple[Ran, ...]
+
+    @property
+    def failed(self) -> Ran | None:
+        """The first run that failed."""
+        return next((run for run in self.runs if outcome(run).failed), None)
+
+
+def reproduce(
+    runs: Runs, command: str, *, commit: str = "", changes: Changes | None = None
+) -> Symptom:
+    """Run it three times, and more often where it fails now and then.
+
+    What an earlier process has run already counts. Raises `BaselineError` when it cannot be run.
+    """
+    commit = commit or runs.base
+    done = runs.records.known.ran("reproduce", commit, command)
+    while len(done) < REPRODUCTIONS or (len(done) < FLAKY_RUNS and _is_mixed(done)):
+        ran = runs.execute(command, purpose="reproduce", commit=commit, changes=changes)
+        _refuse_unrunnable(ran)
+        done.append(ran)
+    return symptom_of(command, done)
+
+
+def symptom_of(command: str, done: Sequence[Ran]) -> Symptom:
+    """What some runs of one command on one commit come to."""
+    failed = [outcome(run) for run in done if outcome(run).failed]
+    if not failed:
+        rate = Reproduction(runs=len(done), failed=0)
+        return Symptom(command=command, outcome=None, reproduction=rate, runs=tuple(done))
+    first = failed[0]
+    verdicts = [judged(first, outcome(run))[0] for run in done]
+    return Symptom(
+        command=command, outcome=first, reproduction=reproduction(verdicts), runs=tuple(done)
+    )
+
+
+def _is_mixed(done: Sequence[Ran]) -> bool:
+    return len({outcome(run).failed for run in done}) == 2
+
+
+def _refuse_unrunnable(ran: Ran) -> None:
+    missing = ran.exit_code in (126, 127)
+    is_pytest = bool(re.search(r"\b(pytest|py\.test)\b", ran.command))
+    idle = is_pytest and ran.exit_code in _NO_TESTS and not (ran.failing or ran.unfit)
+    if missing or idle:
+        why = "it found no test to run" if idle else "it cannot be started"
+        raise BaselineError(
+            f"the command says nothing of the failure, {why}: {ran.command} ({ran.failure})\n"
+            "usually: a misspelt path, or a program or package that measured code does not find; "
+            "see `env`, `share` and `setup` in the configuration.\n"
+            f"its last output:\n{ran.tail}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inventory:
+    """Everything that the repository's own checks complain about."""
+
+    failures: tuple[Failure, ...]
+    """The most pressing first."""
+    incomplete: tuple[str, ...]
+    """What may lack, and why."""
+    command: str
+    """Shows the most pressing failure of a test, or any; empty: nothing fails."""
+    targets: tuple[str, ...]
+    """What was run."""
+
+
+def inventory(runs: Runs, files: Collection[str], read: Read) -> Inventory:
+    """Run each of the repository's own checks once. Raises `BaselineError`, `OutOfTime`."""
+    found = discover(files, read)
+    failures: list[Failure] = []
+    incomplete = list(found.unread)
+    shows: list[tuple[bool, int, str]] = []
+    for target in found.targets:
+        seen, why, command = _asked(runs, target, files)
+        failures += seen
+        incomplete += [f"{target.name}: {why}"] if why else []
+        if seen:
+            is_test = any(failure.category is Category.TEST for failure in seen)
+            rank = min(failure.category.rank for failure in seen)
+            shows.append((not is_test, rank, command))
+    first = ordered(failures)
+    _record(runs, first, incomplete)
+    return Inventory(
+        failures=tuple(first),
+        incomplete=tuple(incomplete),
+        command=min(shows)[2] if shows else "",
+        targets=tuple(target.name for target in found.targets),
+    )
+
+
+def own_commands(files: Collection[str], read: Read) -> list[str]:
+    """What `inventory` will run, to be known before a tree is made."""
+    return [_without_report(target) for target in discover(files, read).targets]
+
+
+def _asked(
+    runs: Runs, target: Target, files: Collection[str]
+) -> tuple[tuple[Failure, ...], str, str]:
+    """Failures, why they may not be all, and a command that shows the first of them."""
+    commands = runs.at(runs.base)
+    tree = str(commands.tree.layout.tree)
+    inside = f"cd {shlex.quote(target.folder)} && " if target.folder else ""
+    writes = "{report}" in target.command
+    line = target.command.replace("{report}", shlex.quote(f"{tree}/{_REPORT}"))
+    report = _REPORT if writes else target.reports or None
+    result, suite, written = runs.reported(f"{inside}{line}", report)
+    said = Said(result=result, report=written, root=tree, folder=target.folder)
+    told = TOOLS[target.tool].parse(said)
+    plain = _without_report(target)
+    command = f"{inside}{plain}"
+    if suite and not inside:
+        failing = [test for test, end in suite.of.items() if end in ("failed", "error")]
+        chosen = test_command(plain, files)
+        here = [test for test in failing if test.partition("::")[0] in files]
+        if here and chosen.words:
+            command = chosen.selecting(here[:1], files)
+    return told.failures, told.incomplete, command
+
+
+def _without_report(target: Target) -> str:
+    """The command as a person types it."""
+    flags = TOOLS[target.tool].writes
+    plain = target.command.replace(flags, "") if flags else target.command
+    return " ".join(plain.replace("{report}", "/dev/null").split())
+
+
+def _record(runs: Runs, failures: Sequence[Failure], incomplete: Sequence[str]) -> None:
+    found = {
+        "failures": [
+            {
+                "category": str(failure.category),
+                "id": failure.id,
+                "path": failure.path,
+                "line": failure.line,
+                "message": failure.message[:500],
+            }
+            for failure in failures[:FAILURES_SHOWN]
+        ],
+        "count": len(failures),
+        "incomplete": list(incomplete),
+    }
+    runs.records.append(Step(name="inventory", found=found))
+
+
+def told(symptom: Symptom) -> Note:
+    """One line for people."""
+    tests = symptom.outcome.failing if symptom.outcome else frozenset()
+    named = f" ({', '.join(sorted(tests)[:3])})" if tests else ""
+    return Note(message=f"{symptom.command}: {symptom.reproduction.words()}{named}")

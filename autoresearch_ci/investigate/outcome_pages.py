@@ -1,0 +1,120 @@
+"""What is known of an investigation -> its pages in the run folder, anew after each step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoresearch_ci.decide.saturation import Looked, coverage, is_complete
+from autoresearch_ci.investigate.program import Program
+from autoresearch_ci.record.durable_files import replace_file
+from autoresearch_ci.record.investigation_records import Item, Known
+from autoresearch_ci.report.finding_pages import Finding, Report, Run, page
+
+SEVERITIES = ("critical", "high", "medium", "low", "info")
+
+
+def looked(items: Sequence[Item], program: Program) -> list[Looked]:
+    """The iterations as saturation sees them; what was found without a model is none."""
+    return [_looked(item, program) for item in items if item.iteration > 0]
+
+
+def _looked(item: Item, program: Program) -> Looked:
+    facts = program.facts
+    rule = facts.statuses.get(item.status)
+    answers = bool(rule and rule.news and rule.finding == "open")
+    # An opinion about code that exists ends nothing: somebody has to have seen it fail.
+    answers = answers and any(piece.kind == "command" for piece in item.evidence)
+    return Looked(
+        status=item.status,
+        cells={name: str(item.answer[name]) for name in facts.grid if name in item.answer},
+        proven=bool(item.evidence),
+        answers=answers and item.answer.get(facts.stop.answered_by) is True,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pages:
+    """Where they go, and what stands in all of them."""
+
+    program: Program
+    folder: Path
+    severity: str = ""
+    """Findings below it are only counted; empty: all are shown."""
+    scope: tuple[str, ...] = ()
+
+    def write(
+        self, known: Known, facts: Sequence[tuple[str, str]], missing: Sequence[str] = ()
+    ) -> Report:
+        """Each of the program's outputs, whole or not at all."""
+        report = self.report(known, facts, missing)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for name in self.program.facts.outputs:
+            replace_file(self.folder / name, page(report, name).encode(errors="replace"))
+        return report
+
+    def report(
+        self, known: Known, facts: Sequence[tuple[str, str]], missing: Sequence[str]
+    ) -> Report:
+        program, start = self.program.facts, known.start
+        rows = [self._finding(item, known) for item in known.items]
+        shown = tuple(row for row in rows if self._is_severe(row))
+        return Report(
+            program=program.name,
+            tag=start.tag if start else "",
+            commit=start.base if start else "",
+            asked={k: v for k, v in (start.asked if start else {}).items() if v},
+            findings=shown,
+            facts=tuple(facts),
+            coverage=coverage(program.grid, looked(known.items, self.program)),
+            columns=program.columns,
+            end=known.end,
+            complete=is_complete(known.end) and not missing,
+            missing=tuple(missing),
+            tokens=known.spent.tokens,
+            cost_usd=known.spent.cost_usd,
+            left_out=len(rows) - len(shown),
+            scope=self.scope,
+        )
+
+    def _is_severe(self, row: Finding) -> bool:
+        told = row.answer.get("severity")
+        if not self.severity or row.finding != "open" or told not in SEVERITIES:
+            return True
+        return SEVERITIES.index(str(told)) <= SEVERITIES.index(self.severity)
+
+    def _finding(self, item: Item, known: Known) -> Finding:
+        rule = self.program.facts.statuses.get(item.status)
+        cited = [piece.run for piece in item.evidence if piece.kind == "command"]
+        return Finding(
+            iteration=item.iteration,
+            timestamp=item.timestamp,
+            status=item.status,
+            claimed=item.claimed,
+            overruled=item.overruled,
+            finding=rule.finding if rule else "unknown",
+            answer=item.answer,
+            claim=str(item.answer.get(self.program.facts.claim, "")),
+            evidence=item.evidence,
+            dropped=item.dropped,
+            fingerprint=item.fingerprint,
+            path=item.path,
+            line=item.line,
+            runs=tuple(_run(number, known) for number in dict.fromkeys(cited)),
+            seconds=item.seconds,
+            tokens=item.tokens,
+            cost_usd=item.cost_usd,
+        )
+
+
+def _run(number: int, known: Known) -> Run:
+    ran = known.runs[number]
+    return Run(
+        number=number,
+        command=ran.command,
+        code="timed out" if ran.timed_out else f"exit code {ran.exit_code}",
+        ending=ran.failure or "exit code 0",
+        commit=ran.commit,
+        script=ran.script,
+    )

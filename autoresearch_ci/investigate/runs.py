@@ -1,0 +1,171 @@
+"""Runs commands on commits, in the measure tree of each, and writes every run down.
+
+One tree at a time: another commit takes the place of the last one. What a run means is for whoever
+asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+
+from autoresearch_ci.decide.bisection import Outcome
+from autoresearch_ci.decide.changed_lines import TestLines
+from autoresearch_ci.decide.knowledge import Knowledge
+from autoresearch_ci.decide.suite_standards import SuiteResult
+from autoresearch_ci.execution.command import CommandResult
+from autoresearch_ci.measure.commands import (
+    SHORTEST_TIMEOUT,
+    TIMEOUT_FACTOR,
+    Ended,
+    MeasuredCommands,
+    Subject,
+)
+from autoresearch_ci.measure.xml_reports import Reports
+from autoresearch_ci.record.investigation_records import InvestigationRecords, Ran
+from autoresearch_ci.safety.prompt_text import line, tail
+from autoresearch_ci.workspace.repository import Changes
+
+OpenAt = Callable[[str, ExitStack], MeasuredCommands]
+"""A tree that holds a commit, set up; what it holds open is closed with the stack. Raises
+`BaselineError` when the commit cannot be built."""
+TAIL_BYTES = 6_000
+TESTS_LIMIT = 200
+"""Names that one record keeps."""
+_FAILED = ("failed", "error", "hidden")
+
+
+class Runs:
+    """The commands of one investigation."""
+
+    def __init__(
+        self,
+        records: InvestigationRecords,
+        open_at: OpenAt,
+        *,
+        base: str,
+        until: float | None = None,
+    ) -> None:
+        """`base`: the audited commit. `until`: when no further command may begin."""
+        self.records = records
+        self.base = base
+        self._open_at = open_at
+        self._until = until
+        self._stack = ExitStack()
+        self._there: tuple[str, MeasuredCommands] | None = None
+        self._knowledge = Knowledge()
+
+    def at(self, commit: str) -> MeasuredCommands:
+        """The commands in the tree of a commit. Raises `BaselineError`."""
+        if self._there is None or self._there[0] != commit:
+            self.close()
+            self._there = (commit, self._open_at(commit, self._stack))
+        return self._there[1]
+
+    def close(self) -> None:
+        self._there = None
+        self._stack.close()
+
+    def execute(
+        self,
+        command: str,
+        *,
+        purpose: str,
+        commit: str = "",
+        iteration: int = 0,
+        changes: Changes | None = None,
+        timeout: float | None = None,
+        script: str = "",
+        watched: Collection[str] = (),
+    ) -> Ran:
+        """Run it once and write it down; `watched`: tests of which it matters that they pass.
+
+        Raises `BaselineError` when the commit cannot be built, `OutOfTime` when it was not begun.
+        """
+        commit = commit or self.base
+        ended = self._ended(command, commit, iteration, changes or {}, timeout, None)
+        redact = self.at(commit).redact
+        ran = _recorded(ended, redact, watched)
+        ran = replace(
+            ran,
+            number=len(self.records.known.runs) + 1,
+            iteration=iteration,
+            purpose=purpose,
+            commit=commit,
+            script=redact(script),
+        )
+        self.records.append(ran)
+        return ran
+
+    def reported(
+        self, command: str, report: str | None
+    ) -> tuple[CommandResult, SuiteResult | None, Reports | None]:
+        """Run a tool on the audited commit; `report`: the file, or pattern, that it writes."""
+        ended = self._ended(command, self.base, 0, {}, None, report)
+        written = ended.report if isinstance(ended.report, (bytes, tuple, list)) else None
+        return ended.result, ended.suite, written
+
+    def traced(self, command: str, *, commit: str, changes: Changes) -> Sequence[TestLines]:
+        """What the tests of a command execute; empty: it cannot be seen."""
+        subject = Subject(changes=changes, iteration=0, until=self._until)
+        subject.refuse_late(0.0)
+        _, tests = self.at(commit).traced(subject, command, timeout=10 * self.patience(command))
+        return tests
+
+    def patience(self, command: str) -> float:
+        """Seconds that a command may take, by what it took on the audited commit."""
+        done = self.records.known.ran("reproduce", self.base, command)
+        usual = max((run.seconds for run in done), default=0.0)
+        return max(TIMEOUT_FACTOR * usual, SHORTEST_TIMEOUT)
+
+    def _ended(
+        self,
+        command: str,
+        commit: str,
+        iteration: int,
+        changes: Changes,
+        timeout: float | None,
+        report: str | None,
+    ) -> Ended:
+        subject = Subject(changes=changes, iteration=iteration, until=self._until)
+        ended = self.at(commit).measured(
+            subject, "experiment", command, self._knowledge, timeout=timeout, report=report
+        )
+        self._knowledge = ended.knowledge
+        return ended
+
+
+def outcome(ran: Ran) -> Outcome:
+    """How a run ended, as far as it can be compared with others."""
+    return Outcome(
+        exit_code=ran.exit_code,
+        timed_out=ran.timed_out,
+        failing=frozenset(ran.failing),
+        passing=frozenset(ran.passing),
+        unfit=frozenset(ran.unfit),
+        words=ran.failure,
+    )
+
+
+def _recorded(ended: Ended, redact: Callable[[str], str], watched: Collection[str]) -> Ran:
+    """What a run left, not yet numbered."""
+    result, suite = ended.result, ended.suite
+    of = {redact(test): end for test, end in suite.of.items()} if suite else {}
+    failing = [test for test, end in of.items() if end in _FAILED]
+    unfit = [test for test, end in of.items() if end == "uncollected"]
+    return Ran(
+        number=0,
+        iteration=0,
+        purpose="",
+        commit="",
+        command=result.command,
+        exit_code=result.exit_code,
+        timed_out=result.timed_out,
+        failure=line(result.reason, 400),
+        seconds=round(result.seconds, 3),
+        failing=tuple(failing[:TESTS_LIMIT]),
+        passing=tuple(test for test in watched if of.get(test) == "passed"),
+        unfit=tuple(unfit[:TESTS_LIMIT]),
+        tail=tail(result.tail, TAIL_BYTES),
+    )

@@ -1,0 +1,261 @@
+"""What an investigation has done so far, in lines that survive a kill; the lock on it.
+
+    start -> {ran | paid | step}... -> item -> ... -> end
+
+Append-only, each line flushed to the disk before the next thing is done. An iteration without its
+item is made again; what it paid is paid. What an item means is investigation.py's business.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import ConfigDict, Field, TypeAdapter
+
+from autoresearch_ci.decide.findings import Evidence, Execution
+from autoresearch_ci.errors import WorkspaceError
+from autoresearch_ci.experiment import Spent
+from autoresearch_ci.record.durable_files import append_line
+from autoresearch_ci.record.durable_records import lock_of
+from autoresearch_ci.record.record_lines import line_of, read_line_as
+from autoresearch_ci.record.run_names import INVESTIGATION
+from autoresearch_ci.safety.untrusted_files import file_bytes
+from autoresearch_ci.safety.untrusted_values import MIB, Unreadable
+
+_BYTES = 128 * MIB
+
+
+@dataclass(frozen=True, kw_only=True)
+class Started:
+    """What is asked, and of which commit."""
+
+    record: Literal["start"] = "start"
+    base: str
+    """The audited commit."""
+    tag: str
+    program: str
+    """Name of the program."""
+    digest: str
+    """Of the program's file."""
+    version: str
+    asked: Mapping[str, str] = field(default_factory=dict)
+    """What the command line asks, by flag; a resumed investigation must be asked the same."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ran:
+    """A command was run on a commit, and has ended."""
+
+    record: Literal["ran"] = "ran"
+    number: int
+    """1-based."""
+    iteration: int
+    """0: before the first one."""
+    purpose: str
+    """`reproduce`, `bisect`, `experiment`, ..."""
+    commit: str
+    command: str
+    exit_code: int
+    timed_out: bool = False
+    failure: str = ""
+    """How it failed, in words; empty when it did not."""
+    seconds: float = 0.0
+    failing: tuple[str, ...] = ()
+    """Tests that failed, where it ran tests that we could watch."""
+    passing: tuple[str, ...] = ()
+    """Those that passed, of the failing tests that are looked at."""
+    unfit: tuple[str, ...] = ()
+    """Tests that could not be collected."""
+    tail: str = ""
+    """The end of its output."""
+    script: str = ""
+    """What the script held that it started."""
+
+    def execution(self) -> Execution:
+        """As evidence."""
+        return Execution(
+            number=self.number,
+            command=self.command,
+            exit_code=self.exit_code,
+            timed_out=self.timed_out,
+            symptom=self.purpose != "experiment",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paid:
+    """What an answer cost, as soon as it is known."""
+
+    record: Literal["paid"] = "paid"
+    iteration: int
+    tokens: int = 0
+    cost_usd: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """Something that needs no model is finished, and what it found."""
+
+    record: Literal["step"] = "step"
+    name: str
+    """`inventory`, `bisect`, `differential`, ..."""
+    found: Mapping[str, Any]
+    """As JSON knows it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """A finished iteration."""
+
+    record: Literal["item"] = "item"
+    iteration: int
+    timestamp: str
+    """UTC, ISO 8601."""
+    status: str
+    """What code says it is."""
+    claimed: str = ""
+    """What the model says it is."""
+    overruled: str = ""
+    """Why it is not that."""
+    answer: Mapping[str, Any] = field(default_factory=dict)
+    """What the program's schema names."""
+    evidence: tuple[Evidence, ...] = ()
+    """What stands."""
+    dropped: tuple[str, ...] = ()
+    """Why the rest does not."""
+    fingerprint: str = ""
+    path: str = ""
+    """A file that is there at the audited commit; empty: none is named."""
+    line: int = 0
+    runs: tuple[int, ...] = ()
+    """Numbers of the experiments."""
+    seconds: float = 0.0
+    tokens: int = 0
+    cost_usd: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """Why no further iteration was started."""
+
+    record: Literal["end"] = "end"
+    reason: str
+
+
+Record: TypeAlias = Started | Ran | Paid | Step | Item | Ended
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """All of it, folded."""
+
+    start: Started | None = None
+    runs: Mapping[int, Ran] = field(default_factory=dict)
+    items: tuple[Item, ...] = ()
+    steps: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    spent: Spent = field(default_factory=Spent)
+    """Paid so far, also for what came to nothing."""
+    end: str = ""
+
+    def after(self, record: Record) -> Known:
+        match record:
+            case Started():
+                return replace(self, start=record)
+            case Ran():
+                return replace(self, runs={**self.runs, record.number: record})
+            case Paid():
+                cost = Spent(tokens=record.tokens, cost_usd=record.cost_usd)
+                return replace(self, spent=self.spent + cost)
+            case Step():
+                return replace(self, steps={**self.steps, record.name: record.found})
+            case Item():
+                return replace(self, items=(*self.items, record))
+            case Ended():
+                return replace(self, end=record.reason)
+
+    def ran(self, purpose: str, commit: str = "", command: str = "") -> list[Ran]:
+        """What was run for a purpose, in order."""
+        return [
+            run
+            for run in self.runs.values()
+            if run.purpose == purpose
+            and commit in ("", run.commit)
+            and command in ("", run.command)
+        ]
+
+    @property
+    def executions(self) -> dict[int, Execution]:
+        return {number: run.execution() for number, run in self.runs.items()}
+
+
+class InvestigationRecords:
+    """The file of one investigation, and what stands in it; holds its lock until `close`."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._path = folder / INVESTIGATION
+        self._lock = lock_of(folder)
+        self.known = Known()
+
+    def read(self) -> Known:
+        """What earlier processes wrote; a torn last line is dropped. Raises `WorkspaceError`."""
+        if self._path.exists():
+            raw = _content(self._path)
+            whole = raw[: raw.rfind(b"\n") + 1]
+            if whole != raw:
+                os.truncate(self._path, len(whole))
+            self.known = _parsed(self._path, whole)
+        return self.known
+
+    def append(self, record: Record) -> None:
+        append_line(self._path, line_of(record), 0o600)
+        self.known = self.known.after(record)
+
+    def close(self) -> None:
+        self._lock.close()
+
+
+def peek(folder: Path) -> Known:
+    """What is written down so far, without the lock and without changing anything."""
+    path = folder / INVESTIGATION
+    return _parsed(path, _content(path)) if path.exists() else Known()
+
+
+@cache
+def _reader() -> TypeAdapter[Record]:
+    kinds = Annotated[Record, Field(discriminator="record")]
+    return TypeAdapter(kinds, config=ConfigDict(strict=True, extra="forbid"))
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return file_bytes(path, _BYTES)
+    except Unreadable as error:
+        raise WorkspaceError(
+            f"{path} {error}, so the investigation cannot be continued.\n"
+            "do: start one with another --tag."
+        ) from error
+
+
+def _parsed(path: Path, raw: bytes) -> Known:
+    known = Known()
+    lines: Sequence[bytes] = raw[: raw.rfind(b"\n") + 1].split(b"\n")[:-1]
+    for number, line in enumerate(lines, start=1):
+        try:
+            record = read_line_as(_reader(), line)
+            if isinstance(record, Started) != (known.start is None):
+                raise ValueError(f"a record {record.record!r} does not belong there")
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise WorkspaceError(
+                f"{path}, line {number}: not a record of ours ({error}).\n"
+                "usually: the file was edited, the disk lost a part of it, or another version of "
+                "autoresearch-ci wrote it.\n"
+                "do: start again with another --tag; what was found stays in the run folder."
+            ) from error
+        known = known.after(record)
+    return known

@@ -1,0 +1,321 @@
+"""What an investigation writes into its run folder: pages, a table, and the handoff; pure.
+
+Words of models, tests and repositories are made harmless here. What a program calls its columns and
+statuses comes from it; only what every investigation has is known.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from autoresearch_ci.decide.findings import Evidence
+from autoresearch_ci.safety.characters import replaced_for_people
+from autoresearch_ci.safety.log_text import defuse, json_text
+from autoresearch_ci.safety.markdown_text import block, inline
+from autoresearch_ci.safety.wording import commit_name, shortened
+
+HANDOFF_VERSION = 1
+CELL_LIMIT = 500
+"""Characters of one cell of the table."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A command that a finding rests on."""
+
+    number: int
+    command: str
+    code: str
+    """`exit code 1`."""
+    ending: str
+    """The same, and what the output says of it."""
+    commit: str
+    script: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One row of an investigation, as people read it."""
+
+    iteration: int
+    timestamp: str
+    status: str
+    claimed: str
+    overruled: str
+    finding: str
+    """`open`, `disproven` or `unknown`: what it is called in the handoff."""
+    answer: Mapping[str, Any]
+    """By the names of the program's item."""
+    claim: str
+    evidence: tuple[Evidence, ...]
+    dropped: tuple[str, ...]
+    fingerprint: str
+    path: str
+    line: int
+    runs: tuple[Run, ...] = ()
+    seconds: float = 0.0
+    tokens: int = 0
+    cost_usd: float = 0.0
+
+    @property
+    def place(self) -> str:
+        """`a.py:3`; empty: none."""
+        return f"{self.path}:{self.line}" if self.path and self.line else self.path
+
+    @property
+    def title(self) -> str:
+        return str(self.answer.get("title") or "") or self.claim
+
+    @property
+    def confidence(self) -> str:
+        """By what it rests on, not by what its author believes."""
+        kinds = {piece.kind for piece in self.evidence}
+        return "high" if "command" in kinds else "medium" if kinds else "low"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Everything that is written."""
+
+    program: str
+    tag: str
+    commit: str
+    asked: Mapping[str, str]
+    """What the command line asks."""
+    findings: tuple[Finding, ...]
+    facts: tuple[tuple[str, str], ...]
+    """Title and lines of what was found without a model."""
+    coverage: Mapping[str, Mapping[str, int]]
+    columns: tuple[str, ...]
+    end: str
+    complete: bool
+    """Whether it ended because nothing is left."""
+    missing: tuple[str, ...] = ()
+    """What was not looked at, and why."""
+    tokens: int = 0
+    cost_usd: float = 0.0
+    left_out: int = 0
+    """Findings below the severity that was asked for."""
+    scope: tuple[str, ...] = field(default=())
+
+
+def page(report: Report, name: str) -> str:
+    """The content of one of a program's `outputs`."""
+    return table(report) if _TABLE.fullmatch(name) else _pages()[name](report)
+
+
+OUTPUTS = ("findings.md", "eliminated.md", "summary.md", "handoff.json", "NAME-results.tsv")
+_TABLE = re.compile(r"[a-z][a-z0-9-]{0,40}-results\.tsv")
+
+
+def _pages() -> Mapping[str, Callable[[Report], str]]:
+    makers = (findings_page, eliminated_page, summary_page, handoff)
+    return dict(zip(OUTPUTS, makers, strict=False))
+
+
+def is_output(name: str) -> bool:
+    """Whether a program may name such a file."""
+    return name in OUTPUTS[:-1] or bool(_TABLE.fullmatch(name))
+
+
+# --- Pages ----------------------------------------------------------------------------------------
+
+
+def findings_page(report: Report) -> str:
+    """What is open, with all that it rests on; then what was found without a model."""
+    open_ones = [finding for finding in report.findings if finding.finding == "open"]
+    lines = [f"# Findings of {report.program} {inline(report.tag)}", "", *_about(report), ""]
+    if not open_ones:
+        lines += ["Nothing is confirmed.", ""]
+    for finding in open_ones:
+        lines += _finding(finding)
+    for title, text in report.facts:
+        lines += [f"## {inline(title)}", "", block(text, 6000), ""]
+    return "\n".join(lines)
+
+
+def _about(report: Report) -> Iterator[str]:
+    yield f"Commit {commit_name(report.commit)}."
+    for name, value in report.asked.items():
+        yield f"{name}: {inline(value, 300)}"
+
+
+def _finding(finding: Finding) -> Iterator[str]:
+    yield f"## {inline(finding.title, 200)}"
+    yield ""
+    severity = finding.answer.get("severity")
+    yield f"- where: {inline(finding.place or 'not told', 300)}"
+    if severity:
+        yield f"- severity: {inline(str(severity), 40)}"
+    yield f"- confidence: {finding.confidence}, by its evidence"
+    yield f"- fingerprint: `{finding.fingerprint}`"
+    yield ""
+    titles = {"claim": "Claim", "why": "Why", "fix": "What to change"}
+    for name, title in titles.items():
+        if finding.answer.get(name):
+            yield f"**{title}.** {inline(str(finding.answer[name]), 2000)}"
+            yield ""
+    yield from _evidence(finding)
+
+
+def _evidence(finding: Finding) -> Iterator[str]:
+    for piece in finding.evidence:
+        if piece.kind == "quote":
+            yield f"{inline(piece.words(), 300)}:"
+            yield ""
+            yield block(piece.text)
+            yield ""
+    alike: dict[tuple[str, ...], list[Run]] = {}
+    for run in finding.runs:
+        alike.setdefault((run.commit, run.command, run.code, run.script), []).append(run)
+    for runs in alike.values():
+        run, numbers = runs[0], ", ".join(str(run.number) for run in runs)
+        several = "Runs" if len(runs) > 1 else "Run"
+        yield f"{several} {numbers} at {commit_name(run.commit)}, {inline(run.ending)}:"
+        yield ""
+        yield block(run.command)
+        yield ""
+        if run.script:
+            yield "with the script"
+            yield ""
+            yield block(run.script, 8000)
+            yield ""
+
+
+def eliminated_page(report: Report) -> str:
+    """What was looked at and is not it, so that nobody looks again."""
+    lines = [f"# What it is not, by {report.program} {inline(report.tag)}", ""]
+    gone = [finding for finding in report.findings if finding.finding == "disproven"]
+    unknown = [finding for finding in report.findings if finding.finding == "unknown"]
+    lines += ["Nothing was disproven.", ""] if not gone else []
+    for finding in gone:
+        proof = "; ".join(_briefly(finding.evidence))
+        why = finding.overruled or str(finding.answer.get("why") or "")
+        lines.append(f"- {inline(finding.claim, 300)} — {inline(why, 500)} ({inline(proof, 300)})")
+    if unknown:
+        lines += ["", "## Not decided", ""]
+        for finding in unknown:
+            why = finding.overruled or str(finding.answer.get("why") or "")
+            lines.append(f"- {finding.status}: {inline(finding.claim, 300)} — {inline(why, 500)}")
+    return "\n".join([*lines, ""])
+
+
+def summary_page(report: Report) -> str:
+    """In a minute: how it ended, what is confirmed, what was looked at and what was not."""
+    counts: dict[str, int] = {}
+    for finding in report.findings:
+        counts[finding.status] = counts.get(finding.status, 0) + 1
+    told = ", ".join(f"{number} {inline(status)}" for status, number in counts.items())
+    dropped = sum(len(finding.dropped) for finding in report.findings)
+    lines = [f"# {report.program} {inline(report.tag)}", "", *_about(report), ""]
+    lines.append(f"Ended: {inline(report.end or 'not yet', 300)}. {told or 'No iteration'}.")
+    if dropped:
+        lines.append(f"{dropped} pieces of evidence did not hold and were dropped.")
+    if report.left_out:
+        lines.append(f"{report.left_out} findings are below the severity that was asked for.")
+    if report.tokens:
+        lines.append(f"{report.tokens} tokens, ${report.cost_usd:.2f}.")
+    lines += [f"Not looked at: {inline(why, 400)}" for why in report.missing]
+    lines.append("")
+    for finding in report.findings:
+        if finding.finding == "open":
+            lines.append(f"- {inline(finding.title, 200)} ({inline(finding.place, 200)})")
+    for dimension, cells in report.coverage.items():
+        covered = ", ".join(f"{inline(cell)} {count}" for cell, count in cells.items())
+        lines += ["", f"Covered with evidence, {inline(dimension)}: {covered}"]
+    return "\n".join([*lines, ""])
+
+
+# --- Table and handoff ----------------------------------------------------------------------------
+
+
+def table(report: Report) -> str:
+    """The program's columns, a row for each iteration; `-` where there is nothing."""
+    rows = [
+        [_cell(_value(f, column, report)) for column in report.columns] for f in report.findings
+    ]
+    return "".join("\t".join(row) + "\n" for row in [list(report.columns), *rows])
+
+
+def _value(finding: Finding, column: str, report: Report) -> object:
+    if column in finding.answer and column != "evidence":
+        return finding.status if column == "status" else finding.answer[column]
+    of_the_row: dict[str, object] = {
+        "evidence": "; ".join(_briefly(finding.evidence)),
+        "dropped": len(finding.dropped),
+        "file_line": finding.place,
+        "commit": commit_name(report.commit),
+        "seconds": f"{finding.seconds:.1f}",
+        "cost_usd": f"{finding.cost_usd:.4f}",
+    }
+    return of_the_row[column] if column in of_the_row else getattr(finding, column, "")
+
+
+def _briefly(evidence: Sequence[Evidence]) -> Iterator[str]:
+    """Quotes by their place, runs by number and exit code."""
+    for piece in evidence:
+        is_quote = piece.kind == "quote"
+        yield piece.words() if is_quote else f"run {piece.run} (exit code {piece.exit_code})"
+
+
+def _cell(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return defuse(replaced_for_people(shortened(text, CELL_LIMIT), lambda char: "")) or "-"
+
+
+def handoff(report: Report) -> str:
+    """For the next command: what is open, what is not it, and of which commit that is said."""
+    status = "COMPLETE" if report.complete else "BOUNDED"
+    return json_text(
+        {
+            "version": HANDOFF_VERSION,
+            "source": report.program,
+            "tag": report.tag,
+            "commit": report.commit,
+            "base": report.commit,
+            "status": status,
+            "end": report.end,
+            "asked": dict(report.asked),
+            "scope": list(report.scope),
+            "findings": [_handed(finding, report) for finding in report.findings],
+            "incomplete": list(report.missing),
+        },
+        indent=2,
+    )
+
+
+def _handed(finding: Finding, report: Report) -> dict[str, Any]:
+    answer = finding.answer
+    return {
+        "fingerprint": finding.fingerprint,
+        "status": finding.finding,
+        "rule": report.program,
+        "title": finding.title,
+        "severity": answer.get("severity", ""),
+        "confidence": finding.confidence,
+        "path": finding.path,
+        "line": finding.line,
+        "end_line": finding.line,
+        "why": answer.get("why", ""),
+        "claim": finding.claim,
+        "fix": answer.get("fix", ""),
+        "dimension": {name: answer.get(name, "") for name in report.coverage},
+        "role": "",
+        "commit": report.commit,
+        "evidence": [
+            {
+                "kind": piece.kind,
+                "path": piece.path,
+                "line": piece.line,
+                "text": piece.text,
+                "run": piece.run,
+                "command": piece.command,
+                "exit_code": piece.exit_code,
+            }
+            for piece in finding.evidence
+        ],
+    }
