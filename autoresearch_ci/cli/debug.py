@@ -46,7 +46,13 @@ from autoresearch_ci.preflight import (
     changed_since,
     investigation_context,
 )
-from autoresearch_ci.record.investigation_records import InvestigationRecords, Item, Started, peek
+from autoresearch_ci.record.investigation_records import (
+    Ended,
+    InvestigationRecords,
+    Item,
+    Started,
+    peek,
+)
 from autoresearch_ci.record.run_names import chosen_investigation, run_store
 from autoresearch_ci.report.console import make_progress
 from autoresearch_ci.report.finding_pages import Report, handoff
@@ -340,9 +346,9 @@ class _Search:
             found = inventory(self.runs, regular, lambda path: store.read(regular[path]))
             command = found.command
             self.missing += [f"inventory: {why}" for why in found.incomplete]
-            shown = [f"{f.path}:{f.line} {line(f.message, 200)}" for f in found.failures[:30]]
-            text = "\n".join(shown) or f"nothing, by {', '.join(found.targets) or 'no tool'}"
-            self.facts.append((f"What fails ({len(found.failures)})", text))
+            nothing = f"nothing, by {', '.join(found.targets) or 'no tool'}"
+            text = "\n".join(found.failures) or nothing
+            self.facts.append((f"What fails ({found.count})", text))
         if not command:
             self.missing.append(
                 "no command shows the failure: name one with --command to have it reproduced"
@@ -424,10 +430,11 @@ class _Search:
         self.missing.append(
             "no model was asked for causes: there is no key; set ANTHROPIC_API_KEY for hypotheses"
         )
+        self.records.append(Ended(reason="all that can be done without a model is done"))
 
 
 def _bisected_words(found: Bisected) -> str:
-    skipped = [f"{c[:12]} was skipped: {why}" for c, why in (found.skipped or {}).items()]
+    skipped = [f"{c[:12]} was skipped: {why}" for c, why in found.skipped.items()]
     if found.culprit:
         head = f"{found.culprit} is the first bad commit ({found.tested} tested)"
     else:

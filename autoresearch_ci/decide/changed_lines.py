@@ -50,10 +50,8 @@ def traced(output: str, files: Container[str], root: str = "") -> list[tuple[str
 
 
 @dataclass(frozen=True, kw_only=True)
-class TestLines:
+class LinesOfTest:
     """What one test executed."""
-
-    __test__ = False  # pytest
 
     failed: bool
     lines: Mapping[str, frozenset[int]]
@@ -74,7 +72,7 @@ class Spot:
 
 def spots(
     changed: Mapping[str, frozenset[int]],
-    tests: Sequence[TestLines],
+    tests: Sequence[LinesOfTest],
     text: Mapping[str, Sequence[str]],
 ) -> list[Spot]:
     """The most suspicious first. `text`: lines of each changed file, as it is now."""

@@ -43,6 +43,8 @@ class Execution:
     timed_out: bool = False
     symptom: bool = False
     """It is the failing command itself: that it fails is known, and proves no explanation of it."""
+    broken: bool = False
+    """It failed before it could show anything, as a script with a misspelt import does."""
 
     @property
     def failed(self) -> bool:
@@ -137,7 +139,7 @@ def _kinds(found: Evidence, executions: Mapping[int, Execution]) -> set[str]:
     if found.kind == "quote":
         return {"quote"}
     ran = executions[found.run]
-    if ran.symptom:
+    if ran.symptom or ran.broken:
         return {"command"}
     return {"command", "failing_command" if ran.failed else "passing_command"}
 

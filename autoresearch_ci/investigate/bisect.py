@@ -8,8 +8,10 @@ more, by 3 runs of the commit that is found and of each parent.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+
+from pydantic import TypeAdapter
 
 from autoresearch_ci.decide.bisection import (
     REPRODUCTIONS,
@@ -31,7 +33,6 @@ from autoresearch_ci.workspace.repository import Changes, FileVersion, Repositor
 
 _TESTS = re.compile(r"(^|/)(tests?|specs?|__tests__)/|(^|[/_.-])(test|spec)s?[_.-]|[_-]test\.")
 """Paths of tests: what a failure is measured by, which must be the same at every commit."""
-SUSPECTS_SHOWN = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,20 +48,9 @@ class Bisected:
     why: str = ""
     """Why there is no culprit."""
     tested: int = 0
-    skipped: Mapping[str, str] | None = None
+    skipped: Mapping[str, str] = field(default_factory=dict)
     runs: tuple[int, ...] = ()
     """Numbers of the runs that show it: at the culprit, then at its parents."""
-
-    def as_json(self) -> dict[str, object]:
-        return {
-            "culprit": self.culprit,
-            "parents": list(self.parents),
-            "suspects": list(self.suspects[:SUSPECTS_SHOWN]),
-            "why": self.why,
-            "tested": self.tested,
-            "skipped": dict(list((self.skipped or {}).items())[:SUSPECTS_SHOWN]),
-            "runs": list(self.runs),
-        }
 
 
 def refuse_unrelated(repository: Repository, good: str, bad: str) -> str:
@@ -108,12 +98,12 @@ class Bisection:
         """From `good` to the audited commit; whatever it comes to is written down."""
         known = self._runs.records.known.steps.get("bisect")
         if known is not None:
-            return _recalled(known)
+            return TypeAdapter(Bisected).validate_python(known)
         try:
             found = self._found(good)
         except OutOfTime:  # to be continued by a resumed investigation
             return Bisected(why="the time was used up before it was found", tested=self._tested)
-        self._runs.records.append(Step(name="bisect", found=found.as_json()))
+        self._runs.records.append(Step(name="bisect", found=asdict(found)))
         return found
 
     def _found(self, good: str) -> Bisected:
@@ -219,20 +209,3 @@ def carried(
         and there.get(path) != bad[path]
         and (path not in there or (_TESTS.search(path) and there[path].regular))
     }
-
-
-def _recalled(found: Mapping[str, object]) -> Bisected:
-    def listed(name: str) -> Sequence[object]:
-        value = found.get(name)
-        return value if isinstance(value, list) else []
-
-    skipped, tested = found.get("skipped"), found.get("tested")
-    return Bisected(
-        culprit=str(found.get("culprit", "")),
-        parents=tuple(map(str, listed("parents"))),
-        suspects=tuple(map(str, listed("suspects"))),
-        why=str(found.get("why", "")),
-        tested=tested if isinstance(tested, int) else 0,
-        skipped=dict(skipped) if isinstance(skipped, dict) else {},
-        runs=tuple(number for number in listed("runs") if isinstance(number, int)),
-    )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+from pydantic import TypeAdapter
+
 from autoresearch_ci.decide.changed_lines import Spot, changed_lines, spots, traced
 from autoresearch_ci.investigate.bisect import carried
 from autoresearch_ci.investigate.groundwork import Symptom
@@ -33,21 +35,17 @@ class Differential:
     trace: tuple[tuple[str, int], ...]
     """Places that the failing output names, in its order."""
 
-    def as_json(self) -> dict[str, object]:
-        return {
-            "since": self.since,
-            "commit": self.commit,
-            "how": self.how,
-            "spots": [asdict(spot) for spot in self.spots[:_SHOWN]],
-            "files": list(self.files[:_SHOWN]),
-            "trace": [list(place) for place in self.trace[:_SHOWN]],
-        }
-
 
 def differential(
     runs: Runs, repository: Repository, symptom: Symptom, *, since: str, commit: str
 ) -> Differential:
-    """From `since` to `commit`, at which the failure shows. Raises `BaselineError`, `OutOfTime`."""
+    """From `since` to `commit`, at which the failure shows; if an earlier process has not looked.
+
+    Raises `BaselineError`, `OutOfTime`.
+    """
+    known = runs.records.known.steps.get("differential")
+    if known and (known["since"], known["commit"]) == (since, commit):
+        return TypeAdapter(Differential).validate_python(known)
     before, after = repository.files(since), repository.files(commit)
     text = _texts(repository, after, [p for p in after if before.get(p) != after[p]])
     old = _texts(repository, before, list(text))
@@ -70,11 +68,11 @@ def differential(
         since=since,
         commit=commit,
         how="executed lines" if tests else "trace",
-        spots=tuple(found),
+        spots=tuple(found[:_SHOWN]),
         files=tuple(sorted(text)),
-        trace=tuple(trace),
+        trace=tuple(trace[:_SHOWN]),
     )
-    runs.records.append(Step(name="differential", found=result.as_json()))
+    runs.records.append(Step(name="differential", found=asdict(result)))
     return result
 
 

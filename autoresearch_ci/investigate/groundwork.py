@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+
+from pydantic import TypeAdapter
 
 from autoresearch_ci.decide.bisection import (
     FLAKY_RUNS,
@@ -20,7 +22,7 @@ from autoresearch_ci.decide.bisection import (
     reproduction,
 )
 from autoresearch_ci.decide.failures import Category, Failure, ordered
-from autoresearch_ci.decide.test_selection import test_command
+from autoresearch_ci.decide.selected_tests import suite_command
 from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.events import Note
 from autoresearch_ci.investigate.runs import Runs, outcome
@@ -28,6 +30,7 @@ from autoresearch_ci.measure.diagnostics.adapter import Said
 from autoresearch_ci.measure.diagnostics.discover import Read, Target, discover
 from autoresearch_ci.measure.diagnostics.registry import TOOLS
 from autoresearch_ci.record.investigation_records import Ran, Step
+from autoresearch_ci.safety.prompt_text import line
 from autoresearch_ci.workspace.repository import Changes
 
 _REPORT = "autoresearch-report"
@@ -104,8 +107,9 @@ def _refuse_unrunnable(ran: Ran) -> None:
 class Inventory:
     """Everything that the repository's own checks complain about."""
 
-    failures: tuple[Failure, ...]
-    """The most pressing first."""
+    count: int
+    failures: tuple[str, ...]
+    """The most pressing first: place and message of each, not of all if they are many."""
     incomplete: tuple[str, ...]
     """What may lack, and why."""
     command: str
@@ -115,7 +119,12 @@ class Inventory:
 
 
 def inventory(runs: Runs, files: Collection[str], read: Read) -> Inventory:
-    """Run each of the repository's own checks once. Raises `BaselineError`, `OutOfTime`."""
+    """Run each of the repository's own checks once, if an earlier process has not.
+
+    Raises `BaselineError`, `OutOfTime`.
+    """
+    if known := runs.records.known.steps.get("inventory"):
+        return TypeAdapter(Inventory).validate_python(known)
     found = discover(files, read)
     failures: list[Failure] = []
     incomplete = list(found.unread)
@@ -128,14 +137,18 @@ def inventory(runs: Runs, files: Collection[str], read: Read) -> Inventory:
             is_test = any(failure.category is Category.TEST for failure in seen)
             rank = min(failure.category.rank for failure in seen)
             shows.append((not is_test, rank, command))
-    first = ordered(failures)
-    _record(runs, first, incomplete)
-    return Inventory(
-        failures=tuple(first),
+    result = Inventory(
+        count=len(failures),
+        failures=tuple(
+            f"{failure.category} {failure.path}:{failure.line} {line(failure.message, 200)}"
+            for failure in ordered(failures)[:FAILURES_SHOWN]
+        ),
         incomplete=tuple(incomplete),
         command=min(shows)[2] if shows else "",
         targets=tuple(target.name for target in found.targets),
     )
+    runs.records.append(Step(name="inventory", found=asdict(result)))
+    return result
 
 
 def own_commands(files: Collection[str], read: Read) -> list[str]:
@@ -151,16 +164,16 @@ def _asked(
     tree = str(commands.tree.layout.tree)
     inside = f"cd {shlex.quote(target.folder)} && " if target.folder else ""
     writes = "{report}" in target.command
-    line = target.command.replace("{report}", shlex.quote(f"{tree}/{_REPORT}"))
+    asked = target.command.replace("{report}", shlex.quote(f"{tree}/{_REPORT}"))
     report = _REPORT if writes else target.reports or None
-    result, suite, written = runs.reported(f"{inside}{line}", report)
+    result, suite, written = runs.reported(f"{inside}{asked}", report)
     said = Said(result=result, report=written, root=tree, folder=target.folder)
     told = TOOLS[target.tool].parse(said)
     plain = _without_report(target)
     command = f"{inside}{plain}"
     if suite and not inside:
         failing = [test for test, end in suite.of.items() if end in ("failed", "error")]
-        chosen = test_command(plain, files)
+        chosen = suite_command(plain, files)
         here = [test for test in failing if test.partition("::")[0] in files]
         if here and chosen.words:
             command = chosen.selecting(here[:1], files)
@@ -169,27 +182,9 @@ def _asked(
 
 def _without_report(target: Target) -> str:
     """The command as a person types it."""
-    flags = TOOLS[target.tool].writes
-    plain = target.command.replace(flags, "") if flags else target.command
-    return " ".join(plain.replace("{report}", "/dev/null").split())
-
-
-def _record(runs: Runs, failures: Sequence[Failure], incomplete: Sequence[str]) -> None:
-    found = {
-        "failures": [
-            {
-                "category": str(failure.category),
-                "id": failure.id,
-                "path": failure.path,
-                "line": failure.line,
-                "message": failure.message[:500],
-            }
-            for failure in failures[:FAILURES_SHOWN]
-        ],
-        "count": len(failures),
-        "incomplete": list(incomplete),
-    }
-    runs.records.append(Step(name="inventory", found=found))
+    flags = TOOLS[target.tool].writes.split()
+    words = [word for word in target.command.split(" ") if word not in flags]
+    return " ".join(filter(None, words)).replace("{report}", "/dev/null")
 
 
 def told(symptom: Symptom) -> Note:

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from autoresearch_ci.decide.bisection import Outcome
-from autoresearch_ci.decide.changed_lines import TestLines
+from autoresearch_ci.decide.changed_lines import LinesOfTest
 from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.decide.suite_standards import SuiteResult
 from autoresearch_ci.execution.command import CommandResult
@@ -106,7 +106,7 @@ class Runs:
         written = ended.report if isinstance(ended.report, (bytes, tuple, list)) else None
         return ended.result, ended.suite, written
 
-    def traced(self, command: str, *, commit: str, changes: Changes) -> Sequence[TestLines]:
+    def traced(self, command: str, *, commit: str, changes: Changes) -> Sequence[LinesOfTest]:
         """What the tests of a command execute; empty: it cannot be seen."""
         subject = Subject(changes=changes, iteration=0, until=self._until)
         subject.refuse_late(0.0)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from autoresearch_ci.decide.changed_lines import TestLines
+from autoresearch_ci.decide.changed_lines import LinesOfTest
 from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.decide.suite_standards import SuiteResult
 from autoresearch_ci.events import Note, Observer, OutputLine, Stage, StageStarted
@@ -245,7 +245,7 @@ class MeasuredCommands:
 
     def traced(
         self, subject: Subject, command: str, *, timeout: float
-    ) -> tuple[CommandResult, Sequence[TestLines]]:
+    ) -> tuple[CommandResult, Sequence[LinesOfTest]]:
         """Run a command on a state of the code, and say what its tests executed, if it can be seen.
 
         Being watched may change how long it takes, so nothing is learnt from it.

@@ -16,7 +16,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from autoresearch_ci.decide.changed_lines import TestLines
+from autoresearch_ci.decide.changed_lines import LinesOfTest
 from autoresearch_ci.workspace.snapshot import remove
 
 PLUGIN = "pytest_executed_lines"
@@ -33,7 +33,7 @@ class Watch:
 
     environment: Mapping[str, str]
     """What the command must be given."""
-    tests: tuple[TestLines, ...] = ()
+    tests: tuple[LinesOfTest, ...] = ()
     """Once it has ended; empty: nothing was seen. What is executed on import counts for each."""
 
 
@@ -84,7 +84,7 @@ def _with_plugin(environment: Mapping[str, str], folder: Path) -> dict[str, str]
     }
 
 
-def parse_lines(log: bytes) -> tuple[TestLines, ...]:
+def parse_lines(log: bytes) -> tuple[LinesOfTest, ...]:
     """One JSON object a line: `test`, `failed`, `lines`; those without a test are of imports.
 
     The writer is measured code: what is not of that form is left out.
@@ -103,7 +103,7 @@ def parse_lines(log: bytes) -> tuple[TestLines, ...]:
         for path, numbers in lines.items():
             imported.setdefault(path, set()).update(numbers)
     return tuple(
-        TestLines(failed=failed, lines=_united(imported, lines)) for failed, lines in tests
+        LinesOfTest(failed=failed, lines=_united(imported, lines)) for failed, lines in tests
     )
 
 

@@ -25,10 +25,8 @@ class NotAllowed(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TestCommand:
+class SuiteCommand:
     """A command that runs tests, and how it is told which."""
-
-    __test__ = False  # pytest
 
     command: str
     """As it was given."""
@@ -62,24 +60,24 @@ def _refuse_odd(test: str, files: Collection[str]) -> None:
         raise NotAllowed(f"{path[:200]!r} is no file of the repository, spelt as git spells it")
 
 
-def test_command(command: str, files: Collection[str]) -> TestCommand:
+def suite_command(command: str, files: Collection[str]) -> SuiteCommand:
     """Of pytest, started plainly, it is known how tests are named; any other runs as it is."""
     if _SHELL.search(command):
-        return TestCommand(command=command)
+        return SuiteCommand(command=command)
     try:
         words = shlex.split(command)
     except ValueError:
-        return TestCommand(command=command)
+        return SuiteCommand(command=command)
     at = next((n for n, word in enumerate(words) if _is_pytest(word)), None)
     if at is None:
-        return TestCommand(command=command)
+        return SuiteCommand(command=command)
     named = (
         not _TAKES_VALUE.fullmatch(before) and _names_tests(word, files)
         for before, word in itertools.pairwise(words[at:])
     )
     rest = zip(words[at + 1 :], named, strict=True)
     kept = [*words[: at + 1], *(word for word, is_test in rest if not is_test)]
-    return TestCommand(command=command, words=tuple(kept))
+    return SuiteCommand(command=command, words=tuple(kept))
 
 
 def _is_pytest(word: str) -> bool:

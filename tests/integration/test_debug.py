@@ -1,0 +1,315 @@
+"""`debug` without a key: what fails, which commit brought it, which changed lines are executed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autoresearch_ci.cli.main import run_cli
+from autoresearch_ci.record.investigation_records import Known, peek
+from tests.conftest import Repo
+
+CHECK = 'test "$(cat value)" -lt 20 || { echo "AssertionError: value is $(cat value)"; exit 1; }\n'
+COMMAND = "sh check.sh"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Debugged:
+    """What one call came to."""
+
+    code: int
+    out: str
+    err: str
+    folder: Path
+
+    def page(self, name: str) -> str:
+        return (self.folder / name).read_text()
+
+    @property
+    def handoff(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.page("handoff.json"))
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Debug:
+    """`autoresearch-ci debug` in the repository, within this process."""
+
+    repo: Repo
+    capture: pytest.CaptureFixture[str]
+    environment: dict[str, str]
+    """Without a key, and with the Python of the tests."""
+
+    def __call__(self, *flags: str, command: str | None = COMMAND, tag: str = "t") -> Debugged:
+        self.capture.readouterr()
+        before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        back = Path.cwd()
+        os.chdir(self.repo.path)
+        try:
+            code = run_cli(self.arguments(*flags, command=command, tag=tag), self.environment)
+        finally:
+            os.chdir(back)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        out, err = self.capture.readouterr()
+        return Debugged(code=code, out=out, err=err, folder=self.folder(tag))
+
+    def arguments(self, *flags: str, command: str | None = COMMAND, tag: str = "t") -> list[str]:
+        given = ["--command", command] if command else []
+        outside = json.dumps([str(self.repo.path.parent)])
+        return ["debug", *given, "--tag", tag, "--set", f"sandbox.write={outside}", *flags]
+
+    def folder(self, tag: str = "t") -> Path:
+        return self.repo.path / "autoresearch" / f"debug-{tag}"
+
+    def known(self, tag: str = "t") -> Known:
+        return peek(self.repo.path / ".git" / "autoresearch" / f"debug-{tag}")
+
+
+@pytest.fixture
+def debug(
+    repo: Repo,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Debug:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    monkeypatch.setenv("PATH", path)
+    without = {n: v for n, v in os.environ.items() if not n.startswith("ANTHROPIC")}
+    return Debug(repo=repo, capture=capsys, environment=without)
+
+
+def history(repo: Repo, *values: int | None, check: str = CHECK) -> list[str]:
+    """Commits with these values; `None` is one that the check cannot be run on."""
+    repo.write("check.sh", check)
+    names = []
+    for number, value in enumerate(values):
+        repo.write("value", "none\n" if value is None else f"{value}\n")
+        repo.write("notes", f"{number}\n")
+        names.append(repo.commit(f"step {number}"))
+    return names
+
+
+def test_the_commit_that_brought_it_is_found_and_nothing_of_the_checkout_touched(
+    repo: Repo, debug: Debug
+) -> None:
+    names = history(repo, 1, 2, 3, 4, 30, 31, 32, 33)
+    before = repo.photograph()
+    done = debug("--bisect", names[0])
+    assert done.code == 0, done.err
+    assert repo.photograph() == before
+    (finding,) = done.handoff["findings"]
+    assert finding["status"] == "open"
+    assert f"{names[4][:12]} brought it: step 4" in finding["title"]
+    runs = debug.known().runs.values()
+    at_culprit = [run.exit_code for run in runs if run.commit == names[4]]
+    at_parent = [run.exit_code for run in runs if run.commit == names[3]]
+    assert (at_culprit, at_parent) == ([1, 1, 1], [0, 0, 0])
+    assert {piece["run"] for piece in finding["evidence"]} <= {run.number for run in runs}
+    assert done.handoff["commit"] == names[-1]
+    assert "step 4" in done.page("findings.md")
+    rows = done.page("debug-results.tsv").splitlines()
+    assert rows[0].split("\t")[:4] == ["iteration", "timestamp", "claim", "status"]
+    assert len(rows) == 2
+
+
+def test_a_flaky_failure_is_not_bisected_and_it_is_said_why(repo: Repo, debug: Debug) -> None:
+    counter = repo.path.parent / "counter"
+    flaky = f'echo x >> {counter}; test "$(($(wc -l < {counter}) % 2))" = 0 || exit 1\n'
+    names = history(repo, 1, 2, 3, check=flaky)
+    done = debug("--bisect", names[0])
+    assert done.code == 0
+    assert "not bisected" in done.out
+    assert "fails 5 of 10" in done.out
+    assert done.handoff["findings"] == []
+    assert not any(run.purpose == "bisect" for run in debug.known().runs.values())
+
+
+def test_what_fails_at_the_good_commit_too_is_not_bisected(repo: Repo, debug: Debug) -> None:
+    names = history(repo, 30, 31, 32)
+    done = debug("--bisect", names[0])
+    assert "at the good commit" in done.page("summary.md")
+    assert done.handoff["findings"] == []
+    assert done.handoff["status"] == "BOUNDED"
+
+
+def test_commits_that_cannot_be_tested_are_skipped(repo: Repo, debug: Debug) -> None:
+    names = history(repo, 1, 2, None, 4, None, 30, 31, 32)
+    broken = CHECK.replace("test ", 'grep -q none value && { echo "no build"; exit 3; }; test ', 1)
+    assert broken != CHECK
+    history(repo, 33, check=broken)
+    done = debug("--bisect", names[0])
+    assert done.handoff["findings"] == []
+    told = done.page("findings.md")
+    assert "suspect" in told
+    assert names[5][:12] in told
+    assert names[4][:12] in told
+
+
+def test_a_commit_whose_setup_fails_is_skipped_too(repo: Repo, debug: Debug) -> None:
+    repo.write("build.sh", "test ! -e broken\n")
+    first = history(repo, 1, 2)
+    repo.write("broken", "")
+    repo.commit("cannot be built")
+    (repo.path / "broken").unlink()
+    names = history(repo, 3, 30, 31, 32)
+    done = debug("--bisect", first[0], "--set", 'setup=["sh build.sh"]')
+    assert done.code == 0, done.err
+    assert names[1][:12] in done.handoff["findings"][0]["title"]
+
+
+def test_a_check_that_was_written_later_is_taken_along(repo: Repo, debug: Debug) -> None:
+    names = []
+    for value in (1, 2, 30, 31):
+        repo.write("value", f"{value}\n")
+        repo.write("notes", f"{value}\n")
+        names.append(repo.commit(f"value {value}"))
+    repo.write("check.sh", CHECK)
+    repo.commit("a check for it")
+    done = debug("--bisect", names[0])
+    assert names[2][:12] in done.handoff["findings"][0]["title"]
+
+
+def test_a_command_that_passes_leaves_nothing_to_look_for(repo: Repo, debug: Debug) -> None:
+    names = history(repo, 1, 2)
+    done = debug("--bisect", names[0])
+    assert done.code == 0
+    assert "passes 3 of 3" in done.page("summary.md")
+    assert not any(run.purpose == "bisect" for run in debug.known().runs.values())
+
+
+@pytest.mark.parametrize(
+    ("flags", "command", "code", "why"),
+    [
+        (("--bisect", "no-such"), COMMAND, 2, "is no commit"),
+        (("--bisect=--all",), COMMAND, 2, "is no commit"),
+        (("--bisect", "HEAD"), COMMAND, 2, "in which it fails"),
+        (("--bisect", "side"), COMMAND, 2, "does not build upon it"),
+        (("--technique", "tarot"), COMMAND, 2, "error-line"),
+        (("--program", "nothing.md"), COMMAND, 2, "cannot be read"),
+        ((), "no-such-program --x", 4, "cannot be started"),
+        ((), None, 2, "nothing that could fail"),
+        (("--resume",), COMMAND, 2, "to continue here"),
+        (("--set", "setup=['exit 7']"), COMMAND, 4, "setup command failed"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_with_its_exit_code(
+    repo: Repo, debug: Debug, flags: tuple[str, ...], command: str | None, code: int, why: str
+) -> None:
+    repo.git("branch", "side")
+    repo.git("switch", "--quiet", "side")
+    repo.write("other", "elsewhere\n")
+    repo.commit("aside")
+    repo.git("switch", "--quiet", "main")
+    history(repo, 30)
+    done = debug(*flags, command=command)
+    assert (done.code, why in done.err) == (code, True), done.err
+
+
+def test_a_tag_is_used_once_and_can_be_continued_as_it_began(repo: Repo, debug: Debug) -> None:
+    history(repo, 30)
+    assert debug().code == 0
+    runs = len(debug.known().runs)
+    assert debug().code == 3
+    assert debug("--resume", command=None).code == 0
+    assert len(debug.known().runs) == runs
+    other = debug("--resume", command="sh other.sh")
+    assert (other.code, "was 'sh check.sh'" in other.err) == (2, True)
+
+
+def test_words_of_the_repository_do_nothing_in_the_pages(repo: Repo, debug: Debug) -> None:
+    names = history(repo, 1, 2)
+    repo.write("value", "30\n")
+    repo.commit("@everyone fixes #1 <img src=x> ::error::boom `x`")
+    done = debug("--bisect", names[0])
+    assert done.code == 0
+    page = done.page("findings.md")
+    assert "<img" not in page
+    assert "@everyone" not in page
+    assert not any(row.startswith("::") for row in done.out.splitlines())
+
+
+PYTHON = {
+    "shop.py": "RATE = 2\n\n\ndef tax(x):\n    return x * RATE\n\n\ndef total(x):\n    return x\n",
+    "test_shop.py": "from shop import tax, total\n\n\ndef test_tax():\n    assert tax(2) == 4\n\n\n"
+    "def test_total():\n    assert total(2) == 2\n",
+}
+
+
+def test_the_changed_lines_that_a_failing_test_executes_are_named(repo: Repo, debug: Debug) -> None:
+    for name, text in PYTHON.items():
+        repo.write(name, text)
+    good = repo.commit("a shop")
+    repo.write("shop.py", PYTHON["shop.py"].replace("x * RATE", "x + RATE + 1") + "\n\nIDLE = 1\n")
+    repo.write("README", "words\n")
+    bad = repo.commit("another tax")
+    done = debug("--bisect", good, command=None)
+    assert done.code == 0, done.err
+    assert done.handoff["findings"], done.page("findings.md")
+    (finding,) = done.handoff["findings"]
+    assert (finding["path"], finding["line"]) == ("shop.py", 5)
+    assert bad[:12] in finding["title"]
+    page = done.page("findings.md")
+    assert "by executed lines" in page
+    assert "shop.py:5 (failing 1, passing 0)" in page
+    asked = debug.known().ran("reproduce")[0].command
+    assert "test_shop.py::test_tax" in asked
+    assert "junit" not in asked
+
+
+def records(debug: Debug) -> int:
+    path = debug.repo.path / ".git/autoresearch/debug-t/investigation.jsonl"
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+@pytest.mark.parametrize("lines", [2, 6, 9])
+def test_killed_at_any_time_it_goes_on_and_finds_the_same(
+    repo: Repo, debug: Debug, tmp_path: Path, lines: int
+) -> None:
+    slow = f"sleep 0.2\n{CHECK}"
+    names = history(repo, 1, 2, 3, 30, 31, check=slow)
+    words = debug.arguments("--bisect", names[0])
+    process = subprocess.Popen(
+        [sys.executable, "-m", "autoresearch_ci", *words],
+        cwd=repo.path,
+        env={**os.environ, "TMPDIR": str(tmp_path / "tmp")},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    while records(debug) < lines and process.poll() is None:
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    path = repo.path / ".git/autoresearch/debug-t/investigation.jsonl"
+    with path.open("ab") as file:
+        file.write(b'{"record": "ran", "number": 99')  # torn
+    before = debug.known()
+    done = debug("--resume", command=None)
+    assert done.code == 0, done.err
+    assert names[3][:12] in done.handoff["findings"][0]["title"]
+    after = debug.known()
+    assert {n: after.runs[n] for n in before.runs} == before.runs
+    assert len(after.ran("reproduce")) == 3
+
+
+def test_a_record_that_was_changed_is_never_believed(repo: Repo, debug: Debug) -> None:
+    history(repo, 30)
+    assert debug().code == 0
+    path = repo.path / ".git/autoresearch/debug-t/investigation.jsonl"
+    path.write_bytes(path.read_bytes().replace(b'"exit_code": 1', b'"exit_code": 0', 1))
+    done = debug("--resume", command=None)
+    assert (done.code, "not a record of ours" in done.err) == (3, True)

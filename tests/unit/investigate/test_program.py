@@ -1,0 +1,74 @@
+"""A program that would silently do something else than it says is refused, with its line."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.investigate.program import bundled, from_file, parse
+
+FOLDER = resources.files("autoresearch_ci") / "programs"
+OURS = sorted(path.name for path in FOLDER.iterdir())
+DEBUG = (FOLDER / "debug.md").read_text()
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_program_of_ours_loads(name: str) -> None:
+    program = bundled(name.removesuffix(".md"))
+    assert program.facts.name == name.removesuffix(".md")
+    assert program.sections["Rules"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("shape: investigate", "shape: spiral", ":3: shape: is not one of the choices"),
+        ("about:", "abut:", "unknown key, did you mean `about`?"),
+        ("otherwise: inconclusive", "otherwise: unsure", "otherwise: unsure is not known"),
+        ("minLength: 12", "minLenght: 12", "did you mean minLength?"),
+        ("# Task", "# Tasks", "no section `# Task`"),
+        ("# technique: race", "# technique: races", "did you mean `# technique: race`?"),
+        ("columns: [iteration", "columns: [iterations", "did you mean iteration?"),
+        ("enum: [fails, passes]", "enum: [yes, no]", "must be [fails, passes]"),
+        ("refuted: disproven", "refuted: wrong", "refuted: wrong is not known"),
+        ("needs: [failing_command, quote]", "needs: [rumour]", "is not one of the choices"),
+        ("prediction: expect", "prediction: expected", "did you mean expect?"),
+        ("  inconclusive: {}", "  inconclusive: {}\n  maybe: {}", "item.status.enum lists"),
+        ("outputs: [findings.md", "outputs: [../findings.md", "nobody writes it"),
+        ("claim: claim", "claim: clam", "did you mean claim?"),
+        ("first: [claim", "first: [evidence, claim", "answered in the end"),
+        ("required: [claim, because, test, expect, technique, status,", "required: [", "status"),
+        ("  technique: [error-line,", "  technique: [", "must list the cells"),
+        ("item:", "item: &a", "anchors and aliases"),
+    ],
+)
+def test_a_mistake_is_named_with_what_was_meant(old: str, new: str, why: str) -> None:
+    assert old in DEBUG
+    with pytest.raises(ConfigError) as caught:
+        parse(DEBUG.replace(old, new, 1).encode(), "p.md")
+    assert why in str(caught.value)
+    assert "p.md" in str(caught.value)
+
+
+@pytest.mark.parametrize("text", [b"", b"# Rules\n", b"---\nname: x\n", b"\xff\xfe", b"---\n---\n"])
+def test_what_is_no_program_is_refused(text: bytes) -> None:
+    with pytest.raises(ConfigError):
+        parse(text, "p.md")
+
+
+def test_a_file_that_cannot_be_read_is_an_error_of_usage(tmp_path: Path) -> None:
+    large = tmp_path / "large.md"
+    large.write_bytes(b"x" * 300_000)
+    for path in (tmp_path, tmp_path / "none", large):
+        with pytest.raises(ConfigError, match="--program"):
+            from_file(path)
+
+
+def test_what_is_stated_first_is_not_asked_again() -> None:
+    program = bundled("debug")
+    assert program.opening is not None
+    assert set(program.opening["properties"]).isdisjoint(program.closing["properties"])
+    assert {"status", "evidence"} <= set(program.closing["required"])
