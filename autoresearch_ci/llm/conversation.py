@@ -1,4 +1,4 @@
-"""One proposal's conversation: ask, carry out the tool calls, answer them, until `submit`.
+"""A conversation: ask, carry out the tool calls, answer them, until there is a result.
 
 Knows the Messages API's words but no SDK. Nothing is carried out of an answer that is not whole.
 """
@@ -6,9 +6,10 @@ Knows the Messages API's words but no SDK. Nothing is carried out of an answer t
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from autoresearch_ci.experiment import Spent
 from autoresearch_ci.llm.draft import Draft, DraftError, Size
@@ -70,7 +71,99 @@ class Caps:
     usd: float | None = None
 
 
-class Conversation:
+_R = TypeVar("_R")
+
+
+class Talk(ABC, Generic[_R]):
+    """Asks, has the tool calls of each answer carried out, and asks again, until there is a result.
+
+    What the tools do, and which of them ends it, a subclass says.
+    """
+
+    wanted = "proposal"
+    """What a talk without a result did not bring, in words."""
+    hurry = "Two turns are left: finish and submit."
+
+    def __init__(
+        self, *, ask: Ask, caps: Caps, price: Callable[[Mapping[str, Any]], Spent]
+    ) -> None:
+        self.spent = Spent()
+        self.result: _R | None = None
+        self._ask = ask
+        self._caps = caps
+        self._price = price
+
+    @abstractmethod
+    def answered(self, name: str, arguments: object, failed: bool) -> Answer:
+        """Carry out one call; `failed`: another one of this turn did."""
+
+    @abstractmethod
+    def nudged(self, words: str) -> str:
+        """What to say to an answer without a call; empty: it gave a result. May raise."""
+
+    def run(self, request: Mapping[str, Any]) -> _R:
+        """Raises `NoProposal` or `Declined`; whatever happened, `spent` says what it cost."""
+        messages: list[dict[str, Any]] = [*request["messages"]]
+        for turn in range(self._caps.turns):
+            self._check_caps()
+            sent = {**request, "messages": messages}
+            answer = self._ask(sent, self._record, self._check_caps)
+            self._check_whole(answer)
+            # The service refuses empty text blocks, also those that it wrote itself.
+            content = [b for b in answer.content if b.get("type") != "text" or b.get("text")]
+            if content:
+                messages = [*messages, {"role": "assistant", "content": content}]
+            if answer.stop_reason == "pause_turn":
+                continue
+            reply = self._reply(answer, self._caps.turns - turn - 1)
+            if self.result is not None:
+                return self.result
+            messages = [*messages, {"role": "user", "content": reply}]
+        raise NoProposal(f"no {self.wanted} within {self._caps.turns} turns")
+
+    def _record(self, usage: Mapping[str, Any]) -> None:
+        self.spent += self._price(usage)
+
+    def _check_caps(self) -> None:
+        tokens, usd = self._caps.tokens, self._caps.usd
+        if tokens is not None and self.spent.tokens >= tokens:
+            raise NoProposal(f"no {self.wanted} within {tokens:.0f} tokens")
+        if usd is not None and self.spent.cost_usd >= usd:
+            raise NoProposal(f"no {self.wanted} within ${usd:g}")
+
+    def _check_whole(self, answer: Turn) -> None:
+        if answer.stop_reason == "refusal":
+            raise Declined(line(answer.refusal, 40) or "unspecified")
+        if answer.stop_reason == "max_tokens":
+            raise NoProposal("the answer was cut off at max_tokens")
+        if answer.stop_reason == "model_context_window_exceeded":
+            raise NoProposal("the conversation outgrew the model's context window")
+
+    def _reply(self, answer: Turn, left: int) -> list[dict[str, Any]]:
+        calls = [block for block in answer.content if block.get("type") == "tool_use"]
+        if not calls:
+            words = "\n".join(str(block.get("text", "")) for block in answer.content)
+            return [{"type": "text", "text": text}] if (text := self.nudged(words)) else []
+        results: list[dict[str, Any]] = []
+        failed = False
+        for block in calls:
+            done = self._carry_out(block, answer.broken_calls, failed)
+            failed = failed or done.failed
+            result = {"type": "tool_result", "tool_use_id": block["id"], "content": done.text}
+            results.append({**result, "is_error": True} if done.failed else result)
+        if left == 2 and self.result is None:
+            results.append({"type": "text", "text": self.hurry})
+        return results
+
+    def _carry_out(self, block: Mapping[str, Any], broken: frozenset[str], failed: bool) -> Answer:
+        if self.result is not None:
+            return Answer(text="already submitted", failed=True)
+        if block["id"] in broken:
+            return Answer(text="the arguments were not a whole JSON object", failed=True)
+        return self.answered(str(block.get("name")), block.get("input"), failed)
+
+
+class Conversation(Talk[Submission]):
     """Drives one draft from the first request to `submit`."""
 
     def __init__(
@@ -90,77 +183,15 @@ class Conversation:
         `no_change`: of a model's words, those that say why nothing is to be changed; empty: they
         say no such thing, or it is no answer here.
         """
-        self.spent = Spent()
-        self._ask = ask
+        super().__init__(ask=ask, caps=caps, price=price)
         self._draft = draft
         self._more = more
         self._no_change = no_change
         self._dialect = dialect
-        self._caps = caps
-        self._price = price
         self._may_ask_for_split = focused
         self._nudged = False
-        self._submitted: Submission | None = None
 
-    def run(self, request: Mapping[str, Any]) -> Submission:
-        """Raises `NoProposal` or `Declined`; whatever happened, `spent` says what it cost."""
-        messages: list[dict[str, Any]] = [*request["messages"]]
-        for turn in range(self._caps.turns):
-            self._check_caps()
-            sent = {**request, "messages": messages}
-            answer = self._ask(sent, self._record, self._check_caps)
-            self._check_whole(answer)
-            # The service refuses empty text blocks, also those that it wrote itself.
-            content = [b for b in answer.content if b.get("type") != "text" or b.get("text")]
-            if content:
-                messages = [*messages, {"role": "assistant", "content": content}]
-            if answer.stop_reason == "pause_turn":
-                continue
-            reply = self._reply(answer, self._caps.turns - turn - 1)
-            if self._submitted:
-                return self._submitted
-            messages = [*messages, {"role": "user", "content": reply}]
-        raise NoProposal(f"no proposal within {self._caps.turns} turns")
-
-    def _record(self, usage: Mapping[str, Any]) -> None:
-        self.spent += self._price(usage)
-
-    def _check_caps(self) -> None:
-        tokens, usd = self._caps.tokens, self._caps.usd
-        if tokens is not None and self.spent.tokens >= tokens:
-            raise NoProposal(f"no proposal within {tokens:.0f} tokens")
-        if usd is not None and self.spent.cost_usd >= usd:
-            raise NoProposal(f"no proposal within ${usd:g}")
-
-    def _check_whole(self, answer: Turn) -> None:
-        if answer.stop_reason == "refusal":
-            raise Declined(line(answer.refusal, 40) or "unspecified")
-        if answer.stop_reason == "max_tokens":
-            raise NoProposal("the answer was cut off at max_tokens")
-        if answer.stop_reason == "model_context_window_exceeded":
-            raise NoProposal("the conversation outgrew the model's context window")
-
-    def _reply(self, answer: Turn, left: int) -> list[dict[str, Any]]:
-        calls = [block for block in answer.content if block.get("type") == "tool_use"]
-        if not calls:
-            return self._nudge(answer)
-        results: list[dict[str, Any]] = []
-        failed = False
-        for block in calls:
-            done = self._carry_out(block, answer.broken_calls, failed)
-            failed = failed or done.failed
-            result = {"type": "tool_result", "tool_use_id": block["id"], "content": done.text}
-            results.append({**result, "is_error": True} if done.failed else result)
-        if left == 2 and not self._submitted:
-            results.append({"type": "text", "text": "Two turns are left: finish and submit."})
-        return results
-
-    def _carry_out(self, block: Mapping[str, Any], broken: frozenset[str], failed: bool) -> Answer:
-        if self._submitted:
-            return Answer(text="already submitted", failed=True)
-        if block["id"] in broken:
-            return Answer(text="the arguments were not a whole JSON object", failed=True)
-        name, arguments = str(block.get("name")), block.get("input")
+    def answered(self, name: str, arguments: object, failed: bool) -> Answer:
         if self._more and self._more.handles(name):
             return self._more.call(name, arguments)
         if name != SUBMIT:
@@ -178,7 +209,7 @@ class Conversation:
         size = self._draft.size()
         reason = self._no_change(given.description)
         if reason and not size.files:
-            self._submitted = given.model_copy(update={"description": reason})
+            self.result = given.model_copy(update={"description": reason})
             return Answer(text="submitted")
         if reason:
             text = "not submitted: files are changed; `revert` them, or say what the change does"
@@ -194,25 +225,23 @@ class Conversation:
                 "change, submit again as it is."
             )
             return Answer(text=text, failed=True)
-        self._submitted = given
+        self.result = given
         return Answer(text="submitted")
 
-    def _nudge(self, answer: Turn) -> list[dict[str, Any]]:
-        words = [str(block.get("text", "")) for block in answer.content]
-        reason = self._no_change("\n".join(words))
+    def nudged(self, words: str) -> str:
+        reason = self._no_change(words)
         if reason and not self._draft.changed():
-            self._submitted = Submission(description=reason, hypothesis="")
-            return []
+            self.result = Submission(description=reason, hypothesis="")
+            return ""
         if not self._nudged:
             self._nudged = True
-            text = "Make the change with the tools, then call `submit`. Nothing else is read."
-            return [{"type": "text", "text": text}]
-        said = line(" ".join(words), 200)
+            return "Make the change with the tools, then call `submit`. Nothing else is read."
+        said = line(words, 200)
         if not self._draft.changed():
             raise NoProposal(f"the model ended without a change: {said}")
         # Small models edit well and forget to call `submit`; their words serve as description.
-        self._submitted = Submission(description=said or "an unnamed change", hypothesis="")
-        return []
+        self.result = Submission(description=said or "an unnamed change", hypothesis="")
+        return ""
 
 
 def looks_like_several(size: Size, description: str) -> str:

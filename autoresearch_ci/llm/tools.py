@@ -77,6 +77,23 @@ def call(draft: Draft, dialect: Dialect, name: str, arguments: object) -> Answer
         return Answer(text=_bounded(str(error)), failed=True)
 
 
+READING = ("read", "glob", "grep")
+"""The tools of those who only look; the same in both dialects, as the text editor also writes."""
+
+
+def reading_definitions() -> list[dict[str, Any]]:
+    """The `tools` of a request that changes nothing."""
+    return [_definition(name) for name in READING]
+
+
+def read_only(draft: Draft, name: str, arguments: object) -> Answer:
+    """Carry out one of `READING`."""
+    try:
+        return Answer(text=_bounded(_parsed(_MODELS[name], arguments).apply(draft)))
+    except DraftError as error:
+        return Answer(text=_bounded(str(error)), failed=True)
+
+
 def submission(arguments: object) -> Submission:
     """The arguments of `submit`. Raises `DraftError` when they are not usable."""
     return _parsed(Submission, arguments)
