@@ -15,19 +15,28 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import autoresearch_ci
-from autoresearch_ci.cli.assembly import Collaborators, make_redactor, open_bench
+from autoresearch_ci.cli.assembly import (
+    Collaborators,
+    make_redactor,
+    make_service,
+    open_bench,
+)
 from autoresearch_ci.cli.config import effective
 from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.resolve import Setting
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.findings import Evidence, fingerprint
+from autoresearch_ci.decide.saturation import is_complete
+from autoresearch_ci.decide.selected_tests import suite_command
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.events import Event, Note, Observer, Warning, redacted
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.investigate.bisect import Bisected, Bisection, refuse_unrelated
 from autoresearch_ci.investigate.differential import Differential, differential
+from autoresearch_ci.investigate.experiments import Experiments, interpreter
 from autoresearch_ci.investigate.groundwork import (
     Symptom,
     inventory,
@@ -35,9 +44,12 @@ from autoresearch_ci.investigate.groundwork import (
     reproduce,
     told,
 )
+from autoresearch_ci.investigate.investigation import Investigation
 from autoresearch_ci.investigate.outcome_pages import Pages
 from autoresearch_ci.investigate.program import Program, bundled, from_file
 from autoresearch_ci.investigate.runs import Runs
+from autoresearch_ci.llm.credentials import credential
+from autoresearch_ci.llm.draft import Draft
 from autoresearch_ci.measure.commands import MeasuredCommands, OutOfTime
 from autoresearch_ci.preflight import (
     Options,
@@ -58,8 +70,12 @@ from autoresearch_ci.report.console import make_progress
 from autoresearch_ci.report.finding_pages import Report, handoff
 from autoresearch_ci.safety.prompt_text import line
 from autoresearch_ci.workspace.repository import Repository
+from autoresearch_ci.workspace.scope import Scope
 from autoresearch_ci.workspace.scratch import in_use
-from autoresearch_ci.workspace.store import opened
+from autoresearch_ci.workspace.store import CommitTree, opened
+
+if TYPE_CHECKING:
+    from autoresearch_ci.llm.messages_api import MessagesService
 
 NAME = "debug"
 
@@ -179,6 +195,8 @@ def _configured(
             "do: name a command that fails: autoresearch-ci debug --command 'make test'"
         )
     first, *others = commands or ["true"]
+    if "script" in program.facts.experiments.kinds:  # what a script would be started with
+        others.append(f"{interpreter(first, 'python')} -c ''")
     resolved, path = effective(
         options,
         defaults=[Setting(at=("scope",), value=["**"], flag="default")],
@@ -426,11 +444,76 @@ class _Search:
         )
 
     def _think(self, symptom: Symptom | None) -> None:
-        """Hypotheses, when a model can be asked."""
-        self.missing.append(
-            "no model was asked for causes: there is no key; set ANTHROPIC_API_KEY for hypotheses"
+        """Hypotheses, when a model can be asked and there is something to explain."""
+        config = self.collaborators.config
+        why = self._why_no_model(symptom)
+        if why:
+            self.missing.append(f"no model was asked for causes: {why}")
+            self.records.append(Ended(reason="all that can be done without a model is done"))
+            return
+        with ExitStack() as stack:
+            service = make_service(self.collaborators, stack, config.claude)
+            service.verify()
+            reason = self._investigation(symptom, service).run()
+        if not is_complete(reason):
+            self.missing.append(f"more causes: {reason}; --resume goes on")
+
+    def _why_no_model(self, symptom: Symptom | None) -> str:
+        config = self.collaborators.config
+        if not (self.asked.symptom or (symptom and symptom.outcome)):
+            return "nothing fails; --symptom TEXT says what goes wrong in your words"
+        if self.iterations == 0:
+            return "iterations is 0"
+        if credential(config.claude, self.collaborators.environment) is None:
+            return "there is no key; set ANTHROPIC_API_KEY for hypotheses"
+        return ""
+
+    def _investigation(self, symptom: Symptom | None, service: MessagesService) -> Investigation:
+        collaborators, facts = self.collaborators, self.program.facts
+        config, context = collaborators.config, collaborators.context
+        minutes, budget = config.budget.minutes, config.budget
+        command = symptom.command if symptom else config.metric.command
+        tree = CommitTree(
+            files=context.files, changes={}, scope=Scope(include=()), store=collaborators.store
         )
-        self.records.append(Ended(reason="all that can be done without a model is done"))
+        grid = dict(facts.grid)
+        if self.asked.technique:
+            grid["technique"] = (self.asked.technique,)
+        own = [("What goes wrong, as somebody says", self.asked.symptom)]
+        return Investigation(
+            program=self.program,
+            records=self.records,
+            service=service,
+            claude=config.claude,
+            budget=budget,
+            limits=self.program.limits(
+                self.iterations, minutes * 60 if minutes else None, budget.usd, budget.tokens
+            ),
+            grid=grid,
+            tree=Draft(tree, Scope(include=()), hidden=context.hidden),
+            experiments=Experiments(
+                runs=self.runs,
+                store=collaborators.store,
+                suite=suite_command(command, context.files),
+                files=context.files,
+                symptom=symptom.outcome if symptom else None,
+            ),
+            facts=[*(own if self.asked.symptom else []), *self.facts, *self._history()],
+            redactor=collaborators.redactor,
+            observe=collaborators.observe,
+            began=self.began,
+            written=self.write,
+        )
+
+    def _history(self) -> list[tuple[str, str]]:
+        """What was committed lately, in the scope if there is one."""
+        context = self.collaborators.context
+        scope = [path for path in self.pages.scope if path in context.files]
+        recent = context.repository.recent(15, scope, at=context.base)
+        facts = [("Latest commits", "\n".join(recent))]
+        if self.pages.scope:
+            facts.append(("Where to look first", "\n".join(self.pages.scope)))
+        return facts
 
 
 def _bisected_words(found: Bisected) -> str:

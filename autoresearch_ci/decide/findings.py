@@ -26,6 +26,8 @@ _LEAST = 6
 """Letters and digits without which a quote could stand anywhere, as `}` or `return`."""
 _ALIKE = 0.8
 """Share of words from which on two claims are the same claim."""
+_STEM = 5
+"""Letters of a word that count: `doubled` is `doubling`."""
 
 Read = Callable[[str], str | None]
 """Text of a file at the audited commit; `None`: there is no such text file."""
@@ -239,9 +241,9 @@ def fingerprint(rule: str, path: str, place: str, quote: str) -> str:
 
 
 def claim_key(words: str) -> frozenset[str]:
-    """What a claim is told apart by: its words without numbers, order and filling."""
+    """What a claim is told apart by: its words without numbers, order, endings and filling."""
     found = re.findall(r"[^\W\d_]{2,}", essence(words).lower().replace("_", " "))
-    return frozenset(word for word in found if word not in _FILLING)
+    return frozenset(word[:_STEM] for word in found if word not in _FILLING)
 
 
 def is_same_claim(one: frozenset[str], other: frozenset[str]) -> bool:

@@ -62,7 +62,7 @@ def stop_reason(
     if len(looked) >= limits.iterations:
         return f"all {limits.iterations} iterations done"
     if limits.seconds is not None and seconds >= limits.seconds:
-        return f"the {limits.seconds / 60:g} minutes are used up"
+        return time_used_up(limits)
     if limits.usd is not None and usd >= limits.usd:
         return f"the ${limits.usd:g} are used up"
     if limits.tokens is not None and tokens >= limits.tokens:
@@ -72,6 +72,11 @@ def stop_reason(
     if without_news(limits, looked) >= limits.stop_after:
         return f"saturated: nothing new in {limits.stop_after} iterations"
     return None
+
+
+def time_used_up(limits: Limits) -> str:
+    """Of a limit that there is."""
+    return f"the {(limits.seconds or 0.0) / 60:g} minutes are used up"
 
 
 def is_complete(reason: str) -> bool:

@@ -87,8 +87,6 @@ class Defaults(Section):
     """What holds where nobody says otherwise."""
 
     iterations: int = Field(default=15, ge=0, le=1_000_000)
-    turns: int = Field(default=40, ge=2, le=500)
-    """Answers of the model that one iteration may take."""
 
 
 class Experiments(Section):

@@ -78,8 +78,11 @@ class Runs:
         timeout: float | None = None,
         script: str = "",
         watched: Collection[str] = (),
+        weighed: Callable[[Ran], Ran] = lambda ran: ran,
     ) -> Ran:
         """Run it once and write it down; `watched`: tests of which it matters that they pass.
+
+        `weighed`: adds what the run is worth.
 
         Raises `BaselineError` when the commit cannot be built, `OutOfTime` when it was not begun.
         """
@@ -95,6 +98,7 @@ class Runs:
             commit=commit,
             script=redact(script),
         )
+        ran = weighed(ran)
         self.records.append(ran)
         return ran
 

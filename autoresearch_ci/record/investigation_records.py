@@ -75,6 +75,10 @@ class Ran:
     """The end of its output."""
     script: str = ""
     """What the script held that it started."""
+    known: bool = False
+    """It shows the symptom itself, whose failing is known."""
+    broken: bool = False
+    """It failed before it could show anything."""
 
     def execution(self) -> Execution:
         """As evidence."""
@@ -83,7 +87,8 @@ class Ran:
             command=self.command,
             exit_code=self.exit_code,
             timed_out=self.timed_out,
-            symptom=self.purpose != "experiment",
+            symptom=self.known or self.purpose != "experiment",
+            broken=self.broken,
         )
 
 

@@ -1,0 +1,142 @@
+"""The only commands that a model may have run: the repository's own tests, and a script of its own.
+
+Both run in the measure tree, confined as everything that is measured. A script's name is ours, and
+so is the interpreter; what it holds is kept in git. What a run is worth is weighed here.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+from autoresearch_ci.decide.bisection import Outcome
+from autoresearch_ci.decide.selected_tests import NotAllowed, SuiteCommand
+from autoresearch_ci.investigate.runs import Runs
+from autoresearch_ci.record.investigation_records import Ran
+from autoresearch_ci.workspace.store import Store
+
+SCRIPT_LIMIT = 32_000
+"""Characters."""
+SECONDS = 60.0
+"""What a script, or some tests, may take at the least; more where the symptom takes longer."""
+_NAME = "autoresearch_experiment"
+_ENDINGS = {"python": ".py", "sh": ".sh", "node": ".js"}
+LANGUAGES = tuple(_ENDINGS)
+_NEVER_BEGAN = re.compile(
+    r"ModuleNotFoundError|ImportError|SyntaxError|IndentationError|command not found"
+    r"|Cannot find module|No such file or directory|fixture '[^']*' not found"
+)
+"""A script or test that fails so has not come to what it was to show."""
+_NO_TESTS = (2, 3, 4, 5)
+"""Exit codes of pytest other than that of a failing test."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiments:
+    """What may be run, and by what its outcome is weighed."""
+
+    runs: Runs
+    store: Store
+    suite: SuiteCommand
+    files: Collection[str]
+    """Of the audited commit."""
+    symptom: Outcome | None
+
+    def tests(self, tests: Sequence[str], iteration: int) -> Ran:
+        """The repository's own test command on some tests. Raises `NotAllowed`, `OutOfTime`."""
+        command = self.suite.selecting(tests, self.files)
+        return self.runs.execute(
+            command,
+            purpose="experiment",
+            iteration=iteration,
+            timeout=self._patience,
+            weighed=self._weighed,
+        )
+
+    def script(self, language: str, text: str, iteration: int) -> Ran:
+        """A script at the root of the tree. Raises `NotAllowed`, `OutOfTime`."""
+        _refuse_unfit(language, text)
+        name = self._name(_ENDINGS[language])
+        versions = self.store.commit(
+            parents=[self.runs.base],
+            edits={name: ("100644", text.encode())},
+            message=f"experiment of iteration {iteration}",
+            ref=f"refs/autoresearch/experiments/{len(self.runs.records.known.runs) + 1}",
+            timestamp=int(time.time()),
+        )[1]
+        return self.runs.execute(
+            f"{interpreter(self.suite.command, language)} {name}",
+            purpose="experiment",
+            iteration=iteration,
+            changes=versions,
+            timeout=self._patience,
+            script=text,
+            weighed=self._weighed,
+        )
+
+    @property
+    def _patience(self) -> float:
+        return max(SECONDS, self.runs.patience(self.suite.command))
+
+    def _name(self, ending: str) -> str:
+        names = (f"{_NAME}{number or ''}{ending}" for number in range(len(self.files) + 1))
+        return next(name for name in names if name not in self.files)
+
+    def _weighed(self, ran: Ran) -> Ran:
+        return replace(ran, known=self._is_known(ran), broken=self._is_broken(ran))
+
+    def _is_known(self, ran: Ran) -> bool:
+        """Whether it shows nothing but the symptom itself."""
+        if ran.script:
+            return False
+        tests = self.symptom.failing if self.symptom else frozenset()
+        return ran.command == self.suite.command or bool(
+            ran.failing and tests.issuperset(ran.failing)
+        )
+
+    def _is_broken(self, ran: Ran) -> bool:
+        if not (ran.exit_code or ran.timed_out):
+            return False
+        symptom = self.symptom
+        if ran.timed_out:
+            return not (symptom and symptom.timed_out)
+        if ran.exit_code in (126, 127):
+            return True
+        if not ran.script and self.suite.words:
+            return not ran.failing and ran.exit_code in _NO_TESTS
+        never = _NEVER_BEGAN.search(ran.failure)
+        return bool(never and never[0] not in (symptom.words if symptom else ""))
+
+
+def _refuse_unfit(language: str, text: str) -> None:
+    if language not in _ENDINGS:
+        raise NotAllowed(f"language: expected one of {', '.join(_ENDINGS)}")
+    if len(text) > SCRIPT_LIMIT or "\0" in text:
+        raise NotAllowed(f"a script is a text of at most {SCRIPT_LIMIT} characters")
+    try:
+        text.encode()
+        if language == "python":
+            ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise NotAllowed(f"the script cannot be read by Python: {error}") from error
+
+
+def interpreter(command: str, language: str) -> str:
+    """What runs a script as the command runs its own code: `uv run python`, `.venv/bin/python`."""
+    if language != "python":
+        return {"sh": "sh", "node": "node"}[language]
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        words = []
+    for at, word in enumerate(words[:4]):
+        folder, slash, name = word.rpartition("/")
+        if re.fullmatch(r"(python|pypy)[0-9.]*", name):
+            return shlex.join(words[: at + 1])
+        if name in ("pytest", "py.test"):
+            return shlex.join([*words[:at], f"{folder}{slash}python"])
+    return "python3"

@@ -1,0 +1,456 @@
+"""`debug` with a model: the real SDK against a local server; what is claimed is checked by code."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autoresearch_ci.record.investigation_records import Item
+from tests.conftest import Repo
+from tests.debugging import Debug, Debugged, make_debug
+from tests.messages_api import (
+    Json,
+    MessagesApi,
+    Reply,
+    broken_tool,
+    calls,
+    ends,
+    error,
+    refuses,
+    text,
+    tool,
+)
+
+KEY = "sk-ant-test-0123456789abcdef"
+SHOP = "def tax(x):\n    return x + 3\n\n\ndef total(x):\n    return x + tax(x)\n"
+CHECK = (
+    "from shop import total\n\nif total(2) != 6:\n    raise SystemExit(f'total is {total(2)}')\n"
+)
+PROBE = "from shop import tax\nraise SystemExit(tax(2) != 4)\n"
+FINE = "raise SystemExit(0)\n"
+
+
+@pytest.fixture
+def api() -> Iterator[MessagesApi]:
+    with MessagesApi() as server:
+        yield server
+        assert server.problems == []
+
+
+class Model:
+    """`debug` of a small shop, with a scripted model."""
+
+    def __init__(self, debug: Debug, api: MessagesApi) -> None:
+        self.api = api
+        environment = {**debug.environment, "ANTHROPIC_API_KEY": KEY}
+        self.debug = replace(debug, environment=environment)
+        self.flags = (
+            *("--set", f"claude.base_url={api.url}", "--set", "claude.dialect=native"),
+            *("--set", "claude.price={input: 5, output: 25}"),
+        )
+
+    def __call__(
+        self, *replies: Reply | Callable[[Json], Reply], flags: tuple[str, ...] = (), **more: Any
+    ) -> Debugged:
+        self.api.answer(*replies)
+        words = ("--iterations", "1") if "--iterations" not in flags else ()
+        given = {"command": "python check.py", **more}
+        return self.debug(*self.flags, *words, *flags, **given)
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        return self.debug.known().items
+
+
+@pytest.fixture
+def model(
+    repo: Repo,
+    api: MessagesApi,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Model:
+    repo.write("shop.py", SHOP)
+    repo.write("check.py", CHECK)
+    repo.write("secret.txt", "outside\n")
+    repo.commit("a shop")
+    return Model(make_debug(repo, tmp_path, capsys, monkeypatch), api)
+
+
+def hypothesis(claim: str = "tax adds three instead of doubling x", **changes: Any) -> Json:
+    stated = {
+        "claim": claim,
+        "because": "shop.py:2 returns x + 3",
+        "test": "tax(2) is 4 if it doubles",
+        "expect": "fails",
+        "technique": "data-flow",
+    }
+    return tool("hypothesis", **{**stated, **changes})
+
+
+def script(text: str = PROBE, language: str = "python") -> Json:
+    return tool("run_script", language=language, script=text)
+
+
+def quote(text: str = "return x + 3", path: str = "shop.py", line: int = 2) -> Json:
+    return {"kind": "quote", "path": path, "line": line, "text": text}
+
+
+def ran(number: int = 4, exit_code: int = 1) -> Json:
+    return {"kind": "command", "run": number, "exit_code": exit_code}
+
+
+def report(*evidence: Any, status: str = "confirmed", **changes: Any) -> Json:
+    given = {
+        "status": status,
+        "title": "Tax adds instead of multiplying",
+        "severity": "high",
+        "path": "shop.py",
+        "line": 2,
+        "why": "total adds tax, and tax adds three",
+        "fix": "return 2 * x",
+        "root_cause": True,
+        "evidence": list(evidence),
+    }
+    return tool("report", **{**given, **changes})
+
+
+def results(api: MessagesApi, turn: int) -> list[tuple[bool, str]]:
+    """What the tool calls before request `turn` were answered: whether it failed, and the text."""
+    blocks = api.requests[turn]["messages"][-1]["content"]
+    found = [block for block in blocks if block["type"] == "tool_result"]
+    return [(bool(block.get("is_error")), str(block["content"])) for block in found]
+
+
+def test_a_cause_that_an_experiment_shows_is_confirmed_and_ends_it(
+    model: Model, repo: Repo
+) -> None:
+    before = repo.photograph()
+    done = model(
+        calls(tool("read", path="shop.py"), tool("grep", pattern="tax")),
+        calls(hypothesis()),
+        calls(script()),
+        calls(report(ran(), quote())),
+        flags=("--iterations", "9", "--fix"),
+    )
+    assert done.code == 0, done.err
+    assert repo.photograph() == before
+    (item,) = model.items
+    assert (item.status, item.path, item.line) == ("confirmed", "shop.py", 2)
+    assert (item.dropped, item.overruled) == ((), "")
+    assert model.debug.known().end.startswith("answered")
+    (finding,) = done.handoff["findings"]
+    assert finding["status"] == "open"
+    assert finding["confidence"] == "high"
+    assert finding["severity"] == "high"
+    assert done.handoff["status"] == "COMPLETE"
+    assert "raise SystemExit(tax(2) != 4)" in done.page("findings.md")
+    assert "autoresearch-ci fix --from-debug" in done.out
+    shown = results(model.api, 1)
+    assert "return x + 3" in shown[0][1]
+    assert "shop.py:6" in shown[1][1]
+    assert "exit code 1" in results(model.api, 3)[0][1]
+    assert KEY not in (done.folder / "handoff.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("evidence", "why"),
+    [
+        ((quote("return x + 4"),), "does not stand there"),
+        ((quote(path="../../etc/passwd"),), "no such text file"),
+        ((quote(path="/etc/passwd", text="root:x:0:0"),), "no such text file"),
+        ((quote(path=".git/config", text="repositoryformatversion"),), "no such text file"),
+        ((quote(line=500),), "in line 2, not near 500"),
+        ((ran(99),), "no such command was run"),
+        ((ran(1, exit_code=0),), "ended with exit code 1"),
+        (({"kind": "command"},), "no such command was run"),
+        ((), ""),
+    ],
+)
+def test_made_up_evidence_is_dropped_counted_and_confirms_nothing(
+    model: Model, evidence: tuple[Json, ...], why: str
+) -> None:
+    again = [calls(report(*evidence))] if evidence else []
+    done = model(calls(hypothesis()), calls(report(*evidence)), *again)
+    (item,) = model.items
+    assert (item.status, item.claimed) == ("inconclusive", "confirmed")
+    assert "needs a failing command or quote" in item.overruled
+    assert [why in told for told in item.dropped] == [True] * len(evidence)
+    assert done.handoff["findings"][0]["status"] == "unknown"
+    if evidence:
+        assert "evidence that does not hold" in results(model.api, 2)[0][1]
+        assert "1 pieces of evidence did not hold" in done.page("summary.md")
+
+
+def test_that_the_failing_command_fails_confirms_nothing(model: Model) -> None:
+    again = tool("run_tests", tests=[])
+    model(calls(hypothesis()), calls(again), calls(report(ran())))
+    (item,) = model.items
+    assert item.status == "inconclusive"
+    assert model.debug.known().runs[4].known
+
+
+def test_a_prediction_that_does_not_come_true_disproves(model: Model) -> None:
+    done = model(calls(hypothesis()), calls(script(FINE)), calls(report(quote())))
+    (item,) = model.items
+    assert (item.status, item.claimed) == ("disproven", "confirmed")
+    assert "what the experiment was to show" in item.overruled
+    assert "tax adds three" in done.page("eliminated.md")
+    assert "Nothing is confirmed" in done.page("findings.md")
+
+
+@pytest.mark.parametrize(
+    "text", ["import no_such_module\n", "raise ImportError('x')\n", "open('/none/none')\n"]
+)
+def test_a_script_that_cannot_even_begin_confirms_nothing(model: Model, text: str) -> None:
+    model(calls(hypothesis()), calls(script(text)), calls(report(ran())))
+    (item,) = model.items
+    assert item.status == "inconclusive"
+    assert "before it could show anything" in results(model.api, 2)[0][1]
+
+
+@pytest.mark.parametrize(
+    ("call", "why"),
+    [
+        (tool("bash", command="id"), "there is no tool"),
+        (tool("write", path="shop.py", content="x"), "there is no tool"),
+        (tool("run_tests", tests=["../../outside.py"]), "cannot be told which tests"),
+        (tool("run_tests", tests="check.py; id"), "malformed"),
+        (tool("run_script", language="perl", script="x"), "expected one of"),
+        (tool("run_script", language="python", script="def f(:"), "cannot be read"),
+        (tool("run_script", language="python", script="x" * 40_000), "longer than"),
+        (tool("read", path="../../etc/passwd"), "not a plain relative path"),
+        (tool("read", path="/etc/passwd"), "relative to the repository"),
+        (tool("read", path="autoresearch/debug-t/handoff.json"), "no such file"),
+        (tool("grep", pattern="(" * 600), "too long"),
+        (broken_tool("report", '{"status": "conf'), "not a whole JSON object"),
+        (report(status="certain"), "expected one of"),
+        (report(evidence="shop.py"), "expected an array"),
+        (tool("hypothesis", claim="x"), "stated already"),
+    ],
+)
+def test_a_call_beyond_what_is_allowed_is_answered_and_runs_nothing(
+    model: Model, call: Json, why: str
+) -> None:
+    end = report(quote(), status="disproven")
+    model(calls(hypothesis()), calls(call), calls(end))
+    failed, told = results(model.api, 2)[0]
+    assert (failed, why in told) == (True, True), told
+    assert len(model.debug.known().runs) == 3
+    assert model.items[0].status == "disproven"
+
+
+def test_an_experiment_needs_a_hypothesis_and_there_is_one_of_them(model: Model) -> None:
+    done = model(
+        calls(script()),
+        calls(hypothesis()),
+        calls(script(), script(FINE)),
+        calls(report(ran())),
+    )
+    assert done.code == 0, done.err
+    assert "state first" in results(model.api, 1)[0][1]
+    first, second = results(model.api, 3)
+    assert (first[0], second[0]) == (False, True)
+    assert "no more than 1" in second[1]
+    assert len(model.debug.known().runs) == 4
+
+
+def test_what_was_looked_at_is_told_in_a_line_and_not_taken_again(model: Model) -> None:
+    model(
+        calls(hypothesis()),
+        calls(report(quote(), status="disproven")),
+        calls(hypothesis("x is doubled by tax which adds three instead, tax adds")),
+        calls(hypothesis("total calls tax with the wrong argument order")),
+        calls(report(quote("return x + tax(x)", line=6), status="disproven")),
+        flags=("--iterations", "2"),
+    )
+    assert len(model.items) == 2
+    state = model.api.requests[2]["messages"][0]["content"][1]["text"]
+    assert "1. disproven: tax adds three instead of doubling x" in state
+    assert "Covered so far, technique: error-line 0, recent-change 0, data-flow 1" in state
+    assert "Least tried of technique: error-line" in state
+    failed, told = results(model.api, 3)[0]
+    assert (failed, "not new: iteration 1" in told) == (True, True)
+
+
+def test_prose_is_asked_once_and_then_of_no_use(model: Model) -> None:
+    prose = 'Surely: ```json\n{"status": "confirmed", "title": "It is tax"}\n```'
+    done = model(ends(text(prose)), ends(text(prose)), flags=("--iterations", "1"))
+    (item,) = model.items
+    assert (item.status, done.code) == ("unusable", 0)
+    assert "without a report" in item.overruled
+
+
+def test_three_refusals_end_it_as_incomplete(model: Model) -> None:
+    done = model(*[refuses()] * 3, flags=("--iterations", "9"))
+    assert [item.status for item in model.items] == ["unusable"] * 3
+    assert "the model refused" in model.items[0].overruled
+    assert done.handoff["status"] == "BOUNDED"
+    assert "of no use" in done.page("summary.md")
+
+
+def test_a_key_that_is_refused_ends_it_with_all_that_was_found(model: Model) -> None:
+    done = model(error(401, "authentication_error"))
+    assert done.code == 5
+    assert "fails 3 of 3" in done.page("findings.md")
+    assert model.debug.known().end.startswith("the model cannot be asked")
+
+
+def test_money_ends_it_also_across_a_resume(model: Model) -> None:
+    spend = calls(hypothesis(), input_tokens=100_000)
+    done = model(
+        spend,
+        calls(report(quote(), status="disproven")),
+        flags=("--iterations", "9", "--budget-usd", "0.4"),
+    )
+    assert "$0.4" in model.debug.known().end
+    assert done.handoff["status"] == "BOUNDED"
+    model(flags=("--resume", "--iterations", "9", "--budget-usd", "0.4"), command=None)
+    assert len(model.items) == 1
+
+
+def test_a_secret_in_an_answer_goes_nowhere(model: Model) -> None:
+    done = model(calls(hypothesis(f"the key {KEY} is why it fails")))
+    assert model.items[0].status == "unusable"
+    for path in done.folder.rglob("*"):
+        if path.is_file():
+            assert KEY.encode() not in path.read_bytes()
+
+
+def test_without_a_hypothesis_for_long_the_question_does_not_grow(model: Model) -> None:
+    letters = [f"{a}{b}{c}" for a in "abc" for b in "defg" for c in "hijk"][:24]
+    talks = [
+        reply
+        for word in letters
+        for reply in (
+            calls(hypothesis(f"the {word}one {word}two {word}three is wrong " + "x" * 200)),
+            calls(report(quote(), status="disproven", why="w" * 900)),
+        )
+    ]
+    model(*talks, flags=("--iterations", "24"))
+    assert len(model.items) == 24
+    first, last = model.api.bytes[0], model.api.bytes[-2]
+    assert last < first + 24 * 250
+
+
+def test_words_of_a_model_are_harmless_where_people_read_them(model: Model) -> None:
+    nasty = "<script>x</script> @everyone\n::error::boom fixes #1"
+    done = model(
+        calls(hypothesis(f"tax adds three {nasty}")),
+        calls(script()),
+        calls(report(ran(), title=nasty, why=nasty + " w" * 20)),
+    )
+    page = done.page("findings.md")
+    assert "<script>" not in page
+    assert "@everyone" not in page
+    assert not any(row.startswith("::") for row in done.out.splitlines())
+    assert len(done.page("debug-results.tsv").splitlines()) == 2
+    assert json.loads(done.page("handoff.json"))["findings"][0]["title"] == nasty
+
+
+def test_a_program_of_ones_own_runs_in_the_same_loop(
+    model: Model, repo: Repo, tmp_path: Path
+) -> None:
+    program = tmp_path / "smells.md"
+    program.write_text(
+        """---
+name: smells
+shape: investigate
+about: Find what smells
+item:
+  type: object
+  required: [what, kind, status, evidence]
+  properties:
+    what: {type: string, minLength: 5}
+    kind: {type: string, enum: [long, odd]}
+    status: {type: string, enum: [smells, fine]}
+    evidence:
+      type: array
+      items:
+        type: object
+        properties:
+          kind: {type: string}
+          path: {type: string}
+          line: {type: integer}
+          text: {type: string}
+claim: what
+grid: {kind: [long, odd]}
+statuses:
+  smells: {needs: [quote], news: true, finding: open}
+  fine: {}
+otherwise: fine
+columns: [iteration, what, kind, status, evidence]
+outputs: [findings.md, smells-results.tsv]
+---
+
+# Rules
+
+Look at code.
+
+# Task
+
+Find one thing.
+"""
+    )
+    done = model(
+        calls(tool("report", what="an odd sum", kind="odd", status="smells", evidence=[quote()])),
+        calls(tool("report", what="the line is long", kind="long", status="smells", evidence=[])),
+        flags=("--program", str(program), "--iterations", "2"),
+    )
+    assert done.code == 0, done.err
+    assert [item.status for item in model.items] == ["smells", "fine"]
+    assert sorted(path.name for path in done.folder.iterdir()) == [
+        *("findings.md", "logs", "smells-results.tsv")
+    ]
+    rows = [row.split("\t") for row in done.page("smells-results.tsv").splitlines()]
+    assert rows[1] == ["1", "an odd sum", "odd", "smells", "shop.py:2"]
+    offered = {tool["name"] for tool in model.api.requests[0]["tools"]}
+    assert offered == {"read", "glob", "grep", "report"}
+
+
+def test_killed_while_it_thinks_it_goes_on_and_counts_what_was_paid(
+    model: Model, repo: Repo, tmp_path: Path
+) -> None:
+    def kill(body: Json) -> Reply:
+        process.kill()
+        return calls(report(ran(), quote()))
+
+    model.api.answer(
+        calls(hypothesis("the shop is closed on Mondays, says a comment")),
+        calls(report(quote(), status="disproven")),
+        calls(hypothesis()),
+        calls(script()),
+        kill,
+    )
+    words = model.debug.arguments(*model.flags, "--iterations", "4", command="python check.py")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "autoresearch_ci", *words],
+        cwd=repo.path,
+        env={**os.environ, "TMPDIR": str(tmp_path / "tmp"), "ANTHROPIC_API_KEY": KEY},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    process.wait()
+    assert [item.status for item in model.items] == ["disproven"]
+    paid = model.debug.known().spent.tokens
+    assert paid >= 4 * 1000
+    done = model(
+        calls(hypothesis()),
+        calls(script()),
+        calls(report(ran(5), quote())),
+        flags=("--resume", "--iterations", "4"),
+        command=None,
+    )
+    assert done.code == 0, done.err
+    assert [item.status for item in model.items] == ["disproven", "confirmed"]
+    assert model.debug.known().spent.tokens > paid
+    assert len(model.debug.known().ran("reproduce")) == 3
