@@ -22,7 +22,7 @@ from autoresearch_ci.decide.budget import Limits
 from autoresearch_ci.decide.decision import Policy
 from autoresearch_ci.decide.gaming.ruler import Ruler
 from autoresearch_ci.errors import ConfigError
-from autoresearch_ci.events import Note, Observer
+from autoresearch_ci.events import Note, Observer, Warning
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.execution.environment import clean_environment, downloads
 from autoresearch_ci.execution.sandbox.jail import Jail
@@ -303,6 +303,18 @@ def make_service(
     )
     stack.callback(service.close)
     return service
+
+
+def tell_unknown_price(collaborators: Collaborators, claude: Claude) -> None:
+    """That a limit in dollars cannot be kept, where it cannot."""
+    from autoresearch_ci.llm.prices import is_known
+
+    if not is_known(claude):
+        message = (
+            f"the price of {claude.model} is unknown: tokens are counted, dollars are not, and "
+            "budget.usd cannot be kept. Set claude.price."
+        )
+        collaborators.observe(Warning(message=message))
 
 
 def make_evaluator(

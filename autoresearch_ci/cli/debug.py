@@ -11,7 +11,7 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from autoresearch_ci.cli.assembly import (
     make_redactor,
     make_service,
     open_bench,
+    tell_unknown_price,
 )
 from autoresearch_ci.cli.config import effective
 from autoresearch_ci.cli.terminal import obey_signals
@@ -31,7 +32,7 @@ from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.findings import Evidence, fingerprint
 from autoresearch_ci.decide.saturation import is_complete
 from autoresearch_ci.decide.selected_tests import suite_command
-from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.errors import ConfigError, WorkspaceError
 from autoresearch_ci.events import Event, Note, Observer, Warning, redacted
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.investigate.bisect import Bisected, Bisection, refuse_unrelated
@@ -65,7 +66,11 @@ from autoresearch_ci.record.investigation_records import (
     Started,
     peek,
 )
-from autoresearch_ci.record.run_names import chosen_investigation, run_store
+from autoresearch_ci.record.run_names import (
+    chosen_investigation,
+    refuse_vanished_base,
+    run_store,
+)
 from autoresearch_ci.report.console import make_progress
 from autoresearch_ci.report.finding_pages import Report, handoff
 from autoresearch_ci.safety.prompt_text import line
@@ -114,19 +119,8 @@ def main(options: argparse.Namespace) -> int:
     )
     _refuse_unknown(asked, program)
     repository = Repository.open(Path.cwd())
-    tag = chosen_investigation(repository, NAME, options.tag, resume=options.resume)
-    known = peek(run_store(repository, f"{NAME}-{tag}")).start if options.resume else None
-    asked = _continued(asked, known)
-    base = known.base if known else repository.head()
-    config, path, typed = _configured(options, program, asked, repository, base)
-    place = Options(
-        start=Path.cwd(),
-        config_path=path,
-        tag=tag,
-        resume=options.resume,
-        output=options.output,
-        base=base,
-    )
+    with closing(repository):
+        place, asked, config, typed = _placed(options, program, asked, repository)
     with make_progress(sys.stderr if options.json else sys.stdout, json=False) as observe:
         report, folder = debug(
             config,
@@ -143,6 +137,30 @@ def main(options: argparse.Namespace) -> int:
     for text in _ending(report, folder, fix=options.fix):
         print(text, file=sys.stderr if options.json else sys.stdout)
     return 0
+
+
+def _placed(
+    options: argparse.Namespace, program: Program, asked: Asked, repository: Repository
+) -> tuple[Options, Asked, Config, bool]:
+    """Which commit is looked at, under which tag, with which configuration.
+
+    Last, whether somebody typed how many iterations there may be.
+    """
+    tag = chosen_investigation(repository, NAME, options.tag, resume=options.resume)
+    known = peek(run_store(repository, f"{NAME}-{tag}")).start if options.resume else None
+    asked = _continued(asked, known)
+    base = known.base if known else repository.head()
+    refuse_vanished_base(repository, base)
+    config, path, typed = _configured(options, program, asked, repository, base)
+    place = Options(
+        start=Path.cwd(),
+        config_path=path,
+        tag=tag,
+        resume=options.resume,
+        output=options.output,
+        base=base,
+    )
+    return place, asked, config, typed
 
 
 def _refuse_unknown(asked: Asked, program: Program) -> None:
@@ -235,7 +253,7 @@ def debug(
     with ExitStack() as stack:
         records = InvestigationRecords(context.run_store)
         stack.callback(records.close)
-        _begin(records, program, asked, context, place.tag or "")
+        _begin(records, program, asked, context, place.tag or "", resume=place.resume)
         context.repository.exclude(f"/autoresearch/{NAME}-*/")
         stack.enter_context(in_use(context.scratch))
         store = stack.enter_context(opened(context.repository, context.run_store / "git"))
@@ -263,6 +281,7 @@ def debug(
             folder=context.folder,
             severity=asked.severity,
             scope=() if config.scope == ("**",) else config.scope,
+            redact=redactor.redact_all,
         )
         search = _Search(
             collaborators=collaborators,
@@ -283,8 +302,15 @@ def debug(
 
 
 def _begin(
-    records: InvestigationRecords, program: Program, asked: Asked, context: RunContext, tag: str
+    records: InvestigationRecords,
+    program: Program,
+    asked: Asked,
+    context: RunContext,
+    tag: str,
+    *,
+    resume: bool,
 ) -> None:
+    """What an earlier process left behind, or a fresh start written down."""
     known = records.read()
     if known.start is None:
         records.append(
@@ -296,6 +322,11 @@ def _begin(
                 version=autoresearch_ci.__version__,
                 asked=asked.as_flags(),
             )
+        )
+    elif not resume:  # begun since we looked
+        raise WorkspaceError(
+            f"the tag {tag!r} was used in the meantime.\n"
+            "do: continue it with --resume, or choose another --tag."
         )
     elif known.start.digest != program.digest:
         raise ConfigError(
@@ -424,14 +455,16 @@ class _Search:
             for r in runs
         ]
         claim = f"{bisected.culprit[:12]} brought it: {subject}"
+        facts = self.program.facts
+        status = next((n for n, rule in facts.statuses.items() if rule.finding == "open"), "")
         parents = ", ".join(parent[:12] for parent in bisected.parents)
         return Item(
             iteration=0,
             timestamp=datetime.now(UTC).isoformat(timespec="seconds"),
-            status="confirmed",
-            claimed="confirmed",
+            status=status,
+            claimed=status,
             answer={
-                "claim": claim,
+                facts.claim: claim,
                 "title": claim,
                 "technique": "recent-change",
                 "why": f"{symptom.command} fails at {bisected.culprit[:12]} and passes at "
@@ -453,6 +486,7 @@ class _Search:
             return
         with ExitStack() as stack:
             service = make_service(self.collaborators, stack, config.claude)
+            tell_unknown_price(self.collaborators, config.claude)
             service.verify()
             reason = self._investigation(symptom, service).run()
         if not is_complete(reason):
@@ -551,5 +585,5 @@ def _ending(report: Report, folder: Path, *, fix: bool) -> Iterator[str]:
     for why in report.missing:
         yield f"not looked at: {line(why, 300)}"
     yield f"report: {folder}/findings.md"
-    if fix:
+    if fix and open_ones:
         yield f"next: autoresearch-ci fix --from-debug {shlex.quote(str(folder / 'handoff.json'))}"

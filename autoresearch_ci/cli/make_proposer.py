@@ -9,7 +9,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from autoresearch_ci.cli import make_sandbox
-from autoresearch_ci.cli.assembly import Collaborators, make_service, measured_environment
+from autoresearch_ci.cli.assembly import (
+    Collaborators,
+    make_service,
+    measured_environment,
+    tell_unknown_price,
+)
 from autoresearch_ci.config.proposers import Proposers
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.errors import ConfigError
@@ -137,19 +142,12 @@ def _proposer(
 
 
 def _claude(collaborators: Collaborators, ledger: Ledger, stack: ExitStack) -> ClaudeProposer:
-    from autoresearch_ci.llm.prices import is_known
     from autoresearch_ci.propose.claude import ClaudeProposer
 
     claude = collaborators.config.claude
     more = mcp_tools(collaborators, stack)
     service = make_service(collaborators, stack, claude)
-    if not is_known(claude):
-        collaborators.observe(
-            Warning(
-                message=f"the price of {claude.model} is unknown: tokens are counted, "
-                "dollars are not, and budget.usd cannot be kept. Set claude.price."
-            )
-        )
+    tell_unknown_price(collaborators, claude)
     service.verify()
     return ClaudeProposer(
         claude,

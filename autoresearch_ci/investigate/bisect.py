@@ -27,7 +27,7 @@ from autoresearch_ci.errors import BaselineError, ConfigError
 from autoresearch_ci.investigate.groundwork import Symptom
 from autoresearch_ci.investigate.runs import Runs, outcome
 from autoresearch_ci.measure.commands import OutOfTime
-from autoresearch_ci.record.investigation_records import Step
+from autoresearch_ci.record.investigation_records import Step, refuse_forged
 from autoresearch_ci.workspace.command_files import command_files
 from autoresearch_ci.workspace.repository import Changes, FileVersion, Repository
 
@@ -98,7 +98,9 @@ class Bisection:
         """From `good` to the audited commit; whatever it comes to is written down."""
         known = self._runs.records.known.steps.get("bisect")
         if known is not None:
-            return TypeAdapter(Bisected).validate_python(known)
+            found = TypeAdapter(Bisected).validate_python(known)
+            refuse_forged([*filter(None, [found.culprit]), *found.parents])
+            return found
         try:
             found = self._found(good)
         except OutOfTime:  # to be continued by a resumed investigation

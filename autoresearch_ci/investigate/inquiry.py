@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from autoresearch_ci.decide.findings import Checked, check, claim_key, is_same_claim
@@ -199,8 +199,12 @@ class Inquiry(Talk[Result]):
     # --- what is checked ---
 
     def _checked(self, answer: Answered) -> Checked:
-        """By the repository as it is, and by what was really run in this talk or before it."""
-        runs = {**self._known.executions, **{ran.number: ran.execution() for ran in self._runs}}
+        """By the repository as it is, and by what was really run.
+
+        What an earlier talk ran was to show something else: it may be cited, and confirms nothing.
+        """
+        before = {n: replace(run, symptom=True) for n, run in self._known.executions.items()}
+        runs = {**before, **{ran.number: ran.execution() for ran in self._runs}}
         return check(answer.get("evidence", []), self.read, runs)
 
     def read(self, path: str) -> str | None:

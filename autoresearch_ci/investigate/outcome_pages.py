@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from autoresearch_ci.decide.saturation import Looked, coverage, is_complete
 from autoresearch_ci.investigate.program import Program
@@ -43,6 +44,8 @@ class Pages:
     severity: str = ""
     """Findings below it are only counted; empty: all are shown."""
     scope: tuple[str, ...] = ()
+    redact: Callable[[Any], Any] = lambda value: value
+    """Of JSON-like values: what a person typed may hold a secret."""
 
     def write(
         self, known: Known, facts: Sequence[tuple[str, str]], missing: Sequence[str] = ()
@@ -64,14 +67,14 @@ class Pages:
             program=program.name,
             tag=start.tag if start else "",
             commit=start.base if start else "",
-            asked={k: v for k, v in (start.asked if start else {}).items() if v},
+            asked=self.redact({k: v for k, v in (start.asked if start else {}).items() if v}),
             findings=shown,
-            facts=tuple(facts),
+            facts=tuple((title, self.redact(text)) for title, text in facts),
             coverage=coverage(program.grid, looked(known.items, self.program)),
             columns=program.columns,
             end=known.end,
             complete=is_complete(known.end) and not missing,
-            missing=tuple(missing),
+            missing=tuple(map(self.redact, missing)),
             tokens=known.spent.tokens,
             cost_usd=known.spent.cost_usd,
             left_out=len(rows) - len(shown),

@@ -9,7 +9,8 @@ item is made again; what it paid is paid. What an item means is investigation.py
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -28,6 +29,7 @@ from autoresearch_ci.safety.untrusted_files import file_bytes
 from autoresearch_ci.safety.untrusted_values import MIB, Unreadable
 
 _BYTES = 128 * MIB
+_COMMIT = re.compile("[0-9a-f]{40,64}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,6 +200,17 @@ class Known:
         return {number: run.execution() for number, run in self.runs.items()}
 
 
+def refuse_forged(commits: Iterable[str]) -> None:
+    """Raises `WorkspaceError` for what a record calls a commit and git might read otherwise."""
+    for commit in commits:
+        if not _COMMIT.fullmatch(commit):
+            raise WorkspaceError(
+                f"the records name a commit {commit[:50]!r}, which is none.\n"
+                "usually: they came from a cache or an artifact that others can write to.\n"
+                "do: start again with another --tag."
+            )
+
+
 class InvestigationRecords:
     """The file of one investigation, and what stands in it; holds its lock until `close`."""
 
@@ -255,6 +268,8 @@ def _parsed(path: Path, raw: bytes) -> Known:
             record = read_line_as(_reader(), line)
             if isinstance(record, Started) != (known.start is None):
                 raise ValueError(f"a record {record.record!r} does not belong there")
+            if isinstance(record, Started) and not _COMMIT.fullmatch(record.base):
+                raise ValueError(f"{record.base[:50]!r} is no commit")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise WorkspaceError(
                 f"{path}, line {number}: not a record of ours ({error}).\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -102,6 +103,43 @@ def test_a_check_that_was_written_later_is_taken_along(repo: Repo, debug: Debug)
     repo.commit("a check for it")
     done = debug("--bisect", names[0])
     assert names[2][:12] in done.handoff["findings"][0]["title"]
+
+
+def test_a_bug_that_a_merge_brought_is_found_on_its_branch(repo: Repo, debug: Debug) -> None:
+    names = history(repo, 1, 2)
+    repo.git("switch", "--quiet", "-c", "side")
+    repo.write("side", "1\n")
+    repo.commit("side 1")
+    repo.write("value", "30\n")
+    culprit = repo.commit("side 2")
+    repo.write("side", "3\n")
+    repo.commit("side 3")
+    repo.git("switch", "--quiet", "main")
+    for number in range(3):
+        repo.write("notes", f"main {number}\n")
+        repo.commit(f"main {number}")
+    repo.git("merge", "--quiet", "--no-edit", "side")
+    done = debug("--bisect", names[0])
+    assert done.code == 0, done.err
+    assert culprit[:12] in done.handoff["findings"][0]["title"]
+
+
+def test_with_json_standard_output_is_the_handoff(repo: Repo, debug: Debug) -> None:
+    names = history(repo, 1, 30)
+    done = debug("--bisect", names[0], "--json")
+    assert json.loads(done.out) == done.handoff
+    assert "first bad commit" in done.err
+
+
+def test_no_time_is_said_and_more_of_it_goes_on(repo: Repo, debug: Debug) -> None:
+    names = history(repo, 1, 2, 30, 31)
+    done = debug("--bisect", names[0], "--minutes", "0.000001")
+    assert done.code == 0, done.err
+    assert "--resume" in done.out
+    assert done.handoff["findings"] == []
+    assert done.handoff["status"] == "BOUNDED"
+    again = debug("--resume", command=None)
+    assert names[2][:12] in again.handoff["findings"][0]["title"]
 
 
 def test_a_command_that_passes_leaves_nothing_to_look_for(repo: Repo, debug: Debug) -> None:

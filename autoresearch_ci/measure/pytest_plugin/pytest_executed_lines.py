@@ -38,6 +38,7 @@ class _Lines:
         if path not in self._names:
             real = os.path.realpath(path)
             inside = real.startswith(self._root) and "site-packages" not in real
+            inside = inside and not path.startswith("<")  # made by the interpreter
             self._names[path] = real[len(self._root) :] if inside else None
         return self._names[path]
 
