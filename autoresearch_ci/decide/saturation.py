@@ -80,8 +80,8 @@ def time_used_up(limits: Limits) -> str:
 
 
 def is_complete(reason: str) -> bool:
-    """Whether what ended it is that nothing is left, and not that something ran out or broke."""
-    return reason.startswith(("answered", "saturated", "all "))
+    """Whether nothing is left to be found, and not something used up or broken."""
+    return reason.startswith(("answered", "saturated"))
 
 
 def without_news(limits: Limits, looked: Sequence[Looked]) -> int:

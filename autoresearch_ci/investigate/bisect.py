@@ -33,6 +33,7 @@ from autoresearch_ci.workspace.repository import Changes, FileVersion, Repositor
 
 _TESTS = re.compile(r"(^|/)(tests?|specs?|__tests__)/|(^|[/_.-])(test|spec)s?[_.-]|[_-]test\.")
 """Paths of tests: what a failure is measured by, which must be the same at every commit."""
+_SHOWN = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,14 @@ class Bisected:
     skipped: Mapping[str, str] = field(default_factory=dict)
     runs: tuple[int, ...] = ()
     """Numbers of the runs that show it: at the culprit, then at its parents."""
+
+    def words(self) -> str:
+        """Lines for people."""
+        found = f"{self.culprit} is the first bad commit ({self.tested} tested)"
+        among = [] if self.culprit else [f"suspect: {commit[:12]}" for commit in self.suspects]
+        skipped = [f"{c[:12]} was skipped: {why}" for c, why in self.skipped.items()]
+        lines = [found if self.culprit else self.why, *among[:_SHOWN], *skipped[:_SHOWN]]
+        return "\n".join(lines)
 
 
 def refuse_unrelated(repository: Repository, good: str, bad: str) -> str:

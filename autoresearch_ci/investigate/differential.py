@@ -35,6 +35,24 @@ class Differential:
     trace: tuple[tuple[str, int], ...]
     """Places that the failing output names, in its order."""
 
+    @property
+    def place(self) -> tuple[str, int]:
+        """Where to look first, path and line; 0: only the file is known, or nothing."""
+        if self.spots:
+            return self.spots[0].path, self.spots[0].line
+        return (self.files[0], 0) if len(self.files) == 1 else ("", 0)
+
+    def words(self) -> str:
+        """Lines for people."""
+        shown = [
+            f"{spot.path}:{spot.line} (failing {spot.failing}, passing {spot.passing}): {spot.text}"
+            for spot in self.spots[:20]
+        ]
+        where = ", ".join(f"{path}:{at}" for path, at in self.trace[:10])
+        lines = [f"by {self.how}; {len(self.files)} files differ"]
+        lines += shown or ["no changed line is known to be executed"]
+        return "\n".join([*lines, f"the output names {where}"] if where else lines)
+
 
 def differential(
     runs: Runs, repository: Repository, symptom: Symptom, *, since: str, commit: str

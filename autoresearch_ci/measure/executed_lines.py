@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from autoresearch_ci.decide.changed_lines import LinesOfTest
+from autoresearch_ci.measure.suite_observer import with_plugin
 from autoresearch_ci.workspace.snapshot import remove
 
 PLUGIN = "pytest_executed_lines"
@@ -55,7 +56,7 @@ class LineObserver:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             os.fchmod(file, 0o622)  # the command may run as another user
-            watch = Watch(_with_plugin(environment, self._folder))
+            watch = Watch(with_plugin(environment, self._folder, PLUGIN))
             yield watch
             with os.fdopen(os.dup(file), "rb") as stream:
                 stream.seek(0)
@@ -73,15 +74,6 @@ class LineObserver:
         where = (path, str(self._tree))
         target.write_text(f"{source.read_text()}\n\n_write_to = {where!r}\n")
         target.chmod(0o444)
-
-
-def _with_plugin(environment: Mapping[str, str], folder: Path) -> dict[str, str]:
-    options, search = environment.get("PYTEST_ADDOPTS"), environment.get("PYTHONPATH")
-    return {
-        **environment,
-        "PYTEST_ADDOPTS": f"-p {PLUGIN} {options}" if options else f"-p {PLUGIN}",
-        "PYTHONPATH": f"{folder}{os.pathsep}{search}" if search else str(folder),
-    }
 
 
 def parse_lines(log: bytes) -> tuple[LinesOfTest, ...]:

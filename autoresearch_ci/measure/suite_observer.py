@@ -61,7 +61,7 @@ class SuiteObserver:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             os.fchmod(file, 0o622)  # the command may run as another user
-            watch = Watch(_with_plugin(environment, self._folder))
+            watch = Watch(with_plugin(environment, self._folder, PLUGIN))
             yield watch
             watch.suite = parse_log(_content(file), nonce)
         finally:
@@ -88,12 +88,12 @@ def hides_plugin(result: CommandResult) -> bool:
     return bool(result.exit_code) and f'importing plugin "{PLUGIN}"' in result.output
 
 
-def _with_plugin(environment: Mapping[str, str], folder: Path) -> dict[str, str]:
+def with_plugin(environment: Mapping[str, str], folder: Path, plugin: str) -> dict[str, str]:
     """The user's own values stay, after ours."""
     options, search = environment.get("PYTEST_ADDOPTS"), environment.get("PYTHONPATH")
     return {
         **environment,
-        "PYTEST_ADDOPTS": f"-p {PLUGIN} {options}" if options else f"-p {PLUGIN}",
+        "PYTEST_ADDOPTS": f"-p {plugin} {options}" if options else f"-p {plugin}",
         "PYTHONPATH": f"{folder}{os.pathsep}{search}" if search else str(folder),
     }
 

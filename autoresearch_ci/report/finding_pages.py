@@ -214,9 +214,9 @@ def summary_page(report: Report) -> str:
     lines = [f"# {report.program} {inline(report.tag)}", "", *_about(report), ""]
     lines.append(f"Ended: {inline(report.end or 'not yet', 300)}. {told or 'No iteration'}.")
     if dropped:
-        lines.append(f"{dropped} pieces of evidence did not hold and were dropped.")
+        lines.append(f"Evidence that did not hold and was dropped: {dropped}.")
     if report.left_out:
-        lines.append(f"{report.left_out} findings are below the severity that was asked for.")
+        lines.append(f"Findings below the severity that was asked for: {report.left_out}.")
     if report.tokens:
         lines.append(f"{report.tokens} tokens, ${report.cost_usd:.2f}.")
     lines += [f"Not looked at: {inline(why, 400)}" for why in report.missing]
