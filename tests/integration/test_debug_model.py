@@ -325,6 +325,53 @@ def test_a_secret_in_an_answer_goes_nowhere(model: Model) -> None:
             assert KEY.encode() not in path.read_bytes()
 
 
+def test_tests_are_chosen_within_the_own_test_command_only(model: Model, repo: Repo) -> None:
+    repo.write("test_shop.py", "import shop\n\n\ndef test_tax():\n    assert shop.tax(2) == 4\n")
+    repo.write("test_rest.py", "import shop\n\n\ndef test_rest():\n    assert shop.tax(1) == 2\n")
+    repo.commit("tests")
+    touched = repo.path.parent / "touched"
+    model(
+        calls(hypothesis()),
+        calls(tool("run_tests", tests=["--pdb"])),
+        calls(tool("run_tests", tests=["../test_shop.py"])),
+        calls(tool("run_tests", tests=[f"test_rest.py::x; touch {touched}"])),
+        calls(report(ran(4, exit_code=4), status="confirmed")),
+        calls(hypothesis("doubling is missing for every argument of tax")),
+        calls(tool("run_tests", tests=["test_rest.py::test_rest"])),
+        calls(report(ran(5))),
+        flags=("--iterations", "2"),
+        command="python -m pytest -q -x test_shop.py",
+    )
+    assert not touched.exists()
+    runs = model.debug.known().runs
+    assert [run.command for number, run in runs.items() if number > 3] == [
+        f"python -m pytest -q -x 'test_rest.py::x; touch {touched}'",
+        "python -m pytest -q -x test_rest.py::test_rest",
+    ]
+    assert (runs[4].broken, runs[5].broken, runs[5].known) == (True, False, False)
+    assert [item.status for item in model.items] == ["inconclusive", "confirmed"]
+
+
+def test_less_severe_findings_are_counted_and_not_handed_on(model: Model) -> None:
+    done = model(
+        calls(hypothesis()), calls(report(quote())), flags=("--severity", "critical", "--fix")
+    )
+    assert done.handoff["findings"] == []
+    assert "below the severity that was asked for: 1" in done.page("summary.md")
+    assert "--from-debug" not in done.out
+
+
+def test_one_technique_can_be_asked_for(model: Model) -> None:
+    model(
+        calls(hypothesis()),
+        calls(report(quote(), status="disproven")),
+        flags=("--technique", "race"),
+    )
+    state = model.api.requests[0]["messages"][0]["content"][1]["text"]
+    assert "Least tried of technique: race. What happens twice" in state
+    assert "error-line" not in state
+
+
 def test_without_a_hypothesis_for_long_the_question_does_not_grow(model: Model) -> None:
     letters = [f"{a}{b}{c}" for a in "abc" for b in "defg" for c in "hijk"][:24]
     talks = [
