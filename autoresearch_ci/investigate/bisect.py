@@ -158,7 +158,7 @@ class Bisection:
         steps = self._runs.records.known.steps
         if unbuilt := steps.get(f"unbuilt {commit}"):
             return Verdict.SKIP, str(unbuilt["why"])
-        done = self._runs.records.known.ran("bisect", commit, self._command)
+        done = self._runs.records.known.ran("bisect", commit)
         if len(done) <= nth:
             try:
                 ran = self._runs.execute(
@@ -166,7 +166,7 @@ class Bisection:
                     purpose="bisect",
                     commit=commit,
                     changes=self._carried(commit),
-                    timeout=self._runs.patience(self._command),
+                    timeout=self._runs.patience,
                     watched=self._symptom.failing,
                 )
             except BaselineError as error:

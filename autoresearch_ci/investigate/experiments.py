@@ -80,7 +80,7 @@ class Experiments:
 
     @property
     def _patience(self) -> float:
-        return max(SECONDS, self.runs.patience(self.suite.command))
+        return max(SECONDS, self.runs.patience)
 
     def _name(self, ending: str) -> str:
         names = (f"{_NAME}{number or ''}{ending}" for number in range(len(self.files) + 1))

@@ -31,7 +31,6 @@ from autoresearch_ci.measure.diagnostics.discover import Read, Target, discover
 from autoresearch_ci.measure.diagnostics.registry import TOOLS
 from autoresearch_ci.record.investigation_records import Ran, Step
 from autoresearch_ci.safety.prompt_text import line
-from autoresearch_ci.workspace.repository import Changes
 
 _REPORT = "autoresearch-report"
 """Written into the measure tree, which is restored afterwards."""
@@ -56,17 +55,14 @@ class Symptom:
         return next((run for run in self.runs if outcome(run).failed), None)
 
 
-def reproduce(
-    runs: Runs, command: str, *, commit: str = "", changes: Changes | None = None
-) -> Symptom:
-    """Run it three times, and more often where it fails now and then.
+def reproduce(runs: Runs, command: str) -> Symptom:
+    """Run it on the audited commit three times, and more often where it fails now and then.
 
     What an earlier process has run already counts. Raises `BaselineError` when it cannot be run.
     """
-    commit = commit or runs.base
-    done = runs.records.known.ran("reproduce", commit, command)
+    done = runs.records.known.ran("reproduce", runs.base)
     while len(done) < REPRODUCTIONS or (len(done) < FLAKY_RUNS and _is_mixed(done)):
-        ran = runs.execute(command, purpose="reproduce", commit=commit, changes=changes)
+        ran = runs.execute(command, purpose="reproduce")
         _refuse_unrunnable(ran)
         done.append(ran)
     return symptom_of(command, done)

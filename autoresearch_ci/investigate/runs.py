@@ -114,12 +114,13 @@ class Runs:
         """What the tests of a command execute; empty: it cannot be seen."""
         subject = Subject(changes=changes, iteration=0, until=self._until)
         subject.refuse_late(0.0)
-        _, tests = self.at(commit).traced(subject, command, timeout=10 * self.patience(command))
+        _, tests = self.at(commit).traced(subject, command, timeout=10 * self.patience)
         return tests
 
-    def patience(self, command: str) -> float:
-        """Seconds that a command may take, by what it took on the audited commit."""
-        done = self.records.known.ran("reproduce", self.base, command)
+    @property
+    def patience(self) -> float:
+        """Seconds that the failing command may take, by what it took on the audited commit."""
+        done = self.records.known.ran("reproduce", self.base)
         usual = max((run.seconds for run in done), default=0.0)
         return max(TIMEOUT_FACTOR * usual, SHORTEST_TIMEOUT)
 

@@ -185,15 +185,10 @@ class Known:
             case Ended():
                 return replace(self, end=record.reason)
 
-    def ran(self, purpose: str, commit: str = "", command: str = "") -> list[Ran]:
-        """What was run for a purpose, in order."""
-        return [
-            run
-            for run in self.runs.values()
-            if run.purpose == purpose
-            and commit in ("", run.commit)
-            and command in ("", run.command)
-        ]
+    def ran(self, purpose: str, commit: str) -> list[Ran]:
+        """What was run for a purpose on a commit, in order."""
+        runs = self.runs.values()
+        return [run for run in runs if (run.purpose, run.commit) == (purpose, commit)]
 
     @property
     def executions(self) -> dict[int, Execution]:

@@ -224,7 +224,7 @@ def test_the_changed_lines_that_a_failing_test_executes_are_named(repo: Repo, de
     page = done.page("findings.md")
     assert "by executed lines" in page
     assert "shop.py:5 (failing 1, passing 0)" in page
-    asked = debug.known().ran("reproduce")[0].command
+    asked = debug.known().ran("reproduce", bad)[0].command
     assert "test_shop.py::test_tax" in asked
     assert "junit" not in asked
 
@@ -262,7 +262,7 @@ def test_killed_at_any_time_it_goes_on_and_finds_the_same(
     assert names[3][:12] in done.handoff["findings"][0]["title"]
     after = debug.known()
     assert {n: after.runs[n] for n in before.runs} == before.runs
-    assert len(after.ran("reproduce")) == 3
+    assert len(after.ran("reproduce", names[-1])) == 3
 
 
 def test_a_record_that_was_changed_is_never_believed(repo: Repo, debug: Debug) -> None:

@@ -500,4 +500,4 @@ def test_killed_while_it_thinks_it_goes_on_and_counts_what_was_paid(
     assert done.code == 0, done.err
     assert [item.status for item in model.items] == ["disproven", "confirmed"]
     assert model.debug.known().spent.tokens > paid
-    assert len(model.debug.known().ran("reproduce")) == 3
+    assert len(model.debug.known().ran("reproduce", repo.git("rev-parse", "HEAD"))) == 3
