@@ -204,6 +204,12 @@ def investigation_context(config: Config, options: Options, command: str) -> Run
     modules = _modules(repository, files)
     share = _shared(config, repository)
     scope = _built_scope(config, options.config_path, repository, files, share)
+    if not replace(scope, frozen=(), commands=()).select(files):
+        raise ConfigError(
+            f"scope {list(config.scope)} matches no file of {base[:12]}.\n"
+            "usually: the glob is relative to another folder (it starts at the repository's root), "
+            "or the file is not committed yet."
+        )
     below = _below(options.start, repository.root)
     absent = (
         *_uncommitted(config, repository, files, share),

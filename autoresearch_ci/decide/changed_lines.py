@@ -7,8 +7,8 @@ import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-_LINES = 20_000
-"""Of a file; a longer one is data, and comparing it takes too long."""
+_LINES = 2_000
+"""Between the first and the last changed one; of more, all count as changed."""
 SPOTS_LIMIT = 200
 
 
@@ -16,15 +16,21 @@ def changed_lines(before: str, after: str) -> frozenset[int]:
     """Lines of `after`, 1-based, that `before` does not have; where some were removed, the one that
     now stands in their place."""
     old, new = before.splitlines(), after.splitlines()
-    if max(len(old), len(new)) > _LINES:
-        return frozenset()
+    most = min(len(old), len(new))
+    same = (n for n in range(most) if old[n] != new[n])
+    first = next(same, most)  # most of a file is as it was: comparing that takes longest
+    left = most - first
+    last = next((n for n in range(left) if old[-1 - n] != new[-1 - n]), left)
+    before_lines, after_lines = old[first : len(old) - last], new[first : len(new) - last]
+    if max(len(before_lines), len(after_lines)) > _LINES:
+        return frozenset(range(first + 1, first + len(after_lines) + 1))
     found: set[int] = set()
-    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
+    matcher = difflib.SequenceMatcher(None, before_lines, after_lines, autojunk=False)
     for kind, _, _, start, end in matcher.get_opcodes():
         if kind == "delete":
-            found.add(min(start + 1, max(len(new), 1)))
+            found.add(min(first + start + 1, max(len(new), 1)))
         elif kind != "equal":
-            found.update(range(start + 1, end + 1))
+            found.update(range(first + start + 1, first + end + 1))
     return frozenset(found)
 
 

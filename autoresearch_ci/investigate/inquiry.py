@@ -25,6 +25,8 @@ from autoresearch_ci.record.investigation_records import Item, Known, Ran
 from autoresearch_ci.safety.prompt_text import block, line
 
 FIRST, TESTS, SCRIPT, REPORT = "hypothesis", "run_tests", "run_script", "report"
+_READ_LIMIT = 100
+"""Files that are remembered as read."""
 _MISFITS = 6
 """Of an answer that does not fit, how many are told."""
 
@@ -40,6 +42,8 @@ class Result:
     checked: Checked
     runs: tuple[Ran, ...]
     """The experiments of this talk."""
+    read: tuple[str, ...]
+    """Files that were really read."""
 
 
 def definitions(program: Program) -> list[dict[str, Any]]:
@@ -115,11 +119,12 @@ class Inquiry(Talk[Result]):
         self._iteration = iteration
         self._opening: dict[str, Any] = {}
         self._runs: list[Ran] = []
+        self._read: dict[str, None] = {}
         self._warned = self._nudged = False
 
     def answered(self, name: str, arguments: object, failed: bool) -> Answer:
         if name in READING:
-            return read_only(self._tree, name, arguments)
+            return self._looked(name, arguments)
         work = {FIRST: self._state, TESTS: self._test, SCRIPT: self._script, REPORT: self._report}
         offered = [tool["name"] for tool in definitions(self._program)]
         if name not in offered:
@@ -129,6 +134,15 @@ class Inquiry(Talk[Result]):
             text = "not taken: another call of this turn failed; look at it first"
             return Answer(text=text, failed=True)
         return work[name](arguments if isinstance(arguments, Mapping) else {})
+
+    def _looked(self, name: str, arguments: object) -> Answer:
+        done = read_only(self._tree, name, arguments)
+        told = arguments.get("path") if isinstance(arguments, Mapping) else None
+        path = told if isinstance(told, str) and not done.failed else ""
+        # Without a text it is a folder that was listed.
+        if path and len(self._read) < _READ_LIMIT and self.read(path) is not None:
+            self._read[path.removeprefix("./")] = None
+        return done
 
     def nudged(self, said: str) -> str:
         if self._nudged:
@@ -193,7 +207,8 @@ class Inquiry(Talk[Result]):
             dropped = "; ".join(line(why, 200) for why in checked.dropped)
             text = f"evidence that does not hold: {dropped}. Correct it, or report without it."
             return Answer(text=text, failed=True)
-        self.result = Result(answer=answer, checked=checked, runs=tuple(self._runs))
+        runs, paths = tuple(self._runs), tuple(self._read)
+        self.result = Result(answer=answer, checked=checked, runs=runs, read=paths)
         return Answer(text="taken")
 
     # --- what is checked ---

@@ -122,6 +122,7 @@ class Investigation:
             looked=rows,
             grid=self.grid,
             paths=self.tree.paths(),
+            role=self.program.role(number),
         )
         facts: dict[str, Any] = {}
         try:
@@ -136,6 +137,7 @@ class Investigation:
             seconds=round(time.monotonic() - started, 1),
             tokens=talk.spent.tokens,
             cost_usd=talk.spent.cost_usd,
+            role=self.program.role(number),
             **facts,
         )
 
@@ -166,6 +168,7 @@ class Investigation:
             "path": path,
             "line": at,
             "runs": tuple(ran.number for ran in result.runs),
+            "read": result.read,
         }
 
     def _caps(self, paid: Spent) -> Caps:

@@ -30,7 +30,7 @@ def _looked(item: Item, program: Program) -> Looked:
     return Looked(
         status=item.status,
         cells={name: str(item.answer[name]) for name in facts.grid if name in item.answer},
-        proven=bool(item.evidence),
+        proven=bool(item.evidence or (rule and rule.nothing and item.read)),
         answers=answers and item.answer.get(facts.stop.answered_by) is True,
     )
 
@@ -104,6 +104,7 @@ class Pages:
             fingerprint=item.fingerprint,
             path=item.path,
             line=item.line,
+            role=item.role,
             runs=tuple(_run(number, known) for number in dict.fromkeys(cited)),
             seconds=item.seconds,
             tokens=item.tokens,

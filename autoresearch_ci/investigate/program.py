@@ -40,6 +40,7 @@ OF_THE_ROW = (
     "evidence",
     "dropped",
     "file_line",
+    "role",
     "commit",
     "fingerprint",
     "seconds",
@@ -67,6 +68,8 @@ class StatusRule(Section):
     """Parts of the answer that must not be empty."""
     news: bool = False
     """Whether it is something new, so that the search goes on."""
+    nothing: bool = False
+    """Whether it says that nothing is there: it covers its cells when files were read for it."""
     finding: FindingStatus = "unknown"
     """What it is called in the handoff."""
 
@@ -116,6 +119,8 @@ class FrontMatter(Section):
     """The property that tells one item from another."""
     prediction: str = ""
     """The property, `fails` or `passes`, that says how the experiment ends if the claim is true."""
+    roles: Names = ()
+    """Who looks, in turns, one in each iteration."""
     grid: Mapping[str, Names] = {}
     """What is to be covered: properties of the item, and the cells of each."""
     statuses: Mapping[str, StatusRule]
@@ -156,6 +161,11 @@ class Program:
         """What is answered in the end."""
         names = [n for n in self.facts.item["properties"] if n not in self.facts.first]
         return part(self.facts.item, names)
+
+    def role(self, iteration: int) -> str:
+        """Who looks in an iteration (from 1); empty: nobody in particular."""
+        roles = self.facts.roles
+        return roles[(iteration - 1) % len(roles)] if roles else ""
 
     @property
     def rules(self) -> dict[str, Rule]:
@@ -318,7 +328,9 @@ def _missing_sections(facts: FrontMatter, sections: Mapping[str, str]) -> Iterat
         if not sections.get(title):
             yield "", f"the body has no section `# {title}`, or it is empty"
     cells = {f"{d}: {cell}" for d, several in facts.grid.items() for cell in several}
-    known = [*_SECTIONS, *sorted(cells)]
+    roles = [f"role: {role}" for role in facts.roles]
+    known = [*_SECTIONS, *sorted(cells), *roles]
+    yield from (("roles", f"there is no section `# {r}`") for r in roles if not sections.get(r))
     for title in sections:
         if title not in known:
             near = difflib.get_close_matches(title, known, n=1)

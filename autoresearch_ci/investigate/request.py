@@ -39,11 +39,16 @@ def build_request(
     looked: Sequence[Looked],
     grid: Grid,
     paths: Sequence[str],
+    role: str = "",
 ) -> dict[str, Any]:
-    """`facts`: title and text of what was found without a model; `grid`: what is to be covered."""
+    """`facts`: title and text of what was found without a model; `grid`: what is to be covered.
+
+    `role`: who looks this time.
+    """
     rules: dict[str, Any] = {"type": "text", "text": f"{program.sections['Rules']}\n\n{_PROTOCOL}"}
     stable: dict[str, Any] = {"type": "text", "text": "".join(_facts(facts, paths))}
-    state = "\n\n".join(_state(program, items, looked, grid))
+    words = program.sections.get(f"role: {role}", "")
+    state = "\n\n".join([*_state(program, items, looked, grid), *([words] if words else [])])
     request: dict[str, Any] = {
         "model": claude.model,
         "max_tokens": claude.max_tokens,

@@ -141,6 +141,10 @@ class Item:
     line: int = 0
     runs: tuple[int, ...] = ()
     """Numbers of the experiments."""
+    role: str = ""
+    """Who looked; empty: nobody in particular."""
+    read: tuple[str, ...] = ()
+    """Files that were read for it."""
     seconds: float = 0.0
     tokens: int = 0
     cost_usd: float = 0.0

@@ -56,6 +56,7 @@ class Finding:
     fingerprint: str
     path: str
     line: int
+    role: str = ""
     runs: tuple[Run, ...] = ()
     seconds: float = 0.0
     tokens: int = 0
@@ -304,7 +305,7 @@ def _handed(finding: Finding, report: Report) -> dict[str, Any]:
         "claim": finding.claim,
         "fix": answer.get("fix", ""),
         "dimension": {name: answer.get(name, "") for name in report.coverage},
-        "role": "",
+        "role": finding.role,
         "commit": report.commit,
         "evidence": [
             {

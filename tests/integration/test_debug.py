@@ -265,6 +265,23 @@ def test_killed_at_any_time_it_goes_on_and_finds_the_same(
     assert len(after.ran("reproduce", names[-1])) == 3
 
 
+def test_asked_to_stop_it_writes_what_it_knows(repo: Repo, debug: Debug, tmp_path: Path) -> None:
+    history(repo, 30, check=f"sleep 0.5\n{CHECK}")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "autoresearch_ci", *debug.arguments()],
+        cwd=repo.path,
+        env={**os.environ, "TMPDIR": str(tmp_path / "tmp")},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    while records(debug) < 2 and process.poll() is None:
+        time.sleep(0.01)
+    process.terminate()
+    _, told = process.communicate()
+    assert process.returncode == 130, told
+    assert json.loads((debug.folder() / "handoff.json").read_text())["status"] == "BOUNDED"
+
+
 def test_a_record_that_was_changed_is_never_believed(repo: Repo, debug: Debug) -> None:
     history(repo, 30)
     assert debug().code == 0

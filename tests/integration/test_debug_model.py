@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from autoresearch_ci.decide.saturation import coverage
+from autoresearch_ci.investigate.outcome_pages import looked
+from autoresearch_ci.investigate.program import from_file
 from autoresearch_ci.record.investigation_records import Item
 from tests.conftest import Repo
 from tests.debugging import Debug, Debugged, make_debug
@@ -361,6 +364,27 @@ def test_less_severe_findings_are_counted_and_not_handed_on(model: Model) -> Non
     assert "--from-debug" not in done.out
 
 
+def test_words_alone_are_enough_to_begin_with(model: Model, repo: Repo) -> None:
+    (repo.path / "check.py").unlink()
+    (repo.path / "shop.py").rename(repo.path / "shop.txt")
+    repo.commit("nothing that could be run")
+    done = model(
+        calls(hypothesis()),
+        calls(script("raise SystemExit(1)\n")),
+        calls(report(ran(1), quote(path="shop.txt"), path="shop.txt")),
+        flags=("--symptom", "the tax on two is five", "--scope", "shop.txt"),
+        command=None,
+    )
+    assert done.code == 0, done.err
+    assert model.items[0].status == "confirmed"
+    facts = model.api.requests[0]["messages"][0]["content"][0]["text"]
+    assert "the tax on two is five" in facts
+    assert "nothing that could be run" in facts
+    assert done.handoff["scope"] == ["shop.txt"]
+    again = model(command=None, tag="u", flags=("--symptom", "x", "--scope", "none/"))
+    assert (again.code, "matches no file" in again.err) == (2, True)
+
+
 def test_one_technique_can_be_asked_for(model: Model) -> None:
     model(
         calls(hypothesis()),
@@ -429,10 +453,11 @@ item:
           line: {type: integer}
           text: {type: string}
 claim: what
+roles: [reader, writer]
 grid: {kind: [long, odd]}
 statuses:
   smells: {needs: [quote], news: true, finding: open}
-  fine: {}
+  fine: {nothing: true}
 otherwise: fine
 columns: [iteration, what, kind, status, evidence]
 outputs: [findings.md, smells-results.tsv]
@@ -445,10 +470,19 @@ Look at code.
 # Task
 
 Find one thing.
+
+# role: reader
+
+You read it for the first time.
+
+# role: writer
+
+You have to change it.
 """
     )
     done = model(
         calls(tool("report", what="an odd sum", kind="odd", status="smells", evidence=[quote()])),
+        calls(tool("read", path="shop.py")),
         calls(tool("report", what="the line is long", kind="long", status="smells", evidence=[])),
         flags=("--program", str(program), "--iterations", "2"),
     )
@@ -459,6 +493,14 @@ Find one thing.
     ]
     rows = [row.split("\t") for row in done.page("smells-results.tsv").splitlines()]
     assert rows[1] == ["1", "an odd sum", "odd", "smells", "shop.py:2"]
+    assert [(item.role, item.read) for item in model.items] == [
+        *(("reader", ()), ("writer", ("shop.py",)))
+    ]
+    assert "for the first time" in model.api.requests[0]["messages"][0]["content"][1]["text"]
+    assert "have to change it" in model.api.requests[1]["messages"][0]["content"][1]["text"]
+    grid = {"kind": ("long", "odd")}
+    covered = coverage(grid, looked(model.items, from_file(program)))
+    assert covered == {"kind": {"long": 1, "odd": 1}}
     offered = {tool["name"] for tool in model.api.requests[0]["tools"]}
     assert offered == {"read", "glob", "grep", "report"}
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from autoresearch_ci.decide.changed_lines import LinesOfTest, changed_lines, ranges, spots, traced
 
 
@@ -9,6 +12,25 @@ def test_changed_and_removed_lines_are_named_as_they_are_now() -> None:
     assert changed_lines("a\nb\nc\n", "a\nB\nc\nd\n") == {2, 4}
     assert changed_lines("a\nb\nc\n", "a\nc\n") == {2}
     assert changed_lines("", "a\n") == {1}
+    assert changed_lines("a\na\na\n", "a\na\n") == {2}
+    assert changed_lines("a\nb\n", "a\nb\n") == frozenset()
+    assert changed_lines("a\n", "") == {1}
+
+
+@given(st.lists(st.sampled_from("abc"), max_size=9), st.lists(st.sampled_from("abc"), max_size=9))
+def test_what_is_not_named_as_changed_stood_there_in_that_order(
+    old: list[str], new: list[str]
+) -> None:
+    changed = changed_lines("\n".join(old), "\n".join(new))
+    kept = iter(old)
+    assert all(line in kept for number, line in enumerate(new, 1) if number not in changed)
+
+
+def test_a_rewritten_large_file_is_changed_as_a_whole_and_at_once() -> None:
+    old = "".join(f"a{n % 7}\n" for n in range(50_000))
+    new = "".join(f"b{n % 5}\n" for n in range(50_000))
+    assert len(changed_lines(old, new)) == 50_000
+    assert changed_lines(old, old.replace("a3\n", "x\n", 1)) == {4}
 
 
 def test_a_trace_names_files_of_the_repository_only() -> None:

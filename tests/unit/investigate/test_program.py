@@ -43,6 +43,7 @@ def test_every_program_of_ours_loads(name: str) -> None:
         ("required: [claim, because, test, expect, technique, status,", "required: [", "status"),
         ("  technique: [error-line,", "  technique: [", "must list the cells"),
         ("item:", "item: &a", "anchors and aliases"),
+        ("first:", "roles: [insider]\nfirst:", "there is no section `# role: insider`"),
     ],
 )
 def test_a_mistake_is_named_with_what_was_meant(old: str, new: str, why: str) -> None:
