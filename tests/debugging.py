@@ -64,8 +64,12 @@ class Debug:
 
     def arguments(self, *flags: str, command: str | None = COMMAND, tag: str = "t") -> list[str]:
         given = ["--command", command] if command else []
-        outside = json.dumps([str(self.repo.path.parent)])
-        return ["debug", *given, "--tag", tag, "--set", f"sandbox.write={outside}", *flags]
+        return ["debug", *given, "--tag", tag, *flags]
+
+    @property
+    def writes_outside(self) -> tuple[str, str]:
+        """Flags that let commands write beside the repository."""
+        return "--set", f"sandbox.write={json.dumps([str(self.repo.path.parent)])}"
 
     def folder(self, tag: str = "t") -> Path:
         return self.repo.path / "autoresearch" / f"debug-{tag}"

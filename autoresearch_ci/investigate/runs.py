@@ -6,6 +6,7 @@ asks for it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -16,6 +17,7 @@ from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.decide.suite_standards import SuiteResult
 from autoresearch_ci.execution.command import CommandResult
 from autoresearch_ci.measure.commands import (
+    BASELINE_TIMEOUT,
     SHORTEST_TIMEOUT,
     TIMEOUT_FACTOR,
     Ended,
@@ -134,7 +136,11 @@ class Runs:
         report: str | None,
     ) -> Ended:
         subject = Subject(changes=changes, iteration=iteration, until=self._until)
-        ended = self.at(commit).measured(
+        commands = self.at(commit)
+        if self._until is not None:  # what hangs must not take more than there is
+            left = max(1.0, self._until - time.monotonic())
+            timeout = min(timeout or BASELINE_TIMEOUT, left)
+        ended = commands.measured(
             subject, "experiment", command, self._knowledge, timeout=timeout, report=report
         )
         self._knowledge = ended.knowledge

@@ -52,7 +52,7 @@ def test_a_flaky_failure_is_not_bisected_and_it_is_said_why(repo: Repo, debug: D
     counter = repo.path.parent / "counter"
     flaky = f'echo x >> {counter}; test "$(($(wc -l < {counter}) % 2))" = 0 || exit 1\n'
     names = history(repo, 1, 2, 3, check=flaky)
-    done = debug("--bisect", names[0])
+    done = debug("--bisect", names[0], *debug.writes_outside)
     assert done.code == 0
     assert "not bisected" in done.out
     assert "fails 5 of 10" in done.out
@@ -266,9 +266,10 @@ def test_killed_at_any_time_it_goes_on_and_finds_the_same(
 
 
 def test_asked_to_stop_it_writes_what_it_knows(repo: Repo, debug: Debug, tmp_path: Path) -> None:
-    history(repo, 30, check=f"sleep 0.5\n{CHECK}")
+    ran = repo.path.parent / "ran"
+    history(repo, 30, check=f"test -e {ran} && sleep 600\ntouch {ran}\nexit 1\n")
     process = subprocess.Popen(
-        [sys.executable, "-m", "autoresearch_ci", *debug.arguments()],
+        [sys.executable, "-m", "autoresearch_ci", *debug.arguments(*debug.writes_outside)],
         cwd=repo.path,
         env={**os.environ, "TMPDIR": str(tmp_path / "tmp")},
         stdout=subprocess.DEVNULL,

@@ -342,7 +342,7 @@ def test_tests_are_chosen_within_the_own_test_command_only(model: Model, repo: R
         calls(hypothesis("doubling is missing for every argument of tax")),
         calls(tool("run_tests", tests=["test_rest.py::test_rest"])),
         calls(report(ran(5))),
-        flags=("--iterations", "2"),
+        flags=("--iterations", "2", *model.debug.writes_outside),
         command="python -m pytest -q -x test_shop.py",
     )
     assert not touched.exists()
@@ -353,6 +353,33 @@ def test_tests_are_chosen_within_the_own_test_command_only(model: Model, repo: R
     ]
     assert (runs[4].broken, runs[5].broken, runs[5].known) == (True, False, False)
     assert [item.status for item in model.items] == ["inconclusive", "confirmed"]
+
+
+def test_a_script_sees_no_key_no_record_and_no_checkout(model: Model, repo: Repo) -> None:
+    store = repo.path / ".git/autoresearch/debug-t/investigation.jsonl"
+    spy = f"""
+import os
+print("ENV", sorted(os.environ))
+for path in ({str(store)!r}, {str(repo.path / ".git/config")!r}, "/proc/self/environ"):
+    try:
+        print("READ", path, open(path).read())
+    except OSError as error:
+        print("NO", path, error)
+try:
+    open({str(repo.path / "shop.py")!r}, "w")
+    print("WROTE")
+except OSError as error:
+    print("NO", error)
+raise SystemExit(1)
+"""
+    model(calls(hypothesis()), calls(script(spy)), calls(report(ran(), quote())))
+    told = results(model.api, 2)[0][1]
+    assert "ANTHROPIC" not in told
+    assert KEY not in told
+    assert f"NO {store}" in told
+    assert f"NO {repo.path / '.git/config'}" in told
+    assert "WROTE" not in told
+    assert (repo.path / "shop.py").read_text() == SHOP
 
 
 def test_less_severe_findings_are_counted_and_not_handed_on(model: Model) -> None:
