@@ -21,11 +21,11 @@ from autoresearch_ci.cli.assembly import (
 )
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.saturation import is_complete
-from autoresearch_ci.errors import ConfigError, WorkspaceError
+from autoresearch_ci.errors import ConfigError, ProposerError, WorkspaceError
 from autoresearch_ci.events import Event, Note, Observer, Warning, redacted
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.investigate.experiments import Experiments
-from autoresearch_ci.investigate.investigation import Investigation
+from autoresearch_ci.investigate.investigation import Investigation, cannot_be_asked
 from autoresearch_ci.investigate.outcome_pages import Pages
 from autoresearch_ci.investigate.program import Program
 from autoresearch_ci.investigate.runs import Runs
@@ -91,9 +91,13 @@ class Desk:
         config = self.collaborators.config
         budget, minutes = config.budget, config.budget.minutes
         with ExitStack() as stack:
-            service = make_service(self.collaborators, stack, config.claude)
+            try:
+                service = make_service(self.collaborators, stack, config.claude)
+                service.verify()
+            except ProposerError as error:
+                self.records.append(cannot_be_asked(error))
+                raise
             tell_unknown_price(self.collaborators, config.claude)
-            service.verify()
             reason = Investigation(
                 program=self.program,
                 records=self.records,

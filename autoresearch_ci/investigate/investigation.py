@@ -83,7 +83,7 @@ class Investigation:
         except OutOfTime:
             reason = time_used_up(self.limits)
         except ProposerError as error:
-            self.records.append(Ended(reason=f"the model cannot be asked: {line(str(error), 200)}"))
+            self.records.append(cannot_be_asked(error))
             raise
         self.records.append(Ended(reason=reason))
         return reason
@@ -196,6 +196,11 @@ class Investigation:
         if self.redactor.found_in_any(turn.content):
             raise NoProposal(WITHHELD)
         return turn
+
+
+def cannot_be_asked(error: ProposerError) -> Ended:
+    """Why there are no further iterations."""
+    return Ended(reason=f"the model cannot be asked: {line(str(error), 200)}")
 
 
 def told(item: Item, program: Program) -> str:

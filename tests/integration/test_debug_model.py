@@ -300,8 +300,11 @@ def test_three_refusals_end_it_as_incomplete(model: Model) -> None:
     assert "of no use" in done.page("summary.md")
 
 
-def test_a_key_that_is_refused_ends_it_with_all_that_was_found(model: Model) -> None:
-    done = model(error(401, "authentication_error"))
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_key_that_is_refused_ends_it_with_all_that_was_found(model: Model, at_once: bool) -> None:
+    refused = error(401, "authentication_error")
+    model.api.model = refused if at_once else model.api.model
+    done = model(*([] if at_once else [refused]))
     assert done.code == 5
     assert "fails 3 of 3" in done.page("findings.md")
     assert model.debug.known().end.startswith("the model cannot be asked")
