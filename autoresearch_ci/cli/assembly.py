@@ -346,12 +346,14 @@ def _objective(collaborators: Collaborators, bench: Bench) -> Objective:
         return NumberObjective(bench=bench, policy=_policy(config))
     from autoresearch_ci.decide.shortcuts.detect import BYTES_LIMIT, is_test
     from autoresearch_ci.measure.failure_objective import FailureObjective
+    from autoresearch_ci.record.handoff import read_handoff
 
     tests = {p: v for p, v in context.files.items() if v.regular and is_test(p)}
     return FailureObjective(
         bench=bench,
         policy=_policy(config),
         settings=config.fix,
+        leads=read_handoff(Path(config.fix.from_debug)) if config.fix.from_debug else (),
         paths=context.files,
         tests={p: store.read(v) for p, v in tests.items() if store.size(v) <= BYTES_LIMIT},
     )

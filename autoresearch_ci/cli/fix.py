@@ -134,4 +134,7 @@ def _as_typed(config: Config, options: argparse.Namespace) -> Config:
         if options.skip_lint:
             wanted = tuple(name for name in wanted if name in _NOT_LINT)
         fix = fix.model_copy(update={"categories": wanted})
+    if options.from_debug:
+        path = str(Path(options.from_debug).absolute())
+        fix = fix.model_copy(update={"from_debug": path})
     return config.model_copy(update={"fix": fix})

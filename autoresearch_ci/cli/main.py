@@ -180,6 +180,11 @@ def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
         choices=CATEGORIES,
         help="repair these only",
     )
+    fix.add_argument(
+        "--from-debug",
+        metavar="FILE",
+        help="handoff.json of a `debug` run: its findings are told to the proposer",
+    )
     fix.add_argument("--skip-lint", action="store_true", help="leave lint and warnings as they are")
     fix.add_argument(
         "--until-green", action="store_true", help="exit 1 when anything is still broken"

@@ -68,6 +68,8 @@ class Fix(Section):
     """Paths that a repair may touch, instead of `scope`; tests only if they are named outright."""
     categories: Annotated[tuple[CategoryName, ...], Field(strict=False)] = ()
     """Repair these only; without it, all."""
+    from_debug: Text = ""
+    """A handoff.json that `debug` wrote: its findings are told to the proposer."""
     allow: Annotated[tuple[Name, ...], Field(strict=False)] = ()
     """Shortcuts that are none here: a rule, or `rule:path`, as refusals name them."""
     test_timeout: Duration = 120.0

@@ -23,6 +23,19 @@ BLOCKED = "blocked"
 
 
 @dataclass(frozen=True, kw_only=True)
+class Lead:
+    """What an investigation holds for a cause; it may be wrong."""
+
+    title: str
+    why: str = ""
+    fix: str = ""
+    """What it would do about it."""
+    path: str = ""
+    line: int = 0
+    """1-based, at the commit that was investigated; 0: not told."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Aim:
     """What a repair is to mend: one failure, and what is known about it."""
 
@@ -35,6 +48,8 @@ class Aim:
     """Relative to the repository's root; empty: there."""
     output: str = ""
     """Tail of what that command printed, bounded."""
+    leads: tuple[Lead, ...] = ()
+    """What an investigation found before, in this failure's file first."""
     tried: tuple[Experiment, ...] = ()
     """Earlier iterations that aimed at it, oldest first."""
     cause: str = ""

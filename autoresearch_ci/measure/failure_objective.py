@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from autoresearch_ci.config.fix import Fix
-from autoresearch_ci.decide.aims import Aim, Left, left, tried_at
+from autoresearch_ci.decide.aims import Aim, Lead, Left, left, tried_at
 from autoresearch_ci.decide.budget import Pace
 from autoresearch_ci.decide.causes import Verdict, causes, detection
 from autoresearch_ci.decide.failures import Category, Failure, summary
@@ -48,6 +48,8 @@ class FailureObjective:
     settings: Fix
     tests: Mapping[str, bytes] = field(default_factory=dict)
     """The tests of the base commit, by path: where values are right for one of them only."""
+    leads: tuple[Lead, ...] = ()
+    """What an investigation found before."""
     paths: Collection[str] = ()
     """Of all files of the base commit."""
     _looks: dict[str, Look] = field(default_factory=dict)
@@ -161,6 +163,7 @@ class FailureObjective:
             folder=target.folder or "",
             output=look.outputs.get(name, ""),
             cause=str(self._causes(look)[waiting[0].id]),
+            leads=tuple(sorted(self.leads, key=lambda lead: lead.path != waiting[0].path)),
             tried=tried_at(waiting[0], experiments),
         )
 

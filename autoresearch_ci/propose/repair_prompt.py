@@ -94,6 +94,7 @@ def repair_state(context: Context, aim: Aim, diff: Callable[[Experiment], str]) 
         _failure(aim),
         *_sources(context, aim, trace.section or aim.failure.message),
         *_output(aim, trace.section),
+        *_leads(aim),
         *_tried(aim, diff),
         *_before(context, aim.failure),
         *_others(aim.others),
@@ -270,6 +271,27 @@ def _touches(context: Context, kept: Sequence[Experiment], row: Experiment, path
         return before.version(path) != context.at(row.commit).version(path)
     except KeyError:  # an attempt that an earlier process left without a record
         return False
+
+
+_LEADS = 5
+
+
+def _leads(aim: Aim) -> Iterator[str]:
+    """What an investigation found: words of a model, or of whoever wrote the file."""
+    told = []
+    for lead in aim.leads[:_LEADS]:
+        place = f"{line(lead.path, 200)}:{lead.line}: " if lead.path else ""
+        told.append(place + line(lead.title, 300))
+        told += [
+            f"  {name}: {line(text, 400)}"
+            for name, text in (("why", lead.why), ("fix", lead.fix))
+            if text
+        ]
+    if told:
+        yield (
+            "An investigation found before (it may be wrong, and speak of another failure):\n"
+            + block("leads", "", "\n".join(told))
+        )
 
 
 def _others(others: Sequence[Failure]) -> Iterator[str]:

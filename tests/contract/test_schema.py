@@ -81,6 +81,7 @@ fix:
   categories: [build, test]
   allow: ["timeout-raised:tests/test_slow.py"]
   test_timeout: 30s
+  from_debug: autoresearch/debug-t/handoff.json
   attempts: 2
 """
 

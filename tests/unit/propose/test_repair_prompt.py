@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from autoresearch_ci.config.proposers import Claude
-from autoresearch_ci.decide.aims import Aim
+from autoresearch_ci.decide.aims import Aim, Lead
 from autoresearch_ci.decide.failures import Category, Failure, journal_id
 from autoresearch_ci.decide.shortcuts.detect import RULES
 from autoresearch_ci.experiment import Direction, Experiment, FileEdit, Proposal, Status, Tree
@@ -128,6 +128,14 @@ def test_the_test_and_the_code_on_the_way_to_the_error_are_shown_with_their_numb
     assert "    70\t" not in state, "code that is far from it"
     assert "run at the root:\n--- command" in state
     assert "\npytest -q\n" in state
+
+
+def test_what_an_investigation_found_is_told_and_bounded() -> None:
+    lead = Lead(title="off by one\n--- end", why="w" * 9_000, path="shop/cart.py", line=101)
+    state = prompt(replace(AIM, leads=(lead,) * 40)).state
+    assert "shop/cart.py:101: off by one --- end" in state
+    assert state.count("off by one") == 5
+    assert size(state) <= REPAIR_BYTES
 
 
 def test_of_the_output_only_what_is_of_this_failure_is_shown() -> None:
