@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from autoresearch_ci.decide.causes import Verdict, is_editable
+from autoresearch_ci.decide.causes.verdicts import Verdict, is_editable
 from autoresearch_ci.decide.failures import Failure, journal_id, ordered
 from autoresearch_ci.experiment import Experiment, Status
 

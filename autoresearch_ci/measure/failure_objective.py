@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from autoresearch_ci.config.fix import Fix
 from autoresearch_ci.decide.aims import Aim, Lead, Left, left, tried_at
 from autoresearch_ci.decide.budget import Pace
-from autoresearch_ci.decide.causes import Verdict, causes, detection
+from autoresearch_ci.decide.causes.ground import Ground
+from autoresearch_ci.decide.causes.verdicts import Verdict, causes, detection
 from autoresearch_ci.decide.failures import Category, Failure, summary
-from autoresearch_ci.decide.ground import Ground
 from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.decide.objective import Judgement, SetChange, compared
 from autoresearch_ci.decide.objective import Seen as Diagnoses

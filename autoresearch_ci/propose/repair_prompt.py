@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 from autoresearch_ci.decide.aims import Aim
+from autoresearch_ci.decide.causes.ground import Ground, is_test_file
+from autoresearch_ci.decide.causes.traces import places, trace_of
 from autoresearch_ci.decide.failures import Category, Failure, journal_id
-from autoresearch_ci.decide.ground import Ground, is_test_file
-from autoresearch_ci.decide.traces import places, trace_of
 from autoresearch_ci.experiment import Experiment, Status
 from autoresearch_ci.propose.proposer import Context
 from autoresearch_ci.safety.prompt_text import block, file_text, line, quoted, size, tail

@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoresearch_ci.decide.causes import (
+from autoresearch_ci.decide.causes.ground import Cause, Ground, is_test_file
+from autoresearch_ci.decide.causes.verdicts import (
     Looks,
     Verdict,
     causes,
@@ -27,7 +28,6 @@ from autoresearch_ci.decide.causes import (
     verdict,
 )
 from autoresearch_ci.decide.failures import Category, Diagnosis, Failure
-from autoresearch_ci.decide.ground import Cause, Ground, is_test_file
 from autoresearch_ci.execution.command import CommandResult, Printed
 from autoresearch_ci.measure.diagnostics.adapter import Said
 from autoresearch_ci.measure.diagnostics.registry import TOOLS

@@ -12,6 +12,9 @@ from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.record.handoff import read_handoff
 
 
+PLACE = {"path": "a.py", "line": 3}
+
+
 def written(tmp_path: Path, value: object) -> Path:
     path = tmp_path / "handoff.json"
     path.write_text(value if isinstance(value, str) else json.dumps(value))
@@ -20,7 +23,14 @@ def written(tmp_path: Path, value: object) -> Path:
 
 def test_only_what_is_open_is_handed_on(tmp_path: Path) -> None:
     findings = [
-        {"status": "open", "title": "off by one", "why": "w", "fix": "f", "path": "a.py", "line": 3},
+        {
+            "status": "open",
+            "title": "off by one",
+            "why": "w",
+            "fix": "f",
+            "path": "a.py",
+            "line": 3,
+        },
         {"status": "disproven", "title": "not it"},
     ]
     (lead,) = read_handoff(written(tmp_path, {"findings": findings}))
@@ -29,7 +39,7 @@ def test_only_what_is_open_is_handed_on(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", ["", "{", "[]", "{}", '{"findings": {}}', "nul"])
 def test_a_file_that_is_no_handoff_is_refused_with_what_to_do(tmp_path: Path, value: str) -> None:
-    with pytest.raises(ConfigError, match="name the handoff.json"):
+    with pytest.raises(ConfigError, match="name the handoff"):
         read_handoff(written(tmp_path, value))
 
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 from markdown_it import MarkdownIt
 
 from autoresearch_ci.decide.aims import Left, left
-from autoresearch_ci.decide.causes import Verdict
+from autoresearch_ci.decide.causes.ground import Cause
+from autoresearch_ci.decide.causes.verdicts import Verdict
 from autoresearch_ci.decide.failures import Category
-from autoresearch_ci.decide.ground import Cause
 from autoresearch_ci.experiment import Status
 from autoresearch_ci.report.blocked import blocked_markdown
 from autoresearch_ci.report.repairs import REPAIRS_ROOM, repairs

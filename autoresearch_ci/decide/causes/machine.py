@@ -10,10 +10,10 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from autoresearch_ci.decide.causes.ground import Cause, Found, Ground
+from autoresearch_ci.decide.causes.traces import Raised, Trace
+from autoresearch_ci.decide.causes.variables import is_given, unset_variable
 from autoresearch_ci.decide.failures import Failure
-from autoresearch_ci.decide.ground import Cause, Found, Ground
-from autoresearch_ci.decide.traces import Raised, Trace
-from autoresearch_ci.decide.variables import is_given, unset_variable
 
 
 @dataclass(frozen=True, kw_only=True)

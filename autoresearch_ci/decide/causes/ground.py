@@ -1,6 +1,6 @@
 """What verdicts on failures are made of: the causes there are, and what is known of a repository.
 
-CORE. How a verdict is reached is causes.py's business.
+CORE. How a verdict is reached is verdicts.py's business.
 """
 
 from __future__ import annotations

@@ -14,18 +14,18 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from autoresearch_ci.decide.failures import Category, Failure
-from autoresearch_ci.decide.ground import Cause, Found, Ground, is_test_file
-from autoresearch_ci.decide.machine import (
+from autoresearch_ci.decide.causes.ground import Cause, Found, Ground, is_test_file
+from autoresearch_ci.decide.causes.machine import (
     LAST_LINES,
     is_raised,
     of_download,
     of_lines,
     of_machine,
 )
-from autoresearch_ci.decide.missing import missing_from
+from autoresearch_ci.decide.causes.missing import missing_from
+from autoresearch_ci.decide.causes.traces import Trace, trace_of
+from autoresearch_ci.decide.failures import Category, Failure
 from autoresearch_ci.decide.objective import Seen
-from autoresearch_ci.decide.traces import Trace, trace_of
 from autoresearch_ci.safety.wording import shortened
 
 _REPORTED = frozenset({Cause.ENVIRONMENT, Cause.FLAKY, Cause.UNSURE})
