@@ -11,7 +11,6 @@ from autoresearch_ci.decide.aims import Lead
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.record.handoff import read_handoff
 
-
 PLACE = {"path": "a.py", "line": 3}
 
 
