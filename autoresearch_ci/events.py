@@ -110,6 +110,8 @@ class RunFinished:
     """The branch on the forge, whoever pushed it last; empty: there is none."""
     pull_request: str = ""
     """Address of the pull request from it."""
+    repaired: str = ""
+    """What a run of repairs came to, in a line; empty: it was none."""
 
 
 Event: TypeAlias = (

@@ -133,6 +133,8 @@ class Decision:
     ci_low: float | None = None
     """Lower end of the confidence interval of the relative gain; a fraction, 0.01 is 1 %."""
     ci_high: float | None = None
+    gone: tuple[str, ...] = ()
+    """Of a repair that is kept: the failures that are gone by it, as the journal names them."""
 
 
 HARD_TO_BELIEVE = "hard to believe: "
@@ -179,7 +181,8 @@ class Experiment:
     doubt: str = ""
     """What makes a kept gain look unlikely; see `hard_to_believe`."""
     failure: str = ""
-    """Id of what a repair was to mend; empty in runs that repair nothing."""
+    """Id of what a repair was to mend, or of all that is gone by one that was kept, see
+    `mended_ids`; empty in runs that repair nothing."""
 
     @property
     def hard_to_believe(self) -> bool:

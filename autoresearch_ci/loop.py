@@ -20,7 +20,7 @@ from autoresearch_ci.decide.budget import (
     time_used_up,
 )
 from autoresearch_ci.decide.credibility import no_witness
-from autoresearch_ci.decide.failures import journal_id
+from autoresearch_ci.decide.failures import journal_id, mended_cell
 from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.errors import AutoresearchError, ProposerError
 from autoresearch_ci.events import ExperimentFinished, Note, Observer, StageStarted, Warning
@@ -353,7 +353,7 @@ def row_of(
         expected=proposal.expected,
         holdout=last.holdout,
         doubt=last.doubt,
-        failure=failure,
+        failure=mended_cell(last.decision.gone) if status is Status.KEEP else failure,
     )
 
 

@@ -20,7 +20,7 @@ from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.fix import FixTarget
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.aims import Left
-from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.errors import ConfigError, GateFailed
 from autoresearch_ci.measure.diagnostics.discover import Discovery
 from autoresearch_ci.preflight import Options
 from autoresearch_ci.record.durable_records import peek_base
@@ -70,8 +70,9 @@ def main(options: argparse.Namespace) -> int:
     tell(finished.published, sys.stderr if options.json else sys.stdout)
     if finished.broken:
         raise finished.broken
-    green = finished.left is not None and finished.left.green
-    return 1 if options.until_green and not green else 0
+    if options.until_green and not (finished.left and finished.left.green):
+        raise GateFailed(f"--until-green: {verdict(finished)[0]}.")
+    return 0
 
 
 def shown(found: Discovery) -> str:

@@ -260,11 +260,23 @@ def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
 
     publish = commands.add_parser(
         "publish",
-        help="publish what `run --publish bundle` wrote in another job",
+        help="publish what `run` or `fix --publish bundle` wrote in another job",
         allow_abbrev=False,
     )
     publish.add_argument(
         "--bundle", type=Path, metavar="FILE", required=True, help="the file that the run wrote"
+    )
+    publish.add_argument(
+        "--made-by",
+        choices=("run", "fix"),
+        help="refuse what another command made; without it the file says, and `fix` is believed "
+        "only where the configuration is about it",
+    )
+    publish.add_argument(
+        "--only-fetch",
+        metavar="REF",
+        help="publish nothing: check the file, and bring its newest commit into this repository as "
+        "refs/autoresearch/REF",
     )
 
     config = commands.add_parser(

@@ -1,4 +1,4 @@
-"""`autoresearch-ci publish`: a job that may write publishes what `run --publish bundle` wrote."""
+"""`autoresearch-ci publish`: a job that may write publishes what another one wrote into a file."""
 
 from __future__ import annotations
 
@@ -9,29 +9,93 @@ from pathlib import Path
 from typing import TextIO
 
 from autoresearch_ci.cli.config import effective
-from autoresearch_ci.errors import PublishError
+from autoresearch_ci.cli.fix_targets import targets_of, with_targets
+from autoresearch_ci.config.schema import Config
+from autoresearch_ci.errors import ConfigError, PublishError, WorkspaceError
 from autoresearch_ci.experiment import NOT_PUBLISHED, Published
-from autoresearch_ci.publish.bundle import read
+from autoresearch_ci.publish.bundle import Manifest, read
 from autoresearch_ci.publish.publish_bundle import publish_bundle, ruling_commit
+from autoresearch_ci.record.run_names import is_tag
 from autoresearch_ci.report.console import make_progress
+from autoresearch_ci.workspace.repository import Repository
 
 
 def main(options: argparse.Namespace) -> int:
     """Check the bundle and publish it, by the configuration of the commit that rules it."""
     manifest, commits = read(options.bundle)
-    resolved, path = effective(options, commit=ruling_commit(Path.cwd(), manifest))
+    config, path = _ruling(options, manifest)
     with make_progress(sys.stdout, json=False) as observe:
         published = publish_bundle(
             manifest,
             commits,
-            resolved.config,
+            config,
             start=Path.cwd(),
             config_path=path,
             environment=options.environment,
             observe=observe,
+            only_fetch=_ref(options.only_fetch),
         )
+    if options.only_fetch:
+        print(f"checked: {manifest.head}")
     tell(published, sys.stdout)
     return 0
+
+
+def _ruling(options: argparse.Namespace, manifest: Manifest) -> tuple[Config, str | None]:
+    """The configuration that a bundle is held to, and its path.
+
+    Which part of it applies, the file says that nobody vouches for: it may choose only between what
+    the commit allows, and where a workflow knows what it publishes, not at all.
+    """
+    commit = ruling_commit(Path.cwd(), manifest)
+    if options.made_by not in (None, manifest.command):
+        raise WorkspaceError(
+            f"the bundle says that {manifest.command} made it, and this job publishes what "
+            f"{options.made_by} makes, so nothing is published.\n"
+            "usually: another job's file was downloaded; else it was changed after the first job "
+            "wrote it.\n"
+            f"do: publish --made-by {manifest.command} if that is what the first job runs."
+        )
+    if manifest.command == "fix" and not options.made_by:
+        _require_about_fix(options, commit)
+    resolved, path = effective(options, commit=commit, command=manifest.command)
+    config = resolved.config
+    if manifest.command == "fix":
+        repository = Repository.open(Path.cwd())
+        try:
+            config = with_targets(config, targets_of(config, repository, commit))
+        finally:
+            repository.close()
+    return config, path
+
+
+def _require_about_fix(options: argparse.Namespace, commit: str) -> None:
+    """Without a word of its own about repairs, a configuration of `run` allows what it names only:
+    `fix` may touch nearly everything by default.
+    """
+    try:
+        resolved, _ = effective(options, commit=commit)
+    except ConfigError:
+        return  # it configures no run that could be meant instead; `fix` says what else is wrong
+    if any(key.startswith("fix.") and at != "default" for key, at in resolved.origins.items()):
+        return
+    raise WorkspaceError(
+        "the bundle says that fix made it, and the configuration is one of run that does not speak "
+        "of fix, so nothing is published.\n"
+        "usually: the first job runs fix in a repository that has been configured for run; else "
+        "the bundle was changed after the first job wrote it.\n"
+        "do: publish --made-by fix in this job, or say in the configuration what may be repaired, "
+        "such as  fix: {scope: [src/**]}"
+    )
+
+
+def _ref(name: str | None) -> str:
+    """Where a checked commit goes; empty: nowhere, it is published."""
+    if name is None:
+        return ""
+    if not is_tag(name):
+        raise ConfigError(f"--only-fetch {name!r}: expected a word of letters, digits, - and _.")
+    return f"refs/autoresearch/{name}"
 
 
 def tell(published: Published, target: TextIO) -> None:

@@ -54,7 +54,13 @@ from autoresearch_ci.record.past_notebooks import ruler_of
 from autoresearch_ci.record.past_runs import past_runs
 from autoresearch_ci.record.run_history import CostRecord, History, StartRecord, check_history
 from autoresearch_ci.report.console import make_progress
-from autoresearch_ci.report.run_folder import Finished, metric_name, run_info, write_report
+from autoresearch_ci.report.run_folder import (
+    Finished,
+    metric_name,
+    repaired_line,
+    run_info,
+    write_report,
+)
 from autoresearch_ci.report.run_summary import PassedTests, confirmed_line
 from autoresearch_ci.report.terminal_table import results_table
 from autoresearch_ci.safety.redaction import Redactor
@@ -382,4 +388,5 @@ def _ended(config: Config, context: RunContext, finished: Finished) -> RunFinish
         pull_request=finished.published.pull_request,
         report_dir=str(context.folder),
         confirmed=confirmed_line(metric_name(config), found, direction) if found else "",
+        repaired=repaired_line(config, finished),
     )

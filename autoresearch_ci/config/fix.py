@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -40,6 +41,11 @@ class FixTarget(Section):
     def name(self) -> str:
         """What people call it: `ruff`, `packages/web: eslint`."""
         return f"{self.folder}: {self.tool}" if self.folder else self.tool
+
+    @property
+    def shown(self) -> str:
+        """Its command, as it is typed at the repository's root."""
+        return f"(cd {shlex.quote(self.folder)} && {self.command})" if self.folder else self.command
 
     @property
     def is_script(self) -> bool:

@@ -121,6 +121,30 @@ def journal_id(failure_id: str) -> str:
     return f"{plain.strip()}~{name}"
 
 
+_MENDED_ROOM = 400
+"""Characters of a cell of the journal; its limit is 500."""
+
+
+def mended_cell(ids: Sequence[str]) -> str:
+    """The failures that are gone by a repair, in one cell: as many as fit, and how many more."""
+    told: list[str] = []
+    room = _MENDED_ROOM
+    for name in ids:
+        room -= len(name) + 2
+        if room < 0 and told:
+            return "; ".join([*told, f"+{len(ids) - len(told)}"])
+        told.append(name)
+    return "; ".join(told)
+
+
+def mended_ids(cell: str) -> tuple[list[str], int]:
+    """What `mended_cell` wrote: ids, and how many more there were."""
+    *ids, last = cell.split("; ")
+    if ids and (found := re.fullmatch(r"\+([0-9]{1,9})", last)):
+        return ids, int(found[1])
+    return [name for name in (*ids, last) if name], 0
+
+
 def _key(tool: str, problem: Problem) -> str:
     if problem.name:
         return f"{tool}:{stable(problem.name)}"

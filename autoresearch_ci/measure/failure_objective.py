@@ -14,7 +14,7 @@ from autoresearch_ci.decide.aims import Aim, Lead, Left, left, tried_at
 from autoresearch_ci.decide.budget import Pace
 from autoresearch_ci.decide.causes.ground import Ground
 from autoresearch_ci.decide.causes.verdicts import Verdict, causes, detection
-from autoresearch_ci.decide.failures import Category, Failure, summary
+from autoresearch_ci.decide.failures import Category, Failure, journal_id, summary
 from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.decide.objective import Judgement, SetChange, compared
 from autoresearch_ci.decide.objective import Seen as Diagnoses
@@ -383,7 +383,11 @@ class _Comparison:
 
 def _decision(judged: Judgement) -> Decision:
     status = {SetChange.KEPT: Status.KEEP, SetChange.INCOMPLETE: Status.METRIC_ERROR}
-    return Decision(status=status.get(judged.outcome, Status.DISCARD), reason=judged.reason)
+    return Decision(
+        status=status.get(judged.outcome, Status.DISCARD),
+        reason=judged.reason,
+        gone=tuple(journal_id(failure.id) for failure in judged.gone),
+    )
 
 
 def _state(incumbent: Changes, experiments: Sequence[Experiment]) -> Subject:

@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -44,6 +44,8 @@ class Manifest:
 
     format: int
     version: str
+    command: Literal["run", "fix"] = "run"
+    """What made it: by whose part of the base commit's configuration it is judged."""
     tag: str
     branch: str
     """Name of the published branch."""
@@ -125,6 +127,7 @@ def write(
         manifest = Manifest(
             format=_FORMAT,
             version=autoresearch_ci.__version__,
+            command="run" if info.repairs is None else "fix",
             tag=facts.tag,
             branch=branch,
             base=facts.base,

@@ -446,6 +446,8 @@ class ForgePublisher:
         )
         experiments = tuple(record.experiments)
         held = info.confirmation is not None and info.confirmation.holds
+        if info.repairs is not None:
+            held = info.repairs.verdict == "green"
         doubted = hard_to_believe(run_summary(experiments), info, unvouched)
         held_back = doubted or (info.confirmation is not None and not held)
         publish = self._config.model_copy(update={"draft": True}) if held_back else self._config
@@ -458,7 +460,8 @@ class ForgePublisher:
             publish=publish,
             ready=publish.ready and self._final and held and not doubted,
             held_back=held_back,
-            confirmed=held,
+            # A repair was kept for what was seen of it, and no number waits to be measured again.
+            confirmed=held or info.repairs is not None,
         )
 
     def _moved(self, record: RunRecord, info: RunInfo) -> str:

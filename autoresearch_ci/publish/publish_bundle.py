@@ -24,9 +24,9 @@ from autoresearch_ci.publish.forge.git_remote import Remote
 from autoresearch_ci.publish.forge_publisher import ForgePublisher
 from autoresearch_ci.publish.run_identity import run_identity
 from autoresearch_ci.publish.start_rules import numbered
-from autoresearch_ci.publish.verify_bundle import verified
-from autoresearch_ci.report.run_folder import metric_name
-from autoresearch_ci.report.run_summary import RunInfo
+from autoresearch_ci.publish.verify_bundle import bring, verified
+from autoresearch_ci.report.run_folder import measured_by, metric_name
+from autoresearch_ci.report.run_summary import Repairs, RunInfo
 from autoresearch_ci.workspace.asked import asking_file
 from autoresearch_ci.workspace.repository import Repository
 
@@ -89,8 +89,12 @@ def publish_bundle(
     environment: Mapping[str, str],
     observe: Observer,
     sleep: Callable[[float], None] = time.sleep,
+    only_fetch: str = "",
 ) -> Published:
-    """`config` is that of `ruling_commit`. Raises `WorkspaceError` when the bundle is refused."""
+    """`config` is that of `ruling_commit`. Raises `WorkspaceError` when the bundle is refused.
+
+    `only_fetch`: a ref that its newest commit gets in this repository, and nothing is published.
+    """
     repository = Repository.open(start)
     publish = config.publish
     if publish.branch_name(manifest.tag) != manifest.branch:
@@ -126,6 +130,9 @@ def publish_bundle(
         record = stack.enter_context(
             verified(manifest, commits, repository, scope, direction, config.publish.commit.author)
         )
+        if only_fetch:
+            bring(record, repository, only_fetch)
+            return Published()
         remote = Remote(
             forge.address,
             repository,
@@ -168,7 +175,8 @@ def _run_info(info: RunInfo, config: Config, manifest: Manifest) -> RunInfo:
         base_commit=manifest.base,
         metric_name=metric_name(config),
         direction=config.metric.direction,
-        metric_command=config.metric.command,
+        metric_command=measured_by(config),
         guards=[guard.command for guard in config.guards],
         goal=config.goal,
+        repairs=(info.repairs or Repairs()) if config.repairs else None,
     )

@@ -100,6 +100,17 @@ def verified(
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def bring(record: BundledRecord, repository: Repository, ref: str) -> None:
+    """A checked bundle's newest commit, in the repository under that name."""
+    git_dir = record.objects.parent
+    GitDirectory(git_dir, git_dir)("update-ref", "refs/have/newest", record.incumbent)
+    GitDirectory(repository.root, repository.git_dir)(
+        *("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules"),
+        *("--", str(git_dir), f"+refs/have/newest:{ref}"),
+        env={"GIT_ALLOW_PROTOCOL": "file"},
+    )
+
+
 def _quarantine(
     folder: Path, repository: Repository, manifest: Manifest, commits: bytes
 ) -> GitDirectory:

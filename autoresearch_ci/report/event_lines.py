@@ -102,7 +102,9 @@ def _on(branch: str) -> str:
 def _finished(event: RunFinished, metric: str) -> list[str]:
     """How it ended, in words that need nothing above them."""
     change = relative_change(event.baseline, event.best)
-    if event.kept:
+    if event.repaired:
+        told = f"{event.repaired}; {event.kept} kept{_on(event.branch) if event.kept else ''}"
+    elif event.kept:
         share = "" if change is None else f" ({percent(change)})"
         meanwhile = f"{metric} {number(event.baseline)} -> {number(event.best)}{share}"
         told = f"{event.confirmed or meanwhile}; {event.kept} kept{_on(event.branch)}"

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from autoresearch_ci.experiment import Direction, Experiment
+from autoresearch_ci.report.repaired import repairs_title
 from autoresearch_ci.report.run_summary import (
     RunInfo,
     RunSummary,
@@ -16,7 +17,6 @@ from autoresearch_ci.report.run_summary import (
     expectations,
     got_worse,
     hard_to_believe,
-    headline,
     holdout_words,
     relative_change,
     run_summary,
@@ -24,6 +24,7 @@ from autoresearch_ci.report.run_summary import (
 )
 from autoresearch_ci.report.summary_page import (
     COMMAND_ROOM,
+    REPAIRED,
     bounded,
     commit_link,
     described,
@@ -31,8 +32,12 @@ from autoresearch_ci.report.summary_page import (
     idle,
     interval,
     kept_title,
+    left_over,
     nights,
     others_table,
+    page_headline,
+    repaired_list,
+    repaired_rows,
     table,
 )
 from autoresearch_ci.safety.log_text import defuse
@@ -86,6 +91,8 @@ def title(
 
     `unvouched`: what earlier runs kept on the same branch and is hard to believe.
     """
+    if info.repairs is not None:
+        return repairs_title(experiments, info)
     result = run_summary(experiments)
     name = defuse(shortened(info.metric_name, 60))
     found = info.confirmation
@@ -113,7 +120,7 @@ def body(
     room = min(room, BODY_ROOM) - _NOTES
     name = inline(info.metric_name, 60)
     start = [
-        headline(result, info),
+        page_headline(experiments, info),
         *doubts(result, info, more.unvouched),
         got_worse(info),
         tests_passed(info),
@@ -121,6 +128,7 @@ def body(
         f"![{name} over the experiments]({more.chart})" if more.chart else "",
     ]
     middle = [
+        *left_over(info, room // 4),
         *nights(experiments, info),
         *idle(experiments, info),
         *_measured(experiments, result, info, more),
@@ -130,7 +138,7 @@ def body(
         _again(info, more),
         _steering(),
     ]
-    end = [*_letters(result, info), *_earlier(more)]
+    end = [*_letters(result, info), *_earlier(info, more)]
     start = _fitting(start, room)
     middle = _fitting(middle, room - _size(start))
     end = _fitting(end, (room - _size([*start, *middle])) // 3)
@@ -195,6 +203,8 @@ def _state(info: RunInfo, more: PullRequestInfo) -> Iterator[str]:
 def _kept(result: RunSummary, info: RunInfo, room: int) -> str:
     if not result.kept:
         return "Nothing has been kept."
+    if info.repairs is not None:
+        return repaired_list(result, info, room)
     rows = (
         (
             commit_link(e.commit),
@@ -217,11 +227,14 @@ def _measured(
     better = "lower" if info.direction is Direction.MINIMIZE else "higher"
     runs = sum(e.samples for e in experiments)
     yield "### How it was measured"
-    yield (
-        f"{inline(info.metric_name)}, {better} is better: {count(runs, 'run')} of the command "
-        f"for {count(len(experiments), 'measurement')}, base and candidate in turns, on "
-        f"{inline(info.host)}."
-    )
+    if info.repairs is not None:
+        yield f"What these find broken, on {inline(info.host)}; what they read was frozen."
+    else:
+        yield (
+            f"{inline(info.metric_name)}, {better} is better: {count(runs, 'run')} of the command "
+            f"for {count(len(experiments), 'measurement')}, base and candidate in turns, on "
+            f"{inline(info.host)}."
+        )
     yield block(info.metric_command, COMMAND_ROOM, language="sh")
     if info.guards:
         shown = [bounded(guard, COMMAND_ROOM // 4) for guard in info.guards[:8]]
@@ -248,7 +261,8 @@ def _cost(experiments: Sequence[Experiment], result: RunSummary, info: RunInfo) 
     if dollars:
         found = info.confirmation
         gain = 100 * (found.gain * found.holds if found else abs(result.change or 0.0))
-        each = f" (${dollars / gain:.2f} per percent)" if gain > 0 and result.kept else ""
+        worth = gain > 0 and result.kept and info.repairs is None
+        each = f" (${dollars / gain:.2f} per percent)" if worth else ""
         parts.append(f"${dollars:.2f}{each}")
     return f"Cost{' of all nights' if nights else ''}: {', '.join(parts)}."
 
@@ -256,9 +270,13 @@ def _cost(experiments: Sequence[Experiment], result: RunSummary, info: RunInfo) 
 def _again(info: RunInfo, more: PullRequestInfo) -> str:
     base, head = info.origin[:12], more.head[:12]
     refs = shlex.quote(info.notebook_ref)
+    look = [f"autoresearch-ci compare {base} {head}   # measures both again, in turns"]
+    if info.repairs is not None:
+        check = "autoresearch-ci fix --check --fail-on any   # what is broken there"
+        look = [f"git switch --detach {head}", check]
     commands = [
         f"git fetch origin {shlex.quote(info.branch)} {refs}:{refs}",
-        f"autoresearch-ci compare {base} {head}   # measures both again, in turns",
+        *look,
         f"git log -p {base}..{head}   # what was kept",
         f"git log {refs}   # every attempt, kept or not",
     ]
@@ -267,7 +285,8 @@ def _again(info: RunInfo, more: PullRequestInfo) -> str:
         by_hand = (
             f"On another runner: [checks of this branch]({more.checks}). By hand:\n\n{by_hand}"
         )
-    return f"### Measure it again\n\n{by_hand}"
+    heading = "Measure it again" if info.repairs is None else "Look again"
+    return f"### {heading}\n\n{by_hand}"
 
 
 def _steering() -> str:
@@ -299,14 +318,21 @@ def _letters(result: RunSummary, info: RunInfo) -> Iterator[str]:
     yield details("Progress in letters", block("\n".join(lines), 8_000))
 
 
-def _earlier(more: PullRequestInfo) -> Iterator[str]:
+def _earlier(info: RunInfo, more: PullRequestInfo) -> Iterator[str]:
     if more.earlier:
-        rows = (
-            (commit_link(e.commit), number(e.metric), inline(e.description)) for e in more.earlier
-        )
         total = len(more.earlier)
-        listed = table(("commit", "metric", "change"), "lrl", rows, total, 3_000)
-        yield details(f"Kept by earlier runs on this branch ({total})", listed)
+        if info.repairs is not None:
+            mended = list(repaired_rows(more.earlier))
+            listed = table(REPAIRED, "lll", mended, len(mended), 8_000)
+        else:
+            rows = (
+                (commit_link(e.commit), number(e.metric), inline(e.description))
+                for e in more.earlier
+            )
+            listed = table(("commit", "metric", "change"), "lrl", rows, total, 3_000)
+        by = "Kept by earlier runs on this branch"
+        by = by if info.repairs is None else "Repaired by earlier nights"
+        yield details(f"{by} ({total})", listed)
     if more.rejected:
         listed = "\n".join(f"- {inline(text)}" for text in more.rejected[-10:])
         yield details(f"Refused before, and not proposed again ({len(more.rejected)})", listed)

@@ -22,9 +22,11 @@ from autoresearch_ci.preflight import RunContext
 from autoresearch_ci.record.ledger import Ledger
 from autoresearch_ci.record.past_notebooks import Lineage
 from autoresearch_ci.report.chart import progress_svg
+from autoresearch_ci.report.repaired import outcome, repaired, repairs_of
 from autoresearch_ci.report.run_summary import (
     Confirmation,
     PassedTests,
+    Repairs,
     RunInfo,
     hard_to_believe,
     run_summary,
@@ -73,6 +75,7 @@ def run_info(
 ) -> RunInfo:
     """What every report says of a run beside its journal, without secrets."""
     config, experiments = resolved.config, finished.ledger.experiments
+    repairs = repairs_left(config, finished)
     return RunInfo(
         tag=context.tag,
         branch=finished.published.branch or context.branch or "",
@@ -80,7 +83,7 @@ def run_info(
         base_commit=context.base,
         metric_name=metric_name(config),
         direction=config.metric.direction,
-        metric_command=redact(config.metric.command),
+        metric_command=redact(measured_by(config)),
         guards=[redact(guard.command) for guard in config.guards],
         goal=redact(config.goal),
         stop_reason=redact(finished.stop_reason),
@@ -93,7 +96,39 @@ def run_info(
         idle=finished.idle,
         lineage=finished.lineage,
         disclose=finished.disclose,
+        repairs=repairs and _redacted(repairs, redact),
     )
+
+
+def repairs_left(config: Config, finished: Finished) -> Repairs | None:
+    """What is left, of a run that repairs."""
+    if not config.repairs:
+        return None
+    return repairs_of(finished.left, config.fix.categories, repaired(finished.earlier))
+
+
+def repaired_line(config: Config, finished: Finished) -> str:
+    """What a run of repairs came to, for a terminal; empty: it was none."""
+    found, experiments = repairs_left(config, finished), finished.ledger.experiments
+    if found is None or not experiments:
+        return ""
+    return outcome(experiments, found, continued=bool(finished.lineage.origin))
+
+
+def _redacted(found: Repairs, redact: Callable[[str], str]) -> Repairs:
+    shown = [
+        replace(left, id=redact(left.id), message=redact(left.message), why=redact(left.why))
+        for left in found.shown
+    ]
+    incomplete = {redact(name): redact(why) for name, why in found.incomplete.items()}
+    return replace(found, shown=shown, incomplete=incomplete)
+
+
+def measured_by(config: Config) -> str:
+    """What is run to know how good the code is, as people type it."""
+    if not config.repairs:
+        return config.metric.command
+    return "\n".join(target.shown for target in config.fix.targets)
 
 
 def write_report(
@@ -134,6 +169,8 @@ def write_report(
         "confirmation": finished.confirmation and dataclasses.asdict(finished.confirmation),
         "hard_to_believe": hard_to_believe(run_summary(experiments), info),
         "idle_commits": [experiment.commit for experiment in finished.idle],
+        "repairs": info.repairs
+        and {**dataclasses.asdict(info.repairs), "verdict": info.repairs.verdict},
         "totals": {
             "iterations": max(len(experiments) - 1, 0),
             "kept": len(standing(experiments)),

@@ -84,6 +84,8 @@ def hard_to_believe(
 def _whole(result: RunSummary, info: RunInfo) -> tuple[float, float, float]:
     """The relative gain of all that was kept, from which number to which; 0 where nothing was, or
     nothing held."""
+    if info.repairs is not None:  # a set of failures that is gone is no number to doubt
+        return 0.0, 0.0, 0.0
     if (found := info.confirmation) is not None:
         return (found.gain if found.holds else 0.0), found.base, found.head
     before, after = result.baseline, result.best
@@ -201,6 +203,48 @@ class PassedTests:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Remaining:
+    """One failure that is still there, in words that a page has room for."""
+
+    id: str
+    category: str
+    path: str
+    line: int
+    """0: not told."""
+    message: str
+    why: str = ""
+    """Why it is not taken; empty: its turn has not come."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repairs:
+    """What is left of what a run was to repair."""
+
+    looked: bool = False
+    """Whether the result was looked at; before the end only the journal's numbers are known."""
+    left: int = 0
+    """All of them but the flaky ones, those that are set aside included."""
+    flaky: int = 0
+    """Failures that come and go on the same code."""
+    shown: Sequence[Remaining] = ()
+    """The first of them."""
+    incomplete: Mapping[str, str] = field(default_factory=dict)
+    """By target, why there may be more."""
+    categories: Sequence[str] = ()
+    """Only of these; empty: all."""
+    earlier: int = 0
+    """Repaired by earlier nights of the branch, where all of them looked in the same way."""
+
+    @property
+    def verdict(self) -> str:
+        """`green`, `broken`, or `incomplete`: nothing is seen that is broken, nor everything."""
+        broken = self.left + self.flaky
+        if not self.looked or (self.incomplete and not broken):
+            return "incomplete"
+        return "broken" if broken else "green"
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunInfo:
     """What the journal does not say about a run."""
 
@@ -231,6 +275,8 @@ class RunInfo:
     """What the branch consists of already."""
     disclose: str = ""
     """The file of the repository that asks to be told of AI; empty: none does."""
+    repairs: Repairs | None = None
+    """What is left, where what was measured is how much is broken."""
 
     @property
     def has_witness(self) -> bool:

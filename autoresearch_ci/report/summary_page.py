@@ -10,10 +10,13 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from autoresearch_ci.decide.failures import mended_ids
 from autoresearch_ci.decide.taken_back import taken_back
 from autoresearch_ci.experiment import Direction, Experiment
 from autoresearch_ci.record.past_notebooks import Night, night_of
+from autoresearch_ci.report.repaired import repaired, repairs_headline
 from autoresearch_ci.report.run_summary import (
+    Repairs,
     RunInfo,
     RunSummary,
     change_interval,
@@ -83,10 +86,11 @@ def summary_markdown(
     result = run_summary(experiments)
     goal = f"Goal: {inline(info.goal, 300)}" if info.goal else ""
     parts = (
-        (headline(result, info), 9, "the headline"),
+        (page_headline(experiments, info), 9, "the headline"),
         (_joined(doubts(result, info)), 9, "what is hard to believe"),
         (goal, 5, "the goal"),
         (_joined(_kept(result, info)), 7, "what was kept"),
+        (_joined(left_over(info, OTHERS_ROOM)), 7, "what is left"),
         (_joined(nights(experiments, info)), 6, "the nights"),
         (_joined(idle(experiments, info)), 3, "what turned out to do nothing"),
         (_joined(_others(result)), 2, "what was tried and not kept"),
@@ -100,12 +104,22 @@ def summary_markdown(
     return fitted([Section(text=t, importance=i, name=name) for t, i, name in parts], limit)
 
 
+def page_headline(experiments: Sequence[Experiment], info: RunInfo) -> str:
+    """The one paragraph that must be true; Markdown."""
+    if info.repairs is not None:
+        return repairs_headline(experiments, info)
+    return headline(run_summary(experiments), info)
+
+
 def _joined(paragraphs: Iterable[str]) -> str:
     return "\n\n".join(paragraphs)
 
 
 def _kept(result: RunSummary, info: RunInfo) -> Iterator[str]:
     if not result.kept:
+        return
+    if info.repairs is not None:
+        yield repaired_list(result, info, KEPT_ROOM)
         return
     yield f"### {kept_title(result, info)}"
     yield table(
@@ -127,6 +141,54 @@ def _kept(result: RunSummary, info: RunInfo) -> Iterator[str]:
         len(result.kept),
         KEPT_ROOM,
     )
+
+
+def repaired_list(result: RunSummary, info: RunInfo, room: int) -> str:
+    """The failures that were repaired, by id, each with its commit; with its title."""
+    night = " in this night" if info.lineage.origin else ""
+    rows = list(repaired_rows(result.kept))
+    listed = table(REPAIRED, "lll", rows, len(rows), room)
+    return f"### Repaired{night} ({repaired(result.kept):,})\n\n{listed}"
+
+
+REPAIRED = ("failure", "commit", "change")
+
+
+def repaired_rows(kept: Iterable[Experiment]) -> Iterator[tuple[str, str, str]]:
+    """For a table under `REPAIRED`: a row for each failure that is gone."""
+    for e in kept:
+        ids, more = mended_ids(e.failure)
+        rest = [f"{count(more, 'more failure')}, see the commit"] if more else []
+        for name in (*(inline(name, 200) for name in ids), *rest):
+            yield name, commit_link(e.commit), described(e)
+
+
+def left_over(info: RunInfo, room: int) -> Iterator[str]:
+    """What is still broken and why it is left, of a run that repairs."""
+    found = info.repairs or Repairs()
+    total = found.left + found.flaky
+    if total:
+        rows = (
+            (
+                inline(f"{left.path}:{left.line}" if left.line else left.path, 120),
+                inline(left.category, 20),
+                inline(left.id, 120),
+                inline(left.message, 160),
+                inline(left.why, 160) or "its turn did not come",
+            )
+            for left in found.shown
+        )
+        header = ("where", "kind", "failure", "what is said of it", "why it is left")
+        shown = table(header, "lllll", rows, len(found.shown), room)
+        yield f"### Left ({total:,})"
+        yield shown
+        if (more := total - len(found.shown)) > 0:
+            yield f"{count(more, 'more failure')} not shown."
+    if found.incomplete:
+        yield "### Not seen to the end"
+        yield "\n".join(
+            f"- {inline(name, 120)}: {inline(why, 300)}" for name, why in found.incomplete.items()
+        )
 
 
 def described(kept: Experiment) -> str:
@@ -176,14 +238,18 @@ def nights(experiments: Sequence[Experiment], info: RunInfo) -> Iterator[str]:
             str(night.tried),
             str(night.kept),
             f"{number(night.before)} → {number(night.after)}",
-            percent(relative_change(night.before, night.after)),
+            _night_change(night, info),
             _cost(night),
         )
         for at, night in reversed(list(enumerate(known)))
     )
     yield f"### Nights ({len(known)})"
     yield table(header, "rllrrlrl", rows, len(known), NIGHTS_ROOM)
-    yield "Each as it was measured then and there; the headline is measured on one machine."
+    yield (
+        "Each as it was measured then and there; the headline is measured on one machine."
+        if info.repairs is None
+        else "Each as it was seen then and there; what is left was looked at in the result of all."
+    )
     if info.lineage.apart:
         files = ", ".join(inline(path, 80) for path in info.lineage.apart[:5])
         more = len(info.lineage.apart) - 5
@@ -192,6 +258,13 @@ def nights(experiments: Sequence[Experiment], info: RunInfo) -> Iterator[str]:
             f"Outside of the scope this branch also differs from {info.origin[:7]}: {files}{rest}. "
             "These files were the branch's on both sides of the measurement."
         )
+
+
+def _night_change(night: Night, info: RunInfo) -> str:
+    if info.repairs is None:
+        return percent(relative_change(night.before, night.after))
+    known = night.before is not None and night.after is not None
+    return signed((night.after or 0.0) - (night.before or 0.0)) if known else "-"
 
 
 def _cost(night: Night) -> str:
@@ -273,10 +346,16 @@ def _measured(
 ) -> Iterator[str]:
     better = "lower" if info.direction is Direction.MINIMIZE else "higher"
     yield "### How it was measured"
-    yield (
-        f"{inline(info.metric_name)}, {better} is better; {_runs(experiments)} on "
-        f"{inline(info.host)}. Base commit {commit_link(info.base_commit)}."
-    )
+    if info.repairs is not None:
+        yield (
+            f"What these find broken, on {inline(info.host)}. Base commit "
+            f"{commit_link(info.base_commit)}."
+        )
+    else:
+        yield (
+            f"{inline(info.metric_name)}, {better} is better; {_runs(experiments)} on "
+            f"{inline(info.host)}. Base commit {commit_link(info.base_commit)}."
+        )
     yield block(info.metric_command, COMMAND_ROOM, language="sh")
     if info.guards:
         shown = [bounded(guard, COMMAND_ROOM // 4) for guard in info.guards[:10]]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from autoresearch_ci import events
+from autoresearch_ci.cli.action.inputs import LOOPS
 from autoresearch_ci.cli.action.runner_io import Log
 from autoresearch_ci.events import (
     Event,
@@ -56,7 +57,7 @@ class Step:
         if stream == "err":
             self.complaints = [*self.complaints[1 - _TAIL :], line]
             self.log.line(line)
-        elif self.command == "run":
+        elif self.command in LOOPS and not self.gate:
             self.narrator.feed(line)
         else:
             self.printed = [*self.printed[1 - _TAIL :], line]

@@ -22,6 +22,7 @@ from autoresearch_ci.cli.action.child_output import Narrator, Step
 from autoresearch_ci.cli.action.github_event import compared_refs, read_trigger
 from autoresearch_ci.cli.action.inputs import (
     INPUTS,
+    LOOPS,
     VARIABLES,
     arguments,
     chosen_command,
@@ -124,13 +125,13 @@ def end(environment: Mapping[str, str]) -> int:
     log = _make_log(environment)
     memory = _memory(environment)
     if memory.get("finished") is False:
-        tag = str(memory.get("tag", ""))
-        FileCommands(environment).set_summary([unfinished_part("", tag)])
+        tag, command = str(memory.get("tag", "")), _loop(memory.get("command"))
+        FileCommands(environment).set_summary([unfinished_part("", tag, command)])
         named = f" --tag {tag}" if tag else ""
         log.annotate(
             "warning",
             "The step was ended by force. Where its checkout is still there, it continues with: "
-            f"autoresearch-ci run --resume{named}",
+            f"autoresearch-ci {command} --resume{named}",
         )
     since = memory.get("since")
     if isinstance(since, int | float):
@@ -139,13 +140,18 @@ def end(environment: Mapping[str, str]) -> int:
     return 0
 
 
+def _loop(command: object) -> str:
+    return str(command) if command in LOOPS else "run"
+
+
 def _run(step: Step, supervise: Callable[..., int]) -> int:
     environment = step.environment
     given = read_inputs(environment)
     hidden = [given[name] for name, about in INPUTS.items() if about.secret and name in given]
     step.log.mask(masks(environment, hidden))
     step.command = chosen_command(given)
-    _remember(environment, since=step.since, finished=False, tag=_tag(given))
+    resumable = {"tag": _tag(given), "command": step.command}
+    _remember(environment, since=step.since, finished=False, **resumable)
     trigger = read_trigger(environment, given.get("token", ""))
     step.gate = is_gate(given)
     permission = decide(trigger, GATE if step.gate else step.command)
@@ -170,7 +176,7 @@ def _run(step: Step, supervise: Callable[..., int]) -> int:
     step.log.end_group()
     if code != 0:
         step.error = _last_message(step.complaints)
-    elif step.command == "run" and step.narrator.started is None:  # a person asked it not to
+    elif step.command in LOOPS and step.narrator.started is None:  # a person asked it not to
         step.reason = _last_message(step.complaints)
     return code
 
@@ -216,7 +222,7 @@ def _without_secrets(env: Mapping[str, str]) -> dict[str, str]:
 def _unpublished(words: list[str], command: str) -> list[str]:
     if command == "publish":
         raise ConfigError("nothing can be published for a pull request from a fork.")
-    return [*words, "--publish", "none"] if command == "run" else words
+    return [*words, "--publish", "none"] if command in (*LOOPS, "check") else words
 
 
 def _say(step: Step, code: int) -> None:
@@ -262,10 +268,15 @@ def _tag(given: Mapping[str, str]) -> str:
 
 
 def _remember(
-    environment: Mapping[str, str], *, since: float, finished: bool, tag: str = ""
+    environment: Mapping[str, str],
+    *,
+    since: float,
+    finished: bool,
+    tag: str = "",
+    command: str = "",
 ) -> None:
     with suppress(OSError):  # it is for the next step's comfort only
-        text = json.dumps({"since": since, "finished": finished, "tag": tag})
+        text = json.dumps({"since": since, "finished": finished, "tag": tag, "command": command})
         _memory_file(environment).write_text(text, encoding="utf-8")
 
 

@@ -31,12 +31,15 @@ class Input:
 INPUTS: Mapping[str, Input] = {
     "command": Input(),
     "config": Input(flag="--config"),
-    "goal": Input(flag="--goal", commands=("run",)),
-    "iterations": Input(flag="--iterations", commands=("run",)),
-    "max-minutes": Input(flag="--minutes", commands=("run",)),
-    "max-usd": Input(flag="--budget-usd", commands=("run",)),
-    "proposer": Input(flag="--proposer", commands=("run",)),
-    "model": Input(flag="--claude-model", commands=("run",)),
+    "goal": Input(flag="--goal", commands=("run", "fix")),
+    "iterations": Input(flag="--iterations", commands=("run", "fix")),
+    "max-minutes": Input(flag="--minutes", commands=("run", "fix")),
+    "max-usd": Input(flag="--budget-usd", commands=("run", "fix")),
+    "proposer": Input(flag="--proposer", commands=("run", "fix")),
+    "model": Input(flag="--claude-model", commands=("run", "fix")),
+    "category": Input(commands=("fix",)),
+    "skip-lint": Input(commands=("fix",)),
+    "until-green": Input(commands=("fix",)),
     "anthropic-api-key": Input(secret=True),
     "token": Input(secret=True),
     "app-id": Input(),
@@ -44,13 +47,17 @@ INPUTS: Mapping[str, Input] = {
     "fail-on": Input(commands=("compare", "fix")),
     "setup-command": Input(),
     "base": Input(commands=("run", "compare", "fix", "publish")),
-    "draft": Input(flag="--publish-draft", commands=("run", "publish")),
-    "resume": Input(commands=("run",)),
+    "draft": Input(flag="--publish-draft", commands=("run", "fix", "publish")),
+    "resume": Input(commands=("run", "fix")),
     "args": Input(),
 }
 """Every input of action.yml, in its order."""
 
 COMMANDS = ("run", "compare", "fix", "publish", "doctor")
+LOOPS = ("run", "fix")
+"""Commands that tell what they do in events, and may be resumed."""
+_SWITCHES = ("resume", "skip-lint", "until-green")
+"""Inputs that are a flag without a value when they are `true`."""
 VARIABLES = {
     "anthropic-api-key": "ANTHROPIC_API_KEY",
     "token": "AUTORESEARCH_TOKEN",
@@ -91,17 +98,17 @@ def arguments(given: Mapping[str, str], refs: Refs) -> list[str]:
     words = [command]
     if command == "compare":
         words += [*_compared(given, refs), "--json"]
-    if command == "run" or is_gate(given):
+    if command in LOOPS:
         words.append("--json")
-    if command == "run" and _truth(given, "resume"):
-        words.append("--resume")
+    words += [f"--{name}" for name in _SWITCHES if _truth(given, name)]
     for name, about in INPUTS.items():
         if about.flag and name in given:
             words += [about.flag, given[name]]
     if command != "compare" and "base" in given:
         words += ["--base" if is_gate(given) else "--publish-base", given["base"]]
-    gates = given.get("fail-on", "").replace(",", "\n").split("\n")
-    words += [word for gate in gates if gate.strip() for word in ("--fail-on", gate.strip())]
+    for name in ("category", "fail-on"):
+        several = given.get(name, "").replace(",", "\n").split("\n")
+        words += [word for part in several if part.strip() for word in (f"--{name}", part.strip())]
     extra = extra_arguments(given)
     if refs.claim and "claim-not-reproduced" in words and "--claim" not in extra:
         words += ["--claim", refs.claim]

@@ -11,6 +11,7 @@ from statistics import median
 from typing import Any
 
 from autoresearch_ci.cli.action.child_output import Step
+from autoresearch_ci.cli.action.inputs import LOOPS
 from autoresearch_ci.cli.action.runner_io import Level
 from autoresearch_ci.cli.action.step_summary import (
     comparison_part,
@@ -30,12 +31,14 @@ def results(step: Step, code: int) -> tuple[dict[str, str], list[str]]:
     """Outputs, and the parts of the summary, the most important first."""
     outputs: dict[str, str] = {}
     parts = [reason_part(step.reason), error_part(step.error, code)]
-    if step.command == "run":
-        outputs, report = _run_findings(step)
-        parts.append(report)
-    elif step.gate:
+    if step.gate:
         outputs, report = _gate_findings(step, code)
         parts = [reason_part(step.reason), report or error_part(step.error, code)]
+    elif step.command in LOOPS:
+        outputs, report = _run_findings(step)
+        parts.append(report)
+        if code not in (0, 1):
+            outputs.pop("verdict", None)
     elif result := last_object(step.printed):
         if step.command == "compare":
             values = [median(result[side]) for side in ("base_values", "head_values")]
@@ -76,7 +79,8 @@ def _run_findings(step: Step) -> tuple[dict[str, str], str]:
             "branch": narrator.started.branch,
             "config": {"metric.direction": narrator.started.direction},
         }
-        report = unfinished_part(narrator.started.branch, narrator.started.tag)
+        started = narrator.started
+        report = unfinished_part(started.branch, started.tag, step.command)
         return run_outputs(facts, narrator.experiments), report
     folder = Path(narrator.finished.report_dir)
     try:
@@ -196,6 +200,9 @@ def run_outputs(facts: Mapping[str, Any], experiments: Sequence[Experiment]) -> 
         "cost-usd": _text(totals.get("cost_usd")),
         "tokens": _text(totals.get("tokens")),
     }
+    if repairs := _mapping(facts, "repairs"):
+        left = repairs.get("left") if repairs.get("looked") else totals.get("best")
+        found |= {"failures": _whole(left), "verdict": _text(repairs.get("verdict"))}
     continued = facts.get("origin") and facts.get("origin") != facts.get("base")
     if continued and not confirmed:  # one night's numbers are not what its pull request is about
         found |= {"improved": "false", "baseline": "", "delta-percent": ""}
@@ -278,6 +285,11 @@ def _mapping(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 def _percent(fraction: float | None) -> str:
     return "" if fraction is None else _text(float(f"{fraction * 100:.4g}") + 0.0)
+
+
+def _whole(value: object) -> str:
+    known = isinstance(value, int | float) and math.isfinite(value)
+    return str(round(value)) if known and isinstance(value, int | float) else ""
 
 
 def _text(value: object) -> str:

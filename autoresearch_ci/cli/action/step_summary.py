@@ -86,7 +86,7 @@ def comparison_part(result: Mapping[str, Any], values: Sequence[float], code: in
     return told + (f"\n\n{chr(10).join(remarks)}" if remarks else "")
 
 
-def unfinished_part(branch: str, tag: str) -> str:
+def unfinished_part(branch: str, tag: str, command: str = "run") -> str:
     """The step was ended by force."""
     where = f" on {inline(branch)}" if branch else ""
     named = f" --tag {shlex.quote(tag)}" if tag else ""
@@ -94,5 +94,5 @@ def unfinished_part(branch: str, tag: str) -> str:
         f"**Ended by force** before it could report. What was kept is saved{where}, and in the run "
         "folder's `autoresearch.bundle`; nothing half-done is part of it. The next run goes on "
         "from what was pushed. Where this checkout is still there, the same run continues with:"
-        f"\n\n{block(f'autoresearch-ci run --resume{named}', 300, language='sh')}"
+        f"\n\n{block(f'autoresearch-ci {command} --resume{named}', 300, language='sh')}"
     )
