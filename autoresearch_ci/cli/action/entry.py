@@ -176,7 +176,7 @@ def _run(step: Step, supervise: Callable[..., int]) -> int:
     step.log.end_group()
     if code != 0:
         step.error = _last_message(step.complaints)
-    elif step.command in LOOPS and step.narrator.started is None:  # a person asked it not to
+    elif step.command in LOOPS and not (step.gate or step.narrator.started):  # a person asked it not to
         step.reason = _last_message(step.complaints)
     return code
 
@@ -222,7 +222,7 @@ def _without_secrets(env: Mapping[str, str]) -> dict[str, str]:
 def _unpublished(words: list[str], command: str) -> list[str]:
     if command == "publish":
         raise ConfigError("nothing can be published for a pull request from a fork.")
-    return [*words, "--publish", "none"] if command in (*LOOPS, "check") else words
+    return [*words, "--publish", "none"] if command in LOOPS else words
 
 
 def _say(step: Step, code: int) -> None:
