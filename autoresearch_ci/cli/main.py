@@ -273,6 +273,9 @@ def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
         "only where the configuration is about it",
     )
     publish.add_argument(
+        "--head", metavar="COMMIT", help="refuse a file whose newest commit is another one"
+    )
+    publish.add_argument(
         "--only-fetch",
         metavar="REF",
         help="publish nothing: check the file, and bring its newest commit into this repository as "

@@ -23,6 +23,13 @@ from autoresearch_ci.workspace.repository import Repository
 def main(options: argparse.Namespace) -> int:
     """Check the bundle and publish it, by the configuration of the commit that rules it."""
     manifest, commits = read(options.bundle)
+    if options.head not in (None, manifest.head):
+        raise WorkspaceError(
+            f"the bundle's newest commit is {manifest.head[:12]}, and {options.head[:12]!r} was to "
+            "be published, so nothing is.\n"
+            "usually: the file was replaced after another job had looked at it.\n"
+            "do: run the workflow again."
+        )
     config, path = _ruling(options, manifest)
     with make_progress(sys.stdout, json=False) as observe:
         published = publish_bundle(

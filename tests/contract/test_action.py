@@ -176,6 +176,49 @@ def test_every_pin_names_its_version() -> None:
                 assert re.search(r"@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line), f"{path}: {line}"
 
 
+@pytest.mark.parametrize(
+    ("name", "job", "command"),
+    [
+        ("fix", "propose", "fix"),
+        ("fix", "verify", "publish"),
+        ("fix", "verify", "fix"),
+        ("gate", "check", "fix"),
+    ],
+)
+def test_one_of_two_doors_is_taken_with_the_same_inputs(name: str, job: str, command: str) -> None:
+    steps = load(ROOT / f".github/workflows/{name}.yml")["jobs"][job]["steps"]
+    doors = [step for step in steps if step.get("with", {}).get("command") == command]
+    assert [step["uses"] for step in doors] == [f"./{OWN}{door}" for door in ("", "/composite")]
+    container, host = (step["if"] for step in doors)
+    assert container.replace("!inputs.host", "inputs.host") == host != container
+    temporary = ("/github/runner_temp", "'${{ runner.temp }}")
+    words = [str(step["with"]).replace(root, "TEMP") for step, root in zip(doors, temporary)]
+    assert words[0] == words[1].replace(".bundle'", ".bundle").replace('"', "'")
+    assert doors[0]["timeout-minutes"] == doors[1]["timeout-minutes"]
+
+
+def test_what_is_published_is_what_was_looked_at_by_a_job_without_rights() -> None:
+    jobs = load(ROOT / ".github/workflows/fix.yml")["jobs"]
+    propose, verify, publish = (jobs[name] for name in ("propose", "verify", "publish"))
+    assert set(verify["permissions"].values()) == {"read"}
+    assert "secrets." not in repr(verify) and "anthropic" not in repr(publish)
+    assert "write" not in repr(propose["permissions"])
+    assert publish["if"] == "${{ always() && needs.verify.result == 'success' }}"
+    args = publish["steps"][-1]["with"]["args"]
+    assert "--made-by fix --head ${{ needs.verify.outputs.head }}" in args
+    checks = [s for s in verify["steps"] if s.get("with", {}).get("command") == "fix"]
+    assert all(step["with"]["base"] == "${{ github.sha }}" for step in checks)
+    assert all("--check" in step["with"]["args"] for step in checks)
+
+
+def test_a_gate_may_read_only() -> None:
+    for path in (".github/workflows/gate.yml", "examples/workflows/gate.yml"):
+        workflow = load(ROOT / path)
+        assert "secrets" not in repr(workflow)
+        for job in workflow["jobs"].values():
+            assert job["permissions"] == {"contents": "read"}
+
+
 @pytest.mark.parametrize(("name", "job"), [("nightly", "measure"), ("reverify", "compare")])
 def test_one_door_is_taken_with_the_same_inputs(name: str, job: str) -> None:
     found = load(ROOT / f".github/workflows/{name}.yml")["jobs"][job]
@@ -406,7 +449,11 @@ def test_the_search_finds_the_trainers_constants() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    [".github/workflows/nightly.yml", "examples/workflows/one-job.yml"],
+    [
+        ".github/workflows/nightly.yml",
+        ".github/workflows/fix.yml",
+        "examples/workflows/one-job.yml",
+    ],
 )
 def test_what_is_kept_is_uploaded_however_a_night_ends(path: str) -> None:
     """The run folder with its bundle; and the second job does not wait for the first to succeed."""
@@ -415,6 +462,9 @@ def test_what_is_kept_is_uploaded_however_a_night_ends(path: str) -> None:
     (upload,) = (s for s in run["steps"] if s.get("uses", "").startswith("actions/upload-artifact"))
     told = [str(step.get("with", {}).get("args")) for step in run["steps"]]
     tags = {found[1] for text in told if (found := re.search(r"--tag (.+) --publish-b", text))}
+    folders = {f"autoresearch/run-{tag}/" for tag in tags}
+    if path.endswith("fix.yml"):  # what its own folder is called depends on the tag
+        folders = {f"{text.rpartition('--output ')[2]}/" for text in told if "--output" in text}
     assert upload["if"] == "always()"
-    assert {upload["with"]["path"]} == {f"autoresearch/run-{tag}/" for tag in tags}
+    assert {upload["with"]["path"]} == folders
     assert all("always()" in job["if"] for job in more)

@@ -241,7 +241,7 @@ def ours(step: Mapping[str, Any]) -> bool:
 
 def measures(step: Mapping[str, Any]) -> bool:
     """Whether a step of ours runs the repository's code."""
-    return step.get("with", {}).get("command", "run") in ("run", "compare", "doctor")
+    return step.get("with", {}).get("command", "run") in ("run", "fix", "compare", "doctor")
 
 
 def _own_checkout_problems(steps: list[Mapping[str, Any]]) -> Iterator[str]:
