@@ -29,6 +29,7 @@ _MACHINE = re.compile(
     r"measured again at the end, in turns, on (.+?)(?:, and the guards passed|\.$)"
 )
 _DENIED = "The gain did not hold"
+_REPAIRED = re.compile(r"\d failures? repaired[^.\n]{0,200} left\b", re.ASCII)
 _ROUNDING = 0.0005
 """A headline has one decimal of a percentage."""
 
@@ -68,6 +69,8 @@ def read_claim(text: str, name: str, limit: int) -> Claim:
     """
     try:
         facts = json_value(text, limit=limit)
+        if facts.get("repairs"):
+            raise _of_repairs(name)
         found = facts["confirmation"]
         claim = Claim(
             gain=float(found["gain"]) if "gain" in found else float(found["ci_low"]),
@@ -87,12 +90,25 @@ def read_claim(text: str, name: str, limit: int) -> Claim:
     return claim
 
 
+def _of_repairs(name: str) -> ConfigError:
+    """A text that somebody can edit does not choose what is measured instead."""
+    return ConfigError(
+        f"--claim {name}: it claims repairs, and no metric shows whether a failure is gone.\n"
+        "usually: a pull request of `fix` is re-verified as one of `run`.\n"
+        "do: look for failures at its head: autoresearch-ci fix --check --fail-on any (our "
+        "workflow gate.yml does it for every pull request), and leave its branches out of "
+        "reverify.yml."
+    )
+
+
 def _known(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 def _headline(text: str, name: str) -> Claim:
     match = _HEADLINE.search(text)
+    if not match and _REPAIRED.search(text):
+        raise _of_repairs(name)
     if not match:
         raise ConfigError(
             f"--claim {name}: no confirmed headline found, such as "

@@ -192,7 +192,9 @@ def test_one_of_two_doors_is_taken_with_the_same_inputs(name: str, job: str, com
     container, host = (step["if"] for step in doors)
     assert container.replace("!inputs.host", "inputs.host") == host != container
     temporary = ("/github/runner_temp", "'${{ runner.temp }}")
-    words = [str(step["with"]).replace(root, "TEMP") for step, root in zip(doors, temporary)]
+    words = [
+        str(step["with"]).replace(root, "TEMP") for step, root in zip(doors, temporary, strict=True)
+    ]
     assert words[0] == words[1].replace(".bundle'", ".bundle").replace('"', "'")
     assert doors[0]["timeout-minutes"] == doors[1]["timeout-minutes"]
 
@@ -201,7 +203,8 @@ def test_what_is_published_is_what_was_looked_at_by_a_job_without_rights() -> No
     jobs = load(ROOT / ".github/workflows/fix.yml")["jobs"]
     propose, verify, publish = (jobs[name] for name in ("propose", "verify", "publish"))
     assert set(verify["permissions"].values()) == {"read"}
-    assert "secrets." not in repr(verify) and "anthropic" not in repr(publish)
+    assert "secrets." not in repr(verify)
+    assert "anthropic" not in repr(publish)
     assert "write" not in repr(propose["permissions"])
     assert publish["if"] == "${{ always() && needs.verify.result == 'success' }}"
     args = publish["steps"][-1]["with"]["args"]

@@ -377,6 +377,33 @@ def test_a_gate_says_what_a_pull_request_breaks_and_where(job: Job, head: str) -
     assert (passed.code, passed.outputs["verdict"]) == (0, "pass"), passed.log
 
 
+def test_a_step_repairs_and_says_how_many_failures_are_left(job: Job, script: Script) -> None:
+    job.repo.write(".github/autoresearch.yml", MARKS)
+    job.repo.write("a.txt", "BAD one\nBAD two\n")
+    job.repo.commit("red")
+    script({"description": "one", "files": {"a.txt": "BAD two\n"}})
+    given = {"command": "fix", "args": "--tag t", "proposer": f"script:{job.script}"}
+    done = job(inputs={**given, "until-green": "true"})
+    assert done.code == 1, done.log
+    assert done.annotations("error") == ["--until-green: still broken: 1."]
+    known = ("failures", "verdict", "kept", "improved", "baseline", "best")
+    assert [done.outputs[name] for name in known] == ["1", "broken", "1", "true", "2.0", "1.0"]
+    assert done.outputs["journal"] == "autoresearch/fix-t/results.tsv"
+    assert "**1 failure repaired, 1 left.**" in done.summary
+    assert '{"event"' not in done.log
+    script({"description": "two", "files": {"a.txt": "good\n"}})
+    job.repo.git("merge", "--quiet", "autoresearch/t", check=False)
+    done = job(inputs={**given, "args": "--tag u", "category": "lint"})
+    assert (done.code, done.outputs["verdict"]) == (0, "green"), done.log
+    assert done.outputs["failures"] == "0"
+
+
+def test_a_repair_that_cannot_begin_has_no_verdict(job: Job) -> None:
+    done = job(inputs={"command": "fix", "args": "--tag t"})
+    assert done.code == 2, done.log
+    assert (done.outputs["verdict"], done.outputs["failures"]) == ("incomplete", "")
+
+
 @pytest.mark.parametrize("default", ["develop", None])
 def test_the_first_push_of_a_branch_is_compared_with_where_it_left_the_default_one(
     job: Job, default: str | None

@@ -176,7 +176,8 @@ def _run(step: Step, supervise: Callable[..., int]) -> int:
     step.log.end_group()
     if code != 0:
         step.error = _last_message(step.complaints)
-    elif step.command in LOOPS and not (step.gate or step.narrator.started):  # a person asked it not to
+    elif step.command in LOOPS and not (step.gate or step.narrator.started):
+        # A person asked it not to.
         step.reason = _last_message(step.complaints)
     return code
 

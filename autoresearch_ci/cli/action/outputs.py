@@ -204,7 +204,8 @@ def run_outputs(facts: Mapping[str, Any], experiments: Sequence[Experiment]) -> 
         left = repairs.get("left") if repairs.get("looked") else totals.get("best")
         found |= {"failures": _whole(left), "verdict": _text(repairs.get("verdict"))}
     continued = facts.get("origin") and facts.get("origin") != facts.get("base")
-    if continued and not confirmed:  # one night's numbers are not what its pull request is about
+    if continued and not (confirmed or repairs):
+        # One night's numbers are not what its pull request is about.
         found |= {"improved": "false", "baseline": "", "delta-percent": ""}
     if confirmed:  # the headline: base and head measured again, in the metric's own sign
         ends = [confirmed.get(end) for end in ("ci_low", "ci_high")]

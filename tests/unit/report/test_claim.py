@@ -12,7 +12,7 @@ from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.experiment import Direction
 from autoresearch_ci.report.claim import Claim, judged, read_claim, side_by_side
 from autoresearch_ci.report.pull_request import body
-from autoresearch_ci.report.run_summary import Confirmation
+from autoresearch_ci.report.run_summary import Confirmation, Repairs
 from autoresearch_ci.report.summary_page import summary_markdown
 from tests.unit.report.test_pull_request import BASELINE, MORE, info, row
 
@@ -120,3 +120,16 @@ def test_both_stand_side_by_side() -> None:
         ("claimed", "281.6 -> 42.1", "-85.0 %", "-86.0 to -84.0 %", "A"),
         ("measured", "281.6 -> 125.6", "-55.4 %", "same in every run", "B"),
     ]
+
+
+@pytest.mark.parametrize("written", ["body", "summary", "run.json"])
+def test_repairs_are_no_claim_of_a_number(written: str) -> None:
+    known = info(repairs=Repairs(looked=True))
+    rows = [BASELINE, row(1, failure="ruff:a.py:F401:1")]
+    text = {
+        "body": body(rows, known, MORE),
+        "summary": summary_markdown(rows, known),
+        "run.json": json.dumps({"repairs": {"left": 0}, "confirmation": None}),
+    }[written]
+    with pytest.raises(ConfigError, match=r"(?s)claims repairs.*fix --check --fail-on any"):
+        read_claim(text.replace("\n", " "), "FILE", 1_000_000)

@@ -41,7 +41,17 @@ BASE = Refs(base="abc", claim="/tmp/claim.md")
             {"command": "fix", "args": "--check", "fail-on": "new,test", "base": "main"},
             ["fix", "--json", "--base", "main", "--fail-on", "new", "--fail-on", "test", "--check"],
         ),
-        ({"command": "fix", "base": "main"}, ["fix", "--publish-base", "main"]),
+        ({"command": "fix", "base": "main"}, ["fix", "--json", "--publish-base", "main"]),
+        (
+            {"command": "fix", "category": "build, type", "skip-lint": "true", "goal": "green"},
+            [
+                *("fix", "--json", "--skip-lint", "--goal", "green"),
+                *("--category", "build", "--category", "type"),
+            ],
+        ),
+        ({"command": "fix", "until-green": "true"}, ["fix", "--json", "--until-green"]),
+        ({"command": "fix", "until-green": "false", "skip-lint": "false"}, ["fix", "--json"]),
+        ({"command": "fix", "resume": "true"}, ["fix", "--json", "--resume"]),
         ({"command": "publish", "args": "--bundle b"}, ["publish", "--bundle", "b"]),
         ({"command": "doctor", "config": "c.yml"}, ["doctor", "--config", "c.yml"]),
     ],
@@ -62,6 +72,8 @@ def test_a_secret_is_never_an_argument() -> None:
     [
         ({"command": "comprae"}, "Did you mean 'compare'"),
         ({"command": "compare", "iterations": "3"}, "'iterations' has no meaning"),
+        ({"command": "run", "category": "build"}, "'category' has no meaning"),
+        ({"command": "fix", "until-green": "yes"}, "'until-green': expected true or false"),
         ({"resume": "yes"}, "expected true or false"),
         ({"draft": "1"}, "expected true or false"),
         ({"args": "'"}, "args"),

@@ -77,6 +77,20 @@ def test_a_night_alone_is_not_told_as_what_its_pull_request_gains(origin: str) -
     assert run_outputs(known | {"confirmation": CONFIRMED}, [])["improved"] == "true"
 
 
+def test_repairs_are_told_by_how_many_failures_are_left() -> None:
+    repairs = {"looked": True, "left": 3, "verdict": "broken"}
+    found = run_outputs(facts(repairs=repairs, base="b", origin="a"), [])
+    assert (found["failures"], found["verdict"]) == ("3", "broken")
+    assert found["baseline"] == "2.0"  # also where a branch goes on
+
+
+def test_repairs_that_were_not_looked_at_again_are_no_verdict() -> None:
+    found = run_outputs(facts(repairs={"looked": False, "left": 0, "verdict": "incomplete"}), [])
+    assert (found["failures"], found["verdict"]) == ("2", "incomplete")
+    nothing = facts(repairs={"looked": False, "left": 0, "verdict": "incomplete"}, totals={})
+    assert run_outputs(nothing, [])["failures"] == ""
+
+
 def test_a_gain_that_did_not_hold_is_no_improvement() -> None:
     found = run_outputs(facts(confirmation={**CONFIRMED, "holds": False}), [])
     assert found["improved"] == "false"
