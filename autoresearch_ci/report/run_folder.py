@@ -21,8 +21,10 @@ from autoresearch_ci.experiment import Experiment, Published
 from autoresearch_ci.preflight import RunContext
 from autoresearch_ci.record.ledger import Ledger
 from autoresearch_ci.record.past_notebooks import Lineage
+from autoresearch_ci.report.blocked import blocked_markdown
 from autoresearch_ci.report.chart import progress_svg
 from autoresearch_ci.report.repaired import outcome, repaired, repairs_of
+from autoresearch_ci.report.repairs import BLOCKED_FILE, not_ours, still_broken
 from autoresearch_ci.report.run_summary import (
     Confirmation,
     PassedTests,
@@ -31,7 +33,7 @@ from autoresearch_ci.report.run_summary import (
     hard_to_believe,
     run_summary,
 )
-from autoresearch_ci.report.summary_page import summary_markdown
+from autoresearch_ci.report.summary_page import summary_markdown, unseen
 from autoresearch_ci.safety.log_text import json_text
 from autoresearch_ci.safety.redaction import Redactor
 from autoresearch_ci.workspace.repository import Changes
@@ -100,6 +102,17 @@ def run_info(
     )
 
 
+def _left(finished: Finished) -> str:
+    """What is still broken, in tables; empty where nothing is, or nobody has looked."""
+    left, experiments = finished.left, finished.ledger.experiments
+    if left is None:
+        return ""
+    tables = [still_broken(left, experiments), not_ours(left, experiments)]
+    if left.incomplete:
+        tables.append(unseen(left.incomplete))
+    return "\n\n".join(filter(None, tables))
+
+
 def repairs_left(config: Config, finished: Finished) -> Repairs | None:
     """What is left, of a run that repairs."""
     if not config.repairs:
@@ -141,9 +154,12 @@ def write_report(
     name = metric_name(config)
     info = run_info(resolved, context, finished, redact)
     folder = context.folder
+    left = _left(finished)
     (folder / "summary.md").write_text(
-        redact(summary_markdown(experiments, info)), encoding="utf-8"
+        redact(summary_markdown(experiments, info, left=left)), encoding="utf-8"
     )
+    if finished.left and (page := blocked_markdown(finished.left, experiments)):
+        (folder / BLOCKED_FILE).write_text(redact(page), encoding="utf-8")
     chart = progress_svg(
         experiments,
         direction=config.metric.direction,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from autoresearch_ci.decide.failures import mended_ids
@@ -80,9 +80,16 @@ COMMAND_ROOM = 1_500
 
 
 def summary_markdown(
-    experiments: Sequence[Experiment], info: RunInfo, limit: int = STEP_SUMMARY_BYTES
+    experiments: Sequence[Experiment],
+    info: RunInfo,
+    limit: int = STEP_SUMMARY_BYTES,
+    *,
+    left: str = "",
 ) -> str:
-    """GitHub-flavoured Markdown of at most `limit` bytes, and under 65,536 characters."""
+    """GitHub-flavoured Markdown of at most `limit` bytes, and under 65,536 characters.
+
+    `left`: what is still broken, by somebody who knows more of it than `info` does.
+    """
     result = run_summary(experiments)
     goal = f"Goal: {inline(info.goal, 300)}" if info.goal else ""
     parts = (
@@ -90,7 +97,7 @@ def summary_markdown(
         (_joined(doubts(result, info)), 9, "what is hard to believe"),
         (goal, 5, "the goal"),
         (_joined(_kept(result, info)), 7, "what was kept"),
-        (_joined(left_over(info, OTHERS_ROOM)), 7, "what is left"),
+        (left or _joined(left_over(info, OTHERS_ROOM)), 7, "what is left"),
         (_joined(nights(experiments, info)), 6, "the nights"),
         (_joined(idle(experiments, info)), 3, "what turned out to do nothing"),
         (_joined(_others(result)), 2, "what was tried and not kept"),
@@ -185,10 +192,14 @@ def left_over(info: RunInfo, room: int) -> Iterator[str]:
         if (more := total - len(found.shown)) > 0:
             yield f"{count(more, 'more failure')} not shown."
     if found.incomplete:
-        yield "### Not seen to the end"
-        yield "\n".join(
-            f"- {inline(name, 120)}: {inline(why, 300)}" for name, why in found.incomplete.items()
-        )
+        yield unseen(found.incomplete)
+
+
+def unseen(incomplete: Mapping[str, str]) -> str:
+    """Targets that may hide failures, and why; with its title."""
+    listed = [f"- {inline(name, 120)}: {inline(why, 300)}" for name, why in incomplete.items()]
+    more = [f"- and {count(len(listed) - 50, 'more target')}"] if len(listed) > 50 else []
+    return "\n".join(["### Not seen to the end\n", *listed[:50], *more])
 
 
 def described(kept: Experiment) -> str:

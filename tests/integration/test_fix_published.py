@@ -140,6 +140,8 @@ def test_a_repair_is_told_by_its_failures_and_not_in_percent(world: World) -> No
     assert last == ["done: 2 failures repaired, 1 left; 1 kept on autoresearch/fix"]
     for text in (pull["title"], body, summary, *last):
         assert not any(words in text for words in (" %", "CI of", "improvement", "baseline"))
+    assert "| lint | b.txt:1 | BAD three | 3, blocked |" in summary
+    assert "| 4 |" in (done.folder / "blocked.md").read_text()
     facts = json.loads((done.folder / "run.json").read_text())["repairs"]
     assert (facts["verdict"], facts["left"]) == ("broken", 1)
     assert facts["shown"][0]["why"] == "blocked after 3 attempts"
