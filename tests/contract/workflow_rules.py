@@ -169,6 +169,7 @@ _GITLAB_JOB = mapping(
         "paths",
         when={"enum": ["on_success", "on_failure", "always"]},
         paths=_LINES,
+        reports=mapping(codequality=TEXT, junit=TEXT),
     ),
 )
 # GitLab's keys are spelt with underscores.
