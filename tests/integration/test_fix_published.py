@@ -225,16 +225,20 @@ class Forged:
     file: Path
 
     def saying(self, command: str, tmp_path: Path, **files: str) -> Path:
-        """With one more commit that touches `files`, and that word for who made it."""
+        """With another commit instead that touches `files`, and that word for who made it."""
         manifest, _ = members(self.file)
         manifest["command"] = command
         repo, branch = self.world.repo, "refs/heads/autoresearch/fix"
         paths = {name.replace("__", "/"): text for name, text in files.items()}
         if command == "fix":
             manifest["info"]["repairs"] = {}
+        before, notebook = manifest["head"], "refs/autoresearch/notebook/t"
         manifest["head"] = commit(repo, manifest["base"], paths)
         repo.git("update-ref", branch, manifest["head"])
-        notebook = "refs/autoresearch/notebook/t"
+        journal = repo.git("show", f"{manifest['notebook']}:results.tsv") + "\n"
+        pages = {"results.tsv": journal.replace(before, manifest["head"])}
+        manifest["notebook"] = commit(repo, manifest["notebook"], pages)
+        repo.git("update-ref", notebook, manifest["notebook"])
         commits = tmp_path / "forged.commits"
         repo.git(
             *("bundle", "create", "--quiet", str(commits), notebook, branch),
@@ -297,6 +301,27 @@ def test_what_says_fix_may_touch_what_the_base_lets_fix_touch_and_no_test(
     refused(world, tmp_path, file, "out-of-scope: a.txt")
     file = made.saying("fix", tmp_path, **{"test_a.py": "def test_a():\n    pass\n"})
     refused(world, tmp_path, file, "holds tests")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("import os\n", "import os  # noqa: F401\n", "noqa"),
+        (
+            "def run():\n    work()\n",
+            "def run():\n    try:\n        work()\n    except Exception:\n        pass\n",
+            "[error-swallowed]",
+        ),
+    ],
+)
+def test_a_job_that_was_taken_over_can_publish_no_shortcut(
+    world: World, hostile: Hostile, tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    world.repo.write("a.py", old)
+    world.pushes(FIX, a="BAD\n")
+    made = hostile("fix")
+    file = made.saying("fix", tmp_path, **{"a.py": new})
+    refused(world, tmp_path, file, said, "--made-by", "fix")
 
 
 def test_a_bundle_of_fix_that_says_run_gets_the_scope_of_run(
