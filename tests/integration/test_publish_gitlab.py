@@ -13,6 +13,9 @@ from autoresearch_ci.publish.forge.forge import PullRequestContent
 from autoresearch_ci.publish.forge.gitlab import GitLab
 from tests.conftest import Repo, Result, Run, Script
 from tests.git_http import Bare, GitServer
+from tests.integration.test_fix import Fix, answer, fix, marked
+
+__all__ = ["fix"]
 
 BRANCH = "refs/heads/autoresearch/t"
 
@@ -100,6 +103,20 @@ def test_while_another_branch_is_unmerged_no_other_merge_request_is_asked_for(
     script({"description": "try 7", "files": {"value": "7\n"}})
     done = run(*night, tag="v")
     assert len(titles(server)) > asked, done.told
+
+
+def test_a_merge_request_of_repairs_says_how_many_failures_are_gone(
+    server: GitServer, repo: Repo, fix: Fix
+) -> None:
+    marked(repo, a="BAD one\nBAD two\n")
+    server.create("group/sub/name", repo.path)
+    done = fix([answer("one", a="BAD two\n")], "--publish", "gitlab")
+    assert done.code == 0, done.told
+    first = server.push_options[0]
+    assert "merge_request.title=autoresearch: 1 failure repaired, 1 left" in first
+    (told,) = (option for option in first if option.startswith("merge_request.description="))
+    assert "**1 failure repaired, 1 left.**" in told
+    assert "%" not in told
 
 
 def test_a_run_without_a_keep_asks_for_no_merge_request(
