@@ -14,7 +14,7 @@ from itertools import islice
 from autoresearch_ci.decide.aims import Aim
 from autoresearch_ci.decide.causes.ground import Ground, is_test_file
 from autoresearch_ci.decide.causes.traces import places, trace_of
-from autoresearch_ci.decide.failures import Category, Failure, journal_id
+from autoresearch_ci.decide.failures import Category, Failure, journal_id, mended_ids
 from autoresearch_ci.experiment import Experiment, Status
 from autoresearch_ci.propose.proposer import Context
 from autoresearch_ci.safety.prompt_text import block, file_text, line, quoted, size, tail
@@ -243,7 +243,7 @@ def _tried(aim: Aim, diff: Callable[[Experiment], str]) -> Iterator[str]:
 def _before(context: Context, failure: Failure) -> Iterator[str]:
     """What earlier repairs of this run did to the same file, and whether to this very failure."""
     kept = [row for row in context.history if row.status is Status.KEEP]
-    same = [row for row in kept if row.failure and row.failure == journal_id(failure.id)]
+    same = [row for row in kept if journal_id(failure.id) in mended_ids(row.failure)[0]]
     if len(same) >= 2:
         yield (
             f"This is at least the third fix of the same error (#{same[0].iteration}, "
