@@ -1,7 +1,7 @@
 """`autoresearch-ci debug`: what makes a command fail, from its first run to the pages about it.
 
 Without a key it says how surely it fails, which commit brought it and which changed lines the
-failing tests execute; with one it goes on with hypotheses. Nothing is repaired here.
+failing tests execute; with one it goes on with hypotheses. What was found `fix` repairs, if asked.
 """
 
 from __future__ import annotations
@@ -9,13 +9,17 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from autoresearch_ci.cli.config import effective
+from autoresearch_ci.cli.fix import main as repair
+from autoresearch_ci.cli.main import make_parser
 from autoresearch_ci.cli.open_investigation import EVERYTHING, Desk, opened_desk
 from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.resolve import Setting
@@ -43,7 +47,7 @@ from autoresearch_ci.record.run_names import (
     run_store,
 )
 from autoresearch_ci.report.console import make_progress
-from autoresearch_ci.report.finding_pages import Report, handoff
+from autoresearch_ci.report.finding_pages import Finding, Report, handoff
 from autoresearch_ci.safety.prompt_text import line
 from autoresearch_ci.workspace.repository import Repository
 
@@ -74,6 +78,7 @@ class Asked:
 
 def main(options: argparse.Namespace) -> int:
     """Look for the cause, write the pages, and say where they are."""
+    began = time.monotonic()
     program = from_file(Path(options.program)) if options.program else bundled(NAME)
     asked = Asked(
         command=options.failing or "",
@@ -107,9 +112,52 @@ def main(options: argparse.Namespace) -> int:
     report = desk.write()
     if options.json:
         print(handoff(report))
-    for text in _ending(report, desk.pages.folder, fix=options.fix):
+    for text in _ending(report, desk.pages.folder):
         print(text, file=people)
-    return 0
+    handed = desk.pages.folder / "handoff.json"
+    if not options.fix or not handed.exists() or not _open(report):
+        return 0
+    words = _repairing(
+        options, config, asked, handed, seconds=time.monotonic() - began, report=report
+    )
+    print(f"next: autoresearch-ci {shlex.join(words)}", file=people, flush=True)
+    fixing = make_parser(words).parse_args(words)
+    fixing.environment = options.environment
+    fixing.typed = [*_for_fix(options), *getattr(fixing, "typed", [])]
+    return repair(fixing)
+
+
+def _open(report: Report) -> list[Finding]:
+    return [finding for finding in report.findings if finding.finding == "open"]
+
+
+def _repairing(
+    options: argparse.Namespace,
+    config: Config,
+    asked: Asked,
+    handed: Path,
+    *,
+    seconds: float,
+    report: Report,
+) -> list[str]:
+    """`fix` with what is left of the budget."""
+    words = ["fix", "--from-debug", str(handed)]
+    words += ["--config", options.config] if options.config else []
+    words += ["--symptom", asked.command] if asked.command else []
+    words += ["--json"] if options.json else []
+    if minutes := config.budget.minutes:
+        words += ["--minutes", f"{max(minutes - seconds / 60, 0.01):.2f}"]
+    if usd := config.budget.usd:
+        words += ["--budget-usd", f"{max(usd - report.cost_usd, 0.0001):.4f}"]
+    return words
+
+
+_OF_DEBUG = ("iterations", "budget.minutes", "budget.usd", "scope")
+
+
+def _for_fix(options: argparse.Namespace) -> list[tuple[str, Any]]:
+    """What was typed for both; what is left of the budget is told anew."""
+    return [(key, value) for key, value in getattr(options, "typed", []) if key not in _OF_DEBUG]
 
 
 def _placed(
@@ -336,9 +384,9 @@ def _think(desk: Desk, asked: Asked, symptom: Symptom | None) -> None:
     desk.ask(experiments, first=said, only=only)
 
 
-def _ending(report: Report, folder: Path, *, fix: bool) -> Iterator[str]:
+def _ending(report: Report, folder: Path) -> Iterator[str]:
     """What is said at the end."""
-    open_ones = [finding for finding in report.findings if finding.finding == "open"]
+    open_ones = _open(report)
     for finding in open_ones:
         yield f"confirmed: {line(finding.title, 200)} ({finding.place or 'place not told'})"
     if not open_ones:
@@ -346,6 +394,3 @@ def _ending(report: Report, folder: Path, *, fix: bool) -> Iterator[str]:
     for why in report.missing:
         yield f"not looked at: {line(why, 300)}"
     yield f"report: {folder}/findings.md"
-    handed = folder / "handoff.json"
-    if fix and open_ones and handed.exists():
-        yield f"next: autoresearch-ci fix --from-debug {shlex.quote(str(handed))}"

@@ -43,7 +43,7 @@ def main(options: argparse.Namespace) -> int:
     tag = chosen_tag(repository, options.tag, resume=options.resume, prefix="fix-")
     base = peek_base(run_store(repository, tag)) if options.resume else repository.head()
     config = _as_typed(resolved.config, options)
-    found = targets_of(config, repository, base)
+    found = targets_of(config, repository, base, symptom=options.symptom or "")
     if options.dry_run:
         print(shown(found))
         return 0

@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from autoresearch_ci.config.fix import FixTarget
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.measure.diagnostics.discover import Discovery, Target, discover
 from autoresearch_ci.workspace.repository import Repository
 
+SYMPTOM = "symptom"
+"""What the command that somebody saw fail is called among the targets."""
 
-def targets_of(config: Config, repository: Repository, commit: str) -> Discovery:
-    """What is run to find out what is broken: as configured, else as the commit's files say."""
+
+def targets_of(
+    config: Config, repository: Repository, commit: str, *, symptom: str = ""
+) -> Discovery:
+    """What is run to find out what is broken: as configured, else as the commit's files say.
+
+    `symptom`: a command that fails, and must pass besides.
+    """
+    found = _targets_of(config, repository, commit)
+    if not symptom or symptom in (target.command for target in found.targets):
+        return found
+    own = Target(
+        name=SYMPTOM,
+        tool=SYMPTOM,
+        command=symptom,
+        folder="",
+        reports="",
+        reasons=("--symptom",),
+    )
+    return replace(found, targets=(*found.targets, own))
+
+
+def _targets_of(config: Config, repository: Repository, commit: str) -> Discovery:
     if config.fix.targets:
         own = [
             Target(
@@ -38,14 +63,15 @@ def with_targets(config: Config, found: Discovery) -> Config:
             "usually: it is started by a script of its own.\n"
             "do: autoresearch-ci fix --target 'make check', or fix.targets in the configuration."
         )
-    if config.fix.targets:
-        return config
+    known = {target.name: target for target in config.fix.targets}
     targets = tuple(
-        FixTarget(
+        known.get(target.name)
+        or FixTarget(
             tool=target.tool,
             command=target.command,
             folder=target.folder or None,
             reports=target.reports or None,
+            category="test" if target.tool == SYMPTOM else "lint",
         )
         for target in found.targets
     )

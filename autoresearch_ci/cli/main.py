@@ -181,6 +181,9 @@ def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
         help="repair these only",
     )
     fix.add_argument(
+        "--symptom", metavar="CMD", help="a command that fails and must pass, besides those"
+    )
+    fix.add_argument(
         "--from-debug",
         metavar="FILE",
         help="handoff.json of a `debug` run: its findings are told to the proposer",
@@ -228,9 +231,7 @@ def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     )
     compare.add_argument("--json", action="store_true", help="print JSON")
 
-    debug = commands.add_parser(
-        "debug", help="find what makes a command fail; repairs nothing", allow_abbrev=False
-    )
+    debug = commands.add_parser("debug", help="find what makes a command fail", allow_abbrev=False)
     debug.add_argument(
         "--command",
         dest="failing",
@@ -250,7 +251,11 @@ def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     debug.add_argument(
         "--program", metavar="FILE", help="a program of your own; default: programs/debug.md"
     )
-    debug.add_argument("--fix", action="store_true", help="say how to have the findings repaired")
+    debug.add_argument(
+        "--fix",
+        action="store_true",
+        help="then repair what was found, with what is left of the budget",
+    )
     debug.add_argument("--tag", help="name of the investigation; default: today's date")
     debug.add_argument("--resume", action="store_true", help="continue the one of that tag")
     debug.add_argument(

@@ -212,12 +212,14 @@ class MeasuredCommands:
         report: str | None,
         line: Callable[[str], bool] | None = None,
         longest_test: float = 0.0,
+        shown: str = "",
     ) -> Ended:
         """Run a command on a state of the code, and collect what it left.
 
         `report`: path of a file that it writes, or a pattern of several. `line`: sees each line of
         output, and stops the command by returning true. `longest_test`: seconds after which a test
-        of pytest is stopped and has failed; 0: never. Raises `OutOfTime`.
+        of pytest is stopped and has failed; 0: never. `shown`: to people, instead of the command.
+        Raises `OutOfTime`.
         """
         subject.refuse_late(self.usual(command, knowledge))
         tree = self.tree.layout.tree
@@ -228,6 +230,7 @@ class MeasuredCommands:
             command,
             timeout=timeout or self._default_timeout(command, knowledge),
             line=line,
+            shown=shown,
         )
         with self.placed(subject.changes):
             reports = ReportFiles(tree, report)
@@ -269,9 +272,10 @@ class MeasuredCommands:
         timeout: float = BASELINE_TIMEOUT,
         line: Callable[[str], bool] | None = None,
         env: Mapping[str, str] | None = None,
+        shown: str = "",
     ) -> CommandResult:
         """Run a command in the tree as it is; its log waits for `logs.write`."""
-        self.observe(StageStarted(iteration=iteration, stage=stage, command=command))
+        self.observe(StageStarted(iteration=iteration, stage=stage, command=shown or command))
 
         def on_line(text: str) -> bool:
             if stage != "holdout":

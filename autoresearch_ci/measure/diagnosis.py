@@ -107,6 +107,7 @@ class Diagnostics:
             timeout=target.timeout,
             report=f"{folder}/{named}" if folder and named not in (None, REPORT) else named,
             longest_test=self._longest_test,
+            shown=f"{folder}: {target.command}" if folder else target.command,
         )
         diagnosis = self._read(target, ended)
         knowledge, doubt = ended.knowledge, ""

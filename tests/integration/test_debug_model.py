@@ -28,6 +28,7 @@ from tests.messages_api import (
     ends,
     error,
     refuses,
+    submit,
     text,
     tool,
 )
@@ -142,7 +143,7 @@ def test_a_cause_that_an_experiment_shows_is_confirmed_and_ends_it(
         calls(hypothesis()),
         calls(script()),
         calls(report(ran(), quote())),
-        flags=("--iterations", "9", "--fix"),
+        flags=("--iterations", "9"),
     )
     assert done.code == 0, done.err
     assert repo.photograph() == before
@@ -156,12 +157,29 @@ def test_a_cause_that_an_experiment_shows_is_confirmed_and_ends_it(
     assert finding["severity"] == "high"
     assert done.handoff["status"] == "COMPLETE"
     assert "raise SystemExit(tax(2) != 4)" in done.page("findings.md")
-    assert "autoresearch-ci fix --from-debug" in done.out
     shown = results(model.api, 1)
     assert "return x + 3" in shown[0][1]
     assert "shop.py:6" in shown[1][1]
     assert "exit code 1" in results(model.api, 3)[0][1]
     assert KEY not in (done.folder / "handoff.json").read_text()
+
+
+def test_what_was_found_is_repaired_in_one_go(model: Model, repo: Repo) -> None:
+    """The command that failed must pass in the end, though nothing in the repository names it."""
+    editor = "str_replace_based_edit_tool"
+    edit = {"path": "shop.py", "old_str": "return x + 3", "new_str": "return 2 * x"}
+    done = model(
+        calls(hypothesis()),
+        calls(script()),
+        calls(report(ran(), quote())),
+        calls(tool(editor, command="str_replace", **edit), submit("double what is taxed")),
+        flags=("--iterations", "9", "--fix"),
+    )
+    assert done.code == 0, done.err
+    assert "green: nothing is broken" in done.out
+    asked = json.dumps(model.api.requests[-1])
+    assert "shop.py:2: Tax adds instead of multiplying" in asked
+    assert repo.git("for-each-ref", "--format=%(refname)", "refs/heads/autoresearch")
 
 
 @pytest.mark.parametrize(
