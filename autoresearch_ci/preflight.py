@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -112,35 +112,58 @@ def survey(config: Config, options: Options) -> RunContext:
             refuse_impossible_branch(repository, branch)
         shared = "{tag}" not in config.publish.branch
         refuse_used_tag(repository, tag, branch, shared=shared)
-    repository.refuse_partial(base)
-    files = repository.files(base)
+    name = f"{options.command}-{tag.removeprefix(f'{options.command}-')}"
+    place = _Place(tag=tag, base=base, store=store, name=name, branch=branch)
+    return _context(config, options, repository, place, _scope)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Place:
+    """Which commit is looked at, and where what comes of it goes."""
+
+    tag: str
+    base: str
+    store: Path
+    name: str
+    """Of the run folder."""
+    branch: str | None = None
+
+
+def _context(
+    config: Config,
+    options: Options,
+    repository: Repository,
+    place: _Place,
+    scope_of: Callable[..., Scope],
+) -> RunContext:
+    repository.refuse_partial(place.base)
+    files = repository.files(place.base)
     modules = _modules(repository, files)
     share = _shared(config, repository)
     below = _below(options.start, repository.root)
-    scope = _scope(config, options.config_path, repository, files, share, below)
+    scope = scope_of(config, options.config_path, repository, files, share, below)
     absent = (
         *_uncommitted(config, repository, files, share),
         *_named_from_here(config, below, repository, files, share),
     )
-    name = f"{options.command}-{tag.removeprefix(f'{options.command}-')}"
-    folder = (options.output or repository.root / "autoresearch" / name).absolute()
-    refuse_folder(folder, theirs=not resume and options.output is not None)
+    folder = (options.output or repository.root / "autoresearch" / place.name).absolute()
+    refuse_folder(folder, theirs=not options.resume and options.output is not None)
     return RunContext(
         repository=repository,
-        tag=tag,
-        branch=branch,
-        base=base,
+        tag=place.tag,
+        branch=place.branch,
+        base=place.base,
         files=files,
         scope=scope,
         share=share,
         modules=modules,
         filtered=worktree_contents(repository, files, {p: m[0] for p, m in modules.items()}),
-        run_store=store,
-        scratch=scratch_of(store),
+        run_store=place.store,
+        scratch=scratch_of(place.store),
         folder=folder,
         start=options.start,
         hidden=_hidden(config, options.config_path, files),
-        warnings=(*_warnings(repository, files, modules, resume), *absent),
+        warnings=(*_warnings(repository, files, modules, options.resume), *absent),
         absent=absent,
     )
 
@@ -199,44 +222,28 @@ def investigation_context(config: Config, options: Options, command: str) -> Run
     repository = Repository.open(options.start)
     base = options.base or repository.head()
     refuse_vanished_base(repository, base)
-    repository.refuse_partial(base)
-    files = repository.files(base)
-    modules = _modules(repository, files)
-    share = _shared(config, repository)
-    scope = _built_scope(config, options.config_path, repository, files, share)
+    tag = f"{command}-{options.tag}"
+    place = _Place(tag=tag, base=base, store=run_store(repository, tag), name=tag)
+    return _context(config, options, repository, place, _readable_scope)
+
+
+def _readable_scope(
+    config: Config,
+    config_path: str | None,
+    repository: Repository,
+    files: Mapping[str, FileVersion],
+    share: Iterable[str],
+    below: str = "",
+) -> Scope:
+    """Of a command that edits nothing: what is frozen may be looked at all the same."""
+    scope = _built_scope(config, config_path, repository, files, share)
     if not replace(scope, frozen=(), commands=()).select(files):
         raise ConfigError(
-            f"scope {list(config.scope)} matches no file of {base[:12]}.\n"
+            f"scope {list(config.scope)} matches no file of the commit.\n"
             "usually: the glob is relative to another folder (it starts at the repository's root), "
             "or the file is not committed yet."
         )
-    below = _below(options.start, repository.root)
-    absent = (
-        *_uncommitted(config, repository, files, share),
-        *_named_from_here(config, below, repository, files, share),
-    )
-    tag = f"{command}-{options.tag}"
-    store = run_store(repository, tag)
-    folder = (options.output or repository.root / "autoresearch" / tag).absolute()
-    refuse_folder(folder, theirs=not options.resume and options.output is not None)
-    return RunContext(
-        repository=repository,
-        tag=tag,
-        branch=None,
-        base=base,
-        files=files,
-        scope=scope,
-        share=share,
-        modules=modules,
-        filtered=worktree_contents(repository, files, {p: m[0] for p, m in modules.items()}),
-        run_store=store,
-        scratch=scratch_of(store),
-        folder=folder,
-        start=options.start,
-        hidden=_hidden(config, options.config_path, files),
-        warnings=(*_warnings(repository, files, modules, options.resume), *absent),
-        absent=absent,
-    )
+    return scope
 
 
 def at_commit(context: RunContext, commit: str) -> RunContext:
