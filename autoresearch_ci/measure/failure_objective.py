@@ -213,7 +213,9 @@ class FailureObjective:
             look = self.diagnostics.look(subject, knowledge)
             self._remember(subject.changes, look)
             return look, look.knowledge
-        return self._looks[name], knowledge
+        look = self._looks[name]
+        self._remember(subject.changes, look)  # it stays, whatever is looked at besides
+        return look, knowledge
 
     def _remember(self, changes: Changes, look: Look) -> None:
         self._looks.pop(identity(changes), None)
