@@ -45,6 +45,7 @@ LOOKS = 3
 """At each commit, where tests fail otherwise than at the base."""
 _READ = 300
 """Changed files that are searched for shortcuts."""
+_UNWATCHED = "pytest itself tells nothing of the run, and at the base it does: something else ran"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +60,8 @@ class Looked:
     """By target, the end of what its tool printed."""
     doubts: Mapping[str, str] = field(default_factory=dict)
     """By target, why its answer is not believed, unless the base's is no better."""
+    watched: Collection[str] = ()
+    """The targets in which pytest itself told of its run."""
 
 
 class Look(Protocol):
@@ -83,6 +86,8 @@ class _Both:
         """What was seen of the head; nothing that is told in another way than at the base."""
         usual = self.base[0].doubts if self.base else look.doubts
         doubts = {name: why for name, why in look.doubts.items() if name not in usual}
+        watched = self.base[0].watched if self.base else ()
+        doubts |= {name: _UNWATCHED for name in watched if name not in look.watched}
         return {
             name: replace(found, incomplete=found.incomplete or doubts.get(name, ""))
             for name, found in look.seen.items()

@@ -64,7 +64,14 @@ class CommitLooks:
         )
         self._known[commit] = look.knowledge
         doubts = {n: _DOUBT for n in look.seen if look.knowledge.disagrees(f"target {n}")}
-        return Looked(seen=look.seen, commands=commands, outputs=look.outputs, doubts=doubts)
+        watched = [n for n in look.seen if look.knowledge.has_watched(f"target {n}")]
+        return Looked(
+            seen=look.seen,
+            commands=commands,
+            outputs=look.outputs,
+            doubts=doubts,
+            watched=watched,
+        )
 
     def _of(self, commit: str) -> Config:
         """With what that commit is checked; without any target where nothing names one."""

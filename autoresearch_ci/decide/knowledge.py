@@ -203,6 +203,10 @@ class Knowledge:
                 return news
         return ""
 
+    def has_watched(self, role: str) -> bool:
+        """Whether pytest itself told us of a run."""
+        return role in self.standards
+
     def disagrees(self, role: str) -> bool:
         """Whether its report has never listed what pytest itself told us of the same run."""
         told = {role, _report(role)} <= self.standards.keys()

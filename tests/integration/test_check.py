@@ -794,3 +794,33 @@ def test_a_report_that_the_head_forges_is_not_believed(
     out = capsys.readouterr().out
     assert "gate incomplete" in out
     assert "does not list what pytest itself told" in out
+
+
+SHADOW = """
+import sys
+
+path = next(word.partition("=")[2] for word in sys.argv if word.startswith("--junitxml="))
+with open(path, "w") as report:
+    report.write('<testsuites><testsuite><testcase classname="test_a" name="test_a"/>')
+    report.write("</testsuite></testsuites>")
+"""
+
+
+def test_a_module_of_the_head_does_not_pass_for_pytest(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = f"{sys.executable} -m pytest -q -p no:cacheprovider --junitxml={{report}}"
+    target = f"{{tool: pytest, command: '{command}'}}"
+    repo.write(".github/autoresearch.yml", f"fix:\n  targets: [{target}]\n")
+    repo.write("calc.py", "ONE = 1\n")
+    repo.write("test_a.py", "from calc import ONE\n\n\ndef test_a():\n    assert ONE == 1\n")
+    repo.commit("green")
+    repo.git("switch", "--quiet", "-c", "topic")
+    repo.write("calc.py", "ONE = 2\n")
+    repo.write("pytest.py", SHADOW)
+    repo.commit("red, and another pytest")
+    monkeypatch.chdir(repo.path)
+    assert typed("--fail-on", "new,test") == 1
+    out = capsys.readouterr().out
+    assert "gate incomplete" in out
+    assert "pytest itself tells nothing of the run" in out
