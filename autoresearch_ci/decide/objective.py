@@ -167,6 +167,7 @@ def _told(failures: Collection[Failure], word: str) -> str:
 
 _FILE_BY_FILE = frozenset(
     {"ruff", "eslint", "shellcheck", "actionlint", "python", "pytest", "junit", "vitest", "jest"}
+    | {"unittest"}
 )
 """Tools whose look at one file does not depend on whether they could read another."""
 

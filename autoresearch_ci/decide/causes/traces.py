@@ -48,7 +48,10 @@ class Trace:
 
 def trace_of(failure: Failure, output: str) -> Trace:
     """From the message, and from what the output shows of this failure and no other."""
-    python, output = failure.tool in ("pytest", "junit"), _COLOUR.sub("", output[-_LIMIT:])
+    python, output = (
+        failure.tool in ("pytest", "junit", "unittest"),
+        _COLOUR.sub("", output[-_LIMIT:]),
+    )
     section = _section(failure, output) if python else ""
     if chain := tuple(_python_chain(section)):
         return Trace(chain=chain, section=section)

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import posixpath
 import re
+import shlex
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from autoresearch_ci.config import reader
 from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.measure.diagnostics.plain_suites import NPM_TEST
 from autoresearch_ci.measure.diagnostics.registry import TOOLS
 from autoresearch_ci.safety.untrusted_values import json_value
 
@@ -69,6 +71,7 @@ def discover(paths: Iterable[str], read: Read) -> Discovery:
     found = _Found(sorted(path for path in paths if not _NOT_OURS.search(path)), read)
     for look in (_look_at_python, _look_at_javascript, _look_at_others, _look_at_pipelines):
         look(found)
+    _look_at_tests_left(found)  # once everything else has said what it covers
     targets = [_target(tool, folder, hints) for (tool, folder), hints in found.hints.items()]
     targets.sort(key=lambda target: (_order(target.tool), target.folder, target.tool))
     if len(targets) > TARGETS_LIMIT:
@@ -173,6 +176,7 @@ _LAUNCHERS = (
 )
 _STARTED = {
     "pytest": r"(?:pytest|py\.test)",
+    "unittest": r"(?<=-m )unittest(?: discover)?",
     "ruff": r"ruff check",
     "mypy": r"mypy",
     "pyright": r"(?:based)?pyright",
@@ -215,7 +219,7 @@ _DROPPED = re.compile(
 _KEPT = re.compile(
     r"--?|--(?:config|project|strict|ext|max-warnings|select|extend-select|all-features|features"
     r"|workspace|all-targets|all|tests|locked|exclude|python-version|noEmit|build|severity|shell"
-    r"|ignore-missing-imports|package|external-sources)(?:=.*)?|-[cpbDxSsPm]|-race|-tags(?:=.*)?"
+    r"|ignore-missing-imports|package|external-sources)(?:=.*)?|-[cpbDxSsPmt]|-race|-tags(?:=.*)?"
     r"|-gcflags=.*|-count=1"
 )
 """Arguments that say what is looked at and how strictly. Any other may do anything."""
@@ -245,11 +249,13 @@ def _command(tool: str, launcher: str, words: str, rest: str) -> str:
     own = rest.split()
     usual = (
         tool in ("pytest", "jest", "vitest")  # a part of the tests is what a line is often for
-        or any(mark in rest for mark in "$`<>{}\"'*")
+        or any(mark in rest for mark in ("$`<>{}" if _is_quoted(tool, rest) else "$`<>{}\"'*"))
         or any(word.startswith("-") and not _KEPT.fullmatch(word) for word in own)
     )
     if usual:
         return adapter.command if not launcher else _launched(adapter.command, launcher)
+    if tool == "unittest":
+        return " ".join(("python -m", words, *own))
     if tool == "shellcheck" and not own:
         return adapter.command
     if tool == "tsc" and not {"--noEmit", "-b", "--build"} & set(own):
@@ -259,6 +265,11 @@ def _command(tool: str, launcher: str, words: str, rest: str) -> str:
     if not launcher and tool in ("tsc", "eslint"):
         launcher = "npx --no-install"
     return " ".join(filter(None, (launcher, words, adapter.writes, *own)))
+
+
+def _is_quoted(tool: str, rest: str) -> bool:
+    """Whether quotes in what follows are of the command: without a pattern, other tests run."""
+    return tool == "unittest" and not (rest.count('"') % 2 or rest.count("'") % 2)
 
 
 def _launched(command: str, launcher: str) -> str:
@@ -307,10 +318,6 @@ def _look_at_python(found: _Found) -> None:
     for path in found.named("noxfile.py"):
         text = re.sub(r"[\"'],\s*[\"']", " ", found.text(path))  # argv lists
         found.mentions(re.sub(r"[\"'()]", "\n", text), path, posixpath.dirname(path))
-    tests = re.compile(r"(^|/)(test_[^/]*|[^/]*_test)\.py$")
-    test = next((path for path in found.paths if tests.search(path)), "")
-    if test and not any(tool == "pytest" for tool, _ in found.hints):
-        found.add("pytest", "", f"{test}: tests")
 
 
 def _look_at_pyproject(found: _Found, path: str) -> None:
@@ -337,6 +344,37 @@ def _look_at_pyproject(found: _Found, path: str) -> None:
     for tool in ("ruff", "mypy", "pyright", "pytest"):
         if tool in words:
             found.add(tool, folder, f"{path}: depends on {tool}")
+
+
+_PYTHON_TEST = re.compile(r"(.*/)?(test_[^/]*|[^/]*_test)\.py")
+_PACKAGE_FILES = ("pyproject.toml", "setup.py", "setup.cfg", "tox.ini")
+_IS_TESTED = re.compile(r"(?m)^\s*(async )?def test|^class \w*Test|\bTestCase\b")
+
+
+def _look_at_tests_left(found: _Found) -> None:
+    """Tests that lie outside of every folder in which tests are run: a package of their own."""
+    suites = {folder for tool, folder in found.hints if tool in ("pytest", "unittest")}
+    packages = {posixpath.dirname(path) for path in found.named(*_PACKAGE_FILES)} if suites else ()
+    first: dict[str, str] = {}
+    for path in filter(_PYTHON_TEST.fullmatch, found.paths):
+        above = [*_folders_above(path)]
+        folder = next((folder for folder in above if folder in packages), "")
+        if folder in first or suites & {*above}:
+            continue
+        if not suites or _IS_TESTED.search(found.text(path)):  # else a helper that is called so
+            first[folder] = path
+    others = sorted({*suites, *first} - {""})
+    ignored = "".join(f" --ignore={shlex.quote(name)}" for name in others)
+    for folder, path in first.items():
+        command = f"{TOOLS['pytest'].command}{ignored}" if ignored and not folder else ""
+        found.add("pytest", folder, f"{path}: tests", command)
+
+
+def _folders_above(path: str) -> Iterator[str]:
+    """From the nearest to the root, which is empty."""
+    while path:
+        path = posixpath.dirname(path)
+        yield path
 
 
 # --- JavaScript -----------------------------------------------------------------------------------
@@ -378,6 +416,31 @@ def _look_at_package(found: _Found, path: str) -> None:
         for tool in ("eslint", "jest", "vitest"):
             if isinstance(needed, dict) and tool in needed:
                 found.add(tool, folder, f"{path}: depends on {tool}")
+    part = _unknown_tests(scripts, "test", set()) if isinstance(scripts, dict) else ""
+    # Whoever hands on to packages below is no suite: those are looked at one by one.
+    below = (p for p in _below(found, folder) if p.endswith("/package.json") and p != path)
+    if part and not any(below):
+        found.add(NPM_TEST, folder, f"{path} (test): {_short(part)}")
+
+
+_OTHER_SCRIPT = re.compile(r"(?:npm|pnpm|yarn|bun)(?: run)?(?: -s| --silent)* ([\w:.-]+)")
+_NO_TEST = re.compile(r"(?:cd|pushd|echo|exit|true|rimraf|rm|mkdir|export|sleep)\b")
+
+
+def _unknown_tests(scripts: Mapping[str, Any], name: str, seen: set[str]) -> str:
+    """The first command of a script that no adapter knows: nobody else runs it."""
+    line = scripts.get(name)
+    if name in seen or not isinstance(line, str):
+        return ""
+    seen.add(name)
+    for part in filter(None, (part.strip(" ()\t") for part in re.split(r"&&|\|\||;|\n", line))):
+        another = _OTHER_SCRIPT.fullmatch(part)
+        if another and another[1] in scripts:
+            if unknown := _unknown_tests(scripts, another[1], seen):
+                return unknown
+        elif not _NO_TEST.match(part) and not [*commands_in(part)]:
+            return str(part)
+    return ""
 
 
 # --- Other languages ------------------------------------------------------------------------------

@@ -66,6 +66,48 @@ def test_tests_without_settings_are_found_by_their_names() -> None:
     assert reasons({"tests/test_a.py": ""}, "pytest") == ("tests/test_a.py: tests",)
 
 
+def test_tests_beside_a_package_that_has_its_own_are_not_forgotten() -> None:
+    tested = "def test_a():\n    pass\n"
+    files = {
+        "a/pyproject.toml": "[tool.pytest]\n",
+        "a/test_a.py": tested,
+        "b/pyproject.toml": "",
+        "b/tests/test_b.py": tested,
+        "c/test_c.py": tested,
+        "c/test_helpers.py": "URL = ''\n",
+    }
+    asked = commands(files)
+    assert {"a: pytest", "b: pytest", "pytest"} <= asked.keys()
+    assert asked["pytest"].endswith(" --ignore=a --ignore=b")
+    del files["c/test_c.py"]
+    assert "pytest" not in commands(files)  # who finds no test at all is never complete
+
+
+def test_tests_of_unittest_are_run_as_the_repository_runs_them() -> None:
+    files = {"checks/__init__.py": "", "tests/test_a.py": "class A(TestCase): ..."}
+    files["Makefile"] = "test:\n\tpython3 -m unittest -v discover -s checks -p '*.py'\n"
+    asked = commands(files)
+    assert asked["unittest"] == "python -m unittest discover -s checks -p '*.py'"
+    assert "pytest" not in asked
+    files["Makefile"] = "test:\n\tbash -c 'python -m unittest $MORE'\n"
+    assert commands(files)["unittest"] == TOOLS["unittest"].command
+
+
+def test_a_test_script_that_no_adapter_knows_is_run_by_itself() -> None:
+    def asked(**scripts: str) -> dict[str, str]:
+        return commands({"package.json": json.dumps({"scripts": scripts}), "a.js": ""})
+
+    assert asked(test="node --test")["npm test"] == TOOLS["npm test"].command
+    assert "npm test" in asked(test="npm run lint && npm run unit", lint="eslint .", unit="mocha")
+    assert "npm test" in asked(test="eslint . && ava")
+    for known in ("jest --coverage", "npm run unit", "npm test", "cd x && eslint ."):
+        assert "npm test" not in asked(test=known, unit="vitest run"), known
+    assert not asked(test='echo "Error: no test specified" && exit 1')
+    assert not asked(build="node build.js")
+    below = {"package.json": '{"scripts": {"test": "turbo run test"}}', "b/package.json": "{}"}
+    assert "npm test" not in commands(below)
+
+
 def test_javascript_is_found_in_each_package() -> None:
     package = {
         "scripts": {"lint": "eslint src --max-warnings 0 --fix", "test": "vitest --watch"},
