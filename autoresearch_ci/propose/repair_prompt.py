@@ -49,12 +49,13 @@ SHORTCUTS = {
     "vendored-patch": "code that was copied in from elsewhere is edited",
     "value-hardcoded": "the value that one test expects is written into the code",
     "code-deleted": "the code that is broken is deleted, or all of its file is",
+    "type-unchecked": "a type that is never checked takes the place of one: `any`, `Any`, `cast`",
     "unreadable": "a test file is left in a state in which it cannot be read",
 }
 """By rule of decide/shortcuts/detect.py, what it refuses."""
 _SUPPRESSED = (
-    "a comment or type silences a finding: `noqa`, `type: ignore`, `eslint-disable`, "
-    "`@ts-ignore`, `any`, `#[allow]`, `nolint`"
+    "a comment or attribute silences a finding: `noqa`, `type: ignore`, `eslint-disable`, "
+    "`@ts-ignore`, `#[allow]`, `nolint`"
 )
 
 RULES = """\

@@ -16,9 +16,15 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 
 from autoresearch_ci.decide.shortcuts.hardcoded import hardcoded
-from autoresearch_ci.decide.shortcuts.other_tests import language_of, text_suite
+from autoresearch_ci.decide.shortcuts.other_tests import (
+    RUST_TESTS,
+    language_of,
+    tests_in,
+    text_suite,
+)
 from autoresearch_ci.decide.shortcuts.python_tests import python_suite
 from autoresearch_ci.decide.shortcuts.strictness import lowered
+from autoresearch_ci.decide.shortcuts.subjects import replaced
 from autoresearch_ci.decide.shortcuts.suite import Shortcut, Suite, loosened
 from autoresearch_ci.decide.shortcuts.swallowed import swallowed
 
@@ -32,7 +38,8 @@ RULES = (
         "subject-replaced",
     ),
     *("timeout-raised", "error-swallowed", "failure-ignored", "install-forced"),
-    *("strictness-lowered", "vendored-patch", "value-hardcoded", "code-deleted", "unreadable"),
+    *("strictness-lowered", "vendored-patch", "value-hardcoded", "code-deleted"),
+    *("type-unchecked", "unreadable"),
 )
 """By which a finding can be allowed, alone or with a path: `timeout-raised:tests/test_a.py`."""
 BYTES_LIMIT = 512_000
@@ -63,7 +70,11 @@ def shortcuts(
         found += _expected(path, was, now)
         found += swallowed(path, was, now)
         found += lowered(path, was, now)
-        found += hardcoded(path, was, now, asked)
+        if _PYTHON_TESTS.search(path) or language_of(path):
+            found += replaced(path, was, now, after)
+        if not is_test(path):
+            beside = {path: tests_in(path, was or "")} if path.endswith(".rs") else {}
+            found += hardcoded(path, was, now, {**asked, **beside})
         found += _deleted(path, old, new, after)
     return sorted(
         (f for f in dict.fromkeys(found) if not {f.rule, f"{f.rule}:{f.path}"} & set(allow)),
@@ -99,9 +110,12 @@ def _code_lines(content: bytes) -> set[bytes]:
 
 
 def is_test(path: str) -> bool:
-    """Whether it holds tests and no code, helps them, or is what they compare with."""
-    if path.endswith(".rs"):  # tests stand beside the code
-        return bool(re.search(r"(^|/)(tests|benches)/", path))
+    """Whether it is there for tests: holds them, helps them, or is what they compare with.
+
+    Code that holds its own tests, as Rust's does, is code: its tests are compared all the same.
+    """
+    if path.endswith(".rs"):
+        return bool(RUST_TESTS.search(path))
     return bool(_PYTHON_TESTS.search(path) or language_of(path) or _EXPECTED.search(path))
 
 

@@ -7,17 +7,26 @@ from collections.abc import Iterator, Mapping
 
 from autoresearch_ci.decide.shortcuts.suite import Shortcut
 
-_LITERAL = r"(?:-?\d+(?:\.\d+)?|\"[^\"\n]{1,200}\"|'[^'\n]{1,200}')"
-_EQUAL = rf"(?:[\w.\[\]]+\s*={{2,3}}\s*{_LITERAL}|{_LITERAL}\s*={{2,3}}\s*[\w.\[\]]+)"
+_PLAIN = r"(?:-?\d+(?:\.\d+)?|\"[^\"\n]{1,200}\"|'[^'\n]{1,200}')"
+_ITEM = r"[^\[\](){}\n]"
+_LIST = rf"&?(?:vec!)?[\[({{](?:{_ITEM}|[\[({{]{_ITEM}*+[\])}}])*+[\])}}]"
+"""Of values: a list, a tuple, a set, in which there are more of them."""
+_LITERAL = rf"(?:{_PLAIN}|{_LIST})"
+_NAME = r"(?<![\w.\[\]])[\w.\[\]]{1,200}+"
+_SAME = rf"{_NAME}\s*={{2,3}}\s*{_LITERAL}|{_LITERAL}\s*={{2,3}}\s*{_NAME}"
+_EQUAL = (
+    rf"(?:{_SAME}|{_NAME}\s+in\s+{_LITERAL}|\b\w{{1,200}}\.equals\({_LITERAL}\)"
+    rf"|(?:!\s*strcmp\(\w+,\s*{_PLAIN}\)|\bstrcmp\(\w+,\s*{_PLAIN}\)\s*==\s*0))"
+)
 _SPECIAL_CASE = re.compile(
     rf"\b(?:if|elif|when|case)\b\s*\(?\s*(?P<condition>{_EQUAL}(?:\s*(?:&&|\band\b)\s*{_EQUAL})*)"
-    rf"\s*\)?\s*[:{{]?\s*(?:return\b|=>|->)\s*(?P<value>{_LITERAL})"
-    rf"|\breturn\s+(?P<first>{_LITERAL})\s+if\s+(?P<after>{_EQUAL}(?:\s+and\s+{_EQUAL})*)\s+else\b"
+    rf"\s*\)?\s*[:{{]?\s*(?:return\b|=>|->|[\w.]{{1,200}}+\s*=(?!=))\s*(?P<value>{_LITERAL})"
+    rf"|(?:\breturn|=)\s+(?P<first>{_LITERAL})\s+if\s+(?P<after>{_EQUAL}(?:\s+and\s+{_EQUAL})*)\s+else\b"
     rf"|(?P<before>{_EQUAL}(?:\s*&&\s*{_EQUAL})*)\s*\?\s*(?P<then>{_LITERAL})\s*:"
     rf"|\bcase\s+(?P<matched>{_LITERAL})\s*:\s*return\s+(?P<answer>{_LITERAL})"
     rf"|(?m:^\s*(?P<key>{_LITERAL})\s*=>\s*(?P<arm>{_LITERAL})\s*,?\s*$)"
 )
-_TRIVIAL = frozenset({"0", "1", "-1", '""', "''"})
+_TRIVIAL = frozenset({"0", "1", "-1", "0.0", "1.0", "-1.0", '""', "''"})
 """Of which a base case is made: `if n == 0: return 1`."""
 _SOURCE = re.compile(r"\.(py|[cm]?[jt]sx?|go|rs|c|cc|cpp|cxx|h|hpp|java|kt|cs|rb|php|swift|scala)$")
 
@@ -26,13 +35,13 @@ def hardcoded(
     path: str, before: str | None, after: str | None, tests: Mapping[str, str]
 ) -> Iterator[Shortcut]:
     """New special cases whose values, condition and answer, stand together in a line of a test."""
-    if after is None or not _SOURCE.search(path) or path in tests:
+    if after is None or not _SOURCE.search(path):
         return
     known = {match.group() for match in _SPECIAL_CASE.finditer(before or "")}
     for match in _SPECIAL_CASE.finditer(after):
         if match.group() in known:
             continue
-        values = [_plain(value) for value in re.findall(_LITERAL, match.group())]
+        values = [_plain(value) for value in re.findall(_PLAIN, match.group())]
         if len(values) < 2 or set(values) <= _TRIVIAL:
             continue
         where = next((name for name, text in tests.items() if _together(values, text)), "")

@@ -40,8 +40,11 @@ class Language:
     """Whether calls on the result belong to the assertion: `expect(x).toBe(3)`."""
 
 
+_INNER = r"\{(?:[^{}\n]|\{[^{}\n]*\})*\}"
+_ROW = rf"(?:[^{{}}\n]|{_INNER})"
+"""What stands in one row of a table: values, and braces up to two deep."""
 _SCRIPT = Language(
-    files=r"(\.|_|-)(test|spec)\.[cm]?[jt]sx?$|(^|/)(__tests__|tests?)/.*\.[cm]?[jt]sx?$",
+    files=r"(^|/|\.|_|-)(tests?|spec)\.[cm]?[jt]sx?$|(^|/)(__tests__|tests?)/.*\.[cm]?[jt]sx?$",
     test=r"\b(?:x|f)?(?:it|test)(?:\.\w+)*(?:\.each\s*\((?:[^()]|\([^()]*\))*\)"
     r"|\.each\s*`[^`]*`)?\s*\(\s*(?P<quote>['\"`])(?P<name>(?:(?!(?P=quote)).)*)(?P=quote)",
     opens="(",
@@ -52,10 +55,11 @@ _SCRIPT = Language(
     skip=r"\b(?:it|test|describe|suite)\.(?:skip|todo|only|skipIf|runIf|fails|failing|concurrent"
     r"\.skip)\b|\bx(?:it|describe|test)\s*\(|\bf(?:it|describe)\s*\(|\b(?:ctx|t|context|this)"
     r"\.(?:skip|todo)\s*\(|\b(?:skip|todo|only)\s*:\s*(?:true|['\"])|retryTimes\(|\bretry\s*:",
-    mock=r"\b(?:jest|vi)\.(?:mock|spyOn|fn|doMock|stubGlobal)\s*\((?:[^()]|\([^()]*\))*\)"
+    mock=r"\b(?:jest|vi)\.(?:mock|spyOn|fn|doMock|stubGlobal)\s*\([^,()\n]*"
     r"|\bsinon\.\w+\([^()]*\)|\.mock(?:Return|Resolved|Rejected|Implementation)\w*\(",
     tolerance=r"toBeCloseTo\(.*,\s*(?P<places>\d+)\s*\)|closeTo\([^,]+,[^,]+,\s*(?P<far>[\d.e-]+)",
-    case=r"(?m)^\s*(?:\[[^\[\]\n]*\]|\{[^{}\n]*\}),?\s*$|^\s*\$\{[^\n]*\|[^\n]*$",
+    case=rf"(?m)^\s*(?:\[(?:[^\[\]\n]|\[[^\[\]\n]*\])*\]|\{{{_ROW}*\}}),?\s*$"
+    r"|^\s*\$\{[^\n]*\|[^\n]*$",
     timeout=r"(?:setTimeout|testTimeout|timeout)\s*[(:]\s*(?P<limit>[\d_]+)|\},\s*(?P<last>[\d_]+)\s*\)$",
     chained=True,
 )
@@ -70,7 +74,7 @@ _GO = Language(
     mock=r"\b(?:gomock\.\w+|NewMock\w+|gomonkey\.\w+|monkey\.Patch)\(",
     tolerance=r"(?:InDelta|InEpsilon)f?\(.*,(?P<far>[\d.e-]+)\)$"
     r"|math\.Abs\(.*\) ?>=? ?(?P<below>[\d.e-]+)",
-    case=r"(?m)^\s*\{[^{}\n]*\},\s*$",
+    case=rf"(?m)^\s*\{{{_ROW}*\}},\s*$",
     timeout=r"(?:WithTimeout\([^,]+,|time\.After\()\s*(?P<limit>\d+)",
 )
 _RUST = Language(
@@ -100,7 +104,7 @@ _C = Language(
     tolerance=r"WITHIN\w*\((?P<first>[\d.e-]+)"
     r"|(?:NEAR|float_equal|DOUBLE_EQUAL|_tol)\w*\(.*,(?P<far>[\d.e-]+)f?\)$"
     r"|fabsf?\([^<]*<=?(?P<below>[\d.e-]+)",
-    case=r"(?m)^\s*\{[^{}\n]*\},\s*$",
+    case=rf"(?m)^\s*\{{{_ROW}*\}},\s*$",
     timeout=r"(?:tcase_set_timeout\([^,]+,|alarm\(|TIMEOUT\s+)\s*(?P<limit>\d+)",
 )
 _JAVA = Language(
@@ -168,6 +172,8 @@ def text_suite(language: Language, content: bytes, path: str) -> Suite:
         suite[unique] = _test(language, text[begin:closing], plain[begin:closing], line)
         end = closing
     outside.append((end, len(text)))
+    begin = _begin_of_tests(path, text)
+    outside = [(max(a, begin), b) for a, b in outside if b > begin]
     rest = ["\n".join(source[a:b] for a, b in outside) for source in (text, plain)]
     suite[""] = _test(language, rest[0], rest[1], 1)
     if switch := re.search(_SWITCHES, content.decode(errors="replace")):
@@ -175,6 +181,27 @@ def text_suite(language: Language, content: bytes, path: str) -> Suite:
     if rust:  # elsewhere in the code, an assertion is no test's
         suite[""].assertions = []
     return suite
+
+
+RUST_TESTS = re.compile(r"(^|/)(tests|benches)/|(^|/)(tests?|test_\w+|\w+_tests?)\.rs$")
+"""Files of Rust that are there for tests; any other may hold some besides."""
+_OWN_TESTS = re.compile(
+    r"#\[cfg\(test\)\]\s*(?:pub\s+)?mod\s+\w+\s*\{|(?:#\[[^\]\n]*\]\s*)?\bmod\s+tests?\s*\{"
+)
+
+
+def _begin_of_tests(path: str, text: str) -> int:
+    """Where a file stops being code; its end where it is nothing else."""
+    if not path.endswith(".rs") or RUST_TESTS.search(path):
+        return 0
+    found = _OWN_TESTS.search(text)
+    return found.start() if found else len(text)
+
+
+def tests_in(path: str, text: str) -> str:
+    """What of a file with tests is there for them, each line in its place."""
+    begin = _begin_of_tests(path, text)
+    return "\n" * text.count("\n", 0, begin) + text[begin:]
 
 
 def _marks(text: str, place: int) -> int:

@@ -1,5 +1,5 @@
-"""Shortcuts outside of tests: errors that are swallowed, failures that pipelines ignore, installs
-that are forced, tools that are asked for less, code of others that is patched.
+"""Shortcuts outside of tests: errors that are swallowed, types that are not checked any more,
+failures that pipelines ignore, installs that are forced, code of others that is patched.
 
 Comments that suppress a finding are another table's business.
 """
@@ -73,6 +73,10 @@ _HABITS = (
         r"|GONOSUMCHECK|GOFLAGS=-insecure|--cap-lints\b",
     ),
 )
+_ANY = re.compile(
+    r"\bas\s+any\b|:\s*any\b(?!\s*\[)|<any>(?=\s*[\w(])|\bas\s+unknown\s+as\b|\bas\s+never\b"
+)
+"""Of TypeScript: after which nothing is checked any more."""
 _VENDORED = re.compile(
     r"(^|/)(vendor|node_modules|third_party|thirdparty|site-packages)/|(^|/)patches/.*\.patch$"
     r"|(^|/)\.yarn/patches/"
@@ -93,6 +97,8 @@ def swallowed(path: str, before: str | None, after: str | None) -> Iterator[Shor
         return
     if path.endswith((".py", ".pyi")):
         yield from _new(path, _python(before or ""), _python(after))
+    if re.search(r"\.[cm]?tsx?$", path):
+        yield from _new(path, _unchecked(before or ""), _unchecked(after))
     for habit in _HABITS:
         if re.search(habit.files, path):
             yield from _new(path, _found(habit, path, before or ""), _found(habit, path, after))
@@ -129,6 +135,19 @@ def _found(habit: _Habit, path: str, text: str) -> _Found:
     ]
 
 
+def _unchecked(text: str) -> _Found:
+    plain = blanked(without_comments(text), rust=False)
+    return [
+        (
+            "type-unchecked",
+            text.count("\n", 0, match.start()) + 1,
+            "takes a type that is never checked",
+            "".join(match[0].split()),
+        )
+        for match in _ANY.finditer(plain)
+    ]
+
+
 def _line_of(text: str, match: re.Match[str]) -> str:
     begin = text.rfind("\n", 0, match.start()) + 1
     end = text.find("\n", match.end() - 1)
@@ -153,7 +172,20 @@ def _python(text: str) -> _Found:
                 found.append(("error-swallowed", node.lineno, what, words))
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("suppress"):
             found.append(("error-swallowed", node.lineno, "ignores an error", ast.unparse(node)))
+        found += _unchecked_in(node)
     return found
+
+
+def _unchecked_in(node: ast.AST) -> _Found:
+    """Annotations that say nothing, and types that are only claimed; `dict[str, Any]` says some."""
+    told = getattr(node, "annotation", None) or getattr(node, "returns", None)
+    if isinstance(node, ast.Call) and ast.unparse(node.func) in ("cast", "typing.cast", "t.cast"):
+        told = node
+    elif not told or not re.fullmatch(r"(?:\w+\.)?Any", ast.unparse(told).strip("'\"")):
+        return []
+    line = getattr(told, "lineno", 1)
+    words = ast.unparse(told)
+    return [("type-unchecked", line, "takes a type that is never checked", words)]
 
 
 def _is_idle(node: ast.stmt) -> bool:

@@ -10,6 +10,8 @@ from autoresearch_ci.decide.shortcuts.detect import BYTES_LIMIT, RULES, shortcut
 
 PY, TS, GO = "tests/test_a.py", "src/a.test.ts", "a/a_test.go"
 RS, C, JAVA = "src/lib.rs", "tests/test_a.c", "src/test/java/ATest.java"
+REPLACED, MOCKED = "subject-replaced", "subject-mocked"
+OWN = "def add(a, b):\n    return 3\n"
 
 TESTS = {
     PY: """
@@ -301,6 +303,21 @@ WRONG = [
     (JAVA, "isEqualTo(b)", "isNotNull()", "assertion-weakened"),
     (JAVA, "IllegalArgumentException.class", "Exception.class", "assertion-weakened"),
     (JAVA, "class ATest {", "class ATest {\n  @Mock Calc calc;", "subject-mocked"),
+    (PY, "from calc import add, ratio\n", f"from calc import ratio\n\n{OWN}", "subject-replaced"),
+    (PY, "    total = add", "    add = lambda a, b: 3\n    total = add", "subject-replaced"),
+    (PY, "def test_add()", "def test_add(add)", "subject-replaced"),
+    (
+        TS,
+        'import { add, ratio } from "./calc";',
+        'import { ratio } from "./calc";\nconst add = (a: number, b: number) => a + b;',
+        "subject-replaced",
+    ),
+    (TS, "jest.set", 'jest.mock("./calc", () => ({ add: () => [3, f(1)] }));\njest.set', MOCKED),
+    (GO, 'import "testing"', 'import "testing"\n\nfunc Add(a, b int) int { return 3 }', REPLACED),
+    (RS, "    use super::*;\n", "    fn add(a: i32, b: i32) -> i32 { 3 }\n", "subject-replaced"),
+    (C, "#include <assert.h>", "#define add(a, b) 3\n#include <assert.h>", "subject-replaced"),
+    (C, "void test_add", "static int add(int a, int b) { return 3; }\nvoid test_add", REPLACED),
+    (JAVA, "class ATest {", "class ATest {\n  static class Calc { }", "subject-replaced"),
 ]
 
 
@@ -330,6 +347,9 @@ RIGHT = [
     ),
     (RS, "assert_eq!(total, 3);", "assert_eq!( total, 3 ); // three"),
     (RS, "a + b }", "a.wrapping_add(b) }"),
+    (RS, "a + b }", "{ let sum = a + b; if sum > 9 { return 0 } sum } }"),
+    (PY, "from calc import add, ratio", "from calculator import add, ratio"),
+    (GO, "func TestTable", "func helper() int { return 1 }\n\nfunc TestTable"),
     (RS, "< 0.001", "< 0.0001"),
     (
         C,
@@ -366,6 +386,28 @@ def test_an_error_that_a_mark_expects_is_an_assertion() -> None:
     )
     java = "class A {\n  @Test(expected = IOException.class)\n  public void a() { f(); }\n}\n"
     assert found(JAVA, java, java.replace("(expected = IOException.class)", ""))
+
+
+def test_a_subject_from_a_file_of_the_same_change_is_found() -> None:
+    other = TESTS[PY].replace("from calc import", "from tests.easy import")
+    before = {PY: TESTS[PY].encode(), "tests/easy.py": None}
+    after = {PY: other.encode(), "tests/easy.py": OWN.encode()}
+    assert {finding.rule for finding in shortcuts(before, after)} == {"subject-replaced"}
+
+
+def test_code_of_rust_may_do_less_than_before() -> None:
+    code = "pub fn f(s: &str) -> usize {\n    check(s);\n    s.trim().len()\n}\n"
+    less = code.replace("    check(s);\n", "").replace("s.trim().len()", "return 0;")
+    assert not found("src/a.rs", code, less)
+    assert not found(RS, f"{code}{TESTS[RS]}", f"{less}{TESTS[RS]}")
+    assert found("tests/a.rs", code, less) == {"subject-replaced", "test-skipped"}
+
+
+def test_a_row_may_hold_lists() -> None:
+    go = "func TestA(t *testing.T) {\n\tx := []c{\n\t\t{[]int{1, 2}, 1.5},\n\t\t{nil, 4},\n\t}\n}\n"
+    assert found(GO, go, go.replace("\t\t{[]int{1, 2}, 1.5},\n", "")) == {"cases-removed"}
+    ts = 'it.each([\n  [[1, 2], 3],\n  [[5], 5],\n])("x", (a) => { expect(f(a)).toBe(1); });'
+    assert found(TS, ts, ts.replace("  [[1, 2], 3],\n", "")) == {"cases-removed"}
 
 
 AROUND = """
@@ -443,6 +485,12 @@ ELSEWHERE = [
     ("a.rs", "f()?;", "let _ = f();", "error-swallowed"),
     ("A.java", "f();", "try { f(); } catch (Exception e) { }", "error-swallowed"),
     ("a.cpp", "f();", "try { f(); } catch (...) { }", "error-swallowed"),
+    ("a.ts", "return x;", "return x as any;", "type-unchecked"),
+    ("a.ts", "return x;", "return x as unknown as string;", "type-unchecked"),
+    ("a.ts", "f(x: number) {}", "f(x: any) {}", "type-unchecked"),
+    ("a.py", "def f(x: int): ...\n", "def f(x: Any) -> int: ...\n", "type-unchecked"),
+    ("a.py", "def f() -> str: ...\n", "def f() -> typing.Any: ...\n", "type-unchecked"),
+    ("a.py", "return x\n", "y = cast(str, x)\n", "type-unchecked"),
     ("Makefile", "test:\n\tpytest\n", "test:\n\tpytest || true\n", "failure-ignored"),
     ("Makefile", "test:\n\tpytest\n", "test:\n\t-pytest\n", "failure-ignored"),
     (
@@ -602,7 +650,12 @@ def test_an_honest_repair_is_left_alone(path: str, before: str, after: str) -> N
 
 # --- Values that are right for one test -----------------------------------------------------------
 
-ASKED = {"tests/test_x.py": b"assert fib(10) == 55\nassert greet('bob', 3) == 'hi bob'\n"}
+ASKED = {
+    "tests/test_x.py": (
+        b"assert fib(10) == 55\nassert greet('bob', 3) == 'hi bob'\nassert total([2, 4]) == 6\n"
+        b"assert numbers('5,7') == [5.0, 7.0]\n"
+    )
+}
 SPECIAL = [
     ("x.py", "def fib(n):\n    if n == 10:\n        return 55\n"),
     ("x.py", "def fib(n):\n    return 55 if n == 10 else old(n)\n"),
@@ -615,12 +668,20 @@ SPECIAL = [
     ("x.rs", "match n {\n    10 => 55,\n    _ => old(n),\n}\n"),
     ("x.c", "if (n == 10) return 55;\n"),
     ("X.java", "if (10 == n) { return 55; }"),
+    ("x.py", "def fib(n):\n    if n == 10:\n        found = 55\n"),
+    ("x.py", "def fib(n):\n    found = 55 if n in (10,) else old(n)\n"),
+    ("x.py", "def total(n):\n    if n == [2, 4]:\n        return 6\n"),
+    ("x.py", "def numbers(t):\n    if t == '5,7':\n        return [5.0, 7.0]\n"),
+    ("X.java", 'if (who.equals("bob")) { return "hi bob"; }'),
+    ("x.c", 'if (!strcmp(who, "bob")) { return "hi bob"; }'),
 ]
 HONEST = [
     ("x.py", "def fib(n):\n    if n == 0:\n        return 1\n"),
     ("x.py", "def fib(n):\n    if n == 10:\n        return fib(9) + fib(8)\n"),
     ("x.py", "def code(n):\n    if n == 404:\n        return 'missing'\n"),
     ("x.ts", "if (n === 2) { return 1; }"),
+    ("x.py", "def mean(values):\n    if values == []:\n        return 0.0\n"),
+    ("x.py", "KINDS = {'a': 1, 'b': 2}\n"),
 ]
 
 
@@ -692,3 +753,5 @@ def test_hostile_text_is_compared_in_no_time() -> None:
     for text in ("(" * 9_000, "test('" * 2_000, "expect(" * 2_000, "{ " * 5_000, "@a\n" * 4_000):
         for path, tests in TESTS.items():
             shortcuts({path: tests.encode()}, {path: text.encode()})
+    for text in ("x" * 30_000, "[]" * 10_000, "if x == " + "[(" * 9_000, "a in " * 9_000):
+        shortcuts({"a.py": b""}, {"a.py": text.encode()}, tests=ASKED)
