@@ -27,6 +27,10 @@ from autoresearch_ci.measure.diagnostics.adapter import (
 )
 
 _ENDED = (0, 1)
+_UNBUILT = 2
+"""What versions before 1.20 end with where something does not build."""
+_PATHS_IN_FULL = "$(go help testflag | grep -om1 -e -fullpath)"
+"""Go knows it from 1.21 on, and refuses what it does not know."""
 _LINE = re.compile(
     r"(?m)^(?P<vet>vet: )?(?P<path>[^\s:#{\"][^:\n]{0,400}\.\w{1,8}):(?P<line>\d+)"
     r"(?::(?P<column>\d+))?: (?P<message>[^\n]+(?:\n\t[^\n]+)*)"
@@ -55,7 +59,8 @@ def _compiler_problems(said: Said, text: str) -> Iterator[Problem]:
 
 
 def _gap(said: Said, tool: str, problems: list[Problem]) -> str:
-    if why := stopped(said, tool, _ENDED):
+    unbuilt = any(problem.category is Category.BUILD for problem in problems)
+    if why := stopped(said, tool, (*_ENDED, _UNBUILT) if unbuilt else _ENDED):
         return why
     if found := _NOTHING.search(said.text):
         return f"{tool}: {found[0]}"
@@ -242,8 +247,8 @@ ADAPTERS = (
     Adapter(
         tool="go test",
         parse=read_go_test,
-        command="go test -json -fullpath -vet=off ./...",
+        command=f"go test -json {_PATHS_IN_FULL} -vet=off ./...",
         categories=(Category.BUILD, Category.TEST),
-        writes="-json -fullpath",
+        writes=f"-json {_PATHS_IN_FULL}",
     ),
 )
