@@ -4,7 +4,7 @@ somebody describes."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -124,13 +124,13 @@ _GROUPS = {"path", "line", "column", "code", "message", "name"}
 
 
 def by_pattern(
-    tool: str, pattern: str, category: Category, *, ended: tuple[int, ...] = (0, 1)
+    tool: str, pattern: str, category: Category, *, ended: Collection[int] = (0, 1)
 ) -> Parser:
     """A parser of lines: `pattern` has named groups, at least `message`, `path` or `name`.
 
     Without a match a failed command is incomplete: something is broken, and nobody knows what.
-    An empty pattern takes the exit code alone: then the command is one failure. Raises
-    `ValueError` for what is no such pattern.
+    An empty pattern takes the exit code alone: then the command is one failure, whatever code
+    it ends with by itself (make's is 2). Raises `ValueError` for what is no such pattern.
     """
     try:
         compiled = re.compile(pattern)
@@ -145,7 +145,7 @@ def by_pattern(
     @parser(tool)
     def read(said: Said) -> Diagnosis:
         problems = list(_matches(said, compiled, category)) if pattern else []
-        incomplete = stopped(said, tool, ended)
+        incomplete = stopped(said, tool, ended if pattern else _BY_ITSELF)
         if said.result.exit_code and not incomplete and not problems:
             if pattern:
                 incomplete = f"{tool} failed, and no line matches: {said.result.reason}"
@@ -157,6 +157,7 @@ def by_pattern(
     return read
 
 
+_BY_ITSELF = range(126)
 _LONGEST_LINE = 2_000
 """Characters; bounds what somebody's expression can cost on a line."""
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from autoresearch_ci.config import reader
+from autoresearch_ci.decide.failures import Category
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.measure.diagnostics.plain_suites import NPM_TEST
 from autoresearch_ci.measure.diagnostics.registry import TOOLS
@@ -71,6 +72,7 @@ def discover(paths: Iterable[str], read: Read) -> Discovery:
     found = _Found(sorted(path for path in paths if not _NOT_OURS.search(path)), read)
     for look in (_look_at_python, _look_at_javascript, _look_at_others, _look_at_pipelines):
         look(found)
+    _look_at_make_tests(found)
     _look_at_tests_left(found)  # once everything else has said what it covers
     targets = [_target(tool, folder, hints) for (tool, folder), hints in found.hints.items()]
     targets.sort(key=lambda target: (_order(target.tool), target.folder, target.tool))
@@ -183,6 +185,7 @@ _STARTED = {
     "tsc": r"tsc",
     "eslint": r"eslint",
     "jest": r"jest",
+    "node --test": r"node --test",
     "vitest": r"vitest(?: run)?",
     "cargo": r"cargo (?:clippy|check)",
     "cargo test": r"cargo test",
@@ -225,6 +228,10 @@ _KEPT = re.compile(
 """Arguments that say what is looked at and how strictly. Any other may do anything."""
 
 
+_OF_TESTS = ("pytest", "jest", "vitest", "node --test")
+"""A part of the tests is what a line that starts one of these is often for."""
+
+
 def commands_in(text: str, launcher: str = "") -> Iterator[tuple[str, str]]:
     """(tool, command that answers readably) for each known tool that a text starts.
 
@@ -248,7 +255,7 @@ def _command(tool: str, launcher: str, words: str, rest: str) -> str:
     adapter = TOOLS[tool]
     own = rest.split()
     usual = (
-        tool in ("pytest", "jest", "vitest")  # a part of the tests is what a line is often for
+        tool in _OF_TESTS  # a part of the tests is what a line is often for
         or any(mark in rest for mark in ("$`<>{}" if _is_quoted(tool, rest) else "$`<>{}\"'*"))
         or any(word.startswith("-") and not _KEPT.fullmatch(word) for word in own)
     )
@@ -407,16 +414,15 @@ def _look_at_package(found: _Found, path: str) -> None:
         return
     if not isinstance(data, dict):
         return
-    scripts = data.get("scripts")
-    for name, line in scripts.items() if isinstance(scripts, dict) else ():
-        if isinstance(line, str):
-            found.mentions(line, f"{path} ({name})", folder)
+    scripts = _scripts(data)
+    for name, line in scripts.items():
+        found.mentions(line, f"{path} ({name})", folder)
     for key in ("dependencies", "devDependencies"):
         needed = data.get(key)
         for tool in ("eslint", "jest", "vitest"):
             if isinstance(needed, dict) and tool in needed:
                 found.add(tool, folder, f"{path}: depends on {tool}")
-    part = _unknown_tests(scripts, "test", set()) if isinstance(scripts, dict) else ""
+    part = _unknown_tests(scripts, "test", set())
     # Whoever hands on to packages below is no suite: those are looked at one by one.
     below = (p for p in _below(found, folder) if p.endswith("/package.json") and p != path)
     if part and not any(below):
@@ -427,10 +433,10 @@ _OTHER_SCRIPT = re.compile(r"(?:npm|pnpm|yarn|bun)(?: run)?(?: -s| --silent)* ([
 _NO_TEST = re.compile(r"(?:cd|pushd|echo|exit|true|rimraf|rm|mkdir|export|sleep)\b")
 
 
-def _unknown_tests(scripts: Mapping[str, Any], name: str, seen: set[str]) -> str:
+def _unknown_tests(scripts: Mapping[str, str], name: str, seen: set[str]) -> str:
     """The first command of a script that no adapter knows: nobody else runs it."""
-    line = scripts.get(name)
-    if name in seen or not isinstance(line, str):
+    line = scripts.get(name, "")
+    if name in seen:
         return ""
     seen.add(name)
     for part in filter(None, (part.strip(" ()\t") for part in re.split(r"&&|\|\||;|\n", line))):
@@ -441,6 +447,12 @@ def _unknown_tests(scripts: Mapping[str, Any], name: str, seen: set[str]) -> str
         elif not _NO_TEST.match(part) and not [*commands_in(part)]:
             return str(part)
     return ""
+
+
+def _scripts(package: dict[str, Any]) -> dict[str, str]:
+    scripts = package.get("scripts")
+    told = scripts.items() if isinstance(scripts, dict) else ()
+    return {name: line for name, line in told if isinstance(line, str)}
 
 
 # --- Other languages ------------------------------------------------------------------------------
@@ -526,6 +538,21 @@ def _topmost(paths: Iterable[str]) -> list[str]:
         if above not in folders:
             kept.append(path)
     return kept
+
+
+# --- Tests that only make runs --------------------------------------------------------------------
+
+_CHECK_RULE = re.compile(r"(?m)^(check|test)\s*:(?!=)")
+
+
+def _look_at_make_tests(found: _Found) -> None:
+    """What is left to ask where nobody lists tests one by one: whether they pass at all."""
+    for path in found.named("Makefile", "makefile", "GNUmakefile"):
+        rule = _CHECK_RULE.search(found.text(path))
+        folder = posixpath.dirname(path)
+        known = (t for t, f in found.hints if not folder or f == folder)
+        if rule and not any(Category.TEST in TOOLS[tool].categories for tool in known):
+            found.add(f"make {rule[1]}", folder, f"{path}: {rule[1]}")
 
 
 # --- Pipelines ------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 """What is known of tests whose runner writes no report: unittest's text, and the exit code of a
-package's own `test` script.
+package's own `test` script, or of make's rule.
 
 Which tests passed is not known here, so nobody notices one that is deleted; test runners that
 write reports are suites.py's business.
@@ -97,8 +97,17 @@ ADAPTERS = (
     ),
     Adapter(
         tool=NPM_TEST,
-        parse=by_pattern(NPM_TEST, "", Category.TEST, ended=tuple(range(126))),
+        parse=by_pattern(NPM_TEST, "", Category.TEST),
         command="npm test --silent",
         categories=(Category.TEST,),
+    ),
+    *(
+        Adapter(
+            tool=rule,
+            parse=by_pattern(rule, "", Category.TEST),
+            command=rule,
+            categories=(Category.TEST,),
+        )
+        for rule in ("make check", "make test")
     ),
 )

@@ -81,9 +81,9 @@ def _problem(said: Said, case: Element, test: str) -> Problem:
     path = said.path(case.get("file", "")) if case.get("file") else ""
     line = line_number(case.get("line")) + bool(case.get("line"))  # pytest counts from 0
     for match in _FRAME.finditer(trace):
-        where = said.path(match[1] or match[3])
+        where, number = _place(said, match)
         if where == path or (not path and not where.startswith("/")):
-            path, line = where, line_number(match[2] or match[4])
+            path, line = where, number
     message = told.get("message") or trace
     if not test:
         module = (case.get("name") or "").replace(".", "/")
@@ -104,7 +104,16 @@ def _unloadable(path: str) -> str:
     return f"{path} (loading)"
 
 
-_FRAME = re.compile(r'(?m)^\s*(?:File "([^"\n]{1,300})", line (\d+)|([^\s:"]{1,300}):(\d+):)')
+_FRAME = re.compile(
+    r'(?m)^\s*(?:File "(?P<python>[^"\n]{1,300})", line (?P<a>\d+)|'
+    r'(?P<plain>[^\s:"]{1,300}):(?P<b>\d+):)'
+    r"|\((?:file://)?(?P<node>/[^\s():]{1,300}):(?P<c>\d+):\d+\)"
+)
+
+
+def _place(said: Said, frame: re.Match[str]) -> tuple[str, int]:
+    where = said.path(frame["python"] or frame["plain"] or frame["node"])
+    return where, line_number(frame["a"] or frame["b"] or frame["c"])
 
 
 def _raised(trace: str) -> str:
@@ -142,11 +151,13 @@ _CONFTEST = re.compile(r"(?:ImportError|Error) while loading conftest '([^'\n]{1
 
 def _unloaded(said: Said, found: re.Match[str]) -> Problem:
     path, rest = said.path(found[1]), said.text[found.end() : found.end() + 20_000]
-    frames = [m for m in _FRAME.finditer(rest) if said.path(m[1] or m[3]) == path]
+    lines = [
+        line for where, line in (_place(said, m) for m in _FRAME.finditer(rest)) if where == path
+    ]
     return Problem(
         category=Category.BUILD,
         path=path,
-        line=line_number(frames[-1][2] or frames[-1][4]) if frames else 0,
+        line=lines[-1] if lines else 0,
         code="collection",
         message=said.words(_raised(rest) or "cannot be loaded"),
         name=_unloadable(path),
@@ -256,6 +267,13 @@ ADAPTERS = (
         writes="--continue-on-collection-errors -o junit_family=xunit1 --junitxml={report}",
     ),
     Adapter(tool="junit", parse=read_junit, categories=_TOLD),
+    Adapter(
+        tool="node --test",
+        parse=read_junit,
+        command="node --test --test-reporter=junit --test-reporter-destination={report}",
+        categories=_TOLD,
+        writes="--test-reporter=junit --test-reporter-destination={report}",
+    ),
     Adapter(
         tool="jest",
         parse=read_jest,

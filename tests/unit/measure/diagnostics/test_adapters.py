@@ -96,9 +96,10 @@ def test_a_tool_tells_of_what_it_says_it_tells_of(name: str) -> None:
 
 # --- Incomplete, never zero -----------------------------------------------------------------------
 
-SILENT_WHEN_WELL = {"python", "tsc", "go build", "go vet", "gcc", "javac", "npm test"}
+WHOLE_SUITES = {"make check", "make test", "npm test"}
+SILENT_WHEN_WELL = {"python", "tsc", "go build", "go vet", "gcc", "javac", *WHOLE_SUITES}
 """Whose silence together with exit code 0 is what they say when all is well."""
-BY_EXIT_CODE = {"npm test"}
+BY_EXIT_CODE = WHOLE_SUITES
 """Of which nothing is known but whether they fail."""
 
 
@@ -278,6 +279,7 @@ def test_an_exit_code_alone_is_one_failure_and_only_where_the_command_ran() -> N
     parse = by_pattern("check", "", Category.TEST)
     (failure,) = parse(said(code=1, command="make check")).failures
     assert failure.id == "check:check"
+    assert parse(said(code=2)).failures  # make's
     assert parse(said()) == Diagnosis()
     assert parse(said(code=127)).incomplete
 

@@ -97,7 +97,6 @@ def test_a_test_script_that_no_adapter_knows_is_run_by_itself() -> None:
     def asked(**scripts: str) -> dict[str, str]:
         return commands({"package.json": json.dumps({"scripts": scripts}), "a.js": ""})
 
-    assert asked(test="node --test")["npm test"] == TOOLS["npm test"].command
     assert "npm test" in asked(test="npm run lint && npm run unit", lint="eslint .", unit="mocha")
     assert "npm test" in asked(test="eslint . && ava")
     for known in ("jest --coverage", "npm run unit", "npm test", "cd x && eslint ."):
@@ -180,7 +179,8 @@ def test_steps_of_workflows_say_how_their_tools_are_asked() -> None:
     assert asked["mypy"].startswith("uv run mypy --no-pretty")
     assert asked["mypy"].endswith("--strict src")
     assert asked["pytest"] == f"uv run {TOOLS['pytest'].command}"  # all tests, to their end
-    assert asked["svc: go test"] == "go test -json -fullpath -race ./..."
+    full = "$(go help testflag | grep -om1 -e -fullpath)"
+    assert asked["svc: go test"] == f"go test -json {full} -race ./..."
     assert asked["shellcheck"] == TOOLS["shellcheck"].command
     assert asked["actionlint"] == TOOLS["actionlint"].command + ""
     assert ".github/workflows/ci.yml" in reasons(files, "mypy")[0]
@@ -284,3 +284,30 @@ def test_no_file_is_an_accident(files: dict[str, str]) -> None:
         assert target.tool in TOOLS
         assert target.reasons
         assert target.command
+
+
+def test_tests_that_only_their_own_command_runs_are_asked_for_as_a_whole() -> None:
+    files = {
+        "c/Makefile": "all: a.o\n\t$(CC) -c a.c\ncheck: all\n\t./run\n",
+        "c/a.c": "",
+        "js/package.json": '{"scripts": {"test": "tape test/*.js"}}',
+        "empty/package.json": '{"scripts": {"test": "echo \\"Error: no test specified\\""}}',
+        "new/package.json": '{"scripts": {"test": "node --test test/"}}',
+        "web/package.json": '{"scripts": {"test": "vitest run"}}',
+    }
+    asked = {
+        target.name: target.command
+        for target in discover(files, lambda path: files[path].encode()).targets
+    }
+    assert asked["c: make check"] == "make check"
+    assert asked["js: npm test"] == TOOLS["npm test"].command
+    assert asked["new: node --test"].startswith("node --test --test-reporter=junit")
+    assert "web: vitest" in asked
+    assert not {"empty: npm test", "new: npm test", "web: npm test"} & set(asked)
+
+
+def test_a_suite_as_a_whole_is_not_asked_where_tests_are_listed() -> None:
+    files = {"Makefile": "test:\n\tpytest\n", "test_a.py": ""}
+    assert "make test" not in {
+        target.name for target in discover(files, lambda path: files[path].encode()).targets
+    }
