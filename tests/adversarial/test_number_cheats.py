@@ -275,7 +275,7 @@ def saying(*said: str) -> str:
 FAKE = "import sys; sys.stdout.write('co' 'st: 1' + chr(10)); sys.stdout.flush()"
 OUTLIVES = (
     "import subprocess; subprocess.Popen(['sh', '-c', "
-    "'while kill -0 $PPID 2>/dev/null; do :; done; {}'])"
+    "'while kill -0 $PPID 2>/dev/null; do :; done; sleep 0.08; {}'])"
 )
 HIDDEN: Played = {
     "glue": (saying(FAKE, "sys.stdout.write('. ')"), "printed 2 times"),

@@ -14,6 +14,9 @@ from tests.faults.invariant import GUARD, METRIC, STATUSES, Story, sealed, verdi
 
 WALL_CLOCK = re.compile(r"\btime\.time\(|\btime_ns\(|datetime\.now\(|date\.today\(")
 SHOWN = {
+    "cli/debug.py": "when an item was written down",
+    "investigate/experiments.py": "commit dates",
+    "investigate/investigation.py": "when an item was written down",
     "cli/action/entry.py": "which run folders this step has made, by their times",
     "record/ledger.py": "commit dates",
     "workspace/measure_tree.py": "commit dates",

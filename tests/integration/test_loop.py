@@ -541,7 +541,7 @@ def test_a_candidate_is_measured_and_nothing_of_it_reaches_the_next(
     done = run(
         *("--metric-name", "same", "--guard", "true"),
         scope="src/",
-        metric="find src ! -type d | sort; cat src/b*; echo same: 1",
+        metric="exec 2>&1; find src ! -type d | sort; cat src/b*; echo same: 1",
     )
     assert done.column("status") == ["baseline", *["discard"] * 4], done.told
 
