@@ -33,6 +33,7 @@ from autoresearch_ci.decide.gaming.detect import silenced
 from autoresearch_ci.decide.gates import Judged, Verdict
 from autoresearch_ci.decide.moved_files import as_moved
 from autoresearch_ci.decide.objective import Seen
+from autoresearch_ci.decide.shortcuts import left_out
 from autoresearch_ci.decide.shortcuts.detect import BYTES_LIMIT, shortcuts
 from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.events import Note, Observer, Warning, redacted
@@ -129,7 +130,7 @@ def check(
             allow_incomplete=options.allow_incomplete,
         )
         report = _report(pair, both, verdict, words, environment, redactor)
-        doubts = _doubts(repository, changed, config.fix.allow)
+        doubts = _doubts(repository, pair.head, changed, config.fix.allow)
         report = replace(report, doubts=tuple(map(redactor.redact, doubts)))
         if told:
             say_to_forge(report, pair, config, repository, environment, observe)
@@ -208,7 +209,7 @@ def _moved(changed: Mapping[str, _Versions]) -> dict[str, str]:
 
 
 def _doubts(
-    repository: Repository, changed: Mapping[str, _Versions], allow: Collection[str]
+    repository: Repository, head: str, changed: Mapping[str, _Versions], allow: Collection[str]
 ) -> Iterator[str]:
     """What in the change makes failures go away and mends nothing: people judge it."""
     readable = (p for p, both in changed.items() if all(map(_readable(repository), both)))
@@ -220,6 +221,9 @@ def _doubts(
     for found in shortcuts(before, after, allow=allow):
         yield f"{found.path}:{found.line} {found.what} [{found.rule}]"
     yield from map(str, silenced(before, after))
+    ignoring = [path for path in read if path.rpartition("/")[2] in left_out.NAMES]
+    files = repository.files(head) if ignoring else ()
+    yield from left_out.left_out(before, {path: after[path] for path in ignoring}, files)
     if (more := len(changed) - len(read)) > 0:
         yield f"{more} changed files were not searched for shortcuts"
 

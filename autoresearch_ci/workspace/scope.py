@@ -7,7 +7,8 @@ Three rings, the first that speaks wins:
    every name that some file system takes for one of them.
 2. Only when the scope names the exact path, without a wildcard: files that steer how code is
    built, tested or started (steering_files.py), existing or not, new files that would be found
-   instead of one that may not be edited (twins.py), and tests, for a repair.
+   instead of one that may not be edited (twins.py), and for a repair tests
+   and what makes linters look away.
 3. Otherwise what the globs say: gitignore's syntax, but `!` always excludes, wherever it stands.
 
 The files that a metric or guard command names belong to ring 1, unless the scope names exactly that
@@ -24,6 +25,7 @@ from dataclasses import dataclass
 
 from pathspec import GitIgnoreSpec
 
+from autoresearch_ci.decide.shortcuts.left_out import NAMES as LEFT_OUT
 from autoresearch_ci.workspace.command_files import command_files
 from autoresearch_ci.workspace.steering_files import steered_tool
 from autoresearch_ci.workspace.twins import Twins, same_file_key
@@ -94,6 +96,8 @@ class Scope:
             return f"steers {tool}{_CURE}"
         if path not in self._literal and self.tests and self.tests(path):
             return f"holds tests{_CURE}"
+        if path not in self._literal and self.tests and parts[-1] in LEFT_OUT:
+            return f"says what linters do not look at{_CURE}"
         return None
 
     @functools.cached_property

@@ -110,7 +110,10 @@ class Twins:
         if path in self._tracked:
             return ""
         key = same_file_key(path)
-        looks = (self._same_name, self._package, self._imported, self._c_header, self._other)
+        looks = (
+            *(self._same_name, self._stub, self._package, self._imported),
+            *(self._c_header, self._other),
+        )
         return next((why for look in looks if (why := look(key))), "")
 
     def _same_name(self, key: str) -> str:
@@ -119,6 +122,13 @@ class Twins:
             for known in self._index.get(place, ()):
                 if not self._editable(known):
                     return f"would be found instead of the frozen {known}"
+        return ""
+
+    def _stub(self, key: str) -> str:
+        """Type checkers read a stub, and then nothing of the module beside it, frozen or not."""
+        stem, dot, end = key.rpartition(".")
+        for known in self._index.get(("path", f"{stem}.py"), ()) if dot and end == "pyi" else ():
+            return f"would be checked instead of {known}"
         return ""
 
     def _package(self, key: str) -> str:

@@ -145,6 +145,18 @@ def test_who_deletes_all_that_is_broken_has_mended_nothing(repo: Repo, fix: Fix)
     assert {"[code-deleted]" in reason for reason in done.column("reason")[1:]} == {True}
 
 
+@pytest.mark.parametrize("name", [".gitignore", ".ignore", "pkg/.gitignore"])
+def test_a_file_that_a_linter_is_told_to_leave_out_is_not_mended(
+    repo: Repo, fix: Fix, name: str
+) -> None:
+    repo.write("pkg/a.py", "import os\n")
+    repo.write(".github/autoresearch.yml", f"fix:\n  targets:\n    - {TARGETS['ruff']}\n")
+    repo.commit("unused")
+    done = fix([{"description": "hide", "files": {name: "a.py\n"}}])
+    assert done.column("status")[1:] == ["discard"], done.told
+    assert "says what linters do not look at" in done.rows[1]["reason"]
+
+
 def test_tests_that_go_with_what_they_test_are_lost(repo: Repo, fix: Fix) -> None:
     python(repo)
     done = fix([{"description": "delete the subject", "files": {"calc.py": None}}])

@@ -131,6 +131,16 @@ def test_ordinary_new_files_are_allowed(frozen: str, path: str) -> None:
     assert refusal(path, frozen) == ""
 
 
+def test_no_stub_hides_a_module_from_type_checkers_that_may_be_edited() -> None:
+    files = {"src/a.py": "", "src/b/__init__.py": "", "src/native.so": ""}
+    scope = scope_of(files, "**", commands=("mypy .",))
+    for path in ("src/a.pyi", "src/A.pyi", "src/b/__init__.pyi"):
+        assert "would be checked instead of src/" in (scope.refusal(path) or ""), path
+    for path in ("src/c.pyi", "stubs/a.pyi"):
+        assert not scope.refusal(path), path
+    assert not scope_of(files, "**", "src/a.pyi", commands=()).refusal("src/a.pyi")
+
+
 PYTHON = {
     "bench.py": BENCH + "import pkg.missing\n",
     "src/work.py": "import scipy\n",
