@@ -13,10 +13,10 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import regex
-from pathspec import GitIgnoreSpec
 
 from autoresearch_ci.experiment import FileEdit, Tree
 from autoresearch_ci.llm.text_edits import Misfit, diff_groups, inserted, like, lines, replaced
+from autoresearch_ci.safety.gitignore_globs import gitignore_spec
 from autoresearch_ci.safety.prompt_text import line, quoted
 from autoresearch_ci.workspace.scope import Scope, is_hidden_path
 
@@ -102,7 +102,7 @@ class Draft:
         if len(pattern) > MAX_PATTERN or pattern.count("*") > MAX_STARS:
             raise DraftError("the pattern is too long or has too many stars; use a simpler one")
         try:
-            spec = GitIgnoreSpec.from_lines([pattern.removeprefix("./") or "**"])
+            spec = gitignore_spec([pattern.removeprefix("./") or "**"])
         except ValueError as error:
             raise DraftError(f"bad pattern: {error}") from error
         return [path for path in self.paths() if spec.match_file(path)]

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from pathspec import GitIgnoreSpec
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from autoresearch_ci.config.metric import Metric
@@ -21,6 +20,7 @@ from autoresearch_ci.experiment import MetricRun, Spent, Status
 from autoresearch_ci.llm.conversation import Ask, Record, Turn
 from autoresearch_ci.llm.prices import spent
 from autoresearch_ci.safety.characters import without_hidden
+from autoresearch_ci.safety.gitignore_globs import gitignore_spec
 from autoresearch_ci.safety.prompt_text import block, line, size
 from autoresearch_ci.safety.untrusted_values import MetricError
 
@@ -163,11 +163,14 @@ def judged_paths(globs: Sequence[str], paths: Iterable[str]) -> list[str]:
     Raises `MetricError` when one of the globs names none: a rubric that lost a file is another one.
     """
     known = sorted(paths)
-    for glob in globs:
-        alone = GitIgnoreSpec.from_lines([glob])
-        if not glob.startswith("!") and not any(map(alone.match_file, known)):
+    try:
+        alone = {glob: gitignore_spec([glob]) for glob in globs}
+    except ValueError as error:
+        raise MetricError(f"metric.files: {line(str(error), 200)}") from error
+    for glob, spec in alone.items():
+        if not glob.startswith("!") and not any(map(spec.match_file, known)):
             raise MetricError(f"metric.files: no file matches {line(glob, 100)}")
-    return list(GitIgnoreSpec.from_lines(globs).match_files(known))
+    return list(gitignore_spec(globs).match_files(known))
 
 
 def criterion_names(metric: Metric) -> list[str]:

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from pathspec import GitIgnoreSpec
 
 from autoresearch_ci.decide.shortcuts.left_out import NAMES as LEFT_OUT
+from autoresearch_ci.safety.gitignore_globs import gitignore_spec
 from autoresearch_ci.workspace.command_files import command_files
 from autoresearch_ci.workspace.steering_files import steered_tool
 from autoresearch_ci.workspace.twins import Twins, same_file_key
@@ -118,7 +119,7 @@ class Scope:
     def _excluded_keys(self) -> GitIgnoreSpec:
         """For the twins (`Tests/` of `tests/`) that some file system takes for what is excluded."""
         globs = (_pattern(glob[1:]) for glob in self.include if glob.startswith("!"))
-        return GitIgnoreSpec.from_lines(same_file_key(glob) for glob in globs)
+        return gitignore_spec(same_file_key(glob) for glob in globs)
 
     @functools.cached_property
     def _literal(self) -> frozenset[str]:
@@ -176,9 +177,9 @@ def literal_paths(globs: Iterable[str]) -> frozenset[str]:
 def _spec(globs: Iterable[str]) -> GitIgnoreSpec:
     patterns = [_pattern(glob) for glob in globs]
     for glob in patterns:
-        if not any(pattern.include for pattern in GitIgnoreSpec.from_lines([glob]).patterns):
+        if not any(pattern.include for pattern in gitignore_spec([glob]).patterns):
             raise ValueError(f"scope: the pattern {glob!r} matches nothing; escape or remove it")
-    return GitIgnoreSpec.from_lines(patterns)
+    return gitignore_spec(patterns)
 
 
 def _pattern(glob: str) -> str:

@@ -5,10 +5,9 @@ at all is workspace/scope.py's business."""
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Collection, Iterator, Mapping
 
-from pathspec import GitIgnoreSpec
+from autoresearch_ci.safety.gitignore_globs import gitignore_spec
 
 NAMES = frozenset({".gitignore", ".ignore", ".rgignore"})
 """In which gitignore's syntax stands."""
@@ -33,6 +32,6 @@ def left_out(
 def _named(content: bytes | None, files: Collection[str]) -> set[str]:
     lines = (content or b"").decode(errors="replace").splitlines()
     try:
-        return set(GitIgnoreSpec.from_lines(lines).match_files(files))
-    except (ValueError, re.error):  # no tool reads a pattern that is none
+        return set(gitignore_spec(lines).match_files(files))
+    except ValueError:  # no tool reads a pattern that is none
         return set()

@@ -215,6 +215,14 @@ def test_an_expression_that_backtracks_for_ever_is_stopped() -> None:
     ]
 
 
+@pytest.mark.parametrize("pattern", ["[z-a]", "\\", "src/[z-a]*.py"])
+def test_a_pattern_that_is_none_is_told_to_the_model(draft: Draft, pattern: str) -> None:
+    with pytest.raises(DraftError, match="bad pattern"):
+        draft.glob(pattern)
+    with pytest.raises(DraftError):
+        draft.grep("x", glob=pattern)
+
+
 @pytest.mark.parametrize("pattern", ["*a" * 20, "x" * 1000])
 def test_a_pattern_that_could_take_for_ever_is_refused(draft: Draft, pattern: str) -> None:
     with pytest.raises(DraftError, match="simpler"):
