@@ -15,9 +15,10 @@ from autoresearch_ci.workspace.scope import Scope
 @example("[[a]")
 def test_a_text_is_a_glob_or_a_value_error(text: str) -> None:
     try:
-        gitignore_spec([text]).match_file("a/b.py")
-    except ValueError as error:
-        assert str(error)
+        spec = gitignore_spec([text])
+    except ValueError:
+        return
+    assert spec.match_file("a/b.py") in (True, False)
 
 
 def test_a_scope_with_such_a_glob_is_refused_in_words() -> None:
