@@ -10,21 +10,24 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from autoresearch_ci.config.schema import Sandbox
 from autoresearch_ci.errors import ConfigError, WorkspaceError
-from autoresearch_ci.execution.sandbox import places
+from autoresearch_ci.execution.sandbox import places, system_files
 from autoresearch_ci.execution.sandbox.abilities import (
     Abilities,
     Missing,
     Protection,
     abilities,
     describe,
+    full,
     root_is_kept,
 )
+from autoresearch_ci.execution.sandbox.bubblewrap import View, launcher, words_of
 from autoresearch_ci.execution.sandbox.kernel import (
     LINUX,
     Confinement,
@@ -33,8 +36,7 @@ from autoresearch_ci.execution.sandbox.kernel import (
     threads_have_users,
     weaker_root,
 )
-from autoresearch_ci.execution.sandbox.landlock import Ruleset
-from autoresearch_ci.execution.sandbox.namespaces import Cover, Namespaces
+from autoresearch_ci.execution.sandbox.landlock import SCOPE_ABI, Ruleset, keep_out_of_scope
 from autoresearch_ci.execution.sandbox.places import Places
 from autoresearch_ci.execution.sandbox.seccomp import (
     LOCAL_FAMILIES,
@@ -45,11 +47,13 @@ from autoresearch_ci.execution.sandbox.seccomp import (
 )
 from autoresearch_ci.execution.sandbox.shared_memory import (
     SHARED_MEMORY,
-    SharedMemory,
+    MortalFolder,
     entries_of,
     remove_entries,
+    sweep,
 )
-from autoresearch_ci.execution.sandbox.users import User, named, nobody, unreachable
+from autoresearch_ci.execution.sandbox.system_files import ETC
+from autoresearch_ci.execution.sandbox.users import User, named, nobody, spare, unreachable
 
 _THREADS = 50
 """That a filter may name; a command is started by one of the first."""
@@ -67,8 +71,8 @@ class Jail:
         self._made_for: object = None
         """The folders and sockets that ruleset and mounts are about."""
         self._confinements: dict[bool, Confinement] = {}
-        self._namespaces: list[Namespaces] = []
-        self._memory: SharedMemory | None = None
+        self._view: View | None = None
+        self._etc: MortalFolder | None = None
         self._known: set[str] = set()
         """What the commands' user had in everybody's shared memory before."""
 
@@ -121,9 +125,32 @@ class Jail:
             ) from error
         return self._confinements[network]
 
+    @property
+    def full(self) -> bool:
+        """Whether commands see nothing but what is listed."""
+        return full(self._asked, self.abilities)
+
     def reaches(self, place: Path) -> bool:
         """Whether the commands' user may enter a folder."""
+        if self.full:
+            return self.sees(str(place)) and not self._blocked(self.user, [str(place)], ())
         return self.user is None or not unreachable(self.user, [str(place)])
+
+    def sees(self, path: str) -> bool:
+        """Whether commands may read it, as far as it is our doing."""
+        if self.full:
+            return self._listed("").sees(path)
+        if not (self._asked.read_only and self.abilities.landlock):
+            return True
+        real = Path(os.path.realpath(path))
+        return any(real.is_relative_to(place) for place in self._readable())
+
+    @property
+    def toolchains(self) -> tuple[str, ...]:
+        """What commands may read besides the system, their own and what the configuration says."""
+        scratch = str(self._places.scratch)
+        listed = self._listed("").added() if self.full else ()
+        return tuple(sorted(path for path in listed if path != scratch))
 
     def hide(self, hidden: Sequence[str], shown: Sequence[str]) -> None:
         """From now on commands may not read these places; but for what is shown in them."""
@@ -133,17 +160,15 @@ class Jail:
 
     def sweep(self) -> None:
         """Empty the memory that commands share; none of them runs any more."""
-        if self._memory:
-            self._memory.empty()
-        elif self.user and not self.abilities.namespaces:
+        if self.user and not self.full:
             remove_entries(self.user.uid, self._known)
 
     def close(self) -> None:
         """Nothing of ours is left outside of the scratch folder; `enter` starts afresh."""
         self._forget()
-        if self._memory:
-            self._memory.remove()
-            self._memory = None
+        if self._etc:
+            self._etc.remove()
+            self._etc = None
 
     @functools.cached_property
     def _decision(self) -> tuple[User | None, Missing | None]:
@@ -154,13 +179,14 @@ class Jail:
         user = nobody() if name == "auto" else named(name)
         if user.uid == os.geteuid():
             return None, None
+        if name == "auto" and not full(self._asked, abilities(user)):
+            user = spare(str(self._places.scratch)) or user
         if os.geteuid():
             raise ConfigError(
                 f"sandbox.user: only root can run commands as {name}.\n"
                 "do: remove sandbox.user, or start autoresearch-ci as root."
             )
-        above = next(path for path in self._places.scratch.parent.parents if path.exists())
-        stop = unreachable(user, [str(above), *self._places.needed], self._places.write)
+        stop = self._stop(user)
         if not stop:
             return user, None
         if name == "auto":
@@ -169,6 +195,20 @@ class Jail:
             f"sandbox.user: {name} cannot reach {stop}, which the commands need.\n"
             f"do: chmod o+x {stop}, install the program for all users, or use auto or keep."
         )
+
+    def _stop(self, user: User) -> str:
+        """The first place that the commands need, and this user cannot use; empty: none."""
+        needed, write = self._places.needed, self._places.write
+        if full(self._asked, abilities(user)):
+            return self._blocked(user, needed, write)
+        above = next(path for path in self._places.scratch.parent.parents if path.exists())
+        return unreachable(user, [str(above), *needed], write)
+
+    def _blocked(self, user: User | None, needed: Sequence[str], write: Sequence[str]) -> str:
+        """The same in the full view, asked there: folders above what is shown stop nobody."""
+        asked = [*(f"x{path}" for path in needed), *(f"w{path}" for path in write)]
+        try_all = launcher(self._listed(""), user, network=True, filtered=b"")
+        return words_of(try_all, ["sh", "-c", _FIRST_BLOCKED, "sh", *asked]) if asked else ""
 
     @property
     def abilities(self) -> Abilities:
@@ -179,46 +219,74 @@ class Jail:
         """For the folders as they are now: one that was deleted and made again is another."""
         wanted = self._places
         watched = [*map(str, wanted.own), *wanted.write, *wanted.services]
+        watched += [*wanted.shown, *wanted.hidden] if self.full else []
         now = [_identity(place) for place in watched]
         if self._made_for == now:
             return
         self._forget()
-        if self._asked.read_only and self.abilities.landlock:
+        if self.full:
+            self._view = self._listed(self._prepared_etc())
+        elif self._asked.read_only and self.abilities.landlock:
             self._ruleset = self._new_ruleset()
         self._made_for = now
 
+    def _listed(self, etc: str) -> View:
+        """Of what is there now."""
+        wanted = self._places
+        writable = [*map(str, wanted.own), *wanted.write]
+        shown = [*wanted.shown, *(path for path in wanted.read if not _is_below(path, str(ETC)))]
+        covers = [path for path in wanted.hidden if path not in {*shown, *writable}]
+        there = View(
+            etc=etc, shown=_present(shown, writable), writable=_present(writable), covered=()
+        )
+        hidden = [*map(os.path.realpath, covers), str(wanted.scratch.parent)]
+        return replace(
+            there,
+            covered=[path for path in _present(hidden) if there.sees(path)],
+            nothing=f"{Path(etc).parent}/nothing" if etc else "",
+        )
+
+    def _prepared_etc(self) -> str:
+        if self._etc is None:
+            ours = f"tmpwork-etc-{os.geteuid()}-"
+            sweep(Path(tempfile.gettempdir()), ours)
+            self._etc = MortalFolder(Path(tempfile.gettempdir()), ours)
+            (self._etc.path / "nothing").touch(0o000)
+            uid, gid = (self.user.uid, self.user.gid) if self.user else (os.geteuid(), os.getegid())
+            home = str(self._places.home or "/nonexistent")
+            asked = [path for path in self._places.read if _is_below(path, str(ETC))]
+            system_files.prepare(self._etc.path / "etc", uid, gid, home, asked)
+        return str(self._etc.path / "etc")
+
     def _forget(self) -> None:
         self._confinements.clear()
-        self._made_for = None
-        while self._namespaces:
-            self._namespaces.pop().close()
+        self._made_for = self._view = None
         if self._ruleset:
             self._ruleset.close()
             self._ruleset = None
 
     def _new_ruleset(self) -> Ruleset:
         wanted = self._places
-        hidden = [*wanted.hidden, str(wanted.scratch.parent)]
-        memory = SHARED_MEMORY
-        if self.abilities.namespaces:
-            hidden.append(str(SHARED_MEMORY))
-            memory = self._shared_memory().shm
         own = [str(folder) for folder in wanted.own]
-        return Ruleset(
-            [*own, *wanted.write, *places.devices(), str(memory)],
-            places.visible(hidden, [*wanted.shown, *wanted.write]),
-        )
+        uid = self.user.uid if self.user else os.geteuid()
+        writable = [*own, *wanted.write, *places.devices(uid), str(SHARED_MEMORY)]
+        return Ruleset(writable, self._readable())
+
+    def _readable(self) -> list[str]:
+        """For Landlock: what lies on the way to it can neither be listed nor read."""
+        wanted = self._places
+        hidden = ["/", *wanted.hidden, str(wanted.scratch.parent)]
+        shown = [*places.system(), *wanted.read, *wanted.shown, *wanted.write]
+        return places.visible(hidden, [*shown, *map(str, wanted.own)])
 
     def _confinement(self, network: bool) -> Confinement:
-        kind, user = self.abilities.namespaces, self.user
+        user = self.user
         steps: list[Step] = []
-        if kind:
-            steps.append(("namespaces", self._prepared(network).enter))
+        if self._view:
+            return self._viewed(self._view, network or self._asked.network == "allow")
         if user:
             self._known = self._known or entries_of(user.uid)
-            # A namespace of users is the new user's own; the others only root can make.
-            becoming = ("user", user.become)
-            steps = [becoming, *steps] if kind == "user" else [*steps, becoming]
+            steps.append(("user", user.become))
         elif not os.geteuid() and LINUX:
             steps.append(("capabilities", weaker_root()))
         if LINUX:
@@ -229,43 +297,48 @@ class Jail:
             steps.append(("seccomp", self._filter(network).enter))
         return Confinement(
             steps,
-            # Of all that a step does, only a namespace of users is never a single thread's.
-            forks=kind == "user" or not threads_have_users(),
+            forks=not threads_have_users(),
             own=user.take if user else None,
+            end=user.kill_all if user and user.exclusive else None,
         )
 
-    def _prepared(self, network: bool) -> Namespaces:
-        memory = self._shared_memory()
-        covers = [Cover(str(SHARED_MEMORY), str(memory.shm))] * SHARED_MEMORY.is_dir()
-        for service in self._places.services:
-            nothing = str(memory.nothing) if Path(service).is_dir() else os.devnull
-            covers.append(Cover(service, nothing))
-        seals = self._asked.read_only and self.abilities.seals
-        namespaces = Namespaces(
-            self.abilities.namespaces,
-            network=not network and self._asked.network != "allow",
-            loopback=self._asked.network == "loopback",
-            covers=covers,
-            writable=[str(self._places.scratch), "/dev", *self._places.write] if seals else None,
-        )
-        own_user = self.user if self.abilities.namespaces == "user" else None
-        namespaces.prepare(own_user.become if own_user else None)
-        self._namespaces.append(namespaces)
-        return namespaces
+    def _viewed(self, view: View, network: bool) -> Confinement:
+        found = self.abilities
+        steps: list[Step] = []
+        if network and found.landlock >= SCOPE_ABI:
+            steps.append(("no new privileges", no_new_privileges))
+            steps.append(("Landlock", keep_out_of_scope))
+        families = None if network else NETWORK_FAMILIES
+        # It sees no process of others, so it may do what it likes with those that it sees.
+        filtered = b"" if found.filters else Filter(families).code
+        return launcher(view, self.user, network=network, filtered=filtered, steps=steps)
 
     def _filter(self, network: bool) -> Filter:
         refuse = NEVER_NEEDED if self._ruleset else (*NEVER_NEEDED, *OF_DEBUGGERS)
         families: Sequence[int] | None = None
-        if not network and self._asked.network != "allow":
-            if self.abilities.namespaces:
-                families = NETWORK_FAMILIES
-            elif self._asked.network == "deny":
-                families = LOCAL_FAMILIES
+        if not network and self._asked.network == "deny":
+            families = LOCAL_FAMILIES
         return Filter(families, refuse=refuse, spare=_ourselves())
 
-    def _shared_memory(self) -> SharedMemory:
-        self._memory = self._memory or SharedMemory(self._places.scratch, self.own)
-        return self._memory
+
+_FIRST_BLOCKED = """
+for place; do
+    case $place in
+        x*) [ -x "${place#x}" ] ;;
+        w*) [ -w "${place#w}" ] ;;
+    esac || { printf %s "${place#?}"; break; }
+done
+"""
+
+
+def _present(paths: Iterable[str], besides: Iterable[str] = ()) -> list[str]:
+    """Each once, normalised, if it is there and not in `besides`."""
+    wanted = dict.fromkeys(map(os.path.normpath, paths))
+    return [path for path in wanted if os.path.exists(path) and path not in besides]  # noqa: PTH110
+
+
+def _is_below(path: str, root: str) -> bool:
+    return path.startswith(f"{root}/")
 
 
 def _identity(place: str) -> tuple[int, int] | None:
