@@ -49,6 +49,7 @@ class Toolchains:
     apart: tuple[str, ...] = ()
     """Folders of which nothing is shown as a whole that holds them: the checkout."""
     _seen: dict[str, None] = field(default_factory=dict)
+    _looked: set[str] = field(default_factory=set)
 
     def found(self, environment: Mapping[str, str], programs: Iterable[str]) -> list[str]:
         """Folders and files, absolute; links and what they lead to."""
@@ -68,10 +69,12 @@ class Toolchains:
 
     def _add_programs(self, folder: str) -> None:
         """A folder of PATH, and what the links in it start."""
-        if not folder.startswith("/") or not self._add(self._installation(folder)):
+        if not folder.startswith("/"):
             return
-        if not folder.startswith(f"{self.home}/"):
+        self._add(self._installation(folder))
+        if folder in self._looked:
             return
+        self._looked.add(folder)
         for target in _targets(folder):
             self._add(self._installation(os.path.dirname(target)))  # noqa: PTH120
 
@@ -100,6 +103,8 @@ class Toolchains:
         """Whether it is more than a toolchain."""
         mixed = {str(self.home / name) for name in _MIXED}
         above = {str(p) for place in (str(self.home), *self.apart) for p in Path(place).parents}
+        if path.startswith(("/proc/", "/sys/", "/dev/", "/run/secrets/")):
+            return True
         return path in mixed | above | _OF_ALL or path in self.apart
 
 
@@ -113,4 +118,7 @@ def _bases(prefix: Path) -> Iterator[str]:
 def _targets(folder: str) -> Iterator[str]:
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         links = [entry.path for entry in entries if entry.is_symlink()]
-        yield from (os.path.realpath(link) for link in links[:_LINKS])
+        for link in links[:_LINKS]:
+            near = os.path.join(folder, os.readlink(link))  # noqa: PTH115, PTH118
+            if not near.startswith(("/usr/", "/etc/")):  # most of a system's, so looked at first
+                yield os.path.realpath(link)
