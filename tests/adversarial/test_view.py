@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autoresearch_ci.config.schema import Sandbox
-from autoresearch_ci.execution.sandbox.abilities import abilities, full
+from autoresearch_ci.execution.sandbox.abilities import abilities, gives_view
 from tests.adversarial.attacks import CALL, ROOT, SERVE, STRICT, as_user, refused
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from tests.conftest import Repo, Run
 
 FOUND = abilities(None)
-pytestmark = pytest.mark.skipif(not full(Sandbox(), FOUND), reason=f"no view: {FOUND.why_no_view}")
+NO_VIEW = FOUND.why_no_view if not gives_view(Sandbox(), FOUND) else ""
+pytestmark = pytest.mark.skipif(bool(NO_VIEW), reason=f"no view: {NO_VIEW}")
 CREDENTIALS = (
     ".gitconfig", ".cache/huggingface/token", ".config/github-copilot/hosts.json",
     ".cargo/credentials.toml", ".m2/settings.xml", ".config/pip/pip.conf",

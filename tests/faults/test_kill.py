@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autoresearch_ci.config.schema import Sandbox
-from autoresearch_ci.execution.sandbox.abilities import abilities, full
+from autoresearch_ci.execution.sandbox.abilities import abilities, gives_view
 from tests.faults.invariant import (
     BRANCH,
     NOTEBOOK,
@@ -103,6 +103,6 @@ def test_what_a_killed_run_was_measuring_is_gone_before_anything_is_measured_aga
     process = run.fork(metric=f"setsid sh -c 'touch {marker}; sleep 30'")
     wait_for(marker)
     assert killed(process, after=0)
-    assert processes_of(repo) or full(Sandbox(), abilities(None))
+    assert processes_of(repo) or gives_view(Sandbox(), abilities(None))
     run()
     assert processes_of(repo) == []

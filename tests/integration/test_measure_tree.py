@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autoresearch_ci.config.schema import Sandbox
-from autoresearch_ci.execution.sandbox.abilities import abilities, full
+from autoresearch_ci.execution.sandbox.abilities import abilities, gives_view
 
 if TYPE_CHECKING:
     from tests.conftest import Repo, Run, Script
 
 PYTHON = shlex.quote(sys.executable)
-FULL = full(Sandbox(), abilities(None))
+FULL = gives_view(Sandbox(), abilities(None))
 
 
 def better(**files: str | None) -> dict[str, object]:

@@ -16,12 +16,12 @@ from autoresearch_ci.config.schema import Sandbox
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.execution.command import CommandResult, run_command
 from autoresearch_ci.execution.sandbox import bubblewrap
-from autoresearch_ci.execution.sandbox.abilities import abilities, full
+from autoresearch_ci.execution.sandbox.abilities import abilities, gives_view
 from autoresearch_ci.execution.sandbox.jail import Jail
 from autoresearch_ci.execution.sandbox.places import Places
 
 pytestmark = pytest.mark.skipif(
-    not full(Sandbox(), abilities(None)), reason=f"no view: {abilities(None).why_no_view}"
+    not gives_view(Sandbox(), abilities(None)), reason=f"no view: {abilities(None).why_no_view}"
 )
 Runs = Callable[..., CommandResult]
 

@@ -97,7 +97,7 @@ def describe(
     enforced = enforced_network(asked, found)
     on = [f"runs as uid {user.uid}"] if user else []
     hints = [f"{on[0]}, which may not reach what is yours alone (sandbox.user: keep)"] if on else []
-    if full(asked, found):
+    if gives_view(asked, found):
         version = bubblewrap.program()[1]
         on.append(
             f"sees the system, its toolchains and its own folders only (bubblewrap {version})"
@@ -119,7 +119,7 @@ def describe(
         words = "no network" if enforced == "deny" else "no network but its own loopback"
         on.append(f"has {words}")
         hints.append(f"has {words} (sandbox.network: {enforced})")
-    if full(asked, found):
+    if gives_view(asked, found):
         on.append("shares no memory with others")
     elif user:  # without one, what is missing says more
         on.append("may share memory with others while it runs, and leaves none behind")
@@ -137,14 +137,14 @@ def describe(
     )
 
 
-def full(asked: Sandbox, found: Abilities) -> bool:
+def gives_view(asked: Sandbox, found: Abilities) -> bool:
     """Whether commands get the full view."""
     return asked.read_only and not found.why_no_view
 
 
 def holding(asked: Sandbox, found: Abilities, user: User | None) -> Protections:
     """What can be relied on; docs/sandbox.md has the promises."""
-    if full(asked, found) and not found.filters:
+    if gives_view(asked, found) and not found.filters:
         return "full"
     apart = user is not None or found.landlock >= landlock.SCOPE_ABI
     confined = asked.read_only and found.landlock >= landlock.TRUNCATE_ABI and not found.filters
@@ -153,7 +153,7 @@ def holding(asked: Sandbox, found: Abilities, user: User | None) -> Protections:
 
 def enforced_network(asked: Sandbox, found: Abilities) -> Network:
     """What measured code gets."""
-    if full(asked, found) or (asked.network == "deny" and not found.filters):
+    if gives_view(asked, found) or (asked.network == "deny" and not found.filters):
         return asked.network
     return "allow"
 
@@ -161,7 +161,7 @@ def enforced_network(asked: Sandbox, found: Abilities) -> Network:
 def _missing(
     asked: Sandbox, found: Abilities, user: User | None, services: Sequence[str]
 ) -> Iterator[Missing]:
-    if full(asked, found):
+    if gives_view(asked, found):
         yield from _missing_of_view(found)
         return
     if asked.read_only:

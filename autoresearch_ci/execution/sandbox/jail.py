@@ -10,53 +10,28 @@ from __future__ import annotations
 
 import functools
 import os
-import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from autoresearch_ci.config.schema import Sandbox
 from autoresearch_ci.errors import ConfigError, WorkspaceError
-from autoresearch_ci.execution.sandbox import places, system_files
+from autoresearch_ci.execution.sandbox import container, full
 from autoresearch_ci.execution.sandbox.abilities import (
     Abilities,
     Missing,
     Protection,
     abilities,
     describe,
-    full,
+    gives_view,
     root_is_kept,
 )
-from autoresearch_ci.execution.sandbox.bubblewrap import View, launcher, words_of
-from autoresearch_ci.execution.sandbox.kernel import (
-    LINUX,
-    Confinement,
-    Step,
-    no_new_privileges,
-    threads_have_users,
-    weaker_root,
-)
-from autoresearch_ci.execution.sandbox.landlock import SCOPE_ABI, Ruleset, keep_out_of_scope
+from autoresearch_ci.execution.sandbox.bubblewrap import View
+from autoresearch_ci.execution.sandbox.kernel import Confinement
+from autoresearch_ci.execution.sandbox.landlock import Ruleset
 from autoresearch_ci.execution.sandbox.places import Places
-from autoresearch_ci.execution.sandbox.seccomp import (
-    LOCAL_FAMILIES,
-    NETWORK_FAMILIES,
-    NEVER_NEEDED,
-    OF_DEBUGGERS,
-    Filter,
-)
-from autoresearch_ci.execution.sandbox.shared_memory import (
-    SHARED_MEMORY,
-    MortalFolder,
-    entries_of,
-    remove_entries,
-    sweep,
-)
-from autoresearch_ci.execution.sandbox.system_files import ETC
+from autoresearch_ci.execution.sandbox.shared_memory import entries_of, remove_entries
 from autoresearch_ci.execution.sandbox.users import User, named, nobody, spare, unreachable
-
-_THREADS = 50
-"""That a filter may name; a command is started by one of the first."""
 
 
 class Jail:
@@ -72,7 +47,7 @@ class Jail:
         """The folders and sockets that ruleset and mounts are about."""
         self._confinements: dict[bool, Confinement] = {}
         self._view: View | None = None
-        self._etc: MortalFolder | None = None
+        self._etc = full.PreparedEtc()
         self._known: set[str] = set()
         """What the commands' user had in everybody's shared memory before."""
 
@@ -128,28 +103,29 @@ class Jail:
     @property
     def full(self) -> bool:
         """Whether commands see nothing but what is listed."""
-        return full(self._asked, self.abilities)
+        return gives_view(self._asked, self.abilities)
 
     def reaches(self, place: Path) -> bool:
         """Whether the commands' user may enter a folder."""
         if self.full:
-            return self.sees(str(place)) and not self._blocked(self.user, [str(place)], ())
+            seen = self.sees(str(place))
+            return seen and not full.blocked(self._places, self.user, [str(place)])
         return self.user is None or not unreachable(self.user, [str(place)])
 
     def sees(self, path: str) -> bool:
         """Whether commands may read it, as far as it is our doing."""
         if self.full:
-            return self._listed("").sees(path)
+            return full.listed(self._places).sees(path)
         if not (self._asked.read_only and self.abilities.landlock):
             return True
         real = Path(os.path.realpath(path))
-        return any(real.is_relative_to(place) for place in self._readable())
+        return any(real.is_relative_to(place) for place in container.readable(self._places))
 
     @property
     def toolchains(self) -> tuple[str, ...]:
         """What commands may read besides the system, their own and what the configuration says."""
         scratch = str(self._places.scratch)
-        listed = self._listed("").added() if self.full else ()
+        listed = full.listed(self._places).added() if self.full else ()
         return tuple(sorted(path for path in listed if path != scratch))
 
     def hide(self, hidden: Sequence[str], shown: Sequence[str]) -> None:
@@ -166,9 +142,7 @@ class Jail:
     def close(self) -> None:
         """Nothing of ours is left outside of the scratch folder; `enter` starts afresh."""
         self._forget()
-        if self._etc:
-            self._etc.remove()
-            self._etc = None
+        self._etc.remove()
 
     @functools.cached_property
     def _decision(self) -> tuple[User | None, Missing | None]:
@@ -179,7 +153,7 @@ class Jail:
         user = nobody() if name == "auto" else named(name)
         if user.uid == os.geteuid():
             return None, None
-        if name == "auto" and not full(self._asked, abilities(user)):
+        if name == "auto" and not gives_view(self._asked, abilities(user)):
             user = spare(str(self._places.scratch)) or user
         if os.geteuid():
             raise ConfigError(
@@ -199,16 +173,10 @@ class Jail:
     def _stop(self, user: User) -> str:
         """The first place that the commands need, and this user cannot use; empty: none."""
         needed, write = self._places.needed, self._places.write
-        if full(self._asked, abilities(user)):
-            return self._blocked(user, needed, write)
+        if gives_view(self._asked, abilities(user)):
+            return full.blocked(self._places, user, needed, write)
         above = next(path for path in self._places.scratch.parent.parents if path.exists())
         return unreachable(user, [str(above), *needed], write)
-
-    def _blocked(self, user: User | None, needed: Sequence[str], write: Sequence[str]) -> str:
-        """The same in the full view, asked there: folders above what is shown stop nobody."""
-        asked = [*(f"x{path}" for path in needed), *(f"w{path}" for path in write)]
-        try_all = launcher(self._listed(""), user, network=True, filtered=b"")
-        return words_of(try_all, ["sh", "-c", _FIRST_BLOCKED, "sh", *asked]) if asked else ""
 
     @property
     def abilities(self) -> Abilities:
@@ -225,38 +193,19 @@ class Jail:
             return
         self._forget()
         if self.full:
-            self._view = self._listed(self._prepared_etc())
+            self._view = full.listed(wanted, self._etc.path(wanted, self.user))
         elif self._asked.read_only and self.abilities.landlock:
-            self._ruleset = self._new_ruleset()
+            self._ruleset = container.ruleset(wanted, self.user)
         self._made_for = now
 
-    def _listed(self, etc: str) -> View:
-        """Of what is there now."""
-        wanted = self._places
-        writable = [*map(str, wanted.own), *wanted.write]
-        shown = [*wanted.shown, *(path for path in wanted.read if not _is_below(path, str(ETC)))]
-        covers = [path for path in wanted.hidden if path not in {*shown, *writable}]
-        there = View(
-            etc=etc, shown=_present(shown, writable), writable=_present(writable), covered=()
-        )
-        hidden = [*map(os.path.realpath, covers), str(wanted.scratch.parent)]
-        return replace(
-            there,
-            covered=[path for path in _present(hidden) if there.sees(path)],
-            nothing=f"{Path(etc).parent}/nothing" if etc else "",
-        )
-
-    def _prepared_etc(self) -> str:
-        if self._etc is None:
-            ours = f"tmpwork-etc-{os.geteuid()}-"
-            sweep(Path(tempfile.gettempdir()), ours)
-            self._etc = MortalFolder(Path(tempfile.gettempdir()), ours)
-            (self._etc.path / "nothing").touch(0o000)
-            uid, gid = (self.user.uid, self.user.gid) if self.user else (os.geteuid(), os.getegid())
-            home = str(self._places.home or "/nonexistent")
-            asked = [path for path in self._places.read if _is_below(path, str(ETC))]
-            system_files.prepare(self._etc.path / "etc", uid, gid, home, asked)
-        return str(self._etc.path / "etc")
+    def _confinement(self, network: bool) -> Confinement:
+        found, user = self.abilities, self.user
+        if self._view:
+            network = network or self._asked.network == "allow"
+            return full.confinement(self._view, found, user, network=network)
+        if user:
+            self._known = self._known or entries_of(user.uid)
+        return container.confinement(self._asked, found, user, self._ruleset, network=network)
 
     def _forget(self) -> None:
         self._confinements.clear()
@@ -264,81 +213,6 @@ class Jail:
         if self._ruleset:
             self._ruleset.close()
             self._ruleset = None
-
-    def _new_ruleset(self) -> Ruleset:
-        wanted = self._places
-        own = [str(folder) for folder in wanted.own]
-        uid = self.user.uid if self.user else os.geteuid()
-        writable = [*own, *wanted.write, *places.devices(uid), str(SHARED_MEMORY)]
-        return Ruleset(writable, self._readable())
-
-    def _readable(self) -> list[str]:
-        """For Landlock: what lies on the way to it can neither be listed nor read."""
-        wanted = self._places
-        hidden = ["/", *wanted.hidden, str(wanted.scratch.parent)]
-        shown = [*places.system(), *wanted.read, *wanted.shown, *wanted.write]
-        return places.visible(hidden, [*shown, *map(str, wanted.own)])
-
-    def _confinement(self, network: bool) -> Confinement:
-        user = self.user
-        steps: list[Step] = []
-        if self._view:
-            return self._viewed(self._view, network or self._asked.network == "allow")
-        if user:
-            self._known = self._known or entries_of(user.uid)
-            steps.append(("user", user.become))
-        elif not os.geteuid() and LINUX:
-            steps.append(("capabilities", weaker_root()))
-        if LINUX:
-            steps.append(("no new privileges", no_new_privileges))
-        if self._ruleset:
-            steps.append(("Landlock", self._ruleset.enter))
-        if not self.abilities.filters:
-            steps.append(("seccomp", self._filter(network).enter))
-        return Confinement(
-            steps,
-            forks=not threads_have_users(),
-            own=user.take if user else None,
-            end=user.kill_all if user and user.exclusive else None,
-        )
-
-    def _viewed(self, view: View, network: bool) -> Confinement:
-        found = self.abilities
-        steps: list[Step] = []
-        if network and found.landlock >= SCOPE_ABI:
-            steps.append(("no new privileges", no_new_privileges))
-            steps.append(("Landlock", keep_out_of_scope))
-        families = None if network else NETWORK_FAMILIES
-        # It sees no process of others, so it may do what it likes with those that it sees.
-        filtered = b"" if found.filters else Filter(families).code
-        return launcher(view, self.user, network=network, filtered=filtered, steps=steps)
-
-    def _filter(self, network: bool) -> Filter:
-        refuse = NEVER_NEEDED if self._ruleset else (*NEVER_NEEDED, *OF_DEBUGGERS)
-        families: Sequence[int] | None = None
-        if not network and self._asked.network == "deny":
-            families = LOCAL_FAMILIES
-        return Filter(families, refuse=refuse, spare=_ourselves())
-
-
-_FIRST_BLOCKED = """
-for place; do
-    case $place in
-        x*) [ -x "${place#x}" ] ;;
-        w*) [ -w "${place#w}" ] ;;
-    esac || { printf %s "${place#?}"; break; }
-done
-"""
-
-
-def _present(paths: Iterable[str], besides: Iterable[str] = ()) -> list[str]:
-    """Each once, normalised, if it is there and not in `besides`."""
-    wanted = dict.fromkeys(map(os.path.normpath, paths))
-    return [path for path in wanted if os.path.exists(path) and path not in besides]  # noqa: PTH110
-
-
-def _is_below(path: str, root: str) -> bool:
-    return path.startswith(f"{root}/")
 
 
 def _identity(place: str) -> tuple[int, int] | None:
@@ -348,12 +222,6 @@ def _identity(place: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-def _ourselves() -> list[int]:
-    """This process, its group and its threads; the group is 0 where a container does not see it."""
-    threads = [int(name) for name in os.listdir("/proc/self/task")][:_THREADS]  # noqa: PTH208
-    return [number for number in {os.getpid(), os.getpgrp(), *threads} if number > 0]
 
 
 UNCONFINED = Sandbox(network="allow", read_only=False, user="keep")
