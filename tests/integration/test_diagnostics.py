@@ -67,3 +67,24 @@ def test_a_repair_is_kept_what_it_uncovers_queues_and_a_deleted_test_is_no_repai
     cheat = compared(second, seen(root), changed=["test_broken.py"])
     assert cheat.outcome is SetChange.REGRESSED
     assert "test_broken::test_f" in cheat.reason
+
+
+def test_code_that_others_wrote_or_that_is_broken_on_purpose_is_no_failure(tmp_path: Path) -> None:
+    root = tmp_path / "tree"
+    for name in (".venv/lib/x.py", "node_modules/y/z.py", "tests/fixtures/bad.py", "a/ok.py"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("ONE = 1\n" if name == "a/ok.py" else "def f(:\n")
+    assert not seen(root)["python"].failures
+    (root / "a/ok.py").write_text("def f(:\n")
+    assert [failure.path for failure in seen(root)["python"].failures] == ["a/ok.py"]
+
+
+def test_tests_of_unittest_fail_complete_and_pass_with_that_runner(tmp_path: Path) -> None:
+    root = tmp_path / "tree"
+    root.mkdir()
+    test = "import unittest\n\n\nclass A(unittest.TestCase):\n    def test_a(self):\n"
+    (root / "Makefile").write_text("test:\n\tpython -m unittest -v test_a\n")
+    for number, wanted in ((2, ["unittest:test_a.A.test_a"]), (1, [])):
+        (root / "test_a.py").write_text(f"{test}        self.assertEqual(1, {number})\n")
+        found = seen(root)["unittest"]
+        assert (found.incomplete, [failure.id for failure in found.failures]) == ("", wanted)

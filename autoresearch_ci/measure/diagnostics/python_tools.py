@@ -27,6 +27,8 @@ _ENDED = (0, 1)
 
 # --- Python itself --------------------------------------------------------------------------------
 
+_OTHERS = r"/(node_modules|vendor|third_party|site-packages|\.?venv|\.tox|\.nox|fixtures|testdata)/"
+"""Folders of code that others wrote, often for another Python, or that is broken on purpose."""
 _COMPILED = re.compile(r"(?m)^\*\*\* Error compiling '(?P<path>[^'\n]{1,400})'\.\.\.$")
 _FILE_LINE = re.compile(r'File "[^"\n]{1,400}", line (\d+)')
 _RAISED = re.compile(r"(?m)^\s*\*{0,3} ?(?:Sorry: )?((?:\w+Error|ValueError): .*)$")
@@ -207,7 +209,7 @@ ADAPTERS = (
         tool="python",
         parse=read_compileall,
         # Nothing is written into the tree: the cache is another folder's.
-        command='PYTHONPYCACHEPREFIX="$(mktemp -d)" python -m compileall -q .',
+        command=f"PYTHONPYCACHEPREFIX=\"$(mktemp -d)\" python -m compileall -q -x '{_OTHERS}' .",
         categories=(Category.BUILD,),
     ),
     Adapter(
