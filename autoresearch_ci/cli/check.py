@@ -29,7 +29,8 @@ from autoresearch_ci.cli.gate_files import (
 from autoresearch_ci.config.resolve import Resolved
 from autoresearch_ci.decide.failure_gate import Base, gate, parse_words, suspects, wants_base
 from autoresearch_ci.decide.failures import Diagnosis, Failure
-from autoresearch_ci.decide.gaming.detect import silenced
+from autoresearch_ci.decide.gaming.detect import silenced, tricks
+from autoresearch_ci.decide.gaming.ruler import Ruler
 from autoresearch_ci.decide.gates import Judged, Verdict
 from autoresearch_ci.decide.moved_files import as_moved
 from autoresearch_ci.decide.objective import Seen
@@ -41,11 +42,14 @@ from autoresearch_ci.report.console import make_progress
 from autoresearch_ci.report.gate_report import GateReport
 from autoresearch_ci.safety.redaction import Redactor
 from autoresearch_ci.workspace.repository import FileVersion, Repository
+from autoresearch_ci.workspace.steering_files import steered_tool
 
 LOOKS = 3
 """At each commit, where tests fail otherwise than at the base."""
 _READ = 300
 """Changed files that are searched for shortcuts."""
+_STARTED_FIRST = ("pytest", "Python's start-up")
+"""What code run before the tests can say of them, no report contradicts."""
 _UNWATCHED = "pytest itself tells nothing of the run, and at the base it does: something else ran"
 
 
@@ -221,6 +225,9 @@ def _doubts(
     for found in shortcuts(before, after, allow=allow):
         yield f"{found.path}:{found.line} {found.what} [{found.rule}]"
     yield from map(str, silenced(before, after))
+    started = [path for path in read if steered_tool(path.lower().split("/")) in _STARTED_FIRST]
+    old, new = ({path: texts[path] for path in started} for texts in (before, after))
+    yield from tricks(old, new, Ruler())
     ignoring = [path for path in read if path.rpartition("/")[2] in left_out.NAMES]
     files = repository.files(head) if ignoring else ()
     yield from left_out.left_out(before, {path: after[path] for path in ignoring}, files)

@@ -695,12 +695,16 @@ def test_what_silences_a_tool_is_told_although_nothing_is_broken(
     text = (repo.path / "code_under_test.py").read_text()
     repo.write("code_under_test.py", text.replace("import os", "import os  # noqa: F401"))
     repo.write("pyproject.toml", "[tool.ruff.lint]\nselect = []\n")
+    repo.write("conftest.py", "def pytest_pyfunc_call(pyfuncitem):\n    return True\n")
+    repo.write(".ignore", "code_under_test.py\n")
     repo.commit("look away")
     found = gate(tools, "--fail-on", "new")
     assert found.code == 0
     assert any("noqa" in doubt for doubt in found.json["doubts"])
     assert any("strictness-lowered" in doubt for doubt in found.json["doubts"])
     assert "look at pyproject.toml" in found.out
+    assert "look at conftest.py:1 hooks into what pytest runs and says" in found.out
+    assert "look at .ignore names code_under_test.py" in found.out
 
 
 # --- the command line -----------------------------------------------------------------------------
