@@ -83,7 +83,7 @@ def test_tests_of_unittest_fail_complete_and_pass_with_that_runner(tmp_path: Pat
     root = tmp_path / "tree"
     root.mkdir()
     test = "import unittest\n\n\nclass A(unittest.TestCase):\n    def test_a(self):\n"
-    (root / "Makefile").write_text("test:\n\tpython -m unittest -v test_a\n")
+    (root / "tox.ini").write_text("[testenv]\ncommands = python -m unittest -v test_a\n")
     for number, wanted in ((2, ["unittest:test_a.A.test_a"]), (1, [])):
         (root / "test_a.py").write_text(f"{test}        self.assertEqual(1, {number})\n")
         found = seen(root)["unittest"]
