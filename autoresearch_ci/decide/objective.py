@@ -59,11 +59,14 @@ def compared(
     after: Seen,
     *,
     changed: Collection[str] = (),
+    removed: Collection[str] = (),
     standards: Mapping[str, Standard] | None = None,
 ) -> Judgement:
     """The judgement on a change.
 
     `changed`: the paths it touches. What they hold now was not hidden by another file's error.
+    `removed`: those of them that are gone. Where somebody cannot look, nobody knows that what was
+    wrong there is mended with them.
     `standards`: by target, what its tests must reach where that is known better than from `before`
     (what flickers is not asked of anybody).
     """
@@ -73,6 +76,7 @@ def compared(
     left: list[Failure] = []
     lost: list[str] = []
     blind: list[str] = []
+    dark: list[str] = []
     for name in sorted({*before, *after}):
         was, now = before.get(name, _NEVER), after.get(name, _NEVER)
         if now.incomplete and not was.incomplete:
@@ -81,6 +85,8 @@ def compared(
         current = {failure.id: failure for failure in now.failures}
         ended = mended((old[key] for key in old if key not in current), now)
         gone += ended
+        if now.incomplete and was.incomplete:
+            dark.append(f"{name}: {now.incomplete}")
         over = {failure.id for failure in ended}
         left += [old[key] for key in old if key not in over]
         for failure in (current[key] for key in current if key not in old):
@@ -88,6 +94,8 @@ def compared(
             (unmasked if hidden else new).append(failure)
         if loss := _lost_tests(was, now, (standards or {}).get(name)):
             lost.append(f"{name}: {loss}")
+    if lone := next((failure for failure in gone if failure.path in removed), None):
+        blind += [f"{lone.path} is gone with its failures, and {told}" for told in dark]
     outcome, reason = _verdict(gone, new, lost, blind)
     if unmasked and outcome is SetChange.KEPT:
         reason += f"; {len(unmasked)} could not be seen before"

@@ -290,6 +290,7 @@ class _Comparison:
         self._before = before
         own, other = subject.changes, subject.rival.changes
         self._changed = {p for p in {*own, *other} if own.get(p) != other.get(p)}
+        self._removed = {p for p in self._changed if p in own and own[p] is None}
 
     def judgement(self) -> Judgement:
         """Targets that say something first: where nothing of it is gone, nobody asks the rest."""
@@ -328,6 +329,7 @@ class _Comparison:
             without(before, flaky),
             without(self.after.seen, flaky),
             changed=self._changed,
+            removed=self._removed,
             standards={name: Standard() for name in names},  # doubts have it, chance left out
         )
         if self.after.doubts and judged.outcome is not SetChange.INCOMPLETE and not judged.new:

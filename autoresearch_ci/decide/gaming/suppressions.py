@@ -48,6 +48,7 @@ _TABLE: tuple[tuple[str, str], ...] = (
     ("stryker", r"\bstryker  disable\b"),
     # C, C++, Objective-C
     ("compilers", r"# pragma  (?:GCC|clang)  (?:diagnostic  ignored \"?[\w+-]*|system_header)"),
+    ("compilers", r"__attribute__ \( \( _{0,2}unused_{0,2}\b|\[\[ (?:maybe_unused|gnu::unused)\b"),
     ("compilers", r"_Pragma \([^)\n]{0,40}diagnostic ignored[^)\n]{0,60}"),
     ("MSVC, C#", r"# pragma  warning \(? (?:disable|suppress)\b"),
     ("R's lintr, covr", r"# (?:nolint|nocov)\b(?:  (?:start|next))?"),

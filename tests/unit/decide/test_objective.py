@@ -191,6 +191,17 @@ def test_a_target_that_stops_early_cannot_say_what_is_gone() -> None:
     assert still.outcome is SetChange.NO_BETTER
 
 
+def test_what_is_gone_with_its_file_is_not_mended_where_somebody_cannot_look() -> None:
+    before = {"javac": told(kind(Category.BUILD)), "tests": told(incomplete="does not build")}
+    after = {"javac": told(), "tests": told(incomplete="cannot find symbol")}
+    assert compared(before, after, changed=["a.py"]).outcome is SetChange.KEPT
+    gone = compared(before, after, changed=["a.py"], removed=["a.py"])
+    assert gone.outcome is SetChange.INCOMPLETE
+    assert "a.py is gone with its failures" in gone.reason
+    seen = compared(before, {"javac": told(), "tests": told()}, changed=["a.py"], removed=["a.py"])
+    assert seen.outcome is SetChange.KEPT
+
+
 def test_a_change_that_breaks_the_parse_is_told_as_what_it_is() -> None:
     judgement = judged(told(A, B), told(SYNTAX, incomplete="stopped"))
     assert judgement.outcome is SetChange.REGRESSED

@@ -79,6 +79,8 @@ x() // eslint-disable-line
 #pragma GCC diagnostic ignored "-Wall"
 #  pragma clang diagnostic ignored "-Weverything"
 #pragma GCC system_header
+int unused __attribute__((unused));
+[[maybe_unused]] int unused;
 _Pragma("GCC diagnostic ignored \\"-Wunused\\"")
 #pragma warning disable CS0168
 #pragma warning(disable: 4996)
