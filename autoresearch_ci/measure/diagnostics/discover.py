@@ -426,7 +426,11 @@ def _look_at_package(found: _Found, path: str) -> None:
     # Whoever hands on to packages below is no suite: those are looked at one by one.
     below = (p for p in _below(found, folder) if p.endswith("/package.json") and p != path)
     if part and not any(below):
-        found.add(NPM_TEST, folder, f"{path} (test): {_short(part)}")
+        command = ""
+        if "posttest" in scripts:  # audits and uploads: nothing that tests wait for
+            before = "npm run --silent pretest && " if "pretest" in scripts else ""
+            command = f"{before}{TOOLS[NPM_TEST].command} --ignore-scripts"
+        found.add(NPM_TEST, folder, f"{path} (test): {_short(part)}", command)
 
 
 _OTHER_SCRIPT = re.compile(r"(?:npm|pnpm|yarn|bun)(?: run)?(?: -s| --silent)* ([\w:.-]+)")

@@ -291,6 +291,9 @@ def test_tests_that_only_their_own_command_runs_are_asked_for_as_a_whole() -> No
         "c/Makefile": "all: a.o\n\t$(CC) -c a.c\ncheck: all\n\t./run\n",
         "c/a.c": "",
         "js/package.json": '{"scripts": {"test": "tape test/*.js"}}',
+        "post/package.json": (
+            '{"scripts": {"pretest": "eslint .", "test": "tape a.js", "posttest": "npm audit"}}'
+        ),
         "empty/package.json": '{"scripts": {"test": "echo \\"Error: no test specified\\""}}',
         "new/package.json": '{"scripts": {"test": "node --test test/"}}',
         "web/package.json": '{"scripts": {"test": "vitest run"}}',
@@ -301,6 +304,8 @@ def test_tests_that_only_their_own_command_runs_are_asked_for_as_a_whole() -> No
     }
     assert asked["c: make check"] == "make check"
     assert asked["js: npm test"] == TOOLS["npm test"].command
+    own = "npm test --silent --ignore-scripts"
+    assert asked["post: npm test"] == f"npm run --silent pretest && {own}"
     assert asked["new: node --test"].startswith("node --test --test-reporter=junit")
     assert "web: vitest" in asked
     assert not {"empty: npm test", "new: npm test", "web: npm test"} & set(asked)
