@@ -147,7 +147,7 @@ _HINTS = (
     *("expect", "excl", "fixme", "flow", "unsafe", "no_type", "no-", "nocheck", "mutate", "typed"),
     *("pyright", "dont-add", "todo", "critic", "warnings", "strict", "reek", "lint", "sanit"),
     *("system_header", "analyzer", "coverity", "dialyzer", "vale", "secret", "white", "ghc", "-v"),
-    *("no ", "no\t", "tarpaulin"),
+    *("no ", "no\t", "tarpaulin", "unused"),
 )
 """Without one of these words a line is nothing for the table, which is slow to look for."""
 _RULES = re.compile(

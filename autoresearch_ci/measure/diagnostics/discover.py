@@ -11,7 +11,7 @@ import posixpath
 import re
 import shlex
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -488,15 +488,15 @@ def _look_at_others(found: _Found) -> None:
             f"{path}: is there",
             command if own else command.replace("./gradlew", "gradle"),
         )
-    compiled = next((path for path in found.paths if _C_FILE.search(path)), "")
+    compiled = any(_C_FILE.search(path) for path in found.paths)
     for path in _topmost(found.named("CMakeLists.txt")) if compiled else ():
         found.add("gcc", posixpath.dirname(path), f"{path}: is there", _CMAKE)
         if re.search(r"(?mi)^\s*(enable_testing|include\(CTest\))", found.text(path)):
             found.add("junit", posixpath.dirname(path), f"{path}: enable_testing", _CTEST)
-    for path in found.named("Makefile", "makefile", "GNUmakefile"):
+    for path in sorted(found.named("Makefile", "makefile", "GNUmakefile"), key=_depth):
         text, folder = found.text(path), posixpath.dirname(path)
-        if compiled and ("gcc", folder) not in found.hints and _COMPILES.search(text):
-            found.add("gcc", folder, f"{path}: compiles {compiled}")
+        if compiled and not _within(found, ("gcc",), folder) and _COMPILES.search(text):
+            found.add("gcc", folder, f"{path}: compiles C")
         for line in text.replace("\\\n", " ").splitlines():  # each has a shell of its own
             if line[:1] == "\t":
                 found.mentions(line[1:].lstrip("@-+"), path, folder)
@@ -531,10 +531,22 @@ _CTEST = (
 _COMPILES = re.compile(r"\$[({](CC|CXX|CFLAGS|CXXFLAGS)[)}]|\b(gcc|g\+\+|clang(\+\+)?|cc)\b|\.o\b")
 
 
+def _depth(path: str) -> tuple[int, str]:
+    return path.count("/"), path
+
+
+def _within(found: _Found, tools: Collection[str], folder: str) -> bool:
+    """Whether one of the tools is asked there, or in a folder around it, of which it is a part."""
+    around = {folder, ""}
+    while folder := posixpath.dirname(folder):
+        around.add(folder)
+    return any(tool in tools and where in around for tool, where in found.hints)
+
+
 def _topmost(paths: Iterable[str]) -> list[str]:
     """Those without another one above: members of a workspace belong to it."""
     kept: list[str] = []
-    for path in sorted(paths, key=lambda path: (path.count("/"), path)):
+    for path in sorted(paths, key=_depth):
         folders = {posixpath.dirname(other) for other in kept}
         above = posixpath.dirname(path)
         while above and above not in folders:
@@ -551,11 +563,12 @@ _CHECK_RULE = re.compile(r"(?m)^(check|test)\s*:(?!=)")
 
 def _look_at_make_tests(found: _Found) -> None:
     """What is left to ask where nobody lists tests one by one: whether they pass at all."""
-    for path in found.named("Makefile", "makefile", "GNUmakefile"):
+    for path in sorted(found.named("Makefile", "makefile", "GNUmakefile"), key=_depth):
         rule = _CHECK_RULE.search(found.text(path))
         folder = posixpath.dirname(path)
         known = (t for t, f in found.hints if not folder or f == folder)
-        if rule and not any(Category.TEST in TOOLS[tool].categories for tool in known):
+        nested = _within(found, ("make check", "make test", "junit"), folder)
+        if rule and not nested and not any(Category.TEST in TOOLS[t].categories for t in known):
             found.add(f"make {rule[1]}", folder, f"{path}: {rule[1]}")
 
 

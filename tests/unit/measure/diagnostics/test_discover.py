@@ -316,3 +316,18 @@ def test_a_suite_as_a_whole_is_not_asked_where_tests_are_listed() -> None:
     assert "make test" not in {
         target.name for target in discover(files, lambda path: files[path].encode()).targets
     }
+
+
+def test_what_a_build_brings_along_is_a_part_of_it() -> None:
+    made = "all: a.o\n\t$(CC) -c a.c\ntest: all\n\t./a\n"
+    files = {
+        "CMakeLists.txt": "enable_testing()\n",
+        "a.c": "",
+        "tests/unity/Makefile": made,
+        "tests/unity/example/makefile": made,
+    }
+    found = discover(files, lambda path: files[path].encode())
+    assert [target.name for target in found.targets] == ["gcc", "junit"]
+    del files["CMakeLists.txt"]
+    found = discover(files, lambda path: files[path].encode())
+    assert [target.folder for target in found.targets] == ["tests/unity", "tests/unity"]
