@@ -426,11 +426,22 @@ def _look_at_package(found: _Found, path: str) -> None:
     # Whoever hands on to packages below is no suite: those are looked at one by one.
     below = (p for p in _below(found, folder) if p.endswith("/package.json") and p != path)
     if part and not any(below):
-        command = ""
-        if "posttest" in scripts:  # audits and uploads: nothing that tests wait for
-            before = "npm run --silent pretest && " if "pretest" in scripts else ""
-            command = f"{before}{TOOLS[NPM_TEST].command} --ignore-scripts"
-        found.add(NPM_TEST, folder, f"{path} (test): {_short(part)}", command)
+        found.add(NPM_TEST, folder, f"{path} (test): {_short(part)}", _npm_test(scripts))
+
+
+def _npm_test(scripts: Mapping[str, str]) -> str:
+    """Without what comes after the tests (audits, uploads), and without linters and compilers that
+    come before them: those are targets of their own, and a test is mended whatever they say."""
+    before = scripts.get("pretest", "")
+    for name in re.findall(r"\b(?:npm|yarn|pnpm) (?:run )?([\w:.-]+)", before):
+        before += f"\n{scripts.get(name, '')}"
+    needed = before and not any(commands_in(before))
+    usual = TOOLS[NPM_TEST].command
+    if needed and "posttest" in scripts:
+        return f"npm run --silent pretest && {usual} --ignore-scripts"
+    if needed or not {"pretest", "posttest"} & set(scripts):
+        return usual
+    return f"{usual} --ignore-scripts"
 
 
 _OTHER_SCRIPT = re.compile(r"(?:npm|pnpm|yarn|bun)(?: run)?(?: -s| --silent)* ([\w:.-]+)")

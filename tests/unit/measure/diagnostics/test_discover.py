@@ -292,7 +292,10 @@ def test_tests_that_only_their_own_command_runs_are_asked_for_as_a_whole() -> No
         "c/a.c": "",
         "js/package.json": '{"scripts": {"test": "tape test/*.js"}}',
         "post/package.json": (
-            '{"scripts": {"pretest": "eslint .", "test": "tape a.js", "posttest": "npm audit"}}'
+            '{"scripts": {"pretest": "make x", "test": "tape a.js", "posttest": "npm audit"}}'
+        ),
+        "lint/package.json": (
+            '{"scripts": {"pretest": "npm run lint", "lint": "eslint .", "test": "tape a.js"}}'
         ),
         "empty/package.json": '{"scripts": {"test": "echo \\"Error: no test specified\\""}}',
         "new/package.json": '{"scripts": {"test": "node --test test/"}}',
@@ -306,6 +309,7 @@ def test_tests_that_only_their_own_command_runs_are_asked_for_as_a_whole() -> No
     assert asked["js: npm test"] == TOOLS["npm test"].command
     own = "npm test --silent --ignore-scripts"
     assert asked["post: npm test"] == f"npm run --silent pretest && {own}"
+    assert asked["lint: npm test"] == own
     assert asked["new: node --test"].startswith("node --test --test-reporter=junit")
     assert "web: vitest" in asked
     assert not {"empty: npm test", "new: npm test", "web: npm test"} & set(asked)
