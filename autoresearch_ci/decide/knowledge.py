@@ -7,7 +7,7 @@ the unmodified one and the incumbents since: by the command, or by its role (`me
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -134,6 +134,11 @@ class Knowledge:
     def having_taken_lately(self, command: str, seconds: float) -> Knowledge:
         """`command` took so long on code that nobody blames."""
         return replace(self, lately={**self.lately, command: seconds})
+
+    def not_knowing_how_long(self, commands: Collection[str]) -> Knowledge:
+        """What they took on the unmodified code says nothing of code that is well."""
+        kept = {name: took for name, took in self.durations.items() if name not in commands}
+        return replace(self, durations=kept)
 
     def usual(self, command: str) -> float:
         """Seconds that `command` will take, for all that is known; 0: nothing is."""

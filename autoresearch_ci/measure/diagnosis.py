@@ -21,6 +21,9 @@ from autoresearch_ci.measure.diagnostics.any_tool import by_pattern
 from autoresearch_ci.measure.diagnostics.registry import TOOLS
 from autoresearch_ci.safety.untrusted_values import MetricError
 
+FIRST_TIMEOUT = 600.0
+"""Seconds for a target that did not come to its end on the unmodified code, so that nobody knows
+how long it takes."""
 REPORT = "autoresearch-report"
 """The file, at the root of the tree, that stands for `{report}` in a command."""
 
@@ -104,7 +107,7 @@ class Diagnostics:
             "metric",
             self._command(target),
             knowledge,
-            timeout=target.timeout,
+            timeout=target.timeout or self._patience(target, subject, knowledge),
             report=f"{folder}/{named}" if folder and named not in (None, REPORT) else named,
             longest_test=self._longest_test,
             shown=f"{folder}: {target.command}" if folder else target.command,
@@ -126,6 +129,21 @@ class Diagnostics:
             peak_memory_mb=ended.result.peak_memory_mb,
         )
 
+    def _patience(self, target: FixTarget, subject: Subject, knowledge: Knowledge) -> float | None:
+        """`None`: as for any command."""
+        known = self._commands.redact(self._command(target)) in knowledge.durations
+        return None if known or subject.is_unmodified else FIRST_TIMEOUT
+
+    def without_early_ends(self, look: Look) -> Knowledge:
+        """What `look`, at the unmodified code, taught, but for how long a target takes that stopped
+        at what is broken: with a build mended, there are tests to run."""
+        early = {
+            self._commands.redact(self._command(self.targets[name]))
+            for name, diagnosis in look.seen.items()
+            if _ends_early(diagnosis)
+        }
+        return look.knowledge.not_knowing_how_long(early)
+
     def _read(self, target: FixTarget, ended: Ended) -> Diagnosis:
         if isinstance(ended.report, MetricError):
             return Diagnosis(incomplete=str(ended.report))
@@ -136,6 +154,12 @@ class Diagnostics:
             folder=target.folder or "",
         )
         return self._adapters[target.name].parse(said)
+
+
+def _ends_early(diagnosis: Diagnosis) -> bool:
+    told = {failure.category for failure in diagnosis.failures}
+    unlisted = Category.TEST in told and diagnosis.suite is None
+    return bool(diagnosis.incomplete) or Category.BUILD in told or unlisted
 
 
 def adapter_of(target: FixTarget) -> Adapter:

@@ -64,7 +64,8 @@ class FailureObjective:
         look = self.diagnostics.look(unmodified, Knowledge())
         self._refuse_blind(look)
         look = self._again(unmodified, look)
-        knowledge, run = look.knowledge, self._run(look, look.knowledge)
+        knowledge = self.diagnostics.without_early_ends(look)
+        run = self._run(look, knowledge)
         self._tell(unmodified, run)
         guarded = self.bench.guards.run(unmodified, knowledge, run, every=True)
         red = {f"guard {n}": guard for n, guard in enumerate(guarded.runs) if guard.failed}
@@ -276,6 +277,9 @@ class FailureObjective:
         self.bench.observe(Warning(message=message))
 
 
+_AS_BASE = "as in the base commit"
+
+
 class _Comparison:
     """One candidate, looked at target by target until there is an answer."""
 
@@ -289,7 +293,10 @@ class _Comparison:
         self._subject = subject
         self._before = before
         own, other = subject.changes, subject.rival.changes
-        self._changed = {p for p in {*own, *other} if own.get(p) != other.get(p)}
+        # A path of neither is as in the base commit, which is not the same as deleted.
+        self._changed = {
+            p for p in {*own, *other} if own.get(p, _AS_BASE) != other.get(p, _AS_BASE)
+        }
         self._removed = {p for p in self._changed if p in own and own[p] is None}
 
     def judgement(self) -> Judgement:

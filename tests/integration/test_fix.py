@@ -321,7 +321,7 @@ def test_only_what_is_asked_for_is_repaired(repo: Repo, fix: Fix) -> None:
 
 
 def test_a_script_that_says_what_is_broken_is_part_of_the_ruler(repo: Repo, fix: Fix) -> None:
-    repo.write("check.sh", "grep -q good state.txt\n")
+    repo.write("check.sh", "grep -q good *.txt\n")
     repo.write("state.txt", "bad\n")
     repo.write(".github/autoresearch.yml", "fix:\n  targets: [sh check.sh]\n")
     repo.commit("configure")
@@ -414,3 +414,28 @@ def test_what_the_machine_lacks_is_reported_and_not_repaired(repo: Repo, fix: Fi
     assert done.code == 1, done.told
     assert "environment" in done.out
     assert len(done.rows) == 3
+
+
+def test_a_suite_that_did_not_build_may_take_longer_once_it_does(repo: Repo, fix: Fix) -> None:
+    """Tens of seconds in truth; here it is as if nobody waited for longer than it took to fail."""
+    repo.write("state.txt", "broken\n")
+    repo.write(
+        ".github/autoresearch.yml",
+        "fix:\n  targets: [{category: test, command: grep -q good *.txt && sleep 1}]\n",
+    )
+    repo.commit("does not build")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("autoresearch_ci.measure.commands.SHORTEST_TIMEOUT", 0.1)
+        done = fix([{"description": "build", "files": {"state.txt": "good\n"}}], "--until-green")
+    assert done.column("status") == ["baseline", "keep"], done.told
+
+
+def test_a_deleted_file_mends_nothing_where_tests_still_do_not_build(repo: Repo, fix: Fix) -> None:
+    repo.write("a.txt", "BAD\n")
+    repo.write("b.txt", "BAD\n")
+    blind = "{tool: suite, regex: 'FAIL (?P<name>.*)', category: test, command: 'echo no; exit 1'}"
+    repo.write(".github/autoresearch.yml", TARGET.format(category="build") + f"    - {blind}\n")
+    repo.commit("neither builds nor tells why")
+    done = fix([answer("gone", a=None), answer("mended", a="\n")])
+    assert done.column("status")[1:] == ["metric-error", "keep"], done.told
+    assert "a.txt is gone with its failures" in done.rows[1]["reason"]
