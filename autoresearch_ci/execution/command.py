@@ -254,7 +254,7 @@ class Stop:
         if self._requested:
             raise errors.Interrupted(
                 "Interrupted: SIGINT or SIGTERM arrived. The running command was killed and "
-                "finished work is saved; `run --resume` continues a run."
+                "finished work is saved; the same command with --resume goes on."
             )
 
     def fileno(self) -> int:
