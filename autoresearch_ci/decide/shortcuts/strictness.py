@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from autoresearch_ci.config import reader
+from autoresearch_ci.decide.shortcuts.annotations import unannotated
 from autoresearch_ci.decide.shortcuts.other_tests import without_comments
 from autoresearch_ci.decide.shortcuts.suite import Shortcut
 from autoresearch_ci.errors import ConfigError
@@ -78,7 +79,9 @@ Flat = Mapping[str, Any]
 
 
 def lowered(path: str, before: str | None, after: str | None) -> Iterator[Shortcut]:
-    """Where the settings in a file ask for less than they did."""
+    """Where the settings in a file ask for less than they did, or the code is checked less."""
+    if before is not None and after is not None and path.endswith((".py", ".pyi")):
+        yield from unannotated(path, before, after)
     if before is None or not SETTINGS.search(path):
         return
     if after is None:
