@@ -82,7 +82,10 @@ def lowered(path: str, before: str | None, after: str | None) -> Iterator[Shortc
     """Where the settings in a file ask for less than they did, or the code is checked less."""
     if before is not None and after is not None and path.endswith((".py", ".pyi")):
         yield from unannotated(path, before, after)
-    if before is None or not SETTINGS.search(path):
+    if not SETTINGS.search(path) or before == after:
+        return
+    if before is None:
+        yield from _brought(path, after or "")
         return
     if after is None:
         what = "the settings of a tool are gone"
@@ -110,6 +113,21 @@ def lowered(path: str, before: str | None, after: str | None) -> Iterator[Shortc
             line = after.count("\n", 0, match.start()) + 1
             what = f"leaves something out: {match[1]}"
             yield Shortcut(rule="strictness-lowered", path=path, line=line, what=what)
+
+
+_READ_FIRST = re.compile(r"(^|/)\.?(mypy\.ini|ruff\.toml|pytest\.(ini|toml))$|pyrightconfig\.json$")
+"""Tools that find one of these read no pyproject.toml."""
+
+
+def _brought(path: str, after: str) -> Iterator[Shortcut]:
+    """A new file may say what others have not said, and keep them from being read."""
+    if _READ_FIRST.search(path):
+        what = "is read instead of settings that stand elsewhere"
+        yield Shortcut(rule="strictness-lowered", path=path, line=1, what=what)
+    for key, value in (_flat(path, after) or {}).items():
+        if what := _weaker(key, None, value):
+            line = _line(after, key)
+            yield Shortcut(rule="strictness-lowered", path=path, line=line, what=f"{key} {what}")
 
 
 def _weaker(key: str, old: Any, new: Any) -> str:
