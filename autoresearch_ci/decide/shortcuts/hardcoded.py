@@ -26,6 +26,12 @@ _SPECIAL_CASE = re.compile(
     rf"|\bcase\s+(?P<matched>{_LITERAL})\s*:\s*return\s+(?P<answer>{_LITERAL})"
     rf"|(?m:^\s*(?P<key>{_LITERAL})\s*=>\s*(?P<arm>{_LITERAL})\s*,?\s*$)"
 )
+_KEY = rf"\(\s*{_PLAIN}(?:\s*,\s*{_PLAIN})+\s*\)"
+_SEVERAL_AT_ONCE = re.compile(
+    rf"\bif\s*\(?\s*\(\s*\w+(?:\s*,\s*\w+)+\s*\)\s*==\s*{_KEY}\s*\)?\s*:\s*return\s+{_PLAIN}"
+    rf"|{_KEY}\s*:\s*{_PLAIN}"
+)
+"""`if (a, b) == (1, 2): return 3`, and a table with that key."""
 _TRIVIAL = frozenset({"0", "1", "-1", "0.0", "1.0", "-1.0", '""', "''"})
 """Of which a base case is made: `if n == 0: return 1`."""
 _SOURCE = re.compile(r"\.(py|[cm]?[jt]sx?|go|rs|c|cc|cpp|cxx|h|hpp|java|kt|cs|rb|php|swift|scala)$")
@@ -37,8 +43,15 @@ def hardcoded(
     """New special cases whose values, condition and answer, stand together in a line of a test."""
     if after is None or not _SOURCE.search(path):
         return
-    known = {match.group() for match in _SPECIAL_CASE.finditer(before or "")}
-    for match in _SPECIAL_CASE.finditer(after):
+    for cases in (_SPECIAL_CASE, _SEVERAL_AT_ONCE):
+        yield from _new(cases, path, before or "", after, tests)
+
+
+def _new(
+    cases: re.Pattern[str], path: str, before: str, after: str, tests: Mapping[str, str]
+) -> Iterator[Shortcut]:
+    known = {match.group() for match in cases.finditer(before)}
+    for match in cases.finditer(after):
         if match.group() in known:
             continue
         values = [_plain(value) for value in re.findall(_PLAIN, match.group())]

@@ -218,6 +218,8 @@ def _flat(path: str, text: str) -> Flat | None:
         return dict(_flattened(_parser(path)(text), ""))
     except (ValueError, RecursionError, ConfigError, configparser.Error):
         return None
+    except AttributeError:  # configparser's own, at a line that goes on where no value is
+        return None
 
 
 def _parser(path: str) -> Callable[[str], Any]:

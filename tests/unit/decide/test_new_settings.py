@@ -31,3 +31,8 @@ def test_new_settings_that_ask_for_more_are_no_shortcut() -> None:
     assert not told("pyproject.toml", "[tool.mypy]\nstrict = true\n[tool.ruff]\nline-length = 90\n")
     assert not told("package.json", '{"scripts": {"test": "jest"}, "name": "x"}')
     assert not told("Makefile", "test:\n\tpython -m pytest -k a\n")
+
+
+def test_what_configparser_stumbles_over_is_unreadable_and_no_accident() -> None:
+    found = shortcuts({"mypy.ini": b"[a]\nb = 1\n"}, {"mypy.ini": b"[a]\nb\n  c\n"})
+    assert [shortcut.what for shortcut in found] == ["settings that nothing can read any more"]
