@@ -126,6 +126,12 @@ def tally(request: pytest.FixtureRequest) -> Callable[[str, int], None]:
 
 for _name in [name for name in os.environ if name.startswith("GIT_")]:
     del os.environ[_name]  # what steers a person's git shall not steer ours, nor cost it an `env`
+# A version manager's Python is a script, and each run asks every Python on PATH.
+os.environ["PATH"] = os.pathsep.join(
+    folder
+    for folder in os.environ["PATH"].split(os.pathsep)
+    if Path(folder).name != "shims" or not (Path(folder) / "python").exists()
+)
 GIT_ENVIRONMENT = {
     **os.environ,
     "GIT_CONFIG_GLOBAL": os.devnull,

@@ -423,7 +423,9 @@ def _watched(
         seconds = now - started
         if tree.reap():
             watch.linger(LINGER if limit.kill_at is None else limit.kill_at - now)
-        handed_over = [pipe in held - watch.open_pipes() for pipe in tree.pipes]
+        # Who confines it outlives it by a moment, and holds its streams.
+        passed_on = frozenset[int]() if tree.wrapped else held - watch.open_pipes()
+        handed_over = [pipe in passed_on for pipe in tree.pipes]
         in_a_hurry = stop is not None and stop.requested
         exit_code = tree.kill_all(PATIENCE_STOPPING if in_a_hurry else PATIENCE)
         watch.drain()

@@ -151,7 +151,8 @@ class ProcessTree:
         self._leader = leader
         self._commands = commands
         self._swept = False
-        self._wrapped = isinstance(leader, Wrapped)
+        self.wrapped = isinstance(leader, Wrapped)
+        """Whether the leader is who confines the command."""
         self._status = leader.status if isinstance(leader, Wrapped) else None
         self.end: Callable[[], None] | None = None
         self.survived = False
@@ -189,7 +190,7 @@ class ProcessTree:
 
     def _group(self) -> int:
         """Of the command itself, which is not who confines it."""
-        if self._wrapped:
+        if self.wrapped:
             for init in _children(self.pid):
                 for command in _children(init.pid):
                     return command.group

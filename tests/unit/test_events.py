@@ -32,7 +32,7 @@ def test_an_event_is_named_first_and_keeps_its_field_order() -> None:
     assert json.dumps(to_json(event)) == (
         '{"event": "run-finished", "stop_reason": "done", "kept": 0, "baseline": 1.5, '
         '"best": null, "branch": "b", "report_dir": "r", "confirmed": "", "failed": false, '
-        '"pushed": "", "pull_request": ""}'
+        '"pushed": "", "pull_request": "", "repaired": ""}'
     )
 
 

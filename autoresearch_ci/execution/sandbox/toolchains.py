@@ -7,9 +7,10 @@ and a home, or what holds credentials beside programs, never as a whole.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -115,7 +116,21 @@ def _bases(prefix: Path) -> Iterator[str]:
         yield from re.findall(r"(?m)^home\s*=\s*(/.*?)\s*$", text)
 
 
-def _targets(folder: str) -> Iterator[str]:
+def _targets(folder: str) -> Sequence[str]:
+    try:
+        changed = os.stat(folder).st_mtime_ns  # noqa: PTH116
+    except OSError:
+        return ()
+    return _links(folder, changed)
+
+
+@functools.cache
+def _links(folder: str, changed: int) -> Sequence[str]:
+    """`changed`: when, as it takes a while to follow the links of a system's folder."""
+    return tuple(_followed(folder))
+
+
+def _followed(folder: str) -> Iterator[str]:
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         links = [entry.path for entry in entries if entry.is_symlink()]
         for link in links[:_LINKS]:
