@@ -54,6 +54,7 @@ class FailureObjective:
     """Of all files of the base commit."""
     _looks: dict[str, Look] = field(default_factory=dict)
     """By identity of the code. Nothing that cannot be found out again by looking."""
+    _verdicts: dict[str, tuple[Look | None, Mapping[str, Verdict]]] = field(default_factory=dict)
 
     @property
     def diagnostics(self) -> Diagnostics:
@@ -186,7 +187,11 @@ class FailureObjective:
 
     def _causes(self, look: Look) -> Mapping[str, Verdict]:
         """Whose fault each failure is: before anything is edited for it."""
-        return causes(look.seen, look.outputs, self._ground)
+        asked, verdicts = self._verdicts.get("last", (None, {}))
+        if asked is not look:  # it is asked for before, while and after a proposal is made
+            verdicts = causes(look.seen, look.outputs, self._ground)
+            self._verdicts["last"] = look, verdicts
+        return verdicts
 
     @functools.cached_property
     def _ground(self) -> Ground:
