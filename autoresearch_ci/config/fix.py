@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
@@ -15,6 +16,22 @@ FAILURES = "(failures)"
 """Stands for the command of a metric that counts what is broken."""
 
 CategoryName = Literal["build", "critical", "type", "test", "lint", "warning"]
+
+
+KNOWN_TOOLS = frozenset(
+    {
+        *("actionlint", "cargo", "cargo test", "eslint", "gcc", "go build", "go test", "go vet"),
+        *("gradle", "javac", "jest", "junit", "make check", "make test", "maven", "mypy"),
+        *("node --test", "npm test", "pyright", "pytest", "python", "ruff", "sarif"),
+        *("shellcheck", "tsc", "unittest", "vitest"),
+    }
+)
+"""Whose answers are read by an adapter of their own."""
+_RUNS_A_FILE = re.compile(
+    r"(?:^|[\s;&|(])(?:(?:ba|z|da|k)?sh|source|python[\d.]*|node|ruby|perl|php)\s+(?!-)\S"
+    r"|(?:^|[\s;&|(])\.{0,2}/(?!gradlew\b|mvnw\b)\S"
+)
+"""A script, which somebody in scope could write anew."""
 
 
 class FixTarget(Section):
@@ -49,8 +66,10 @@ class FixTarget(Section):
 
     @property
     def is_script(self) -> bool:
-        """Whether it is not a tool that we know, so that its own files are part of the ruler."""
-        return self.tool == "command" or bool(self.regex)
+        """Whether its command's own files are part of the ruler: a tool that we know, started as
+        itself, is told what to look at; everything else is told how."""
+        known = self.tool in KNOWN_TOOLS and not self.regex
+        return not known or bool(_RUNS_A_FILE.search(self.command))
 
 
 def _target(value: object) -> object:

@@ -260,7 +260,7 @@ class Config(Section):
         """
         if not self.repairs:
             return self.commands
-        scripts = (target.command for target in self.fix.targets if target.is_script)
+        scripts = (target.shown for target in self.fix.targets if target.is_script)
         return (*self.setup, *scripts, *(guard.command for guard in self.guards))
 
     @property

@@ -331,6 +331,31 @@ def test_a_script_that_says_what_is_broken_is_part_of_the_ruler(repo: Repo, fix:
     assert done.column("status")[1:] == ["discard", "keep"], done.told
 
 
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--target", "sh check.sh"),
+        ("--target", "true", "--target", "sh check.sh"),
+        ("--symptom", "sh check.sh"),
+        ("--set", "fix.targets=[{tool: smoke, command: ./check.sh}]"),
+        ("--set", "fix.targets=[{tool: pytest, command: sh check.sh}, sh check.sh]"),
+        ("--set", "fix.targets=[{folder: below, command: sh own.sh}, sh check.sh]"),
+    ],
+)
+def test_a_script_is_part_of_the_ruler_however_it_is_named(
+    repo: Repo, fix: Fix, flags: tuple[str, ...]
+) -> None:
+    repo.write("check.sh", "grep -q good state.txt\n", mode=0o755)
+    repo.write("below/own.sh", "grep -q good ../state.txt\n")
+    repo.write("state.txt", "bad\n")
+    repo.write("code.py", "VALUE = 1\n")
+    repo.commit("a script")
+    path = "below/own.sh" if "below" in flags[1] else "check.sh"
+    done = fix([{"description": "cheat", "files": {path: "true\n"}}], *flags)
+    assert done.column("status")[1:] == ["discard"], done.told
+    assert "frozen" in done.rows[1]["reason"]
+
+
 def test_the_own_settings_of_run_do_not_reach_fix(repo: Repo, fix: Fix) -> None:
     repo.write(
         ".github/autoresearch.yml",

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from autoresearch_ci.config.fix import KNOWN_TOOLS
 from autoresearch_ci.decide.failures import Category, Diagnosis
 from autoresearch_ci.decide.objective import SetChange, compared
 from autoresearch_ci.execution.command import CommandResult, Printed
@@ -86,6 +87,10 @@ def test_every_tool_has_a_recording_and_says_when_it_is_made_by_hand() -> None:
     assert {recording["adapter"] for recording in RECORDINGS.values()} == set(TOOLS)
     by_hand = {r["adapter"] for r in RECORDINGS.values() if r.get("made_by_hand")}
     assert by_hand == NOT_HAD
+
+
+def test_the_configuration_knows_the_tools() -> None:
+    assert set(TOOLS) == KNOWN_TOOLS
 
 
 @pytest.mark.parametrize("name", RECORDINGS)
