@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -621,8 +622,7 @@ def test_killed_outright_the_clean_up_tells_what_the_step_could_not(job: Job) ->
     killed = job.finish(process)
     assert list(killed.outputs) == list(OUTPUTS)
     assert killed.outputs["verdict"] == "incomplete"
-    for child in sleeping_children(job):
-        os.kill(child, signal.SIGKILL)
+    end_left_over(job)
     (job.folder / "STEP_SUMMARY").write_text("")
     ended = job("end")
     assert ended.code == 0, ended.log
@@ -630,8 +630,15 @@ def test_killed_outright_the_clean_up_tells_what_the_step_could_not(job: Job) ->
     assert job("end").annotations("warning") == []  # said once
 
 
-def sleeping_children(job: Job) -> list[int]:
+def end_left_over(job: Job) -> None:
     """What a killed run left running; a container would have ended it."""
+    for child in sleeping_children(job):
+        with suppress(ProcessLookupError):  # its own supervisor was faster
+            os.kill(child, signal.SIGKILL)
+
+
+def sleeping_children(job: Job) -> list[int]:
+    """Processes that name the job's folder."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -674,8 +681,8 @@ def test_the_workspace_is_given_back_however_the_step_ends(job: Job, how: str) -
     else:  # nothing of it can do anything any more: what follows the step must
         os.killpg(process.pid, signal.SIGKILL)
     job.finish(process)
-    for child in sleeping_children(job) if how == "killed" else ():
-        os.kill(child, signal.SIGKILL)
+    if how == "killed":
+        end_left_over(job)
     if how == "killed":
         assert not_given_back(job)
         assert job("end").code == 0
