@@ -38,6 +38,7 @@ from autoresearch_ci.propose.proposer import (
     Request,
 )
 from autoresearch_ci.record.ledger import Ledger
+from autoresearch_ci.report.evaluation import checkpoint
 
 MAX_REPAIRS = 3
 """Attempts that a crashing idea gets in one iteration, the first included."""
@@ -69,6 +70,8 @@ class Loop:
     """One run: its collaborators, and what it knows so far."""
 
     briefing: Briefing
+    checkpoints: int
+    """Experiments after which it is said where the run stands; 0: never."""
     calibrate: bool
     """Whether the baseline is measured repeatedly to learn the metric's noise."""
     confirm_pairs: int
@@ -293,6 +296,8 @@ class Loop:
         self.observe(ExperimentFinished(experiment=ledger.decide(row, last.knowledge)))
         if row.status is Status.KEEP:
             self.kept()
+        if said := checkpoint(ledger.experiments, self.briefing.direction, self.checkpoints):
+            self.observe(Note(message=said))
 
     def _commit(self, outcome: Outcome) -> str:
         """What the row names: the attempt, and once it is kept, its commit on the branch."""

@@ -263,6 +263,43 @@ def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     )
     debug.add_argument("--json", action="store_true", help="print the handoff as JSON")
 
+    evals = commands.add_parser(
+        "evals", help="say what journals come to, and what to do next", allow_abbrev=False
+    )
+    evals.add_argument(
+        "journals",
+        metavar="TSV",
+        nargs="*",
+        help="results.tsv of ours or of a peer, or pi's log.jsonl; default: the newest here",
+    )
+    evals.add_argument(
+        "--compare", nargs=2, metavar=("ONE", "OTHER"), help="two journals side by side"
+    )
+    evals.add_argument(
+        "--fail-on",
+        action="append",
+        default=[],
+        metavar="WORD",
+        help="exit 1 on plateau, regression or goal-missed",
+    )
+    evals.add_argument("--goal", type=float, metavar="NUMBER", help="default: metric.target")
+    evals.add_argument(
+        "--window",
+        type=int,
+        default=8,
+        metavar="N",
+        help="experiments without a keep that may be called a plateau; default: 8",
+    )
+    evals.add_argument(
+        "--direction",
+        choices=("minimize", "maximize"),
+        help="for a journal that does not say which way is better",
+    )
+    evals.add_argument("--format", choices=("text", "markdown", "json"), default="text")
+    evals.add_argument(
+        "--json", action="store_const", const="json", dest="format", help="as --format json"
+    )
+
     publish = commands.add_parser(
         "publish",
         help="publish what `run` or `fix --publish bundle` wrote in another job",
@@ -302,7 +339,7 @@ def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     )
     doctor.add_argument("--json", action="store_true", help="print JSON")
     for name, command in commands.choices.items():
-        if words is None or name in words:
+        if name != "evals" and (words is None or name in words):
             _add_configuration(command, besides=_OF_A_NUMBER if name == "fix" else ())
     return parser
 

@@ -225,6 +225,7 @@ def _loop(
             past=past_runs(start.past, collaborators.context.repository),
             started=began,
         ),
+        checkpoints=config.checkpoints,
         calibrate=config.calibrate == "auto",
         confirm_pairs=(config.confirm.repeats or PAIRS) if config.confirm.mode == "auto" else 0,
         confirm_pairs_exact=_exact_pairs(config, start),

@@ -221,6 +221,8 @@ class Config(Section):
     """Run the repository's own git hooks on each candidate."""
     plateau: int | None = Field(default=None, ge=1)
     """Stop after that many iterations without a keep."""
+    checkpoints: int = Field(default=10, ge=0, le=1_000_000)
+    """Experiments after which a line says where the run stands, and what `evals` makes of it."""
     calibrate: Literal["auto", "never"] = "auto"
     """Whether the unmodified code is measured repeatedly first, to learn its noise."""
     confirm: Annotated[

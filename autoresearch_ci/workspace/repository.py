@@ -199,6 +199,18 @@ class Repository:
         """Of a commit, the first one first; none of the first commit."""
         return self._git("rev-list", "--parents", "--max-count=1", commit).decode().split()[1:]
 
+    def touched(self, commits: Iterable[str]) -> dict[str, list[str]]:
+        """Paths in which each commit differs from its first parent, as far as both are here."""
+        found: dict[str, list[str]] = {}
+        for commit in commits:
+            code, out, _ = self._git.attempt(
+                *("diff-tree", "-r", "-z", "--name-only", "--no-commit-id", "--no-renames"),
+                *("--root", "-m", "--first-parent", f"{commit}^{{commit}}"),
+            )
+            if not code:
+                found[commit] = [os.fsdecode(path) for path in out.split(b"\0") if path]
+        return found
+
     def recent(self, count: int, paths: Iterable[str] = (), at: str = "HEAD") -> list[str]:
         """`abc1234 2026-01-31 Subject` of the latest commits, or of those that touched `paths`."""
         # Not `log`, which may be configured to have signatures checked by a program.

@@ -68,6 +68,7 @@ seed: 1
 program: program.md
 hooks: false
 plateau: 8
+checkpoints: 5
 calibrate: auto
 confirm: {mode: auto, repeats: 5, ablate: true}
 sandbox: {network: loopback, read_only: true, user: 65534, write: [/var/cache/data]}

@@ -116,6 +116,14 @@ def test_higher_can_be_better(run: Run, script: Script, repo: Repo) -> None:
     assert repo.kept() == ["experiment: try 11"]
 
 
+def test_a_run_says_where_it_stands_as_often_as_it_is_told_to(run: Run, script: Script) -> None:
+    script(value(9), value(11), value(8))
+    assert "checkpoint" not in run("--set", "checkpoints=0").told
+    told = run("--set", "checkpoints=2", "--tag", "again").told
+    assert told.count("checkpoint after") == 1
+    assert "checkpoint after 2: 10 -> 9, 10.0 % better; 1 of 2 kept; continue" in told
+
+
 def test_a_crash_is_repaired_within_the_same_row(run: Run, script: Script, repo: Repo) -> None:
     repairs = [value("crash 2", "still wrong"), value(8, "a typo")]
     script(value("crash 1", "idea", repairs=repairs), value(7, "next"))

@@ -1,0 +1,243 @@
+"""`autoresearch-ci evals`: what journals say of the nights behind them, and what to do next.
+
+It reads results.tsv of ours and of the peers, runs nothing, and asks no model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autoresearch_ci.decide.trend import Evaluation, evaluate
+from autoresearch_ci.errors import ConfigError, WorkspaceError
+from autoresearch_ci.experiment import Direction
+from autoresearch_ci.record.foreign_journals import LARGEST, ForeignJournal, read_journal
+from autoresearch_ci.record.run_history import is_commit
+from autoresearch_ci.report.evaluation import beside, facts, markdown, rows, text
+from autoresearch_ci.report.run_summary import count
+from autoresearch_ci.safety.log_text import defuse, json_text
+from autoresearch_ci.safety.markdown_text import inline
+from autoresearch_ci.safety.untrusted_files import file_bytes
+from autoresearch_ci.safety.untrusted_values import MIB, Unreadable
+from autoresearch_ci.safety.wording import number, shortened
+from autoresearch_ci.workspace.repository import Repository
+
+FAIL_ON = ("plateau", "regression", "goal-missed")
+_COMMITS = 400
+"""Attempts whose files are asked of git: the newest."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Read:
+    """One journal, and what is made of it."""
+
+    path: str
+    metric: str
+    found: Evaluation
+
+    @property
+    def title(self) -> str:
+        better = "lower" if self.found.direction is Direction.MINIMIZE else "higher"
+        return f"{self.path}: {self.metric or 'metric'}, {better} is better"
+
+
+def main(options: argparse.Namespace) -> int:
+    """Evaluate each journal, or two side by side; 1 when what was asked for is not so."""
+    words = _fail_on(options.fail_on)
+    paths = [Path(name) for name in options.compare or options.journals] or [_newest(Path.cwd())]
+    direction = Direction(options.direction) if options.direction else None
+    read = [_read(path, direction, options.goal, options.window) for path in paths]
+    failed = list(_failed(words, read, compared=bool(options.compare)))
+    if options.compare:
+        _refuse_unlike(*read)
+        _show_two(options.format, read[0], read[1], failed)
+    else:
+        _show(options.format, read, failed)
+    return 1 if failed else 0
+
+
+def _fail_on(given: Sequence[str]) -> list[str]:
+    words = [word.strip() for text in given for word in text.split(",") if word.strip()]
+    for word in words:
+        if word not in FAIL_ON:
+            raise ConfigError(f"--fail-on {word!r}: expected one of {', '.join(FAIL_ON)}.")
+    return words
+
+
+def _newest(here: Path) -> Path:
+    """The journal of the last run of this repository. Raises `ConfigError`."""
+    try:
+        with closing(Repository.open(here)) as repository:
+            here = repository.root
+    except WorkspaceError:
+        pass
+    found = [*here.glob("autoresearch/*/results.tsv"), *here.glob("results.tsv")]
+    if not found:
+        raise ConfigError(
+            f"there is no journal below {here}.\n"
+            "usually: no run was made here yet, or its folder was left on another machine.\n"
+            "do: name it: autoresearch-ci evals autoresearch/run-2026-01-31/results.tsv"
+        )
+    return max(found, key=lambda path: path.stat().st_mtime)
+
+
+def _read(path: Path, direction: Direction | None, goal: float | None, window: int) -> Read:
+    content = _content(path, LARGEST)
+    journal = read_journal(content, str(path), direction)
+    told = _run_facts(path)
+    target = goal if goal is not None else _number(_told(told, "metric.target"))
+    found = evaluate(
+        journal.rows,
+        journal.direction,
+        target=target,
+        window=window,
+        files=_files(path, journal),
+        notes=journal.notes,
+    )
+    return Read(
+        path=str(path), metric=journal.metric or str(_told(told, "metric.name") or ""), found=found
+    )
+
+
+def _content(path: Path, limit: int) -> bytes:
+    try:
+        return file_bytes(path, limit)
+    except (OSError, Unreadable) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"{path}: {reason}.\ndo: name a journal, such as results.tsv.") from error
+
+
+def _run_facts(path: Path) -> Mapping[str, Any]:
+    """run.json beside the journal; nothing where there is none that can be read."""
+    try:
+        values = json.loads(file_bytes(path.with_name("run.json"), MIB))
+    except (OSError, Unreadable, ValueError, RecursionError):
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def _told(told: Mapping[str, Any], key: str) -> object:
+    """A value of the configuration that the run had."""
+    config = told.get("config")
+    return config.get(key) if isinstance(config, dict) else None
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value)
+
+
+def _files(path: Path, journal: ForeignJournal) -> dict[int, list[str]]:
+    """What each attempt changed, when the journal lies in the repository that has them."""
+    attempts = [e for e in journal.rows[-_COMMITS:] if e.iteration and is_commit(e.commit)]
+    try:
+        with closing(Repository.open(path.resolve().parent)) as repository:
+            touched = repository.touched({e.commit for e in attempts})
+    except WorkspaceError:
+        return {}
+    return {e.iteration: touched[e.commit] for e in attempts if e.commit in touched}
+
+
+def _refuse_unlike(one: Read, other: Read) -> None:
+    """Numbers of two metrics do not compare. Raises `ConfigError`."""
+    if one.found.direction is not other.found.direction:
+        raise ConfigError(
+            f"--compare: in {one.path} {one.found.direction} is better, in {other.path} "
+            f"{other.found.direction}: these are two metrics."
+        )
+    if one.metric and other.metric and one.metric != other.metric:
+        raise ConfigError(
+            f"--compare: {one.path} is of {one.metric!r}, {other.path} of {other.metric!r}."
+        )
+
+
+def _failed(words: Sequence[str], read: Sequence[Read], *, compared: bool) -> list[str]:
+    """A sentence on each condition that holds."""
+    last = read[-1]
+    sentences = []
+    for one in read if not compared else [last]:
+        if "plateau" in words and one.found.plateau is not None:
+            sentences.append(f"plateau: {one.path} since #{one.found.plateau}")
+        if "goal-missed" in words:
+            sentences += _missed(one)
+        if "regression" in words and not compared and one.found.regressed:
+            sentences.append(f"regression: {one.path} ends worse than its baseline")
+    if "regression" in words and compared and _is_worse(read[0].found, last.found):
+        sentences.append(
+            f"regression: {last.path} ends at {number(last.found.best)}, {read[0].path} at "
+            f"{number(read[0].found.best)}"
+        )
+    return sentences
+
+
+def _missed(one: Read) -> list[str]:
+    if one.found.target is None:
+        raise ConfigError(
+            f"--fail-on goal-missed: {one.path} has no goal.\n"
+            "do: say it with --goal NUMBER, or set metric.target in the configuration."
+        )
+    if one.found.reached:
+        return []
+    return [f"goal-missed: {one.path} ends at {number(one.found.best)}"]
+
+
+def _is_worse(one: Evaluation, other: Evaluation) -> bool:
+    """Whether `other` ends worse; a journal without any number does."""
+    if one.best is None or other.best is None:
+        return one.best is not None
+    return one.direction.better(one.best, other.best)
+
+
+# --- Showing --------------------------------------------------------------------------------------
+
+
+def _show(form: str, read: Sequence[Read], failed: Sequence[str]) -> None:
+    if form == "json":
+        values = [facts(one.path, one.metric, one.found) for one in read]
+        print(json_text({"journals": values, "failed": list(failed)}, indent=2))
+        return
+    pages = [(markdown if form == "markdown" else text)(one.title, rows(one.found)) for one in read]
+    print("\n\n".join(page.rstrip() for page in pages))
+    for sentence in failed:
+        print(defuse(f"failed: {sentence}"))
+
+
+def _show_two(form: str, one: Read, other: Read, failed: Sequence[str]) -> None:
+    if form == "json":
+        _show(form, [one, other], failed)
+        return
+    table = beside((one.path, other.path), one.found, other.found)
+    words = _more(one, other)
+    if form == "markdown":
+        head, *body = ([inline(cell, 300) for cell in row] for row in table)
+        lines = [head, ["---"] * 3, *body]
+        print("\n".join(f"| {' | '.join(line)} |" for line in lines))
+        print(f"\n{inline(words, 500)}")
+    else:
+        cells = [[defuse(shortened(cell, 60)) for cell in row] for row in table]
+        width = [max(len(row[n]) for row in cells) for n in range(2)]
+        for first, second, third in cells:
+            print(f"{first:{width[0]}}  {second:{width[1]}}  {third}".rstrip())
+        print(defuse(words))
+    for sentence in failed:
+        print(defuse(f"failed: {sentence}"))
+
+
+def _more(one: Read, other: Read) -> str:
+    """Which gained more; one run each proves nothing of the next."""
+    gains = [(r.found.gain, r) for r in (one, other)]
+    known = [(gain, r) for gain, r in gains if gain is not None]
+    if len(known) < 2 or known[0][0] == known[1][0]:
+        return "neither gained more than the other"
+    best = max(known, key=lambda pair: pair[0])[1]
+    tried = count(one.found.iterations, "experiment"), count(other.found.iterations, "experiment")
+    return (
+        f"{best.path} gained more ({tried[0]} against {tried[1]}). One run each: another seed may "
+        "say otherwise; `autoresearch-ci compare` measures the two results in turns."
+    )
