@@ -3,6 +3,7 @@
 #   make demo    the loop on examples/demo/, on CPU, without a key: about four minutes
 #   make test    lint, types and tests: of what is slow (tests/slow.txt) one variant
 #   make test-all  the same with all tests
+#   make docs    docs/ as a site, in site/
 #   make torture every kill point, cheat and injection instead of a sample
 #
 # PyPI's torch wheels for Linux bring CUDA along. For the small CPU build add
@@ -20,7 +21,7 @@ export PYTHONDONTWRITEBYTECODE :=
 WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 2)))
 PYTEST = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 
-.PHONY: demo test test-all torture lint types unit unit-all slow format golden lock clean
+.PHONY: demo test test-all torture lint types unit unit-all slow docs format golden lock clean
 
 demo: $(VENV)/trainer
 	PATH="$(CURDIR)/$(BIN):$$PATH" VIRTUAL_ENV="$(CURDIR)/$(VENV)" \
@@ -54,6 +55,19 @@ slow: $(VENV)/dev $(VENV)/trainer
 	$(PYTEST) --slow --ignore tests/trainer --junitxml $(VENV)/most.xml
 	$(PYTEST) --slow tests/trainer --junitxml $(VENV)/trainer.xml
 	$(BIN)/python -m tests.slow $(VENV)/most.xml $(VENV)/trainer.xml
+
+# docs/ as a site in site/: links that leave docs/ lead to the forge there.
+PAGES := $(VENV)/docs/pages
+REPOSITORY_URL := $(or $(GITHUB_SERVER_URL),https://github.com)/$(or $(GITHUB_REPOSITORY),OWNER/autoresearch-ci)
+
+docs:
+	rm -rf $(VENV)/docs
+	$(PYTHON) -m venv $(VENV)/docs
+	$(VENV)/docs/bin/pip install --quiet --disable-pip-version-check zensical==0.0.70
+	cp -r docs $(PAGES)
+	mv $(PAGES)/README.md $(PAGES)/index.md
+	sed -i -E 's#\]\(\.\./([^)]*)\)#]($(REPOSITORY_URL)/blob/main/\1)#g' $(PAGES)/*.md
+	$(VENV)/docs/bin/zensical build --strict --clean
 
 format: $(VENV)/dev
 	$(BIN)/ruff check --fix-only .

@@ -9,16 +9,24 @@ import argparse
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from autoresearch_ci.decide.trend import Evaluation, evaluate
+from autoresearch_ci.decide.trend import Evaluation, Forecast, evaluate, forecast
 from autoresearch_ci.errors import ConfigError, WorkspaceError
 from autoresearch_ci.experiment import Direction
 from autoresearch_ci.record.foreign_journals import LARGEST, ForeignJournal, read_journal
 from autoresearch_ci.record.run_history import is_commit
-from autoresearch_ci.report.evaluation import beside, facts, markdown, rows, text
+from autoresearch_ci.report.evaluation import (
+    Row,
+    beside,
+    facts,
+    forecast_words,
+    markdown,
+    rows,
+    text,
+)
 from autoresearch_ci.report.run_summary import count
 from autoresearch_ci.safety.log_text import defuse, json_text
 from autoresearch_ci.safety.markdown_text import inline
@@ -39,6 +47,8 @@ class Read:
     path: str
     metric: str
     found: Evaluation
+    forecast: Forecast | None = None
+    """Of as many experiments as were asked for; with none asked for, of none."""
 
     @property
     def title(self) -> str:
@@ -51,13 +61,13 @@ def main(options: argparse.Namespace) -> int:
     words = _fail_on(options.fail_on)
     paths = [Path(name) for name in options.compare or options.journals] or [_newest(Path.cwd())]
     direction = Direction(options.direction) if options.direction else None
-    read = [_read(path, direction, options.goal, options.window) for path in paths]
+    read = [_read(path, direction, options) for path in paths]
     failed = list(_failed(words, read, compared=bool(options.compare)))
     if options.compare:
         _refuse_unlike(*read)
         _show_two(options.format, read[0], read[1], failed)
     else:
-        _show(options.format, read, failed)
+        _show(options.format, read, failed, options.forecast)
     return 1 if failed else 0
 
 
@@ -86,21 +96,26 @@ def _newest(here: Path) -> Path:
     return max(found, key=lambda path: path.stat().st_mtime)
 
 
-def _read(path: Path, direction: Direction | None, goal: float | None, window: int) -> Read:
+def _read(path: Path, direction: Direction | None, options: argparse.Namespace) -> Read:
     content = _content(path, LARGEST)
     journal = read_journal(content, str(path), direction)
     told = _run_facts(path)
-    target = goal if goal is not None else _number(_told(told, "metric.target"))
+    target = options.goal
+    if target is None:
+        target = _number(_told(told, "metric.target"))
     found = evaluate(
         journal.rows,
         journal.direction,
         target=target,
-        window=window,
+        window=options.window,
         files=_files(path, journal),
         notes=journal.notes,
     )
     return Read(
-        path=str(path), metric=journal.metric or str(_told(told, "metric.name") or ""), found=found
+        path=str(path),
+        metric=journal.metric or str(_told(told, "metric.name") or ""),
+        found=found,
+        forecast=forecast(journal.rows, options.forecast) if options.forecast else None,
     )
 
 
@@ -197,15 +212,28 @@ def _is_worse(one: Evaluation, other: Evaluation) -> bool:
 # --- Showing --------------------------------------------------------------------------------------
 
 
-def _show(form: str, read: Sequence[Read], failed: Sequence[str]) -> None:
+def _show(form: str, read: Sequence[Read], failed: Sequence[str], more: int = 0) -> None:
     if form == "json":
-        values = [facts(one.path, one.metric, one.found) for one in read]
+        values = [_facts(one, more) for one in read]
         print(json_text({"journals": values, "failed": list(failed)}, indent=2))
         return
-    pages = [(markdown if form == "markdown" else text)(one.title, rows(one.found)) for one in read]
+    page = markdown if form == "markdown" else text
+    pages = [page(one.title, _rows(one, more)) for one in read]
     print("\n\n".join(page.rstrip() for page in pages))
     for sentence in failed:
         print(defuse(f"failed: {sentence}"))
+
+
+def _facts(one: Read, more: int) -> dict[str, Any]:
+    told = facts(one.path, one.metric, one.found)
+    if more:
+        told["forecast"] = None if one.forecast is None else asdict(one.forecast)
+    return told
+
+
+def _rows(one: Read, more: int) -> list[Row]:
+    told = rows(one.found)
+    return [*told, ("forecast", forecast_words(one.forecast))] if more else told
 
 
 def _show_two(form: str, one: Read, other: Read, failed: Sequence[str]) -> None:

@@ -282,6 +282,13 @@ def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
         metavar="WORD",
         help="exit 1 on plateau, regression or goal-missed",
     )
+    evals.add_argument(
+        "--forecast",
+        type=int,
+        default=0,
+        metavar="N",
+        help="what N more experiments take, by the past ones",
+    )
     evals.add_argument("--goal", type=float, metavar="NUMBER", help="default: metric.target")
     evals.add_argument(
         "--window",

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from statistics import fmean, median
+from statistics import fmean, median, quantiles
 
 from autoresearch_ci.decide.noise import NORMAL
 from autoresearch_ci.decide.taken_back import told
@@ -200,6 +200,48 @@ def evaluate(
         notes=tuple(notes),
     )
     return _advised(found, tried)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """What more experiments take, if they are as the past ones were."""
+
+    experiments: int
+    seconds: tuple[float, float]
+    """From the lower to the upper quartile of what one took, times their number."""
+    cost_usd: tuple[float, float]
+    tokens: tuple[float, float]
+    chance: float
+    """That at least one is kept, at the rate of the last ones."""
+    based_on: int
+    """Experiments of the past."""
+
+
+_LATELY = 20
+"""Experiments whose keep rate is that of the next ones."""
+
+
+def forecast(rows: Sequence[Experiment], experiments: int) -> Forecast | None:
+    """`None`: too few were made to say anything."""
+    tried = [e for e in told(rows) if e.status is not Status.BASELINE]
+    if len(tried) < _LEAST:
+        return None
+    lately = tried[-_LATELY:]
+    # The rule of succession: none of four is not never.
+    rate = (sum(e.status is Status.KEEP for e in lately) + 1) / (len(lately) + 2)
+    return Forecast(
+        experiments=experiments,
+        seconds=_range([e.seconds for e in tried], experiments),
+        cost_usd=_range([e.cost_usd for e in tried], experiments),
+        tokens=_range([float(e.tokens) for e in tried], experiments),
+        chance=1 - (1 - rate) ** experiments,
+        based_on=len(tried),
+    )
+
+
+def _range(values: Sequence[float], times: int) -> tuple[float, float]:
+    low, _, high = quantiles(values, n=4, method="inclusive")
+    return low * times, high * times
 
 
 def relative(direction: Direction, before: float | None, after: float | None) -> float | None:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from autoresearch_ci.decide.trend import Evaluation, Share, evaluate, relative
+from autoresearch_ci.decide.trend import Evaluation, Forecast, Share, evaluate, relative
 from autoresearch_ci.experiment import Direction, Experiment
 from autoresearch_ci.report.run_summary import count
 from autoresearch_ci.safety.log_text import defuse
@@ -45,6 +45,21 @@ def _rows(found: Evaluation) -> Iterator[Row]:
     yield "look at", "\n".join(found.anomalies)
     yield "notes", "\n".join(found.notes)
     yield "recommendation", f"{found.advice}: {found.why}"
+
+
+def forecast_words(found: Forecast | None) -> str:
+    """A line."""
+    if found is None:
+        return "too few experiments to say"
+    parts = [f"{duration(found.seconds[0])} to {duration(found.seconds[1])}"]
+    if found.tokens[1]:
+        parts.append(f"{found.tokens[0]:,.0f} to {found.tokens[1]:,.0f} tokens")
+    if found.cost_usd[1]:
+        parts.append(f"${found.cost_usd[0]:.2f} to ${found.cost_usd[1]:.2f}")
+    return (
+        f"{count(found.experiments, 'more experiment')}: {', '.join(parts)}; "
+        f"{found.chance:.0%} likely to keep something (by {found.based_on} past ones)"
+    )
 
 
 def _gain(found: Evaluation) -> str:

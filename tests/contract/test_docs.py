@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import itertools
 import re
 from collections.abc import Callable, Iterator
@@ -144,6 +145,29 @@ def anchors(page: Path) -> set[str]:
             slug = re.sub(r"[^\w\- ]", "", plain.lower()).replace(" ", "-")
             found[slug] = found.get(slug, -1) + 1
     return {f"{slug}-{n}" if n else slug for slug, most in found.items() for n in range(most + 1)}
+
+
+def messages() -> list[str]:
+    """What docs/troubleshooting.md says that a message says."""
+    rows = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8").splitlines()
+    return [row.split("`")[1] for row in rows if row.startswith("| `")]
+
+
+def test_every_message_that_is_explained_is_one_that_the_program_prints() -> None:
+    strings = [
+        node.value
+        for path in sorted(ROOT.glob("autoresearch_ci/**/*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    assert len(messages()) > 20
+    assert [m for m in messages() if not any(m in string for string in strings)] == []
+
+
+def test_every_page_is_reached_from_the_index() -> None:
+    index = (ROOT / "docs/README.md").read_text(encoding="utf-8")
+    pages = [page.name for page in OURS[1:] if page.name != "README.md"]
+    assert [name for name in pages if f"({name}" not in index] == []
 
 
 def test_a_link_to_a_place_that_is_not_there_is_noticed() -> None:

@@ -79,6 +79,14 @@ def test_two_nights_stand_side_by_side_and_the_worse_one_fails(
     assert run_cli(["evals", "--compare", str(other), str(one), *asked]) == 0
 
 
+def test_a_forecast_is_told_in_every_form(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_cli(["evals", str(NIGHT), "--forecast", "25"]) == 0
+    assert "25 more experiments: " in capsys.readouterr().out
+    assert run_cli(["evals", str(NIGHT), "--forecast", "25", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["journals"][0]["forecast"]
+    assert told["seconds"][0] <= told["seconds"][1]
+
+
 def test_metrics_of_two_directions_are_not_compared(tmp_path: Path) -> None:
     one, other = written(tmp_path / "a.tsv", GOOD), tmp_path / "b.tsv"
     other.write_text(header(Direction.MAXIMIZE) + "".join(map(format_row, journal(GOOD))))

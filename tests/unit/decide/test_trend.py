@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from autoresearch_ci.decide.trend import Advice, Evaluation, evaluate
+from autoresearch_ci.decide.trend import Advice, Evaluation, evaluate, forecast
 from autoresearch_ci.experiment import Direction, Experiment, HoldoutVerdict, Status
 
 ROW = Experiment(
@@ -174,6 +174,18 @@ def test_what_a_per_cent_costs_needs_a_gain() -> None:
     assert evaluate(rows, Direction.MINIMIZE).usd_per_percent == pytest.approx(0.1)
     rows = [dataclasses.replace(row, cost_usd=1.0) for row in journal([(DISCARD, 120.0)])]
     assert evaluate(rows, Direction.MINIMIZE).usd_per_percent is None
+
+
+def test_a_forecast_is_of_what_was_and_never_certain() -> None:
+    tried = journal([(KEEP, 90.0), (DISCARD, 95.0), (DISCARD, 95.0), (DISCARD, 95.0)])
+    found = forecast(tried, 10)
+    assert found is not None
+    assert found.seconds == (100.0, 100.0)
+    assert 0.9 < found.chance < 1
+    assert forecast(tried[:3], 10) is None
+    none = forecast(journal([(DISCARD, 101.0)] * 30), 5)
+    assert none is not None
+    assert 0 < none.chance < 0.3
 
 
 def test_an_empty_journal_says_so() -> None:
