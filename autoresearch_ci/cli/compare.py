@@ -78,6 +78,7 @@ class Result:
     direction: Direction
     comparison: Comparison
     base_values: list[float]
+    """Empty: nothing was measured, because nothing in scope differs."""
     head_values: list[float]
     not_compared: list[str]
     """Files that differ and are the base commit's on both sides."""
@@ -94,16 +95,20 @@ class Result:
 
     def sentence(self) -> str:
         """One line for people."""
+        left_out = f"; not compared: {_few(self.not_compared)}" if self.not_compared else ""
+        left_out += "".join(f"; {words}" for words in (self.foul, self.guard) if words)
+        return f"{self.comparison.verdict}: {self._change()}{left_out}"
+
+    def _change(self) -> str:
         found, n = self.comparison, len(self.base_values)
-        change = paired_change(
+        if not n:
+            return "nothing was measured"
+        return paired_change(
             self.metric,
             (median(self.base_values), median(self.head_values)),
             change_interval(self.direction, found.gain, found.low, found.high),
             (n, n),
         ).replace("→", "->")
-        left_out = f"; not compared: {_few(self.not_compared)}" if self.not_compared else ""
-        left_out += "".join(f"; {words}" for words in (self.foul, self.guard) if words)
-        return f"{found.verdict}: {change}{left_out}"
 
     @property
     def beside_claim(self) -> list[Row]:
@@ -213,6 +218,9 @@ def run_comparison(
     Where the base has moved on since `head` left it, that is what merging would bring, or, where
     they conflict, the gain over the commit where it left: both are said.
 
+    Where nothing in scope differs there is nothing to tell apart, and nothing is measured, unless
+    it is held against a claim.
+
     Both run with the base commit's own metric command, configuration and tests, and only files in
     scope differ between them: a head that changes the ruler does not get to use it, and its text is
     looked at as a candidate's is. Raises `AutoresearchError`.
@@ -228,16 +236,8 @@ def run_comparison(
     )
     for message in _left_out(difference):
         observe(Warning(message=message))
-    if not (difference.changes or difference.not_compared):
-        observe(Warning(message="nothing differs between the two: the same code is measured twice"))
-    # A change of the pipeline alone, or of files elsewhere, is no attempt to be measured otherwise.
-    ruling = [path for path in difference.refused if not path.startswith(".github/")]
-    if not difference.changes and ruling:
-        raise ConfigError(
-            f"there is nothing to measure: all files that differ between {base} and {head} are "
-            f"{_ELSEWHERE}, or decide how it is measured: {_few(difference.not_compared)}\n"
-            "do: name files that may be compared in `scope` one by one, without a pattern."
-        )
+    if not (difference.changes or claim):
+        return _unmeasured(config, difference, observe)
     with ExitStack() as stack:
         stack.callback(remove, context.run_store)
         stack.enter_context(in_use(context.scratch))
@@ -269,6 +269,21 @@ def run_comparison(
         result = dataclasses.replace(result, claim_remarks=remarks)
         for remark in told:
             observe(Warning(message=remark))
+    return result
+
+
+def _unmeasured(config: Config, difference: Difference, observe: Observer) -> Result:
+    """Both sides would be the base commit's, byte for byte: their difference is chance."""
+    result = Result(
+        metric=metric_name(config),
+        direction=config.metric.direction,
+        comparison=Comparison(verdict=ComparisonResult.NOTHING, gain=0, low=0, high=0),
+        base_values=[],
+        head_values=[],
+        not_compared=difference.not_compared,
+        host=machine(),
+    )
+    observe(Note(message=result.sentence()))
     return result
 
 

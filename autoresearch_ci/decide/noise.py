@@ -197,6 +197,8 @@ class ComparisonResult(enum.StrEnum):
     IMPROVED = "improved"
     REGRESSED = "regressed"
     NO_DIFFERENCE = "no detectable difference"
+    NOTHING = "nothing in scope to compare"
+    """Not measured."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -44,6 +45,8 @@ assert work.solve(tick) == 42
 print("cost:", statistics.median([n[0]]))
 """
 PROJECT = {"src/work.py": HONEST, "src/evaluate.py": EVALUATE, "bench.py": BENCH}
+CLAIM = """{"confirmation": {"base": 90.0, "head": 80.0, "gain": 0.11, "ci_low": 0.11,
+"ci_high": 0.11, "n_base": 1, "n_head": 1, "holds": true}}"""
 PYTHON = f"{sys.executable} bench.py"
 Files = Mapping[str, str]
 
@@ -261,18 +264,24 @@ def test_a_pull_request_is_measured_in_scope_only(pull_request: PullRequest) -> 
     assert left_out in pull_request.said
 
 
-def test_a_pull_request_that_changes_nothing_in_scope_is_no_regression(
-    pull_request: PullRequest,
+@pytest.mark.parametrize("files", [{"README.md": "x"}, {"src/evaluate/__init__.py": FORGED}])
+def test_a_pull_request_that_changes_nothing_in_scope_passes_unmeasured_and_says_so(
+    pull_request: PullRequest, files: Files
 ) -> None:
-    assert pull_request.compare({"README.md": "x"}, *GATE) == 0
-    assert "cost 90 -> 90" in pull_request.said
+    assert pull_request.compare(files, *GATE) == 0, pull_request.said
+    assert "nothing in scope to compare: nothing was measured; not compared: " in pull_request.said
+    assert next(iter(files)) in pull_request.said
+    assert "metric:" not in pull_request.said
 
 
-def test_a_pull_request_that_changes_the_ruler_alone_is_not_measured(
-    pull_request: PullRequest,
+def test_a_claim_is_not_reproduced_by_a_head_that_changes_the_ruler_alone(
+    pull_request: PullRequest, tmp_path: Path
 ) -> None:
-    assert pull_request.compare({"src/evaluate/__init__.py": FORGED}, *GATE) == 2
-    assert "there is nothing to measure" in pull_request.said
+    claim = tmp_path / "run.json"
+    claim.write_text(CLAIM)
+    words = ("--fail-on", "claim-not-reproduced", "--claim", str(claim))
+    assert pull_request.compare({"bench.py": "print('cost: 80')\n"}, *words) == 1
+    assert "claim not reproduced" in pull_request.said
 
 
 def test_the_text_of_a_pull_request_is_read_as_a_candidates_is(pull_request: PullRequest) -> None:

@@ -41,7 +41,8 @@ def results(step: Step, code: int) -> tuple[dict[str, str], list[str]]:
             outputs.pop("verdict", None)
     elif result := last_object(step.printed):
         if step.command == "compare":
-            values = [median(result[side]) for side in ("base_values", "head_values")]
+            sides = (result["base_values"], result["head_values"])
+            values = [median(side) for side in sides if side]
             outputs = comparison_outputs(result, values)
             parts.insert(0, comparison_part(result, values, code))
         else:
@@ -222,10 +223,13 @@ def run_outputs(facts: Mapping[str, Any], experiments: Sequence[Experiment]) -> 
 
 
 def comparison_outputs(result: Mapping[str, Any], values: Sequence[float]) -> dict[str, str]:
-    """From what `compare --json` prints; `values` are the medians of base and head.
+    """From what `compare --json` prints; `values` are the medians of base and head, where anything
+    was measured.
 
     The percentages are the gain: positive is better, whichever way the metric goes.
     """
+    if not values:
+        return {"improved": "false"}
     found = _mapping(result, "comparison")
     believed = not (result.get("guard") or result.get("foul"))
     return {

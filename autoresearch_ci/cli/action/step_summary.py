@@ -63,6 +63,9 @@ def printed_part(lines: Sequence[str]) -> str:
 def comparison_part(result: Mapping[str, Any], values: Sequence[float], code: int) -> str:
     """What `compare` found, and what the gate made of it."""
     found = result["comparison"]
+    gate = {0: "passed", 1: "failed"}.get(code, "incomplete")
+    if not values:
+        return f"**{inline(str(found['verdict']))}**: nothing was measured. Gate: {gate}."
     runs = len(result["base_values"])
     # JSON has no word for infinity.
     gain, low, high = (
@@ -74,7 +77,6 @@ def comparison_part(result: Mapping[str, Any], values: Sequence[float], code: in
         change_interval(Direction(result["direction"]), gain, low, high),
         (runs, runs),
     )
-    gate = {0: "passed", 1: "failed"}.get(code, "incomplete")
     told = (
         f"**{inline(str(found['verdict']))}: {change}**, measured in turns on this runner. "
         f"Gate: {gate}."

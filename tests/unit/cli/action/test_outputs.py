@@ -109,6 +109,13 @@ def test_a_comparison_is_told_in_the_metrics_own_sign() -> None:
     assert "size 2 → 1.9, - [95 % CI -, -], n=3+3" in comparison_part(result, [2.0, 1.9], 0)
 
 
+def test_a_comparison_of_nothing_claims_no_number() -> None:
+    result = {"comparison": {"verdict": "nothing in scope to compare", "gain": 0}}
+    told = "**nothing in scope to compare**: nothing was measured. Gate: passed."
+    assert comparison_part(result, [], 0) == told
+    assert comparison_outputs(result, []) == {"improved": "false"}
+
+
 def test_nothing_kept_means_no_branch() -> None:
     found = run_outputs(facts() | {"totals": {**TOTALS, "kept": 0, "best": None}}, [])
     assert (found["improved"], found["branch"], found["delta-percent"]) == ("false", "", "")
