@@ -43,6 +43,17 @@ _TESTS = re.compile(
 )
 """How many: `Ran 3 tests`, `3 passed`, `# tests 3`, `Tests run: 3`, as their runners say it."""
 
+_LEFT_OUT = re.compile(
+    r"""
+      \b(?:skipped|expected\ failures|incomplete|ignored|disabled)[ \t]*[=:][ \t]*([0-9]{1,9})
+    | (?<![\w.])([0-9]{1,9})[ \t]+(?:tests?[ \t]+)?(?:skipped|pending|ignored|todo|disabled)\b
+    | [#\u2139][ \t](?:skipped|todo)[ \t]+([0-9]{1,9})
+    | \[[ ]*SKIPPED[ ]*\][ ]+([0-9]{1,9})[ ]tests?\b
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+"""How many did not run: `OK (skipped=1)`, `1 pending`, `# skipped 1`, `Skipped: 1`."""
+
 
 _TEST = re.compile(
     r"[✔✓√] |ok N?\b|PASS(?:ED)?:? \S|--- PASS|\[ *(?:OK|PASSED) *\] |.+ \.\.\. ok(?: |$)"
@@ -59,6 +70,8 @@ class PrintedLines:
     """The fewest that were not empty."""
     tests: int = 0
     """The fewest tests that it said to have run; 0: it says nothing of tests."""
+    left_out: int = 0
+    """The most tests that it said to have skipped."""
     kinds: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """Lines of each kind that every run had, the fewest and the most."""
     ending: tuple[str, ...] = ()
@@ -80,7 +93,8 @@ class PrintedLines:
             names = names[: _KINDS // 2] + names[-_KINDS // 2 :]
         return cls(
             lines=len(lines),
-            tests=sum(_tests(line) for line in ends),
+            tests=sum(_counted(_TESTS, line) for line in ends),
+            left_out=sum(_counted(_LEFT_OUT, line) for line in ends),
             kinds={name: (counts[name], counts[name]) for name in names},
             ending=tuple(_kind(line) for line in map(_shown, behind.split("\n")) if line)[
                 -_ENDING:
@@ -95,6 +109,7 @@ class PrintedLines:
             runs=self.runs + other.runs,
             lines=min(self.lines, other.lines),
             tests=min(self.tests, other.tests),
+            left_out=max(self.left_out, other.left_out),
             kinds={
                 name: (
                     min(self.kinds[name][0], other.kinds[name][0]),
@@ -107,10 +122,15 @@ class PrintedLines:
         )
 
     def tests_gone_in(self, run: PrintedLines) -> str:
-        """What a run says of its tests, if it is less than half of what all of these said.
+        """What a run says of its tests, if it skips more than any of these, or runs less than half.
 
         Some counts vary: a fuzzer runs for some seconds.
         """
+        if self.tests and run.tests and run.left_out > self.left_out:
+            return (
+                f"tests lost: {run.left_out} skipped by its own account, "
+                f"before {self.left_out or 'none'}"
+            )
         if 2 * run.tests >= self.tests:
             return ""
         return f"tests lost: {run.tests} of {self.tests} ran by its own account"
@@ -146,5 +166,5 @@ def _kind(line: str) -> str:
     return " ".join(_ASIDE.sub("", kind).split())[:_LENGTH]
 
 
-def _tests(line: str) -> int:
-    return sum(int(match[1] or match[2]) for match in _TESTS.finditer(line[:1000]))
+def _counted(pattern: re.Pattern[str], line: str) -> int:
+    return sum(int(match[match.lastindex or 0]) for match in pattern.finditer(line[:1000]))

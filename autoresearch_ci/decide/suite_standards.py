@@ -210,11 +210,18 @@ _CHANGING = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+_TOKEN = r"(?<![0-9a-z])(?=[a-z]*[0-9][a-z]*[0-9])(?=[0-9]*[a-z][0-9]*[a-z])[0-9a-z]{8,}"
+_APART = re.compile(
+    rf"""
+      (?:(?<=[\s:\#=@])|^)(?!(?:19|20)[0-9]{{2}}(?![0-9]))[0-9]{{4,}}(?![0-9a-z_])
+    | (?<=[\s\#=@]){_TOKEN}(?![0-9a-z_])
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+"""A number or a token within the words of a name: a process, a port, a counter; no year."""
 _UNSTEADY = re.compile(
-    r"""[\[(].*?(?:
-      (?<![0-9])(?!(?:19|20)[0-9]{2}(?![0-9]))[0-9]{4,}   # a process, a port, a counter; no year
-    | (?<![0-9a-z])(?=[a-z]*[0-9][a-z]*[0-9])(?=[0-9]*[a-z][0-9]*[a-z])[0-9a-z]{8,}
-    )""",
+    rf"""[\[(].*?(?:(?<![0-9])(?!(?:19|20)[0-9]{{2}}(?![0-9]))[0-9]{{4,}} | {_TOKEN})
+    | {_APART.pattern}""",
     re.VERBOSE | re.IGNORECASE,
 )
 
@@ -225,7 +232,8 @@ def stable(test: str) -> str:
 
 
 def _family(test: str) -> str:
-    return re.split(r"[\[(]", test, maxsplit=1)[0]
+    """Its id without parameters, and without what looks as if the next run gave another."""
+    return _APART.sub("\N{HORIZONTAL ELLIPSIS}", re.split(r"[\[(]", test, maxsplit=1)[0])
 
 
 def _found(asked: Mapping[str, Rank], now: Mapping[str, Rank | str]) -> dict[str, str]:

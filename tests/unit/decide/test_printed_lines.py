@@ -145,6 +145,34 @@ def test_fewer_tests_are_told_and_less_than_half_of_them_are_lost() -> None:
     assert judged(0)[1] == "tests lost: 0 of 12 ran by its own account"
 
 
+SKIPPING = {
+    "unittest": "Ran 12 tests in 0.1s\n\nOK (skipped={})\n",
+    "unittest, expected": "Ran 12 tests in 0.1s\n\nOK (expected failures={})\n",
+    "node": "\u2139 tests 12\n\u2139 pass 11\n\u2139 skipped {}\n\u2139 todo 0\n",
+    "tap": "# tests 12\n# pass 12\n# skipped {}\n",
+    "cargo": "test result: ok. 11 passed; 0 failed; {} ignored; finished in 0.00s\n",
+    "jest": "Tests:       {} skipped, 11 passed, 12 total\n",
+    "mocha": "  11 passing (8ms)\n  {} pending\n",
+    "rspec": "12 examples, 0 failures, {} pending\n",
+    "phpunit": "Tests: 12, Assertions: 1, Skipped: {}.\n",
+    "googletest": "[  PASSED  ] 11 tests.\n[  SKIPPED ] {} tests, listed below:\n",
+    "surefire": "Tests run: 12, Failures: 0, Errors: 0, Skipped: {}\n",
+    "dotnet": "Passed!  - Failed: 0, Passed: 11, Skipped: {}\n",
+}
+
+
+@pytest.mark.parametrize("runner", SKIPPING)
+def test_a_runner_that_skips_more_tests_than_it_ever_did_has_lost_them(runner: str) -> None:
+    some, more = (PrintedLines.of(SKIPPING[runner].format(count)) for count in (2, 3))
+    assert some.tests_gone_in(more) == "tests lost: 3 skipped by its own account, before 2"
+    assert some.joined(more).tests_gone_in(more) == more.tests_gone_in(some) == ""
+
+
+def test_what_is_skipped_and_is_no_test_is_no_loss() -> None:
+    formatter = PrintedLines.of("All done! 3 files left unchanged, 0 files skipped.\n")
+    assert formatter.tests_gone_in(PrintedLines.of("All done! 9 files skipped.\n")) == ""
+
+
 def test_what_is_remembered_of_a_long_output_is_bounded() -> None:
     words = "\n".join(f"{'x' * (n % 90)}{chr(97 + n % 26)}{n % 7 * 'y'}" for n in range(50_000))
     printed = PrintedLines.of(words)

@@ -145,7 +145,18 @@ def test_ids_that_may_be_other_ones_each_time_are_noticed(test: str) -> None:
     assert Standard.of(suite(passed=(test,))).may_be_unsteady()
 
 
-@pytest.mark.parametrize("test", ["t[3-5]", "t[utf-8]", "t[2024]", "test_sha256_of_4711", "a::b"])
+@pytest.mark.parametrize(
+    "test",
+    [
+        "t[3-5]",
+        "t[utf-8]",
+        "t[2024]",
+        "test_sha256_of_4711",
+        "a::b",
+        "a.Sha256Md5Test::x",
+        "in 2024",
+    ],
+)
 def test_ordinary_ids_are_not_suspected(test: str) -> None:
     assert not Standard.of(suite(passed=(test,))).may_be_unsteady()
 
@@ -155,6 +166,15 @@ def test_what_is_left_out_does_not_come_back_with_a_keep() -> None:
     assert set(standard.ranks) == {"a"}
     standard = standard.raised(Standard.of(suite(passed=("t[4713]", "a", "new[1]"))))
     assert set(standard.ranks) == {"a", "new[1]"}
+
+
+def test_a_number_within_the_words_of_a_name_is_no_part_of_it_when_it_changes() -> None:
+    before, now, later = (f"C::listens on 127.0.0.1:{port}" for port in (33491, 41231, 50007))
+    standard = Standard.of(suite(passed=(before, "C::keeps 1000 items")))
+    assert standard.may_be_unsteady()
+    standard = standard.relaxed(suite(passed=(now, "C::keeps 1000 items")))
+    standard = standard.raised(Standard.of(suite(passed=(later, "C::keeps 1000 items"))))
+    assert set(standard.ranks) == {"C::keeps 1000 items"}
 
 
 def test_that_a_test_was_run_again_is_remembered() -> None:
