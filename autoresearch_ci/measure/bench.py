@@ -32,6 +32,7 @@ from autoresearch_ci.execution.command import Stop, last_lines
 from autoresearch_ci.execution.environment import clean_environment
 from autoresearch_ci.experiment import MetricRun, Status
 from autoresearch_ci.measure import extract as metrics
+from autoresearch_ci.measure.absolute_paths import AbsolutePaths
 from autoresearch_ci.measure.commands import (
     Ended,
     MeasuredCommands,
@@ -50,6 +51,7 @@ from autoresearch_ci.measure.suite_observer import SuiteObserver
 from autoresearch_ci.measure.xml_reports import junit_suite
 from autoresearch_ci.safety.untrusted_values import MetricError
 from autoresearch_ci.workspace.measure_tree import MeasureTree, relocated
+from autoresearch_ci.workspace.repository import FileVersion
 
 MetricStage = Literal["metric", "holdout", "confirm"]
 _BEHIND = 50
@@ -141,18 +143,24 @@ class Bench:
         self._commands.add_downloads(self._user_home)
         self.tree.seal()
 
-    def prove(self, tracked: Iterable[str], editable: Iterable[str], config: Config) -> None:
+    def prove(
+        self, tracked: Mapping[str, FileVersion], editable: Iterable[str], config: Config
+    ) -> None:
         """What its commands use of the repository comes from the tree. Raises `BaselineError`.
 
-        `tracked` and `editable`: paths of all its files, and of those in scope.
+        `tracked` and `editable`: all its files, and the paths of those in scope.
         """
         layout = self.tree.layout
-        files = list(tracked)
-        folders = (str(p) for path in files for p in PurePosixPath(path).parents[:-1])
-        provenance = Provenance(
+        folders = (str(p) for path in tracked for p in PurePosixPath(path).parents[:-1])
+        paths = AbsolutePaths(
             tree=layout.tree,
             checkout=layout.checkout,
-            tracked=frozenset((*files, *folders)),
+            tracked=frozenset((*tracked, *folders)),
+            links=tuple(path for path, version in tracked.items() if version.mode == "120000"),
+            share=layout.share,
+        )
+        provenance = Provenance(
+            paths=paths,
             editable=frozenset(editable),
             measured=config.measured,
             folder=layout.scratch / "imports",

@@ -1,10 +1,10 @@
 """Before the baseline: what commands import and open of the repository is the measure tree's.
 
-Python environments, build files and the commands themselves are read for absolute paths that lead
-into the checkout, or into another copy of the repository. What an editable install says is
-redirected, and so is what was installed from the repository; everything else is refused with the
-file that says it. Copies of environments in the
-tree have been rewritten already (workspace/relocate.py).
+Python environments are read for places that lead into the checkout, or into another copy of the
+repository. What an editable install says is redirected, and so is what was installed from the
+repository; everything else is refused with the file that says it. Copies of environments in the
+tree have been rewritten already (workspace/relocate.py); what is no Python is looked at in
+absolute_paths.py.
 """
 
 from __future__ import annotations
@@ -21,27 +21,21 @@ from pathlib import Path
 
 from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.execution.sandbox.users import first_words
+from autoresearch_ci.measure.absolute_paths import AbsolutePaths
 from autoresearch_ci.measure.installed_copies import (
     InstalledCopy,
     installed_copies,
     refuse_compiled,
 )
-from autoresearch_ci.safety.untrusted_files import file_bytes
-from autoresearch_ci.safety.untrusted_values import Unreadable
-from autoresearch_ci.workspace.command_files import command_files
-from autoresearch_ci.workspace.relocate import leads_into, names
+from autoresearch_ci.workspace.relocate import leads_into
 from autoresearch_ci.workspace.snapshot import remove
 
 _LARGEST = 4 << 20
 _PYTHON = re.compile(r"(?:python|pypy)[0-9.]*")
-_ENTERS = re.compile(rb"(?:(?:^|[\s;&|(])(?:cd|pushd)\s+|=|:)[\"']?$")
-"""Before a folder: a shell goes there, or a variable has somebody look there."""
 _STARTED = re.compile(r"\bimport\s+(\w+)")
 _QUOTED = re.compile(r"""["'](/[^"'\n]+)["']""")
 _FINDERS = ("_EditableFinder", "RedirectingFinder")
 """Of setuptools and of `editables`: their tables can be redirected when Python has started."""
-_BUILD_FILES = frozenset({"go.work", "go.mod", "Cargo.toml", "package.json"})
-_OF_CARGO = (".cargo/config.toml", ".cargo/config")
 _OF_SYSTEM = ("usr/lib/python3/dist-packages", "usr/local/lib/python3*/dist-packages")
 REDIRECTION = "sitecustomize"
 
@@ -82,12 +76,9 @@ class Supply:
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """The two places, and what the repository holds."""
+    """What Python environments say of the two places, and what the rest does."""
 
-    tree: Path
-    checkout: Path
-    tracked: frozenset[str]
-    """Files of the base commit, and the folders above them."""
+    paths: AbsolutePaths
     editable: frozenset[str]
     """Those that a candidate may change."""
     measured: tuple[str, ...] = ()
@@ -95,10 +86,21 @@ class Provenance:
     folder: Path
     """For a module of ours that redirects imports."""
 
+    @property
+    def tree(self) -> Path:
+        return self.paths.tree
+
+    @property
+    def checkout(self) -> Path:
+        return self.paths.checkout
+
+    @property
+    def tracked(self) -> frozenset[str]:
+        return self.paths.tracked
+
     def prove(self, lines: Sequence[str], environment: Mapping[str, str], ask: Ask) -> Supply:
         """Of all that the commands `lines` use. Raises `BaselineError`."""
-        self._refuse_lines(lines)
-        looked = self._refuse_build_files(environment)
+        looked = self.paths.refuse_all(lines, environment)
         pythons = list(dict.fromkeys(self._pythons(lines, environment)))
         claims: list[_Claim] = []
         copies: list[InstalledCopy] = []
@@ -249,57 +251,6 @@ class Provenance:
             if inside and not leads_into(place, [prefix, str(self.tree)]):
                 raise _refusal(_Claim(Path(python), place, True), "your checkout")
 
-    def _refuse_lines(self, lines: Iterable[str]) -> None:
-        """Also scripts that they name: those are read when it is measured, and name their own."""
-        for line in lines:
-            if place := self._named(os.fsencode(line), root=True):
-                raise BaselineError(
-                    f"the command {line!r} uses {self.checkout / place} of your checkout, where "
-                    "no candidate is.\ndo: write the path relative to the repository's root."
-                )
-            for path in command_files(line, self.tracked):
-                if place := self._named(_content(self.tree / path)):
-                    raise BaselineError(
-                        f"{path} uses {self.checkout}/{place} of your checkout, where no candidate "
-                        "is.\ndo: make the path relative, to the script or the working folder."
-                    )
-
-    def _named(self, text: bytes, *, root: bool = False) -> str:
-        """A file or folder of the repository, named by its absolute place in the checkout.
-
-        `root`: also the checkout itself, as `.`, where a command enters it or searches it.
-        """
-        for match in names(str(self.checkout)).finditer(text):
-            rest = re.match(rb"/+([\w./@+-]*)", text[match.end() :])
-            path = os.path.normpath(os.fsdecode(rest[1])) if rest else "."
-            entered = root and path == "." and _ENTERS.search(text[: match.start()])
-            if path in self.tracked or entered:
-                return path
-        return ""
-
-    def _refuse_build_files(self, environment: Mapping[str, str]) -> int:
-        """How many there are."""
-        found = [
-            self.tree / path
-            for path in self.tracked
-            if path.rpartition("/")[2] in _BUILD_FILES or path.endswith(_OF_CARGO)
-        ]
-        cargo = environment.get("CARGO_HOME")
-        found += [Path(cargo, name) for name in ("config.toml", "config")] if cargo else []
-        for path in found:
-            if names(str(self.checkout)).search(_content(path)):
-                raise BaselineError(
-                    f"{path} names {self.checkout}, so a build would use your checkout instead of "
-                    "the measure tree.\ndo: make the path relative, or remove the entry."
-                )
-        work = self.checkout / "go.work"
-        if work.exists() and not (self.tree / "go.work").exists():
-            raise BaselineError(
-                f"{work} is not committed, so measured code would be built without it.\n"
-                "do: commit it, or share it: share: [go.work]"
-            )
-        return len(found)
-
 
 def _probe(python: str) -> list[str]:
     return [
@@ -401,13 +352,6 @@ def _text(path: Path, limit: int) -> str:
             return file.read(limit).decode(errors="replace")
     except OSError:
         return ""
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return file_bytes(path, _LARGEST)
-    except (OSError, Unreadable):
-        return b""
 
 
 def _count(number: int, what: str) -> str:

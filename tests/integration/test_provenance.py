@@ -235,6 +235,63 @@ def test_a_build_file_that_names_the_checkout_is_refused(
     assert "relative" in done.err
 
 
+@pytest.mark.parametrize("how", ["enters", "names", "link"])
+def test_a_program_on_path_that_was_made_for_the_checkout_is_refused(
+    library: Repo, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    library.write("tools/bench", f"#!/bin/sh\nPYTHONPATH=src exec {PYTHON} bench.py\n")
+    (library.path / "tools/bench").chmod(0o755)
+    library.commit("a program")
+    program = tmp_path / "bin" / "mybench"
+    program.parent.mkdir()
+    if how == "link":
+        program.symlink_to(library.path / "tools/bench")
+    else:
+        inside = {
+            "enters": f"cd {library.path} && exec tools/bench",
+            "names": f'PYTHONPATH="{library.path}/src" exec {PYTHON} bench.py',
+        }
+        program.write_text(f"#!/bin/sh\n{inside[how]}\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    done = run(*NAMED, metric="mybench", scope=LIB)
+    assert done.code == 4, done.told
+    assert f"'mybench' is {program}, which uses {library.path}" in done.err
+
+
+def test_a_committed_link_into_the_checkout_is_refused(library: Repo, run: Run) -> None:
+    library.write("code/lib0.py", "VALUE = 10\n")
+    (library.path / "lib0.py").symlink_to(library.path / "code/lib0.py")
+    (library.path / "notes").symlink_to(library.path / "elsewhere")  # nothing of the commit
+    library.commit("a link")
+    done = run(*NAMED, metric=f"{PYTHON} bench.py", scope="code/lib0.py")
+    assert done.code == 4, done.told
+    assert f"lib0.py is a link to {library.path}/code/lib0.py of your checkout" in done.err
+    assert "ln -sfn code/lib0.py lib0.py" in done.err
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("build/CMakeCache.txt", "CMAKE_HOME_DIRECTORY:INTERNAL={}\n"),
+        ("build/Makefile", "abs_top_srcdir = {}\n"),
+        ("build/release/x64/build.ninja", "build a.o: CC {}/src/lib0/__init__.py\n"),
+    ],
+)
+def test_a_shared_folder_that_a_build_was_configured_in_is_refused(
+    library: Repo, run: Run, path: str, text: str
+) -> None:
+    library.write(".gitignore", "build/\n")
+    library.commit("ignored")
+    library.write("build/README", f"made for {library.path}\n")
+    shared = ("--set", "share=[build]")
+    assert run(*shared, metric="echo 1", scope=LIB).code == 0
+    library.write(path, text.format(library.path))
+    done = run(*shared, metric="echo 1", scope=LIB, tag="again")
+    assert done.code == 4, done.told
+    assert f"{path} names {library.path}" in done.err
+
+
 def test_a_go_workspace_that_is_not_committed_is_refused(library: Repo, run: Run) -> None:
     library.write(".gitignore", "go.work\n")
     library.commit("ignored")
