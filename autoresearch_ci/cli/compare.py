@@ -218,8 +218,8 @@ def run_comparison(
     Where the base has moved on since `head` left it, that is what merging would bring, or, where
     they conflict, the gain over the commit where it left: both are said.
 
-    Where nothing in scope differs there is nothing to tell apart, and nothing is measured, unless
-    it is held against a claim.
+    Where only files out of scope differ there is nothing to tell apart, and nothing is measured,
+    unless it is held against a claim.
 
     Both run with the base commit's own metric command, configuration and tests, and only files in
     scope differ between them: a head that changes the ruler does not get to use it, and its text is
@@ -236,7 +236,9 @@ def run_comparison(
     )
     for message in _left_out(difference):
         observe(Warning(message=message))
-    if not (difference.changes or claim):
+    if not (difference.changes or difference.not_compared):
+        observe(Warning(message="nothing differs between the two: the same code is measured twice"))
+    elif not (difference.changes or claim):
         return _unmeasured(config, difference, observe)
     with ExitStack() as stack:
         stack.callback(remove, context.run_store)

@@ -91,12 +91,25 @@ class Hooks:
                 tree.sandbox.own(message)
                 words.append(str(message))
             result = self._commands.run(commit.iteration, "guard", shlex.join(words))
+            if result.failure and name == "pre-commit":
+                result = self._repaired(commit, words, result)
             if not result.failure:
                 formatted = name == "pre-commit"
                 return Asked(staged=tree.staged(commit.commit) if formatted else {})
         reason = f"the {name} hook refused it: {_told(result)}"
         run = GuardRun(command=name, passed=False, reason=reason, output=result.tail)
         return Asked(refusal=run)
+
+    def _repaired(
+        self, commit: Commit, words: Sequence[str], refused: CommandResult
+    ) -> CommandResult:
+        """Once more with what the hook has put in order itself, as a person would commit again.
+
+        The formatters of the tool pre-commit stage nothing: they change files, and refuse.
+        """
+        again = f"! git diff --quiet && git add --update && {shlex.join(words)}"
+        result = self._commands.run(commit.iteration, "guard", again)
+        return result if result.tail.strip() or not result.failure else refused
 
     def try_on_unmodified(
         self, base: str, in_scope: Sequence[str], message: str, iteration: int = 0

@@ -58,6 +58,11 @@ _KEPT_OUT = re.compile(
     r"|\b(invalid|incorrect|expired|revoked|missing) (x-)?(api[ -]?key|token|credentials)\b"
     r"|\b(api[ -]?key|token|credentials) (is |has |was )?(not valid|invalid|expired|incorrect)\b"
     r"|\bno api[ -]?key\b|\bapi[ -]?key (not found|is not set|is required|is missing)\b"
+    r"|\b(session|login|subscription|licen[cs]e|trial) (is |has |was )?expired\b"
+    r"|\bto (log|sign) in\b.{0,20}$|\b(log|sign) in again\b|\b(is |are )?overloaded\b"
+    r"|\b(stream|connection|network|request) (was |has )?(been )?"
+    r"(disconnected|refused|reset|closed|error|timed out|failed)\b"
+    r"|\bservice (is )?(temporarily )?unavailable\b|\bcould not (connect|resolve)\b|\bENOTFOUND\b"
     r"|\bwaiting for auth|^(api )?error: (401|402|403|429|5\d\d)\b",
     re.IGNORECASE | re.MULTILINE,
 )

@@ -186,6 +186,19 @@ def test_what_a_hook_formats_and_stages_is_the_candidate(
     assert "the pre-commit hook changed value" in done.out
 
 
+def test_what_a_hook_puts_in_order_and_refuses_is_asked_about_once_more(
+    run: Run, script: Script, repo: Repo
+) -> None:
+    """As the formatters of pre-commit do, which stage nothing; what they cannot mend stays out."""
+    text = "grep -qx 10 value || grep -q '[68]' value && exit; sed -i 's/^9$/8/' value; exit 1"
+    hook(repo, "pre-commit", f"grep -q 7 value && exit 1\n{text}")
+    script(value(9), value(7), value(6))
+    done = run("--set", "hooks=true")
+    assert done.column("status")[1:] == ["keep", "hook-blocked", "keep"], done.told
+    assert repo.show(f"{BRANCH}~1", "value") == b"8\n"
+    assert "the pre-commit hook changed value" in done.out
+
+
 @pytest.mark.parametrize(
     "stage",
     [

@@ -26,6 +26,12 @@ from autoresearch_ci.propose.agent_presets import complaint
         "Please set an Auth method in settings.json",
         "Error: no API key found for provider",
         "Waiting for auth... (press ESC to cancel)",
+        "Your session has expired. Run codex login to sign in again.",
+        "Error: stream disconnected before completion: 529 Overloaded",
+        "The model is overloaded. Please try again later.",
+        "request to https://api.example.com failed, reason: getaddrinfo ENOTFOUND api.example.com",
+        "Connection refused. Is the server running?",
+        "503 Service Unavailable",
     ],
 )
 def test_a_limit_a_login_or_a_key_is_a_complaint(words: str) -> None:
@@ -40,6 +46,7 @@ def test_a_limit_a_login_or_a_key_is_a_complaint(words: str) -> None:
         "The parser is as fast as memory allows; I left it alone.",
         "I raised the buffer's size limit to 64 and saw no gain, so I reverted it.",
         "The login handler is not on the hot path.",
+        "The connection pool is not what is slow.",
         "DESCRIPTION: no change, the limit of this approach was found",
     ],
 )
