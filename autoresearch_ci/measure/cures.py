@@ -23,6 +23,68 @@ _TOOLCHAIN = re.compile(
     r"|pyenv: version .{0,80} is not installed|(nvm|fnm|volta): .{0,80}not (found|installed)",
     re.IGNORECASE,
 )
+_READ_ONLY = re.compile(
+    r"(?P<place>/[\w./@+-]*)[`'\"\u2018\u2019]?:? ?Read-only file system"
+    r"|Read-only file system[^\n/]{0,40}['\"](?P<other>/[\w./@+-]+)['\"]"
+)
+_VARIABLE = re.compile(
+    r"\bKeyError: '(?P<key>[A-Z][A-Z0-9]*_[A-Z0-9_]+)'|(?P<shell>[A-Z][A-Z0-9_]+): unbound variable"
+    r"|(?P<perl>[A-Z][A-Z0-9_]+): parameter (?:null or )?not set"
+)
+_NOT_FOUND = re.compile(r"(?:^|: )(?P<program>[\w.+-]+): (?:command )?not found\s*$", re.MULTILINE)
+_MODULE = re.compile(r"\bModuleNotFoundError: No module named '(?P<module>\w+)")
+_NO_SCRIPT = re.compile(
+    r"(?P<script>[\w./@+-]+): cannot execute: required file not found|(?P<bad>[\w./@+-]+): [^\n]*bad interpreter"
+)
+_ONLY_TEXT = re.compile(r": (?P<script>\.?/?[\w./-]+): Permission denied")
+_SAID: tuple[tuple[re.Pattern[str], str], ...] = (
+    (
+        _READ_ONLY,
+        "do: have it write in its folder, HOME or TMPDIR, or allow the place: "
+        "--set 'sandbox.write=[{}]'",
+    ),
+    (
+        _VARIABLE,
+        "do: hand it on if it is set here: --set 'pass_env=[{0}]', or give it: --env {0}=VALUE",
+    ),
+    (
+        _NOT_FOUND,
+        "do: install {} before this step, or in a `setup` command; measured code has your PATH",
+    ),
+    (
+        _MODULE,
+        "do: install {} into the environment that the command's Python is of: call that one "
+        "(.venv/bin/python), or let a `setup` command make it",
+    ),
+    (
+        _NO_SCRIPT,
+        "do: mend the first line of {0}: it names a program that is not there, or ends in a "
+        "carriage return (in .gitattributes: {0} text eol=lf)",
+    ),
+    (
+        re.compile(r"(?i:cannot connect to the docker daemon)|docker\.sock|podman\.sock"),
+        "do: run it without containers: measured code reaches no service that starts them",
+    ),
+    (
+        re.compile(r"no new privileges|sudo: .*(?:password|terminal) is required"),
+        "do: leave out sudo: measured code gains no privileges; what needs them belongs before "
+        "this step",
+    ),
+    (
+        re.compile(r"perf_event_paranoid|perf_event_open"),
+        "do: allow counters on the machine (sysctl kernel.perf_event_paranoid=1), or count "
+        "instructions with valgrind",
+    ),
+    (
+        re.compile(r"Missing X server|cannot open display|no display name|\$DISPLAY"),
+        "do: give it a display of its own: xvfb-run -a COMMAND",
+    ),
+    (
+        re.compile(r"Failed to move to new namespace|No usable sandbox!"),
+        "do: start the browser with --no-sandbox: it is confined already",
+    ),
+)
+"""What an output says, and the cure; its group is put in."""
 _DENIED = re.compile(r"Permission denied|EACCES|cannot execute|failed to map segment")
 
 
@@ -48,4 +110,16 @@ def cures(output: str, *, network: str = "allow", noexec: str = "") -> list[str]
             "do: name the toolchain's home, as HOME is another one here: for example "
             '--env RUSTUP_HOME="$HOME/.rustup"'
         )
-    return found
+    if not noexec and (script := _ONLY_TEXT.search(output)) and not _READ_ONLY.search(output):
+        found.append(
+            f"do: if {script[1]} is a script, commit that it may be executed: "
+            f"git update-index --chmod=+x {script[1]}"
+        )
+    return [*found, *_said(output)]
+
+
+def _said(output: str) -> list[str]:
+    matches = ((pattern.search(output), words) for pattern, words in _SAID)
+    return [
+        words.format(next(filter(None, match.groups()), "")) for match, words in matches if match
+    ]

@@ -68,6 +68,9 @@ def mentions(text: str, path: str) -> tuple[int, int]:
 
 
 _ERRORS = ("error", "error_message", "exception", "traceback")
+_SUCCESS = ("success", "succeeded", "valid", "is_valid", "correct")
+_STATUS = ("status", "state", "outcome")
+_ENDS = ("error", "errored", "fail", "failed", "failure", "invalid", "crash", "crashed", "timeout")
 
 
 def _error(value: Any, step: str | int) -> str:
@@ -75,7 +78,12 @@ def _error(value: Any, step: str | int) -> str:
     if not isinstance(value, dict):
         return ""
     for key, told in value.items():
-        if key.lower() not in _ERRORS or key == step or isinstance(told, _Number):
+        name = key.lower()
+        if name in _SUCCESS and told is False:
+            return f"{key}: false"
+        if name in _STATUS and isinstance(told, str) and told.strip().lower() in _ENDS:
+            return f"{key}: {told.strip()}"
+        if name not in _ERRORS or key == step or isinstance(told, _Number):
             continue
         words = told.strip() if isinstance(told, str) else told
         if words and str(words).lower() not in ("none", "null", "false", "ok"):

@@ -36,9 +36,36 @@ def test_a_download_belongs_into_setup(output: str, network: str) -> None:
     assert "sandbox.network=allow" in told
 
 
+@pytest.mark.parametrize(
+    ("output", "cure"),
+    [
+        (
+            "mkdir: cannot create directory \u2018/opt/x\u2019: Read-only file system",
+            "write=[/opt/x]",
+        ),
+        ("OSError: [Errno 30] Read-only file system: '/var/lib/y'", "write=[/var/lib/y]"),
+        ("touch: cannot touch '/srv/z/a': Read-only file system", "write=[/srv/z/a]"),
+        ("KeyError: 'DATABASE_URL'", "'pass_env=[DATABASE_URL]', or give it: --env DATABASE_URL="),
+        ("bench.sh: line 3: API_HOST: unbound variable", "pass_env=[API_HOST]"),
+        ("/usr/bin/bash: line 1: hyperfine: command not found", "install hyperfine"),
+        ("/bin/sh: 1: hyperfine: not found", "install hyperfine"),
+        ("ModuleNotFoundError: No module named 'numpy'", "install numpy"),
+        ("bash: ./run.sh: cannot execute: required file not found", "first line of ./run.sh"),
+        ("/usr/bin/bash: line 1: ./run.sh: Permission denied", "--chmod=+x ./run.sh"),
+        ("Cannot connect to the Docker daemon at unix:///var/run/docker.sock.", "containers"),
+        ('sudo: The "no new privileges" flag is set', "leave out sudo"),
+        ("kernel.perf_event_paranoid is 4", "perf_event_paranoid=1"),
+        ("_tkinter.TclError: no display name and no $DISPLAY", "xvfb-run"),
+        ("Failed to move to new namespace: Operation not permitted", "--no-sandbox"),
+    ],
+)
+def test_what_an_output_says_is_lacking_is_given_in_one_line(output: str, cure: str) -> None:
+    (told,) = cures(output)
+    assert cure in told
+
+
 def test_a_folder_where_nothing_runs_is_named() -> None:
     output = "bash: ./bench: Permission denied"
-    assert cures(output) == []
     (told,) = cures(output, noexec="/tmp")
     assert "TMPDIR" in told
     assert "/tmp is mounted noexec" in told
@@ -50,6 +77,17 @@ def test_a_toolchain_that_was_not_found_is_named() -> None:
     assert "RUSTUP_HOME" in cures(words)[0]
 
 
-@pytest.mark.parametrize("output", ["", "AssertionError: 3 != 4", "exit code 1", "port 8080"])
+@pytest.mark.parametrize(
+    "output",
+    [
+        "",
+        "AssertionError: 3 != 4",
+        "exit code 1",
+        "port 8080",
+        "KeyError: 'name'",
+        "404: page not found",
+        "tests/a.py::test_display PASSED",
+    ],
+)
 def test_no_cure_is_better_than_a_wrong_one(output: str) -> None:
     assert cures(output, network="deny", noexec="/tmp") == []

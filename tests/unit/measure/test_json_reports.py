@@ -78,6 +78,27 @@ def test_a_number_with_an_error_beside_it_is_none(key: str, error: str) -> None:
             json_number(text, path)
 
 
+@pytest.mark.parametrize(
+    "beside",
+    ['"success": false', '"Valid": false', '"status": "error"', '"state": "Failed "'],
+)
+def test_a_number_of_an_evaluation_that_failed_is_none(beside: str) -> None:
+    for text, path in (
+        (f'{{"score": 0.0, {beside}}}', "$.score"),
+        (f'{{"metrics": {{"score": 0.0}}, {beside}}}', "$.metrics.score"),
+    ):
+        with pytest.raises(MetricError, match="has an error beside it"):
+            json_number(text, path)
+
+
+@pytest.mark.parametrize(
+    "beside",
+    ['"success": true', '"valid": 0', '"status": "ok"', '"status": 500', '"success": null'],
+)
+def test_what_says_no_failure_beside_a_number_is_none(beside: str) -> None:
+    assert json_number(f'{{"score": 0.5, {beside}}}', "$.score") == 0.5
+
+
 @pytest.mark.parametrize("error", ["null", '""', '"None"', "[]", "{}", "false", "0", "0.25", '" "'])
 def test_an_error_that_says_nothing_or_is_a_number_is_none(error: str) -> None:
     assert json_number(f'{{"score": 0.5, "error": {error}}}', "$.score") == 0.5
