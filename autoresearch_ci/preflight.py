@@ -284,7 +284,9 @@ def compared_commits(start: Path, base: str, head: str) -> tuple[str, str]:
         if name and repository.ref(name) is None:
             raise ConfigError(_no_commit(repository, name))
     parted = repository.merge_base(trunk, head) if trunk else None
-    if parted is None:
+    contained = parted is not None and parted == repository.ref(head)
+    # A clone of one branch and one commit takes that branch for the default one.
+    if parted is None or (contained and repository.is_shallow()):
         where = f"where {head} and {trunk} parted" if trunk else "the default branch"
         raise ConfigError(
             f"what to compare {head} with is not known: {where} is not in this clone.\n"
@@ -293,7 +295,7 @@ def compared_commits(start: Path, base: str, head: str) -> tuple[str, str]:
             "do: fetch-depth: 0, or git fetch --unshallow; or name the commit: autoresearch-ci "
             "compare BASE HEAD"
         )
-    if not base and parted == repository.ref(head):
+    if contained and not base:
         raise ConfigError(
             f"there is nothing to compare {head} with: {trunk} contains it.\n"
             "do: name the commit before it: autoresearch-ci compare HEAD~1 HEAD"

@@ -34,7 +34,8 @@ _VARIABLE = re.compile(
 _NOT_FOUND = re.compile(r"(?:^|: )(?P<program>[\w.+-]+): (?:command )?not found\s*$", re.MULTILINE)
 _MODULE = re.compile(r"\bModuleNotFoundError: No module named '(?P<module>\w+)")
 _NO_SCRIPT = re.compile(
-    r"(?P<script>[\w./@+-]+): cannot execute: required file not found|(?P<bad>[\w./@+-]+): [^\n]*bad interpreter"
+    r"(?P<script>[\w./@+-]+): cannot execute: required file not found"
+    r"|(?P<bad>[\w./@+-]+): [^\n]*bad interpreter"
 )
 _ONLY_TEXT = re.compile(r": (?P<script>\.?/?[\w./-]+): Permission denied")
 _SAID: tuple[tuple[re.Pattern[str], str], ...] = (

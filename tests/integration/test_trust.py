@@ -642,6 +642,21 @@ def test_compare_says_where_there_is_nothing_to_compare_with(
     assert capsys.readouterr().err.count("fetch-depth: 0") == 2
 
 
+def test_compare_takes_no_branch_for_the_default_one_because_a_clone_has_no_other(
+    two_commits: Repo,
+    run: Run,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    two_commits.git("branch", "topic")
+    url, clone = f"file://{two_commits.path}", str(tmp_path / "clone")
+    two_commits.git("clone", "--quiet", "--depth=1", "--branch=topic", url, clone)
+    monkeypatch.chdir(clone)
+    assert compare(two_commits, "0" * 40) == 2
+    assert "fetch-depth: 0" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("head", "why"),
     [
