@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -340,14 +340,31 @@ def _no_commit(repository: Repository, name: str) -> str:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Judges:
+    """Commands by which a repair was judged elsewhere; they can freeze only more."""
+
+    rulers: Sequence[str] = ()
+    """Whose own files are frozen."""
+    judges: Sequence[str] = ()
+    """Of which what they start in turn is, too."""
+
+
+NO_OTHERS = Judges()
+
+
 def committed_scope(
-    config: Config, config_path: str | None, repository: Repository, base: str
+    config: Config,
+    config_path: str | None,
+    repository: Repository,
+    base: str,
+    also: Judges = NO_OTHERS,
 ) -> Scope:
-    """The scope that a run from `base` had, known from the commit alone."""
+    """The scope that a run from `base` had, known from the commit and what its flags named."""
     share = (
         DEPENDENCIES if config.share == "auto" else () if config.share == "none" else config.share
     )
-    return _scope(config, config_path, repository, repository.files(base), share)
+    return _scope(config, config_path, repository, repository.files(base), share, also=also)
 
 
 def _scope(
@@ -357,9 +374,10 @@ def _scope(
     files: Mapping[str, FileVersion],
     share: Iterable[str],
     below: str = "",
+    also: Judges = NO_OTHERS,
 ) -> Scope:
     """Of a run that is started in the folder `below` the root."""
-    scope = _built_scope(config, config_path, repository, files, share)
+    scope = _built_scope(config, config_path, repository, files, share, also)
     regular = (path for path, version in files.items() if version.regular)
     if not scope.select(regular):
         meant = [f"{below}{glob}" for glob in config.scope if f"{below}{glob}" in files]
@@ -381,6 +399,7 @@ def _built_scope(
     repository: Repository,
     files: Mapping[str, FileVersion],
     share: Iterable[str],
+    also: Judges = NO_OTHERS,
 ) -> Scope:
     # Shared folders hold links, also to places outside: nothing may be written below them. What
     # git tracks in there was never meant by `share`.
@@ -392,7 +411,9 @@ def _built_scope(
 
     try:
         tests = is_test if config.repairs else None
-        return build_scope(config.scope, frozen, config.rulers, files, read, tests)
+        rulers = (*config.rulers, *also.rulers)
+        judges = (*config.judges, *also.judges)
+        return build_scope(config.scope, frozen, rulers, files, read, tests, judges)
     except ValueError as error:
         raise ConfigError(str(error)) from error
 

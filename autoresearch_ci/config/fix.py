@@ -71,6 +71,12 @@ class FixTarget(Section):
         known = self.tool in KNOWN_TOOLS and not self.regex
         return not known or bool(_RUNS_A_FILE.search(self.command))
 
+    @property
+    def judges(self) -> bool:
+        """Whether what it starts in turn is part of the ruler, too: what a compiler's build starts
+        is a part of what is built."""
+        return self.tool != "gcc" or bool(self.regex)
+
 
 def _target(value: object) -> object:
     return {"command": value} if isinstance(value, str) else value

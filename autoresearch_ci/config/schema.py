@@ -266,6 +266,14 @@ class Config(Section):
         return (*self.setup, *scripts, *(guard.command for guard in self.guards))
 
     @property
+    def judges(self) -> tuple[str, ...]:
+        """Commands that say whether a repair is one: what they start in turn says so, too."""
+        if not self.repairs:
+            return ()
+        shown = (target.shown for target in self.fix.targets if target.judges)
+        return (*shown, *(guard.command for guard in self.guards))
+
+    @property
     def commands(self) -> tuple[str, ...]:
         """What is configured to run in the measure tree."""
         return (*self.setup, *self.measured)

@@ -17,7 +17,7 @@ from autoresearch_ci.config.schema import Config
 from autoresearch_ci.errors import ConfigError, WorkspaceError
 from autoresearch_ci.events import Observer
 from autoresearch_ci.experiment import Published
-from autoresearch_ci.preflight import committed_scope
+from autoresearch_ci.preflight import Judges, committed_scope
 from autoresearch_ci.publish.bundle import Manifest
 from autoresearch_ci.publish.forge.choose import make_forge
 from autoresearch_ci.publish.forge.git_remote import Remote
@@ -126,7 +126,9 @@ def publish_bundle(
                 "usually: it was changed after the first job wrote it.\n"
                 "do: run both jobs again."
             )
-        scope = committed_scope(config, config_path, repository, manifest.base)
+        told = (config.repairs and manifest.info.repairs) or Repairs()
+        also = Judges(rulers=told.rulers, judges=told.judges)
+        scope = committed_scope(config, config_path, repository, manifest.base, also)
         direction = config.metric.direction
         record = stack.enter_context(
             verified(manifest, commits, repository, scope, direction, config.publish.commit.author)

@@ -117,7 +117,8 @@ def repairs_left(config: Config, finished: Finished) -> Repairs | None:
     """What is left, of a run that repairs."""
     if not config.repairs:
         return None
-    return repairs_of(finished.left, config.fix.categories, repaired(finished.earlier))
+    found = repairs_of(finished.left, config.fix.categories, repaired(finished.earlier))
+    return replace(found, rulers=config.rulers, judges=config.judges)
 
 
 def repaired_line(config: Config, finished: Finished) -> str:
@@ -134,7 +135,13 @@ def _redacted(found: Repairs, redact: Callable[[str], str]) -> Repairs:
         for left in found.shown
     ]
     incomplete = {redact(name): redact(why) for name, why in found.incomplete.items()}
-    return replace(found, shown=shown, incomplete=incomplete)
+    return replace(
+        found,
+        shown=shown,
+        incomplete=incomplete,
+        rulers=tuple(map(redact, found.rulers)),
+        judges=tuple(map(redact, found.judges)),
+    )
 
 
 def measured_by(config: Config) -> str:

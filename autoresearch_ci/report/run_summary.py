@@ -234,6 +234,10 @@ class Repairs:
     """Only of these; empty: all."""
     earlier: int = 0
     """Repaired by earlier nights of the branch, where all of them looked in the same way."""
+    rulers: Sequence[str] = ()
+    """Commands whose own files no repair may change: flags may name some that no commit does."""
+    judges: Sequence[str] = ()
+    """Commands of which what they start in turn may not be changed either."""
 
     @property
     def verdict(self) -> str:

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import functools
 import re
+import shlex
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -28,6 +29,7 @@ from pathspec import GitIgnoreSpec
 from autoresearch_ci.decide.shortcuts.left_out import NAMES as LEFT_OUT
 from autoresearch_ci.safety.gitignore_globs import gitignore_spec
 from autoresearch_ci.workspace.command_files import command_files
+from autoresearch_ci.workspace.started_files import started_files
 from autoresearch_ci.workspace.steering_files import steered_tool
 from autoresearch_ci.workspace.twins import Twins, same_file_key
 
@@ -53,6 +55,8 @@ class Scope:
     """What is there already: the files of the base commit."""
     commands: Sequence[str] = ()
     """Of the ruler: metric, guards, holdout, setup."""
+    started: Collection[str] = ()
+    """What those commands start in turn, and so judges as well."""
     read: Callable[[str], bytes] | None = None
     """Content of a tracked file; `None`: what the ruler imports is not known."""
     tests: Callable[[str], bool] | None = None
@@ -91,6 +95,8 @@ class Scope:
             return "git's own files are never editable"
         if key in self._frozen_keys or not self._frozen_keys.isdisjoint(_ancestors(key)):
             return "frozen"
+        if key in self._started_keys and path not in self._literal:
+            return f"is started by what says whether all is well{_CURE}"
         if key in self._frozen_parents:
             return "would replace a folder of frozen files"
         if path not in self._literal and (tool := steered_tool(parts)):
@@ -131,7 +137,12 @@ class Scope:
 
     @functools.cached_property
     def _frozen_parents(self) -> frozenset[str]:
-        return frozenset(parent for key in self._frozen_keys for parent in _ancestors(key))
+        keys = (*self._frozen_keys, *self._started_keys)
+        return frozenset(parent for key in keys for parent in _ancestors(key))
+
+    @functools.cached_property
+    def _started_keys(self) -> frozenset[str]:
+        return frozenset(map(same_file_key, self.started))
 
 
 def build_scope(
@@ -141,25 +152,29 @@ def build_scope(
     tracked_paths: Iterable[str],
     read: Callable[[str], bytes] | None = None,
     tests: Callable[[str], bool] | None = None,
+    judged_by: Iterable[str] = (),
 ) -> Scope:
     """The scope of a run.
 
     `frozen_paths` (configuration, program) stay frozen whatever the globs say. Tracked files that
     one of `metric_commands` (metric, guards, holdout, setup) names are frozen too, except those
-    that the scope names exactly. A file which such a file runs in turn is not found: give it in
-    `frozen_paths`, or leave it out of the globs. `read` gives the content of a tracked file, to see
-    what the ruler imports; it is called when the first new file is judged. Raises `ValueError` for
-    a glob that cannot match.
+    that the scope names exactly. A file which such a file runs in turn is found for `judged_by`
+    only, commands that say whether a repair is one: else give it in `frozen_paths`, or leave it
+    out of the globs. `read` gives the content of a tracked file, to see what the ruler imports; it
+    is called when the first new file is judged, or for `judged_by`. Raises `ValueError` for a glob
+    that cannot match.
     """
     tracked, commands = frozenset(tracked_paths), tuple(metric_commands)
     literal = literal_paths(scope_globs)
     named = (path for command in commands for path in command_files(command, tracked))
     rulers = (path for path in named if path not in literal)
+    started = started_files(judged_by, tracked, read) if read else ()
     return Scope(
         include=tuple(scope_globs),
         frozen=tuple(dict.fromkeys((*frozen_paths, *rulers))),
         tracked=tracked,
-        commands=commands,
+        commands=(*commands, *map(shlex.quote, started)),
+        started=frozenset(started),
         read=read,
         tests=tests,
     )

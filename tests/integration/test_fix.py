@@ -464,3 +464,21 @@ def test_a_deleted_file_mends_nothing_where_tests_still_do_not_build(repo: Repo,
     done = fix([answer("gone", a=None), answer("mended", a="\n")])
     assert done.column("status")[1:] == ["metric-error", "keep"], done.told
     assert "a.txt is gone with its failures" in done.rows[1]["reason"]
+
+
+@pytest.mark.parametrize("flags", [(), ("--target", "make check"), ("--symptom", "make check")])
+def test_what_a_rule_starts_in_turn_is_part_of_the_ruler(
+    repo: Repo, fix: Fix, flags: tuple[str, ...]
+) -> None:
+    repo.write("Makefile", "check: unit\nunit:\n\t./ci/all.sh\n")
+    repo.write("ci/all.sh", '#!/bin/sh\nsh "$(dirname "$0")/one.sh"\n', mode=0o755)
+    repo.write("ci/one.sh", "grep -q good state.txt\n")
+    repo.write("state.txt", "bad\n")
+    repo.commit("a rule")
+    cheats = [
+        {"description": path, "files": {path: "#!/bin/sh\ntrue\n"}}
+        for path in ("ci/all.sh", "ci/one.sh")
+    ]
+    done = fix([*cheats, answer("sound", state="good\n")], *flags)
+    assert done.column("status")[1:] == ["discard", "discard", "keep"], done.told
+    assert "is started by what says" in done.rows[2]["reason"]

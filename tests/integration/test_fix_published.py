@@ -13,6 +13,7 @@ import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -224,14 +225,20 @@ class Forged:
     world: World
     file: Path
 
-    def saying(self, command: str, tmp_path: Path, **files: str) -> Path:
+    def saying(
+        self,
+        command: str,
+        tmp_path: Path,
+        repairs: Mapping[str, Any] = MappingProxyType({}),
+        **files: str,
+    ) -> Path:
         """With another commit instead that touches `files`, and that word for who made it."""
         manifest, _ = members(self.file)
         manifest["command"] = command
         repo, branch = self.world.repo, "refs/heads/autoresearch/fix"
         paths = {name.replace("__", "/"): text for name, text in files.items()}
         if command == "fix":
-            manifest["info"]["repairs"] = {}
+            manifest["info"]["repairs"] = dict(repairs)
         before, notebook = manifest["head"], "refs/autoresearch/notebook/t"
         manifest["head"] = commit(repo, manifest["base"], paths)
         repo.git("update-ref", branch, manifest["head"])
@@ -322,6 +329,26 @@ def test_a_job_that_was_taken_over_can_publish_no_shortcut(
     made = hostile("fix")
     file = made.saying("fix", tmp_path, **{"a.py": new})
     refused(world, tmp_path, file, said, "--made-by", "fix")
+
+
+def test_what_only_the_flags_of_the_first_job_named_is_frozen_for_the_last_one_too(
+    world: World, tmp_path: Path
+) -> None:
+    repo = world.repo
+    repo.write("check.sh", "sh ci/one.sh\n")
+    repo.write("ci/one.sh", "grep -q good a.txt\n")
+    world.pushes(FIX, a="BAD\n")
+    world.script(answer("one", a="good\n"))
+    done = world.call(
+        *("fix", "--proposer", f"script:{world.script.path}", "--tag", "t"),
+        *("--symptom", "sh check.sh", "--publish", "bundle", "--publish-branch=autoresearch/fix"),
+    )
+    assert done.code == 0, done.told
+    forged = Forged(world=world, file=done.folder / "autoresearch.bundle")
+    told = members(forged.file)[0]["info"]["repairs"]
+    for path in ("check.sh", "ci/one.sh"):
+        file = forged.saying("fix", tmp_path, told, **{path: "true\n"})
+        refused(world, tmp_path, file, f"out-of-scope: {path}", "--made-by", "fix")
 
 
 def test_a_bundle_of_fix_that_says_run_gets_the_scope_of_run(

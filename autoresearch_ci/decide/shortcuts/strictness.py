@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from autoresearch_ci.config import reader
+from autoresearch_ci.decide import task_rules
 from autoresearch_ci.decide.shortcuts.annotations import unannotated
 from autoresearch_ci.decide.shortcuts.other_tests import without_comments
 from autoresearch_ci.decide.shortcuts.suite import Shortcut
@@ -55,8 +56,6 @@ _CEILINGS = re.compile(
     r"(?i)^(max[-_]?\w+|line-length|line_length|complexity|cognitive-complexity-threshold|timeout"
     r"|testTimeout|hookTimeout|too-many-\w+-threshold|retries|retry|reruns|maxWarnings)$"
 )
-_OWN_CHECKS = re.compile(r"^scripts\.(test|lint|check|type-?check|types|tsc|build|ci|verify)\b")
-"""What a package is checked with: another command checks something else."""
 _SCALAR_CHECKS = ("testpaths", "files", "packages", "python_files", "python_functions", "testMatch")
 _LEVELS = {
     **dict.fromkeys(("off", "allow", "0", "none", "ignore", "skip"), 0),
@@ -97,6 +96,7 @@ def lowered(path: str, before: str | None, after: str | None) -> Iterator[Shortc
             what = "settings that nothing can read any more"
             yield Shortcut(rule="strictness-lowered", path=path, line=1, what=what)
         return
+    yield from _other_checks(path, before, after)
     for key in {**old, **new}:
         what = _weaker(key, old.get(key), new.get(key))
         if what:
@@ -113,6 +113,32 @@ def lowered(path: str, before: str | None, after: str | None) -> Iterator[Shortc
             line = after.count("\n", 0, match.start()) + 1
             what = f"leaves something out: {match[1]}"
             yield Shortcut(rule="strictness-lowered", path=path, line=line, what=what)
+
+
+def _other_checks(path: str, before: str, after: str) -> Iterator[Shortcut]:
+    """What a repository is checked with by a task of its own: another command checks another
+    thing. Lines that a task gains take nothing away."""
+    old, new = _own_checks(path, before), _own_checks(path, after)
+    for name, lines in old.items():
+        now = {_SWALLOWED.sub("", line) for line in new.get(name, ())}
+        lost = [line for line in lines if _SWALLOWED.sub("", line) not in now]
+        if lost:
+            what = f"{name} no longer runs what it ran: {_shown(lost[0])}"
+            yield Shortcut(rule="strictness-lowered", path=path, line=_line(after, name), what=what)
+
+
+_SWALLOWED = re.compile(r"\s*\|\|\s*(?:true|:|exit 0)\s*$")
+"""swallowed.py's business."""
+_MAKEFILE = re.compile(r"(^|/)([Mm]akefile|GNUmakefile|Makefile\.am)$")
+
+
+def _own_checks(path: str, text: str) -> dict[str, list[str]]:
+    if path.endswith("package.json"):
+        scripts = task_rules.scripts_of(text)
+        own = [name for name in scripts if task_rules.OWN_CHECKS.match(name)]
+        reached = task_rules.scripts_reached(scripts, own)
+        return {f"scripts.{name}": [line] for name, line in reached.items()}
+    return task_rules.makefile(text).own_checks() if _MAKEFILE.search(path) else {}
 
 
 _READ_FIRST = re.compile(r"(^|/)\.?(mypy\.ini|ruff\.toml|pytest\.(ini|toml))$|pyrightconfig\.json$")
@@ -139,8 +165,6 @@ def _weaker(key: str, old: Any, new: Any) -> str:
     if _LAX_WHEN_ON.match(name) and _is_on(new) and not _is_on(old):
         return told
     is_list = isinstance(old, list) or isinstance(new, list)
-    if old is not None and old != new and _OWN_CHECKS.search(key):
-        return told
     if name in _SCALAR_CHECKS and old is not None and old != new and not isinstance(old, list):
         return told
     more = [item for item in _list(new) if item not in _list(old)]

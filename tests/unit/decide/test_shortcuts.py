@@ -577,6 +577,19 @@ ELSEWHERE = [
         "strictness-lowered",
     ),
     (
+        "package.json",
+        '{"scripts": {"test": "npm run unit", "unit": "mocha"}}',
+        '{"scripts": {"test": "npm run unit", "unit": "true"}}',
+        "strictness-lowered",
+    ),
+    ("Makefile", "check: a\n\tsh a.sh\n", "check: a\n\ttrue\n", "strictness-lowered"),
+    (
+        "Makefile",
+        ".PHONY: a\ncheck: a\na:\n\tsh a.sh\n",
+        ".PHONY: a\ncheck:\na:\n\tsh a.sh\n",
+        "strictness-lowered",
+    ),
+    (
         "pytest.ini",
         "[pytest]\naddopts = -q\n",
         "[pytest]\naddopts = -q --deselect t.py::a\n",
@@ -624,6 +637,13 @@ def test_what_hides_a_failure_is_found(
 
 
 FINE = [
+    ("Makefile", "check: a\na:\n\tcc a.c\n", "check: a\na:\n\tcc a.c b.c\n"),
+    ("Makefile", "check:\n\tsh a.sh\n", "check:\n\tsh a.sh\n\tsh b.sh\n"),
+    (
+        "package.json",
+        '{"scripts": {"test": "jest"}, "dependencies": {"a": "1"}}',
+        '{"scripts": {"test": "jest", "start": "a"}, "dependencies": {"a": "2"}}',
+    ),
     ("a.py", "import os\nimport sys\n", ""),
     ("notes.md", "".join(f"{n}\n" for n in range(9)), None),
     ("a.py", "f()\n", "try:\n    f()\nexcept ValueError as error:\n    raise Wrong from error\n"),
