@@ -6,7 +6,8 @@ finding.
 
 Not promised: tests of other languages than Python are read by their text, and text can be written
 so that no reading finds out what it does; values that are right for one test only are recognised
-where they stand in the code as they stand in the test; doctests are not looked at. Tests are
+where they stand in the code as they stand in the test, and an argument is compared in an ordinary
+way; doctests are not looked at. Tests are
 frozen unless scope names them: this is for those that it names.
 """
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 
+from autoresearch_ci.decide.shortcuts.corrected import corrected
 from autoresearch_ci.decide.shortcuts.hardcoded import hardcoded
 from autoresearch_ci.decide.shortcuts.other_tests import (
     RUST_TESTS,
@@ -74,7 +76,9 @@ def shortcuts(
             found += replaced(path, was, now, after)
         if not is_test(path):
             beside = {path: tests_in(path, was or "")} if path.endswith(".rs") else {}
-            found += hardcoded(path, was, now, {**asked, **beside})
+            plain = [*hardcoded(path, was, now, {**asked, **beside})]
+            others = corrected(path, was, now, {**asked, **beside})
+            found += [*plain, *(f for f in others if f.line not in {p.line for p in plain})]
         found += _deleted(path, old, new, after)
     return sorted(
         (f for f in dict.fromkeys(found) if not {f.rule, f"{f.rule}:{f.path}"} & set(allow)),
