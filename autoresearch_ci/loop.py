@@ -307,7 +307,7 @@ class Loop:
         if attempt is None:
             return ""
         if status is Status.KEEP and metric is not None:
-            return self.ledger.final_commit(attempt, metric)
+            return self.ledger.final_commit(attempt, metric, outcome.decision.gone)
         return attempt.commit
 
 

@@ -44,6 +44,8 @@ from autoresearch_ci.safety.redaction import Redactor
 from autoresearch_ci.safety.secret_values import declared_values, secret_values
 from autoresearch_ci.workspace.command_files import command_files
 from autoresearch_ci.workspace.earlier_change import EarlierChange
+from autoresearch_ci.workspace.file_history import FileHistory
+from autoresearch_ci.workspace.git import GitDirectory
 from autoresearch_ci.workspace.measure_tree import Layout, MeasureTree, relocated
 from autoresearch_ci.workspace.repository import Repository
 from autoresearch_ci.workspace.signing import Signing
@@ -406,7 +408,14 @@ def make_briefing(collaborators: Collaborators, evaluator: Evaluator) -> Briefin
         direction=evaluator.policy.direction,
         ledger=evaluator.ledger,
         tree=evaluator.tree,
+        file_history=_file_history(context) if config.repairs else None,
     )
+
+
+def _file_history(context: RunContext) -> FileHistory:
+    repository = context.repository
+    git = GitDirectory(repository.root, repository.git_dir)
+    return FileHistory(git=git, base=context.base)
 
 
 def _program(config: Config, context: RunContext, store: Store) -> str:

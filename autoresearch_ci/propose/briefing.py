@@ -15,6 +15,7 @@ from autoresearch_ci.decide.budget import Limits, stuck_level
 from autoresearch_ci.experiment import Direction, PastRun, Proposal, Trees
 from autoresearch_ci.propose.proposer import Context, Remaining, Request
 from autoresearch_ci.record.ledger import Ledger
+from autoresearch_ci.workspace.file_history import FileHistory
 
 REMEMBERED_NOTES = 10
 """Ideas for later that are passed on; older ones are forgotten."""
@@ -40,6 +41,8 @@ class Briefing:
     """What runs before this one tried, oldest first."""
     past: Sequence[PastRun] = ()
     """The same runs with their trees; only those whose numbers compare."""
+    file_history: FileHistory | None = None
+    """Of the base, for repairs."""
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -82,6 +85,7 @@ class Briefing:
             past=self.past,
             remaining=self._remaining(),
             aim=aim,
+            file_history=self.file_history,
             hidden=self.hidden,
         )
 

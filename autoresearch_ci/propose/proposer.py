@@ -17,6 +17,7 @@ from autoresearch_ci.experiment import (
     Tree,
     Trees,
 )
+from autoresearch_ci.workspace.file_history import FileHistory
 
 
 class EditError(Exception):
@@ -146,6 +147,8 @@ class Context:
     remaining: Remaining = field(default_factory=Remaining)
     aim: Aim | None = None
     """What a repair is to mend; `None` in runs that repair nothing."""
+    file_history: FileHistory | None = None
+    """What git tells of the base's past; `None` in runs that repair nothing."""
     hidden: Collection[str] = ()
     """Files and folders that a proposer must not read, such as the holdout's."""
 

@@ -14,7 +14,8 @@ from itertools import islice
 from autoresearch_ci.decide.aims import Aim
 from autoresearch_ci.decide.causes.ground import Ground, is_test_file
 from autoresearch_ci.decide.causes.traces import places, trace_of
-from autoresearch_ci.decide.failures import Category, Failure, journal_id, mended_ids
+from autoresearch_ci.decide.failures import Category, Failure
+from autoresearch_ci.decide.past_changes import mended_before
 from autoresearch_ci.experiment import Experiment, Status
 from autoresearch_ci.propose.proposer import Context
 from autoresearch_ci.safety.prompt_text import block, file_text, line, quoted, size, tail
@@ -23,6 +24,7 @@ from autoresearch_ci.workspace.scope import is_hidden_path
 REPAIR_BYTES = 14_000
 """The whole state of a repair is never larger."""
 _MESSAGE, _CODE, _OUTPUT, _OTHERS, _TRIED, _BEFORE = 1_500, 2_600, 2_600, 900, 1_500, 500
+_PAST = 1_600
 """Bytes of each part at most; of code there may be three pieces."""
 _AROUND = 25
 """Lines shown above and below the one that a failure names."""
@@ -98,6 +100,7 @@ def repair_state(context: Context, aim: Aim, diff: Callable[[Experiment], str]) 
         *_leads(aim),
         *_tried(aim, diff),
         *_before(context, aim.failure),
+        *_history(context, aim, trace.section or aim.failure.message),
         *_others(aim.others),
     ]
     room = REPAIR_BYTES
@@ -242,20 +245,74 @@ def _tried(aim: Aim, diff: Callable[[Experiment], str]) -> Iterator[str]:
 
 
 def _before(context: Context, failure: Failure) -> Iterator[str]:
-    """What earlier repairs of this run did to the same file, and whether to this very failure."""
-    kept = [row for row in context.history if row.status is Status.KEEP]
-    same = [row for row in kept if journal_id(failure.id) in mended_ids(row.failure)[0]]
+    """Whether this very failure was mended before, and what this run did to the same file."""
+    git = context.file_history
+    same = mended_before(
+        failure.id,
+        context.history,
+        [row for run in context.past for row in run.history],
+        [change.label for change in git.mending(failure.id)] if git else (),
+    )
     if len(same) >= 2:
         yield (
-            f"This is at least the third fix of the same error (#{same[0].iteration}, "
-            f"#{same[-1].iteration}): its cause is open. Mend what lets it come back.\n"
+            f"This is at least the third fix of the same error ({same[0]}, {same[-1]}): "
+            "its cause is open. Mend what lets it come back.\n"
         )
     elif same:
-        yield f"It was mended in #{same[0].iteration}, and has come back.\n"
+        yield f"It was mended in {same[0]}, and has come back.\n"
+    kept = [row for row in context.history if row.status is Status.KEEP]
     touched = [row for row in kept[-_LOOKED_AT:] if _touches(context, kept, row, failure.path)]
     if touched:
         rows = [f"#{row.iteration} {line(row.description, 120)}" for row in reversed(touched)]
         yield "Earlier repairs of the same file, newest first:\n" + _listed(rows, _BEFORE)
+
+
+def _history(context: Context, aim: Aim, trace: str) -> Iterator[str]:
+    """The last commits that touched the lines in question, and how many of them were fixes."""
+    git = context.file_history
+    for path, at in _places_to_blame(context, aim, trace) if git else ():
+        place = _in_base(context, path, at)
+        changes = git.of_lines(path, place) if git and path else ()
+        if not changes:
+            continue
+        fixes = [change.label for change in changes if place and change.is_fix]
+        if len(fixes) >= 2:
+            yield (
+                f"At least {len(fixes)} commits called fixes have changed these lines before "
+                f"({fixes[-1]}, {fixes[0]}): the cause may still be open.\n"
+            )
+        rows = [f"{c.commit} {c.date} {line(c.subject, 120)}" + _hunk(c.hunk) for c in changes]
+        what = f"line {at}" if place else "the file"
+        yield f"Commits that touched {what}, newest first:\n" + _listed(rows, _PAST, path=path)
+
+
+def _hunk(text: str) -> str:
+    rows = (file_text(text.encode()) or "").split("\n")
+    return "".join(f"\n  {row[:_WIDE].rstrip()}" for row in rows if row)
+
+
+def _places_to_blame(context: Context, aim: Aim, trace: str) -> Iterator[tuple[str, int]]:
+    """The code nearest to the error; without one, what the failure names."""
+    failure = aim.failure
+    ground = Ground(paths=context.incumbent.all_paths())
+    inner = ((ground.named(path), at) for path, at in reversed(places(trace)))
+    code = next(((p, at) for p, at in inner if p and not is_test_file(p)), None)
+    named = ground.named(failure.path) if failure.path else ""
+    for path, at in [code] if code else [(named, failure.line)]:
+        if path and not is_hidden_path(path, context.hidden):
+            yield path, at
+
+
+def _in_base(context: Context, path: str, at: int) -> int:
+    """The line of the base that stands there now; 0: none that is surely the same."""
+    try:
+        was, now = context.base.read(path), context.incumbent.read(path)
+    except KeyError:
+        return 0
+    if was == now or not at:
+        return at
+    rows, wanted = was.split(b"\n"), now.split(b"\n")[at - 1 : at]
+    return rows.index(wanted[0]) + 1 if wanted and rows.count(wanted[0]) == 1 else 0
 
 
 _LOOKED_AT = 20
@@ -305,7 +362,7 @@ def _others(others: Sequence[Failure]) -> Iterator[str]:
         yield f"Also broken, and not to be repaired now ({len(others)}):\n" + listed
 
 
-def _listed(rows: Iterator[str] | Sequence[str], limit: int, total: int = 0) -> str:
+def _listed(rows: Iterator[str] | Sequence[str], limit: int, total: int = 0, path: str = "") -> str:
     """As delimited data, as many as fit, and how many others there are."""
     kept: list[str] = []
     for row in rows:
@@ -314,4 +371,4 @@ def _listed(rows: Iterator[str] | Sequence[str], limit: int, total: int = 0) -> 
             break
         kept.append(row)
     more = (total or len(rows if isinstance(rows, Sequence) else kept)) - len(kept)
-    return block("list", "", "\n".join([*kept, *([f"(and {more} more)"] if more > 0 else [])]))
+    return block("list", path, "\n".join([*kept, *([f"(and {more} more)"] if more > 0 else [])]))

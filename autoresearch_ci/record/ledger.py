@@ -7,7 +7,7 @@ notebook. Recovery reads records and refs only, and repeats whatever step did no
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from autoresearch_ci.decide.budget import rows_cost
@@ -194,10 +194,17 @@ class Ledger:
         self._learn(record)
         return record
 
-    def message(self, iteration: int, description: str, metric: float | None = None) -> str:
-        """Of a candidate's commit; with its `metric`, once that was measured."""
-        facts = self.facts
-        return of_experiment(facts.tag, iteration, description, metric, style=facts.commit)
+    def message(
+        self,
+        iteration: int,
+        description: str,
+        metric: float | None = None,
+        repaired: Sequence[str] = (),
+    ) -> str:
+        """Of a candidate's commit; with its `metric` and what it `repaired`, once measured."""
+        facts, names = self.facts, [*map(self._redact, repaired)]
+        style = facts.commit
+        return of_experiment(facts.tag, iteration, description, metric, repaired=names, style=style)
 
     def _learn(self, attempt: Attempt) -> None:
         self._changes[attempt.commit] = attempt.changes
@@ -205,12 +212,12 @@ class Ledger:
             self._tried[attempt.iteration] = []
         self._tried.setdefault(attempt.iteration, []).append(attempt.commit)
 
-    def final_commit(self, attempt: Attempt, metric: float) -> str:
-        """The candidate as it goes onto the branch: its message carries the measured metric."""
+    def final_commit(self, attempt: Attempt, metric: float, repaired: Sequence[str] = ()) -> str:
+        """The candidate as it goes onto the branch: its message carries what was measured."""
         commit = self._store.reword(
             attempt.commit,
             parent=self.incumbent,
-            message=self.message(attempt.iteration, attempt.description, metric),
+            message=self.message(attempt.iteration, attempt.description, metric, repaired),
             author=self.facts.commit.author,
             timestamp=int(time.time()),
             signing=self._signing,

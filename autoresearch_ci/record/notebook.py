@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch_ci.config.schema import CommitStyle
+from autoresearch_ci.decide.past_changes import REPAIRED
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.experiment import Direction, Experiment
 from autoresearch_ci.safety.markdown_text import subject as inert_subject
@@ -25,6 +26,8 @@ PLAIN = CommitStyle()
 _RUN = "Autoresearch-Run"
 _ITERATION = "Autoresearch-Iteration"
 _METRIC = "Autoresearch-Metric"
+_REPAIRED_SHOWN = 5
+"""Failures that a commit's message names; its row of the journal has more."""
 
 
 def of_experiment(
@@ -33,12 +36,14 @@ def of_experiment(
     description: str,
     metric: float | None = None,
     *,
+    repaired: Sequence[str] = (),
     style: CommitStyle = PLAIN,
 ) -> str:
-    """A candidate's; with its `metric`, once that was measured."""
-    trailers: dict[str, object] = {_RUN: run, _ITERATION: iteration}
+    """A candidate's; with its `metric`, and what it `repaired`, once that was measured."""
+    trailers: list[tuple[str, object]] = [(_RUN, run), (_ITERATION, iteration)]
     if metric is not None:
-        trailers[_METRIC] = repr(metric)
+        trailers.append((_METRIC, repr(metric)))
+    trailers += [(REPAIRED, inert_subject(name)) for name in repaired[:_REPAIRED_SHOWN]]
     # Only the words of others are made inert: a template may name a ticket.
     before, _, after = style.message.partition("{description}")
     known = {"tag": run, "iteration": iteration}
@@ -49,7 +54,7 @@ def of_experiment(
 
 def of_note(run: str, iteration: int, text: str) -> str:
     """One of the notebook's."""
-    return _message(inert_subject(text), {_RUN: run, _ITERATION: iteration})
+    return _message(inert_subject(text), [(_RUN, run), (_ITERATION, iteration)])
 
 
 def iteration_of(message: str) -> int | None:
@@ -61,14 +66,16 @@ def iteration_of(message: str) -> int | None:
     return None
 
 
-def _message(line: str, trailers: Mapping[str, object], before: str = "", after: str = "") -> str:
+def _message(
+    line: str, trailers: Sequence[tuple[str, object]], before: str = "", after: str = ""
+) -> str:
     body = ""
     room = SUBJECT_LENGTH - len(before) - len(after)
     if len(line) > room:
         body = f"{before}{line}{after}\n\n"
         line = line[: room - 1] + "…"
     subject = f"{before}{line}{after}"
-    return f"{subject}\n\n{body}" + "".join(f"{k}: {v}\n" for k, v in trailers.items())
+    return f"{subject}\n\n{body}" + "".join(f"{k}: {v}\n" for k, v in trailers)
 
 
 @dataclass(frozen=True, kw_only=True)

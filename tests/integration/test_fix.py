@@ -103,6 +103,8 @@ def test_a_repository_becomes_green_one_failure_at_a_time(repo: Repo, fix: Fix) 
         next(name for name in done.column("failure") if name.startswith("ruff:calc.py:F401:")),
     ]
     assert len(repo.kept()) == 2
+    message = repo.git("log", "-1", "--format=%B", "autoresearch/t~1")
+    assert "Autoresearch-Repaired: pytest:test_calc::test_add" in message
 
 
 def test_nothing_to_do_is_a_success(repo: Repo, fix: Fix) -> None:

@@ -13,7 +13,7 @@ from autoresearch_ci.config.proposers import Claude
 from autoresearch_ci.decide.aims import Aim, Lead
 from autoresearch_ci.decide.failures import Category, Failure, journal_id
 from autoresearch_ci.decide.shortcuts.detect import RULES
-from autoresearch_ci.experiment import Direction, Experiment, FileEdit, Proposal, Status, Tree
+from autoresearch_ci.experiment import Direction, FileEdit, Proposal, Status, Tree
 from autoresearch_ci.llm.tools import Dialect
 from autoresearch_ci.propose.claude_request import build_request
 from autoresearch_ci.propose.journal_digest import DiffSummaries
@@ -21,6 +21,7 @@ from autoresearch_ci.propose.prompt import Prompt, render
 from autoresearch_ci.propose.proposer import Context, Request, nothing_to_do
 from autoresearch_ci.propose.repair_prompt import REPAIR_BYTES, SHORTCUTS
 from autoresearch_ci.safety.prompt_text import size
+from tests.journal_rows import row
 from tests.memory_tree import Files
 
 CODE = "".join(f"# {n}\n" for n in range(1, 100)) + "def total(items):\n    return items[0]\n"
@@ -71,32 +72,6 @@ LINT = Failure(
     message="`os` imported but unused",
 )
 AIM = Aim(failure=FAILURE, others=(LINT,), command="pytest -q", output=OUTPUT)
-
-
-def row(number: int, **changes: Any) -> Experiment:
-    first = Experiment(
-        iteration=number,
-        timestamp="2026-01-01T00:00:00+00:00",
-        commit=f"c{number}",
-        metric=3.0,
-        delta=0.0,
-        guard="-",
-        guard_metric=None,
-        status=Status.DISCARD if number else Status.BASELINE,
-        description=f"repair {number}",
-        best=3.0,
-        samples=1,
-        ci_low=None,
-        ci_high=None,
-        seconds=1.0,
-        tokens=0,
-        cost_usd=0.0,
-        peak_memory_mb=None,
-        proposer="claude",
-        attempts=1,
-        reason="the same failures as before",
-    )
-    return replace(first, **changes)
 
 
 def context(aim: Aim | None = AIM, **changes: Any) -> Context:
