@@ -244,6 +244,11 @@ def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     )
     debug.add_argument("--technique", metavar="WORD", help="look in this way only")
     debug.add_argument(
+        "--depth",
+        metavar="WORD",
+        help="quick, standard or deep: how many hypotheses; --iterations has the last word",
+    )
+    debug.add_argument(
         "--severity",
         choices=("critical", "high", "medium", "low", "info"),
         help="report findings from this severity on",

@@ -211,12 +211,16 @@ def told(item: Item, program: Program) -> str:
 
 
 def _is_refuted(result: Result, prediction: str) -> bool:
-    """Whether the last experiment ended otherwise than was said beforehand."""
+    """Whether the first experiment that could show anything ended otherwise than was said before.
+
+    Not the last one: who may try again would go on until it ends as it should.
+    """
     expected = result.answer.get(prediction) if prediction else None
-    if expected is None or not result.runs or result.runs[-1].broken:
+    shows = next((ran for ran in result.runs if not ran.broken), None)
+    if expected is None or shows is None:
         return False
     wanted = bool(expected == "fails")
-    return result.runs[-1].execution().failed != wanted
+    return shows.execution().failed != wanted
 
 
 def _place(

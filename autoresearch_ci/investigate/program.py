@@ -10,7 +10,7 @@ import difflib
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -92,6 +92,14 @@ class Defaults(Section):
     iterations: int = Field(default=15, ge=0, le=1_000_000)
 
 
+class Depth(Section):
+    """How far a search goes that somebody asks for by a word."""
+
+    iterations: int = Field(ge=0, le=1_000_000)
+    experiments: int | None = Field(default=None, ge=0, le=20)
+    """In each iteration; without it as many as elsewhere."""
+
+
 class Experiments(Section):
     """What an iteration may run, in the sandbox."""
 
@@ -139,6 +147,8 @@ class FrontMatter(Section):
     """Files of the run folder."""
     defaults: Defaults = Defaults()
     """Where nobody says otherwise."""
+    depths: Mapping[str, Depth] = {}
+    """By the word that asks for it, the shallowest first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,6 +176,21 @@ class Program:
         """Who looks in an iteration (from 1); empty: nobody in particular."""
         roles = self.facts.roles
         return roles[(iteration - 1) % len(roles)] if roles else ""
+
+    def at_depth(self, word: str) -> Program:
+        """The same with the limits of that depth; empty: as it is. Raises `ConfigError`."""
+        if not word:
+            return self
+        depth = self.facts.depths.get(word)
+        if depth is None:
+            words = ", ".join(self.facts.depths) or "none"
+            raise ConfigError(f"--depth {shown(word)}: expected one of {words}.")
+        most = self.facts.experiments.most if depth.experiments is None else depth.experiments
+        limits = {
+            "defaults": Defaults(iterations=depth.iterations),
+            "experiments": self.facts.experiments.model_copy(update={"most": most}),
+        }
+        return replace(self, facts=self.facts.model_copy(update=limits))
 
     @property
     def rules(self) -> dict[str, Rule]:
@@ -280,6 +305,8 @@ def _problems(facts: FrontMatter) -> Iterator[tuple[str, str]]:
         yield "otherwise", f"{facts.otherwise}: must need no evidence, it is what lacks it"
     for name in (name for name in facts.outputs if not is_output(name)):
         yield "outputs", f"{shown(name)}: nobody writes it; there are {', '.join(OUTPUTS)}"
+    if any(depth.experiments for depth in facts.depths.values()) and not facts.experiments.kinds:
+        yield "depths", "depths: there are no experiments, experiments.kinds is empty"
     yield from _problems_of_words(facts, properties)
 
 

@@ -444,6 +444,47 @@ def test_one_technique_can_be_asked_for(model: Model) -> None:
     assert "error-line" not in state
 
 
+CLAIMS = (
+    "shop.py adds where it should multiply",
+    "the check compares with a wrong number",
+    "another module replaces the tax at import",
+    "Python rounds the amount somewhere",
+    "an empty basket reaches the total",
+    "the order of the imports matters here",
+)
+
+
+def unsure(claim: str) -> tuple[Reply, Reply]:
+    """One iteration that decides nothing."""
+    return calls(hypothesis(claim)), calls(report(status="inconclusive"))
+
+
+def test_a_depth_bounds_the_iterations_and_what_is_typed_has_the_last_word(model: Model) -> None:
+    replies = [reply for claim in CLAIMS for reply in unsure(claim)]
+    model(*replies[:2], flags=("--depth", "quick", "--iterations", "1"))
+    assert model.debug.known().end == "all 1 iterations done"
+    model.api.answer(*replies[2:10])
+    model.debug(*model.flags, "--resume", command=None)
+    assert len(model.items) == 5
+    assert model.debug.known().end == "all 5 iterations done"
+    model.api.answer(*replies[10:])
+    model.debug(*model.flags, "--resume", "--iterations", "6", command=None)
+    assert len(model.items) == 6
+
+
+def test_of_two_experiments_the_first_decides_whether_it_came_true(model: Model) -> None:
+    """Else one would be repeated until it ends as was said."""
+    model(
+        calls(hypothesis(expect="passes")),
+        calls(script()),
+        calls(script("raise SystemExit(0)")),
+        calls(report(ran(4), ran(5, 0), quote())),
+        flags=("--depth", "deep", "--iterations", "1"),
+    )
+    (item,) = model.items
+    assert (item.status, len(item.runs)) == ("disproven", 2)
+
+
 def test_without_a_hypothesis_for_long_the_question_does_not_grow(model: Model) -> None:
     letters = [f"{a}{b}{c}" for a in "abc" for b in "defg" for c in "hijk"][:24]
     talks = [

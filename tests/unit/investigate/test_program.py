@@ -43,6 +43,12 @@ def test_every_program_of_ours_loads(name: str) -> None:
         ("required: [claim, because, test, expect, technique, status,", "required: [", "status"),
         ("  technique: [error-line,", "  technique: [", "must list the cells"),
         ("item:", "item: &a", "anchors and aliases"),
+        (
+            "experiments: {kinds: [tests, script], most: 1}",
+            "",
+            "depths: there are no experiments",
+        ),
+        ("quick: {iterations: 5}", "quick: {iteration: 5}", "did you mean `iterations`?"),
         ("first:", "roles: [insider]\nfirst:", "there is no section `# role: insider`"),
     ],
 )
@@ -73,3 +79,19 @@ def test_what_is_stated_first_is_not_asked_again() -> None:
     assert program.opening is not None
     assert set(program.opening["properties"]).isdisjoint(program.closing["properties"])
     assert {"status", "evidence"} <= set(program.closing["required"])
+
+
+def test_a_depth_says_how_many_iterations_and_experiments() -> None:
+    program = parse(DEBUG.encode(), "p.md")
+    limits = {
+        word: (at.facts.defaults.iterations, at.facts.experiments.most)
+        for word in ("", *program.facts.depths)
+        for at in [program.at_depth(word)]
+    }
+    assert limits == {"": (15, 1), "quick": (5, 1), "standard": (15, 1), "deep": (30, 2)}
+    assert program.at_depth("deep").digest == program.digest
+
+
+def test_a_depth_that_the_program_does_not_know_is_refused_with_those_it_has() -> None:
+    with pytest.raises(ConfigError, match="--depth shallow: expected one of quick, standard"):
+        bundled("debug").at_depth("shallow")

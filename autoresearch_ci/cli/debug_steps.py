@@ -1,0 +1,152 @@
+"""What `debug` does, step by step: reproduce, bisect, compare, and ask a model for hypotheses.
+
+Each step is skipped when an earlier process has finished it; what it finds goes to the desk.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from autoresearch_ci.cli.debug_asked import NAME, Asked, Task
+from autoresearch_ci.cli.open_investigation import Desk
+from autoresearch_ci.decide.findings import Evidence, fingerprint
+from autoresearch_ci.decide.selected_tests import suite_command
+from autoresearch_ci.investigate.bisect import Bisected, Bisection
+from autoresearch_ci.investigate.differential import Differential, differential
+from autoresearch_ci.investigate.experiments import Experiments
+from autoresearch_ci.investigate.groundwork import Symptom, inventory, reproduce, told
+from autoresearch_ci.measure.commands import OutOfTime
+from autoresearch_ci.preflight import changed_since
+from autoresearch_ci.record.investigation_records import Item
+from autoresearch_ci.safety.prompt_text import line
+
+
+def debug(desk: Desk, task: Task) -> None:
+    """All steps in order; what was used up before the end is said."""
+    asked, good = task.asked, task.good
+    try:
+        symptom = _symptom(desk, asked)
+        if symptom and symptom.outcome:
+            bisected = _bisected(desk, symptom, good)
+            _differential(desk, symptom, bisected, good)
+        _think(desk, asked, symptom)
+    except OutOfTime:
+        desk.missing.append("the time was used up; --resume goes on")
+
+
+def _symptom(desk: Desk, asked: Asked) -> Symptom | None:
+    """What fails, and how surely; `None`: there is no command to show it."""
+    command = asked.command or _most_pressing(desk)
+    if not command:
+        desk.missing.append(
+            "no command shows the failure: name one with --command to have it reproduced"
+        )
+        return None
+    symptom = reproduce(desk.runs, command)
+    desk.collaborators.observe(told(symptom))
+    desk.facts.append(("How surely it fails", told(symptom).message))
+    if failed := symptom.failed:
+        desk.facts.append(("Its output", failed.tail))
+    if symptom.outcome is None:
+        times, base = symptom.reproduction.runs, desk.runs.base[:12]
+        desk.missing.append(
+            f"{command}: passes {times} of {times} at {base}, so there is nothing to look for"
+        )
+    desk.write()
+    return symptom
+
+
+def _most_pressing(desk: Desk) -> str:
+    """A command that shows it, of all that the repository's own checks complain about."""
+    context, store = desk.collaborators.context, desk.collaborators.store
+    regular = {path: version for path, version in context.files.items() if version.regular}
+    found = inventory(desk.runs, regular, lambda path: store.read(regular[path]))
+    desk.missing += [f"inventory: {why}" for why in found.incomplete]
+    nothing = f"nothing, by {', '.join(found.targets) or 'no tool'}"
+    desk.facts.append((f"What fails ({found.count})", "\n".join(found.failures) or nothing))
+    return found.command
+
+
+def _bisected(desk: Desk, symptom: Symptom, good: str) -> Bisected | None:
+    if not good:
+        return None
+    context, note = desk.collaborators.context, desk.collaborators.note
+    found = Bisection(desk.runs, context.repository, symptom, context.files, note).run(good)
+    note(found.words())
+    desk.facts.append(("Bisection", found.words()))
+    if not found.culprit:
+        desk.missing.append(found.why)
+    desk.write()
+    return found
+
+
+def _differential(desk: Desk, symptom: Symptom, bisected: Bisected | None, good: str) -> None:
+    """What changed and is executed, at the commit that brought it if that is known."""
+    repository, commit = desk.collaborators.context.repository, desk.runs.base
+    since = good or changed_since(repository, commit)
+    if bisected and bisected.culprit and bisected.parents:
+        commit, since = bisected.culprit, bisected.parents[0]
+    found = None
+    if since:
+        found = differential(desk.runs, repository, symptom, since=since, commit=commit)
+        desk.facts.append((f"Changed since {since[:12]} and executed", found.words()))
+    if bisected and bisected.culprit and not desk.records.known.items:
+        subject = line(repository.message(bisected.culprit).partition("\n")[0], 200)
+        desk.records.append(_culprit(desk, symptom, bisected, found, subject))
+    desk.write()
+
+
+def _culprit(
+    desk: Desk, symptom: Symptom, bisected: Bisected, found: Differential | None, subject: str
+) -> Item:
+    """The commit that brought it, as a finding that every run of the bisection proves."""
+    facts, culprit = desk.program.facts, bisected.culprit[:12]
+    path, at = found.place if found else ("", 0)
+    runs = [desk.records.known.runs[number] for number in bisected.runs]
+    claim = f"{culprit} brought it: {subject}"
+    status = next((name for name, rule in facts.statuses.items() if rule.finding == "open"), "")
+    parents = ", ".join(parent[:12] for parent in bisected.parents) or "nothing before it"
+    return Item(
+        iteration=0,
+        timestamp=datetime.now(UTC).isoformat(timespec="seconds"),
+        status=status,
+        claimed=status,
+        answer={
+            facts.claim: claim,
+            "title": claim,
+            "technique": "recent-change",
+            "why": f"{symptom.command} fails at {culprit} and passes at {parents}; "
+            f"{bisected.tested} commits were tested",
+        },
+        evidence=tuple(
+            Evidence(kind="command", run=r.number, command=r.command, exit_code=r.exit_code)
+            for r in runs
+        ),
+        fingerprint=fingerprint(NAME, path, "", claim),
+        path=path,
+        line=at,
+        runs=bisected.runs,
+    )
+
+
+def _think(desk: Desk, asked: Asked, symptom: Symptom | None) -> None:
+    """Hypotheses, when a model can be asked and there is something to explain."""
+    if not (asked.symptom or (symptom and symptom.outcome)):
+        desk.without_model("nothing fails; --symptom TEXT says what goes wrong in your words")
+        return
+    if why := desk.why_no_model():
+        desk.without_model(why)
+        return
+    collaborators = desk.collaborators
+    command = symptom.command if symptom else collaborators.config.metric.command
+    files = collaborators.context.files
+    experiments = Experiments(
+        runs=desk.runs,
+        store=collaborators.store,
+        suite=suite_command(command, files),
+        files=files,
+        symptom=symptom.outcome if symptom else None,
+    )
+    said = [("What goes wrong, as somebody says", asked.symptom)] if asked.symptom else []
+    only = {"technique": (asked.technique,)} if asked.technique else None
+    desk.ask(experiments, first=said, only=only)
