@@ -355,7 +355,7 @@ def _objective(collaborators: Collaborators, bench: Bench) -> Objective:
         bench=bench,
         policy=_policy(config),
         settings=config.fix,
-        leads=read_handoff(Path(config.fix.from_debug)) if config.fix.from_debug else (),
+        leads=read_handoff(Path(config.fix.from_debug)).open if config.fix.from_debug else (),
         paths=context.files,
         tests={p: store.read(v) for p, v in tests.items() if store.size(v) <= BYTES_LIMIT},
     )

@@ -19,7 +19,8 @@ from autoresearch_ci.investigate.experiments import interpreter
 from autoresearch_ci.investigate.groundwork import own_commands
 from autoresearch_ci.investigate.program import Program, bundled, from_file
 from autoresearch_ci.preflight import Options
-from autoresearch_ci.record.investigation_records import Started, peek
+from autoresearch_ci.record.handoff import Handed, read_handoff
+from autoresearch_ci.record.investigation_records import Known, Started, peek
 from autoresearch_ci.record.run_names import (
     chosen_investigation,
     refuse_vanished_base,
@@ -28,6 +29,8 @@ from autoresearch_ci.record.run_names import (
 from autoresearch_ci.workspace.repository import Repository
 
 NAME = "debug"
+HANDED = "handed"
+"""Name of the step that took in what another tool supposes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +43,8 @@ class Asked:
     """In a person's words."""
     good: str = ""
     """A commit where it did not fail; empty: no bisection."""
+    handed: str = ""
+    """A handoff.json, whose findings are looked at first; empty: none."""
     technique: str = ""
     depth: str = ""
     """A word of the program; empty: its defaults."""
@@ -52,6 +57,7 @@ class Asked:
             "command": self.command,
             "symptom": self.symptom,
             "bisect": self.good,
+            "from": self.handed,
             "technique": self.technique,
         }
 
@@ -74,6 +80,8 @@ class Task:
     """How many hypotheses there may be."""
     good: str
     """Name of the commit where it did not fail; empty: no bisection."""
+    handed: Handed | None
+    """What another tool supposes; `None`: nothing, or an earlier process has read it."""
 
 
 def task_of(options: argparse.Namespace, repository: Repository) -> Task:
@@ -81,7 +89,8 @@ def task_of(options: argparse.Namespace, repository: Repository) -> Task:
     program = from_file(Path(options.program)) if options.program else bundled(NAME)
     asked = _asked(options)
     tag = chosen_investigation(repository, NAME, options.tag, resume=options.resume)
-    known = peek(run_store(repository, f"{NAME}-{tag}")).start if options.resume else None
+    before = peek(run_store(repository, f"{NAME}-{tag}")) if options.resume else Known()
+    known = before.start
     asked = _continued(asked, known)
     _refuse_unknown(asked, program)
     program = program.at_depth(asked.depth)
@@ -102,7 +111,15 @@ def task_of(options: argparse.Namespace, repository: Repository) -> Task:
         config=config,
         iterations=program.facts.defaults.iterations if _is_open(options) else config.iterations,
         good=refuse_unrelated(repository, asked.good, base) if asked.good else "",
+        handed=_handed(asked, before),
     )
+
+
+def _handed(asked: Asked, before: Known) -> Handed | None:
+    """Raises `ConfigError`."""
+    if not asked.handed or HANDED in before.steps:
+        return None
+    return read_handoff(Path(asked.handed), "--from")
 
 
 def _asked(options: argparse.Namespace) -> Asked:
@@ -110,6 +127,7 @@ def _asked(options: argparse.Namespace) -> Asked:
         command=options.failing or "",
         symptom=options.symptom or "",
         good=options.bisect or "",
+        handed=options.handed or "",
         technique=options.technique or "",
         depth=options.depth or "",
         severity=options.severity or "",
@@ -148,6 +166,7 @@ def _continued(asked: Asked, known: Started | None) -> Asked:
         command=known.asked.get("command", ""),
         symptom=known.asked.get("symptom", ""),
         good=known.asked.get("bisect", ""),
+        handed=known.asked.get("from", ""),
         technique=known.asked.get("technique", ""),
         depth=asked.depth or known.asked.get("depth", ""),
     )
@@ -169,7 +188,7 @@ def _configured(
     if not commands:
         regular = {path: version for path, version in files.items() if version.regular}
         commands = own_commands(regular, lambda path: repository.read(regular[path]))
-    if not commands and not asked.symptom:
+    if not (commands or asked.symptom or asked.handed):
         raise ConfigError(
             "there is nothing that could fail: no command is given, and none was found.\n"
             "do: name a command that fails: autoresearch-ci debug --command 'make test'"

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from autoresearch_ci.cli.debug_asked import NAME, Asked, Task
+from autoresearch_ci.cli.debug_asked import HANDED, NAME, Asked, Task
 from autoresearch_ci.cli.open_investigation import Desk
+from autoresearch_ci.decide.aims import Lead
 from autoresearch_ci.decide.findings import Evidence, fingerprint
 from autoresearch_ci.decide.selected_tests import suite_command
 from autoresearch_ci.investigate.bisect import Bisected, Bisection
@@ -17,13 +18,18 @@ from autoresearch_ci.investigate.experiments import Experiments
 from autoresearch_ci.investigate.groundwork import Symptom, inventory, reproduce, told
 from autoresearch_ci.measure.commands import OutOfTime
 from autoresearch_ci.preflight import changed_since
-from autoresearch_ci.record.investigation_records import Item
+from autoresearch_ci.record.handoff import Handed
+from autoresearch_ci.record.investigation_records import Item, Step
 from autoresearch_ci.safety.prompt_text import line
+
+_LEADS = 8
+"""Of each kind that are told: the most severe."""
 
 
 def debug(desk: Desk, task: Task) -> None:
     """All steps in order; what was used up before the end is said."""
     asked, good = task.asked, task.good
+    _take_in(desk, task)
     try:
         symptom = _symptom(desk, asked)
         if symptom and symptom.outcome:
@@ -32,6 +38,38 @@ def debug(desk: Desk, task: Task) -> None:
         _think(desk, asked, symptom)
     except OutOfTime:
         desk.missing.append("the time was used up; --resume goes on")
+
+
+def _take_in(desk: Desk, task: Task) -> None:
+    """What another tool supposes, told as its word: nothing of it has been checked."""
+    if task.handed:
+        found = {"lines": leads_told(task.handed, desk.runs.base)}
+        desk.records.append(Step(name=HANDED, found=found))
+    if known := desk.records.known.steps.get(HANDED):
+        desk.facts.append(("Handed on, not checked", "\n".join(map(str, known["lines"]))))
+
+
+def leads_told(handed: Handed, base: str) -> list[str]:
+    """Lines for people and models; `base`: the commit that is looked at."""
+    at = f"commit {handed.commit[:12]}" if handed.commit else "a commit that it does not name"
+    other = "" if handed.commit == base else ", which is not the one looked at here"
+    lines = [f"{handed.source} says of {at}{other}:"]
+    for kind, leads in (
+        ("open", handed.open),
+        ("supposed", handed.supposed),
+        ("not it", handed.disproven),
+    ):
+        told = [f"{kind}: {_told_lead(lead)}" for lead in leads]
+        left = len(told) - _LEADS
+        lines += [*told[:_LEADS], *([f"and {left} more"] if left > 0 else [])]
+    return lines if len(lines) > 1 else [*lines, "nothing"]
+
+
+def _told_lead(lead: Lead) -> str:
+    severity = f"[{lead.severity}] " if lead.severity else ""
+    place = f"{line(lead.path, 200)}:{lead.line}: " if lead.path else ""
+    why = f" ({line(lead.why, 120)})" if lead.why else ""
+    return f"{severity}{place}{line(lead.title, 160)}{why}"
 
 
 def _symptom(desk: Desk, asked: Asked) -> Symptom | None:
@@ -131,7 +169,7 @@ def _culprit(
 
 def _think(desk: Desk, asked: Asked, symptom: Symptom | None) -> None:
     """Hypotheses, when a model can be asked and there is something to explain."""
-    if not (asked.symptom or (symptom and symptom.outcome)):
+    if not (asked.symptom or asked.handed or (symptom and symptom.outcome)):
         desk.without_model("nothing fails; --symptom TEXT says what goes wrong in your words")
         return
     if why := desk.why_no_model():

@@ -186,7 +186,7 @@ def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     fix.add_argument(
         "--from-debug",
         metavar="FILE",
-        help="handoff.json of a `debug` run: its findings are told to the proposer",
+        help="a handoff.json, such as `debug` writes: its findings are told to the proposer",
     )
     fix.add_argument("--skip-lint", action="store_true", help="leave lint and warnings as they are")
     fix.add_argument(
@@ -241,6 +241,12 @@ def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     debug.add_argument("--symptom", metavar="TEXT", help="what goes wrong, in your words")
     debug.add_argument(
         "--bisect", metavar="GOOD", help="find the commit that brought it, GOOD being without it"
+    )
+    debug.add_argument(
+        "--from",
+        dest="handed",
+        metavar="FILE",
+        help="a handoff.json, of this tool or of uditgoenka/autoresearch, to go by",
     )
     debug.add_argument("--technique", metavar="WORD", help="look in this way only")
     debug.add_argument(

@@ -33,6 +33,7 @@ class Lead:
     path: str = ""
     line: int = 0
     """1-based, at the commit that was investigated; 0: not told."""
+    severity: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,10 +10,9 @@ from typing import Any
 from autoresearch_ci.decide.saturation import Looked, coverage, is_complete
 from autoresearch_ci.investigate.program import Program
 from autoresearch_ci.record.durable_files import replace_file
+from autoresearch_ci.record.handoff_form import SEVERITIES
 from autoresearch_ci.record.investigation_records import Item, Known
 from autoresearch_ci.report.finding_pages import Finding, Report, Run, page
-
-SEVERITIES = ("critical", "high", "medium", "low", "info")
 
 
 def looked(items: Sequence[Item], program: Program) -> list[Looked]:
@@ -67,6 +66,7 @@ class Pages:
             program=program.name,
             tag=start.tag if start else "",
             commit=start.base if start else "",
+            base=str(known.steps.get("differential", {}).get("since", "")),
             asked=self.redact({k: v for k, v in (start.asked if start else {}).items() if v}),
             findings=shown,
             facts=tuple((title, self.redact(text)) for title, text in facts),

@@ -9,16 +9,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from autoresearch_ci.decide.findings import Evidence
+from autoresearch_ci.record.handoff_form import SEVERITIES, VERSION, handoff_text
 from autoresearch_ci.safety.characters import replaced_for_people
-from autoresearch_ci.safety.log_text import defuse, json_text
+from autoresearch_ci.safety.log_text import defuse
 from autoresearch_ci.safety.markdown_text import block, inline
 from autoresearch_ci.safety.wording import commit_name, shortened
 
-HANDOFF_VERSION = 1
 CELL_LIMIT = 500
 """Characters of one cell of the table."""
 
@@ -85,6 +85,7 @@ class Report:
     program: str
     tag: str
     commit: str
+    """What was looked at."""
     asked: Mapping[str, str]
     """What the command line asks."""
     findings: tuple[Finding, ...]
@@ -95,6 +96,8 @@ class Report:
     end: str
     complete: bool
     """Whether it ended because nothing is left."""
+    base: str = ""
+    """The commit that it was compared with; empty: none."""
     missing: tuple[str, ...] = ()
     """What was not looked at, and why."""
     tokens: int = 0
@@ -271,52 +274,41 @@ def _cell(value: object) -> str:
 def handoff(report: Report) -> str:
     """For the next command: what is open, what is not it, and of which commit that is said."""
     status = "COMPLETE" if report.complete else "BOUNDED"
-    return json_text(
+    return handoff_text(
         {
-            "version": HANDOFF_VERSION,
+            "version": VERSION,
             "source": report.program,
             "tag": report.tag,
             "commit": report.commit,
-            "base": report.commit,
+            "base": report.base or report.commit,
             "status": status,
             "end": report.end,
             "asked": dict(report.asked),
             "scope": list(report.scope),
             "findings": [_handed(finding, report) for finding in report.findings],
             "incomplete": list(report.missing),
-        },
-        indent=2,
+        }
     )
 
 
 def _handed(finding: Finding, report: Report) -> dict[str, Any]:
     answer = finding.answer
+    severity = answer.get("severity")
     return {
         "fingerprint": finding.fingerprint,
         "status": finding.finding,
         "rule": report.program,
         "title": finding.title,
-        "severity": answer.get("severity", ""),
+        "severity": severity if severity in SEVERITIES else "",
         "confidence": finding.confidence,
         "path": finding.path,
         "line": finding.line,
         "end_line": finding.line,
-        "why": answer.get("why", ""),
+        "why": str(answer.get("why") or ""),
         "claim": finding.claim,
-        "fix": answer.get("fix", ""),
-        "dimension": {name: answer.get(name, "") for name in report.coverage},
+        "fix": str(answer.get("fix") or ""),
+        "dimension": {name: str(answer.get(name, "")) for name in report.coverage},
         "role": finding.role,
         "commit": report.commit,
-        "evidence": [
-            {
-                "kind": piece.kind,
-                "path": piece.path,
-                "line": piece.line,
-                "text": piece.text,
-                "run": piece.run,
-                "command": piece.command,
-                "exit_code": piece.exit_code,
-            }
-            for piece in finding.evidence
-        ],
+        "evidence": [asdict(piece) for piece in finding.evidence],
     }

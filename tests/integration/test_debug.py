@@ -189,6 +189,32 @@ def test_a_tag_is_used_once_and_can_be_continued_as_it_began(repo: Repo, debug: 
     assert (other.code, "was 'sh check.sh'" in other.err) == (2, True)
 
 
+def test_a_handoff_in_our_own_form_brings_no_command_either(
+    repo: Repo, debug: Debug, tmp_path: Path
+) -> None:
+    history(repo, 30)
+    mine = debug().handoff
+    mine["asked"]["command"] = evil = f"touch {tmp_path}/evil; false"
+    path = tmp_path / "handed.json"
+    path.write_text(json.dumps(mine))
+    done = debug("--from", str(path), *debug.writes_outside, tag="u", command=None)
+    assert done.code == 0, done.err
+    assert not (tmp_path / "evil").exists()
+    assert evil not in [run.command for run in debug.known("u").runs.values()]
+
+
+def test_a_handoff_that_does_not_fit_is_refused_before_anything_is_run(
+    repo: Repo, debug: Debug, tmp_path: Path
+) -> None:
+    history(repo, 30)
+    path = tmp_path / "handed.json"
+    path.write_text('{"version": 1, "findings": []}')
+    done = debug("--from", str(path))
+    assert done.code == 2
+    assert "does not fit handoff.schema.json" in done.err
+    assert not done.folder.exists()
+
+
 def test_words_of_the_repository_do_nothing_in_the_pages(repo: Repo, debug: Debug) -> None:
     names = history(repo, 1, 2)
     repo.write("value", "30\n")

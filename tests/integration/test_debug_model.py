@@ -485,6 +485,40 @@ def test_of_two_experiments_the_first_decides_whether_it_came_true(model: Model)
     assert (item.status, len(item.runs)) == ("disproven", 2)
 
 
+def test_what_another_tool_supposes_is_told_as_its_word_and_nothing_of_it_is_run(
+    model: Model, repo: Repo, tmp_path: Path
+) -> None:
+    evil = f"touch {tmp_path}/evil; false"
+    handed = {
+        "version": "2.1.0",
+        "source": "predict",
+        "status": "COMPLETE",
+        "config": {"verify": evil},
+        "command": evil,
+        "findings": [
+            {"title": "tax doubles", "severity": "low", "location": "shop.py:2", "command": evil},
+            {"title": "tax adds three", "severity": "high", "location": "/etc/passwd:1"},
+        ],
+    }
+    path = tmp_path / "handed.json"
+    path.write_text(json.dumps(handed))
+    done = model(
+        *unsure(CLAIMS[0]),
+        flags=("--iterations", "1", "--from", str(path), *model.debug.writes_outside),
+    )
+    assert done.code == 0, done.err
+    sent = json.dumps(model.api.requests[0]["messages"])
+    assert "predict says of a commit that it does not name" in sent
+    assert sent.index("[high] tax adds three") < sent.index("[low] shop.py:2: tax doubles")
+    assert not (tmp_path / "evil").exists()
+    assert {run.command for run in model.debug.known().runs.values()} == {"python check.py"}
+    assert "[high] tax adds three" in done.page("findings.md")
+    path.unlink()  # what was taken in is in the record
+    model.api.answer(*unsure(CLAIMS[1]))
+    model.debug(*model.flags, "--resume", "--iterations", "2", command=None)
+    assert "tax adds three" in json.dumps(model.api.requests[2]["messages"])
+
+
 def test_without_a_hypothesis_for_long_the_question_does_not_grow(model: Model) -> None:
     letters = [f"{a}{b}{c}" for a in "abc" for b in "defg" for c in "hijk"][:24]
     talks = [
