@@ -14,7 +14,8 @@ from collections.abc import Iterator, Sequence
 # a folder, `folder/name` for a name in that folder only.
 _TABLE = {
     # --- Python -----------------------------------------------------------------------------------
-    "Python's start-up": "sitecustomize.py usercustomize.py *.pth *.egg-link pyvenv.cfg",
+    "Python's start-up": """
+        sitecustomize.py usercustomize.py *.pth *.egg-link pyvenv.cfg .pdbrc""",
     "Python's compiled code": "*.pyc *.pyo __pycache__/",
     "Python's installed packages": """
         *.dist-info/ *.egg-info/ site-packages/ dist-packages/ __pypackages__/ .venv/ venv/ .tox/
@@ -27,7 +28,8 @@ _TABLE = {
     "coverage": ".coveragerc .coveragerc.*",
     "Python's builds": """
         pyproject.toml setup.cfg setup.py manifest.in hatch.toml hatch_build.py pdm.toml pixi.toml
-        .pydistutils.cfg pip.conf poetry.toml uv.toml environment.yml environment.yaml""",
+        .pydistutils.cfg pip.conf poetry.toml uv.toml environment.yml environment.yaml conda.yml
+        conda.yaml .condarc""",
     "Python's dependencies": """
         requirements*.txt requirements*.in constraints*.txt uv.lock poetry.lock pdm.lock
         pylock*.toml pixi.lock conda-lock.yml pipfile pipfile.lock""",
@@ -78,7 +80,9 @@ _TABLE = {
         repo.bazel vendor.bazel .bazelrc user.bazelrc .bazelversion .bazeliskrc .bazelignore *.bzl
         buck .buckconfig .buckconfig.* .buckroot pants.toml pants.*.toml .pants.rc .plzconfig
         .plzconfig.*""",
-    "gcc and clang": "*.gch *.pch *.modulemap .clang-tidy .clang-format .clangd",
+    "gcc and clang": """
+        *.gch *.pch *.modulemap .clang-tidy .clang-format .clangd compile_flags.txt
+        compile_commands.json .gdbinit .lldbinit""",
     "task runners": """
         justfile .justfile *.just taskfile.yml taskfile.yaml taskfile.dist.yml taskfile.dist.yaml
         .taskrc.yml .taskrc.yaml rakefile rakefile.rb *.rake thorfile magefile.go earthfile
@@ -101,10 +105,10 @@ _TABLE = {
     "Scala, Clojure, Ant and others": """
         *.sbt project/build.properties project/plugins.sbt .sbtopts .jvmopts .scalafmt.conf
         .scalafix.conf build.sc build.mill project.scala project.clj deps.edn bb.edn shadow-cljs.edn
-        build.xml ivy.xml""",
+        build.boot build.xml ivy.xml""",
     "the JVM's tests": """
         junit-platform.properties testng.xml allure.properties spockconfig.groovy meta-inf/
-        lombok.config""",
+        lombok.config spring.factories log4j2*.xml logback*.xml""",
     ".NET": """
         *.csproj *.fsproj *.vbproj *.vcxproj *.proj *.sln *.slnx *.slnf *.props *.targets *.rsp
         *.ruleset *.runsettings *.testsettings global.json nuget.config packages.config
@@ -125,9 +129,10 @@ _TABLE = {
         mix.exs mix.lock .formatter.exs .credo.exs .dialyzer_ignore.exs test_helper.exs rebar.config
         rebar.config.script rebar.lock .iex.exs erlang.mk""",
     "Swift, Dart and Objective-C": """
-        package.swift package.resolved package@swift-* .swiftlint.yml podfile podfile.lock cartfile
-        *.xcconfig *.xctestplan *.pbxproj *.xcscheme pubspec.yaml pubspec.lock
-        pubspec_overrides.yaml dart_test.yaml analysis_options.yaml flutter_test_config.dart
+        package.swift package.resolved package@swift-* .swiftlint.yml .swiftformat podfile
+        podfile.lock cartfile *.xcconfig *.xctestplan *.pbxproj *.xcscheme pubspec.yaml
+        pubspec.lock pubspec_overrides.yaml dart_test.yaml analysis_options.yaml
+        flutter_test_config.dart
         build.yaml""",
     "Haskell, OCaml and others": """
         *.cabal cabal.project cabal.project.* stack.yaml stack.yaml.lock package.yaml .ghci
@@ -142,6 +147,7 @@ _TABLE = {
         .luarc.json .luacheckrc .busted *.rockspec .luacov .proverc .perlcriticrc .perltidyrc
         makefile.pl build.pl cpanfile cpanfile.snapshot dist.ini""",
     # --- Tool chains, environments, containers ----------------------------------------------------
+    "downloads": ".netrc .curlrc .wgetrc",
     "environment variables": ".env .env.* .envrc .flaskenv .direnv/",
     "the choice of tools": """
         .python-version .python-versions .node-version .nvmrc .ruby-version .ruby-gemset

@@ -12,12 +12,18 @@ import bisect
 import functools
 import posixpath
 import re
-import sys
 import unicodedata
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from autoresearch_ci.safety.characters import without_hidden
 from autoresearch_ci.workspace.ruler_imports import RulerImports, read_ruler
+from autoresearch_ci.workspace.standard_names import (
+    JVM_RUNNERS,
+    PERL_CORE,
+    PYTHON_RUNNERS,
+    PYTHON_STANDARD,
+    STANDARD_HEADERS,
+)
 
 
 def same_file_key(path: str) -> str:
@@ -63,27 +69,11 @@ _INDEX = {"Python": "__init__", "JavaScript": "index", "Lua": "init"}
 _PLATFORM = re.compile(r"\.(native|ios|android|web|windows|macos|server|browser)$")
 _PYTHON = (".py", ".pyw", ".pyi")
 
-_STANDARD = {name.lower() for name in sys.stdlib_module_names} - {"test", "this", "antigravity"}
-_RUNNERS = re.compile(
-    r"_?pytest(_.*)?|pluggy|iniconfig|py|xdist|execnet|coverage|hypothesis|nose2?|mock|tox|nox"
-    r"|unittest2|packaging|pygments|exceptiongroup|pkg_resources|setuptools|_distutils_hack"
-    r"|pyperf|asv|pytest_case_outcomes"
-)
-"""What test and benchmark runners import, theirs and ours."""
-_HEADER_NAMES = """
-    assert.h complex.h ctype.h errno.h fenv.h float.h inttypes.h iso646.h limits.h locale.h math.h
-    setjmp.h signal.h stdalign.h stdarg.h stdatomic.h stdbool.h stddef.h stdint.h stdio.h stdlib.h
-    string.h tgmath.h threads.h time.h uchar.h wchar.h wctype.h unistd.h pthread.h sys/time.h
-    sys/resource.h sys/types.h x86intrin.h immintrin.h gtest/gtest.h gmock/gmock.h
-    benchmark/benchmark.h catch2/catch.hpp catch.hpp doctest.h doctest/doctest.h check.h cmocka.h
-    unity.h criterion/criterion.h algorithm atomic cassert chrono cmath cstdio cstdlib cstring ctime
-    iostream random thread vector"""
-_STANDARD_HEADERS = frozenset(_HEADER_NAMES.split())
-"""Of C, C++ and their test runners."""
-_JVM_RUNNERS = re.compile(
-    r"(^|/)(org/junit|junit|org/openjdk/jmh|org/testng|org/hamcrest|org/mockito|org/assertj"
-    r"|org/scalatest|org/spockframework|kotlin/test)/(.*/)?[^/]+\.(java|kt|scala|groovy|class)$"
-)
+_JVM = (".java", ".kt", ".scala", ".groovy")
+_JVM_ROOTS = frozenset({"java", "kotlin", "scala", "groovy"})
+"""Below such a folder, by convention, a file's place is its package."""
+_SOURCE_ROOTS = _JVM_ROOTS | {"src", "test", "tests", "main", "app", "lib", "classes"}
+_NODE_PATH = re.compile(r"\bNODE_PATH=[\"']?([^\s\"';&|]+)")
 _VENDOR = re.compile(r"/?\bvendor/")
 _PLACES = {"Ruby": ("lib", "spec", "test"), "Perl": ("lib", "t/lib", "blib/lib")}
 """On the search path by convention of the test runners."""
@@ -112,7 +102,7 @@ class Twins:
         key = same_file_key(path)
         looks = (
             *(self._same_name, self._stub, self._package, self._imported),
-            *(self._c_header, self._other),
+            *(self._c_header, self._class, self._on_node_path, self._other),
         )
         return next((why for look in looks if (why := look(key))), "")
 
@@ -159,10 +149,12 @@ class Twins:
         if known:
             return ""  # the candidate's own
         first = name.partition("/")[0]
-        if family == "Python" and (name in _STANDARD or _RUNNERS.fullmatch(first)):
+        if family == "Python" and (name in PYTHON_STANDARD or PYTHON_RUNNERS.fullmatch(first)):
             where = self._ruler.folders.get(folder, "")
             beside = f", beside the frozen {where}" if where in self._tracked else ""
             return f"would be imported instead of the installed {first}{beside}"
+        if family == "Perl" and name in PERL_CORE:
+            return f"would be imported instead of the installed {name.replace('/', '::')}"
         theirs = name if name in self._modules else first
         # What is missing below a package of the repository's own is for a proposal to make.
         if theirs in self._modules and not any(self._known(family, first)):
@@ -184,8 +176,30 @@ class Twins:
             if not self._editable(known):
                 return f"would be found instead of the frozen {known}"
         tail = "/".join(key.split("/")[-2:])
-        if {name, tail} & _STANDARD_HEADERS and self._c_files:
+        if {name, tail} & STANDARD_HEADERS and self._c_files:
             return f"would be included instead of the installed {name}"
+        return ""
+
+    def _class(self, key: str) -> str:
+        """The JVM and its compilers take the first of a name on their path, in whatever folder."""
+        for known in self._index.get(("class", _class_name(key)), ()):
+            if not self._editable(known) and _same_package(key, same_file_key(known)):
+                return f"would be found instead of the frozen {known}"
+        return ""
+
+    def _on_node_path(self, key: str) -> str:
+        """`require("judge")` looks into one folder after the other."""
+        found = (
+            match[1].split(":") for line in self._commands for match in _NODE_PATH.finditer(line)
+        )
+        folders = [same_file_key(posixpath.normpath(part)) for parts in found for part in parts]
+        for family, place in _places(key) if folders else ():
+            for start in folders if family == "JavaScript" else ():
+                name = place.removeprefix(f"{start}/") if place.startswith(f"{start}/") else ""
+                for other in folders if name else ():
+                    for known in self._index.get((family, f"{other}/{name}"), ()):
+                        if not self._editable(known):
+                            return f"would be found instead of the frozen {known}"
         return ""
 
     def _other(self, key: str) -> str:
@@ -199,7 +213,7 @@ class Twins:
             for module in self._index.get(("go module", key[: match.start()]), ()):
                 return f"would be found instead of what the frozen {module} names"
         new = ("JVM", "") in self._index and ("JVM", folder) not in self._index
-        if new and _JVM_RUNNERS.search(key):
+        if new and JVM_RUNNERS.search(key):
             return "would be found instead of the installed class of that name"
         return ""
 
@@ -282,6 +296,28 @@ def _groups(key: str) -> Iterator[tuple[str, str]]:
         yield "go tests", folder
     elif name == "go.mod":
         yield "go module", folder
-    elif name.endswith((".java", ".kt", ".scala", ".groovy")):
+    elif name.endswith(_JVM):
         yield "JVM", ""
         yield "JVM", folder
+        yield "class", _class_name(key)
+
+
+def _class_name(key: str) -> str:
+    """Of a source or class file of the JVM, without its package; else nothing that is one."""
+    stem, end = posixpath.splitext(posixpath.basename(key))
+    return stem if end in (*_JVM, ".class") else key
+
+
+def _same_package(first: str, second: str) -> bool:
+    """Whether two files in different folders may hold a class of the same full name."""
+    one, two = (posixpath.dirname(key).split("/") for key in (first, second))
+    if one == two:
+        return False  # `_same_name` knows
+    common: list[str] = []
+    while one and two and one[-1] == two[-1]:
+        common.append(one.pop())
+        two.pop()
+    if _JVM_ROOTS.intersection(common):
+        return True
+    at_root = [len(rest) <= 1 or rest[-1] in _SOURCE_ROOTS for rest in (one, two)]
+    return any(at_root) if common else all(at_root)

@@ -50,7 +50,11 @@ _NAMES: Mapping[str, str] = {
     "Kotlin": f"kotlinc detekt ktlint {_WARNINGS}",
     "javac, Android's lint, SpotBugs": f"javac xlint spotbugs errorprone pmd {_WARNINGS}",
     "checkstyle, scalastyle": "checkstyle scalastyle checkstyleMain",
-    "PMD": "pmd",
+    "PMD": "pmd cpd",
+    "OCaml": f"ocamlc ocamlopt dune {_WARNINGS}",
+    "Ada": f"gnatmake gprbuild gcc {_WARNINGS}",
+    "svelte": "svelte-check vite",
+    "a linter": "lint check",
     "IntelliJ": "inspect qodana",
     "scalac": f"scalac scalafix scoverage {_COVERAGE} {_WARNINGS}",
     "C#, PowerShell": (

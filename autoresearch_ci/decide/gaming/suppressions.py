@@ -74,7 +74,7 @@ _TABLE: tuple[tuple[str, str], ...] = (
     ("Kotlin", r"@(?:file:)?Suppress \("),
     ("javac, Android's lint, SpotBugs", r"@Suppress(?:Warnings|Lint|FBWarnings)\b"),
     ("checkstyle, scalastyle", r"\b(?:CHECKSTYLE|scalastyle) : (?:OFF|SUPPRESS)\b"),
-    ("PMD", r"// NOPMD\b"),
+    ("PMD", r"// (?:NOPMD|CPD-OFF)\b"),
     ("IntelliJ", r"\bnoinspection\b"),
     ("scalac", r"@(?:scala\.annotation\.)?nowarn\b|\bscalafix:off|\$COVERAGE-OFF\$"),
     (
@@ -104,6 +104,9 @@ _TABLE: tuple[tuple[str, str], ...] = (
     ("excoveralls", r"\bcoveralls-ignore-(?:start|next-line)"),
     ("GHC", r"\{-# OPTIONS_GHC[^}\n]{0,80}(?:-w\b|-Wno-|-fno-warn)"),
     ("hlint", r"\bHLINT  ignore\b|\"HLint: ignore"),
+    ("OCaml", r"\[@{1,3}(?:ocaml\.)?warning  \"-"),
+    ("Ada", r"\bpragma  Warnings \( Off\b"),
+    ("clj-kondo, eastwood", r"#_ :(?:clj-kondo|eastwood)/ignore\b"),
     # Shells, images, configuration, documents, and the rest
     ("shellcheck", r"# shellcheck  disable\b"),
     ("hadolint", r"# hadolint  (?:global  )?ignore\b"),
@@ -119,6 +122,14 @@ _TABLE: tuple[tuple[str, str], ...] = (
     ("solhint, slither", r"\b(?:solhint|slither)-disable(?:-next-line|-line|-start)?"),
     ("verilator", r"\bverilator  (?:lint_off|coverage_off)\b"),
     ("buf, protolint", r"\b(?:buf:lint:ignore|protolint:disable(?::next|:this)?)\b"),
+    ("svelte", r"<!-- svelte-ignore\b|// svelte-ignore\b"),
+    # Any other, by the way in which nearly all are called and told
+    (
+        "a linter",
+        r"(?:#|//|--|%|;|/\*|<!--|\") (?!deno|(?:[a-z]s|ox|kt|swift|style|markdown)lint)"
+        r"[\w.-]{0,20}(?:lint|elvis|statix|robocop|narc)[\w.]{0,12}"
+        r"(?:-| : |  )(?:ignore|disable|off|skip|suppress)\b",
+    ),
     # Scanners that read every language
     ("bandit, gosec", r"(?:#|//|/\*|--) #?nosec\b"),
     ("semgrep", r"\bnosem(?:grep)?\b"),
@@ -147,7 +158,7 @@ _HINTS = (
     *("expect", "excl", "fixme", "flow", "unsafe", "no_type", "no-", "nocheck", "mutate", "typed"),
     *("pyright", "dont-add", "todo", "critic", "warnings", "strict", "reek", "lint", "sanit"),
     *("system_header", "analyzer", "coverity", "dialyzer", "vale", "secret", "white", "ghc", "-v"),
-    *("no ", "no\t", "tarpaulin", "unused"),
+    *("no ", "no\t", "tarpaulin", "unused", "cpd-off", "warning"),
 )
 """Without one of these words a line is nothing for the table, which is slow to look for."""
 _RULES = re.compile(

@@ -120,6 +120,16 @@ x = 1; //-V501
 // CHECKSTYLE:OFF
 // scalastyle:off
 int x; // NOPMD
+// CPD-OFF
+let f x = x [@@@warning "-a"]
+pragma Warnings (Off);
+#_:clj-kondo/ignore
+<!-- svelte-ignore a11y_no_noninteractive_tabindex -->
+# gdlint:ignore=max-line-length
+# cmake-lint: disable=C0103
+// zlint-disable no-undefined
+%% elvis:disable
+# robocop: off=all
 //noinspection unchecked
 @nowarn("cat=deprecation")
 // $COVERAGE-OFF$
@@ -206,6 +216,8 @@ import re  # the number of ignored lines
 # Ignore: see below
 x = "type: ignore"
 // ignore: we do not care
+# lint the rest, ignore the first
+// linted: disabled rows are shown
 /* eslint, prettier and tslint are happy with this */
 options = {ignore: true, disable: [], suppress: null}
 parser.add_argument("--disable-cache")

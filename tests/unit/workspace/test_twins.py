@@ -70,6 +70,12 @@ def refusal(path: str, frozen: str, commands: tuple[str, ...] = ("true",)) -> st
         ("lib/judge.php", "lib/judge.inc"),
         ("lisp/judge.el", "lisp/judge.elc"),
         ("src/Judge.java", "src/Judge.class"),
+        # The JVM: a class of that name in another folder of sources.
+        ("frozen/util/Judge.java", "src/util/Judge.java"),
+        ("bench/Judge.java", "src/main/java/Judge.kt"),
+        ("a/src/main/java/org/x/Judge.java", "b/src/main/java/org/x/Judge.java"),
+        ("src/test/java/org/x/Judge.java", "src/main/kotlin/org/x/Judge.kt"),
+        ("src/test/java/org/x/Judge.java", "out/org/x/Judge.class"),
         # make, compilers.
         ("bench.c", "bench"),
         ("bench.c", "bench.o"),
@@ -122,6 +128,8 @@ def test_what_would_be_found_instead_of_a_frozen_file_is_refused(frozen: str, pa
         ("go.mod", "pkg/vendors/list.go"),
         ("src/lib.rs", "src/lexer.rs"),
         ("src/test/java/a/WorkTest.java", "src/main/java/a/Lexer.java"),
+        ("src/test/java/org/a/model/User.java", "src/main/java/org/b/model/User.java"),
+        ("bench/Main.java", "src/main/java/org/b/Main.java"),
         ("lib/judge.rb", "lib/lexer.rb"),
         ("data/math.csv", "src/math.h"),  # no C here
         ("src/test/a.txt", "src/main/java/org/junit/X.java"),  # nor Java
@@ -271,6 +279,23 @@ def test_a_file_that_a_search_finds_first_is_refused_in_every_folder_of_it() -> 
         "out-of-scope: evaluate.py (would be found instead of the frozen src/evaluate.py; "
         "to allow it, name it outright in scope)"
     )
+
+
+def test_what_is_first_on_nodes_search_path_is_no_twin() -> None:
+    files = {"bench.js": "require('judge')\n", "lib/judge.js": "", "src/work.js": ""}
+    scope = scope_of(files, "src/", commands=("NODE_PATH=src:./lib node bench.js",))
+    assert "instead of the frozen lib/judge.js" in (scope.refusal("src/judge.js") or "")
+    assert "instead of the frozen lib/judge.js" in (scope.refusal("src/judge/index.js") or "")
+    assert scope.refusal("src/lexer.js") is None
+    assert not scope_of(files, "src/", commands=("node bench.js",)).refusal("src/judge.js")
+
+
+def test_no_module_takes_the_place_of_one_that_perl_brings() -> None:
+    files = {"bench.pl": "use List::Util;\n", "src/Work.pm": ""}
+    scope = scope_of(files, "src/", commands=("perl -Isrc -Mstrict bench.pl",))
+    for name in ("strict.pm", "Exporter.pm", "List/Util.pm", "Time/HiRes.pm"):
+        assert "instead of the" in (scope.refusal(f"src/{name}") or ""), name
+    assert scope.refusal("src/Lexer.pm") is None
 
 
 def test_text_of_any_kind_is_read() -> None:
