@@ -16,43 +16,13 @@ import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from autoresearch_ci.decide.gaming.other_languages import COMMENTS, patterns_for
 from autoresearch_ci.decide.gaming.python import Play, python_plays
 from autoresearch_ci.decide.gaming.ruler import Ruler
 from autoresearch_ci.decide.gaming.suppressions import Suppression, added
 
 _BYTES_LIMIT = 2 * 2**20
 """Of one file; a larger one is data."""
-_SCRIPT = (".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".cts", ".tsx")
-_C = (".c", ".h", ".cc", ".cpp", ".cxx", ".hh", ".hpp", ".hxx", ".m", ".mm", ".inl")
-_EXITS = "exits with success"
-_IN_OTHERS: Mapping[tuple[str, ...], Mapping[str, str]] = {
-    _SCRIPT: {
-        r"\bprocess\.env\.(CI|GITHUB_ACTIONS|JEST_WORKER_ID|VITEST|NODE_TEST_CONTEXT)\b": (
-            "asks whether it is measured"
-        ),
-        r"\b(Date\.now|performance\.now|process\.hrtime)\s*=(?![=>])": "patches the clock",
-        r"\bMath\.random\s*=(?![=>])": "patches Math.random",
-        r"\bconsole\.(log|info|warn|error)\s*=(?![=>])": "patches what is printed",
-        r"\b(process\.stdout\.write)\s*=(?![=>])": "patches what is printed",
-        r"\b(require\(\s*[\"'](node:)?assert(/strict)?[\"']\s*\)[\w.]*|assert\.\w+)\s*=(?![=>])": (
-            "patches assert"
-        ),
-        r"\bprocess\.(reallyExit|exit)\s*\(\s*0?\s*\)": _EXITS,
-    },
-    _C: {
-        r"__attribute__\s*\(\(\s*_*constructor": "runs before main",
-        r"\b(_exit|_Exit|quick_exit)\s*\(\s*(0|EXIT_SUCCESS)\s*\)": _EXITS,
-        r"^\s*(extern\s+\"C\"\s+)?(static\s+)?(clock_t\s+clock|int\s+clock_gettime|int\s+gettimeofday"
-        r"|time_t\s+time)\s*\([^;{]*(\{|$)": "patches the clock",
-    },
-    (".go",): {r"\b(os|syscall)\.Exit\(0\)": _EXITS},
-    (".rs",): {r"\bprocess::exit\(0\)": _EXITS},
-    (".java", ".kt", ".scala"): {
-        r"\b(System\.exit|exitProcess|Runtime\.getRuntime\(\)\.halt)\(0\)": _EXITS
-    },
-    (".rb",): {r"^\s*(exit!?(\s*\(?\s*(0|true)\s*\)?)?\s*$|at_exit\b)": "has the last word"},
-}
-"""The plainest of what other languages offer, by the endings of their files."""
 
 
 def plays(
@@ -96,16 +66,13 @@ def _found(path: str, content: bytes | None, ruler: Ruler) -> Iterable[Play]:
             return ()  # it will not run either
         except (RecursionError, MemoryError):  # another Python may well run it
             return [Play(line=1, what="is nested too deeply to be read")]
-    for endings, patterns in _IN_OTHERS.items():
-        if path.endswith(endings):
-            return _plain_plays(content.decode(errors="replace"), patterns)
-    return ()
+    return _plain_plays(content.decode(errors="replace"), patterns_for(path))
 
 
 def _plain_plays(text: str, patterns: Mapping[str, str]) -> Iterator[Play]:
     for number, line in enumerate(text.splitlines(), start=1):
         for pattern, what in patterns.items():
-            if not line.lstrip().startswith(("//", "*")) and (match := re.search(pattern, line)):
+            if not line.lstrip().startswith(COMMENTS) and (match := re.search(pattern, line)):
                 yield Play(line=number, what=f"{what}: {match.group().strip()[:40]}")
 
 

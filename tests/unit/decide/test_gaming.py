@@ -212,6 +212,28 @@ OTHERS = {
     "std::process::exit(0);": ("a.rs", "exits with success: process::exit(0)"),
     "System.exit(0);": ("A.java", "exits with success: System.exit(0)"),
     "at_exit { puts 1 }": ("a.rb", "has the last word: at_exit"),
+    "globalThis.Date={now:()=>0};": ("b.js", "patches the clock: globalThis.Date="),
+    "Object.defineProperty(performance,'now',{value:f})": ("b.ts", "patches the clock: define"),
+    "const fast=process.argv[1].endsWith('bench.js')": ("c.js", "asks whether it is measured"),
+    "process.on('exit',()=>{process.exitCode=0})": (
+        "d.js",
+        "has the last word: process.exitCode=0",
+    ),
+    "if testing.Testing() { return 1 }": ("b.go", "asks whether it is measured"),
+    'if os.Getenv("CI") != "" {': ("c.go", "asks whether it is measured"),
+    "if cfg!(test) { slow() }": ("b.rs", "asks whether it is measured: cfg!(test)"),
+    "Environment.Exit(0);": ("a.cs", "exits with success: Environment.Exit(0)"),
+    "def self.clock_gettime(*) = 0": ("b.rb", "patches the clock: def self.clock_gettime"),
+    "END { $? = 0 }": ("a.pl", "has the last word: END {"),
+    "*Time::HiRes::time = sub { 0 };": ("a.pm", "patches the clock: *Time::HiRes::time ="),
+    "register_shutdown_function('f');": ("a.php", "has the last word"),
+    "os.clock = function() return 0 end": ("a.lua", "patches the clock: os.clock ="),
+    "trap 'exit 0' EXIT": ("a.sh", "has the last word: trap 'exit 0"),
+    "kill -9 $PPID": ("b.sh", "ends who has started it: kill -9 $PPID"),
+    "exit(0)": ("a.swift", "exits with success: exit(0)"),
+    "System.halt(0)": ("a.ex", "exits with success: System.halt(0)"),
+    "exitProcess(0)": ("a.kt", "exits with success: exitProcess(0)"),
+    "main = exitSuccess": ("a.hs", "exits with success: exitSuccess"),
 }
 
 
@@ -228,6 +250,13 @@ HONEST_OTHERS = {
     "a.rs": "std::process::exit(1);",
     "A.java": "System.exit(1);",
     "a.rb": "exit 1\nexit_code = 0\nputs 'exit'",
+    "b.js": "const t=performance.now();\nif (process.argv.length > 2) {}\nObject.assign(a, b);",
+    "b.go": 'testing.Short()\nos.Getenv("HOME")',
+    "b.rs": "#[cfg(test)]\nmod tests {}",
+    "a.sh": "trap 'rm -f x' EXIT\nexit 0\nkill $pid",
+    "a.lua": "local t = os.clock()\nif os.time == nil then end",
+    "a.pl": "my $end = 1;\nexit 1;",
+    "a.ex": "System.halt(1)",
 }
 
 
