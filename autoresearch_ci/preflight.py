@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from autoresearch_ci.record.run_names import (
     refuse_vanished_base,
     run_store,
 )
+from autoresearch_ci.workspace.checkout_files import absent_files, folder_below
 from autoresearch_ci.workspace.command_files import command_files
 from autoresearch_ci.workspace.difference import Difference, difference
 from autoresearch_ci.workspace.filters import filtered_paths, only_filtered, worktree_contents
@@ -140,12 +140,9 @@ def _context(
     files = repository.files(place.base)
     modules = _modules(repository, files)
     share = _shared(config, repository)
-    below = _below(options.start, repository.root)
+    below = folder_below(options.start, repository.root)
     scope = scope_of(config, options.config_path, repository, files, share, below)
-    absent = (
-        *_uncommitted(config, repository, files, share),
-        *_named_from_here(config, below, repository, files, share),
-    )
+    absent = tuple(absent_files(config.commands, below, repository, files, share))
     folder = (options.output or repository.root / "autoresearch" / place.name).absolute()
     refuse_folder(folder, theirs=not options.resume and options.output is not None)
     return RunContext(
@@ -467,74 +464,6 @@ def _empty_modules(
     trees |= {f"{path}/": repository.files(*found) for path, found in modules.items()}
     paths = [f"{up}{p}" for up, tree in trees.items() for p in tree if tree[p].mode == "160000"]
     return [path for path in paths if path not in modules]
-
-
-_SCRIPTS = (".py", ".sh", ".bash", ".js", ".mjs", ".cjs", ".ts", ".rb", ".pl", ".php", ".R", ".jl")
-"""What is written to be run, not by a run."""
-
-
-@dataclass(frozen=True)
-class _OnlyInCheckout:
-    """Container of the files that the checkout has and a run's tree lacks."""
-
-    root: Path
-    files: Mapping[str, FileVersion]
-    share: tuple[str, ...]
-
-    def __contains__(self, path: object) -> bool:
-        name = str(path)
-        shared = any(name.startswith(f"{folder}/") for folder in self.share)
-        inside = not name.startswith(("/", "../")) and name not in self.files and not shared
-        try:
-            return inside and (self.root / name).is_file()
-        except OSError:  # a word of a command may be longer than any name of a file
-            return False
-
-
-def _below(start: Path, root: Path) -> str:
-    """Where the command was called: empty at the root, else a folder's path and a slash."""
-    here = start.resolve()
-    if here == root.resolve() or not here.is_relative_to(root.resolve()):
-        return ""
-    return f"{here.relative_to(root.resolve())}/"
-
-
-def _named_from_here(
-    config: Config,
-    below: str,
-    repository: Repository,
-    files: Mapping[str, FileVersion],
-    share: tuple[str, ...],
-) -> Iterator[str]:
-    """Files that commands name as seen from the folder where the run is started."""
-    if not below:
-        return
-    here = _OnlyInCheckout(repository.root / below, files, share)
-    found = (path for command in config.commands for path in command_files(command, here))
-    for path in dict.fromkeys(found):
-        yield (
-            f"{path} is in {below}, where you are, but commands are run at the repository's root: "
-            f"name it {below}{path}, or begin the command with: cd {shlex.quote(below)} &&"
-        )
-
-
-def _uncommitted(
-    config: Config,
-    repository: Repository,
-    files: Mapping[str, FileVersion],
-    share: tuple[str, ...],
-) -> Iterator[str]:
-    """Scripts that the commands name and that only the checkout has."""
-    absent = _OnlyInCheckout(repository.root, files, share)
-    found = (path for command in config.commands for path in command_files(command, absent))
-    for path in dict.fromkeys(found):
-        if path.endswith(_SCRIPTS) or os.access(repository.root / path, os.X_OK):
-            ignored = bool(repository.ignored([path]))
-            how = "git add -f" if ignored else "git add"
-            yield (
-                f"{path} is in your checkout but not committed, so the command that names it will "
-                f"not find it: {how} {shlex.quote(path)} && git commit, or add it to `share`"
-            )
 
 
 def _warnings(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autoresearch_ci.cli.compare import parse_gate
+from autoresearch_ci.cli.compare_gate import parse_gate
 from autoresearch_ci.errors import ConfigError
 
 if TYPE_CHECKING:
