@@ -164,10 +164,18 @@ def _current(path: str, contents: dict[str, bytes | None], context: Context) -> 
 
 def _replaced(edit: _Edit, data: bytes) -> bytes:
     old = edit.old.encode()
+    old = old if old in data else _ended_like(data, old)
     at = data.find(old)
     shown = repr(edit.old if len(edit.old) <= 60 else f"{edit.old[:57]}...")
     if at < 0:
         raise _Misfit(f"{edit.path}: {shown} does not occur")
     if data.find(old, at + 1) >= 0:
         raise _Misfit(f"{edit.path}: {shown} occurs more than once")
-    return data[:at] + edit.new.encode() + data[at + len(old) :]
+    return data[:at] + _ended_like(data, edit.new.encode()) + data[at + len(old) :]
+
+
+def _ended_like(data: bytes, text: bytes) -> bytes:
+    """`text` with the line ends of `data`, a file that need not be UTF-8."""
+    if data.count(b"\r\n") * 2 <= data.count(b"\n"):
+        return text
+    return text.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")

@@ -117,6 +117,16 @@ def test_bytes_that_are_not_utf8_survive_beside_an_edit() -> None:
     }
 
 
+def test_windows_line_ends_are_matched_and_stay() -> None:
+    files = {"a.py": b"x = 1\r\ny = 2\r\nz = 3\r\n"}
+    change = {"description": "d", "edits": [edit("x = 1\ny = 2\n", "x = 4\n\ny = 5\n")]}
+    proposal = script(change).propose(context(files=files))
+    assert contents(proposal) == {"a.py": b"x = 4\r\n\r\ny = 5\r\nz = 3\r\n"}
+    change = {"description": "d", "edits": [edit("y = 2", "y = 2\nw = 1")]}
+    proposal = script(change).propose(context(files=files))
+    assert contents(proposal) == {"a.py": b"x = 1\r\ny = 2\r\nw = 1\r\nz = 3\r\n"}
+
+
 def test_the_kth_request_takes_the_kth_repair_on_top_of_what_was_proposed() -> None:
     proposer = script(
         {
