@@ -213,7 +213,7 @@ class Guards:
             f"no test was seen in the guard {guard.command!r}: only its exit code counts. "
             "With a JUnit report (guards: [{command: …, junit: FILE}]) tests that vanish count"
         )
-        self._commands.observe(Note(message=message))
+        self._commands.observe(Warning(message=message))
 
 
 def unsteady(command: str, gone: Sequence[str]) -> str:
