@@ -53,6 +53,12 @@ _LEFT_OUT = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 """How many did not run: `OK (skipped=1)`, `1 pending`, `# skipped 1`, `Skipped: 1`."""
+_SUMMARY = re.compile(
+    r"\b(?:tests?|passed|passing|failed|failures?|examples?)\b|^\W*(?:OK|FAILED)\b"
+    r"|^\W*[0-9]+ (?:pending|skipped)$|^[#\u2139] ",
+    re.IGNORECASE,
+)
+"""A line of a test runner's: code that is tested skips things of its own."""
 
 
 _TEST = re.compile(
@@ -94,7 +100,7 @@ class PrintedLines:
         return cls(
             lines=len(lines),
             tests=sum(_counted(_TESTS, line) for line in ends),
-            left_out=sum(_counted(_LEFT_OUT, line) for line in ends),
+            left_out=sum(_counted(_LEFT_OUT, line) for line in filter(_SUMMARY.search, ends)),
             kinds={name: (counts[name], counts[name]) for name in names},
             ending=tuple(_kind(line) for line in map(_shown, behind.split("\n")) if line)[
                 -_ENDING:

@@ -171,6 +171,9 @@ def test_a_runner_that_skips_more_tests_than_it_ever_did_has_lost_them(runner: s
 def test_what_is_skipped_and_is_no_test_is_no_loss() -> None:
     formatter = PrintedLines.of("All done! 3 files left unchanged, 0 files skipped.\n")
     assert formatter.tests_gone_in(PrintedLines.of("All done! 9 files skipped.\n")) == ""
+    ran = "Ran 12 tests in 0.1s\nOK\n"
+    before, after = (f"cache: {n} skipped, ignored: {n} rows\n{ran}" for n in (1, 9))
+    assert PrintedLines.of(before).tests_gone_in(PrintedLines.of(after)) == ""
 
 
 def test_what_is_remembered_of_a_long_output_is_bounded() -> None:
