@@ -11,6 +11,7 @@ import os
 import re
 import shlex
 import shutil
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +21,11 @@ from autoresearch_ci.execution.sandbox.users import first_words
 from autoresearch_ci.safety.untrusted_files import file_bytes
 from autoresearch_ci.safety.untrusted_values import Unreadable
 from autoresearch_ci.workspace.command_files import command_files
-from autoresearch_ci.workspace.relocate import leads_into, names
+from autoresearch_ci.workspace.relocate import leads_into, names, spellings
 
 _LARGEST = 4 << 20
+_LARGEST_PROGRAM = 64 << 20
+"""Bytes; Go's hold the places of their sources, and others do where they can be debugged."""
 _ENTERS = re.compile(rb"(?:(?:^|[\s;&|(])(?:cd|pushd)\s+|[=:][ \t]*)[\"']?$")
 """Before a folder: a shell goes there, or a variable has somebody look there."""
 _BUILD_FILES = frozenset({"go.work", "go.mod", "Cargo.toml", "package.json"})
@@ -79,16 +82,41 @@ class AbsolutePaths:
             program = shutil.which(word, path=search) if "/" not in word else word
             if not program or not Path(program).is_absolute():
                 continue
-            place = self._place(os.path.realpath(program))
-            content = b"" if place else _content(Path(program))
-            if content.startswith(b"#!"):
-                place = self._named(content, root=True)
-            if place:
-                raise BaselineError(
-                    f"the command {word!r} is {program}, which uses {self.checkout / place} of "
-                    "your checkout, where no candidate is.\n"
-                    "do: call what it calls, with a path relative to the repository's root."
-                )
+            self._refuse_program(word, Path(program))
+
+    def _refuse_program(self, word: str, program: Path) -> None:
+        real = os.path.realpath(program)
+        place = self._place(real)
+        content = b"" if place else _content(Path(real), _LARGEST_PROGRAM)
+        if content.startswith(b"#!"):
+            place = self._named(content, root=True)
+        elif self._named(content) or self._installed_by_cargo(program):
+            raise BaselineError(
+                f"the command {word!r} is {program}, which was built from your checkout before "
+                "this run, so no candidate would be in it.\n"
+                "do: have the command build what it measures (cargo run, go run, make), or name "
+                "the program that a build leaves in the repository."
+            )
+        if place:
+            raise BaselineError(
+                f"the command {word!r} is {program}, which uses {self.checkout / place} of your "
+                "checkout, where no candidate is.\n"
+                "do: call what it calls, with a path relative to the repository's root."
+            )
+
+    def _installed_by_cargo(self, program: Path) -> bool:
+        """`cargo install --path .` notes what it was built from."""
+        try:
+            text = _content(program.parent.parent / ".crates.toml").decode(errors="replace")
+            known = tomllib.loads(text).get("v1", {})
+        except tomllib.TOMLDecodeError:
+            return False
+        ours = names(f"file://{self.checkout}")
+        return any(
+            ours.search(os.fsencode(package)) and program.name in programs
+            for package, programs in known.items()
+            if isinstance(programs, list)
+        )
 
     def _refuse_links(self) -> None:
         for path in self.links:
@@ -155,6 +183,8 @@ class AbsolutePaths:
 
         `root`: also the checkout itself, as `.`, where a command enters it or searches it.
         """
+        if not any(spelling in text for spelling in spellings(str(self.checkout))):
+            return ""  # a program may be large, and an expression is slow
         for match in names(str(self.checkout)).finditer(text):
             rest = re.match(rb"/+([\w./@+-]*)", text[match.end() :])
             path = os.path.normpath(os.fsdecode(rest[1])) if rest else "."
@@ -164,8 +194,8 @@ class AbsolutePaths:
         return ""
 
 
-def _content(path: Path) -> bytes:
+def _content(path: Path, limit: int = _LARGEST) -> bytes:
     try:
-        return file_bytes(path, _LARGEST)
+        return file_bytes(path, limit)
     except (OSError, Unreadable):
         return b""

@@ -22,10 +22,14 @@ _PROGRAMS = frozenset({"bin", ".bin", "Scripts"})
 """Folders whose scripts begin with the interpreter's path, or export one."""
 
 
+def spellings(place: str) -> set[bytes]:
+    """How texts write an absolute path."""
+    return {os.fsencode(text) for text in (place, os.path.realpath(place), quote(place))}
+
+
 def names(place: str) -> re.Pattern[bytes]:
     """Finds the absolute path `place` in a text, and no longer name that begins like it."""
-    spellings = {place, os.path.realpath(place), quote(place)}
-    words = b"|".join(re.escape(os.fsencode(s)) for s in sorted(spellings, key=len, reverse=True))
+    words = b"|".join(map(re.escape, sorted(spellings(place), key=len, reverse=True)))
     return re.compile(b"(?<![\\w.-])(?:%s)(?![\\w.-])" % words)
 
 

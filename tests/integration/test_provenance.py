@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -257,6 +258,27 @@ def test_a_program_on_path_that_was_made_for_the_checkout_is_refused(
     done = run(*NAMED, metric="mybench", scope=LIB)
     assert done.code == 4, done.told
     assert f"'mybench' is {program}, which uses {library.path}" in done.err
+
+
+@pytest.mark.parametrize("how", ["debug", "cargo"])
+def test_a_program_on_path_that_was_built_from_the_checkout_is_refused(
+    library: Repo, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    library.write("src/score.c", '#include <stdio.h>\nint main(void){puts("value: 10");}\n')
+    library.commit("a program")
+    program = tmp_path / "root" / "bin" / "score"
+    program.parent.mkdir(parents=True)
+    source = library.path / "src/score.c"
+    debugged = "-g" if how == "debug" else "-g0"
+    subprocess.run(["gcc", debugged, source, "-o", program], check=True)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    if how == "cargo":
+        assert run(*NAMED, metric="score", scope=LIB, tag="before").code == 0
+        noted = f'[v1]\n"score 0.1.0 (path+file://{library.path})" = ["score"]\n'
+        (program.parent.parent / ".crates.toml").write_text(noted)
+    done = run(*NAMED, metric="score", scope=LIB)
+    assert done.code == 4, done.told
+    assert f"'score' is {program}, which was built from your checkout" in done.err
 
 
 def test_a_committed_link_into_the_checkout_is_refused(library: Repo, run: Run) -> None:
