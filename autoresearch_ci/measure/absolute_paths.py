@@ -30,6 +30,12 @@ _ENTERS = re.compile(rb"(?:(?:^|[\s;&|(])(?:cd|pushd)\s+|[=:][ \t]*)[\"']?$")
 """Before a folder: a shell goes there, or a variable has somebody look there."""
 _BUILD_FILES = frozenset({"go.work", "go.mod", "Cargo.toml", "package.json"})
 _OF_CARGO = (".cargo/config.toml", ".cargo/config")
+_SETTINGS = re.compile(
+    r"(?!\.(?:github|vscode|idea|devcontainer|claude)/)(?:.*/)?(?:\.env(?:\..*)?|\.envrc"
+    r"|(?:package|tsconfig|jsconfig|deno)[\w.-]*\.json|[\w.-]+\.config\.[cm]?[jt]s"
+    r"|[^/]*\.(?:ini|cfg|toml|ya?ml|conf|properties|mk|cmake))"
+)
+"""Files from which tools take where code lies; editors' and pipelines' say nothing to them."""
 _CONFIGURED = ("CMakeCache.txt", "config.status", "build.ninja", "Makefile")
 """What CMake, autotools, Meson and their like write where they are called."""
 _DEPTH = 3
@@ -57,6 +63,7 @@ class AbsolutePaths:
         self._refuse_lines(lines)
         self._refuse_programs(lines, environment)
         self._refuse_links()
+        self._refuse_settings()
         self._refuse_configured()
         return self._refuse_build_files(environment)
 
@@ -126,6 +133,15 @@ class AbsolutePaths:
                     f"{path} is a link to {self.checkout / place} of your checkout, where no "
                     "candidate is.\n"
                     f"do: make it relative: ln -sfn {shlex.quote(new)} {shlex.quote(path)}"
+                )
+
+    def _refuse_settings(self) -> None:
+        for path in filter(_SETTINGS.fullmatch, sorted(self.tracked)):
+            if place := self._named(_content(self.tree / path)):
+                raise BaselineError(
+                    f"{path} names {self.checkout / place} of your checkout, where no candidate "
+                    "is, so what reads it would be measured as it is there.\n"
+                    "do: make the path relative to the repository's root."
                 )
 
     def _refuse_configured(self) -> None:

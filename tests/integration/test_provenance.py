@@ -293,6 +293,27 @@ def test_a_committed_link_into_the_checkout_is_refused(library: Repo, run: Run) 
 
 
 @pytest.mark.parametrize(
+    ("path", "refused"),
+    [
+        ("pytest.ini", True),
+        ("conf/paths.yml", True),
+        (".env.test", True),
+        ("vitest.config.ts", True),
+        ("README.md", False),
+        (".vscode/settings.json", False),
+    ],
+)
+def test_a_setting_that_leads_into_the_checkout_is_refused(
+    library: Repo, run: Run, path: str, refused: bool
+) -> None:
+    library.write(path, f"code = {library.path}/src\nother = {library.path}/elsewhere\n")
+    library.commit("a setting")
+    done = run(metric="echo 1", scope=LIB)
+    assert done.code == (4 if refused else 0), done.told
+    assert (f"{path} names {library.path}/src of your checkout" in done.err) == refused
+
+
+@pytest.mark.parametrize(
     ("path", "text"),
     [
         ("build/CMakeCache.txt", "CMAKE_HOME_DIRECTORY:INTERNAL={}\n"),
