@@ -10,7 +10,7 @@ from autoresearch_ci.decide.session import Policy, Session, next_calibration_run
 from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.events import Note
 from autoresearch_ci.execution.command import last_lines
-from autoresearch_ci.experiment import GuardRun, MetricRun
+from autoresearch_ci.experiment import GuardRun, MetricRun, Status
 from autoresearch_ci.measure.bench import Bench
 from autoresearch_ci.measure.commands import OutOfTime, Subject
 from autoresearch_ci.measure.guards import unsteady
@@ -72,6 +72,14 @@ def measure_baseline(
     )
 
 
+_USUALLY = {
+    False: "the metric command needs a variable, folder or setup step that the measure tree lacks.",
+    True: "it prints its number in another way than `metric.name` and `metric.extract` say: beside "
+    "a unit, for example, `--metric-extract-regex 'took ([0-9.]+) ms'` finds it.",
+}
+"""By whether the command itself ended well."""
+
+
 def _values(runs: list[MetricRun] | tuple[MetricRun, ...]) -> list[float]:
     return [run.value for run in runs if run.value is not None]
 
@@ -80,9 +88,7 @@ def _refuse_failed(run: MetricRun, bench: Bench) -> None:
     if run.failed:
         raise BaselineError(
             f"the unmodified code cannot be measured ({run.failure}): {run.reason}\n"
-            "usually: the metric command needs a variable, folder or setup step that the measure "
-            "tree lacks, or prints its number in another way than `metric.name` and "
-            "`metric.extract` say.\n"
+            f"usually: {_USUALLY[run.failure is Status.METRIC_ERROR]}\n"
             f"{bench.hints(run.output)}"
             f"its last output:\n{last_lines(run.output)}"
         )
