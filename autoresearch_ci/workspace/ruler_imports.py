@@ -28,6 +28,8 @@ class RulerImports:
 
     folders: dict[str, str] = field(default_factory=dict)
     """On a search path: the folder (empty: the root), and which file or command puts it there."""
+    programs: dict[str, str] = field(default_factory=dict)
+    """On PATH: the folder, and which file or command puts it there."""
     modules: dict[str, str] = field(default_factory=dict)
     """Imported: the name as a path (`numpy`, `os/path`, `Test/More`), and the file that does."""
 
@@ -106,6 +108,8 @@ class _Reading:
             if "PATH=" in word:
                 for part in word.partition("=")[2].split(":"):
                     self._search(part, source)
+                    if word.startswith("PATH=") and (place := _place(part)):
+                        self.found.programs.setdefault(place, source)
             else:  # `tests`, `-Ilib`
                 for place in map(_place, (word, word[2:])):
                     if place in self.existing and f"{place}/__init__.py" not in self.tracked:

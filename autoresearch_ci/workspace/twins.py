@@ -74,6 +74,7 @@ _JVM_ROOTS = frozenset({"java", "kotlin", "scala", "groovy"})
 """Below such a folder, by convention, a file's place is its package."""
 _SOURCE_ROOTS = _JVM_ROOTS | {"src", "test", "tests", "main", "app", "lib", "classes"}
 _NODE_PATH = re.compile(r"\bNODE_PATH=[\"']?([^\s\"';&|]+)")
+_PROGRAM = re.compile(r"[^.]+(\.\d+)*(\.(exe|cmd|bat|com|sh))?")
 _VENDOR = re.compile(r"/?\bvendor/")
 _PLACES = {"Ruby": ("lib", "spec", "test"), "Perl": ("lib", "t/lib", "blib/lib")}
 """On the search path by convention of the test runners."""
@@ -102,7 +103,7 @@ class Twins:
         key = same_file_key(path)
         looks = (
             *(self._same_name, self._stub, self._package, self._imported),
-            *(self._c_header, self._class, self._on_node_path, self._other),
+            *(self._c_header, self._class, self._on_node_path, self._program, self._other),
         )
         return next((why for look in looks if (why := look(key))), "")
 
@@ -200,6 +201,14 @@ class Twins:
                     for known in self._index.get((family, f"{other}/{name}"), ()):
                         if not self._editable(known):
                             return f"would be found instead of the frozen {known}"
+        return ""
+
+    def _program(self, key: str) -> str:
+        """What a shell finds in a folder that the ruler puts on PATH, before what is installed."""
+        folder, name = posixpath.split(key)
+        for place, source in self._ruler.programs.items():
+            if folder == same_file_key(place) and _PROGRAM.fullmatch(name):
+                return f"would be run instead of an installed {name}: {source} has it on PATH"
         return ""
 
     def _other(self, key: str) -> str:

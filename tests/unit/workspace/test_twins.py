@@ -290,6 +290,16 @@ def test_what_is_first_on_nodes_search_path_is_no_twin() -> None:
     assert not scope_of(files, "src/", commands=("node bench.js",)).refusal("src/judge.js")
 
 
+@pytest.mark.parametrize("line", ["PATH=$PWD/src/bin:$PATH", 'export PATH="src/bin:$PATH"'])
+def test_no_program_is_found_before_those_that_the_ruler_calls(line: str) -> None:
+    files = {"bench.sh": f"#!/bin/sh\n{line}\nawk 1 data\n", "src/bin/tool": "", "src/a": ""}
+    scope = scope_of(files, "src/", commands=("sh bench.sh",))
+    for name in ("awk", "python3.11", "time.sh"):
+        assert "bench.sh has it on PATH" in (scope.refusal(f"src/bin/{name}") or ""), name
+    for path in ("src/bin/tool", "src/bin/notes.md", "src/awk", "src/bin/lib/awk"):
+        assert scope.refusal(path) is None, path
+
+
 def test_no_module_takes_the_place_of_one_that_perl_brings() -> None:
     files = {"bench.pl": "use List::Util;\n", "src/Work.pm": ""}
     scope = scope_of(files, "src/", commands=("perl -Isrc -Mstrict bench.pl",))
