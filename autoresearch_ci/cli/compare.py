@@ -116,6 +116,7 @@ def run_comparison(
     if not (difference.changes or difference.not_compared):
         observe(Warning(message="nothing differs between the two: the same code is measured twice"))
     elif not (difference.changes or claim):
+        context.repository.close()
         return _unmeasured(config, difference, observe)
     with ExitStack() as stack:
         stack.callback(remove, context.run_store)
