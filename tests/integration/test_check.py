@@ -828,3 +828,44 @@ def test_a_module_of_the_head_does_not_pass_for_pytest(
     out = capsys.readouterr().out
     assert "gate incomplete" in out
     assert "pytest itself tells nothing of the run" in out
+
+
+UNITTEST = """\
+import unittest
+
+
+class A(unittest.TestCase):
+    def test_one(self):
+        self.assertEqual(1, 1)
+
+    def test_two(self):
+        self.assertEqual(2, 2)
+"""
+LISTED = {
+    "unittest": ("test_a.py", UNITTEST, "test_two", "python -m unittest -v"),
+    "make check": ("run.sh", "echo 1..2\necho ok 1 - one\necho ok 2 - two\n", "two", ""),
+    "npm test": ("run.js", "console.log('1..2\\nok 1 one\\nok 2 two')\n", "two", ""),
+}
+
+
+@pytest.mark.parametrize("tool", LISTED)
+def test_a_test_that_vanishes_from_a_runner_without_a_report_is_noticed(
+    tool: str, repo: Repo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, text, name, command = LISTED[tool]
+    repo.write("Makefile", "check:\n\tsh run.sh\n")
+    repo.write("package.json", '{"scripts": {"test": "node run.js"}}')
+    repo.write(path, text)
+    target = f"{{tool: {tool}, command: {command or tool}}}"
+    repo.write(".github/autoresearch.yml", f"fix:\n  targets: [{target}]\n")
+    repo.commit("two tests")
+    repo.git("switch", "--quiet", "-c", "topic")
+    if tool == "unittest":
+        repo.write(path, text.partition(f"    def {name}")[0])
+    else:
+        one = text.replace("1..2", "1..1").replace("\\nok 2 two", "").replace("echo ok 2 - two", "")
+        repo.write(path, one)
+    repo.commit("one test")
+    monkeypatch.chdir(repo.path)
+    assert typed("--fail-on", "new", "--publish", "none") == 1
+    assert "tests lost" in capsys.readouterr().out

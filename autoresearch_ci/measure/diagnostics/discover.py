@@ -262,7 +262,9 @@ def _command(tool: str, launcher: str, words: str, rest: str) -> str:
     if usual:
         return adapter.command if not launcher else _launched(adapter.command, launcher)
     if tool == "unittest":
-        return " ".join(("python -m", words, *own))
+        if own[:1] == ["discover"]:  # which must be the first word
+            words, own = f"{words} discover", own[1:]
+        return " ".join(("python -m", words, adapter.writes, *own))
     if tool == "shellcheck" and not own:
         return adapter.command
     if tool == "tsc" and not {"--noEmit", "-b", "--build"} & set(own):
@@ -437,11 +439,19 @@ def _npm_test(scripts: Mapping[str, str]) -> str:
         before += f"\n{scripts.get(name, '')}"
     needed = before and not any(commands_in(before))
     usual = TOOLS[NPM_TEST].command
+    listed = _LISTED if _MOCHA.fullmatch(scripts.get("test", "").strip()) else ""
     if needed and "posttest" in scripts:
-        return f"npm run --silent pretest && {usual} --ignore-scripts"
+        return f"npm run --silent pretest && {usual} --ignore-scripts{listed}"
     if needed or not {"pretest", "posttest"} & set(scripts):
-        return usual
-    return f"{usual} --ignore-scripts"
+        return usual + listed
+    return f"{usual} --ignore-scripts{listed}"
+
+
+_MOCHA = re.compile(
+    r"(?:(?:npx|nyc|c8|cross-env|\w+=\S+) +)*_?mocha\b(?!.* (?:-R|--reporter)\b)[^&|;<>]*"
+)
+_LISTED = " -- --reporter spec"
+"""Whatever its settings say: mocha's own list of tests."""
 
 
 _OTHER_SCRIPT = re.compile(r"(?:npm|pnpm|yarn|bun)(?: run)?(?: -s| --silent)* ([\w:.-]+)")

@@ -1,25 +1,37 @@
-"""What is known of tests whose runner writes no report: unittest's text, and the exit code of a
-package's own `test` script, or of make's rule.
+"""What is known of tests whose runner writes no report: unittest's text, and what a package's own
+`test` script, or make's rule, prints.
 
-Which tests passed is not known here, so nobody notices one that is deleted; test runners that
-write reports are suites.py's business.
+Where a runner that we know is behind it, its list of tests is read, so that one that is deleted is
+noticed; else the exit code is all there is. Runners that write reports are suites.py's business.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from autoresearch_ci.decide.failures import Category, Diagnosis, Problem
+from autoresearch_ci.decide.suite_standards import SuiteResult
 from autoresearch_ci.measure.diagnostics.adapter import (
     Adapter,
+    Parser,
     Said,
+    Unusable,
     diagnosis,
     line_number,
     parser,
     stopped,
 )
 from autoresearch_ci.measure.diagnostics.any_tool import by_pattern
+from autoresearch_ci.measure.diagnostics.mocha import read_mocha_spec, read_node_spec
+from autoresearch_ci.measure.diagnostics.programs_listed import (
+    read_automake,
+    read_ava,
+    read_ctest,
+    read_prove,
+)
+from autoresearch_ci.measure.diagnostics.tap import read_tap
 
 _ENDED = (0, 1)
 _BLOCK = re.compile(
@@ -49,7 +61,7 @@ def read_unittest(said: Said) -> Diagnosis:
         incomplete = f"unittest announces {announced} failures and shows {blocks}"
     if not incomplete and not problems and (said.result.exit_code or ended[-1][2] != "OK"):
         incomplete = f"unittest shows no failure, and yet: {said.result.reason or ended[-1][2]}"
-    return diagnosis("unittest", problems, incomplete)
+    return diagnosis("unittest", problems, incomplete, _listed_by(text, ended))
 
 
 def _problems(said: Said, text: str) -> Iterator[Problem]:
@@ -59,8 +71,7 @@ def _problems(said: Said, text: str) -> Iterator[Problem]:
         end = blocks[number + 1].start() if number + 1 < len(blocks) else len(text)
         told = _LAST_WORDS.split(text[block.end() : end])[0]
         test, owner = block["test"], block["owner"]
-        name = owner if owner.endswith(f".{test}") or owner == test else f"{owner}.{test}"
-        name = name.removeprefix(f"{_NOT_LOADED}.")
+        name = _name(test, owner).removeprefix(f"{_NOT_LOADED}.")
         if name in known:
             continue
         known.add(name)
@@ -87,24 +98,116 @@ def _place(said: Said, trace: str) -> tuple[str, int]:
     return found
 
 
+_VERBOSE = re.compile(r"(?m)(?:^|\.\.\. )(?P<test>[^\s()]+) \((?P<owner>[\w.<>]+)\)")
+_STATUS = re.compile(
+    r"(?m)(?:(?P<ok>ok)|(?P<failed>FAIL)|(?P<error>ERROR)|(?P<skipped>skipped .*)"
+    r"|(?P<xfailed>expected failure)|(?P<xpassed>unexpected success))$"
+)
+
+
+def _listed_by(text: str, ended: Sequence[re.Match[str]]) -> SuiteResult | None:
+    """How each test ended, which `-v` tells; `None`: it was not asked, or not all can be read."""
+    body = text[: ended[-1].start()] if ended else ""
+    body = body.partition("=" * 70)[0]
+    heads = [*_VERBOSE.finditer(body)]
+    outcomes: dict[str, str] = {}
+    for number, head in enumerate(heads):
+        end = heads[number + 1].start() if number + 1 < len(heads) else len(body)
+        # The first: what follows may be a class that could not be set up, which has no name.
+        status = _STATUS.search(body[head.end() : end])
+        if head["test"] in _SET_UP or _NOT_LOADED in head["owner"]:
+            continue
+        name = _name(head["test"], head["owner"])
+        outcomes[name] = (status.lastgroup if status else None) or "failed"
+    broken = {_name(block["test"], block["owner"]) for block in _BLOCK.finditer(text)}
+    bad = {name: "failed" for name in broken & outcomes.keys() if outcomes[name] != "error"}
+    outcomes.update(bad)  # whatever was printed in between, or a part of it that failed
+    if not outcomes or len(heads) < int(ended[-1][1]):
+        return None
+    return SuiteResult(
+        of={name: "passed" if end == "ok" else end for name, end in outcomes.items()}
+    )
+
+
+def _name(test: str, owner: str) -> str:
+    return owner if owner.endswith(f".{test}") or owner == test else f"{owner}.{test}"
+
+
+_READERS = (
+    read_tap,
+    read_mocha_spec,
+    read_node_spec,
+    read_ava,
+    read_prove,
+    read_ctest,
+    read_automake,
+)
+
+
+def whole_suite(tool: str) -> Parser:
+    """A parser of what a task prints that runs tests: the lists of the runners that it starts, and
+    whether it fails, as one more test of that name."""
+    by_exit_code = by_pattern(tool, "", Category.TEST)
+
+    @parser(tool)
+    def read(said: Said) -> Diagnosis:
+        alone = by_exit_code(said)
+        listed = [found for reader in _READERS if (found := reader(said))]
+        if not listed:
+            return alone
+        outcomes: dict[str, str] = {}
+        for found in listed:
+            outcomes.update(found.outcomes)
+        outcomes[tool] = "failed" if said.result.exit_code else "passed"
+        problems = _told_once(problem for found in listed for problem in found.problems)
+        told = next((found.incomplete for found in listed if found.incomplete), "")
+        suite = SuiteResult(of=outcomes)
+        if not problems:
+            return replace(alone, incomplete=alone.incomplete or told, suite=suite)
+        return diagnosis(tool, problems, alone.incomplete or told, suite)
+
+    return read
+
+
+def _told_once(problems: Iterable[Problem]) -> list[Problem]:
+    """Without programs whose own tests say what is wrong with them."""
+    told = [*problems]
+    names = {problem.name.partition(" > ")[0] for problem in told if " > " in problem.name}
+    return [problem for problem in told if problem.name not in names]
+
+
+@parser("TAP")
+def read_only_tap(said: Said) -> Diagnosis:
+    """For a command that is known to print TAP: anything else is incomplete."""
+    found = read_tap(said)
+    if found is None:
+        raise Unusable("TAP was not printed: no plan, or no point")
+    incomplete = stopped(said, "the test run", range(126)) or found.incomplete
+    if not incomplete and said.result.exit_code and not found.problems:
+        incomplete = f"TAP lists no failure, and yet: {said.result.reason}"
+    return diagnosis("tap", found.problems, incomplete, SuiteResult(of=found.outcomes))
+
+
 NPM_TEST = "npm test"
 ADAPTERS = (
     Adapter(
         tool="unittest",
         parse=read_unittest,
-        command="python -m unittest",
+        command="python -m unittest -v",
         categories=(Category.BUILD, Category.TEST),
+        writes="-v",
     ),
+    Adapter(tool="tap", parse=read_only_tap, categories=(Category.TEST,)),
     Adapter(
         tool=NPM_TEST,
-        parse=by_pattern(NPM_TEST, "", Category.TEST),
+        parse=whole_suite(NPM_TEST),
         command="npm test --silent",
         categories=(Category.TEST,),
     ),
     *(
         Adapter(
             tool=rule,
-            parse=by_pattern(rule, "", Category.TEST),
+            parse=whole_suite(rule),
             command=rule,
             categories=(Category.TEST,),
         )

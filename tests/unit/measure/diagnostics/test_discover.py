@@ -87,7 +87,7 @@ def test_tests_of_unittest_are_run_as_the_repository_runs_them() -> None:
     files = {"checks/__init__.py": "", "tests/test_a.py": "class A(TestCase): ..."}
     files["Makefile"] = "test:\n\tpython3 -m unittest -v discover -s checks -p '*.py'\n"
     asked = commands(files)
-    assert asked["unittest"] == "python -m unittest discover -s checks -p '*.py'"
+    assert asked["unittest"] == "python -m unittest discover -v -s checks -p '*.py'"
     assert "pytest" not in asked
     files["Makefile"] = "test:\n\tbash -c 'python -m unittest $MORE'\n"
     assert commands(files)["unittest"] == TOOLS["unittest"].command
@@ -99,6 +99,10 @@ def test_a_test_script_that_no_adapter_knows_is_run_by_itself() -> None:
 
     assert "npm test" in asked(test="npm run lint && npm run unit", lint="eslint .", unit="mocha")
     assert "npm test" in asked(test="eslint . && ava")
+    usual = TOOLS["npm test"].command
+    assert asked(test="nyc mocha -r x t/")["npm test"] == f"{usual} -- --reporter spec"
+    for other in ("mocha -R dot", "mocha && tape", "mocha t/ | tee log", "echo mocha"):
+        assert asked(test=other).get("npm test", usual) == usual, other
     for known in ("jest --coverage", "npm run unit", "npm test", "cd x && eslint ."):
         assert "npm test" not in asked(test=known, unit="vitest run"), known
     assert not asked(test='echo "Error: no test specified" && exit 1')
