@@ -132,6 +132,7 @@ def check(
             changed=changed,
             allow=config.fix.allow,
             allow_incomplete=options.allow_incomplete,
+            categories=config.fix.categories,
         )
         report = _report(pair, both, verdict, words, environment, redactor)
         doubts = _doubts(repository, pair.head, changed, config.fix.allow)

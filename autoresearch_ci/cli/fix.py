@@ -20,6 +20,7 @@ from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.fix import FixTarget
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.aims import Left
+from autoresearch_ci.decide.failures import Failure
 from autoresearch_ci.errors import ConfigError, GateFailed
 from autoresearch_ci.measure.diagnostics.discover import Discovery
 from autoresearch_ci.preflight import Options
@@ -89,19 +90,35 @@ def shown(found: Discovery) -> str:
 def verdict(finished: Finished) -> list[str]:
     """What is left, in lines for people."""
     left = finished.left or Left()
+    return [*_broken(finished, left), *_warned(left)]
+
+
+def _broken(finished: Finished, left: Left) -> list[str]:
     if left.green:
         repaired = len(finished.ledger.history.kept)
         return ["green: nothing is broken" + ("" if repaired else ", there was nothing to do")]
     lines = [f"still broken: {len(left.failures)}"]
     for failure in left.failures[:20]:
-        place = f"{failure.path}:{failure.line}" if failure.line else failure.path
         why = left.aside.get(failure.id)
-        words = failure.message.splitlines()[0] if failure.message else failure.id
-        lines.append(f"  {failure.category} {place} {words[:120]}" + (f" ({why})" if why else ""))
+        lines.append(_line(failure) + (f" ({why})" if why else ""))
     if len(left.failures) > 20:
         lines.append(f"  and {len(left.failures) - 20} more")
     lines += [f"  {name} does not tell everything: {why}" for name, why in left.incomplete.items()]
     return lines
+
+
+def _warned(left: Left) -> list[str]:
+    if not left.warnings:
+        return []
+    many = "s" if len(left.warnings) > 1 else ""
+    said = f"besides: {len(left.warnings)} warning{many}, which --category warning repairs"
+    return [said, *map(_line, left.warnings[:5])]
+
+
+def _line(failure: Failure) -> str:
+    place = f"{failure.path}:{failure.line}" if failure.line else failure.path
+    words = failure.message.splitlines()[0] if failure.message else failure.id
+    return f"  {failure.category} {place} {words[:120]}"
 
 
 def _check(options: argparse.Namespace) -> int:

@@ -98,7 +98,7 @@ class Fix(Section):
     scope: Annotated[tuple[Name, ...], Field(strict=False, min_length=1)] = ("**",)
     """Paths that a repair may touch, instead of `scope`; tests only if they are named outright."""
     categories: Annotated[tuple[CategoryName, ...], Field(strict=False)] = ()
-    """Repair these only; without it, all."""
+    """Repair these only, and count no others; without it, all but warnings."""
     from_debug: Text = ""
     """A handoff.json that `debug` wrote: its findings are told to the proposer."""
     allow: Annotated[tuple[Name, ...], Field(strict=False)] = ()

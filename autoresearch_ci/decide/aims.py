@@ -67,6 +67,8 @@ class Left:
     """By id, why some of them are not taken."""
     incomplete: Mapping[str, str] = field(default_factory=dict)
     """By target, why there may be more."""
+    warnings: tuple[Failure, ...] = ()
+    """What tools let pass, where nobody asked about it: shown, and no failure."""
 
     @property
     def waiting(self) -> tuple[Failure, ...]:
@@ -133,6 +135,7 @@ def left(
     flaky: Collection[str] = (),
     incomplete: Mapping[str, str] | None = None,
     verdicts: Mapping[str, Verdict] | None = None,
+    warnings: Iterable[Failure] = (),
 ) -> Left:
     """What is broken, what comes first, and what is set aside.
 
@@ -154,4 +157,5 @@ def left(
         failures=tuple(everything),
         aside={name: why for name, why in reasons.items() if why},
         incomplete=incomplete or {},
+        warnings=tuple(ordered(warnings)),
     )

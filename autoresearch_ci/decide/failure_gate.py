@@ -27,7 +27,7 @@ _COVERS: Mapping[str, frozenset[Category]] = {
     **{category: frozenset({Category.BUILD, category}) for category in Category},
     "type": frozenset({Category.BUILD, Category.CRITICAL, Category.TYPE}),
     "lint": frozenset({Category.BUILD, Category.CRITICAL, Category.LINT}),
-    ANY: frozenset(Category),
+    ANY: frozenset(Category) - {Category.WARNING},  # which its own tool lets pass
     NEW: frozenset(),
 }
 WORDS = ("build", "critical", "type", "test", "lint", "warning", ANY, NEW)
@@ -70,22 +70,27 @@ def gate(
     changed: Collection[str] = (),
     allow: Collection[str] = (),
     allow_incomplete: bool = False,
+    categories: Collection[str] = (),
 ) -> Verdict[Failure]:
     """The verdict on the head.
 
     `head`: looks at one and the same commit, the first at all of its targets. `words`: see WORDS.
     `changed`: the paths that differ. `allow`: shortcuts that are none here, as `test-removed`.
+    `categories`: what counts at all; what does not build hides the rest, so it always does.
     """
+    words = {*words, *({"warning"} if ANY in words and "warning" in categories else ())}
     first = head[0] if head else {}
     items: list[Judged[Failure]] = []
     lost: dict[str, str] = {}
     unseen: dict[str, str] = {}
     for name in first:
         now = united(head, name)
-        items += _of_target(name, head, base, words, changed)
+        told = _of_target(name, head, base, words, changed)
+        items += [j if _counts(j.item, categories) else replace(j, blocks=False) for j in told]
         if now.incomplete:
             unseen[name] = now.incomplete
-        if loss := _lost_tests(name, now, base, allow):
+        tests = not categories or "test" in categories
+        if tests and (loss := _lost_tests(name, now, base, allow)):
             lost[name] = loss
     places = {failure: at for at, failure in enumerate(ordered(j.item for j in items))}
     ages = [*Age]
@@ -202,6 +207,10 @@ def _times(failures: Sequence[Failure], looks: Sequence[Seen], name: str) -> dic
         known.update(there)
         known.update(f.id for f in mended((f for f in failures if f.id not in there), diagnosis))
     return {f.id: _Times(failed=failed[f.id], looks=known[f.id]) for f in failures}
+
+
+def _counts(failure: Failure, categories: Collection[str]) -> bool:
+    return not categories or failure.category in {*categories, Category.BUILD}
 
 
 def _asked(failure: Failure, words: Collection[str]) -> bool:

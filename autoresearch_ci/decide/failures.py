@@ -11,8 +11,8 @@ import functools
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from autoresearch_ci.decide.suite_standards import SuiteResult, stable
 
@@ -225,6 +225,33 @@ def counts(failures: Iterable[Failure]) -> Mapping[Category, int]:
     """By category, all of them, in their order."""
     found = Counter(failure.category for failure in failures)
     return {category: found[category] for category in Category}
+
+
+def asked_for(failure: Failure, categories: Collection[str]) -> bool:
+    """Whether it is of the kinds that are named, or of those that count where none is.
+
+    A warning is what its own tool lets pass: it counts where somebody asks for warnings.
+    """
+    if categories:
+        return failure.category in categories
+    return failure.category is not Category.WARNING
+
+
+def ranked(diagnosis: Diagnosis, exit_code: int) -> Diagnosis:
+    """By what its tool does: what it lets pass is a warning, what it fails for alone is none."""
+    if exit_code == 0:
+        return _with(diagnosis, Category.LINT, Category.WARNING)
+    if all(failure.category is Category.WARNING for failure in diagnosis.failures):
+        return _with(diagnosis, Category.WARNING, Category.LINT)
+    return diagnosis
+
+
+def _with(diagnosis: Diagnosis, old: Category, new: Category) -> Diagnosis:
+    failures = (
+        replace(failure, category=new) if failure.category is old else failure
+        for failure in diagnosis.failures
+    )
+    return replace(diagnosis, failures=tuple(failures))
 
 
 def summary(failures: Sequence[Failure]) -> str:

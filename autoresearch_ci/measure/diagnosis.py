@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from autoresearch_ci.config.fix import Fix, FixTarget
-from autoresearch_ci.decide.failures import Category, Diagnosis, Failure
+from autoresearch_ci.decide.failures import Category, Diagnosis, Failure, ranked
 from autoresearch_ci.decide.knowledge import Knowledge, Seen
 from autoresearch_ci.decide.objective import Seen as Diagnoses
 from autoresearch_ci.errors import ConfigError
@@ -153,7 +153,9 @@ class Diagnostics:
             root=str(self._commands.tree.layout.tree),
             folder=target.folder or "",
         )
-        return self._adapters[target.name].parse(said)
+        adapter = self._adapters[target.name]
+        found = adapter.parse(said)
+        return found if adapter.levels else ranked(found, ended.result.exit_code)
 
 
 def _ends_early(diagnosis: Diagnosis) -> bool:
@@ -175,7 +177,7 @@ def adapter_of(target: FixTarget) -> Adapter:
             f"fix.targets: the regex of {target.name} {error}\n"
             "do: give it groups such as (?P<path>..), (?P<line>..) and (?P<message>..)."
         ) from error
-    return Adapter(tool=target.tool, parse=parse, categories=(category,))
+    return Adapter(tool=target.tool, parse=parse, categories=(category,), levels=True)
 
 
 def without(seen: Diagnoses, ids: Collection[str]) -> Diagnoses:

@@ -14,7 +14,7 @@ from autoresearch_ci.decide.aims import Aim, Lead, Left, left, tried_at
 from autoresearch_ci.decide.budget import Pace
 from autoresearch_ci.decide.causes.ground import Ground
 from autoresearch_ci.decide.causes.verdicts import Verdict, causes, detection
-from autoresearch_ci.decide.failures import Category, Failure, journal_id, summary
+from autoresearch_ci.decide.failures import Category, Failure, asked_for, journal_id, summary
 from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.decide.objective import Judgement, SetChange, compared
 from autoresearch_ci.decide.objective import Seen as Diagnoses
@@ -93,7 +93,9 @@ class FailureObjective:
     def describe(self, baseline: Outcome) -> str:
         look = self._looks[identity({})]
         flaky = baseline.knowledge.flaky & {failure.id for _, failure in look.failures()}
-        told = [f"broken: {summary([f for _, f in look.failures() if f.id not in flaky])}"]
+        told = [f"broken: {summary([f for f in self._wanted(look) if f.id not in flaky])}"]
+        if warnings := len(self._warnings(look)):
+            told.append(f"besides: {warnings} warning{'s' if warnings > 1 else ''}")
         if flaky:
             told.append(f"flaky, so not repaired: {some(sorted(flaky))}")
         if _with_tests(look.failures()):
@@ -183,7 +185,14 @@ class FailureObjective:
             flaky=knowledge.flaky,
             incomplete=self._blind(look),
             verdicts=self._causes(look),
+            warnings=self._warnings(look),
         )
+
+    def _warnings(self, look: Look) -> list[Failure]:
+        """What is there and nobody asked about."""
+        wanted = [f.id for f in self._wanted(look)]
+        found = (f for _, f in look.failures() if f.category is Category.WARNING)
+        return [failure for failure in found if failure.id not in wanted]
 
     def _causes(self, look: Look) -> Mapping[str, Verdict]:
         """Whose fault each failure is: before anything is edited for it."""
@@ -201,7 +210,7 @@ class FailureObjective:
     def _wanted(self, look: Look) -> list[Failure]:
         """Those of the categories that are to be repaired."""
         wanted = self.settings.categories
-        return [f for _, f in look.failures() if not wanted or f.category in wanted]
+        return [f for _, f in look.failures() if asked_for(f, wanted)]
 
     def _blind(self, look: Look) -> Mapping[str, str]:
         """Targets that may hide some of them."""

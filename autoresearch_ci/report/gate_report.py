@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from autoresearch_ci.decide.failure_gate import detection
-from autoresearch_ci.decide.failures import Failure
+from autoresearch_ci.decide.failures import Category, Failure
 from autoresearch_ci.decide.gates import Age, Judged, Verdict
 from autoresearch_ci.safety.wording import shortened
 
@@ -51,8 +51,9 @@ class GateReport:
 
     @property
     def standing(self) -> int:
-        """Failures that are there at each look."""
-        return sum(judged.age is not Age.FLAKY for judged in self.verdict.items)
+        """Failures that are there at each look; of warnings, those that somebody asked about."""
+        steady = (j for j in self.verdict.items if j.age is not Age.FLAKY)
+        return sum(j.blocks or j.item.category is not Category.WARNING for j in steady)
 
     def counts(self, target: str | None = None) -> Counter[Age]:
         """How many items there are of each age, of one target or of all."""

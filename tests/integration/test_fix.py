@@ -484,3 +484,36 @@ def test_what_a_rule_starts_in_turn_is_part_of_the_ruler(
     done = fix([*cheats, answer("sound", state="good\n")], *flags)
     assert done.column("status")[1:] == ["discard", "discard", "keep"], done.told
     assert "is started by what says" in done.rows[2]["reason"]
+
+
+def test_warnings_are_shown_and_are_repaired_where_they_are_named(repo: Repo, fix: Fix) -> None:
+    marked(repo, "warning", a="BAD one\n")
+    done = fix([answer("needless", a="good\n")], "--until-green")
+    assert (done.code, done.column("status")) == (0, ["baseline"]), done.told
+    assert "besides: 1 warning, which --category warning repairs\n  warning a.txt:1" in done.out
+    done = fix([answer("asked for", a="good\n")], "--category", "warning", "--tag", "u")
+    assert "green: nothing is broken\n" in done.out, done.told
+    assert "still broken" not in done.out
+
+
+def test_a_warning_that_a_repair_brings_is_new(repo: Repo, fix: Fix) -> None:
+    repo.write(
+        ".github/autoresearch.yml",
+        TARGET.format(category="lint")
+        + r"""
+    - tool: notes
+      command: grep -Hn NOTE *.txt; test $? != 2
+      regex: '(?P<path>[\w.]+):(?P<line>\d+):(?P<message>.*)'
+      category: warning
+""",
+    )
+    repo.write("a.txt", "BAD one\nNOTE old\n")
+    repo.commit("one of each")
+    answers = [
+        answer("with a new one", a="NOTE new\nNOTE old\n"),
+        answer("sound", a="fine\nNOTE old\n"),
+    ]
+    done = fix(answers, "--until-green")
+    assert done.code == 0, done.told
+    assert done.column("status")[1:] == ["discard", "keep"], done.told
+    assert done.column("metric")[0] == "1"

@@ -94,6 +94,8 @@ class Adapter:
     """Where it writes its reports whatever it is told: a pattern, as report_files.py reads it."""
     categories: Collection[Category] = ()
     """What it can tell of, for those who ask for some only."""
+    levels: bool = False
+    """Whether what it says of a failure stands, whatever it exits with."""
     writes: str = ""
     """What a command must be given so that the tool answers readably; empty: it does anyway."""
 

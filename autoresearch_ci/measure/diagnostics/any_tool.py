@@ -190,5 +190,6 @@ ADAPTERS = (
         tool="sarif",
         parse=read_sarif,
         categories=(Category.CRITICAL, Category.LINT, Category.WARNING),
+        levels=True,
     ),
 )

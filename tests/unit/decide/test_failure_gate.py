@@ -86,7 +86,7 @@ def test_old_failures_fail_where_their_kind_is_asked_about() -> None:
         (Category.TYPE, {"type", "any", "new"}),
         (Category.TEST, {"test", "any", "new"}),
         (Category.LINT, {"lint", "any", "new"}),
-        (Category.WARNING, {"warning", "any", "new"}),
+        (Category.WARNING, {"warning", "new"}),
     ],
 )
 def test_a_word_asks_for_a_kind_and_for_what_hides_it(
@@ -95,6 +95,32 @@ def test_a_word_asks_for_a_kind_and_for_what_hides_it(
     head = lint("a", category=category)
     found = {word for word in WORDS if of_lint(head, lint(), word).ruling is Ruling.FAIL}
     assert found == failing
+
+
+def test_of_warnings_any_asks_where_they_are_named_and_no_kind_counts_that_is_not() -> None:
+    head = {"a": lint("w", category=Category.WARNING), "b": lint("l")}
+
+    def failing(*categories: str) -> set[str]:
+        verdict = gate([head], base({}), words={"any"}, categories=categories)
+        return {judged.item.message for judged in verdict.items if judged.blocks}
+
+    assert failing() == {"l"}
+    assert failing("warning") == {"w"}
+    assert failing("warning", "lint") == {"w", "l"}
+    assert failing("type") == set()
+    broken = {"a": lint("b", category=Category.BUILD)}
+    assert gate([broken], base({}), words={"any"}, categories=["type"]).ruling is Ruling.FAIL
+
+
+def test_lost_tests_count_with_tests_only() -> None:
+    known = base({"pytest": suite(a="passed", b="passed")})
+    for categories, ruling in (
+        ((), Ruling.FAIL),
+        (("test",), Ruling.FAIL),
+        (("lint",), Ruling.PASS),
+    ):
+        head = [{"pytest": suite(a="passed")}]
+        assert gate(head, known, words={"any"}, categories=categories).ruling is ruling
 
 
 def test_what_was_hidden_by_a_failure_that_is_gone_blocks_nothing() -> None:

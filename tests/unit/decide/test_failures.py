@@ -8,11 +8,14 @@ from hypothesis import strategies as st
 
 from autoresearch_ci.decide.failures import (
     Category,
+    Diagnosis,
     Problem,
+    asked_for,
     counts,
     essence,
     identified,
     ordered,
+    ranked,
     summary,
 )
 
@@ -128,3 +131,31 @@ def test_a_summary_says_the_pressing_first() -> None:
     assert summary(found) == "1 build, 2 lint"
     assert counts(found)[Category.TEST] == 0
     assert summary(()) == "nothing"
+
+
+@pytest.mark.parametrize(
+    ("categories", "exit_code", "after"),
+    [
+        ("lint warning test", 0, "warning warning test"),  # clippy without -D
+        ("lint warning", 1, "lint warning"),
+        ("warning warning", 1, "lint lint"),  # eslint --max-warnings 0
+        ("warning build", 1, "warning build"),
+        ("type critical", 0, "type critical"),
+    ],
+)
+def test_what_a_tool_lets_pass_is_a_warning(categories: str, exit_code: int, after: str) -> None:
+    problems = [
+        problem(f"{number} is wrong", category=Category(name), code=f"X{number}")
+        for number, name in enumerate(categories.split())
+    ]
+    told = Diagnosis(failures=identified("tool", problems))
+    found = ranked(told, exit_code)
+    assert [failure.category for failure in found.failures] == after.split()
+    assert [failure.id for failure in found.failures] == [failure.id for failure in told.failures]
+
+
+def test_warnings_count_where_somebody_asks_for_them() -> None:
+    (warning,) = identified("tool", [problem(category=Category.WARNING)])
+    (lint,) = identified("tool", [problem()])
+    assert [asked_for(lint, ()), asked_for(warning, ())] == [True, False]
+    assert [asked_for(lint, ["warning"]), asked_for(warning, ["warning"])] == [False, True]
