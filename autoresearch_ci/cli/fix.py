@@ -123,6 +123,11 @@ def _line(failure: Failure) -> str:
 
 def _check(options: argparse.Namespace) -> int:
     """The gate: the base's rules for what a pull request brings."""
+    if options.resume:
+        raise ConfigError(
+            "--resume goes on with repairs, and --check makes none: every check begins anew.\n"
+            "do: leave out one of the two."
+        )
     pair = compared(Path.cwd(), options.environment, options.base)
     resolved, path = effective(options, commit=pair.rules, only=True, command="fix")
     config = _as_typed(resolved.config, options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 _LINES = 2_000
@@ -99,23 +99,3 @@ def spots(
 
 def _at(lines: Sequence[str], line: int) -> str:
     return lines[line - 1] if 0 < line <= len(lines) else ""
-
-
-def ranges(lines: Iterable[int]) -> str:
-    """`3, 7-9`."""
-    return ", ".join(
-        str(first) if first == last else f"{first}-{last}" for first, last in _runs(sorted(lines))
-    )
-
-
-def _runs(lines: Sequence[int]) -> Iterator[tuple[int, int]]:
-    start = previous = None
-    for line in lines:
-        if previous is not None and line == previous + 1:
-            previous = line
-            continue
-        if start is not None and previous is not None:
-            yield start, previous
-        start = previous = line
-    if start is not None and previous is not None:
-        yield start, previous

@@ -35,6 +35,9 @@ class Category(enum.StrEnum):
         return _RANKS[self]
 
 
+MACHINE = "machine"
+"""The code of a failure whose words are those of the machine, and none of a file's text."""
+
 _RANKS = {category: number for number, category in enumerate(Category)}
 
 

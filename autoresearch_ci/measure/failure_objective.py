@@ -388,15 +388,13 @@ class _Comparison:
         """A test that passes now is run again: luck does not hold."""
         mended = {f.id for f in judged.gone if f.category is Category.TEST}
         for name in _with_tests(self._before.failures(), mended):
-            again = self._diagnostics.look(self._subject, self.after.knowledge, [name])
-            self.after = replace(
-                self.after,
-                knowledge=again.knowledge,
-                seconds=self.after.seconds + again.seconds,
-            )
+            again = self._once_more(name)
+            if again.doubts:  # once may be chance
+                again = self._once_more(name)
             lost = mended & {f.id for f in again.seen[name].failures}
-            if lost or again.incomplete:
-                why = f"{some(sorted(lost))} fails again" if lost else again.incomplete[name]
+            if lost or again.incomplete or again.doubts:
+                why = f"{some(sorted(lost))} fails again" if lost else ""
+                why = why or again.incomplete.get(name, "") or again.doubts[name]
                 self.output = last_lines(again.outputs.get(name, ""))
                 return replace(
                     judged,
@@ -404,6 +402,16 @@ class _Comparison:
                     reason=f"it does not hold: {why} when it is run again",
                 )
         return judged
+
+    def _once_more(self, name: str) -> Look:
+        """A look that only confirms: what counts is what it cost, and what it taught."""
+        again = self._diagnostics.look(self._subject, self.after.knowledge, [name])
+        self.after = replace(
+            self.after,
+            knowledge=again.knowledge,
+            seconds=self.after.seconds + again.seconds,
+        )
+        return again
 
 
 def _decision(judged: Judgement) -> Decision:

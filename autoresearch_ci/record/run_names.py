@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import re
+import tempfile
 from pathlib import Path, PurePosixPath
 
 from autoresearch_ci.errors import ConfigError, WorkspaceError
@@ -149,6 +150,14 @@ def refuse_folder(folder: Path, *, theirs: bool) -> None:
             f"the run's folder {folder} cannot be made, because {above} is no folder.\n"
             "do: choose another one with --output."
         )
+    try:
+        tempfile.TemporaryDirectory(dir=above).cleanup()
+    except OSError as error:
+        raise ConfigError(
+            f"the run's folder {folder} cannot be written: {error.strerror or error}.\n"
+            "usually: it belongs to somebody else, or is no place for files.\n"
+            "do: choose another one with --output."
+        ) from error
     if not theirs or not folder.is_dir():
         return
     taken = [name for name in _REPORTS if (folder / name).exists()]

@@ -1,4 +1,4 @@
-"""What a run of repairs came to, in Markdown: repaired, left, not ours to repair.
+"""What a run of repairs leaves, in Markdown: what is still broken, and what is not ours to repair.
 
 CORE: the journal and what is left in, text out, for the summary and for a pull request. What is
 said of tests and tools is made harmless.
@@ -16,24 +16,14 @@ from autoresearch_ci.decide.aims import (
     tried_at,
 )
 from autoresearch_ci.decide.failures import Failure
-from autoresearch_ci.experiment import Experiment, Status
-from autoresearch_ci.report.summary_page import commit_link, table
+from autoresearch_ci.experiment import Experiment
+from autoresearch_ci.report.summary_page import table
 from autoresearch_ci.safety.markdown_text import inline
 
 REPAIRS_ROOM = 26_000
 """Characters of the three tables together."""
 BLOCKED_FILE = "blocked.md"
 """In the run's folder; has what the tables leave out."""
-
-
-def repairs(experiments: Sequence[Experiment], left: Left, room: int = REPAIRS_ROOM) -> str:
-    """The three tables, those that would be empty left out; empty when all are."""
-    parts = (
-        repaired(experiments, room // 2),
-        still_broken(left, experiments, room // 4),
-        not_ours(left, experiments, room // 4),
-    )
-    return "\n\n".join(part for part in parts if part)
 
 
 def is_blocked(left: Left, failure: Failure) -> bool:
@@ -44,15 +34,6 @@ def is_blocked(left: Left, failure: Failure) -> bool:
 def others(left: Left) -> list[Failure]:
     """What is set aside for another reason than that it was tried too often."""
     return [f for f in left.failures if f.id in left.aside and not is_blocked(left, f)]
-
-
-def repaired(experiments: Sequence[Experiment], room: int = REPAIRS_ROOM) -> str:
-    """Each failure that was mended, with the commit that did it."""
-    kept = [row for row in experiments if row.status is Status.KEEP and row.failure]
-    rows = (
-        (inline(row.failure, 120), commit_link(row.commit), inline(row.description)) for row in kept
-    )
-    return _titled("Repaired", ("failure", "commit", "change"), rows, len(kept), room)
 
 
 def still_broken(left: Left, experiments: Sequence[Experiment], room: int = REPAIRS_ROOM) -> str:
@@ -105,6 +86,5 @@ def _titled(
 ) -> str:
     if not total:
         return ""
-    where = "results.tsv" if title == "Repaired" else BLOCKED_FILE
-    listed = table(header, "l" * len(header), rows, total, room, where=where)
+    listed = table(header, "l" * len(header), rows, total, room, where=BLOCKED_FILE)
     return f"### {title} ({total})\n\n{listed}"

@@ -517,3 +517,37 @@ def test_a_warning_that_a_repair_brings_is_new(repo: Repo, fix: Fix) -> None:
     assert done.code == 0, done.told
     assert done.column("status")[1:] == ["discard", "keep"], done.told
     assert done.column("metric")[0] == "1"
+
+
+@pytest.mark.parametrize(("lost_from", "status"), [(1, "discard"), (9, "keep")])
+def test_a_repair_whose_tests_vanish_when_they_run_again_does_not_hold(
+    repo: Repo, fix: Fix, tmp_path: Path, lost_from: int, status: str
+) -> None:
+    count = tmp_path / "count"
+    count.mkdir(mode=0o777)
+    count.chmod(0o777)
+    repo.write(
+        "suite.sh",
+        "if ! grep -q good state.txt; then printf '1..2\\nnot ok 1 - a\\nok 2 - b\\n'; exit 1; fi\n"
+        f"number=$(ls {count} | wc -l); touch {count}/$number\n"
+        f"if [ $number -ge {lost_from} ]; then printf '1..1\\nok 1 - a\\n'; exit; fi\n"
+        "printf '1..2\\nok 1 - a\\nok 2 - b\\n'\n",
+    )
+    repo.write("state.txt", "bad\n")
+    repo.write(".github/autoresearch.yml", "fix: {targets: [{tool: tap, command: sh suite.sh}]}\n")
+    repo.commit("a suite")
+    done = fix([answer("x", state="good\n")], "--set", f'sandbox.write=["{count}"]')
+    assert done.column("status")[1:] == [status], done.told
+
+
+def test_a_check_is_not_resumed(repo: Repo, fix: Fix) -> None:
+    done = fix([], "--check", "--target", "true", resume=True)
+    assert (done.code, "every check begins anew" in done.err) == (2, True), done.told
+
+
+@pytest.mark.parametrize("flags", [(), ("--check",)])
+def test_a_folder_that_cannot_be_written_is_said_before_anything_runs(
+    repo: Repo, fix: Fix, flags: tuple[str, ...]
+) -> None:
+    done = fix([], "--target", "true", "--output", "/proc/no/place", *flags)
+    assert (done.code, "cannot be written" in done.err) == (2, True), done.told

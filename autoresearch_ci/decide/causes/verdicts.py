@@ -24,7 +24,7 @@ from autoresearch_ci.decide.causes.machine import (
 )
 from autoresearch_ci.decide.causes.missing import missing_from
 from autoresearch_ci.decide.causes.traces import Trace, trace_of
-from autoresearch_ci.decide.failures import Category, Failure
+from autoresearch_ci.decide.failures import MACHINE, Category, Failure
 from autoresearch_ci.decide.objective import Seen
 from autoresearch_ci.safety.wording import shortened
 
@@ -92,13 +92,6 @@ def verdict(
         or _of_test_file(failure)
         or (Cause.CODE, "nothing in what the tool shows speaks against the code")
     )
-    return Verdict(cause=cause, evidence=shortened(evidence, _EVIDENCE))
-
-
-def of_incomplete(reason: str, output: str = "") -> Verdict:
-    """Whose fault it is that a target did not tell everything; `reason` is its diagnosis'."""
-    lines = [reason, *output.strip().splitlines()[-LAST_LINES:]]
-    cause, evidence = of_lines(lines) or (Cause.CODE, reason)
     return Verdict(cause=cause, evidence=shortened(evidence, _EVIDENCE))
 
 
@@ -185,6 +178,8 @@ def _of_run(failure: Failure, output: str, ground: Ground) -> Found:
     if failure.category is not Category.TEST and failure.code != "collection":
         if failure.code == "import" and (found := of_download(failure.message)):
             return found
+        if failure.code == MACHINE:
+            return of_lines([failure.message]) or (Cause.ENVIRONMENT, failure.message)
         unknown = not failure.path and not failure.code
         return of_lines(output.strip().splitlines()[-LAST_LINES:]) if unknown else None
     if found := _of_fixture(failure, output):

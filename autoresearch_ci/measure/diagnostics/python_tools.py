@@ -6,7 +6,7 @@ import itertools
 import re
 from collections.abc import Iterator
 
-from autoresearch_ci.decide.failures import Category, Diagnosis, Problem
+from autoresearch_ci.decide.failures import MACHINE, Category, Diagnosis, Problem
 from autoresearch_ci.measure.diagnostics.adapter import (
     Adapter,
     Said,
@@ -32,6 +32,8 @@ _OTHERS = r"/(node_modules|vendor|third_party|site-packages|\.?venv|\.tox|\.nox|
 _COMPILED = re.compile(r"(?m)^\*\*\* Error compiling '(?P<path>[^'\n]{1,400})'\.\.\.$")
 _FILE_LINE = re.compile(r'File "[^"\n]{1,400}", line (\d+)')
 _RAISED = re.compile(r"(?m)^\s*\*{0,3} ?(?:Sorry: )?((?:\w+Error|ValueError): .*)$")
+_NO_FAULT = re.compile(r"(?:OS|Permission|FileNotFound|Memory|IO|Blocking\w*)Error: \[Errno \d+\]")
+"""Of the text, that is: it could not be read, or what was made of it not be written."""
 
 
 @parser("compileall")
@@ -46,7 +48,7 @@ def read_compileall(said: Said) -> Diagnosis:
                 category=Category.BUILD,
                 path=said.path(mark["path"]),
                 line=line_number(line[1]) if line else 0,
-                code="syntax",
+                code=MACHINE if raised and _NO_FAULT.match(raised[1]) else "syntax",
                 message=said.words(raised[1] if raised else told),
             )
         )

@@ -24,7 +24,6 @@ from autoresearch_ci.decide.causes.verdicts import (
     detected_with,
     detection,
     is_editable,
-    of_incomplete,
     verdict,
 )
 from autoresearch_ci.decide.failures import Category, Diagnosis, Failure
@@ -89,9 +88,7 @@ def test_what_real_tools_print_is_laid_at_the_right_door(name: str) -> None:
     seen = diagnosed(recording, recording["tool"])
     told = causes({"t": seen}, {"t": printed(recording)}, ground(recording))
     found = {key: str(value.cause) for key, value in told.items()}
-    if not seen.failures:
-        found = {"": str(of_incomplete(seen.incomplete, printed(recording)).cause)}
-    assert found == recording["expected"]
+    assert found == {key: cause for key, cause in recording["expected"].items() if key}
 
 
 def test_what_popular_libraries_raise_is_laid_at_the_right_door() -> None:
@@ -140,6 +137,18 @@ def test_what_cannot_be_edited_away_is_not_edited() -> None:
 
 def section(*lines: str, name: str = "test_a") -> str:
     return "\n".join([f"_________ {name} _________", *lines, ""])
+
+
+def test_what_the_machine_keeps_a_compiler_from_is_no_fault_of_the_file() -> None:
+    told = "*** Error compiling './a.py'...\nOSError: [Errno 28] No space left on device\n"
+    recording = {"stdout": told, "stderr": "", "exit_code": 1, "command": "x"}
+    seen = diagnosed(recording, "python")
+    (found,) = causes({"python": seen}, {"python": told}, Ground()).values()
+    assert str(found) == "environment: OSError: [Errno 28] No space left on device"
+    text = told.replace("OSError: [Errno 28] No space left on device", "SyntaxError: no")
+    seen = diagnosed({**recording, "stdout": text}, "python")
+    (found,) = causes({"python": seen}, {"python": text}, Ground()).values()
+    assert found.cause is Cause.CODE
 
 
 REFUSED = "ConnectionRefusedError: [Errno 111] Connection refused"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoresearch_ci.decide.changed_lines import LinesOfTest, changed_lines, ranges, spots, traced
+from autoresearch_ci.decide.changed_lines import LinesOfTest, changed_lines, spots, traced
 
 
 def test_changed_and_removed_lines_are_named_as_they_are_now() -> None:
@@ -53,8 +53,3 @@ def test_lines_that_only_failing_tests_execute_come_first() -> None:
         (2, "two", 0),
         (1, "one", 1),
     ]
-
-
-def test_lines_are_told_as_ranges() -> None:
-    assert ranges([9, 3, 7, 8]) == "3, 7-9"
-    assert ranges([]) == ""
