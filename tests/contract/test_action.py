@@ -28,6 +28,7 @@ from tests.contract.workflow_rules import (
     GITLAB_JOBS,
     OWN,
     WORKFLOW,
+    is_lent,
     step_problems,
     workflow_problems,
 )
@@ -219,7 +220,44 @@ def test_a_gate_may_read_only() -> None:
         workflow = load(ROOT / path)
         assert "secrets" not in repr(workflow)
         for job in workflow["jobs"].values():
-            assert job["permissions"] == {"contents": "read"}
+            assert is_lent(job) or job["permissions"] == {"contents": "read"}
+
+
+@pytest.mark.parametrize(
+    ("event", "head", "asked", "runs"),
+    [
+        ("pull_request", "own/code", True, True),
+        ("pull_request", "own/code", False, False),
+        ("pull_request", "fork/code", True, False),
+        ("push", "", True, True),
+    ],
+)
+def test_code_scanning_is_told_where_that_is_asked_and_no_fork(
+    event: str, head: str, asked: bool, runs: bool
+) -> None:
+    job = load(ROOT / ".github/workflows/gate.yml")["jobs"]["code-scanning"]
+    known = {
+        "!cancelled()": "True",
+        "inputs.code-scanning": str(asked),
+        "github.event_name": repr(event),
+        "github.event.pull_request.head.repo.full_name": repr(head),
+        "github.repository": "'own/code'",
+        "&&": " and ",
+        "||": " or ",
+    }
+    condition = job["if"].removeprefix("${{").removesuffix("}}").strip()
+    for name, value in known.items():
+        condition = condition.replace(name, value)
+    assert eval(condition, {"__builtins__": {}}) is runs
+
+
+def test_what_is_uploaded_is_what_the_gate_wrote_and_never_fails_it() -> None:
+    check, upload = load(ROOT / ".github/workflows/gate.yml")["jobs"].values()
+    kept = check["steps"][-1]["with"]
+    fetched, sent = (step["with"] for step in upload["steps"])
+    assert (fetched["name"], fetched["path"]) == (kept["name"], sent["sarif_file"])
+    assert upload["steps"][-1]["continue-on-error"] is True
+    assert "checkout" not in repr(upload)
 
 
 @pytest.mark.parametrize(("name", "job"), [("nightly", "measure"), ("reverify", "compare")])
@@ -253,7 +291,7 @@ def test_an_example_passes_only_what_is_taken(path: Path) -> None:
             assert job.get("secrets", {}).keys() <= call.get("secrets", {}).keys()
             for needed in called["jobs"].values():  # a called workflow can only be given less
                 given = set(job["permissions"].items())
-                assert needed["permissions"].items() <= given | {(k, "read") for k, _ in given}
+                assert needed.get("permissions", {}).items() <= given | {(k, "read") for k, _ in given}
         for step in job.get("steps", []):
             if "OWNER/" in step.get("uses", ""):
                 assert step["with"].keys() <= INPUTS.keys()

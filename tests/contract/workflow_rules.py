@@ -23,7 +23,7 @@ PERMISSIONS = {
         name: {"enum": ["read", "write", "none"]}
         for name in (
             *("actions", "attestations", "checks", "contents", "id-token", "issues"),
-            *("packages", "pull-requests"),
+            *("packages", "pull-requests", "security-events"),
         )
     },
 }
@@ -58,6 +58,7 @@ STEP = mapping(
     with_=TEXTS,
     env=TEXTS,
     timeout_minutes=NUMBER,
+    continue_on_error={"const": True},
 )
 JOB = mapping(
     name=TEXT,
@@ -87,7 +88,7 @@ CALL = mapping(
 )
 PULL_REQUEST = {"anyOf": [{"type": "null"}, mapping(types={"type": "array"})]}
 WORKFLOW = mapping(
-    "name on permissions jobs",
+    "name on jobs",
     name=TEXT,
     on=mapping(
         push=mapping(branches={"type": "array"}),
@@ -197,8 +198,11 @@ def workflow_problems(
     yield from workflow_audits(workflow, inputs)
     events = workflow["on"]
     yield from (f"privileged event {name}" for name in _PRIVILEGED if name in events)
-    if workflow["permissions"] not in ({}, {"contents": "read"}):
+    lent = [job for job in workflow["jobs"].values() if is_lent(job)]
+    if workflow.get("permissions") not in ((None,) if lent else ({}, {"contents": "read"})):
         yield "permissions of the whole workflow"
+    if lent and [*events] != ["workflow_call"]:
+        yield "a job without permissions that nobody lends any"
     calls = all("uses" in job for job in workflow["jobs"].values())
     if "concurrency" not in workflow and not calls:
         yield "no concurrency group"
@@ -211,7 +215,7 @@ def workflow_problems(
 
 
 def _job_problems(job: Mapping[str, Any]) -> Iterator[str]:
-    if "permissions" not in job:
+    if "permissions" not in job and not is_lent(job):
         yield "no permissions"
     if job.get("secrets") == "inherit":
         yield "inherits every secret"
@@ -234,6 +238,16 @@ def _job_problems(job: Mapping[str, Any]) -> Iterator[str]:
                 yield "our step may last as long as its job"
             elif isinstance(own, int) and isinstance(budget, int) and budget > own - 2:
                 yield "our run may last as long as its step"
+
+
+_ONLY_HANDS_ON = ("actions/download-artifact@", "github/codeql-action/upload-sarif@")
+
+
+def is_lent(job: Mapping[str, Any]) -> bool:
+    """Whether it has the rights of the job that calls it, and only hands a report on with them."""
+    steps = job.get("steps", [])
+    handing = all(step.get("uses", "").startswith(_ONLY_HANDS_ON) for step in steps)
+    return "permissions" not in job and bool(steps) and handing
 
 
 def ours(step: Mapping[str, Any]) -> bool:
