@@ -46,7 +46,7 @@ class Execution:
     symptom: bool = False
     """It is the failing command itself: that it fails is known, and proves no explanation of it."""
     broken: bool = False
-    """It failed before it could show anything, as a script with a misspelt import does."""
+    """It ended before it could show anything, as a script with a misspelt import does."""
 
     @property
     def failed(self) -> bool:
@@ -141,7 +141,9 @@ def _kinds(found: Evidence, executions: Mapping[int, Execution]) -> set[str]:
     if found.kind == "quote":
         return {"quote"}
     ran = executions[found.run]
-    if ran.symptom or ran.broken:
+    if ran.broken:  # neither for a claim nor against one
+        return set()
+    if ran.symptom:
         return {"command"}
     return {"command", "failing_command" if ran.failed else "passing_command"}
 

@@ -6,22 +6,20 @@ repository has written. A word that a shell would read as more than a name is re
 
 from __future__ import annotations
 
-import itertools
 import re
 import shlex
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+
+from autoresearch_ci.decide.test_runners import RUNNERS, Chosen, NotAllowed, Runner
 
 TESTS_LIMIT = 20
 _LENGTH = 500
 _SHELL = re.compile(r"[;&|<>`$()\n]")
 """Signs of a command that is more than one program with its arguments."""
-_TAKES_VALUE = re.compile(r"-[ckmnopW]|--(?:rootdir|confcutdir|maxfail|ignore|deselect|timeout)")
 _ID = re.compile(r"[^\0-\x1f\x7f]+")
-
-
-class NotAllowed(Exception):
-    """Why a selection is refused; the text is for whoever asked."""
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_GLOB = re.compile(r"[*?\[]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +28,12 @@ class SuiteCommand:
 
     command: str
     """As it was given."""
+    runner: Runner | None = None
+    """`None`: it cannot be told which tests to run."""
     words: tuple[str, ...] = ()
-    """All but the tests; empty: it cannot be told which tests to run."""
+    """All but the tests."""
+    last: tuple[str, ...] = ()
+    """Options that must stand behind the tests."""
 
     def selecting(self, tests: Sequence[str], files: Collection[str]) -> str:
         """The line of shell for some tests; without any, the command as it is.
@@ -40,51 +42,95 @@ class SuiteCommand:
         """
         if not tests:
             return self.command
-        if not self.words:
+        if self.runner is None:
             raise NotAllowed(
                 "this command cannot be told which tests to run; leave `tests` empty to run it as "
                 "it is"
             )
         if len(tests) > TESTS_LIMIT:
             raise NotAllowed(f"{TESTS_LIMIT} tests at most")
-        for test in tests:
-            _refuse_odd(test, files)
-        return shlex.join([*self.words, *tests])
+        told = self.runner.told([_asked(test, files) for test in tests])
+        return shlex.join([*self.words, *told, *self.last])
+
+    def has_run(self, output: str) -> bool:
+        """Whether an output says that any test has run, of a runner that says so."""
+        ran = self.runner.ran if self.runner else None
+        return ran is None or bool(ran.search(_COLOUR.sub("", output)))
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether it is known of each test how it ended."""
+        return self.runner is not None and self.runner.name == "pytest"
 
 
-def _refuse_odd(test: str, files: Collection[str]) -> None:
-    path = test.partition("::")[0]
+def _asked(test: str, files: Collection[str]) -> Chosen:
+    path, _, name = test.partition("::")
     if not _ID.fullmatch(test) or len(test) > _LENGTH or test.startswith(("-", "@")):
         raise NotAllowed("a test is named by a path and, behind `::`, its name")
     if path not in files:
         raise NotAllowed(f"{path[:200]!r} is no file of the repository, spelt as git spells it")
+    if name.startswith("-"):
+        raise NotAllowed("the name of a test does not begin with `-`")
+    return Chosen(path=path, name=name)
 
 
 def suite_command(command: str, files: Collection[str]) -> SuiteCommand:
-    """Of pytest, started plainly, it is known how tests are named; any other runs as it is."""
+    """Of runners in the table, started plainly, it is known how tests are named."""
     if _SHELL.search(command):
         return SuiteCommand(command=command)
     try:
         words = shlex.split(command)
     except ValueError:
         return SuiteCommand(command=command)
-    at = next((n for n, word in enumerate(words) if _is_pytest(word)), None)
-    if at is None:
+    for runner in RUNNERS:
+        begun = _begun(words, runner)
+        if begun:
+            return _told(command, runner, words[:begun], words[begun:], files)
+    return SuiteCommand(command=command)
+
+
+def _begun(words: Sequence[str], runner: Runner) -> int:
+    """How many words start the runner; 0: it is another one."""
+    if any(" " in word for word in words[:1]):
+        return 0
+    found = runner.begins.match(" ".join(word.replace(" ", "_") for word in words) + " ")
+    return found[0].count(" ") if found else 0
+
+
+def _told(
+    command: str, runner: Runner, start: list[str], arguments: list[str], files: Collection[str]
+) -> SuiteCommand:
+    """With what the person chose left out."""
+    if {"-args", "--args"} & set(arguments):
         return SuiteCommand(command=command)
-    named = (
-        not _TAKES_VALUE.fullmatch(before) and _names_tests(word, files)
-        for before, word in itertools.pairwise(words[at:])
-    )
-    rest = zip(words[at + 1 :], named, strict=True)
-    kept = [*words[: at + 1], *(word for word, is_test in rest if not is_test)]
-    return SuiteCommand(command=command, words=tuple(kept))
+    at = arguments.index("--") if "--" in arguments else len(arguments)
+    kept = list(_kept(runner, arguments[:at], files))
+    behind = [word for word in arguments[at + 1 :] if word.startswith("-")]
+    last = tuple(behind) if runner.name == "cargo test" else ()
+    return SuiteCommand(command=command, runner=runner, words=(*start, *kept), last=last)
 
 
-def _is_pytest(word: str) -> bool:
-    return word.rpartition("/")[2] in ("pytest", "py.test")
+def _kept(runner: Runner, arguments: Sequence[str], files: Collection[str]) -> Iterator[str]:
+    """All arguments that do not say which tests to run."""
+    is_value = selected = False
+    for word in arguments:
+        if is_value:
+            is_value = False
+            if not selected:
+                yield word
+            continue
+        selected = bool(runner.selects.fullmatch(word))
+        is_value = bool(runner.valued.fullmatch(word))
+        if selected or (not word.startswith("-") and _chooses(word, runner, files)):
+            continue
+        yield word
 
 
-def _names_tests(word: str, files: Collection[str]) -> bool:
-    """Whether a word of the command is a test, or a folder of them."""
+def _chooses(word: str, runner: Runner, files: Collection[str]) -> bool:
+    """Whether an argument that is no option is a test, or a folder or pattern of them."""
+    if runner.words != "files":
+        return runner.words == "all"
     path = word.partition("::")[0].removeprefix("./").rstrip("/")
-    return path in files or any(file.startswith(f"{path}/") for file in files)
+    if path in files or any(file.startswith(f"{path}/") for file in files):
+        return True
+    return runner.name != "pytest" and bool(_GLOB.search(word))

@@ -14,8 +14,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from autoresearch_ci.decide.bisection import Outcome
-from autoresearch_ci.decide.selected_tests import NotAllowed, SuiteCommand
-from autoresearch_ci.investigate.runs import Runs
+from autoresearch_ci.decide.selected_tests import SuiteCommand
+from autoresearch_ci.decide.test_runners import NotAllowed
+from autoresearch_ci.investigate.runs import Runs, outcome
 from autoresearch_ci.record.investigation_records import Ran
 from autoresearch_ci.workspace.store import Store
 
@@ -93,12 +94,17 @@ class Experiments:
         """Whether it shows nothing but the symptom itself."""
         if ran.script:
             return False
+        if not self.suite.is_watched:  # which tests failed is not seen: they may be the known ones
+            return outcome(ran).failed
         tests = self.symptom.failing if self.symptom else frozenset()
         return ran.command == self.suite.command or bool(
             ran.failing and tests.issuperset(ran.failing)
         )
 
     def _is_broken(self, ran: Ran) -> bool:
+        chosen = not ran.script and ran.command != self.suite.command
+        if chosen and not self.suite.has_run(ran.tail):  # what selects nothing passes, too
+            return True
         if not (ran.exit_code or ran.timed_out):
             return False
         symptom = self.symptom
@@ -106,7 +112,7 @@ class Experiments:
             return not (symptom and symptom.timed_out)
         if ran.exit_code in (126, 127):
             return True
-        if not ran.script and self.suite.words:
+        if not ran.script and self.suite.is_watched:
             return not ran.failing and ran.exit_code in _NO_TESTS
         never = _NEVER_BEGAN.search(ran.failure)
         return bool(never and never[0] not in (symptom.words if symptom else ""))

@@ -171,7 +171,7 @@ def _asked(
         failing = [test for test, end in suite.of.items() if end in ("failed", "error")]
         chosen = suite_command(plain, files)
         here = [test for test in failing if test.partition("::")[0] in files]
-        if here and chosen.words:
+        if here and chosen.is_watched:
             command = chosen.selecting(here[:1], files)
     return told.failures, told.incomplete, command
 

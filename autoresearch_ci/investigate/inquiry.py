@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from autoresearch_ci.decide.findings import Checked, check, claim_key, is_same_claim
-from autoresearch_ci.decide.selected_tests import NotAllowed
+from autoresearch_ci.decide.test_runners import NotAllowed
 from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.experiment import Spent
 from autoresearch_ci.investigate.experiments import LANGUAGES, Experiments
@@ -251,7 +251,8 @@ def _told_misfits(arguments: Answered, schema: Schema) -> str:
 def _told_run(ran: Ran) -> str:
     ending = ran.failure or "exit code 0"
     tests = f"failing: {', '.join(ran.failing[:20])}\n" if ran.failing else ""
-    worth = "it failed before it could show anything\n" if ran.broken else ""
+    broken = "it failed before it could show anything" if ran.execution().failed else "no test ran"
+    worth = f"{broken}\n" if ran.broken else ""
     worth = "this is the failure that is known already\n" if ran.known else worth
     shown = block("output of run", str(ran.number), ran.tail)
     return f"run {ran.number}: {line(ending, 300)} after {ran.seconds:.1f} s\n{worth}{tests}{shown}"

@@ -285,7 +285,8 @@ def handoff(report: Report) -> str:
             "end": report.end,
             "asked": dict(report.asked),
             "scope": list(report.scope),
-            "findings": [_handed(finding, report) for finding in report.findings],
+            # An answer that could not be used claims nothing.
+            "findings": [_handed(f, report) for f in report.findings if f.fingerprint],
             "incomplete": list(report.missing),
         }
     )

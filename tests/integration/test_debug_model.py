@@ -376,6 +376,49 @@ def test_tests_are_chosen_within_the_own_test_command_only(model: Model, repo: R
     assert [item.status for item in model.items] == ["inconclusive", "confirmed"]
 
 
+@pytest.mark.parametrize(
+    ("test", "expect", "code"),
+    [("test_shop.py::T.test_total", "fails", 1), ("test_shop.py", "fails", 1)],
+)
+def test_where_nobody_sees_which_tests_fail_a_failing_one_may_be_the_known_one(
+    model: Model, repo: Repo, test: str, expect: str, code: int
+) -> None:
+    repo.write(
+        "test_shop.py",
+        "import unittest\nimport shop\nclass T(unittest.TestCase):\n"
+        "    def test_total(self):\n        self.assertEqual(shop.total(1, 2), 6)\n",
+    )
+    repo.commit("a test")
+    done = model(
+        calls(hypothesis(expect=expect)),
+        calls(tool("run_tests", tests=[test])),
+        calls(report(ran(4, code))),
+        command="python -m unittest -v test_shop",
+    )
+    assert done.code == 0, done.err
+    (item,) = model.items
+    assert (item.status, item.overruled) == (
+        "inconclusive",
+        "not confirmed: it needs a failing command or quote",
+    )
+    assert "this is the failure that is known already" in results(model.api, 2)[0][1]
+
+
+def test_a_selection_that_runs_no_test_shows_nothing_either_way(model: Model, repo: Repo) -> None:
+    repo.write("cart.test.js", "require('node:test')('adds', () => { throw new Error('x'); });\n")
+    repo.commit("a test")
+    model(
+        calls(hypothesis(expect="fails")),
+        calls(tool("run_tests", tests=["cart.test.js::no such test"])),
+        calls(report(ran(4, 0), status="disproven")),
+        command="node --test cart.test.js",
+    )
+    (item,) = model.items
+    assert model.debug.known().runs[4].broken
+    assert "no test ran" in results(model.api, 2)[0][1]
+    assert (item.status, item.claimed) == ("inconclusive", "disproven")
+
+
 def test_a_script_sees_no_key_no_record_and_no_checkout(model: Model, repo: Repo) -> None:
     store = repo.path / ".git/autoresearch/debug-t/investigation.jsonl"
     spy = f"""
