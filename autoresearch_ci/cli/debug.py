@@ -7,6 +7,7 @@ failing tests execute; with one it goes on with hypotheses. What was found `fix`
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 import sys
 import time
@@ -24,6 +25,7 @@ from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.report.console import make_progress
 from autoresearch_ci.report.finding_pages import Finding, Report, handoff
+from autoresearch_ci.safety.log_text import json_text
 from autoresearch_ci.safety.prompt_text import line
 from autoresearch_ci.workspace.repository import Repository
 
@@ -53,7 +55,7 @@ def main(options: argparse.Namespace) -> int:
         debug(desk, task)
     report = desk.write()
     if options.json:
-        print(handoff(report))
+        print(json_text(json.loads(handoff(report))))
     for text in _ending(report, desk.pages.folder):
         print(text, file=people)
     handed = desk.pages.folder / "handoff.json"

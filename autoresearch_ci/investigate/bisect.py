@@ -64,7 +64,8 @@ class Bisected:
 
 def refuse_unrelated(repository: Repository, good: str, bad: str) -> str:
     """The good commit's name, when the bad one builds upon it. Raises `ConfigError`."""
-    commit = repository.ref(good)
+    # A job's checkout has branches only as the remote's.
+    commit = repository.ref(good) or repository.ref(f"origin/{good}")
     if commit is None:
         raise ConfigError(
             f"--bisect {good!r} is no commit of this repository.\n"

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from autoresearch_ci.cli.action.outputs import OUTPUTS
+from tests.debugging import history
 from tests.forked import step
 from tests.patience import promptly
 from tests.runner import FILES, Done
@@ -195,6 +196,43 @@ def test_a_failed_step_sets_every_output_and_says_why(
     assert done.outputs["improved"] == "false"
     assert said in done.summary
     assert any(said in text for text in done.annotations("error")), done.log
+
+
+def debugged(job: Job, good: str, **more: str) -> Done:
+    inputs = {"command": "debug", "failing-command": "sh check.sh", "args": "--tag t", **more}
+    return job(inputs={**inputs, "good-ref": good} if good else inputs)
+
+
+def test_debug_ends_with_the_cause_as_outputs_and_summary(job: Job) -> None:
+    names = history(job.repo, 1, 2, 30, 31)
+    job.repo.git("update-ref", "refs/remotes/origin/stable", names[0])
+    done = debugged(job, "stable")
+    assert done.code == 0, done.log
+    assert done.outputs == {
+        **dict.fromkeys(OUTPUTS, ""),
+        "improved": "false",
+        "kept": "0",
+        "findings": "1",
+        "verdict": "found",
+        "journal": "autoresearch/debug-t/debug-results.tsv",
+    }
+    assert "brought it: step 2" in done.summary
+    assert '"findings"' not in done.log
+
+
+def test_a_debug_that_looked_at_too_little_is_incomplete(job: Job) -> None:
+    history(job.repo, 30)
+    done = debugged(job, "")
+    assert (done.code, done.outputs["findings"]) == (0, "0"), done.log
+    assert done.outputs["verdict"] == "incomplete"
+    assert "no model was asked" in done.summary
+
+
+def test_a_debug_that_could_not_begin_says_why(job: Job) -> None:
+    history(job.repo, 30)
+    done = debugged(job, "no-such-tag")
+    assert (done.code, done.outputs["findings"], done.outputs["verdict"]) == (2, "", "incomplete")
+    assert "is no commit of this repository" in done.summary
 
 
 def test_hyphens_reach_us_whether_a_shell_dropped_them_or_not(job: Job) -> None:

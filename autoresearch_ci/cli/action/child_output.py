@@ -61,7 +61,8 @@ class Step:
             self.narrator.feed(line)
         else:
             self.printed = [*self.printed[1 - _TAIL :], line]
-            if self.command != "compare" and not self.gate:  # they print JSON for us alone
+            # These print JSON for us alone.
+            if self.command not in ("compare", "debug") and not self.gate:
                 self.log.line(line)
 
 

@@ -23,6 +23,7 @@ from autoresearch_ci.cli.action.github_event import compared_refs, read_trigger
 from autoresearch_ci.cli.action.inputs import (
     INPUTS,
     LOOPS,
+    RESUMABLE,
     VARIABLES,
     arguments,
     chosen_command,
@@ -141,7 +142,7 @@ def end(environment: Mapping[str, str]) -> int:
 
 
 def _loop(command: object) -> str:
-    return str(command) if command in LOOPS else "run"
+    return str(command) if command in RESUMABLE else "run"
 
 
 def _run(step: Step, supervise: Callable[..., int]) -> int:

@@ -32,14 +32,16 @@ INPUTS: Mapping[str, Input] = {
     "command": Input(),
     "config": Input(flag="--config"),
     "goal": Input(flag="--goal", commands=("run", "fix")),
-    "iterations": Input(flag="--iterations", commands=("run", "fix")),
-    "max-minutes": Input(flag="--minutes", commands=("run", "fix")),
-    "max-usd": Input(flag="--budget-usd", commands=("run", "fix")),
+    "iterations": Input(flag="--iterations", commands=("run", "fix", "debug")),
+    "max-minutes": Input(flag="--minutes", commands=("run", "fix", "debug")),
+    "max-usd": Input(flag="--budget-usd", commands=("run", "fix", "debug")),
     "proposer": Input(flag="--proposer", commands=("run", "fix")),
-    "model": Input(flag="--claude-model", commands=("run", "fix")),
+    "model": Input(flag="--claude-model", commands=("run", "fix", "debug")),
     "category": Input(commands=("fix",)),
     "skip-lint": Input(commands=("fix",)),
     "until-green": Input(commands=("fix",)),
+    "failing-command": Input(flag="--command", commands=("debug",)),
+    "good-ref": Input(flag="--bisect", commands=("debug",)),
     "anthropic-api-key": Input(secret=True),
     "token": Input(secret=True),
     "app-id": Input(),
@@ -48,14 +50,15 @@ INPUTS: Mapping[str, Input] = {
     "setup-command": Input(),
     "base": Input(commands=("run", "compare", "fix", "publish")),
     "draft": Input(flag="--publish-draft", commands=("run", "fix", "publish")),
-    "resume": Input(commands=("run", "fix")),
+    "resume": Input(commands=("run", "fix", "debug")),
     "args": Input(),
 }
 """Every input of action.yml, in its order."""
 
-COMMANDS = ("run", "compare", "fix", "publish", "doctor")
+COMMANDS = ("run", "compare", "fix", "debug", "publish", "doctor")
 LOOPS = ("run", "fix")
 """Commands that tell what they do in events, and may be resumed."""
+RESUMABLE = (*LOOPS, "debug")
 _SWITCHES = ("resume", "skip-lint", "until-green")
 """Inputs that are a flag without a value when they are `true`."""
 VARIABLES = {
@@ -98,7 +101,7 @@ def arguments(given: Mapping[str, str], refs: Refs) -> list[str]:
     words = [command]
     if command == "compare":
         words += [*_compared(given, refs), "--json"]
-    if command in LOOPS:
+    if command in RESUMABLE:
         words.append("--json")
     words += [f"--{name}" for name in _SWITCHES if _truth(given, name)]
     for name, about in INPUTS.items():
@@ -110,6 +113,12 @@ def arguments(given: Mapping[str, str], refs: Refs) -> list[str]:
         several = given.get(name, "").replace(",", "\n").split("\n")
         words += [word for part in several if part.strip() for word in (f"--{name}", part.strip())]
     extra = extra_arguments(given)
+    if command == "debug" and "--fix" in extra:
+        raise ConfigError(
+            "input 'args': --fix, which repairs, is a step of its own here.\n"
+            "do: name this step's handoff.json in a next one, with  command: fix  and  "
+            "args: --from-debug FILE"
+        )
     if refs.claim and "claim-not-reproduced" in words and "--claim" not in extra:
         words += ["--claim", refs.claim]
     return words + extra

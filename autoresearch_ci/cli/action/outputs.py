@@ -39,6 +39,9 @@ def results(step: Step, code: int) -> tuple[dict[str, str], list[str]]:
         parts.append(report)
         if code not in (0, 1):
             outputs.pop("verdict", None)
+    elif step.command == "debug":
+        outputs, report = _investigated(step, code)
+        parts.append(report)
     elif result := last_object(step.printed):
         if step.command == "compare":
             sides = (result["base_values"], result["head_values"])
@@ -116,6 +119,26 @@ def _gate_findings(step: Step, code: int) -> tuple[dict[str, str], str]:
         return found, (Path(str(result["folder"])) / "summary.md").read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         return found, error_part(f"the report cannot be read: {error}")
+
+
+def _investigated(step: Step, code: int) -> tuple[dict[str, str], str]:
+    """Of `debug`: outputs and its page; nothing of one that did not come to its end."""
+    handed = last_object(step.printed)
+    findings = handed.get("findings")
+    if code != 0 or not isinstance(findings, list):
+        return {}, ""
+    found = sum(isinstance(f, Mapping) and f.get("status") == "open" for f in findings)
+    whole = handed.get("status") == "COMPLETE"
+    verdict = "found" if found else "nothing" if whole else "incomplete"
+    folder = step.workspace / f"autoresearch/debug-{handed.get('tag')}"
+    outputs = {"findings": str(found), "verdict": verdict}
+    if (table := folder / "debug-results.tsv").exists():
+        outputs["journal"] = str(table.relative_to(step.workspace))
+    pages = ("summary.md", "findings.md")
+    try:
+        return outputs, "\n\n".join((folder / name).read_text("utf-8") for name in pages)
+    except (OSError, ValueError):  # it was told to write elsewhere
+        return outputs, printed_part([json.dumps(handed, indent=2)])
 
 
 def gate_annotations(step: Step) -> list[tuple[Level, str, dict[str, str]]]:

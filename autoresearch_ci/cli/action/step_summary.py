@@ -92,6 +92,12 @@ def unfinished_part(branch: str, tag: str, command: str = "run") -> str:
     """The step was ended by force."""
     where = f" on {inline(branch)}" if branch else ""
     named = f" --tag {shlex.quote(tag)}" if tag else ""
+    if command == "debug":
+        return (
+            "**Ended by force** before it could report. Where this checkout is still there, what "
+            "was run and asked is not done again by:"
+            f"\n\n{block(f'autoresearch-ci debug --resume{named}', 300, language='sh')}"
+        )
     return (
         f"**Ended by force** before it could report. What was kept is saved{where}, and in the run "
         "folder's `autoresearch.bundle`; nothing half-done is part of it. The next run goes on "

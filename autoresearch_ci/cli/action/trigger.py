@@ -60,7 +60,7 @@ _ASKED_FOR = frozenset({"issue_comment", "issues", "label", "discussion", "discu
 """Anyone can cause these: the actor needs write permission."""
 GATE = "fix --check"
 """What `decide` is told when `fix` is to repair nothing."""
-_CHANGES_NOTHING = frozenset({"compare", "doctor", GATE})
+_CHANGES_NOTHING = frozenset({"compare", "doctor", "debug", GATE})
 
 
 def needs_permission(event: str) -> bool:

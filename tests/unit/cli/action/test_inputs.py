@@ -52,6 +52,14 @@ BASE = Refs(base="abc", claim="/tmp/claim.md")
         ({"command": "fix", "until-green": "true"}, ["fix", "--json", "--until-green"]),
         ({"command": "fix", "until-green": "false", "skip-lint": "false"}, ["fix", "--json"]),
         ({"command": "fix", "resume": "true"}, ["fix", "--json", "--resume"]),
+        (
+            {"command": "debug", "failing-command": "a; b 'c'", "good-ref": "v1", "max-usd": "5"},
+            ["debug", "--json", "--budget-usd", "5", "--command", "a; b 'c'", "--bisect", "v1"],
+        ),
+        (
+            {"command": "debug", "iterations": "3", "resume": "true", "model": "m"},
+            ["debug", "--json", "--resume", "--iterations", "3", "--claude-model", "m"],
+        ),
         ({"command": "publish", "args": "--bundle b"}, ["publish", "--bundle", "b"]),
         ({"command": "doctor", "config": "c.yml"}, ["doctor", "--config", "c.yml"]),
     ],
@@ -94,3 +102,8 @@ def test_a_name_is_the_same_with_hyphen_or_underscore(name: str) -> None:
     assert read_inputs({name: " regression ", "INPUT_GOAL": " ", "FAIL_ON": "x"}) == {
         "fail-on": "regression"
     }
+
+
+def test_debug_repairs_in_a_step_of_its_own() -> None:
+    with pytest.raises(ConfigError, match="command: fix"):
+        arguments({"command": "debug", "args": "--tag t --fix"}, BASE)
