@@ -5,13 +5,16 @@ Each step is skipped when an earlier process has finished it; what it finds goes
 
 from __future__ import annotations
 
+import shlex
 from datetime import UTC, datetime
 
 from autoresearch_ci.cli.debug_asked import HANDED, NAME, Asked, Task
 from autoresearch_ci.cli.open_investigation import Desk
 from autoresearch_ci.decide.aims import Lead
+from autoresearch_ci.decide.bisection import complaint
 from autoresearch_ci.decide.findings import Evidence, fingerprint
 from autoresearch_ci.decide.selected_tests import suite_command
+from autoresearch_ci.decide.test_runners import NotAllowed
 from autoresearch_ci.investigate.bisect import Bisected, Bisection
 from autoresearch_ci.investigate.differential import Differential, differential
 from autoresearch_ci.investigate.experiments import Experiments
@@ -87,11 +90,37 @@ def _symptom(desk: Desk, asked: Asked) -> Symptom | None:
         desk.facts.append(("Its output", failed.tail))
     if symptom.outcome is None:
         times, base = symptom.reproduction.runs, desk.runs.base[:12]
-        desk.missing.append(
-            f"{command}: passes {times} of {times} at {base}, so there is nothing to look for"
+        hidden = next(filter(None, (complaint(run.tail) for run in symptom.runs)), "")
+        why = (
+            f"but its output tells of a failure ({line(hidden, 100)}): something hides the exit "
+            "code, as a pipe or `|| true` does; give the command without it"
+            if hidden
+            else "so there is nothing to look for"
         )
+        desk.missing.append(f"{command}: passes {times} of {times} at {base}, {why}")
+    _alone(desk, symptom)
     desk.write()
     return symptom
+
+
+def _alone(desk: Desk, symptom: Symptom) -> None:
+    """Whether the failing tests need others before them, where it is known which they are."""
+    failing = sorted(symptom.outcome.failing) if symptom.outcome else []
+    suite = suite_command(symptom.command, desk.collaborators.context.files)
+    if not (suite.is_watched and symptom.reproduction.certain and failing):
+        return
+    try:
+        command = suite.selecting(failing, desk.collaborators.context.files)
+    except NotAllowed:  # more than one asks for, or of files that the run has written
+        return
+    if shlex.split(command) == shlex.split(symptom.command):
+        return
+    done = desk.runs.records.known.ran("alone", desk.runs.base)
+    ran = done[0] if done else desk.runs.execute(command, purpose="alone", watched=failing)
+    if set(failing) <= set(ran.passing):
+        told = f"{command}: passes. So they fail only when others have run before them."
+        desk.facts.append(("The failing tests by themselves", told))
+        desk.collaborators.note(line(told, 300))
 
 
 def _most_pressing(desk: Desk) -> str:

@@ -54,6 +54,20 @@ _TIMES = re.compile(r"[0-9]+(?:\.[0-9]+)?\s?(?:m?s|min|seconds?)\b")
 _CODE = re.compile(r"^(?:exit code|killed by signal) -?[0-9]+")
 
 
+_COMPLAINT = re.compile(
+    r"^(?:# fail [1-9].*|not ok .*|FAIL(?:ED)?\b.*|--- FAIL.*"
+    r"|.*\b[1-9][0-9]* (?:failed|failing)\b.*"
+    r"|Traceback \(most recent.*|BUILD FAILED.*|test result: FAILED.*)$",
+    re.MULTILINE,
+)
+
+
+def complaint(output: str) -> str:
+    """The last line in which a test runner or a program says that it failed; empty: none."""
+    found = _COMPLAINT.findall(output)
+    return str(found[-1]) if found else ""
+
+
 def said(failure: str) -> str:
     """The words of a failure that stay from run to run."""
     return essence(_TIMES.sub("0", _CODE.sub("", failure)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 _LINES = 2_000
@@ -36,23 +36,54 @@ def changed_lines(before: str, after: str) -> frozenset[int]:
 
 _FRAME = re.compile(
     r'File "(?P<python>[^"\n]{1,400})", line (?P<line>[0-9]{1,8})'
+    r"|\bat (?P<method>[\w.$/@]{1,400})\((?P<source>\w{1,200}\.\w{1,8}):(?P<of>[0-9]{1,8})\)"
     r"|(?P<path>[\w./@+-]{1,400}\.\w{1,8}):(?P<at>[0-9]{1,8})\b"
 )
 
 
-def traced(output: str, files: Container[str], root: str = "") -> list[tuple[str, int]]:
+def traced(output: str, files: Collection[str], root: str = "") -> list[tuple[str, int]]:
     """Places of the repository that an output names, in its order, each once.
 
-    `root`: where the tree lay when the command ran.
+    `root`: where the tree lay when the command ran. A path that some tools tell from where they
+    stand, as Go does its tests' and Java its classes', counts where only one file can be meant.
     """
+    ends = suffixes(files)
     found: dict[tuple[str, int], None] = {}
     for match in _FRAME.finditer(output):
-        told = match["python"] or match["path"]
-        path = told.removeprefix(f"{root.rstrip('/')}/") if root else told
-        path = path.removeprefix("./")
-        if path in files:
-            found[path, int(match["line"] or match["at"])] = None
+        told = match["python"] or match["path"] or _source(match["method"], match["source"])
+        path = resolved(told, files, ends, root)
+        if path:
+            found[path, int(match["line"] or match["at"] or match["of"])] = None
     return list(found)
+
+
+def _source(method: str, name: str) -> str:
+    """`com/shop/Cart.java` of a frame `at com.shop.Cart.total(Cart.java:5)`."""
+    package = method.rpartition("/")[2].split(".")[:-2]
+    return "/".join([*package, name])
+
+
+def suffixes(files: Collection[str]) -> Mapping[str, Sequence[str]]:
+    """Files by their last part."""
+    found: dict[str, list[str]] = {}
+    for file in files:
+        found.setdefault(file.rpartition("/")[2], []).append(file)
+    return found
+
+
+def resolved(
+    told: str, files: Collection[str], ends: Mapping[str, Sequence[str]], root: str = ""
+) -> str:
+    """The file of the repository that a tool means; empty: none, or it cannot be told which."""
+    path = f"/{told.lstrip('/')}" if told.startswith("//") else told  # what is left of `file://`
+    path = path.removeprefix(f"{root.rstrip('/')}/") if root else path
+    path = path.removeprefix("./")
+    if path in files:
+        return path
+    if path.startswith(("/", "..")):
+        return ""
+    alike = [f for f in ends.get(path.rpartition("/")[2], ()) if f.endswith(f"/{path}")]
+    return alike[0] if len(alike) == 1 else ""
 
 
 @dataclass(frozen=True, kw_only=True)

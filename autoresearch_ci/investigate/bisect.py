@@ -75,6 +75,11 @@ def refuse_unrelated(repository: Repository, good: str, bad: str) -> str:
         raise ConfigError(f"--bisect {good}: that is the commit in which it fails.")
     if not repository.is_ancestor(commit, bad):
         base = repository.merge_base(commit, bad)
+        if repository.cut_off() and not base:
+            raise ConfigError(
+                f"--bisect {good}: this shallow clone lacks what lies between it and HEAD.\n"
+                "do: git fetch --unshallow, or fetch-depth: 0 where actions/checkout made it."
+            )
         cure = f"--bisect {base[:12]}, where they parted" if base else "an earlier commit"
         raise ConfigError(
             f"--bisect {good}: HEAD does not build upon it, so nothing lies in between.\n"
@@ -184,7 +189,15 @@ class Bisection:
 
     def _confirmed(self, culprit: str, search: Search) -> Bisected:
         """With three runs of each side; what does not hold is no culprit."""
-        parents = tuple(self._repository.parents(culprit))[:2]
+        if culprit in self._repository.cut_off():
+            return Bisected(
+                suspects=(culprit,),
+                why=f"{culprit[:12]} is bad, but this shallow clone lacks what lies before it: "
+                "git fetch --unshallow",
+                tested=self._tested,
+                skipped=search.skipped,
+            )
+        parents = tuple(self._repository.parents(culprit))
         numbers: list[int] = []
         for commit, wanted in ((culprit, Verdict.BAD), *((p, Verdict.GOOD) for p in parents)):
             if commit == self._runs.base:

@@ -211,6 +211,13 @@ class Repository:
                 found[commit] = [os.fsdecode(path) for path in out.split(b"\0") if path]
         return found
 
+    def cut_off(self) -> frozenset[str]:
+        """Commits whose parents a shallow clone does not have: to git they look like first ones."""
+        try:
+            return frozenset((self.common_dir / "shallow").read_text().split())
+        except FileNotFoundError:
+            return frozenset()
+
     def recent(self, count: int, paths: Iterable[str] = (), at: str = "HEAD") -> list[str]:
         """`abc1234 2026-01-31 Subject` of the latest commits, or of those that touched `paths`."""
         # Not `log`, which may be configured to have signatures checked by a program.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,6 +45,50 @@ def test_a_trace_names_files_of_the_repository_only() -> None:
     assert traced(output, files, "/tmp/w/tree") == [
         *(("src/a.py", 3), ("tests/b.py", 12), ("src/main.rs", 7))
     ]
+
+
+TRACES = Path(__file__).parent / "traces"
+"""Real output of each tool, with `/tree` where the repository lay."""
+
+
+@pytest.mark.parametrize(
+    ("name", "files", "expected"),
+    [
+        (
+            *("go-panic", ["cart/cart.go", "cart/cart_test.go", "go.mod"]),
+            [("cart/cart.go", 4), ("cart/cart_test.go", 6)],
+        ),
+        ("go-test", ["cart/cart.go", "cart/cart_test.go"], [("cart/cart_test.go", 12)]),
+        ("rust", ["src/lib.rs"], [("src/lib.rs", 2), ("src/lib.rs", 7), ("src/lib.rs", 6)]),
+        ("node", ["a.js", "b.js"], [("b.js", 2), ("a.js", 1)]),
+        (
+            *("node-test", ["src/cart.mjs", "src/cart.test.mjs"]),
+            [("src/cart.test.mjs", 3), ("src/cart.mjs", 2)],
+        ),
+        (
+            *("java", ["app/src/com/shop/Cart.java", "lib/src/com/other/Cart.java"]),
+            [
+                ("app/src/com/shop/Cart.java", 12),
+                ("app/src/com/shop/Cart.java", 5),
+                ("app/src/com/shop/Cart.java", 10),
+            ],
+        ),
+        (
+            *("address-sanitizer", ["src/cart.c", "src/main.c"]),
+            [("src/cart.c", 3), ("src/main.c", 6), ("src/main.c", 4)],
+        ),
+    ],
+)
+def test_the_traces_of_other_languages_name_their_places(
+    name: str, files: list[str], expected: list[tuple[str, int]]
+) -> None:
+    output = (TRACES / f"{name}.txt").read_text()
+    assert traced(output, files, "/tree") == expected
+
+
+def test_a_name_that_several_files_have_is_no_place() -> None:
+    assert traced("cart_test.go:3: no", ["a/cart_test.go", "b/cart_test.go"]) == []
+    assert traced("/usr/lib/a/cart_test.go:3", ["a/cart_test.go"], "/tree") == []
 
 
 def test_lines_that_only_failing_tests_execute_come_first() -> None:
