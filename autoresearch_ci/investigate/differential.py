@@ -70,7 +70,7 @@ def differential(
     changed = {path: changed_lines(old.get(path, ""), now) for path, now in text.items()}
     bad = repository.files(runs.base)
     moved = carried(symptom.command, bad, after)
-    tests = runs.traced(symptom.command, commit=commit, changes=moved)
+    tests = runs.traced(symptom.command, commit=commit, changes=moved, files=after, sources=text)
     lines = {path: now.splitlines() for path, now in text.items()}
     failed = symptom.failed
     root = str(runs.at(commit).tree.layout.tree)

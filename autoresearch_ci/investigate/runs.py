@@ -7,7 +7,7 @@ asks for it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -112,11 +112,24 @@ class Runs:
         written = ended.report if isinstance(ended.report, (bytes, tuple, list)) else None
         return ended.result, ended.suite, written
 
-    def traced(self, command: str, *, commit: str, changes: Changes) -> Sequence[LinesOfTest]:
-        """What the tests of a command execute; empty: it cannot be seen."""
+    def traced(
+        self,
+        command: str,
+        *,
+        commit: str,
+        changes: Changes,
+        files: Collection[str],
+        sources: Mapping[str, str],
+    ) -> Sequence[LinesOfTest]:
+        """What the tests of a command execute; empty: it cannot be seen.
+
+        `files`: of the commit; `sources`: text of those that matter.
+        """
         subject = Subject(changes=changes, iteration=0, until=self._until)
         subject.refuse_late(0.0)
-        _, tests = self.at(commit).traced(subject, command, timeout=10 * self.patience)
+        _, tests = self.at(commit).traced(
+            subject, command, timeout=10 * self.patience, files=files, sources=sources
+        )
         return tests
 
     @property

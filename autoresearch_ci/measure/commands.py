@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from autoresearch_ci.decide.changed_lines import LinesOfTest
 from autoresearch_ci.decide.knowledge import Knowledge
@@ -20,6 +21,7 @@ from autoresearch_ci.events import Note, Observer, OutputLine, Stage, StageStart
 from autoresearch_ci.execution.command import CommandResult, Stop, run_command
 from autoresearch_ci.execution.environment import UNATTENDED, downloads
 from autoresearch_ci.experiment import MetricRun
+from autoresearch_ci.measure.coverage_files import CoverageFiles
 from autoresearch_ci.measure.executed_lines import LineObserver
 from autoresearch_ci.measure.provenance import Provenance, Unanswered
 from autoresearch_ci.measure.report_files import ReportFiles
@@ -247,21 +249,35 @@ class MeasuredCommands:
         return Ended(result=result, suite=suite, report=report_read, knowledge=knowledge)
 
     def traced(
-        self, subject: Subject, command: str, *, timeout: float
+        self,
+        subject: Subject,
+        command: str,
+        *,
+        timeout: float,
+        files: Collection[str] = (),
+        sources: Mapping[str, str] = MappingProxyType({}),
     ) -> tuple[CommandResult, Sequence[LinesOfTest]]:
         """Run a command on a state of the code, and say what its tests executed, if it can be seen.
 
-        Being watched may change how long it takes, so nothing is learnt from it.
+        Being watched may change how long it takes, so nothing is learnt from it. `files`: of that
+        state; `sources`: text of those that are looked at, where no single test can be seen.
         """
         layout = self.tree.layout
         lines = LineObserver(
             folder=layout.scratch / "lines", temporary=layout.temporary, tree=layout.tree
         )
+        written = CoverageFiles(temporary=layout.temporary, tree=layout.tree)
         with self.placed(subject.changes), lines.watch(self._environment) as watch:
             result = self.run(
-                subject.iteration, "experiment", command, timeout=timeout, env=watch.environment
+                subject.iteration,
+                "experiment",
+                written.asked(command),
+                timeout=timeout,
+                env={**watch.environment, **written.environment},
+                shown=command,
             )
-        return result, watch.tests
+            whole = written.executed(files, sources, failed=bool(result.failure))
+        return result, watch.tests or whole
 
     def run(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -213,6 +214,71 @@ def test_a_handoff_that_does_not_fit_is_refused_before_anything_is_run(
     assert done.code == 2
     assert "does not fit handoff.schema.json" in done.err
     assert not done.folder.exists()
+
+
+def test_a_pipe_that_hides_the_exit_code_is_named(repo: Repo, debug: Debug) -> None:
+    history(repo, 30, check='echo "# fail 1"; exit 1\n')
+    done = debug(command=f"{COMMAND} | cat")
+    assert "its output tells of a failure (# fail 1): something hides the exit code" in done.out
+    assert done.handoff["status"] == "BOUNDED"
+
+
+def test_a_commit_whose_past_is_cut_off_is_not_the_first_bad_one(repo: Repo, debug: Debug) -> None:
+    """To git it looks as if nothing lay before it."""
+    good, *_ = history(repo, 1, 2)
+    repo.git("checkout", "-q", "-b", "topic")
+    bad, cut, _ = history(repo, 30, 31, 32)
+    repo.git("checkout", "-q", "-")
+    repo.git("merge", "-q", "--no-ff", "-X", "theirs", "-m", "merge", "topic")
+    (repo.path / ".git" / "shallow").write_text(f"{cut}\n")
+    done = debug("--bisect", good)
+    assert done.handoff["findings"] == []
+    assert f"{cut[:12]} is bad, but this shallow clone lacks what lies before it" in done.out
+    assert bad[:12] not in done.page("findings.md")
+
+
+def test_a_good_commit_beyond_what_a_shallow_clone_has_is_refused_as_that(
+    repo: Repo, debug: Debug
+) -> None:
+    names = history(repo, 1, 2, 3, 30)
+    (repo.path / ".git" / "shallow").write_text(f"{names[2]}\n")
+    done = debug("--bisect", names[0])
+    assert done.code == 2
+    assert "this shallow clone lacks what lies between" in done.err
+    assert "fetch-depth: 0" in done.err
+
+
+def test_tests_that_fail_only_behind_others_are_told_from_those_that_fail(
+    repo: Repo, debug: Debug
+) -> None:
+    repo.write("shop.py", "SEEN = []\n")
+    repo.write("test_a.py", "import shop\ndef test_a():\n    shop.SEEN.append(1)\n")
+    repo.write("test_b.py", "import shop\ndef test_b():\n    assert not shop.SEEN\n")
+    repo.commit("a shop")
+    command = f"{sys.executable} -m pytest -q -p no:cacheprovider"
+    told = "they fail only when others have run before them"
+    assert told in debug(command=command).page("findings.md")
+    repo.write("test_b.py", "def test_b():\n    assert False\n")
+    repo.commit("worse")
+    assert told not in debug(command=command, tag="u").page("findings.md")
+
+
+@pytest.mark.skipif(not shutil.which("node"), reason="there is no node here")
+def test_the_changed_lines_that_node_executes_are_named(repo: Repo, debug: Debug) -> None:
+    cart = (
+        "exports.tax = (x) => {{\n  return x * {};\n}};\n"
+        "exports.other = () => {{\n  return {};\n}};\n"
+    )
+    test = "require('node:test')('t', () => { if (require('./cart.js').tax(2) !== 4) throw 1; });\n"
+    repo.write("cart.test.js", test)
+    repo.write("cart.js", cart.format(2, 1))
+    good = repo.commit("a cart")
+    repo.write("cart.js", cart.format(3, 2))
+    repo.commit("another tax")
+    done = debug("--bisect", good, command="node --test .")
+    (finding,) = done.handoff["findings"]
+    assert (finding["path"], finding["line"]) == ("cart.js", 2)
+    assert "by executed lines" in done.page("findings.md")
 
 
 def test_words_of_the_repository_do_nothing_in_the_pages(repo: Repo, debug: Debug) -> None:
