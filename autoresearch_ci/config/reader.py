@@ -22,6 +22,8 @@ LARGEST = 256_000
 _DEEPEST = 20
 # Longer numbers are no configuration, and Python refuses to convert or print them.
 _LONGEST_NUMBER = 40
+_FOREIGN_VALUES = 50_000
+"""Of a file that may say things twice by naming them."""
 
 _NULL = "tag:yaml.org,2002:null"
 _BOOL = "tag:yaml.org,2002:bool"
@@ -54,6 +56,23 @@ def read(source: str | bytes, file: str) -> Document:
     return Document(data=data, lines=lines)
 
 
+def read_foreign(source: str | bytes, file: str) -> Document:
+    """A mapping that is not our configuration, such as a workflow; it may use anchors.
+
+    `file` is only named in errors. Raises `ConfigError`, also for one that expands without end.
+    """
+    place = _Place(file, in_lines=True)
+    if len(source) > LARGEST:
+        raise ConfigError(f"{file}: is larger than {LARGEST // 1000} kB")
+    text = source if isinstance(source, str) else _decoded(source, place)
+    lines: dict[Path, int] = {}
+    root = _composed(text, place, _Lenient)
+    data = None if root is None else _Reading(place, lines, left=_FOREIGN_VALUES).value(root, ())
+    if not isinstance(data, dict):
+        place.refuse(1, "is not a mapping")
+    return Document(data=data, lines=lines)
+
+
 def read_value(text: str, name: str, at: Path) -> Any:
     """The value of one key, written as in a file; `name` stands in errors. Raises `ConfigError`."""
     place = _Place(name, in_lines=False)
@@ -73,9 +92,9 @@ class _Place:
         raise ConfigError(f"{self.name}:{line}: {why}" if self.in_lines else f"{self.name}: {why}")
 
 
-def _composed(text: str, place: _Place) -> yaml.Node | None:
+def _composed(text: str, place: _Place, loader: type[_Loader] | None = None) -> yaml.Node | None:
     try:
-        return _Loader(text).get_single_node()
+        return (loader or _Loader)(text).get_single_node()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place.refuse(mark.line + 1 if mark else 1, _syntax(error))
@@ -92,6 +111,8 @@ def _composed(text: str, place: _Place) -> yaml.Node | None:
 class _Loader(yaml.SafeLoader):
     """Composes nodes; refuses what could make a small text large, deep or alive."""
 
+    anchors_allowed = False
+
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's own class attribute
 
     def __init__(self, text: str) -> None:
@@ -100,7 +121,8 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+        named = isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None)
+        if named and not self.anchors_allowed:
             _stop(event, "anchors and aliases (& and *) are not supported, write the value out")
         if getattr(event, "tag", None):
             _stop(event, "tags (!) are not supported; quote a text that starts with !")
@@ -110,6 +132,12 @@ class _Loader(yaml.SafeLoader):
         node = super().compose_node(parent, index)
         self.depth -= 1
         return node
+
+
+class _Lenient(_Loader):
+    """For what others read as well; how far it expands is counted when it is."""
+
+    anchors_allowed = True
 
 
 for _tag, _words, _first in (
@@ -128,11 +156,17 @@ for _tag, _words, _first in (
 class _Reading:
     """Turns nodes into values and remembers their lines."""
 
-    def __init__(self, place: _Place, lines: dict[Path, int]) -> None:
+    def __init__(self, place: _Place, lines: dict[Path, int], left: int | None = None) -> None:
+        """`left`: how many values there may be."""
         self.place = place
         self.lines = lines
+        self.left = left
 
     def value(self, node: yaml.Node, path: Path) -> Any:
+        if self.left is not None:
+            self.left -= 1
+            if self.left < 0 or len(path) > 2 * _DEEPEST:
+                self.place.refuse(_line(node), "expands to more than is read")
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):

@@ -1,0 +1,194 @@
+"""A step that asks an agent, and what it meets: who set it off, which words are a stranger's, and
+what lies within reach. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from autoresearch_ci.decide.agentic.agents import Agent, agent_of
+from autoresearch_ci.decide.agentic.conditions import (
+    admits_members_only,
+    asks_the_author,
+    expressions,
+    strangers_words,
+)
+from autoresearch_ci.decide.agentic.workflow import OUTSIDERS, PROPOSALS, Job, Step, Workflow
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A step that asks an agent, and what is known around it."""
+
+    workflow: Workflow
+    job: Job
+    step: Step
+    agent: Agent
+    tainted: Mapping[str, str]
+    """Expressions and variables that hold a stranger's words: name to what they come from."""
+
+    @property
+    def outsiders(self) -> tuple[str, ...]:
+        """Events that anybody sets off and that have secrets."""
+        return tuple(sorted(self.workflow.triggers & OUTSIDERS))
+
+    @property
+    def checked(self) -> bool:
+        """Whether who set it off is asked for, by the workflow or by the agent itself."""
+        if self.agent.guards and not self.open_to:
+            return True
+        if self.job.environment:
+            return True
+        conditions = [self.step.condition, self.job.condition, *self._earlier()]
+        return any(map(admits_members_only, filter(None, conditions))) or self._looked_up()
+
+    @property
+    def open_to(self) -> str:
+        """Whom the agent is told to let in besides."""
+        for name in self.agent.open_to:
+            if value := self.step.inputs.get(name, "").strip():
+                return value
+        return ""
+
+    def _earlier(self) -> Iterator[str]:
+        """Conditions of the jobs that had to end well before."""
+        seen: set[str] = set()
+        pending = list(self.job.needs)
+        always = re.search(r"\b(always|failure|cancelled)\(\)", self.job.condition)
+        while pending and not always:
+            job = self.workflow.jobs.get(pending.pop())
+            if job and job.name not in seen:
+                seen.add(job.name)
+                yield job.condition
+                pending += job.needs
+
+    def _looked_up(self) -> bool:
+        """Whether an earlier step asks GitHub what the actor may do, and can fail by the answer."""
+        before = self.job.steps[: self.step.at[-1] if isinstance(self.step.at[-1], int) else 0]
+        return any(
+            _PERMISSION.search(text)
+            for step in before
+            for text in (step.uses, step.run, *step.inputs.values())
+        )
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """What the job's token may write; `everything` where nobody limits it."""
+        permissions = self.job.permissions
+        if permissions is None:
+            return ("everything, unless the repository's settings say otherwise",)
+        if isinstance(permissions, str):
+            return ("everything",) if permissions == "write-all" else ()
+        return tuple(name for name, level in permissions.items() if level == "write")
+
+    @property
+    def other_secrets(self) -> tuple[str, ...]:
+        """Names of secrets in its reach, but for the token and the agent's own key."""
+        texts = [text for _, text in self.step.texts()] + list(self.job.env.values())
+        names = {name for text in texts for name in _SECRET.findall(text)}
+        if any(_ALL_SECRETS.search(text) for text in texts):
+            names.add("all of them")
+        return tuple(sorted(name for name in names if not _is_own(name, self.agent)))
+
+
+_PERMISSION = re.compile(
+    r"getCollaboratorPermissionLevel|collaborators/[^\s]*/permission|check-user-permission"
+    r"|check-actor-permissions|get-user-permission|author_association|is-organization-member"
+)
+_SECRET = re.compile(r"\bsecrets\.([A-Za-z_]\w*)")
+_ALL_SECRETS = re.compile(r"(?i)tojson\(\s*secrets\s*\)")
+
+
+def _is_own(name: str, agent: Agent) -> bool:
+    upper = name.upper()
+    return upper == "GITHUB_TOKEN" or any(word in upper for word in agent.keys)
+
+
+def all_asked(workflow: Workflow) -> Iterator[Asked]:
+    for job in workflow.jobs.values():
+        tainted = _tainted(workflow, job)
+        for step in job.steps:
+            if agent := agent_of(step):
+                own = {**tainted, **_in_variables(step.env, tainted)}
+                yield Asked(workflow=workflow, job=job, step=step, agent=agent, tainted=own)
+
+
+def _tainted(workflow: Workflow, job: Job) -> dict[str, str]:
+    """What holds a stranger's words in a job: `env.TITLE`, `steps.read.outputs`."""
+    found = _in_variables(job.env, {})
+    for name in job.needs:
+        earlier = workflow.jobs.get(name)
+        for key, value in (earlier.outputs if earlier else {}).items():
+            if earlier and (words := _words(value, _of_steps(earlier, {}))):
+                found[f"needs.{name}.outputs.{key}"] = words
+    return {**found, **_of_steps(job, found)}
+
+
+def _of_steps(job: Job, known: Mapping[str, str]) -> dict[str, str]:
+    found = dict(known)
+    for step in job.steps:
+        own = {**found, **_in_variables(step.env, found)}
+        words = next((w for _, text in step.texts() if (w := _words(text, own))), "")
+        fetched = _FETCHES.search(step.run)
+        passes_on = step.id and ("GITHUB_OUTPUT" in step.run or step.uses)
+        if passes_on and (words or fetched) and not agent_of(step):  # an agent's answer is its own
+            found[f"steps.{step.id}.outputs"] = words or (fetched[0] if fetched else "")
+    return found
+
+
+_FETCHES = re.compile(r"\bgh (?:issue|pr) view\b|\bgh api \S*(?:issues|pulls|comments)/")
+
+
+def _in_variables(env: Mapping[str, str], known: Mapping[str, str]) -> dict[str, str]:
+    return {f"env.{name}": words for name, value in env.items() if (words := _words(value, known))}
+
+
+def _words(text: str, known: Mapping[str, str]) -> str:
+    """What of a stranger's stands in a text; empty: nothing."""
+    for expression in expressions(text):
+        if found := strangers_words(expression):
+            return found
+        for name, origin in known.items():
+            if re.search(rf"{re.escape(name)}\b", expression):
+                return origin
+    return ""
+
+
+def _shell_words(text: str, known: Mapping[str, str]) -> tuple[str, str]:
+    """A variable of the shell that holds them: how it is written, and what it holds."""
+    for name, origin in known.items():
+        variable = name.removeprefix("env.")
+        found = re.search(rf"\$\{{?{re.escape(variable)}\b", text) if name != variable else None
+        if found:
+            return found[0], origin
+    return "", ""
+
+
+def strangers_in(asked: Asked, text: str) -> tuple[str, str]:
+    """How a stranger's words are written in what a step is told, and what they are; or nothing."""
+    told = [(e, words) for e in expressions(text) if (words := _words(e, asked.tainted))]
+    if asked.step.run:
+        told.append(_shell_words(text, asked.tainted))
+    others = ((e, words) for e, words in told if words and not _is_the_members_own(asked, words))
+    return next(others, ("", ""))
+
+
+def _is_the_members_own(asked: Asked, words: str) -> bool:
+    """Whether it is the words of the very person who was asked for."""
+    own = re.fullmatch(r"github\.event\.(?:comment|review|review_comment)\.body", words)
+    if not own or not asked.checked:
+        return False
+    conditions = f"{asked.step.condition} {asked.job.condition}"
+    return asked.agent.guards or asks_the_author(conditions)
+
+
+def reads_strangers(asked: Asked) -> bool:
+    """Whether it meets what a stranger wrote: in its prompt, by its trigger, in its checkout."""
+    if asked.outsiders and (not asked.checked or asked.open_to):
+        return True
+    prompts = ((at, text) for at, text in asked.step.texts() if at[-2:-1] != ("env",))
+    for _, text in prompts:
+        if strangers_in(asked, text)[1]:
+            return True
+    return bool(asked.workflow.triggers & PROPOSALS) and bool(asked.open_to)

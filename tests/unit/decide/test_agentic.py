@@ -1,0 +1,90 @@
+"""Workflows that ask an agent, and their twins that do it well: each file says what is found."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from autoresearch_ci.decide.agentic.conditions import admits_members_only
+from autoresearch_ci.decide.agentic.rules import scan
+from autoresearch_ci.decide.weaknesses import Severity
+from autoresearch_ci.errors import ConfigError
+
+LABELLED = sorted((Path(__file__).parent / "data" / "agentic").glob("*.yml"))
+
+
+def found(text: str, path: str = ".github/workflows/w.yml") -> list[str]:
+    return [f"{w.rule.removeprefix('agentic/')}:{w.line}" for w in scan(path, text)]
+
+
+@pytest.mark.parametrize("file", LABELLED, ids=lambda file: file.name)
+def test_exactly_what_is_labelled_is_found(file: Path) -> None:
+    text = file.read_text()
+    wanted = text.splitlines()[0].removeprefix("# expect:").split()
+    path = "action.yml" if file.name.endswith(".action.yml") else ".github/workflows/w.yml"
+    assert sorted(found(text, path)) == sorted(wanted)
+
+
+def test_every_rule_has_a_bad_example() -> None:
+    told = " ".join(file.read_text().splitlines()[0] for file in LABELLED)
+    source = Path("autoresearch_ci/decide/agentic/rules.py").read_text()
+    rules = re.findall(r'\n        +asked,\n        +"([a-z-]+)"', source)
+    assert len(set(rules)) >= 10
+    assert not [rule for rule in rules if f"{rule}:" not in told]
+
+
+@pytest.mark.parametrize(
+    ("condition", "asks"),
+    [
+        ("github.event.comment.author_association == 'OWNER'", True),
+        ("${{ github.actor == 'me' }}", True),
+        ("!github.event.pull_request.head.repo.fork", True),
+        ("(a && github.actor == 'me') || github.event_name == 'schedule'", True),
+        ("github.event.comment['author_association'] == 'MEMBER'", True),
+        ("contains(github.event.comment.body, 'github.actor == x')", False),
+        ("contains(github.event.comment.body, '@bot || x')", False),
+        ("github.actor != 'dependabot[bot]'", False),
+        ("github.actor == 'me' || true", False),
+        ("github.event_name == 'issues'", False),
+        ("github.actor == ''", False),
+        ("always()", False),
+        ("", False),
+    ],
+)
+def test_each_way_through_a_condition_must_ask_who_it_is(condition: str, asks: bool) -> None:
+    assert admits_members_only(condition) is asks
+
+
+def test_everybody_with_a_token_that_writes_is_critical() -> None:
+    file = next(file for file in LABELLED if file.name == "tag-mode.bad.yml")
+    severities = {w.rule: w.severity for w in scan(".github/workflows/w.yml", file.read_text())}
+    assert severities["agentic/non-write-users"] is Severity.CRITICAL
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "on: [",
+        "- a",
+        "a: 1\na: 2",
+        "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
+        + "".join(
+            f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join([f'*{chr(97 + n)}'] * 10)}]\n"
+            for n in range(8)
+        ),
+        "a: &a {b: *a}",
+    ],
+    ids=["syntax", "list", "twice", "bomb", "circle"],
+)
+def test_what_cannot_be_read_is_refused_and_not_clean(text: str) -> None:
+    with pytest.raises(ConfigError):
+        scan(".github/workflows/w.yml", text)
+
+
+@pytest.mark.parametrize(
+    "text", ["on: push", "jobs: 3", "jobs: {a: {steps: [1, {uses: 5}]}}", "on: {}\njobs: {a: x}"]
+)
+def test_odd_types_are_no_agents(text: str) -> None:
+    assert found(text) == []
