@@ -19,10 +19,13 @@ from autoresearch_ci.config.fix import for_fix
 from autoresearch_ci.config.proposers import Proposers
 from autoresearch_ci.config.reader import Document, Path, dotted, read
 from autoresearch_ci.config.schema import Config
+from autoresearch_ci.config.security import for_security
 from autoresearch_ci.errors import ConfigError
 
 DEFAULT_PATH = ".github/autoresearch.yml"
 
+_AS_TAKEN = {"fix": for_fix, "security": for_security}
+"""What a command makes of the file."""
 _SHORT = (("publish",), ("confirm",))
 """Sections of which a single word is the mode."""
 
@@ -63,7 +66,7 @@ def load(
     is. Raises `ConfigError` that lists every problem.
     """
     document = Document(data={}, lines={}) if text is None else read(text, path)
-    data = for_fix(document.data) if command == "fix" else document.data
+    data = _AS_TAKEN.get(command, dict)(document.data)
     sources = {
         at: Source(label=f"{path}:{line}", at=at, is_file=True)
         for at, line in document.lines.items()

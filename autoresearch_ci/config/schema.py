@@ -16,6 +16,7 @@ from autoresearch_ci.config.proposers import (
     ServerName,
     ToolServer,
 )
+from autoresearch_ci.config.security import Security
 from autoresearch_ci.config.value_types import (
     Author,
     BranchTemplate,
@@ -239,6 +240,8 @@ class Config(Section):
     """What becomes of the kept commits."""
     fix: Fix = Fix()
     """What the command `fix` repairs."""
+    security: Security = Security()
+    """What the command `security` looks with and at, and what fails it."""
 
     @property
     def repairs(self) -> bool:

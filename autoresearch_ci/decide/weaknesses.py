@@ -11,7 +11,7 @@ import enum
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from autoresearch_ci.decide.findings import Evidence, Read, enclosing
 
@@ -90,6 +90,9 @@ class Weakness:
     """Some letters of STRIDE; empty: none is known."""
     evidence: tuple[Evidence, ...] = ()
     """What code has checked at the commit."""
+    key: str = field(default="", repr=False)
+    """What its tool knows it by, besides the rule: of a secret a hash, of a dependency its name and
+    the advisory. Told to nobody."""
     fingerprint: str = ""
     """The same as long as it is the same thing: no line number in it; see `identified`."""
     same: tuple[str, ...] = ()
@@ -227,7 +230,7 @@ def identified(weaknesses: Iterable[Weakness], read: Read) -> tuple[Weakness, ..
         content = contents[weakness.path] or ""
         quote = quoted(content, weakness.line, weakness.end_line)
         place = enclosing(weakness.path, content, weakness.line) if quote else ""
-        told = quote or weakness.title
+        told = quote or weakness.key or weakness.title
         key = (weakness.rule, weakness.path, place, " ".join(told.split()))
         seen[key] += 1
         evidence = weakness.evidence

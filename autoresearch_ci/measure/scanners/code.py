@@ -1,0 +1,274 @@
+"""What is said of code: bandit, semgrep with rules of the user's own, and whatever writes SARIF."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from autoresearch_ci.decide.severities import by_score, by_word
+from autoresearch_ci.decide.weaknesses import Confidence, Severity, Weakness
+from autoresearch_ci.measure.diagnostics.adapter import (
+    Said,
+    code_of,
+    document,
+    items,
+    mapping,
+    number_at,
+    stopped,
+    text_at,
+)
+from autoresearch_ci.measure.scanners.scanner import (
+    Scan,
+    Scanner,
+    Subject,
+    Task,
+    confidence,
+    cwe_in,
+    owasp_in,
+    parser,
+    scan,
+    severity,
+)
+
+# --- bandit ---------------------------------------------------------------------------------------
+
+_PYTHON = re.compile(r"#!.*\bpython")
+
+
+def _is_python(subject: Subject) -> bool:
+    name = subject.path.lower()
+    return name.endswith((".py", ".pyw", ".pyi")) or bool(_PYTHON.match(subject.first_line))
+
+
+def _bandit(task: Task) -> list[str]:
+    # By its own default it leaves out folders such as *.egg; and an `.bandit` beside what it is
+    # given would steer it.
+    own = ["--ignore-nosec", "--exclude", "/nothing", "--ini", task.settings]
+    return [task.program, "--quiet", "--format", "json", *own, "--", *task.files]
+
+
+@parser("bandit")
+def read_bandit(said: Said) -> Scan:
+    report = mapping(document(said, "bandit"), "what bandit wrote")
+    unseen = {
+        said.path(text_at(error, "filename")): f"bandit: {said.words(text_at(error, 'reason'))}"
+        for error in items(report.get("errors"), "errors")
+    }
+    found = list(_of_bandit(said, items(report.get("results"), "results")))
+    incomplete = stopped(said, "bandit", (0, 1))
+    if not incomplete and said.result.exit_code and not found and not unseen:
+        incomplete = f"bandit lists nothing, and yet: {said.result.reason}"
+    return scan("bandit", found, incomplete, unseen=unseen)
+
+
+def _of_bandit(said: Said, results: list[dict[str, Any]]) -> Iterator[Weakness]:
+    for result in results:
+        lines = [n for n in result.get("line_range") or () if isinstance(n, int)]
+        name = text_at(result, "test_name").replace("_", " ")
+        words = said.words(text_at(result, "issue_text"))
+        cwe = mapping(result.get("issue_cwe") or {}, "issue_cwe")
+        yield Weakness(
+            rule=f"bandit/{code_of(text_at(result, 'test_id'))}",
+            path=said.path(text_at(result, "filename")),
+            line=number_at(result, "line_number"),
+            end_line=min(max(lines, default=0), 10**9),
+            severity=severity("bandit", text_at(result, "issue_severity")),
+            confidence=confidence(text_at(result, "issue_confidence")),
+            title=words or name,
+            why=f"See {said.words(text_at(result, 'more_info'))}",
+            cwe=number_at(cwe, "id"),
+            sources=("bandit",),
+        )
+
+
+# --- semgrep --------------------------------------------------------------------------------------
+
+
+def _semgrep(task: Task) -> list[str]:
+    rules = [word for path in task.rules for word in ("--config", path)]
+    own = ["--metrics=off", "--disable-version-check", "--disable-nosem", "--no-git-ignore"]
+    own += ["--max-target-bytes=0", "--timeout=30", "--timeout-threshold=0", "--json", "--quiet"]
+    return [task.program, "scan", *own, *rules, "--", *task.files]
+
+
+@parser("semgrep")
+def read_semgrep(said: Said) -> Scan:
+    """Of `--json`: its SARIF does not name files that it could not parse."""
+    report = mapping(document(said, "semgrep"), "what semgrep wrote")
+    unseen: dict[str, str] = {}
+    gaps: list[str] = []
+    for error in items(report.get("errors"), "errors"):
+        words = said.words(text_at(error, "message")).splitlines()
+        why = f"semgrep: {words[0] if words else 'it could not be looked at'}"[:300]
+        if path := text_at(error, "path"):
+            unseen[said.path(path)] = why
+        else:
+            gaps.append(why)
+    paths = mapping(report.get("paths"), "paths")
+    for skipped in items(paths.get("skipped") or [], "skipped"):
+        reason = text_at(skipped, "reason").replace("_", " ")
+        unseen.setdefault(said.path(text_at(skipped, "path")), f"semgrep skipped it: {reason}")
+    found = list(_of_semgrep(said, items(report.get("results"), "results")))
+    incomplete = "; ".join(gaps[:3]) or stopped(said, "semgrep", (0, 1))
+    return scan("semgrep", found, incomplete, unseen=unseen)
+
+
+def _of_semgrep(said: Said, results: list[dict[str, Any]]) -> Iterator[Weakness]:
+    for result in results:
+        extra = mapping(result.get("extra"), "extra")
+        facts = mapping(extra.get("metadata") or {}, "metadata")
+        start, end = (mapping(result.get(key), key) for key in ("start", "end"))
+        kinds, tops = _several(facts.get("cwe")), _several(facts.get("owasp"))
+        words = said.words(text_at(extra, "message"))
+        yield Weakness(
+            rule=f"semgrep/{code_of(_short(text_at(result, 'check_id')))}",
+            path=said.path(text_at(result, "path")),
+            line=number_at(start, "line"),
+            end_line=number_at(end, "line"),
+            severity=severity("semgrep", text_at(extra, "severity")),
+            confidence=confidence(str(facts.get("confidence") or "medium")),
+            title=words.split("\n", 1)[0][:200],
+            why=words,
+            cwe=cwe_in(*kinds),
+            owasp=owasp_in(*tops),
+            sources=("semgrep",),
+        )
+
+
+def _several(value: object) -> list[str]:
+    found = value if isinstance(value, list) else [value]
+    return [text for text in found if isinstance(text, str)]
+
+
+def _short(rule: str) -> str:
+    """Its name without the place of the rules on this disk, which begins it."""
+    return rule.rpartition(".")[2] or rule
+
+
+# --- SARIF ----------------------------------------------------------------------------------------
+
+
+def read_sarif_of(name: str) -> Callable[[Said], Scan]:
+    """A parser of what the tool called `name` writes. Suppressed results count like others."""
+
+    @parser(name)
+    def read(said: Said) -> Scan:
+        report = mapping(document(said, name), f"what {name} wrote")
+        found: list[Weakness] = []
+        gaps: list[str] = []
+        runs = items(report.get("runs"), "runs")
+        for run in runs:
+            driver = mapping(mapping(run.get("tool"), "tool").get("driver"), "driver")
+            if run.get("results") is None:
+                gaps.append(f"{name} wrote no results")
+                continue
+            rules = items(driver.get("rules") or [], "rules")
+            for result in items(run.get("results"), "results"):
+                found += _of_sarif(said, name, result, rules)
+            gaps += _failed(said, name, run)
+        incomplete = stopped(said, name, range(126)) or "; ".join(gaps[:3])
+        if not runs:
+            incomplete = incomplete or f"{name} wrote no run"
+        if not incomplete and said.result.exit_code and not found:
+            incomplete = f"{name} lists nothing, and yet: {said.result.reason}"
+        return scan(name, found, incomplete)
+
+    return read
+
+
+def _failed(said: Said, name: str, run: Mapping[str, Any]) -> Iterator[str]:
+    """What a run says of its own gaps."""
+    for invocation in items(run.get("invocations") or [], "invocations"):
+        if invocation.get("executionSuccessful") is False:
+            yield f"{name} says that it did not succeed"
+        told = items(invocation.get("toolExecutionNotifications") or [], "notifications")
+        for notice in told:
+            if text_at(notice, "level") == "error":
+                message = mapping(notice.get("message") or {}, "message")
+                yield f"{name}: {said.words(text_at(message, 'text'))[:300]}"
+
+
+def _of_sarif(
+    said: Said, name: str, result: Mapping[str, Any], rules: list[dict[str, Any]]
+) -> Iterator[Weakness]:
+    kind = text_at(result, "kind")
+    if kind not in ("", "fail", "open", "review") or result.get("baselineState") == "absent":
+        return
+    rule = _rule(result, rules)
+    level = text_at(result, "level") or text_at(
+        mapping(rule.get("defaultConfiguration") or {}, "defaultConfiguration"), "level"
+    )
+    code = code_of(text_at(result, "ruleId") or text_at(rule, "id"))
+    message = mapping(result.get("message") or {}, "message")
+    words = said.words(text_at(message, "text") or text_at(message, "markdown"))
+    facts = [mapping(holder.get("properties") or {}, "properties") for holder in (result, rule)]
+    tags = [t for fact in facts for t in fact.get("tags") or () if isinstance(t, str)]
+    path, line, end = _place(said, result)
+    helped = mapping(rule.get("help") or {}, "help")
+    yield Weakness(
+        rule=f"{name}/{code}",
+        path=path,
+        line=line,
+        end_line=end,
+        severity=_severity(facts, level),
+        confidence=Confidence.MEDIUM,
+        title=(words or code).split("\n", 1)[0][:200],
+        why=words,
+        fix=said.words(text_at(helped, "text"))[:500],
+        cwe=cwe_in(*tags, *(str(fact.get("cwe", "")) for fact in facts), code),
+        owasp=owasp_in(*tags),
+        sources=(name,),
+    )
+
+
+def _rule(result: Mapping[str, Any], rules: list[dict[str, Any]]) -> Mapping[str, Any]:
+    index, name = result.get("ruleIndex"), result.get("ruleId")
+    if isinstance(index, int) and not isinstance(index, bool) and 0 <= index < len(rules):
+        return rules[index]
+    return next((rule for rule in rules if rule.get("id") == name), {})
+
+
+def _severity(facts: list[Mapping[str, Any]], level: str) -> Severity:
+    for fact in facts:
+        text = str(fact.get("security-severity"))
+        if re.fullmatch(r"[0-9]{1,2}(\.[0-9]{1,3})?", text):
+            return by_score(float(text))
+    return by_word("sarif", level or "warning") or Severity.MEDIUM
+
+
+def _place(said: Said, result: Mapping[str, Any]) -> tuple[str, int, int]:
+    locations = items(result.get("locations") or [], "locations")
+    if not locations:
+        return "", 0, 0
+    physical = mapping(locations[0].get("physicalLocation") or {}, "physicalLocation")
+    artifact = mapping(physical.get("artifactLocation") or {}, "artifactLocation")
+    region = mapping(physical.get("region") or {}, "region")
+    path = unquote(text_at(artifact, "uri"))
+    return (
+        said.path(path) if path else "",
+        number_at(region, "startLine"),
+        number_at(region, "endLine"),
+    )
+
+
+SCANNERS = (
+    Scanner(
+        name="bandit",
+        program="bandit",
+        takes=_is_python,
+        argv=_bandit,
+        parse=read_bandit,
+        settings="[bandit]\n",
+    ),
+    Scanner(
+        name="semgrep",
+        program="semgrep",
+        takes=lambda subject: not subject.path.endswith(".semgrepignore"),
+        argv=_semgrep,
+        parse=read_semgrep,
+        # Without such a file it leaves out tests, examples and what is vendored.
+        brings={".semgrepignore": ""},
+    ),
+)

@@ -1,0 +1,177 @@
+"""What of a commit is shown to scanners: read from git as it is, whatever attributes say of it.
+
+No file is left out for what it says of itself (`@generated`, `linguist-generated`, `-diff`) or for
+the folder that it lies in. What cannot be looked at is named with the reason.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from autoresearch_ci.config.security import Security
+from autoresearch_ci.measure.scanners.scanner import Subject
+from autoresearch_ci.safety.gitignore_globs import gitignore_spec
+from autoresearch_ci.workspace.repository import FileVersion, Repository
+
+_LINE = 200
+_LFS = b"version https://git-lfs.github.com/spec/"
+_MEDIA: Mapping[str, tuple[bytes, ...]] = {
+    ".png": (b"\x89PNG\r\n\x1a\n",),
+    ".jpg": (b"\xff\xd8\xff",),
+    ".jpeg": (b"\xff\xd8\xff",),
+    ".gif": (b"GIF87a", b"GIF89a"),
+    ".webp": (b"RIFF",),
+    ".ico": (b"\0\0\1\0",),
+    ".woff": (b"wOFF",),
+    ".woff2": (b"wOF2",),
+    ".ttf": (b"\0\1\0\0",),
+    ".otf": (b"OTTO",),
+    ".mp3": (b"ID3", b"\xff\xfb"),
+    ".ogg": (b"OggS",),
+}
+"""How a picture, a font or a sound begins that is what its name says."""
+_ALIVE = (b"<?", b"<script", b"#!")
+"""What makes of such a file more than that."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exhibit:
+    """What is shown, and what is not."""
+
+    subjects: tuple[Subject, ...] = ()
+    versions: Mapping[str, FileVersion] = field(default_factory=dict)
+    """Of each subject."""
+    unseen: Mapping[str, str] = field(default_factory=dict)
+    """Path to why it cannot be looked at."""
+    excluded: tuple[str, ...] = ()
+    """Left out by the configuration."""
+    media: int = 0
+    """Pictures, fonts and sounds, in which nothing runs."""
+
+
+def gathered(
+    repository: Repository, files: Mapping[str, FileVersion], settings: Security
+) -> Exhibit:
+    """Of these files of a commit."""
+    left_out = gitignore_spec(settings.exclude)
+    subjects: list[Subject] = []
+    versions: dict[str, FileVersion] = {}
+    unseen: dict[str, str] = {}
+    excluded: list[str] = []
+    media = 0
+    for path, version in sorted(files.items()):
+        if left_out.match_file(path):
+            excluded.append(path)
+        elif why := _unshown(path, version, repository, settings, len(subjects)):
+            unseen[path] = why
+        elif isinstance(found := _read(path, repository.read(version)), Subject):
+            subjects.append(found)
+            versions[path] = version
+        elif found:
+            unseen[path] = found
+        else:
+            media += 1
+    return Exhibit(
+        subjects=tuple(subjects),
+        versions=versions,
+        unseen=unseen,
+        excluded=tuple(excluded),
+        media=media,
+    )
+
+
+def _unshown(
+    path: str, version: FileVersion, repository: Repository, settings: Security, so_far: int
+) -> str:
+    """Why a file is not even read; empty: it is."""
+    if version.mode == "120000":
+        return "a link: what it leads to is not looked at"
+    if not version.regular:
+        return "a submodule: its commits are not looked at"
+    parts = path.split("/")
+    if {"", ".", "..", ".git"} & {part.lower() for part in parts}:
+        return "a path that git itself refuses"
+    size = repository.size(version)
+    if size > settings.max_file_kb * 1024:
+        return f"{size // 1024} kB, more than security.max_file_kb ({settings.max_file_kb})"
+    if so_far >= settings.max_files:
+        return f"one of more files than security.max_files ({settings.max_files})"
+    return ""
+
+
+def _read(path: str, content: bytes) -> Subject | str:
+    """What is shown; else why not, or nothing for what holds no code."""
+    if content.startswith(_LFS):
+        return "its content is in Git LFS"
+    if b"\0" in content:
+        return "" if _is_media(path, content) else "binary"
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return "" if _is_media(path, content) else "not text in UTF-8"
+    return Subject(path=path, first_line=text.split("\n", 1)[0][:_LINE])
+
+
+def _is_media(path: str, content: bytes) -> bool:
+    starts = _MEDIA.get(PurePosixPath(path.lower()).suffix, ())
+    return content.startswith(starts or (b"\0no\0",)) and not any(
+        word in content.lower() for word in _ALIVE
+    )
+
+
+def lay_out(
+    folder: Path,
+    versions: Mapping[str, FileVersion],
+    read: Callable[[FileVersion], bytes],
+    brings: Mapping[str, str],
+) -> dict[str, str]:
+    """Write the files into a new folder of ours; returns what this file system cannot hold.
+
+    As plain files that nobody can execute, whatever mode they have.
+    """
+    folder.mkdir(mode=0o755, parents=True)
+    refused = {}
+    for path, content in _contents(versions, read, brings):
+        place = folder / path
+        try:
+            place.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            place.write_bytes(content)
+        except OSError as error:
+            refused[path] = f"cannot be laid out here: {os.strerror(error.errno or 0)}"
+    return refused
+
+
+def _contents(
+    versions: Mapping[str, FileVersion],
+    read: Callable[[FileVersion], bytes],
+    brings: Mapping[str, str],
+) -> Iterator[tuple[str, bytes]]:
+    for path, version in versions.items():
+        if path not in brings:
+            yield path, read(version)
+    for path, text in brings.items():
+        yield path, text.encode()
+
+
+def steering(paths: Collection[str]) -> frozenset[str]:
+    """Those that scanners take as their own configuration."""
+    return frozenset(path for path in paths if _steers(path))
+
+
+def _steers(path: str) -> bool:
+    name = path.rpartition("/")[2].lower()
+    return name in _CONFIGURATION or (name.startswith(".") and name.endswith(("ignore", "rc")))
+
+
+_CONFIGURATION = frozenset(
+    {
+        *(".bandit", "zizmor.yml", "zizmor.yaml", ".secrets.baseline", ".gitleaks.toml"),
+        *(".semgrep.yml", ".semgrep.yaml", "osv-scanner.toml", ".npmrc", ".snyk", "trivy.yaml"),
+        *(".checkov.yml", ".checkov.yaml", ".tfsec.yml", ".hadolint.yaml", ".hadolint.yml"),
+        *(".kics.config", "kics.config", ".gosec.json", "brakeman.ignore", ".brakeman.yml"),
+        *(".grype.yaml", "codeql-config.yml", ".trufflehog.yml", "sonar-project.properties"),
+    }
+)

@@ -1,0 +1,269 @@
+"""Runs the scanners on what is shown of a commit, side by side, each in a sandbox of its own.
+
+A scanner sees the files that it takes, and rules that the configuration names. Nothing else of the
+repository is there, so none finds settings that somebody brought along. What their answers mean for
+a gate is not decided here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from autoresearch_ci.decide.agentic import rules as agentic
+from autoresearch_ci.decide.agentic.workflow import is_action, is_workflow
+from autoresearch_ci.decide.weaknesses import Weakness, identified
+from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.execution.command import Stop, run_command
+from autoresearch_ci.execution.environment import clean_environment
+from autoresearch_ci.execution.sandbox.jail import Jail
+from autoresearch_ci.measure.diagnostics.adapter import Said
+from autoresearch_ci.measure.scanners.exhibit import Exhibit, lay_out
+from autoresearch_ci.measure.scanners.scanner import Scan, Scanner, Task
+from autoresearch_ci.safety.untrusted_files import file_bytes
+from autoresearch_ci.safety.untrusted_values import MIB, Unreadable
+from autoresearch_ci.workspace.repository import FileVersion, Repository
+
+REPORT_BYTES = 64 * MIB
+_ASKED_ALONE = 200
+"""Files that are asked about one by one, when one of them keeps a scanner from all others."""
+_TO_FILE = 'exec "$@" >"$0"'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What all scanners said of one commit."""
+
+    weaknesses: tuple[Weakness, ...] = ()
+    """One entry for each that one tool told, with a fingerprint."""
+    gaps: Mapping[str, str] = field(default_factory=dict)
+    """By scanner, why it did not tell all."""
+    unseen: Mapping[str, str] = field(default_factory=dict)
+    """By file, why not all that should have looked at it has."""
+    looked: Mapping[str, int] = field(default_factory=dict)
+    """By scanner, how many files it was shown."""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """By scanner."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Room:
+    """Where scanners work."""
+
+    folder: Path
+    """Empty, and ours alone."""
+    jail: Callable[[Path, Sequence[Path], str], Jail]
+    """The sandbox of a scratch folder with these folders in it, for one program."""
+    inherit: Mapping[str, str]
+    """The environment that theirs is filtered from."""
+    stop: Stop
+    redact: Callable[[str], str]
+    timeout: float
+    """Seconds of one run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """One scanner, ready to run."""
+
+    scanner: Scanner
+    program: str
+    files: tuple[str, ...]
+    place: Path
+    jail: Jail
+    rules: tuple[str, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def tree(self) -> Path:
+        return self.place / "tree"
+
+
+def look(
+    name: str,
+    exhibit: Exhibit,
+    scanners: Mapping[str, Scanner],
+    programs: Mapping[str, str],
+    *,
+    room: Room,
+    repository: Repository,
+    rules: Mapping[str, FileVersion],
+) -> Seen:
+    """What they say of one commit, called `name` in `room`. Those without a program are left out.
+
+    `rules`: what semgrep is told to look for. Raises `Interrupted`, `WorkspaceError`.
+    """
+    orders = [
+        order
+        for scanner in scanners.values()
+        if scanner.name in programs
+        and (order := _prepared(name, exhibit, scanner, programs, room, repository, rules))
+    ]
+    with ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 1)) as pool:
+        runs = {order.scanner.name: pool.submit(_asked, order, room) for order in orders}
+        own = _of_workflows(exhibit, repository)
+        results = {scanner: run.result() for scanner, run in runs.items()}
+    for order in orders:
+        order.jail.sweep()
+        order.jail.close()
+    scans = {**{scanner: scan for scanner, (scan, _) in results.items()}, agentic.TOOL: own}
+    told = [weakness for scan in scans.values() for weakness in scan.weaknesses]
+    return Seen(
+        weaknesses=identified(told, lambda path: _text(exhibit, repository, path)),
+        gaps={scanner: scan.incomplete for scanner, scan in scans.items() if scan.incomplete},
+        unseen={
+            **_united(scan.unseen for scan in scans.values()),
+            **_united(order.refused for order in orders),
+            **exhibit.unseen,
+        },
+        looked={
+            **{order.scanner.name: len(order.files) for order in orders},
+            agentic.TOOL: sum(_is_ours(subject.path) for subject in exhibit.subjects),
+        },
+        seconds={scanner: seconds for scanner, (_, seconds) in results.items()},
+    )
+
+
+def _united(told: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for unseen in told:
+        for path, why in unseen.items():
+            found[path] = f"{found[path]}; {why}" if path in found else why
+    return found
+
+
+def _text(exhibit: Exhibit, repository: Repository, path: str) -> str | None:
+    version = exhibit.versions.get(path)
+    return None if version is None else repository.read(version).decode("utf-8-sig", "replace")
+
+
+def _is_ours(path: str) -> bool:
+    return is_workflow(path) or is_action(path)
+
+
+def _of_workflows(exhibit: Exhibit, repository: Repository) -> Scan:
+    """Our own rules: they run nothing, so they need no sandbox."""
+    found: list[Weakness] = []
+    unseen = {}
+    for path in (s.path for s in exhibit.subjects if _is_ours(s.path)):
+        try:
+            found += agentic.scan(path, _text(exhibit, repository, path) or "")
+        except ConfigError as error:
+            unseen[path] = f"{agentic.TOOL}: {str(error).partition(chr(10))[0][:300]}"
+    return Scan(weaknesses=tuple(found), unseen=unseen)
+
+
+def _prepared(
+    name: str,
+    exhibit: Exhibit,
+    scanner: Scanner,
+    programs: Mapping[str, str],
+    room: Room,
+    repository: Repository,
+    rules: Mapping[str, FileVersion],
+) -> Order | None:
+    """Its files laid out; `None` when it takes none of them."""
+    taken = [subject.path for subject in exhibit.subjects if scanner.takes(subject)]
+    if not taken:
+        return None
+    place = room.folder / f"{name}-{scanner.name.replace(' ', '-')}"
+    versions = {path: exhibit.versions[path] for path in taken}
+    refused = lay_out(place / "tree", versions, repository.read, scanner.brings)
+    if scanner.name == "semgrep":
+        refused |= lay_out(place / "rules", rules, repository.read, {})
+    own = [place / part for part in ("tree", "home", "tmp")]
+    for folder in own[1:]:
+        folder.mkdir(mode=0o755)
+    (own[2] / "settings").write_text(scanner.settings, encoding="utf-8")
+    program = programs[scanner.name]
+    jail = room.jail(place, own, program)
+    jail.own_all(place)
+    return Order(
+        scanner=scanner,
+        program=program,
+        files=tuple(path for path in taken if path not in refused),
+        place=place,
+        jail=jail,
+        rules=(str(place / "rules"),) if scanner.name == "semgrep" else (),
+        refused=refused,
+    )
+
+
+def _asked(order: Order, room: Room) -> tuple[Scan, float]:
+    """All that it says, and how long it took."""
+    scans: list[Scan] = []
+    seconds = 0.0
+    batches = order.scanner.batches([f"./{path}" for path in order.files])
+    for batch in batches:
+        scan, took = _run(order, room, batch)
+        seconds += took
+        if scan.incomplete and order.scanner.alone and len(batch) > 1:
+            scan, took = _one_by_one(order, room, batch)
+            seconds += took
+        elif scan.incomplete and order.scanner.alone:
+            scan = _unreadable(batch[0], scan)
+        scans.append(scan)
+    return _together(scans), seconds
+
+
+def _one_by_one(order: Order, room: Room, batch: Sequence[str]) -> tuple[Scan, float]:
+    if len(batch) > _ASKED_ALONE:
+        return _run(order, room, batch)
+    runs = [(path, *_run(order, room, [path])) for path in batch]
+    scans = [_unreadable(path, scan) if scan.incomplete else scan for path, scan, _ in runs]
+    return _together(scans), sum(took for _, _, took in runs)
+
+
+def _unreadable(path: str, scan: Scan) -> Scan:
+    """What a scanner said of one file that it could not look at."""
+    unseen = {**scan.unseen, path.removeprefix("./"): scan.incomplete}
+    return Scan(weaknesses=scan.weaknesses, unseen=unseen)
+
+
+def _together(scans: Sequence[Scan]) -> Scan:
+    gaps = dict.fromkeys(scan.incomplete for scan in scans if scan.incomplete)
+    return Scan(
+        weaknesses=tuple(w for scan in scans for w in scan.weaknesses),
+        incomplete="; ".join([*gaps][:3]),
+        unseen=_united(scan.unseen for scan in scans),
+    )
+
+
+def _run(order: Order, room: Room, files: Sequence[str]) -> tuple[Scan, float]:
+    temporary = order.place / "tmp"
+    report = temporary / "report"
+    report.unlink(missing_ok=True)
+    task = Task(
+        program=order.program,
+        files=files,
+        rules=order.rules,
+        settings=str(temporary / "settings"),
+    )
+    argv = order.scanner.argv(task)
+    environment = clean_environment(
+        # Detectors of text shall not depend on the runner's locale.
+        {"PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1", "NO_COLOR": "1"},
+        home=order.place / "home",
+        tmp=temporary,
+        inherit=room.inherit,
+    )
+    result = run_command(
+        ["/bin/sh", "-c", _TO_FILE, str(report), *argv],
+        cwd=order.tree,
+        env=environment,
+        timeout=room.timeout,
+        stop=room.stop,
+        enter=order.jail.enter(network=order.scanner.network),
+        apart=True,
+    )
+    seconds = result.seconds
+    try:
+        # A link would lead wherever the scanner was made to point it.
+        told = file_bytes(report, REPORT_BYTES, follow=False) if report.exists() else b""
+    except (Unreadable, OSError) as error:
+        return Scan(incomplete=f"what {order.scanner.name} wrote {error}"), seconds
+    said = Said(result=result.redacted(room.redact), report=told, root=str(order.tree))
+    return order.scanner.parse(said), seconds

@@ -1,0 +1,168 @@
+"""What a scanner is: which files it takes, how it is asked, how its answer is read.
+
+No tool is known here, nothing is run. A parser is pure and fails closed, as those of
+measure/diagnostics/ do: what crashed, left a file out, or wrote what it never writes is incomplete.
+All are asked to ignore suppressions: which of those count is decided elsewhere, for all alike.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from autoresearch_ci.decide.severities import by_word
+from autoresearch_ci.decide.weaknesses import Confidence, Severity, Weakness
+from autoresearch_ci.measure.diagnostics.adapter import Said, Unusable, code_of, stopped
+
+LIMIT = 50_000
+"""Weaknesses of one tool; of more, the scan is incomplete."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A file that may be looked at."""
+
+    path: str
+    first_line: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What a scanner is asked to do."""
+
+    program: str
+    """Absolute path."""
+    files: Sequence[str]
+    """Relative to the folder that it starts in; each begins with `./`."""
+    rules: Sequence[str] = ()
+    """Absolute paths of rules that the configuration names."""
+    settings: str = ""
+    """Absolute path of the configuration that is ours, not the repository's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scan:
+    """What one tool said."""
+
+    weaknesses: tuple[Weakness, ...] = ()
+    incomplete: str = ""
+    """Why this may not be all; empty: it is all, but for `unseen`."""
+    unseen: Mapping[str, str] = field(default_factory=dict)
+    """Files that it could not read: path to why."""
+
+
+Parser = Callable[[Said], Scan]
+
+
+_ARGUMENTS = 400_000
+"""Characters of names in one command line."""
+
+
+def _all_at_once(files: Sequence[str]) -> list[list[str]]:
+    """As few runs as command lines have room for."""
+    found: list[list[str]] = [[]]
+    room = _ARGUMENTS
+    for path in files:
+        room -= len(path) + 1
+        if room < 0 and found[-1]:
+            found.append([])
+            room = _ARGUMENTS - len(path)
+        found[-1].append(path)
+    return found
+
+
+def each(files: Sequence[str]) -> list[list[str]]:
+    """One run a file."""
+    return [[path] for path in files]
+
+
+def each_folder(files: Sequence[str]) -> list[list[str]]:
+    """One run a folder."""
+    found: dict[str, list[str]] = {}
+    for path in files:
+        found.setdefault(path.rpartition("/")[0], []).append(path)
+    return [*found.values()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scanner:
+    """One tool."""
+
+    name: str
+    program: str
+    """What it is started with."""
+    takes: Callable[[Subject], bool]
+    """What it looks at; it finds nothing else there, so no configuration of somebody else's."""
+    argv: Callable[[Task], list[str]]
+    parse: Parser
+    network: bool = False
+    """Whether it asks a service: then it runs only where that is allowed."""
+    alone: bool = False
+    """A file that it cannot read makes it leave out others: then each is asked about by itself."""
+    brings: Mapping[str, str] = field(default_factory=dict)
+    """Files that it finds besides what it takes: path to content."""
+    settings: str = ""
+    """What its configuration says; empty: it is an empty file."""
+    batches: Callable[[Sequence[str]], list[list[str]]] = _all_at_once
+    """How files are spread over several runs."""
+
+
+def scan(name: str, weaknesses: Iterable[Weakness], incomplete: str = "", **rest: object) -> Scan:
+    """What a parser returns, in bounds."""
+    kept: list[Weakness] = []
+    for weakness in weaknesses:
+        if len(kept) == LIMIT:
+            incomplete = incomplete or f"{name} tells of more than {LIMIT} weaknesses"
+            break
+        kept.append(weakness)
+    unseen = rest.get("unseen") or {}
+    assert isinstance(unseen, Mapping)
+    return Scan(weaknesses=tuple(kept), incomplete=incomplete, unseen=unseen)
+
+
+def parser(name: str) -> Callable[[Callable[[Said], Scan]], Parser]:
+    """Makes of `Unusable`, wherever it is raised, an incomplete scan."""
+
+    def wrap(read: Callable[[Said], Scan]) -> Parser:
+        @functools.wraps(read)
+        def parse(said: Said) -> Scan:
+            try:
+                return read(said)
+            except Unusable as error:
+                why = stopped(said, name, range(126)) or said.result.reason
+                return Scan(incomplete=f"{error} ({why})" if why else str(error))
+
+        return parse
+
+    return wrap
+
+
+def severity(tool: str, word: str) -> Severity:
+    """Raises `Unusable` for a word that the tool does not have."""
+    found = by_word(tool, word)
+    if found is None:
+        raise Unusable(f"{tool} has a severity that is not known: {code_of(word)}")
+    return found
+
+
+def confidence(word: str) -> Confidence:
+    """Of a tool's word; what is not known is low."""
+    return {"high": Confidence.HIGH, "medium": Confidence.MEDIUM}.get(word.lower(), Confidence.LOW)
+
+
+_CWE = re.compile(r"(?i)\bCWE[-/ ]?(\d{1,5})\b")
+_TOP = re.compile(r"\b(A(?:0[1-9]|10))[:\s-]+(20\d\d)\b")
+
+
+def cwe_in(*texts: str) -> int:
+    """The number that a text names first; 0: none."""
+    found = next((match for text in texts if (match := _CWE.search(text))), None)
+    return int(found[1]) if found else 0
+
+
+def owasp_in(*texts: str) -> str:
+    """`A03:2021`; empty: none is named."""
+    found = next((match for text in texts if (match := _TOP.search(text))), None)
+    return f"{found[1]}:{found[2]}" if found else ""

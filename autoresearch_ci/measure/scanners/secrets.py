@@ -1,0 +1,118 @@
+"""Secrets that stand in files: detect-secrets and gitleaks. No answer of theirs is shown as it is:
+a report must not carry the secret further than it already is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from autoresearch_ci.decide.severities import FIXED
+from autoresearch_ci.decide.weaknesses import Confidence, Severity, Weakness
+from autoresearch_ci.measure.diagnostics.adapter import (
+    Said,
+    code_of,
+    document,
+    items,
+    mapping,
+    number_at,
+    stopped,
+    text_at,
+)
+from autoresearch_ci.measure.scanners.scanner import Scan, Scanner, Task, parser, scan
+
+_CWE = 798
+_GUESSES: Mapping[str, Severity] = {
+    "Base64 High Entropy String": Severity.LOW,
+    "Hex High Entropy String": Severity.LOW,
+    "Secret Keyword": Severity.MEDIUM,
+    "Basic Auth Credentials": Severity.MEDIUM,
+    "Public IP (ipv4)": Severity.INFO,
+}
+"""What detect-secrets infers from how a text looks, or from a name beside it."""
+_FIX = "Take the secret back where it was issued, then read it from the environment."
+
+
+def _detect_secrets(task: Task) -> list[str]:
+    filters = ["allowlist.is_line_allowlisted", "heuristic.is_swagger_file"]
+    off = [
+        word for name in filters for word in ("--disable-filter", f"detect_secrets.filters.{name}")
+    ]
+    return [task.program, "scan", "--no-verify", *off, "--all-files", *task.files]
+
+
+@parser("detect-secrets")
+def read_detect_secrets(said: Said) -> Scan:
+    report = mapping(document(said, "detect-secrets"), "what detect-secrets wrote")
+    results = mapping(report.get("results"), "results")
+    found = [w for path, told in results.items() for w in _of_file(said, path, items(told, path))]
+    return scan("detect-secrets", found, stopped(said, "detect-secrets", (0,)))
+
+
+def _of_file(said: Said, path: str, told: list[dict[str, Any]]) -> Iterator[Weakness]:
+    for secret in told:
+        kind = code_of(text_at(secret, "type"))
+        guessed = _GUESSES.get(kind)
+        yield Weakness(
+            rule=f"detect-secrets/{kind.lower().replace(' ', '-')}",
+            path=said.path(path),
+            line=number_at(secret, "line_number"),
+            severity=guessed or FIXED["detect-secrets"],
+            confidence=Confidence.LOW if guessed else Confidence.HIGH,
+            title=f"looks like a secret in the code: {kind}",
+            why="Whoever can read the repository, or a copy of it, has it.",
+            fix=_FIX,
+            cwe=_CWE,
+            key=text_at(secret, "hashed_secret"),
+            sources=("detect-secrets",),
+        )
+
+
+def _gitleaks(task: Task) -> list[str]:
+    own = ["--no-banner", "--log-level", "error", "--ignore-gitleaks-allow", "--redact"]
+    own += ["--config", task.settings, "--gitleaks-ignore-path", "/nothing"]
+    return [task.program, "dir", *own, "--report-format", "json", "--report-path", "-", "."]
+
+
+@parser("gitleaks")
+def read_gitleaks(said: Said) -> Scan:
+    """Of its JSON; it says `[]` when it is well."""
+    found = [
+        Weakness(
+            rule=f"gitleaks/{code_of(text_at(leak, 'RuleID'))}",
+            path=said.path(text_at(leak, "File")),
+            line=number_at(leak, "StartLine"),
+            end_line=number_at(leak, "EndLine"),
+            severity=FIXED["gitleaks"],
+            confidence=Confidence.HIGH,
+            title=f"looks like a secret in the code: {said.words(text_at(leak, 'Description'))}",
+            why="Whoever can read the repository, or a copy of it, has it.",
+            fix=_FIX,
+            cwe=_CWE,
+            key=text_at(leak, "RuleID"),
+            sources=("gitleaks",),
+        )
+        for leak in items(document(said, "gitleaks"), "what gitleaks wrote")
+    ]
+    incomplete = stopped(said, "gitleaks", (0, 1))
+    if not incomplete and said.result.exit_code and not found:
+        incomplete = f"gitleaks lists nothing, and yet: {said.result.reason}"
+    return scan("gitleaks", found, incomplete)
+
+
+SCANNERS = (
+    Scanner(
+        name="detect-secrets",
+        program="detect-secrets",
+        takes=lambda subject: True,
+        argv=_detect_secrets,
+        parse=read_detect_secrets,
+    ),
+    Scanner(
+        name="gitleaks",
+        program="gitleaks",
+        takes=lambda subject: not subject.path.endswith(".gitleaksignore"),
+        argv=_gitleaks,
+        parse=read_gitleaks,
+        settings="[extend]\nuseDefault = true\n",
+    ),
+)

@@ -1,0 +1,247 @@
+"""What scanners say is read as they mean it, and one that did not say everything is never clean.
+
+`data/` holds what they printed: with `made_by_hand` where a tool, or the service that it asks,
+cannot be had here, written as its documentation says; else as it came, but for that machine's paths.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autoresearch_ci.decide.weaknesses import Confidence, Severity
+from autoresearch_ci.execution.command import CommandResult, Printed
+from autoresearch_ci.measure.diagnostics.adapter import Said
+from autoresearch_ci.measure.scanners.code import read_sarif_of
+from autoresearch_ci.measure.scanners.registry import SCANNERS
+from autoresearch_ci.measure.scanners.scanner import LIMIT, Scan, Subject, scan
+
+DATA = Path(__file__).parent / "data"
+RECORDINGS = {path.stem: json.loads(path.read_bytes()) for path in sorted(DATA.glob("*.json"))}
+PARSERS = {name: scanner.parse for name, scanner in SCANNERS.items()} | {
+    "trivy": read_sarif_of("trivy")
+}
+
+
+def parser_of(recording: str) -> Any:
+    names = [n for n in PARSERS if recording.startswith(n.replace(" ", "-"))]
+    return PARSERS[names[0]]
+
+
+def said(recording: str, **changes: Any) -> Said:
+    told = {**RECORDINGS[recording], **changes}
+    result = CommandResult(
+        command=told["command"],
+        exit_code=told["exit_code"],
+        output=told["stdout"] + told["stderr"],
+        tail=told["stderr"],
+        stderr=Printed(text=told["stderr"]),
+        timed_out=told.get("timed_out", False),
+    )
+    return Said(result=result, report=told["stdout"].encode(), root="/tree")
+
+
+def read(recording: str, **changes: Any) -> Scan:
+    found = parser_of(recording)(said(recording, **changes))
+    assert isinstance(found, Scan)
+    return found
+
+
+def lines(scan: Scan) -> list[tuple[str, str, int, Severity]]:
+    return [(w.rule.partition("/")[2], w.path, w.line, w.severity) for w in found.weaknesses]
+
+
+HIGH, MEDIUM, LOW = Severity.HIGH, Severity.MEDIUM, Severity.LOW
+
+
+@pytest.mark.parametrize(
+    ("recording", "wanted"),
+    [
+        (
+            "bandit-1.9.4",
+            [
+                ("B403", "a.py", 1, LOW),
+                ("B105", "a.py", 2, LOW),
+                ("B602", "a.py", 5, HIGH),
+                ("B301", "a.py", 6, MEDIUM),
+                ("B307", "a.py", 9, MEDIUM),
+                ("B324", "a.py", 11, HIGH),
+            ],
+        ),
+        (
+            "zizmor-1.32.0",
+            [
+                ("artipacked", ".github/workflows/w.yml", 6, MEDIUM),
+                ("excessive-permissions", ".github/workflows/w.yml", 3, MEDIUM),
+                ("dangerous-triggers", ".github/workflows/w.yml", 1, HIGH),
+                ("template-injection", ".github/workflows/w.yml", 9, HIGH),
+                ("unpinned-uses", ".github/workflows/w.yml", 6, HIGH),
+            ],
+        ),
+        (
+            "detect-secrets-1.5.0",
+            [
+                ("secret-keyword", "a.py", 2, MEDIUM),
+                ("aws-access-key", "a.py", 10, HIGH),
+                ("private-key", "key.pem", 1, HIGH),
+            ],
+        ),
+        ("semgrep-1.185.0", [("no-eval", "a.py", 1, HIGH), ("no-eval", "a.py", 2, HIGH)]),
+        (
+            "npm-audit-10",
+            [
+                ("GHSA-p6mc-m468-83gw", "web/package-lock.json", 0, HIGH),
+                ("GHSA-35jh-r3h4-6jhm", "web/package-lock.json", 0, MEDIUM),
+            ],
+        ),
+        ("pip-audit-2", [("PYSEC-2019-217", "api/requirements.txt", 0, HIGH)]),
+        (
+            "osv-scanner-2",
+            [("GHSA-c3h9-896r-86jm", "go.mod", 0, HIGH), ("GO-2099-1", "go.mod", 0, HIGH)],
+        ),
+        ("gitleaks-8", [("generic-api-key", "a.py", 2, HIGH)]),
+        ("trivy-sarif", [("DS002", "docker/My file", 3, Severity.CRITICAL)]),
+    ],
+)
+def test_what_it_says_is_read(recording: str, wanted: list[object]) -> None:
+    found = read(recording)
+    assert lines(found) == wanted
+    assert (found.incomplete, found.unseen) == ("", {})
+
+
+@pytest.mark.parametrize(
+    "recording", [name for name in RECORDINGS if name.endswith(("-clean", "-nothing"))]
+)
+def test_one_that_finds_nothing_is_clean(recording: str) -> None:
+    assert read(recording) == Scan()
+
+
+@pytest.mark.parametrize(
+    ("recording", "why"),
+    [
+        ("bandit-1.9.4-usage", "bandit wrote nothing"),
+        ("zizmor-1.32.0-malformed", "invalid YAML syntax"),
+        ("detect-secrets-1.5.0-usage", "detect-secrets wrote nothing"),
+        ("semgrep-1.185.0-norules", "unable to find a config"),
+        ("pip-audit-2.10.1-skipped", "requests (2.19.0)"),
+        ("pip-audit-2.10.1-unpinned", "not pinned"),
+        ("npm-audit-refused", "405 Method Not Allowed"),
+        ("osv-scanner-2-failed", "osv-scanner"),
+        ("gitleaks-8-failed", "gitleaks wrote nothing"),
+        ("trivy-sarif-failed", "did not succeed"),
+    ],
+)
+def test_one_that_did_not_look_is_incomplete_and_says_why(recording: str, why: str) -> None:
+    found = read(recording)
+    assert why in found.incomplete or any(why in text for text in found.unseen.values())
+
+
+@pytest.mark.parametrize(
+    ("recording", "path"),
+    [("bandit-1.9.4-syntax", "bad.py"), ("semgrep-1.185.0-syntax", "bad.py")],
+)
+def test_a_file_that_it_could_not_parse_is_named(recording: str, path: str) -> None:
+    found = read(recording)
+    assert path in found.unseen
+    assert found.incomplete == ""
+
+
+FIRST = [name for name in RECORDINGS if lines(read(name))]
+
+
+@pytest.mark.parametrize("recording", FIRST)
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"exit_code": -9},
+        {"exit_code": 137},
+        {"exit_code": 2, "stderr": "Traceback"},
+        {"timed_out": True},
+        {"stdout": ""},
+        {"stdout": "I found nothing."},
+        {"stdout": "[" * 100_000},
+        {"stdout": "null"},
+        {"stdout": '{"results": 3, "runs": {}, "dependencies": 1}'},
+    ],
+    ids=lambda how: "-".join(f"{key}={str(value)[:12]}" for key, value in how.items()),
+)
+def test_a_crash_or_another_answer_is_incomplete(recording: str, how: dict[str, Any]) -> None:
+    if "trivy" in recording and how.get("exit_code") == 2:
+        pytest.skip("SARIF says by itself whether it succeeded, whatever code its tool ends with")
+    assert read(recording, **how).incomplete
+
+
+@pytest.mark.parametrize("recording", FIRST)
+def test_an_answer_that_is_cut_is_incomplete(recording: str) -> None:
+    whole = RECORDINGS[recording]["stdout"]
+    assert read(recording, stdout=whole[: len(whole) // 2]).incomplete
+
+
+def test_a_scanner_that_fails_and_lists_nothing_is_incomplete() -> None:
+    for name in ("bandit-1.9.4-clean", "gitleaks-8-clean", "zizmor-1.32.0-clean"):
+        assert read(name, exit_code=1).incomplete, name
+
+
+def test_what_a_tool_suppresses_counts_all_the_same() -> None:
+    assert len(read("semgrep-1.185.0").weaknesses) == 2  # the second has `# nosemgrep`
+    assert "B307" in str(lines(read("bandit-1.9.4")))  # `# nosec`
+    assert read("trivy-sarif").weaknesses
+
+
+def test_no_answer_carries_a_secret_further() -> None:
+    assert "hunter2" not in str(read("detect-secrets-1.5.0").weaknesses)
+
+
+def test_a_guess_is_not_as_sure_as_a_known_form() -> None:
+    sure = {w.rule: w.confidence for w in read("detect-secrets-1.5.0").weaknesses}
+    assert sure["detect-secrets/secret-keyword"] is Confidence.LOW
+    assert sure["detect-secrets/aws-access-key"] is Confidence.HIGH
+
+
+def test_more_than_is_told_apart_is_incomplete() -> None:
+    (one,) = read("gitleaks-8").weaknesses
+    found = scan("gitleaks", [one] * (LIMIT + 1))
+    assert found.incomplete
+    assert len(found.weaknesses) == LIMIT
+
+
+def test_a_path_outside_of_the_tree_is_told_as_such() -> None:
+    told = json.loads(RECORDINGS["gitleaks-8"]["stdout"])
+    told[0]["File"] = "../../etc/passwd"
+    assert read("gitleaks-8", stdout=json.dumps(told)).weaknesses[0].path == "/etc/passwd"
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "first_line", "takes"),
+    [
+        ("bandit", "a.py", "", True),
+        ("bandit", "a.PY", "", True),
+        ("bandit", "tool", "#!/usr/bin/env python3", True),
+        ("bandit", "x.egg/a.py", "# @generated", True),
+        ("bandit", "a.txt", "", False),
+        ("zizmor", ".github/workflows/a.yaml", "", True),
+        ("zizmor", "deep/action.yml", "", True),
+        ("zizmor", "docs/a.yml", "", False),
+        ("detect-secrets", "swagger/package-lock.json", "", True),
+        ("gitleaks", ".gitleaksignore", "", False),
+        ("semgrep", "sub/.semgrepignore", "", False),
+    ],
+)
+def test_it_takes_what_it_can_read(name: str, path: str, first_line: str, takes: bool) -> None:
+    assert SCANNERS[name].takes(Subject(path=path, first_line=first_line)) is takes
+
+
+def test_names_are_spread_over_command_lines_that_have_room() -> None:
+    files = [f"./{'x' * 200}{n}" for n in range(5000)]
+    batches = SCANNERS["bandit"].batches(files)
+    assert [path for batch in batches for path in batch] == files
+    assert len(batches) > 1
+    assert SCANNERS["bandit"].batches(["./a"]) == [["./a"]]
+
+
+def test_npm_is_asked_where_versions_are_pinned() -> None:
+    files = ["./a/package.json", "./a/package-lock.json", "./b/package.json"]
+    assert SCANNERS["npm audit"].batches(files) == [files[:2]]
