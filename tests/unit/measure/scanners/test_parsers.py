@@ -1,7 +1,7 @@
 """What scanners say is read as they mean it, and one that did not say everything is never clean.
 
 `data/` holds what they printed: with `made_by_hand` where a tool, or the service that it asks,
-cannot be had here, written as its documentation says; else as it came, but for that machine's paths.
+cannot be had here, written as its documentation says; else as it came, but for local paths.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def read(recording: str, **changes: Any) -> Scan:
 
 
 def lines(scan: Scan) -> list[tuple[str, str, int, Severity]]:
-    return [(w.rule.partition("/")[2], w.path, w.line, w.severity) for w in found.weaknesses]
+    return [(w.rule.partition("/")[2], w.path, w.line, w.severity) for w in scan.weaknesses]
 
 
 HIGH, MEDIUM, LOW = Severity.HIGH, Severity.MEDIUM, Severity.LOW

@@ -1,0 +1,28 @@
+"""Where lines that a change left as they were stood before; pure."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+
+_LINES = 4_000
+"""Between the first and the last changed one; of more, all count as changed."""
+
+
+def unchanged_lines(before: str, after: str) -> Mapping[int, int]:
+    """Line of `after` to the line of `before` that it is, both 1-based."""
+    old, new = before.splitlines(), after.splitlines()
+    most = min(len(old), len(new))
+    first = next((n for n in range(most) if old[n] != new[n]), most)
+    left = most - first
+    last = next((n for n in range(left) if old[-1 - n] != new[-1 - n]), left)
+    found = {n + 1: n + 1 for n in range(first)}
+    shift = len(old) - len(new)
+    found.update((n + 1, n + 1 + shift) for n in range(len(new) - last, len(new)))
+    old_part, new_part = old[first : len(old) - last], new[first : len(new) - last]
+    if max(len(old_part), len(new_part)) > _LINES:
+        return found
+    matcher = difflib.SequenceMatcher(None, old_part, new_part, autojunk=False)
+    for was, now, size in matcher.get_matching_blocks():
+        found.update((first + now + n + 1, first + was + n + 1) for n in range(size))
+    return found

@@ -1,0 +1,170 @@
+"""What the gate of `security` says of a commit, given what scanners told of it and of its base.
+
+CORE: values in, a verdict out; it fails closed. What was not looked at is a gap, whoever is to
+blame: a scanner that crashed, a file that is too large, a provider that refused.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from autoresearch_ci.decide.excuses import Excuse, Excuses
+from autoresearch_ci.decide.gates import Age, Judged, Ruling, Verdict
+from autoresearch_ci.decide.weaknesses import Severity, Weakness, merge
+
+NEVER = "never"
+
+
+def threshold_of(word: str) -> Severity | None:
+    """`None` for `never`."""
+    return None if word == NEVER else Severity(word)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Base:
+    """What is known of the commit that the head is compared with."""
+
+    weaknesses: Sequence[Weakness] = ()
+    """In the files that differ; a file that was moved is called as the head calls it."""
+    lines: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
+    """By file, each line that is as it was, and where it stood."""
+    missing: str = ""
+    """Why there is none; then nobody knows what is new."""
+
+
+def gate(
+    head: Sequence[Weakness],
+    base: Base | None,
+    *,
+    excuses: Excuses,
+    threshold: Severity | None,
+    unseen: Mapping[str, str],
+    looked: int,
+    allow_incomplete: bool = False,
+) -> Verdict[Weakness]:
+    """The verdict on the head.
+
+    `head`: as tools tell it, each with a fingerprint. `base`: `None` where all of the head is
+    judged, whoever brought it. `unseen`: files and scanners to why. `looked`: how many files were.
+    """
+    known = _Known(base) if base else None
+    parts = {w.fingerprint: (w, known.age(w) if known else Age.NEW) for w in head}
+    items = [_judged(one, parts, excuses, threshold) for one in merge(head)]
+    order = [*Age]
+    items.sort(
+        key=lambda j: (
+            not j.blocks,
+            j.item.severity.rank,
+            order.index(j.age),
+            j.item.path,
+            j.item.line,
+        )
+    )
+    verdict = Verdict(ruling=Ruling.PASS, reason="", items=tuple(items), unseen=unseen)
+    ruling, reason = _ruled(verdict, base, threshold, looked, allow_incomplete)
+    return replace(verdict, ruling=ruling, reason=reason)
+
+
+class _Known:
+    """What stands at the base."""
+
+    def __init__(self, base: Base) -> None:
+        self._base = base
+        self._names = {w.fingerprint for w in base.weaknesses}
+        self._places = defaultdict[tuple[str, str], set[tuple[int, int]]](set)
+        for weakness in base.weaknesses:
+            self._places[weakness.rule, weakness.path].add((weakness.line, weakness.last_line))
+
+    def age(self, weakness: Weakness) -> Age:
+        if self._base.missing:
+            return Age.UNKNOWN
+        if weakness.fingerprint in self._names or self._stood_there(weakness):
+            return Age.OLD
+        return Age.NEW
+
+    def _stood_there(self, weakness: Weakness) -> bool:
+        """Whether the same rule spoke of the same lines, and those are as they were."""
+        lines = self._base.lines.get(weakness.path, {})
+        marked = range(weakness.line, weakness.last_line + 1)
+        were = [lines.get(line, 0) for line in marked]
+        if not weakness.line or not all(were) or were[-1] - were[0] != len(marked) - 1:
+            return False
+        return (were[0], were[-1]) in self._places[weakness.rule, weakness.path]
+
+
+def _judged(
+    one: Weakness,
+    known: Mapping[str, tuple[Weakness, Age]],
+    excuses: Excuses,
+    threshold: Severity | None,
+) -> Judged[Weakness]:
+    """Of what tools say together: each part counts by itself, and the newest says its age."""
+    parts = [(*known[name], excuses.of.get(name)) for name in one.fingerprints]
+    still = [(part, age) for part, age, excuse in parts if excuse is None]
+    excuse = None if still else parts[0][2]
+    age = min((age for _, age in still or [part[:2] for part in parts]), key=[*Age].index)
+    return Judged(
+        item=replace(one, status="accepted") if excuse else one,
+        age=age,
+        target=", ".join(one.sources),
+        blocks=threshold is not None
+        and any(
+            part.severity.reaches(threshold) and age in (Age.NEW, Age.UNKNOWN)
+            for part, age in still
+        ),
+        note=_note(one, excuse, excuses),
+    )
+
+
+def _note(one: Weakness, excuse: Excuse | None, excuses: Excuses) -> str:
+    if excuse:
+        until = f", until {excuse.until}" if excuse.until else ""
+        return f"{excuse.kind}: {excuse.why}{until}"
+    gone = next((excuses.expired[n] for n in one.fingerprints if n in excuses.expired), None)
+    return f"was accepted until {gone.until}, and is open again: {gone.why}" if gone else ""
+
+
+def _ruled(
+    found: Verdict[Weakness],
+    base: Base | None,
+    threshold: Severity | None,
+    looked: int,
+    allow_incomplete: bool,
+) -> tuple[Ruling, str]:
+    gaps = "; ".join(found.missed[:5])
+    if len(found.missed) > 5:
+        gaps += f"; and {len(found.missed) - 5} more"
+    blocking = [judged for judged in found.items if judged.blocks]
+    sure = [judged for judged in blocking if judged.age is Age.NEW]
+    if sure:
+        besides = f"; besides, not all was looked at: {gaps}" if gaps else ""
+        return Ruling.FAIL, f"{_counted(sure, new=base is not None)}{besides}"
+    if found.unseen and not looked:  # no permission makes something of nothing
+        return Ruling.INCOMPLETE, f"nothing was looked at to the end: {gaps}"
+    if blocking and base:
+        told = _counted(blocking, new=False)
+        return Ruling.INCOMPLETE, f"nobody can say whether {told} are new: {base.missing}"
+    if found.unseen and not allow_incomplete:
+        return Ruling.INCOMPLETE, f"not all was looked at: {gaps}"
+    return Ruling.PASS, _well(found, base, threshold)
+
+
+def _counted(items: Sequence[Judged[Weakness]], *, new: bool) -> str:
+    """`3 new weaknesses (1 critical, 2 high)`."""
+    counts = Counter(judged.item.severity for judged in items)
+    told = ", ".join(f"{counts[severity]} {severity}" for severity in Severity if counts[severity])
+    word = "weakness" if len(items) == 1 else "weaknesses"
+    return f"{len(items)} {'new ' if new else ''}{word} ({told})"
+
+
+def _well(found: Verdict[Weakness], base: Base | None, threshold: Severity | None) -> str:
+    """Why it passes, and what is there all the same."""
+    if not found.items:
+        return "no weakness was found"
+    there = _counted(found.items, new=False)
+    if threshold is None:
+        return f"{there} found; nothing fails this gate"
+    asked = f"none of them {'is new and ' if base else ''}open, and {threshold} or worse"
+    return f"{there} found, {asked}"

@@ -1,0 +1,155 @@
+"""What the gate says: new fails, old never does, and what was not looked at is a gap."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from autoresearch_ci.decide.excuses import Excuse, Excuses
+from autoresearch_ci.decide.gates import Age, Ruling, Verdict
+from autoresearch_ci.decide.line_map import unchanged_lines
+from autoresearch_ci.decide.security_gate import Base, gate, threshold_of
+from autoresearch_ci.decide.weaknesses import Severity, Weakness
+
+
+def weakness(name: str, line: int = 1, **facts: Any) -> Weakness:
+    told = {"rule": "bandit/B602", "severity": Severity.HIGH, "path": "a.py", "cwe": 78, **facts}
+    sources = (told["rule"].partition("/")[0],)
+    return Weakness(title="t", line=line, fingerprint=name, sources=sources, **told)
+
+
+def judged(
+    *head: Weakness, base: Base | None = None, fail_on: str = "high", **facts: Any
+) -> Verdict[Weakness]:
+    rest = {"excuses": Excuses(), "unseen": {}, "looked": 3, **facts}
+    return gate(head, base, threshold=threshold_of(fail_on), **rest)
+
+
+OLD = weakness("old")
+
+
+def test_what_is_new_fails() -> None:
+    verdict = judged(OLD, weakness("new", line=9), base=Base(weaknesses=[OLD]))
+    assert verdict.ruling is Ruling.FAIL
+    assert verdict.exit_code == 1
+    assert verdict.reason == "1 new weakness (1 high)"
+    assert [(j.item.fingerprint, j.age, j.blocks) for j in verdict.items] == [
+        ("new", Age.NEW, True),
+        ("old", Age.OLD, False),
+    ]
+
+
+def test_what_is_old_never_fails() -> None:
+    assert judged(OLD, base=Base(weaknesses=[OLD])).ruling is Ruling.PASS
+
+
+def test_without_a_base_all_of_it_counts() -> None:
+    assert judged(OLD).ruling is Ruling.FAIL
+
+
+@pytest.mark.parametrize("fail_on", ["critical", "high", "medium", "low"])
+@pytest.mark.parametrize("severity", list(Severity))
+def test_as_bad_as_asked_or_worse_fails(fail_on: str, severity: Severity) -> None:
+    found = judged(weakness("x", severity=severity), base=Base(), fail_on=fail_on)
+    fails = severity.rank <= Severity(fail_on).rank
+    assert found.ruling is (Ruling.FAIL if fails else Ruling.PASS)
+
+
+def test_never_fails_on_nothing_and_still_tells_gaps() -> None:
+    assert judged(OLD, fail_on="never").ruling is Ruling.PASS
+    gap = judged(OLD, fail_on="never", unseen={"b.py": "binary"})
+    assert gap.ruling is Ruling.INCOMPLETE
+
+
+def test_an_unseen_file_is_incomplete_unless_that_is_allowed() -> None:
+    found = judged(base=Base(), unseen={"b.py": "binary"})
+    assert found.ruling is Ruling.INCOMPLETE
+    assert found.exit_code == 1
+    assert "b.py: binary" in found.reason
+    allowed = judged(base=Base(), unseen={"b.py": "binary"}, allow_incomplete=True)
+    assert allowed.ruling is Ruling.PASS
+
+
+def test_no_permission_makes_something_of_nothing() -> None:
+    found = judged(base=Base(), unseen={"bandit": "it crashed"}, looked=0, allow_incomplete=True)
+    assert found.ruling is Ruling.INCOMPLETE
+
+
+def test_what_fails_fails_whatever_was_not_seen() -> None:
+    found = judged(weakness("new"), base=Base(), unseen={"b.py": "binary"})
+    assert found.ruling is Ruling.FAIL
+    assert "b.py: binary" in found.reason
+
+
+def test_with_no_base_to_compare_with_nobody_can_say_what_is_new() -> None:
+    found = judged(OLD, base=Base(missing="a shallow clone"))
+    assert found.ruling is Ruling.INCOMPLETE
+    assert "a shallow clone" in found.reason
+    assert judged(base=Base(missing="a shallow clone")).ruling is Ruling.PASS
+
+
+BEFORE = "def f(x):\n    run(x)\n"
+AFTER = "import os\n\n\ndef g(x):\n    run(x)\n"
+
+
+def test_lines_that_are_as_they_were_are_old_though_what_is_around_has_another_name() -> None:
+    base = Base(
+        weaknesses=[weakness("was", line=2)], lines={"a.py": unchanged_lines(BEFORE, AFTER)}
+    )
+    assert judged(weakness("now", line=5), base=base).ruling is Ruling.PASS
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"line": 4}, {"rule": "bandit/B603"}, {"path": "b.py"}, {"end_line": 6}],
+)
+def test_other_lines_another_rule_or_file_are_new(changed: dict[str, Any]) -> None:
+    base = Base(
+        weaknesses=[weakness("was", line=2)], lines={"a.py": unchanged_lines(BEFORE, AFTER + "y\n")}
+    )
+    found = weakness("now", **{"line": 5, **changed})
+    assert judged(found, base=base).ruling is Ruling.FAIL
+
+
+def test_old_and_new_at_one_place_are_one_that_is_new() -> None:
+    new = weakness("new", rule="semgrep/shell")
+    found = judged(OLD, new, base=Base(weaknesses=[OLD]))
+    assert [(j.age, j.blocks, j.item.sources) for j in found.items] == [
+        (Age.NEW, True, ("bandit", "semgrep"))
+    ]
+
+
+def test_a_mild_new_word_beside_a_bad_old_one_does_not_fail() -> None:
+    new = weakness("new", rule="semgrep/shell", severity=Severity.LOW)
+    assert judged(OLD, new, base=Base(weaknesses=[OLD])).ruling is Ruling.PASS
+
+
+def test_what_is_excused_does_not_fail_and_is_told() -> None:
+    why = Excuse(kind="accepted", why="behind a proxy", until="2027-01-31")
+    found = judged(OLD, excuses=Excuses(of={"old": why}))
+    assert found.ruling is Ruling.PASS
+    assert found.items[0].item.status == "accepted"
+    assert found.items[0].note == "accepted: behind a proxy, until 2027-01-31"
+
+
+def test_an_excuse_of_one_tool_does_not_excuse_another() -> None:
+    other = weakness("other", rule="semgrep/shell")
+    excuse = Excuses(of={"old": Excuse(kind="comment", why="# nosec")})
+    assert judged(OLD, other, excuses=excuse).ruling is Ruling.FAIL
+
+
+def test_what_has_expired_is_open_again_and_says_so() -> None:
+    gone = Excuse(kind="accepted", why="until the release", until="2026-01-31")
+    found = judged(OLD, excuses=Excuses(expired={"old": gone}))
+    assert found.ruling is Ruling.FAIL
+    assert "open again" in found.items[0].note
+
+
+def test_lines_are_mapped_around_what_changed() -> None:
+    assert unchanged_lines("a\nb\nc\n", "a\nx\nb\nc\n") == {1: 1, 3: 2, 4: 3}
+    assert unchanged_lines("a\nb\n", "") == {}
+    assert unchanged_lines("", "a\n") == {}
+    many = "\n".join(map(str, range(20_000)))
+    other = "\n".join(map(str, range(20_000, 0, -1)))
+    assert len(unchanged_lines(many, other)) < 20_000
