@@ -6,7 +6,7 @@ Nobody who does not listen changes the verdict: a comment that is refused is tol
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from autoresearch_ci.events import Note, Observer, Warning
 from autoresearch_ci.publish.forge.choose import make_forge
 from autoresearch_ci.record.durable_files import replace_file
 from autoresearch_ci.record.run_names import refuse_folder
-from autoresearch_ci.report.annotations import annotated, code_quality
+from autoresearch_ci.report.annotations import Annotation, annotated, code_quality
 from autoresearch_ci.report.failures_junit import failures_junit
 from autoresearch_ci.report.failures_sarif import failures_sarif
 from autoresearch_ci.report.gate_page import comment_markdown, gate_lines, gate_markdown
@@ -67,20 +67,22 @@ def _write_files(report: GateReport, folder: Path) -> None:
         replace_file(folder / name, content)
 
 
-def report_folder(repository: Repository, commit: str, output: Path | None) -> Path:
+def report_folder(
+    repository: Repository, commit: str, output: Path | None, *, command: str = "check"
+) -> Path:
     """Where it is, or will be; kept out of git. Raises `ConfigError`."""
     if output is not None:
         refuse_folder(output.absolute(), theirs=False)
         return output.absolute()
     below = repository.root / "autoresearch"
-    folder = below / f"check-{commit_name(commit)}"
+    folder = below / f"{command}-{commit_name(commit)}"
     for part in (below, folder):
         if part.is_symlink():  # a repository may bring one
             raise ConfigError(
-                f"{part} is a link, so the report of this check would be written to "
+                f"{part} is a link, so the report of this {command} would be written to "
                 f"{part.readlink()}.\ndo: remove it, or choose a folder with --output."
             )
-    repository.exclude("/autoresearch/check-*/")
+    repository.exclude(f"/autoresearch/{command}-*/")
     return folder
 
 
@@ -119,13 +121,18 @@ def _say_to_runner(report: GateReport, files: FileCommands, environment: Mapping
     """
     files.set_outputs(outputs(report))
     files.set_summary([gate_markdown(report)])
+    print_annotations(annotated(report), environment)
+
+
+def print_annotations(annotations: Iterable[Annotation], environment: Mapping[str, str]) -> None:
+    """For the runner, where it reads along."""
     if environment.get("GITHUB_ACTIONS") != "true" or not environment.get("GITHUB_OUTPUT"):
         return
     stream = sys.stderr
     if isinstance(stream, Guarded):
         stream.finish()
         stream = stream.stream
-    for annotation in annotated(report):
+    for annotation in annotations:
         stream.write(f"{annotation.command()}\n")
     stream.flush()
 
@@ -147,7 +154,7 @@ def say_to_forge(
     try:
         forge = make_forge(config.publish, repository, environment, observe)
         url = forge.sticky_comment(
-            pair.pull_request, _MARK, comment_markdown(report, _run_url(environment))
+            pair.pull_request, _MARK, comment_markdown(report, run_url(environment))
         )
     except (ConfigError, PublishError) as error:
         why = " ".join(str(error).split("\n")[:1])
@@ -163,7 +170,8 @@ def say_to_forge(
         observe(Note(message=f"comment: {url}"))
 
 
-def _run_url(environment: Mapping[str, str]) -> str:
+def run_url(environment: Mapping[str, str]) -> str:
+    """Where the job's log is; empty: this is none of GitHub's."""
     names = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
     server, slug, run = (environment.get(name, "") for name in names)
     return f"{server}/{slug}/actions/runs/{run}" if server and slug and run else ""

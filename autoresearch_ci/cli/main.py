@@ -318,6 +318,45 @@ def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
         "--json", action="store_const", const="json", dest="format", help="as --format json"
     )
 
+    security = commands.add_parser(
+        "security", help="find what is insecure; a gate for HEAD", allow_abbrev=False
+    )
+    security.add_argument(
+        "--diff",
+        nargs="?",
+        const="",
+        metavar="BASE",
+        help="only what HEAD brings, since it left its base; default: the event's base, else the "
+        "default branch",
+    )
+    security.add_argument(
+        "--fail-on",
+        choices=("critical", "high", "medium", "low", "never"),
+        help="exit 1 on a weakness as bad as that, or worse; default: high",
+    )
+    security.add_argument(
+        "--baseline",
+        metavar="FILE",
+        help="a weaknesses.json of the repository: what stands in it is known",
+    )
+    security.add_argument(
+        "--allow-incomplete",
+        action="store_true",
+        help="pass although something could not be looked at to the end",
+    )
+    security.add_argument(
+        "--format",
+        choices=("text", "json", "sarif"),
+        default="text",
+        help="what is printed; all forms are in the run folder",
+    )
+    security.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="its folder; default: autoresearch/security-COMMIT",
+    )
+
     publish = commands.add_parser(
         "publish",
         help="publish what `run` or `fix --publish bundle` wrote in another job",
@@ -358,7 +397,7 @@ def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     doctor.add_argument("--json", action="store_true", help="print JSON")
     for name, command in commands.choices.items():
         if name != "evals" and (words is None or name in words):
-            _add_configuration(command, besides=_OF_A_NUMBER if name == "fix" else ())
+            _add_configuration(command, besides=_MEANINGLESS.get(name, ()))
     return parser
 
 
@@ -367,6 +406,11 @@ _OF_A_NUMBER = (
     *("metric.command", "metric.name", "metric.direction", "metric.repeats.max", "confirm.mode"),
 )
 """Keys without a meaning where a set of failures is what is measured."""
+_MEANINGLESS = {
+    "fix": _OF_A_NUMBER,
+    "security": (*_OF_A_NUMBER, "goal", "guards", "env", "iterations", "proposer"),
+}
+"""Keys that a command does nothing with."""
 
 
 def _add_configuration(command: argparse.ArgumentParser, *, besides: Sequence[str] = ()) -> None:

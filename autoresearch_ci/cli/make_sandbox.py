@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -70,6 +71,42 @@ def fixer(config: Config, context: RunContext, scratch: Path) -> Jail:
         return jail
     asked = config.sandbox.model_copy(update={"network": "loopback"})
     return Jail(asked, found, who="a fixer")
+
+
+def scanner(
+    config: Config, repository: Repository, scratch: Path, own: Sequence[Path], program: str
+) -> Jail:
+    """Of a tool that looks at a copy of some files: it sees these, itself, and nothing of ours.
+
+    Without a network, unless `enter` is asked for one.
+    """
+    # What it is started with may be a link into a version manager's folders.
+    real = os.path.realpath(program)
+    homes = [str(Path(path).parent.parent) for path in (program, real, sys.executable)]
+    homes += [sys.base_prefix]
+    hidden = [
+        *places.secrets(os.environ, Path.home()),
+        *_secrets_of(repository),
+        *places.pointed_to(os.environ, ()),
+        *(str(path) for path in (repository.common_dir, repository.git_dir, repository.root)),
+    ]
+    search = os.environ.get("PATH", os.defpath).split(":")
+    shown = [path for path in (*search, *homes) if path.startswith("/") and path != "/"]
+    asked = config.sandbox.model_copy(update={"network": "deny", "write": ()})
+    return Jail(
+        asked,
+        Places(
+            scratch=scratch,
+            own=tuple(own),
+            hidden=tuple(hidden),
+            shown=(*shown, str(scratch)),
+            needed=tuple(
+                programs(["/bin/sh", shlex.quote(program)], search_path(config), Path("/"))
+            ),
+            services=tuple(places.services(os.environ)),
+        ),
+        who="a scanner",
+    )
 
 
 def _of_draft(

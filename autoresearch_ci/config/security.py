@@ -74,5 +74,5 @@ class Security(Section):
 
 
 def for_security(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration's data as `security` takes it: nothing is measured."""
-    return {"scope": ["**"], "metric": {"command": "true"}, **data}
+    """The configuration's data as `security` takes it: nothing is measured, all is looked at."""
+    return {**data, "scope": ["**"], "metric": {"command": "true"}}

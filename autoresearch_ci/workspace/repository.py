@@ -342,6 +342,15 @@ class Repository:
         )
         return [os.fsdecode(n) for n in out.split(b"\0")[:-1]] if code == 0 else []
 
+    def moved(self, old: str, new: str) -> dict[str, str]:
+        """Files that stand elsewhere in `new`, as git finds them: new path to old path."""
+        told = self._git(
+            *("diff-tree", "-r", "-z", "-M", "--no-textconv", "--no-ext-diff", "--text"),
+            *("--diff-filter=R", "--name-status", old, new),
+        )
+        words = [os.fsdecode(word) for word in told.split(b"\0")[:-1]]
+        return {words[n + 2]: words[n + 1] for n in range(0, len(words) - 2, 3)}
+
     def submodule_objects(self, path: str) -> Path | None:
         """Object folder of a submodule that is checked out here, or `None`."""
         folder = self.root / path

@@ -270,5 +270,6 @@ SCANNERS = (
         parse=read_semgrep,
         # Without such a file it leaves out tests, examples and what is vendored.
         brings={".semgrepignore": ""},
+        rules=True,
     ),
 )

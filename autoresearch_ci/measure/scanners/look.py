@@ -21,7 +21,7 @@ from autoresearch_ci.execution.command import Stop, run_command
 from autoresearch_ci.execution.environment import clean_environment
 from autoresearch_ci.execution.sandbox.jail import Jail
 from autoresearch_ci.measure.diagnostics.adapter import Said
-from autoresearch_ci.measure.scanners.exhibit import Exhibit, lay_out
+from autoresearch_ci.measure.scanners.exhibit import Exhibit, lay_out, steering
 from autoresearch_ci.measure.scanners.scanner import Scan, Scanner, Task
 from autoresearch_ci.safety.untrusted_files import file_bytes
 from autoresearch_ci.safety.untrusted_values import MIB, Unreadable
@@ -47,6 +47,16 @@ class Seen:
     """By scanner, how many files it was shown."""
     seconds: Mapping[str, float] = field(default_factory=dict)
     """By scanner."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """What the trusted commit tells scanners."""
+
+    semgrep: Mapping[str, FileVersion] = field(default_factory=dict)
+    """The rules that the configuration names."""
+    steering: Mapping[str, FileVersion] = field(default_factory=dict)
+    """Settings of scanners that find them by themselves."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,11 +100,11 @@ def look(
     *,
     room: Room,
     repository: Repository,
-    rules: Mapping[str, FileVersion],
+    rules: Rules,
 ) -> Seen:
     """What they say of one commit, called `name` in `room`. Those without a program are left out.
 
-    `rules`: what semgrep is told to look for. Raises `Interrupted`, `WorkspaceError`.
+    Raises `Interrupted`, `WorkspaceError`.
     """
     orders = [
         order
@@ -163,7 +173,7 @@ def _prepared(
     programs: Mapping[str, str],
     room: Room,
     repository: Repository,
-    rules: Mapping[str, FileVersion],
+    rules: Rules,
 ) -> Order | None:
     """Its files laid out; `None` when it takes none of them."""
     taken = [subject.path for subject in exhibit.subjects if scanner.takes(subject)]
@@ -171,9 +181,12 @@ def _prepared(
         return None
     place = room.folder / f"{name}-{scanner.name.replace(' ', '-')}"
     versions = {path: exhibit.versions[path] for path in taken}
+    if scanner.configurable:
+        own_words = steering(versions)
+        versions = {p: v for p, v in versions.items() if p not in own_words} | {**rules.steering}
     refused = lay_out(place / "tree", versions, repository.read, scanner.brings)
-    if scanner.name == "semgrep":
-        refused |= lay_out(place / "rules", rules, repository.read, {})
+    if scanner.rules:
+        refused |= lay_out(place / "rules", rules.semgrep, repository.read, {})
     own = [place / part for part in ("tree", "home", "tmp")]
     for folder in own[1:]:
         folder.mkdir(mode=0o755)
@@ -187,7 +200,7 @@ def _prepared(
         files=tuple(path for path in taken if path not in refused),
         place=place,
         jail=jail,
-        rules=(str(place / "rules"),) if scanner.name == "semgrep" else (),
+        rules=(str(place / "rules"),) if scanner.rules else (),
         refused=refused,
     )
 

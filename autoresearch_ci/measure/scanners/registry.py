@@ -38,6 +38,7 @@ def of_users(tool: SecurityTool) -> Scanner:
         argv=argv,
         parse=read_sarif_of(tool.name),
         network=tool.network,
+        configurable=True,
     )
 
 

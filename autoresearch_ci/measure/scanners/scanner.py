@@ -105,6 +105,10 @@ class Scanner:
     """Files that it finds besides what it takes: path to content."""
     settings: str = ""
     """What its configuration says; empty: it is an empty file."""
+    rules: bool = False
+    """Whether it is given the rules that the configuration names."""
+    configurable: bool = False
+    """Whether it may find settings of the repository: those of the trusted commit."""
     batches: Callable[[Sequence[str]], list[list[str]]] = _all_at_once
     """How files are spread over several runs."""
 

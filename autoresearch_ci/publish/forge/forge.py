@@ -98,6 +98,19 @@ class PullRequestContent:
     """Whether base and result were measured again, and the gain holds."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class LineNote:
+    """What is said beside a line of a pull request's change."""
+
+    path: str
+    line: int
+    """1-based, as the head has it."""
+    text: str
+    """Markdown."""
+    key: str
+    """By which it is found again, whatever line it has moved to."""
+
+
 class Forge(Protocol):
     """A place that has branches and pull requests. Everything raises `ForgeRefused`."""
 
@@ -131,6 +144,9 @@ class Forge(Protocol):
 
         Its address; empty: this forge takes none.
         """
+
+    def beside_lines(self, number: int, mark: str, notes: Sequence[LineNote]) -> None:
+        """Say each once; what was said before and is not among them any more is said to be gone."""
 
     def supersede(self, pull: PullRequest, branch: str, text: str) -> None:
         """Comment, and close one of ours from `branch`, so that it is no person's refusal."""

@@ -16,7 +16,13 @@ from urllib.parse import quote
 
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.publish.comment_commands import CommentCommand, parse_commands
-from autoresearch_ci.publish.forge.forge import Address, PullRequest, PullRequestContent, PullState
+from autoresearch_ci.publish.forge.forge import (
+    Address,
+    LineNote,
+    PullRequest,
+    PullRequestContent,
+    PullState,
+)
 from autoresearch_ci.publish.forge.github_api import Credentials, Patience
 from autoresearch_ci.publish.forge.github_body import (
     harmless,
@@ -33,6 +39,7 @@ if TYPE_CHECKING:
     import github
     from github.IssueComment import IssueComment
     from github.PullRequest import PullRequest as Pull
+    from github.PullRequestComment import PullRequestComment
     from github.Repository import Repository
 
 
@@ -145,6 +152,54 @@ class GitHub:
             return first.html_url
 
         return self._ask(stick)
+
+    def beside_lines(self, number: int, mark: str, notes: Sequence[LineNote]) -> None:
+        """As review comments on the newest commit, all new ones in one review.
+
+        GitHub takes none beside a line that its own difference does not show: that one is left
+        out, it stands in the one comment anyway.
+        """
+        marks = {_line_mark(mark, note.key): note for note in notes}
+        us = self._own_login()
+
+        def speak(repository: Repository) -> None:
+            pull = repository.get_pull(number)
+            ours = [c for c in pull.get_review_comments() if _is_by(c, us)]
+            said = {begin: c for c in ours if (begin := _marked_with(c.body, mark))}
+            for begin, comment in said.items():
+                gone = begin not in marks
+                if comment.body.startswith(_GONE) is not gone:
+                    text = comment.body.removeprefix(_GONE)
+                    comment.edit(f"{_GONE}{text}" if gone else text)
+            new = [note for begin, note in marks.items() if begin not in said]
+            self._review(repository, pull, mark, new[:_LINES_AT_ONCE])
+
+        self._ask(speak)
+
+    def _review(
+        self, repository: Repository, pull: Pull, mark: str, notes: Sequence[LineNote]
+    ) -> None:
+        import github
+
+        if not notes:
+            return
+        commit = repository.get_commit(pull.head.sha)
+        told = [
+            {
+                "path": note.path,
+                "line": note.line,
+                "side": "RIGHT",
+                "body": f"{harmless(note.text)}\n\n{_line_mark(mark, note.key)}",
+            }
+            for note in notes
+        ]
+        try:
+            pull.create_review(commit=commit, event="COMMENT", comments=told)  # type: ignore[arg-type]
+        except github.GithubException as error:
+            if error.status != 422:
+                raise
+            for number in range(len(notes)) if len(notes) > 1 else ():
+                self._review(repository, pull, mark, notes[number : number + 1])
 
     def supersede(self, pull: PullRequest, branch: str, text: str) -> None:
         self.comment_once(pull, text)
@@ -365,7 +420,22 @@ def _report(content: PullRequestContent, room: int, *, draft: bool) -> str:
     return content.render(room - len(_NO_DRAFT)) + _NO_DRAFT
 
 
-def _is_by(comment: IssueComment, login: str) -> bool:
+_GONE = "**Gone with the newest commit.**\n\n"
+_LINES_AT_ONCE = 30
+"""Comments beside lines in one review."""
+
+
+def _line_mark(mark: str, key: str) -> str:
+    return f"<!-- autoresearch-ci:{mark}:{key} -->"
+
+
+def _marked_with(body: str, mark: str) -> str:
+    """The mark that a comment of ours ends with; empty: it has none."""
+    found = re.search(rf"<!-- autoresearch-ci:{re.escape(mark)}:[0-9a-f]{{1,64}} -->\s*\Z", body)
+    return found[0].strip() if found else ""
+
+
+def _is_by(comment: IssueComment | PullRequestComment, login: str) -> bool:
     return comment.user is not None and comment.user.login == login and bool(comment.body)
 
 

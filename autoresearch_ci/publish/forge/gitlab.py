@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.publish.comment_commands import CommentCommand
-from autoresearch_ci.publish.forge.forge import Address, PullRequest, PullRequestContent
+from autoresearch_ci.publish.forge.forge import Address, LineNote, PullRequest, PullRequestContent
 from autoresearch_ci.publish.forge.refusals import Place
 
 _ROOM = 1_000
@@ -71,6 +71,9 @@ class GitLab:
 
     def sticky_comment(self, number: int, mark: str, text: str) -> str:
         return ""  # as above: a job's token may not write notes anyway
+
+    def beside_lines(self, number: int, mark: str, notes: Sequence[LineNote]) -> None:
+        """As above; GitLab itself shows Code Quality beside the lines."""
 
     def supersede(self, pull: PullRequest, branch: str, text: str) -> None:
         """There is no API here to do it with."""

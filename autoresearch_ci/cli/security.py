@@ -1,0 +1,114 @@
+"""`autoresearch-ci security`: what is insecure at HEAD, or what of it HEAD brings; a gate."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import sys
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+
+from autoresearch_ci.cli.action.runner_io import FileCommands
+from autoresearch_ci.cli.assembly import make_redactor
+from autoresearch_ci.cli.compared import Compared, compared
+from autoresearch_ci.cli.config import effective
+from autoresearch_ci.cli.security_files import say_to_forge, security_folder, show, write_all
+from autoresearch_ci.cli.security_scan import Scan, Scanned
+from autoresearch_ci.cli.terminal import obey_signals
+from autoresearch_ci.config.schema import Config
+from autoresearch_ci.decide.security_gate import gate, threshold_of
+from autoresearch_ci.events import Warning, redacted
+from autoresearch_ci.report.console import make_progress
+from autoresearch_ci.report.security_report import SecurityReport, told
+from autoresearch_ci.safety.redaction import Redactor
+from autoresearch_ci.workspace.repository import Repository
+
+EVERYTHING = ("**",)
+
+
+def main(options: argparse.Namespace) -> int:
+    """The exit code of the gate. Raises `AutoresearchError` where nothing can be looked at."""
+    environment = options.environment
+    files = FileCommands(environment)  # before anything that is looked at could write them
+    diff = options.diff is not None
+    pair = compared(Path.cwd(), environment, options.diff or "")
+    resolved, _ = effective(options, commit=pair.rules, only=True, command="security")
+    config = _as_typed(resolved.config, options)
+    redactor = make_redactor(config, environment)
+    now = datetime.datetime.now(datetime.UTC)
+    with (
+        make_progress(
+            sys.stdout if options.format == "text" else sys.stderr, json=False
+        ) as progress,
+        closing(Repository.open(Path.cwd())) as repository,
+    ):
+        observe = redacted(progress, redactor.redact)
+        folder = security_folder(repository, pair.head, options.output)
+        if repository.changed():
+            observe(Warning(message="uncommitted changes are not looked at: HEAD is"))
+        scanned = Scan(
+            config=config,
+            repository=repository,
+            pair=pair,
+            environment=environment,
+            redactor=redactor,
+            stop=obey_signals(),
+            observe=observe,
+            today=now.date().isoformat(),
+        ).run(diff=diff, scope=() if config.scope == EVERYTHING else config.scope)
+        report = _report(
+            config, pair, scanned, environment, redactor, allow=options.allow_incomplete
+        )
+        if diff and pair.pull_request and config.publish.mode != "none":
+            say_to_forge(report, pair, config, repository, environment, observe)
+    show(report, folder, options.format)
+    write_all(report, folder, files, environment, now)
+    return report.exit_code
+
+
+def _report(
+    config: Config,
+    pair: Compared,
+    scanned: Scanned,
+    environment: Mapping[str, str],
+    redactor: Redactor,
+    *,
+    allow: bool,
+) -> SecurityReport:
+    """All that is told, without secrets."""
+    fail_on = config.security.fail_on
+    verdict = gate(
+        scanned.head.weaknesses,
+        scanned.base,
+        excuses=scanned.excuses,
+        threshold=threshold_of(fail_on),
+        unseen=scanned.gaps,
+        looked=len(scanned.exhibit.subjects) if scanned.head.looked else 0,
+        allow_incomplete=allow,
+    )
+    hide = redactor.redact
+    server, slug = (environment.get(f"GITHUB_{name}", "") for name in ("SERVER_URL", "REPOSITORY"))
+    compared_with = scanned.base is not None and bool(pair.base)
+    return SecurityReport(
+        verdict=told(verdict, hide),
+        commit=pair.head,
+        base=pair.base if compared_with else "",
+        no_base=hide(pair.missing) if scanned.base and not pair.base else "",
+        fail_on=fail_on,
+        looked=scanned.head.looked,
+        left=scanned.left,
+        files=len(scanned.exhibit.subjects),
+        media=scanned.exhibit.media,
+        excluded=tuple(map(hide, scanned.exhibit.excluded)),
+        doubts=tuple(map(hide, scanned.doubts)),
+        changed=scanned.changed,
+        files_url=f"{server}/{slug}/blob/{pair.head}/" if server and slug else "",
+    )
+
+
+def _as_typed(config: Config, options: argparse.Namespace) -> Config:
+    """What the command's own flags say."""
+    typed = {"fail_on": options.fail_on, "baseline": options.baseline}
+    given = {name: value for name, value in typed.items() if value}
+    return config.model_copy(update={"security": config.security.model_copy(update=given)})

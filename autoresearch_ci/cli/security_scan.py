@@ -1,0 +1,329 @@
+"""Scans a commit, and of its base what is needed to say what the commit brings.
+
+What an answer means for a gate is decided in decide/security_gate.py, what excuses it in
+decide/excuses.py.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from autoresearch_ci.cli import make_sandbox
+from autoresearch_ci.cli.compared import Compared
+from autoresearch_ci.config.reader import read_foreign
+from autoresearch_ci.config.schema import Config
+from autoresearch_ci.decide.excuses import (
+    Excuses,
+    Trusted,
+    accepted,
+    baselined,
+    excuses,
+    known_leaks,
+    known_secrets,
+)
+from autoresearch_ci.decide.line_map import unchanged_lines
+from autoresearch_ci.decide.security_gate import Base
+from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.events import Note, Observer
+from autoresearch_ci.execution.command import Stop
+from autoresearch_ci.measure.scanners.exhibit import Exhibit, gathered, steering
+from autoresearch_ci.measure.scanners.look import Room, Rules, Seen, look
+from autoresearch_ci.measure.scanners.registry import chosen, is_required
+from autoresearch_ci.measure.scanners.scanner import Scanner, Subject
+from autoresearch_ci.record.run_names import run_store
+from autoresearch_ci.safety.gitignore_globs import gitignore_spec
+from autoresearch_ci.safety.redaction import Redactor
+from autoresearch_ci.safety.untrusted_values import MIB, Unreadable, json_value
+from autoresearch_ci.workspace.repository import FileVersion, Repository
+from autoresearch_ci.workspace.scratch import in_use, scratch_of
+from autoresearch_ci.workspace.snapshot import remove
+
+Files = Mapping[str, FileVersion]
+_LISTS = 16 * MIB
+_EXTRA = "pip install 'autoresearch-ci[security]'"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scanned:
+    """All that was seen, and what of it is excused."""
+
+    head: Seen
+    exhibit: Exhibit
+    base: Base | None
+    """`None`: all of the head is judged."""
+    excuses: Excuses
+    gaps: Mapping[str, str]
+    """Scanners that did not look to the end, and files that not all have seen."""
+    left: Mapping[str, str] = field(default_factory=dict)
+    """Scanners that nobody asked for and that did not look, with the reason."""
+    doubts: tuple[str, ...] = ()
+    """Sentences; none of them decides."""
+    changed: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    """Lines that the change touched, by file; with a base only."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scan:
+    """What a scan works with."""
+
+    config: Config
+    repository: Repository
+    pair: Compared
+    environment: Mapping[str, str]
+    redactor: Redactor
+    stop: Stop
+    observe: Observer
+    today: str
+    """ISO 8601."""
+
+    def run(self, *, diff: bool, scope: Sequence[str] = ()) -> Scanned:
+        """Of what differs from the base, or of the whole commit. `scope`: these paths only."""
+        store = run_store(self.repository, f"security-{self.pair.head[:12]}")
+        scratch = scratch_of(store)
+        with ExitStack() as stack:
+            stack.enter_context(in_use(scratch))
+            remove(scratch)
+            scratch.mkdir(mode=0o755, parents=True)
+            room = Room(
+                folder=scratch,
+                jail=partial(make_sandbox.scanner, self.config, self.repository),
+                inherit=self.environment,
+                stop=self.stop,
+                redact=self.redactor.redact,
+                timeout=self.config.security.timeout,
+            )
+            return _Scanning(self, room, diff=diff, scope=scope).run()
+
+
+class _Scanning:
+    """One scan."""
+
+    def __init__(self, scan: Scan, room: Room, *, diff: bool, scope: Sequence[str]) -> None:
+        self.scan, self.room, self.diff, self.scope = scan, room, diff, scope
+        self.settings = scan.config.security
+        repository, pair = scan.repository, scan.pair
+        self.files = repository.files(pair.head)
+        self.base = repository.files(pair.base) if pair.base else {}
+        self.moved = repository.moved(pair.base, pair.head) if pair.base and diff else {}
+        # Whose excuses and rules count.
+        self.trusted = pair.base if pair.base and (diff or pair.proposed) else pair.head
+        self.theirs = self.base if self.trusted == pair.base else self.files
+        self.scanners, self.left = chosen(self.settings)
+        self.programs = _programs(self.scanners, scan.environment)
+
+    def run(self) -> Scanned:
+        exhibit = gathered(self.scan.repository, self._wanted(), self.settings)
+        missing = self._missing(exhibit)
+        head = self._look("head", exhibit)
+        before = self._before(exhibit, head)
+        base = self._base(exhibit, head, before) if self.diff else None
+        return Scanned(
+            head=head,
+            exhibit=exhibit,
+            base=base,
+            excuses=excuses(self._trusted(before, head), head.weaknesses),
+            gaps={**missing, **head.gaps, **head.unseen},
+            left={**self.left, **self._absent(exhibit)},
+            doubts=tuple(self._doubts(before)),
+            changed=self._changed_lines(exhibit, before) if base else {},
+        )
+
+    def _wanted(self) -> Files:
+        """The files that are to be looked at."""
+        globs = gitignore_spec(self.scope)
+        inside = globs.match_file if self.scope else lambda path: True
+        if self.diff and self.scan.pair.base:
+            return {
+                path: version
+                for path, version in self.files.items()
+                if self.base.get(path) != version and inside(path)
+            }
+        return {path: version for path, version in self.files.items() if inside(path)}
+
+    def _look(self, name: str, exhibit: Exhibit) -> Seen:
+        running = [scanner for scanner in self.programs if self._takes_any(scanner, exhibit)]
+        told = f"looking at {len(exhibit.subjects)} files of the {name} with {', '.join(running)}"
+        self.scan.observe(Note(message=told if running else f"nothing to look at in the {name}"))
+        return look(
+            name,
+            exhibit,
+            self.scanners,
+            self.programs,
+            room=self.room,
+            repository=self.scan.repository,
+            rules=Rules(
+                semgrep=self._rules(),
+                steering={path: self.theirs[path] for path in steering(self.theirs)},
+            ),
+        )
+
+    def _rules(self) -> Files:
+        """What semgrep is told, as the trusted commit has it. Raises `ConfigError`."""
+        found = {}
+        for name in self.settings.semgrep:
+            below = {
+                path: version
+                for path, version in self.theirs.items()
+                if (path == name or path.startswith(f"{name.rstrip('/')}/")) and version.regular
+            }
+            if not below:
+                raise ConfigError(
+                    f"security.semgrep: {name} is not in {self.trusted[:12]}, whose rules hold.\n"
+                    "do: commit it there first, or correct the path."
+                )
+            found.update(below)
+        return found
+
+    # --- what is missing --------------------------------------------------------------------------
+
+    def _takes_any(self, name: str, exhibit: Exhibit) -> bool:
+        return any(map(self.scanners[name].takes, exhibit.subjects))
+
+    def _missing(self, exhibit: Exhibit) -> dict[str, str]:
+        """Scanners that must be there, and are not."""
+        return {
+            name: f"is not installed, and the scan is not whole without it ({_EXTRA})"
+            for name in self.scanners
+            if name not in self.programs
+            and is_required(name, self.settings)
+            and self._takes_any(name, exhibit)
+        }
+
+    def _absent(self, exhibit: Exhibit) -> dict[str, str]:
+        return {
+            name: "is not installed"
+            for name in self.scanners
+            if name not in self.programs
+            and not is_required(name, self.settings)
+            and self._takes_any(name, exhibit)
+        }
+
+    # --- the base ---------------------------------------------------------------------------------
+
+    def _before(self, exhibit: Exhibit, head: Seen) -> Seen:
+        """What was there already, in the files of which something is told now."""
+        if self.trusted == self.scan.pair.head:
+            return head
+        told = {weakness.path for weakness in head.weaknesses}
+        versions = {
+            subject.path: version
+            for subject in exhibit.subjects
+            if subject.path in told and (version := self._version_before(subject))
+        }
+        if not versions:
+            return Seen()
+        everything = self.settings.model_copy(update={"exclude": ()})
+        return self._look("base", gathered(self.scan.repository, versions, everything))
+
+    def _version_before(self, subject: Subject) -> FileVersion | None:
+        """Of a file that was moved, what it was: but where other scanners look, it is new."""
+        path = subject.path
+        if path in self.base:
+            return self.base[path]
+        source = self.moved.get(path, "")
+        if source not in self.base:
+            return None
+        was = Subject(path=source, first_line=subject.first_line)
+        same = all(s.takes(was) == s.takes(subject) for s in self.scanners.values())
+        return self.base[source] if same else None
+
+    def _base(self, exhibit: Exhibit, head: Seen, before: Seen) -> Base:
+        told = {weakness.path for weakness in head.weaknesses}
+        lines = {}
+        for subject in (s for s in exhibit.subjects if s.path in told):
+            if version := self._version_before(subject):
+                lines[subject.path] = unchanged_lines(
+                    self._text(version), self._text(exhibit.versions[subject.path])
+                )
+        return Base(weaknesses=before.weaknesses, lines=lines, missing=self.scan.pair.missing)
+
+    def _changed_lines(self, exhibit: Exhibit, before: Seen) -> dict[str, frozenset[int]]:
+        """In all files that are looked at: where a comment beside a line can be put."""
+        found = {}
+        for subject in exhibit.subjects:
+            text = self._text(exhibit.versions[subject.path])
+            version = self._version_before(subject)
+            kept = unchanged_lines(self._text(version), text) if version else {}
+            every = range(1, len(text.splitlines()) + 1)
+            found[subject.path] = frozenset(line for line in every if line not in kept)
+        return found
+
+    def _text(self, version: FileVersion) -> str:
+        if not version.regular:
+            return ""
+        return self.scan.repository.read(version).decode("utf-8-sig", "replace")
+
+    # --- excuses ----------------------------------------------------------------------------------
+
+    def _trusted(self, before: Seen, head: Seen) -> Trusted:
+        contents = {}
+        for path in {weakness.path for weakness in before.weaknesses}:
+            version = self.theirs.get(path) or self.theirs.get(self.moved.get(path, ""))
+            contents[path] = self._text(version) if version else ""
+        baseline = self.settings.baseline
+        return Trusted(
+            weaknesses=before.weaknesses,
+            contents=contents,
+            secrets=known_secrets(self._json(".secrets.baseline") or {}),
+            leaks=known_leaks((self._content(".gitleaksignore") or b"").decode(errors="replace")),
+            baseline=baselined(self._named(baseline)) if baseline else frozenset(),
+            accepted=self._accepted(),
+        )
+
+    def _accepted(self) -> Excuses:
+        path = self.settings.accepted
+        content = self._content(path)
+        if content is None:
+            return Excuses()
+        try:
+            return accepted(read_foreign(content, path).data, self.scan.today, path)
+        except ConfigError as error:
+            why = str(error).partition("\n")[0]
+            return Excuses(problems=(f"no risk is accepted: {why}",))
+
+    def _named(self, path: str) -> Mapping[str, object]:
+        """A file that the configuration names. Raises `ConfigError` where it is none."""
+        found = self._json(path)
+        if found is None:
+            raise ConfigError(
+                f"security.baseline: {path} is no JSON file of {self.trusted[:12]}, whose baseline "
+                "holds.\ndo: commit a weaknesses.json there first, or correct the path."
+            )
+        return found
+
+    def _json(self, path: str) -> Mapping[str, object] | None:
+        content = self._content(path)
+        try:
+            data = json_value(content, limit=_LISTS) if content else None
+        except (Unreadable, ValueError):
+            return None
+        return data if isinstance(data, dict) else None
+
+    def _content(self, path: str) -> bytes | None:
+        version = self.theirs.get(path)
+        return self.scan.repository.read(version) if version and version.regular else None
+
+    def _doubts(self, before: Seen) -> Iterable[str]:
+        yield from self._accepted().problems
+        if self.trusted == self.scan.pair.head:
+            return
+        own = (*steering(self.files), self.settings.accepted)
+        for path in sorted(set(own)):
+            if self.files.get(path) != self.theirs.get(path):
+                yield f"{path} is not as the base has it; the base's counts"
+        for name, why in before.gaps.items():
+            yield f"at the base, {name} did not tell all ({why}): what it tells now counts as new"
+
+
+def _programs(scanners: Mapping[str, Scanner], environment: Mapping[str, str]) -> dict[str, str]:
+    """Where each is installed: beside us first, so that it is the one that was tested with us."""
+    own = str(Path(sys.executable).parent)
+    search = f"{own}:{environment.get('PATH', '')}"
+    found = {name: shutil.which(scanner.program, path=search) for name, scanner in scanners.items()}
+    return {name: path for name, path in found.items() if path}
