@@ -91,7 +91,7 @@ lock:
 	$(PYTHON) -m venv $(LOCK)
 	$(LOCK)/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
 	$(BUILD) | $(COMPILE) --extra dev pyproject.toml - --output-file $(LOCK)/requirements-dev.lock
-	$(BUILD) | $(COMPILE) --constraint $(LOCK)/requirements-dev.lock pyproject.toml - --output-file $(LOCK)/requirements.lock
+	$(BUILD) | $(COMPILE) --extra security --constraint $(LOCK)/requirements-dev.lock pyproject.toml - --output-file $(LOCK)/requirements.lock
 	$(TRAINER) | $(COMPILE) - --output-file $(LOCK)/requirements-gpu.lock
 	mv $(LOCK)/requirements*.lock .
 

@@ -70,6 +70,9 @@ class GitHubApi(LocalServer):
     connection is cut), `stall`, `cut`."""
     pulls: list[Json] = field(default_factory=list)
     comments: dict[int, list[Json]] = field(default_factory=dict)
+    review_comments: dict[int, list[Json]] = field(default_factory=dict)
+    not_in_difference: set[tuple[str, int]] = field(default_factory=set)
+    """Paths and lines beside which no comment can stand."""
     requests: list[str] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     """Addresses, headers without `Authorization`, and bodies: where no secret may be."""
@@ -344,6 +347,34 @@ class GitHubApi(LocalServer):
         comments.remove(comment)
         return 204, None
 
+    def _get_review_comments(self, who: Identity, number: str, *, query: Json, **_: Any) -> Any:
+        path = f"/repos/{SLUG}/pulls/{number}/comments"
+        return self._page(self.review_comments.get(int(number), []), query, path)
+
+    def _get_commit(self, who: Identity, sha: str, **_: Any) -> Any:
+        return 200, {"sha": sha, "url": f"{self.url}/repos/{SLUG}/commits/{sha}"}
+
+    def _review(self, who: Identity, number: str, *, data: Json, **_: Any) -> Any:
+        self._by_number(number)
+        told = data.get("comments", [])
+        if any((c["path"], c["line"]) in self.not_in_difference for c in told):
+            raise Fault(422, "Unprocessable Entity", ["Line could not be resolved"])
+        for comment in told:
+            self._commented += 1
+            made = _comment(self._commented, who.login, comment["body"])
+            address = f"{self.url}/repos/{SLUG}/pulls/comments/{self._commented}"
+            made |= {"path": comment["path"], "line": comment["line"], "url": address}
+            self.review_comments.setdefault(int(number), []).append(made)
+        return 200, {"id": self._commented, "user": {"login": who.login}, "state": "COMMENTED"}
+
+    def _edit_review_comment(self, who: Identity, number: str, *, data: Json, **_: Any) -> Any:
+        every = (c for comments in self.review_comments.values() for c in comments)
+        comment = next((c for c in every if c["id"] == int(number)), None)
+        if comment is None or comment["user"]["login"] != who.login:
+            raise Fault(403, "Resource not accessible by integration")
+        comment["body"] = data["body"].replace("\n", "\r\n")
+        return 200, comment
+
     def _permission(self, who: Identity, login: str, **_: Any) -> Any:
         if login not in self.permissions:
             raise Fault(404, "Not Found")
@@ -401,6 +432,10 @@ _ROUTES = (
     (f"POST {_REPO}/pulls", "_create", "pull_requests"),
     (rf"GET {_REPO}/pulls/(\d+)", "_get_pull", "pull_requests"),
     (rf"PATCH {_REPO}/pulls/(\d+)", "_edit", "pull_requests"),
+    (rf"GET {_REPO}/pulls/(\d+)/comments", "_get_review_comments", ""),
+    (rf"POST {_REPO}/pulls/(\d+)/reviews", "_review", "pull_requests"),
+    (rf"PATCH {_REPO}/pulls/comments/(\d+)", "_edit_review_comment", "pull_requests"),
+    (rf"GET {_REPO}/commits/([0-9a-f]+)", "_get_commit", ""),
     (rf"POST {_REPO}/pulls/(\d+)/requested_reviewers", "_reviewers", "pull_requests"),
     (rf"GET {_REPO}/issues/(\d+)", "_issue", ""),
     (rf"GET {_REPO}/issues/(\d+)/comments", "_get_comments", ""),

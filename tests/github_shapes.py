@@ -62,6 +62,7 @@ PULL = has(
     labels=some(LABEL),
 )
 COMMENT = has(id=NUMBER, url=TEXT, html_url=TEXT, user=PERSON, body=TEXT, created_at=STAMP)
+LINE_COMMENT = has(id=NUMBER, url=TEXT, user=PERSON, body=TEXT, path=TEXT, created_at=STAMP)
 LABELS = {
     "oneOf": [
         only(labels={"type": "array", "minItems": 1, "items": TEXT}),
@@ -154,6 +155,43 @@ OPERATIONS = (
         status=(201,),
         answer=PULL,
     ),
+    Operation(
+        route=rf"GET {REPO}/pulls/\d+/comments",
+        query=only(
+            sort={"enum": ["created", "updated"]},
+            direction={"enum": ["asc", "desc"]},
+            since=STAMP,
+            **PAGES,
+        ),
+        answer=some(LINE_COMMENT),
+    ),
+    Operation(
+        route=rf"POST {REPO}/pulls/\d+/reviews",
+        body=only(
+            commit_id=TEXT,
+            body=TEXT,
+            event={"enum": ["APPROVE", "REQUEST_CHANGES", "COMMENT"]},
+            comments=some(
+                only(
+                    "path body",
+                    path=TEXT,
+                    body=TEXT,
+                    position=NUMBER,
+                    line=NUMBER,
+                    side={"enum": ["LEFT", "RIGHT"]},
+                    start_line=NUMBER,
+                    start_side=TEXT,
+                )
+            ),
+        ),
+        answer=has(id=NUMBER, user=PERSON, state=TEXT),
+    ),
+    Operation(
+        route=rf"PATCH {REPO}/pulls/comments/\d+",
+        body=only("body", body=TEXT),
+        answer=LINE_COMMENT,
+    ),
+    Operation(route=rf"GET {REPO}/commits/[0-9a-f]+", answer=has(sha=TEXT)),
     Operation(route=rf"GET {REPO}/issues/\d+", answer=has(number=NUMBER, labels=some(LABEL))),
     Operation(
         route=rf"GET {REPO}/issues/\d+/comments",

@@ -168,8 +168,9 @@ class GitHub:
             said = {begin: c for c in ours if (begin := _marked_with(c.body, mark))}
             for begin, comment in said.items():
                 gone = begin not in marks
-                if comment.body.startswith(_GONE) is not gone:
-                    text = comment.body.removeprefix(_GONE)
+                body = comment.body.replace("\r\n", "\n")  # GitHub's web page has its own
+                if body.startswith(_GONE) is not gone:
+                    text = body.removeprefix(_GONE)
                     comment.edit(f"{_GONE}{text}" if gone else text)
             new = [note for begin, note in marks.items() if begin not in said]
             self._review(repository, pull, mark, new[:_LINES_AT_ONCE])

@@ -1,0 +1,694 @@
+"""`security`: real repositories, real scanners, a real command line.
+
+What each way around a gate would hide is one and the same weakness; the gate fails, or says that it
+did not look.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from autoresearch_ci.cli.main import run_cli
+from tests.conftest import Repo
+from tests.git_http import create
+from tests.github_api import ACTIONS, SLUG, GitHubApi, Identity
+
+HOLE = "import subprocess\n\n\ndef run(name):\n    subprocess.call('ls ' + name, shell=True)\n"
+HARMLESS = "def run(name):\n    return name\n"
+WORKFLOW = """\
+on: issues
+permissions: {contents: read}
+jobs:
+  triage:
+    runs-on: ubuntu-24.04
+    steps:
+      - run: claude -p "Look at ${{ github.event.issue.title }}"
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scanned:
+    code: int
+    out: str
+    err: str
+    folder: Path
+
+    @property
+    def json(self) -> dict[str, Any]:
+        found = json.loads((self.folder / "weaknesses.json").read_text())
+        assert isinstance(found, dict)
+        return found
+
+    @property
+    def verdict(self) -> str:
+        return str(self.json["verdict"])
+
+    @property
+    def rules(self) -> dict[str, str]:
+        """What is told: rule to age."""
+        return {item["rule"]: item["age"] for item in self.json["items"]}
+
+    @property
+    def blocking(self) -> list[str]:
+        return [f"{i['path']}:{i['rule']}" for i in self.json["items"] if i["blocks"]]
+
+
+Scan = Callable[..., Scanned]
+
+
+@pytest.fixture
+def scan(repo: Repo, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Scan:
+    def run(*words: str, **environment: str) -> Scanned:
+        monkeypatch.chdir(repo.path)
+        capsys.readouterr()
+        code = run_cli(["security", *words], {**os.environ, **environment})
+        told = capsys.readouterr()
+        folder = repo.path / "autoresearch" / f"security-{repo.git('rev-parse', 'HEAD')[:7]}"
+        return Scanned(code=code, out=told.out, err=told.err, folder=folder)
+
+    return run
+
+
+@pytest.fixture
+def topic(repo: Repo) -> str:
+    """A branch is checked out that has left main; where it left."""
+    base = repo.git("rev-parse", "HEAD")
+    repo.git("switch", "--quiet", "-c", "topic")
+    return base
+
+
+def event(tmp_path: Path, base: str, head: str, *, fork: bool = False) -> dict[str, str]:
+    name = "stranger/name" if fork else SLUG
+    pull = {
+        "number": 1,
+        "base": {"sha": base, "repo": {"full_name": SLUG}},
+        "head": {"sha": head, "repo": {"full_name": name}},
+    }
+    path = tmp_path / "event.json"
+    path.write_text(json.dumps({"pull_request": pull}))
+    return {"GITHUB_EVENT_NAME": "pull_request", "GITHUB_EVENT_PATH": str(path)}
+
+
+# --- what a change brings -------------------------------------------------------------------------
+
+
+def test_what_a_change_brings_fails_and_what_was_there_does_not(repo: Repo, scan: Scan) -> None:
+    repo.write("old.py", HOLE)
+    repo.commit()
+    repo.git("switch", "--quiet", "-c", "topic")
+    repo.write("old.py", f"# moved down\n\n{HOLE}")
+    repo.write("new.py", HOLE.replace("run(", "other("))
+    repo.commit()
+    found = scan("--diff")
+    assert (found.code, found.verdict) == (1, "fail")
+    assert found.blocking == ["new.py:bandit/B602"]
+    assert {i["path"]: i["age"] for i in found.json["items"] if i["rule"] == "bandit/B602"} == {
+        "old.py": "old",
+        "new.py": "new",
+    }
+
+
+def test_without_diff_all_of_the_commit_is_judged(repo: Repo, scan: Scan) -> None:
+    repo.write("old.py", HOLE)
+    repo.commit()
+    assert scan().code == 1
+    assert scan("--fail-on", "critical").code == 0
+    assert scan("--fail-on", "never").code == 0
+
+
+def test_a_clean_change_passes_whatever_stands_elsewhere(repo: Repo, scan: Scan) -> None:
+    repo.write("old.py", HOLE)
+    repo.commit()
+    repo.git("switch", "--quiet", "-c", "topic")
+    repo.write("new.py", HARMLESS)
+    repo.commit()
+    found = scan("--diff", "main")
+    assert (found.code, found.verdict) == (0, "pass")
+    assert found.json["files"] == 1
+
+
+def test_a_workflow_that_pastes_a_strangers_words_into_a_prompt_fails(
+    repo: Repo, scan: Scan, topic: str
+) -> None:
+    repo.write(".github/workflows/triage.yml", WORKFLOW)
+    repo.commit()
+    found = scan("--diff", topic)
+    assert found.code == 1
+    assert ".github/workflows/triage.yml:agentic/untrusted-prompt" in found.blocking or (
+        "agentic/missing-actor-check" in str(found.rules)
+    )
+
+
+def test_uncommitted_changes_are_said_not_to_be_looked_at(repo: Repo, scan: Scan) -> None:
+    repo.write("a.py", HARMLESS)
+    repo.commit()
+    repo.write("a.py", HOLE)
+    found = scan()
+    assert found.code == 0
+    assert "uncommitted changes are not looked at" in found.out
+
+
+def test_the_users_files_are_as_they_were(repo: Repo, scan: Scan) -> None:
+    repo.write("a.py", HOLE)
+    repo.commit()
+    before = repo.photograph()
+    scan()
+    assert repo.photograph() == before
+
+
+# --- ways around a gate: one for each trick -------------------------------------------------------
+
+
+def generated(repo: Repo) -> None:
+    repo.write("app.py", f"# @generated\n{HOLE}")
+
+
+def not_shown(repo: Repo) -> None:
+    repo.write(".gitattributes", "*.py -diff linguist-generated linguist-vendored binary\n")
+    repo.write("app.py", HOLE)
+
+
+def ignored(repo: Repo) -> None:
+    repo.write("app.py", HOLE)
+    repo.git("add", "--all")
+    repo.write(".gitignore", "*.py\n")
+
+
+def vendored(repo: Repo) -> None:
+    repo.write("node_modules/x/vendor/dist/app.py", HOLE)
+
+
+def an_egg(repo: Repo) -> None:
+    repo.write("x.egg/__pycache__/app.py", HOLE)
+
+
+def hidden_folder(repo: Repo) -> None:
+    repo.write(".svn/.tox/app.py", HOLE)
+
+
+def suppressed(repo: Repo) -> None:
+    repo.write("app.py", HOLE.replace("shell=True)", "shell=True)  # nosec B602  # noqa: S602"))
+
+
+def suppressed_by_settings(repo: Repo) -> None:
+    repo.write(".bandit", "[bandit]\nskips = B602\nexclude = app.py\n")
+    repo.write("pyproject.toml", '[tool.bandit]\nskips = ["B602"]\n')
+    repo.write("app.py", HOLE)
+
+
+def many_files(repo: Repo) -> None:
+    for number in range(300):
+        repo.write(f"a/{number:03}.py", "x = 1\n")
+    repo.write("z/app.py", HOLE)
+
+
+def crlf(repo: Repo) -> None:
+    repo.write("app.py", HOLE.replace("\n", "\r\n"))
+
+
+def byte_order_mark(repo: Repo) -> None:
+    repo.write("app.py", b"\xef\xbb\xbf" + HOLE.encode())
+
+
+def latin_1(repo: Repo) -> None:
+    repo.write("app.py", f"# -*- coding: latin-1 -*-\n# caf\xe9\n{HOLE}".encode("latin-1"))
+
+
+def utf_16(repo: Repo) -> None:
+    repo.write("app.py", HOLE.encode("utf-16"))
+
+
+def with_a_zero(repo: Repo) -> None:
+    repo.write("app.py", HOLE.encode() + b"# \0\n")
+
+
+def large(repo: Repo) -> None:
+    repo.write("app.py", HOLE + "# " + "x" * 2_000_000)
+
+
+def a_long_line(repo: Repo) -> None:
+    line = "; ".join(["x = 1"] * 5000)
+    repo.write("app.py", f"import subprocess; {line}; subprocess.call('ls ' + x, shell=True)\n")
+
+
+def a_link(repo: Repo) -> None:
+    (repo.path / "app.py").symlink_to("/etc/passwd")
+
+
+def a_submodule(repo: Repo) -> None:
+    repo.git("init", "--quiet", "module")
+    inside = Repo(repo.path / "module")
+    inside.write("app.py", HOLE)
+    inside.commit()
+
+
+def broken(repo: Repo) -> None:
+    repo.write("app.py", f"{HOLE}\ndef broken(:\n")
+
+
+def without_suffix(repo: Repo) -> None:
+    repo.write("tool", f"#!/usr/bin/env python3\n{HOLE}", 0o755)
+
+
+def odd_name(repo: Repo) -> None:
+    repo.write("-r --help $(touch p) \n;é.py", HOLE)
+
+
+def in_large_files(repo: Repo) -> None:
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n"
+    repo.write("app.py", pointer)
+
+
+def a_picture_that_is_none(repo: Repo) -> None:
+    repo.write("app.gif", b"GIF89a\0<?php system($_GET[1]); ?>")
+
+
+def a_malformed_workflow_beside(repo: Repo) -> None:
+    repo.write(".github/workflows/a.yml", "on: [\n")
+    repo.write(".github/workflows/b.yml", WORKFLOW.replace("claude -p", "echo"))
+
+
+def moved_to_where_it_runs(repo: Repo) -> None:
+    (repo.path / ".github" / "workflows").mkdir(parents=True)
+    repo.git("mv", "docs/example.yml", ".github/workflows/triage.yml")
+
+
+def accepted_by_itself(repo: Repo) -> None:
+    repo.write("app.py", HOLE)
+    entry = {"fingerprint": "0123456789abcdef", "reason": "because", "expires": "2099-01-01"}
+    repo.write(".github/security-accepted.yml", json.dumps({"accepted": [entry]}))
+
+
+TRICKS = [
+    *(generated, not_shown, ignored, vendored, an_egg, hidden_folder, suppressed),
+    *(suppressed_by_settings, many_files, crlf, byte_order_mark, latin_1, utf_16, with_a_zero),
+    *(large, a_long_line, a_link, a_submodule, broken, without_suffix, odd_name, in_large_files),
+    *(a_picture_that_is_none, a_malformed_workflow_beside, moved_to_where_it_runs),
+    accepted_by_itself,
+]
+INCOMPLETE = {
+    *("latin_1", "utf_16", "with_a_zero", "large", "a_link", "a_submodule", "broken"),
+    *("in_large_files", "a_picture_that_is_none"),
+}
+"""Where it cannot be looked at, and that is said."""
+
+
+@pytest.mark.parametrize("trick", TRICKS, ids=lambda trick: trick.__name__)
+def test_no_trick_gets_past_the_gate(repo: Repo, scan: Scan, trick: Callable[[Repo], None]) -> None:
+    repo.write("docs/example.yml", WORKFLOW)
+    repo.commit()
+    repo.git("switch", "--quiet", "-c", "topic")
+    trick(repo)
+    repo.commit()
+    found = scan("--diff", "main")
+    assert found.code == 1
+    assert found.verdict == ("incomplete" if trick.__name__ in INCOMPLETE else "fail")
+    if trick.__name__ in INCOMPLETE:
+        assert found.json["unseen"]
+    if trick is a_malformed_workflow_beside:
+        assert ".github/workflows/a.yml" in found.json["unseen"]
+
+
+def test_what_the_base_leaves_out_is_left_out_and_said(
+    repo: Repo, scan: Scan, tmp_path: Path
+) -> None:
+    repo.write(".github/autoresearch.yml", "security: {exclude: ['*.bin']}\n")
+    base = repo.commit()
+    repo.git("switch", "--quiet", "-c", "topic")
+    repo.write("a.bin", b"\0\1")
+    repo.write("b.py", HARMLESS)
+    head = repo.commit()
+    found = scan("--diff", **event(tmp_path, base, head))
+    assert found.code == 0
+    assert found.json["excluded"] == ["a.bin"]
+
+
+def test_pictures_and_moved_files_are_nothing_to_fail_on(repo: Repo, scan: Scan) -> None:
+    repo.write("old/app.py", HOLE)
+    repo.commit()
+    repo.git("switch", "--quiet", "-c", "topic")
+    (repo.path / "new").mkdir()
+    repo.git("mv", "old/app.py", "new/app.py")
+    repo.write("logo.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
+    repo.commit()
+    found = scan("--diff", "main")
+    assert (found.code, found.verdict) == (0, "pass")
+    assert found.json["media"] == 1
+    assert found.rules["bandit/B602"] == "old"
+
+
+# --- whose rules count ----------------------------------------------------------------------------
+
+
+def test_a_pull_request_brings_no_rules_of_its_own(repo: Repo, scan: Scan, tmp_path: Path) -> None:
+    base = repo.git("rev-parse", "HEAD")
+    repo.git("switch", "--quiet", "-c", "topic")
+    repo.write(".github/autoresearch.yml", "security: {fail_on: never, exclude: ['**']}\n")
+    repo.write("app.py", HOLE)
+    head = repo.commit()
+    found = scan("--diff", **event(tmp_path, base, head))
+    assert found.code == 1
+    assert found.json["fail_on"] == "high"
+    assert scan("--diff", "main").code == 0  # on one's own branch they are one's own
+
+
+def test_a_pull_request_of_which_there_is_no_base_is_refused(
+    repo: Repo, scan: Scan, tmp_path: Path
+) -> None:
+    repo.write("app.py", HOLE)
+    head = repo.commit()
+    found = scan("--diff", **event(tmp_path, "f" * 40, head))
+    assert found.code == 2
+    assert "fetch-depth" in found.err
+
+
+def test_a_comment_counts_once_it_is_in_the_base(repo: Repo, scan: Scan) -> None:
+    excused = HOLE.replace("shell=True)", "shell=True)  # nosec B602")
+    repo.write("app.py", excused)
+    repo.commit()
+    found = scan()
+    assert found.code == 0
+    (item,) = (i for i in found.json["items"] if i["rule"] == "bandit/B602")
+    assert item["status"] == "accepted"
+    assert "nosec" in item["note"]
+    assert scan("--fail-on", "low").code == 1  # the import is not excused
+
+
+def test_an_accepted_risk_counts_from_the_base_alone_and_until_its_day(
+    repo: Repo, scan: Scan
+) -> None:
+    def accept(day: str) -> None:
+        entry = {"fingerprint": name, "reason": "only admins get here", "expires": day}
+        repo.write(".github/security-accepted.yml", json.dumps({"accepted": [entry]}))
+
+    repo.write("app.py", HOLE)
+    repo.commit()
+    name = next(i["fingerprint"] for i in scan().json["items"] if i["blocks"])
+    accept("2099-01-01")
+    repo.commit()
+    found = scan()
+    assert found.code == 0
+    assert "only admins get here" in found.json["items"][0]["note"]
+    repo.write("app.py", f"# moved down\n{HOLE}")
+    repo.commit()
+    assert scan().code == 0
+    accept("2020-01-01")
+    repo.commit()
+    late = scan()
+    assert late.code == 1
+    assert "open again" in str(late.json["items"])
+    repo.git("switch", "--quiet", "-c", "topic")
+    accept("2099-01-01")
+    repo.commit()
+    assert "is not as the base has it" in str(scan("--diff", "main").json["doubts"])
+
+
+def test_an_accepted_list_that_cannot_be_read_accepts_nothing(repo: Repo, scan: Scan) -> None:
+    repo.write("app.py", HOLE)
+    repo.write(".github/security-accepted.yml", "accepted: [")
+    repo.commit()
+    found = scan()
+    assert found.code == 1
+    assert "no risk is accepted" in str(found.json["doubts"])
+
+
+def test_a_baseline_is_known_and_does_not_fail(repo: Repo, scan: Scan) -> None:
+    repo.write("app.py", HOLE)
+    repo.commit()
+    shutil.copy(scan().folder / "weaknesses.json", repo.path / "known.json")
+    repo.commit()
+    assert scan("--baseline", "known.json").code == 0
+    assert scan("--baseline", "nothing.json").code == 2
+
+
+# --- who does not look ----------------------------------------------------------------------------
+
+
+def tool(folder: Path, name: str, script: str) -> Path:
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+    return path
+
+
+SARIF = '{"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "x"}}, "results": []}]}'
+
+
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        ("echo not json", "not JSON"),
+        ("echo '{'", "not JSON"),
+        ("exit 3", "wrote nothing"),
+        ("kill -9 $$", "did not end by itself"),
+        ("sleep 60", "timed out"),
+        ("no-such-program-here", "could not be started"),
+        ("ln -s /etc/passwd {report}", "not JSON"),
+        (f"printf '%s' '{SARIF}'; exit 5", "lists nothing, and yet"),
+    ],
+)
+def test_a_scanner_that_does_not_look_is_incomplete(
+    repo: Repo, scan: Scan, command: str, why: str
+) -> None:
+    settings = {"security": {"tools": [{"name": "own", "command": command}], "timeout": "2s"}}
+    repo.write(".github/autoresearch.yml", json.dumps(settings))
+    repo.write("app.txt", "text\n")
+    repo.commit()
+    found = scan("--scope", "app.txt")
+    assert (found.code, found.verdict) == (1, "incomplete")
+    assert why in found.json["unseen"]["own"]
+    assert scan("--scope", "app.txt", "--allow-incomplete").code == 0
+
+
+def test_ones_own_scanner_is_heard_and_sees_nothing_else(repo: Repo, scan: Scan) -> None:
+    script = (
+        "ls -A > {report}.list; test ! -e .trivyignore || exit 9; "
+        "python3 - > {report} <<'END'\n"
+        "import json, os\n"
+        "place = {'artifactLocation': {'uri': 'app.txt'}, 'region': {'startLine': 1}}\n"
+        "result = {'ruleId': 'R1', 'level': 'error', 'message': {'text': 'bad'},\n"
+        "          'locations': [{'physicalLocation': place}]}\n"
+        "driver = {'driver': {'name': 'own'}}\n"
+        "print(json.dumps({'version': '2.1.0', 'runs': [{'tool': driver, 'results': [result]}]}))\n"
+        "END"
+    )
+    settings = {"security": {"tools": [{"name": "own", "command": script}]}}
+    repo.write(".github/autoresearch.yml", json.dumps(settings))
+    repo.commit()
+    repo.git("switch", "--quiet", "-c", "topic")
+    repo.write("app.txt", "text\n")
+    repo.write(".trivyignore", "R1\n")
+    repo.commit()
+    found = scan("--diff", "main")
+    assert found.blocking == ["app.txt:own/R1"]
+    assert ".trivyignore is not as the base has it" in str(found.json["doubts"])
+
+
+def test_a_scanner_cannot_read_what_is_secret_or_reach_the_network(
+    repo: Repo, scan: Scan, tmp_path: Path
+) -> None:
+    secret = repo.write(".git/secret", "s3cr3t-of-the-checkout")
+    script = (
+        f"cat {secret} ../../../head-own/../.. 2>/dev/null; env; "
+        "cat /proc/self/environ; python3 -c 'import socket; "
+        'socket.create_connection(("127.0.0.1", 9), 1)\' 2>&1; exit 7'
+    )
+    settings = {"security": {"tools": [{"name": "own", "command": script}]}}
+    repo.write(".github/autoresearch.yml", json.dumps(settings))
+    repo.write("app.txt", "text\n")
+    repo.commit()
+    found = scan("--scope", "app.txt", ANTHROPIC_API_KEY="sk-ant-canary", GITHUB_TOKEN="ghs_canary")
+    everything = "".join(p.read_text() for p in found.folder.iterdir()) + found.out + found.err
+    assert found.verdict == "incomplete"
+    for canary in ("s3cr3t-of-the-checkout", "sk-ant-canary", "ghs_canary"):
+        assert canary not in everything
+
+
+def test_what_must_be_there_and_is_not_is_incomplete(
+    repo: Repo, scan: Scan, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    repo.write(".github/autoresearch.yml", "security: {scanners: [gitleaks]}\n")
+    repo.write("app.txt", "text\n")
+    repo.commit()
+    found = scan("--scope", "app.txt")
+    assert found.verdict == "incomplete"
+    assert "not installed" in found.json["unseen"]["gitleaks"]
+
+
+def test_without_our_own_scanners_nothing_is_clean(
+    repo: Repo, scan: Scan, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "bin").mkdir()
+    for name in ("git", "sh", "env"):
+        (tmp_path / "bin" / name).symlink_to(shutil.which(name) or "")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "bin" / "python"))
+    repo.write("app.py", HARMLESS)
+    repo.commit()
+    found = scan("--allow-incomplete", PATH=str(tmp_path / "bin"))
+    assert {"bandit", "detect-secrets"} <= found.json["unseen"].keys()
+    assert "autoresearch-ci[security]" in str(found.json["unseen"])
+
+
+def test_a_scan_that_was_killed_is_not_remembered_as_done(repo: Repo, scan: Scan) -> None:
+    settings = {"security": {"tools": [{"name": "own", "command": "exit 3"}]}}
+    repo.write(".github/autoresearch.yml", json.dumps(settings))
+    repo.write("app.py", HOLE)
+    repo.commit()
+    assert scan().code == 1
+    again = scan()  # the same commit, looked at again
+    assert again.blocking == ["app.py:bandit/B602"]
+
+
+# --- what is told, and where ----------------------------------------------------------------------
+
+
+SCHEMA = Path(__file__).parents[1] / "unit" / "report" / "sarif-2.1.0.json"
+
+
+def test_every_form_says_the_same(repo: Repo, scan: Scan) -> None:
+    repo.write("app.py", HOLE)
+    repo.commit()
+    found = scan("--format", "json")
+    told = json.loads(found.out)
+    assert told["verdict"] == "fail"
+    assert told["folder"] == str(found.folder)
+    sarif = json.loads((found.folder / "weaknesses.sarif").read_text())
+    jsonschema.validate(sarif, json.loads(SCHEMA.read_text()))
+    names = {item["fingerprint"] for item in found.json["items"]}
+    run = sarif["runs"][0]
+    assert names == {r["partialFingerprints"]["autoresearchWeakness/v1"] for r in run["results"]}
+    quality = json.loads((found.folder / "gl-code-quality-report.json").read_text())
+    assert names == {entry["fingerprint"] for entry in quality}
+    rows = (found.folder / "security-results.tsv").read_text().splitlines()
+    assert rows[0].startswith("iteration\ttimestamp\tfinding\tseverity\towasp\tstride\tevidence")
+    assert len(rows) == 1 + len(names)
+    handoff = json.loads((found.folder / "handoff.json").read_text())
+    assert names == {entry["fingerprint"] for entry in handoff["findings"]}
+    assert json.loads(scan("--format", "sarif").out)["version"] == "2.1.0"
+
+
+def test_outputs_summary_and_annotations_are_told_to_the_runner(
+    repo: Repo, scan: Scan, topic: str, tmp_path: Path
+) -> None:
+    repo.write("app.py", HOLE)
+    repo.commit()
+    files = {name: tmp_path / name for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
+    for path in files.values():
+        path.touch()
+    given = {name: str(path) for name, path in files.items()}
+    found = scan("--diff", "main", GITHUB_ACTIONS="true", **given)
+    outputs = files["GITHUB_OUTPUT"].read_text()
+    assert "verdict" in outputs
+    assert "fail" in outputs
+    assert "findings" in outputs
+    assert "Security failed" in files["GITHUB_STEP_SUMMARY"].read_text()
+    assert "::error file=app.py,line=5" in found.err
+
+
+def test_a_summary_that_cannot_be_written_does_not_lose_the_verdict(
+    repo: Repo, scan: Scan, tmp_path: Path
+) -> None:
+    repo.write("app.py", HARMLESS)
+    repo.commit()
+    with pytest.raises(FileNotFoundError):
+        scan(GITHUB_OUTPUT=str(tmp_path / "no" / "such" / "file"))
+    (folder,) = (repo.path / "autoresearch").iterdir()
+    assert json.loads((folder / "weaknesses.json").read_text())["verdict"] == "pass"
+
+
+def test_a_secret_is_not_carried_further(repo: Repo, scan: Scan) -> None:
+    password = "correct-horse-battery-9"
+    key = "AKIA" + "QYLPMN5HFIQR7XYA"
+    token = base64.b64encode(b"another secret of ours 123").decode()
+    repo.write("app.py", f"password = '{password}'\nkey = '{key}'\ntoken = '{token}'\n")
+    repo.commit()
+    found = scan("--fail-on", "low")
+    assert found.code == 1
+    everything = "".join(p.read_text() for p in found.folder.iterdir()) + found.out + found.err
+    for secret in (password, key, token):
+        assert secret not in everything
+
+
+def test_a_folder_of_ours_that_is_a_link_is_refused(repo: Repo, scan: Scan, tmp_path: Path) -> None:
+    (repo.path / "autoresearch").symlink_to(tmp_path)
+    repo.commit()
+    found = scan()
+    assert found.code == 2
+    assert "is a link" in found.err
+
+
+# --- on a pull request ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def api(tmp_path: Path, repo: Repo) -> Iterator[GitHubApi]:
+    with GitHubApi(bare=create(tmp_path / "server", SLUG, repo.path)) as found:
+        found.tokens["actions-token"] = Identity(login=ACTIONS)
+        yield found
+
+
+def on_pull_request(
+    api: GitHubApi, tmp_path: Path, base: str, head: str, **more: bool
+) -> Mapping[str, str]:
+    pull = api.pulls[0] if api.pulls else api.open_pull("somebody", "topic")
+    pull["head"]["sha"] = head
+    return {
+        **event(tmp_path, base, head, **more),
+        "GITHUB_TOKEN": "actions-token",
+        "GITHUB_API_URL": api.url,
+        "GITHUB_REPOSITORY": SLUG,
+        "GITHUB_SERVER_URL": "https://github.test",
+    }
+
+
+def test_it_is_said_beside_the_lines_once_and_taken_back_when_it_is_gone(
+    repo: Repo, scan: Scan, topic: str, tmp_path: Path, api: GitHubApi
+) -> None:
+    repo.write("app.py", HOLE)
+    head = repo.commit()
+    given = on_pull_request(api, tmp_path, topic, head)
+    scan("--diff", **given)
+    (comment,) = api.comments[1]
+    assert "Security failed" in comment["body"]
+    (note,) = api.review_comments[1]
+    assert (note["path"], note["line"]) == ("app.py", 5)
+    repo.write("app.py", f"# moved down\n{HOLE}")
+    head = repo.commit()
+    scan("--diff", **on_pull_request(api, tmp_path, topic, head))
+    assert len(api.review_comments[1]) == 1
+    repo.write("app.py", HARMLESS)
+    head = repo.commit()
+    passed = scan("--diff", **on_pull_request(api, tmp_path, topic, head))
+    assert passed.code == 0
+    (note,) = api.review_comments[1]
+    assert note["body"].startswith("**Gone")
+    assert "Security passed" in api.comments[1][0]["body"]
+    repo.write("app.py", HOLE)
+    head = repo.commit()
+    scan("--diff", **on_pull_request(api, tmp_path, topic, head))
+    (note,) = api.review_comments[1]
+    assert not note["body"].startswith("**Gone")
+
+
+def test_a_forks_pull_request_is_judged_without_a_key_and_without_a_comment(
+    repo: Repo, scan: Scan, topic: str, tmp_path: Path, api: GitHubApi
+) -> None:
+    repo.write("app.py", HOLE)
+    head = repo.commit()
+    given = {**on_pull_request(api, tmp_path, topic, head, fork=True)}
+    given.pop("GITHUB_TOKEN")
+    found = scan("--diff", **given)
+    assert (found.code, found.verdict) == (1, "fail")
+    assert not api.writes()
