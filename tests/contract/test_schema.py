@@ -84,6 +84,18 @@ fix:
   test_timeout: 30s
   from_debug: autoresearch/debug-t/handoff.json
   attempts: 2
+security:
+  fail_on: medium
+  scanners: [gitleaks]
+  dependencies: true
+  semgrep: [rules]
+  tools: [{name: trivy, command: 'trivy fs --format sarif -o {report} .', network: true}]
+  exclude: ['*.bin']
+  baseline: known.json
+  accepted: .github/security-accepted.yml
+  max_file_kb: 512
+  max_files: 1000
+  timeout: 5m
 """
 
 

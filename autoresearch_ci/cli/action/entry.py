@@ -224,7 +224,7 @@ def _without_secrets(env: Mapping[str, str]) -> dict[str, str]:
 def _unpublished(words: list[str], command: str) -> list[str]:
     if command == "publish":
         raise ConfigError("nothing can be published for a pull request from a fork.")
-    return [*words, "--publish", "none"] if command in LOOPS else words
+    return [*words, "--publish", "none"] if command in (*LOOPS, "security") else words
 
 
 def _say(step: Step, code: int) -> None:

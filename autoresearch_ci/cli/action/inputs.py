@@ -46,16 +46,16 @@ INPUTS: Mapping[str, Input] = {
     "token": Input(secret=True),
     "app-id": Input(),
     "app-private-key": Input(secret=True),
-    "fail-on": Input(commands=("compare", "fix")),
+    "fail-on": Input(commands=("compare", "fix", "security")),
     "setup-command": Input(),
-    "base": Input(commands=("run", "compare", "fix", "publish")),
+    "base": Input(commands=("run", "compare", "fix", "security", "publish")),
     "draft": Input(flag="--publish-draft", commands=("run", "fix", "publish")),
     "resume": Input(commands=("run", "fix", "debug")),
     "args": Input(),
 }
 """Every input of action.yml, in its order."""
 
-COMMANDS = ("run", "compare", "fix", "debug", "publish", "doctor")
+COMMANDS = ("run", "compare", "fix", "debug", "security", "publish", "doctor")
 LOOPS = ("run", "fix")
 """Commands that tell what they do in events, and may be resumed."""
 RESUMABLE = (*LOOPS, "debug")
@@ -103,12 +103,15 @@ def arguments(given: Mapping[str, str], refs: Refs) -> list[str]:
         words += [*_compared(given, refs), "--json"]
     if command in RESUMABLE:
         words.append("--json")
+    if command == "security":
+        words += ["--format", "json"]
     words += [f"--{name}" for name in _SWITCHES if _truth(given, name)]
     for name, about in INPUTS.items():
         if about.flag and name in given:
             words += [about.flag, given[name]]
     if command != "compare" and "base" in given:
-        words += ["--base" if is_gate(given) else "--publish-base", given["base"]]
+        gate = "--diff" if command == "security" else "--base"
+        words += [gate if is_gate(given) else "--publish-base", given["base"]]
     for name in ("category", "fail-on"):
         several = given.get(name, "").replace(",", "\n").split("\n")
         words += [word for part in several if part.strip() for word in (f"--{name}", part.strip())]
@@ -135,8 +138,9 @@ def chosen_command(given: Mapping[str, str]) -> str:
 
 
 def is_gate(given: Mapping[str, str]) -> bool:
-    """Whether it is asked what is broken, and nothing is to be repaired."""
-    return chosen_command(given) == "fix" and "--check" in extra_arguments(given)
+    """Whether it is asked what is broken or insecure, and nothing is to be repaired."""
+    command = chosen_command(given)
+    return command == "security" or (command == "fix" and "--check" in extra_arguments(given))
 
 
 def extra_arguments(given: Mapping[str, str]) -> list[str]:

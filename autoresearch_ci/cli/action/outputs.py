@@ -22,6 +22,7 @@ from autoresearch_ci.cli.action.step_summary import (
     unfinished_part,
     warnings_part,
 )
+from autoresearch_ci.decide.security_gate import NEVER
 from autoresearch_ci.decide.taken_back import standing
 from autoresearch_ci.experiment import NOT_PUBLISHED, Direction, Experiment, Status
 from autoresearch_ci.report.run_summary import relative_change, run_summary
@@ -103,18 +104,19 @@ def _run_findings(step: Step) -> tuple[dict[str, str], str]:
     return found, report
 
 
-_OF_A_GATE = ("failures", "verdict")
+_OF_A_GATE = {"fix": ("failures", "verdict"), "security": ("findings", "verdict")}
 _LEVELS: Mapping[str, Level] = {"error": "error", "warning": "warning"}
 
 
 def _gate_findings(step: Step, code: int) -> tuple[dict[str, str], str]:
-    """Of `fix --check`: outputs and its page; nothing of one that did not end with its verdict."""
-    result = last_object(step.printed)
-    if not {*_OF_A_GATE, "folder"} <= result.keys() or code not in (0, 1):
+    """Outputs and page; nothing of one that did not end with its verdict."""
+    result, names = last_object(step.printed), _OF_A_GATE[step.command]
+    if not {*names, "folder"} <= result.keys() or code not in (0, 1):
         return {}, ""
-    if (code == 0) != (result["verdict"] == verdict(0)):
+    passes = result["verdict"] == verdict(0) or result.get("fail_on") == NEVER
+    if (code == 0) != passes:
         return {}, ""
-    found = {name: value for name, value in named_outputs(result).items() if name in _OF_A_GATE}
+    found = {name: value for name, value in named_outputs(result).items() if name in names}
     try:
         return found, (Path(str(result["folder"])) / "summary.md").read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
@@ -142,7 +144,7 @@ def _investigated(step: Step, code: int) -> tuple[dict[str, str], str]:
 
 
 def gate_annotations(step: Step) -> list[tuple[Level, str, dict[str, str]]]:
-    """What `fix --check` wants to be said beside lines: level, message, and where."""
+    """What a gate wants to be said beside lines: level, message, and where."""
     told = last_object(step.printed).get("annotations")
     return [
         (

@@ -59,7 +59,7 @@ _DELIBERATE = frozenset(
 _ASKED_FOR = frozenset({"issue_comment", "issues", "label", "discussion", "discussion_comment"})
 """Anyone can cause these: the actor needs write permission."""
 GATE = "fix --check"
-"""What `decide` is told when `fix` is to repair nothing."""
+"""What `decide` is told of a command that only looks."""
 _CHANGES_NOTHING = frozenset({"compare", "doctor", "debug", GATE})
 
 
