@@ -416,6 +416,43 @@ def test_a_gate_says_what_a_pull_request_breaks_and_where(job: Job, head: str) -
     assert (passed.code, passed.outputs["verdict"]) == (0, "pass"), passed.log
 
 
+HOLE = "import subprocess\n\nsubprocess.call('ls ' + name, shell=True)  # ::error::forged\n"
+
+
+@pytest.mark.parametrize("head", ["us/project", "somebody/fork"])
+def test_a_gate_says_what_weakness_a_pull_request_brings_and_where(job: Job, head: str) -> None:
+    base = job.repo.commit("as it was")
+    job.repo.write("b.py", HOLE)
+    job.repo.write(".github/autoresearch.yml", "security: {fail_on: never}\n")
+    job.repo.commit("worse")
+    payload = pull_request(base, head)
+    payload["pull_request"]["number"] = 1
+    event = job.event("pull_request", payload, GITHUB_API_URL="http://127.0.0.1:9")
+    inputs = {"command": "security", "args": "--diff --publish none"}
+    done = job(inputs=inputs, **event)
+    assert done.code == 1, done.log
+    assert (done.outputs["verdict"], done.outputs["findings"]) == ("fail", "2")
+    assert done.annotations("error")[0] == "1 new weakness (1 high)"
+    assert "::error file=b.py,line=3,title=" in done.log
+    assert {name for name, _ in done.obeyed} <= OURS
+    assert done.summary.count("### Security failed: 1 new weakness") == 1
+    assert '{"schema"' not in done.log
+    never = job(inputs={**inputs, "fail-on": "never"}, **event)
+    assert (never.code, never.outputs["verdict"]) == (0, "pass"), never.log
+
+
+def test_a_weakness_that_is_old_does_not_fail_the_step_and_a_gap_does(job: Job) -> None:
+    job.repo.write("b.py", HOLE)
+    base = job.repo.commit("as it was")
+    job.repo.write("c.bin", b"\0")
+    job.repo.commit("a file that nobody can look at")
+    inputs = {"command": "security", "args": "--publish none", "base": base}
+    done = job(inputs=inputs)
+    assert done.code == 1, done.log
+    assert (done.outputs["verdict"], done.outputs["findings"]) == ("incomplete", "0")
+    assert "c.bin: binary" in done.summary
+
+
 def test_a_step_repairs_and_says_how_many_failures_are_left(job: Job, script: Script) -> None:
     job.repo.write(".github/autoresearch.yml", MARKS)
     job.repo.write("a.txt", "BAD one\nBAD two\n")
