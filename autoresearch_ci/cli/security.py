@@ -14,6 +14,7 @@ from autoresearch_ci.cli.assembly import make_redactor
 from autoresearch_ci.cli.compared import Compared, compared
 from autoresearch_ci.cli.config import effective
 from autoresearch_ci.cli.security_files import say_to_forge, security_folder, show, write_all
+from autoresearch_ci.cli.security_history import History
 from autoresearch_ci.cli.security_scan import Scan, Scanned
 from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.schema import Config
@@ -60,6 +61,9 @@ def main(options: argparse.Namespace) -> int:
         report = _report(
             config, pair, scanned, environment, redactor, allow=options.allow_incomplete
         )
+        if not diff and not pair.proposed and config.scope == EVERYTHING:
+            history = History(repository, config, environment, observe)
+            report = history.continued(report, scanned, now.date().isoformat())
         if diff and pair.pull_request and config.publish.mode != "none":
             say_to_forge(report, pair, config, repository, environment, observe)
     show(report, folder, options.format)

@@ -18,6 +18,7 @@ from autoresearch_ci.cli import make_sandbox
 from autoresearch_ci.cli.compared import Compared
 from autoresearch_ci.config.reader import read_foreign
 from autoresearch_ci.config.schema import Config
+from autoresearch_ci.decide.agentic import rules as agentic
 from autoresearch_ci.decide.excuses import (
     Excuses,
     Trusted,
@@ -60,6 +61,8 @@ class Scanned:
     excuses: Excuses
     gaps: Mapping[str, str]
     """Scanners that did not look to the end, and files that not all have seen."""
+    asked: frozenset[str] = frozenset()
+    """Scanners that are installed, and our own rules."""
     left: Mapping[str, str] = field(default_factory=dict)
     """Scanners that nobody asked for and that did not look, with the reason."""
     doubts: tuple[str, ...] = ()
@@ -129,6 +132,7 @@ class _Scanning:
             base=base,
             excuses=excuses(self._trusted(before, head), head.weaknesses),
             gaps={**missing, **head.gaps, **head.unseen},
+            asked=frozenset({*self.programs, agentic.TOOL}),
             left={**self.left, **self._absent(exhibit)},
             doubts=tuple(self._doubts(before)),
             changed=self._changed_lines(exhibit, before) if base else {},

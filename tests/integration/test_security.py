@@ -551,6 +551,41 @@ def test_a_scan_that_was_killed_is_not_remembered_as_done(repo: Repo, scan: Scan
     assert again.blocking == ["app.py:bandit/B602"]
 
 
+# --- from one scan to the next --------------------------------------------------------------------
+
+
+def test_what_became_of_each_weakness_is_told_from_scan_to_scan(repo: Repo, scan: Scan) -> None:
+    def ages(found: Scanned) -> dict[str, str]:
+        return {i["path"]: i["history"] for i in found.json["items"] if i["rule"] == "bandit/B602"}
+
+    repo.write("a.py", HOLE)
+    repo.commit()
+    assert ages(scan()) == {"a.py": "new"}
+    repo.write("b.py", HOLE)
+    repo.write("a.py", f"# moved down\n{HOLE}")
+    repo.commit()
+    assert ages(scan()) == {"a.py": "persisting", "b.py": "new"}
+    repo.write("a.py", HARMLESS)
+    repo.write("b.py", f"{HOLE}\ndef broken(:\n")
+    repo.commit()
+    found = scan()
+    assert ["a.py" in words for words in found.json["gone"]["fixed"]] == [True, True]
+    assert all("b.py" in words for words in found.json["gone"]["unknown"])
+    assert "Fixed since it was last seen" in (found.folder / "summary.md").read_text()
+    repo.write("a.py", HOLE)
+    repo.commit()
+    assert ages(scan()) == {"a.py": "reopened"}
+    assert repo.ref("refs/autoresearch/notebook/security-history")
+
+
+def test_a_history_that_is_none_of_ours_changes_no_verdict(repo: Repo, scan: Scan) -> None:
+    repo.write("weaknesses.json", "[" * 1000)
+    repo.git("update-ref", "refs/autoresearch/notebook/security-history", repo.commit())
+    repo.write("a.py", HOLE)
+    repo.commit()
+    assert scan().code == 1
+
+
 # --- what is told, and where ----------------------------------------------------------------------
 
 
