@@ -1,4 +1,4 @@
-"""Which commits the gate of `fix` compares, and whose rules hold: from the job's event, or a name.
+"""Which commits a gate compares, and whose rules hold: from the job's event, or a name.
 
 The head is what is checked out. On a pull request's merge with its base that is what merging would
 bring, and the base is the side that it is merged into.
@@ -6,6 +6,7 @@ bring, and the base is the side that it is merged into.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 from autoresearch_ci.cli.action.github_event import base_of, read_payload
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.preflight import compared_commits
+from autoresearch_ci.publish.forge.git_remote import Remote
 from autoresearch_ci.workspace.repository import Repository
 
 _SOURCE = "CI_MERGE_REQUEST_SOURCE_BRANCH_SHA"
@@ -64,6 +66,28 @@ def compared(start: Path, environment: Mapping[str, str], named: str = "") -> Co
         return _compared(repository, start, environment, named)
     finally:
         repository.close()
+
+
+def fetched(
+    pair: Compared, repository: Repository, remote: Remote, environment: Mapping[str, str]
+) -> Compared:
+    """The same with its base, of which a shallow clone does not have what it takes.
+
+    Raises `ForgeRefused`.
+    """
+    event = environment.get("GITHUB_EVENT_NAME", "")
+    payload = read_payload(environment) if event else {}
+    parents, asked = repository.written_parents(pair.head), environment.get(_SOURCE, "")
+    pull_head = _text(payload.get("pull_request"), "head", "sha")
+    if len(parents) == 2 and parents[1] in (pull_head, asked):
+        remote.reach(parents[0])
+        return replace(pair, base=parents[0], missing="")
+    theirs = base_of(event, payload) or environment.get("CI_MERGE_REQUEST_DIFF_BASE_SHA", "")
+    base = remote.parted(pair.head, theirs) if _COMMIT.fullmatch(theirs) else None
+    return replace(pair, base=base, missing="") if base and base != pair.head else pair
+
+
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
 def _compared(

@@ -7,19 +7,23 @@ import datetime
 import sys
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from autoresearch_ci.cli.action.runner_io import FileCommands
 from autoresearch_ci.cli.assembly import make_redactor
-from autoresearch_ci.cli.compared import Compared, compared
+from autoresearch_ci.cli.compared import Compared, compared, fetched
 from autoresearch_ci.cli.config import effective
 from autoresearch_ci.cli.security_files import say_to_forge, security_folder, show, write_all
 from autoresearch_ci.cli.security_history import History
 from autoresearch_ci.cli.security_scan import Scan, Scanned
 from autoresearch_ci.cli.terminal import obey_signals
-from autoresearch_ci.config.schema import Config
+from autoresearch_ci.config.schema import Config, Publish
 from autoresearch_ci.decide.security_gate import gate, threshold_of
+from autoresearch_ci.errors import ConfigError, PublishError
 from autoresearch_ci.events import Warning, redacted
+from autoresearch_ci.publish.forge.choose import make_forge
+from autoresearch_ci.publish.forge.git_remote import Remote
 from autoresearch_ci.report.console import make_progress
 from autoresearch_ci.report.security_report import SecurityReport, told
 from autoresearch_ci.safety.redaction import Redactor
@@ -33,7 +37,7 @@ def main(options: argparse.Namespace) -> int:
     environment = options.environment
     files = FileCommands(environment)  # before anything that is looked at could write them
     diff = options.diff is not None
-    pair = compared(Path.cwd(), environment, options.diff or "")
+    pair = _compared(options.diff or "", environment)
     resolved, _ = effective(options, commit=pair.rules, only=True, command="security")
     config = _as_typed(resolved.config, options)
     redactor = make_redactor(config, environment)
@@ -69,6 +73,21 @@ def main(options: argparse.Namespace) -> int:
     show(report, folder, options.format)
     write_all(report, folder, files, environment, now)
     return report.exit_code
+
+
+def _compared(named: str, environment: Mapping[str, str]) -> Compared:
+    """With what a shallow clone lacks, where it can be fetched."""
+    pair = compared(Path.cwd(), environment, named)
+    with closing(Repository.open(Path.cwd())) as repository:
+        if pair.base or named or not repository.is_shallow():
+            return pair
+        try:
+            forge = make_forge(Publish(), repository, environment, lambda event: None)
+            with closing(Remote(forge.address, repository, token=forge.token)) as remote:
+                return fetched(pair, repository, remote, environment)
+        except (ConfigError, PublishError) as error:
+            why = str(error).partition("\n")[0]
+            return replace(pair, missing=f"{pair.missing}; fetching it: {why}")
 
 
 def _report(

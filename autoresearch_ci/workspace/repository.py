@@ -218,6 +218,12 @@ class Repository:
         except FileNotFoundError:
             return frozenset()
 
+    def written_parents(self, commit: str) -> list[str]:
+        """Of a commit, as it says itself: a shallow clone need not have them."""
+        header, _, _ = self._git("cat-file", "commit", commit).partition(b"\n\n")
+        lines = header.decode(errors="replace").splitlines()
+        return [line.split()[1] for line in lines if line.startswith("parent ")]
+
     def recent(self, count: int, paths: Iterable[str] = (), at: str = "HEAD") -> list[str]:
         """`abc1234 2026-01-31 Subject` of the latest commits, or of those that touched `paths`."""
         # Not `log`, which may be configured to have signatures checked by a program.

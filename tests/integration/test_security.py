@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import stat
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ import pytest
 
 from autoresearch_ci.cli.main import run_cli
 from tests.conftest import Repo
-from tests.git_http import create
+from tests.git_http import GitServer, create
 from tests.github_api import ACTIONS, SLUG, GitHubApi, Identity
 
 HOLE = "import subprocess\n\n\ndef run(name):\n    subprocess.call('ls ' + name, shell=True)\n"
@@ -715,6 +716,103 @@ def test_it_is_said_beside_the_lines_once_and_taken_back_when_it_is_gone(
     scan("--diff", **on_pull_request(api, tmp_path, topic, head))
     (note,) = api.review_comments[1]
     assert not note["body"].startswith("**Gone")
+
+
+@pytest.fixture
+def shallow(repo: Repo, tmp_path: Path, topic: str) -> Iterator[tuple[Repo, dict[str, str]]]:
+    """A clone of one commit, as actions/checkout makes it, of a branch that left main long ago."""
+    repo.write("old.py", HOLE)
+    repo.git("branch", "--force", "main", repo.commit("on main, too"))
+    for number in range(3):
+        repo.write("old.py", f"# {number}\n{HOLE}")
+        repo.commit(f"moved {number}")
+    repo.write("new.py", HOLE)
+    repo.commit("the last")
+    with (
+        GitServer(root=tmp_path / "server") as server,
+        GitHubApi(bare=server.create(SLUG, repo.path)) as api,
+    ):
+        api.bare.git("config", "uploadpack.allowAnySHA1InWant", "true")
+        api.tokens[server.token] = Identity(login=ACTIONS)
+        clone = Repo(tmp_path / "clone")
+        subprocess.run(
+            [
+                *("git", "-c", "protocol.file.allow=always", "clone", "--quiet", "--depth=1"),
+                *("--branch=topic", api.bare.path.as_uri(), str(clone.path)),
+            ],
+            check=True,
+        )
+        base, head = repo.git("rev-parse", "main"), clone.git("rev-parse", "HEAD")
+        yield (
+            clone,
+            {
+                **event(tmp_path, base, head),
+                "GITHUB_TOKEN": server.token,
+                "GITHUB_API_URL": api.url,
+                "GITHUB_REPOSITORY": SLUG,
+                "GITHUB_SERVER_URL": server.url,
+            },
+        )
+
+
+def scanned_in(
+    clone: Repo,
+    given: Mapping[str, str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Scanned:
+    monkeypatch.chdir(clone.path)
+    words = ["security", "--diff", "--publish", "none", "--output", str(clone.path / "out")]
+    code = run_cli(words, {**os.environ, **given})
+    told = capsys.readouterr()
+    return Scanned(code=code, out=told.out, err=told.err, folder=clone.path / "out")
+
+
+def test_what_a_shallow_clone_lacks_is_fetched_and_the_clone_stays_as_it_is(
+    shallow: tuple[Repo, dict[str, str]],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clone, given = shallow
+    before = (clone.path / ".git" / "shallow").read_text()
+    found = scanned_in(clone, given, capsys, monkeypatch)
+    assert found.code == 1
+    assert found.blocking == ["new.py:bandit/B602"]
+    assert (clone.path / ".git" / "shallow").read_text() == before
+    assert clone.git("rev-list", "--count", "HEAD") == "1"
+
+
+def test_of_a_shallow_merge_commit_the_side_that_it_is_merged_into_is_fetched(
+    shallow: tuple[Repo, dict[str, str]],
+    repo: Repo,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clone, given = shallow
+    bare = tmp_path / "server" / f"{SLUG}.git"
+    head = repo.git("rev-parse", "topic")
+    repo.git("switch", "--quiet", "main")
+    repo.write("others.py", HOLE)
+    repo.commit("somebody else's, after the event")
+    repo.git("merge", "--quiet", "--no-ff", "-m", "Merge", "topic")
+    repo.git("push", "--quiet", bare.as_uri(), "HEAD:refs/pull/1/merge")
+    clone.git("fetch", "--quiet", "--depth=1", "origin", "refs/pull/1/merge")
+    clone.git("checkout", "--quiet", "FETCH_HEAD")
+    given = {**given, **event(tmp_path, repo.git("rev-parse", "HEAD^^"), head)}
+    found = scanned_in(clone, given, capsys, monkeypatch)
+    assert found.blocking == ["new.py:bandit/B602"]
+
+
+def test_what_cannot_be_fetched_either_is_refused_and_not_clean(
+    shallow: tuple[Repo, dict[str, str]],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clone, given = shallow
+    found = scanned_in(clone, {**given, "GITHUB_TOKEN": "wrong"}, capsys, monkeypatch)
+    assert found.code == 2
+    assert "fetch-depth" in found.err
 
 
 def test_a_forks_pull_request_is_judged_without_a_key_and_without_a_comment(

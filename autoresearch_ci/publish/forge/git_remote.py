@@ -88,6 +88,9 @@ def have_met(git: GitDirectory, ours: str, theirs: str) -> bool:
     return common_ancestor(git, ours, theirs) is not None
 
 
+_DEEPER = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-gc", "--force")
+_DEPTHS = (50, 500)
+"""Commits that are fetched beyond a shallow clone's end, before all of them are."""
 _WAITS = (1.0, 5.0)
 """Seconds before the second and third try."""
 _STALL = 45
@@ -194,6 +197,26 @@ class Remote:
                 *("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-gc"),
                 *("--no-recurse-submodules", "--", self.address.url, *specs),
             )
+
+    def reach(self, commit: str) -> None:
+        """Bring one commit and its files into the user's object folder, not what came before it."""
+        self._insist(
+            *_DEEPER, "--depth=1", "--", self.address.url, f"{commit}:refs/fetched/reached"
+        )
+
+    def parted(self, ours: str, theirs: str) -> str | None:
+        """Where two commits parted; `None`: they never met.
+
+        Of a shallow clone's history as much is fetched as it takes; the clone itself stays as
+        shallow as it is.
+        """
+        for depth in (*_DEPTHS, 0):
+            if found := common_ancestor(self._git, ours, theirs):
+                return found
+            more = f"--deepen={depth}" if depth else "--unshallow"
+            specs = (f"{ours}:refs/fetched/ours", f"{theirs}:refs/fetched/theirs")
+            self._insist(*_DEEPER, more, "--", self.address.url, *specs)
+        return common_ancestor(self._git, ours, theirs)
 
     def read_tips(
         self, refs: Sequence[str], paths: Sequence[str], limit: int = 4_000_000
