@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import autoresearch_ci
 from autoresearch_ci.cli.assembly import (
@@ -19,15 +20,18 @@ from autoresearch_ci.cli.assembly import (
     open_bench,
     tell_unknown_price,
 )
+from autoresearch_ci.config.proposers import Claude
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.saturation import is_complete
 from autoresearch_ci.errors import ConfigError, ProposerError, WorkspaceError
 from autoresearch_ci.events import Event, Note, Observer, Warning, redacted
 from autoresearch_ci.execution.command import Stop
+from autoresearch_ci.investigate.asking import Asking
 from autoresearch_ci.investigate.experiments import Experiments
 from autoresearch_ci.investigate.investigation import Investigation, cannot_be_asked
 from autoresearch_ci.investigate.outcome_pages import Pages
 from autoresearch_ci.investigate.program import Program
+from autoresearch_ci.investigate.providers import Providers
 from autoresearch_ci.investigate.runs import Runs
 from autoresearch_ci.llm.credentials import credential
 from autoresearch_ci.llm.draft import Draft
@@ -38,6 +42,9 @@ from autoresearch_ci.report.finding_pages import Report
 from autoresearch_ci.workspace.scope import Scope
 from autoresearch_ci.workspace.scratch import in_use
 from autoresearch_ci.workspace.store import CommitTree, opened
+
+if TYPE_CHECKING:
+    from autoresearch_ci.llm.messages_api import MessagesService
 
 EVERYTHING = ("**",)
 """The scope of who was told none."""
@@ -68,7 +75,8 @@ class Desk:
         """Empty when one can be asked."""
         if self.iterations == 0:
             return "iterations is 0"
-        if credential(self.collaborators.config.claude, self.collaborators.environment) is None:
+        claudes = self.collaborators.config.claude.in_turn()
+        if all(credential(c, self.collaborators.environment) is None for c in claudes):
             return "there is no key; set ANTHROPIC_API_KEY for hypotheses"
         return ""
 
@@ -88,36 +96,53 @@ class Desk:
 
         `first`: facts that are told first; `only`: cells of the grid that are to be covered.
         """
-        config = self.collaborators.config
-        budget, minutes = config.budget, config.budget.minutes
-        with ExitStack() as stack:
-            try:
-                service = make_service(self.collaborators, stack, config.claude)
-                service.verify()
-            except ProposerError as error:
-                self.records.append(cannot_be_asked(error))
-                raise
-            tell_unknown_price(self.collaborators, config.claude)
+        with self.asking() as asking:
+            budget = asking.budget
             reason = Investigation(
                 program=self.program,
-                records=self.records,
-                service=service,
-                claude=config.claude,
-                budget=budget,
-                limits=self.program.limits(
-                    self.iterations, minutes * 60 if minutes else None, budget.usd, budget.tokens
-                ),
+                asking=asking,
+                limits=self.program.limits(self.iterations, asking.wall, budget.usd, budget.tokens),
                 grid={**self.program.facts.grid, **(only or {})},
-                tree=self._tree(),
                 experiments=experiments,
                 facts=[*first, *self.facts, *self._history()],
-                redactor=self.collaborators.redactor,
                 observe=self.collaborators.observe,
-                began=self.began,
                 written=self.write,
             ).run()
         if not is_complete(reason):
             self.missing.append(f"more: {reason}; --resume goes on")
+
+    @contextmanager
+    def asking(self) -> Iterator[Asking]:
+        """Whoever can be asked. Raises `ProposerError`, also written down, when nobody can."""
+        collaborators, config = self.collaborators, self.collaborators.config
+        minutes = config.budget.minutes
+        with ExitStack() as stack:
+            providers = Providers(
+                config.claude,
+                open=lambda claude: self._service(claude, stack),
+                redactor=collaborators.redactor,
+                note=collaborators.note,
+            )
+            try:
+                providers.verify()
+            except ProposerError as error:
+                self.records.append(cannot_be_asked(error))
+                raise
+            yield Asking(
+                providers=providers,
+                records=self.records,
+                budget=config.budget,
+                tree=self._tree(),
+                began=self.began,
+                wall=minutes * 60 if minutes else None,
+            )
+
+    def _service(self, claude: Claude, stack: ExitStack) -> MessagesService:
+        """Raises `ProposerError` when it cannot be used."""
+        service = make_service(self.collaborators, stack, claude)
+        service.verify()
+        tell_unknown_price(self.collaborators, claude)
+        return service
 
     def _tree(self) -> Draft:
         """The audited commit, to be read: nothing is in scope."""

@@ -233,6 +233,29 @@ class Prices(Section):
     """Input tokens written to the cache; without it, as `input`."""
 
 
+class OtherModel(Section):
+    """What is different when another model is asked; the rest is as for the first one."""
+
+    model: Name | None = None
+    """Model to ask."""
+    provider: Literal["anthropic", "bedrock", "vertex"] | None = None
+    """Whose service."""
+    base_url: Name | None = None
+    """A server that speaks the Messages API."""
+    headers: Mapping[Name, Text] = Field(default={}, repr=False)
+    """Sent with every request."""
+    key_variable: Variable | None = None
+    """Environment variable that holds the key."""
+    dialect: Literal["auto", "native", "plain"] | None = None
+    """Which kind of tools the server understands."""
+    max_tokens: int | None = Field(default=None, ge=256, le=200_000)
+    """Of one answer."""
+    effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
+    """How hard the model thinks."""
+    price: Prices | None = None
+    """What its tokens cost, when it is not the list price."""
+
+
 class Claude(Section):
     """How Claude is asked."""
 
@@ -262,3 +285,26 @@ class Claude(Section):
     """How long one request may wait for a service that is overloaded."""
     price: Prices | None = None
     """What tokens cost, when it is not the list price."""
+    fallbacks: Annotated[tuple[OtherModel, ...], Field(strict=False, max_length=10)] = ()
+    """Who is asked next, in an investigation, when this one refuses or gives no usable answer."""
+    roles: Mapping[Name, OtherModel] = {}
+    """Who is asked first for a role of a program, by the role's name."""
+
+    def in_turn(self, role: str = "") -> tuple[Claude, ...]:
+        """Itself and those to be asked after it; before it whoever that role has of its own."""
+        alone = self.model_copy(update={"fallbacks": (), "roles": {}})
+        own = [alone.but(self.roles[role])] if role in self.roles else []
+        return (*own, alone, *map(alone.but, self.fallbacks))
+
+    def but(self, other: OtherModel) -> Claude:
+        """The same with what another model has of its own.
+
+        Another server is sent neither the headers nor the key that are named for the first one, and
+        another model does not cost what the first one costs.
+        """
+        told = {name: getattr(other, name) for name in other.model_fields_set}
+        elsewhere = {"provider", "base_url"} & told.keys()
+        forgotten: dict[str, Any] = {"price": None} if {"model", *elsewhere} & told.keys() else {}
+        if elsewhere:
+            forgotten |= {"base_url": None, "headers": {}, "key_variable": None, "dialect": "auto"}
+        return self.model_copy(update={**forgotten, **told})

@@ -5,8 +5,10 @@ Rows in, words out. Nothing here pays for volume: what counts is whether somethi
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 
@@ -46,6 +48,8 @@ class Limits:
 
 UNUSABLE = "unusable"
 """Status of an iteration in which no usable answer came."""
+DUPLICATE = "duplicate"
+"""Status of an iteration that said only what was said before."""
 
 
 def stop_reason(
@@ -82,6 +86,11 @@ def time_used_up(limits: Limits) -> str:
 def is_complete(reason: str) -> bool:
     """Whether nothing is left to be found, and not something used up or broken."""
     return reason.startswith(("answered", "saturated"))
+
+
+def is_as_asked(reason: str) -> bool:
+    """Whether it went as far as it was to go: no limit of money or time, and nothing broken."""
+    return is_complete(reason) or bool(re.fullmatch(r"all \d+ iterations done", reason))
 
 
 def without_news(limits: Limits, looked: Sequence[Looked]) -> int:
@@ -122,8 +131,26 @@ def coverage(grid: Grid, looked: Sequence[Looked]) -> Mapping[str, Mapping[str, 
     return {d: {cell: counts[d][cell] for cell in cells} for d, cells in grid.items()}
 
 
-def focus(grid: Grid, looked: Sequence[Looked]) -> Mapping[str, str]:
-    """Of each dimension the cell that was tried least, the first of several."""
+def crossed(grid: Grid, looked: Sequence[Looked], dimensions: Sequence[str]) -> Mapping[str, int]:
+    """How often each combination of cells of these dimensions was looked at with evidence."""
+    counts = Counter(
+        tuple(one.cells.get(dimension, "") for dimension in dimensions)
+        for one in looked
+        if one.proven
+    )
+    combinations = itertools.product(*(grid[dimension] for dimension in dimensions))
+    return {" x ".join(cells): counts[cells] for cells in combinations}
+
+
+def focus(grid: Grid, looked: Sequence[Looked], together: Sequence[str] = ()) -> Mapping[str, str]:
+    """Of each dimension the cell that was tried least, the first of several.
+
+    `together`: dimensions of which the combination counts; they take turns along the diagonals, so
+    that each cell comes soon.
+    """
+    if together and all(grid.get(dimension) for dimension in together):
+        rest = {name: cells for name, cells in grid.items() if name not in together}
+        return {**_least_tried(grid, looked, together), **focus(rest, looked)}
     tried = {dimension: Counter[str]() for dimension in grid}
     for one in looked:
         for dimension, cell in one.cells.items():
@@ -134,3 +161,19 @@ def focus(grid: Grid, looked: Sequence[Looked]) -> Mapping[str, str]:
         for dimension, cells in grid.items()
         if cells
     }
+
+
+def _least_tried(
+    grid: Grid, looked: Sequence[Looked], dimensions: Sequence[str]
+) -> Mapping[str, str]:
+    tried = Counter(
+        tuple(one.cells.get(dimension, "") for dimension in dimensions) for one in looked
+    )
+    alone = [Counter(one.cells.get(dimension, "") for one in looked) for dimension in dimensions]
+
+    def rank(cells: Iterable[str]) -> tuple[int, int]:
+        told = tuple(cells)
+        return tried[told], sum(alone[at][cell] for at, cell in enumerate(told))
+
+    combinations = itertools.product(*(grid[dimension] for dimension in dimensions))
+    return dict(zip(dimensions, min(combinations, key=rank), strict=True))

@@ -6,40 +6,48 @@ quotes, the runs, and whether somebody has said the same before. It writes nothi
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from autoresearch_ci.decide.findings import Checked, check, claim_key, is_same_claim
+from autoresearch_ci.decide.findings import Checked, claim_key, is_same_claim
 from autoresearch_ci.decide.test_runners import NotAllowed
 from autoresearch_ci.errors import BaselineError
-from autoresearch_ci.experiment import Spent
 from autoresearch_ci.investigate.experiments import LANGUAGES, Experiments
-from autoresearch_ci.investigate.item_schema import Schema, fitting, misfits
-from autoresearch_ci.investigate.program import Program
-from autoresearch_ci.llm.conversation import Ask, Caps, NoProposal, Talk
-from autoresearch_ci.llm.draft import Draft, DraftError
-from autoresearch_ci.llm.tools import READING, Answer, read_only, reading_definitions
+from autoresearch_ci.investigate.form import (
+    REPORT,
+    Answered,
+    Refused,
+    Reporting,
+    fitting_entries,
+    told_misfits,
+)
+from autoresearch_ci.investigate.item_schema import Schema, fitting
+from autoresearch_ci.investigate.program import FINDINGS, Program
+from autoresearch_ci.llm.tools import Answer, reading_definitions
 from autoresearch_ci.record.investigation_records import Item, Known, Ran
 from autoresearch_ci.safety.prompt_text import block, line
 
-FIRST, TESTS, SCRIPT, REPORT = "hypothesis", "run_tests", "run_script", "report"
-_READ_LIMIT = 100
-"""Files that are remembered as read."""
-_MISFITS = 6
-"""Of an answer that does not fit, how many are told."""
+FIRST, TESTS, SCRIPT = "hypothesis", "run_tests", "run_script"
 
-Answered = Mapping[str, Any]
+
+@dataclass(frozen=True, kw_only=True)
+class Reported:
+    """One thing that is reported."""
+
+    answer: Answered
+    """What the program's item names, and nothing else."""
+    checked: Checked
 
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """What came of it."""
 
-    answer: Answered
-    """What the program's item names, and nothing else."""
-    checked: Checked
+    reports: tuple[Reported, ...]
+    """One, or some where the program says that there may be several."""
+    dropped: tuple[str, ...] = ()
+    """Why others of them were not taken."""
     runs: tuple[Ran, ...]
     """The experiments of this talk."""
     read: tuple[str, ...]
@@ -92,63 +100,32 @@ _SCRIPT: dict[str, Any] = {
 }
 
 
-class Inquiry(Talk[Result]):
+class Inquiry(Reporting[Result]):
     """From the first request to `report`."""
-
-    wanted = "report"
-    hurry = "Two turns are left: report what you have."
 
     def __init__(
         self,
         *,
-        ask: Ask,
-        caps: Caps,
-        price: Callable[[Mapping[str, Any]], Spent],
         program: Program,
-        tree: Draft,
         experiments: Experiments | None,
         known: Known,
         iteration: int,
+        **rest: Any,
     ) -> None:
-        """`known`: what earlier iterations found."""
-        super().__init__(ask=ask, caps=caps, price=price)
+        """`known`: what earlier iterations found; `rest`: of every talk that reports."""
+        super().__init__(schema=program.closing, **rest)
         self._program = program
-        self._tree = tree
         self._experiments = experiments
         self._known = known
         self._iteration = iteration
         self._opening: dict[str, Any] = {}
         self._runs: list[Ran] = []
-        self._read: dict[str, None] = {}
-        self._warned = self._nudged = False
 
-    def answered(self, name: str, arguments: object, failed: bool) -> Answer:
-        if name in READING:
-            return self._looked(name, arguments)
-        work = {FIRST: self._state, TESTS: self._test, SCRIPT: self._script, REPORT: self._report}
-        offered = [tool["name"] for tool in definitions(self._program)]
-        if name not in offered:
-            told = f"there is no tool {line(name, 60)!r}; there are: {', '.join(offered)}"
-            return Answer(text=told, failed=True)
-        if name == REPORT and failed:
-            text = "not taken: another call of this turn failed; look at it first"
-            return Answer(text=text, failed=True)
-        return work[name](arguments if isinstance(arguments, Mapping) else {})
+    def offered(self) -> list[str]:
+        return [tool["name"] for tool in definitions(self._program)]
 
-    def _looked(self, name: str, arguments: object) -> Answer:
-        done = read_only(self._tree, name, arguments)
-        told = arguments.get("path") if isinstance(arguments, Mapping) else None
-        path = told if isinstance(told, str) and not done.failed else ""
-        # Without a text it is a folder that was listed.
-        if path and len(self._read) < _READ_LIMIT and self.read(path) is not None:
-            self._read[path.removeprefix("./")] = None
-        return done
-
-    def nudged(self, said: str) -> str:
-        if self._nudged:
-            raise NoProposal(f"the model ended without a report: {said}")
-        self._nudged = True
-        return f"Go on with the tools, and end with `{REPORT}`. Nothing else is read."
+    def another(self, name: str, arguments: Answered) -> Answer:
+        return {FIRST: self._state, TESTS: self._test, SCRIPT: self._script}[name](arguments)
 
     # --- the tools ---
 
@@ -156,7 +133,7 @@ class Inquiry(Talk[Result]):
         schema = self._program.opening
         if schema is None or self._opening:
             return Answer(text="it is stated already, and stays as it is", failed=True)
-        if wrong := _told_misfits(arguments, schema):
+        if wrong := told_misfits(arguments, schema):
             return Answer(text=wrong, failed=True)
         if same := self._said_before(arguments):
             return Answer(text=same, failed=True)
@@ -164,13 +141,13 @@ class Inquiry(Talk[Result]):
         return Answer(text="stated; now make the experiment")
 
     def _test(self, arguments: Answered) -> Answer:
-        if wrong := _told_misfits(arguments, _TESTS):
+        if wrong := told_misfits(arguments, _TESTS):
             return Answer(text=wrong, failed=True)
         tests = list(arguments["tests"])
         return self._tried(lambda e: e.tests(tests, self._iteration))
 
     def _script(self, arguments: Answered) -> Answer:
-        if wrong := _told_misfits(arguments, _SCRIPT):
+        if wrong := told_misfits(arguments, _SCRIPT):
             return Answer(text=wrong, failed=True)
         language, text = arguments["language"], arguments["script"]
         return self._tried(lambda e: e.script(language, text, self._iteration))
@@ -192,42 +169,46 @@ class Inquiry(Talk[Result]):
         self._runs.append(ran)
         return Answer(text=_told_run(ran))
 
-    def _report(self, arguments: Answered) -> Answer:
-        schema = self._program.closing
+    # --- what is reported ---
+
+    def refused(self, arguments: Answered) -> str:
         if self._program.opening and not self._opening:
-            return Answer(text=f"state first what you suppose, with `{FIRST}`", failed=True)
-        if wrong := _told_misfits(arguments, schema):
-            return Answer(text=wrong, failed=True)
-        answer = {**self._opening, **fitting(arguments, schema)}
-        if not self._opening and (same := self._said_before(answer)):
-            return Answer(text=same, failed=True)
-        checked = self._checked(answer)
-        if checked.dropped and not self._warned:
-            self._warned = True  # once: who has no better evidence has none
-            dropped = "; ".join(line(why, 200) for why in checked.dropped)
-            text = f"evidence that does not hold: {dropped}. Correct it, or report without it."
-            return Answer(text=text, failed=True)
-        runs, paths = tuple(self._runs), tuple(self._read)
-        self.result = Result(answer=answer, checked=checked, runs=runs, read=paths)
-        return Answer(text="taken")
+            return f"state first what you suppose, with `{FIRST}`"
+        return super().refused(arguments)
 
-    # --- what is checked ---
+    def judged(self, answer: Answered) -> tuple[Result, Sequence[str]]:
+        if self._program.facts.several:
+            entries, wrong = fitting_entries(answer[FINDINGS], self._program.each)
+            if not entries:
+                raise Refused(f"malformed: {line('; '.join(wrong), 600)}")
+            reports = [self._checked(self.reader.located(entry)) for entry in entries]
+        else:
+            wrong = []
+            reports = [self._checked(self.reader.located({**self._opening, **answer}))]
+            if not self._opening and (same := self._said_before(reports[0].answer)):
+                raise Refused(same)
+        result = Result(
+            reports=tuple(reports),
+            dropped=tuple(wrong),
+            runs=tuple(self._runs),
+            read=self.reader.files,
+        )
+        return result, [*wrong, *(why for one in reports for why in self._problems(one))]
 
-    def _checked(self, answer: Answered) -> Checked:
+    def _problems(self, report: Reported) -> Iterator[str]:
+        yield from report.checked.dropped
+        rule = self._program.facts.statuses[str(report.answer["status"])]
+        if rule.nothing and not (report.checked.kept or self.reader.files):
+            yield "nothing was read: read the code of which you say that nothing is there"
+
+    def _checked(self, answer: Answered) -> Reported:
         """By the repository as it is, and by what was really run.
 
         What an earlier talk ran was to show something else: it may be cited, and confirms nothing.
         """
         before = {n: replace(run, symptom=True) for n, run in self._known.executions.items()}
         runs = {**before, **{ran.number: ran.execution() for ran in self._runs}}
-        return check(answer.get("evidence", []), self.read, runs)
-
-    def read(self, path: str) -> str | None:
-        """A text file of the audited commit, by the policy of all tools."""
-        try:
-            return self._tree.text(path)
-        except DraftError:
-            return None
+        return Reported(answer=answer, checked=self.reader.checked(answer, runs))
 
     def _said_before(self, answer: Answered) -> str:
         """Which earlier iteration said the same; empty: none."""
@@ -240,12 +221,6 @@ class Inquiry(Talk[Result]):
                     f"{item.status.replace('_', ' ')}. Take something else."
                 )
         return ""
-
-
-def _told_misfits(arguments: Answered, schema: Schema) -> str:
-    """Empty when it fits."""
-    wrong = list(itertools.islice(misfits(arguments, schema), _MISFITS))
-    return f"malformed: {line('; '.join(wrong), 600)}" if wrong else ""
 
 
 def _told_run(ran: Ran) -> str:

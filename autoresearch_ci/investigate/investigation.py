@@ -12,12 +12,18 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
-from autoresearch_ci.config.proposers import Claude
-from autoresearch_ci.config.schema import Budget
-from autoresearch_ci.decide.findings import Evidence, enclosing, fingerprint, settle
+from autoresearch_ci.decide.findings import (
+    ANCHOR_LINES,
+    Evidence,
+    enclosing,
+    fingerprint,
+    settle,
+)
 from autoresearch_ci.decide.saturation import (
+    DUPLICATE,
     UNUSABLE,
     Grid,
     Limits,
@@ -27,22 +33,23 @@ from autoresearch_ci.decide.saturation import (
 )
 from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.events import Note, Observer, Warning
-from autoresearch_ci.experiment import Spent
+from autoresearch_ci.investigate.asking import Asking
 from autoresearch_ci.investigate.experiments import Experiments
-from autoresearch_ci.investigate.inquiry import Inquiry, Result
-from autoresearch_ci.investigate.outcome_pages import looked
+from autoresearch_ci.investigate.form import Reader
+from autoresearch_ci.investigate.inquiry import Inquiry, Reported, Result
+from autoresearch_ci.investigate.outcome_pages import SEVERITIES, each_looked, looked
 from autoresearch_ci.investigate.program import Program
+from autoresearch_ci.investigate.providers import Provider
 from autoresearch_ci.investigate.request import build_request
-from autoresearch_ci.llm.conversation import Caps, Declined, NoProposal, Record, Turn
-from autoresearch_ci.llm.draft import Draft
-from autoresearch_ci.llm.prices import spent
+from autoresearch_ci.llm.conversation import NoProposal
 from autoresearch_ci.measure.commands import OutOfTime
-from autoresearch_ci.record.investigation_records import Ended, InvestigationRecords, Item, Paid
+from autoresearch_ci.record.investigation_records import (
+    Ended,
+    InvestigationRecords,
+    Item,
+    Iteration,
+)
 from autoresearch_ci.safety.prompt_text import line
-from autoresearch_ci.safety.redaction import WITHHELD, Redactor
-
-if TYPE_CHECKING:
-    from autoresearch_ci.llm.messages_api import MessagesService
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,35 +57,33 @@ class Investigation:
     """Everything that one needs."""
 
     program: Program
-    records: InvestigationRecords
-    service: MessagesService
-    claude: Claude
-    budget: Budget
+    asking: Asking
     limits: Limits
     grid: Grid
     """What is to be covered: the program's, or a part of it."""
-    tree: Draft
-    """The audited commit, to be read."""
     experiments: Experiments | None
     """`None`: nothing can be run."""
     facts: Sequence[tuple[str, str]]
     """What was found without a model."""
-    redactor: Redactor
     observe: Observer
-    began: float
-    """`time.monotonic()` of this invocation."""
     written: Callable[[], object] = lambda: None
     """Is called after each iteration."""
+    review: Callable[[Item], None] = lambda item: None
+    """Is told each item that is open, once, and may put another question about it."""
+
+    @property
+    def records(self) -> InvestigationRecords:
+        return self.asking.records
 
     def run(self) -> str:
-        """Why it ended. Raises `ProposerError` when the model can no longer be asked."""
+        """Why it ended. Raises `ProposerError` when nobody can be asked any more."""
         try:
+            self._review()
             while (reason := self._stop_reason()) is None:
-                item = self._iteration()
-                self.records.append(item)
-                self.observe(Note(message=told(item, self.program)))
-                if idle := warning(self.limits, looked(self.records.known.items, self.program)):
-                    self.observe(Warning(message=idle))
+                items = self._iteration()
+                self.records.append(items[0] if len(items) == 1 else Iteration(items=items))
+                self._tell(items)
+                self._review()
                 self.written()
         except OutOfTime:
             reason = time_used_up(self.limits)
@@ -88,73 +93,99 @@ class Investigation:
         self.records.append(Ended(reason=reason))
         return reason
 
+    def _tell(self, items: Sequence[Item]) -> None:
+        for item in items:
+            self.observe(Note(message=told(item, self.program)))
+        if idle := warning(self.limits, looked(self.records.known.items, self.program)):
+            self.observe(Warning(message=idle))
+
+    def _review(self) -> None:
+        """Also of what an earlier process left open."""
+        for item in self.records.known.items:
+            if not item.reviewed and is_open(item, self.program):
+                self.review(item)
+
     def _stop_reason(self) -> str | None:
         known = self.records.known
         return stop_reason(
             self.limits,
             looked(known.items, self.program),
-            seconds=time.monotonic() - self.began,
+            seconds=self.asking.seconds,
             usd=known.spent.cost_usd,
             tokens=known.spent.tokens,
         )
 
-    def _iteration(self) -> Item:
-        """One talk, whatever comes of it."""
+    def _iteration(self) -> tuple[Item, ...]:
+        """One talk, whatever comes of it; the first item bears its cost."""
         known = self.records.known
-        rows = looked(known.items, self.program)
-        number, started = len(rows) + 1, time.monotonic()
+        number, started = len(looked(known.items, self.program)) + 1, time.monotonic()
+        role = self.program.role(number)
+        found: list[dict[str, Any]]
+        try:
+            found = self.asking.providers.ask_each(partial(self._talk, number, role), role=role)
+        except NoProposal as error:
+            found = [{"status": UNUSABLE, "overruled": str(error)}]
+        after = self.records.known.spent
+        cost: dict[str, Any] = {
+            "seconds": round(time.monotonic() - started, 1),
+            "tokens": after.tokens - known.spent.tokens,
+            "cost_usd": round(after.cost_usd - known.spent.cost_usd, 9),
+        }
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        return tuple(
+            Item(iteration=number, timestamp=now, role=role, **facts, **(cost if not at else {}))
+            for at, facts in enumerate(found)
+        )
+
+    def _talk(self, number: int, role: str, provider: Provider) -> list[dict[str, Any]]:
+        known = self.records.known
         talk = Inquiry(
-            ask=self._ask,
-            caps=self._caps(known.spent),
-            price=lambda usage: self._paid(usage, number),
             program=self.program,
-            tree=self.tree,
             experiments=self.experiments,
             known=known,
             iteration=number,
+            **self.asking.rest(provider, number),
         )
         request = build_request(
             self.program,
-            self.claude,
-            self.service.dialect,
+            provider,
             facts=self.facts,
             items=known.items,
-            looked=rows,
+            looked=each_looked(known.items, self.program),
             grid=self.grid,
-            paths=self.tree.paths(),
-            role=self.program.role(number),
+            paths=self.asking.tree.paths(),
+            role=role,
         )
-        facts: dict[str, Any] = {}
-        try:
-            facts = self._settled(talk.run(request), talk)
-        except NoProposal as error:
-            facts = {"status": UNUSABLE, "overruled": str(error)}
-        except Declined as error:
-            facts = {"status": UNUSABLE, "overruled": f"the model refused: {error}"}
-        return Item(
-            iteration=number,
-            timestamp=datetime.now(UTC).isoformat(timespec="seconds"),
-            seconds=round(time.monotonic() - started, 1),
-            tokens=talk.spent.tokens,
-            cost_usd=talk.spent.cost_usd,
-            role=self.program.role(number),
-            **facts,
-        )
+        result = talk.run(request)
+        found = [self._settled(reported, result, talk.reader) for reported in result.reports]
+        found = self._new(found) if self.program.facts.several else found
+        if result.dropped:
+            found[0]["dropped"] = (*found[0]["dropped"], *result.dropped)
+        return found
 
-    def _settled(self, result: Result, talk: Inquiry) -> dict[str, Any]:
-        """What code makes of a report."""
-        facts, answer = self.program.facts, result.answer
+    def _new(self, found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Each thing once, as it was said worst; `DUPLICATE` when all of it is known already."""
+        known = {item.fingerprint for item in self.records.known.items}
+        first: dict[str, dict[str, Any]] = {}
+        for one in sorted(found, key=lambda one: _rank(one["answer"])):
+            first.setdefault(one["fingerprint"], one)
+        fresh = [one for name, one in first.items() if name not in known]
+        return fresh or [{**found[0], "status": DUPLICATE, "fingerprint": ""}]
+
+    def _settled(self, reported: Reported, result: Result, reader: Reader) -> dict[str, Any]:
+        """What code makes of one thing that is reported."""
+        facts, answer, checked = self.program.facts, reported.answer, reported.checked
         settled = settle(
             str(answer["status"]),
             answer,
-            result.checked,
+            checked,
             self.program.rules,
             otherwise=facts.otherwise,
-            refuted=facts.refuted if _is_refuted(result, facts.prediction) else "",
+            refuted=facts.refuted if _is_refuted(reported, result, facts.prediction) else "",
         )
-        path, at = _place(answer, result.checked.kept, talk.read)
-        quote = next((p.text for p in result.checked.kept if p.kind == "quote"), "")
-        text = talk.read(path) if path else None
+        path, at = place_of(answer, checked.kept, reader.text)
+        quote = next((p.text for p in checked.kept if p.kind == "quote"), "")
+        text = reader.text(path) if path else None
         around = enclosing(path, text, at) if text and at else ""
         claim = str(answer.get(facts.claim, ""))
         return {
@@ -162,40 +193,30 @@ class Investigation:
             "claimed": str(answer["status"]),
             "overruled": settled.overruled,
             "answer": answer,
-            "evidence": result.checked.kept,
-            "dropped": result.checked.dropped,
-            "fingerprint": fingerprint(facts.name, path, around, quote or claim),
+            "evidence": checked.kept,
+            "dropped": checked.dropped,
+            "fingerprint": fingerprint(self._rule(answer), path, around, quote or claim),
             "path": path,
             "line": at,
             "runs": tuple(ran.number for ran in result.runs),
             "read": result.read,
         }
 
-    def _caps(self, paid: Spent) -> Caps:
-        """What this iteration may still take."""
-        budget = self.budget
-        usd = None if budget.usd is None else budget.usd - paid.cost_usd
-        tokens = None if budget.tokens is None else float(budget.tokens - paid.tokens)
-        return Caps(
-            turns=self.claude.turns,
-            usd=_least(usd, budget.iteration_usd),
-            tokens=_least(tokens, budget.iteration_tokens),
-        )
+    def _rule(self, answer: Mapping[str, Any]) -> str:
+        """What a fingerprint is of: two kinds of things at one place are two things."""
+        name = self.program.facts.name
+        return f"{name}/{answer.get('cwe', '')}" if self.program.facts.several else name
 
-    def _paid(self, usage: Mapping[str, Any], iteration: int) -> Spent:
-        """What an answer cost, written down at once: it is paid, whatever becomes of it."""
-        cost = spent(usage, self.claude)
-        self.records.append(Paid(iteration=iteration, tokens=cost.tokens, cost_usd=cost.cost_usd))
-        return cost
 
-    def _ask(
-        self, request: Mapping[str, Any], record: Record, before_retry: Callable[[], None]
-    ) -> Turn:
-        """Raises `NoProposal` when the answer holds a secret: it would have to be sent back."""
-        turn = self.service.ask(request, record, before_retry)
-        if self.redactor.found_in_any(turn.content):
-            raise NoProposal(WITHHELD)
-        return turn
+def is_open(item: Item, program: Program) -> bool:
+    """Whether it says that something is there."""
+    rule = program.facts.statuses.get(item.status)
+    return bool(rule and rule.finding == "open")
+
+
+def _rank(answer: Mapping[str, Any]) -> int:
+    told = str(answer.get("severity", ""))
+    return SEVERITIES.index(told) if told in SEVERITIES else len(SEVERITIES)
 
 
 def cannot_be_asked(error: ProposerError) -> Ended:
@@ -210,12 +231,12 @@ def told(item: Item, program: Program) -> str:
     return f"{item.iteration}: {item.status}{why}: {claim}" if claim else f"{item.status}{why}"
 
 
-def _is_refuted(result: Result, prediction: str) -> bool:
+def _is_refuted(reported: Reported, result: Result, prediction: str) -> bool:
     """Whether the first experiment that could show anything ended otherwise than was said before.
 
     Not the last one: who may try again would go on until it ends as it should.
     """
-    expected = result.answer.get(prediction) if prediction else None
+    expected = reported.answer.get(prediction) if prediction else None
     shows = next((ran for ran in result.runs if not ran.broken), None)
     if expected is None or shows is None:
         return False
@@ -223,19 +244,19 @@ def _is_refuted(result: Result, prediction: str) -> bool:
     return shows.execution().failed != wanted
 
 
-def _place(
+def place_of(
     answer: Mapping[str, Any], evidence: Sequence[Evidence], read: Callable[[str], str | None]
 ) -> tuple[str, int]:
-    """A file that is there, and a line in it (0: none)."""
+    """A file that is there, and a line in it (0: none): where a quote stands, if one is near."""
     quotes = [piece for piece in evidence if piece.kind == "quote"]
     path, at = answer.get("path"), answer.get("line", 0)
     text = read(path) if isinstance(path, str) and path else None
     if not isinstance(path, str) or text is None:
         return (quotes[0].path, quotes[0].line) if quotes else ("", 0)
-    quoted = next((piece.line for piece in quotes if piece.path == path), 0)
+    here = [piece for piece in quotes if piece.path == path]
     inside = isinstance(at, int) and 0 < at <= text.count("\n") + 1
-    return path, at if inside else quoted
-
-
-def _least(*limits: float | None) -> float | None:
-    return min((limit for limit in limits if limit is not None), default=None)
+    if not inside:
+        return path, here[0].line if here else 0
+    near = [piece for piece in here if abs(piece.line - at) <= ANCHOR_LINES]
+    within = any(p.line <= at <= p.line + p.text.count("\n") for p in near)
+    return path, at if within or not near else near[0].line

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autoresearch_ci.decide.saturation import Looked, coverage, is_complete
+from autoresearch_ci.decide.saturation import DUPLICATE, Looked, coverage, is_complete
 from autoresearch_ci.investigate.program import Program
 from autoresearch_ci.record.durable_files import replace_file
 from autoresearch_ci.record.handoff_form import SEVERITIES
@@ -17,7 +18,21 @@ from autoresearch_ci.report.finding_pages import Finding, Report, Run, page
 
 def looked(items: Sequence[Item], program: Program) -> list[Looked]:
     """The iterations as saturation sees them; what was found without a model is none."""
+    together = itertools.groupby(
+        (item for item in items if item.iteration > 0), key=lambda item: item.iteration
+    )
+    return [_best([_looked(item, program) for item in group], program) for _, group in together]
+
+
+def each_looked(items: Sequence[Item], program: Program) -> list[Looked]:
+    """The same, each thing that an iteration found by itself."""
     return [_looked(item, program) for item in items if item.iteration > 0]
+
+
+def _best(found: Sequence[Looked], program: Program) -> Looked:
+    """The one that counts: what answers the question, else what is new."""
+    news = {name for name, rule in program.facts.statuses.items() if rule.news}
+    return max(found, key=lambda one: (one.answers, one.status in news, one.proven))
 
 
 def _looked(item: Item, program: Program) -> Looked:
@@ -60,7 +75,7 @@ class Pages:
         self, known: Known, facts: Sequence[tuple[str, str]], missing: Sequence[str]
     ) -> Report:
         program, start = self.program.facts, known.start
-        rows = [self._finding(item, known) for item in known.items]
+        rows = [self._finding(item, known) for item in known.items if item.status != DUPLICATE]
         shown = tuple(row for row in rows if self._is_severe(row))
         return Report(
             program=program.name,
@@ -70,7 +85,7 @@ class Pages:
             asked=self.redact({k: v for k, v in (start.asked if start else {}).items() if v}),
             findings=shown,
             facts=tuple((title, self.redact(text)) for title, text in facts),
-            coverage=coverage(program.grid, looked(known.items, self.program)),
+            coverage=coverage(program.grid, each_looked(known.items, self.program)),
             columns=program.columns,
             end=known.end,
             complete=is_complete(known.end) and not missing,

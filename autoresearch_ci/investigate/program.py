@@ -24,6 +24,12 @@ from autoresearch_ci.decide.findings import Rule
 from autoresearch_ci.decide.saturation import Limits
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.investigate.item_schema import Schema, part, problems_of
+from autoresearch_ci.investigate.program_steps import (
+    Input,
+    PanelRules,
+    Step,
+    problems_of_steps,
+)
 from autoresearch_ci.report.finding_pages import OUTPUTS, is_output
 from autoresearch_ci.safety.untrusted_files import file_bytes
 from autoresearch_ci.safety.untrusted_values import Unreadable
@@ -32,6 +38,10 @@ PROGRAM_LIMIT = 200_000
 """Bytes; a prompt holds all of it."""
 ANSWER = ("status", "evidence")
 """Properties that every item has: code reads them."""
+DEBATE = "debate"
+"""The section of a panel's rounds."""
+FINDINGS = "findings"
+"""What a report that may hold several items calls them."""
 OF_THE_ROW = (
     "iteration",
     "timestamp",
@@ -115,7 +125,7 @@ class FrontMatter(Section):
 
     name: str = Field(min_length=1, max_length=40, pattern=r"^[a-z][a-z0-9-]*$")
     """Of the command, and the beginning of its run folder's name."""
-    shape: Literal["investigate"]
+    shape: Literal["investigate", "panel"]
     """The loop that it runs in."""
     about: str = Field(min_length=1, max_length=200)
     """One line for people."""
@@ -127,10 +137,22 @@ class FrontMatter(Section):
     """The property that tells one item from another."""
     prediction: str = ""
     """The property, `fails` or `passes`, that says how the experiment ends if the claim is true."""
+    several: int = Field(default=0, ge=0, le=100)
+    """How many items one report may hold; 0: it is one item. Then the place tells them apart."""
     roles: Names = ()
-    """Who looks, in turns, one in each iteration."""
+    """Who looks: in turns, one in each iteration, or all of a panel."""
+    sets: Mapping[str, Names] = {}
+    """Other roles, by the word that asks for them."""
     grid: Mapping[str, Names] = {}
     """What is to be covered: properties of the item, and the cells of each."""
+    together: Names = ()
+    """Dimensions of the grid of which the combinations are to be covered."""
+    inputs: Mapping[str, Input] = {}
+    """What a person may say, by flag."""
+    steps: Mapping[str, Step] = {}
+    """Requests besides the loop's own."""
+    panel: PanelRules | None = None
+    """Of the shape `panel`."""
     statuses: Mapping[str, StatusRule]
     """Every status that an item can get."""
     otherwise: str
@@ -167,10 +189,23 @@ class Program:
         return part(self.facts.item, self.facts.first) if self.facts.first else None
 
     @property
-    def closing(self) -> Schema:
-        """What is answered in the end."""
+    def each(self) -> Schema:
+        """One item, as it is reported in the end."""
         names = [n for n in self.facts.item["properties"] if n not in self.facts.first]
         return part(self.facts.item, names)
+
+    @property
+    def closing(self) -> Schema:
+        """What is answered in the end."""
+        return list_of(self.each, self.facts.several) if self.facts.several else self.each
+
+    def called(self, words: str) -> Program:
+        """The same with the roles of a set. Raises `ConfigError`."""
+        roles = self.facts.sets.get(words)
+        if roles is None:
+            known = ", ".join(self.facts.sets) or "none"
+            raise ConfigError(f"--adversarial {shown(words)}: expected one of {known}.")
+        return replace(self, facts=self.facts.model_copy(update={"roles": roles}))
 
     def role(self, iteration: int) -> str:
         """Who looks in an iteration (from 1); empty: nobody in particular."""
@@ -213,6 +248,17 @@ class Program:
             usd=usd,
             tokens=tokens,
         )
+
+
+def list_of(item: Schema, most: int) -> dict[str, Any]:
+    """A report of several items."""
+    return {
+        "type": "object",
+        "required": [FINDINGS],
+        "properties": {
+            FINDINGS: {"type": "array", "minItems": 1, "maxItems": most, "items": item},
+        },
+    }
 
 
 def bundled(name: str) -> Program:
@@ -288,7 +334,8 @@ def _problems(facts: FrontMatter) -> Iterator[tuple[str, str]]:
         return
     properties = facts.item["properties"]
     required = facts.item.get("required", [])
-    for name in (n for n in ANSWER if n not in required):
+    told = ANSWER if facts.panel is None else ("evidence",)  # a panel's status is counted
+    for name in (n for n in told if n not in required):
         yield "item", f"item.required: {name} must be in it, code reads it"
     yield from _unknown("first", facts.first, properties)
     yield from (("first", f"{n}: is answered in the end") for n in facts.first if n in ANSWER)
@@ -308,6 +355,29 @@ def _problems(facts: FrontMatter) -> Iterator[tuple[str, str]]:
     if any(depth.experiments for depth in facts.depths.values()) and not facts.experiments.kinds:
         yield "depths", "depths: there are no experiments, experiments.kinds is empty"
     yield from _problems_of_words(facts, properties)
+    yield from _problems_of_shape(facts)
+    yield from problems_of_steps(facts.steps, facts.statuses, facts.grid)
+
+
+def _problems_of_shape(facts: FrontMatter) -> Iterator[tuple[str, str]]:
+    if facts.several and facts.first:
+        yield "several", "several: nothing can be stated first of what is reported together"
+    yield from _unknown("together", facts.together, facts.grid)
+    if (facts.shape == "panel") != (facts.panel is not None):
+        yield "shape", "a panel, and nothing else, has `panel:`"
+    if facts.panel is None:
+        return
+    yield from _problems_of_panel(facts, facts.panel)
+
+
+def _problems_of_panel(facts: FrontMatter, panel: PanelRules) -> Iterator[tuple[str, str]]:
+    for roles in (facts.roles, *facts.sets.values()):
+        if len(roles) < 2:
+            yield "roles", "a panel has two roles at least"
+    if facts.first or facts.experiments.kinds or facts.steps:
+        yield "shape", "a panel states nothing first, runs nothing and has no steps"
+    named = (panel.confirmed, panel.probable, panel.minority, panel.dropped)
+    yield from _unknown("panel", named, facts.statuses)
 
 
 def _problems_of_words(
@@ -315,7 +385,7 @@ def _problems_of_words(
 ) -> Iterator[tuple[str, str]]:
     """Words that stand in two places must be the same."""
     told = properties.get("status", {}).get("enum", [])
-    if sorted(told) != sorted(facts.statuses):
+    if facts.panel is None and sorted(told) != sorted(facts.statuses):
         yield "statuses", f"item.status.enum lists {told}, expected {list(facts.statuses)}"
     for dimension, cells in facts.grid.items():
         if dimension in properties and properties[dimension].get("enum") != list(cells):
@@ -355,9 +425,12 @@ def _missing_sections(facts: FrontMatter, sections: Mapping[str, str]) -> Iterat
         if not sections.get(title):
             yield "", f"the body has no section `# {title}`, or it is empty"
     cells = {f"{d}: {cell}" for d, several in facts.grid.items() for cell in several}
-    roles = [f"role: {role}" for role in facts.roles]
-    known = [*_SECTIONS, *sorted(cells), *roles]
+    everybody = dict.fromkeys([*facts.roles, *(r for roles in facts.sets.values() for r in roles)])
+    roles = [f"role: {role}" for role in everybody]
+    steps = [*facts.steps, *([DEBATE] if facts.panel else [])]
+    known = [*_SECTIONS, *sorted(cells), *roles, *steps]
     yield from (("roles", f"there is no section `# {r}`") for r in roles if not sections.get(r))
+    yield from (("steps", f"there is no section `# {s}`") for s in steps if not sections.get(s))
     for title in sections:
         if title not in known:
             near = difflib.get_close_matches(title, known, n=1)

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from autoresearch_ci.config.proposers import Claude
 from autoresearch_ci.decide.saturation import Grid, Looked, coverage, focus
 from autoresearch_ci.investigate.inquiry import definitions, earlier
 from autoresearch_ci.investigate.program import Program
+from autoresearch_ci.investigate.providers import Provider
 from autoresearch_ci.llm.tools import Dialect
 from autoresearch_ci.record.investigation_records import Item
 from autoresearch_ci.safety.prompt_text import block, line, tail
@@ -31,8 +31,7 @@ those that are described with their names. Nothing but tool calls is read."""
 
 def build_request(
     program: Program,
-    claude: Claude,
-    dialect: Dialect,
+    provider: Provider,
     *,
     facts: Sequence[tuple[str, str]],
     items: Sequence[Item],
@@ -45,28 +44,42 @@ def build_request(
 
     `role`: who looks this time.
     """
-    rules: dict[str, Any] = {"type": "text", "text": f"{program.sections['Rules']}\n\n{_PROTOCOL}"}
-    stable: dict[str, Any] = {"type": "text", "text": "".join(_facts(facts, paths))}
     words = program.sections.get(f"role: {role}", "")
     state = "\n\n".join([*_state(program, items, looked, grid), *([words] if words else [])])
+    return request_of(
+        provider,
+        rules=program.sections["Rules"],
+        stable="".join(told_facts(facts, paths)),
+        task=state,
+        tools=definitions(program),
+    )
+
+
+def request_of(
+    provider: Provider, *, rules: str, stable: str, task: str, tools: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """`stable` is the same in other requests, so that it is paid for once where it can be."""
+    claude = provider.claude
+    system: dict[str, Any] = {"type": "text", "text": f"{rules}\n\n{_PROTOCOL}"}
+    first: dict[str, Any] = {"type": "text", "text": stable}
     request: dict[str, Any] = {
         "model": claude.model,
         "max_tokens": claude.max_tokens,
-        "system": [rules],
-        "tools": definitions(program),
+        "system": [system],
+        "tools": list(tools),
     }
-    if dialect is Dialect.NATIVE:
-        rules["cache_control"] = stable["cache_control"] = {"type": "ephemeral"}
+    if provider.dialect is Dialect.NATIVE:
+        system["cache_control"] = first["cache_control"] = {"type": "ephemeral"}
         if claude.provider == "anthropic":
             request["cache_control"] = {"type": "ephemeral"}
         if claude.effort:
             request["output_config"] = {"effort": claude.effort}
-    blocks = [stable, {"type": "text", "text": state}]
-    request["messages"] = [{"role": "user", "content": blocks}]
+    request["messages"] = [{"role": "user", "content": [first, {"type": "text", "text": task}]}]
     return request
 
 
-def _facts(facts: Sequence[tuple[str, str]], paths: Sequence[str]) -> Iterator[str]:
+def told_facts(facts: Sequence[tuple[str, str]], paths: Sequence[str]) -> Iterator[str]:
+    """Each as delimited data: whatever stands in it, it stays what it is."""
     left = FACTS_BYTES
     for title, text in facts:
         shown = tail(text, min(left, FACT_BYTES))
@@ -89,7 +102,7 @@ def _state(
         told = ", ".join(f"{cell} {count}" for cell, count in cells.items())
         yield f"Covered so far, {dimension}: {told}"
     yield program.sections["Task"]
-    yield from _hints(program, focus(grid, looked))
+    yield from _hints(program, focus(grid, looked, program.facts.together))
 
 
 def _hints(program: Program, chosen: Mapping[str, str]) -> Iterator[str]:

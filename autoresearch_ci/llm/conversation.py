@@ -58,6 +58,10 @@ class NoProposal(Exception):
     """The conversation ended without a usable change; the reason is for the journal."""
 
 
+class OutOfBudget(NoProposal):
+    """It cost what it may cost: another model would cost as much."""
+
+
 class Declined(Exception):
     """The model refused; `str(error)` is the category."""
 
@@ -127,9 +131,9 @@ class Talk(ABC, Generic[_R]):
     def _check_caps(self) -> None:
         tokens, usd = self._caps.tokens, self._caps.usd
         if tokens is not None and self.spent.tokens >= tokens:
-            raise NoProposal(f"no {self.wanted} within {tokens:.0f} tokens")
+            raise OutOfBudget(f"no {self.wanted} within {tokens:.0f} tokens")
         if usd is not None and self.spent.cost_usd >= usd:
-            raise NoProposal(f"no {self.wanted} within ${usd:g}")
+            raise OutOfBudget(f"no {self.wanted} within ${usd:g}")
 
     def _check_whole(self, answer: Turn) -> None:
         if answer.stop_reason == "refusal":

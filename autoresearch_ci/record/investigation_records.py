@@ -1,6 +1,6 @@
 """What an investigation has done so far, in lines that survive a kill; the lock on it.
 
-    start -> {ran | paid | step}... -> item -> ... -> end
+    start -> {ran | paid | step}... -> item | iteration -> {paid | reviewed}... -> ... -> end
 
 Append-only, each line flushed to the disk before the next thing is done. An iteration without its
 item is made again; what it paid is paid. What an item means is investigation.py's business.
@@ -148,6 +148,31 @@ class Item:
     seconds: float = 0.0
     tokens: int = 0
     cost_usd: float = 0.0
+    reviewed: str = ""
+    """What somebody else made of it, in a word and a sentence; empty: nobody was asked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Iteration:
+    """A finished iteration that found several things: all of them are known, or none."""
+
+    record: Literal["iteration"] = "iteration"
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reviewed:
+    """An item was looked at by somebody else, who did not know what was said of it."""
+
+    record: Literal["reviewed"] = "reviewed"
+    fingerprint: str
+    status: str
+    """Which it has from now on."""
+    judgement: str
+    why: str
+    evidence: tuple[Evidence, ...] = ()
+    """What stands."""
+    dropped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +183,7 @@ class Ended:
     reason: str
 
 
-Record: TypeAlias = Started | Ran | Paid | Step | Item | Ended
+Record: TypeAlias = Started | Ran | Paid | Step | Item | Iteration | Reviewed | Ended
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +211,10 @@ class Known:
                 return replace(self, steps={**self.steps, record.name: record.found})
             case Item():
                 return replace(self, items=(*self.items, record))
+            case Iteration():
+                return replace(self, items=(*self.items, *record.items))
+            case Reviewed():
+                return replace(self, items=tuple(_reviewed(item, record) for item in self.items))
             case Ended():
                 return replace(self, end=record.reason)
 
@@ -197,6 +226,14 @@ class Known:
     @property
     def executions(self) -> dict[int, Execution]:
         return {number: run.execution() for number, run in self.runs.items()}
+
+
+def _reviewed(item: Item, review: Reviewed) -> Item:
+    if item.fingerprint != review.fingerprint:
+        return item
+    words = f"{review.judgement}: {review.why}" if review.why else review.judgement
+    overruled = words if review.status != item.status else item.overruled
+    return replace(item, status=review.status, overruled=overruled, reviewed=words)
 
 
 def refuse_forged(commits: Iterable[str]) -> None:

@@ -207,7 +207,7 @@ def test_made_up_evidence_is_dropped_counted_and_confirms_nothing(
     assert [why in told for told in item.dropped] == [True] * len(evidence)
     assert done.handoff["findings"][0]["status"] == "unknown"
     if evidence:
-        assert "evidence that does not hold" in results(model.api, 2)[0][1]
+        assert "what does not hold" in results(model.api, 2)[0][1]
         assert "did not hold and was dropped: 1" in done.page("summary.md")
 
 

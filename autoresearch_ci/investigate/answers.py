@@ -1,0 +1,128 @@
+"""What a model answered, read as it was meant: words of a scale, numbers, JSON in prose, paths.
+
+Lenient in form only. Whatever it says still has to fit the program's schema, and its evidence to
+stand at the audited commit.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
+
+from autoresearch_ci.investigate.item_schema import Schema
+
+_PROSE_LIMIT = 400_000
+"""Characters of prose that are searched for an answer."""
+_TRIES = 50
+"""Objects that prose is searched for."""
+_SAME = {
+    "critical": ("blocker", "severe", "urgent", "emergency", "p0", "sev0", "sev1"),
+    "high": ("major", "important", "error", "serious", "p1", "sev2"),
+    "medium": ("moderate", "warning", "warn", "normal", "mid", "med", "p2", "sev3"),
+    "low": ("minor", "trivial", "p3", "sev4"),
+    "info": ("informational", "information", "note", "notice", "none", "hint", "p4", "sev5"),
+}
+"""Words of other scales of severity."""
+_MEANT = {word: ours for ours, words in _SAME.items() for word in words}
+
+
+def eased(value: object, schema: Schema) -> Any:
+    """The same with each text of an `enum`, and each number, in the schema's own spelling."""
+    kind = schema["type"]
+    if kind == "object" and isinstance(value, Mapping):
+        inner = schema["properties"]
+        return {name: eased(v, inner[name]) if name in inner else v for name, v in value.items()}
+    if kind == "array":
+        several = [value] if isinstance(value, Mapping) else value
+        if not isinstance(several, list):
+            return value
+        return [eased(entry, schema["items"]) for entry in several]
+    if kind == "string" and isinstance(value, str) and "enum" in schema:
+        return _chosen(value, schema["enum"])
+    if kind == "integer" and not isinstance(value, bool):
+        return _whole(value)
+    return value
+
+
+def _whole(value: object) -> object:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str) and re.fullmatch(r"\s*[Ll]?\d{1,9}\s*", value):
+        return int(value.strip().lstrip("Ll"))
+    return value
+
+
+def _chosen(value: str, choices: Collection[str]) -> str:
+    if value in choices:
+        return value
+    plain = {_plain(choice): choice for choice in choices}
+    word = _plain(value)
+    if word not in plain and {"critical", "medium"} <= plain.keys():
+        word = _MEANT.get(word, word)
+    return plain.get(word, value)
+
+
+def _plain(word: str) -> str:
+    return re.sub(r"[\s_-]+", "-", word.strip().strip("*`'\"").lower())
+
+
+def in_prose(
+    words: str, schema: Schema, fits: Callable[[Mapping[str, Any]], bool]
+) -> dict[str, Any] | None:
+    """The last object in a text that fits; `None`: there is none."""
+    meant = [eased(found, schema) for found in _objects(words[-_PROSE_LIMIT:])]
+    named = [found for found in meant if not schema["properties"].keys().isdisjoint(found)]
+    return next((found for found in reversed(named) if fits(found)), None)
+
+
+def _objects(words: str) -> Iterator[dict[str, Any]]:
+    """Outermost JSON objects, in order."""
+    decoder, at = json.JSONDecoder(), 0
+    for _ in range(_TRIES):
+        at = words.find("{", at)
+        if at < 0:
+            return
+        try:
+            found, at = decoder.raw_decode(words, at)
+        except (ValueError, RecursionError):
+            at += 1
+            continue
+        if isinstance(found, dict):
+            yield found
+
+
+def placed(path: str, known: Collection[str]) -> str:
+    """The file that a path means: with `./`, `b/`, other slashes or case, or absolute.
+
+    Only a name that the audited commit has can come out of it, else the path as it is.
+    """
+    plain = path.strip().replace("\\", "/").removeprefix("file://")
+    parts = [part for part in plain.split("/") if part not in ("", ".")]
+    if ".." in parts or not parts:
+        return path
+    return next((name for name in _meant(plain, parts) if name in known), "") or (
+        _in_any_case("/".join(parts), known) or path
+    )
+
+
+_WORKSPACE = re.compile(r"^/(?:github/workspace|home/runner/work/[^/]+/[^/]+|workspace|repo)/(.+)")
+"""Where a checkout usually lies."""
+
+
+def _meant(plain: str, parts: list[str]) -> Iterator[str]:
+    """What it may stand for, the likeliest first."""
+    yield "/".join(parts)
+    if found := _WORKSPACE.match(plain):
+        yield found[1]
+    if plain.startswith("/"):
+        # Of a path elsewhere a single name says too little: `/proc/self/environ` is no `environ`.
+        yield from ("/".join(parts[start:]) for start in range(1, len(parts) - 1))
+    elif parts[0] in ("a", "b"):  # as a diff names both sides
+        yield "/".join(parts[1:])
+
+
+def _in_any_case(path: str, known: Collection[str]) -> str:
+    alike = [name for name in known if name.lower() == path.lower()]
+    return alike[0] if len(alike) == 1 else ""

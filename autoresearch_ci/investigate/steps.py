@@ -1,0 +1,391 @@
+"""Requests of an investigation besides its loop: reconnaissance, and second opinions.
+
+A second opinion is asked for by a request that holds a claim and the raw code, and nothing of what
+was said before. What it answers counts when its evidence stands, and is no comment of that code.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from autoresearch_ci.decide.findings import Checked, Evidence, check
+from autoresearch_ci.decide.spoken_lines import does_nothing
+from autoresearch_ci.decide.weaknesses import Weakness
+from autoresearch_ci.investigate.asking import Asking, Question
+from autoresearch_ci.investigate.form import Answered, Reader, fitting_entries
+from autoresearch_ci.investigate.program import Program
+from autoresearch_ci.investigate.program_steps import (
+    ANSWER,
+    RECONNAISSANCE,
+    VERIFY_FIX,
+    Step,
+    answers_schema,
+    judging_schema,
+)
+from autoresearch_ci.investigate.request import told_facts
+from autoresearch_ci.llm.conversation import NoProposal, OutOfBudget
+from autoresearch_ci.record.investigation_records import Step as Done
+from autoresearch_ci.safety.prompt_text import block, line
+
+UNANSWERED = "unanswered"
+"""The judgement of what nobody gave a usable answer about."""
+WHOLE = 12_000
+"""Characters of a file that is shown whole."""
+AROUND = 60
+"""Lines on either side of a place in a larger one."""
+BATCH = 8
+"""Claims of one request."""
+NAMES = 12
+"""Entries of one list of the reconnaissance that become cells."""
+
+Read = Callable[[str], str | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opinion:
+    """What somebody else makes of a claim."""
+
+    judgement: str
+    why: str
+    evidence: tuple[Evidence, ...] = ()
+    """What stands."""
+    dropped: tuple[str, ...] = ()
+
+
+# --- Reconnaissance -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terrain:
+    """What is there, by the reconnaissance."""
+
+    lists: Mapping[str, Sequence[Mapping[str, Any]]]
+    """By the names of the program's schema."""
+    dropped: int = 0
+    """Entries whose evidence did not hold."""
+    why_not: str = ""
+    """Why there is none; empty: there is one."""
+
+    def fact(self) -> str:
+        """As later requests are told it."""
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        for name, entries in self.lists.items():
+            yield f"{name.replace('_', ' ')}:"
+            for entry in entries:
+                rest = {k: v for k, v in entry.items() if k not in ("name", "evidence")}
+                told = ", ".join(f"{k}: {line(str(v), 200)}" for k, v in rest.items())
+                where = next((p.get("path", "") for p in entry.get("evidence", [])), "")
+                yield f"- {line(str(entry['name']), 100)} ({where or 'no place'}): {told}"
+
+    def cells(self, step: Step) -> dict[str, tuple[str, ...]]:
+        """Dimension -> names, of those dimensions that the reconnaissance fills."""
+        found = {
+            dimension: tuple(dict.fromkeys(str(e["name"]) for e in self.lists.get(name, ())))
+            for dimension, name in step.cells.items()
+        }
+        return {dimension: names[:NAMES] for dimension, names in found.items() if names}
+
+
+def reconnoitre(
+    asking: Asking, program: Program, facts: Sequence[tuple[str, str]]
+) -> Terrain | None:
+    """Once for an investigation: what an earlier process found is taken. `None`: nobody asks.
+
+    Raises `OutOfBudget`, `ProposerError`.
+    """
+    step = program.facts.steps.get(RECONNAISSANCE)
+    if step is None:
+        return None
+    known = asking.records.known.steps.get(RECONNAISSANCE)
+    if known is not None:
+        return Terrain(lists=known["lists"], dropped=int(known["dropped"]))
+    question = Question(
+        rules=program.sections["Rules"],
+        stable="".join(told_facts(facts, asking.tree.paths())),
+        task=program.sections[RECONNAISSANCE],
+        schema=step.item,
+        about="Finish: hand in what you found.",
+    )
+    try:
+        terrain = asking.put(question, lambda answer, reader: _terrain(answer, reader, step))
+    except OutOfBudget:
+        raise
+    except NoProposal as error:
+        return Terrain(lists={}, why_not=str(error))
+    found = {"lists": terrain.lists, "dropped": terrain.dropped}
+    asking.records.append(Done(name=RECONNAISSANCE, found=found))
+    return terrain
+
+
+def _terrain(answer: Answered, reader: Reader, step: Step) -> tuple[Terrain, list[str]]:
+    lists: dict[str, list[dict[str, Any]]] = {}
+    wrong: list[str] = []
+    for name, inner in step.item["properties"].items():
+        entries, malformed = fitting_entries(answer.get(name, []), inner["items"])
+        wrong += malformed
+        lists[name] = []
+        for entry in map(reader.located, entries):
+            checked = reader.checked(entry)
+            if checked.kept:
+                lists[name].append({**entry, "evidence": [_told(p) for p in checked.kept]})
+            else:
+                wrong += checked.dropped or [f"{name}: {line(str(entry['name']), 60)}: no quote"]
+    return Terrain(lists=lists, dropped=len(wrong)), wrong
+
+
+def _told(piece: Evidence) -> dict[str, Any]:
+    return {"path": piece.path, "line": piece.line, "text": piece.text}
+
+
+# --- Second opinions ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """What somebody says of a place, without their reasons."""
+
+    name: str
+    """A fingerprint: what tells it from others."""
+    title: str
+    kind: str = ""
+    """`CWE-89, by bandit`."""
+    path: str = ""
+    line: int = 0
+    places: tuple[tuple[str, int], ...] = ()
+    """Further files and lines that it speaks of."""
+
+    def words(self, name: str = "") -> str:
+        place = f"{self.path}:{self.line}" if self.line else self.path or "of no file"
+        kind = f" [{line(self.kind, 100)}]" if self.kind else ""
+        return f"{name}{line(self.title, 300)}{kind}, at {line(place, 300)}"
+
+    def all_places(self) -> Iterator[tuple[str, int]]:
+        yield self.path, self.line
+        yield from self.places
+
+
+def opinion(asking: Asking, program: Program, name: str, claim: Claim, iteration: int) -> Opinion:
+    """On one claim. Raises `OutOfBudget`, `ProposerError`."""
+    step, read = program.facts.steps[name], Reader(asking.tree).text
+    question = Question(
+        rules=program.sections[name],
+        stable=code_of(claim.all_places(), read),
+        task=f"The claim:\n{claim.words()}",
+        schema=judging_schema(step),
+    )
+    try:
+        return asking.put(
+            question,
+            lambda answer, reader: _opinion(answer, reader.located, reader.text, step),
+            iteration=iteration,
+        )
+    except OutOfBudget:
+        raise
+    except NoProposal as error:
+        return Opinion(judgement=UNANSWERED, why=str(error))
+
+
+def _opinion(
+    answer: Answered, located: Callable[[Answered], dict[str, Any]], read: Read, step: Step
+) -> tuple[Opinion, Sequence[str]]:
+    checked = _of_code(check(located(answer)["evidence"], read, {}), read)
+    word = str(answer["judgement"])
+    needs = step.judgements[word].needs
+    stands = not needs or not checked.kinds.isdisjoint(needs)
+    why = str(answer["why"])
+    if not stands:
+        why = f"not {word}: it needs a {' or '.join(needs)} that stands. {why}"
+    found = Opinion(
+        judgement=word if stands else step.otherwise,
+        why=why,
+        evidence=checked.kept,
+        dropped=checked.dropped,
+    )
+    return found, [*checked.dropped, *([] if stands else [f"{word} needs a quote of code"])]
+
+
+def _of_code(checked: Checked, read: Read) -> Checked:
+    """Without quotes of what code says about itself."""
+    spoken = [piece for piece in checked.kept if _is_spoken(piece, read)]
+    kept = tuple(piece for piece in checked.kept if piece not in spoken)
+    why = (f"{piece.words()}: a comment is no evidence of what the code does" for piece in spoken)
+    return replace(
+        checked,
+        kept=kept,
+        dropped=(*checked.dropped, *why),
+        kinds=frozenset({"quote"} if kept else ()),
+    )
+
+
+def _is_spoken(piece: Evidence, read: Read) -> bool:
+    content = read(piece.path) or ""
+    return does_nothing(piece.path, content, piece.line, piece.line + piece.text.count("\n"))
+
+
+def code_of(places: Iterable[tuple[str, int]], read: Read) -> str:
+    """Raw code around places, each file once, as delimited data."""
+    by_file: dict[str, list[int]] = {}
+    for path, at in places:
+        by_file.setdefault(path, []).append(at)
+    shown = ((path, read(path), lines) for path, lines in by_file.items() if path)
+    return "".join(
+        block("file", path, _window(text, lines)) for path, text, lines in shown if text is not None
+    ) or block("file", "", "(no file is named)")
+
+
+def _window(text: str, lines: Sequence[int]) -> str:
+    rows = [f"{number:6}\t{row}" for number, row in enumerate(text.splitlines(), start=1)]
+    if len(text) <= WHOLE:
+        return "\n".join(rows)
+    wanted = {n for at in lines for n in range(max(1, at - AROUND), at + AROUND + 1)}
+    kept = [row for number, row in enumerate(rows, start=1) if number in wanted]
+    return "\n".join(kept)[: 4 * WHOLE]
+
+
+# --- What tools told ------------------------------------------------------------------------------
+
+
+def answer_all(
+    asking: Asking, program: Program, hits: Sequence[Weakness], note: Callable[[str], None]
+) -> Mapping[str, Opinion]:
+    """By fingerprint, what is made of each hit; one that is not in it was not answered.
+
+    A judgement that changes a status counts when as many requests as the program says agree. Raises
+    `OutOfBudget`, `ProposerError`.
+    """
+    step = program.facts.steps[ANSWER]
+    claims = [_claim(hit) for hit in hits[: step.most]]
+    for vote in range(1, step.votes + 1):
+        open_ones = [claim for claim in claims if _may_change(asking, step, claim, vote)]
+        shuffled = random.Random(f"{program.digest}{vote}").sample(open_ones, len(open_ones))
+        for batch in _batches(shuffled if vote > 1 else open_ones):
+            _answer(asking, program, batch, vote, note)
+    found = {claim.name: _agreed(asking, step, claim) for claim in claims}
+    return {name: agreed for name, agreed in found.items() if agreed is not None}
+
+
+def _claim(hit: Weakness) -> Claim:
+    cwe = f"CWE-{hit.cwe}, " if hit.cwe else ""
+    return Claim(
+        name=hit.fingerprint,
+        title=hit.title,
+        kind=f"{cwe}{hit.rule}, by {', '.join(hit.sources) or 'a tool'}",
+        path=hit.path,
+        line=hit.line,
+    )
+
+
+def _cast(asking: Asking, claim: Claim, vote: int) -> Mapping[str, Any] | None:
+    return asking.records.known.steps.get(f"{ANSWER} {claim.name} {vote}")
+
+
+def _may_change(asking: Asking, step: Step, claim: Claim, vote: int) -> bool:
+    """Whether that vote is still to be cast: all before it were for a change."""
+    if _cast(asking, claim, vote) is not None:
+        return False
+    earlier = [_cast(asking, claim, before) for before in range(1, vote)]
+    return all(cast and step.judgements[cast["judgement"]].becomes for cast in earlier)
+
+
+def _batches(claims: Sequence[Claim]) -> Iterator[list[Claim]]:
+    """Few at a time, of one folder where that can be."""
+    ordered = sorted(claims, key=lambda claim: claim.path.rpartition("/")[0])
+    for start in range(0, len(ordered), BATCH):
+        yield ordered[start : start + BATCH]
+
+
+def _answer(
+    asking: Asking, program: Program, batch: Sequence[Claim], vote: int, note: Callable[[str], None]
+) -> None:
+    step, read = program.facts.steps[ANSWER], Reader(asking.tree).text
+    names = {f"H{number}": claim for number, claim in enumerate(batch, start=1)}
+    told = "\n".join(claim.words(f"{name}: ") for name, claim in names.items())
+    question = Question(
+        rules=program.sections[ANSWER],
+        stable=code_of((place for claim in batch for place in claim.all_places()), read),
+        task=f"What tools told, to be answered one by one:\n{told}",
+        schema=answers_schema(step, list(names)),
+    )
+    try:
+        opinions = asking.put(question, lambda a, reader: _opinions(a, reader, step, list(names)))
+    except OutOfBudget:
+        raise
+    except NoProposal as error:
+        note(f"{len(batch)} findings of tools were not answered: {line(str(error), 200)}")
+        return
+    for name, found in opinions.items():
+        evidence = [_told(piece) for piece in found.evidence]
+        told_of = {"judgement": found.judgement, "why": found.why, "evidence": evidence}
+        asking.records.append(Done(name=f"{ANSWER} {names[name].name} {vote}", found=told_of))
+
+
+def _opinions(
+    answer: Answered, reader: Reader, step: Step, names: Sequence[str]
+) -> tuple[dict[str, Opinion], list[str]]:
+    schema = answers_schema(step, names)["properties"]["answers"]["items"]
+    entries, wrong = fitting_entries(answer["answers"], schema)
+    found: dict[str, Opinion] = {}
+    for entry in entries:
+        opinion, problems = _opinion(entry, reader.located, reader.text, step)
+        wrong += problems
+        if found.setdefault(entry["id"], opinion).judgement != opinion.judgement:
+            # Who says both has not decided it.
+            found[entry["id"]] = replace(opinion, judgement=step.otherwise)
+    missing = [name for name in names if name not in found]
+    return found, [*wrong, *(f"{name} is not answered" for name in missing)]
+
+
+def _agreed(asking: Asking, step: Step, claim: Claim) -> Opinion | None:
+    votes = [_cast(asking, claim, vote) for vote in range(1, step.votes + 1)]
+    cast = [vote for vote in votes if vote is not None]
+    if not cast:
+        return None
+    last = cast[-1]
+    changes = bool(step.judgements[last["judgement"]].becomes)
+    agreed = not changes or (len(cast) == step.votes)
+    return Opinion(
+        judgement=last["judgement"] if agreed else step.otherwise,
+        why=str(last["why"]) if agreed else f"nobody agreed: {last['why']}",
+        evidence=tuple(Evidence(kind="quote", **piece) for piece in last["evidence"]),
+    )
+
+
+# --- Whether a repair repairs ---------------------------------------------------------------------
+
+
+def verify_fix(
+    asking: Asking,
+    program: Program,
+    claim: Claim,
+    *,
+    before: Mapping[str, str],
+    after: Mapping[str, str],
+) -> Opinion:
+    """Whether a weakness is gone, by the raw code before and after: text of each changed file.
+
+    Evidence has to stand in the code after. Raises `OutOfBudget`, `ProposerError`.
+    """
+    step = program.facts.steps[VERIFY_FIX]
+    shown = [
+        block(f"file {when}", path, _window(text, [claim.line]))
+        for when, files in (("before", before), ("after", after))
+        for path, text in files.items()
+    ]
+    question = Question(
+        rules=program.sections[VERIFY_FIX],
+        stable="".join(shown),
+        task=f"The claim, of the code before:\n{claim.words()}",
+        schema=judging_schema(step),
+        reads=False,
+    )
+    try:
+        return asking.put(question, lambda answer, _: _opinion(answer, dict, after.get, step))
+    except OutOfBudget:
+        raise
+    except NoProposal as error:
+        return Opinion(judgement=step.otherwise, why=str(error))
