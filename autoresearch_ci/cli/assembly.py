@@ -83,11 +83,12 @@ def make_redactor(config: Config, environment: Mapping[str, str]) -> Redactor:
     servers = tuple(config.mcp.values())
     parts: tuple[Config | Agent | ToolServer, ...]
     parts = (config, *config.proposer.agents.values(), *servers)
-    headers = [config.claude.headers, *(server.headers for server in servers)]
+    claudes = config.claude.everybody()
+    headers = [*(c.headers for c in claudes), *(server.headers for server in servers)]
     passed = {name for part in parts for name in part.pass_env if name in environment}
     given = [*(part.env for part in parts), *headers, {name: environment[name] for name in passed}]
-    named = [config.claude.key_variable or "", *_variables(headers)]
-    addresses = [config.claude.base_url or "", *(server.url or "" for server in servers)]
+    named = [*(c.key_variable or "" for c in claudes), *_variables(headers)]
+    addresses = [*(c.base_url or "" for c in claudes), *(server.url or "" for server in servers)]
     declared = (value for variables in given for value in declared_values(variables))
     return Redactor([*secret_values(environment, named), *addresses, *declared])
 

@@ -132,7 +132,7 @@ class Desk:
                 providers=providers,
                 records=self.records,
                 budget=config.budget,
-                tree=self._tree(),
+                tree=self.tree(),
                 began=self.began,
                 wall=minutes * 60 if minutes else None,
             )
@@ -144,7 +144,7 @@ class Desk:
         tell_unknown_price(self.collaborators, claude)
         return service
 
-    def _tree(self) -> Draft:
+    def tree(self) -> Draft:
         """The audited commit, to be read: nothing is in scope."""
         context, nothing = self.collaborators.context, Scope(include=())
         store = self.collaborators.store

@@ -296,6 +296,10 @@ class Claude(Section):
         own = [alone.but(self.roles[role])] if role in self.roles else []
         return (*own, alone, *map(alone.but, self.fallbacks))
 
+    def everybody(self) -> tuple[Claude, ...]:
+        """All that may be asked."""
+        return (*self.in_turn(), *(self.but(other) for other in self.roles.values()))
+
     def but(self, other: OtherModel) -> Claude:
         """The same with what another model has of its own.
 

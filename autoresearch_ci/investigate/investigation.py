@@ -66,6 +66,8 @@ class Investigation:
     facts: Sequence[tuple[str, str]]
     """What was found without a model."""
     observe: Observer
+    material: str = ""
+    """What is audited besides the commit, such as a change, as delimited data."""
     written: Callable[[], object] = lambda: None
     """Is called after each iteration."""
     review: Callable[[Item], None] = lambda item: None
@@ -150,6 +152,7 @@ class Investigation:
             self.program,
             provider,
             facts=self.facts,
+            material=self.material,
             items=known.items,
             looked=each_looked(known.items, self.program),
             grid=self.grid,

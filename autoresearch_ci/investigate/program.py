@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -38,6 +38,8 @@ PROGRAM_LIMIT = 200_000
 """Bytes; a prompt holds all of it."""
 ANSWER = ("status", "evidence")
 """Properties that every item has: code reads them."""
+CHANGES = "changes"
+"""The section that is told where a change is what is looked at."""
 DEBATE = "debate"
 """The section of a panel's rounds."""
 FINDINGS = "findings"
@@ -198,6 +200,17 @@ class Program:
     def closing(self) -> Schema:
         """What is answered in the end."""
         return list_of(self.each, self.facts.several) if self.facts.several else self.each
+
+    def over(self, cells: Mapping[str, Sequence[str]]) -> Program:
+        """The same with these cells of the grid, of which an item names one."""
+        item = dict(self.facts.item)
+        of_item = {
+            name: {**schema, "enum": list(cells[name])} if name in cells else schema
+            for name, schema in item["properties"].items()
+        }
+        grid = {**self.facts.grid, **{name: tuple(several) for name, several in cells.items()}}
+        changed = {"item": {**item, "properties": of_item}, "grid": grid}
+        return replace(self, facts=self.facts.model_copy(update=changed))
 
     def called(self, words: str) -> Program:
         """The same with the roles of a set. Raises `ConfigError`."""
@@ -388,7 +401,9 @@ def _problems_of_words(
     if facts.panel is None and sorted(told) != sorted(facts.statuses):
         yield "statuses", f"item.status.enum lists {told}, expected {list(facts.statuses)}"
     for dimension, cells in facts.grid.items():
-        if dimension in properties and properties[dimension].get("enum") != list(cells):
+        filled = any(dimension in step.cells for step in facts.steps.values())
+        alike = filled or properties.get(dimension, {}).get("enum") == list(cells)
+        if dimension in properties and not alike:
             yield "grid", f"item.{dimension}.enum must list the cells of grid.{dimension}"
     expected = properties.get(facts.prediction, {}).get("enum")
     if facts.prediction and sorted(expected or []) != ["fails", "passes"]:
@@ -428,7 +443,7 @@ def _missing_sections(facts: FrontMatter, sections: Mapping[str, str]) -> Iterat
     everybody = dict.fromkeys([*facts.roles, *(r for roles in facts.sets.values() for r in roles)])
     roles = [f"role: {role}" for role in everybody]
     steps = [*facts.steps, *([DEBATE] if facts.panel else [])]
-    known = [*_SECTIONS, *sorted(cells), *roles, *steps]
+    known = [*_SECTIONS, CHANGES, *sorted(cells), *roles, *steps]
     yield from (("roles", f"there is no section `# {r}`") for r in roles if not sections.get(r))
     yield from (("steps", f"there is no section `# {s}`") for s in steps if not sections.get(s))
     for title in sections:

@@ -10,7 +10,7 @@ from typing import Any
 
 from autoresearch_ci.decide.saturation import Grid, Looked, coverage, focus
 from autoresearch_ci.investigate.inquiry import definitions, earlier
-from autoresearch_ci.investigate.program import Program
+from autoresearch_ci.investigate.program import CHANGES, Program
 from autoresearch_ci.investigate.providers import Provider
 from autoresearch_ci.llm.tools import Dialect
 from autoresearch_ci.record.investigation_records import Item
@@ -38,18 +38,20 @@ def build_request(
     looked: Sequence[Looked],
     grid: Grid,
     paths: Sequence[str],
+    material: str = "",
     role: str = "",
 ) -> dict[str, Any]:
     """`facts`: title and text of what was found without a model; `grid`: what is to be covered.
 
-    `role`: who looks this time.
+    `material`: what is audited besides, as delimited data; `role`: who looks this time.
     """
-    words = program.sections.get(f"role: {role}", "")
-    state = "\n\n".join([*_state(program, items, looked, grid), *([words] if words else [])])
+    last = [program.sections.get(CHANGES, "") if material else ""]
+    last.append(program.sections.get(f"role: {role}", ""))
+    state = "\n\n".join([*_state(program, items, looked, grid), *filter(None, last)])
     return request_of(
         provider,
         rules=program.sections["Rules"],
-        stable="".join(told_facts(facts, paths)),
+        stable="".join(told_facts(facts, paths)) + material,
         task=state,
         tools=definitions(program),
     )
