@@ -185,7 +185,7 @@ class Oracle:
         self.talks += turn == 1
         if turn == 1 and self.reads:
             return calls(tool("read", path="app.py"))
-        first = self.talks == 1 and self.labels
+        first = "(nothing yet)" in words_of(body) and self.labels
         return self.report([self.finding(label) for label in self.labels] if first else [NOTHING])
 
 

@@ -152,7 +152,10 @@ def _block_events(index: int, block: Json) -> Iterator[Json]:
     deltas: list[Json] = []
     if kind == "text":
         start["text"] = ""
-        deltas = [{"type": "text_delta", "text": part} for part in _pieces(block["text"], 20)]
+        deltas = [
+            {"type": "text_delta", "text": part}
+            for part in _pieces(block["text"], max(20, len(block["text"]) // 100))
+        ]
     elif kind == "thinking":
         start.update(thinking="", signature="")
         deltas = [
@@ -162,8 +165,10 @@ def _block_events(index: int, block: Json) -> Iterator[Json]:
     elif kind == "tool_use":
         start["input"] = {}
         whole = block.get("raw", json.dumps(block["input"]))
+        length = max(9, len(whole) // 100)  # the SDK reads all that came so far at each piece
         deltas = [
-            {"type": "input_json_delta", "partial_json": part} for part in ("", *_pieces(whole, 9))
+            {"type": "input_json_delta", "partial_json": part}
+            for part in ("", *_pieces(whole, length))
         ]
     yield {"type": "content_block_start", "index": index, "content_block": start}
     for delta in deltas:

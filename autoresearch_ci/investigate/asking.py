@@ -17,7 +17,7 @@ from autoresearch_ci.investigate.form import Answered, Form, Reader, form_tools
 from autoresearch_ci.investigate.item_schema import Schema
 from autoresearch_ci.investigate.providers import Provider, Providers
 from autoresearch_ci.investigate.request import request_of
-from autoresearch_ci.llm.conversation import Caps
+from autoresearch_ci.llm.conversation import Caps, NoProposal, OutOfBudget
 from autoresearch_ci.llm.draft import Draft
 from autoresearch_ci.llm.prices import spent
 from autoresearch_ci.record.investigation_records import InvestigationRecords, Paid
@@ -77,7 +77,16 @@ class Asking:
             )
             return talk.run(request)
 
-        return self.providers.ask_each(attempt, role=question.role)
+        return self.ask_each(attempt, role=question.role)
+
+    def ask_each(self, attempt: Callable[[Provider], _R], *, role: str = "") -> _R:
+        """As `Providers.ask_each`; raises `OutOfBudget` only when all of the budget is used up."""
+        try:
+            return self.providers.ask_each(attempt, role=role)
+        except OutOfBudget as error:
+            if self.spent_up():
+                raise
+            raise NoProposal(f"it cost what one question may cost: {error}") from error
 
     def rest(self, provider: Provider, iteration: int) -> dict[str, Any]:
         """What every talk that reports is made with."""

@@ -41,7 +41,7 @@ from autoresearch_ci.investigate.outcome_pages import SEVERITIES, each_looked, l
 from autoresearch_ci.investigate.program import Program
 from autoresearch_ci.investigate.providers import Provider
 from autoresearch_ci.investigate.request import build_request
-from autoresearch_ci.llm.conversation import NoProposal
+from autoresearch_ci.llm.conversation import NoProposal, OutOfBudget
 from autoresearch_ci.measure.commands import OutOfTime
 from autoresearch_ci.record.investigation_records import (
     Ended,
@@ -89,6 +89,8 @@ class Investigation:
                 self.written()
         except OutOfTime:
             reason = time_used_up(self.limits)
+        except OutOfBudget as error:
+            reason = self.asking.spent_up() or str(error)
         except ProposerError as error:
             self.records.append(cannot_be_asked(error))
             raise
@@ -124,7 +126,9 @@ class Investigation:
         role = self.program.role(number)
         found: list[dict[str, Any]]
         try:
-            found = self.asking.providers.ask_each(partial(self._talk, number, role), role=role)
+            found = self.asking.ask_each(partial(self._talk, number, role), role=role)
+        except OutOfBudget:
+            raise  # not an iteration of no use, but none
         except NoProposal as error:
             found = [{"status": UNUSABLE, "overruled": str(error)}]
         after = self.records.known.spent

@@ -378,7 +378,7 @@ def verify_fix(
     ]
     question = Question(
         rules=program.sections[VERIFY_FIX],
-        stable="".join(shown),
+        stable="".join(shown) or block("file", "", "(no file is named)"),
         task=f"The claim, of the code before:\n{claim.words()}",
         schema=judging_schema(step),
         reads=False,

@@ -338,7 +338,7 @@ def test_money_ends_it_also_across_a_resume(model: Model) -> None:
     assert "$0.4" in model.debug.known().end
     assert done.handoff["status"] == "BOUNDED"
     model(flags=("--resume", "--iterations", "9", "--budget-usd", "0.4"), command=None)
-    assert len(model.items) == 1
+    assert (model.items, len(model.api.requests)) == ((), 1)
 
 
 def test_a_secret_in_an_answer_goes_nowhere(model: Model) -> None:

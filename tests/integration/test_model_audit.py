@@ -175,7 +175,8 @@ def test_a_path_elsewhere_is_neither_read_nor_reported(audits: Audits, repo: Rep
     secret = Label(
         cwe=200, severity="high", line=1, quote="HOME=", title="The environment", path="x"
     )
-    told = [replace(secret, path=path) for path in ("/proc/self/environ", "../environ")]
+    paths = ("/proc/self/environ", "../environ")
+    told = [replace(secret, path=path, title=f"The environment, {path}") for path in paths]
     layer = audits(*[Oracle(labels=told)] * 50)
     assert found(layer) == []
     assert {w.status for w in layer.weaknesses} == {"unknown"}
@@ -403,7 +404,8 @@ def test_a_model_can_only_read(audits: Audits, api: MessagesApi) -> None:
     audits(*[reply] * 50)
     for body in api.requests:
         assert {t["name"] for t in body["tools"]} <= {"read", "glob", "grep", "report"}
-    answered = next(b for b in api.requests if len(b["messages"]) == 3)["messages"][2]["content"]
+    looks = [body for body in api.requests if step_of(body) == "look"]
+    answered = next(b for b in looks if len(b["messages"]) == 3)["messages"][2]["content"]
     assert [bool(block.get("is_error")) for block in answered] == [True] * 5 + [False]
     assert "no match" in answered[-1]["content"]
 
