@@ -26,9 +26,9 @@ from autoresearch_ci.decide.saturation import is_complete
 from autoresearch_ci.errors import ConfigError, ProposerError, WorkspaceError
 from autoresearch_ci.events import Event, Note, Observer, Warning, redacted
 from autoresearch_ci.execution.command import Stop
-from autoresearch_ci.investigate.asking import Asking
+from autoresearch_ci.investigate.asking import Asking, cannot_be_asked
 from autoresearch_ci.investigate.experiments import Experiments
-from autoresearch_ci.investigate.investigation import Investigation, cannot_be_asked
+from autoresearch_ci.investigate.investigation import Investigation
 from autoresearch_ci.investigate.outcome_pages import Pages
 from autoresearch_ci.investigate.program import Program
 from autoresearch_ci.investigate.providers import Providers

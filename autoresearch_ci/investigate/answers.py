@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from autoresearch_ci.decide.findings import ANCHOR_LINES, Evidence
 from autoresearch_ci.investigate.item_schema import Schema
 
 _PROSE_LIMIT = 400_000
@@ -126,3 +127,21 @@ def _meant(plain: str, parts: list[str]) -> Iterator[str]:
 def _in_any_case(path: str, known: Collection[str]) -> str:
     alike = [name for name in known if name.lower() == path.lower()]
     return alike[0] if len(alike) == 1 else ""
+
+
+def place_of(
+    answer: Mapping[str, Any], evidence: Sequence[Evidence], read: Callable[[str], str | None]
+) -> tuple[str, int]:
+    """A file that is there, and a line in it (0: none): where a quote stands, if one is near."""
+    quotes = [piece for piece in evidence if piece.kind == "quote"]
+    path, at = answer.get("path"), answer.get("line", 0)
+    text = read(path) if isinstance(path, str) and path else None
+    if not isinstance(path, str) or text is None:
+        return (quotes[0].path, quotes[0].line) if quotes else ("", 0)
+    here = [piece for piece in quotes if piece.path == path]
+    inside = isinstance(at, int) and 0 < at <= text.count("\n") + 1
+    if not inside:
+        return path, here[0].line if here else 0
+    near = [piece for piece in here if abs(piece.line - at) <= ANCHOR_LINES]
+    within = any(p.line <= at <= p.line + p.text.count("\n") for p in near)
+    return path, at if within or not near else near[0].line

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from autoresearch_ci.config.proposers import Claude
 from autoresearch_ci.config.schema import Budget
+from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.experiment import Spent
 from autoresearch_ci.investigate.form import Answered, Form, Reader, form_tools
 from autoresearch_ci.investigate.item_schema import Schema
@@ -20,7 +21,8 @@ from autoresearch_ci.investigate.request import request_of
 from autoresearch_ci.llm.conversation import Caps, NoProposal, OutOfBudget
 from autoresearch_ci.llm.draft import Draft
 from autoresearch_ci.llm.prices import spent
-from autoresearch_ci.record.investigation_records import InvestigationRecords, Paid
+from autoresearch_ci.record.investigation_records import Ended, InvestigationRecords, Paid
+from autoresearch_ci.safety.prompt_text import line
 
 _R = TypeVar("_R")
 Worth = Callable[[Answered, Reader], tuple[_R, Sequence[str]]]
@@ -133,3 +135,8 @@ class Asking:
 
 def _least(*limits: float | None) -> float | None:
     return min((limit for limit in limits if limit is not None), default=None)
+
+
+def cannot_be_asked(error: ProposerError) -> Ended:
+    """Why there are no further iterations."""
+    return Ended(reason=f"the model cannot be asked: {line(str(error), 200)}")

@@ -16,8 +16,6 @@ from functools import partial
 from typing import Any
 
 from autoresearch_ci.decide.findings import (
-    ANCHOR_LINES,
-    Evidence,
     enclosing,
     fingerprint,
     settle,
@@ -33,7 +31,8 @@ from autoresearch_ci.decide.saturation import (
 )
 from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.events import Note, Observer, Warning
-from autoresearch_ci.investigate.asking import Asking
+from autoresearch_ci.investigate.answers import place_of
+from autoresearch_ci.investigate.asking import Asking, cannot_be_asked
 from autoresearch_ci.investigate.experiments import Experiments
 from autoresearch_ci.investigate.form import Reader
 from autoresearch_ci.investigate.inquiry import Inquiry, Reported, Result
@@ -226,11 +225,6 @@ def _rank(answer: Mapping[str, Any]) -> int:
     return SEVERITIES.index(told) if told in SEVERITIES else len(SEVERITIES)
 
 
-def cannot_be_asked(error: ProposerError) -> Ended:
-    """Why there are no further iterations."""
-    return Ended(reason=f"the model cannot be asked: {line(str(error), 200)}")
-
-
 def told(item: Item, program: Program) -> str:
     """One line for people."""
     claim = line(str(item.answer.get(program.facts.claim, "")), 160)
@@ -249,21 +243,3 @@ def _is_refuted(reported: Reported, result: Result, prediction: str) -> bool:
         return False
     wanted = bool(expected == "fails")
     return shows.execution().failed != wanted
-
-
-def place_of(
-    answer: Mapping[str, Any], evidence: Sequence[Evidence], read: Callable[[str], str | None]
-) -> tuple[str, int]:
-    """A file that is there, and a line in it (0: none): where a quote stands, if one is near."""
-    quotes = [piece for piece in evidence if piece.kind == "quote"]
-    path, at = answer.get("path"), answer.get("line", 0)
-    text = read(path) if isinstance(path, str) and path else None
-    if not isinstance(path, str) or text is None:
-        return (quotes[0].path, quotes[0].line) if quotes else ("", 0)
-    here = [piece for piece in quotes if piece.path == path]
-    inside = isinstance(at, int) and 0 < at <= text.count("\n") + 1
-    if not inside:
-        return path, here[0].line if here else 0
-    near = [piece for piece in here if abs(piece.line - at) <= ANCHOR_LINES]
-    within = any(p.line <= at <= p.line + p.text.count("\n") for p in near)
-    return path, at if within or not near else near[0].line

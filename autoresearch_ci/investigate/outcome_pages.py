@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from autoresearch_ci.decide.saturation import DUPLICATE, Looked, coverage, is_complete
+from autoresearch_ci.investigate.panel_pages import panel_report
 from autoresearch_ci.investigate.program import Program
 from autoresearch_ci.record.durable_files import replace_file
 from autoresearch_ci.record.handoff_form import SEVERITIES
@@ -58,6 +59,8 @@ class Pages:
     severity: str = ""
     """Findings below it are only counted; empty: all are shown."""
     scope: tuple[str, ...] = ()
+    most: int = 1000
+    """Findings of a panel that are shown."""
     redact: Callable[[Any], Any] = lambda value: value
     """Of JSON-like values: what a person typed may hold a secret."""
 
@@ -66,6 +69,9 @@ class Pages:
     ) -> Report:
         """Each of the program's outputs, whole or not at all."""
         report = self.report(known, facts, missing)
+        panel = self.program.facts.panel
+        if panel:
+            report = panel_report(report, self.program, panel, known, self.most)
         self.folder.mkdir(parents=True, exist_ok=True)
         for name in self.program.facts.outputs:
             replace_file(self.folder / name, page(report, name).encode(errors="replace"))

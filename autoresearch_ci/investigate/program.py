@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -107,9 +107,14 @@ class Defaults(Section):
 class Depth(Section):
     """How far a search goes that somebody asks for by a word."""
 
-    iterations: int = Field(ge=0, le=1_000_000)
+    iterations: int | None = Field(default=None, ge=0, le=1_000_000)
+    """Without it as many as elsewhere."""
     experiments: int | None = Field(default=None, ge=0, le=20)
     """In each iteration; without it as many as elsewhere."""
+    personas: int | None = Field(default=None, ge=2, le=12)
+    """Of a panel."""
+    rounds: int | None = Field(default=None, ge=0, le=5)
+    """Of a panel."""
 
 
 class Experiments(Section):
@@ -233,11 +238,13 @@ class Program:
         if depth is None:
             words = ", ".join(self.facts.depths) or "none"
             raise ConfigError(f"--depth {shown(word)}: expected one of {words}.")
-        most = self.facts.experiments.most if depth.experiments is None else depth.experiments
-        limits = {
-            "defaults": Defaults(iterations=depth.iterations),
-            "experiments": self.facts.experiments.model_copy(update={"most": most}),
+        told = {name: getattr(depth, name) for name in depth.model_fields_set}
+        limits: dict[str, Any] = {
+            "defaults": _with(self.facts.defaults, told, "iterations"),
+            "experiments": _with(self.facts.experiments, told, "experiments", "most"),
         }
+        if self.facts.panel:
+            limits["panel"] = _with(_with(self.facts.panel, told, "personas"), told, "rounds")
         return replace(self, facts=self.facts.model_copy(update=limits))
 
     @property
@@ -261,6 +268,14 @@ class Program:
             usd=usd,
             tokens=tokens,
         )
+
+
+_S = TypeVar("_S", bound=Section)
+
+
+def _with(section: _S, told: Mapping[str, Any], name: str, key: str = "") -> _S:
+    """The section with what a depth says of `name`, which it calls `key`."""
+    return section.model_copy(update={key or name: told[name]} if name in told else {})
 
 
 def list_of(item: Schema, most: int) -> dict[str, Any]:

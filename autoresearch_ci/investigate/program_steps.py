@@ -145,6 +145,27 @@ def answers_schema(step: Step, names: Sequence[str]) -> dict[str, Any]:
     return {"type": "object", "required": ["answers"], "properties": {"answers": listed}}
 
 
+def votes_schema(names: Sequence[str]) -> dict[str, Any]:
+    """What a role of a panel says of all that was found."""
+    each = {
+        "type": "object",
+        "required": ["id", "vote", "why", "evidence"],
+        "properties": {
+            "id": {"type": "string", "enum": list(names)},
+            "vote": {"type": "string", "enum": ["confirm", "dispute", "abstain"]},
+            "severity": {
+                "type": "string",
+                "enum": ["critical", "high", "medium", "low", "info"],
+                "description": "which you would give, if it is another one",
+            },
+            "why": {"type": "string", "minLength": 4, "maxLength": 1000},
+            "evidence": QUOTES,
+        },
+    }
+    listed = {"type": "array", "minItems": 1, "maxItems": 2 * len(names), "items": each}
+    return {"type": "object", "required": ["votes"], "properties": {"votes": listed}}
+
+
 QUOTES: Mapping[str, Any] = {
     "type": "array",
     "maxItems": 10,

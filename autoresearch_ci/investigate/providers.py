@@ -57,7 +57,7 @@ class Providers:
         note: Callable[[str], None],
     ) -> None:
         """`open` raises `ProposerError` when a service cannot be used."""
-        self._claude = claude
+        self.claude = claude
         self._open = open
         self._redactor = redactor
         self._note = note
@@ -104,7 +104,7 @@ class Providers:
         return (claude.model for claude in self._order(role))
 
     def _order(self, role: str) -> Sequence[Claude]:
-        return list({_key(claude): claude for claude in self._claude.in_turn(role)}.values())
+        return list({_key(claude): claude for claude in self.claude.in_turn(role)}.values())
 
     def _provider(self, claude: Claude) -> Provider | None:
         key = _key(claude)

@@ -105,6 +105,23 @@ class Report:
     left_out: int = 0
     """Findings below the severity that was asked for."""
     scope: tuple[str, ...] = field(default=())
+    rows: tuple[Mapping[str, object], ...] | None = None
+    """Of the table, by column, where they are not the findings."""
+    debates: tuple[Debate, ...] = ()
+    """What was said for and against, of a panel."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Debate:
+    """How one finding fared among several roles."""
+
+    name: str
+    title: str
+    status: str
+    raised_by: tuple[str, ...]
+    """Who saw it alone."""
+    votes: tuple[tuple[int, str, str, str], ...]
+    """Round, role, word and reason."""
 
 
 def page(report: Report, name: str) -> str:
@@ -112,12 +129,15 @@ def page(report: Report, name: str) -> str:
     return table(report) if _TABLE.fullmatch(name) else _pages()[name](report)
 
 
-OUTPUTS = ("findings.md", "eliminated.md", "summary.md", "handoff.json", "NAME-results.tsv")
+OUTPUTS = (
+    *("findings.md", "eliminated.md", "summary.md", "debate.md", "handoff.json"),
+    "NAME-results.tsv",
+)
 _TABLE = re.compile(r"[a-z][a-z0-9-]{0,40}-results\.tsv")
 
 
 def _pages() -> Mapping[str, Callable[[Report], str]]:
-    makers = (findings_page, eliminated_page, summary_page, handoff)
+    makers = (findings_page, eliminated_page, summary_page, debate_page, handoff)
     return dict(zip(OUTPUTS, makers, strict=False))
 
 
@@ -234,14 +254,31 @@ def summary_page(report: Report) -> str:
     return "\n".join([*lines, ""])
 
 
+def debate_page(report: Report) -> str:
+    """Who saw what alone, and how all voted on it, with their reasons."""
+    lines = [f"# Debate of {report.program} {inline(report.tag)}", ""]
+    lines += [] if report.debates else ["There was nothing to debate.", ""]
+    for debate in report.debates:
+        seen = ", ".join(inline(role, 60) for role in debate.raised_by)
+        lines += [f"## {debate.name}: {inline(debate.title, 200)}", ""]
+        lines += [f"{inline(debate.status, 60)}; seen alone by {seen}.", ""]
+        for number, role, word, why in debate.votes:
+            lines.append(f"- round {number}, {inline(role, 60)}: {word}. {inline(why, 500)}")
+        lines.append("")
+    return "\n".join(lines)
+
+
 # --- Table and handoff ----------------------------------------------------------------------------
 
 
 def table(report: Report) -> str:
     """The program's columns, a row for each iteration; `-` where there is nothing."""
-    rows = [
-        [_cell(_value(f, column, report)) for column in report.columns] for f in report.findings
-    ]
+    values = (
+        [[_value(f, column, report) for column in report.columns] for f in report.findings]
+        if report.rows is None
+        else [[row.get(column, "") for column in report.columns] for row in report.rows]
+    )
+    rows = [[_cell(value) for value in row] for row in values]
     return "".join("\t".join(row) + "\n" for row in [list(report.columns), *rows])
 
 
