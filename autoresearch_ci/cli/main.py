@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import NoReturn
 
 from autoresearch_ci import __version__
+from autoresearch_ci.cli.program_flags import GENERAL, add_general, add_inputs, programs
 from autoresearch_ci.cli.terminal import redacted
 from autoresearch_ci.errors import AutoresearchError, WorkspaceError, reason_of
 from autoresearch_ci.safety.log_text import message_lines
@@ -59,7 +60,8 @@ def run_cli(arguments: Sequence[str], environment: Mapping[str, str] = os.enviro
         if unknown:
             parser.error(f"unrecognized arguments: {' '.join(unknown)}{_suggestion(unknown)}")
         options.environment = environment
-        command = importlib.import_module(f"autoresearch_ci.cli.{options.command}")
+        module = getattr(options, "module", options.command)
+        command = importlib.import_module(f"autoresearch_ci.cli.{module}")
         return int(command.main(options))
     except AutoresearchError as error:
         text = redacted(f"autoresearch-ci: {error}", environment)
@@ -395,10 +397,22 @@ def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
         "--quick", action="store_true", help="run nothing of the repository: no setup, no metric"
     )
     doctor.add_argument("--json", action="store_true", help="print JSON")
+    _add_programs(commands, words)
     for name, command in commands.choices.items():
         if name != "evals" and (words is None or name in words):
             _add_configuration(command, besides=_MEANINGLESS.get(name, ()))
     return parser
+
+
+def _add_programs(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], words: Sequence[str] | None
+) -> None:
+    """A command for each program that needs no file of its own, and one for any other program."""
+    for name, about in (*programs(), (GENERAL, "run a program of your own (--program FILE)")):
+        command = commands.add_parser(name, help=about, allow_abbrev=False)
+        add_general(command, "" if name == GENERAL else name)
+        if name != GENERAL and (words is None or name in words):
+            add_inputs(command, name)
 
 
 CATEGORIES = ("build", "critical", "type", "test", "lint", "warning")

@@ -75,15 +75,17 @@ def audit(
     *,
     focus: str = "",
     changes: Mapping[str, str] | None = None,
+    facts: Sequence[tuple[str, str]] = (),
 ) -> ModelLayer:
     """Never raises for want of a model: the reason is in what it returns.
 
     `hits`: what the deterministic layer found, with fingerprints; `focus`: cells, roles or words;
-    `changes`: by path, the diffs that are audited, where it is a change that is.
+    `changes`: by path, the diffs that are audited, where it is a change that is; `facts`: title and
+    text of what the model is told besides.
     """
     if why := desk.why_no_model():
         return ModelLayer(hits=tuple(hits), why_not=why)
-    work = _Audit(desk=desk, hits=hits, focus=focus, changes=changes or {})
+    work = _Audit(desk=desk, hits=hits, focus=focus, changes=changes or {}, told=facts)
     try:
         with desk.asking() as asking:
             work.run(asking)
@@ -102,6 +104,7 @@ class _Audit:
     hits: Sequence[Weakness]
     focus: str
     changes: Mapping[str, str]
+    told: Sequence[tuple[str, str]]
     program: Program = field(init=False)
     terrain: Terrain | None = None
     answers: Mapping[str, Opinion] = field(default_factory=dict)
@@ -114,7 +117,7 @@ class _Audit:
     def run(self, asking: Asking) -> None:
         """Raises `ProposerError`, `OutOfBudget`."""
         note = self.desk.collaborators.note
-        facts = [*self.desk.facts, *self._words]
+        facts = [*self.told, *self.desk.facts, *self._words]
         self.terrain = reconnoitre(asking, self.program, facts)
         if self.terrain and not self.terrain.why_not:
             step = self.program.facts.steps[RECONNAISSANCE]

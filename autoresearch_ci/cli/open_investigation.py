@@ -30,6 +30,7 @@ from autoresearch_ci.investigate.asking import Asking, cannot_be_asked
 from autoresearch_ci.investigate.experiments import Experiments
 from autoresearch_ci.investigate.investigation import Investigation
 from autoresearch_ci.investigate.outcome_pages import Pages
+from autoresearch_ci.investigate.panel import Panel
 from autoresearch_ci.investigate.program import Program
 from autoresearch_ci.investigate.providers import Providers
 from autoresearch_ci.investigate.runs import Runs
@@ -110,6 +111,27 @@ class Desk:
             ).run()
         if not is_complete(reason):
             self.missing.append(f"more: {reason}; --resume goes on")
+
+    def debate(self, *, first: Sequence[tuple[str, str]] = ()) -> None:
+        """The panel, until it ends. Raises `ProposerError`. `first`: facts that are told first."""
+        rules = self.program.facts.panel
+        assert rules is not None
+        with self.asking() as asking:
+            reason = Panel(
+                program=self.program,
+                rules=rules,
+                asking=asking,
+                facts=[*first, *self.facts],
+                paths=self._in_scope(),
+                note=self.collaborators.note,
+            ).run()
+        if not is_complete(reason):
+            self.missing.append(f"more: {reason}; --resume goes on")
+
+    def _in_scope(self) -> list[str]:
+        context = self.collaborators.context
+        chosen = Scope(include=tuple(self.pages.scope or EVERYTHING)).select(context.files)
+        return sorted(chosen)
 
     @contextmanager
     def asking(self) -> Iterator[Asking]:

@@ -60,6 +60,11 @@ OF_THE_ROW = (
     "cost_usd",
 )
 """Columns that the record has, whatever the program."""
+OF_A_ROUND = (
+    *("round", "persona", "findings_produced", "findings_revised", "challenges_issued"),
+    *("flip_count", "status"),
+)
+"""Columns of a panel's table."""
 _SECTIONS = ("Rules", "Task")
 _PARTS = re.compile(r"\A---[ \t]*\r?\n(.*?)^---[ \t]*\r?$\n?(.*)\Z", re.DOTALL | re.MULTILINE)
 
@@ -369,7 +374,8 @@ def _problems(facts: FrontMatter) -> Iterator[tuple[str, str]]:
     yield from (("first", f"{n}: is answered in the end") for n in facts.first if n in ANSWER)
     yield from _unknown("claim", [facts.claim], properties)
     yield from _unknown("grid", facts.grid, properties)
-    yield from _unknown("columns", facts.columns, (*properties, *OF_THE_ROW))
+    row = (*properties, *OF_THE_ROW) if facts.panel is None else OF_A_ROUND
+    yield from _unknown("columns", facts.columns, row)
     named = [n for n in (facts.prediction, facts.stop.answered_by) if n]
     yield from _unknown("prediction" if facts.prediction else "stop", named, properties)
     yield from _unknown("otherwise", [facts.otherwise], facts.statuses)

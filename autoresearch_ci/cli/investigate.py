@@ -1,0 +1,270 @@
+"""Any investigating program, by its name or its file: `autoresearch-ci predict`, or one's own.
+
+What it asks, accepts and writes is in the program; here is only how it is called and how it ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from autoresearch_ci.cli.config import effective
+from autoresearch_ci.cli.model_audit import audit, focused
+from autoresearch_ci.cli.open_investigation import EVERYTHING, Desk, opened_desk
+from autoresearch_ci.cli.terminal import obey_signals
+from autoresearch_ci.config.resolve import Setting
+from autoresearch_ci.config.schema import Config
+from autoresearch_ci.decide.finding_gate import Ruled, ruled
+from autoresearch_ci.decide.gates import Ruling
+from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.investigate.program import Program, bundled, from_file
+from autoresearch_ci.preflight import Options
+from autoresearch_ci.record.investigation_records import Started, peek
+from autoresearch_ci.record.run_names import (
+    chosen_investigation,
+    refuse_vanished_base,
+    run_store,
+)
+from autoresearch_ci.report.console import make_progress
+from autoresearch_ci.report.finding_pages import Report, handoff
+from autoresearch_ci.safety.prompt_text import line
+from autoresearch_ci.workspace.repository import Repository
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One investigation, as it is to be made."""
+
+    program: Program
+    asked: Mapping[str, str]
+    """What a person says, by flag."""
+    facts: tuple[tuple[str, str], ...]
+    """The same as the model is told it."""
+    place: Options
+    config: Config
+    iterations: int
+
+
+def main(options: argparse.Namespace) -> int:
+    """Ask, write the pages, and say what it came to. Raises `AutoresearchError`."""
+    repository = Repository.open(Path.cwd())
+    with closing(repository):
+        task = task_of(options, repository)
+    if options.dry_run:
+        print("\n".join(_plan(task)))
+        return 0
+    people = sys.stderr if options.json else sys.stdout
+    with (
+        make_progress(people, json=False) as observe,
+        opened_desk(
+            task.config,
+            task.program,
+            task.place,
+            command=task.program.facts.name,
+            asked=task.asked,
+            iterations=task.iterations,
+            severity="",
+            observe=observe,
+            stop=obey_signals(),
+            environment=options.environment,
+        ) as desk,
+    ):
+        if options.max_findings:
+            desk.pages = replace(desk.pages, most=options.max_findings)
+        investigate(desk, task)
+    report = desk.write()
+    verdict = _verdict(report, options)
+    if options.json:
+        print(handoff(report))
+    for text in _ending(report, verdict, options.fail_on):
+        print(text, file=people)
+    print(f"report: {desk.pages.folder}", file=people)
+    return verdict.exit_code
+
+
+def investigate(desk: Desk, task: Task) -> None:
+    """By the program's shape. What nobody can be asked is told, not raised, where a gate is."""
+    if why := desk.why_no_model():
+        desk.without_model(why)
+    elif task.program.facts.panel:
+        desk.debate(first=task.facts)
+    elif task.program.facts.steps:
+        layer = audit(desk, (), facts=task.facts)
+        desk.missing += layer.incomplete
+    else:
+        desk.ask(None, first=task.facts)
+
+
+def _verdict(report: Report, options: argparse.Namespace) -> Ruled:
+    open_ones = [finding for finding in report.findings if finding.finding == "open"]
+    severities = [str(finding.answer.get("severity", "")) for finding in open_ones]
+    return ruled(
+        severities,
+        report.missing,
+        fail_on=options.fail_on,
+        allow_incomplete=options.allow_incomplete,
+    )
+
+
+def _ending(report: Report, verdict: Ruled, fail_on: str) -> Iterator[str]:
+    for finding in report.findings:
+        if finding.finding == "open":
+            severity = line(str(finding.answer.get("severity", "")), 20)
+            yield f"{finding.status} {severity}: {line(finding.title, 200)} ({finding.place})"
+    for why in report.missing:
+        yield f"not looked at: {line(why, 300)}"
+    if fail_on != "never":
+        yield f"verdict: {verdict.ruling}: {line(verdict.reason, 300)}"
+    if verdict.ruling is Ruling.INCOMPLETE:
+        yield "incomplete is no pass; --allow-incomplete makes it one"
+
+
+# --- What is asked --------------------------------------------------------------------------------
+
+
+def task_of(options: argparse.Namespace, repository: Repository) -> Task:
+    """Raises `ConfigError`, `WorkspaceError`."""
+    program = bundled(options.name) if options.name else from_file(Path(options.program))
+    name = program.facts.name
+    tag = chosen_investigation(repository, name, options.tag, resume=options.resume)
+    known = peek(run_store(repository, f"{name}-{tag}")).start if options.resume else None
+    base = known.base if known else repository.head()
+    refuse_vanished_base(repository, base)
+    config, path = _configured(options)
+    asked = _asked(options, program, config, known)
+    program = _shaped(program, asked, options)
+    program, words = focused(program, asked.get("focus", ""))
+    return Task(
+        program=program,
+        asked=asked,
+        facts=(*_facts(program, asked), *words),
+        place=Options(
+            start=Path.cwd(),
+            config_path=path,
+            tag=tag,
+            resume=options.resume,
+            output=options.output,
+            base=base,
+        ),
+        config=config,
+        iterations=config.iterations if _is_typed(options) else program.facts.defaults.iterations,
+    )
+
+
+def _configured(options: argparse.Namespace) -> tuple[Config, str | None]:
+    """Nothing of the repository is run, so the metric has no say."""
+    resolved, path = effective(
+        options,
+        defaults=[Setting(at=("scope",), value=list(EVERYTHING), flag="default")],
+        forced=[Setting(at=("metric",), value={"command": "true"}, flag="(this command)")],
+    )
+    return resolved.config, path
+
+
+def _is_typed(options: argparse.Namespace) -> bool:
+    """Whether somebody has typed how many iterations there may be."""
+    return any(
+        key == "iterations" or (key == "set" and words.startswith("iterations="))
+        for key, words in getattr(options, "typed", [])
+    )
+
+
+_OF_ALL = ("depth", "focus", "adversarial", "personas", "rounds")
+
+
+def _asked(
+    options: argparse.Namespace, program: Program, config: Config, known: Started | None
+) -> dict[str, str]:
+    """By flag; what an earlier process was asked holds. Raises `ConfigError`."""
+    said = {n: str(getattr(options, f"input_{n}", "") or "") for n in program.facts.inputs}
+    said |= _said(getattr(options, "say", []), program)
+    typed = ((name, getattr(options, name)) for name in _OF_ALL)
+    said |= {name: "" if words is None else str(words) for name, words in typed}
+    said["goal"] = config.goal
+    given = {name: words for name, words in said.items() if words}
+    if known is None:
+        _refuse_missing(program, given)
+        return given
+    for name, words in given.items():
+        if known.asked.get(name, "") != words:
+            raise ConfigError(
+                f"--resume: {name} was {known.asked.get(name) or 'not given'!r} when it began.\n"
+                "do: leave it out, or start anew with another --tag."
+            )
+    return dict(known.asked)
+
+
+def _said(pairs: Sequence[str], program: Program) -> dict[str, str]:
+    found = {}
+    for pair in pairs:
+        name, is_pair, words = pair.partition("=")
+        asked = program.facts.inputs.get(name)
+        if not is_pair or asked is None:
+            known = ", ".join(program.facts.inputs) or "none"
+            raise ConfigError(f"--say {pair!r}: expected NAME=TEXT, with a name of {known}.")
+        if asked.choices and words not in asked.choices:
+            raise ConfigError(f"--say {pair!r}: expected one of {', '.join(asked.choices)}.")
+        found[name] = words
+    return found
+
+
+def _refuse_missing(program: Program, given: Mapping[str, str]) -> None:
+    inputs = program.facts.inputs.items()
+    missing = [name for name, asked in inputs if asked.required and name not in given]
+    if missing:
+        told = ", ".join(f"--{name} ({program.facts.inputs[name].about})" for name in missing)
+        raise ConfigError(f"{program.facts.name} must be told more: {told}.")
+
+
+def _shaped(program: Program, asked: Mapping[str, str], options: argparse.Namespace) -> Program:
+    """With the depth, and the roles of a panel, that are asked for. Raises `ConfigError`."""
+    program = program.at_depth(asked.get("depth", ""))
+    if asked.get("adversarial"):
+        program = program.called(asked["adversarial"])
+    panel = program.facts.panel
+    if panel is None:
+        flags = ("adversarial", "personas", "rounds")
+        if wrong := next((flag for flag in flags if asked.get(flag)), None):
+            raise ConfigError(f"--{wrong} is for panels, and {program.facts.name} is none.")
+        return program
+    told = {"personas": asked.get("personas"), "rounds": asked.get("rounds"),
+            "findings": options.max_findings}  # fmt: skip
+    given = {name: int(value) for name, value in told.items() if value}
+    personas, most = given.get("personas", panel.personas), len(program.facts.roles)
+    if not 2 <= personas <= most and "personas" in given:
+        raise ConfigError(f"--personas {personas}: expected 2 to {most}, as many as it has roles.")
+    if not 0 <= given.get("rounds", 0) <= 5:
+        raise ConfigError(f"--rounds {given['rounds']}: expected 0 to 5.")
+    panel = panel.model_copy(update={**given, "personas": min(personas, most)})
+    return replace(program, facts=program.facts.model_copy(update={"panel": panel}))
+
+
+def _facts(program: Program, asked: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    if asked.get("goal"):
+        yield "What somebody wants to know", asked["goal"]
+    for name, about in program.facts.inputs.items():
+        if asked.get(name):
+            yield about.about, asked[name]
+
+
+def _plan(task: Task) -> Iterator[str]:
+    """What would be asked, of whom, and how often."""
+    facts, claude = task.program.facts, task.config.claude
+    yield f"{facts.name} at {(task.place.base or '')[:12]}: {facts.about}"
+    for name, words in task.asked.items():
+        yield f"{name}: {line(words, 200)}"
+    if facts.panel:
+        roles = facts.roles[: facts.panel.personas]
+        for role in roles:
+            yield f"role {role}: {', '.join(c.model for c in claude.in_turn(role))}"
+        yield f"at most {facts.panel.findings} findings, {facts.panel.rounds} rounds of votes"
+        yield f"talks: {len(roles) * (1 + facts.panel.rounds)}"
+    else:
+        yield f"models: {', '.join(c.model for c in claude.in_turn())}"
+        yield f"talks: {task.iterations} and {len(facts.steps)} kinds of steps"
+    budget = task.config.budget
+    yield f"budget: {f'${budget.usd:g}' if budget.usd else 'no limit in dollars'}"
