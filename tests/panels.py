@@ -75,7 +75,9 @@ item:
 claim: title
 roles: [ada, ben, cleo, dan, eve]
 sets: {adversarial: [eve, dan, ben]}
-panel: {rounds: 2, personas: 5, findings: 40, confirmed: confirmed, probable: probable, minority: minority, dropped: dropped}
+panel:
+  {rounds: 2, personas: 5, findings: 40, confirmed: confirmed, probable: probable,
+   minority: minority, dropped: dropped}
 statuses:
   confirmed: {needs: [quote], finding: open}
   probable: {needs: [quote], finding: open}

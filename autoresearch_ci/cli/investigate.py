@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autoresearch_ci.cli.config import effective
-from autoresearch_ci.cli.model_audit import audit, focused
 from autoresearch_ci.cli.open_investigation import EVERYTHING, Desk, opened_desk
 from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.resolve import Setting
@@ -22,6 +21,7 @@ from autoresearch_ci.decide.finding_gate import Ruled, ruled
 from autoresearch_ci.decide.gates import Ruling
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.investigate.program import Program, bundled, from_file
+from autoresearch_ci.investigate.stepped import focused
 from autoresearch_ci.preflight import Options
 from autoresearch_ci.record.investigation_records import Started, peek
 from autoresearch_ci.record.run_names import (
@@ -92,11 +92,9 @@ def investigate(desk: Desk, task: Task) -> None:
         desk.without_model(why)
     elif task.program.facts.panel:
         desk.debate(first=task.facts)
-    elif task.program.facts.steps:
-        layer = audit(desk, (), facts=task.facts)
-        desk.missing += layer.incomplete
     else:
-        desk.ask(None, first=task.facts)
+        work = desk.look_into(None, first=task.facts)
+        desk.missing += work.incomplete(desk.records.known)
 
 
 def _verdict(report: Report, options: argparse.Namespace) -> Ruled:

@@ -28,12 +28,12 @@ from autoresearch_ci.events import Event, Note, Observer, Warning, redacted
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.investigate.asking import Asking, cannot_be_asked
 from autoresearch_ci.investigate.experiments import Experiments
-from autoresearch_ci.investigate.investigation import Investigation
 from autoresearch_ci.investigate.outcome_pages import Pages
 from autoresearch_ci.investigate.panel import Panel
 from autoresearch_ci.investigate.program import Program
 from autoresearch_ci.investigate.providers import Providers
 from autoresearch_ci.investigate.runs import Runs
+from autoresearch_ci.investigate.stepped import Stepped
 from autoresearch_ci.llm.credentials import credential
 from autoresearch_ci.llm.draft import Draft
 from autoresearch_ci.measure.commands import MeasuredCommands
@@ -97,20 +97,29 @@ class Desk:
 
         `first`: facts that are told first; `only`: cells of the grid that are to be covered.
         """
-        with self.asking() as asking:
-            budget = asking.budget
-            reason = Investigation(
-                program=self.program,
-                asking=asking,
-                limits=self.program.limits(self.iterations, asking.wall, budget.usd, budget.tokens),
-                grid={**self.program.facts.grid, **(only or {})},
-                experiments=experiments,
-                facts=[*first, *self.facts, *self._history()],
-                observe=self.collaborators.observe,
-                written=self.write,
-            ).run()
-        if not is_complete(reason):
+        self.look_into(experiments, first=first, only=only)
+        if not is_complete(reason := self.records.known.end):
             self.missing.append(f"more: {reason}; --resume goes on")
+
+    def look_into(
+        self,
+        experiments: Experiments | None,
+        *,
+        first: Sequence[tuple[str, str]] = (),
+        only: Mapping[str, Sequence[str]] | None = None,
+    ) -> Stepped:
+        """The same; what was not looked at is for the caller to ask."""
+        work = Stepped(
+            program=self.program.over(only) if only else self.program,
+            iterations=self.iterations,
+            experiments=experiments,
+            facts=[*first, *self.facts, *self._history()],
+            observe=self.collaborators.observe,
+            written=self.write,
+        )
+        with self.asking() as asking:
+            work.run(asking)
+        return work
 
     def debate(self, *, first: Sequence[tuple[str, str]] = ()) -> None:
         """The panel, until it ends. Raises `ProposerError`. `first`: facts that are told first."""

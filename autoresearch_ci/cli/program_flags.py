@@ -12,19 +12,22 @@ from importlib import resources
 from pathlib import Path
 
 OWN_FILE = Path(__file__).parent
-_LINE = re.compile(rb"^(about|shape): *(.+?) *\r?$", re.MULTILINE)
+_LINE = re.compile(rb"^(about|outputs): *(.+?) *\r?$", re.MULTILINE)
 GENERAL = "investigate"
 """The command for a program of one's own."""
 
 
 def programs() -> Iterator[tuple[str, str]]:
-    """Name and one line of help of each program that cli/investigate.py runs."""
+    """Name and one line of help of each program that cli/investigate.py runs.
+
+    One that writes nothing is a part of another command.
+    """
     folder = resources.files("autoresearch_ci") / "programs"
     for file in sorted(folder.iterdir(), key=lambda file: file.name):
         name = file.name.removesuffix(".md")
-        if (OWN_FILE / f"{name}.py").exists():
-            continue
-        yield name, dict(_LINE.findall(file.read_bytes()))[b"about"].decode()
+        said = dict(_LINE.findall(file.read_bytes()))
+        if said[b"outputs"] != b"[]" and not (OWN_FILE / f"{name}.py").exists():
+            yield name, said[b"about"].decode()
 
 
 def add_general(command: argparse.ArgumentParser, name: str) -> None:

@@ -228,7 +228,11 @@ class Program:
         if roles is None:
             known = ", ".join(self.facts.sets) or "none"
             raise ConfigError(f"--adversarial {shown(words)}: expected one of {known}.")
-        return replace(self, facts=self.facts.model_copy(update={"roles": roles}))
+        return self.played_by(roles)
+
+    def played_by(self, roles: Sequence[str]) -> Program:
+        """The same with these roles."""
+        return replace(self, facts=self.facts.model_copy(update={"roles": tuple(roles)}))
 
     def role(self, iteration: int) -> str:
         """Who looks in an iteration (from 1); empty: nobody in particular."""

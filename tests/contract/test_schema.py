@@ -60,6 +60,8 @@ claude:
   turns: 20
   file_bytes: 100000
   cache_ttl: 1h
+  fallbacks: [{model: another, base_url: "http://localhost:9000", key_variable: OTHER_KEY}]
+  roles: {insider: {model: a-third, effort: low}}
   patience: 5m
   price: {input: 1, output: 5, cache_read: 0.1, cache_write: 1.25}
 mcp:

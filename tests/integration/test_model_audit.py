@@ -301,7 +301,7 @@ def test_what_is_spent_ends_it_as_incomplete_and_a_resume_asks_only_the_rest(
     audits: Audits, api: MessagesApi, budget: Json
 ) -> None:
     layer = audits.but(budget=budget)(*[Oracle()] * 50)
-    assert any("did not come to its end" in why for why in layer.incomplete)
+    assert any("did not come to the end" in why for why in layer.incomplete)
     asked = [step_of(body) for body in api.requests]
     again = audits(resume=True)
     later = [step_of(body) for body in api.requests[len(asked) :]]

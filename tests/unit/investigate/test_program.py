@@ -95,3 +95,9 @@ def test_a_depth_says_how_many_iterations_and_experiments() -> None:
 def test_a_depth_that_the_program_does_not_know_is_refused_with_those_it_has() -> None:
     with pytest.raises(ConfigError, match="--depth shallow: expected one of quick, standard"):
         bundled("debug").at_depth("shallow")
+
+
+def test_the_example_in_the_documentation_loads() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "programs.md").read_text()
+    example = page.partition("```markdown\n")[2].partition("```\n")[0]
+    assert parse(example.encode(), "smells.md").facts.name == "smells"

@@ -1,0 +1,42 @@
+"""What code says about itself is told apart from what it does."""
+
+from __future__ import annotations
+
+import pytest
+
+from autoresearch_ci.decide.spoken_lines import does_nothing
+
+PYTHON = '''\
+"""Checked by the gateway."""
+# checked above
+def run(x):
+    """Safe: quoted by the caller."""
+    if x not in ("a", "b"):  # allowed ones
+        raise ValueError
+    text = """
+    not idle
+    """
+    return text
+'''
+SCRIPT = "/* checked\n   above */\n// quoted\nconst safe = quote(x);\n"
+SHELL = '#!/bin/sh\n# quoted\nrm -- "$1"\n'
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "first", "last", "idle"),
+    [
+        *(("a.py", PYTHON, 1, 1, True), ("a.py", PYTHON, 2, 2, True)),
+        *(("a.py", PYTHON, 4, 4, True), ("a.py", PYTHON, 5, 5, False)),
+        *(("a.py", PYTHON, 2, 3, False), ("a.py", PYTHON, 8, 8, False)),
+        *(("a.py", "def (\n# said\n", 2, 2, True), ("a.py", "def (\n# said\n", 1, 1, False)),
+        *(("a.ts", SCRIPT, 1, 2, True), ("a.ts", SCRIPT, 3, 3, True)),
+        *(("a.ts", SCRIPT, 4, 4, False), ("run", SHELL, 2, 2, True)),
+        *(("run", SHELL, 3, 3, False), ("notes.txt", "# said\n", 1, 1, False)),
+        *(("q.sql", "-- said\nSELECT 1;\n", 1, 1, True), ("a.yml", "# said\nx: 1\n", 1, 1, True)),
+        *(("a.html", "<!-- said\nso -->\n<b>x</b>\n", 1, 2, True),),
+    ],
+)
+def test_comments_and_idle_texts_do_nothing(
+    path: str, content: str, first: int, last: int, idle: bool
+) -> None:
+    assert does_nothing(path, content, first, last) is idle
