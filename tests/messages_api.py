@@ -211,6 +211,10 @@ class MessagesApi(LocalServer):
         """Answers that nobody asked for."""
         return len(self._answers)
 
+    def drop(self) -> None:
+        """Forget the answers that nobody has asked for."""
+        self._answers.clear()
+
     def answer(self, *replies: Reply | Callable[[Json], Reply]) -> None:
         """Queue answers; a callable is given the request's body."""
         self._answers += replies

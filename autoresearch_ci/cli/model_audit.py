@@ -6,12 +6,18 @@ cut short or looks at nothing makes the layer incomplete, with the reason; never
 
 from __future__ import annotations
 
+import hashlib
+import itertools
+import json
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
-from autoresearch_ci.cli.open_investigation import Desk
-from autoresearch_ci.decide.saturation import coverage, crossed
+from autoresearch_ci.cli.open_investigation import Desk, opened_desk
+from autoresearch_ci.config.schema import Budget, Config
+from autoresearch_ci.decide.saturation import UNUSABLE, coverage, crossed
 from autoresearch_ci.decide.weaknesses import (
     MODEL,
     Confidence,
@@ -21,15 +27,23 @@ from autoresearch_ci.decide.weaknesses import (
     worst_first,
 )
 from autoresearch_ci.errors import ProposerError
+from autoresearch_ci.events import Observer
+from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.investigate.form import Reader
 from autoresearch_ci.investigate.outcome_pages import each_looked
-from autoresearch_ci.investigate.program import Program
+from autoresearch_ci.investigate.program import Program, bundled
 from autoresearch_ci.investigate.program_steps import ANSWER
 from autoresearch_ci.investigate.stepped import Stepped, focused
-from autoresearch_ci.investigate.steps import Claim, Opinion, verify_fix
+from autoresearch_ci.investigate.steps import UNANSWERED, Claim, Opinion, verify_fix
 from autoresearch_ci.llm.conversation import OutOfBudget
-from autoresearch_ci.record.investigation_records import Item
+from autoresearch_ci.preflight import Options
+from autoresearch_ci.record.investigation_records import Item, Known, peek
+from autoresearch_ci.record.run_names import run_store
 from autoresearch_ci.safety.prompt_text import line
+from autoresearch_ci.workspace.repository import Repository
+
+COMMAND = "audit"
+"""What the records and the run folder are called after."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +67,70 @@ class ModelLayer:
     """Pieces of evidence that did not hold."""
     tokens: int = 0
     cost_usd: float = 0.0
+
+
+def audit_commit(
+    config: Config,
+    head: str,
+    hits: Sequence[Weakness],
+    *,
+    environment: Mapping[str, str],
+    observe: Observer,
+    stop: Stop,
+    program: Program | None = None,
+    depth: str = "",
+    iterations: int | None = None,
+    focus: str = "",
+    changes: Mapping[str, str] | None = None,
+) -> ModelLayer:
+    """`audit` of a commit of the repository here, by the program `security` if none is given.
+
+    What was asked of this commit before, and came to its end, is not asked again; what broke off
+    goes on. Raises `ConfigError`, `WorkspaceError`.
+    """
+    program = (program or bundled("security")).at_depth(depth)
+    told = json.dumps(changes or {}, sort_keys=True).encode(errors="replace")
+    asked = {"focus": focus, "changes": hashlib.sha256(told).hexdigest()[:16]}
+    repository = Repository.open(Path.cwd())
+    with closing(repository):
+        tag, resume = _place(repository, head, program, asked, config.budget)
+    with opened_desk(
+        config,
+        program,
+        Options(start=Path.cwd(), tag=tag, resume=resume, base=head),
+        command=COMMAND,
+        asked=asked,
+        iterations=program.facts.defaults.iterations if iterations is None else iterations,
+        severity="",
+        observe=observe,
+        stop=stop,
+        environment=environment,
+    ) as desk:
+        return audit(desk, hits, focus=focus, changes=changes)
+
+
+def _place(
+    repository: Repository, head: str, program: Program, asked: Mapping[str, str], budget: Budget
+) -> tuple[str, bool]:
+    """The tag, and whether it goes on there: a commit is asked about anew after a bad end."""
+    for number in itertools.count(1):
+        tag = head[:12] if number == 1 else f"{head[:12]}-{number}"
+        known = peek(run_store(repository, f"{COMMAND}-{tag}"))
+        if known.start is None:
+            return tag, False
+        same = (known.start.base, known.start.digest, dict(known.start.asked))
+        if same == (head, program.digest, asked) and _goes_on(known, budget):
+            return tag, True
+    raise AssertionError("there is always another number")
+
+
+def _goes_on(known: Known, budget: Budget) -> bool:
+    usd, tokens = budget.usd, budget.tokens
+    spent = (usd is not None and known.spent.cost_usd >= usd) or (
+        tokens is not None and known.spent.tokens >= tokens
+    )
+    broken = any(i.status == UNUSABLE or i.reviewed.startswith(UNANSWERED) for i in known.items)
+    return not broken and not spent
 
 
 def audit(

@@ -72,7 +72,8 @@ class Pages:
         panel = self.program.facts.panel
         if panel:
             report = panel_report(report, self.program, panel, known, self.most)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        if self.program.facts.outputs:
+            self.folder.mkdir(parents=True, exist_ok=True)
         for name in self.program.facts.outputs:
             replace_file(self.folder / name, page(report, name).encode(errors="replace"))
         return report

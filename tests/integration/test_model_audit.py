@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from autoresearch_ci.cli.model_audit import ModelLayer, check_fix
+from autoresearch_ci.cli.model_audit import ModelLayer, audit_commit, check_fix
 from autoresearch_ci.decide.weaknesses import Confidence
+from autoresearch_ci.execution.command import Stop
 from tests.auditing import (
     APP,
     KEY,
@@ -314,6 +315,32 @@ def test_without_a_key_no_model_is_asked_and_hits_stay_as_they_are(audits: Audit
     layer = audits.but(environment={})(hits=[hit(LABELS[0])])
     assert "there is no key" in layer.why_not
     assert [h.status for h in layer.hits] == ["open"]
+
+
+def test_a_commit_is_asked_about_once_and_a_new_one_anew(
+    audits: Audits, api: MessagesApi, repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(repo.path)
+
+    def audited(oracle: Any) -> ModelLayer:
+        api.answer(*[oracle] * 40)
+        given = {"environment": audits.environment, "observe": lambda event: None, "stop": Stop()}
+        head = repo.git("rev-parse", "HEAD")
+        return audit_commit(audits.config, head, [hit(LABELS[0])], iterations=2, **given)
+
+    refused = audited(lambda body: refuses("cyber"))
+    assert refused.incomplete
+    before = len(api.requests)
+    api.drop()
+    first = audited(Oracle())
+    count = len(api.requests)
+    again = audited(Oracle())
+    assert (again.weaknesses, again.incomplete) == (first.weaknesses, ())
+    assert len(api.requests) == count
+    repo.write("more.py", "import os\n")
+    repo.commit("more")
+    assert found(audited(Oracle())) == found(first) == LABELLED
+    assert len(api.requests) == count + (count - before)
 
 
 # --- The next one ---------------------------------------------------------------------------------
