@@ -110,7 +110,7 @@ class Desk:
     ) -> Stepped:
         """The same; what was not looked at is for the caller to ask."""
         work = Stepped(
-            program=self.program.over(only) if only else self.program,
+            program=self.program.covering(only) if only else self.program,
             iterations=self.iterations,
             experiments=experiments,
             facts=[*first, *self.facts, *self._history()],

@@ -211,16 +211,20 @@ class Program:
         """What is answered in the end."""
         return list_of(self.each, self.facts.several) if self.facts.several else self.each
 
+    def covering(self, cells: Mapping[str, Sequence[str]]) -> Program:
+        """The same with these cells of the grid to be covered."""
+        grid = {**self.facts.grid, **{name: tuple(several) for name, several in cells.items()}}
+        return replace(self, facts=self.facts.model_copy(update={"grid": grid}))
+
     def over(self, cells: Mapping[str, Sequence[str]]) -> Program:
         """The same with these cells of the grid, of which an item names one."""
         item = dict(self.facts.item)
-        of_item = {
+        item["properties"] = {
             name: {**schema, "enum": list(cells[name])} if name in cells else schema
             for name, schema in item["properties"].items()
         }
-        grid = {**self.facts.grid, **{name: tuple(several) for name, several in cells.items()}}
-        changed = {"item": {**item, "properties": of_item}, "grid": grid}
-        return replace(self, facts=self.facts.model_copy(update=changed))
+        there = self.covering(cells)
+        return replace(there, facts=there.facts.model_copy(update={"item": item}))
 
     def called(self, words: str) -> Program:
         """The same with the roles of a set. Raises `ConfigError`."""

@@ -171,6 +171,6 @@ def focused(program: Program, words: str) -> tuple[Program, list[tuple[str, str]
     roles = tuple(role for role in program.facts.roles if role.lower() in asked)
     known = {name.lower() for found in (*named.values(), roles) for name in found}
     rest = [word for word in asked if word not in known]
-    program = program.over(named) if named else program
+    program = program.covering(named) if named else program
     program = program.played_by(roles) if roles else program
     return program, [("What to look at first, as somebody asks", ", ".join(rest))] if rest else []
