@@ -42,6 +42,8 @@ from autoresearch_ci.record.run_names import run_store
 from autoresearch_ci.safety.prompt_text import line
 from autoresearch_ci.workspace.repository import Repository
 
+LEAST_OF_A_CHANGE = 4
+"""Iterations that a change takes, besides one for each of its files: as many as there are roles."""
 COMMAND = "audit"
 """What the records and the run folder are called after."""
 
@@ -86,8 +88,11 @@ def audit_commit(
     """`audit` of a commit of the repository here, by the program `security` if none is given.
 
     What was asked of this commit before, and came to its end, is not asked again; what broke off
-    goes on. Raises `ConfigError`, `WorkspaceError`.
+    goes on. `iterations`: as the program says, and fewer for a small change. Raises `ConfigError`,
+    `WorkspaceError`.
     """
+    if changes == {}:
+        return ModelLayer(hits=tuple(hits))
     program = (program or bundled("security")).at_depth(depth)
     told = json.dumps(changes or {}, sort_keys=True).encode(errors="replace")
     asked = {"focus": focus, "changes": hashlib.sha256(told).hexdigest()[:16]}
@@ -100,13 +105,19 @@ def audit_commit(
         Options(start=Path.cwd(), tag=tag, resume=resume, base=head),
         command=COMMAND,
         asked=asked,
-        iterations=program.facts.defaults.iterations if iterations is None else iterations,
+        iterations=_iterations(program, changes) if iterations is None else iterations,
         severity="",
         observe=observe,
         stop=stop,
         environment=environment,
     ) as desk:
         return audit(desk, hits, focus=focus, changes=changes)
+
+
+def _iterations(program: Program, changes: Mapping[str, str] | None) -> int:
+    """As the program says; of a change fewer, as it has few files."""
+    most = program.facts.defaults.iterations
+    return most if changes is None else min(most, LEAST_OF_A_CHANGE + len(changes))
 
 
 def _place(

@@ -30,7 +30,7 @@ from autoresearch_ci.investigate.asking import Asking, cannot_be_asked
 from autoresearch_ci.investigate.experiments import Experiments
 from autoresearch_ci.investigate.outcome_pages import Pages
 from autoresearch_ci.investigate.panel import Panel
-from autoresearch_ci.investigate.program import Program
+from autoresearch_ci.investigate.program import Program, unknown_roles
 from autoresearch_ci.investigate.providers import Providers
 from autoresearch_ci.investigate.runs import Runs
 from autoresearch_ci.investigate.stepped import Stepped
@@ -239,6 +239,9 @@ def opened_desk(
         )
         for warning in context.warnings:
             observe(Warning(message=warning))
+        for role in unknown_roles(config.claude.roles, program):
+            told = f"claude.roles: no program of ours, nor this one, has a role {role!r}"
+            observe(Warning(message=told))
         minutes = config.budget.minutes
         runs = Runs(
             records,

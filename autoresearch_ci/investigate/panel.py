@@ -34,6 +34,7 @@ from autoresearch_ci.investigate.form import Answered, Reader, fitting_entries
 from autoresearch_ci.investigate.program import DEBATE, FINDINGS, Program, list_of
 from autoresearch_ci.investigate.program_steps import PanelRules, votes_schema
 from autoresearch_ci.investigate.request import told_facts
+from autoresearch_ci.investigate.steps import of_code
 from autoresearch_ci.llm.conversation import NoProposal, OutOfBudget
 from autoresearch_ci.record.investigation_records import Ended, Known, Step
 from autoresearch_ci.safety.prompt_text import block, line, size
@@ -241,7 +242,7 @@ def _votes(
     entries, wrong = fitting_entries(answer["votes"], schema["properties"]["votes"]["items"])
     kept: dict[str, dict[str, Any]] = {}
     for entry in map(reader.located, entries):
-        checked = reader.checked(entry)
+        checked = of_code(reader.checked(entry), reader.text)
         wrong += checked.dropped
         evidence = [_written(piece) for piece in checked.kept]
         kept.setdefault(entry["id"], {**entry, "evidence": evidence})

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -306,6 +306,20 @@ def bundled(name: str) -> Program:
     """One of ours. Raises `ConfigError` when it is not as it should be."""
     text = (resources.files("autoresearch_ci") / "programs" / f"{name}.md").read_bytes()
     return parse(text, f"programs/{name}.md")
+
+
+def unknown_roles(names: Iterable[str], program: Program) -> list[str]:
+    """Those that neither this program has, nor any of ours."""
+    left = set(names) - _roles(program)
+    folder = resources.files("autoresearch_ci") / "programs"
+    for file in folder.iterdir() if left else ():
+        left -= _roles(bundled(file.name.removesuffix(".md")))
+    return sorted(left)
+
+
+def _roles(program: Program) -> set[str]:
+    facts = program.facts
+    return {*facts.roles, *(role for roles in facts.sets.values() for role in roles)}
 
 
 def from_file(path: Path) -> Program:

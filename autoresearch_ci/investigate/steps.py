@@ -85,7 +85,7 @@ class Terrain:
     def cells(self, step: Step) -> dict[str, tuple[str, ...]]:
         """Dimension -> names, of those dimensions that the reconnaissance fills."""
         found = {
-            dimension: tuple(dict.fromkeys(str(e["name"]) for e in self.lists.get(name, ())))
+            dimension: tuple(dict.fromkeys(line(e["name"], 60) for e in self.lists.get(name, ())))
             for dimension, name in step.cells.items()
         }
         return {dimension: names[:NAMES] for dimension, names in found.items() if names}
@@ -193,7 +193,7 @@ def opinion(asking: Asking, program: Program, name: str, claim: Claim, iteration
 def _opinion(
     answer: Answered, located: Callable[[Answered], dict[str, Any]], read: Read, step: Step
 ) -> tuple[Opinion, Sequence[str]]:
-    checked = _of_code(check(located(answer)["evidence"], read, {}), read)
+    checked = of_code(check(located(answer)["evidence"], read, {}), read)
     word = str(answer["judgement"])
     needs = step.judgements[word].needs
     stands = not needs or not checked.kinds.isdisjoint(needs)
@@ -209,7 +209,7 @@ def _opinion(
     return found, [*checked.dropped, *([] if stands else [f"{word} needs a quote of code"])]
 
 
-def _of_code(checked: Checked, read: Read) -> Checked:
+def of_code(checked: Checked, read: Read) -> Checked:
     """Without quotes of what code says about itself."""
     spoken = [piece for piece in checked.kept if _is_spoken(piece, read)]
     kept = tuple(piece for piece in checked.kept if piece not in spoken)

@@ -8,7 +8,9 @@ from autoresearch_ci.decide.saturation import (
     Limits,
     Looked,
     coverage,
+    crossed,
     focus,
+    is_as_asked,
     is_complete,
     stop_reason,
     warning,
@@ -63,3 +65,22 @@ def test_only_what_stands_in_the_record_covers_a_cell() -> None:
     ]
     assert coverage(GRID, looked) == {"technique": {"line": 1, "race": 0, "edge": 0}}
     assert focus(GRID, looked) == {"technique": "edge"}
+
+
+def test_combinations_are_covered_along_the_diagonals() -> None:
+    grid = {"stride": ("s", "t"), "asset": ("data", "key"), "owasp": ("A01", "A02", "A03")}
+    looked: list[Looked] = []
+    for _ in range(4):
+        cells = focus(grid, looked, ("stride", "asset"))
+        looked.append(Looked(status="x", cells=cells, proven=True))
+    taken = [(one.cells["stride"], one.cells["asset"]) for one in looked]
+    assert taken == [("s", "data"), ("t", "key"), ("s", "key"), ("t", "data")]
+    assert [one.cells["owasp"] for one in looked] == ["A01", "A02", "A03", "A01"]
+    assert set(crossed(grid, looked, ("stride", "asset")).values()) == {1}
+
+
+def test_a_limit_is_no_end_as_asked() -> None:
+    assert is_as_asked("all 5 iterations done")
+    assert is_as_asked("saturated: nothing new in 10 iterations")
+    assert not is_as_asked("the $2 are used up")
+    assert not is_as_asked("")
