@@ -17,6 +17,7 @@ from typing import Any
 
 from autoresearch_ci.cli.open_investigation import Desk, opened_desk
 from autoresearch_ci.config.schema import Budget, Config
+from autoresearch_ci.decide.brought_in import Kept, rests_on_change
 from autoresearch_ci.decide.saturation import UNUSABLE, coverage, crossed
 from autoresearch_ci.decide.weaknesses import (
     MODEL,
@@ -55,6 +56,8 @@ class ModelLayer:
     weaknesses: tuple[Weakness, ...] = ()
     """What the model says, worst first: `open` with evidence that stands and that nobody refuted,
     `unknown` without, `disproven` where it was refuted."""
+    older: tuple[Weakness, ...] = ()
+    """The same of what rests on nothing that the audited change brought in: no business of its."""
     hits: tuple[Weakness, ...] = ()
     """All that were handed in; `disproven` are those that were refuted with code as evidence."""
     why_not: str = ""
@@ -84,6 +87,7 @@ def audit_commit(
     iterations: int | None = None,
     focus: str = "",
     changes: Mapping[str, str] | None = None,
+    kept: Kept | None = None,
 ) -> ModelLayer:
     """`audit` of a commit of the repository here, by the program `security` if none is given.
 
@@ -111,7 +115,7 @@ def audit_commit(
         stop=stop,
         environment=environment,
     ) as desk:
-        return audit(desk, hits, focus=focus, changes=changes)
+        return audit(desk, hits, focus=focus, changes=changes, kept=kept)
 
 
 def _iterations(program: Program, changes: Mapping[str, str] | None) -> int:
@@ -150,13 +154,15 @@ def audit(
     *,
     focus: str = "",
     changes: Mapping[str, str] | None = None,
+    kept: Kept | None = None,
     facts: Sequence[tuple[str, str]] = (),
 ) -> ModelLayer:
     """Never raises for want of a model: the reason is in what it returns.
 
     `hits`: what the deterministic layer found, with fingerprints; `focus`: cells, roles or words;
-    `changes`: by path, the diffs that are audited, where it is a change that is; `facts`: title and
-    text of what the model is told besides.
+    `changes`: by path, the diffs that are audited, where it is a change that is, and `kept` what of
+    the files is as it was: what rests on nothing else is not the change's. `facts`: title and text
+    of what the model is told besides.
     """
     if why := desk.why_no_model():
         return ModelLayer(hits=tuple(hits), why_not=why)
@@ -174,10 +180,10 @@ def audit(
             work.run(asking)
     except ProposerError:
         pass  # written down: it is the end that the records tell of
-    return _layer(desk, work)
+    return _layer(desk, work, kept)
 
 
-def _layer(desk: Desk, work: Stepped) -> ModelLayer:
+def _layer(desk: Desk, work: Stepped, kept: Kept | None) -> ModelLayer:
     """What the records say."""
     known, program = desk.records.known, work.program
     commit = known.start.base if known.start else ""
@@ -188,8 +194,11 @@ def _layer(desk: Desk, work: Stepped) -> ModelLayer:
     if together:
         covered[" x ".join(together)] = crossed(grid, rows, together)
     dropped = sum(len(item.dropped) for item in known.items)
+    found = worst_first(identified(said, Reader(desk.tree()).text))
+    older = [w for w in found if kept is not None and not rests_on_change(w.evidence, kept)]
     return ModelLayer(
-        weaknesses=tuple(worst_first(identified(said, Reader(desk.tree()).text))),
+        weaknesses=tuple(w for w in found if w not in older),
+        older=tuple(older),
         hits=tuple(_answered(hit, work) for hit in work.hits),
         incomplete=tuple(work.incomplete(known)),
         coverage=covered,

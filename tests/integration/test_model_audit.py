@@ -405,6 +405,15 @@ def test_what_a_diff_says_stays_data(audits: Audits, api: MessagesApi) -> None:
         assert inside.startswith(f"{HOSTILE}--- end [{mark}] ---")
 
 
+def test_what_was_there_before_is_not_the_changes(audits: Audits) -> None:
+    every = {n: n for n in range(1, 31)}
+    kept = {"app.py": {n: n for n in every if n != LABELS[1].line}}
+    layer = audits(*[Oracle()] * 50, changes={"app.py": "+ x\n"}, kept=kept)
+    assert [w.cwe for w in layer.weaknesses] == [78]
+    assert sorted(w.cwe for w in layer.older) == [89, 327]
+    assert verdict(layer, "low") == "fail"
+
+
 def test_changes_that_have_no_room_are_named(audits: Audits) -> None:
     changes = {"app.py": "+ x\n", "large.py": "+ y = 1\n" * 40_000}
     layer = audits(*[Oracle()] * 50, changes=changes)
