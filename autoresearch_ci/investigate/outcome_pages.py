@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,7 +119,7 @@ class Pages:
             claimed=item.claimed,
             overruled=item.overruled,
             finding=rule.finding if rule else "unknown",
-            answer=item.answer,
+            answer=_with_review(item),
             claim=str(item.answer.get(self.program.facts.claim, "")),
             evidence=item.evidence,
             dropped=item.dropped,
@@ -132,6 +132,14 @@ class Pages:
             tokens=item.tokens,
             cost_usd=item.cost_usd,
         )
+
+
+def _with_review(item: Item) -> Mapping[str, Any]:
+    """The answer, and in its reason what somebody else made of it."""
+    if not item.reviewed:
+        return item.answer
+    why = f"{item.answer.get('why', '')} Attacked again: {item.reviewed}"
+    return {**item.answer, "why": why.strip()}
 
 
 def _run(number: int, known: Known) -> Run:

@@ -9,6 +9,7 @@ import pytest
 
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.investigate.program import bundled, from_file, parse
+from tests.panels import PROGRAM
 
 FOLDER = resources.files("autoresearch_ci") / "programs"
 OURS = sorted(path.name for path in FOLDER.iterdir())
@@ -101,3 +102,52 @@ def test_the_example_in_the_documentation_loads() -> None:
     page = (Path(__file__).parents[3] / "docs" / "programs.md").read_text()
     example = page.partition("```markdown\n")[2].partition("```\n")[0]
     assert parse(example.encode(), "smells.md").facts.name == "smells"
+
+
+SECURITY = (FOLDER / "security.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("  refute:\n", "  refuse:\n", "nobody asks it"),
+        (
+            "    otherwise: unsure\n    votes",
+            "    otherwise: maybe\n    votes",
+            "one of its judgements",
+        ),
+        ("becomes: rejected}", "becomes: gone}", "gone is no status"),
+        ("refuted: {needs: [quote], becomes", "refuted: {becomes", "it must need evidence"),
+        ("cells: {asset: assets}", "cells: {assets: assets}", "is not in the grid"),
+        ("cells: {asset: assets}", "cells: {asset: asset}", "not one of its lists"),
+        ("required: [name, about, evidence]", "required: [about]", "a required `name`"),
+        ("together: [stride, asset]", "together: [stride, assets]", "did you mean asset?"),
+        ("several: 20", "several: 20\nfirst: [title]", "nothing can be stated first"),
+        ("shape: investigate", "shape: panel", "a panel, and nothing else"),
+        ("# verify-fix", "# verify-fixes", "no section `# verify-fix`"),
+    ],
+)
+def test_a_mistake_in_a_step_is_named(old: str, new: str, why: str) -> None:
+    assert old in SECURITY
+    with pytest.raises(ConfigError) as caught:
+        parse(SECURITY.replace(old, new, 1).encode(), "p.md")
+    assert why in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("roles: [ada, ben, cleo, dan, eve]", "roles: [ada]", "two roles at least"),
+        ("probable: probable,", "probable: likely,", "likely is not known"),
+        ("# debate", "# debates", "no section `# debate`"),
+        ("columns:\n  [round", "columns:\n  [rounds", "did you mean round?"),
+        ("claim: title", "claim: title\nexperiments: {kinds: [script]}", "runs nothing"),
+        ("sets: {adversarial: [eve", "sets: {adversarial: [eva", "no section `# role: eva`"),
+        ("rounds: 2", "rounds: 9", "rounds"),
+    ],
+)
+def test_a_mistake_in_a_panel_is_named(old: str, new: str, why: str) -> None:
+    assert old in PROGRAM
+    with pytest.raises(ConfigError) as caught:
+        parse(PROGRAM.replace(old, new, 1).encode(), "p.md")
+    assert why in str(caught.value)
