@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from autoresearch_ci.decide.findings import ANCHOR_LINES, Evidence
@@ -70,28 +70,40 @@ def _plain(word: str) -> str:
 
 
 def in_prose(
-    words: str, schema: Schema, fits: Callable[[Mapping[str, Any]], bool]
+    words: str,
+    schema: Schema,
+    shown: Callable[[], Iterable[str]],
+    fits: Callable[[Mapping[str, Any]], bool],
 ) -> dict[str, Any] | None:
-    """The last object in a text that fits; `None`: there is none."""
-    meant = [eased(found, schema) for found in _objects(words[-_PROSE_LIMIT:])]
-    named = [found for found in meant if not schema["properties"].keys().isdisjoint(found)]
-    return next((found for found in reversed(named) if fits(found)), None)
+    """The last object in a text that fits; `None`: there is none, or it was copied.
+
+    `shown`: what the model was shown, in which others may have written an answer for it.
+    """
+    for found, text in reversed(list(_objects(words[-_PROSE_LIMIT:]))):
+        meant = eased(found, schema)
+        if schema["properties"].keys().isdisjoint(meant) or not fits(meant):
+            continue
+        bare = "".join(text.split())
+        copied = any(bare in "".join(seen.split()) for seen in shown())
+        return None if copied else meant
+    return None
 
 
-def _objects(words: str) -> Iterator[dict[str, Any]]:
-    """Outermost JSON objects, in order."""
+def _objects(words: str) -> Iterator[tuple[dict[str, Any], str]]:
+    """Outermost JSON objects, in order, each with its text."""
     decoder, at = json.JSONDecoder(), 0
     for _ in range(_TRIES):
         at = words.find("{", at)
         if at < 0:
             return
+        begin = at
         try:
-            found, at = decoder.raw_decode(words, at)
+            found, at = decoder.raw_decode(words, begin)
         except (ValueError, RecursionError):
             at += 1
             continue
         if isinstance(found, dict):
-            yield found
+            yield found, words[begin:at]
 
 
 def placed(path: str, known: Collection[str]) -> str:

@@ -43,6 +43,8 @@ class Question:
     """Who looks; empty: nobody in particular."""
     reads: bool = True
     """Whether it may look at the audited commit."""
+    takes_prose: bool = False
+    """Whether JSON among words is an answer: never where it closes something."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +69,7 @@ class Asking:
             talk: Form[_R] = Form(
                 worth=worth,
                 reads=question.reads,
+                takes_prose=question.takes_prose,
                 schema=question.schema,
                 **self.rest(provider, iteration),
             )

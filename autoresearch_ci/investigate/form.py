@@ -69,6 +69,10 @@ class Reader:
                 self._texts[path] = None
         return self._texts[path]
 
+    def texts(self) -> Iterator[str]:
+        """Of all files that were looked at."""
+        return (text for text in self._texts.values() if text is not None)
+
     def located(self, answer: Answered) -> dict[str, Any]:
         """An answer whose paths are the commit's own, where it is clear which is meant."""
         found = dict(answer)
@@ -93,6 +97,9 @@ class Reporting(Talk[_R]):
 
     wanted = "report"
     hurry = "Two turns are left: report what you have."
+    takes_prose = True
+    """Whether JSON among words is a report, if it was not copied from what was read. Where a word
+    closes something, only a call counts: who speaks of an attack may quote it."""
 
     def __init__(
         self,
@@ -106,6 +113,7 @@ class Reporting(Talk[_R]):
         super().__init__(ask=ask, caps=caps, price=price)
         self.reader = reader
         self.schema = schema
+        self._request: Mapping[str, Any] = {}
         self._given: dict[str, Any] = {}
         self._taken: _R | None = None
         self._warned = self._nudged = False
@@ -140,8 +148,19 @@ class Reporting(Talk[_R]):
             return Answer(text=text, failed=True)
         return self._report(given)
 
+    def run(self, request: Mapping[str, Any]) -> _R:
+        self._request = request
+        return super().run(request)
+
+    def _shown(self) -> Iterator[str]:
+        """All that the model was shown: the request, and what it read."""
+        yield from _texts_of(self._request.get("messages", []))
+        yield from self.reader.texts()
+
     def nudged(self, words: str) -> str:
-        found = in_prose(words, self.schema, lambda meant: not self.refused(meant))
+        found = None
+        if self.takes_prose:
+            found = in_prose(words, self.schema, self._shown, lambda meant: not self.refused(meant))
         failed = self._report(found) if found is not None else None
         if failed is not None and not failed.failed:
             self.result = self._taken
@@ -185,10 +204,12 @@ class Form(Reporting[_R]):
         *,
         worth: Callable[[Answered, Reader], tuple[_R, Sequence[str]]],
         reads: bool = True,
+        takes_prose: bool = False,
         **rest: Any,
     ) -> None:
         """`reads`: whether it may look at the audited commit."""
         super().__init__(**rest)
+        self.takes_prose = takes_prose
         self._worth = worth
         self._reads = reads
 
@@ -238,6 +259,11 @@ def fitting_entries(
         else:
             kept.append(fitting(entry, schema))
     return kept, dropped
+
+
+def _texts_of(messages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for message in messages:
+        yield from (str(block.get("text", "")) for block in message["content"])
 
 
 def _is_lists(schema: Schema) -> bool:

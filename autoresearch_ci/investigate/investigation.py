@@ -171,12 +171,20 @@ class Investigation:
 
     def _new(self, found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """Each thing once, as it was said worst; `DUPLICATE` when all of it is known already."""
-        known = {item.fingerprint for item in self.records.known.items}
+        known = {item.fingerprint: item for item in self.records.known.items}
         first: dict[str, dict[str, Any]] = {}
         for one in sorted(found, key=lambda one: _rank(one["answer"])):
             first.setdefault(one["fingerprint"], one)
-        fresh = [one for name, one in first.items() if name not in known]
+        fresh = [one for name, one in first.items() if self._is_news(one, known.get(name))]
         return fresh or [{**found[0], "status": DUPLICATE, "fingerprint": ""}]
+
+    def _is_news(self, one: Mapping[str, Any], known: Item | None) -> bool:
+        """What was only waved through before, and is there after all, is news."""
+        if known is None:
+            return True
+        rule = self.program.facts.statuses[one["status"]]
+        settled = known.reviewed or is_open(known, self.program)
+        return rule.finding == "open" and not settled
 
     def _settled(self, reported: Reported, result: Result, reader: Reader) -> dict[str, Any]:
         """What code makes of one thing that is reported."""

@@ -158,6 +158,7 @@ class Panel:
                 schema=schema,
                 about=f"Finish: hand in what you found, {share} findings at most.",
                 role=role,
+                takes_prose=True,
             ),
             lambda answer, reader: self._raised(answer, reader, share),
         )

@@ -110,6 +110,7 @@ def reconnoitre(
         task=program.sections[RECONNAISSANCE],
         schema=step.item,
         about="Finish: hand in what you found.",
+        takes_prose=True,
     )
     try:
         terrain = asking.put(question, lambda answer, reader: _terrain(answer, reader, step))

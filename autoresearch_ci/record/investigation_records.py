@@ -214,7 +214,7 @@ class Known:
             case Iteration():
                 return replace(self, items=(*self.items, *record.items))
             case Reviewed():
-                return replace(self, items=tuple(_reviewed(item, record) for item in self.items))
+                return replace(self, items=_reviewed(self.items, record))
             case Ended():
                 return replace(self, end=record.reason)
 
@@ -228,12 +228,16 @@ class Known:
         return {number: run.execution() for number, run in self.runs.items()}
 
 
-def _reviewed(item: Item, review: Reviewed) -> Item:
-    if item.fingerprint != review.fingerprint:
-        return item
+def _reviewed(items: tuple[Item, ...], review: Reviewed) -> tuple[Item, ...]:
+    """The latest one of that fingerprint is meant."""
+    at = max((n for n, i in enumerate(items) if i.fingerprint == review.fingerprint), default=None)
+    if at is None:
+        return items
+    item = items[at]
     words = f"{review.judgement}: {review.why}" if review.why else review.judgement
     overruled = words if review.status != item.status else item.overruled
-    return replace(item, status=review.status, overruled=overruled, reviewed=words)
+    told = replace(item, status=review.status, overruled=overruled, reviewed=words)
+    return (*items[:at], told, *items[at + 1 :])
 
 
 def refuse_forged(commits: Iterable[str]) -> None:

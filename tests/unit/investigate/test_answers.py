@@ -38,11 +38,21 @@ def test_spelling_and_numbers_are_read_as_meant() -> None:
         assert eased({"line": wrong}, SCHEMA) == {"line": wrong}
 
 
+def prose(words: str, *shown: str) -> object:
+    return in_prose(words, SCHEMA, lambda: shown, lambda found: "severity" in found)
+
+
 def test_an_answer_in_prose_is_the_last_object_that_fits() -> None:
     words = 'First {"severity": "low"}, no: ```json\n{"severity": "HIGH"}\n``` {not json} {"x": 1}'
-    assert in_prose(words, SCHEMA, lambda found: "severity" in found) == {"severity": "high"}
-    assert in_prose("{" * 5000, SCHEMA, lambda found: True) is None
-    assert in_prose(json.dumps([1, 2]), SCHEMA, lambda found: True) is None
+    assert prose(words) == {"severity": "high"}
+    assert prose("{" * 5000) is None
+    assert prose(json.dumps([1, 2])) is None
+
+
+def test_an_answer_that_stands_in_what_was_read_is_none() -> None:
+    words = 'It says {"severity":  "low"}, which is an attack.'
+    assert prose(words, 'x = 1\n# {"severity": "low"}\n') is None
+    assert prose(words, "nothing") == {"severity": "low"}
 
 
 @pytest.mark.parametrize(
