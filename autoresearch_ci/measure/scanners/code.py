@@ -63,6 +63,17 @@ def read_bandit(said: Said) -> Scan:
     return scan("bandit", found, incomplete, unseen=unseen)
 
 
+_KINDS = {
+    **dict.fromkeys(("B102", "B307"), 95),
+    **dict.fromkeys(("B506",), 502),
+    **dict.fromkeys(("B313", "B314", "B315", "B316", "B317", "B318", "B319", "B320"), 611),
+    **dict.fromkeys(("B405", "B406", "B407", "B408", "B409", "B410", "B411"), 611),
+    **dict.fromkeys(("B701", "B702"), 79),
+}
+"""What bandit files under a number that tells less or another thing: `eval` under commands of the
+system, an unsafe YAML loader and XML parser under unchecked input, pages under code."""
+
+
 def _of_bandit(said: Said, results: list[dict[str, Any]]) -> Iterator[Weakness]:
     for result in results:
         lines = [n for n in result.get("line_range") or () if isinstance(n, int)]
@@ -78,7 +89,7 @@ def _of_bandit(said: Said, results: list[dict[str, Any]]) -> Iterator[Weakness]:
             confidence=confidence(text_at(result, "issue_confidence")),
             title=words or name,
             why=f"See {said.words(text_at(result, 'more_info'))}",
-            cwe=number_at(cwe, "id"),
+            cwe=_KINDS.get(text_at(result, "test_id")) or number_at(cwe, "id"),
             sources=("bandit",),
         )
 

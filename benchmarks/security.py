@@ -1,0 +1,275 @@
+"""How much of what is insecure do scanners find, each alone and all together? Two tables.
+
+    python benchmarks/security.py            # on the labelled files in data/weaknesses/
+    python benchmarks/security.py --files 1000
+
+Labels are comments (`weak: CWE-89`) that are taken out before anybody looks; what has none is safe,
+and most weaknesses stand beside a twin that is. Secrets are made up here, so none is committed.
+A finding is of the *right kind* when a weakness of its CWE's family is labelled in that file, and
+at the *right place* when the labelled line is among those that it marks. With `--files` also the
+time of `security` on as many files, each tool alone beside it, in turns, and of `--diff`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import re
+import shutil
+import statistics
+import string
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoresearch_ci.decide.weaknesses import Severity, family_of
+from autoresearch_ci.execution.command import Stop, run_command
+from autoresearch_ci.measure.diagnostics.adapter import Said
+from autoresearch_ci.measure.scanners.registry import OURS, SCANNERS
+from autoresearch_ci.measure.scanners.scanner import Subject, Task
+
+DATA = Path(__file__).with_name("data") / "weaknesses"
+_LABEL = re.compile(r"[ \t]*(?:#|//) weak: CWE-(\d+)[ \t]*$", re.MULTILINE)
+OWN = "agentic"
+"""Our own rules for workflows."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Something that is insecure, or is said to be."""
+
+    path: str
+    line: int
+    last: int
+    kind: str
+
+    def marks(self, other: Place) -> bool:
+        return self.path == other.path and self.line <= other.line <= self.last
+
+    def names(self, other: Place) -> bool:
+        return (self.path, self.kind) == (other.path, other.kind)
+
+
+@dataclass(frozen=True)
+class Score:
+    """Right ones among what was said, and among what there is."""
+
+    right: int
+    said: int
+    found: int
+    labelled: int
+
+    def __str__(self) -> str:
+        of_said = f"{self.right / self.said:.0%}" if self.said else "-"
+        return f"{of_said} / {self.found / self.labelled:.0%}"
+
+
+def kind(cwe: int) -> str:
+    family = family_of(cwe)
+    return family.name if family else f"CWE-{cwe}"
+
+
+def word(letters: str, length: int, rng: random.Random) -> str:
+    return "".join(rng.choice(letters) for _ in range(length))
+
+
+def made_up(rng: random.Random) -> dict[str, str]:
+    """Looks like secrets, and is of nobody."""
+    mixed = string.ascii_letters + string.digits
+    capitals = string.ascii_uppercase + string.digits
+    return {
+        "{PASSWORD}": word(mixed, 18, rng),
+        "{AWS_ID}": "AKIA" + word(capitals, 16, rng),
+        "{GITHUB_TOKEN}": "ghp_" + word(mixed, 36, rng),
+        "{STRIPE_KEY}": "sk_live_" + word(mixed, 24, rng),
+        "{SLACK_URL}": "https://hooks.slack.com/services/T"
+        + word(capitals, 8, rng)
+        + "/B"
+        + word(capitals, 8, rng)
+        + "/"
+        + word(mixed, 24, rng),
+        "{KEY_KIND}": "RSA PRIVATE KEY",
+        "{KEY_LINE}": word(mixed, 64, rng),
+    }
+
+
+def lay_out(target: Path) -> list[Place]:
+    """The labelled files without their labels, as a repository of one commit; and the labels."""
+    labels = []
+    secrets = made_up(random.Random(7))
+    for source in sorted(DATA.rglob("*.txt")):
+        text = source.read_text(encoding="utf-8")
+        path = str(source.relative_to(DATA)).removesuffix(".txt")
+        for number, line in enumerate(text.splitlines(), start=1):
+            if found := _LABEL.search(line):
+                labels.append(Place(path, number, number, kind(int(found[1]))))
+        text = _LABEL.sub("", text)
+        for mark, secret in secrets.items():
+            text = text.replace(mark, secret)
+        (target / path).parent.mkdir(parents=True, exist_ok=True)
+        (target / path).write_text(text, encoding="utf-8")
+    commit(target, "start")
+    return labels
+
+
+def commit(target: Path, message: str) -> None:
+    who = ("-c", "user.name=b", "-c", "user.email=b@example.org")
+    if not (target / ".git").exists():
+        subprocess.run(["git", "-C", target, "init", "-q", "-b", "main"], check=True)
+    subprocess.run(["git", "-C", target, "add", "-A"], check=True)
+    subprocess.run(["git", "-C", target, *who, "commit", "-qm", message], check=True)
+
+
+def alone(name: str, target: Path) -> tuple[list[Place], float]:
+    """What one tool says by itself, asked as we ask it and confined by nothing; and its seconds."""
+    scanner = SCANNERS[name]
+    listed = subprocess.run(
+        ["git", "-C", target, "ls-files", "-z"], check=True, capture_output=True, text=True
+    )
+    files = [path for path in listed.stdout.split("\0") if path]
+    taken = [path for path in files if scanner.takes(Subject(path=path))]
+    program = shutil.which(scanner.program) or sys.exit(f"{scanner.program} is not installed")
+    places, seconds = [], 0.0
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Path(folder) / "settings"
+        settings.write_text(scanner.settings, encoding="utf-8")
+        for batch in scanner.batches([f"./{path}" for path in taken]):
+            task = Task(program=str(program), files=batch, settings=str(settings))
+            report = Path(folder) / "report"
+            line = ["/bin/sh", "-c", 'exec "$@" >"$0"', str(report), *scanner.argv(task)]
+            result = run_command(
+                line, cwd=target, env=dict(os.environ), timeout=900, stop=Stop(), apart=True
+            )
+            seconds += result.seconds
+            said = Said(result=result, report=report.read_bytes(), root=str(target))
+            scan = scanner.parse(said)
+            if scan.incomplete:
+                sys.exit(f"{name}: {scan.incomplete}")
+            places += [Place(w.path, w.line, w.last_line, kind(w.cwe)) for w in scan.weaknesses]
+    return places, seconds
+
+
+def together(target: Path, *words: str) -> tuple[list[dict[str, object]], float]:
+    """What `security` says, and its seconds."""
+    program = ["autoresearch-ci", "security", "--format", "json", "--fail-on", "never", *words]
+    began = time.monotonic()
+    done = subprocess.run(program, cwd=target, capture_output=True, text=True, check=False)
+    seconds = time.monotonic() - began
+    if done.returncode not in (0, 1) or not done.stdout.strip():
+        sys.exit(done.stderr)
+    return json.loads(done.stdout)["items"], seconds
+
+
+def placed(items: Iterable[dict[str, object]], least: Severity = Severity.INFO) -> list[Place]:
+    found = []
+    for item in items:
+        line, last = int(str(item["line"])), int(str(item["end_line"]))
+        if Severity(str(item["severity"])).reaches(least):
+            path, last = str(item["path"]), max(line, min(last, line + 19))
+            found.append(Place(path, line, last, kind(int(str(item["cwe"])))))
+    return found
+
+
+def scores(said: Sequence[Place], labels: Sequence[Place]) -> tuple[Score, Score]:
+    """By kind, by place."""
+    return tuple(  # type: ignore[return-value]
+        Score(
+            right=sum(any(how(one, label) for label in labels) for one in said),
+            said=len(said),
+            found=sum(any(how(one, label) for one in said) for label in labels),
+            labelled=len(labels),
+        )
+        for how in (Place.names, Place.marks)
+    )
+
+
+def lost(singles: Sequence[Place], union: Sequence[Place], labels: Sequence[Place]) -> list[Place]:
+    """Labels that a tool finds, kind and place, and all together do not."""
+
+    def found(said: Sequence[Place], label: Place) -> bool:
+        return any(one.marks(label) and one.names(label) for one in said)
+
+    return [label for label in labels if found(singles, label) and not found(union, label)]
+
+
+def accuracy() -> Iterator[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder)
+        labels = lay_out(target)
+        items, seconds = together(target)
+        union = placed(items)
+        yield f"{len(labels)} weaknesses in {len(list(DATA.rglob('*.txt')))} files"
+        yield (
+            "| who | says | right kind: precision / recall | right place: precision / recall | s |"
+        )
+        yield "| --- | --- | --- | --- | --- |"
+        singles: list[Place] = []
+        for name in OURS:
+            said, took = alone(name, target)
+            singles += said
+            yield row(name, said, labels, took)
+        own = [item for item in items if OWN in str(item["sources"])]
+        yield row("our rules for agents", placed(own), labels, None)
+        yield row("all together", union, labels, seconds)
+        yield row("all, medium and worse", placed(items, Severity.MEDIUM), labels, None)
+        yield row("all, high and worse (the gate)", placed(items, Severity.HIGH), labels, None)
+        if gone := lost(singles, union, labels):
+            sys.exit(f"lost by merging: {gone}")
+        yield "lost by merging: nothing"
+
+
+def row(name: str, said: Sequence[Place], labels: Sequence[Place], seconds: float | None) -> str:
+    by_kind, by_place = scores(said, labels)
+    took = "" if seconds is None else f"{seconds:.1f}"
+    return f"| {name} | {len(said)} | {by_kind} | {by_place} | {took} |"
+
+
+def speed(files: int, rounds: int) -> Iterator[str]:
+    """On copies of the labelled Python files."""
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder)
+        lay_out(target)
+        copies = sorted((target / "app").glob("*.py"))
+        for number in range(files):
+            source = copies[number % len(copies)]
+            place = target / f"part{number // 50}" / f"m{number}.py"
+            place.parent.mkdir(exist_ok=True)
+            place.write_text(f'"""Part {number}."""\n{source.read_text()}')
+        commit(target, "more")
+        took: dict[str, list[float]] = {}
+        for _ in range(rounds):
+            took.setdefault("security", []).append(together(target)[1])
+            for name in OURS:
+                took.setdefault(name, []).append(alone(name, target)[1])
+        middle = {name: statistics.median(seconds) for name, seconds in took.items()}
+        slowest = max((seconds, name) for name, seconds in middle.items() if name != "security")
+        yield f"{files} files, median of {rounds}: " + ", ".join(
+            f"{name} {seconds:.1f} s" for name, seconds in middle.items()
+        )
+        yield f"security / {slowest[1]} alone: {middle['security'] / slowest[0]:.2f}"
+        for path in sorted((target / "part0").glob("*.py"))[:10]:
+            path.write_text(path.read_text() + "\nimport os\nos.system('ls ' + str(app))\n")
+        commit(target, "change")
+        yield f"--diff of ten files: {together(target, '--diff', 'HEAD~1')[1]:.1f} s"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--files", type=int, default=0, help="also the time on so many files")
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    for line in accuracy():
+        print(line, flush=True)
+    if options.files:
+        for line in speed(options.files, options.rounds):
+            print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()
