@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import secrets
 import shutil
@@ -27,11 +28,7 @@ def file_bytes(path: Path, limit: int, *, follow: bool = True) -> bytes:
     `follow`: whether `path` itself may be a link. Raises `Unreadable`, or `OSError` where there is
     nothing or nothing readable.
     """
-    _check(path.stat(follow_symlinks=follow), limit)
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-    descriptor = os.open(path, flags if follow else flags | os.O_NOFOLLOW)
-    with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123 (a Path knows no flags)
-        _check(os.fstat(descriptor), limit)  # what was opened may not be what was looked at
+    with _opened(path, limit, follow=follow) as file:
         parts = []
         left = limit + 1  # a file may grow, and those of /proc say that they are empty
         while left > 0 and (part := file.read(min(left, MIB))):
@@ -42,14 +39,31 @@ def file_bytes(path: Path, limit: int, *, follow: bool = True) -> bytes:
     return b"".join(parts)
 
 
-def _check(status: os.stat_result, limit: int) -> None:
+def last_bytes(path: Path, count: int) -> bytes:
+    """The end of a regular file that is no link, however large. Raises as `file_bytes` does."""
+    with _opened(path, None, follow=False) as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - count))
+        return file.read(count) or b""
+
+
+@contextlib.contextmanager
+def _opened(path: Path, limit: int | None, *, follow: bool) -> Iterator[io.FileIO]:
+    _check(path.stat(follow_symlinks=follow), limit)
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    descriptor = os.open(path, flags if follow else flags | os.O_NOFOLLOW)
+    with io.FileIO(descriptor) as file:
+        _check(os.fstat(descriptor), limit)  # what was opened may not be what was looked at
+        yield file
+
+
+def _check(status: os.stat_result, limit: int | None) -> None:
     if stat.S_ISLNK(status.st_mode):
         raise Unreadable("is a link")
     if stat.S_ISDIR(status.st_mode):
         raise Unreadable("is a folder")
     if not stat.S_ISREG(status.st_mode):
         raise Unreadable("is a pipe, socket or device, not a file")
-    if status.st_size > limit:
+    if limit is not None and status.st_size > limit:
         raise Unreadable(f"is larger than {shown_size(limit)}")
 
 

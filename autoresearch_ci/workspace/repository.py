@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,8 @@ _Stamp = tuple[int, int, int]
 """Inode, size and ctime of a file: another one after every change."""
 _MOVED = re.compile("but expected|already exists|unable to resolve reference")
 """What `git update-ref` says when a ref is not where we left it."""
+_TOGETHER = 50
+"""Commits whose differences are asked for at once."""
 
 _OF_INDEX = re.compile(rb"(mtime|size): ([0-9]+)")
 """In what `git ls-files --debug` prints; the nanoseconds may be missing."""
@@ -224,6 +226,23 @@ class Repository:
         lines = header.decode(errors="replace").splitlines()
         return [line.split()[1] for line in lines if line.startswith("parent ")]
 
+    def diffs(self, commits: Sequence[str], limit: int) -> dict[str, str]:
+        """What each commit changes of its first parent, as far as it is here; none of a merge.
+
+        `limit`: characters of each; a file with more bytes is told as a binary one is.
+        """
+        found: dict[str, str] = {}
+        for at in range(0, len(commits), _TOGETHER):
+            asked = dict.fromkeys(commits[at : at + _TOGETHER], "")
+            code, out, _ = self._git.attempt(
+                *("diff-tree", "--stdin", "-r", "-p", "-M", "--root"),
+                *("--no-ext-diff", "--no-textconv", "--no-color"),
+                stdin="".join(f"{commit}\n" for commit in asked).encode(),
+                settings={"core.bigFileThreshold": str(limit)},
+            )
+            found.update(_parted(out.decode(errors="replace"), asked, limit) if not code else ())
+        return found
+
     def recent(self, count: int, paths: Iterable[str] = (), at: str = "HEAD") -> list[str]:
         """`abc1234 2026-01-31 Subject` of the latest commits, or of those that touched `paths`."""
         # Not `log`, which may be configured to have signatures checked by a program.
@@ -404,6 +423,19 @@ def _refuse_foreign(start: Path, root: Path, git_dirs: Iterable[Path]) -> None:
                 "usually: somebody left a repository in a folder that is open to all.\n"
                 "do: work in a clone of your own, or chown it if you know whose it is."
             )
+
+
+def _parted(told: str, commits: Container[str], limit: int) -> Iterator[tuple[str, str]]:
+    """The diff behind each line that is nothing but a commit's name: no line of a diff is that."""
+    commit, lines, room = "", list[str](), 0
+    for line in told.split("\n"):
+        if line in commits:
+            yield from [(commit, "\n".join(lines))] if commit else ()
+            commit, lines, room = line, [], limit
+        elif room > 0:
+            lines.append(line[:room])
+            room -= len(line) + 1
+    yield from [(commit, "\n".join(lines))] if commit else ()
 
 
 def _overridden(drivers: Iterable[str]) -> dict[str, str]:
