@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from autoresearch_ci.cli.run_folders import newest_journal
 from autoresearch_ci.decide.trend import Evaluation, Forecast, evaluate, forecast
 from autoresearch_ci.errors import ConfigError, WorkspaceError
 from autoresearch_ci.experiment import Direction
@@ -59,7 +60,9 @@ class Read:
 def main(options: argparse.Namespace) -> int:
     """Evaluate each journal, or two side by side; 1 when what was asked for is not so."""
     words = _fail_on(options.fail_on)
-    paths = [Path(name) for name in options.compare or options.journals] or [_newest(Path.cwd())]
+    paths = [Path(name) for name in options.compare or options.journals] or [
+        newest_journal(Path.cwd())
+    ]
     direction = Direction(options.direction) if options.direction else None
     read = [_read(path, direction, options) for path in paths]
     failed = list(_failed(words, read, compared=bool(options.compare)))
@@ -77,23 +80,6 @@ def _fail_on(given: Sequence[str]) -> list[str]:
         if word not in FAIL_ON:
             raise ConfigError(f"--fail-on {word!r}: expected one of {', '.join(FAIL_ON)}.")
     return words
-
-
-def _newest(here: Path) -> Path:
-    """The journal of the last run of this repository. Raises `ConfigError`."""
-    try:
-        with closing(Repository.open(here)) as repository:
-            here = repository.root
-    except WorkspaceError:
-        pass
-    found = [*here.glob("autoresearch/*/results.tsv"), *here.glob("results.tsv")]
-    if not found:
-        raise ConfigError(
-            f"there is no journal below {here}.\n"
-            "usually: no run was made here yet, or its folder was left on another machine.\n"
-            "do: name it: autoresearch-ci evals autoresearch/run-2026-01-31/results.tsv"
-        )
-    return max(found, key=lambda path: path.stat().st_mtime)
 
 
 def _read(path: Path, direction: Direction | None, options: argparse.Namespace) -> Read:

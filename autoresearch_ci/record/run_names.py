@@ -15,7 +15,7 @@ from autoresearch_ci.record.notebook import notebook_ref
 from autoresearch_ci.workspace.repository import Repository
 
 _TAG = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?![./]|lock\b))*")
-_REPORTS = ("results.tsv", "summary.md", "run.json", "progress.svg")
+_REPORTS = ("results.tsv", "summary.md", "run.json", "progress.svg", "report.html")
 """What a run writes into its folder, beside the logs."""
 INVESTIGATION = "investigation.jsonl"
 """Records of a command that only looks: not `records.jsonl`, as none of them is the last run."""

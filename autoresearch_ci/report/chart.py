@@ -79,6 +79,67 @@ class _Plot:
         return _FRAME.top + 4 if self.direction is Direction.MINIMIZE else _FRAME.bottom - 8
 
 
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One experiment as it is drawn."""
+
+    number: int
+    """Where, on the horizontal axis."""
+    row: int | None
+    """Its iteration in this run's journal; `None`: of an earlier run."""
+    kind: str
+    """`start`, `kept`, `other`, `guarded`; without a height `crash` or `unmeasured`."""
+    height: float | None
+    low: float | None = None
+    """Ends of its 95 % interval, where there is one."""
+    high: float | None = None
+    description: str = ""
+
+
+def progress_points(
+    experiments: Sequence[Experiment],
+    *,
+    direction: Direction,
+    earlier: Sequence[Experiment] = (),
+    confirmation: Confirmation | None = None,
+) -> tuple[list[Point], tuple[float, float]]:
+    """The same picture as values, and the range of heights that shows what matters."""
+    rows = _whole(experiments, earlier, confirmation)
+    drawn, incumbent = _heights(rows), None
+    points = []
+    for e in told(rows):
+        height = drawn.get(e.iteration)
+        low, high = _interval(e, incumbent, direction) if height is not None else (None, None)
+        own = e.iteration - len(earlier)
+        points.append(
+            Point(
+                number=e.iteration,
+                row=own if own > 0 or not e.iteration else None,
+                kind=_missing(e) if height is None else _kind(e),
+                height=height,
+                low=low,
+                high=high,
+                description=e.description,
+            )
+        )
+        if height is not None and e.status in (Status.KEEP, Status.BASELINE):
+            incumbent = height
+    axis = _y_axis(run_summary(rows), drawn, direction, labels=False)
+    return points, (axis.low, axis.high)
+
+
+def _interval(
+    experiment: Experiment, incumbent: float | None, direction: Direction
+) -> tuple[float | None, float | None]:
+    """Of its distance to the incumbent, beside where that is drawn."""
+    ends = experiment.ci_low, experiment.ci_high
+    if incumbent is None or ends[0] is None or ends[1] is None or ends[0] == ends[1]:
+        return None, None
+    sign = direction.gain(0, 1)
+    low, high = sorted(incumbent + sign * end * abs(incumbent) for end in (ends[0], ends[1]))
+    return low, high
+
+
 def progress_svg(
     experiments: Sequence[Experiment],
     *,
@@ -88,12 +149,13 @@ def progress_svg(
     earlier: Sequence[Experiment] = (),
     tried_earlier: int = 0,
     confirmation: Confirmation | None = None,
+    tooltips: bool = True,
 ) -> str:
     """An SVG document: x is the experiment's number, y the metric; text is escaped here.
 
     `earlier`: what runs before this one kept on the same branch; the picture begins with it.
     `tried_earlier`: how many they tried for it. What was measured again at the end is the pair of
-    numbers that is written on it, as in the headline.
+    numbers that is written on it, as in the headline. `tooltips`: which an image does not show.
     """
     experiments = _whole(experiments, earlier, confirmation)
     drawn, result = _heights(experiments), run_summary(experiments)
@@ -120,7 +182,7 @@ def progress_svg(
         *_legend(experiments, plot),
         *_axes(plot, metric_name),
         *_steps(experiments, plot),
-        *(mark for e in experiments for mark in _mark(e, plot)),
+        *(_mark(e, plot, tooltip=tooltips) for e in experiments),
         *_labels(experiments, plot),
         "</svg>",
     ]
@@ -171,14 +233,16 @@ def _x_axis(experiments: Sequence[Experiment]) -> Axis:
     return Axis(low=first - margin, high=last + margin, start=_FRAME.left, end=_FRAME.right)
 
 
-def _y_axis(result: RunSummary, drawn: Mapping[int, float], direction: Direction) -> Axis:
+def _y_axis(
+    result: RunSummary, drawn: Mapping[int, float], direction: Direction, *, labels: bool = True
+) -> Axis:
     core = [drawn[e.iteration] for e in result.kept if e.iteration in drawn]
     core += [] if result.baseline is None else [result.baseline]
     others = [drawn[e.iteration] for e in result.others if e.iteration in drawn]
     core = core or others[:1] or [0.0]
     low, high = robust_range(core, others)
     height = high - low
-    named = _LABEL_ROOM / (1 - _LABEL_ROOM) if result.kept else 0.08
+    named = _LABEL_ROOM / (1 - _LABEL_ROOM) if result.kept and labels else 0.08
     below, above = (named, 0.1) if direction is Direction.MINIMIZE else (0.1, named)
     return Axis(
         low=low - below * height,
@@ -273,20 +337,21 @@ def _steps(experiments: Sequence[Experiment], plot: _Plot) -> Iterator[str]:
     yield f'<path class="best" d="{path}"/>'
 
 
-def _mark(experiment: Experiment, plot: _Plot) -> Iterator[str]:
+def _mark(experiment: Experiment, plot: _Plot, *, tooltip: bool) -> str:
     """One experiment's point, with its story as a tooltip."""
     x = plot.x.pixel(experiment.iteration)
     value = plot.height(experiment)
-    measured = number(None if value is None else experiment.metric)
-    told = f"#{experiment.iteration} {experiment.status} {measured} {experiment.description}"
-    tooltip = f"<title>{_text(told, 140)}</title>"
     if value is None:
         shape = _cross(_missing(experiment), f"{x:.1f}", plot.worse_edge)
     elif not plot.y.holds(value):
         shape = _triangle(f"{x:.1f}", plot.y.pixel(value), up=value > plot.y.high)
     else:
         shape = _circle(_kind(experiment), f"{x:.1f}", plot.y.pixel(value))
-    yield f"<g>{tooltip}{shape}</g>"
+    if not tooltip:
+        return shape
+    measured = number(None if value is None else experiment.metric)
+    told = f"#{experiment.iteration} {experiment.status} {measured} {experiment.description}"
+    return f"<g><title>{_text(told, 140)}</title>{shape}</g>"
 
 
 def _kind(experiment: Experiment) -> str:

@@ -1,4 +1,4 @@
-"""What a finished run leaves for people and tools: summary.md, progress.svg, run.json."""
+"""What a finished run leaves for people and tools: summary and report, progress.svg, run.json."""
 
 from __future__ import annotations
 
@@ -19,10 +19,13 @@ from autoresearch_ci.decide.taken_back import standing
 from autoresearch_ci.errors import AutoresearchError
 from autoresearch_ci.experiment import Experiment, Published
 from autoresearch_ci.preflight import RunContext
+from autoresearch_ci.record.journal_tsv import format_row
 from autoresearch_ci.record.ledger import Ledger
 from autoresearch_ci.record.past_notebooks import Lineage
+from autoresearch_ci.report.attempts import attempts
 from autoresearch_ci.report.blocked import blocked_markdown
 from autoresearch_ci.report.chart import progress_svg
+from autoresearch_ci.report.html_page import Page, html_page
 from autoresearch_ci.report.repaired import outcome, repaired, repairs_of
 from autoresearch_ci.report.repairs import BLOCKED_FILE, not_ours, still_broken
 from autoresearch_ci.report.run_summary import (
@@ -70,6 +73,9 @@ class Finished:
         """That of the newest kept commit, whichever it is by now."""
         head = self.ledger.changes(self.ledger.incumbent)
         return next((found for of, found in self.confirmations if of == head), None)
+
+
+REPORT_FILE = "report.html"
 
 
 def run_info(
@@ -154,7 +160,7 @@ def measured_by(config: Config) -> str:
 def write_report(
     resolved: Resolved, context: RunContext, finished: Finished, redactor: Redactor
 ) -> None:
-    """Write all three, whatever the run came to."""
+    """Write all of them, whatever the run came to."""
     redact = redactor.redact
     config, ledger = resolved.config, finished.ledger
     experiments = ledger.experiments
@@ -205,9 +211,23 @@ def write_report(
             "cost_usd": ledger.spent.cost_usd,
         },
         "config": {key: value for key, value, _ in describe(resolved)},
+        "report": {
+            "info": dataclasses.asdict(info),
+            "earlier": "".join(map(format_row, finished.earlier)),
+        },
     }
-    text = json_text(redactor.redact_all(facts), indent=2, readable=True) + "\n"
+    facts = redactor.redact_all(facts)
+    text = json_text(facts, indent=2, readable=True) + "\n"
     (folder / "run.json").write_text(text, encoding="utf-8")
+    shown = Page(
+        attempts=attempts(experiments, folder, context.repository, redact),
+        earlier=finished.earlier,
+        configuration=facts["config"],
+        version=autoresearch_ci.__version__,
+        head=ledger.incumbent,
+        target=config.metric.target,
+    )
+    (folder / REPORT_FILE).write_text(html_page(experiments, info, shown), encoding="utf-8")
 
 
 def metric_name(config: Config) -> str:

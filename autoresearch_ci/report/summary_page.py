@@ -101,7 +101,7 @@ def summary_markdown(
         (_joined(nights(experiments, info)), 6, "the nights"),
         (_joined(idle(experiments, info)), 3, "what turned out to do nothing"),
         (_joined(_others(result)), 2, "what was tried and not kept"),
-        (_joined(_measured(experiments, result, info)), 6, "how it was measured"),
+        (_joined(measured(experiments, result, info)), 6, "how it was measured"),
         (_joined(_look(result, info)), 4, "how to look at it"),
         (got_worse(info), 5, "what got worse"),
         (tests_passed(info), 5, "what the tests say"),
@@ -352,9 +352,7 @@ def interval(experiment: Experiment, direction: Direction) -> str:
     return f"{percent(low).removesuffix(' %')} to {percent(high)}"
 
 
-def _measured(
-    experiments: Sequence[Experiment], result: RunSummary, info: RunInfo
-) -> Iterator[str]:
+def measured(experiments: Sequence[Experiment], result: RunSummary, info: RunInfo) -> Iterator[str]:
     better = "lower" if info.direction is Direction.MINIMIZE else "higher"
     yield "### How it was measured"
     if info.repairs is not None:

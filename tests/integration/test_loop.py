@@ -987,7 +987,7 @@ def test_the_run_folder_tells_the_whole_story(run: Run, script: Script, repo: Re
     names = sorted(p.relative_to(done.folder).as_posix() for p in done.folder.rglob("*.*"))
     assert names == [
         *("logs/0.log", "logs/1.log", "logs/2.log", "progress.svg"),
-        *("results.tsv", "run.json", "summary.md"),
+        *("report.html", "results.tsv", "run.json", "summary.md"),
     ]
     assert "no luck" in (done.folder / "logs" / "2.log").read_text()
     assert "good" in (done.folder / "summary.md").read_text()

@@ -1,0 +1,239 @@
+"""report.html: one page with everything that a run leaves, for people; no network, any browser.
+
+CORE: values in, text out. Every sentence is the summary's own, so the two cannot disagree. Words of
+models, tests and repositories are text here and nothing else: the template escapes all that it is
+given, Markdown may hold no link, image or HTML, and the page's own policy lets only its own script
+run, which writes text and never markup.
+"""
+
+from __future__ import annotations
+
+import base64
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from markupsafe import Markup
+
+from autoresearch_ci.decide.taken_back import told
+from autoresearch_ci.decide.trend import evaluate
+from autoresearch_ci.experiment import Experiment, Status
+from autoresearch_ci.report import evaluation
+from autoresearch_ci.report.chart import progress_svg
+from autoresearch_ci.report.html_charts import chart_data
+from autoresearch_ci.report.html_pieces import assets, markdown, policy, template
+from autoresearch_ci.report.html_table import Attempt, cells, fitted
+from autoresearch_ci.report.run_summary import (
+    RunInfo,
+    change_interval,
+    count,
+    doubts,
+    expectations,
+    got_worse,
+    run_summary,
+    tests_passed,
+)
+from autoresearch_ci.report.summary_page import (
+    OTHERS_ROOM,
+    idle,
+    left_over,
+    measured,
+    nights,
+    page_headline,
+    repaired_list,
+)
+from autoresearch_ci.safety.log_text import json_text
+from autoresearch_ci.safety.wording import duration, percent, shortened
+
+PAGE_BYTES = 960_000
+"""What the page with a thousand experiments may take: diffs and logs get what is left of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """What a page shows beside the journal and what every report says."""
+
+    attempts: Mapping[int, Attempt]
+    """By iteration."""
+    earlier: Sequence[Experiment] = ()
+    """What earlier runs kept on the branch, where numbers compare."""
+    configuration: Mapping[str, Any]
+    version: str = ""
+    head: str = ""
+    """The newest kept commit, or the base."""
+    target: float | None = None
+    follow: bool = False
+    """The page asks its own server now and then whether there is a newer one."""
+
+
+def html_page(experiments: Sequence[Experiment], info: RunInfo, page: Page) -> str:
+    """The whole document; what is in it was redacted by the caller."""
+    rows, made_of = told(experiments), assets()
+    choices = {
+        "statuses": list(dict.fromkeys(str(e.status) for e in rows)),
+        "proposers": sorted({e.proposer for e in rows if e.proposer}),
+        "files": sorted({path for attempt in page.attempts.values() for path in attempt.files}),
+    }
+    values = {
+        **choices,
+        **made_of,
+        "policy": policy(made_of, follow=page.follow),
+        "follow": page.follow,
+        "info": info,
+        "title": shortened(info.goal, 200) or f"{info.metric_name}: run {info.tag}",
+        "version": page.version,
+        "headline": markdown(
+            [page_headline(experiments, info), *doubts(run_summary(experiments), info)]
+        ),
+        "tiles": list(_tiles(experiments, info)),
+        "picture": _picture(experiments, info, page),
+        "repairs": _repairs(experiments, info),
+        "panels": list(_panels(experiments, info, page)),
+        "commands": list(_commands(info, page)),
+        "configuration": [
+            (key, shortened(json_text(value, readable=True), 400))
+            for key, value in page.configuration.items()
+        ],
+        "data": chart_data(experiments, info, page.attempts, earlier=page.earlier, choices=choices),
+    }
+    empty = template().render(values, rows=cells(rows, info, {}))
+    room = PAGE_BYTES - len(empty.encode(errors="replace"))
+    return template().render(values, rows=cells(rows, info, fitted(rows, page.attempts, room)))
+
+
+# --- Parts ----------------------------------------------------------------------------------------
+
+
+def _tiles(experiments: Sequence[Experiment], info: RunInfo) -> Iterator[tuple[str, str]]:
+    """Label and figure."""
+    result = run_summary(experiments)
+    tried = len(result.kept) + len(result.others)
+    yield "experiments", f"{tried:,}"
+    yield "kept", f"{len(result.kept):,}"
+    yield "wall time", duration(info.seconds)
+    if cost := sum(e.cost_usd for e in experiments):
+        yield "cost", f"${cost:.2f}"
+    if tokens := sum(e.tokens for e in experiments):
+        yield "tokens", f"{tokens:,}"
+    yield "ended", info.stop_reason
+
+
+def _picture(experiments: Sequence[Experiment], info: RunInfo, page: Page) -> str:
+    """The chart as a data URL: an image runs nothing, and its style stays inside."""
+    svg = progress_svg(
+        experiments,
+        direction=info.direction,
+        metric_name=info.metric_name,
+        title=info.goal,
+        earlier=page.earlier,
+        tried_earlier=sum(night.tried for night in info.lineage.nights),
+        confirmation=info.confirmation,
+        tooltips=False,
+    )
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode(errors="replace")).decode()
+
+
+def _repairs(experiments: Sequence[Experiment], info: RunInfo) -> Markup:
+    """The tables of a run that repairs."""
+    if info.repairs is None:
+        return Markup()
+    result = run_summary(experiments)
+    parts = [repaired_list(result, info, OTHERS_ROOM)] if result.kept else []
+    return markdown([*parts, *left_over(info, OTHERS_ROOM)])
+
+
+def _panels(
+    experiments: Sequence[Experiment], info: RunInfo, page: Page
+) -> Iterator[tuple[str, str, Markup, list[tuple[str, str]]]]:
+    """Name, title, prose and rows of label and words."""
+    result = run_summary(experiments)
+    found = evaluate(
+        experiments,
+        info.direction,
+        target=page.target,
+        files={n: attempt.files for n, attempt in page.attempts.items()},
+    )
+    yield "outcome", "What it came to", Markup(), evaluation.rows(found)
+    yield "noise", "Noise", Markup(), list(_noise(experiments, info))
+    foreseen = expectations(experiments, info.direction)
+    if foreseen:
+        yield "expected", "Expected and measured gain", markdown([foreseen]), []
+    yield "spent", "Time and cost", Markup(), list(_spent(experiments))
+    yield "nights", "Nights", markdown(list(nights(experiments, info))), []
+    said = [got_worse(info), tests_passed(info), *idle(experiments, info)]
+    yield "beside", "Beside the metric", markdown([text for text in said if text]), []
+    yield "measured", "Environment", markdown(list(measured(experiments, result, info))), []
+
+
+def _noise(experiments: Sequence[Experiment], info: RunInfo) -> Iterator[tuple[str, str]]:
+    """How far apart measurements of one thing lie, as far as the journal says."""
+    widths = [
+        (e.ci_high - e.ci_low) / 2
+        for e in experiments
+        if e.ci_low is not None and e.ci_high is not None
+    ]
+    exact = sum(width == 0 for width in widths)
+    wide = [width for width in widths if width]
+    if wide:
+        yield (
+            "half of a 95 % interval",
+            f"{_share(median(wide))} in the median, {_share(min(wide))} to {_share(max(wide))}; "
+            f"{count(len(wide), 'decision')}",
+        )
+    if exact:
+        yield "without any noise", count(exact, "decision")
+    runs = [e.samples for e in experiments if e.samples]
+    if runs:
+        yield (
+            "runs of the metric for one experiment",
+            f"{median(runs):g} in the median, {max(runs)} at most",
+        )
+    if (again := info.confirmation) is not None:
+        _, low, high = change_interval(info.direction, again.gain, again.ci_low, again.ci_high)
+        yield (
+            "measured again at the end",
+            f"{again.n_base} + {again.n_head} runs, 95 % CI {percent(low)} to {percent(high)}",
+        )
+    doubted = [e for e in told(experiments) if e.doubt and e.status is Status.KEEP]
+    if doubted:
+        yield "to look at twice", ", ".join(f"#{e.iteration}" for e in doubted[:20])
+
+
+def _share(fraction: float) -> str:
+    return percent(fraction).removeprefix("+")
+
+
+def _spent(experiments: Sequence[Experiment]) -> Iterator[tuple[str, str]]:
+    """Whose time and money it was."""
+    tried = [e for e in experiments if e.status is not Status.BASELINE]
+    for name in dict.fromkeys(e.proposer for e in tried):
+        own = [e for e in tried if e.proposer == name]
+        kept = sum(e.status is Status.KEEP for e in own)
+        dollars, tokens = sum(e.cost_usd for e in own), sum(e.tokens for e in own)
+        words = [f"{kept} of {len(own)} kept", duration(sum(e.seconds for e in own))]
+        words += [f"{tokens:,} tokens"] if tokens else []
+        words += [f"${dollars:.2f}"] if dollars else []
+        yield name or "nobody", ", ".join(words)
+    if tried:
+        slowest = max(tried, key=lambda e: e.seconds)
+        yield "an experiment", f"{duration(median(e.seconds for e in tried))} in the median"
+        yield "the longest", f"{duration(slowest.seconds)}, #{slowest.iteration}"
+
+
+def _commands(info: RunInfo, page: Page) -> Iterator[str]:
+    """Lines for a shell; names that are ours to choose, or quoted."""
+    origin = info.origin[:12]
+    head = page.head[:12]
+    if head and origin and head != origin:
+        yield f"git log -p {shlex.quote(f'{origin}..{head}')}   # what was kept"
+        if info.repairs is None:
+            yield f"autoresearch-ci compare {shlex.quote(f'{origin}...{head}')}   # measure again"
+    if info.repairs is not None:
+        yield "autoresearch-ci fix --check --fail-on any   # look again"
+    tag = shlex.quote(info.tag)
+    yield f"autoresearch-ci log {tag}   # every attempt, kept or not"
+    yield f"autoresearch-ci log show 1 {tag}   # one of them, with its diff"
+    ref = shlex.quote(f"{info.notebook_ref}:{info.notebook_ref}")
+    yield f"git fetch origin {ref}   # in another clone, where it was pushed"

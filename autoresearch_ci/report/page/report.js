@@ -1,0 +1,269 @@
+// The page's own script: charts, filter, order. It writes text, never markup.
+"use strict";
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const [N, STATUS, PROPOSER, FILES, METRIC, , , , SECONDS, , EXPECTED, GAIN] = Array(12).keys();
+  const root = document.documentElement;
+  const at = (id) => document.getElementById(id);
+  const rows = data.rows.map((values) => ({ values, tr: at("e" + values[N]), shown: true }));
+  const byNumber = new Map(rows.map((row) => [row.values[N], row]));
+  const colour = (name) => getComputedStyle(root).getPropertyValue("--" + name).trim();
+  const make = (tag, text, name) => {
+    const made = document.createElement(tag);
+    if (text) made.textContent = text;
+    if (name) made.className = name;
+    return made;
+  };
+  const label = (value) => (value === null ? "-" : String(Number(value.toPrecision(6))));
+  const percent = (share) => (share === null ? "" : (share >= 0 ? "+" : "") + (share * 100).toPrecision(2) + " %");
+  root.classList.add("scripted");
+
+  // --- the progress chart ---
+  const points = data.points;
+  const [low, high] = data.range;
+  const worse = data.minimize ? high : low;
+  const place = (p) => (p[3] === null ? worse : Math.min(high, Math.max(low, p[3])));
+  const visible = (p) => p[1] === null || byNumber.get(p[1])?.shown;
+  const off = (p) => p[3] === null || p[3] < low || p[3] > high;
+  const best = () => {
+    let now = null;
+    return points.map((p) => {
+      if (p[3] !== null && p[2] < 2) now = p[3];
+      return now;
+    });
+  };
+  const kind = (wanted) => points.map((p) => (visible(p) && !off(p) && wanted.includes(p[2]) ? p[3] : null));
+  const series = () => [
+    points.map((p) => p[0]),
+    best(),
+    kind([0, 1]),
+    kind([2]),
+    kind([3]),
+    points.map((p) => (visible(p) && off(p) ? place(p) : null)),
+  ];
+  const dots = (name, shade, size, hollow) => ({
+    label: name,
+    paths: () => null,
+    stroke: () => colour(shade),
+    points: { show: true, size, width: 1.5, stroke: () => colour(shade), fill: () => colour(hollow ? "page" : shade) },
+  });
+  const axis = (extra) => ({
+    stroke: () => colour("soft"),
+    grid: { stroke: () => colour("line"), width: 1 },
+    ticks: { stroke: () => colour("line"), width: 1 },
+    ...extra,
+  });
+  const bars = (u) => {
+    const { ctx } = u;
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(u.bbox.left, u.bbox.top, u.bbox.width, u.bbox.height);
+    ctx.clip();
+    for (const p of points) {
+      if (p[4] === null || !visible(p)) continue;
+      ctx.strokeStyle = colour(p[2] === 1 ? "kept" : "other");
+      ctx.globalAlpha = 0.55;
+      ctx.beginPath();
+      const x = u.valToPos(p[0], "x", true);
+      ctx.moveTo(x, u.valToPos(p[4], "y", true));
+      ctx.lineTo(x, u.valToPos(p[5], "y", true));
+      ctx.stroke();
+    }
+    ctx.restore();
+  };
+  const chart = at("chart");
+  const tip = make("div", "", "tip");
+  tip.hidden = true;
+  const about = (p) => {
+    const row = byNumber.get(p[1]);
+    if (!row) return [`#${p[0]} of an earlier run`, p[6] || "", ""];
+    const values = row.values;
+    const gain = percent(values[GAIN]);
+    const head = `#${values[N]} ${row.tr.cells[1].textContent} ${label(values[METRIC])}${gain && ` (gain ${gain})`}`;
+    const diff = row.tr.querySelector(".diff")?.textContent ?? "";
+    const lines = diff.split("\n").filter((line) => /^[-+](?!--|\+\+)/.test(line));
+    return [head, row.tr.querySelector("summary").textContent, lines.slice(0, 9).join("\n")];
+  };
+  let current = null;
+  const hover = (u) => {
+    const { idx, left, top } = u.cursor;
+    const p = idx === null || idx === undefined ? null : points[idx];
+    tip.hidden = !p || !visible(p) || left < 0;
+    current = tip.hidden ? null : p;
+    if (tip.hidden) return;
+    const [head, words, diff] = about(p);
+    tip.replaceChildren(make("b", head), make("div", words));
+    if (diff) tip.append(make("pre", diff));
+    const x = u.valToPos(p[0], "x") + u.over.offsetLeft;
+    const right = x > chart.clientWidth / 2;
+    tip.style.left = right ? "auto" : x + 14 + "px";
+    tip.style.right = right ? chart.clientWidth - x + 14 + "px" : "auto";
+    tip.style.top = Math.max(4, Math.min(top, 140)) + "px";
+  };
+  const open = (p) => {
+    const row = p && byNumber.get(p[1]);
+    if (!row) return;
+    document.querySelector("tr.here")?.classList.remove("here");
+    row.tr.classList.add("here");
+    row.tr.querySelector("details").open = true;
+    row.tr.scrollIntoView({ block: "center" });
+    row.tr.querySelector("summary").focus({ preventScroll: true });
+  };
+  const width = (box) => Math.max(240, box.clientWidth - 8);
+  const height = (box) => Math.round(Math.min(460, Math.max(280, box.clientWidth * 0.45)));
+  const plot = new uPlot(
+    {
+      width: width(chart),
+      height: height(chart),
+      scales: { x: { time: false }, y: { range: () => [low, high] } },
+      cursor: { y: false, focus: { prox: 24 }, points: { size: 12 } },
+      legend: { live: false },
+      axes: [axis({ label: "experiment", labelSize: 22 }), axis({ size: 70, label: data.metric, labelSize: 22 })],
+      series: [
+        {},
+        { label: "running best", stroke: () => colour("kept"), width: 2, paths: uPlot.paths.stepped({ align: 1 }), points: { show: false } },
+        dots("kept", "kept", 9),
+        dots("not kept", "other", 6),
+        dots("guard failed", "guarded", 7, true),
+        dots("crashed, not measured or off the scale", "crash", 6, true),
+      ],
+      hooks: { setCursor: [hover], drawAxes: [bars] },
+    },
+    series(),
+    chart,
+  );
+  chart.append(tip);
+  plot.over.addEventListener("click", () => open(current));
+  chart.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") return open(current);
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (event.key === "Escape") plot.setCursor({ left: -10, top: -10 });
+    if (!step) return;
+    event.preventDefault();
+    let i = current ? points.indexOf(current) + step : step > 0 ? 0 : points.length - 1;
+    while (points[i] && !visible(points[i])) i += step;
+    if (!points[i]) return;
+    plot.setCursor({ left: plot.valToPos(points[i][0], "x"), top: plot.valToPos(place(points[i]), "y") });
+    at("said").textContent = about(points[i]).slice(0, 2).join(": ");
+  });
+
+  // --- the small charts ---
+  const small = [];
+  const draw = (name, options, values) => {
+    const box = document.querySelector(`[data-chart=${name}]`);
+    if (!box) return;
+    if (values[0].length < 2) return void box.remove();
+    const scales = { x: { time: false } };
+    small.push([box, new uPlot({ width: width(box), height: 240, scales, legend: { show: false }, cursor: { drag: { x: false } }, ...options }, values, box)]);
+  };
+  const foreseen = rows.map((row) => row.values).filter((v) => v[EXPECTED] !== null && v[GAIN] !== null);
+  foreseen.sort((a, b) => a[EXPECTED] - b[EXPECTED]);
+  draw(
+    "expected",
+    {
+      axes: [axis({ label: "expected gain, %", labelSize: 20 }), axis({ label: "measured gain, %", labelSize: 20, size: 60 })],
+      series: [{}, { stroke: () => colour("line"), width: 1, dash: [5, 5], points: { show: false } }, dots("measured", "kept", 7)],
+    },
+    [foreseen.map((v) => v[EXPECTED] * 100), foreseen.map((v) => v[EXPECTED] * 100), foreseen.map((v) => v[GAIN] * 100)],
+  );
+  let spent = 0;
+  const own = points.filter((p) => p[1] !== null);
+  const hours = own.map((p) => (spent += byNumber.get(p[1])?.values[SECONDS] ?? 0) / 3600);
+  const held = best().slice(points.length - own.length);
+  draw(
+    "spent",
+    {
+      axes: [axis({ label: "hours of the run", labelSize: 20 }), axis({ label: data.metric, labelSize: 20, size: 70 })],
+      series: [{}, { stroke: () => colour("kept"), width: 2, paths: uPlot.paths.stepped({ align: 1 }), points: { show: false } }],
+    },
+    [hours, held],
+  );
+  new ResizeObserver(() => {
+    plot.setSize({ width: width(chart), height: height(chart) });
+    for (const [box, each] of small) each.setSize({ width: width(box), height: 240 });
+  }).observe(document.body);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    for (const each of [plot, ...small.map((pair) => pair[1])]) each.redraw();
+  });
+
+  // --- filter and order ---
+  const inputs = ["words", "status", "proposer", "file"].map(at);
+  const filter = () => {
+    const [words, status, proposer, file] = inputs.map((input) => input.value);
+    const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
+    for (const row of rows) {
+      const v = row.values;
+      const fits = (status === "" || v[STATUS] === +status) && (proposer === "" || v[PROPOSER] === +proposer) && (file === "" || v[FILES].includes(+file));
+      const text = fits && wanted.length ? row.tr.textContent.toLowerCase() : "";
+      row.shown = fits && wanted.every((word) => text.includes(word));
+      row.tr.hidden = !row.shown;
+    }
+    at("count").textContent = `${rows.filter((row) => row.shown).length} of ${rows.length} shown`;
+    plot.setData(series(), false);
+    plot.redraw(false);
+  };
+  for (const input of inputs) input.addEventListener("input", filter);
+  const form = at("words").form;
+  form.addEventListener("submit", (event) => event.preventDefault());
+  form.addEventListener("reset", () => setTimeout(filter));
+  const heads = [...at("table").tHead.rows[0].cells];
+  const order = (head, cell) => {
+    const column = +head.dataset.column;
+    const value = (row) => (column >= 0 ? row.values[column] : row.tr.cells[cell].textContent);
+    const down = head.getAttribute("aria-sort") === "ascending";
+    for (const each of heads) each.removeAttribute("aria-sort");
+    head.setAttribute("aria-sort", down ? "descending" : "ascending");
+    const sorted = [...rows].sort((one, other) => {
+      const [a, b] = [value(one), value(other)];
+      if (a === null || b === null) return (a === null) - (b === null);
+      const found = typeof a === "number" ? a - b : a.localeCompare(b);
+      return down ? -found : found;
+    });
+    at("table").tBodies[0].append(...sorted.map((row) => row.tr));
+  };
+  heads.forEach((head, cell) => {
+    const button = make("button", head.textContent);
+    button.type = "button";
+    head.replaceChildren(button);
+    button.addEventListener("click", () => order(head, cell));
+  });
+  document.addEventListener(
+    "toggle",
+    (event) => {
+      const pre = event.target.querySelector?.(".diff");
+      if (!pre || pre.firstElementChild) return;
+      const shade = (line) => (/^\+(?!\+\+)/.test(line) ? "plus" : /^-(?!--)/.test(line) ? "minus" : "");
+      pre.replaceChildren(...pre.textContent.split("\n").map((line) => make("span", line || " ", shade(line))));
+    },
+    true,
+  );
+
+  // --- pictures ---
+  const save = (href, name) => {
+    const link = make("a");
+    link.href = href;
+    link.download = name;
+    link.click();
+  };
+  at("svg").addEventListener("click", () => save(at("still").src, "progress.svg"));
+  at("png").addEventListener("click", () => {
+    const canvas = make("canvas");
+    [canvas.width, canvas.height] = [2400, 1280];
+    canvas.getContext("2d").drawImage(at("still"), 0, 0, 2400, 1280);
+    save(canvas.toDataURL("image/png"), "progress.png");
+  });
+
+  // --- the state outlives a newer page ---
+  if (root.dataset.follow) {
+    const known = sessionStorage.getItem("filter");
+    if (known) JSON.parse(known).forEach((value, i) => (inputs[i].value = value));
+    const seen = fetch("state").then((answer) => answer.text());
+    setInterval(async () => {
+      const now = await fetch("state").then((answer) => answer.text()).catch(() => null);
+      if (now === null || now === (await seen)) return;
+      sessionStorage.setItem("filter", JSON.stringify(inputs.map((input) => input.value)));
+      location.reload();
+    }, 3000);
+  }
+  filter();
+})();

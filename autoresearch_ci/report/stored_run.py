@@ -1,0 +1,219 @@
+"""The report of a run made from what its folder holds: later, elsewhere, or while it lasts.
+
+Nobody vouches for the files: they are bounded, and what they say is text. What run.json does not
+say, the run's records do; what nobody says is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from autoresearch_ci.errors import AutoresearchError, ConfigError, WorkspaceError
+from autoresearch_ci.experiment import Direction, Experiment, Status
+from autoresearch_ci.record.durable_records import Records
+from autoresearch_ci.record.foreign_journals import LARGEST, ForeignJournal, read_journal
+from autoresearch_ci.record.journal_tsv import header, parse_rows
+from autoresearch_ci.record.notebook import notebook_ref
+from autoresearch_ci.record.run_names import is_tag, run_store
+from autoresearch_ci.report.attempts import attempts
+from autoresearch_ci.report.html_page import Page, html_page
+from autoresearch_ci.report.run_summary import Confirmation, RunInfo
+from autoresearch_ci.safety.redaction import Redactor
+from autoresearch_ci.safety.untrusted_files import file_bytes
+from autoresearch_ci.safety.untrusted_values import MIB, Unreadable, json_value
+from autoresearch_ci.workspace.repository import Repository
+
+T = TypeVar("T")
+
+_FACTS = 8 * MIB
+UNFINISHED = "not ended: the run goes on, or was cut short"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredRun:
+    """What was read of one run."""
+
+    journal: Path
+    rows: Sequence[Experiment]
+    info: RunInfo
+    facts: Mapping[str, Any]
+    """run.json; empty where there is none that can be read."""
+    earlier: Sequence[Experiment]
+
+
+def stored_report(journal: Path, redactor: Redactor, *, follow: bool = False, version: str) -> str:
+    """The page of the run that wrote `journal`. Raises `ConfigError` for what is no journal."""
+    try:
+        repository = Repository.open(journal.resolve().parent)
+    except WorkspaceError:  # it was copied out of it
+        return _page(
+            stored_run(journal, None, redactor),
+            None,
+            redactor.redact,
+            follow=follow,
+            version=version,
+        )
+    with closing(repository):
+        run = stored_run(journal, repository, redactor)
+        return _page(run, repository, redactor.redact, follow=follow, version=version)
+
+
+def _page(
+    run: StoredRun,
+    repository: Repository | None,
+    redact: Callable[[str], str],
+    *,
+    follow: bool,
+    version: str,
+) -> str:
+    kept = [e.commit for e in run.rows if e.status is Status.KEEP]
+    configuration = run.facts.get("config")
+    page = Page(
+        attempts=attempts(run.rows, run.journal.parent, repository, redact),
+        earlier=run.earlier,
+        configuration=configuration if isinstance(configuration, dict) else {},
+        version=version,
+        head=kept[-1] if kept else run.info.base_commit,
+        target=_number(_told(run.facts, "metric.target")),
+        follow=follow,
+    )
+    return html_page(run.rows, run.info, page)
+
+
+def stored_run(journal: Path, repository: Repository | None, redactor: Redactor) -> StoredRun:
+    """Without the secrets that we know. Raises `ConfigError` for what is no journal."""
+    try:
+        content = file_bytes(journal, LARGEST)
+    except (OSError, Unreadable) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(
+            f"{journal}: {reason}.\ndo: name the folder of a run, or its results.tsv."
+        ) from error
+    facts = redactor.redact_all(run_facts(journal))
+    content = redactor.redact(content.decode(errors="replace")).encode()
+    found = read_journal(content, str(journal), _direction(facts))
+    info = _checked(RunInfo, _section(facts).get("info")) or _bare(found, facts)
+    info = _completed(info, journal, repository, redactor)
+    totals = facts.get("totals")
+    done = totals.get("iterations") if isinstance(totals, dict) else None
+    if done != max(len(found.rows) - 1, 0):  # it was written before the run went on
+        info = _reopened(info, found.rows)
+    return StoredRun(
+        journal=journal, rows=found.rows, info=info, facts=facts, earlier=_earlier(facts)
+    )
+
+
+def run_facts(journal: Path) -> Mapping[str, Any]:
+    """run.json beside a journal; nothing where there is none that can be read."""
+    try:
+        values = json_value(file_bytes(journal.with_name("run.json"), _FACTS), limit=_FACTS)
+    except (OSError, Unreadable, ValueError, RecursionError):
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def _section(facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = facts.get("report")
+    return found if isinstance(found, dict) else {}
+
+
+def _told(facts: Mapping[str, Any], key: str) -> Any:
+    """A value of the configuration that the run had."""
+    config = facts.get("config")
+    return config.get(key) if isinstance(config, dict) else None
+
+
+def _direction(facts: Mapping[str, Any]) -> Direction | None:
+    word = _told(facts, "metric.direction")
+    return Direction(word) if word in list(Direction) else None
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _checked(kind: type[T], value: object) -> T | None:
+    """`None` for what no run of this version has written."""
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError:
+        return None
+
+
+def _bare(found: ForeignJournal, facts: Mapping[str, Any]) -> RunInfo:
+    """What an older run.json says, or none."""
+    rows = found.rows
+    guards = _told(facts, "guards")
+    listed = guards if isinstance(guards, list) else []
+    return RunInfo(
+        tag=str(facts.get("tag") or ""),
+        branch=str(facts.get("branch") or ""),
+        notebook_ref=str(facts.get("notebook") or ""),
+        base_commit=str(facts.get("base") or (rows[0].commit if rows else "")),
+        metric_name=str(_told(facts, "metric.name") or found.metric or "metric"),
+        direction=found.direction,
+        metric_command=str(_told(facts, "metric.command") or ""),
+        guards=[str(g.get("command", g) if isinstance(g, dict) else g) for g in listed],
+        goal=str(_told(facts, "goal") or ""),
+        stop_reason=str(facts.get("stop_reason") or UNFINISHED),
+        started=rows[0].timestamp if rows else "",
+        seconds=sum(e.seconds for e in rows),
+        host=str(facts.get("host") or "a machine that is not known"),
+        confirmation=_checked(Confirmation, facts.get("confirmation")),
+        failed=facts.get("failed") is True,
+    )
+
+
+def _completed(
+    info: RunInfo, journal: Path, repository: Repository | None, redactor: Redactor
+) -> RunInfo:
+    """With what the run's own records say of how it measures, where there are any."""
+    tag = info.tag or journal.resolve().parent.name.removeprefix("run-")
+    info = replace(info, tag=tag, notebook_ref=info.notebook_ref or notebook_ref(tag))
+    if info.metric_command or repository is None or not is_tag(tag):
+        return info
+    try:
+        start = Records.peek(run_store(repository, tag)).start
+    except (AutoresearchError, OSError):
+        return info
+    if start is None:
+        return info
+    ruler = redactor.redact_all(start.ruler)
+    metric = ruler.get("metric") if isinstance(ruler.get("metric"), dict) else {}
+    guards = ruler.get("guards")
+    listed = guards if isinstance(guards, list) else []
+    return replace(
+        info,
+        base_commit=start.base,
+        branch=info.branch or start.branch or "",
+        metric_name=str(metric.get("name") or info.metric_name),
+        metric_command=str(metric.get("command") or ""),
+        guards=[str(g.get("command", "")) for g in listed if isinstance(g, dict)],
+    )
+
+
+def _reopened(info: RunInfo, rows: Sequence[Experiment]) -> RunInfo:
+    """Without what was true of an earlier end only."""
+    return replace(
+        info,
+        stop_reason=UNFINISHED,
+        seconds=sum(e.seconds for e in rows),
+        confirmation=None,
+        suites=(),
+        idle=(),
+        failed=False,
+        repairs=info.repairs and replace(info.repairs, looked=False, shown=(), left=0, flaky=0),
+    )
+
+
+def _earlier(facts: Mapping[str, Any]) -> Sequence[Experiment]:
+    try:
+        return parse_rows(header(Direction.MINIMIZE) + str(_section(facts).get("earlier") or ""))
+    except ValueError:
+        return ()

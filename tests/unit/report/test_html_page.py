@@ -1,0 +1,218 @@
+"""report.html says what the journal says, holds no more than it may, and obeys nobody's words."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import random
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from autoresearch_ci.experiment import Direction, Experiment, Status
+from autoresearch_ci.report.html_page import Page, html_page
+from autoresearch_ci.report.html_pieces import assets, markdown
+from autoresearch_ci.report.html_table import Attempt
+from autoresearch_ci.report.run_summary import Remaining, Repairs
+from tests.unit.report.test_summary import experiment, run_info
+
+KEEP, DISCARD, BASELINE = Status.KEEP, Status.DISCARD, Status.BASELINE
+HOSTILE = (
+    "</script></pre></summary><script>alert(1)</script><img src=x onerror=alert(2)>"
+    "[a](javascript:alert(3)) <svg/onload=alert(4)> {{ 7*7 }} {% raw %} &lt;b&gt; \x1b[31m\u202e"
+)
+
+
+class Elements(HTMLParser):
+    """Tags with their attributes, and text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def night(count: int, **fields: Any) -> list[Experiment]:
+    """A baseline and `count` experiments, of which every fifth is kept."""
+    rows = [experiment(0, BASELINE, 100.0, best=100.0, description="baseline", commit="b" * 40)]
+    best = 100.0
+    for number in range(1, count + 1):
+        kept = number % 5 == 0
+        metric = best - 0.05 if kept else best + 1
+        values = {"delta": metric - best, "ci_low": -0.01, "ci_high": 0.02, "expected": 0.001}
+        best = metric if kept else best
+        status = KEEP if kept else DISCARD
+        commit = f"{number:040x}"
+        values |= {"best": best, "commit": commit, "reason": "it came out so"}
+        rows.append(experiment(number, status, metric, **(values | fields)))
+    return rows
+
+
+def made(rows: list[Experiment], attempts: dict[int, Attempt] | None = None, **info: Any) -> str:
+    page = Page(attempts=attempts or {}, configuration={"iterations": 5}, version="1.2.3")
+    return html_page(rows, run_info(**info), page)
+
+
+def data_of(page: str) -> Any:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)
+    assert found
+    return json.loads(found[1])
+
+
+def test_every_row_is_in_the_table_without_any_script() -> None:
+    page = made(night(12), {3: Attempt(diff="-old\n+new", log="it ran", files=["a.py"])})
+    text = Elements(page.partition('<script type="application/json"')[0]).text
+    for number in range(1, 13):
+        assert f"change number {number}" in text
+    for words in ("it came out so", "-old\n+new", "it ran", "Noise", "autoresearch-ci log"):
+        assert words in text
+
+
+def test_nothing_of_the_page_is_elsewhere_and_only_its_own_script_may_run() -> None:
+    page = made(night(3))
+    elements = Elements(page)
+    urls = [v for _, attrs in elements.tags for n, v in attrs.items() if n in ("src", "href")]
+    assert urls
+    assert all((url or "").startswith(("data:", "#")) for url in urls)
+    assert not [attrs for _, attrs in elements.tags for name in attrs if name.startswith("on")]
+    assert not [attrs for _, attrs in elements.tags if "style" in attrs]  # the policy forbids it
+    policy = next(attrs["content"] for tag, attrs in elements.tags if "http-equiv" in attrs)
+    for kind in ("style", "script"):
+        mark = base64.b64encode(hashlib.sha256(assets()[kind].encode()).digest()).decode()
+        assert f"{kind}-src 'sha256-{mark}'" in (policy or "")
+    assert "default-src 'none'" in (policy or "")
+    assert "unsafe" not in (policy or "")
+
+
+@pytest.mark.parametrize("where", ["description", "reason", "doubt", "failure", "proposer"])
+def test_words_of_others_make_no_element(where: str) -> None:
+    rows = night(6)
+    clean = Elements(made(rows))
+    hostile = [e if e.iteration != 5 else replace(e, **{where: HOSTILE}) for e in rows]
+    dirty = Elements(made(hostile))
+    extra = [tag for tag, _ in dirty.tags]
+    for tag, _ in clean.tags:
+        extra.remove(tag)
+    assert set(extra) <= {"p", "option", "strong", "div", "dt", "dd", "em"}
+    assert "alert(1)" in dirty.text
+
+
+def test_diffs_logs_paths_and_facts_make_no_element() -> None:
+    attempts = {1: Attempt(diff=f"+{HOSTILE}", log=HOSTILE, files=[HOSTILE])}
+    words = {"goal": HOSTILE, "stop_reason": HOSTILE, "metric_name": HOSTILE, "host": HOSTILE}
+    page = html_page(
+        night(2),
+        run_info(**words, metric_command=HOSTILE, guards=[HOSTILE], tag="t"),
+        Page(attempts=attempts, configuration={HOSTILE: HOSTILE}, version=HOSTILE),
+    )
+    tags = [tag for tag, _ in Elements(page).tags]
+    assert tags.count("script") == 2
+    assert not {"svg", "b"} & set(tags)
+    assert tags.count("a") == 1  # to the experiments
+    assert tags.count("img") == 1
+    assert "{{ 7*7 }}" in Elements(page).text
+    assert "\x1b" not in page
+    assert "\u202e" not in page
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[a](https://example.org)",
+        "![a](https://example.org/x.png)",
+        "<https://example.org>",
+        "[a]: https://example.org\n\n[a]",
+        "<script>alert(1)</script>",
+        "text <img src=x> text",
+        "<div onclick=alert(1)>",
+        "| a |\n| --- |\n| [x](javascript:alert(1)) |",
+    ],
+)
+def test_markdown_becomes_no_link_image_or_html(text: str) -> None:
+    tags = {tag for tag, _ in Elements(str(markdown([text]))).tags}
+    assert not tags & {"a", "img", "script"}
+    assert tags <= {"p", "div", "table", "thead", "tbody", "tr", "th", "td"}
+    assert "onclick" not in str(Elements(str(markdown([text]))).tags)
+
+
+def test_a_dollar_is_a_dollar() -> None:
+    assert str(markdown(["it cost <span>$</span>5 in `<span>$</span>`"])) == (
+        "<p>it cost $5 in <code>&lt;span&gt;$&lt;/span&gt;</code></p>\n"
+    )
+
+
+def test_a_thousand_experiments_take_less_than_a_megabyte_whatever_they_hold() -> None:
+    numbers = random.Random(5)
+    rows = night(1000, description="<&" * 200, reason="it came out so " * 6)
+    attempts = {
+        e.iteration: Attempt(
+            diff="\n".join(f"+{numbers.random()} <&> " * 3 for _ in range(400)),
+            log="\n".join(f"line {n}" for n in range(200)),
+            files=[f"src/file{e.iteration % 40}.py"],
+        )
+        for e in rows
+    }
+    page = made(rows, attempts)
+    assert len(page.encode()) < 1_000_000
+
+
+def test_what_is_short_is_whole_and_what_is_cut_says_so() -> None:
+    long = "\n".join(f"+line {n} of many, in a file that was written anew" for n in range(60_000))
+    page = made(night(2), {1: Attempt(diff="+short"), 2: Attempt(diff=long, log=long + "\nend")})
+    assert "+short" in page
+    assert len(page.encode()) < 1_000_000
+    assert re.search(r"… [0-9,]+ more lines</pre>", page)
+    assert "\nend</pre>" in page  # of a log, the end is what counts
+    assert re.search(r'class="log">\n… [0-9,]+ more lines\n', page)
+
+
+def test_the_charts_have_each_experiment_with_its_interval() -> None:
+    rows = night(10)
+    data = data_of(made(rows))
+    assert [row[0] for row in data["rows"]] == list(range(11))
+    assert len(data["points"]) == 11
+    number, row, kind, _, low, high, _ = data["points"][5]
+    assert (number, row, data["kinds"][kind]) == (5, 5, "kept")
+    assert low == pytest.approx(100 - 0.02 * 100)
+    assert high == pytest.approx(100 + 0.01 * 100)
+    assert data["rows"][5][-1] == pytest.approx(0.0005)
+
+
+def test_higher_can_be_better_in_the_charts() -> None:
+    rows = [
+        experiment(0, BASELINE, 10.0, best=10.0),
+        experiment(1, KEEP, 12.0, delta=2.0, ci_low=0.1, ci_high=0.3, best=12.0),
+    ]
+    data = data_of(made(rows, direction=Direction.MAXIMIZE))
+    assert not data["minimize"]
+    assert data["points"][1][3:6] == [12.0, pytest.approx(11.0), pytest.approx(13.0)]
+    assert data["rows"][1][-1] == pytest.approx(0.2)
+
+
+def test_a_run_that_repairs_has_its_tables() -> None:
+    kept = experiment(1, KEEP, 0.0, best=0.0, failure="tests/test_a.py::test_one")
+    left = Remaining(id="x", category="test", path="a.py", line=3, message="boom", why="flaky")
+    page = made(
+        [experiment(0, BASELINE, 2.0, best=2.0), kept],
+        repairs=Repairs(looked=True, left=1, shown=[left]),
+    )
+    text = Elements(page).text
+    assert "Repaired (1)" in text
+    assert "tests/test_a.py::test_one" in text
+    assert "a.py:3" in text
+    assert "autoresearch-ci fix --check" in text
+
+
+def test_a_journal_without_a_baseline_has_a_page() -> None:
+    assert "Nothing was measured" in made([])
