@@ -359,6 +359,29 @@ def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
         help="its folder; default: autoresearch/security-COMMIT",
     )
 
+    report = commands.add_parser(
+        "report", help="write the page of a run, or follow the run in a browser", allow_abbrev=False
+    )
+    report.add_argument(
+        "folder",
+        metavar="FOLDER",
+        nargs="?",
+        help="of the run, or its journal, also a peer's; default: the newest here",
+    )
+    report.add_argument(
+        "--output", type=Path, metavar="FILE", help="default: report.html in that folder"
+    )
+    report.add_argument(
+        "--serve",
+        type=int,
+        nargs="?",
+        const=0,
+        metavar="PORT",
+        help="write nothing: serve it on 127.0.0.1, and renew it while the run goes on",
+    )
+    report.add_argument("--open", action="store_true", help="open it in a browser")
+    report.add_argument("--json", action="store_true", help="print where it is as JSON")
+
     publish = commands.add_parser(
         "publish",
         help="publish what `run` or `fix --publish bundle` wrote in another job",
@@ -399,7 +422,7 @@ def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     doctor.add_argument("--json", action="store_true", help="print JSON")
     _add_programs(commands, words)
     for name, command in commands.choices.items():
-        if name != "evals" and (words is None or name in words):
+        if name not in _WITHOUT_CONFIGURATION and (words is None or name in words):
             _add_configuration(command, besides=_MEANINGLESS.get(name, ()))
     return parser
 
@@ -416,6 +439,8 @@ def _add_programs(
 
 
 CATEGORIES = ("build", "critical", "type", "test", "lint", "warning")
+_WITHOUT_CONFIGURATION = ("evals", "report")
+"""They read what was written, whatever the configuration is today."""
 _OF_A_NUMBER = (
     *("metric.command", "metric.name", "metric.direction", "metric.repeats.max", "confirm.mode"),
 )
