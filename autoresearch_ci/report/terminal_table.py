@@ -21,7 +21,7 @@ def results_table(experiments: Sequence[Experiment], direction: Direction) -> st
     """The baseline, each kept experiment, then one line on all the others."""
     result = run_summary(experiments)
     shown = [e for e in told(experiments) if e.status in (Status.BASELINE, Status.KEEP)]
-    lines = _aligned([_HEADER, *(_cells(e) for e in shown)]) if shown else []
+    lines = aligned([_HEADER, *(_cells(e) for e in shown)], _RIGHT) if shown else []
     lines += [f"#{e.iteration}: {defuse(shortened(e.doubt, 200))}" for e in result.doubted]
     better = "lower" if direction is Direction.MINIMIZE else "higher"
     tried = len(result.kept) + len(result.others)
@@ -40,12 +40,13 @@ def _cells(experiment: Experiment) -> tuple[str, ...]:
     )
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> list[str]:
+    """Lines with the cells below each other. `right`: for each column, whether it ends there."""
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
             cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(row, widths, _RIGHT, strict=True)
+            for cell, width, right in zip(row, widths, right, strict=True)
         ).rstrip()
         for row in rows
     ]

@@ -258,6 +258,12 @@ class Repository:
         out = self._git("for-each-ref", "--format=%(worktreepath)", ref)
         return os.fsdecode(out).strip()
 
+    def is_branch_name(self, name: str) -> bool:
+        """Whether git takes it for one as it is written."""
+        code, out, _ = self._git.attempt("check-ref-format", "--branch", f"refs/heads/{name}")
+        plain = re.fullmatch(r"[\w][\w./+-]*", name) is not None
+        return plain and not code and os.fsdecode(out).strip() == f"refs/heads/{name}"
+
     def refs(self, prefix: str, containing: str = "") -> list[str]:
         """Full names of the refs under `prefix`; only those with a commit in their history."""
         only = (f"--contains={containing}",) if containing else ()

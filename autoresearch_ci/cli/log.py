@@ -1,0 +1,165 @@
+"""`autoresearch-ci log`: the notebook in a terminal; what was tried, and a branch of any of it.
+
+It reads git and runs nothing. A restored attempt becomes a branch of its own: the checkout, the
+index and every other ref stay as they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+
+from autoresearch_ci.cli.terminal import redacted
+from autoresearch_ci.errors import ConfigError, WorkspaceError
+from autoresearch_ci.experiment import Experiment
+from autoresearch_ci.record.read_notebooks import (
+    ReadNotebook,
+    attempt_of,
+    chosen_notebook,
+    has_attempt,
+    notebooks,
+)
+from autoresearch_ci.report.attempts import DIFF
+from autoresearch_ci.report.notebook_text import (
+    attempt_facts,
+    attempt_lines,
+    attempts_table,
+    listed,
+    run_facts,
+    runs_table,
+)
+from autoresearch_ci.safety.log_text import defuse, json_text
+from autoresearch_ci.workspace.repository import Repository
+
+USAGE = "log | log TAG | log show N [TAG] | log restore N [TAG]"
+
+
+def main(options: argparse.Namespace) -> int:
+    """List runs or attempts, show one, or make a branch of it; 1 when `--grep` finds nothing."""
+    words: list[str] = options.words
+    with closing(Repository.open(Path.cwd())) as repository:
+        if words and words[0] in ("show", "restore"):
+            book, attempt = _named(repository, words)
+            return (_show if words[0] == "show" else _restore)(repository, book, attempt, options)
+        if len(words) > 1:
+            raise ConfigError(f"log: what is meant by {words[1]!r}? Expected: {USAGE}.")
+        if options.grep:
+            return _grep(repository, words, options)
+        if words:
+            book = chosen_notebook(repository, words[0])
+            return _print(_one(book, options), options)
+        return _print(_all(notebooks(repository), options), options)
+
+
+def _named(repository: Repository, words: Sequence[str]) -> tuple[ReadNotebook, Experiment]:
+    if len(words) not in (2, 3) or not re.fullmatch("[0-9]{1,9}", words[1]):
+        raise ConfigError(f"log {words[0]}: expected the number of an experiment: {USAGE}.")
+    book = chosen_notebook(repository, words[2] if len(words) == 3 else None)
+    return book, attempt_of(repository, book, int(words[1]))
+
+
+def _print(lines: Sequence[str], options: argparse.Namespace) -> int:
+    for line in lines:
+        print(redacted(line, options.environment))
+    return 0
+
+
+def _all(books: Sequence[ReadNotebook], options: argparse.Namespace) -> Sequence[str]:
+    rows = [(book.tag, book.rows, book.metric, book.unread) for book in books]
+    if options.json:
+        facts = [run_facts(row, book.direction) for row, book in zip(rows, books, strict=True)]
+        return [json_text({"notebooks": facts}, indent=2)]
+    if not books:
+        return ["there is no notebook here: no run was made in this repository yet"]
+    return runs_table(rows)
+
+
+def _one(book: ReadNotebook, options: argparse.Namespace) -> Sequence[str]:
+    if options.json:
+        facts = [attempt_facts(e, book.tag) for e in book.rows]
+        return [json_text({"tag": book.tag, "experiments": facts}, indent=2)]
+    return attempts_table(listed(book.rows)) if not book.unread else [defuse(book.unread)]
+
+
+def _grep(repository: Repository, words: Sequence[str], options: argparse.Namespace) -> int:
+    """In every notebook, or in that of one run."""
+    found = _matcher(options.grep)
+    books = [chosen_notebook(repository, words[0])] if words else notebooks(repository)
+    hits = [(book, e) for book in books for e in listed(book.rows) if found(e)]
+    if options.json:
+        facts = [attempt_facts(e, book.tag) for book, e in hits]
+        _print([json_text({"experiments": facts}, indent=2)], options)
+    elif hits:
+        _print(attempts_table([e for _, e in hits], [book.tag for book, _ in hits]), options)
+    return 0 if hits else 1
+
+
+def _matcher(pattern: str) -> Callable[[Experiment], bool]:
+    """As `git log --grep -i`: a regular expression anywhere in what was said of it."""
+    try:
+        known = re.compile(pattern, re.IGNORECASE)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ConfigError(f"--grep {pattern!r} is no regular expression: {error}.") from error
+
+    def found(e: Experiment) -> bool:
+        words = (e.description, e.reason, e.failure, e.doubt, e.proposer, str(e.status), e.commit)
+        return any(map(known.search, words))
+
+    return found
+
+
+def _show(
+    repository: Repository, book: ReadNotebook, e: Experiment, options: argparse.Namespace
+) -> int:
+    has = bool(e.commit) and e.iteration > 0 and has_attempt(repository, book, e)
+    diff = repository.diffs([e.commit], DIFF).get(e.commit, "") if has else ""
+    if options.json:
+        return _print([json_text(attempt_facts(e, book.tag) | {"diff": diff}, indent=2)], options)
+    log = _log(repository, book.tag, e.iteration)
+    return _print(list(attempt_lines(e, book.tag, book.direction, diff, log)), options)
+
+
+def _log(repository: Repository, tag: str, iteration: int) -> str:
+    """Where the output of its commands lies, when the run was made here."""
+    for command in ("run", "fix"):
+        name = f"{command}-{tag.removeprefix(f'{command}-')}"
+        path = repository.root / "autoresearch" / name / "logs" / f"{iteration}.log"
+        if path.is_file():
+            return str(path)
+    return ""
+
+
+def _restore(
+    repository: Repository, book: ReadNotebook, e: Experiment, options: argparse.Namespace
+) -> int:
+    if not e.commit:
+        raise ConfigError(
+            f"experiment {e.iteration} of {book.tag} has no commit: {e.reason or e.status}."
+        )
+    branch = options.branch or f"restored/{book.tag}-{e.iteration}"
+    _refuse_taken(repository, branch)
+    repository.update_ref(f"refs/heads/{branch}", e.commit, None)
+    if options.json:
+        facts = {"branch": branch, "commit": e.commit}
+        return _print([json_text(facts)], options)
+    return _print(
+        [
+            defuse(f"{branch} is at {e.commit[:12]}: {e.description}"),
+            f"do: git switch {branch}, or git cherry-pick {e.commit[:12]}",
+        ],
+        options,
+    )
+
+
+def _refuse_taken(repository: Repository, branch: str) -> None:
+    """Also names that git would read as an option, or that are no name. Raises `ConfigError`."""
+    if not repository.is_branch_name(branch):
+        raise ConfigError(f"--branch {branch!r} cannot be the name of a branch.")
+    if repository.ref(f"refs/heads/{branch}"):
+        raise WorkspaceError(
+            f"there is a branch {branch} already.\n"
+            f"do: choose another with --branch, or look at it: git log {branch}"
+        )
