@@ -382,6 +382,20 @@ def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     report.add_argument("--open", action="store_true", help="open it in a browser")
     report.add_argument("--json", action="store_true", help="print where it is as JSON")
 
+    log = commands.add_parser(
+        "log", help="what runs have tried, from their notebooks in git", allow_abbrev=False
+    )
+    log.add_argument(
+        "words",
+        metavar="TAG | show N [TAG] | restore N [TAG]",
+        nargs="*",
+        help="the attempts of a run; one of them with its diff; a new branch of one, without "
+        "touching the checkout. Default: every run; without TAG, N is of the newest",
+    )
+    log.add_argument("--grep", metavar="REGEX", help="only attempts of which this was said")
+    log.add_argument("--branch", metavar="NAME", help="of `restore`; default: restored/TAG-N")
+    log.add_argument("--json", action="store_true", help="print JSON")
+
     publish = commands.add_parser(
         "publish",
         help="publish what `run` or `fix --publish bundle` wrote in another job",
@@ -439,7 +453,7 @@ def _add_programs(
 
 
 CATEGORIES = ("build", "critical", "type", "test", "lint", "warning")
-_WITHOUT_CONFIGURATION = ("evals", "report")
+_WITHOUT_CONFIGURATION = ("evals", "log", "report")
 """They read what was written, whatever the configuration is today."""
 _OF_A_NUMBER = (
     *("metric.command", "metric.name", "metric.direction", "metric.repeats.max", "confirm.mode"),
