@@ -118,5 +118,5 @@ def _finished(event: RunFinished, metric: str) -> list[str]:
         f"done: {told}",
         f"stopped: {event.stop_reason}",
         f"report: {event.report_dir}/summary.md",
-        f"picture: {event.report_dir}/progress.svg",
+        f"page: {event.report_dir}/report.html",
     ]

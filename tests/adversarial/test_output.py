@@ -128,7 +128,7 @@ def test_what_lies_in_the_run_folder_obeys_nobody_when_it_is_printed(
     )
     assert code == 0, err
     folder = hostile.repo.path / "autoresearch" / "run-t"
-    names = ("summary.md", "run.json", "results.tsv", "progress.svg")
+    names = ("summary.md", "run.json", "results.tsv", "progress.svg", "report.html")
     texts = [(folder / name).read_text(encoding="utf-8").replace("\t", " ") for name in names]
     check(tally, 4 * len(words), *texts)
 

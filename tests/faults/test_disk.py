@@ -32,6 +32,7 @@ PLACES = {
     "summary": "autoresearch/run-t/summary.md",
     "picture": "autoresearch/run-t/progress.svg",
     "facts": "autoresearch/run-t/run.json",
+    "page": "autoresearch/run-t/report.html",
     "exclude": ".git/info/exclude",
 }
 CALLS = ("openat", "write", "fsync", "rename")
