@@ -1,0 +1,7 @@
+CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT NOT NULL, country TEXT NOT NULL);
+CREATE TABLE orders (
+  id INTEGER PRIMARY KEY,
+  customer INTEGER NOT NULL REFERENCES customers,
+  cents INTEGER NOT NULL,
+  month TEXT NOT NULL
+);
