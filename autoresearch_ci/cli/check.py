@@ -103,11 +103,15 @@ def check(
     resolved: Resolved,
     options: argparse.Namespace,
     open_look: Callable[[Observer], AbstractContextManager[Look]],
+    staged: Compared | None = None,
 ) -> int:
-    """The exit code of the gate. Raises `AutoresearchError` where nothing can be compared."""
+    """The exit code of the gate. Raises `AutoresearchError` where nothing can be compared.
+
+    `staged`: what is about to be committed, and HEAD; `None`: HEAD and its base.
+    """
     words, environment = parse_words(options.fail_on), options.environment
     files = FileCommands(environment)  # before anything that is looked at could write them
-    pair = compared(Path.cwd(), environment, options.base)
+    pair = staged or compared(Path.cwd(), environment, options.base)
     config, redactor = resolved.config, make_redactor(resolved.config, environment)
     told = pair.pull_request > 0 and config.publish.mode != "none"
     with (
@@ -116,7 +120,7 @@ def check(
     ):
         folder = report_folder(repository, pair.head, options.output)
         observe = redacted(progress, redactor.redact)
-        if repository.changed():
+        if not staged and repository.changed():
             observe(Warning(message="uncommitted changes are not looked at: HEAD is"))
         with open_look(observe) as look:
             both = _looked(pair, look, words, told=told, observe=observe)

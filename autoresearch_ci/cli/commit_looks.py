@@ -7,14 +7,15 @@ of the configuration is the same for all.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from autoresearch_ci.cli.assembly import Collaborators, make_redactor, open_bench
 from autoresearch_ci.cli.check import Looked
-from autoresearch_ci.cli.fix_targets import targets_of, with_targets
+from autoresearch_ci.cli.fix_targets import asked, targets_of, with_targets
+from autoresearch_ci.config.fix import FixTarget
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.errors import BaselineError, ConfigError
@@ -43,6 +44,8 @@ class CommitLooks:
     stack: ExitStack
     folder: Path
     """In it, a folder a commit has the log of what is run there."""
+    asks: Callable[[FixTarget], bool] = lambda target: True
+    """Whether a target is looked at at all."""
     _benches: dict[str, Bench] = field(default_factory=dict)
     _known: dict[str, Knowledge] = field(default_factory=dict)
 
@@ -78,7 +81,7 @@ class CommitLooks:
         repository = Repository.open(Path.cwd())
         found = targets_of(self.config, repository, commit)
         repository.close()
-        return with_targets(self.config, found) if found.targets else self.config
+        return asked(with_targets(self.config, found), self.asks) if found.targets else self.config
 
     def _bench(self, commit: str, config: Config) -> Bench:
         """Raises `BaselineError`, also for a commit that cannot be laid out."""
@@ -116,6 +119,7 @@ def looks_at_commits(
     stop: Stop,
     folder: Path,
     observe: Observer,
+    asks: Callable[[FixTarget], bool] = lambda target: True,
 ) -> Iterator[CommitLooks]:
     """What is laid out for them is gone when the block ends."""
     with ExitStack() as stack:
@@ -127,4 +131,5 @@ def looks_at_commits(
             observe=observe,
             stack=stack,
             folder=folder,
+            asks=asks,
         )

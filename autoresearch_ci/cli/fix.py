@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,10 +17,12 @@ from autoresearch_ci.cli.fix_targets import targets_of, with_targets
 from autoresearch_ci.cli.gate_files import report_folder
 from autoresearch_ci.cli.publish import tell
 from autoresearch_ci.cli.run import run
+from autoresearch_ci.cli.staged import DEFAULT, staged
 from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.fix import FixTarget
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.aims import Left
+from autoresearch_ci.decide.failure_gate import parse_words
 from autoresearch_ci.decide.failures import Failure
 from autoresearch_ci.errors import ConfigError, GateFailed
 from autoresearch_ci.measure.diagnostics.discover import Discovery
@@ -128,6 +131,8 @@ def _check(options: argparse.Namespace) -> int:
             "--resume goes on with repairs, and --check makes none: every check begins anew.\n"
             "do: leave out one of the two."
         )
+    if options.staged:
+        return _check_staged(options)
     pair = compared(Path.cwd(), options.environment, options.base)
     resolved, path = effective(options, commit=pair.rules, only=True, command="fix")
     config = _as_typed(resolved.config, options)
@@ -140,6 +145,38 @@ def _check(options: argparse.Namespace) -> int:
         folder=report_folder(Repository.open(Path.cwd()), pair.head, options.output),
     )
     return check(replace(resolved, config=config), options, lambda observe: looks(observe=observe))
+
+
+def _check_staged(options: argparse.Namespace) -> int:
+    """The gate before a commit: what no tool has anything to say of passes at once."""
+    options.fail_on = options.fail_on or [*DEFAULT]
+    found = staged(Path.cwd(), options.environment, parse_words(options.fail_on))
+    resolved, path = effective(options, command="fix")
+    config = _as_typed(resolved.config, options)
+    with closing(Repository.open(Path.cwd())) as repository:
+        targets = targets_of(config, repository, found.pair.head)
+        asks = [
+            target for target in with_targets(config, targets).fix.targets if found.asks(target)
+        ]
+        options.output = report_folder(repository, "staged", options.output)
+    out = sys.stderr if options.json else sys.stdout
+    left = [target.name for target in targets.targets if target.name not in {t.name for t in asks}]
+    if left:
+        print(defuse(f"not asked before a commit: {', '.join(left)}"), file=out)
+    if not asks or not found.paths:
+        print("nothing is staged that anybody else has something to say of", file=out)
+        return 0
+    looks = partial(
+        looks_at_commits,
+        config,
+        config_path=path,
+        environment=options.environment,
+        stop=obey_signals(),
+        folder=options.output,
+        asks=found.asks,
+    )
+    look = replace(resolved, config=config)
+    return check(look, options, lambda observe: looks(observe=observe), found.pair)
 
 
 def _as_typed(config: Config, options: argparse.Namespace) -> Config:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from autoresearch_ci.config.fix import FixTarget
@@ -75,4 +76,10 @@ def with_targets(config: Config, found: Discovery) -> Config:
         )
         for target in found.targets
     )
+    return config.model_copy(update={"fix": config.fix.model_copy(update={"targets": targets})})
+
+
+def asked(config: Config, asks: Callable[[FixTarget], bool]) -> Config:
+    """With those of its targets only."""
+    targets = tuple(filter(asks, config.fix.targets))
     return config.model_copy(update={"fix": config.fix.model_copy(update={"targets": targets})})

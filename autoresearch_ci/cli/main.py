@@ -26,6 +26,8 @@ from autoresearch_ci.safety.restart_without_secrets import withhold
 def main() -> NoReturn:
     """Entry point of the console script."""
     # Git variables of a caller (a hook, say) would redirect our own calls of git.
+    if index := os.environ.get("GIT_INDEX_FILE"):  # of a commit that a hook is to look at
+        os.environ["AUTORESEARCH_CI_INDEX"] = str(Path(index).absolute())
     for name in [name for name in os.environ if name.startswith("GIT_")]:
         del os.environ[name]
     sys.exit(run_program(sys.argv[1:], withhold()))
@@ -147,6 +149,12 @@ def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
         "fix", help="repair what is broken, one failure at a time", allow_abbrev=False
     )
     fix.add_argument("--check", action="store_true", help="repair nothing: a gate for HEAD")
+    fix.add_argument(
+        "--staged",
+        action="store_true",
+        help="with --check: look at what is staged instead, against HEAD, without tests; for a "
+        "hook before a commit",
+    )
     fix.add_argument(
         "--fail-on",
         action="append",

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
+import tempfile
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -200,6 +202,25 @@ class Repository:
     def parents(self, commit: str) -> list[str]:
         """Of a commit, the first one first; none of the first commit."""
         return self._git("rev-list", "--parents", "--max-count=1", commit).decode().split()[1:]
+
+    def staged(self, index: Path | None = None) -> str:
+        """A commit of what is staged, upon HEAD, that no ref names; the index stays as it is.
+
+        `index`: where it lies; `None`: where git keeps it. Raises `WorkspaceError`.
+        """
+        head = self.head()
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / "index"
+            try:
+                shutil.copyfile(index or self.git_dir / "index", copy)
+            except FileNotFoundError:  # nothing was ever staged
+                return head
+            tree = self._git("write-tree", env={"GIT_INDEX_FILE": str(copy)}).decode().strip()
+        people = {f"GIT_{role}_NAME": "autoresearch-ci" for role in ("AUTHOR", "COMMITTER")}
+        people |= {f"GIT_{role}_EMAIL": "autoresearch-ci" for role in ("AUTHOR", "COMMITTER")}
+        people |= {f"GIT_{role}_DATE": "2000-01-01T00:00:00Z" for role in ("AUTHOR", "COMMITTER")}
+        made = self._git("commit-tree", "-m", "what is staged", "-p", head, tree, env=people)
+        return made.decode().strip()
 
     def touched(self, commits: Iterable[str]) -> dict[str, list[str]]:
         """Paths in which each commit differs from its first parent, as far as both are here."""

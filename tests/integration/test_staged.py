@@ -1,0 +1,133 @@
+"""`fix --check --staged` in a hook: what git is about to commit is judged; nothing is touched."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from autoresearch_ci.cli.main import make_parser, run_cli
+from tests.conftest import GIT_ENVIRONMENT, Repo
+
+GOOD, BAD = "x = 1\n", "x = 1\nprint(y)\n"
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def project(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> Repo:
+    """Checked with ruff; one file is red already."""
+    repo.write("pyproject.toml", '[tool.ruff]\nlint.select = ["F"]\n')
+    repo.write("a.py", GOOD)
+    repo.write("old.py", "print(unknown)\n")
+    repo.commit("start")
+    monkeypatch.chdir(repo.path)
+    return repo
+
+
+def check(*words: str) -> int:
+    return run_cli(["fix", "--check", "--staged", *words])
+
+
+def test_what_is_staged_is_judged_and_not_what_lies_beside_it(
+    project: Repo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.write("a.py", BAD)
+    project.git("add", "a.py")
+    project.write("a.py", GOOD)
+    assert check() == 1
+    assert "a.py:2" in capsys.readouterr().out
+    project.git("add", "a.py")
+    project.write("a.py", BAD)
+    project.write("new.py", BAD)
+    assert check() == 0
+
+
+def test_the_index_stays_as_it_is(project: Repo) -> None:
+    project.write("a.py", BAD)
+    project.git("add", "a.py")
+    before = project.photograph()
+    assert check("--json") == 1
+    assert project.photograph() == before
+    assert project.git("for-each-ref", "--format=%(refname)").split() == ["refs/heads/main"]
+
+
+def test_what_was_broken_before_is_no_reason_unless_it_is_asked_for(project: Repo) -> None:
+    project.write("a.py", "x = 2\n")
+    project.git("add", "a.py")
+    assert check() == 0
+    assert check("--fail-on", "any") == 1
+
+
+def test_tools_that_nothing_staged_concerns_are_not_asked(
+    project: Repo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.write("notes.md", "# Notes\n")
+    project.git("add", "notes.md")
+    assert check("--fail-on", "any") == 0
+    told = capsys.readouterr().out
+    assert "not asked before a commit: python, ruff" in told
+    assert not (project.path / "autoresearch").exists()
+    project.git("reset", "--quiet")
+    assert check() == 0  # nothing at all
+
+
+def test_tests_run_only_when_they_are_named(
+    project: Repo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.write("test_a.py", "def test_a() -> None:\n    assert 0\n")
+    project.git("add", "test_a.py")
+    assert check() == 0
+    assert "not asked before a commit: pytest" in capsys.readouterr().out
+    assert check("--fail-on", "test") == 1
+
+
+def test_where_nothing_can_be_committed_it_says_so(project: Repo) -> None:
+    project.git("switch", "--quiet", "-c", "other")
+    project.write("a.py", "x = 3\n")
+    project.commit("one")
+    project.git("switch", "--quiet", "main")
+    project.write("a.py", "x = 4\n")
+    project.commit("two")
+    project.git("merge", "other", check=False)
+    assert check() == 3
+
+
+@pytest.mark.parametrize("words", [["-a"], ["a.py"], ["-i", "a.py"]])
+def test_a_hook_sees_what_git_commits_also_when_that_is_not_in_the_index_yet(
+    project: Repo, words: list[str]
+) -> None:
+    project.write(
+        ".git/hooks/pre-commit",
+        f"#!/bin/sh\nexec {sys.executable} -m autoresearch_ci fix --check --staged\n",
+        0o755,
+    )
+    head = project.git("rev-parse", "HEAD")
+    for content, commits in ((BAD, False), (GOOD + GOOD, True)):
+        project.write("a.py", content)
+        done = subprocess.run(
+            ["git", "commit", "-qm", "change", *words],
+            cwd=project.path,
+            env={**GIT_ENVIRONMENT, "PYTHONPATH": str(ROOT), "HOME": os.environ["HOME"]},
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert (done.returncode == 0) is commits, done.stdout + done.stderr
+        assert (project.git("rev-parse", "HEAD") != head) is commits
+
+
+def test_the_hook_that_is_offered_is_a_command_of_ours() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
+    for hook in hooks:
+        name, *words = hook["entry"].split()
+        assert name == "autoresearch-ci"
+        options = make_parser(words).parse_args(words)
+        assert options.check
+        assert options.staged
+        assert not hook["pass_filenames"]
+        assert json.dumps(hook)  # plain values
