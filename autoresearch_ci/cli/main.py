@@ -443,6 +443,10 @@ def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     )
     doctor.add_argument("--json", action="store_true", help="print JSON")
     _add_programs(commands, words)
+    completion = commands.add_parser(
+        "completion", help="print what a shell completes our words with", allow_abbrev=False
+    )
+    completion.add_argument("shell", choices=("bash", "zsh"))
     for name, command in commands.choices.items():
         if name not in _WITHOUT_CONFIGURATION and (words is None or name in words):
             _add_configuration(command, besides=_MEANINGLESS.get(name, ()))
@@ -461,7 +465,7 @@ def _add_programs(
 
 
 CATEGORIES = ("build", "critical", "type", "test", "lint", "warning")
-_WITHOUT_CONFIGURATION = ("evals", "log", "report")
+_WITHOUT_CONFIGURATION = ("completion", "evals", "log", "report")
 """They read what was written, whatever the configuration is today."""
 _OF_A_NUMBER = (
     *("metric.command", "metric.name", "metric.direction", "metric.repeats.max", "confirm.mode"),
