@@ -47,6 +47,16 @@ from autoresearch_ci.report.summary_page import (
 from autoresearch_ci.safety.log_text import json_text
 from autoresearch_ci.safety.wording import duration, percent, shortened
 
+_OF_A_NUMBER = (
+    "baseline -> best",
+    "target",
+    "trend",
+    "returns",
+    "biggest wins",
+    "biggest losses",
+    "spent",
+)
+"""What `evals` says that makes no sense of a set of failures: these are counted and named."""
 PAGE_BYTES = 960_000
 """What the page with a thousand experiments may take: diffs and logs get what is left of it."""
 
@@ -155,7 +165,10 @@ def _panels(
         target=page.target,
         files={n: attempt.files for n, attempt in page.attempts.items()},
     )
-    yield "outcome", "What it came to", Markup(), evaluation.rows(found)
+    outcome = [
+        row for row in evaluation.rows(found) if not info.repairs or row[0] not in _OF_A_NUMBER
+    ]
+    yield "outcome", "What it came to", Markup(), outcome
     yield "noise", "Noise", Markup(), list(_noise(experiments, info))
     foreseen = expectations(experiments, info.direction)
     if foreseen:

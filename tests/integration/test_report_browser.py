@@ -171,6 +171,20 @@ def test_every_text_can_be_read_and_nothing_scrolls_sideways(
     assert found["poor"] == []
 
 
+def test_what_is_pointed_at_is_told_within_the_window(chromium: Browser, tmp_path: Path) -> None:
+    box = "(() => { const b = document.querySelector('.tip').getBoundingClientRect();"
+    box += "return [b.left, b.right, b.width] })()"
+    for width in (390, 1280):
+        chromium.open(page_of(tmp_path), width=width)
+        chromium.ask("document.getElementById('chart').focus()")
+        for _ in range(30):
+            chromium.key("ArrowRight")
+            left, right, wide = chromium.ask(box)
+            assert left >= 0
+            assert right <= width
+            assert wide > 200
+
+
 def test_it_can_be_read_without_javascript(chromium: Browser, tmp_path: Path) -> None:
     chromium.open(page_of(tmp_path), width=390, script=False)
     shot = tmp_path / "shot.png"

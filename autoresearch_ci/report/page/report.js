@@ -73,7 +73,8 @@
   };
   const chart = at("chart");
   const tip = make("div", "", "tip");
-  tip.hidden = true;
+  const ring = make("div", "", "ring");
+  tip.hidden = ring.hidden = true;
   const about = (p) => {
     const row = byNumber.get(p[1]);
     if (!row) return [`#${p[0]} of an earlier run`, p[6] || "", ""];
@@ -89,16 +90,19 @@
     const { idx, left, top } = u.cursor;
     const p = idx === null || idx === undefined ? null : points[idx];
     tip.hidden = !p || !visible(p) || left < 0;
+    ring.hidden = tip.hidden;
     current = tip.hidden ? null : p;
     if (tip.hidden) return;
     const [head, words, diff] = about(p);
     tip.replaceChildren(make("b", head), make("div", words));
     if (diff) tip.append(make("pre", diff));
     const x = u.valToPos(p[0], "x") + u.over.offsetLeft;
-    const right = x > chart.clientWidth / 2;
-    tip.style.left = right ? "auto" : x + 14 + "px";
-    tip.style.right = right ? chart.clientWidth - x + 14 + "px" : "auto";
-    tip.style.top = Math.max(4, Math.min(top, 140)) + "px";
+    const [right, narrow] = [x > chart.clientWidth / 2, chart.clientWidth < 640];
+    tip.style.left = narrow ? "4px" : right ? "auto" : x + 14 + "px";
+    tip.style.right = narrow ? "4px" : right ? chart.clientWidth - x + 14 + "px" : "auto";
+    ring.style.left = u.valToPos(p[0], "x") + "px";
+    ring.style.top = u.valToPos(place(p), "y") + "px";
+    tip.style.top = narrow ? u.over.offsetHeight + 30 + "px" : Math.max(4, Math.min(top, 140)) + "px";
   };
   const open = (p) => {
     const row = p && byNumber.get(p[1]);
@@ -111,14 +115,15 @@
   };
   const width = (box) => Math.max(240, box.clientWidth - 8);
   const height = (box) => Math.round(Math.min(460, Math.max(280, box.clientWidth * 0.45)));
+  const whole = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
   const plot = new uPlot(
     {
       width: width(chart),
       height: height(chart),
       scales: { x: { time: false }, y: { range: () => [low, high] } },
-      cursor: { y: false, focus: { prox: 24 }, points: { size: 12 } },
+      cursor: { y: false, points: { show: false } },
       legend: { live: false },
-      axes: [axis({ label: "experiment", labelSize: 22 }), axis({ size: 70, label: data.metric, labelSize: 22 })],
+      axes: [axis({ label: "experiment", labelSize: 22, incrs: whole }), axis({ size: 70, label: data.metric, labelSize: 22 })],
       series: [
         {},
         { label: "running best", stroke: () => colour("kept"), width: 2, paths: uPlot.paths.stepped({ align: 1 }), points: { show: false } },
@@ -133,6 +138,7 @@
     chart,
   );
   chart.append(tip);
+  plot.over.append(ring);
   plot.over.addEventListener("click", () => open(current));
   chart.addEventListener("keydown", (event) => {
     if (event.key === "Enter") return open(current);
@@ -168,15 +174,16 @@
   );
   let spent = 0;
   const own = points.filter((p) => p[1] !== null);
-  const hours = own.map((p) => (spent += byNumber.get(p[1])?.values[SECONDS] ?? 0) / 3600);
+  const seconds = own.map((p) => (spent += byNumber.get(p[1])?.values[SECONDS] ?? 0));
+  const [unit, size] = spent > 7200 ? ["hours", 3600] : spent > 120 ? ["minutes", 60] : ["seconds", 1];
   const held = best().slice(points.length - own.length);
   draw(
     "spent",
     {
-      axes: [axis({ label: "hours of the run", labelSize: 20 }), axis({ label: data.metric, labelSize: 20, size: 70 })],
+      axes: [axis({ label: `${unit} of the run`, labelSize: 20 }), axis({ label: data.metric, labelSize: 20, size: 70 })],
       series: [{}, { stroke: () => colour("kept"), width: 2, paths: uPlot.paths.stepped({ align: 1 }), points: { show: false } }],
     },
-    [hours, held],
+    [seconds.map((value) => value / size), held],
   );
   new ResizeObserver(() => {
     plot.setSize({ width: width(chart), height: height(chart) });
