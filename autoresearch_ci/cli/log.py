@@ -22,7 +22,6 @@ from autoresearch_ci.record.read_notebooks import (
     has_attempt,
     notebooks,
 )
-from autoresearch_ci.report.attempts import DIFF
 from autoresearch_ci.report.notebook_text import (
     attempt_facts,
     attempt_lines,
@@ -34,6 +33,8 @@ from autoresearch_ci.report.notebook_text import (
 from autoresearch_ci.safety.log_text import defuse, json_text
 from autoresearch_ci.workspace.repository import Repository
 
+_DIFF = 2_000_000
+"""Characters of a diff that are shown."""
 USAGE = "log | log TAG | log show N [TAG] | log restore N [TAG]"
 
 
@@ -115,7 +116,7 @@ def _show(
     repository: Repository, book: ReadNotebook, e: Experiment, options: argparse.Namespace
 ) -> int:
     has = bool(e.commit) and e.iteration > 0 and has_attempt(repository, book, e)
-    diff = repository.diffs([e.commit], DIFF).get(e.commit, "") if has else ""
+    diff = repository.diffs([e.commit], _DIFF).get(e.commit, "") if has else ""
     if options.json:
         return _print([json_text(attempt_facts(e, book.tag) | {"diff": diff}, indent=2)], options)
     log = _log(repository, book.tag, e.iteration)

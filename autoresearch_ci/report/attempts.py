@@ -15,7 +15,7 @@ from autoresearch_ci.safety.untrusted_files import last_bytes
 from autoresearch_ci.safety.untrusted_values import Unreadable
 from autoresearch_ci.workspace.repository import Repository
 
-DIFF = 200_000
+DIFF = 60_000
 """Characters of one diff that are read."""
 _LOG = 6_000
 """Bytes of the end of a log."""

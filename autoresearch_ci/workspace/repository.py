@@ -5,6 +5,7 @@ Our own git directory beside it is store.py's; where measured code runs, measure
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shlex
@@ -225,13 +226,14 @@ class Repository:
     def touched(self, commits: Iterable[str]) -> dict[str, list[str]]:
         """Paths in which each commit differs from its first parent, as far as both are here."""
         found: dict[str, list[str]] = {}
-        for commit in commits:
+        for asked in _batches(commits):
             code, out, _ = self._git.attempt(
-                *("diff-tree", "-r", "-z", "--name-only", "--no-commit-id", "--no-renames"),
-                *("--root", "-m", "--first-parent", f"{commit}^{{commit}}"),
+                *("diff-tree", "--stdin", "-r", "-z", "--name-only", "--no-renames", "--root"),
+                *("-m", "--first-parent", "--always"),
+                stdin="".join(f"{commit}\n" for commit in asked).encode(),
             )
-            if not code:
-                found[commit] = [os.fsdecode(path) for path in out.split(b"\0") if path]
+            told = out.split(b"\0") if not code else []
+            found.update(_paths(told, [commit.encode() for commit in asked]))
         return found
 
     def cut_off(self) -> frozenset[str]:
@@ -247,14 +249,13 @@ class Repository:
         lines = header.decode(errors="replace").splitlines()
         return [line.split()[1] for line in lines if line.startswith("parent ")]
 
-    def diffs(self, commits: Sequence[str], limit: int) -> dict[str, str]:
+    def diffs(self, commits: Iterable[str], limit: int) -> dict[str, str]:
         """What each commit changes of its first parent, as far as it is here; none of a merge.
 
         `limit`: characters of each; a file with more bytes is told as a binary one is.
         """
         found: dict[str, str] = {}
-        for at in range(0, len(commits), _TOGETHER):
-            asked = dict.fromkeys(commits[at : at + _TOGETHER], "")
+        for asked in _batches(commits):
             code, out, _ = self._git.attempt(
                 *("diff-tree", "--stdin", "-r", "-p", "-M", "--root"),
                 *("--no-ext-diff", "--no-textconv", "--no-color"),
@@ -450,6 +451,22 @@ def _refuse_foreign(start: Path, root: Path, git_dirs: Iterable[Path]) -> None:
                 "usually: somebody left a repository in a folder that is open to all.\n"
                 "do: work in a clone of your own, or chown it if you know whose it is."
             )
+
+
+def _batches(commits: Iterable[str]) -> Iterator[list[str]]:
+    """Each once, as many together as one git is asked about."""
+    known = list(dict.fromkeys(commits))
+    yield from (known[at : at + _TOGETHER] for at in range(0, len(known), _TOGETHER))
+
+
+def _paths(told: Sequence[bytes], commits: Sequence[bytes]) -> Iterator[tuple[str, list[str]]]:
+    """Those behind each commit's name; they come in the order in which they were asked about."""
+    at, names = 0, frozenset(commits)
+    for commit in commits:
+        if commit in told[at:]:
+            at = told.index(commit, at) + 1
+            rest = itertools.takewhile(lambda part: part not in names, told[at:])
+            yield commit.decode(), [os.fsdecode(path) for path in rest if path]
 
 
 def _parted(told: str, commits: Container[str], limit: int) -> Iterator[tuple[str, str]]:
