@@ -1,0 +1,109 @@
+"""Command lines that somebody should look at twice before they run every night; pure text.
+
+An early and readable refusal, for commands that people, pages and models suggest. It keeps nobody
+out who wants in: what holds is the sandbox, which gives measured code no network, no secret and no
+file outside its tree.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_SHELL = r"(?:(?:ba|z|da|k|fi)?sh|python[\d.]*|perl|ruby|node|php)"
+_FETCH = r"(?:curl|wget|fetch|aria2c)"
+_WORD = r"(?<![\w./-])"
+"""Where a command may begin: behind a blank, a bracket, a quote, a separator."""
+_LOCAL = r"(?:localhost|127\.0\.0\.1|\[::1\])"
+_SQL = r"(?:postgres(?:ql)?|mysql|mariadb|mongodb(?:\+srv)?|redis|mssql)"
+_GIT = r"\bgit\b[^;&|\n]*\b"
+_DELETES, _DOWNLOADS = "deletes recursively", "runs what it downloads"
+_SENDS, _DEVICE = "sends files away", "writes to a device"
+_SECRET, _DATABASE = "holds a secret", "reaches a database that may be a real one"
+_DANGERS: tuple[tuple[str, str], ...] = (
+    (
+        _DELETES,
+        rf"{_WORD}(?:/\S*/)?rm\b(?=[^;&|\n]*\s-(?:[a-zA-Z]*[rR]|-recursive))"
+        r"(?=[^;&|\n]*\s-(?:[a-zA-Z]*f|-force))",
+    ),
+    (_DELETES, r"\brmtree\b|\brimraf\b|\bfind\b[^;&|\n]*\s-(?:delete|exec\s+rm)\b"),
+    (_DELETES, r"\brm(?:Sync|dirSync)\s*\(|\bFileUtils\.rm_r|\bremove_dir_all\b"),
+    (_DOWNLOADS, rf"\b{_FETCH}\b[^;\n]*\|\s*(?:sudo\s+|xargs\s+)*(?:\S*/)?{_SHELL}\b"),
+    (_DOWNLOADS, rf"(?:\$\(|`|<\()\s*{_FETCH}\b"),
+    ("runs text that it decodes", rf"\bbase64\b[^;\n]*\|\s*(?:sudo\s+)?(?:\S*/)?{_SHELL}\b"),
+    ("runs text that it makes", r"\beval\b\s+[\"'$`]|\bxxd\s+-r\b[^;\n]*\|"),
+    (
+        _SENDS,
+        rf"\b{_FETCH}\b[^;|\n]*\s-(?:d\s*@|-data\S*[ =]@|T\b|-upload-file|F\s|-post-file)",
+    ),
+    (_SENDS, r"\|\s*(?:nc|ncat|netcat|socat|telnet)\b|/dev/(?:tcp|udp)/"),
+    ("throws work of git away", rf"{_GIT}clean\b[^;&|\n]*\s-\w*f|{_GIT}reset\s+--hard"),
+    (
+        "overwrites others' commits",
+        rf"{_GIT}push\b[^;&|\n]*\s(?:-\w*f\b|--force|--mirror|\+\S)",
+    ),
+    (_DEVICE, r"\bdd\b[^;&|\n]*\bof=|>\s*/dev/(?!null|stderr|stdout|fd/|tty)"),
+    (_DEVICE, r"\bmk(?:fs|e2fs|swap)\b|\bfdisk\b|\bwipefs\b"),
+    ("destroys files", r"\bshred\b|\btruncate\b[^;&|\n]*-(?:s\s*0|-size[= ]0)"),
+    ("takes all rights away", r"\bchmod\b[^;&|\n]*\s0{3}\b"),
+    ("starts itself without end", r":\(\)\s*\{"),
+    ("becomes root", r"\b(?:sudo|doas|pkexec)\b"),
+    (_SECRET, r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|-----BEGIN [A-Z ]*PRIVATE KEY"),
+    (_SECRET, r"\b\w*(?:PASSWORD|PASSWD|SECRET|API_?KEY|ACCESS_?TOKEN)=(?![\"']?\$)[^\s;]+"),
+    (_SECRET, r"\w+://[^\s/:@]+:[^\s/@$]+@"),
+    (_DATABASE, rf"{_SQL}://(?![^\s/]*@?{_LOCAL}(?:[:/\s]|$))"),
+    (
+        _DATABASE,
+        r"\b(?:mysql|mariadb|psql|mongosh?|redis-cli|sqlcmd)\b[^;&|\n]*\s-(?:h\s*|-host[= ])"
+        rf"(?!{_LOCAL})",
+    ),
+)
+_COMPILED = tuple((what, re.compile(pattern)) for what, pattern in _DANGERS)
+
+_QUOTED = re.compile(r"'[^']*'|\"(?:\\.|[^\"\\])*\"")
+_HIDES = (
+    (re.compile(r"\|\|\s*(?:true|:|echo|exit\s+0|printf|cat)\b|\|\|\s*:"), "`||` turns it into 0"),
+    (re.compile(r"\bset\s+\+e\b"), "`set +e` goes on after a failure"),
+    (re.compile(r";\s*(?:true|:|exit\s+0)\s*$"), "it ends with success whatever came before"),
+    (re.compile(r"(?<![&>|])&(?![&>\d])"), "`&` does not wait for what it starts"),
+)
+_PIPE = re.compile(r"(?<!\|)\|(?!\|)")
+_BLOCK = re.compile(r"\b(?:for|while|until|if|case)\b")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objection:
+    """Why a command is refused."""
+
+    what: str
+    cure: str
+
+
+def objections(command: str) -> Iterator[Objection]:
+    """Everything that speaks against a command of a configuration; nothing: it may be tried."""
+    seen = set()
+    for what, pattern in _COMPILED:
+        if what not in seen and pattern.search(command):
+            seen.add(what)
+            yield Objection(what=what, cure="say it in a script of the repository that you trust")
+    yield from _hidden_failures(command)
+
+
+def _hidden_failures(command: str) -> Iterator[Objection]:
+    bare = _QUOTED.sub("Q", command)
+    for pattern, why in _HIDES:
+        if pattern.search(bare):
+            yield Objection(what=f"hides a failure: {why}", cure="leave that out")
+    if _PIPE.search(bare) and "pipefail" not in bare:
+        yield Objection(
+            what="hides a failure: of a pipe only the last command's exit code counts",
+            cure=f"set -o pipefail; {command}  (or read the number by metric.extract)",
+        )
+    before = re.sub(r"\bset\s+-\w+(?:\s+pipefail)?\s*;", "", bare).rstrip("; ")
+    strict = re.search(r"\bset\s+-\w*e", bare)
+    if ";" in before and not strict and not _BLOCK.search(before):
+        yield Objection(
+            what="hides a failure: `;` goes on after a command that failed",
+            cure=f"join them with &&: {re.sub(r' *; *', ' && ', command)}",
+        )
