@@ -25,6 +25,7 @@ RUN python -m venv /opt/autoresearch-ci \
 
 COPY pyproject.toml README.md LICENSE /src/
 COPY autoresearch_ci /src/autoresearch_ci
+COPY examples/workflows /src/examples/workflows
 RUN /opt/autoresearch-ci/bin/python -m pip install --no-deps --no-build-isolation /src \
     && ln -s /opt/autoresearch-ci/bin/autoresearch-ci* /usr/local/bin/ \
     && rm -r /src

@@ -329,7 +329,7 @@ def make_evaluator(
     """The evaluator of a run; `unwanted` is what people asked not to try again."""
     config, context = collaborators.config, collaborators.context
     return Evaluator(
-        policy=_policy(config),
+        policy=make_policy(config),
         scope=context.scope,
         files=context.files,
         bench=bench,
@@ -346,7 +346,7 @@ def make_evaluator(
 def _objective(collaborators: Collaborators, bench: Bench) -> Objective:
     config, context, store = collaborators.config, collaborators.context, collaborators.store
     if not config.repairs:
-        return NumberObjective(bench=bench, policy=_policy(config))
+        return NumberObjective(bench=bench, policy=make_policy(config))
     from autoresearch_ci.decide.shortcuts.detect import BYTES_LIMIT, is_test
     from autoresearch_ci.measure.failure_objective import FailureObjective
     from autoresearch_ci.record.handoff import read_handoff
@@ -354,7 +354,7 @@ def _objective(collaborators: Collaborators, bench: Bench) -> Objective:
     tests = {p: v for p, v in context.files.items() if v.regular and is_test(p)}
     return FailureObjective(
         bench=bench,
-        policy=_policy(config),
+        policy=make_policy(config),
         settings=config.fix,
         leads=read_handoff(Path(config.fix.from_debug)).open if config.fix.from_debug else (),
         paths=context.files,
@@ -385,7 +385,7 @@ def make_ruler(config: Config, context: RunContext) -> Ruler | None:
     )
 
 
-def _policy(config: Config) -> Policy:
+def make_policy(config: Config) -> Policy:
     """The keep rule's constants."""
     return Policy(
         direction=config.metric.direction,

@@ -16,19 +16,16 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from autoresearch_ci.cli import make_sandbox
+from autoresearch_ci.cli.apart import Apart, apart_from_runs
 from autoresearch_ci.cli.assembly import (
-    Collaborators,
     idle_bench,
     make_briefing,
     make_evaluator,
-    make_ledger,
-    make_redactor,
     make_signing,
     open_bench,
 )
@@ -50,11 +47,8 @@ from autoresearch_ci.execution.sandbox.jail import Jail
 from autoresearch_ci.execution.sandbox.kernel import dumpable
 from autoresearch_ci.llm.credentials import has_credentials
 from autoresearch_ci.preflight import Options, RunContext, survey
-from autoresearch_ci.record.durable_records import Records
-from autoresearch_ci.record.ledger import Ledger
 from autoresearch_ci.safety.secret_values import must_leave
 from autoresearch_ci.workspace.build_caches import GO_CACHE, build_caches
-from autoresearch_ci.workspace.store import opened
 
 State = Literal["ok", "warn", "fail"]
 
@@ -116,49 +110,14 @@ def examine(
         return [*checks, _failed(about, error), proposer, *_machine(None)]
     program = _program(config, context)
     checks += [_repository(context), *_signature(config, start, environment), program]
-    with _apart(config, context, environment, stop) as apart:
+    with apart_from_runs(config, context, environment, stop) as apart:
         checks.append(_proposer(config, environment, apart))
         if not (quick or config.metric.rubric or program.state == "fail"):
             checks.append(_baseline(apart))
     return [*checks, *_machine((config, context))]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Apart:
-    """What a run is made of, in folders of its own that are gone afterwards."""
-
-    collaborators: Collaborators
-    ledger: Ledger
-    stack: ExitStack
-
-
-@contextmanager
-def _apart(
-    config: Config, context: RunContext, environment: Mapping[str, str], stop: Stop
-) -> Iterator[_Apart]:
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tmpwork-")))
-        context = dataclasses.replace(
-            context, folder=folder / "run", run_store=folder / "store", scratch=folder / "scratch"
-        )
-        context.run_store.mkdir(mode=0o700)
-        records = Records(context.run_store)
-        stack.callback(records.close)
-        store = stack.enter_context(opened(context.repository, folder / "git"))
-        collaborators = Collaborators(
-            config=config,
-            context=context,
-            store=store,
-            observe=lambda event: None,
-            stop=stop,
-            environment=environment,
-            redactor=make_redactor(config, environment),
-        )
-        ledger = make_ledger(config, context, store, records)
-        yield _Apart(collaborators=collaborators, ledger=ledger, stack=stack)
-
-
-def _baseline(apart: _Apart) -> Check:
+def _baseline(apart: Apart) -> Check:
     """What a run does before its first proposal, once."""
     try:
         bench = open_bench(apart.collaborators, apart.stack)
@@ -280,7 +239,7 @@ def _program(config: Config, context: RunContext) -> Check:
     )
 
 
-def _proposer(config: Config, environment: Mapping[str, str], apart: _Apart | None) -> Check:
+def _proposer(config: Config, environment: Mapping[str, str], apart: Apart | None) -> Check:
     """`apart`: where the repository can be surveyed; what needs it is not looked at without."""
     try:
         names = [name for name, _ in turns_of(config, environment)]
@@ -312,7 +271,7 @@ def _proposer(config: Config, environment: Mapping[str, str], apart: _Apart | No
 
 
 def _try_proposer(
-    name: str, config: Config, environment: Mapping[str, str], apart: _Apart | None
+    name: str, config: Config, environment: Mapping[str, str], apart: Apart | None
 ) -> None:
     """Raises `ConfigError` or `ProposerError`, as a run would. Asks no model."""
     if name in config.proposer.agents:

@@ -404,6 +404,30 @@ def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     log.add_argument("--branch", metavar="NAME", help="of `restore`; default: restored/TAG-N")
     log.add_argument("--json", action="store_true", help="print JSON")
 
+    init = commands.add_parser(
+        "init", help="write a configuration and workflows for this repository", allow_abbrev=False
+    )
+    init.add_argument(
+        "--use",
+        action="append",
+        choices=("nightly", "gate", "fix"),
+        help="what for; several times for several; default: nightly",
+    )
+    init.add_argument("--yes", action="store_true", help="ask nothing, take what is detected")
+    init.add_argument("--force", action="store_true", help="overwrite what is there")
+    init.add_argument("--dry-run", action="store_true", help="print, and write nothing")
+    init.add_argument("--quick", action="store_true", help="run nothing of the repository")
+    init.add_argument(
+        "--source",
+        metavar="NAME@REF",
+        default="",
+        help="the repository that holds our workflows, such as you/autoresearch-ci@v0.1.0",
+    )
+
+    score = commands.add_parser("score", help="metric commands that come with us")
+    if words is None or "score" in words:
+        _add_score(score)
+
     publish = commands.add_parser(
         "publish",
         help="publish what `run` or `fix --publish bundle` wrote in another job",
@@ -465,7 +489,7 @@ def _add_programs(
 
 
 CATEGORIES = ("build", "critical", "type", "test", "lint", "warning")
-_WITHOUT_CONFIGURATION = ("completion", "evals", "log", "report")
+_WITHOUT_CONFIGURATION = ("completion", "evals", "log", "report", "score")
 """They read what was written, whatever the configuration is today."""
 _OF_A_NUMBER = (
     *("metric.command", "metric.name", "metric.direction", "metric.repeats.max", "confirm.mode"),
@@ -476,6 +500,12 @@ _MEANINGLESS = {
     "security": (*_OF_A_NUMBER, "goal", "guards", "env", "iterations", "proposer"),
 }
 """Keys that a command does nothing with."""
+
+
+def _add_score(score: argparse.ArgumentParser) -> None:
+    from autoresearch_ci.cli.score import add_arguments
+
+    add_arguments(score)
 
 
 def _add_configuration(command: argparse.ArgumentParser, *, besides: Sequence[str] = ()) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from autoresearch_ci.decide.early_stop import Curve
 from autoresearch_ci.decide.knowledge import Knowledge
-from autoresearch_ci.decide.session import Policy, Session, next_calibration_run
+from autoresearch_ci.decide.session import CALIBRATION, Policy, Session, next_calibration_run
 from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.events import Note
 from autoresearch_ci.execution.command import last_lines
@@ -32,18 +32,29 @@ class Baseline:
         return _values(self.runs)
 
 
+class RedGuard(BaselineError):
+    """A guard fails on the unmodified code: no other metric helps."""
+
+
 def measure_baseline(
-    bench: Bench, policy: Policy, *, calibrate: bool, until: float | None = None
+    bench: Bench,
+    policy: Policy,
+    *,
+    calibrate: bool,
+    until: float | None = None,
+    at_most: int = CALIBRATION,
 ) -> Baseline:
     """The metric, the guards, the holdout. Raises `BaselineError`.
 
     `calibrate`: whether the metric is measured repeatedly to learn its noise. `until`: when no run
-    for that is begun any more, but for the second.
+    for that is begun any more, but for the second. `at_most`: so many runs are enough.
     """
     unmodified = Subject(changes={}, iteration=0)
     knowledge = Knowledge()
     runs: list[MetricRun] = []
-    while not runs or (calibrate and next_calibration_run(_values(runs), policy)):
+    while not runs or (
+        calibrate and len(runs) < at_most and next_calibration_run(_values(runs), policy)
+    ):
         try:
             found = bench.measure(
                 replace(unmodified, until=until if len(runs) > 1 else None), knowledge
@@ -96,7 +107,7 @@ def _refuse_failed(run: MetricRun, bench: Bench) -> None:
 
 def _refuse_red(guard: GuardRun, bench: Bench) -> None:
     if guard.failed:
-        raise BaselineError(
+        raise RedGuard(
             f"a guard fails on the unmodified code: {guard.reason}\n"
             "usually: it is red already, or it needs a variable or folder that measured "
             "code does not get (`env`, `pass_env`, `share`, `setup`).\n"

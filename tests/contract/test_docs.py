@@ -79,9 +79,12 @@ def test_the_readme_is_short() -> None:
 
 
 def subcommands() -> dict[str, argparse.ArgumentParser]:
-    (found,) = (a.choices for a in make_parser()._actions if a.dest != "help" and a.choices)
-    assert isinstance(found, dict)
-    return found
+    return commands_of(make_parser())
+
+
+def commands_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    found = (a.choices for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    return dict(next(found, {}))
 
 
 def test_the_readme_lists_every_command() -> None:
@@ -100,7 +103,9 @@ def test_every_configuration_that_is_shown_can_be_loaded(page: Path) -> None:
 
 @pytest.mark.parametrize("page", OURS, ids=identity)
 def test_every_flag_that_is_shown_exists(page: Path) -> None:
-    known = {flag for each in subcommands().values() for flag in each._option_string_actions}
+    commands = list(subcommands().values())
+    commands += [inner for each in commands for inner in commands_of(each).values()]
+    known = {flag for each in commands for flag in each._option_string_actions}
     known |= fields_of_flags().keys()
     text = page.read_text(encoding="utf-8")
     shown = re.findall(r"autoresearch-ci .*|`--.*?`", text)

@@ -1,0 +1,54 @@
+"""What a run is made of, in folders of its own that are gone afterwards: for those who only try."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoresearch_ci.cli.assembly import Collaborators, make_ledger, make_redactor
+from autoresearch_ci.config.schema import Config
+from autoresearch_ci.execution.command import Stop
+from autoresearch_ci.preflight import RunContext
+from autoresearch_ci.record.durable_records import Records
+from autoresearch_ci.record.ledger import Ledger
+from autoresearch_ci.workspace.store import opened
+
+
+@dataclass(frozen=True, kw_only=True)
+class Apart:
+    """Collaborators that leave nothing behind."""
+
+    collaborators: Collaborators
+    ledger: Ledger
+    stack: ExitStack
+
+
+@contextmanager
+def apart_from_runs(
+    config: Config, context: RunContext, environment: Mapping[str, str], stop: Stop
+) -> Iterator[Apart]:
+    """Neither the checkout nor the records of runs are touched."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tmpwork-")))
+        context = dataclasses.replace(
+            context, folder=folder / "run", run_store=folder / "store", scratch=folder / "scratch"
+        )
+        context.run_store.mkdir(mode=0o700)
+        records = Records(context.run_store)
+        stack.callback(records.close)
+        store = stack.enter_context(opened(context.repository, folder / "git"))
+        collaborators = Collaborators(
+            config=config,
+            context=context,
+            store=store,
+            observe=lambda event: None,
+            stop=stop,
+            environment=environment,
+            redactor=make_redactor(config, environment),
+        )
+        ledger = make_ledger(config, context, store, records)
+        yield Apart(collaborators=collaborators, ledger=ledger, stack=stack)

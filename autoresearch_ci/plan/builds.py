@@ -1,0 +1,72 @@
+"""What builds of a repository make: the folder of a bundle, the programs of a compiler."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+Read = Callable[[str], bytes]
+Program = tuple[str, str, str]
+"""Command, program, reason."""
+
+
+def output_of(package: Mapping[str, Any]) -> str:
+    """The folder that package.json says its files are built into."""
+    listed = package.get("files")
+    named = [package.get("module"), package.get("main"), package.get("browser")]
+    named += listed if isinstance(listed, list) else []
+    tops = [name.removeprefix("./").split("/")[0] for name in named if isinstance(name, str)]
+    return next((top for top in tops if top in ("dist", "build", "lib", "es", "out", "esm")), "")
+
+
+def programs(paths: Sequence[str], read: Read) -> Iterator[Program]:
+    """The likeliest first."""
+    known = frozenset(paths)
+    if "Cargo.toml" in known:
+        yield from _of_cargo(known, read)
+    if "go.mod" in known and "main.go" in known:
+        yield "go build -o built-program .", "built-program", "main.go: is there"
+    if "CMakeLists.txt" in known:
+        match = re.search(
+            r"(?i)^\s*add_executable\(\s*([\w.-]+)", _text(read, "CMakeLists.txt"), re.M
+        )
+        if match:
+            build = "cmake -S . -B build -DCMAKE_BUILD_TYPE=Release && cmake --build build"
+            yield build, f"build/{match[1]}", f"CMakeLists.txt: add_executable({match[1]})"
+    for path in ("Makefile", "makefile", "GNUmakefile"):
+        if path in known:
+            yield from _of_make(path, _text(read, path))
+
+
+def _of_cargo(known: frozenset[str], read: Read) -> Iterator[Program]:
+    try:
+        data = tomllib.loads(_text(read, "Cargo.toml"))
+    except (ValueError, RecursionError):
+        return
+    package = data.get("package")
+    name = package.get("name") if isinstance(package, dict) else None
+    listed = data.get("bin")
+    first = listed[0].get("name") if isinstance(listed, list) and listed else None
+    program = first or (name if "src/main.rs" in known else None)
+    if isinstance(program, str):
+        yield "cargo build --release", f"target/release/{program}", "Cargo.toml: a program"
+
+
+_LINKS = re.compile(r"(?m)^([\w./-]+)\s*:(?![:=]).*\n\t.*\$\((?:CC|CXX|LD)\)(?!.* -c\b).*-o")
+
+
+def _of_make(path: str, text: str) -> Iterator[Program]:
+    """A rule that links a program of its own name."""
+    for match in _LINKS.finditer(text):
+        if not posixpath.splitext(match[1])[1]:
+            yield f"make {match[1]}", match[1], f"{path}: {match[1]}"
+
+
+def _text(read: Read, path: str) -> str:
+    try:
+        return read(path).decode("utf-8", errors="replace")
+    except KeyError:
+        return ""

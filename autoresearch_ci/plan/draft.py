@@ -1,0 +1,137 @@
+"""A configuration that is still open to questions, and the YAML that it becomes; pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from autoresearch_ci.config import reader
+from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.plan.offers import Offer
+from autoresearch_ci.plan.stack import Stack
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """What the file will say."""
+
+    goal: str
+    scope: tuple[str, ...]
+    metric: Mapping[str, Any]
+    guards: tuple[Mapping[str, Any], ...]
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """Further keys, by their name in the file."""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """A comment above a key of the first level."""
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The configuration as the reader gives it."""
+        told = {
+            "goal": self.goal,
+            "scope": list(self.scope),
+            "metric": dict(self.metric),
+            "guards": [dict(guard) for guard in self.guards],
+            **self.more,
+        }
+        return {key: value for key, value in told.items() if value not in ("", [], {})}
+
+
+CACHED = ("Rust", "Java")
+"""Whose builds take minutes from scratch, and notice by themselves what changed."""
+
+
+def draft_of(offer: Offer, stack: Stack, caches: Sequence[str]) -> Draft:
+    """`caches`: folders that builds may keep, see build_caches.py."""
+    builds = re.search(r"\b(cargo|mvn|gradlew?)\b", str(offer.metric["command"]))
+    more: dict[str, Any] = {}
+    if caches and (builds or stack.main in CACHED):
+        more["cache"] = list(caches)
+    return Draft(
+        goal=offer.goal,
+        scope=offer.scope,
+        metric=offer.metric,
+        guards=offer.guards,
+        more=more,
+        reasons={"metric": offer.reason},
+    )
+
+
+# --- YAML -----------------------------------------------------------------------------------------
+
+_PLAIN = re.compile(r"[A-Za-z_./(](?:[^\s:#]|:(?=\S)|(?<=\S)#| (?! ))*")
+"""What YAML takes as it stands behind a key."""
+_PLAIN_IN_LINE = re.compile(r"[A-Za-z_./(][A-Za-z0-9_./ ()=+%@^-]*")
+"""And between brackets."""
+_WORDS = ("true", "false", "null", "yes", "no", "on", "off", "y", "n")
+
+
+def yaml_of(draft: Draft, header: Sequence[str] = ()) -> str:
+    """The file's text. Raises `ConfigError` when it would be read as something else."""
+    lines = [*(f"# {line}" for line in header)]
+    for key, value in draft.data.items():
+        reason = draft.reasons.get(key, "")
+        lines += [f"# {_one_line(reason)}"] if reason else []
+        lines += _entry(key, value)
+    text = "\n".join(lines) + "\n"
+    if reader.read(text, "the new file").data != draft.data:
+        raise ConfigError("the new file would not say what was meant; please report its answers.")
+    return text
+
+
+def _entry(key: str, value: Any, indent: str = "") -> Iterator[str]:
+    if isinstance(value, Mapping) and len(_flow(value)) > 60:
+        yield f"{indent}{key}:"
+        for name, inner in value.items():
+            yield from _entry(name, inner, f"{indent}  ")
+    elif isinstance(value, list) and (len(_flow(value)) > 70 or key == "guards"):
+        yield f"{indent}{key}:"
+        for each in value:
+            yield from _listed(each, f"{indent}  ")
+    else:
+        yield f"{indent}{key}: {_block(value)}"
+
+
+def _listed(value: Any, indent: str) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        marks = ["- ", *["  "] * (len(value) - 1)]
+        for mark, (name, inner) in zip(marks, value.items(), strict=True):
+            yield f"{indent}{mark}{name}: {_block(inner)}"
+    else:
+        yield f"{indent}- {_block(value)}"
+
+
+def _block(value: Any) -> str:
+    return _text(value, _PLAIN) if isinstance(value, str) else _flow(value)
+
+
+def _flow(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{name}: {_flow(inner)}" for name, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_flow, value))}]"
+    return _text(value, _PLAIN_IN_LINE) if isinstance(value, str) else json.dumps(value)
+
+
+def _text(value: str, plain: re.Pattern[str]) -> str:
+    known = value.lower() in _WORDS or value.endswith((" ", ":")) or not value.isprintable()
+    return value if plain.fullmatch(value) and not known else _quoted(value)
+
+
+def _quoted(value: str) -> str:
+    if "\\" in value and "'" not in value and value.isprintable():
+        return f"'{value}'"  # expressions read better without doubled backslashes
+    return f'"{"".join(map(_escaped, value))}"'
+
+
+def _escaped(sign: str) -> str:
+    if sign in '"\\':
+        return f"\\{sign}"
+    return sign if sign.isprintable() else f"\\U{ord(sign):08x}"
+
+
+def _one_line(text: str) -> str:
+    return "".join(sign if sign.isprintable() else " " for sign in text)[:200]

@@ -1,0 +1,229 @@
+"""A goal in plain words -> what is offered for it; pure, and the same each time.
+
+The first rule whose words stand in the goal is taken, so the narrow ones come first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from autoresearch_ci.plan import offers
+from autoresearch_ci.plan.offers import Offer
+from autoresearch_ci.plan.stack import Stack
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """What a kind of goal is measured by."""
+
+    name: str
+    words: re.Pattern[str]
+    make: Callable[[Stack], Iterator[Offer]]
+    needs: str
+    """What a repository lacks for which nothing can be offered."""
+
+
+Make = Callable[[Stack], Iterator[Offer]]
+
+
+def _rule(name: str, words: tuple[str, ...], make: Make, needs: str) -> Rule:
+    return Rule(name=name, words=re.compile("|".join(words), re.I), make=make, needs=needs)
+
+
+def _printed(words: str) -> Callable[[Stack], Iterator[Offer]]:
+    """Benchmarks that print a number of such a name come first."""
+
+    def make(stack: Stack) -> Iterator[Offer]:
+        found = list(offers.benchmark_runs(stack))
+        named = [o for o in found if re.search(words, str(o.metric.get("name", "")), re.I)]
+        yield from named
+
+    return make
+
+
+def _nothing(stack: Stack) -> Iterator[Offer]:
+    return iter(())
+
+
+def _speed(stack: Stack) -> Iterator[Offer]:
+    yield from offers.benchmark_runs(stack)
+    yield from offers.suite_time(stack)
+
+
+_A_BENCHMARK = "a command that measures it and prints `name: value`; say --metric and --metric-name"
+_A_SUITE = "tests whose runner is known"
+RULES = (
+    _rule(
+        "val_bpb",
+        (r"val_bpb", r"bits.per.byte", r"validation loss"),
+        offers.training,
+        "a train.py that prints val_bpb",
+    ),
+    _rule(
+        "docs coverage",
+        (r"doc(s|string|umentation)?s?.coverage", r"docstring", r"undocumented"),
+        offers.docstrings,
+        "Python sources",
+    ),
+    _rule(
+        "coverage",
+        (r"coverage", r"\bcovered\b", r"untested"),
+        offers.coverage,
+        f"{_A_SUITE} and that counts lines",
+    ),
+    _rule(
+        "type errors",
+        (r"\btyp(e|ing)s?\b.*(error|check|clean|safe)", r"\bmypy\b", r"pyright", r"\btsc\b"),
+        offers.type_errors,
+        "settings of mypy, pyright or TypeScript",
+    ),
+    _rule(
+        "lint",
+        (r"\blint", r"\bruff\b", r"eslint", r"clippy", r"warnings?\b"),
+        offers.lint,
+        "settings of a linter that is known",
+    ),
+    _rule(
+        "bundle size",
+        (
+            r"bundle",
+            r"\bdist\b",
+            r"(js|javascript|asset|package|npm).*(size|small)",
+            r"(small|size).*(js|javascript|package)",
+        ),
+        offers.bundle,
+        "a script `build` in package.json, and its folder in `main` or `files`",
+    ),
+    _rule(
+        "binary size",
+        (
+            r"(binary|executable|program).*(size|small|big|strip)",
+            r"(size|small\w*).*(binary|executable|program)",
+        ),
+        offers.binary,
+        "a build that makes a program: Cargo.toml, main.go, add_executable, a Makefile",
+    ),
+    _rule(
+        "readability",
+        (
+            r"readab",
+            r"easier to read",
+            r"plain (english|language)",
+            r"flesch",
+            r"reading (ease|level)",
+        ),
+        offers.readability,
+        "pages in Markdown",
+    ),
+    _rule("links", (r"\blinks?\b",), offers.links, "pages in Markdown"),
+    _rule("spelling", (r"spell", r"typos?\b"), offers.spelling, "pages in Markdown"),
+    _rule(
+        "complexity",
+        (r"complex", r"cyclomatic", r"simpler", r"simplif"),
+        offers.complexity,
+        "sources of one language",
+    ),
+    _rule(
+        "TODO count",
+        (r"\btodos?\b", r"fixme", r"tech(nical)?.debt"),
+        offers.marks,
+        "sources of one language",
+    ),
+    _rule(
+        "SQL",
+        (r"\bsql\b", r"\bquer(y|ies)\b"),
+        offers.sql,
+        "files of SQL that SQLite understands",
+    ),
+    _rule(
+        "memory",
+        (r"memory", r"\brss\b", r"\bram\b", r"footprint"),
+        offers.memory,
+        "a benchmark or tests",
+    ),
+    _rule(
+        "latency",
+        (r"latency", r"\bp\d\d\b", r"percentile", r"response time"),
+        _printed(r"p\d\d|latency|ms$"),
+        _A_BENCHMARK,
+    ),
+    _rule(
+        "throughput",
+        (r"throughput", r"per second", r"requests?/s", r"\b[rq]ps\b", r"ops/s"),
+        _printed(r"per_sec|throughput|rps|qps|ops|/s"),
+        _A_BENCHMARK,
+    ),
+    _rule(
+        "Lighthouse",
+        (r"lighthouse", r"web vitals", r"page speed", r"\blcp\b"),
+        _nothing,
+        "a page to open; say --metric 'npx lighthouse URL --output json --quiet' and "
+        "--set metric.extract.json=$.categories.performance.score",
+    ),
+    _rule(
+        "test time",
+        (
+            r"(test|suite|ci\b).*(time|fast|quick|speed|slow|second|minute)",
+            r"(fast|quick|speed|slow|shorten).*(test|suite|\bci\b)",
+        ),
+        offers.suite_time,
+        _A_SUITE,
+    ),
+    _rule(
+        "speed",
+        (r"fast|speed|slow|quick", r"run ?time", r"performan|optimi[sz]e", r"seconds|\bcpu\b"),
+        _speed,
+        f"a benchmark or {_A_SUITE}",
+    ),
+)
+
+
+def rule_for(goal: str) -> Rule | None:
+    """The first whose words stand in it."""
+    return next((rule for rule in RULES if rule.words.search(goal)), None)
+
+
+def offers_for(goal: str, stack: Stack) -> list[Offer]:
+    """What the rules have for it, with its words as goal and its target."""
+    rule = rule_for(goal)
+    found = rule.make(stack) if rule else ()
+    return [_aimed(replace(offer, goal=goal), goal) for offer in found]
+
+
+def usual_offers(stack: Stack) -> list[Offer]:
+    """What is offered where nobody says a goal, the likeliest first."""
+    words: tuple[Make, ...] = (offers.readability, offers.links)
+    sizes: tuple[Make, ...] = (offers.bundle, offers.binary)
+    speed: tuple[Make, ...] = (offers.benchmark_runs, offers.suite_time)
+    counts: tuple[Make, ...] = (offers.sql, offers.type_errors, offers.lint, offers.complexity)
+    if stack.main in ("docs", "prompts"):
+        makers = (*words, *speed, *sizes)
+    elif stack.main == "SQL":
+        makers = (offers.sql, *speed, *words)
+    elif stack.is_of_node:
+        makers = (offers.benchmark_runs, *sizes, offers.suite_time, *counts, *words)
+    else:
+        makers = (offers.training, *speed, *sizes, *counts, offers.coverage, *words)
+    return [_calm(offer) for make in makers for offer in make(stack)]
+
+
+def _calm(offer: Offer) -> Offer:
+    """By the processor's clock, which other jobs on the machine disturb less."""
+    if offer.metric.get("name") != "seconds" or offers.SCORE not in offer.metric["command"]:
+        return offer
+    return replace(offer, metric={**offer.metric, "name": "cpu_seconds"})
+
+
+_TARGET = re.compile(r"(?:\bto|above|at least|over|reach\w*|>=?)\s+(\d+(?:\.\d+)?)\s*%", re.I)
+
+
+def _aimed(offer: Offer, goal: str) -> Offer:
+    """With the percentage that is to be reached, where the number is one."""
+    match = _TARGET.search(goal)
+    extract = offer.metric.get("extract", {})
+    is_percentage = "coverage" in extract or "percent" in str(offer.metric.get("name"))
+    if match and is_percentage:
+        return replace(offer, metric={**offer.metric, "target": float(match[1])})
+    return offer

@@ -1,0 +1,299 @@
+"""What of a repository can be measured, as metric, scope and guards; one function a kind of number.
+
+Pure. An offer is a suggestion: whether its command prints a number is tried elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from autoresearch_ci.plan.benchmarks import Benchmark
+from autoresearch_ci.plan.guards import REPORT, guard_of, guards_of, suites
+from autoresearch_ci.plan.stack import Stack
+
+SCORE = "autoresearch-ci score"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """One number that could get better."""
+
+    title: str
+    """What a menu says."""
+    goal: str
+    """The sentence of the configuration."""
+    metric: Mapping[str, Any]
+    """The section of the configuration."""
+    scope: tuple[str, ...]
+    guards: tuple[Mapping[str, Any], ...]
+    reason: str
+    """Where the repository says that this can be measured."""
+
+
+def _offer(
+    stack: Stack,
+    title: str,
+    goal: str,
+    metric: Mapping[str, Any],
+    reason: str,
+    *,
+    scope: tuple[str, ...] | None = None,
+    guards: tuple[Mapping[str, Any], ...] | None = None,
+) -> Offer:
+    return Offer(
+        title=title,
+        goal=goal,
+        metric=metric,
+        scope=stack.scope if scope is None else scope,
+        guards=tuple(guards_of(stack)) if guards is None else guards,
+        reason=reason,
+    )
+
+
+# --- Time, memory, benchmarks ---------------------------------------------------------------------
+
+
+def training(stack: Stack) -> Iterator[Offer]:
+    """karpathy/autoresearch's own case."""
+    for found in stack.benchmarks:
+        if found.name == "val_bpb":
+            metric = {"command": found.command, "name": "val_bpb", "direction": "minimize"}
+            script = found.command.split()[-1]
+            goal = "Lower validation bits per byte at a fixed time budget"
+            yield _offer(stack, "val_bpb", goal, metric, found.reason, scope=(script,), guards=())
+
+
+def benchmark_runs(stack: Stack) -> Iterator[Offer]:
+    """Each benchmark by the number that it prints, else by the time that it takes."""
+    for found in stack.benchmarks:
+        if found.name != "val_bpb":
+            yield _offer(
+                stack,
+                f"the benchmark {found.command}",
+                f"Make the benchmark {found.command} better",
+                _metric_of(found),
+                found.reason,
+            )
+
+
+def _metric_of(found: Benchmark) -> dict[str, Any]:
+    direction = "maximize" if found.maximize else "minimize"
+    if found.name:
+        return {"command": found.command, "name": found.name, "direction": direction}
+    if found.regex:
+        extract = {"regex": found.regex, "many": "mean"}
+        return {"command": found.command, "extract": extract, "direction": direction}
+    return {"command": timed(found.command), "name": "seconds", "direction": "minimize"}
+
+
+def timed(command: str) -> str:
+    """A command line that prints what another one costs."""
+    plain = not re.search(r"[;&|<>$`(){}*?#~]|^\w+=", command)
+    return f"{SCORE} time -- {command if plain else f'bash -c {shlex.quote(command)}'}"
+
+
+def suite_time(stack: Stack) -> Iterator[Offer]:
+    """Of the tests, as their runner reports it, else by the clock."""
+    for target in suites(stack)[:1]:
+        guard = guard_of(target)
+        command, report = guard["command"], guard.get("junit", "")
+        if report == REPORT:
+            metric = {"command": command, "extract": {"junit": REPORT, "count": "seconds"}}
+        elif target.tool == "cargo test":
+            built = command.replace("cargo test", "cargo test --no-run", 1)
+            metric = {"command": f"{built} && {timed(command)}", "name": "seconds"}
+        elif target.tool == "go test":
+            fresh = command.replace("go test", "go test -count=1", 1)
+            built = command.replace("go test", "go test -run '^$'", 1)
+            metric = {"command": f"{built} && {timed(fresh)}", "name": "seconds"}
+        else:
+            metric = {"command": timed(command), "name": "seconds"}
+        metric["direction"] = "minimize"
+        yield _offer(
+            stack,
+            "the time of the tests",
+            "Make the code that the tests run faster",
+            metric,
+            target.reasons[0],
+        )
+
+
+def memory(stack: Stack) -> Iterator[Offer]:
+    """Of the first benchmark, else of the tests."""
+    work = [(b.command, b.reason) for b in stack.benchmarks if b.is_fixed_work]
+    work += [(guard_of(target)["command"], target.reasons[0]) for target in suites(stack)[:1]]
+    for command, reason in work[:1]:
+        metric = {"command": timed(command), "name": "peak_memory_mb", "direction": "minimize"}
+        goal = f"Lower the peak memory of {command}"
+        yield _offer(stack, "peak memory", goal, metric, reason)
+
+
+# --- Sizes ----------------------------------------------------------------------------------------
+
+
+def bundle(stack: Stack) -> Iterator[Offer]:
+    """What the build of a JavaScript project writes, compressed."""
+    if "build" in stack.scripts and stack.output:
+        files = f"'{stack.output}/**/*.*js'"
+        command = f"npm run --silent build && {SCORE} size {files}"
+        metric = {"command": command, "name": "gzip_bytes", "direction": "minimize"}
+        goal = f"Make the built files in {stack.output}/ smaller, compressed"
+        yield _offer(stack, "bundle size", goal, metric, "package.json: script build")
+
+
+def binary(stack: Stack) -> Iterator[Offer]:
+    """Of the first program that the build makes."""
+    for build, program, reason in stack.programs[:1]:
+        command = f"{build} && {SCORE} size {program}"
+        metric = {"command": command, "name": "bytes", "direction": "minimize"}
+        yield _offer(stack, "binary size", f"Make {program} smaller", metric, reason)
+
+
+# --- Tests, types, lint ---------------------------------------------------------------------------
+
+
+def coverage(stack: Stack) -> Iterator[Offer]:
+    """Of lines, by new tests: the scope is where tests are."""
+    for target in suites(stack)[:1]:
+        guard = guard_of(target)
+        command = guard["command"]
+        read: dict[str, Any] = {"coverage": "coverage/cobertura-coverage.xml"}
+        if target.tool == "pytest":
+            tops = sorted({glob.split("/**")[0] for glob in stack.scope if "/**" in glob})
+            cov = " ".join(f"--cov={top}" for top in tops) or "--cov"
+            command = f"{command} {cov} --cov-report=xml:coverage.xml"
+            read = {"coverage": "coverage.xml"}
+        elif target.tool == "vitest":
+            command = f"{command} --coverage --coverage.reporter=cobertura"
+        elif target.tool == "jest":
+            command = f"{command} --coverage --coverageReporters=cobertura"
+        elif target.tool == "go test":
+            command = command.replace("go test", "go test -coverprofile=cover.out", 1)
+            command = f"{command} && go tool cover -func=cover.out"
+            read = {"regex": r"total:\s+\(statements\)\s+([\d.]+)%"}
+        elif target.tool == "cargo test":
+            command = "cargo llvm-cov --workspace --cobertura --output-path coverage.xml"
+            read = {"coverage": "coverage.xml"}
+        else:
+            continue
+        metric = {"command": command, "extract": read, "direction": "maximize"}
+        yield _offer(
+            stack,
+            "test coverage",
+            "Raise the line coverage by tests that check behaviour",
+            metric,
+            target.reasons[0],
+            scope=tuple(f"{glob}**" if glob.endswith("/") else glob for glob in stack.tests)
+            or stack.scope,
+            guards=({**guard, "command": command},),
+        )
+
+
+_TYPES, _LINTERS = ("mypy", "pyright", "tsc"), ("ruff", "eslint", "cargo", "go vet", "shellcheck")
+
+
+def type_errors(stack: Stack) -> Iterator[Offer]:
+    yield from _problems(stack, _TYPES, "type errors", "Fix type errors without silencing them")
+
+
+def lint(stack: Stack) -> Iterator[Offer]:
+    yield from _problems(stack, _LINTERS, "lint findings", "Fix lint findings, not by silencing")
+
+
+def _problems(stack: Stack, tools: tuple[str, ...], title: str, goal: str) -> Iterator[Offer]:
+    for target in stack.checks.targets:
+        if target.tool in tools and not target.folder:
+            command = f"{SCORE} problems --tool {target.tool!r} -- {shlex.quote(target.command)}"
+            metric = {"command": command, "name": "problems", "direction": "minimize", "target": 0}
+            yield _offer(stack, f"{title} of {target.tool}", goal, metric, target.reasons[0])
+
+
+# --- What needs no run ----------------------------------------------------------------------------
+
+
+def _globs(scope: tuple[str, ...]) -> str:
+    return " ".join(shlex.quote(glob.lstrip("/")) for glob in scope if not glob.startswith("!"))
+
+
+def complexity(stack: Stack) -> Iterator[Offer]:
+    if stack.scope and stack.main not in ("docs", "prompts", "SQL", "notebooks"):
+        metric = {
+            "command": f"{SCORE} complexity {_globs(stack.scope)}",
+            "name": "complexity",
+            "direction": "minimize",
+        }
+        goal = "Lower the cyclomatic complexity"
+        yield _offer(stack, "complexity", goal, metric, f"{stack.files} {stack.main} files")
+
+
+def marks(stack: Stack) -> Iterator[Offer]:
+    if stack.scope:
+        metric = {
+            "command": f"{SCORE} marks {_globs(stack.scope)}",
+            "name": "marks",
+            "direction": "minimize",
+            "target": 0,
+        }
+        goal = "Do what TODO and FIXME ask for, instead of removing the words"
+        yield _offer(stack, "TODO marks", goal, metric, f"{stack.files} {stack.main} files")
+
+
+def docstrings(stack: Stack) -> Iterator[Offer]:
+    if stack.main == "Python" and stack.scope:
+        metric = {
+            "command": f"{SCORE} docstrings {_globs(stack.scope)}",
+            "name": "documented_percent",
+            "direction": "maximize",
+        }
+        goal = "Document public names with what a reader needs to know"
+        yield _offer(stack, "documented names", goal, metric, f"{stack.files} Python files")
+
+
+def readability(stack: Stack) -> Iterator[Offer]:
+    """Of pages; a link that breaks is refused."""
+    for scope, reason in _written(stack):
+        command = f"{SCORE} readability {_globs(scope)}"
+        metric = {"command": command, "name": "reading_ease", "direction": "maximize"}
+        links = {"command": f"{SCORE} links {_globs(scope)}", "metric": "broken_links"}
+        goal = "Make the pages easier to read without losing what they say"
+        yield _offer(stack, "readability", goal, metric, reason, scope=scope, guards=(links,))
+
+
+def links(stack: Stack) -> Iterator[Offer]:
+    for scope, reason in _written(stack):
+        command = f"{SCORE} links {_globs(scope)}"
+        metric = {"command": command, "name": "broken_links", "direction": "minimize", "target": 0}
+        goal = "Mend links that lead nowhere"
+        yield _offer(stack, "broken links", goal, metric, reason, scope=scope, guards=())
+
+
+def spelling(stack: Stack) -> Iterator[Offer]:
+    for scope, reason in _written(stack):
+        command = (
+            f"{SCORE} lines --exit-codes 0,65 -- codespell {_globs(scope).replace(chr(39), '')}"
+        )
+        metric = {"command": command, "name": "lines", "direction": "minimize", "target": 0}
+        links = {"command": f"{SCORE} links {_globs(scope)}", "metric": "broken_links"}
+        goal = "Correct misspelt words"
+        yield _offer(stack, "spelling", goal, metric, reason, scope=scope, guards=(links,))
+
+
+def _written(stack: Stack) -> Iterator[tuple[tuple[str, ...], str]]:
+    if stack.page_scope:
+        yield stack.page_scope, f"{len(stack.pages or stack.prompts)} Markdown files"
+
+
+def sql(stack: Stack) -> Iterator[Offer]:
+    """Instructions of SQLite, with a schema that is there."""
+    load = [p for p in stack.queries if re.search(r"(schema|seed|data|fixture|init)[^/]*$", p)]
+    queries = tuple(path for path in stack.queries if path not in load)
+    if queries:
+        loaded = "".join(f" --load {shlex.quote(path)}" for path in load)
+        command = f"{SCORE} sql {_globs(queries[:20])}{loaded}"
+        metric = {"command": command, "name": "vm_steps", "direction": "minimize"}
+        goal = "Make the queries cheaper, with the same answers"
+        yield _offer(stack, "SQL in SQLite", goal, metric, f"{queries[0]}: SQL", scope=queries[:20])

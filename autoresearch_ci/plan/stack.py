@@ -1,0 +1,338 @@
+"""What a repository is made of: languages, sources, tests, benchmarks, how it is installed.
+
+Pure, as diagnostics/discover.py is, which finds how it is checked: paths and a way to read them go
+in. What is sure is told apart from what is only likely; every answer has its reason.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from autoresearch_ci.decide.shortcuts.detect import is_test
+from autoresearch_ci.measure.diagnostics.discover import Discovery, Target, discover
+from autoresearch_ci.plan.benchmarks import Benchmark, benchmarks
+from autoresearch_ci.plan.builds import output_of, programs
+from autoresearch_ci.safety.untrusted_values import json_value
+
+Read = Callable[[str], bytes]
+
+ENDS: Mapping[str, tuple[str, ...]] = {
+    "Python": (".py", ".pyx"),
+    "TypeScript": (".ts", ".tsx", ".mts", ".cts"),
+    "JavaScript": (".js", ".jsx", ".mjs", ".cjs", ".vue", ".svelte"),
+    "Go": (".go",),
+    "Rust": (".rs",),
+    "Java": (".java", ".kt", ".scala"),
+    "C/C++": (".c", ".h", ".cc", ".cpp", ".cxx", ".hh", ".hpp"),
+    "notebooks": (".ipynb",),
+    "SQL": (".sql",),
+    "docs": (".md", ".mdx", ".rst", ".adoc"),
+}
+MANIFESTS: Mapping[str, tuple[str, ...]] = {
+    "Python": ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt"),
+    "TypeScript": ("tsconfig.json",),
+    "JavaScript": ("package.json",),
+    "Go": ("go.mod",),
+    "Rust": ("Cargo.toml",),
+    "Java": ("pom.xml", "build.gradle", "build.gradle.kts"),
+    "C/C++": ("CMakeLists.txt", "meson.build", "configure.ac", "Makefile"),
+}
+_NOT_SOURCE = re.compile(
+    r"(^|/)(tests?|testing|specs?|__tests__|__mocks__|e2e|docs?|documentation|examples?|demos?"
+    r"|samples?|bench(marks?|es)?|perf|fuzz(ing)?|scripts?|tools?|ci|contrib|third_party|thirdparty|vendor|ext"
+    r"|external|deps|node_modules|dist|build|out|target|fixtures|testdata|data|website|site|www"
+    r"|migrations|stubs|typings|\.[^/]+)/",
+    re.IGNORECASE,
+)
+_NO_SOURCE_FILE = re.compile(
+    r"(^|/)(setup|conftest|noxfile|fabfile|tasks|manage|build)\.(py|rs)$"
+    r"|(^|/)[\w.-]+\.(config|conf|d)\.[cm]?[jt]s$|\.min\.js$|(^|/)(Gulpfile|Gruntfile)\.js$"
+    r"|(^|/)(bench(mark)?s?|perf)([_-][\w-]+)?\.\w+$|[\w-]+[_-]bench(mark)?\.\w+$"
+    r"|(^|/)\.[^/]+$|_pb2?\.(py|go)$"
+)
+"""What sets up, builds or measures: no part of what gets better."""
+_TESTS = re.compile(
+    r"(^|/)(tests?|testing|specs?|__tests__|e2e|testdata)/|(^|/)(test_[^/]*|[^/]*[_.-](test|spec))\.\w+$"
+    r"|(^|/)test\.\w+$"
+)
+_PROMPTS = re.compile(
+    r"(^|/)(SKILL|AGENTS|CLAUDE|GEMINI)\.md$|(^|/)(prompts?|skills?)/.*\.(md|txt|ya?ml|j2)$|\.prompt(\.md)?$"
+)
+_NO_PAGE = re.compile(
+    r"(^|/)(changelog|changes|history|news|licen[cs]e|code_of_conduct|security|authors|copying"
+    r"|contributors)[^/]*$|(^|/)(\.[^/]*|vendor|node_modules|tests?|fixtures)/|(^|/)\.[^/]*$"
+    r"|(^|/)(readme|index|contributing)[._-][a-z]{2}([_-][a-z]{2,4})?\.md$"
+    r"|(^|/)(locales?|i18n|l10n|translations?|lang)/(?!en)",
+    re.IGNORECASE,
+)
+"""What nobody improves, is not ours, or is in another language than English."""
+_TEST_SCRIPT = re.compile(r"^(?:tests?/|scripts?/)?(?:run[_-]?tests?|unittests?|tests?)\.sh$")
+_PIPELINES = re.compile(
+    r"\.github/workflows/[^/]+\.ya?ml|\.gitlab-ci\.yml|\.circleci/config\.yml|azure-pipelines\.yml"
+    r"|Jenkinsfile|\.travis\.yml|appveyor\.yml"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """What was found."""
+
+    languages: tuple[str, ...]
+    """Keys of `ENDS`, or `prompts`; the one that the repository is about comes first."""
+    scope: tuple[str, ...]
+    """Globs of its own sources, without tests; empty: there are none."""
+    files: int
+    """That the scope matches."""
+    checks: Discovery
+    """What it is checked with."""
+    benchmarks: tuple[Benchmark, ...]
+    pages: tuple[str, ...]
+    """Documentation in Markdown."""
+    prompts: tuple[str, ...]
+    """Texts that are written for a model."""
+    install: tuple[str, ...]
+    """Command lines that prepare a bare runner."""
+    pipelines: tuple[str, ...]
+    """Files of the CI that is there already."""
+    scripts: Mapping[str, str]
+    """Of package.json at the root."""
+    tests: tuple[str, ...]
+    """Globs of the files that hold tests."""
+    test_script: str
+    """An executable script that runs tests; empty: none is called so."""
+    output: str
+    """Folder that `npm run build` writes to; empty: not known."""
+    programs: tuple[tuple[str, str, str], ...]
+    """Command that builds, path of the program that it makes, and where the repository says so."""
+    queries: tuple[str, ...]
+    """Files of SQL."""
+    page_scope: tuple[str, ...]
+    """Globs of `pages`, or of `prompts` where there are no others."""
+
+    @property
+    def main(self) -> str:
+        return self.languages[0] if self.languages else ""
+
+    @property
+    def is_of_node(self) -> bool:
+        return self.main in ("JavaScript", "TypeScript")
+
+
+def stack_of(paths: Iterable[str], read: Read) -> Stack:
+    """Of a repository with these files; `read` raises `KeyError` for one that is not there."""
+    known = sorted(paths)
+    checks = discover(known, read)
+    sources = {name: _sources(known, ends) for name, ends in ENDS.items() if name != "docs"}
+    pages = tuple(path for path in known if path.endswith(".md") and not _NO_PAGE.search(path))
+    prompts = tuple(path for path in known if _PROMPTS.search(path))
+    languages = _languages(known, sources, pages, prompts)
+    main = languages[0] if languages else ""
+    own = {"docs": list(pages), "prompts": list(prompts), **sources}.get(main, [])
+    if main == "TypeScript":
+        own = sorted([*own, *sources["JavaScript"]])
+    tests = tuple(_test_globs(known, _ends(main)))
+    package = _json(read, "package.json")
+    scripts = package.get("scripts")
+    return Stack(
+        languages=languages,
+        scope=_besides(scope_of(own, ends=_ends(main)), tests),
+        files=len(own),
+        checks=checks,
+        benchmarks=tuple(benchmarks(known, read, _texts(scripts))),
+        pages=pages,
+        prompts=prompts,
+        install=tuple(_install(main, known, read, checks.targets)),
+        pipelines=tuple(path for path in known if _PIPELINES.fullmatch(path)),
+        scripts=_texts(scripts),
+        tests=tests,
+        test_script=max(filter(_TEST_SCRIPT.search, known), key=lambda p: "unit" in p, default=""),
+        output=output_of(package),
+        programs=tuple(programs(known, read)),
+        queries=tuple(sources["SQL"]),
+        page_scope=scope_of(pages or prompts, ends=(".md",)),
+    )
+
+
+def _ends(main: str) -> tuple[str, ...]:
+    both = ENDS["TypeScript"] + ENDS["JavaScript"] if main == "TypeScript" else ENDS.get(main, ())
+    return (".md",) if main == "docs" else both
+
+
+def _sources(paths: Sequence[str], ends: tuple[str, ...]) -> list[str]:
+    """Files of one language that the repository is made of; examples where it has no others."""
+    ours = [p for p in paths if p.endswith(ends) and not _is_test(p)]
+    ours = [path for path in ours if not _NO_SOURCE_FILE.search(path)]
+    found = [path for path in ours if not _NOT_SOURCE.search(path)]
+    return found or [p for p in ours if not re.search(r"(^|/)(vendor|node_modules|dist)/", p)]
+
+
+def _is_test(path: str) -> bool:
+    return bool(_TESTS.search(path)) or is_test(path)
+
+
+def _languages(
+    paths: Sequence[str],
+    sources: Mapping[str, list[str]],
+    pages: Sequence[str],
+    prompts: Sequence[str],
+) -> tuple[str, ...]:
+    """A manifest at the root says more than many files do."""
+    roots = {path for path in paths if "/" not in path}
+    counts = Counter({name: len(found) for name, found in sources.items() if found})
+    for name in counts:
+        counts[name] *= 10 if roots & {*MANIFESTS.get(name, ())} else 1
+    if counts["TypeScript"] and counts["JavaScript"]:
+        counts["TypeScript"] += counts["JavaScript"] * (counts["TypeScript"] > len(roots))
+    if not counts or 5 * sum(counts.values()) < len(pages):
+        counts["docs"] = sum(counts.values()) + len(pages)
+    if prompts and 2 * len(prompts) >= len(pages) and not any(n in MANIFESTS for n in counts):
+        counts["prompts"] = sum(counts.values()) + 1
+    return tuple(name for name, count in counts.most_common() if count)
+
+
+# --- Scope ----------------------------------------------------------------------------------------
+
+
+def scope_of(paths: Sequence[str], *, ends: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Few globs that match these files and few others."""
+    if len(paths) <= 3:
+        return tuple(paths)
+    tops = Counter(_top(path) for path in paths)
+    wanted = [top for top, count in tops.most_common() if 8 * count >= len(paths)][:4]
+    if 3 * tops[""] < len(paths):
+        wanted = [top for top in wanted if top] or wanted
+    wanted = [top for top in wanted if not any(top.startswith(f"{up}/") for up in wanted)]
+    kinds = Counter(posixpath.splitext(path)[1] for path in paths)
+    kept = [end for end in (ends or tuple(kinds)) if 20 * kinds[end] >= len(paths)]
+    globs = [
+        f"{top}/**/*{end}" if top else f"/*{end}"
+        for top in sorted(wanted)
+        for end in kept
+        if any(path.startswith(f"{top}/") and path.endswith(end) for path in paths) or not top
+    ]
+    return tuple(globs)
+
+
+def _besides(globs: tuple[str, ...], tests: Sequence[str]) -> tuple[str, ...]:
+    """Tests that lie among the sources are what holds them, and stay as they are."""
+    if not any("*" in glob for glob in globs):
+        return globs
+    tops = {glob.split("/**")[0] for glob in globs if "/**" in glob}
+    within = (t for t in tests if "*" in t or any(t.startswith(f"{top}/") for top in tops))
+    return (*globs, *(f"!{test}" for test in within))
+
+
+def _top(path: str) -> str:
+    parts = path.split("/")[:-1]
+    return (
+        "/".join(parts[:2])
+        if parts[:1] in (["src"], ["packages"], ["crates"])
+        else "".join(parts[:1])
+    )
+
+
+def _test_globs(paths: Sequence[str], ends: tuple[str, ...]) -> Iterator[str]:
+    """Where the tests of the main language are."""
+    tests = [path for path in paths if path.endswith(ends) and _is_test(path)] if ends else []
+    folders = dict.fromkeys(
+        match[0]
+        for path in tests
+        if (match := re.match(r"(.*?/)?(tests?|specs?|__tests__)/", path))
+    )
+    yield from list(folders)[:6]
+    left = [path for path in tests if not any(path.startswith(folder) for folder in folders)]
+    yield from sorted({_shape(path) for path in left})[:6]
+
+
+_AFTER, _BEFORE = re.compile(r"[^/]*([_.-](?:test|spec)\.\w+)"), re.compile(r"test_[^/]*(\.\w+)")
+
+
+def _shape(path: str) -> str:
+    """`test_*.py`, `*.test.ts`, or the path of a test that is called like nothing else."""
+    name = posixpath.basename(path)
+    if match := _BEFORE.fullmatch(name):
+        return f"test_*{match[1]}"
+    return f"*{match[1]}" if (match := _AFTER.fullmatch(name)) else path
+
+
+# --- How it is installed --------------------------------------------------------------------------
+
+
+def _install(
+    main: str, paths: Sequence[str], read: Read, targets: Sequence[Target]
+) -> Iterator[str]:
+    known = frozenset(paths)
+    if main in ("JavaScript", "TypeScript"):
+        yield from _install_of_node(known)
+    elif main == "Python":
+        yield from _install_of_python(known, read, targets)
+    elif main == "Rust":
+        yield "cargo fetch"
+    elif main == "Go":
+        yield "go mod download"
+
+
+def _install_of_node(known: frozenset[str]) -> Iterator[str]:
+    if "pnpm-lock.yaml" in known:
+        yield "corepack enable && pnpm install --frozen-lockfile"
+    elif "yarn.lock" in known:
+        yield "corepack enable && yarn install --immutable"
+    elif {"package-lock.json", "npm-shrinkwrap.json"} & known:
+        yield "npm ci"
+    elif "package.json" in known:
+        yield "npm install"
+
+
+_EXTRAS = ("test", "tests", "testing", "dev", "develop", "development")
+
+
+def _install_of_python(
+    known: frozenset[str], read: Read, targets: Sequence[Target]
+) -> Iterator[str]:
+    pip = "python -m pip install --quiet"
+    data = _toml(read, "pyproject.toml")
+    project = _mapping(data.get("project"))
+    extras = [x for x in _EXTRAS if x in _mapping(project.get("optional-dependencies"))]
+    groups = [x for x in _EXTRAS if x in _mapping(data.get("dependency-groups"))]
+    if project or {"setup.py", "setup.cfg"} & known or "build-system" in data:
+        named = f"[{','.join(extras)}]" if extras else ""
+        yield f"{pip} -e '.{named}'"
+    names = [
+        n
+        for n in known
+        if re.fullmatch(r"(requirements[/_.-]?)?(dev|tests?|requirements)[\w.-]*\.txt", n)
+    ]
+    yield from (f"{pip} -r {name}" for name in sorted(names))
+    yield from (f"{pip} --group {name}" for name in groups[:2])
+    told = " ".join((*extras, *groups, *names))
+    suite = next((target for target in targets if target.tool == "pytest"), None)
+    if suite and not re.search(r"test|dev", told):
+        yield f"{pip} pytest"
+
+
+def _toml(read: Read, path: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(read(path).decode("utf-8", errors="replace"))
+    except (KeyError, ValueError, RecursionError):
+        return {}
+
+
+def _json(read: Read, path: str) -> dict[str, Any]:
+    try:
+        return _mapping(json_value(read(path), limit=256_000))
+    except (KeyError, ValueError):
+        return {}
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _texts(value: object) -> dict[str, str]:
+    return {k: v for k, v in _mapping(value).items() if isinstance(v, str)}

@@ -1,0 +1,271 @@
+"""`autoresearch-ci init` on small repositories of each stack: what it writes runs, for real."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from autoresearch_ci.cli.main import run_cli
+from tests.contract.workflow_rules import workflow_problems
+
+if TYPE_CHECKING:
+    from tests.conftest import Repo, Run, Script
+
+CONFIG = ".github/autoresearch.yml"
+WORKFLOW = ".github/workflows/autoresearch.yml"
+VISIBLE = ("--set", "sandbox.read_only=false", "--set", "sandbox.user=keep")
+"""The program under test lies in a checkout, which the sandbox hides; an installed one it shows."""
+
+PYTHON = {
+    "pyproject.toml": "[tool.pytest.ini_options]\ntestpaths = ['tests']\n",
+    "adding/__init__.py": "def add(a, b):\n    return a + b\n",
+    "tests/test_add.py": "from adding import add\n\n\ndef test_add():\n    assert add(1, 2) == 3\n",
+}
+NODE = {
+    "package.json": '{"name": "a", "type": "module", "scripts": {"test": "node --test"}}',
+    "index.js": "export const add = (a, b) => a + b;\n",
+    "test/add.test.js": "import test from 'node:test';\nimport assert from 'node:assert';\n"
+    "import {add} from '../index.js';\ntest('adds', () => assert.equal(add(1, 2), 3));\n",
+}
+RUST = {
+    "Cargo.toml": '[package]\nname = "adding"\nversion = "0.1.0"\nedition = "2021"\n',
+    "Cargo.lock": 'version = 3\n\n[[package]]\nname = "adding"\nversion = "0.1.0"\n',
+    ".gitignore": "target/\n",
+    "src/lib.rs": "pub fn add(a: i32, b: i32) -> i32 {\n    a + b\n}\n\n"
+    "#[test]\nfn adds() {\n    assert_eq!(add(1, 2), 3);\n}\n",
+}
+C = {
+    "Makefile": "check: add\n\t./add\nadd: add.c\n\t$(CC) -o add add.c\n",
+    "add.c": "int main(void) { return 1 + 2 == 3 ? 0 : 1; }\n",
+    ".gitignore": "add\n",
+}
+DOCS = {
+    "README.md": "# Adding\n\nIt is by means of addition that numbers are put together.\n",
+    "docs/use.md": "# Use\n\nSee [the start](../README.md) in order to obtain information.\n",
+}
+SQL = {
+    "db/schema.sql": "create table t (a int, b int);\ninsert into t values (1, 2), (3, 4);\n",
+    "db/report.sql": "select * from t where a + 0 = 1;\n",
+}
+BENCH = {
+    "bench.py": "import work\n\nif __name__ == '__main__':\n    print(f'steps: {work.work()}')\n",
+    "work.py": "def work():\n    return 10\n",
+}
+
+
+def commit(repo: Repo, files: Mapping[str, str]) -> None:
+    for name in ("value", "other"):
+        (repo.path / name).unlink()
+    for name, text in files.items():
+        repo.write(name, text)
+    repo.commit()
+
+
+@pytest.fixture
+def here(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> Repo:
+    monkeypatch.chdir(repo.path)
+    ours = Path(sys.executable).parent
+    monkeypatch.setenv("PATH", f"{ours}{os.pathsep}{os.environ['PATH']}")
+    return repo
+
+
+def init(*flags: str) -> int:
+    return run_cli(["init", "--yes", *VISIBLE, *flags])
+
+
+def written(repo: Repo) -> Any:
+    return yaml.safe_load((repo.path / CONFIG).read_text())
+
+
+@pytest.mark.parametrize(
+    ("files", "program", "edit", "flags"),
+    [
+        (PYTHON, "python", ("adding/__init__.py", "a + b", "b + a"), ()),
+        (NODE, "node", ("index.js", "a + b", "b + a"), ()),
+        (RUST, "cargo", ("src/lib.rs", "a + b", "b + a"), ()),
+        (C, "cc", ("add.c", "1 + 2", "2 + 1"), ()),
+        (DOCS, "python", ("docs/use.md", "in order to obtain", "to get"), ()),
+        (SQL, "python", ("db/report.sql", "a + 0 = 1", "a = 1"), ()),
+        (BENCH, "python", ("work.py", "10", "9"), ()),
+    ],
+    ids=["python", "node", "rust", "c", "docs", "sql", "benchmark"],
+)
+def test_what_is_written_for_a_stack_runs(
+    here: Repo,
+    run: Run,
+    script: Script,
+    files: Mapping[str, str],
+    program: str,
+    edit: tuple[str, str, str],
+    flags: tuple[str, ...],
+) -> None:
+    if not shutil.which(program):
+        pytest.skip(f"no {program} here")
+    if files is DOCS:
+        pytest.importorskip("pyphen")
+    commit(here, files)
+    assert init(*flags) == 0
+    path, old, new = edit
+    script(
+        {"description": "say it shorter", "edits": [{"path": path, "old": old, "new": new}]},
+    )
+    none: dict[str, str | None] = {"scope": None, "metric": None, "sandbox-write": None}
+    quick = ("--set", "confirm=never", "--metric-repeats-max", "1")
+    result = run("--iterations", "1", *quick, **none)
+    assert result.code == 0, result.told
+    assert result.column("status")[0] == "baseline"
+    assert result.column("status")[1] in ("keep", "discard"), result.told
+
+
+def test_a_benchmark_that_prints_a_number_is_the_metric(here: Repo) -> None:
+    commit(here, BENCH)
+    assert init() == 0
+    config = written(here)
+    assert config["metric"]["command"] == "python bench.py"
+    assert config["metric"]["name"] == "steps"
+    assert config["scope"] == ["work.py"]
+
+
+def test_nothing_is_overwritten_but_by_force(
+    here: Repo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commit(here, BENCH)
+    here.write(WORKFLOW, "mine\n")
+    assert init() == 2
+    assert "nothing is overwritten" in capsys.readouterr().err
+    assert (here.path / WORKFLOW).read_text() == "mine\n"
+    assert not (here.path / CONFIG).exists()
+    assert init("--force") == 0
+    assert "mine" not in (here.path / WORKFLOW).read_text()
+
+
+def test_a_dry_run_prints_and_writes_nothing(
+    here: Repo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commit(here, BENCH)
+    before = here.photograph()
+    assert init("--dry-run") == 0
+    told = capsys.readouterr().out
+    assert f"--- {CONFIG}" in told
+    assert "name: steps" in told
+    assert here.photograph() == before
+
+
+def test_each_use_has_its_workflow_and_only_nightly_a_configuration(here: Repo) -> None:
+    commit(here, PYTHON)
+    assert run_cli(["init", "--yes", "--use", "gate", "--use", "fix"]) == 0
+    names = sorted(path.name for path in (here.path / ".github/workflows").iterdir())
+    assert names == ["autoresearch-fix.yml", "autoresearch-gate.yml"]
+    assert not (here.path / CONFIG).exists()
+
+
+def test_what_workflows_are_written_keeps_the_rules_of_our_own(here: Repo) -> None:
+    commit(here, NODE)
+    assert run_cli(["init", "--yes", "--quick", "--use", "nightly", "--use", "gate"]) == 0
+    for path in (here.path / ".github/workflows").iterdir():
+        text = path.read_text().replace("\non:", '\n"on":')
+        assert list(workflow_problems(yaml.safe_load(text), (), ())) == []
+        assert "host: true" in text
+
+
+def test_a_guard_that_is_red_is_said_and_nothing_is_written(
+    here: Repo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commit(here, {**BENCH, "test_work.py": "def test_work():\n    assert False\n"})
+    assert init() == 4
+    assert "a guard fails on the unmodified code" in capsys.readouterr().err
+    assert not (here.path / CONFIG).exists()
+
+
+@pytest.mark.parametrize(
+    ("metric", "what"),
+    [
+        ("python bench.py | tee log", "hides a failure"),
+        ("python bench.py || true", "hides a failure"),
+        ("rm -rf build && python bench.py", "deletes recursively"),
+    ],
+)
+def test_a_command_that_hides_or_harms_is_refused_and_not_run(
+    here: Repo, capsys: pytest.CaptureFixture[str], metric: str, what: str
+) -> None:
+    commit(here, BENCH)
+    assert init("--metric", metric) == 2
+    assert what in capsys.readouterr().err
+    assert not (here.path / CONFIG).exists()
+
+
+def test_what_is_typed_goes_above_what_is_found(here: Repo) -> None:
+    commit(here, BENCH)
+    metric = ("--metric", "cat work.py", "--set", "metric.extract={last_number: true}")
+    assert init(*metric, "--scope", "*.py", "--guard", "true", "--iterations", "3") == 0
+    config = written(here)
+    assert config["metric"] == {"command": "cat work.py", "extract": {"last_number": True}}
+    assert config["scope"] == ["*.py"]
+    assert config["guards"] == [{"command": "true"}]
+    assert config["iterations"] == 3
+
+
+def test_a_brief_of_the_repository_is_read(here: Repo) -> None:
+    brief = "Goal: Fewer steps\nScope: work.py\nMetric: steps (lower is better)\n"
+    commit(here, {**BENCH, "GOAL.md": f"{brief}Verify: python bench.py\nGuard: python work.py\n"})
+    assert init() == 0
+    config = written(here)
+    assert config["goal"] == "Fewer steps"
+    assert config["metric"]["direction"] == "minimize"
+    assert config["guards"] == [{"command": "python work.py"}]
+
+
+def test_a_goal_that_nothing_here_measures_says_what_it_takes(
+    here: Repo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commit(here, BENCH)
+    assert init("--goal", "a smaller bundle") == 2
+    assert "a script `build` in package.json" in capsys.readouterr().err
+    assert init("--goal", "world peace") == 2
+    assert "no rule knows how to measure 'world peace'" in capsys.readouterr().err
+
+
+def test_on_a_terminal_three_questions_are_asked_and_enter_is_an_answer(here: Repo) -> None:
+    commit(here, BENCH)
+    ours, theirs = pty.openpty()
+    argv = [sys.executable, "-m", "autoresearch_ci", "init", *VISIBLE]
+    with subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        told = b""
+        for prompt in (b"] ", b"] ", b"> "):
+            told += _until(ours, prompt)
+            os.write(ours, b"\n")
+        told += _until(ours, b"autoresearch-ci run")
+        assert process.wait(20) == 0, told.decode()
+    os.close(ours)
+    assert told.count(b"?") == 3, told.decode()
+    assert written(here)["metric"]["name"] == "steps"
+
+
+def _until(terminal: int, words: bytes) -> bytes:
+    """What is printed there, up to these words; less after 20 s of silence."""
+    told = b""
+    while not told.rstrip().endswith(words.rstrip()) and select.select([terminal], [], [], 20)[0]:
+        told += os.read(terminal, 1 << 16)
+    return told
+
+
+def test_the_numbers_of_a_trial_are_told(here: Repo, capsys: pytest.CaptureFixture[str]) -> None:
+    commit(here, BENCH)
+    assert init() == 0
+    told = capsys.readouterr().out
+    assert "metric: 10 10" in told
+    assert "deterministic" in told
+    assert "25 iterations: about 1 min; with Claude about $" in told
+    assert json.dumps(str(here.path)) not in told

@@ -1,0 +1,87 @@
+"""`autoresearch-ci score`: prints numbers, or fails; never a number of half of what was asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from autoresearch_ci.cli.main import run_cli
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def score(capfd: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, float], str]:
+    code = run_cli(["score", *words])
+    out, err = capfd.readouterr()
+    lines = (line.partition(": ") for line in out.splitlines())
+    numbers = {name: value for name, _, value in lines if value.replace(".", "").isdigit()}
+    return code, {name: float(value) for name, value in numbers.items()}, out + err
+
+
+def test_a_command_s_own_output_stays_and_its_cost_comes_after(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    code, numbers, told = score(capfd, "time", "--", "sh", "-c", "echo said; exit 0")
+    assert code == 0
+    assert told.startswith("said\n")
+    assert numbers["seconds"] > 0
+
+
+def test_a_command_that_fails_has_no_time(capfd: pytest.CaptureFixture[str]) -> None:
+    assert score(capfd, "time", "--", "false")[:2] == (4, {})
+    code, _, told = score(capfd, "time", "--", "no-such-program")
+    assert code == 4
+    assert "no-such-program" in told
+
+
+def test_memory_is_that_of_the_command(capfd: pytest.CaptureFixture[str]) -> None:
+    big = "x = b'1' * (600 << 20)"
+    _, numbers, _ = score(capfd, "time", "--", "python", "-c", big)
+    assert 600 < numbers["peak_memory_mb"] < 700
+
+
+def test_lines_that_match_are_counted_where_the_exit_code_is_known(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    line = "echo a: error; echo b: note; exit 1"
+    assert score(capfd, "lines", "--regex", "error", "--", line)[1] == {"lines": 1}
+    assert score(capfd, "lines", "--exit-codes", "0", "--", line)[0] == 4
+
+
+def test_problems_are_read_as_fix_reads_them(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.py").write_text("import os\nimport sys\n")
+    ruff = "ruff check --no-cache --output-format json --output-file {report} ."
+    assert score(capfd, "problems", "--tool", "ruff", "--", ruff)[1]["problems"] == 2
+    code, _, told = score(capfd, "problems", "--tool", "ruff", "--", "ruff check --no-such-flag")
+    assert code == 4
+    assert "did not tell everything" in told
+
+
+def test_a_glob_without_a_file_is_no_score_of_nothing(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    code, numbers, told = score(capfd, "marks", "src/*.py")
+    assert (code, numbers) == (2, {})
+    assert "matches no file" in told
+
+
+def test_sizes_are_the_same_each_time(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.js").write_text("a" * 1000)
+    first = score(capfd, "size", "*.js")[1]
+    assert first == score(capfd, "size", "*.js")[1]
+    assert first["bytes"] == 1000
+    assert first["gzip_bytes"] < 100
+
+
+def test_prose_without_a_limit_is_a_mistake(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.md").write_text("Very short.\n")
+    assert score(capfd, "prose", "a.md")[0] == 2
+    assert score(capfd, "prose", "a.md", "--forbid", "very")[1] == {"violations": 1}

@@ -1,0 +1,153 @@
+"""What a repository is made of, found in names and contents of its files."""
+
+from __future__ import annotations
+
+import pytest
+
+from autoresearch_ci.plan.goals import offers_for, rule_for, usual_offers
+from autoresearch_ci.plan.stack import Stack, stack_of
+
+
+def of(**files: str) -> Stack:
+    """Names have `__` for `/` and `_DOT_` for `.`; contents are given."""
+    return stack({name.replace("__", "/").replace("_DOT_", "."): t for name, t in files.items()})
+
+
+def stack(files: dict[str, str]) -> Stack:
+    return stack_of(files, lambda path: files[path].encode())
+
+
+PYTHON = {
+    "pyproject.toml": "[project]\nname='a'\n[project.optional-dependencies]\ntest=['pytest']\n",
+    **{f"src/pkg/m{n}.py": "def f(): pass\n" for n in range(5)},
+    "src/pkg/tests/test_m.py": "def test_m(): pass\n",
+    "docs/conf.py": "",
+    "setup.py": "",
+    "README.md": "# A\n",
+}
+NODE = {
+    "package.json": '{"main": "dist/index.js", "scripts": {"build": "tsc", "test": "uvu"}}',
+    "package-lock.json": "{}",
+    "tsconfig.json": "{}",
+    **{f"src/m{n}.ts": "" for n in range(5)},
+    "src/m1.test.ts": "",
+    "bench/package.json": "{}",
+}
+RUST = {
+    "Cargo.toml": "[package]\nname = 'a'\n",
+    "src/lib.rs": "#[test]\nfn t() {}",
+    "src/main.rs": "",
+    "fuzz/f.rs": "",
+}
+C = {
+    "Makefile": "all: prog\nprog: a.o\n\t$(CC) -o prog a.o\ncheck:\n\t./prog\n",
+    **{f"m{n}.c": "" for n in range(4)},
+    "tests/t.c": "",
+}
+
+
+@pytest.mark.parametrize(
+    ("files", "main", "scope", "install"),
+    [
+        (PYTHON, "Python", "src/pkg/**/*.py", "python -m pip install --quiet -e '.[test]'"),
+        (NODE, "TypeScript", "src/**/*.ts", "npm ci"),
+        (RUST, "Rust", "src/lib.rs", "cargo fetch"),
+        (C, "C/C++", "/*.c", ""),
+        ({"go.mod": "module a", "a.go": "", "a_test.go": ""}, "Go", "a.go", "go mod download"),
+        ({"pom.xml": "", "src/main/java/A.java": ""}, "Java", "src/main/java/A.java", ""),
+        ({"README.md": "", "docs/a.md": "", "tool.py": ""}, "Python", "tool.py", ""),
+        ({f"docs/p{n}.md": "" for n in range(9)}, "docs", "docs/**/*.md", ""),
+        ({"a.ipynb": "{}", "README.md": ""}, "notebooks", "a.ipynb", ""),
+        ({"q/a.sql": "", "q/schema.sql": ""}, "SQL", "q/a.sql", ""),
+        ({"prompts/a.md": "", "prompts/b.md": ""}, "prompts", "prompts/a.md", ""),
+    ],
+)
+def test_each_stack_is_recognised(
+    files: dict[str, str], main: str, scope: str, install: str
+) -> None:
+    found = stack(files)
+    assert (found.main, found.scope[0]) == (main, scope)
+    assert found.install[:1] == ((install,) if install else ())
+
+
+def test_tests_among_the_sources_are_not_in_scope() -> None:
+    assert "!src/pkg/tests/" in stack(PYTHON).scope
+    assert "!*.test.ts" in stack(NODE).scope
+
+
+def test_a_source_that_is_called_like_a_benchmark_elsewhere_stays_in_scope() -> None:
+    files = {**RUST, **{f"src/m{n}.rs": "" for n in range(4)}, "benches/m1.rs": "#[bench]"}
+    assert not any("m1" in glob for glob in stack(files).scope)
+
+
+def test_translations_are_no_pages_whose_english_could_be_read() -> None:
+    pages = {"README.md": "", "README-de.md": "", "how-to.md": "", "locales/zh/a.md": ""}
+    assert stack(pages).pages == ("README.md", "how-to.md")
+
+
+def test_tests_that_only_a_script_starts_are_a_guard() -> None:
+    offers = usual_offers(stack(NODE))
+    assert offers[0].title == "bundle size"
+    assert offers[0].guards[0]["command"] == "npm test --silent"
+
+
+def test_the_guard_of_pytest_compares_test_by_test() -> None:
+    (guard,) = usual_offers(stack(PYTHON))[0].guards
+    assert guard["junit"] in guard["command"]
+    assert "--continue-on-collection-errors" not in guard["command"]
+
+
+def test_a_benchmark_comes_before_the_time_of_the_tests() -> None:
+    files = {**PYTHON, "bench/bench_f.py": "print(f'mean_ms: {x}')\n"}
+    first = usual_offers(stack(files))[0]
+    assert (first.metric["command"], first.metric["name"]) == ("python bench/bench_f.py", "mean_ms")
+
+
+@pytest.mark.parametrize(
+    ("goal", "rule"),
+    [
+        ("raise test coverage to 90%", "coverage"),
+        ("make the test suite faster", "test time"),
+        ("Tests take too long: cut the time", "test time"),
+        ("smaller bundle", "bundle size"),
+        ("fix all type errors", "type errors"),
+        ("no more lint warnings", "lint"),
+        ("lower p95 latency", "latency"),
+        ("higher throughput", "throughput"),
+        ("use less memory", "memory"),
+        ("shrink the binary size", "binary size"),
+        ("better Lighthouse score", "Lighthouse"),
+        ("speed up SQL queries", "SQL"),
+        ("lower val_bpb", "val_bpb"),
+        ("reduce cyclomatic complexity", "complexity"),
+        ("get rid of TODOs", "TODO count"),
+        ("docstring coverage above 80%", "docs coverage"),
+        ("make the README easier to read", "readability"),
+        ("make it faster", "speed"),
+    ],
+)
+def test_common_goals_have_a_rule(goal: str, rule: str) -> None:
+    found = rule_for(goal)
+    assert found
+    assert found.name == rule
+
+
+def test_a_percentage_to_reach_is_the_target() -> None:
+    (offer,) = offers_for("raise coverage to 90%", stack(PYTHON))
+    assert offer.metric["target"] == 90
+    assert offer.goal == "raise coverage to 90%"
+    assert offer.scope == ("src/pkg/tests/**",)
+    assert "target" not in offers_for("shorten tests by 20%", stack(PYTHON))[0].metric
+
+
+@pytest.mark.parametrize("files", [PYTHON, NODE, RUST, C], ids=["python", "node", "rust", "c"])
+def test_every_offer_is_a_configuration_without_dangerous_commands(files: dict[str, str]) -> None:
+    from autoresearch_ci.config.resolve import load
+    from autoresearch_ci.decide.command_screen import objections
+    from autoresearch_ci.plan.draft import draft_of, yaml_of
+
+    found = stack(files)
+    for offer in usual_offers(found):
+        config = load(text=yaml_of(draft_of(offer, found, []))).config
+        assert config.metric.command == offer.metric["command"]
+        assert [o.what for command in config.commands for o in objections(command)] == []
