@@ -2,7 +2,8 @@
 
 Begun only where a run can be trusted: the failure shows in 3 of 3 runs at the bad commit and in
 none of 3 at the good one. Each commit gets a tree of its own, set up anew. The end is checked once
-more, by 3 runs of the commit that is found and of each parent.
+more, by 3 runs of the commit that is found and of each parent. A commit that brought only the tests
+that fail is not it: then the search is made again with these tests at every commit.
 """
 
 from __future__ import annotations
@@ -108,6 +109,8 @@ class Bisection:
         self._files = files
         self._tell = tell
         self._tested = 0
+        self._purpose = "bisect"
+        self._tests: Mapping[str, FileVersion] = {}
 
     def run(self, good: str) -> Bisected:
         """From `good` to the audited commit; whatever it comes to is written down."""
@@ -148,7 +151,10 @@ class Bisection:
                 tested=self._tested,
                 skipped=search.skipped,
             )
-        return self._confirmed(among[0], search)
+        found = self._confirmed(among[0], search)
+        if not (found.culprit and found.parents):
+            return found
+        return self._with_tests_of(found.culprit, found.parents[0], good) or found
 
     def _why_not_good(self, good: str) -> str:
         """Why the good commit is not known to be good; empty: it is."""
@@ -164,12 +170,12 @@ class Bisection:
         steps = self._runs.records.known.steps
         if unbuilt := steps.get(f"unbuilt {commit}"):
             return Verdict.SKIP, str(unbuilt["why"])
-        done = self._runs.records.known.ran("bisect", commit)
+        done = self._runs.records.known.ran(self._purpose, commit)
         if len(done) <= nth:
             try:
                 ran = self._runs.execute(
                     self._command,
-                    purpose="bisect",
+                    purpose=self._purpose,
                     commit=commit,
                     changes=self._carried(commit),
                     timeout=self._runs.patience,
@@ -185,7 +191,36 @@ class Bisection:
     def _carried(self, commit: str) -> Changes:
         """What the command is measured by, as the bad commit has it, and what it lacks of it."""
         there = self._repository.files(commit)
-        return carried(self._command, self._files, there)
+        named = carried(self._command, self._files, there)
+        newer = {path: of for path, of in self._tests.items() if there.get(path) != of}
+        return {**newer, **named}
+
+    def _with_tests_of(self, culprit: str, parent: str, good: str) -> Bisected | None:
+        """The search made anew, if the tests of a commit fail at its parent as well."""
+        before = self._repository.files(parent)
+        tests = {
+            path: version
+            for path, version in self._repository.files(culprit).items()
+            if version.regular and _TESTS.search(path) and before.get(path) != version
+        }
+        if not tests or self._tests:
+            return None
+        self._purpose, self._tests = "bisect-tests", tests
+        if self._verdict(parent)[0] is not Verdict.BAD:
+            self._purpose, self._tests = "bisect", {}
+            return None
+        self._tell(
+            f"bisect: {culprit[:12]} brought tests that its parent fails, too; again with them"
+        )
+        found = self._found(good)
+        if found.culprit or found.suspects:
+            return found
+        return Bisected(
+            suspects=(culprit,),
+            why=f"{culprit[:12]} brought the tests that fail, and what they show is older: "
+            f"with them {found.why.removeprefix('not bisected: ')}",
+            tested=self._tested,
+        )
 
     def _confirmed(self, culprit: str, search: Search) -> Bisected:
         """With three runs of each side; what does not hold is no culprit."""
@@ -212,7 +247,7 @@ class Bisection:
                     tested=self._tested,
                     skipped=search.skipped,
                 )
-            numbers += [r.number for r in self._runs.records.known.ran("bisect", commit)]
+            numbers += [r.number for r in self._runs.records.known.ran(self._purpose, commit)]
         return Bisected(
             culprit=culprit,
             parents=parents,

@@ -359,20 +359,20 @@ def test_tests_are_chosen_within_the_own_test_command_only(model: Model, repo: R
         calls(tool("run_tests", tests=["--pdb"])),
         calls(tool("run_tests", tests=["../test_shop.py"])),
         calls(tool("run_tests", tests=[f"test_rest.py::x; touch {touched}"])),
-        calls(report(ran(4, exit_code=4), status="confirmed")),
+        calls(report(ran(5, exit_code=4), status="confirmed")),
         calls(hypothesis("doubling is missing for every argument of tax")),
         calls(tool("run_tests", tests=["test_rest.py::test_rest"])),
-        calls(report(ran(5))),
+        calls(report(ran(6))),
         flags=("--iterations", "2", *model.debug.writes_outside),
         command="python -m pytest -q -x test_shop.py",
     )
     assert not touched.exists()
     runs = model.debug.known().runs
-    assert [run.command for number, run in runs.items() if number > 3] == [
+    assert [run.command for number, run in runs.items() if number > 4] == [
         f"python -m pytest -q -x 'test_rest.py::x; touch {touched}'",
         "python -m pytest -q -x test_rest.py::test_rest",
     ]
-    assert (runs[4].broken, runs[5].broken, runs[5].known) == (True, False, False)
+    assert (runs[5].broken, runs[6].broken, runs[6].known) == (True, False, False)
     assert [item.status for item in model.items] == ["inconclusive", "confirmed"]
 
 
