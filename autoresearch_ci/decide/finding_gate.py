@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from autoresearch_ci.decide.findings import SEVERITIES
 from autoresearch_ci.decide.gates import Ruling
-from autoresearch_ci.decide.panel import SEVERITIES
 
 THRESHOLDS = (*SEVERITIES, "never")
 

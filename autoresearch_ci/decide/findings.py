@@ -16,6 +16,8 @@ from typing import Any, Literal
 
 from autoresearch_ci.decide.failures import essence
 
+SEVERITIES = ("critical", "high", "medium", "low", "info")
+"""The worst first."""
 ANCHOR_LINES = 5
 """How far from the line that it is said to begin in a quote may stand."""
 QUOTE_LIMIT = 4_000

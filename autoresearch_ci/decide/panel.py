@@ -12,9 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from autoresearch_ci.decide.findings import ANCHOR_LINES, Evidence, claim_key
+from autoresearch_ci.decide.findings import ANCHOR_LINES, SEVERITIES, Evidence, claim_key
 
-SEVERITIES = ("critical", "high", "medium", "low", "info")
 _ALIKE = 0.3
 """Share of words from which on two claims about one place are the same."""
 _FLIPPING, _UNIFORM = 0.8, 0.3

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from autoresearch_ci.decide.failures import journal_id, mended_ids
 from autoresearch_ci.experiment import Experiment, Status
@@ -42,6 +43,18 @@ class PastChange:
     @property
     def label(self) -> str:
         return f"{self.commit} of {self.date}"
+
+
+class Past(Protocol):
+    """Whoever can be asked for the base's history: git, see workspace/file_history.py."""
+
+    def of_lines(self, path: str, line: int) -> tuple[PastChange, ...]:
+        """The last commits that touched these lines, newest first."""
+        ...
+
+    def mending(self, failure: str) -> tuple[PastChange, ...]:
+        """Commits that say they repaired this failure, by id, newest first."""
+        ...
 
 
 def mended_before(

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 
 from autoresearch_ci.decide.findings import (
+    SEVERITIES,
     enclosing,
     fingerprint,
     settle,
@@ -36,7 +37,7 @@ from autoresearch_ci.investigate.asking import Asking, cannot_be_asked
 from autoresearch_ci.investigate.experiments import Experiments
 from autoresearch_ci.investigate.form import Reader
 from autoresearch_ci.investigate.inquiry import Inquiry, Reported, Result
-from autoresearch_ci.investigate.outcome_pages import SEVERITIES, each_looked, looked
+from autoresearch_ci.investigate.outcome_pages import each_looked, looked
 from autoresearch_ci.investigate.program import Program
 from autoresearch_ci.investigate.providers import Provider
 from autoresearch_ci.investigate.request import build_request

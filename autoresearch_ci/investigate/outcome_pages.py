@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from autoresearch_ci.decide.findings import SEVERITIES
 from autoresearch_ci.decide.saturation import DUPLICATE, Looked, coverage, is_complete
 from autoresearch_ci.investigate.panel_pages import panel_report
 from autoresearch_ci.investigate.program import Program
 from autoresearch_ci.record.durable_files import replace_file
-from autoresearch_ci.record.handoff_form import SEVERITIES
 from autoresearch_ci.record.investigation_records import Item, Known
 from autoresearch_ci.report.finding_pages import Finding, Report, Run, page
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 
 from autoresearch_ci.decide.aims import Aim
 from autoresearch_ci.decide.budget import Limits, stuck_level
+from autoresearch_ci.decide.past_changes import Past
 from autoresearch_ci.experiment import Direction, PastRun, Proposal, Trees
 from autoresearch_ci.propose.proposer import Context, Remaining, Request
 from autoresearch_ci.record.ledger import Ledger
-from autoresearch_ci.workspace.file_history import FileHistory
 
 REMEMBERED_NOTES = 10
 """Ideas for later that are passed on; older ones are forgotten."""
@@ -41,7 +41,7 @@ class Briefing:
     """What runs before this one tried, oldest first."""
     past: Sequence[PastRun] = ()
     """The same runs with their trees; only those whose numbers compare."""
-    file_history: FileHistory | None = None
+    file_history: Past | None = None
     """Of the base, for repairs."""
     started: float = field(default_factory=time.monotonic)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from autoresearch_ci.decide.aims import NOTHING_TO_DO, Aim
+from autoresearch_ci.decide.past_changes import Past
 from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.experiment import (
     Direction,
@@ -17,7 +18,6 @@ from autoresearch_ci.experiment import (
     Tree,
     Trees,
 )
-from autoresearch_ci.workspace.file_history import FileHistory
 
 
 class EditError(Exception):
@@ -147,7 +147,7 @@ class Context:
     remaining: Remaining = field(default_factory=Remaining)
     aim: Aim | None = None
     """What a repair is to mend; `None` in runs that repair nothing."""
-    file_history: FileHistory | None = None
+    file_history: Past | None = None
     """What git tells of the base's past; `None` in runs that repair nothing."""
     hidden: Collection[str] = ()
     """Files and folders that a proposer must not read, such as the holdout's."""

@@ -15,7 +15,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from autoresearch_ci.record.handoff_form import FINDINGS, SEVERITIES
+from autoresearch_ci.decide.findings import SEVERITIES
+from autoresearch_ci.record.handoff_form import FINDINGS
 from autoresearch_ci.safety.untrusted_values import Unreadable
 
 _TEXT = 8_000

@@ -14,9 +14,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from autoresearch_ci.decide.aims import Lead
+from autoresearch_ci.decide.findings import SEVERITIES
 from autoresearch_ci.errors import ConfigError, reason_of
 from autoresearch_ci.record.foreign_handoffs import Claim, Foreign, foreign
-from autoresearch_ci.record.handoff_form import SEVERITIES, Handoff
+from autoresearch_ci.record.handoff_form import Handoff
 from autoresearch_ci.safety.log_text import clipped
 from autoresearch_ci.safety.untrusted_files import file_bytes
 from autoresearch_ci.safety.untrusted_values import MIB, Unreadable, json_value

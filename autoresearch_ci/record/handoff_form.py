@@ -14,8 +14,6 @@ from autoresearch_ci.safety.log_text import json_text
 
 VERSION = 1
 FINDINGS = 5_000
-SEVERITIES = ("critical", "high", "medium", "low", "info")
-"""The worst first."""
 
 Line: TypeAlias = Annotated[str, Field(max_length=2_000)]
 Words: TypeAlias = Annotated[str, Field(max_length=8_000)]

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from autoresearch_ci.decide.findings import Evidence
-from autoresearch_ci.record.handoff_form import SEVERITIES, VERSION, handoff_text
+from autoresearch_ci.decide.findings import SEVERITIES, Evidence
+from autoresearch_ci.record.handoff_form import VERSION, handoff_text
 from autoresearch_ci.safety.characters import replaced_for_people
 from autoresearch_ci.safety.log_text import defuse
 from autoresearch_ci.safety.markdown_text import block, inline

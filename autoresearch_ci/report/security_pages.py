@@ -11,9 +11,9 @@ from typing import Any
 
 from autoresearch_ci.decide.gates import Judged, Ruling
 from autoresearch_ci.decide.weaknesses import FAMILIES, Severity, Weakness
-from autoresearch_ci.report.finding_pages import HANDOFF_VERSION
+from autoresearch_ci.record.handoff_form import VERSION, handoff_text
 from autoresearch_ci.report.security_report import LISTED, SecurityReport, where
-from autoresearch_ci.safety.log_text import defuse, json_text
+from autoresearch_ci.safety.log_text import defuse
 from autoresearch_ci.safety.markdown_text import block, inline
 from autoresearch_ci.safety.wording import commit_name, shortened
 
@@ -180,9 +180,9 @@ def _cell(text: str) -> str:
 def handoff(report: SecurityReport) -> str:
     """`handoff.json`: for the next command."""
     whole = report.verdict.ruling is not Ruling.INCOMPLETE
-    return json_text(
+    return handoff_text(
         {
-            "version": HANDOFF_VERSION,
+            "version": VERSION,
             "source": "security",
             "tag": commit_name(report.commit),
             "commit": report.commit,
@@ -192,14 +192,14 @@ def handoff(report: SecurityReport) -> str:
             "asked": {"fail_on": report.fail_on},
             "scope": [],
             "findings": [_handed(judged, report) for judged in report.verdict.items[:LISTED]],
-            "incomplete": list(report.verdict.missed),
-        },
-        indent=2,
+            "incomplete": list(report.verdict.missed[:1_000]),
+        }
     )
 
 
 def _handed(judged: Judged[Weakness], report: SecurityReport) -> dict[str, Any]:
     item = judged.item
+    evidence = item.evidence[:100]
     return {
         "fingerprint": item.fingerprint,
         "status": item.status,
@@ -207,7 +207,7 @@ def _handed(judged: Judged[Weakness], report: SecurityReport) -> dict[str, Any]:
         "title": item.title,
         "severity": str(item.severity),
         "confidence": str(item.confidence),
-        "path": item.path,
+        "path": "" if item.path.startswith("/") else item.path,  # of no file of the repository
         "line": item.line,
         "end_line": max(item.line, item.end_line),
         "why": item.why,
@@ -217,6 +217,6 @@ def _handed(judged: Judged[Weakness], report: SecurityReport) -> dict[str, Any]:
         "role": item.role,
         "commit": report.commit,
         "evidence": [
-            {"kind": "quote", "path": e.path, "line": e.line, "text": e.text} for e in item.evidence
+            {"kind": "quote", "path": e.path, "line": e.line, "text": e.text} for e in evidence
         ],
     }

@@ -291,7 +291,9 @@ def test_an_example_passes_only_what_is_taken(path: Path) -> None:
             assert job.get("secrets", {}).keys() <= call.get("secrets", {}).keys()
             for needed in called["jobs"].values():  # a called workflow can only be given less
                 given = set(job["permissions"].items())
-                assert needed.get("permissions", {}).items() <= given | {(k, "read") for k, _ in given}
+                assert needed.get("permissions", {}).items() <= given | {
+                    (k, "read") for k, _ in given
+                }
         for step in job.get("steps", []):
             if "OWNER/" in step.get("uses", ""):
                 assert step["with"].keys() <= INPUTS.keys()
