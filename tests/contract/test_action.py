@@ -252,11 +252,15 @@ def test_code_scanning_is_told_where_that_is_asked_and_no_fork(
 
 
 def test_what_is_uploaded_is_what_the_gate_wrote_and_never_fails_it() -> None:
-    check, upload = load(ROOT / ".github/workflows/gate.yml")["jobs"].values()
-    kept = check["steps"][-1]["with"]
-    fetched, sent = (step["with"] for step in upload["steps"])
-    assert (fetched["name"], fetched["path"]) == (kept["name"], sent["sarif_file"])
-    assert upload["steps"][-1]["continue-on-error"] is True
+    jobs = load(ROOT / ".github/workflows/gate.yml")["jobs"]
+    upload = jobs["code-scanning"]
+    steps = upload["steps"]
+    for job, fetch, send in (("check", *steps[:2]), ("security", *steps[2:])):
+        kept, fetched, sent = jobs[job]["steps"][-1]["with"], fetch["with"], send["with"]
+        assert (fetched["name"], fetched["path"]) == (kept["name"], sent["sarif_file"])
+        assert fetch["if"] == send["if"] == jobs[job]["if"]
+    assert all(step["continue-on-error"] is True for step in steps)
+    assert len({step["with"]["category"] for step in steps[1::2]}) == 2  # one would end the other
     assert "checkout" not in repr(upload)
 
 
