@@ -33,9 +33,10 @@ _OF_CARGO = (".cargo/config.toml", ".cargo/config")
 _SETTINGS = re.compile(
     r"(?!\.(?:github|vscode|idea|devcontainer|claude)/)(?:.*/)?(?:\.env(?:\..*)?|\.envrc"
     r"|(?:package|tsconfig|jsconfig|deno)[\w.-]*\.json|[\w.-]+\.config\.[cm]?[jt]s"
-    r"|[^/]*\.(?:ini|cfg|toml|ya?ml|conf|properties|mk|cmake))"
+    r"|[^/]*\.(?:ini|cfg|toml|properties|mk|cmake))"
 )
-"""Files from which tools take where code lies; editors' and pipelines' say nothing to them."""
+"""Files from which tools take where code lies. Editors' say nothing to them, and YAML is mostly of
+pipelines and containers, which may well be told of a folder that is called like the checkout."""
 _CONFIGURED = ("CMakeCache.txt", "config.status", "build.ninja", "Makefile")
 """What CMake, autotools, Meson and their like write where they are called."""
 _DEPTH = 3

@@ -296,10 +296,11 @@ def test_a_committed_link_into_the_checkout_is_refused(library: Repo, run: Run) 
     ("path", "refused"),
     [
         ("pytest.ini", True),
-        ("conf/paths.yml", True),
+        ("conf/paths.toml", True),
         (".env.test", True),
         ("vitest.config.ts", True),
         ("README.md", False),
+        ("compose.yml", False),
         (".vscode/settings.json", False),
     ],
 )
