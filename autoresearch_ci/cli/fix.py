@@ -24,6 +24,7 @@ from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.aims import Left
 from autoresearch_ci.decide.failure_gate import parse_words
 from autoresearch_ci.decide.failures import Failure
+from autoresearch_ci.decide.same_cause import also, shown_once
 from autoresearch_ci.errors import ConfigError, GateFailed
 from autoresearch_ci.measure.diagnostics.discover import Discovery
 from autoresearch_ci.preflight import Options
@@ -101,11 +102,12 @@ def _broken(finished: Finished, left: Left) -> list[str]:
         repaired = len(finished.ledger.history.kept)
         return ["green: nothing is broken" + ("" if repaired else ", there was nothing to do")]
     lines = [f"still broken: {len(left.failures)}"]
-    for failure in left.failures[:20]:
+    causes = shown_once(left.failures, lambda f: f, lambda f: left.aside.get(f.id))
+    for failure, tools in causes[:20]:
         why = left.aside.get(failure.id)
-        lines.append(_line(failure) + (f" ({why})" if why else ""))
-    if len(left.failures) > 20:
-        lines.append(f"  and {len(left.failures) - 20} more")
+        lines.append(_line(failure) + also(tools) + (f" ({why})" if why else ""))
+    if len(causes) > 20:
+        lines.append(f"  and {len(causes) - 20} more")
     lines += [f"  {name} does not tell everything: {why}" for name, why in left.incomplete.items()]
     return lines
 

@@ -16,6 +16,7 @@ from autoresearch_ci.decide.causes.ground import Ground, is_test_file
 from autoresearch_ci.decide.causes.traces import places, trace_of
 from autoresearch_ci.decide.failures import Category, Failure
 from autoresearch_ci.decide.past_changes import mended_before
+from autoresearch_ci.decide.same_cause import also, shown_once
 from autoresearch_ci.experiment import Experiment, Status
 from autoresearch_ci.propose.proposer import Context
 from autoresearch_ci.safety.prompt_text import block, file_text, line, quoted, size, tail
@@ -354,11 +355,13 @@ def _leads(aim: Aim) -> Iterator[str]:
 
 def _others(others: Sequence[Failure]) -> Iterator[str]:
     if others:
+        causes = shown_once(others, lambda failure: failure)
         rows = (
             f"{f.category} {quoted(line(f.path, 120))}:{f.line} {line(f'{f.code} {f.message}', 99)}"
-            for f in others
+            + line(also(tools), 80)
+            for f, tools in causes
         )
-        listed = _listed(rows, _OTHERS, len(others))
+        listed = _listed(rows, _OTHERS, len(causes))
         yield f"Also broken, and not to be repaired now ({len(others)}):\n" + listed
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from autoresearch_ci.decide.failures import Category, Failure
 from autoresearch_ci.decide.gates import Judged, Ruling
+from autoresearch_ci.decide.same_cause import also, shown_once
 from autoresearch_ci.report.failures_sarif import level
 from autoresearch_ci.report.gate_report import (
     LISTED,
@@ -79,12 +80,12 @@ def annotated(report: GateReport) -> list[Annotation]:
         levels["error"].append(told)
     for text in verdict.missed:
         levels["warning"].append(Annotation(level="warning", message=text, title="not looked at"))
-    for judged in verdict.items:
+    for judged, tools in shown_once(verdict.items, lambda j: j.item, level):
         loud = level(judged)
         if loud == "error":
-            levels["error"].append(_annotation("error", judged))
+            levels["error"].append(_annotation("error", judged, tools))
         elif loud == "warning":
-            levels["warning"].append(_annotation("warning", judged))
+            levels["warning"].append(_annotation("warning", judged, tools))
     return [kept for found in levels.values() for kept in _first(found)]
 
 
@@ -98,9 +99,9 @@ def _first(found: Sequence[Annotation]) -> Iterator[Annotation]:
     yield Annotation(level=found[0].level, message=message, title="fix --check")
 
 
-def _annotation(level: Level, judged: Judged[Failure]) -> Annotation:
+def _annotation(level: Level, judged: Judged[Failure], tools: Sequence[str]) -> Annotation:
     failure = judged.item
-    more = f"\n{judged.note}" if judged.note else ""
+    more = also(tools) + (f"\n{judged.note}" if judged.note else "")
     return Annotation(
         level=level,
         message=f"{failure.message or failure.id}{more}",

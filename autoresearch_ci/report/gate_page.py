@@ -6,12 +6,13 @@ matters least is left out, and that is said.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import quote
 
 from autoresearch_ci.decide.failure_gate import detection
 from autoresearch_ci.decide.failures import Failure
 from autoresearch_ci.decide.gates import Age, Judged, Ruling
+from autoresearch_ci.decide.same_cause import also, shown_once
 from autoresearch_ci.report.gate_report import GateReport, headline, place, reproduce
 from autoresearch_ci.report.summary_page import (
     STEP_SUMMARY_BYTES,
@@ -101,18 +102,20 @@ def _failures(report: GateReport, items: Sequence[Judged[Failure]], room: int) -
     if not items:
         return ""
     header = ("", "kind", "where", "what")
+    causes = _causes(items)
     rows = [
         (
             str(judged.age),
             str(judged.item.category),
             _where(report, judged.item),
-            " ".join(filter(None, (_what(judged), inline(judged.note and f"({judged.note})")))),
+            " ".join(filter(None, (_what(judged), inline(judged.note and f"({judged.note})"))))
+            + inline(also(tools), 80),
         )
-        for judged in items[: room // 20]
+        for judged, tools in causes[: room // 20]
     ]
     text, characters = "", room
     while not text or len(text.encode(errors="replace")) > room + 100:
-        text = table(header, "llll", rows, len(items), characters, where=_FILE)
+        text = table(header, "llll", rows, len(causes), characters, where=_FILE)
         characters //= 2  # some take several bytes
     return text
 
@@ -179,13 +182,15 @@ _WIDTH = 70
 def gate_lines(report: GateReport) -> Iterator[str]:
     """Plain text, aligned; each line harmless to a terminal and to a runner's log."""
     verdict = report.verdict
-    shown = verdict.items[:_LINES]
-    rows = [(f"{j.age}{'' if j.blocks else ' (ok)'}", *_cells(j)) for j in shown]
+    causes = _causes(verdict.items)
+    rows = [
+        (f"{j.age}{'' if j.blocks else ' (ok)'}", *_cells(j, tools)) for j, tools in causes[:_LINES]
+    ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)] if rows else []
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         yield clipped("  ".join(cells).rstrip(), 400)
-    if (more := len(verdict.items) - _LINES) > 0:
+    if (more := len(causes) - _LINES) > 0:
         yield f"and {more} more in {_FILE}"
     for text in (
         *verdict.missed,
@@ -203,11 +208,16 @@ def gate_lines(report: GateReport) -> Iterator[str]:
     )
 
 
-def _cells(judged: Judged[Failure]) -> tuple[str, ...]:
+def _causes(items: Iterable[Judged[Failure]]) -> list[tuple[Judged[Failure], tuple[str, ...]]]:
+    """What one line stands for, as long as the gate says the same of it."""
+    return shown_once(items, lambda j: j.item, lambda j: (j.age, j.blocks, j.note))
+
+
+def _cells(judged: Judged[Failure], tools: Sequence[str]) -> tuple[str, ...]:
     failure = judged.item
     at = f"{failure.path}:{failure.line}" if failure.line else failure.path
     return (
         str(failure.category),
         clipped(shortened(at, 60) or "-", 60),
-        clipped(headline(judged, _WIDTH), _WIDTH),
+        clipped(headline(judged, _WIDTH), _WIDTH) + clipped(also(tools), 60),
     )

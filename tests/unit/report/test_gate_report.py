@@ -320,3 +320,17 @@ def test_all_forms_know_a_failure_by_one_fingerprint() -> None:
 
 def test_what_comes_and_goes_is_not_counted_as_left_to_fix() -> None:
     assert gate_json(SAMPLES[1], [])["failures"] == 4
+
+
+def test_what_two_tools_tell_of_a_line_is_shown_once_and_counted_twice() -> None:
+    types = [failure(category=Category.TYPE, tool=tool) for tool in ("mypy", "pyright")]
+    sample = report(*map(judged, types))
+    page, lines = gate_markdown(sample), "\n".join(gate_lines(sample))
+    for text in (page, lines):
+        assert text.count("is wrong") == 1
+        assert "also seen by pyright" in text
+    told = [a.message for a in annotated(sample) if a.path]
+    assert told == ["is wrong, also seen by pyright"]
+    assert sample.standing == len(gate_json(sample, [])["items"]) == 2
+    other = report(judged(types[0]), judged(types[1], Age.OLD))
+    assert gate_markdown(other).count("is wrong") == 2

@@ -1,0 +1,63 @@
+"""One cause that several tools tell of, to be shown once.
+
+CORE: failures in, groups out. Only what people read is grouped: sets that decide hold every failure
+of every tool, as a repair has to satisfy each of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+from autoresearch_ci.decide.failures import Category, Failure
+
+Item = TypeVar("Item")
+
+_QUOTED = re.compile(r"[`'\"‘“]([\w.$]{2,80})[`'\"’”]")
+_LOOKING = frozenset({Category.BUILD, Category.CRITICAL, Category.TYPE, Category.LINT})
+"""Kinds of failures that tools find by reading a line."""
+
+
+def shown_once(
+    items: Iterable[Item],
+    failure: Callable[[Item], Failure],
+    apart: Callable[[Item], object] = lambda item: None,
+) -> list[tuple[Item, tuple[str, ...]]]:
+    """Each cause with the tools that tell of it besides the first, in the order given.
+
+    `apart`: items for which it differs are never shown as one.
+    """
+    groups: dict[tuple[object, ...], list[list[Item]]] = {}
+    found: list[list[Item]] = []
+    for item in items:
+        told = failure(item)
+        # What is of no line is of a cause of its own.
+        key = (told.path, told.line, apart(item)) if told.path and told.line else (id(item),)
+        group = next((g for g in groups.get(key, []) if _joins(told, [*map(failure, g)])), None)
+        if group is None:
+            group = []
+            groups.setdefault(key, []).append(group)
+            found.append(group)
+        group.append(item)
+    return [(group[0], tuple(failure(item).tool for item in group[1:])) for group in found]
+
+
+def _joins(failure: Failure, group: Sequence[Failure]) -> bool:
+    first = group[0]
+    if failure.tool in {other.tool for other in group}:
+        return False
+    if not {first.category, failure.category} <= _LOOKING:
+        return False
+    if Category.BUILD in (first.category, failure.category):
+        return first.category is failure.category
+    named = {*_QUOTED.findall(first.message)} & {*_QUOTED.findall(failure.message)}
+    return bool(named) or (first.category is failure.category is Category.TYPE)
+
+
+def also(tools: Sequence[str]) -> str:
+    """`, also seen by mypy and ruff`; empty without any."""
+    if not tools:
+        return ""
+    *others, last = tools
+    return f", also seen by {', '.join(others)}{' and ' if others else ''}{last}"
