@@ -351,7 +351,8 @@ def _objective(collaborators: Collaborators, bench: Bench) -> Objective:
     from autoresearch_ci.measure.failure_objective import FailureObjective
     from autoresearch_ci.record.handoff import read_handoff
 
-    tests = {p: v for p, v in context.files.items() if v.regular and is_test(p)}
+    judging = context.scope.started
+    tests = {p: v for p, v in context.files.items() if v.regular and (is_test(p) or p in judging)}
     return FailureObjective(
         bench=bench,
         policy=make_policy(config),

@@ -134,7 +134,7 @@ def publish_bundle(
             verified(manifest, commits, repository, scope, direction, config.publish.commit.author)
         )
         if config.repairs:
-            refuse_shortcuts(record, config, repository)
+            refuse_shortcuts(record, config, repository, scope.started)
         if only_fetch:
             bring(record, repository, only_fetch)
             return Published()

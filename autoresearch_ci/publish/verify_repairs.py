@@ -7,6 +7,7 @@ reading of texts; nothing of the repository runs.
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.gaming.detect import silenced
@@ -20,12 +21,18 @@ _NOTHING = "000000"
 _Texts = dict[str, bytes | None]
 
 
-def refuse_shortcuts(record: BundledRecord, config: Config, repository: Repository) -> None:
-    """Raises `WorkspaceError` for the first commit that repairs by one."""
+def refuse_shortcuts(
+    record: BundledRecord, config: Config, repository: Repository, judging: Collection[str] = ()
+) -> None:
+    """Raises `WorkspaceError` for the first commit that repairs by one.
+
+    `judging`: files that are no tests by their names, and say what is right all the same.
+    """
     git_dir = record.objects.parent
     git = GitDirectory(git_dir, git_dir)
     files = repository.files(record.facts.base)
-    asked = {path: v for path, v in files.items() if v.regular and is_test(path)}
+    regular = ((path, version) for path, version in files.items() if version.regular)
+    asked = {path: v for path, v in regular if is_test(path) or path in judging}
     tests = {p: repository.read(v) for p, v in asked.items() if repository.size(v) <= BYTES_LIMIT}
     parent = record.facts.base
     for kept in record.history.kept:

@@ -14,7 +14,7 @@ import itertools
 import posixpath
 import re
 import shlex
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from autoresearch_ci.decide import task_rules
@@ -53,6 +53,10 @@ _SCRIPTS_FOLDER = re.compile(
 _ENDS = ("", ".js", ".mjs", ".cjs", ".ts", ".mts", ".py", "/index.js", "/index.ts", "/__main__.py")
 _SHELL_FILE = re.compile(r"\.(sh|bash|zsh|ksh|bats)$")
 _CODE_FILE = re.compile(r"\.([cm]?[jt]s|py|rb|pl|php|lua)$")
+_SOURCE = re.compile(
+    rf"{_CODE_FILE.pattern}|\.([cm]?[jt]sx|c|cc|cpp|cxx|h|hpp|go|rs|java|kt|cs|swift|scala|hs|ml)$"
+)
+"""What is built or imported: never a case or an expectation."""
 _IMPORTS = re.compile(
     r"(?:\brequire\(|\bimport\(|\bfrom\s+|^\s*import\s+)\s*[\"'](\.{1,2}/[^\"'\n]{1,200})[\"']"
     r"|^\s*(?:from|import)\s+\.?([A-Za-z_][\w.]{0,200})",
@@ -85,6 +89,7 @@ class _Following:
         self.tracked = tracked
         self.read = read
         self.found: dict[str, None] = {}
+        self.followed: set[str] = set()
         self.seen: set[tuple[str, str, str]] = set()
 
     def follow(self, commands: Iterable[str]) -> dict[str, None]:
@@ -101,6 +106,9 @@ class _Following:
 
     def _command(self, command: _Command, depth: int) -> None:
         words = command.words
+        self._read(words, command)
+        if words[:1] == (DATA,):
+            return None
         if words[:1] == ("for",):
             return self._start_looped(words[3:], command, depth)
         for place, word in enumerate(words[:12]):
@@ -136,6 +144,14 @@ class _Following:
             if not _BEFORE.fullmatch(word):
                 return None
         return None
+
+    def _read(self, words: tuple[str, ...], command: _Command) -> None:
+        """Cases and expectations: what is compared with, and what lies beside scripts."""
+        for word in words:
+            for path in self._files(word, command):
+                beside = _SCRIPTS_FOLDER.search(posixpath.dirname(path))
+                if not _SOURCE.search(path) and (beside or words[0] == DATA):
+                    self.found.setdefault(path)
 
     def _start_looped(self, words: tuple[str, ...], command: _Command, depth: int) -> None:
         """`for t in tests/*.sh; do sh $t; done`; what is compiled one by one is no script."""
@@ -246,8 +262,9 @@ class _Following:
     def _start(self, paths: Iterable[str], command: _Command, depth: int) -> None:
         """They judge, and so does what they start."""
         for path in paths:
-            if path in self.found or len(self.found) >= _FILES_LIMIT:
+            if path in self.followed or len(self.followed) >= _FILES_LIMIT:
                 continue
+            self.followed.add(path)
             text = self._text(path)
             shell = _is_shell(path, text)
             if command.compared and not shell:
@@ -318,6 +335,7 @@ def _commands(text: str, where: _Command) -> Iterator[_Command]:
                 continue
             compared = substituted or (diffs and (after == "|" or any(">" in w for w in words)))
             substituted = words[-1].endswith("$") and after == "("
+            yield replace(where, words=(DATA, *_data(words)), folder=folder)
             plain = tuple(word for word in words if not re.fullmatch(r"\d*[<>]+(&\d)?", word))
             yield replace(where, words=plain, folder=folder, compared=compared)
             for word in words:
@@ -326,6 +344,17 @@ def _commands(text: str, where: _Command) -> Iterator[_Command]:
                         command = "".join(inner)
                         for nested, _ in _split(command):
                             yield replace(where, words=tuple(nested), folder=folder, compared=True)
+
+
+DATA = "(data)"
+"""Stands before the names of files that a command reads and compares with."""
+
+
+def _data(words: Sequence[str]) -> list[str]:
+    """What is read (`< cases`), and what output is held against (`diff - expected`)."""
+    read = [word for before, word in itertools.pairwise(words) if before == "<"]
+    compares = bool(words) and posixpath.basename(words[0]) in _COMPARES
+    return [*read, *(words[1:] if compares else ())]
 
 
 def _split(line: str) -> Iterator[tuple[list[str], str]]:

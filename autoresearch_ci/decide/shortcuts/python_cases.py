@@ -230,6 +230,7 @@ class _Function:
             return
         named = not isinstance(held, ast.Dict)
         table = self.tables.get(ast.unparse(held)) if named else held
+        named = named and table not in self.inside  # one of its own is written for this answer
         if not isinstance(table, ast.Dict):
             return
         for one, other in zip(table.keys, table.values, strict=True):

@@ -165,9 +165,11 @@ def _python(text: str) -> _Found:
             name = ast.unparse(node.type) if node.type else ""
             idle = all(_is_idle(item) for item in node.body)
             bare = name in ("", "BaseException")
+            endless = "RecursionError" in name  # what does not end is not mended by an answer
             raises = any(isinstance(inner, ast.Raise) for inner in ast.walk(node))
-            if idle or (bare and not raises):
+            if idle or ((bare or endless) and not raises):
                 what = "catches an error and does nothing" if idle else "catches everything"
+                what = "catches what does not end" if endless and not idle else what
                 words = f"except {name}".strip()
                 found.append(("error-swallowed", node.lineno, what, words))
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("suppress"):

@@ -82,7 +82,6 @@ HONEST = [
     "return a == 1 or b == 3",
     "while a == 0:\n        a = g(a)\n    return a",
     "if a == 1:\n        return b\n    return a * b",
-    "T = {'child': 'children'}\n    return T.get(a, a + 's')",
     "if len(a) == 1:\n        return a[0]\n    return a[0] + f(a[1:])",
     "if a == 0 and b == 0:\n        return 0\n    return a * b",
     "if b == 0:\n        return a\n    return f(b, a % b)",
@@ -182,6 +181,13 @@ def test_an_answer_for_one_input_is_found_in_other_languages(path: str, text: st
 @pytest.mark.parametrize(("path", "text"), OTHER_HONEST)
 def test_a_base_case_is_left_alone_in_other_languages(path: str, text: str) -> None:
     assert not found(path, "", text)
+
+
+def test_irregular_words_may_have_a_table_and_one_answer_may_not() -> None:
+    before = function("return a + 's'")
+    table = "T = {'child': 'children'}\n"
+    assert not found("x.py", before, table + function("return T.get(a, a + 's')"))
+    assert found("x.py", before, function(f"{table}    return T.get(a, a + 's')"))
 
 
 def test_a_case_is_told_once_however_many_readings_find_it() -> None:

@@ -582,6 +582,12 @@ ELSEWHERE = [
         '{"scripts": {"test": "npm run unit", "unit": "true"}}',
         "strictness-lowered",
     ),
+    (
+        "a.py",
+        "f()\n",
+        "try:\n    f()\nexcept RecursionError:\n    x = 1\n",
+        "error-swallowed",
+    ),
     ("Makefile", "check: a\n\tsh a.sh\n", "check: a\n\ttrue\n", "strictness-lowered"),
     (
         "Makefile",
@@ -637,6 +643,7 @@ def test_what_hides_a_failure_is_found(
 
 
 FINE = [
+    ("a.py", "f()\n", "try:\n    f()\nexcept RecursionError as e:\n    raise Deep from e\n"),
     ("Makefile", "check: a\na:\n\tcc a.c\n", "check: a\na:\n\tcc a.c b.c\n"),
     ("Makefile", "check:\n\tsh a.sh\n", "check:\n\tsh a.sh\n\tsh b.sh\n"),
     (

@@ -139,7 +139,25 @@ CASES: Mapping[str, tuple[Mapping[str, str], str, list[str]]] = {
             **dict.fromkeys(("app.py", "b.js", "c.js", "d.js", "out", "in"), ""),
         },
         "make check",
-        [],
+        ["in", "out"],
+    ),
+    "cases beside a script": (
+        {
+            "ci/run.sh": 'while read a; do ./x $a; done < "$(dirname "$0")/cases"\n',
+            "ci/cases": "",
+            "ci/other": "",
+        },
+        "ci/run.sh",
+        ["ci/run.sh", "ci/cases"],
+    ),
+    "what is compared may be code": (
+        {
+            "Makefile": "check:\n\tdiff a.c b.c && cmp good.txt made\n",
+            "a.c": "",
+            "good.txt": "",
+        },
+        "make check",
+        ["good.txt"],
     ),
     "what a script imports from elsewhere": (
         {"test/run.js": "const a = require('../src/a')\nrequire('./b')\n", "src/a.js": ""}
