@@ -21,6 +21,7 @@ from autoresearch_ci.events import Note, Observer, Warning
 from autoresearch_ci.publish.forge.choose import make_forge
 from autoresearch_ci.publish.forge.forge import LineNote
 from autoresearch_ci.record.durable_files import replace_file
+from autoresearch_ci.record.handoff_form import handoff_text
 from autoresearch_ci.report import security_pages as pages
 from autoresearch_ci.report.security_page import (
     annotated,
@@ -36,6 +37,8 @@ from autoresearch_ci.safety.log_text import json_text
 from autoresearch_ci.workspace.repository import Repository
 
 _MARK = "security"
+_READABLE = 500
+"""Weaknesses up to which files of JSON are indented."""
 _LINE = 500_000
 """Characters of JSON on standard output, which some read line by line."""
 
@@ -96,16 +99,18 @@ def _write_files(report: SecurityReport, folder: Path, now: datetime.datetime) -
     folder.mkdir(parents=True, exist_ok=True)
     ended = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%dT%H:%M:%S}"
     started = f"{now:%Y-%m-%dT%H:%M:%S}"
+    # For people, where people may read it: it takes several times as long.
+    text = partial(json_text, indent=1 if len(report.verdict.items) <= _READABLE else None)
     contents = {
-        "weaknesses.json": json_text(_json(report), indent=1),
-        "weaknesses.sarif": json_text(weaknesses_sarif(report), indent=1),
-        "gl-sast-report.json": json_text(sast(report, started, ended), indent=1),
-        "gl-code-quality-report.json": json_text(code_quality(report), indent=1),
+        "weaknesses.json": text(_json(report)),
+        "weaknesses.sarif": text(weaknesses_sarif(report)),
+        "gl-sast-report.json": text(sast(report, started, ended)),
+        "gl-code-quality-report.json": text(code_quality(report)),
         "security-results.tsv": pages.table(report, f"{started}Z"),
         "findings.md": pages.findings_page(report),
         "owasp-coverage.md": pages.coverage_page(report),
         "recommendations.md": pages.recommendations_page(report),
-        "handoff.json": pages.handoff(report),
+        "handoff.json": handoff_text(pages.handoff(report)),
         "summary.md": security_markdown(report),
     }
     for name, content in contents.items():

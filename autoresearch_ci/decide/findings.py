@@ -8,6 +8,7 @@ dropped and named.
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -278,12 +279,20 @@ _LOOKED_AT = 2_000
 
 def enclosing(path: str, content: str, line: int) -> str:
     """`Class.method` around a line: of Python exactly, else by indentation; empty: nothing."""
-    if path.endswith((".py", ".pyi")):
+    if path.endswith((".py", ".pyi")) and (tree := _tree(content)):
         try:
-            return ".".join(_around(ast.parse(content), line))
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return ".".join(_around(tree, line))
+        except RecursionError:
             pass
     return ".".join(reversed(list(_opened(content.splitlines(), line))))
+
+
+@functools.lru_cache(maxsize=2)  # of one file much may be said, one thing after the other
+def _tree(content: str) -> ast.Module | None:
+    try:
+        return ast.parse(content)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
 
 
 def _around(node: ast.AST, line: int) -> Iterator[str]:

@@ -75,7 +75,7 @@ def _entry(data: Mapping[str, Any]) -> Entry | None:
 def written(entries: Sequence[Entry]) -> bytes:
     """The file."""
     rows = [dataclasses.asdict(entry) for entry in entries]
-    return json_text({"version": _VERSION, "entries": rows}, indent=1).encode()
+    return json_text({"version": _VERSION, "entries": rows}).encode()
 
 
 def last(repository: Repository) -> tuple[Entry, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from autoresearch_ci.decide.gates import Judged, Ruling
 from autoresearch_ci.decide.weaknesses import FAMILIES, Severity, Weakness
-from autoresearch_ci.record.handoff_form import VERSION, handoff_text
+from autoresearch_ci.record.handoff_form import VERSION
 from autoresearch_ci.report.security_report import LISTED, SecurityReport, where
 from autoresearch_ci.safety.log_text import defuse
 from autoresearch_ci.safety.markdown_text import block, inline
@@ -177,24 +177,22 @@ def _cell(text: str) -> str:
     return defuse(shortened(" ".join(text.split()), _CELL)) or "-"
 
 
-def handoff(report: SecurityReport) -> str:
+def handoff(report: SecurityReport) -> dict[str, Any]:
     """`handoff.json`: for the next command."""
     whole = report.verdict.ruling is not Ruling.INCOMPLETE
-    return handoff_text(
-        {
-            "version": VERSION,
-            "source": "security",
-            "tag": commit_name(report.commit),
-            "commit": report.commit,
-            "base": report.base or report.commit,
-            "status": "COMPLETE" if whole else "BOUNDED",
-            "end": report.verdict.reason,
-            "asked": {"fail_on": report.fail_on},
-            "scope": [],
-            "findings": [_handed(judged, report) for judged in report.verdict.items[:LISTED]],
-            "incomplete": list(report.verdict.missed[:1_000]),
-        }
-    )
+    return {
+        "version": VERSION,
+        "source": "security",
+        "tag": commit_name(report.commit),
+        "commit": report.commit,
+        "base": report.base or report.commit,
+        "status": "COMPLETE" if whole else "BOUNDED",
+        "end": report.verdict.reason,
+        "asked": {"fail_on": report.fail_on},
+        "scope": [],
+        "findings": [_handed(judged, report) for judged in report.verdict.items[:LISTED]],
+        "incomplete": list(report.verdict.missed[:1_000]),
+    }
 
 
 def _handed(judged: Judged[Weakness], report: SecurityReport) -> dict[str, Any]:

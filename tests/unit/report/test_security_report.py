@@ -15,6 +15,7 @@ from markdown_it import MarkdownIt
 from autoresearch_ci.decide.findings import Evidence
 from autoresearch_ci.decide.gates import Age, Judged, Ruling, Verdict
 from autoresearch_ci.decide.weaknesses import Confidence, Severity, Weakness
+from autoresearch_ci.record.handoff_form import handoff_text
 from autoresearch_ci.report import security_pages as pages
 from autoresearch_ci.report import weaknesses_sarif as sarif
 from autoresearch_ci.report.security_page import (
@@ -260,7 +261,7 @@ def test_a_secret_in_the_code_is_hidden_in_every_form(line: str) -> None:
         security_markdown(shown),
         pages.findings_page(shown),
         pages.table(shown, ""),
-        pages.handoff(shown),
+        handoff_text(pages.handoff(shown)),
         *security_lines(shown),
         *(a.message for a in annotated(shown)),
     ]
