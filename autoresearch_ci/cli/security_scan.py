@@ -135,7 +135,7 @@ class _Scanning:
             asked=frozenset({*self.programs, agentic.TOOL}),
             left={**self.left, **self._absent(exhibit)},
             doubts=tuple(self._doubts(before)),
-            changed=self._changed_lines(exhibit, before) if base else {},
+            changed=self._changed_lines(exhibit, head) if base else {},
         )
 
     def _wanted(self) -> Files:
@@ -247,10 +247,11 @@ class _Scanning:
                 )
         return Base(weaknesses=before.weaknesses, lines=lines, missing=self.scan.pair.missing)
 
-    def _changed_lines(self, exhibit: Exhibit, before: Seen) -> dict[str, frozenset[int]]:
-        """In all files that are looked at: where a comment beside a line can be put."""
+    def _changed_lines(self, exhibit: Exhibit, head: Seen) -> dict[str, frozenset[int]]:
+        """In the files that are told of: where a comment beside a line can be put."""
+        told = {weakness.path for weakness in head.weaknesses}
         found = {}
-        for subject in exhibit.subjects:
+        for subject in (s for s in exhibit.subjects if s.path in told):
             text = self._text(exhibit.versions[subject.path])
             version = self._version_before(subject)
             kept = unchanged_lines(self._text(version), text) if version else {}

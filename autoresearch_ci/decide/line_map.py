@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 
-_LINES = 4_000
+_LINES = 2_000
 """Between the first and the last changed one; of more, all count as changed."""
 
 

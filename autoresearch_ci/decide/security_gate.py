@@ -102,7 +102,7 @@ def _judged(
 ) -> Judged[Weakness]:
     """Of what tools say together: each part counts by itself, and the newest says its age."""
     parts = [(*known[name], excuses.of.get(name)) for name in one.fingerprints]
-    still = [(part, age) for part, age, excuse in parts if excuse is None]
+    still = [(p, age) for p, age, excuse in parts if excuse is None and p.status == "open"]
     excuse = None if still else parts[0][2]
     age = min((age for _, age in still or [part[:2] for part in parts]), key=[*Age].index)
     return Judged(

@@ -22,6 +22,8 @@ PLACE_LINES = 20
 its first lines are."""
 QUOTE_LINES = 6
 """Of what is marked, the lines that tell one weakness from another."""
+QUOTE_LIMIT = 1_000
+"""Characters of them that are shown; all of them count."""
 
 
 class Severity(enum.StrEnum):
@@ -222,12 +224,11 @@ def fingerprint(rule: str, path: str, place: str, quote: str, number: int = 1) -
 def identified(weaknesses: Iterable[Weakness], read: Read) -> tuple[Weakness, ...]:
     """With fingerprints, and with the lines that are marked as evidence, as they stand there."""
     seen = Counter[tuple[str, ...]]()
-    contents: dict[str, str | None] = {}
+    path, content = "", ""
     found = []
     for weakness in sorted(weaknesses, key=lambda w: (w.path, w.line, w.end_line, w.rule, w.title)):
-        if weakness.path not in contents:
-            contents[weakness.path] = read(weakness.path) if weakness.path else None
-        content = contents[weakness.path] or ""
+        if weakness.path != path:
+            path, content = weakness.path, read(weakness.path) or ""
         quote = quoted(content, weakness.line, weakness.end_line)
         place = enclosing(weakness.path, content, weakness.line) if quote else ""
         told = quote or weakness.key or weakness.title

@@ -286,6 +286,16 @@ def moved_to_where_it_runs(repo: Repo) -> None:
     repo.git("mv", "docs/example.yml", ".github/workflows/triage.yml")
 
 
+def renamed_with_it(repo: Repo) -> None:
+    text = (repo.path / "long.py").read_text()
+    repo.git("mv", "long.py", "renamed.py")
+    repo.write("renamed.py", f"{text}\n\n{HOLE}")
+
+
+def a_name_that_is_no_text(repo: Repo) -> None:
+    repo.write(os.fsdecode(b"a\xff\xfe.py"), HOLE)
+
+
 def accepted_by_itself(repo: Repo) -> None:
     repo.write("app.py", HOLE)
     entry = {"fingerprint": "0123456789abcdef", "reason": "because", "expires": "2099-01-01"}
@@ -297,7 +307,7 @@ TRICKS = [
     *(suppressed_by_settings, many_files, crlf, byte_order_mark, latin_1, utf_16, with_a_zero),
     *(large, a_long_line, a_link, a_submodule, broken, without_suffix, odd_name, in_large_files),
     *(a_picture_that_is_none, a_malformed_workflow_beside, moved_to_where_it_runs),
-    accepted_by_itself,
+    *(renamed_with_it, a_name_that_is_no_text, accepted_by_itself),
 ]
 INCOMPLETE = {
     *("latin_1", "utf_16", "with_a_zero", "large", "a_link", "a_submodule", "broken"),
@@ -309,6 +319,7 @@ INCOMPLETE = {
 @pytest.mark.parametrize("trick", TRICKS, ids=lambda trick: trick.__name__)
 def test_no_trick_gets_past_the_gate(repo: Repo, scan: Scan, trick: Callable[[Repo], None]) -> None:
     repo.write("docs/example.yml", WORKFLOW)
+    repo.write("long.py", "".join(f"value_{n} = {n}\n" for n in range(50)))
     repo.commit()
     repo.git("switch", "--quiet", "-c", "topic")
     trick(repo)

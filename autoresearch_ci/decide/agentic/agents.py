@@ -80,7 +80,10 @@ _LINES = (
     ("GitHub Models", r"gh\s+models\s+run\b", _ANY_KEY),
 )
 _COMMANDS = tuple(
-    (re.compile(f"(?m){_START}(?:\\S*/)?{pattern}"), Agent(name=name, keys=frozenset(keys)))
+    (
+        re.compile(f"(?m){_START}(?:[^\\s;&|(`$/]*+/)*+{pattern}"),
+        Agent(name=name, keys=frozenset(keys)),
+    )
     for name, pattern, keys in _LINES
 )
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import re
 
-_EXPRESSION = re.compile(r"\$\{\{(?P<inner>.*?)\}\}", re.DOTALL)
+_EXPRESSION = re.compile(r"\$\{\{(?:(?!\}\}|\$\{\{).)*+\}\}", re.DOTALL)
+_LONGEST = 4_000
+"""Characters of a condition; a longer one asks nothing that anybody could follow."""
 
 _STRANGERS = re.compile(
     r"""
@@ -61,6 +63,8 @@ def strangers_words(expression: str) -> str:
 def admits_members_only(condition: str) -> bool:
     """Whether each way through it asks who it is."""
     text = condition.strip()
+    if len(text) > _LONGEST:
+        return False
     if text.startswith("${{") and text.endswith("}}") and text.count("${{") == 1:
         text = text[3:-2]
     return _asks(_INDEX.sub(r".\1", text))

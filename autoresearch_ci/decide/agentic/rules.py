@@ -145,7 +145,7 @@ _HEAD = re.compile(
     r"|refs/pull/.*/(?:merge|head)|merge_commit_sha"
 )
 _FETCHES_HEAD = re.compile(
-    r"gh pr checkout|git (?:fetch|pull|checkout)[^\n]*(?:pull/|head\.ref|head_ref)"
+    r"gh pr checkout|git (?:fetch|pull|checkout)[^\n]{0,400}(?:pull/|head\.ref|head_ref)"
 )
 
 
@@ -255,8 +255,8 @@ _FLOATING = re.compile(
     r"(?:npx|bunx|pnpx|pnpm dlx|npm (?:i|install|add)|yarn global add|pnpm add)\s+(?:-\S+\s+)*"
     r"(?:@anthropic-ai/claude-code|@openai/codex|@google/gemini-cli|@github/copilot|opencode-ai"
     r"|@qwen-code/qwen-code|@sourcegraph/amp)(?:@latest)?(?=\s|$)"
-    r"|(?:curl|wget)\s[^\n|]*(?:claude\.ai|cursor\.com|opencode\.ai|ampcode\.com|goose|codex|gemini)"
-    r"[^\n|]*\|\s*(?:ba|z)?sh"
+    r"|(?:curl|wget)\s[^\n|]{0,400}(?:claude\.ai|cursor\.com|opencode\.ai|ampcode\.com|goose|codex|gemini)"
+    r"[^\n|]{0,400}\|\s*(?:ba|z)?sh"
 )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from autoresearch_ci.config.reader import Path, read_foreign
+from autoresearch_ci.errors import ConfigError
 
 OUTSIDERS = frozenset(
     {
@@ -24,6 +25,11 @@ PROPOSALS = frozenset({"pull_request", "pull_request_review", "pull_request_revi
 """Anybody can set these off; what comes from a fork has neither secrets nor a token that writes."""
 CALLED = "workflow_call"
 """Set off by whatever sets its caller off."""
+
+STEPS = 1_000
+"""Of one file; GitHub itself starts no more jobs than 256."""
+TEXT = 20_000
+"""Characters of one value. What is longer is not looked at, and so the file is not."""
 
 _WORKFLOW = re.compile(r"(^|/)\.github/workflows/[^/]+\.ya?ml$")
 _ACTION = re.compile(r"(^|/)action\.ya?ml$")
@@ -110,9 +116,10 @@ _LONGEST = 400
 
 
 def parse(path: str, content: str) -> Workflow:
-    """Raises `ConfigError` for what is not YAML, or not a mapping."""
+    """Raises `ConfigError` for what is not YAML, not a mapping, or more than is looked at."""
     document = read_foreign(content, path)
     data = document.data
+    _refuse_endless(path, data)
     triggers, jobs = _triggers(data.get("on")), {}
     if isinstance(data.get("runs"), Mapping) and "jobs" not in data:
         runs = data["runs"]
@@ -130,6 +137,21 @@ def parse(path: str, content: str) -> Workflow:
         source=content.splitlines(),
         called=CALLED in triggers or not is_workflow(path),
     )
+
+
+def _refuse_endless(path: str, value: object) -> None:
+    pending, steps = [value], 0
+    while pending:
+        found = pending.pop()
+        if isinstance(found, Mapping):
+            steps += ("run" in found) or ("uses" in found)
+            pending += found.values()
+        elif isinstance(found, list):
+            pending += found
+        elif isinstance(found, str) and len(found) > TEXT:
+            raise ConfigError(f"{path}: a value has more than {TEXT} characters")
+    if steps > STEPS:
+        raise ConfigError(f"{path}: has more than {STEPS} steps")
 
 
 def _job(

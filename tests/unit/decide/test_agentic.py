@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -88,3 +89,28 @@ def test_what_cannot_be_read_is_refused_and_not_clean(text: str) -> None:
 )
 def test_odd_types_are_no_agents(text: str) -> None:
     assert found(text) == []
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "run: '" + "(" * 250_000 + "'",
+        "run: '" + "${{ " * 60_000 + "'",
+        "run: claude -p x\n        if: \"'" + "a" * 240_000 + '"',
+        "run: '" + "curl " * 50_000 + "'",
+    ],
+    ids=["parentheses", "expressions", "quote", "words"],
+)
+def test_a_text_that_would_take_forever_is_refused(step: str) -> None:
+    text = f"on: issues\njobs:\n  a:\n    steps:\n      - {step}\n"
+    with pytest.raises(ConfigError, match="more than 20000 characters"):
+        found(text)
+
+
+def test_many_steps_are_refused_and_long_texts_are_looked_at_quickly() -> None:
+    begin = "on: issues\njobs:\n  a:\n    steps:\n"
+    with pytest.raises(ConfigError, match="steps"):
+        found(begin + "      - run: x\n" * 1001)
+    for piece in ("(", "${{ ", "claude ", "curl ", "git fetch ", "a/", "$(", "secrets."):
+        words = (piece * 20_000)[:19_900]
+        found(f"{begin}      - run: {json.dumps(words + ' claude -p x')}\n")

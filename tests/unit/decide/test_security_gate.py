@@ -139,6 +139,15 @@ def test_an_excuse_of_one_tool_does_not_excuse_another() -> None:
     assert judged(OLD, other, excuses=excuse).ruling is Ruling.FAIL
 
 
+@pytest.mark.parametrize("status", ["disproven", "unknown"])
+def test_what_was_refuted_or_rests_on_nothing_is_told_and_does_not_fail(status: str) -> None:
+    found = judged(weakness("x", status=status))
+    assert found.ruling is Ruling.PASS
+    assert found.items[0].item.status == status
+    other = weakness("y", rule="semgrep/shell")
+    assert judged(weakness("x", status=status), other).ruling is Ruling.FAIL
+
+
 def test_what_has_expired_is_open_again_and_says_so() -> None:
     gone = Excuse(kind="accepted", why="until the release", until="2026-01-31")
     found = judged(OLD, excuses=Excuses(expired={"old": gone}))
