@@ -99,7 +99,7 @@ def _weaknesses(report: SecurityReport, items: Sequence[Judged[Weakness]], room:
     rows = [
         (
             str(judged.item.severity),
-            report.history.get(judged.item.fingerprint, "") or str(judged.age),
+            report.age(judged),
             _where(report, judged.item),
             _what(judged),
             inline(judged.target, 60),
@@ -180,7 +180,7 @@ def security_lines(report: SecurityReport) -> Iterator[str]:
     """Plain text, aligned; each line harmless to a terminal and to a runner's log."""
     verdict = report.verdict
     shown = verdict.items[:_LINES]
-    rows = [_cells(judged) for judged in shown]
+    rows = [_cells(report, judged) for judged in shown]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)] if rows else []
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
@@ -199,12 +199,11 @@ def security_lines(report: SecurityReport) -> Iterator[str]:
     )
 
 
-def _cells(judged: Judged[Weakness]) -> tuple[str, ...]:
+def _cells(report: SecurityReport, judged: Judged[Weakness]) -> tuple[str, ...]:
     item = judged.item
-    status = "accepted" if item.status == "accepted" else str(judged.age)
     return (
         f"{item.severity}{'' if judged.blocks else ' (ok)'}",
-        status,
+        report.age(judged),
         clipped(shortened(where(item), 60) or "-", 60),
         clipped(shortened(f"{item.title} [{item.rule}]", _WIDTH), _WIDTH),
     )

@@ -70,6 +70,12 @@ class SecurityReport:
         """Of what is open."""
         return Counter(judged.item.severity for judged in self.open)
 
+    def age(self, judged: Judged[Weakness]) -> str:
+        """Against the base, or else since the last scan of everything."""
+        if judged.item.status != "open":
+            return judged.item.status
+        return str(judged.age) if self.base else self.history.get(judged.item.fingerprint, "open")
+
     @property
     def again(self) -> str:
         """The command that does all of this again."""

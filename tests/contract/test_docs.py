@@ -22,6 +22,7 @@ from autoresearch_ci.config.flags import FLAGS, every_key, fields_of_flags
 from autoresearch_ci.config.metric import Guard
 from autoresearch_ci.config.proposers import Agent, ToolServer
 from autoresearch_ci.config.resolve import load
+from autoresearch_ci.config.security import SecurityTool
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -55,7 +56,13 @@ def test_every_key_is_listed_with_its_flag(generated: Generated) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "model"),
-    [("guard", Guard), ("agent", Agent), ("mcp", ToolServer), ("target", FixTarget)],
+    [
+        ("guard", Guard),
+        ("agent", Agent),
+        ("mcp", ToolServer),
+        ("target", FixTarget),
+        ("scanner", SecurityTool),
+    ],
 )
 def test_the_keys_of_what_stands_in_a_list_are_listed(
     kind: str, model: type[BaseModel], generated: Generated

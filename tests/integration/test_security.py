@@ -554,13 +554,45 @@ def test_without_our_own_scanners_nothing_is_clean(
 
 
 def test_a_scan_that_was_killed_is_not_remembered_as_done(repo: Repo, scan: Scan) -> None:
-    settings = {"security": {"tools": [{"name": "own", "command": "exit 3"}]}}
+    settings = {"security": {"tools": [{"name": "own", "command": "sleep 60"}]}}
     repo.write(".github/autoresearch.yml", json.dumps(settings))
     repo.write("app.py", HOLE)
     repo.commit()
-    assert scan().code == 1
-    again = scan()  # the same commit, looked at again
+    with subprocess.Popen(
+        [sys.executable, "-m", "autoresearch_ci", "security"],
+        cwd=repo.path,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as first:
+        assert first.stdout
+        assert "looking at" in first.stdout.readline()
+        first.kill()
+    again = scan("--set", "security.tools=[]")  # the same commit
     assert again.blocking == ["app.py:bandit/B602"]
+    repo.write("more.py", HOLE)
+    repo.commit()  # and what is pushed after it
+    assert "more.py:bandit/B602" in scan("--set", "security.tools=[]").blocking
+
+
+@pytest.mark.parametrize("path", ["/proc/self/environ", "../../../../etc/passwd", "no/such.py"])
+def test_a_scanner_that_names_what_is_not_there_is_heard_and_nothing_is_read(
+    repo: Repo, scan: Scan, path: str
+) -> None:
+    place = {"artifactLocation": {"uri": path}, "region": {"startLine": 10**6}}
+    result = {"ruleId": "R1", "level": "error", "message": {"text": "open redirect, excluded"}}
+    result["locations"] = [{"physicalLocation": place}]  # type: ignore[assignment]
+    runs = [{"tool": {"driver": {"name": "own"}}, "results": [result]}]
+    repo.write("said.sarif", json.dumps({"version": "2.1.0", "runs": runs}))
+    settings = {"security": {"tools": [{"name": "own", "command": "cat said.sarif"}]}}
+    repo.write(".github/autoresearch.yml", json.dumps(settings))
+    repo.commit()
+    found = scan("--scope", "said.sarif", CANARY="canary-of-the-environment")
+    assert (found.code, found.verdict) == (1, "fail")
+    (item,) = (i for i in found.json["items"] if i["rule"] == "own/R1")
+    assert item["evidence"] == []
+    everything = "".join(p.read_text() for p in found.folder.iterdir())
+    assert "canary-of" not in everything
+    assert "root:" not in everything
 
 
 # --- from one scan to the next --------------------------------------------------------------------
