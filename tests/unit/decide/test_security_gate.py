@@ -112,6 +112,13 @@ def test_other_lines_another_rule_or_file_are_new(changed: dict[str, Any]) -> No
     assert judged(found, base=base).ruling is Ruling.FAIL
 
 
+def test_lines_from_between_which_one_was_taken_are_not_as_they_were() -> None:
+    before, after = "call(\n  x,\n  quote(y),\n)\n", "call(\n  x,\n)\n"
+    was = weakness("was", line=1, end_line=4)
+    base = Base(weaknesses=[was], lines={"a.py": unchanged_lines(before, after)})
+    assert judged(weakness("now", line=1, end_line=3), base=base).ruling is Ruling.FAIL
+
+
 def test_old_and_new_at_one_place_are_one_that_is_new() -> None:
     new = weakness("new", rule="semgrep/shell")
     found = judged(OLD, new, base=Base(weaknesses=[OLD]))
