@@ -113,7 +113,7 @@ def placed(path: str, known: Collection[str]) -> str:
     """
     plain = path.strip().replace("\\", "/").removeprefix("file://")
     parts = [part for part in plain.split("/") if part not in ("", ".")]
-    if ".." in parts or not parts:
+    if not parts:
         return path
     return next((name for name in _meant(plain, parts) if name in known), "") or (
         _in_any_case("/".join(parts), known) or path

@@ -232,6 +232,18 @@ def test_one_vote_alone_refutes_nothing(audits: Audits) -> None:
     assert (layer.hits[0].status, len(votes)) == ("open", 2)
 
 
+def test_a_second_vote_that_nobody_casts_is_no_agreement(audits: Audits) -> None:
+    oracle, asked = Oracle(labels=(), answer=by_code), list[str]()
+
+    def reply(body: Json) -> Reply:
+        asked.append(step_of(body))
+        return refuses("cyber") if asked.count("answer") > 1 else oracle(body)
+
+    layer = audits(*[reply] * 50, hits=[hit(SAFE)])
+    assert layer.hits[0].status == "open"
+    assert "nobody agreed" in layer.hits[0].why
+
+
 def test_no_hit_vanishes_when_nobody_answers_it(audits: Audits) -> None:
     oracle = Oracle(labels=())
 
