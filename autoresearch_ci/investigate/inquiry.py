@@ -22,8 +22,9 @@ from autoresearch_ci.investigate.form import (
     fitting_entries,
     told_misfits,
 )
+from autoresearch_ci.investigate.front_matter import FINDINGS
 from autoresearch_ci.investigate.item_schema import Schema, fitting
-from autoresearch_ci.investigate.program import FINDINGS, Program
+from autoresearch_ci.investigate.program import Program
 from autoresearch_ci.llm.tools import Answer, reading_definitions
 from autoresearch_ci.record.investigation_records import Item, Known, Ran
 from autoresearch_ci.safety.prompt_text import block, line

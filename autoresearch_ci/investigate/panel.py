@@ -10,74 +10,29 @@ that is done is written down, and not made again.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from autoresearch_ci.decide.findings import Evidence, enclosing, fingerprint
+from autoresearch_ci.decide.findings import enclosing
 from autoresearch_ci.decide.panel import (
     Candidate,
-    Figures,
-    Raised,
     Vote,
-    backed,
-    figures,
-    first_votes,
-    flips_of,
-    merged,
 )
 from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.investigate.answers import place_of
 from autoresearch_ci.investigate.asking import Asking, Question, cannot_be_asked
 from autoresearch_ci.investigate.form import Answered, Reader, fitting_entries
-from autoresearch_ci.investigate.program import DEBATE, FINDINGS, Program, list_of
+from autoresearch_ci.investigate.front_matter import DEBATE, FINDINGS
+from autoresearch_ci.investigate.panel_outcome import DONE, outcome, step_name, written
+from autoresearch_ci.investigate.program import Program, list_of
 from autoresearch_ci.investigate.program_steps import PanelRules, votes_schema
 from autoresearch_ci.investigate.request import told_facts
 from autoresearch_ci.investigate.steps import of_code
 from autoresearch_ci.llm.conversation import NoProposal, OutOfBudget
-from autoresearch_ci.record.investigation_records import Ended, Known, Step
+from autoresearch_ci.record.investigation_records import Ended, Step
 from autoresearch_ci.safety.prompt_text import block, line, size
-
-DONE = "answered: every role has looked, and voted"
-"""Why a panel ended that came to its end."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Round:
-    """What one role did in one round; 0: looked alone."""
-
-    number: int
-    role: str
-    raised: tuple[Raised, ...] = ()
-    votes: tuple[Vote, ...] = ()
-    dropped: int = 0
-    """Pieces of evidence, and entries, that did not hold."""
-    unusable: str = ""
-    """Why there is nothing of it; empty: there is."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What is known of a panel, however far it came."""
-
-    candidates: tuple[Candidate, ...]
-    votes: tuple[Vote, ...]
-    rounds: tuple[Round, ...]
-    figures: Figures
-
-    def rows(self) -> Iterator[dict[str, object]]:
-        """One for each role and round, as the journal's columns name it."""
-        for done in self.rounds:
-            yield {
-                "round": done.number,
-                "persona": done.role,
-                "findings_produced": len(done.raised),
-                "findings_revised": sum(bool(vote.severity) for vote in done.votes),
-                "challenges_issued": sum(vote.word == "dispute" for vote in done.votes),
-                "flip_count": flips_of(done.role, done.number, self.votes),
-                "status": "unusable" if done.unusable else "done",
-            }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +85,7 @@ class Panel:
 
     def _step(self, number: int, role: str, work: Callable[[], dict[str, Any]]) -> None:
         """Once; what it came to is written down, also that it came to nothing."""
-        name = _name(number, role)
+        name = step_name(number, role)
         if name in self.asking.records.known.steps:
             return
         if self.asking.spent_up():
@@ -180,7 +135,7 @@ class Panel:
             path, at = place_of(entry, checked.kept, reader.text)
             kept.append({"answer": entry, "path": path, "line": at,
                          "around": enclosing(path, reader.text(path) or "", at),
-                         "evidence": [_written(piece) for piece in checked.kept]})  # fmt: skip
+                         "evidence": [written(piece) for piece in checked.kept]})  # fmt: skip
         return {"raised": kept[:share], "dropped": len(wrong)}, wrong
 
     # --- voting ---
@@ -245,85 +200,10 @@ def _votes(
     for entry in map(reader.located, entries):
         checked = of_code(reader.checked(entry), reader.text)
         wrong += checked.dropped
-        evidence = [_written(piece) for piece in checked.kept]
+        evidence = [written(piece) for piece in checked.kept]
         kept.setdefault(entry["id"], {**entry, "evidence": evidence})
         if entry["vote"] == "dispute" and not evidence:
             wrong.append(f"{entry['id']}: who disputes quotes code that shows it")
     missing = [name for name in names if name not in kept]
     problems = [*wrong, *(f"{name}: there is no vote on it" for name in missing)]
     return {"votes": list(kept.values()), "dropped": len(wrong)}, problems
-
-
-def _written(piece: Evidence) -> dict[str, Any]:
-    return {"path": piece.path, "line": piece.line, "text": piece.text}
-
-
-def _read(pieces: Sequence[Mapping[str, Any]]) -> tuple[Evidence, ...]:
-    return tuple(Evidence(kind="quote", **piece) for piece in pieces)
-
-
-def _name(number: int, role: str) -> str:
-    return f"round {number}: {role}" if number else f"alone: {role}"
-
-
-# --- What is known --------------------------------------------------------------------------------
-
-
-def outcome(program: Program, rules: PanelRules, known: Known) -> Outcome:
-    """What the records say, however far they go."""
-    roles = program.facts.roles[: rules.personas]
-    steps = [
-        (number, role, known.steps[_name(number, role)])
-        for number in range(rules.rounds + 1)
-        for role in roles
-        if _name(number, role) in known.steps
-    ]
-    rounds = tuple(_round(program, number, role, found) for number, role, found in steps)
-    candidates = merged([raised for done in rounds for raised in done.raised])
-    votes = [*first_votes(candidates), *(vote for done in rounds for vote in done.votes)]
-    return Outcome(
-        candidates=tuple(candidates),
-        votes=tuple(votes),
-        rounds=rounds,
-        figures=figures(candidates, votes),
-    )
-
-
-def _round(program: Program, number: int, role: str, found: Mapping[str, Any]) -> Round:
-    done = Round(
-        number=number,
-        role=role,
-        dropped=int(found.get("dropped", 0)),
-        unusable=str(found.get("unusable", "")),
-    )
-    raised = tuple(_raised(program, role, one) for one in found.get("raised", ()))
-    votes = tuple(_vote(number, role, one) for one in found.get("votes", ()))
-    return replace(done, raised=raised, votes=votes)
-
-
-def _raised(program: Program, role: str, one: Mapping[str, Any]) -> Raised:
-    answer, evidence = one["answer"], _read(one["evidence"])
-    name = program.facts.name
-    return Raised(
-        role=role,
-        answer=answer,
-        claim=str(answer.get(program.facts.claim, "")),
-        path=str(one["path"]),
-        line=int(one["line"]),
-        evidence=evidence,
-        fingerprint=fingerprint(name, str(one["path"]), str(one["around"]), evidence[0].text),
-    )
-
-
-def _vote(number: int, role: str, one: Mapping[str, Any]) -> Vote:
-    return backed(
-        Vote(
-            candidate=str(one["id"]),
-            role=role,
-            round=number,
-            word=one["vote"],
-            why=str(one["why"]),
-            evidence=_read(one["evidence"]),
-            severity=str(one.get("severity", "")),
-        )
-    )

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from autoresearch_ci.decide.panel import Candidate, Vote, dissent, last_votes, standing
-from autoresearch_ci.investigate.panel import DONE, Outcome, outcome
+from autoresearch_ci.investigate.panel_outcome import DONE, Outcome, outcome
 from autoresearch_ci.investigate.program import Program
 from autoresearch_ci.investigate.program_steps import PanelRules
 from autoresearch_ci.record.investigation_records import Known

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from autoresearch_ci.decide.saturation import Grid, Looked, coverage, focus
+from autoresearch_ci.investigate.front_matter import CHANGES
 from autoresearch_ci.investigate.inquiry import definitions, earlier
-from autoresearch_ci.investigate.program import CHANGES, Program
+from autoresearch_ci.investigate.program import Program
 from autoresearch_ci.investigate.providers import Provider
 from autoresearch_ci.llm.tools import Dialect
 from autoresearch_ci.record.investigation_records import Item

@@ -22,10 +22,10 @@ from autoresearch_ci.investigate.steps import (
     Claim,
     Opinion,
     Terrain,
-    answer_all,
     opinion,
     reconnoitre,
 )
+from autoresearch_ci.investigate.tool_hits import answer_all
 from autoresearch_ci.llm.conversation import OutOfBudget
 from autoresearch_ci.record.investigation_records import Ended, Item, Known, Reviewed
 from autoresearch_ci.safety.prompt_text import block, line, size
