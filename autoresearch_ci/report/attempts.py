@@ -10,7 +10,7 @@ from pathlib import Path
 
 from autoresearch_ci.experiment import Experiment
 from autoresearch_ci.record.run_history import is_commit
-from autoresearch_ci.report.html_table import Attempt
+from autoresearch_ci.report.html_table import FILES, Attempt
 from autoresearch_ci.safety.untrusted_files import last_bytes
 from autoresearch_ci.safety.untrusted_values import Unreadable
 from autoresearch_ci.workspace.repository import Repository
@@ -36,7 +36,7 @@ def attempts(
         e.iteration: Attempt(
             diff=redact(diffs.get(e.commit, "")) if e.iteration in named else "",
             log=redact(log_end(folder, e.iteration)),
-            files=[redact(path) for path in touched.get(named.get(e.iteration, ""), ())],
+            files=[redact(path) for path in touched.get(named.get(e.iteration, ""), ())[:FILES]],
         )
         for e in experiments
     }

@@ -48,7 +48,7 @@ def chart_data(
                 e.iteration,
                 index["statuses"][str(e.status)],
                 index["proposers"].get(e.proposer, -1),
-                [index["files"][path] for path in _files(e, attempts)],
+                [index["files"][path] for path in _files(e, attempts) if path in index["files"]],
                 None if e.status in CRASHED else e.metric,
                 _short(e.delta),
                 _short(e.ci_low),

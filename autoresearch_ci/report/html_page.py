@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import shlex
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -57,6 +58,8 @@ _OF_A_NUMBER = (
     "spent",
 )
 """What `evals` says that makes no sense of a set of failures: these are counted and named."""
+_FILES, _SETTINGS = 300, 400
+"""Files that one may choose from, and lines of the configuration."""
 PAGE_BYTES = 960_000
 """What the page with a thousand experiments may take: diffs and logs get what is left of it."""
 
@@ -84,7 +87,7 @@ def html_page(experiments: Sequence[Experiment], info: RunInfo, page: Page) -> s
     choices = {
         "statuses": list(dict.fromkeys(str(e.status) for e in rows)),
         "proposers": sorted({e.proposer for e in rows if e.proposer}),
-        "files": sorted({path for attempt in page.attempts.values() for path in attempt.files}),
+        "files": _most_changed(page.attempts),
     }
     values = {
         **choices,
@@ -103,14 +106,20 @@ def html_page(experiments: Sequence[Experiment], info: RunInfo, page: Page) -> s
         "panels": list(_panels(experiments, info, page)),
         "commands": list(_commands(info, page)),
         "configuration": [
-            (key, shortened(json_text(value, readable=True), 400))
-            for key, value in page.configuration.items()
+            (shortened(key, 80), shortened(json_text(value, readable=True), 400))
+            for key, value in list(page.configuration.items())[:_SETTINGS]
         ],
         "data": chart_data(experiments, info, page.attempts, earlier=page.earlier, choices=choices),
     }
     empty = template().render(values, rows=cells(rows, info, {}))
     room = PAGE_BYTES - len(empty.encode(errors="replace"))
     return template().render(values, rows=cells(rows, info, fitted(rows, page.attempts, room)))
+
+
+def _most_changed(attempts: Mapping[int, Attempt]) -> list[str]:
+    """The files that one may choose from, by name."""
+    changed = Counter(path for attempt in attempts.values() for path in set(attempt.files))
+    return sorted(path for path, _ in changed.most_common(_FILES))
 
 
 # --- Parts ----------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from autoresearch_ci.report.summary_page import interval
 from autoresearch_ci.safety.log_text import defuse
 from autoresearch_ci.safety.wording import commit_name, duration, number, shortened, signed
 
+FILES = 50
 _SUMMARY = 160
 """Characters of a description that stand in the row; the whole of it is inside."""
 _LEAST = 100
@@ -32,6 +33,7 @@ class Attempt:
     log: str = ""
     """The end of what was printed."""
     files: Sequence[str] = ()
+    """The first that it changed, no more than `FILES`."""
 
 
 Texts = Mapping[str, str]

@@ -5,6 +5,9 @@ Skipped where there is no Chromium.
 
 from __future__ import annotations
 
+import contextlib
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +15,12 @@ from typing import Any
 
 import pytest
 
-from autoresearch_ci.experiment import Status
+from autoresearch_ci.cli.report_server import ReportServer
+from autoresearch_ci.experiment import Direction, Status
+from autoresearch_ci.record.journal_tsv import format_row, header
 from autoresearch_ci.report.html_page import Page, html_page
 from autoresearch_ci.report.html_table import Attempt
+from autoresearch_ci.safety.redaction import Redactor
 from tests.browser import CHROMIUM, Browser, browser
 from tests.unit.report.test_html_page import HOSTILE, night
 from tests.unit.report.test_summary import run_info
@@ -259,3 +265,33 @@ def test_a_thousand_experiments_are_there_within_seconds(chromium: Browser, tmp_
         "return performance.now() - began })()"
     )
     assert took < 2000
+
+
+def test_a_served_page_renews_itself_and_keeps_its_filter(
+    chromium: Browser, tmp_path: Path
+) -> None:
+    journal = tmp_path / "results.tsv"
+    rows = night(5)
+    journal.write_text(header(Direction.MINIMIZE) + "".join(map(format_row, rows)))
+    chromium.said.clear()
+    with ReportServer(journal, Redactor()) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            chromium.open(server.address)
+            assert choose(chromium, "words", "change") == [1, 2, 3, 4, 5]
+            with journal.open("a") as file:
+                file.write(format_row(night(6)[6]))
+            until = time.monotonic() + 30
+            while len(rows) < 7 and time.monotonic() < until:
+                time.sleep(0.2)
+                with contextlib.suppress(AssertionError):  # while it is being loaded
+                    rows = chromium.ask(
+                        "[...document.querySelectorAll('#table tbody tr')].map(String)"
+                    )
+            assert chromium.ask("document.getElementById('words').value") == "change"
+            assert chromium.ask(NUMBERS) == [1, 2, 3, 4, 5, 6]
+        finally:
+            server.shutdown()
+            thread.join()
+    assert chromium.said == []

@@ -167,6 +167,15 @@ def test_a_thousand_experiments_take_less_than_a_megabyte_whatever_they_hold() -
     assert len(page.encode()) < 1_000_000
 
 
+def test_neither_many_files_nor_a_long_configuration_make_it_large() -> None:
+    attempts = {
+        n: Attempt(files=[f"{n}/{f}/{'x' * 3000}" for f in range(50)]) for n in range(1, 200)
+    }
+    settings = {f"key{n}" + "k" * 500: "v" * 5000 for n in range(5000)}
+    page = Page(attempts=attempts, configuration=settings, version="1")
+    assert len(html_page(night(200), run_info(), page).encode()) < 1_000_000
+
+
 def test_what_is_short_is_whole_and_what_is_cut_says_so() -> None:
     long = "\n".join(f"+line {n} of many, in a file that was written anew" for n in range(60_000))
     page = made(night(2), {1: Attempt(diff="+short"), 2: Attempt(diff=long, log=long + "\nend")})
