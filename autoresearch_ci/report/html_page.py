@@ -118,7 +118,9 @@ def html_page(experiments: Sequence[Experiment], info: RunInfo, page: Page) -> s
 
 def _most_changed(attempts: Mapping[int, Attempt]) -> list[str]:
     """The files that one may choose from, by name."""
-    changed = Counter(path for attempt in attempts.values() for path in set(attempt.files))
+    changed = Counter(
+        path for attempt in attempts.values() for path in dict.fromkeys(attempt.files)
+    )
     return sorted(path for path, _ in changed.most_common(_FILES))
 
 

