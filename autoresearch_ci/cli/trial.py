@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ RUNS = 3
 MANY_FILES = 50
 """More than that in scope make it hard to say what a change is about."""
 _SLOW = 120.0
+_PATIENCE = 90.0
+"""Seconds after which no third measurement is begun."""
 _RUNS_A_DECISION = 4
 """Of metric and incumbent together, usually, where the metric is noisy."""
 _OVERHEAD_TOKENS, _ANSWER_TOKENS, _BYTES_A_TOKEN = 12_000, 4_000, 4
@@ -86,7 +89,8 @@ def tried(config: Config, context: RunContext, environment: Mapping[str, str], s
     with apart_from_runs(config, context, environment, stop) as apart:
         bench = open_bench(apart.collaborators, apart.stack)
         policy = make_policy(config)
-        found = measure_baseline(bench, policy, calibrate=True, at_most=RUNS)
+        enough = time.monotonic() + _PATIENCE
+        found = measure_baseline(bench, policy, calibrate=True, at_most=RUNS, until=enough)
     scope = tuple(context.scope.select(context.files))
     size = sum(context.repository.size(context.files[path]) for path in scope)
     seconds = sum(run.seconds for run in found.runs) / len(found.runs)

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import posixpath
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from autoresearch_ci.decide.shortcuts.detect import is_test
-from autoresearch_ci.measure.diagnostics.discover import Discovery, Target, discover
+from autoresearch_ci.measure.diagnostics.discover import Discovery, discover
 from autoresearch_ci.plan.benchmarks import Benchmark, benchmarks
 from autoresearch_ci.plan.builds import output_of, programs
+from autoresearch_ci.plan.install import install_commands
 from autoresearch_ci.safety.untrusted_values import json_value
 
 Read = Callable[[str], bytes]
@@ -147,7 +147,7 @@ def stack_of(paths: Iterable[str], read: Read) -> Stack:
         benchmarks=tuple(benchmarks(known, read, _texts(scripts))),
         pages=pages,
         prompts=prompts,
-        install=tuple(_install(main, known, read, checks.targets)),
+        install=tuple(install_commands(main, known, read, checks.targets)),
         pipelines=tuple(path for path in known if _PIPELINES.fullmatch(path)),
         scripts=_texts(scripts),
         tests=tests,
@@ -259,68 +259,6 @@ def _shape(path: str) -> str:
     if match := _BEFORE.fullmatch(name):
         return f"test_*{match[1]}"
     return f"*{match[1]}" if (match := _AFTER.fullmatch(name)) else path
-
-
-# --- How it is installed --------------------------------------------------------------------------
-
-
-def _install(
-    main: str, paths: Sequence[str], read: Read, targets: Sequence[Target]
-) -> Iterator[str]:
-    known = frozenset(paths)
-    if main in ("JavaScript", "TypeScript"):
-        yield from _install_of_node(known)
-    elif main == "Python":
-        yield from _install_of_python(known, read, targets)
-    elif main == "Rust":
-        yield "cargo fetch"
-    elif main == "Go":
-        yield "go mod download"
-
-
-def _install_of_node(known: frozenset[str]) -> Iterator[str]:
-    if "pnpm-lock.yaml" in known:
-        yield "corepack enable && pnpm install --frozen-lockfile"
-    elif "yarn.lock" in known:
-        yield "corepack enable && yarn install --immutable"
-    elif {"package-lock.json", "npm-shrinkwrap.json"} & known:
-        yield "npm ci"
-    elif "package.json" in known:
-        yield "npm install"
-
-
-_EXTRAS = ("test", "tests", "testing", "dev", "develop", "development")
-
-
-def _install_of_python(
-    known: frozenset[str], read: Read, targets: Sequence[Target]
-) -> Iterator[str]:
-    pip = "python -m pip install --quiet"
-    data = _toml(read, "pyproject.toml")
-    project = _mapping(data.get("project"))
-    extras = [x for x in _EXTRAS if x in _mapping(project.get("optional-dependencies"))]
-    groups = [x for x in _EXTRAS if x in _mapping(data.get("dependency-groups"))]
-    if project or {"setup.py", "setup.cfg"} & known or "build-system" in data:
-        named = f"[{','.join(extras)}]" if extras else ""
-        yield f"{pip} -e '.{named}'"
-    names = [
-        n
-        for n in known
-        if re.fullmatch(r"(requirements[/_.-]?)?(dev|tests?|requirements)[\w.-]*\.txt", n)
-    ]
-    yield from (f"{pip} -r {name}" for name in sorted(names))
-    yield from (f"{pip} --group {name}" for name in groups[:2])
-    told = " ".join((*extras, *groups, *names))
-    suite = next((target for target in targets if target.tool == "pytest"), None)
-    if suite and not re.search(r"test|dev", told):
-        yield f"{pip} pytest"
-
-
-def _toml(read: Read, path: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(read(path).decode("utf-8", errors="replace"))
-    except (KeyError, ValueError, RecursionError):
-        return {}
 
 
 def _json(read: Read, path: str) -> dict[str, Any]:

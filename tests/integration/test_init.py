@@ -9,7 +9,7 @@ import select
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ import yaml
 
 from autoresearch_ci.cli.main import run_cli
 from tests.contract.workflow_rules import workflow_problems
+from tests.messages_api import MessagesApi, Reply, calls, ends, text, tool
 
 if TYPE_CHECKING:
     from tests.conftest import Repo, Run, Script
@@ -67,8 +68,8 @@ BENCH = {
 def commit(repo: Repo, files: Mapping[str, str]) -> None:
     for name in ("value", "other"):
         (repo.path / name).unlink()
-    for name, text in files.items():
-        repo.write(name, text)
+    for path, content in files.items():
+        repo.write(path, content)
     repo.commit()
 
 
@@ -148,6 +149,15 @@ def test_nothing_is_overwritten_but_by_force(
     assert not (here.path / CONFIG).exists()
     assert init("--force") == 0
     assert "mine" not in (here.path / WORKFLOW).read_text()
+
+
+def test_a_link_in_the_place_of_a_folder_is_not_followed(here: Repo, tmp_path: Path) -> None:
+    commit(here, BENCH)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (here.path / ".github").symlink_to(outside)
+    assert init("--force") == 2
+    assert list(outside.iterdir()) == []
 
 
 def test_a_dry_run_prints_and_writes_nothing(
@@ -269,3 +279,54 @@ def test_the_numbers_of_a_trial_are_told(here: Repo, capsys: pytest.CaptureFixtu
     assert "deterministic" in told
     assert "25 iterations: about 1 min; with Claude about $" in told
     assert json.dumps(str(here.path)) not in told
+
+
+@pytest.fixture
+def api() -> Iterator[MessagesApi]:
+    with MessagesApi() as server:
+        yield server
+        assert server.problems == []
+        assert server.unused == 0
+
+
+def plan(**changes: Any) -> Reply:
+    usual = {"metric_command": "python bench.py", "metric_name": "steps", "guards": []}
+    return calls(
+        tool("plan", **{**usual, "direction": "minimize", "scope": ["work.py"], **changes})
+    )
+
+
+def ask(repo: Repo, api: MessagesApi, monkeypatch: pytest.MonkeyPatch, *flags: str) -> int:
+    commit(repo, BENCH)
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-test")
+    wire = ("--set", f"claude.base_url={api.url}", "--set", "claude.dialect=native")
+    return init("--goal", "bring peace to the world", *wire, *flags)
+
+
+def test_a_plan_of_a_model_is_tried_and_refused_like_any_other(
+    here: Repo, api: MessagesApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.answer(plan(metric_command="python bench.py | tee log"), plan())
+    assert ask(here, api, monkeypatch) == 0
+    assert "hides a failure" in json.dumps(api.requests[1])
+    assert written(here)["metric"]["command"] == "python bench.py"
+    assert written(here)["goal"] == "bring peace to the world"
+
+
+def test_a_model_that_insists_writes_nothing(
+    here: Repo, api: MessagesApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.answer(plan(metric_command="rm -rf /"), plan(scope=["nowhere/"]))
+    assert ask(here, api, monkeypatch) == 2
+    assert not (here.path / CONFIG).exists()
+
+
+def test_a_model_without_a_plan_is_said(
+    here: Repo,
+    api: MessagesApi,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    api.answer(ends(text("Peace is hard.")), plan(direction="sideways"))
+    assert ask(here, api, monkeypatch) == 5
+    assert "the model's plan is malformed" in capsys.readouterr().err

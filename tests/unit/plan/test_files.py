@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from autoresearch_ci.config import reader
@@ -16,10 +16,13 @@ from autoresearch_ci.plan.draft import Draft, yaml_of
 from autoresearch_ci.plan.workflow_file import USES, workflow_text
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "workflows"
-words = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), min_size=1)
+words = st.text(
+    st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), min_size=1, max_size=20
+)
 
 
-@given(goal=words, command=words, glob=words, comment=st.text())
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(goal=words, command=words, glob=words, comment=st.text(max_size=20))
 def test_any_words_are_read_back_as_they_were(
     goal: str, command: str, glob: str, comment: str
 ) -> None:

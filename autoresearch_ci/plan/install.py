@@ -1,0 +1,75 @@
+"""How a bare runner gets what a repository needs: the commands that its own files suggest; pure."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from autoresearch_ci.measure.diagnostics.discover import Target
+
+Read = Callable[[str], bytes]
+
+
+def install_commands(
+    main: str, paths: Sequence[str], read: Read, targets: Sequence[Target]
+) -> Iterator[str]:
+    known = frozenset(paths)
+    if main in ("JavaScript", "TypeScript"):
+        yield from _install_of_node(known)
+    elif main == "Python":
+        yield from _install_of_python(known, read, targets)
+    elif main == "Rust":
+        yield "cargo fetch"
+    elif main == "Go":
+        yield "go mod download"
+
+
+def _install_of_node(known: frozenset[str]) -> Iterator[str]:
+    if "pnpm-lock.yaml" in known:
+        yield "corepack enable && pnpm install --frozen-lockfile"
+    elif "yarn.lock" in known:
+        yield "corepack enable && yarn install --immutable"
+    elif {"package-lock.json", "npm-shrinkwrap.json"} & known:
+        yield "npm ci"
+    elif "package.json" in known:
+        yield "npm install"
+
+
+_EXTRAS = ("test", "tests", "testing", "dev", "develop", "development")
+
+
+def _install_of_python(
+    known: frozenset[str], read: Read, targets: Sequence[Target]
+) -> Iterator[str]:
+    pip = "python -m pip install --quiet"
+    data = _toml(read, "pyproject.toml")
+    project = _mapping(data.get("project"))
+    extras = [x for x in _EXTRAS if x in _mapping(project.get("optional-dependencies"))]
+    groups = [x for x in _EXTRAS if x in _mapping(data.get("dependency-groups"))]
+    if project or {"setup.py", "setup.cfg"} & known or "build-system" in data:
+        named = f"[{','.join(extras)}]" if extras else ""
+        yield f"{pip} -e '.{named}'"
+    names = [
+        n
+        for n in known
+        if re.fullmatch(r"(requirements[/_.-]?)?(dev|tests?|requirements)[\w.-]*\.txt", n)
+    ]
+    yield from (f"{pip} -r {name}" for name in sorted(names))
+    yield from (f"{pip} --group {name}" for name in groups[:2])
+    told = " ".join((*extras, *groups, *names))
+    suite = next((target for target in targets if target.tool == "pytest"), None)
+    if suite and not re.search(r"test|dev", told):
+        yield f"{pip} pytest"
+
+
+def _toml(read: Read, path: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(read(path).decode("utf-8", errors="replace"))
+    except (KeyError, ValueError, RecursionError):
+        return {}
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
