@@ -16,7 +16,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from autoresearch_ci.errors import BaselineError, ConfigError
 from autoresearch_ci.safety.log_text import defuse
@@ -156,9 +155,10 @@ def _size(options: argparse.Namespace) -> Numbers:
 
 
 def _readability(options: argparse.Namespace) -> Numbers:
+    import pyphen
+
     from autoresearch_ci.measure.scorers.prose import page, readability
 
-    pyphen = _extra("pyphen")
     language = pyphen.Pyphen(lang="en_US")
     try:
         found = readability(
@@ -226,7 +226,8 @@ def _marks(options: argparse.Namespace) -> Numbers:
 
 
 def _complexity(options: argparse.Namespace) -> Numbers:
-    lizard = _extra("lizard")
+    import lizard
+
     found = [
         function.cyclomatic_complexity
         for path in _files(options)
@@ -268,19 +269,6 @@ def _files(options: argparse.Namespace) -> list[Path]:
 def _texts(options: argparse.Namespace) -> Iterator[tuple[str, str]]:
     for path in _files(options):
         yield str(path), path.read_text(encoding="utf-8")
-
-
-def _extra(name: str) -> Any:
-    """A library that only scoring needs. Raises `ConfigError`."""
-    import importlib
-
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise ConfigError(
-            f"this score needs {name}, which is not installed.\n"
-            f"do: pip install 'autoresearch-ci[score]', or pip install {name}"
-        ) from error
 
 
 def _show(places: Iterator[str] | Sequence[str]) -> None:

@@ -113,8 +113,6 @@ def test_what_is_written_for_a_stack_runs(
 ) -> None:
     if not shutil.which(program):
         pytest.skip(f"no {program} here")
-    if files is DOCS:
-        pytest.importorskip("pyphen")
     commit(here, files)
     assert init(*flags) == 0
     path, old, new = edit
