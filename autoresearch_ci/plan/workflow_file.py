@@ -33,6 +33,7 @@ def workflow_text(
     lines = [f"{indent}host: true\n"] if host else []
     lines += _setup(install, indent)
     text = text[: match.start()] + "".join(lines) + text[match.end() :]
+    text = re.sub(r"(?m)^ +iterations:.*\n", "", text)  # the configuration says how many
     text = re.sub(r"(?m)^ +with:\n(?=(?: {0,4}\S|\Z))", "", text)
     if source:
         name, _, ref = source.partition("@")

@@ -142,7 +142,9 @@ def test_nothing_is_overwritten_but_by_force(
     commit(here, BENCH)
     here.write(WORKFLOW, "mine\n")
     assert init() == 2
-    assert "nothing is overwritten" in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert "nothing is overwritten" in told.err
+    assert "trying" not in told.out, "it is said before anything is run"
     assert (here.path / WORKFLOW).read_text() == "mine\n"
     assert not (here.path / CONFIG).exists()
     assert init("--force") == 0

@@ -137,7 +137,7 @@ def test_a_percentage_to_reach_is_the_target() -> None:
     assert offer.metric["target"] == 90
     assert offer.goal == "raise coverage to 90%"
     assert offer.scope == ("src/pkg/tests/**",)
-    assert "target" not in offers_for("shorten tests by 20%", stack(PYTHON))[0].metric
+    assert "target" not in offers_for("cut the test time to 80%", stack(PYTHON))[0].metric
 
 
 @pytest.mark.parametrize("files", [PYTHON, NODE, RUST, C], ids=["python", "node", "rust", "c"])
