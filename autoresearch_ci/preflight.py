@@ -79,6 +79,8 @@ class Options:
     """Commit to start from; `None`: HEAD."""
     command: str = "run"
     """What the run folder is called after."""
+    opened: tuple[str, ...] = ()
+    """Workflows that may be edited, as what is to be repaired stands in them."""
 
 
 def settled(options: Options) -> Options:
@@ -142,6 +144,7 @@ def _context(
     share = _shared(config, repository)
     below = folder_below(options.start, repository.root)
     scope = scope_of(config, options.config_path, repository, files, share, below)
+    scope = replace(scope, opened=frozenset(options.opened))
     absent = tuple(absent_files(config.commands, below, repository, files, share))
     folder = (options.output or repository.root / "autoresearch" / place.name).absolute()
     refuse_folder(folder, theirs=not options.resume and options.output is not None)

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from autoresearch_ci.candidate import Evaluator
 from autoresearch_ci.cli import make_sandbox
@@ -27,6 +27,7 @@ from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.execution.environment import clean_environment, downloads
 from autoresearch_ci.execution.sandbox.jail import Jail
 from autoresearch_ci.measure.bench import Bench
+from autoresearch_ci.measure.diagnosis import OwnTarget
 from autoresearch_ci.measure.extract import report_path
 from autoresearch_ci.measure.number_objective import NumberObjective
 from autoresearch_ci.measure.outcome import Objective
@@ -52,13 +53,23 @@ from autoresearch_ci.workspace.signing import Signing
 from autoresearch_ci.workspace.store import Store, signed_by
 
 if TYPE_CHECKING:
-    from autoresearch_ci.experiment import Spent
+    from autoresearch_ci.experiment import Experiment, Spent
     from autoresearch_ci.llm.messages_api import MessagesService
     from autoresearch_ci.measure.judge import Judge
 
 
 _PROGRAM_LIMIT = 1_000_000
 """Bytes of the human's brief; one that is so large is another file."""
+
+
+class Besides(Protocol):
+    """What says what is broken in a run that repairs, where that is no command."""
+
+    def targets(self, store: Store, context: RunContext) -> Mapping[str, OwnTarget]:
+        """By the names of targets of the configuration."""
+
+    def evidence(self, experiments: Sequence[Experiment]) -> str:
+        """What was seen of each that is repaired, before and after; Markdown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +84,7 @@ class Collaborators:
     environment: Mapping[str, str]
     """To be read instead of `os.environ`, which holds no secrets."""
     redactor: Redactor
+    besides: Besides | None = None
 
     def note(self, message: str) -> None:
         self.observe(Note(message=message))
@@ -249,6 +261,9 @@ def _make_bench(collaborators: Collaborators, tree: MeasureTree, judge: Judge | 
         judge=judge,
         absent=context.absent,
         repairs=config.fix if config.repairs else None,
+        own=collaborators.besides.targets(collaborators.store, context)
+        if collaborators.besides
+        else None,
     )
 
 

@@ -355,6 +355,11 @@ def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
         help="pass although something could not be looked at to the end",
     )
     security.add_argument(
+        "--fix",
+        action="store_true",
+        help="then repair what is high or critical and open; the gate is for what remains",
+    )
+    security.add_argument(
         "--format",
         choices=("text", "json", "sarif"),
         default="text",
@@ -497,7 +502,7 @@ _OF_A_NUMBER = (
 """Keys without a meaning where a set of failures is what is measured."""
 _MEANINGLESS = {
     "fix": _OF_A_NUMBER,
-    "security": (*_OF_A_NUMBER, "goal", "guards", "env", "iterations", "proposer"),
+    "security": (*_OF_A_NUMBER, "goal"),
 }
 """Keys that a command does nothing with."""
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import autoresearch_ci
 from autoresearch_ci.cli.assembly import (
+    Besides,
     Collaborators,
     make_briefing,
     make_evaluator,
@@ -105,6 +106,7 @@ def run(
     observe: Observer,
     stop: Stop,
     environment: Mapping[str, str],
+    besides: Besides | None = None,
 ) -> Finished:
     """Run (or resume) the loop; the report is written however it ends.
 
@@ -153,6 +155,7 @@ def run(
             lineage=start.lineage,
             earlier=comparable_keeps(start),
             disclose=asking_file(context.files, lambda path: store.read(context.files[path])),
+            evidence=besides.evidence if besides else None,
         )
         publisher.follow(
             ledger, start, lambda: run_info(resolved, context, finished, redactor.redact)
@@ -165,6 +168,7 @@ def run(
             stop=stop,
             environment=environment,
             redactor=redactor,
+            besides=besides,
         )
         proposer = make_proposer(collaborators, ledger, stack, start.again)
         stack.enter_context(in_use(context.scratch))

@@ -15,6 +15,7 @@ from autoresearch_ci.cli.assembly import make_redactor
 from autoresearch_ci.cli.compared import Compared, compared, fetched
 from autoresearch_ci.cli.config import effective
 from autoresearch_ci.cli.security_files import say_to_forge, security_folder, show, write_all
+from autoresearch_ci.cli.security_fix import fix
 from autoresearch_ci.cli.security_history import History
 from autoresearch_ci.cli.security_scan import Scan, Scanned
 from autoresearch_ci.cli.terminal import obey_signals
@@ -52,7 +53,7 @@ def main(options: argparse.Namespace) -> int:
         folder = security_folder(repository, pair.head, options.output)
         if repository.changed():
             observe(Warning(message="uncommitted changes are not looked at: HEAD is"))
-        scanned = Scan(
+        scan = Scan(
             config=config,
             repository=repository,
             pair=pair,
@@ -61,7 +62,12 @@ def main(options: argparse.Namespace) -> int:
             stop=obey_signals(),
             observe=observe,
             today=now.date().isoformat(),
-        ).run(diff=diff, scope=() if config.scope == EVERYTHING else config.scope)
+        )
+        scanned = scan.run(diff=diff, scope=() if config.scope == EVERYTHING else config.scope)
+        fixed = fix(scan, scanned, options) if options.fix else None
+        if fixed:
+            pair, scanned = fixed.pair, fixed.scanned
+            folder = security_folder(repository, pair.head, options.output)
         report = _report(
             config, pair, scanned, environment, redactor, allow=options.allow_incomplete
         )
@@ -72,6 +78,8 @@ def main(options: argparse.Namespace) -> int:
             say_to_forge(report, pair, config, repository, environment, observe)
     show(report, folder, options.format)
     write_all(report, folder, files, environment, now)
+    if fixed and fixed.broken:
+        raise fixed.broken
     return report.exit_code
 
 

@@ -6,10 +6,11 @@ decide/excuses.py.
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -33,7 +34,7 @@ from autoresearch_ci.decide.security_gate import Base
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.events import Note, Observer
 from autoresearch_ci.execution.command import Stop
-from autoresearch_ci.measure.scanners.exhibit import Exhibit, gathered, steering
+from autoresearch_ci.measure.scanners.exhibit import Contents, Exhibit, gathered, steering
 from autoresearch_ci.measure.scanners.look import Room, Rules, Seen, look
 from autoresearch_ci.measure.scanners.registry import chosen, is_required
 from autoresearch_ci.measure.scanners.scanner import Scanner, Subject
@@ -87,13 +88,34 @@ class Scan:
 
     def run(self, *, diff: bool, scope: Sequence[str] = ()) -> Scanned:
         """Of what differs from the base, or of the whole commit. `scope`: these paths only."""
+        with self._room() as room:
+            return _Scanning(self, room, diff=diff, scope=scope).run()
+
+    @contextmanager
+    def looker(self) -> Iterator[Callable[[Files, Contents], Seen]]:
+        """What all scanners say of files that are no commit's yet, by the rules of this scan."""
+        with self._room() as room:
+            scanning, numbers = _Scanning(self, room, diff=False, scope=()), itertools.count(1)
+
+            def looked(files: Files, contents: Contents) -> Seen:
+                name = f"candidate-{next(numbers)}"
+                exhibit = gathered(contents, files, self.config.security)
+                try:
+                    return scanning.seen(name, exhibit, contents)
+                finally:
+                    for place in room.folder.glob(f"{name}-*"):
+                        remove(place)
+
+            yield looked
+
+    @contextmanager
+    def _room(self) -> Iterator[Room]:
         store = run_store(self.repository, f"security-{self.pair.head[:12]}")
         scratch = scratch_of(store)
-        with ExitStack() as stack:
-            stack.enter_context(in_use(scratch))
+        with in_use(scratch):
             remove(scratch)
             scratch.mkdir(mode=0o755, parents=True)
-            room = Room(
+            yield Room(
                 folder=scratch,
                 jail=partial(make_sandbox.scanner, self.config, self.repository),
                 inherit=self.environment,
@@ -101,7 +123,6 @@ class Scan:
                 redact=self.redactor.redact,
                 timeout=self.config.security.timeout,
             )
-            return _Scanning(self, room, diff=diff, scope=scope).run()
 
 
 class _Scanning:
@@ -154,13 +175,17 @@ class _Scanning:
         running = [scanner for scanner in self.programs if self._takes_any(scanner, exhibit)]
         told = f"looking at {len(exhibit.subjects)} files of the {name} with {', '.join(running)}"
         self.scan.observe(Note(message=told if running else f"nothing to look at in the {name}"))
+        return self.seen(name, exhibit, self.scan.repository)
+
+    def seen(self, name: str, exhibit: Exhibit, contents: Contents) -> Seen:
+        """What the scanners say of it; a name can be used once in a room."""
         return look(
             name,
             exhibit,
             self.scanners,
             self.programs,
             room=self.room,
-            repository=self.scan.repository,
+            repository=contents,
             rules=Rules(
                 semgrep=self._rules(),
                 steering={path: self.theirs[path] for path in steering(self.theirs)},

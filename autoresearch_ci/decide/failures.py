@@ -71,6 +71,8 @@ class Failure:
     line: int
     code: str
     message: str
+    urgency: int = 0
+    """Within its category; 0 is the most pressing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,8 +197,8 @@ _CASCADES = re.compile(
 
 
 def ordered(failures: Iterable[Failure]) -> list[Failure]:
-    """What to mend first: by category; then what others follow from, then the easiest, then what
-    lies in the same file.
+    """What to mend first: by category and urgency; then what others follow from, then the easiest,
+    then what lies in the same file.
 
     Others follow from what is said in the same words at several places, and from a missing name or
     bracket. Easy is what has a place, in a file that little else is wrong with.
@@ -212,6 +214,7 @@ def ordered(failures: Iterable[Failure]) -> list[Failure]:
         causes = bool(_CASCADES.search(failure.message)) and not result
         return (
             failure.category.rank,
+            failure.urgency,
             not causes,
             -follows if causes else 0,
             not (failure.path and failure.line),

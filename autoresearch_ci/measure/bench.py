@@ -40,7 +40,7 @@ from autoresearch_ci.measure.commands import (
     Subject,
 )
 from autoresearch_ci.measure.cures import cures
-from autoresearch_ci.measure.diagnosis import Diagnostics
+from autoresearch_ci.measure.diagnosis import Diagnostics, OwnTarget
 from autoresearch_ci.measure.flaky import Measured, with_second_chance
 from autoresearch_ci.measure.guards import Guards
 from autoresearch_ci.measure.hooks import Hooks
@@ -83,6 +83,7 @@ class Bench:
         judge: Judge | None = None,
         absent: Sequence[str] = (),
         repairs: Fix | None = None,
+        own: Mapping[str, OwnTarget] | None = None,
     ) -> None:
         """`hooks`: folder of the user's own git hooks, when they are to be honoured.
 
@@ -92,8 +93,8 @@ class Bench:
 
         `absent`: what the commands name and the tree lacks, in words.
 
-        `repairs`: what says what is broken, in a run that repairs. Raises `ConfigError` for a
-        target that nobody can read.
+        `repairs`: what says what is broken, in a run that repairs; `own`: which of that is no
+        command. Raises `ConfigError` for a target that nobody can read.
         """
         layout = tree.layout
         self.judge = judge
@@ -119,7 +120,7 @@ class Bench:
         )
         self.hooks = Hooks(self._commands, hooks)
         self.guards = Guards(self._commands, guards, metric.command)
-        self.diagnostics = Diagnostics(self._commands, repairs or Fix())
+        self.diagnostics = Diagnostics(self._commands, repairs or Fix(), own)
 
     @property
     def commands(self) -> MeasuredCommands:

@@ -7,8 +7,10 @@ another decide/objective.py's.
 from __future__ import annotations
 
 import shlex
+import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from autoresearch_ci.config.fix import Fix, FixTarget
 from autoresearch_ci.decide.failures import Category, Diagnosis, Failure, ranked
@@ -65,12 +67,30 @@ class Look:
         return {name: d.incomplete for name, d in self.seen.items() if d.incomplete}
 
 
+class OwnTarget(Protocol):
+    """What says what is broken without a command in the measure tree: scanners, or a model."""
+
+    def look(self, subject: Subject, *, whole: bool) -> Diagnosis:
+        """`whole`: all of the code, and not only what may have changed."""
+
+    def foul(self, before: Mapping[str, bytes | None], after: Mapping[str, bytes | None]) -> str:
+        """What in a change only makes it fall silent; empty: nothing."""
+
+
 class Diagnostics:
     """The targets of a run."""
 
-    def __init__(self, commands: MeasuredCommands, settings: Fix) -> None:
-        """Raises `ConfigError` for a target that nobody can read."""
+    def __init__(
+        self,
+        commands: MeasuredCommands,
+        settings: Fix,
+        own: Mapping[str, OwnTarget] | None = None,
+    ) -> None:
+        """`own`: by the names of targets, those that are asked instead of a command; nothing else
+        is repaired then. Raises `ConfigError` for a target that nobody can read.
+        """
         self.targets = {target.name: target for target in settings.targets}
+        self.own = own or {}
         self._commands = commands
         self._longest_test = settings.test_timeout
         self._adapters = {name: adapter_of(target) for name, target in self.targets.items()}
@@ -81,14 +101,25 @@ class Diagnostics:
         """What the targets, or those with these `names`, say. Raises `OutOfTime`."""
         found = Look(seen={}, knowledge=knowledge)
         for name, target in self.targets.items():
-            if names is None or name in names:
+            if names is not None and name not in names:
+                continue
+            if name in self.own:
+                found = found.plus(self.own_look(name, subject, found.knowledge, whole=False))
+            else:
                 found = found.plus(self._asked(target, subject, found.knowledge))
         return found
+
+    def own_look(self, name: str, subject: Subject, knowledge: Knowledge, *, whole: bool) -> Look:
+        """What one of `own` says."""
+        began = time.monotonic()
+        seen = {name: self.own[name].look(subject, whole=whole)}
+        return Look(seen=seen, knowledge=knowledge, seconds=time.monotonic() - began)
 
     def seconds(self, knowledge: Knowledge, names: Collection[str] | None = None) -> float:
         """How long a look usually takes."""
         wanted = self.targets.values() if names is None else map(self.targets.__getitem__, names)
-        return sum(self._commands.usual(self._command(target), knowledge) for target in wanted)
+        commands = (self._command(target) for target in wanted if target.name not in self.own)
+        return sum(self._commands.usual(command, knowledge) for command in commands)
 
     def tells_of(self, name: str) -> Collection[Category]:
         """What kinds of failures a target knows; empty: any."""

@@ -141,7 +141,10 @@ class FailureObjective:
 
     def foul(self, before: Texts, after: Texts) -> str:
         found = shortcuts(before, after, tests=self.tests, allow=self.settings.allow)
-        return str(found[0]) if found else ""
+        if found:
+            return str(found[0])
+        told = (own.foul(before, after) for own in self.diagnostics.own.values())
+        return next(filter(None, told), "")
 
     def signs(self, outcome: Outcome) -> list[str]:
         return []
@@ -209,16 +212,19 @@ class FailureObjective:
 
     def _wanted(self, look: Look) -> list[Failure]:
         """Those of the categories that are to be repaired."""
-        wanted = self.settings.categories
-        return [f for _, f in look.failures() if asked_for(f, wanted)]
+        wanted, own = self.settings.categories, self.diagnostics.own
+        return [
+            f for name, f in look.failures() if asked_for(f, wanted) and (not own or name in own)
+        ]
 
     def _blind(self, look: Look) -> Mapping[str, str]:
         """Targets that may hide some of them."""
-        wanted = set(self.settings.categories)
+        wanted, own = set(self.settings.categories), self.diagnostics.own
         return {
             name: why
             for name, why in look.incomplete.items()
-            if not wanted or wanted & set(self.diagnostics.tells_of(name) or wanted)
+            if (not wanted or wanted & set(self.diagnostics.tells_of(name) or wanted))
+            and (not own or name in own)
         }
 
     def _incumbent(self, subject: Subject, knowledge: Knowledge) -> tuple[Look, Knowledge]:
@@ -324,7 +330,10 @@ class _Comparison:
         judged = self._after(red)
         if judged.outcome is SetChange.KEPT:
             judged = self._after([name for name in self._before.seen if name not in red])
-        return self._held(judged) if judged.outcome is SetChange.KEPT else judged
+        for confirmed in (self._held, self._seen_whole):
+            if judged.outcome is SetChange.KEPT:
+                judged = confirmed(judged)
+        return judged
 
     def _after(self, names: Iterable[str]) -> Judgement:
         """Looks at these, too, up to the first that is worse."""
@@ -401,6 +410,15 @@ class _Comparison:
                     outcome=SetChange.NO_BETTER,
                     reason=f"it does not hold: {why} when it is run again",
                 )
+        return judged
+
+    def _seen_whole(self, judged: Judgement) -> Judgement:
+        """Where only what had changed was looked at, all of it is before anything is kept."""
+        for name in self._diagnostics.own:
+            knowledge = self.after.knowledge
+            look = self._diagnostics.own_look(name, self._subject, knowledge, whole=True)
+            self.after = self.after.plus(look)
+            judged = self._judged()
         return judged
 
     def _once_more(self, name: str) -> Look:

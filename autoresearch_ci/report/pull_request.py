@@ -128,6 +128,7 @@ def body(
         f"![{name} over the experiments]({more.chart})" if more.chart else "",
     ]
     middle = [
+        info.evidence,
         *left_over(info, room // 4),
         *nights(experiments, info),
         *idle(experiments, info),

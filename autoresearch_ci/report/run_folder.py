@@ -67,6 +67,8 @@ class Finished:
     """What earlier runs kept on it, where numbers compare."""
     disclose: str = ""
     """The file of the repository that asks to be told of AI; empty: none does."""
+    evidence: Callable[[Sequence[Experiment]], str] | None = None
+    """What there is to say of each that was repaired, in Markdown."""
 
     @property
     def confirmation(self) -> Confirmation | None:
@@ -105,6 +107,7 @@ def run_info(
         lineage=finished.lineage,
         disclose=finished.disclose,
         repairs=repairs and _redacted(repairs, redact),
+        evidence=redact(finished.evidence(experiments)) if finished.evidence else "",
     )
 
 

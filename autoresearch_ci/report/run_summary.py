@@ -281,6 +281,8 @@ class RunInfo:
     """The file of the repository that asks to be told of AI; empty: none does."""
     repairs: Repairs | None = None
     """What is left, where what was measured is how much is broken."""
+    evidence: str = ""
+    """What was seen of each that is repaired, before and after; Markdown, bounded."""
 
     @property
     def has_witness(self) -> bool:

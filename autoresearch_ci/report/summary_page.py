@@ -98,6 +98,7 @@ def summary_markdown(
         (goal, 5, "the goal"),
         (_joined(_kept(result, info)), 7, "what was kept"),
         (left or _joined(left_over(info, OTHERS_ROOM)), 7, "what is left"),
+        (info.evidence, 6, "the evidence for repairs"),
         (_joined(nights(experiments, info)), 6, "the nights"),
         (_joined(idle(experiments, info)), 3, "what turned out to do nothing"),
         (_joined(_others(result)), 2, "what was tried and not kept"),

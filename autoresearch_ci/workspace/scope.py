@@ -59,6 +59,8 @@ class Scope:
     """What those commands start in turn, and so judges as well."""
     read: Callable[[str], bytes] | None = None
     """Content of a tracked file; `None`: what the ruler imports is not known."""
+    opened: Collection[str] = ()
+    """Of what is never editable, paths that are all the same: a workflow that is insecure."""
     tests: Callable[[str], bool] | None = None
     """Where tests are what says whether a repair is one: which paths hold them."""
 
@@ -93,6 +95,8 @@ class Scope:
         parts = key.split("/")
         if any(_is_git_name(part) for part in parts):
             return "git's own files are never editable"
+        if path in self.opened:
+            return None
         if key in self._frozen_keys or not self._frozen_keys.isdisjoint(_ancestors(key)):
             return "frozen"
         if key in self._started_keys and path not in self._literal:

@@ -10,11 +10,12 @@ import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Protocol
 
 from autoresearch_ci.config.security import Security
 from autoresearch_ci.measure.scanners.scanner import Subject
 from autoresearch_ci.safety.gitignore_globs import gitignore_spec
-from autoresearch_ci.workspace.repository import FileVersion, Repository
+from autoresearch_ci.workspace.repository import FileVersion
 
 _LINE = 200
 _LFS = b"version https://git-lfs.github.com/spec/"
@@ -37,6 +38,14 @@ _ALIVE = (b"<?", b"<script", b"#!")
 """What makes of such a file more than that."""
 
 
+class Contents(Protocol):
+    """What holds the files: the repository, or the store of a run."""
+
+    def read(self, version: FileVersion) -> bytes: ...
+
+    def size(self, version: FileVersion) -> int: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Exhibit:
     """What is shown, and what is not."""
@@ -52,9 +61,7 @@ class Exhibit:
     """Pictures, fonts and sounds, in which nothing runs."""
 
 
-def gathered(
-    repository: Repository, files: Mapping[str, FileVersion], settings: Security
-) -> Exhibit:
+def gathered(repository: Contents, files: Mapping[str, FileVersion], settings: Security) -> Exhibit:
     """Of these files of a commit."""
     left_out = gitignore_spec(settings.exclude)
     subjects: list[Subject] = []
@@ -84,7 +91,7 @@ def gathered(
 
 
 def _unshown(
-    path: str, version: FileVersion, repository: Repository, settings: Security, so_far: int
+    path: str, version: FileVersion, repository: Contents, settings: Security, so_far: int
 ) -> str:
     """Why a file is not even read; empty: it is."""
     if version.mode == "120000":

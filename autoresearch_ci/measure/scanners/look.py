@@ -21,11 +21,11 @@ from autoresearch_ci.execution.command import Stop, run_command
 from autoresearch_ci.execution.environment import clean_environment
 from autoresearch_ci.execution.sandbox.jail import Jail
 from autoresearch_ci.measure.diagnostics.adapter import Said
-from autoresearch_ci.measure.scanners.exhibit import Exhibit, lay_out, steering
+from autoresearch_ci.measure.scanners.exhibit import Contents, Exhibit, lay_out, steering
 from autoresearch_ci.measure.scanners.scanner import Scan, Scanner, Task
 from autoresearch_ci.safety.untrusted_files import file_bytes
 from autoresearch_ci.safety.untrusted_values import MIB, Unreadable
-from autoresearch_ci.workspace.repository import FileVersion, Repository
+from autoresearch_ci.workspace.repository import FileVersion
 
 REPORT_BYTES = 64 * MIB
 _ASKED_ALONE = 200
@@ -99,7 +99,7 @@ def look(
     programs: Mapping[str, str],
     *,
     room: Room,
-    repository: Repository,
+    repository: Contents,
     rules: Rules,
 ) -> Seen:
     """What they say of one commit, called `name` in `room`. Those without a program are left out.
@@ -145,7 +145,7 @@ def _united(told: Iterable[Mapping[str, str]]) -> dict[str, str]:
     return found
 
 
-def _text(exhibit: Exhibit, repository: Repository, path: str) -> str | None:
+def _text(exhibit: Exhibit, repository: Contents, path: str) -> str | None:
     version = exhibit.versions.get(path)
     return None if version is None else repository.read(version).decode("utf-8-sig", "replace")
 
@@ -154,7 +154,7 @@ def _is_ours(path: str) -> bool:
     return is_workflow(path) or is_action(path)
 
 
-def _of_workflows(exhibit: Exhibit, repository: Repository) -> Scan:
+def _of_workflows(exhibit: Exhibit, repository: Contents) -> Scan:
     """Our own rules: they run nothing, so they need no sandbox."""
     found: list[Weakness] = []
     unseen = {}
@@ -172,7 +172,7 @@ def _prepared(
     scanner: Scanner,
     programs: Mapping[str, str],
     room: Room,
-    repository: Repository,
+    repository: Contents,
     rules: Rules,
 ) -> Order | None:
     """Its files laid out; `None` when it takes none of them."""

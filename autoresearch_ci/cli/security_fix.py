@@ -1,0 +1,195 @@
+"""`autoresearch-ci security --fix`: repairs what the scan found, by the loop of `fix`.
+
+What a repair is, measure/failure_objective.py decides; the gate then judges what remains.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from autoresearch_ci.cli.compared import Compared
+from autoresearch_ci.cli.config import effective
+from autoresearch_ci.cli.fix_targets import targets_of, with_targets
+from autoresearch_ci.cli.make_proposer import turns_of
+from autoresearch_ci.cli.publish import tell
+from autoresearch_ci.cli.run import run
+from autoresearch_ci.cli.security_scan import Scan, Scanned
+from autoresearch_ci.config.fix import FixTarget
+from autoresearch_ci.config.schema import Config
+from autoresearch_ci.decide.failures import journal_id
+from autoresearch_ci.decide.weakness_failures import failure_id, threshold, to_repair
+from autoresearch_ci.decide.weaknesses import Weakness
+from autoresearch_ci.errors import AutoresearchError, ConfigError, ProposerError
+from autoresearch_ci.events import Note, Warning
+from autoresearch_ci.experiment import Experiment
+from autoresearch_ci.measure.diagnosis import OwnTarget
+from autoresearch_ci.measure.weakness_target import (
+    MODEL,
+    SCANNERS,
+    ClaimedWeaknesses,
+    ScannedCode,
+    Verify,
+)
+from autoresearch_ci.preflight import Options, RunContext
+from autoresearch_ci.propose.autofix import NAME as AUTOFIX
+from autoresearch_ci.record.run_names import chosen_tag
+from autoresearch_ci.report.run_folder import Finished
+from autoresearch_ci.report.terminal_table import results_table
+from autoresearch_ci.report.weakness_evidence import evidence_markdown
+from autoresearch_ci.workspace.store import Store
+
+_WORKFLOWS = re.compile(r"\.github/(workflows/[^/]+\.ya?ml|actions/([^/]+/)+action\.ya?ml)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claims:
+    """What a model says besides the scanners, and who is asked whether it is mended."""
+
+    weaknesses: Sequence[Weakness]
+    """Open ones, bad enough."""
+    verify: Verify
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fixed:
+    """What is there after the repairs."""
+
+    pair: Compared
+    scanned: Scanned
+    broken: AutoresearchError | None = None
+    """What the process ends with, once the report is written."""
+
+
+def fix(
+    scan: Scan, scanned: Scanned, options: argparse.Namespace, claims: Claims | None = None
+) -> Fixed | None:
+    """Repairs, and the scan of what remains; `None`: nothing is to be repaired.
+
+    Raises `AutoresearchError` where no run can begin.
+    """
+    least = threshold(scan.config.security.fail_on)
+    wanted = to_repair(scanned.head.weaknesses, scanned.base, scanned.excuses, least)
+    everything = (*wanted, *(claims.weaknesses if claims else ()))
+    if not everything:
+        scan.observe(Note(message=f"nothing to repair: nothing is open that is {least} or worse"))
+        return None
+    if scan.pair.fork:
+        raise ConfigError(
+            "security --fix: a fork's pull request is not repaired here: its job may push nothing, "
+            "and nothing of it is run with our key.\ndo: leave out --fix."
+        )
+    resolved, path = effective(options, commit=scan.pair.rules, only=True, command="fix")
+    config = _config(resolved.config, scan, claimed=claims is not None)
+    if turns_of(config, scan.environment) == ((AUTOFIX, 1),):
+        return Fixed(pair=scan.pair, scanned=scanned, broken=_nobody(len(everything)))
+    with ExitStack() as stack:
+        repairs = _Repairs(scan=scan, wanted=wanted, claims=claims, stack=stack, config=config)
+        finished = run(
+            replace(resolved, config=config),
+            Options(
+                start=Path.cwd(),
+                config_path=path,
+                tag=chosen_tag(scan.repository, None, resume=False, prefix="security-fix-"),
+                command="security-fix",
+                opened=tuple(w.path for w in everything if _WORKFLOWS.fullmatch(w.path)),
+            ),
+            observe=scan.observe,
+            stop=scan.stop,
+            environment=scan.environment,
+            besides=repairs,
+        )
+    _show(finished, config, options)
+    return _remaining(scan, scanned, finished, diff=options.diff is not None)
+
+
+def _nobody(number: int) -> ProposerError:
+    return ProposerError(
+        f"security --fix: nobody is there to repair {number} weaknesses: a scanner has no fixer of "
+        "its own, and there is no key for a model. The report says what was found.\n"
+        "do: set ANTHROPIC_API_KEY, or name somebody else: --proposer NAME (docs/security.md)."
+    )
+
+
+def _config(config: Config, scan: Scan, *, claimed: bool) -> Config:
+    """What `fix` measures, and the scanners besides; only what these tell is repaired."""
+    found = targets_of(config, scan.repository, scan.pair.head)
+    tested = with_targets(config, found) if found.targets else config
+    least = threshold(scan.config.security.fail_on)
+    command = f"autoresearch-ci security --fail-on {least}"
+    own = FixTarget(tool=SCANNERS, command=command, category="critical")
+    model = FixTarget(tool=MODEL, command="a model is asked again", category="critical")
+    targets = (own, *([model] if claimed else []), *tested.fix.targets)
+    if not found.targets and not config.guards:
+        message = "no test was found: only scanners and our rules say that a repair keeps a feature"
+        scan.observe(Warning(message=f"{message}\ndo: --guard CMD, or fix.targets"))
+    section = config.fix.model_copy(update={"targets": targets, "categories": ("critical",)})
+    return config.model_copy(update={"fix": section, "security": scan.config.security})
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Repairs:
+    """See `Besides`."""
+
+    scan: Scan
+    wanted: Sequence[Weakness]
+    claims: Claims | None
+    stack: ExitStack
+    """Closes the room of the scanners."""
+    config: Config
+
+    def targets(self, store: Store, context: RunContext) -> Mapping[str, OwnTarget]:
+        settings = self.scan.config.security
+        least, allow = threshold(settings.fail_on), self.config.fix.allow
+        look = self.stack.enter_context(self.scan.looker())
+        found: dict[str, OwnTarget] = {
+            SCANNERS: ScannedCode(
+                files=context.files,
+                scan=lambda files: look(files, store),
+                wanted=self.wanted,
+                least=least,
+                excusing=tuple(filter(None, (settings.accepted, settings.baseline))),
+                allow=allow,
+            )
+        }
+        if self.claims:
+            found[MODEL] = ClaimedWeaknesses(
+                files=context.files,
+                read=store.read,
+                claims=self.claims.weaknesses,
+                least=least,
+                verify=self.claims.verify,
+                allow=allow,
+            )
+        return found
+
+    def evidence(self, experiments: Sequence[Experiment]) -> str:
+        named = {journal_id(failure_id(SCANNERS, w)): w for w in self.wanted}
+        claims = self.claims.weaknesses if self.claims else ()
+        named |= {journal_id(failure_id(MODEL, w)): w for w in claims}
+        return evidence_markdown(named, experiments)
+
+
+def _show(finished: Finished, config: Config, options: argparse.Namespace) -> None:
+    out = sys.stdout if options.format == "text" else sys.stderr
+    print(results_table(finished.ledger.experiments, config.metric.direction), file=out)
+    tell(finished.published, out)
+
+
+def _remaining(scan: Scan, scanned: Scanned, finished: Finished, *, diff: bool) -> Fixed:
+    """All of the result looked at again, as of a stranger: its excuses are those of before."""
+    head = finished.ledger.incumbent
+    if not finished.ledger.history.kept:
+        return Fixed(pair=scan.pair, scanned=scanned, broken=finished.broken)
+    pair = replace(scan.pair, head=head)
+    if not diff:
+        pair = replace(pair, base=scan.pair.base if scan.pair.proposed else scan.pair.head)
+        pair = replace(pair, proposed=True)
+    again = replace(scan, pair=pair)
+    scope = () if scan.config.scope == ("**",) else scan.config.scope
+    return Fixed(pair=pair, scanned=again.run(diff=diff, scope=scope), broken=finished.broken)
