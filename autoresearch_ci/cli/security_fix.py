@@ -25,7 +25,7 @@ from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.failures import journal_id
 from autoresearch_ci.decide.weakness_failures import failure_id, threshold, to_repair
 from autoresearch_ci.decide.weaknesses import Weakness
-from autoresearch_ci.errors import AutoresearchError, ConfigError, ProposerError
+from autoresearch_ci.errors import AutoresearchError, BaselineError, ConfigError, ProposerError
 from autoresearch_ci.events import Note, Warning
 from autoresearch_ci.experiment import Experiment
 from autoresearch_ci.measure.diagnosis import OwnTarget
@@ -90,27 +90,32 @@ def fix(
         return Fixed(pair=scan.pair, scanned=scanned, broken=_nobody(len(everything)))
     with ExitStack() as stack:
         repairs = _Repairs(scan=scan, wanted=wanted, claims=claims, stack=stack, config=config)
-        finished = run(
-            replace(resolved, config=config),
-            Options(
-                start=Path.cwd(),
-                config_path=path,
-                tag=chosen_tag(scan.repository, None, resume=False, prefix="security-fix-"),
-                command="security-fix",
-                opened=tuple(w.path for w in everything if _WORKFLOWS.fullmatch(w.path)),
-            ),
-            observe=scan.observe,
-            stop=scan.stop,
-            environment=scan.environment,
-            besides=repairs,
+        options_of_run = Options(
+            start=Path.cwd(),
+            config_path=path,
+            tag=chosen_tag(scan.repository, None, resume=False, prefix="security-fix-"),
+            command="security-fix",
+            opened=tuple(w.path for w in everything if _WORKFLOWS.fullmatch(w.path)),
         )
+        try:
+            finished = run(
+                replace(resolved, config=config),
+                options_of_run,
+                observe=scan.observe,
+                stop=scan.stop,
+                environment=scan.environment,
+                besides=repairs,
+            )
+        except (BaselineError, ProposerError) as error:  # what was found is told all the same
+            return Fixed(pair=scan.pair, scanned=scanned, broken=error)
     _show(finished, config, options)
     return _remaining(scan, scanned, finished, diff=options.diff is not None)
 
 
 def _nobody(number: int) -> ProposerError:
+    told = "weakness" if number == 1 else "weaknesses"
     return ProposerError(
-        f"security --fix: nobody is there to repair {number} weaknesses: a scanner has no fixer of "
+        f"security --fix: nobody is there to repair {number} {told}: a scanner has no fixer of "
         "its own, and there is no key for a model. The report says what was found.\n"
         "do: set ANTHROPIC_API_KEY, or name somebody else: --proposer NAME (docs/security.md)."
     )

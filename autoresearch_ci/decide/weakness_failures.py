@@ -90,4 +90,5 @@ def _message(weakness: Weakness) -> str:
     parts += [text for text in (weakness.why, weakness.fix) if text and text != weakness.title]
     if weakness.family == SECRETS:
         parts.append("Read it from the environment; who has it must revoke it.")
+    parts.append("Repair it where it stands: what is deleted, moved or silenced does not count.")
     return "\n".join(parts)

@@ -5,7 +5,9 @@ What is right is kept in one iteration, what only makes a scanner fall silent ne
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -60,6 +62,7 @@ SECRET = {
         'TOKEN = "AKIA' + 'QYLPMN5HHHFPZAM2"\n\n\ndef header():\n    return {"key": TOKEN}\n'
     ),
 }
+KEY = '"AKIA' + 'QYLPMN5HHHFPZAM2"'
 PYTEST = "{tool: pytest, command: 'python -m pytest -q --junitxml {report}'}"
 
 Fix = Callable[..., Result]
@@ -89,7 +92,7 @@ def fix(repo: Repo, script: Script, run: Run) -> Fix:
 
 
 def weak(repo: Repo, files: Mapping[str, str]) -> None:
-    repo.write(".github/autoresearch.yml", f"fix:\n  targets:\n    - {PYTEST}\n")
+    repo.write(".github/autoresearch.yml", f"fix:\n  attempts: 99\n  targets:\n    - {PYTEST}\n")
     for name, text in files.items():
         repo.write(name, text)
     repo.commit("something is insecure")
@@ -102,6 +105,10 @@ def edit(path: str, *pairs: tuple[str, str]) -> dict[str, Any]:
 
 def whole(**files: str | None) -> dict[str, Any]:
     return {"description": "a repair", "files": {n.replace("__", "."): t for n, t in files.items()}}
+
+
+def branch_of(repo: Repo) -> str:
+    return repo.git("branch", "--list", "autoresearch/*", "--format=%(refname)")
 
 
 RIGHT = {
@@ -131,11 +138,247 @@ RIGHT = {
 FILES = {"shell": SHELL, "sql": SQL, "workflow": WORKFLOW, "secret": SECRET}
 
 
-@pytest.mark.parametrize("kind", FILES)
-def test_a_right_repair_is_kept_in_one_iteration(repo: Repo, fix: Fix, kind: str) -> None:
+SHELL_CALL = 'subprocess.check_output("wc -c < " + name, shell=True)'
+HELPER = "import subprocess\n\n\ndef told(name):\n    return " + SHELL_CALL + "\n"
+QUERY = 'database.execute("SELECT age FROM people WHERE name = \'" + name + "\'")'
+STEP = '      - name: greet\n        run: echo "${{ github.event.issue.title }}"\n'
+TRIAGE = ".github/workflows/triage.yml"
+CHEATS: dict[str, dict[str, dict[str, Any]]] = {
+    "shell": {
+        "suppress": edit("shell.py", (SHELL_CALL, f"{SHELL_CALL}  # nosec")),
+        "suppress by rule": edit("shell.py", (SHELL_CALL, f"{SHELL_CALL}  # noqa: S602")),
+        "configure": {
+            "description": "a repair",
+            "files": {".bandit": "[bandit]\nskips: B602\n", "setup.txt": "x\n"},
+        },
+        "accept": {
+            "description": "a",
+            "files": {".github/security-accepted.yml": "accepted: []\n"},
+        },
+        "delete the file": whole(shell__py=None),
+        "delete the function": whole(shell__py="import subprocess\n"),
+        "hollow": edit("shell.py", (f"told = {SHELL_CALL}\n    return int(told)", "return 4")),
+        "rename the file": whole(shell__py=None, other__py=SHELL["shell.py"]),
+        "move the code": whole(
+            shell__py="from helper import told\n\n\ndef size(name):\n    return int(told(name))\n",
+            helper__py=HELPER,
+        ),
+        "move the code below": edit(
+            "shell.py",
+            (f"told = {SHELL_CALL}\n    return int(told)", "return inner(name)"),
+            (
+                "import subprocess\n",
+                f"import subprocess\n\n\ndef inner(name):\n    return int({SHELL_CALL})\n",
+            ),
+        ),
+        "catch and ignore": edit(
+            "shell.py",
+            (
+                f"    told = {SHELL_CALL}\n",
+                f"    try:\n        told = {SHELL_CALL}\n    except Exception:\n        pass\n",
+            ),
+        ),
+        "another weakness": edit(
+            "shell.py",
+            (SHELL_CALL, 'subprocess.check_output(["wc", "-c", name]).split()[0]'),
+            ("import subprocess\n", "import subprocess\n\nKEYS = eval('[]')\n"),
+        ),
+        "a mild one elsewhere": {
+            "description": "a repair",
+            "files": {
+                "shell.py": SHELL["shell.py"].replace(
+                    SHELL_CALL, 'subprocess.check_output(["wc", "-c", name]).split()[0]'
+                ),
+                "more.py": "import random\n\n\ndef key():\n    return random.random()\n",
+            },
+        },
+        "a shell by name": edit(
+            "shell.py", (SHELL_CALL, 'subprocess.check_output(["sh", "-c", "wc -c < " + name])')
+        ),
+        "no shell to see": edit("shell.py", ("shell=True", "shell=not None")),
+        "keywords": edit("shell.py", ("shell=True", '**{"shell": True}')),
+        "another name": edit(
+            "shell.py",
+            ("subprocess.check_output(", "ask("),
+            ("import subprocess\n", "import subprocess\n\nask = subprocess.check_output\n"),
+        ),
+        "by its name": edit(
+            "shell.py", ("subprocess.check_output(", 'getattr(subprocess, "check_output")(')
+        ),
+        "another function": edit(
+            "shell.py",
+            (SHELL_CALL, 'os.popen("wc -c < " + name).read()'),
+            ("import subprocess", "import os"),
+        ),
+        "wrong": edit("shell.py", (SHELL_CALL, 'subprocess.check_output(["wc", "-l", name])[:1]')),
+        "break a test": edit("test_shell.py", ("== 4", "== 5")),
+    },
+    "sql": {
+        "suppress": edit("query.py", (QUERY, f"{QUERY}  # nosec B608")),
+        "percent": edit(
+            "query.py",
+            (QUERY, 'database.execute("SEL" "ECT age FROM people WHERE name = %r" % name)'),
+        ),
+        "join": edit(
+            "query.py",
+            (
+                QUERY,
+                'database.execute("".join(["SEL", "ECT age FROM people WHERE name = ", name]))',
+            ),
+        ),
+        "build before": edit(
+            "query.py",
+            (
+                f"    rows = {QUERY}\n",
+                '    asked = "SEL"\n    asked += "ECT age FROM people WHERE name = " + name\n'
+                "    rows = database.execute(asked)\n",
+            ),
+        ),
+        "plain answer": edit(
+            "query.py", (f"rows = {QUERY}\n    return rows.fetchone()[0]", "return 3")
+        ),
+    },
+    "workflow": {
+        "suppress": edit(
+            TRIAGE,
+            ('title }}"\n', 'title }}" # zizmor: ignore[template-injection]\n'),
+        ),
+        "another step": edit(TRIAGE, (STEP, "      - run: true\n")),
+        "delete the step": edit(TRIAGE, (f"    steps:\n{STEP}", "    steps: []\n")),
+        "delete the file": {"description": "a", "files": {TRIAGE: None}},
+        "never": edit(TRIAGE, ("on: issues", "on: workflow_dispatch")),
+        "skip": edit(TRIAGE, ("      - name: greet\n", "      - name: greet\n        if: false\n")),
+        "another workflow": {
+            "description": "a",
+            "files": {TRIAGE: None, ".github/workflows/other.yml": WORKFLOW[TRIAGE]},
+        },
+        "configure": {
+            "description": "a",
+            "files": {"zizmor.yml": "rules:\n  template-injection:\n    disable: true\n"},
+        },
+    },
+    "secret": {
+        "suppress": edit("client.py", ('AM2"\n', 'AM2"  # pragma: allowlist secret\n')),
+        "baseline": {"description": "a", "files": {".secrets.baseline": "{}\n"}},
+        "move": edit("client.py", ('TOKEN = "AKIA', 'OTHER = TOKEN = "AKIA')),
+        "delete the file": whole(client__py=None),
+        "in two parts": edit("client.py", ('"AKIA' + "QYLPMN", '"AKIA" "QYLPMN')),
+        "elsewhere": {
+            "description": "a",
+            "files": {
+                "client.py": SECRET["client.py"].replace(KEY, "open('x.bin').read()[::-1]"),
+                "x.bin": KEY.strip('"')[::-1],
+            },
+        },
+    },
+}
+
+
+@pytest.mark.parametrize("kind", CHEATS)
+def test_what_only_silences_a_scanner_is_never_kept(repo: Repo, fix: Fix, kind: str) -> None:
     weak(repo, FILES[kind])
-    done = fix([RIGHT[kind]], "--fail-on", "medium")
-    assert done.column("status") == ["baseline", "keep"], done.told
+    cheats = CHEATS[kind]
+    done = fix([*cheats.values()], "--fail-on", "medium", "--iterations", str(len(cheats)))
+    told = dict(zip(cheats, done.column("status")[1:], strict=True))
+    assert set(told.values()) == {"discard"}, (told, done.told)
+    assert done.code == 1
+
+
+def test_what_breaks_a_test_is_no_repair(repo: Repo, fix: Fix) -> None:
+    weak(repo, SHELL)
+    call = 'subprocess.check_output(["wc", "-c", "--", name])\n    return int(told[:1]) + 1'
+    done = fix(
+        [edit("shell.py", (f"{SHELL_CALL}\n    return int(told)", call))], "--iterations", "1"
+    )
+    assert done.column("status") == ["baseline", "discard"], done.told
+    assert "pytest:test_shell::test_size" in done.rows[1]["reason"]
+
+
+def test_each_right_repair_is_kept_at_once_worst_first_in_a_commit_of_its_own(
+    repo: Repo, fix: Fix
+) -> None:
+    weak(repo, {**SHELL, **SQL, **WORKFLOW})
+    right = [RIGHT[kind] for kind in ("workflow", "shell", "sql")]
+    done = fix(right, "--fail-on", "medium")
+    assert done.column("status") == ["baseline", "keep", "keep", "keep"], done.told
     assert done.code == 0, done.told
-    branch = repo.git("branch", "--list", "autoresearch/*", "--format=%(refname)")
-    assert len(repo.kept(branch)) == 1
+    mended = done.column("failure")[1:]
+    assert [name.split(":")[1] for name in mended] == [TRIAGE, "shell.py", "query.py"]
+    commits = repo.git("log", "--format=%H", f"HEAD..{branch_of(repo)}").split()
+    files = [repo.git("show", "--format=", "--name-only", commit) for commit in commits]
+    assert files == ["query.py", "shell.py", TRIAGE]
+
+
+def test_the_report_shows_what_was_seen_before_and_after(repo: Repo, fix: Fix) -> None:
+    weak(repo, {**SHELL, **SECRET})
+    done = fix([RIGHT["secret"], RIGHT["shell"]])
+    told = (done.folder / "summary.md").read_text()
+    assert "bandit/B602 told of it in:" in told, told
+    assert SHELL_CALL in told
+    assert "bandit does not tell of it any more" in told
+    assert "which is not quoted" in told
+    assert "HHHFPZAM2" not in told
+
+
+def test_with_diff_what_was_there_before_is_left_alone(repo: Repo, fix: Fix) -> None:
+    weak(repo, SHELL)
+    repo.git("switch", "--quiet", "-c", "topic")
+    repo.write("new.py", SHELL["shell.py"])
+    repo.commit("another one")
+    same = RIGHT["shell"]["edits"][0]
+    done = fix([{"description": "a", "edits": [{**same, "path": "new.py"}]}], "--diff", "main")
+    assert done.column("status") == ["baseline", "keep"], done.told
+    assert done.column("failure")[1].startswith("scanners:new.py:bandit/B602")
+    assert done.code == 0, done.told
+
+
+def test_what_is_left_fails_the_gate(repo: Repo, fix: Fix) -> None:
+    weak(repo, {**SHELL, **WORKFLOW})
+    done = fix([RIGHT["workflow"]])
+    assert done.code == 1, done.told
+    folder = max((repo.path / "autoresearch").glob("security-[0-9a-f]*"), key=os.path.getmtime)
+    told = json.loads((folder / "weaknesses.json").read_text())
+    assert [item["path"] for item in told["items"] if item["blocks"]] == ["shell.py"]
+    assert told["commit"] == repo.git("rev-parse", branch_of(repo))
+
+
+def test_without_anybody_who_repairs_the_report_is_written_and_the_exit_says_so(
+    repo: Repo, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weak(repo, SHELL)
+    monkeypatch.chdir(repo.path)
+    assert run_cli(["security", "--fix", "--fail-on", "never"]) == 5
+    assert "nobody is there to repair 1 weakness" in run.capture.readouterr().err
+    folder = next((repo.path / "autoresearch").glob("security-*"))
+    assert (folder / "weaknesses.json").exists()
+    assert not branch_of(repo)
+
+
+def test_who_has_nothing_to_repair_is_only_judged(repo: Repo, fix: Fix) -> None:
+    weak(repo, {"a.py": "VALUE = 1\n"})
+    done = fix([])
+    assert done.code == 0, done.told
+    assert not branch_of(repo)
+
+
+TELLS = """\
+import json, os
+
+run = {"tool": {"driver": {"name": "own"}}, "results": []}
+if os.path.exists("other.txt") and "shell=True" not in open("shell.py").read():
+    place = {"physicalLocation": {"artifactLocation": {"uri": "other.txt"}}}
+    found = {"ruleId": "X1", "level": "note", "message": {"text": "alone"}, "locations": [place]}
+    run["results"].append(found)
+print(json.dumps({"version": "2.1.0", "runs": [run]}))
+"""
+
+
+def test_what_is_new_in_a_file_that_nobody_touched_is_seen_before_a_keep(
+    repo: Repo, fix: Fix
+) -> None:
+    weak(repo, {**SHELL, "other.txt": "text\n"})
+    command = f"python3 -c {shlex.quote(TELLS)}"
+    tools = f"security.tools=[{{name: own, command: {json.dumps(command)}}}]"
+    done = fix([RIGHT["shell"]], "--set", tools, "--iterations", "1")
+    assert done.column("status") == ["baseline", "discard"], done.told
+    assert "other.txt:own/X1" in done.rows[1]["reason"]

@@ -133,7 +133,7 @@ _TABLE: tuple[tuple[str, str], ...] = (
     # Scanners that read every language
     ("bandit, gosec", r"(?:#|//|/\*|--) #?nosec\b"),
     ("semgrep", r"\bnosem(?:grep)?\b"),
-    ("zizmor, our own rules", r"# (?:zizmor|security) : ignore\b"),
+    ("our own rules of workflows", r"# security : ignore\b"),
     ("codeql, lgtm", r"(?:#|//|/\*|--) (?:lgtm\b|codeql \[)"),
     ("SonarQube", r"\bNOSONAR\b"),
     ("checkov", r"\b(?:checkov|bridgecrew):skip\b"),

@@ -9,6 +9,8 @@ weakness so that neither a scanner nor these rules know it.
 from __future__ import annotations
 
 import ast
+import base64
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,6 +33,7 @@ _CODE = re.compile(
 )
 _DEPENDENCY = "vulnerable dependency"
 _SQL = "sql injection"
+_SECRET = "a secret in the code"
 
 Texts = Mapping[str, bytes | None]
 
@@ -50,6 +53,7 @@ def dodges(before: Texts, after: Texts, weaknesses: Sequence[Weakness]) -> Itera
             yield from _removed(path, old, new, own)
         if new is not None and path.endswith((".py", ".pyw")):
             yield from _hidden(path, old or "", new, {w.family for w in weaknesses})
+    yield from _kept_secrets(before, after, [w for w in weaknesses if w.family == _SECRET])
 
 
 def _text(content: bytes | None) -> str | None:
@@ -136,8 +140,11 @@ def _of_workflow(path: str, old: str, new: str | None) -> Iterator[Shortcut]:
     for name, steps in jobs.items():
         if name not in left:
             yield _gone(path, 1, f"the job {name} is gone")
-        elif left[name] < steps:
-            yield _gone(path, 1, f"the job {name} has {left[name]} steps of {steps}")
+        elif len(left[name]) < len(steps):
+            yield _gone(path, 1, f"the job {name} has {len(left[name])} steps of {len(steps)}")
+        elif lost := [does for does in steps if does and not any(does & d for d in left[name])]:
+            what = f"no step of the job {name} does what one did: {', '.join(sorted(lost[0]))}"
+            yield _gone(path, 1, what)
 
 
 def _workflow(path: str, text: str) -> Mapping[Any, Any]:
@@ -153,14 +160,70 @@ def _events(data: Mapping[Any, Any]) -> set[str]:
     return {told} if isinstance(told, str) else set(map(str, told or ()))
 
 
-def _jobs(data: Mapping[Any, Any]) -> dict[str, int]:
-    """By name, how many steps each has."""
+def _jobs(data: Mapping[Any, Any]) -> dict[str, list[set[str]]]:
+    """By name, what each step does: the action, or the programs that its lines begin with."""
     jobs = data.get("jobs")
     found = {}
     for name, job in jobs.items() if isinstance(jobs, Mapping) else ():
         steps = job.get("steps") if isinstance(job, Mapping) else None
-        found[str(name)] = len(steps) if isinstance(steps, list) else 0
+        found[str(name)] = [_does(step) for step in steps] if isinstance(steps, list) else []
     return found
+
+
+def _does(step: object) -> set[str]:
+    if not isinstance(step, Mapping):
+        return set()
+    if used := step.get("uses"):
+        return {str(used).partition("@")[0].lower()}
+    lines = (line.split() for line in str(step.get("run") or "").splitlines())
+    return {words[0] for words in lines if words and not words[0].startswith("#")}
+
+
+# --- A secret that is only written in another way -------------------------------------------------
+
+_WORDS = re.compile(r"[^\s\"'`,;()\[\]{}<>]{6,}")
+_BETWEEN = re.compile(r"[\s\"'`+,()\[\]\\]|\b[fbru]+(?=[\"'])")
+"""What stands between the parts of a text that is put together."""
+
+
+def _kept_secrets(
+    before: Texts, after: Texts, weaknesses: Sequence[Weakness]
+) -> Iterator[Shortcut]:
+    """What scanners took for a secret, and stands somewhere in the change all the same."""
+    for weakness in weaknesses:
+        lines = (_text(before.get(weakness.path)) or "").splitlines()
+        here = lines[weakness.line - 1] if 0 < weakness.line <= len(lines) else ""
+        for secret in (word for word in _values(here) if _is_of(word, weakness.key)):
+            was, now = (_times(secret, part) for part in (before, after))
+            if sum(now.values()) < sum(was.values()) or not any(now.values()):
+                continue  # one of several is gone
+            path = next(path for path, times in sorted(now.items()) if times)
+            what = "holds the secret, only in another way"
+            yield Shortcut(rule="weakness-hidden", path=path, line=1, what=what)
+
+
+def _times(secret: str, texts: Texts) -> dict[str, int]:
+    """By path, how often it stands there, in whatever form."""
+    forms = _forms(secret)
+    plain = {path: _BETWEEN.sub("", _text(content) or "") for path, content in texts.items()}
+    return {path: sum(text.count(form) for form in forms) for path, text in plain.items()}
+
+
+def _values(line: str) -> set[str]:
+    quoted = [found[1] for found in re.finditer(r"[\"'`]([^\"'`]{4,})[\"'`]", line)]
+    return {*quoted, *_WORDS.findall(line), *(w.partition("=")[2] for w in _WORDS.findall(line))}
+
+
+def _is_of(word: str, key: str) -> bool:
+    """Whether this is what the scanner means: the key of some is a hash of it."""
+    return bool(word) and hashlib.sha1(word.encode(), usedforsecurity=False).hexdigest() == key
+
+
+def _forms(secret: str) -> set[str]:
+    content = secret.encode()
+    coded = (base64.b64encode(content), base64.urlsafe_b64encode(content), content.hex().encode())
+    texts = {secret, secret[::-1], *(code.decode().rstrip("=") for code in coded)}
+    return {_BETWEEN.sub("", text) for text in texts}
 
 
 # --- The weakness is there, and no scanner sees it ------------------------------------------------
