@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +17,8 @@ from autoresearch_ci.cli.compared import Compared
 from autoresearch_ci.cli.config import effective
 from autoresearch_ci.cli.fix_targets import targets_of, with_targets
 from autoresearch_ci.cli.make_proposer import turns_of
+from autoresearch_ci.cli.model_audit import check_fix
+from autoresearch_ci.cli.open_investigation import Desk
 from autoresearch_ci.cli.publish import tell
 from autoresearch_ci.cli.run import run
 from autoresearch_ci.cli.security_scan import Scan, Scanned
@@ -54,6 +56,20 @@ class Claims:
     weaknesses: Sequence[Weakness]
     """Open ones, bad enough."""
     verify: Verify
+
+
+def claims_of(desk: Desk, weaknesses: Iterable[Weakness], fail_on: str) -> Claims:
+    """Of what a model says, what is open and bad enough; `desk` stays open until all is repaired.
+
+    Each answer is an independent request: it sees the claim, and the code before and after.
+    """
+    least = threshold(fail_on)
+
+    def verify(claim: Weakness, before: Mapping[str, str], after: Mapping[str, str]) -> str:
+        return check_fix(desk, claim, before=before, after=after).judgement
+
+    found = [w for w in weaknesses if w.status == "open" and w.severity.reaches(least)]
+    return Claims(weaknesses=found, verify=verify)
 
 
 @dataclass(frozen=True, kw_only=True)
