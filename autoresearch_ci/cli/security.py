@@ -15,7 +15,7 @@ from autoresearch_ci.cli.assembly import make_redactor
 from autoresearch_ci.cli.compared import Compared, compared, fetched
 from autoresearch_ci.cli.config import effective
 from autoresearch_ci.cli.security_files import say_to_forge, security_folder, show, write_all
-from autoresearch_ci.cli.security_fix import fix
+from autoresearch_ci.cli.security_fix import EVERYTHING, fix
 from autoresearch_ci.cli.security_history import History
 from autoresearch_ci.cli.security_scan import Scan, Scanned
 from autoresearch_ci.cli.terminal import obey_signals
@@ -29,8 +29,6 @@ from autoresearch_ci.report.console import make_progress
 from autoresearch_ci.report.security_report import SecurityReport, told
 from autoresearch_ci.safety.redaction import Redactor
 from autoresearch_ci.workspace.repository import Repository
-
-EVERYTHING = ("**",)
 
 
 def main(options: argparse.Namespace) -> int:

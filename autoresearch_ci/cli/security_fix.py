@@ -31,6 +31,7 @@ from autoresearch_ci.errors import AutoresearchError, BaselineError, ConfigError
 from autoresearch_ci.events import Note, Warning
 from autoresearch_ci.experiment import Experiment
 from autoresearch_ci.measure.diagnosis import OwnTarget
+from autoresearch_ci.measure.scanners.look import Seen
 from autoresearch_ci.measure.weakness_target import (
     MODEL,
     SCANNERS,
@@ -46,6 +47,7 @@ from autoresearch_ci.report.terminal_table import results_table
 from autoresearch_ci.report.weakness_evidence import evidence_markdown
 from autoresearch_ci.workspace.store import Store
 
+EVERYTHING = ("**",)
 _WORKFLOWS = re.compile(r"\.github/(workflows/[^/]+\.ya?ml|actions/([^/]+/)+action\.ya?ml)")
 
 
@@ -105,7 +107,15 @@ def fix(
     if turns_of(config, scan.environment) == ((AUTOFIX, 1),):
         return Fixed(pair=scan.pair, scanned=scanned, broken=_nobody(len(everything)))
     with ExitStack() as stack:
-        repairs = _Repairs(scan=scan, wanted=wanted, claims=claims, stack=stack, config=config)
+        whole = options.diff is None and scan.config.scope == EVERYTHING
+        repairs = _Repairs(
+            scan=scan,
+            known=scanned.head if whole else None,
+            wanted=wanted,
+            claims=claims,
+            stack=stack,
+            config=config,
+        )
         options_of_run = Options(
             start=Path.cwd(),
             config_path=path,
@@ -158,6 +168,8 @@ class _Repairs:
     """See `Besides`."""
 
     scan: Scan
+    known: Seen | None
+    """What all scanners said of all of the head; `None`: they have not looked at all of it."""
     wanted: Sequence[Weakness]
     claims: Claims | None
     stack: ExitStack
@@ -176,6 +188,7 @@ class _Repairs:
                 least=least,
                 excusing=tuple(filter(None, (settings.accepted, settings.baseline))),
                 allow=allow,
+                known=self.known if context.base == self.scan.pair.head else None,
             )
         }
         if self.claims:
@@ -212,5 +225,5 @@ def _remaining(scan: Scan, scanned: Scanned, finished: Finished, *, diff: bool) 
         pair = replace(pair, base=scan.pair.base if scan.pair.proposed else scan.pair.head)
         pair = replace(pair, proposed=True)
     again = replace(scan, pair=pair)
-    scope = () if scan.config.scope == ("**",) else scan.config.scope
+    scope = () if scan.config.scope == EVERYTHING else scan.config.scope
     return Fixed(pair=pair, scanned=again.run(diff=diff, scope=scope), broken=finished.broken)

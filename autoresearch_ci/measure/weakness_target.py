@@ -46,13 +46,18 @@ class ScannedCode:
     """Paths of what says that a weakness does not count."""
     allow: Collection[str] = ()
     """Shortcuts that are none here."""
+    known: Seen | None = None
+    """What was said of the base commit already; `None`: nobody was asked."""
     _seen: dict[str, Seen] = field(default_factory=dict)
     """By identity of the code; nothing that cannot be found out again by looking."""
     _whole: dict[str, Seen] = field(default_factory=dict)
 
     def look(self, subject: Subject, *, whole: bool) -> Diagnosis:
         base, changes = self._base(), subject.changes
-        seen = self._all_of(changes) if whole or not changes else self._part(changes, base)
+        if not changes:
+            seen = base
+        else:
+            seen = self._all_of(changes) if whole else self._part(changes, base)
         return Diagnosis(
             failures=as_failures(
                 SCANNERS,
@@ -65,7 +70,7 @@ class ScannedCode:
         )
 
     def _base(self) -> Seen:
-        return self._all_of({})
+        return self.known or self._all_of({})
 
     def _all_of(self, changes: Changes) -> Seen:
         name = identity(changes)

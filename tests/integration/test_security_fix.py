@@ -72,14 +72,17 @@ Fix = Callable[..., Result]
 def fix(repo: Repo, script: Script, run: Run) -> Fix:
     """The command line in the repository, with what the scripted proposer answers."""
 
-    def call(answers: list[Mapping[str, Any]], *flags: str) -> Result:
+    def call(
+        answers: list[Mapping[str, Any]], *flags: str, environment: Mapping[str, str] = os.environ
+    ) -> Result:
         script(*answers)
         back = Path.cwd()
         os.chdir(repo.path)
         run.capture.readouterr()
         before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
-            code = run_cli(["security", "--fix", "--proposer", f"script:{script.path}", *flags])
+            given = ["security", "--fix", "--proposer", f"script:{script.path}", *flags]
+            code = run_cli(given, environment)
         finally:
             os.chdir(back)
             for number, handler in before.items():
@@ -374,3 +377,20 @@ def test_what_is_new_in_a_file_that_nobody_touched_is_seen_before_a_keep(
     done = fix([RIGHT["shell"]], "--set", tools, "--iterations", "1")
     assert done.column("status") == ["baseline", "discard"], done.told
     assert "other.txt:own/X1" in done.rows[1]["reason"]
+
+
+def test_a_stranger_s_pull_request_is_not_repaired(repo: Repo, fix: Fix, tmp_path: Path) -> None:
+    weak(repo, SHELL)
+    base, head = (repo.git("rev-parse", name) for name in ("HEAD~1", "HEAD"))
+    pull = {
+        "number": 1,
+        "base": {"sha": base, "repo": {"full_name": "a/b"}},
+        "head": {"sha": head, "repo": {"full_name": "stranger/b"}},
+    }
+    event = tmp_path / "event.json"
+    event.write_text(json.dumps({"pull_request": pull}))
+    job = {"GITHUB_EVENT_NAME": "pull_request", "GITHUB_EVENT_PATH": str(event)}
+    done = fix([RIGHT["shell"]], "--diff", environment={**os.environ, **job})
+    assert done.code == 2, done.told
+    assert "a fork's pull request is not repaired here" in done.err
+    assert not branch_of(repo)

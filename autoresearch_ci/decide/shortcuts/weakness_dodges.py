@@ -296,8 +296,8 @@ def _of_module(node: ast.expr) -> bool:
 def _asks_shell(name: str, keyword: ast.keyword) -> bool:
     if keyword.arg is None:
         return name.partition(".")[0] in _MODULES
-    plain = isinstance(keyword.value, ast.Constant) and not keyword.value.value
-    return keyword.arg == "shell" and not plain
+    # A plain `True` is what scanners look for.
+    return keyword.arg == "shell" and not isinstance(keyword.value, ast.Constant)
 
 
 def _built_queries(tree: ast.Module) -> list[tuple[int, str]]:

@@ -58,6 +58,7 @@ def test_where_the_weakness_stood_something_still_has_to_be_done(new: str | None
         SHELL.replace("run(name)", "subprocess.run(['ls', name], check=True)"),
         SHELL.replace("run(name)", "subprocess.run(['ls', name], shell=False)"),
         SHELL.replace("run(name)", "subprocess.run(['ls'], stdout=subprocess.PIPE)"),
+        SHELL.replace("run(name)", "subprocess.run('ls ' + name, shell=True)"),
         SHELL.replace("def size(name)", "def size(name, *, safe=True)"),
         SHELL.replace(
             "    return", "    if not name.isalnum():\n        raise ValueError\n    return"
@@ -65,7 +66,7 @@ def test_where_the_weakness_stood_something_still_has_to_be_done(new: str | None
         SHELL.replace("run(name)", "getattr(name, 'size')"),
     ],
 )
-def test_a_repair_is_none_of_it(new: str) -> None:
+def test_a_repair_is_none_of_it_nor_what_scanners_see_by_themselves(new: str) -> None:
     assert told(SHELL, new) == []
 
 

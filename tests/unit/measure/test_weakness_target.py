@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -81,6 +82,14 @@ def test_only_what_differs_is_looked_at_until_all_of_it_is() -> None:
     told(own, whole=True, a="good")
     told(own, a="good")
     assert scan.shown[2:] == [["a.py", "b.py", "c.py"]]
+
+
+def test_what_is_known_of_the_base_is_not_asked_again() -> None:
+    scan = Scanners()
+    own = replace(target(scan), known=Scanners()(FILES))
+    assert told(own) == told(target(Scanners()))
+    assert "a.py:bandit/B1:a.py bandit/B1" not in told(own, a="good")
+    assert scan.shown == [["a.py"]]
 
 
 def test_what_is_new_is_as_bad_as_it_is() -> None:
