@@ -274,6 +274,8 @@ def _again(info: RunInfo, more: PullRequestInfo) -> str:
     look = [f"autoresearch-ci compare {base} {head}   # measures both again, in turns"]
     if info.repairs is not None:
         check = "autoresearch-ci fix --check --fail-on any   # what is broken there"
+        if info.evidence:  # scanners come first, and are asked in this way
+            check = f"{info.metric_command.partition(chr(10))[0]}   # what is insecure there"
         look = [f"git switch --detach {head}", check]
     commands = [
         f"git fetch origin {shlex.quote(info.branch)} {refs}:{refs}",

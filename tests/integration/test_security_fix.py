@@ -17,6 +17,8 @@ import pytest
 
 from autoresearch_ci.cli.main import run_cli
 from tests.conftest import Repo, Result, Run, Script
+from tests.git_http import GitServer
+from tests.github_api import ACTIONS, SLUG, GitHubApi, Identity
 
 SHELL = {
     "shell.py": (
@@ -304,17 +306,6 @@ def test_each_right_repair_is_kept_at_once_worst_first_in_a_commit_of_its_own(
     assert files == ["query.py", "shell.py", TRIAGE]
 
 
-def test_the_report_shows_what_was_seen_before_and_after(repo: Repo, fix: Fix) -> None:
-    weak(repo, {**SHELL, **SECRET})
-    done = fix([RIGHT["secret"], RIGHT["shell"]])
-    told = (done.folder / "summary.md").read_text()
-    assert "bandit/B602 told of it in:" in told, told
-    assert SHELL_CALL in told
-    assert "bandit does not tell of it any more" in told
-    assert "which is not quoted" in told
-    assert "HHHFPZAM2" not in told
-
-
 def test_with_diff_what_was_there_before_is_left_alone(repo: Repo, fix: Fix) -> None:
     weak(repo, SHELL)
     repo.git("switch", "--quiet", "-c", "topic")
@@ -394,3 +385,35 @@ def test_a_stranger_s_pull_request_is_not_repaired(repo: Repo, fix: Fix, tmp_pat
     assert done.code == 2, done.told
     assert "a fork's pull request is not repaired here" in done.err
     assert not branch_of(repo)
+
+
+def test_the_pull_request_is_a_draft_with_the_evidence(
+    repo: Repo, fix: Fix, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weak(repo, {**SHELL, **SECRET})
+    token = "token-that-must-not-leak"
+    with GitServer(root=tmp_path / "server", token=token) as server:
+        bare = server.create(SLUG, repo.path)
+        with GitHubApi(bare=bare, permissions={"writer": "write"}) as api:
+            api.tokens[token] = Identity(login=ACTIONS)
+            job = {
+                "GITHUB_API_URL": api.url,
+                "GITHUB_SERVER_URL": server.url,
+                "GITHUB_REPOSITORY": SLUG,
+                "GITHUB_REF_TYPE": "branch",
+                "GITHUB_REF_NAME": "main",
+                "GITHUB_TOKEN": token,
+            }
+            for name, text in job.items():
+                monkeypatch.setenv(name, text)
+            done = fix([RIGHT["secret"], RIGHT["shell"]], "--publish", "github")
+    assert done.code == 0, done.told
+    (pull,) = api.pulls
+    assert pull["draft"]
+    body = pull["body"]
+    assert "### What was seen" in body
+    assert SHELL_CALL in body
+    assert "bandit does not tell of it any more" in body
+    assert "which is not quoted" in body
+    assert "autoresearch-ci security --fail-on high" in body
+    assert "HHHFPZAM2" not in body + pull["title"]

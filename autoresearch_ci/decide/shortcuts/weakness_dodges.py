@@ -230,6 +230,8 @@ def _forms(secret: str) -> set[str]:
 
 _MODULES = ("subprocess", "os", "pickle", "marshal", "yaml", "builtins", "popen2", "commands")
 _SHELL = re.compile(r"(?i)^(.*/)?(sh|bash|dash|zsh|ksh|fish|cmd|powershell|pwsh)(\.exe)?$")
+_SHELL_LINE = re.compile(r"(?i)^\s*(\S*/)?(sh|bash|dash|zsh|ksh)\s+-[a-z]*c\b")
+_ROUNDABOUT = ("__import__", "importlib.import_module", "globals", "operator.methodcaller")
 _LINE_FLAG = re.compile(r"(?i)^(-[a-z]*c|/c|-command|-encodedcommand)$")
 _QUERIES = frozenset({"execute", "executemany", "executescript", "raw", "text", "query"})
 _BUILDERS = frozenset({"format", "join", "substitute", "safe_substitute", "replace", "format_map"})
@@ -271,10 +273,12 @@ def _is_trick(node: ast.expr | ast.stmt) -> bool:
         words = [e.value for e in node.elts if isinstance(e, ast.Constant)]
         texts = [word for word in words if isinstance(word, str)]
         return any(map(_SHELL.match, texts)) and any(map(_LINE_FLAG.match, texts))
+    if isinstance(node, ast.Constant):  # to be split
+        return isinstance(node.value, str) and bool(_SHELL_LINE.match(node.value))
     if not isinstance(node, ast.Call):
         return False
     name = ast.unparse(node.func)
-    if name in ("__import__", "importlib.import_module", "globals", "operator.methodcaller"):
+    if name in _ROUNDABOUT or name.endswith(("create_subprocess_shell", "getstatusoutput")):
         return True
     if name == "getattr" and node.args:
         base = ast.unparse(node.args[0]).partition(".")[0]

@@ -82,6 +82,8 @@ def test_a_repair_is_none_of_it_nor_what_scanners_see_by_themselves(new: str) ->
         "importlib.import_module('os').system(name)",
         "pool.submit(subprocess.call, name)",
         "globals()['x'](name)",
+        "subprocess.run(f'sh -c {name}'.split())",
+        "asyncio.create_subprocess_shell(name)",
     ],
 )
 def test_what_scanners_cannot_see_through_hides_a_weakness(call: str) -> None:
