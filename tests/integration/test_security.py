@@ -149,9 +149,8 @@ def test_a_workflow_that_pastes_a_strangers_words_into_a_prompt_fails(
     repo.commit()
     found = scan("--diff", topic)
     assert found.code == 1
-    assert ".github/workflows/triage.yml:agentic/untrusted-prompt" in found.blocking or (
-        "agentic/missing-actor-check" in str(found.rules)
-    )
+    assert ".github/workflows/triage.yml:agentic/untrusted-prompt" in found.blocking
+    assert found.rules["agentic/missing-actor-check"] == "new"
 
 
 def test_uncommitted_changes_are_said_not_to_be_looked_at(repo: Repo, scan: Scan) -> None:

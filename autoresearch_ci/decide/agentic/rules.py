@@ -36,14 +36,14 @@ def untrusted_prompt(asked: Asked) -> Iterator[Weakness]:
         shown, words = strangers_in(asked, text)
         if not words:
             continue
-        armed = asked.writes or asked.other_secrets or everything_allowed(asked.step)
+        # Whatever else the job holds, it holds the agent's own key.
         exposed = asked.outsiders or asked.workflow.called
         yield _weakness(
             asked,
             "untrusted-prompt",
             at,
             words=shown,
-            severity=Severity.HIGH if armed and exposed else Severity.MEDIUM,
+            severity=Severity.HIGH if exposed else Severity.MEDIUM,
             confidence=Confidence.HIGH,
             cwe=1427,
             title=f"the prompt of {asked.agent.name} holds {words}, which anybody can write",
