@@ -28,7 +28,7 @@ from autoresearch_ci.decide.noise import (
     compare,
     confirm_interval,
 )
-from autoresearch_ci.errors import BaselineError
+from autoresearch_ci.errors import BaselineError, ConfigError
 from autoresearch_ci.events import Note, Observer, Warning, redacted
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.measure.bench import Bench
@@ -115,6 +115,14 @@ def run_comparison(
         observe(Warning(message=message))
     if not (difference.changes or difference.not_compared):
         observe(Warning(message="nothing differs between the two: the same code is measured twice"))
+    elif not difference.changes and difference.unknown:
+        context.repository.close()
+        raise ConfigError(
+            f"there is nothing to measure: the content of {few(difference.unknown)} is here of one "
+            "of the two commits only, though the scope names it.\n"
+            "usually: a filter such as Git LFS makes it.\n"
+            "do: compare commits that differ in files which git itself holds."
+        )
     elif not (difference.changes or claim):
         context.repository.close()
         return _unmeasured(config, difference, observe)

@@ -350,6 +350,18 @@ def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
         help="a weaknesses.json of the repository: what stands in it is known",
     )
     security.add_argument(
+        "--focus", metavar="WORDS", default="", help="what a model looks at first, with commas"
+    )
+    security.add_argument(
+        "--depth", metavar="WORD", default="", help="how far a model goes: quick, standard, deep"
+    )
+    security.add_argument(
+        "--iterations",
+        type=int,
+        metavar="N",
+        help="how often a model looks, and --fix tries; 0: no model looks, also with a key",
+    )
+    security.add_argument(
         "--allow-incomplete",
         action="store_true",
         help="pass although something could not be looked at to the end",
@@ -502,7 +514,7 @@ _OF_A_NUMBER = (
 """Keys without a meaning where a set of failures is what is measured."""
 _MEANINGLESS = {
     "fix": _OF_A_NUMBER,
-    "security": (*_OF_A_NUMBER, "goal"),
+    "security": (*_OF_A_NUMBER, "goal", "iterations"),
 }
 """Keys that a command does nothing with."""
 

@@ -6,6 +6,7 @@ cut short or looks at nothing makes the layer incomplete, with the reason; never
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import itertools
 import json
@@ -18,6 +19,7 @@ from typing import Any
 from autoresearch_ci.cli.open_investigation import Desk, opened_desk
 from autoresearch_ci.config.schema import Budget, Config
 from autoresearch_ci.decide.brought_in import Kept, rests_on_change
+from autoresearch_ci.decide.line_map import unchanged_lines
 from autoresearch_ci.decide.saturation import UNUSABLE, coverage, crossed
 from autoresearch_ci.decide.weaknesses import (
     MODEL,
@@ -37,6 +39,7 @@ from autoresearch_ci.investigate.program_steps import ANSWER
 from autoresearch_ci.investigate.stepped import Stepped, focused
 from autoresearch_ci.investigate.steps import UNANSWERED, Claim, Opinion, verify_fix
 from autoresearch_ci.llm.conversation import OutOfBudget
+from autoresearch_ci.llm.credentials import credential
 from autoresearch_ci.preflight import Options
 from autoresearch_ci.record.investigation_records import Item, Known, peek
 from autoresearch_ci.record.run_names import run_store
@@ -95,6 +98,9 @@ def audit_commit(
     goes on. `iterations`: as the program says, and fewer for a small change. Raises `ConfigError`,
     `WorkspaceError`.
     """
+    claudes = config.claude.in_turn()
+    if iterations == 0 or all(credential(claude, environment) is None for claude in claudes):
+        return ModelLayer(hits=tuple(hits), why_not="there is no key, or nobody is to be asked")
     if changes == {}:
         return ModelLayer(hits=tuple(hits))
     program = (program or bundled("security")).at_depth(depth)
@@ -116,6 +122,18 @@ def audit_commit(
         environment=environment,
     ) as desk:
         return audit(desk, hits, focus=focus, changes=changes, kept=kept)
+
+
+def changes_of(pairs: Mapping[str, tuple[str, str]]) -> tuple[dict[str, str], Kept]:
+    """The diffs of files, by their texts before and after, and what of them is as it was."""
+    diffs = {}
+    for path, (before, after) in pairs.items():
+        lines = difflib.unified_diff(
+            before.splitlines(), after.splitlines(), "before", "after", n=5, lineterm=""
+        )
+        diffs[path] = "\n".join(lines)
+    kept = {path: unchanged_lines(before, after) for path, (before, after) in pairs.items()}
+    return diffs, kept
 
 
 def _iterations(program: Program, changes: Mapping[str, str] | None) -> int:

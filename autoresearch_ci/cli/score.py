@@ -18,6 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from autoresearch_ci.errors import BaselineError, ConfigError
+from autoresearch_ci.safety.gitignore_globs import gitignore_spec
 from autoresearch_ci.safety.log_text import defuse
 
 Numbers = Mapping[str, float]
@@ -56,6 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for kind, text in of_files.items():
         each = kinds.add_parser(kind, help=text, allow_abbrev=False)
         each.add_argument("files", nargs="+", metavar="GLOB")
+        each.add_argument(
+            "--exclude", action="append", default=[], metavar="GLOB", help="as `!` in a scope"
+        )
         _add_options(kind, each)
 
 
@@ -263,7 +267,11 @@ def _files(options: argparse.Namespace) -> list[Path]:
         if not paths:
             raise ConfigError(f"score {options.kind}: {pattern} matches no file in {Path.cwd()}")
         found |= dict.fromkeys(os.path.normpath(path) for path in paths)
-    return [Path(path) for path in found]
+    left_out = gitignore_spec(options.exclude)
+    kept = [Path(path) for path in found if not left_out.match_file(path)]
+    if not kept:
+        raise ConfigError(f"score {options.kind}: --exclude leaves no file")
+    return kept
 
 
 def _texts(options: argparse.Namespace) -> Iterator[tuple[str, str]]:

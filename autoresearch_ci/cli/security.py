@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 import datetime
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from autoresearch_ci.cli.action.runner_io import FileCommands
 from autoresearch_ci.cli.assembly import make_redactor
 from autoresearch_ci.cli.compared import Compared, compared, fetched
 from autoresearch_ci.cli.config import effective
+from autoresearch_ci.cli.model_audit import ModelLayer, audit_commit, changes_of
 from autoresearch_ci.cli.security_files import say_to_forge, security_folder, show, write_all
 from autoresearch_ci.cli.security_fix import EVERYTHING, fix
 from autoresearch_ci.cli.security_history import History
@@ -21,8 +23,9 @@ from autoresearch_ci.cli.security_scan import Scan, Scanned
 from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.schema import Config, Publish
 from autoresearch_ci.decide.security_gate import gate, threshold_of
+from autoresearch_ci.decide.weaknesses import Weakness
 from autoresearch_ci.errors import ConfigError, PublishError
-from autoresearch_ci.events import Warning, redacted
+from autoresearch_ci.events import Observer, Warning, redacted
 from autoresearch_ci.publish.forge.choose import make_forge
 from autoresearch_ci.publish.forge.git_remote import Remote
 from autoresearch_ci.report.console import make_progress
@@ -60,6 +63,7 @@ def main(options: argparse.Namespace) -> int:
             stop=obey_signals(),
             observe=observe,
             today=now.date().isoformat(),
+            ask=partial(_asked, options, config, pair, observe),
         )
         scanned = scan.run(diff=diff, scope=() if config.scope == EVERYTHING else config.scope)
         fixed = fix(scan, scanned, options) if options.fix else None
@@ -79,6 +83,31 @@ def main(options: argparse.Namespace) -> int:
     if fixed and fixed.broken:
         raise fixed.broken
     return report.exit_code
+
+
+def _asked(
+    options: argparse.Namespace,
+    config: Config,
+    pair: Compared,
+    observe: Observer,
+    hits: Sequence[Weakness],
+    pairs: Mapping[str, tuple[str, str]] | None,
+) -> ModelLayer:
+    """What a model makes of it, where there is a key; else nothing is asked."""
+    diffs, kept = changes_of(pairs) if pairs is not None else (None, None)
+    return audit_commit(
+        config,
+        pair.head,
+        hits,
+        environment=options.environment,
+        observe=observe,
+        stop=obey_signals(),
+        depth=options.depth,
+        iterations=options.iterations,
+        focus=options.focus,
+        changes=diffs,
+        kept=kept,
+    )
 
 
 def _compared(named: str, environment: Mapping[str, str]) -> Compared:

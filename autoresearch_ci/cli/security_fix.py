@@ -8,9 +8,9 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from autoresearch_ci.cli.compared import Compared
@@ -18,7 +18,7 @@ from autoresearch_ci.cli.config import effective
 from autoresearch_ci.cli.fix_targets import targets_of, with_targets
 from autoresearch_ci.cli.make_proposer import turns_of
 from autoresearch_ci.cli.model_audit import check_fix
-from autoresearch_ci.cli.open_investigation import Desk
+from autoresearch_ci.cli.open_investigation import Desk, opened_desk
 from autoresearch_ci.cli.publish import tell
 from autoresearch_ci.cli.run import run
 from autoresearch_ci.cli.security_scan import Scan, Scanned
@@ -30,6 +30,7 @@ from autoresearch_ci.decide.weaknesses import Weakness
 from autoresearch_ci.errors import AutoresearchError, BaselineError, ConfigError, ProposerError
 from autoresearch_ci.events import Note, Warning
 from autoresearch_ci.experiment import Experiment
+from autoresearch_ci.investigate.program import bundled
 from autoresearch_ci.measure.diagnosis import OwnTarget
 from autoresearch_ci.measure.scanners.look import Seen
 from autoresearch_ci.measure.weakness_target import (
@@ -60,18 +61,43 @@ class Claims:
     verify: Verify
 
 
-def claims_of(desk: Desk, weaknesses: Iterable[Weakness], fail_on: str) -> Claims:
-    """Of what a model says, what is open and bad enough; `desk` stays open until all is repaired.
+def _is_claim(weakness: Weakness) -> bool:
+    return weakness.sources == (MODEL,)
+
+
+def _of_scanners(head: Seen) -> Seen:
+    """Without what a model says."""
+    told = tuple(weakness for weakness in head.weaknesses if not _is_claim(weakness))
+    gaps = {name: why for name, why in head.gaps.items() if name != MODEL}
+    return replace(head, weaknesses=told, gaps=gaps)
+
+
+def _desk(scan: Scan, tag: str) -> AbstractContextManager[Desk]:
+    """Where a model is asked whether something is mended."""
+    return opened_desk(
+        scan.config,
+        bundled("security"),
+        Options(start=Path.cwd(), tag=tag, base=scan.pair.head),
+        command="verify",
+        asked={},
+        iterations=1,
+        severity="",
+        observe=scan.observe,
+        stop=scan.stop,
+        environment=scan.environment,
+    )
+
+
+def claims_of(desk: Desk, weaknesses: Sequence[Weakness]) -> Claims:
+    """What a model says; `desk` stays open until all is repaired.
 
     Each answer is an independent request: it sees the claim, and the code before and after.
     """
-    least = threshold(fail_on)
 
     def verify(claim: Weakness, before: Mapping[str, str], after: Mapping[str, str]) -> str:
         return check_fix(desk, claim, before=before, after=after).judgement
 
-    found = [w for w in weaknesses if w.status == "open" and w.severity.reaches(least)]
-    return Claims(weaknesses=found, verify=verify)
+    return Claims(weaknesses=weaknesses, verify=verify)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,16 +110,13 @@ class Fixed:
     """What the process ends with, once the report is written."""
 
 
-def fix(
-    scan: Scan, scanned: Scanned, options: argparse.Namespace, claims: Claims | None = None
-) -> Fixed | None:
+def fix(scan: Scan, scanned: Scanned, options: argparse.Namespace) -> Fixed | None:
     """Repairs, and the scan of what remains; `None`: nothing is to be repaired.
 
     Raises `AutoresearchError` where no run can begin.
     """
     least = threshold(scan.config.security.fail_on)
-    wanted = to_repair(scanned.head.weaknesses, scanned.base, scanned.excuses, least)
-    everything = (*wanted, *(claims.weaknesses if claims else ()))
+    everything = to_repair(scanned.head.weaknesses, scanned.base, scanned.excuses, least)
     if not everything:
         scan.observe(Note(message=f"nothing to repair: nothing is open that is {least} or worse"))
         return None
@@ -103,14 +126,20 @@ def fix(
             "and nothing of it is run with our key.\ndo: leave out --fix."
         )
     resolved, path = effective(options, commit=scan.pair.rules, only=True, command="fix")
-    config = _config(resolved.config, scan, claimed=claims is not None)
+    wanted = [weakness for weakness in everything if not _is_claim(weakness)]
+    claimed = [weakness for weakness in everything if _is_claim(weakness)]
+    config = _config(resolved.config, scan, claimed=bool(claimed))
+    if options.iterations:
+        config = config.model_copy(update={"iterations": options.iterations})
+    tag = chosen_tag(scan.repository, None, resume=False, prefix="security-fix-")
     if turns_of(config, scan.environment) == ((AUTOFIX, 1),):
         return Fixed(pair=scan.pair, scanned=scanned, broken=_nobody(len(everything)))
     with ExitStack() as stack:
         whole = options.diff is None and scan.config.scope == EVERYTHING
+        claims = claims_of(stack.enter_context(_desk(scan, tag)), claimed) if claimed else None
         repairs = _Repairs(
             scan=scan,
-            known=scanned.head if whole else None,
+            known=_of_scanners(scanned.head) if whole else None,
             wanted=wanted,
             claims=claims,
             stack=stack,
@@ -119,7 +148,7 @@ def fix(
         options_of_run = Options(
             start=Path.cwd(),
             config_path=path,
-            tag=chosen_tag(scan.repository, None, resume=False, prefix="security-fix-"),
+            tag=tag,
             command="security-fix",
             opened=tuple(w.path for w in everything if _WORKFLOWS.fullmatch(w.path)),
         )
@@ -134,8 +163,10 @@ def fix(
             )
         except (BaselineError, ProposerError) as error:  # what was found is told all the same
             return Fixed(pair=scan.pair, scanned=scanned, broken=error)
+        left = repairs.claims_left(finished)
     _show(finished, config, options)
-    return _remaining(scan, scanned, finished, diff=options.diff is not None)
+    remaining = _remaining(scan, scanned, finished, diff=options.diff is not None)
+    return _with_model(remaining, scanned, claimed, left)
 
 
 def _nobody(number: int) -> ProposerError:
@@ -175,6 +206,7 @@ class _Repairs:
     stack: ExitStack
     """Closes the room of the scanners."""
     config: Config
+    _own: dict[str, OwnTarget] = field(default_factory=dict)
 
     def targets(self, store: Store, context: RunContext) -> Mapping[str, OwnTarget]:
         settings = self.scan.config.security
@@ -200,7 +232,15 @@ class _Repairs:
                 verify=self.claims.verify,
                 allow=allow,
             )
+        self._own.update(found)
         return found
+
+    def claims_left(self, finished: Finished) -> Sequence[Weakness]:
+        """What the model claims and the result has not mended."""
+        own = self._own.get(MODEL)
+        if not isinstance(own, ClaimedWeaknesses):
+            return ()
+        return own.left(finished.ledger.changes(finished.ledger.incumbent))
 
     def evidence(self, experiments: Sequence[Experiment]) -> str:
         named = {journal_id(failure_id(SCANNERS, w)): w for w in self.wanted}
@@ -224,6 +264,35 @@ def _remaining(scan: Scan, scanned: Scanned, finished: Finished, *, diff: bool) 
     if not diff:
         pair = replace(pair, base=scan.pair.base if scan.pair.proposed else scan.pair.head)
         pair = replace(pair, proposed=True)
-    again = replace(scan, pair=pair)
+    again = replace(scan, pair=pair, ask=None)
     scope = () if scan.config.scope == EVERYTHING else scan.config.scope
     return Fixed(pair=pair, scanned=again.run(diff=diff, scope=scope), broken=finished.broken)
+
+
+def _with_model(
+    fixed: Fixed, scanned: Scanned, claimed: Sequence[Weakness], left: Sequence[Weakness]
+) -> Fixed:
+    """With what a model said of the head, but for what it says is mended: it is not asked anew."""
+    if fixed.scanned is scanned:  # nothing was kept
+        return fixed
+    before = scanned.head
+    names = {weakness.fingerprint for weakness in claimed}
+    others = [w for w in before.weaknesses if _is_claim(w) and w.fingerprint not in names]
+    refuted = {w.fingerprint: w for w in before.weaknesses if w.status != "open"}
+    head = fixed.scanned.head
+    told = [
+        replace(w, status=refuted[w.fingerprint].status) if w.fingerprint in refuted else w
+        for w in head.weaknesses
+    ]
+    gaps = {name: why for name, why in before.gaps.items() if name == MODEL}
+    looked = {name: number for name, number in before.looked.items() if name == MODEL}
+    head = replace(
+        head,
+        weaknesses=(*told, *others, *left),
+        gaps={**head.gaps, **gaps},
+        looked={**head.looked, **looked},
+    )
+    excuses = fixed.scanned.excuses
+    excuses = replace(excuses, of={**scanned.excuses.of, **excuses.of})
+    gaps = {**fixed.scanned.gaps, **gaps}
+    return replace(fixed, scanned=replace(fixed.scanned, head=head, gaps=gaps, excuses=excuses))

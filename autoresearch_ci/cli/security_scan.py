@@ -11,12 +11,13 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from autoresearch_ci.cli import make_sandbox
 from autoresearch_ci.cli.compared import Compared
+from autoresearch_ci.cli.model_audit import ModelLayer
 from autoresearch_ci.config.reader import read_foreign
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.agentic import rules as agentic
@@ -31,6 +32,7 @@ from autoresearch_ci.decide.excuses import (
 )
 from autoresearch_ci.decide.line_map import unchanged_lines
 from autoresearch_ci.decide.security_gate import Base
+from autoresearch_ci.decide.weaknesses import MODEL, Weakness
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.events import Note, Observer
 from autoresearch_ci.execution.command import Stop
@@ -47,6 +49,8 @@ from autoresearch_ci.workspace.scratch import in_use, scratch_of
 from autoresearch_ci.workspace.snapshot import remove
 
 Files = Mapping[str, FileVersion]
+Ask = Callable[[Sequence[Weakness], Mapping[str, tuple[str, str]] | None], ModelLayer]
+"""What scanners told, and by path the texts before and after where a change is looked at."""
 _LISTS = 16 * MIB
 _EXTRA = "pip install 'autoresearch-ci[security]'"
 
@@ -85,6 +89,8 @@ class Scan:
     observe: Observer
     today: str
     """ISO 8601."""
+    ask: Ask | None = None
+    """The model layer; `None`: there is none."""
 
     def run(self, *, diff: bool, scope: Sequence[str] = ()) -> Scanned:
         """Of what differs from the base, or of the whole commit. `scope`: these paths only."""
@@ -144,7 +150,7 @@ class _Scanning:
     def run(self) -> Scanned:
         exhibit = gathered(self.scan.repository, self._wanted(), self.settings)
         missing = self._missing(exhibit)
-        head = self._look("head", exhibit)
+        head = self._asked(self._look("head", exhibit), exhibit)
         before = self._before(exhibit, head)
         base = self._base(exhibit, head, before) if self.diff else None
         return Scanned(
@@ -158,6 +164,31 @@ class _Scanning:
             doubts=tuple(self._doubts(before)),
             changed=self._changed_lines(exhibit, head) if base else {},
         )
+
+    def _asked(self, head: Seen, exhibit: Exhibit) -> Seen:
+        """With what a model made of it, and found besides; what it did not look at is a gap."""
+        if self.scan.ask is None:
+            return head
+        pairs = self._pairs(exhibit) if self.diff and self.scan.pair.base else None
+        layer = self.scan.ask(head.weaknesses, pairs)
+        if layer.why_not:
+            return head
+        gaps = {MODEL: "; ".join(layer.incomplete)} if layer.incomplete else {}
+        return replace(
+            head,
+            weaknesses=(*layer.hits, *layer.weaknesses),
+            gaps={**head.gaps, **gaps},
+            looked={**head.looked, MODEL: len(exhibit.subjects)},
+        )
+
+    def _pairs(self, exhibit: Exhibit) -> dict[str, tuple[str, str]]:
+        """By path, the text of each file that differs, at the base and at the head."""
+        found = {}
+        for subject in exhibit.subjects:
+            version = self._version_before(subject)
+            after = self._text(exhibit.versions[subject.path])
+            found[subject.path] = (self._text(version) if version else "", after)
+        return found
 
     def _wanted(self) -> Files:
         """The files that are to be looked at."""

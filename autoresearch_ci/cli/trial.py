@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,12 +85,16 @@ def surveyed(config: Config, start: Path, path: str) -> Iterator[RunContext]:
 
 
 def tried(config: Config, context: RunContext, environment: Mapping[str, str], stop: Stop) -> Trial:
-    """Measures the unmodified code. Raises `BaselineError`, also when a guard is red."""
+    """Measures the unmodified code. Raises `BaselineError`, also when a guard is red.
+
+    And `ConfigError` when the target is reached already.
+    """
     with apart_from_runs(config, context, environment, stop) as apart:
         bench = open_bench(apart.collaborators, apart.stack)
         policy = make_policy(config)
         enough = time.monotonic() + _PATIENCE
         found = measure_baseline(bench, policy, calibrate=True, at_most=RUNS, until=enough)
+    _refuse_reached(config, found.values)
     scope = tuple(context.scope.select(context.files))
     size = sum(context.repository.size(context.files[path]) for path in scope)
     seconds = sum(run.seconds for run in found.runs) / len(found.runs)
@@ -104,6 +108,15 @@ def tried(config: Config, context: RunContext, environment: Mapping[str, str], s
         minutes=_minutes(config, found, seconds),
         dollars=_dollars(config.claude, size, config.iterations),
     )
+
+
+def _refuse_reached(config: Config, values: Sequence[float]) -> None:
+    target, direction = config.metric.target, config.metric.direction
+    if target is not None and not any(direction.better(target, value) for value in values):
+        raise ConfigError(
+            f"there is nothing to reach: the metric is {values[0]:g} already, and the target "
+            f"{target:g}.\ndo: another --goal, or --set metric.target=N."
+        )
 
 
 def _minutes(config: Config, found: Baseline, seconds: float) -> float:

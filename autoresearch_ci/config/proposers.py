@@ -255,6 +255,17 @@ class OtherModel(Section):
     price: Prices | None = None
     """What its tokens cost, when it is not the list price."""
 
+    @model_validator(mode="after")
+    def _own_key(self) -> Self:
+        """Else the key that is found for the first server would go to this one."""
+        if self.base_url and not self.key_variable:
+            raise refusal(
+                "has a base_url of its own",
+                "key_variable beside it, which names its key",
+                show=False,
+            )
+        return self
+
 
 class Claude(Section):
     """How Claude is asked."""

@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import os
-import resource
+import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+_SMALL = """\
+import json, os, sys, time
+floor = os.wait4(os.posix_spawnp("true", ["true"], os.environ), 0)[2].ru_maxrss
+began = time.perf_counter()
+try:
+    process = os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ)
+except OSError as error:
+    found = {"errno": error.errno}
+else:
+    _, status, usage = os.wait4(process, 0)
+    found = {
+        "seconds": time.perf_counter() - began,
+        "code": os.waitstatus_to_exitcode(status),
+        "cpu_seconds": usage.ru_utime + usage.ru_stime,
+        "peak": usage.ru_maxrss if usage.ru_maxrss > floor else None,
+    }
+os.write(int(sys.argv[1]), json.dumps(found).encode())
+"""
+"""A process that is started begins with the memory of whoever starts it as its peak, so that is
+done by an interpreter with nothing in it: some 10 MiB, and not our own 100."""
 _UNIT = 1 << 20 if sys.platform == "darwin" else 1 << 10
 """Of `ru_maxrss`, in MiB."""
 
@@ -22,21 +42,40 @@ class Timed:
     seconds: float
     cpu_seconds: float
     peak_memory_mb: float | None
-    """MiB, of the largest single process; `None` when it stayed below our own peak, which a process
-    that we start inherits."""
+    """MiB, of the largest single process; `None` when it takes no more than one that does nothing,
+    which begins with what its parent has."""
 
 
 def timed(argv: Sequence[str]) -> Timed:
     """Runs it to its end. Raises `OSError` when it cannot be started."""
-    ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    began = time.perf_counter()
-    process = os.posix_spawnp(argv[0], list(argv), os.environ)
-    _, status, usage = os.wait4(process, 0)
-    seconds = time.perf_counter() - began
-    code = os.waitstatus_to_exitcode(status)
+    reader, writer = os.pipe()
+    try:
+        small = [sys.executable, "-I", "-S", "-c", _SMALL, str(writer), *argv]
+        with subprocess.Popen(small, pass_fds=(writer,)) as process:
+            os.close(writer)
+            writer = -1
+            said = _all_of(reader)
+    finally:
+        os.close(reader)
+        if writer >= 0:
+            os.close(writer)
+    if not said:
+        raise OSError(process.returncode, "the command was killed with what timed it")
+    found = json.loads(said)
+    if "errno" in found:
+        raise OSError(found["errno"], os.strerror(found["errno"]))
+    code, peak = found["code"], found["peak"]
     return Timed(
         exit_code=code if code >= 0 else 128 - code,
-        seconds=seconds,
-        cpu_seconds=usage.ru_utime + usage.ru_stime,
-        peak_memory_mb=usage.ru_maxrss / _UNIT if usage.ru_maxrss > ours else None,
+        seconds=found["seconds"],
+        cpu_seconds=found["cpu_seconds"],
+        peak_memory_mb=None if peak is None else peak / _UNIT,
     )
+
+
+def _all_of(reader: int) -> bytes:
+    """What is written until nobody can write any more: a short line."""
+    said = b""
+    while part := os.read(reader, 4096):
+        said += part
+    return said

@@ -144,11 +144,15 @@ class ClaimedWeaknesses:
 
     def look(self, subject: Subject, *, whole: bool) -> Diagnosis:
         """A claim is gone where its own code has changed, and whoever is asked says `fixed`."""
-        left = [claim for claim in self.claims if not self._is_fixed(claim, subject.changes)]
+        left = self.left(subject.changes)
         known = {claim.fingerprint: claim for claim in self.claims}
         return Diagnosis(
             failures=as_failures(MODEL, left, wanted=known, known=known, least=self.least)
         )
+
+    def left(self, changes: Changes) -> list[Weakness]:
+        """Claims that stand in this state of the code."""
+        return [claim for claim in self.claims if not self._is_fixed(claim, changes)]
 
     def _is_fixed(self, claim: Weakness, changes: Changes) -> bool:
         places = {claim.path, *(piece.path for piece in claim.evidence)}

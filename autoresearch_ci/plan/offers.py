@@ -216,7 +216,10 @@ def _problems(stack: Stack, tools: tuple[str, ...], title: str, goal: str) -> It
 
 
 def _globs(scope: tuple[str, ...]) -> str:
-    return " ".join(shlex.quote(glob.lstrip("/")) for glob in scope if not glob.startswith("!"))
+    """As `score` takes them: what the scope leaves out is not counted either."""
+    kept = [shlex.quote(glob.lstrip("/")) for glob in scope if not glob.startswith("!")]
+    left_out = [f"--exclude {shlex.quote(glob[1:])}" for glob in scope if glob.startswith("!")]
+    return " ".join((*kept, *left_out))
 
 
 def complexity(stack: Stack) -> Iterator[Offer]:

@@ -138,18 +138,20 @@ def stack_of(paths: Iterable[str], read: Read) -> Stack:
         own = sorted([*own, *sources["JavaScript"]])
     tests = tuple(_test_globs(known, _ends(main)))
     package = _json(read, "package.json")
-    scripts = package.get("scripts")
+    scripts = _texts(package.get("scripts"))
+    builders = _builders(scripts)
+    own = [path for path in own if path not in builders]
     return Stack(
         languages=languages,
         scope=_besides(scope_of(own, ends=_ends(main)), tests),
         files=len(own),
         checks=checks,
-        benchmarks=tuple(benchmarks(known, read, _texts(scripts))),
+        benchmarks=tuple(benchmarks(known, read, scripts)),
         pages=pages,
         prompts=prompts,
         install=tuple(install_commands(main, known, read, checks.targets)),
         pipelines=tuple(path for path in known if _PIPELINES.fullmatch(path)),
-        scripts=_texts(scripts),
+        scripts=scripts,
         tests=tests,
         test_script=max(filter(_TEST_SCRIPT.search, known), key=lambda p: "unit" in p, default=""),
         output=output_of(package),
@@ -214,9 +216,23 @@ def scope_of(paths: Sequence[str], *, ends: tuple[str, ...] = ()) -> tuple[str, 
         f"{top}/**/*{end}" if top else f"/*{end}"
         for top in sorted(wanted)
         for end in kept
-        if any(path.startswith(f"{top}/") and path.endswith(end) for path in paths) or not top
+        if any(_lies_in(path, top) and path.endswith(end) for path in paths)
     ]
     return tuple(globs)
+
+
+def _lies_in(path: str, top: str) -> bool:
+    return path.startswith(f"{top}/") if top else "/" not in path
+
+
+_STARTED = re.compile(r"\bnode\s+(?:-\S+\s+)*(?:\./)?([\w./-]+)")
+
+
+def _builders(scripts: Mapping[str, str]) -> frozenset[str]:
+    """Files that scripts of package.json start: they build and measure, and are no source."""
+    names = {name for line in scripts.values() for name in _STARTED.findall(line)}
+    ends = ("", ".js", ".mjs", ".cjs", "/index.js")
+    return frozenset(posixpath.normpath(f"{name}{end}") for name in names for end in ends)
 
 
 def _besides(globs: tuple[str, ...], tests: Sequence[str]) -> tuple[str, ...]:
@@ -224,7 +240,9 @@ def _besides(globs: tuple[str, ...], tests: Sequence[str]) -> tuple[str, ...]:
     if not any("*" in glob for glob in globs):
         return globs
     tops = {glob.split("/**")[0] for glob in globs if "/**" in glob}
-    within = (t for t in tests if "*" in t or any(t.startswith(f"{top}/") for top in tops))
+    within = [t for t in tests if "*" in t or any(t.startswith(f"{top}/") for top in tops)]
+    if any(glob.startswith("/") for glob in globs):
+        within += [f"/{test}" for test in tests if "*" not in test and "/" not in test]
     return (*globs, *(f"!{test}" for test in within))
 
 

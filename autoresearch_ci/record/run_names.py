@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import os
 import re
 import tempfile
@@ -142,6 +143,9 @@ def refuse_vanished_base(repository: Repository, base: str) -> None:
         )
 
 
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+
+
 def refuse_folder(folder: Path, *, theirs: bool) -> None:
     """`theirs`: the user chose it, so what is in there may be theirs, too. Raises `ConfigError`."""
     above = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
@@ -153,6 +157,8 @@ def refuse_folder(folder: Path, *, theirs: bool) -> None:
     try:
         tempfile.TemporaryDirectory(dir=above).cleanup()
     except OSError as error:
+        if not theirs or error.errno in _OF_THE_DISK:  # another folder would not help
+            raise
         raise ConfigError(
             f"the run's folder {folder} cannot be written: {error.strerror or error}.\n"
             "usually: it belongs to somebody else, or is no place for files.\n"

@@ -20,12 +20,19 @@ class Difference:
     """Merely not in scope."""
     refused: Mapping[str, str]
     """What no candidate may change, and why: the ruler, what steers it, twins, links."""
+    unknown: tuple[str, ...] = ()
+    """Of the refused ones, those in scope whose content is not here."""
 
     def without(self, paths: Container[str], why: str) -> Difference:
-        """What changes of `paths` is refused as well."""
+        """What changes of `paths` cannot be looked at."""
         refused = {p: f"out-of-scope: {p} ({why})" for p in self.changes if p in paths}
         changes = {p: version for p, version in self.changes.items() if p not in refused}
-        return replace(self, changes=changes, refused={**self.refused, **refused})
+        return replace(
+            self,
+            changes=changes,
+            refused={**self.refused, **refused},
+            unknown=tuple(sorted(refused)),
+        )
 
     @property
     def not_compared(self) -> list[str]:

@@ -23,8 +23,12 @@ Tally = Callable[[str, int], None]
 
 CORPUS = Path(__file__).parents[1] / "corpus"
 LANGUAGES = sorted(path.stem for path in CORPUS.glob("*.yml"))
-MANY = ("--set", "fix.attempts=100", "--iterations", "100")
-"""None of the failures is given up before all answers were asked for."""
+KINDS = ("build", "critical", "type", "test", "lint", "warning")
+MANY = (
+    *("--set", "fix.attempts=100", "--iterations", "100"),
+    *(word for kind in KINDS for word in ("--category", kind)),
+)
+"""None of the failures is given up before all answers were asked for, and warnings are some."""
 
 
 @pytest.fixture(params=LANGUAGES)

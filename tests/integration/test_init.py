@@ -246,6 +246,16 @@ def test_a_goal_that_nothing_here_measures_says_what_it_takes(
     assert "no rule knows how to measure 'world peace'" in capsys.readouterr().err
 
 
+def test_a_target_that_is_reached_already_is_said(
+    here: Repo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commit(here, BENCH)
+    assert init("--set", "metric.target=10") == 2
+    assert "there is nothing to reach: the metric is 10 already" in capsys.readouterr().err
+    assert not (here.path / CONFIG).exists()
+    assert init("--set", "metric.target=9") == 0
+
+
 def test_on_a_terminal_three_questions_are_asked_and_enter_is_an_answer(here: Repo) -> None:
     commit(here, BENCH)
     ours, theirs = pty.openpty()

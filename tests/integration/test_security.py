@@ -10,9 +10,11 @@ import base64
 import json
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,9 +149,8 @@ def test_a_workflow_that_pastes_a_strangers_words_into_a_prompt_fails(
     repo.commit()
     found = scan("--diff", topic)
     assert found.code == 1
-    assert ".github/workflows/triage.yml:agentic/untrusted-prompt" in found.blocking or (
-        "agentic/missing-actor-check" in str(found.rules)
-    )
+    assert ".github/workflows/triage.yml:agentic/untrusted-prompt" in found.blocking
+    assert found.rules["agentic/missing-actor-check"] == "new"
 
 
 def test_uncommitted_changes_are_said_not_to_be_looked_at(repo: Repo, scan: Scan) -> None:
@@ -868,3 +869,26 @@ def test_a_forks_pull_request_is_judged_without_a_key_and_without_a_comment(
     found = scan("--diff", **given)
     assert (found.code, found.verdict) == (1, "fail")
     assert not api.writes()
+
+
+def test_a_scan_that_is_interrupted_leaves_nothing_behind(repo: Repo, tmp_path: Path) -> None:
+    settings = {"security": {"tools": [{"name": "own", "command": "sleep 60"}]}}
+    repo.write(".github/autoresearch.yml", json.dumps(settings))
+    repo.commit()
+    place = tmp_path / "scratch"
+    place.mkdir()
+    with subprocess.Popen(
+        [sys.executable, "-m", "autoresearch_ci", "security"],
+        cwd=repo.path,
+        env={**os.environ, "TMPDIR": str(place)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as scan:
+        assert scan.stdout
+        assert "looking at" in scan.stdout.readline()
+        time.sleep(1)
+        scan.send_signal(signal.SIGINT)
+        scan.communicate(timeout=30)
+    assert scan.returncode == 130
+    assert not [path for path in place.rglob("*") if path.is_file()]

@@ -16,8 +16,7 @@ from autoresearch_ci.cli.assembly import make_redactor
 from autoresearch_ci.cli.compared import compared
 from autoresearch_ci.cli.main import make_parser
 from autoresearch_ci.cli.model_audit import ModelLayer
-from autoresearch_ci.cli.open_investigation import Desk
-from autoresearch_ci.cli.security_fix import Fixed, claims_of, fix
+from autoresearch_ci.cli.security_fix import Fixed, fix
 from autoresearch_ci.cli.security_scan import Scan
 from autoresearch_ci.decide.findings import Evidence
 from autoresearch_ci.decide.weaknesses import Severity, Weakness, identified
@@ -66,11 +65,12 @@ def said(judgement: str, quote: str = "") -> Any:
     return calls(tool("report", judgement=judgement, why="by the code", evidence=evidence))
 
 
-def repaired(desk: Desk, audits: Audits, script: Script) -> Fixed | None:
+def repaired(audits: Audits, script: Script) -> Fixed | None:
     words = ["security", "--fix", "--proposer", f"script:{script.path}", "--iterations", "1"]
     options = make_parser().parse_args([*words, "--publish", "local"])
     options.environment = dict(audits.environment)
     config = audits.config
+    told = identified([CLAIM], lambda path: APP)
     with closing(Repository.open(audits.repo.path)) as repository:
         scan = Scan(
             config=config,
@@ -81,9 +81,9 @@ def repaired(desk: Desk, audits: Audits, script: Script) -> Fixed | None:
             stop=Stop(),
             observe=lambda event: None,
             today="2026-01-01",
+            ask=lambda hits, pairs: ModelLayer(hits=tuple(hits), weaknesses=told),
         )
-        claims = claims_of(desk, identified([CLAIM], lambda path: APP), "high")
-        return fix(scan, scan.run(diff=False), options, claims)
+        return fix(scan, scan.run(diff=False), options)
 
 
 @pytest.mark.parametrize(
@@ -99,15 +99,13 @@ def test_a_models_finding_is_gone_when_another_request_says_fixed_and_shows_it(
 ) -> None:
     edits = [{"path": "app.py", "old": OPENED, "new": CHECKED}]
     script({"description": "only names", "edits": edits})
-    found: list[Fixed | None] = []
-
-    def use(desk: Desk) -> ModelLayer:
-        found.append(repaired(desk, audits, script))
-        return ModelLayer()
-
-    audits(*[answer] * 3, use=use)
+    api.answer(*[answer] * 3)
+    fixed = repaired(audits, script)
+    assert fixed
+    assert not fixed.broken
     branch = audits.repo.git("branch", "--list", "autoresearch/*", "--format=%(refname)")
-    head = found[0].pair.head if found[0] else ""
-    assert (head != audits.repo.git("rev-parse", "HEAD")) is kept
+    assert (fixed.pair.head != audits.repo.git("rev-parse", "HEAD")) is kept
     assert bool(branch and audits.repo.subjects(f"HEAD..{branch}")) is kept
+    assert ("model" in [w.sources[0] for w in fixed.scanned.head.weaknesses]) is not kept
+    assert "model" in fixed.scanned.head.looked
     assert len(api.requests) <= 3

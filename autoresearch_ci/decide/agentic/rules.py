@@ -36,14 +36,14 @@ def untrusted_prompt(asked: Asked) -> Iterator[Weakness]:
         shown, words = strangers_in(asked, text)
         if not words:
             continue
-        armed = asked.writes or asked.other_secrets or everything_allowed(asked.step)
+        # Whatever else the job holds, it holds the agent's own key.
         exposed = asked.outsiders or asked.workflow.called
         yield _weakness(
             asked,
             "untrusted-prompt",
             at,
             words=shown,
-            severity=Severity.HIGH if armed and exposed else Severity.MEDIUM,
+            severity=Severity.HIGH if exposed else Severity.MEDIUM,
             confidence=Confidence.HIGH,
             cwe=1427,
             title=f"the prompt of {asked.agent.name} holds {words}, which anybody can write",
@@ -79,12 +79,15 @@ def missing_actor_check(asked: Asked) -> Iterator[Weakness]:
         )
 
 
+_STRONG = frozenset({"contents", "actions", "packages", "id-token", "deployments", "everything"})
+"""Scopes with which more than a conversation can be written."""
+
+
 def write_token(asked: Asked) -> Iterator[Weakness]:
     """A token that writes beside an agent that reads what strangers wrote."""
     if not asked.writes or not (asked.outsiders and reads_strangers(asked)):
         return
-    strong = {"contents", "actions", "packages", "id-token", "deployments", "everything"}
-    high = bool(strong & {*asked.writes})
+    high = bool(_STRONG & {*asked.writes})
     yield _weakness(
         asked,
         "write-token",
@@ -203,7 +206,7 @@ def non_write_users(asked: Asked) -> Iterator[Weakness]:
         all_of_them = value == "*"
         bots = "bot" in name
         severity = Severity.MEDIUM if bots or not all_of_them else Severity.HIGH
-        if all_of_them and not bots and asked.writes and asked.outsiders:
+        if all_of_them and not bots and _STRONG & {*asked.writes} and asked.outsiders:
             severity = Severity.CRITICAL
         yield _weakness(
             asked,

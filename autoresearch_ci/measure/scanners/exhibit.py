@@ -7,6 +7,7 @@ the folder that it lies in. What cannot be looked at is named with the reason.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -34,8 +35,8 @@ _MEDIA: Mapping[str, tuple[bytes, ...]] = {
     ".ogg": (b"OggS",),
 }
 """How a picture, a font or a sound begins that is what its name says."""
-_ALIVE = (b"<?", b"<script", b"#!")
-"""What makes of such a file more than that."""
+_ALIVE = re.compile(rb"<\?php|<\?=\s*\$|<script|<%@|<svg", re.IGNORECASE)
+"""What makes of such a file more than that; long enough not to come about by chance."""
 
 
 class Contents(Protocol):
@@ -124,9 +125,7 @@ def _read(path: str, content: bytes) -> Subject | str:
 
 def _is_media(path: str, content: bytes) -> bool:
     starts = _MEDIA.get(PurePosixPath(path.lower()).suffix, ())
-    return content.startswith(starts or (b"\0no\0",)) and not any(
-        word in content.lower() for word in _ALIVE
-    )
+    return bool(starts) and content.startswith(starts) and not _ALIVE.search(content)
 
 
 def lay_out(

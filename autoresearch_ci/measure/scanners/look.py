@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from autoresearch_ci.decide.agentic import rules as agentic
@@ -106,23 +107,30 @@ def look(
 
     Raises `Interrupted`, `WorkspaceError`.
     """
-    orders = [
-        order
-        for scanner in scanners.values()
-        if scanner.name in programs
-        and (order := _prepared(name, exhibit, scanner, programs, room, repository, rules))
-    ]
+    with ExitStack() as stack:
+        orders = []
+        for scanner in scanners.values():
+            order = _prepared(name, exhibit, scanner, programs, room, repository, rules)
+            if order:
+                stack.callback(order.jail.close)
+                orders.append(order)
+        found = _all_asked(orders, exhibit, room, repository)
+        for order in orders:  # only now that none runs any more
+            order.jail.sweep()
+    return replace(
+        found,
+        weaknesses=identified(found.weaknesses, lambda path: _text(exhibit, repository, path)),
+    )
+
+
+def _all_asked(orders: Sequence[Order], exhibit: Exhibit, room: Room, repository: Contents) -> Seen:
     with ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 1)) as pool:
         runs = {order.scanner.name: pool.submit(_asked, order, room) for order in orders}
         own = _of_workflows(exhibit, repository)
         results = {scanner: run.result() for scanner, run in runs.items()}
-    for order in orders:
-        order.jail.sweep()
-        order.jail.close()
     scans = {**{scanner: scan for scanner, (scan, _) in results.items()}, agentic.TOOL: own}
-    told = [weakness for scan in scans.values() for weakness in scan.weaknesses]
     return Seen(
-        weaknesses=identified(told, lambda path: _text(exhibit, repository, path)),
+        weaknesses=tuple(weakness for scan in scans.values() for weakness in scan.weaknesses),
         gaps={scanner: scan.incomplete for scanner, scan in scans.items() if scan.incomplete},
         unseen={
             **_united(scan.unseen for scan in scans.values()),
@@ -175,7 +183,9 @@ def _prepared(
     repository: Contents,
     rules: Rules,
 ) -> Order | None:
-    """Its files laid out; `None` when it takes none of them."""
+    """Its files laid out; `None` when it takes none of them, or is not installed."""
+    if scanner.name not in programs:
+        return None
     taken = [subject.path for subject in exhibit.subjects if scanner.takes(subject)]
     if not taken:
         return None

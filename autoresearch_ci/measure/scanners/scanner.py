@@ -113,7 +113,12 @@ class Scanner:
     """How files are spread over several runs."""
 
 
-def scan(name: str, weaknesses: Iterable[Weakness], incomplete: str = "", **rest: object) -> Scan:
+def scan(
+    name: str,
+    weaknesses: Iterable[Weakness],
+    incomplete: str = "",
+    unseen: Mapping[str, str] | None = None,
+) -> Scan:
     """What a parser returns, in bounds."""
     kept: list[Weakness] = []
     for weakness in weaknesses:
@@ -121,9 +126,7 @@ def scan(name: str, weaknesses: Iterable[Weakness], incomplete: str = "", **rest
             incomplete = incomplete or f"{name} tells of more than {LIMIT} weaknesses"
             break
         kept.append(weakness)
-    unseen = rest.get("unseen") or {}
-    assert isinstance(unseen, Mapping)
-    return Scan(weaknesses=tuple(kept), incomplete=incomplete, unseen=unseen)
+    return Scan(weaknesses=tuple(kept), incomplete=incomplete, unseen=unseen or {})
 
 
 def parser(name: str) -> Callable[[Callable[[Said], Scan]], Parser]:

@@ -71,3 +71,11 @@ def test_the_secrets_of_an_agent_are_not_shown() -> None:
     found = proposers("{command: a, env: {KEY: hunter2}}")
     assert "hunter2" not in repr(found)
     assert "hunter2" not in str(found)
+
+
+def test_another_server_is_named_with_its_own_key_or_not_at_all() -> None:
+    written = START + "claude: {fallbacks: [{base_url: 'http://elsewhere:1'%s}]}\n"
+    with pytest.raises(ConfigError, match="key_variable"):
+        load(text=written % "")
+    claude = load(text=written % ", key_variable: OTHER").config.claude
+    assert claude.in_turn()[1].key_variable == "OTHER"

@@ -58,10 +58,30 @@ def test_each_way_through_a_condition_must_ask_who_it_is(condition: str, asks: b
     assert admits_members_only(condition) is asks
 
 
-def test_everybody_with_a_token_that_writes_is_critical() -> None:
-    file = next(file for file in LABELLED if file.name == "tag-mode.bad.yml")
-    severities = {w.rule: w.severity for w in scan(".github/workflows/w.yml", file.read_text())}
-    assert severities["agentic/non-write-users"] is Severity.CRITICAL
+@pytest.mark.parametrize(
+    ("name", "severity"),
+    [
+        ("whole-event", Severity.HIGH),
+        ("comment-of-member", Severity.HIGH),
+        ("branch-name", Severity.MEDIUM),
+    ],
+)
+def test_a_strangers_words_are_worst_where_strangers_set_it_off(
+    name: str, severity: Severity
+) -> None:
+    file = next(file for file in LABELLED if file.name == f"{name}.bad.yml")
+    told = {w.rule: w.severity for w in scan(".github/workflows/w.yml", file.read_text())}
+    assert told["agentic/untrusted-prompt"] is severity
+
+
+@pytest.mark.parametrize(
+    ("name", "severity"),
+    [("tag-mode", Severity.CRITICAL), ("triage-everybody", Severity.HIGH)],
+)
+def test_everybody_is_worst_beside_a_token_that_writes_code(name: str, severity: Severity) -> None:
+    file = next(file for file in LABELLED if file.name == f"{name}.bad.yml")
+    told = {w.rule: w.severity for w in scan(".github/workflows/w.yml", file.read_text())}
+    assert told["agentic/non-write-users"] is severity
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,22 @@ def test_a_source_that_is_called_like_a_benchmark_elsewhere_stays_in_scope() -> 
     assert not any("m1" in glob for glob in stack(files).scope)
 
 
+def test_a_test_at_the_root_is_not_in_the_scope_of_the_root() -> None:
+    files = {**{f"{n}.c": "" for n in "abcd"}, "test.c": ""}
+    assert stack(files).scope == ("/*.c", "!/test.c")
+
+
+def test_what_a_script_starts_to_build_with_is_not_in_scope() -> None:
+    scripts = '{"scripts": {"build": "node --no-warnings ./bin", "lint": "eslint src"}}'
+    files = {"package.json": scripts, "bin/index.js": "", "src/index.js": ""}
+    assert stack(files).scope == ("src/index.js",)
+
+
+def test_a_glob_of_the_root_is_only_for_files_that_are_there() -> None:
+    files = {"a.c": "", "b.c": "", "a.h": "", **{f"cpp/{n}.cpp": "" for n in range(4)}}
+    assert stack(files).scope == ("/*.c", "/*.h", "cpp/**/*.cpp")
+
+
 def test_translations_are_no_pages_whose_english_could_be_read() -> None:
     pages = {"README.md": "", "README-de.md": "", "how-to.md": "", "locales/zh/a.md": ""}
     assert stack(pages).pages == ("README.md", "how-to.md")

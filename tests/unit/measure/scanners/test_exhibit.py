@@ -1,0 +1,81 @@
+"""Which files are shown to scanners, and which are said not to be."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autoresearch_ci.config.security import Security
+from autoresearch_ci.measure.scanners.exhibit import gathered, lay_out, steering
+from autoresearch_ci.workspace.repository import Repository
+from tests.conftest import Repo
+
+PNG = b"\x89PNG\r\n\x1a\n\0" + random.Random(1).randbytes(900_000)
+
+
+def shown(repo: Repo, **settings: Any) -> tuple[list[str], dict[str, str], int]:
+    commit = repo.commit()
+    repository = Repository.open(repo.path)
+    found = gathered(repository, repository.files(commit), Security(**settings))
+    repository.close()
+    return [s.path for s in found.subjects], dict(found.unseen), found.media
+
+
+def test_a_picture_is_counted_whatever_its_bytes_happen_to_say(repo: Repo) -> None:
+    assert b"<?" in PNG
+    assert b"#!" in PNG
+    repo.write("logo.png", PNG)
+    _, unseen, media = shown(repo)
+    assert (unseen, media) == ({}, 1)
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("a.png", b"GIF89a\0"),
+        ("a.gif", b"GIF89a\0<?PHP system($_GET[1]);"),
+        ("a.gif", b"GIF89a\0<?= $_GET[1] ?>"),
+        ("a.png", b"\x89PNG\r\n\x1a\n\0<script>alert(1)</script>"),
+        ("a.py", b"\x89PNG\r\n\x1a\n\0import os"),
+        ("a.bin", b"\0"),
+    ],
+)
+def test_what_only_looks_like_a_picture_is_not_taken_for_one(
+    repo: Repo, path: str, content: bytes
+) -> None:
+    repo.write(path, content)
+    _, unseen, media = shown(repo)
+    assert (unseen, media) == ({path: "binary"}, 0)
+
+
+def test_more_files_or_bytes_than_are_looked_at_are_named(repo: Repo) -> None:
+    repo.write("a.txt", "a\n")
+    repo.write("b.txt", "b" * 2000)
+    repo.write("c.txt", "c\n")
+    paths, unseen, _ = shown(repo, max_files=1, max_file_kb=1)
+    assert len(paths) == 1
+    assert "max_file_kb" in unseen["b.txt"]
+    assert "max_files" in unseen["c.txt"]
+
+
+def test_what_is_laid_out_cannot_be_executed_and_what_cannot_lie_there_is_named(
+    repo: Repo, tmp_path: Path
+) -> None:
+    repo.write("tool", "#!/bin/sh\n", 0o755)
+    commit = repo.commit()
+    repository = Repository.open(repo.path)
+    files = {**repository.files(commit)}
+    files["x" * 300] = files["tool"]
+    refused = lay_out(tmp_path / "tree", files, repository.read, {".semgrepignore": ""})
+    repository.close()
+    assert (tmp_path / "tree" / "tool").stat().st_mode & 0o111 == 0
+    assert (tmp_path / "tree" / ".semgrepignore").read_text() == ""
+    assert list(refused) == ["x" * 300]
+
+
+def test_settings_of_scanners_are_known() -> None:
+    known = {".trivyignore", "sub/.bandit", ".gitleaks.toml", ".npmrc", ".snyk"}
+    assert steering([*known, "a.py", ".github/workflows/a.yml"]) == known
