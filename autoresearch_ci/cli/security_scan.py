@@ -30,7 +30,7 @@ from autoresearch_ci.decide.excuses import (
     known_leaks,
     known_secrets,
 )
-from autoresearch_ci.decide.line_map import unchanged_lines
+from autoresearch_ci.decide.line_map import lines_of, unchanged_lines
 from autoresearch_ci.decide.security_gate import Base
 from autoresearch_ci.decide.weaknesses import MODEL, Weakness
 from autoresearch_ci.errors import ConfigError
@@ -311,7 +311,7 @@ class _Scanning:
             text = self._text(exhibit.versions[subject.path])
             version = self._version_before(subject)
             kept = unchanged_lines(self._text(version), text) if version else {}
-            every = range(1, len(text.splitlines()) + 1)
+            every = range(1, len(lines_of(text)) + 1)
             found[subject.path] = frozenset(line for line in every if line not in kept)
         return found
 

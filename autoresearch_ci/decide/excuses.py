@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from autoresearch_ci.decide.line_map import lines_of
 from autoresearch_ci.decide.weaknesses import Weakness, merge
 
 ENTRIES = 10_000
@@ -70,7 +71,7 @@ _CODE = re.compile(r"\b[BS]\d{3}\b")
 def commented(weakness: Weakness, content: str) -> str:
     """The comment that tells its tool to be silent; empty: there is none."""
     tool, _, rule = weakness.rule.partition("/")
-    lines = content.splitlines()
+    lines = lines_of(content)
     marked = lines[max(0, weakness.line - 1) : max(weakness.line, weakness.last_line)]
     for text in marked:
         for pattern in _COMMENTS.get(tool, ()):
@@ -239,7 +240,8 @@ def _quoting_the_same(name: str, head: Sequence[Weakness]) -> Iterator[str]:
     told = [w for w in head if name in w.fingerprints and w.evidence]
     for weakness in head:
         if any(
-            (w.path, w.family, w.evidence[0].text) == (weakness.path, weakness.family, text)
+            (w.path, w.line, w.family, w.evidence[0].text)
+            == (weakness.path, weakness.line, weakness.family, text)
             for w in told
             for text in [weakness.evidence[0].text if weakness.evidence else None]
         ):

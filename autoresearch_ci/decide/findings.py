@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from autoresearch_ci.decide.failures import essence
+from autoresearch_ci.decide.line_map import lines_of
 
 SEVERITIES = ("critical", "high", "medium", "low", "info")
 """The worst first."""
@@ -160,14 +161,14 @@ def anchor(content: str, quote: str, line: int) -> int | str:
 
     Indentation and blanks at line ends do not count. Without a `line` (0) the text must be unique.
     """
-    wanted = [part.strip() for part in quote.strip("\n").splitlines()]
+    wanted = [part.strip() for part in lines_of(quote.strip("\n"))]
     while wanted and not wanted[-1]:
         wanted.pop()
     if len(quote) > QUOTE_LIMIT:
         return "the quote is too long"
     if len(re.findall(r"\w", quote)) < _LEAST:
         return "the quote is too short to show anything"
-    lines = [part.strip() for part in content.splitlines()]
+    lines = [part.strip() for part in lines_of(content)]
     starts = [n + 1 for n in _occurrences(lines, wanted)]
     if not starts:
         return "the quoted text does not stand there"
@@ -284,7 +285,7 @@ def enclosing(path: str, content: str, line: int) -> str:
             return ".".join(_around(tree, line))
         except RecursionError:
             pass
-    return ".".join(reversed(list(_opened(content.splitlines(), line))))
+    return ".".join(reversed(list(_opened(lines_of(content), line))))
 
 
 @functools.lru_cache(maxsize=2)  # of one file much may be said, one thing after the other

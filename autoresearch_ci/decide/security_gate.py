@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from autoresearch_ci.decide.excuses import Excuse, Excuses
 from autoresearch_ci.decide.gates import Age, Judged, Ruling, Verdict
-from autoresearch_ci.decide.weaknesses import Severity, Weakness, merge
+from autoresearch_ci.decide.weaknesses import Severity, Weakness, merge, worst_first
 
 NEVER = "never"
 
@@ -51,7 +51,9 @@ def gate(
     """
     known = _Known(base) if base else None
     parts = {w.fingerprint: (w, known.age(w) if known else Age.NEW) for w in head}
-    items = [_judged(one, parts, excuses, threshold) for one in merge(head)]
+    worse = {w.fingerprint for w in head if known and known.got_worse(w)}
+    held = replace(excuses, of={n: e for n, e in excuses.of.items() if n not in worse})
+    items = [_judged(one, parts, held, threshold) for one in merge(head)]
     order = [*Age]
     items.sort(
         key=lambda j: (
@@ -72,26 +74,31 @@ class _Known:
 
     def __init__(self, base: Base) -> None:
         self._base = base
-        self._names = {w.fingerprint for w in base.weaknesses}
-        self._places = defaultdict[tuple[str, str], set[tuple[int, int]]](set)
-        for weakness in base.weaknesses:
-            self._places[weakness.rule, weakness.path].add((weakness.line, weakness.last_line))
+        self._names = {w.fingerprint: w.severity for w in base.weaknesses}
+        self._places = defaultdict[tuple[str, str], dict[tuple[int, int], Severity]](dict)
+        for weakness in worst_first(base.weaknesses)[::-1]:
+            place = (weakness.line, weakness.last_line)
+            self._places[weakness.rule, weakness.path][place] = weakness.severity
 
     def age(self, weakness: Weakness) -> Age:
         if self._base.missing:
             return Age.UNKNOWN
-        if weakness.fingerprint in self._names or self._stood_there(weakness):
-            return Age.OLD
-        return Age.NEW
+        were = (self._names.get(weakness.fingerprint), self._stood_there(weakness))
+        return Age.OLD if any(was and was.reaches(weakness.severity) for was in were) else Age.NEW
 
-    def _stood_there(self, weakness: Weakness) -> bool:
-        """Whether the same rule spoke of the same lines, and those are as they were."""
+    def got_worse(self, weakness: Weakness) -> bool:
+        """Whether it stood there and was not as bad: the same words, that more people reach now."""
+        was = self._names.get(weakness.fingerprint)
+        return was is not None and not was.reaches(weakness.severity)
+
+    def _stood_there(self, weakness: Weakness) -> Severity | None:
+        """How bad it was when the same rule spoke of the same lines, and those are as they were."""
         lines = self._base.lines.get(weakness.path, {})
         marked = range(weakness.line, weakness.last_line + 1)
         were = [lines.get(line, 0) for line in marked]
         if not weakness.line or not all(were) or were[-1] - were[0] != len(marked) - 1:
-            return False
-        return (were[0], were[-1]) in self._places[weakness.rule, weakness.path]
+            return None
+        return self._places[weakness.rule, weakness.path].get((were[0], were[-1]))
 
 
 def _judged(

@@ -12,6 +12,8 @@ import re
 import tokenize
 from collections.abc import Iterator
 
+from autoresearch_ci.decide.line_map import lines_of
+
 _COMMENTS = {
     "#": (".rb", ".sh", ".yml", ".yaml", ".toml", ".tf", ".pl", ".r", ".ex", ".cfg", ".ini"),
     "//": (
@@ -52,7 +54,7 @@ def _is_script(path: str, content: str) -> bool:
 
 
 def _busy_by_marks(content: str, mark: str) -> set[int]:
-    lines = enumerate(content.splitlines(), start=1)
+    lines = enumerate(lines_of(content), start=1)
     return {n for n, line in lines if line.strip() and not line.strip().startswith(mark)}
 
 

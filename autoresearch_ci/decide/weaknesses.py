@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from autoresearch_ci.decide.findings import Evidence, Read, enclosing
+from autoresearch_ci.decide.line_map import is_disputed, lines_of
 
 MODEL = "model"
 """The source of what no tool has told."""
@@ -222,13 +223,18 @@ def fingerprint(rule: str, path: str, place: str, quote: str, number: int = 1) -
 
 
 def identified(weaknesses: Iterable[Weakness], read: Read) -> tuple[Weakness, ...]:
-    """With fingerprints, and with the lines that are marked as evidence, as they stand there."""
+    """With fingerprints, and with the lines that are marked as evidence, as they stand there.
+
+    Where tools count lines differently, the whole file is part of the fingerprint: a number may
+    lead to words that somebody has put there to be taken for those of an older weakness.
+    """
     seen = Counter[tuple[str, ...]]()
-    path, content = "", ""
+    path, content, whole = "", "", ""
     found = []
     for weakness in sorted(weaknesses, key=lambda w: (w.path, w.line, w.end_line, w.rule, w.title)):
         if weakness.path != path:
             path, content = weakness.path, read(weakness.path) or ""
+            whole = content if is_disputed(content) else ""
         quote = quoted(content, weakness.line, weakness.end_line)
         place = enclosing(weakness.path, content, weakness.line) if quote else ""
         told = quote or weakness.key or weakness.title
@@ -237,7 +243,8 @@ def identified(weaknesses: Iterable[Weakness], read: Read) -> tuple[Weakness, ..
         evidence = weakness.evidence
         if quote and not evidence:
             evidence = (Evidence(kind="quote", path=weakness.path, line=weakness.line, text=quote),)
-        name = fingerprint(weakness.rule, weakness.path, place, told, seen[key])
+        words = f"{told}\0{whole}" if whole else told
+        name = fingerprint(weakness.rule, weakness.path, place, words, seen[key])
         found.append(replace(classified(weakness), fingerprint=name, evidence=evidence))
     return tuple(found)
 
@@ -246,7 +253,7 @@ def quoted(content: str, line: int, end_line: int = 0) -> str:
     """The lines that are marked, at most `QUOTE_LINES`; empty: they are not there."""
     if line < 1:
         return ""
-    lines = content.splitlines()
+    lines = lines_of(content)
     return "\n".join(lines[line - 1 : min(max(line, end_line), line + QUOTE_LINES - 1)]).strip("\n")
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from autoresearch_ci.decide.findings import Checked, Evidence, check
+from autoresearch_ci.decide.line_map import lines_of
 from autoresearch_ci.decide.spoken_lines import does_nothing
 from autoresearch_ci.investigate.asking import Asking, Question
 from autoresearch_ci.investigate.form import Answered, Reader, fitting_entries
@@ -234,7 +235,7 @@ def code_of(places: Iterable[tuple[str, int]], read: Read) -> str:
 
 
 def _window(text: str, lines: Sequence[int]) -> str:
-    rows = [f"{number:6}\t{row}" for number, row in enumerate(text.splitlines(), start=1)]
+    rows = [f"{number:6}\t{row}" for number, row in enumerate(lines_of(text), start=1)]
     if len(text) <= WHOLE:
         return "\n".join(rows)
     wanted = {n for at in lines for n in range(max(1, at - AROUND), at + AROUND + 1)}

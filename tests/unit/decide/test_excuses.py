@@ -134,6 +134,19 @@ def test_an_accepted_risk_is_one_for_all_tools_that_tell_of_it() -> None:
     assert other[0].fingerprint not in excuses(Trusted(accepted=one), other).of
 
 
+def test_a_second_line_just_like_an_accepted_one_is_not_accepted() -> None:
+    code = "def f():\n    call()\n\n\ndef g():\n    call()\n"
+    pair = [weakness("bandit/B602", line, cwe=78) for line in (2, 6)]
+    first, second = identified(pair, lambda path: code)
+    risk = {**RISK, "fingerprint": first.fingerprint}
+    found = excuses(
+        Trusted(weaknesses=[first], accepted=accepted({"accepted": [risk]}, TODAY, "x")),
+        [first, second],
+    )
+    assert found.get(first)
+    assert not found.get(second)
+
+
 def test_lists_that_tools_keep_are_read() -> None:
     data = {
         "results": {

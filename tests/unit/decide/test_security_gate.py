@@ -44,6 +44,15 @@ def test_what_is_old_never_fails() -> None:
     assert judged(OLD, base=Base(weaknesses=[OLD])).ruling is Ruling.PASS
 
 
+def test_what_got_worse_is_new_and_no_older_excuse_holds_for_it() -> None:
+    mild = weakness("old", severity=Severity.MEDIUM)
+    base = Base(weaknesses=[mild], lines={"a.py": {1: 1}})
+    excuses = Excuses(of={"old": Excuse(kind="accepted", why="only members reach it")})
+    assert judged(OLD, base=base).ruling is Ruling.FAIL
+    assert judged(OLD, base=base, excuses=excuses).ruling is Ruling.FAIL
+    assert judged(mild, base=Base(weaknesses=[OLD])).ruling is Ruling.PASS
+
+
 def test_without_a_base_all_of_it_counts() -> None:
     assert judged(OLD).ruling is Ruling.FAIL
 

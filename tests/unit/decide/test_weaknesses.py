@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from autoresearch_ci.decide.line_map import unchanged_lines
 from autoresearch_ci.decide.severities import TYPICAL, by_score, by_word
 from autoresearch_ci.decide.weaknesses import (
     FAMILIES,
@@ -53,6 +54,13 @@ def test_the_second_of_two_that_are_alike_has_a_name_of_its_own() -> None:
     one, two = prints(weakness(), weakness(line=6), code=code)
     assert one != two
     assert prints(weakness()) == [one]
+
+
+@pytest.mark.parametrize("end", ["\x0c", "\x0b", "\x1c", "\x85", "\u2028", "\r"])
+def test_no_character_moves_a_number_to_the_words_of_another_weakness(end: str) -> None:
+    old, new = "#\n\nos.system(a)\n", f"#{end}#\nos.system(a)\nos.system(b)\n"
+    assert prints(weakness(line=3), code=old) != prints(weakness(line=3), code=new)
+    assert 3 not in unchanged_lines(old, new)
 
 
 def test_what_is_marked_is_evidence_as_it_stands_there() -> None:
