@@ -29,6 +29,8 @@ from tests.git_http import GitServer, create
 from tests.github_api import ACTIONS, SLUG, GitHubApi, Identity
 
 HOLE = "import subprocess\n\n\ndef run(name):\n    subprocess.call('ls ' + name, shell=True)\n"
+DOC = '"""'
+SHELL = f'import os\n\n\ndef run(name):\n    {DOC}Say.{DOC}\n    os.system("ls " + name)\n'
 HARMLESS = "def run(name):\n    return name\n"
 WORKFLOW = """\
 on: issues
@@ -297,6 +299,21 @@ def a_name_that_is_no_text(repo: Repo) -> None:
     repo.write(os.fsdecode(b"a\xff\xfe.py"), HOLE)
 
 
+def named_as_what_bandit_leaves_out(repo: Repo) -> None:
+    repo.write("nothing/app.py", HOLE)
+
+
+def a_secret_where_none_is_looked_for(repo: Repo) -> None:
+    for name in ("site.css", "deps.lock", "logo.svg", "bundle.map", "package-lock.json"):
+        repo.write(name, f'key = "{"AKIA" + "2E0A8F3B244C9986"}"\n')
+
+
+def by_lines_that_are_none(repo: Repo) -> None:
+    was = 'os.system("ls " + name)'
+    told = f"import os  # \x0c\x0c\n\n\ndef run(name):\n    {DOC}say\n    {was}\n    {DOC}\n"
+    repo.write("shell.py", f'{told}    os.system("rm -r " + name)\n')
+
+
 def accepted_by_itself(repo: Repo) -> None:
     repo.write("app.py", HOLE)
     entry = {"fingerprint": "0123456789abcdef", "reason": "because", "expires": "2099-01-01"}
@@ -309,6 +326,7 @@ TRICKS = [
     *(large, a_long_line, a_link, a_submodule, broken, without_suffix, odd_name, in_large_files),
     *(a_picture_that_is_none, a_malformed_workflow_beside, moved_to_where_it_runs),
     *(renamed_with_it, a_name_that_is_no_text, accepted_by_itself),
+    *(named_as_what_bandit_leaves_out, a_secret_where_none_is_looked_for, by_lines_that_are_none),
 ]
 INCOMPLETE = {
     *("latin_1", "utf_16", "with_a_zero", "large", "a_link", "a_submodule", "broken"),
@@ -321,6 +339,7 @@ INCOMPLETE = {
 def test_no_trick_gets_past_the_gate(repo: Repo, scan: Scan, trick: Callable[[Repo], None]) -> None:
     repo.write("docs/example.yml", WORKFLOW)
     repo.write("long.py", "".join(f"value_{n} = {n}\n" for n in range(50)))
+    repo.write("shell.py", SHELL)
     repo.commit()
     repo.git("switch", "--quiet", "-c", "topic")
     trick(repo)
@@ -330,6 +349,8 @@ def test_no_trick_gets_past_the_gate(repo: Repo, scan: Scan, trick: Callable[[Re
     assert found.verdict == ("incomplete" if trick.__name__ in INCOMPLETE else "fail")
     if trick.__name__ in INCOMPLETE:
         assert found.json["unseen"]
+    if trick is a_secret_where_none_is_looked_for:
+        assert len(found.blocking) == 5
     if trick is a_malformed_workflow_beside:
         assert ".github/workflows/a.yml" in found.json["unseen"]
 

@@ -43,10 +43,14 @@ def _is_python(subject: Subject) -> bool:
 
 
 def _bandit(task: Task) -> list[str]:
-    # By its own default it leaves out folders such as *.egg; and an `.bandit` beside what it is
-    # given would steer it.
-    own = ["--ignore-nosec", "--exclude", "/nothing", "--ini", task.settings]
+    # By its own default it leaves out folders such as *.egg, and whatever has the given words in
+    # its path: no path of git's has these. An `.bandit` beside what it is given would steer it.
+    own = ["--ignore-nosec", "--exclude", "//nothing", "--ini", task.settings]
     return [task.program, "--quiet", "--format", "json", *own, "--", *task.files]
+
+
+_BROKE = re.compile(r"Bandit internal error running: [^\n]*")
+"""It says so on the way, and goes on without what that test would have told."""
 
 
 @parser("bandit")
@@ -58,9 +62,14 @@ def read_bandit(said: Said) -> Scan:
     }
     found = list(_of_bandit(said, items(report.get("results"), "results")))
     incomplete = stopped(said, "bandit", (0, 1))
+    if not incomplete and (broke := _BROKE.search(said.stderr)):
+        incomplete = f"a test of bandit's broke off: {said.words(broke[0])[:300]}"
+    if not incomplete and said.result.stderr.dropped:
+        incomplete = "bandit warned more than is kept"
+    read = map(said.path, mapping(report.get("metrics"), "metrics").keys() - {"_totals"})
     if not incomplete and said.result.exit_code and not found and not unseen:
         incomplete = f"bandit lists nothing, and yet: {said.result.reason}"
-    return scan("bandit", found, incomplete, unseen=unseen)
+    return scan("bandit", found, incomplete, unseen=unseen, read=read)
 
 
 _KINDS = {

@@ -86,6 +86,8 @@ class Order:
     place: Path
     jail: Jail
     rules: tuple[str, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+    """What each of `files` is called in the repository."""
     refused: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -190,7 +192,10 @@ def _prepared(
     if not taken:
         return None
     place = room.folder / f"{name}-{scanner.name.replace(' ', '-')}"
-    versions = {path: exhibit.versions[path] for path in taken}
+    names = {scanner.called(path): path for path in reversed(taken)}
+    shared = [path for path in taken if names[scanner.called(path)] != path]
+    doubled = dict.fromkeys(shared, f"{scanner.name}: another file has the name that it takes")
+    versions = {name: exhibit.versions[path] for name, path in names.items()}
     if scanner.configurable:
         own_words = steering(versions)
         versions = {p: v for p, v in versions.items() if p not in own_words} | {**rules.steering}
@@ -207,11 +212,12 @@ def _prepared(
     return Order(
         scanner=scanner,
         program=program,
-        files=tuple(path for path in taken if path not in refused),
+        files=tuple(name for name in names if name not in refused),
+        names=names,
         place=place,
         jail=jail,
         rules=(str(place / "rules"),) if scanner.rules else (),
-        refused=refused,
+        refused={**{names.get(name, name): why for name, why in refused.items()}, **doubled},
     )
 
 
@@ -229,7 +235,7 @@ def _asked(order: Order, room: Room) -> tuple[Scan, float]:
         elif scan.incomplete and order.scanner.alone:
             scan = _unreadable(batch[0], scan)
         scans.append(scan)
-    return _together(scans), seconds
+    return _together(scans).named(order.names), seconds
 
 
 def _one_by_one(order: Order, room: Room, batch: Sequence[str]) -> tuple[Scan, float]:
@@ -289,4 +295,5 @@ def _run(order: Order, room: Room, files: Sequence[str]) -> tuple[Scan, float]:
     except (Unreadable, OSError) as error:
         return Scan(incomplete=f"what {order.scanner.name} wrote {error}"), seconds
     said = Said(result=result.redacted(room.redact), report=told, root=str(order.tree))
-    return order.scanner.parse(said), seconds
+    asked = (said.path(path) for path in files)
+    return order.scanner.parse(said).held_to(asked, order.scanner.name), seconds

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from autoresearch_ci.decide.severities import by_word
 from autoresearch_ci.decide.weaknesses import Confidence, Severity, Weakness
@@ -51,6 +51,24 @@ class Scan:
     """Why this may not be all; empty: it is all, but for `unseen`."""
     unseen: Mapping[str, str] = field(default_factory=dict)
     """Files that it could not read: path to why."""
+    read: frozenset[str] | None = None
+    """Files that it says it has read; `None`: it does not say."""
+
+    def held_to(self, asked: Iterable[str], name: str) -> Scan:
+        """With each file that it was asked about and says nothing of as one that it did not see."""
+        if self.read is None or self.incomplete:
+            return self
+        silent = {*asked} - self.read - self.unseen.keys()
+        why = f"{name} does not say that it has read it"
+        return replace(self, unseen={**self.unseen, **dict.fromkeys(silent, why)})
+
+    def named(self, names: Mapping[str, str]) -> Scan:
+        """With the names that files have in the repository; `names`: by what they were called."""
+        return replace(
+            self,
+            weaknesses=tuple(replace(w, path=names.get(w.path, w.path)) for w in self.weaknesses),
+            unseen={names.get(path, path): why for path, why in self.unseen.items()},
+        )
 
 
 Parser = Callable[[Said], Scan]
@@ -109,6 +127,8 @@ class Scanner:
     """Whether it is given the rules that the configuration names."""
     configurable: bool = False
     """Whether it may find settings of the repository: those of the trusted commit."""
+    called: Callable[[str], str] = str
+    """What a file is called where it looks, for one that leaves out files by their names."""
     batches: Callable[[Sequence[str]], list[list[str]]] = _all_at_once
     """How files are spread over several runs."""
 
@@ -118,6 +138,7 @@ def scan(
     weaknesses: Iterable[Weakness],
     incomplete: str = "",
     unseen: Mapping[str, str] | None = None,
+    read: Iterable[str] | None = None,
 ) -> Scan:
     """What a parser returns, in bounds."""
     kept: list[Weakness] = []
@@ -126,7 +147,12 @@ def scan(
             incomplete = incomplete or f"{name} tells of more than {LIMIT} weaknesses"
             break
         kept.append(weakness)
-    return Scan(weaknesses=tuple(kept), incomplete=incomplete, unseen=unseen or {})
+    return Scan(
+        weaknesses=tuple(kept),
+        incomplete=incomplete,
+        unseen=unseen or {},
+        read=None if read is None else frozenset(read),
+    )
 
 
 def parser(name: str) -> Callable[[Callable[[Said], Scan]], Parser]:

@@ -3,6 +3,7 @@ a report must not carry the secret further than it already is."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -29,7 +30,25 @@ _GUESSES: Mapping[str, Severity] = {
     "Public IP (ipv4)": Severity.INFO,
 }
 """What detect-secrets infers from how a text looks, or from a name beside it."""
+_RANDOM = ("detect-secrets/base64-high-entropy-string", "detect-secrets/hex-high-entropy-string")
+_FULL_OF_HASHES = re.compile(
+    r"(?i)(?:^|[/.-])lock\.json$|\.(?:lock|sum|map|svg|css|resolved)$|(?:^|/)npm-shrinkwrap\.json$"
+)
+"""Files of which every line looks random: of those, only what has the form of a secret is told."""
 _FIX = "Take the secret back where it was issued, then read it from the environment."
+
+
+_TYPES = re.compile(
+    r"\.(?:cls|example|eyaml|go|java|js|m|php|pyi?|swift|tf|ya?ml|cs|c|cpp|cnf|conf|cfg|cf|ini"
+    r"|properties|toml)$"
+)
+"""Names that tell detect-secrets how to read a file."""
+
+
+def _called(path: str) -> str:
+    """With an ending that says nothing: it leaves out `.css`, `.lock`, `.svg` and forty others,
+    without a word, and no option keeps it from that."""
+    return path if _TYPES.search(path) else f"{path}.as-text"
 
 
 def _detect_secrets(task: Task) -> list[str]:
@@ -44,7 +63,12 @@ def _detect_secrets(task: Task) -> list[str]:
 def read_detect_secrets(said: Said) -> Scan:
     report = mapping(document(said, "detect-secrets"), "what detect-secrets wrote")
     results = mapping(report.get("results"), "results")
-    found = [w for path, told in results.items() for w in _of_file(said, path, items(told, path))]
+    found = [
+        weakness
+        for path, told in results.items()
+        for weakness in _of_file(said, path, items(told, path))
+        if not (weakness.rule in _RANDOM and _FULL_OF_HASHES.search(path.removesuffix(".as-text")))
+    ]
     return scan("detect-secrets", found, stopped(said, "detect-secrets", (0,)))
 
 
@@ -106,6 +130,7 @@ SCANNERS = (
         takes=lambda subject: True,
         argv=_detect_secrets,
         parse=read_detect_secrets,
+        called=_called,
     ),
     Scanner(
         name="gitleaks",
