@@ -62,13 +62,13 @@ _START = r"(?:^|[\s;&|(`]|\$\()"
 _LINES = (
     (
         "Claude Code",
-        r"claude(?:-code)?(?=\s)(?!\s+(?:mcp|update|config|--version|doctor)\b)",
+        r"claude(?:-code(?:@\S+)?)?(?=\s)(?!\s+(?:mcp|update|config|--version|doctor)\b)",
         _CLAUDE,
     ),
-    ("Claude Code", r"@anthropic-ai/claude-code(?:@\S+)?\s+-", _CLAUDE),
-    ("Codex", r"codex\s+(?:exec|e|-|\"|')", _OPENAI),
-    ("Gemini CLI", r"gemini\s+(?:-|\"|')", _GOOGLE),
-    ("Copilot", r"(?:copilot\s+-|gh\s+copilot\s+(?:suggest|-p))", _ANY_KEY),
+    ("Claude Code", r"[\"']claude[\"']\s+-", _CLAUDE),
+    ("Codex", r"codex(?:@\S+)?\s+(?:exec|e|-|\"|')", _OPENAI),
+    ("Gemini CLI", r"gemini(?:-cli(?:@\S+)?)?\s+(?:-|\"|')", _GOOGLE),
+    ("Copilot", r"(?:copilot(?:@\S+)?\s+-|gh\s+copilot\s+(?:suggest|-p))", _ANY_KEY),
     ("aider", r"aider\s+-", _ANY_KEY),
     ("opencode", r"opencode\s+run\b", _ANY_KEY),
     ("Cursor", r"cursor-agent\s+-", _ANY_KEY | {"CURSOR"}),
@@ -81,7 +81,7 @@ _LINES = (
 )
 _COMMANDS = tuple(
     (
-        re.compile(f"(?m){_START}(?:[^\\s;&|(`$/]*+/)*+{pattern}"),
+        re.compile(f"(?m){_START}(?:\\$\\{{?\\w++\\}}?/)?(?:[^\\s;&|(`$/]*+/)*+{pattern}"),
         Agent(name=name, keys=frozenset(keys)),
     )
     for name, pattern, keys in _LINES
@@ -97,7 +97,23 @@ def agent_of(step: Step) -> Agent | None:
             return known
         return Agent(name=name, keys=_ANY_KEY) if _SOUNDS_LIKE_ONE.search(name) else None
     code = "\n".join(line for line in step.run.splitlines() if not line.lstrip().startswith("#"))
+    code = _with_programs(code, {**step.env, **dict(_ASSIGNED.findall(code))})
     return next((agent for pattern, agent in _COMMANDS if pattern.search(code)), None)
+
+
+_ASSIGNED = re.compile(
+    r"(?m)(?:^|[\s;&])([A-Za-z_]\w{0,60})=[\"']?([\w@./-]{3,80})[\"']?(?=[\s;&]|$)"
+)
+_VARIABLE = re.compile(r"[\"']?\$\{?([A-Za-z_]\w{0,60})\}?[\"']?(?=\s)")
+
+
+def _with_programs(code: str, variables: Mapping[str, str]) -> str:
+    """With the names of programs that variables hold: `C=claude; $C -p`."""
+    held = {name: value for name, value in variables.items() if _PROGRAM.fullmatch(value)}
+    return _VARIABLE.sub(lambda found: held.get(found[1], found[0]), code) if held else code
+
+
+_PROGRAM = re.compile(r"[\w@./-]{3,80}")
 
 
 def action_name(uses: str) -> str:

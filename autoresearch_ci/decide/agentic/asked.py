@@ -11,6 +11,7 @@ from autoresearch_ci.decide.agentic.agents import Agent, agent_of
 from autoresearch_ci.decide.agentic.conditions import (
     admits_members_only,
     asks_the_author,
+    dotted,
     expressions,
     strangers_words,
 )
@@ -150,7 +151,7 @@ def _words(text: str, known: Mapping[str, str]) -> str:
         if found := strangers_words(expression):
             return found
         for name, origin in known.items():
-            if re.search(rf"{re.escape(name)}\b", expression):
+            if re.search(rf"(?i){re.escape(name)}\b", dotted(expression)):
                 return origin
     return ""
 
@@ -159,10 +160,20 @@ def _shell_words(text: str, known: Mapping[str, str]) -> tuple[str, str]:
     """A variable of the shell that holds them: how it is written, and what it holds."""
     for name, origin in known.items():
         variable = name.removeprefix("env.")
-        found = re.search(rf"\$\{{?{re.escape(variable)}\b", text) if name != variable else None
+        used = rf"(?:\$\{{?|\bprintenv\s+){re.escape(variable)}\b"
+        found = re.search(used, text) if name != variable else None
         if found:
             return found[0], origin
-    return "", ""
+    found = _PIPED.search(text)
+    return (found[0], found[0].strip("$( |")) if found else ("", "")
+
+
+_PIPED = re.compile(
+    r"\$\(\s*gh (?:issue|pr) view\b|\bgh (?:issue|pr) view\b(?=[^\n|]*\|)"
+    r"|\bjq\b[^\n|]*\b(?:title|body)\b[^\n|]*GITHUB_EVENT_PATH"
+    r"|(?:\bcat\s+|<\s*)[\"']?\$\{?GITHUB_EVENT_PATH"
+)
+"""What is fetched into a command line, rather than by a tool that the agent may use."""
 
 
 def strangers_in(asked: Asked, text: str) -> tuple[str, str]:
@@ -176,7 +187,7 @@ def strangers_in(asked: Asked, text: str) -> tuple[str, str]:
 
 def _is_the_members_own(asked: Asked, words: str) -> bool:
     """Whether it is the words of the very person who was asked for."""
-    own = re.fullmatch(r"github\.event\.(?:comment|review|review_comment)\.body", words)
+    own = re.fullmatch(r"(?i)github\.event\.(?:comment|review|review_comment)\.body", words)
     if not own or not asked.checked:
         return False
     conditions = f"{asked.step.condition} {asked.job.condition}"

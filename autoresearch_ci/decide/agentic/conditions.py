@@ -19,10 +19,11 @@ _STRANGERS = re.compile(
       |pull_requests\[?\.?\S*\.head\.ref)
     | github\.event\.(?:head_commit|commits?\S*?)\.(?:message|author\.(?:name|email))
     | github\.event\.pages\S*\.page_name
-    | to(?:json|JSON|Json)\(\s*github(?:\.event(?:\.(?:issue|pull_request|comment|discussion|review)
+    | github\.event\.\*
+    | tojson\(\s*github(?:\.event(?:\.(?:issue|pull_request|comment|discussion|review)
       )?)?\s*\)
     """,
-    re.VERBOSE,
+    re.VERBOSE | re.IGNORECASE,  # as GitHub reads names
 )
 _INDEX = re.compile(r"\[\s*'([\w-]+)'\s*\]")
 
@@ -55,9 +56,13 @@ def expressions(text: str) -> list[str]:
 
 def strangers_words(expression: str) -> str:
     """The part of an expression that anybody can choose the text of; empty: there is none."""
-    plain = _INDEX.sub(r".\1", expression)
-    found = _STRANGERS.search(plain)
+    found = _STRANGERS.search(dotted(expression))
     return found[0] if found else ""
+
+
+def dotted(expression: str) -> str:
+    """With `env.TITLE` for `env['TITLE']`."""
+    return _INDEX.sub(r".\1", expression)
 
 
 def admits_members_only(condition: str) -> bool:
@@ -67,7 +72,7 @@ def admits_members_only(condition: str) -> bool:
         return False
     if text.startswith("${{") and text.endswith("}}") and text.count("${{") == 1:
         text = text[3:-2]
-    return _asks(_INDEX.sub(r".\1", text))
+    return _asks(dotted(text))
 
 
 def asks_the_author(condition: str) -> bool:

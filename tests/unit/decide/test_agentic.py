@@ -104,6 +104,39 @@ def test_what_cannot_be_read_is_refused_and_not_clean(text: str) -> None:
         scan(".github/workflows/w.yml", text)
 
 
+TITLE = "${{ github.event.issue.title }}"
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        'run: claude -p "${{ GitHub.Event.Issue.Title }}"',
+        'run: claude -p "${{ join(github.event.*.title) }}"',
+        f"env: {{T: '{TITLE}'}}\n        run: claude -p \"${{{{ env['T'] }}}}\"",
+        f"env: {{T: '{TITLE}'}}\n        run: printenv T | claude -p",
+        "run: claude -p < $GITHUB_EVENT_PATH",
+        'run: claude -p "$(jq -r .issue.body $GITHUB_EVENT_PATH)"',
+        "run: gh issue view 1 | claude -p",
+        f'run: npx @anthropic-ai/claude-code@latest "{TITLE}"',
+        f'run: npx -y @google/gemini-cli@1 -p "{TITLE}"',
+        f'run: npx -y @openai/codex@0.30 exec "{TITLE}"',
+        f'run: $HOME/.local/bin/claude -p "{TITLE}"',
+        f"run: |\n          'claude' -p '{TITLE}'",
+        f'run: C=claude; $C -p "{TITLE}"',
+        f"env: {{C: claude}}\n        run: ${{C}} -p '{TITLE}'",
+    ],
+)
+def test_no_spelling_keeps_an_agent_and_a_strangers_words_from_being_seen(step: str) -> None:
+    text = f"on: issues\npermissions: {{contents: read}}\njobs:\n  t:\n    steps:\n      - {step}\n"
+    assert "untrusted-prompt" in str(found(text))
+
+
+def test_what_an_agent_looks_up_with_a_tool_is_not_in_its_prompt() -> None:
+    step = "run: claude -p 'Look at it by gh issue view' --allowedTools 'Bash(gh issue view:*)'"
+    text = f"on: issues\njobs:\n  t:\n    steps:\n      - {step}\n"
+    assert "untrusted-prompt" not in str(found(text))
+
+
 @pytest.mark.parametrize(
     "text", ["on: push", "jobs: 3", "jobs: {a: {steps: [1, {uses: 5}]}}", "on: {}\njobs: {a: x}"]
 )
