@@ -282,16 +282,21 @@ class _Scanning:
         return self._look("base", gathered(self.scan.repository, versions, everything))
 
     def _version_before(self, subject: Subject) -> FileVersion | None:
-        """Of a file that was moved, what it was: but where other scanners look, it is new."""
+        """Of a file that was moved, what it was: but where other scanners look, it is new, and so
+        it is when nobody was to look where it stood."""
         path = subject.path
         if path in self.base:
             return self.base[path]
         source = self.moved.get(path, "")
-        if source not in self.base:
+        if source not in self.base or not self._is_asked_about(source):
             return None
         was = Subject(path=source, first_line=subject.first_line)
         same = all(s.takes(was) == s.takes(subject) for s in self.scanners.values())
         return self.base[source] if same else None
+
+    def _is_asked_about(self, path: str) -> bool:
+        left_out = gitignore_spec(self.settings.exclude).match_file(path)
+        return not left_out and (not self.scope or gitignore_spec(self.scope).match_file(path))
 
     def _base(self, exhibit: Exhibit, head: Seen, before: Seen) -> Base:
         told = {weakness.path for weakness in head.weaknesses}

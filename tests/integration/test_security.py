@@ -369,6 +369,21 @@ def test_what_the_base_leaves_out_is_left_out_and_said(
     assert found.json["excluded"] == ["a.bin"]
 
 
+@pytest.mark.parametrize("words", [(), ("--scope", "src/**")])
+def test_what_is_moved_out_of_what_is_left_out_is_new(
+    repo: Repo, scan: Scan, words: tuple[str, ...]
+) -> None:
+    if not words:
+        repo.write(".github/autoresearch.yml", "security: {exclude: ['vendor/**']}\n")
+    repo.write("vendor/app.py", HOLE)
+    repo.commit()
+    repo.git("switch", "--quiet", "-c", "topic")
+    (repo.path / "src").mkdir()
+    repo.git("mv", "vendor/app.py", "src/app.py")
+    repo.commit()
+    assert scan("--diff", "main", *words).blocking == ["src/app.py:bandit/B602"]
+
+
 def test_pictures_and_moved_files_are_nothing_to_fail_on(repo: Repo, scan: Scan) -> None:
     repo.write("old/app.py", HOLE)
     repo.commit()

@@ -34,7 +34,7 @@ from autoresearch_ci.measure.scanners.scanner import (
 
 # --- bandit ---------------------------------------------------------------------------------------
 
-_PYTHON = re.compile(r"#!.*\bpython")
+_PYTHON = re.compile(r"#!.*\b(?:python|pypy|uv run|pipx run)")
 
 
 def _is_python(subject: Subject) -> bool:

@@ -242,6 +242,7 @@ def test_a_path_outside_of_the_tree_is_told_as_such() -> None:
         ("bandit", "a.py", "", True),
         ("bandit", "a.PY", "", True),
         ("bandit", "tool", "#!/usr/bin/env python3", True),
+        ("bandit", "tool", "#!/usr/bin/env -S uv run --script", True),
         ("bandit", "x.egg/a.py", "# @generated", True),
         ("bandit", "a.txt", "", False),
         ("zizmor", ".github/workflows/a.yaml", "", True),
