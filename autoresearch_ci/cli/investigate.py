@@ -220,6 +220,8 @@ def _refuse_missing(program: Program, given: Mapping[str, str]) -> None:
 
 def _shaped(program: Program, asked: Mapping[str, str], options: argparse.Namespace) -> Program:
     """With the depth, and the roles of a panel, that are asked for. Raises `ConfigError`."""
+    if options.max_findings is not None and options.max_findings < 1:
+        raise ConfigError(f"--max-findings {options.max_findings}: expected 1 or more.")
     program = program.at_depth(asked.get("depth", ""))
     if asked.get("adversarial"):
         program = program.called(asked["adversarial"])

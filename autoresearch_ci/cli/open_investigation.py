@@ -78,12 +78,12 @@ class Desk:
             return "iterations is 0"
         claudes = self.collaborators.config.claude.in_turn()
         if all(credential(c, self.collaborators.environment) is None for c in claudes):
-            return "there is no key; set ANTHROPIC_API_KEY for hypotheses"
+            return "there is no key; set ANTHROPIC_API_KEY"
         return ""
 
     def without_model(self, why: str) -> None:
         """That is all."""
-        self.missing.append(f"no model was asked for causes: {why}")
+        self.missing.append(f"no model was asked: {why}")
         self.records.append(Ended(reason="what can be done without a model is done"))
 
     def ask(

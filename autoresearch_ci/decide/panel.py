@@ -51,7 +51,7 @@ class Candidate:
     @property
     def first(self) -> Raised:
         """Who sees it worst speaks for it."""
-        return min(self.raised, key=lambda one: _rank(one.answer))
+        return min(self.raised, key=lambda one: severity_rank(one.answer))
 
     @property
     def severity(self) -> str:
@@ -63,7 +63,8 @@ class Candidate:
         return tuple(dict.fromkeys(piece for one in self.raised for piece in one.evidence))
 
 
-def _rank(answer: Mapping[str, Any]) -> int:
+def severity_rank(answer: Mapping[str, Any]) -> int:
+    """0 is the worst."""
     told = str(answer.get("severity", ""))
     return SEVERITIES.index(told) if told in SEVERITIES else len(SEVERITIES)
 
@@ -77,7 +78,7 @@ def merged(raised: Sequence[Raised]) -> list[Candidate]:
             groups.append([one])
         else:
             same.append(one)
-    groups.sort(key=lambda group: min(_rank(one.answer) for one in group))
+    groups.sort(key=lambda group: min(severity_rank(one.answer) for one in group))
     return [
         Candidate(name=f"F{number}", raised=tuple(group)) for number, group in enumerate(groups, 1)
     ]

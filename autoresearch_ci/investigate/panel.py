@@ -16,10 +16,7 @@ from functools import partial
 from typing import Any
 
 from autoresearch_ci.decide.findings import enclosing
-from autoresearch_ci.decide.panel import (
-    Candidate,
-    Vote,
-)
+from autoresearch_ci.decide.panel import Candidate, Vote, severity_rank
 from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.investigate.answers import place_of
 from autoresearch_ci.investigate.asking import Asking, Question, cannot_be_asked
@@ -136,7 +133,9 @@ class Panel:
             kept.append({"answer": entry, "path": path, "line": at,
                          "around": enclosing(path, reader.text(path) or "", at),
                          "evidence": [written(piece) for piece in checked.kept]})  # fmt: skip
-        return {"raised": kept[:share], "dropped": len(wrong)}, wrong
+        kept.sort(key=lambda one: severity_rank(one["answer"]))
+        left_out = len(kept[share:])
+        return {"raised": kept[:share], "dropped": len(wrong), "left_out": left_out}, wrong
 
     # --- voting ---
 

@@ -39,6 +39,8 @@ class Round:
     votes: tuple[Vote, ...] = ()
     dropped: int = 0
     """Pieces of evidence, and entries, that did not hold."""
+    left_out: int = 0
+    """Findings with evidence that were more than its share."""
     unusable: str = ""
     """Why there is nothing of it; empty: there is."""
 
@@ -95,6 +97,7 @@ def _round(program: Program, number: int, role: str, found: Mapping[str, Any]) -
         number=number,
         role=role,
         dropped=int(found.get("dropped", 0)),
+        left_out=int(found.get("left_out", 0)),
         unusable=str(found.get("unusable", "")),
     )
     raised = tuple(_raised(program, role, one) for one in found.get("raised", ()))

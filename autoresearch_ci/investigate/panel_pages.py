@@ -24,11 +24,14 @@ HERD = (
 def panel_report(
     report: Report, program: Program, rules: PanelRules, known: Known, most: int
 ) -> Report:
-    """`report`: what every investigation has; `most`: findings that are shown, the worst first."""
+    """`report`: what every investigation has; `most`: findings that are shown, open ones first, and
+    of those the worst."""
     found = outcome(program, rules, known)
     personas = len(program.facts.roles[: rules.personas])
     findings = [_finding(one, found, program, rules, personas) for one in found.candidates]
     told = [_words(found)] if found.rounds else []
+    # What is left out must not be what a gate goes by.
+    findings.sort(key=lambda finding: finding.finding != "open")
     missing = (*report.missing, *_unusable(found))
     return replace(
         report,
@@ -47,9 +50,16 @@ def _words(found: Outcome) -> str:
 
 
 def _unusable(found: Outcome) -> Iterator[str]:
+    names = {one.name for one in found.candidates}
     for done in found.rounds:
+        who = f"{done.role}, round {done.number}"
         if done.unusable:
-            yield f"{done.role}, round {done.number}: {line(done.unusable, 300)}"
+            yield f"{who}: {line(done.unusable, 300)}"
+            continue
+        if done.left_out:
+            yield f"{who}: {done.left_out} more findings than its share (--max-findings)"
+        if silent := names - {vote.candidate for vote in done.votes} if done.number else ():
+            yield f"{who}: no vote on {len(silent)} of {len(names)} findings"
 
 
 def _status(one: Candidate, found: Outcome, rules: PanelRules, personas: int) -> str:

@@ -31,6 +31,7 @@ from tests.panels import (
     words_of,
 )
 
+HIGH = ("--fail-on", "high")
 LOOP, ZERO, SUM = (PLACES[name][0] for name in ("loop", "zero", "sum"))
 QUOTE = {"kind": "quote", "path": "shop.py", "line": 16, "text": "time.sleep(1)"}
 
@@ -244,6 +245,42 @@ def test_findings_are_limited_and_the_rest_is_counted(council: Panels) -> None:
     done = council(*[Cast(sees=SEES)] * 60, flags=("--max-findings", "1"))
     assert len(done.handoff["findings"]) == 1
     assert "below" in done.page("summary.md")
+
+
+def test_what_is_left_out_of_a_page_is_not_left_out_of_a_gate(council: Panels) -> None:
+    worst = finding("zero", severity="critical")
+    sees = {**{role: [finding("loop")] for role in ROLES}, "dan": [worst]}
+
+    def votes(role: str, title: str) -> Json:
+        return {"vote": "confirm" if title == LOOP else "abstain"}
+
+    done = council(*[Cast(sees=sees, votes=votes)] * 60, flags=("--max-findings", "1", *HIGH))
+    assert (done.code, done.statuses[LOOP]) == (1, "open")
+    assert council(flags=("--max-findings", "0"), tag="u").code == 2
+
+
+def test_of_more_than_a_roles_share_the_worst_are_kept_and_the_rest_is_no_pass(
+    council: Panels,
+) -> None:
+    many = [finding("sum"), finding("zero")]
+    cast = Cast(sees=dict.fromkeys(ROLES, many), votes=lambda role, title: {"vote": "confirm"})
+    done = council(*[cast] * 60, flags=("--max-findings", "2", *HIGH))
+    assert (done.code, "more findings than its share" in done.out) == (1, True)
+    assert [f["severity"] for f in done.handoff["findings"]] == ["medium"]
+
+
+def test_a_role_that_does_not_vote_on_something_makes_it_incomplete(council: Panels) -> None:
+    cast = Cast(sees={role: [finding("loop"), finding("zero")] for role in ROLES})
+
+    def reply(body: Json) -> Reply:
+        if role_of(body) != "cleo" or not is_vote(body):
+            return cast(body)
+        name = next(iter(listed(body)))
+        vote = {"id": name, "vote": "confirm", "why": "seen", "evidence": []}
+        return calls(tool("report", votes=[vote]))
+
+    done = council(*[reply] * 90, flags=("--fail-on", "critical"))
+    assert (done.code, "cleo, round 1: " in done.out) == (1, True)
 
 
 def test_a_budget_is_shared_and_a_resume_asks_only_the_rest(
