@@ -191,9 +191,16 @@ class _Scanning:
         return found
 
     def _wanted(self) -> Files:
-        """The files that are to be looked at."""
+        """The files that are to be looked at. Raises `ConfigError` where none can be."""
         globs = gitignore_spec(self.scope)
         inside = globs.match_file if self.scope else lambda path: True
+        if self.scope and not any(map(inside, {**self.base, **self.files})):
+            raise ConfigError(
+                f"scope {list(self.scope)} matches no file of the commit, so nothing would be "
+                "looked at.\n"
+                "usually: the glob is relative to another folder (it starts at the repository's "
+                "root)."
+            )
         if self.diff and self.scan.pair.base:
             return {
                 path: version

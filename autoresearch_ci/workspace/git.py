@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -19,9 +20,16 @@ import time
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-import git
-
 from autoresearch_ci.errors import WorkspaceError
+
+try:
+    import git
+except ImportError as error:  # it looks for the program when it is imported
+    if shutil.which("git"):
+        raise
+    raise WorkspaceError(
+        "there is no git on the PATH.\ndo: install git, or add its folder to PATH."
+    ) from error
 
 STALE_AFTER = 1.0
 """Seconds that a lock must have lain there while no git worked in the repository."""

@@ -384,6 +384,28 @@ def test_what_is_moved_out_of_what_is_left_out_is_new(
     assert scan("--diff", "main", *words).blocking == ["src/app.py:bandit/B602"]
 
 
+def test_a_scope_in_which_there_is_nothing_is_refused(repo: Repo, scan: Scan) -> None:
+    repo.write("src/app.py", HOLE)
+    repo.commit()
+    found = scan("--scope", "scr/**")
+    assert (found.code, "matches no file" in found.err) == (2, True)
+    assert scan("--diff", "HEAD", "--scope", "src/**").code == 0
+
+
+def test_without_git_it_says_so(repo: Repo, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    ended = subprocess.run(
+        [sys.executable, "-m", "autoresearch_ci", "security"],
+        cwd=repo.path,
+        env={"PATH": str(tmp_path / "empty")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ended.returncode, "no git on the PATH" in ended.stderr) == (3, True)
+
+
 def test_pictures_and_moved_files_are_nothing_to_fail_on(repo: Repo, scan: Scan) -> None:
     repo.write("old/app.py", HOLE)
     repo.commit()
