@@ -180,11 +180,13 @@ def read_sarif_of(name: str) -> Callable[[Said], Scan]:
         gaps: list[str] = []
         runs = items(report.get("runs"), "runs")
         for run in runs:
-            driver = mapping(mapping(run.get("tool"), "tool").get("driver"), "driver")
+            tool = mapping(run.get("tool"), "tool")
+            driver = mapping(tool.get("driver"), "driver")
             if run.get("results") is None:
                 gaps.append(f"{name} wrote no results")
                 continue
-            rules = items(driver.get("rules") or [], "rules")
+            parts = [driver, *items(tool.get("extensions") or [], "extensions")]
+            rules = [items(part.get("rules") or [], "rules") for part in parts]
             for result in items(run.get("results"), "results"):
                 found += _of_sarif(said, name, result, rules)
             gaps += _failed(said, name, run)
@@ -203,7 +205,11 @@ def _failed(said: Said, name: str, run: Mapping[str, Any]) -> Iterator[str]:
     for invocation in items(run.get("invocations") or [], "invocations"):
         if invocation.get("executionSuccessful") is False:
             yield f"{name} says that it did not succeed"
-        told = items(invocation.get("toolExecutionNotifications") or [], "notifications")
+        told = [
+            notice
+            for kind in ("toolExecutionNotifications", "toolConfigurationNotifications")
+            for notice in items(invocation.get(kind) or [], kind)
+        ]
         for notice in told:
             if text_at(notice, "level") == "error":
                 message = mapping(notice.get("message") or {}, "message")
@@ -211,7 +217,7 @@ def _failed(said: Said, name: str, run: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _of_sarif(
-    said: Said, name: str, result: Mapping[str, Any], rules: list[dict[str, Any]]
+    said: Said, name: str, result: Mapping[str, Any], rules: list[list[dict[str, Any]]]
 ) -> Iterator[Weakness]:
     kind = text_at(result, "kind")
     if kind not in ("", "fail", "open", "review") or result.get("baselineState") == "absent":
@@ -243,11 +249,23 @@ def _of_sarif(
     )
 
 
-def _rule(result: Mapping[str, Any], rules: list[dict[str, Any]]) -> Mapping[str, Any]:
-    index, name = result.get("ruleIndex"), result.get("ruleId")
-    if isinstance(index, int) and not isinstance(index, bool) and 0 <= index < len(rules):
-        return rules[index]
-    return next((rule for rule in rules if rule.get("id") == name), {})
+def _rule(result: Mapping[str, Any], rules: list[list[dict[str, Any]]]) -> Mapping[str, Any]:
+    """Of the driver's rules, which come first, or of those of the extension that is named."""
+    told = mapping(result.get("rule") or {}, "rule")
+    component = mapping(told.get("toolComponent") or {}, "toolComponent").get("index")
+    known = _at(rules, component + 1 if isinstance(component, int) else 0) or []
+    name = result.get("ruleId", told.get("id"))
+    found: Mapping[str, Any] = _at(known, result.get("ruleIndex", told.get("index"))) or {}
+    if found and name in (None, found.get("id")):
+        return found
+    every = (rule for part in rules for rule in part)
+    return next((rule for rule in every if rule.get("id") == name), found)
+
+
+def _at(values: list[Any], index: object) -> Any:
+    """What stands there; `None`: nothing."""
+    inside = isinstance(index, int) and not isinstance(index, bool) and 0 <= index < len(values)
+    return values[index] if inside else None  # type: ignore[call-overload]
 
 
 def _severity(facts: list[Mapping[str, Any]], level: str) -> Severity:

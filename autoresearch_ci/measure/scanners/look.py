@@ -241,9 +241,16 @@ def _asked(order: Order, room: Room) -> tuple[Scan, float]:
 def _one_by_one(order: Order, room: Room, batch: Sequence[str]) -> tuple[Scan, float]:
     if len(batch) > _ASKED_ALONE:
         return _run(order, room, batch)
-    runs = [(path, *_run(order, room, [path])) for path in batch]
-    scans = [_unreadable(path, scan) if scan.incomplete else scan for path, scan, _ in runs]
-    return _together(scans), sum(took for _, _, took in runs)
+    scans: list[Scan] = []
+    seconds = 0.0
+    for path in batch:
+        if seconds > room.timeout:  # one that hangs shall not do so for each file
+            scans.append(_unreadable(path, Scan(incomplete=f"no time was left for {path}")))
+            continue
+        scan, took = _run(order, room, [path])
+        seconds += took
+        scans.append(_unreadable(path, scan) if scan.incomplete else scan)
+    return _together(scans), seconds
 
 
 def _unreadable(path: str, scan: Scan) -> Scan:

@@ -213,6 +213,29 @@ def test_what_a_tool_suppresses_counts_all_the_same() -> None:
     assert read("trivy-sarif").weaknesses
 
 
+def test_the_severity_of_an_extensions_rule_is_heard() -> None:
+    rule = {"id": "js/xss", "properties": {"security-severity": "9.1"}}
+    driver = {"name": "x", "rules": [{"id": "other"}]}
+    tool = {"driver": driver, "extensions": [{"name": "a"}, {"name": "b", "rules": [rule]}]}
+    by_id = {"ruleId": "js/xss", "message": {"text": "m"}}
+    by_place = {"rule": {"index": 0, "toolComponent": {"index": 1}}, "message": {"text": "m"}}
+    told = json.dumps({"runs": [{"tool": tool, "results": [by_id, by_place]}]})
+    found = read("trivy-sarif", stdout=told, exit_code=0)
+    assert [str(w.severity) for w in found.weaknesses] == ["critical", "critical"]
+    assert {w.rule for w in found.weaknesses} == {"trivy/js/xss"}
+
+
+def test_a_tool_that_could_not_load_its_rules_is_incomplete() -> None:
+    notice = {"level": "error", "message": {"text": "rules.yml is broken"}}
+    run = {
+        "tool": {"driver": {"name": "x"}},
+        "results": [],
+        "invocations": [{"executionSuccessful": True, "toolConfigurationNotifications": [notice]}],
+    }
+    told = json.dumps({"runs": [run]})
+    assert "is broken" in read("trivy-sarif", stdout=told, exit_code=0).incomplete
+
+
 def test_no_answer_carries_a_secret_further() -> None:
     assert "hunter2" not in str(read("detect-secrets-1.5.0").weaknesses)
 
