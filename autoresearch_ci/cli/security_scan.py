@@ -36,10 +36,17 @@ from autoresearch_ci.decide.weaknesses import MODEL, Weakness
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.events import Note, Observer
 from autoresearch_ci.execution.command import Stop
-from autoresearch_ci.measure.scanners.exhibit import Contents, Exhibit, gathered, steering
+from autoresearch_ci.measure.scanners.exhibit import (
+    Contents,
+    Exhibit,
+    code_nobody_reads,
+    gathered,
+    steering,
+)
 from autoresearch_ci.measure.scanners.look import Room, Rules, Seen, look
 from autoresearch_ci.measure.scanners.registry import chosen, is_required
 from autoresearch_ci.measure.scanners.scanner import Scanner, Subject
+from autoresearch_ci.measure.scanners.secrets import WORDS_ONLY
 from autoresearch_ci.record.run_names import run_store
 from autoresearch_ci.safety.gitignore_globs import gitignore_spec
 from autoresearch_ci.safety.redaction import Redactor
@@ -107,7 +114,8 @@ class Scan:
                 name = f"candidate-{next(numbers)}"
                 exhibit = gathered(contents, files, self.config.security)
                 try:
-                    return scanning.seen(name, exhibit, contents)
+                    everything = {**scanning.files, **files}
+                    return scanning.seen(name, exhibit, contents, everything)
                 finally:
                     for place in room.folder.glob(f"{name}-*"):
                         remove(place)
@@ -150,7 +158,7 @@ class _Scanning:
     def run(self) -> Scanned:
         exhibit = gathered(self.scan.repository, self._wanted(), self.settings)
         missing = self._missing(exhibit)
-        head = self._asked(self._look("head", exhibit), exhibit)
+        head = self._asked(self._look("head", exhibit, self.files), exhibit)
         before = self._before(exhibit, head)
         base = self._base(exhibit, head, before) if self.diff else None
         return Scanned(
@@ -161,7 +169,7 @@ class _Scanning:
             gaps={**missing, **head.gaps, **head.unseen},
             asked=frozenset({*self.programs, agentic.TOOL}),
             left={**self.left, **self._absent(exhibit)},
-            doubts=tuple(self._doubts(before)),
+            doubts=(*self._read_by_nobody(exhibit), *self._doubts(before)),
             changed=self._changed_lines(exhibit, head) if base else {},
         )
 
@@ -209,14 +217,17 @@ class _Scanning:
             }
         return {path: version for path, version in self.files.items() if inside(path)}
 
-    def _look(self, name: str, exhibit: Exhibit) -> Seen:
+    def _look(self, name: str, exhibit: Exhibit, everything: Files) -> Seen:
         running = [scanner for scanner in self.programs if self._takes_any(scanner, exhibit)]
         told = f"looking at {len(exhibit.subjects)} files of the {name} with {', '.join(running)}"
         self.scan.observe(Note(message=told if running else f"nothing to look at in the {name}"))
-        return self.seen(name, exhibit, self.scan.repository)
+        return self.seen(name, exhibit, self.scan.repository, everything)
 
-    def seen(self, name: str, exhibit: Exhibit, contents: Contents) -> Seen:
-        """What the scanners say of it; a name can be used once in a room."""
+    def seen(self, name: str, exhibit: Exhibit, contents: Contents, everything: Files) -> Seen:
+        """What the scanners say of it; a name can be used once in a room.
+
+        `everything`: all files that there are, for what calls what.
+        """
         return look(
             name,
             exhibit,
@@ -228,6 +239,7 @@ class _Scanning:
                 semgrep=self._rules(),
                 steering={path: self.theirs[path] for path in steering(self.theirs)},
             ),
+            everything=everything,
         )
 
     def _rules(self) -> Files:
@@ -262,6 +274,14 @@ class _Scanning:
             and self._takes_any(name, exhibit)
         }
 
+    def _read_by_nobody(self, exhibit: Exhibit) -> Iterable[str]:
+        able = [self.scanners[name] for name in self.programs if name not in WORDS_ONLY]
+        if told := code_nobody_reads(exhibit.subjects, able):
+            yield (
+                f"no scanner here reads code of these files, only what looks like a secret: {told}"
+                " (security.semgrep, security.tools)"
+            )
+
     def _absent(self, exhibit: Exhibit) -> dict[str, str]:
         return {
             name: "is not installed"
@@ -286,7 +306,7 @@ class _Scanning:
         if not versions:
             return Seen()
         everything = self.settings.model_copy(update={"exclude": ()})
-        return self._look("base", gathered(self.scan.repository, versions, everything))
+        return self._look("base", gathered(self.scan.repository, versions, everything), self.base)
 
     def _version_before(self, subject: Subject) -> FileVersion | None:
         """Of a file that was moved, what it was: but where other scanners look, it is new, and so

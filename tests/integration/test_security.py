@@ -406,6 +406,17 @@ def test_without_git_it_says_so(repo: Repo, tmp_path: Path) -> None:
     assert (ended.returncode, "no git on the PATH" in ended.stderr) == (3, True)
 
 
+def test_code_that_no_scanner_reads_is_named(repo: Repo, scan: Scan) -> None:
+    repo.write("web/app.js", "eval(location.hash)\n")
+    repo.write("Dockerfile", "FROM scratch\n")
+    repo.write("README.md", "words\n")
+    repo.commit()
+    found = scan()
+    assert found.code == 0
+    assert "1 Dockerfile, 1 .js" in str(found.json["doubts"])
+    assert "only what looks like a secret" in found.out
+
+
 def test_pictures_and_moved_files_are_nothing_to_fail_on(repo: Repo, scan: Scan) -> None:
     repo.write("old/app.py", HOLE)
     repo.commit()

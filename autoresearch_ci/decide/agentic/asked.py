@@ -3,9 +3,10 @@ what lies within reach. Pure."""
 
 from __future__ import annotations
 
+import posixpath
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from autoresearch_ci.decide.agentic.agents import Agent, agent_of
 from autoresearch_ci.decide.agentic.conditions import (
@@ -15,7 +16,8 @@ from autoresearch_ci.decide.agentic.conditions import (
     expressions,
     strangers_words,
 )
-from autoresearch_ci.decide.agentic.workflow import OUTSIDERS, PROPOSALS, Job, Step, Workflow
+from autoresearch_ci.decide.agentic.workflow import OUTSIDERS, PROPOSALS, Job, Step, Workflow, parse
+from autoresearch_ci.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,13 +108,43 @@ def _is_own(name: str, agent: Agent) -> bool:
     return upper == "GITHUB_TOKEN" or any(word in upper for word in agent.keys)
 
 
-def all_asked(workflow: Workflow) -> Iterator[Asked]:
+Read = Callable[[str], str | None]
+"""The text of a file of the same commit; `None`: there is none."""
+_CALLS = 3
+"""Local files that are followed one into another."""
+
+
+def all_asked(workflow: Workflow, read: Read, calls: int = _CALLS) -> Iterator[Asked]:
+    """Also what a step asks by way of a workflow or an action of the same repository."""
     for job in workflow.jobs.values():
         tainted = _tainted(workflow, job)
         for step in job.steps:
-            if agent := agent_of(step):
+            if agent := agent_of(step) or _of_called(step, read, calls):
                 own = {**tainted, **_in_variables(step.env, tainted)}
                 yield Asked(workflow=workflow, job=job, step=step, agent=agent, tainted=own)
+
+
+def _of_called(step: Step, read: Read, calls: int) -> Agent | None:
+    """The agent that a local file asks; it guards where that file asks who set it off."""
+    for path, text in _called(step.uses, read) if calls else ():
+        try:
+            found = next(all_asked(parse(path, text), read, calls - 1), None)
+        except ConfigError:
+            continue  # told of where that file itself is looked at
+        if found:
+            name = f"{found.agent.name} (in {path})"
+            return replace(found.agent, name=name, guards=found.checked, open_to=())
+    return None
+
+
+def _called(uses: str, read: Read) -> Iterator[tuple[str, str]]:
+    if not uses.startswith("./"):
+        return
+    place = posixpath.normpath(uses)
+    names = [place] if place.endswith((".yml", ".yaml")) else []
+    for path in (*names, f"{place}/action.yml", f"{place}/action.yaml"):
+        if (text := read(path.removeprefix("./"))) is not None:
+            yield path.removeprefix("./"), text
 
 
 def _tainted(workflow: Workflow, job: Job) -> dict[str, str]:

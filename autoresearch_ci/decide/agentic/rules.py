@@ -11,18 +11,27 @@ from collections.abc import Callable, Iterator
 
 from autoresearch_ci.config.reader import Path
 from autoresearch_ci.decide.agentic.agents import everything_allowed, reads_secrets
-from autoresearch_ci.decide.agentic.asked import Asked, all_asked, reads_strangers, strangers_in
+from autoresearch_ci.decide.agentic.asked import (
+    Asked,
+    Read,
+    all_asked,
+    reads_strangers,
+    strangers_in,
+)
 from autoresearch_ci.decide.agentic.workflow import Step, parse
 from autoresearch_ci.decide.weaknesses import Confidence, Severity, Weakness
 
 TOOL = "agentic"
 
 
-def scan(path: str, content: str) -> tuple[Weakness, ...]:
-    """Of one workflow or composite action. Raises `ConfigError` for what cannot be read."""
+def scan(path: str, content: str, read: Read = lambda path: None) -> tuple[Weakness, ...]:
+    """Of one workflow or composite action, and what it calls of the same repository.
+
+    Raises `ConfigError` for what cannot be read.
+    """
     workflow = parse(path, content)
     found: list[Weakness] = []
-    for asked in all_asked(workflow):
+    for asked in all_asked(workflow, read):
         for rule in RULES:
             found += rule(asked)
     return tuple(found)
@@ -31,7 +40,8 @@ def scan(path: str, content: str) -> tuple[Weakness, ...]:
 def untrusted_prompt(asked: Asked) -> Iterator[Weakness]:
     """A stranger's words in what the agent is told."""
     for at, text in asked.step.texts():
-        if at[-2:-1] == ("env",) or (at[-2:-1] == ("with",) and not _is_prompt(str(at[-1]))):
+        told = _is_prompt(str(at[-1])) or asked.step.uses.startswith("./")
+        if at[-2:-1] == ("env",) or (at[-2:-1] == ("with",) and not told):
             continue
         shown, words = strangers_in(asked, text)
         if not words:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from autoresearch_ci.config.security import Security
-from autoresearch_ci.measure.scanners.scanner import Subject
+from autoresearch_ci.measure.scanners.scanner import Scanner, Subject
 from autoresearch_ci.safety.gitignore_globs import gitignore_spec
 from autoresearch_ci.workspace.repository import FileVersion
 
@@ -126,6 +127,26 @@ def _read(path: str, content: bytes) -> Subject | str:
 def _is_media(path: str, content: bytes) -> bool:
     starts = _MEDIA.get(PurePosixPath(path.lower()).suffix, ())
     return bool(starts) and content.startswith(starts) and not _ALIVE.search(content)
+
+
+_CODE = re.compile(
+    r"\.(?:[cm]?[jt]sx?|vue|svelte|go|java|kts?|scala|groovy|rb|php|rs|c|cc|cpp|h|hpp|m|cs|swift|dart"
+    r"|lua|pl|ex|exs|sh|bash|ps1|sql|tf|sol|ipynb)$|(?:^|/)Dockerfile$",
+    re.IGNORECASE,
+)
+
+
+def code_nobody_reads(subjects: Collection[Subject], scanners: Collection[Scanner]) -> str:
+    """How many files of code, by their kinds, none of these takes; empty: none.
+
+    `scanners`: those that know languages, and not only how a secret looks.
+    """
+    kinds = Counter(
+        PurePosixPath(subject.path).suffix or PurePosixPath(subject.path).name
+        for subject in subjects
+        if _CODE.search(subject.path) and not any(s.takes(subject) for s in scanners)
+    )
+    return ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(8))
 
 
 def lay_out(

@@ -104,8 +104,11 @@ def look(
     room: Room,
     repository: Contents,
     rules: Rules,
+    everything: Mapping[str, FileVersion],
 ) -> Seen:
     """What they say of one commit, called `name` in `room`. Those without a program are left out.
+
+    `everything`: all files of that commit, as one workflow calls another.
 
     Raises `Interrupted`, `WorkspaceError`.
     """
@@ -116,7 +119,7 @@ def look(
             if order:
                 stack.callback(order.jail.close)
                 orders.append(order)
-        found = _all_asked(orders, exhibit, room, repository)
+        found = _all_asked(orders, exhibit, room, repository, everything)
         for order in orders:  # only now that none runs any more
             order.jail.sweep()
     return replace(
@@ -125,10 +128,16 @@ def look(
     )
 
 
-def _all_asked(orders: Sequence[Order], exhibit: Exhibit, room: Room, repository: Contents) -> Seen:
+def _all_asked(
+    orders: Sequence[Order],
+    exhibit: Exhibit,
+    room: Room,
+    repository: Contents,
+    everything: Mapping[str, FileVersion],
+) -> Seen:
     with ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 1)) as pool:
         runs = {order.scanner.name: pool.submit(_asked, order, room) for order in orders}
-        own = _of_workflows(exhibit, repository)
+        own = _of_workflows(exhibit, repository, everything)
         results = {scanner: run.result() for scanner, run in runs.items()}
     scans = {**{scanner: scan for scanner, (scan, _) in results.items()}, agentic.TOOL: own}
     return Seen(
@@ -164,13 +173,22 @@ def _is_ours(path: str) -> bool:
     return is_workflow(path) or is_action(path)
 
 
-def _of_workflows(exhibit: Exhibit, repository: Contents) -> Scan:
+def _of_workflows(
+    exhibit: Exhibit, repository: Contents, everything: Mapping[str, FileVersion]
+) -> Scan:
     """Our own rules: they run nothing, so they need no sandbox."""
     found: list[Weakness] = []
     unseen = {}
+
+    def called(path: str) -> str | None:
+        version = everything.get(path)
+        if version is None or not version.regular or repository.size(version) > MIB:
+            return None
+        return repository.read(version).decode("utf-8-sig", "replace")
+
     for path in (s.path for s in exhibit.subjects if _is_ours(s.path)):
         try:
-            found += agentic.scan(path, _text(exhibit, repository, path) or "")
+            found += agentic.scan(path, _text(exhibit, repository, path) or "", called)
         except ConfigError as error:
             unseen[path] = f"{agentic.TOOL}: {str(error).partition(chr(10))[0][:300]}"
     return Scan(weaknesses=tuple(found), unseen=unseen)

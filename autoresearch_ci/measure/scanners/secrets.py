@@ -123,6 +123,9 @@ def read_gitleaks(said: Said) -> Scan:
     return scan("gitleaks", found, incomplete)
 
 
+WORDS_ONLY = ("detect-secrets", "gitleaks")
+"""Look for what looks like a secret, in whatever language it stands."""
+
 SCANNERS = (
     Scanner(
         name="detect-secrets",

@@ -131,6 +131,40 @@ def test_no_spelling_keeps_an_agent_and_a_strangers_words_from_being_seen(step: 
     assert "untrusted-prompt" in str(found(text))
 
 
+WORKFLOW_CALLED = """\
+on: {workflow_call: {inputs: {text: {type: string}}}}
+jobs: {ask: {steps: [{run: 'claude -p "${{ inputs.text }}"'}]}}
+"""
+ACTION_CALLED = """\
+runs: {using: composite, steps: [{shell: bash, run: 'claude -p "${{ inputs.text }}"'}]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("job", "path", "called"),
+    [
+        ("uses: ./.github/workflows/ask.yml", ".github/workflows/ask.yml", WORKFLOW_CALLED),
+        ("steps:\n      - uses: ./tools/ask", "tools/ask/action.yml", ACTION_CALLED),
+        ("steps:\n      - uses: ./tools/ask/", "tools/ask/action.yaml", ACTION_CALLED),
+    ],
+)
+def test_a_strangers_words_are_followed_into_what_is_called(
+    job: str, path: str, called: str
+) -> None:
+    indent = "    " if job.startswith("uses") else "        "
+    text = f"on: issues\njobs:\n  t:\n    {job}\n{indent}with: {{text: '{TITLE}'}}\n"
+    caller = ".github/workflows/w.yml"
+    assert scan(caller, text) == ()
+    rules = {w.rule: str(w.severity) for w in scan(caller, text, {path: called}.get)}
+    assert rules["agentic/untrusted-prompt"] == "high"
+    assert rules["agentic/missing-actor-check"] == "high"
+
+
+def test_what_calls_itself_comes_to_an_end() -> None:
+    text = "on: issues\njobs: {t: {uses: ./.github/workflows/w.yml}}\n"
+    assert scan(".github/workflows/w.yml", text, lambda path: text) == ()
+
+
 def test_what_an_agent_looks_up_with_a_tool_is_not_in_its_prompt() -> None:
     step = "run: claude -p 'Look at it by gh issue view' --allowedTools 'Bash(gh issue view:*)'"
     text = f"on: issues\njobs:\n  t:\n    steps:\n      - {step}\n"
