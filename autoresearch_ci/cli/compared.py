@@ -32,7 +32,8 @@ class Compared:
     missing: str = ""
     """Why there is no base."""
     proposed: bool = False
-    """Whether a pull or merge request asks for the head: then only the base's rules hold."""
+    """Whether a pull or merge request asks for the head, also from a merge queue: then only the
+    base's rules hold."""
     pull_request: int = 0
     """Its number on GitHub; 0: there is none."""
     fork: bool = False
@@ -100,7 +101,9 @@ def _compared(
     head, number = repository.head(), pull.get("number")
     found = Compared(
         head=head,
-        proposed=bool(pull) or bool(environment.get("CI_MERGE_REQUEST_IID")),
+        proposed=bool(pull)
+        or event == "merge_group"
+        or bool(environment.get("CI_MERGE_REQUEST_IID")),
         pull_request=number if isinstance(number, int) else 0,
         fork=bool(pull) and _repository(pull, "head") != _repository(pull, "base"),
     )

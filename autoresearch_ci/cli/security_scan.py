@@ -19,6 +19,7 @@ from autoresearch_ci.cli import make_sandbox
 from autoresearch_ci.cli.compared import Compared
 from autoresearch_ci.cli.model_audit import ModelLayer
 from autoresearch_ci.config.reader import read_foreign
+from autoresearch_ci.config.resolve import DEFAULT_PATH
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.agentic import rules as agentic
 from autoresearch_ci.decide.excuses import (
@@ -406,6 +407,9 @@ class _Scanning:
         yield from self._accepted().problems
         if self.trusted == self.scan.pair.head:
             return
+        changed = self.files.get(DEFAULT_PATH) != self.base.get(DEFAULT_PATH)
+        if changed and not self.scan.pair.proposed:
+            yield f"{DEFAULT_PATH} is not as the base has it, and holds: no pull request is known"
         own = (*steering(self.files), self.settings.accepted)
         for path in sorted(set(own)):
             if self.files.get(path) != self.theirs.get(path):

@@ -443,7 +443,13 @@ def test_a_pull_request_brings_no_rules_of_its_own(repo: Repo, scan: Scan, tmp_p
     found = scan("--diff", **event(tmp_path, base, head))
     assert found.code == 1
     assert found.json["fail_on"] == "high"
-    assert scan("--diff", "main").code == 0  # on one's own branch they are one's own
+    own = scan("--diff", "main")  # on one's own branch they are one's own
+    assert own.code == 0
+    assert ".github/autoresearch.yml is not as the base has it, and holds" in own.out
+    payload = {"merge_group": {"base_sha": base, "head_sha": head}}
+    (tmp_path / "queue.json").write_text(json.dumps(payload))
+    queue = {"GITHUB_EVENT_NAME": "merge_group", "GITHUB_EVENT_PATH": str(tmp_path / "queue.json")}
+    assert scan("--diff", **queue).code == 1
 
 
 def test_a_pull_request_of_which_there_is_no_base_is_refused(
