@@ -279,6 +279,10 @@ def a_picture_that_is_none(repo: Repo) -> None:
     repo.write("app.gif", b"GIF89a\0<?php system($_GET[1]); ?>")
 
 
+def a_song_that_is_a_program(repo: Repo) -> None:
+    repo.write("app.mp3", b"ID3=1 # -*- coding: latin-1 -*- \xff\n" + HOLE.encode())
+
+
 def a_malformed_workflow_beside(repo: Repo) -> None:
     repo.write(".github/workflows/a.yml", "on: [\n")
     repo.write(".github/workflows/b.yml", WORKFLOW.replace("claude -p", "echo"))
@@ -324,13 +328,18 @@ TRICKS = [
     *(generated, not_shown, ignored, vendored, an_egg, hidden_folder, suppressed),
     *(suppressed_by_settings, many_files, crlf, byte_order_mark, latin_1, utf_16, with_a_zero),
     *(large, a_long_line, a_link, a_submodule, broken, without_suffix, odd_name, in_large_files),
-    *(a_picture_that_is_none, a_malformed_workflow_beside, moved_to_where_it_runs),
+    *(
+        a_picture_that_is_none,
+        a_song_that_is_a_program,
+        a_malformed_workflow_beside,
+        moved_to_where_it_runs,
+    ),
     *(renamed_with_it, a_name_that_is_no_text, accepted_by_itself),
     *(named_as_what_bandit_leaves_out, a_secret_where_none_is_looked_for, by_lines_that_are_none),
 ]
 INCOMPLETE = {
     *("latin_1", "utf_16", "with_a_zero", "large", "a_link", "a_submodule", "broken"),
-    *("in_large_files", "a_picture_that_is_none"),
+    *("in_large_files", "a_picture_that_is_none", "a_song_that_is_a_program"),
 }
 """Where it cannot be looked at, and that is said."""
 

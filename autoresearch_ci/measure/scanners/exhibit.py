@@ -20,6 +20,8 @@ from autoresearch_ci.safety.gitignore_globs import gitignore_spec
 from autoresearch_ci.workspace.repository import FileVersion
 
 _LINE = 200
+_HEADER = 64
+"""Bytes in which each of these formats has a zero."""
 _LFS = b"version https://git-lfs.github.com/spec/"
 _MEDIA: Mapping[str, tuple[bytes, ...]] = {
     ".png": (b"\x89PNG\r\n\x1a\n",),
@@ -126,7 +128,9 @@ def _read(path: str, content: bytes) -> Subject | str:
 
 def _is_media(path: str, content: bytes) -> bool:
     starts = _MEDIA.get(PurePosixPath(path.lower()).suffix, ())
-    return bool(starts) and content.startswith(starts) and not _ALIVE.search(content)
+    # No interpreter goes past a zero; `GIF89a=1` and `ID3=1` are how a program may begin.
+    begins = content.startswith(starts) and b"\0" in content[:_HEADER] if starts else False
+    return begins and not _ALIVE.search(content)
 
 
 _CODE = re.compile(
