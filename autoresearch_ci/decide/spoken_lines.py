@@ -7,6 +7,7 @@ code about itself, and no evidence for it.
 from __future__ import annotations
 
 import ast
+import contextlib
 import io
 import re
 import tokenize
@@ -25,6 +26,30 @@ _COMMENTS = {
 _MARK = {ending: mark for mark, endings in _COMMENTS.items() for ending in endings}
 _BLOCK = re.compile(r"/\*.*?(?:\*/|\Z)", re.DOTALL)
 _MARKUP = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
+
+
+def is_spoken(path: str, content: str, line: int, quote: str) -> bool:
+    """Whether a quote that begins in that line (1-based) shows nothing that is done: it holds idle
+    lines only, or a comment at the end of a line without the code before it."""
+    last = line + quote.count("\n")
+    if last > line or does_nothing(path, content, line, last):
+        return does_nothing(path, content, line, last)
+    lines = lines_of(content)
+    text = lines[line - 1] if 0 < line <= len(lines) else ""
+    start = _comment_in(path, content, line, text)
+    at = text.find(quote.strip())
+    return start is not None and at >= 0 and not re.search(r"\w", text[at:][: max(0, start - at)])
+
+
+def _comment_in(path: str, content: str, line: int, text: str) -> int | None:
+    """Where a comment begins in the line; `None`: nowhere, as far as can be seen."""
+    if path.endswith((".py", ".pyi")):
+        with contextlib.suppress(SyntaxError, tokenize.TokenError):
+            tokens = tokenize.generate_tokens(io.StringIO(content).readline)
+            here = (t for t in tokens if t.type == tokenize.COMMENT and t.start[0] == line)
+            return next((token.start[1] for token in here), None)
+    found = re.search(r"(?:^|\s)(?:#|//|/\*|--\s|<!--)", text)
+    return found.end() - 1 if found else None
 
 
 def does_nothing(path: str, content: str, first: int, last: int) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 from autoresearch_ci.decide.findings import Checked, Evidence, check
 from autoresearch_ci.decide.line_map import lines_of
-from autoresearch_ci.decide.spoken_lines import does_nothing
+from autoresearch_ci.decide.spoken_lines import is_spoken
 from autoresearch_ci.investigate.asking import Asking, Question
 from autoresearch_ci.investigate.form import Answered, Reader, fitting_entries
 from autoresearch_ci.investigate.program import Program
@@ -219,8 +219,7 @@ def of_code(checked: Checked, read: Read) -> Checked:
 
 
 def _is_spoken(piece: Evidence, read: Read) -> bool:
-    content = read(piece.path) or ""
-    return does_nothing(piece.path, content, piece.line, piece.line + piece.text.count("\n"))
+    return is_spoken(piece.path, read(piece.path) or "", piece.line, piece.text)
 
 
 def code_of(places: Iterable[tuple[str, int]], read: Read) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from autoresearch_ci.decide.spoken_lines import does_nothing
+from autoresearch_ci.decide.spoken_lines import does_nothing, is_spoken
 
 PYTHON = '''\
 """Checked by the gateway."""
@@ -40,3 +40,25 @@ def test_comments_and_idle_texts_do_nothing(
     path: str, content: str, first: int, last: int, idle: bool
 ) -> None:
     assert does_nothing(path, content, first, last) is idle
+
+
+@pytest.mark.parametrize(
+    ("path", "line", "quote", "spoken"),
+    [
+        ("a.py", 5, "# allowed ones", True),
+        ("a.py", 5, "allowed ones", True),
+        ("a.py", 5, ":  # allowed ones", True),
+        ("a.py", 5, 'if x not in ("a", "b"):  # allowed ones', False),
+        ("a.py", 5, 'if x not in ("a", "b"):', False),
+        ("a.py", 2, "# checked above", True),
+        ("a.js", 1, "quoted by the caller", True),
+        ("a.js", 1, "run(x);", False),
+        ("a.js", 2, 'get("http://x")', False),
+    ],
+)
+def test_a_comment_behind_code_is_not_the_code(
+    path: str, line: int, quote: str, spoken: bool
+) -> None:
+    script = 'run(x); // quoted by the caller\nget("http://x");\n'
+    content = PYTHON if path == "a.py" else script
+    assert is_spoken(path, content, line, quote) is spoken
