@@ -78,7 +78,7 @@ _ARGUMENTS = 400_000
 """Characters of names in one command line."""
 
 
-def _all_at_once(files: Sequence[str]) -> list[list[str]]:
+def all_at_once(files: Sequence[str]) -> list[list[str]]:
     """As few runs as command lines have room for."""
     found: list[list[str]] = [[]]
     room = _ARGUMENTS
@@ -129,7 +129,7 @@ class Scanner:
     """Whether it may find settings of the repository: those of the trusted commit."""
     called: Callable[[str], str] = str
     """What a file is called where it looks, for one that leaves out files by their names."""
-    batches: Callable[[Sequence[str]], list[list[str]]] = _all_at_once
+    batches: Callable[[Sequence[str]], list[list[str]]] = all_at_once
     """How files are spread over several runs."""
 
 

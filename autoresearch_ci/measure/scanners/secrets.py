@@ -4,7 +4,7 @@ a report must not carry the secret further than it already is."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from autoresearch_ci.decide.severities import FIXED
@@ -19,7 +19,7 @@ from autoresearch_ci.measure.diagnostics.adapter import (
     stopped,
     text_at,
 )
-from autoresearch_ci.measure.scanners.scanner import Scan, Scanner, Task, parser, scan
+from autoresearch_ci.measure.scanners.scanner import Scan, Scanner, Task, all_at_once, parser, scan
 
 _CWE = 798
 _GUESSES: Mapping[str, Severity] = {
@@ -30,11 +30,11 @@ _GUESSES: Mapping[str, Severity] = {
     "Public IP (ipv4)": Severity.INFO,
 }
 """What detect-secrets infers from how a text looks, or from a name beside it."""
-_RANDOM = ("detect-secrets/base64-high-entropy-string", "detect-secrets/hex-high-entropy-string")
 _FULL_OF_HASHES = re.compile(
     r"(?i)(?:^|[/.-])lock\.json$|\.(?:lock|sum|map|svg|css|resolved)$|(?:^|/)npm-shrinkwrap\.json$"
 )
-"""Files of which every line looks random: of those, only what has the form of a secret is told."""
+"""Files of which every line looks random: in those, only what has the form of a secret is looked
+for."""
 _FIX = "Take the secret back where it was issued, then read it from the environment."
 
 
@@ -56,19 +56,27 @@ def _detect_secrets(task: Task) -> list[str]:
     off = [
         word for name in filters for word in ("--disable-filter", f"detect_secrets.filters.{name}")
     ]
+    if all(map(_is_full_of_hashes, task.files)):
+        for plugin in ("Base64HighEntropyString", "HexHighEntropyString"):
+            off += ["--disable-plugin", plugin]
     return [task.program, "scan", "--no-verify", *off, "--all-files", *task.files]
+
+
+def _is_full_of_hashes(path: str) -> bool:
+    return _FULL_OF_HASHES.search(path.removesuffix(".as-text")) is not None
+
+
+def _apart(files: Sequence[str]) -> list[list[str]]:
+    """Those that are full of hashes by themselves."""
+    kinds = ([f for f in files if _is_full_of_hashes(f) is wanted] for wanted in (False, True))
+    return [batch for kind in kinds if kind for batch in all_at_once(kind)]
 
 
 @parser("detect-secrets")
 def read_detect_secrets(said: Said) -> Scan:
     report = mapping(document(said, "detect-secrets"), "what detect-secrets wrote")
     results = mapping(report.get("results"), "results")
-    found = [
-        weakness
-        for path, told in results.items()
-        for weakness in _of_file(said, path, items(told, path))
-        if not (weakness.rule in _RANDOM and _FULL_OF_HASHES.search(path.removesuffix(".as-text")))
-    ]
+    found = [w for path, told in results.items() for w in _of_file(said, path, items(told, path))]
     return scan("detect-secrets", found, stopped(said, "detect-secrets", (0,)))
 
 
@@ -134,6 +142,7 @@ SCANNERS = (
         argv=_detect_secrets,
         parse=read_detect_secrets,
         called=_called,
+        batches=_apart,
     ),
     Scanner(
         name="gitleaks",

@@ -18,7 +18,7 @@ from autoresearch_ci.execution.command import CommandResult, Printed
 from autoresearch_ci.measure.diagnostics.adapter import Said
 from autoresearch_ci.measure.scanners.code import read_sarif_of
 from autoresearch_ci.measure.scanners.registry import SCANNERS
-from autoresearch_ci.measure.scanners.scanner import LIMIT, Scan, Subject, scan
+from autoresearch_ci.measure.scanners.scanner import LIMIT, Scan, Subject, Task, scan
 
 DATA = Path(__file__).parent / "data"
 RECORDINGS = {path.stem: json.loads(path.read_bytes()) for path in sorted(DATA.glob("*.json"))}
@@ -131,14 +131,12 @@ def test_a_file_that_bandit_says_nothing_of_was_not_looked_at() -> None:
     assert Scan().held_to(["a.py"], "zizmor") == Scan()
 
 
-def test_what_looks_random_in_a_file_of_hashes_is_nothing_and_a_known_form_is() -> None:
-    def told(kind: str) -> list[Any]:
-        secret = {"type": kind, "line_number": 1, "hashed_secret": "0" * 40}
-        results = {path: [secret] for path in ("a.py", "package-lock.json", "x/go.sum")}
-        return lines(read("detect-secrets-1.5.0", stdout=json.dumps({"results": results})))
-
-    assert [path for _, path, *_ in told("Hex High Entropy String")] == ["a.py"]
-    assert len(told("AWS Access Key")) == 3
+def test_in_a_file_of_hashes_only_the_form_of_a_secret_is_looked_for() -> None:
+    scanner = SCANNERS["detect-secrets"]
+    batches = scanner.batches(["./a.py", "./package-lock.json.as-text", "./x/go.sum.as-text"])
+    assert batches == [["./a.py"], ["./package-lock.json.as-text", "./x/go.sum.as-text"]]
+    argvs = [scanner.argv(Task(program="/x", files=batch)) for batch in batches]
+    assert ["HexHighEntropyString" in argv for argv in argvs] == [False, True]
 
 
 @pytest.mark.parametrize(
