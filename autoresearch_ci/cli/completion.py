@@ -23,7 +23,7 @@ def script(shell: str) -> str:
     """For `bash` or `zsh`."""
     import shtab
 
-    from autoresearch_ci.cli.main import make_parser
+    from autoresearch_ci.cli.arguments import make_parser
 
     parser = make_parser()
     for action in _actions(parser):

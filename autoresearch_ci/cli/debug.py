@@ -16,10 +16,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from autoresearch_ci.cli.arguments import make_parser
 from autoresearch_ci.cli.debug_asked import NAME, Asked, task_of
 from autoresearch_ci.cli.debug_steps import debug
 from autoresearch_ci.cli.fix import main as repair
-from autoresearch_ci.cli.main import make_parser
 from autoresearch_ci.cli.open_investigation import opened_desk
 from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.schema import Config

@@ -19,7 +19,7 @@ import yaml
 
 from autoresearch_ci.cli.action.inputs import COMMANDS, INPUTS
 from autoresearch_ci.cli.action.outputs import OUTPUTS
-from autoresearch_ci.cli.main import make_parser
+from autoresearch_ci.cli.arguments import make_parser
 from autoresearch_ci.propose.search.constant_finder import find_constants
 from tests.contract.workflow_audits import step_audits
 from tests.contract.workflow_rules import (

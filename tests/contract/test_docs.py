@@ -16,7 +16,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from pydantic import BaseModel
 
-from autoresearch_ci.cli.main import make_parser
+from autoresearch_ci.cli.arguments import make_parser
 from autoresearch_ci.config.fix import FixTarget
 from autoresearch_ci.config.flags import FLAGS, every_key, fields_of_flags
 from autoresearch_ci.config.metric import Guard

@@ -21,10 +21,11 @@ from typing import Any
 
 import pytest
 
+from autoresearch_ci.cli.arguments import make_parser
 from autoresearch_ci.cli.check import LOOKS, Looked, check
 from autoresearch_ci.cli.compared import compared
 from autoresearch_ci.cli.config import effective
-from autoresearch_ci.cli.main import make_parser, run_cli
+from autoresearch_ci.cli.main import run_cli
 from autoresearch_ci.config.resolve import load
 from autoresearch_ci.decide.failures import Category, Diagnosis, Problem, identified
 from autoresearch_ci.decide.objective import Seen

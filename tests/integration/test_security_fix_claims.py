@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from autoresearch_ci.cli.arguments import make_parser
 from autoresearch_ci.cli.assembly import make_redactor
 from autoresearch_ci.cli.compared import compared
-from autoresearch_ci.cli.main import make_parser
 from autoresearch_ci.cli.model_audit import ModelLayer
 from autoresearch_ci.cli.security_fix import Fixed, fix
 from autoresearch_ci.cli.security_scan import Scan

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from autoresearch_ci.cli.main import make_parser, run_cli
+from autoresearch_ci.cli.arguments import make_parser
+from autoresearch_ci.cli.main import run_cli
 from tests.conftest import GIT_ENVIRONMENT, Repo
 
 GOOD, BAD = "x = 1\n", "x = 1\nprint(y)\n"
