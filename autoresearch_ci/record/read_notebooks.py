@@ -13,6 +13,7 @@ from typing import Any
 
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.experiment import Direction, Experiment
+from autoresearch_ci.record import weakness_history
 from autoresearch_ci.record.journal_tsv import parse_direction, parse_rows
 from autoresearch_ci.record.notebook import notebook_ref
 from autoresearch_ci.record.past_notebooks import FACTS, JOURNAL, NOTEBOOKS
@@ -40,14 +41,19 @@ class ReadNotebook:
 
 def notebooks(repository: Repository) -> list[ReadNotebook]:
     """Those of this repository, the oldest first."""
-    refs = repository.refs(NOTEBOOKS)
-    found = [_read(repository, ref.removeprefix(NOTEBOOKS)) for ref in refs]
+    found = [_read(repository, tag) for tag in _tags(repository)]
     return sorted(found, key=lambda book: (book.began, book.tag))
+
+
+def _tags(repository: Repository) -> list[str]:
+    """Of runs: what became of weaknesses is kept beside them, and is none."""
+    tags = [ref.removeprefix(NOTEBOOKS) for ref in repository.refs(NOTEBOOKS)]
+    return [tag for tag in tags if tag != weakness_history.TAG]
 
 
 def chosen_notebook(repository: Repository, tag: str | None) -> ReadNotebook:
     """That of a tag; without one, of the run that began last. Raises `ConfigError`."""
-    known = [ref.removeprefix(NOTEBOOKS) for ref in repository.refs(NOTEBOOKS)]
+    known = _tags(repository)
     if not known:
         raise ConfigError(
             "this repository has no notebook.\n"

@@ -9,8 +9,10 @@ import pytest
 
 from autoresearch_ci.cli.main import run_cli
 from autoresearch_ci.experiment import Direction
+from autoresearch_ci.record import weakness_history
 from autoresearch_ci.record.journal_tsv import header
 from autoresearch_ci.record.notebook import notebook_ref
+from autoresearch_ci.record.past_notebooks import NOTEBOOKS
 
 if TYPE_CHECKING:
     from tests.conftest import Repo, Run, Script
@@ -62,6 +64,12 @@ def test_runs_and_attempts_are_listed(log: Any) -> None:
     assert out.splitlines()[1].split()[3:] == ["3", "1", "10", "9", "-10.0", "%"]
     code, out, _ = log("t")
     assert [line.split()[1] for line in out.splitlines()[1:]] == ["keep", "discard", "no-op"]
+
+
+def test_what_became_of_weaknesses_is_no_run(log: Any, repo: Repo) -> None:
+    repo.git("update-ref", f"{NOTEBOOKS}{weakness_history.TAG}", "HEAD")
+    assert weakness_history.TAG not in log()[1]
+    assert log("show", "1")[0] == 0  # of the newest run, which it is not
 
 
 def test_an_attempt_is_shown_with_its_reason_measurement_and_diff(log: Any) -> None:
