@@ -606,7 +606,8 @@ def test_a_scanner_cannot_read_what_is_secret_or_reach_the_network(
     repo.write(".github/autoresearch.yml", json.dumps(settings))
     repo.write("app.txt", "text\n")
     repo.commit()
-    found = scan("--scope", "app.txt", ANTHROPIC_API_KEY="sk-ant-canary", GITHUB_TOKEN="ghs_canary")
+    canaries = {"ANTHROPIC_API_KEY": "sk-ant-canary", "GITHUB_TOKEN": "ghs_canary"}
+    found = scan("--scope", "app.txt", "--iterations", "0", **canaries)  # no model is asked
     everything = "".join(p.read_text() for p in found.folder.iterdir()) + found.out + found.err
     assert found.verdict == "incomplete"
     for canary in ("s3cr3t-of-the-checkout", "sk-ant-canary", "ghs_canary"):
