@@ -210,6 +210,7 @@ def open_bench(
     """
     tree = _make_tree(collaborators)
     stack.callback(tree.sandbox.close)
+    make_sandbox.refuse_weaker(collaborators.config.sandbox, tree.sandbox)
     make_sandbox.refuse_signers(tree.sandbox, collaborators.context.keys)
     tree.create(collaborators.context.modules)
     bench = _make_bench(collaborators, tree, _make_judge(collaborators, stack, paid))

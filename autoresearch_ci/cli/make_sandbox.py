@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
-from autoresearch_ci.config.schema import Config
+from autoresearch_ci.config.schema import Config, Protections, Sandbox
 from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.execution.environment import clean_environment, downloads
 from autoresearch_ci.execution.sandbox import places
 from autoresearch_ci.execution.sandbox.abilities import reachable_services
 from autoresearch_ci.execution.sandbox.jail import Jail
 from autoresearch_ci.execution.sandbox.places import Places
+from autoresearch_ci.execution.sandbox.toolchains import Toolchains
 from autoresearch_ci.execution.sandbox.users import first_words, programs
 from autoresearch_ci.preflight import RunContext
 from autoresearch_ci.workspace.repository import Repository
-
-_OF_TOOLCHAINS = ("VIRTUAL_ENV", "CONDA_PREFIX", "JAVA_HOME", "GOROOT", "NVM_DIR")
 
 
 def measured(config: Config, context: RunContext, own: Sequence[Path]) -> Jail:
@@ -26,17 +29,22 @@ def measured(config: Config, context: RunContext, own: Sequence[Path]) -> Jail:
     repository = context.repository
     needed = _programs(config, config.commands, repository.root)
     needed += _shared_interpreters(context)
-    if config.hooks:
-        needed += [str(repository.hooks()), str(repository.common_dir / "objects")]
+    objects = _object_folders(repository.common_dir / "objects")
+    hooks = [str(repository.hooks())] if config.hooks else []
+    found = _places(
+        config,
+        context,
+        context.scratch,
+        own,
+        needed,
+        [*_secrets_of(repository), *places.pointed_to(os.environ, config.pass_env)],
+    )
     return Jail(
         config.sandbox,
-        _places(
-            config,
-            context,
-            context.scratch,
-            own,
-            needed,
-            [*_secrets_of(repository), *places.pointed_to(os.environ, config.pass_env)],
+        replace(
+            found,
+            needed=(*found.needed, *hooks, *(objects[:1] if hooks else ())),
+            shown=(*found.shown, *hooks, *objects),
         ),
     )
 
@@ -55,10 +63,7 @@ def agent(
 
 
 def fixer(config: Config, context: RunContext, scratch: Path) -> Jail:
-    """Of a tool that mends a draft: it may do what measured code may.
-
-    And talk to itself, where that reaches nobody else: cargo does, through a port.
-    """
+    """Of a tool that mends a draft: it may do what measured code may."""
     needed = _programs(config, config.commands, context.repository.root)
     needed += _shared_interpreters(context)
     hidden = [
@@ -66,11 +71,7 @@ def fixer(config: Config, context: RunContext, scratch: Path) -> Jail:
         *places.pointed_to(os.environ, config.pass_env),
     ]
     found = _of_draft(config, context, scratch, needed, hidden)
-    jail = Jail(config.sandbox, found, who="a fixer")
-    if config.sandbox.network != "deny" or not jail.abilities.namespaces:
-        return jail
-    asked = config.sandbox.model_copy(update={"network": "loopback"})
-    return Jail(asked, found, who="a fixer")
+    return Jail(config.sandbox, found, who="a fixer")
 
 
 def scanner(
@@ -124,6 +125,17 @@ def _of_draft(
     return _places(config, context, scratch, own, needed, [*secrets, *hidden])
 
 
+def _object_folders(folder: Path) -> list[str]:
+    """That git in the tree reads from: the repository's, and where that borrows."""
+    found = [str(folder)]
+    for place in found:  # grows while we walk it
+        with contextlib.suppress(OSError):
+            lines = Path(place, "info", "alternates").read_text(errors="surrogateescape")
+            near = [os.path.normpath(os.path.join(place, ln)) for ln in lines.splitlines() if ln]  # noqa: PTH118
+            found += [path for path in near if path not in found]
+    return found
+
+
 def _shared_interpreters(context: RunContext) -> list[str]:
     """Of environments that `share` copies: `uv run` and the like start them, whatever the line."""
     root = context.repository.root
@@ -161,24 +173,64 @@ def _places(
         str(context.run_store.parent),
         str(context.folder),
     ]
-    # A tool of the user's may live among the hidden: beside ours, or as ~/.claude/local does.
-    folders = [*search_path(config).split(":"), *(os.environ.get(v, "") for v in _OF_TOOLCHAINS)]
-    folders += [os.path.dirname(os.path.realpath(program)) for program in needed]  # noqa: PTH120
-    shown = [path for path in folders if path.startswith("/") and path not in hidden]
+    shown = _toolchains(config, context, needed)
     return Places(
         scratch=scratch,
         own=tuple(own),
+        home=next((folder for folder in own if folder.name == "home"), None),
+        read=config.sandbox.read,
         write=config.sandbox.write,
         hidden=tuple(hidden),
-        shown=(*shown, str(scratch)),
+        shown=(*(path for path in shown if path not in hidden), str(scratch)),
         needed=tuple(needed),
         services=(*places.services(os.environ), *_agents(context.keys)),
     )
 
 
+def _toolchains(config: Config, context: RunContext, needed: Sequence[str]) -> list[str]:
+    """What the commands' environment and words lead to, and what was downloaded for them."""
+    passed = {name: os.environ[name] for name in config.pass_env if name in os.environ}
+    nowhere = Path(os.devnull)
+    environment = clean_environment(
+        {**passed, **config.env}, home=nowhere, tmp=nowhere, inherit=os.environ
+    )
+    root = context.repository.root
+    tracked = {root / path for path in _top_folders(context.files)}
+    found = Toolchains(home=Path.home(), apart=(str(root),)).found(environment, needed)
+    found += downloads(os.environ.get("HOME", ""), nowhere).values()
+    # What git tracks of the checkout comes from the tree.
+    return [path for path in found if not tracked & {Path(path), *Path(path).parents}]
+
+
+def _top_folders(files: Iterable[str]) -> set[str]:
+    return {path.partition("/")[0] for path in files}
+
+
 def _agents(keys: Sequence[str]) -> list[str]:
     """Who signs for whoever asks."""
     return [os.path.realpath(path) for path in keys if Path(path).is_socket()]
+
+
+_OF_JOBS = ("GITHUB_ACTIONS", "GITLAB_CI")
+
+
+def required(asked: Sandbox) -> Protections:
+    """What must hold: as it is said, else in a job the least that keeps its secrets."""
+    in_a_job = any(os.environ.get(name) == "true" for name in _OF_JOBS)
+    return asked.require or ("container" if in_a_job and asked.read_only else "none")
+
+
+def refuse_weaker(asked: Sandbox, jail: Jail) -> None:
+    """Raises `ConfigError` where less is kept than is required."""
+    order, found, wanted = get_args(Protections), jail.protection, required(asked)
+    if order.index(found.holds) >= order.index(wanted):
+        return
+    missing = "".join(f"- {missing}\n" for missing in found.off)
+    whose = "" if asked.require else ", as in every job of GitHub's or GitLab's"
+    raise ConfigError(
+        f"sandbox.require is {wanted}{whose}, and this machine keeps {found.holds}:\n{missing}"
+        f"do: mend that, or accept it as it is: --set sandbox.require={found.holds}"
+    )
 
 
 def refuse_signers(jail: Jail, keys: Sequence[str]) -> None:

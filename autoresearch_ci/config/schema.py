@@ -45,6 +45,8 @@ def _absolute(value: str) -> str:
 
 
 Network = Literal["deny", "loopback", "allow"]
+Protections = Literal["none", "container", "full"]
+"""In this order: nothing to rely on; own files and no network; nothing else exists."""
 
 
 class Sandbox(Section):
@@ -59,6 +61,13 @@ class Sandbox(Section):
     """Write only to the measure tree, HOME and TMPDIR; never see credentials and records."""
     user: Annotated[Name, BeforeValidator(_user, json_schema_input_type=Name | int)] = "auto"
     """As root: `auto` runs commands as nobody where that works, `keep` as root; or a user."""
+    require: Protections | None = None
+    """What must hold, or nothing is run: `full`, `container` or `none`; in GitHub's and GitLab's
+    jobs `container` if nothing is said, elsewhere it is told what is missing."""
+    read: Annotated[
+        tuple[Annotated[Name, AfterValidator(_absolute)], ...], Field(strict=False)
+    ] = ()
+    """Absolute paths of files and folders that may be read, besides; toolchains are found."""
     write: Annotated[
         tuple[Annotated[Name, AfterValidator(_absolute)], ...], Field(strict=False)
     ] = ()

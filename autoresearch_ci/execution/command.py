@@ -354,7 +354,9 @@ def run_command(
     with Output(log, None if apart else on_line) as output:
         streams = Streams(output, on_line) if apart else None
         try:
-            tree = processes.start(lambda: spawn(argv, cwd, env, enter, apart=apart))
+            tree = processes.start(
+                lambda: spawn(argv, cwd, env, enter, apart=apart), enter.end if enter else None
+            )
         except (OSError, ValueError) as error:  # ValueError: a NUL byte in the command
             result = _not_started(shown, output, streams, error)
         except NotConfined as error:
@@ -376,6 +378,16 @@ def _not_confined(reason: NotConfined) -> errors.WorkspaceError:
         f"the command was not started, because it could not be confined: {reason}\n"
         "usually: this machine stopped allowing what it allowed when the run began.\n"
         "do: autoresearch-ci doctor says what is possible here; see `sandbox` in the configuration."
+    )
+
+
+def _survived(command: str) -> errors.WorkspaceError:
+    return errors.WorkspaceError(
+        f"processes that {plain(command, _TELLING)!r} had started could not be ended within "
+        f"{PATIENCE:.0f} s, so what it measured counts for nothing.\n"
+        "usually: they wait for a disk, a network drive or a GPU that does not answer.\n"
+        "do: end them (ps -ef shows them; restart the machine if they cannot be killed), then "
+        "--resume."
     )
 
 
@@ -411,11 +423,17 @@ def _watched(
         seconds = now - started
         if tree.reap():
             watch.linger(LINGER if limit.kill_at is None else limit.kill_at - now)
-        handed_over = [pipe in held - watch.open_pipes() for pipe in tree.pipes]
+        # Who confines it outlives it by a moment, and holds its streams.
+        passed_on = frozenset[int]() if tree.wrapped else held - watch.open_pipes()
+        handed_over = [pipe in passed_on for pipe in tree.pipes]
         in_a_hurry = stop is not None and stop.requested
         exit_code = tree.kill_all(PATIENCE_STOPPING if in_a_hurry else PATIENCE)
         watch.drain()
         (streams or output).end()
+        if tree.refused():
+            raise _not_confined(NotConfined(last_lines(output.text(), 3)))
+    if tree.survived and not in_a_hurry:
+        raise _survived(command)
     result = _result(command, output, exit_code)
     if streams:
         result = replace(

@@ -59,6 +59,8 @@ _DOWNLOADS = {
 Those that can do with a folder that they may only read."""
 
 
+_GIT = {"GIT_CONFIG_NOSYSTEM": "1"}
+"""The machine's own settings may hold tokens, and git gives up where it may not read them."""
 UNATTENDED = {"CI": "true"}
 """For those who would ask questions otherwise: installers, agents, servers of tools."""
 
@@ -75,7 +77,7 @@ def clean_environment(
     toolchain = {name: value for name, value in inherit.items() if _is_harmless(name, value)}
     toolchain = {**_homes(inherit.get("HOME", "")), **toolchain}
     folders = {"HOME": str(home), "TMPDIR": str(tmp), "TMP": str(tmp), "TEMP": str(tmp)}
-    return {"PATH": os.defpath, **toolchain, **folders, **extra}
+    return {"PATH": os.defpath, **_GIT, **toolchain, **folders, **extra}
 
 
 def downloads(user_home: str, home: Path) -> dict[str, str]:

@@ -22,11 +22,13 @@ from pathlib import Path
 from typing import IO, NamedTuple, Protocol, Self
 
 from autoresearch_ci.execution.sandbox.kernel import LINUX, PR_SET_CHILD_SUBREAPER, prctl
+from autoresearch_ci.execution.spawning import Wrapped
 from autoresearch_ci.execution.survivor import Survivor
 
 PATIENCE = 10.0
 """Seconds to wait for processes that were sent SIGKILL. None can ignore it, but the kernel may take
 seconds to reclaim a GPU context or 100 GB of memory, and the next measurement must not overlap."""
+_STATUS_BYTES = 4096
 PATIENCE_STOPPING = 0.4
 """The same when a person waits for us to end."""
 
@@ -97,6 +99,11 @@ class _Commands:
             self._leaders.discard(leader)
             self._survivor.forget(leader)
 
+    def alone(self, leader: int) -> bool:
+        """Whether no other command runs."""
+        with self._lock:
+            return self._leaders == {leader}
+
     def descendants(self, leader: int) -> list[_Process]:
         """Every living or unreaped process of that command but the leader, parents first.
 
@@ -122,10 +129,15 @@ class _Commands:
 _commands = _Commands()
 
 
-def start(spawn: Callable[[], Started]) -> ProcessTree:
-    """The command that `spawn` starts, to be used in a `with`; what `spawn` raises passes."""
+def start(spawn: Callable[[], Started], end: Callable[[], None] | None = None) -> ProcessTree:
+    """The command that `spawn` starts, to be used in a `with`; what `spawn` raises passes.
+
+    `end`: see `Enter`.
+    """
     _adopt_orphans()
-    return _commands.start(spawn)
+    tree = _commands.start(spawn)
+    tree.end = end
+    return tree
 
 
 class ProcessTree:
@@ -139,6 +151,12 @@ class ProcessTree:
         self._leader = leader
         self._commands = commands
         self._swept = False
+        self.wrapped = isinstance(leader, Wrapped)
+        """Whether the leader is who confines the command."""
+        self._status = leader.status if isinstance(leader, Wrapped) else None
+        self.end: Callable[[], None] | None = None
+        self.survived = False
+        """Something of it could not be ended, as far as we are told."""
         self._streams = [stream for stream in (leader.stdout, leader.stderr) if stream]
         self.pipes = [stream.fileno() for stream in self._streams]
         """What the command prints: one, or stdout and stderr."""
@@ -168,7 +186,21 @@ class ProcessTree:
     def terminate(self) -> None:
         """Asks the group to end; a process that left it is not asked, only killed."""
         if self.exit_code is None:
-            _signal(os.killpg, self.pid, signal.SIGTERM)
+            _signal(os.killpg, self._group(), signal.SIGTERM)
+
+    def _group(self) -> int:
+        """Of the command itself, which is not who confines it."""
+        if self.wrapped:
+            for init in _children(self.pid):
+                for command in _children(init.pid):
+                    return command.group
+        return self.pid
+
+    def refused(self) -> bool:
+        """Whether who should confine and start the command has ended without doing so."""
+        if self._status is None or (self.exit_code or 0) <= 0:
+            return False
+        return b'"exit-code"' not in os.read(self._status, _STATUS_BYTES)
 
     def send(self, number: int) -> None:
         """A signal for the command itself."""
@@ -179,6 +211,8 @@ class ProcessTree:
         """Kills the command and all below it, waits until they are gone, returns the exit code."""
         self._swept = True
         _signal(os.killpg, self.pid, signal.SIGKILL)
+        if self.end and self._commands.alone(self.pid):
+            self.end()
         give_up = time.monotonic() + patience
         known: set[int] = set()
         immune: set[int] = set()
@@ -188,6 +222,7 @@ class ProcessTree:
             found = {p.pid: p for p in self._commands.descendants(self.pid)}
             # What may stay: another user's (sudo), and what is stuck in the kernel.
             if (gone and found.keys() <= immune) or time.monotonic() > give_up:
+                self.survived = not gone or bool(found.keys() - immune)
                 break
             immune |= {p.pid for p in found.values() if not self._kill(p)}
             if found.keys() <= known:  # else look again at once: the new ones may be forking still
@@ -233,6 +268,8 @@ class ProcessTree:
             self._commands.forget(self.pid)
             for stream in self._streams:
                 stream.close()
+            if self._status is not None:
+                os.close(self._status)
             if self.pidfd is not None:
                 os.close(self.pidfd)
 

@@ -16,6 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from autoresearch_ci.execution.sandbox.kernel import Launch
+
 _HALF_OF_ALL, _ALL = 500, 1000
 """Memory that a command shall seem to use beside its own (`man 5 proc_pid_oom_score_adj`)."""
 
@@ -29,11 +31,24 @@ class Enter(Protocol):
     def __call__(self) -> None:
         """Raises when the command must not be started; calls the kernel and nothing else."""
 
+    end: Callable[[], None] | None
+    """Kills all processes of commands that it was done to, whoever their parents are."""
+
+    def launch(self, argv: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> Launch:
+        """What is executed to have the command executed, in that folder."""
+
     def own_output(self, descriptor: int) -> None:
         """Hand the pipe that the command prints to over to it."""
 
     def failure(self) -> str:
         """Why it raised, in the parent."""
+
+
+class Wrapped(subprocess.Popen[bytes]):
+    """A program that confines the command which it then starts."""
+
+    status: int
+    """See `Launch.status`; closed by who reads it."""
 
 
 class NotConfined(Exception):
@@ -52,6 +67,7 @@ def spawn(
 
     Raises `NotConfined`, and `OSError` or `ValueError` when the command cannot be executed.
     """
+    launch = enter.launch(argv, cwd, env) if enter else Launch(argv=argv, environment=env)
     pairs = [os.pipe() for _ in range(1 + apart)]
     outputs = [open(reader, "rb", buffering=0) for reader, _ in pairs]  # noqa: PTH123, SIM115
     writers = [writer for _, writer in pairs]
@@ -61,15 +77,17 @@ def spawn(
                 enter.own_output(writer)
 
         def start(confine: Callable[[], None] | None = None) -> subprocess.Popen[bytes]:
-            return subprocess.Popen(
-                argv,
+            kind = subprocess.Popen if launch.status is None else Wrapped
+            return kind(
+                launch.argv,
                 cwd=cwd,
-                env=env,
+                env=launch.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=writers[0],
                 stderr=writers[-1],
                 start_new_session=True,
-                preexec_fn=confine,  # noqa: PLW1509
+                preexec_fn=confine,
+                pass_fds=launch.given,
             )
 
         if enter is None:
@@ -81,10 +99,14 @@ def spawn(
     except BaseException:
         for output in outputs:
             output.close()
+        if launch.status is not None:
+            os.close(launch.status)
         raise
     finally:
-        for writer in writers:
-            os.close(writer)
+        for descriptor in (*writers, *launch.given):
+            os.close(descriptor)
+    if isinstance(process, Wrapped) and launch.status is not None:
+        process.status = launch.status
     process.stdout, process.stderr = outputs[0], outputs[1] if apart else None
     _goes_first(process.pid)
     return process

@@ -5,6 +5,7 @@ What a measurement teaches is part of what it returns.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -48,6 +49,7 @@ from autoresearch_ci.measure.judge import Judge, judged_paths
 from autoresearch_ci.measure.provenance import Provenance
 from autoresearch_ci.measure.streams import Read, read_number
 from autoresearch_ci.measure.suite_observer import SuiteObserver
+from autoresearch_ci.measure.unseen import unseen
 from autoresearch_ci.measure.xml_reports import junit_suite
 from autoresearch_ci.safety.untrusted_values import MetricError
 from autoresearch_ci.workspace.measure_tree import MeasureTree, relocated
@@ -100,6 +102,7 @@ class Bench:
         self.judge = judge
         self._absent = absent
         self._user_home = inherit.get("HOME", "")
+        self._search = environment.get("PATH") or inherit.get("PATH", os.defpath)
         self.tree = tree
         self.metric = metric
         self.holdout = holdout
@@ -171,7 +174,8 @@ class Bench:
     def _tell_protection(self) -> None:
         found = self.tree.sandbox.protection
         if found.on:
-            self.observe(Note(message=f"measured code {', '.join(found.on)}"))
+            told = f"sandbox: {found.holds}; measured code {', '.join(found.on)}"
+            self.observe(Note(message=told))
         for missing in found.off:
             self.observe(Warning(message=str(missing)))
 
@@ -183,6 +187,7 @@ class Bench:
         lines = [f"note: {hint}."] if hint else []
         lines += [f"note: {words}" for words in self._absent]
         lines += cures(output, network=network, noexec=self.tree.noexec)
+        lines += unseen(output, self.tree.sandbox.sees, self._search)
         return "".join(f"{line}\n" for line in lines)
 
     def pace(self, knowledge: Knowledge) -> Pace:

@@ -159,6 +159,7 @@ class AgentCliProposer:
             timeout=self._timeout(context.remaining.seconds),
             stop=self._stop,
             enter=draft.sandbox.enter(network=True),
+            apart=True,
         ).redacted(self._redact)
 
     def _timeout(self, left: float | None) -> float:
@@ -166,8 +167,10 @@ class AgentCliProposer:
         return self._agent.timeout if left is None else min(self._agent.timeout, max(1.0, left))
 
     def _said(self, result: CommandResult, drafted: Drafted) -> Said:
-        plain = plain_says(result.output)
-        said = self._preset.says(result.output) if self._preset else plain
+        # What a child of the CLI's prints when that has ended is not what it says.
+        words = f"{result.stdout.in_time}\n{result.stderr.in_time}"
+        plain = plain_says(words)
+        said = self._preset.says(words) if self._preset else plain
         said = said if said.message else replace(said, message=plain.message)
         if said.error or drafted.edits or drafted.refusals or nothing_to_do(said.message):
             return said

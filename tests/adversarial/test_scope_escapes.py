@@ -181,16 +181,23 @@ def test_no_agent_escapes(run: Run, land: Repo, tally: Tally, tmp_path: Path) ->
     before = land.photograph()
     done = run("--iterations", "1", scope=None, metric=None, proposer=None)
     assert done.column("status") == ["baseline", "keep"], done.told
-    assert not failed.exists(), [lines[int(n)] for n in failed.read_text().split()]
+    unmade = failed.read_text().split() if failed.exists() else []
+    full = "sandbox: full" in done.out
+    if full:  # what lies outside does not exist there
+        unmade = [n for n in unmade if 'ln "$CANARY"' not in lines[int(n)]]
+    assert unmade == [], [lines[int(n)] for n in unmade]
     branch = "refs/heads/autoresearch/t"
     changed = land.git("diff", "-z", "--no-renames", "--name-status", "main", branch).split("\0")[
         :-1
     ]
     found = dict(zip(changed[1::2], changed[::2], strict=True))
     honest = {"value": "M", f"src/{'x' * 255}": "A", "src/\u00e4": "A", "src/\udcff\udcfe": "A"}
+    if full:  # nothing was put where it was taken away
+        honest["src/file2"] = "D"
     # What became a link, a pipe or the like is no edit, nor is what was there deleted by it.
     escaped = [path for path in found if found[path] != honest.get(path)]
-    escaped += [path for path in found if "canary" in land.git("show", f"{branch}:{path}")]
+    there = (path for path in found if found[path] != "D")
+    escaped += [path for path in there if "canary" in land.git("show", f"{branch}:{path}")]
     outside = [tmp_path / "canary", tmp_path / "beside/canary"]
     escaped += [str(path) for path in outside if path.read_text() != "canary\n"]
     tally("scope escapes tried", len(AGENT))

@@ -207,7 +207,7 @@ def test_measured_code_finds_no_secret_in_any_process(
     log = (done.folder / "logs" / "0.log").read_text()
     told = next(line for line in log.splitlines() if line.startswith("hunted:"))
     assert told.endswith("found: nothing"), told
-    assert int(told.split()[1]) >= 3, told  # the hunter, its shell, and us
+    assert int(told.split()[1]) >= 2, told  # the hunter, its shell; and us, where it sees us
     bare = [value[value.index("cAnArY") :].partition("@")[0] for value in CANARIES.values()]
     roots = [open_run.repo.path, open_run.temporary]
     found = sightings(bare, roots=roots, texts=[done.out, done.err])
@@ -636,7 +636,8 @@ def test_no_token_of_any_service_gets_out_of_a_run_whatever_its_variable_is_call
     told.chmod(0o777)
     agent = repo.path.parent / "agent.sh"
     agent.write_text(
-        f"cat >{told}/$$\nenv\necho crash $$ >value\necho DESCRIPTION: use $PLAIN0 here\n"
+        f"n=$(date +%N)\ncat >{told}/$n\nenv\n"
+        "echo crash $n >value\necho DESCRIPTION: use $PLAIN0 here\n"
     )
     proposer = {"command": f"sh {agent}", "pass_env": names}
     config = {"proposer": proposer, "pass_env": names, "sandbox": {"write": [str(told)]}}

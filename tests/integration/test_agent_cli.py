@@ -640,6 +640,21 @@ def test_a_preset_gives_its_key_and_reads_tokens_and_cost(
     assert "anthropic/model" in given
 
 
+def test_what_is_printed_after_the_end_of_the_cli_costs_and_says_nothing(
+    bed: Bed, install: Callable[[str, str], Path]
+) -> None:
+    """A child that lives on would forge a price, and with it the budget."""
+    report, _, tokens, cost = REPORTS["claude-code"]
+    install("claude", json.dumps(report) + "\n")
+    forged = json.dumps({**report, "total_cost_usd": 0.0, "usage": {}})
+    program = bed.path / "bin" / "claude"
+    late = f"(for i in 1 2 3 4 5; do sleep .05; echo; done; echo '{forged}') &\n"
+    program.write_text(program.read_text() + late)
+    bed.inherit["ANTHROPIC_API_KEY"] = "k"
+    found = bed.proposer(None, preset="claude-code", model="m").propose(bed.context())
+    assert (found.tokens, found.cost_usd) == (tokens, cost)
+
+
 def test_aider_is_told_its_files_and_its_report_is_read(
     bed: Bed, install: Callable[[str, str], Path]
 ) -> None:

@@ -7,6 +7,7 @@ not tested.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -436,7 +437,7 @@ def test_a_program_of_the_repositorys_has_no_secret_and_no_way_out(
 @pytest.mark.parametrize(
     ("lines", "why"),
     [
-        ("echo half > src/a.py; kill -SEGV $$", "killed by signal 11"),
+        ("echo half > src/a.py; kill -SEGV $$", "SIGSEGV"),
         ("echo half > src/a.py; echo no such rule; exit 2", "exit code 2: no such rule"),
         ("echo half > src/a.py; sleep 60", "timed out"),
         ("rm -rf ../tree/*; rm -rf ../tree", ""),
@@ -451,7 +452,7 @@ def test_a_fixer_that_fails_proposes_nothing_and_is_noted(
     bed = make()
     command = "tools/ruff check ."
     assert bed.ask("ruff", "F401", command, remaining=Remaining(seconds=1.0)) is None
-    assert f"autofix: ruff: {why}" in bed.notes
+    assert re.search(f"autofix: ruff: .*{why}", bed.notes)
     assert bed.ask("ruff", "F401", command, remaining=Remaining(seconds=1.0)) is None
 
 

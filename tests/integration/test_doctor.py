@@ -33,7 +33,7 @@ def test_a_good_place_has_no_failure_and_every_check_a_row(
     code, rows = doctor(capsys, "--metric", "cat value", "--set", "sandbox.user=keep")
     assert code == 0
     assert {row["state"] for row in rows.values()} <= {"ok", "warn"}
-    names = "python git disk configuration repository metric proposer user landlock namespaces "
+    names = "python git disk configuration repository metric proposer user landlock view "
     names += "seccomp network services gpu baseline"
     assert set(names.split()) <= set(rows)
     assert here.photograph() == before

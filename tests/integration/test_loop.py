@@ -496,7 +496,7 @@ VANDALISM = {
     "creates files": "touch x 'a b' .hidden; mkdir -p deep/er; echo 1 > deep/er/x; mkfifo pipe",
     "changes files": "echo more >> other; : > folder/file",
     "changes files in place with their time": (
-        "touch -r other ../stamp; echo TEXT > other; touch -r ../stamp other; rm ../stamp"
+        "s=$TMPDIR/stamp; touch -r other $s; echo TEXT > other; touch -r $s other; rm $s"
     ),
     "deletes files": "rm -rf folder other",
     "renames": "mv other other2; mv folder folder2",
@@ -504,7 +504,7 @@ VANDALISM = {
     "closes folders": "mkdir shut; touch shut/x; chmod 500 shut; chmod 555 folder; chmod 444 .",
     "replaces a file by a link": "rm other; ln -s /etc/passwd other; ln -s / root",
     "replaces a folder by a file": "rm -rf folder; echo x > folder",
-    "replaces a folder by a link": "mv folder ../moved; ln -s ../moved folder; rm -rf ../moved",
+    "replaces a folder by a link": ("m=$TMPDIR/moved; mv folder $m; ln -s $m folder; rm -rf $m"),
     "replaces a file by a folder": "rm other; mkdir -p other/other; touch other/other/x",
     "writes to HOME and TMP": (
         'mkdir -p "$HOME/.cache" "$TMPDIR/x"; touch "$HOME/.cache/x" "$TMPDIR/x/y"'

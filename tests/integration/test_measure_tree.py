@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autoresearch_ci.execution.sandbox.abilities import abilities
+from autoresearch_ci.config.schema import Sandbox
+from autoresearch_ci.execution.sandbox.abilities import abilities, gives_view
 
 if TYPE_CHECKING:
     from tests.conftest import Repo, Run, Script
 
 PYTHON = shlex.quote(sys.executable)
+FULL = gives_view(Sandbox(), abilities(None))
 
 
 def better(**files: str | None) -> dict[str, object]:
@@ -33,7 +35,8 @@ def test_cleaning_up_never_follows_a_link_that_replaced_a_folder(
     done = run(metric=f'cat value; d="{folder}"; mv "$d" "$d.away"; ln -s {precious} "$d"')
     assert (precious / "below" / "file").read_text() == "precious", done.told
     assert [p.name for p in precious.iterdir()] == ["below"]
-    assert done.code == (0 if folder == "$TMPDIR" else 3), done.told
+    # What is mounted cannot be moved: the link then lies in it, and goes with the rest.
+    assert done.code == (0 if FULL or folder == "$TMPDIR" else 3), done.told
 
 
 def test_cleaning_up_never_happens_in_another_box(run: Run, script: Script, tmp_path: Path) -> None:
@@ -45,10 +48,10 @@ def test_cleaning_up_never_happens_in_another_box(run: Run, script: Script, tmp_
     done = run(metric=f'cat value; box="$(dirname "$PWD")"; mv "$box" "$box.x"; ln -s {other} $box')
     assert [p.read_text() for p in other.glob("*/file")] == ["precious"] * 3, done.told
     # A folder that is mounted cannot be moved at all: then it is only a command that fails.
-    assert done.code == (4 if abilities(None).seals else 3), done.told
+    assert done.code == (4 if FULL else 3), done.told
 
 
-@pytest.mark.parametrize("harm", ["rm -rf $TMPDIR", "rm -rf $TMPDIR; touch $TMPDIR"])
+@pytest.mark.parametrize("harm", ["rm -rf $TMPDIR || true", "rm -rf $TMPDIR; touch $TMPDIR"])
 def test_a_lost_temporary_folder_is_made_again(run: Run, script: Script, harm: str) -> None:
     script(better())
     done = run(metric=f'test -d "$TMPDIR" && cat value; {harm}')
@@ -60,7 +63,7 @@ def test_the_way_to_its_folders_cannot_be_closed(run: Run, script: Script, seale
     """Where the command runs as we do, and also where nothing is mounted read-only."""
     script(better())
     flags = ["--set", "sandbox.user=keep", "--set", f"sandbox.read_only={sealed}"]
-    done = run(*flags, metric="cat value; chmod 000 .. .")
+    done = run(*flags, metric="cat value; chmod 000 .. . || true")
     assert done.column("status") == ["baseline", "keep"], done.told
 
 
@@ -68,8 +71,8 @@ def test_thousands_of_nested_folders_are_removed(run: Run, script: Script) -> No
     """Also where measurements share memory, and with no permission to look into them."""
     script(better())
     nest = "import os; [(os.mkdir('d', 0o300), os.chdir('d')) for _ in range(1500)]"
-    shared = "mkdir -m 700 /dev/shm/nested" if abilities(None).namespaces else "true"
-    places = ". $TMPDIR /dev/shm/nested" if abilities(None).namespaces else ". $TMPDIR"
+    shared = "mkdir -m 700 /dev/shm/nested" if FULL else "true"
+    places = ". $TMPDIR /dev/shm/nested" if FULL else ". $TMPDIR"
     dig = f'{shared}; for at in {places}; do (cd $at; {PYTHON} -c "{nest}"); done'
     done = run("--confirm", "never", metric=f"cat value; if grep -q 9 value; then {dig}; fi")
     assert done.column("status") == ["baseline", "keep"], done.told

@@ -115,14 +115,14 @@ def test_measured_code_cannot_read_the_key(
     assert done.column("status") == ["baseline", "keep"], done.told
 
 
-@pytest.mark.parametrize(("namespaces", "refused"), [("", True), ("user", False)])
+@pytest.mark.parametrize(("why_no_view", "refused"), [("none", True), ("", False)])
 def test_an_agent_that_measured_code_could_ask_is_refused(
-    keys: Path, namespaces: str, refused: bool
+    keys: Path, why_no_view: str, refused: bool
 ) -> None:
     with socket.socket(socket.AF_UNIX) as agent:
         agent.bind(str(keys / "agent"))
         place = os.path.realpath(keys / "agent")
-        abilities = Abilities(landlock=7, filters="", namespaces=namespaces)
+        abilities = Abilities(landlock=7, filters="", why_no_view=why_no_view)
         jail: Any = SimpleNamespace(abilities=abilities, user=None, services=(place,))
         refuse_signers(jail, [str(keys / "id")])
         both = [str(keys / "id"), str(keys / "agent")]

@@ -225,10 +225,11 @@ def test_ids_that_differ_from_run_to_run_do_not_refuse_every_change(
     tested: Repo, run: Run, script: Script
 ) -> None:
     ids = (
-        "import os\nimport uuid\n\nimport pytest\n\n\n"
+        "import time\nimport uuid\n\nimport pytest\n\n\n"
         "@pytest.mark.parametrize('u', [str(uuid.uuid4())])\ndef test_u(u):\n    pass\n\n\n"
         "@pytest.mark.parametrize('o', [object()], ids=repr)\ndef test_o(o):\n    pass\n\n\n"
-        "@pytest.mark.parametrize('p', [100000 + os.getpid()])\ndef test_p(p):\n    pass\n"
+        "@pytest.mark.parametrize('p', [100000 + time.time_ns() % 800000])\n"
+        "def test_p(p):\n    pass\n"
     )
     tested.write("test_ids.py", ids)
     tested.commit("ids")
@@ -237,7 +238,7 @@ def test_ids_that_differ_from_run_to_run_do_not_refuse_every_change(
     done = guarded(run, f"{PYTEST} test_ids.py tests")
     assert done.column("status") == ["baseline", "keep", "discard"], done.told
     assert "(1 missing): tests/test_a.py::test_second" in done.rows[2]["reason"]
-    # Process ids are no pattern that is recognised: another run of the unmodified code shows them.
+    # Such numbers are no pattern that is recognised: another run of the unmodified code shows them.
     assert done.out.count("left out: test_ids.py::test_p[") == 1
 
 

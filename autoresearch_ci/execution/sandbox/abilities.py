@@ -7,10 +7,9 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from autoresearch_ci.config.schema import Network, Sandbox
-from autoresearch_ci.execution.sandbox import landlock, namespaces, seccomp
+from autoresearch_ci.config.schema import Network, Protections, Sandbox
+from autoresearch_ci.execution.sandbox import bubblewrap, landlock, seccomp
 from autoresearch_ci.execution.sandbox.kernel import LINUX, answer_of_a_child, no_new_privileges
-from autoresearch_ci.execution.sandbox.namespaces import Kind, Namespaces
 from autoresearch_ci.execution.sandbox.seccomp import Filter
 from autoresearch_ci.execution.sandbox.users import User, connectable
 
@@ -23,27 +22,21 @@ class Abilities:
     """The kernel's version of Landlock; 0: none."""
     filters: str
     """Why seccomp filters cannot be used; empty: they can."""
-    namespaces: Kind
-    why_no_namespaces: str = ""
-    seals: bool = False
-    """Whether a namespace can mount everything read-only (Linux 5.12)."""
+    why_no_view: str
+    """Why bubblewrap cannot give the full view; empty: it can."""
 
 
 def abilities(user: User | None) -> Abilities:
     """Of our children once they are `user`; `None`: as we are."""
-    return _tried(user, os.geteuid())
+    return tried(user, os.geteuid())
 
 
 @functools.cache
-def _tried(user: User | None, _ourselves: int) -> Abilities:
-    kind, why = _namespaces(user)
-    sealed = Namespaces(kind, network=True, writable=["/dev"]) if kind else None
+def tried(user: User | None, _ourselves: int) -> Abilities:
     return Abilities(
         landlock=landlock.abi(),
         filters=_filters(),
-        namespaces=kind,
-        why_no_namespaces=why,
-        seals=sealed is not None and not _why_not(user, kind, sealed),
+        why_no_view=bubblewrap.why_not(user, bubblewrap.words_of),
     )
 
 
@@ -60,27 +53,10 @@ def _filters() -> str:
     return answer_of_a_child(enter)
 
 
-def _namespaces(user: User | None) -> tuple[Kind, str]:
-    if not namespaces.supported():
-        return "", "not for this kind of machine"
-    why = ""
-    kinds: tuple[Kind, ...] = ("root", "user")
-    for kind in kinds:
-        why = _why_not(user, kind, Namespaces(kind, network=True, loopback=True))
-        if not why:
-            return kind, ""
-    return "", why
-
-
-def _why_not(user: User | None, kind: Kind, trial: Namespaces) -> str:
-    def enter() -> str:
-        if user and kind == "user":
-            user.become()
-        trial.prepare()
-        trial.enter()
-        return ""
-
-    return answer_of_a_child(enter)
+_CURE_OF_VIEW = (
+    "Start it where namespaces can be made: as root outside of a container, or as a user whom "
+    "kernel.apparmor_restrict_unprivileged_userns=0 allows it (see docs/sandbox.md)."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +75,7 @@ class Missing:
 class Protection:
     """Of the commands of one run."""
 
+    holds: Protections
     on: tuple[str, ...]
     off: tuple[Missing, ...]
     network: Network
@@ -120,14 +97,29 @@ def describe(
     enforced = enforced_network(asked, found)
     on = [f"runs as uid {user.uid}"] if user else []
     hints = [f"{on[0]}, which may not reach what is yours alone (sandbox.user: keep)"] if on else []
-    if asked.read_only and found.landlock:
-        on.append(f"writes only to its own folders (Landlock {found.landlock})")
-        hints.append("may only write in its tree, HOME and TMPDIR (sandbox.write adds more)")
+    if gives_view(asked, found):
+        version = bubblewrap.program()[1]
+        on.append(
+            f"sees the system, its toolchains and its own folders only (bubblewrap {version})"
+        )
+        hints.append(
+            "sees only the system, its toolchains, its tree, HOME and TMPDIR (sandbox.read and "
+            "sandbox.write add more)"
+        )
+    elif asked.read_only and found.landlock:
+        on.append(
+            "reads the system, its toolchains and its own folders, and writes to its own only "
+            f"(Landlock {found.landlock})"
+        )
+        hints.append(
+            "may only read the system, its toolchains, its tree, HOME and TMPDIR (sandbox.read and "
+            "sandbox.write add more)"
+        )
     if enforced != "allow":
         words = "no network" if enforced == "deny" else "no network but its own loopback"
         on.append(f"has {words}")
         hints.append(f"has {words} (sandbox.network: {enforced})")
-    if found.namespaces:
+    if gives_view(asked, found):
         on.append("shares no memory with others")
     elif user:  # without one, what is missing says more
         on.append("may share memory with others while it runs, and leaves none behind")
@@ -136,6 +128,7 @@ def describe(
     off = [*([other_user] if other_user else []), *_missing(asked, found, user, services)]
     without_network = [hint for hint in hints if "network" not in hint]
     return Protection(
+        holds=holding(asked, found, user),
         on=tuple(on),
         off=tuple(off),
         network=enforced,
@@ -144,9 +137,23 @@ def describe(
     )
 
 
+def gives_view(asked: Sandbox, found: Abilities) -> bool:
+    """Whether commands get the full view."""
+    return asked.read_only and not found.why_no_view
+
+
+def holding(asked: Sandbox, found: Abilities, user: User | None) -> Protections:
+    """What can be relied on; docs/sandbox.md has the promises."""
+    if gives_view(asked, found) and not found.filters:
+        return "full"
+    apart = user is not None or found.landlock >= landlock.SCOPE_ABI
+    confined = asked.read_only and found.landlock >= landlock.TRUNCATE_ABI and not found.filters
+    return "container" if confined and apart else "none"
+
+
 def enforced_network(asked: Sandbox, found: Abilities) -> Network:
     """What measured code gets."""
-    if found.namespaces or (asked.network == "deny" and not found.filters):
+    if gives_view(asked, found) or (asked.network == "deny" and not found.filters):
         return asked.network
     return "allow"
 
@@ -154,25 +161,49 @@ def enforced_network(asked: Sandbox, found: Abilities) -> Network:
 def _missing(
     asked: Sandbox, found: Abilities, user: User | None, services: Sequence[str]
 ) -> Iterator[Missing]:
+    if gives_view(asked, found):
+        yield from _missing_of_view(found)
+        return
     if asked.read_only:
+        yield Missing(
+            what="measured code can tell what lies outside of its folders, and connect to sockets "
+            "there that its user may use",
+            why=_no_view(found),
+            cure=_CURE_OF_VIEW,
+        )
         yield from _missing_of_landlock(found, user)
     if asked.network != enforced_network(asked, found):
         yield Missing(
             what=f"measured code has the network, although sandbox.network is {asked.network}",
-            why=f"namespaces cannot be made ({found.why_no_namespaces})"
+            why=_no_view(found)
             + (f" and seccomp fails ({found.filters})" if found.filters else ""),
             cure="sandbox.network: deny works here, by seccomp."
             if not found.filters
             else "Run where the container's security profile allows either.",
         )
     if found.filters:
+        yield _unfiltered(found)
+    yield from _missing_of_processes(found, user, services)
+
+
+def _missing_of_view(found: Abilities) -> Iterator[Missing]:
+    if found.filters:
+        yield _unfiltered(found)
+    if found.landlock < landlock.SCOPE_ABI:
         yield Missing(
-            what="the system calls of measured code are not filtered",
-            why=f"seccomp fails ({found.filters})",
-            cure="Run where the container's security profile allows it.",
+            what="setup and agents reach abstract sockets of other processes",
+            why="they have the machine's network, and this kernel's Landlock "
+            f"({found.landlock}) is too old",
+            cure="Use Linux 6.12 or newer.",
         )
-    if not found.namespaces:
-        yield from _missing_of_namespaces(found, user, services)
+
+
+def _unfiltered(found: Abilities) -> Missing:
+    return Missing(
+        what="the system calls of measured code are not filtered",
+        why=f"seccomp fails ({found.filters})",
+        cure="Run where the container's security profile allows it.",
+    )
 
 
 def _missing_of_landlock(found: Abilities, user: User | None) -> Iterator[Missing]:
@@ -198,10 +229,14 @@ def _missing_of_landlock(found: Abilities, user: User | None) -> Iterator[Missin
             )
 
 
-def _missing_of_namespaces(
+def _no_view(found: Abilities) -> str:
+    return f"bubblewrap does not work here ({found.why_no_view})"
+
+
+def _missing_of_processes(
     found: Abilities, user: User | None, services: Sequence[str]
 ) -> Iterator[Missing]:
-    why = f"namespaces cannot be made ({found.why_no_namespaces})"
+    why = _no_view(found)
     if user is None:
         yield Missing(
             what="one measurement can leave something in /dev/shm for the next",
@@ -219,7 +254,9 @@ def _missing_of_namespaces(
 
 def reachable_services(found: Abilities, user: User | None, services: Sequence[str]) -> list[str]:
     """Those that measured code could ask to act for it, outside of any confinement."""
-    return [] if found.namespaces else [path for path in services if connectable(path, user)]
+    if not found.why_no_view:
+        return []
+    return [path for path in services if connectable(path, user)]
 
 
 def _sentence(parts: Sequence[str]) -> str:

@@ -16,43 +16,22 @@ from pathlib import Path
 
 from autoresearch_ci.config.schema import Sandbox
 from autoresearch_ci.errors import ConfigError, WorkspaceError
-from autoresearch_ci.execution.sandbox import places
+from autoresearch_ci.execution.sandbox import container, full
 from autoresearch_ci.execution.sandbox.abilities import (
     Abilities,
     Missing,
     Protection,
     abilities,
     describe,
+    gives_view,
     root_is_kept,
 )
-from autoresearch_ci.execution.sandbox.kernel import (
-    LINUX,
-    Confinement,
-    Step,
-    no_new_privileges,
-    threads_have_users,
-    weaker_root,
-)
+from autoresearch_ci.execution.sandbox.bubblewrap import View
+from autoresearch_ci.execution.sandbox.kernel import Confinement
 from autoresearch_ci.execution.sandbox.landlock import Ruleset
-from autoresearch_ci.execution.sandbox.namespaces import Cover, Namespaces
 from autoresearch_ci.execution.sandbox.places import Places
-from autoresearch_ci.execution.sandbox.seccomp import (
-    LOCAL_FAMILIES,
-    NETWORK_FAMILIES,
-    NEVER_NEEDED,
-    OF_DEBUGGERS,
-    Filter,
-)
-from autoresearch_ci.execution.sandbox.shared_memory import (
-    SHARED_MEMORY,
-    SharedMemory,
-    entries_of,
-    remove_entries,
-)
-from autoresearch_ci.execution.sandbox.users import User, named, nobody, unreachable
-
-_THREADS = 50
-"""That a filter may name; a command is started by one of the first."""
+from autoresearch_ci.execution.sandbox.shared_memory import entries_of, remove_entries
+from autoresearch_ci.execution.sandbox.users import User, named, nobody, spare, unreachable
 
 
 class Jail:
@@ -67,8 +46,8 @@ class Jail:
         self._made_for: object = None
         """The folders and sockets that ruleset and mounts are about."""
         self._confinements: dict[bool, Confinement] = {}
-        self._namespaces: list[Namespaces] = []
-        self._memory: SharedMemory | None = None
+        self._view: View | None = None
+        self._etc = full.PreparedEtc()
         self._known: set[str] = set()
         """What the commands' user had in everybody's shared memory before."""
 
@@ -121,9 +100,33 @@ class Jail:
             ) from error
         return self._confinements[network]
 
+    @property
+    def full(self) -> bool:
+        """Whether commands see nothing but what is listed."""
+        return gives_view(self._asked, self.abilities)
+
     def reaches(self, place: Path) -> bool:
         """Whether the commands' user may enter a folder."""
+        if self.full:
+            seen = self.sees(str(place))
+            return seen and not full.blocked(self._places, self.user, [str(place)])
         return self.user is None or not unreachable(self.user, [str(place)])
+
+    def sees(self, path: str) -> bool:
+        """Whether commands may read it, as far as it is our doing."""
+        if self.full:
+            return full.listed(self._places).sees(path)
+        if not (self._asked.read_only and self.abilities.landlock):
+            return True
+        real = Path(os.path.realpath(path))
+        return any(real.is_relative_to(place) for place in container.readable(self._places))
+
+    @property
+    def toolchains(self) -> tuple[str, ...]:
+        """What commands may read besides the system, their own and what the configuration says."""
+        scratch = str(self._places.scratch)
+        listed = full.listed(self._places).added() if self.full else ()
+        return tuple(sorted(path for path in listed if path != scratch))
 
     def hide(self, hidden: Sequence[str], shown: Sequence[str]) -> None:
         """From now on commands may not read these places; but for what is shown in them."""
@@ -133,17 +136,13 @@ class Jail:
 
     def sweep(self) -> None:
         """Empty the memory that commands share; none of them runs any more."""
-        if self._memory:
-            self._memory.empty()
-        elif self.user and not self.abilities.namespaces:
+        if self.user and not self.full:
             remove_entries(self.user.uid, self._known)
 
     def close(self) -> None:
         """Nothing of ours is left outside of the scratch folder; `enter` starts afresh."""
         self._forget()
-        if self._memory:
-            self._memory.remove()
-            self._memory = None
+        self._etc.remove()
 
     @functools.cached_property
     def _decision(self) -> tuple[User | None, Missing | None]:
@@ -154,13 +153,14 @@ class Jail:
         user = nobody() if name == "auto" else named(name)
         if user.uid == os.geteuid():
             return None, None
+        if name == "auto" and not gives_view(self._asked, abilities(user)):
+            user = spare(str(self._places.scratch)) or user
         if os.geteuid():
             raise ConfigError(
                 f"sandbox.user: only root can run commands as {name}.\n"
                 "do: remove sandbox.user, or start autoresearch-ci as root."
             )
-        above = next(path for path in self._places.scratch.parent.parents if path.exists())
-        stop = unreachable(user, [str(above), *self._places.needed], self._places.write)
+        stop = self._stop(user)
         if not stop:
             return user, None
         if name == "auto":
@@ -169,6 +169,14 @@ class Jail:
             f"sandbox.user: {name} cannot reach {stop}, which the commands need.\n"
             f"do: chmod o+x {stop}, install the program for all users, or use auto or keep."
         )
+
+    def _stop(self, user: User) -> str:
+        """The first place that the commands need, and this user cannot use; empty: none."""
+        needed, write = self._places.needed, self._places.write
+        if gives_view(self._asked, abilities(user)):
+            return full.blocked(self._places, user, needed, write)
+        above = next(path for path in self._places.scratch.parent.parents if path.exists())
+        return unreachable(user, [str(above), *needed], write)
 
     @property
     def abilities(self) -> Abilities:
@@ -179,93 +187,32 @@ class Jail:
         """For the folders as they are now: one that was deleted and made again is another."""
         wanted = self._places
         watched = [*map(str, wanted.own), *wanted.write, *wanted.services]
+        watched += [*wanted.shown, *wanted.hidden] if self.full else []
         now = [_identity(place) for place in watched]
         if self._made_for == now:
             return
         self._forget()
-        if self._asked.read_only and self.abilities.landlock:
-            self._ruleset = self._new_ruleset()
+        if self.full:
+            self._view = full.listed(wanted, self._etc.path(wanted, self.user))
+        elif self._asked.read_only and self.abilities.landlock:
+            self._ruleset = container.ruleset(wanted, self.user)
         self._made_for = now
+
+    def _confinement(self, network: bool) -> Confinement:
+        found, user = self.abilities, self.user
+        if self._view:
+            network = network or self._asked.network == "allow"
+            return full.confinement(self._view, found, user, network=network)
+        if user:
+            self._known = self._known or entries_of(user.uid)
+        return container.confinement(self._asked, found, user, self._ruleset, network=network)
 
     def _forget(self) -> None:
         self._confinements.clear()
-        self._made_for = None
-        while self._namespaces:
-            self._namespaces.pop().close()
+        self._made_for = self._view = None
         if self._ruleset:
             self._ruleset.close()
             self._ruleset = None
-
-    def _new_ruleset(self) -> Ruleset:
-        wanted = self._places
-        hidden = [*wanted.hidden, str(wanted.scratch.parent)]
-        memory = SHARED_MEMORY
-        if self.abilities.namespaces:
-            hidden.append(str(SHARED_MEMORY))
-            memory = self._shared_memory().shm
-        own = [str(folder) for folder in wanted.own]
-        return Ruleset(
-            [*own, *wanted.write, *places.devices(), str(memory)],
-            places.visible(hidden, [*wanted.shown, *wanted.write]),
-        )
-
-    def _confinement(self, network: bool) -> Confinement:
-        kind, user = self.abilities.namespaces, self.user
-        steps: list[Step] = []
-        if kind:
-            steps.append(("namespaces", self._prepared(network).enter))
-        if user:
-            self._known = self._known or entries_of(user.uid)
-            # A namespace of users is the new user's own; the others only root can make.
-            becoming = ("user", user.become)
-            steps = [becoming, *steps] if kind == "user" else [*steps, becoming]
-        elif not os.geteuid() and LINUX:
-            steps.append(("capabilities", weaker_root()))
-        if LINUX:
-            steps.append(("no new privileges", no_new_privileges))
-        if self._ruleset:
-            steps.append(("Landlock", self._ruleset.enter))
-        if not self.abilities.filters:
-            steps.append(("seccomp", self._filter(network).enter))
-        return Confinement(
-            steps,
-            # Of all that a step does, only a namespace of users is never a single thread's.
-            forks=kind == "user" or not threads_have_users(),
-            own=user.take if user else None,
-        )
-
-    def _prepared(self, network: bool) -> Namespaces:
-        memory = self._shared_memory()
-        covers = [Cover(str(SHARED_MEMORY), str(memory.shm))] * SHARED_MEMORY.is_dir()
-        for service in self._places.services:
-            nothing = str(memory.nothing) if Path(service).is_dir() else os.devnull
-            covers.append(Cover(service, nothing))
-        seals = self._asked.read_only and self.abilities.seals
-        namespaces = Namespaces(
-            self.abilities.namespaces,
-            network=not network and self._asked.network != "allow",
-            loopback=self._asked.network == "loopback",
-            covers=covers,
-            writable=[str(self._places.scratch), "/dev", *self._places.write] if seals else None,
-        )
-        own_user = self.user if self.abilities.namespaces == "user" else None
-        namespaces.prepare(own_user.become if own_user else None)
-        self._namespaces.append(namespaces)
-        return namespaces
-
-    def _filter(self, network: bool) -> Filter:
-        refuse = NEVER_NEEDED if self._ruleset else (*NEVER_NEEDED, *OF_DEBUGGERS)
-        families: Sequence[int] | None = None
-        if not network and self._asked.network != "allow":
-            if self.abilities.namespaces:
-                families = NETWORK_FAMILIES
-            elif self._asked.network == "deny":
-                families = LOCAL_FAMILIES
-        return Filter(families, refuse=refuse, spare=_ourselves())
-
-    def _shared_memory(self) -> SharedMemory:
-        self._memory = self._memory or SharedMemory(self._places.scratch, self.own)
-        return self._memory
 
 
 def _identity(place: str) -> tuple[int, int] | None:
@@ -275,12 +222,6 @@ def _identity(place: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-def _ourselves() -> list[int]:
-    """This process, its group and its threads; the group is 0 where a container does not see it."""
-    threads = [int(name) for name in os.listdir("/proc/self/task")][:_THREADS]  # noqa: PTH208
-    return [number for number in {os.getpid(), os.getpgrp(), *threads} if number > 0]
 
 
 UNCONFINED = Sandbox(network="allow", read_only=False, user="keep")

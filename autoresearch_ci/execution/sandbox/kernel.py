@@ -14,7 +14,8 @@ import platform
 import sys
 import warnings
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 _ANSWER_BYTES = 4096
@@ -56,7 +57,6 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _syscall = _libc.syscall
 _syscall.restype = ctypes.c_long
 _prctl = getattr(_libc, "prctl", None)
-_mount = getattr(_libc, "mount", None)
 
 LINUX = sys.platform == "linux"
 MACHINE = platform.machine().replace("arm64", "aarch64")
@@ -119,13 +119,6 @@ def become(uid: int, gid: int) -> None:
     prctl(PR_SET_DUMPABLE, 0 if shut else 1)
 
 
-def mount(source: bytes | None, target: bytes, flags: int) -> None:
-    """`man 2 mount`, of what needs no type of file system. Raises `OSError`."""
-    assert _mount is not None
-    if _mount(source, target, None, ctypes.c_ulong(flags), None):
-        raise _failed(f"mount on {os.fsdecode(target)}")
-
-
 def _failed(what: str) -> OSError:
     number = ctypes.get_errno()
     return OSError(number, f"{what}: {os.strerror(number)}")
@@ -133,23 +126,55 @@ def _failed(what: str) -> OSError:
 
 # chown, dac_override, fowner, fsetid, kill, setgid, setuid, setpcap, net_bind_service: what root
 # needs to work on its own files. Not tracing, mounting, loading, raw devices, the clock.
-_KEPT_CAPABILITIES = frozenset({0, 1, 3, 4, 5, 6, 7, 8, 10})
+KEPT_CAPABILITIES = frozenset({0, 1, 3, 4, 5, 6, 7, 8, 10})
 _MESSAGE_BYTES = 1000
 
 Step = tuple[str, Callable[[], None]]
 """What is being done, for a message, and the doing."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """How one command is started: by a program that confines it, or as it is."""
+
+    argv: Sequence[str]
+    environment: Mapping[str, str]
+    given: tuple[int, ...] = ()
+    """Descriptors that it inherits; ours, too, until `close`."""
+    status: int | None = None
+    """Where that program says that the command has begun, and ended; `None`: there is none."""
+
+    def close(self) -> None:
+        for descriptor in (*self.given, *(() if self.status is None else (self.status,))):
+            os.close(descriptor)
+
+
+def _as_it_is(argv: Sequence[str], _cwd: Path, environment: Mapping[str, str]) -> Launch:
+    return Launch(argv=argv, environment=environment)
+
+
+Launcher = Callable[[Sequence[str], Path, Mapping[str, str]], Launch]
+"""Given what to execute, in which folder, and with which environment."""
+
+
 class Confinement:
     """Given to `run_command` as `enter`; may be used for any number of commands."""
 
     def __init__(
-        self, steps: Sequence[Step], *, forks: bool, own: Callable[[int], None] | None
+        self,
+        steps: Sequence[Step],
+        *,
+        forks: bool,
+        own: Callable[[int], None] | None,
+        launch: Launcher = _as_it_is,
+        end: Callable[[], None] | None = None,
     ) -> None:
-        """`forks`, `own`: see `Enter`; `None`: the output may stay ours."""
+        """`forks`, `own`, `launch`, `end`: see `Enter`; `None`: the output may stay ours."""
         self._steps = steps
         self._own = own
         self.forks = forks
+        self.launch = launch
+        self.end = end
         self._reader, self._writer = os.pipe()
         for descriptor in (self._reader, self._writer):
             os.set_blocking(descriptor, False)
@@ -185,7 +210,7 @@ def no_new_privileges() -> None:
 def weaker_root() -> Callable[[], None]:
     """A step that leaves root only the capabilities that work on files and ports needs."""
     last = int(Path("/proc/sys/kernel/cap_last_cap").read_text())
-    dropped = [number for number in range(last + 1) if number not in _KEPT_CAPABILITIES]
+    dropped = [number for number in range(last + 1) if number not in KEPT_CAPABILITIES]
 
     def drop() -> None:
         for number in dropped:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from autoresearch_ci.execution.sandbox import system_files
 from autoresearch_ci.safety.secret_values import points_to_secret
 
 _OF_A_HOME = (
@@ -25,8 +26,12 @@ _VARIABLES_OF_A_RUNNER = (
     "GITHUB_STEP_SUMMARY", "GITHUB_EVENT_PATH",
 )  # fmt: skip
 _DEVICES = (
-    "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx",
-    "/dev/pts", "/dev/nvidia*", "/dev/dri", "/dev/kfd", "/dev/dxg",
+    "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty",
+    "/dev/nvidia*", "/dev/dri", "/dev/kfd", "/dev/dxg",
+)  # fmt: skip
+_SYSTEM = (
+    "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/dev/shm",
+    "/sys/devices", "/sys/fs/cgroup", "/sys/bus/pci", "/sys/class/drm", "/sys/module/nvidia",
 )  # fmt: skip
 _SERVICES = (
     "/run/docker.sock", "/run/podman/podman.sock", "/run/containerd/containerd.sock",
@@ -53,9 +58,20 @@ def pointed_to(environment: Mapping[str, str], passed: Iterable[str]) -> list[st
     return [path for name in wanted if Path(path := environment[name]).is_absolute()]
 
 
-def devices() -> list[str]:
-    """What may be written to though it is no file: nothing in it is kept."""
-    return [path for pattern in _DEVICES for path in _matches(pattern)]
+def devices(uid: int) -> list[str]:
+    """What that user may write to though it is no file: nothing in it is kept.
+
+    No terminals where one of them is that user's: they cannot be told from new ones.
+    """
+    found = [path for pattern in _DEVICES for path in _matches(pattern)]
+    theirs = [path for path in _matches("/dev/pts/[0-9]*") if Path(path).stat().st_uid == uid]
+    return found if theirs else [*found, "/dev/ptmx", "/dev/pts"]
+
+
+def system() -> list[str]:
+    """What is there for everybody, and tells nothing of anybody."""
+    found = [*_SYSTEM, *(str(path) for path in system_files.public())]
+    return [path for place in found for path in {place, os.path.realpath(place)}]
 
 
 def services(environment: Mapping[str, str]) -> list[str]:
@@ -71,7 +87,7 @@ def services(environment: Mapping[str, str]) -> list[str]:
 
 
 def visible(hidden: Iterable[str], shown: Iterable[str]) -> list[str]:
-    """The fewest paths with all but `hidden` beneath them, and `shown` in any case.
+    """The fewest paths with all of `shown` beneath them, and nothing of `hidden`.
 
     The innermost of both kinds decides. A folder with a hidden place below is not among them, but
     its other entries are: such a folder cannot be listed, and what is added to it later cannot be
@@ -82,7 +98,7 @@ def visible(hidden: Iterable[str], shown: Iterable[str]) -> list[str]:
     marks = {path: mark for path, mark in marks.items() if os.path.lexists(path)}
     on_the_way = {str(parent) for path in marks for parent in Path(path).parents}
     found: list[str] = []
-    pending = [("/", marks.get("/", True))]
+    pending = [("/", marks.get("/", False))]
     while pending:
         path, seen = pending.pop()
         below = _entries(path) if path in on_the_way else None
@@ -116,8 +132,11 @@ class Places:
     """A folder of our own that holds all of `own`; what lies next to it is hidden."""
     own: tuple[Path, ...]
     """Folders that it may do everything with; they belong to its user."""
+    home: Path | None = None
+    """Its HOME, one of `own`."""
+    read: tuple[str, ...] = ()
     write: tuple[str, ...] = ()
-    """What else it may write to, as the configuration says."""
+    """What else it may read and write to, as the configuration says."""
     hidden: tuple[str, ...] = ()
     shown: tuple[str, ...] = ()
     """To be seen even where `hidden` is."""

@@ -29,8 +29,10 @@ _NUMBERS = {
     "clock_settime": (227, 112),
     "clone": (56, 220),
     "delete_module": (176, 106),
+    "file_setattr": (469, 469),
     "finit_module": (313, 273),
     "init_module": (175, 105),
+    "ioctl": (16, 29),
     "ioprio_set": (251, 30),
     "ioperm": (173, None),
     "iopl": (172, None),
@@ -87,7 +89,12 @@ _OF_SCHEDULING = {
 """Which argument says whose. What is done to us, every later command inherits: also those of the
 version that a candidate is compared with."""
 _OF_ALL_OF_A_USER = {"setpriority": 2, "ioprio_set": 3}
-_WITH_CARE = ("clone", "clone3", "unshare", "socket", "prlimit64", *_OF_SCHEDULING)
+_OF_INODES = (0x40086602, 0x40046602, 0x40087602, 0x40047602, 0x40086604, 0x40046604, 0x401C5820)
+"""FS_IOC_SETFLAGS and its like (`man 2 ioctl_iflags`): flags and generations of files outlive what
+they are about, and slow down (`chattr +S`) who comes next."""
+_OF_TERMINALS = (0x5412, 0x541C)
+"""TIOCSTI and TIOCLINUX type for others."""
+_WITH_CARE = ("clone", "clone3", "unshare", "socket", "ioctl", "prlimit64", *_OF_SCHEDULING)
 OF_DEBUGGERS = ("ptrace", "process_vm_readv", "process_vm_writev")
 NEVER_NEEDED = tuple(name for name in _NUMBERS if name not in (*_WITH_CARE, *OF_DEBUGGERS))
 """perf_event_open is none of them: counted instructions are the best metric a shared machine has,
@@ -131,6 +138,8 @@ class Filter:
         """
         lines = program(MACHINE, families, refuse, spare)
         code = b"".join(struct.pack("=HBBI", *line) for line in lines)
+        self.code = code
+        """For another program to enter."""
         self._code = ctypes.create_string_buffer(code, len(code))
         # struct sock_fprog: a count, padding, a pointer.
         self._program = ctypes.create_string_buffer(
@@ -174,6 +183,10 @@ def program(
     program += _when(
         numbers["prlimit64"], [_argument(0), (_IF_EQUAL, 1, 0, 0), _refusal(errno.EPERM)]
     )
+    body = [_argument(1)]
+    for order in (*_OF_INODES, *_OF_TERMINALS):  # as of a file system that has no such thing
+        body += [(_IF_EQUAL, 0, 1, order), _refusal(errno.EOPNOTSUPP)]
+    program += _when(numbers["ioctl"], body)
     for name, index in _OF_SCHEDULING.items():
         program += _when(numbers[name], _scheduling(name, index, spare))
     if families is not None:

@@ -1,4 +1,4 @@
-"""Folders in shared memory: what a jail's commands see as /dev/shm, and one to cover others with.
+"""What a user leaves in the memory that all share; and folders that outlive their process briefly.
 
 Such a folder outlives its process by a moment only: the next such process deletes it. However a
 process ends, the kernel takes its locks away. So a folder of ours with no lock on it is a dead
@@ -12,7 +12,7 @@ import errno
 import fcntl
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from autoresearch_ci.safety import untrusted_files as beneath
@@ -21,34 +21,6 @@ SHARED_MEMORY = Path("/dev/shm")
 _SYSTEM_V_LISTS = Path("/proc/sysvipc")
 _SYSTEM_V = ("shm", "sem", "msg")
 _IPC_RMID = 0
-
-
-class SharedMemory:
-    """Made on first use, in the memory it stands for: a disk would be slower."""
-
-    def __init__(self, scratch: Path, own: Callable[[Path], None]) -> None:
-        usable = os.access(SHARED_MEMORY, os.W_OK | os.X_OK)
-        above = SHARED_MEMORY if usable else scratch.parent
-        ours = f"tmpwork-shm-{os.geteuid()}-"
-        sweep(above, ours)
-        self._folder = MortalFolder(above, f"{ours}{scratch.name}-")
-        self.root = self._folder.path
-        self.shm = self.root / "shm"
-        self.nothing = self.root / "nothing"
-        for folder in (self.shm, self.nothing):
-            folder.mkdir(mode=0o700)
-        own(self.shm)
-        self.nothing.chmod(0o555)
-        self.root.chmod(0o711)
-
-    def empty(self) -> None:
-        """Also where a command took away its permissions, or wrote on the folder itself."""
-        for name, _ in beneath.listing(self.shm)[1]:
-            delete(self.shm / name)
-        beneath.rewrite_notes(self.shm, "", None, 0o700)
-
-    def remove(self) -> None:
-        self._folder.remove()
 
 
 def entries_of(user: int) -> set[str]:

@@ -7,12 +7,16 @@ files, processes and sockets better.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import pwd
 import re
 import shlex
 import shutil
+import signal
+import socket
 import stat
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +36,18 @@ class User:
 
     uid: int
     gid: int
+    exclusive: bool = False
+    """Nobody else's: whatever belongs to it was started by a command of ours."""
+
+    def kill_all(self) -> None:
+        """In one step that no fork escapes: the kernel holds all processes while it looks."""
+
+        def kill() -> str:
+            self.become()
+            os.kill(-1, signal.SIGKILL)
+            return ""
+
+        answer_of_a_child(kill)
 
     def become(self) -> None:
         """For good; called in a child, or in a thread that starts one. Raises `OSError`."""
@@ -85,6 +101,33 @@ def nobody() -> User:
     with contextlib.suppress(KeyError):
         return User(NOBODY, pwd.getpwuid(NOBODY).pw_gid)
     return User(NOBODY, NOBODY)
+
+
+_FIRST, _COUNT = 61184, 4096
+"""Numbers that no account has; rootless containers map none above 65535."""
+
+
+@functools.cache
+def spare(name: str) -> User | None:
+    """A user for one run alone; `name`: of the run. `None`: this machine maps too few.
+
+    Two runs take different ones: the kernel gives a name to one socket, and takes it back with us.
+    """
+    first = zlib.crc32(name.encode(errors="replace"))
+    for number in range(16):
+        uid = _FIRST + (first + number) % _COUNT
+        user = User(uid, uid, exclusive=True)
+        if unreachable(user, []):
+            return None
+        with contextlib.suppress(OSError):
+            held = socket.socket(socket.AF_UNIX)
+            held.bind(f"\0tmpwork-user-{user.uid}")
+            _held.append(held)
+            return user
+    return None
+
+
+_held: list[socket.socket] = []
 
 
 def unreachable(user: User, needed: Iterable[str], writable: Iterable[str] = ()) -> str:

@@ -41,7 +41,7 @@ def test_the_environment_finds_the_toolchain_and_holds_no_secret(tmp_path: Path)
     )
     tmp = str(tmp_path / "tmp")
     folders = {"HOME": str(tmp_path / "home"), "TMPDIR": tmp, "TMP": tmp, "TEMP": tmp}
-    assert env == {**harmless, **folders, "SEED": "7"}
+    assert env == {"GIT_CONFIG_NOSYSTEM": "1", **harmless, **folders, "SEED": "7"}
 
 
 def test_a_toolchain_below_the_users_home_is_found_from_another(tmp_path: Path) -> None:

@@ -6,10 +6,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from autoresearch_ci.cli.make_sandbox import required
 from autoresearch_ci.config.schema import Sandbox
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.execution.sandbox.abilities import Abilities, describe
@@ -24,9 +26,9 @@ from autoresearch_ci.execution.sandbox.shared_memory import delete
 from autoresearch_ci.execution.sandbox.users import User, first_words, named, programs
 
 NOBODY = User(65534, 65534)
-EVERYTHING = Abilities(landlock=7, filters="", namespaces="root")
-CONTAINER = Abilities(landlock=7, filters="", namespaces="", why_no_namespaces="not permitted")
-NOTHING = Abilities(landlock=0, filters="no", namespaces="", why_no_namespaces="no")
+EVERYTHING = Abilities(landlock=7, filters="", why_no_view="")
+CONTAINER = Abilities(landlock=7, filters="", why_no_view="not permitted")
+NOTHING = Abilities(landlock=0, filters="no", why_no_view="no")
 
 
 # --- places ---------------------------------------------------------------------------------------
@@ -47,12 +49,14 @@ def is_seen(path: Path, rules: Sequence[str]) -> bool:
     return any(path.is_relative_to(rule) for rule in rules)
 
 
-def test_all_but_the_hidden_is_visible(forest: Callable[..., Path]) -> None:
+def test_only_what_is_shown_is_visible_and_nothing_hidden_in_it(
+    forest: Callable[..., Path],
+) -> None:
     root = forest("a/secret/below", "a/other/below", "b")
-    rules = visible([str(root / "a" / "secret")], [])
+    rules = visible([str(root / "a" / "secret")], [str(root / "a")])
     assert is_seen(root / "a" / "other" / "below", rules)
-    assert is_seen(root / "b", rules)
-    assert is_seen(Path("/usr/bin"), rules)
+    assert not is_seen(root / "b", rules)
+    assert not is_seen(Path("/usr/bin"), rules)
     assert not is_seen(root / "a" / "secret", rules)
     assert not is_seen(root / "a" / "secret" / "below", rules)
 
@@ -72,13 +76,13 @@ def test_what_a_link_leads_to_is_hidden_and_no_link_leads_there(
 ) -> None:
     root = forest("real/secret", "home")
     (root / "home" / ".ssh").symlink_to(root / "real" / "secret")
-    rules = visible([str(root / "home" / ".ssh")], [])
+    rules = visible([str(root / "home" / ".ssh")], [str(root)])
     assert not is_seen(root / "real" / "secret", rules)
     assert str(root / "home" / ".ssh") not in rules
 
 
-def test_without_anything_hidden_one_rule_is_enough(tmp_path: Path) -> None:
-    assert visible([str(tmp_path / "not there")], []) == ["/"]
+def test_what_is_shown_as_a_whole_is_one_rule(tmp_path: Path) -> None:
+    assert visible([str(tmp_path / "not there")], [str(tmp_path)]) == [os.path.realpath(tmp_path)]
 
 
 def test_sockets_named_by_the_environment_are_services(tmp_path: Path) -> None:
@@ -183,6 +187,7 @@ def test_what_a_command_leaves_thousands_of_folders_deep_is_deleted(tmp_path: Pa
 ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 PTRACE, SOCKET = {"x86_64": 101, "aarch64": 117}, {"x86_64": 41, "aarch64": 198}
 UNSHARE, BPF = {"x86_64": 272, "aarch64": 97}, {"x86_64": 321, "aarch64": 280}
+IOCTL = {"x86_64": 16, "aarch64": 29}
 READ = {"x86_64": 0, "aarch64": 63}
 
 
@@ -226,6 +231,8 @@ def test_the_filter_refuses_what_it_says_and_nothing_else(machine: str) -> None:
     assert [call(private, SOCKET[machine], f, 1, 0) for f in (1, 2, 10, 16, 17, 38, 40)] == [
         0, 0, 0, 0, 13, 13, 13
     ]  # fmt: skip
+    for order, refused in {0x40086602: 95, 0x401C5820: 95, 0x5412: 95, 0x5401: 0}.items():
+        assert call(opened, IOCTL[machine], 3, order) == refused
     assert call(closed, SOCKET[machine], 16, 3, 9) == 13, "netlink to the audit system"
     assert call(opened, SOCKET[machine], 40, 1, 0) == 0
     assert (call(closed, PTRACE[machine]), call(opened, PTRACE[machine])) == (0, 1)
@@ -260,16 +267,16 @@ def test_a_container_keeps_the_network_out_but_cannot_give_a_loopback() -> None:
 def test_what_is_missing_is_said_once_with_its_reason_and_cure() -> None:
     found = describe(Sandbox(), NOTHING, None, None, [])
     words = [str(missing) for missing in found.off]
-    assert len(words) == len(set(words)) == 4
+    assert len(words) == len(set(words)) == 5
     assert all(", because " in text and text.endswith(".") for text in words)
     assert found.network == "allow"
     assert found.on == ("gains no privileges",)
 
 
 def test_an_old_landlock_is_reported_unless_another_user_makes_up_for_it() -> None:
-    old = Abilities(landlock=1, filters="", namespaces="root")
-    assert len(describe(Sandbox(), old, None, None, []).off) == 2
-    assert describe(Sandbox(), old, NOBODY, None, []).off == ()
+    old = Abilities(landlock=1, filters="", why_no_view="no")
+    ours, others = (describe(Sandbox(), old, user, None, []).off for user in (None, NOBODY))
+    assert len(ours) == len(others) + 3
 
 
 def test_a_container_says_what_it_promises_about_memory() -> None:
@@ -277,6 +284,48 @@ def test_a_container_says_what_it_promises_about_memory() -> None:
         words for words in describe(Sandbox(), CONTAINER, NOBODY, None, []).on if "memory" in words
     )
     assert told == "may share memory with others while it runs, and leaves none behind"
+
+
+@pytest.mark.parametrize(
+    ("found", "user", "asked", "holds"),
+    [
+        (EVERYTHING, None, Sandbox(), "full"),
+        (EVERYTHING, NOBODY, Sandbox(), "full"),
+        (replace(EVERYTHING, filters="no"), NOBODY, Sandbox(), "none"),
+        (CONTAINER, NOBODY, Sandbox(), "container"),
+        (CONTAINER, None, Sandbox(), "container"),
+        (replace(CONTAINER, landlock=4), NOBODY, Sandbox(), "container"),
+        (replace(CONTAINER, landlock=4), None, Sandbox(), "none"),
+        (replace(CONTAINER, filters="no"), NOBODY, Sandbox(), "none"),
+        (NOTHING, NOBODY, Sandbox(), "none"),
+        (EVERYTHING, NOBODY, Sandbox(read_only=False), "none"),
+    ],
+)
+def test_what_holds_is_the_least_of_its_parts(
+    found: Abilities, user: User | None, asked: Sandbox, holds: str
+) -> None:
+    assert describe(asked, found, user, None, []).holds == holds
+
+
+@pytest.mark.parametrize(
+    ("variables", "asked", "wanted"),
+    [
+        ({}, Sandbox(), "none"),
+        ({"GITHUB_ACTIONS": "true"}, Sandbox(), "container"),
+        ({"GITLAB_CI": "true"}, Sandbox(), "container"),
+        ({"GITLAB_CI": "true"}, Sandbox(require="none"), "none"),
+        ({"GITLAB_CI": "true"}, Sandbox(require="full"), "full"),
+        ({"GITHUB_ACTIONS": "true"}, Sandbox(read_only=False), "none"),
+    ],
+)
+def test_a_job_requires_more_than_a_laptop(
+    monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str], asked: Sandbox, wanted: str
+) -> None:
+    for name in ("GITHUB_ACTIONS", "GITLAB_CI"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert required(asked) == wanted
 
 
 def test_switched_off_is_neither_on_nor_missing() -> None:

@@ -1,0 +1,170 @@
+"""What attacks on the sandbox are run with: a repository, targets that listen, users."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autoresearch_ci.execution.sandbox.users import nobody, unreachable
+
+if TYPE_CHECKING:
+    from tests.conftest import Repo, Result, Run
+
+PYTHON = shutil.which("python3", path="/usr/local/bin:/usr/bin") or sys.executable
+ROOT = os.geteuid() == 0
+STRICT = {"sandbox-write": None}
+"""Without the leave to write that tests give by default."""
+MODES = [
+    pytest.param("keep", id="as-we-are"),
+    pytest.param(
+        "auto",
+        id="as-nobody",
+        marks=pytest.mark.skipif(
+            not ROOT or bool(unreachable(nobody(), [PYTHON, "/tmp"])),
+            reason="needs root, and a Python and a /tmp that nobody can reach",
+        ),
+    ),
+]
+as_user = pytest.mark.parametrize("user", MODES)
+
+
+@dataclass(frozen=True)
+class Attack:
+    """Runs a program as the metric and says what it printed."""
+
+    run: Run
+    repo: Repo
+    open_folder: Path
+    """Everybody may enter and write it."""
+
+    def __call__(self, program: str, *flags: str, **options: str) -> str:
+        self.plant(program)
+        return self.printed(self.run(*self.flags(*flags), **self.options, **options))
+
+    def plant(self, program: str) -> None:
+        shell = program.startswith("#!")
+        self.repo.write("attack", program if shell else f"#!{PYTHON}\n{program}", mode=0o755)
+        self.repo.commit("attack")
+
+    options: Mapping[str, str | None] = field(
+        default_factory=lambda: {"metric": "./attack 2>&1; cat value", **STRICT}
+    )
+
+    def in_the_open(self) -> Attack:
+        """The same with a repository that other users can reach."""
+        place = self.open_folder / "above" / "repo"
+        place.parent.mkdir(mode=0o755)
+        shutil.move(self.repo.path, place)
+        script = shutil.move(self.run.script, place.parent / "script.jsonl")
+        repo = replace(self.repo, path=place)
+        return replace(self, repo=repo, run=replace(self.run, repo=repo, script=script))
+
+    @staticmethod
+    def flags(*more: str) -> list[str]:
+        quick = ["--iterations", "0", "--set", "calibrate=never"]
+        return [*quick, "--set", "metric.extract.last_number=true", *more]
+
+    @staticmethod
+    def printed(done: Result) -> str:
+        assert done.code == 0, done.told
+        return (done.folder / "logs" / "0.log").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def attack(run: Run, repo: Repo, monkeypatch: pytest.MonkeyPatch) -> Iterator[Attack]:
+    # pytest's own folders are closed to all but the user who runs it.
+    folder = Path(tempfile.mkdtemp(prefix="sandbox-test-", dir="/tmp"))
+    folder.chmod(0o777)
+    temporary = folder / "tmp"
+    temporary.mkdir(mode=0o711)
+    temporary.chmod(0o711)
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    yield Attack(run, repo, folder)
+    shutil.rmtree(folder)
+
+
+def refused(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.startswith("refused")]
+
+
+@dataclass
+class Listener:
+    """TCP and UDP on one port of 127.0.0.1, and a socket in the abstract namespace."""
+
+    port: int
+    name: str
+    heard: list[str]
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    tcp, udp = socket.socket(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    tcp.bind(("127.0.0.1", 0))
+    port = tcp.getsockname()[1]
+    udp.bind(("127.0.0.1", port))
+    abstract = socket.socket(socket.AF_UNIX)
+    name = f"sandbox-test-{os.getpid()}-{port}"
+    abstract.bind(f"\0{name}")
+    found = Listener(port, name, [])
+    done = threading.Event()
+    threads = [
+        threading.Thread(target=_listen, args=(found.heard, what, where, done))
+        for what, where in (("tcp", tcp), ("udp", udp), ("abstract", abstract))
+    ]
+    for thread in threads:
+        thread.start()
+    yield found
+    done.set()
+    for thread in threads:
+        thread.join()
+    for each in (tcp, udp, abstract):
+        each.close()
+
+
+def _listen(heard: list[str], what: str, where: socket.socket, done: threading.Event) -> None:
+    where.settimeout(0.05)
+    if what != "udp":
+        where.listen()
+    while not done.is_set():
+        with contextlib.suppress(TimeoutError):
+            if what == "udp":
+                where.recv(10)
+            else:
+                where.accept()[0].close()
+            heard.append(what)
+
+
+CALL = """
+import socket
+def attempt(what, act):
+    try:
+        act()
+        print("CALLED", what)
+    except OSError as error:
+        print("refused", what, error)
+def udp():
+    socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("127.0.0.1", {port}))
+def abstract():
+    socket.socket(socket.AF_UNIX).connect("\\0{name}")
+attempt("tcp", lambda: socket.create_connection(("127.0.0.1", {port}), timeout=2))
+attempt("udp", udp)
+attempt("abstract", abstract)
+"""
+SERVE = """
+with socket.socket() as server:
+    server.bind(("127.0.0.1", 0))
+    server.listen()
+    socket.create_connection(server.getsockname(), timeout=2)
+    print("MY OWN SERVER WORKS")
+"""

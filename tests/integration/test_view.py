@@ -1,0 +1,204 @@
+"""The full view: what a command in it does and prints is what it would do and print outside."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from autoresearch_ci.config.schema import Sandbox
+from autoresearch_ci.errors import WorkspaceError
+from autoresearch_ci.execution.command import CommandResult, run_command
+from autoresearch_ci.execution.sandbox import bubblewrap
+from autoresearch_ci.execution.sandbox.abilities import abilities, gives_view
+from autoresearch_ci.execution.sandbox.jail import Jail
+from autoresearch_ci.execution.sandbox.places import Places
+
+pytestmark = pytest.mark.skipif(
+    not gives_view(Sandbox(), abilities(None)), reason=f"no view: {abilities(None).why_no_view}"
+)
+Runs = Callable[..., CommandResult]
+
+
+@pytest.fixture
+def jail(tmp_path: Path) -> Iterator[Jail]:
+    own = tuple(tmp_path / "box" / name for name in ("tree", "home", "tmp"))
+    for folder in own:
+        folder.mkdir(parents=True)
+    scratch = tmp_path / "box"
+    places = Places(scratch=scratch, own=own, home=own[1], shown=(str(scratch),))
+    jail = Jail(Sandbox(user="keep"), places)
+    yield jail
+    jail.close()
+
+
+@pytest.fixture
+def run(jail: Jail, tmp_path: Path) -> Runs:
+    def run(command: str | list[str], **options: object) -> CommandResult:
+        cwd = tmp_path / "box" / "tree"
+        environment = {"PATH": os.defpath, "HOME": str(tmp_path / "box" / "home")}
+        environment |= options.pop("env", {})  # type: ignore[operator]
+        enter = jail.enter(network=bool(options.pop("network", False)))
+        return run_command(command, cwd=cwd, env=environment, enter=enter, **options)  # type: ignore[arg-type]
+
+    return run
+
+
+@pytest.mark.parametrize("code", [0, 1, 7, 126, 255])
+def test_exit_codes_are_the_commands(run: Runs, code: int) -> None:
+    assert run(f"exit {code}").exit_code == code
+
+
+def test_a_signal_and_a_missing_program_end_it_as_in_a_shell(run: Runs) -> None:
+    assert run("kill -SEGV $$").exit_code == 128 + signal.SIGSEGV
+    assert "SIGSEGV" in run("kill -SEGV $$").failure
+    assert run(["no-such-program"]).exit_code == 127
+
+
+def test_it_works_in_its_folder_and_leads_a_session_as_outside(run: Runs, tmp_path: Path) -> None:
+    done = run("pwd; ps -o pid=,pgid=,sid= $$; kill -- -$$ & wait; exit 3")
+    folder, numbers, *_ = done.output.splitlines()
+    assert folder == str(tmp_path / "box" / "tree")
+    assert len(set(numbers.split())) == 1, "its own group and session"
+    assert done.exit_code == 128 + signal.SIGTERM, "it can signal its group, and nobody else"
+
+
+def test_streams_stay_apart_and_helpers_hand_over_the_rest(run: Runs) -> None:
+    done = run("exec > >(cat); echo out; echo err >&2", apart=True)
+    assert (done.stdout.text, done.stderr.text) == ("out\n", "err\n")
+
+
+def test_a_command_is_asked_to_end_before_it_is_killed(run: Runs) -> None:
+    done = run("trap 'echo asked; exit 4' TERM; echo begun; sleep 60 & wait", timeout=0.5)
+    assert done.timed_out
+    assert "asked" in done.output
+
+
+def test_nothing_outlives_it_whatever_it_does(run: Runs, tmp_path: Path) -> None:
+    """Chains of processes that leave session and parent, faster than anybody can list them."""
+    program = """
+import os, time
+for _ in range(20):
+    if os.fork() == 0:
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            if os.fork():
+                os._exit(0)
+            os.setsid()
+            open('alive', 'a').write('x')
+"""
+    (tmp_path / "box" / "tree" / "chains.py").write_text(program)
+    python = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
+    assert run([python, "chains.py"]).exit_code == 0
+    alive = tmp_path / "box" / "tree" / "alive"
+    before = alive.stat().st_size if alive.exists() else 0
+    time.sleep(0.2)
+    assert (alive.stat().st_size if alive.exists() else 0) == before
+
+
+def test_when_we_are_killed_it_dies_as_well(tmp_path: Path) -> None:
+    program = f"""
+import os, sys
+from pathlib import Path
+from autoresearch_ci.config.schema import Sandbox
+from autoresearch_ci.execution.command import run_command
+from autoresearch_ci.execution.sandbox.jail import Jail
+from autoresearch_ci.execution.sandbox.places import Places
+box = Path({str(tmp_path)!r})
+jail = Jail(Sandbox(user="keep"), Places(scratch=box, own=(box,), home=box))
+run_command("setsid sh -c 'while :; do echo x >> alive; sleep .02; done' & wait", cwd=box,
+            env={{"PATH": os.defpath}}, enter=jail.enter())
+"""
+    ours = subprocess.Popen([sys.executable, "-c", program])
+    alive = tmp_path / "alive"
+    while not alive.exists():
+        assert ours.poll() is None
+        time.sleep(0.02)
+    ours.kill()
+    ours.wait()
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        before = alive.stat().st_size
+        time.sleep(0.2)
+        if alive.stat().st_size == before:
+            return
+    pytest.fail("it goes on")
+
+
+def test_that_bubblewrap_failed_is_no_result_of_the_command(jail: Jail, tmp_path: Path) -> None:
+    enter = jail.enter()
+    assert enter is not None
+    (tmp_path / "box" / "home").rmdir()
+    with pytest.raises(WorkspaceError, match=r"could not be confined: bwrap: .*home"):
+        run_command("touch started", cwd=tmp_path / "box" / "tree", env={}, enter=enter)
+    assert not (tmp_path / "box" / "tree" / "started").exists()
+
+
+def test_its_environment_is_not_that_of_who_confines_it(run: Runs, tmp_path: Path) -> None:
+    """A library of the tree's would be loaded outside of the view, and as root."""
+    notes = tmp_path / "notes"
+    loader = {"LD_DEBUG": "libs", "LD_DEBUG_OUTPUT": str(notes), "LD_LIBRARY_PATH": str(tmp_path)}
+    done = run("echo $LD_LIBRARY_PATH; ls -d $LD_DEBUG_OUTPUT*; env", env=loader)
+    assert done.output.startswith(f"{tmp_path}\n")
+    assert list(tmp_path.glob("notes*")) == []
+    names = [line.partition("=")[0] for line in done.output.splitlines() if "=" in line]
+    assert {"LC_ALL"}.isdisjoint(names)
+
+
+def test_its_memory_is_measured(run: Runs) -> None:
+    """As far as it is more than ours, which Linux counts as a child's until it has a program."""
+    ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    wanted = int(2 * ours)
+    done = run(f"head -c {wanted + 9}M /dev/zero | tail -c {wanted}M > /dev/null")
+    assert done.peak_memory_mb is not None
+    assert 0.9 * wanted < done.peak_memory_mb < 1.5 * wanted
+
+
+def test_it_inherits_nothing_of_ours(run: Runs) -> None:
+    done = run("ls /proc/self/fd | wc -l; cat /proc/1/cmdline | tr '\\0' ' '")
+    count, line = done.output.splitlines()[:2]
+    assert int(count) == 4  # and ls itself reads the folder
+    assert "bind" not in line, "what it sees is nobody's to read"
+
+
+def test_every_command_has_new_folders_for_everybody(run: Runs) -> None:
+    places = "/tmp /var/tmp /dev/shm"
+    line = f"for f in {places}; do ls -A $f; touch $f/left; done; ipcmk -M 9 -Q >/dev/null"
+    assert "left" not in run(line).output + run(line).output
+    assert run(f"{line}; ipcs | grep -c '^0x'").output.splitlines()[-1] == "2"
+
+
+def test_programs_find_out_who_they_are(run: Runs, tmp_path: Path) -> None:
+    done = run("id -un; getent passwd $(id -u) | cut -d: -f6; getent hosts localhost")
+    assert done.output.splitlines()[1] == str(tmp_path / "box" / "home")
+    assert done.exit_code == 0
+
+
+def test_devices_are_its_own(run: Runs) -> None:
+    done = run(
+        "ls /dev; echo x > /dev/null; head -c 4 /dev/urandom | wc -c; script -qc tty /dev/null"
+    )
+    assert done.output.split()[-1].startswith("/dev/pts/0")
+    harmless = "core fd full null ptmx pts random shm stderr stdin stdout tty urandom zero 4"
+    gpus = ("nvidia", "dri", "kfd", "dxg")
+    found = [name for name in done.output.split()[:-1] if not name.startswith(gpus)]
+    assert found == harmless.split()
+
+
+def test_an_older_bubblewrap_is_not_taken_for_one(tmp_path: Path) -> None:
+    old = tmp_path / "bwrap"
+    old.write_text("#!/bin/sh\necho bubblewrap 0.4.1\n")
+    old.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    code = "from autoresearch_ci.execution.sandbox import bubblewrap as b; print(b.program()[1])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == bubblewrap.program()[1]
