@@ -33,14 +33,17 @@ def abilities(user: User | None) -> Abilities:
 
 @functools.cache
 def tried(user: User | None, _ourselves: int) -> Abilities:
-    return Abilities(
-        landlock=landlock.abi(),
-        filters=_filters(),
-        why_no_view=bubblewrap.why_not(user, bubblewrap.words_of),
-    )
+    """As few trials as tell it: one, where all works."""
+    filtered = Filter(seccomp.NETWORK_FAMILIES).code if seccomp.supported() else b""
+    no_view, no_filters = bubblewrap.why_not(user, bubblewrap.words_of, filtered), ""
+    if no_view or not filtered:
+        no_filters = _why_no_filters()
+    if no_view and no_filters and filtered:
+        no_view = bubblewrap.why_not(user, bubblewrap.words_of)
+    return Abilities(landlock=landlock.abi(), filters=no_filters, why_no_view=no_view)
 
 
-def _filters() -> str:
+def _why_no_filters() -> str:
     if not seccomp.supported():
         return "no list of system calls for this kind of machine"
     trial = Filter()

@@ -22,13 +22,18 @@ from autoresearch_ci.execution.sandbox.users import User
 
 _OLDEST = (0, 8)
 """Which can forbid further namespaces of users."""
-_NEW = ("--unshare-pid", "--unshare-ipc", "--unshare-uts")
+_NEW = ("--unshare-pid", "--unshare-ipc", "--unshare-uts", "--new-session")
 _LINKED = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 """Most systems have these in /usr."""
 _CODE = ("/usr", *(f"/{name}" for name in _LINKED))
 _OF_PROCESSORS = ("/sys/devices/system/cpu", "/sys/devices/system/node")
 _OF_GPUS = ("/sys/bus/pci", "/sys/devices", "/sys/class/drm", "/sys/module/nvidia")
 _DEVICES = ("nvidia*", "dri", "kfd", "dxg")
+_OF_THE_LOADER = re.compile(
+    r"LD_|GLIBC_|GCONV_|GETCONF_|LOCPATH|LOCALDOMAIN|NLSPATH|NIS_|MALLOC_|RES_|RESOLV_|HOSTALIASES"
+)
+"""What the C library itself does not believe in a program that has more rights than its caller
+(`man 8 ld.so`): no program may see it before it has become the command's user."""
 _CLEAN = {"LC_ALL": "C"}
 _TOOLS = "/usr/bin:/bin:/usr/sbin:/sbin"
 """Where those lie that we start inside; a command's PATH may begin with a folder of its own."""
@@ -70,6 +75,8 @@ class View:
 
     etc: str
     """Folder that it finds as /etc; empty: there is none."""
+    of_etc: Sequence[str] = ()
+    """Folders of the machine's own /etc that are shown as they are."""
     shown: Sequence[str] = ()
     """What may be read; what it leads to is shown as well."""
     writable: Sequence[str] = ()
@@ -80,8 +87,14 @@ class View:
 
     def sees(self, path: str) -> bool:
         """Whether it is there for a command, and what it leads to."""
-        marks = dict.fromkeys((*_system(), *self.shown, *self.writable), True)
-        return _mark(os.path.realpath(path), marks | dict.fromkeys(self.covered, False))
+        return bool(self.top(os.path.realpath(path)))
+
+    def top(self, real: str) -> str:
+        """The innermost place that is shown and holds this one; empty: it is not there."""
+        shown = dict.fromkeys((*_system(), *self.shown, *self.writable), True)
+        marks = shown | dict.fromkeys(self.covered, False)
+        found = next((place for place in _way_to(real) if place in marks), "")
+        return found if marks.get(found) else ""
 
     def _marks(self) -> dict[str, bool]:
         real = dict.fromkeys(("/etc", *_CODE, *self.shown, *self.writable), True)
@@ -95,7 +108,10 @@ class View:
     def arguments(self) -> list[str]:
         """Of bubblewrap; what lies in another comes after it."""
         real, shown = self._marks(), self.added()
-        words, made = _base(self.etc), {"/dev", "/proc", "/run", "/tmp", "/var", "/var/tmp"}
+        words, made = (
+            _base(self.etc, self.of_etc),
+            {"/dev", "/proc", "/run", "/tmp", "/var", "/var/tmp"},
+        )
         made.update(self.covered)
         for path in sorted({*shown, *self.writable, *self.covered}):
             for parent in list(Path(path).parents)[-2::-1]:
@@ -120,15 +136,19 @@ class View:
 
 def _mark(path: str, marks: Mapping[str, bool]) -> bool:
     """What the innermost of the folders that hold it says."""
-    places = (path, *map(str, Path(path).parents))
-    return next((marks[place] for place in places if place in marks), False)
+    return next((marks[place] for place in _way_to(path) if place in marks), False)
+
+
+def _way_to(path: str) -> tuple[str, ...]:
+    """From the inside to the outside."""
+    return (path, *map(str, Path(path).parents))
 
 
 def _system() -> tuple[str, ...]:
     return ("/etc", "/proc", "/dev", *_CODE)
 
 
-def _base(etc: str) -> list[str]:
+def _base(etc: str, of_etc: Sequence[str]) -> list[str]:
     words = ["--ro-bind", "/usr", "/usr"]
     for name in _LINKED:
         place = Path("/", name)
@@ -137,6 +157,8 @@ def _base(etc: str) -> list[str]:
         elif place.is_dir():
             words += ["--ro-bind", str(place), str(place)]
     words += ["--ro-bind", etc, "/etc"] if etc else []
+    for folder in of_etc:
+        words += ["--ro-bind", folder, folder]
     words += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm"]
     words += ["--perms", "1777", "--tmpfs", "/tmp", "--perms", "0755", "--dir", "/var"]
     words += ["--perms", "1777", "--tmpfs", "/var/tmp", "--perms", "0755", "--dir", "/run"]
@@ -167,17 +189,20 @@ def launcher(
 
     def launch(argv: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> Launch:
         reader, writer = os.pipe()
-        given = [_readable(b"args", os.fsencode(words) + b"\0"), writer]
+        # Only within: LD_LIBRARY_PATH may lead into the tree, and bubblewrap runs as we do.
+        loads = bool(becoming) and any(map(_OF_THE_LOADER.match, environment))
+        variables = {} if loads else environment
+        within = [word for pair in variables.items() for word in ("--setenv", *pair)]
+        every = "\0".join([words, "--clearenv", *within, "--chdir", str(cwd), ""])
+        given = [_readable(b"args", os.fsencode(every)), writer]
         options = ["--args", str(given[0]), "--json-status-fd", str(writer)]
         if filtered:
             given.append(_readable(b"filter", filtered))
             options += ["--seccomp", str(given[-1])]
-        line = [path, *options, "--chdir", str(cwd), "--", *becoming]
-        # Only here: LD_LIBRARY_PATH may lead into the tree, and the above runs as we do.
-        line += [_tool("env"), "-i", "--", *(f"{k}={v}" for k, v in environment.items())]
-        # Session and group of its own, as without a sandbox: what it signals is its own.
-        line += [_tool("setsid"), *argv]
-        return Launch(argv=line, environment=_CLEAN, given=tuple(given), status=reader)
+        line = [path, *options, "--", *becoming]
+        if loads:
+            line += [_tool("env"), "-i", "--", *(f"{k}={v}" for k, v in environment.items())]
+        return Launch(argv=[*line, *argv], environment=_CLEAN, given=tuple(given), status=reader)
 
     return Confinement(steps, forks=False, own=user.take if user else None, launch=launch)
 
@@ -211,19 +236,17 @@ def _tool(name: str) -> str:
     return shutil.which(name, path=_TOOLS) or name
 
 
-def why_not(user: User | None, run: Callable[[Confinement, Sequence[str]], str]) -> str:
+def why_not(
+    user: User | None, run: Callable[[Confinement, Sequence[str]], str], filtered: bytes = b""
+) -> str:
     """Why it does not work here, tried as a whole; empty: it does. `run`: see `words_of`."""
     path, _ = program()
     if not path:
         return "there is no bubblewrap (bwrap) 0.8 or newer"
-    for tool in (*_becoming(user)[:1], _tool("env"), _tool("setsid")):
+    for tool in (*_becoming(user)[:1], _tool("env")):
         if not tool.startswith("/"):
             return f"there is no {tool}"
-    for network in (False, True):
-        trial = launcher(View(etc=""), user, network=network, filtered=b"")
-        if why := run(trial, ["true"]):
-            return why
-    return ""
+    return run(launcher(View(etc=""), user, network=False, filtered=filtered), ["true"])
 
 
 def words_of(confinement: Confinement, argv: Sequence[str]) -> str:

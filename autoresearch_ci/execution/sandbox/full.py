@@ -13,7 +13,7 @@ from pathlib import Path
 
 from autoresearch_ci.execution.sandbox import system_files
 from autoresearch_ci.execution.sandbox.abilities import Abilities
-from autoresearch_ci.execution.sandbox.bubblewrap import View, launcher, words_of
+from autoresearch_ci.execution.sandbox.bubblewrap import View, launcher
 from autoresearch_ci.execution.sandbox.kernel import Confinement, Step, no_new_privileges
 from autoresearch_ci.execution.sandbox.landlock import SCOPE_ABI, keep_out_of_scope
 from autoresearch_ci.execution.sandbox.places import Places
@@ -23,12 +23,17 @@ from autoresearch_ci.execution.sandbox.system_files import ETC
 from autoresearch_ci.execution.sandbox.users import User
 
 
-def listed(wanted: Places, etc: str = "") -> View:
-    """Of what is there now. `etc`: what is shown as /etc; without it the view is for questions."""
+def listed(wanted: Places, etc: str = "", of_etc: Sequence[str] = ()) -> View:
+    """Of what is there now. `etc`, `of_etc`: see `View`; without them it is for questions."""
     writable = [*map(str, wanted.own), *wanted.write]
     shown = [*wanted.shown, *(path for path in wanted.read if not _is_of_etc(path))]
     covers = [path for path in wanted.hidden if path not in {*shown, *writable}]
-    there = View(etc=etc, shown=_present(shown, writable), writable=_present(writable))
+    there = View(
+        etc=etc,
+        of_etc=of_etc,
+        shown=_present(shown, writable),
+        writable=_present(writable),
+    )
     hidden = [*map(os.path.realpath, covers), str(wanted.scratch.parent)]
     return replace(
         there,
@@ -37,26 +42,28 @@ def listed(wanted: Places, etc: str = "") -> View:
     )
 
 
-def blocked(
-    wanted: Places, user: User | None, needed: Sequence[str], write: Sequence[str] = ()
-) -> str:
-    """The first place that this user cannot use, asked in the view; empty: none.
+def blocked(wanted: Places, user: User, needed: Sequence[str], write: Sequence[str] = ()) -> str:
+    """The first place that this user cannot use in the view; empty: none.
 
-    Folders above what is shown stop nobody there.
+    Told by owners and permissions, as folders above what is shown stop nobody there.
     """
-    asked = [*(f"x{path}" for path in needed), *(f"w{path}" for path in write)]
-    try_all = launcher(listed(wanted), user, network=True, filtered=b"")
-    return words_of(try_all, ["sh", "-c", _FIRST_BLOCKED, "sh", *asked]) if asked else ""
+    view = listed(wanted)
+    asked = [*((path, os.X_OK) for path in needed), *((path, os.W_OK) for path in write)]
+    return next((path for path, way in asked if not _may(view, user, path, way)), "")
 
 
-_FIRST_BLOCKED = """
-for place; do
-    case $place in
-        x*) [ -x "${place#x}" ] ;;
-        w*) [ -w "${place#w}" ] ;;
-    esac || { printf %s "${place#?}"; break; }
-done
-"""
+def _may(view: View, user: User, path: str, way: int) -> bool:
+    real = Path(os.path.realpath(path))
+    top = view.top(str(real))
+    if not (top and view.sees(os.path.dirname(path))):  # noqa: PTH120
+        return False
+    below = [place for place in real.parents if place.is_relative_to(top)]
+    try:
+        return all(user.may(place.stat(), os.X_OK) for place in below) and user.may(
+            real.stat(), way
+        )
+    except OSError:
+        return False
 
 
 class PreparedEtc:
@@ -64,8 +71,9 @@ class PreparedEtc:
 
     def __init__(self) -> None:
         self._folder: MortalFolder | None = None
+        self._mounted: tuple[str, ...] = ()
 
-    def path(self, wanted: Places, user: User | None) -> str:
+    def view(self, wanted: Places, user: User | None) -> View:
         if self._folder is None:
             above, ours = Path(tempfile.gettempdir()), f"tmpwork-etc-{os.geteuid()}-"
             sweep(above, ours)
@@ -73,8 +81,9 @@ class PreparedEtc:
             (self._folder.path / "nothing").touch(0o000)
             uid, gid = (user.uid, user.gid) if user else (os.geteuid(), os.getegid())
             home, asked = str(wanted.home or "/nonexistent"), filter(_is_of_etc, wanted.read)
-            system_files.prepare(self._folder.path / "etc", uid, gid, home, asked)
-        return str(self._folder.path / "etc")
+            etc = self._folder.path / "etc"
+            self._mounted = system_files.prepare(etc, uid, gid, home, asked)
+        return listed(wanted, str(self._folder.path / "etc"), self._mounted)
 
     def remove(self) -> None:
         if self._folder:

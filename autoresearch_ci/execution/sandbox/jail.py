@@ -108,8 +108,9 @@ class Jail:
     def reaches(self, place: Path) -> bool:
         """Whether the commands' user may enter a folder."""
         if self.full:
-            seen = self.sees(str(place))
-            return seen and not full.blocked(self._places, self.user, [str(place)])
+            if self.user:
+                return not full.blocked(self._places, self.user, [str(place)])
+            return self.sees(str(place)) and os.access(place, os.X_OK)
         return self.user is None or not unreachable(self.user, [str(place)])
 
     def sees(self, path: str) -> bool:
@@ -193,7 +194,7 @@ class Jail:
             return
         self._forget()
         if self.full:
-            self._view = full.listed(wanted, self._etc.path(wanted, self.user))
+            self._view = self._etc.view(wanted, self.user)
         elif self._asked.read_only and self.abilities.landlock:
             self._ruleset = container.ruleset(wanted, self.user)
         self._made_for = now

@@ -1,6 +1,6 @@
 """The /etc that measured code sees: what programs need of the machine's, and no secret.
 
-A list of what is copied, because nobody has one of what is secret.
+A list of what is shown, because nobody has one of what is secret.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 ETC = Path("/etc")
-_COPIED = (
+_SHOWN = (
     "hosts", "host.conf", "resolv.conf", "gai.conf", "hostname", "localtime", "timezone",
     "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "os-release", "debian_version",
     "lsb-release", "redhat-release", "alpine-release", "machine-id",
@@ -30,21 +30,33 @@ _COPIED = (
 _SWITCH = "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservices: files\n"
 _LARGEST = 4 << 20
 """Bytes of a file."""
+_MANY = 20
+"""Entries of a folder, from which on a mount costs less than a copy."""
 
 
 def public() -> list[Path]:
     """What of the machine's own others may see, where it cannot be another one."""
-    wanted = (*_COPIED, "passwd", "group", "nsswitch.conf")
+    wanted = (*_SHOWN, "passwd", "group", "nsswitch.conf")
     return [path for name in wanted for path in sorted(ETC.glob(name))]
 
 
-def prepare(target: Path, uid: int, gid: int, home: str, asked: Iterable[str] = ()) -> None:
-    """Make `target` such a folder. `asked`: paths below /etc that are to be there as well."""
+def prepare(
+    target: Path, uid: int, gid: int, home: str, asked: Iterable[str] = ()
+) -> tuple[str, ...]:
+    """Make `target` such a folder. `asked`: paths below /etc that are to be there as well.
+
+    Returns the folders of the machine's /etc that are to be mounted over empty ones.
+    """
     target.mkdir(mode=0o755)
-    wanted = [path for name in _COPIED for path in sorted(ETC.glob(name))]
+    wanted = [path for name in _SHOWN for path in sorted(ETC.glob(name))]
+    mounted = []
     for source in (*wanted, *map(Path, asked)):
         with contextlib.suppress(OSError):  # what we may not read is not for others either
-            _copy(source, target / source.relative_to(ETC))
+            if _is_large_and_public(source):
+                (target / source.relative_to(ETC)).mkdir(mode=0o755, parents=True, exist_ok=True)
+                mounted.append(str(source))
+            else:
+                _copy(source, target / source.relative_to(ETC))
     texts = {
         "passwd": _users(uid, gid, home),
         "group": f"root:x:0:\nnogroup:x:65534:\n{_user(f'grp:x:{gid}:', gid)}",
@@ -55,6 +67,21 @@ def prepare(target: Path, uid: int, gid: int, home: str, asked: Iterable[str] = 
         (target / name).write_text(text)
     if not (target / "hosts").exists():
         (target / "hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
+    return tuple(mounted)
+
+
+def _is_large_and_public(folder: Path) -> bool:
+    """Then it is shown as it is; one that holds anything unusual is copied without that."""
+    count, pending = 0, [str(folder)]
+    while pending and folder.is_dir():
+        with os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                count += 1
+                if not _is_public(entry):
+                    return False
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(entry.path)
+    return count >= _MANY
 
 
 def _users(uid: int, gid: int, home: str) -> str:
@@ -82,14 +109,15 @@ def _copy(source: Path, target: Path) -> None:
         target.chmod(0o755 if found.st_mode & 0o111 else 0o644)
 
 
-def _unusual(folder: str, names: list[str]) -> list[str]:
+def _unusual(folder: str, _names: list[str]) -> list[str]:
     """What others may not read, and what is neither file, folder nor link."""
-    return [name for name in names if not _is_public(os.path.join(folder, name))]  # noqa: PTH118
+    with os.scandir(folder) as entries:
+        return [entry.name for entry in entries if not _is_public(entry)]
 
 
-def _is_public(path: str) -> bool:
-    found = os.lstat(path)
-    kind = stat.S_IFMT(found.st_mode)
-    return kind == stat.S_IFLNK or (
-        kind in (stat.S_IFREG, stat.S_IFDIR) and bool(found.st_mode & stat.S_IROTH)
-    )
+def _is_public(entry: os.DirEntry[str]) -> bool:
+    if entry.is_symlink():
+        return True
+    found = entry.stat(follow_symlinks=False)
+    usual = stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)
+    return usual and bool(found.st_mode & stat.S_IROTH)

@@ -34,6 +34,7 @@ _OF_ALL = frozenset(
     )
 )  # fmt: skip
 """Folders that hold more than one program, on every machine."""
+_NEVER = ("/proc/", "/sys/", "/dev/", "/run/secrets/")
 _STORES = ("/nix/store", "/gnu/store", "/snap")
 """Whatever is installed in them needs other parts of them."""
 _NO_PATHS = frozenset({"HOME", "TMPDIR", "TMP", "TEMP", "PWD", "OLDPWD"})
@@ -73,11 +74,12 @@ class Toolchains:
         if not folder.startswith("/"):
             return
         self._add(self._installation(folder))
-        if folder in self._looked:
+        real = os.path.realpath(folder)  # /bin is /usr/bin almost everywhere
+        if real in self._looked:
             return
-        self._looked.add(folder)
-        for target in _targets(folder):
-            self._add(self._installation(os.path.dirname(target)))  # noqa: PTH120
+        self._looked.add(real)
+        for target in _targets(real):
+            self._add(self._installation(target))
 
     def _installation(self, folder: str) -> str:
         path = Path(os.path.normpath(folder))
@@ -102,11 +104,14 @@ class Toolchains:
 
     def _is_wide(self, path: str) -> bool:
         """Whether it is more than a toolchain."""
-        mixed = {str(self.home / name) for name in _MIXED}
-        above = {str(p) for place in (str(self.home), *self.apart) for p in Path(place).parents}
-        if path.startswith(("/proc/", "/sys/", "/dev/", "/run/secrets/")):
-            return True
-        return path in mixed | above | _OF_ALL or path in self.apart
+        return path in self._wide or path.startswith(_NEVER)
+
+    @functools.cached_property
+    def _wide(self) -> frozenset[str]:
+        mixed = (str(self.home / name) for name in _MIXED)
+        places = (str(self.home), *self.apart)
+        above = (str(p) for place in places for p in Path(place).parents)
+        return _OF_ALL.union(mixed, above, self.apart)
 
 
 def _bases(prefix: Path) -> Iterator[str]:
@@ -117,23 +122,21 @@ def _bases(prefix: Path) -> Iterator[str]:
 
 
 def _targets(folder: str) -> Sequence[str]:
+    """Where the programs lie that links in this folder lead to."""
     try:
         changed = os.stat(folder).st_mtime_ns  # noqa: PTH116
     except OSError:
         return ()
-    return _links(folder, changed)
+    return _followed(folder, changed)
 
 
 @functools.cache
-def _links(folder: str, changed: int) -> Sequence[str]:
-    """`changed`: when, as it takes a while to follow the links of a system's folder."""
-    return tuple(_followed(folder))
-
-
-def _followed(folder: str) -> Iterator[str]:
+def _followed(folder: str, _changed: int) -> Sequence[str]:
+    """Once, as it takes a while to follow the links of a system's folder."""
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         links = [entry.path for entry in entries if entry.is_symlink()]
-        for link in links[:_LINKS]:
-            near = os.path.join(folder, os.readlink(link))  # noqa: PTH115, PTH118
-            if not near.startswith(("/usr/", "/etc/")):  # most of a system's, so looked at first
-                yield os.path.realpath(link)
+        near = (os.path.join(folder, os.readlink(link)) for link in links[:_LINKS])  # noqa: PTH115, PTH118
+        # Most of a system's lead to others of it, and need not be followed to the end.
+        far = [path for path in near if not path.startswith(("/usr/", "/etc/"))]
+        return tuple({os.path.dirname(os.path.realpath(path)): None for path in far})  # noqa: PTH120
+    return ()

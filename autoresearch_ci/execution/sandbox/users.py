@@ -49,6 +49,11 @@ class User:
 
         answer_of_a_child(kill)
 
+    def may(self, status: os.stat_result, way: int) -> bool:
+        """By its permissions alone. `way`: `os.R_OK`, `os.W_OK` or `os.X_OK`."""
+        of_owner, of_group = status.st_uid == self.uid, status.st_gid == self.gid
+        return bool(status.st_mode >> (6 if of_owner else 3 if of_group else 0) & way)
+
     def become(self) -> None:
         """For good; called in a child, or in a thread that starts one. Raises `OSError`."""
         kernel.become(self.uid, self.gid)
