@@ -24,7 +24,8 @@ from typing import BinaryIO, Self
 from autoresearch_ci import errors
 from autoresearch_ci.execution import processes
 from autoresearch_ci.execution.processes import PATIENCE, PATIENCE_STOPPING, ProcessTree
-from autoresearch_ci.execution.spawning import Enter, NotConfined, spawn
+from autoresearch_ci.execution.sandbox.kernel import NotConfined
+from autoresearch_ci.execution.spawning import Enter, spawn
 from autoresearch_ci.execution.watch import LINGER, Lines, Watch
 from autoresearch_ci.safety.prompt_text import line as plain
 
@@ -423,15 +424,12 @@ def _watched(
         seconds = now - started
         if tree.reap():
             watch.linger(LINGER if limit.kill_at is None else limit.kill_at - now)
-        # Who confines it outlives it by a moment, and holds its streams.
-        passed_on = frozenset[int]() if tree.wrapped else held - watch.open_pipes()
+        passed_on = held - watch.open_pipes()
         handed_over = [pipe in passed_on for pipe in tree.pipes]
         in_a_hurry = stop is not None and stop.requested
         exit_code = tree.kill_all(PATIENCE_STOPPING if in_a_hurry else PATIENCE)
         watch.drain()
         (streams or output).end()
-        if tree.refused():
-            raise _not_confined(NotConfined(last_lines(output.text(), 3)))
     if tree.survived and not in_a_hurry:
         raise _survived(command)
     result = _result(command, output, exit_code)

@@ -19,16 +19,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, NamedTuple, Protocol, Self
+from typing import NamedTuple, Self
 
 from autoresearch_ci.execution.sandbox.kernel import LINUX, PR_SET_CHILD_SUBREAPER, prctl
-from autoresearch_ci.execution.spawning import Wrapped
+from autoresearch_ci.execution.spawning import Apart, Started
 from autoresearch_ci.execution.survivor import Survivor
 
 PATIENCE = 10.0
 """Seconds to wait for processes that were sent SIGKILL. None can ignore it, but the kernel may take
 seconds to reclaim a GPU context or 100 GB of memory, and the next measurement must not overlap."""
-_STATUS_BYTES = 4096
 PATIENCE_STOPPING = 0.4
 """The same when a person waits for us to end."""
 
@@ -54,16 +53,6 @@ def _everybody() -> list[str]:
         return [name for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208 - hot path
     except OSError:
         return []
-
-
-class Started(Protocol):
-    """What we need of a `subprocess.Popen`, started in a session of its own."""
-
-    pid: int
-    returncode: int | None
-    stdout: IO[bytes] | None
-    stderr: IO[bytes] | None
-    """`None`: it is in stdout."""
 
 
 class _Process(NamedTuple):
@@ -151,9 +140,7 @@ class ProcessTree:
         self._leader = leader
         self._commands = commands
         self._swept = False
-        self.wrapped = isinstance(leader, Wrapped)
-        """Whether the leader is who confines the command."""
-        self._status = leader.status if isinstance(leader, Wrapped) else None
+        self._ended = leader.ended if isinstance(leader, Apart) else None
         self.end: Callable[[], None] | None = None
         self.survived = False
         """Something of it could not be ended, as far as we are told."""
@@ -162,18 +149,28 @@ class ProcessTree:
         """What the command prints: one, or stdout and stderr."""
         for pipe in self.pipes:
             os.set_blocking(pipe, False)
-        self.pidfd = _pidfd(leader.pid)
+        self.pidfd = _pidfd(leader.pid) if self._ended is None else self._ended
         """Readable once the command itself has exited, whoever still holds the pipes."""
 
     def reap(self) -> bool:
         """Whether the command itself has exited."""
-        if self.exit_code is None:
+        if not self._gone() and self.exit_code is None and self._ended is not None:
+            with contextlib.suppress(BlockingIOError):
+                told = os.read(self._ended, 1)
+                self.exit_code = told[0] if told else None
+        return self.exit_code is not None
+
+    def _gone(self) -> bool:
+        """Whether the leader has."""
+        if self._leader.returncode is None:
             pid, status, usage = os.wait4(self.pid, os.WNOHANG)
             if pid:
                 # Told to Popen, too, or it would wait for a process that is not there.
-                self.exit_code = self._leader.returncode = os.waitstatus_to_exitcode(status)
+                self._leader.returncode = os.waitstatus_to_exitcode(status)
                 self._peak_kb = max(self._peak_kb, usage.ru_maxrss)
-        return self.exit_code is not None
+                if self.exit_code is None:
+                    self.exit_code = self._leader.returncode
+        return self._leader.returncode is not None
 
     def reap_orphans(self) -> None:
         """Whatever else of ours has ended, as process 1 must; for who has no other children."""
@@ -189,18 +186,11 @@ class ProcessTree:
             _signal(os.killpg, self._group(), signal.SIGTERM)
 
     def _group(self) -> int:
-        """Of the command itself, which is not who confines it."""
-        if self.wrapped:
-            for init in _children(self.pid):
-                for command in _children(init.pid):
-                    return command.group
+        """Of the command itself, which is not who waits for it."""
+        if self._ended is not None:
+            for command in _children(self.pid):
+                return command.group
         return self.pid
-
-    def refused(self) -> bool:
-        """Whether who should confine and start the command has ended without doing so."""
-        if self._status is None or (self.exit_code or 0) <= 0:
-            return False
-        return b'"exit-code"' not in os.read(self._status, _STATUS_BYTES)
 
     def send(self, number: int) -> None:
         """A signal for the command itself."""
@@ -218,7 +208,7 @@ class ProcessTree:
         immune: set[int] = set()
         pause = 0.0002
         while True:
-            gone = self.reap() or not _signal(os.kill, self.pid, signal.SIGKILL)
+            gone = self._gone() or not _signal(os.kill, self.pid, signal.SIGKILL)
             found = {p.pid: p for p in self._commands.descendants(self.pid)}
             # What may stay: another user's (sudo), and what is stuck in the kernel.
             if (gone and found.keys() <= immune) or time.monotonic() > give_up:
@@ -229,8 +219,10 @@ class ProcessTree:
                 time.sleep(pause)
                 pause = min(2 * pause, 0.02)
             known |= found.keys()
+        if self._leader.returncode is None:
+            self._leader.returncode = -signal.SIGKILL
         if self.exit_code is None:
-            self.exit_code = self._leader.returncode = -signal.SIGKILL
+            self.exit_code = self._leader.returncode
         return self.exit_code
 
     def _kill(self, process: _Process) -> bool:
@@ -268,8 +260,6 @@ class ProcessTree:
             self._commands.forget(self.pid)
             for stream in self._streams:
                 stream.close()
-            if self._status is not None:
-                os.close(self._status)
             if self.pidfd is not None:
                 os.close(self.pidfd)
 

@@ -13,10 +13,11 @@ import subprocess
 import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
-from autoresearch_ci.execution.sandbox.kernel import Launch
+from autoresearch_ci.execution.sandbox.kernel import NotConfined, Start
 
 _HALF_OF_ALL, _ALL = 500, 1000
 """Memory that a command shall seem to use beside its own (`man 5 proc_pid_oom_score_adj`)."""
@@ -31,11 +32,11 @@ class Enter(Protocol):
     def __call__(self) -> None:
         """Raises when the command must not be started; calls the kernel and nothing else."""
 
+    start: Start | None
+    """Who starts the command instead of us, confined as it shall be."""
+
     end: Callable[[], None] | None
     """Kills all processes of commands that it was done to, whoever their parents are."""
-
-    def launch(self, argv: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> Launch:
-        """What is executed to have the command executed, in that folder."""
 
     def own_output(self, descriptor: int) -> None:
         """Hand the pipe that the command prints to over to it."""
@@ -44,15 +45,26 @@ class Enter(Protocol):
         """Why it raised, in the parent."""
 
 
-class Wrapped(subprocess.Popen[bytes]):
-    """A program that confines the command which it then starts."""
+class Started(Protocol):
+    """What we need of a `subprocess.Popen`, started in a session of its own."""
 
-    status: int
-    """See `Launch.status`; closed by who reads it."""
+    pid: int
+    returncode: int | None
+    stdout: IO[bytes] | None
+    stderr: IO[bytes] | None
+    """`None`: it is in stdout."""
 
 
-class NotConfined(Exception):
-    """The command was not started; the text is the reason."""
+@dataclass
+class Apart:
+    """A process whose end is the end of the command that it waits for, and of all below that."""
+
+    pid: int
+    ended: int
+    """Readable when the command itself has ended: its exit code, a byte. Who reads it closes it."""
+    returncode: int | None = None
+    stdout: IO[bytes] | None = None
+    stderr: IO[bytes] | None = None
 
 
 def spawn(
@@ -62,54 +74,59 @@ def spawn(
     enter: Enter | None,
     *,
     apart: bool = False,
-) -> subprocess.Popen[bytes]:
+) -> Started:
     """In a session of its own, with stdout and stderr in one pipe, or in two to be kept `apart`.
 
     Raises `NotConfined`, and `OSError` or `ValueError` when the command cannot be executed.
     """
-    launch = enter.launch(argv, cwd, env) if enter else Launch(argv=argv, environment=env)
     pairs = [os.pipe() for _ in range(1 + apart)]
     outputs = [open(reader, "rb", buffering=0) for reader, _ in pairs]  # noqa: PTH123, SIM115
     writers = [writer for _, writer in pairs]
     try:
-        if enter:
-            for writer in writers:
-                enter.own_output(writer)
-
-        def start(confine: Callable[[], None] | None = None) -> subprocess.Popen[bytes]:
-            kind = subprocess.Popen if launch.status is None else Wrapped
-            return kind(
-                launch.argv,
-                cwd=cwd,
-                env=launch.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=writers[0],
-                stderr=writers[-1],
-                start_new_session=True,
-                preexec_fn=confine,
-                pass_fds=launch.given,
-            )
-
-        if enter is None:
-            process = start()
-        elif enter.forks:
-            process = _from_a_fork(enter, start)
-        else:
-            process = _from_a_thread(enter, start)
+        process = _begun(argv, cwd, env, enter, writers)
     except BaseException:
         for output in outputs:
             output.close()
-        if launch.status is not None:
-            os.close(launch.status)
         raise
     finally:
-        for descriptor in (*writers, *launch.given):
-            os.close(descriptor)
-    if isinstance(process, Wrapped) and launch.status is not None:
-        process.status = launch.status
+        for writer in writers:
+            os.close(writer)
     process.stdout, process.stderr = outputs[0], outputs[1] if apart else None
-    _goes_first(process.pid)
+    if not isinstance(process, Apart):
+        _goes_first(process.pid)
     return process
+
+
+def _begun(
+    argv: Sequence[str],
+    cwd: Path,
+    env: Mapping[str, str],
+    enter: Enter | None,
+    writers: Sequence[int],
+) -> Started:
+    if enter:
+        for writer in writers:
+            enter.own_output(writer)
+    if enter and enter.start:
+        with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - a descriptor
+            streams = (nothing.fileno(), writers[0], writers[-1])
+            return Apart(*enter.start(argv, cwd, env, streams))
+
+    def start(confine: Callable[[], None] | None = None) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            argv,
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=writers[0],
+            stderr=writers[-1],
+            start_new_session=True,
+            preexec_fn=confine,  # noqa: PLW1509 - it calls the kernel and nothing else
+        )
+
+    if enter is None:
+        return start()
+    return _from_a_fork(enter, start) if enter.forks else _from_a_thread(enter, start)
 
 
 def _goes_first(pid: int) -> None:

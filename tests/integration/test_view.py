@@ -16,9 +16,12 @@ import pytest
 from autoresearch_ci.config.schema import Sandbox
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.execution.command import CommandResult, run_command
-from autoresearch_ci.execution.sandbox import bubblewrap
+from autoresearch_ci.execution.sandbox import bubblewrap, namespaces
 from autoresearch_ci.execution.sandbox.abilities import abilities, gives_view
+from autoresearch_ci.execution.sandbox.bubblewrap import View
 from autoresearch_ci.execution.sandbox.jail import Jail
+from autoresearch_ci.execution.sandbox.kernel import NotConfined
+from autoresearch_ci.execution.sandbox.namespaces import Namespaces
 from autoresearch_ci.execution.sandbox.places import Places
 
 pytestmark = pytest.mark.skipif(
@@ -132,13 +135,25 @@ run_command("setsid sh -c 'while :; do echo x >> alive; sleep .02; done' & wait"
     pytest.fail("it goes on")
 
 
-def test_that_bubblewrap_failed_is_no_result_of_the_command(jail: Jail, tmp_path: Path) -> None:
+def test_that_bubblewrap_failed_is_said(tmp_path: Path) -> None:
+    with pytest.raises(NotConfined, match=r"bwrap: .*nowhere"):
+        Namespaces(View(etc=str(tmp_path / "nowhere")))
+
+
+def test_a_missing_folder_starts_nothing(run: Runs, jail: Jail, tmp_path: Path) -> None:
     enter = jail.enter()
-    assert enter is not None
-    (tmp_path / "box" / "home").rmdir()
-    with pytest.raises(WorkspaceError, match=r"could not be confined: bwrap: .*home"):
-        run_command("touch started", cwd=tmp_path / "box" / "tree", env={}, enter=enter)
-    assert not (tmp_path / "box" / "tree" / "started").exists()
+    (tmp_path / "box" / "tree").rmdir()
+    with pytest.raises(WorkspaceError, match="could not be confined"):
+        run_command("true", cwd=tmp_path / "elsewhere", env={}, enter=enter)
+
+
+def test_who_starts_commands_may_be_killed_and_is_started_again(run: Runs) -> None:
+    assert run("echo 1").output == "1\n"
+    starter = namespaces.starter()
+    os.kill(starter.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, starter.pid, os.WEXITED | os.WNOWAIT)
+    assert run("echo 2").output == "2\n"
+    assert namespaces.starter() is not starter
 
 
 def test_its_environment_is_not_that_of_who_confines_it(run: Runs, tmp_path: Path) -> None:

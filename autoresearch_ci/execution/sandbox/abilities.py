@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from autoresearch_ci.config.schema import Network, Protections, Sandbox
-from autoresearch_ci.execution.sandbox import bubblewrap, landlock, seccomp
+from autoresearch_ci.execution.sandbox import bubblewrap, landlock, namespaces, seccomp
 from autoresearch_ci.execution.sandbox.kernel import LINUX, answer_of_a_child, no_new_privileges
 from autoresearch_ci.execution.sandbox.seccomp import Filter
 from autoresearch_ci.execution.sandbox.users import User, connectable
@@ -35,11 +35,11 @@ def abilities(user: User | None) -> Abilities:
 def tried(user: User | None, _ourselves: int) -> Abilities:
     """As few trials as tell it: one, where all works."""
     filtered = Filter(seccomp.NETWORK_FAMILIES).code if seccomp.supported() else b""
-    no_view, no_filters = bubblewrap.why_not(user, bubblewrap.words_of, filtered), ""
+    no_view, no_filters = namespaces.why_not(user, filtered), ""
     if no_view or not filtered:
         no_filters = _why_no_filters()
     if no_view and no_filters and filtered:
-        no_view = bubblewrap.why_not(user, bubblewrap.words_of)
+        no_view = namespaces.why_not(user)
     return Abilities(landlock=landlock.abi(), filters=no_filters, why_no_view=no_view)
 
 

@@ -1,8 +1,7 @@
 """The full view: a command sees the system, what is listed, and nothing else (bubblewrap).
 
-New for each command are mounts, processes, /dev, /tmp, all shared memory and the network; they end
-with it. What is listed and who runs it are not decided here. It needs namespaces: as root, or a
-namespace of users as anybody else.
+Which mounts it is made of, as bubblewrap is told. Having them made, and commands started there, is
+namespaces.py's business; what is listed, and who runs it, is not decided here either.
 """
 
 from __future__ import annotations
@@ -13,34 +12,19 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoresearch_ci.execution.sandbox.kernel import KEPT_CAPABILITIES, Confinement, Launch, Step
-from autoresearch_ci.execution.sandbox.users import User
-
 _OLDEST = (0, 8)
 """Which can forbid further namespaces of users."""
-_NEW = ("--unshare-pid", "--unshare-ipc", "--unshare-uts", "--new-session")
 _LINKED = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 """Most systems have these in /usr."""
 _CODE = ("/usr", *(f"/{name}" for name in _LINKED))
 _OF_PROCESSORS = ("/sys/devices/system/cpu", "/sys/devices/system/node")
 _OF_GPUS = ("/sys/bus/pci", "/sys/devices", "/sys/class/drm", "/sys/module/nvidia")
 _DEVICES = ("nvidia*", "dri", "kfd", "dxg")
-_OF_THE_LOADER = re.compile(
-    r"LD_|GLIBC_|GCONV_|GETCONF_|LOCPATH|LOCALDOMAIN|NLSPATH|NIS_|MALLOC_|RES_|RESOLV_|HOSTALIASES"
-)
-"""What the C library itself does not believe in a program that has more rights than its caller
-(`man 8 ld.so`): no program may see it before it has become the command's user."""
-_CLEAN = {"LC_ALL": "C"}
-_TOOLS = "/usr/bin:/bin:/usr/sbin:/sbin"
-"""Where those lie that we start inside; a command's PATH may begin with a folder of its own."""
-_NAMES = {
-    0: "CAP_CHOWN", 1: "CAP_DAC_OVERRIDE", 3: "CAP_FOWNER", 4: "CAP_FSETID", 5: "CAP_KILL",
-    6: "CAP_SETGID", 7: "CAP_SETUID", 8: "CAP_SETPCAP", 10: "CAP_NET_BIND_SERVICE",
-}  # fmt: skip
+_NEW_FOR_EACH = ("/dev/shm", "/tmp", "/var/tmp")
 
 
 @functools.cache
@@ -121,7 +105,17 @@ class View:
                     words += ["--perms", "0755", "--dir", str(parent)]
             words += self._mount(path)
         folders = [path for path in self.covered if Path(path).is_dir()]
-        return [*words, *(word for path in [*folders, "/"] for word in ("--remount-ro", path))]
+        closed = [*folders, "/dev", "/"]  # nothing that one command leaves is there for the next
+        return [*words, *(word for path in closed for word in ("--remount-ro", path))]
+
+    def fresh(self) -> list[tuple[str, list[str]]]:
+        """The folders that are new for each command, and what is mounted in each of them."""
+        mounted = sorted({*self.added(), *self.writable, *self.covered})
+        outermost = [p for p in mounted if not any(p.startswith(f"{q}/") for q in mounted)]
+        return [
+            (folder, [path for path in outermost if path.startswith(f"{folder}/")])
+            for folder in _NEW_FOR_EACH
+        ]
 
     def _mount(self, path: str) -> list[str]:
         if path in self.covered:
@@ -168,105 +162,3 @@ def _base(etc: str, of_etc: Sequence[str]) -> list[str]:
     for path in _OF_GPUS if gpus else _OF_PROCESSORS:
         words += ["--ro-bind-try", path, path]
     return words
-
-
-def launcher(
-    view: View,
-    user: User | None,
-    *,
-    network: bool,
-    filtered: bytes,
-    steps: Sequence[Step] = (),
-) -> Confinement:
-    """Of commands in this view. `user`: `None` is ourselves. `network`: the machine's own.
-
-    `filtered`: a program of the kernel's packet filter. `steps`: done before, in a thread.
-    """
-    new = [*_NEW, *(() if network else ("--unshare-net",))]
-    words = "\0".join([*new, *_identity(user), *view.arguments()])
-    path, _ = program()
-    becoming = _becoming(user)
-
-    def launch(argv: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> Launch:
-        reader, writer = os.pipe()
-        # Only within: LD_LIBRARY_PATH may lead into the tree, and bubblewrap runs as we do.
-        loads = bool(becoming) and any(map(_OF_THE_LOADER.match, environment))
-        variables = {} if loads else environment
-        within = [word for pair in variables.items() for word in ("--setenv", *pair)]
-        every = "\0".join([words, "--clearenv", *within, "--chdir", str(cwd), ""])
-        given = [_readable(b"args", os.fsencode(every)), writer]
-        options = ["--args", str(given[0]), "--json-status-fd", str(writer)]
-        if filtered:
-            given.append(_readable(b"filter", filtered))
-            options += ["--seccomp", str(given[-1])]
-        line = [path, *options, "--", *becoming]
-        if loads:
-            line += [_tool("env"), "-i", "--", *(f"{k}={v}" for k, v in environment.items())]
-        return Launch(argv=[*line, *argv], environment=_CLEAN, given=tuple(given), status=reader)
-
-    return Confinement(steps, forks=False, own=user.take if user else None, launch=launch)
-
-
-def _readable(name: bytes, content: bytes) -> int:
-    descriptor = os.memfd_create(os.fsdecode(name))
-    os.write(descriptor, content)
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    return descriptor
-
-
-def _identity(user: User | None) -> list[str]:
-    if os.geteuid():
-        return ["--unshare-user", "--disable-userns"]
-    if user:  # who enters the folder, becomes somebody else, and then can do nothing more
-        kept = ["CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP", "CAP_DAC_READ_SEARCH"]
-    else:
-        kept = [_NAMES[number] for number in sorted(KEPT_CAPABILITIES)]
-    return ["--cap-drop", "ALL", *(word for name in kept for word in ("--cap-add", name))]
-
-
-def _becoming(user: User | None) -> list[str]:
-    if user is None or user.uid == os.geteuid():
-        return []
-    numbers = ["--reuid", str(user.uid), "--regid", str(user.gid), "--clear-groups"]
-    nothing = ["--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"]
-    return [_tool("setpriv"), *numbers, *nothing]
-
-
-def _tool(name: str) -> str:
-    return shutil.which(name, path=_TOOLS) or name
-
-
-def why_not(
-    user: User | None, run: Callable[[Confinement, Sequence[str]], str], filtered: bytes = b""
-) -> str:
-    """Why it does not work here, tried as a whole; empty: it does. `run`: see `words_of`."""
-    path, _ = program()
-    if not path:
-        return "there is no bubblewrap (bwrap) 0.8 or newer"
-    for tool in (*_becoming(user)[:1], _tool("env")):
-        if not tool.startswith("/"):
-            return f"there is no {tool}"
-    return run(launcher(View(etc=""), user, network=False, filtered=filtered), ["true"])
-
-
-def words_of(confinement: Confinement, argv: Sequence[str]) -> str:
-    """What a small program prints in it, on whatever stream; it is found where the system is."""
-    launch = confinement.launch(argv, Path("/"), {"PATH": _TOOLS, **_CLEAN})
-    try:
-        done = subprocess.run(
-            launch.argv,
-            pass_fds=launch.given,
-            cwd="/",
-            env=launch.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=30,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        return str(error)
-    finally:
-        launch.close()
-    words = done.stdout.decode(errors="replace").strip()
-    return words or (f"bubblewrap ended with status {done.returncode}" if done.returncode else "")

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from autoresearch_ci.execution.sandbox import system_files
 from autoresearch_ci.execution.sandbox.abilities import Abilities
-from autoresearch_ci.execution.sandbox.bubblewrap import View, launcher
-from autoresearch_ci.execution.sandbox.kernel import Confinement, Step, no_new_privileges
-from autoresearch_ci.execution.sandbox.landlock import SCOPE_ABI, keep_out_of_scope
+from autoresearch_ci.execution.sandbox.bubblewrap import View
+from autoresearch_ci.execution.sandbox.kernel import Confinement
+from autoresearch_ci.execution.sandbox.landlock import SCOPE_ABI
+from autoresearch_ci.execution.sandbox.namespaces import Namespaces
 from autoresearch_ci.execution.sandbox.places import Places
 from autoresearch_ci.execution.sandbox.seccomp import NETWORK_FAMILIES, Filter
 from autoresearch_ci.execution.sandbox.shared_memory import MortalFolder, sweep
@@ -55,7 +56,7 @@ def blocked(wanted: Places, user: User, needed: Sequence[str], write: Sequence[s
 def _may(view: View, user: User, path: str, way: int) -> bool:
     real = Path(os.path.realpath(path))
     top = view.top(str(real))
-    if not (top and view.sees(os.path.dirname(path))):  # noqa: PTH120
+    if not (top and view.top(os.path.normpath(path))):
         return False
     below = [place for place in real.parents if place.is_relative_to(top)]
     try:
@@ -91,16 +92,15 @@ class PreparedEtc:
             self._folder = None
 
 
-def confinement(view: View, found: Abilities, user: User | None, *, network: bool) -> Confinement:
-    """`network`: the machine's own, in which Landlock keeps it from the sockets of others."""
-    steps: list[Step] = []
-    if network and found.landlock >= SCOPE_ABI:
-        steps.append(("no new privileges", no_new_privileges))
-        steps.append(("Landlock", keep_out_of_scope))
+def confinement(
+    place: Namespaces, found: Abilities, user: User | None, *, network: bool
+) -> Confinement:
+    """`network`: the machine's own, where Landlock keeps it from the sockets of others."""
     families = None if network else NETWORK_FAMILIES
     # It sees no process of others, so it may do what it likes with those that it sees.
     filtered = b"" if found.filters else Filter(families).code
-    return launcher(view, user, network=network, filtered=filtered, steps=steps)
+    scoped = network and found.landlock >= SCOPE_ABI
+    return place.confinement(user, network=network, scoped=scoped, filtered=filtered)
 
 
 def _present(paths: Iterable[str], besides: Iterable[str] = ()) -> list[str]:

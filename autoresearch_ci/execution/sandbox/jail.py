@@ -26,9 +26,9 @@ from autoresearch_ci.execution.sandbox.abilities import (
     gives_view,
     root_is_kept,
 )
-from autoresearch_ci.execution.sandbox.bubblewrap import View
-from autoresearch_ci.execution.sandbox.kernel import Confinement
+from autoresearch_ci.execution.sandbox.kernel import Confinement, NotConfined
 from autoresearch_ci.execution.sandbox.landlock import Ruleset
+from autoresearch_ci.execution.sandbox.namespaces import Namespaces
 from autoresearch_ci.execution.sandbox.places import Places
 from autoresearch_ci.execution.sandbox.shared_memory import entries_of, remove_entries
 from autoresearch_ci.execution.sandbox.users import User, named, nobody, spare, unreachable
@@ -46,7 +46,7 @@ class Jail:
         self._made_for: object = None
         """The folders and sockets that ruleset and mounts are about."""
         self._confinements: dict[bool, Confinement] = {}
-        self._view: View | None = None
+        self._made: Namespaces | None = None
         self._etc = full.PreparedEtc()
         self._known: set[str] = set()
         """What the commands' user had in everybody's shared memory before."""
@@ -92,7 +92,7 @@ class Jail:
             self._renew()
             if network not in self._confinements:
                 self._confinements[network] = self._confinement(network)
-        except OSError as error:
+        except (OSError, NotConfined) as error:
             raise WorkspaceError(
                 f"the confinement of commands cannot be prepared: {error}\n"
                 "do: autoresearch-ci doctor says what is possible here; `sandbox` in the "
@@ -194,23 +194,26 @@ class Jail:
             return
         self._forget()
         if self.full:
-            self._view = self._etc.view(wanted, self.user)
+            self._made = Namespaces(self._etc.view(wanted, self.user))
         elif self._asked.read_only and self.abilities.landlock:
             self._ruleset = container.ruleset(wanted, self.user)
         self._made_for = now
 
     def _confinement(self, network: bool) -> Confinement:
         found, user = self.abilities, self.user
-        if self._view:
+        if self._made:
             network = network or self._asked.network == "allow"
-            return full.confinement(self._view, found, user, network=network)
+            return full.confinement(self._made, found, user, network=network)
         if user:
             self._known = self._known or entries_of(user.uid)
         return container.confinement(self._asked, found, user, self._ruleset, network=network)
 
     def _forget(self) -> None:
         self._confinements.clear()
-        self._made_for = self._view = None
+        self._made_for = None
+        if self._made:
+            self._made.close()
+            self._made = None
         if self._ruleset:
             self._ruleset.close()
             self._ruleset = None

@@ -15,7 +15,6 @@ import sys
 import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 _ANSWER_BYTES = 4096
@@ -133,28 +132,14 @@ Step = tuple[str, Callable[[], None]]
 """What is being done, for a message, and the doing."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Launch:
-    """How one command is started: by a program that confines it, or as it is."""
-
-    argv: Sequence[str]
-    environment: Mapping[str, str]
-    given: tuple[int, ...] = ()
-    """Descriptors that it inherits; ours, too, until `close`."""
-    status: int | None = None
-    """Where that program says that the command has begun, and ended; `None`: there is none."""
-
-    def close(self) -> None:
-        for descriptor in (*self.given, *(() if self.status is None else (self.status,))):
-            os.close(descriptor)
+Start = Callable[[Sequence[str], Path, Mapping[str, str], Sequence[int]], tuple[int, int]]
+"""Given what to execute, in which folder, with which environment, input and outputs: the process
+whose end is the end of all of it, and where the exit code of the command comes, a byte. Raises
+`NotConfined` or `OSError`."""
 
 
-def _as_it_is(argv: Sequence[str], _cwd: Path, environment: Mapping[str, str]) -> Launch:
-    return Launch(argv=argv, environment=environment)
-
-
-Launcher = Callable[[Sequence[str], Path, Mapping[str, str]], Launch]
-"""Given what to execute, in which folder, and with which environment."""
+class NotConfined(Exception):
+    """The command was not started; the text is the reason."""
 
 
 class Confinement:
@@ -166,14 +151,14 @@ class Confinement:
         *,
         forks: bool,
         own: Callable[[int], None] | None,
-        launch: Launcher = _as_it_is,
+        start: Start | None = None,
         end: Callable[[], None] | None = None,
     ) -> None:
-        """`forks`, `own`, `launch`, `end`: see `Enter`; `None`: the output may stay ours."""
+        """`forks`, `own`, `start`, `end`: see `Enter`; `None`: the output may stay ours."""
         self._steps = steps
         self._own = own
         self.forks = forks
-        self.launch = launch
+        self.start = start
         self.end = end
         self._reader, self._writer = os.pipe()
         for descriptor in (self._reader, self._writer):

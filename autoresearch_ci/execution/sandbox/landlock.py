@@ -102,20 +102,6 @@ class Ruleset:
         os.close(self._fd)
 
 
-def keep_out_of_scope() -> None:
-    """From here on: no abstract sockets and no signals of others; files as they are.
-
-    It leaves mounting alone, which a `Ruleset` forbids. For good; raises `OSError`.
-    """
-    attributes = (ctypes.c_uint64 * 3)(0, 0, _ABSTRACT_SOCKETS | _SIGNALS)
-    size = ctypes.sizeof(attributes)
-    ruleset = syscall("landlock_create_ruleset", _CREATE, ctypes.byref(attributes), size, 0)
-    try:
-        syscall("landlock_restrict_self", _RESTRICT, ruleset, 0)
-    finally:
-        os.close(ruleset)
-
-
 def _handled(version: int) -> int:
     handled = _READ | _WRITE_FILE | _MAKE_AND_REMOVE
     for since, right in ((REFER_ABI, _REFER), (TRUNCATE_ABI, _TRUNCATE), (IOCTL_ABI, _IOCTL_DEV)):

@@ -1,0 +1,104 @@
+"""Has commands started in namespaces of their own: by a small process, see within.py."""
+
+from __future__ import annotations
+
+import marshal
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from autoresearch_ci.execution.sandbox.kernel import NotConfined
+from autoresearch_ci.execution.sandbox.within import NOT_EXECUTED, STARTED
+
+_TOLD_BYTES = 4096
+_PROGRAM = "import sys; sys.path.append(sys.argv.pop(1)); import within; within.main()"
+
+
+class Starter:
+    """One process; may be asked by several threads."""
+
+    def __init__(self, users: int | None = None) -> None:
+        """`users`: the namespace of users that all of its commands are in; `None`: ours.
+
+        Raises `OSError`.
+        """
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        given = [theirs.fileno(), *(() if users is None else (users,))]
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", _PROGRAM, str(Path(__file__).parent)]
+                + [str(descriptor) for descriptor in given],
+                pass_fds=given,
+                env={},
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                process_group=0,  # as ours may be killed as one, and it is to end after us
+            )
+        self._channel = ours
+        self._lock = threading.Lock()
+        self._of = os.getpid()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is there, and ours: a fork of us needs its own."""
+        return self._of == os.getpid() and self._process.poll() is None
+
+    def start(
+        self, request: Mapping[str, Any], mounts: int, streams: Sequence[int]
+    ) -> tuple[int, int]:
+        """The first process of a command, a child of ours; and where its exit code comes, a byte.
+
+        When that process has ended, so has all that was started; killing it ends all.
+
+        `request`: see `within._start`. `mounts`: a descriptor of the namespace of its mounts.
+        `streams`: its input and outputs. Raises `NotConfined`, and `OSError` where there is no
+        program that could be executed.
+        """
+        words = os.memfd_create("request")
+        reader, told = os.pipe()
+        try:
+            os.write(words, marshal.dumps(dict(request)))
+            pid = self._ask([words, mounts, *streams, told])
+        except OSError as error:
+            os.close(reader)
+            raise NotConfined(f"{error.strerror or error}") from error
+        finally:
+            os.close(words)
+            os.close(told)
+        if os.read(reader, 1) == STARTED:
+            os.set_blocking(reader, False)
+            return pid, reader
+        why = os.read(reader, _TOLD_BYTES)
+        os.close(reader)
+        if pid > 0:
+            os.waitpid(pid, 0)
+        raise _failure(*marshal.loads(why)) if why else NotConfined("it was killed at once")
+
+    def _ask(self, given: Sequence[int]) -> int:
+        """What is negative has told why."""
+        with self._lock:
+            socket.send_fds(self._channel, [b"."], given)
+            answer = self._channel.recv(4)
+        if not answer:
+            raise OSError("who starts commands has ended")
+        return int.from_bytes(answer, sys.byteorder, signed=True)
+
+    def close(self) -> None:
+        self._channel.close()
+        self._process.wait()
+
+
+def _failure(what: str, number: int, place: str) -> Exception:
+    error = OSError(number, os.strerror(number), *([place] if place else ()))
+    return error if what == NOT_EXECUTED else NotConfined(str(error))

@@ -1,0 +1,285 @@
+"""The program of a small process that starts commands in namespaces of their own.
+
+A fork of it takes a tenth of what a fork of us does, and needs no program that is executed only to
+confine the next one. It imports nothing of ours, knows no secret, and ends with us. What it is told
+is starter.py's business.
+
+Each command gets processes, shared memory, /proc, terminals and temporary folders that are new, in
+mounts that were made before. Its first process is a fork of ours that waits for it: when that ends,
+the kernel ends all others, and nobody sees it end before they have.
+"""
+
+from __future__ import annotations
+
+import _socket
+import contextlib
+import ctypes
+import errno
+import fcntl
+import gc
+import marshal
+import os
+import signal
+import stat
+import struct
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+_libc = ctypes.PyDLL(None, use_errno=True)
+_CLONE = {"x86_64": 56, "aarch64": 220}
+_SECCOMP = {"x86_64": 317, "aarch64": 277}
+_OPEN_TREE, _MOVE_MOUNT, _LANDLOCK, _RESTRICT = 428, 429, 444, 446
+_SIBLING, _NEW_MOUNTS, _NEW_UTS, _NEW_IPC = 0x8000, 0x20000, 0x04000000, 0x08000000
+_NEW_USER, _NEW_PROCESSES, _NEW_NET = 0x10000000, 0x20000000, 0x40000000
+_NO_SUID, _NO_DEVICES, _NO_PROGRAMS = 2, 4, 8
+_HERE, _BELOW, _COPY, _THE_DESCRIPTOR = -100, 0x8000, 1, 4
+_SET_DUMPABLE, _DROP_BOUND, _NO_NEW_PRIVILEGES = 4, 24, 38
+_SET_FILTER, _KEEP_SPECULATION, _SCOPES = 1, 4, 3
+_SET_FLAGS, _UP_AND_RUNNING = 0x8914, 0x41
+_CAPABILITIES_3 = 0x20080522
+_MOST = 16
+"""Descriptors that come with a request."""
+
+STARTED, FAILED = b".", b"!"
+"""What we tell first; then the command's exit code, a byte, or with which error it failed."""
+REFUSED, NOT_EXECUTED = "refused", "not executed"
+"""It could not be confined, or there is no such program."""
+
+
+def serve(channel: int, users: int | None = None) -> None:
+    """Until nobody is there to ask; then nothing that we started lives on.
+
+    `users`: the namespace of users that all commands are in.
+    """
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # which Python ignores, and so would commands
+        signal.signal(number, signal.SIG_DFL)
+    for descriptor in (channel, *(() if users is None else (users,))):
+        os.set_inheritable(descriptor, False)
+    new = _NEW_IPC | _NEW_UTS | _NEW_NET
+    if users is not None:  # ours can be left, and never entered again
+        _check("join users", _libc.setns(users, _NEW_USER))
+        _check("own namespaces", _libc.unshare(new))
+    _set(_SET_DUMPABLE, 0)
+    names = [*(() if users is not None else ("mnt",)), "ipc", "uts", "net"]
+    home = [os.open(f"/proc/self/ns/{name}", os.O_RDONLY) for name in names]
+    mask = os.umask(0o022)
+    gc.freeze()  # what a fork does not touch, it shares
+    requests = _socket.socket(fileno=channel)
+    room = _socket.CMSG_SPACE(4 * _MOST)
+    running: list[int] = []
+    while True:
+        data, sent, _, _ = requests.recvmsg(1, room, _socket.MSG_CMSG_CLOEXEC)
+        running = [process for process in running if _signal(process, 0)]
+        if not data:
+            for process in running:
+                _signal(process, signal.SIGKILL)
+            return
+        given = [fd for _, _, raw in sent for (fd,) in struct.iter_unpack("i", raw)]
+        answer = _start(given, mask)
+        if users is not None:
+            _libc.setns(given[1], _NEW_MOUNTS)
+        for namespace in home:
+            _libc.setns(namespace, 0)
+        for descriptor in given:
+            os.close(descriptor)
+        if answer > 0:
+            running.append(os.pidfd_open(answer))
+        with contextlib.suppress(BrokenPipeError):
+            requests.send(struct.pack("i", answer), _socket.MSG_NOSIGNAL)
+
+
+def _signal(process: int, number: int) -> bool:
+    """False, and its descriptor is closed, when it has ended."""
+    try:
+        signal.pidfd_send_signal(process, number)
+    except ProcessLookupError:
+        os.close(process)
+        return False
+    return True
+
+
+def _start(given: list[int], mask: int) -> int:
+    """The first process of the command's, a child of who asked; or an error's number, negative.
+
+    What can be done before it is a process of its own is: a fork is slow where it is written to.
+    """
+    request, mounts, *outputs, told = given
+    asked = marshal.loads(os.pread(request, os.fstat(request).st_size, 0))
+    flags = signal.SIGCHLD | _SIBLING | _NEW_PROCESSES
+    copies = [(os.POSIX_SPAWN_DUP2, stream, number) for number, stream in enumerate(outputs)]
+    try:
+        _make_place(asked, mounts)
+        confine = _confinement(asked)
+        os.environ["PATH"] = asked["environment"].get("PATH", os.defpath)
+        number = _CLONE[os.uname().machine]
+        pid = _check("clone", _libc.syscall(number, ctypes.c_ulong(flags), 0, 0, 0, 0))
+    except OSError as error:
+        _tell(told, REFUSED, error)
+        return -(error.errno or errno.EINVAL)
+    if pid == 0:
+        _first(asked, mask, confine, copies, told)
+    return pid
+
+
+def _first(
+    asked: dict[str, Any],
+    mask: int,
+    confine: Callable[[], None],
+    copies: list[tuple[int, int, int]],
+    told: int,
+) -> NoReturn:
+    """`told`: where we say what failed, and when the command has ended."""
+    try:
+        os.setsid()
+        os.umask(mask)
+        _mount("proc", "/proc", _NO_SUID | _NO_DEVICES | _NO_PROGRAMS)
+        _go_first()
+        os.chdir(asked["folder"])
+        confine()
+    except OSError as error:
+        _tell(told, REFUSED, error)
+        os._exit(1)
+    argv = asked["argv"]
+    try:
+        command = os.posix_spawnp(
+            argv[0], argv, asked["environment"], file_actions=copies, setsid=True
+        )
+    except (OSError, ValueError) as error:
+        _tell(told, NOT_EXECUTED, error)
+        os._exit(1)
+    os.closerange(0, told)
+    os.closerange(told + 1, 1 << 16)
+    os.write(told, STARTED)
+    _wait_for(command, told)
+
+
+def _make_place(asked: dict[str, Any], mounts: int) -> None:
+    """We leave it again; what was started in it stays."""
+    _check("join mounts", _libc.setns(mounts, _NEW_MOUNTS))
+    new = _NEW_MOUNTS | _NEW_IPC | _NEW_UTS | (0 if asked["network"] else _NEW_NET)
+    _check("own namespaces", _libc.unshare(new))
+    with contextlib.suppress(FileNotFoundError):
+        _mount("devpts", "/dev/pts", _NO_SUID | _NO_PROGRAMS, "ptmxmode=0666,mode=620")
+    for folder, inside in asked["fresh"]:
+        _make_new(folder, inside)
+    if not asked["network"]:
+        _bring_up()
+
+
+def _go_first() -> None:
+    """When memory runs out, rather than who measures; see spawning.py."""
+    with contextlib.suppress(OSError):
+        place = os.open("/proc/self/oom_score_adj", os.O_RDWR)
+        worse = min(int(os.read(place, 8)) + 500, 1000)
+        os.write(place, b"%d" % worse)
+        os.close(place)
+
+
+def _wait_for(command: int, told: int) -> NoReturn:
+    """And then for what it has left behind, which may pass on what it has printed."""
+    ended = 1
+    while True:
+        try:
+            pid, status = os.wait()
+        except ChildProcessError:
+            os._exit(ended)
+        if pid == command:
+            code = os.waitstatus_to_exitcode(status)
+            ended = code if code >= 0 else 128 - code  # as a shell says it
+            os.write(told, bytes([ended]))
+
+
+def _confinement(asked: dict[str, Any]) -> Callable[[], None]:
+    """Of the first process, as what it starts is; that can neither look into it nor signal it."""
+    kept, user, code = asked["capabilities"], asked["user"], asked["filter"]
+    header = struct.pack("Ii", _CAPABILITIES_3, 0)
+    low, high = kept & 0xFFFFFFFF, kept >> 32
+    sets = struct.pack("6I", low, low, 0, high, high, 0)
+    enter_filter = _filter(code) if code else None
+
+    def confine() -> None:
+        _set(_NO_NEW_PRIVILEGES, 1)
+        if user:
+            uid, gid = user
+            os.setgroups([])
+            os.setresgid(gid, gid, gid)
+            os.setresuid(uid, uid, uid)
+        elif kept:  # root's programs get what is not out of bounds
+            number = 0
+            while kept >> number & 1 or not _libc.prctl(_DROP_BOUND, number, 0, 0, 0):
+                number += 1
+        _check("capabilities", _libc.capset(header, sets))
+        _set(_SET_DUMPABLE, 0)
+        if asked["scoped"]:
+            _keep_out_of_scope()
+        if enter_filter:
+            enter_filter()
+
+    return confine
+
+
+def _keep_out_of_scope() -> None:
+    """No abstract sockets and no signals of others (`man 7 landlock`)."""
+    rules = (ctypes.c_uint64 * 3)(0, 0, _SCOPES)
+    made = _check("scope", _libc.syscall(_LANDLOCK, ctypes.byref(rules), ctypes.sizeof(rules), 0))
+    _check("scope", _libc.syscall(_RESTRICT, made, 0))
+    os.close(made)
+
+
+def _filter(code: bytes) -> Callable[[], None]:
+    held = ctypes.create_string_buffer(code, len(code))
+    program = struct.pack("@HP", len(code) // 8, ctypes.addressof(held))
+    number = _SECCOMP[os.uname().machine]
+
+    def enter() -> None:
+        _check("seccomp", _libc.syscall(number, _SET_FILTER, _KEEP_SPECULATION, program))
+        held.raw  # noqa: B018 - kept until then
+
+    return enter
+
+
+def _make_new(folder: str, inside: list[str]) -> None:
+    """Empty, but for what is mounted `inside`."""
+    trees = [_check(place, _libc.syscall(_OPEN_TREE, _HERE, place.encode(), _COPY | _BELOW))
+             for place in inside]  # fmt: skip
+    _mount("tmpfs", folder, _NO_SUID | _NO_DEVICES, "mode=1777")
+    for place, tree in zip(inside, trees, strict=True):
+        os.makedirs(os.path.dirname(place), 0o755, exist_ok=True)  # noqa: PTH103, PTH120
+        is_folder = stat.S_ISDIR(os.fstat(tree).st_mode)
+        os.mkdir(place) if is_folder else os.mknod(place)  # noqa: PTH102
+        _check(place, _libc.syscall(_MOVE_MOUNT, tree, b"", _HERE, place.encode(), _THE_DESCRIPTOR))
+        os.close(tree)
+
+
+def _mount(kind: str, place: str, flags: int, options: str = "") -> None:
+    words = (kind.encode(), place.encode(), kind.encode())
+    _check(place, _libc.mount(*words, ctypes.c_ulong(flags), options.encode() or None))
+
+
+def _bring_up() -> None:
+    with contextlib.closing(_socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM)) as any_socket:
+        # struct ifreq: the interface's name, its flags, and room.
+        interface = struct.pack("16sH22x", b"lo", _UP_AND_RUNNING)
+        fcntl.ioctl(any_socket.fileno(), _SET_FLAGS, interface)
+
+
+def _set(option: int, value: int) -> None:
+    _check("prctl", _libc.prctl(option, value, 0, 0, 0))
+
+
+def _check(what: str, result: int) -> int:
+    if result == -1:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), what)
+    return int(result)
+
+
+def _tell(told: int, what: str, error: OSError | ValueError) -> None:
+    number = (error.errno if isinstance(error, OSError) else 0) or errno.EINVAL
+    place = error.filename if isinstance(error, OSError) and error.filename else ""
+    os.write(told, FAILED + marshal.dumps((what, number, str(place))))
+
+
+def main() -> None:
+    """Its arguments: descriptors, see `serve`."""
+    serve(*map(int, sys.argv[1:]))
