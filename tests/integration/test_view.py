@@ -137,7 +137,7 @@ run_command("setsid sh -c 'while :; do echo x >> alive; sleep .02; done' & wait"
 
 def test_that_bubblewrap_failed_is_said(tmp_path: Path) -> None:
     with pytest.raises(NotConfined, match=r"bwrap: .*nowhere"):
-        Namespaces(View(etc=str(tmp_path / "nowhere")))
+        Namespaces(View(shown=[str(tmp_path / "nowhere")]))
 
 
 def test_a_missing_folder_starts_nothing(run: Runs, jail: Jail, tmp_path: Path) -> None:

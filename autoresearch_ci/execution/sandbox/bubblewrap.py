@@ -12,9 +12,11 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from autoresearch_ci.execution.sandbox.system_files import SystemFiles
 
 _OLDEST = (0, 8)
 """Which can forbid further namespaces of users."""
@@ -57,17 +59,13 @@ def _version(path: str) -> tuple[int, ...]:
 class View:
     """What exists for a command besides the system."""
 
-    etc: str
-    """Folder that it finds as /etc; empty: there is none."""
-    of_etc: Sequence[str] = ()
-    """Folders of the machine's own /etc that are shown as they are."""
+    etc: SystemFiles | None = None
+    """`None`: it has no /etc."""
     shown: Sequence[str] = ()
     """What may be read; what it leads to is shown as well."""
     writable: Sequence[str] = ()
     covered: Sequence[str] = ()
     """Of what is shown: folders that are empty for it, and files that it cannot open."""
-    nothing: str = ""
-    """A file that nobody may open."""
 
     def sees(self, path: str) -> bool:
         """Whether it is there for a command, and what it leads to."""
@@ -89,13 +87,11 @@ class View:
         marks = self._marks()
         return [p for p in self.shown if not _mark(os.path.dirname(p), marks)]  # noqa: PTH120
 
-    def arguments(self) -> list[str]:
-        """Of bubblewrap; what lies in another comes after it."""
+    def arguments(self, give: Callable[[bytes], int]) -> list[str]:
+        """Of bubblewrap; what lies in another comes after it. `give`: as a descriptor of its."""
         real, shown = self._marks(), self.added()
-        words, made = (
-            _base(self.etc, self.of_etc),
-            {"/dev", "/proc", "/run", "/tmp", "/var", "/var/tmp"},
-        )
+        words = [*_base(), *(_etc(self.etc, give) if self.etc else ())]
+        made = {"/dev", "/proc", "/run", "/tmp", "/var", "/var/tmp"}
         made.update(self.covered)
         for path in sorted({*shown, *self.writable, *self.covered}):
             for parent in list(Path(path).parents)[-2::-1]:
@@ -103,7 +99,7 @@ class View:
                     made.add(str(parent))
                     # Unnamed, it would be root's alone.
                     words += ["--perms", "0755", "--dir", str(parent)]
-            words += self._mount(path)
+            words += self._mount(path, give)
         folders = [path for path in self.covered if Path(path).is_dir()]
         closed = [*folders, "/dev", "/"]  # nothing that one command leaves is there for the next
         return [*words, *(word for path in closed for word in ("--remount-ro", path))]
@@ -117,12 +113,12 @@ class View:
             for folder in _NEW_FOR_EACH
         ]
 
-    def _mount(self, path: str) -> list[str]:
+    def _mount(self, path: str, give: Callable[[bytes], int]) -> list[str]:
         if path in self.covered:
             if Path(path).is_dir():
                 leads_on = any(p.startswith(f"{path}/") for p in (*self.shown, *self.writable))
                 return ["--perms", "0711" if leads_on else "0000", "--tmpfs", path]
-            return ["--ro-bind", self.nothing or os.devnull, path]
+            return ["--perms", "0000", "--ro-bind-data", str(give(b"")), path]
         if path.startswith("/dev/"):
             return ["--dev-bind", path, path]
         return ["--bind" if path in self.writable else "--ro-bind", path, path]
@@ -142,7 +138,7 @@ def _system() -> tuple[str, ...]:
     return ("/etc", "/proc", "/dev", *_CODE)
 
 
-def _base(etc: str, of_etc: Sequence[str]) -> list[str]:
+def _base() -> list[str]:
     words = ["--ro-bind", "/usr", "/usr"]
     for name in _LINKED:
         place = Path("/", name)
@@ -150,9 +146,6 @@ def _base(etc: str, of_etc: Sequence[str]) -> list[str]:
             words += ["--symlink", str(place.readlink()), str(place)]
         elif place.is_dir():
             words += ["--ro-bind", str(place), str(place)]
-    words += ["--ro-bind", etc, "/etc"] if etc else []
-    for folder in of_etc:
-        words += ["--ro-bind", folder, folder]
     words += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm"]
     words += ["--perms", "1777", "--tmpfs", "/tmp", "--perms", "0755", "--dir", "/var"]
     words += ["--perms", "1777", "--tmpfs", "/var/tmp", "--perms", "0755", "--dir", "/run"]
@@ -161,4 +154,21 @@ def _base(etc: str, of_etc: Sequence[str]) -> list[str]:
         words += ["--dev-bind-try", path, path]
     for path in _OF_GPUS if gpus else _OF_PROCESSORS:
         words += ["--ro-bind-try", path, path]
+    return words
+
+
+def _etc(found: SystemFiles, give: Callable[[bytes], int]) -> list[str]:
+    words, made = [], set[str]()
+    for path in sorted((*found.files, *found.links, *found.folders)):
+        for parent in list(Path(path).parents)[-2::-1]:
+            if str(parent) not in made:
+                made.add(str(parent))
+                words += ["--perms", "0755", "--dir", str(parent)]
+        if path in found.folders:
+            words += ["--ro-bind", path, path]
+        elif path in found.links:
+            words += ["--symlink", found.links[path], path]
+        else:
+            mode, content = found.files[path]
+            words += ["--perms", f"{mode:04o}", "--file", str(give(content)), path]
     return words

@@ -6,7 +6,6 @@ How such a view is given to a command is bubblewrap.py's business.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,27 +18,27 @@ from autoresearch_ci.execution.sandbox.landlock import SCOPE_ABI
 from autoresearch_ci.execution.sandbox.namespaces import Namespaces
 from autoresearch_ci.execution.sandbox.places import Places
 from autoresearch_ci.execution.sandbox.seccomp import NETWORK_FAMILIES, Filter
-from autoresearch_ci.execution.sandbox.shared_memory import MortalFolder, sweep
 from autoresearch_ci.execution.sandbox.system_files import ETC
 from autoresearch_ci.execution.sandbox.users import User
 
 
-def listed(wanted: Places, etc: str = "", of_etc: Sequence[str] = ()) -> View:
-    """Of what is there now. `etc`, `of_etc`: see `View`; without them it is for questions."""
+def view(wanted: Places, user: User | None) -> View:
+    """Of what is there now."""
+    uid, gid = (user.uid, user.gid) if user else (os.geteuid(), os.getegid())
+    home, asked = str(wanted.home or "/nonexistent"), filter(_is_of_etc, wanted.read)
+    return replace(listed(wanted), etc=system_files.shown(uid, gid, home, asked))
+
+
+def listed(wanted: Places) -> View:
+    """The same without the files of the system, for questions."""
     writable = [*map(str, wanted.own), *wanted.write]
     shown = [*wanted.shown, *(path for path in wanted.read if not _is_of_etc(path))]
     covers = [path for path in wanted.hidden if path not in {*shown, *writable}]
-    there = View(
-        etc=etc,
-        of_etc=of_etc,
-        shown=_present(shown, writable),
-        writable=_present(writable),
-    )
+    there = View(shown=_present(shown, writable), writable=_present(writable))
     hidden = [*map(os.path.realpath, covers), str(wanted.scratch.parent)]
     return replace(
         there,
         covered=[path for path in _present(hidden) if there.sees(path)],
-        nothing=f"{Path(etc).parent}/nothing" if etc else "",
     )
 
 
@@ -65,31 +64,6 @@ def _may(view: View, user: User, path: str, way: int) -> bool:
         )
     except OSError:
         return False
-
-
-class PreparedEtc:
-    """Made on first use; it outlives us by a moment only."""
-
-    def __init__(self) -> None:
-        self._folder: MortalFolder | None = None
-        self._mounted: tuple[str, ...] = ()
-
-    def view(self, wanted: Places, user: User | None) -> View:
-        if self._folder is None:
-            above, ours = Path(tempfile.gettempdir()), f"tmpwork-etc-{os.geteuid()}-"
-            sweep(above, ours)
-            self._folder = MortalFolder(above, ours)
-            (self._folder.path / "nothing").touch(0o000)
-            uid, gid = (user.uid, user.gid) if user else (os.geteuid(), os.getegid())
-            home, asked = str(wanted.home or "/nonexistent"), filter(_is_of_etc, wanted.read)
-            etc = self._folder.path / "etc"
-            self._mounted = system_files.prepare(etc, uid, gid, home, asked)
-        return listed(wanted, str(self._folder.path / "etc"), self._mounted)
-
-    def remove(self) -> None:
-        if self._folder:
-            self._folder.remove()
-            self._folder = None
 
 
 def confinement(

@@ -47,7 +47,6 @@ class Jail:
         """The folders and sockets that ruleset and mounts are about."""
         self._confinements: dict[bool, Confinement] = {}
         self._made: Namespaces | None = None
-        self._etc = full.PreparedEtc()
         self._known: set[str] = set()
         """What the commands' user had in everybody's shared memory before."""
 
@@ -143,7 +142,6 @@ class Jail:
     def close(self) -> None:
         """Nothing of ours is left outside of the scratch folder; `enter` starts afresh."""
         self._forget()
-        self._etc.remove()
 
     @functools.cached_property
     def _decision(self) -> tuple[User | None, Missing | None]:
@@ -194,7 +192,7 @@ class Jail:
             return
         self._forget()
         if self.full:
-            self._made = Namespaces(self._etc.view(wanted, self.user))
+            self._made = Namespaces(full.view(wanted, self.user))
         elif self._asked.read_only and self.abilities.landlock:
             self._ruleset = container.ruleset(wanted, self.user)
         self._made_for = now

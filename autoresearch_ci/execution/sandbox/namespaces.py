@@ -6,6 +6,7 @@ starting them within.py's.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
@@ -69,10 +70,15 @@ _ours: list[Starter] = []
 def starter() -> Starter:
     """One for all commands that root has started; a fork of us gets its own."""
     if not (_ours and _ours[-1].alive):
-        if _ours:
-            _ours.pop().close()
+        _close()
         _ours.append(Starter())
     return _ours[-1]
+
+
+@atexit.register
+def _close() -> None:
+    while _ours:
+        _ours.pop().close()
 
 
 def why_not(user: User | None, filtered: bytes = b"") -> str:
@@ -80,7 +86,7 @@ def why_not(user: User | None, filtered: bytes = b"") -> str:
     if not program()[0]:
         return "there is no bubblewrap (bwrap) 0.8 or newer"
     try:
-        with contextlib.closing(Namespaces(View(etc=""))) as place, _nothing() as nothing:
+        with contextlib.closing(Namespaces(View())) as place, _nothing() as nothing:
             made = place.confinement(user, network=False, scoped=False, filtered=filtered)
             assert made.start
             first, ended = made.start(["true"], Path("/"), _TOOLS, [nothing.fileno()] * 3)
@@ -100,27 +106,35 @@ class _Mounts:
 
     def __init__(self, view: View) -> None:
         """Raises `NotConfined` or `OSError`."""
-        own_users = ["--unshare-user"] if os.geteuid() else []
-        words = "\0".join([*own_users, *_NEW, *view.arguments(), ""])
         self.fresh = view.fresh()
         self.users: int | None = None
         """The namespace of users that they belong to, unless it is ours."""
-        reader, told = os.pipe()
-        arguments = _readable(b"args", os.fsencode(words))
-        with open(reader, "rb", buffering=0) as info:  # noqa: PTH123 - a descriptor
+        own_users = ["--unshare-user"] if os.geteuid() else []
+        with contextlib.ExitStack() as once_started:
+
+            def give(content: bytes) -> int:
+                descriptor = _readable(content)
+                once_started.callback(os.close, descriptor)
+                given.append(descriptor)
+                return descriptor
+
+            given: list[int] = []
+            words = [*own_users, *_NEW, *view.arguments(give)]
+            arguments = give(os.fsencode("\0".join([*words, ""])))
+            reader, told = os.pipe()
+            once_started.callback(os.close, told)
+            info = open(reader, "rb", buffering=0)  # noqa: PTH123, SIM115 - closed below
             holder = subprocess.Popen(
                 [program()[0], "--args", str(arguments), "--info-fd", str(told), *_WAIT],
-                pass_fds=[arguments, told],
+                pass_fds=[*given, told],
                 cwd="/",
                 env=_CLEAN,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
             )
-            os.close(arguments)
-            os.close(told)
-            with holder:
-                self._hold(holder, info)
+        with info, holder:
+            self._hold(holder, info)
 
     def _hold(self, holder: subprocess.Popen[bytes], info: IO[bytes]) -> None:
         assert holder.stdin
@@ -146,8 +160,8 @@ class _Mounts:
             os.close(self.users)
 
 
-def _readable(name: bytes, content: bytes) -> int:
-    descriptor = os.memfd_create(os.fsdecode(name))
+def _readable(content: bytes) -> int:
+    descriptor = os.memfd_create("given")
     os.write(descriptor, content)
     os.lseek(descriptor, 0, os.SEEK_SET)
     return descriptor

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 ETC = Path("/etc")
@@ -30,8 +30,17 @@ _SHOWN = (
 _SWITCH = "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservices: files\n"
 _LARGEST = 4 << 20
 """Bytes of a file."""
-_MANY = 20
-"""Entries of a folder, from which on a mount costs less than a copy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SystemFiles:
+    """What there is of /etc; paths are absolute."""
+
+    files: Mapping[str, tuple[int, bytes]]
+    """Permissions and content of each."""
+    links: Mapping[str, str]
+    folders: Sequence[str]
+    """Of the machine's own, which are shown as they are."""
 
 
 def public() -> list[Path]:
@@ -40,48 +49,60 @@ def public() -> list[Path]:
     return [path for name in wanted for path in sorted(ETC.glob(name))]
 
 
-def prepare(
-    target: Path, uid: int, gid: int, home: str, asked: Iterable[str] = ()
-) -> tuple[str, ...]:
-    """Make `target` such a folder. `asked`: paths below /etc that are to be there as well.
-
-    Returns the folders of the machine's /etc that are to be mounted over empty ones.
-    """
-    target.mkdir(mode=0o755)
-    wanted = [path for name in _SHOWN for path in sorted(ETC.glob(name))]
-    mounted = []
-    for source in (*wanted, *map(Path, asked)):
+def shown(uid: int, gid: int, home: str, asked: Iterable[str] = ()) -> SystemFiles:
+    """For a user and its HOME. `asked`: paths below /etc that are to be there as well."""
+    found = _Found()
+    for place in (*(path for name in _SHOWN for path in sorted(ETC.glob(name))), *map(Path, asked)):
         with contextlib.suppress(OSError):  # what we may not read is not for others either
-            if _is_large_and_public(source):
-                (target / source.relative_to(ETC)).mkdir(mode=0o755, parents=True, exist_ok=True)
-                mounted.append(str(source))
-            else:
-                _copy(source, target / source.relative_to(ETC))
+            found.add(place)
     texts = {
         "passwd": _users(uid, gid, home),
         "group": f"root:x:0:\nnogroup:x:65534:\n{_user(f'grp:x:{gid}:', gid)}",
         "nsswitch.conf": _SWITCH,
     }
-    for name, text in texts.items():
-        (target / name).unlink(missing_ok=True)
-        (target / name).write_text(text)
-    if not (target / "hosts").exists():
-        (target / "hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
-    return tuple(mounted)
+    if f"{ETC}/hosts" not in found.files:
+        texts["hosts"] = "127.0.0.1 localhost\n::1 localhost\n"
+    made = {f"{ETC}/{name}": (0o644, text.encode()) for name, text in texts.items()}
+    return SystemFiles(files=found.files | made, links=found.links, folders=found.folders)
 
 
-def _is_large_and_public(folder: Path) -> bool:
-    """Then it is shown as it is; one that holds anything unusual is copied without that."""
-    count, pending = 0, [str(folder)]
-    while pending and folder.is_dir():
+class _Found:
+    def __init__(self) -> None:
+        self.files: dict[str, tuple[int, bytes]] = {}
+        self.links: dict[str, str] = {}
+        self.folders: list[str] = []
+
+    def add(self, place: Path) -> None:
+        """A link may lead out of /etc, to what is shown; those in a folder stay as they are."""
+        found = place.stat()
+        if stat.S_ISREG(found.st_mode) and found.st_size <= _LARGEST:
+            mode = 0o755 if found.st_mode & 0o111 else 0o644
+            self.files[str(place)] = mode, place.read_bytes()
+        elif stat.S_ISDIR(found.st_mode) and _is_public_throughout(str(place)):
+            self.folders.append(str(place))
+        elif stat.S_ISDIR(found.st_mode):
+            self._add_public(str(place))
+
+    def _add_public(self, folder: str) -> None:
+        with os.scandir(folder) as entries:
+            for entry in filter(_is_public, entries):
+                if entry.is_symlink():
+                    self.links[entry.path] = os.readlink(entry.path)  # noqa: PTH115
+                else:
+                    with contextlib.suppress(OSError):
+                        self.add(Path(entry.path))
+
+
+def _is_public_throughout(folder: str) -> bool:
+    pending = [folder]
+    while pending:
         with os.scandir(pending.pop()) as entries:
             for entry in entries:
-                count += 1
                 if not _is_public(entry):
                     return False
                 if entry.is_dir(follow_symlinks=False):
                     pending.append(entry.path)
-    return count >= _MANY
+    return True
 
 
 def _users(uid: int, gid: int, home: str) -> str:
@@ -96,26 +117,8 @@ def _user(line: str, number: int) -> str:
     return f"{line}\n" if number else ""
 
 
-def _copy(source: Path, target: Path) -> None:
-    """A link at the top may lead out of /etc, to what is copied; those below stay as they are."""
-    found = source.stat()
-    target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    if stat.S_ISDIR(found.st_mode):
-        with contextlib.suppress(shutil.Error):  # files in it that we may not read
-            shutil.copytree(source, target, symlinks=True, ignore=_unusual, dirs_exist_ok=True)
-        target.chmod(0o755)
-    elif stat.S_ISREG(found.st_mode) and found.st_size <= _LARGEST:
-        shutil.copyfile(source, target)
-        target.chmod(0o755 if found.st_mode & 0o111 else 0o644)
-
-
-def _unusual(folder: str, _names: list[str]) -> list[str]:
-    """What others may not read, and what is neither file, folder nor link."""
-    with os.scandir(folder) as entries:
-        return [entry.name for entry in entries if not _is_public(entry)]
-
-
 def _is_public(entry: os.DirEntry[str]) -> bool:
+    """Neither what others may not read, nor what is no file, folder or link."""
     if entry.is_symlink():
         return True
     found = entry.stat(follow_symlinks=False)
