@@ -16,7 +16,7 @@ from autoresearch_ci.execution.sandbox.kernel import NotConfined
 from autoresearch_ci.execution.sandbox.within import NOT_EXECUTED, STARTED
 
 _TOLD_BYTES = 4096
-_PROGRAM = "import sys; sys.path.append(sys.argv.pop(1)); import within; within.main()"
+_PROGRAM = "import os, sys; sys.path.append(os.environ.pop('WHERE')); import within; within.main()"
 
 
 class Starter:
@@ -31,10 +31,10 @@ class Starter:
         given = [theirs.fileno(), *(() if users is None else (users,))]
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _PROGRAM, str(Path(__file__).parent)]
-                + [str(descriptor) for descriptor in given],
+                [sys.executable, "-I", "-S", "-c", _PROGRAM, *map(str, given)],
                 pass_fds=given,
-                env={},
+                # Commands see its arguments, and not its environment.
+                env={"WHERE": str(Path(__file__).parent)},
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
