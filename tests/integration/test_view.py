@@ -217,3 +217,52 @@ def test_an_older_bubblewrap_is_not_taken_for_one(tmp_path: Path) -> None:
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == bubblewrap.program()[1]
+
+
+_AS_ANYBODY = """
+import os, tempfile
+from pathlib import Path
+from autoresearch_ci.config.schema import Sandbox
+from autoresearch_ci.execution.command import run_command
+from autoresearch_ci.execution.sandbox.jail import Jail
+from autoresearch_ci.execution.sandbox.places import Places
+with tempfile.TemporaryDirectory() as name:
+    box = Path(name, "box")
+    box.mkdir()
+    jail = Jail(Sandbox(), Places(scratch=box, own=(box,), home=box))
+    print(jail.protection.holds, [str(missing) for missing in jail.protection.off])
+    line = "id -u; grep CapEff /proc/self/status; ls /root; cat /proc/1/environ; kill -9 1; echo on"
+    done = run_command(line, cwd=box, env={"PATH": os.defpath}, enter=jail.enter())
+    print(done.output, done.exit_code)
+    jail.close()
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="then all other tests are of an ordinary user")
+def test_an_ordinary_user_has_the_same_view(tmp_path: Path) -> None:
+    python, version = "/usr/bin/python3", sys.version_info[:2]
+    told = subprocess.run([python, "-V"], capture_output=True, text=True, check=False).stdout
+    if not told.startswith(f"Python {version[0]}.{version[1]}."):
+        pytest.skip("only this Python of ours may be started by others")
+    tmp_path.chmod(0o777)
+    done = subprocess.run(
+        [python, "-c", _AS_ANYBODY],
+        env={"PATH": os.defpath, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        cwd="/",
+        user=61234,
+        group=61234,
+        extra_groups=[],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "No module named" in done.stderr:
+        pytest.skip("our own code lies where no other user may read it")
+    level, uid, capabilities, *rest = done.stdout.splitlines()
+    if "Operation not permitted" in level:
+        pytest.skip(level)
+    assert (level, uid) == ("full []", "61234"), done.stdout + done.stderr
+    assert int(capabilities.split()[1], 16) == 0
+    assert "cannot access '/root'" in rest[0]
+    assert "Permission denied" in rest[1]
+    assert rest[-2:] == ["on", " 0"]

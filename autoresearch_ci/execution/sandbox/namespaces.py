@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import fcntl
 import json
 import os
 import subprocess
@@ -25,6 +26,8 @@ _TOOLS = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin"}
 _CLEAN = {"LC_ALL": "C", **_TOOLS}
 _WAIT = ("--", "sh", "-c", "echo; read _")
 _TOLD_BYTES = 4096
+_OWNER = 0xB701
+"""NS_GET_USERNS (`man 2 ioctl_ns`)."""
 
 
 class Namespaces:
@@ -46,6 +49,7 @@ class Namespaces:
             "filter": filtered,
             "user": [user.uid, user.gid] if user else None,
             "capabilities": kept,
+            "itself": [os.geteuid(), os.getegid()] if os.geteuid() else None,
         }
 
         def start(
@@ -90,8 +94,8 @@ def why_not(user: User | None, filtered: bytes = b"") -> str:
             made = place.confinement(user, network=False, scoped=False, filtered=filtered)
             assert made.start
             first, ended = made.start(["true"], Path("/"), _TOOLS, [nothing.fileno()] * 3)
-            os.close(ended)
             status = os.waitstatus_to_exitcode(os.waitpid(first, 0)[1])
+            os.close(ended)
     except (OSError, NotConfined) as error:
         return str(error)
     return f"a command in it ended with status {status}" if status else ""
@@ -147,7 +151,8 @@ class _Mounts:
         try:
             self.descriptor = os.open(f"/proc/{child}/ns/mnt", os.O_RDONLY)
             if os.geteuid():
-                self.users = os.open(f"/proc/{child}/ns/user", os.O_RDONLY)
+                # Not that of the command, which bubblewrap maps back from root's number.
+                self.users = fcntl.ioctl(self.descriptor, _OWNER)
         finally:
             holder.stdin.close()
             holder.wait()

@@ -118,7 +118,10 @@ def _start(given: list[int], mask: int) -> int:
         _tell(told, REFUSED, error)
         return -(error.errno or errno.EINVAL)
     if pid == 0:
-        _first(asked, mask, confine, copies, told)
+        try:
+            _first(asked, mask, confine, copies, told)
+        finally:
+            os._exit(1)
     return pid
 
 
@@ -136,6 +139,8 @@ def _first(
         _mount("proc", "/proc", _NO_SUID | _NO_DEVICES | _NO_PROGRAMS)
         _go_first()
         os.chdir(asked["folder"])
+        if asked["itself"]:
+            _be_itself(*asked["itself"])
         confine()
     except OSError as error:
         _tell(told, REFUSED, error)
@@ -152,6 +157,16 @@ def _first(
     os.closerange(told + 1, 1 << 16)
     os.write(told, STARTED)
     _wait_for(command, told)
+
+
+def _be_itself(uid: int, gid: int) -> None:
+    """And not root, as who has made the mounts must be; it can change them no more."""
+    _set(_SET_DUMPABLE, 1)  # else its files in /proc are not its own
+    _check("users", _libc.unshare(_NEW_USER))
+    for name, line in (("uid_map", f"{uid} 0 1"), ("gid_map", f"{gid} 0 1")):
+        place = os.open(f"/proc/self/{name}", os.O_WRONLY)
+        os.write(place, line.encode())
+        os.close(place)
 
 
 def _make_place(asked: dict[str, Any], mounts: int) -> None:
@@ -187,7 +202,8 @@ def _wait_for(command: int, told: int) -> NoReturn:
         if pid == command:
             code = os.waitstatus_to_exitcode(status)
             ended = code if code >= 0 else 128 - code  # as a shell says it
-            os.write(told, bytes([ended]))
+            with contextlib.suppress(BrokenPipeError):
+                os.write(told, bytes([ended]))
 
 
 def _confinement(asked: dict[str, Any]) -> Callable[[], None]:
