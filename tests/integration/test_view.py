@@ -234,6 +234,10 @@ with tempfile.TemporaryDirectory() as name:
     line = "id -u; grep CapEff /proc/self/status; ls /root; cat /proc/1/environ; kill -9 1; echo on"
     done = run_command(line, cwd=box, env={"PATH": os.defpath}, enter=jail.enter())
     print(done.output, done.exit_code)
+    count = "grep -c : /proc/net/dev"
+    for network in (False, True):
+        entered = jail.enter(network=network)
+        print(run_command(count, cwd=box, env={"PATH": os.defpath}, enter=entered).output.strip())
     jail.close()
 """
 
@@ -265,4 +269,5 @@ def test_an_ordinary_user_has_the_same_view(tmp_path: Path) -> None:
     assert int(capabilities.split()[1], 16) == 0
     assert "cannot access '/root'" in rest[0]
     assert "Permission denied" in rest[1]
-    assert rest[-2:] == ["on", " 0"]
+    interfaces = Path("/proc/net/dev").read_text().count(":")
+    assert rest[-4:] == ["on", " 0", "1", str(interfaces)]

@@ -56,12 +56,11 @@ def serve(channel: int, users: int | None = None) -> None:
         signal.signal(number, signal.SIG_DFL)
     for descriptor in (channel, *(() if users is None else (users,))):
         os.set_inheritable(descriptor, False)
-    new = _NEW_IPC | _NEW_UTS | _NEW_NET
     if users is not None:  # ours can be left, and never entered again
         _check("join users", _libc.setns(users, _NEW_USER))
-        _check("own namespaces", _libc.unshare(new))
+        _check("own namespaces", _libc.unshare(_NEW_IPC | _NEW_UTS))
     _set(_SET_DUMPABLE, 0)
-    names = [*(() if users is not None else ("mnt",)), "ipc", "uts", "net"]
+    names = [*(() if users is not None else ("mnt",)), "ipc", "uts"]
     home = [os.open(f"/proc/self/ns/{name}", os.O_RDONLY) for name in names]
     mask = os.umask(0o022)
     gc.freeze()  # what a fork does not touch, it shares
@@ -106,7 +105,7 @@ def _start(given: list[int], mask: int) -> int:
     """
     request, mounts, *outputs, told = given
     asked = marshal.loads(os.pread(request, os.fstat(request).st_size, 0))
-    flags = signal.SIGCHLD | _SIBLING | _NEW_PROCESSES
+    flags = signal.SIGCHLD | _SIBLING | _NEW_PROCESSES | (0 if asked["network"] else _NEW_NET)
     copies = [(os.POSIX_SPAWN_DUP2, stream, number) for number, stream in enumerate(outputs)]
     try:
         _make_place(asked, mounts)
@@ -114,9 +113,9 @@ def _start(given: list[int], mask: int) -> int:
         os.environ["PATH"] = asked["environment"].get("PATH", os.defpath)
         number = _CLONE[os.uname().machine]
         pid = _check("clone", _libc.syscall(number, ctypes.c_ulong(flags), 0, 0, 0, 0))
-    except OSError as error:
+    except (OSError, ValueError) as error:
         _tell(told, REFUSED, error)
-        return -(error.errno or errno.EINVAL)
+        return -errno.EINVAL
     if pid == 0:
         try:
             _first(asked, mask, confine, copies, told)
@@ -137,6 +136,8 @@ def _first(
         os.setsid()
         os.umask(mask)
         _mount("proc", "/proc", _NO_SUID | _NO_DEVICES | _NO_PROGRAMS)
+        if not asked["network"]:
+            _bring_up()
         _go_first()
         os.chdir(asked["folder"])
         if asked["itself"]:
@@ -172,14 +173,11 @@ def _be_itself(uid: int, gid: int) -> None:
 def _make_place(asked: dict[str, Any], mounts: int) -> None:
     """We leave it again; what was started in it stays."""
     _check("join mounts", _libc.setns(mounts, _NEW_MOUNTS))
-    new = _NEW_MOUNTS | _NEW_IPC | _NEW_UTS | (0 if asked["network"] else _NEW_NET)
-    _check("own namespaces", _libc.unshare(new))
+    _check("own namespaces", _libc.unshare(_NEW_MOUNTS | _NEW_IPC | _NEW_UTS))
     with contextlib.suppress(FileNotFoundError):
         _mount("devpts", "/dev/pts", _NO_SUID | _NO_PROGRAMS, "ptmxmode=0666,mode=620")
     for folder, inside in asked["fresh"]:
         _make_new(folder, inside)
-    if not asked["network"]:
-        _bring_up()
 
 
 def _go_first() -> None:
