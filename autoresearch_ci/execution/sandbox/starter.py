@@ -95,8 +95,12 @@ class Starter:
         return int.from_bytes(answer, sys.byteorder, signed=True)
 
     def close(self) -> None:
-        self._channel.close()
-        self._process.wait()
+        if self._of == os.getpid():
+            self._channel.close()
+            self._process.wait()
+        else:  # a fork may have closed what it inherited, and have opened something else instead
+            self._channel.detach()
+            self._process.returncode = 0
 
 
 def _failure(what: str, number: int, place: str) -> Exception:
