@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -145,6 +146,14 @@ def test_a_missing_folder_starts_nothing(run: Runs, jail: Jail, tmp_path: Path) 
     (tmp_path / "box" / "tree").rmdir()
     with pytest.raises(WorkspaceError, match="could not be confined"):
         run_command("true", cwd=tmp_path / "elsewhere", env={}, enter=enter)
+
+
+def test_a_folder_that_was_made_again_is_its_own_too(run: Runs, tmp_path: Path) -> None:
+    """File systems give the new one the number of the old one, if nobody holds that."""
+    for number in range(3):
+        assert run(f"echo {number} > x && cat x").output == f"{number}\n"
+        shutil.rmtree(tmp_path / "box" / "tree")
+        (tmp_path / "box" / "tree").mkdir()
 
 
 def test_who_starts_commands_may_be_killed_and_is_started_again(run: Runs) -> None:

@@ -45,6 +45,8 @@ class Jail:
         self._ruleset: Ruleset | None = None
         self._made_for: object = None
         """The folders and sockets that ruleset and mounts are about."""
+        self._held: list[int] = []
+        """Of the folders, so that no new one gets the number of one that was deleted."""
         self._confinements: dict[bool, Confinement] = {}
         self._made: Namespaces | None = None
         self._known: set[str] = set()
@@ -196,6 +198,9 @@ class Jail:
         elif self._asked.read_only and self.abilities.landlock:
             self._ruleset = container.ruleset(wanted, self.user)
         self._made_for = now
+        if self._made or self._ruleset:
+            held = [path for path in (*map(str, wanted.own), *wanted.write) if _identity(path)]
+            self._held = [os.open(path, os.O_PATH | os.O_CLOEXEC) for path in held]
 
     def _confinement(self, network: bool) -> Confinement:
         found, user = self.abilities, self.user
@@ -209,6 +214,8 @@ class Jail:
     def _forget(self) -> None:
         self._confinements.clear()
         self._made_for = None
+        while self._held:
+            os.close(self._held.pop())
         if self._made:
             self._made.close()
             self._made = None
