@@ -99,6 +99,7 @@ def scanner(
         Places(
             scratch=scratch,
             own=tuple(own),
+            home=next((folder for folder in own if folder.name == "home"), None),
             hidden=tuple(hidden),
             shown=(*shown, str(scratch)),
             needed=tuple(
