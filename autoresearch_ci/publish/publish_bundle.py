@@ -184,4 +184,5 @@ def _run_info(info: RunInfo, config: Config, manifest: Manifest) -> RunInfo:
         guards=[guard.command for guard in config.guards],
         goal=config.goal,
         repairs=(info.repairs or Repairs()) if config.repairs else None,
+        evidence="",  # a page within ours: whoever wrote the bundle could say anything in it
     )

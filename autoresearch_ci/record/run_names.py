@@ -157,7 +157,7 @@ def refuse_folder(folder: Path, *, theirs: bool) -> None:
     try:
         tempfile.TemporaryDirectory(dir=above).cleanup()
     except OSError as error:
-        if not theirs or error.errno in _OF_THE_DISK:  # another folder would not help
+        if error.errno in _OF_THE_DISK or (error.errno == errno.EACCES and not theirs):
             raise
         raise ConfigError(
             f"the run's folder {folder} cannot be written: {error.strerror or error}.\n"

@@ -300,5 +300,5 @@ def test_every_field_of_the_manifest_is_checked_or_overwritten() -> None:
     believed |= {"failed", "suites", "repairs", "lineage"}
     # Of the lineage, the commit that it begins with is checked.
     known_better = {"tag", "base_commit", "metric_name", "direction", "metric_command"}
-    known_better |= {"guards", "goal", "branch", "disclose"}
+    known_better |= {"guards", "goal", "branch", "disclose", "evidence"}
     assert {field.name for field in dataclasses.fields(RunInfo)} == believed | known_better

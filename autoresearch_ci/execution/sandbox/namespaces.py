@@ -46,7 +46,7 @@ class Namespaces:
             "fresh": self._mounts.fresh,
             "network": network,
             "scoped": scoped,
-            "filter": filtered,
+            "filter": filtered.hex(),
             "user": [user.uid, user.gid] if user else None,
             "capabilities": kept,
             "itself": [os.geteuid(), os.getegid()] if os.geteuid() else None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import marshal
+import json
 import os
 import socket
 import subprocess
@@ -68,7 +68,7 @@ class Starter:
         words = os.memfd_create("request")
         reader, told = os.pipe()
         try:
-            os.write(words, marshal.dumps(dict(request)))
+            os.write(words, json.dumps(request).encode())
             pid = self._ask([words, mounts, *streams, told])
         except OSError as error:
             os.close(reader)
@@ -83,7 +83,7 @@ class Starter:
         os.close(reader)
         if pid > 0:
             os.waitpid(pid, 0)
-        raise _failure(*marshal.loads(why)) if why else NotConfined("it was killed at once")
+        raise _failure(*json.loads(why)) if why else NotConfined("it was killed at once")
 
     def _ask(self, given: Sequence[int]) -> int:
         """What is negative has told why."""

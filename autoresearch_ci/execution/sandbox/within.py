@@ -17,7 +17,7 @@ import ctypes
 import errno
 import fcntl
 import gc
-import marshal
+import json
 import os
 import signal
 import stat
@@ -104,7 +104,7 @@ def _start(given: list[int], mask: int) -> int:
     What can be done before it is a process of its own is: a fork is slow where it is written to.
     """
     request, mounts, *outputs, told = given
-    asked = marshal.loads(os.pread(request, os.fstat(request).st_size, 0))
+    asked = json.loads(os.pread(request, os.fstat(request).st_size, 0))
     flags = signal.SIGCHLD | _SIBLING | _NEW_PROCESSES | (0 if asked["network"] else _NEW_NET)
     copies = [(os.POSIX_SPAWN_DUP2, stream, number) for number, stream in enumerate(outputs)]
     try:
@@ -210,7 +210,7 @@ def _confinement(asked: dict[str, Any]) -> Callable[[], None]:
     header = struct.pack("Ii", _CAPABILITIES_3, 0)
     low, high = kept & 0xFFFFFFFF, kept >> 32
     sets = struct.pack("6I", low, low, 0, high, high, 0)
-    enter_filter = _filter(code) if code else None
+    enter_filter = _filter(bytes.fromhex(code)) if code else None
 
     def confine() -> None:
         _set(_NO_NEW_PRIVILEGES, 1)
@@ -291,7 +291,7 @@ def _check(what: str, result: int) -> int:
 def _tell(told: int, what: str, error: OSError | ValueError) -> None:
     number = (error.errno if isinstance(error, OSError) else 0) or errno.EINVAL
     place = error.filename if isinstance(error, OSError) and error.filename else ""
-    os.write(told, FAILED + marshal.dumps((what, number, str(place))))
+    os.write(told, FAILED + json.dumps((what, number, str(place))).encode())
 
 
 def main() -> None:
