@@ -486,6 +486,30 @@ def test_a_reader_that_leaves_is_no_mistake(repo: Repo) -> None:
     assert done.stderr.split() in (["141"], ["0"]), done.stderr
 
 
+def test_a_reader_that_leaves_before_the_last_word_is_none_either() -> None:
+    """What is written in one go is only sent when we end."""
+    code = (
+        "import sys, os\n"
+        "from autoresearch_ci.safety.output_streams import guard_output\n"
+        "release = guard_output()\n"
+        "print('said', end='')\n"
+        "sys.stdin.read()\n"
+        "release()\n"
+    )
+    reader, writer = os.pipe()
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(writer)
+    os.close(reader)
+    _, told = process.communicate("")
+    assert (process.returncode, told) == (0, "")
+
+
 @pytest.mark.parametrize("number", [errno.EAGAIN, errno.ENOMEM])
 def test_a_process_that_the_system_does_not_start_is_one_sentence(number: int) -> None:
     told = reason_of(OSError(number, os.strerror(number)))
