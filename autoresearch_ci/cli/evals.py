@@ -6,7 +6,7 @@ It reads results.tsv of ours and of the peers, runs nothing, and asks no model.
 from __future__ import annotations
 
 import argparse
-import json
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -29,10 +29,11 @@ from autoresearch_ci.report.evaluation import (
     text,
 )
 from autoresearch_ci.report.run_summary import count
+from autoresearch_ci.report.stored_run import run_facts
 from autoresearch_ci.safety.log_text import defuse, json_text
 from autoresearch_ci.safety.markdown_text import inline
 from autoresearch_ci.safety.untrusted_files import file_bytes
-from autoresearch_ci.safety.untrusted_values import MIB, Unreadable
+from autoresearch_ci.safety.untrusted_values import Unreadable
 from autoresearch_ci.safety.wording import number, shortened
 from autoresearch_ci.workspace.repository import Repository
 
@@ -60,6 +61,7 @@ class Read:
 def main(options: argparse.Namespace) -> int:
     """Evaluate each journal, or two side by side; 1 when what was asked for is not so."""
     words = _fail_on(options.fail_on)
+    _refuse_senseless(options)
     paths = [Path(name) for name in options.compare or options.journals] or [
         newest_journal(Path.cwd())
     ]
@@ -82,10 +84,18 @@ def _fail_on(given: Sequence[str]) -> list[str]:
     return words
 
 
+def _refuse_senseless(options: argparse.Namespace) -> None:
+    """Not-a-number is reached by everything. Raises `ConfigError`."""
+    if options.goal is not None and not math.isfinite(options.goal):
+        raise ConfigError(f"--goal {options.goal}: expected a finite number.")
+    if options.window < 1 or options.forecast < 0:
+        raise ConfigError("--window and --forecast: expected a whole number, --window from 1 on.")
+
+
 def _read(path: Path, direction: Direction | None, options: argparse.Namespace) -> Read:
     content = _content(path, LARGEST)
     journal = read_journal(content, str(path), direction)
-    told = _run_facts(path)
+    told = run_facts(path)
     target = options.goal
     if target is None:
         target = _number(_told(told, "metric.target"))
@@ -113,15 +123,6 @@ def _content(path: Path, limit: int) -> bytes:
         raise ConfigError(f"{path}: {reason}.\ndo: name a journal, such as results.tsv.") from error
 
 
-def _run_facts(path: Path) -> Mapping[str, Any]:
-    """run.json beside the journal; nothing where there is none that can be read."""
-    try:
-        values = json.loads(file_bytes(path.with_name("run.json"), MIB))
-    except (OSError, Unreadable, ValueError, RecursionError):
-        return {}
-    return values if isinstance(values, dict) else {}
-
-
 def _told(told: Mapping[str, Any], key: str) -> object:
     """A value of the configuration that the run had."""
     config = told.get("config")
@@ -131,7 +132,7 @@ def _told(told: Mapping[str, Any], key: str) -> object:
 def _number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return float(value)
+    return float(value) if math.isfinite(value) else None
 
 
 def _files(path: Path, journal: ForeignJournal) -> dict[int, list[str]]:

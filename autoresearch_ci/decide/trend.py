@@ -199,7 +199,7 @@ def evaluate(
         anomalies=tuple(_anomalies(tried, gains)),
         notes=tuple(notes),
     )
-    return _advised(found, tried)
+    return _advised(found, tried, window)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -385,12 +385,12 @@ def _anomalies(tried: Sequence[Experiment], gains: Mapping[int, float]) -> Itera
             yield f"#{rows[0].iteration} to #{rows[-1].iteration} failed in a row ({words})"
 
 
-def _advised(found: Evaluation, tried: Sequence[Experiment]) -> Evaluation:
-    advice, why = _advice(found, tried)
+def _advised(found: Evaluation, tried: Sequence[Experiment], window: int) -> Evaluation:
+    advice, why = _advice(found, tried, window)
     return replace(found, advice=advice, why=why)
 
 
-def _advice(found: Evaluation, tried: Sequence[Experiment]) -> tuple[Advice, str]:
+def _advice(found: Evaluation, tried: Sequence[Experiment], window: int) -> tuple[Advice, str]:
     """What to do, and why; the first that applies."""
     failed = sum(e.status in _FAILED for e in tried)
     if not tried:
@@ -418,19 +418,19 @@ def _advice(found: Evaluation, tried: Sequence[Experiment]) -> tuple[Advice, str
             f"nothing was kept since #{found.plateau}, and candidates come no nearer: another "
             "scope, program or model, or enough"
         )
-    if found.idle >= WINDOW and found.slope is not None and found.slope.high < 0:
+    if found.idle >= window and found.slope is not None and found.slope.high < 0:
         return Advice.CHANGE, "candidates get worse from one to the next, and none was kept lately"
     if found.fading is not None and found.fading < _FADING:
         return Advice.CHANGE, (
             f"an experiment of the second half gained {found.fading:.0%} of what one of the first "
             "half did"
         )
-    return Advice.CONTINUE, _still(found)
+    return Advice.CONTINUE, _still(found, window)
 
 
-def _still(found: Evaluation) -> str:
+def _still(found: Evaluation, window: int) -> str:
     if found.idle == 0:
         return "the last experiment was kept"
-    if found.idle < WINDOW:
+    if found.idle < window:
         return f"kept something {found.idle + 1} experiments ago"
     return "candidates still come nearer, though none was kept lately"

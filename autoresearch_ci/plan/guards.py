@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from autoresearch_ci.measure.diagnostics.discover import Target
@@ -90,9 +90,3 @@ def guard_of(target: Target) -> dict[str, Any]:
 def guards_of(stack: Stack) -> list[dict[str, Any]]:
     """Of all suites that are taken."""
     return [guard_of(target) for target in suites(stack)]
-
-
-def unit_of(guards: Sequence[Mapping[str, Any]]) -> str:
-    """The commands of several guards as one line."""
-    lines = [f"({g['command']})" if len(guards) > 1 else str(g["command"]) for g in guards]
-    return " && ".join(lines)

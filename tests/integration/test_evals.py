@@ -53,6 +53,9 @@ def test_the_shipped_night_is_told_as_text_markdown_and_json(
         (GOOD, ["--fail-on", "goal-missed"], 2),
         (GOOD, ["--fail-on", "plato"], 2),
         ([(CRASH, None)] * 9, ["--fail-on", "plateau"], 0),
+        (GOOD, ["--fail-on", "goal-missed", "--goal", "nan"], 2),
+        (GOOD, ["--fail-on", "plateau", "--window", "0"], 2),
+        (GOOD, ["--forecast", "-5"], 2),
     ],
 )
 def test_it_fails_on_what_it_was_told_to_and_on_nothing_else(
