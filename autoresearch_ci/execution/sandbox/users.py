@@ -124,11 +124,14 @@ def spare(name: str) -> User | None:
         user = User(uid, uid, exclusive=True)
         if unreachable(user, []):
             return None
-        with contextlib.suppress(OSError):
-            held = socket.socket(socket.AF_UNIX)
+        held = socket.socket(socket.AF_UNIX)
+        try:
             held.bind(f"\0tmpwork-user-{user.uid}")
-            _held.append(held)
-            return user
+        except OSError:
+            held.close()
+            continue
+        _held.append(held)
+        return user
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from autoresearch_ci.execution.sandbox.seccomp import (
     program,
 )
 from autoresearch_ci.execution.sandbox.shared_memory import delete
-from autoresearch_ci.execution.sandbox.users import User, first_words, named, programs
+from autoresearch_ci.execution.sandbox.users import User, first_words, named, programs, spare
 
 NOBODY = User(65534, 65534)
 EVERYTHING = Abilities(landlock=7, filters="", why_no_view="")
@@ -159,6 +160,18 @@ def test_an_unknown_user_is_a_configuration_error() -> None:
     with pytest.raises(ConfigError, match="no user 'nobody-of-this-name'"):
         named("nobody-of-this-name")
     assert named("54321") == User(54321, 54321)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root has users to spare")
+@pytest.mark.filterwarnings("error")
+def test_a_user_that_another_run_took_is_passed_over() -> None:
+    """The name that another holds is let go of at once: no socket is left to the collector."""
+    one_run = f"run-{os.getpid()}"
+    first, second = spare.__wrapped__(one_run), spare.__wrapped__(one_run)
+    gc.collect()
+    assert first is not None
+    assert second is not None
+    assert first != second
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
