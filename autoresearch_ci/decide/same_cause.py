@@ -17,6 +17,8 @@ Item = TypeVar("Item")
 _QUOTED = re.compile(r"[`'\"‘“]([\w.$]{2,80})[`'\"’”]")
 _LOOKING = frozenset({Category.BUILD, Category.CRITICAL, Category.TYPE, Category.LINT})
 """Kinds of failures that tools find by reading a line."""
+_CAUSES_OF_A_LINE = 40
+"""Held against a further one: a minified file has thousands on its only line."""
 
 
 def shown_once(
@@ -32,13 +34,16 @@ def shown_once(
     found: list[list[Item]] = []
     for item in items:
         told = failure(item)
-        # What is of no line is of a cause of its own.
-        key = (told.path, told.line, apart(item)) if told.path and told.line else (id(item),)
-        group = next((g for g in groups.get(key, []) if _joins(told, [*map(failure, g)])), None)
+        # What is of no line, or no tool reads in it, is of a cause of its own.
+        of_line = told.path and told.line and told.category in _LOOKING
+        key = (told.path, told.line, apart(item)) if of_line else (id(item),)
+        before = groups.setdefault(key, [])
+        group = next((g for g in before if _joins(told, [*map(failure, g)])), None)
         if group is None:
             group = []
-            groups.setdefault(key, []).append(group)
             found.append(group)
+            if len(before) < _CAUSES_OF_A_LINE:
+                before.append(group)
         group.append(item)
     return [(group[0], tuple(failure(item).tool for item in group[1:])) for group in found]
 
@@ -46,8 +51,6 @@ def shown_once(
 def _joins(failure: Failure, group: Sequence[Failure]) -> bool:
     first = group[0]
     if failure.tool in {other.tool for other in group}:
-        return False
-    if not {first.category, failure.category} <= _LOOKING:
         return False
     if Category.BUILD in (first.category, failure.category):
         return first.category is failure.category

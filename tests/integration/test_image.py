@@ -43,7 +43,8 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (image / "src").mkdir()
     for name in (ROOT / ".dockerignore").read_text().split():
         if name.startswith("!"):
-            subprocess.run(["cp", "-r", str(ROOT / name[1:]), str(image / "src")], check=True)
+            copy = ["cp", "-r", "--parents", name[1:], str(image / "src")]
+            subprocess.run(copy, cwd=ROOT, check=True)
     environment = {name: v for name, v in os.environ.items() if not name.startswith("PYTHON")}
     environment |= {"PIP_RETRIES": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     environment["PIP_NO_COMPILE"] = "0"  # no compiling: of thousands of files we start a few
