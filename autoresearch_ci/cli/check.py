@@ -21,9 +21,11 @@ from autoresearch_ci.cli.action.runner_io import FileCommands
 from autoresearch_ci.cli.assembly import make_redactor
 from autoresearch_ci.cli.compared import Compared, compared
 from autoresearch_ci.cli.gate_files import (
-    print_verdict,
+    Gated,
     report_folder,
+    run_url,
     say_to_forge,
+    show,
     write_all,
 )
 from autoresearch_ci.config.resolve import Resolved
@@ -38,8 +40,13 @@ from autoresearch_ci.decide.shortcuts import left_out
 from autoresearch_ci.decide.shortcuts.detect import BYTES_LIMIT, shortcuts
 from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.events import Note, Observer, Warning, redacted
+from autoresearch_ci.report.annotations import annotated, code_quality
 from autoresearch_ci.report.console import make_progress
-from autoresearch_ci.report.gate_report import GateReport
+from autoresearch_ci.report.failures_junit import failures_junit
+from autoresearch_ci.report.failures_sarif import failures_sarif
+from autoresearch_ci.report.gate_page import comment_markdown, gate_lines, gate_markdown
+from autoresearch_ci.report.gate_report import GateReport, gate_json
+from autoresearch_ci.safety.log_text import json_text
 from autoresearch_ci.safety.redaction import Redactor
 from autoresearch_ci.workspace.repository import FileVersion, Repository
 from autoresearch_ci.workspace.steering_files import steered_tool
@@ -142,10 +149,32 @@ def check(
         doubts = _doubts(repository, pair.head, changed, config.fix.allow)
         report = replace(report, doubts=tuple(map(redactor.redact, doubts)))
         if told:
-            say_to_forge(report, pair, config, repository, environment, observe)
-    print_verdict(report, folder, json=options.json)
-    write_all(report, folder, files, environment)
+            text = comment_markdown(report, run_url(environment))
+            say_to_forge("gate", text, pair, config, repository, environment, observe)
+    gated = _gated(report)
+    show(gated, folder, "json" if options.json else "text")
+    write_all(gated, folder, files, environment)
     return verdict.exit_code
+
+
+def _gated(report: GateReport) -> Gated:
+    annotations = annotated(report)
+    facts = gate_json(report, [annotation.as_json() for annotation in annotations])
+    summary = gate_markdown(report)
+    return Gated(
+        lines=[*gate_lines(report)],
+        json=facts,
+        files={
+            "failures.json": json_text(facts, indent=1),
+            "failures.sarif": json_text(failures_sarif(report), indent=1),
+            "failures.xml": failures_junit(report),
+            "gl-code-quality-report.json": json_text(code_quality(report), indent=1),
+            "summary.md": summary,
+        },
+        summary=summary,
+        outputs={"failures": str(report.standing), "verdict": str(report.verdict.ruling)},
+        annotations=annotations,
+    )
 
 
 def _looked(

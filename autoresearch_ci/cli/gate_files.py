@@ -6,7 +6,8 @@ Nobody who does not listen changes the verdict: a comment that is refused is tol
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,54 +18,34 @@ from autoresearch_ci.config.schema import Config
 from autoresearch_ci.errors import ConfigError, PublishError
 from autoresearch_ci.events import Note, Observer, Warning
 from autoresearch_ci.publish.forge.choose import make_forge
+from autoresearch_ci.publish.forge.forge import LineNote
 from autoresearch_ci.record.durable_files import replace_file
 from autoresearch_ci.record.run_names import refuse_folder
-from autoresearch_ci.report.annotations import Annotation, annotated, code_quality
-from autoresearch_ci.report.failures_junit import failures_junit
-from autoresearch_ci.report.failures_sarif import failures_sarif
-from autoresearch_ci.report.gate_page import comment_markdown, gate_lines, gate_markdown
-from autoresearch_ci.report.gate_report import GateReport, gate_json
+from autoresearch_ci.report.annotations import Annotation
 from autoresearch_ci.safety.log_text import json_text
 from autoresearch_ci.safety.output_streams import Guarded
 from autoresearch_ci.safety.wording import commit_name
 from autoresearch_ci.workspace.repository import Repository
 
-_MARK = "gate"
 _LINE = 500_000
 """Characters of JSON on standard output, which some read line by line."""
 
 
-def write_all(
-    report: GateReport, folder: Path, files: FileCommands, environment: Mapping[str, str]
-) -> None:
-    """To the run folder and to the runner; that one takes nothing keeps nothing from the other.
+@dataclass(frozen=True, kw_only=True)
+class Gated:
+    """What a gate tells of a commit, in every form that somebody reads."""
 
-    Raises the first `OSError` after that: what nobody can read has not passed.
-    """
-    refused: list[OSError] = []
-    for tell in (
-        partial(_write_files, report, folder),
-        partial(_say_to_runner, report, files, environment),
-    ):
-        try:
-            tell()
-        except OSError as error:
-            refused.append(error)
-    if refused:
-        raise refused[0]
-
-
-def _write_files(report: GateReport, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    contents = {
-        "failures.json": json_text(_json(report), indent=1).encode(),
-        "failures.sarif": json_text(failures_sarif(report), indent=1).encode(),
-        "failures.xml": failures_junit(report),
-        "gl-code-quality-report.json": json_text(code_quality(report), indent=1).encode(),
-        "summary.md": gate_markdown(report).encode("utf-8", "backslashreplace"),
-    }
-    for name, content in contents.items():
-        replace_file(folder / name, content)
+    lines: Sequence[str]
+    """For a terminal."""
+    json: Mapping[str, Any]
+    """With `items` and `items_left_out`."""
+    files: Mapping[str, str | bytes]
+    """Of the run folder."""
+    summary: str
+    """Markdown."""
+    outputs: Mapping[str, str]
+    """What later steps of a job read."""
+    annotations: Sequence[Annotation]
 
 
 def report_folder(
@@ -86,46 +67,65 @@ def report_folder(
     return folder
 
 
-def _json(report: GateReport) -> dict[str, Any]:
-    return gate_json(report, [found.as_json() for found in annotated(report)])
-
-
-def print_verdict(report: GateReport, folder: Path, *, json: bool) -> None:
-    """The table, or one JSON object on one line and the table beside it."""
-    for line in gate_lines(report):
-        print(line, file=sys.stderr if json else sys.stdout)
-    if not json:
+def show(gated: Gated, folder: Path, form: str, sarif: str = "") -> None:
+    """As `text`, `json` or `sarif`; what people read goes beside what tools read."""
+    for line in gated.lines:
+        print(line, file=sys.stdout if form == "text" else sys.stderr)
+    if form == "text":
         print(f"reports: {folder}")
-        return
-    told = {**_json(report), "folder": str(folder)}
-    room = _LINE
-    items = told["items"]
+    else:
+        print(sarif if form == "sarif" else _line({**gated.json, "folder": str(folder)}))
+
+
+def _line(told: dict[str, Any]) -> str:
+    room, items = _LINE, told["items"]
     for number, item in enumerate(items):
         room -= len(json_text(item))
         if room < 0:
             told |= {"items": items[:number]}
             told["items_left_out"] += len(items) - number
             break
-    print(json_text(told))
+    return json_text(told)
 
 
-def outputs(report: GateReport) -> dict[str, str]:
-    """What later steps of a job read."""
-    return {"failures": str(report.standing), "verdict": str(report.verdict.ruling)}
+def write_all(
+    gated: Gated, folder: Path, files: FileCommands, environment: Mapping[str, str]
+) -> None:
+    """To the run folder and to the runner; that one takes nothing keeps nothing from the other.
+
+    Raises the first `OSError` after that: what nobody can read has not passed.
+    """
+    refused: list[OSError] = []
+    for tell in (
+        partial(_write_files, gated, folder),
+        partial(_say_to_runner, gated, files, environment),
+    ):
+        try:
+            tell()
+        except OSError as error:
+            refused.append(error)
+    if refused:
+        raise refused[0]
 
 
-def _say_to_runner(report: GateReport, files: FileCommands, environment: Mapping[str, str]) -> None:
+def _write_files(gated: Gated, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in gated.files.items():
+        data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
+        replace_file(folder / name, data)
+
+
+def _say_to_runner(gated: Gated, files: FileCommands, environment: Mapping[str, str]) -> None:
     """Outputs, summary and annotations, where a runner of GitHub's reads along.
 
     Within our own action it does not: the step around us says all of it.
     """
-    files.set_outputs(outputs(report))
-    files.set_summary([gate_markdown(report)])
-    print_annotations(annotated(report), environment)
+    files.set_outputs(gated.outputs)
+    files.set_summary([gated.summary])
+    _print_annotations(gated.annotations, environment)
 
 
-def print_annotations(annotations: Iterable[Annotation], environment: Mapping[str, str]) -> None:
-    """For the runner, where it reads along."""
+def _print_annotations(annotations: Iterable[Annotation], environment: Mapping[str, str]) -> None:
     if environment.get("GITHUB_ACTIONS") != "true" or not environment.get("GITHUB_OUTPUT"):
         return
     stream = sys.stderr
@@ -138,14 +138,19 @@ def print_annotations(annotations: Iterable[Annotation], environment: Mapping[st
 
 
 def say_to_forge(
-    report: GateReport,
+    mark: str,
+    text: str,
     pair: Compared,
     config: Config,
     repository: Repository,
     environment: Mapping[str, str],
     observe: Observer,
+    notes: Sequence[LineNote] | None = None,
 ) -> None:
-    """One comment on the pull request, edited in place."""
+    """One comment on the pull request, edited in place, and comments beside its changed lines.
+
+    `mark`: by which it is found again; `notes`: `None` where this gate has none beside lines.
+    """
     where = "it is in the step's summary, the annotations and the run folder"
     if pair.fork:
         message = f"no comment on a fork's pull request, whose job may not write one: {where}"
@@ -153,16 +158,16 @@ def say_to_forge(
         return
     try:
         forge = make_forge(config.publish, repository, environment, observe)
-        url = forge.sticky_comment(
-            pair.pull_request, _MARK, comment_markdown(report, run_url(environment))
-        )
+        url = forge.sticky_comment(pair.pull_request, mark, text)
+        if notes is not None:
+            forge.beside_lines(pair.pull_request, mark, notes)
     except (ConfigError, PublishError) as error:
         why = " ".join(str(error).split("\n")[:1])
         observe(
             Warning(
                 message=f"the comment could not be written ({why}): {where}\n"
                 "do: permissions: {pull-requests: write}, and env: {GITHUB_TOKEN: "
-                "${{ github.token }}}; or --publish none"
+                "${{ github.token }}} (GitLab: GITLAB_TOKEN with the scope api); or --publish none"
             )
         )
         return

@@ -12,14 +12,14 @@ import itertools
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from autoresearch_ci.cli.open_investigation import Desk, opened_desk
 from autoresearch_ci.config.schema import Budget, Config
 from autoresearch_ci.decide.brought_in import Kept, rests_on_change
 from autoresearch_ci.decide.line_map import unchanged_lines
+from autoresearch_ci.decide.model_layer import ModelLayer
 from autoresearch_ci.decide.saturation import UNUSABLE, coverage, crossed
 from autoresearch_ci.decide.weaknesses import (
     MODEL,
@@ -52,31 +52,6 @@ COMMAND = "audit"
 """What the records and the run folder are called after."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ModelLayer:
-    """What came of it."""
-
-    weaknesses: tuple[Weakness, ...] = ()
-    """What the model says, worst first: `open` with evidence that stands and that nobody refuted,
-    `unknown` without, `disproven` where it was refuted."""
-    older: tuple[Weakness, ...] = ()
-    """The same of what rests on nothing that the audited change brought in: no business of its."""
-    hits: tuple[Weakness, ...] = ()
-    """All that were handed in; `disproven` are those that were refuted with code as evidence."""
-    why_not: str = ""
-    """Why no model was asked at all; empty: one was."""
-    incomplete: tuple[str, ...] = ()
-    """What was not looked at, and why."""
-    coverage: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    """Dimension -> cell -> how often it was looked at with evidence in the record."""
-    terrain: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
-    """The reconnaissance, by the names of the program's schema."""
-    dropped: int = 0
-    """Pieces of evidence that did not hold."""
-    tokens: int = 0
-    cost_usd: float = 0.0
-
-
 def audit_commit(
     config: Config,
     head: str,
@@ -99,10 +74,12 @@ def audit_commit(
     `WorkspaceError`.
     """
     claudes = config.claude.in_turn()
-    if iterations == 0 or all(credential(claude, environment) is None for claude in claudes):
-        return ModelLayer(hits=tuple(hits), why_not="there is no key, or nobody is to be asked")
+    if iterations == 0:
+        return ModelLayer(hits=tuple(hits), why_not="nobody is to be asked: --iterations 0")
+    if all(credential(claude, environment) is None for claude in claudes):
+        return ModelLayer(hits=tuple(hits), why_not="there is no key")
     if changes == {}:
-        return ModelLayer(hits=tuple(hits))
+        return ModelLayer(hits=tuple(hits), commit=head)
     program = (program or bundled("security")).at_depth(depth)
     told = json.dumps(changes or {}, sort_keys=True).encode(errors="replace")
     asked = {"focus": focus, "changes": hashlib.sha256(told).hexdigest()[:16]}
@@ -219,6 +196,7 @@ def _layer(desk: Desk, work: Stepped, kept: Kept | None) -> ModelLayer:
         older=tuple(older),
         hits=tuple(_answered(hit, work) for hit in work.hits),
         incomplete=tuple(work.incomplete(known)),
+        commit=commit,
         coverage=covered,
         terrain=work.terrain.lists if work.terrain else {},
         dropped=dropped + (work.terrain.dropped if work.terrain else 0),
@@ -238,7 +216,7 @@ def _answered(hit: Weakness, work: Stepped) -> Weakness:
     return replace(
         hit,
         status=rule.finding if rule else hit.status,
-        why=f"{hit.why} {found.judgement}, says a model: {found.why}".strip(),
+        answer=f"{found.judgement}, says a model: {found.why}",
         evidence=(*hit.evidence, *found.evidence),
     )
 

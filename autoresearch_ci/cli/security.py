@@ -15,27 +15,35 @@ from autoresearch_ci.cli.action.runner_io import FileCommands
 from autoresearch_ci.cli.assembly import make_redactor
 from autoresearch_ci.cli.compared import Compared, compared, fetched
 from autoresearch_ci.cli.config import effective
-from autoresearch_ci.cli.model_audit import ModelLayer, audit_commit, changes_of
-from autoresearch_ci.cli.security_files import say_to_forge, security_folder, show, write_all
+from autoresearch_ci.cli.gate_files import report_folder, run_url, say_to_forge, show, write_all
+from autoresearch_ci.cli.model_audit import audit_commit, changes_of
+from autoresearch_ci.cli.security_files import gated
 from autoresearch_ci.cli.security_fix import EVERYTHING, fix
 from autoresearch_ci.cli.security_history import History
 from autoresearch_ci.cli.security_scan import Scan, Scanned
 from autoresearch_ci.cli.terminal import obey_signals
+from autoresearch_ci.config.flags import FLAGS
 from autoresearch_ci.config.schema import Config, Publish
+from autoresearch_ci.decide.model_layer import ModelLayer
 from autoresearch_ci.decide.security_gate import gate, threshold_of
 from autoresearch_ci.decide.weaknesses import Weakness
 from autoresearch_ci.errors import ConfigError, PublishError
 from autoresearch_ci.events import Observer, Warning, redacted
 from autoresearch_ci.publish.forge.choose import make_forge
+from autoresearch_ci.publish.forge.forge import LineNote
 from autoresearch_ci.publish.forge.git_remote import Remote
 from autoresearch_ci.report.console import make_progress
-from autoresearch_ci.report.security_report import SecurityReport, told
+from autoresearch_ci.report.security_page import beside_lines, comment_markdown
+from autoresearch_ci.report.security_report import SecurityReport, without_secrets
+from autoresearch_ci.report.weaknesses_sarif import weaknesses_sarif
+from autoresearch_ci.safety.log_text import json_text
 from autoresearch_ci.safety.redaction import Redactor
 from autoresearch_ci.workspace.repository import Repository
 
 
 def main(options: argparse.Namespace) -> int:
     """The exit code of the gate. Raises `AutoresearchError` where nothing can be looked at."""
+    _refuse_unused(options)
     environment = options.environment
     files = FileCommands(environment)  # before anything that is looked at could write them
     diff = options.diff is not None
@@ -51,7 +59,7 @@ def main(options: argparse.Namespace) -> int:
         closing(Repository.open(Path.cwd())) as repository,
     ):
         observe = redacted(progress, redactor.redact)
-        folder = security_folder(repository, pair.head, options.output)
+        folder = report_folder(repository, pair.head, options.output, command="security")
         if repository.changed():
             observe(Warning(message="uncommitted changes are not looked at: HEAD is"))
         scan = Scan(
@@ -69,7 +77,7 @@ def main(options: argparse.Namespace) -> int:
         fixed = fix(scan, scanned, options) if options.fix else None
         if fixed:
             pair, scanned = fixed.pair, fixed.scanned
-            folder = security_folder(repository, pair.head, options.output)
+            folder = report_folder(repository, pair.head, options.output, command="security")
         report = _report(
             config, pair, scanned, environment, redactor, allow=options.allow_incomplete
         )
@@ -77,12 +85,32 @@ def main(options: argparse.Namespace) -> int:
             history = History(repository, config, environment, observe)
             report = history.continued(report, scanned, now.date().isoformat())
         if diff and pair.pull_request and config.publish.mode != "none":
-            say_to_forge(report, pair, config, repository, environment, observe)
-    show(report, folder, options.format)
-    write_all(report, folder, files, environment, now)
+            text = comment_markdown(report, run_url(environment))
+            notes = [LineNote(path=p, line=n, text=t, key=k) for p, n, t, k in beside_lines(report)]
+            say_to_forge("security", text, pair, config, repository, environment, observe, notes)
+    told = gated(report, now)
+    sarif = json_text(weaknesses_sarif(report)) if options.format == "sarif" else ""
+    show(told, folder, options.format, sarif)
+    write_all(told, folder, files, environment)
     if fixed and fixed.broken:
         raise fixed.broken
     return report.exit_code
+
+
+_OF_REPAIRS = ("guards", "env", "proposer", "publish.branch", "publish.base", "publish.draft")
+"""Keys that only a repair reads."""
+
+
+def _refuse_unused(options: argparse.Namespace) -> None:
+    """Who types a guard believes that something is guarded."""
+    typed = {key for key, _ in getattr(options, "typed", ())}
+    unused = [FLAGS[key].name for key in _OF_REPAIRS if key in typed]
+    if unused and not options.fix:
+        does = "does" if len(unused) == 1 else "do"
+        raise ConfigError(
+            f"security: {', '.join(unused)} {does} nothing without --fix: nothing is repaired, "
+            "and nothing of yours is run.\ndo: add --fix, or leave it out."
+        )
 
 
 def _asked(
@@ -134,7 +162,7 @@ def _report(
     *,
     allow: bool,
 ) -> SecurityReport:
-    """All that is told, without secrets."""
+    """All that is told."""
     fail_on = config.security.fail_on
     verdict = gate(
         scanned.head.weaknesses,
@@ -145,24 +173,25 @@ def _report(
         looked=len(scanned.exhibit.subjects) if scanned.head.looked else 0,
         allow_incomplete=allow,
     )
-    hide = redactor.redact
     server, slug = (environment.get(f"GITHUB_{name}", "") for name in ("SERVER_URL", "REPOSITORY"))
     compared_with = scanned.base is not None and bool(pair.base)
-    return SecurityReport(
-        verdict=told(verdict, hide),
+    report = SecurityReport(
+        verdict=verdict,
         commit=pair.head,
         base=pair.base if compared_with else "",
-        no_base=hide(pair.missing) if scanned.base and not pair.base else "",
+        no_base=pair.missing if scanned.base and not pair.base else "",
         fail_on=fail_on,
         looked=scanned.head.looked,
         left=scanned.left,
         files=len(scanned.exhibit.subjects),
         media=scanned.exhibit.media,
-        excluded=tuple(map(hide, scanned.exhibit.excluded)),
-        doubts=tuple(map(hide, scanned.doubts)),
+        excluded=tuple(scanned.exhibit.excluded),
+        doubts=scanned.doubts,
         changed=scanned.changed,
+        layer=scanned.layer,
         files_url=f"{server}/{slug}/blob/{pair.head}/" if server and slug else "",
     )
+    return without_secrets(report, redactor.redact)
 
 
 def _as_typed(config: Config, options: argparse.Namespace) -> Config:

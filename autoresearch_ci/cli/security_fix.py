@@ -278,10 +278,12 @@ def _with_model(
     before = scanned.head
     names = {weakness.fingerprint for weakness in claimed}
     others = [w for w in before.weaknesses if _is_claim(w) and w.fingerprint not in names]
-    refuted = {w.fingerprint: w for w in before.weaknesses if w.status != "open"}
+    answered = {w.fingerprint: w for w in before.weaknesses if w.answer}
     head = fixed.scanned.head
     told = [
-        replace(w, status=refuted[w.fingerprint].status) if w.fingerprint in refuted else w
+        replace(w, status=was.status, answer=was.answer)
+        if (was := answered.get(w.fingerprint))
+        else w
         for w in head.weaknesses
     ]
     gaps = {name: why for name, why in before.gaps.items() if name == MODEL}
@@ -294,5 +296,15 @@ def _with_model(
     )
     excuses = fixed.scanned.excuses
     excuses = replace(excuses, of={**scanned.excuses.of, **excuses.of})
-    gaps = {**fixed.scanned.gaps, **gaps}
-    return replace(fixed, scanned=replace(fixed.scanned, head=head, gaps=gaps, excuses=excuses))
+    base, older = fixed.scanned.base, scanned.layer.older
+    return replace(
+        fixed,
+        scanned=replace(
+            fixed.scanned,
+            head=head,
+            gaps={**fixed.scanned.gaps, **gaps},
+            excuses=excuses,
+            base=replace(base, weaknesses=(*base.weaknesses, *older)) if base else None,
+            layer=scanned.layer,
+        ),
+    )

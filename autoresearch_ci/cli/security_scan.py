@@ -17,22 +17,14 @@ from pathlib import Path
 
 from autoresearch_ci.cli import make_sandbox
 from autoresearch_ci.cli.compared import Compared
-from autoresearch_ci.cli.model_audit import ModelLayer
-from autoresearch_ci.config.reader import read_foreign
+from autoresearch_ci.cli.security_excuses import TrustedLists
 from autoresearch_ci.config.resolve import DEFAULT_PATH
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.agentic import rules as agentic
-from autoresearch_ci.decide.excuses import (
-    Excuses,
-    Trusted,
-    accepted,
-    baselined,
-    excuses,
-    known_leaks,
-    known_secrets,
-)
+from autoresearch_ci.decide.excuses import Excuses
 from autoresearch_ci.decide.line_map import lines_of, unchanged_lines
-from autoresearch_ci.decide.security_gate import Base
+from autoresearch_ci.decide.model_layer import ModelLayer
+from autoresearch_ci.decide.security_gate import Base, held_open
 from autoresearch_ci.decide.weaknesses import MODEL, Weakness
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.events import Note, Observer
@@ -51,7 +43,6 @@ from autoresearch_ci.measure.scanners.secrets import WORDS_ONLY
 from autoresearch_ci.record.run_names import run_store
 from autoresearch_ci.safety.gitignore_globs import gitignore_spec
 from autoresearch_ci.safety.redaction import Redactor
-from autoresearch_ci.safety.untrusted_values import MIB, Unreadable, json_value
 from autoresearch_ci.workspace.repository import FileVersion, Repository
 from autoresearch_ci.workspace.scratch import in_use, scratch_of
 from autoresearch_ci.workspace.snapshot import remove
@@ -59,7 +50,6 @@ from autoresearch_ci.workspace.snapshot import remove
 Files = Mapping[str, FileVersion]
 Ask = Callable[[Sequence[Weakness], Mapping[str, tuple[str, str]] | None], ModelLayer]
 """What scanners told, and by path the texts before and after where a change is looked at."""
-_LISTS = 16 * MIB
 _EXTRA = "pip install 'autoresearch-ci[security]'"
 
 
@@ -82,6 +72,8 @@ class Scanned:
     """Sentences; none of them decides."""
     changed: Mapping[str, frozenset[int]] = field(default_factory=dict)
     """Lines that the change touched, by file; with a base only."""
+    layer: ModelLayer = field(default_factory=ModelLayer)
+    """What a model made of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,35 +151,45 @@ class _Scanning:
     def run(self) -> Scanned:
         exhibit = gathered(self.scan.repository, self._wanted(), self.settings)
         missing = self._missing(exhibit)
-        head = self._asked(self._look("head", exhibit, self.files), exhibit)
+        seen = self._look("head", exhibit, self.files)
+        layer = self._asked(seen, exhibit)
+        head = self._with(layer, seen, exhibit)
         before = self._before(exhibit, head)
-        base = self._base(exhibit, head, before) if self.diff else None
+        excuses = self._trusted().excuse(before.weaknesses, head.weaknesses)
         return Scanned(
             head=head,
             exhibit=exhibit,
-            base=base,
-            excuses=excuses(self._trusted(before, head), head.weaknesses),
+            base=self._base(exhibit, head, before, layer) if self.diff else None,
+            excuses=excuses,
             gaps={**missing, **head.gaps, **head.unseen},
             asked=frozenset({*self.programs, agentic.TOOL}),
-            left={**self.left, **self._absent(exhibit)},
-            doubts=(*self._read_by_nobody(exhibit), *self._doubts(before)),
-            changed=self._changed_lines(exhibit, head) if base else {},
+            left={
+                **self.left,
+                **self._absent(exhibit),
+                **({MODEL: layer.why_not} if layer.why_not else {}),
+            },
+            doubts=(*self._read_by_nobody(exhibit), *excuses.problems, *self._doubts(before)),
+            changed=self._changed_lines(exhibit, head) if self.diff else {},
+            layer=layer,
         )
 
-    def _asked(self, head: Seen, exhibit: Exhibit) -> Seen:
-        """With what a model made of it, and found besides; what it did not look at is a gap."""
+    def _asked(self, seen: Seen, exhibit: Exhibit) -> ModelLayer:
         if self.scan.ask is None:
-            return head
+            return ModelLayer(hits=seen.weaknesses)
         pairs = self._pairs(exhibit) if self.diff and self.scan.pair.base else None
-        layer = self.scan.ask(head.weaknesses, pairs)
-        if layer.why_not:
-            return head
+        return self.scan.ask(seen.weaknesses, pairs)
+
+    def _with(self, layer: ModelLayer, seen: Seen, exhibit: Exhibit) -> Seen:
+        """With what a model made of it, and found besides; what it did not look at is a gap."""
+        if layer.why_not or self.scan.ask is None:
+            return seen
+        hits = held_open(layer.hits) if self.diff or self.scan.pair.proposed else layer.hits
         gaps = {MODEL: "; ".join(layer.incomplete)} if layer.incomplete else {}
         return replace(
-            head,
-            weaknesses=(*layer.hits, *layer.weaknesses),
-            gaps={**head.gaps, **gaps},
-            looked={**head.looked, MODEL: len(exhibit.subjects)},
+            seen,
+            weaknesses=(*hits, *layer.weaknesses, *layer.older),
+            gaps={**seen.gaps, **gaps},
+            looked={**seen.looked, MODEL: len(exhibit.subjects)},
         )
 
     def _pairs(self, exhibit: Exhibit) -> dict[str, tuple[str, str]]:
@@ -326,7 +328,7 @@ class _Scanning:
         left_out = gitignore_spec(self.settings.exclude).match_file(path)
         return not left_out and (not self.scope or gitignore_spec(self.scope).match_file(path))
 
-    def _base(self, exhibit: Exhibit, head: Seen, before: Seen) -> Base:
+    def _base(self, exhibit: Exhibit, head: Seen, before: Seen, layer: ModelLayer) -> Base:
         told = {weakness.path for weakness in head.weaknesses}
         lines = {}
         for subject in (s for s in exhibit.subjects if s.path in told):
@@ -334,7 +336,8 @@ class _Scanning:
                 lines[subject.path] = unchanged_lines(
                     self._text(version), self._text(exhibit.versions[subject.path])
                 )
-        return Base(weaknesses=before.weaknesses, lines=lines, missing=self.scan.pair.missing)
+        known = (*before.weaknesses, *layer.older)
+        return Base(weaknesses=known, lines=lines, missing=self.scan.pair.missing)
 
     def _changed_lines(self, exhibit: Exhibit, head: Seen) -> dict[str, frozenset[int]]:
         """In the files that are told of: where a comment beside a line can be put."""
@@ -353,58 +356,17 @@ class _Scanning:
             return ""
         return self.scan.repository.read(version).decode("utf-8-sig", "replace")
 
-    # --- excuses ----------------------------------------------------------------------------------
-
-    def _trusted(self, before: Seen, head: Seen) -> Trusted:
-        contents = {}
-        for path in {weakness.path for weakness in before.weaknesses}:
-            version = self.theirs.get(path) or self.theirs.get(self.moved.get(path, ""))
-            contents[path] = self._text(version) if version else ""
-        baseline = self.settings.baseline
-        return Trusted(
-            weaknesses=before.weaknesses,
-            contents=contents,
-            secrets=known_secrets(self._json(".secrets.baseline") or {}),
-            leaks=known_leaks((self._content(".gitleaksignore") or b"").decode(errors="replace")),
-            baseline=baselined(self._named(baseline)) if baseline else frozenset(),
-            accepted=self._accepted(),
+    def _trusted(self) -> TrustedLists:
+        return TrustedLists(
+            repository=self.scan.repository,
+            commit=self.trusted,
+            files=self.theirs,
+            moved=self.moved,
+            settings=self.settings,
+            today=self.scan.today,
         )
 
-    def _accepted(self) -> Excuses:
-        path = self.settings.accepted
-        content = self._content(path)
-        if content is None:
-            return Excuses()
-        try:
-            return accepted(read_foreign(content, path).data, self.scan.today, path)
-        except ConfigError as error:
-            why = str(error).partition("\n")[0]
-            return Excuses(problems=(f"no risk is accepted: {why}",))
-
-    def _named(self, path: str) -> Mapping[str, object]:
-        """A file that the configuration names. Raises `ConfigError` where it is none."""
-        found = self._json(path)
-        if found is None:
-            raise ConfigError(
-                f"security.baseline: {path} is no JSON file of {self.trusted[:12]}, whose baseline "
-                "holds.\ndo: commit a weaknesses.json there first, or correct the path."
-            )
-        return found
-
-    def _json(self, path: str) -> Mapping[str, object] | None:
-        content = self._content(path)
-        try:
-            data = json_value(content, limit=_LISTS) if content else None
-        except (Unreadable, ValueError):
-            return None
-        return data if isinstance(data, dict) else None
-
-    def _content(self, path: str) -> bytes | None:
-        version = self.theirs.get(path)
-        return self.scan.repository.read(version) if version and version.regular else None
-
     def _doubts(self, before: Seen) -> Iterable[str]:
-        yield from self._accepted().problems
         if self.trusted == self.scan.pair.head:
             return
         changed = self.files.get(DEFAULT_PATH) != self.base.get(DEFAULT_PATH)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from autoresearch_ci.decide.excuses import Excuse, Excuses
 from autoresearch_ci.decide.gates import Age, Judged, Ruling, Verdict
-from autoresearch_ci.decide.weaknesses import Severity, Weakness, merge, worst_first
+from autoresearch_ci.decide.weaknesses import MODEL, Severity, Weakness, merge, worst_first
 
 NEVER = "never"
 
@@ -32,6 +32,20 @@ class Base:
     """By file, each line that is as it was, and where it stood."""
     missing: str = ""
     """Why there is none; then nobody knows what is new."""
+
+
+def held_open(hits: Sequence[Weakness]) -> tuple[Weakness, ...]:
+    """What scanners told of what somebody proposes, whatever a model made of it.
+
+    The proposal's own words may have persuaded the model, twice and with a quote. So it says there
+    why it would refute a hit, and a person accepts the risk, at the base.
+    """
+    return tuple(
+        replace(hit, status="open", answer=f"{hit.answer} (that excuses nothing that is proposed)")
+        if hit.status == "disproven"
+        else hit
+        for hit in hits
+    )
 
 
 def gate(
@@ -111,9 +125,10 @@ def _judged(
     parts = [(*known[name], excuses.of.get(name)) for name in one.fingerprints]
     still = [(p, age) for p, age, excuse in parts if excuse is None and p.status == "open"]
     excuse = None if still else parts[0][2]
+    status = "accepted" if excuse else "open" if still else one.status
     age = min((age for _, age in still or [part[:2] for part in parts]), key=[*Age].index)
     return Judged(
-        item=replace(one, status="accepted") if excuse else one,
+        item=replace(one, status=status),
         age=age,
         target=", ".join(one.sources),
         blocks=threshold is not None
@@ -130,7 +145,17 @@ def _note(one: Weakness, excuse: Excuse | None, excuses: Excuses) -> str:
         until = f", until {excuse.until}" if excuse.until else ""
         return f"{excuse.kind}: {excuse.why}{until}"
     gone = next((excuses.expired[n] for n in one.fingerprints if n in excuses.expired), None)
-    return f"was accepted until {gone.until}, and is open again: {gone.why}" if gone else ""
+    late = f"was accepted until {gone.until}, and is open again: {gone.why}" if gone else ""
+    return "; ".join(filter(None, (one.answer, late)))
+
+
+def refuted(verdict: Verdict[Weakness]) -> tuple[Judged[Weakness], ...]:
+    """What scanners told, and a model refuted by code."""
+    return tuple(
+        judged
+        for judged in verdict.items
+        if judged.item.status == "disproven" and judged.item.sources != (MODEL,)
+    )
 
 
 def _ruled(
@@ -174,4 +199,6 @@ def _well(found: Verdict[Weakness], base: Base | None, threshold: Severity | Non
     if threshold is None:
         return f"{there} found; nothing fails this gate"
     asked = f"none of them {'is new and ' if base else ''}open, and {threshold} or worse"
-    return f"{there} found, {asked}"
+    by_model = [judged for judged in refuted(found) if judged.item.severity.reaches(threshold)]
+    but = f"; of scanners' a model refuted {_counted(by_model, new=False)}" if by_model else ""
+    return f"{there} found, {asked}{but}"

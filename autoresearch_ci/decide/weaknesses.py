@@ -104,6 +104,8 @@ class Weakness:
     """Tools that say so, or `model`."""
     status: str = "open"
     """`open fixed disproven blocked accepted unknown`."""
+    answer: str = ""
+    """What a model made of it, where a scanner told it: `refuted: why`; empty: nobody was asked."""
     dimension: str = ""
     """Cell of the grid in which it was found; empty: there is no grid."""
     role: str = ""
@@ -307,6 +309,7 @@ def _one(bundle: Sequence[Weakness]) -> Weakness:
         cwe=first.cwe or next((w.cwe for w in worst if w.cwe), 0),
         why=first.why or next((w.why for w in worst if w.why), ""),
         fix=first.fix or next((w.fix for w in worst if w.fix), ""),
+        answer="; ".join(dict.fromkeys(w.answer for w in worst if w.answer)),
         evidence=tuple(dict.fromkeys(piece for w in worst for piece in w.evidence)),
         same=tuple(prints),
         sources=tuple(sorted({source for w in worst for source in w.sources})),

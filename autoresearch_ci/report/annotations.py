@@ -14,13 +14,13 @@ from autoresearch_ci.decide.failures import Category, Failure
 from autoresearch_ci.decide.gates import Judged, Ruling
 from autoresearch_ci.decide.same_cause import also, shown_once
 from autoresearch_ci.report.failures_sarif import level
+from autoresearch_ci.report.gate_pieces import inside
 from autoresearch_ci.report.gate_report import (
     LISTED,
     WORDS,
     GateReport,
     fingerprint,
     headline,
-    place,
     rule,
 )
 from autoresearch_ci.safety.log_text import defuse, workflow_command
@@ -86,17 +86,19 @@ def annotated(report: GateReport) -> list[Annotation]:
             levels["error"].append(_annotation("error", judged, tools))
         elif loud == "warning":
             levels["warning"].append(_annotation("warning", judged, tools))
-    return [kept for found in levels.values() for kept in _first(found)]
+    kept = (first_of(found, "fix --check", "failures.json") for found in levels.values())
+    return [annotation for found in kept for annotation in found]
 
 
-def _first(found: Sequence[Annotation]) -> Iterator[Annotation]:
+def first_of(found: Sequence[Annotation], title: str, where: str) -> Iterator[Annotation]:
+    """At most as many as the runner shows; the last says how many are only in `where`."""
     if len(found) <= SHOWN:
         yield from found
         return
     yield from found[: SHOWN - 1]
     more = len(found) - SHOWN + 1
-    message = f"{more} more of these are not shown here: see the step's summary, or failures.json."
-    yield Annotation(level=found[0].level, message=message, title="fix --check")
+    message = f"{more} more of these are not shown here: see the step's summary, or {where}."
+    yield Annotation(level=found[0].level, message=message, title=title)
 
 
 def _annotation(level: Level, judged: Judged[Failure], tools: Sequence[str]) -> Annotation:
@@ -106,7 +108,7 @@ def _annotation(level: Level, judged: Judged[Failure], tools: Sequence[str]) -> 
         level=level,
         message=f"{failure.message or failure.id}{more}",
         title=shortened(f"{judged.age}: {headline(judged, 100)}", 120),
-        path=place(failure),
+        path=inside(failure.path),
         line=failure.line,
     )
 
@@ -133,7 +135,7 @@ def code_quality(report: GateReport) -> list[dict[str, Any]]:
             "fingerprint": fingerprint(judged),
             "severity": _SEVERITIES[judged.item.category],
             "location": {
-                "path": place(judged.item) or ".",
+                "path": inside(judged.item.path) or ".",
                 "lines": {"begin": max(1, judged.item.line)},
             },
         }

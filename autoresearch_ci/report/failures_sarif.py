@@ -12,7 +12,8 @@ from urllib.parse import quote
 import autoresearch_ci
 from autoresearch_ci.decide.failures import Failure
 from autoresearch_ci.decide.gates import Age, Judged, Ruling
-from autoresearch_ci.report.gate_report import WORDS, GateReport, fingerprint, place, rule
+from autoresearch_ci.report.gate_pieces import inside
+from autoresearch_ci.report.gate_report import WORDS, GateReport, fingerprint, rule
 from autoresearch_ci.safety.characters import without_hidden
 
 RESULTS = 5_000
@@ -99,9 +100,9 @@ def level(judged: Judged[Failure]) -> str:
 def _location(failure: Failure) -> dict[str, Any]:
     # A result must be somewhere, and what is of no file is of the repository.
     found: dict[str, Any] = {
-        "artifactLocation": {"uri": quote(place(failure) or ".", errors="replace")}
+        "artifactLocation": {"uri": quote(inside(failure.path) or ".", errors="replace")}
     }
-    if failure.line > 0 and place(failure):
+    if failure.line > 0 and inside(failure.path):
         found["region"] = {"startLine": failure.line}
     return found
 

@@ -7,13 +7,23 @@ matters least is left out, and that is said.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from urllib.parse import quote
 
 from autoresearch_ci.decide.failure_gate import detection
 from autoresearch_ci.decide.failures import Failure
-from autoresearch_ci.decide.gates import Age, Judged, Ruling
+from autoresearch_ci.decide.gates import Age, Judged
 from autoresearch_ci.decide.same_cause import also, shown_once
-from autoresearch_ci.report.gate_report import GateReport, headline, place, reproduce
+from autoresearch_ci.report.gate_pieces import (
+    BLOCKING_ROOM,
+    OTHERS_ROOM,
+    RULINGS,
+    aligned,
+    in_a_comment,
+    linked,
+    rows_in,
+    sentences,
+    shell,
+)
+from autoresearch_ci.report.gate_report import GateReport, headline, reproduce
 from autoresearch_ci.report.summary_page import (
     STEP_SUMMARY_BYTES,
     Section,
@@ -26,13 +36,8 @@ from autoresearch_ci.safety.log_text import clipped
 from autoresearch_ci.safety.markdown_text import block, inline
 from autoresearch_ci.safety.wording import commit_name, shortened
 
-COMMENT_LIMIT = 65_000
-"""Characters of a comment; GitHub refuses more than 65,536, and a hidden mark is added."""
-_BLOCKING_ROOM, _OTHERS_ROOM, _SENTENCES_ROOM = 24_000, 12_000, 5_000
-"""Bytes of a part, so that a comment has room for all that is told of what blocks."""
 _OUTPUT = 1_500
 _FILE = "failures.json"
-_TITLES = {Ruling.PASS: "passed", Ruling.FAIL: "failed", Ruling.INCOMPLETE: "incomplete"}
 
 
 def gate_markdown(report: GateReport, limit: int = STEP_SUMMARY_BYTES) -> str:
@@ -41,28 +46,28 @@ def gate_markdown(report: GateReport, limit: int = STEP_SUMMARY_BYTES) -> str:
     blocking = [judged for judged in verdict.items if judged.blocks]
     others = [judged for judged in verdict.items if not judged.blocks]
     parts = [
-        (f"### Gate {_TITLES[verdict.ruling]}: {inline(verdict.reason, 600)}", 9, "the verdict"),
+        (f"### Gate {RULINGS[verdict.ruling]}: {inline(verdict.reason, 600)}", 9, "the verdict"),
         (_compared(report), 8, "what was compared"),
-        (_sentences("Not looked at to the end", verdict.missed), 8, "what was not looked at"),
-        (_sentences("Lost", verdict.gone, _ALLOWED * bool(verdict.lost)), 8, "what was lost"),
-        (_failures(report, blocking, _BLOCKING_ROOM), 7, "what blocks"),
-        (_sentences(_DOUBTS, report.doubts), 4, "what to look at"),
+        (sentences("Not looked at to the end", verdict.missed, _FILE), 8, "what was not looked at"),
+        (sentences("Lost", verdict.gone, _FILE, _ALLOWED * bool(verdict.lost)), 8, "what was lost"),
+        (_failures(report, blocking, BLOCKING_ROOM), 7, "what blocks"),
+        (sentences(_DOUBTS, report.doubts, _FILE), 4, "what to look at"),
         (_counts(report), 5, "the counts"),
     ]
     for age in Age:
         told = [judged for judged in others if judged.age is age]
         if told:
             name = f"{len(told)} {age}, not blocking"
-            parts.append((details(name, _failures(report, told, _OTHERS_ROOM)), 2, f"the {age}"))
+            parts.append((details(name, _failures(report, told, OTHERS_ROOM)), 2, f"the {age}"))
     parts += [(_flaky(report), 3, "how flaky was decided")]
-    parts += [(_reproduce(report), 6, "how to reproduce"), (_outputs(report), 1, "what tools said")]
+    parts += [(shell([*reproduce(report)]), 6, "how to reproduce")]
+    parts += [(_outputs(report), 1, "what tools said")]
     return fitted([Section(text=t, importance=i, name=name) for t, i, name in parts], limit)
 
 
 def comment_markdown(report: GateReport, run_url: str = "") -> str:
     """The same in a comment's room; `run_url`: where its log is."""
-    more = f"\n[The log of this check]({run_url})\n" if run_url else ""
-    return gate_markdown(report, COMMENT_LIMIT - len(more)) + more
+    return in_a_comment(lambda limit: gate_markdown(report, limit), "check", run_url)
 
 
 def _compared(report: GateReport) -> str:
@@ -83,59 +88,25 @@ _ALLOWED = (
 )
 
 
-def _sentences(title: str, told: Sequence[str], cure: str = "") -> str:
-    if not told:
-        return ""
-    lines: list[str] = []
-    room = _SENTENCES_ROOM
-    for text in told:
-        line = f"- {inline(text, 300)}"
-        room -= len(line.encode(errors="replace"))
-        if room < 0:
-            lines.append(f"- and {len(told) - len(lines)} more in `{_FILE}`")
-            break
-        lines.append(line)
-    return "\n\n".join(filter(None, (f"**{title}**", "\n".join(lines), cure)))
-
-
 def _failures(report: GateReport, items: Sequence[Judged[Failure]], room: int) -> str:
-    if not items:
-        return ""
-    header = ("", "kind", "where", "what")
     causes = _causes(items)
     rows = [
         (
             str(judged.age),
             str(judged.item.category),
-            _where(report, judged.item),
+            linked(judged.item.path, judged.item.line, report.files_url),
             " ".join(filter(None, (_what(judged), inline(judged.note and f"({judged.note})"))))
             + inline(also(tools), 80),
         )
         for judged, tools in causes[: room // 20]
     ]
-    text, characters = "", room
-    while not text or len(text.encode(errors="replace")) > room + 100:
-        text = table(header, "llll", rows, len(causes), characters, where=_FILE)
-        characters //= 2  # some take several bytes
-    return text
+    return rows_in(room, ("", "kind", "where", "what"), rows, len(causes), _FILE)
 
 
 def _what(judged: Judged[Failure]) -> str:
     failure = judged.item
     name = inline(headline(judged, 160))
     return f"{name}: {inline(failure.message, 160)}" if failure.category == "test" else name
-
-
-def _where(report: GateReport, failure: Failure) -> str:
-    path = place(failure)
-    if not path:
-        return inline(failure.path, 80)
-    at = f":{failure.line}" if failure.line else ""
-    text = inline(f"{path}{at}", 120)
-    if not report.files_url:
-        return text
-    line = f"#L{failure.line}" if failure.line else ""
-    return f"[{text}]({report.files_url}{quote(path, errors='replace')}{line})"
 
 
 def _counts(report: GateReport) -> str:
@@ -160,10 +131,6 @@ def _flaky(report: GateReport) -> str:
     )
 
 
-def _reproduce(report: GateReport) -> str:
-    return details("How to reproduce", block("\n".join(reproduce(report)), 4_000, language="sh"))
-
-
 def _outputs(report: GateReport) -> str:
     shown = [
         f"{inline(name, 60)}\n\n{block(text[-_OUTPUT:], _OUTPUT)}"
@@ -186,10 +153,7 @@ def gate_lines(report: GateReport) -> Iterator[str]:
     rows = [
         (f"{j.age}{'' if j.blocks else ' (ok)'}", *_cells(j, tools)) for j, tools in causes[:_LINES]
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)] if rows else []
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        yield clipped("  ".join(cells).rstrip(), 400)
+    yield from aligned(rows)
     if (more := len(causes) - _LINES) > 0:
         yield f"and {more} more in {_FILE}"
     for text in (
@@ -202,7 +166,7 @@ def gate_lines(report: GateReport) -> Iterator[str]:
         yield _flaky(report)
     against = f" against {commit_name(report.base)}" if report.base else ""
     yield clipped(
-        f"gate {_TITLES[verdict.ruling]} at {commit_name(report.commit)}{against}: "
+        f"gate {RULINGS[verdict.ruling]} at {commit_name(report.commit)}{against}: "
         f"{verdict.reason}",
         2000,
     )

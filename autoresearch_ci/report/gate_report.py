@@ -83,12 +83,6 @@ def fingerprint(judged: Judged[Failure]) -> str:
     return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:32]
 
 
-def place(failure: Failure) -> str:
-    """`src/a.py`, relative to the root; empty: of no file, or of one outside the repository."""
-    path = failure.path
-    return "" if path.startswith(("/", "../")) or path in ("..", ".") else path
-
-
 def headline(judged: Judged[Failure], width: int = 120) -> str:
     """What is broken, in a line: a test's name, a rule and its words."""
     failure = judged.item

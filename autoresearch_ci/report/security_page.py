@@ -7,12 +7,24 @@ is left out, and that is said.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from urllib.parse import quote
 
 from autoresearch_ci.decide.gates import Age, Judged, Ruling
-from autoresearch_ci.decide.weaknesses import Severity, Weakness
-from autoresearch_ci.report.annotations import SHOWN, Annotation, Level
-from autoresearch_ci.report.security_report import SecurityReport, place, reproduce, where
+from autoresearch_ci.decide.security_gate import refuted
+from autoresearch_ci.decide.weaknesses import MODEL, Severity, Weakness
+from autoresearch_ci.report.annotations import Annotation, Level, first_of
+from autoresearch_ci.report.gate_pieces import (
+    BLOCKING_ROOM,
+    OTHERS_ROOM,
+    RULINGS,
+    aligned,
+    in_a_comment,
+    inside,
+    linked,
+    rows_in,
+    sentences,
+    shell,
+)
+from autoresearch_ci.report.security_report import SecurityReport, reproduce, where
 from autoresearch_ci.report.summary_page import (
     STEP_SUMMARY_BYTES,
     Section,
@@ -21,15 +33,12 @@ from autoresearch_ci.report.summary_page import (
     fitted,
     table,
 )
+from autoresearch_ci.report.terrain_pages import covered, matrices
 from autoresearch_ci.safety.log_text import clipped
-from autoresearch_ci.safety.markdown_text import block, inline
+from autoresearch_ci.safety.markdown_text import inline
 from autoresearch_ci.safety.wording import commit_name, shortened
 
-COMMENT_LIMIT = 65_000
-"""Characters of a comment; GitHub refuses more than 65,536, and a hidden mark is added."""
-_BLOCKING_ROOM, _OTHERS_ROOM, _SENTENCES_ROOM = 24_000, 12_000, 6_000
 _FILE = "weaknesses.json"
-_TITLES = {Ruling.PASS: "passed", Ruling.FAIL: "failed", Ruling.INCOMPLETE: "incomplete"}
 
 
 def security_markdown(report: SecurityReport, limit: int = STEP_SUMMARY_BYTES) -> str:
@@ -37,27 +46,38 @@ def security_markdown(report: SecurityReport, limit: int = STEP_SUMMARY_BYTES) -
     verdict = report.verdict
     blocking = [judged for judged in verdict.items if judged.blocks]
     others = [j for j in report.open if not j.blocks]
-    accepted = [j for j in verdict.items if j.item.status == "accepted"]
-    title = f"### Security {_TITLES[verdict.ruling]}: {inline(verdict.reason, 600)}"
+    title = f"### Security {RULINGS[verdict.ruling]}: {inline(verdict.reason, 600)}"
     parts = [
         (title, 9, "the verdict"),
         (_compared(report), 8, "what was compared"),
-        (_sentences("Not looked at to the end", verdict.missed), 8, "what was not looked at"),
-        (_weaknesses(report, blocking, _BLOCKING_ROOM), 7, "what blocks"),
-        (_sentences("Look at this; it decides nothing", report.doubts), 5, "what to look at"),
+        (sentences("Not looked at to the end", verdict.missed, _FILE), 8, "what was not looked at"),
+        (_weaknesses(report, blocking, BLOCKING_ROOM), 7, "what blocks"),
+        (sentences("Look at this; it decides nothing", report.doubts, _FILE), 5, "what to look at"),
         (_folded(report, "open, not blocking", others), 3, "what does not block"),
-        (_folded(report, "accepted or known", accepted), 2, "what is accepted"),
+    ]
+    for status, words in _OTHERWISE.items():
+        told = report.of_status(status)
+        parts.append((_folded(report, words, told), 3 if status == "disproven" else 2, words))
+    parts += [
         (_gone(report), 2, "what is gone"),
         (_coverage(report), 6, "what was looked with"),
-        (_reproduce(report), 4, "how to reproduce"),
+        (_matrices(report), 3, "what the model looked at"),
+        (shell(reproduce(report)), 4, "how to reproduce"),
     ]
     return fitted([Section(text=t, importance=i, name=name) for t, i, name in parts], limit)
 
 
+_OTHERWISE = {
+    "disproven": "refuted by a model, with code",
+    "unknown": "suspected by a model, which code alone does not tell",
+    "accepted": "accepted or known",
+}
+"""By status: what is told and not open."""
+
+
 def comment_markdown(report: SecurityReport, run_url: str = "") -> str:
     """The same in a comment's room; `run_url`: where its log is."""
-    more = f"\n[The log of this scan]({run_url})\n" if run_url else ""
-    return security_markdown(report, COMMENT_LIMIT - len(more)) + more
+    return in_a_comment(lambda limit: security_markdown(report, limit), "scan", run_url)
 
 
 def _compared(report: SecurityReport) -> str:
@@ -72,46 +92,24 @@ def _compared(report: SecurityReport) -> str:
     return f"{what} {fails}."
 
 
-def _sentences(title: str, told: Sequence[str]) -> str:
-    if not told:
-        return ""
-    lines: list[str] = []
-    room = _SENTENCES_ROOM
-    for text in told:
-        line = f"- {inline(text, 300)}"
-        room -= len(line.encode(errors="replace"))
-        if room < 0:
-            lines.append(f"- and {len(told) - len(lines)} more in `{_FILE}`")
-            break
-        lines.append(line)
-    return f"**{title}**\n\n" + "\n".join(lines)
-
-
 def _folded(report: SecurityReport, name: str, items: Sequence[Judged[Weakness]]) -> str:
     if not items:
         return ""
-    return details(f"{len(items)} {name}", _weaknesses(report, items, _OTHERS_ROOM))
+    return details(f"{len(items)} {name}", _weaknesses(report, items, OTHERS_ROOM))
 
 
 def _weaknesses(report: SecurityReport, items: Sequence[Judged[Weakness]], room: int) -> str:
-    if not items:
-        return ""
     rows = [
         (
             str(judged.item.severity),
             report.age(judged),
-            _where(report, judged.item),
+            linked(judged.item.path, judged.item.line, report.files_url),
             _what(judged),
             inline(judged.target, 60),
         )
         for judged in items[: room // 20]
     ]
-    text, characters = "", room
-    while not text or len(text.encode(errors="replace")) > room + 100:
-        header = ("severity", "", "where", "what", "says")
-        text = table(header, "lllll", rows, len(items), characters, where=_FILE)
-        characters //= 2  # some take several bytes
-    return text
+    return rows_in(room, ("severity", "", "where", "what", "says"), rows, len(items), _FILE)
 
 
 def _what(judged: Judged[Weakness]) -> str:
@@ -122,20 +120,9 @@ def _what(judged: Judged[Weakness]) -> str:
     return f"{inline(item.title, 160)} {kinds}{named}{more}"
 
 
-def _where(report: SecurityReport, item: Weakness) -> str:
-    path = place(item)
-    if not path:
-        return inline(item.path, 80)
-    text = inline(where(item), 120)
-    if not report.files_url:
-        return text
-    line = f"#L{item.line}" if item.line else ""
-    return f"[{text}]({report.files_url}{quote(path, errors='replace')}{line})"
-
-
 def _gone(report: SecurityReport) -> str:
     titles = {"fixed": "Fixed since it was last seen", "unknown": "Known, and not looked at now"}
-    told = [_sentences(title, report.gone.get(name, ())) for name, title in titles.items()]
+    told = [sentences(title, report.gone.get(name, ()), _FILE) for name, title in titles.items()]
     return "\n\n".join(filter(None, told))
 
 
@@ -147,8 +134,11 @@ def _coverage(report: SecurityReport) -> str:
     asked = {name: why for name, why in report.verdict.unseen.items() if "is not installed" in why}
     rows += [(inline(name, 40), "", inline(why, 200), "") for name, why in asked.items()]
     rows += [(inline(name, 40), "", inline(why, 200), "") for name, why in report.left.items()]
+    layer = report.layer
+    parts = {name: covered(layer, name) for name in layer.coverage}
+    reach = ", ".join(f"{inline(name, 40)} {told}" for name, told in parts.items() if told)
     text = table(("scanner", "files", "", "told"), "lrll", rows, len(rows), 6_000, where=_FILE)
-    besides = []
+    besides = [f"With evidence in the record, the {MODEL} looked at: {reach}."] if reach else []
     if report.media:
         besides.append(f"{report.media} pictures, fonts or sounds hold nothing to scan.")
     if report.excluded:
@@ -167,8 +157,9 @@ def _told(report: SecurityReport, name: str) -> str:
     return str(sum(name in judged.item.sources for judged in report.verdict.items))
 
 
-def _reproduce(report: SecurityReport) -> str:
-    return details("How to reproduce", block("\n".join(reproduce(report)), 2_000, language="sh"))
+def _matrices(report: SecurityReport) -> str:
+    told = "\n".join(matrices(report.layer, "####"))
+    return details("What the model looked at", told) if told else ""
 
 
 # --- a terminal -----------------------------------------------------------------------------------
@@ -181,10 +172,7 @@ def security_lines(report: SecurityReport) -> Iterator[str]:
     verdict = report.verdict
     shown = verdict.items[:_LINES]
     rows = [_cells(report, judged) for judged in shown]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)] if rows else []
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        yield clipped("  ".join(cells).rstrip(), 400)
+    yield from aligned(rows)
     if (more := len(verdict.items) - _LINES) > 0:
         yield f"and {more} more in {_FILE}"
     for text in (*verdict.missed[:_LINES], *(f"look at this: {d}" for d in report.doubts[:20])):
@@ -193,7 +181,7 @@ def security_lines(report: SecurityReport) -> Iterator[str]:
         yield clipped(f"not looked with {name}: {why}", 400)
     against = f" against {commit_name(report.base)}" if report.base else ""
     yield clipped(
-        f"security {_TITLES[verdict.ruling]} at {commit_name(report.commit)}{against}: "
+        f"security {RULINGS[verdict.ruling]} at {commit_name(report.commit)}{against}: "
         f"{verdict.reason}",
         2000,
     )
@@ -232,17 +220,20 @@ def annotated(report: SecurityReport) -> list[Annotation]:
             report.base and judged.age is not Age.OLD and judged.item.severity is not Severity.INFO
         ):
             levels["warning"].append(_annotation("warning", judged))
-    return [kept for found in levels.values() for kept in _first(found)]
+    if lifted := [judged.item for judged in refuted(verdict)]:
+        levels["warning"].append(_lifted(lifted))
+    return [kept for found in levels.values() for kept in first_of(found, "security", _FILE)]
 
 
-def _first(found: Sequence[Annotation]) -> Iterator[Annotation]:
-    if len(found) <= SHOWN:
-        yield from found
-        return
-    yield from found[: SHOWN - 1]
-    more = len(found) - SHOWN + 1
-    message = f"{more} more of these are not shown here: see the step's summary, or {_FILE}."
-    yield Annotation(level=found[0].level, message=message, title="security")
+def _lifted(items: Sequence[Weakness]) -> Annotation:
+    named = ", ".join(where(item) for item in items[:5])
+    more = f" and {len(items) - 5} more" if len(items) > 5 else ""
+    return Annotation(
+        level="warning",
+        message=f"scanners told of these, and a model refuted them, so they fail nothing: {named}"
+        f"{more}. Its reasons are in findings.md.",
+        title="security: refuted by a model",
+    )
 
 
 def _annotation(level: Level, judged: Judged[Weakness]) -> Annotation:
@@ -252,7 +243,7 @@ def _annotation(level: Level, judged: Judged[Weakness]) -> Annotation:
         level=level,
         message="\n".join(filter(None, told)),
         title=shortened(f"{item.severity}: {item.family} ({', '.join(item.sources)})", 120),
-        path=place(item),
+        path=inside(item.path),
         line=item.line,
     )
 
@@ -270,7 +261,7 @@ def beside_lines(report: SecurityReport) -> list[tuple[str, int, str, str]]:
         touched = report.changed.get(item.path, frozenset())
         marked = range(item.line, item.last_line + 1)
         line = next((line for line in marked if line in touched), 0)
-        if place(item) and line:
+        if inside(item.path) and line:
             found.append((item.path, line, _beside(item), item.fingerprint))
     return found
 

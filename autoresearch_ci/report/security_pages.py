@@ -10,9 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from autoresearch_ci.decide.gates import Judged, Ruling
+from autoresearch_ci.decide.model_layer import ModelLayer
 from autoresearch_ci.decide.weaknesses import FAMILIES, Severity, Weakness
 from autoresearch_ci.record.handoff_form import VERSION
 from autoresearch_ci.report.security_report import LISTED, SecurityReport, where
+from autoresearch_ci.report.terrain_pages import LISTS, covered
 from autoresearch_ci.safety.log_text import defuse
 from autoresearch_ci.safety.markdown_text import block, inline
 from autoresearch_ci.safety.wording import commit_name, shortened
@@ -63,6 +65,57 @@ TOP_TEN: Mapping[str, Mapping[str, str]] = {
 }
 
 
+def overview_page(report: SecurityReport) -> str:
+    """`overview.md`: in a minute, what it came to, and which page has what."""
+    counts, verdict = report.counts(), report.verdict
+    told = ", ".join(f"{counts[s]} {s}" for s in Severity if counts[s]) or "nothing"
+    lines = [
+        f"# Security of {commit_name(report.commit)}",
+        "",
+        f"Verdict: {verdict.ruling}. {inline(verdict.reason, 600)}",
+        "",
+        f"- Open: {told}.",
+        *(f"- {len(found)} {words}." for words, found in _otherwise(report) if found),
+        f"- Looked with: {', '.join(inline(name, 60) for name in report.looked) or 'nothing'}, "
+        f"at {report.files} files.",
+        *(f"- {text}" for text in _of_the_model(report.layer)),
+        *(f"- Not looked at to the end: {inline(text, 300)}" for text in verdict.missed[:_PAGE]),
+        "",
+        "| page | has |",
+        "| --- | --- |",
+        *(f"| [{name}]({name}) | {words} |" for name, words in PAGES.items()),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _of_the_model(layer: ModelLayer) -> Iterator[str]:
+    if layer.why_not:
+        yield f"No model was asked: {inline(layer.why_not, 200)}."
+        return
+    found = (f"{words} {len(layer.terrain.get(name, ()))}" for name, words in LISTS.items())
+    yield f"A model found: {', '.join(found)}."
+    reach = (f"{inline(name, 60)} {covered(layer, name)}" for name in layer.coverage)
+    yield f"It looked at, with evidence: {', '.join(reach) or 'nothing'}."
+    yield f"Quotes of it that do not stand in the code, and were dropped: {layer.dropped}."
+    yield f"{layer.tokens} tokens, ${layer.cost_usd:.2f}."
+
+
+def _otherwise(report: SecurityReport) -> Iterator[tuple[str, Sequence[Judged[Weakness]]]]:
+    yield "refuted with code", report.of_status("disproven")
+    yield "for a person to look at: code alone does not tell", report.of_status("unknown")
+    yield "accepted or known", report.of_status("accepted")
+
+
+PAGES = {
+    "threat-model.md": "what is at stake, where trust ends, which combinations were looked at",
+    "attack-surface-map.md": "where something comes in, and the stack",
+    "findings.md": "each weakness with its evidence and what became of it",
+    "owasp-coverage.md": "by category of the Top 10s, what was looked at and what is open",
+    "recommendations.md": "what to do, what matters most first",
+}
+
+
 def findings_page(report: SecurityReport) -> str:
     """`findings.md`: each weakness with its evidence."""
     lines = [f"# Findings at {commit_name(report.commit)}", "", inline(report.verdict.reason, 600)]
@@ -105,20 +158,18 @@ def coverage_page(report: SecurityReport) -> str:
         for name in _categories(judged.item):
             told[name].append(judged.item)
     lines = [f"# OWASP Top 10 at {commit_name(report.commit)}", ""]
-    lines += ["A category without weaknesses is one in which these scanners told of none:", ""]
+    lines += ["A category without weaknesses is one in which none of these told of any:", ""]
     lines += [f"- {inline(name, 60)}: {count} files" for name, count in report.looked.items()]
+    looked = report.layer.coverage.get("owasp", {})
     for year, names in TOP_TEN.items():
-        lines += [
-            "",
-            f"## {year}",
-            "",
-            "| category | | open | worst |",
-            "| --- | --- | ---: | --- |",
-        ]
+        lines += ["", f"## {year}", ""]
+        lines += ["| category | | open | worst | how often a model looked, with evidence |"]
+        lines += ["| --- | --- | ---: | --- | --- |"]
         for number, name in names.items():
             found = told[f"{number}:{year}"]
             worst = min((w.severity for w in found), key=lambda s: s.rank, default="")
-            lines.append(f"| {number} | {name} | {len(found) or ''} | {worst} |")
+            seen = str(looked.get(f"{number}:{year}") or "not")
+            lines.append(f"| {number} | {name} | {len(found) or ''} | {worst} | {seen} |")
     gaps = [f"- {inline(text, 300)}" for text in report.verdict.missed[:_PAGE]]
     if gaps:
         lines += ["", "## Not looked at to the end", "", *gaps]

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from autoresearch_ci.decide.gates import Age, Judged, Verdict
-from autoresearch_ci.decide.weaknesses import FAMILIES, Severity, Weakness
+from autoresearch_ci.decide.model_layer import ModelLayer
+from autoresearch_ci.decide.weaknesses import FAMILIES, MODEL, Severity, Weakness
 
 SCHEMA = 1
 """Of `weaknesses.json`; a number more when a member changes its meaning."""
@@ -55,6 +56,8 @@ class SecurityReport:
     """`fixed` and `unknown`: a sentence on each weakness that was known and is not told now."""
     files_url: str = ""
     """Address of the commit's files, up to the slash before a path; empty: there is none."""
+    layer: ModelLayer = field(default_factory=ModelLayer)
+    """What a model made of it, if one was asked."""
 
     @property
     def exit_code(self) -> int:
@@ -63,8 +66,12 @@ class SecurityReport:
 
     @property
     def open(self) -> list[Judged[Weakness]]:
-        """Not accepted."""
-        return [judged for judged in self.verdict.items if judged.item.status != "accepted"]
+        """Neither excused nor refuted, and no mere suspicion of a model's."""
+        return self.of_status("open")
+
+    def of_status(self, status: str) -> list[Judged[Weakness]]:
+        """What blocks first."""
+        return [judged for judged in self.verdict.items if judged.item.status == status]
 
     def counts(self) -> Counter[Severity]:
         """Of what is open."""
@@ -83,16 +90,32 @@ class SecurityReport:
         return f"autoresearch-ci security{base} --fail-on {self.fail_on}"
 
 
-def told(verdict: Verdict[Weakness], hide: Callable[[str], str] = str) -> Verdict[Weakness]:
-    """Without secrets: those that `hide` knows, and those that the weaknesses are about."""
+def without_secrets(report: SecurityReport, hide: Callable[[str], str] = str) -> SecurityReport:
+    """Neither those that `hide` knows, nor those that the weaknesses are about."""
+    verdict = report.verdict
     return replace(
-        verdict,
-        reason=hide(verdict.reason),
-        items=tuple(
-            replace(j, item=_harmless(j.item, hide), note=hide(j.note)) for j in verdict.items
+        report,
+        verdict=replace(
+            verdict,
+            reason=hide(verdict.reason),
+            items=tuple(_harmless(judged, hide) for judged in verdict.items),
+            unseen={hide(name): hide(why) for name, why in verdict.unseen.items()},
         ),
-        unseen={hide(name): hide(why) for name, why in verdict.unseen.items()},
+        no_base=hide(report.no_base),
+        excluded=tuple(map(hide, report.excluded)),
+        doubts=tuple(map(hide, report.doubts)),
+        layer=replace(
+            report.layer,
+            terrain={
+                name: [_hidden(entry, hide) for entry in entries]
+                for name, entries in report.layer.terrain.items()
+            },
+        ),
     )
+
+
+def _hidden(entry: Mapping[str, Any], hide: Callable[[str], str]) -> Mapping[str, Any]:
+    return {key: hide(value) if isinstance(value, str) else value for key, value in entry.items()}
 
 
 _QUOTED = re.compile(r"([\"'`])(?:(?!\1)[^\n]){3,}?\1")
@@ -100,21 +123,27 @@ _TOKEN = re.compile(r"[A-Za-z0-9+/_=.~-]{12,}")
 _SECRETS = next(family.name for family in FAMILIES if 798 in family.cwes)
 
 
-def _harmless(weakness: Weakness, hide: Callable[[str], str]) -> Weakness:
+def _harmless(judged: Judged[Weakness], hide: Callable[[str], str]) -> Judged[Weakness]:
+    weakness = judged.item
+
     def words(text: str) -> str:
         text = hide(text)
         if weakness.family == _SECRETS:
             text = _TOKEN.sub(_masked, _QUOTED.sub(r"\1***\1", text))
         return text
 
-    return replace(
+    # What a scanner says besides its title is the same of every such weakness.
+    more = words if MODEL in weakness.sources else hide
+    item = replace(
         weakness,
         path=hide(weakness.path),
         title=words(weakness.title),
-        why=hide(weakness.why),
-        fix=hide(weakness.fix),
+        why=more(weakness.why),
+        fix=more(weakness.fix),
+        answer=words(weakness.answer),
         evidence=tuple(replace(piece, text=words(piece.text)) for piece in weakness.evidence),
     )
+    return replace(judged, item=item, note=words(judged.note))
 
 
 def _masked(match: re.Match[str]) -> str:
@@ -122,12 +151,6 @@ def _masked(match: re.Match[str]) -> str:
     text = match[0]
     mixed = re.search(r"\d", text) and re.search(r"[A-Za-z]", text)
     return "***" if mixed or len(text) >= 40 else text
-
-
-def place(weakness: Weakness) -> str:
-    """`src/a.py`, relative to the root; empty: of no file, or of one outside the repository."""
-    path = weakness.path
-    return "" if path.startswith(("/", "../")) or path in ("..", ".") else path
 
 
 def where(weakness: Weakness) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 import autoresearch_ci
 from autoresearch_ci.decide.gates import Judged, Ruling
 from autoresearch_ci.decide.weaknesses import Severity, Weakness
-from autoresearch_ci.report.security_report import LISTED, WORDS, SecurityReport, place
+from autoresearch_ci.report.gate_pieces import inside
+from autoresearch_ci.report.security_report import LISTED, WORDS, SecurityReport
 from autoresearch_ci.safety.characters import without_hidden
 from autoresearch_ci.safety.wording import shortened
 
@@ -64,7 +65,7 @@ def _vulnerability(judged: Judged[Weakness]) -> dict[str, Any]:
         "name": _words(item.title)[:255],
         "description": _words(item.why or item.title),
         "severity": _SEVERITIES[item.severity],
-        "location": {"file": place(item) or ".", "start_line": max(1, item.line)},
+        "location": {"file": inside(item.path) or ".", "start_line": max(1, item.line)},
         "identifiers": _identifiers(item),
     }
     if item.end_line > item.line > 0:
@@ -99,7 +100,7 @@ def code_quality(report: SecurityReport) -> list[dict[str, Any]]:
             "fingerprint": judged.item.fingerprint,
             "severity": _QUALITY[judged.item.severity],
             "location": {
-                "path": place(judged.item) or ".",
+                "path": inside(judged.item.path) or ".",
                 "lines": {"begin": max(1, judged.item.line)},
             },
         }

@@ -13,8 +13,9 @@ from urllib.parse import quote
 import autoresearch_ci
 from autoresearch_ci.decide.gates import Age, Judged, Ruling
 from autoresearch_ci.decide.severities import TYPICAL
-from autoresearch_ci.decide.weaknesses import Severity, Weakness
-from autoresearch_ci.report.security_report import WORDS, SecurityReport, place
+from autoresearch_ci.decide.weaknesses import MODEL, Severity, Weakness
+from autoresearch_ci.report.gate_pieces import inside
+from autoresearch_ci.report.security_report import WORDS, SecurityReport
 from autoresearch_ci.safety.characters import without_hidden
 from autoresearch_ci.safety.log_text import json_text
 
@@ -44,7 +45,8 @@ def weaknesses_sarif(report: SecurityReport, results: int = RESULTS) -> dict[str
 
 
 def _log(report: SecurityReport, results: int) -> dict[str, Any]:
-    items = sorted(report.verdict.items, key=lambda j: j.item.severity.rank)[:results]
+    told = _told(report)
+    items = told[:results]
     rules: dict[str, Weakness] = {}
     for judged in items:
         rules.setdefault(_rule_id(judged.item), judged.item)
@@ -62,12 +64,23 @@ def _log(report: SecurityReport, results: int) -> dict[str, Any]:
                     }
                 },
                 "automationDetails": {"id": "autoresearch-ci/security/"},
-                "invocations": [_invocation(report, results)],
+                "invocations": [_invocation(report, len(told) - len(items))],
                 "columnKind": "utf16CodeUnits",
                 "results": [_result(judged, at[_rule_id(judged.item)]) for judged in items],
             }
         ],
     }
+
+
+def _told(report: SecurityReport) -> list[Judged[Weakness]]:
+    """The worst first. What only a model says, and code or another request does not bear out, would
+    be an alert of something that is not there."""
+    told = (
+        judged
+        for judged in report.verdict.items
+        if judged.item.sources != (MODEL,) or judged.item.status in ("open", "accepted")
+    )
+    return sorted(told, key=lambda judged: judged.item.severity.rank)
 
 
 def _rule(name: str, item: Weakness) -> dict[str, Any]:
@@ -88,11 +101,11 @@ def _rule(name: str, item: Weakness) -> dict[str, Any]:
     return found
 
 
-def _invocation(report: SecurityReport, results: int) -> dict[str, Any]:
+def _invocation(report: SecurityReport, left: int) -> dict[str, Any]:
     verdict = report.verdict
     told = [*verdict.missed]
-    if (more := len(verdict.items) - results) > 0:
-        told.append(f"{more} weaknesses, the mildest, are left out here; weaknesses.json has them")
+    if left:
+        told.append(f"{left} weaknesses, the mildest, are left out here; weaknesses.json has them")
     return {
         "executionSuccessful": verdict.ruling is not Ruling.INCOMPLETE,
         "exitCode": report.exit_code,
@@ -129,7 +142,7 @@ def _result(judged: Judged[Weakness], number: int) -> dict[str, Any]:
     }
     if judged.age in (Age.NEW, Age.OLD):
         found["baselineState"] = "new" if judged.age is Age.NEW else "unchanged"
-    if item.status == "accepted":
+    if item.status != "open":
         kind = "inSource" if judged.note.startswith("comment") else "external"
         found["suppressions"] = [{"kind": kind, "justification": _words(judged.note)}]
     return found
@@ -138,9 +151,9 @@ def _result(judged: Judged[Weakness], number: int) -> dict[str, Any]:
 def _location(item: Weakness) -> dict[str, Any]:
     # A result must be somewhere, and what is of no file is of the repository.
     found: dict[str, Any] = {
-        "artifactLocation": {"uri": quote(place(item) or ".", errors="replace")}
+        "artifactLocation": {"uri": quote(inside(item.path) or ".", errors="replace")}
     }
-    if item.line > 0 and place(item):
+    if item.line > 0 and inside(item.path):
         found["region"] = {"startLine": item.line, "endLine": max(item.line, item.end_line)}
     return found
 

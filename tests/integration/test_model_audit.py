@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from autoresearch_ci.cli.model_audit import ModelLayer, audit_commit, check_fix
+from autoresearch_ci.cli.model_audit import audit_commit, check_fix
+from autoresearch_ci.decide.model_layer import ModelLayer
 from autoresearch_ci.decide.weaknesses import Confidence
 from autoresearch_ci.execution.command import Stop
 from tests.auditing import (
@@ -217,7 +218,7 @@ def test_a_hit_is_not_refuted_without_code_that_does_it(audits: Audits, answer: 
 def test_a_hit_is_refuted_by_code_when_two_requests_agree(audits: Audits, api: MessagesApi) -> None:
     layer = audits(*[Oracle(labels=(), answer=by_code)] * 50, hits=[hit(SAFE), hit(LABELS[0])])
     assert [h.status for h in layer.hits] == ["disproven", "disproven"]
-    assert "only two folders" in layer.hits[0].why
+    assert "only two folders" in layer.hits[0].answer
     assert sum(step_of(body) == "answer" for body in api.requests) == 2
 
 
@@ -241,7 +242,7 @@ def test_a_second_vote_that_nobody_casts_is_no_agreement(audits: Audits) -> None
 
     layer = audits(*[reply] * 50, hits=[hit(SAFE)])
     assert layer.hits[0].status == "open"
-    assert "nobody agreed" in layer.hits[0].why
+    assert "nobody agreed" in layer.hits[0].answer
 
 
 def test_no_hit_vanishes_when_nobody_answers_it(audits: Audits) -> None:

@@ -15,10 +15,10 @@ import pytest
 from autoresearch_ci.cli.arguments import make_parser
 from autoresearch_ci.cli.assembly import make_redactor
 from autoresearch_ci.cli.compared import compared
-from autoresearch_ci.cli.model_audit import ModelLayer
 from autoresearch_ci.cli.security_fix import Fixed, fix
 from autoresearch_ci.cli.security_scan import Scan
 from autoresearch_ci.decide.findings import Evidence
+from autoresearch_ci.decide.model_layer import ModelLayer
 from autoresearch_ci.decide.weaknesses import Severity, Weakness, identified
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.workspace.repository import Repository

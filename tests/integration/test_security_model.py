@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from autoresearch_ci.cli.main import run_cli
-from tests.auditing import APP, KEY, LABELS, Oracle, hit, step_of, use_temporary
+from tests.auditing import APP, KEY, LABELS, Oracle, use_temporary
 from tests.conftest import Repo
 from tests.messages_api import Json, MessagesApi, Reply, refuses
 
@@ -31,6 +32,15 @@ class Scanned:
     code: int
     out: str
     found: dict[str, Any]
+    folder: Path
+
+    @property
+    def sarif(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.page("weaknesses.sarif"))
+        return found
+
+    def page(self, name: str) -> str:
+        return (self.folder / name).read_text()
 
     @property
     def of_the_model(self) -> list[int]:
@@ -61,7 +71,7 @@ def scan(
         folder = repo.path / "autoresearch" / f"security-{repo.git('rev-parse', 'HEAD')[:7]}"
         assert folder.is_dir(), told.err
         found = json.loads((folder / "weaknesses.json").read_text())
-        return Scanned(code=code, out=told.out + told.err, found=found)
+        return Scanned(code=code, out=told.out + told.err, found=found, folder=folder)
 
     return run
 
@@ -100,18 +110,78 @@ def test_what_a_change_does_not_bring_fails_nothing(scan: Scan, repo: Repo) -> N
     assert (again.code, again.of_the_model) == (1, [95])
 
 
-def test_a_hit_that_code_refutes_fails_nothing_and_is_shown(
+SHELL = "subprocess.call('ls', shell=True)"
+CONSTANT = f"import subprocess\n\n\ndef run():\n    {SHELL}\n"
+
+
+def refuted(told: str) -> Json:
+    """What a hostile word in the code may bring a model to say."""
+    quote = {"kind": "quote", "path": "app.py", "text": SHELL}
+    return {"judgement": "refuted", "why": "a constant is run", "evidence": [quote]}
+
+
+def test_a_hit_that_code_refutes_is_suppressed_with_the_reason_and_told_everywhere(
+    scan: Scan, repo: Repo
+) -> None:
+    repo.write("app.py", CONSTANT)
+    repo.commit("a constant")
+    done = scan(Oracle(labels=(), answer=refuted), "--fail-on", "low")
+    assert (done.code, done.found["verdict"]) == (0, "pass"), done.out
+    assert "a model refuted 2 weaknesses" in done.found["reason"]
+    assert {item["status"] for item in done.found["items"]} == {"disproven"}
+    results = done.sarif["runs"][0]["results"]
+    assert len(results) == len(done.found["items"])
+    for result in results:
+        assert "a constant is run" in result["suppressions"][0]["justification"]
+    (told,) = done.found["annotations"]
+    assert (told["level"], "app.py:5" in told["message"]) == ("warning", True)
+    assert "a constant is run" in done.page("summary.md")
+    assert done.found["findings"] == 0
+
+
+def test_no_model_can_be_talked_into_letting_a_proposal_pass(scan: Scan, repo: Repo) -> None:
+    repo.git("branch", "base")
+    repo.write("app.py", CONSTANT)
+    repo.commit("a constant")
+    done = scan(Oracle(labels=(), answer=refuted), "--diff", "base", "--fail-on", "low")
+    assert (done.code, done.found["verdict"]) == (1, "fail")
+    assert {item["status"] for item in done.found["items"]} == {"open"}
+    assert all("excuses nothing that is proposed" in i["note"] for i in done.found["items"])
+    assert not any("suppressions" in result for result in done.sarif["runs"][0]["results"])
+
+
+def test_an_audit_leaves_the_pages_of_what_it_found_out(scan: Scan, repo: Repo) -> None:
+    repo.write("app.py", APP)
+    repo.commit("an application")
+    done = scan(Oracle())
+    assert {
+        *("overview.md", "threat-model.md", "attack-surface-map.md", "findings.md"),
+        *("owasp-coverage.md", "recommendations.md", "handoff.json", "security-results.tsv"),
+    } <= {path.name for path in done.folder.iterdir()}
+    assert "| accounts | app.py:10 | high | in a database |" in done.page("threat-model.md")
+    assert "moon" not in done.page("threat-model.md")  # no code has it
+    assert "| tampering | 3 |" in done.page("threat-model.md")
+    assert "| repudiation | not |" in done.page("summary.md")
+    assert "/user" in done.page("attack-surface-map.md")
+    assert re.search(
+        r"\| A03 \| Injection \| \d \| critical \| 3 \|", done.page("owasp-coverage.md")
+    )
+    overview = done.page("overview.md")
+    assert "entry points 1, assets 1, trust boundaries 0" in overview
+    assert "dropped: 1." in overview
+    for name in re.findall(r"\]\(([\w.-]+)\)", overview):
+        assert (done.folder / name).is_file()
+
+
+def test_without_a_key_the_pages_say_that_nobody_was_asked(
     scan: Scan, repo: Repo, api: MessagesApi
 ) -> None:
-    repo.write(
-        "app.py", "import subprocess\n\n\ndef run():\n    subprocess.call('ls', shell=True)\n"
-    )
-    repo.commit("a constant")
-    quote = {"kind": "quote", "path": "app.py", "text": "subprocess.call('ls', shell=True)"}
-    refuted = {"judgement": "refuted", "why": "a constant is run", "evidence": [quote]}
-    done = scan(Oracle(labels=(), answer=lambda told: refuted), "--fail-on", "low")
-    if not any(step_of(body) == "answer" for body in api.requests):
-        pytest.skip("no scanner is installed that tells anything of it")
-    assert (done.code, done.found["verdict"]) == (0, "pass"), done.out
-    assert {item["status"] for item in done.found["items"]} == {"disproven"}
-    assert hit(LABELS[0]).status == "open"
+    repo.write("app.py", APP)
+    repo.commit("an application")
+    scan(Oracle())
+    done = scan(Oracle(), "--iterations", "0")
+    assert len(done.of_the_model) == 0
+    for name in ("overview.md", "threat-model.md", "attack-surface-map.md"):
+        assert "No model was asked" in done.page(name)
+    assert "accounts" not in done.page("threat-model.md")
+    assert done.found["left"]["model"] == "nobody is to be asked: --iterations 0"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from autoresearch_ci.decide.excuses import Excuse, Excuses
 from autoresearch_ci.decide.gates import Age, Ruling, Verdict
 from autoresearch_ci.decide.line_map import unchanged_lines
-from autoresearch_ci.decide.security_gate import Base, gate, threshold_of
+from autoresearch_ci.decide.security_gate import Base, gate, held_open, threshold_of
 from autoresearch_ci.decide.weaknesses import Severity, Weakness
 
 
@@ -162,6 +163,35 @@ def test_what_was_refuted_or_rests_on_nothing_is_told_and_does_not_fail(status: 
     assert found.items[0].item.status == status
     other = weakness("y", rule="semgrep/shell")
     assert judged(weakness("x", status=status), other).ruling is Ruling.FAIL
+
+
+def test_a_refutation_that_lets_it_pass_is_in_the_reason() -> None:
+    gone = weakness("x", status="disproven", answer="refuted, says a model: a constant")
+    found = judged(gone)
+    assert found.ruling is Ruling.PASS
+    assert "of scanners' a model refuted 1 weakness (1 high)" in found.reason
+    assert found.items[0].note == "refuted, says a model: a constant"
+    assert "refuted" not in judged(replace(gone, sources=("model",))).reason
+
+
+def test_no_refutation_excuses_what_is_proposed() -> None:
+    hits = [
+        weakness("x", status="disproven", answer="refuted, says a model: a constant"),
+        weakness("y", line=9, answer="kept, says a model: it can be used"),
+    ]
+    held = held_open(hits)
+    assert [hit.status for hit in held] == ["open", "open"]
+    assert held[1] == hits[1]
+    found = judged(*held, base=Base())
+    assert found.ruling is Ruling.FAIL
+    assert "that excuses nothing that is proposed" in found.items[0].note
+
+
+def test_what_stands_beside_something_refuted_is_open() -> None:
+    gone = weakness("x", status="disproven", severity=Severity.CRITICAL)
+    other = weakness("y", rule="semgrep/shell", severity=Severity.LOW)
+    (one,) = judged(gone, other).items
+    assert (one.item.status, one.blocks) == ("open", False)
 
 
 def test_what_has_expired_is_open_again_and_says_so() -> None:

@@ -18,15 +18,20 @@ from autoresearch_ci.decide.weaknesses import Confidence, Severity, Weakness
 from autoresearch_ci.record.handoff_form import handoff_text
 from autoresearch_ci.report import security_pages as pages
 from autoresearch_ci.report import weaknesses_sarif as sarif
+from autoresearch_ci.report.gate_pieces import COMMENT_LIMIT
 from autoresearch_ci.report.security_page import (
-    COMMENT_LIMIT,
     annotated,
     beside_lines,
     comment_markdown,
     security_lines,
     security_markdown,
 )
-from autoresearch_ci.report.security_report import SecurityReport, findings, security_json, told
+from autoresearch_ci.report.security_report import (
+    SecurityReport,
+    findings,
+    security_json,
+    without_secrets,
+)
 from autoresearch_ci.report.weaknesses_gitlab import code_quality, sast
 from autoresearch_ci.safety.log_text import json_text
 
@@ -253,7 +258,7 @@ def test_a_secret_in_the_code_is_hidden_in_every_form(line: str) -> None:
         title=f"Possible hardcoded password: '{SECRET}'",
         evidence=(Evidence(kind="quote", path="a.py", line=5, text=line),),
     )
-    shown = replace(report(one), verdict=told(report(one).verdict))
+    shown = without_secrets(report(one))
     forms = [
         json_text(security_json(shown, [])),
         json_text(sarif.weaknesses_sarif(shown)),
@@ -272,7 +277,7 @@ def test_a_secret_in_the_code_is_hidden_in_every_form(line: str) -> None:
 def test_names_in_code_about_a_secret_stay_readable() -> None:
     text = "client = make_client(private_key_of_the_service)"
     quote = (Evidence(kind="quote", path="a.py", line=5, text=text),)
-    shown = told(report(weakness(cwe=798, evidence=quote)).verdict)
+    shown = without_secrets(report(weakness(cwe=798, evidence=quote))).verdict
     assert shown.items[0].item.evidence[0].text == text
 
 

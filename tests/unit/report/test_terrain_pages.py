@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from autoresearch_ci.report.terrain_pages import (
-    attack_surface_page,
-    coverage_page,
-    threat_model_page,
-)
+from autoresearch_ci.decide.model_layer import ModelLayer
+from autoresearch_ci.report.terrain_pages import attack_surface_page, covered, threat_model_page
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 PLACE = [{"path": "app.py", "line": 3, "text": "x"}]
@@ -19,18 +16,26 @@ COVERAGE = {
     "stride": {"spoofing": 2, "tampering": 0},
     "stride x asset": {"spoofing x accounts": 2, "tampering x accounts": 0},
 }
+LAYER = ModelLayer(commit=COMMIT, terrain=LISTS, coverage=COVERAGE)
 
 
 def test_what_is_not_there_is_said() -> None:
-    page = threat_model_page(COMMIT, LISTS, COVERAGE)
+    page = threat_model_page(LAYER)
     assert "None was found, or nobody looked." in page.partition("## Trust boundaries")[2]
     assert "| spoofing | 2 |" in page
     assert "| tampering | not |" in page
-    assert "| tampering | not |" in coverage_page(COMMIT, COVERAGE)
+    assert [covered(LAYER, name) for name in ("stride", "owasp")] == ["1 of 2", ""]
+
+
+def test_without_a_model_no_page_looks_as_if_one_had_been_asked() -> None:
+    nobody = ModelLayer(why_not="there is no key")
+    for page in (threat_model_page(nobody), attack_surface_page(nobody)):
+        assert "No model was asked: there is no key." in page
+        assert "A model has told this" not in page
 
 
 def test_words_of_others_are_inert() -> None:
-    page = threat_model_page(COMMIT, LISTS, COVERAGE) + attack_surface_page(COMMIT, LISTS)
+    page = threat_model_page(LAYER) + attack_surface_page(LAYER)
     assert "app.py:3" in page
     assert "<b>" not in page
     assert "@everyone" not in page
