@@ -71,6 +71,10 @@ class GitHubApi(LocalServer):
     pulls: list[Json] = field(default_factory=list)
     comments: dict[int, list[Json]] = field(default_factory=dict)
     review_comments: dict[int, list[Json]] = field(default_factory=dict)
+    resolved: set[int] = field(default_factory=set)
+    """Comments that begin a thread which is resolved."""
+    threads_at_once: int = 100
+    """Threads on a page."""
     not_in_difference: set[tuple[str, int]] = field(default_factory=set)
     """Paths and lines beside which no comment can stand."""
     requests: list[str] = field(default_factory=list)
@@ -402,12 +406,47 @@ class GitHubApi(LocalServer):
         return 201, {"sha": commit, "url": f"{self.url}/repos/{SLUG}/commits/{commit}"}
 
     def _graphql(self, who: Identity, *, data: Json, **_: Any) -> Any:
-        name, draft = next(known for known in _MUTATIONS.items() if known[0] in data["query"])
-        node = data["variables"]["input"]["pullRequestId"]
-        pull = next(p for p in self.pulls if p["node_id"] == node)
+        query, given = data["query"], data["variables"]
+        if "reviewThreads" in query:
+            return 200, {"data": self._threads(given)}
+        (name,) = re.findall(r"\{ (\w+)\(input: \$input\)", query)
+        given = given["input"]
+        if name in ("resolveReviewThread", "unresolveReviewThread"):
+            return 200, self._resolve(who, name, int(given["threadId"].removeprefix("PRRT_")))
+        draft = {"markPullRequestReadyForReview": False, "convertPullRequestToDraft": True}[name]
+        pull = next(p for p in self.pulls if p["node_id"] == given["pullRequestId"])
         pull["draft"] = draft
         answer = {"clientMutationId": None, "pullRequest": {"isDraft": draft}}
         return 200, {"data": {name: answer}}
+
+    def _threads(self, given: Json) -> Json:
+        assert f"{given['owner']}/{given['name']}" == SLUG
+        comments = self.review_comments.get(given["number"], [])
+        begin = int(given["after"] or 0)
+        end = begin + self.threads_at_once
+        nodes = [
+            {
+                "id": f"PRRT_{comment['id']}",
+                "isResolved": comment["id"] in self.resolved,
+                "comments": {"nodes": [{"databaseId": comment["id"]}]},
+            }
+            for comment in comments[begin:end]
+        ]
+        page = {"hasNextPage": end < len(comments), "endCursor": str(end)}
+        threads = {"reviewThreads": {"pageInfo": page, "nodes": nodes}}
+        return {"repository": {"pullRequest": threads}}
+
+    def _resolve(self, who: Identity, name: str, comment: int) -> Json:
+        """GitHub asks for the right to write contents, whatever its description says:
+        https://github.com/orgs/community/discussions/44650"""
+        if "contents" not in who.permissions:
+            message = "Resource not accessible by integration"
+            return {"data": {name: None}, "errors": [{"type": "FORBIDDEN", "message": message}]}
+        if name.startswith("un"):
+            self.resolved.discard(comment)
+        else:
+            self.resolved.add(comment)
+        return {"data": {name: {"thread": {"isResolved": comment in self.resolved}}}}
 
     def _page(self, items: Sequence[Json], query: Json, path: str) -> Any:
         size = min(100, int(query.get("per_page", 30)))
@@ -420,7 +459,6 @@ class GitHubApi(LocalServer):
         return 200, shown, headers
 
 
-_MUTATIONS = {"markPullRequestReadyForReview": False, "convertPullRequestToDraft": True}
 _REPO = f"/repos/{SLUG}"
 _ROUTES = (
     (f"GET {_REPO}", "_repository", ""),

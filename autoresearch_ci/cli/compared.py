@@ -35,7 +35,7 @@ class Compared:
     """Whether a pull or merge request asks for the head, also from a merge queue: then only the
     base's rules hold."""
     pull_request: int = 0
-    """Its number on GitHub; 0: there is none."""
+    """Its number, on GitLab the merge request's; 0: there is none."""
     fork: bool = False
     """Whether it comes from a repository that the job's token has no say in."""
 
@@ -98,14 +98,14 @@ def _compared(
     payload = read_payload(environment) if event else {}
     pull = payload.get("pull_request")
     pull = pull if isinstance(pull, Mapping) else {}
-    head, number = repository.head(), pull.get("number")
+    head, merge_request = repository.head(), environment.get("CI_MERGE_REQUEST_IID", "")
+    number = pull.get("number") or (int(merge_request) if merge_request.isdecimal() else 0)
+    sides = (environment.get(f"CI_MERGE_REQUEST_{side}PROJECT_ID") for side in ("SOURCE_", ""))
     found = Compared(
         head=head,
-        proposed=bool(pull)
-        or event == "merge_group"
-        or bool(environment.get("CI_MERGE_REQUEST_IID")),
+        proposed=bool(pull) or event == "merge_group" or bool(merge_request),
         pull_request=number if isinstance(number, int) else 0,
-        fork=bool(pull) and _repository(pull, "head") != _repository(pull, "base"),
+        fork=_repository(pull, "head") != _repository(pull, "base") if pull else len({*sides}) > 1,
     )
     base, missing = _base(repository, start, environment, named, pull, event, payload)
     if not named and base == head:

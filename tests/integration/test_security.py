@@ -839,12 +839,52 @@ def test_it_is_said_beside_the_lines_once_and_taken_back_when_it_is_gone(
     assert passed.code == 0
     (note,) = api.review_comments[1]
     assert note["body"].startswith("**Gone")
+    assert api.resolved == {note["id"]}
     assert "Security passed" in api.comments[1][0]["body"]
     repo.write("app.py", HOLE)
     head = repo.commit()
     scan("--diff", **on_pull_request(api, tmp_path, topic, head))
     (note,) = api.review_comments[1]
     assert not note["body"].startswith("**Gone")
+    assert api.resolved == set()
+
+
+def test_only_its_own_thread_is_resolved_and_a_persons_word_on_it_stands(
+    repo: Repo, scan: Scan, topic: str, tmp_path: Path, api: GitHubApi
+) -> None:
+    api.threads_at_once = 1
+    repo.write("app.py", HOLE)
+    repo.write("other.py", HOLE)
+    scan("--diff", **on_pull_request(api, tmp_path, topic, repo.commit()))
+    app, other = sorted(api.review_comments[1], key=lambda c: str(c["path"]))
+    forged = {**app, "id": 99, "user": {"login": "somebody"}}
+    api.review_comments[1].insert(0, forged)
+    repo.write("app.py", HARMLESS)
+    scan("--diff", **on_pull_request(api, tmp_path, topic, repo.commit()))
+    assert api.resolved == {app["id"]}
+    assert not other["body"].startswith("**Gone")
+    api.resolved.clear()  # by somebody who wants to talk about it
+    repo.write("more.py", HARMLESS)
+    scan("--diff", **on_pull_request(api, tmp_path, topic, repo.commit()))
+    assert api.resolved == set()
+
+
+def test_a_token_that_may_not_resolve_says_so_and_the_rest_is_done(
+    repo: Repo, scan: Scan, topic: str, tmp_path: Path, api: GitHubApi
+) -> None:
+    login = Identity(login=ACTIONS, permissions=frozenset({"pull_requests", "issues"}))
+    api.tokens["actions-token"] = login
+    repo.write("app.py", HOLE)
+    scan("--diff", **on_pull_request(api, tmp_path, topic, repo.commit()))
+    repo.write("app.py", HARMLESS)
+    repo.write("new.py", HOLE)
+    found = scan("--diff", **on_pull_request(api, tmp_path, topic, repo.commit()))
+    old, new = api.review_comments[1]
+    assert old["body"].startswith("**Gone")
+    assert new["path"] == "new.py"
+    assert api.resolved == set()
+    assert "contents: write" in found.out
+    assert "could not be written" not in found.out + found.err
 
 
 @pytest.fixture

@@ -39,14 +39,15 @@ def make_forge(
             f"{publish.remote!r} whose address says it.\n"
             "do: set publish.repository to owner/name."
         )
-    if gitlab:
-        from autoresearch_ci.publish.forge.gitlab import GitLab
-
-        return GitLab(slug, environment)
-    from autoresearch_ci.publish.forge.github import GitHub
 
     def note(message: str) -> None:
         observe(Note(message=message))
+
+    if gitlab:
+        from autoresearch_ci.publish.forge.gitlab import GitLab
+
+        return GitLab(slug, environment, note=note)
+    from autoresearch_ci.publish.forge.github import GitHub
 
     return GitHub(slug, environment, sleep=sleep, note=note)
 

@@ -146,7 +146,8 @@ class Forge(Protocol):
         """
 
     def beside_lines(self, number: int, mark: str, notes: Sequence[LineNote]) -> None:
-        """Say each once; what was said before and is not among them any more is said to be gone."""
+        """Say each once; what was said before and is not among them any more is said to be gone,
+        and its thread resolved where we may."""
 
     def supersede(self, pull: PullRequest, branch: str, text: str) -> None:
         """Comment, and close one of ours from `branch`, so that it is no person's refusal."""

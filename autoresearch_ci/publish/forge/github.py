@@ -33,13 +33,13 @@ from autoresearch_ci.publish.forge.github_body import (
     room_for_report,
     superseded,
 )
+from autoresearch_ci.publish.forge.github_lines import say_beside_lines
 from autoresearch_ci.publish.forge.refusals import ForgeRefused, Place, RefusalKind
 
 if TYPE_CHECKING:
     import github
     from github.IssueComment import IssueComment
     from github.PullRequest import PullRequest as Pull
-    from github.PullRequestComment import PullRequestComment
     from github.Repository import Repository
 
 
@@ -154,53 +154,13 @@ class GitHub:
         return self._ask(stick)
 
     def beside_lines(self, number: int, mark: str, notes: Sequence[LineNote]) -> None:
-        """As review comments on the newest commit, all new ones in one review.
-
-        GitHub takes none beside a line that its own difference does not show: that one is left
-        out, it stands in the one comment anyway.
-        """
-        marks = {_line_mark(mark, note.key): note for note in notes}
         us = self._own_login()
-
-        def speak(repository: Repository) -> None:
-            pull = repository.get_pull(number)
-            ours = [c for c in pull.get_review_comments() if _is_by(c, us)]
-            said = {begin: c for c in ours if (begin := _marked_with(c.body, mark))}
-            for begin, comment in said.items():
-                gone = begin not in marks
-                body = comment.body.replace("\r\n", "\n")  # GitHub's web page has its own
-                if body.startswith(_GONE) is not gone:
-                    text = body.removeprefix(_GONE)
-                    comment.edit(f"{_GONE}{text}" if gone else text)
-            new = [note for begin, note in marks.items() if begin not in said]
-            self._review(repository, pull, mark, new[:_LINES_AT_ONCE])
-
-        self._ask(speak)
-
-    def _review(
-        self, repository: Repository, pull: Pull, mark: str, notes: Sequence[LineNote]
-    ) -> None:
-        import github
-
-        if not notes:
-            return
-        commit = repository.get_commit(pull.head.sha)
-        told = [
-            {
-                "path": note.path,
-                "line": note.line,
-                "side": "RIGHT",
-                "body": f"{harmless(note.text)}\n\n{_line_mark(mark, note.key)}",
-            }
-            for note in notes
-        ]
-        try:
-            pull.create_review(commit=commit, event="COMMENT", comments=told)  # type: ignore[arg-type]
-        except github.GithubException as error:
-            if error.status != 422:
-                raise
-            for number in range(len(notes)) if len(notes) > 1 else ():
-                self._review(repository, pull, mark, notes[number : number + 1])
+        refused = self._ask(lambda repo: say_beside_lines(repo, number, us, mark, notes))
+        if refused:
+            self._note(
+                "what is gone is said to be gone beside its lines, but the threads stay open "
+                f"({refused}): GitHub lets only a token with `contents: write` resolve them"
+            )
 
     def supersede(self, pull: PullRequest, branch: str, text: str) -> None:
         self.comment_once(pull, text)
@@ -421,22 +381,7 @@ def _report(content: PullRequestContent, room: int, *, draft: bool) -> str:
     return content.render(room - len(_NO_DRAFT)) + _NO_DRAFT
 
 
-_GONE = "**Gone with the newest commit.**\n\n"
-_LINES_AT_ONCE = 30
-"""Comments beside lines in one review."""
-
-
-def _line_mark(mark: str, key: str) -> str:
-    return f"<!-- autoresearch-ci:{mark}:{key} -->"
-
-
-def _marked_with(body: str, mark: str) -> str:
-    """The mark that a comment of ours ends with; empty: it has none."""
-    found = re.search(rf"<!-- autoresearch-ci:{re.escape(mark)}:[0-9a-f]{{1,64}} -->\s*\Z", body)
-    return found[0].strip() if found else ""
-
-
-def _is_by(comment: IssueComment | PullRequestComment, login: str) -> bool:
+def _is_by(comment: IssueComment, login: str) -> bool:
     return comment.user is not None and comment.user.login == login and bool(comment.body)
 
 

@@ -1,18 +1,19 @@
 """GitLab through push options: the push itself opens or updates the merge request.
 
-Needs no API, so a token that may only write the repository is enough. CI_SERVER_URL,
-CI_PROJECT_PATH and their kin say where.
+That needs no API, so a token that may only write the repository is enough; a gate's comments need
+one (gitlab_notes.py). CI_SERVER_URL, CI_PROJECT_PATH and their kin say where.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import takewhile
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.publish.comment_commands import CommentCommand
 from autoresearch_ci.publish.forge.forge import Address, LineNote, PullRequest, PullRequestContent
+from autoresearch_ci.publish.forge.gitlab_notes import MergeRequestNotes
 from autoresearch_ci.publish.forge.refusals import Place
 
 _ROOM = 1_000
@@ -24,7 +25,13 @@ class GitLab:
 
     tells = False
 
-    def __init__(self, project: str, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        project: str,
+        environment: Mapping[str, str],
+        *,
+        note: Callable[[str], None] = lambda message: None,
+    ) -> None:
         """`project`: `group/name`. Raises `ConfigError` when there is no token."""
         self._project = project
         self._server = (environment.get("CI_SERVER_URL") or "https://gitlab.com").rstrip("/")
@@ -40,7 +47,9 @@ class GitLab:
                 "masked CI/CD variable GITLAB_TOKEN; without one, use --publish local."
             )
         self._token = environment[name]
-        self._username = "gitlab-ci-token" if name == "CI_JOB_TOKEN" else "oauth2"
+        self._is_jobs = name == "CI_JOB_TOKEN"
+        self._username = "gitlab-ci-token" if self._is_jobs else "oauth2"
+        self._note = note
 
     @property
     def address(self) -> Address:
@@ -70,10 +79,19 @@ class GitLab:
         """There is no API here to say it with."""
 
     def sticky_comment(self, number: int, mark: str, text: str) -> str:
-        return ""  # as above: a job's token may not write notes anyway
+        if self._is_jobs:
+            self._note("no comment on the merge request: a job's own token may not write one")
+            return ""
+        return self._notes().sticky(number, mark, text)
 
     def beside_lines(self, number: int, mark: str, notes: Sequence[LineNote]) -> None:
-        """As above; GitLab itself shows Code Quality beside the lines."""
+        if not self._is_jobs:
+            self._notes().beside_lines(number, mark, notes)
+
+    def _notes(self) -> MergeRequestNotes:
+        address, below = self.address, urlsplit(self._server).path
+        api = f"{address.origin}{below}/api/v4"  # which raises, where a token would go over http
+        return MergeRequestNotes(api, self._project, self._token, address.place)
 
     def supersede(self, pull: PullRequest, branch: str, text: str) -> None:
         """There is no API here to do it with."""
