@@ -441,7 +441,7 @@ def test_the_published_schemas_hold(schema: str, paths: list[Path]) -> None:
 # --- GitLab ---------------------------------------------------------------------------------------
 
 
-COMPONENTS = pytest.mark.parametrize("name", ["autoresearch", "fix", "gate"])
+COMPONENTS = pytest.mark.parametrize("name", ["autoresearch", "fix", "gate", "security"])
 
 
 def component(name: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
@@ -485,7 +485,21 @@ def test_a_gitlab_component_takes_its_inputs_as_variables(name: str) -> None:
     assert given - {"git-depth", "autoresearch-package"} <= INPUTS.keys()
     assert job["script"][-1].startswith("exec ")
     # What holds a token that may write does not start for a merge request.
-    assert ("merge_request_event" in text) == (name == "gate") == ("GITLAB_TOKEN" not in text)
+    reads_only = name in ("gate", "security")
+    assert ("merge_request_event" in text) == reads_only == ("GITLAB_TOKEN" not in text)
+
+
+def test_gitlab_judges_what_a_merge_request_brings_and_on_a_schedule_all_of_it() -> None:
+    _, _, jobs = component("security")
+    proposed, whole = jobs["security"]["rules"]
+    assert "merge_request_event" in proposed["if"]
+    assert proposed["variables"] == {"INPUT_ARGS": "--diff --publish none"}
+    assert "variables" not in whole
+    assert jobs["security"]["variables"]["INPUT_ARGS"] == "--publish none"
+    reports = jobs["security"]["artifacts"]["reports"]
+    assert {*reports} == {"codequality", "sast"}
+    names = {pattern.removeprefix("autoresearch/security-*/") for pattern in reports.values()}
+    assert names == {"gl-code-quality-report.json", "gl-sast-report.json"}
 
 
 def test_the_changes_that_ci_tries_on_the_trainer_can_be_made() -> None:

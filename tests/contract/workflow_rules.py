@@ -163,14 +163,18 @@ _GITLAB_JOB = mapping(
     tags={"anyOf": [_LINES, {"type": "string", "pattern": r"^\$\[\[.*\]\]$"}]},
     timeout=TEXT,
     interruptible={"type": "boolean"},
-    rules={"type": "array", "items": mapping("if", if_=TEXT), "minItems": 1},
+    rules={
+        "type": "array",
+        "items": mapping("if", if_=TEXT, variables=each(TEXT)),
+        "minItems": 1,
+    },
     variables=each({"anyOf": [TEXT, _VARIABLE]}),
     script=_LINES,
     artifacts=mapping(
         "paths",
         when={"enum": ["on_success", "on_failure", "always"]},
         paths=_LINES,
-        reports=mapping(codequality=TEXT, junit=TEXT),
+        reports=mapping(codequality=TEXT, junit=TEXT, sast=TEXT),
     ),
 )
 # GitLab's keys are spelt with underscores.

@@ -1017,3 +1017,12 @@ def test_a_scan_that_is_interrupted_leaves_nothing_behind(repo: Repo, tmp_path: 
         scan.communicate(timeout=30)
     assert scan.returncode == 130
     assert not [path for path in place.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("flag", ["--guard true", "--env A=b", "--proposer search"])
+def test_a_flag_of_repairs_is_refused_where_nothing_is_repaired(
+    repo: Repo, scan: Scan, flag: str
+) -> None:
+    name, value = flag.split()
+    found = scan(name, value)
+    assert (found.code, f"{name} does nothing without --fix" in found.err) == (2, True)

@@ -85,8 +85,11 @@ class GitLab:
         return self._notes().sticky(number, mark, text)
 
     def beside_lines(self, number: int, mark: str, notes: Sequence[LineNote]) -> None:
-        if not self._is_jobs:
-            self._notes().beside_lines(number, mark, notes)
+        if not self._is_jobs and not self._notes().beside_lines(number, mark, notes):
+            self._note(
+                "what is gone is said to be gone beside its lines, but the threads stay open: "
+                "GitLab lets only the role Developer, or whoever began the merge request, resolve"
+            )
 
     def _notes(self) -> MergeRequestNotes:
         address, below = self.address, urlsplit(self._server).path

@@ -50,33 +50,38 @@ class MergeRequestNotes:
             self._ask("PUT", f"{path}/notes/{first['id']}", {"body": body})
         return f"{self._ask('GET', path)['web_url']}#note_{first['id']}"
 
-    def beside_lines(self, number: int, mark: str, notes: Sequence[LineNote]) -> None:
-        """Each once; what is gone is said to be gone, and its discussion resolved."""
+    def beside_lines(self, number: int, mark: str, notes: Sequence[LineNote]) -> bool:
+        """Each once; what is gone is said to be gone, and its discussion resolved if we may.
+
+        Whether we might, where one had to be.
+        """
         path = f"{self._project}/{number}"
         marks = {f"<!-- autoresearch-ci:{mark}:{note.key} -->": note for note in notes}
         ending = re.compile(rf"<!-- autoresearch-ci:{re.escape(mark)}:[0-9a-f]{{1,64}} -->\s*\Z")
-        known = set()
+        known, may = set(), True
         for discussion in self._all(f"{path}/discussions"):
             first = discussion["notes"][0]
             found = ending.search(first["body"])
             if found and self._is_ours(first):
                 known.add(found[0].strip())
                 gone = found[0].strip() not in marks
-                self._say(f"{path}/discussions/{discussion['id']}", first, gone=gone)
+                may &= self._say(f"{path}/discussions/{discussion['id']}", first, gone=gone)
         new = [(end, note) for end, note in marks.items() if end not in known][:_AT_ONCE]
         refs = self._ask("GET", path)["diff_refs"] if new else {}
         for end, note in new:
             self._begin(f"{path}/discussions", refs, note, f"{harmless(note.text)}\n\n{end}")
+        return may
 
-    def _say(self, path: str, note: Json, *, gone: bool) -> None:
+    def _say(self, path: str, note: Json, *, gone: bool) -> bool:
         """What a person resolved, or took up again, while nothing changed stays as it is."""
-        body = note["body"]
+        body, may = note["body"], True
         if body.startswith(_GONE) is gone:
-            return
+            return may
         if note.get("resolvable") and bool(note.get("resolved")) is not gone:
-            self._ask("PUT", path, {"resolved": gone})
+            may = self._ask("PUT", path, {"resolved": gone}, besides=403) is not None
         text = f"{_GONE}{body}" if gone else body.removeprefix(_GONE)
         self._ask("PUT", f"{path}/notes/{note['id']}", {"body": text})
+        return may
 
     def _begin(self, path: str, refs: Json, note: LineNote, body: str) -> None:
         """GitLab takes none beside a line that its own difference does not show: left out."""

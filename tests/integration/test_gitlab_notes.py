@@ -1,0 +1,122 @@
+"""A gate's comments on a merge request: said once, taken back, their discussions resolved."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from autoresearch_ci.cli.main import run_cli
+from tests.conftest import Repo
+from tests.gitlab_api import PROJECT, GitLabApi
+from tests.integration.test_security import HARMLESS, HOLE
+
+US, SOMEBODY = 7, 8
+TOKEN = "glpat-of-the-project"
+Scan = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def api() -> Iterator[GitLabApi]:
+    refs = {"base_sha": "a" * 40, "head_sha": "b" * 40, "start_sha": "a" * 40}
+    with GitLabApi(people={TOKEN: US}, refs=refs) as found:
+        yield found
+
+
+@pytest.fixture
+def scan(
+    repo: Repo,
+    api: GitLabApi,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Scan:
+    monkeypatch.chdir(repo.path)
+    base = repo.git("rev-parse", "HEAD")
+    repo.git("switch", "--quiet", "-c", "topic")
+
+    def run(**more: str) -> tuple[int, str]:
+        repo.commit()
+        given = {
+            "GITLAB_CI": "true",
+            "CI_SERVER_URL": api.url,
+            "CI_PROJECT_PATH": PROJECT,
+            "CI_MERGE_REQUEST_IID": "1",
+            "CI_MERGE_REQUEST_DIFF_BASE_SHA": base,
+            "CI_MERGE_REQUEST_PROJECT_ID": "5",
+            "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "5",
+            "GITLAB_TOKEN": TOKEN,
+            **more,
+        }
+        capsys.readouterr()
+        code = run_cli(["security", "--diff"], {**os.environ, **given})
+        told = capsys.readouterr()
+        return code, told.out + told.err
+
+    return run
+
+
+def test_a_discussion_begins_once_and_is_resolved_when_the_weakness_is_gone(
+    repo: Repo, scan: Scan, api: GitLabApi
+) -> None:
+    api.notes += [api.note(SOMEBODY, "<!-- autoresearch-ci:security -->\nforged")]
+    repo.write("app.py", HOLE)
+    code, told = scan()
+    assert code == 1, told
+    forged, sticky = api.notes
+    assert "Security failed" in sticky["body"]
+    assert f"comment: {api.url}/mr/1#note_{sticky['id']}" in told
+    (first,) = api.said
+    assert (first["position"]["new_path"], first["position"]["new_line"]) == ("app.py", 5)
+    repo.write("app.py", f"# moved down\n{HOLE}")
+    scan()
+    assert (len(api.discussions), first["resolved"]) == (1, False)
+    repo.write("app.py", HARMLESS)
+    code, told = scan()
+    assert code == 0, told
+    assert (first["resolved"], first["body"].startswith("**Gone")) == (True, True)
+    assert "Security passed" in sticky["body"]
+    assert forged["body"].endswith("forged")
+    repo.write("app.py", HOLE)
+    scan()
+    assert (first["resolved"], first["body"].startswith("**Gone")) == (False, False)
+    assert len(api.discussions) == 1
+
+
+def test_who_may_not_resolve_says_so_and_what_has_no_place_is_left_out(
+    repo: Repo, scan: Scan, api: GitLabApi
+) -> None:
+    api.may_resolve = False
+    repo.write("app.py", HOLE)
+    scan()
+    repo.write("app.py", HARMLESS)
+    repo.write("more.py", HOLE)
+    api.not_in_difference.add(("more.py", 5))
+    code, told = scan()
+    assert code == 1
+    (first,) = api.said
+    assert (first["resolved"], first["body"].startswith("**Gone")) == (False, True)
+    assert "the threads stay open" in told
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"GITLAB_TOKEN": "wrong"}, "does not accept the token"),
+        ({"GITLAB_TOKEN": "", "CI_JOB_TOKEN": "j"}, "a job's own token may not write one"),
+        ({"CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "6"}, "no comment on a fork's"),
+        ({"CI_SERVER_URL": "http://gitlab.test"}, "is no address to publish to"),
+    ],
+)
+def test_nobody_who_does_not_listen_changes_the_verdict(
+    repo: Repo, scan: Scan, api: GitLabApi, given: dict[str, str], words: str
+) -> None:
+    repo.write("app.py", HOLE)
+    code, told = scan(**given)
+    assert code == 1
+    assert words in " ".join(told.split())
+    assert (api.notes, api.discussions) == ([], [])
+    assert TOKEN not in told
+    folder = next((repo.path / "autoresearch").iterdir())
+    assert json.loads((folder / "weaknesses.json").read_text())["verdict"] == "fail"
