@@ -43,7 +43,10 @@ def eased(value: object, schema: Schema) -> Any:
     if kind == "string" and isinstance(value, str) and "enum" in schema:
         return _chosen(value, schema["enum"])
     if kind == "integer" and not isinstance(value, bool):
-        return _whole(value)
+        number = _whole(value)
+        # Where 0 says that it is not told, so does a line before the first one.
+        before = schema.get("minimum") == 0 and isinstance(number, int) and number < 0
+        return 0 if before else number
     return value
 
 

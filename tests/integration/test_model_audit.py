@@ -19,7 +19,6 @@ from tests.auditing import (
     APP,
     KEY,
     LABELS,
-    NOTHING,
     Audits,
     Label,
     Oracle,
@@ -44,7 +43,6 @@ from tests.messages_api import (
     tool,
 )
 
-LEVELS = ("critical", "high", "medium", "low")
 COMMENT = {"kind": "quote", "path": "app.py", "line": 26, "text": "# checked by the caller"}
 CODE = {"kind": "quote", "path": "app.py", "line": 27, "text": 'allowed = {"in", "out"}'}
 SAFE = Label(
@@ -79,17 +77,6 @@ def found(layer: ModelLayer) -> list[tuple[int, str, int, str]]:
 LABELLED = sorted((label.cwe, label.path, label.line, label.severity) for label in LABELS)
 
 
-@pytest.mark.parametrize("worst", ["critical", "high", "medium", "low"])
-def test_a_perfect_model_gives_the_labels_at_each_level(audits: Audits, worst: str) -> None:
-    labels = [label for label in LABELS if LEVELS.index(label.severity) >= LEVELS.index(worst)]
-    layer = audits(*[Oracle(labels=labels)] * 50)
-    assert layer.incomplete == ()
-    assert len(found(layer)) == len(labels)
-    for level in LEVELS:
-        reached = any(LEVELS.index(one.severity) <= LEVELS.index(level) for one in labels)
-        assert verdict(layer, level) == ("fail" if reached else "pass")
-
-
 def test_every_finding_is_attacked_again_by_a_request_that_knows_only_the_code(
     audits: Audits, api: MessagesApi
 ) -> None:
@@ -100,75 +87,6 @@ def test_every_finding_is_attacked_again_by_a_request_that_knows_only_the_code(
         assert "what is sent reaches it as it is" not in json.dumps(body)
         assert "hashlib.md5" in stable_of(body)
         assert len(body["messages"]) == 1
-
-
-# --- Noise ----------------------------------------------------------------------------------------
-
-
-def shifted(by: int) -> Oracle:
-    def finding(label: Label) -> Json:
-        quote = {"kind": "quote", "path": label.path, "line": label.line + by, "text": label.quote}
-        return label.finding(line=label.line + by, evidence=[quote])
-
-    return Oracle(finding=finding)
-
-
-def renamed(path: str) -> Oracle:
-    return Oracle(finding=lambda label: replace(label, path=path).finding())
-
-
-def with_more(*more: Json) -> Oracle:
-    return Oracle(report=lambda found: calls(tool("report", findings=[*more, *found])))
-
-
-MADE_UP = [
-    replace(LABELS[0], path=path, line=n, quote=f"eval(request.args['x{n}'])", cwe=95).finding(
-        severity="critical"
-    )
-    for n, path in enumerate(["app.py", "gone.py", "/proc/self/environ", "../../etc/passwd"] * 1250)
-]
-WORDS = {"critical": "Blocker", "high": "ERROR", "medium": "moderate"}
-NOISE = {
-    "lines too low": shifted(5),
-    "lines too high": shifted(-5),
-    "another case": renamed("APP.py"),
-    "as in a diff": renamed("b/app.py"),
-    "an absolute path": renamed("/home/runner/work/shop/shop/app.py"),
-    "a path of a container": renamed("/github/workspace/app.py"),
-    "backslashes": renamed(".\\app.py"),
-    "words of another scale": Oracle(
-        finding=lambda label: label.finding(severity=WORDS[label.severity], stride="Tampering")
-    ),
-    "numbers as texts": Oracle(
-        finding=lambda label: label.finding(line=f"L{label.line}", cwe=str(label.cwe))
-    ),
-    "ten duplicates": Oracle(
-        report=lambda found: calls(
-            tool("report", findings=[one for one in found for _ in range(10)])
-        )
-    ),
-    "a deleted file": with_more(*MADE_UP[1:3]),
-    "five thousand findings": with_more(*MADE_UP),
-    "split in calls": Oracle(
-        report=lambda found: calls(*(tool("report", findings=[one]) for one in found))
-    ),
-    "words before calls": Oracle(
-        report=lambda found: calls(text("I found this:"), tool("report", findings=found))
-    ),
-    "JSON in prose": Oracle(
-        report=lambda found: ends(
-            text("So {it} is:\n```json\n" + json.dumps({"findings": found}) + "\n```\nAll of it.")
-        )
-    ),
-    "malformed ones among them": with_more({"title": "x"}, {**NOTHING, "cwe": -1}),
-}
-
-
-@pytest.mark.parametrize("noise", NOISE)
-def test_noise_changes_nothing(audits: Audits, noise: str) -> None:
-    layer = audits(*[replace(NOISE[noise])] * 80)
-    assert found(layer) == LABELLED
-    assert layer.incomplete == ()
 
 
 def test_a_path_elsewhere_is_neither_read_nor_reported(audits: Audits, repo: Repo) -> None:

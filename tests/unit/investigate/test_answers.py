@@ -38,6 +38,11 @@ def test_spelling_and_numbers_are_read_as_meant() -> None:
         assert eased({"line": wrong}, SCHEMA) == {"line": wrong}
 
 
+def test_a_line_before_the_first_one_is_none_that_is_told() -> None:
+    asked = {"type": "object", "properties": {"line": {"type": "integer", "minimum": 0}}}
+    assert [eased({"line": n}, asked)["line"] for n in (-3, "L2", 0)] == [0, 2, 0]
+
+
 def prose(words: str, *shown: str) -> object:
     return in_prose(words, SCHEMA, lambda: shown, lambda found: "severity" in found)
 
