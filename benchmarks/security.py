@@ -35,7 +35,7 @@ from autoresearch_ci.measure.scanners.registry import OURS, SCANNERS
 from autoresearch_ci.measure.scanners.scanner import Subject, Task
 
 DATA = Path(__file__).with_name("data") / "weaknesses"
-_LABEL = re.compile(r"[ \t]*(?:#|//) weak: CWE-(\d+)[ \t]*$", re.MULTILINE)
+_LABEL = re.compile(r"[ \t]*(?:#|//) weak:((?: CWE-\d+)+)[ \t]*$", re.MULTILINE)
 OWN = "agentic"
 """Our own rules for workflows."""
 
@@ -96,6 +96,7 @@ def made_up(rng: random.Random) -> dict[str, str]:
         + word(mixed, 24, rng),
         "{KEY_KIND}": "RSA PRIVATE KEY",
         "{KEY_LINE}": word(mixed, 64, rng),
+        **{f"{{PASSWORD{n}}}": word(mixed, 18, rng) for n in (2, 3, 4)},
     }
 
 
@@ -108,7 +109,8 @@ def lay_out(target: Path) -> list[Place]:
         path = str(source.relative_to(DATA)).removesuffix(".txt")
         for number, line in enumerate(text.splitlines(), start=1):
             if found := _LABEL.search(line):
-                labels.append(Place(path, number, number, kind(int(found[1]))))
+                kinds = map(int, re.findall(r"\d+", found[1]))
+                labels += [Place(path, number, number, kind(cwe)) for cwe in kinds]
         text = _LABEL.sub("", text)
         for mark, secret in secrets.items():
             text = text.replace(mark, secret)

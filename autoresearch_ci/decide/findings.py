@@ -280,7 +280,7 @@ _LOOKED_AT = 2_000
 
 def enclosing(path: str, content: str, line: int) -> str:
     """`Class.method` around a line: of Python exactly, else by indentation; empty: nothing."""
-    if path.endswith((".py", ".pyi")) and (tree := _tree(content)):
+    if path.endswith((".py", ".pyi")) and (tree := parsed(content)):
         try:
             return ".".join(_around(tree, line))
         except RecursionError:
@@ -289,7 +289,8 @@ def enclosing(path: str, content: str, line: int) -> str:
 
 
 @functools.lru_cache(maxsize=2)  # of one file much may be said, one thing after the other
-def _tree(content: str) -> ast.Module | None:
+def parsed(content: str) -> ast.Module | None:
+    """`None`: it is no Python of this version."""
     try:
         return ast.parse(content)
     except (SyntaxError, ValueError, RecursionError, MemoryError):

@@ -12,7 +12,14 @@ from dataclasses import dataclass, field, replace
 
 from autoresearch_ci.decide.excuses import Excuse, Excuses
 from autoresearch_ci.decide.gates import Age, Judged, Ruling, Verdict
-from autoresearch_ci.decide.weaknesses import MODEL, Severity, Weakness, merge, worst_first
+from autoresearch_ci.decide.weaknesses import (
+    IMPORTS,
+    MODEL,
+    Severity,
+    Weakness,
+    merge,
+    worst_first,
+)
 
 NEVER = "never"
 
@@ -123,6 +130,7 @@ def _judged(
 ) -> Judged[Weakness]:
     """Of what tools say together: each part counts by itself, and the newest says its age."""
     parts = [(*known[name], excuses.of.get(name)) for name in one.fingerprints]
+    parts = [part for part in parts if part[0].rule not in IMPORTS] or parts
     still = [(p, age) for p, age, excuse in parts if excuse is None and p.status == "open"]
     excuse = None if still else parts[0][2]
     status = "accepted" if excuse else "open" if still else one.status

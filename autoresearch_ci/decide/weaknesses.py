@@ -21,6 +21,8 @@ MODEL = "model"
 PLACE_LINES = 20
 """What a tool marks beyond so many lines (a whole job, a whole class) is no place any more: only
 its first lines are."""
+IMPORTS = frozenset(f"bandit/B{number}" for number in range(403, 411))
+"""Rules that tell of an import, of which other rules of the same kind tell the uses."""
 QUOTE_LINES = 6
 """Of what is marked, the lines that tell one weakness from another."""
 QUOTE_LIMIT = 1_000
@@ -175,9 +177,9 @@ FAMILIES: tuple[Family, ...] = (
     _family("weak cryptography", (327, 326, 328, 916, 759, 760, 780, 310), "A02", "A04", "I"),
     _family("predictable randomness", (330, 331, 335, 337, 338), "A02", "A04", "S"),
     _family("unprotected transport", (295, 297, 319, 322, 523, 300), "A02", "A04", "SI"),
-    _family("missing authorisation", (284, 285, 639, 862, 863, 269, 250), "A01", "A01", "E"),
+    _family("missing authorisation", (284, 285, 639, 862, 863), "A01", "A01", "E"),
     _family("missing authentication", (287, 306, 346, 347, 384, 613), "A07", "A07", "S"),
-    _family("too many permissions", (732, 276, 272, 266, 668), "A01", "A01", "E"),
+    _family("too many permissions", (732, 276, 272, 266, 668, 250, 269, 275), "A01", "A01", "E"),
     _family("exposed information", (200, 201, 209, 215, 489, 497, 532, 538), "A01", "A01", "I"),
     _family("unsafe temporary file", (377, 378, 379, 367), "A01", "A01", "TI"),
     _family("vulnerable dependency", (1104, 1035, 937, 1395), "A06", "A03", "TIDE"),
@@ -276,14 +278,16 @@ def merge(weaknesses: Iterable[Weakness]) -> tuple[Weakness, ...]:
 def _merged(group: Sequence[Weakness]) -> Iterator[Weakness]:
     """Of one file and kind. Without a line only what is told word for word is the same."""
     placed = sorted((w for w in group if w.line), key=lambda w: (w.line, w.last_line))
-    bundle: list[Weakness] = []
-    for weakness in placed:
-        if bundle and not _alike(bundle, weakness):
-            yield _one(bundle)
-            bundle = []
-        bundle.append(weakness)
-    if bundle:
-        yield _one(bundle)
+    uses = [w for w in placed if w.rule not in IMPORTS]
+    bundles: list[list[Weakness]] = []
+    for weakness in uses or placed:
+        if bundles and _alike(bundles[-1], weakness):
+            bundles[-1].append(weakness)
+        else:
+            bundles.append([weakness])
+    if uses:  # that a module is imported is a part of how it is used
+        bundles[0] += [w for w in placed if w.rule in IMPORTS]
+    yield from map(_one, bundles)
     unplaced = defaultdict[tuple[str, str], list[Weakness]](list)
     for weakness in group:
         if not weakness.line:

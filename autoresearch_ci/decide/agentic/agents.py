@@ -21,6 +21,8 @@ class Agent:
     """Inputs that let others in: who, or `*`."""
     keys: frozenset[str] = frozenset()
     """Words in the names of secrets that it needs itself."""
+    acts: bool = True
+    """Whether it has tools of its own; else it answers, and that is all."""
 
 
 _CLAUDE = frozenset({"ANTHROPIC", "CLAUDE"})
@@ -59,6 +61,7 @@ _SOUNDS_LIKE_ONE = re.compile(
 _ASKED_WITH = ("prompt", "direct_prompt", "prompt-file", "prompt_file", "system-prompt", "message")
 
 _START = r"(?:^|[\s;&|(`]|\$\()"
+_API = "a model's API"
 _LINES = (
     (
         "Claude Code",
@@ -78,11 +81,18 @@ _LINES = (
     ("Qwen Code", r"qwen\s+-", _ANY_KEY),
     ("Droid", r"droid\s+exec\b", _ANY_KEY | {"FACTORY"}),
     ("GitHub Models", r"gh\s+models\s+run\b", _ANY_KEY),
+    (
+        _API,
+        r"(?:curl|wget|https?)\s[^\n|;&]*(?:api\.anthropic\.com|api\.openai\.com|openrouter\.ai/api"
+        r"|generativelanguage\.googleapis\.com|api\.mistral\.ai|api\.groq\.com|api\.deepseek\.com"
+        r"|models\.github\.ai|models\.inference\.ai\.azure\.com|\.openai\.azure\.com)/",
+        _ANY_KEY,
+    ),
 )
 _COMMANDS = tuple(
     (
         re.compile(f"(?m){_START}(?:\\$\\{{?\\w++\\}}?/)?(?:[^\\s;&|(`$/]*+/)*+{pattern}"),
-        Agent(name=name, keys=frozenset(keys)),
+        Agent(name=name, keys=frozenset(keys), acts=name != _API),
     )
     for name, pattern, keys in _LINES
 )
@@ -97,10 +107,17 @@ def agent_of(step: Step) -> Agent | None:
             return known
         return Agent(name=name, keys=_ANY_KEY) if _SOUNDS_LIKE_ONE.search(name) else None
     code = "\n".join(line for line in step.run.splitlines() if not line.lstrip().startswith("#"))
+    code = _WORDS.sub(r"\1", code.replace("\\\n", " "))
     code = _with_programs(code, {**step.env, **dict(_ASSIGNED.findall(code))})
     return next((agent for pattern, agent in _COMMANDS if pattern.search(code)), None)
 
 
+_WORDS = re.compile(
+    r"""((?:^|[\s;&|(])(?:echo|printf)(?:\s+-\w+)*|\s(?:-m|--message|--body|--title|--notes))[ =]
+    (?:"[^"`$]*(?:\$\w+[^"`$]*)*"|'[^']*')""",
+    re.VERBOSE | re.MULTILINE,
+)
+"""What is said to people: in it nothing is started."""
 _ASSIGNED = re.compile(
     r"(?m)(?:^|[\s;&])([A-Za-z_]\w{0,60})=[\"']?([\w@./-]{3,80})[\"']?(?=[\s;&]|$)"
 )

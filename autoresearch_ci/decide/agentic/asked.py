@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from autoresearch_ci.config.reader import Path
 from autoresearch_ci.decide.agentic.agents import Agent, agent_of
 from autoresearch_ci.decide.agentic.conditions import (
     admits_members_only,
@@ -30,6 +31,15 @@ class Asked:
     agent: Agent
     tainted: Mapping[str, str]
     """Expressions and variables that hold a stranger's words: name to what they come from."""
+
+    @property
+    def place(self) -> tuple[Path, str]:
+        """Where it is started, and the words in that line."""
+        if self.step.uses:
+            return (*self.step.at, "uses"), ""
+        lines = (line.strip() for line in self.step.run.splitlines())
+        line = next((line for line in lines if agent_of(replace(self.step, run=line))), "")
+        return ((*self.step.at, "run"), line) if line else (self.step.at, "")
 
     @property
     def outsiders(self) -> tuple[str, ...]:
@@ -68,12 +78,16 @@ class Asked:
 
     def _looked_up(self) -> bool:
         """Whether an earlier step asks GitHub what the actor may do, and can fail by the answer."""
-        before = self.job.steps[: self.step.at[-1] if isinstance(self.step.at[-1], int) else 0]
         return any(
             _PERMISSION.search(text)
-            for step in before
+            for step in self._before
             for text in (step.uses, step.run, *step.inputs.values())
         )
+
+    @property
+    def _before(self) -> Sequence[Step]:
+        number = self.step.at[-1]
+        return self.job.steps[: number if isinstance(number, int) else 0]
 
     @property
     def writes(self) -> tuple[str, ...]:
@@ -86,13 +100,15 @@ class Asked:
         return tuple(name for name, level in permissions.items() if level == "write")
 
     @property
-    def other_secrets(self) -> tuple[str, ...]:
-        """Names of secrets in its reach, but for the token and the agent's own key."""
-        texts = [text for _, text in self.step.texts()] + list(self.job.env.values())
-        names = {name for text in texts for name in _SECRET.findall(text)}
-        if any(_ALL_SECRETS.search(text) for text in texts):
-            names.add("all of them")
-        return tuple(sorted(name for name in names if not _is_own(name, self.agent)))
+    def other_secrets(self) -> dict[str, Path]:
+        """Secrets in its reach, but for the token and the agent's own key: name to where it is
+        handed over."""
+        texts = [*self.step.texts(), *((self.step.at, text) for text in self.job.env.values())]
+        texts += [text for step in self._before for text in _left_behind(step)]
+        named = [(name, at) for at, text in texts for name in _SECRET.findall(text)]
+        named += [("all of them", at) for at, text in texts if _ALL_SECRETS.search(text)]
+        found = {name: at for name, at in reversed(named) if not _is_own(name, self.agent)}
+        return dict(sorted(found.items()))
 
 
 _PERMISSION = re.compile(
@@ -101,6 +117,26 @@ _PERMISSION = re.compile(
 )
 _SECRET = re.compile(r"\bsecrets\.([A-Za-z_]\w*)")
 _ALL_SECRETS = re.compile(r"(?i)tojson\(\s*secrets\s*\)")
+
+
+_KEPT = re.compile(
+    r"GITHUB_ENV|\blogin\b|\b(?:git|npm|gcloud|aws|kubectl) config|\.npmrc|\.netrc|credentials"
+)
+_SIGNS_IN = re.compile(r"login|auth|credentials|configure|setup-|ssh-agent|app-token")
+
+
+def _left_behind(step: Step) -> Iterator[tuple[Path, str]]:
+    """What a step is told that later ones of its job can find: on disk, or in variables."""
+    signs_in = _SIGNS_IN.search(step.uses.partition("@")[0].lower())
+    kept = bool(_KEPT.search(step.run) or signs_in)
+    if is_checkout(step):
+        kept = step.inputs.get("persist-credentials", "true") != "false"
+    if kept:
+        yield from step.texts()
+
+
+def is_checkout(step: Step) -> bool:
+    return step.uses.startswith("actions/checkout@")
 
 
 def _is_own(name: str, agent: Agent) -> bool:
@@ -121,6 +157,8 @@ def all_asked(workflow: Workflow, read: Read, calls: int = _CALLS) -> Iterator[A
         for step in job.steps:
             if agent := agent_of(step) or _of_called(step, read, calls):
                 own = {**tainted, **_in_variables(step.env, tainted)}
+                if words := step.run and _handled(step, tainted):
+                    own.update(dict.fromkeys(_passed_on(step), words))
                 yield Asked(workflow=workflow, job=job, step=step, agent=agent, tainted=own)
 
 
@@ -161,16 +199,45 @@ def _tainted(workflow: Workflow, job: Job) -> dict[str, str]:
 def _of_steps(job: Job, known: Mapping[str, str]) -> dict[str, str]:
     found = dict(known)
     for step in job.steps:
-        own = {**found, **_in_variables(step.env, found)}
-        words = next((w for _, text in step.texts() if (w := _words(text, own))), "")
-        fetched = _FETCHES.search(step.run)
-        passes_on = step.id and ("GITHUB_OUTPUT" in step.run or step.uses)
-        if passes_on and (words or fetched) and not agent_of(step):  # an agent's answer is its own
-            found[f"steps.{step.id}.outputs"] = words or (fetched[0] if fetched else "")
+        words = _handled(step, found)
+        if words and agent_of(step) is None:  # an agent's answer is its own
+            found.update(dict.fromkeys(_passed_on(step), words))
     return found
 
 
-_FETCHES = re.compile(r"\bgh (?:issue|pr) view\b|\bgh api \S*(?:issues|pulls|comments)/")
+def _handled(step: Step, known: Mapping[str, str]) -> str:
+    """What of strangers' words a step works on; empty: nothing."""
+    own = {**known, **_in_variables(step.env, known)}
+    texts = [text for _, text in step.texts()]
+    found = next((words for text in texts if (words := _words(text, own))), "")
+    fetched = next((match for text in texts if (match := _FETCHES.search(text))), None)
+    return found or (fetched[0] if fetched else _shell_words(step.run, own)[1])
+
+
+_FETCHES = re.compile(
+    r"\bgh (?:issue|pr) view\b|\bgh api \S*(?:issues|pulls|comments)/"
+    r"|\bpayload\.(?:issue|pull_request|comment|review|discussion)\.(?:title|body)\b"
+)
+
+
+def _passed_on(step: Step) -> Iterator[str]:
+    """Under which names later steps find what a step has worked on."""
+    if step.id and ("GITHUB_OUTPUT" in step.run or step.uses):
+        yield f"steps.{step.id}.outputs"
+    if "GITHUB_ENV" in step.run:
+        yield from (f"env.{name}" for name in _SETS.findall(step.run))
+    for text in (step.run, step.inputs.get("script", "")):
+        yield from (f"env.{name}" for name in _EXPORTS.findall(text))
+        yield from (f"{_FILE}{name}" for name in _WRITES.findall(text) if not _NO_FILE.match(name))
+
+
+_SETS = re.compile(r"(?:echo|printf)[ \t]+[\"']?([A-Za-z_]\w{0,60})(?:=|<<)")
+_EXPORTS = re.compile(r"exportVariable\(\s*[\"'](\w{1,60})[\"']")
+_FILE = "file "
+_WRITES = re.compile(
+    r"""(?:>{1,2}|\btee(?:\s+-a)?\s|writeFile(?:Sync)?\()\s*["']?([\w./-]{3,120})(?=["'\s;,)|&]|$)"""
+)
+_NO_FILE = re.compile(r"/dev/|\d+$")
 
 
 def _in_variables(env: Mapping[str, str], known: Mapping[str, str]) -> dict[str, str]:
@@ -189,8 +256,11 @@ def _words(text: str, known: Mapping[str, str]) -> str:
 
 
 def _shell_words(text: str, known: Mapping[str, str]) -> tuple[str, str]:
-    """A variable of the shell that holds them: how it is written, and what it holds."""
+    """A variable of the shell or a file that holds them: how it is written, and what it holds."""
     for name, origin in known.items():
+        path = name.removeprefix(_FILE)
+        if path != name and (found := re.search(rf"(?<![\w./-]){re.escape(path)}(?![\w-])", text)):
+            return found[0], origin
         variable = name.removeprefix("env.")
         used = rf"(?:\$\{{?|\bprintenv\s+){re.escape(variable)}\b"
         found = re.search(used, text) if name != variable else None
@@ -211,8 +281,7 @@ _PIPED = re.compile(
 def strangers_in(asked: Asked, text: str) -> tuple[str, str]:
     """How a stranger's words are written in what a step is told, and what they are; or nothing."""
     told = [(e, words) for e in expressions(text) if (words := _words(e, asked.tainted))]
-    if asked.step.run:
-        told.append(_shell_words(text, asked.tainted))
+    told.append(_shell_words(text, asked.tainted))
     others = ((e, words) for e, words in told if words and not _is_the_members_own(asked, words))
     return next(others, ("", ""))
 

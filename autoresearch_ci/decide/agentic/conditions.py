@@ -40,6 +40,7 @@ _CHECKS = re.compile(
     | head_repository\.full_name\s*==\s*github\.repository\b
     | (?:is|has|check|allow|author|permission|trusted|member)[\w.-]*\s*==\s*'(?:true|admin|write)'
     | github\.event_name\s*==\s*'(?:workflow_dispatch|schedule|push|release|repository_dispatch)'
+    | pull_request\.merged\s*(?:==\s*true\s*)?$
     | ^\s*false\s*$
     """,
     re.VERBOSE | re.IGNORECASE,

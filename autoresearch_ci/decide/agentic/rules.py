@@ -15,6 +15,7 @@ from autoresearch_ci.decide.agentic.asked import (
     Asked,
     Read,
     all_asked,
+    is_checkout,
     reads_strangers,
     strangers_in,
 )
@@ -78,7 +79,6 @@ def missing_actor_check(asked: Asked) -> Iterator[Weakness]:
         yield _weakness(
             asked,
             "missing-actor-check",
-            asked.step.at,
             severity=Severity.HIGH if armed else Severity.MEDIUM,
             cwe=862,
             title=f"anybody can start {asked.agent.name} here, by {', '.join(asked.outsiders)}",
@@ -95,13 +95,14 @@ _STRONG = frozenset({"contents", "actions", "packages", "id-token", "deployments
 
 def write_token(asked: Asked) -> Iterator[Weakness]:
     """A token that writes beside an agent that reads what strangers wrote."""
-    if not asked.writes or not (asked.outsiders and reads_strangers(asked)):
+    if not asked.agent.acts or not asked.writes:
+        return
+    if not asked.outsiders or not reads_strangers(asked):
         return
     high = bool(_STRONG & {*asked.writes})
     yield _weakness(
         asked,
         "write-token",
-        asked.step.at,
         severity=Severity.HIGH if high else Severity.MEDIUM,
         confidence=Confidence.MEDIUM if asked.job.permissions is None else Confidence.HIGH,
         cwe=250,
@@ -115,13 +116,15 @@ def write_token(asked: Asked) -> Iterator[Weakness]:
 
 def secrets_beside(asked: Asked) -> Iterator[Weakness]:
     """Secrets that the agent does not need."""
-    if asked.other_secrets and (asked.outsiders or asked.tainted or asked.workflow.called):
-        named = ", ".join(asked.other_secrets)
+    secrets = asked.other_secrets if asked.agent.acts else {}
+    if secrets and (asked.outsiders or asked.tainted or asked.workflow.called):
+        name, at = next(iter(secrets.items()))
+        named = ", ".join(secrets)
         yield _weakness(
             asked,
             "secrets-beside-agent",
-            asked.step.at,
-            words=f"secrets.{asked.other_secrets[0]}",
+            at,
+            words=f"secrets.{name}",
             severity=Severity.HIGH if reads_strangers(asked) else Severity.MEDIUM,
             cwe=200,
             title=f"secrets within reach of {asked.agent.name}: {named}",
@@ -132,10 +135,10 @@ def secrets_beside(asked: Asked) -> Iterator[Weakness]:
 
 def untrusted_checkout(asked: Asked) -> Iterator[Weakness]:
     """The agent works in what a stranger has sent, with the base's secrets."""
-    if not asked.outsiders and not asked.workflow.called:
+    if not asked.agent.acts or not (asked.outsiders or asked.workflow.called):
         return
     for step in asked.job.steps:
-        at, words = _checks_out_head(step)
+        at, words = checks_out_head(step)
         if at and not asked.checked:
             yield _weakness(
                 asked,
@@ -162,8 +165,9 @@ _FETCHES_HEAD = re.compile(
 )
 
 
-def _checks_out_head(step: Step) -> tuple[Path, str]:
-    if step.uses.startswith("actions/checkout@"):
+def checks_out_head(step: Step) -> tuple[Path, str]:
+    """Where, and by which words, a step fetches what a stranger proposes; or nothing."""
+    if is_checkout(step):
         for key in ("ref", "repository"):
             value = step.inputs.get(key, "")
             if _HEAD.search(value) or "head.repo" in value or "steps." in value:
@@ -267,7 +271,9 @@ _PINNED = re.compile(r"@[0-9a-f]{40}([0-9a-f]{24})?\b")
 _FLOATING = re.compile(
     r"(?:npx|bunx|pnpx|pnpm dlx|npm (?:i|install|add)|yarn global add|pnpm add)\s+(?:-\S+\s+)*"
     r"(?:@anthropic-ai/claude-code|@openai/codex|@google/gemini-cli|@github/copilot|opencode-ai"
-    r"|@qwen-code/qwen-code|@sourcegraph/amp)(?:@latest)?(?=\s|$)"
+    r"|@qwen-code/qwen-code|@sourcegraph/amp)(?:@(?:[a-z][\w-]*|[\^~<>=*][^\s]*|\d+))?(?=[\s\"']|$)"
+    r"|(?:(?:pip3?|pipx|uv pip|uv tool) install|uvx|pipx run)\s+(?:-\S+\s+)*"
+    r"(?:aider-chat|aider-install|llm|open-interpreter|mistral-vibe|kimi-cli)(?=[\s\"']|$)"
     r"|(?:curl|wget)\s[^\n|]{0,400}(?:claude\.ai|cursor\.com|opencode\.ai|ampcode\.com|goose|codex|gemini)"
     r"[^\n|]{0,400}\|\s*(?:ba|z)?sh"
 )
@@ -275,7 +281,8 @@ _FLOATING = re.compile(
 
 def no_egress_limit(asked: Asked) -> Iterator[Weakness]:
     """What the agent knows can go anywhere."""
-    if asked.job.isolated or not reads_strangers(asked) or not (asked.outsiders or asked.tainted):
+    idle = asked.job.isolated or not asked.agent.acts
+    if idle or not reads_strangers(asked) or not (asked.outsiders or asked.tainted):
         return
     for step in asked.job.steps:
         hardened = action_is(step, "step-security/harden-runner")
@@ -284,7 +291,6 @@ def no_egress_limit(asked: Asked) -> Iterator[Weakness]:
     yield _weakness(
         asked,
         "no-egress-limit",
-        asked.step.at,
         severity=Severity.LOW,
         cwe=200,
         title=f"nothing limits where {asked.agent.name} can send what it reads",
@@ -309,7 +315,7 @@ def _place_of(step: Step, words: str) -> Path:
 def _weakness(
     asked: Asked,
     rule: str,
-    at: Path,
+    at: Path = (),
     *,
     severity: Severity,
     cwe: int,
@@ -319,8 +325,8 @@ def _weakness(
     words: str = "",
     confidence: Confidence = Confidence.MEDIUM,
 ) -> Weakness:
-    first = words.splitlines()[0] if words else ""
-    line = asked.workflow.line(at, first)
+    at, words = (at, words) if at else asked.place
+    line = asked.workflow.line(at, words.splitlines()[0] if words else "")
     return Weakness(
         rule=f"{TOOL}/{rule}",
         path=asked.workflow.path,

@@ -299,6 +299,7 @@ SCANNERS = (
         argv=_bandit,
         parse=read_bandit,
         settings="[bandit]\n",
+        splits=True,
     ),
     Scanner(
         name="semgrep",

@@ -8,6 +8,7 @@ a gate is not decided here.
 from __future__ import annotations
 
 import os
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from autoresearch_ci.decide.agentic import rules as agentic
 from autoresearch_ci.decide.agentic.workflow import is_action, is_workflow
+from autoresearch_ci.decide.harmless import weighed
 from autoresearch_ci.decide.weaknesses import Weakness, identified
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.execution.command import Stop, run_command
@@ -32,6 +34,9 @@ REPORT_BYTES = 64 * MIB
 _ASKED_ALONE = 200
 """Files that are asked about one by one, when one of them keeps a scanner from all others."""
 _TO_FILE = 'exec "$@" >"$0"'
+_CORES = max(2, len(os.sched_getaffinity(0)))
+_A_PART = 100
+"""Files that are worth a start of their own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +51,6 @@ class Seen:
     """By file, why not all that should have looked at it has."""
     looked: Mapping[str, int] = field(default_factory=dict)
     """By scanner, how many files it was shown."""
-    seconds: Mapping[str, float] = field(default_factory=dict)
-    """By scanner."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,19 +116,25 @@ def look(
     Raises `Interrupted`, `WorkspaceError`.
     """
     with ExitStack() as stack:
-        orders = []
+        orders: list[Order] = []
         for scanner in scanners.values():
-            order = _prepared(name, exhibit, scanner, programs, room, repository, rules)
-            if order:
+            for part, taken in enumerate(_parts(scanner, exhibit, programs)):
+                place = room.folder / f"{name}-{scanner.name.replace(' ', '-')}-{part}"
+                program = programs[scanner.name]
+                order = _prepared(place, scanner, program, taken, exhibit, room, repository, rules)
                 stack.callback(order.jail.close)
                 orders.append(order)
+        # The longest first: what is started last is what all wait for.
+        orders.sort(key=lambda order: -len(order.files))
         found = _all_asked(orders, exhibit, room, repository, everything)
         for order in orders:  # only now that none runs any more
             order.jail.sweep()
-    return replace(
-        found,
-        weaknesses=identified(found.weaknesses, lambda path: _text(exhibit, repository, path)),
-    )
+
+    def read(path: str) -> str:
+        return _text(exhibit, repository, path) or ""
+
+    told = (weighed(weakness, read(weakness.path)) for weakness in found.weaknesses)
+    return replace(found, weaknesses=identified(told, read))
 
 
 def _all_asked(
@@ -135,11 +144,16 @@ def _all_asked(
     repository: Contents,
     everything: Mapping[str, FileVersion],
 ) -> Seen:
-    with ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 1)) as pool:
-        runs = {order.scanner.name: pool.submit(_asked, order, room) for order in orders}
+    with ThreadPoolExecutor(max_workers=_CORES) as pool:
+        runs = [(order.scanner.name, pool.submit(_asked, order, room)) for order in orders]
         own = _of_workflows(exhibit, repository, everything)
-        results = {scanner: run.result() for scanner, run in runs.items()}
-    scans = {**{scanner: scan for scanner, (scan, _) in results.items()}, agentic.TOOL: own}
+        parts = defaultdict[str, list[Scan]](list)
+        for scanner, run in runs:
+            parts[scanner].append(run.result())
+    scans = {scanner: _together(found) for scanner, found in parts.items()} | {agentic.TOOL: own}
+    looked = Counter[str]()
+    for order in orders:
+        looked[order.scanner.name] += len({order.names[name] for name in order.files})
     return Seen(
         weaknesses=tuple(weakness for scan in scans.values() for weakness in scan.weaknesses),
         gaps={scanner: scan.incomplete for scanner, scan in scans.items() if scan.incomplete},
@@ -149,10 +163,9 @@ def _all_asked(
             **exhibit.unseen,
         },
         looked={
-            **{order.scanner.name: len(order.files) for order in orders},
+            **looked,
             agentic.TOOL: sum(_is_ours(subject.path) for subject in exhibit.subjects),
         },
-        seconds={scanner: seconds for scanner, (_, seconds) in results.items()},
     )
 
 
@@ -194,37 +207,43 @@ def _of_workflows(
     return Scan(weaknesses=tuple(found), unseen=unseen)
 
 
+def _parts(scanner: Scanner, exhibit: Exhibit, programs: Mapping[str, str]) -> list[list[str]]:
+    """What it takes, in as many parts as can be looked at side by side; none: it is not asked."""
+    if scanner.name not in programs:
+        return []
+    taken = [subject.path for subject in exhibit.subjects if scanner.takes(subject)]
+    count = min(_CORES, -(-len(taken) // _A_PART)) if scanner.splits else min(1, len(taken))
+    return [taken[first::count] for first in range(count)]
+
+
 def _prepared(
-    name: str,
-    exhibit: Exhibit,
+    place: Path,
     scanner: Scanner,
-    programs: Mapping[str, str],
+    program: str,
+    taken: Sequence[str],
+    exhibit: Exhibit,
     room: Room,
     repository: Contents,
     rules: Rules,
-) -> Order | None:
-    """Its files laid out; `None` when it takes none of them, or is not installed."""
-    if scanner.name not in programs:
-        return None
-    taken = [subject.path for subject in exhibit.subjects if scanner.takes(subject)]
-    if not taken:
-        return None
-    place = room.folder / f"{name}-{scanner.name.replace(' ', '-')}"
-    names = {scanner.called(path): path for path in reversed(taken)}
-    shared = [path for path in taken if names[scanner.called(path)] != path]
-    doubled = dict.fromkeys(shared, f"{scanner.name}: another file has the name that it takes")
+) -> Order:
+    """The files of one part laid out."""
+    names = {scanner.called(path): path for path in taken}
     versions = {name: exhibit.versions[path] for name, path in names.items()}
+    brings = dict(scanner.brings)
+    for path in taken:
+        if retold := scanner.retold(path, _text(exhibit, repository, path) or ""):
+            name, brings[name] = retold
+            names[name] = path
     if scanner.configurable:
         own_words = steering(versions)
         versions = {p: v for p, v in versions.items() if p not in own_words} | {**rules.steering}
-    refused = lay_out(place / "tree", versions, repository.read, scanner.brings)
+    refused = lay_out(place / "tree", versions, repository.read, brings)
     if scanner.rules:
         refused |= lay_out(place / "rules", rules.semgrep, repository.read, {})
     own = [place / part for part in ("tree", "home", "tmp")]
     for folder in own[1:]:
         folder.mkdir(mode=0o755)
     (own[2] / "settings").write_text(scanner.settings, encoding="utf-8")
-    program = programs[scanner.name]
     jail = room.jail(place, own, program)
     jail.own_all(place)
     return Order(
@@ -235,30 +254,25 @@ def _prepared(
         place=place,
         jail=jail,
         rules=(str(place / "rules"),) if scanner.rules else (),
-        refused={**{names.get(name, name): why for name, why in refused.items()}, **doubled},
+        refused={names.get(name, name): why for name, why in refused.items()},
     )
 
 
-def _asked(order: Order, room: Room) -> tuple[Scan, float]:
-    """All that it says, and how long it took."""
-    scans: list[Scan] = []
-    seconds = 0.0
-    batches = order.scanner.batches([f"./{path}" for path in order.files])
-    for batch in batches:
-        scan, took = _run(order, room, batch)
-        seconds += took
-        if scan.incomplete and order.scanner.alone and len(batch) > 1:
-            scan, took = _one_by_one(order, room, batch)
-            seconds += took
-        elif scan.incomplete and order.scanner.alone:
-            scan = _unreadable(batch[0], scan)
+def _asked(order: Order, room: Room) -> Scan:
+    """All that it says."""
+    scans = []
+    for batch in order.scanner.batches([f"./{path}" for path in order.files]):
+        scan, _ = _run(order, room, batch)
+        if scan.incomplete and order.scanner.alone and len(batch) <= _ASKED_ALONE:
+            scan = _one_by_one(order, room, batch, scan)
         scans.append(scan)
-    return _together(scans).named(order.names), seconds
+    return _together(scans).named(order.names)
 
 
-def _one_by_one(order: Order, room: Room, batch: Sequence[str]) -> tuple[Scan, float]:
-    if len(batch) > _ASKED_ALONE:
-        return _run(order, room, batch)
+def _one_by_one(order: Order, room: Room, batch: Sequence[str], told: Scan) -> Scan:
+    """`told`: what it said of all together."""
+    if len(batch) == 1:
+        return _unreadable(batch[0], told)
     scans: list[Scan] = []
     seconds = 0.0
     for path in batch:
@@ -268,7 +282,7 @@ def _one_by_one(order: Order, room: Room, batch: Sequence[str]) -> tuple[Scan, f
         scan, took = _run(order, room, [path])
         seconds += took
         scans.append(_unreadable(path, scan) if scan.incomplete else scan)
-    return _together(scans), seconds
+    return _together(scans)
 
 
 def _unreadable(path: str, scan: Scan) -> Scan:

@@ -128,7 +128,14 @@ class Scanner:
     configurable: bool = False
     """Whether it may find settings of the repository: those of the trusted commit."""
     called: Callable[[str], str] = str
-    """What a file is called where it looks, for one that leaves out files by their names."""
+    """What a file is called where it looks, for one that leaves out files by their names; no two
+    get one name."""
+    retold: Callable[[str, str], tuple[str, str] | None] = lambda path, text: None
+    """Of a file's path and text, another name and text under which it is shown, too: line by line
+    the same, in a form that the scanner understands better."""
+    splits: bool = False
+    """Whether what it says of a file has nothing to do with others: then parts of many files are
+    looked at side by side."""
     batches: Callable[[Sequence[str]], list[list[str]]] = all_at_once
     """How files are spread over several runs."""
 

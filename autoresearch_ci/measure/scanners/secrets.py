@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from autoresearch_ci.decide.harmless import names_a_secret
 from autoresearch_ci.decide.severities import FIXED
 from autoresearch_ci.decide.weaknesses import Confidence, Severity, Weakness
 from autoresearch_ci.measure.diagnostics.adapter import (
@@ -43,12 +44,68 @@ _TYPES = re.compile(
     r"|properties|toml)$"
 )
 """Names that tell detect-secrets how to read a file."""
+_AS_TEXT = ".as-text"
 
 
 def _called(path: str) -> str:
     """With an ending that says nothing: it leaves out `.css`, `.lock`, `.svg` and forty others,
     without a word, and no option keeps it from that."""
-    return path if _TYPES.search(path) else f"{path}.as-text"
+    return path if _TYPES.search(path) else f"{path}{_AS_TEXT}"
+
+
+_SETTINGS = re.compile(
+    r"(?i)(?:\.(?:ya?ml|eyaml|ini|cfg|cf|cnf|conf|config|properties|toml|tfvars|envrc|sh|bash|service)"
+    r"|(?:^|[/.])env(?:\.[\w.-]+)?|(?:^|/)(?:Docker|Container)file[\w.-]*|(?:^|/)\.(?:npm|pypi)rc)$"
+)
+_ASSIGNED = re.compile(
+    r"""(?P<before>[ \t]*)(?:(?:\#|;|//)+[ \t]*)?(?:-[ \t]+)?
+    (?:(?:export|ARG|set)[ \t]+|(?P<env>ENV[ \t]+))?["']?(?P<name>[A-Za-z_][\w.-]{0,79})["']?
+    (?:[ \t]*[:=]|(?(env)[ \t](?=[^\s=]+$)|(?!)))[ \t]*(?P<value>.*)""",
+    re.VERBOSE,
+)
+_BARE = re.compile(
+    r"""(?:-[ \t]+)?(?!(?:true|false|yes|no|on|off|none|null)\b)(?!\S*(?:\$[{(]|\{\{|<%))
+    (?P<value>[^\s"'`\#;,\[\]{}()<>|&$*!%][^\s"'`,()]*),?(?:[ \t]+[\#;].*)?""",
+    re.VERBOSE | re.IGNORECASE,
+)
+"""A value without quotes that refers to no other, and what may stand behind it."""
+_BELOW = re.compile(r"""[|>][-+\d]*|\\|"{3}|'{3}|["']?""")
+"""What stands beside a name whose value stands in the lines below."""
+_RETOLD = ".as-lines"
+
+
+def _retold(path: str, text: str) -> tuple[str, str] | None:
+    """Settings with their secrets as `name = "value"`, each in its line.
+
+    As they are, detect-secrets drops comments, says that a long value stands where its name does,
+    and reads a file without sections no further once it has found one secret.
+    """
+    if not _SETTINGS.search(path):
+        return None
+    lines = []
+    name, depth, named = "", 0, ""
+    """Of a value that may stand below; what a list of environment variables calls the next one."""
+    for line in text.split("\n"):
+        told = _ASSIGNED.match(line)
+        if told:
+            own = named if named and told["name"] == "value" else told["name"]
+            named = told["value"].strip("\"' ") if told["name"] == "name" else ""
+            bare = _BARE.fullmatch(told["value"].strip())
+            kept = names_a_secret(own)
+            if kept and bare:
+                line = f'{own} = "{bare["value"]}"'
+            below = kept and _BELOW.fullmatch(told["value"].strip())
+            name, depth = (own, len(told["before"])) if below else ("", 0)
+            depth -= told["value"].strip() in ('"""', "'''")
+        elif name and line.strip():
+            words = line.strip()
+            bare = _BARE.fullmatch(words.rstrip("\"'"))
+            if bare and len(line) - len(line.lstrip()) > depth:
+                line = f'{name} = "{bare["value"]}"'
+            name = name if words.startswith("- ") else ""
+        lines.append(line)
+    # What can be read neither as sections nor as YAML is looked at as it stands.
+    return f"{path}{_RETOLD}", "\n".join([*lines, "!", "]: ["])
 
 
 def _detect_secrets(task: Task) -> list[str]:
@@ -59,11 +116,12 @@ def _detect_secrets(task: Task) -> list[str]:
     if all(map(_is_full_of_hashes, task.files)):
         for plugin in ("Base64HighEntropyString", "HexHighEntropyString"):
             off += ["--disable-plugin", plugin]
-    return [task.program, "scan", "--no-verify", *off, "--all-files", *task.files]
+    # Parts of many files are looked at side by side already.
+    return [task.program, "--cores", "1", "scan", "--no-verify", *off, "--all-files", *task.files]
 
 
 def _is_full_of_hashes(path: str) -> bool:
-    return _FULL_OF_HASHES.search(path.removesuffix(".as-text")) is not None
+    return _FULL_OF_HASHES.search(path.removesuffix(_AS_TEXT)) is not None
 
 
 def _apart(files: Sequence[str]) -> list[list[str]]:
@@ -76,8 +134,13 @@ def _apart(files: Sequence[str]) -> list[list[str]]:
 def read_detect_secrets(said: Said) -> Scan:
     report = mapping(document(said, "detect-secrets"), "what detect-secrets wrote")
     results = mapping(report.get("results"), "results")
-    found = [w for path, told in results.items() for w in _of_file(said, path, items(told, path))]
-    return scan("detect-secrets", found, stopped(said, "detect-secrets", (0,)))
+    found = {}
+    # What is told of a file twice stands where the form with each secret in its line says.
+    for name in sorted(results, key=lambda name: name.endswith(_RETOLD)):
+        path = name.removesuffix(_RETOLD).removesuffix(_AS_TEXT)
+        for weakness in _of_file(said, name, items(results[name], name)):
+            found[path, weakness.rule, weakness.key] = weakness
+    return scan("detect-secrets", found.values(), stopped(said, "detect-secrets", (0,)))
 
 
 def _of_file(said: Said, path: str, told: list[dict[str, Any]]) -> Iterator[Weakness]:
@@ -142,6 +205,8 @@ SCANNERS = (
         argv=_detect_secrets,
         parse=read_detect_secrets,
         called=_called,
+        retold=_retold,
+        splits=True,
         batches=_apart,
     ),
     Scanner(

@@ -35,6 +35,7 @@ _ENDED = (0, 11, 12, 13, 14)
 """Nothing, or how bad the worst is."""
 
 CWES: Mapping[str, int] = {
+    "adhoc-packages": 829,
     "anonymous-definition": 1059,
     "archived-uses": 1104,
     "artipacked": 522,
@@ -50,6 +51,7 @@ CWES: Mapping[str, int] = {
     "hardcoded-container-credentials": 798,
     "impostor-commit": 494,
     "insecure-commands": 78,
+    "insecure-url-scheme": 319,
     "known-vulnerable-actions": 1395,
     "overprovisioned-secrets": 200,
     "ref-confusion": 494,
@@ -59,11 +61,15 @@ CWES: Mapping[str, int] = {
     "self-hosted-runner": 668,
     "stale-action-refs": 494,
     "template-injection": 94,
+    "typosquat-uses": 829,
+    "undocumented-permissions": 250,
     "unpinned-images": 829,
+    "unpinned-tools": 829,
     "unpinned-uses": 829,
     "unredacted-secrets": 532,
     "unsound-condition": 697,
     "unsound-contains": 183,
+    "unsound-ternary": 697,
     "use-trusted-publishing": 522,
 }
 """By audit, what it is about; zizmor itself does not say."""

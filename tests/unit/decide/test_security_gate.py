@@ -150,6 +150,15 @@ def test_what_is_excused_does_not_fail_and_is_told() -> None:
     assert found.items[0].note == "accepted: behind a proxy, until 2027-01-31"
 
 
+def test_an_import_neither_takes_an_excuse_from_its_use_nor_makes_it_new() -> None:
+    imported = weakness("import", rule="bandit/B404", severity=Severity.INFO)
+    why = Excuse(kind="comment", why="# nosec")
+    assert (
+        judged(OLD, imported, excuses=Excuses(of={"old": why})).items[0].note == "comment: # nosec"
+    )
+    assert judged(OLD, imported, base=Base(weaknesses=[OLD])).items[0].age is Age.OLD
+
+
 def test_an_excuse_of_one_tool_does_not_excuse_another() -> None:
     other = weakness("other", rule="semgrep/shell")
     excuse = Excuses(of={"old": Excuse(kind="comment", why="# nosec")})

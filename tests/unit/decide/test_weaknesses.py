@@ -101,6 +101,15 @@ def test_two_of_one_tool_that_overlap_are_two() -> None:
     assert len(merge([weakness(line=5, end_line=6), weakness(line=6)])) == 2
 
 
+def test_an_import_is_a_part_of_its_first_use_and_otherwise_told_by_itself() -> None:
+    imported = weakness("bandit/B404", line=1, severity=Severity.INFO)
+    (use, other) = merge([imported, weakness(line=5), weakness(line=9)])
+    assert (use.line, other.line) == (5, 9)
+    assert use.severity is Severity.HIGH
+    assert merge([imported, weakness("bandit/B324", cwe=327)])[1] == merge([imported])[0]
+    assert len(merge([imported, replace(imported, line=2)])) == 2
+
+
 def test_without_a_line_only_the_same_words_are_one() -> None:
     first = weakness("pip-audit/X-1", line=0, title="a 1.0: X-1", cwe=1395)
     assert len(merge([first, first, replace(first, title="b 2.0: X-1")])) == 2

@@ -1,0 +1,378 @@
+"""What only looks insecure: findings of which the code itself shows that they are mild.
+
+CORE: pure. Nothing vanishes: it is told as `low` or `info`, with the reason. Few forms are known,
+each of them whole: every part of a command, a query or a page that varies is harmless. Whoever
+means to deceive a scanner need not come here: it sees patterns, too.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from autoresearch_ci.decide.agentic.rules import checks_out_head
+from autoresearch_ci.decide.agentic.workflow import parse
+from autoresearch_ci.decide.findings import parsed
+from autoresearch_ci.decide.line_map import lines_of
+from autoresearch_ci.decide.weaknesses import Severity, Weakness
+from autoresearch_ci.errors import ConfigError
+
+
+def weighed(weakness: Weakness, content: str) -> Weakness:
+    """The same, as mild as it is shown to be; `content`: of the file that it stands in."""
+    tool, _, rule = weakness.rule.partition("/")
+    least, why = Severity.INFO, ""
+    if tool == "detect-secrets":
+        least, why = _no_secret(weakness, rule, content)
+    elif tool == "bandit":
+        least, why = _of_python(weakness, rule, content)
+    elif weakness.rule == "zizmor/dangerous-triggers":
+        least, why = Severity.LOW, _fetches_nothing(weakness.path, content)
+    if not why or not weakness.severity.reaches(least) or weakness.severity is least:
+        return weakness
+    told = ". ".join(filter(None, (weakness.why.rstrip("."), f"Mild here: {why}")))
+    return replace(weakness, severity=least, why=told)
+
+
+# --- What is no secret ----------------------------------------------------------------------------
+
+_GUESSED = frozenset({"secret-keyword", "basic-auth-credentials"})
+_RANDOM = frozenset({"hex-high-entropy-string", "base64-high-entropy-string"})
+_REHEARSED = re.compile(
+    r"(?i)(?:^|/)(?:tests?|testing|__tests__|specs?|fixtures?|testdata|examples?|samples?|docs?)/"
+    r"|(?:^|/)(?:test_[^/]*|[^/]*[_.-](?:test|spec|example|sample|template|dist))(?:\.\w+)?$"
+    r"|(?:^|/)(?:example|sample)\.[^/]*$|\.(?:md|rst|adoc|txt)$"
+)
+_PLACEHOLDER = re.compile(
+    r"(?i)^(?:change[-_]?(?:me|it|this)\b|your?[-_ ]|my[-_ ]|<|\$\{|\{\{|%[({]|x{3,}|\*+|\.{3})"
+    r"|example|placeholder|redacted|dummy|[-_]here\b|not[-_]a[-_](?:real[-_])?(?:secret|password)"
+    r"|(.)\1{7,}"
+)
+_PLACE = re.compile(r"(?:/|\.{1,2}/|~/|file:|arn:|https?://(?![^/]*@))\S*")
+_WORD = re.compile(r"[A-Za-z]+(?:[-_. /][A-Za-z]+)*")
+_OF_HASHES = re.compile(
+    r"(?i)sha\d*|digest|checksum|hash|commit|revision|integrity|fingerprint|etag"
+)
+_BODY = re.compile(r"[\w+/=\\]{24,}")
+_SECRETS = re.compile(
+    r"(?i)pass(?:wor[dt]|wd|phrase|code)|[_-]pass$|pwd|secret|token|credential|(?:api|access|auth"
+    r"|account|service|client|signing|encryption|private|priv|db|database)[_.-]?key"
+)
+_ABOUT = (
+    r"(?i:file|path|dir|names?|field|header|param|policy|type|kind|store|ur[li]|label|prefix|hint|ref"
+    r"|arn|env|var|page|length|size|count|rounds|days|minutes|seconds|ttl|expiry|required|enabled"
+    r"|version|provider|manager|id)"
+)
+_IS_ABOUT = re.compile(rf"{_ABOUT}$")
+
+
+def names_a_secret(name: str) -> bool:
+    """Whether what is called so is a secret, rather than where one lies or what it must be like."""
+    return _SECRETS.search(name) is not None and _IS_ABOUT.search(name) is None
+
+
+def _no_secret(weakness: Weakness, rule: str, content: str) -> tuple[Severity, str]:
+    """How bad it is at most, and why; no reason: it may be one."""
+    lines = lines_of(content)
+    line = lines[weakness.line - 1] if 0 < weakness.line <= len(lines) else ""
+    if rule == "private-key":
+        after = line.partition("PRIVATE KEY")[2] + "\n" + "\n".join(lines[weakness.line :][:8])
+        return Severity.INFO, "" if _BODY.search(after) else "no key follows these words"
+    if why := _stands_for_another(_value(line, weakness.key)):
+        return Severity.INFO, why
+    if rule in _RANDOM:
+        return Severity.INFO, "it is called a hash" if _OF_HASHES.search(line) else ""
+    if rule in _GUESSED and _REHEARSED.search(weakness.path):
+        return Severity.LOW, "a guess in tests, examples or documentation"
+    return Severity.LOW, ""
+
+
+def _stands_for_another(value: str) -> str:
+    """Why a value is no secret; empty: it may be one."""
+    if _PLACEHOLDER.search(value):
+        return "it stands for a value that somebody is to fill in"
+    if _PLACE.fullmatch(value):
+        return "it says where something is"
+    return "it is a plain word" if _WORD.fullmatch(value) else ""
+
+
+_ENDS = (r"[\s\"'`]+", r"[\s\"'`:=,;(){}\[\]<>]+", r"[\"'`]", r"\s*[:=]\s*", r"[/:@_=\"'`\s]+")
+
+
+def _value(line: str, digest: str) -> str:
+    """What the scanner took for a secret: the part of the line that has its hash; empty: none.
+
+    Of some it takes the first letters only: then all that they begin.
+    """
+    for ends in _ENDS:
+        for part in re.split(ends, line[:2_000]):
+            word = part.strip(" \t,;\"'`")
+            if word and hashlib.sha1(word.encode(), usedforsecurity=False).hexdigest() == digest:
+                whole = re.search(rf"\b{re.escape(word)}_\w+", line)
+                return whole[0] if whole and len(word) < _SHORT else word
+    return ""
+
+
+_SHORT = 5
+
+
+# --- Workflows ------------------------------------------------------------------------------------
+
+_BRINGS = re.compile(r"download-artifact|\bgh run download\b|/actions/artifacts")
+
+
+def _fetches_nothing(path: str, content: str) -> str:
+    """Why a trigger that strangers set off is mild here; empty: it is not."""
+    try:
+        jobs = parse(path, content).jobs.values()
+    except ConfigError:
+        return ""
+    for step in (step for job in jobs for step in job.steps):
+        texts = (step.uses, *(text for _, text in step.texts()))
+        if (
+            checks_out_head(step)[0]
+            or step.uses.startswith("./")
+            or any(map(_BRINGS.search, texts))
+        ):
+            return ""
+    return "no job fetches what strangers propose" if jobs else ""
+
+
+# --- Python ---------------------------------------------------------------------------------------
+
+Functions = frozenset[tuple[str, str]]
+"""By module and name; a builtin has no module."""
+_NUMBERS: Functions = frozenset({("", "int"), ("", "float"), ("", "len")})
+_MASK = re.compile(r"\b0o?([0-7]{3,4})\b")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Form:
+    """How a text is put together that nobody can put words of theirs into."""
+
+    safe: Functions
+    """What makes of anything a harmless part."""
+    spoils: re.Pattern[str]
+    """What may not stand in the other parts: it would give those another meaning."""
+    why: str
+    least: Severity = Severity.INFO
+
+
+_NOTHING = re.compile(r"(?!)")
+_SHELL = _Form(
+    safe=_NUMBERS | {("shlex", "quote"), ("shlex", "join")},
+    spoils=re.compile(r"[\"'`\\]|\$\(|\b(?:eval|exec|\w*sh|su|xargs)\b"),
+    why="every part that varies is quoted",
+    least=Severity.LOW,  # an option can be made of it all the same
+)
+_FORMS = {
+    **dict.fromkeys(("B602", "B604", "B605"), _SHELL),
+    "B608": _Form(
+        safe=_NUMBERS,
+        spoils=_NOTHING,
+        why="every part that varies is a number, or the mark of a value that is bound",
+    ),
+    "B301": _Form(
+        safe=frozenset({("pickle", "dumps")}),
+        spoils=_NOTHING,
+        why="it is read from what was written here",
+    ),
+    **dict.fromkeys(
+        ("B102", "B307"), _Form(safe=_NUMBERS, spoils=_NOTHING, why="it does not vary")
+    ),
+    "B704": _Form(
+        safe=_NUMBERS | {(name, "escape") for name in ("markupsafe", "html", "flask")},
+        spoils=re.compile(r"(?i)\b(?:href|src|action|style|on\w+)\s*=|<script|=\s*$"),
+        why="every part that varies is escaped",
+    ),
+}
+
+
+_PASSWORDS = frozenset({"B105", "B106", "B107"})
+_OF_DEPLOYMENT = frozenset({"B101", "B104", "B108", "B113"})
+"""What tests may well do: assert, listen everywhere, name a file in /tmp, wait for ever."""
+_THAT_IT_IS = re.compile(r"B40[3-9]|B410|B603|B607")
+
+
+def _of_python(weakness: Weakness, rule: str, content: str) -> tuple[Severity, str]:
+    """How bad it is at most, and why; no reason: bandit is right."""
+    if _THAT_IT_IS.fullmatch(rule):
+        return Severity.INFO, "it says that something is used, not that anything is wrong"
+    if rule in _OF_DEPLOYMENT and _REHEARSED.search(weakness.path):
+        return Severity.INFO, "it stands in tests or examples"
+    if rule in _PASSWORDS:
+        value = weakness.title.partition("'")[2].rpartition("'")[0]
+        return Severity.INFO, _stands_for_another(value)
+    if rule == "B103":
+        mask = _MASK.search(weakness.title)
+        mild = mask and not int(mask[1], 8) & 0o7022
+        return Severity.INFO, "only the owner may write it" if mild else ""
+    form = _FORMS.get(rule)
+    if form is None or (tree := parsed(content)) is None:
+        return Severity.INFO, ""
+    try:
+        read = _Reading(form, tree)
+        texts = list(read.texts(rule, weakness.line, weakness.last_line))
+        mild = bool(texts) and all(read.harmless(*text) for text in texts)
+    except RecursionError:
+        mild = False
+    return form.least, form.why if mild else ""
+
+
+Scope = tuple[ast.AST, ...]
+"""Module and functions around an expression, the outer ones first."""
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+
+
+def _within(node: ast.AST, scope: Scope) -> Iterator[tuple[ast.AST, Scope]]:
+    for child in ast.iter_child_nodes(node):
+        yield child, scope
+        yield from _within(child, (*scope, child) if isinstance(child, _FUNCTIONS) else scope)
+
+
+def _is_made(node: ast.JoinedStr | ast.BinOp | ast.Call) -> bool:
+    """Whether it is a text of several parts."""
+    match node:
+        case ast.Call(func=ast.Attribute(attr=name)):
+            return name in ("format", "replace")
+    return not isinstance(node, ast.Call)
+
+
+class _Reading:
+    """Of one file, by one form."""
+
+    def __init__(self, form: _Form, tree: ast.Module) -> None:
+        self._form, self._tree = form, tree
+        self._bound = Counter(name for node in ast.walk(tree) for name in _binds(node))
+        self._shared = {
+            name
+            for node in ast.walk(tree)
+            if isinstance(node, (ast.Global, ast.Nonlocal))
+            for name in node.names
+        }
+        self._origins = {
+            alias.asname or alias.name: origin
+            for node in ast.walk(tree)
+            if isinstance(node, (ast.Import, ast.ImportFrom))
+            for alias in node.names
+            for origin in [
+                (alias.name, "")
+                if isinstance(node, ast.Import)
+                else (node.module or "", alias.name)
+            ]
+        }
+
+    def texts(self, rule: str, first: int, last: int) -> Iterator[tuple[ast.expr, Scope]]:
+        """What is spoken of: of a call its first argument, of a query all that is put together."""
+        for node, scope in _within(self._tree, (self._tree,)):
+            if not isinstance(node, (ast.JoinedStr, ast.BinOp, ast.Call)):
+                continue
+            if rule == "B608":
+                if _is_made(node) and node.lineno <= last and first <= (node.end_lineno or first):
+                    yield node, scope
+            elif isinstance(node, ast.Call) and node.lineno == first:
+                named = (k.value for k in node.keywords if k.arg in ("args", "command", "cmd"))
+                if not self._calls_safe(node):
+                    yield from ((text, scope) for text in [*node.args[:1], *named][:1])
+
+    def harmless(self, node: ast.expr, scope: Scope, depth: int = 8) -> bool:
+        """Whether all that varies in it is."""
+
+        def each(*nodes: ast.expr | None) -> bool:
+            return depth > 0 and all(n is None or self.harmless(n, scope, depth - 1) for n in nodes)
+
+        match node:
+            case ast.Constant(value=value):
+                return not (isinstance(value, str) and self._form.spoils.search(value))
+            case ast.JoinedStr(values=parts) | ast.Tuple(elts=parts) | ast.List(elts=parts):
+                return each(*parts)
+            case ast.FormattedValue(value=part, format_spec=how):
+                return each(part, how)
+            case ast.BinOp(left=left, right=right, op=ast.Add() | ast.Mod()):
+                return each(left, right)
+            case ast.BinOp(left=left, op=ast.Mult()):  # how often does no harm
+                return each(left)
+            case ast.IfExp(body=one, orelse=other):
+                return each(one, other)
+            case ast.GeneratorExp(elt=part) | ast.ListComp(elt=part):
+                return each(part)
+            case ast.Call(func=ast.Attribute(value=text, attr="join"), args=[parts], keywords=[]):
+                return self._calls_safe(node) or each(text, parts)
+            case ast.Call(func=ast.Attribute(value=text, attr="format"), args=args, keywords=named):
+                return each(text, *args, *(keyword.value for keyword in named))
+            case ast.Call():
+                return self._calls_safe(node)
+            case ast.Name(id=name):
+                given = self._value(name, scope)
+                return given is not None and not _can_grow(given) and each(given)
+        return False
+
+    def _calls_safe(self, call: ast.Call) -> bool:
+        """Whether it is one of those functions, and nothing else in the file has its name."""
+        if self._bound["*"]:
+            return False
+        match call.func:
+            case ast.Name(id=name):
+                once = self._bound[name] == (name in self._origins)
+                return once and self._origins.get(name, ("", name)) in self._form.safe
+            case ast.Attribute(value=ast.Name(id=module), attr=name):
+                origin = self._origins.get(module, ("", ""))[0]
+                return self._bound[module] == 1 and (origin, name) in self._form.safe
+        return False
+
+    def _value(self, name: str, scope: Scope) -> ast.expr | None:
+        """What a name stands for that is given a value once; `None`: nobody can say."""
+        if name in self._shared or self._bound["*"]:
+            return None
+        for around in reversed(scope):
+            nodes = _own(around)
+            if count := sum(found == name for node in nodes for found in _binds(node)):
+                values = [value for node in nodes if (value := _given(node, name))]
+                return values[0] if count == len(values) == 1 else None
+        return None
+
+
+def _own(around: ast.AST) -> list[ast.AST]:
+    """What belongs to a module or function itself, and not to a function in it."""
+    found, pending = [], [*ast.iter_child_nodes(around)]
+    while pending:
+        node = pending.pop()
+        found.append(node)
+        if not isinstance(node, _FUNCTIONS):
+            pending += ast.iter_child_nodes(node)
+    return found
+
+
+def _binds(node: ast.AST) -> Iterator[str]:
+    """Names that are something else from here on."""
+    match node:
+        case ast.Import(names=names) | ast.ImportFrom(names=names):
+            yield from (alias.asname or alias.name.partition(".")[0] for alias in names)
+        case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):
+            yield name
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            yield name
+        case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)):
+            yield name
+        case ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)):
+            yield name
+
+
+def _given(node: ast.AST, name: str) -> ast.expr | None:
+    match node:
+        case ast.Assign(targets=[ast.Name(id=found)], value=value) if found == name:
+            return value
+        case ast.AnnAssign(target=ast.Name(id=found), value=ast.expr() as value) if found == name:
+            return value
+    return None
+
+
+def _can_grow(value: ast.expr) -> bool:
+    """A list, to which somebody may add."""
+    while isinstance(value, ast.BinOp):
+        value = value.left
+    return isinstance(value, (ast.List, ast.ListComp))

@@ -1,0 +1,76 @@
+"""Secrets in settings are seen where they stand: in comments, without quotes, below their name."""
+
+from __future__ import annotations
+
+import random
+import string
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from autoresearch_ci.execution.command import CommandResult
+from autoresearch_ci.measure.diagnostics.adapter import Said
+from autoresearch_ci.measure.scanners.registry import SCANNERS
+from autoresearch_ci.measure.scanners.scanner import Task
+
+SCANNER = SCANNERS["detect-secrets"]
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "wanted"),
+    [
+        ("a.yml", "# password: v1", {1: 'password = "v1"'}),
+        ("a.yml", "db_password: v1 # old\nuser: me", {1: 'db_password = "v1"'}),
+        ("a.yml", "- name: API_KEY\n  value: v1\n- name: X\n  value: y", {2: 'API_KEY = "v1"'}),
+        ("a.yml", "api_key: |\n  v1\n  v2\nb: c", {2: 'api_key = "v1"'}),
+        ("a.yml", "pwds:\n  - v1\n  - v2\nuser: me", {2: 'pwds = "v1"', 3: 'pwds = "v2"'}),
+        ("a.yml", "env:\n  - QUEUE_PASSWORD=v1", {2: 'QUEUE_PASSWORD = "v1"'}),
+        ("a.ini", "; secret = v1\npassword =\n    v2", {1: 'secret = "v1"', 3: 'password = "v2"'}),
+        ("a.toml", 'secret = """\nv1"""', {2: 'secret = "v1"'}),
+        (".env", "export TOKEN=v1\n#OLD_TOKEN=v2", {1: 'TOKEN = "v1"', 2: 'OLD_TOKEN = "v2"'}),
+        ("prod.env.local", "TOKEN=v1", {1: 'TOKEN = "v1"'}),
+        ("x/Dockerfile", "ENV TOKEN=v1\nENV TOKEN v2", {1: 'TOKEN = "v1"', 2: 'TOKEN = "v2"'}),
+        ("a.sh", "  PGPASSWORD=v1; run", {}),
+        ("a.sh", "  PGPASSWORD=v1", {1: 'PGPASSWORD = "v1"'}),
+        ("a.yml", "password: ${PASSWORD}\nsecret: {{ x }}\ntoken: *t\npassword: true", {}),
+        ("a.yml", "# password: see the vault\npassword_file: /run/x\npassword:\nuser: me", {}),
+        ("a.yml", "secret:\n  secretName: api", {}),
+    ],
+)
+def test_each_secret_of_settings_is_told_in_its_line(
+    path: str, text: str, wanted: dict[int, str]
+) -> None:
+    retold = SCANNER.retold(path, text)
+    assert retold is not None
+    pairs = zip(text.split("\n"), retold[1].split("\n")[:-2], strict=True)
+    assert {n: new for n, (old, new) in enumerate(pairs, 1) if old != new} == wanted
+
+
+def test_code_is_shown_as_it_is_alone() -> None:
+    assert [SCANNER.retold(path, "password = 1") for path in ("a.py", "a.md", "environment")] == [
+        None
+    ] * 3
+
+
+def test_what_is_told_twice_of_a_file_is_one_and_stands_in_its_own_line(tmp_path: Path) -> None:
+    mixed = string.ascii_letters + string.digits
+    first, second, third = ("".join(random.Random(n).choices(mixed, k=20)) for n in range(3))
+    text = (
+        f"password: {first}\nkeys:\n  tls.key: |\n    -----BEGIN RSA PRIVATE KEY-----\n"
+        f"    {second}\n# smtp_password: {third}\n"
+    )
+    name, brought = SCANNER.retold("a.yml", text) or ("", "")
+    (tmp_path / "a.yml").write_text(text)
+    (tmp_path / name).write_text(brought)
+    program = str(Path(sys.executable).with_name("detect-secrets"))
+    argv = SCANNER.argv(Task(program=program, files=["./a.yml", f"./{name}"]))
+    report = subprocess.run(argv, cwd=tmp_path, capture_output=True, check=True).stdout
+    said = Said(result=CommandResult(command="x", exit_code=0, output="", tail=""), report=report)
+    found = SCANNER.parse(said).weaknesses
+    assert sorted((w.rule.partition("/")[2], w.line) for w in found) == [
+        ("private-key", 4),
+        ("secret-keyword", 1),
+        ("secret-keyword", 6),
+    ]
