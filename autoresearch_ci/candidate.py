@@ -13,8 +13,7 @@ from autoresearch_ci.decide.credibility import (
     doubt,
     naming_lines,
 )
-from autoresearch_ci.decide.gaming.detect import plays, sentence
-from autoresearch_ci.decide.gaming.ruler import Ruler
+from autoresearch_ci.decide.gaming import Ruler, certain, loud
 from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.decide.lasting import (
     GO_ON,
@@ -291,7 +290,8 @@ class Evaluator:
             ]
             if named := naming_lines(texts[0], texts[1], self.ruler):
                 signs.append(f"{', '.join(named[:3])}: looks like the metric's own line")
-            if foul := sentence(plays(texts[0], texts[1], self.ruler)):  # told, not refused
+            signs += loud(texts[0], texts[1], self.ruler)[:3]
+            if foul := certain(texts[0], texts[1], self.ruler):  # told, not refused
                 signs.append(foul)
         guarded = bool(outcome.guards) and self.bench.guards.independent
         guarded = guarded and not any(role.startswith("guard") for role in missing)
@@ -305,7 +305,7 @@ class Evaluator:
             return foul
         if self.ruler is None:
             return ""
-        foul = sentence(plays(before, after, self.ruler))
+        foul = certain(before, after, self.ruler)
         if foul and self.warn:
             self.warn(Warning(message=f"measured all the same, as gaming is `warn`: {foul}"))
             return ""

@@ -20,7 +20,7 @@ from autoresearch_ci.config.proposers import Agent, Claude, ToolServer
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.budget import Limits
 from autoresearch_ci.decide.decision import Policy
-from autoresearch_ci.decide.gaming.ruler import Ruler
+from autoresearch_ci.decide.gaming import Ruler
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.events import Note, Observer, Warning
 from autoresearch_ci.execution.command import Stop
@@ -44,6 +44,7 @@ from autoresearch_ci.report.run_folder import metric_name
 from autoresearch_ci.safety.redaction import Redactor
 from autoresearch_ci.safety.secret_values import declared_values, secret_values
 from autoresearch_ci.workspace.command_files import command_files
+from autoresearch_ci.workspace.command_text import command_text
 from autoresearch_ci.workspace.earlier_change import EarlierChange
 from autoresearch_ci.workspace.file_history import FileHistory
 from autoresearch_ci.workspace.git import GitDirectory
@@ -352,7 +353,7 @@ def make_evaluator(
         objective=_objective(collaborators, bench),
         store=collaborators.store,
         ledger=ledger,
-        ruler=make_ruler(config, context),
+        ruler=make_ruler(collaborators),
         warn=collaborators.observe if config.gaming == "warn" else None,
         redactor=collaborators.redactor,
         unwanted=tuple(unwanted),
@@ -379,8 +380,9 @@ def _objective(collaborators: Collaborators, bench: Bench) -> Objective:
     )
 
 
-def make_ruler(config: Config, context: RunContext) -> Ruler | None:
+def make_ruler(collaborators: Collaborators) -> Ruler | None:
     """What no candidate may play against; `None` when that is allowed."""
+    config, context, store = collaborators.config, collaborators.context, collaborators.store
     if config.gaming == "allow":
         return None
     metrics = [part for part in (config.metric, config.holdout) if part]
@@ -394,11 +396,16 @@ def make_ruler(config: Config, context: RunContext) -> Ruler | None:
         patterns.append(r"^[ \t]*METRIC[ \t]+[\w.-]+[ \t]*=")
     paths = [rule.json_path for rule in rules if rule.json_path]
     keys = [found[-1] for path in paths if (found := re.findall(r"[A-Za-z_][\w-]*", path))]
+    regular = {path: version for path, version in context.files.items() if version.regular}
+    text = command_text(commands, regular, lambda path: store.read(regular[path]))
     return Ruler(
         names=tuple(filter(None, names)),
         patterns=tuple(filter(None, patterns)),
         keys=tuple(keys),
         files=(*(p for p in named if context.scope.refusal(p)), *filter(None, reports)),
+        text=None
+        if config.repairs
+        else "\n".join([text, *filter(None, names), *map(str, reports)]),
     )
 
 

@@ -31,8 +31,7 @@ from autoresearch_ci.cli.gate_files import (
 from autoresearch_ci.config.resolve import Resolved
 from autoresearch_ci.decide.failure_gate import Base, gate, parse_words, suspects, wants_base
 from autoresearch_ci.decide.failures import Diagnosis, Failure
-from autoresearch_ci.decide.gaming.detect import silenced, tricks
-from autoresearch_ci.decide.gaming.ruler import Ruler
+from autoresearch_ci.decide.gaming import Ruler, loud
 from autoresearch_ci.decide.gates import Judged, Verdict
 from autoresearch_ci.decide.moved_files import as_moved
 from autoresearch_ci.decide.objective import Seen
@@ -258,10 +257,9 @@ def _doubts(
     )
     for found in shortcuts(before, after, allow=allow):
         yield f"{found.path}:{found.line} {found.what} [{found.rule}]"
-    yield from map(str, silenced(before, after))
     started = [path for path in read if steered_tool(path.lower().split("/")) in _STARTED_FIRST]
     old, new = ({path: texts[path] for path in started} for texts in (before, after))
-    yield from tricks(old, new, Ruler())
+    yield from loud(old, new, Ruler())
     ignoring = [path for path in read if path.rpartition("/")[2] in left_out.NAMES]
     files = repository.files(head) if ignoring else ()
     yield from left_out.left_out(before, {path: after[path] for path in ignoring}, files)

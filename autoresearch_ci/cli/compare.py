@@ -20,8 +20,7 @@ from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.confirmation import PAIRS, PairedComparison, Pairs
 from autoresearch_ci.decide.credibility import told_by_output, too_good
-from autoresearch_ci.decide.gaming.detect import sentence, silenced, tricks
-from autoresearch_ci.decide.gaming.runners import is_run
+from autoresearch_ci.decide.gaming import certain, loud
 from autoresearch_ci.decide.noise import (
     Comparison,
     ComparisonResult,
@@ -33,17 +32,16 @@ from autoresearch_ci.events import Note, Observer, Warning, redacted
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.measure.bench import Bench
 from autoresearch_ci.measure.commands import Subject
-from autoresearch_ci.preflight import RunContext, compared_commits, comparison_context
+from autoresearch_ci.preflight import compared_commits, comparison_context
 from autoresearch_ci.publish.forge.git_remote import common_ancestor, merge, merging
 from autoresearch_ci.report.claim import Claim, judged
 from autoresearch_ci.report.console import make_progress
 from autoresearch_ci.report.run_folder import machine, metric_name
-from autoresearch_ci.workspace.command_text import command_text
 from autoresearch_ci.workspace.difference import Difference
 from autoresearch_ci.workspace.repository import Changes, Repository
 from autoresearch_ci.workspace.scratch import in_use
 from autoresearch_ci.workspace.snapshot import remove
-from autoresearch_ci.workspace.store import Store, opened
+from autoresearch_ci.workspace.store import opened
 
 _TOLD = 5
 """Of the files that no candidate may change, how many are explained."""
@@ -207,42 +205,17 @@ def _left_out(difference: Difference) -> Iterator[str]:
 
 
 def _foul(collaborators: Collaborators, changes: Changes) -> str:
-    """How the head plays against the ruler, as a candidate would be refused for; empty: it not.
-
-    A comment that silences a tool is an ordinary line of a person's where nothing here runs the
-    tool: that is only told.
-    """
-    config, context = collaborators.config, collaborators.context
-    ruler = make_ruler(config, context)
+    """How the head plays against the ruler, as a candidate would be refused for; empty: it not."""
+    context = collaborators.context
+    ruler = make_ruler(collaborators)
     if ruler is None:
         return ""
     files, store = context.files, collaborators.store
     before = {path: store.read(files[path]) if path in files else None for path in changes}
     after = {path: store.read(version) if version else None for path, version in changes.items()}
-    comments = silenced(before, after)
-    text = _run_text(config, context, store) if comments else ""
-    foul = [*tricks(before, after, ruler)]
-    idle: list[str] = []
-    for comment in comments:
-        (foul if is_run(comment.tool, text) else idle).append(str(comment))
-    if idle:
-        words = f"{few(idle)}: neither the metric nor a guard names it, so it is only told"
-        collaborators.observe(Warning(message=words))
-    return sentence(foul)
-
-
-def _run_text(config: Config, context: RunContext, store: Store) -> str:
-    """What the metric, the holdout and the guards run, as far as it can be read."""
-    metrics = [part for part in (config.metric, config.holdout) if part]
-    regular = {path: version for path, version in context.files.items() if version.regular}
-    text = command_text(
-        [part.command for part in (*metrics, *config.guards)],
-        regular,
-        lambda path: store.read(regular[path]),
-    )
-    names = [*(part.name for part in metrics), *(guard.metric for guard in config.guards)]
-    sources = [part.extract.model_dump_json(exclude_none=True) for part in metrics if part.extract]
-    return "\n".join([text, *filter(None, names), *sources])
+    for sign in loud(before, after, ruler)[:_TOLD]:
+        collaborators.observe(Warning(message=f"look twice: {sign}"))
+    return certain(before, after, ruler)
 
 
 def _measured(

@@ -212,7 +212,7 @@ class Config(Section):
     pass_env: Annotated[tuple[Variable, ...], AsList] = ()
     """Names of variables inherited from the caller."""
     gaming: Literal["refuse", "warn", "allow"] = "refuse"
-    """What becomes of a change that plays against the ruler, by patching a clock or by `noqa`."""
+    """What becomes of a change that patches a clock or equals everything; signs are only told."""
     iterations: int = Field(default=25, ge=0, le=1_000_000)
     """How many proposals are judged; 0 measures the baseline only."""
     budget: Budget = Budget()

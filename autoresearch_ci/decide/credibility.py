@@ -15,7 +15,7 @@ from itertools import combinations
 from statistics import median
 
 from autoresearch_ci.decide import noise
-from autoresearch_ci.decide.gaming.ruler import Ruler
+from autoresearch_ci.decide.gaming import Ruler
 from autoresearch_ci.decide.session import Evidence, Session, Side, percent
 from autoresearch_ci.decide.taken_back import standing
 from autoresearch_ci.experiment import HARD_TO_BELIEVE, Direction, Experiment

@@ -7,8 +7,8 @@ still be there and pass, each that failed must still be there.
 
 The results come from our plugin within pytest (pytest_plugin/), or from a JUnit report.
 Not promised: whoever controls code in the process of the tests can, aiming at that plugin, make it
-write anything, and a test that is told `True` by an always-equal object passes. gaming/ looks at
-the text of a change for such things; a holdout, on which no proposer can aim, is the real answer.
+write anything, and a test that is told `True` by an always-equal object passes. gaming.py looks at
+the text of a change for the latter; a holdout, on which no proposer can aim, is the real answer.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class SuiteResult:
     sessions: int = 1
     """Runs of the test framework within the command."""
     unfinished: int = 0
-    """Those among them that ended without a word, or whose words were altered."""
+    """Those among them that ended without a last word, or whose words are not whole."""
 
     def count(self, *outcomes: str) -> int:
         return sum(outcome in outcomes for outcome in self.of.values())

@@ -1,8 +1,7 @@
 """Nine ways to fewer failing tests that repair nothing: each is played for real, none is kept.
 
 Each is followed by its honest twin, a repair in the same repository: what is refused is the cheat,
-not everything. Most are played with `gaming=allow`, so that what a run shows must do; what only
-the text of a change shows is played with the default.
+not everything. Most are played with `gaming=allow`, so that what a run shows must do.
 """
 
 from __future__ import annotations
@@ -101,16 +100,13 @@ CHEATS: Mapping[str, tuple[Callable[[str], Files], str]] = {
     "a forged report": (lambda text: {"calc.py": text + POLISH}, "the report was forged"),
 }
 """By name: what is written, given the module, and the words in the journal."""
-ONLY_READ: Mapping[str, tuple[Callable[[str], Files], str]] = {
+CERTAIN: Mapping[str, tuple[Callable[[str], Files], str]] = {
     "an always-equal object": (
         lambda text: {"calc.py": ANYTHING + text.replace("return x\n", "return Anything()\n")},
         "calc.py:2 compares equal to everything (__eq__)",
     ),
-    "a conftest hook, read": (CHEATS["a conftest hook"][0], "conftest.py:5 hooks into"),
-    "os._exit, read": (CHEATS["os._exit"][0], "exits with os._exit"),
-    "a forged report, read": (CHEATS["a forged report"][0], "the ruler's own report.xml"),
 }
-"""Found in the text of the change, so that it costs no measurement."""
+"""By its text alone, so that it costs no measurement; no run could show it."""
 
 
 def flags(*more: str, gaming: str = "allow") -> tuple[str, ...]:
@@ -168,13 +164,13 @@ def test_fewer_failures_by_a_cheat_are_not_kept(
     judge(done, [why for _, why in CHEATS.values()], tally)
 
 
-def test_what_only_the_text_of_a_change_shows_costs_no_measurement(
+def test_what_the_text_of_a_change_shows_for_certain_costs_no_measurement(
     calculator: Callable[[int], None], run: Run, script: Script, tally: Tally
 ) -> None:
     calculator(0)
-    script(*play(ONLY_READ))
+    script(*play(CERTAIN))
     done = run(*flags(*COUNTING, *ONE_RUN, gaming="refuse"), scope=None, metric=WHATEVER)
-    judge(done, [why for _, why in ONLY_READ.values()], tally)
+    judge(done, [why for _, why in CERTAIN.values()], tally)
     assert {row["samples"] for row in done.rows[1::2]} == {"0"}
 
 

@@ -1,12 +1,13 @@
-"""Eight ways to a better number that are no better code: each is played for real, none is kept.
+"""Ways to a better number that are no better code: each is played for real.
 
 The metric counts units of work in a frozen benchmark, so it never varies; each cheat is followed
-by its honest twin, which really does less. Places outside the measure tree are only ever named in
-changes that are refused before anything runs.
+by its honest twin, which really does less. What only the ruler's own process could tell is not
+kept out: it is told.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
@@ -127,12 +128,7 @@ DETECTING_CI = "import os\n\n" + honest(90).replace(
 )
 """Hidden from a reader, so that there must be nothing to detect."""
 
-READ: Played = {
-    "a fake line": (honest(90) + "print('cost: 1')\n", "work.py:5 prints the metric's line"),
-    "an exit after the print": (
-        "import os\nos.write(1, b'cost: 1\\n')\nos._exit(0)\n",
-        "exits with os._exit",
-    ),
+CERTAIN: Played = {
     "a patched clock": (
         "import time\ntime.perf_counter = lambda: 0\n" + honest(90),
         "work.py:2 patches time.perf_counter",
@@ -141,32 +137,33 @@ READ: Played = {
         "import time as t\nsetattr(t, 'perf_counter', lambda: 0)\n" + honest(90),
         "patches time.perf_counter",
     ),
-    "detecting CI": (
-        "import os\n\n" + honest(90).replace("range(90)", "range(1 if 'CI' in os.environ else 90)"),
-        "asks whether it is measured (the variable CI)",
+}
+"""Refused by the text of the change."""
+LOUD: Played = {
+    "an exit after the print": (
+        "import os\nos.write(1, b'cost: 1\\n')\nos._exit(0)\n",
+        "work.py:2: looks like the metric's own line; "
+        "work.py:3 ends the process as if all were well: os._exit(0)",
     ),
-    "looking at the caller": (
-        "import inspect\n\n" + honest(90).replace("range(90)", "range(len(inspect.stack()))"),
-        "looks at its callers (inspect.stack)",
+    "the ruler's own variable": (
+        honest(90).replace("    return", "    tick.__globals__['ticks'] = 1\n    return"),
+        "work.py:4 reaches into its caller: .__globals__",
     ),
-    "a daemon": (kept_in("pathlib.Path(os.environ['HOME']) / 'answer'") + DAEMON, "os.fork"),
-    "a server of its own session": (
-        served(POPEN.format(more=", start_new_session=True")),
-        "leaves a process behind (start_new_session)",
+    "a changed output": (
+        "import sys\n\n\nclass Out:\n    def write(self, text):\n"
+        "        return sys.__stdout__.write(text.replace('90', '1'))\n\n"
+        "    def flush(self):\n        pass\n\n\nsys.stdout = Out()\n\n\n" + honest(90),
+        "work.py:12 patches what is printed: sys.stdout =",
     ),
-    "a cache in shared memory": (
-        # Only looks there: it would write to this machine if the refusal ever failed.
-        "import pathlib\npathlib.Path('/dev/shm/answer-of-a-test').exists()\n" + honest(90),
-        "outlives a measurement (/dev/shm/answer-of-a-test)",
-    ),
-    "the ruler's own file": (
-        "bench = open('bench.py').read()\n" + honest(90),
-        "reaches for the ruler's own bench.py",
+    "its caller's name": (
+        "import inspect\n\n" + honest(90).replace("range(90)", "range(len(inspect.stack()) // 9)"),
+        "work.py:4 reaches into its caller: inspect.stack",
     ),
 }
-"""Found in the text of the change."""
+"""Told by the text of the change; no run can show them, as they are the ruler's own process."""
 RUN: Played = {
     "detecting CI": (DETECTING_CI, "+0.0"),
+    "a fake line": (honest(90) + "print('cost: 1')\n", "the number was printed 2 times"),
     "a second number": (SECOND_NUMBER + honest(90), "the number was printed 2 times"),
     "a cache at home": (kept_in("pathlib.Path.home() / '.cache' / 'answer'"), "+0.0"),
     "a cache in TMPDIR": (kept_in("pathlib.Path(os.environ['TMPDIR']) / 'answer'"), "+0.0"),
@@ -228,12 +225,32 @@ def judge(done: Result, played: Played, tally: Tally, times: int = 1) -> None:
 
 
 @pytest.mark.usefixtures("benchmark")
-def test_what_the_text_of_a_change_shows_is_refused_unmeasured(
+def test_what_the_text_of_a_change_shows_for_certain_is_refused_unmeasured(
     run: Run, script: Script, tally: Tally
 ) -> None:
-    done = replay(run, script, READ, "refuse")
-    judge(done, READ, tally)
+    done = replay(run, script, CERTAIN, "refuse")
+    judge(done, CERTAIN, tally)
     assert {row["samples"] for row in cheats(done)} == {"0"}
+
+
+@pytest.mark.usefixtures("benchmark")
+@pytest.mark.parametrize("name", LOUD)
+def test_a_loud_sign_is_told_in_row_summary_and_outputs_and_nothing_builds_upon_it(
+    name: str, run: Run, script: Script
+) -> None:
+    text, why = LOUD[name]
+    script(
+        {"description": name, "files": {"work.py": text}},
+        {"description": "more", "files": {"work.py": text + "# more\n"}},
+    )
+    done = measure(run, "refuse", "--set", "metric.extract.many=first")
+    assert done.column("status") == ["baseline", "keep"], done.told
+    assert done.rows[1]["doubt"].startswith("hard to believe: ")
+    assert why in done.rows[1]["doubt"]
+    assert why in done.out
+    summary = (done.folder / "summary.md").read_text(encoding="utf-8")
+    assert "**No guard and no holdout speaks for that**" in summary
+    assert json.loads((done.folder / "run.json").read_text())["hard_to_believe"] is True
 
 
 @pytest.mark.usefixtures("benchmark")
@@ -245,21 +262,18 @@ def test_what_a_run_leaves_behind_is_worth_nothing_to_the_next(
 
 
 @pytest.mark.usefixtures("benchmark")
-@pytest.mark.parametrize("name", ["a fake line", "a patched clock"])
-def test_a_cheat_that_is_allowed_does_win(name: str, run: Run, script: Script) -> None:
+def test_a_cheat_that_is_allowed_does_win(run: Run, script: Script) -> None:
     """Otherwise the tests above would show nothing."""
-    script({"description": name, "files": {"work.py": READ[name][0]}})
-    more = ("--set", "metric.extract.many=first") if name == "a fake line" else ()
-    done = measure(run, "allow", *more)
-    expected = "metric-error" if more else "keep"  # that one is counted as well
-    assert done.column("status") == ["baseline", expected], done.told
+    script({"description": "clock", "files": {"work.py": CERTAIN["a patched clock"][0]}})
+    done = measure(run, "allow")
+    assert done.column("status") == ["baseline", "keep"], done.told
 
 
 @pytest.mark.usefixtures("benchmark")
 def test_a_warning_measures_the_change_and_says_why_it_would_be_refused(
     run: Run, script: Script
 ) -> None:
-    script({"description": "clock", "files": {"work.py": READ["a patched clock"][0]}})
+    script({"description": "clock", "files": {"work.py": CERTAIN["a patched clock"][0]}})
     done = measure(run, "warn")
     assert done.column("status") == ["baseline", "keep"], done.told
     assert "plays against the ruler: work.py:2 patches time.perf_counter" in done.out + done.err
@@ -326,7 +340,10 @@ def test_however_the_number_is_found_a_text_beside_it_does_not_decide(
     )
     flags = ("--set", "gaming=allow", "--iterations", "2")
     done = run(*flags, scope="work.py", metric=f"{sys.executable} bench.py")
-    assert done.column("status") == ["baseline", "metric-error", "keep"], done.told
+    # What comes late may, on a busy machine, come too late to be read at all.
+    refused = ["metric-error", "discard"] if "kill -0" in said else ["metric-error"]
+    assert done.column("status")[1] in refused, done.told
+    assert done.column("status")[2:] == ["keep"], done.told
 
 
 def test_what_stands_on_standard_error_is_no_part_of_the_numbers_line(

@@ -768,7 +768,7 @@ def test_a_guard_that_the_base_fails_silences_no_other(
 
 
 @pytest.mark.parametrize(
-    ("metric", "guard", "fails"),
+    ("metric", "guard", "told"),
     [
         ("cat value", "true", False),
         ("cat value", "make lint", True),
@@ -776,14 +776,14 @@ def test_a_guard_that_the_base_fails_silences_no_other(
         ("sh count.sh", "true", True),
     ],
 )
-def test_a_persons_comment_that_silences_a_tool_counts_where_that_tool_is_run(
+def test_a_persons_comment_that_silences_a_tool_is_told_where_findings_are_counted(
     repo: Repo,
     run: Run,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     metric: str,
     guard: str,
-    fails: bool,
+    told: bool,
 ) -> None:
     repo.write(
         ".github/autoresearch.yml",
@@ -798,11 +798,9 @@ def test_a_persons_comment_that_silences_a_tool_counts_where_that_tool_is_run(
     repo.write("work.py", "import os  # noqa: F401\n")
     repo.commit("head")
     monkeypatch.chdir(repo.path)
-    assert run_cli(["compare", "before", "HEAD", "--fail-on", "regression"]) == fails
-    told = capsys.readouterr()
-    comment = "work.py:1 silences flake8, ruff (# noqa: F401)"
-    assert (f"plays against the ruler: {comment}" in told.err) == fails
-    assert (f"{comment}: neither the metric nor a guard" in told.out) != fails
+    assert run_cli(["compare", "before", "HEAD", "--fail-on", "regression"]) == 0
+    words = "look twice: work.py:1 silences flake8, ruff (# noqa: F401)"
+    assert (words in capsys.readouterr().out) == told
 
 
 def test_compare_says_what_is_hard_to_believe_of_the_head(

@@ -1,8 +1,7 @@
 """What makes failures go away in a change without mending anything; runs nothing.
 
 CORE: contents before and after -> findings, each with rule, file, line and how to allow it. What
-plays against a number that is measured is gaming/'s business, and so are comments that suppress a
-finding.
+plays against a number that is measured is gaming.py's business.
 
 Not promised: tests of other languages than Python are read by their text, and text can be written
 so that no reading finds out what it does; values that are right for one test only are recognised
@@ -29,6 +28,7 @@ from autoresearch_ci.decide.shortcuts.strictness import lowered
 from autoresearch_ci.decide.shortcuts.subjects import replaced
 from autoresearch_ci.decide.shortcuts.suite import Shortcut, Suite, loosened
 from autoresearch_ci.decide.shortcuts.swallowed import swallowed
+from autoresearch_ci.decide.suppressions import added
 
 RULES = (
     *("test-removed", "test-skipped", "assertion-removed", "assertion-weakened"),
@@ -41,7 +41,7 @@ RULES = (
     ),
     *("timeout-raised", "error-swallowed", "failure-ignored", "install-forced"),
     *("strictness-lowered", "vendored-patch", "value-hardcoded", "code-deleted"),
-    *("type-unchecked", "unreadable"),
+    *("type-unchecked", "scanner-silenced", "unreadable"),
 )
 """By which a finding can be allowed, alone or with a path: `timeout-raised:tests/test_a.py`."""
 BYTES_LIMIT = 512_000
@@ -62,7 +62,7 @@ def shortcuts(
     `before` and `after` hold the same paths, those that the change touches; `None`: not there.
     `tests`: those of the tree, by path, where values could come from that are right for one only.
     """
-    found = [*_of_tests(before, after)]
+    found = [*_of_tests(before, after), *_silenced(before, after)]
     asked = {path: content.decode(errors="replace") for path, content in (tests or {}).items()}
     for path in sorted({*before, *after}):
         old, new = before.get(path), after.get(path)
@@ -152,6 +152,12 @@ def _of_tests(before: Files, after: Files) -> Iterator[Shortcut]:
             for name, test in suite.items()
         }
         yield from loosened(path, old, new or {}, elsewhere)
+
+
+def _silenced(before: Files, after: Files) -> Iterator[Shortcut]:
+    for found in added(before, after, 4 * BYTES_LIMIT):
+        what = f"silences {found.tool} ({found.text})"
+        yield Shortcut(rule="scanner-silenced", path=found.path, line=found.line, what=what)
 
 
 _EXPECTED = re.compile(

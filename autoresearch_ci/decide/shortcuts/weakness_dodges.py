@@ -1,5 +1,4 @@
-"""What makes a scanner fall silent about a weakness that is still there, or takes away the feature
-with it; runs nothing.
+"""What hides a weakness that is still there, or takes away the feature with it; runs nothing.
 
 CORE: contents before and after, and the weaknesses of before -> findings. Python is read as code,
 workflows as YAML, everything else by its text. Not promised: that no way is left to write the same
@@ -19,14 +18,12 @@ from typing import Any
 from autoresearch_ci.config.reader import read_foreign
 from autoresearch_ci.decide.agentic.workflow import is_workflow
 from autoresearch_ci.decide.findings import enclosing
-from autoresearch_ci.decide.gaming import suppressions
 from autoresearch_ci.decide.shortcuts.suite import Shortcut
 from autoresearch_ci.decide.weaknesses import Weakness
 from autoresearch_ci.errors import ConfigError
 
-RULES = ("scanner-silenced", "feature-removed", "weakness-hidden")
+RULES = ("feature-removed", "weakness-hidden")
 """By which a finding can be allowed, alone or with a path."""
-_LIMIT = 2_000_000
 _CODE = re.compile(
     r"\.(pyw?|pyi|[cm]?[jt]sx?|vue|svelte|go|rs|c|cc|cpp|cxx|h|hpp|java|kts?|scala|cs|rb|php|swift"
     r"|lua|sh|bash|sql)$|(^|/)Dockerfile[^/]*$"
@@ -43,9 +40,6 @@ def dodges(before: Texts, after: Texts, weaknesses: Sequence[Weakness]) -> Itera
 
     `before` and `after` hold the same paths, those that the change touches; `None`: not there.
     """
-    for found in suppressions.added(before, after, _LIMIT):
-        what = f"a comment silences {found.tool} ({found.text})"
-        yield Shortcut(rule="scanner-silenced", path=found.path, line=found.line, what=what)
     for path in sorted({*before, *after}):
         own = [w for w in weaknesses if w.path == path and w.family != _DEPENDENCY]
         old, new = (_text(part.get(path)) for part in (before, after))

@@ -13,7 +13,7 @@ from autoresearch_ci.decide.credibility import (
     told_by_output,
     unlikely_numbers,
 )
-from autoresearch_ci.decide.gaming.ruler import Ruler
+from autoresearch_ci.decide.gaming import Ruler
 from autoresearch_ci.decide.session import Evidence, Policy, Session, Side
 from autoresearch_ci.experiment import Direction
 

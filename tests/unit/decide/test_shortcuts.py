@@ -473,6 +473,7 @@ def test_unittest_and_assert_say_the_same() -> None:
 
 TRY = "try:\n    f()\nexcept {what}:\n    {then}\n"
 ELSEWHERE = [
+    ("a.py", "f(x)\n", "f(x)  # type: ignore\n", "scanner-silenced"),
     ("a.py", "f()\n", TRY.format(what="ValueError", then="pass"), "error-swallowed"),
     ("a.py", "f()\n", "try:\n    f()\nexcept:\n    g()\n", "error-swallowed"),
     ("a.py", "f()\n", "with contextlib.suppress(Exception):\n    f()\n", "error-swallowed"),

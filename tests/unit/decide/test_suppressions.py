@@ -6,9 +6,8 @@ import time
 
 import pytest
 
-from autoresearch_ci.decide.gaming.detect import plays
-from autoresearch_ci.decide.gaming.ruler import Ruler
-from autoresearch_ci.decide.gaming.suppressions import _TABLE, added
+from autoresearch_ci.decide.shortcuts.detect import shortcuts
+from autoresearch_ci.decide.suppressions import _TABLE, added
 
 LIMIT = 2**21
 
@@ -280,9 +279,12 @@ def test_what_moves_to_another_file_of_the_change_is_no_news() -> None:
     assert added(old, {"a": b"", "b": b"y # noqa\n"}, LIMIT) == []
 
 
-def test_a_suppression_plays_against_the_ruler() -> None:
-    told = plays({"a.c": b""}, {"a.c": b"int x; // NOLINT\n"}, Ruler())
-    assert told == ["a.c:1 silences clang-tidy, golangci-lint (// NOLINT)"]
+def test_a_suppression_is_no_repair() -> None:
+    (told,) = shortcuts({"a.c": b""}, {"a.c": b"int x; // NOLINT\n"})
+    assert (told.rule, told.path, told.line) == ("scanner-silenced", "a.c", 1)
+    assert told.what == "silences clang-tidy, golangci-lint (// NOLINT)"
+    allowed = ["scanner-silenced:a.c"]
+    assert shortcuts({"a.c": b""}, {"a.c": b"int x; // NOLINT\n"}, allow=allowed) == []
 
 
 @pytest.mark.parametrize("text", ["# a comment, with words\n" * 20_000, "#" * 50_000 + " noqa"])

@@ -206,11 +206,6 @@ def added(
     return list({(found.path, found.line): found for found in chosen}.values())
 
 
-def without_suppressions(line: str) -> str:
-    """The line, but for what silences a tool in it."""
-    return _ANY.sub("", line)
-
-
 def _counts(found: Iterable[Suppression]) -> Counter[tuple[str, str]]:
     return Counter((one.tool, one.rule) for one in found)
 

@@ -1,0 +1,305 @@
+"""What the text of a change shows of playing against the ruler; runs nothing.
+
+What is certain is refused: a patched clock and an object that equals everything, in a language
+that the ruler runs. A short list of loud signs is told and decides nothing. Only what the change
+adds counts. Reading a text finds few cheats, and none of somebody who hides them: what a run may
+reach and leave behind is the sandbox's business, and a holdout that no proposer knows is the answer
+to the rest.
+"""
+
+from __future__ import annotations
+
+import ast
+import posixpath
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from autoresearch_ci.decide.suppressions import added
+
+_BYTES_LIMIT = 2 * 2**20
+"""Of one file; a larger one is data."""
+_ENDINGS = {
+    **dict.fromkeys((".py", ".pyw"), "Python"),
+    **dict.fromkeys((".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".cts", ".tsx"), "JavaScript"),
+}
+_RUN = {
+    "Python": r"\b(i?python[\d.]*|pypy[\d.]*|pytest|tox|nox)\b|\.py\b",
+    "JavaScript": r"\b(node|npm|npx|pnpm|yarn|bun|deno|jest|vitest|mocha)\b|\.[cm]?[jt]sx?\b",
+}
+_COUNTS_FINDINGS = re.compile(
+    r"lint|ruff|flake8|mypy|pyright|\btsc\b|\bcov|warning|Wall|sonar|semgrep|bandit|pre-commit"
+    r"|clippy|rubocop|phpstan|psalm|detekt|shellcheck|codeql"
+)
+_COMMENT = re.compile(r"\s*(//|\*[ /]|#(?!!)|--|%|;;)")
+_TEST = re.compile(r"(^|[_/])(tests?|testing|conftest|spec)([_/.]|$)")
+
+Texts = Mapping[str, bytes | None]
+"""Of the files that a change touches, by path, before or after it; `None`: not there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ruler:
+    """What is known of the metric, the guards and the holdout."""
+
+    names: Sequence[str] = ()
+    """Of the numbers, as in `name: value`."""
+    patterns: Sequence[str] = ()
+    """Regular expressions that find a number in the output."""
+    keys: Sequence[str] = ()
+    """In JSON, of the numbers."""
+    files: Sequence[str] = ()
+    """Paths of the frozen files that the commands name, and of the reports that they write."""
+    text: str | None = None
+    """What the commands run, as far as it can be read; `None`: any language may be the ruler's."""
+
+    def runs(self, path: str) -> bool:
+        """Whether it runs code of the language that this file is in, and we can read."""
+        language = _ENDINGS.get(posixpath.splitext(path)[1])
+        if language is None or self.text is None:
+            return language is not None
+        return re.search(_RUN[language], self.text) is not None
+
+    @property
+    def counts_findings(self) -> bool:
+        """Whether a comment that silences a tool could make a number better."""
+        return self.text is not None and _COUNTS_FINDINGS.search(self.text) is not None
+
+    def names_file(self, text: str) -> bool:
+        """Whether `text` is the path of one of its files, the end of it, or leads to it."""
+        plain = text.removeprefix("./")
+        return "." in posixpath.basename(plain) and any(
+            plain == path or path.endswith(f"/{plain}") or plain.endswith(f"/{path}")
+            for path in self.files
+        )
+
+
+def certain(before: Texts, after: Texts, ruler: Ruler) -> str:
+    """Why a change is refused, with file and line; empty: it is not. Tests may patch what they
+    like: what they check is compared elsewhere."""
+    found = _new(before, after, lambda path, text: _certain(path, text, ruler))
+    return f"plays against the ruler: {', '.join(found[:3])}" if found else ""
+
+
+def loud(before: Texts, after: Texts, ruler: Ruler) -> list[str]:
+    """What to look at twice, as `work.py:3 reaches into its caller: sys._getframe`."""
+    found = _new(before, after, lambda path, text: _loud(text, ruler))
+    if ruler.counts_findings:
+        found += map(str, added(before, after, _BYTES_LIMIT))
+    return found
+
+
+_Look = Callable[[str, str], Iterable[tuple[int, str]]]
+
+
+def _new(before: Texts, after: Texts, look: _Look) -> list[str]:
+    """What stands in no file of `before`: code may move, and be refactored."""
+    known = {what for path, content in before.items() for _, what in look(path, _text(content))}
+    found: dict[str, str] = {}
+    for path, content in sorted(after.items()):
+        for line, what in look(path, _text(content)):
+            if what not in known:
+                found.setdefault(what, f"{path}:{line} {what}")
+    return list(found.values())
+
+
+def _text(content: bytes | None) -> str:
+    if content is None or len(content) > _BYTES_LIMIT or b"\0" in content[:8000]:
+        return ""
+    return content.decode(errors="replace")
+
+
+# --- what is certain ------------------------------------------------------------------------------
+
+_SCRIPT_CLOCK = re.compile(
+    r"\b(Date\.now|performance\.now|process\.hrtime(\.bigint)?)\s*=(?![=>])"
+    r"|\b(globalThis|global|window)\.(Date|performance)\s*=(?![=>])"
+    r"|\b(defineProperty|assign)\(\s*((globalThis|global)\.)?(Date|performance)\b"
+)
+_CLOCKS = frozenset({"time", "datetime", "datetime.datetime", "timeit"})
+_PATCHERS = frozenset({"freezegun", "time_machine"})
+
+
+def _certain(path: str, text: str, ruler: Ruler) -> Iterator[tuple[int, str]]:
+    if _TEST.search(path.lower()) or not ruler.runs(path):
+        return
+    if _ENDINGS[posixpath.splitext(path)[1]] == "JavaScript":
+        for number, line in _code(text):
+            if match := _SCRIPT_CLOCK.search(line):
+                yield number, f"patches the clock: {_shown(match)}"
+        return
+    try:
+        tree = ast.parse(text)
+        imported = _Imports(tree)
+        for node in ast.walk(tree):
+            for what in (*_patches(node, imported), *_equals_everything(node)):
+                yield getattr(node, "lineno", 1), what
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return  # what cannot be read is not certain
+
+
+class _Imports:
+    """What the names of a module stand for."""
+
+    def __init__(self, tree: ast.Module) -> None:
+        self._names: dict[str, str] = {"setattr": "setattr", "vars": "vars"}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    full = alias.name if alias.asname else alias.name.partition(".")[0]
+                    self._names[alias.asname or full] = full
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                for alias in node.names:
+                    self._names[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+
+    def dotted(self, node: ast.AST) -> str:
+        """`time.perf_counter` for an expression that means it; empty for any other."""
+        if isinstance(node, ast.Name):
+            return self._names.get(node.id, "")
+        if isinstance(node, ast.Attribute):
+            below = self.dotted(node.value)
+            return f"{below}.{node.attr}" if below else ""
+        return ""
+
+
+def _patches(node: ast.AST, imported: _Imports) -> Iterator[str]:
+    """A clock that the ruler reads as well."""
+    targets: list[ast.expr] = []
+    if isinstance(node, ast.Assign):
+        targets = [p for t in node.targets for p in getattr(t, "elts", [t])]
+    elif isinstance(node, ast.AugAssign | ast.AnnAssign | ast.For):
+        targets = [node.target]
+    for target in targets:
+        if isinstance(target, ast.Attribute) and imported.dotted(target.value) in _CLOCKS:
+            yield f"patches {imported.dotted(target.value)}.{target.attr}"
+        elif isinstance(target, ast.Subscript) and (key := _string(target.slice)):
+            owner = _namespace(target.value, imported)
+            if owner in _CLOCKS or (owner == "sys.modules" and key in _CLOCKS):
+                yield f"patches {owner}[{key!r}]"
+    if isinstance(node, ast.Call) and imported.dotted(node.func) == "setattr":
+        owner = imported.dotted(node.args[0]) if len(node.args) == 3 else ""
+        if owner in _CLOCKS:
+            yield f"patches {owner}.{_string(node.args[1])}"
+    for name in _imported(node):
+        if name.partition(".")[0] in _PATCHERS:
+            yield f"patches the clock ({name})"
+
+
+def _namespace(node: ast.expr, imported: _Imports) -> str:
+    """Whose attributes a dictionary holds; or what it is called."""
+    if isinstance(node, ast.Attribute) and node.attr == "__dict__":
+        return imported.dotted(node.value)
+    if isinstance(node, ast.Call) and imported.dotted(node.func) == "vars" and node.args:
+        return imported.dotted(node.args[0])
+    return imported.dotted(node)
+
+
+def _imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+
+
+def _string(node: ast.AST) -> str:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+_PLEASING = {"__eq__": True, "__ne__": False}
+"""Comparisons, and the answer that pleases every assertion."""
+
+
+def _equals_everything(node: ast.AST) -> Iterator[str]:
+    for name, method in _methods(node):
+        if name in _PLEASING and _constant_answer(method) is _PLEASING[name]:
+            yield f"compares equal to everything ({name})"
+            return
+
+
+def _methods(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+    """The functions that become methods here, by name."""
+    if isinstance(node, ast.Dict):
+        yield from ((_string(k), v) for k, v in zip(node.keys, node.values, strict=True) if k)
+    elif isinstance(node, ast.ClassDef):
+        for item in node.body:
+            if isinstance(item, ast.FunctionDef):
+                yield item.name, item
+            elif isinstance(item, ast.Assign):
+                yield from ((t.id, item.value) for t in item.targets if isinstance(t, ast.Name))
+    elif isinstance(node, ast.Assign):
+        yield from ((t.attr, node.value) for t in node.targets if isinstance(t, ast.Attribute))
+
+
+def _constant_answer(method: ast.AST) -> bool | None:
+    """What a comparison says whatever it is compared with; `None` when it looks."""
+    if isinstance(method, ast.Lambda):
+        returned: list[ast.expr | None] = [method.body]
+    elif isinstance(method, ast.FunctionDef):
+        returned = [n.value for n in ast.walk(method) if isinstance(n, ast.Return)]
+    else:
+        return None
+    parameters = method.args
+    others = {a.arg for a in (*parameters.posonlyargs, *parameters.args)[1:]}
+    others |= {a.arg for a in (parameters.vararg,) if a}
+    if any(isinstance(n, ast.Name) and n.id in others for n in ast.walk(method)):
+        return None
+    values = {v.value if isinstance(v, ast.Constant) else None for v in returned}
+    answer = values.pop() if len(values) == 1 else None
+    return bool(answer) if isinstance(answer, bool | int) else None
+
+
+# --- what is loud ---------------------------------------------------------------------------------
+
+_LOUD: Mapping[str, re.Pattern[str]] = {
+    what: re.compile(pattern)
+    for what, pattern in {
+        "asks whether it is measured": (
+            r"[\"'](CI|GITHUB_ACTIONS|GITLAB_CI|CONTINUOUS_INTEGRATION|PYTEST_CURRENT_TEST"
+            r"|NODE_TEST_CONTEXT|JEST_WORKER_ID|VITEST)[\"']|\bprocess\.env\.(CI|GITHUB_ACTIONS"
+            r"|NODE_TEST_CONTEXT|JEST_WORKER_ID|VITEST)\b|\bsys\.orig_argv\b|\btesting\.Testing\("
+            r"|\bcfg!\((not\()?test\)|[\"']pytest[\"'] (not )?in sys\.modules"
+        ),
+        "reaches into its caller": (
+            r"\bsys\._getframe\b|\binspect\.(stack|currentframe)\b|\.f_(back|globals)\b"
+            r"|\.__globals__\b|\bgc\.get_(objects|referrers)\b|\bimport __main__\b"
+            r"|\bsys\.modules(\.get\(|\[)\s*[\"']__main__"
+        ),
+        "ends the process as if all were well": (
+            r"(?<!\w)(os\._exit|_exit|_Exit|quick_exit|process\.exit|process\.reallyExit|os\.Exit"
+            r"|process::exit|System\.exit|exitProcess|Environment\.Exit|System\.halt|exit!)"
+            r"\s*\(\s*(0|EXIT_SUCCESS)?\s*\)|\bprocess\.exitCode\s*=\s*0\b|\btrap\s.*\bexit 0\b"
+            r"|\bkill\s.*\$\{?PPID\b"
+        ),
+        "patches what is printed": (
+            r"\bsys\.(__)?std(out|err)(__)?\s*=(?!=)|\bbuiltins\.print\s*=(?!=)|\bSystem\.setOut\("
+            r"|\bconsole\.\w+\s*=(?![=>])|\bprocess\.stdout\.write\s*=(?![=>])|\bConsole\.SetOut\("
+        ),
+        "patches what tests are judged by": (
+            r"\b(_?pytest|unittest)\.[\w.]+\s*=(?!=)|\bassert\.\w+\s*=(?![=>])|\bdef pytest_\w+\("
+            r"|\brequire\(\s*[\"'](node:)?assert(/strict)?[\"']\s*\)[\w.]*\s*=(?![=>])"
+        ),
+        "patches the clock": (
+            r"\bint\s+(clock_gettime|gettimeofday)\s*\([^;]*\{|\bclock_t\s+clock\s*\([^;]*\{"
+            r"|\bdef (self|Process)\.clock_gettime\b|\*Time::HiRes::\w+\s*=|\bos\.clock\s*=(?!=)"
+        ),
+    }.items()
+}
+
+
+def _loud(text: str, ruler: Ruler) -> Iterator[tuple[int, str]]:
+    for number, line in _code(text):
+        for what, pattern in _LOUD.items():
+            if match := pattern.search(line):
+                yield number, f"{what}: {_shown(match)}"
+        for name in re.findall(r"[\"']([^\"'\s]+\.\w+)[\"']", line) if ruler.files else ():
+            if ruler.names_file(name):
+                yield number, f"reaches for the ruler's own {name}"
+
+
+def _code(text: str) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not _COMMENT.match(line):
+            yield number, line
+
+
+def _shown(match: re.Match[str]) -> str:
+    return match.group().strip()[:40]
