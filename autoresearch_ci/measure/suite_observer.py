@@ -3,16 +3,15 @@
 Whether a candidate's run can be believed is decided elsewhere (knowledge.py, suite_standards.py).
 The plugin's file and the file that it writes to lie beside the measure tree and are made anew for
 each command; the latter is read through our own descriptor, so deleting or replacing it tells us
-nothing better.
+nothing better. What is cut short is noticed. Not promised: the plugin runs in the process that it
+reports on, so code of that process that aims at it can have it say anything.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
-import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -53,23 +52,22 @@ class SuiteObserver:
 
         `longest`: seconds after which a test is stopped, and has failed; 0: never.
         """
-        nonce = secrets.token_hex(16)
         # Always the same name: a command that looks around must find what it found before.
         path = self._temporary / _LOG
-        self._lay_out(str(path), nonce, longest)
+        self._lay_out(str(path), longest)
         remove(path)
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             os.fchmod(file, 0o622)  # the command may run as another user
             watch = Watch(with_plugin(environment, self._folder, PLUGIN))
             yield watch
-            watch.suite = parse_log(_content(file), nonce)
+            watch.suite = parse_log(_content(file))
         finally:
             os.close(file)
             with contextlib.suppress(OSError):
                 path.unlink()
 
-    def _lay_out(self, path: str, nonce: str, longest: float) -> None:
+    def _lay_out(self, path: str, longest: float) -> None:
         """The plugin as we ship it, without what an earlier command may have left beside it.
 
         What it must know stands in it, and not in a variable that others would see, too.
@@ -78,7 +76,7 @@ class SuiteObserver:
         self._folder.mkdir()
         source = resources.files("autoresearch_ci.measure.pytest_plugin") / f"{PLUGIN}.py"
         target = self._folder / f"{PLUGIN}.py"
-        facts = f"_scribe_to = {(path, nonce)!r}\n_longest = {longest!r}\n"
+        facts = f"_scribe_to = {path!r}\n_longest = {longest!r}\n"
         target.write_text(f"{source.read_text()}\n\n{facts}")
         target.chmod(0o444)
 
@@ -105,20 +103,20 @@ def _content(file: int) -> bytes:
         return stream.read(LOG_LIMIT + 1)
 
 
-def parse_log(log: bytes, nonce: str) -> SuiteResult | None:
+def parse_log(log: bytes) -> SuiteResult | None:
     """What the plugin wrote; `None` when no session of pytest began.
 
     Each line is JSON with the session's name; the last one of a session has the number of its
-    results and the SHA-256 of the nonce and all lines before it. Of several results of a test the
-    last counts within a session, and the worst among sessions.
+    results. Of several results of a test the last counts within a session, and the worst among
+    sessions.
     """
     sessions: dict[str, _Session] = {}
     broken = 0
     for line in log[:LOG_LIMIT].splitlines(keepends=True):
         try:
             entry = json.loads(line)
-            session = sessions.setdefault(entry["session"], _Session(nonce))
-            session.add(entry, line)
+            session = sessions.setdefault(entry["session"], _Session())
+            session.add(entry)
         except (ValueError, KeyError, TypeError):
             broken = 1
     if not sessions:
@@ -139,18 +137,14 @@ def parse_log(log: bytes, nonce: str) -> SuiteResult | None:
 class _Session:
     """Reads the lines of one session."""
 
-    def __init__(self, nonce: str) -> None:
+    def __init__(self) -> None:
         self.whole = False
         self.of: dict[str, str] = {}
         self.reran: set[str] = set()
         self._count = 0
-        self._digest = hashlib.sha256(nonce.encode())
 
-    def add(self, entry: Mapping[str, Any], line: bytes) -> None:
-        self.whole = entry.get("end") == self._count and (
-            entry.get("digest") == self._digest.hexdigest()
-        )
-        self._digest.update(line)
+    def add(self, entry: Mapping[str, Any]) -> None:
+        self.whole = entry.get("end") == self._count
         if "test" not in entry:
             return
         self._count += 1

@@ -10,7 +10,6 @@ in a worker of pytest-xdist, it does nothing.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import signal
@@ -28,17 +27,15 @@ _PHASES = ("setup", "call", "teardown")
 class Scribe:
     """Writes one session's lines: each in one call, so that two sessions may share the file."""
 
-    def __init__(self, path: str, nonce: str) -> None:
+    def __init__(self, path: str) -> None:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         self._file = os.open(path, flags)
         self._session = os.urandom(4).hex()
-        self._digest = hashlib.sha256(nonce.encode())
         self._count = 0
         self._states: dict[str, set[str]] = {}
 
     def write(self, **fields: Any) -> None:
         line = json.dumps({"session": self._session, **fields}).encode() + b"\n"
-        self._digest.update(line)
         os.write(self._file, line)
 
     def result(self, test: str, outcome: str) -> None:
@@ -63,7 +60,7 @@ class Scribe:
             self.result(report.nodeid, _verdict(states))
 
     def end(self) -> None:
-        self.write(end=self._count, digest=self._digest.hexdigest())
+        self.write(end=self._count)
         os.close(self._file)
 
 
@@ -102,8 +99,7 @@ def _forget(variable: str, ours: str, separator: str) -> bool:
 _asked = _forget("PYTEST_ADDOPTS", "-p " + __name__, " ")
 _forget("PYTHONPATH", os.path.dirname(os.path.abspath(__file__)), os.pathsep)  # noqa: PTH100, PTH120
 _scribe: Scribe | None = None
-_scribe_to = ("", "")
-"""Path and nonce."""
+_scribe_to = ""
 _longest = 0.0
 """Seconds that a test may take before it fails; 0: any."""
 
@@ -113,7 +109,7 @@ def pytest_configure() -> None:
     if not _asked:  # or a worker of pytest-xdist, which tells its controller
         return
     try:
-        _scribe = Scribe(*_scribe_to)
+        _scribe = Scribe(_scribe_to)
     except OSError:  # a sandbox or container of the user's own: then only the exit code counts
         return
     _scribe.write(start=True)
