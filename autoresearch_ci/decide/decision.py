@@ -5,7 +5,8 @@ decisions of a run have taught so far. The first run of a candidate is held agai
 incumbent, which can only discard it, and not where the machine may have moved since. What passes
 is measured interleaved with the incumbent: the differences of neighbouring runs, in units of the
 noise that the session has seen, add up to a random walk. The candidate is kept when the walk climbs
-higher than chance allows over the whole run, and discarded when it hardly can any more.
+higher than chance allows over the whole run, and discarded when it hardly can any more. A gain that
+is mostly the incumbent's loss since the candidate ran is distrusted: it may be its doing.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from statistics import fmean, median
 
 from autoresearch_ci.decide import noise
 from autoresearch_ci.decide.session import (
+    MOVED,
     Evidence,
     Policy,
     Session,
@@ -111,7 +113,7 @@ class _Walk:
             return self._next_side()
         if balanced and self._climbed() >= self._bound(self.look):
             if self.gain() >= self.policy.min_effect:
-                return self._decision(Status.KEEP, "")
+                return self._distrusted() or self._decision(Status.KEEP, "")
             if last:
                 above = self._interval()[1] >= self.policy.min_effect
                 word = "not surely above min_effect: " if above else "below min_effect: "
@@ -121,10 +123,31 @@ class _Walk:
         elif self._hope() < FUTILE or (last and self.gain() <= 0):
             return self._rejection(screening)
         elif last:
-            return self._decision(Status.DISCARD, "promising: ")
+            return self._distrusted() or self._decision(Status.DISCARD, "promising: ")
         if 0 < self.policy.min_effect > self._interval()[1]:
             return self._rejection(screening)
         return self._next_side()
+
+    def _distrusted(self) -> Decision | None:
+        """Discarded, where the gain is mostly the incumbent's loss since this candidate ran.
+
+        A slower machine hurts both alike, and one that was seen to recover was slow by itself.
+        """
+        session, policy = self.session, self.policy
+        before = noise.middle(session.incumbent)
+
+        def lost(values: Sequence[float]) -> float:
+            after = noise.middle(values)
+            return -noise.difference(policy.direction, before, after, self.size)
+
+        loss, own = lost(self.incumbent), lost(self.candidate)
+        if loss <= max(2 * own, -own) or session.recovers(policy.direction):
+            return None
+        least = min(lost([value]) for value in self.incumbent)
+        if least <= session.step_scale * MOVED * math.sqrt(0.5 + session.stale_variance):
+            return None
+        word = f"distrusted, the incumbent is worse by {percent(loss)} since this ran: "
+        return self._decision(Status.DISCARD, word)
 
     def _rejection(self, screening: bool) -> Side | Decision:
         """Discarded, in words that fit the interval; by old runs alone only where they may."""

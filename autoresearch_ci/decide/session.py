@@ -231,6 +231,12 @@ class Session:
         far = [self.moved(noise.clipped(x, self.step_scale, math.inf)) for x in errors]
         return sum(far) > lately // REMEMBERED
 
+    def recovers(self, direction: Direction) -> bool:
+        """Whether fresh runs of the incumbent were far better than its old ones before."""
+        better = (direction.gain(0.0, error) for error in self.stale_errors)
+        unit = self.step_scale
+        return any(self.moved(noise.clipped(x, unit, math.inf)) for x in better if x > 0)
+
     @property
     def must_check(self) -> bool:
         """Whether old runs of the incumbent alone may not reject a candidate now.
