@@ -149,6 +149,7 @@ def _fix(command: argparse.ArgumentParser) -> None:
 def _prompt(command: argparse.ArgumentParser) -> None:
     command.add_argument("--tag", help="name of the run")
     command.add_argument("--resume", action="store_true", help="the next iteration of that run")
+    command.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _compare(command: argparse.ArgumentParser) -> None:
@@ -308,6 +309,9 @@ def _security(command: argparse.ArgumentParser) -> None:
         help="what is printed; all forms are in the run folder",
     )
     command.add_argument(
+        "--json", action="store_const", const="json", dest="format", help="as --format json"
+    )
+    command.add_argument(
         "--output",
         type=Path,
         metavar="DIR",
@@ -367,6 +371,7 @@ def _init(command: argparse.ArgumentParser) -> None:
         default="",
         help="the repository that holds our workflows, such as you/autoresearch-ci@v0.1.0",
     )
+    command.add_argument("--json", action="store_true", help="ask nothing, print JSON")
 
 
 def _score(command: argparse.ArgumentParser) -> None:
@@ -394,6 +399,7 @@ def _publish(command: argparse.ArgumentParser) -> None:
         help="publish nothing: check the file, and bring its newest commit into this repository as "
         "refs/autoresearch/REF",
     )
+    command.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _config(command: argparse.ArgumentParser) -> None:

@@ -8,13 +8,14 @@ from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from autoresearch_ci.cli.check import check
 from autoresearch_ci.cli.commit_looks import looks_at_commits
 from autoresearch_ci.cli.compared import compared
 from autoresearch_ci.cli.config import effective
 from autoresearch_ci.cli.fix_targets import targets_of, with_targets
-from autoresearch_ci.cli.gate_files import report_folder
+from autoresearch_ci.cli.gate_files import print_verdict, report_folder
 from autoresearch_ci.cli.publish import tell
 from autoresearch_ci.cli.run import run
 from autoresearch_ci.cli.staged import DEFAULT, staged
@@ -24,6 +25,7 @@ from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.aims import Left
 from autoresearch_ci.decide.failure_gate import parse_words
 from autoresearch_ci.decide.failures import Failure
+from autoresearch_ci.decide.gates import Ruling, Verdict
 from autoresearch_ci.decide.same_cause import also, shown_once
 from autoresearch_ci.errors import ConfigError, GateFailed
 from autoresearch_ci.measure.diagnostics.discover import Discovery
@@ -31,9 +33,10 @@ from autoresearch_ci.preflight import Options
 from autoresearch_ci.record.durable_records import peek_base
 from autoresearch_ci.record.run_names import chosen_tag, run_store
 from autoresearch_ci.report.console import make_progress
+from autoresearch_ci.report.gate_report import GateReport
 from autoresearch_ci.report.run_folder import Finished
 from autoresearch_ci.report.terminal_table import results_table
-from autoresearch_ci.safety.log_text import defuse
+from autoresearch_ci.safety.log_text import defuse, json_text
 from autoresearch_ci.workspace.repository import Repository
 
 _NOT_LINT = ("build", "critical", "type", "test")
@@ -50,7 +53,7 @@ def main(options: argparse.Namespace) -> int:
     config = _as_typed(resolved.config, options)
     found = targets_of(config, repository, base, symptom=options.symptom or "")
     if options.dry_run:
-        print(shown(found))
+        print(json_text(facts(found), indent=2) if options.json else shown(found))
         return 0
     config = with_targets(config, found)
     stop = obey_signals()
@@ -89,6 +92,17 @@ def shown(found: Discovery) -> str:
     lines += [f"not read: {why}" for why in found.unread]
     lines = lines or ["nothing was found that says what is broken"]
     return "\n".join(map(defuse, lines))
+
+
+def facts(found: Discovery) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "targets": [
+            {"name": each.name, "command": each.command, "because": list(each.reasons)}
+            for each in found.targets
+        ],
+        "unread": list(found.unread),
+    }
 
 
 def verdict(finished: Finished) -> list[str]:
@@ -166,7 +180,14 @@ def _check_staged(options: argparse.Namespace) -> int:
     if left:
         print(defuse(f"not asked before a commit: {', '.join(left)}"), file=out)
     if not asks or not found.paths:
-        print("nothing is staged that anybody else has something to say of", file=out)
+        why = "nothing is staged that anybody else has something to say of"
+        if options.json:
+            nothing = Verdict[Failure](ruling=Ruling.PASS, reason=why)
+            words = tuple(options.fail_on)
+            report = GateReport(verdict=nothing, commit=found.pair.head, words=words)
+            print_verdict(report, options.output, json=True)
+        else:
+            print(why)
         return 0
     looks = partial(
         looks_at_commits,

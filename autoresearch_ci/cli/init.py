@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, redirect_stdout, suppress
+from dataclasses import asdict
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from autoresearch_ci.cli.choose_draft import Place, chosen
 from autoresearch_ci.cli.examples import example
@@ -19,40 +22,54 @@ from autoresearch_ci.config.resolve import DEFAULT_PATH, load
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.plan.draft import yaml_of
 from autoresearch_ci.plan.stack import Stack, stack_of
-from autoresearch_ci.plan.workflow_file import OURS, USES, workflow_text
+from autoresearch_ci.plan.workflow_file import OURS, USES, schema_line, workflow_text
 from autoresearch_ci.safety import untrusted_files
-from autoresearch_ci.safety.log_text import defuse
+from autoresearch_ci.safety.log_text import defuse, json_text
 from autoresearch_ci.workspace.repository import Repository
 
 _HEADER = (
-    "Written by autoresearch-ci init. Every key: autoresearch-ci config; docs/configuration.md.",
+    "Written by autoresearch-ci init. Every key: autoresearch-ci config; docs/configuration.md."
 )
 
 
 def main(options: argparse.Namespace) -> int:
-    """Detect, ask, try, write."""
+    """Detect, ask, try, write; with `--json` ask nothing, and print what came of it."""
     with closing(Repository.open(Path.cwd())) as repository:
-        return _init(options, _place(options, repository))
+        if not options.json:
+            _init(options, _place(options, repository))
+            return 0
+        options.yes = True
+        with redirect_stdout(sys.stderr):  # what people are told meanwhile
+            facts = _init(options, _place(options, repository))
+        print(json_text(facts, indent=2, readable=True))
+    return 0
 
 
-def _init(options: argparse.Namespace, place: Place) -> int:
+def _init(options: argparse.Namespace, place: Place) -> dict[str, Any]:
+    """What came of it, for programs; people have been told then."""
     uses = list(dict.fromkeys(options.use or ["nightly"]))
     told = list(_found(place.stack))
     new: dict[str, str] = {}
+    trial = None
     if "nightly" in uses:
         print("\n".join(map(defuse, told)))
         told = []
         draft, trial = chosen(options, place)
-        new[place.path] = yaml_of(draft, _HEADER)
+        new[place.path] = yaml_of(draft, (schema_line(_source(options)), _HEADER))
         told += trial.lines(load(text=new[place.path]).config.iterations) if trial else ()
     new |= _workflows(uses, place.stack, options)
     print("\n".join(map(defuse, told)))
     if options.dry_run:
         print("\n".join(f"\n--- {path}\n{text}" for path, text in new.items()))
-        return 0
-    _write(place.repository.root, new, force=options.force)
-    print("\n".join(map(defuse, _next(new, uses, options))))
-    return 0
+    else:
+        _write(place.repository.root, new, force=options.force)
+        print("\n".join(map(defuse, _next(new, uses, options))))
+    return {
+        "files": new,
+        "written": not options.dry_run,
+        "trial": asdict(trial) if trial else None,
+        "found": _facts(place.stack),
+    }
 
 
 def _place(options: argparse.Namespace, repository: Repository) -> Place:
@@ -102,27 +119,46 @@ def _found(stack: Stack) -> Iterator[str]:
     yield from (f"  not read: {why}" for why in stack.checks.unread[:3])
 
 
+def _facts(stack: Stack) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "languages": list(stack.languages),
+        "files": stack.files,
+        "scope": list(stack.scope),
+        "checks": [
+            {"tool": each.tool, "command": each.command, "folder": each.folder}
+            for each in stack.checks.targets
+        ],
+        "benchmarks": [each.command for each in stack.benchmarks],
+        "ci": list(stack.pipelines),
+        "unread": list(stack.checks.unread),
+    }
+
+
 # --- What is written ------------------------------------------------------------------------------
 
 
 def _workflows(uses: Sequence[str], stack: Stack, options: argparse.Namespace) -> dict[str, str]:
-    source = options.source or _own_source(options.environment)
     return {
         USES[use][1]: workflow_text(
             example(USES[use][0]),
             install=stack.install,
             host=stack.main not in ("Python", "docs", "prompts", "notebooks", "SQL", ""),
-            source=source,
+            source=_source(options),
             header="Written by autoresearch-ci init.",
         )
         for use in uses
     }
 
 
-def _own_source(environment: Mapping[str, str]) -> str:
-    """The repository of the action that we run as, if we do."""
-    name = environment.get("GITHUB_ACTION_REPOSITORY", "")
-    return f"{name}@{environment['GITHUB_ACTION_REF']}" if name.endswith("autoresearch-ci") else ""
+def _source(options: argparse.Namespace) -> str:
+    """As it was typed, else the repository of the action that we run as, if we do."""
+    if options.source:
+        return str(options.source)
+    name, ref = (
+        options.environment.get(f"GITHUB_ACTION_{word}", "") for word in ("REPOSITORY", "REF")
+    )
+    return f"{name}@{ref}" if name.endswith("autoresearch-ci") else ""
 
 
 def _write(root: Path, new: Mapping[str, str], *, force: bool) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from autoresearch_ci.cli.config import effective
 from autoresearch_ci.cli.open_investigation import EVERYTHING, Desk, opened_desk
@@ -31,6 +32,7 @@ from autoresearch_ci.record.run_names import (
 )
 from autoresearch_ci.report.console import make_progress
 from autoresearch_ci.report.finding_pages import Report, handoff
+from autoresearch_ci.safety.log_text import json_text
 from autoresearch_ci.safety.prompt_text import line
 from autoresearch_ci.workspace.repository import Repository
 
@@ -55,7 +57,8 @@ def main(options: argparse.Namespace) -> int:
     with closing(repository):
         task = task_of(options, repository)
     if options.dry_run:
-        print("\n".join(_plan(task)))
+        plan = _plan(task)
+        print(json_text(plan, indent=2) if options.json else "\n".join(_plan_lines(plan)))
         return 0
     people = sys.stderr if options.json else sys.stdout
     with (
@@ -251,20 +254,40 @@ def _facts(program: Program, asked: Mapping[str, str]) -> Iterator[tuple[str, st
             yield about.about, asked[name]
 
 
-def _plan(task: Task) -> Iterator[str]:
+def _plan(task: Task) -> dict[str, Any]:
     """What would be asked, of whom, and how often."""
     facts, claude = task.program.facts, task.config.claude
-    yield f"{facts.name} at {(task.place.base or '')[:12]}: {facts.about}"
-    for name, words in task.asked.items():
+    plan: dict[str, Any] = {
+        "program": facts.name,
+        "about": facts.about,
+        "commit": task.place.base or "",
+        "asked": dict(task.asked),
+        "budget_usd": task.config.budget.usd,
+    }
+    if facts.panel is None:
+        models = [each.model for each in claude.in_turn()]
+        return {**plan, "models": models, "talks": task.iterations, "steps": len(facts.steps)}
+    roles = facts.roles[: facts.panel.personas]
+    return {
+        **plan,
+        "roles": {role: [each.model for each in claude.in_turn(role)] for role in roles},
+        "findings": facts.panel.findings,
+        "rounds": facts.panel.rounds,
+        "talks": len(roles) * (1 + facts.panel.rounds),
+    }
+
+
+def _plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
+    yield f"{plan['program']} at {plan['commit'][:12]}: {plan['about']}"
+    for name, words in plan["asked"].items():
         yield f"{name}: {line(words, 200)}"
-    if facts.panel:
-        roles = facts.roles[: facts.panel.personas]
-        for role in roles:
-            yield f"role {role}: {', '.join(c.model for c in claude.in_turn(role))}"
-        yield f"at most {facts.panel.findings} findings, {facts.panel.rounds} rounds of votes"
-        yield f"talks: {len(roles) * (1 + facts.panel.rounds)}"
+    if "roles" in plan:
+        for role, models in plan["roles"].items():
+            yield f"role {role}: {', '.join(models)}"
+        yield f"at most {plan['findings']} findings, {plan['rounds']} rounds of votes"
+        yield f"talks: {plan['talks']}"
     else:
-        yield f"models: {', '.join(c.model for c in claude.in_turn())}"
-        yield f"talks: {task.iterations} and {len(facts.steps)} kinds of steps"
-    budget = task.config.budget
-    yield f"budget: {f'${budget.usd:g}' if budget.usd else 'no limit in dollars'}"
+        yield f"models: {', '.join(plan['models'])}"
+        yield f"talks: {plan['talks']} and {plan['steps']} kinds of steps"
+    budget = plan["budget_usd"]
+    yield f"budget: {f'${budget:g}' if budget else 'no limit in dollars'}"

@@ -52,16 +52,20 @@ class Preview:
 
 
 def main(options: argparse.Namespace) -> int:
-    """Print it, and on standard error how long it is."""
+    """Print it, and on standard error how long it is; with `--json` both together."""
     resolved, path = effective(options)
     found = preview(
         resolved,
         Options(start=Path.cwd(), config_path=path, tag=options.tag, resume=options.resume),
         environment=options.environment,
     )
+    size = len(found.text.encode())
+    if options.json:
+        print(json_text({**dataclasses.asdict(found), "bytes": size}, indent=2, readable=True))
+        return 0
     print(found.text)
     how = "counted by the service" if found.counted else "estimated"
-    print(f"{found.tokens} tokens ({how}), {len(found.text.encode())} bytes", file=sys.stderr)
+    print(f"{found.tokens} tokens ({how}), {size} bytes", file=sys.stderr)
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from autoresearch_ci.publish.bundle import Manifest, read
 from autoresearch_ci.publish.publish_bundle import publish_bundle, ruling_commit
 from autoresearch_ci.record.run_names import is_tag
 from autoresearch_ci.report.console import make_progress
+from autoresearch_ci.safety.log_text import json_text
 from autoresearch_ci.workspace.repository import Repository
 
 
@@ -31,7 +33,8 @@ def main(options: argparse.Namespace) -> int:
             "do: run the workflow again."
         )
     config, path = _ruling(options, manifest)
-    with make_progress(sys.stdout, json=False) as observe:
+    people = sys.stderr if options.json else sys.stdout
+    with make_progress(people, json=False) as observe:
         published = publish_bundle(
             manifest,
             commits,
@@ -42,9 +45,11 @@ def main(options: argparse.Namespace) -> int:
             observe=observe,
             only_fetch=_ref(options.only_fetch),
         )
+    if options.json:
+        print(json_text({"head": manifest.head, **dataclasses.asdict(published)}, indent=2))
     if options.only_fetch:
-        print(f"checked: {manifest.head}")
-    tell(published, sys.stdout)
+        print(f"checked: {manifest.head}", file=people)
+    tell(published, people)
     return 0
 
 

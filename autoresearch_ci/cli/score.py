@@ -14,12 +14,13 @@ import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
 
 from autoresearch_ci.errors import BaselineError, ConfigError
 from autoresearch_ci.safety.gitignore_globs import gitignore_spec
-from autoresearch_ci.safety.log_text import defuse
+from autoresearch_ci.safety.log_text import defuse, json_text
 
 Numbers = Mapping[str, float]
 _SHOWN = 20
@@ -61,6 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             "--exclude", action="append", default=[], metavar="GLOB", help="as `!` in a scope"
         )
         _add_options(kind, each)
+    for each in kinds.choices.values():
+        each.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _add_options(kind: str, parser: argparse.ArgumentParser) -> None:
@@ -81,11 +84,15 @@ def _add_options(kind: str, parser: argparse.ArgumentParser) -> None:
 
 
 def main(options: argparse.Namespace) -> int:
-    """Print the numbers; the exit code is that of a command that was to be timed."""
+    """Print the numbers; what was counted, and a timed command's own words, stand above them."""
     try:
-        numbers = _KINDS[options.kind](options)
+        with redirect_stdout(sys.stderr) if options.json else nullcontext():
+            numbers = _KINDS[options.kind](options)
     except UnicodeDecodeError as error:
         raise BaselineError(f"score {options.kind}: a file is no UTF-8 text: {error}") from error
+    if options.json:
+        print(json_text({name: float(f"{value:.10g}") for name, value in numbers.items()}))
+        return 0
     for name, value in numbers.items():
         print(f"{name}: {value:.10g}")
     return 0
@@ -99,7 +106,7 @@ def _time(options: argparse.Namespace) -> Numbers:
 
     sys.stdout.flush()
     try:
-        found = timed(options.words)
+        found = timed(options.words, sys.stderr.fileno() if options.json else None)
     except OSError as error:
         raise BaselineError(f"{options.words[0]}: {error.strerror}") from error
     if found.exit_code:

@@ -46,12 +46,15 @@ class Timed:
     which begins with what its parent has."""
 
 
-def timed(argv: Sequence[str]) -> Timed:
-    """Runs it to its end. Raises `OSError` when it cannot be started."""
+def timed(argv: Sequence[str], stdout: int | None = None) -> Timed:
+    """Runs it to its end. `stdout`: where what it prints goes, else where ours does.
+
+    Raises `OSError` when it cannot be started.
+    """
     reader, writer = os.pipe()
     try:
         small = [sys.executable, "-I", "-S", "-c", _SMALL, str(writer), *argv]
-        with subprocess.Popen(small, pass_fds=(writer,)) as process:
+        with subprocess.Popen(small, pass_fds=(writer,), stdout=stdout) as process:
             os.close(writer)
             writer = -1
             said = _all_of(reader)

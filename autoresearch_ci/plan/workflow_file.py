@@ -1,13 +1,15 @@
 """The workflows of a use: examples/workflows with a repository's own way to install; pure.
 
 Only what differs from repository to repository is put in; everything else, permissions above all,
-stands as the example has it.
+stands as the example has it. What of ours a new file names on the forge is named here.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+
+from autoresearch_ci import __version__
 
 USES: Mapping[str, tuple[str, str]] = {
     "nightly": ("nightly.yml", ".github/workflows/autoresearch.yml"),
@@ -19,6 +21,13 @@ OURS = "OWNER/autoresearch-ci"
 """What stands in the examples for the repository that holds our workflows."""
 _NAMED = re.compile(r"uses: OWNER/autoresearch-ci(?P<path>/\S+)@(?P<ref>\S+)")
 _SETUP = re.compile(r"(?m)^( +)setup-command:.*\n")
+
+
+def schema_line(source: str = "") -> str:
+    """By which editors know the keys of a configuration; `source`: as for a workflow."""
+    name, _, ref = (source or OURS).partition("@")
+    path = f"{name}/{ref or f'v{__version__}'}/autoresearch_ci/schema.json"
+    return f"yaml-language-server: $schema=https://raw.githubusercontent.com/{path}"
 
 
 def workflow_text(

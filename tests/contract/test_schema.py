@@ -7,16 +7,19 @@ import re
 import subprocess
 import sys
 from importlib import resources
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 import yaml
 
+from autoresearch_ci import __version__
 from autoresearch_ci.config.metric import ExtractRule
 from autoresearch_ci.config.resolve import json_schema, load
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.measure.extract import PICKS
 from autoresearch_ci.measure.xml_reports import COUNTS
+from autoresearch_ci.plan.workflow_file import OURS, schema_line
 
 SHIPPED: dict[str, Any] = json.loads(
     resources.files("autoresearch_ci").joinpath("schema.json").read_text(encoding="utf-8")
@@ -168,6 +171,35 @@ def test_what_can_be_counted_and_picked_is_what_the_metric_reader_knows() -> Non
 
 def choices(annotation: Any) -> tuple[Any, ...]:
     return next(get_args(member) for member in get_args(annotation) if get_args(member))
+
+
+ROOT = Path(__file__).parents[2]
+CONFIGURATIONS = sorted(
+    [
+        *ROOT.glob("examples/*/.github/*.yml"),
+        *ROOT.glob("*/autoresearch.yml"),
+        *ROOT.glob("examples/*/autoresearch.yml"),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in CONFIGURATIONS if path.parent.name != "templates"],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_editors_are_told_where_the_schema_of_a_configuration_is(path: Path) -> None:
+    first, *rest = path.read_text(encoding="utf-8").splitlines()
+    assert first == f"# {schema_line()}"
+    assert unknown_keys(yaml.safe_load("\n".join(rest)), SHIPPED) == []
+
+
+def test_the_address_of_the_schema_is_that_of_the_shipped_file() -> None:
+    address = schema_line().partition("$schema=")[2]
+    tag, path = address.removeprefix(f"https://raw.githubusercontent.com/{OURS}/").split("/", 1)
+    assert json.loads((ROOT / path).read_text(encoding="utf-8")) == SHIPPED
+    assert tag == f"v{__version__}"
+    assert schema_line("me/autoresearch-ci@abc").endswith(f"/me/autoresearch-ci/abc/{path}")
 
 
 def agrees(key: str, written: str) -> None:

@@ -226,6 +226,15 @@ def test_what_is_typed_goes_above_what_is_found(here: Repo) -> None:
     assert config["iterations"] == 3
 
 
+def test_the_new_file_tells_editors_its_schema(here: Repo) -> None:
+    commit(here, BENCH)
+    assert init("--source", "me/autoresearch-ci@v9") == 0
+    first, second, *_ = (here.path / CONFIG).read_text().splitlines()
+    address = "https://raw.githubusercontent.com/me/autoresearch-ci/v9/autoresearch_ci/schema.json"
+    assert first == f"# yaml-language-server: $schema={address}"
+    assert second.startswith("# Written by autoresearch-ci init.")
+
+
 def test_a_brief_of_the_repository_is_read(here: Repo) -> None:
     brief = "Goal: Fewer steps\nScope: work.py\nMetric: steps (lower is better)\n"
     commit(here, {**BENCH, "GOAL.md": f"{brief}Verify: python bench.py\nGuard: python work.py\n"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -131,6 +132,16 @@ def test_publishing_twice_changes_nothing(jobs: Jobs) -> None:
     assert done.code == 0, done.told
     assert jobs.bare.refs("refs/heads") == [r for r in refs if r.startswith("refs/heads")]
     assert len(jobs.api.pulls) == 1
+
+
+def test_a_program_is_told_where_it_went(jobs: Jobs) -> None:
+    done = jobs.publish(None, "--json")
+    assert done.code == 0, done.told
+    told = json.loads(done.out)
+    assert told["head"] == jobs.first.ref("autoresearch/t")
+    assert told["branch"] == "autoresearch/t"
+    assert told["pull_request"] == jobs.api.pulls[0]["html_url"]
+    assert told["refused"] == ""
 
 
 def test_the_first_job_needs_no_token(jobs: Jobs) -> None:
