@@ -337,6 +337,12 @@ def _report(command: argparse.ArgumentParser) -> None:
         metavar="PORT",
         help="write nothing: serve it on 127.0.0.1, and renew it while the run goes on",
     )
+    command.add_argument(
+        "--chart",
+        type=Path,
+        metavar="FILE",
+        help="write the progress chart alone, as .svg, or as .png with the extra `png`",
+    )
     command.add_argument("--open", action="store_true", help="open it in a browser")
     command.add_argument("--json", action="store_true", help="print where it is as JSON")
 

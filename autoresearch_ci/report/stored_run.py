@@ -20,6 +20,7 @@ from autoresearch_ci.record.journal_tsv import header, parse_rows
 from autoresearch_ci.record.notebook import notebook_ref
 from autoresearch_ci.record.run_names import is_tag, run_store
 from autoresearch_ci.report.attempts import attempts
+from autoresearch_ci.report.chart import progress_svg
 from autoresearch_ci.report.html_page import Page, html_page
 from autoresearch_ci.report.run_summary import Confirmation, RunInfo
 from autoresearch_ci.safety.redaction import Redactor
@@ -60,6 +61,26 @@ def stored_report(journal: Path, redactor: Redactor, *, follow: bool = False, ve
     with closing(repository):
         run = stored_run(journal, repository, redactor)
         return _page(run, repository, redactor.redact, follow=follow, version=version)
+
+
+def stored_chart(journal: Path, redactor: Redactor) -> str:
+    """The progress picture of that run as SVG. Raises `ConfigError` for what is no journal."""
+    try:
+        repository = Repository.open(journal.resolve().parent)
+    except WorkspaceError:
+        run = stored_run(journal, None, redactor)
+    else:
+        with closing(repository):
+            run = stored_run(journal, repository, redactor)
+    return progress_svg(
+        run.rows,
+        direction=run.info.direction,
+        metric_name=run.info.metric_name,
+        title=run.info.goal,
+        earlier=run.earlier,
+        tried_earlier=sum(night.tried for night in run.info.lineage.nights),
+        confirmation=run.info.confirmation,
+    )
 
 
 def _page(

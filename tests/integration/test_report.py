@@ -5,7 +5,11 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import re
 import shutil
+import struct
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,6 +62,49 @@ def test_it_is_made_again_from_what_the_run_left_and_is_the_same(
     assert report(str(ended.folder)) == 0
     assert capsys.readouterr().out.strip() == str(ended.folder / "report.html")
     assert (ended.folder / "report.html").read_bytes() == before
+
+
+def test_the_chart_alone_is_written_as_svg_or_png(
+    ended: Result, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    svg = tmp_path / "chart.svg"
+    assert report(str(ended.folder), "--chart", str(svg)) == 0
+    assert capsys.readouterr().out.strip() == str(svg)
+    assert svg.read_bytes() == (ended.folder / "progress.svg").read_bytes()
+    pytest.importorskip("resvg_py", reason="the extra `png` is not installed")
+    png = tmp_path / "chart.PNG"
+    assert report(str(ended.folder), "--chart", str(png), "--json") == 0
+    content = png.read_bytes()
+    told = json.loads(capsys.readouterr().out)
+    assert told == {"chart": str(png), "journal": told["journal"], "bytes": len(content)}
+    assert content[:8] == b"\x89PNG\r\n\x1a\n"
+    assert struct.unpack(">II", content[16:24]) == (2400, 1280)
+    bare = resvg_png(re.sub(r"<text.*?</text>", "", svg.read_text(), flags=re.DOTALL))
+    assert len(content) > len(bare) + 5_000, "its words are not drawn"
+
+
+def resvg_png(svg: str) -> bytes:
+    from autoresearch_ci.report.chart_png import png
+
+    return png(svg)
+
+
+def test_a_chart_that_cannot_be_drawn_says_what_to_install(
+    ended: Result, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (ended.folder / "report.html").read_bytes()
+    without = "import sys; sys.modules['resvg_py'] = None\n"
+    words = ["report", str(ended.folder), "--chart", str(tmp_path / "a.png")]
+    call = f"from autoresearch_ci.cli.main import run_cli\nsys.exit(run_cli({words!r}))"
+    argv = [sys.executable, "-c", without + call]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "pip install 'autoresearch-ci[png]'" in done.stderr
+    assert not (tmp_path / "a.png").exists()
+    for words in (["--chart", "a.gif"], ["--chart", "a.svg", "--output", "b"]):
+        assert report(str(ended.folder), *words) == 2
+    assert "ends with .svg or .png" in capsys.readouterr().err
+    assert (ended.folder / "report.html").read_bytes() == page
 
 
 def test_a_run_of_repairs_is_made_again_the_same(
