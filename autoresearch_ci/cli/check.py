@@ -17,6 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
+import autoresearch_ci
 from autoresearch_ci.cli.action.runner_io import FileCommands
 from autoresearch_ci.cli.assembly import make_redactor
 from autoresearch_ci.cli.compared import Compared, compared
@@ -43,6 +44,7 @@ from autoresearch_ci.report.annotations import annotated, code_quality
 from autoresearch_ci.report.console import make_progress
 from autoresearch_ci.report.failures_junit import failures_junit
 from autoresearch_ci.report.failures_sarif import failures_sarif
+from autoresearch_ci.report.gate_html import gate_html
 from autoresearch_ci.report.gate_page import comment_markdown, gate_lines, gate_markdown
 from autoresearch_ci.report.gate_report import GateReport, gate_json
 from autoresearch_ci.safety.log_text import json_text
@@ -169,6 +171,7 @@ def _gated(report: GateReport) -> Gated:
             "failures.xml": failures_junit(report),
             "gl-code-quality-report.json": json_text(code_quality(report), indent=1),
             "summary.md": summary,
+            "report.html": gate_html(report, autoresearch_ci.__version__),
         },
         summary=summary,
         outputs={"failures": str(report.standing), "verdict": str(report.verdict.ruling)},

@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime
 from functools import partial
 
+import autoresearch_ci
 from autoresearch_ci.cli.gate_files import Gated
 from autoresearch_ci.record.handoff_form import handoff_text
 from autoresearch_ci.report import security_pages as pages
+from autoresearch_ci.report.security_html import security_html
 from autoresearch_ci.report.security_page import annotated, security_lines, security_markdown
 from autoresearch_ci.report.security_report import SecurityReport, findings, security_json
 from autoresearch_ci.report.terrain_pages import attack_surface_page, threat_model_page
@@ -45,6 +47,7 @@ def gated(report: SecurityReport, began: datetime.datetime) -> Gated:
             "recommendations.md": pages.recommendations_page(report),
             "handoff.json": handoff_text(pages.handoff(report)),
             "summary.md": summary,
+            "report.html": security_html(report, autoresearch_ci.__version__),
         },
         summary=summary,
         outputs={"findings": str(findings(report)), "verdict": str(report.verdict.ruling)},

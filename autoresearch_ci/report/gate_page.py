@@ -47,7 +47,7 @@ def gate_markdown(report: GateReport, limit: int = STEP_SUMMARY_BYTES) -> str:
     others = [judged for judged in verdict.items if not judged.blocks]
     parts = [
         (f"### Gate {RULINGS[verdict.ruling]}: {inline(verdict.reason, 600)}", 9, "the verdict"),
-        (_compared(report), 8, "what was compared"),
+        (compared(report), 8, "what was compared"),
         (sentences("Not looked at to the end", verdict.missed, _FILE), 8, "what was not looked at"),
         (sentences("Lost", verdict.gone, _FILE, _ALLOWED * bool(verdict.lost)), 8, "what was lost"),
         (_failures(report, blocking, BLOCKING_ROOM), 7, "what blocks"),
@@ -70,7 +70,8 @@ def comment_markdown(report: GateReport, run_url: str = "") -> str:
     return in_a_comment(lambda limit: gate_markdown(report, limit), "check", run_url)
 
 
-def _compared(report: GateReport) -> str:
+def compared(report: GateReport) -> str:
+    """What was looked at, and what fails it; Markdown."""
     head, words = commit_link(report.commit), ", ".join(report.words)
     if report.base:
         told = f"{head} against {commit_link(report.base)}, where it left its base."

@@ -39,6 +39,7 @@ def chart_data(
     )
     return {
         "metric": defuse(shortened(info.metric_name, 60)),
+        "whole": info.repairs is not None,  # there is no half a failure
         "minimize": info.direction is Direction.MINIMIZE,
         "range": [_short(low), _short(high)],
         "kinds": _KINDS,

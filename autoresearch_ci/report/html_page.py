@@ -24,7 +24,9 @@ from autoresearch_ci.experiment import Experiment, Status
 from autoresearch_ci.report import evaluation
 from autoresearch_ci.report.chart import progress_svg
 from autoresearch_ci.report.html_charts import chart_data
+from autoresearch_ci.report.html_list import fitted as fitted_list
 from autoresearch_ci.report.html_pieces import assets, markdown, policy, template
+from autoresearch_ci.report.html_repairs import repairs_list
 from autoresearch_ci.report.html_table import Attempt, cells, fitted
 from autoresearch_ci.report.run_summary import (
     RunInfo,
@@ -36,15 +38,7 @@ from autoresearch_ci.report.run_summary import (
     run_summary,
     tests_passed,
 )
-from autoresearch_ci.report.summary_page import (
-    OTHERS_ROOM,
-    idle,
-    left_over,
-    measured,
-    nights,
-    page_headline,
-    repaired_list,
-)
+from autoresearch_ci.report.summary_page import idle, measured, nights, page_headline
 from autoresearch_ci.safety.log_text import json_text
 from autoresearch_ci.safety.wording import duration, percent, shortened
 
@@ -83,7 +77,8 @@ class Page:
 
 def html_page(experiments: Sequence[Experiment], info: RunInfo, page: Page) -> str:
     """The whole document; what is in it was redacted by the caller."""
-    rows, made_of = told(experiments), assets()
+    rows, made_of = told(experiments), assets(charts=True)
+    repairs = repairs_list(experiments, info, page.earlier)
     choices = {
         "statuses": list(dict.fromkeys(str(e.status) for e in rows)),
         "proposers": sorted({e.proposer for e in rows if e.proposer}),
@@ -102,7 +97,9 @@ def html_page(experiments: Sequence[Experiment], info: RunInfo, page: Page) -> s
         ),
         "tiles": list(_tiles(experiments, info)),
         "picture": _picture(experiments, info, page),
-        "repairs": _repairs(experiments, info),
+        "repairs": fitted_list(repairs, PAGE_BYTES // 4, "blocked.md and the journal")
+        if repairs
+        else None,
         "panels": list(_panels(experiments, info, page)),
         "commands": list(_commands(info, page)),
         "configuration": [
@@ -111,9 +108,10 @@ def html_page(experiments: Sequence[Experiment], info: RunInfo, page: Page) -> s
         ],
         "data": chart_data(experiments, info, page.attempts, earlier=page.earlier, choices=choices),
     }
-    empty = template().render(values, rows=cells(rows, info, {}))
+    render = template("report").render
+    empty = render(values, rows=cells(rows, info, {}))
     room = PAGE_BYTES - len(empty.encode(errors="replace"))
-    return template().render(values, rows=cells(rows, info, fitted(rows, page.attempts, room)))
+    return render(values, rows=cells(rows, info, fitted(rows, page.attempts, room)))
 
 
 def _most_changed(attempts: Mapping[int, Attempt]) -> list[str]:
@@ -154,15 +152,6 @@ def _picture(experiments: Sequence[Experiment], info: RunInfo, page: Page) -> st
         tooltips=False,
     )
     return "data:image/svg+xml;base64," + base64.b64encode(svg.encode(errors="replace")).decode()
-
-
-def _repairs(experiments: Sequence[Experiment], info: RunInfo) -> Markup:
-    """The tables of a run that repairs."""
-    if info.repairs is None:
-        return Markup()
-    result = run_summary(experiments)
-    parts = [repaired_list(result, info, OTHERS_ROOM)] if result.kept else []
-    return markdown([*parts, *left_over(info, OTHERS_ROOM)])
 
 
 def _panels(

@@ -25,7 +25,8 @@ _FOLDER = Path(__file__).parent / "page"
 
 
 @cache
-def template() -> Template:
+def template(name: str) -> Template:
+    """`report` or `findings`."""
     environment = Environment(
         loader=FileSystemLoader(_FOLDER),
         autoescape=True,
@@ -34,7 +35,7 @@ def template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html.j2")
+    return environment.get_template(f"{name}.html.j2")
 
 
 def _visible(value: Any) -> Any:
@@ -45,16 +46,22 @@ def _visible(value: Any) -> Any:
 
 
 @cache
-def assets() -> dict[str, Markup]:
-    """Style and script, ours behind the library's; the licence travels with it."""
+def assets(*, charts: bool) -> dict[str, Markup]:
+    """Style and script, ours behind the library's; the licence travels with it.
+
+    `charts`: of a page that has any; tables alone need no library.
+    """
 
     def read(name: str) -> str:
         return (_FOLDER / name).read_text(encoding="utf-8").strip()
 
-    licence = f"/*!\n{read('uPlot.LICENSE')}\n*/"
-    style = "\n".join([licence, read("uPlot.min.css"), read("report.css")])
-    script = "\n".join([licence, read("uPlot.iife.min.js"), read("report.js")])
-    return {"style": Markup(style), "script": Markup(script)}
+    style, script = [read("report.css")], [read("list.js")]
+    if charts:
+        licence = f"/*!\n{read('uPlot.LICENSE')}\n*/"
+        style = [licence, read("uPlot.min.css"), *style]
+        own = [read(f"{name}.js") for name in ("report", "follow")]
+        script = [licence, read("uPlot.iife.min.js"), *script, *own]
+    return {"style": Markup("\n".join(style)), "script": Markup("\n".join(script))}
 
 
 def policy(assets: Mapping[str, str], *, follow: bool) -> str:

@@ -49,7 +49,7 @@ def cells(
         yield {
             "n": e.iteration,
             "status": str(e.status),
-            "short": _bounded(_short(e), _SUMMARY + _SUMMARY // 2),
+            "short": bounded(_short(e), _SUMMARY + _SUMMARY // 2),
             "commit": commit_name(e.commit) if e.commit else "",
             "metric": number(None if e.status in CRASHED else e.metric),
             "delta": signed(e.delta),
@@ -58,7 +58,7 @@ def cells(
             "samples": e.samples,
             "time": duration(e.seconds),
             "cost": f"${e.cost_usd:.2f}" if e.cost_usd else "",
-            "proposer": _bounded(shortened(e.proposer, 40), 60),
+            "proposer": bounded(shortened(e.proposer, 40), 60),
             **texts.get(e.iteration, _NONE),
         }
 
@@ -68,7 +68,7 @@ def fitted(
 ) -> dict[int, Texts]:
     """All of them cut at the same size, the largest with which they fit in `room` bytes."""
     texts = {e.iteration: _texts(e, attempts.get(e.iteration, Attempt())) for e in rows}
-    sizes = sorted(_size(text) for row in texts.values() for text in row.values() if text)
+    sizes = sorted(html_size(text) for row in texts.values() for text in row.values() if text)
     limit = _equal_parts(sizes, room - _AROUND * len(sizes))
     return {
         n: {name: _cut(text, limit, last=name == "log") for name, text in row.items()}
@@ -90,29 +90,29 @@ def _texts(e: Experiment, attempt: Attempt) -> Texts:
     told = e.description if shortened(e.description, _SUMMARY) != e.description else ""
     texts = {"more": told, "doubt": e.doubt, "reason": e.reason, "failure": e.failure}
     texts |= {"diff": attempt.diff, "log": attempt.log}
-    return {name: _lines(text) for name, text in texts.items()}
+    return {name: visible_lines(text) for name, text in texts.items()}
 
 
 def _short(e: Experiment) -> str:
     return defuse(shortened(e.description, _SUMMARY))
 
 
-def _lines(text: str) -> str:
+def visible_lines(text: str) -> str:
     return "\n".join(defuse(line.rstrip("\r")) for line in text.rstrip("\n").split("\n"))
 
 
 def _cut(text: str, limit: int, *, last: bool) -> str:
     """Whole lines from one end, and how many are missing; of a single line, its beginning."""
-    if _size(text) <= limit:
+    if html_size(text) <= limit:
         return text
     if limit < _LEAST:
         return ""
     lines = text.split("\n")
     if len(lines) == 1:
-        return _bounded(text, limit - len("…".encode()))
+        return bounded(text, limit - len("…".encode()))
     room, kept = limit - _LEAST // 2, list[str]()
     for line in reversed(lines) if last else lines:
-        room -= _size(line) + 1
+        room -= html_size(line) + 1
         if room < 0:
             break
         kept.append(line)
@@ -120,18 +120,18 @@ def _cut(text: str, limit: int, *, last: bool) -> str:
     return "\n".join([told, *reversed(kept)] if last else [*kept, told])
 
 
-def _bounded(text: str, room: int) -> str:
+def bounded(text: str, room: int) -> str:
     """Cut where its escaped form would take more bytes."""
-    if _size(text) <= room:
+    if html_size(text) <= room:
         return text
     size = 0
     for at, char in enumerate(text):
-        size += _size(char)
+        size += html_size(char)
         if size > room:
             return text[:at] + "…"
     return text
 
 
-def _size(text: str) -> int:
+def html_size(text: str) -> int:
     """Bytes of it in the page."""
     return len(html.escape(text).encode(errors="replace"))

@@ -6,7 +6,7 @@ is left out, and that is said.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from autoresearch_ci.decide.gates import Age, Judged, Ruling
 from autoresearch_ci.decide.security_gate import refuted
@@ -49,7 +49,7 @@ def security_markdown(report: SecurityReport, limit: int = STEP_SUMMARY_BYTES) -
     title = f"### Security {RULINGS[verdict.ruling]}: {inline(verdict.reason, 600)}"
     parts = [
         (title, 9, "the verdict"),
-        (_compared(report), 8, "what was compared"),
+        (compared(report), 8, "what was compared"),
         (sentences("Not looked at to the end", verdict.missed, _FILE), 8, "what was not looked at"),
         (_weaknesses(report, blocking, BLOCKING_ROOM), 7, "what blocks"),
         (sentences("Look at this; it decides nothing", report.doubts, _FILE), 5, "what to look at"),
@@ -80,7 +80,8 @@ def comment_markdown(report: SecurityReport, run_url: str = "") -> str:
     return in_a_comment(lambda limit: security_markdown(report, limit), "scan", run_url)
 
 
-def _compared(report: SecurityReport) -> str:
+def compared(report: SecurityReport) -> str:
+    """What was looked at, and what fails it; Markdown."""
     head = commit_link(report.commit)
     if report.base:
         what = f"What {head} brings, against {commit_link(report.base)}, where it left its base."
@@ -131,22 +132,42 @@ def _coverage(report: SecurityReport) -> str:
         (inline(name, 40), str(count), _gap(report, name), _told(report, name))
         for name, count in report.looked.items()
     ]
-    asked = {name: why for name, why in report.verdict.unseen.items() if "is not installed" in why}
-    rows += [(inline(name, 40), "", inline(why, 200), "") for name, why in asked.items()]
-    rows += [(inline(name, 40), "", inline(why, 200), "") for name, why in report.left.items()]
+    rows += [(inline(name, 40), "", inline(why, 200), "") for name, why in _absent(report)]
     layer = report.layer
     parts = {name: covered(layer, name) for name in layer.coverage}
     reach = ", ".join(f"{inline(name, 40)} {told}" for name, told in parts.items() if told)
     text = table(("scanner", "files", "", "told"), "lrll", rows, len(rows), 6_000, where=_FILE)
     besides = [f"With evidence in the record, the {MODEL} looked at: {reach}."] if reach else []
-    if report.media:
-        besides.append(f"{report.media} pictures, fonts or sounds hold nothing to scan.")
-    if report.excluded:
-        paths = ", ".join(inline(path, 60) for path in report.excluded[:5])
-        more = f" and {len(report.excluded) - 5} more" if len(report.excluded) > 5 else ""
-        besides.append(f"Left out by security.exclude: {paths}{more}.")
+    besides += _left_out(report)
     told = f"{text}\n\n{' '.join(besides)}" if besides else text
     return details(f"Looked with, at {report.files} files", told)
+
+
+def scanners(report: SecurityReport) -> Iterator[tuple[str, str]]:
+    """The same as plain words: each scanner, and what it came to."""
+    for name, count in report.looked.items():
+        gap = report.verdict.unseen.get(name, "") or "looked to the end"
+        yield name, f"{count:,} files, {_told(report, name)} told; {gap}"
+    yield from _absent(report)
+    yield from (("besides", text) for text in _left_out(report, str))
+
+
+def _absent(report: SecurityReport) -> Iterator[tuple[str, str]]:
+    for name, why in report.verdict.unseen.items():
+        if "is not installed" in why:
+            yield name, why
+    yield from report.left.items()
+
+
+def _left_out(
+    report: SecurityReport, shown: Callable[[str], str] = lambda path: inline(path, 60)
+) -> Iterator[str]:
+    if report.media:
+        yield f"{report.media} pictures, fonts or sounds hold nothing to scan."
+    if report.excluded:
+        paths = ", ".join(map(shown, report.excluded[:5]))
+        more = f" and {len(report.excluded) - 5} more" if len(report.excluded) > 5 else ""
+        yield f"Left out by security.exclude: {paths}{more}."
 
 
 def _gap(report: SecurityReport, name: str) -> str:

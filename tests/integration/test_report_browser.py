@@ -16,12 +16,16 @@ from typing import Any
 import pytest
 
 from autoresearch_ci.cli.report_server import ReportServer
+from autoresearch_ci.decide.weaknesses import Severity, worst_first
 from autoresearch_ci.experiment import Direction, Status
 from autoresearch_ci.record.journal_tsv import format_row, header
 from autoresearch_ci.report.html_page import Page, html_page
 from autoresearch_ci.report.html_table import Attempt
+from autoresearch_ci.report.run_summary import Remaining, Repairs
+from autoresearch_ci.report.security_html import security_html
 from autoresearch_ci.safety.redaction import Redactor
 from tests.browser import CHROMIUM, Browser, browser
+from tests.unit.report import test_security_report as scans
 from tests.unit.report.test_html_page import HOSTILE, night
 from tests.unit.report.test_summary import run_info
 
@@ -189,6 +193,110 @@ def test_what_is_pointed_at_is_told_within_the_window(chromium: Browser, tmp_pat
             assert left >= 0
             assert right <= width
             assert wide > 200
+
+
+LISTED = "[...document.querySelectorAll('table.list tbody tr')].filter(r => r.offsetHeight)"
+PLACES = f"{LISTED}.map(r => r.cells[r.cells.length - 2].textContent)"
+
+
+def findings_page(folder: Path, **words: str) -> str:
+    """Its address: a scan that found twelve weaknesses."""
+    items = [
+        scans.weakness(
+            n,
+            path=f"src/f{n:02}.py",
+            severity=[*Severity][n % 4],
+            sources=("zizmor" if n % 3 else "bandit",),
+            **words,
+        )
+        for n in range(12)
+    ]
+    report = scans.report(*worst_first(items), unseen={"b.bin": "binary"})
+    path = folder / "report.html"
+    path.write_text(security_html(report, "1"), encoding="utf-8")
+    return path.as_uri()
+
+
+def select(chromium: Browser, name: str, value: str) -> Any:
+    """Choose a word in a list's column, as a person would; the places that are shown then."""
+    chromium.ask(
+        f"(() => {{ const label = [...document.querySelectorAll('.controls label')]"
+        f".find(l => l.textContent.startsWith({name!r})); const e = label.control;"
+        f"e.value = {value!r}; e.dispatchEvent(new Event('input', {{bubbles: true}})); }})()"
+    )
+    return chromium.ask(PLACES)
+
+
+def test_weaknesses_are_filtered_searched_and_sorted(chromium: Browser, tmp_path: Path) -> None:
+    chromium.said.clear()
+    chromium.requests.clear()
+    chromium.open(findings_page(tmp_path))
+    names = [f"src/f{n:02}.py:5" for n in range(12)]
+    assert chromium.ask(PLACES) == sorted(names, key=lambda name: int(name[5:7]) % 4)
+    assert select(chromium, "Severity", "critical") == names[::4]
+    assert select(chromium, "Says", "bandit") == names[::12]
+    count = "document.querySelector('.controls [role=status]').textContent"
+    assert chromium.ask(count) == "1 of 12 shown"
+    chromium.ask("document.querySelector('button[type=reset]').click()")
+    chromium.ask("new Promise(done => setTimeout(done, 20))")
+    assert len(chromium.ask(PLACES)) == 12
+    assert select(chromium, "Search", "f07 SHELL") == [names[7]]
+    select(chromium, "Search", "")
+    chromium.ask("document.querySelectorAll('table.list th button')[5].click()")
+    assert chromium.ask(PLACES) == names
+    chromium.ask("document.querySelectorAll('table.list th button')[0].click()")
+    chromium.ask("document.querySelectorAll('table.list th button')[0].click()")
+    assert chromium.ask(f"{LISTED}[0].cells[0].textContent") == "low"
+    assert chromium.said == []
+    assert [url for url in chromium.requests if not url.startswith(("file:", "data:"))] == []
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_scan_can_be_read_and_nothing_scrolls_sideways(
+    width: int, dark: bool, chromium: Browser, tmp_path: Path
+) -> None:
+    words = {"title": "a_word_without_any_blank_" * 9, "why": "x" * 300}
+    chromium.open(findings_page(tmp_path, **words), width=width, dark=dark)
+    chromium.ask("document.querySelectorAll('details').forEach(d => d.open = true)")
+    chromium.ask("new Promise(done => setTimeout(done, 20))")
+    assert chromium.ask("document.documentElement.scrollWidth") <= width
+    found = chromium.ask(CONTRAST)
+    assert found["looked"] > 100
+    assert found["poor"] == []
+
+
+def test_a_hostile_weakness_does_nothing(chromium: Browser, tmp_path: Path) -> None:
+    chromium.said.clear()
+    chromium.requests.clear()
+    words = dict.fromkeys(("title", "why", "fix", "rule", "owasp"), HOSTILE)
+    chromium.open(findings_page(tmp_path, **words))
+    chromium.ask("document.querySelectorAll('details').forEach(d => d.open = true)")
+    assert len(select(chromium, "Search", "alert(1)")) == 12
+    assert chromium.ask("document.querySelectorAll('script, img, svg').length") == 1
+    assert chromium.said == []
+    assert [url for url in chromium.requests if not url.startswith(("file:", "data:"))] == []
+
+
+def test_the_failures_of_a_repair_lead_to_the_experiments(
+    chromium: Browser, tmp_path: Path
+) -> None:
+    rows = [e if e.status is not Status.KEEP else replace(e, failure="ruff:x") for e in night(10)]
+    left = [Remaining(id="mypy:y", category="type", path="a.py", line=1, message=HOSTILE)]
+    info = run_info(repairs=Repairs(looked=True, left=1, shown=left))
+    path = tmp_path / "report.html"
+    page = Page(attempts={}, configuration={}, version="1")
+    path.write_text(html_page(rows, info, page), encoding="utf-8")
+    chromium.said.clear()
+    chromium.open(path.as_uri())
+    assert len(chromium.ask(PLACES)) == 3
+    assert len(select(chromium, "State", "fixed")) == 2
+    assert chromium.ask(NUMBERS) == list(range(11))  # the other table is another's business
+    assert select(chromium, "Tool", "mypy") == []
+    select(chromium, "Tool", "")
+    chromium.ask("document.querySelector('table.list tr:not([hidden]) a').click()")
+    assert chromium.ask("location.hash") == "#e5"
+    assert chromium.said == []
 
 
 def test_it_can_be_read_without_javascript(chromium: Browser, tmp_path: Path) -> None:

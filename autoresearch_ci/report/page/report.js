@@ -1,6 +1,6 @@
-// The page's own script: charts, filter, order. It writes text, never markup.
-"use strict";
+// Charts, and what they have to do with the experiments. It writes text, never markup.
 (() => {
+  "use strict";
   const data = JSON.parse(document.getElementById("data").textContent);
   const [N, STATUS, PROPOSER, FILES, METRIC, , , , SECONDS, , EXPECTED, GAIN] = Array(12).keys();
   const root = document.documentElement;
@@ -8,16 +8,8 @@
   const rows = data.rows.map((values) => ({ values, tr: at("e" + values[N]), shown: true }));
   const byNumber = new Map(rows.map((row) => [row.values[N], row]));
   const colour = (name) => getComputedStyle(root).getPropertyValue("--" + name).trim();
-  const make = (tag, text, name) => {
-    const made = document.createElement(tag);
-    if (text) made.textContent = text;
-    if (name) made.className = name;
-    return made;
-  };
   const label = (value) => (value === null ? "-" : String(Number(value.toPrecision(6))));
   const percent = (share) => (share === null ? "" : (share >= 0 ? "+" : "") + (share * 100).toPrecision(2) + " %");
-  root.classList.add("scripted");
-
   // --- the progress chart ---
   const points = data.points;
   const [low, high] = data.range;
@@ -123,7 +115,7 @@
       scales: { x: { time: false }, y: { range: () => [low, high] } },
       cursor: { y: false, points: { show: false } },
       legend: { live: false },
-      axes: [axis({ label: "experiment", labelSize: 22, incrs: whole }), axis({ size: 70, label: data.metric, labelSize: 22 })],
+      axes: [axis({ label: "experiment", labelSize: 22, incrs: whole }), axis({ size: 70, label: data.metric, labelSize: 22, ...(data.whole && { incrs: whole }) })],
       series: [
         {},
         { label: "running best", stroke: () => colour("kept"), width: 2, paths: uPlot.paths.stepped({ align: 1 }), points: { show: false } },
@@ -186,54 +178,25 @@
     [seconds.map((value) => value / size), held],
   );
   new ResizeObserver(() => {
-    plot.setSize({ width: width(chart), height: height(chart) });
-    for (const [box, each] of small) each.setSize({ width: width(box), height: 240 });
+    // The observer also calls when nothing has changed, and a new size takes the cursor away.
+    if (plot.width !== width(chart)) plot.setSize({ width: width(chart), height: height(chart) });
+    for (const [box, each] of small) if (each.width !== width(box)) each.setSize({ width: width(box), height: 240 });
   }).observe(document.body);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
     for (const each of [plot, ...small.map((pair) => pair[1])]) each.redraw();
   });
 
-  // --- filter and order ---
-  const inputs = ["words", "status", "proposer", "file"].map(at);
-  const filter = () => {
-    const [words, status, proposer, file] = inputs.map((input) => input.value);
-    const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
-    for (const row of rows) {
-      const v = row.values;
-      const fits = (status === "" || v[STATUS] === +status) && (proposer === "" || v[PROPOSER] === +proposer) && (file === "" || v[FILES].includes(+file));
-      const text = fits && wanted.length ? row.tr.textContent.toLowerCase() : "";
-      row.shown = fits && wanted.every((word) => text.includes(word));
-      row.tr.hidden = !row.shown;
-    }
-    at("count").textContent = `${rows.filter((row) => row.shown).length} of ${rows.length} shown`;
+  // --- the experiments ---
+  const chosen = (row, select) => {
+    const value = row.values[{ status: STATUS, proposer: PROPOSER, file: FILES }[select.id]];
+    return select.id === "file" ? value.includes(+select.value) : value === +select.value;
+  };
+  const value = (row, cell, head) => (+head.dataset.column >= 0 ? row.values[head.dataset.column] : row.tr.cells[cell].textContent);
+  const changed = () => {
     plot.setData(series(), false);
     plot.redraw(false);
   };
-  for (const input of inputs) input.addEventListener("input", filter);
-  const form = at("words").form;
-  form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("reset", () => setTimeout(filter));
-  const heads = [...at("table").tHead.rows[0].cells];
-  const order = (head, cell) => {
-    const column = +head.dataset.column;
-    const value = (row) => (column >= 0 ? row.values[column] : row.tr.cells[cell].textContent);
-    const down = head.getAttribute("aria-sort") === "ascending";
-    for (const each of heads) each.removeAttribute("aria-sort");
-    head.setAttribute("aria-sort", down ? "descending" : "ascending");
-    const sorted = [...rows].sort((one, other) => {
-      const [a, b] = [value(one), value(other)];
-      if (a === null || b === null) return (a === null) - (b === null);
-      const found = typeof a === "number" ? a - b : a.localeCompare(b);
-      return down ? -found : found;
-    });
-    at("table").tBodies[0].append(...sorted.map((row) => row.tr));
-  };
-  heads.forEach((head, cell) => {
-    const button = make("button", head.textContent);
-    button.type = "button";
-    head.replaceChildren(button);
-    button.addEventListener("click", () => order(head, cell));
-  });
+  listing(at("table"), rows, { chosen, value, changed });
   document.addEventListener(
     "toggle",
     (event) => {
@@ -259,18 +222,4 @@
     canvas.getContext("2d").drawImage(at("still"), 0, 0, 2400, 1280);
     save(canvas.toDataURL("image/png"), "progress.png");
   });
-
-  // --- the state outlives a newer page ---
-  if (root.dataset.follow) {
-    const known = sessionStorage.getItem("filter");
-    if (known) JSON.parse(known).forEach((value, i) => (inputs[i].value = value));
-    const seen = fetch("state").then((answer) => answer.text());
-    setInterval(async () => {
-      const now = await fetch("state").then((answer) => answer.text()).catch(() => null);
-      if (now === null || now === (await seen)) return;
-      sessionStorage.setItem("filter", JSON.stringify(inputs.map((input) => input.value)));
-      location.reload();
-    }, 3000);
-  }
-  filter();
 })();

@@ -16,6 +16,7 @@ import pytest
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.report.html_page import Page, html_page
 from autoresearch_ci.report.html_pieces import assets, markdown
+from autoresearch_ci.report.html_repairs import repairs_list
 from autoresearch_ci.report.html_table import Attempt
 from autoresearch_ci.report.run_summary import Remaining, Repairs
 from tests.unit.report.test_summary import experiment, run_info
@@ -89,7 +90,9 @@ def test_nothing_of_the_page_is_elsewhere_and_only_its_own_script_may_run() -> N
     assert not [attrs for _, attrs in elements.tags if "style" in attrs]  # the policy forbids it
     policy = next(attrs["content"] for tag, attrs in elements.tags if "http-equiv" in attrs)
     for kind in ("style", "script"):
-        mark = base64.b64encode(hashlib.sha256(assets()[kind].encode()).digest()).decode()
+        mark = base64.b64encode(
+            hashlib.sha256(assets(charts=True)[kind].encode()).digest()
+        ).decode()
         assert f"{kind}-src 'sha256-{mark}'" in (policy or "")
     assert "default-src 'none'" in (policy or "")
     assert "unsafe" not in (policy or "")
@@ -209,17 +212,36 @@ def test_higher_can_be_better_in_the_charts() -> None:
     assert data["rows"][1][-1] == pytest.approx(0.2)
 
 
-def test_a_run_that_repairs_has_its_tables() -> None:
-    kept = experiment(1, KEEP, 0.0, best=0.0, failure="tests/test_a.py::test_one")
-    left = Remaining(id="x", category="test", path="a.py", line=3, message="boom", why="flaky")
-    page = made(
-        [experiment(0, BASELINE, 2.0, best=2.0), kept],
-        repairs=Repairs(looked=True, left=1, shown=[left]),
-    )
-    text = Elements(page).text
-    assert "Repaired (1)" in text
-    assert "tests/test_a.py::test_one" in text
-    assert "a.py:3" in text
+def test_a_run_that_repairs_lists_each_failure_and_what_became_of_it() -> None:
+    rows = [
+        experiment(0, BASELINE, 9.0, best=9.0),
+        experiment(
+            1,
+            KEEP,
+            7.0,
+            failure="pytest:tests/test_a.py::test_one; ruff:a.py:F401:0123456789#2; +4",
+        ),
+        experiment(2, DISCARD, 7.0, failure="pytest:other"),
+    ]
+    shown = [
+        Remaining(id=f"pytest:{why}", category="test", path="a.py", line=3, message="boom", why=why)
+        for why in ("", "blocked after 3 attempts", "flaky", "machine: no network")
+    ]
+    before = [experiment(1, KEEP, 9.0, failure="mypy:y")]
+    info = run_info(repairs=Repairs(looked=True, left=7, flaky=1, shown=shown))
+    listing = repairs_list(rows, info, before)
+    assert listing
+    told = [tuple(cell.text for cell in row.cells) for row in listing.rows]
+    assert [row[0] for row in told] == ["left", "blocked", "flaky", "not ours", *["fixed"] * 4]
+    assert told[0][1:4] == ("test", "pytest", "a.py:3")
+    fixed = [(row[2], row[4][:2], row[5]) for row in told[4:]]
+    assert fixed[0] == ("pytest", "#1", "pytest:tests/test_a.py::test_one")
+    assert told[5][2:4] + told[5][5:] == ("ruff", "a.py", "F401")
+    assert fixed[2] == ("", "#1", "4 more failures, see the commit")
+    assert fixed[3][::2] == ("mypy", "mypy:y")
+    assert "4 more failures left" in listing.missing
+    text = Elements(made(rows, repairs=info.repairs)).text
+    assert "its turn did not come" in text
     assert "autoresearch-ci fix --check" in text
 
 
