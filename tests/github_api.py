@@ -115,6 +115,12 @@ class GitHubApi(LocalServer):
         self.comments.setdefault(number, []).append(comment)
         return comment
 
+    def edit(self, comment: Json, body: str) -> None:
+        """Somebody who may edits it, a minute after it was written."""
+        comment["body"] = body.replace("\n", "\r\n")
+        later = time.gmtime(time.time() + 60)
+        comment["updated_at"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", later)
+
     def open_pull(self, login: str, branch: str, **values: Any) -> Json:
         pull = self._pull(login, {"head": branch, "base": "main", "title": "a title", **values})
         self.pulls.append(pull)
@@ -341,7 +347,7 @@ class GitHubApi(LocalServer):
         _check_body(data, errors)
         if errors:
             raise Fault(422, "Validation Failed", errors)
-        comment["body"] = data["body"].replace("\n", "\r\n")
+        self.edit(comment, data["body"])
         return 200, comment
 
     def _delete_comment(self, who: Identity, number: str, **_: Any) -> Any:
@@ -499,7 +505,8 @@ def _check_body(data: Json, errors: list[Any]) -> None:
 def _comment(number: int, login: str, body: str) -> Json:
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     body = body.replace("\n", "\r\n")
-    return {"id": number, "user": {"login": login}, "body": body, "created_at": stamp}
+    stamps = {"created_at": stamp, "updated_at": stamp}
+    return {"id": number, "user": {"login": login}, "body": body, **stamps}
 
 
 def _handler(api: GitHubApi) -> type[BaseHTTPRequestHandler]:

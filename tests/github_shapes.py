@@ -61,7 +61,15 @@ PULL = has(
     base=has(ref=TEXT),
     labels=some(LABEL),
 )
-COMMENT = has(id=NUMBER, url=TEXT, html_url=TEXT, user=PERSON, body=TEXT, created_at=STAMP)
+COMMENT = has(
+    id=NUMBER,
+    url=TEXT,
+    html_url=TEXT,
+    user=PERSON,
+    body=TEXT,
+    created_at=STAMP,
+    updated_at=STAMP,
+)
 LINE_COMMENT = has(id=NUMBER, url=TEXT, user=PERSON, body=TEXT, path=TEXT, created_at=STAMP)
 LABELS = {
     "oneOf": [

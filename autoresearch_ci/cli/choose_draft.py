@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from autoresearch_ci.cli import questions
+from autoresearch_ci.cli.questions import Asks, Questions
 from autoresearch_ci.cli.trial import Trial, refuse_dangerous, surveyed, tried
 from autoresearch_ci.config.flags import given
 from autoresearch_ci.config.resolve import Setting, load
@@ -50,6 +50,8 @@ class Place:
     environment: Mapping[str, str]
     stop: Stop
     quick: bool
+    questions: Questions | None
+    """`None`: nobody is asked."""
 
 
 # --- What could be run ----------------------------------------------------------------------------
@@ -66,7 +68,10 @@ class _NothingKnown(ConfigError):
 def chosen(options: argparse.Namespace, place: Place) -> tuple[Draft, Trial | None]:
     """What rules and answers say; a model where they say nothing."""
     try:
-        drafts = _drafts(options, place)
+        if place.questions:
+            drafts = place.questions.settled(lambda asks: _drafts(options, place, asks))
+        else:
+            drafts = _drafts(options, place, None)
     except _NothingKnown as error:
         if not error.goal or not has_credentials(place.environment):
             raise
@@ -92,25 +97,28 @@ def _of_model(goal: str, typed: Sequence[Setting], place: Place) -> tuple[Draft,
     raise AssertionError("the last try raises")
 
 
-def _drafts(options: argparse.Namespace, place: Place) -> list[Draft]:
+def _drafts(options: argparse.Namespace, place: Place, asks: Asks | None) -> list[Draft]:
     """The likeliest first. Raises `ConfigError` when nothing is known that could be measured."""
     typed = given(options)
     brief = _brief(typed, place)
     caches = build_caches(place.files)
-    asks = questions.is_terminal() and not options.yes
     wants = brief.goal or _says_command(typed) or brief.verify
     offers = offers_for(brief.goal, place.stack) if brief.goal else usual_offers(place.stack)
     drafts = [draft_of(offer, place.stack, caches) for offer in offers]
     blank = Draft(goal=brief.goal, scope=place.stack.scope, metric={}, guards=_guards(place.stack))
     if not wants and asks:
-        drafts, brief = _asked_goal(drafts, blank, place, caches)
+        drafts, brief = _asked_goal(drafts, place, caches, asks)
     if _says_command(typed):
         drafts = [replace(draft, metric={}) for draft in [*drafts, blank][:1]]
     drafts = [*drafts_of(brief, (drafts or [blank])[0]), *(aimed(brief, d) for d in drafts)]
-    if not drafts:
-        raise _NothingKnown(brief.goal, place.stack)
+    if drafts and asks and wants and not _says_command(typed):
+        drafts = _asked_metric(drafts, asks)
+    elif not drafts and asks and not has_credentials(place.environment):
+        drafts = [*drafts_of(_asked_command(brief, asks), blank), blank]
     if asks:
-        drafts = [_asked_rest(draft) for draft in drafts[:1]]
+        drafts = [_asked_rest(draft, asks) for draft in drafts[:1]]
+    if not drafts or not (drafts[0].metric or _says_command(typed)):
+        raise _NothingKnown(brief.goal, place.stack)
     return [_with(draft, typed, place) for draft in drafts]
 
 
@@ -135,29 +143,49 @@ def _brief(typed: Sequence[Setting], place: Place) -> Brief:
 
 
 def _asked_goal(
-    drafts: list[Draft], blank: Draft, place: Place, caches: Sequence[str]
+    drafts: list[Draft], place: Place, caches: Sequence[str], asks: Asks
 ) -> tuple[list[Draft], Brief]:
     shown = [f"{draft.goal}  ({draft.metric['command']})" for draft in drafts[:_SHOWN]]
-    picked = questions.choice("What should get better?", shown)
+    picked = asks.choice("goal", "What should get better?", shown, other="something else")
     if picked >= 0:
         return [drafts[picked]], Brief()
-    brief = brief_of(questions.words("What should get better, in your words?", ""))
+    brief = brief_of(asks.words("words", "What should get better, in your words?", ""))
     offers = offers_for(brief.goal, place.stack)
     if offers or brief.verify:
         return [draft_of(offer, place.stack, caches) for offer in offers], brief
-    command = questions.words("Which command prints the number?", "")
-    name = questions.words("What is it called there, as in `name: 1.5`? (Enter: the last)", "")
-    return [], replace(brief, verify=command, metric=name)
+    return [], _asked_command(brief, asks)
 
 
-def _asked_rest(draft: Draft) -> Draft:
-    scope = questions.words("Which files may be edited?", " ".join(draft.scope))
-    usual = [str(guard["command"]) for guard in draft.guards]
-    kept = questions.words("What must keep passing? (none: nothing)", "; ".join(usual))
-    guards = draft.guards if kept == "; ".join(usual) else ({"command": kept},)
-    return replace(
-        draft, scope=tuple(shlex.split(scope)), guards=() if kept in ("none", "") else guards
-    )
+def _asked_command(brief: Brief, asks: Asks) -> Brief:
+    """For what no rule measures here."""
+    command = asks.words("command", "Which command prints the number?", "")
+    name = asks.words("name", "What is it called there, as in `name: 1.5`?", "the last one")
+    return replace(brief, verify=command, metric="" if name == "the last one" else name)
+
+
+def _asked_metric(drafts: Sequence[Draft], asks: Asks) -> list[Draft]:
+    """Those that measure with the command that is picked: who agrees to a goal sees what is run."""
+    commands = list(dict.fromkeys(str(draft.metric["command"]) for draft in drafts))[:_SHOWN]
+    picked = commands[asks.choice("metric", "What shall measure it?", commands)]
+    return [draft for draft in drafts if draft.metric["command"] == picked]
+
+
+def _asked_rest(draft: Draft, asks: Asks) -> Draft:
+    scope = asks.words("scope", "Which files may be edited?", shlex.join(draft.scope))
+    known = {str(guard["command"]): guard for guard in draft.guards}
+    told = asks.words("guard", "What must keep passing?", "; ".join(known) or "none")
+    if told == "none":
+        kept = []
+    elif told == "; ".join(known):
+        kept = list(known)
+    else:  # one line of shell would have the exit code of its last command only
+        kept = [part.strip() for part in told.split(";") if part.strip()]
+    try:
+        globs = tuple(shlex.split(scope))
+    except ValueError as error:
+        raise ConfigError(f"the files {scope!r}: {error}.\ndo: quote as in a shell.") from error
+    guards = tuple(known.get(command, {"command": command}) for command in kept)
+    return replace(draft, scope=globs, guards=guards)
 
 
 def _with(draft: Draft, typed: Sequence[Setting], place: Place) -> Draft:

@@ -16,15 +16,19 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from autoresearch_ci.cli.choose_draft import Place, chosen
+from autoresearch_ci.cli.comment_questions import CommentQuestions, Waiting, comment_questions
 from autoresearch_ci.cli.examples import example
+from autoresearch_ci.cli.questions import Questions, Terminal, is_terminal
 from autoresearch_ci.cli.terminal import obey_signals
+from autoresearch_ci.config.flags import given
 from autoresearch_ci.config.resolve import DEFAULT_PATH, load
-from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.errors import AutoresearchError, ConfigError
 from autoresearch_ci.plan.draft import yaml_of
 from autoresearch_ci.plan.stack import Stack, stack_of
 from autoresearch_ci.plan.workflow_file import OURS, USES, schema_line, workflow_text
 from autoresearch_ci.safety import untrusted_files
 from autoresearch_ci.safety.log_text import defuse, json_text
+from autoresearch_ci.safety.markdown_text import inline
 from autoresearch_ci.workspace.repository import Repository
 
 _HEADER = (
@@ -36,13 +40,44 @@ def main(options: argparse.Namespace) -> int:
     """Detect, ask, try, write; with `--json` ask nothing, and print what came of it."""
     with closing(Repository.open(Path.cwd())) as repository:
         if not options.json:
-            _init(options, _place(options, repository))
+            place = _place(options, repository)
+            if isinstance(place.questions, CommentQuestions):
+                return _on_an_issue(options, place, place.questions)
+            _init(options, place)
             return 0
         options.yes = True
         with redirect_stdout(sys.stderr):  # what people are told meanwhile
             facts = _init(options, _place(options, repository))
         print(json_text(facts, indent=2, readable=True))
     return 0
+
+
+def _on_an_issue(options: argparse.Namespace, place: Place, questions: CommentQuestions) -> int:
+    """What came of it is said where the questions were."""
+    try:
+        facts = _init(options, place)
+    except Waiting as waiting:
+        print(defuse(f"asked, and waiting for an answer: {waiting.url}"))
+        return 0
+    except AutoresearchError as error:
+        words = "Answer once more when that is mended, or with something else."
+        questions.tell("autoresearch-ci init ended without a configuration", [words], str(error))
+        raise
+    trial = facts["trial"]
+    values = f"The metric is {trial['values'][0]:g} now; {trial['noise']}" if trial else ""
+    new = "\n".join(f"# --- {path}\n{text}" for path, text in facts["files"].items())
+    questions.tell("autoresearch-ci init has tried this", [inline(values, 500)], new)
+    return 0
+
+
+def _questions(options: argparse.Namespace, repository: Repository) -> Questions | None:
+    """Who can be asked: somebody at the terminal, or on the issue that started a job in CI."""
+    if options.yes:
+        return None
+    if is_terminal():
+        return Terminal()
+    goal = next((str(each.value) for each in given(options) if each.at == ("goal",)), "")
+    return comment_questions(options.environment, repository, goal) if goal else None
 
 
 def _init(options: argparse.Namespace, place: Place) -> dict[str, Any]:
@@ -88,6 +123,7 @@ def _place(options: argparse.Namespace, repository: Repository) -> Place:
         environment=options.environment,
         stop=obey_signals(),
         quick=options.quick,
+        questions=_questions(options, repository),
     )
 
 

@@ -36,6 +36,36 @@ def parse_commands(text: str, author: str, at: str) -> list[CommentCommand]:
     ]
 
 
+_ANSWER = re.compile(r"/autoresearch +answer *")
+_TOLD = re.compile(r"([a-z][a-z-]*) *: *(.*?) *")
+
+
+def parse_answers(text: str) -> dict[str, str] | None:
+    """What a comment answers, by the word of each question; `None`: it is no answer.
+
+    What cannot be read as `word: answer` stands under the empty word.
+    """
+    first, *lines = [line.strip() for line in text.strip().splitlines()] or [""]
+    if not _ANSWER.fullmatch(first):
+        return None
+    found: dict[str, str] = {}
+    for line in filter(None, lines):
+        told = _TOLD.fullmatch(line)
+        key, words = told.groups() if told else ("", line)
+        found[key] = words
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replies:
+    """What people have said below a comment of ours."""
+
+    said: tuple[str, ...] = ()
+    """Whole comments, oldest first, by people who may write and that nobody has edited."""
+    ignored: tuple[str, ...] = ()
+    """Why others that begin as ours do count for nothing, a sentence each."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Requests:
     """What people ask for, all their commands together."""

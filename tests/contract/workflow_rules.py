@@ -95,6 +95,8 @@ WORKFLOW = mapping(
         pull_request=PULL_REQUEST,
         workflow_dispatch={"anyOf": [{"type": "null"}, mapping(inputs=each(CALL_INPUT))]},
         schedule={"type": "array", "items": mapping("cron", cron=TEXT)},
+        issues=mapping("types", types={"type": "array"}),
+        issue_comment=mapping("types", types={"type": "array"}),
         workflow_call=CALL,
     ),
     permissions=PERMISSIONS,
@@ -260,7 +262,7 @@ def ours(step: Mapping[str, Any]) -> bool:
 
 def measures(step: Mapping[str, Any]) -> bool:
     """Whether a step of ours runs the repository's code."""
-    return step.get("with", {}).get("command", "run") in ("run", "fix", "compare", "doctor")
+    return step.get("with", {}).get("command", "run") in ("run", "fix", "compare", "doctor", "init")
 
 
 def _own_checkout_problems(steps: list[Mapping[str, Any]]) -> Iterator[str]:

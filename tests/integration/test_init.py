@@ -272,7 +272,7 @@ def test_on_a_terminal_three_questions_are_asked_and_enter_is_an_answer(here: Re
     with subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=theirs) as process:
         os.close(theirs)
         told = b""
-        for prompt in (b"] ", b"] ", b"> "):
+        for prompt in (b"] ", b"] ", b"[none] "):
             told += _until(ours, prompt)
             os.write(ours, b"\n")
         told += _until(ours, b"autoresearch-ci run")

@@ -31,7 +31,7 @@ class Input:
 INPUTS: Mapping[str, Input] = {
     "command": Input(),
     "config": Input(flag="--config"),
-    "goal": Input(flag="--goal", commands=("run", "fix")),
+    "goal": Input(flag="--goal", commands=("run", "fix", "init")),
     "iterations": Input(flag="--iterations", commands=("run", "fix", "debug")),
     "max-minutes": Input(flag="--minutes", commands=("run", "fix", "debug")),
     "max-usd": Input(flag="--budget-usd", commands=("run", "fix", "debug")),
@@ -55,7 +55,7 @@ INPUTS: Mapping[str, Input] = {
 }
 """Every input of action.yml, in its order."""
 
-COMMANDS = ("run", "compare", "fix", "debug", "security", "publish", "doctor")
+COMMANDS = ("run", "compare", "fix", "debug", "security", "publish", "doctor", "init")
 LOOPS = ("run", "fix")
 """Commands that tell what they do in events, and may be resumed."""
 RESUMABLE = (*LOOPS, "debug")

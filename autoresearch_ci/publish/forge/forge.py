@@ -10,7 +10,7 @@ from typing import Protocol
 
 from autoresearch_ci.config.schema import Publish
 from autoresearch_ci.errors import ConfigError
-from autoresearch_ci.publish.comment_commands import CommentCommand
+from autoresearch_ci.publish.comment_commands import CommentCommand, Replies
 from autoresearch_ci.publish.forge.refusals import Place
 
 _URL = re.compile(r"(?P<scheme>https?|file)://(?P<host>[^/@\s]*)(?P<path>/[^\s]*)")
@@ -144,6 +144,9 @@ class Forge(Protocol):
 
         Its address; empty: this forge takes none.
         """
+
+    def replies(self, number: int, mark: str) -> Replies:
+        """The answers below our comment with that mark."""
 
     def beside_lines(self, number: int, mark: str, notes: Sequence[LineNote]) -> None:
         """Say each once; what was said before and is not among them any more is said to be gone,

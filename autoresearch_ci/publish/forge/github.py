@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from autoresearch_ci.errors import ConfigError
-from autoresearch_ci.publish.comment_commands import CommentCommand, parse_commands
+from autoresearch_ci.publish.comment_commands import (
+    CommentCommand,
+    Replies,
+    parse_answers,
+    parse_commands,
+)
 from autoresearch_ci.publish.forge.forge import (
     Address,
     LineNote,
@@ -152,6 +157,36 @@ class GitHub:
             return first.html_url
 
         return self._ask(stick)
+
+    def replies(self, number: int, mark: str) -> Replies:
+        """Only as they were written: whoever may write can edit the comment of another.
+
+        Found below our own comment alone: what was said before answers something else.
+        """
+        begin = f"<!-- autoresearch-ci:{mark} -->"
+        us = self._own_login()
+
+        def read(repository: Repository) -> Replies:
+            comments = list(repository.get_issue(number).get_comments())
+            asked = [c.id for c in comments if _is_by(c, us) and c.body.startswith(begin)]
+            said, ignored = [], []
+            for comment in comments:
+                author = comment.user.login if comment.user else ""
+                if (
+                    not asked
+                    or comment.id < min(asked)
+                    or parse_answers(comment.body or "") is None
+                ):
+                    continue
+                if comment.updated_at != comment.created_at:
+                    ignored.append(f"the comment of {author} was edited, so it is no answer")
+                elif not author or author == us or not self._may_write(repository, author):
+                    ignored.append(f"{author or 'somebody'} may not write to this repository")
+                else:
+                    said.append(comment.body)
+            return Replies(said=tuple(said), ignored=tuple(ignored))
+
+        return self._ask(read)
 
     def beside_lines(self, number: int, mark: str, notes: Sequence[LineNote]) -> None:
         us = self._own_login()

