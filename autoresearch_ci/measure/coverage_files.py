@@ -17,6 +17,7 @@ from autoresearch_ci.measure.coverage_reports import REPORT_LIMIT, go_lines, v8_
 from autoresearch_ci.safety.untrusted_files import file_bytes
 from autoresearch_ci.safety.untrusted_values import Unreadable
 
+_OF_NODE, _OF_GO = ".executed-by-node", ".executed-by-go"
 _PROCESSES = 200
 """Of Node, whose files are read."""
 _GO_TEST = re.compile(r"(?P<start>(?:[\w.]+=\S+ )*(?:\S*/)?go test)(?P<rest>(?: [^;&|<>`$()\n]*)?)")
@@ -33,41 +34,35 @@ class CoverageFiles:
     @property
     def environment(self) -> dict[str, str]:
         """What the command must be given besides."""
-        return {"NODE_V8_COVERAGE": str(self._of_node)}
+        return {"NODE_V8_COVERAGE": str(self.temporary / _OF_NODE)}
 
     def asked(self, command: str) -> str:
         """The command, which may have to be told."""
         found = _GO_TEST.fullmatch(command)
         if found is None or "-coverprofile" in command:
             return command
-        asks = shlex.join([f"-coverprofile={self._of_go}", "-coverpkg=./..."])
+        asks = shlex.join([f"-coverprofile={self.temporary / _OF_GO}", "-coverpkg=./..."])
         return f"{found['start']} {asks}{found['rest']}"
 
     def executed(
-        self, files: Collection[str], sources: Mapping[str, str], *, failed: bool
+        self, seen: Path, files: Collection[str], sources: Mapping[str, str], *, failed: bool
     ) -> tuple[LinesOfTest, ...]:
         """All of it as one test, once the command has ended; empty: nothing was written.
 
-        `sources`: text of the files that are looked at.
+        `seen`: where we find its TMPDIR. `sources`: text of the files that are looked at.
         """
-        profile = _content(self._of_go) or b""
+        profile = _content(seen / _OF_GO) or b""
         lines = go_lines(profile.decode(errors="replace"), files)
-        if self._of_node.is_dir() and not self._of_node.is_symlink():
-            lines |= v8_lines(self._reports(), sources, str(self.tree))
+        of_node = seen / _OF_NODE
+        if of_node.is_dir() and not of_node.is_symlink():
+            lines |= v8_lines(_reports(of_node), sources, str(self.tree))
         return (LinesOfTest(failed=failed, lines=lines),) if lines else ()
 
-    def _reports(self) -> Iterator[bytes]:
-        for path in sorted(self._of_node.glob("coverage-*.json"))[:_PROCESSES]:
-            if report := _content(path):
-                yield report
 
-    @property
-    def _of_node(self) -> Path:
-        return self.temporary / ".executed-by-node"
-
-    @property
-    def _of_go(self) -> Path:
-        return self.temporary / ".executed-by-go"
+def _reports(folder: Path) -> Iterator[bytes]:
+    for path in sorted(folder.glob("coverage-*.json"))[:_PROCESSES]:
+        if report := _content(path):
+            yield report
 
 
 def _content(path: Path) -> bytes | None:

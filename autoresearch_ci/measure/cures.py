@@ -27,6 +27,7 @@ _READ_ONLY = re.compile(
     r"(?P<place>/[\w./@+-]*)[`'\"\u2018\u2019]?:? ?Read-only file system"
     r"|Read-only file system[^\n/]{0,40}['\"](?P<other>/[\w./@+-]+)['\"]"
 )
+_FULL = re.compile(r"No space left on device|ENOSPC|Errno 28\]|database or disk is full")
 _VARIABLE = re.compile(
     r"\bKeyError: '(?P<key>[A-Z][A-Z0-9]*_[A-Z0-9_]+)'|(?P<shell>[A-Z][A-Z0-9_]+): unbound variable"
     r"|(?P<perl>[A-Z][A-Z0-9_]+): parameter (?:null or )?not set"
@@ -61,6 +62,12 @@ _SAID: tuple[tuple[re.Pattern[str], str], ...] = (
         _NO_SCRIPT,
         "do: mend the first line of {0}: it names a program that is not there, or ends in a "
         "carriage return (in .gitattributes: {0} text eol=lf)",
+    ),
+    (
+        _FULL,
+        "do: have a `setup` command make what is large, keep what is built (--set "
+        "'cache=[target/]'), or let it write to the disk: --set 'sandbox.write=[/a/folder]'; what "
+        "else a measurement writes may lie in memory, of which it gets half",
     ),
     (
         re.compile(r"(?i:cannot connect to the docker daemon)|docker\.sock|podman\.sock"),

@@ -18,6 +18,7 @@ from typing import Any
 
 from autoresearch_ci.decide.changed_lines import LinesOfTest
 from autoresearch_ci.measure.suite_observer import with_plugin
+from autoresearch_ci.safety import untrusted_files as beneath
 from autoresearch_ci.workspace.snapshot import remove
 
 PLUGIN = "pytest_executed_lines"
@@ -48,11 +49,14 @@ class LineObserver:
         self._tree = tree
 
     @contextlib.contextmanager
-    def watch(self, environment: Mapping[str, str]) -> Iterator[Watch]:
-        """While the block runs a command in the environment that it is given."""
-        path = self._temporary / _LOG
-        self._lay_out(str(path))
-        remove(path)
+    def watch(self, environment: Mapping[str, str], seen: Path) -> Iterator[Watch]:
+        """While the block runs a command in the environment that it is given.
+
+        `seen`: where we find its TMPDIR.
+        """
+        path = seen / _LOG
+        self._lay_out(str(self._temporary / _LOG))
+        beneath.remove(seen, _LOG)
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             os.fchmod(file, 0o622)  # the command may run as another user

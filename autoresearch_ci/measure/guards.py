@@ -202,7 +202,7 @@ class Guards:
             doubt, knowledge = knowledge.doubting(role, seen)
             lost = doubt.reason if doubt else knowledge.tests_gone(role, seen)
             return ": ".join(filter(None, (problem, lost))), knowledge
-        if self._commands.has_helpers(guard.command):
+        if self._commands.has_helpers(guard.command, subject.changes):
             seen = replace(seen, handed_over=True)
         if not failed:  # else tests that never ran would not be missed later
             knowledge = knowledge.having_seen(role, seen)

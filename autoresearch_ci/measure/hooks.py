@@ -23,6 +23,7 @@ from autoresearch_ci.safety.prompt_text import line as plain
 from autoresearch_ci.workspace.repository import Changes
 from autoresearch_ci.workspace.store import Edits
 
+_MESSAGE = "COMMIT_EDITMSG"
 _TRIED = 20
 """Files in scope that the trial on the unmodified code pretends to change."""
 _FINDING = re.compile(r"^[ \t]*\S{1,200}:\d+(?::\d+)?:?[ \t]+\S.*", re.MULTILINE)
@@ -86,10 +87,10 @@ class Hooks:
         with self._commands.placed(commit.changes):
             tree.pretend_repository(commit.parent, commit.commit)
             if name == "commit-msg":
-                message = tree.layout.temporary / "COMMIT_EDITMSG"
+                message = tree.seen.temporary / _MESSAGE
                 message.write_text(commit.message, encoding="utf-8", errors="replace")
                 tree.sandbox.own(message)
-                words.append(str(message))
+                words.append(str(tree.layout.temporary / _MESSAGE))
             result = self._commands.run(commit.iteration, "guard", shlex.join(words))
             if result.failure and name == "pre-commit":
                 result = self._repaired(commit, words, result)

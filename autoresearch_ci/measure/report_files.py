@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from autoresearch_ci.measure.xml_reports import Reports
-from autoresearch_ci.safety.untrusted_files import file_bytes
+from autoresearch_ci.safety import untrusted_files as beneath
 from autoresearch_ci.safety.untrusted_values import MIB, MetricError, Unreadable
 
 REPORT_BYTES = 64 * MIB
@@ -29,10 +29,13 @@ _State = tuple[int, int, int, int]
 class ReportFiles:
     """The reports of one run of a command: made before it starts, read when it has ended."""
 
-    def __init__(self, tree: Path, name: str | None) -> None:
-        """What lies there already is not this run's report: one file is deleted, and of those that
+    def __init__(self, tree: Path, name: str | None, known_as: Path | None = None) -> None:
+        """`known_as`: what the command calls the tree, where that is another path.
+
+        What lies there already is not this run's report: one file is deleted, and of those that
         match a pattern, which may be the repository's own, it is known what they were."""
         self._tree = tree
+        self._known_as = known_as or tree
         self._name = name or ""
         self._earlier: dict[str, _State] = {}
         if _is_pattern(self._name):
@@ -71,16 +74,14 @@ class ReportFiles:
 
     def _found(self) -> Path | None:
         """Where the one report lies; `None` when nothing is there, or a link leads out."""
-        path = self._tree / self._name
-        if not self._name:
-            return None
-        inside = path.parent.resolve().is_relative_to(self._tree.resolve())
-        return path if inside and os.path.lexists(path) else None
+        found = beneath.without_links(self._tree, self._name, self._known_as)
+        path = self._tree / found if found else None
+        return path if path and os.path.lexists(path) else None
 
 
 def _content(path: Path, name: str, limit: int) -> bytes | MetricError:
     try:
-        return file_bytes(path, limit, follow=False)
+        return beneath.file_bytes(path, limit, follow=False)
     except (Unreadable, PermissionError) as error:
         why = error if isinstance(error, Unreadable) else "is not readable"
         return MetricError(f"{name} {why}")

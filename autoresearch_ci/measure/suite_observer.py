@@ -20,6 +20,7 @@ from typing import Any
 
 from autoresearch_ci.decide.suite_standards import SuiteResult, worst
 from autoresearch_ci.execution.command import CommandResult
+from autoresearch_ci.safety import untrusted_files as beneath
 from autoresearch_ci.workspace.snapshot import remove
 
 LOG_LIMIT = 64 * 2**20
@@ -47,15 +48,18 @@ class SuiteObserver:
         self._temporary = temporary
 
     @contextlib.contextmanager
-    def watch(self, environment: Mapping[str, str], longest: float = 0.0) -> Iterator[Watch]:
+    def watch(
+        self, environment: Mapping[str, str], seen: Path, longest: float = 0.0
+    ) -> Iterator[Watch]:
         """While the block runs a command in the environment that it is given.
 
-        `longest`: seconds after which a test is stopped, and has failed; 0: never.
+        `seen`: where we find its TMPDIR. `longest`: seconds after which a test is stopped, and has
+        failed; 0: never.
         """
         # Always the same name: a command that looks around must find what it found before.
-        path = self._temporary / _LOG
-        self._lay_out(str(path), longest)
-        remove(path)
+        path = seen / _LOG
+        self._lay_out(str(self._temporary / _LOG), longest)
+        beneath.remove(seen, _LOG)
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             os.fchmod(file, 0o622)  # the command may run as another user

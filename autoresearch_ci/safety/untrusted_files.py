@@ -77,6 +77,8 @@ _HANDLE: int = getattr(os, "O_PATH", 0)
 _DEEPEST = 64
 """Folders of a chain that are held open; more are opened again on the way back."""
 
+_LINKS = 40
+"""That are followed on the way to one file, as the kernel does."""
 _LINK = frozenset({errno.ELOOP, errno.EMLINK})
 """A link where none may be; FreeBSD has a word of its own for it."""
 MOVING = _LINK.union({errno.ENOTDIR, errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY, errno.EISDIR})
@@ -163,6 +165,60 @@ def rmdir(root: Path, path: str) -> None:
     """Remove an empty folder."""
     with place(root, path) as (at, name):
         os.rmdir(name, dir_fd=at)
+
+
+def drop_empty_parents(root: Path, path: str) -> list[str]:
+    """Remove the folders above `path` that hold nothing, as git does; returns which."""
+    gone = []
+    for above in Path(path).parents[:-1]:
+        try:
+            rmdir(root, above.as_posix())
+        except OSError as error:
+            if error.errno in MOVING:  # it holds something, or is no folder
+                break
+            raise
+        gone.append(above.as_posix())
+    return gone
+
+
+def without_links(root: Path, path: str, known_as: Path) -> str | None:
+    """`path` with what the links on the way to it lead to; `None`: out of `root`, or nowhere.
+
+    What lies there may be a link itself. `known_as`: what absolute links call `root`.
+    """
+    names = {f"{known_as}/", f"{os.path.realpath(known_as)}/"}
+    pending = path.split("/")[::-1]
+    found: list[str] = []
+    links = 0
+    while pending:
+        step = pending.pop()
+        if step == "..":
+            if not found:
+                return None
+            found.pop()
+        elif step not in ("", "."):
+            found.append(step)
+            if not pending:
+                break
+            target = _link(root, "/".join(found))
+            if target is None:
+                continue
+            links += 1
+            own = next((name for name in names if f"{target}/".startswith(name)), "")
+            if links > _LINKS or (target.startswith("/") and not own):
+                return None
+            found = [] if own else found[:-1]
+            pending += target.removeprefix(own.rstrip("/")).split("/")[::-1]
+    return "/".join(found)
+
+
+def _link(root: Path, path: str) -> str | None:
+    """Where it leads; `None`: it is no link."""
+    try:
+        with place(root, path) as (at, name):
+            return os.readlink(name, dir_fd=at)
+    except OSError:
+        return None
 
 
 Notes = tuple[int, tuple[tuple[str, bytes], ...]]
@@ -347,7 +403,12 @@ def _without_files(descriptor: int, top: int) -> list[str]:
         else:
             names.append(f".{secrets.token_hex(8)}")
             with _ours(descriptor, name):  # who moves a folder must be allowed to write into it
-                os.rename(name, names[-1], src_dir_fd=descriptor, dst_dir_fd=top)
+                try:
+                    os.rename(name, names[-1], src_dir_fd=descriptor, dst_dir_fd=top)
+                except OSError as error:
+                    if error.errno != errno.EXDEV:  # a layer's, which setup has made
+                        raise
+                    shutil.rmtree(names.pop() and name, dir_fd=descriptor)
     return names
 
 

@@ -13,7 +13,7 @@ import os
 import re
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,14 +98,39 @@ class GitView:
         The tree holds them already. `versions`: of the base commit.
         """
         before = self.files
-        self.files = dict(self._permanent)
         self._restated |= changes.keys()
+        self.files = self._of(changes, versions or {}, self._restated, self._tree)
+        return {p for p in before.keys() | self.files.keys() if before.get(p) != self.files.get(p)}
+
+    def differing(
+        self,
+        changes: Changes,
+        versions: Mapping[str, FileVersion],
+        tree: Path,
+        dated: Collection[str],
+    ) -> dict[str, bytes]:
+        """What has another content where `changes` lie above what is shown, in `tree`.
+
+        `dated`: what has another time of change there.
+        """
+        files = self._of(changes, versions, dated, tree)
+        return {path: text for path, text in files.items() if self.files.get(path) != text}
+
+    def _of(
+        self,
+        changes: Changes,
+        versions: Mapping[str, FileVersion],
+        restated: Collection[str],
+        tree: Path,
+    ) -> dict[str, bytes]:
         head = self._amended(changes) if changes else self._base
         tags = [tag if tag.commit != self._base else self._moved(tag, head) for tag in self._tags]
-        self.files[".git/packed-refs"] = os.fsencode(_PEELED + "".join(map(_packed, tags)))
-        self.files[".git/HEAD"] = f"{head}\n".encode()
-        self.files[".git/index"] = self._index(changes, versions or {})
-        return {p for p in before.keys() | self.files.keys() if before.get(p) != self.files.get(p)}
+        return {
+            **self._permanent,
+            ".git/packed-refs": os.fsencode(_PEELED + "".join(map(_packed, tags))),
+            ".git/HEAD": f"{head}\n".encode(),
+            ".git/index": self._index(changes, versions, restated, tree),
+        }
 
     def _amended(self, changes: Changes) -> str:
         """The base commit with another tree."""
@@ -165,15 +190,21 @@ class GitView:
         place.chmod(0o644)
         return name
 
-    def _index(self, changes: Changes, versions: Mapping[str, FileVersion]) -> bytes:
+    def _index(
+        self,
+        changes: Changes,
+        versions: Mapping[str, FileVersion],
+        restated: Collection[str],
+        tree: Path,
+    ) -> bytes:
         entries = dict(self._entries)
-        for path in self._restated:
+        for path in restated:
             version = changes[path] if path in changes else versions.get(path)
             raw = os.fsencode(path)
             if version is None:
                 entries.pop(raw, None)
             else:
-                entries[raw] = self._entry(raw, version)
+                entries[raw] = _entry(tree, raw, version)
         for raw in self._unchanged & entries.keys():
             entries[raw] = _flagged(entries[raw], len(self._base) // 2)
         body = b"".join(
@@ -185,31 +216,32 @@ class GitView:
         )
         return body + hashlib.new(self._algorithm, body, usedforsecurity=False).digest()
 
-    def _entry(self, path: bytes, version: FileVersion) -> bytes:
-        """With what `lstat` says of the file now, so that git need not read it."""
-        mode = int(version.mode, 8)
-        facts: tuple[int, ...] = (0, 0, 0, 0, 0, 0, mode, 0, 0, 0)
-        try:
-            found = os.lstat(self._tree / os.fsdecode(path))
-        except OSError:
-            pass
-        else:
-            times = [
-                part for ns in (found.st_ctime_ns, found.st_mtime_ns) for part in divmod(ns, 10**9)
-            ]
-            numbers = (
-                *times,
-                found.st_dev,
-                found.st_ino,
-                mode,
-                found.st_uid,
-                found.st_gid,
-                found.st_size,
-            )
-            facts = tuple(number & 0xFFFFFFFF for number in numbers)
-        flags = struct.pack(">H", min(len(path), 0xFFF))
-        entry = _STAT.pack(*facts) + bytes.fromhex(version.blob) + flags + path
-        return entry + b"\0" * (8 - len(entry) % 8)
+
+def _entry(tree: Path, path: bytes, version: FileVersion) -> bytes:
+    """With what `lstat` says of the file now, so that git need not read it."""
+    mode = int(version.mode, 8)
+    facts: tuple[int, ...] = (0, 0, 0, 0, 0, 0, mode, 0, 0, 0)
+    try:
+        found = os.lstat(tree / os.fsdecode(path))
+    except OSError:
+        pass
+    else:
+        times = [
+            part for ns in (found.st_ctime_ns, found.st_mtime_ns) for part in divmod(ns, 10**9)
+        ]
+        numbers = (
+            *times,
+            found.st_dev,
+            found.st_ino,
+            mode,
+            found.st_uid,
+            found.st_gid,
+            found.st_size,
+        )
+        facts = tuple(number & 0xFFFFFFFF for number in numbers)
+    flags = struct.pack(">H", min(len(path), 0xFFF))
+    entry = _STAT.pack(*facts) + bytes.fromhex(version.blob) + flags + path
+    return entry + b"\0" * (8 - len(entry) % 8)
 
 
 def _entries(index: bytes, width: int) -> dict[bytes, bytes]:

@@ -1,18 +1,23 @@
 """The folder in which measured code runs: base commit + in-scope changes, and nothing else.
 
-Whatever a command did to it, or to its HOME, is undone before the next measurement. What is run
-there, and why, is bench.py's business.
+Each measurement finds it, and its HOME, as setup left them: what it writes lies in a layer of its
+own above them, or, where that cannot be made, is undone before the next one. What is run there, and
+why, is bench.py's business.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
+import shutil
 import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import pathspec
 
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.execution.command import run_command
@@ -75,6 +80,12 @@ def relocated(environment: Mapping[str, str], layout: Layout) -> dict[str, str]:
     }
 
 
+_FOLDER = re.compile(r"(?!.*\.\.)[^!#*?\[\]\\]+/")
+"""A pattern that names one outright."""
+_OF_BASE = FileVersion("", "")
+"""Stands for whatever the base commit has."""
+
+
 class Trial:
     """A candidate under judgement; rolled back unless kept."""
 
@@ -85,7 +96,7 @@ class Trial:
 
 
 class MeasureTree:
-    """`create`, run setup in it, `seal`; then `place`, run and `restore` as often as needed."""
+    """`create`, run setup in it, `seal`; then run in `placed` as often as needed."""
 
     def __init__(
         self,
@@ -96,6 +107,8 @@ class MeasureTree:
         sandbox: Jail | None = None,
     ) -> None:
         self.layout = layout
+        self.seen = layout
+        """Where we find what commands find in `layout`: other paths, while something is placed."""
         self.sandbox = sandbox or unconfined(layout.scratch)
         """Of every command that runs here."""
         self._store = store
@@ -112,6 +125,8 @@ class MeasureTree:
         self._ours: dict[Path, tuple[int, int] | None] = {}
         self._aside: set[str] = set()
         """Paths whose right content is not the commit's but a copy in `pristine`."""
+        self._dated: dict[str, tuple[FileVersion | None, int]] = {}
+        """Of what was placed: the last version, and its time of change in ns."""
         self._removed: Set[str] = set()
         """Paths of the commit that setup deleted (submodules are among them)."""
 
@@ -150,6 +165,8 @@ class MeasureTree:
         self._open_view()
         for folder in (self.layout.tree, self.layout.home, self.layout.temporary):
             self.sandbox.own_all(folder)
+        if self._layers:
+            return
         self._tree.take()
         self._home.take()
         for folder in (
@@ -173,6 +190,11 @@ class MeasureTree:
             target.write_bytes(content)
 
     @property
+    def _layers(self) -> bool:
+        """What is kept are folders then, that can be mounted; of other patterns nobody knows."""
+        return self.sandbox.layers and all(map(_FOLDER.fullmatch, self.layout.cache))
+
+    @property
     def noexec(self) -> str:
         """Where the tree lies, if programs of it may not be executed; empty: they may."""
         folder = self.layout.scratch.parent
@@ -186,6 +208,9 @@ class MeasureTree:
 
         Files of the base commit that setup changed (a lock file, say) stay as setup made them.
         """
+        if self._layers:
+            self.sandbox.seal([self.layout.tree / path for path in self._cache_folders()])
+            return
         for snapshot, name in ((self._tree, "tree"), (self._home, "home")):
             before = snapshot.take()
             for path, fingerprint in snapshot.files.items():
@@ -195,6 +220,23 @@ class MeasureTree:
                     self._aside.add(f"{name}/{path}")
         self._removed = self._files.keys() - self._tree.files.keys()
 
+    def _cache_folders(self) -> list[str]:
+        """Those that are there now, wherever they lie, and where a pattern says it outright."""
+        cache = self.layout.cache
+        for path in (pattern.strip("/") for pattern in cache):
+            with contextlib.suppress(FileExistsError, NotADirectoryError):  # the repository's own
+                self._make_folders(self.layout.tree, path)
+        wanted = pathspec.GitIgnoreSpec.from_lines(cache)
+        found = []
+        for folder, names, _ in os.walk(self.layout.tree) if cache else ():
+            below = os.path.relpath(folder, self.layout.tree)
+            paths = {name: os.path.normpath(f"{below}/{name}") for name in names}
+            real = {n: p for n, p in paths.items() if not Path(folder, n).is_symlink()}
+            kept = {name for name, path in real.items() if wanted.match_file(f"{path}/")}
+            names[:] = [name for name in names if name not in kept]
+            found += [paths[name] for name in sorted(kept)]
+        return found
+
     @contextlib.contextmanager
     def trial(self, incumbent: Changes) -> Iterator[Trial]:
         """Leaving the block puts `incumbent` in place, whatever happened, unless it was kept."""
@@ -202,7 +244,7 @@ class MeasureTree:
         try:
             yield trial
         finally:
-            if not trial.kept:
+            if not (trial.kept or self._layers):
                 self.place(incumbent)
 
     def contents(
@@ -232,14 +274,104 @@ class MeasureTree:
                 self._rewrite(sorted(self._view.show(changes, self._files)))
                 self._shown = dict(changes)
 
+    @contextlib.contextmanager
+    def placed(self, changes: Changes) -> Iterator[None]:
+        """One measurement: within the block the tree is the base commit with `changes`.
+
+        What it writes is read from `seen`, and gone after the block.
+        """
+        if not self._layers:
+            self.place(changes)
+            try:
+                yield
+            finally:
+                self.restore()
+            return
+        with self.sandbox.fresh(self.layout.temporary) as above:
+            self.seen = replace(self.layout, scratch=above)
+            try:
+                self._write_above(changes)
+                yield
+            finally:
+                self.seen = self.layout
+
+    def _write_above(self, changes: Changes) -> None:
+        """Nothing runs there yet, and nothing is there but what setup left."""
+        tree, filters = self.seen.tree, self._filters(changes)
+        contents = {p: self._content(p, v, filters) for p, v in changes.items() if v}
+        for path in changes:  # a folder may take the place of a file, and the other way round
+            beneath.remove(tree, path)
+        for path, version in changes.items():
+            if version is None:
+                beneath.drop_empty_parents(tree, path)
+            else:
+                self._write_one(path, contents[path], 0o755 if version.mode == "100755" else 0o644)
+        dated = self._date(changes)
+        if self._view and dated:
+            differing = self._view.differing(changes, self._files, tree, dated)
+            for path, content in differing.items():
+                beneath.remove(tree, path)
+                self._write_one(path, content, 0o644)
+
+    def _write_one(self, path: str, content: bytes, mode: int) -> None:
+        self._make_folders(self.seen.tree, path.rpartition("/")[0])
+        beneath.write(self.seen.tree, path, content, mode)
+        self.sandbox.own(self.seen.tree, path)
+
+    def _make_folders(self, tree: Path, path: str) -> None:
+        for folder in [*Path(path).parents[-2::-1], Path(path)] if path else ():
+            beneath.make_folder(tree, folder.as_posix())
+            self.sandbox.own(tree, folder.as_posix())
+
+    def _filters(self, changes: Changes) -> Path:
+        """A folder whose .gitattributes say how the files of this state are checked out."""
+        if not any(map(_is_attributes, changes)):
+            return self.layout.tree
+        made = self.layout.pristine.with_name("stage")
+        remove(made)
+        made.mkdir(mode=0o700, parents=True)
+        for path, version in {**self._files, **changes}.items():
+            if _is_attributes(path) and version and version.regular:
+                (made / path).parent.mkdir(parents=True, exist_ok=True)
+                (made / path).write_bytes(self._store.read(version))
+        return made
+
+    def _date(self, changes: Changes) -> set[str]:
+        """Give what is new another second of change than its other versions had; returns which.
+
+        Tools trust it: Python's with the size, builds by what is newer. What they have built may be
+        kept, so the base commit's files are new, too, where others were in their place.
+        """
+        back = self._dated.keys() - changes.keys() if self.layout.cache else ()
+        dated = {**changes, **dict.fromkeys(back, _OF_BASE)}
+        for path, version in dated.items():
+            known, time_ns = self._dated.get(path, (_OF_BASE, 0))
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                time_ns = time_ns or beneath.status(self.layout.tree, path).st_mtime_ns
+            if known != version:
+                time_ns = max((time_ns // 10**9 + 1) * 10**9, time.time_ns())
+                self._dated[path] = (version, time_ns)
+            with (
+                contextlib.suppress(FileNotFoundError, NotADirectoryError),
+                beneath.place(self.seen.tree, path) as (at, name),
+            ):
+                os.utime(name, ns=(time_ns, time_ns), dir_fd=at, follow_symlinks=False)
+        return set(dated)
+
     def pretend_repository(self, head: str, staged: str) -> None:
-        """Until `restore`, git in the tree sees `staged` as what is to be committed on `head`."""
-        self._store.pretend(self.layout.tree, head=head, staged=staged)
-        self.sandbox.own_all(self.layout.tree / ".git")
+        """In `placed`, git in the tree sees `staged` as what is to be committed on `head`."""
+        made = self.layout.pristine.with_name("stage")
+        remove(made)
+        self._store.pretend(made, head=head, staged=staged)
+        # Setup's has a configuration that is not ours, or is a link to a real one.
+        beneath.remove(self.seen.tree, ".git")
+        shutil.copytree(made / ".git", self.seen.tree / ".git")
+        remove(made)
+        self.sandbox.own_all(self.seen.tree / ".git")
 
     def staged(self, commit: str) -> Edits:
         """What git would commit there instead of what `commit` holds; see `pretend_repository`."""
-        return self._store.staged(self.layout.tree, commit)
+        return self._store.staged(self.seen.tree, commit)
 
     def pretend_parent(self, base: str, paths: Sequence[str]) -> str:
         """A commit that is `base` but for the last line of these files, which it lacks."""
@@ -350,7 +482,9 @@ class MeasureTree:
                 return False
             self._tree.make_parents(path)
             mode = 0o755 if version.mode == "100755" else 0o644
-            beneath.write(self.layout.tree, path, self._content(path, version), mode)
+            beneath.write(
+                self.layout.tree, path, self._content(path, version, self.layout.tree), mode
+            )
             return True
         if self._view and path in self._view.files:
             self._tree.make_parents(path)
@@ -406,9 +540,9 @@ class MeasureTree:
                 )
         return False
 
-    def _content(self, path: str, version: FileVersion) -> bytes:
+    def _content(self, path: str, version: FileVersion, filters: Path) -> bytes:
         if self._converts:
-            return self._store.converted(path, version, self.layout.tree)
+            return self._store.converted(path, version, filters)
         return self._store.read(version)
 
     def _rewrite_home(self, paths: Sequence[str]) -> None:

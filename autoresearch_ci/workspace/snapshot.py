@@ -104,14 +104,8 @@ class Snapshot:
 
     def drop_empty_parents(self, path: str) -> None:
         """Delete and forget the folders above `path` that hold nothing, as git would."""
-        for folder in Path(path).parents[:-1]:
-            try:
-                beneath.rmdir(self.root, folder.as_posix())
-            except OSError as error:
-                if error.errno in beneath.MOVING:  # it holds something, or is no folder
-                    return
-                raise
-            self.folders.pop(folder.as_posix(), None)
+        for folder in beneath.drop_empty_parents(self.root, path):
+            self.folders.pop(folder, None)
 
     def _close(self, found: Mapping[str, os.stat_result]) -> None:
         """Give folders back what they were, also those that the scan had to open.

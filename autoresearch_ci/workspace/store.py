@@ -21,7 +21,6 @@ from autoresearch_ci.workspace.git_view import GitView
 from autoresearch_ci.workspace.repository import Changes, FileVersion, Repository
 from autoresearch_ci.workspace.scope import Scope
 from autoresearch_ci.workspace.signing import Signing
-from autoresearch_ci.workspace.snapshot import remove
 
 
 @dataclass(frozen=True)
@@ -302,15 +301,15 @@ class Store:
             env=self._measuring(tree, alternates),
         )
 
-    def pretend(self, tree: Path, *, head: str, staged: str) -> None:
-        """Make `tree` look like a repository with `head` checked out and `staged` in its index.
+    def pretend(self, folder: Path, *, head: str, staged: str) -> None:
+        """Make a repository in a new folder, with `head` checked out and `staged` in its index.
 
         For the user's own hooks, which ask git what is about to be committed. It is a throwaway:
         of what is written to it, only `staged` reads anything.
         """
-        git_dir = tree / ".git"
-        remove(git_dir)  # setup's, whose configuration is not ours, or a link to a real one
-        throwaway = GitDirectory(tree, git_dir, GIT_WORK_TREE=str(tree))
+        git_dir = folder / ".git"
+        git_dir.mkdir(parents=True)
+        throwaway = GitDirectory(folder, git_dir)
         throwaway("init", "--quiet", "--template=", f"--object-format={self._format}")
         (git_dir / "objects" / "info").mkdir(exist_ok=True)
         (git_dir / "objects" / "info" / "alternates").write_text(f"{self._objects}\n")

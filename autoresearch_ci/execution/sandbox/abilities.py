@@ -24,6 +24,8 @@ class Abilities:
     """Why seccomp filters cannot be used; empty: they can."""
     why_no_view: str
     """Why bubblewrap cannot give the full view; empty: it can."""
+    why_not_fresh: str
+    """Why no measurement can have new folders in it; empty: each has."""
 
 
 def abilities(user: User | None) -> Abilities:
@@ -35,12 +37,19 @@ def abilities(user: User | None) -> Abilities:
 def tried(user: User | None, _ourselves: int) -> Abilities:
     """As few trials as tell it: one, where all works."""
     filtered = Filter(seccomp.NETWORK_FAMILIES).code if seccomp.supported() else b""
-    no_view, no_filters = namespaces.why_not(user, filtered), ""
+    not_fresh = namespaces.why_not_fresh(user, filtered)
+    no_view, no_filters = namespaces.why_not(user, filtered) if not_fresh else "", ""
     if no_view or not filtered:
         no_filters = _why_no_filters()
     if no_view and no_filters and filtered:
         no_view = namespaces.why_not(user)
-    return Abilities(landlock=landlock.abi(), filters=no_filters, why_no_view=no_view)
+        not_fresh = no_view or namespaces.why_not_fresh(user)
+    return Abilities(
+        landlock=landlock.abi(),
+        filters=no_filters,
+        why_no_view=no_view,
+        why_not_fresh=not_fresh,
+    )
 
 
 def _why_no_filters() -> str:
@@ -105,6 +114,8 @@ def describe(
         on.append(
             f"sees the system, its toolchains and its own folders only (bubblewrap {version})"
         )
+        if not found.why_not_fresh:
+            on.append("starts each measurement in new folders (overlayfs)")
         hints.append(
             "sees only the system, its toolchains, its tree, HOME and TMPDIR (sandbox.read and "
             "sandbox.write add more)"
@@ -192,6 +203,12 @@ def _missing(
 def _missing_of_view(found: Abilities) -> Iterator[Missing]:
     if found.filters:
         yield _unfiltered(found)
+    if found.why_not_fresh:
+        yield Missing(
+            what="one measurement can leave something for the next, in flags and numbers of files",
+            why=f"new folders for each are not to be had ({found.why_not_fresh})",
+            cure="Use Linux 6.6 or newer, or set TMPDIR to a folder on another file system.",
+        )
     if found.landlock < landlock.SCOPE_ABI:
         yield Missing(
             what="setup and agents reach abstract sockets of other processes",

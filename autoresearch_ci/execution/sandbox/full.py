@@ -31,8 +31,10 @@ def view(wanted: Places, user: User | None) -> View:
 
 def listed(wanted: Places) -> View:
     """The same without the files of the system, for questions."""
-    writable = [*map(str, wanted.own), *wanted.write]
+    own = [*map(str, wanted.own)]
+    writable = [*(map(str, wanted.kept) if wanted.sealed else own), *wanted.write]
     shown = [*wanted.shown, *(path for path in wanted.read if not _is_of_etc(path))]
+    shown += own if wanted.sealed else ()
     covers = [path for path in wanted.hidden if path not in {*shown, *writable}]
     there = View(shown=_present(shown, writable), writable=_present(writable))
     hidden = [*map(os.path.realpath, covers), str(wanted.scratch.parent)]

@@ -8,9 +8,10 @@ when, is not decided here. Nothing is printed: what is on and what is missing is
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,6 +50,7 @@ class Jail:
         """Of the folders, so that no new one gets the number of one that was deleted."""
         self._confinements: dict[bool, Confinement] = {}
         self._made: Namespaces | None = None
+        self._is_fresh = False
         self._known: set[str] = set()
         """What the commands' user had in everybody's shared memory before."""
 
@@ -89,17 +91,46 @@ class Jail:
         """
         if self._asked is UNCONFINED:
             return None
-        try:
-            self._renew()
+        assert self._is_fresh or not self._places.sealed, "it would find what must not change"
+        with _prepared():
+            if not self._is_fresh:  # else nothing can have changed
+                self._renew()
             if network not in self._confinements:
                 self._confinements[network] = self._confinement(network)
-        except (OSError, NotConfined) as error:
-            raise WorkspaceError(
-                f"the confinement of commands cannot be prepared: {error}\n"
-                "do: autoresearch-ci doctor says what is possible here; `sandbox` in the "
-                "configuration asks for less."
-            ) from error
         return self._confinements[network]
+
+    @property
+    def layers(self) -> bool:
+        """Whether each measurement can have folders of its own, see `fresh`."""
+        return self.full and not self.abilities.why_not_fresh
+
+    def seal(self, kept: Sequence[Path] = ()) -> None:
+        """From now on commands run in `fresh` only, and their folders stay as they are.
+
+        But for those that are `kept`: what is written there is found by all.
+        """
+        self._places = replace(self._places, sealed=True, kept=tuple(kept))
+        self._forget()
+
+    @contextlib.contextmanager
+    def fresh(self, *empty: Path) -> Iterator[Path]:
+        """One measurement: what its commands write to their folders is lost with the block.
+
+        At the path, which is another name of the folder that holds theirs, we find it before.
+        `empty`: those that begin as that. Raises `WorkspaceError`.
+        """
+        with contextlib.ExitStack() as stack:
+            with _prepared():
+                self._renew()
+                assert self._made, "sealed where no layers can be made"
+                layered = [folder for folder in self._places.own if folder not in empty]
+                made = self._made.fresh(self._places.scratch, layered, empty, self._places.kept)
+                seen = stack.enter_context(made)
+            self._is_fresh = True
+            try:
+                yield seen
+            finally:
+                self._is_fresh = False
 
     @property
     def full(self) -> bool:
@@ -222,6 +253,18 @@ class Jail:
         if self._ruleset:
             self._ruleset.close()
             self._ruleset = None
+
+
+@contextlib.contextmanager
+def _prepared() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, NotConfined) as error:
+        raise WorkspaceError(
+            f"the confinement of commands cannot be prepared: {error}\n"
+            "do: autoresearch-ci doctor says what is possible here; `sandbox` in the "
+            "configuration asks for less."
+        ) from error
 
 
 def _identity(place: str) -> tuple[int, int] | None:

@@ -12,7 +12,8 @@ import fcntl
 import json
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -28,6 +29,10 @@ _WAIT = ("--", "sh", "-c", "echo; read _")
 _TOLD_BYTES = 4096
 _OWNER = 0xB701
 """NS_GET_USERNS (`man 2 ioctl_ns`)."""
+_STORES = ("/run", "/dev/shm")
+"""Folders of the view that a file system can lie on for a moment."""
+_LIMITS = ("memory.max", "memory/memory.limit_in_bytes")
+"""Of control groups, the newer and the older kind (`man 7 cgroups`)."""
 
 
 class Namespaces:
@@ -36,7 +41,10 @@ class Namespaces:
     def __init__(self, view: View) -> None:
         """Raises `NotConfined` or `OSError`."""
         self._mounts = _Mounts(view)
-        self._starter = starter() if self._mounts.users is None else Starter(self._mounts.users)
+        self._fresh: int | None = None
+        """The mounts of the measurement that goes on."""
+        users = self._mounts.users
+        self._starter = starter() if users is None else Starter(users, self._mounts.descriptor)
 
     def confinement(
         self, user: User | None, *, network: bool, scoped: bool, filtered: bytes
@@ -56,11 +64,49 @@ class Namespaces:
             argv: Sequence[str], cwd: Path, environment: Mapping[str, str], streams: Sequence[int]
         ) -> tuple[int, int]:
             what = {"argv": list(argv), "folder": str(cwd), "environment": dict(environment)}
-            if not self._starter.alive and self._mounts.users is None:
-                self._starter = starter()
-            return self._starter.start(always | what, self._mounts.descriptor, streams)
+            mounts = self._mounts.descriptor if self._fresh is None else self._fresh
+            return self._alive().start(always | what, mounts, streams)
 
         return Confinement([], forks=False, own=user.take if user else None, start=start)
+
+    def _alive(self) -> Starter:
+        if not self._starter.alive and self._mounts.users is None:
+            self._starter = starter()
+        return self._starter
+
+    @contextlib.contextmanager
+    def fresh(
+        self,
+        box: Path,
+        layered: Sequence[Path],
+        empty: Sequence[Path],
+        kept: Sequence[Path] = (),
+    ) -> Iterator[Path]:
+        """Within the block whatever commands do to the folders in `box` is done to new ones.
+
+        `layered` hold what they held before, but for what the view mounts in them only `kept`;
+        `empty` hold nothing. The path is another name of `box`, where we see what they see, and may
+        write as they may. What was written is lost with the block. Raises `NotConfined`.
+        """
+        stores = [s for s in _STORES if not any(f.is_relative_to(s) for f in (*layered, *empty))]
+        request = {
+            "box": str(box),
+            "layered": [str(folder) for folder in layered],
+            "empty": [str(folder) for folder in empty],
+            "kept": [str(folder) for folder in kept],
+            "store": stores[0],
+            "bytes": _room(),
+            # Without these the attributes that it needs are root's alone; and others' have no names
+            # for a folder of below that was moved, so that moving one fails.
+            "options": "userxattr" if os.geteuid() else "redirect_dir=on,index=off,metacopy=off",
+        }
+        self._fresh, inside = self._alive().make_fresh(request, self._mounts.descriptor)
+        try:
+            yield Path(f"/proc/self/fd/{inside}")
+        finally:
+            for descriptor in (inside, self._fresh):
+                os.close(descriptor)
+            self._fresh = None
 
     def close(self) -> None:
         if self._mounts.users is not None:
@@ -90,15 +136,68 @@ def why_not(user: User | None, filtered: bytes = b"") -> str:
     if not program()[0]:
         return "there is no bubblewrap (bwrap) 0.8 or newer"
     try:
-        with contextlib.closing(Namespaces(View())) as place, _nothing() as nothing:
-            made = place.confinement(user, network=False, scoped=False, filtered=filtered)
-            assert made.start
-            first, ended = made.start(["true"], Path("/"), _TOOLS, [nothing.fileno()] * 3)
-            status = os.waitstatus_to_exitcode(os.waitpid(first, 0)[1])
-            os.close(ended)
+        with contextlib.closing(Namespaces(View())) as place:
+            return _tried(place, user, filtered, "true")
     except (OSError, NotConfined) as error:
         return str(error)
+
+
+_CHANGES = """
+set -e
+cd tree
+mv below above && mkdir below && mv above/file above/moved && rm -r above
+echo 2 >> file && ! test -e "$0/tmp/file" && echo 3 > "$0/tmp/file" && echo 4 > "$0/home/file"
+"""
+
+
+def why_not_fresh(user: User | None, filtered: bytes = b"") -> str:
+    """The same, of new folders for each measurement, on the file system of temporary files."""
+    if not program()[0]:
+        return why_not(user, filtered)
+    try:
+        with tempfile.TemporaryDirectory() as name:
+            box = Path(name, "box")
+            tree, home, temporary = (box / name for name in ("tree", "home", "tmp"))
+            for folder in (tree / "below", home, temporary):
+                folder.mkdir(parents=True)
+            for file in (tree / "file", tree / "below" / "file", temporary / "file"):
+                file.write_text("1\n")
+            if user:
+                user.own_all(box)
+            with (
+                contextlib.closing(Namespaces(View(shown=[str(box)]))) as place,
+                place.fresh(box, [tree, home], [temporary]) as seen,
+            ):
+                if why := _tried(place, user, filtered, "sh", "-c", _CHANGES, str(box), at=box):
+                    return f"overlayfs: {why}"
+                said = [(seen / path).read_text() for path in ("tree/file", "tmp/file")]
+                kept = [tree / "below" / "file", temporary / "file"]
+                if said == ["1\n2\n", "3\n"] and all(path.exists() for path in kept):
+                    return ""
+    except (OSError, NotConfined) as error:
+        return f"overlayfs: {error}"
+    return "overlayfs: what was written is not there, or where it must not be"
+
+
+def _tried(
+    place: Namespaces, user: User | None, filtered: bytes, *argv: str, at: Path = Path("/")
+) -> str:
+    with _nothing() as nothing:
+        made = place.confinement(user, network=False, scoped=False, filtered=filtered)
+        assert made.start
+        first, ended = made.start(argv, at, _TOOLS, [nothing.fileno()] * 3)
+        status = os.waitstatus_to_exitcode(os.waitpid(first, 0)[1])
+        os.close(ended)
     return f"a command in it ended with status {status}" if status else ""
+
+
+def _room() -> int:
+    """Bytes that one measurement may write: half of the memory that there is."""
+    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for name in _LIMITS:
+        with contextlib.suppress(OSError, ValueError):  # "max"
+            found.append(int(Path("/sys/fs/cgroup", name).read_text()))
+    return min(found) // 2
 
 
 def _nothing() -> IO[bytes]:

@@ -134,6 +134,10 @@ class Places:
     """Folders that it may do everything with; they belong to its user."""
     home: Path | None = None
     """Its HOME, one of `own`."""
+    sealed: bool = False
+    """Whether `own` may be changed no more; what changes lies above it."""
+    kept: tuple[Path, ...] = ()
+    """Folders in it that may be changed all the same."""
     read: tuple[str, ...] = ()
     write: tuple[str, ...] = ()
     """What else it may read and write to, as the configuration says."""

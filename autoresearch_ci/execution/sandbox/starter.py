@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from autoresearch_ci.execution.sandbox.kernel import NotConfined
-from autoresearch_ci.execution.sandbox.within import NOT_EXECUTED, STARTED
+from autoresearch_ci.execution.sandbox.within import MAKE_FRESH, NOT_EXECUTED, START, STARTED
 
 _TOLD_BYTES = 4096
 _PROGRAM = "import os, sys; sys.path.append(os.environ.pop('WHERE')); import within; within.main()"
@@ -22,13 +22,10 @@ _PROGRAM = "import os, sys; sys.path.append(os.environ.pop('WHERE')); import wit
 class Starter:
     """One process; may be asked by several threads."""
 
-    def __init__(self, users: int | None = None) -> None:
-        """`users`: the namespace of users that all of its commands are in; `None`: ours.
-
-        Raises `OSError`.
-        """
+    def __init__(self, *namespaces: int) -> None:
+        """`namespaces`: see `within.serve`. Raises `OSError`."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        given = [theirs.fileno(), *(() if users is None else (users,))]
+        given = [theirs.fileno(), *namespaces]
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-c", _PROGRAM, *map(str, given)],
@@ -65,17 +62,7 @@ class Starter:
         `streams`: its input and outputs. Raises `NotConfined`, and `OSError` where there is no
         program that could be executed.
         """
-        words = os.memfd_create("request")
-        reader, told = os.pipe()
-        try:
-            os.write(words, json.dumps(request).encode())
-            pid = self._ask([words, mounts, *streams, told])
-        except OSError as error:
-            os.close(reader)
-            raise NotConfined(f"{error.strerror or error}") from error
-        finally:
-            os.close(words)
-            os.close(told)
+        pid, _, reader = self._asked(START, request, [mounts, *streams])
         if os.read(reader, 1) == STARTED:
             os.set_blocking(reader, False)
             return pid, reader
@@ -83,16 +70,43 @@ class Starter:
         os.close(reader)
         if pid > 0:
             os.waitpid(pid, 0)
-        raise _failure(*json.loads(why)) if why else NotConfined("it was killed at once")
+        raise _failure(why)
 
-    def _ask(self, given: Sequence[int]) -> int:
+    def make_fresh(self, request: Mapping[str, Any], mounts: int) -> tuple[int, int]:
+        """Of one measurement: a namespace of mounts, and the folder in it that `request` names.
+
+        `request`: see `within._make_fresh`. Raises `NotConfined`.
+        """
+        _, made, reader = self._asked(MAKE_FRESH, request, [mounts])
+        with open(reader, "rb", buffering=0) as told:  # noqa: PTH123 - a descriptor
+            if not made:
+                raise _failure(told.read(_TOLD_BYTES)[1:])
+        return made[0], made[1]
+
+    def _asked(
+        self, what: bytes, request: Mapping[str, Any], given: Sequence[int]
+    ) -> tuple[int, list[int], int]:
+        """The answer, what came with it, and where more is told. Raises `NotConfined`."""
+        words = os.memfd_create("request")
+        reader, told = os.pipe()
+        try:
+            os.write(words, json.dumps(request).encode())
+            return *self._ask(what, [words, *given, told]), reader
+        except OSError as error:
+            os.close(reader)
+            raise NotConfined(f"{error.strerror or error}") from error
+        finally:
+            os.close(words)
+            os.close(told)
+
+    def _ask(self, what: bytes, given: Sequence[int]) -> tuple[int, list[int]]:
         """What is negative has told why."""
         with self._lock:
-            socket.send_fds(self._channel, [b"."], given)
-            answer = self._channel.recv(4)
+            socket.send_fds(self._channel, [what], given)
+            answer, made, _, _ = socket.recv_fds(self._channel, 4, 2, socket.MSG_CMSG_CLOEXEC)
         if not answer:
             raise OSError("who starts commands has ended")
-        return int.from_bytes(answer, sys.byteorder, signed=True)
+        return int.from_bytes(answer, sys.byteorder, signed=True), made
 
     def close(self) -> None:
         if self._of == os.getpid():
@@ -103,6 +117,9 @@ class Starter:
             self._process.returncode = 0
 
 
-def _failure(what: str, number: int, place: str) -> Exception:
+def _failure(told: bytes) -> Exception:
+    if not told:
+        return NotConfined("it was killed at once")
+    what, number, place = json.loads(told)
     error = OSError(number, os.strerror(number), *([place] if place else ()))
     return error if what == NOT_EXECUTED else NotConfined(str(error))

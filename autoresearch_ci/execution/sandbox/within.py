@@ -7,6 +7,9 @@ is starter.py's business.
 Each command gets processes, shared memory, /proc, terminals and temporary folders that are new, in
 mounts that were made before. Its first process is a fork of ours that waits for it: when that ends,
 the kernel ends all others, and nobody sees it end before they have.
+
+Each measurement gets folders that are new in the same sense: what it writes into them lies in
+memory, above what stays as it is (overlayfs), and is gone when nobody holds these mounts any more.
 """
 
 from __future__ import annotations
@@ -34,34 +37,41 @@ _SIBLING, _NEW_MOUNTS, _NEW_UTS, _NEW_IPC = 0x8000, 0x20000, 0x04000000, 0x08000
 _NEW_USER, _NEW_PROCESSES, _NEW_NET = 0x10000000, 0x20000000, 0x40000000
 _NO_SUID, _NO_DEVICES, _NO_PROGRAMS = 2, 4, 8
 _HERE, _BELOW, _COPY, _THE_DESCRIPTOR = -100, 0x8000, 1, 4
+_BIND, _DETACH = 0x1000, 2
 _SET_DUMPABLE, _DROP_BOUND, _NO_NEW_PRIVILEGES = 4, 24, 38
 _SET_FILTER, _KEEP_SPECULATION, _SCOPES = 1, 4, 3
 _SET_FLAGS, _UP_AND_RUNNING = 0x8914, 0x41
 _CAPABILITIES_3 = 0x20080522
+_FOLDER = os.O_PATH | os.O_DIRECTORY
 _MOST = 16
 """Descriptors that come with a request."""
 
+START, MAKE_FRESH = b".", b"+"
+"""What we can be asked for."""
 STARTED, FAILED = b".", b"!"
 """What we tell first; then the command's exit code, a byte, or with which error it failed."""
 REFUSED, NOT_EXECUTED = "refused", "not executed"
 """It could not be confined, or there is no such program."""
 
 
-def serve(channel: int, users: int | None = None) -> None:
+def serve(channel: int, *namespaces: int) -> None:
     """Until nobody is there to ask; then nothing that we started lives on.
 
-    `users`: the namespace of users that all commands are in.
+    `namespaces`: of users that all commands are in, and of mounts that belongs to it; none: ours.
     """
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # which Python ignores, and so would commands
+    # Python ignores two of these, and so would commands; of the last it makes an exception, so that
+    # a command could end who waits for it, whom no signal ends that the kernel knows of.
+    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
-    for descriptor in (channel, *(() if users is None else (users,))):
+    for descriptor in (channel, *namespaces):
         os.set_inheritable(descriptor, False)
-    if users is not None:  # ours can be left, and never entered again
-        _check("join users", _libc.setns(users, _NEW_USER))
+    if namespaces:  # ours can be left, and never entered again
+        _check("join users", _libc.setns(namespaces[0], _NEW_USER))
         _check("own namespaces", _libc.unshare(_NEW_IPC | _NEW_UTS))
     _set(_SET_DUMPABLE, 0)
-    names = [*(() if users is not None else ("mnt",)), "ipc", "uts"]
-    home = [os.open(f"/proc/self/ns/{name}", os.O_RDONLY) for name in names]
+    processes = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)  # the views have another one
+    names = [*(() if namespaces else ("mnt",)), "ipc", "uts"]
+    home = [*namespaces[1:], *(os.open(f"/proc/self/ns/{name}", os.O_RDONLY) for name in names)]
     mask = os.umask(0o022)
     gc.freeze()  # what a fork does not touch, it shares
     requests = _socket.socket(fileno=channel)
@@ -75,17 +85,25 @@ def serve(channel: int, users: int | None = None) -> None:
                 _signal(process, signal.SIGKILL)
             return
         given = [fd for _, _, raw in sent for (fd,) in struct.iter_unpack("i", raw)]
-        answer = _start(given, mask)
-        if users is not None:
-            _libc.setns(given[1], _NEW_MOUNTS)
-        for namespace in home:
-            _libc.setns(namespace, 0)
-        for descriptor in given:
-            os.close(descriptor)
+        made: list[int] = []
+        if data == START:
+            answer = _start(given, mask)
+        else:
+            answer, made = _make_fresh(given, processes)
+        for (
+            namespace
+        ) in home:  # else what a measurement wrote would be kept until we are asked next
+            _check("return", _libc.setns(namespace, 0))
         if answer > 0:
-            running.append(os.pidfd_open(answer))
+            with contextlib.suppress(ProcessLookupError):
+                running.append(os.pidfd_open(answer))
         with contextlib.suppress(BrokenPipeError):
-            requests.send(struct.pack("i", answer), _socket.MSG_NOSIGNAL)
+            rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, struct.pack(f"{len(made)}i", *made))
+            requests.sendmsg(
+                [struct.pack("i", answer)], [rights] if made else [], _socket.MSG_NOSIGNAL
+            )
+        for descriptor in (*given, *made):
+            os.close(descriptor)
 
 
 def _signal(process: int, number: int) -> bool:
@@ -122,6 +140,59 @@ def _start(given: list[int], mask: int) -> int:
         finally:
             os._exit(1)
     return pid
+
+
+def _make_fresh(given: list[int], processes: int) -> tuple[int, list[int]]:
+    """0, and descriptors: a namespace of mounts, and the folder in it that holds what is new there.
+
+    Or an error's number, negative. `processes`: the folder /proc.
+    """
+    request, mounts, told = given
+    asked = json.loads(os.pread(request, os.fstat(request).st_size, 0))
+    made: list[int] = []
+    try:
+        _check("join mounts", _libc.setns(mounts, _NEW_MOUNTS))
+        _check("own mounts", _libc.unshare(_NEW_MOUNTS))
+        store, kept = asked["store"], asked["kept"]
+        trees = _mounted(kept)
+        _mount("tmpfs", store, _NO_SUID | _NO_DEVICES, f"mode=0700,size={asked['bytes']}")
+        for number, folder in enumerate(asked["layered"]):
+            _layer(folder, f"{store}/{number}", asked["options"])
+        _mount_again(kept, trees)
+        for folder in asked["empty"]:
+            name = f"{store}/{os.path.basename(folder)}"  # noqa: PTH119
+            _make_like(name, os.stat(folder))  # noqa: PTH116
+            _check(folder, _libc.mount(_raw(name), _raw(folder), None, ctypes.c_ulong(_BIND), None))
+        _check(store, _libc.umount2(_raw(store), _DETACH))
+        made.append(os.open("self/ns/mnt", os.O_RDONLY, dir_fd=processes))
+        made.append(os.open(asked["box"], _FOLDER))
+    except (OSError, ValueError) as error:
+        _tell(told, REFUSED, error)
+        while made:
+            os.close(made.pop())
+        return -errno.EINVAL, made
+    return 0, made
+
+
+def _layer(folder: str, store: str, options: str) -> None:
+    """Cover it with itself: what is changed from now on lies in `store`."""
+    os.mkdir(store)  # noqa: PTH102
+    os.chdir(folder)
+    try:
+        # No path but those of ours stands among the options, which have characters of their own.
+        _make_like(f"{store}/upper", os.stat("."))  # noqa: PTH116
+        os.mkdir(f"{store}/work")  # noqa: PTH102
+        words = f"lowerdir=.,upperdir={store}/upper,workdir={store}/work,{options}"
+        _mount("overlay", ".", _NO_SUID | _NO_DEVICES, words)
+    finally:
+        os.chdir("/")
+
+
+def _make_like(folder: str, other: os.stat_result) -> None:
+    os.mkdir(folder)  # noqa: PTH102
+    os.chown(folder, other.st_uid, other.st_gid)
+    os.chmod(folder, stat.S_IMODE(other.st_mode))  # noqa: PTH101
+    os.utime(folder, ns=(other.st_mtime_ns, other.st_mtime_ns))
 
 
 def _first(
@@ -223,6 +294,8 @@ def _confinement(asked: dict[str, Any]) -> Callable[[], None]:
             number = 0
             while kept >> number & 1 or not _libc.prctl(_DROP_BOUND, number, 0, 0, 0):
                 number += 1
+            if ctypes.get_errno() != errno.EINVAL:  # which says that there are no more
+                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), "capabilities")
         _check("capabilities", _libc.capset(header, sets))
         _set(_SET_DUMPABLE, 0)
         if asked["scoped"]:
@@ -255,20 +328,35 @@ def _filter(code: bytes) -> Callable[[], None]:
 
 def _make_new(folder: str, inside: list[str]) -> None:
     """Empty, but for what is mounted `inside`."""
-    trees = [_check(place, _libc.syscall(_OPEN_TREE, _HERE, place.encode(), _COPY | _BELOW))
-             for place in inside]  # fmt: skip
+    trees = _mounted(inside)
     _mount("tmpfs", folder, _NO_SUID | _NO_DEVICES, "mode=1777")
     for place, tree in zip(inside, trees, strict=True):
         os.makedirs(os.path.dirname(place), 0o755, exist_ok=True)  # noqa: PTH103, PTH120
         is_folder = stat.S_ISDIR(os.fstat(tree).st_mode)
         os.mkdir(place) if is_folder else os.mknod(place)  # noqa: PTH102
-        _check(place, _libc.syscall(_MOVE_MOUNT, tree, b"", _HERE, place.encode(), _THE_DESCRIPTOR))
+    _mount_again(inside, trees)
+
+
+def _mounted(places: list[str]) -> list[int]:
+    """What is mounted there, for `_mount_again` when the places have been covered."""
+    return [_check(place, _libc.syscall(_OPEN_TREE, _HERE, _raw(place), _COPY | _BELOW))
+            for place in places]  # fmt: skip
+
+
+def _mount_again(places: list[str], trees: list[int]) -> None:
+    for place, tree in zip(places, trees, strict=True):
+        _check(place, _libc.syscall(_MOVE_MOUNT, tree, b"", _HERE, _raw(place), _THE_DESCRIPTOR))
         os.close(tree)
 
 
 def _mount(kind: str, place: str, flags: int, options: str = "") -> None:
-    words = (kind.encode(), place.encode(), kind.encode())
-    _check(place, _libc.mount(*words, ctypes.c_ulong(flags), options.encode() or None))
+    words = (_raw(kind), _raw(place), _raw(kind))
+    _check(place, _libc.mount(*words, ctypes.c_ulong(flags), _raw(options) or None))
+
+
+def _raw(path: str) -> bytes:
+    """Of any name that a file may have."""
+    return path.encode(errors="surrogateescape")
 
 
 def _bring_up() -> None:

@@ -27,9 +27,11 @@ from autoresearch_ci.execution.sandbox.shared_memory import delete
 from autoresearch_ci.execution.sandbox.users import User, first_words, named, programs, spare
 
 NOBODY = User(65534, 65534)
-EVERYTHING = Abilities(landlock=7, filters="", why_no_view="")
-CONTAINER = Abilities(landlock=7, filters="", why_no_view="not permitted")
-NOTHING = Abilities(landlock=0, filters="no", why_no_view="no")
+EVERYTHING = Abilities(landlock=7, filters="", why_no_view="", why_not_fresh="")
+CONTAINER = Abilities(
+    landlock=7, filters="", why_no_view="not permitted", why_not_fresh="not permitted"
+)
+NOTHING = Abilities(landlock=0, filters="no", why_no_view="no", why_not_fresh="no")
 
 
 # --- places ---------------------------------------------------------------------------------------
@@ -287,7 +289,7 @@ def test_what_is_missing_is_said_once_with_its_reason_and_cure() -> None:
 
 
 def test_an_old_landlock_is_reported_unless_another_user_makes_up_for_it() -> None:
-    old = Abilities(landlock=1, filters="", why_no_view="no")
+    old = Abilities(landlock=1, filters="", why_no_view="no", why_not_fresh="no")
     ours, others = (describe(Sandbox(), old, user, None, []).off for user in (None, NOBODY))
     assert len(ours) == len(others) + 3
 

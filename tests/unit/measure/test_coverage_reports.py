@@ -79,7 +79,7 @@ def executed(folder: Path, command: str, **files: str) -> tuple[LinesOfTest, ...
         capture_output=True,
         timeout=120,
     )
-    return written.executed(list(files), files, failed=ended.returncode != 0)
+    return written.executed(temporary, list(files), files, failed=ended.returncode != 0)
 
 
 def test_node_tells_of_every_process_that_a_command_starts(tmp_path: Path) -> None:
@@ -133,4 +133,4 @@ def test_a_link_in_the_place_of_a_report_is_not_followed(tmp_path: Path) -> None
     (tmp_path / ".executed-by-go").symlink_to("profile")
     (tmp_path / ".executed-by-node").symlink_to("/")
     written = CoverageFiles(temporary=tmp_path, tree=tmp_path)
-    assert written.executed(["a.go"], {}, failed=True) == ()
+    assert written.executed(tmp_path, ["a.go"], {}, failed=True) == ()

@@ -1,0 +1,203 @@
+"""What one measurement leaves, and the next looks for: in whatever a file system remembers.
+
+The program is run as the metric by a real run, several times in each; it looks for each trace, says
+what it found, and leaves it. Where nothing is layered it finds some of them, so it can.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autoresearch_ci.config.schema import Sandbox
+from autoresearch_ci.execution.sandbox.abilities import abilities, gives_view
+from tests.adversarial.attacks import STRICT, as_user
+
+if TYPE_CHECKING:
+    from tests.adversarial.attacks import Attack
+    from tests.conftest import Repo, Script
+
+FOUND = abilities(None)
+NO_LAYERS = FOUND.why_not_fresh if gives_view(Sandbox(), FOUND) else "no view"
+layered = pytest.mark.skipif(bool(NO_LAYERS), reason=NO_LAYERS)
+LEAVE = r"""
+import contextlib, ctypes, fcntl, os, struct
+
+GENERATION, SET_GENERATION, FLAGS, SET_FLAGS = 0x80087601, 0x40087602, 0x80086601, 0x40086602
+SYNCHRONOUS, NO_ATIME, NO_DUMP = 0x8, 0x80, 0x40
+home, temporary, box = os.environ["HOME"], os.environ["TMPDIR"], os.path.dirname(os.getcwd())
+folders = [".", "below", ".git", home, f"{home}/of-setup", temporary, box]
+files = ["value", "below/file", f"{home}/of-setup/file", ".git/HEAD"]
+
+def looked(what, act):
+    with contextlib.suppress(OSError, KeyError):
+        if act():
+            print("FOUND", what)
+
+def did(act):
+    with contextlib.suppress(OSError):
+        act()
+
+def asked(path, number, value=0):
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        answer = fcntl.ioctl(descriptor, number, struct.pack("l", value))
+        return struct.unpack("l", answer)[0] & 0xffffffff
+    finally:
+        os.close(descriptor)
+
+def touched(path):
+    with open(path, "a") as file:
+        file.write("x")
+
+for path in folders + files:
+    looked(f"generation of {path}", lambda: asked(path, GENERATION) >> 16 == 0xcafe)
+    looked(f"attribute of {path}", lambda: os.getxattr(path, "user.answer"))
+    looked(f"flags of {path}", lambda: asked(path, FLAGS) & (SYNCHRONOUS | NO_ATIME | NO_DUMP))
+    looked(f"mode of {path}", lambda: os.stat(path).st_mode & 0o1000)
+for path in folders:
+    looked(f"time of {path}", lambda: os.stat(path).st_mtime == 42)
+    looked(f"size of {path}", lambda: os.stat(path).st_size > 10_000)
+    looked(f"name in {path}", lambda: os.path.lexists(f"{path}/answer"))
+looked("last read", lambda: os.stat("below/unread").st_atime > os.stat("below/unread").st_mtime)
+for path in ("/tmp", "/var/tmp", "/dev/shm", "/run", "/dev/mqueue"):
+    looked(f"name in {path}", lambda: os.path.lexists(f"{path}/answer"))
+looked("terminal", lambda: [name for name in os.listdir("/dev/pts") if name.isdigit()])
+looked("System V", lambda: ctypes.CDLL(None).shmget(0xcafe, 0, 0) != -1)
+looked("link", lambda: os.stat("value").st_nlink > 1)
+touched("new")
+room = os.statvfs(".")
+with open("value") as file:
+    state = file.read().strip()
+print("NUMBERS", state, os.stat("new").st_ino, room.f_files - room.f_ffree)
+
+for path in folders + files:
+    did(lambda: asked(path, SET_GENERATION, 0xcafe << 16 | 42))
+    did(lambda: os.setxattr(path, "user.answer", b"42"))
+    did(lambda: os.chmod(path, os.stat(path).st_mode | 0o1000))
+for path in folders:
+    did(lambda: touched(f"{path}/answer"))
+for path in (".", "below", home, temporary):
+    names = [f"{path}/{number:0200}" for number in range(100)]
+    for name in names:
+        did(lambda: touched(name))
+    for name in names:
+        did(lambda: os.unlink(name))
+for path in folders:
+    did(lambda: os.utime(path, (42, 42)))
+with open("below/unread") as file:
+    file.read()
+for path in ("/tmp", "/var/tmp", "/dev/shm", "/run", "/dev/mqueue"):
+    did(lambda: touched(f"{path}/answer"))
+did(lambda: os.openpty())
+ctypes.CDLL(None).shmget(0xcafe, 4096, 0o1600)
+did(lambda: os.link("value", "second"))
+for path in folders + files:
+    did(lambda: asked(path, SET_FLAGS, asked(path, FLAGS) | SYNCHRONOUS | NO_ATIME | NO_DUMP))
+"""
+SETUP = "setup=[mkdir $HOME/of-setup && echo 1 > $HOME/of-setup/file]"
+
+
+def printed(attack: Attack, repo: Repo, script: Script, *flags: str) -> list[str]:
+    """What it said in each of several measurements, of the base and of a candidate."""
+    repo.write("below/file", "x\n")
+    repo.write("below/unread", "x\n")
+    attack.plant(LEAVE)
+    script({"description": "better", "files": {"value": "9\n"}})
+    more = ["--set", SETUP, "--set", "metric.extract.last_number=true", *flags]
+    done = attack.run(*more, metric="./attack 2>&1; cat value", **STRICT)
+    assert done.column("status") == ["baseline", "keep"], done.told
+    logs = sorted((done.folder / "logs").iterdir())
+    text = "".join(path.read_text(encoding="utf-8") for path in logs)
+    assert text.count("NUMBERS") > 3, text
+    return re.findall("^(?:FOUND|NUMBERS|Trace).*", text, re.MULTILINE)
+
+
+@layered
+@as_user
+def test_nothing_of_an_earlier_measurement_is_found(
+    attack: Attack, repo: Repo, script: Script, user: str
+) -> None:
+    found = printed(attack, repo, script, "--set", f"sandbox.user={user}")
+    assert {line.partition(" ")[0] for line in found} == {"NUMBERS"}, found
+    states = [line.split()[1] for line in found]
+    assert set(states) == {"10", "9"}
+    assert len(set(found)) == 2, "not even by the number that the next new file gets"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="its file systems")
+def test_without_layers_the_same_code_finds_what_it_left(
+    attack: Attack, repo: Repo, script: Script
+) -> None:
+    found = printed(attack, repo, script, "--set", "sandbox.read_only=false")
+    traces = {line for line in found if line.startswith("FOUND")}
+    assert traces, "then it would not find them in layers either"
+
+
+@layered
+def test_only_folders_of_the_cache_survive(attack: Attack, script: Script) -> None:
+    attack.plant(
+        "#!/bin/sh\n"
+        "for at in build/deep . build.d $HOME; do test -e $at/left && echo FOUND $at; done\n"
+        "for at in build/deep . build.d $HOME; do mkdir -p $at; touch $at/left; done\n"
+        "rm -f build/gone; touch build/gone; rm build/gone; true\n"
+    )
+    script({"description": "better", "files": {"value": "9\n"}})
+    done = attack.run("--set", "cache=[build/]", metric="./attack 2>&1; cat value", **STRICT)
+    assert done.column("status") == ["baseline", "keep"], done.told
+    text = (done.folder / "logs" / "1.log").read_text()
+    assert set(re.findall(r"FOUND (\S+)", text)) == {"build/deep"}, text
+
+
+@layered
+@as_user
+def test_what_was_built_of_another_version_is_older_than_this_one(
+    attack: Attack, repo: Repo, script: Script, user: str
+) -> None:
+    """Else the number would be that of a program which nobody measures."""
+    build = "test build/made -nt value || { mkdir -p build && cat value > build/made; }"
+    attack.plant(f"#!/bin/sh\n{build}\ncat build/made\n")
+    script(*({"description": f"{value}", "files": {"value": f"{value}\n"}} for value in (12, 9, 8)))
+    flags = ("--set", "cache=[build/]", "--set", f"sandbox.user={user}")
+    done = attack.run(*flags, "--iterations", "3", metric="./attack", **STRICT)
+    assert done.column("status") == ["baseline", "discard", "keep", "keep"], done.told
+    assert done.column("metric") == ["10", "12", "9", "8"]
+
+
+@layered
+@as_user
+def test_thousands_of_folders_in_each_other_are_gone(
+    attack: Attack, script: Script, user: str
+) -> None:
+    attack.plant(
+        "import os\nif open('value').read() == '9\\n':\n"
+        "    for place in (os.environ['HOME'], os.environ['TMPDIR'], os.getcwd()):\n"
+        "        os.chdir(place)\n"
+        "        for _ in range(15000):\n"
+        "            os.mkdir('d' * 200)\n"
+        "            os.chdir('d' * 200)\n"
+        "        os.chmod('.', 0)\n"
+    )
+    script({"description": "deep", "files": {"value": "9\n"}})
+    done = attack.run("--set", f"sandbox.user={user}", "--confirm", "never", **attack.options)
+    assert done.column("status") == ["baseline", "keep"], done.told
+
+
+@layered
+def test_who_fills_its_folders_has_failed_and_nobody_else(attack: Attack, script: Script) -> None:
+    attack.plant(
+        "import os\nroom = os.statvfs('.')\nif open('value').read() == '9\\n':\n"
+        "    with open('full', 'wb') as file:\n"
+        "        os.posix_fallocate(file.fileno(), 0, (room.f_blocks + 1) * room.f_frsize)\n"
+    )
+    script(
+        {"description": "full", "files": {"value": "9\n"}},
+        {"description": "better", "files": {"value": "8\n"}},
+    )
+    metric = "./attack 2>&1 || exit; cat value"
+    done = attack.run("--iterations", "2", metric=metric, **STRICT)
+    assert done.column("status") == ["baseline", "crash", "keep"], done.told
+    assert "No space left on device" in done.column("reason")[1]
