@@ -152,13 +152,14 @@ def check(
         if told:
             text = comment_markdown(report, run_url(environment))
             say_to_forge("gate", text, pair, config, repository, environment, observe)
-    gated = _gated(report)
-    show(gated, folder, "json" if options.json else "text")
-    write_all(gated, folder, files, environment)
+    told_of = gated(report)
+    show(told_of, folder, "json" if options.json else "text")
+    write_all(told_of, folder, files, environment)
     return verdict.exit_code
 
 
-def _gated(report: GateReport) -> Gated:
+def gated(report: GateReport) -> Gated:
+    """All of it."""
     annotations = annotated(report)
     facts = gate_json(report, [annotation.as_json() for annotation in annotations])
     summary = gate_markdown(report)

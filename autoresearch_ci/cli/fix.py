@@ -10,12 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from autoresearch_ci.cli.check import check
+from autoresearch_ci.cli.check import check, gated
 from autoresearch_ci.cli.commit_looks import looks_at_commits
 from autoresearch_ci.cli.compared import compared
 from autoresearch_ci.cli.config import effective
 from autoresearch_ci.cli.fix_targets import targets_of, with_targets
-from autoresearch_ci.cli.gate_files import print_verdict, report_folder
+from autoresearch_ci.cli.gate_files import report_folder, show
 from autoresearch_ci.cli.publish import tell
 from autoresearch_ci.cli.run import run
 from autoresearch_ci.cli.staged import DEFAULT, staged
@@ -185,7 +185,7 @@ def _check_staged(options: argparse.Namespace) -> int:
             nothing = Verdict[Failure](ruling=Ruling.PASS, reason=why)
             words = tuple(options.fail_on)
             report = GateReport(verdict=nothing, commit=found.pair.head, words=words)
-            print_verdict(report, options.output, json=True)
+            show(gated(report), options.output, "json")
         else:
             print(why)
         return 0

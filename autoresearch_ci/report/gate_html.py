@@ -10,8 +10,8 @@ from urllib.parse import quote
 from autoresearch_ci.decide.failures import Failure
 from autoresearch_ci.decide.gates import Age, Judged
 from autoresearch_ci.report.gate_page import compared
-from autoresearch_ci.report.gate_pieces import RULINGS
-from autoresearch_ci.report.gate_report import GateReport, headline, place, reproduce, rule
+from autoresearch_ci.report.gate_pieces import RULINGS, inside
+from autoresearch_ci.report.gate_report import GateReport, headline, reproduce, rule
 from autoresearch_ci.report.html_findings import FindingsPage, findings_html
 from autoresearch_ci.report.html_list import Cell, Column, Listing, Row
 from autoresearch_ci.safety.markdown_text import inline
@@ -70,7 +70,7 @@ def gate_html(report: GateReport, version: str) -> str:
 
 def _row(report: GateReport, judged: Judged[Failure]) -> Row:
     item = judged.item
-    path = place(item)
+    path = inside(item.path)
     where = f"{item.path}:{item.line}" if item.path and item.line else item.path
     link = ""
     if path and report.files_url.startswith("https://"):

@@ -10,11 +10,11 @@ from urllib.parse import quote
 
 from autoresearch_ci.decide.gates import Judged
 from autoresearch_ci.decide.weaknesses import Severity, Weakness
-from autoresearch_ci.report.gate_pieces import RULINGS
+from autoresearch_ci.report.gate_pieces import RULINGS, inside
 from autoresearch_ci.report.html_findings import FindingsPage, findings_html
 from autoresearch_ci.report.html_list import Cell, Column, Listing, Row
 from autoresearch_ci.report.security_page import compared, scanners
-from autoresearch_ci.report.security_report import SecurityReport, place, reproduce, where
+from autoresearch_ci.report.security_report import SecurityReport, reproduce, where
 from autoresearch_ci.safety.markdown_text import inline
 from autoresearch_ci.safety.wording import commit_name, shortened
 
@@ -112,7 +112,7 @@ def _words(judged: Judged[Weakness]) -> Iterator[tuple[str, str]]:
 
 def _address(report: SecurityReport, item: Weakness) -> str:
     """Of the line at the forge; empty: there is none."""
-    path = place(item)
+    path = inside(item.path)
     if not path or not report.files_url.startswith("https://"):
         return ""
     line = f"#L{item.line}" if item.line else ""
