@@ -284,8 +284,9 @@ class Evaluator:
         """The same, with what makes its gain look unlikely, and whether anybody vouches for it."""
         missing, signs = outcome.knowledge.missing, self.objective.signs(outcome)
         if self.ruler:
+            changed = [p for p in kept.changes if kept.version(p) != incumbent.version(p)]
             texts = [
-                {path: tree.read(path) if tree.version(path) else None for path in kept.changes}
+                {path: tree.read(path) if tree.version(path) else None for path in changed}
                 for tree in (incumbent, kept)
             ]
             if named := naming_lines(texts[0], texts[1], self.ruler):

@@ -137,7 +137,8 @@ def _without(event: Event, redact: Callable[[str], str]) -> Event:
     for name in (f.name for f in fields(event)):
         value = getattr(event, name)
         if type(value) is str:
-            clean[name] = redact(value)
+            if (text := redact(value)) != value:
+                clean[name] = text
         elif isinstance(value, Experiment):
             clean[name] = replace(
                 value,
@@ -145,7 +146,7 @@ def _without(event: Event, redact: Callable[[str], str]) -> Event:
                 reason=redact(value.reason),
                 doubt=redact(value.doubt),
             )
-    return replace(event, **clean)
+    return replace(event, **clean) if clean else event
 
 
 def to_json(event: Event) -> dict[str, Any]:

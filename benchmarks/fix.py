@@ -4,6 +4,14 @@ A few lines of shell make the same edits, commit them and run the same tools as 
 does, in alternating rounds on copies of the same repository, so the ratio holds on a machine
 whose speed drifts. It looks at nothing that the tools say.
 
+Both measure the same states: a clean tree. What a tool leaves behind is deleted between the
+iterations of the shell loop, too, outside of the time that counts: a module that an earlier state
+of the code compiled is nothing that a later one may be measured with, as it can be anything.
+`--warm` leaves it there, for the price of that.
+
+Processor time is what the tools and all that starts them used, from the first proposal to the last
+row. It holds on a machine that others use, too, which no time on a clock does.
+
     python benchmarks/fix.py
 """
 
@@ -12,6 +20,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -19,6 +28,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 LINT, TESTS = 200, 50
 MODULES = 50
@@ -79,12 +89,20 @@ def make_repository(root: Path) -> None:
     subprocess.run([*git, "commit", "-qm", "broken"], check=True)
 
 
-def bare_round(root: Path, start: int, count: int) -> float:
-    """Seconds an iteration of the shell loop."""
+class Cost(NamedTuple):
+    """Of an iteration."""
+
+    wall: float
+    cpu: float
+    """Seconds of processors, user and system, of all processes."""
+
+
+def bare_round(root: Path, start: int, count: int, *, warm: bool) -> Cost:
+    """The shell loop's."""
     texts = modules()
     for path, old, new in repairs()[:start]:
         texts[path] = texts[path].replace(old, new)
-    began = time.perf_counter()
+    wall = cpu = 0.0
     for path, old, new in repairs()[start : start + count]:
         texts[path] = texts[path].replace(old, new)
         edit = root.parent / "edit"
@@ -92,18 +110,35 @@ def bare_round(root: Path, start: int, count: int) -> float:
         (edit / path).write_text(texts[path])
         is_test = not old.startswith("import")
         script = BARE + (AGAIN if is_test else "")
+        began = time.perf_counter(), of_children()
         subprocess.run(["bash", "-c", script, "bare", str(edit)], cwd=root, check=True)
+        wall += time.perf_counter() - began[0]
+        cpu += of_children() - began[1]
         shutil.rmtree(edit)
-    return (time.perf_counter() - began) / count
+        if not warm:
+            subprocess.run(["git", "clean", "-qfdx"], cwd=root, check=True)
+    return Cost(wall / count, cpu / count)
 
 
-def our_round(root: Path, count: int) -> float:
-    """Seconds an iteration, from the row before the first to the last."""
+def of_children() -> float:
+    """Processor seconds of all that has ended below this process."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def used_by(process: int) -> float:
+    """Processor seconds of a process and all that has ended below it."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def our_round(root: Path, count: int) -> Cost:
+    """Ours, from the first proposal to the last row."""
     argv = [sys.executable, "-m", "autoresearch_ci", "fix", "--tag", "b", "--json"]
     argv += ["--proposer", f"script:{root.parent / 'script.jsonl'}", "--iterations", str(count)]
     if (root / ".git" / "autoresearch" / "b").exists():
         argv.append("--resume")
-    times = []
+    times: list[tuple[float, float, bool]] = []
     with subprocess.Popen(argv, cwd=root, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout
         for line in child.stdout:
@@ -111,18 +146,19 @@ def our_round(root: Path, count: int) -> float:
             if event["event"] in ("stage-started", "experiment-finished"):
                 is_row = event["event"] == "experiment-finished"
                 if is_row or event["stage"] == "propose":
-                    times.append((time.perf_counter(), is_row))
+                    times.append((time.perf_counter(), used_by(child.pid), is_row))
     if child.returncode:
         raise SystemExit(f"fix failed with status {child.returncode}")
-    began = next(at for at, is_row in times if not is_row)
-    rows = [at for at, is_row in times if is_row and at > began]
-    return (rows[-1] - began) / len(rows)
+    began, before, _ = next(moment for moment in times if not moment[2])
+    rows = [moment for moment in times if moment[2] and moment[0] > began]
+    return Cost((rows[-1][0] - began) / len(rows), (rows[-1][1] - before) / len(rows))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--iterations", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--warm", action="store_true")
     options = parser.parse_args()
     count = max(2, options.iterations // options.rounds)
     os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
@@ -138,14 +174,17 @@ def main() -> None:
         (ours.parent / "script.jsonl").write_text(text)
         pairs = []
         for number in range(options.rounds):
-            pairs.append(
-                (bare_round(bare, number * count, count), our_round(ours, (number + 1) * count))
-            )
-            print(f"round {number + 1}: tools {pairs[-1][0]:.2f} s, fix {pairs[-1][1]:.2f} s")
-    tools, fix = (statistics.median(side) for side in zip(*pairs, strict=True))
-    ratio = statistics.median(ours / bare for bare, ours in pairs)
+            tools = bare_round(bare, number * count, count, warm=options.warm)
+            own = our_round(ours, (number + 1) * count)
+            pairs.append((tools, own))
+            print(f"round {number + 1}: tools {tools.wall:.2f} s, fix {own.wall:.2f} s", flush=True)
+    tools, fix = (
+        statistics.median(cost.wall for cost in side) for side in zip(*pairs, strict=True)
+    )
     print(f"{60 / fix:.0f} iterations a minute, the tools alone {60 / tools:.0f}")
-    print(f"fix / tools: {ratio:.2f}; our own share of the time: {max(0.0, 1 - 1 / ratio):.0%}")
+    for name, told in (("wall", "time"), ("cpu", "processor time")):
+        ratio = statistics.median(getattr(b, name) / getattr(a, name) for a, b in pairs)
+        print(f"{told}: fix / tools {ratio:.2f}; our own share {max(0.0, 1 - 1 / ratio):.0%}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ CORE: failures and the journal -> an aim, so a resumed run goes on where it was.
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -70,7 +71,7 @@ class Left:
     warnings: tuple[Failure, ...] = ()
     """What tools let pass, where nobody asked about it: shown, and no failure."""
 
-    @property
+    @functools.cached_property
     def waiting(self) -> tuple[Failure, ...]:
         """What can be taken."""
         return tuple(failure for failure in self.failures if failure.id not in self.aside)
@@ -108,12 +109,13 @@ def in_vain(tried: Iterable[Experiment]) -> list[Experiment]:
     return found
 
 
-def set_aside(failure: Failure, experiments: Sequence[Experiment], attempts: int) -> str:
-    """Why it is not taken any more; empty: it is.
+def set_aside(aimed: Iterable[Experiment], attempts: int) -> str:
+    """Why a failure is not taken any more; empty: it is.
 
-    `attempts`: after so many in a row that did not mend it.
+    `aimed`: the iterations that aimed at it, oldest first. `attempts`: after so many in a row that
+    did not mend it.
     """
-    tried = in_vain(tried_at(failure, experiments))
+    tried = in_vain(aimed)
     last = tried[-1] if tried else None
     if last and last.status is Status.NO_OP and is_nothing_to_do(last.description):
         return last.description
@@ -144,13 +146,17 @@ def left(
     """
     everything = ordered(failures)
     known = verdicts or {}
-    tried = [experiment for experiment in experiments if experiment.failure]
+    aimed: dict[str, list[Experiment]] = {}
+    for experiment in experiments:
+        aimed.setdefault(experiment.failure, []).append(experiment)
 
     def reason(failure: Failure) -> str:
         verdict = known.get(failure.id)
         if verdict is not None and not is_editable(verdict.cause):
             return str(verdict)
-        return "flaky" if failure.id in flaky else set_aside(failure, tried, attempts)
+        if failure.id in flaky:
+            return "flaky"
+        return set_aside(aimed.get(journal_id(failure.id), ()), attempts)
 
     reasons = {failure.id: reason(failure) for failure in everything}
     return Left(

@@ -211,7 +211,7 @@ def ordered(failures: Iterable[Failure]) -> list[Failure]:
         follows = said[failure.tool, failure.code, essence(failure.message)]
         # That a test file cannot be loaded follows from what it loads.
         result = failure.category is Category.TEST or failure.code == "collection"
-        causes = bool(_CASCADES.search(failure.message)) and not result
+        causes = not result and _cascades(failure.message)
         return (
             failure.category.rank,
             failure.urgency,
@@ -225,6 +225,11 @@ def ordered(failures: Iterable[Failure]) -> list[Failure]:
         )
 
     return sorted(everything, key=key)
+
+
+@functools.lru_cache(maxsize=8192)
+def _cascades(message: str) -> bool:
+    return _CASCADES.search(message) is not None
 
 
 def counts(failures: Iterable[Failure]) -> Mapping[Category, int]:

@@ -66,7 +66,6 @@ class Experiments:
             parents=[self.runs.base],
             edits={name: ("100644", text.encode())},
             message=f"experiment of iteration {iteration}",
-            ref=f"refs/autoresearch/experiments/{len(self.runs.records.known.runs) + 1}",
             timestamp=int(time.time()),
         )[1]
         return self.runs.execute(

@@ -39,6 +39,17 @@ REMEMBERED = 2
 """Looks that are kept: the incumbent's, and the last candidate's."""
 
 
+@dataclass(kw_only=True)
+class _Last:
+    """What was asked last, as it is asked before, while and after a proposal is made."""
+
+    look: Look | None = None
+    causes: Mapping[str, Verdict] = field(default_factory=dict)
+    """Of that look."""
+    left: tuple[object, Left] | None = None
+    """And what it depends on."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class FailureObjective:
     """See `Objective`."""
@@ -54,7 +65,9 @@ class FailureObjective:
     """Of all files of the base commit."""
     _looks: dict[str, Look] = field(default_factory=dict)
     """By identity of the code. Nothing that cannot be found out again by looking."""
-    _verdicts: dict[str, tuple[Look | None, Mapping[str, Verdict]]] = field(default_factory=dict)
+    _verdicts: dict[Failure, Verdict] = field(default_factory=dict)
+    """Those that no look can change."""
+    _last: _Last = field(default_factory=_Last)
 
     @property
     def diagnostics(self) -> Diagnostics:
@@ -181,15 +194,19 @@ class FailureObjective:
         return self._left(look, experiments, knowledge)
 
     def _left(self, look: Look, experiments: Sequence[Experiment], knowledge: Knowledge) -> Left:
-        return left(
-            self._wanted(look),
-            experiments,
-            attempts=self.settings.attempts,
-            flaky=knowledge.flaky,
-            incomplete=self._blind(look),
-            verdicts=self._causes(look),
-            warnings=self._warnings(look),
-        )
+        verdicts, asked = self._causes(look), (list(experiments), knowledge.flaky)
+        if self._last.left is None or self._last.left[0] != asked:
+            found = left(
+                self._wanted(look),
+                experiments,
+                attempts=self.settings.attempts,
+                flaky=knowledge.flaky,
+                incomplete=self._blind(look),
+                verdicts=verdicts,
+                warnings=self._warnings(look),
+            )
+            self._last.left = asked, found
+        return self._last.left[1]
 
     def _warnings(self, look: Look) -> list[Failure]:
         """What is there and nobody asked about."""
@@ -199,11 +216,13 @@ class FailureObjective:
 
     def _causes(self, look: Look) -> Mapping[str, Verdict]:
         """Whose fault each failure is: before anything is edited for it."""
-        asked, verdicts = self._verdicts.get("last", (None, {}))
-        if asked is not look:  # it is asked for before, while and after a proposal is made
-            verdicts = causes(look.seen, look.outputs, self._ground)
-            self._verdicts["last"] = look, verdicts
-        return verdicts
+        last = self._last
+        if last.look is not look:
+            last.causes = causes(look.seen, look.outputs, self._ground, known=self._verdicts)
+            last.look, last.left = look, None
+            for mended in self._verdicts.keys() - {failure for _, failure in look.failures()}:
+                del self._verdicts[mended]
+        return last.causes
 
     @functools.cached_property
     def _ground(self) -> Ground:

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from autoresearch_ci.decide.suite_standards import SuiteResult
 from autoresearch_ci.measure import trx_reports
@@ -70,17 +70,39 @@ def junit_number(reports: Reports, path: str, count: str) -> float:
     )
 
 
+class Attempt(NamedTuple):
+    """One attempt of one test."""
+
+    test: str
+    """Class and name."""
+    end: str
+    case: Element
+    """All that is said of it."""
+
+
 def junit_suite(reports: Reports, path: str) -> SuiteResult:
     """How each test ended, by class and name. Raises `MetricError`."""
+    return junit_attempts(reports, path)[0]
+
+
+def junit_attempts(reports: Reports, path: str) -> tuple[SuiteResult, list[Attempt]]:
+    """The same, and every attempt of every test, in order. Raises `MetricError`."""
+    parts = [
+        [Attempt(_test_of(case), _ended(case), case) for case in cases]
+        for cases in _listed(reports, path)
+    ]
+    return _suite(parts), [attempt for part in parts for attempt in part]
+
+
+def _suite(parts: Iterable[Iterable[Attempt]]) -> SuiteResult:
     ends: dict[str, list[str]] = {}
     again = set()
-    for cases in _listed(reports, path):
+    for part in parts:
         attempts: dict[str, list[str]] = {}
-        for case in cases:
-            test = _test_of(case)
-            attempts.setdefault(test, []).append(_ended(case))
-            if any(child.tag.startswith(("flaky", "rerun")) for child in case):
-                again.add(test)
+        for attempt in part:
+            attempts.setdefault(attempt.test, []).append(attempt.end)
+            if any(child.tag.startswith(("flaky", "rerun")) for child in attempt.case):
+                again.add(attempt.test)
         # Nobody tries a test again in another report: those are variants, and each counts.
         for test, words in attempts.items():
             verdicts = _verdicts(words)
@@ -93,16 +115,6 @@ def junit_suite(reports: Reports, path: str) -> SuiteResult:
         for number, word in enumerate(ordered, start=1):
             found[test if number == 1 else f"{test} #{number}"] = word
     return SuiteResult(of=found, reran=frozenset(again))
-
-
-def junit_cases(reports: Reports, path: str) -> Iterator[tuple[str, str, Element]]:
-    """Every attempt of every test, in order: its id, how it ended, and all that is said of it.
-
-    What they come to is `junit_suite`'s business. Raises `MetricError`.
-    """
-    for cases in _listed(reports, path):
-        for case in cases:
-            yield _test_of(case), _ended(case), case
 
 
 def _test_of(case: Element) -> str:

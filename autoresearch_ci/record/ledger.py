@@ -175,7 +175,6 @@ class Ledger:
             edits=edits,
             message=self.message(iteration, proposal.description),
             author=self.facts.commit.author,
-            ref=f"refs/attempts/{iteration}-{attempt}",
             timestamp=int(time.time()),
         )
         self._repository.set_ref(attempt_ref(self.facts.tag, attempt), commit)

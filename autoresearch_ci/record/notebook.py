@@ -123,10 +123,6 @@ def attempt_ref(tag: str, attempt: int) -> str:
     return f"refs/autoresearch/attempt/{tag}/{attempt}"
 
 
-_REF = "refs/notebook"
-"""In our own git directory."""
-
-
 PACK_EVERY = 100
 """Iterations. Each commit holds the whole journal: 2,000 of them would take 139 MB unpacked."""
 
@@ -206,7 +202,6 @@ class Notebook:
             parents=parents,
             edits={path: ("100644", content) for path, content in files.items()},
             message=of_note(self._facts.tag, iteration, text),
-            ref=_REF,
             timestamp=int(time.time()),
         )
         self._repository.update_ref(self._facts.notebook_ref, commit, self._tip)

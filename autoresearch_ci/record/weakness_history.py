@@ -98,7 +98,6 @@ def remember(
             parents=[tip] if tip else [],
             edits={FILE: ("100644", written(entries))},
             message=of_note(TAG, len(entries), f"scan of {commit[:12]}"),
-            ref="refs/notebook",
             timestamp=int(time.time()),
         )
     finally:

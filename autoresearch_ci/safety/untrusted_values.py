@@ -53,7 +53,8 @@ _LONGEST_NUMBER = 400
 """Characters. A float takes 25; Python refuses to convert an integer of more than 4300."""
 
 # Possessive, so that neither a broken string nor a run of quotes is looked at twice.
-_STRUCTURE = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]', re.DOTALL)
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+_NO_BRACKET = re.compile(r"[^\[{\]}]++")
 
 Number = Callable[[str], Any]
 
@@ -104,13 +105,12 @@ def _check_structure(text: str, depth: int) -> None:
     if opened <= depth:
         return
     level = 0
-    for match in _STRUCTURE.finditer(text):
-        mark = match[0][0]
+    for mark in _NO_BRACKET.sub("", _STRING.sub("", text)):
         if mark in "[{":
             level += 1
             if level > depth:
                 raise Unreadable(f"is nested too deeply, in more than {depth} levels")
-        elif mark in "]}":
+        else:
             level -= 1
 
 

@@ -12,15 +12,14 @@ import hashlib
 import os
 import re
 import struct
-import zlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch_ci.workspace.git import GitDirectory
+from autoresearch_ci.workspace.objects import Objects
 from autoresearch_ci.workspace.repository import Changes, FileVersion
 
-_FOLDER = "40000"
 _STAT = struct.Struct(">10I")
 """Of an index entry: ctime, mtime (each in two), dev, ino, mode, uid, gid, size."""
 _PEELED = "# pack-refs with: peeled fully-peeled sorted \n"
@@ -66,20 +65,21 @@ class GitView:
         self._algorithm = "sha1" if len(base) == 40 else "sha256"
         self._is_root = base.encode() in shallow.split()
         self._tags = [_Tag(*found) for found in tags()]
-        self._objects = tree.parent / "objects"
-        """For those of candidates: the tree holds as many files, whatever is measured.
+        own = tree.parent / "objects"
+        own.mkdir()
+        own.chmod(0o755)  # the commands may run as another user
+        self._made = Objects(own, git.content, len(base), lasting=False)
+        """Those of candidates: the tree holds as many files, whatever is measured.
 
         They stay: the user's repository has the candidates that they are made of.
         """
-        self._objects.mkdir()
-        self._objects.chmod(0o755)  # the commands may run as another user
         kind = "" if self._algorithm == "sha1" else "[extensions]\n\tobjectformat = sha256\n"
         version = 1 if kind else 0
         texts = {
             # Whoever owns a file, and where it lies, is no change of it.
             "config": f"[core]\n\trepositoryformatversion = {version}\n\tbare = false\n"
             f"\tlogallrefupdates = false\n\ttrustctime = false\n\tcheckStat = minimal\n{kind}",
-            "objects/info/alternates": f"{objects}\n{self._objects}\n",
+            "objects/info/alternates": f"{objects}\n{own}\n",
             "refs/.keep": "",  # git looks for this folder
         }
         self.files: dict[str, bytes] = {f".git/{p}": os.fsencode(t) for p, t in texts.items()}
@@ -138,11 +138,8 @@ class GitView:
         root, _, rest = commit.partition(b"\n")
         if self._is_root:
             rest = re.sub(rb"^(parent .*\n)+", b"", rest)
-        tree = self._with(
-            root.split()[1].decode(), {tuple(p.split("/")): v for p, v in changes.items()}
-        )
-        data = b"tree %s\n%s" % ((tree or self._add("tree", b"")).encode(), rest)
-        return self._add("commit", data)
+        tree = self._made.tree(root.split()[1].decode(), changes)
+        return self._made.add("commit", b"tree %s\n%s" % (tree.encode(), rest))
 
     def _moved(self, tag: _Tag, head: str) -> _Tag:
         if head == self._base:
@@ -150,45 +147,7 @@ class GitView:
         if not tag.peeled:
             return _Tag(tag.name, head, "")
         _, _, text = self._git.content(tag.oid, "tag").partition(b"\n")
-        return _Tag(tag.name, self._add("tag", b"object %s\n%s" % (head.encode(), text)), head)
-
-    def _with(self, tree: str, changes: Mapping[tuple[str, ...], FileVersion | None]) -> str:
-        """A tree with files replaced; empty when nothing is left of it."""
-        entries = _parsed(self._git.content(tree, "tree"), len(self._base) // 2) if tree else {}
-        below: dict[str, dict[tuple[str, ...], FileVersion | None]] = {}
-        for (name, *rest), version in changes.items():
-            if rest:
-                below.setdefault(name, {})[tuple(rest)] = version
-            elif version is None:
-                entries.pop(name, None)
-            else:
-                entries[name] = (version.mode, version.blob)
-        for name, inner in below.items():
-            mode, known = entries.get(name, (_FOLDER, ""))
-            new = self._with(known if mode == _FOLDER else "", inner)
-            if new:
-                entries[name] = (_FOLDER, new)
-            elif mode == _FOLDER:
-                entries.pop(name, None)
-        if not entries:
-            return ""
-        order = sorted(entries, key=lambda n: os.fsencode(n + "/" * (entries[n][0] == _FOLDER)))
-        data = [
-            b"%s %s\0%s" % (mode.encode(), os.fsencode(name), bytes.fromhex(oid))
-            for name in order
-            for mode, oid in (entries[name],)
-        ]
-        return self._add("tree", b"".join(data))
-
-    def _add(self, kind: str, data: bytes) -> str:
-        stored = b"%s %d\0%s" % (kind.encode(), len(data), data)
-        name = hashlib.new(self._algorithm, stored, usedforsecurity=False).hexdigest()
-        place = self._objects / name[:2] / name[2:]
-        place.parent.mkdir(exist_ok=True)
-        place.parent.chmod(0o755)
-        place.write_bytes(zlib.compress(stored, 1))
-        place.chmod(0o644)
-        return name
+        return _Tag(tag.name, self._made.add("tag", b"object %s\n%s" % (head.encode(), text)), head)
 
     def _index(
         self,
@@ -258,17 +217,6 @@ def _entries(index: bytes, width: int) -> dict[bytes, bytes]:
 
 def _packed(tag: _Tag) -> str:
     return f"{tag.oid} {tag.name}\n" + (f"^{tag.peeled}\n" if tag.peeled else "")
-
-
-def _parsed(data: bytes, width: int) -> dict[str, tuple[str, str]]:
-    """Name to mode and object of a tree."""
-    entries, at = {}, 0
-    while at < len(data):
-        end = data.index(b"\0", at)
-        mode, _, name = data[at:end].partition(b" ")
-        at = end + 1 + width
-        entries[os.fsdecode(name)] = (mode.decode(), data[end + 1 : at].hex())
-    return entries
 
 
 def _flagged(entry: bytes, width: int) -> bytes:

@@ -385,7 +385,6 @@ class MeasureTree:
             parents=[base],
             edits=edits,
             message="before",
-            ref="refs/before",
             timestamp=int(time.time()),
         )
         return commit

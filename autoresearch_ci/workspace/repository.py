@@ -277,8 +277,24 @@ class Repository:
 
     def worktree_of(self, ref: str) -> str:
         """The working tree in which a branch is checked out; empty when there is none."""
+        heads = self._heads()
+        if heads is not None and ref not in heads:
+            return ""
         out = self._git("for-each-ref", "--format=%(worktreepath)", ref)
         return os.fsdecode(out).strip()
+
+    def _heads(self) -> set[str] | None:
+        """What HEAD is in each working tree, as its file says; `None`: git alone can tell."""
+        if (self.common_dir / "reftable").exists():
+            return None
+        heads = [self.common_dir / "HEAD", *self.common_dir.glob("worktrees/*/HEAD")]
+        try:
+            if any(path.is_symlink() for path in heads):
+                return None
+            texts = [os.fsdecode(path.read_bytes()) for path in heads]
+        except OSError:  # one is just added or removed
+            return None
+        return {text.removeprefix("ref:").strip() for text in texts}
 
     def is_branch_name(self, name: str) -> bool:
         """Whether git takes it for one as it is written."""

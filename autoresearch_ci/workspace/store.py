@@ -18,6 +18,7 @@ from autoresearch_ci.experiment import Tree
 from autoresearch_ci.safety import untrusted_files as beneath
 from autoresearch_ci.workspace.git import GitDirectory, name_of
 from autoresearch_ci.workspace.git_view import GitView
+from autoresearch_ci.workspace.objects import Objects
 from autoresearch_ci.workspace.repository import Changes, FileVersion, Repository
 from autoresearch_ci.workspace.scope import Scope
 from autoresearch_ci.workspace.signing import Signing
@@ -125,6 +126,8 @@ class Store:
         for lock in folder.rglob("*.lock"):
             lock.unlink()  # of a git that was killed; the caller holds the run's lock
         self._calls = GitDirectory(folder, folder, GIT_OBJECT_DIRECTORY=self._objects)
+        width = 64 if self._format == "sha256" else 40
+        self._made = Objects(self.objects, self._read, width, lasting=True)
 
     @property
     def objects(self) -> Path:
@@ -152,48 +155,22 @@ class Store:
         parents: Sequence[str],
         edits: Edits,
         message: str,
-        ref: str,
         timestamp: int,
         author: str = IDENTITY,
     ) -> tuple[str, dict[str, FileVersion | None]]:
         """Commit `edits` (path to mode and content, `None` deletes) on top of the first parent.
 
-        One `git fast-import`: its cost depends on what changed, not on the size of the tree.
-        Returns the commit and the version each edited path now has.
+        Its cost depends on what changed, not on the size of the tree. Returns the commit, which no
+        ref holds yet, and the version each edited path now has.
         """
-        blobs, changes, marks = [], [], []
-        for mark, (path, edit) in enumerate(edits.items(), start=2):
-            if edit is None:
-                changes.append(b"D %s\n" % _quote(path))
-                continue
-            mode, content = edit
-            blobs.append(b"blob\nmark :%d\ndata %d\n%s\n" % (mark, len(content), content))
-            changes.append(b"M %s :%d %s\n" % (mode.encode(), mark, _quote(path)))
-            marks.append((path, mode, mark))
-        text = message.encode(errors="replace")
-        stream = b"".join(
-            [
-                b"feature done\n",
-                # A ref that a killed process left behind is replaced, never built upon.
-                b"reset %s\n\n" % ref.encode(),
-                *blobs,
-                b"commit %s\nmark :1\n" % ref.encode(),
-                b"committer %s %d +0000\n" % (author.encode(), timestamp),
-                b"data %d\n%s\n" % (len(text), text),
-                b"from %s\n" % parents[0].encode() if parents else b"",
-                *(b"merge %s\n" % parent.encode() for parent in parents[1:]),
-                *changes,
-                b"\nget-mark :1\n",
-                *(b"get-mark :%d\n" % mark for _, _, mark in marks),
-                b"done\n",
-            ]
-        )
-        out = self._git("fast-import", "--quiet", "--force", "--done", stdin=stream)
-        commit, *names = out.decode().split()
-        versions: dict[str, FileVersion | None] = dict.fromkeys(edits)
-        for (path, mode, _), blob in zip(marks, names, strict=True):
-            versions[path] = FileVersion(mode, blob)
-        return commit, versions
+        versions = {
+            path: FileVersion(edit[0], self._made.add("blob", edit[1])) if edit else None
+            for path, edit in edits.items()
+        }
+        root = self._made.tree_of(parents[0]) if parents else ""
+        tree = self._made.tree(root, versions)
+        made = self._made.commit(tree, parents, message, people=author, timestamp=timestamp)
+        return made, versions
 
     def reword(
         self,
@@ -206,6 +183,9 @@ class Store:
         signing: Signing | None = None,
     ) -> str:
         """A commit with the tree of `commit`, another message and `parent` as its parent."""
+        if signing is None:
+            tree = self._made.tree_of(commit)
+            return self._made.commit(tree, [parent], message, people=author, timestamp=timestamp)
         words = (f"{commit}^{{tree}}", "-p", parent, "-F", "-")
         people = signed_by(author, timestamp)
         text = message.encode(errors="replace")
@@ -228,7 +208,10 @@ class Store:
 
     def read(self, version: FileVersion) -> bytes:
         """Content of a file version."""
-        return self._git.blob(version.blob)
+        return self._read(version.blob, "blob")
+
+    def _read(self, name: str, kind: str) -> bytes:
+        return self._git.content(name, kind)
 
     def size(self, version: FileVersion) -> int:
         """Bytes of a file version, without reading it."""
@@ -382,9 +365,3 @@ def opened(repository: Repository, folder: Path) -> Iterator[Store]:
     finally:
         store.close()
         repository.close()
-
-
-def _quote(path: str) -> bytes:
-    """A path as git fast-import reads it: C-style quotes, any byte."""
-    raw = os.fsencode(path).replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n")
-    return b'"' + raw + b'"'

@@ -260,7 +260,7 @@ def test_no_measure_tree_is_placed_or_restored_through_a_swapped_folder(
     tree, store = measuring
     edits = {"src/a.py": ("100644", b"two\n"), "src/new": ("100644", b"new\n"), "src/b.py": None}
     _, changes = store.commit(
-        parents=[repo.git("rev-parse", "HEAD")], edits=edits, message="", ref="refs/x", timestamp=1
+        parents=[repo.git("rev-parse", "HEAD")], edits=edits, message="", timestamp=1
     )
     src = tree.layout.tree / "src"
     refused = 0

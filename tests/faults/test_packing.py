@@ -53,7 +53,6 @@ def write_notes(repo: Repo, *, pack_every: int) -> list[str]:
                 parents=[base],
                 edits={"value": ("100644", b"%d\n" % number)},
                 message=f"try {number}\n",
-                ref="refs/attempts/1",
                 timestamp=number,
             )
             cells = f"{number}\t{commit}\t{number}\t0\t-\tdiscard\ttry {number}"

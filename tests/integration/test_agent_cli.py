@@ -101,7 +101,6 @@ class Bed:
             parents=[self.base],
             edits={p: None if c is None else ("100644", c) for p, c in edits.items()},
             message="kept",
-            ref="refs/kept",
             timestamp=1,
         )
         self.changes.update(versions)

@@ -6,6 +6,7 @@ the lines of Go's tests. What is shown of one test is never mixed with what is s
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from collections.abc import Iterator
@@ -48,12 +49,9 @@ class Trace:
 
 def trace_of(failure: Failure, output: str) -> Trace:
     """From the message, and from what the output shows of this failure and no other."""
-    python, output = (
-        failure.tool in ("pytest", "junit", "unittest"),
-        _COLOUR.sub("", output[-_LIMIT:]),
-    )
+    python, output = failure.tool in ("pytest", "junit", "unittest"), _plain(output)
     section = _section(failure, output) if python else ""
-    if chain := tuple(_python_chain(section)):
+    if chain := _python_chain(section):
         return Trace(chain=chain, section=section)
     *first, last = _of_message(failure.message)
     if not last.where and python:
@@ -64,6 +62,11 @@ def trace_of(failure: Failure, output: str) -> Trace:
 
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@functools.lru_cache(maxsize=2)  # all failures of a run are looked up in one output
+def _plain(output: str) -> str:
+    return _COLOUR.sub("", output[-_LIMIT:])
 
 
 def places(text: str) -> list[tuple[str, int]]:
@@ -94,12 +97,7 @@ def _section(failure: Failure, output: str) -> str:
     """Of two with the same name, that which names the file."""
     test = failure.id.partition(":")[2]
     name = "." + test.removesuffix(" (loading)").replace("::", ".")
-    titles = list(_TITLE.finditer(output))
-    bodies = [
-        output[title.end() : after.start() if after else None]
-        for title, after in itertools.zip_longest(titles, titles[1:])
-        if title["name"] and name.endswith(f".{title['name']}")
-    ]
+    bodies = [body for title, body in _sections(output) if name.endswith(f".{title}")]
     if len(bodies) == 1:
         return bodies[0]
     named = [body for body in bodies if failure.path and failure.path in body]
@@ -110,6 +108,17 @@ def _section(failure: Failure, output: str) -> str:
         None,
     )
     return output[conftest.end() :] if conftest and not bodies else ""
+
+
+@functools.lru_cache(maxsize=2)
+def _sections(output: str) -> tuple[tuple[str, str], ...]:
+    """Title and body of each."""
+    titles = list(_TITLE.finditer(output))
+    return tuple(
+        (title["name"], output[title.end() : after.start() if after else None])
+        for title, after in itertools.zip_longest(titles, titles[1:])
+        if title["name"]
+    )
 
 
 _CHAINED = re.compile(
@@ -123,7 +132,12 @@ _RAISED = re.compile(r"(?P<kind>(?:\w+\.)*[A-Za-z_]\w*)(?:: (?P<words>.*))?$", r
 _CAPTURED = re.compile(r"(?m)^-+ Captured \w+ \w+ -+$")
 
 
-def _python_chain(section: str) -> Iterator[Raised]:
+@functools.lru_cache(maxsize=512)  # of what stays broken, the same is shown again
+def _python_chain(section: str) -> tuple[Raised, ...]:
+    return tuple(_links(section))
+
+
+def _links(section: str) -> Iterator[Raised]:
     body = _CAPTURED.split(section, maxsplit=1)[0]
     for link in _CHAINED.split(body):
         told, unread = _words(link)

@@ -11,7 +11,7 @@ raises such an error itself. What was raised, and where, is for traces.py to rea
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 
 from autoresearch_ci.decide.causes.ground import Cause, Found, Ground, is_test_file
@@ -65,18 +65,25 @@ def causes(
     outputs: Mapping[str, str],
     ground: Ground,
     looks: Mapping[str, Looks] | None = None,
+    known: MutableMapping[Failure, Verdict] | None = None,
 ) -> dict[str, Verdict]:
-    """The verdict on every failure, by its id. `outputs`: tails by target; `looks`: by id."""
-    return {
-        failure.id: verdict(
-            failure,
-            output=outputs.get(target, ""),
-            ground=ground,
-            looks=(looks or {}).get(failure.id, Looks()),
-        )
-        for target, diagnosis in seen.items()
-        for failure in diagnosis.failures
-    }
+    """The verdict on every failure, by its id. `outputs`: tails by target; `looks`: by id.
+
+    `known`: on the same ground, verdicts that no output can change; new ones are added.
+    """
+    known = {} if known is None else known
+    found: dict[str, Verdict] = {}
+    for target, diagnosis in seen.items():
+        for failure in diagnosis.failures:
+            often = (looks or {}).get(failure.id)
+            told = None if often else known.get(failure)
+            if told is None:
+                output = outputs.get(target, "")
+                told = verdict(failure, output=output, ground=ground, looks=often)
+                if not (often or _is_of_run(failure)):
+                    known[failure] = told
+            found[failure.id] = told
+    return found
 
 
 def verdict(
@@ -175,12 +182,12 @@ def _of_dependency(failure: Failure, ground: Ground) -> Found:
 def _of_run(failure: Failure, output: str, ground: Ground) -> Found:
     """Of what ran: tests, modules that are loaded for them, commands of which only the end is
     known. Other tools say what they say of a text, whatever words stand in it."""
-    if failure.category is not Category.TEST and failure.code != "collection":
+    if not _has_trace(failure):
         if failure.code == "import" and (found := of_download(failure.message)):
             return found
         if failure.code == MACHINE:
             return of_lines([failure.message]) or (Cause.ENVIRONMENT, failure.message)
-        unknown = not failure.path and not failure.code
+        unknown = _is_of_run(failure)
         return of_lines(output.strip().splitlines()[-LAST_LINES:]) if unknown else None
     if found := _of_fixture(failure, output):
         return found
@@ -195,6 +202,15 @@ def _of_run(failure: Failure, output: str, ground: Ground) -> Found:
     signs = [sign for sign in told if sign]
     sure = (sign for sign in signs if sign[0] is not Cause.UNSURE)
     return next(sure, signs[0] if signs else _own_mistake(failure, trace, ground))
+
+
+def _has_trace(failure: Failure) -> bool:
+    return failure.category is Category.TEST or failure.code == "collection"
+
+
+def _is_of_run(failure: Failure) -> bool:
+    """Whether what its tool printed says more than the failure itself."""
+    return _has_trace(failure) or not (failure.path or failure.code)
 
 
 _ASSERTED = re.compile(

@@ -7,6 +7,7 @@ failures; what it did say before that still counts.
 
 from __future__ import annotations
 
+import functools
 import posixpath
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -63,19 +64,23 @@ class Said:
 
     def path(self, told: str) -> str:
         """`src/a.py` of whatever the tool calls it; one outside the tree stays absolute."""
-        path = told.strip().removeprefix("file://")
-        root = self.root.rstrip("/")
-        if not path.startswith("/"):
-            path = posixpath.join(root or "/", self.folder, path)
-        path = posixpath.normpath(path)
-        inside = path.startswith(f"{root}/")
-        return _one_line(path[len(root) + 1 :] if inside else path, _TEXT_LIMIT)
+        return _relative(told, self.root.rstrip("/"), self.folder)
 
     def words(self, told: str) -> str:
         """A message, without the place of the tree on this disk, in bounds."""
         if self.root.strip("/"):
             told = told.replace(f"{self.root.rstrip('/')}/", "")
         return without_hidden(told.strip()[:MESSAGE_LIMIT])
+
+
+@functools.lru_cache(maxsize=4096)  # tools name the same files again and again
+def _relative(told: str, root: str, folder: str) -> str:
+    path = told.strip().removeprefix("file://")
+    if not path.startswith("/"):
+        path = posixpath.join(root or "/", folder, path)
+    path = posixpath.normpath(path)
+    inside = path.startswith(f"{root}/")
+    return _one_line(path[len(root) + 1 :] if inside else path, _TEXT_LIMIT)
 
 
 Parser = Callable[[Said], Diagnosis]

@@ -28,7 +28,7 @@ from autoresearch_ci.measure.diagnostics.adapter import (
     stopped,
     text_at,
 )
-from autoresearch_ci.measure.xml_reports import junit_cases, junit_suite
+from autoresearch_ci.measure.xml_reports import junit_attempts
 from autoresearch_ci.safety.untrusted_values import MetricError
 
 if TYPE_CHECKING:
@@ -49,12 +49,12 @@ def _suite(said: Said, tool: str) -> tuple[list[Problem], SuiteResult]:
         raise Unusable(f"{tool} wrote no report")
     details: dict[str, tuple[Element, bool]] = {}
     try:
-        suite = junit_suite(said.report, "the report")
-        for test, end, case in junit_cases(said.report, "the report"):
-            if end in _BAD:
-                details.setdefault(test, (case, _is_collection(case)))
+        suite, attempts = junit_attempts(said.report, "the report")
     except MetricError as error:
         raise Unusable(str(error)) from error
+    for attempt in attempts:
+        if attempt.end in _BAD:
+            details.setdefault(attempt.test, (attempt.case, _is_collection(attempt.case)))
     problems, outcomes = [], {}
     for told, end in suite.of.items():
         test = said.words(told)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +16,7 @@ import pytest
 from autoresearch_ci.cli.make_sandbox import required
 from autoresearch_ci.config.schema import Sandbox
 from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.execution.sandbox import users
 from autoresearch_ci.execution.sandbox.abilities import Abilities, describe
 from autoresearch_ci.execution.sandbox.places import services, visible
 from autoresearch_ci.execution.sandbox.seccomp import (
@@ -166,14 +168,18 @@ def test_an_unknown_user_is_a_configuration_error() -> None:
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root has users to spare")
 @pytest.mark.filterwarnings("error")
-def test_a_user_that_another_run_took_is_passed_over() -> None:
+def test_a_user_that_another_run_took_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     """The name that another holds is let go of at once: no socket is left to the collector."""
+    held: list[socket.socket] = []
+    monkeypatch.setattr(users, "_held", held)
     one_run = f"run-{os.getpid()}"
     first, second = spare.__wrapped__(one_run), spare.__wrapped__(one_run)
     gc.collect()
     assert first is not None
     assert second is not None
     assert first != second
+    for each in held:
+        each.close()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
