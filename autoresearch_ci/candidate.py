@@ -283,21 +283,23 @@ class Evaluator:
     def _doubted(self, outcome: Outcome, kept: CommitTree, incumbent: CommitTree) -> Outcome:
         """The same, with what makes its gain look unlikely, and whether anybody vouches for it."""
         missing, signs = outcome.knowledge.missing, self.objective.signs(outcome)
+        changed = [p for p in kept.changes if kept.version(p) != incumbent.version(p)]
+        before, after = (
+            {path: tree.read(path) if tree.version(path) else None for path in changed}
+            for tree in (incumbent, kept)
+        )
         if self.ruler:
-            changed = [p for p in kept.changes if kept.version(p) != incumbent.version(p)]
-            texts = [
-                {path: tree.read(path) if tree.version(path) else None for path in changed}
-                for tree in (incumbent, kept)
-            ]
-            if named := naming_lines(texts[0], texts[1], self.ruler):
+            if named := naming_lines(before, after, self.ruler):
                 signs.append(f"{', '.join(named[:3])}: looks like the metric's own line")
-            signs += loud(texts[0], texts[1], self.ruler)[:3]
-            if foul := certain(texts[0], texts[1], self.ruler):  # told, not refused
+            signs += loud(before, after, self.ruler)[:3]
+            if foul := certain(before, after, self.ruler):  # told, not refused
                 signs.append(foul)
         guarded = bool(outcome.guards) and self.bench.guards.independent
         guarded = guarded and not any(role.startswith("guard") for role in missing)
         held = outcome.holdout.agrees and "holdout" not in missing
-        return replace(outcome, doubt=doubt(signs, vouched=guarded or held))
+        told = doubt(signs, vouched=guarded or held)
+        odd = self.objective.to_look_at(before, after)
+        return replace(outcome, doubt="; ".join(filter(None, (told, *odd))))
 
     def _foul(self, edits: Edits, incumbent: CommitTree) -> str:
         """How the candidate plays against the ruler; empty when it does not, or may."""

@@ -19,7 +19,7 @@ from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.decide.objective import Judgement, SetChange, compared
 from autoresearch_ci.decide.objective import Seen as Diagnoses
 from autoresearch_ci.decide.session import Evidence, Policy, Session, Side
-from autoresearch_ci.decide.shortcuts.detect import shortcuts
+from autoresearch_ci.decide.shortcuts.detect import shortcuts, suspicious
 from autoresearch_ci.decide.suite_standards import Standard, some
 from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.events import MetricMeasured, Warning
@@ -161,6 +161,10 @@ class FailureObjective:
 
     def signs(self, outcome: Outcome) -> list[str]:
         return []
+
+    def to_look_at(self, before: Texts, after: Texts) -> list[str]:
+        found = suspicious(before, after, tests=self.tests, allow=self.settings.allow)
+        return [f"{odd.path}:{odd.line} {odd.what}" for odd in found]
 
     def aim(
         self,

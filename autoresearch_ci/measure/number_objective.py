@@ -100,6 +100,9 @@ class NumberObjective:
         found = unlikely_numbers(outcome.evidence, knowledge.session, direction)
         return [*found, *told_by_output(knowledge.missing)]
 
+    def to_look_at(self, before: Texts, after: Texts) -> list[str]:
+        return []
+
     def aim(
         self,
         incumbent: Changes,

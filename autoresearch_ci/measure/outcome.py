@@ -111,6 +111,10 @@ class Objective(Protocol):
         """What makes the gain of a keep look unlikely."""
         ...
 
+    def to_look_at(self, before: Texts, after: Texts) -> list[str]:
+        """What in a kept change may be right, and a person should look at."""
+        ...
+
     def aim(
         self,
         incumbent: Changes,

@@ -117,6 +117,8 @@ def doubts(
             f"{', so nothing was built upon it' if alone else ''}. Read the change before you "
             "merge it; a guard or a holdout in the configuration tells the next run more."
         )
+    elif doubted and info.repairs is not None:
+        yield "It may be right; read it before you merge it."
     elif doubted:
         yield "A guard or the holdout has seen it and agrees."
 

@@ -122,6 +122,35 @@ def test_what_is_still_broken_fails_only_who_asks(repo: Repo, fix: Fix) -> None:
         assert "lint a.txt:1 BAD one" in done.out.replace(" :", ":")
 
 
+SIZE = "def size(told):\n    return told['sise']\n"
+HANDLED = (
+    "def size(told):\n    try:\n        return told['sise']\n"
+    "    except KeyError:\n        return 512\n"
+)
+
+
+@pytest.mark.parametrize(("given", "kept"), [("{'size': 512}", False), ("{}", True)])
+def test_an_error_that_is_answered_with_what_a_test_expects_does_not_pass_unseen(
+    repo: Repo, fix: Fix, given: str, kept: bool
+) -> None:
+    """Where it may be a default it is kept, and everybody who reads of it is told to look."""
+    repo.write("limits.py", SIZE)
+    repo.write("test_limits.py", f"import limits\ndef test(): assert limits.size({given}) == 512\n")
+    marked(repo, a="BAD one\n", b="BAD two\n")
+    handled = {"description": "an answer", "files": {"a.txt": "good\n", "limits.py": HANDLED}}
+    done = fix([handled, answer("next", b="good\n")])
+    assert done.column("status")[1:] == ["keep" if kept else "discard", "keep"], done.told
+    if not kept:
+        assert "[value-hardcoded]" in done.rows[1]["reason"]
+        return
+    told = "limits.py:5 answers what test_limits.py asks wherever it fails"
+    assert done.rows[1]["doubt"].startswith(told)
+    assert told in done.out
+    page = (done.folder / "summary.md").read_text()
+    assert "Look twice: " in page
+    assert "read it before you merge it" in page
+
+
 def test_equal_numbers_of_other_failures_are_no_repair(repo: Repo, fix: Fix) -> None:
     marked(repo, a="BAD one\n")
     done = fix([answer("trade", a="BAD two\n")])

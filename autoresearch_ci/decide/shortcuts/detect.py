@@ -13,9 +13,10 @@ frozen unless scope names them: this is for those that it names.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from autoresearch_ci.decide.shortcuts.corrected import corrected
+from autoresearch_ci.decide.shortcuts.fallback_values import fallback_values
 from autoresearch_ci.decide.shortcuts.hardcoded import hardcoded
 from autoresearch_ci.decide.shortcuts.other_tests import (
     RUST_TESTS,
@@ -79,7 +80,34 @@ def shortcuts(
             plain = [*hardcoded(path, was, now, {**asked, **beside})]
             others = corrected(path, was, now, {**asked, **beside})
             found += [*plain, *(f for f in others if f.line not in {p.line for p in plain})]
+            answers = fallback_values(path, was, now, {**asked, **beside})
+            found += [shortcut for shortcut, certain in answers if certain]
         found += _deleted(path, old, new, after)
+    return _listed(found, allow)
+
+
+def suspicious(
+    before: Files,
+    after: Files,
+    *,
+    tests: Mapping[str, bytes] | None = None,
+    allow: Collection[str] = (),
+) -> list[Shortcut]:
+    """What may be a shortcut, and may be right: for a person to look at. Asked like `shortcuts`."""
+    asked = {path: content.decode(errors="replace") for path, content in (tests or {}).items()}
+    found: list[Shortcut] = []
+    for path in {*before, *after}:
+        old, new = before.get(path), after.get(path)
+        if is_test(path) or max(len(old or b""), len(new or b"")) > BYTES_LIMIT:
+            continue
+        was, now = (None if part is None else part.decode(errors="replace") for part in (old, new))
+        answers = fallback_values(path, was, now, asked)
+        found += [shortcut for shortcut, certain in answers if not certain]
+    return _listed(found, allow)
+
+
+def _listed(found: Iterable[Shortcut], allow: Collection[str]) -> list[Shortcut]:
+    """In order, each once, without what is allowed."""
     return sorted(
         (f for f in dict.fromkeys(found) if not {f.rule, f"{f.rule}:{f.path}"} & set(allow)),
         key=lambda shortcut: (shortcut.path, shortcut.line, shortcut.rule),
