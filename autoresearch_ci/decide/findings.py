@@ -51,10 +51,18 @@ class Execution:
     """It is the failing command itself: that it fails is known, and proves no explanation of it."""
     broken: bool = False
     """It ended before it could show anything, as a script with a misspelt import does."""
+    controlled: bool = True
+    """Whether it is known that it does not fail without what it is to show. What a claim's own
+    author wrote may fail whatever the code does."""
 
     @property
     def failed(self) -> bool:
         return self.timed_out or self.exit_code != 0
+
+    @property
+    def moot(self) -> bool:
+        """Whether it says nothing of what is claimed."""
+        return self.broken or self.symptom or (self.failed and not self.controlled)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +78,8 @@ class Evidence:
     """Number of the execution."""
     command: str = ""
     exit_code: int = 0
+    moot: bool = False
+    """It is true, and says nothing of what is claimed."""
 
     def words(self) -> str:
         """`a.py:3` or `run 2: pytest a.py, exit code 1`."""
@@ -138,7 +148,13 @@ def _command(piece: Mapping[Any, Any], executions: Mapping[int, Execution]) -> E
         return f"run {number}: no such command was run"
     if said is not None and said != ran.exit_code:
         return f"run {number}: ended with exit code {ran.exit_code}, not as is said"
-    return Evidence(kind="command", run=number, command=ran.command, exit_code=ran.exit_code)
+    return Evidence(
+        kind="command",
+        run=number,
+        command=ran.command,
+        exit_code=ran.exit_code,
+        moot=ran.moot,
+    )
 
 
 def _kinds(found: Evidence, executions: Mapping[int, Execution]) -> set[str]:
@@ -147,7 +163,7 @@ def _kinds(found: Evidence, executions: Mapping[int, Execution]) -> set[str]:
     ran = executions[found.run]
     if ran.broken:  # neither for a claim nor against one
         return set()
-    if ran.symptom:
+    if ran.moot:
         return {"command"}
     return {"command", "failing_command" if ran.failed else "passing_command"}
 
@@ -218,9 +234,11 @@ def settle(
     *,
     otherwise: str,
     refuted: str = "",
+    spoilt: bool = False,
 ) -> Settled:
     """`refuted`: the status of a claim whose own prediction did not come true; empty: it did, or
-    there was none. `otherwise`: the status of what lacks what its own asks for."""
+    there was none. `otherwise`: the status of what lacks what its own asks for. `spoilt`: its
+    experiment ends as it does without what is claimed, too."""
     if claimed not in rules:
         return Settled(status=otherwise, overruled=f"there is no status {claimed[:40]!r}")
     if refuted and claimed not in (refuted, otherwise) and rules[claimed].needs:
@@ -228,6 +246,9 @@ def settle(
             status=refuted, overruled=f"not {claimed}: what the experiment was to show did not show"
         )
     rule = rules[claimed]
+    if spoilt and "failing_command" in rule.needs:
+        told = "its experiment fails without what is claimed, too"
+        return Settled(status=otherwise, overruled=f"not {claimed}: {told}")
     if rule.needs and checked.kinds.isdisjoint(rule.needs):
         lacking = " or ".join(rule.needs).replace("_", " ")
         return Settled(status=otherwise, overruled=f"not {claimed}: it needs a {lacking}")

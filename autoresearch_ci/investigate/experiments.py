@@ -10,7 +10,7 @@ import ast
 import re
 import shlex
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from autoresearch_ci.decide.bisection import Outcome
@@ -18,10 +18,13 @@ from autoresearch_ci.decide.selected_tests import SuiteCommand
 from autoresearch_ci.decide.test_runners import NotAllowed
 from autoresearch_ci.investigate.runs import Runs, outcome
 from autoresearch_ci.record.investigation_records import Ran
+from autoresearch_ci.workspace.repository import FileVersion
 from autoresearch_ci.workspace.store import Store
 
 SCRIPT_LIMIT = 32_000
 """Characters."""
+FILE_LIMIT = 1 << 20
+"""Bytes of a file in which a control takes something away."""
 SECONDS = 60.0
 """What a script, or some tests, may take at the least; more where the symptom takes longer."""
 _NAME = "autoresearch_experiment"
@@ -37,13 +40,26 @@ _NO_TESTS = (2, 3, 4, 5)
 
 
 @dataclass(frozen=True, kw_only=True)
+class Control:
+    """What takes away the supposed fault: with it, a script must not fail.
+
+    Else it fails whatever the code does, and shows nothing of it.
+    """
+
+    path: str
+    old: str
+    """Stands there once."""
+    new: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Experiments:
     """What may be run, and by what its outcome is weighed."""
 
     runs: Runs
     store: Store
     suite: SuiteCommand
-    files: Collection[str]
+    files: Mapping[str, FileVersion]
     """Of the audited commit."""
     symptom: Outcome | None
 
@@ -58,25 +74,59 @@ class Experiments:
             weighed=self._weighed,
         )
 
-    def script(self, language: str, text: str, iteration: int) -> Ran:
-        """A script at the root of the tree. Raises `NotAllowed`, `OutOfTime`."""
+    def script(
+        self, language: str, text: str, iteration: int, control: Control | None = None
+    ) -> tuple[Ran, Ran | None]:
+        """A script at the root of the tree, and if it fails, once more beside the control.
+
+        Raises `NotAllowed`, `OutOfTime`.
+        """
         _refuse_unfit(language, text)
+        mended = self._mended(control) if control else None
+        ran = self._ran(language, text, iteration, {})
+        if mended is None or ran.broken or not ran.execution().failed:
+            return ran, None
+        return ran, self._ran(language, text, iteration, mended, control_of=ran.number)
+
+    def _ran(
+        self,
+        language: str,
+        text: str,
+        iteration: int,
+        mended: Mapping[str, tuple[str, bytes]],
+        control_of: int = 0,
+    ) -> Ran:
         name = self._name(_ENDINGS[language])
         versions = self.store.commit(
             parents=[self.runs.base],
-            edits={name: ("100644", text.encode())},
+            edits={**mended, name: ("100644", text.encode())},
             message=f"experiment of iteration {iteration}",
             timestamp=int(time.time()),
         )[1]
         return self.runs.execute(
             f"{interpreter(self.suite.command, language)} {name}",
-            purpose="experiment",
+            purpose="control" if control_of else "experiment",
             iteration=iteration,
             changes=versions,
             timeout=self._patience,
             script=text,
+            control_of=control_of,
+            mended=next(iter(mended), ""),
             weighed=self._weighed,
         )
+
+    def _mended(self, control: Control) -> Mapping[str, tuple[str, bytes]]:
+        """The file without the supposed fault. Raises `NotAllowed`."""
+        version = self.files.get(control.path)
+        if version is None or not version.regular or self.store.size(version) > FILE_LIMIT:
+            raise NotAllowed(f"control: {control.path[:200]!r} is no file of the repository's text")
+        content, old = self.store.read(version), control.old.encode(errors="replace")
+        if content.count(old) != 1:
+            often = content.count(old)
+            raise NotAllowed(f"control: `old` must stand once in {control.path}, not {often} times")
+        return {
+            control.path: (version.mode, content.replace(old, control.new.encode(errors="replace")))
+        }
 
     @property
     def _patience(self) -> float:

@@ -6,14 +6,14 @@ quotes, the runs, and whether somebody has said the same before. It writes nothi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from autoresearch_ci.decide.findings import Checked, claim_key, is_same_claim
+from autoresearch_ci.decide.findings import Checked, Execution, claim_key, is_same_claim
 from autoresearch_ci.decide.test_runners import NotAllowed
 from autoresearch_ci.errors import BaselineError
-from autoresearch_ci.investigate.experiments import LANGUAGES, Experiments
+from autoresearch_ci.investigate.experiments import LANGUAGES, Control, Experiments
 from autoresearch_ci.investigate.form import (
     REPORT,
     Answered,
@@ -51,8 +51,15 @@ class Result:
     """Why others of them were not taken."""
     runs: tuple[Ran, ...]
     """The experiments of this talk."""
+    controls: Mapping[int, Ran] = field(default_factory=dict)
+    """By the number of the experiment that each belongs to."""
     read: tuple[str, ...]
     """Files that were really read."""
+
+    @property
+    def is_spoilt(self) -> bool:
+        """Whether an experiment fails without what it was to show, too."""
+        return any(ran.execution().failed and not ran.broken for ran in self.controls.values())
 
 
 def definitions(program: Program) -> list[dict[str, Any]]:
@@ -82,7 +89,9 @@ _ABOUT_TESTS = (
 )
 _ABOUT_SCRIPTS = (
     "Run a script at the root of a fresh copy of the repository, in a sandbox, without network. "
-    "What counts is its exit code: let it exit with 1 where it shows the failure, else with 0."
+    "What counts is its exit code: let it exit with 1 where it shows the failure, else with 0. "
+    "If it fails, it is run again with `control`, which takes away what you suppose to be the "
+    "cause: only a script that passes then shows anything; without a control a failure is none."
 )
 _TESTS: dict[str, Any] = {
     "type": "object",
@@ -96,6 +105,16 @@ _SCRIPT: dict[str, Any] = {
     "properties": {
         "language": {"type": "string", "enum": list(LANGUAGES)},
         "script": {"type": "string", "minLength": 1, "maxLength": 32_000},
+        "control": {
+            "type": "object",
+            "description": "Replaces text that stands once in a file, for the second run only.",
+            "properties": {
+                "path": {"type": "string", "minLength": 1, "maxLength": 500},
+                "old": {"type": "string", "minLength": 1, "maxLength": 8_000},
+                "new": {"type": "string", "maxLength": 8_000},
+            },
+            "required": ["path", "old", "new"],
+        },
     },
     "required": ["language", "script"],
 }
@@ -121,6 +140,7 @@ class Inquiry(Reporting[Result]):
         self._iteration = iteration
         self._opening: dict[str, Any] = {}
         self._runs: list[Ran] = []
+        self._controls: dict[int, Ran] = {}
 
     def offered(self) -> list[str]:
         return [tool["name"] for tool in definitions(self._program)]
@@ -145,15 +165,17 @@ class Inquiry(Reporting[Result]):
         if wrong := told_misfits(arguments, _TESTS):
             return Answer(text=wrong, failed=True)
         tests = list(arguments["tests"])
-        return self._tried(lambda e: e.tests(tests, self._iteration))
+        return self._tried(lambda e: (e.tests(tests, self._iteration), None))
 
     def _script(self, arguments: Answered) -> Answer:
         if wrong := told_misfits(arguments, _SCRIPT):
             return Answer(text=wrong, failed=True)
         language, text = arguments["language"], arguments["script"]
-        return self._tried(lambda e: e.script(language, text, self._iteration))
+        told = arguments.get("control")
+        control = Control(path=told["path"], old=told["old"], new=told["new"]) if told else None
+        return self._tried(lambda e: e.script(language, text, self._iteration, control))
 
-    def _tried(self, run: Callable[[Experiments], Ran]) -> Answer:
+    def _tried(self, run: Callable[[Experiments], tuple[Ran, Ran | None]]) -> Answer:
         """One experiment, if it may still be made."""
         most = self._program.facts.experiments.most
         if self._program.opening and not self._opening:
@@ -164,11 +186,13 @@ class Inquiry(Reporting[Result]):
         if self._experiments is None:
             return Answer(text="nothing can be run here", failed=True)
         try:
-            ran = run(self._experiments)
+            ran, control = run(self._experiments)
         except (NotAllowed, BaselineError) as error:
             return Answer(text=f"not run: {line(str(error), 400)}", failed=True)
         self._runs.append(ran)
-        return Answer(text=_told_run(ran))
+        if control:
+            self._controls[ran.number] = control
+        return Answer(text=_told_run(ran) + _told_control(ran, control))
 
     # --- what is reported ---
 
@@ -192,6 +216,7 @@ class Inquiry(Reporting[Result]):
             reports=tuple(reports),
             dropped=tuple(wrong),
             runs=tuple(self._runs),
+            controls=self._controls,
             read=self.reader.files,
         )
         return result, [*wrong, *(why for one in reports for why in self._problems(one))]
@@ -208,8 +233,16 @@ class Inquiry(Reporting[Result]):
         What an earlier talk ran was to show something else: it may be cited, and confirms nothing.
         """
         before = {n: replace(run, symptom=True) for n, run in self._known.executions.items()}
-        runs = {**before, **{ran.number: ran.execution() for ran in self._runs}}
+        beside = {ran.number: ran.execution() for ran in self._controls.values()}
+        own = {ran.number: self._execution(ran, answer) for ran in self._runs}
+        runs = {**before, **beside, **own}
         return Reported(answer=answer, checked=self.reader.checked(answer, runs))
+
+    def _execution(self, ran: Ran, answer: Answered) -> Execution:
+        """As evidence of an answer: a control elsewhere than in the file that it names is none."""
+        control = self._controls.get(ran.number)
+        elsewhere = control and answer.get("path") not in (None, "", control.mended)
+        return ran.execution(None if elsewhere else control)
 
     def _said_before(self, answer: Answered) -> str:
         """Which earlier iteration said the same; empty: none."""
@@ -232,6 +265,21 @@ def _told_run(ran: Ran) -> str:
     worth = "this is the failure that is known already\n" if ran.known else worth
     shown = block("output of run", str(ran.number), ran.tail)
     return f"run {ran.number}: {line(ending, 300)} after {ran.seconds:.1f} s\n{worth}{tests}{shown}"
+
+
+def _told_control(ran: Ran, control: Ran | None) -> str:
+    """What the second run showed of the first."""
+    if control is None:
+        alone = bool(ran.script) and ran.execution().failed and not ran.broken
+        return "\nthere was no control: that it fails shows nothing by itself" if alone else ""
+    number, ending = control.number, control.failure or "exit code 0"
+    worth, shown = "so it depends on what was taken away", ""
+    if control.execution().failed:
+        worth = "so it is not what makes it fail"
+        worth = "it failed before it could show anything" if control.broken else worth
+        shown = "\n" + block("output of run", str(number), control.tail)
+    where = f"the control, without that in {control.mended}"
+    return f"\nrun {number}, {where}: {line(ending, 300)}: {worth}{shown}"
 
 
 def earlier(items: Sequence[Item], claim: str, limit: int) -> list[str]:

@@ -197,6 +197,7 @@ class Investigation:
             self.program.rules,
             otherwise=facts.otherwise,
             refuted=facts.refuted if _is_refuted(reported, result, facts.prediction) else "",
+            spoilt=result.is_spoilt,
         )
         path, at = place_of(answer, checked.kept, reader.text)
         quote = next((p.text for p in checked.kept if p.kind == "quote"), "")

@@ -41,7 +41,7 @@ def _looked(item: Item, program: Program) -> Looked:
     rule = facts.statuses.get(item.status)
     answers = bool(rule and rule.news and rule.finding == "open")
     # An opinion about code that exists ends nothing: somebody has to have seen it fail.
-    answers = answers and any(piece.kind == "command" for piece in item.evidence)
+    answers = answers and any(p.kind == "command" and not p.moot for p in item.evidence)
     return Looked(
         status=item.status,
         cells={name: str(item.answer[name]) for name in facts.grid if name in item.answer},
@@ -112,6 +112,7 @@ class Pages:
     def _finding(self, item: Item, known: Known) -> Finding:
         rule = self.program.facts.statuses.get(item.status)
         cited = [piece.run for piece in item.evidence if piece.kind == "command"]
+        cited += [number for number, run in known.runs.items() if run.control_of in cited]
         return Finding(
             iteration=item.iteration,
             timestamp=item.timestamp,
@@ -151,4 +152,5 @@ def _run(number: int, known: Known) -> Run:
         ending=ran.failure or "exit code 0",
         commit=ran.commit,
         script=ran.script,
+        without=ran.mended,
     )

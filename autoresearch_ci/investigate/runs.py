@@ -79,6 +79,8 @@ class Runs:
         changes: Changes | None = None,
         timeout: float | None = None,
         script: str = "",
+        control_of: int = 0,
+        mended: str = "",
         watched: Collection[str] = (),
         weighed: Callable[[Ran], Ran] = lambda ran: ran,
     ) -> Ran:
@@ -99,6 +101,8 @@ class Runs:
             purpose=purpose,
             commit=commit,
             script=redact(script),
+            control_of=control_of,
+            mended=mended,
         )
         ran = weighed(ran)
         self.records.append(ran)

@@ -59,7 +59,7 @@ class Ran:
     iteration: int
     """0: before the first one."""
     purpose: str
-    """`reproduce`, `bisect`, `experiment`, ..."""
+    """`reproduce`, `bisect`, `experiment`, `control`, ..."""
     commit: str
     command: str
     exit_code: int
@@ -81,9 +81,13 @@ class Ran:
     """It shows the symptom itself, whose failing is known."""
     broken: bool = False
     """It failed before it could show anything."""
+    control_of: int = 0
+    """The run that it repeats where what was to be shown is gone; 0: it is no control."""
+    mended: str = ""
+    """The file in which it is gone."""
 
-    def execution(self) -> Execution:
-        """As evidence."""
+    def execution(self, control: Ran | None = None) -> Execution:
+        """As evidence; `control`: what was run beside it."""
         return Execution(
             number=self.number,
             command=self.command,
@@ -91,6 +95,7 @@ class Ran:
             timed_out=self.timed_out,
             symptom=self.known or self.purpose != "experiment",
             broken=self.broken,
+            controlled=not self.script or bool(control and not control.execution().failed),
         )
 
 
@@ -225,7 +230,8 @@ class Known:
 
     @property
     def executions(self) -> dict[int, Execution]:
-        return {number: run.execution() for number, run in self.runs.items()}
+        controls = {run.control_of: run for run in self.runs.values() if run.control_of}
+        return {n: run.execution(controls.get(n)) for n, run in self.runs.items()}
 
 
 def _reviewed(items: tuple[Item, ...], review: Reviewed) -> tuple[Item, ...]:

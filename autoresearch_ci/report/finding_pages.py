@@ -35,6 +35,8 @@ class Run:
     """The same, and what the output says of it."""
     commit: str
     script: str = ""
+    without: str = ""
+    """The file in which, for this run alone, what is claimed was taken away."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +76,7 @@ class Finding:
     @property
     def confidence(self) -> str:
         """By what it rests on, not by what its author believes."""
-        kinds = {piece.kind for piece in self.evidence}
+        kinds = {piece.kind for piece in self.evidence if not piece.moot}
         return "high" if "command" in kinds else "medium" if kinds else "low"
 
 
@@ -195,11 +197,14 @@ def _evidence(finding: Finding) -> Iterator[str]:
             yield ""
     alike: dict[tuple[str, ...], list[Run]] = {}
     for run in finding.runs:
-        alike.setdefault((run.commit, run.command, run.code, run.script), []).append(run)
+        same = (run.commit, run.command, run.code, run.script, run.without)
+        alike.setdefault(same, []).append(run)
     for runs in alike.values():
         run, numbers = runs[0], ", ".join(str(run.number) for run in runs)
         several = "Runs" if len(runs) > 1 else "Run"
-        yield f"{several} {numbers} at {commit_name(run.commit)}, {inline(run.ending)}:"
+        where = f"at {commit_name(run.commit)}"
+        where += f" without what is claimed in {inline(run.without)}" if run.without else ""
+        yield f"{several} {numbers} {where}, {inline(run.ending)}:"
         yield ""
         yield block(run.command)
         yield ""
@@ -348,5 +353,10 @@ def _handed(finding: Finding, report: Report) -> dict[str, Any]:
         "dimension": {name: str(answer.get(name, "")) for name in report.coverage},
         "role": finding.role,
         "commit": report.commit,
-        "evidence": [asdict(piece) for piece in finding.evidence],
+        "evidence": [_piece(piece) for piece in finding.evidence],
     }
+
+
+def _piece(evidence: Evidence) -> dict[str, Any]:
+    """What it is worth, `confidence` says of all of it together."""
+    return {name: value for name, value in asdict(evidence).items() if name != "moot"}

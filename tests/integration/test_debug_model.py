@@ -40,6 +40,8 @@ CHECK = (
 )
 PROBE = "from shop import tax\nraise SystemExit(tax(2) != 4)\n"
 FINE = "raise SystemExit(0)\n"
+CONTROL = {"path": "shop.py", "old": "return x + 3", "new": "return 2 * x"}
+"""The shop without the supposed fault."""
 
 
 @pytest.fixture
@@ -100,8 +102,8 @@ def hypothesis(claim: str = "tax adds three instead of doubling x", **changes: A
     return tool("hypothesis", **{**stated, **changes})
 
 
-def script(text: str = PROBE, language: str = "python") -> Json:
-    return tool("run_script", language=language, script=text)
+def script(text: str = PROBE, language: str = "python", **more: Any) -> Json:
+    return tool("run_script", language=language, script=text, **more)
 
 
 def quote(text: str = "return x + 3", path: str = "shop.py", line: int = 2) -> Json:
@@ -141,7 +143,7 @@ def test_a_cause_that_an_experiment_shows_is_confirmed_and_ends_it(
     done = model(
         calls(tool("read", path="shop.py"), tool("grep", pattern="tax")),
         calls(hypothesis()),
-        calls(script()),
+        calls(script(control=CONTROL)),
         calls(report(ran(), quote())),
         flags=("--iterations", "9"),
     )
@@ -161,6 +163,9 @@ def test_a_cause_that_an_experiment_shows_is_confirmed_and_ends_it(
     assert "return x + 3" in shown[0][1]
     assert "shop.py:6" in shown[1][1]
     assert "exit code 1" in results(model.api, 3)[0][1]
+    assert "it depends on what was taken away" in results(model.api, 3)[0][1]
+    assert "Run 5" in done.page("findings.md")
+    assert "without what is claimed in shop.py" in done.page("findings.md")
     assert KEY not in (done.folder / "handoff.json").read_text()
 
 
@@ -170,7 +175,7 @@ def test_what_was_found_is_repaired_in_one_go(model: Model, repo: Repo) -> None:
     edit = {"path": "shop.py", "old_str": "return x + 3", "new_str": "return 2 * x"}
     done = model(
         calls(hypothesis()),
-        calls(script()),
+        calls(script(control=CONTROL)),
         calls(report(ran(), quote())),
         calls(tool(editor, command="str_replace", **edit), submit("double what is taxed")),
         flags=("--iterations", "9", "--fix"),
@@ -217,6 +222,71 @@ def test_that_the_failing_command_fails_confirms_nothing(model: Model) -> None:
     (item,) = model.items
     assert item.status == "inconclusive"
     assert model.debug.known().runs[4].known
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["raise SystemExit(1)\n", "import shop\n\nshop.tax(2)\nassert False, 'tax is wrong'\n"],
+)
+def test_a_script_that_fails_whatever_the_code_does_confirms_nothing(
+    model: Model, text: str
+) -> None:
+    done = model(
+        calls(hypothesis()), calls(script(text, control=CONTROL)), calls(report(ran(), quote()))
+    )
+    (item,) = model.items
+    assert (item.status, item.claimed) == ("inconclusive", "confirmed")
+    assert "fails without what is claimed, too" in item.overruled
+    assert "it is not what makes it fail" in results(model.api, 2)[0][1]
+    assert done.handoff["findings"][0]["status"] == "unknown"
+
+
+def test_a_failing_script_without_a_control_proves_nothing(model: Model) -> None:
+    again = calls(report(ran(), quote()))
+    done = model(
+        *(calls(hypothesis()), calls(script()), calls(report(ran()))),
+        *(calls(hypothesis("doubling is missing in the tax")), calls(script()), again),
+        flags=("--iterations", "2"),
+    )
+    assert "there was no control" in results(model.api, 2)[0][1]
+    assert [item.status for item in model.items] == ["inconclusive", "confirmed"]
+    assert "needs a failing command or quote" in model.items[0].overruled
+    # Code that is quoted exists, and nobody has seen it fail: so the search goes on.
+    assert done.handoff["findings"][1]["confidence"] == "medium"
+    assert model.debug.known().end == "all 2 iterations done"
+
+
+def test_a_control_of_another_file_than_the_claimed_one_proves_nothing(model: Model) -> None:
+    elsewhere = {"path": "check.py", "old": "!= 6", "new": "!= 7"}
+    reads = "raise SystemExit('!= 6' in open('check.py').read())\n"
+    model(calls(hypothesis()), calls(script(reads, control=elsewhere)), calls(report(ran())))
+    (item,) = model.items
+    assert item.status == "inconclusive"
+    assert model.debug.known().runs[5].exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("control", "why"),
+    [
+        ({**CONTROL, "path": "none.py"}, "no file of the repository"),
+        ({**CONTROL, "path": "../shop.py"}, "no file of the repository"),
+        ({**CONTROL, "old": "return x + 4"}, "not 0 times"),
+        ({**CONTROL, "old": "return x +"}, "not 2 times"),
+    ],
+)
+def test_a_control_that_does_not_fit_is_refused_and_runs_nothing(
+    model: Model, control: Json, why: str
+) -> None:
+    model(
+        calls(hypothesis()),
+        calls(script(control=control)),
+        calls(script(control=CONTROL)),
+        calls(report(ran())),
+    )
+    assert why in results(model.api, 2)[0][1]
+    (item,) = model.items
+    assert (item.status, item.runs) == ("confirmed", (4,))
+    assert model.debug.known().runs[5].mended == "shop.py"
 
 
 def test_a_prediction_that_does_not_come_true_disproves(model: Model) -> None:
@@ -682,7 +752,7 @@ def test_killed_while_it_thinks_it_goes_on_and_counts_what_was_paid(
         calls(hypothesis("the shop is closed on Mondays, says a comment")),
         calls(report(quote(), status="disproven")),
         calls(hypothesis()),
-        calls(script()),
+        calls(script(control=CONTROL)),
         kill,
     )
     words = model.debug.arguments(*model.flags, "--iterations", "4", command="python check.py")
@@ -700,8 +770,8 @@ def test_killed_while_it_thinks_it_goes_on_and_counts_what_was_paid(
     assert paid >= 4 * 1000
     done = model(
         calls(hypothesis()),
-        calls(script()),
-        calls(report(ran(5), quote())),
+        calls(script(control=CONTROL)),
+        calls(report(ran(6), quote())),
         flags=("--resume", "--iterations", "4"),
         command=None,
     )

@@ -39,6 +39,8 @@ RUNS = {
     2: Execution(number=2, command="python probe.py", exit_code=1),
     3: Execution(number=3, command="python probe.py", exit_code=0),
     4: Execution(number=4, command="python probe.py", exit_code=1, broken=True),
+    5: Execution(number=5, command="python probe.py", exit_code=1, controlled=False),
+    6: Execution(number=6, command="python probe.py", exit_code=0, controlled=False),
 }
 
 
@@ -100,6 +102,19 @@ def test_that_the_symptom_fails_proves_no_explanation() -> None:
     assert checked(command(3)).kinds == {"command", "passing_command"}
 
 
+def test_what_may_fail_whatever_the_code_does_proves_nothing_by_failing() -> None:
+    assert checked(command(5)).kinds == {"command"}
+    assert checked(command(6)).kinds == {"command", "passing_command"}
+    assert [checked(command(n)).kept[0].moot for n in RUNS] == [
+        True,
+        False,
+        False,
+        True,
+        True,
+        False,
+    ]
+
+
 def test_a_script_that_could_not_even_start_proves_nothing() -> None:
     assert checked(command(4)).kinds == frozenset()
 
@@ -124,6 +139,13 @@ def test_a_claim_is_confirmed_by_evidence_only() -> None:
     assert settled("confirmed", proof) == ("inconclusive", True)
     assert settled("disproven", Checked()) == ("inconclusive", True)
     assert settled("certain", proof) == ("inconclusive", True)
+
+
+def test_an_experiment_that_fails_without_the_cause_too_confirms_nothing() -> None:
+    proof = checked(quote("result = 1", line=5), command(2))
+    for claimed, status in (("confirmed", "inconclusive"), ("disproven", "disproven")):
+        found = settle(claimed, {"title": "t"}, proof, RULES, otherwise="inconclusive", spoilt=True)
+        assert found.status == status
 
 
 def test_a_prediction_that_did_not_come_true_disproves() -> None:
