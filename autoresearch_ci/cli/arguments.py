@@ -303,6 +303,9 @@ def _security(command: argparse.ArgumentParser) -> None:
         help="then repair what is high or critical and open; the gate is for what remains",
     )
     command.add_argument(
+        "--resume", action="store_true", help="with --fix: go on with the last repairs of HEAD"
+    )
+    command.add_argument(
         "--format",
         choices=("text", "json", "sarif"),
         default="text",

@@ -105,6 +105,7 @@ def _refuse_unused(options: argparse.Namespace) -> None:
     """Who types a guard believes that something is guarded."""
     typed = {key for key, _ in getattr(options, "typed", ())}
     unused = [FLAGS[key].name for key in _OF_REPAIRS if key in typed]
+    unused += ["--resume"] * options.resume
     if unused and not options.fix:
         does = "does" if len(unused) == 1 else "do"
         raise ConfigError(

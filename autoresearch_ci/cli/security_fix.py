@@ -42,7 +42,9 @@ from autoresearch_ci.measure.weakness_target import (
 )
 from autoresearch_ci.preflight import Options, RunContext
 from autoresearch_ci.propose.autofix import NAME as AUTOFIX
-from autoresearch_ci.record.run_names import chosen_tag
+from autoresearch_ci.record.durable_records import peek_base
+from autoresearch_ci.record.investigation_records import peek
+from autoresearch_ci.record.run_names import chosen_tag, run_store
 from autoresearch_ci.report.run_folder import Finished
 from autoresearch_ci.report.terminal_table import results_table
 from autoresearch_ci.report.weakness_evidence import evidence_markdown
@@ -74,10 +76,11 @@ def _of_scanners(head: Seen) -> Seen:
 
 def _desk(scan: Scan, tag: str) -> AbstractContextManager[Desk]:
     """Where a model is asked whether something is mended."""
+    begun = peek(run_store(scan.repository, f"verify-{tag}")).start is not None
     return opened_desk(
         scan.config,
         bundled("security"),
-        Options(start=Path.cwd(), tag=tag, base=scan.pair.head),
+        Options(start=Path.cwd(), tag=tag, base=scan.pair.head, resume=begun),
         command="verify",
         asked={},
         iterations=1,
@@ -131,7 +134,9 @@ def fix(scan: Scan, scanned: Scanned, options: argparse.Namespace) -> Fixed | No
     config = _config(resolved.config, scan, claimed=bool(claimed))
     if options.iterations:
         config = config.model_copy(update={"iterations": options.iterations})
-    tag = chosen_tag(scan.repository, None, resume=False, prefix="security-fix-")
+    tag = chosen_tag(scan.repository, None, resume=options.resume, prefix="security-fix-")
+    if options.resume:
+        _refuse_another_head(peek_base(run_store(scan.repository, tag)), scan.pair.head)
     if turns_of(config, scan.environment) == ((AUTOFIX, 1),):
         return Fixed(pair=scan.pair, scanned=scanned, broken=_nobody(len(everything)))
     with ExitStack() as stack:
@@ -149,6 +154,7 @@ def fix(scan: Scan, scanned: Scanned, options: argparse.Namespace) -> Fixed | No
             start=Path.cwd(),
             config_path=path,
             tag=tag,
+            resume=options.resume,
             command="security-fix",
             opened=tuple(w.path for w in everything if _WORKFLOWS.fullmatch(w.path)),
         )
@@ -167,6 +173,14 @@ def fix(scan: Scan, scanned: Scanned, options: argparse.Namespace) -> Fixed | No
     _show(finished, config, options)
     remaining = _remaining(scan, scanned, finished, diff=options.diff is not None)
     return _with_model(remaining, scanned, claimed, left)
+
+
+def _refuse_another_head(base: str, head: str) -> None:
+    if base != head:
+        raise ConfigError(
+            f"security --fix --resume: the last repairs are of {base[:12]}, and what was scanned "
+            f"is {head[:12]}.\ndo: git switch --detach {base[:12]}, or leave out --resume."
+        )
 
 
 def _nobody(number: int) -> ProposerError:
@@ -306,5 +320,6 @@ def _with_model(
             excuses=excuses,
             base=replace(base, weaknesses=(*base.weaknesses, *older)) if base else None,
             layer=scanned.layer,
+            left={**scanned.left, **fixed.scanned.left},
         ),
     )

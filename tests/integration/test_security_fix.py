@@ -417,3 +417,19 @@ def test_the_pull_request_is_a_draft_with_the_evidence(
     assert "which is not quoted" in body
     assert "autoresearch-ci security --fail-on high" in body
     assert "HHHFPZAM2" not in body + pull["title"]
+
+
+def test_repairs_that_were_broken_off_go_on_and_only_those_of_head(repo: Repo, fix: Fix) -> None:
+    weak(repo, {**SHELL, **SQL})
+    answers = [RIGHT["shell"], RIGHT["sql"]]
+    first = fix(answers, "--fail-on", "medium", "--iterations", "1")
+    assert first.code == 1, first.told
+    (branch,) = branch_of(repo).split()
+    again = fix(answers, "--fail-on", "medium", "--resume", "--iterations", "2")
+    assert again.code == 0, again.told
+    assert branch_of(repo) == branch
+    assert repo.git("rev-list", "--count", f"HEAD..{branch}") == "2"
+    repo.write("notes.txt", "moved on\n")
+    repo.commit("something else")
+    late = fix(answers, "--fail-on", "medium", "--resume")
+    assert (late.code, "the last repairs are of" in late.told) == (2, True)
