@@ -276,6 +276,12 @@ def _security(command: argparse.ArgumentParser) -> None:
         help="exit 1 on a weakness as bad as that, or worse; default: high",
     )
     command.add_argument(
+        "--proposed",
+        action="store_true",
+        help="somebody proposes HEAD: only the base's rules hold, as on a pull request, which is "
+        "known without it",
+    )
+    command.add_argument(
         "--baseline",
         metavar="FILE",
         help="a weaknesses.json of the repository: what stands in it is known",

@@ -48,6 +48,7 @@ def main(options: argparse.Namespace) -> int:
     files = FileCommands(environment)  # before anything that is looked at could write them
     diff = options.diff is not None
     pair = _compared(options.diff or "", environment)
+    pair = replace(pair, proposed=pair.proposed or options.proposed)
     resolved, _ = effective(options, commit=pair.rules, only=True, command="security")
     config = _as_typed(resolved.config, options)
     redactor = make_redactor(config, environment)

@@ -15,6 +15,7 @@ from pathlib import Path
 from autoresearch_ci.cli.security_scan import Scanned
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.weakness_history import Entry, Looked, continued
+from autoresearch_ci.decide.weaknesses import MODEL
 from autoresearch_ci.errors import ConfigError, PublishError, WorkspaceError
 from autoresearch_ci.events import Observer, Warning
 from autoresearch_ci.publish.forge.choose import make_forge
@@ -67,7 +68,12 @@ class History:
         day: str,
         tip: str | None = None,
     ) -> SecurityReport:
-        told = [judged.item for judged in report.verdict.items]
+        # What only a model says, and nothing bears out, is nothing that could be fixed one day.
+        told = [
+            judged.item
+            for judged in report.verdict.items
+            if judged.item.sources != (MODEL,) or judged.item.status in ("open", "accepted")
+        ]
         chapter = continued(known, told, self._looked(report, scanned, day))
         with tempfile.TemporaryDirectory(dir=self._place()) as folder:
             record.remember(

@@ -193,13 +193,28 @@ class _Scanning:
         )
 
     def _pairs(self, exhibit: Exhibit) -> dict[str, tuple[str, str]]:
-        """By path, the text of each file that differs, at the base and at the head."""
-        found = {}
+        """By path, the text of each file that differs, at the base and at the head.
+
+        Of a file that is gone, too: a check may have stood in it.
+        """
+        found = {path: (text, "") for path, text in self._gone()}
         for subject in exhibit.subjects:
             version = self._version_before(subject)
             after = self._text(exhibit.versions[subject.path])
             found[subject.path] = (self._text(version) if version else "", after)
         return found
+
+    def _gone(self) -> Iterator[tuple[str, str]]:
+        versions = {
+            path: version
+            for path, version in self.base.items()
+            if path not in self.files
+            and path not in self.moved.values()
+            and self._is_asked_about(path)
+        }
+        was = gathered(self.scan.repository, versions, self.settings)
+        for subject in was.subjects:
+            yield subject.path, self._text(was.versions[subject.path])
 
     def _wanted(self) -> Files:
         """The files that are to be looked at. Raises `ConfigError` where none can be."""
@@ -342,6 +357,7 @@ class _Scanning:
     def _changed_lines(self, exhibit: Exhibit, head: Seen) -> dict[str, frozenset[int]]:
         """In the files that are told of: where a comment beside a line can be put."""
         told = {weakness.path for weakness in head.weaknesses}
+        told |= {piece.path for weakness in head.weaknesses for piece in weakness.evidence}
         found = {}
         for subject in (s for s in exhibit.subjects if s.path in told):
             text = self._text(exhibit.versions[subject.path])

@@ -279,11 +279,15 @@ def beside_lines(report: SecurityReport) -> list[tuple[str, int, str, str]]:
     """
     found = []
     for item in (judged.item for judged in report.verdict.items if judged.blocks):
-        touched = report.changed.get(item.path, frozenset())
-        marked = range(item.line, item.last_line + 1)
-        line = next((line for line in marked if line in touched), 0)
-        if inside(item.path) and line:
-            found.append((item.path, line, _beside(item), item.fingerprint))
+        places = [(item.path, line) for line in range(item.line, item.last_line + 1)]
+        # Of old code that the change makes reachable: a line of the way there.
+        for piece in item.evidence:
+            end = piece.line + piece.text.count("\n")
+            places += [(piece.path, line) for line in range(piece.line, end + 1)]
+        for path, line in places:
+            if inside(path) and line in report.changed.get(path, ()):
+                found.append((path, line, _beside(item), item.fingerprint))
+                break
     return found
 
 
@@ -291,6 +295,7 @@ def _beside(item: Weakness) -> str:
     kinds = ", ".join(filter(None, (f"CWE-{item.cwe}" if item.cwe else "", item.owasp)))
     parts = [
         f"**{item.severity}**: {inline(item.title, 300)}" + (f" ({kinds})" if kinds else ""),
+        f"At {inline(where(item), 200)}.",
         inline(item.why, _BESIDE),
         f"Instead: {inline(item.fix, _BESIDE)}" if item.fix else "",
         f"Says: {inline(', '.join(item.sources), 200)}. If that is a risk to be taken, "

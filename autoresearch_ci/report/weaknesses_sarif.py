@@ -26,6 +26,7 @@ BYTES = 10_000_000
 _TAGS = 10
 """Of a rule, that are kept."""
 _NAME = 200
+_STEPS = 20
 _LEVELS = {
     Severity.CRITICAL: "error",
     Severity.HIGH: "error",
@@ -142,6 +143,9 @@ def _result(judged: Judged[Weakness], number: int) -> dict[str, Any]:
     }
     if judged.age in (Age.NEW, Age.OLD):
         found["baselineState"] = "new" if judged.age is Age.NEW else "unchanged"
+    # What several scanners mark of one place is no way.
+    if MODEL in item.sources and len({(piece.path, piece.line) for piece in item.evidence}) > 1:
+        found["codeFlows"] = [{"threadFlows": [{"locations": _steps(item)}]}]
     if item.status != "open":
         kind = "inSource" if judged.note.startswith("comment") else "external"
         found["suppressions"] = [{"kind": kind, "justification": _words(judged.note)}]
@@ -156,6 +160,22 @@ def _location(item: Weakness) -> dict[str, Any]:
     if item.line > 0 and inside(item.path):
         found["region"] = {"startLine": item.line, "endLine": max(item.line, item.end_line)}
     return found
+
+
+def _steps(item: Weakness) -> list[dict[str, Any]]:
+    """From where it comes in to where it does harm, in the order in which that was quoted."""
+    return [
+        {
+            "location": {
+                "physicalLocation": {
+                    "artifactLocation": {"uri": quote(inside(piece.path) or ".", errors="replace")},
+                    "region": {"startLine": max(1, piece.line)},
+                },
+                "message": {"text": _words(piece.text)},
+            }
+        }
+        for piece in item.evidence[:_STEPS]
+    ]
 
 
 def _rule_id(item: Weakness) -> str:

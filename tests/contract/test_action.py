@@ -447,6 +447,19 @@ def test_the_published_schemas_hold(schema: str, paths: list[Path]) -> None:
         jsonschema.validate(load(path), found)
 
 
+def test_a_key_beside_a_strangers_commit_waits_for_a_person_and_brings_only_the_bases_rules() -> (
+    None
+):
+    workflow = load(ROOT / "examples" / "workflows" / "security-audit.yml")
+    assert [*workflow["on"]] == ["workflow_dispatch"]
+    (job,) = workflow["jobs"].values()
+    checkout, step = job["steps"]
+    assert (job["environment"], job["permissions"]) == ("security-audit", {"contents": "read"})
+    assert checkout["with"]["ref"] == "${{ inputs.commit }}"
+    assert {"--proposed", "none"} <= {*step["with"]["args"].split()}
+    assert "anthropic-api-key" in step["with"]
+
+
 # --- GitLab ---------------------------------------------------------------------------------------
 
 

@@ -67,6 +67,7 @@ JOB = mapping(
     runs_on={"type": ["string", "array"]},
     timeout_minutes=NUMBER,
     permissions=PERMISSIONS,
+    environment=TEXT,
     outputs=each(TEXT),
     strategy={"type": "object"},
     steps={"type": "array", "items": STEP},

@@ -6,14 +6,14 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from autoresearch_ci.cli.main import run_cli
-from tests.auditing import APP, KEY, LABELS, Oracle, use_temporary
+from tests.auditing import APP, KEY, LABELS, Oracle, step_of, use_temporary
 from tests.conftest import Repo
 from tests.messages_api import Json, MessagesApi, Reply, refuses
 
@@ -185,3 +185,42 @@ def test_without_a_key_the_pages_say_that_nobody_was_asked(
         assert "No model was asked" in done.page(name)
     assert "accounts" not in done.page("threat-model.md")
     assert done.found["left"]["model"] == "nobody is to be asked: --iterations 0"
+
+
+def test_a_check_that_went_with_its_file_is_shown(scan: Scan, repo: Repo, api: MessagesApi) -> None:
+    repo.write("app.py", APP)
+    repo.write("guard.py", "def allowed(user):\n    return user.is_admin\n")
+    repo.commit("an application")
+    repo.git("branch", "base")
+    (repo.path / "guard.py").unlink()
+    repo.commit("simpler")
+    done = scan(Oracle(labels=()), "--diff", "base")
+    assert done.code == 0, done.out
+    looks = [json.dumps(body) for body in api.requests if step_of(body) == "look"]
+    assert looks
+    assert all("-    return user.is_admin" in told for told in looks)
+
+
+def test_who_says_that_it_is_proposed_brings_no_rules_and_no_place_for_the_key(
+    scan: Scan, repo: Repo, api: MessagesApi
+) -> None:
+    repo.git("branch", "base")
+    own = "security: {fail_on: never}\nclaude: {base_url: 'http://127.0.0.1:9/'}\n"
+    repo.write(".github/autoresearch.yml", own)
+    repo.write("app.py", APP)
+    repo.commit("a stranger's")
+    done = scan(Oracle(), "--diff", "base", "--proposed")
+    assert (done.code, done.found["fail_on"]) == (1, "high")
+    assert api.requests
+
+
+def test_what_a_model_only_suspects_is_not_remembered(scan: Scan, repo: Repo) -> None:
+    made_up = replace(LABELS[0], quote="eval(request.data)", cwe=95)
+    repo.write("app.py", APP)
+    repo.commit("an application")
+    done = scan(Oracle(labels=[made_up]))
+    assert "unknown" in {item["status"] for item in done.found["items"]}
+    repo.write("more.py", "x = 1\n")
+    repo.commit("more")
+    again = scan(Oracle(labels=()))
+    assert not any("model" in words for told in again.found["gone"].values() for words in told)

@@ -289,6 +289,26 @@ def test_only_what_blocks_and_stands_on_changed_lines_is_said_beside_them() -> N
     assert beside_lines(report(weakness(), blocks=False, changed={"a.py": frozenset({6})})) == []
 
 
+WAY = (
+    Evidence(kind="quote", path="new.py", line=3, text="route(\n    run)"),
+    Evidence(kind="quote", path="a.py", line=5, text="run(x)"),
+)
+
+
+def test_old_code_that_is_newly_reachable_is_told_by_the_way_there() -> None:
+    one = report(weakness(evidence=WAY, sources=("model",)), changed={"new.py": frozenset({4})})
+    ((path, line, text, _),) = beside_lines(one)
+    assert (path, line, "At a.py:5." in text) == ("new.py", 4, True)
+    log = sarif.weaknesses_sarif(one)
+    jsonschema.validate(json.loads(json_text(log)), SARIF)
+    (flow,) = log["runs"][0]["results"][0]["codeFlows"]
+    places = [
+        step["location"]["physicalLocation"]["artifactLocation"]["uri"]
+        for step in flow["threadFlows"][0]["locations"]
+    ]
+    assert places == ["new.py", "a.py"]
+
+
 def test_the_table_begins_with_the_peers_columns() -> None:
     header, row = pages.table(report(weakness(title="a\tb\nc")), "T").splitlines()
     assert header.split("\t")[:7] == [
