@@ -17,12 +17,12 @@ from pathlib import Path
 
 from autoresearch_ci.cli import make_sandbox
 from autoresearch_ci.cli.compared import Compared
+from autoresearch_ci.cli.security_base import BaseFiles, Files
 from autoresearch_ci.cli.security_excuses import TrustedLists
 from autoresearch_ci.config.resolve import DEFAULT_PATH
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.agentic import rules as agentic
 from autoresearch_ci.decide.excuses import Excuses
-from autoresearch_ci.decide.line_map import lines_of, unchanged_lines
 from autoresearch_ci.decide.model_layer import ModelLayer
 from autoresearch_ci.decide.security_gate import Base, held_open
 from autoresearch_ci.decide.weaknesses import MODEL, Weakness
@@ -38,16 +38,15 @@ from autoresearch_ci.measure.scanners.exhibit import (
 )
 from autoresearch_ci.measure.scanners.look import Room, Rules, Seen, look
 from autoresearch_ci.measure.scanners.registry import chosen, is_required
-from autoresearch_ci.measure.scanners.scanner import Scanner, Subject
+from autoresearch_ci.measure.scanners.scanner import Scanner
 from autoresearch_ci.measure.scanners.secrets import WORDS_ONLY
 from autoresearch_ci.record.run_names import run_store
 from autoresearch_ci.safety.gitignore_globs import gitignore_spec
 from autoresearch_ci.safety.redaction import Redactor
-from autoresearch_ci.workspace.repository import FileVersion, Repository
+from autoresearch_ci.workspace.repository import Repository
 from autoresearch_ci.workspace.scratch import in_use, scratch_of
 from autoresearch_ci.workspace.snapshot import remove
 
-Files = Mapping[str, FileVersion]
 Ask = Callable[[Sequence[Weakness], Mapping[str, tuple[str, str]] | None], ModelLayer]
 """What scanners told, and by path the texts before and after where a change is looked at."""
 _EXTRA = "pip install 'autoresearch-ci[security]'"
@@ -141,12 +140,19 @@ class _Scanning:
         repository, pair = scan.repository, scan.pair
         self.files = repository.files(pair.head)
         self.base = repository.files(pair.base) if pair.base else {}
-        self.moved = repository.moved(pair.base, pair.head) if pair.base and diff else {}
         # Whose excuses and rules count.
         self.trusted = pair.base if pair.base and (diff or pair.proposed) else pair.head
         self.theirs = self.base if self.trusted == pair.base else self.files
         self.scanners, self.left = chosen(self.settings)
         self.programs = _programs(self.scanners, scan.environment)
+        self.was = BaseFiles(
+            repository=repository,
+            files=self.base,
+            moved=repository.moved(pair.base, pair.head) if pair.base and diff else {},
+            scanners=self.scanners,
+            settings=self.settings,
+            scope=scope,
+        )
 
     def run(self) -> Scanned:
         exhibit = gathered(self.scan.repository, self._wanted(), self.settings)
@@ -169,14 +175,15 @@ class _Scanning:
                 **({MODEL: layer.why_not} if layer.why_not else {}),
             },
             doubts=(*self._read_by_nobody(exhibit), *excuses.problems, *self._doubts(before)),
-            changed=self._changed_lines(exhibit, head) if self.diff else {},
+            changed=self.was.changed(exhibit, _places(head)) if self.diff else {},
             layer=layer,
         )
 
     def _asked(self, seen: Seen, exhibit: Exhibit) -> ModelLayer:
         if self.scan.ask is None:
             return ModelLayer(hits=seen.weaknesses)
-        pairs = self._pairs(exhibit) if self.diff and self.scan.pair.base else None
+        pair = self.scan.pair
+        pairs = self.was.pairs(exhibit, self.files) if self.diff and pair.base else None
         return self.scan.ask(seen.weaknesses, pairs)
 
     def _with(self, layer: ModelLayer, seen: Seen, exhibit: Exhibit) -> Seen:
@@ -191,30 +198,6 @@ class _Scanning:
             gaps={**seen.gaps, **gaps},
             looked={**seen.looked, MODEL: len(exhibit.subjects)},
         )
-
-    def _pairs(self, exhibit: Exhibit) -> dict[str, tuple[str, str]]:
-        """By path, the text of each file that differs, at the base and at the head.
-
-        Of a file that is gone, too: a check may have stood in it.
-        """
-        found = {path: (text, "") for path, text in self._gone()}
-        for subject in exhibit.subjects:
-            version = self._version_before(subject)
-            after = self._text(exhibit.versions[subject.path])
-            found[subject.path] = (self._text(version) if version else "", after)
-        return found
-
-    def _gone(self) -> Iterator[tuple[str, str]]:
-        versions = {
-            path: version
-            for path, version in self.base.items()
-            if path not in self.files
-            and path not in self.moved.values()
-            and self._is_asked_about(path)
-        }
-        was = gathered(self.scan.repository, versions, self.settings)
-        for subject in was.subjects:
-            yield subject.path, self._text(was.versions[subject.path])
 
     def _wanted(self) -> Files:
         """The files that are to be looked at. Raises `ConfigError` where none can be."""
@@ -319,65 +302,27 @@ class _Scanning:
         versions = {
             subject.path: version
             for subject in exhibit.subjects
-            if subject.path in told and (version := self._version_before(subject))
+            if subject.path in told and (version := self.was.version(subject))
         }
         if not versions:
             return Seen()
         everything = self.settings.model_copy(update={"exclude": ()})
         return self._look("base", gathered(self.scan.repository, versions, everything), self.base)
 
-    def _version_before(self, subject: Subject) -> FileVersion | None:
-        """Of a file that was moved, what it was: but where other scanners look, it is new, and so
-        it is when nobody was to look where it stood."""
-        path = subject.path
-        if path in self.base:
-            return self.base[path]
-        source = self.moved.get(path, "")
-        if source not in self.base or not self._is_asked_about(source):
-            return None
-        was = Subject(path=source, first_line=subject.first_line)
-        same = all(s.takes(was) == s.takes(subject) for s in self.scanners.values())
-        return self.base[source] if same else None
-
-    def _is_asked_about(self, path: str) -> bool:
-        left_out = gitignore_spec(self.settings.exclude).match_file(path)
-        return not left_out and (not self.scope or gitignore_spec(self.scope).match_file(path))
-
     def _base(self, exhibit: Exhibit, head: Seen, before: Seen, layer: ModelLayer) -> Base:
         told = {weakness.path for weakness in head.weaknesses}
-        lines = {}
-        for subject in (s for s in exhibit.subjects if s.path in told):
-            if version := self._version_before(subject):
-                lines[subject.path] = unchanged_lines(
-                    self._text(version), self._text(exhibit.versions[subject.path])
-                )
-        known = (*before.weaknesses, *layer.older)
-        return Base(weaknesses=known, lines=lines, missing=self.scan.pair.missing)
-
-    def _changed_lines(self, exhibit: Exhibit, head: Seen) -> dict[str, frozenset[int]]:
-        """In the files that are told of: where a comment beside a line can be put."""
-        told = {weakness.path for weakness in head.weaknesses}
-        told |= {piece.path for weakness in head.weaknesses for piece in weakness.evidence}
-        found = {}
-        for subject in (s for s in exhibit.subjects if s.path in told):
-            text = self._text(exhibit.versions[subject.path])
-            version = self._version_before(subject)
-            kept = unchanged_lines(self._text(version), text) if version else {}
-            every = range(1, len(lines_of(text)) + 1)
-            found[subject.path] = frozenset(line for line in every if line not in kept)
-        return found
-
-    def _text(self, version: FileVersion) -> str:
-        if not version.regular:
-            return ""
-        return self.scan.repository.read(version).decode("utf-8-sig", "replace")
+        return Base(
+            weaknesses=(*before.weaknesses, *layer.older),
+            lines=self.was.unchanged(exhibit, told),
+            missing=self.scan.pair.missing,
+        )
 
     def _trusted(self) -> TrustedLists:
         return TrustedLists(
             repository=self.scan.repository,
             commit=self.trusted,
             files=self.theirs,
-            moved=self.moved,
+            moved=self.was.moved,
             settings=self.settings,
             today=self.scan.today,
         )
@@ -394,6 +339,12 @@ class _Scanning:
                 yield f"{path} is not as the base has it; the base's counts"
         for name, why in before.gaps.items():
             yield f"at the base, {name} did not tell all ({why}): what it tells now counts as new"
+
+
+def _places(head: Seen) -> set[str]:
+    """Files that are told of, and those by which one gets there."""
+    told = {weakness.path for weakness in head.weaknesses}
+    return told | {piece.path for weakness in head.weaknesses for piece in weakness.evidence}
 
 
 def _programs(scanners: Mapping[str, Scanner], environment: Mapping[str, str]) -> dict[str, str]:
