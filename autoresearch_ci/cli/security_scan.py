@@ -7,18 +7,16 @@ decide/excuses.py.
 from __future__ import annotations
 
 import itertools
-import shutil
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 
 from autoresearch_ci.cli import make_sandbox
 from autoresearch_ci.cli.compared import Compared
 from autoresearch_ci.cli.security_base import BaseFiles, Files
 from autoresearch_ci.cli.security_excuses import TrustedLists
+from autoresearch_ci.cli.security_lookers import lookers
 from autoresearch_ci.config.resolve import DEFAULT_PATH
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.agentic import rules as agentic
@@ -32,14 +30,10 @@ from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.measure.scanners.exhibit import (
     Contents,
     Exhibit,
-    code_nobody_reads,
     gathered,
     steering,
 )
 from autoresearch_ci.measure.scanners.look import Room, Rules, Seen, look
-from autoresearch_ci.measure.scanners.registry import chosen, is_required
-from autoresearch_ci.measure.scanners.scanner import Scanner
-from autoresearch_ci.measure.scanners.secrets import WORDS_ONLY
 from autoresearch_ci.record.run_names import run_store
 from autoresearch_ci.safety.gitignore_globs import gitignore_spec
 from autoresearch_ci.safety.redaction import Redactor
@@ -49,7 +43,6 @@ from autoresearch_ci.workspace.snapshot import remove
 
 Ask = Callable[[Sequence[Weakness], Mapping[str, tuple[str, str]] | None], ModelLayer]
 """What scanners told, and by path the texts before and after where a change is looked at."""
-_EXTRA = "pip install 'autoresearch-ci[security]'"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,20 +136,18 @@ class _Scanning:
         # Whose excuses and rules count.
         self.trusted = pair.base if pair.base and (diff or pair.proposed) else pair.head
         self.theirs = self.base if self.trusted == pair.base else self.files
-        self.scanners, self.left = chosen(self.settings)
-        self.programs = _programs(self.scanners, scan.environment)
+        self.lookers = lookers(self.settings, scan.environment)
         self.was = BaseFiles(
             repository=repository,
             files=self.base,
             moved=repository.moved(pair.base, pair.head) if pair.base and diff else {},
-            scanners=self.scanners,
+            scanners=self.lookers.scanners,
             settings=self.settings,
             scope=scope,
         )
 
     def run(self) -> Scanned:
         exhibit = gathered(self.scan.repository, self._wanted(), self.settings)
-        missing = self._missing(exhibit)
         seen = self._look("head", exhibit, self.files)
         layer = self._asked(seen, exhibit)
         head = self._with(layer, seen, exhibit)
@@ -167,14 +158,17 @@ class _Scanning:
             exhibit=exhibit,
             base=self._base(exhibit, head, before, layer) if self.diff else None,
             excuses=excuses,
-            gaps={**missing, **head.gaps, **head.unseen},
-            asked=frozenset({*self.programs, agentic.TOOL}),
+            gaps={**self.lookers.missing(exhibit), **head.gaps, **head.unseen},
+            asked=frozenset({*self.lookers.programs, agentic.TOOL}),
             left={
-                **self.left,
-                **self._absent(exhibit),
+                **self.lookers.left(exhibit),
                 **({MODEL: layer.why_not} if layer.why_not else {}),
             },
-            doubts=(*self._read_by_nobody(exhibit), *excuses.problems, *self._doubts(before)),
+            doubts=(
+                *self.lookers.read_by_nobody(exhibit),
+                *excuses.problems,
+                *self._doubts(before),
+            ),
             changed=self.was.changed(exhibit, _places(head)) if self.diff else {},
             layer=layer,
         )
@@ -219,7 +213,7 @@ class _Scanning:
         return {path: version for path, version in self.files.items() if inside(path)}
 
     def _look(self, name: str, exhibit: Exhibit, everything: Files) -> Seen:
-        running = [scanner for scanner in self.programs if self._takes_any(scanner, exhibit)]
+        running = self.lookers.running(exhibit)
         told = f"looking at {len(exhibit.subjects)} files of the {name} with {', '.join(running)}"
         self.scan.observe(Note(message=told if running else f"nothing to look at in the {name}"))
         return self.seen(name, exhibit, self.scan.repository, everything)
@@ -232,8 +226,8 @@ class _Scanning:
         return look(
             name,
             exhibit,
-            self.scanners,
-            self.programs,
+            self.lookers.scanners,
+            self.lookers.programs,
             room=self.room,
             repository=contents,
             rules=Rules(
@@ -259,38 +253,6 @@ class _Scanning:
                 )
             found.update(below)
         return found
-
-    # --- what is missing --------------------------------------------------------------------------
-
-    def _takes_any(self, name: str, exhibit: Exhibit) -> bool:
-        return any(map(self.scanners[name].takes, exhibit.subjects))
-
-    def _missing(self, exhibit: Exhibit) -> dict[str, str]:
-        """Scanners that must be there, and are not."""
-        return {
-            name: f"is not installed, and the scan is not whole without it ({_EXTRA})"
-            for name in self.scanners
-            if name not in self.programs
-            and is_required(name, self.settings)
-            and self._takes_any(name, exhibit)
-        }
-
-    def _read_by_nobody(self, exhibit: Exhibit) -> Iterable[str]:
-        able = [self.scanners[name] for name in self.programs if name not in WORDS_ONLY]
-        if told := code_nobody_reads(exhibit.subjects, able):
-            yield (
-                f"no scanner here reads code of these files, only what looks like a secret: {told}"
-                " (security.semgrep, security.tools)"
-            )
-
-    def _absent(self, exhibit: Exhibit) -> dict[str, str]:
-        return {
-            name: "is not installed"
-            for name in self.scanners
-            if name not in self.programs
-            and not is_required(name, self.settings)
-            and self._takes_any(name, exhibit)
-        }
 
     # --- the base ---------------------------------------------------------------------------------
 
@@ -345,11 +307,3 @@ def _places(head: Seen) -> set[str]:
     """Files that are told of, and those by which one gets there."""
     told = {weakness.path for weakness in head.weaknesses}
     return told | {piece.path for weakness in head.weaknesses for piece in weakness.evidence}
-
-
-def _programs(scanners: Mapping[str, Scanner], environment: Mapping[str, str]) -> dict[str, str]:
-    """Where each is installed: beside us first, so that it is the one that was tested with us."""
-    own = str(Path(sys.executable).parent)
-    search = f"{own}:{environment.get('PATH', '')}"
-    found = {name: shutil.which(scanner.program, path=search) for name, scanner in scanners.items()}
-    return {name: path for name, path in found.items() if path}
