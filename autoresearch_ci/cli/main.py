@@ -18,7 +18,7 @@ from autoresearch_ci.cli.terminal import redacted
 from autoresearch_ci.errors import AutoresearchError, WorkspaceError, reason_of
 from autoresearch_ci.safety.log_text import message_lines
 from autoresearch_ci.safety.output_streams import guard_output
-from autoresearch_ci.safety.restart_without_secrets import withhold
+from autoresearch_ci.safety.restart_without_secrets import hide_arguments, withhold
 
 
 def main() -> NoReturn:
@@ -28,7 +28,9 @@ def main() -> NoReturn:
         os.environ["AUTORESEARCH_CI_INDEX"] = str(Path(index).absolute())
     for name in [name for name in os.environ if name.startswith("GIT_")]:
         del os.environ[name]
-    sys.exit(run_program(sys.argv[1:], withhold()))
+    environment = withhold()
+    hide_arguments()
+    sys.exit(run_program(sys.argv[1:], environment))
 
 
 def run_program(arguments: Sequence[str], environment: Mapping[str, str]) -> int:

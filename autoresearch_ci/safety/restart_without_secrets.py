@@ -116,6 +116,24 @@ def _close_memory() -> None:
         prctl(_PR_CAPBSET_DROP, _CAP_SYS_PTRACE, 0, 0, 0)  # refused when we are not root
 
 
+def hide_arguments() -> None:
+    """From others, who read them in /proc: all after the command's name, such as the holdout."""
+    settings = sys.argv[2:]
+    if not settings:
+        return
+    with contextlib.suppress(ImportError, OSError, ValueError, IndexError):
+        import ctypes
+        from pathlib import Path
+
+        words = Path("/proc/self/cmdline").read_bytes().split(b"\0")
+        kept = sum(len(word) + 1 for word in words[: len(sys.orig_argv) - len(settings)])
+        # `man 5 proc_pid_stat`: fields 48 and 49, arg_start and arg_end; the third is the first.
+        fields = Path("/proc/self/stat").read_bytes().rpartition(b")")[2].split()
+        start, end = int(fields[45]) + kept, int(fields[46])
+        if words[-1] == b"" and 0 < kept < end - start + kept == len(b"\0".join(words)):
+            ctypes.memset(start, 0, end - start)
+
+
 def _warn(error: Exception) -> None:
     print(
         f"autoresearch-ci: secrets stay in this process's environment: {error}\n"

@@ -392,6 +392,29 @@ def test_measured_code_cannot_look_into_our_process_nor_signal_it(
 
 
 @as_user
+def test_no_setting_of_the_run_is_read_from_its_command_line(
+    attack: Attack, run: Run, user: str
+) -> None:
+    """Such as what the holdout is, that nobody who proposes may know."""
+    attack.plant(f"""#!{PYTHON}
+import os
+for name in filter(str.isdigit, os.listdir("/proc")):
+    with open(f"/proc/{{name}}/cmdline", "rb") as file:
+        words = file.read()
+    if b"autoresearch_ci" in words:
+        print("OURS", words.rstrip(bytes(1)).split(bytes(1))[-1], b"CANARY" in words)
+""")
+    hidden = ("--set", "holdout={command: 'cat value; : CANARY'}")
+    child = replace(run, temporary=Path(tempfile.gettempdir())).start(
+        *attack.flags("--set", f"sandbox.user={user}", *hidden), real=True, **attack.options
+    )
+    text = attack.printed(run.finish(child))
+    ours = [line for line in text.splitlines() if line.startswith("OURS")]
+    assert "OURS b'run' False" in ours, text
+    assert not [line for line in ours if line.endswith("True")]
+
+
+@as_user
 def test_no_command_gains_privileges(attack: Attack, user: str) -> None:
     text = attack(
         "#!/bin/sh\ngrep -E 'NoNewPrivs|CapEff' /proc/self/status", "--set", f"sandbox.user={user}"

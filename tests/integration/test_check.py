@@ -705,7 +705,10 @@ def test_what_silences_a_tool_is_told_although_nothing_is_broken(
     assert any("noqa" in doubt for doubt in found.json["doubts"])
     assert any("strictness-lowered" in doubt for doubt in found.json["doubts"])
     assert "look at pyproject.toml" in found.out
-    assert "look at conftest.py:1 patches what tests are judged by: def pytest_pyfunc_call" in found.out
+    assert (
+        "look at conftest.py:1 patches what tests are judged by: def pytest_pyfunc_call"
+        in found.out
+    )
     assert "look at .ignore names code_under_test.py" in found.out
 
 
