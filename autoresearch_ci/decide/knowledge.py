@@ -228,6 +228,14 @@ class Knowledge:
             return ""
         return standard.tests_gone_in(seen.output)
 
+    def named_test_gone(self, role: str, seen: Seen) -> str:
+        """Which of them the command does not name as passed any more; empty: none."""
+        standard = self.outputs.get(role)
+        if not standard or not seen.output or seen.suite or seen.listed:
+            return ""
+        gone = standard.named_gone_in(seen.output)
+        return f"tests lost: not named as passed any more: {gone}" if gone else ""
+
     def _noticing(self, role: str, seen: Seen) -> Knowledge:
         """With what the run left out of what it used to print."""
         standard = self.outputs.get(role)

@@ -141,13 +141,18 @@ class PrintedLines:
             return ""
         return f"tests lost: {run.tests} of {self.tests} ran by its own account"
 
+    def named_gone_in(self, run: PrintedLines) -> str:
+        """Which test that all of these named as passed a run does not name; empty: none."""
+        lost = (name for name in self.kinds if _TEST.match(name) and self._lacks(name, run))
+        return next(lost, "")
+
     def missing_in(self, run: PrintedLines) -> str:
         """What a run lacks of what all of these had, in words; empty when it lacks nothing."""
         if run.tests < self.tests:
             return f"ran {run.tests} of {self.tests} tests by its own account"
         lost = [name for name in self.kinds if self._lacks(name, run)]
-        if tests := [name for name in lost if _TEST.match(name)]:
-            return f"lacks what a test printed that passed on the unmodified code: {tests[0]}"
+        if test := self.named_gone_in(run):
+            return f"lacks what a test printed that passed on the unmodified code: {test}"
         unsaid = [name for name in self.ending if name not in run.kinds]
         number = min(1, len(self.kinds) - 1)  # its own line is there all the same
         half = 2 * (run.lines - number) <= self.lines - number and not self.counting

@@ -164,7 +164,9 @@ class Guards:
         result = ended.result
         read, failure = _number(role, guard, subject, ended)
         found = read.seen if read else Seen()
-        loss, knowledge = self._lost_tests(role, guard, subject, ended, found, failed=bool(failure))
+        loss, knowledge = self._lost_tests(
+            role, guard, subject, ended, found, stage, failed=bool(failure)
+        )
         if subject.iteration == 0 and not (ended.suite or guard.junit or guard.metric or failure):
             self._tell_blindness(guard)
         # What is lost says more than the exit code, and where there is no room the end is cut.
@@ -186,6 +188,7 @@ class Guards:
         subject: Subject,
         ended: Ended,
         seen: Seen,
+        stage: Stage,
         *,
         failed: bool,
     ) -> tuple[str, Knowledge]:
@@ -201,6 +204,10 @@ class Guards:
                 self._commands.observe(Note(message=message))
             doubt, knowledge = knowledge.doubting(role, seen)
             lost = doubt.reason if doubt else knowledge.tests_gone(role, seen)
+            if not (problem or lost or failed) and knowledge.named_test_gone(role, seen):
+                # Names may be other ones each time: then the incumbent shows it, too.
+                _, knowledge = self._run(role, guard, subject.rival, knowledge, stage)
+                lost = knowledge.named_test_gone(role, seen)
             return ": ".join(filter(None, (problem, lost))), knowledge
         if self._commands.has_helpers(guard.command, subject.changes):
             seen = replace(seen, handed_over=True)

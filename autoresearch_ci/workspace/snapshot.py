@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
 import pathspec
@@ -19,6 +19,8 @@ Fingerprint = tuple[int, int, int, int, int]
 so an equal fingerprint means equal content (git's index relies on the same)."""
 
 MTIME = 3
+_LONGEST = 4096
+"""Characters of a path by which a program can reach something in one step (PATH_MAX)."""
 _NOTHING: Fingerprint = (0, 0, 0, 0, 0)
 """No file has it."""
 
@@ -61,7 +63,7 @@ class Snapshot:
         Returns the paths that were changed or removed.
         """
         with undisturbed(self.root):
-            found, folders = self._scan()
+            found, folders = self._scan(self.folders)
             self._delete(found.keys() - self.files.keys(), folders.keys() - self.folders.keys())
             for folder in sorted(self.folders.keys() - folders.keys(), key=len):
                 beneath.make_folder(self.root, folder)
@@ -123,20 +125,27 @@ class Snapshot:
     def _delete(self, files: Set[str], folders: Set[str]) -> None:
         """Remove what is new."""
         if self._ignore is None:
-            for path in (*files, *folders):
-                if path.rpartition("/")[0] not in folders:  # else it goes with what it lies in
-                    beneath.remove(self.root, path)
+            for path in (*files, *folders):  # none lies in another
+                beneath.remove(self.root, path)
             return
         for path in files:
             beneath.unlink(self.root, path)
         for folder in sorted(folders, key=len, reverse=True):
             try:
-                beneath.rmdir(self.root, folder)
+                if len(folder) > _LONGEST:
+                    beneath.remove(self.root, folder)
+                else:
+                    beneath.rmdir(self.root, folder)
             except OSError as error:  # it holds ignored files, which may stay
                 if error.errno != errno.ENOTEMPTY:
                     raise
 
-    def _scan(self) -> tuple[dict[str, Fingerprint], dict[str, os.stat_result]]:
+    def _scan(
+        self, known: Container[str] | None = None
+    ) -> tuple[dict[str, Fingerprint], dict[str, os.stat_result]]:
+        """`known`: folders that are looked into; another one is deleted as a whole, as far as
+        nothing in it may stay. Paths of nested folders take memory with the square of their depth.
+        """
         if not self.root.is_dir() or self.root.is_symlink():
             raise WorkspaceError(
                 f"the folder {self.root} was deleted by a command that ran in it.\n"
@@ -153,11 +162,16 @@ class Snapshot:
                     path = f"{folder}/{name}" if folder else name
                     if self._ignore and self._ignore.match_file(path):
                         continue
-                    if stat.S_ISDIR(status.st_mode):
+                    if not stat.S_ISDIR(status.st_mode):
+                        files[path] = _fingerprint(status)
+                    elif known is None or path in known or self._may_hold_ignored(path):
                         pending.append(path)
                     else:
-                        files[path] = _fingerprint(status)
+                        folders[path] = status
         return files, folders
+
+    def _may_hold_ignored(self, folder: str) -> bool:
+        return self._ignore is not None and len(folder) <= _LONGEST
 
 
 @contextlib.contextmanager

@@ -183,3 +183,21 @@ def test_a_guard_that_was_fooled_vouches_for_nothing(
     assert done.rows[1]["status"] == status, done.told
     told = done.rows[1]["reason" if status == "discard" else "doubt"]
     assert "tests lost: 0" in told or told.startswith("hard to believe: a gain of 100.0 %"), told
+
+
+def test_a_test_that_a_guard_names_no_more_is_lost_unless_names_vary(
+    repo: Repo, run: Run, script: Script
+) -> None:
+    """As where a file of tests ends before they begin, and its runner says that it passed."""
+    named = 'cat other; test -e vary && echo "ok 3 - of $(cat /proc/sys/kernel/random/uuid)"'
+    repo.write("other", "ok 1 - adds\nok 2 - divides\n")
+    repo.write("guard.sh", f"{named}; echo 2 tests\n")
+    repo.write("vary", "")
+    repo.commit("a guard that names its tests")
+    script(
+        prints(9, other="ok 1 - other.js\nok 2 - divides\n"),
+        prints(8, other="ok 2 - divides\nok 1 - adds\n"),
+    )
+    done = run(*flags("--guard", "sh guard.sh", "--confirm", "never"), metric=METRIC)
+    assert done.column("status")[1:] == ["discard", "keep"], done.told
+    assert "tests lost: not named as passed any more: ok N" in done.rows[1]["reason"]
