@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import pty
+import re
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
+import termios
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -128,6 +133,62 @@ def without_bubblewrap(empty: Path) -> Iterator[None]:
 
 def refused(text: str) -> list[str]:
     return [line for line in text.splitlines() if line.startswith("refused")]
+
+
+def reached_terminals(attack: Attack, sandbox: str) -> tuple[list[str], bytes]:
+    """Which terminals a command of a run finds that a person started in one, and what it wrote."""
+    master, terminal = pty.openpty()
+    attack.plant(f"""
+import fcntl, os, termios
+names = ["/dev/tty", {os.ttyname(terminal)!r}]
+try:
+    names += ["/dev/pts/" + name for name in os.listdir("/dev/pts") if name != "ptmx"]
+except OSError:
+    pass
+processes = filter(str.isdigit, os.listdir("/proc"))
+names += [f"/proc/{{p}}/fd/{{n}}" for p in processes for n in range(3)]
+for name in names:
+    for act in (
+        lambda fd: os.write(fd, b"ESCAPED"),
+        lambda fd: fcntl.ioctl(fd, termios.TIOCSTI, b"x"),
+        lambda fd: os.read(fd, 1),
+        lambda fd: os.fchmod(fd, 0o601),
+    ):
+        try:
+            descriptor = os.open(name, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+            if os.isatty(descriptor):
+                act(descriptor)
+                print("A TERMINAL", name)
+        except OSError:
+            pass
+""")
+    run, options = attack.run, attack.options
+    arguments = run.arguments(*attack.flags("--set", sandbox), **options)
+
+    def own_terminal() -> None:
+        fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+
+    with tempfile.TemporaryFile() as out:
+        done = subprocess.run(
+            [sys.executable, "-m", "autoresearch_ci", *arguments],
+            cwd=attack.repo.path,
+            env={**os.environ, "TMPDIR": tempfile.gettempdir()},
+            stdin=terminal,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+            preexec_fn=own_terminal,
+            check=False,
+        )
+        out.seek(0)
+        told = out.read().decode()
+    text = attack.printed(run.result(done.returncode, told, told))
+    os.write(terminal, b".")
+    os.set_blocking(master, False)
+    written = os.read(master, 1 << 16)
+    for descriptor in (master, terminal):
+        os.close(descriptor)
+    return re.findall("A TERMINAL (.*)", text), written.removesuffix(b".")
 
 
 @dataclass

@@ -37,6 +37,7 @@ from tests.adversarial.attacks import (
     ROOT,
     STRICT,
     as_user,
+    reached_terminals,
     refused,
     without_bubblewrap,
 )
@@ -423,6 +424,20 @@ def test_no_command_gains_privileges(attack: Attack, user: str) -> None:
     capabilities = int(text.partition("CapEff:")[2].split()[0], 16)
     tracing, administration = 1 << 19, 1 << 21
     assert not capabilities & (tracing | administration)
+
+
+@needs_landlock
+@needs_filters
+@as_user
+def test_a_persons_terminal_is_neither_written_to_nor_read_from(attack: Attack, user: str) -> None:
+    assert reached_terminals(attack, f"sandbox.user={user}") == ([], b"")
+
+
+def test_a_persons_terminal_is_there_without_confinement(attack: Attack) -> None:
+    off = "sandbox={read_only: false, user: keep, network: allow}"
+    names, written = reached_terminals(attack, off)
+    assert names, "the test above would prove nothing"
+    assert b"ESCAPED" in written
 
 
 @as_user
