@@ -144,7 +144,8 @@ class Snapshot:
         self, known: Container[str] | None = None
     ) -> tuple[dict[str, Fingerprint], dict[str, os.stat_result]]:
         """`known`: folders that are looked into; another one is deleted as a whole, as far as
-        nothing in it may stay. Paths of nested folders take memory with the square of their depth.
+        nothing in it may stay. What no path leads to is looked at by nobody: the paths of folders
+        in each other take memory with the square of their depth.
         """
         if not self.root.is_dir() or self.root.is_symlink():
             raise WorkspaceError(
@@ -164,14 +165,11 @@ class Snapshot:
                         continue
                     if not stat.S_ISDIR(status.st_mode):
                         files[path] = _fingerprint(status)
-                    elif known is None or path in known or self._may_hold_ignored(path):
+                    elif len(path) <= _LONGEST and (known is None or self._ignore or path in known):
                         pending.append(path)
-                    else:
+                    elif known is not None:
                         folders[path] = status
         return files, folders
-
-    def _may_hold_ignored(self, folder: str) -> bool:
-        return self._ignore is not None and len(folder) <= _LONGEST
 
 
 @contextlib.contextmanager
