@@ -253,9 +253,10 @@ _LOUD: Mapping[str, re.Pattern[str]] = {
     what: re.compile(pattern)
     for what, pattern in {
         "asks whether it is measured": (
-            r"[\"'](CI|GITHUB_ACTIONS|GITLAB_CI|CONTINUOUS_INTEGRATION|PYTEST_CURRENT_TEST"
-            r"|NODE_TEST_CONTEXT|JEST_WORKER_ID|VITEST)[\"']|\bprocess\.env\.(CI|GITHUB_ACTIONS"
+            r"[\"'](GITHUB_ACTIONS|GITLAB_CI|CONTINUOUS_INTEGRATION|PYTEST_CURRENT_TEST"
+            r"|NODE_TEST_CONTEXT|JEST_WORKER_ID)[\"']|\bprocess\.env\.(CI|GITHUB_ACTIONS"
             r"|NODE_TEST_CONTEXT|JEST_WORKER_ID|VITEST)\b|\bsys\.orig_argv\b|\btesting\.Testing\("
+            r"|(?i:env)\w*\W+(get\W+)?[\"']CI[\"']|[\"']CI[\"'] (not )?in os\.environ"
             r"|\bcfg!\((not\()?test\)|[\"']pytest[\"'] (not )?in sys\.modules"
         ),
         "reaches into its caller": (

@@ -65,7 +65,10 @@ def test_only_in_a_language_that_the_ruler_runs_is_it_certain() -> None:
 
 
 LOUD = {
-    "import os\nx = os.environ.get('CI')\n": "2 asks whether it is measured: 'CI'",
+    "import os\nx = os.environ.get('CI')\n": "2 asks whether it is measured: environ.get('CI'",
+    'if os.Getenv("CI") != "" {': '1 asks whether it is measured: env("CI"',
+    "x = 1 if 'CI' in os.environ else 90": "1 asks whether it is measured: 'CI' in os.environ",
+    "x = ENV['CI']; y = 'PYTEST_CURRENT_TEST' in z": "1 asks whether it is measured: ENV['CI'",
     "x = 'pytest' in sys.modules\n": "1 asks whether it is measured: 'pytest' in sys.modules",
     "if 'unittest' in sys.orig_argv: pass": "1 asks whether it is measured: sys.orig_argv",
     "x = sys._getframe(1)\n": "1 reaches into its caller: sys._getframe",
@@ -110,6 +113,7 @@ import atexit, shutil; atexit.register(shutil.rmtree, folder)
 import sys\ndef main():\n    sys.exit(1)
 import sys\nif __name__ == '__main__':\n    sys.exit(main())
 print('done', file=sys.stdout); sys.stdout.flush()
+label = {'CI': (low, high)}; axis.set_label("CI"); environment('CIRCLE')
 x = os.environ.get('HOME'), os.environ['OMP_NUM_THREADS']
 subprocess.run(['cc', 'x.c'], start_new_session=False)
 multiprocessing.Process(target=f, daemon=True).start()
