@@ -36,6 +36,8 @@ class RunStarted:
     """What an earlier process measured; `None` for a fresh run."""
     best: float | None = None
     """The incumbent's metric that a resumed run starts from; `None` for a fresh run."""
+    minutes: float | None = None
+    """Wall clock that this process may take; `None`: as long as it needs."""
 
 
 @dataclass(frozen=True, kw_only=True)

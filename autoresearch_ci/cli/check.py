@@ -163,6 +163,7 @@ def gated(report: GateReport) -> Gated:
     annotations = annotated(report)
     facts = gate_json(report, [annotation.as_json() for annotation in annotations])
     summary = gate_markdown(report)
+    asks = report.verdict.exit_code and report.standing
     return Gated(
         lines=[*gate_lines(report)],
         json=facts,
@@ -177,6 +178,7 @@ def gated(report: GateReport) -> Gated:
         summary=summary,
         outputs={"failures": str(report.standing), "verdict": str(report.verdict.ruling)},
         annotations=annotations,
+        next="autoresearch-ci fix   # repairs what is broken" if asks else "",
     )
 
 

@@ -17,7 +17,7 @@ from autoresearch_ci.cli.config import effective
 from autoresearch_ci.cli.fix_targets import targets_of, with_targets
 from autoresearch_ci.cli.gate_files import report_folder, show
 from autoresearch_ci.cli.publish import tell
-from autoresearch_ci.cli.run import run
+from autoresearch_ci.cli.run import run, steps_after
 from autoresearch_ci.cli.staged import DEFAULT, staged
 from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.fix import FixTarget
@@ -32,7 +32,7 @@ from autoresearch_ci.measure.diagnostics.discover import Discovery
 from autoresearch_ci.preflight import Options
 from autoresearch_ci.record.durable_records import peek_base
 from autoresearch_ci.record.run_names import chosen_tag, run_store
-from autoresearch_ci.report.console import make_progress
+from autoresearch_ci.report.console import make_progress, say
 from autoresearch_ci.report.gate_report import GateReport
 from autoresearch_ci.report.run_folder import Finished
 from autoresearch_ci.report.terminal_table import results_table
@@ -74,7 +74,8 @@ def main(options: argparse.Namespace) -> int:
         )
     if not options.json:
         print(results_table(finished.ledger.experiments, config.metric.direction))
-        print("\n".join(map(defuse, verdict(finished))))
+        say(map(defuse, verdict(finished)), sys.stdout)
+        say(steps_after(finished, "fix"), sys.stdout)
     tell(finished.published, sys.stderr if options.json else sys.stdout)
     if finished.broken:
         raise finished.broken

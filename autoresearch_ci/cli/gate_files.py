@@ -22,7 +22,8 @@ from autoresearch_ci.publish.forge.forge import LineNote
 from autoresearch_ci.record.durable_files import replace_file
 from autoresearch_ci.record.run_names import refuse_folder
 from autoresearch_ci.report.annotations import Annotation
-from autoresearch_ci.safety.log_text import json_text
+from autoresearch_ci.report.console import say
+from autoresearch_ci.safety.log_text import defuse, json_text
 from autoresearch_ci.safety.output_streams import Guarded
 from autoresearch_ci.safety.wording import commit_name
 from autoresearch_ci.workspace.repository import Repository
@@ -46,6 +47,8 @@ class Gated:
     outputs: Mapping[str, str]
     """What later steps of a job read."""
     annotations: Sequence[Annotation]
+    next: str = ""
+    """What to type now; empty: nothing."""
 
 
 def report_folder(
@@ -69,10 +72,12 @@ def report_folder(
 
 def show(gated: Gated, folder: Path, form: str, sarif: str = "") -> None:
     """As `text`, `json` or `sarif`; what people read goes beside what tools read."""
-    for line in gated.lines:
-        print(line, file=sys.stdout if form == "text" else sys.stderr)
+    say(gated.lines, sys.stdout if form == "text" else sys.stderr)
     if form == "text":
-        print(f"reports: {folder}")
+        said = [f"reports: {folder}", f"page: {folder / 'report.html'}"]
+        if gated.next:
+            said.append(f"next: {gated.next}")
+        say(map(defuse, said), sys.stdout)
     else:
         print(sarif if form == "sarif" else _line({**gated.json, "folder": str(folder)}))
 

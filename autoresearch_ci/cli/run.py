@@ -54,7 +54,8 @@ from autoresearch_ci.record.ledger import Ledger
 from autoresearch_ci.record.past_notebooks import ruler_of
 from autoresearch_ci.record.past_runs import past_runs
 from autoresearch_ci.record.run_history import CostRecord, History, StartRecord, check_history
-from autoresearch_ci.report.console import make_progress
+from autoresearch_ci.report.console import make_progress, say
+from autoresearch_ci.report.event_lines import next_steps
 from autoresearch_ci.report.run_folder import (
     Finished,
     metric_name,
@@ -92,11 +93,21 @@ def main(options: argparse.Namespace) -> int:
         )
     if not options.json:
         print(results_table(finished.ledger.experiments, resolved.config.metric.direction))
+        say(steps_after(finished, "run"), sys.stdout)
     # With --json standard output is for programs.
     tell(finished.published, sys.stderr if options.json else sys.stdout)
     if finished.broken:
         raise finished.broken
     return 0
+
+
+def steps_after(finished: Finished, command: str) -> list[str]:
+    """What to type next."""
+    experiments = finished.ledger.experiments
+    if finished.ended is None or not experiments:
+        return []
+    base = finished.lineage.origin or experiments[0].commit
+    return next_steps(finished.ended, base, command=command)
 
 
 def run(
@@ -284,7 +295,8 @@ def _reported(
         if finished.published.branch not in ("", collaborators.context.branch):
             # It went aside: now the report can say where.
             write_report(resolved, collaborators.context, finished, collaborators.redactor)
-        collaborators.observe(_ended(resolved.config, collaborators.context, finished))
+        finished.ended = _ended(resolved.config, collaborators.context, finished)
+        collaborators.observe(finished.ended)
 
 
 def _begin(
@@ -376,6 +388,7 @@ def _started(config: Config, context: RunContext, ledger: Ledger) -> RunStarted:
         resumed_from=max(len(experiments) - 1, 0),
         baseline=experiments[0].metric if experiments else None,
         best=experiments[-1].best if experiments else None,
+        minutes=config.budget.minutes,
     )
 
 

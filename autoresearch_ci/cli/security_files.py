@@ -30,6 +30,7 @@ def gated(report: SecurityReport, began: datetime.datetime) -> Gated:
     summary = security_markdown(report)
     # For people, where people may read it: it takes several times as long.
     text = partial(json_text, indent=1 if len(report.verdict.items) <= _READABLE else None)
+    asks = report.exit_code and any(judged.blocks for judged in report.verdict.items)
     return Gated(
         lines=[*security_lines(report)],
         json=facts,
@@ -52,4 +53,5 @@ def gated(report: SecurityReport, began: datetime.datetime) -> Gated:
         summary=summary,
         outputs={"findings": str(findings(report)), "verdict": str(report.verdict.ruling)},
         annotations=annotations,
+        next="autoresearch-ci security --fix   # repairs what is high or critical" if asks else "",
     )

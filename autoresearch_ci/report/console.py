@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TextIO
 
@@ -46,6 +46,17 @@ class Lines:
         for line in self._lines.about(event):
             self._stream.write(clipped(line) + "\n")
         self._stream.flush()
+
+
+def say(lines: Iterable[str], stream: TextIO) -> None:
+    """Print them, which are harmless already; at a terminal with the colour of their first word."""
+    if stream.isatty() and os.environ.get("TERM") != "dumb":
+        from autoresearch_ci.report.live import paint
+
+        paint(stream, lines)
+        return
+    for line in lines:
+        print(line, file=stream)
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from autoresearch_ci.events import (
     Event,
     ExperimentFinished,
@@ -97,6 +99,21 @@ def _decided(experiment: Experiment, metric: str) -> str:
 
 def _on(branch: str) -> str:
     return f" on {branch}" if branch else ""
+
+
+def next_steps(event: RunFinished, base: str, *, command: str = "run") -> list[str]:
+    """What to type after a run; `base`: where its branch began."""
+    named = shlex.quote(event.branch)
+    steps = []
+    if event.pull_request:
+        steps.append(f"review {event.pull_request}")
+    elif event.kept and event.branch:
+        steps.append(f"git log -p {base[:12]}..{named}   # what was kept")
+        steps.append(f"git merge {named}   # take it")
+    steps.append("autoresearch-ci report --open   # every attempt, with its diff")
+    if command == "run" and not event.kept and not event.failed:
+        steps.append("autoresearch-ci evals   # what to change before another night")
+    return [f"next: {step}" for step in steps]
 
 
 def _finished(event: RunFinished, metric: str) -> list[str]:

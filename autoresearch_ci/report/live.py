@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TextIO, cast
 
@@ -17,6 +18,7 @@ from autoresearch_ci.events import (
     Event,
     ExperimentFinished,
     MetricMeasured,
+    Note,
     OutputLine,
     RunFinished,
     RunStarted,
@@ -30,10 +32,9 @@ from autoresearch_ci.safety.log_text import clipped, defuse
 from autoresearch_ci.safety.output_streams import QuietStream
 from autoresearch_ci.safety.wording import number, percent, shortened, signed
 
-SHOWN = 6
-"""Decisions on screen."""
 RUNS = 4
 """Measurements of the next one on screen."""
+_BAR = 30
 
 _STYLES = {
     Status.BASELINE: "bold",
@@ -42,6 +43,14 @@ _STYLES = {
     Status.METRIC_ERROR: "red",
     Status.HOOK_BLOCKED: "yellow",
 }
+_WORDS = {
+    **dict.fromkeys(("pass", "passed", "green", "kept", "ok"), "bold green"),
+    **dict.fromkeys(("fail", "failed", "critical", "high", "broken", "build", "test"), "bold red"),
+    **dict.fromkeys(("medium", "incomplete", "warning", "type", "flaky"), "yellow"),
+    **dict.fromkeys(("low", "info", "old", "lint", "next", "report", "page", "reports"), "cyan"),
+}
+"""Styles of a line's first word."""
+_FIRST = re.compile(r"(?:security |gate )?(?P<word>[a-z]+)\b")
 
 
 class Display:
@@ -59,6 +68,7 @@ class Display:
         self._output = ""
         self._measured: tuple[MetricMeasured, ...] = ()
         self._experiments: tuple[Experiment, ...] = ()
+        self._waiting = ""
         self._console = Console(file=cast(TextIO, stream), highlight=False)
         self._live = Live(
             console=self._console,
@@ -94,7 +104,10 @@ class Display:
                 self._measured = ()
                 self._experiments = (*self._experiments, event.experiment)
                 self._stage = None
-                self._live.refresh()  # a decision is seen even when the next one comes at once
+                line = _decided(event.experiment)
+                line.truncate(self._console.width, overflow="ellipsis")
+                self._console.print(line)
+                self._live.refresh()  # what is counted is seen even when the next comes at once
             case _:
                 self._say(event)
 
@@ -102,36 +115,53 @@ class Display:
         """What stays above the picture."""
         if isinstance(event, RunStarted):
             self._run = event
+        if isinstance(event, Note):
+            self._waiting, self._stage_begun = event.message, self._clock()
         style = "yellow" if isinstance(event, Warning) else ""
         metric = self._run.metric if self._run else "metric"
         for line in event_lines(event, metric, 0):
-            self._console.print(Text(clipped(line), style=style))
+            self._console.print(Text(clipped(line), style=style or _style_of(event, line)))
         if isinstance(event, RunFinished):
-            self._run = None  # the picture has nothing to add
+            self._run, self._waiting = None, ""  # the picture has nothing to add
 
     def _picture(self) -> RenderableType:
         run = self._run
         if run is None:
-            return Text("")
+            return self._still_there()
         parts = [self._bar(run), self._incumbent(run)]
         if self._stage is not None:
             parts += self._running(self._stage)
         if self._measured:
             told = " | ".join(map(measured, self._measured))
             parts.append(Text(defuse(told), style="dim", no_wrap=True, overflow="ellipsis"))
-        if self._experiments:
-            parts.append(self._decisions(run))
         return Group(*parts)
+
+    def _still_there(self) -> Text:
+        """Of a command that counts no iterations: how long it has been at what it said last."""
+        if not self._waiting:
+            return Text("")
+        return Text(_clock_face(self._clock() - self._stage_begun), style="cyan")
 
     def _bar(self, run: RunStarted) -> RenderableType:
         done = max((e.iteration for e in self._experiments), default=run.resumed_from)
         row = Table.grid(padding=(0, 1))
         row.add_row(
             Text(f"iteration {min(done, run.iterations)}/{run.iterations}", style="bold"),
-            ProgressBar(total=max(1, run.iterations), completed=done, width=30),
+            ProgressBar(total=max(1, run.iterations), completed=done, width=_BAR),
             Text(_clock_face(self._clock() - self._begun), style="dim"),
+            Text(self._left(run, done), style="dim"),
         )
         return row
+
+    def _left(self, run: RunStarted, done: int) -> str:
+        """By what iterations have taken until now, and by the clock that ends them."""
+        mine = [e.seconds for e in self._experiments if e.iteration]
+        left = [sum(mine) / len(mine) * max(0, run.iterations - done)] if mine else []
+        if run.minutes is not None:
+            left.append(max(0.0, run.minutes * 60 - (self._clock() - self._begun)))
+        if not left:
+            return ""
+        return f"{'about' if mine else 'at most'} {_clock_face(min(left))} left"
 
     def _incumbent(self, run: RunStarted) -> RenderableType:
         result = run_summary(self._experiments)
@@ -155,22 +185,43 @@ class Display:
         output = defuse(shortened(self._output, 300))
         return [text, Text(f"  {output}", style="dim", no_wrap=True, overflow="ellipsis")]
 
-    def _decisions(self, run: RunStarted) -> RenderableType:
-        table = Table(box=None, pad_edge=False, header_style="dim")
-        table.add_column("#", justify="right")
-        table.add_column("decision")
-        table.add_column(Text(defuse(shortened(run.metric, 20))), justify="right")
-        table.add_column("delta", justify="right")
-        table.add_column("change", no_wrap=True, overflow="ellipsis")
-        for experiment in self._experiments[-SHOWN:]:
-            table.add_row(
-                str(experiment.iteration),
-                Text(str(experiment.status), style=_STYLES.get(experiment.status, "dim")),
-                number(experiment.metric),
-                signed(experiment.delta),
-                Text(defuse(shortened(experiment.description, 160))),
-            )
-        return table
+
+def _decided(e: Experiment) -> Text:
+    """The one line that stays of it; what does not fit is in the records."""
+    style = _STYLES.get(e.status, "dim")
+    text = Text(f"{e.iteration:>3} ")
+    text.append(f"{e.status:<12} ", style=style)
+    text.append(f"{number(e.metric):>9} {signed(e.delta) if e.delta is not None else '':>9}  ")
+    text.append(defuse(shortened(e.description, 160)), style="" if e.status in _STYLES else "dim")
+    if e.reason and e.status is not Status.KEEP:
+        text.append(f"  {defuse(shortened(e.reason, 120))}", style="dim")
+    if e.doubt:
+        text.append(f"  {defuse(shortened(e.doubt, 120))}", style="yellow")
+    return text
+
+
+def _style_of(event: Event, line: str) -> str:
+    if isinstance(event, RunFinished):
+        if line.startswith("done: "):
+            return "bold red" if event.failed else "bold green" if event.kept else "bold"
+        return "" if line.startswith("stopped") else "dim"
+    return "bold" if isinstance(event, RunStarted) else ""
+
+
+def paint(stream: TextIO, lines: Iterable[str]) -> None:
+    """Lines whose first word says how good or bad they are, for people at a terminal.
+
+    A row of a table, whose cells are two blanks apart, is cut at the terminal's edge.
+    """
+    console = Console(file=stream, highlight=False)
+    for line in lines:
+        text = Text(line)
+        word = _FIRST.match(line)
+        if word and (style := _WORDS.get(word["word"])):
+            text.stylize(style, word.start("word"), word.end("word"))
+        if "  " in line.strip() and not line.startswith("next: "):
+            text.truncate(console.width, overflow="ellipsis")
+        console.print(text, soft_wrap=True)
 
 
 def _clock_face(seconds: float) -> str:

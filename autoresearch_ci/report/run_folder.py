@@ -17,6 +17,7 @@ from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.aims import Left
 from autoresearch_ci.decide.taken_back import standing
 from autoresearch_ci.errors import AutoresearchError
+from autoresearch_ci.events import RunFinished
 from autoresearch_ci.experiment import Experiment, Published
 from autoresearch_ci.preflight import RunContext
 from autoresearch_ci.record.journal_tsv import format_row
@@ -69,6 +70,9 @@ class Finished:
     """The file of the repository that asks to be told of AI; empty: none does."""
     evidence: Callable[[Sequence[Experiment]], str] | None = None
     """What there is to say of each that was repaired, in Markdown."""
+
+    ended: RunFinished | None = None
+    """What was told last, once it was."""
 
     @property
     def confirmation(self) -> Confirmation | None:

@@ -355,8 +355,7 @@ def test_every_form_of_the_report_is_in_the_run_folder_and_out_of_git(
     found = gate(Scripted({head: [{"ruff": lint("a.py")}], base: [{"ruff": lint()}]}))
     names = {path.name for path in found.folder.iterdir()}
     assert names == {
-        *("failures.json", "failures.sarif", "failures.xml", "summary.md"),
-        "report.html",
+        *("failures.json", "failures.sarif", "failures.xml", "summary.md", "report.html"),
         "gl-code-quality-report.json",
     }
     assert repo.git("status", "--porcelain") == ""

@@ -250,6 +250,8 @@ def _missing_of_landlock(found: Abilities, user: User | None) -> Iterator[Missin
 
 
 def _no_view(found: Abilities) -> str:
+    if not found.why_no_view:
+        return "sandbox.read_only is off"
     return f"bubblewrap does not work here ({found.why_no_view})"
 
 

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 import threading
@@ -28,7 +29,8 @@ from autoresearch_ci.events import (
     Warning,
 )
 from autoresearch_ci.experiment import Direction, Experiment, Status
-from autoresearch_ci.report.console import make_progress
+from autoresearch_ci.report.console import make_progress, say
+from autoresearch_ci.report.event_lines import next_steps
 
 EVIL = "\x1b[2J::error::x \u202e##[add-mask]y\r[bold red]z[/]"
 
@@ -183,7 +185,7 @@ def test_a_reader_that_leaves_stops_the_output_silently(mode: str, tmp_path: Pat
     assert (code, errors.read_text()) == (0, "finished\n")
 
 
-def on_a_terminal(events: Sequence[Event]) -> str:
+def on_a_terminal(events: Sequence[Event], lines: Sequence[str] = ()) -> str:
     """Everything that a real terminal would be sent."""
     master, slave = pty.openpty()
     pieces: list[bytes] = []
@@ -204,6 +206,7 @@ def on_a_terminal(events: Sequence[Event]) -> str:
     ):
         for event in events:
             observer(event)
+        say(lines, stream)
     reader.join(timeout=5)
     os.close(master)
     return b"".join(pieces).decode()
@@ -221,6 +224,56 @@ def test_the_live_display_shows_the_run_and_obeys_nothing(monkeypatch: pytest.Mo
     assert "\u202e" not in text
     assert "[bold red]z[/]" in text, "markup in untrusted text is only text"
     assert text.rstrip("\r\n").rpartition("\x1b[?25")[2].startswith("h"), "the cursor is back"
+
+
+def test_a_line_stays_of_each_candidate_and_fits_the_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "60")
+    text = on_a_terminal(RUN)
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).replace("\r", "\n")
+    for status, number in (("baseline", 0), ("crash", 1), ("keep", 2)):
+        lines = re.findall(rf"^ *{number} {status} .*$", plain, re.MULTILINE)
+        assert len(lines) == 1, "said once, and not wrapped"
+        assert len(lines[0].rstrip()) <= 60
+    assert re.search(r"\x1b\[1;32mkeep ", text)
+    assert re.search(r"\x1b\[31mcrash ", text)
+
+
+def test_how_long_it_may_take_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    begun = replace(RUN[0], iterations=4, minutes=5)
+    assert "at most 4:59 left" in on_a_terminal([begun, *RUN[1:5]])
+    assert "about 0:06 left" in on_a_terminal([begun, *RUN[1:-1]])  # two more of 3 s each
+    assert " left" not in on_a_terminal([replace(RUN[0], minutes=None), *RUN[1:5]])
+
+
+def test_colours_mean_something_and_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    lines = ["high         new  a.py", "medium (ok)  old", "passed", "[bold]whatever[/] high"]
+    told = on_a_terminal(RUN[:0], lines)
+    assert "\x1b[1;31mhigh\x1b[0m         new  a.py" in told
+    assert "\x1b[33mmedium\x1b[0m (ok)" in told
+    assert "\x1b[1;32mpassed" in told
+    assert "[bold]whatever[/] high" in told
+    monkeypatch.setenv("NO_COLOR", "1")
+    told = on_a_terminal(RUN, lines)
+    assert not re.search(r"\x1b\[(\d+;)*3[0-9]", told)
+    stream = io.StringIO()
+    say(lines, stream)
+    assert stream.getvalue() == "\n".join([*lines, ""])
+
+
+def test_what_to_type_next_is_told() -> None:
+    end = replace(RUN[-1], branch="autoresearch/it's")
+    first, second, third = next_steps(end, "a" * 40)
+    assert first.startswith("next: git log -p aaaaaaaaaaaa..'autoresearch/it'\"'\"'s'")
+    assert second.startswith("next: git merge ")
+    assert third.startswith("next: autoresearch-ci report --open")
+    assert "review http" in next_steps(replace(end, pull_request="http://x/1"), "a" * 40)[0]
+    nothing = next_steps(replace(end, kept=0), "a" * 40)
+    assert [line.split()[2] for line in nothing] == ["report", "evals"]
 
 
 def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
