@@ -199,6 +199,32 @@ def test_every_command_has_new_folders_for_everybody(run: Runs) -> None:
     assert run(f"{line}; ipcs | grep -c '^0x'").output.splitlines()[-1] == "2"
 
 
+def test_what_a_measurement_writes_is_there_for_us_and_gone_after_it(
+    run: Runs, jail: Jail, tmp_path: Path
+) -> None:
+    box = tmp_path / "box"
+    (box / "tree" / "below").mkdir()
+    for file in (box / "tree" / "below" / "file", box / "tmp" / "file"):
+        file.write_text("1\n")
+    line = "ls -A . ../home ../tmp below; rm -r below && echo 2 > below; echo 3 > ../home/new"
+    jail.seal()
+    with pytest.raises(AssertionError):
+        run(line)
+    for _ in range(2):
+        with jail.fresh(box / "tmp") as seen:
+            (seen / "tree" / "ours").write_text("4\n")
+            assert run(line).output.split() == [".:", "below", "ours", "../home:", "../tmp:",
+                                                "below:", "file"]  # fmt: skip
+            assert run("cat below ../home/new ours").output == "2\n3\n4\n"
+            assert (seen / "tree" / "below").read_text() == "2\n"
+            assert list((seen / "tmp").iterdir()) == []
+    assert (box / "tree" / "below" / "file").read_text() == "1\n"
+    assert [list((box / name).iterdir()) for name in ("home", "tmp")] == [
+        [],
+        [box / "tmp" / "file"],
+    ]
+
+
 def test_programs_find_out_who_they_are(run: Runs, tmp_path: Path) -> None:
     done = run("id -un; getent passwd $(id -u) | cut -d: -f6; getent hosts localhost")
     assert done.output.splitlines()[1] == str(tmp_path / "box" / "home")
@@ -235,6 +261,7 @@ from autoresearch_ci.config.schema import Sandbox
 from autoresearch_ci.execution.command import run_command
 from autoresearch_ci.execution.sandbox.jail import Jail
 from autoresearch_ci.execution.sandbox.places import Places
+from autoresearch_ci.safety import untrusted_files as beneath
 with tempfile.TemporaryDirectory() as name:
     box = Path(name, "box")
     box.mkdir()
@@ -247,6 +274,18 @@ with tempfile.TemporaryDirectory() as name:
     for network in (False, True):
         entered = jail.enter(network=network)
         print(run_command(count, cwd=box, env={"PATH": os.defpath}, enter=entered).output.strip())
+    jail.close()
+    tree = box / "tree"
+    (tree / "below" / "deep").mkdir(parents=True)
+    (tree / "below" / "deep" / "file").touch()
+    jail = Jail(Sandbox(), Places(scratch=box, own=(tree,)))
+    jail.seal()
+    with jail.fresh() as seen:
+        beneath.remove(seen / "tree", "below")
+        line = "mkdir below && touch below/new && ls below"
+        enter = jail.enter()
+        print(run_command(line, cwd=tree, env={"PATH": os.defpath}, enter=enter).output.strip())
+        print(os.listdir(seen / "tree" / "below"), os.listdir(tree / "below"))
     jail.close()
 """
 
@@ -279,4 +318,4 @@ def test_an_ordinary_user_has_the_same_view(tmp_path: Path) -> None:
     assert "cannot access '/root'" in rest[0]
     assert "Permission denied" in rest[1]
     interfaces = Path("/proc/net/dev").read_text().count(":")
-    assert rest[-4:] == ["on", " 0", "1", str(interfaces)]
+    assert rest[-6:] == ["on", " 0", "1", str(interfaces), "new", "['new'] ['deep']"]

@@ -31,6 +31,8 @@ _OWNER = 0xB701
 """NS_GET_USERNS (`man 2 ioctl_ns`)."""
 _STORES = ("/run", "/dev/shm")
 """Folders of the view that a file system can lie on for a moment."""
+_BYTES_OF_A_FILE = 8192
+"""On average: empty ones take memory, too, that is not counted."""
 _LIMITS = ("memory.max", "memory/memory.limit_in_bytes")
 """Of control groups, the newer and the older kind (`man 7 cgroups`)."""
 
@@ -95,7 +97,7 @@ class Namespaces:
             "empty": [str(folder) for folder in empty],
             "kept": [str(folder) for folder in kept],
             "store": stores[0],
-            "bytes": _room(),
+            "limits": f"size={_room()},nr_inodes={_room() // _BYTES_OF_A_FILE}",
             # Without these the attributes that it needs are root's alone; and others' have no names
             # for a folder of below that was moved, so that moving one fails.
             "options": "userxattr" if os.geteuid() else "redirect_dir=on,index=off,metacopy=off",

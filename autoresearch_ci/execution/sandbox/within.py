@@ -59,8 +59,8 @@ def serve(channel: int, *namespaces: int) -> None:
 
     `namespaces`: of users that all commands are in, and of mounts that belongs to it; none: ours.
     """
-    # Python ignores two of these, and so would commands; of the last it makes an exception, so that
-    # a command could end who waits for it, whom no signal ends that the kernel knows of.
+    # Python ignores the first two, and so would commands. The last it handles, so that a command
+    # could end the process that waits for it; what is not handled, the kernel keeps from that one.
     for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
     for descriptor in (channel, *namespaces):
@@ -155,7 +155,7 @@ def _make_fresh(given: list[int], processes: int) -> tuple[int, list[int]]:
         _check("own mounts", _libc.unshare(_NEW_MOUNTS))
         store, kept = asked["store"], asked["kept"]
         trees = _mounted(kept)
-        _mount("tmpfs", store, _NO_SUID | _NO_DEVICES, f"mode=0700,size={asked['bytes']}")
+        _mount("tmpfs", store, _NO_SUID | _NO_DEVICES, f"mode=0700,{asked['limits']}")
         for number, folder in enumerate(asked["layered"]):
             _layer(folder, f"{store}/{number}", asked["options"])
         _mount_again(kept, trees)
