@@ -228,7 +228,10 @@ class Provenance:
         source = resources.files("autoresearch_ci.measure.redirection") / f"{REDIRECTION}.py"
         root = os.path.realpath(self.checkout)
         places: dict[str, str] = {}
+        added: dict[str, list[str]] = {}
         for claim in claims:
+            if claim.file.suffix == ".pth":
+                added.setdefault(str(claim.file.parent), []).append(claim.place)
             new = os.path.normpath(self.tree / os.path.relpath(os.path.realpath(claim.place), root))
             places |= {claim.place: new, os.path.realpath(claim.place): new}
         packages: dict[str, str] = {}
@@ -237,7 +240,7 @@ class Provenance:
             packages |= {name: str(self.tree / path) for name, path in copy.packages.items()}
             extras |= copy.extras
         target = self.folder / f"{REDIRECTION}.py"
-        calls = f"move({places!r})\nreplace({packages!r}, {extras!r})\n"
+        calls = f"move({places!r}, {added!r})\nreplace({packages!r}, {extras!r})\n"
         target.write_text(f"{source.read_text()}\n{calls}")
         target.chmod(0o444)
         self.folder.chmod(0o755)

@@ -21,8 +21,9 @@ _TABLES = ("MAPPING", "NAMESPACES", "_redirections")
 """Of the finders that setuptools and `editables` write."""
 
 
-def move(places: Any) -> None:
-    """`places`: folder to the one instead of it.
+def move(places: Any, added: Any) -> None:
+    """`places`: folder to the one instead of it. `added`: folder of packages to what path files in
+    it name, which Python passes over where it cannot see that place.
 
     An environment that lies in the checkout stays where it is: the measure tree has none.
     """
@@ -37,7 +38,9 @@ def move(places: Any) -> None:
                 return new + path[len(old) :]
         return path
 
-    sys.path[:] = [moved(path) for path in sys.path]
+    for site in [path for path in sys.path if path in added]:
+        sys.path += [path for path in added[site] if path not in sys.path]
+    sys.path[:] = list(dict.fromkeys(moved(path) for path in sys.path))
     for finder in sys.meta_path:
         holders = [finder, sys.modules.get(getattr(finder, "__module__", ""))]
         for table in [getattr(holder, name, None) for holder in holders for name in _TABLES]:
