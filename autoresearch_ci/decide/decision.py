@@ -2,11 +2,12 @@
 
 Pure: the loop measures, `judge` says what to measure and when to stop, and `Session` is what the
 decisions of a run have taught so far. The first run of a candidate is held against old runs of the
-incumbent, which can only discard it, and not where the machine may have moved since. What passes
-is measured interleaved with the incumbent: the differences of neighbouring runs, in units of the
-noise that the session has seen, add up to a random walk. The candidate is kept when the walk climbs
-higher than chance allows over the whole run, and discarded when it hardly can any more. A gain that
-is mostly the incumbent's loss since the candidate ran is distrusted: it may be its doing.
+incumbent, which can only discard it; where the machine moves, against the worst of them. What
+passes is measured interleaved with the incumbent: the differences of neighbouring runs, in units of
+the noise that the session has seen, add up to a random walk. A pair that a jump of the machine
+parts is a step to nowhere. The candidate is kept when the walk climbs higher than chance allows
+over the whole run, and discarded when it hardly can any more, most changes being worth little. A
+gain that is mostly the incumbent's loss since the candidate ran is distrusted: it may be its doing.
 """
 
 from __future__ import annotations
@@ -33,8 +34,11 @@ __all__ = ["LOOKS", "Evidence", "Policy", "Session", "Side", "judge", "next_cali
 
 LOOKS = 5
 """How often one candidate may be measured up to `repeats_max`; promising ones only."""
-FUTILE = 0.09
+FUTILE = 0.02
 """A candidate whose chance to be kept within this and the next look is smaller is discarded."""
+USUAL = 0.35
+"""What changes are worth before anything is known, in scales of a pair's difference: most of them
+less than the noise. Only for giving up."""
 CALM = 0.2
 """With old runs this precise (in variances of a pair's difference) the candidate goes twice."""
 
@@ -93,10 +97,17 @@ class _Walk:
         self.size = size_of(session.incumbent)
         self.candidate = evidence.values(Side.CANDIDATE)
         self.incumbent = evidence.values(Side.INCUMBENT)
-        self.pairs = [
+        pairs = [
             noise.difference(policy.direction, before, after, self.size)
             for before, after in zip(self.incumbent, self.candidate, strict=False)
         ]
+        near = [pair for pair in pairs if abs(pair) <= noise.FAR * session.step_scale]
+        jumps = session.step_scale > 0 and 2 * len(near) >= len(pairs)
+        self.taken = len(pairs)
+        """Steps of the walk: those whose two runs a jump of the machine parted lead nowhere."""
+        self.pairs = near if jumps else pairs
+        self.far = noise.FAR if jumps else math.inf
+        self.unit = session.step_scale if jumps else session.wide_scale
         earlier = len(evidence.carried) // 2
         self.look = earlier // policy.repeats_max + 1
         self.spread, self.dof = self._spread()
@@ -169,7 +180,8 @@ class _Walk:
         )
         if candidate == incumbent:
             return Side.INCUMBENT if candidate % 2 else Side.CANDIDATE
-        calm = self.session.stale_variance < CALM and not self.session.must_check
+        session = self.session
+        calm = session.stale_variance < CALM and not (session.must_check or session.drifting)
         if candidate == 1 and not self.incumbent and calm:
             return Side.CANDIDATE
         return Side.INCUMBENT if candidate > incumbent else Side.CANDIDATE
@@ -179,21 +191,22 @@ class _Walk:
 
         1 unless this decision's own runs are noisier than the session, then in between.
         """
-        n, dof, unit = len(self.pairs), self.session.freedom, self.session.step_scale
+        n, dof, unit = len(self.pairs), self.session.freedom, self.unit
         if n < 2:
             return 1.0, dof
         mean, widen = fmean(self.pairs), math.sqrt(n / (n - 1))
         own_steps = steps((*self.evidence.carried, *self.evidence.runs), self.size)
         own = [*own_steps, *((pair - mean) * widen for pair in self.pairs)]
-        variance = fmean(noise.clipped(x, unit) ** 2 for x in own) / noise.CLIPPED_VARIANCE
+        near = (x for x in own if not abs(x) > self.far * unit)
+        variance = sum(noise.clipped(x, unit) ** 2 for x in near) / len(own)
+        variance /= noise.CLIPPED_VARIANCE
         weight = 1.4 * (n - 1)  # steps and pairs share runs: less than two for one
         return max(1.0, (dof + weight * variance) / (dof + weight)), dof + weight
 
     def _climbed(self) -> float:
-        n = len(self.pairs)
-        total = sum(noise.clipped(pair, self.session.step_scale) for pair in self.pairs)
-        t = total / math.sqrt(n * noise.CLIPPED_VARIANCE * self.spread)
-        return noise.normal_score(t, self.dof) * math.sqrt(n)
+        total = sum(noise.clipped(pair, self.unit) for pair in self.pairs)
+        t = total / math.sqrt(self.taken * noise.CLIPPED_VARIANCE * self.spread)
+        return noise.normal_score(t, self.dof) * math.sqrt(self.taken)
 
     def _bound(self, look: int) -> float:
         level = self.session.test_level(self.policy.alpha)
@@ -202,13 +215,14 @@ class _Walk:
     def _hope(self) -> float:
         """Chance to be kept within this look and the next, if the effect is about what was seen."""
         horizon = min(LOOKS, self.look + 1)
-        step, variance = self._seen()
+        effect, variance = self._seen()
+        believed = 1 / (1 + variance / USUAL**2)
         return noise.chance_to_reach(
             self._bound(horizon),
             self._climbed() if self.pairs else 0.0,
-            left=horizon * self.policy.repeats_max - len(self.pairs),
-            step=step,
-            variance=variance,
+            left=horizon * self.policy.repeats_max - self.taken,
+            step=effect * believed,
+            variance=USUAL**2 * (1 - believed),
         )
 
     def _seen(self) -> tuple[float, float]:
@@ -217,16 +231,17 @@ class _Walk:
         Old runs count for what they were worth so far, and where the machine moves, nothing but
         neighbours count, and none for much. Good for giving up, not for keeping.
         """
-        single, unit = 0.5, self.session.step_scale
-        center = noise.middle(self.session.incumbent)
-        weight = 1 / self.session.stale_variance
+        single, unit, session = 0.5, self.unit, self.session
+        center, weight = noise.middle(session.incumbent), 1 / session.stale_variance
+        if session.drifting:
+            center, weight = session.worst(self.policy.direction), 1 / single
 
         def apart(values: Sequence[float]) -> float:
             value = noise.middle(values)
             better = noise.difference(self.policy.direction, center, value, self.size)
             return better / unit if unit else noise.clipped(better, unit)
 
-        if self.pairs and (self.session.drifting or self.session.moved(apart(self.incumbent[:1]))):
+        if self.pairs and (session.drifting or session.moved(apart(self.incumbent[:1]))):
             effect = fmean(noise.clipped(pair, unit) for pair in self.pairs)
             return effect, 1 / len(self.pairs)
         effect = apart(self.candidate)
@@ -249,21 +264,18 @@ class _Walk:
 
     def _interval(self) -> tuple[float, float]:
         """95 % confidence interval of the relative gain, as if this many runs had been planned."""
-        unit = self.session.step_scale
         if not self.pairs:
             effect, variance = self._seen()
-            reach = 1.96 * math.sqrt(variance)
-            return self._relative((effect - reach) * unit), self._relative((effect + reach) * unit)
-        reach = noise.student_quantile(0.975, max(2.0, self.dof)) * unit
+            low, high = (effect + end * math.sqrt(variance) for end in (-1.96, 1.96))
+            return self._relative(low * self.unit), self._relative(high * self.unit)
+        reach = noise.student_quantile(0.975, max(2.0, self.dof)) * self.unit
         reach *= math.sqrt(self.spread / len(self.pairs))
         center = noise.middle(self.pairs)
         return self._relative(center - reach), self._relative(center + reach)
 
     def _decision(self, status: Status, word: str) -> Decision:
         low, high = self._interval()
-        gain = (
-            self.gain() if self.pairs else self._relative(self._seen()[0] * self.session.step_scale)
-        )
+        gain = self.gain() if self.pairs else self._relative(self._seen()[0] * self.unit)
         return Decision(
             status=status,
             reason=f"{word}{percent(gain, '+')} (CI {100 * low:.1f}..{100 * high:.1f})",

@@ -17,6 +17,8 @@ from autoresearch_ci.experiment import Direction
 NORMAL = NormalDist()
 CLIP = 2.5
 """No single difference counts for more than this many scales: one outlier cannot decide."""
+FAR = 6.0
+"""A machine that jumps from one state to another makes differences of more than so many scales."""
 CLIPPED_VARIANCE = (
     2 * NORMAL.cdf(CLIP) - 1 - 2 * CLIP * NORMAL.pdf(CLIP) + 2 * CLIP**2 * NORMAL.cdf(-CLIP)
 )
@@ -58,19 +60,27 @@ def _up(direction: Direction, values: Sequence[float]) -> float:
     return direction.gain(0.0, -1.0 if max(values) <= 0 else 1.0)
 
 
-def scale(values: Sequence[float]) -> float:
+def scale(values: Sequence[float], far: float = math.inf) -> float:
     """Standard deviation of values around zero, outliers bounded; 0 only when all are 0.
 
     Huber's proposal 2 (1964): the unit in which the values, clipped at `CLIP`, have the variance
     that clipped normal values have. So a sum of clipped values has a known variance whatever the
     distribution is, and more than a seventh of outliers make the unit grow: the safe side.
+
+    `far`: values of more units count as 0, unless that would be most.
     """
-    largest = max(map(abs, values), default=0.0)
+    sizes = [abs(value) for value in values]
+    largest = max(sizes, default=0.0)
     if not largest:
         return 0.0
-    unit = 1.4826 * median(map(abs, values)) or largest / CLIP
+    unit = 1.4826 * median(sizes)
+    if not unit:  # most are 0: no telling what is far
+        unit, far = largest / CLIP, math.inf
     for _ in range(30):
-        variance = fmean(min(CLIP, abs(x) / unit) ** 2 for x in values)
+        near = [size for size in sizes if size <= far * unit]
+        if 2 * len(near) < len(sizes):
+            near, far = sizes, math.inf
+        variance = sum(min(CLIP, size / unit) ** 2 for size in near) / len(sizes)
         factor = math.sqrt(variance / CLIPPED_VARIANCE)
         unit *= factor
         if abs(factor - 1) < 1e-3:

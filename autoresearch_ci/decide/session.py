@@ -20,10 +20,10 @@ from autoresearch_ci.experiment import Decision, Direction, Status
 
 CALIBRATION = 5
 """Runs of the unmodified code when the metric is noisy."""
-REMEMBERED = 8
+REMEMBERED = 16
 """Old runs of the incumbent that the screen compares with."""
 MOVED = 3.0
-"""Standard deviations of noise between old and fresh runs that are no noise any more."""
+"""Standard deviations of noise between one run and the others that are no noise any more."""
 UNCHECKED = 4
 """So many candidates in a row may be rejected without a fresh run of the incumbent."""
 UNREST = 0.05
@@ -129,6 +129,7 @@ class Session:
         kept = decision.status is Status.KEEP
         candidate = [value for side, value in evidence.runs if side is Side.CANDIDATE]
         fresh = [value for side, value in evidence.runs if side is Side.INCUMBENT]
+        old = _as_kept(self.incumbent, fresh, candidate) if kept else self.incumbent
         found = steps(evidence.runs, size_of(self.incumbent)) if known is self else ()
         errors = (*self.stale_errors, _error(self.incumbent, fresh[0])) if fresh else None
         tests = self.tests + bool(fresh)
@@ -137,7 +138,7 @@ class Session:
             carried[candidate_id] = (*evidence.carried, *evidence.runs)
         return replace(
             known,
-            incumbent=tuple(candidate if kept else (*self.incumbent, *fresh))[-REMEMBERED:],
+            incumbent=(*old, *(candidate if kept else fresh))[-REMEMBERED:],
             null_steps=(*known.null_steps, found)[-60:] if found else known.null_steps,
             stale_errors=errors[-40:] if errors else self.stale_errors,
             tests=tests,
@@ -201,7 +202,16 @@ class Session:
 
     @cached_property
     def step_scale(self) -> float:
-        """Standard deviation of the relative difference of two neighbouring runs of one code."""
+        """Standard deviation of the relative difference of two neighbouring runs of one code.
+
+        On one and the same machine: where it jumped between the two counts for nothing.
+        """
+        steps = [step for group in self.null_steps for step in group]
+        return min(noise.scale(steps, noise.FAR), self.wide_scale)
+
+    @cached_property
+    def wide_scale(self) -> float:
+        """The same, jumps of the machine included."""
         return noise.scale([step for group in self.null_steps for step in group])
 
     @cached_property
@@ -216,20 +226,22 @@ class Session:
     def moved(self, error: float) -> bool:
         """Whether the machine is no longer what it was: the noise does not explain `error`.
 
-        That of one fresh run against the old ones, in units of `step_scale`.
+        That of one run against the others, in units of `step_scale`.
         """
         return abs(error) > MOVED * math.sqrt(0.5 + 0.5 / len(self.incumbent))
 
     @cached_property
     def drifting(self) -> bool:
-        """Whether more than one fresh run in eight was lately far from the old ones, to any side.
+        """Whether two of the incumbent's old runs lie where noise does not put them; one may be a
+        burst."""
+        center, size = noise.middle(self.incumbent), size_of(self.incumbent)
+        errors = (noise.difference(Direction.MAXIMIZE, center, v, size) for v in self.incumbent)
+        far = (self.moved(noise.clipped(error, self.step_scale, math.inf)) for error in errors)
+        return sum(far) > 1
 
-        In decisions: the runs of the calibration are too near each other to tell.
-        """
-        lately = min(self.tests, REMEMBERED)
-        errors = self.stale_errors[-lately:] if lately else ()
-        far = [self.moved(noise.clipped(x, self.step_scale, math.inf)) for x in errors]
-        return sum(far) > lately // REMEMBERED
+    def worst(self, direction: Direction) -> float:
+        """Of the incumbent's old runs: where the machine moves, this is how bad it may make it."""
+        return min(self.incumbent, key=lambda value: direction.gain(0.0, value))
 
     def recovers(self, direction: Direction) -> bool:
         """Whether fresh runs of the incumbent were far better than its old ones before."""
@@ -244,7 +256,7 @@ class Session:
         A machine that got slower makes all candidates look bad, and nobody would notice as long as
         they are rejected for it. So the second is checked, and then at least one in a few.
         """
-        return self.drifting or self.unchecked >= min(UNCHECKED, self.tests + 1)
+        return self.unchecked >= min(UNCHECKED, self.tests + 1)
 
     @cached_property
     def freedom(self) -> float:
@@ -284,6 +296,22 @@ def steps(runs: Sequence[Run], size: float) -> tuple[float, ...]:
         for before, after in pairwise(runs)
         if before[0] is after[0]
     )
+
+
+def _as_kept(
+    old: Sequence[float], incumbent: Sequence[float], candidate: Sequence[float]
+) -> tuple[float, ...]:
+    """Old runs of the incumbent as the candidate that was kept would have had them.
+
+    They hold what a machine does that goes from one state to another and back: runs of a single
+    decision may be of one state only. Nothing where no ratio is the same for all numbers.
+    """
+    both = [*old, *incumbent, *candidate]
+    if not incumbent or min(both) <= 0 <= max(both):
+        return ()
+    pairs = zip(incumbent, candidate, strict=False)
+    ratio = median(after / before for before, after in pairs)
+    return tuple(value * ratio for value in old)
 
 
 def _error(old: Sequence[float], fresh: float) -> float:

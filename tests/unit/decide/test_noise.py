@@ -49,6 +49,23 @@ def test_scale_of_a_coarse_metric_is_not_zero() -> None:
     assert noise.scale([0.0, 0.0]) == noise.scale([]) == 0
 
 
+@pytest.mark.parametrize("share", [0.1, 0.3])
+def test_the_scale_of_what_is_near_does_not_grow_with_what_is_far(share: float) -> None:
+    rng = random.Random(3)
+    values = [rng.gauss(0, 2) + (rng.random() < share) * 50 for _ in range(400)]
+    assert noise.scale(values, noise.FAR) == pytest.approx(2, rel=0.25)
+    assert noise.scale(values) > 2.5
+
+
+@pytest.mark.parametrize("size", range(1, 9))
+def test_a_scale_without_what_is_far_is_never_one_of_a_few(size: int) -> None:
+    """However the sizes are spread: at least half of them count."""
+    values = [7.0**k for k in range(size)]
+    unit = noise.scale(values, noise.FAR)
+    assert 2 * sum(value <= noise.FAR * unit for value in values) >= size
+    assert noise.scale([0.0, *values[: size - 1]], noise.FAR) > 0 or size == 1
+
+
 @pytest.mark.parametrize("dof", [2, 3, 4, 7, 30, 300])
 @pytest.mark.parametrize("p", [0.6, 0.9, 0.975, 0.995])
 def test_student_quantiles_agree_with_scipy(p: float, dof: float) -> None:
