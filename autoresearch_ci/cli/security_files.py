@@ -51,7 +51,12 @@ def gated(report: SecurityReport, began: datetime.datetime) -> Gated:
             "report.html": security_html(report, autoresearch_ci.__version__),
         },
         summary=summary,
-        outputs={"findings": str(findings(report)), "verdict": str(report.verdict.ruling)},
+        outputs={
+            "findings": str(findings(report)),
+            "verdict": str(report.verdict.ruling),
+            "tokens": str(report.layer.tokens),
+            "cost-usd": str(report.layer.cost_usd),
+        },
         annotations=annotations,
         next="autoresearch-ci security --fix   # repairs what is high or critical" if asks else "",
     )

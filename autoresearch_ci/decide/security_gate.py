@@ -208,5 +208,6 @@ def _well(found: Verdict[Weakness], base: Base | None, threshold: Severity | Non
         return f"{there} found; nothing fails this gate"
     asked = f"none of them {'is new and ' if base else ''}open, and {threshold} or worse"
     by_model = [judged for judged in refuted(found) if judged.item.severity.reaches(threshold)]
-    but = f"; of scanners' a model refuted {_counted(by_model, new=False)}" if by_model else ""
+    told = _counted(by_model, new=False)
+    but = f"; besides, a model refuted {told} that scanners told" if by_model else ""
     return f"{there} found, {asked}{but}"

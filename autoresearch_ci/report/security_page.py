@@ -232,6 +232,8 @@ def annotated(report: SecurityReport) -> list[Annotation]:
         title = f"security: {verdict.ruling}"
         level: Level = "error" if report.exit_code else "warning"
         levels[level].append(Annotation(level=level, message=verdict.reason, title=title))
+    if lifted := [judged.item for judged in refuted(verdict)]:
+        levels["warning"].append(_lifted(lifted))
     for text in verdict.missed:
         levels["warning"].append(Annotation(level="warning", message=text, title="not looked at"))
     for judged in report.open:
@@ -241,8 +243,6 @@ def annotated(report: SecurityReport) -> list[Annotation]:
             report.base and judged.age is not Age.OLD and judged.item.severity is not Severity.INFO
         ):
             levels["warning"].append(_annotation("warning", judged))
-    if lifted := [judged.item for judged in refuted(verdict)]:
-        levels["warning"].append(_lifted(lifted))
     return [kept for found in levels.values() for kept in first_of(found, "security", _FILE)]
 
 
@@ -286,16 +286,17 @@ def beside_lines(report: SecurityReport) -> list[tuple[str, int, str, str]]:
             places += [(piece.path, line) for line in range(piece.line, end + 1)]
         for path, line in places:
             if inside(path) and line in report.changed.get(path, ()):
-                found.append((path, line, _beside(item), item.fingerprint))
+                elsewhere = path != item.path
+                found.append((path, line, _beside(item, elsewhere), item.fingerprint))
                 break
     return found
 
 
-def _beside(item: Weakness) -> str:
+def _beside(item: Weakness, elsewhere: bool) -> str:
     kinds = ", ".join(filter(None, (f"CWE-{item.cwe}" if item.cwe else "", item.owasp)))
     parts = [
         f"**{item.severity}**: {inline(item.title, 300)}" + (f" ({kinds})" if kinds else ""),
-        f"At {inline(where(item), 200)}.",
+        f"By this line one gets to {inline(where(item), 200)}." if elsewhere else "",
         inline(item.why, _BESIDE),
         f"Instead: {inline(item.fix, _BESIDE)}" if item.fix else "",
         f"Says: {inline(', '.join(item.sources), 200)}. If that is a risk to be taken, "

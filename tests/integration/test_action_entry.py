@@ -432,6 +432,7 @@ def test_a_gate_says_what_weakness_a_pull_request_brings_and_where(job: Job, hea
     done = job(inputs=inputs, **event)
     assert done.code == 1, done.log
     assert (done.outputs["verdict"], done.outputs["findings"]) == ("fail", "2")
+    assert (done.outputs["tokens"], done.outputs["cost-usd"]) == ("0", "0.0")
     assert done.annotations("error")[0] == "1 new weakness (1 high)"
     assert "::error file=b.py,line=3,title=" in done.log
     assert {name for name, _ in done.obeyed} <= OURS

@@ -158,6 +158,8 @@ def test_an_audit_leaves_the_pages_of_what_it_found_out(scan: Scan, repo: Repo) 
         *("overview.md", "threat-model.md", "attack-surface-map.md", "findings.md"),
         *("owasp-coverage.md", "recommendations.md", "handoff.json", "security-results.tsv"),
     } <= {path.name for path in done.folder.iterdir()}
+    assert done.found["tokens"] > 0
+    assert done.found["coverage"]["stride"]["tampering"] == 3
     assert "| accounts | app.py:10 | high | in a database |" in done.page("threat-model.md")
     assert "moon" not in done.page("threat-model.md")  # no code has it
     assert "| tampering | 3 |" in done.page("threat-model.md")

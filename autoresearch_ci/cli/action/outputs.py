@@ -105,6 +105,8 @@ def _run_findings(step: Step) -> tuple[dict[str, str], str]:
 
 
 _OF_A_GATE = {"fix": ("failures", "verdict"), "security": ("findings", "verdict")}
+_SPENT = ("cost-usd", "tokens")
+"""Of a gate that asks a model."""
 _LEVELS: Mapping[str, Level] = {"error": "error", "warning": "warning"}
 
 
@@ -116,7 +118,8 @@ def _gate_findings(step: Step, code: int) -> tuple[dict[str, str], str]:
     passes = result["verdict"] == verdict(0) or result.get("fail_on") == NEVER
     if (code == 0) != passes:
         return {}, ""
-    found = {name: value for name, value in named_outputs(result).items() if name in names}
+    told = (*names, *_SPENT)
+    found = {name: value for name, value in named_outputs(result).items() if name in told}
     try:
         return found, (Path(str(result["folder"])) / "summary.md").read_text(encoding="utf-8")
     except (OSError, ValueError) as error:

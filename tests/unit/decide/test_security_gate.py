@@ -178,7 +178,7 @@ def test_a_refutation_that_lets_it_pass_is_in_the_reason() -> None:
     gone = weakness("x", status="disproven", answer="refuted, says a model: a constant")
     found = judged(gone)
     assert found.ruling is Ruling.PASS
-    assert "of scanners' a model refuted 1 weakness (1 high)" in found.reason
+    assert "a model refuted 1 weakness (1 high) that scanners told" in found.reason
     assert found.items[0].note == "refuted, says a model: a constant"
     assert "refuted" not in judged(replace(gone, sources=("model",))).reason
 

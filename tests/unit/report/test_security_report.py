@@ -298,7 +298,7 @@ WAY = (
 def test_old_code_that_is_newly_reachable_is_told_by_the_way_there() -> None:
     one = report(weakness(evidence=WAY, sources=("model",)), changed={"new.py": frozenset({4})})
     ((path, line, text, _),) = beside_lines(one)
-    assert (path, line, "At a.py:5." in text) == ("new.py", 4, True)
+    assert (path, line, "By this line one gets to a.py:5." in text) == ("new.py", 4, True)
     log = sarif.weaknesses_sarif(one)
     jsonschema.validate(json.loads(json_text(log)), SARIF)
     (flow,) = log["runs"][0]["results"][0]["codeFlows"]
