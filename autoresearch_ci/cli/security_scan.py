@@ -30,6 +30,7 @@ from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.measure.scanners.exhibit import (
     Contents,
     Exhibit,
+    Kept,
     gathered,
     steering,
 )
@@ -97,10 +98,11 @@ class Scan:
 
             def looked(files: Files, contents: Contents) -> Seen:
                 name = f"candidate-{next(numbers)}"
-                exhibit = gathered(contents, files, self.config.security)
+                kept = Kept(contents)
+                exhibit = gathered(kept, files, self.config.security)
                 try:
                     everything = {**scanning.files, **files}
-                    return scanning.seen(name, exhibit, contents, everything)
+                    return scanning.seen(name, exhibit, kept, everything)
                 finally:
                     for place in room.folder.glob(f"{name}-*"):
                         remove(place)
@@ -131,6 +133,7 @@ class _Scanning:
         self.scan, self.room, self.diff, self.scope = scan, room, diff, scope
         self.settings = scan.config.security
         repository, pair = scan.repository, scan.pair
+        self.contents = Kept(repository)
         self.files = repository.files(pair.head)
         self.base = repository.files(pair.base) if pair.base else {}
         # Whose excuses and rules count.
@@ -147,7 +150,7 @@ class _Scanning:
         )
 
     def run(self) -> Scanned:
-        exhibit = gathered(self.scan.repository, self._wanted(), self.settings)
+        exhibit = gathered(self.contents, self._wanted(), self.settings)
         seen = self._look("head", exhibit, self.files)
         layer = self._asked(seen, exhibit)
         head = self._with(layer, seen, exhibit)
@@ -216,7 +219,7 @@ class _Scanning:
         running = self.lookers.running(exhibit)
         told = f"looking at {len(exhibit.subjects)} files of the {name} with {', '.join(running)}"
         self.scan.observe(Note(message=told if running else f"nothing to look at in the {name}"))
-        return self.seen(name, exhibit, self.scan.repository, everything)
+        return self.seen(name, exhibit, self.contents, everything)
 
     def seen(self, name: str, exhibit: Exhibit, contents: Contents, everything: Files) -> Seen:
         """What the scanners say of it; a name can be used once in a room.
@@ -269,7 +272,7 @@ class _Scanning:
         if not versions:
             return Seen()
         everything = self.settings.model_copy(update={"exclude": ()})
-        return self._look("base", gathered(self.scan.repository, versions, everything), self.base)
+        return self._look("base", gathered(self.contents, versions, everything), self.base)
 
     def _base(self, exhibit: Exhibit, head: Seen, before: Seen, layer: ModelLayer) -> Base:
         told = {weakness.path for weakness in head.weaknesses}

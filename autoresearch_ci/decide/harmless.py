@@ -8,6 +8,7 @@ means to deceive a scanner need not come here: it sees patterns, too.
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import re
 from collections import Counter
@@ -212,15 +213,20 @@ def _of_python(weakness: Weakness, rule: str, content: str) -> tuple[Severity, s
         mild = mask and not int(mask[1], 8) & 0o7022
         return Severity.INFO, "only the owner may write it" if mild else ""
     form = _FORMS.get(rule)
-    if form is None or (tree := parsed(content)) is None:
+    if form is None:
         return Severity.INFO, ""
     try:
-        read = _Reading(form, tree)
-        texts = list(read.texts(rule, weakness.line, weakness.last_line))
-        mild = bool(texts) and all(read.harmless(*text) for text in texts)
+        read = _reading(form, content)
+        mild = read is not None and read.is_mild(rule, weakness.line, weakness.last_line)
     except RecursionError:
         mild = False
     return form.least, form.why if mild else ""
+
+
+@functools.lru_cache(maxsize=4)  # of one file much may be said, one thing after the other
+def _reading(form: _Form, content: str) -> _Reading | None:
+    tree = parsed(content)
+    return _Reading(form, tree, content) if tree else None
 
 
 Scope = tuple[ast.AST, ...]
@@ -228,10 +234,14 @@ Scope = tuple[ast.AST, ...]
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
-def _within(node: ast.AST, scope: Scope) -> Iterator[tuple[ast.AST, Scope]]:
+def _within(node: ast.AST, scope: Scope, first: int, last: int) -> Iterator[tuple[ast.AST, Scope]]:
+    """All that touches these lines."""
     for child in ast.iter_child_nodes(node):
-        yield child, scope
-        yield from _within(child, (*scope, child) if isinstance(child, _FUNCTIONS) else scope)
+        begins, ends = getattr(child, "lineno", first), getattr(child, "end_lineno", last)
+        if begins <= last and first <= ends:
+            yield child, scope
+            inner = (*scope, child) if isinstance(child, _FUNCTIONS) else scope
+            yield from _within(child, inner, first, last)
 
 
 def _is_made(node: ast.JoinedStr | ast.BinOp | ast.Call) -> bool:
@@ -242,37 +252,56 @@ def _is_made(node: ast.JoinedStr | ast.BinOp | ast.Call) -> bool:
     return not isinstance(node, ast.Call)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Names:
+    """What names a file uses for what."""
+
+    bound: Counter[str]
+    """How often something gets a name."""
+    shared: set[str]
+    """Names that functions give to what is not theirs."""
+    origins: dict[str, tuple[str, str]]
+    """What was imported: module, and the name in it."""
+
+
+def _names(tree: ast.Module) -> _Names:
+    bound, shared, origins = Counter[str](), set[str](), dict[str, tuple[str, str]]()
+    for node in ast.walk(tree):
+        bound.update(_binds(node))
+        if isinstance(node, ast.Import):
+            origins.update({a.asname or a.name: (a.name, "") for a in node.names})
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            origins.update({a.asname or a.name: (module, a.name) for a in node.names})
+        elif isinstance(node, (ast.Global, ast.Nonlocal)):
+            shared.update(node.names)
+    return _Names(bound=bound, shared=shared, origins=origins)
+
+
 class _Reading:
     """Of one file, by one form."""
 
-    def __init__(self, form: _Form, tree: ast.Module) -> None:
+    def __init__(self, form: _Form, tree: ast.Module, content: str) -> None:
         self._form, self._tree = form, tree
-        self._bound = Counter(name for node in ast.walk(tree) for name in _binds(node))
-        self._shared = {
-            name
-            for node in ast.walk(tree)
-            if isinstance(node, (ast.Global, ast.Nonlocal))
-            for name in node.names
-        }
-        self._origins = {
-            alias.asname or alias.name: origin
-            for node in ast.walk(tree)
-            if isinstance(node, (ast.Import, ast.ImportFrom))
-            for alias in node.names
-            for origin in [
-                (alias.name, "")
-                if isinstance(node, ast.Import)
-                else (node.module or "", alias.name)
-            ]
-        }
+        self._imports = any(module in content for module, _ in form.safe if module)
+        """Whether what is safe and no builtin can have been imported."""
 
-    def texts(self, rule: str, first: int, last: int) -> Iterator[tuple[ast.expr, Scope]]:
+    @functools.cached_property
+    def _names(self) -> _Names:
+        return _names(self._tree)
+
+    def is_mild(self, rule: str, first: int, last: int) -> bool:
+        """Whether all that is spoken of in these lines is harmless."""
+        texts = [*self._texts(rule, first, last)]
+        return bool(texts) and all(self.harmless(*text) for text in texts)
+
+    def _texts(self, rule: str, first: int, last: int) -> Iterator[tuple[ast.expr, Scope]]:
         """What is spoken of: of a call its first argument, of a query all that is put together."""
-        for node, scope in _within(self._tree, (self._tree,)):
+        for node, scope in _within(self._tree, (self._tree,), first, last):
             if not isinstance(node, (ast.JoinedStr, ast.BinOp, ast.Call)):
                 continue
             if rule == "B608":
-                if _is_made(node) and node.lineno <= last and first <= (node.end_lineno or first):
+                if _is_made(node):
                     yield node, scope
             elif isinstance(node, ast.Call) and node.lineno == first:
                 named = (k.value for k in node.keywords if k.arg in ("args", "command", "cmd"))
@@ -313,26 +342,27 @@ class _Reading:
 
     def _calls_safe(self, call: ast.Call) -> bool:
         """Whether it is one of those functions, and nothing else in the file has its name."""
-        if self._bound["*"]:
-            return False
+        safe = self._form.safe
         match call.func:
-            case ast.Name(id=name):
-                once = self._bound[name] == (name in self._origins)
-                return once and self._origins.get(name, ("", name)) in self._form.safe
-            case ast.Attribute(value=ast.Name(id=module), attr=name):
-                origin = self._origins.get(module, ("", ""))[0]
-                return self._bound[module] == 1 and (origin, name) in self._form.safe
-        return False
+            case ast.Name(id=name) if self._imports or ("", name) in safe:
+                known = self._names.origins
+                origin, once = known.get(name, ("", name)), int(name in known)
+                found = origin in safe and self._names.bound[name] == once
+            case ast.Attribute(value=ast.Name(id=module), attr=name) if self._imports:
+                origin = (self._names.origins.get(module, ("", ""))[0], name)
+                found = origin in safe and self._names.bound[module] == 1
+            case _:
+                return False
+        return found and not self._names.bound["*"]
 
     def _value(self, name: str, scope: Scope) -> ast.expr | None:
         """What a name stands for that is given a value once; `None`: nobody can say."""
-        if name in self._shared or self._bound["*"]:
-            return None
         for around in reversed(scope):
             nodes = _own(around)
             if count := sum(found == name for node in nodes for found in _binds(node)):
                 values = [value for node in nodes if (value := _given(node, name))]
-                return values[0] if count == len(values) == 1 else None
+                sure = count == len(values) == 1 and not self._names.bound["*"]
+                return values[0] if sure and name not in self._names.shared else None
         return None
 
 

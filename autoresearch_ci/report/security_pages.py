@@ -12,7 +12,7 @@ from typing import Any
 from autoresearch_ci.decide.gates import Judged, Ruling
 from autoresearch_ci.decide.model_layer import ModelLayer
 from autoresearch_ci.decide.weaknesses import FAMILIES, Severity, Weakness
-from autoresearch_ci.record.handoff_form import VERSION
+from autoresearch_ci.record.handoff_form import FINDINGS, VERSION
 from autoresearch_ci.report.security_report import LISTED, SecurityReport, where
 from autoresearch_ci.report.terrain_pages import LISTS, covered
 from autoresearch_ci.safety.log_text import defuse
@@ -231,6 +231,8 @@ def _cell(text: str) -> str:
 def handoff(report: SecurityReport) -> dict[str, Any]:
     """`handoff.json`: for the next command."""
     whole = report.verdict.ruling is not Ruling.INCOMPLETE
+    left = len(report.verdict.items) - FINDINGS
+    more = [f"{left} more, milder than these, are in weaknesses.json"] if left > 0 else []
     return {
         "version": VERSION,
         "source": "security",
@@ -241,8 +243,8 @@ def handoff(report: SecurityReport) -> dict[str, Any]:
         "end": report.verdict.reason,
         "asked": {"fail_on": report.fail_on},
         "scope": [],
-        "findings": [_handed(judged, report) for judged in report.verdict.items[:LISTED]],
-        "incomplete": list(report.verdict.missed[:1_000]),
+        "findings": [_handed(judged, report) for judged in report.verdict.items[:FINDINGS]],
+        "incomplete": [*more, *report.verdict.missed][:1_000],
     }
 
 

@@ -7,6 +7,7 @@ commands.
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections.abc import Mapping
@@ -57,9 +58,18 @@ def json_text(value: Any, *, indent: int | None = None, readable: bool = False) 
     `readable`: characters beyond ASCII stay as they are, unless they are invisible. `##[` can only
     occur inside strings, where an escape spells the same text. An infinite number is null.
     """
-    plain = _finite(value)
-    text = json.dumps(plain, indent=indent, ensure_ascii=not readable, allow_nan=False, default=str)
+    spelt = functools.partial(
+        json.dumps, indent=indent, ensure_ascii=not readable, allow_nan=False, default=_plain
+    )
+    try:
+        text = spelt(value)
+    except ValueError:
+        text = spelt(_finite(value))
     return replaced_for_people(text, _escaped_in_json).replace("##[", "##\\u005b")
+
+
+def _plain(value: object) -> object:
+    return dict(value) if isinstance(value, Mapping) else str(value)
 
 
 def _finite(value: Any) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shutil
 import signal
 import stat
@@ -639,6 +640,52 @@ def test_without_our_own_scanners_nothing_is_clean(
     found = scan("--allow-incomplete", PATH=str(tmp_path / "bin"))
     assert {"bandit", "detect-secrets"} <= found.json["unseen"].keys()
     assert "autoresearch-ci[security]" in str(found.json["unseen"])
+
+
+TOOLS = ("bandit", "zizmor", "detect-secrets", "gitleaks")
+
+
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        ("kill -ABRT $$", "did not end by itself"),
+        ("kill -9 $$", "did not end by itself"),
+        ("sleep 60", "timed out"),
+        ("exit 0", "wrote nothing"),
+        ("echo '{'", "not JSON"),
+        ("echo null", "is not a"),
+        ("yes | head -c 100000000", "larger than 64 MiB"),
+        ("yes >&2", "timed out"),
+        ("#!/no/such/interpreter", "could not be started"),
+    ],
+)
+def test_whatever_becomes_of_a_scanner_its_scan_is_never_clean(
+    repo: Repo,
+    scan: Scan,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    script: str,
+    why: str,
+) -> None:
+    (tmp_path / "bin").mkdir()
+    for name in TOOLS:
+        path = tool(tmp_path / "bin", name, script)
+        if script.startswith("#!"):
+            path.write_text(f"{script}\n")
+    tool(tmp_path / "bin", "python", f'exec {sys.executable} "$@"')
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "bin" / "python"))
+    repo.write("app.py", HARMLESS)
+    repo.write(".github/workflows/a.yml", "on: push\njobs: {}\n")
+    repo.commit()
+    path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+    found = scan("--set", "security.timeout=2s", "--set", "security.fail_on=low", PATH=path)
+    assert (found.code, found.verdict) == (1, "incomplete")
+    told = {**found.json["unseen"]}
+    # Of zizmor, which is asked about each file by itself, the file is told.
+    told["zizmor"] = told.get("zizmor") or told[".github/workflows/a.yml"]
+    assert {name: bool(re.search(why, told.get(name, ""))) for name in TOOLS} == dict.fromkeys(
+        TOOLS, True
+    ), told
 
 
 def test_a_scan_that_was_killed_is_not_remembered_as_done(repo: Repo, scan: Scan) -> None:

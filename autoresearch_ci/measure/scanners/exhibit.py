@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,9 +18,11 @@ from typing import Protocol
 from autoresearch_ci.config.security import Security
 from autoresearch_ci.measure.scanners.scanner import Scanner, Subject
 from autoresearch_ci.safety.gitignore_globs import gitignore_spec
+from autoresearch_ci.safety.untrusted_values import MIB
 from autoresearch_ci.workspace.repository import FileVersion
 
 _LINE = 200
+_KEPT = 256 * MIB
 _HEADER = 64
 """Bytes in which each of these formats has a zero."""
 _LFS = b"version https://git-lfs.github.com/spec/"
@@ -48,6 +51,30 @@ class Contents(Protocol):
     def read(self, version: FileVersion) -> bytes: ...
 
     def size(self, version: FileVersion) -> int: ...
+
+
+class Kept:
+    """Contents of which each file is read once, as long as there is room; for several threads."""
+
+    def __init__(self, contents: Contents) -> None:
+        self._contents, self._lock = contents, threading.Lock()
+        self._kept: dict[str, bytes] = {}
+        self._room = _KEPT
+
+    def read(self, version: FileVersion) -> bytes:
+        with self._lock:
+            found = self._kept.get(version.blob)
+            if found is None:
+                found = self._contents.read(version)
+                if len(found) <= self._room:
+                    self._kept[version.blob] = found
+                    self._room -= len(found)
+            return found
+
+    def size(self, version: FileVersion) -> int:
+        with self._lock:
+            found = self._kept.get(version.blob)
+            return self._contents.size(version) if found is None else len(found)
 
 
 @dataclass(frozen=True, kw_only=True)

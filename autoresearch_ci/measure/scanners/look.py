@@ -7,12 +7,12 @@ a gate is not decided here.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from autoresearch_ci.decide.agentic import rules as agentic
@@ -33,7 +33,7 @@ from autoresearch_ci.workspace.repository import FileVersion
 REPORT_BYTES = 64 * MIB
 _ASKED_ALONE = 200
 """Files that are asked about one by one, when one of them keeps a scanner from all others."""
-_TO_FILE = 'exec "$@" >"$0"'
+_TO_FILE = 'ulimit -f "$1"; shift; exec "$@" >"$0"'
 _CORES = max(2, len(os.sched_getaffinity(0)))
 _A_PART = 100
 """Files that are worth a start of their own."""
@@ -115,61 +115,70 @@ def look(
 
     Raises `Interrupted`, `WorkspaceError`.
     """
-    with ExitStack() as stack:
-        orders: list[Order] = []
-        for scanner in scanners.values():
-            for part, taken in enumerate(_parts(scanner, exhibit, programs)):
-                place = room.folder / f"{name}-{scanner.name.replace(' ', '-')}-{part}"
+    # The longest first: what is started last is what all wait for.
+    parts = [
+        (scanner, place, taken)
+        for scanner in scanners.values()
+        for place, taken in _parts(room.folder / name, scanner, exhibit, programs)
+    ]
+    parts.sort(key=lambda part: -len(part[2]))
+    orders: list[Order] = []
+    try:
+        with ThreadPoolExecutor(max_workers=_CORES) as pool:
+            runs = []
+            for scanner, place, taken in parts:
                 program = programs[scanner.name]
                 order = _prepared(place, scanner, program, taken, exhibit, room, repository, rules)
-                stack.callback(order.jail.close)
                 orders.append(order)
-        # The longest first: what is started last is what all wait for.
-        orders.sort(key=lambda order: -len(order.files))
-        found = _all_asked(orders, exhibit, room, repository, everything)
+                runs.append(pool.submit(_asked, order, room))
+            own = _of_workflows(exhibit, repository, everything)
+            scans = [run.result() for run in runs]
         for order in orders:  # only now that none runs any more
             order.jail.sweep()
-
-    def read(path: str) -> str:
-        return _text(exhibit, repository, path) or ""
-
-    told = (weighed(weakness, read(weakness.path)) for weakness in found.weaknesses)
-    return replace(found, weaknesses=identified(told, read))
+    finally:
+        for order in orders:
+            order.jail.close()
+    return _united(orders, scans, own, exhibit, repository)
 
 
-def _all_asked(
+def _united(
     orders: Sequence[Order],
+    scans: Sequence[Scan],
+    own: Scan,
     exhibit: Exhibit,
-    room: Room,
     repository: Contents,
-    everything: Mapping[str, FileVersion],
 ) -> Seen:
-    with ThreadPoolExecutor(max_workers=_CORES) as pool:
-        runs = [(order.scanner.name, pool.submit(_asked, order, room)) for order in orders]
-        own = _of_workflows(exhibit, repository, everything)
-        parts = defaultdict[str, list[Scan]](list)
-        for scanner, run in runs:
-            parts[scanner].append(run.result())
-    scans = {scanner: _together(found) for scanner, found in parts.items()} | {agentic.TOOL: own}
-    looked = Counter[str]()
-    for order in orders:
+    """Of all scanners, each told apart from what it says of another part."""
+    parts = defaultdict[str, list[Scan]](list)
+    looked = Counter[str]({agentic.TOOL: sum(_is_ours(s.path) for s in exhibit.subjects)})
+    for order, scan in zip(orders, scans, strict=True):
+        parts[order.scanner.name].append(scan)
         looked[order.scanner.name] += len({order.names[name] for name in order.files})
+    told = {name: _together(found) for name, found in parts.items()} | {agentic.TOOL: own}
     return Seen(
-        weaknesses=tuple(weakness for scan in scans.values() for weakness in scan.weaknesses),
-        gaps={scanner: scan.incomplete for scanner, scan in scans.items() if scan.incomplete},
+        weaknesses=tuple(_identified(told.values(), exhibit, repository)),
+        gaps={scanner: scan.incomplete for scanner, scan in told.items() if scan.incomplete},
         unseen={
-            **_united(scan.unseen for scan in scans.values()),
-            **_united(order.refused for order in orders),
+            **_both(scan.unseen for scan in told.values()),
+            **_both(order.refused for order in orders),
             **exhibit.unseen,
         },
-        looked={
-            **looked,
-            agentic.TOOL: sum(_is_ours(subject.path) for subject in exhibit.subjects),
-        },
+        looked=dict(looked),
     )
 
 
-def _united(told: Iterable[Mapping[str, str]]) -> dict[str, str]:
+def _identified(
+    scans: Iterable[Scan], exhibit: Exhibit, repository: Contents
+) -> Iterator[Weakness]:
+    """File by file, so that each is read and parsed once."""
+    told = sorted((w for scan in scans for w in scan.weaknesses), key=lambda w: w.path)
+    for path, found in itertools.groupby(told, key=lambda w: w.path):
+        text = _text(exhibit, repository, path)
+        weighty = [weighed(weakness, text or "") for weakness in found]
+        yield from identified(weighty, {path: text}.get)
+
+
+def _both(told: Iterable[Mapping[str, str]]) -> dict[str, str]:
     found: dict[str, str] = {}
     for unseen in told:
         for path, why in unseen.items():
@@ -207,13 +216,17 @@ def _of_workflows(
     return Scan(weaknesses=tuple(found), unseen=unseen)
 
 
-def _parts(scanner: Scanner, exhibit: Exhibit, programs: Mapping[str, str]) -> list[list[str]]:
-    """What it takes, in as many parts as can be looked at side by side; none: it is not asked."""
+def _parts(
+    place: Path, scanner: Scanner, exhibit: Exhibit, programs: Mapping[str, str]
+) -> Iterator[tuple[Path, list[str]]]:
+    """What it takes, in as many parts as can be looked at side by side, each with a folder."""
     if scanner.name not in programs:
-        return []
+        return
     taken = [subject.path for subject in exhibit.subjects if scanner.takes(subject)]
     count = min(_CORES, -(-len(taken) // _A_PART)) if scanner.splits else min(1, len(taken))
-    return [taken[first::count] for first in range(count)]
+    folder = f"{place.name}-{scanner.name.replace(' ', '-')}"
+    for part in range(count):
+        yield place.with_name(f"{folder}-{part}"), taken[part::count]
 
 
 def _prepared(
@@ -296,7 +309,7 @@ def _together(scans: Sequence[Scan]) -> Scan:
     return Scan(
         weaknesses=tuple(w for scan in scans for w in scan.weaknesses),
         incomplete="; ".join([*gaps][:3]),
-        unseen=_united(scan.unseen for scan in scans),
+        unseen=_both(scan.unseen for scan in scans),
     )
 
 
@@ -311,6 +324,9 @@ def _run(order: Order, room: Room, files: Sequence[str]) -> tuple[Scan, float]:
         settings=str(temporary / "settings"),
     )
     argv = order.scanner.argv(task)
+    # In halves of a kilobyte. Those that fetch what they know keep large files of their own.
+    fetches = order.scanner.network or order.scanner.configurable
+    largest = "unlimited" if fetches else str(REPORT_BYTES // 512 + 1)
     environment = clean_environment(
         # Detectors of text shall not depend on the runner's locale.
         {"PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1", "NO_COLOR": "1"},
@@ -319,7 +335,7 @@ def _run(order: Order, room: Room, files: Sequence[str]) -> tuple[Scan, float]:
         inherit=room.inherit,
     )
     result = run_command(
-        ["/bin/sh", "-c", _TO_FILE, str(report), *argv],
+        ["/bin/sh", "-c", _TO_FILE, str(report), largest, *argv],
         cwd=order.tree,
         env=environment,
         timeout=room.timeout,

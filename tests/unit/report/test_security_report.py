@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 from autoresearch_ci.decide.findings import Evidence
 from autoresearch_ci.decide.gates import Age, Judged, Ruling, Verdict
 from autoresearch_ci.decide.weaknesses import Confidence, Severity, Weakness
-from autoresearch_ci.record.handoff_form import handoff_text
+from autoresearch_ci.record.handoff_form import FINDINGS, handoff_text
 from autoresearch_ci.report import security_pages as pages
 from autoresearch_ci.report import weaknesses_sarif as sarif
 from autoresearch_ci.report.gate_pieces import COMMENT_LIMIT
@@ -272,6 +272,12 @@ def test_a_secret_in_the_code_is_hidden_in_every_form(line: str) -> None:
     ]
     assert not [form for form in forms if SECRET in form]
     assert SECRET in str(report(one))
+
+
+def test_more_than_can_be_handed_over_is_cut_and_said() -> None:
+    told_on = json.loads(handoff_text(pages.handoff(report(*MANY[: FINDINGS + 2]))))
+    assert len(told_on["findings"]) == FINDINGS
+    assert told_on["incomplete"] == ["2 more, milder than these, are in weaknesses.json"]
 
 
 def test_names_in_code_about_a_secret_stay_readable() -> None:
