@@ -27,7 +27,8 @@ from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.events import Note
 from autoresearch_ci.investigate.runs import Runs, outcome
 from autoresearch_ci.measure.diagnostics.adapter import Said
-from autoresearch_ci.measure.diagnostics.discover import Read, Target, discover
+from autoresearch_ci.measure.diagnostics.discover import Target, discover
+from autoresearch_ci.measure.diagnostics.discovery.found import Read
 from autoresearch_ci.measure.diagnostics.registry import TOOLS
 from autoresearch_ci.record.investigation_records import Ran, Step
 from autoresearch_ci.safety.prompt_text import line

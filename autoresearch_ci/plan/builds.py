@@ -61,7 +61,7 @@ _LINKS = re.compile(r"(?m)^([\w./-]+)\s*:(?![:=]).*\n\t.*\$\((?:CC|CXX|LD)\)(?!.
 def _of_make(path: str, text: str) -> Iterator[Program]:
     """A rule that links a program of its own name."""
     for match in _LINKS.finditer(text):
-        if not posixpath.splitext(match[1])[1]:
+        if not posixpath.splitext(match[1])[1] and "test" not in match[1]:
             yield f"make {match[1]}", match[1], f"{path}: {match[1]}"
 
 

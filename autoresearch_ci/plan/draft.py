@@ -50,6 +50,9 @@ def draft_of(offer: Offer, stack: Stack, caches: Sequence[str]) -> Draft:
     more: dict[str, Any] = {}
     if caches and (builds or stack.main in CACHED):
         more["cache"] = list(caches)
+    if gradle := re.search(r"\S*\bgradlew? ", str(offer.metric["command"])):
+        # It takes nothing of another HOME but what it may write to; setup has the network.
+        more["setup"] = [f"{gradle[0]}--no-daemon --console=plain testClasses"]
     return Draft(
         goal=offer.goal,
         scope=offer.scope,

@@ -24,12 +24,13 @@ _ASKED: Mapping[str, tuple[str, str]] = {
     "jest": ("--ci", ""),
     "cargo test": ("", ""),
     "go test": ("", ""),
-    "maven": ("-B", "**/target/surefire-reports/TEST-*.xml"),
+    "maven": ("-B -o", "**/target/surefire-reports/TEST-*.xml"),
     "gradle": ("--console=plain", "**/build/test-results/**/TEST-*.xml"),
 }
 """What stands instead of what `fix` adds to read every failure, and the report."""
 _ADDED = re.compile(
-    r" (--continue-on-collection-errors|-o junit_family=xunit1|--junitxml=\{report\}"
+    r" (\$\(go help testflag [^)]*\)|--continue-on-collection-errors|-o junit_family=xunit1"
+    r"|--junitxml=\{report\}"
     r"|-p no:cacheprovider|--test-reporter(-destination)?=\S+|--reporter=json"
     r"|--outputFile=\{report\}|--json|--ci|--no-fail-fast|--message-format=json|-json|-vet=off|-gcflags=\S+|-B|-fae"
     r"|--console=plain|--continue|--rerun-tasks)(?=\s|$)"

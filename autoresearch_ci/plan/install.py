@@ -24,6 +24,8 @@ def install_commands(
         yield "cargo fetch"
     elif main == "Go":
         yield "go mod download"
+    elif main == "Java" and "pom.xml" in known:  # tests, too: who runs them is downloaded late
+        yield f"{'./mvnw' if 'mvnw' in known else 'mvn'} -B -q test"
 
 
 def _install_of_node(known: frozenset[str]) -> Iterator[str]:

@@ -45,9 +45,9 @@ MANIFESTS: Mapping[str, tuple[str, ...]] = {
 }
 _NOT_SOURCE = re.compile(
     r"(^|/)(tests?|testing|specs?|__tests__|__mocks__|e2e|docs?|documentation|examples?|demos?"
-    r"|samples?|bench(marks?|es)?|perf|fuzz(ing)?|scripts?|tools?|ci|contrib|third_party|thirdparty|vendor|ext"
+    r"|samples?|bench(mark)?[\w-]*|perf(ormance)?([_-][\w-]+)?|fuzz(ing)?|scripts?|tools?|ci|contrib|third_party|thirdparty|vendor|ext"
     r"|external|deps|node_modules|dist|build|out|target|fixtures|testdata|data|website|site|www"
-    r"|migrations|stubs|typings|\.[^/]+)/",
+    r"|migrations|stubs|typings|tasks|misc|\.[^/]+|_examples?|\w+[_-]tests?_*|tests?[_-][\w-]+)/",
     re.IGNORECASE,
 )
 _NO_SOURCE_FILE = re.compile(
@@ -205,11 +205,7 @@ def scope_of(paths: Sequence[str], *, ends: tuple[str, ...] = ()) -> tuple[str, 
     """Few globs that match these files and few others."""
     if len(paths) <= 3:
         return tuple(paths)
-    tops = Counter(_top(path) for path in paths)
-    wanted = [top for top, count in tops.most_common() if 8 * count >= len(paths)][:4]
-    if 3 * tops[""] < len(paths):
-        wanted = [top for top in wanted if top] or wanted
-    wanted = [top for top in wanted if not any(top.startswith(f"{up}/") for up in wanted)]
+    wanted = _tops(paths, whole=ends == ENDS["Go"])
     kinds = Counter(posixpath.splitext(path)[1] for path in paths)
     kept = [end for end in (ends or tuple(kinds)) if 20 * kinds[end] >= len(paths)]
     globs = [
@@ -219,6 +215,24 @@ def scope_of(paths: Sequence[str], *, ends: tuple[str, ...] = ()) -> tuple[str, 
         if any(_lies_in(path, top) and path.endswith(end) for path in paths)
     ]
     return tuple(globs)
+
+
+_MOST = 0.8
+"""Of the files: with that many the small folders beside them are left out."""
+
+
+def _tops(paths: Sequence[str], *, whole: bool) -> list[str]:
+    """The folders of most files. `whole`: of all, as the root is a package like any other."""
+    tops = Counter(_top(path) for path in paths)
+    if not whole and len(tops) > 1 and 3 * tops[""] < len(paths):
+        del tops[""]
+    wanted: list[str] = []
+    for top, _ in tops.most_common():
+        if whole or sum(tops[each] for each in wanted) < _MOST * tops.total():
+            wanted.append(top)
+    above = Counter(posixpath.dirname(top) for top in wanted if "/" in top)
+    wanted += [parent for parent, count in above.items() if count > 2]
+    return [top for top in {*wanted} if not any(top.startswith(f"{up}/") for up in wanted if up)]
 
 
 def _lies_in(path: str, top: str) -> bool:
@@ -250,7 +264,7 @@ def _top(path: str) -> str:
     parts = path.split("/")[:-1]
     return (
         "/".join(parts[:2])
-        if parts[:1] in (["src"], ["packages"], ["crates"])
+        if parts[:1] in (["src"], ["packages"], ["crates"], ["apps"], ["libs"], ["modules"])
         else "".join(parts[:1])
     )
 

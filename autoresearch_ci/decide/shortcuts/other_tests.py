@@ -108,7 +108,7 @@ _C = Language(
     timeout=r"(?:tcase_set_timeout\([^,]+,|alarm\(|TIMEOUT\s+)\s*(?P<limit>\d+)",
 )
 _JAVA = Language(
-    files=r"(^|/)(test|tests|androidTest)/.*\.(java|kt)$|(Test|Tests|IT|Spec)\.(java|kt)$",
+    files=r"^(?!(.*/)?src/main/)(.*/)?((test|tests|androidTest)/.*|[^/]*(Test|Tests|IT|Spec))\.(java|kt)$",
     test=r"@(?:Test|ParameterizedTest|RepeatedTest)\b(?:\([^)]*\))?(?:\s*@\w+(?:\((?:[^()]|\([^()]*\))*\))?)*"
     r"\s*(?:(?:public|private|protected|internal|final|static|suspend)\s+)*(?:void|fun|[\w<>\[\]]+)\s+(?P<name>`[^`]+`|\w+)\s*\(",
     opens="{",

@@ -44,6 +44,17 @@ C = {
     **{f"m{n}.c": "" for n in range(4)},
     "tests/t.c": "",
 }
+GO = {
+    "go.mod": "module a\n",
+    **dict.fromkeys(("a.go", "b.go", "sub/c.go", "sub/d.go", "sub/e.go", "in/f.go"), ""),
+    "_examples/x.go": "",
+    "sub/c_test.go": "func BenchmarkC(b *testing.B) {}\n",
+}
+JAVA = {
+    "pom.xml": "",
+    **{f"src/main/java/a/{name}.java": "" for name in ("A", "B", "FieldSpec", "MethodSpec")},
+    "src/test/java/a/ATest.java": "",
+}
 
 
 @pytest.mark.parametrize(
@@ -54,7 +65,7 @@ C = {
         (RUST, "Rust", "src/lib.rs", "cargo fetch"),
         (C, "C/C++", "/*.c", ""),
         ({"go.mod": "module a", "a.go": "", "a_test.go": ""}, "Go", "a.go", "go mod download"),
-        ({"pom.xml": "", "src/main/java/A.java": ""}, "Java", "src/main/java/A.java", ""),
+        (JAVA, "Java", "src/main/**/*.java", "mvn -B -q test"),
         ({"README.md": "", "docs/a.md": "", "tool.py": ""}, "Python", "tool.py", ""),
         ({f"docs/p{n}.md": "" for n in range(9)}, "docs", "docs/**/*.md", ""),
         ({"a.ipynb": "{}", "README.md": ""}, "notebooks", "a.ipynb", ""),
@@ -96,6 +107,28 @@ def test_a_glob_of_the_root_is_only_for_files_that_are_there() -> None:
     assert stack(files).scope == ("/*.c", "/*.h", "cpp/**/*.cpp")
 
 
+def test_in_go_the_root_is_a_package_like_any_other() -> None:
+    assert stack(GO).scope == ("/*.go", "in/**/*.go", "sub/**/*.go", "!*_test.go")
+
+
+def test_of_a_workspace_all_members_are_in_scope_or_the_one_that_it_is_about() -> None:
+    crates = {f"crates/{c}/src/m{n}.rs": "" for c in "abcdef" for n in range(4)}
+    assert stack({"Cargo.toml": "[workspace]\n", **crates}).scope == ("crates/**/*.rs",)
+    packages = {f"packages/main/src/m{n}.ts": "" for n in range(20)}
+    files = {"package.json": "{}", "tsconfig.json": "{}", **packages, "packages/aside/a.ts": ""}
+    assert stack(files).scope == ("packages/main/**/*.ts",)
+
+
+def test_what_is_named_for_tests_and_tasks_is_no_source() -> None:
+    more = ("typing_tests/a.py", "tasks/a.py", "perf-testing/a.py", "benchmarking/b.py")
+    files = {**PYTHON, **dict.fromkeys(more, "")}
+    assert stack(files).scope == stack(PYTHON).scope
+
+
+def test_a_class_that_is_called_like_a_test_among_the_sources_is_in_scope() -> None:
+    assert stack(JAVA).tests == ("src/test/",)
+
+
 def test_translations_are_no_pages_whose_english_could_be_read() -> None:
     pages = {"README.md": "", "README-de.md": "", "how-to.md": "", "locales/zh/a.md": ""}
     assert stack(pages).pages == ("README.md", "how-to.md")
@@ -105,6 +138,13 @@ def test_tests_that_only_a_script_starts_are_a_guard() -> None:
     offers = usual_offers(stack(NODE))
     assert offers[0].title == "bundle size"
     assert offers[0].guards[0]["command"] == "npm test --silent"
+
+
+def test_what_is_built_before_the_tests_is_not_timed() -> None:
+    made = "a-test: a.c\n\t$(CC) -o a-test a.c\n"
+    first = usual_offers(stack({"Makefile": made, "a.c": ""}))[0]
+    assert first.metric["command"] == "make a-test && autoresearch-ci score time -- ./a-test"
+    assert [guard["command"] for guard in first.guards] == ["make a-test && ./a-test"]
 
 
 def test_the_guard_of_pytest_compares_test_by_test() -> None:
@@ -117,6 +157,29 @@ def test_a_benchmark_comes_before_the_time_of_the_tests() -> None:
     files = {**PYTHON, "bench/bench_f.py": "print(f'mean_ms: {x}')\n"}
     first = usual_offers(stack(files))[0]
     assert (first.metric["command"], first.metric["name"]) == ("python bench/bench_f.py", "mean_ms")
+
+
+@pytest.mark.parametrize(
+    ("files", "command"),
+    [
+        ({"bench/test_f.py": "def test_f(benchmark): ...\n"}, "--benchmark-only"),
+        (
+            {"bench/test_f.py": "pytestmark = pytest.mark.benchmark\n"},
+            "-q -p no:cacheprovider bench",
+        ),
+        ({"benches/f.rs": "criterion_main!(b);\n", "Cargo.toml": ""}, "cargo bench --bench f"),
+        ({"c/benches/f.rs": "criterion_main!(b);\n"}, "cd c && cargo bench --bench f"),
+        (GO, "go test -run '^$' -bench . -benchtime 200ms -count 1 ./sub"),
+        ({"bench.js": "import { Bench } from 'tinybench'\n"}, ""),
+        ({"package.json": '{"scripts": {"bench": "vitest bench"}}'}, ""),
+    ],
+)
+def test_benchmarks_of_each_stack_are_found_unless_nobody_can_read_them(
+    files: dict[str, str], command: str
+) -> None:
+    found = [benchmark.command for benchmark in stack(files).benchmarks]
+    assert len(found) == bool(command)
+    assert command in "".join(found)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +219,11 @@ def test_a_percentage_to_reach_is_the_target() -> None:
     assert "target" not in offers_for("cut the test time to 80%", stack(PYTHON))[0].metric
 
 
-@pytest.mark.parametrize("files", [PYTHON, NODE, RUST, C], ids=["python", "node", "rust", "c"])
+@pytest.mark.parametrize(
+    "files",
+    [PYTHON, NODE, RUST, C, GO, JAVA],
+    ids=["python", "node", "rust", "c", "go", "java"],
+)
 def test_every_offer_is_a_configuration_without_dangerous_commands(files: dict[str, str]) -> None:
     from autoresearch_ci.config.resolve import load
     from autoresearch_ci.decide.command_screen import objections

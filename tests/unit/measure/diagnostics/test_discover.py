@@ -7,13 +7,9 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoresearch_ci.measure.diagnostics.discover import (
-    FILES_LIMIT,
-    TARGETS_LIMIT,
-    Discovery,
-    commands_in,
-    discover,
-)
+from autoresearch_ci.measure.diagnostics.discover import TARGETS_LIMIT, Discovery, discover
+from autoresearch_ci.measure.diagnostics.discovery.found import FILES_LIMIT
+from autoresearch_ci.measure.diagnostics.discovery.shell_lines import commands_in
 from autoresearch_ci.measure.diagnostics.registry import TOOLS
 
 
@@ -180,9 +176,9 @@ jobs:
 def test_steps_of_workflows_say_how_their_tools_are_asked() -> None:
     files = {".github/workflows/ci.yml": WORKFLOW, "src/a.py": "", "svc/go.mod": ""}
     asked = commands(files)
-    assert asked["mypy"].startswith("uv run mypy --no-pretty")
+    assert asked["mypy"].startswith("mypy --no-pretty")  # in the environment that is there
     assert asked["mypy"].endswith("--strict src")
-    assert asked["pytest"] == f"uv run {TOOLS['pytest'].command}"  # all tests, to their end
+    assert asked["pytest"] == TOOLS["pytest"].command  # all tests, to their end
     full = "$(go help testflag | grep -om1 -e -fullpath)"
     assert asked["svc: go test"] == f"go test -json {full} -race ./..."
     assert asked["shellcheck"] == TOOLS["shellcheck"].command
@@ -339,3 +335,77 @@ def test_what_a_build_brings_along_is_a_part_of_it() -> None:
     del files["CMakeLists.txt"]
     found = discover(files, lambda path: files[path].encode())
     assert [target.folder for target in found.targets] == ["tests/unity", "tests/unity"]
+
+
+def test_scripts_of_environment_managers_and_justfiles_are_heard() -> None:
+    hatch = '[tool.hatch.envs.test.scripts]\nunit = ["python -m unittest discover -s a -p t*.py"]\n'
+    poe = '[tool.poe.tasks]\nlint = "ruff check a"\ntypes = {cmd = "mypy a"}\n'
+    pdm = '[tool.pdm.scripts]\nall = {composite = ["pyright a"]}\n'
+    files = {"pyproject.toml": hatch + poe + pdm, "a/b.py": "", "justfile": "t:\n    pytest -q\n"}
+    assert set(commands(files)) == {"python", "unittest", "ruff", "mypy", "pyright", "pytest"}
+    assert commands(files)["ruff"].endswith(" a")
+    grouped = '[tool.poetry.group.dev.dependencies]\npytest = "*"\n'
+    assert "pytest" in commands({"pyproject.toml": grouped, "a.py": ""})
+
+
+def test_tests_that_need_nothing_else_are_run_by_unittest() -> None:
+    test = "import unittest\n\n\nclass A(unittest.TestCase):\n    def test_a(self): ...\n"
+    files = {"tests/test_a.py": test, "a.py": ""}
+    assert commands(files)["unittest"] == "python -m unittest discover -s tests -v"
+    assert commands({**files, "tests/__init__.py": ""})["unittest"] == "python -m unittest -v"
+    assert "pytest" not in commands(files)
+    for other in ({"requirements.txt": "pytest\n"}, {"tests/test_b.py": "def test_b(): ...\n"}):
+        assert "pytest" in commands({**files, **other})
+    # Not all would be found from one folder.
+    assert "pytest" in commands({**files, "more/test_b.py": test})
+
+
+def test_django_finds_its_own_tests() -> None:
+    files = {"web/manage.py": "import django\n", "web/shop/tests.py": "", "web/shop/test_a.py": ""}
+    assert commands(files)["web: unittest"] == "python manage.py test -v 2"
+    files["setup.cfg"] = "[tool:pytest]\n"
+    assert "pytest" in commands(files)
+
+
+def test_who_names_packages_names_a_part_of_the_tests() -> None:
+    rule = "test:\n\tgo test -race -v .\n\tgo test -race ./sub\n"
+    files = {"go.mod": "", "a_test.go": "", "_examples/x/go.mod": "", "Makefile": rule}
+    assert commands(files)["go test"].endswith(" -race ./...")
+    assert not any("_examples" in name for name in commands(files))
+    ci = "jobs: {a: {steps: [{run: cargo test -p one}, {run: cargo test one_test}]}}\n"
+    rust = {"Cargo.toml": "", "src/lib.rs": "#[test]\nfn a() {}", ".github/workflows/a.yml": ci}
+    assert commands(rust)["cargo test"] == TOOLS["cargo test"].command
+
+
+def test_the_tests_of_a_package_are_run_although_others_lie_below() -> None:
+    files = {"package.json": '{"scripts": {"test": "uvu -r esm test"}}', "bench/package.json": "{}"}
+    assert "npm test" in commands(files)
+    for hands_on in ("pnpm -r test", "npm test --workspaces", "lerna run test", "yarn workspaces"):
+        files["package.json"] = json.dumps({"scripts": {"test": hands_on}})
+        assert "npm test" not in commands(files), hands_on
+
+
+def test_what_only_looks_or_builds_is_no_suite() -> None:
+    for line in ("prettier -c . && vitest run", "tsup && vitest run", "npx biome check && jest"):
+        assert "npm test" not in commands({"package.json": json.dumps({"scripts": {"test": line}})})
+    assert "npm test" in commands({"package.json": '{"scripts": {"test": "xo && ava && tsd"}}'})
+
+
+def test_a_project_of_maven_and_gradle_is_asked_once() -> None:
+    files = {"pom.xml": "", "build.gradle": "", "gradlew": "", "mvnw": ""}
+    assert commands(files) == {"maven": "./mvnw -B -fae test"}
+    files[".github/workflows/a.yml"] = "jobs: {a: {steps: [{run: ./gradlew build}]}}\n"
+    assert set(commands(files)) == {"gradle"}
+
+
+def test_a_program_that_make_links_for_tests_is_run() -> None:
+    made = "all: a-test\n\na-test: a.c\n\t$(CC) -o a-test a.c -DTEST\n"
+    assert commands({"Makefile": made, "a.c": ""})["make test"] == "make a-test && ./a-test"
+    assert "make test" not in commands({"Makefile": made.replace("-test", ""), "a.c": ""})
+
+
+def test_automake_brings_a_rule_for_tests() -> None:
+    files = {"configure.ac": "", "Makefile.am": "", "src/a.c": ""}
+    assert commands(files)["make check"] == "autoreconf -fi && ./configure && make check"
+    del files["Makefile.am"]
+    assert "make check" not in commands(files)

@@ -1,0 +1,90 @@
+"""How Rust, Go, Java and C say that they are built and tested: the file at a project's top."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+
+from autoresearch_ci.measure.diagnostics.discovery.found import Found, depth, topmost
+from autoresearch_ci.measure.diagnostics.discovery.pipelines import MAKEFILES
+from autoresearch_ci.measure.diagnostics.registry import TOOLS
+
+_RUST_FILES_LIMIT = 100
+"""That are read to find out whether there are tests: who runs none is incomplete."""
+_RUST_TEST = re.compile(r"#\[(?:\w+::)*(?:test|rstest|test_case|quickcheck)\b")
+_NO_GO = re.compile(r"(^|/)_")
+"""Folders that Go leaves out itself."""
+_C_FILE = re.compile(r"\.(c|cc|cpp|cxx|h|hpp|hh)$")
+_CMAKE = "cmake -S . -B build && cmake --build build --clean-first -- -k"
+_CTEST = (
+    "cmake -S . -B build && cmake --build build && ctest --test-dir build --output-junit {report}"
+)
+_COMPILES = re.compile(r"\$[({](CC|CXX|CFLAGS|CXXFLAGS)[)}]|\b(gcc|g\+\+|clang(\+\+)?|cc)\b|\.o\b")
+_GRADLE_FILES = ("build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts")
+
+
+def look(found: Found) -> None:
+    for path in topmost(found.named("Cargo.toml")):
+        folder = posixpath.dirname(path)
+        found.add("cargo", folder, f"{path}: is there")
+        if test := _rust_test(found, folder):
+            found.add("cargo test", folder, f"{test}: tests")
+    for path in found.named("go.mod"):
+        folder = posixpath.dirname(path)
+        if _NO_GO.search(path):
+            continue
+        for tool in ("go build", "go vet"):
+            found.add(tool, folder, f"{path}: is there")
+        if test := next((p for p in found.below(folder) if p.endswith("_test.go")), ""):
+            found.add("go test", folder, f"{test}: tests")
+    for folder, tool, path in _of_java(found):
+        found.add(tool, folder, f"{path}: is there", _wrapped(found, tool, folder))
+    if any(_C_FILE.search(path) for path in found.paths):
+        _look_at_c(found)
+
+
+def _rust_test(found: Found, folder: str) -> str:
+    sources = [path for path in found.below(folder) if path.endswith(".rs")]
+    sources.sort(key=lambda path: "tests/" not in path)
+    texts = ((path, found.text(path)) for path in sources[:_RUST_FILES_LIMIT])
+    return next((path for path, text in texts if _RUST_TEST.search(text)), "")
+
+
+def _of_java(found: Found) -> Iterator[tuple[str, str, str]]:
+    """(folder, tool, the file that says so). Of a project that has both, one: it is the same."""
+    maven = {posixpath.dirname(path): path for path in topmost(found.named("pom.xml"))}
+    gradle = {posixpath.dirname(path): path for path in topmost(found.named(*_GRADLE_FILES))}
+    for folder in dict.fromkeys((*maven, *gradle)):
+        both = folder in maven and folder in gradle
+        if folder in maven and not (both and _asks_gradle_alone(found)):
+            yield folder, "maven", maven[folder]
+        else:
+            yield folder, "gradle", gradle[folder]
+
+
+def _asks_gradle_alone(found: Found) -> bool:
+    texts = [found.text(p) for p in found.paths if p.startswith(".github/workflows/")]
+    words = "\n".join(texts)
+    return bool(re.search(r"\bgradlew?\b", words)) and not re.search(r"\bmvnw?\b", words)
+
+
+def _wrapped(found: Found, tool: str, folder: str) -> str:
+    """With the project's own wrapper where there is one."""
+    command = TOOLS[tool].command
+    if tool == "maven":
+        own = posixpath.join(folder, "mvnw") in found.known
+        return command.replace("mvn", "./mvnw", 1) if own else command
+    own = posixpath.join(folder, "gradlew") in found.known
+    return command if own else command.replace("./gradlew", "gradle", 1)
+
+
+def _look_at_c(found: Found) -> None:
+    for path in topmost(found.named("CMakeLists.txt")):
+        found.add("gcc", posixpath.dirname(path), f"{path}: is there", _CMAKE)
+        if re.search(r"(?mi)^\s*(enable_testing|include\(CTest\))", found.text(path)):
+            found.add("junit", posixpath.dirname(path), f"{path}: enable_testing", _CTEST)
+    for path in sorted(found.named(*MAKEFILES), key=depth):
+        folder = posixpath.dirname(path)
+        if not found.is_asked_around(("gcc",), folder) and _COMPILES.search(found.text(path)):
+            found.add("gcc", folder, f"{path}: compiles C")

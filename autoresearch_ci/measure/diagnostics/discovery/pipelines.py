@@ -1,0 +1,90 @@
+"""Task runners, workflows and hooks: what they start, whatever it is written in."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from autoresearch_ci.decide.failures import Category
+from autoresearch_ci.measure.diagnostics.discovery.found import Found, depth
+from autoresearch_ci.measure.diagnostics.registry import TOOLS
+
+MAKEFILES = ("Makefile", "makefile", "GNUmakefile")
+_JUSTFILES = ("justfile", "Justfile", ".justfile")
+_WORKFLOW = re.compile(r"\.github/workflows/[^/]+\.ya?ml")
+_CHECK_RULE = re.compile(r"(?m)^(check|test)\s*:(?!=)")
+_TEST_PROGRAM = re.compile(
+    r"(?mi)^((?:[\w-]*[_-])?tests?(?:[_-][\w-]*)?)\s*:(?![:=]).*\n\t.*\s-o\s"
+)
+"""A rule that links a program of its own name."""
+_PROGRAMS = ("configure.ac", "configure.in")
+_HOOKS = {
+    "ruff-check": "ruff",
+    **{name: name for name in ("ruff", "mypy", "eslint", "shellcheck", "actionlint", "pyright")},
+}
+
+
+def look(found: Found) -> None:
+    for path in sorted(found.named(*MAKEFILES, *_JUSTFILES), key=depth):
+        for line in found.text(path).replace("\\\n", " ").splitlines():
+            if line[:1] in ("\t", " "):  # each has a shell of its own
+                found.mentions(line.lstrip().lstrip("@-+"), path, posixpath.dirname(path))
+    for path in found.named(".shellcheckrc"):
+        found.add("shellcheck", posixpath.dirname(path), f"{path}: is there")
+    for path in (".github/actionlint.yaml", ".github/actionlint.yml"):
+        if path in found.known:
+            found.add("actionlint", "", f"{path}: is there")
+    for path in found.paths:
+        if _WORKFLOW.fullmatch(path):
+            for folder, lines in _steps(found.yaml(path)):
+                found.mentions(lines, path, folder if any(found.below(folder)) else "")
+    path = ".pre-commit-config.yaml"
+    for hook in _hooks(found.yaml(path)) if path in found.known else ():
+        if hook in _HOOKS:
+            found.add(_HOOKS[hook], "", f"{path}: {hook}")
+
+
+def look_for_rules(found: Found) -> None:
+    """What is left to ask where nobody lists tests one by one: whether make's all pass."""
+    for path in sorted(found.named(*MAKEFILES), key=depth):
+        text, folder = found.text(path), posixpath.dirname(path)
+        if rule := _CHECK_RULE.search(text):
+            _add_rule(found, f"make {rule[1]}", folder, f"{path}: {rule[1]}")
+        elif program := _TEST_PROGRAM.search(text):
+            command = f"make {program[1]} && ./{program[1]}"
+            _add_rule(found, "make test", folder, f"{path}: {program[1]}", command)
+    for path in sorted(found.named(*_PROGRAMS), key=depth):  # automake has the rule in each
+        folder = posixpath.dirname(path)
+        command = "autoreconf -fi && ./configure && make check"
+        if posixpath.join(folder, "Makefile.am") in found.known:
+            _add_rule(found, "make check", folder, f"{path}: is there", command)
+
+
+def _add_rule(found: Found, rule: str, folder: str, reason: str, command: str = "") -> None:
+    known = (tool for tool, where in found.hints if not folder or where == folder)
+    nested = found.is_asked_around(("make check", "make test", "junit"), folder)
+    if not nested and not any(Category.TEST in TOOLS[tool].categories for tool in known):
+        found.add(rule, folder, reason, command)
+
+
+def _steps(workflow: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """(folder, lines of shell) of each step that runs some."""
+    jobs = workflow.get("jobs")
+    for job in jobs.values() if isinstance(jobs, dict) else ():
+        steps = job.get("steps") if isinstance(job, dict) else None
+        for step in steps if isinstance(steps, list) else ():
+            run = step.get("run") if isinstance(step, dict) else None
+            if isinstance(run, str):
+                folder = step.get("working-directory")
+                yield (posixpath.normpath(folder) if isinstance(folder, str) else ""), run
+
+
+def _hooks(settings: dict[str, Any]) -> Iterator[str]:
+    repositories = settings.get("repos")
+    for repository in repositories if isinstance(repositories, list) else ():
+        hooks = repository.get("hooks") if isinstance(repository, dict) else None
+        for hook in hooks if isinstance(hooks, list) else ():
+            if isinstance(hook, dict) and isinstance(hook.get("id"), str):
+                yield hook["id"]

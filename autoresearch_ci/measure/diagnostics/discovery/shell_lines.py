@@ -1,0 +1,130 @@
+"""Tools that a line of shell starts, and the command of each that answers readably; pure.
+
+A tool is asked as the repository itself asks it, with what makes its answer readable added, and
+without what would change files, hide failures or look at a part of the tests only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from autoresearch_ci.measure.diagnostics.registry import TOOLS
+
+_LAUNCHERS = (
+    r"(?:uv run|poetry run|pipenv run|pdm run|rye run|hatch run|python3? -m|npx(?: --no-install)?"
+    r"|pnpm(?: exec)?|yarn(?: run)?|bunx)"
+)
+_MANAGERS = re.compile(r"^(?:uv|poetry|pipenv|pdm|rye|hatch) run ")
+"""Whose environment is there already: they would make another one, for which measured code has
+neither their cache nor a network."""
+_STARTED = {
+    "pytest": r"(?:pytest|py\.test)",
+    "unittest": r"(?<=-m )unittest(?: discover)?",
+    "ruff": r"ruff check",
+    "mypy": r"mypy",
+    "pyright": r"(?:based)?pyright",
+    "tsc": r"tsc",
+    "eslint": r"eslint",
+    "jest": r"jest",
+    "node --test": r"node --test",
+    "vitest": r"vitest(?: run)?",
+    "cargo": r"cargo (?:clippy|check)",
+    "cargo test": r"cargo test",
+    "go build": r"go build",
+    "go vet": r"go vet",
+    "go test": r"go test",
+    "shellcheck": r"shellcheck",
+    "actionlint": r"actionlint",
+}
+_START = re.compile(
+    r"(?:^|[;&|(]|\s)(?P<launcher>" + _LAUNCHERS + r" )?(?P<tool>"
+    r"" + "|".join(f"(?P<t{n}>{words})" for n, words in enumerate(_STARTED.values())) + r")"
+    r"(?=[\s;&|)]|$)(?P<rest>[^;&|)#\n]*)"
+)
+_BEFORE = re.compile(
+    r"(?:^|\s)(?:#|echo|pip3?|install|add|uninstall|which|command -v|cache|--with|-r|docker)"
+    r"\s*(?:.*\s)?$"
+)
+"""What makes of a tool's name something that is installed or printed."""
+_DROPPED = re.compile(
+    r"(?:^|(?<=\s))(?:--fix(?:=\S+)?|--show-fixes|--unsafe-fixes|--exit-zero|--pretty|--quiet|-q"
+    r"|--verbose|-v+|--colou?r(?:=\S+)?|--no-color|--no-fix|--no-cache|--cache|--install-types"
+    r"|--non-interactive|--message-format[= ]\S+|--no-fail-fast|-json"
+    r"|(?:--output-format|--output|--format|-f|-o|--output-file)(?:[= ]\S+))(?=\s|$)"
+)
+"""Arguments that change files, hide failures, or say how to print."""
+_KEPT = re.compile(
+    r"--?|--(?:config|project|strict|ext|max-warnings|select|extend-select|all-features|features"
+    r"|workspace|all-targets|all|tests|locked|exclude|python-version|noEmit|build|severity|shell"
+    r"|ignore-missing-imports|package|external-sources)(?:=.*)?|-[cpbDxSsPmt]|-race|-tags(?:=.*)?"
+    r"|-gcflags=.*|-count=1"
+)
+"""Arguments that say what is looked at and how strictly. Any other may do anything."""
+
+
+_GO_FLAGS = re.compile(r"(?:^|(?<=\s))(?:-race|-tags[= ]\S+|-gcflags=\S+|-count=1)(?=\s|$)")
+_OF_TESTS = ("pytest", "jest", "vitest", "node --test")
+"""A part of the tests is what a line that starts one of these is often for."""
+
+
+def commands_in(text: str, launcher: str = "") -> Iterator[tuple[str, str]]:
+    """(tool, command that answers readably) for each known tool that a text starts.
+
+    What follows the tool stays, but for what would change its answer; where that depends on a
+    variable, the tool's usual command is taken.
+    """
+    names = list(_STARTED)
+    for line in text.replace("\\\n", " ").splitlines():
+        for match in _START.finditer(line):
+            if _BEFORE.search(line[: match.start("tool")].rstrip() + " "):
+                continue
+            number = next(n for n in range(len(names)) if match[f"t{n}"] is not None)
+            tool = names[number]
+            rest = _DROPPED.sub("", match["rest"])
+            rest = " ".join(rest.split())
+            own = _MANAGERS.sub("", match["launcher"] or launcher).strip()
+            yield tool, _command(tool, own, match["tool"], rest)
+
+
+def _command(tool: str, launcher: str, words: str, rest: str) -> str:
+    adapter = TOOLS[tool]
+    own = rest.split()
+    usual = (
+        tool in _OF_TESTS  # a part of the tests is what a line is often for
+        or any(mark in rest for mark in ("$`<>{}" if _is_quoted(tool, rest) else "$`<>{}\"'*"))
+        or any(word.startswith("-") and not _KEPT.fullmatch(word) for word in own)
+    )
+    if tool == "go test" and not any(mark in rest for mark in "$`<>{}\"'*"):
+        usual = False
+        own = [*_GO_FLAGS.findall(rest), "./..."]  # who names packages names a part
+    if tool == "cargo test":
+        usual = usual or bool({"-p", "--package"} & {*own} or (own and own[0][0] != "-"))
+    if usual:
+        return adapter.command if not launcher else _launched(adapter.command, launcher)
+    if tool == "unittest":
+        if own[:1] == ["discover"]:  # which must be the first word
+            words, own = f"{words} discover", own[1:]
+        return " ".join(("python -m", words, adapter.writes, *own))
+    if tool == "shellcheck" and not own:
+        return adapter.command
+    if tool == "tsc" and not {"--noEmit", "-b", "--build"} & set(own):
+        own.insert(0, "--noEmit")
+    if tool in ("eslint", "ruff") and not any(not word.startswith("-") for word in own):
+        own.append(".")
+    if not launcher and tool in ("tsc", "eslint"):
+        launcher = "npx --no-install"
+    return " ".join(filter(None, (launcher, words, adapter.writes, *own)))
+
+
+def _is_quoted(tool: str, rest: str) -> bool:
+    """Whether quotes in what follows are of the command: without a pattern, other tests run."""
+    return tool == "unittest" and not (rest.count('"') % 2 or rest.count("'") % 2)
+
+
+def _launched(command: str, launcher: str) -> str:
+    """The usual command, started as the repository starts it."""
+    if launcher.startswith("python"):
+        return command
+    bare = command.removeprefix("npx --no-install ")
+    return f"{launcher} {bare}"
