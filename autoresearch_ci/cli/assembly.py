@@ -5,7 +5,9 @@ Who proposes is in make_proposer.py, what commands may see in make_sandbox.py.
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -24,7 +26,7 @@ from autoresearch_ci.decide.gaming import Ruler
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.events import Note, Observer, Warning
 from autoresearch_ci.execution.command import Stop
-from autoresearch_ci.execution.environment import clean_environment, downloads
+from autoresearch_ci.execution.environment import clean_environment, downloads, told
 from autoresearch_ci.execution.sandbox.jail import Jail
 from autoresearch_ci.measure.bench import Bench
 from autoresearch_ci.measure.diagnosis import OwnTarget
@@ -214,6 +216,7 @@ def open_bench(
     make_sandbox.refuse_weaker(collaborators.config.sandbox, tree.sandbox)
     make_sandbox.refuse_signers(tree.sandbox, collaborators.context.keys)
     tree.create(collaborators.context.modules)
+    _link_own_program(tree.layout)
     bench = _make_bench(collaborators, tree, _make_judge(collaborators, stack, paid))
     bench.set_up(collaborators.config.setup)
     context = collaborators.context
@@ -254,7 +257,7 @@ def _make_bench(collaborators: Collaborators, tree: MeasureTree, judge: Judge | 
         holdout=config.holdout,
         hooks=context.repository.hooks() if config.hooks else None,
         environment=_given(collaborators),
-        inherit=collaborators.environment,
+        inherit=_with_own_program(collaborators, tree.layout),
         redact=collaborators.redactor.redact,
         stop=collaborators.stop,
         observe=collaborators.observe,
@@ -267,6 +270,27 @@ def _make_bench(collaborators: Collaborators, tree: MeasureTree, judge: Judge | 
         if collaborators.besides
         else None,
     )
+
+
+def _with_own_program(collaborators: Collaborators, layout: Layout) -> Mapping[str, str]:
+    """`autoresearch-ci score` is found although nobody has put us on PATH; nothing else of ours."""
+    inherit = collaborators.environment
+    if not make_sandbox.starts_us(collaborators.config.commands):
+        return inherit
+    search = inherit.get("PATH", os.defpath)
+    return {**inherit, "PATH": f"{search}{os.pathsep}{_own_folder(layout)}"}
+
+
+def _own_folder(layout: Layout) -> Path:
+    return layout.scratch / "program"
+
+
+def _link_own_program(layout: Layout) -> None:
+    program = Path(sys.executable).with_name(make_sandbox.PROGRAM)
+    if program.exists():
+        folder = _own_folder(layout)
+        folder.mkdir(mode=0o755)
+        (folder / make_sandbox.PROGRAM).symlink_to(program)
 
 
 def _given(collaborators: Collaborators) -> dict[str, str]:
@@ -282,7 +306,7 @@ def measured_environment(
     """The whole environment of measured code in another tree than the bench's."""
     inherit = collaborators.environment
     found = downloads(inherit.get("HOME", ""), layout.home)
-    reached = {name: place for name, place in found.items() if sandbox.reaches(Path(place))}
+    reached = {n: told(n, place) for n, place in found.items() if sandbox.reaches(Path(place))}
     own = clean_environment(
         _given(collaborators), home=layout.home, tmp=layout.temporary, inherit=inherit
     )

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
+import autoresearch_ci
 from autoresearch_ci.config.schema import Config, Protections, Sandbox
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.execution.environment import clean_environment, downloads
@@ -39,14 +40,34 @@ def measured(config: Config, context: RunContext, own: Sequence[Path]) -> Jail:
         needed,
         [*_secrets_of(repository), *places.pointed_to(os.environ, config.pass_env)],
     )
+    ours = _own_places(config.commands, repository)
     return Jail(
         config.sandbox,
         replace(
             found,
             needed=(*found.needed, *hooks, *(objects[:1] if hooks else ())),
-            shown=(*found.shown, *hooks, *objects),
+            shown=(*found.shown, *hooks, *objects, *ours),
         ),
     )
+
+
+PROGRAM = "autoresearch-ci"
+
+
+def starts_us(commands: Iterable[str]) -> bool:
+    """Whether one of the commands is ours, as the scores are."""
+    return any(PROGRAM in command for command in commands)
+
+
+def _own_places(commands: Iterable[str], repository: Repository) -> list[str]:
+    """Where we are installed, and where our code lies that was installed in place.
+
+    Not in the repository itself: there the tree has it.
+    """
+    if not starts_us(commands):
+        return []
+    found = [Path(sys.prefix), Path(autoresearch_ci.__file__).parent]
+    return [str(path) for path in found if not path.is_relative_to(repository.root)]
 
 
 def agent(

@@ -53,6 +53,7 @@ _DOWNLOADS = {
     "CARGO_HOME": (".cargo", "registry"),
     "GOMODCACHE": ("go/pkg/mod", "cache"),
     "GRADLE_RO_DEP_CACHE": (".gradle/caches", "modules-2"),
+    "MAVEN_OPTS": (".m2/repository", "org"),
 }
 """Where package managers keep what they have downloaded, below HOME, and what is in there then.
 
@@ -92,6 +93,11 @@ def downloads(user_home: str, home: Path) -> dict[str, str]:
         for name, (folder, inside) in _DOWNLOADS.items()
         if Path(user_home, folder, inside).is_dir() and not Path(home, folder, inside).exists()
     }
+
+
+def told(name: str, place: str) -> str:
+    """The value of a variable of `downloads`."""
+    return f"-Dmaven.repo.local={place}" if name == "MAVEN_OPTS" else place
 
 
 def _homes(home: str) -> dict[str, str]:

@@ -102,6 +102,7 @@ class Bench:
         self.judge = judge
         self._absent = absent
         self._user_home = inherit.get("HOME", "")
+        self._own_search = "PATH" in environment
         self._search = environment.get("PATH") or inherit.get("PATH", os.defpath)
         self.tree = tree
         self.metric = metric
@@ -169,6 +170,8 @@ class Bench:
             measured=config.measured,
             folder=layout.scratch / "imports",
         )
+        if not self._own_search:
+            self._commands.activate(provenance.tracked)
         self._commands.prove(provenance, config.commands)
 
     def _tell_protection(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.decide.suite_standards import SuiteResult
 from autoresearch_ci.events import Note, Observer, OutputLine, Stage, StageStarted
 from autoresearch_ci.execution.command import CommandResult, Stop, run_command
-from autoresearch_ci.execution.environment import UNATTENDED, downloads
+from autoresearch_ci.execution.environment import UNATTENDED, downloads, told
 from autoresearch_ci.experiment import MetricRun
 from autoresearch_ci.measure.coverage_files import CoverageFiles
 from autoresearch_ci.measure.executed_lines import LineObserver
@@ -79,6 +80,7 @@ PROBE_TIMEOUT = 60.0
 """Seconds for a Python to say where it looks for modules."""
 SHORTEST_TIMEOUT = 10.0
 """Seconds; start-up noise must not time out a command that takes milliseconds."""
+_ENVIRONMENTS = (".venv", "venv")
 _HELPER = ">("
 """Process substitution."""
 
@@ -159,8 +161,26 @@ class MeasuredCommands:
     def add_downloads(self, user_home: str) -> None:
         """What was installed before is found by all but setup, as far as it can be reached."""
         found = downloads(user_home, self.tree.layout.home)
-        reached = {n: p for n, p in found.items() if self.tree.sandbox.reaches(Path(p))}
+        reached = {n: told(n, p) for n, p in found.items() if self.tree.sandbox.reaches(Path(p))}
         self._environment = {**reached, **self._environment}
+
+    def activate(self, tracked: Collection[str]) -> None:
+        """The virtual environment that `share` or setup brought is found first, as `uv run` does.
+
+        Not one that is committed, nor where another one is active.
+        """
+        tree, search = self.tree.layout.tree, self._environment.get("PATH", os.defpath)
+        for name in _ENVIRONMENTS:
+            folder = tree / name
+            if name in tracked or "VIRTUAL_ENV" in self._environment:
+                continue
+            if (folder / "pyvenv.cfg").is_file() and (folder / "bin" / "python").exists():
+                path = f"{folder / 'bin'}{os.pathsep}{search}"
+                self._environment = {
+                    **self._environment,
+                    "PATH": path,
+                    "VIRTUAL_ENV": str(folder),
+                }
 
     def prove(self, provenance: Provenance, lines: Sequence[str]) -> None:
         """That `lines` use the measure tree. Raises `BaselineError`."""

@@ -16,7 +16,8 @@ _SOCKETS = re.compile(
 )
 _INTERNET = re.compile(
     r"Temporary failure in name resolution|Name or service not known|getaddrinfo|ENOTFOUND"
-    r"|EAI_AGAIN|[Cc]ould not resolve host|NameResolutionError|dial tcp: lookup"
+    r"|EAI_AGAIN|in offline mode and the artifact"
+    r"|[Cc]ould not resolve host|NameResolutionError|dial tcp: lookup"
 )
 _TOOLCHAIN = re.compile(
     r"rustup could not choose a version|no default (toolchain|is configured)"

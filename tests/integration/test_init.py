@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 CONFIG = ".github/autoresearch.yml"
 WORKFLOW = ".github/workflows/autoresearch.yml"
-VISIBLE = ("--set", "sandbox.read_only=false", "--set", "sandbox.user=keep")
-"""The program under test lies in a checkout, which the sandbox hides; an installed one it shows."""
-
 PYTHON = {
     "pyproject.toml": "[tool.pytest.ini_options]\ntestpaths = ['tests']\n",
     "adding/__init__.py": "def add(a, b):\n    return a + b\n",
@@ -82,7 +79,7 @@ def here(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> Repo:
 
 
 def init(*flags: str) -> int:
-    return run_cli(["init", "--yes", *VISIBLE, *flags])
+    return run_cli(["init", "--yes", *flags])
 
 
 def written(repo: Repo) -> Any:
@@ -268,7 +265,7 @@ def test_a_target_that_is_reached_already_is_said(
 def test_on_a_terminal_three_questions_are_asked_and_enter_is_an_answer(here: Repo) -> None:
     commit(here, BENCH)
     ours, theirs = pty.openpty()
-    argv = [sys.executable, "-m", "autoresearch_ci", "init", *VISIBLE]
+    argv = [sys.executable, "-m", "autoresearch_ci", "init"]
     with subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=theirs) as process:
         os.close(theirs)
         told = b""

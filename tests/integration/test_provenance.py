@@ -446,3 +446,27 @@ def test_a_redirection_that_cannot_be_proved_is_refused(
     assert done.code == 4, done.told
     assert f"{python} has this repository installed in place, and cannot say" in done.err
     assert "exit code 1" in done.err
+
+
+def test_an_environment_that_is_shared_is_as_good_as_activated(
+    library: Repo, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_environment(library.path / ".venv", library.path, "setuptools finder")
+    monkeypatch.delenv("VIRTUAL_ENV", raising=False)
+    done = run(*NAMED, metric="python bench.py", scope=LIB, **UNSEEN)
+    assert done.column("status") == ["baseline", "keep"], done.told
+
+
+def test_an_environment_that_is_committed_is_not(
+    library: Repo, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = make_environment(library.path / ".venv", library.path, "poetry")
+    python.unlink()
+    for name in ("python", "python3"):
+        library.write(f".venv/bin/{name}", "#!/bin/sh\necho value: 1\n")
+        (python.parent / name).chmod(0o755)
+    library.git("add", "--force", ".venv")
+    library.commit("an environment")
+    monkeypatch.delenv("VIRTUAL_ENV", raising=False)
+    done = run(*NAMED, metric="PYTHONPATH=src python3 bench.py", scope=LIB, **UNSEEN)
+    assert done.column("metric") == ["10", "9"], done.told

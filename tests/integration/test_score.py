@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from autoresearch_ci.cli.main import run_cli
+
+if TYPE_CHECKING:
+    from tests.conftest import Repo, Run
 
 
 @pytest.fixture(autouse=True)
@@ -96,3 +101,18 @@ def test_prose_without_a_limit_is_a_mistake(
     (tmp_path / "a.md").write_text("Very short.\n")
     assert score(capfd, "prose", "a.md")[0] == 2
     assert score(capfd, "prose", "a.md", "--forbid", "very")[1] == {"violations": 1}
+
+
+def test_measured_code_finds_us_wherever_we_are_installed(
+    repo: Repo, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In place or not, on PATH or not."""
+    folders = os.environ["PATH"].split(os.pathsep)
+    elsewhere = [folder for folder in folders if not Path(folder, "autoresearch-ci").exists()]
+    monkeypatch.setenv("PATH", os.pathsep.join(elsewhere))
+    monkeypatch.delenv("VIRTUAL_ENV", raising=False)
+    monkeypatch.chdir(repo.path)
+    unseen: dict[str, str | None] = {"sandbox-write": None}
+    metric = "autoresearch-ci score size value"
+    done = run("--metric-name", "bytes", "--iterations", "0", metric=metric, **unseen)
+    assert done.column("status") == ["baseline"], done.told
