@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from autoresearch_ci.cli.questions import Asks, Questions
@@ -34,6 +34,8 @@ _MODEL_TRIES = 2
 _SHOWN = 6
 """Offers in a menu."""
 _GOALS = ("GOAL.md", ".github/GOAL.md")
+_BLIND = 0.3
+"""A metric that finds only larger gains is taken where there is no other."""
 _LOOPBACK = "sandbox.network=loopback"
 """What a failure says whose cure is a 127.0.0.1."""
 
@@ -52,6 +54,8 @@ class Place:
     quick: bool
     questions: Questions | None
     """`None`: nobody is asked."""
+    warned: set[str] = field(default_factory=set)
+    """What was said of the repository already."""
 
 
 # --- What could be run ----------------------------------------------------------------------------
@@ -233,11 +237,15 @@ def _nothing_to_measure(goal: str, stack: Stack) -> str:
 
 
 def _settled(place: Place, drafts: Sequence[Draft]) -> tuple[Draft, Trial | None]:
-    """The first that works. Raises what was wrong with the first when none does."""
+    """The first that works and is not too noisy to see gains, else the first that works.
+
+    Raises what was wrong with the first when none does.
+    """
     errors: list[AutoresearchError] = []
+    noisy: list[tuple[Draft, Trial | None]] = []
     for draft in drafts[:_TRIES]:
         try:
-            return _proved(draft, place)
+            found = _proved(draft, place)
         except RedGuard as error:
             cure = "do: autoresearch-ci fix repairs it; or name another one: --guard CMD"
             raise BaselineError(f"{error}\n{cure}") from error
@@ -245,6 +253,19 @@ def _settled(place: Place, drafts: Sequence[Draft]) -> tuple[Draft, Trial | None
             errors.append(error)
             if len(drafts) > 1:
                 print(defuse(f"not {draft.metric.get('command')}: {str(error).splitlines()[0]}"))
+            continue
+        trial = found[1]
+        if trial is None or trial.detectable <= _BLIND or len(drafts) == 1:
+            return found
+        noisy.append(found)
+        print(
+            defuse(
+                f"not yet {draft.metric['command']}: gains below {trial.detectable:.0%} would not "
+                "be seen in its noise"
+            )
+        )
+    if noisy:
+        return noisy[0]
     raise errors[0]
 
 
@@ -252,6 +273,9 @@ def _proved(draft: Draft, place: Place) -> tuple[Draft, Trial | None]:
     config = _loaded(draft, place)
     refuse_dangerous(config)
     with surveyed(config, Path.cwd(), place.path) as context:
+        for warning in set(context.warnings) - place.warned:
+            print(defuse(f"warning: {warning}"))
+            place.warned.add(warning)
         if place.quick:
             return draft, None
         print(defuse(f"trying: {config.metric.command}"))

@@ -23,14 +23,12 @@ from typing import Literal
 from autoresearch_ci.cli import make_sandbox
 from autoresearch_ci.cli.apart import Apart, apart_from_runs
 from autoresearch_ci.cli.assembly import (
-    idle_bench,
-    make_briefing,
     make_evaluator,
     make_signing,
     open_bench,
 )
 from autoresearch_ci.cli.config import effective
-from autoresearch_ci.cli.make_proposer import turns_of
+from autoresearch_ci.cli.make_proposer import turns_of, verify_search
 from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.resolve import Resolved
 from autoresearch_ci.config.schema import Config, Sandbox
@@ -285,11 +283,7 @@ def _try_proposer(
         place = apart.collaborators.context.start if apart else Path.cwd()
         ScriptProposer(place / name.removeprefix("script:"))
     elif name == "search" and apart:
-        from autoresearch_ci.propose.search.proposer import SearchProposer
-
-        bench = idle_bench(apart.collaborators)
-        evaluator = make_evaluator(apart.collaborators, apart.ledger, bench)
-        SearchProposer().propose(make_briefing(apart.collaborators, evaluator).context())
+        verify_search(apart.collaborators)
 
 
 def _machine(known: tuple[Config, RunContext] | None) -> Iterator[Check]:

@@ -22,11 +22,13 @@ from autoresearch_ci.cli.questions import Questions, Terminal, is_terminal
 from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.flags import given
 from autoresearch_ci.config.resolve import DEFAULT_PATH, load
-from autoresearch_ci.errors import AutoresearchError, ConfigError
+from autoresearch_ci.config.schema import Config
+from autoresearch_ci.errors import AutoresearchError, ConfigError, ProposerError
 from autoresearch_ci.plan.draft import yaml_of
 from autoresearch_ci.plan.stack import Stack, stack_of
 from autoresearch_ci.plan.workflow_file import OURS, USES, schema_line, workflow_text
 from autoresearch_ci.safety import untrusted_files
+from autoresearch_ci.safety.gitignore_globs import gitignore_spec
 from autoresearch_ci.safety.log_text import defuse, json_text
 from autoresearch_ci.safety.markdown_text import inline
 from autoresearch_ci.workspace.repository import Repository
@@ -86,19 +88,22 @@ def _init(options: argparse.Namespace, place: Place) -> dict[str, Any]:
     told = list(_found(place.stack))
     new: dict[str, str] = {}
     trial = None
+    idle: list[str] = []
     if "nightly" in uses:
         print("\n".join(map(defuse, told)))
         told = []
         draft, trial = chosen(options, place)
         new[place.path] = yaml_of(draft, (schema_line(_source(options)), _HEADER))
-        told += trial.lines(load(text=new[place.path]).config.iterations) if trial else ()
+        config = load(text=new[place.path], path=place.path).config
+        told += trial.lines(config.iterations) if trial else ()
+        idle = list(_idle(config, place))
     new |= _workflows(uses, place.stack, options)
     print("\n".join(map(defuse, told)))
     if options.dry_run:
         print("\n".join(f"\n--- {path}\n{text}" for path, text in new.items()))
     else:
         _write(place.repository.root, new, force=options.force)
-        print("\n".join(map(defuse, _next(new, uses, options))))
+        print("\n".join(map(defuse, [*_next(new, uses, options), *idle])))
     return {
         "files": new,
         "written": not options.dry_run,
@@ -229,3 +234,24 @@ def _next(
         yield f"next: autoresearch-ci run{named}"
     if {"fix", "gate"} & {*uses}:
         yield "next: autoresearch-ci fix --dry-run shows what fix and gate look at"
+
+
+def _idle(config: Config, place: Place) -> Iterator[str]:
+    """Where a run without a key would have nothing to propose."""
+    from autoresearch_ci.cli.make_proposer import proposer_name
+    from autoresearch_ci.propose.search.constant_finder import find_constants
+
+    if proposer_name(config, place.environment) != "search":
+        return
+    repository = place.repository
+    versions = repository.files(repository.head())
+    for path in gitignore_spec(config.scope).match_files(place.files):
+        try:
+            if find_constants(path, repository.read(versions[path])):
+                return
+        except ProposerError:  # somebody wrote a range for one, if not well: `run` says how
+            return
+    yield (
+        "next: give it a proposer: without a key only constants are searched, and the scope has "
+        "none: set ANTHROPIC_API_KEY, or --proposer claude-code, codex, gemini, ..."
+    )

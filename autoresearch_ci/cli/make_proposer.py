@@ -47,6 +47,10 @@ def make_proposer(
     """
     proposer = _configured(collaborators, ledger, stack)
     if not again:
+        config = collaborators.config
+        alone = proposer_name(config, collaborators.environment) == "search"
+        if alone and config.iterations and not ledger.experiments:
+            verify_search(collaborators)
         return proposer
     from autoresearch_ci.propose.mixture import AgainProposer
 
@@ -139,6 +143,17 @@ def _proposer(
     from autoresearch_ci.propose.search.proposer import SearchProposer
 
     return SearchProposer()
+
+
+def verify_search(collaborators: Collaborators) -> None:
+    """Before anything is measured. Raises `ProposerError` where there is nothing to vary."""
+    from autoresearch_ci.propose.search.proposer import SearchProposer
+    from autoresearch_ci.workspace.store import CommitTree
+
+    context = collaborators.context
+    SearchProposer().verify(
+        CommitTree(files=context.files, changes={}, scope=context.scope, store=collaborators.store)
+    )
 
 
 def _claude(collaborators: Collaborators, ledger: Ledger, stack: ExitStack) -> ClaudeProposer:

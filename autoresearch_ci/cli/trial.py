@@ -14,6 +14,7 @@ from autoresearch_ci.config.proposers import Claude
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.config.value_types import FILE_BYTES
 from autoresearch_ci.decide.command_screen import objections
+from autoresearch_ci.decide.session import Policy
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.llm.prices import spent
@@ -42,6 +43,8 @@ class Trial:
     values: tuple[float, ...]
     noise: str
     """Of the metric, and what it can detect, in words."""
+    detectable: float
+    """The relative gain that a decision finds four times out of five; 0: any."""
     seconds: float
     """One run of the metric."""
     guard_seconds: float
@@ -102,6 +105,7 @@ def tried(config: Config, context: RunContext, environment: Mapping[str, str], s
         scope=scope,
         values=tuple(found.values),
         noise=found.knowledge.session.describe(policy, seconds),
+        detectable=_detectable(found, policy),
         seconds=seconds,
         guard_seconds=sum(guard.seconds for guard in found.guards),
         guards=len(found.guards),
@@ -117,6 +121,11 @@ def _refuse_reached(config: Config, values: Sequence[float]) -> None:
             f"there is nothing to reach: the metric is {values[0]:g} already, and the target "
             f"{target:g}.\ndo: another --goal, or --set metric.target=N."
         )
+
+
+def _detectable(found: Baseline, policy: Policy) -> float:
+    session = found.knowledge.session
+    return 0.0 if session.deterministic or not session.null_steps else session.detectable(policy)
 
 
 def _minutes(config: Config, found: Baseline, seconds: float) -> float:

@@ -173,6 +173,15 @@ def test_a_guard_that_fails_on_the_unmodified_code(run: Run, script: Script, rep
     nothing_left(repo, run)
 
 
+def test_a_search_without_constants_is_refused_before_anything_is_measured(
+    run: Run, repo: Repo
+) -> None:
+    result = run(proposer="search", metric="cat value; touch measured")
+    assert (result.code, repo.git("branch", "--list", "autoresearch/*")) == (5, ""), result.told
+    assert "No tunable constant" in result.err
+    assert "metric:" not in result.out
+
+
 def test_setup_that_fails(run: Run, script: Script, repo: Repo) -> None:
     done = run("--set", "setup=[echo no network; exit 9]")
     refused(done, 4, "the setup command failed with exit code 9", "no network")

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from random import Random
 
 from autoresearch_ci.errors import ProposerError
-from autoresearch_ci.experiment import FileEdit, Proposal, Status
+from autoresearch_ci.experiment import FileEdit, Proposal, Status, Tree
 from autoresearch_ci.propose.proposer import Context, Request
 from autoresearch_ci.propose.search.annotations import Value
 from autoresearch_ci.propose.search.constants import Constant, rewrite
@@ -132,6 +132,11 @@ def _best_steps(
 
 
 NAME = "search"
+_NOTHING = (
+    "No tunable constant in the files in scope. The search needs module-level UPPER_CASE numbers "
+    "in Python, or, in any language, a comment behind the value: `# tune: 1e-4..1 log`, "
+    "`// tune: [16, 32, 64]`. Add one, or choose another proposer."
+)
 
 
 def proposal(files: Files, space: Mapping[Key, Constant], changes: Values) -> Proposal:
@@ -172,6 +177,11 @@ class SearchProposer:
     def __init__(self) -> None:
         self._reader = Reader()
 
+    def verify(self, tree: Tree) -> None:
+        """Raises `ProposerError` when the files in scope of `tree` hold no tunable constant."""
+        if not self._reader.files(tree, "", None):
+            raise ProposerError(_NOTHING)
+
     def propose(self, context: Context) -> Proposal | None:
         """New values for one to three constants; `None` when every such change was tried.
 
@@ -190,12 +200,7 @@ class SearchProposer:
         past = [a for run in context.past for a in read.attempts(run.history, run.at, base, paths)]
         space = space_of(context.base, base, attempts, incumbent)
         if not space:
-            raise ProposerError(
-                "No tunable constant in the files in scope. The search needs module-level "
-                "UPPER_CASE numbers in Python, or, in any language, a comment behind the value: "
-                "`# tune: 1e-4..1 log`, `// tune: [16, 32, 64]`. Add one, or choose another "
-                "proposer."
-            )
+            raise ProposerError(_NOTHING)
         current = values_of(incumbent)
         # Around other code, the same values are another candidate; what was kept and is no more
         # (somebody deleted the branch) may win again.
