@@ -71,6 +71,11 @@ _SAID: tuple[tuple[re.Pattern[str], str], ...] = (
         "else a measurement writes may lie in memory, of which it gets half",
     ),
     (
+        re.compile(r"Invalid cross-device link|\bEXDEV\b"),
+        "do: have it use mv or shutil.move, which copy: folders of the commit and of `setup` may "
+        "not be renamed in a measurement",
+    ),
+    (
         re.compile(r"(?i:cannot connect to the docker daemon)|docker\.sock|podman\.sock"),
         "do: run it without containers: measured code reaches no service that starts them",
     ),

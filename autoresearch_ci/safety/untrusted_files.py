@@ -401,14 +401,17 @@ def _without_files(descriptor: int, top: int) -> list[str]:
         elif descriptor == top:
             names.append(name)
         else:
-            names.append(f".{secrets.token_hex(8)}")
+            moved = f".{secrets.token_hex(8)}"
             with _ours(descriptor, name):  # who moves a folder must be allowed to write into it
                 try:
-                    os.rename(name, names[-1], src_dir_fd=descriptor, dst_dir_fd=top)
+                    os.rename(name, moved, src_dir_fd=descriptor, dst_dir_fd=top)
                 except OSError as error:
-                    if error.errno != errno.EXDEV:  # a layer's, which setup has made
+                    if error.errno != errno.EXDEV:
                         raise
-                    shutil.rmtree(names.pop() and name, dir_fd=descriptor)
+                    # Below a layer, where nothing has run that would have nested it deeply.
+                    shutil.rmtree(name, dir_fd=descriptor)
+                else:
+                    names.append(moved)
     return names
 
 

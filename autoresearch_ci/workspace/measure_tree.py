@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shutil
 import stat
 import time
@@ -17,14 +16,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import pathspec
-
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.execution.command import run_command
 from autoresearch_ci.execution.processes import kill_with_variable
 from autoresearch_ci.execution.sandbox.jail import Jail, unconfined
 from autoresearch_ci.safety import untrusted_files as beneath
 from autoresearch_ci.workspace.git_view import GitView
+from autoresearch_ci.workspace.overlay import (
+    Overlay,
+    is_attributes,
+    make_cache_folders,
+    names_folder,
+)
 from autoresearch_ci.workspace.relocate import relocate
 from autoresearch_ci.workspace.repository import Changes, FileVersion
 from autoresearch_ci.workspace.scratch import refuse_foreign
@@ -80,12 +83,6 @@ def relocated(environment: Mapping[str, str], layout: Layout) -> dict[str, str]:
     }
 
 
-_FOLDER = re.compile(r"(?!.*\.\.)[^!#*?\[\]\\]+/")
-"""A pattern that names one outright."""
-_OF_BASE = FileVersion("", "")
-"""Stands for whatever the base commit has."""
-
-
 class Trial:
     """A candidate under judgement; rolled back unless kept."""
 
@@ -118,15 +115,20 @@ class MeasureTree:
         self._view: GitView | None = None
         self._shown: Changes | None = {}
         """What git answers for."""
-        self._converts = any(_is_attributes(path) for path in files)
+        self._converts = any(map(is_attributes, files))
         self._placed: dict[str, FileVersion | None] = {}
+        self._overlay = Overlay(
+            base=layout.tree,
+            stage=layout.pristine.with_name("stage"),
+            files=files,
+            content=self._content,
+            own=self.sandbox.own,
+        )
         self._tree = Snapshot(layout.tree, layout.cache, self.sandbox.own)
         self._home = Snapshot(layout.home, own=self.sandbox.own)
         self._ours: dict[Path, tuple[int, int] | None] = {}
         self._aside: set[str] = set()
         """Paths whose right content is not the commit's but a copy in `pristine`."""
-        self._dated: dict[str, tuple[FileVersion | None, int]] = {}
-        """Of what was placed: the last version, and its time of change in ns."""
         self._removed: Set[str] = set()
         """Paths of the commit that setup deleted (submodules are among them)."""
 
@@ -192,7 +194,7 @@ class MeasureTree:
     @property
     def _layers(self) -> bool:
         """What is kept are folders then, that can be mounted; of other patterns nobody knows."""
-        return self.sandbox.layers and all(map(_FOLDER.fullmatch, self.layout.cache))
+        return self.sandbox.layers and all(map(names_folder, self.layout.cache))
 
     @property
     def noexec(self) -> str:
@@ -209,7 +211,9 @@ class MeasureTree:
         Files of the base commit that setup changed (a lock file, say) stay as setup made them.
         """
         if self._layers:
-            self.sandbox.seal([self.layout.tree / path for path in self._cache_folders()])
+            kept = make_cache_folders(self.layout.tree, self.layout.cache, self.sandbox.own)
+            self._overlay.kept = kept
+            self.sandbox.seal([self.layout.tree / path for path in kept])
             return
         for snapshot, name in ((self._tree, "tree"), (self._home, "home")):
             before = snapshot.take()
@@ -219,23 +223,6 @@ class MeasureTree:
                 ):
                     self._aside.add(f"{name}/{path}")
         self._removed = self._files.keys() - self._tree.files.keys()
-
-    def _cache_folders(self) -> list[str]:
-        """Those that are there now, wherever they lie, and where a pattern says it outright."""
-        cache = self.layout.cache
-        for path in (pattern.strip("/") for pattern in cache):
-            with contextlib.suppress(FileExistsError, NotADirectoryError):  # the repository's own
-                self._make_folders(self.layout.tree, path)
-        wanted = pathspec.GitIgnoreSpec.from_lines(cache)
-        found = []
-        for folder, names, _ in os.walk(self.layout.tree) if cache else ():
-            below = os.path.relpath(folder, self.layout.tree)
-            paths = {name: os.path.normpath(f"{below}/{name}") for name in names}
-            real = {n: p for n, p in paths.items() if not Path(folder, n).is_symlink()}
-            kept = {name for name, path in real.items() if wanted.match_file(f"{path}/")}
-            names[:] = [name for name in names if name not in kept]
-            found += [paths[name] for name in sorted(kept)]
-        return found
 
     @contextlib.contextmanager
     def trial(self, incumbent: Changes) -> Iterator[Trial]:
@@ -290,73 +277,11 @@ class MeasureTree:
         with self.sandbox.fresh(self.layout.temporary) as above:
             self.seen = replace(self.layout, scratch=above)
             try:
-                self._write_above(changes)
+                with undisturbed(self.layout.tree):
+                    self._overlay.write(self.seen.tree, changes, self._view)
                 yield
             finally:
                 self.seen = self.layout
-
-    def _write_above(self, changes: Changes) -> None:
-        """Nothing runs there yet, and nothing is there but what setup left."""
-        tree, filters = self.seen.tree, self._filters(changes)
-        contents = {p: self._content(p, v, filters) for p, v in changes.items() if v}
-        for path in changes:  # a folder may take the place of a file, and the other way round
-            beneath.remove(tree, path)
-        for path, version in changes.items():
-            if version is None:
-                beneath.drop_empty_parents(tree, path)
-            else:
-                self._write_one(path, contents[path], 0o755 if version.mode == "100755" else 0o644)
-        dated = self._date(changes)
-        if self._view and dated:
-            differing = self._view.differing(changes, self._files, tree, dated)
-            for path, content in differing.items():
-                beneath.remove(tree, path)
-                self._write_one(path, content, 0o644)
-
-    def _write_one(self, path: str, content: bytes, mode: int) -> None:
-        self._make_folders(self.seen.tree, path.rpartition("/")[0])
-        beneath.write(self.seen.tree, path, content, mode)
-        self.sandbox.own(self.seen.tree, path)
-
-    def _make_folders(self, tree: Path, path: str) -> None:
-        for folder in [*Path(path).parents[-2::-1], Path(path)] if path else ():
-            beneath.make_folder(tree, folder.as_posix())
-            self.sandbox.own(tree, folder.as_posix())
-
-    def _filters(self, changes: Changes) -> Path:
-        """A folder whose .gitattributes say how the files of this state are checked out."""
-        if not any(map(_is_attributes, changes)):
-            return self.layout.tree
-        made = self.layout.pristine.with_name("stage")
-        remove(made)
-        made.mkdir(mode=0o700, parents=True)
-        for path, version in {**self._files, **changes}.items():
-            if _is_attributes(path) and version and version.regular:
-                (made / path).parent.mkdir(parents=True, exist_ok=True)
-                (made / path).write_bytes(self._store.read(version))
-        return made
-
-    def _date(self, changes: Changes) -> set[str]:
-        """Give what is new another second of change than its other versions had; returns which.
-
-        Tools trust it: Python's with the size, builds by what is newer. What they have built may be
-        kept, so the base commit's files are new, too, where others were in their place.
-        """
-        back = self._dated.keys() - changes.keys() if self.layout.cache else ()
-        dated = {**changes, **dict.fromkeys(back, _OF_BASE)}
-        for path, version in dated.items():
-            known, time_ns = self._dated.get(path, (_OF_BASE, 0))
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                time_ns = time_ns or beneath.status(self.layout.tree, path).st_mtime_ns
-            if known != version:
-                time_ns = max((time_ns // 10**9 + 1) * 10**9, time.time_ns())
-                self._dated[path] = (version, time_ns)
-            with (
-                contextlib.suppress(FileNotFoundError, NotADirectoryError),
-                beneath.place(self.seen.tree, path) as (at, name),
-            ):
-                os.utime(name, ns=(time_ns, time_ns), dir_fd=at, follow_symlinks=False)
-        return set(dated)
 
     def pretend_repository(self, head: str, staged: str) -> None:
         """In `placed`, git in the tree sees `staged` as what is to be committed on `head`."""
@@ -431,8 +356,8 @@ class MeasureTree:
 
     def _rewrite_all(self, paths: Sequence[str]) -> None:
         if self._converts:  # what a spoilt .gitattributes governs must wait until it is back
-            self._rewrite([path for path in paths if _is_attributes(path)])
-            paths = [path for path in paths if not _is_attributes(path)]
+            self._rewrite([path for path in paths if is_attributes(path)])
+            paths = [path for path in paths if not is_attributes(path)]
         self._rewrite(paths)
 
     def _rewrite(self, paths: Sequence[str]) -> None:
@@ -481,9 +406,7 @@ class MeasureTree:
                 return False
             self._tree.make_parents(path)
             mode = 0o755 if version.mode == "100755" else 0o644
-            beneath.write(
-                self.layout.tree, path, self._content(path, version, self.layout.tree), mode
-            )
+            beneath.write(self.layout.tree, path, self._content(path, version), mode)
             return True
         if self._view and path in self._view.files:
             self._tree.make_parents(path)
@@ -539,9 +462,10 @@ class MeasureTree:
                 )
         return False
 
-    def _content(self, path: str, version: FileVersion, filters: Path) -> bytes:
+    def _content(self, path: str, version: FileVersion, filters: Path | None = None) -> bytes:
+        """`filters`: where .gitattributes say how it is checked out, if not in the tree."""
         if self._converts:
-            return self._store.converted(path, version, filters)
+            return self._store.converted(path, version, filters or self.layout.tree)
         return self._store.read(version)
 
     def _rewrite_home(self, paths: Sequence[str]) -> None:
@@ -559,11 +483,6 @@ def _keep_copy(root: Path, path: str, aside: Path) -> bool:
     (aside / path).parent.mkdir(parents=True, exist_ok=True)
     beneath.remove(aside, path)
     return beneath.copy((root, path), (aside, path))
-
-
-def _is_attributes(path: str) -> bool:
-    """Whether the file says how others are checked out."""
-    return path.rpartition("/")[2] == ".gitattributes"
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:

@@ -168,6 +168,20 @@ def test_what_was_built_of_another_version_is_older_than_this_one(
 
 
 @layered
+def test_a_candidates_file_in_a_folder_of_the_cache_is_no_other_ones(
+    attack: Attack, repo: Repo, script: Script
+) -> None:
+    repo.write("build/old", "10\n")
+    attack.plant("#!/bin/sh\ncat build/new 2>/dev/null || cat build/old\n")
+    files = ({"build/old": "12\n"}, {"build/new": "13\n"}, {"build/old": None, "build/new": "9\n"})
+    script(*({"description": f"{number}", "files": each} for number, each in enumerate(files)))
+    flags = ("--set", "cache=[build/]", "--scope", "build/**", "--iterations", "3")
+    done = attack.run(*flags, scope=None, metric="./attack", **STRICT)
+    assert done.column("metric") == ["10", "12", "13", "9"], done.told
+    assert "10 -> 9" in done.out, "both were measured again"
+
+
+@layered
 @as_user
 def test_thousands_of_folders_in_each_other_are_gone(
     attack: Attack, script: Script, user: str

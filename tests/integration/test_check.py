@@ -269,7 +269,7 @@ def test_the_merge_of_a_pull_request_is_held_against_the_side_that_it_is_merged_
         "CI_MERGE_REQUEST_SOURCE_BRANCH_SHA": head,
     }
     found = compared(repo.path, gitlab)
-    assert (found.base, found.rules, found.pull_request) == (main, main, 0)
+    assert (found.base, found.rules, found.pull_request) == (main, main, 7)
 
 
 @pytest.mark.parametrize("kind", ["sha", "branch", "gitlab", "push", "first push", "nothing"])

@@ -220,3 +220,43 @@ def test_folders_in_each_other_take_no_memory_for_their_paths(
     finally:
         tracemalloc.stop()
     assert list(root.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("real/report", "real/report"),
+        ("./real/../real/report", "real/report"),
+        ("near/report", "real/report"),
+        ("absolute/report", "real/report"),
+        ("known/report", "report"),
+        ("chain/report", "real/report"),
+        ("up/real/report", "real/report"),
+        ("near", "near"),
+        ("nowhere/report", "nowhere/report"),
+        ("out/report", None),
+        ("far/report", None),
+        ("../report", None),
+        ("loop/report", None),
+        ("real/..", ""),
+    ],
+)
+def test_links_on_the_way_are_followed_within_a_tree_only(
+    tmp_path: Path, path: str, found: str | None
+) -> None:
+    """Also where it has another name for who has made them."""
+    tree, known_as = tmp_path / "tree", Path("/known/as/tree")
+    (tree / "real").mkdir(parents=True)
+    links = {
+        "near": "real",
+        "absolute": f"{known_as}/real",
+        "known": f"{known_as}",
+        "chain": "near/../near/.",
+        "up": "real/..",
+        "out": "../tree/real",
+        "far": str(tmp_path),
+        "loop": "loop",
+    }
+    for name, target in links.items():
+        (tree / name).symlink_to(target)
+    assert beneath.without_links(tree, path, known_as) == found

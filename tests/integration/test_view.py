@@ -107,6 +107,12 @@ for _ in range(20):
     assert (alive.stat().st_size if alive.exists() else 0) == before
 
 
+def test_no_signal_of_its_own_ends_the_one_who_waits_for_it(run: Runs) -> None:
+    line = "for n in $(seq 1 64); do kill -$n 1 2>/dev/null; done; sleep 0.2; echo on; exit 3"
+    done = run(line)
+    assert (done.output, done.exit_code) == ("on\n", 3)
+
+
 def test_when_we_are_killed_it_dies_as_well(tmp_path: Path) -> None:
     program = f"""
 import os, sys

@@ -205,7 +205,7 @@ def _missing_of_view(found: Abilities) -> Iterator[Missing]:
         yield _unfiltered(found)
     if found.why_not_fresh:
         yield Missing(
-            what="one measurement can leave something for the next, in flags and numbers of files",
+            what="one measurement can leave something for the next, as in the size of a folder",
             why=f"new folders for each are not to be had ({found.why_not_fresh})",
             cure="Use Linux 6.6 or newer, or set TMPDIR to a folder on another file system.",
         )

@@ -91,13 +91,14 @@ class Namespaces:
         write as they may. What was written is lost with the block. Raises `NotConfined`.
         """
         stores = [s for s in _STORES if not any(f.is_relative_to(s) for f in (*layered, *empty))]
+        room = _room()
         request = {
             "box": str(box),
             "layered": [str(folder) for folder in layered],
             "empty": [str(folder) for folder in empty],
             "kept": [str(folder) for folder in kept],
             "store": stores[0],
-            "limits": f"size={_room()},nr_inodes={_room() // _BYTES_OF_A_FILE}",
+            "limits": f"size={room},nr_inodes={room // _BYTES_OF_A_FILE}",
             # Without these the attributes that it needs are root's alone; and others' have no names
             # for a folder of below that was moved, so that moving one fails.
             "options": "userxattr" if os.geteuid() else "redirect_dir=on,index=off,metacopy=off",

@@ -90,9 +90,8 @@ def serve(channel: int, *namespaces: int) -> None:
             answer = _start(given, mask)
         else:
             answer, made = _make_fresh(given, processes)
-        for (
-            namespace
-        ) in home:  # else what a measurement wrote would be kept until we are asked next
+        # Else what a measurement wrote would be kept until we are asked next.
+        for namespace in home:
             _check("return", _libc.setns(namespace, 0))
         if answer > 0:
             with contextlib.suppress(ProcessLookupError):

@@ -45,6 +45,8 @@ def test_a_download_belongs_into_setup(output: str, network: str) -> None:
         ),
         ("OSError: [Errno 30] Read-only file system: '/var/lib/y'", "write=[/var/lib/y]"),
         ("touch: cannot touch '/srv/z/a': Read-only file system", "write=[/srv/z/a]"),
+        ("OSError: [Errno 28] No space left on device", "cache=[target/]"),
+        ("Error: EXDEV: cross-device link not permitted, rename 'a' -> 'b'", "mv or shutil.move"),
         ("KeyError: 'DATABASE_URL'", "'pass_env=[DATABASE_URL]', or give it: --env DATABASE_URL="),
         ("bench.sh: line 3: API_HOST: unbound variable", "pass_env=[API_HOST]"),
         ("/usr/bin/bash: line 1: hyperfine: command not found", "install hyperfine"),
