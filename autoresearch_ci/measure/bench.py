@@ -31,6 +31,7 @@ from autoresearch_ci.events import (
 )
 from autoresearch_ci.execution.command import Stop, last_lines
 from autoresearch_ci.execution.environment import clean_environment
+from autoresearch_ci.execution.sandbox.abilities import NEW_FOLDERS
 from autoresearch_ci.experiment import MetricRun, Status
 from autoresearch_ci.measure import extract as metrics
 from autoresearch_ci.measure.absolute_paths import AbsolutePaths
@@ -58,6 +59,10 @@ from autoresearch_ci.workspace.repository import FileVersion
 MetricStage = Literal["metric", "holdout", "confirm"]
 _BEHIND = 50
 """Lines at the end among which the number's own is looked for."""
+_NO_FOLDER = (
+    "one measurement can leave something for the next, as in the size of a folder: `cache` has a "
+    "pattern that names no folder outright. Write folders with their slash (target/)"
+)
 _FLAKY = (
     "the metric command fails now and then on code that is not a candidate's: where it fails it "
     "gets a second run"
@@ -176,9 +181,12 @@ class Bench:
 
     def _tell_protection(self) -> None:
         found = self.tree.sandbox.protection
-        if found.on:
-            told = f"sandbox: {found.holds}; measured code {', '.join(found.on)}"
+        on = [words for words in found.on if words != NEW_FOLDERS or self.tree.layers]
+        if on:
+            told = f"sandbox: {found.holds}; measured code {', '.join(on)}"
             self.observe(Note(message=told))
+        if len(on) < len(found.on):
+            self.observe(Warning(message=_NO_FOLDER))
         for missing in found.off:
             self.observe(Warning(message=str(missing)))
 

@@ -167,7 +167,7 @@ class MeasureTree:
         self._open_view()
         for folder in (self.layout.tree, self.layout.home, self.layout.temporary):
             self.sandbox.own_all(folder)
-        if self._layers:
+        if self.layers:
             return
         self._tree.take()
         self._home.take()
@@ -192,8 +192,11 @@ class MeasureTree:
             target.write_bytes(content)
 
     @property
-    def _layers(self) -> bool:
-        """What is kept are folders then, that can be mounted; of other patterns nobody knows."""
+    def layers(self) -> bool:
+        """Whether each measurement has folders of its own.
+
+        What is kept are folders then, that can be mounted; of other patterns nobody knows.
+        """
         return self.sandbox.layers and all(map(names_folder, self.layout.cache))
 
     @property
@@ -210,7 +213,7 @@ class MeasureTree:
 
         Files of the base commit that setup changed (a lock file, say) stay as setup made them.
         """
-        if self._layers:
+        if self.layers:
             kept = make_cache_folders(self.layout.tree, self.layout.cache, self.sandbox.own)
             self._overlay.kept = kept
             self.sandbox.seal([self.layout.tree / path for path in kept])
@@ -231,7 +234,7 @@ class MeasureTree:
         try:
             yield trial
         finally:
-            if not (trial.kept or self._layers):
+            if not (trial.kept or self.layers):
                 self.place(incumbent)
 
     def contents(
@@ -267,7 +270,7 @@ class MeasureTree:
 
         What it writes is read from `seen`, and gone after the block.
         """
-        if not self._layers:
+        if not self.layers:
             self.place(changes)
             try:
                 yield

@@ -111,6 +111,9 @@ def test_a_cache_folder_made_by_the_metric_survives(
     done = run("--set", f"cache=[{cache}]", metric=f"{warm}; cat value")
     assert done.column("status") == ["baseline", "keep"], done.told
     assert "warm" in (done.folder / "logs" / "1.log").read_text()
+    layered = FULL and not abilities(None).why_not_fresh
+    assert ("in new folders" in done.out) == (layered and cache.endswith("/"))
+    assert ("names no folder outright" in done.told) == (layered and not cache.endswith("/"))
 
 
 def test_a_file_and_a_folder_may_take_each_others_place(

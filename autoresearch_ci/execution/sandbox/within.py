@@ -128,7 +128,7 @@ def _start(given: list[int], mask: int) -> int:
         _make_place(asked, mounts)
         confine = _confinement(asked)
         os.environ["PATH"] = asked["environment"].get("PATH", os.defpath)
-        number = _CLONE[os.uname().machine]
+        number = _number(_CLONE)
         pid = _check("clone", _libc.syscall(number, ctypes.c_ulong(flags), 0, 0, 0, 0))
     except (OSError, ValueError) as error:
         _tell(told, REFUSED, error)
@@ -316,7 +316,7 @@ def _keep_out_of_scope() -> None:
 def _filter(code: bytes) -> Callable[[], None]:
     held = ctypes.create_string_buffer(code, len(code))
     program = struct.pack("@HP", len(code) // 8, ctypes.addressof(held))
-    number = _SECCOMP[os.uname().machine]
+    number = _number(_SECCOMP)
 
     def enter() -> None:
         _check("seccomp", _libc.syscall(number, _SET_FILTER, _KEEP_SPECULATION, program))
@@ -363,6 +363,13 @@ def _bring_up() -> None:
         # struct ifreq: the interface's name, its flags, and room.
         interface = struct.pack("16sH22x", b"lo", _UP_AND_RUNNING)
         fcntl.ioctl(any_socket.fileno(), _SET_FLAGS, interface)
+
+
+def _number(of: dict[str, int]) -> int:
+    machine = os.uname().machine
+    if machine not in of:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), machine)
+    return of[machine]
 
 
 def _set(option: int, value: int) -> None:
