@@ -1,7 +1,8 @@
 """What scanners say is read as they mean it, and one that did not say everything is never clean.
 
-`data/` holds what they printed: with `made_by_hand` where a tool, or the service that it asks,
-cannot be had here, written as its documentation says; else as it came, but for local paths.
+`data/` holds what they printed, but for local paths; those that ask a service were answered by one
+of ours that speaks as it does. Where the tool could not be had, `made_by_hand` leads to the
+documentation of what it writes.
 """
 
 from __future__ import annotations
@@ -92,18 +93,18 @@ HIGH, MEDIUM, LOW = Severity.HIGH, Severity.MEDIUM, Severity.LOW
         ),
         ("semgrep-1.185.0", [("no-eval", "a.py", 1, HIGH), ("no-eval", "a.py", 2, HIGH)]),
         (
-            "npm-audit-10",
+            "npm-audit-11",
             [
                 ("GHSA-p6mc-m468-83gw", "web/package-lock.json", 0, HIGH),
-                ("GHSA-35jh-r3h4-6jhm", "web/package-lock.json", 0, MEDIUM),
+                ("GHSA-29mw-wpgm-hmr9", "web/package-lock.json", 0, MEDIUM),
             ],
         ),
-        ("pip-audit-2", [("PYSEC-2019-217", "api/requirements.txt", 0, HIGH)]),
+        ("pip-audit-2.10.1", [("PYSEC-2019-217", "api/requirements.txt", 0, HIGH)]),
         (
             "osv-scanner-2",
             [("GHSA-c3h9-896r-86jm", "go.mod", 0, HIGH), ("GO-2099-1", "go.mod", 0, HIGH)],
         ),
-        ("gitleaks-8", [("generic-api-key", "a.py", 2, HIGH)]),
+        ("gitleaks-8.30.1", [("generic-api-key", "a.py", 3, HIGH)]),
         ("trivy-sarif", [("DS002", "docker/My file", 3, Severity.CRITICAL)]),
     ],
 )
@@ -150,7 +151,7 @@ def test_in_a_file_of_hashes_only_the_form_of_a_secret_is_looked_for() -> None:
         ("pip-audit-2.10.1-unpinned", "not pinned"),
         ("npm-audit-refused", "405 Method Not Allowed"),
         ("osv-scanner-2-failed", "osv-scanner"),
-        ("gitleaks-8-failed", "gitleaks wrote nothing"),
+        ("gitleaks-8.30.1-failed", "unable to load gitleaks config"),
         ("trivy-sarif-failed", "did not succeed"),
     ],
 )
@@ -201,7 +202,7 @@ def test_an_answer_that_is_cut_is_incomplete(recording: str) -> None:
 
 
 def test_a_scanner_that_fails_and_lists_nothing_is_incomplete() -> None:
-    for name in ("bandit-1.9.4-clean", "gitleaks-8-clean", "zizmor-1.32.0-clean"):
+    for name in ("bandit-1.9.4-clean", "gitleaks-8.30.1-clean", "zizmor-1.32.0-clean"):
         assert read(name, exit_code=1).incomplete, name
 
 
@@ -245,16 +246,16 @@ def test_a_guess_is_not_as_sure_as_a_known_form() -> None:
 
 
 def test_more_than_is_told_apart_is_incomplete() -> None:
-    (one,) = read("gitleaks-8").weaknesses
+    (one,) = read("gitleaks-8.30.1").weaknesses
     found = scan("gitleaks", [one] * (LIMIT + 1))
     assert found.incomplete
     assert len(found.weaknesses) == LIMIT
 
 
 def test_a_path_outside_of_the_tree_is_told_as_such() -> None:
-    told = json.loads(RECORDINGS["gitleaks-8"]["stdout"])
+    told = json.loads(RECORDINGS["gitleaks-8.30.1"]["stdout"])
     told[0]["File"] = "../../etc/passwd"
-    assert read("gitleaks-8", stdout=json.dumps(told)).weaknesses[0].path == "/etc/passwd"
+    assert read("gitleaks-8.30.1", stdout=json.dumps(told)).weaknesses[0].path == "/etc/passwd"
 
 
 @pytest.mark.parametrize(
