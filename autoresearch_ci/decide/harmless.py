@@ -53,7 +53,10 @@ _PLACEHOLDER = re.compile(
     r"|example|placeholder|redacted|dummy|[-_]here\b|not[-_]a[-_](?:real[-_])?(?:secret|password)"
     r"|(.)\1{7,}"
 )
-_PLACE = re.compile(r"(?:/|\.{1,2}/|~/|file:|arn:|https?://(?![^/]*@))\S*")
+_PLACE = re.compile(
+    r"(?:https?://[\w.-]+(?::\d+)?|arn(?::[\w.-]*){5}|file:/*|~|\.{1,2})?(?:[:/][\w.-]{1,24})*[:/]?"
+)
+"""A path or an address, of short words: what is long and looks random may be the secret itself."""
 _WORD = re.compile(r"[A-Za-z]+(?:[-_. /][A-Za-z]+)*")
 _OF_HASHES = re.compile(
     r"(?i)sha\d*|digest|checksum|hash|commit|revision|integrity|fingerprint|etag"
@@ -83,7 +86,10 @@ def _no_secret(weakness: Weakness, rule: str, content: str) -> tuple[Severity, s
     if rule == "private-key":
         after = line.partition("PRIVATE KEY")[2] + "\n" + "\n".join(lines[weakness.line :][:8])
         return Severity.INFO, "" if _BODY.search(after) else "no key follows these words"
-    if why := _stands_for_another(_value(line, weakness.key)):
+    value = _value(line, weakness.key)
+    if _PLACEHOLDER.search(value):
+        return Severity.INFO, _FILL_IN
+    if rule in _GUESSED and (why := _stands_for_another(value)):
         return Severity.INFO, why
     if rule in _RANDOM:
         return Severity.INFO, "it is called a hash" if _OF_HASHES.search(line) else ""
@@ -92,11 +98,14 @@ def _no_secret(weakness: Weakness, rule: str, content: str) -> tuple[Severity, s
     return Severity.LOW, ""
 
 
+_FILL_IN = "it stands for a value that somebody is to fill in"
+
+
 def _stands_for_another(value: str) -> str:
     """Why a value is no secret; empty: it may be one."""
     if _PLACEHOLDER.search(value):
-        return "it stands for a value that somebody is to fill in"
-    if _PLACE.fullmatch(value):
+        return _FILL_IN
+    if value and _PLACE.fullmatch(value):
         return "it says where something is"
     return "it is a plain word" if _WORD.fullmatch(value) else ""
 
