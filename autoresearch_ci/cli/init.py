@@ -103,7 +103,7 @@ def _init(options: argparse.Namespace, place: Place) -> dict[str, Any]:
         print("\n".join(f"\n--- {path}\n{text}" for path, text in new.items()))
     else:
         _write(place.repository.root, new, force=options.force)
-        print("\n".join(map(defuse, [*_next(new, uses, options), *idle])))
+        print("\n".join(map(defuse, _next(new, uses, options, idle))))
     return {
         "files": new,
         "written": not options.dry_run,
@@ -223,12 +223,13 @@ def _write(root: Path, new: Mapping[str, str], *, force: bool) -> None:
 
 
 def _next(
-    new: Mapping[str, str], uses: Sequence[str], options: argparse.Namespace
+    new: Mapping[str, str], uses: Sequence[str], options: argparse.Namespace, idle: Sequence[str]
 ) -> Iterator[str]:
     yield from (f"wrote: {path}" for path in new)
     if any(OURS in text for text in new.values()):
         yield f"next: put the repository that holds our workflows for {OURS}, or --source NAME@REF"
     yield f"next: git add {' '.join(new)} && git commit -m 'Add autoresearch'"
+    yield from idle
     if "nightly" in uses:
         named = f" --config {options.config}" if options.config else ""
         yield f"next: autoresearch-ci run{named}"

@@ -299,6 +299,7 @@ def test_the_numbers_of_a_trial_are_told(here: Repo, capsys: pytest.CaptureFixtu
     assert "metric: 10 10" in told
     assert "deterministic" in told
     assert "25 iterations: about 1 min; with Claude about $" in told
+    assert "next: give it a proposer" in told
     assert json.dumps(str(here.path)) not in told
 
 
@@ -351,3 +352,17 @@ def test_a_model_without_a_plan_is_said(
     api.answer(ends(text("Peace is hard.")), plan(direction="sideways"))
     assert ask(here, api, monkeypatch) == 5
     assert "the model's plan is malformed" in capsys.readouterr().err
+
+
+def test_a_metric_in_whose_noise_nothing_would_be_seen_is_not_the_first_choice(
+    here: Repo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noisy = (
+        "import random\n\nif __name__ == '__main__':\n    number = 10 ** random.uniform(0, 30)\n"
+    )
+    commit(
+        here, {"bench.py": noisy + "    print(f'steps: {number}')\n", "work.py": BENCH["work.py"]}
+    )
+    assert init() == 0
+    assert "not yet python bench.py" in capsys.readouterr().out
+    assert written(here)["metric"]["name"] == "complexity"

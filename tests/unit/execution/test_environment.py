@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from autoresearch_ci.execution.environment import clean_environment, downloads
+from autoresearch_ci.execution.environment import clean_environment, downloads, told
 
 
 def test_the_environment_finds_the_toolchain_and_holds_no_secret(tmp_path: Path) -> None:
@@ -61,12 +61,15 @@ def test_what_package_managers_have_downloaded_is_found_unless_setup_has_its_own
     tmp_path: Path,
 ) -> None:
     user, own = tmp_path / "user", tmp_path / "own"
-    for name in (".cargo/registry", "go/pkg/mod/cache", ".gradle/caches/modules-2"):
+    cargo, go, gradle = ".cargo/registry", "go/pkg/mod/cache", ".gradle/caches/modules-2"
+    for name in (cargo, go, gradle, ".m2/repository/org"):
         (user / name).mkdir(parents=True)
     (own / "go/pkg/mod/cache").mkdir(parents=True)
     assert downloads(str(user), own) == {
         "CARGO_HOME": str(user / ".cargo"),
         "GRADLE_RO_DEP_CACHE": str(user / ".gradle/caches"),
+        "MAVEN_OPTS": str(user / ".m2/repository"),
     }
+    assert told("MAVEN_OPTS", "/m2") == "-Dmaven.repo.local=/m2"
     assert downloads(str(own / "nothing"), own) == {}
     assert downloads("", own) == {}
