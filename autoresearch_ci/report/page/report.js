@@ -114,7 +114,7 @@
       height: height(chart),
       scales: { x: { time: false }, y: { range: () => [low, high] } },
       cursor: { y: false, points: { show: false } },
-      legend: { live: false },
+      legend: { live: false, markers: { fill: (u, i) => (i === 1 ? "transparent" : u.series[i].points.fill(u, i)) } },
       axes: [axis({ label: "experiment", labelSize: 22, incrs: whole }), axis({ size: 70, label: data.metric, labelSize: 22, ...(data.whole && { incrs: whole }) })],
       series: [
         {},
