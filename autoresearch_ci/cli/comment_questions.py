@@ -12,11 +12,13 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 from autoresearch_ci.cli.action.github_event import read_payload, read_trigger
 from autoresearch_ci.cli.action.trigger import Permit, decide
 from autoresearch_ci.cli.questions import Asks
+from autoresearch_ci.cli.terminal import redacted
 from autoresearch_ci.config.schema import Publish
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.events import Event, Note
@@ -95,8 +97,13 @@ class CommentQuestions:
     forge: Forge
     number: int
     goal: str
-    mark: str = ""
-    """Of the comment that holds the questions; empty: nothing was asked yet."""
+    hide: Callable[[str], str]
+    """Removes the secrets that we know."""
+    mark: str = field(init=False)
+    """Of the comment that holds the questions, or, where there are none, what came of it."""
+
+    def __post_init__(self) -> None:
+        self.mark = f"init:{_digest(self.goal, ())}"
 
     def settled(self, find: Callable[[Asks], T]) -> T:
         """Raises `Waiting` when something is to be answered that is not yet."""
@@ -119,9 +126,11 @@ class CommentQuestions:
 
     def tell(self, title: str, words: Sequence[str], text: str = "") -> None:
         """What came of it, in the same comment. `text`: lines as they are."""
-        if self.mark:
-            parts = [f"### {title}", *words, block(text, 30_000) if text else ""]
-            self.forge.sticky_comment(self.number, self.mark, "\n\n".join(filter(None, parts)))
+        parts = [f"### {title}", *words, block(text, 30_000) if text else ""]
+        self._say("\n\n".join(filter(None, parts)))
+
+    def _say(self, text: str) -> str:
+        return self.forge.sticky_comment(self.number, self.mark, self.hide(text))
 
     def _ask(self, round: _Round, remarks: Sequence[str]) -> None:
         long = [q.key for q in round.asked if max(map(len, (q.usual, *q.answers))) > _WORDS]
@@ -131,7 +140,7 @@ class CommentQuestions:
                 "do: shorten it in the goal, or name it with a flag."
             )
         text = questions_markdown(self.goal, round.asked, remarks)
-        raise Waiting(self.forge.sticky_comment(self.number, self.mark, text))
+        raise Waiting(self._say(text))
 
 
 def _tried(find: Callable[[Asks], T], round: _Round) -> T | None:
@@ -188,13 +197,14 @@ def comment_questions(
     number = about.get("number") if isinstance(about, Mapping) else None
     if not isinstance(number, int):
         return None
-    forge = make_forge(Publish(mode="github"), repository, environment, _say)
+    forge = make_forge(Publish(mode="github"), repository, environment, _note)
     permission = decide(read_trigger(environment, forge.token()), "init")
     if permission.permit is not Permit.RUN:
         raise ConfigError(permission.reason)
-    return CommentQuestions(forge=forge, number=number, goal=goal)
+    hide = partial(redacted, environment=environment)
+    return CommentQuestions(forge=forge, number=number, goal=goal, hide=hide)
 
 
-def _say(event: Event) -> None:
+def _note(event: Event) -> None:
     if isinstance(event, Note):
         print(defuse(event.message))

@@ -23,7 +23,7 @@ from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.flags import given
 from autoresearch_ci.config.resolve import DEFAULT_PATH, load
 from autoresearch_ci.config.schema import Config
-from autoresearch_ci.errors import AutoresearchError, ConfigError, ProposerError
+from autoresearch_ci.errors import AutoresearchError, ConfigError, ProposerError, PublishError
 from autoresearch_ci.plan.draft import yaml_of
 from autoresearch_ci.plan.stack import Stack, stack_of
 from autoresearch_ci.plan.workflow_file import OURS, USES, schema_line, workflow_text
@@ -63,7 +63,10 @@ def _on_an_issue(options: argparse.Namespace, place: Place, questions: CommentQu
         return 0
     except AutoresearchError as error:
         words = "Answer once more when that is mended, or with something else."
-        questions.tell("autoresearch-ci init ended without a configuration", [words], str(error))
+        with suppress(PublishError):  # what went wrong first is what must be known
+            questions.tell(
+                "autoresearch-ci init ended without a configuration", [words], str(error)
+            )
         raise
     trial = facts["trial"]
     values = f"The metric is {trial['values'][0]:g} now; {trial['noise']}" if trial else ""

@@ -25,6 +25,7 @@ CONFIG = ".github/autoresearch.yml"
 VISIBLE = ("--set", "sandbox.read_only=false", "--set", "sandbox.user=keep")
 ISSUE = 7
 GOAL = "make it faster"
+SECRET = "hunter2-correct-horse-battery"
 BENCH = {
     "bench.py": "import work\n\nif __name__ == '__main__':\n    print(f'steps: {work.work()}')\n",
     "work.py": "def work():\n    return 10\n",
@@ -70,6 +71,7 @@ def init(api: GitHubApi, tmp_path: Path) -> Init:
             "GITHUB_ACTOR": actor,
             "GITHUB_API_URL": api.url,
             "GITHUB_TOKEN": "a-token",
+            "SOME_API_KEY": SECRET,
         }
         return run_cli(["init", "--goal", goal, *VISIBLE, *flags], environment)
 
@@ -197,6 +199,13 @@ def test_what_does_not_work_is_said_where_it_was_asked(
     api.comment(ISSUE, "maintainer", "/autoresearch answer\nguard: none")
     assert init() == 0
     assert (here.path / CONFIG).exists()
+
+
+def test_no_secret_is_in_the_comment(api: GitHubApi, init: Init) -> None:
+    assert init(goal=f"{GOAL} {SECRET}") == 0
+    (asked,) = ours(api)
+    assert GOAL in asked
+    assert SECRET not in asked
 
 
 def test_with_yes_or_without_an_issue_nobody_is_asked(
