@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from autoresearch_ci.errors import ConfigError, WorkspaceError
+from autoresearch_ci.report.run_folder import REPORT_FILE
 from autoresearch_ci.workspace.repository import Repository
 
 JOURNAL = "results.tsv"
@@ -33,4 +34,11 @@ def journal_of(name: str | None) -> Path:
     if name is None:
         return newest_journal(Path.cwd())
     path = Path(name)
-    return path / JOURNAL if path.is_dir() else path
+    if not path.is_dir():
+        return path
+    if not (path / JOURNAL).exists() and (path / REPORT_FILE).exists():
+        raise ConfigError(
+            f"{path} has no journal: it is of a look at a commit, which tries nothing.\n"
+            f"do: open {path / REPORT_FILE}, which was written once; or look again."
+        )
+    return path / JOURNAL

@@ -179,6 +179,15 @@ def test_what_is_no_journal_is_refused(
     assert "there is no journal below" in capsys.readouterr().err
 
 
+def test_the_folder_of_a_scan_or_a_check_has_its_page_already(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "report.html").write_text("as the scan wrote it")
+    assert report(str(tmp_path)) == 2
+    assert f"do: open {tmp_path}/report.html" in capsys.readouterr().err
+    assert (tmp_path / "report.html").read_text() == "as the scan wrote it"
+
+
 def test_run_json_of_somebody_else_is_believed_in_nothing(ended: Result) -> None:
     facts = json.loads((ended.folder / "run.json").read_text(encoding="utf-8"))
     wrong: list[Any] = [[], 3, {"info": {"tag": ["<script>"]}}, {"info": None, "earlier": 5}]
