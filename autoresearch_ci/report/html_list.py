@@ -12,6 +12,8 @@ from autoresearch_ci.report.html_table import bounded, html_size, visible_lines
 
 _ROW = 400
 """Bytes of a row's elements, more or less."""
+_OPTION = 30
+"""And of a word to choose by, which stands there twice."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,9 +80,13 @@ def fitted(listing: Listing, room: int, where: str) -> Listing:
     """
     limit = max(200, min(4_000, room // max(1, len(listing.rows)) // 3))
     rows: list[Row] = []
+    offered: set[tuple[int, str]] = set()
     for row in listing.rows:
         cut = _cut(row, limit)
+        new = {(n, c.text) for n, c in enumerate(cut.cells) if listing.columns[n].choice} - offered
+        offered |= new
         room -= _ROW + sum(html_size(text) for text in _texts(cut))
+        room -= sum(_OPTION + 2 * html_size(text) for _, text in new)
         if room < 0:
             break
         rows.append(cut)

@@ -77,6 +77,11 @@ def test_many_weaknesses_fit_the_worst_first_and_the_rest_is_counted() -> None:
     assert f"{5_000 - rows:,} more are in weaknesses.json." in page
 
 
+def test_words_to_choose_by_take_room_too() -> None:
+    items = [scans.weakness(n, sources=(f"{n}" + "<" * 290,), rule=f"{n}/x") for n in range(3_000)]
+    assert len(security_html(scans.report(*items), "1").encode()) < 1_000_000
+
+
 def test_a_check_tells_each_failure_and_what_the_tools_said() -> None:
     items = [
         gates.judged(gates.failure(), note="twice"),
