@@ -35,6 +35,8 @@ STALE_AFTER = 1.0
 """Seconds that a lock must have lain there while no git worked in the repository."""
 PATIENCE = 15.0
 """Seconds to wait for a git that is alive."""
+_US = b"autoresearch-ci"
+"""Why a ref was moved, in the log of those that have one."""
 
 
 def wait_or_break(lock: Path, places: Sequence[Path], patience: float = PATIENCE) -> None:
@@ -67,14 +69,20 @@ def refusal(lock: Path) -> WorkspaceError:
 
 
 def _git_alive(places: Iterable[Path]) -> bool:
-    """Whether a git that we did not start has its working folder in one of `places`."""
+    """Whether a git that we did not start has its working folder in one of `places`.
+
+    Not one that only waits for another run of ours: what that has to move is no ref of this one.
+    """
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if not (process / "comm").read_text(errors="replace").startswith("git"):
                 continue
             parent = (process / "stat").read_text(errors="replace").rpartition(")")[2].split()[1]
             folder = (process / "cwd").readlink()
+            words = (process / "cmdline").read_bytes().split(b"\0")
         except OSError:  # it has ended, or is another user's
+            continue
+        if b"cat-file" in words or _US in words:
             continue
         if int(parent) != os.getpid() and any(folder.is_relative_to(place) for place in places):
             return True
@@ -87,6 +95,7 @@ _SETTINGS = {
     "core.attributesFile": os.devnull,
     "core.excludesFile": os.devnull,
     "core.quotePath": "false",
+    "advice.graftFileDeprecated": "false",
     # Somebody else's git may hold a ref of ours for a moment.
     "core.filesRefLockTimeout": "10000",
     "core.fsync": "committed,loose-object,reference",
@@ -128,6 +137,8 @@ class GitDirectory:
         self._git = git.Git(str(cwd))
         self._environment = {**_ENVIRONMENT, "GIT_DIR": str(git_dir), **environment}
         self._readers: dict[str, git.Git.AutoInterrupt] = {}
+        self._writer: tuple[git.Git.AutoInterrupt, Mapping[str, str]] | None = None
+        """Moves refs, and the settings that it was started with."""
 
     def __call__(
         self,
@@ -170,6 +181,54 @@ class GitDirectory:
                 pass_fds=tuple(pass_fds),
             )
         return code, out, err if isinstance(err, str) else err.decode(errors="replace")
+
+    def move_ref(
+        self, name: str, new: str, old: str | None, settings: Mapping[str, str]
+    ) -> tuple[int, str]:
+        """As `git update-ref`, through one long-lived process: exit code and stderr.
+
+        `old`: what must be there now, zeros: nothing; `None`: anything. A symbolic ref is not
+        followed: it must not lead to somebody else's branch.
+        """
+        writer = self._moving(settings)
+        told = f"start\0update {name}\0{new}\0{old or ''}\0commit\0"
+        try:
+            writer.stdin.write(os.fsencode(told))
+            writer.stdin.flush()
+            answers = [writer.stdout.readline() for _ in range(2)]
+        except BrokenPipeError:
+            answers = []
+        if answers == [b"start: ok\n", b"commit: ok\n"]:
+            return 0, ""
+        self._writer = None  # it has said why, and ended
+        err = writer.stderr.read().decode(errors="replace")
+        with contextlib.suppress(BrokenPipeError):
+            writer.stdin.close()
+        return _ended(writer) or 1, err
+
+    def _moving(self, settings: Mapping[str, str]) -> git.Git.AutoInterrupt:
+        """The process that moves refs; another one when the settings are others."""
+        if self._writer and (self._writer[1] != settings or _is_gone(self._writer[0])):
+            self._end_writer()
+        if self._writer is None:
+            environment = {**self._environment, **_configuration(settings)}
+            words = ("update-ref", "--no-deref", "-m", os.fsdecode(_US), "-z", "--stdin")
+            with _signals_held():
+                process = self._git.execute(
+                    [*_program(environment), *words],
+                    istream=subprocess.PIPE,
+                    as_process=True,
+                    env=environment,
+                )
+            self._writer = process, dict(settings)
+        return self._writer[0]
+
+    def _end_writer(self) -> None:
+        if self._writer:
+            process, self._writer = self._writer[0], None
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
+            _ended(process)
 
     def blob(self, name: str) -> bytes:
         """Content of a blob, through one long-lived `git cat-file --batch`."""
@@ -224,6 +283,17 @@ class GitDirectory:
             reader.stdin.close()
             reader.wait()
         self._readers.clear()
+        self._end_writer()
+
+
+def _is_gone(process: git.Git.AutoInterrupt) -> bool:
+    """Whether somebody has ended it while it had nothing to do."""
+    return process.proc is None or process.proc.poll() is not None
+
+
+def _ended(process: git.Git.AutoInterrupt) -> int:
+    """The exit code, once there is one."""
+    return process.proc.wait() if process.proc else 0
 
 
 def failure(arguments: Sequence[str], code: int, err: str) -> WorkspaceError:

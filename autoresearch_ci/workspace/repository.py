@@ -319,13 +319,12 @@ class Repository:
 
         Raises `WorkspaceError` when something else is there: another run, or a person.
         """
-        # --no-deref: a symbolic ref in the place of ours must not lead to somebody else's branch.
-        arguments = ("update-ref", "--no-deref", "-m", "autoresearch-ci", name, new, old or "")
-        code, _, err = self._git.attempt(*arguments, settings=self._silenced())
+        nothing = "0" * len(new)
+        code, err = self._git.move_ref(name, new, old or nothing, self._silenced())
         if code and "File exists" in err:
             raise refusal(self.common_dir / f"{name}.lock")
         if code and not _MOVED.search(err):
-            raise failure(arguments, code, err)
+            raise failure(("update-ref", name, new, old or nothing), code, err)
         if code:
             raise WorkspaceError(
                 f"{name} could not be moved to {new[:12]}: {err.strip()}\n"
@@ -336,7 +335,9 @@ class Repository:
 
     def set_ref(self, name: str, commit: str) -> None:
         """Point a ref that nobody else uses at `commit`."""
-        self._git("update-ref", "--no-deref", name, commit, settings=self._silenced())
+        code, err = self._git.move_ref(name, commit, None, self._silenced())
+        if code:
+            raise failure(("update-ref", name, commit), code, err)
 
     def refuse_checked_out(
         self, ref: str, cure: str = "then --resume; nothing is lost, the run is found by its tag"

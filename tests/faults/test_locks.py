@@ -97,6 +97,19 @@ def test_a_dead_ones_lock_is_removed_after_a_moment(repo: Repo) -> None:
     assert STALE_AFTER <= time.monotonic() - began < STALE_AFTER + promptly(5)
 
 
+def test_what_another_run_of_ours_keeps_ready_holds_no_lock_on_this_ones_refs(repo: Repo) -> None:
+    lock = repo.path / ".git" / f"{BRANCH}.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    lock.touch()
+    command = "git update-ref --no-deref -m autoresearch-ci -z --stdin; :"  # below the shell
+    with subprocess.Popen(["sh", "-c", command], cwd=repo.path, stdin=subprocess.PIPE) as run:
+        wait_or_break(lock, [repo.path], patience=STALE_AFTER + promptly(5))
+        assert run.poll() is None
+        assert run.stdin
+        run.stdin.close()
+    assert not lock.exists()
+
+
 def test_a_ref_that_stays_locked_during_a_run_is_explained(tmp_path: Path) -> None:
     from autoresearch_ci.workspace.git import refusal
 

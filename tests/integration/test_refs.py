@@ -1,0 +1,101 @@
+"""Refs are moved by one process of git's that stays: as if each had its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from autoresearch_ci.errors import WorkspaceError
+from autoresearch_ci.workspace.repository import Repository
+from tests.conftest import Repo
+
+REF = "refs/heads/ours"
+
+
+@pytest.fixture
+def moved(repo: Repo) -> Iterator[tuple[Repository, str, str]]:
+    """The repository, and two commits of it."""
+    first = repo.git("rev-parse", "HEAD")
+    repo.write("value", "2\n")
+    second = repo.commit("second")
+    with closing(Repository.open(repo.path)) as repository:
+        yield repository, first, second
+
+
+def test_a_ref_is_moved_only_from_where_it_was_left(
+    repo: Repo, moved: tuple[Repository, str, str]
+) -> None:
+    repository, first, second = moved
+    repository.update_ref(REF, first, None)
+    for new, old in ((second, None), (second, second)):
+        with pytest.raises(WorkspaceError, match="could not be moved") as refused:
+            repository.update_ref(REF, new, old)
+        assert "hint:" not in str(refused.value)
+    assert repo.git("rev-parse", REF) == first
+    repo.git("pack-refs", "--all")  # by the user, meanwhile
+    repository.update_ref(REF, second, first)
+    assert repo.git("rev-parse", REF) == second
+    assert repo.git("log", "-g", "-1", "--format=%gs", REF) == "autoresearch-ci"
+
+
+def test_a_symbolic_ref_in_the_place_of_ours_is_not_followed(
+    repo: Repo, moved: tuple[Repository, str, str]
+) -> None:
+    repository, first, second = moved
+    repo.git("branch", "theirs", first)
+    repo.git("symbolic-ref", "refs/autoresearch/x", "refs/heads/theirs")
+    repository.set_ref("refs/autoresearch/x", second)
+    assert repo.git("rev-parse", "theirs", "refs/autoresearch/x").split() == [first, second]
+
+
+def test_a_process_that_was_killed_while_it_waited_is_replaced(
+    repo: Repo, moved: tuple[Repository, str, str]
+) -> None:
+    repository, first, second = moved
+    repository.set_ref("refs/autoresearch/x", first)
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    words = {pid: Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") for pid in children}
+    (process,) = (int(pid) for pid in children if b"update-ref" in words[pid])
+    os.kill(process, signal.SIGKILL)
+    os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)
+    repository.set_ref("refs/autoresearch/x", second)
+    assert repo.git("rev-parse", "refs/autoresearch/x") == second
+
+
+def test_a_hook_that_is_configured_meanwhile_is_not_run(
+    repo: Repo, moved: tuple[Repository, str, str]
+) -> None:
+    repository, first, second = moved
+    repository.set_ref("refs/autoresearch/x", first)
+    hook = repo.path / ".git" / "hooks" / "reference-transaction"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\ntouch {repo.path}/ran\n")
+    hook.chmod(0o755)
+    repo.git("config", "filter.theirs.clean", f"touch {repo.path}/ran")
+    repository.set_ref("refs/autoresearch/x", second)
+    (repo.path / "ran").unlink(missing_ok=True)  # of the test's own git
+    repository.set_ref("refs/autoresearch/x", first)
+    assert not (repo.path / "ran").exists()
+    assert repository.ref("refs/autoresearch/x") == first
+
+
+def test_a_branch_that_is_checked_out_anywhere_is_named(
+    repo: Repo, moved: tuple[Repository, str, str]
+) -> None:
+    repository, first, _ = moved
+    assert repository.worktree_of(REF) == ""
+    repo.git("branch", "ours", first)
+    assert repository.worktree_of(REF) == ""
+    there = repo.path.parent / "there"
+    repo.git("worktree", "add", "-q", str(there), "ours")
+    assert repository.worktree_of(REF) == str(there)
+    repo.git("worktree", "remove", str(there))
+    assert repository.worktree_of(REF) == ""
+    repo.git("switch", "-q", "ours")
+    with pytest.raises(WorkspaceError, match="checked out in"):
+        repository.refuse_checked_out(REF)
