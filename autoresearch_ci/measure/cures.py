@@ -76,6 +76,13 @@ _SAID: tuple[tuple[re.Pattern[str], str], ...] = (
         "not be renamed in a measurement",
     ),
     (
+        re.compile(
+            r"[Cc]ould not (?:find|resolve)[^\n]{0,200} artifacts?[^\n]{0,80}? ([\w.-]+:[\w.-]+)"
+        ),
+        "do: if {} is a module of this repository, have Maven build it with what uses it, from the "
+        "root: mvn -pl MODULE -am (a build of it that was installed is not the candidate's)",
+    ),
+    (
         re.compile(r"(?i:cannot connect to the docker daemon)|docker\.sock|podman\.sock"),
         "do: run it without containers: measured code reaches no service that starts them",
     ),

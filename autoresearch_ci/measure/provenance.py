@@ -27,6 +27,7 @@ from autoresearch_ci.measure.installed_copies import (
     installed_copies,
     refuse_compiled,
 )
+from autoresearch_ci.measure.maven_modules import installed_modules
 from autoresearch_ci.workspace.relocate import leads_into
 from autoresearch_ci.workspace.snapshot import remove
 
@@ -138,12 +139,14 @@ class Provenance:
         told += f", {_count(looked, 'build file')} and {_count(len(lines), 'command')}"
         told += ": what they use of this repository is the measure tree's"
         told += "".join(f"; not checked: {python} ({why})" for python, why in silent.items())
+        built = [str(path) for path in self._built(lines, environment)]
+        told += f" (hidden, as the tree is built from: {', '.join(built)})" if built else ""
         if not added:
-            return Supply(environment={}, hidden=(), shown=(), told=told)
+            return Supply(environment={}, hidden=tuple(built), shown=(), told=told)
         said = [*(claim.file for claim in claims), *(copy.record for copy in copies)]
         files = ", ".join(sorted({str(file) for file in said}))
         left = (place for copy in copies for place in copy.places)
-        hidden = [os.path.realpath(claim.place) for claim in claims]
+        hidden = [*built, *(os.path.realpath(claim.place) for claim in claims)]
         hidden += [place for place in left if not leads_into(place, [str(self.tree)])]
         return Supply(
             environment=added,
@@ -151,6 +154,10 @@ class Provenance:
             shown=tuple(prefix for prefix in prefixes if leads_into(prefix, [str(self.checkout)])),
             told=f"{told} (redirected: {files})",
         )
+
+    def _built(self, lines: Sequence[str], environment: Mapping[str, str]) -> list[Path]:
+        """Of what a candidate may change: installed before the run."""
+        return installed_modules(self.tree, self.tracked, self.editable, lines, environment)
 
     def _is_ours(self, claim: _Claim, python: str) -> bool:
         """Whether it has to be redirected. Raises `BaselineError` where that cannot be done."""

@@ -470,3 +470,27 @@ def test_an_environment_that_is_committed_is_not(
     monkeypatch.delenv("VIRTUAL_ENV", raising=False)
     done = run(*NAMED, metric="PYTHONPATH=src python3 bench.py", scope=LIB, **UNSEEN)
     assert done.column("metric") == ["10", "9"], done.told
+
+
+POM = (
+    "<project><groupId>demo</groupId><artifactId>lib</artifactId><version>1-SNAPSHOT</version>"
+    "</project>"
+)
+
+
+@pytest.mark.parametrize("again", ["", "test mvn = install || "])
+def test_a_build_of_a_maven_module_that_setup_installed_is_not_what_is_measured(
+    library: Repo, run: Run, again: str
+) -> None:
+    """Unless the command installs it anew: then it is the candidate's."""
+    library.write("pom.xml", POM)
+    library.commit("for Maven")
+    build = "$HOME/.m2/repository/demo/lib/1-SNAPSHOT"
+    setup = f"mkdir -p {build} && echo value: 12 > {build}/lib.jar"
+    metric = f"{again}cat {build}/lib.jar 2>/dev/null || PYTHONPATH=src {PYTHON} bench.py"
+    done = run(*NAMED, "--setup", setup, metric=metric, scope=LIB)
+    if again:
+        assert done.column("metric") == ["12", "12"], done.told
+    else:
+        assert done.column("metric") == ["10", "9"], done.told
+        assert "(hidden, as the tree is built from: " in done.out

@@ -93,3 +93,10 @@ def test_a_toolchain_that_was_not_found_is_named() -> None:
 )
 def test_no_cure_is_better_than_a_wrong_one(output: str) -> None:
     assert cures(output, network="deny", noexec="/tmp") == []
+
+
+def test_a_module_that_maven_did_not_build_is_built_with_what_uses_it() -> None:
+    for said in ("Could not find artifact demo:lib:jar:1", "The following artifacts could not"):
+        output = f"[ERROR] Could not resolve dependencies for project demo:app:jar:1: {said}"
+        told = cures(f"{output} be resolved: demo:lib:jar:1: no" if "fol" in said else output)
+        assert [line for line in told if "demo:lib is a module" in line and "-am" in line], said
