@@ -10,7 +10,7 @@ import difflib
 import hashlib
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -64,10 +64,12 @@ def audit_commit(
     depth: str = "",
     iterations: int | None = None,
     focus: str = "",
-    changes: Mapping[str, str] | None = None,
-    kept: Kept | None = None,
+    texts: Callable[[], Mapping[str, tuple[str, str]]] | None = None,
 ) -> ModelLayer:
     """`audit` of a commit of the repository here, by the program `security` if none is given.
+
+    `texts`: where a change is looked at, by path what it makes of what; read when somebody can be
+    asked.
 
     What was asked of this commit before, and came to its end, is not asked again; what broke off
     goes on. `iterations`: as the program says, and fewer for a small change. Raises `ConfigError`,
@@ -78,6 +80,7 @@ def audit_commit(
         return ModelLayer(hits=tuple(hits), why_not="nobody is to be asked: --iterations 0")
     if all(credential(claude, environment) is None for claude in claudes):
         return ModelLayer(hits=tuple(hits), why_not="there is no key")
+    changes, kept = changes_of(texts()) if texts else (None, None)
     if changes == {}:
         return ModelLayer(hits=tuple(hits), commit=head)
     program = (program or bundled("security")).at_depth(depth)

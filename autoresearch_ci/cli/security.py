@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -16,7 +16,7 @@ from autoresearch_ci.cli.assembly import make_redactor
 from autoresearch_ci.cli.compared import Compared, compared, fetched
 from autoresearch_ci.cli.config import effective
 from autoresearch_ci.cli.gate_files import report_folder, run_url, say_to_forge, show, write_all
-from autoresearch_ci.cli.model_audit import audit_commit, changes_of
+from autoresearch_ci.cli.model_audit import audit_commit
 from autoresearch_ci.cli.security_files import gated
 from autoresearch_ci.cli.security_fix import EVERYTHING, fix
 from autoresearch_ci.cli.security_history import History
@@ -121,10 +121,9 @@ def _asked(
     pair: Compared,
     observe: Observer,
     hits: Sequence[Weakness],
-    pairs: Mapping[str, tuple[str, str]] | None,
+    texts: Callable[[], Mapping[str, tuple[str, str]]] | None,
 ) -> ModelLayer:
     """What a model makes of it, where there is a key; else nothing is asked."""
-    diffs, kept = changes_of(pairs) if pairs is not None else (None, None)
     return audit_commit(
         config,
         pair.head,
@@ -135,8 +134,7 @@ def _asked(
         depth=options.depth,
         iterations=options.iterations,
         focus=options.focus,
-        changes=diffs,
-        kept=kept,
+        texts=texts,
     )
 
 

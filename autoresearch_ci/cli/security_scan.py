@@ -42,8 +42,8 @@ from autoresearch_ci.workspace.repository import Repository
 from autoresearch_ci.workspace.scratch import in_use, scratch_of
 from autoresearch_ci.workspace.snapshot import remove
 
-Ask = Callable[[Sequence[Weakness], Mapping[str, tuple[str, str]] | None], ModelLayer]
-"""What scanners told, and by path the texts before and after where a change is looked at."""
+Ask = Callable[[Sequence[Weakness], Callable[[], Mapping[str, tuple[str, str]]] | None], ModelLayer]
+"""What scanners told, and where a change is looked at what reads the texts before and after."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,8 +180,8 @@ class _Scanning:
         if self.scan.ask is None:
             return ModelLayer(hits=seen.weaknesses)
         pair = self.scan.pair
-        pairs = self.was.pairs(exhibit, self.files) if self.diff and pair.base else None
-        return self.scan.ask(seen.weaknesses, pairs)
+        texts = partial(self.was.pairs, exhibit, self.files)
+        return self.scan.ask(seen.weaknesses, texts if self.diff and pair.base else None)
 
     def _with(self, layer: ModelLayer, seen: Seen, exhibit: Exhibit) -> Seen:
         """With what a model made of it, and found besides; what it did not look at is a gap."""
