@@ -601,7 +601,7 @@ def test_a_scanner_cannot_read_what_is_secret_or_reach_the_network(
 ) -> None:
     secret = repo.write(".git/secret", "s3cr3t-of-the-checkout")
     script = (
-        f"cat {secret} ../../../head-own/../.. 2>/dev/null; env; "
+        f"cat {secret} ../../../head-own-0/../.. 2>/dev/null; env; "
         "cat /proc/self/environ; python3 -c 'import socket; "
         'socket.create_connection(("127.0.0.1", 9), 1)\' 2>&1; exit 7'
     )

@@ -3,6 +3,7 @@ what lies within reach. Pure."""
 
 from __future__ import annotations
 
+import functools
 import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,7 +33,7 @@ class Asked:
     tainted: Mapping[str, str]
     """Expressions and variables that hold a stranger's words: name to what they come from."""
 
-    @property
+    @functools.cached_property
     def place(self) -> tuple[Path, str]:
         """Where it is started, and the words in that line."""
         if self.step.uses:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from autoresearch_ci.config.security import Security
-from autoresearch_ci.measure.scanners.exhibit import gathered, lay_out, steering
-from autoresearch_ci.workspace.repository import Repository
+from autoresearch_ci.measure.scanners.exhibit import Kept, gathered, lay_out, steering
+from autoresearch_ci.workspace.repository import FileVersion, Repository
 from tests.conftest import Repo
 
 PNG = b"\x89PNG\r\n\x1a\n\0" + random.Random(1).randbytes(900_000)
@@ -79,3 +79,20 @@ def test_what_is_laid_out_cannot_be_executed_and_what_cannot_lie_there_is_named(
 def test_settings_of_scanners_are_known() -> None:
     known = {".trivyignore", "sub/.bandit", ".gitleaks.toml", ".npmrc", ".snyk"}
     assert steering([*known, "a.py", ".github/workflows/a.yml"]) == known
+
+
+def test_each_file_is_read_once_for_whoever_asks() -> None:
+    version = FileVersion(mode="100644", blob="a" * 40)
+    asked = []
+
+    class Contents:
+        def read(self, version: FileVersion) -> bytes:
+            asked.append(version)
+            return b"text"
+
+        def size(self, version: FileVersion) -> int:
+            raise AssertionError
+
+    kept = Kept(Contents())
+    assert [kept.read(version), kept.read(version), kept.size(version)] == [b"text", b"text", 4]
+    assert len(asked) == 1

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+import re
 import string
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
 
 from autoresearch_ci.execution.command import CommandResult
 from autoresearch_ci.measure.diagnostics.adapter import Said
@@ -52,6 +54,49 @@ def test_code_is_shown_as_it_is_alone() -> None:
     assert [SCANNER.retold(path, "password = 1") for path in ("a.py", "a.md", "environment")] == [
         None
     ] * 3
+
+
+LEAST = {
+    "AWSKeyDetector": "AKIA" + "A" * 16,
+    "ArtifactoryDetector": "x:APAaaaaaaaa",
+    "AzureStorageKeyDetector": "AccountKey=" + "a" * 88,
+    "Base64HighEntropyString": '"aA0"',
+    "BasicAuthDetector": "a://b:c@",
+    "CloudantDetector": "cl_pw=" + "a" * 24,
+    "DiscordBotTokenDetector": f"M{'a' * 23}.{'a' * 6}.{'a' * 27}",
+    "GitHubTokenDetector": "ghp_" + "a" * 36,
+    "GitLabTokenDetector": "gldt-" + "a" * 20,
+    "HexHighEntropyString": "'a0'",
+    "IbmCloudIamDetector": "iam pass " + "a" * 44,
+    "IbmCosHmacDetector": "secret_key " + "a" * 48,
+    "IPPublicDetector": "8.8.8.8",
+    "JwtTokenDetector": "eyJa.a",
+    "KeywordDetector": "pwd: v",
+    "MailchimpDetector": "a" * 32 + "-us1",
+    "NpmDetector": "//a/:_authToken=npm_a",
+    "OpenAIDetector": "sk-" + "a" * 20 + "T3BlbkFJ" + "a" * 20,
+    "PrivateKeyDetector": "BEGIN PRIVATE KEY",
+    "PypiTokenDetector": "pypi-AgEIcHlwaS5vcmc" + "a" * 70,
+    "SendGridDetector": f"SG.{'a' * 22}.{'a' * 43}",
+    "SlackDetector": "xoxb-1-a",
+    "SoftlayerDetector": "sl key " + "a" * 64,
+    "SquareOAuthDetector": "sq0csp-" + "a" * 43,
+    "StripeDetector": "sk_live_" + "a" * 24,
+    "TelegramBotTokenDetector": "1" * 8 + ":" + "a" * 35,
+    "TwilioKeyDetector": "AC" + "a" * 32,
+}
+"""By detector, the least that it speaks of, or nearly."""
+
+
+def test_no_line_is_passed_over_in_which_a_detector_could_find_something() -> None:
+    argv = SCANNER.argv(Task(program="x", files=["a"]))
+    dull = argv[argv.index("--exclude-lines") + 1]
+    known = {plugin.__name__ for plugin in get_mapping_from_secret_type_to_class().values()}
+    assert known == LEAST.keys(), "a detector whose forms are not known to be looked at"
+    for line in (*LEAST.values(), "a\nb\n'c'"):
+        assert not re.search(dull, line), line
+    for line in ("", "    return a + b", "if x > 10.:", "def run(name, *words) -> None:"):
+        assert re.search(dull, line), line
 
 
 def test_what_is_told_twice_of_a_file_is_one_and_stands_in_its_own_line(tmp_path: Path) -> None:
