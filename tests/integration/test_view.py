@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import shutil
@@ -229,6 +230,24 @@ def test_what_a_measurement_writes_is_there_for_us_and_gone_after_it(
         [],
         [box / "tmp" / "file"],
     ]
+
+
+def test_nobody_inherits_what_a_measurement_lies_in(run: Runs, jail: Jail, tmp_path: Path) -> None:
+    """It would last as long as they do, and be theirs to write to."""
+    jail.seal()
+    before = _inherited()
+    with jail.fresh() as seen:
+        assert os.readlink(seen) == str(tmp_path / "box")  # noqa: PTH115 - a descriptor's
+        assert _inherited() == before
+
+
+def _inherited() -> set[int]:
+    found = set()
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - names
+        with contextlib.suppress(OSError):  # that of the listing
+            if os.get_inheritable(int(name)):
+                found.add(int(name))
+    return found
 
 
 def test_programs_find_out_who_they_are(run: Runs, tmp_path: Path) -> None:

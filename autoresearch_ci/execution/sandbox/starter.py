@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+from array import array
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -103,9 +104,12 @@ class Starter:
         """What is negative has told why."""
         with self._lock:
             socket.send_fds(self._channel, [what], given)
-            answer, made, _, _ = socket.recv_fds(self._channel, 4, 2, socket.MSG_CMSG_CLOEXEC)
+            # Not `recv_fds`, which takes no flags, whatever it is given.
+            room = socket.CMSG_SPACE(2 * array("i").itemsize)
+            answer, sent, _, _ = self._channel.recvmsg(4, room, socket.MSG_CMSG_CLOEXEC)
         if not answer:
             raise OSError("who starts commands has ended")
+        made = [number for _, _, raw in sent for number in array("i", raw)]
         return int.from_bytes(answer, sys.byteorder, signed=True), made
 
     def close(self) -> None:
