@@ -153,7 +153,7 @@ FOOLED = {
         {"tests.py": UNITTEST},
         f"{sys.executable} -c 'import work; n = []; work.solve(lambda: n.append(1));print(len(n))'",
         f"{sys.executable} -m unittest -q tests",
-        "discard",
+        "tests lost: 0",
     ),
     "node": (
         {"work.js": "exports.solve = tick => { for (let i = 0; i < 90; i++) tick(); return 42 }\n"},
@@ -161,16 +161,16 @@ FOOLED = {
         {"test/w.test.js": NODE},
         "node -e \"let n = 0; require('./work.js').solve(() => n++); console.log(n)\"",
         "node --test test/",
-        "keep",
+        "tests lost: not named as passed any more:",
     ),
 }
 
 
 @pytest.mark.parametrize("runner", FOOLED)
-def test_a_guard_that_was_fooled_vouches_for_nothing(
+def test_a_guard_that_was_fooled_has_failed(
     run: Run, script: Script, repo: Repo, runner: str
 ) -> None:
-    work, cheat, tests, metric, guard, status = FOOLED[runner]
+    work, cheat, tests, metric, guard, why = FOOLED[runner]
     if runner == "node" and not shutil.which("node"):
         pytest.skip("there is no node")
     for path, text in {**work, **tests}.items():
@@ -180,9 +180,8 @@ def test_a_guard_that_was_fooled_vouches_for_nothing(
     script({"description": "fools the guard", "files": {path: cheat}})
     more = ("--set", "gaming=allow", "--guard", guard, "--confirm", "never")
     done = run(*more, scope=path, metric=metric)
-    assert done.rows[1]["status"] == status, done.told
-    told = done.rows[1]["reason" if status == "discard" else "doubt"]
-    assert "tests lost: 0" in told or told.startswith("hard to believe: a gain of 100.0 %"), told
+    assert done.rows[1]["status"] == "discard", done.told
+    assert why in done.rows[1]["reason"]
 
 
 def test_a_test_that_a_guard_names_no_more_is_lost_unless_names_vary(
