@@ -292,8 +292,6 @@ class Evaluator:
             if named := naming_lines(before, after, self.ruler):
                 signs.append(f"{', '.join(named[:3])}: looks like the metric's own line")
             signs += loud(before, after, self.ruler)[:3]
-            if foul := certain(before, after, self.ruler):  # told, not refused
-                signs.append(foul)
         guarded = bool(outcome.guards) and self.bench.guards.independent
         guarded = guarded and not any(role.startswith("guard") for role in missing)
         held = outcome.holdout.agrees and "holdout" not in missing

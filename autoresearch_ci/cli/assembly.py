@@ -216,7 +216,8 @@ def open_bench(
     make_sandbox.refuse_weaker(collaborators.config.sandbox, tree.sandbox)
     make_sandbox.refuse_signers(tree.sandbox, collaborators.context.keys)
     tree.create(collaborators.context.modules)
-    _link_own_program(tree.layout)
+    if make_sandbox.starts_us(collaborators.config.commands):
+        _link_own_program(tree.layout)
     bench = _make_bench(collaborators, tree, _make_judge(collaborators, stack, paid))
     bench.set_up(collaborators.config.setup)
     context = collaborators.context

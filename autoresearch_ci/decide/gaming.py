@@ -13,7 +13,7 @@ import ast
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autoresearch_ci.decide.suppressions import added
 
@@ -82,8 +82,11 @@ def certain(before: Texts, after: Texts, ruler: Ruler) -> str:
 
 
 def loud(before: Texts, after: Texts, ruler: Ruler) -> list[str]:
-    """What to look at twice, as `work.py:3 reaches into its caller: sys._getframe`."""
-    found = _new(before, after, lambda path, text: _loud(text, ruler))
+    """What to look at twice, as `work.py:3 reaches into its caller: sys._getframe`; what would be
+    refused in a language that the ruler runs, too."""
+    anywhere = replace(ruler, text=None)
+    found = _new(before, after, lambda path, text: _certain(path, text, anywhere))
+    found += _new(before, after, lambda path, text: _loud(text, ruler))
     if ruler.counts_findings:
         found += map(str, added(before, after, _BYTES_LIMIT))
     return found

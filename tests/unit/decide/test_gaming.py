@@ -59,6 +59,7 @@ def test_only_in_a_language_that_the_ruler_runs_is_it_certain() -> None:
         == "plays against the ruler: a.ts:1 patches the clock: Date.now ="
     )
     assert refused(code, ruler=Ruler(text="cargo bench")) == ""
+    assert told(code, ruler=Ruler(text="cargo bench")) == ["work.py:2 patches time.time"]
     assert refused(clock, path="a.ts", ruler=Ruler(text="python3 bench.py")) == ""
     assert refused(code, ruler=Ruler(text="pytest -q")) != ""
     assert refused(code, ruler=Ruler(text=None)) != "", "a repair is judged by any tool"
