@@ -88,7 +88,7 @@ def _questions(options: argparse.Namespace, repository: Repository) -> Questions
 def _init(options: argparse.Namespace, place: Place) -> dict[str, Any]:
     """What came of it, for programs; people have been told then."""
     uses = list(dict.fromkeys(options.use or ["nightly"]))
-    told = list(_found(place.stack))
+    told = [*_found(place.stack), *_not_installed(place)]
     new: dict[str, str] = {}
     trial = None
     idle: list[str] = []
@@ -177,6 +177,14 @@ def _facts(stack: Stack) -> dict[str, Any]:
         "ci": list(stack.pipelines),
         "unread": list(stack.checks.unread),
     }
+
+
+def _not_installed(place: Place) -> Iterator[str]:
+    """Why tests of JavaScript usually fail in a fresh clone."""
+    stack = place.stack
+    there = (place.repository.root / "node_modules").is_dir()
+    if stack.is_of_node and stack.needs_modules and not there:
+        yield f"warning: node_modules is not there; first: {stack.install[0]}"
 
 
 # --- What is written ------------------------------------------------------------------------------

@@ -106,6 +106,8 @@ class Stack:
     """Globs of the files that hold tests."""
     test_script: str
     """An executable script that runs tests; empty: none is called so."""
+    needs_modules: bool
+    """Whether package.json at the root names others."""
     output: str
     """Folder that `npm run build` writes to; empty: not known."""
     programs: tuple[tuple[str, str, str], ...]
@@ -154,6 +156,7 @@ def stack_of(paths: Iterable[str], read: Read) -> Stack:
         scripts=scripts,
         tests=tests,
         test_script=max(filter(_TEST_SCRIPT.search, known), key=lambda p: "unit" in p, default=""),
+        needs_modules=bool(package.get("dependencies") or package.get("devDependencies")),
         output=output_of(package),
         programs=tuple(programs(known, read)),
         queries=tuple(sources["SQL"]),

@@ -366,3 +366,15 @@ def test_a_metric_in_whose_noise_nothing_would_be_seen_is_not_the_first_choice(
     assert init() == 0
     assert "not yet python bench.py" in capsys.readouterr().out
     assert written(here)["metric"]["name"] == "complexity"
+
+
+def test_modules_that_are_not_installed_are_named_at_once(
+    here: Repo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    package = json.dumps({"devDependencies": {"ava": "6"}, "scripts": {"test": "ava"}})
+    commit(here, {**NODE, "package.json": package})
+    run_cli(["init", "--yes", "--quick", "--dry-run"])
+    assert "warning: node_modules is not there; first: npm install" in capsys.readouterr().out
+    (here.path / "node_modules").mkdir()
+    run_cli(["init", "--yes", "--quick", "--dry-run"])
+    assert "node_modules" not in capsys.readouterr().out

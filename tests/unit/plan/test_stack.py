@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from autoresearch_ci.plan.draft import draft_of
 from autoresearch_ci.plan.goals import offers_for, rule_for, usual_offers
 from autoresearch_ci.plan.stack import Stack, stack_of
 
@@ -109,6 +110,15 @@ def test_a_glob_of_the_root_is_only_for_files_that_are_there() -> None:
 
 def test_in_go_the_root_is_a_package_like_any_other() -> None:
     assert stack(GO).scope == ("/*.go", "in/**/*.go", "sub/**/*.go", "!*_test.go")
+
+
+def test_go_is_compiled_once_and_timed_without_the_race_detector() -> None:
+    found = stack({**GO, "Makefile": "test:\n\tgo test -race ./...\n"})
+    offer = next(o for o in usual_offers(found) if o.title == "the time of the tests")
+    assert [guard["command"] for guard in offer.guards] == ["go test -race ./..."]
+    assert "-race" not in offer.metric["command"]
+    built = draft_of(offer, found, []).more["setup"]
+    assert built == ["go test -run '^$' ./...", "go test -run '^$' -race ./..."]
 
 
 def test_of_a_workspace_all_members_are_in_scope_or_the_one_that_it_is_about() -> None:
@@ -227,7 +237,7 @@ def test_a_percentage_to_reach_is_the_target() -> None:
 def test_every_offer_is_a_configuration_without_dangerous_commands(files: dict[str, str]) -> None:
     from autoresearch_ci.config.resolve import load
     from autoresearch_ci.decide.command_screen import objections
-    from autoresearch_ci.plan.draft import draft_of, yaml_of
+    from autoresearch_ci.plan.draft import yaml_of
 
     found = stack(files)
     for offer in usual_offers(found):
