@@ -290,7 +290,8 @@ def _link_own_program(layout: Layout) -> None:
     program = Path(sys.executable).with_name(make_sandbox.PROGRAM)
     if program.exists():
         folder = _own_folder(layout)
-        folder.mkdir(mode=0o755)
+        folder.mkdir()
+        folder.chmod(0o755)
         (folder / make_sandbox.PROGRAM).symlink_to(program)
 
 

@@ -273,8 +273,9 @@ def _proved(draft: Draft, place: Place) -> tuple[Draft, Trial | None]:
     config = _loaded(draft, place)
     refuse_dangerous(config)
     with surveyed(config, Path.cwd(), place.path) as context:
-        for warning in set(context.warnings) - place.warned:
-            print(defuse(f"warning: {warning}"))
+        for warning in context.warnings:
+            if warning not in place.warned:
+                print(defuse(f"warning: {warning}"))
             place.warned.add(warning)
         if place.quick:
             return draft, None

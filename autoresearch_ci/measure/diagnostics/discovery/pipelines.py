@@ -12,7 +12,7 @@ from autoresearch_ci.measure.diagnostics.discovery.found import Found, depth
 from autoresearch_ci.measure.diagnostics.registry import TOOLS
 
 MAKEFILES = ("Makefile", "makefile", "GNUmakefile")
-_JUSTFILES = ("justfile", "Justfile", ".justfile")
+_JUSTFILES = ("justfile", ".justfile")
 _WORKFLOW = re.compile(r"\.github/workflows/[^/]+\.ya?ml")
 _CHECK_RULE = re.compile(r"(?m)^(check|test)\s*:(?!=)")
 _TEST_PROGRAM = re.compile(
@@ -29,7 +29,8 @@ _HOOKS = {
 def look(found: Found) -> None:
     for path in sorted(found.named(*MAKEFILES, *_JUSTFILES), key=depth):
         for line in found.text(path).replace("\\\n", " ").splitlines():
-            if line[:1] in ("\t", " "):  # each has a shell of its own
+            if line[:1] == "\t" or (line[:1] == " " and path.endswith("justfile")):
+                # Each has a shell of its own.
                 found.mentions(line.lstrip().lstrip("@-+"), path, posixpath.dirname(path))
     for path in found.named(".shellcheckrc"):
         found.add("shellcheck", posixpath.dirname(path), f"{path}: is there")

@@ -147,8 +147,10 @@ def _django(found: Found) -> tuple[str, str] | None:
     """Folder and reason of a project whose own command finds tests in whatever folder."""
     for path in found.named("manage.py"):
         folder = posixpath.dirname(path)
-        test = next((p for p in found.below(folder) if re.search(r"(^|/)tests(\.py$|/)", p)), "")
-        if test and "django" in found.text(path):
+        inside = {*found.below(folder)}
+        test = next((p for p in sorted(inside) if re.search(r"(^|/)tests(\.py$|/)", p)), "")
+        others = any(p not in inside for p in found.paths if _TEST.fullmatch(p))
+        if test and not others and "django" in found.text(path):
             return folder, f"{path}: Django, {test}"
     return None
 

@@ -363,8 +363,9 @@ def test_tests_that_need_nothing_else_are_run_by_unittest() -> None:
 def test_django_finds_its_own_tests() -> None:
     files = {"web/manage.py": "import django\n", "web/shop/tests.py": "", "web/shop/test_a.py": ""}
     assert commands(files)["web: unittest"] == "python manage.py test -v 2"
-    files["setup.cfg"] = "[tool:pytest]\n"
-    assert "pytest" in commands(files)
+    assert "pytest" in commands({**files, "setup.cfg": "[tool:pytest]\n"})
+    # An example beside the tests of a library is not what it is tested with.
+    assert "pytest" in commands({**files, "tests/test_b.py": "def test_b(): ...\n"})
 
 
 def test_who_names_packages_names_a_part_of_the_tests() -> None:
