@@ -23,6 +23,7 @@ SHOWN = {
     "cli/action/entry.py": "which run folders this step has made, by their times",
     "record/ledger.py": "commit dates",
     "workspace/measure_tree.py": "commit dates",
+    "workspace/overlay.py": "when a file that was written above another changed",
     "record/notebook.py": "commit dates",
     "loop.py": "the journal's timestamp",
     "record/run_names.py": "the default tag",

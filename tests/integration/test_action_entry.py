@@ -189,7 +189,7 @@ def test_a_run_ends_with_its_outputs_and_its_report_as_summary(job: Job) -> None
 def test_a_failed_step_sets_every_output_and_says_why(
     job: Job, inputs: dict[str, str], code: int, said: str
 ) -> None:
-    done = job(inputs=inputs)
+    done = job(inputs={"proposer": f"script:{job.script}", **inputs})
     assert done.code == code, done.log
     assert list(done.outputs) == list(OUTPUTS)
     assert done.outputs["verdict"] == "incomplete"
@@ -431,7 +431,7 @@ def test_a_gate_says_what_weakness_a_pull_request_brings_and_where(job: Job, hea
     inputs = {"command": "security", "args": "--diff --publish none"}
     done = job(inputs=inputs, **event)
     assert done.code == 1, done.log
-    assert (done.outputs["verdict"], done.outputs["findings"]) == ("fail", "2")
+    assert (done.outputs["verdict"], done.outputs["findings"]) == ("fail", "1")
     assert (done.outputs["tokens"], done.outputs["cost-usd"]) == ("0", "0.0")
     assert done.annotations("error")[0] == "1 new weakness (1 high)"
     assert "::error file=b.py,line=3,title=" in done.log
