@@ -12,6 +12,7 @@ import os
 import secrets
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,8 @@ from autoresearch_ci.workspace.repository import Changes, FileVersion
 _FOLDER = b"40000"
 _NEVER = frozenset({"", ".", "..", ".git"})
 """Parts of a path that git has in no tree."""
+_AT_ONCE = 8
+"""Files that are flushed side by side."""
 
 
 class _Entry(NamedTuple):
@@ -45,36 +48,52 @@ class Objects:
         self._algorithm = "sha1" if width == 40 else "sha256"
         self._size = width // 2
         self._lasting = lasting
+        self._drafts: dict[Path, Path] = {}
+        """By the place of an object, the file that will be it."""
 
     def add(self, kind: str, data: bytes) -> str:
-        """The name of an object that is there from now on. Raises `OSError`."""
+        """The name of an object, which lasts once a commit is made. Raises `OSError`."""
         stored = b"%s %d\0%s" % (kind.encode(), len(data), data)
         name = hashlib.new(self._algorithm, stored, usedforsecurity=False).hexdigest()
         place = self._folder / name[:2] / name[2:]
-        if not (self._lasting and _freshened(place)):
+        if place not in self._drafts and not (self._lasting and _freshened(place)):
             self._write(place, zlib.compress(stored, 1))
         return name
 
     def _write(self, place: Path, packed: bytes) -> None:
         place.parent.mkdir(exist_ok=True)
-        if not self._lasting:
-            place.parent.chmod(0o755)
         # Git clears away what begins so when a process dies here.
         draft = place.with_name(f"tmp_obj_{secrets.token_hex(8)}")
+        self._drafts[place] = draft
         try:
             descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(packed)
-                file.flush()
-                if self._lasting:
-                    os.fsync(file.fileno())
-                else:
-                    os.fchmod(file.fileno(), 0o444)
-            draft.replace(place)
+            if not self._lasting:
+                place.parent.chmod(0o755)
+                draft.chmod(0o444)
         except BaseException:
-            with contextlib.suppress(OSError):
-                draft.unlink()
+            self._drop()
             raise
+        if not self._lasting:
+            self._settle()
+
+    def _settle(self) -> None:
+        """What is written is there from now on. A disk flushes several files as fast as one."""
+        try:
+            if self._lasting and self._drafts:
+                with ThreadPoolExecutor(min(len(self._drafts), _AT_ONCE)) as pool:
+                    list(pool.map(_flush, self._drafts.values()))
+            for place, draft in self._drafts.items():
+                draft.replace(place)
+        finally:
+            self._drop()
+
+    def _drop(self) -> None:
+        for draft in self._drafts.values():
+            with contextlib.suppress(OSError):  # it is there, under its own name
+                draft.unlink()
+        self._drafts.clear()
 
     def tree(self, root: str, changes: Changes) -> str:
         """A tree with files replaced, added or, where there is `None`, left out.
@@ -120,11 +139,21 @@ class Objects:
         when = f"{people} {timestamp} +0000"
         heads = [f"tree {tree}", *(f"parent {name}" for name in parents)]
         text = "\n".join([*heads, f"author {when}", f"committer {when}", "", message])
-        return self.add("commit", text.encode(errors="replace"))
+        name = self.add("commit", text.encode(errors="replace"))
+        self._settle()
+        return name
 
     def tree_of(self, commit: str) -> str:
         """The name of a commit's tree."""
         return self._content(commit, "commit").partition(b"\n")[0].split()[1].decode()
+
+
+def _flush(draft: Path) -> None:
+    descriptor = os.open(draft, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _freshened(place: Path) -> bool:
