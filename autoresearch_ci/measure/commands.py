@@ -83,6 +83,8 @@ SHORTEST_TIMEOUT = 10.0
 _ENVIRONMENTS = (".venv", "venv")
 _HELPER = ">("
 """Process substitution."""
+_SCRIPT = 1 << 20
+"""Bytes of a script; a larger one is none."""
 
 
 class OutOfTime(Exception):
@@ -337,9 +339,9 @@ class MeasuredCommands:
 
         Most are so quick that a few runs do not show it.
         """
-        scripts = [p for p in command_files(command, self._tracked) if not p.endswith(".py")]
-        texts = self.tree.contents(changes, lambda now: [path for path in scripts if path in now])
-        return _HELPER in command or any(_HELPER.encode() in text for text in texts.values())
+        scripts = (p for p in command_files(command, self._tracked) if not p.endswith(".py"))
+        texts = self.tree.texts(changes, scripts, _SCRIPT)
+        return _HELPER in command or any(_HELPER.encode() in text for text in texts)
 
     def _watched(
         self,

@@ -244,6 +244,13 @@ class MeasureTree:
         now = {p: v for p, v in {**self._files, **changes}.items() if v and v.regular}
         return {path: self._store.read(now[path]) for path in choose(now)}
 
+    def texts(self, changes: Changes, paths: Iterable[str], largest: int) -> Iterator[bytes]:
+        """The same of these files, where they are there and have at most `largest` bytes."""
+        for path in paths:
+            version = changes[path] if path in changes else self._files.get(path)
+            if version and version.regular and self._store.size(version) <= largest:
+                yield self._store.read(version)
+
     def place(self, changes: Changes) -> None:
         """Put `changes` (relative to the base commit) in place of those that are there now."""
         outdated = [path for path in self._placed if path not in changes]
