@@ -12,7 +12,6 @@ from pathlib import Path
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.shortcuts.detect import is_test
 from autoresearch_ci.errors import ConfigError
-from autoresearch_ci.record.durable_records import peek_base
 from autoresearch_ci.record.run_names import (
     chosen_tag,
     refuse_folder,
@@ -21,6 +20,7 @@ from autoresearch_ci.record.run_names import (
     refuse_vanished_base,
     run_store,
 )
+from autoresearch_ci.record.run_records import peek_base
 from autoresearch_ci.workspace.checkout_files import absent_files, folder_below
 from autoresearch_ci.workspace.command_files import command_files
 from autoresearch_ci.workspace.difference import Difference, difference

@@ -13,8 +13,8 @@ from autoresearch_ci.cli.assembly import Collaborators, make_ledger, make_redact
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.preflight import RunContext
-from autoresearch_ci.record.durable_records import Records
 from autoresearch_ci.record.ledger import Ledger
+from autoresearch_ci.record.run_records import Records
 from autoresearch_ci.workspace.store import opened
 
 

@@ -39,9 +39,9 @@ from autoresearch_ci.publish.forge.choose import Sleep, make_forge
 from autoresearch_ci.publish.forge.git_remote import Remote
 from autoresearch_ci.publish.publisher import NoPublisher, Publisher
 from autoresearch_ci.publish.run_identity import run_identity
-from autoresearch_ci.record.durable_records import Records
 from autoresearch_ci.record.ledger import Ledger
 from autoresearch_ci.record.notebook import RunFacts
+from autoresearch_ci.record.run_records import Records
 from autoresearch_ci.report.run_folder import metric_name
 from autoresearch_ci.safety.redaction import Redactor
 from autoresearch_ci.safety.secret_values import declared_values, secret_values

@@ -30,8 +30,8 @@ from autoresearch_ci.decide.same_cause import also, shown_once
 from autoresearch_ci.errors import ConfigError, GateFailed
 from autoresearch_ci.measure.diagnostics.discover import Discovery
 from autoresearch_ci.preflight import Options
-from autoresearch_ci.record.durable_records import peek_base
 from autoresearch_ci.record.run_names import chosen_tag, run_store
+from autoresearch_ci.record.run_records import peek_base
 from autoresearch_ci.report.console import make_progress, say
 from autoresearch_ci.report.gate_report import GateReport
 from autoresearch_ci.report.run_folder import Finished

@@ -32,7 +32,7 @@ from autoresearch_ci.errors import ConfigError, ProposerError
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.preflight import Options, survey
 from autoresearch_ci.propose.proposer import Context
-from autoresearch_ci.record.durable_records import Records
+from autoresearch_ci.record.run_records import Records
 from autoresearch_ci.safety.log_text import json_text
 from autoresearch_ci.workspace.store import opened
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 
 from autoresearch_ci.decide.failures import Category, Diagnosis, Failure, ordered, summary
 from autoresearch_ci.decide.gates import Age, Judged, Ruling, Verdict
+from autoresearch_ci.decide.lost_tests import Rank, Standard, lost_words
 from autoresearch_ci.decide.objective import Seen, compared, mended
-from autoresearch_ci.decide.suite_standards import Rank, Standard, lost_words
 from autoresearch_ci.errors import ConfigError
 
 NEW, ANY = "new", "any"

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from autoresearch_ci.decide.suite_standards import SuiteResult, stable
+from autoresearch_ci.decide.lost_tests import SuiteResult, stable
 
 
 class Category(enum.StrEnum):

@@ -13,9 +13,9 @@ from typing import Literal
 
 from autoresearch_ci.decide.early_stop import Curve, Point
 from autoresearch_ci.decide.lasting import LATE
+from autoresearch_ci.decide.lost_tests import Standard, SuiteResult, disagreement
 from autoresearch_ci.decide.printed_lines import PrintedLines
 from autoresearch_ci.decide.session import Evidence, Session
-from autoresearch_ci.decide.suite_standards import Standard, SuiteResult, disagreement
 from autoresearch_ci.experiment import Decision, Status
 
 Stream = Literal["stdout", "stderr"]

@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from autoresearch_ci.decide.failures import Category, Diagnosis, Failure, ordered
-from autoresearch_ci.decide.suite_standards import Standard, some, stable
+from autoresearch_ci.decide.lost_tests import Standard, some, stable
 
 
 class SetChange(enum.StrEnum):

@@ -14,7 +14,7 @@ from dataclasses import replace
 from autoresearch_ci.decide.bisection import Outcome
 from autoresearch_ci.decide.changed_lines import LinesOfTest
 from autoresearch_ci.decide.knowledge import Knowledge
-from autoresearch_ci.decide.suite_standards import SuiteResult
+from autoresearch_ci.decide.lost_tests import SuiteResult
 from autoresearch_ci.execution.command import CommandResult
 from autoresearch_ci.measure.commands import (
     BASELINE_TIMEOUT,

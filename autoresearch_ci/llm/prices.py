@@ -1,4 +1,7 @@
-"""What tokens cost: the usage fields of an answer -> dollars, or "unknown". Prices are bundled."""
+"""What tokens cost: the usage fields of an answer -> dollars, or "unknown".
+
+The prices are those of the package genai-prices (pyproject.toml); `claude.price` overrules them.
+"""
 
 from __future__ import annotations
 

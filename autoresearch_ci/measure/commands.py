@@ -17,7 +17,7 @@ from types import MappingProxyType
 
 from autoresearch_ci.decide.changed_lines import LinesOfTest
 from autoresearch_ci.decide.knowledge import Knowledge
-from autoresearch_ci.decide.suite_standards import SuiteResult
+from autoresearch_ci.decide.lost_tests import SuiteResult
 from autoresearch_ci.events import Note, Observer, OutputLine, Stage, StageStarted
 from autoresearch_ci.execution.command import CommandResult, Stop, run_command
 from autoresearch_ci.execution.environment import UNATTENDED, downloads, told

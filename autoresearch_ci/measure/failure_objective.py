@@ -16,11 +16,11 @@ from autoresearch_ci.decide.causes.ground import Ground
 from autoresearch_ci.decide.causes.verdicts import Verdict, causes, detection
 from autoresearch_ci.decide.failures import Category, Failure, asked_for, journal_id, summary
 from autoresearch_ci.decide.knowledge import Knowledge
+from autoresearch_ci.decide.lost_tests import Standard, some
 from autoresearch_ci.decide.objective import Judgement, SetChange, compared
 from autoresearch_ci.decide.objective import Seen as Diagnoses
 from autoresearch_ci.decide.session import Evidence, Policy, Session, Side
 from autoresearch_ci.decide.shortcuts.detect import shortcuts, suspicious
-from autoresearch_ci.decide.suite_standards import Standard, some
 from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.events import MetricMeasured, Warning
 from autoresearch_ci.execution.command import last_lines

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from autoresearch_ci.config.metric import Guard
 from autoresearch_ci.decide.credibility import is_witness
 from autoresearch_ci.decide.knowledge import Knowledge, Seen
+from autoresearch_ci.decide.lost_tests import SuiteResult, some
 from autoresearch_ci.decide.printed_lines import PrintedLines
-from autoresearch_ci.decide.suite_standards import SuiteResult, some
 from autoresearch_ci.events import Note, Stage, Warning
 from autoresearch_ci.experiment import Direction, GuardRun, MetricRun
 from autoresearch_ci.measure.commands import Ended, MeasuredCommands, Subject

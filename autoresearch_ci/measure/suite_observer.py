@@ -1,6 +1,6 @@
 """Sees each pytest test of a command through a plugin of ours.
 
-Whether a candidate's run can be believed is decided elsewhere (knowledge.py, suite_standards.py).
+Whether a candidate's run can be believed is decided elsewhere (knowledge.py, lost_tests.py).
 The plugin's file and the file that it writes to lie beside the measure tree and are made anew for
 each command; the latter is read through our own descriptor, so deleting or replacing it tells us
 nothing better. What is cut short is noticed. Not promised: the plugin runs in the process that it
@@ -18,7 +18,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from autoresearch_ci.decide.suite_standards import SuiteResult, worst
+from autoresearch_ci.decide.lost_tests import SuiteResult, worst
 from autoresearch_ci.execution.command import CommandResult
 from autoresearch_ci.safety import untrusted_files as beneath
 from autoresearch_ci.workspace.snapshot import remove

@@ -10,9 +10,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from autoresearch_ci.decide.failures import Diagnosis
+from autoresearch_ci.decide.lost_tests import some
 from autoresearch_ci.decide.shortcuts.suite import Shortcut
 from autoresearch_ci.decide.shortcuts.weakness_dodges import dodges
-from autoresearch_ci.decide.suite_standards import some
 from autoresearch_ci.decide.weakness_failures import as_failures
 from autoresearch_ci.decide.weaknesses import Severity, Weakness
 from autoresearch_ci.measure.commands import Subject

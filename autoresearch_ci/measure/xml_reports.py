@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
-from autoresearch_ci.decide.suite_standards import SuiteResult
+from autoresearch_ci.decide.lost_tests import SuiteResult
 from autoresearch_ci.measure import trx_reports
 from autoresearch_ci.safety.untrusted_values import MetricError, parse_number
 

@@ -17,7 +17,7 @@ from autoresearch_ci.decide.shortcuts.detect import is_test
 from autoresearch_ci.measure.diagnostics.discover import Discovery, discover
 from autoresearch_ci.plan.benchmarks import Benchmark, benchmarks
 from autoresearch_ci.plan.builds import output_of, programs
-from autoresearch_ci.plan.install import install_commands
+from autoresearch_ci.plan.package_managers import install_commands
 from autoresearch_ci.safety.untrusted_values import json_value
 
 Read = Callable[[str], bytes]

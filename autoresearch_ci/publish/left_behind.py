@@ -18,7 +18,7 @@ from autoresearch_ci.errors import AutoresearchError, WorkspaceError
 from autoresearch_ci.events import Note, Observer, Warning
 from autoresearch_ci.publish.bundle import NAME, read
 from autoresearch_ci.publish.publish_bundle import publish_bundle
-from autoresearch_ci.record.durable_records import Records
+from autoresearch_ci.record.run_records import Records
 from autoresearch_ci.workspace.repository import Repository
 
 _JOB = ("GITHUB_RUN_ID", "CI_JOB_URL")

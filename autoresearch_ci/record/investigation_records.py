@@ -22,9 +22,9 @@ from autoresearch_ci.decide.findings import Evidence, Execution
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.experiment import Spent
 from autoresearch_ci.record.durable_files import append_line
-from autoresearch_ci.record.durable_records import lock_of
 from autoresearch_ci.record.record_lines import line_of, read_line_as
 from autoresearch_ci.record.run_names import INVESTIGATION
+from autoresearch_ci.record.run_records import lock_of
 from autoresearch_ci.safety.untrusted_files import file_bytes
 from autoresearch_ci.safety.untrusted_values import MIB, Unreadable
 

@@ -16,7 +16,6 @@ from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.experiment import Experiment, Proposal, Spent, Status
 from autoresearch_ci.record import journal_file
 from autoresearch_ci.record import journal_tsv as journal
-from autoresearch_ci.record.durable_records import Records
 from autoresearch_ci.record.notebook import Notebook, RunFacts, attempt_ref, of_experiment
 from autoresearch_ci.record.run_history import (
     Attempt,
@@ -27,6 +26,7 @@ from autoresearch_ci.record.run_history import (
     PushRecord,
     Record,
 )
+from autoresearch_ci.record.run_records import Records
 from autoresearch_ci.workspace.repository import Changes, Repository
 from autoresearch_ci.workspace.signing import Signing
 from autoresearch_ci.workspace.store import Store

@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 
 from autoresearch_ci.errors import ConfigError, WorkspaceError
 from autoresearch_ci.record import journal_file
-from autoresearch_ci.record.durable_records import has_verdict
 from autoresearch_ci.record.notebook import notebook_ref
+from autoresearch_ci.record.run_records import has_verdict
 from autoresearch_ci.workspace.repository import Repository
 
 _TAG = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?![./]|lock\b))*")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from autoresearch_ci.decide.suite_standards import Standard
+from autoresearch_ci.decide.lost_tests import Standard
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.record.durable_files import replace_file
 from autoresearch_ci.safety.untrusted_files import file_bytes

@@ -14,11 +14,11 @@ from typing import Any, TypeVar
 
 from autoresearch_ci.errors import AutoresearchError, ConfigError, WorkspaceError
 from autoresearch_ci.experiment import Direction, Experiment, Status
-from autoresearch_ci.record.durable_records import Records
 from autoresearch_ci.record.foreign_journals import LARGEST, ForeignJournal, read_journal
 from autoresearch_ci.record.journal_tsv import header, parse_rows
 from autoresearch_ci.record.notebook import notebook_ref
 from autoresearch_ci.record.run_names import is_tag, run_store
+from autoresearch_ci.record.run_records import Records
 from autoresearch_ci.report.attempts import attempts
 from autoresearch_ci.report.chart import progress_svg
 from autoresearch_ci.report.html_page import Page, html_page

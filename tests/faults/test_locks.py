@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autoresearch_ci.errors import WorkspaceError
-from autoresearch_ci.record.durable_records import Records
+from autoresearch_ci.record.run_records import Records
 from autoresearch_ci.workspace.git import STALE_AFTER, wait_or_break
 from tests.faults.invariant import BRANCH, Story, wait_for
 from tests.patience import promptly
@@ -139,7 +139,7 @@ def test_a_second_run_is_refused_while_the_first_is_stopped(story: Story) -> Non
 DYING = """
 import os, sys, time
 from pathlib import Path
-from autoresearch_ci.record.durable_records import Records
+from autoresearch_ci.record.run_records import Records
 records = Records(Path(sys.argv[1]))
 if os.fork() == 0:  # a command that is about to start
     os.close(1)
@@ -157,7 +157,7 @@ def test_a_command_that_a_killed_run_was_starting_holds_its_lock_for_a_moment_on
 
     run_that_died(0.3)
     Records(tmp_path).close()
-    monkeypatch.setattr("autoresearch_ci.record.durable_records._LAST_BREATH", 0.1)
+    monkeypatch.setattr("autoresearch_ci.record.run_records._LAST_BREATH", 0.1)
     run_that_died(5)
     with pytest.raises(WorkspaceError, match="going on already"):
         Records(tmp_path)

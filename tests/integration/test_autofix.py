@@ -31,7 +31,7 @@ from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.experiment import Direction, Experiment, Proposal, Status
 from autoresearch_ci.preflight import Options, survey
 from autoresearch_ci.propose.proposer import Context, NothingLeft, Proposer, Remaining, Request
-from autoresearch_ci.record.durable_records import Records
+from autoresearch_ci.record.run_records import Records
 from autoresearch_ci.workspace.store import CommitTree, opened
 
 if TYPE_CHECKING:

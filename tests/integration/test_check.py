@@ -28,8 +28,8 @@ from autoresearch_ci.cli.config import effective
 from autoresearch_ci.cli.main import run_cli
 from autoresearch_ci.config.resolve import load
 from autoresearch_ci.decide.failures import Category, Diagnosis, Problem, identified
+from autoresearch_ci.decide.lost_tests import SuiteResult
 from autoresearch_ci.decide.objective import Seen
-from autoresearch_ci.decide.suite_standards import SuiteResult
 from autoresearch_ci.errors import BaselineError, ConfigError
 from autoresearch_ci.execution.command import CommandResult, Printed
 from autoresearch_ci.measure.diagnostics.adapter import Said

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autoresearch_ci.decide.failures import Category, Diagnosis, Problem, identified
-from autoresearch_ci.decide.suite_standards import SuiteResult
+from autoresearch_ci.decide.lost_tests import SuiteResult
 from autoresearch_ci.execution.command import CommandResult
 from autoresearch_ci.measure.xml_reports import Reports
 from autoresearch_ci.safety.characters import without_hidden

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from autoresearch_ci.decide.failures import Category, Diagnosis, Problem
-from autoresearch_ci.decide.suite_standards import SuiteResult
+from autoresearch_ci.decide.lost_tests import SuiteResult
 from autoresearch_ci.measure.diagnostics.adapter import (
     Adapter,
     Said,

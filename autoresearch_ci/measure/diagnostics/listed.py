@@ -22,7 +22,7 @@ class Listed:
     """What a runner printed of its tests."""
 
     outcomes: dict[str, str] = field(default_factory=dict)
-    """Test -> how it ended, in the words of suite_standards.py."""
+    """Test -> how it ended, in the words of lost_tests.py."""
     problems: list[Problem] = field(default_factory=list)
     incomplete: str = ""
     """Why there are more that it does not tell of."""

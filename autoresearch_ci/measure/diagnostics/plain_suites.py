@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from autoresearch_ci.decide.failures import Category, Diagnosis, Problem
-from autoresearch_ci.decide.suite_standards import SuiteResult
+from autoresearch_ci.decide.lost_tests import SuiteResult
 from autoresearch_ci.measure.diagnostics.adapter import (
     Adapter,
     Parser,

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from autoresearch_ci.decide.failures import Category, Diagnosis, Problem
-from autoresearch_ci.decide.suite_standards import SuiteResult
+from autoresearch_ci.decide.lost_tests import SuiteResult
 from autoresearch_ci.measure.diagnostics.adapter import (
     Adapter,
     Said,

@@ -14,8 +14,8 @@ from autoresearch_ci.decide.failure_gate import (
 )
 from autoresearch_ci.decide.failures import Category, Diagnosis, Failure, Problem, identified
 from autoresearch_ci.decide.gates import Age, Ruling, Verdict
+from autoresearch_ci.decide.lost_tests import SuiteResult
 from autoresearch_ci.decide.objective import Seen
-from autoresearch_ci.decide.suite_standards import SuiteResult
 from autoresearch_ci.errors import ConfigError
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from autoresearch_ci.decide.early_stop import Curve
 from autoresearch_ci.decide.knowledge import Knowledge, Seen
+from autoresearch_ci.decide.lost_tests import Standard, SuiteResult
 from autoresearch_ci.decide.printed_lines import PrintedLines
 from autoresearch_ci.decide.session import Evidence, Session, Side
-from autoresearch_ci.decide.suite_standards import Standard, SuiteResult
 from autoresearch_ci.experiment import Decision, Status
 
 KEEP, DISCARD = Decision(status=Status.KEEP), Decision(status=Status.DISCARD)

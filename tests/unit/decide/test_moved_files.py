@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from autoresearch_ci.decide.failures import Category, Diagnosis, Problem, identified
+from autoresearch_ci.decide.lost_tests import SuiteResult
 from autoresearch_ci.decide.moved_files import as_moved
-from autoresearch_ci.decide.suite_standards import SuiteResult
 
 MOVED = {"tests/test_a.py": "unit/test_b.py", "a.go": "b.go"}
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoresearch_ci.decide.failures import Category, Diagnosis, Problem, identified
+from autoresearch_ci.decide.lost_tests import Standard, SuiteResult
 from autoresearch_ci.decide.objective import Judgement, Seen, SetChange, compared, is_green
-from autoresearch_ci.decide.suite_standards import Standard, SuiteResult
 
 
 def told(*problems: Problem, tool: str = "ruff", incomplete: str = "") -> Diagnosis:

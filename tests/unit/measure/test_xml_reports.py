@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoresearch_ci.decide.suite_standards import Standard
+from autoresearch_ci.decide.lost_tests import Standard
 from autoresearch_ci.measure.xml_reports import (
     BYTES_LIMIT,
     coverage_percent,

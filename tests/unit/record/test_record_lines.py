@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from autoresearch_ci.decide.early_stop import Curve
 from autoresearch_ci.decide.knowledge import Knowledge
+from autoresearch_ci.decide.lost_tests import Rank, Standard
 from autoresearch_ci.decide.printed_lines import PrintedLines
 from autoresearch_ci.decide.session import Session, Side
-from autoresearch_ci.decide.suite_standards import Rank, Standard
 from autoresearch_ci.experiment import Experiment, Spent, Status
 from autoresearch_ci.record.record_lines import DECIDED, line_of, read_line
 from autoresearch_ci.record.run_history import (

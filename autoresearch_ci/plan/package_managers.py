@@ -1,4 +1,4 @@
-"""How a bare runner gets what a repository needs: the commands that its own files suggest; pure."""
+"""Which package manager a repository uses, and how a bare runner gets what it needs; pure."""
 
 from __future__ import annotations
 

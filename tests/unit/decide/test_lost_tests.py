@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoresearch_ci.decide.suite_standards import Standard, SuiteResult, disagreement, worst
+from autoresearch_ci.decide.lost_tests import Standard, SuiteResult, disagreement, worst
 
 WORDS = ("passed", "failed", "error", "skipped", "xfailed", "xpassed", "uncollected", "hidden")
 
