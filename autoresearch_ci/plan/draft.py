@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from autoresearch_ci.config import reader
@@ -40,6 +40,7 @@ class Draft:
         return {key: value for key, value in told.items() if value not in ("", [], {})}
 
 
+_PATIENCE = "10m"
 CACHED = ("Rust", "Java")
 """Whose builds take minutes from scratch, and notice by themselves what changed."""
 
@@ -59,6 +60,12 @@ def draft_of(offer: Offer, stack: Stack, caches: Sequence[str]) -> Draft:
         built = ["go test ./...", *tests]
         built = [line.replace("go test", "go test -run '^$'", 1) for line in built]
         more["setup"] = list(dict.fromkeys(built))
+        # Unlike the unmodified code, a candidate has to be compiled: the usual limit is no measure.
+        offer = replace(
+            offer,
+            metric={**offer.metric, "timeout": _PATIENCE},
+            guards=tuple({**guard, "timeout": _PATIENCE} for guard in offer.guards),
+        )
     return Draft(
         goal=offer.goal,
         scope=offer.scope,

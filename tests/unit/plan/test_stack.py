@@ -117,7 +117,9 @@ def test_go_is_compiled_once_and_timed_without_the_race_detector() -> None:
     offer = next(o for o in usual_offers(found) if o.title == "the time of the tests")
     assert [guard["command"] for guard in offer.guards] == ["go test -race ./..."]
     assert "-race" not in offer.metric["command"]
-    built = draft_of(offer, found, []).more["setup"]
+    draft = draft_of(offer, found, [])
+    assert draft.metric["timeout"] == draft.guards[0]["timeout"] == "10m"
+    built = draft.more["setup"]
     assert built == ["go test -run '^$' ./...", "go test -run '^$' -race ./..."]
 
 
