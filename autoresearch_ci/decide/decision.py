@@ -36,9 +36,9 @@ LOOKS = 5
 """How often one candidate may be measured up to `repeats_max`; promising ones only."""
 FUTILE = 0.02
 """A candidate whose chance to be kept within this and the next look is smaller is discarded."""
-USUAL = 0.35
-"""What changes are worth before anything is known, in scales of a pair's difference: most of them
-less than the noise. Only for giving up."""
+USUAL = 0.45
+"""What changes are worth before anything is known, in shares of the least that would be kept for
+sure: most of them less. Only for giving up."""
 CALM = 0.2
 """With old runs this precise (in variances of a pair's difference) the candidate goes twice."""
 
@@ -101,12 +101,12 @@ class _Walk:
             noise.difference(policy.direction, before, after, self.size)
             for before, after in zip(self.incumbent, self.candidate, strict=False)
         ]
-        near = [pair for pair in pairs if abs(pair) <= noise.FAR * session.step_scale]
+        near = [pair for pair in pairs if not abs(pair) > session.far * session.step_scale]
         jumps = session.step_scale > 0 and 2 * len(near) >= len(pairs)
         self.taken = len(pairs)
         """Steps of the walk: those whose two runs a jump of the machine parted lead nowhere."""
         self.pairs = near if jumps else pairs
-        self.far = noise.FAR if jumps else math.inf
+        self.far = session.far if jumps else math.inf
         self.unit = session.step_scale if jumps else session.wide_scale
         earlier = len(evidence.carried) // 2
         self.look = earlier // policy.repeats_max + 1
@@ -215,14 +215,17 @@ class _Walk:
     def _hope(self) -> float:
         """Chance to be kept within this look and the next, if the effect is about what was seen."""
         horizon = min(LOOKS, self.look + 1)
+        most = horizon * self.policy.repeats_max
+        bound = self._bound(horizon)
         effect, variance = self._seen()
-        believed = 1 / (1 + variance / USUAL**2)
+        usual = (USUAL * bound / most) ** 2
+        believed = 1 / (1 + variance / usual)
         return noise.chance_to_reach(
-            self._bound(horizon),
+            bound,
             self._climbed() if self.pairs else 0.0,
-            left=horizon * self.policy.repeats_max - self.taken,
+            left=most - self.taken,
             step=effect * believed,
-            variance=USUAL**2 * (1 - believed),
+            variance=usual * (1 - believed),
         )
 
     def _seen(self) -> tuple[float, float]:
@@ -241,7 +244,8 @@ class _Walk:
             better = noise.difference(self.policy.direction, center, value, self.size)
             return better / unit if unit else noise.clipped(better, unit)
 
-        if self.pairs and (session.drifting or session.moved(apart(self.incumbent[:1]))):
+        moves = session.drifting or any(session.moved(apart([run])) for run in self.incumbent)
+        if self.pairs and moves:
             effect = fmean(noise.clipped(pair, unit) for pair in self.pairs)
             return effect, 1 / len(self.pairs)
         effect = apart(self.candidate)

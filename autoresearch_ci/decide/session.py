@@ -207,7 +207,13 @@ class Session:
         On one and the same machine: where it jumped between the two counts for nothing.
         """
         steps = [step for group in self.null_steps for step in group]
-        return min(noise.scale(steps, noise.FAR), self.wide_scale)
+        return min(noise.scale(steps, self.far), self.wide_scale)
+
+    @property
+    def far(self) -> float:
+        """How many scales a jump of the machine is: no telling while few steps are known."""
+        known = sum(map(len, self.null_steps))
+        return noise.FAR if known > 2 * CALIBRATION else math.inf
 
     @cached_property
     def wide_scale(self) -> float:

@@ -204,14 +204,25 @@ def test_while_the_machine_alternates_what_is_worse_than_its_worst_is_rejected_b
 def test_a_jump_of_the_machine_between_two_runs_decides_nothing() -> None:
     """Nor does it make all that follows look uncertain."""
     for jump in (0.8, 1.25):
-        measure = noisy(3, gain=0.06, spread=0.01)
-        session = calibrate(measure)
-        runs = iter(range(100))
+        session = calibrate(noisy(3, spread=0.01))
+        for k in range(6):  # the noise must be known
+            seen, decision = decide(noisy(k, spread=0.01), session, name=str(k))
+            session = session.after(seen, decision, str(k))
+        measure, runs = noisy(3, gain=0.06, spread=0.01), iter(range(100))
         slow = lambda side, m=measure, r=runs, j=jump: m(side) * (j if next(r) >= 5 else 1)  # noqa: E731
         _, decision = decide(slow, session)
         assert decision.status is Status.KEEP, jump
         assert decision.ci_low is not None
         assert 0.03 < decision.ci_low < 0.06
+
+
+def test_while_little_is_known_of_the_noise_no_difference_is_a_jump() -> None:
+    """A few steps may be near each other by chance."""
+    kept = 0
+    for seed in range(40):
+        measure = noisy(seed, gain=0.1)
+        kept += decide(measure, calibrate(measure))[1].status is Status.KEEP
+    assert kept >= 39
 
 
 def test_a_gain_far_beyond_the_noise_is_no_jump_of_the_machine() -> None:
