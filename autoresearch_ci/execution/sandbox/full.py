@@ -44,6 +44,13 @@ def listed(wanted: Places) -> View:
     )
 
 
+def covered_in(wanted: Places, folders: Sequence[Path]) -> list[Path]:
+    """What is hidden in these folders, the outermost: a layer above them would show it again."""
+    covered = [Path(path) for path in listed(wanted).covered]
+    found = [p for p in covered if any(folder in p.parents for folder in folders)]
+    return [p for p in found if not any(above in p.parents for above in found)]
+
+
 def blocked(wanted: Places, user: User, needed: Sequence[str], write: Sequence[str] = ()) -> str:
     """The first place that this user cannot use in the view; empty: none.
 

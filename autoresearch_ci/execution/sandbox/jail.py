@@ -124,7 +124,8 @@ class Jail:
                 self._renew()
                 assert self._made, "sealed where no layers can be made"
                 layered = [folder for folder in self._places.own if folder not in empty]
-                made = self._made.fresh(self._places.scratch, layered, empty, self._places.kept)
+                kept = [*self._places.kept, *full.covered_in(self._places, layered)]
+                made = self._made.fresh(self._places.scratch, layered, empty, kept)
                 seen = stack.enter_context(made)
             self._is_fresh = True
             try:
