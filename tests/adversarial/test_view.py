@@ -348,13 +348,13 @@ def test_the_run_and_doctor_say_what_is_seen(
     assert "sees the system, its toolchains and its own folders only" in done.out
     command = [sys.executable, "-m", "autoresearch_ci", "doctor"]
     doctor = subprocess.run(
-        [*command, "--quick", "--metric", "cat value", "--scope", "value"],
+        [*command, "--json", "--quick", "--metric", "cat value", "--scope", "value"],
         cwd=attack.repo.path, capture_output=True, text=True, check=False,
-        env={**os.environ, "COLUMNS": "4000", "TMPDIR": tempfile.gettempdir()},
+        env={**os.environ, "TMPDIR": tempfile.gettempdir()},
     )  # fmt: skip
-    (line,) = [ln for ln in doctor.stdout.splitlines() if re.match(r"ok +view ", ln)]
-    assert str(tools.parent) in line
-    assert str(tools) not in line.replace(f"{tools.parent},", "")
+    (found,) = [c["found"] for c in json.loads(doctor.stdout) if c["name"] == "view"]
+    assert str(tools.parent) in found
+    assert str(tools) not in found.replace(f"{tools.parent},", "")
 
 
 @as_user
