@@ -12,7 +12,7 @@ import functools
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from autoresearch_ci.decide.agentic.rules import checks_out_head
@@ -61,6 +61,7 @@ _WORD = re.compile(r"[A-Za-z]+(?:[-_. /][A-Za-z]+)*")
 _OF_HASHES = re.compile(
     r"(?i)sha\d*|digest|checksum|hash|commit|revision|integrity|fingerprint|etag"
 )
+_KEY_BEGINS = re.compile(r"BEGIN [A-Z\d ]*PRIVATE KEY|PuTTY-User-Key-File")
 _BODY = re.compile(r"[\w+/=\\]{24,}")
 _SECRETS = re.compile(
     r"(?i)pass(?:wor[dt]|wd|phrase|code)|[_-]pass$|pwd|secret|token|credential|(?:api|access|auth"
@@ -84,8 +85,7 @@ def _no_secret(weakness: Weakness, rule: str, content: str) -> tuple[Severity, s
     lines = lines_of(content)
     line = lines[weakness.line - 1] if 0 < weakness.line <= len(lines) else ""
     if rule == "private-key":
-        after = line.partition("PRIVATE KEY")[2] + "\n" + "\n".join(lines[weakness.line :][:8])
-        return Severity.INFO, "" if _BODY.search(after) else "no key follows these words"
+        return Severity.INFO, "" if _holds_key(lines, line) else "no key follows these words"
     value = _value(line, weakness.key)
     if _PLACEHOLDER.search(value):
         return Severity.INFO, _FILL_IN
@@ -96,6 +96,17 @@ def _no_secret(weakness: Weakness, rule: str, content: str) -> tuple[Severity, s
     if rule in _GUESSED and _REHEARSED.search(weakness.path):
         return Severity.LOW, "a guess in tests, examples or documentation"
     return Severity.LOW, ""
+
+
+def _holds_key(lines: Sequence[str], told: str) -> bool:
+    """Whether a key follows anywhere: only the first place of a file is told, as `told`, and it may
+    be a comment above the key."""
+    for number, line in enumerate(lines):
+        if line == told or _KEY_BEGINS.search(line):
+            after = "\n".join([line.partition("PRIVATE KEY")[2], *lines[number + 1 : number + 9]])
+            if _BODY.search(after):
+                return True
+    return False
 
 
 _FILL_IN = "it stands for a value that somebody is to fill in"
@@ -312,10 +323,12 @@ class _Reading:
             if rule == "B608":
                 if _is_made(node):
                     yield node, scope
-            elif isinstance(node, ast.Call) and node.lineno == first:
+            elif isinstance(node, ast.Call) and _line_told(rule, node) == first:
                 named = (k.value for k in node.keywords if k.arg in ("args", "command", "cmd"))
+                given = [*node.args, *named]
                 if not self._calls_safe(node):
-                    yield from ((text, scope) for text in [*node.args[:1], *named][:1])
+                    # Of a function that nobody knows any argument may be the command.
+                    yield from ((text, scope) for text in given[: None if rule == "B604" else 1])
 
     def harmless(self, node: ast.expr, scope: Scope, depth: int = 8) -> bool:
         """Whether all that varies in it is."""
@@ -332,8 +345,11 @@ class _Reading:
                 return each(part, how)
             case ast.BinOp(left=left, right=right, op=ast.Add() | ast.Mod()):
                 return each(left, right)
-            case ast.BinOp(left=left, op=ast.Mult()):  # how often does no harm
-                return each(left)
+            case ast.BinOp(left=left, right=right, op=ast.Mult()):  # how often does no harm
+                plainly = isinstance(left, (ast.List, ast.Tuple, ast.JoinedStr)) or (
+                    isinstance(left, ast.Constant) and isinstance(left.value, str)
+                )
+                return each(left) if plainly else each(left, right)
             case ast.IfExp(body=one, orelse=other):
                 return each(one, other)
             case ast.GeneratorExp(elt=part) | ast.ListComp(elt=part):
@@ -373,6 +389,14 @@ class _Reading:
                 sure = count == len(values) == 1 and not self._names.bound["*"]
                 return values[0] if sure and name not in self._names.shared else None
         return None
+
+
+def _line_told(rule: str, call: ast.Call) -> int:
+    """Where bandit says that a call stands; 0: it cannot be this one. Of a shell that is asked for
+    it tells that argument's line, on which other calls may begin."""
+    if rule in ("B602", "B604"):
+        return next((k.value.lineno for k in call.keywords if k.arg == "shell"), 0)
+    return call.lineno
 
 
 def _own(around: ast.AST) -> list[ast.AST]:

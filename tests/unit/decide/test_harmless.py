@@ -51,6 +51,23 @@ def test_a_command_is_mild_when_every_part_that_varies_is_quoted(
     assert severity(rule, code) is wanted
 
 
+def test_no_other_call_on_the_line_of_the_shell_argument_answers_for_the_command() -> None:
+    code = 'run(\n    f"rm {name}",\n    shell=True, cwd=Path("x"),\n)\n'
+    assert severity("bandit/B602", code, line=3) is HIGH
+    mild = (
+        f'{SHLEX}subprocess.run(\n    f"rm {{shlex.quote(n)}}",\n    shell=True, cwd=Path(d),\n)\n'
+    )
+    assert severity("bandit/B602", mild, line=4) is LOW
+    assert severity("bandit/B604", 'remote("host", line, shell=True)') is HIGH
+
+
+def test_a_text_that_is_taken_a_number_of_times_is_not_mild_for_that_number() -> None:
+    assert (
+        severity("bandit/B608", "db.execute(f\"SELECT 1 FROM t WHERE a = '{1 * name}'\")") is HIGH
+    )
+    assert severity("bandit/B608", "n = 2\ndb.execute('SELECT %s' % (n * name))") is HIGH
+
+
 @pytest.mark.parametrize(
     ("code", "wanted"),
     [
@@ -201,3 +218,10 @@ def test_a_trigger_is_mild_where_nothing_of_a_strangers_is_fetched(
 ) -> None:
     path = ".github/workflows/a.yml"
     assert severity("zizmor/dangerous-triggers", TRIGGER + step, path=path) is wanted
+
+
+def test_a_private_key_below_a_line_that_only_names_one_is_a_key() -> None:
+    words = "# BEGIN RSA PRIVATE KEY is how it starts\n" + "#\n" * 12
+    key = "-----BEGIN RSA PRIVATE KEY-----\n" + "MIIEpAIBAAKCAQEA7fQ9xa8Zk3\n" * 3
+    assert severity("detect-secrets/private-key", words, line=1) is INFO
+    assert severity("detect-secrets/private-key", words + key, line=1) is HIGH
