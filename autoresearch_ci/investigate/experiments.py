@@ -35,6 +35,13 @@ _NEVER_BEGAN = re.compile(
     r"|Cannot find module|No such file or directory|fixture '[^']*' not found"
 )
 """A script or test that fails so has not come to what it was to show."""
+_ENDS_ALL = re.compile(
+    r"\b(?:_exit|SystemExit|abort|execv\w*|pthread_exit)\b|\b(?:exit|quit|Exit|kill)[ \t]*\("
+)
+"""What ends the process, so that whatever comes after it in a script is never asked."""
+_READS = re.compile(r"\bopen\s*\(|\.read_(?:text|bytes)\b|\breadFile")
+_READS_CODE = re.compile(r"\b(?:getsource\w*|linecache|__code__)\b")
+_PRINTS = r"\b(?:[ef]?grep|sed|awk|cat|cmp|diff|head|tail|wc|git|\w+sum)\b[^|;&\n]*"
 _NO_TESTS = (2, 3, 4, 5)
 """Exit codes of pytest other than that of a failing test."""
 
@@ -82,6 +89,8 @@ class Experiments:
         Raises `NotAllowed`, `OutOfTime`.
         """
         _refuse_unfit(language, text)
+        if control:
+            _refuse_shams(text, control)
         mended = self._mended(control) if control else None
         ran = self._ran(language, text, iteration, {})
         if mended is None or ran.broken or not ran.execution().failed:
@@ -178,6 +187,24 @@ def _refuse_unfit(language: str, text: str) -> None:
             ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise NotAllowed(f"the script cannot be read by Python: {error}") from error
+
+
+def _refuse_shams(text: str, control: Control) -> None:
+    """What passes with its control whatever is wrong with the code."""
+    if len(_ENDS_ALL.findall(control.new)) > len(_ENDS_ALL.findall(control.old)):
+        raise NotAllowed(
+            "control: `new` ends the process, so the script would pass whatever the code does"
+        )
+    name = control.path.rpartition("/")[2]
+    if (
+        (name in text and _READS.search(text))
+        or _READS_CODE.search(text)
+        or re.search(_PRINTS + re.escape(name), text)
+    ):
+        raise NotAllowed(
+            f"control: the script reads {name}, so it would tell that its words were changed, and "
+            "not what the code does. Call the code instead, and name no file of the control's"
+        )
 
 
 def interpreter(command: str, language: str) -> str:

@@ -258,8 +258,8 @@ def test_a_failing_script_without_a_control_proves_nothing(model: Model) -> None
 
 def test_a_control_of_another_file_than_the_claimed_one_proves_nothing(model: Model) -> None:
     elsewhere = {"path": "check.py", "old": "!= 6", "new": "!= 7"}
-    reads = "raise SystemExit('!= 6' in open('check.py').read())\n"
-    model(calls(hypothesis()), calls(script(reads, control=elsewhere)), calls(report(ran())))
+    runs = "python check.py\n"
+    model(calls(hypothesis()), calls(script(runs, "sh", control=elsewhere)), calls(report(ran())))
     (item,) = model.items
     assert item.status == "inconclusive"
     assert model.debug.known().runs[5].exit_code == 0
@@ -287,6 +287,35 @@ def test_a_control_that_does_not_fit_is_refused_and_runs_nothing(
     (item,) = model.items
     assert (item.status, item.runs) == ("confirmed", (4,))
     assert model.debug.known().runs[5].mended == "shop.py"
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "control", "why"),
+    [
+        (PROBE, "python", {**CONTROL, "new": "raise SystemExit(0)"}, "ends the process"),
+        (PROBE, "python", {**CONTROL, "new": "__import__('os')._exit(0)"}, "ends the process"),
+        ("raise SystemExit('x + 3' in open('shop.py').read())\n", "python", CONTROL, "reads shop"),
+        (
+            "import inspect, shop\nassert '3' not in inspect.getsource(shop)\n",
+            "python",
+            CONTROL,
+            "r",
+        ),
+        ("! grep -q 'x + 3' shop.py\n", "sh", CONTROL, "reads shop.py"),
+    ],
+)
+def test_a_control_that_would_pass_whatever_the_code_does_is_refused(
+    model: Model, text: str, language: str, control: Json, why: str
+) -> None:
+    model(
+        calls(hypothesis()),
+        calls(script(text, language, control=control)),
+        calls(script(control=CONTROL)),
+        calls(report(ran())),
+    )
+    assert why in results(model.api, 2)[0][1]
+    (item,) = model.items
+    assert (item.status, item.runs) == ("confirmed", (4,))
 
 
 def test_a_prediction_that_does_not_come_true_disproves(model: Model) -> None:
