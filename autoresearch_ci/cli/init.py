@@ -23,6 +23,7 @@ from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.flags import given
 from autoresearch_ci.config.resolve import DEFAULT_PATH, load
 from autoresearch_ci.config.schema import Config
+from autoresearch_ci.decide.command_screen import is_constant
 from autoresearch_ci.errors import AutoresearchError, ConfigError, ProposerError, PublishError
 from autoresearch_ci.plan.draft import yaml_of
 from autoresearch_ci.plan.stack import Stack, stack_of
@@ -99,6 +100,7 @@ def _init(options: argparse.Namespace, place: Place) -> dict[str, Any]:
         new[place.path] = yaml_of(draft, (schema_line(_source(options)), _HEADER))
         config = load(text=new[place.path], path=place.path).config
         told += trial.lines(config.iterations) if trial else ()
+        told += _constants(config)
         idle = list(_idle(config, place))
     new |= _workflows(uses, place.stack, options)
     print("\n".join(map(defuse, told)))
@@ -113,6 +115,14 @@ def _init(options: argparse.Namespace, place: Place) -> dict[str, Any]:
         "trial": asdict(trial) if trial else None,
         "found": _facts(place.stack),
     }
+
+
+def _constants(config: Config) -> Iterator[str]:
+    """What was asked for and looks at nothing: it passes every trial."""
+    commands = [("metric", config.metric.command)] if config.metric else []
+    for role, command in (*commands, *(("guard", guard.command) for guard in config.guards)):
+        if is_constant(command):
+            yield f"warning: this {role} says the same whatever the code does: {command}"
 
 
 def _place(options: argparse.Namespace, repository: Repository) -> Place:

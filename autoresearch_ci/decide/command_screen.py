@@ -68,6 +68,11 @@ _HIDES = (
     (re.compile(r";\s*(?:true|:|exit\s+0)\s*$"), "it ends with success whatever came before"),
     (re.compile(r"(?<![&>|])&(?![&>\d])"), "`&` does not wait for what it starts"),
 )
+_CONSTANT = re.compile(
+    r"\s*(?:true|:|exit(?:\s+0)?|(?:echo|printf)\b[^$`;&|<>]*"
+    r"|[\w./-]+(?:\s+-m\s+[\w.]+)?\s+(?:--version|--help))\s*"
+)
+"""Commands that look at nothing: as a guard they never fail, as a metric they never change."""
 _PIPE = re.compile(r"(?<!\|)\|(?!\|)")
 _BLOCK = re.compile(r"\b(?:for|while|until|if|case)\b")
 
@@ -78,6 +83,11 @@ class Objection:
 
     what: str
     cure: str
+
+
+def is_constant(command: str) -> bool:
+    """Whether it plainly says the same whatever the code does."""
+    return _CONSTANT.fullmatch(command) is not None
 
 
 def objections(command: str) -> Iterator[Objection]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -165,9 +165,7 @@ def coverage(stack: Stack) -> Iterator[Offer]:
         command = guard["command"]
         read: dict[str, Any] = {"coverage": "coverage/cobertura-coverage.xml"}
         if target.tool == "pytest":
-            tops = sorted({glob.split("/**")[0] for glob in stack.scope if "/**" in glob})
-            cov = " ".join(f"--cov={top}" for top in tops) or "--cov"
-            command = f"{command} {cov} --cov-report=xml:coverage.xml"
+            command = f"{command} {_covered(stack.scope)} --cov-report=xml:coverage.xml"
             read = {"coverage": "coverage.xml"}
         elif target.tool == "vitest":
             command = f"{command} --coverage --coverage.reporter=cobertura"
@@ -193,6 +191,19 @@ def coverage(stack: Stack) -> Iterator[Offer]:
             or stack.scope,
             guards=({**guard, "command": command},),
         )
+
+
+def _covered(scope: Sequence[str]) -> str:
+    """pytest-cov's options for the sources: without any it counts the lines of the tests, too, and
+    whoever makes those longer has covered more."""
+    sources = set()
+    for glob in (each.removeprefix("/") for each in scope):
+        folder, _, name = glob.rpartition("/")
+        if "/**" in glob:
+            sources.add(glob.split("/**")[0])
+        elif folder or "*" not in name:  # a file at the root by the name of its module
+            sources.add(folder or name.removesuffix(".py"))
+    return " ".join(f"--cov={shlex.quote(source)}" for source in sorted(sources)) or "--cov"
 
 
 _TYPES, _LINTERS = ("mypy", "pyright", "tsc"), ("ruff", "eslint", "cargo", "go vet", "shellcheck")

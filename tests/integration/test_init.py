@@ -213,7 +213,9 @@ def test_a_command_that_hides_or_harms_is_refused_and_not_run(
     assert not (here.path / CONFIG).exists()
 
 
-def test_what_is_typed_goes_above_what_is_found(here: Repo) -> None:
+def test_what_is_typed_goes_above_what_is_found(
+    here: Repo, capsys: pytest.CaptureFixture[str]
+) -> None:
     commit(here, BENCH)
     metric = ("--metric", "cat work.py", "--set", "metric.extract={last_number: true}")
     assert init(*metric, "--scope", "*.py", "--guard", "true", "--iterations", "3") == 0
@@ -222,6 +224,9 @@ def test_what_is_typed_goes_above_what_is_found(here: Repo) -> None:
     assert config["scope"] == ["*.py"]
     assert config["guards"] == [{"command": "true"}]
     assert config["iterations"] == 3
+    assert (
+        "warning: this guard says the same whatever the code does: true" in capsys.readouterr().out
+    )
 
 
 def test_the_new_file_tells_editors_its_schema(here: Repo) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from autoresearch_ci.decide.command_screen import objections
+from autoresearch_ci.decide.command_screen import is_constant, objections
 
 FOOLED_ANOTHER = (
     "true;rm -rf /",
@@ -83,3 +83,19 @@ def test_what_hides_a_failure_is_refused(command: str) -> None:
 )
 def test_an_honest_command_is_let_through(command: str) -> None:
     assert [each.what for each in objections(command)] == []
+
+
+@pytest.mark.parametrize(
+    ("command", "constant"),
+    [
+        *(
+            (each, True)
+            for each in ("true", " : ", "exit 0", "echo seconds: 1", "pytest --version")
+        ),
+        *((each, True) for each in ("python -m pytest --help", "printf 'a: 1'")),
+        *((each, False) for each in ("pytest", "echo $(wc -c < a)", "true && pytest", "false")),
+        *((each, False) for each in ("echo `ls`", "./bench --version-check", "echo a > b")),
+    ],
+)
+def test_a_command_that_looks_at_nothing_is_known(command: str, constant: bool) -> None:
+    assert is_constant(command) is constant

@@ -231,6 +231,16 @@ def test_a_percentage_to_reach_is_the_target() -> None:
     assert "target" not in offers_for("cut the test time to 80%", stack(PYTHON))[0].metric
 
 
+def test_coverage_is_that_of_the_sources_and_not_of_the_tests() -> None:
+    few = {
+        "pyproject.toml": "[tool.pytest.ini_options]\n",
+        "tests/test_a.py": "def test_a(): pass\n",
+    }
+    for source, option in (("src/a.py", "--cov=src"), ("a.py", "--cov=a")):
+        (offer,) = offers_for("raise coverage", stack({**few, source: "def f(): pass\n"}))
+        assert f" {option} --cov-report" in offer.metric["command"]
+
+
 @pytest.mark.parametrize(
     "files",
     [PYTHON, NODE, RUST, C, GO, JAVA],
