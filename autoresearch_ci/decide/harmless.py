@@ -186,7 +186,11 @@ class _Form:
 _NOTHING = re.compile(r"(?!)")
 _SHELL = _Form(
     safe=_NUMBERS | {("shlex", "quote"), ("shlex", "join")},
-    spoils=re.compile(r"[\"'`\\]|\$\(|\b(?:eval|exec|\w*sh|su|xargs)\b"),
+    spoils=re.compile(
+        r"[\"'`\\]|\$\(|\b(?:eval|exec|\w*sh|su|xargs|[gmn]?awk)\b"
+        # What is handed to these as code is code, however well it is quoted.
+        r"|\b(?:python[\d.]*|perl|ruby|node|php|lua|psql|mysql)\b.*\s-(?:\w*[ceErp]|-\w+)\s*=?$"
+    ),
     why="every part that varies is quoted",
     least=Severity.LOW,  # an option can be made of it all the same
 )
