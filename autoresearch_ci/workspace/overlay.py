@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import stat
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -57,14 +58,17 @@ class Overlay:
     def write(self, tree: Path, changes: Changes, view: GitView | None) -> None:
         """Make `tree` the base commit with `changes`; for `view`, too."""
         filters = self._filters(changes)
-        stayed = [path for path in self._dated if any(path.startswith(f"{k}/") for k in self.kept)]
+        stayed = [path for path in self._dated if self._kept(path)]
         written = {**{path: self._files.get(path) for path in stayed}, **changes}
         contents = {p: self._content(p, v, filters) for p, v in written.items() if v}
         for path in written:  # a folder may take the place of a file, and the other way round
             beneath.remove(tree, path)
+        for path in filter(self._kept, written):
+            _clear_way(tree, path)
         for path, version in written.items():
-            if version is None:
-                beneath.drop_empty_parents(tree, path)
+            if version is None:  # what is kept is mounted: it would be so no more
+                kept = self._kept(path)
+                beneath.drop_empty_parents(tree / kept, path.removeprefix(f"{kept}/"))
             else:
                 self._put(tree, path, contents[path], 0o755 if version.mode == "100755" else 0o644)
         dated = self._date(tree, changes)
@@ -72,6 +76,10 @@ class Overlay:
             for path, content in view.differing(changes, self._files, tree, dated).items():
                 beneath.remove(tree, path)
                 self._put(tree, path, content, 0o644)
+
+    def _kept(self, path: str) -> str:
+        """The folder that holds it and in which what is written stays; empty: none."""
+        return next((folder for folder in self.kept if path.startswith(f"{folder}/")), "")
 
     def _put(self, tree: Path, path: str, content: bytes, mode: int) -> None:
         _make_folders(tree, path.rpartition("/")[0], self._own)
@@ -138,6 +146,14 @@ def make_cache_folders(tree: Path, patterns: Sequence[str], own: Own) -> list[st
         names[:] = [name for name in names if name not in kept]
         found += [paths[name] for name in sorted(kept)]
     return found
+
+
+def _clear_way(root: Path, path: str) -> None:
+    """Remove what measured code has left where a folder must be."""
+    for above in Path(path).parents[-2::-1]:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            if not stat.S_ISDIR(beneath.status(root, above.as_posix()).st_mode):
+                beneath.unlink(root, above.as_posix())
 
 
 def _make_folders(root: Path, path: str, own: Own) -> None:

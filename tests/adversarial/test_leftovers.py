@@ -182,6 +182,39 @@ def test_a_candidates_file_in_a_folder_of_the_cache_is_no_other_ones(
 
 
 @layered
+@pytest.mark.parametrize("left", ["echo x >build/inner", "ln -s /etc build/inner"])
+def test_what_lies_in_a_candidates_way_in_the_cache_ends_no_run(
+    attack: Attack, repo: Repo, script: Script, left: str
+) -> None:
+    repo.write("build/inner/deep/file", "10\n")
+    attack.plant(f"#!/bin/sh\ncat value\nrm -rf build/inner\n{left}\n")
+    files = {"build/inner/deep/file": "1\n", "value": "9\n"}
+    script({"description": "better", "files": files})
+    flags = ("--set", "cache=[build/]", "--scope", "build/**", "--scope", "value")
+    done = attack.run(*flags, scope=None, metric="./attack", **STRICT)
+    assert done.column("status") == ["baseline", "keep"], done.told
+
+
+@layered
+def test_a_folder_of_the_cache_that_held_only_a_candidates_file_is_kept_all_the_same(
+    attack: Attack, script: Script
+) -> None:
+    attack.plant(
+        "#!/bin/sh\ncat value\n"
+        "if test -e build/new; then rm -f build/made; exit; fi\n"
+        "test -e build/made && echo FOUND\nmkdir -p build; touch build/made\n"
+    )
+    script(
+        {"description": "worse", "files": {"build/new": "x\n", "value": "12\n"}},
+        {"description": "better", "files": {"value": "9\n"}},
+    )
+    flags = ("--set", "cache=[build/]", "--scope", "build/**", "--scope", "value")
+    done = attack.run(*flags, "--iterations", "2", scope=None, metric="./attack 2>&1", **STRICT)
+    assert done.column("status") == ["baseline", "discard", "keep"], done.told
+    assert "FOUND" in (done.folder / "logs" / "2.log").read_text()
+
+
+@layered
 @as_user
 def test_thousands_of_folders_in_each_other_are_gone(
     attack: Attack, script: Script, user: str
