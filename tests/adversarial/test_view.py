@@ -377,3 +377,22 @@ def test_an_agent_sees_its_draft_and_not_the_repository(
     )  # fmt: skip
     assert done.column("status") == ["baseline", "keep"], done.told
     assert "THERE" not in (done.folder / "logs" / "1.log").read_text()
+
+
+@pytest.mark.parametrize("way", ["read", "write"])
+def test_the_folder_of_everybodys_temporary_files_may_be_listed(attack: Attack, way: str) -> None:
+    """Ours lie in it, and else it would be a new one for each command."""
+    (attack.open_folder / "there").write_text("found\n")
+    program = (
+        f"print(open('{attack.open_folder}/there').read())\n"
+        f"print('ours', os.listdir('{attack.open_folder}/tmp/tmpwork-0'))\n"
+        f"open('{attack.open_folder}/made', 'w')\n"
+    )
+    steps = [
+        f"try:\n    {line}\nexcept OSError as error:\n    print('refused', error)\n"
+        for line in program.splitlines()
+    ]
+    text = attack("import os\n" + "".join(steps), "--set", f"sandbox.{way}=[/tmp]")
+    assert "found" in text
+    assert (attack.open_folder / "made").exists() == (way == "write"), text
+    assert len(refused(text)) == (1 if way == "write" else 2), text

@@ -105,12 +105,17 @@ class View:
         return [*words, *(word for path in closed for word in ("--remount-ro", path))]
 
     def fresh(self) -> list[tuple[str, list[str]]]:
-        """The folders that are new for each command, and what is mounted in each of them."""
+        """The folders that are new for each command, and what is mounted in each of them.
+
+        Not those that are shown themselves: a new one would hide what is.
+        """
+        shown = {*self.shown, *self.writable}
         mounted = sorted({*self.added(), *self.writable, *self.covered})
         outermost = [p for p in mounted if not any(p.startswith(f"{q}/") for q in mounted)]
         return [
             (folder, [path for path in outermost if path.startswith(f"{folder}/")])
             for folder in _NEW_FOR_EACH
+            if shown.isdisjoint(_way_to(folder))
         ]
 
     def _mount(self, path: str, give: Callable[[bytes], int]) -> list[str]:

@@ -33,8 +33,8 @@ _STORES = ("/run", "/dev/shm")
 """Folders of the view that a file system can lie on for a moment."""
 _BYTES_OF_A_FILE = 8192
 """On average: empty ones take memory, too, that is not counted."""
-_LIMITS = ("memory.max", "memory/memory.limit_in_bytes")
-"""Of control groups, the newer and the older kind (`man 7 cgroups`)."""
+_GROUPS = Path("/sys/fs/cgroup")
+_OWN_GROUPS = Path("/proc/self/cgroup")
 
 
 class Namespaces:
@@ -194,12 +194,26 @@ def _tried(
     return f"a command in it ended with status {status}" if status else ""
 
 
-def _room() -> int:
-    """Bytes that one measurement may write: half of the memory that there is."""
+def _room(groups: Path = _GROUPS, own: Path = _OWN_GROUPS) -> int:
+    """Bytes that one measurement may write: half of the memory that there is, for us.
+
+    `groups`, `own`: control groups, and in which we are (`man 7 cgroups`). Each of those above
+    may limit it; in a container the outermost that is seen is ours, whatever it is called.
+    """
     found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    for name in _LIMITS:
-        with contextlib.suppress(OSError, ValueError):  # "max"
-            found.append(int(Path("/sys/fs/cgroup", name).read_text()))
+    named: list[str] = []
+    with contextlib.suppress(OSError):
+        named = own.read_text(errors="surrogateescape").splitlines()
+    for line in ("0::/", "0:memory:/", *named):
+        _, kinds, path = line.split(":", 2)
+        if kinds in ("", "memory"):
+            root = groups / kinds
+            limit = "memory.limit_in_bytes" if kinds else "memory.max"
+            inner = root / path.lstrip("/")
+            for folder in (inner, *inner.parents):
+                if folder.is_relative_to(root):
+                    with contextlib.suppress(OSError, ValueError):  # "max"
+                        found.append(int((folder / limit).read_text()))
     return min(found) // 2
 
 

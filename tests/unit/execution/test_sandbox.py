@@ -18,6 +18,7 @@ from autoresearch_ci.config.schema import Sandbox
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.execution.sandbox import users
 from autoresearch_ci.execution.sandbox.abilities import Abilities, describe
+from autoresearch_ci.execution.sandbox.namespaces import _room
 from autoresearch_ci.execution.sandbox.places import services, visible
 from autoresearch_ci.execution.sandbox.seccomp import (
     LOCAL_FAMILIES,
@@ -354,3 +355,26 @@ def test_switched_off_is_neither_on_nor_missing() -> None:
     assert [missing.what for missing in found.off] == [
         "the system calls of measured code are not filtered"
     ]
+
+
+@pytest.mark.parametrize(
+    ("told", "limits", "expected"),
+    [
+        ("", {"memory.max": 4096}, 2048),
+        ("0::/a/b\n", {"memory.max": "max", "a/memory.max": 8192, "a/b/memory.max": "max"}, 4096),
+        ("0::/a/b\n", {"a/memory.max": 8192, "a/b/memory.max": 6000}, 3000),
+        ("1:cpu:/c\n4:memory:/m\n0::/\n", {"memory/m/memory.limit_in_bytes": 400}, 200),
+        ("0::/../outside\n", {"memory.max": 4096}, 2048),
+    ],
+)
+def test_a_measurement_may_write_half_of_what_its_control_groups_leave_us(
+    tmp_path: Path, told: str, limits: Mapping[str, object], expected: int
+) -> None:
+    """Else what it wrote would be there when the kernel looks for somebody to end, and we alone."""
+    groups = tmp_path / "groups"
+    for path, limit in limits.items():
+        (groups / path).parent.mkdir(parents=True, exist_ok=True)
+        (groups / path).write_text(f"{limit}\n")
+    own = tmp_path / "own"
+    own.write_text(told)
+    assert _room(groups, own) == expected
