@@ -120,6 +120,12 @@ _SCRIPT_CLOCK = re.compile(
     r"|\b(defineProperty|assign)\(\s*((globalThis|global)\.)?(Date|performance)\b"
 )
 _CLOCKS = frozenset({"time", "datetime", "datetime.datetime", "timeit"})
+_OF_A_CLOCK = re.compile(
+    r"((time|perf_counter|monotonic|process_time|thread_time|clock_gettime)(_ns)?|sleep|ctime"
+    r"|gmtime|localtime|asctime|strftime|mktime|get_clock_info|date|datetime|now|utcnow|today"
+    r"|fromtimestamp|default_timer|timeit|repeat|Timer|autorange)?"
+)
+"""What measures with them; empty: not known."""
 _PATCHERS = frozenset({"freezegun", "time_machine"})
 
 
@@ -173,19 +179,26 @@ def _patches(node: ast.AST, imported: _Imports) -> Iterator[str]:
     elif isinstance(node, ast.AugAssign | ast.AnnAssign | ast.For):
         targets = [node.target]
     for target in targets:
-        if isinstance(target, ast.Attribute) and imported.dotted(target.value) in _CLOCKS:
-            yield f"patches {imported.dotted(target.value)}.{target.attr}"
+        if isinstance(target, ast.Attribute):
+            owner = imported.dotted(target.value)
+            if _is_of_clock(owner, target.attr):
+                yield f"patches {owner}.{target.attr}"
         elif isinstance(target, ast.Subscript) and (key := _string(target.slice)):
             owner = _namespace(target.value, imported)
-            if owner in _CLOCKS or (owner == "sys.modules" and key in _CLOCKS):
+            if _is_of_clock(owner, key) or (owner == "sys.modules" and key in _CLOCKS):
                 yield f"patches {owner}[{key!r}]"
     if isinstance(node, ast.Call) and imported.dotted(node.func) == "setattr":
         owner = imported.dotted(node.args[0]) if len(node.args) == 3 else ""
-        if owner in _CLOCKS:
-            yield f"patches {owner}.{_string(node.args[1])}"
+        if owner and _is_of_clock(owner, name := _string(node.args[1])):
+            yield f"patches {owner}.{name}"
     for name in _imported(node):
         if name.partition(".")[0] in _PATCHERS:
             yield f"patches the clock ({name})"
+
+
+def _is_of_clock(owner: str, name: str) -> bool:
+    """Else it is something else that is called as a clock is, or new in its module."""
+    return owner in _CLOCKS and _OF_A_CLOCK.fullmatch(name) is not None
 
 
 def _namespace(node: ast.expr, imported: _Imports) -> str:

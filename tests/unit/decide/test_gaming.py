@@ -107,6 +107,7 @@ def test_a_comment_that_silences_a_tool_is_told_where_findings_are_counted() -> 
 
 HONEST = r"""
 import time; start = time.perf_counter(); self.time = time.time()
+import time\ndef charge(time):\n    time.billed = True; setattr(time, 'rate', 1)
 class A:\n    def __eq__(self, o):\n        return self.x == o.x
 class A:\n    def __eq__(self, o):\n        return NotImplemented
 class A:\n    def __eq__(self, o):\n        if o:\n            return False\n        return True
