@@ -511,8 +511,9 @@ def test_a_huge_file_is_refused_to_the_model_and_the_run_goes_on(
 
 def test_a_program_that_is_no_brief_is_refused(repo: Repo, shell: Shell) -> None:
     repo.write("program.md", "x" * 2_000_000)
+    repo.write("tuned.py", "RATE = 1.0\n")
     repo.commit()
-    work = ("--scope", "value", "--metric", "cat value", "--set", "program=program.md")
+    work = ("--scope", "*.py", "--metric", "cat value", "--set", "program=program.md")
     done = shell("run", *work, "--proposer", "search")
     assert done.code == 2, done.told
     assert "at most 1000000" in done.told
