@@ -456,6 +456,14 @@ def test_a_pull_request_brings_no_rules_of_its_own(repo: Repo, scan: Scan, tmp_p
     own = scan("--diff", "main")  # on one's own branch they are one's own
     assert own.code == 0
     assert ".github/autoresearch.yml is not as the base has it, and holds" in own.out
+    repo.write(".github/autoresearch.yml", "security: {exclude: ['app.*']}\n")
+    repo.commit()
+    unseen = scan("--diff", "main")
+    assert (unseen.code, unseen.json["verdict"]) == (1, "incomplete"), unseen.out
+    assert "security.exclude names it, and that of the base does not" in unseen.out
+    assert scan("--diff", "main", "--set", "security.exclude=['app.py']").code == 0
+    repo.write(".github/autoresearch.yml", "security: {fail_on: never, exclude: ['**']}\n")
+    head = repo.commit()
     payload = {"merge_group": {"base_sha": base, "head_sha": head}}
     (tmp_path / "queue.json").write_text(json.dumps(payload))
     queue = {"GITHUB_EVENT_NAME": "merge_group", "GITHUB_EVENT_PATH": str(tmp_path / "queue.json")}
