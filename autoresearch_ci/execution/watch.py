@@ -15,7 +15,7 @@ from typing import Protocol
 from autoresearch_ci.execution.processes import ProcessTree
 
 _CHUNK = 1 << 16
-LINGER, _LINGER_IDLE = 0.5, 0.1
+LINGER, _LINGER_IDLE = 0.5, 0.25
 """Seconds, in all and between two reads, for output that comes after the command's own exit."""
 _TICK = 0.01
 """Seconds between looks at the child where there is no pidfd."""

@@ -301,7 +301,7 @@ def saying(*said: str) -> str:
 FAKE = "import sys; sys.stdout.write('co' 'st: 1' + chr(10)); sys.stdout.flush()"
 OUTLIVES = (
     "import subprocess; subprocess.Popen(['sh', '-c', "
-    "'while kill -0 $PPID 2>/dev/null; do :; done; sleep 0.08; {}'])"
+    "'while kill -0 $PPID 2>/dev/null; do :; done; sleep 0.12; {}'])"
 )
 HIDDEN: Played = {
     "glue": (saying(FAKE, "sys.stdout.write('. ')"), "printed 2 times"),
@@ -432,7 +432,8 @@ def test_a_line_after_the_end_that_decides_nothing_refuses_nobody(
     flags = ("--metric-name", "cost", "--set", "gaming=allow", "--iterations", "2")
     done = run(*flags, scope="work.py", metric=f"{sys.executable} bench.py")
     assert done.column("status")[1:] == ["keep", "metric-error"], done.told
-    assert "after the command itself had ended" in done.column("reason")[2]
+    said = ("after the command itself had ended", "cost was not printed")  # or it came too late
+    assert any(words in done.column("reason")[2] for words in said)
 
 
 def test_a_guards_number_is_read_where_the_unmodified_code_prints_it(
