@@ -24,6 +24,7 @@ from autoresearch_ci.cli.security_scan import Scan, Scanned
 from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.flags import FLAGS
 from autoresearch_ci.config.schema import Config, Publish
+from autoresearch_ci.config.security import at_least
 from autoresearch_ci.decide.model_layer import ModelLayer
 from autoresearch_ci.decide.security_gate import gate, threshold_of
 from autoresearch_ci.decide.weaknesses import Weakness
@@ -50,7 +51,8 @@ def main(options: argparse.Namespace) -> int:
     pair = _compared(options.diff or "", environment)
     pair = replace(pair, proposed=pair.proposed or options.proposed)
     resolved, _ = effective(options, commit=pair.rules, only=True, command="security")
-    config = _as_typed(resolved.config, options)
+    config, weaker = _held(resolved.config, pair, options)
+    config = _as_typed(config, options)
     redactor = make_redactor(config, environment)
     now = datetime.datetime.now(datetime.UTC)
     with (
@@ -75,6 +77,7 @@ def main(options: argparse.Namespace) -> int:
             ask=partial(_asked, options, config, pair, observe),
         )
         scanned = scan.run(diff=diff, scope=() if config.scope == EVERYTHING else config.scope)
+        scanned = replace(scanned, doubts=(*weaker, *scanned.doubts))
         fixed = fix(scan, scanned, options) if options.fix else None
         if fixed:
             pair, scanned = fixed.pair, fixed.scanned
@@ -96,6 +99,26 @@ def main(options: argparse.Namespace) -> int:
     if fixed and fixed.broken:
         raise fixed.broken
     return report.exit_code
+
+
+def _held(head: Config, pair: Compared, options: argparse.Namespace) -> tuple[Config, list[str]]:
+    """The head's configuration without what could hide what it brings; and a sentence on that."""
+    if options.diff is None or pair.proposed or not pair.base:
+        return head, []
+    try:
+        resolved, path = effective(options, commit=pair.base, only=True, command="security")
+    except ConfigError as error:
+        error.add_note(f"Of {pair.base[:12]}, the base: what it says holds for what HEAD brings.")
+        raise
+    base = resolved.config
+    security = at_least(base.security, head.security)
+    held = head.model_copy(
+        update={"security": security, "claude": base.claude, "sandbox": base.sandbox}
+    )
+    names = [f"security.{n}" for n, value in security if value != getattr(head.security, n)]
+    names += [n for n in ("claude", "sandbox") if getattr(base, n) != getattr(head, n)]
+    told = f"{path} is not as the base has it; the base's counts, or what is stricter, in: "
+    return held, [told + ", ".join(names)] if names else []
 
 
 _OF_REPAIRS = ("guards", "env", "proposer", "publish.branch", "publish.base", "publish.draft")

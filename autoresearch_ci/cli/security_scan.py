@@ -17,8 +17,6 @@ from autoresearch_ci.cli.compared import Compared
 from autoresearch_ci.cli.security_base import BaseFiles, Files
 from autoresearch_ci.cli.security_excuses import TrustedLists
 from autoresearch_ci.cli.security_lookers import lookers
-from autoresearch_ci.config.reader import read_foreign
-from autoresearch_ci.config.resolve import DEFAULT_PATH
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.agentic import rules as agentic
 from autoresearch_ci.decide.excuses import Excuses
@@ -162,12 +160,7 @@ class _Scanning:
             exhibit=exhibit,
             base=self._base(exhibit, head, before, layer) if self.diff else None,
             excuses=excuses,
-            gaps={
-                **self.lookers.missing(exhibit),
-                **head.gaps,
-                **head.unseen,
-                **self._newly_excluded(exhibit),
-            },
+            gaps={**self.lookers.missing(exhibit), **head.gaps, **head.unseen},
             asked=frozenset({*self.lookers.programs, agentic.TOOL}),
             left={
                 **self.lookers.left(exhibit),
@@ -298,35 +291,9 @@ class _Scanning:
             today=self.scan.today,
         )
 
-    def _newly_excluded(self, exhibit: Exhibit) -> dict[str, str]:
-        """Files that are left out by what the change itself says: only the base's word counts."""
-        if self.trusted == self.scan.pair.head or not exhibit.excluded:
-            return {}
-        if self.settings.exclude != self._excluded_by(self.files):
-            return {}  # whoever started us says so
-        left_out = gitignore_spec(self._excluded_by(self.base))
-        paths = [path for path in exhibit.excluded if not left_out.match_file(path)]
-        return dict.fromkeys(paths, "security.exclude names it, and that of the base does not")
-
-    def _excluded_by(self, files: Files) -> tuple[str, ...]:
-        """What the configuration of a commit leaves out; nothing where it cannot be read."""
-        version = files.get(DEFAULT_PATH)
-        if version is None or not version.regular:
-            return ()
-        try:
-            data = read_foreign(self.contents.read(version), DEFAULT_PATH).data
-        except ConfigError:
-            return ()
-        settings = data.get("security")
-        globs = settings.get("exclude") if isinstance(settings, Mapping) else None
-        return tuple(map(str, globs)) if isinstance(globs, list) else ()
-
     def _doubts(self, before: Seen) -> Iterable[str]:
         if self.trusted == self.scan.pair.head:
             return
-        changed = self.files.get(DEFAULT_PATH) != self.base.get(DEFAULT_PATH)
-        if changed and not self.scan.pair.proposed:
-            yield f"{DEFAULT_PATH} is not as the base has it, and holds: no pull request is known"
         own = (*steering(self.files), self.settings.accepted)
         for path in sorted(set(own)):
             if self.files.get(path) != self.theirs.get(path):

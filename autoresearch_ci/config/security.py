@@ -73,6 +73,27 @@ class Security(Section):
         return self
 
 
+_STRICTEST_LAST = ("never", "critical", "high", "medium", "low")
+
+
+def at_least(trusted: Security, besides: Security) -> Security:
+    """What the trusted commit says, and what another asks for besides: never less is looked at,
+    with fewer scanners, or failed by."""
+    named = {tool.name for tool in trusted.tools}
+    return trusted.model_copy(
+        update={
+            "fail_on": max(trusted.fail_on, besides.fail_on, key=_STRICTEST_LAST.index),
+            "scanners": tuple(dict.fromkeys((*trusted.scanners, *besides.scanners))),
+            "dependencies": trusted.dependencies or besides.dependencies,
+            "tools": (*trusted.tools, *(t for t in besides.tools if t.name not in named)),
+            **{
+                name: max(getattr(trusted, name), getattr(besides, name))
+                for name in ("max_file_kb", "max_files", "timeout")
+            },
+        }
+    )
+
+
 def for_security(data: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration's data as `security` takes it: nothing is measured, all is looked at."""
     return {**data, "scope": ["**"], "metric": {"command": "true"}}

@@ -453,14 +453,9 @@ def test_a_pull_request_brings_no_rules_of_its_own(repo: Repo, scan: Scan, tmp_p
     found = scan("--diff", **event(tmp_path, base, head))
     assert found.code == 1
     assert found.json["fail_on"] == "high"
-    own = scan("--diff", "main")  # on one's own branch they are one's own
-    assert own.code == 0
-    assert ".github/autoresearch.yml is not as the base has it, and holds" in own.out
-    repo.write(".github/autoresearch.yml", "security: {exclude: ['app.*']}\n")
-    repo.commit()
-    unseen = scan("--diff", "main")
-    assert (unseen.code, unseen.json["verdict"]) == (1, "incomplete"), unseen.out
-    assert "security.exclude names it, and that of the base does not" in unseen.out
+    (tmp_path / "mine.yml").write_text("security: {exclude: ['app.py']}\n")
+    mine = ("--config", str(tmp_path / "mine.yml"))  # is nobody's commit: who starts us says so
+    assert scan("--diff", "main", *mine).code == 0
     assert scan("--diff", "main", "--set", "security.exclude=['app.py']").code == 0
     repo.write(".github/autoresearch.yml", "security: {fail_on: never, exclude: ['**']}\n")
     head = repo.commit()
@@ -468,6 +463,47 @@ def test_a_pull_request_brings_no_rules_of_its_own(repo: Repo, scan: Scan, tmp_p
     (tmp_path / "queue.json").write_text(json.dumps(payload))
     queue = {"GITHUB_EVENT_NAME": "merge_group", "GITHUB_EVENT_PATH": str(tmp_path / "queue.json")}
     assert scan("--diff", **queue).code == 1
+
+
+@pytest.mark.parametrize("path", [".github/autoresearch.yml", "ci/looks.yml"])
+def test_what_a_change_says_to_be_judged_more_mildly_does_not_count_without_a_pull_request_either(
+    repo: Repo, scan: Scan, path: str
+) -> None:
+    weaker = {
+        "fail_on": "never",
+        "exclude": ["app.*"],
+        "max_file_kb": 1,
+        "max_files": 1,
+        "accepted": "a.yml",
+        "baseline": "b.json",
+    }
+    repo.write(path, "security: {scanners: [bandit]}\n")
+    repo.write("b.json", "{}\n")
+    repo.commit()
+    repo.git("switch", "--quiet", "-c", "topic")
+    repo.write("a.py", HARMLESS)
+    repo.write("app.py", "\n" * 3000 + HOLE)
+    repo.write(path, json.dumps({"security": weaker}))
+    repo.commit()
+    found = scan("--diff", "main", *([] if path.startswith(".github") else ["--config", path]))
+    assert found.blocking == ["app.py:bandit/B602"], found.out
+    assert (found.code, found.json["excluded"]) == (1, [])
+    told = next(
+        text for text in found.json["doubts"] if f"{path} is not as the base has it" in text
+    )
+    assert all(f"security.{key}" in told for key in (*weaker, "scanners"))
+
+
+def test_what_a_change_says_to_be_judged_more_strictly_counts(repo: Repo, scan: Scan) -> None:
+    repo.git("switch", "--quiet", "-c", "topic")
+    repo.write("app.py", "import tempfile\n\nNAME = tempfile.mktemp()\n")
+    repo.commit()
+    assert scan("--diff", "main").code == 0
+    repo.write(".github/autoresearch.yml", "security: {fail_on: medium}\n")
+    repo.commit()
+    found = scan("--diff", "main")
+    assert (found.code, found.blocking) == (1, ["app.py:bandit/B306"])
+    assert "not as the base has it" not in found.out
 
 
 def test_a_pull_request_of_which_there_is_no_base_is_refused(
