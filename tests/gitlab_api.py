@@ -41,6 +41,11 @@ class GitLabApi(LocalServer):
     discussions: list[Json] = field(default_factory=list)
     not_in_difference: set[tuple[str, int]] = field(default_factory=set)
     requests: list[str] = field(default_factory=list)
+    faults: dict[str, int] = field(default_factory=dict)
+    """By method, how its next request ends: a status, before anything is done; 0: it is done, and
+    the connection breaks."""
+    always: bool = False
+    """Whether all further ones end so."""
 
     def __post_init__(self) -> None:
         self._count = 0
@@ -154,14 +159,22 @@ def _handler(api: GitLabApi) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             token = self.headers.get("private-token", "")
+            ends = (api.faults.get if api.always else api.faults.pop)(self.command, None)
             try:
+                if ends:
+                    raise Fault(ends, "not now")
                 status, told = api.answer(
                     self.command, self.path, token, json.loads(body) if body else None
                 )
             except Fault as fault:
                 status, told = fault.status, {"message": fault.message}
+            if ends == 0:
+                self.close_connection = True
+                return
             data = b"" if told is None else json.dumps(told).encode()
             self.send_response(status)
+            if status == 429:
+                self.send_header("Retry-After", "3")
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()

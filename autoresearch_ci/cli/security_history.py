@@ -69,8 +69,15 @@ class History:
         tip: str | None = None,
     ) -> SecurityReport:
         # What only a model says, and nothing bears out, is nothing that could be fixed one day.
+        # What is hidden in reports is compared here, and not shown.
+        quotes = {weakness.fingerprint: weakness.evidence for weakness in scanned.head.weaknesses}
         told = [
-            judged.item
+            replace(
+                judged.item,
+                evidence=tuple(
+                    q for name in judged.item.fingerprints for q in quotes.get(name, ())
+                ),
+            )
             for judged in report.verdict.items
             if judged.item.sources != (MODEL,) or judged.item.status in ("open", "accepted")
         ]
@@ -100,4 +107,9 @@ class History:
             files=[s.path for s in scanned.exhibit.subjects if s.path not in unseen],
             present=self.repository.files(report.commit),
             scanners=scanners,
+            read=lambda path: self._text(report.commit, path),
         )
+
+    def _text(self, commit: str, path: str) -> str | None:
+        content = self.repository.content(commit, path)
+        return None if content is None else content.decode("utf-8-sig", "replace")

@@ -5,11 +5,13 @@ CORE: pure. What was not looked at again is unknown, never fixed.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import hashlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from autoresearch_ci.decide.weaknesses import Weakness
+from autoresearch_ci.decide.findings import Read
+from autoresearch_ci.decide.weaknesses import MODEL, Weakness
 
 NEW, PERSISTING, REOPENED = "new", "persisting", "reopened"
 FIXED, UNKNOWN = "fixed", "unknown"
@@ -38,6 +40,8 @@ class Entry:
     """The one in which it was last told."""
     ended: str = ""
     """Day on which it was found fixed."""
+    quotes: tuple[tuple[str, int, str], ...] = ()
+    """Of the code at its place that a model quoted: path, length and SHA-256, without blanks."""
 
     def words(self) -> str:
         """For people, in a line."""
@@ -58,12 +62,30 @@ class Looked:
     """All that the commit has."""
     scanners: Collection[str]
     """That looked to the end."""
+    read: Read = lambda path: None
+    """Text of a file."""
 
     def would_tell(self, entry: Entry) -> bool:
-        """Whether this scan would have told of it, had it still been there."""
+        """Whether this scan would have told of it, had it still been there.
+
+        A model need not say again what it said beside a scanner: it is enough that the scanner
+        looked, and that the code which the model quoted is gone.
+        """
         gone = bool(entry.path) and entry.path not in self.present
         seen = gone or not entry.path or entry.path in self.files
-        return seen and set(entry.sources) <= {*self.scanners}
+        others = {*entry.sources} - {MODEL}
+        if MODEL in entry.sources and (not entry.quotes or any(map(self._stands, entry.quotes))):
+            return False
+        return seen and bool(others) and others <= {*self.scanners}
+
+    def _stands(self, quote: tuple[str, int, str]) -> bool:
+        path, length, digest = quote
+        text = self.read(path)
+        if text is None:  # what cannot be read may have it
+            return path in self.present
+        bare = "".join(text.split())
+        parts = (bare[at : at + length] for at in range(len(bare) - length + 1))
+        return length < 1 or any(_digest(part) == digest for part in parts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,10 +139,24 @@ def _entry(weakness: Weakness, old: Entry | None, looked: Looked) -> Entry:
         line=weakness.line,
         sources=weakness.sources,
         status="accepted" if weakness.status == "accepted" else "open",
+        quotes=tuple(_quotes(weakness)) if MODEL in weakness.sources else (),
         first=old.first if old else looked.day,
         last=looked.day,
         commit=looked.commit,
     )
+
+
+def _quotes(weakness: Weakness) -> Iterator[tuple[str, int, str]]:
+    """Of its own place: what is quoted of the way there may stay."""
+    for piece in weakness.evidence:
+        end = piece.line + piece.text.count("\n")
+        here = piece.path == weakness.path and piece.line <= weakness.last_line
+        if here and end >= weakness.line and (bare := "".join(piece.text.split())):
+            yield piece.path, len(bare), _digest(bare)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:32]
 
 
 def _ended(entry: Entry, looked: Looked) -> Entry:

@@ -23,7 +23,7 @@ from autoresearch_ci.investigate.form import (
     told_misfits,
 )
 from autoresearch_ci.investigate.front_matter import FINDINGS
-from autoresearch_ci.investigate.item_schema import Schema, fitting
+from autoresearch_ci.investigate.item_schema import Schema, fitting, misfits
 from autoresearch_ci.investigate.program import Program
 from autoresearch_ci.llm.tools import Answer, reading_definitions
 from autoresearch_ci.record.investigation_records import Item, Known, Ran
@@ -49,6 +49,8 @@ class Result:
     """One, or some where the program says that there may be several."""
     dropped: tuple[str, ...] = ()
     """Why others of them were not taken."""
+    malformed: int = 0
+    """How many of those may have been something all the same."""
     runs: tuple[Ran, ...]
     """The experiments of this talk."""
     controls: Mapping[int, Ran] = field(default_factory=dict)
@@ -202,8 +204,11 @@ class Inquiry(Reporting[Result]):
         return super().refused(arguments)
 
     def judged(self, answer: Answered) -> tuple[Result, Sequence[str]]:
+        malformed = 0
         if self._program.facts.several:
             entries, wrong = fitting_entries(answer[FINDINGS], self._program.each)
+            misshapen = (e for e in answer[FINDINGS] if any(misfits(e, self._program.each)))
+            malformed = sum(map(self._may_be_something, misshapen))
             if not entries:
                 raise Refused(f"malformed: {line('; '.join(wrong), 600)}")
             reports = [self._checked(self.reader.located(entry)) for entry in entries]
@@ -215,11 +220,20 @@ class Inquiry(Reporting[Result]):
         result = Result(
             reports=tuple(reports),
             dropped=tuple(wrong),
+            malformed=malformed,
             runs=tuple(self._runs),
             controls=self._controls,
             read=self.reader.files,
         )
         return result, [*wrong, *(why for one in reports for why in self._problems(one))]
+
+    def _may_be_something(self, entry: object) -> bool:
+        """Whether it could have counted in another form: it names a place, and denies nothing."""
+        if not isinstance(entry, Mapping):
+            return True
+        rule = self._program.facts.statuses.get(str(entry.get("status")))
+        denies = rule is not None and rule.finding == "disproven"
+        return not denies and bool(entry.get("path") or entry.get("evidence"))
 
     def _problems(self, report: Reported) -> Iterator[str]:
         yield from report.checked.dropped

@@ -168,6 +168,7 @@ class Investigation:
         found = self._new(found) if self.program.facts.several else found
         if result.dropped:
             found[0]["dropped"] = (*found[0]["dropped"], *result.dropped)
+            found[0]["malformed"] = result.malformed
         return found
 
     def _new(self, found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

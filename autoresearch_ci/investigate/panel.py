@@ -124,6 +124,7 @@ class Panel:
     ) -> tuple[dict[str, Any], list[str]]:
         entries, wrong = fitting_entries(answer[FINDINGS], self.program.facts.item)
         kept: list[dict[str, Any]] = []
+        malformed = len(wrong)
         for entry in map(reader.located, entries):
             checked = reader.checked(entry)
             wrong += checked.dropped
@@ -135,7 +136,8 @@ class Panel:
                          "evidence": [written(piece) for piece in checked.kept]})  # fmt: skip
         kept.sort(key=lambda one: severity_rank(one["answer"]))
         left_out = len(kept[share:])
-        return {"raised": kept[:share], "dropped": len(wrong), "left_out": left_out}, wrong
+        counts = {"dropped": len(wrong), "left_out": left_out, "malformed": malformed}
+        return {"raised": kept[:share], **counts}, wrong
 
     # --- voting ---
 

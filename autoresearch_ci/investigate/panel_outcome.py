@@ -41,6 +41,8 @@ class Round:
     """Pieces of evidence, and entries, that did not hold."""
     left_out: int = 0
     """Findings with evidence that were more than its share."""
+    malformed: int = 0
+    """Findings in no form that could be read."""
     unusable: str = ""
     """Why there is nothing of it; empty: there is."""
 
@@ -98,6 +100,7 @@ def _round(program: Program, number: int, role: str, found: Mapping[str, Any]) -
         role=role,
         dropped=int(found.get("dropped", 0)),
         left_out=int(found.get("left_out", 0)),
+        malformed=int(found.get("malformed", 0)),
         unusable=str(found.get("unusable", "")),
     )
     raised = tuple(_raised(program, role, one) for one in found.get("raised", ()))

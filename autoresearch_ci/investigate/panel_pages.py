@@ -58,6 +58,8 @@ def _unusable(found: Outcome) -> Iterator[str]:
             continue
         if done.left_out:
             yield f"{who}: {done.left_out} more findings than its share (--max-findings)"
+        if done.malformed:
+            yield f"{who}: {done.malformed} findings that could not be read were dropped"
         if silent := names - {vote.candidate for vote in done.votes} if done.number else ():
             yield f"{who}: no vote on {len(silent)} of {len(names)} findings"
 

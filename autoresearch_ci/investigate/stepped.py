@@ -135,6 +135,11 @@ class Stepped:
 
 def _why_incomplete(item: Item, program: Program) -> Iterator[str]:
     rule = program.facts.statuses.get(item.status)
+    if item.malformed:
+        yield (
+            f"iteration {item.iteration}: {item.malformed} findings of the model were dropped, as "
+            "a field was missing or of another kind"
+        )
     if item.status == UNUSABLE:
         yield f"iteration {item.iteration}: {line(item.overruled, 300)}"
     elif rule and rule.nothing and not (item.evidence or item.read):

@@ -140,6 +140,8 @@ class Item:
     """What stands."""
     dropped: tuple[str, ...] = ()
     """Why the rest does not."""
+    malformed: int = 0
+    """What was said besides in no form that could be read, and may have been something."""
     fingerprint: str = ""
     path: str = ""
     """A file that is there at the audited commit; empty: none is named."""

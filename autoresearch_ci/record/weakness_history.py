@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -69,7 +69,14 @@ def _entry(data: Mapping[str, Any]) -> Entry | None:
         last=last_day,
         commit=commit,
         ended=ended,
+        quotes=tuple(_quotes(data.get("quotes", ()))),
     )
+
+
+def _quotes(told: object) -> Iterator[tuple[str, int, str]]:
+    for quote in told if isinstance(told, list) else ():
+        if isinstance(quote, list) and [type(part) for part in quote] == [str, int, str]:
+            yield quote[0], quote[1], quote[2]
 
 
 def written(entries: Sequence[Entry]) -> bytes:

@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from autoresearch_ci.cli.main import run_cli
+from autoresearch_ci.publish.forge.forge import LineNote
+from autoresearch_ci.publish.forge.gitlab_notes import MergeRequestNotes
+from autoresearch_ci.publish.forge.refusals import ForgeRefused, Place
 from tests.conftest import Repo
 from tests.gitlab_api import PROJECT, GitLabApi
 from tests.integration.test_security import HARMLESS, HOLE
@@ -98,6 +101,33 @@ def test_who_may_not_resolve_says_so_and_what_has_no_place_is_left_out(
     (first,) = api.said
     assert (first["resolved"], first["body"].startswith("**Gone")) == (False, True)
     assert "the threads stay open" in told
+
+
+@pytest.mark.parametrize(("status", "waited"), [(429, 4.0), (502, 2.0), (0, 2.0)])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_what_passes_on_its_own_is_waited_for_and_nothing_is_said_twice(
+    api: GitLabApi, method: str, status: int, waited: float
+) -> None:
+    slept: list[float] = []
+    place = Place(repository=PROJECT)
+    notes = MergeRequestNotes(f"{api.url}/api/v4", PROJECT, TOKEN, place, slept.append)
+    beside = LineNote(path="a.py", line=1, text="a shell", key="0" * 16)
+    api.faults[method] = status
+    assert notes.sticky(1, "security", "failed").startswith(f"{api.url}/mr/1#note_")
+    api.faults[method] = status
+    assert notes.beside_lines(1, "security", [beside])
+    assert (len(api.notes), len(api.discussions)) == (1, 1)
+    assert slept == [waited, waited]
+
+
+def test_who_never_answers_is_given_up(api: GitLabApi) -> None:
+    slept: list[float] = []
+    place = Place(repository=PROJECT)
+    notes = MergeRequestNotes(f"{api.url}/api/v4", PROJECT, TOKEN, place, slept.append)
+    api.always, api.faults["GET"] = True, 503
+    with pytest.raises(ForgeRefused, match=r"503 .*not now"):
+        notes.sticky(1, "security", "failed")
+    assert slept == [2.0, 10.0, 60.0]
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from autoresearch_ci.cli.main import run_cli
-from tests.auditing import APP, KEY, LABELS, Oracle, step_of, use_temporary
+from tests.auditing import APP, KEY, LABELS, NOTHING, Oracle, step_of, use_temporary
 from tests.conftest import Repo
-from tests.messages_api import Json, MessagesApi, Reply, refuses
+from tests.messages_api import Json, MessagesApi, Reply, calls, refuses, tool
 
 QUICK = ("--depth", "quick", "--iterations", "2")
 
@@ -91,6 +91,28 @@ def test_a_refusal_makes_the_whole_incomplete(scan: Scan, repo: Repo) -> None:
     assert (done.code, done.found["verdict"]) == (1, "incomplete")
     assert "refused: cyber" in done.out
     assert scan(lambda body: refuses("cyber"), "--fail-on", "high", "--iterations", "0").code == 0
+
+
+MISSHAPEN = {
+    "a field is missing": ({"severity": "critical", "path": "app.py", "title": "A shell"}, True),
+    "a number is a list": (LABELS[0].finding(cwe=[89]), True),
+    "it is words": ("SQL injection in app.py:3", True),
+    "it says that nothing is there": ({**NOTHING, "cwe": -1}, False),
+}
+
+
+@pytest.mark.parametrize("how", MISSHAPEN)
+def test_a_finding_that_cannot_be_read_is_counted_and_is_not_clean(
+    scan: Scan, repo: Repo, how: str
+) -> None:
+    entry, counts = MISSHAPEN[how]
+    repo.write("app.py", "def fine():\n    return 1\n")
+    repo.commit("harmless")
+    said = Oracle(labels=(), report=lambda found: calls(tool("report", findings=[*found, entry])))
+    done = scan(said, "--iterations", "1")
+    assert (done.code, done.found["verdict"]) == ((1, "incomplete") if counts else (0, "pass"))
+    assert ("1 findings of the model were dropped" in done.out) is counts
+    assert done.found["dropped"] >= 1
 
 
 def test_what_a_change_does_not_bring_fails_nothing(scan: Scan, repo: Repo) -> None:

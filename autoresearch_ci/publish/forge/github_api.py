@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from autoresearch_ci.errors import ConfigError
-from autoresearch_ci.publish.forge.refusals import TRANSIENT, Place, RefusalKind, classify, explain
+from autoresearch_ci.publish.forge.refusals import (
+    TRANSIENT,
+    ForgeRefused,
+    Place,
+    RefusalKind,
+    classify,
+    explain,
+)
 
 if TYPE_CHECKING:
     import github
@@ -113,8 +120,11 @@ class Patience:
 
         waits = iter(self.waits)
         while True:
+            refused: ForgeRefused | None = None
             try:
                 return question()
+            except ForgeRefused as error:  # who asks has understood it already
+                refused, kind, said, wanted = error, error.kind, "", error.wanted
             except github.GithubException as error:
                 kind, said, wanted = _understood(error)
             except requests.exceptions.SSLError:
@@ -125,7 +135,7 @@ class Patience:
                 said = type(error).__name__
             wait = next(waits, None) if kind in TRANSIENT else None
             if wait is None or (wanted or 0) > _PATIENCE:
-                raise explain(kind, said, self.place)
+                raise refused or explain(kind, said, self.place)
             self.sleep(wait if wanted is None else wanted + 1)
 
 

@@ -7,11 +7,13 @@ known by a hidden mark and by our authorship. https://docs.gitlab.com/api/discus
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 from autoresearch_ci.publish.forge.forge import LineNote
+from autoresearch_ci.publish.forge.github_api import Patience
 from autoresearch_ci.publish.forge.github_body import harmless
 from autoresearch_ci.publish.forge.refusals import Place, RefusalKind, explain
 
@@ -31,14 +33,26 @@ Json = Mapping[str, Any]
 class MergeRequestNotes:
     """Of one project's merge requests. Everything raises `ForgeRefused`."""
 
-    def __init__(self, api: str, project: str, token: str, place: Place) -> None:
+    def __init__(
+        self,
+        api: str,
+        project: str,
+        token: str,
+        place: Place,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         """`api`: `https://host/api/v4`; `project`: `group/name`."""
         self._api, self._token, self._place = api.rstrip("/"), token, place
         self._project = f"/projects/{quote(project, safe='')}/merge_requests"
         self._own = 0
+        # All of it again, not one request: what is there already is looked up before it is written.
+        self._patiently = Patience(place=place, sleep=sleep)
 
     def sticky(self, number: int, mark: str, text: str) -> str:
         """The address of the one note with that mark, which says `text` from now on."""
+        return self._patiently(lambda: self._sticky(number, mark, text))
+
+    def _sticky(self, number: int, mark: str, text: str) -> str:
         begin = f"<!-- autoresearch-ci:{mark} -->"
         body = f"{begin}\n{harmless(text).strip()}"
         path = f"{self._project}/{number}"
@@ -55,6 +69,9 @@ class MergeRequestNotes:
 
         Whether we might, where one had to be.
         """
+        return self._patiently(lambda: self._beside_lines(number, mark, notes))
+
+    def _beside_lines(self, number: int, mark: str, notes: Sequence[LineNote]) -> bool:
         path = f"{self._project}/{number}"
         marks = {f"<!-- autoresearch-ci:{mark}:{note.key} -->": note for note in notes}
         ending = re.compile(rf"<!-- autoresearch-ci:{re.escape(mark)}:[0-9a-f]{{1,64}} -->\s*\Z")
@@ -125,4 +142,7 @@ class MergeRequestNotes:
             raise explain(RefusalKind.UNREACHABLE, kind, self._place) from error
         status = answer.status_code
         usual = RefusalKind.UNREACHABLE if status >= 500 else RefusalKind.OTHER
-        raise explain(_KINDS.get(status, usual), f"{status} {answer.text[:300]}", self._place)
+        refused = explain(_KINDS.get(status, usual), f"{status} {answer.text[:300]}", self._place)
+        after = answer.headers.get("Retry-After", "")
+        refused.wanted = float(after) if after.isdecimal() and len(after) < 9 else None
+        raise refused

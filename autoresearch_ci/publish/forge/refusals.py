@@ -48,6 +48,9 @@ class RefusalKind(enum.Enum):
 class ForgeRefused(PublishError):
     """The forge or its git server said no; `kind` is why."""
 
+    wanted: float | None = None
+    """Seconds after which the server wants to be asked again; `None`: it does not say."""
+
     def __init__(self, kind: RefusalKind, message: str) -> None:
         super().__init__(message)
         self.kind = kind

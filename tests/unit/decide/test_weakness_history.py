@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from autoresearch_ci.decide.findings import Evidence
 from autoresearch_ci.decide.weakness_history import Chapter, Entry, Looked, continued
 from autoresearch_ci.decide.weaknesses import Severity, Weakness
 from autoresearch_ci.record.weakness_history import read, written
@@ -59,6 +60,42 @@ def test_what_was_not_looked_at_again_is_unknown_and_never_fixed(looked: dict[st
 def test_a_file_that_is_gone_is_a_weakness_less() -> None:
     found = then(first(weakness()), files={"b.py"}, present={"b.py"})
     assert found.entries[0].status == "fixed"
+
+
+SINK = "subprocess.call(name, shell=True)"
+BOTH = replace(
+    weakness(),
+    sources=("bandit", "model"),
+    evidence=(
+        Evidence(kind="quote", path="a.py", line=3, text=SINK),
+        Evidence(kind="quote", path="a.py", line=30, text="def of_a_request(name):"),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "scanners", "status"),
+    [
+        ("def of_a_request(name):\n    subprocess.call(name)\n", {"bandit"}, "fixed"),
+        (f"if name:\n    {SINK}  # moved\n", {"bandit"}, "unknown"),
+        (SINK.replace(", ", ",\n    "), {"bandit"}, "unknown"),
+        ("", {"zizmor"}, "unknown"),
+        (None, {"bandit"}, "unknown"),
+    ],
+)
+def test_what_a_scanner_and_a_model_told_is_fixed_when_it_looked_again_and_the_code_is_gone(
+    text: str | None, scanners: set[str], status: str
+) -> None:
+    known = read(written(first(BOTH)))
+    found = then(known, scanners=scanners, read=lambda path: text)
+    assert found.entries[0].status == status
+    gone = then(known, files={"b.py"}, present={"b.py"})
+    assert gone.entries[0].status == "fixed"
+
+
+def test_what_a_model_alone_told_is_not_fixed_by_being_silent_about_it() -> None:
+    alone = replace(BOTH, sources=("model",))
+    assert then(first(alone), read=lambda path: "").entries[0].status == "unknown"
 
 
 def test_what_was_fixed_and_is_told_again_is_reopened() -> None:
