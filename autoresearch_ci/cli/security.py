@@ -194,6 +194,7 @@ def _report(
         threshold=threshold_of(fail_on),
         unseen=scanned.gaps,
         looked=len(scanned.exhibit.subjects) if scanned.head.looked else 0,
+        unread=scanned.unread,
         allow_incomplete=allow,
     )
     server, slug = (environment.get(f"GITHUB_{name}", "") for name in ("SERVER_URL", "REPOSITORY"))
@@ -206,6 +207,7 @@ def _report(
         fail_on=fail_on,
         looked=scanned.head.looked,
         left=scanned.left,
+        unread=scanned.unread,
         files=len(scanned.exhibit.subjects),
         media=scanned.exhibit.media,
         excluded=tuple(scanned.exhibit.excluded),

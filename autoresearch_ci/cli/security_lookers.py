@@ -43,14 +43,10 @@ class Lookers:
         absent = (n for n in self._absent(exhibit) if not is_required(n, self.settings))
         return {**self.not_asked, **dict.fromkeys(absent, why)}
 
-    def read_by_nobody(self, exhibit: Exhibit) -> Iterator[str]:
-        """A sentence on code that only secrets are looked for in."""
+    def read_by_nobody(self, exhibit: Exhibit) -> Mapping[str, int]:
+        """Kinds of code that only secrets are looked for in, and how many files of each."""
         able = [self.scanners[name] for name in self.programs if name not in WORDS_ONLY]
-        if told := code_nobody_reads(exhibit.subjects, able):
-            yield (
-                f"no scanner here reads code of these files, only what looks like a secret: {told}"
-                " (security.semgrep, security.tools)"
-            )
+        return code_nobody_reads(exhibit.subjects, able)
 
     def _absent(self, exhibit: Exhibit) -> Iterator[str]:
         for name in self.scanners:

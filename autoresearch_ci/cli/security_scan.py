@@ -60,6 +60,8 @@ class Scanned:
     """Scanners that are installed, and our own rules."""
     left: Mapping[str, str] = field(default_factory=dict)
     """Scanners that nobody asked for and that did not look, with the reason."""
+    unread: Mapping[str, int] = field(default_factory=dict)
+    """Kinds of code that no scanner here reads, and how many files of each."""
     doubts: tuple[str, ...] = ()
     """Sentences; none of them decides."""
     changed: Mapping[str, frozenset[int]] = field(default_factory=dict)
@@ -166,11 +168,8 @@ class _Scanning:
                 **self.lookers.left(exhibit),
                 **({MODEL: layer.why_not} if layer.why_not else {}),
             },
-            doubts=(
-                *self.lookers.read_by_nobody(exhibit),
-                *excuses.problems,
-                *self._doubts(before),
-            ),
+            unread=self.lookers.read_by_nobody(exhibit),
+            doubts=(*excuses.problems, *self._doubts(before)),
             changed=self.was.changed(exhibit, _places(head)) if self.diff else {},
             layer=layer,
         )

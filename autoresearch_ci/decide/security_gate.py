@@ -64,11 +64,14 @@ def gate(
     unseen: Mapping[str, str],
     looked: int,
     allow_incomplete: bool = False,
+    unread: Mapping[str, int] | None = None,
 ) -> Verdict[Weakness]:
     """The verdict on the head.
 
     `head`: as tools tell it, each with a fingerprint. `base`: `None` where all of the head is
     judged, whoever brought it. `unseen`: files and scanners to why. `looked`: how many files were.
+    `unread`: kinds of code of which no scanner knows the language, to how many files: that decides
+    nothing, and is a part of what the verdict says, as silence about them would look clean.
     """
     known = _Known(base) if base else None
     parts = {w.fingerprint: (w, known.age(w) if known else Age.NEW) for w in head}
@@ -87,7 +90,18 @@ def gate(
     )
     verdict = Verdict(ruling=Ruling.PASS, reason="", items=tuple(items), unseen=unseen)
     ruling, reason = _ruled(verdict, base, threshold, looked, allow_incomplete)
-    return replace(verdict, ruling=ruling, reason=reason)
+    return replace(verdict, ruling=ruling, reason=f"{reason}{_silent_about(unread or {})}")
+
+
+_KINDS_TOLD = 5
+
+
+def _silent_about(unread: Mapping[str, int]) -> str:
+    told = [f"{count} {kind}" for kind, count in unread.items()]
+    if len(told) > _KINDS_TOLD:
+        others = sum([*unread.values()][_KINDS_TOLD:])
+        told = [*told[:_KINDS_TOLD], f"{others} of other kinds"]
+    return f"; not looked at but for secrets: {', '.join(told)}" if told else ""
 
 
 class _Known:

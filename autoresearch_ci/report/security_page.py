@@ -24,7 +24,7 @@ from autoresearch_ci.report.gate_pieces import (
     sentences,
     shell,
 )
-from autoresearch_ci.report.security_report import SecurityReport, reproduce, where
+from autoresearch_ci.report.security_report import UNREAD, SecurityReport, reproduce, where
 from autoresearch_ci.report.summary_page import (
     STEP_SUMMARY_BYTES,
     Section,
@@ -132,6 +132,10 @@ def _coverage(report: SecurityReport) -> str:
         (inline(name, 40), str(count), _gap(report, name), _told(report, name))
         for name, count in report.looked.items()
     ]
+    rows += [
+        (f"nobody: {inline(kind, 30)}", str(count), UNREAD, "")
+        for kind, count in report.unread.items()
+    ]
     rows += [(inline(name, 40), "", inline(why, 200), "") for name, why in _absent(report)]
     layer = report.layer
     parts = {name: covered(layer, name) for name in layer.coverage}
@@ -148,6 +152,7 @@ def scanners(report: SecurityReport) -> Iterator[tuple[str, str]]:
     for name, count in report.looked.items():
         gap = report.verdict.unseen.get(name, "") or "looked to the end"
         yield name, f"{count:,} files, {_told(report, name)} told; {gap}"
+    yield from ((f"nobody: {k}", f"{n:,} files; {UNREAD}") for k, n in report.unread.items())
     yield from _absent(report)
     yield from (("besides", text) for text in _left_out(report, str))
 
@@ -198,6 +203,10 @@ def security_lines(report: SecurityReport) -> Iterator[str]:
         yield f"and {more} more in {_FILE}"
     for text in (*verdict.missed[:_LINES], *(f"look at this: {d}" for d in report.doubts[:20])):
         yield clipped(text, 400)
+    if report.unread:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in report.unread.items())
+        cure = "security.semgrep, security.tools"
+        yield clipped(f"{UNREAD} ({cure}): {kinds}", 400)
     for name, why in report.left.items():
         yield clipped(f"not looked with {name}: {why}", 400)
     against = f" against {commit_name(report.base)}" if report.base else ""

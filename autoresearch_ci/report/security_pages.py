@@ -13,7 +13,7 @@ from autoresearch_ci.decide.gates import Judged, Ruling
 from autoresearch_ci.decide.model_layer import ModelLayer
 from autoresearch_ci.decide.weaknesses import FAMILIES, Severity, Weakness
 from autoresearch_ci.record.handoff_form import FINDINGS, VERSION
-from autoresearch_ci.report.security_report import LISTED, SecurityReport, where
+from autoresearch_ci.report.security_report import LISTED, UNREAD, SecurityReport, where
 from autoresearch_ci.report.terrain_pages import LISTS, covered
 from autoresearch_ci.safety.log_text import defuse
 from autoresearch_ci.safety.markdown_text import block, inline
@@ -78,6 +78,7 @@ def overview_page(report: SecurityReport) -> str:
         *(f"- {len(found)} {words}." for words, found in _otherwise(report) if found),
         f"- Looked with: {', '.join(inline(name, 60) for name in report.looked) or 'nothing'}, "
         f"at {report.files} files.",
+        *(f"- {n} {inline(kind, 60)}: {UNREAD}." for kind, n in report.unread.items()),
         *(f"- {text}" for text in _of_the_model(report.layer)),
         *(f"- Not looked at to the end: {inline(text, 300)}" for text in verdict.missed[:_PAGE]),
         "",

@@ -23,6 +23,8 @@ LISTED = 20_000
 """Weaknesses in one file."""
 WORDS = 1_000
 """Characters of a message in a file for tools."""
+UNREAD = "not looked at but for secrets: no scanner here knows the language"
+"""What a kind of code comes to that nobody reads."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +42,8 @@ class SecurityReport:
     """By scanner, how many files it was shown."""
     left: Mapping[str, str] = field(default_factory=dict)
     """Scanners that were not asked for, and why they did not look."""
+    unread: Mapping[str, int] = field(default_factory=dict)
+    """Kinds of code that no scanner here reads, and how many files of each."""
     files: int = 0
     """That were looked at."""
     media: int = 0
@@ -104,6 +108,7 @@ def without_secrets(report: SecurityReport, hide: Callable[[str], str] = str) ->
         no_base=hide(report.no_base),
         excluded=tuple(map(hide, report.excluded)),
         doubts=tuple(map(hide, report.doubts)),
+        unread={hide(kind): count for kind, count in report.unread.items()},
         layer=replace(
             report.layer,
             terrain={
@@ -187,6 +192,7 @@ def security_json(
         "fail_on": report.fail_on,
         "looked": dict(report.looked),
         "left": dict(report.left),
+        "unread": dict(report.unread),
         "files": report.files,
         "media": report.media,
         "excluded": list(report.excluded),

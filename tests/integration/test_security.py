@@ -416,15 +416,27 @@ def test_without_git_it_says_so(repo: Repo, tmp_path: Path) -> None:
     assert (ended.returncode, "no git on the PATH" in ended.stderr) == (3, True)
 
 
-def test_code_that_no_scanner_reads_is_named(repo: Repo, scan: Scan) -> None:
+def test_code_that_no_scanner_reads_is_named_wherever_the_verdict_is(
+    repo: Repo, scan: Scan, tmp_path: Path
+) -> None:
     repo.write("web/app.js", "eval(location.hash)\n")
-    repo.write("Dockerfile", "FROM scratch\n")
+    repo.write("web/more.JS", "eval(location.hash)\n")
+    repo.write("deploy/Dockerfile.dev", "FROM scratch\n")
+    repo.write("bin/serve", "#!/usr/bin/env ruby\neval(ARGV[0])\n")
     repo.write("README.md", "words\n")
     repo.commit()
-    found = scan()
-    assert found.code == 0
-    assert "1 Dockerfile, 1 .js" in str(found.json["doubts"])
-    assert "only what looks like a secret" in found.out
+    summary = tmp_path / "summary"
+    found = scan(GITHUB_STEP_SUMMARY=str(summary))
+    assert (found.code, found.verdict) == (0, "pass")
+    assert found.json["unread"] == {".js": 2, "Dockerfile": 1, "#!ruby": 1}
+    told = "not looked at but for secrets: 2 .js, 1 #!ruby, 1 Dockerfile"
+    assert told in found.json["reason"]
+    assert found.out.count(told) >= 1
+    page = summary.read_text()
+    assert "not looked at but for secrets: 2 .js" in page
+    assert "| nobody: .js | 2 | not looked at but for secrets" in page
+    assert "- 2 .js: not looked at but for" in (found.folder / "overview.md").read_text()
+    assert "nobody: .js" in (found.folder / "report.html").read_text()
 
 
 def test_pictures_and_moved_files_are_nothing_to_fail_on(repo: Repo, scan: Scan) -> None:

@@ -161,23 +161,39 @@ def _is_media(path: str, content: bytes) -> bool:
 
 
 _CODE = re.compile(
-    r"\.(?:[cm]?[jt]sx?|vue|svelte|go|java|kts?|scala|groovy|rb|php|rs|c|cc|cpp|h|hpp|m|cs|swift|dart"
-    r"|lua|pl|ex|exs|sh|bash|ps1|sql|tf|sol|ipynb)$|(?:^|/)Dockerfile$",
+    r"\.(?:[cm]?[jt]sx?|vue|svelte|astro|coffee|go|java|kts?|scala|groovy|gradle|clj[cs]?|rb|erb|php|phtml"
+    r"|rs|c|cc|cpp|cxx|h|hpp|hxx|m|mm|cs|vb|fsx?|swift|dart|lua|pl|pm|exs?|erl|hs|mli?|r|jl|nim|zig|sol"
+    r"|sh|bash|zsh|ksh|fish|awk|ps1|psm1|bat|cmd|sql|tf|hcl|bicep|ipynb|pyx|html?|jinja2?|j2|ejs|hbs"
+    r"|jsp|aspx?|cshtml|razor|twig|mako)$|(?:^|/)(?:Docker|Container)file(?:\.[\w-]+)?$"
+    r"|(?:^|/)(?:Make|Jenkins|Vagrant)file$",
     re.IGNORECASE,
 )
+_SCRIPT = re.compile(r"#!\s*\S*/(?:env\s+(?:-S\s*)?)?([\w.+-]+)")
 
 
-def code_nobody_reads(subjects: Collection[Subject], scanners: Collection[Scanner]) -> str:
-    """How many files of code, by their kinds, none of these takes; empty: none.
+def code_nobody_reads(
+    subjects: Collection[Subject], scanners: Collection[Scanner]
+) -> Mapping[str, int]:
+    """How many files of code, by their kinds, none of these takes; most first.
 
     `scanners`: those that know languages, and not only how a secret looks.
     """
     kinds = Counter(
-        PurePosixPath(subject.path).suffix or PurePosixPath(subject.path).name
+        kind
         for subject in subjects
-        if _CODE.search(subject.path) and not any(s.takes(subject) for s in scanners)
+        if (kind := _kind_of_code(subject)) and not any(s.takes(subject) for s in scanners)
     )
-    return ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(8))
+    return dict(kinds.most_common())
+
+
+def _kind_of_code(subject: Subject) -> str:
+    """What it is called after; empty: it is none."""
+    path = PurePosixPath(subject.path)
+    if found := _CODE.search(subject.path):
+        named = found[0].lstrip("/")
+        return path.suffix.lower() if named.startswith(".") else path.name.partition(".")[0]
+    script = _SCRIPT.match(subject.first_line)
+    return f"#!{script[1]}" if script else ""
 
 
 def lay_out(
