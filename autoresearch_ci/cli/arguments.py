@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from autoresearch_ci import __version__
 from autoresearch_ci.cli.program_flags import GENERAL, add_general, add_inputs, programs
@@ -26,13 +27,23 @@ _MEANINGLESS = {
 """Keys that a command does nothing with."""
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """As ever, and what is wrong is a note of the exit."""
+        try:
+            super().error(message)
+        except SystemExit as ended:
+            ended.add_note(message)
+            raise
+
+
 def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     """A subparser for each command, which is the module of that name.
 
     With `words`, only those of them have all their flags: knowing the configuration takes most of
     the time that a start takes.
     """
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="autoresearch-ci",
         description="Propose a change, measure it honestly, keep only what is really better.",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import itertools
 import os
 import select
 import signal
@@ -11,12 +12,12 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import NoReturn
+from typing import Any, NoReturn, TextIO
 
 from autoresearch_ci.cli.arguments import make_parser
 from autoresearch_ci.cli.terminal import redacted
-from autoresearch_ci.errors import AutoresearchError, WorkspaceError, reason_of
-from autoresearch_ci.safety.log_text import message_lines
+from autoresearch_ci.errors import AutoresearchError, ConfigError, WorkspaceError, reason_of
+from autoresearch_ci.safety.log_text import json_text, message_lines
 from autoresearch_ci.safety.output_streams import guard_output
 from autoresearch_ci.safety.restart_without_secrets import hide_arguments, withhold
 
@@ -53,7 +54,47 @@ def run_cli(arguments: Sequence[str], environment: Mapping[str, str] = os.enviro
     """Run one command and return its exit code.
 
     `environment`: all that is read from it, which is more than our own holds; see `withhold`.
+    With `--json` a failure before there was a result is a line of JSON as well.
     """
+    told = _Told(sys.stdout)
+    with contextlib.redirect_stdout(told) if _for_programs(arguments) else contextlib.nullcontext():
+        return _run_cli(arguments, environment, told)
+
+
+class _Told:
+    """A stream that knows whether anything was written to it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.something = False
+
+    def write(self, text: str) -> int:
+        self.something = True
+        return self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _for_programs(arguments: Sequence[str]) -> bool:
+    """Also where the rest of the line is no command of ours."""
+    words = [*arguments, "--"]
+    words = words[: words.index("--")]
+    pairs = [*itertools.pairwise(words), *((word, "") for word in words)]
+    return bool({("--json", ""), ("--format=json", ""), ("--format", "json")} & {*pairs})
+
+
+def _run_cli(arguments: Sequence[str], environment: Mapping[str, str], told: _Told) -> int:
+    def failed(text: str, code: int) -> int:
+        print("\n".join(message_lines(f"autoresearch-ci: {text}")), file=sys.stderr)
+        return tell(text, code)
+
+    def tell(text: str, code: int) -> int:
+        streams = next(iter(arguments), "") in ("run", "fix")
+        if sys.stdout is told and (streams or not told.something):
+            print(json_text({"event": "error", "error": text, "exit_code": code}))
+        return code
+
     try:
         parser = make_parser(arguments)
         options, unknown = parser.parse_known_args(arguments)
@@ -66,9 +107,11 @@ def run_cli(arguments: Sequence[str], environment: Mapping[str, str] = os.enviro
         command = importlib.import_module(f"autoresearch_ci.cli.{module}")
         return int(command.main(options))
     except AutoresearchError as error:
-        text = redacted(f"autoresearch-ci: {error}", environment)
-        print("\n".join(message_lines(text)), file=sys.stderr)
-        return error.exit_code
+        return failed(redacted(str(error), environment), error.exit_code)
+    except SystemExit as ended:  # argparse, which has told people
+        if notes := getattr(ended, "__notes__", ()):
+            tell(redacted("\n".join(notes), environment), ConfigError.exit_code)
+        raise
     except BrokenPipeError:
         if not _nobody_reads():
             raise
@@ -77,8 +120,7 @@ def run_cli(arguments: Sequence[str], environment: Mapping[str, str] = os.enviro
         text = reason_of(error)
         if not text:
             raise
-        print(f"autoresearch-ci: {text}", file=sys.stderr)
-        return WorkspaceError.exit_code
+        return failed(text, WorkspaceError.exit_code)
 
 
 def _nobody_reads() -> bool:

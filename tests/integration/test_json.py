@@ -82,6 +82,46 @@ def test_standard_output_is_one_object_and_nothing_else(
     assert wanted <= set(found), found.keys()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["init", "--goal", "world peace"],
+        ["init", "--no-such-flag"],
+        ["run"],
+        ["compare", "HEAD", "nothing-here"],
+        ["score", "size", "*.none"],
+        ["score", "nothing"],
+        ["log", "show", "x"],
+        ["evals", "none.tsv"],
+        ["publish", "--bundle", "none"],
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)
+def test_what_fails_before_there_is_a_result_is_an_object_as_well(
+    here: Repo, capfd: pytest.CaptureFixture[str], words: Sequence[str]
+) -> None:
+    at = 2 if words[0] == "score" else 1
+    try:
+        code = run_cli([*words[:at], "--json", *words[at:]])
+    except SystemExit as ended:  # argparse's way
+        code = int(ended.code or 0)
+    out, err = capfd.readouterr()
+    found = json.loads(out)
+    assert found["event"] == "error"
+    assert found["exit_code"] == code != 0
+    assert found["error"].splitlines()[0] in err
+
+
+def test_a_gate_that_fails_behind_its_result_adds_no_object_to_it(
+    here: Repo, capfd: pytest.CaptureFixture[str]
+) -> None:
+    here.write("value", "20\n")
+    here.commit()
+    words = ["--metric", "cat value", "--scope", "value", "--fail-on", "regression", "--json"]
+    assert run_cli(["compare", "HEAD~1", "HEAD", *words, *VISIBLE]) == 1
+    assert json.loads(capfd.readouterr().out)["comparison"]["verdict"]
+
+
 def test_init_writes_and_tells_what_it_has_tried(
     here: Repo, capfd: pytest.CaptureFixture[str]
 ) -> None:
