@@ -10,7 +10,7 @@ import pytest
 
 from autoresearch_ci.cli.main import run_cli
 from autoresearch_ci.publish.forge.forge import LineNote
-from autoresearch_ci.publish.forge.gitlab_notes import MergeRequestNotes
+from autoresearch_ci.publish.forge.gitlab import MergeRequestNotes
 from autoresearch_ci.publish.forge.refusals import ForgeRefused, Place
 from tests.conftest import Repo
 from tests.gitlab_api import PROJECT, GitLabApi
