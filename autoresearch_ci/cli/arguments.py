@@ -61,7 +61,7 @@ def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
 
 
 def _add_programs(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], words: Sequence[str] | None
+    commands: argparse._SubParsersAction[_Parser], words: Sequence[str] | None
 ) -> None:
     """A command for each program that needs no file of its own, and one for any other program."""
     for name, about in (*programs(), (GENERAL, "run a program of your own (--program FILE)")):
