@@ -1,8 +1,11 @@
-"""Builds of the repository's own Maven modules that lie in a local repository.
+"""Builds of the repository's own JVM modules that lie in a local repository.
 
 `mvn -pl app` without `-am`, and Maven called in a module's folder, take the modules that they do
-not build from where `mvn install` has put them: code from before the candidate. Hidden, it is
-missed aloud. https://maven.apache.org/guides/introduction/introduction-to-repositories.html
+not build from where `mvn install` has put them: code from before the candidate. What Gradle and sbt
+publish for this machine is found the same way. Hidden, it is missed aloud.
+https://maven.apache.org/guides/introduction/introduction-to-repositories.html
+https://docs.gradle.org/current/userguide/publishing_maven.html#publishing_maven:install
+https://www.scala-sbt.org/1.x/docs/Publishing.html#Publishing+locally
 """
 
 from __future__ import annotations
@@ -23,6 +26,13 @@ _ELSEWHERE = re.compile(r"(?:^|[\s;&|(])(?:cd|pushd)\s")
 _REPOSITORY = re.compile(r"""-Dmaven\.repo\.local=["']?([^\s"']+)|<localRepository>([^<]+)<""")
 _OPTIONS = ("MAVEN_OPTS", "MAVEN_ARGS", "JAVA_TOOL_OPTIONS")
 _SETTINGS = (".mvn/maven.config", ".mvn/jvm.config")
+_SCRIPTS = re.compile(r"(?:^|/)(?:build\.gradle(?:\.kts)?|build\.sbt)$")
+_SHARED = re.compile(r"(?:^|/)(?:build|settings|gradle)\.(?:gradle|sbt|properties)(?:\.kts)?$")
+_PUBLISHES = re.compile(r"([\w:.-]+[:/])?publish(?:\w*ToMavenLocal|Local|M2)\b")
+_SAID = r"""(?m)(?:^|[\s{{(.])(?:{})\s*(?::?=|\.set\()?\s*["']?(\w[\w.-]*)"""
+_GROUP = re.compile(_SAID.format(r"group|groupId|organization|rootProject\.name"))
+_NAME = re.compile(_SAID.format("name|archivesName|archivesBaseName|artifactId"))
+_PLATFORM = re.compile(r"-jvm$|_(?:sjs\d|native\d)?[._]?[23](?:\.\d+)?$")
 
 
 def installed_modules(
@@ -37,20 +47,45 @@ def installed_modules(
     `root` has the repository's files; `tracked` are their paths, and those of the folders above.
     """
     poms = [path for path in tracked if PurePosixPath(path).name == "pom.xml"]
-    if not poms:
+    scripts = [path for path in tracked if _SCRIPTS.search(path)]
+    if not poms and not scripts:
         return []
     text = command_text(lines, tracked, lambda path: _content(root / path))
-    if _installs_all(text):
-        return []
-    own = {str(PurePosixPath(pom).parent) for pom in poms}
-    changed = {folder for path in editable if (folder := _module(path, own)) is not None}
     places = dict.fromkeys(_repositories(root, tracked, text, environment))
-    return [
-        build
-        for folder in sorted(changed)
-        for place in places
-        for build in _builds(place, _content(root / folder / "pom.xml").decode(errors="replace"))
-    ]
+    found: list[Path] = []
+    if not _installs_all(text):
+        for folder in _changed(poms, editable):
+            pom = _content(root / folder / "pom.xml").decode(errors="replace")
+            found += (build for place in places for build in _builds(place, pom))
+    anew = {module.strip(":/").replace(":", "/") for module in _PUBLISHES.findall(text)}
+    if scripts and "" not in anew:  # else all modules are published
+        shared = _text_of(root, filter(_SHARED.search, tracked))
+        places |= {Path(environment.get("HOME", ""), ".ivy2", "local"): None}
+        for folder in sorted({*_changed(scripts, editable)} - anew):
+            own = _text_of(root, (s for s in scripts if str(PurePosixPath(s).parent) == folder))
+            found += (build for place in places for build in _published(place, folder, own, shared))
+    return list(dict.fromkeys(found))
+
+
+def _changed(files: Iterable[str], editable: Iterable[str]) -> list[str]:
+    """The folders of modules, which such a file each describes, that a candidate may change."""
+    own = {str(PurePosixPath(file).parent) for file in files}
+    return sorted({folder for path in editable if (folder := _module(path, own)) is not None})
+
+
+def _text_of(root: Path, paths: Iterable[str]) -> str:
+    return "\n".join(_content(root / path).decode(errors="replace") for path in sorted(paths))
+
+
+def _published(repository: Path, folder: str, own: str, shared: str) -> Iterator[Path]:
+    """Those of a module of Gradle or sbt, of any version: scripts are programs."""
+    names = {PurePosixPath(folder).name, *_NAME.findall(shared if folder == "." else own)}
+    for group in {*_GROUP.findall(f"{own}\n{shared}")}:
+        for place in {group.replace(".", "/"), group}:  # as Maven, and as Ivy lays it out
+            for path in repository.glob(f"{place}/*/*"):
+                written = any(path.glob("*.[ja]ar")) or any(path.glob("jars/*.jar"))
+                if written and _PLATFORM.sub("", path.parent.name) in names:
+                    yield path
 
 
 def _installs_all(text: str) -> bool:

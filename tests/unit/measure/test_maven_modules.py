@@ -113,3 +113,43 @@ def test_without_maven_nothing_is_looked_at(tmp_path: Path) -> None:
     for path in world.root.rglob("pom.xml"):
         path.unlink()
     assert world.found("mvn test") == []
+
+
+SCRIPTS = {
+    "Groovy": {
+        "settings.gradle": "include 'lib'",
+        "build.gradle": "subprojects { group 'org.demo' }",
+    },
+    "Kotlin": {"build.gradle.kts": 'allprojects { group = "org.demo" }'},
+    "properties": {"gradle.properties": "group=org.demo\n"},
+    "artifact": {"one/build.gradle": "group = 'org.demo'\narchivesBaseName = 'lib'\n"},
+    "root": {"settings.gradle": "rootProject.name = 'lib'", "build.gradle": "group = 'org.demo'"},
+    "sbt": {"build.sbt": 'ThisBuild / organization := "org.demo"\nlazy val lib = project\n'},
+}
+
+
+@pytest.mark.parametrize("kind", SCRIPTS)
+def test_what_gradle_or_sbt_published_for_this_machine_is_found(tmp_path: Path, kind: str) -> None:
+    world = World(tmp_path)
+    for path in world.root.rglob("pom.xml"):
+        path.unlink()
+    folder = {"artifact": "one", "root": "", "sbt": "lib"}.get(kind, "lib")
+    for path, text in SCRIPTS[kind].items():
+        world.write(world.root / path, text)
+    if folder == "lib":
+        world.write(world.root / "lib" / ("build.sbt" if kind == "sbt" else "build.gradle"), "")
+    builds = [world.home / ".m2/repository" / BUILD, world.home / ".m2/repository/org/demo/lib/0.9"]
+    if kind == "sbt":
+        builds = [world.home / ".ivy2/local/org.demo/lib_2.13/1.0"]
+        world.write(builds[0] / "jars/lib_2.13.jar", "old")
+        builds.append(world.home / ".m2/repository/org/demo/lib_3/1.0")
+        world.write(builds[1] / "lib_3.jar", "old")
+    changed = f"{folder}/src/Lib.java".removeprefix("/")
+    found = world.found("cd app && gradle test", editable=changed)
+    assert {*builds} <= {*found}
+    assert not [place for place in found if "other" in str(place)]
+    again = "sbt publishLocal test" if kind == "sbt" else "./gradlew publishToMavenLocal test"
+    assert world.found(again, editable=changed) == []
+    if folder == "lib" and kind != "sbt":
+        assert world.found("./gradlew :lib:publishToMavenLocal test", editable=changed) == []
+        assert world.found("./gradlew :app:publishToMavenLocal test", editable=changed)
