@@ -24,6 +24,7 @@ from autoresearch_ci.cli import make_sandbox
 from autoresearch_ci.cli.apart import Apart, apart_from_runs
 from autoresearch_ci.cli.assembly import (
     make_evaluator,
+    make_service,
     make_signing,
     open_bench,
 )
@@ -272,7 +273,7 @@ def _proposer(config: Config, environment: Mapping[str, str], apart: Apart | Non
 def _try_proposer(
     name: str, config: Config, environment: Mapping[str, str], apart: Apart | None
 ) -> None:
-    """Raises `ConfigError` or `ProposerError`, as a run would. Asks no model."""
+    """Raises `ConfigError` or `ProposerError`, as a run would. Lets no model think."""
     if name in config.proposer.agents:
         from autoresearch_ci.propose.agent_cli import refuse_unusable
 
@@ -284,6 +285,8 @@ def _try_proposer(
         ScriptProposer(place / name.removeprefix("script:"))
     elif name == "search" and apart:
         verify_search(apart.collaborators)
+    elif name == "claude" and apart:
+        make_service(apart.collaborators, apart.stack, config.claude).verify()
 
 
 def _machine(known: tuple[Config, RunContext] | None) -> Iterator[Check]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from autoresearch_ci.cli.main import run_cli
+from tests.messages_api import MessagesApi, error
 
 if TYPE_CHECKING:
     from tests.conftest import Repo
@@ -113,6 +114,23 @@ def test_what_would_stop_a_run_is_said_before_it(
     told = rows[row]
     assert (found, told["state"]) == (code, "fail"), rows
     assert words in told["found"] + told["cure"], rows
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_a_service_that_would_refuse_the_run_is_asked_before_it(
+    here: Repo, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, refused: bool
+) -> None:
+    with MessagesApi() as api:
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-test")
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", api.url)
+        api.model = error(401, "authentication_error") if refused else api.model
+        flags = ("--quick", "--metric", "cat value", "--proposer", "claude")
+        code, rows = doctor(capsys, *flags)
+        assert len(api.headers) == 1
+        assert api.requests == []
+    told = rows["proposer"]
+    assert (code, told["state"]) == ((5, "fail") if refused else (0, "ok")), rows
+    assert ("refused the key in ANTHROPIC_API_KEY" in told["found"]) == refused
 
 
 def test_a_bad_annotation_is_said_with_its_place(
