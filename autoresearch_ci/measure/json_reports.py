@@ -69,6 +69,7 @@ def mentions(text: str, path: str) -> tuple[int, int]:
 
 _ERRORS = ("error", "error_message", "exception", "traceback")
 _SUCCESS = ("success", "succeeded", "valid", "is_valid", "correct")
+_FAILURE = ("timed_out", "timedout", "crashed", "is_error")
 _STATUS = ("status", "state", "outcome")
 _ENDS = ("error", "errored", "fail", "failed", "failure", "invalid", "crash", "crashed", "timeout")
 
@@ -79,8 +80,8 @@ def _error(value: Any, step: str | int) -> str:
         return ""
     for key, told in value.items():
         name = key.lower()
-        if name in _SUCCESS and told is False:
-            return f"{key}: false"
+        if (name in _SUCCESS and told is False) or (name in _FAILURE and told is True):
+            return f"{key}: {str(told).lower()}"
         if name in _STATUS and isinstance(told, str) and told.strip().lower() in _ENDS:
             return f"{key}: {told.strip()}"
         if name not in _ERRORS or key == step or isinstance(told, _Number):

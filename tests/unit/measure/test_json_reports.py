@@ -80,7 +80,13 @@ def test_a_number_with_an_error_beside_it_is_none(key: str, error: str) -> None:
 
 @pytest.mark.parametrize(
     "beside",
-    ['"success": false', '"Valid": false', '"status": "error"', '"state": "Failed "'],
+    [
+        '"success": false',
+        '"Valid": false',
+        '"status": "error"',
+        '"state": "Failed "',
+        '"is_error": true',
+    ],
 )
 def test_a_number_of_an_evaluation_that_failed_is_none(beside: str) -> None:
     for text, path in (
