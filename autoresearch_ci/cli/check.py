@@ -8,6 +8,7 @@ targets that tell of failures or of tests; tests that fail otherwise than there 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -58,6 +59,12 @@ _READ = 300
 """Changed files that are searched for shortcuts."""
 _STARTED_FIRST = ("pytest", "Python's start-up")
 """What code run before the tests can say of them, no report contradicts."""
+_LEADS = re.compile(
+    r"""(?:^|[\s{,])["']?(pythonpath|module(?:NameMapper|Paths|Directories)|alias|paths|baseUrl
+    |roots)["']?\s*[:=]|^\s*(?:replace\b|\[patch|-I)""",
+    re.VERBOSE,
+)
+"""In settings of tools: where imports are looked for."""
 _UNWATCHED = "pytest itself tells nothing of the run, and at the base it does: something else ran"
 
 
@@ -75,6 +82,21 @@ class Looked:
     """By target, why its answer is not believed, unless the base's is no better."""
     watched: Collection[str] = ()
     """The targets in which pytest itself told of its run."""
+    imported: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """By target, the file that each module of its tests came from, as far as that is known."""
+
+
+def _other_code(was: Mapping[str, str], now: Mapping[str, str], files: Collection[str]) -> str:
+    """Which module tests import from another file, although the one from before is among `files`.
+
+    An import path, a stub or a package of the same name can do that, with no line of a test
+    changed. Of files that are called conftest, Python has only the last.
+    """
+    for name, path in now.items():
+        before = was.get(name, path)
+        if before != path and before in files and not name.endswith("conftest"):
+            return f"its tests import {name} from {path} instead of {before}, which is still there"
+    return ""
 
 
 class Look(Protocol):
@@ -94,6 +116,8 @@ class _Both:
     base: tuple[Looked, ...] = ()
     missing: str = ""
     """Why the base was not looked at."""
+    files: Collection[str] = ()
+    """Of the head."""
 
     def believed(self, look: Looked) -> Seen:
         """What was seen of the head; nothing that is told in another way than at the base."""
@@ -101,6 +125,12 @@ class _Both:
         doubts = {name: why for name, why in look.doubts.items() if name not in usual}
         watched = self.base[0].watched if self.base else ()
         doubts |= {name: _UNWATCHED for name in watched if name not in look.watched}
+        usually = self.base[0].imported if self.base else {}
+        doubts |= {
+            name: why
+            for name, files in look.imported.items()
+            if (why := _other_code(usually.get(name, {}), files, self.files))
+        }
         return {
             name: replace(found, incomplete=found.incomplete or doubts.get(name, ""))
             for name, found in look.seen.items()
@@ -132,6 +162,7 @@ def check(
             observe(Warning(message="uncommitted changes are not looked at: HEAD is"))
         with open_look(observe) as look:
             both = _looked(pair, look, words, told=told, observe=observe)
+            both = replace(both, files=repository.files(pair.head))
         changed = _changed(repository, pair)
         verdict = gate(
             [both.believed(look) for look in both.head],
@@ -266,6 +297,11 @@ def _doubts(
     started = [path for path in read if steered_tool(path.lower().split("/")) in _STARTED_FIRST]
     old, new = ({path: texts[path] for path in started} for texts in (before, after))
     yield from loud(old, new, Ruler())
+    for path in filter(lambda path: steered_tool(path.lower().split("/")), read):
+        known, now = ((texts[path] or b"").decode(errors="replace") for texts in (before, after))
+        for number, text in enumerate(now.splitlines(), start=1):
+            if _LEADS.search(text) and text.strip() not in known:
+                yield f"{path}:{number} says where imports are looked for: {text.strip()[:80]}"
     ignoring = [path for path in read if path.rpartition("/")[2] in left_out.NAMES]
     files = repository.files(head) if ignoring else ()
     yield from left_out.left_out(before, {path: after[path] for path in ignoring}, files)

@@ -74,6 +74,7 @@ class CommitLooks:
             outputs=look.outputs,
             doubts=doubts,
             watched=watched,
+            imported=look.imported,
         )
 
     def _of(self, commit: str) -> Config:

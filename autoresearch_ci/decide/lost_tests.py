@@ -50,6 +50,8 @@ class SuiteResult:
     """Runs of the test framework within the command."""
     unfinished: int = 0
     """Those among them that ended without a last word, or whose words are not whole."""
+    imported: Mapping[str, str] = field(default_factory=dict)
+    """Module -> file, below the folder in which the framework ran; as far as that is known."""
 
     def count(self, *outcomes: str) -> int:
         return sum(outcome in outcomes for outcome in self.of.values())

@@ -6,6 +6,7 @@ another decide/objective.py's.
 
 from __future__ import annotations
 
+import posixpath
 import shlex
 import time
 from collections.abc import Collection, Iterator, Mapping
@@ -40,6 +41,8 @@ class Look:
     """By target, what a candidate's tests have lost, or why their report is not believed."""
     outputs: Mapping[str, str] = field(default_factory=dict)
     """By target, what it printed: its first and last part, bounded."""
+    imported: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """By target, the repository's file that each module of its tests came from."""
     seconds: float = 0.0
     peak_memory_mb: float | None = None
 
@@ -51,6 +54,7 @@ class Look:
             knowledge=other.knowledge,
             doubts={**self.doubts, **other.doubts},
             outputs={**self.outputs, **other.outputs},
+            imported={**self.imported, **other.imported},
             seconds=self.seconds + other.seconds,
             peak_memory_mb=max(peaks, default=None),
         )
@@ -151,11 +155,18 @@ class Diagnostics:
             doubt = found.reason if found else ""
         else:
             knowledge = knowledge.having_seen(role, seen)
+        imported = ended.suite.imported if ended.suite else {}
         return Look(
             seen={target.name: diagnosis},
             knowledge=knowledge,
             doubts={target.name: doubt} if doubt else {},
             outputs={target.name: ended.result.output},
+            imported={
+                target.name: {
+                    name: posixpath.normpath(f"{folder or '.'}/{path}")
+                    for name, path in imported.items()
+                }
+            },
             seconds=ended.result.seconds,
             peak_memory_mb=ended.result.peak_memory_mb,
         )

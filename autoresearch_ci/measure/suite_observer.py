@@ -133,6 +133,7 @@ def parse_log(log: bytes) -> SuiteResult | None:
     return SuiteResult(
         of=found,
         reran=frozenset().union(*(session.reran for session in sessions.values())),
+        imported={name: path for s in sessions.values() for name, path in s.imported.items()},
         sessions=len(sessions),
         unfinished=max(unfinished, broken),
     )
@@ -145,10 +146,14 @@ class _Session:
         self.whole = False
         self.of: dict[str, str] = {}
         self.reran: set[str] = set()
+        self.imported: dict[str, str] = {}
         self._count = 0
 
     def add(self, entry: Mapping[str, Any]) -> None:
         self.whole = entry.get("end") == self._count
+        told = entry.get("imported")
+        if isinstance(told, dict):
+            self.imported |= {_text(name): _text(path) for name, path in told.items()}
         if "test" not in entry:
             return
         self._count += 1

@@ -695,7 +695,9 @@ def test_what_silences_a_tool_is_told_although_nothing_is_broken(
 ) -> None:
     text = (repo.path / "code_under_test.py").read_text()
     repo.write("code_under_test.py", text.replace("import os", "import os  # noqa: F401"))
-    repo.write("pyproject.toml", "[tool.ruff.lint]\nselect = []\n")
+    path = "[tool.pytest.ini_options]\npythonpath = ['stub']\n"
+    repo.write("pyproject.toml", f"[tool.ruff.lint]\nselect = []\n{path}")
+    repo.write("jest.config.js", "module.exports = {\n  moduleNameMapper: {'^lib': './stub'},\n}\n")
     repo.write("conftest.py", "def pytest_pyfunc_call(pyfuncitem):\n    return True\n")
     repo.write(".ignore", "code_under_test.py\n")
     repo.commit("look away")
@@ -709,6 +711,8 @@ def test_what_silences_a_tool_is_told_although_nothing_is_broken(
         in found.out
     )
     assert "look at .ignore names code_under_test.py" in found.out
+    for place in ("pyproject.toml:4", "jest.config.js:2"):
+        assert f"look at {place} says where imports are looked for: " in found.out
 
 
 # --- the command line -----------------------------------------------------------------------------
@@ -832,6 +836,40 @@ def test_a_module_of_the_head_does_not_pass_for_pytest(
     out = capsys.readouterr().out
     assert "gate incomplete" in out
     assert "pytest itself tells nothing of the run" in out
+
+
+STUBS = {
+    "pyproject.toml": '[tool.pytest.ini_options]\npythonpath = ["{folder}"]\n',
+    "conftest.py": "import sys\n\nsys.path.insert(0, '{folder}')\n",
+}
+
+
+@pytest.mark.parametrize("steered", [*STUBS, "in workers", "moved"])
+def test_tests_that_import_other_code_than_at_the_base_are_not_believed(
+    steered: str, repo: Repo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = "-p xdist -n 1 " if steered == "in workers" else ""
+    command = f"{sys.executable} -m pytest -q {more}-p no:cacheprovider --junitxml={{report}}"
+    target = f"{{tool: pytest, command: '{command}', folder: part}}"
+    repo.write(".github/autoresearch.yml", f"fix:\n  targets: [{target}]\n")
+    repo.write("part/calc.py", "ONE = 1\n")
+    repo.write(
+        "part/tests/test_a.py", "from calc import ONE\n\n\ndef test_a():\n    assert ONE == 1\n"
+    )
+    repo.commit("green")
+    repo.git("switch", "--quiet", "-c", "topic")
+    path = steered if steered in STUBS else "pyproject.toml"
+    repo.write("part/stub/calc.py", "ONE = 1\n")
+    repo.write(f"part/{path}", STUBS[path].format(folder="stub"))
+    if steered == "moved":
+        repo.git("rm", "--quiet", "part/calc.py")
+    else:
+        repo.write("part/calc.py", "ONE = 2\n")
+    repo.commit("the tests find calc in a folder of its own")
+    monkeypatch.chdir(repo.path)
+    code, out = typed("--fail-on", "new"), capsys.readouterr().out
+    why = "its tests import calc from part/stub/calc.py instead of part/calc.py, which is still"
+    assert (code, why in out) == ((0, False) if steered == "moved" else (1, True)), out
 
 
 UNITTEST = """\

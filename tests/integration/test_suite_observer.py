@@ -86,6 +86,28 @@ def test_a_test_that_vanishes_is_noticed(way: str, tested: Repo, run: Run, scrip
     assert "no test was seen" not in done.out
 
 
+HIDING = """\
+import pytest
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    report.outcome, report.longrepr = "passed", None
+"""
+
+
+def test_a_test_that_raises_in_a_worker_has_not_passed(
+    tested: Repo, run: Run, script: Script
+) -> None:
+    script(*lines({"value": "9\n", "src/lib.py": "x = 2\n", "tests/conftest.py": HIDING}))
+    named = ("--scope", "src/lib.py", "--scope", "tests/conftest.py")
+    done = guarded(run, f"{PYTEST} -p xdist -n 1", *named)
+    assert done.column("status") == ["baseline", "discard"], done.told
+    assert "although they raised: tests/test_a.py::test_first" in done.rows[1]["reason"]
+
+
 def test_a_pytest_within_a_test_is_none_of_our_business(
     tested: Repo, run: Run, script: Script
 ) -> None:

@@ -13,8 +13,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import threading
-from typing import Any, Generator  # noqa: UP035 - users still have 3.8
+from types import ModuleType
+from typing import Any, Dict, Generator  # noqa: UP035 - users still have 3.8
 
 import pytest
 
@@ -22,6 +24,8 @@ _RAISED = "_raised_in_phase"
 """Attribute of a report whose test raised, whatever it says later; survives pytest-xdist."""
 _OUTCOMES = ("passed", "failed", "skipped")
 _PHASES = ("setup", "call", "teardown")
+_MODULES = 5000
+"""Whose files are told, at most."""
 
 
 class Scribe:
@@ -100,6 +104,7 @@ _asked = _forget("PYTEST_ADDOPTS", "-p " + __name__, " ")
 _forget("PYTHONPATH", os.path.dirname(os.path.abspath(__file__)), os.pathsep)  # noqa: PTH100, PTH120
 _scribe: Scribe | None = None
 _scribe_to = ""
+_started_in = os.getcwd()  # noqa: PTH109
 _longest = 0.0
 """Seconds that a test may take before it fails; 0: any."""
 
@@ -175,8 +180,45 @@ def pytest_deselected(items: Any) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_sessionfinish() -> None:
+def pytest_sessionfinish(session: Any) -> None:
     global _scribe  # noqa: PLW0603
     if _scribe:
+        _scribe.write(imported=_imported())
         _scribe.end()
         _scribe = None
+    elif hasattr(session.config, "workeroutput"):
+        session.config.workeroutput[__name__] = _imported()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: Any, specs: Any) -> None:
+    """Workers on this machine load this plugin, too; what asks for it is no longer in the
+    environment."""
+    if _scribe and all(spec.popen for spec in specs):
+        known = config.invocation_params
+        args = (*known.args, "-p", __name__)
+        config.invocation_params = type(known)(args=args, plugins=known.plugins, dir=known.dir)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A worker of pytest-xdist has ended."""
+    found = getattr(node, "workeroutput", {}).get(__name__)
+    if _scribe and found:
+        _scribe.write(imported=found)
+
+
+def _imported() -> Dict[str, str]:  # noqa: UP006
+    """The files below the working directory that modules came from, by module."""
+    root = os.path.join(os.path.realpath(_started_in), "")  # noqa: PTH118
+    found = {}
+    modules: Dict[str, Any] = dict(sys.modules)  # noqa: UP006
+    for name, module in modules.items():
+        if not isinstance(module, ModuleType):
+            continue
+        # Plainly asked, a module that is loaded when it is needed would be loaded now.
+        file = object.__getattribute__(module, "__dict__").get("__file__")
+        path = os.path.realpath(file) if isinstance(file, str) else ""
+        if path.startswith(root) and "site-packages" not in path:
+            found[name] = path[len(root) :]
+    return dict(sorted(found.items())[:_MODULES])
