@@ -78,9 +78,13 @@ _SAID: tuple[tuple[re.Pattern[str], str], ...] = (
     (
         re.compile(
             r"[Cc]ould not (?:find|resolve)[^\n]{0,200} artifacts?[^\n]{0,80}? ([\w.-]+:[\w.-]+)"
+            r"|Could not find ([\w.-]+:[\w.-]+):[\w.-]+\.$"
+            r"|unresolved dependency: ([\w.#-]+);",
+            re.MULTILINE,
         ),
-        "do: if {} is a module of this repository, have Maven build it with what uses it, from the "
-        "root: mvn -pl MODULE -am (a build of it that was installed is not the candidate's)",
+        "do: if {} is a module of this repository, have it built with what uses it (mvn -pl MODULE "
+        "-am from the root; gradle publishToMavenLocal, sbt publishLocal before it): a build of it "
+        "that was installed is not the candidate's",
     ),
     (
         re.compile(r"(?i:cannot connect to the docker daemon)|docker\.sock|podman\.sock"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from autoresearch_ci.measure.cures import cures
@@ -100,3 +102,16 @@ def test_a_module_that_maven_did_not_build_is_built_with_what_uses_it() -> None:
         output = f"[ERROR] Could not resolve dependencies for project demo:app:jar:1: {said}"
         told = cures(f"{output} be resolved: demo:lib:jar:1: no" if "fol" in said else output)
         assert [line for line in told if "demo:lib is a module" in line and "-am" in line], said
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "> Could not resolve all files for configuration ':c'.\n   > Could not find demo:lib:1.0.",
+        "[error] sbt.librarymanagement.ResolveException: unresolved dependency: demo#lib;1.0: no",
+    ],
+)
+def test_a_module_that_was_published_before_is_published_by_the_command(said: str) -> None:
+    (told,) = [line for line in cures(said) if "is a module of this repository" in line]
+    assert "publish" in told
+    assert re.search("demo[:#]lib", told)
