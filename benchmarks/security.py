@@ -40,8 +40,8 @@ from autoresearch_ci.measure.scanners.scanner import Subject, Task
 
 DATA = Path(__file__).with_name("data") / "weaknesses"
 _LABEL = re.compile(r"[ \t]*(?:#|//) weak:((?: CWE-\d+)+)[ \t]*$", re.MULTILINE)
-OWN = "agentic"
-"""Our own rules for workflows."""
+OWN = ("agentic", "python")
+"""Our own rules: for workflows that ask an agent, and for Python."""
 
 
 @dataclass(frozen=True)
@@ -220,8 +220,9 @@ def accuracy() -> Iterator[str]:
             said, took = alone(name, target)
             singles += said
             yield row(name, said, labels, took)
-        own = [item for item in items if OWN in str(item["sources"])]
-        yield row("our rules for agents", placed(own), labels, None)
+        for name in OWN:
+            own = [item for item in items if name in str(item["sources"])]
+            yield row(f"our own rules, `{name}`", placed(own), labels, None)
         yield row("all together, `info` too", union, labels, seconds)
         yield row("all, low and worse", placed(items, Severity.LOW), labels, None)
         yield row("all, medium and worse", placed(items, Severity.MEDIUM), labels, None)

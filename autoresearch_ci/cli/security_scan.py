@@ -18,6 +18,7 @@ from autoresearch_ci.cli.security_base import BaseFiles, Files
 from autoresearch_ci.cli.security_excuses import TrustedLists
 from autoresearch_ci.cli.security_lookers import lookers
 from autoresearch_ci.config.schema import Config
+from autoresearch_ci.decide import python_rules
 from autoresearch_ci.decide.agentic import rules as agentic
 from autoresearch_ci.decide.excuses import Excuses
 from autoresearch_ci.decide.model_layer import ModelLayer
@@ -163,7 +164,7 @@ class _Scanning:
             base=self._base(exhibit, head, before, layer) if self.diff else None,
             excuses=excuses,
             gaps={**self.lookers.missing(exhibit), **head.gaps, **head.unseen},
-            asked=frozenset({*self.lookers.programs, agentic.TOOL}),
+            asked=frozenset({*self.lookers.programs, agentic.TOOL, python_rules.TOOL}),
             left={
                 **self.lookers.left(exhibit),
                 **({MODEL: layer.why_not} if layer.why_not else {}),

@@ -21,7 +21,7 @@ ScannerName = Literal[
     "npm audit",
     "osv-scanner",
 ]
-RESERVED = frozenset({*ScannerName.__args__, "agentic", "model"})  # type: ignore[attr-defined]
+RESERVED = frozenset({*ScannerName.__args__, "agentic", "python", "model"})  # type: ignore[attr-defined]
 
 
 class SecurityTool(Section):

@@ -46,6 +46,7 @@ class Excuses:
 # --- Comments -------------------------------------------------------------------------------------
 
 _ANY = r"[^\n]{0,200}"
+_OURS = re.compile(r"#\s*security:\s*ignore\[(?P<rules>[^\]\n]{1,200})\]")
 _COMMENTS: Mapping[str, tuple[re.Pattern[str], ...]] = {
     "bandit": (
         re.compile(rf"#\s*nosec\b(?P<rules>{_ANY})", re.IGNORECASE),
@@ -53,7 +54,8 @@ _COMMENTS: Mapping[str, tuple[re.Pattern[str], ...]] = {
     ),
     "semgrep": (re.compile(rf"\bnosem(?:grep)?\b:?(?P<rules>{_ANY})"),),
     "zizmor": (re.compile(r"#\s*zizmor:\s*ignore\[(?P<rules>[^\]\n]{1,200})\]"),),
-    "agentic": (re.compile(r"#\s*security:\s*ignore\[(?P<rules>[^\]\n]{1,200})\]"),),
+    "agentic": (_OURS,),
+    "python": (_OURS,),
     "detect-secrets": (re.compile(r"pragma:\s*(?:allowlist|whitelist)\s+secret(?P<rules>)"),),
     "gitleaks": (re.compile(r"\bgitleaks:allow\b(?P<rules>)"),),
 }

@@ -22,6 +22,11 @@ from autoresearch_ci.decide.line_map import lines_of
 from autoresearch_ci.decide.weaknesses import Severity, Weakness
 from autoresearch_ci.errors import ConfigError
 
+_OF_REHEARSALS = frozenset(
+    f"python/{name}"
+    for name in ("no-certificate-check", "no-hostname-check", "predictable-secret", "unsafe-load")
+)
+
 
 def weighed(weakness: Weakness, content: str) -> Weakness:
     """The same, as mild as it is shown to be; `content`: of the file that it stands in."""
@@ -31,6 +36,8 @@ def weighed(weakness: Weakness, content: str) -> Weakness:
         least, why = _no_secret(weakness, rule, content)
     elif tool == "bandit":
         least, why = _of_python(weakness, rule, content)
+    elif weakness.rule in _OF_REHEARSALS and _REHEARSED.search(weakness.path):
+        least, why = Severity.LOW, "it stands in tests or examples"
     elif weakness.rule == "zizmor/dangerous-triggers":
         least, why = Severity.LOW, _fetches_nothing(weakness.path, content)
     if not why or not weakness.severity.reaches(least) or weakness.severity is least:

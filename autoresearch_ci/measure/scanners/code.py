@@ -37,7 +37,7 @@ from autoresearch_ci.measure.scanners.scanner import (
 _PYTHON = re.compile(r"#!.*\b(?:python|pypy|uv run|pipx run)")
 
 
-def _is_python(subject: Subject) -> bool:
+def is_python(subject: Subject) -> bool:
     name = subject.path.lower()
     return name.endswith((".py", ".pyw", ".pyi")) or bool(_PYTHON.match(subject.first_line))
 
@@ -295,7 +295,7 @@ SCANNERS = (
     Scanner(
         name="bandit",
         program="bandit",
-        takes=_is_python,
+        takes=is_python,
         argv=_bandit,
         parse=read_bandit,
         settings="[bandit]\n",

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from autoresearch_ci.decide import python_rules
 from autoresearch_ci.decide.agentic import rules as agentic
 from autoresearch_ci.decide.agentic.workflow import is_action, is_workflow
 from autoresearch_ci.decide.harmless import weighed
@@ -24,6 +25,7 @@ from autoresearch_ci.execution.command import Stop, run_command
 from autoresearch_ci.execution.environment import clean_environment
 from autoresearch_ci.execution.sandbox.jail import Jail
 from autoresearch_ci.measure.diagnostics.adapter import Said
+from autoresearch_ci.measure.scanners.code import is_python
 from autoresearch_ci.measure.scanners.exhibit import Contents, Exhibit, lay_out, steering
 from autoresearch_ci.measure.scanners.scanner import Scan, Scanner, Task
 from autoresearch_ci.safety.untrusted_files import file_bytes
@@ -131,7 +133,10 @@ def look(
                 order = _prepared(place, scanner, program, taken, exhibit, room, repository, rules)
                 orders.append(order)
                 runs.append(pool.submit(_asked, order, room))
-            own = _of_workflows(exhibit, repository, everything)
+            own = {
+                agentic.TOOL: _of_workflows(exhibit, repository, everything),
+                python_rules.TOOL: _of_python(exhibit, repository),
+            }
             scans = [run.result() for run in runs]
         for order in orders:  # only now that none runs any more
             order.jail.sweep()
@@ -144,17 +149,18 @@ def look(
 def _united(
     orders: Sequence[Order],
     scans: Sequence[Scan],
-    own: Scan,
+    own: Mapping[str, Scan],
     exhibit: Exhibit,
     repository: Contents,
 ) -> Seen:
     """Of all scanners, each told apart from what it says of another part."""
     parts = defaultdict[str, list[Scan]](list)
     looked = Counter[str]({agentic.TOOL: sum(_is_ours(s.path) for s in exhibit.subjects)})
+    looked[python_rules.TOOL] = sum(map(is_python, exhibit.subjects))
     for order, scan in zip(orders, scans, strict=True):
         parts[order.scanner.name].append(scan)
         looked[order.scanner.name] += len({order.names[name] for name in order.files})
-    told = {name: _together(found) for name, found in parts.items()} | {agentic.TOOL: own}
+    told = {name: _together(found) for name, found in parts.items()} | {**own}
     return Seen(
         weaknesses=tuple(_identified(told.values(), exhibit, repository)),
         gaps={scanner: scan.incomplete for scanner, scan in told.items() if scan.incomplete},
@@ -213,6 +219,17 @@ def _of_workflows(
             found += agentic.scan(path, _text(exhibit, repository, path) or "", called)
         except ConfigError as error:
             unseen[path] = f"{agentic.TOOL}: {str(error).partition(chr(10))[0][:300]}"
+    return Scan(weaknesses=tuple(found), unseen=unseen)
+
+
+def _of_python(exhibit: Exhibit, repository: Contents) -> Scan:
+    found: list[Weakness] = []
+    unseen = {}
+    for path in (s.path for s in exhibit.subjects if is_python(s)):
+        try:
+            found += python_rules.scan(path, _text(exhibit, repository, path) or "")
+        except SyntaxError as error:
+            unseen[path] = f"{python_rules.TOOL}: {error.msg}"
     return Scan(weaknesses=tuple(found), unseen=unseen)
 
 

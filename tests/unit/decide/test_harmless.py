@@ -229,3 +229,10 @@ def test_a_private_key_below_a_line_that_only_names_one_is_a_key() -> None:
     key = "-----BEGIN RSA PRIVATE KEY-----\n" + "MIIEpAIBAAKCAQEA7fQ9xa8Zk3\n" * 3
     assert severity("detect-secrets/private-key", words, line=1) is INFO
     assert severity("detect-secrets/private-key", words + key, line=1) is HIGH
+
+
+def test_what_tests_may_do_with_certificates_and_chance_is_milder_there() -> None:
+    for rule in ("no-certificate-check", "predictable-secret", "unsafe-load"):
+        assert severity(f"python/{rule}", "", path="tests/test_a.py") is LOW
+        assert severity(f"python/{rule}", "", path="app/a.py") is HIGH
+    assert severity("python/request-path", "", path="examples/app.py") is HIGH

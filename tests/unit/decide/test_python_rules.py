@@ -1,0 +1,85 @@
+"""Our own rules for Python: exactly what is labelled, beside twins that only look like it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from autoresearch_ci.decide.python_rules import scan
+from autoresearch_ci.decide.weaknesses import family_of
+
+DATA = Path("benchmarks/data/weaknesses/app")
+FASTAPI = """\
+from fastapi import FastAPI
+from fastapi.responses import FileResponse
+
+app = FastAPI()
+
+
+@app.get("/file")
+def file(name: str, number: int):
+    print(open(f"/srv/{number}").read())
+    return FileResponse(f"/srv/{name}")
+"""
+DJANGO = """\
+from django.db import connection
+from django.http import HttpResponse
+
+
+def view(request, unknown):
+    name = request.GET.get("name", "")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM a WHERE b = '" + name + "'")
+        cursor.execute("SELECT * FROM a WHERE b = %s", [name])
+    open(unknown)
+    return HttpResponse("Hello " + name)
+"""
+
+
+def found(text: str, path: str = "app.py") -> list[tuple[str, int]]:
+    kinds = ((family_of(w.cwe), w.line) for w in scan(path, text))
+    return sorted((kind.name, line) for kind, line in kinds if kind)
+
+
+@pytest.mark.parametrize("name", ["views.py.txt", "options.py.txt"])
+def test_exactly_what_is_labelled_is_found(name: str) -> None:
+    text = (DATA / name).read_text()
+    labels = [
+        (kind.name, number)
+        for number, line in enumerate(text.splitlines(), start=1)
+        if (label := re.search(r"# weak: CWE-(\d+)", line)) and (kind := family_of(int(label[1])))
+    ]
+    built = [line for line in text.splitlines() if "query = f" in line]
+    ours = [(kind, line) for kind, line in labels if text.splitlines()[line - 1] not in built]
+    assert found(text) == sorted(ours)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (FASTAPI, [("path traversal", 10)]),
+        (DJANGO, [("cross-site scripting", 11), ("sql injection", 8)]),
+        ("from random import *\ntoken = randint(1, 9)\n", []),
+        (
+            "import requests as r\ns = r.Session()\ns.verify = False\n",
+            [("unprotected transport", 3)],
+        ),
+        ("x.verify = False\n", []),
+        ("request = 1\nverify = False\n", []),
+    ],
+)
+def test_names_are_followed_to_what_was_imported(text: str, wanted: list[tuple[str, int]]) -> None:
+    assert found(text) == wanted
+
+
+def test_debug_in_the_settings_of_production_is_told_and_in_those_of_a_desk_is_not() -> None:
+    assert found("DEBUG = True\n", "shop/settings.py")
+    assert not found("DEBUG = True\n", "shop/settings/local.py")
+    assert not found("DEBUG = False\n", "shop/settings.py")
+
+
+def test_what_cannot_be_parsed_is_not_clean() -> None:
+    with pytest.raises(SyntaxError):
+        scan("a.py", "import jwt\nprint 'x'\n")
