@@ -43,7 +43,7 @@ def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     With `words`, only those of them have all their flags: knowing the configuration takes most of
     the time that a start takes.
     """
-    parser = _Parser(
+    parser: argparse.ArgumentParser = _Parser(
         prog="autoresearch-ci",
         description="Propose a change, measure it honestly, keep only what is really better.",
     )

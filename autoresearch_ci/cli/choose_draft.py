@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from autoresearch_ci.cli.questions import Asks, Questions
-from autoresearch_ci.cli.trial import Trial, refuse_dangerous, surveyed, tried
+from autoresearch_ci.cli.trial import NOISY, Trial, refuse_dangerous, surveyed, tried
 from autoresearch_ci.config.flags import given
 from autoresearch_ci.config.resolve import Setting, load
 from autoresearch_ci.config.schema import Config
@@ -23,6 +23,7 @@ from autoresearch_ci.measure.baseline import RedGuard
 from autoresearch_ci.plan.brief import Brief, aimed, brief_of, drafts_of
 from autoresearch_ci.plan.draft import Draft, draft_of, yaml_of
 from autoresearch_ci.plan.goals import offers_for, rule_for, usual_offers
+from autoresearch_ci.plan.offers import SCORE
 from autoresearch_ci.plan.stack import Stack
 from autoresearch_ci.safety.log_text import defuse
 from autoresearch_ci.workspace.build_caches import build_caches
@@ -34,8 +35,6 @@ _MODEL_TRIES = 2
 _SHOWN = 6
 """Offers in a menu."""
 _GOALS = ("GOAL.md", ".github/GOAL.md")
-_BLIND = 0.3
-"""A metric that finds only larger gains is taken where there is no other."""
 _LOOPBACK = "sandbox.network=loopback"
 """What a failure says whose cure is a 127.0.0.1."""
 
@@ -237,36 +236,47 @@ def _nothing_to_measure(goal: str, stack: Stack) -> str:
 
 
 def _settled(place: Place, drafts: Sequence[Draft]) -> tuple[Draft, Trial | None]:
-    """The first that works and is not too noisy to see gains, else the first that works.
+    """The first that works, looks at the scope and sees gains in its noise, else one that works.
 
     Raises what was wrong with the first when none does.
     """
     errors: list[AutoresearchError] = []
-    noisy: list[tuple[Draft, Trial | None]] = []
+    worse: list[tuple[Draft, Trial]] = []
+    why: list[str] = []
     for draft in drafts[:_TRIES]:
         try:
-            found = _proved(draft, place)
+            found, trial = _proved(draft, place)
         except RedGuard as error:
             cure = "do: autoresearch-ci fix repairs it; or name another one: --guard CMD"
             raise BaselineError(f"{error}\n{cure}") from error
         except (ConfigError, BaselineError) as error:
             errors.append(error)
-            if len(drafts) > 1:
-                print(defuse(f"not {draft.metric.get('command')}: {str(error).splitlines()[0]}"))
-            continue
-        trial = found[1]
-        if trial is None or trial.detectable <= _BLIND or len(drafts) == 1:
-            return found
-        noisy.append(found)
-        print(
-            defuse(
-                f"not yet {draft.metric['command']}: gains below {trial.detectable:.0%} would not "
-                "be seen in its noise"
+            why.append(f"not {draft.metric.get('command')}: {str(error).splitlines()[0]}")
+        else:
+            if trial is None or len(drafts) == 1 or _sees(trial):
+                return _explained(found, why, trial), trial
+            worse.append((found, trial))
+            said = f"gains below {trial.detectable:.0%} would not be seen in its noise"
+            why.append(
+                f"not yet {draft.metric['command']}: {trial.blindness if trial.blind else said}"
             )
-        )
-    if noisy:
-        return noisy[0]
-    raise errors[0]
+        if len(drafts) > 1:
+            print(defuse(why[-1]))
+    if not worse:
+        raise errors[0]
+    found, trial = min(worse, key=lambda each: each[1].blind)
+    return _explained(found, [], trial), trial
+
+
+def _sees(trial: Trial) -> bool:
+    return trial.detectable <= NOISY and not trial.blind
+
+
+def _explained(draft: Draft, why: Sequence[str], trial: Trial | None) -> Draft:
+    """With what was tried before it, and what speaks against it."""
+    against = [f"warning: {trial.blindness}"] if trial and trial.blind else []
+    told = "\n".join([draft.reasons.get("metric", ""), *why, *against]).strip()
+    return replace(draft, reasons={**draft.reasons, "metric": told})
 
 
 def _proved(draft: Draft, place: Place) -> tuple[Draft, Trial | None]:
@@ -281,12 +291,23 @@ def _proved(draft: Draft, place: Place) -> tuple[Draft, Trial | None]:
             return draft, None
         print(defuse(f"trying: {config.metric.command}"))
         try:
-            return draft, tried(config, context, place.environment, place.stop)
+            trial = tried(config, context, place.environment, place.stop)
+            return _with_all_results(draft, trial), trial
         except BaselineError as error:
             if _LOOPBACK not in str(error) or "network" in draft.more.get("sandbox", {}):
                 raise
     box = {**draft.more.get("sandbox", {}), "network": "loopback"}
     return _proved(replace(draft, more={**draft.more, "sandbox": box}), place)
+
+
+def _with_all_results(draft: Draft, trial: Trial) -> Draft:
+    """A benchmark that is skipped, or one more, makes another number of the rest."""
+    command = str(draft.metric["command"])
+    start = f"{SCORE} bench "
+    if not trial.results or start not in command or " --results " in command:
+        return draft
+    command = command.replace(start, f"{start}--results {trial.results} ", 1)
+    return replace(draft, metric={**draft.metric, "command": command})
 
 
 def _loaded(draft: Draft, place: Place) -> Config:

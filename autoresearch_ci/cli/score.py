@@ -32,11 +32,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
     of_commands = {
         "time": "seconds, cpu_seconds and peak_memory_mb of a command",
+        "bench": "nanoseconds an operation takes, as benchmark tools print it, and results",
         "problems": "how many problems a linter, type checker or compiler tells of",
         "lines": "how many lines a command prints that match",
     }
     for kind, text in of_commands.items():
         each = kinds.add_parser(kind, help=text, allow_abbrev=False)
+        if kind == "bench":
+            each.add_argument(
+                "--results", type=int, default=0, metavar="N", help="no more, no less"
+            )
+            each.add_argument("--only", default="", metavar="WORD", help="that their names have")
         if kind == "problems":
             each.add_argument("--tool", required=True, help="whose output it is, as in fix.targets")
         if kind == "lines":
@@ -113,6 +119,25 @@ def _time(options: argparse.Namespace) -> Numbers:
         raise BaselineError(f"exit code {found.exit_code}: {shlex.join(options.words)}")
     told = {k: v for k, v in asdict(found).items() if k != "exit_code" and v is not None}
     return {name: round(value, 4) for name, value in told.items()}
+
+
+def _bench(options: argparse.Namespace) -> Numbers:
+    from autoresearch_ci.execution.command import run_command
+    from autoresearch_ci.measure.scorers.benchmarks import results
+
+    said = run_command(_line(options.words), cwd=Path.cwd(), env=os.environ)
+    print("\n".join(map(defuse, said.output.splitlines())))
+    if said.exit_code or said.timed_out:
+        raise BaselineError(f"{said.reason or f'exit code {said.exit_code}'}: {said.command}")
+    try:
+        found = results(said.output, options.only)
+    except ValueError as error:
+        raise BaselineError(f"score bench: {error}: {said.command}") from error
+    if options.results not in (0, found.results):
+        raise BaselineError(
+            f"score bench: {found.results} results instead of {options.results}: {said.command}"
+        )
+    return asdict(found)
 
 
 def _problems(options: argparse.Namespace) -> Numbers:
@@ -296,6 +321,7 @@ def _show(places: Iterator[str] | Sequence[str]) -> None:
 
 _KINDS: Mapping[str, Callable[[argparse.Namespace], Numbers]] = {
     "time": _time,
+    "bench": _bench,
     "problems": _problems,
     "lines": _lines,
     "size": _size,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,9 +20,15 @@ from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.llm.prices import spent
 from autoresearch_ci.measure.baseline import Baseline, measure_baseline
+from autoresearch_ci.measure.bench import Bench
+from autoresearch_ci.measure.commands import Subject
 from autoresearch_ci.preflight import Options, RunContext, survey
 
 RUNS = 3
+NOISY = 0.3
+"""A metric that finds only larger gains is taken where there is no other."""
+_DRIFT = 0.2
+"""What a machine may make of three runs' noise a moment later."""
 MANY_FILES = 50
 """More than that in scope make it hard to say what a change is about."""
 _SLOW = 120.0
@@ -53,6 +60,10 @@ class Trial:
     """That all iterations take, about, without the proposer's thinking."""
     dollars: float | None
     """That they cost with Claude, about; `None`: its price is not known."""
+    blind: bool
+    """Whether the metric is the same when every file in scope is gone."""
+    results: int
+    """That `score bench` found; 0: the metric is another one."""
 
     def lines(self, iterations: int) -> Iterator[str]:
         """For people."""
@@ -62,12 +73,20 @@ class Trial:
         if self.guards:
             named = "the guard passes" if self.guards == 1 else f"{self.guards} guards pass"
             yield f"{named} in {self.guard_seconds:.1f} s"
+        if self.blind:
+            yield f"warning: {self.blindness}"
         cost = "" if self.dollars is None else f"; with Claude about ${self.dollars:.2f}"
         yield f"{iterations} iterations: about {max(1, round(self.minutes))} min{cost}"
         if len(self.scope) > MANY_FILES:
             yield f"warning: {len(self.scope)} files in scope; fewer are searched better"
         if self.seconds > _SLOW:
             yield "warning: the metric takes minutes; a smaller workload tries more ideas a night"
+
+    @property
+    def blindness(self) -> str:
+        """What `blind` means, in words."""
+        files = "the file" if len(self.scope) == 1 else f"all {len(self.scope)} files"
+        return f"the metric stays the same without {files} in scope: no change there can better it"
 
 
 def refuse_dangerous(config: Config) -> None:
@@ -97,8 +116,9 @@ def tried(config: Config, context: RunContext, environment: Mapping[str, str], s
         policy = make_policy(config)
         enough = time.monotonic() + _PATIENCE
         found = measure_baseline(bench, policy, calibrate=True, at_most=RUNS, until=enough)
-    _refuse_reached(config, found.values)
-    scope = tuple(context.scope.select(context.files))
+        _refuse_reached(config, found.values)
+        scope = tuple(context.scope.select(context.files))
+        blind = _is_blind(bench, policy, found, scope)
     size = sum(context.repository.size(context.files[path]) for path in scope)
     seconds = sum(run.seconds for run in found.runs) / len(found.runs)
     return Trial(
@@ -111,7 +131,20 @@ def tried(config: Config, context: RunContext, environment: Mapping[str, str], s
         guards=len(found.guards),
         minutes=_minutes(config, found, seconds),
         dollars=_dollars(config.claude, size, config.iterations),
+        blind=blind,
+        results=int(found.runs[-1].numbers.get("results", 0)),
     )
+
+
+def _is_blind(bench: Bench, policy: Policy, found: Baseline, scope: Sequence[str]) -> bool:
+    """Without the files a metric of them fails, usually at once, or is clearly another number."""
+    subject = Subject(changes=dict.fromkeys(scope), iteration=0)
+    run, _ = bench.run(subject, found.knowledge, believed=True)
+    if run.value is None:
+        return False
+    usual, width = statistics.median(found.values), _detectable(found, policy)
+    same = max(3 * width, _DRIFT) if width else 0.0
+    return width <= NOISY and abs(run.value - usual) <= same * abs(usual)
 
 
 def _refuse_reached(config: Config, values: Sequence[float]) -> None:

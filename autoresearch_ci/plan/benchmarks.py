@@ -5,11 +5,12 @@ from __future__ import annotations
 import posixpath
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 Read = Callable[[str], bytes]
 _FILES_LIMIT = 40
+_GO_FILES = 400
 _BYTES_LIMIT = 200_000
 
 
@@ -18,83 +19,98 @@ class Benchmark:
     """One command that measures."""
 
     command: str
-    name: str
-    """Of the number that it prints as `name: value`; empty: it is not known to print one."""
-    regex: str
-    """With groups around each number where it prints several in a known form, or empty."""
-    maximize: bool
     reason: str
-    is_fixed_work: bool
-    """Whether it always does the same work, so that its time says how fast that is; other tools
-    work for a fixed time."""
+    name: str = ""
+    """Of the number that it prints as `name: value`; empty: it is not known to print one."""
+    is_tool: bool = False
+    """Whether a tool prints its results in a form that `score bench` knows. Such tools repeat the
+    work for as long as they like; what others do takes as long as it takes."""
+    only: str = ""
+    """The word by which such results are told from those of whatever is compared with."""
+    before: str = ""
+    """What has to be built first, and is no part of it."""
+
+    @property
+    def maximize(self) -> bool:
+        return bool(_BETTER_HIGH.search(self.name))
 
 
 _SCRIPT = re.compile(
     r"(?:.*/)?(?:bench(?:mark)?s?|perf)(?:[_-][\w-]+)?\.(?P<end>py|js|mjs|cjs|sh)$"
     r"|(?:.*/)?[\w-]+[_-]bench(?:mark)?\.(?P<late>py|js|mjs|sh)$"
+    r"|(?:.*/)?(?:bench(?:mark)?s?|perf|performance)/(?:index|run|main|all|__main__|suite)"
+    r"\.(?P<inner>py|js|mjs|cjs|sh)$"
 )
+_AWAY = re.compile(r"(^|/)(node_modules|vendor|third_party|deps|docs?|site|website|examples?)/")
 _STARTS = {"py": "python", "js": "node", "mjs": "node", "cjs": "node", "sh": "bash"}
 _SAYS = re.compile(r"""["'`](?:METRIC )?(?P<name>[A-Za-z][\w./-]{1,40})\s*[:=]\s*(?:\$?\{|%)""")
 _TRAINS = re.compile(r"(?:.*/)?train\.py$")
 _BETTER_HIGH = re.compile(r"per_sec|/s$|ops|throughput|score|accuracy|qps|rps|bandwidth|mfu", re.I)
-_TIMED = re.compile(
-    r"\b(?:tinybench|mitata|benchmark|benny|matcha|bench-node|cronometro|hyperfine|pyperf|asv)\b"
-    r"|\bpytest[-_]benchmark\b|\bbenchmark\.Suite\b"
+_TOOL = re.compile(
+    r"\b(?:tinybench|mitata|benny|bench-node|hyperfine|pyperf)\b|\bvitest bench"
+    r"|\bbenchmark\.Suite\b|(?:from |require\()['\"]benchmark['\"]|\bpython3? -m timeit\b"
+    r"|\bgo test\b.*-bench\b|\bcargo bench\b"
+    r"|\bops/s(?:ec)?\b|\bns/(?:op|iter)\b"
 )
-"""Tools that repeat the work for as long as they like: the time of it all says nothing."""
+_NOT_PRINTED = re.compile(r"\b(?:matcha|cronometro)\b")
+"""Whose time says nothing, and whose results are in no form that is known."""
+_NAMED = re.compile(
+    r"""\b(?:add|bench|benchmark|task|run|test)\(\s*(?:f?["'`]|name\s*=\s*f?["'])([^"'`]+)["'`]"""
+)
 
 
-def benchmarks(paths: Sequence[str], read: Read, scripts: Mapping[str, str]) -> Iterator[Benchmark]:
-    """The likeliest first. `scripts`: of package.json."""
+def benchmarks(
+    paths: Sequence[str], read: Read, scripts: Mapping[str, str], package: str = ""
+) -> Iterator[Benchmark]:
+    """The likeliest first. `scripts`: of package.json. `package`: what the repository is called."""
     for path in [p for p in paths if _TRAINS.match(p)][:3]:
         if "val_bpb" in _text(read, path):
-            yield _said(f"python {path}", "val_bpb", f"{path}: prints val_bpb")
-    looked = 0
-    timed = set()
-    for path in sorted(paths, key=lambda p: (p.count("/"), p)):
-        match = _SCRIPT.match(path)
-        if match and looked < _FILES_LIMIT and not re.search(r"(^|/)(node_modules|vendor)/", path):
-            looked += 1
-            text = _text(read, path)
-            start = _STARTS[match["end"] or match["late"]]
-            if _TIMED.search(text):
-                timed.add(path)
-            elif match["end"] != "py" or "__main__" in text or "def " not in text:
-                names = dict.fromkeys(found["name"] for found in _SAYS.finditer(text))
-                only = next(iter(names)) if len(names) == 1 else ""
-                yield _said(f"{start} {path}", only, f"{path}: is there")
+            yield Benchmark(
+                command=f"python {path}", name="val_bpb", reason=f"{path}: prints val_bpb"
+            )
+    known = frozenset(paths)
+    yield from _of_scripts(known, read, scripts, package)
     yield from _of_pytest(paths, read)
-    for name in ("bench", "benchmark", "perf"):
-        line = scripts.get(name, "")
-        known = re.search(rf"vitest|{_TIMED.pattern}", line) or any(p in line for p in timed)
-        if line and not known:
-            yield _said(f"npm run --silent {name}", "", f"package.json: script {name}")
+    yield from _of_node(known, read, scripts, package)
     yield from _of_cargo(paths, read)
     yield from _of_go(paths, read)
-    yield from _of_make(paths, read)
+    yield from _of_java(known, read)
+    yield from _of_cmake(known, read)
+    yield from _of_make(known, read)
+    yield from _of_asv(known)
 
 
-def _said(command: str, name: str, reason: str) -> Benchmark:
-    return Benchmark(
-        command=command,
-        name=name,
-        regex="",
-        maximize=bool(_BETTER_HIGH.search(name)),
-        reason=reason,
-        is_fixed_work=True,
-    )
+def _of_scripts(
+    known: Set[str], read: Read, scripts: Mapping[str, str], package: str
+) -> Iterator[Benchmark]:
+    found = [p for p in known if _SCRIPT.match(p) and not _AWAY.search(p)]
+    for path in sorted(found, key=lambda p: (p.count("/"), p))[:_FILES_LIMIT]:
+        match, text = _SCRIPT.match(path), _text(read, path)
+        if not match or _NOT_PRINTED.search(text):
+            continue
+        end = match["end"] or match["late"] or match["inner"]
+        command = f"{_STARTS[end]} {shlex.quote(path)}"
+        built = re.search(r"""["']\.\./(dist|build|lib|out)\b""", text)
+        before = "npm run --silent build" if built and "build" in scripts else ""
+        if _TOOL.search(text):
+            yield Benchmark(
+                command=command,
+                reason=f"{path}: a benchmark tool",
+                is_tool=True,
+                only=_own(text, package),
+                before=before,
+            )
+        elif end != "py" or "__main__" in text or "def " not in text:
+            names = dict.fromkeys(told["name"] for told in _SAYS.finditer(text))
+            only = next(iter(names)) if len(names) == 1 else ""
+            yield Benchmark(command=command, name=only, reason=f"{path}: is there", before=before)
 
 
-def _rates(command: str, regex: str, reason: str) -> Benchmark:
-    """Of times, which are to be short."""
-    return Benchmark(
-        command=command,
-        name="",
-        regex=regex,
-        maximize=False,
-        reason=reason,
-        is_fixed_work=False,
-    )
+def _own(text: str, package: str) -> str:
+    """The package's name, where only some of the benchmarks have it in theirs."""
+    names = _NAMED.findall(text)
+    own = [name for name in names if package and package in name]
+    return package if own and len(own) < len(names) else ""
 
 
 _FIXTURE = re.compile(r"(?m)^\s*(?:async )?def test\w*\([^)]*\bbenchmark\b")
@@ -109,48 +125,143 @@ def _of_pytest(paths: Sequence[str], read: Read) -> Iterator[Benchmark]:
         command = f"python -m pytest -q -p no:cacheprovider {place}"
         if _FIXTURE.search(text):
             told = " --benchmark-only --benchmark-json=benchmark.json && cat benchmark.json"
-            regex = r'"median": ([\d.e+-]+)'
-            reason = f"{path}: the fixture benchmark"
-            yield _rates(f"{command}{told}", regex, reason)
+            yield Benchmark(
+                command=f"{command}{told}", reason=f"{path}: the fixture benchmark", is_tool=True
+            )
             return
         if "pytest.mark.benchmark" in text:
-            yield _said(command, "", f"{path}: pytest.mark.benchmark")
+            yield Benchmark(command=command, reason=f"{path}: pytest.mark.benchmark")
             return
+
+
+_SCRIPTS = re.compile(r"(?:bench(?:mark)?s?|perf)(?::[\w:-]+)?")
+
+
+def _of_node(
+    known: Set[str], read: Read, scripts: Mapping[str, str], package: str
+) -> Iterator[Benchmark]:
+    """Scripts of package.json, and what vitest measures."""
+    for name in sorted(filter(_SCRIPTS.fullmatch, scripts), key=lambda name: (":" in name, name)):
+        line = scripts[name]
+        files = [word for word in line.split() if word.removeprefix("./") in known]
+        text = "\n".join(_text(read, path.removeprefix("./")) for path in files)
+        if _NOT_PRINTED.search(f"{line}\n{text}"):
+            continue
+        once = " -- --run" if re.search(r"\bvitest bench\b(?!.*--run)", line) else ""
+        yield Benchmark(
+            command=f"npm run --silent {name}{once}",
+            reason=f"package.json: script {name}",
+            is_tool=bool(_TOOL.search(f"{line}\n{text}")),
+            only=_own(text, package),
+        )
+    measured = sorted(p for p in known if re.search(r"\.bench\.[cm]?[jt]sx?$", p))
+    if measured and not any("vitest bench" in line for line in scripts.values()):
+        command = "npx --no-install vitest bench --run"
+        yield Benchmark(command=command, reason=f"{measured[0]}: of vitest", is_tool=True)
 
 
 def _of_cargo(paths: Sequence[str], read: Read) -> Iterator[Benchmark]:
-    """Criterion's, asked to print as Rust's own harness does: always in nanoseconds."""
     for path in sorted(p for p in paths if re.search(r"(^|/)benches/[\w-]+\.rs$", p)):
-        folder = path.rpartition("benches/")[0].rstrip("/")
-        name = posixpath.basename(path).removesuffix(".rs")
-        if "criterion_main!" in _text(read, path):
-            inside = f"cd {shlex.quote(folder)} && " if folder else ""
-            command = f"{inside}cargo bench --bench {name} -- --output-format bencher"
-            regex = r"bench:\s+(\d+) ns/iter"
-            yield _rates(command, regex, f"{path}: Criterion")
-            return
+        folder, text = path.rpartition("benches/")[0].rstrip("/"), _text(read, path)
+        told = {
+            "criterion_main!": " -- --output-format bencher --warm-up-time 1 --measurement-time 2",
+            "divan::main": "",
+        }
+        for mark, options in told.items():
+            if mark in text:
+                inside = f"cd {shlex.quote(folder)} && " if folder else ""
+                name = posixpath.basename(path).removesuffix(".rs")
+                command = f"{inside}cargo bench --bench {name}{options}"
+                yield Benchmark(command=command, reason=f"{path}: {mark}", is_tool=True)
+                return
+
+
+_GO_BENCHMARK = re.compile(r"(?m)^func Benchmark\w+\(")
 
 
 def _of_go(paths: Sequence[str], read: Read) -> Iterator[Benchmark]:
-    tests = [path for path in paths if path.endswith("_test.go")][:_FILES_LIMIT]
-    for path in tests:
-        if re.search(r"(?m)^func Benchmark\w+\(", _text(read, path)):
-            folder = posixpath.dirname(path) or "."
-            place = f"./{folder}".replace("/.", "/")
-            yield _rates(
-                f"go test -run '^$' -bench . -benchtime 200ms -count 1 {place}",
-                r"([\d.]+) ns/op",
-                f"{path}: func Benchmark",
+    """Of the package that has most of them, three times each."""
+    found: dict[str, list[str]] = {}
+    for path in [path for path in paths if path.endswith("_test.go")][:_GO_FILES]:
+        count = len(_GO_BENCHMARK.findall(_text(read, path)))
+        found.setdefault(posixpath.dirname(path), []).extend([path] * count)
+    folder, counted = max(found.items(), key=lambda item: len(item[1]), default=("", []))
+    if counted:
+        place = f"./{folder}" if folder else "."
+        length = "100ms" if len(counted) <= _FILES_LIMIT else "20ms"
+        command = f"go test -run '^$' -bench . -benchtime {length} -count 3 {place}"
+        reason = f"{counted[0]}: func Benchmark"
+        yield Benchmark(command=command, reason=reason, is_tool=True)
+
+
+def _of_java(known: Set[str], read: Read) -> Iterator[Benchmark]:
+    """JMH, by the plugin of Gradle or as the jar of a module."""
+    for path in sorted(p for p in known if posixpath.basename(p) in _BUILDS):
+        text, folder = _text(read, path), posixpath.dirname(path)
+        if "me.champeau.jmh" in text and "gradle" in path:
+            start = "./gradlew" if "gradlew" in known else "gradle"
+            task = f":{folder.replace('/', ':')}:jmh" if folder else "jmh"
+            command = f"{start} --no-daemon --console=plain {task}"
+            yield Benchmark(command=command, reason=f"{path}: JMH", is_tool=True)
+        elif "jmh-core" in text and "benchmarks<" in text:
+            start = "./mvnw" if "mvnw" in known else "mvn"
+            jar = shlex.quote(posixpath.join(folder, "target/benchmarks.jar"))
+            module = f" -pl {folder} -am" if folder else ""
+            yield Benchmark(
+                command=f"java -jar {jar} -f 1 -wi 2 -i 3",
+                before=f"{start} -B -o -q package -DskipTests{module}",
+                reason=f"{path}: JMH",
+                is_tool=True,
+            )
+
+
+_BUILDS = ("pom.xml", "build.gradle", "build.gradle.kts")
+
+
+def _of_cmake(known: Set[str], read: Read) -> Iterator[Benchmark]:
+    """A program that links Google's library."""
+    lists = sorted(p for p in known if posixpath.basename(p) == "CMakeLists.txt")
+    if "CMakeLists.txt" not in known:
+        return
+    switched = re.findall(r"(?i)option\(\s*(\w*BENCH\w*)", _text(read, "CMakeLists.txt"))
+    options = "".join(f" -D{name}=ON" for name in switched)
+    for path in lists[:_FILES_LIMIT]:
+        text = _text(read, path)
+        match = re.search(r"(?i)add_executable\(\s*([\w.-]*bench[\w.-]*)", text)
+        if match and re.search(r"benchmark::benchmark|\bbenchmark_main\b", text):
+            made = f"cmake -S . -B build -DCMAKE_BUILD_TYPE=Release{options}"
+            yield Benchmark(
+                command=f'"$(find build -name {match[1]} -type f)" --benchmark_min_time=0.1',
+                before=f"{made} && cmake --build build --target {match[1]}",
+                reason=f"{path}: add_executable({match[1]})",
+                is_tool=True,
             )
             return
 
 
-def _of_make(paths: Sequence[str], read: Read) -> Iterator[Benchmark]:
-    for path in ("Makefile", "GNUmakefile", "makefile"):
-        rule = path in paths and re.search(r"(?m)^(bench(?:mark)?)\s*:(?!=)", _text(read, path))
+def _of_make(known: Set[str], read: Read) -> Iterator[Benchmark]:
+    """Once to build it, and again to measure."""
+    for path in ("GNUmakefile", "makefile", "Makefile"):
+        text = _text(read, path) if path in known else ""
+        rule = re.search(
+            r"(?m)^((?:run-)?(?:bench(?:mark)?s?|perf))\s*:(?!=).*((?:\n(?:\t.*|#.*|))*)", text
+        )
         if rule:
-            yield _said(f"make {rule[1]}", "", f"{path}: {rule[1]}")
+            yield Benchmark(
+                command=f"make {rule[1]}",
+                before="" if _TOOL.search(rule[2]) else f"make {rule[1]}",
+                reason=f"{path}: {rule[1]}",
+                is_tool=bool(_TOOL.search(rule[2])),
+            )
             return
+
+
+def _of_asv(known: Set[str]) -> Iterator[Benchmark]:
+    for path in sorted(p for p in known if posixpath.basename(p) == "asv.conf.json")[:1]:
+        folder = posixpath.dirname(path)
+        inside = f"cd {shlex.quote(folder)} && " if folder else ""
+        command = f"{inside}asv machine --yes && asv run --python=same -a rounds=1 -a repeat=5"
+        yield Benchmark(command=command, reason=f"{path}: asv", is_tool=True)
 
 
 def _text(read: Read, path: str) -> str:

@@ -25,7 +25,7 @@ class Draft:
     more: Mapping[str, Any] = field(default_factory=dict)
     """Further keys, by their name in the file."""
     reasons: Mapping[str, str] = field(default_factory=dict)
-    """A comment above a key of the first level."""
+    """Lines of comment above a key of the first level."""
 
     @property
     def data(self) -> dict[str, Any]:
@@ -89,8 +89,7 @@ def yaml_of(draft: Draft, header: Sequence[str] = ()) -> str:
     """The file's text. Raises `ConfigError` when it would be read as something else."""
     lines = [*(f"# {line}" for line in header)]
     for key, value in draft.data.items():
-        reason = draft.reasons.get(key, "")
-        lines += [f"# {_one_line(reason)}"] if reason else []
+        lines += [f"# {_one_line(line)}" for line in draft.reasons.get(key, "").splitlines()]
         lines += _entry(key, value)
     text = "\n".join(lines) + "\n"
     if reader.read(text, "the new file").data != draft.data:

@@ -76,18 +76,21 @@ def benchmark_runs(stack: Stack) -> Iterator[Offer]:
                 f"the benchmark {found.command}",
                 f"Make the benchmark {found.command} better",
                 _metric_of(found),
-                found.reason,
+                f"the benchmark that the repository has ({found.reason})",
             )
 
 
 def _metric_of(found: Benchmark) -> dict[str, Any]:
-    direction = "maximize" if found.maximize else "minimize"
+    before = f"{found.before} && " if found.before else ""
+    if found.is_tool:
+        only = f" --only {shlex.quote(found.only)}" if found.only else ""
+        command = f"{before}{SCORE} bench{only} -- {shlex.quote(found.command)}"
+        return {"command": command, "name": "nanoseconds", "direction": "minimize"}
     if found.name:
-        return {"command": found.command, "name": found.name, "direction": direction}
-    if found.regex:
-        extract = {"regex": found.regex, "many": "mean"}
-        return {"command": found.command, "extract": extract, "direction": direction}
-    return {"command": timed(found.command), "name": "seconds", "direction": "minimize"}
+        direction = "maximize" if found.maximize else "minimize"
+        return {"command": f"{before}{found.command}", "name": found.name, "direction": direction}
+    command = f"{before}{timed(found.command)}"
+    return {"command": command, "name": "seconds", "direction": "minimize"}
 
 
 def timed(command: str) -> str:
@@ -126,7 +129,7 @@ def suite_time(stack: Stack) -> Iterator[Offer]:
 
 def memory(stack: Stack) -> Iterator[Offer]:
     """Of the first benchmark, else of the tests."""
-    work = [(b.command, b.reason) for b in stack.benchmarks if b.is_fixed_work]
+    work = [(b.command, b.reason) for b in stack.benchmarks if not b.is_tool]
     work += [(guard_of(target)["command"], target.reasons[0]) for target in suites(stack)[:1]]
     for command, reason in work[:1]:
         metric = {"command": timed(command), "name": "peak_memory_mb", "direction": "minimize"}
@@ -138,7 +141,17 @@ def memory(stack: Stack) -> Iterator[Offer]:
 
 
 def bundle(stack: Stack) -> Iterator[Offer]:
-    """What the build of a JavaScript project writes, compressed."""
+    """What size-limit says, else what the build of a JavaScript project writes, compressed."""
+    limits = next((name for name, line in stack.scripts.items() if "size-limit" in line), "")
+    if limits:
+        built = "npm run --silent build && " if "build" in stack.scripts else ""
+        metric = {
+            "command": f"{built}npx --no-install size-limit --json",
+            "extract": {"regex": r'"size":\s*(\d+)', "many": "mean"},
+            "direction": "minimize",
+        }
+        goal, reason = "Make what size-limit watches smaller", f"package.json: script {limits}"
+        yield _offer(stack, "size-limit", goal, metric, reason)
     if "build" in stack.scripts and stack.output:
         files = f"'{stack.output}/**/*.*js'"
         command = f"npm run --silent build && {SCORE} size {files}"

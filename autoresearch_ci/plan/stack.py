@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ MANIFESTS: Mapping[str, tuple[str, ...]] = {
 }
 _NOT_SOURCE = re.compile(
     r"(^|/)(tests?|testing|specs?|__tests__|__mocks__|e2e|docs?|documentation|examples?|demos?"
-    r"|samples?|bench(mark)?[\w-]*|perf(ormance)?([_-][\w-]+)?|fuzz(ing)?|scripts?|tools?|ci|contrib|third_party|thirdparty|vendor|ext"
+    r"|samples?|bench(mark)?[\w-]*|perf(ormance)?([_-][\w-]+)?|(oss-?)?fuzz(ing|er|ers)?|scripts?|tools?|ci|contrib|third_party|thirdparty|vendor|ext"
     r"|external|deps|node_modules|dist|build|out|target|fixtures|testdata|data|website|site|www"
     r"|migrations|stubs|typings|tasks|misc|\.[^/]+|_examples?|\w+[_-]tests?_*|tests?[_-][\w-]+)/",
     re.IGNORECASE,
@@ -148,7 +149,7 @@ def stack_of(paths: Iterable[str], read: Read) -> Stack:
         scope=_besides(scope_of(own, ends=_ends(main)), tests),
         files=len(own),
         checks=checks,
-        benchmarks=tuple(benchmarks(known, read, scripts)),
+        benchmarks=tuple(benchmarks(known, read, scripts, _package(package, read))),
         pages=pages,
         prompts=prompts,
         install=tuple(install_commands(main, known, read, checks.targets)),
@@ -301,6 +302,18 @@ def _json(read: Read, path: str) -> dict[str, Any]:
         return _mapping(json_value(read(path), limit=256_000))
     except (KeyError, ValueError):
         return {}
+
+
+def _package(package: Mapping[str, Any], read: Read) -> str:
+    """What it is called, without its owner."""
+    if isinstance(name := package.get("name"), str):
+        return name.rpartition("/")[2]
+    try:
+        project = tomllib.loads(read("pyproject.toml").decode(errors="replace")).get("project")
+    except (KeyError, ValueError, RecursionError):
+        return ""
+    name = _mapping(project).get("name")
+    return name if isinstance(name, str) else ""
 
 
 def _mapping(value: object) -> dict[str, Any]:

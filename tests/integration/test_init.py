@@ -373,6 +373,36 @@ def test_a_metric_in_whose_noise_nothing_would_be_seen_is_not_the_first_choice(
     assert written(here)["metric"]["name"] == "complexity"
 
 
+def test_a_metric_that_does_not_need_the_scope_is_not_the_first_choice(
+    here: Repo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commit(here, {"bench.py": "print(f'steps: {10}')\n", "work.py": BENCH["work.py"]})
+    assert init() == 0
+    said = "not yet python bench.py: the metric stays the same without the file in scope"
+    assert said in capsys.readouterr().out
+    assert said in (here.path / CONFIG).read_text()
+    assert written(here)["metric"]["name"] == "complexity"
+
+
+def test_who_asks_for_a_metric_that_does_not_need_the_scope_is_warned_in_the_file(
+    here: Repo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commit(here, {"count.sh": "ls /etc | wc -l\n", "work.py": BENCH["work.py"]})
+    assert init("--metric", "bash count.sh", "--scope", "work.py") == 0
+    warning = "warning: the metric stays the same without the file in scope"
+    assert warning in capsys.readouterr().out
+    assert f"# {warning}" in (here.path / CONFIG).read_text()
+
+
+def test_all_results_of_a_benchmark_tool_are_asked_for(here: Repo) -> None:
+    bench = "# pyperf\nimport work\nfor n in 1, 2:\n"
+    bench += "    print(f'b{n}: Mean +- std dev: {work.work() * n} us +- 0.1 us')\n"
+    commit(here, {"bench.py": bench, "work.py": BENCH["work.py"]})
+    assert init() == 0
+    command = "autoresearch-ci score bench --results 2 -- 'python bench.py'"
+    assert written(here)["metric"]["command"] == command
+
+
 def test_modules_that_are_not_installed_are_named_at_once(
     here: Repo, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -52,6 +52,20 @@ def test_memory_is_that_of_the_command(capfd: pytest.CaptureFixture[str]) -> Non
     assert "peak_memory_mb" not in score(capfd, "time", "--", "true")[1]
 
 
+def test_results_of_benchmarks_are_all_there_or_no_number(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    line = "echo a x 1,000 ops/sec; echo b x 10 ops/sec"
+    assert score(capfd, "bench", "--", line)[1] == {"nanoseconds": 1e7, "results": 2}
+    only = ("--only", "a", "--results", "1")
+    assert score(capfd, "bench", *only, "--", line)[1] == {"nanoseconds": 1e6, "results": 1}
+    code, numbers, told = score(capfd, "bench", "--results", "3", "--", line)
+    assert (code, numbers) == (4, {})
+    assert "2 results instead of 3" in told
+    assert score(capfd, "bench", "--", f"{line}; exit 1")[:2] == (4, {})
+    assert score(capfd, "bench", "--", "echo fast")[:2] == (4, {})
+
+
 def test_lines_that_match_are_counted_where_the_exit_code_is_known(
     capfd: pytest.CaptureFixture[str],
 ) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from autoresearch_ci.plan.draft import draft_of
 from autoresearch_ci.plan.goals import offers_for, rule_for, usual_offers
+from autoresearch_ci.plan.offers import benchmark_runs
 from autoresearch_ci.plan.stack import Stack, stack_of
 
 
@@ -174,22 +175,69 @@ def test_a_benchmark_comes_before_the_time_of_the_tests() -> None:
 @pytest.mark.parametrize(
     ("files", "command"),
     [
-        ({"bench/test_f.py": "def test_f(benchmark): ...\n"}, "--benchmark-only"),
+        ({"bench/test_f.py": "def test_f(benchmark): ...\n"}, "score bench -- 'python -m pytest"),
         (
             {"bench/test_f.py": "pytestmark = pytest.mark.benchmark\n"},
-            "-q -p no:cacheprovider bench",
+            "score time -- python -m pytest -q -p no:cacheprovider bench",
         ),
-        ({"benches/f.rs": "criterion_main!(b);\n", "Cargo.toml": ""}, "cargo bench --bench f"),
-        ({"c/benches/f.rs": "criterion_main!(b);\n"}, "cd c && cargo bench --bench f"),
-        (GO, "go test -run '^$' -bench . -benchtime 200ms -count 1 ./sub"),
-        ({"bench.js": "import { Bench } from 'tinybench'\n"}, ""),
-        ({"package.json": '{"scripts": {"bench": "vitest bench"}}'}, ""),
+        (
+            {"benches/f.rs": "criterion_main!(b);\n", "Cargo.toml": ""},
+            "score bench -- 'cargo bench --bench f -- --output-format bencher",
+        ),
+        ({"c/benches/f.rs": "divan::main()"}, "score bench -- 'cd c && cargo bench --bench f'"),
+        (GO, "-bench . -benchtime 100ms -count 3 ./sub'"),
+        ({"benchmark/run.py": "f()\n"}, "score time -- python benchmark/run.py"),
+        ({"bench.py": "import pyperf\n"}, "score bench -- 'python bench.py'"),
+        ({"bench.js": "import { Bench } from 'tinybench'\n"}, "score bench -- 'node bench.js'"),
+        (
+            {
+                "package.json": '{"name": "@a/our", "scripts": {"build": "tsc"}}',
+                "bench/index.js": "require('benchmark'); require('../dist/a')\n"
+                "s.add('our', f).add('another', g)\n",
+            },
+            "build && autoresearch-ci score bench --only our -- 'node bench/index.js'",
+        ),
+        (
+            {"package.json": '{"scripts": {"bench": "vitest bench"}}'},
+            "score bench -- 'npm run --silent bench -- --run'",
+        ),
+        (
+            {
+                "package.json": '{"scripts": {"benchmark:all": "node b/x.mjs"}}',
+                "b/x.mjs": "import 'mitata'",
+            },
+            "score bench -- 'npm run --silent benchmark:all'",
+        ),
+        ({"package.json": "{}", "src/a.bench.ts": ""}, "'npx --no-install vitest bench --run'"),
+        ({"Makefile": "bench: a\n\thyperfine ./a\n"}, "score bench -- 'make bench'"),
+        (
+            {"Makefile": "benchmark:\n\t./a\n"},
+            "make benchmark && autoresearch-ci score time -- make benchmark",
+        ),
+        (
+            {
+                "CMakeLists.txt": "option(A_BENCH x OFF)",
+                "b/CMakeLists.txt": "add_executable(a_bench a.cc)\n"
+                "target_link_libraries(a_bench benchmark::benchmark)",
+            },
+            "-DA_BENCH=ON && cmake --build build --target a_bench && autoresearch-ci score bench",
+        ),
+        (
+            {"build.gradle.kts": 'plugins { id("me.champeau.jmh") }', "gradlew": ""},
+            "score bench -- './gradlew --no-daemon --console=plain jmh'",
+        ),
+        (
+            {"b/pom.xml": "jmh-core <finalName>benchmarks</finalName>", "pom.xml": ""},
+            "package -DskipTests -pl b -am && autoresearch-ci score bench -- 'java -jar b/target/",
+        ),
+        ({"asv.conf.json": "{}"}, "asv run --python=same"),
+        ({"bench.js": "import 'matcha'\n"}, ""),
     ],
 )
 def test_benchmarks_of_each_stack_are_found_unless_nobody_can_read_them(
     files: dict[str, str], command: str
 ) -> None:
-    found = [benchmark.command for benchmark in stack(files).benchmarks]
+    found = [offer.metric["command"] for offer in benchmark_runs(stack(files))]
     assert len(found) == bool(command)
     assert command in "".join(found)
 
