@@ -5,6 +5,7 @@ Everything happens in `tmp_path`, also what a run puts into the folder for tempo
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import hashlib
@@ -17,7 +18,6 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -28,13 +28,13 @@ import pytest
 
 from autoresearch_ci.cli.main import run_cli
 from autoresearch_ci.config.flags import FLAGS
-from tests import slow
+from tests import slow, workers
 
 pytest.register_assert_rewrite("tests.faults.invariant")  # it asserts, and says what differs
-_TALLY = pytest.StashKey[Counter[str]]()
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    pluginmanager.register(workers)
     parser.addoption(
         "--torture", action="store_true", help="every kill point and vector instead of a sample"
     )
@@ -43,10 +43,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="also what is slow, see tests/slow.py; --torture is, too",
     )
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_TALLY] = Counter()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -89,18 +85,8 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
             trim(0)
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    if hasattr(session.config, "workeroutput"):  # a worker of pytest-xdist tells its controller
-        session.config.workeroutput["tally"] = dict(session.config.stash[_TALLY])
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any) -> None:
-    node.config.stash[_TALLY].update(getattr(node, "workeroutput", {}).get("tally", {}))
-
-
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    for what, count in sorted(config.stash[_TALLY].items()):
+    for what, count in sorted(config.stash[workers.TALLY].items()):
         terminalreporter.write_line(f"{what}: {count}")
 
 
@@ -116,7 +102,7 @@ def tally(request: pytest.FixtureRequest) -> Callable[[str, int], None]:
 
     Count a failure, too (`tally("cheats kept", kept)`), so that its zero is printed.
     """
-    counter = request.config.stash[_TALLY]
+    counter = request.config.stash[workers.TALLY]
 
     def add(what: str, count: int) -> None:
         counter[what] += count
@@ -258,7 +244,7 @@ class Run:
     temporary: Path
     capture: pytest.CaptureFixture[str]
     prepared: Path
-    """Where this session keeps the states that tests begin with."""
+    """Where this session keeps the states that tests begin with, for all its workers."""
 
     def once(self, *flags: str, **options: str | None) -> Result:
         """As calling it, to begin a test with: the next that asks for the same gets a copy."""
@@ -279,15 +265,17 @@ class Run:
         for folder in (self.repo.path.parent, self.script.parent):
             asked = asked.replace(str(folder), "")
         copy = self.prepared / hashlib.sha256(asked.encode()).hexdigest()
-        answer = copy.with_suffix(".json")
-        if answer.exists():
+        if copy.exists():
             shutil.rmtree(self.repo.path)
-            shutil.copytree(copy, self.repo.path, symlinks=True)
+            shutil.copytree(copy / "repo", self.repo.path, symlinks=True)
             self.repo.git("update-index", "--refresh", check=False)  # it names the files' inodes
-            return json.loads(answer.read_text())
+            return json.loads((copy / "answer").read_text())
         found = reach()
-        shutil.copytree(self.repo.path, copy, symlinks=True)
-        answer.write_text(json.dumps(found))
+        part = Path(tempfile.mkdtemp(dir=self.prepared))
+        shutil.copytree(self.repo.path, part / "repo", symlinks=True)
+        (part / "answer").write_text(json.dumps(found))
+        with contextlib.suppress(OSError):  # another worker was faster
+            part.rename(copy)
         return found
 
     def __call__(self, *flags: str, cwd: Path | None = None, **options: str | None) -> Result:
@@ -435,7 +423,9 @@ def repo(tmp_path: Path, first_commit: Path) -> Repo:
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("prepared")
+    folder = workers.shared(tmp_path_factory) / "prepared"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture
