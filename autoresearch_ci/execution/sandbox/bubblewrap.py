@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,10 +73,14 @@ class View:
 
     def top(self, real: str) -> str:
         """The innermost place that is shown and holds this one; empty: it is not there."""
-        shown = dict.fromkeys((*_system(), *self.shown, *self.writable), True)
-        marks = shown | dict.fromkeys(self.covered, False)
+        marks = self._places
         found = next((place for place in _way_to(real) if place in marks), "")
         return found if marks.get(found) else ""
+
+    @functools.cached_property
+    def _places(self) -> dict[str, bool]:
+        shown = dict.fromkeys((*_system(), *self.shown, *self.writable), True)
+        return shown | dict.fromkeys(self.covered, False)
 
     def _marks(self) -> dict[str, bool]:
         real = dict.fromkeys(("/etc", *_CODE, *self.shown, *self.writable), True)
@@ -134,9 +138,11 @@ def _mark(path: str, marks: Mapping[str, bool]) -> bool:
     return next((marks[place] for place in _way_to(path) if place in marks), False)
 
 
-def _way_to(path: str) -> tuple[str, ...]:
+def _way_to(path: str) -> Iterator[str]:
     """From the inside to the outside."""
-    return (path, *map(str, Path(path).parents))
+    yield path
+    while path != (path := os.path.dirname(path)):  # noqa: PTH120 - for every command
+        yield path
 
 
 def _system() -> tuple[str, ...]:

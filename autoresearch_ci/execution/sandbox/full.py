@@ -37,7 +37,8 @@ def listed(wanted: Places) -> View:
     shown += own if wanted.sealed else ()
     covers = [path for path in wanted.hidden if path not in {*shown, *writable}]
     there = View(shown=_present(shown, writable), writable=_present(writable))
-    hidden = [*map(os.path.realpath, covers), str(wanted.scratch.parent)]
+    there_are = filter(os.path.exists, covers)
+    hidden = [*map(os.path.realpath, there_are), str(wanted.scratch.parent)]
     return replace(
         there,
         covered=[path for path in _present(hidden) if there.sees(path)],
