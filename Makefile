@@ -19,7 +19,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 # Tests wait for disks, pipes and clocks a third of their time.
 WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 2)))
-PYTEST = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -q --workers $(WORKERS)
+PYTEST = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 
 .PHONY: demo test test-all torture lint types unit unit-all slow docs format golden lock clean
 

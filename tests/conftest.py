@@ -18,6 +18,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -28,13 +29,13 @@ import pytest
 
 from autoresearch_ci.cli.main import run_cli
 from autoresearch_ci.config.flags import FLAGS
-from tests import slow, workers
+from tests import slow
 
 pytest.register_assert_rewrite("tests.faults.invariant")  # it asserts, and says what differs
+_TALLY = pytest.StashKey[Counter[str]]()
 
 
-def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
-    pluginmanager.register(workers)
+def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--torture", action="store_true", help="every kill point and vector instead of a sample"
     )
@@ -43,6 +44,10 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         action="store_true",
         help="also what is slow, see tests/slow.py; --torture is, too",
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_TALLY] = Counter()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -85,8 +90,18 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
             trim(0)
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):  # a worker of pytest-xdist tells its controller
+        session.config.workeroutput["tally"] = dict(session.config.stash[_TALLY])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    node.config.stash[_TALLY].update(getattr(node, "workeroutput", {}).get("tally", {}))
+
+
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    for what, count in sorted(config.stash[workers.TALLY].items()):
+    for what, count in sorted(config.stash[_TALLY].items()):
         terminalreporter.write_line(f"{what}: {count}")
 
 
@@ -102,7 +117,7 @@ def tally(request: pytest.FixtureRequest) -> Callable[[str, int], None]:
 
     Count a failure, too (`tally("cheats kept", kept)`), so that its zero is printed.
     """
-    counter = request.config.stash[workers.TALLY]
+    counter = request.config.stash[_TALLY]
 
     def add(what: str, count: int) -> None:
         counter[what] += count
@@ -423,7 +438,8 @@ def repo(tmp_path: Path, first_commit: Path) -> Repo:
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = workers.shared(tmp_path_factory) / "prepared"
+    base = tmp_path_factory.getbasetemp()  # of a worker of pytest-xdist, in the session's
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "prepared"
     folder.mkdir(exist_ok=True)
     return folder
 

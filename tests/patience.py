@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 
-from tests.workers import WORKER
-
 _LOADED = 10
 
 
 def promptly(seconds: float) -> float:
     """`seconds`, or much more where other processes, or other tests, want the processors too."""
-    busy = os.getloadavg()[0] > (os.cpu_count() or 1) / 2 or WORKER in os.environ
+    busy = os.getloadavg()[0] > (os.cpu_count() or 1) / 2 or "PYTEST_XDIST_WORKER" in os.environ
     return seconds * (_LOADED if busy else 1)

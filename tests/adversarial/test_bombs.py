@@ -189,7 +189,7 @@ def _entity(name: str, value: str) -> str:
 _XML_LAUGHS = '<!ENTITY a "x">' + "".join(
     f'<!ENTITY {chr(98 + i)} "{f"&{chr(97 + i)};" * 10}">' for i in range(12)
 )
-# Made when they are used: what a worker of the tests holds, each of its forks copies.
+# Made when they are used: what a worker of pytest-xdist holds, each of its forks copies.
 XML: dict[str, Callable[[], str | bytes]] = {
     "billion laughs": lambda: _entity("&m;", _XML_LAUGHS),
     "quadratic": lambda: _entity("&a;" * 50_000, f'<!ENTITY a "{"x" * 50_000}">'),
