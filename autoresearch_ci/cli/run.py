@@ -51,8 +51,13 @@ from autoresearch_ci.publish.publisher import (
 )
 from autoresearch_ci.record.ledger import Ledger
 from autoresearch_ci.record.past_notebooks import ruler_of
-from autoresearch_ci.record.past_runs import past_runs
-from autoresearch_ci.record.run_history import CostRecord, History, StartRecord, check_history
+from autoresearch_ci.record.run_history import (
+    CostRecord,
+    History,
+    StartRecord,
+    check_history,
+    past_runs,
+)
 from autoresearch_ci.record.run_records import Records
 from autoresearch_ci.report.console import make_progress, say
 from autoresearch_ci.report.event_lines import next_steps

@@ -3,20 +3,22 @@
 What an earlier process wrote is believed only as far as types, scope and git confirm it: records
 may come back from a cache or an artifact that others could write to. They are data, and whatever
 they claim must be what a run of ours could have done: changes inside the scope, kept commits that
-hold exactly these changes, one upon the other, beginning at the base commit.
+hold exactly these changes, one upon the other, beginning at the base commit. Nobody vouches for
+earlier runs, so a journal of theirs that cannot be read is skipped.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, TypeAlias
 
 from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.errors import WorkspaceError
-from autoresearch_ci.experiment import Experiment, Spent, Status
-from autoresearch_ci.workspace.repository import FileVersion
+from autoresearch_ci.experiment import Experiment, PastRun, Spent, Status, Tree
+from autoresearch_ci.record.journal_tsv import parse_rows
+from autoresearch_ci.workspace.repository import FileVersion, Repository
 from autoresearch_ci.workspace.scope import Scope
 
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
@@ -243,3 +245,36 @@ def _bad_commits(
         if git.files(kept.commit) != {path: v for path, v in expected.items() if v is not None}:
             yield f"commit {kept.commit[:12]} holds other changes than they say"
         parent = kept.commit
+
+
+# --- Earlier runs, as proposers see them ----------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PastTree(Tree):
+    """Files of one commit of an earlier run."""
+
+    repository: Repository
+    commit: str
+
+    def read(self, path: str) -> bytes:
+        found = self.repository.content(self.commit, path) if is_commit(self.commit) else None
+        if found is None:
+            raise KeyError(path)
+        return found
+
+    def paths(self) -> Sequence[str]:
+        """None: whoever asks knows what to read; a listing would be of the whole repository."""
+        return ()
+
+
+def past_runs(journals: Sequence[str], repository: Repository) -> tuple[PastRun, ...]:
+    """The runs behind the journals, oldest first."""
+    found = []
+    for text in journals:
+        try:
+            rows = parse_rows(text)
+        except ValueError:
+            continue
+        found.append(PastRun(history=rows, at=lambda commit: PastTree(repository, commit)))
+    return tuple(found)

@@ -31,7 +31,7 @@ from autoresearch_ci.record.run_history import (
     Record,
     StartRecord,
 )
-from autoresearch_ci.record.suite_files import SuiteFiles
+from autoresearch_ci.record.run_records import SuiteFiles
 from autoresearch_ci.workspace.repository import FileVersion
 
 VERSION_0_1 = Path(__file__).parents[2] / "faults" / "data" / "version-0.1.tar.gz"
