@@ -24,8 +24,7 @@ from autoresearch_ci.publish.forge.git_remote import Remote
 from autoresearch_ci.publish.forge_publisher import ForgePublisher
 from autoresearch_ci.publish.run_identity import run_identity
 from autoresearch_ci.publish.start_rules import numbered
-from autoresearch_ci.publish.verify_bundle import bring, verified
-from autoresearch_ci.publish.verify_repairs import refuse_shortcuts
+from autoresearch_ci.publish.verify_bundle import bring, refuse_shortcuts, verified
 from autoresearch_ci.report.run_folder import measured_by, metric_name
 from autoresearch_ci.report.run_summary import Repairs, RunInfo
 from autoresearch_ci.workspace.asked import asking_file
