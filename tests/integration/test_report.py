@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from autoresearch_ci.cli.main import run_cli
-from autoresearch_ci.cli.report_server import ReportServer
+from autoresearch_ci.cli.report import ReportServer
 from autoresearch_ci.safety.redaction import Redactor
 
 if TYPE_CHECKING:
