@@ -19,16 +19,16 @@ from typing import Any
 from markupsafe import Markup
 
 from autoresearch_ci.decide.taken_back import told
-from autoresearch_ci.decide.trend import evaluate
-from autoresearch_ci.experiment import Experiment, Status
+from autoresearch_ci.decide.trend import evaluate, relative
+from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.report import evaluation
-from autoresearch_ci.report.chart import progress_svg
-from autoresearch_ci.report.html_charts import chart_data
+from autoresearch_ci.report.chart import Point, progress_points, progress_svg
 from autoresearch_ci.report.html_list import fitted as fitted_list
 from autoresearch_ci.report.html_pieces import assets, markdown, policy, template
 from autoresearch_ci.report.html_repairs import repairs_list
 from autoresearch_ci.report.html_table import Attempt, cells, fitted
 from autoresearch_ci.report.run_summary import (
+    CRASHED,
     RunInfo,
     change_interval,
     count,
@@ -39,7 +39,7 @@ from autoresearch_ci.report.run_summary import (
     tests_passed,
 )
 from autoresearch_ci.report.summary_page import idle, measured, nights, page_headline
-from autoresearch_ci.safety.log_text import json_text
+from autoresearch_ci.safety.log_text import defuse, json_text
 from autoresearch_ci.safety.wording import duration, percent, shortened
 
 _OF_A_NUMBER = (
@@ -250,3 +250,75 @@ def _commands(info: RunInfo, page: Page) -> Iterator[str]:
     yield f"autoresearch-ci log show 1 {tag}   # one of them, with its diff"
     ref = shlex.quote(f"{info.notebook_ref}:{info.notebook_ref}")
     yield f"git fetch origin {ref}   # in another clone, where it was pushed"
+
+
+# --- The charts' data -----------------------------------------------------------------------------
+
+_KINDS = ("start", "kept", "other", "guarded", "crash", "unmeasured")
+
+
+def chart_data(
+    experiments: Sequence[Experiment],
+    info: RunInfo,
+    attempts: Mapping[int, Attempt],
+    *,
+    earlier: Sequence[Experiment] = (),
+    choices: Mapping[str, Sequence[str]],
+) -> dict[str, Any]:
+    """`choices`: `statuses`, `proposers` and `files` in the order in which the page offers them."""
+    rows = told(experiments)
+    index = {name: {word: at for at, word in enumerate(words)} for name, words in choices.items()}
+    points, (low, high) = progress_points(
+        experiments,
+        direction=info.direction,
+        earlier=earlier,
+        confirmation=info.confirmation,
+    )
+    return {
+        "metric": defuse(shortened(info.metric_name, 60)),
+        "whole": info.repairs is not None,  # there is no half a failure
+        "minimize": info.direction is Direction.MINIMIZE,
+        "range": [_short(low), _short(high)],
+        "kinds": _KINDS,
+        "points": [_point(point) for point in points],
+        "rows": [
+            [
+                e.iteration,
+                index["statuses"][str(e.status)],
+                index["proposers"].get(e.proposer, -1),
+                [index["files"][path] for path in _files(e, attempts) if path in index["files"]],
+                None if e.status in CRASHED else e.metric,
+                _short(e.delta),
+                _short(e.ci_low),
+                e.samples,
+                _short(e.seconds),
+                _short(e.cost_usd),
+                _short(e.expected),
+                _short(_gain(e, info.direction)),
+            ]
+            for e in rows
+        ],
+    }
+
+
+def _files(e: Experiment, attempts: Mapping[int, Attempt]) -> Sequence[str]:
+    attempt = attempts.get(e.iteration)
+    return attempt.files if attempt else ()
+
+
+def _point(point: Point) -> list[Any]:
+    told = defuse(shortened(point.description, 80)) if point.row is None else 0
+    values = [_short(v) for v in (point.height, point.low, point.high)]
+    return [point.number, point.row, _KINDS.index(point.kind), *values, told]
+
+
+def _short(value: float | None) -> float | None:
+    """Seven digits: no pixel needs more."""
+    return None if value is None else float(f"{value:.7g}")
+
+
+def _gain(e: Experiment, direction: Direction) -> float | None:
+    """Relative, against the incumbent of its time."""
+    if e.metric is None or e.delta is None or e.status in CRASHED:
+        return None
+    return relative(direction, e.metric - e.delta, e.metric)

@@ -24,11 +24,10 @@ from autoresearch_ci.record.journal_tsv import format_row
 from autoresearch_ci.record.ledger import Ledger
 from autoresearch_ci.record.past_notebooks import Lineage
 from autoresearch_ci.report.attempts import attempts
-from autoresearch_ci.report.blocked import blocked_markdown
 from autoresearch_ci.report.chart import progress_svg
 from autoresearch_ci.report.html_page import Page, html_page
 from autoresearch_ci.report.repaired import outcome, repaired, repairs_of
-from autoresearch_ci.report.repairs import BLOCKED_FILE, not_ours, still_broken
+from autoresearch_ci.report.repairs import BLOCKED_FILE, blocked_markdown, not_ours, still_broken
 from autoresearch_ci.report.run_summary import (
     Confirmation,
     PassedTests,

@@ -12,8 +12,7 @@ from autoresearch_ci.decide.causes.ground import Cause
 from autoresearch_ci.decide.causes.verdicts import Verdict
 from autoresearch_ci.decide.failures import Category
 from autoresearch_ci.experiment import Experiment, Status
-from autoresearch_ci.report.blocked import blocked_markdown
-from autoresearch_ci.report.repairs import REPAIRS_ROOM, not_ours, still_broken
+from autoresearch_ci.report.repairs import REPAIRS_ROOM, blocked_markdown, not_ours, still_broken
 from tests.unit.decide.test_aims import failure, row
 
 EVIL = (
