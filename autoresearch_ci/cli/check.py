@@ -43,10 +43,10 @@ from autoresearch_ci.events import Note, Observer, Warning, redacted
 from autoresearch_ci.report.annotations import annotated, code_quality
 from autoresearch_ci.report.console import make_progress
 from autoresearch_ci.report.failures_junit import failures_junit
-from autoresearch_ci.report.failures_sarif import failures_sarif
-from autoresearch_ci.report.gate_html import gate_html
 from autoresearch_ci.report.gate_page import comment_markdown, gate_lines, gate_markdown
 from autoresearch_ci.report.gate_report import GateReport, gate_json
+from autoresearch_ci.report.html_findings import gate_html
+from autoresearch_ci.report.sarif import failures_sarif
 from autoresearch_ci.safety.log_text import json_text
 from autoresearch_ci.safety.redaction import Redactor
 from autoresearch_ci.workspace.repository import FileVersion, Repository

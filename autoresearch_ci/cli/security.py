@@ -33,9 +33,9 @@ from autoresearch_ci.publish.forge.choose import make_forge
 from autoresearch_ci.publish.forge.forge import LineNote
 from autoresearch_ci.publish.forge.git_remote import Remote
 from autoresearch_ci.report.console import make_progress
+from autoresearch_ci.report.sarif import weaknesses_sarif
 from autoresearch_ci.report.security_page import beside_lines, comment_markdown
 from autoresearch_ci.report.security_report import SecurityReport, without_secrets
-from autoresearch_ci.report.weaknesses_sarif import weaknesses_sarif
 from autoresearch_ci.safety.log_text import json_text
 from autoresearch_ci.safety.redaction import Redactor
 from autoresearch_ci.workspace.repository import Repository

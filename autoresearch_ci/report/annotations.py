@@ -13,7 +13,6 @@ from typing import Any, Literal
 from autoresearch_ci.decide.failures import Category, Failure
 from autoresearch_ci.decide.gates import Judged, Ruling
 from autoresearch_ci.decide.same_cause import also, shown_once
-from autoresearch_ci.report.failures_sarif import level
 from autoresearch_ci.report.gate_pieces import inside
 from autoresearch_ci.report.gate_report import (
     LISTED,
@@ -23,6 +22,7 @@ from autoresearch_ci.report.gate_report import (
     headline,
     rule,
 )
+from autoresearch_ci.report.sarif import level
 from autoresearch_ci.safety.log_text import defuse, workflow_command
 from autoresearch_ci.safety.wording import shortened
 

@@ -64,9 +64,12 @@ def linked(path: str, line: int, files_url: str) -> str:
     if not inside(path):
         return inline(path, 80)
     text = inline(f"{path}:{line}" if line else path, 120)
-    if not files_url:
-        return text
-    return f"[{text}]({files_url}{quote(path, errors='replace')}{f'#L{line}' if line else ''})"
+    return f"[{text}]({address(path, line, files_url)})" if files_url else text
+
+
+def address(path: str, line: int, files_url: str) -> str:
+    """Of the line at the forge."""
+    return f"{files_url}{quote(path, errors='replace')}{f'#L{line}' if line else ''}"
 
 
 def shell(lines: Sequence[str]) -> str:

@@ -11,9 +11,9 @@ from autoresearch_ci.decide.failures import Category, Failure, Problem, identifi
 from autoresearch_ci.decide.gates import Age, Judged, Ruling, Verdict
 from autoresearch_ci.report.annotations import annotated, code_quality
 from autoresearch_ci.report.failures_junit import failures_junit
-from autoresearch_ci.report.failures_sarif import failures_sarif
 from autoresearch_ci.report.gate_page import comment_markdown, gate_lines
 from autoresearch_ci.report.gate_report import GateReport, gate_json
+from autoresearch_ci.report.sarif import failures_sarif
 
 Golden = Callable[[str, str], None]
 

@@ -19,10 +19,10 @@ from autoresearch_ci.cli.report import ReportServer
 from autoresearch_ci.decide.weaknesses import Severity, worst_first
 from autoresearch_ci.experiment import Direction, Status
 from autoresearch_ci.record.journal_tsv import format_row, header
+from autoresearch_ci.report.html_findings import security_html
 from autoresearch_ci.report.html_page import Page, html_page
 from autoresearch_ci.report.html_table import Attempt
 from autoresearch_ci.report.run_summary import Remaining, Repairs
-from autoresearch_ci.report.security_html import security_html
 from autoresearch_ci.safety.redaction import Redactor
 from tests.browser import CHROMIUM, Browser, browser
 from tests.unit.report import test_security_report as scans

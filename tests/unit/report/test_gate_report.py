@@ -17,7 +17,6 @@ from autoresearch_ci.decide.failures import Category, Failure, Problem, identifi
 from autoresearch_ci.decide.gates import Age, Judged, Ruling, Verdict
 from autoresearch_ci.report.annotations import SHOWN, annotated, code_quality
 from autoresearch_ci.report.failures_junit import failures_junit
-from autoresearch_ci.report.failures_sarif import RESULTS, failures_sarif
 from autoresearch_ci.report.gate_page import (
     comment_markdown,
     gate_lines,
@@ -25,6 +24,7 @@ from autoresearch_ci.report.gate_page import (
 )
 from autoresearch_ci.report.gate_pieces import COMMENT_LIMIT
 from autoresearch_ci.report.gate_report import GateReport, fingerprint, gate_json, nodes, reproduce
+from autoresearch_ci.report.sarif import RESULTS, failures_sarif
 from autoresearch_ci.safety.log_text import json_text
 
 SCHEMA = json.loads((Path(__file__).parent / "sarif-2.1.0.json").read_text())

@@ -8,9 +8,8 @@ import pytest
 
 from autoresearch_ci.decide.findings import Evidence
 from autoresearch_ci.decide.gates import Age
-from autoresearch_ci.report.gate_html import gate_html
+from autoresearch_ci.report.html_findings import gate_html, security_html
 from autoresearch_ci.report.html_list import Cell, Column, Listing, Row, fitted
-from autoresearch_ci.report.security_html import security_html
 from tests.unit.report import test_gate_report as gates
 from tests.unit.report import test_security_report as scans
 from tests.unit.report.test_html_page import HOSTILE, Elements

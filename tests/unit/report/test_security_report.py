@@ -16,8 +16,8 @@ from autoresearch_ci.decide.findings import Evidence
 from autoresearch_ci.decide.gates import Age, Judged, Ruling, Verdict
 from autoresearch_ci.decide.weaknesses import Confidence, Severity, Weakness
 from autoresearch_ci.record.handoff_form import FINDINGS, handoff_text
+from autoresearch_ci.report import sarif
 from autoresearch_ci.report import security_pages as pages
-from autoresearch_ci.report import weaknesses_sarif as sarif
 from autoresearch_ci.report.gate_pieces import COMMENT_LIMIT
 from autoresearch_ci.report.security_page import (
     annotated,
