@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from autoresearch_ci.cli.run_folders import newest_journal
 from autoresearch_ci.decide.trend import Evaluation, Forecast, evaluate, forecast
 from autoresearch_ci.errors import ConfigError, WorkspaceError
 from autoresearch_ci.experiment import Direction
@@ -29,7 +28,7 @@ from autoresearch_ci.report.evaluation import (
     text,
 )
 from autoresearch_ci.report.run_summary import count
-from autoresearch_ci.report.stored_run import run_facts
+from autoresearch_ci.report.stored_run import newest_journal, run_facts
 from autoresearch_ci.safety.log_text import defuse, json_text
 from autoresearch_ci.safety.markdown_text import inline
 from autoresearch_ci.safety.untrusted_files import file_bytes

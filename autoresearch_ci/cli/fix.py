@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from autoresearch_ci.cli.check import check, gated
-from autoresearch_ci.cli.commit_looks import looks_at_commits
-from autoresearch_ci.cli.compared import compared
+from autoresearch_ci.cli.compared import DEFAULT, compared, staged
 from autoresearch_ci.cli.config import effective
-from autoresearch_ci.cli.fix_targets import targets_of, with_targets
+from autoresearch_ci.cli.fix_targets import looks_at_commits, targets_of, with_targets
 from autoresearch_ci.cli.gate_files import report_folder, show
 from autoresearch_ci.cli.publish import tell
 from autoresearch_ci.cli.run import run, steps_after
-from autoresearch_ci.cli.staged import DEFAULT, staged
 from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.fix import FixTarget
 from autoresearch_ci.config.schema import Config

@@ -1,7 +1,7 @@
 """The report of a run made from what its folder holds: later, elsewhere, or while it lasts.
 
-Nobody vouches for the files: they are bounded, and what they say is text. What run.json does not
-say, the run's records do; what nobody says is left out.
+Which run, a person names or is the newest. Nobody vouches for the files: they are bounded, and what
+they say is text. What run.json does not say, the run's records do; what nobody says is left out.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from autoresearch_ci.record.journal_tsv import header, parse_rows
 from autoresearch_ci.record.notebook import notebook_ref
 from autoresearch_ci.record.run_names import is_tag, run_store
 from autoresearch_ci.record.run_records import Records
-from autoresearch_ci.report.attempts import attempts
 from autoresearch_ci.report.chart import progress_svg
 from autoresearch_ci.report.html_page import Page, html_page
+from autoresearch_ci.report.run_folder import REPORT_FILE, attempts
 from autoresearch_ci.report.run_summary import Confirmation, RunInfo
 from autoresearch_ci.safety.redaction import Redactor
 from autoresearch_ci.safety.untrusted_files import file_bytes
@@ -238,3 +238,40 @@ def _earlier(facts: Mapping[str, Any]) -> Sequence[Experiment]:
         return parse_rows(header(Direction.MINIMIZE) + str(_section(facts).get("earlier") or ""))
     except ValueError:
         return ()
+
+
+# --- Which run somebody means ---------------------------------------------------------------------
+
+JOURNAL = "results.tsv"
+
+
+def newest_journal(here: Path) -> Path:
+    """The journal of the last run of this repository. Raises `ConfigError`."""
+    try:
+        with closing(Repository.open(here)) as repository:
+            here = repository.root
+    except WorkspaceError:
+        pass
+    found = [*here.glob(f"autoresearch/*/{JOURNAL}"), *here.glob(JOURNAL)]
+    if not found:
+        raise ConfigError(
+            f"there is no journal below {here}.\n"
+            "usually: no run was made here yet, or its folder was left on another machine.\n"
+            "do: name it, such as autoresearch/run-2026-01-31/results.tsv"
+        )
+    return max(found, key=lambda path: path.stat().st_mtime)
+
+
+def journal_of(name: str | None) -> Path:
+    """Of the folder or file that somebody named; else the newest. Raises `ConfigError`."""
+    if name is None:
+        return newest_journal(Path.cwd())
+    path = Path(name)
+    if not path.is_dir():
+        return path
+    if not (path / JOURNAL).exists() and (path / REPORT_FILE).exists():
+        raise ConfigError(
+            f"{path} has no journal: it is of a look at a commit, which tries nothing.\n"
+            f"do: open {path / REPORT_FILE}, which was written once; or look again."
+        )
+    return path / JOURNAL

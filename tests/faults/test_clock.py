@@ -14,7 +14,7 @@ from tests.faults.invariant import GUARD, METRIC, STATUSES, Story, sealed, verdi
 
 WALL_CLOCK = re.compile(r"\btime\.time\(|\btime_ns\(|datetime\.now\(|date\.today\(")
 SHOWN = {
-    "cli/debug_steps.py": "when an item was written down",
+    "cli/debug.py": "when an item was written down",
     "cli/security.py": "whether an accepted risk has expired, and when a report was written",
     "cli/security_files.py": "when a report was written",
     "record/weakness_history.py": "commit dates",
