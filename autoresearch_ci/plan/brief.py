@@ -10,7 +10,6 @@ from typing import Any
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.plan.draft import Draft
 
-_FIELDS = ("goal", "scope", "metric", "direction", "verify", "guard", "iterations")
 _LINE = re.compile(
     r"(?im)^[\s>*#-]*\**(goal|scope|metric|direction|verify|guard|iterations)\**\s*:\**[ \t]*(.*)$"
 )
