@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 from autoresearch_ci.decide.findings import Evidence, enclosing, fingerprint
-from autoresearch_ci.decide.panel import (
+from autoresearch_ci.decide.panel_votes import (
     Candidate,
     Figures,
     Raised,
