@@ -127,7 +127,7 @@ def _drafts(options: argparse.Namespace, place: Place, asks: Asks | None) -> lis
 
 
 def _guards(stack: Stack) -> tuple[Mapping[str, object], ...]:
-    from autoresearch_ci.plan.guards import guards_of
+    from autoresearch_ci.plan.suite_guards import guards_of
 
     return tuple(guards_of(stack))
 
