@@ -21,7 +21,7 @@ from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.llm.credentials import has_credentials
 from autoresearch_ci.measure.baseline import RedGuard
 from autoresearch_ci.plan.brief import Brief, aimed, brief_of, drafts_of
-from autoresearch_ci.plan.draft import Draft, draft_of, yaml_of
+from autoresearch_ci.plan.config_draft import Draft, draft_of, yaml_of
 from autoresearch_ci.plan.goals import offers_for, rule_for, usual_offers
 from autoresearch_ci.plan.stack import Stack
 from autoresearch_ci.safety.log_text import defuse
