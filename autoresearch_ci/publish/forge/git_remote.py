@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch_ci.publish.forge.forge import Address
-from autoresearch_ci.publish.forge.refusals import (
+from autoresearch_ci.publish.forge.forge_refusals import (
     TRANSIENT,
     ForgeRefused,
     Place,

@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from autoresearch_ci.errors import ConfigError
-from autoresearch_ci.publish.forge.refusals import TRANSIENT, Place, RefusalKind, classify, explain
+from autoresearch_ci.publish.forge.forge_refusals import (
+    TRANSIENT,
+    Place,
+    RefusalKind,
+    classify,
+    explain,
+)
 
 if TYPE_CHECKING:
     import github
