@@ -353,7 +353,7 @@ def make_service(
 
 def tell_unknown_price(collaborators: Collaborators, claude: Claude) -> None:
     """That a limit in dollars cannot be kept, where it cannot."""
-    from autoresearch_ci.llm.prices import is_known
+    from autoresearch_ci.llm.model_prices import is_known
 
     if not is_known(claude):
         message = (
