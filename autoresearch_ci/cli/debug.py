@@ -24,9 +24,9 @@ from autoresearch_ci.cli.fix import main as repair
 from autoresearch_ci.cli.open_investigation import Desk, opened_desk
 from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.schema import Config
-from autoresearch_ci.decide.aims import Lead
 from autoresearch_ci.decide.bisection import complaint
 from autoresearch_ci.decide.findings import Evidence, fingerprint
+from autoresearch_ci.decide.repair_order import Lead
 from autoresearch_ci.decide.selected_tests import suite_command
 from autoresearch_ci.decide.test_runners import NotAllowed
 from autoresearch_ci.investigate.bisect import Bisected, Bisection

@@ -20,10 +20,10 @@ from autoresearch_ci.cli.run import run, steps_after
 from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.fix import FixTarget
 from autoresearch_ci.config.schema import Config
-from autoresearch_ci.decide.aims import Left
 from autoresearch_ci.decide.failure_gate import parse_words
 from autoresearch_ci.decide.failures import Failure
 from autoresearch_ci.decide.gates import Ruling, Verdict
+from autoresearch_ci.decide.repair_order import Left
 from autoresearch_ci.decide.same_cause import also, shown_once
 from autoresearch_ci.errors import ConfigError, GateFailed
 from autoresearch_ci.measure.diagnostics.discover import Discovery

@@ -11,8 +11,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
-from autoresearch_ci.decide.aims import BLOCKED, Left, in_vain, is_nothing_to_do, tried_at
 from autoresearch_ci.decide.failures import Failure, mended_ids
+from autoresearch_ci.decide.repair_order import BLOCKED, Left, in_vain, is_nothing_to_do, tried_at
 from autoresearch_ci.decide.weakness_failures import SECRETS
 from autoresearch_ci.decide.weaknesses import Weakness
 from autoresearch_ci.experiment import Experiment, Status

@@ -18,7 +18,7 @@ from typing import Any
 import autoresearch_ci
 from autoresearch_ci.config.resolve import Resolved, describe
 from autoresearch_ci.config.schema import Config
-from autoresearch_ci.decide.aims import Left
+from autoresearch_ci.decide.repair_order import Left
 from autoresearch_ci.decide.taken_back import standing
 from autoresearch_ci.errors import AutoresearchError
 from autoresearch_ci.events import RunFinished
