@@ -1,6 +1,7 @@
 """The objective that is a set: what is broken in the candidate against what is in the incumbent.
 
-Which set is better is decide/objective.py's to say, and which failure is next decide/repair_order.py's.
+Which set is better is decide/objective.py's to say, and which failure is next
+decide/repair_order.py's.
 """
 
 from __future__ import annotations

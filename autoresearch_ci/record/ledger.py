@@ -17,8 +17,9 @@ from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.experiment import Experiment, Proposal, Spent, Status
 from autoresearch_ci.record import journal_tsv as journal
+from autoresearch_ci.record.commit_messages import of_experiment
 from autoresearch_ci.record.durable_files import append_line, replace_file
-from autoresearch_ci.record.notebook import Notebook, RunFacts, attempt_ref, of_experiment
+from autoresearch_ci.record.notebook import Notebook, RunFacts, attempt_ref
 from autoresearch_ci.record.run_history import (
     Attempt,
     BranchRecord,

@@ -1,7 +1,7 @@
 """Talks git to the remote: reads refs, fetches, pushes, merges, and overwrites nobody's commit.
 
 In a git directory of its own, so that credentials, headers and URL rewrites which others left in
-the user's configuration are neither used nor sent twice. What a refusal means, refusals.py knows.
+the user's configuration are neither used nor sent twice. What a refusal means, forge_refusals.py knows.
 
 A merge needs neither a working tree nor the forge, and the same two commits give the same merge
 commit wherever it is made. So a job that only reads can begin from one, and the job that publishes
