@@ -23,7 +23,7 @@ from autoresearch_ci.measure.diagnosis import adapter_of
 from autoresearch_ci.measure.diagnostics.concerned import concerned
 from autoresearch_ci.preflight import compared_commits
 from autoresearch_ci.publish.forge.git_remote import Remote
-from autoresearch_ci.workspace.repository import Repository
+from autoresearch_ci.workspace.repository import SHALLOW, Repository
 
 _SOURCE = "CI_MERGE_REQUEST_SOURCE_BRANCH_SHA"
 """GitLab's, of a pipeline for the merged result."""
@@ -58,7 +58,7 @@ class Compared:
             raise ConfigError(
                 "the rules of the base hold for what a pull request brings, and they cannot be "
                 f"read: {self.missing}.\n"
-                "usually: a shallow clone (actions/checkout fetches one commit by default).\n"
+                f"usually: {SHALLOW}.\n"
                 "do: fetch-depth: 2 for a pull request's merge commit, else fetch-depth: 0 "
                 "(GitLab: GIT_DEPTH: 0)."
             )
