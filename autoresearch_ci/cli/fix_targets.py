@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from autoresearch_ci.cli.assembly import Collaborators, make_redactor, open_bench
+from autoresearch_ci.cli.assembly import open_bench, passing
 from autoresearch_ci.cli.check import Looked
 from autoresearch_ci.config.fix import FixTarget
 from autoresearch_ci.config.schema import Config
@@ -26,9 +26,6 @@ from autoresearch_ci.measure.commands import Subject
 from autoresearch_ci.measure.diagnostics.discover import Discovery, Target, discover
 from autoresearch_ci.preflight import comparison_context
 from autoresearch_ci.workspace.repository import Repository
-from autoresearch_ci.workspace.scratch import in_use
-from autoresearch_ci.workspace.snapshot import remove
-from autoresearch_ci.workspace.store import opened
 
 SYMPTOM = "symptom"
 """What the command that somebody saw fail is called among the targets."""
@@ -170,19 +167,13 @@ class CommitLooks:
         except ConfigError as error:
             raise BaselineError(str(error)) from error
         context = replace(context, tag=f"check-{commit[:7]}", folder=self.folder / commit[:7])
-        self.stack.callback(remove, context.run_store)
-        self.stack.enter_context(in_use(context.scratch))
-        remove(context.run_store)
-        context.run_store.mkdir(parents=True, mode=0o700)
-        git = self.stack.enter_context(opened(context.repository, context.run_store / "git"))
-        collaborators = Collaborators(
-            config=config,
-            context=context,
-            store=git,
+        collaborators = passing(
+            config,
+            context,
+            self.stack,
             observe=self.observe,
             stop=self.stop,
             environment=self.environment,
-            redactor=make_redactor(config, self.environment),
         )
         return open_bench(collaborators, self.stack)
 
