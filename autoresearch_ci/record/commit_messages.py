@@ -1,4 +1,4 @@
-"""The messages of the commits that a run makes: one line of somebody else's words, and our trailers.
+"""Messages of the commits that a run makes: one line of somebody else's words, and our trailers.
 
 What stands around that line is the configuration's template, `commit.message`.
 """

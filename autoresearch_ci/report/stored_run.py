@@ -6,6 +6,7 @@ they say is text. What run.json does not say, the run's records do; what nobody 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -99,7 +100,7 @@ def _page(
         configuration=configuration if isinstance(configuration, dict) else {},
         version=version,
         head=kept[-1] if kept else run.info.base_commit,
-        target=_number(_told(run.facts, "metric.target")),
+        target=finite(configured(run.facts, "metric.target")),
         follow=follow,
     )
     return html_page(run.rows, run.info, page)
@@ -142,19 +143,22 @@ def _section(facts: Mapping[str, Any]) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _told(facts: Mapping[str, Any], key: str) -> Any:
+def configured(facts: Mapping[str, Any], key: str) -> Any:
     """A value of the configuration that the run had."""
     config = facts.get("config")
     return config.get(key) if isinstance(config, dict) else None
 
 
 def _direction(facts: Mapping[str, Any]) -> Direction | None:
-    word = _told(facts, "metric.direction")
+    word = configured(facts, "metric.direction")
     return Direction(word) if word in list(Direction) else None
 
 
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+def finite(value: object) -> float | None:
+    """The number that somebody else's JSON holds; `None`: it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if math.isfinite(value) else None
 
 
 def _checked(kind: type[T], value: object) -> T | None:
@@ -170,18 +174,18 @@ def _checked(kind: type[T], value: object) -> T | None:
 def _bare(found: ForeignJournal, facts: Mapping[str, Any]) -> RunInfo:
     """What an older run.json says, or none."""
     rows = found.rows
-    guards = _told(facts, "guards")
+    guards = configured(facts, "guards")
     listed = guards if isinstance(guards, list) else []
     return RunInfo(
         tag=str(facts.get("tag") or ""),
         branch=str(facts.get("branch") or ""),
         notebook_ref=str(facts.get("notebook") or ""),
         base_commit=str(facts.get("base") or (rows[0].commit if rows else "")),
-        metric_name=str(_told(facts, "metric.name") or found.metric or "metric"),
+        metric_name=str(configured(facts, "metric.name") or found.metric or "metric"),
         direction=found.direction,
-        metric_command=str(_told(facts, "metric.command") or ""),
+        metric_command=str(configured(facts, "metric.command") or ""),
         guards=[str(g.get("command", g) if isinstance(g, dict) else g) for g in listed],
-        goal=str(_told(facts, "goal") or ""),
+        goal=str(configured(facts, "goal") or ""),
         stop_reason=str(facts.get("stop_reason") or UNFINISHED),
         started=rows[0].timestamp if rows else "",
         seconds=sum(e.seconds for e in rows),
