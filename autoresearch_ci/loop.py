@@ -12,7 +12,6 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from autoresearch_ci.candidate import Evaluator
-from autoresearch_ci.decide.aims import Aim, Left
 from autoresearch_ci.decide.budget import (
     runs_to_keep,
     seconds_to_confirm,
@@ -22,6 +21,7 @@ from autoresearch_ci.decide.budget import (
 from autoresearch_ci.decide.credibility import no_witness
 from autoresearch_ci.decide.failures import journal_id, mended_cell
 from autoresearch_ci.decide.knowledge import Knowledge
+from autoresearch_ci.decide.repair_order import Aim, Left
 from autoresearch_ci.errors import AutoresearchError, ProposerError
 from autoresearch_ci.events import ExperimentFinished, Note, Observer, StageStarted, Warning
 from autoresearch_ci.experiment import Experiment, FileEdit, Proposal, Spent, Status

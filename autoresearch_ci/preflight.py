@@ -25,7 +25,7 @@ from autoresearch_ci.workspace.checkout_files import absent_files, folder_below
 from autoresearch_ci.workspace.command_files import command_files
 from autoresearch_ci.workspace.difference import Difference, difference
 from autoresearch_ci.workspace.filters import filtered_paths, only_filtered, worktree_contents
-from autoresearch_ci.workspace.repository import FileVersion, Repository
+from autoresearch_ci.workspace.repository import SHALLOW, FileVersion, Repository
 from autoresearch_ci.workspace.scope import Scope, build_scope
 from autoresearch_ci.workspace.scratch import scratch_of
 
@@ -325,11 +325,8 @@ def _no_commit(repository: Repository, name: str) -> str:
     other = "compare origin/main...HEAD instead"
     if repository.is_shallow():
         also = f"; or {forced}" if is_hash else ""
-        return (
-            f"{what}usually: a shallow clone (actions/checkout fetches one commit by default)"
-            f"{also}.\n"
-            "do: git fetch --unshallow, or fetch-depth: 0."
-            + (f" If it is still missing then: {fetch}, or {other}." if is_hash else "")
+        return f"{what}usually: {SHALLOW}{also}.\ndo: git fetch --unshallow, or fetch-depth: 0." + (
+            f" If it is still missing then: {fetch}, or {other}." if is_hash else ""
         )
     if is_hash:
         return f"{what}usually: {forced}.\ndo: {fetch}, or {other}."

@@ -57,10 +57,10 @@ from autoresearch_ci.experiment import (
 )
 from autoresearch_ci.propose.mixture import SecondLook
 from autoresearch_ci.propose.proposer import Context, Proposer
-from autoresearch_ci.propose.search.annotations import Value
 from autoresearch_ci.propose.search.constant_finder import find_constants
 from autoresearch_ci.propose.search.constants import rewrite
 from autoresearch_ci.propose.search.proposer import SearchProposer
+from autoresearch_ci.propose.search.tune_comments import Value
 
 POLICY = Policy(direction=Direction.MINIMIZE)
 PATH = "knobs.py"

@@ -61,7 +61,7 @@ def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
 
 
 def _add_programs(
-    commands: argparse._SubParsersAction[_Parser], words: Sequence[str] | None
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], words: Sequence[str] | None
 ) -> None:
     """A command for each program that needs no file of its own, and one for any other program."""
     for name, about in (*programs(), (GENERAL, "run a program of your own (--program FILE)")):
@@ -81,23 +81,23 @@ def _add_configuration(command: argparse.ArgumentParser, *, besides: Sequence[st
 
 
 def _run(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--tag", help="name of the run; default: today's date")
-    command.add_argument("--resume", action="store_true", help="continue the run of that tag")
-    command.add_argument(
-        "--output", type=Path, metavar="DIR", help="run folder; default: autoresearch/run-TAG"
-    )
-    command.add_argument("--json", action="store_true", help="print one JSON event a line")
+    add = command.add_argument
+    add("--tag", help="name of the run; default: today's date")
+    add("--resume", action="store_true", help="continue the run of that tag")
+    add("--output", type=Path, metavar="DIR", help="run folder; default: autoresearch/run-TAG")
+    add("--json", action="store_true", help="print one JSON event a line")
 
 
 def _fix(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--check", action="store_true", help="repair nothing: a gate for HEAD")
-    command.add_argument(
+    add = command.add_argument
+    add("--check", action="store_true", help="repair nothing: a gate for HEAD")
+    add(
         "--staged",
         action="store_true",
         help="with --check: look at what is staged instead, against HEAD, without tests; for a "
         "hook before a commit",
     )
-    command.add_argument(
+    add(
         "--fail-on",
         action="append",
         default=[],
@@ -105,175 +105,156 @@ def _fix(command: argparse.ArgumentParser) -> None:
         help="exit 1 on build, critical, type, test, lint, warning, any (the default), or new: "
         "what the merge base does not have",
     )
-    command.add_argument(
+    add(
         "--base",
         metavar="COMMIT",
         default="",
         help="with --check: new is what is not where HEAD left it; default: the event's base, else "
         "the default branch",
     )
-    command.add_argument(
+    add(
         "--allow-incomplete",
         action="store_true",
         help="with --check: pass although something could not be looked at to the end",
     )
-    command.add_argument("--dry-run", action="store_true", help="show what would be run, and why")
-    command.add_argument(
+    add("--dry-run", action="store_true", help="show what would be run, and why")
+    add(
         "--target",
         action="append",
         default=[],
         metavar="CMD",
         help="a command that shows what is broken, instead of what the repository's files name",
     )
-    command.add_argument(
-        "--category",
-        action="append",
-        default=[],
-        choices=CATEGORIES,
-        help="repair these only",
-    )
-    command.add_argument(
-        "--symptom", metavar="CMD", help="a command that fails and must pass, besides those"
-    )
-    command.add_argument(
+    add("--category", action="append", default=[], choices=CATEGORIES, help="repair these only")
+    add("--symptom", metavar="CMD", help="a command that fails and must pass, besides those")
+    add(
         "--from-debug",
         metavar="FILE",
         help="a handoff.json, such as `debug` writes: its findings are told to the proposer",
     )
-    command.add_argument(
-        "--skip-lint", action="store_true", help="leave lint and warnings as they are"
-    )
-    command.add_argument(
-        "--until-green", action="store_true", help="exit 1 when anything is still broken"
-    )
-    command.add_argument("--tag", help="name of the run; default: fix-TODAY")
-    command.add_argument("--resume", action="store_true", help="continue the run of that tag")
-    command.add_argument(
+    add("--skip-lint", action="store_true", help="leave lint and warnings as they are")
+    add("--until-green", action="store_true", help="exit 1 when anything is still broken")
+    add("--tag", help="name of the run; default: fix-TODAY")
+    add("--resume", action="store_true", help="continue the run of that tag")
+    add(
         "--output",
         type=Path,
         metavar="DIR",
         help="run folder; default: autoresearch/fix-TAG, or check-COMMIT",
     )
-    command.add_argument("--json", action="store_true", help="print one JSON event a line")
+    add("--json", action="store_true", help="print one JSON event a line")
 
 
 def _prompt(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--tag", help="name of the run")
-    command.add_argument("--resume", action="store_true", help="the next iteration of that run")
-    command.add_argument("--json", action="store_true", help="print JSON")
+    add = command.add_argument
+    add("--tag", help="name of the run")
+    add("--resume", action="store_true", help="the next iteration of that run")
+    add("--json", action="store_true", help="print JSON")
 
 
 def _compare(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
+    add = command.add_argument
+    add(
         "base",
         metavar="BASE",
         nargs="?",
         default="",
         help="a commit, or ONE...OTHER; default: where HEAD left the default branch",
     )
-    command.add_argument("head", metavar="HEAD", nargs="?", default="", help="default: HEAD")
-    command.add_argument(
+    add("head", metavar="HEAD", nargs="?", default="", help="default: HEAD")
+    add(
         "--fail-on",
         action="append",
         default=[],
         metavar="VERDICT",
         help="exit 1 on regression, regression:1%%, or claim-not-reproduced",
     )
-    command.add_argument(
-        "--claim", type=Path, metavar="FILE", help="run.json or summary that makes the claim"
-    )
-    command.add_argument("--json", action="store_true", help="print JSON")
+    add("--claim", type=Path, metavar="FILE", help="run.json or summary that makes the claim")
+    add("--json", action="store_true", help="print JSON")
 
 
 def _debug(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
+    add = command.add_argument
+    add(
         "--command",
         dest="failing",
         metavar="CMD",
         help="a command that fails; default: what the repository is checked with",
     )
-    command.add_argument("--symptom", metavar="TEXT", help="what goes wrong, in your words")
-    command.add_argument(
-        "--bisect", metavar="GOOD", help="find the commit that brought it, GOOD being without it"
-    )
-    command.add_argument(
+    add("--symptom", metavar="TEXT", help="what goes wrong, in your words")
+    add("--bisect", metavar="GOOD", help="find the commit that brought it, GOOD being without it")
+    add(
         "--from",
         dest="handed",
         metavar="FILE",
         help="a handoff.json, of this tool or of uditgoenka/autoresearch, to go by",
     )
-    command.add_argument("--technique", metavar="WORD", help="look in this way only")
-    command.add_argument(
+    add("--technique", metavar="WORD", help="look in this way only")
+    add(
         "--depth",
         metavar="WORD",
         help="quick, standard or deep: how many hypotheses; --iterations has the last word",
     )
-    command.add_argument(
+    add(
         "--severity",
         choices=("critical", "high", "medium", "low", "info"),
         help="report findings from this severity on",
     )
-    command.add_argument(
-        "--program", metavar="FILE", help="a program of your own; default: programs/debug.md"
-    )
-    command.add_argument(
+    add("--program", metavar="FILE", help="a program of your own; default: programs/debug.md")
+    add(
         "--fix",
         action="store_true",
         help="then repair what was found, with what is left of the budget",
     )
-    command.add_argument("--tag", help="name of the investigation; default: today's date")
-    command.add_argument("--resume", action="store_true", help="continue the one of that tag")
-    command.add_argument(
-        "--output", type=Path, metavar="DIR", help="its folder; default: autoresearch/debug-TAG"
-    )
-    command.add_argument("--json", action="store_true", help="print the handoff as JSON")
+    add("--tag", help="name of the investigation; default: today's date")
+    add("--resume", action="store_true", help="continue the one of that tag")
+    add("--output", type=Path, metavar="DIR", help="its folder; default: autoresearch/debug-TAG")
+    add("--json", action="store_true", help="print the handoff as JSON")
 
 
 def _evals(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
+    add = command.add_argument
+    add(
         "journals",
         metavar="TSV",
         nargs="*",
         help="results.tsv of ours or of a peer, or pi's log.jsonl; default: the newest here",
     )
-    command.add_argument(
-        "--compare", nargs=2, metavar=("ONE", "OTHER"), help="two journals side by side"
-    )
-    command.add_argument(
+    add("--compare", nargs=2, metavar=("ONE", "OTHER"), help="two journals side by side")
+    add(
         "--fail-on",
         action="append",
         default=[],
         metavar="WORD",
         help="exit 1 on plateau, regression or goal-missed",
     )
-    command.add_argument(
+    add(
         "--forecast",
         type=int,
         default=0,
         metavar="N",
         help="what N more experiments take, by the past ones",
     )
-    command.add_argument("--goal", type=float, metavar="NUMBER", help="default: metric.target")
-    command.add_argument(
+    add("--goal", type=float, metavar="NUMBER", help="default: metric.target")
+    add(
         "--window",
         type=int,
         default=8,
         metavar="N",
         help="experiments without a keep that may be called a plateau; default: 8",
     )
-    command.add_argument(
+    add(
         "--direction",
         choices=("minimize", "maximize"),
         help="for a journal that does not say which way is better",
     )
-    command.add_argument("--format", choices=("text", "markdown", "json"), default="text")
-    command.add_argument(
-        "--json", action="store_const", const="json", dest="format", help="as --format json"
-    )
+    add("--format", choices=("text", "markdown", "json"), default="text")
+    add("--json", action="store_const", const="json", dest="format", help="as --format json")
 
 
 def _security(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
+    add = command.add_argument
+    add(
         "--diff",
         nargs="?",
         const="",
@@ -281,57 +262,49 @@ def _security(command: argparse.ArgumentParser) -> None:
         help="only what HEAD brings, since it left its base; default: the event's base, else the "
         "default branch",
     )
-    command.add_argument(
+    add(
         "--fail-on",
         choices=("critical", "high", "medium", "low", "never"),
         help="exit 1 on a weakness as bad as that, or worse; default: high",
     )
-    command.add_argument(
+    add(
         "--proposed",
         action="store_true",
         help="somebody proposes HEAD: only the base's rules hold, as on a pull request, which is "
         "known without it",
     )
-    command.add_argument(
+    add(
         "--baseline",
         metavar="FILE",
         help="a weaknesses.json of the repository: what stands in it is known",
     )
-    command.add_argument(
-        "--focus", metavar="WORDS", default="", help="what a model looks at first, with commas"
-    )
-    command.add_argument(
-        "--depth", metavar="WORD", default="", help="how far a model goes: quick, standard, deep"
-    )
-    command.add_argument(
+    add("--focus", metavar="WORDS", default="", help="what a model looks at first, with commas")
+    add("--depth", metavar="WORD", default="", help="how far a model goes: quick, standard, deep")
+    add(
         "--iterations",
         type=int,
         metavar="N",
         help="how often a model looks, and --fix tries; 0: no model looks, also with a key",
     )
-    command.add_argument(
+    add(
         "--allow-incomplete",
         action="store_true",
         help="pass although something could not be looked at to the end",
     )
-    command.add_argument(
+    add(
         "--fix",
         action="store_true",
         help="then repair what is high or critical and open; the gate is for what remains",
     )
-    command.add_argument(
-        "--resume", action="store_true", help="with --fix: go on with the last repairs of HEAD"
-    )
-    command.add_argument(
+    add("--resume", action="store_true", help="with --fix: go on with the last repairs of HEAD")
+    add(
         "--format",
         choices=("text", "json", "sarif"),
         default="text",
         help="what is printed; all forms are in the run folder",
     )
-    command.add_argument(
-        "--json", action="store_const", const="json", dest="format", help="as --format json"
-    )
-    command.add_argument(
+    add("--json", action="store_const", const="json", dest="format", help="as --format json")
+    add(
         "--output",
         type=Path,
         metavar="DIR",
@@ -340,16 +313,15 @@ def _security(command: argparse.ArgumentParser) -> None:
 
 
 def _report(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
+    add = command.add_argument
+    add(
         "folder",
         metavar="FOLDER",
         nargs="?",
         help="of the run, or its journal, also a peer's; default: the newest here",
     )
-    command.add_argument(
-        "--output", type=Path, metavar="FILE", help="default: report.html in that folder"
-    )
-    command.add_argument(
+    add("--output", type=Path, metavar="FILE", help="default: report.html in that folder")
+    add(
         "--serve",
         type=int,
         nargs="?",
@@ -357,47 +329,49 @@ def _report(command: argparse.ArgumentParser) -> None:
         metavar="PORT",
         help="write nothing: serve it on 127.0.0.1, and renew it while the run goes on",
     )
-    command.add_argument(
+    add(
         "--chart",
         type=Path,
         metavar="FILE",
         help="write the progress chart alone, as .svg, or as .png with the extra `png`",
     )
-    command.add_argument("--open", action="store_true", help="open it in a browser")
-    command.add_argument("--json", action="store_true", help="print where it is as JSON")
+    add("--open", action="store_true", help="open it in a browser")
+    add("--json", action="store_true", help="print where it is as JSON")
 
 
 def _log(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
+    add = command.add_argument
+    add(
         "words",
         metavar="TAG | show N [TAG] | restore N [TAG]",
         nargs="*",
         help="the attempts of a run; one of them with its diff; a new branch of one, without "
         "touching the checkout. Default: every run; without TAG, N is of the newest",
     )
-    command.add_argument("--grep", metavar="REGEX", help="only attempts of which this was said")
-    command.add_argument("--branch", metavar="NAME", help="of `restore`; default: restored/TAG-N")
-    command.add_argument("--json", action="store_true", help="print JSON")
+    add("--grep", metavar="REGEX", help="only attempts of which this was said")
+    add("--branch", metavar="NAME", help="of `restore`; default: restored/TAG-N")
+    add("--json", action="store_true", help="print JSON")
 
 
 def _init(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
+    add = command.add_argument
+    add(
         "--use",
         action="append",
         choices=("nightly", "gate", "fix"),
         help="what for; several times for several; default: nightly",
     )
-    command.add_argument("--yes", action="store_true", help="ask nothing, take what is detected")
-    command.add_argument("--force", action="store_true", help="overwrite what is there")
-    command.add_argument("--dry-run", action="store_true", help="print, and write nothing")
-    command.add_argument("--quick", action="store_true", help="run nothing of the repository")
-    command.add_argument(
+    add("--yes", action="store_true", help="ask nothing, take what is detected")
+    add("--force", action="store_true", help="overwrite what is there")
+    add("--dry-run", action="store_true", help="print, and write nothing")
+    add("--quick", action="store_true", help="run nothing of the repository")
+    add(
         "--source",
         metavar="NAME@REF",
         default="",
         help="the repository that holds our workflows, such as you/autoresearch-ci@v0.1.0",
     )
-    command.add_argument("--json", action="store_true", help="ask nothing, print JSON")
+    add("--json", action="store_true", help="ask nothing, print JSON")
 
 
 def _score(command: argparse.ArgumentParser) -> None:
@@ -407,41 +381,39 @@ def _score(command: argparse.ArgumentParser) -> None:
 
 
 def _publish(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--bundle", type=Path, metavar="FILE", required=True, help="the file that the run wrote"
-    )
-    command.add_argument(
+    add = command.add_argument
+    add("--bundle", type=Path, metavar="FILE", required=True, help="the file that the run wrote")
+    add(
         "--made-by",
         choices=("run", "fix"),
         help="refuse what another command made; without it the file says, and `fix` is believed "
         "only where the configuration is about it",
     )
-    command.add_argument(
-        "--head", metavar="COMMIT", help="refuse a file whose newest commit is another one"
-    )
-    command.add_argument(
+    add("--head", metavar="COMMIT", help="refuse a file whose newest commit is another one")
+    add(
         "--only-fetch",
         metavar="REF",
         help="publish nothing: check the file, and bring its newest commit into this repository as "
         "refs/autoresearch/REF",
     )
-    command.add_argument("--json", action="store_true", help="print JSON")
+    add("--json", action="store_true", help="print JSON")
 
 
 def _config(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--schema", action="store_true", help="print the JSON schema instead")
-    command.add_argument("--json", action="store_true", help="print JSON")
+    add = command.add_argument
+    add("--schema", action="store_true", help="print the JSON schema instead")
+    add("--json", action="store_true", help="print JSON")
 
 
 def _doctor(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--quick", action="store_true", help="run nothing of the repository: no setup, no metric"
-    )
-    command.add_argument("--json", action="store_true", help="print JSON")
+    add = command.add_argument
+    add("--quick", action="store_true", help="run nothing of the repository: no setup, no metric")
+    add("--json", action="store_true", help="print JSON")
 
 
 def _completion(command: argparse.ArgumentParser) -> None:
-    command.add_argument("shell", choices=("bash", "zsh"))
+    add = command.add_argument
+    add("shell", choices=("bash", "zsh"))
 
 
 _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {

@@ -10,7 +10,7 @@ from autoresearch_ci.config.proposers import Claude
 from autoresearch_ci.config.resolve import Setting
 from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.llm.messages_api import MessagesService
-from autoresearch_ci.plan.draft import Draft
+from autoresearch_ci.plan.config_draft import Draft
 from autoresearch_ci.plan.model_request import Unusable, draft_in, request
 from autoresearch_ci.plan.stack import Stack
 from autoresearch_ci.safety.redaction import Redactor

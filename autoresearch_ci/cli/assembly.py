@@ -52,8 +52,10 @@ from autoresearch_ci.workspace.file_history import FileHistory
 from autoresearch_ci.workspace.git import GitDirectory
 from autoresearch_ci.workspace.measure_tree import Layout, MeasureTree, relocated
 from autoresearch_ci.workspace.repository import Repository
+from autoresearch_ci.workspace.scratch import in_use
 from autoresearch_ci.workspace.signing import Signing
-from autoresearch_ci.workspace.store import Store, signed_by
+from autoresearch_ci.workspace.snapshot import remove
+from autoresearch_ci.workspace.store import Store, opened, signed_by
 
 if TYPE_CHECKING:
     from autoresearch_ci.experiment import Experiment, Spent
@@ -91,6 +93,31 @@ class Collaborators:
 
     def note(self, message: str) -> None:
         self.observe(Note(message=message))
+
+
+def passing(
+    config: Config,
+    context: RunContext,
+    stack: ExitStack,
+    *,
+    observe: Observer,
+    stop: Stop,
+    environment: Mapping[str, str],
+) -> Collaborators:
+    """Of a command that no other one resumes: its run store is new, and gone after `stack`."""
+    stack.callback(remove, context.run_store)
+    stack.enter_context(in_use(context.scratch))
+    remove(context.run_store)
+    context.run_store.mkdir(parents=True, mode=0o700)
+    return Collaborators(
+        config=config,
+        context=context,
+        store=stack.enter_context(opened(context.repository, context.run_store / "git")),
+        observe=observe,
+        stop=stop,
+        environment=environment,
+        redactor=make_redactor(config, environment),
+    )
 
 
 def make_redactor(config: Config, environment: Mapping[str, str]) -> Redactor:
@@ -353,7 +380,7 @@ def make_service(
 
 def tell_unknown_price(collaborators: Collaborators, claude: Claude) -> None:
     """That a limit in dollars cannot be kept, where it cannot."""
-    from autoresearch_ci.llm.prices import is_known
+    from autoresearch_ci.llm.model_prices import is_known
 
     if not is_known(claude):
         message = (

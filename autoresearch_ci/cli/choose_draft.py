@@ -21,7 +21,7 @@ from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.llm.credentials import has_credentials
 from autoresearch_ci.measure.baseline import RedGuard
 from autoresearch_ci.plan.brief import Brief, aimed, brief_of, drafts_of
-from autoresearch_ci.plan.draft import Draft, draft_of, yaml_of
+from autoresearch_ci.plan.config_draft import Draft, draft_of, yaml_of
 from autoresearch_ci.plan.goals import offers_for, rule_for, usual_offers
 from autoresearch_ci.plan.offers import SCORE
 from autoresearch_ci.plan.stack import Stack
@@ -126,7 +126,7 @@ def _drafts(options: argparse.Namespace, place: Place, asks: Asks | None) -> lis
 
 
 def _guards(stack: Stack) -> tuple[Mapping[str, object], ...]:
-    from autoresearch_ci.plan.guards import guards_of
+    from autoresearch_ci.plan.suite_guards import guards_of
 
     return tuple(guards_of(stack))
 

@@ -13,8 +13,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 
-from autoresearch_ci.cli.assembly import Collaborators, make_redactor, make_ruler, open_bench
-from autoresearch_ci.cli.compare_gate import Result, aligned, apply, few, parse_gate
+from autoresearch_ci.cli.assembly import (
+    Collaborators,
+    make_redactor,
+    make_ruler,
+    open_bench,
+    passing,
+)
+from autoresearch_ci.cli.compare_gate import Result, apply, few, parse_gate
 from autoresearch_ci.cli.config import effective
 from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.schema import Config
@@ -37,11 +43,9 @@ from autoresearch_ci.publish.forge.git_remote import common_ancestor, merge, mer
 from autoresearch_ci.report.claim import Claim, judged
 from autoresearch_ci.report.console import make_progress
 from autoresearch_ci.report.run_folder import machine, metric_name
+from autoresearch_ci.report.terminal_table import aligned
 from autoresearch_ci.workspace.difference import Difference
 from autoresearch_ci.workspace.repository import Changes, Repository
-from autoresearch_ci.workspace.scratch import in_use
-from autoresearch_ci.workspace.snapshot import remove
-from autoresearch_ci.workspace.store import opened
 
 _TOLD = 5
 """Of the files that no candidate may change, how many are explained."""
@@ -100,8 +104,7 @@ def run_comparison(
     scope differ between them: a head that changes the ruler does not get to use it, and its text is
     looked at as a candidate's is. Raises `AutoresearchError`.
     """
-    redactor = make_redactor(config, environment)
-    observe = redacted(observe, redactor.redact)
+    observe = redacted(observe, make_redactor(config, environment).redact)
     if claim:
         base, head, moved = _since(start, base, head)
         if moved:
@@ -125,20 +128,9 @@ def run_comparison(
         context.repository.close()
         return _unmeasured(config, difference, observe)
     with ExitStack() as stack:
-        stack.callback(remove, context.run_store)
-        stack.enter_context(in_use(context.scratch))
-        remove(context.run_store)
-        context.run_store.mkdir(parents=True, mode=0o700)
         context.repository.exclude("/autoresearch/compare-*/")
-        store = stack.enter_context(opened(context.repository, context.run_store / "git"))
-        collaborators = Collaborators(
-            config=config,
-            context=context,
-            store=store,
-            observe=observe,
-            stop=stop,
-            environment=environment,
-            redactor=redactor,
+        collaborators = passing(
+            config, context, stack, observe=observe, stop=stop, environment=environment
         )
         foul = _foul(collaborators, difference.changes)
         if foul:

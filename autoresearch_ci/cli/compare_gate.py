@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -132,12 +132,6 @@ def apply(gate: Gate, result: Result) -> None:
                 f"claim not reproduced, {refusal}: at least {percent(least)} was claimed, but "
                 f"{result.sentence()}{remarks}"
             )
-
-
-def aligned(rows: Sequence[Row]) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip()
 
 
 def few(paths: Sequence[str]) -> str:

@@ -1,22 +1,29 @@
-"""Which commits a gate compares, and whose rules hold: from the job's event, or a name.
+"""Which commits a gate compares, and whose rules hold: from the job's event, a name, or the index.
 
 The head is what is checked out. On a pull request's merge with its base that is what merging would
-bring, and the base is the side that it is merged into.
+bring, and the base is the side that it is merged into. What is staged becomes a commit of its own
+that no ref names; index and checkout stay as they are. Tests are then left to the gate for pull
+requests, and a tool that nothing staged concerns is not asked; both is said.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from autoresearch_ci.cli.action.github_event import base_of, read_payload
+from autoresearch_ci.config.fix import FixTarget
+from autoresearch_ci.decide.failures import Category
 from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.measure.diagnosis import adapter_of
+from autoresearch_ci.measure.diagnostics.concerned import concerned
 from autoresearch_ci.preflight import compared_commits
 from autoresearch_ci.publish.forge.git_remote import Remote
-from autoresearch_ci.workspace.repository import Repository
+from autoresearch_ci.workspace.repository import SHALLOW, Repository
 
 _SOURCE = "CI_MERGE_REQUEST_SOURCE_BRANCH_SHA"
 """GitLab's, of a pipeline for the merged result."""
@@ -51,7 +58,7 @@ class Compared:
             raise ConfigError(
                 "the rules of the base hold for what a pull request brings, and they cannot be "
                 f"read: {self.missing}.\n"
-                "usually: a shallow clone (actions/checkout fetches one commit by default).\n"
+                f"usually: {SHALLOW}.\n"
                 "do: fetch-depth: 2 for a pull request's merge commit, else fetch-depth: 0 "
                 "(GitLab: GIT_DEPTH: 0)."
             )
@@ -153,3 +160,36 @@ def _text(value: object, *keys: str) -> str:
 def _repository(pull: Mapping[str, Any], side: str) -> str:
     """Of a side of a pull request; a deleted one is nobody's, and so no other's."""
     return _text(pull.get(side), "repo", "full_name").lower() or f"the {side}'s"
+
+
+# --- What is about to be committed ----------------------------------------------------------------
+
+INDEX = "AUTORESEARCH_CI_INDEX"
+"""Where git keeps what `git commit -a` or `git commit FILE` is about to commit, if elsewhere."""
+DEFAULT = ("new",)
+"""What fails it, where nobody says: a repository that is red already can still be committed to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Staged:
+    """What would be committed, against HEAD."""
+
+    pair: Compared
+    paths: tuple[str, ...]
+    words: Collection[str]
+    """Of `--fail-on`."""
+
+    def asks(self, target: FixTarget) -> bool:
+        """Whether it is asked before a commit."""
+        tests = Category.TEST in adapter_of(target).categories and "test" not in self.words
+        return not tests and concerned(target.tool, self.paths)
+
+
+def staged(start: Path, environment: Mapping[str, str], words: Collection[str]) -> Staged:
+    """Raises `WorkspaceError` where nothing could be committed, as in the middle of a merge."""
+    index = environment.get(INDEX)
+    with closing(Repository.open(start)) as repository:
+        head = repository.head()
+        commit = repository.staged(Path(index) if index else None)
+        paths = tuple(repository.touched([commit]).get(commit, ()))
+    return Staged(pair=Compared(head=commit, base=head), paths=paths, words=words)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json as json_module
 import os
 import platform
 import re
@@ -47,6 +46,7 @@ from autoresearch_ci.execution.sandbox.jail import Jail
 from autoresearch_ci.execution.sandbox.kernel import dumpable
 from autoresearch_ci.llm.credentials import has_credentials
 from autoresearch_ci.preflight import Options, RunContext, survey
+from autoresearch_ci.safety.log_text import json_text
 from autoresearch_ci.safety.secret_values import must_leave
 from autoresearch_ci.workspace.build_caches import GO_CACHE, build_caches
 
@@ -146,7 +146,7 @@ def show(checks: Sequence[Check], *, json: bool) -> None:
             {k: v for k, v in dataclasses.asdict(check).items() if k != "exit_code"}
             for check in checks
         ]
-        print(json_module.dumps(rows, indent=2))
+        print(json_text(rows, indent=2))
         return
     from rich.console import Console
     from rich.table import Table

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from autoresearch_ci.cli.run_folders import newest_journal
 from autoresearch_ci.decide.trend import Evaluation, Forecast, evaluate, forecast
 from autoresearch_ci.errors import ConfigError, WorkspaceError
 from autoresearch_ci.experiment import Direction
@@ -29,7 +28,7 @@ from autoresearch_ci.report.evaluation import (
     text,
 )
 from autoresearch_ci.report.run_summary import count
-from autoresearch_ci.report.stored_run import run_facts
+from autoresearch_ci.report.stored_run import configured, finite, newest_journal, run_facts
 from autoresearch_ci.safety.log_text import defuse, json_text
 from autoresearch_ci.safety.markdown_text import inline
 from autoresearch_ci.safety.untrusted_files import file_bytes
@@ -98,7 +97,7 @@ def _read(path: Path, direction: Direction | None, options: argparse.Namespace) 
     told = run_facts(path)
     target = options.goal
     if target is None:
-        target = _number(_told(told, "metric.target"))
+        target = finite(configured(told, "metric.target"))
     found = evaluate(
         journal.rows,
         journal.direction,
@@ -109,7 +108,7 @@ def _read(path: Path, direction: Direction | None, options: argparse.Namespace) 
     )
     return Read(
         path=str(path),
-        metric=journal.metric or str(_told(told, "metric.name") or ""),
+        metric=journal.metric or str(configured(told, "metric.name") or ""),
         found=found,
         forecast=forecast(journal.rows, options.forecast) if options.forecast else None,
     )
@@ -121,18 +120,6 @@ def _content(path: Path, limit: int) -> bytes:
     except (OSError, Unreadable) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError(f"{path}: {reason}.\ndo: name a journal, such as results.tsv.") from error
-
-
-def _told(told: Mapping[str, Any], key: str) -> object:
-    """A value of the configuration that the run had."""
-    config = told.get("config")
-    return config.get(key) if isinstance(config, dict) else None
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    return float(value) if math.isfinite(value) else None
 
 
 def _files(path: Path, journal: ForeignJournal) -> dict[int, list[str]]:

@@ -11,21 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from autoresearch_ci.cli.check import check, gated
-from autoresearch_ci.cli.commit_looks import looks_at_commits
-from autoresearch_ci.cli.compared import compared
+from autoresearch_ci.cli.compared import DEFAULT, compared, staged
 from autoresearch_ci.cli.config import effective
-from autoresearch_ci.cli.fix_targets import targets_of, with_targets
+from autoresearch_ci.cli.fix_targets import looks_at_commits, targets_of, with_targets
 from autoresearch_ci.cli.gate_files import report_folder, show
 from autoresearch_ci.cli.publish import tell
 from autoresearch_ci.cli.run import run, steps_after
-from autoresearch_ci.cli.staged import DEFAULT, staged
 from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.fix import FixTarget
 from autoresearch_ci.config.schema import Config
-from autoresearch_ci.decide.aims import Left
 from autoresearch_ci.decide.failure_gate import parse_words
 from autoresearch_ci.decide.failures import Failure
 from autoresearch_ci.decide.gates import Ruling, Verdict
+from autoresearch_ci.decide.repair_order import Left
 from autoresearch_ci.decide.same_cause import also, shown_once
 from autoresearch_ci.errors import ConfigError, GateFailed
 from autoresearch_ci.measure.diagnostics.discover import Discovery

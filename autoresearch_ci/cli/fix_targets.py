@@ -1,14 +1,30 @@
-"""What is run to find out what is broken: the targets of `fix`, configured or found."""
+"""What is run to find out what is broken: the targets of `fix`, configured or found.
+
+The gate looks at whole commits with them, each in a measure tree of its own, set up once. A commit
+is checked with what its own files name, unless the configuration lists targets; the rest of the
+configuration is the same for all.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+import shlex
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
+from autoresearch_ci.cli.assembly import open_bench, passing
+from autoresearch_ci.cli.check import Looked
 from autoresearch_ci.config.fix import FixTarget
 from autoresearch_ci.config.schema import Config
-from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.decide.knowledge import Knowledge
+from autoresearch_ci.errors import BaselineError, ConfigError
+from autoresearch_ci.events import Observer
+from autoresearch_ci.execution.command import Stop
+from autoresearch_ci.measure.bench import Bench
+from autoresearch_ci.measure.commands import Subject
 from autoresearch_ci.measure.diagnostics.discover import Discovery, Target, discover
+from autoresearch_ci.preflight import comparison_context
 from autoresearch_ci.workspace.repository import Repository
 
 SYMPTOM = "symptom"
@@ -83,3 +99,106 @@ def asked(config: Config, asks: Callable[[FixTarget], bool]) -> Config:
     """With those of its targets only."""
     targets = tuple(filter(asks, config.fix.targets))
     return config.model_copy(update={"fix": config.fix.model_copy(update={"targets": targets})})
+
+
+# --- Whole commits --------------------------------------------------------------------------------
+
+_DOUBT = "its report does not list what pytest itself told of the run, and at the base it does"
+
+
+@dataclass
+class CommitLooks:
+    """A `Look`; `looks_at_commits` makes one."""
+
+    config: Config
+    config_path: str | None
+    environment: Mapping[str, str]
+    stop: Stop
+    observe: Observer
+    stack: ExitStack
+    folder: Path
+    """In it, a folder a commit has the log of what is run there."""
+    asks: Callable[[FixTarget], bool] = lambda target: True
+    """Whether a target is looked at at all."""
+    _benches: dict[str, Bench] = field(default_factory=dict)
+    _known: dict[str, Knowledge] = field(default_factory=dict)
+
+    def __call__(self, commit: str, only: Collection[str] | None = None) -> Looked:
+        config = self._of(commit)
+        commands = {
+            target.name: f"(cd {shlex.quote(target.folder)} && {target.command})"
+            if target.folder
+            else target.command
+            for target in config.fix.targets
+        }
+        wanted = None if only is None else [name for name in only if name in commands]
+        if not commands or (wanted is not None and not wanted):
+            return Looked(seen={}, commands=commands)
+        if commit not in self._benches:
+            self._benches[commit] = self._bench(commit, config)
+        look = self._benches[commit].diagnostics.look(
+            Subject(changes={}, iteration=0), self._known.get(commit, Knowledge()), wanted
+        )
+        self._known[commit] = look.knowledge
+        doubts = {n: _DOUBT for n in look.seen if look.knowledge.disagrees(f"target {n}")}
+        watched = [n for n in look.seen if look.knowledge.has_watched(f"target {n}")]
+        return Looked(
+            seen=look.seen,
+            commands=commands,
+            outputs=look.outputs,
+            doubts=doubts,
+            watched=watched,
+            imported=look.imported,
+        )
+
+    def _of(self, commit: str) -> Config:
+        """With what that commit is checked; without any target where nothing names one."""
+        repository = Repository.open(Path.cwd())
+        found = targets_of(self.config, repository, commit)
+        repository.close()
+        return asked(with_targets(self.config, found), self.asks) if found.targets else self.config
+
+    def _bench(self, commit: str, config: Config) -> Bench:
+        """Raises `BaselineError`, also for a commit that cannot be laid out."""
+        start = Path.cwd()
+        try:
+            context, _ = comparison_context(
+                config, start=start, config_path=self.config_path, base=commit, head=commit
+            )
+        except ConfigError as error:
+            raise BaselineError(str(error)) from error
+        context = replace(context, tag=f"check-{commit[:7]}", folder=self.folder / commit[:7])
+        collaborators = passing(
+            config,
+            context,
+            self.stack,
+            observe=self.observe,
+            stop=self.stop,
+            environment=self.environment,
+        )
+        return open_bench(collaborators, self.stack)
+
+
+@contextmanager
+def looks_at_commits(
+    config: Config,
+    *,
+    config_path: str | None,
+    environment: Mapping[str, str],
+    stop: Stop,
+    folder: Path,
+    observe: Observer,
+    asks: Callable[[FixTarget], bool] = lambda target: True,
+) -> Iterator[CommitLooks]:
+    """What is laid out for them is gone when the block ends."""
+    with ExitStack() as stack:
+        yield CommitLooks(
+            config=config,
+            config_path=config_path,
+            environment=environment,
+            stop=stop,
+            observe=observe,
+            stack=stack,
+            folder=folder,
+            asks=asks,
+        )

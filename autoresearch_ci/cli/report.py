@@ -14,12 +14,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import autoresearch_ci
-from autoresearch_ci.cli.run_folders import journal_of
 from autoresearch_ci.errors import AutoresearchError, ConfigError, WorkspaceError, reason_of
 from autoresearch_ci.record.durable_files import replace_file
 from autoresearch_ci.report.chart_png import png
 from autoresearch_ci.report.run_folder import REPORT_FILE
-from autoresearch_ci.report.stored_run import stored_chart, stored_report
+from autoresearch_ci.report.stored_run import journal_of, stored_chart, stored_report
 from autoresearch_ci.safety.log_text import defuse, json_text
 from autoresearch_ci.safety.redaction import Redactor
 from autoresearch_ci.safety.secret_values import secret_values

@@ -212,7 +212,7 @@ def _published_more(
     """Whether something of an earlier run went to the forge only now: the start is another then."""
     if config.publish.mode not in ("github", "gitlab"):
         return False
-    from autoresearch_ci.publish.left_behind import publish_left_behind
+    from autoresearch_ci.publish.publish_bundle import publish_left_behind
 
     return publish_left_behind(
         config,

@@ -45,9 +45,9 @@ from autoresearch_ci.propose.autofix import NAME as AUTOFIX
 from autoresearch_ci.record.investigation_records import peek
 from autoresearch_ci.record.run_names import chosen_tag, run_store
 from autoresearch_ci.record.run_records import peek_base
+from autoresearch_ci.report.repairs import evidence_markdown
 from autoresearch_ci.report.run_folder import Finished
 from autoresearch_ci.report.terminal_table import results_table
-from autoresearch_ci.report.weakness_evidence import evidence_markdown
 from autoresearch_ci.workspace.store import Store
 
 EVERYTHING = ("**",)

@@ -20,7 +20,7 @@ from autoresearch_ci.errors import ConfigError, PublishError, WorkspaceError
 from autoresearch_ci.events import Observer, Warning
 from autoresearch_ci.publish.forge.choose import make_forge
 from autoresearch_ci.publish.forge.git_remote import Remote, Update
-from autoresearch_ci.record import weakness_history as record
+from autoresearch_ci.record import weakness_records as record
 from autoresearch_ci.report.security_report import SecurityReport
 from autoresearch_ci.workspace.repository import Repository
 

@@ -18,7 +18,7 @@ from autoresearch_ci.decide.command_screen import objections
 from autoresearch_ci.decide.session import Policy
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.execution.command import Stop
-from autoresearch_ci.llm.prices import spent
+from autoresearch_ci.llm.model_prices import spent
 from autoresearch_ci.measure.baseline import Baseline, measure_baseline
 from autoresearch_ci.measure.bench import Bench
 from autoresearch_ci.measure.commands import Subject

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from autoresearch_ci.decide.findings import SEVERITIES
 from autoresearch_ci.decide.gates import Ruling
 
-THRESHOLDS = (*SEVERITIES, "never")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Ruled:

@@ -141,7 +141,9 @@ def own_nodes(function: ast.AST) -> Iterator[ast.AST]:
             yield from own_nodes(child)
 
 
-def _asked(own: list[ast.AST], given: list[ast.Assign | ast.AnnAssign | ast.NamedExpr]) -> set[str]:
+def _asked(
+    own: Sequence[ast.AST], given: list[ast.Assign | ast.AnnAssign | ast.NamedExpr]
+) -> set[str]:
     """Names that are looked at on the way, and those that such ones are made of."""
     asked = {name for node in own for name in _asked_about(node)}
     for node in reversed(given):

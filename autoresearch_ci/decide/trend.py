@@ -60,10 +60,6 @@ class Share:
     kept: int
     tried: int
 
-    @property
-    def rate(self) -> float:
-        return self.kept / self.tried if self.tried else 0.0
-
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:

@@ -20,7 +20,7 @@ from autoresearch_ci.investigate.providers import Provider, Providers
 from autoresearch_ci.investigate.request import request_of
 from autoresearch_ci.llm.conversation import Caps, NoProposal, OutOfBudget
 from autoresearch_ci.llm.draft import Draft
-from autoresearch_ci.llm.prices import spent
+from autoresearch_ci.llm.model_prices import spent
 from autoresearch_ci.record.investigation_records import Ended, InvestigationRecords, Paid
 from autoresearch_ci.safety.prompt_text import line
 

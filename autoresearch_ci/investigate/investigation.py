@@ -16,11 +16,11 @@ from functools import partial
 from typing import Any
 
 from autoresearch_ci.decide.findings import (
-    SEVERITIES,
     enclosing,
     fingerprint,
     settle,
 )
+from autoresearch_ci.decide.panel_votes import severity_rank
 from autoresearch_ci.decide.saturation import (
     DUPLICATE,
     UNUSABLE,
@@ -175,7 +175,7 @@ class Investigation:
         """Each thing once, as it was said worst; `DUPLICATE` when all of it is known already."""
         known = {item.fingerprint: item for item in self.records.known.items}
         first: dict[str, dict[str, Any]] = {}
-        for one in sorted(found, key=lambda one: _rank(one["answer"])):
+        for one in sorted(found, key=lambda one: severity_rank(one["answer"])):
             first.setdefault(one["fingerprint"], one)
         fresh = [one for name, one in first.items() if self._is_news(one, known.get(name))]
         return fresh or [{**found[0], "status": DUPLICATE, "fingerprint": ""}]
@@ -229,11 +229,6 @@ def is_open(item: Item, program: Program) -> bool:
     """Whether it says that something is there."""
     rule = program.facts.statuses.get(item.status)
     return bool(rule and rule.finding == "open")
-
-
-def _rank(answer: Mapping[str, Any]) -> int:
-    told = str(answer.get("severity", ""))
-    return SEVERITIES.index(told) if told in SEVERITIES else len(SEVERITIES)
 
 
 def told(item: Item, program: Program) -> str:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from autoresearch_ci.decide.findings import SEVERITIES
-from autoresearch_ci.decide.panel import Candidate, Vote, dissent, last_votes, standing
+from autoresearch_ci.decide.panel_votes import Candidate, Vote, dissent, last_votes, standing
 from autoresearch_ci.decide.saturation import DUPLICATE, Looked, coverage, is_complete
-from autoresearch_ci.investigate.panel_outcome import DONE, Outcome, outcome
+from autoresearch_ci.investigate.panel import DONE, Outcome, outcome
 from autoresearch_ci.investigate.program import Program
 from autoresearch_ci.investigate.program_steps import PanelRules
 from autoresearch_ci.record.durable_files import replace_file

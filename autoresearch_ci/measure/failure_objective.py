@@ -1,6 +1,7 @@
 """The objective that is a set: what is broken in the candidate against what is in the incumbent.
 
-Which set is better is decide/objective.py's to say, and which failure is next decide/aims.py's.
+Which set is better is decide/objective.py's to say, and which failure is next
+decide/repair_order.py's.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from autoresearch_ci.config.fix import Fix
-from autoresearch_ci.decide.aims import Aim, Lead, Left, left, tried_at
 from autoresearch_ci.decide.budget import Pace
 from autoresearch_ci.decide.causes.ground import Ground
 from autoresearch_ci.decide.causes.verdicts import Verdict, causes, detection
@@ -19,6 +19,7 @@ from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.decide.lost_tests import Standard, some
 from autoresearch_ci.decide.objective import Judgement, SetChange, compared
 from autoresearch_ci.decide.objective import Seen as Diagnoses
+from autoresearch_ci.decide.repair_order import Aim, Lead, Left, left, tried_at
 from autoresearch_ci.decide.session import Evidence, Policy, Session, Side
 from autoresearch_ci.decide.shortcuts.detect import shortcuts, suspicious
 from autoresearch_ci.errors import BaselineError

@@ -18,7 +18,7 @@ from autoresearch_ci.config.proposers import Claude
 from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.experiment import MetricRun, Spent, Status
 from autoresearch_ci.llm.conversation import Ask, Record, Turn
-from autoresearch_ci.llm.prices import spent
+from autoresearch_ci.llm.model_prices import spent
 from autoresearch_ci.safety.characters import without_hidden
 from autoresearch_ci.safety.gitignore_globs import gitignore_spec
 from autoresearch_ci.safety.prompt_text import block, line, size

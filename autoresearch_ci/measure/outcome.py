@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Protocol
 
-from autoresearch_ci.decide.aims import Aim, Left
 from autoresearch_ci.decide.budget import Pace
 from autoresearch_ci.decide.early_stop import Point
 from autoresearch_ci.decide.knowledge import Knowledge
+from autoresearch_ci.decide.repair_order import Aim, Left
 from autoresearch_ci.decide.session import Evidence, Side
 from autoresearch_ci.experiment import (
     Decision,

@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from autoresearch_ci.errors import ConfigError
-from autoresearch_ci.plan.draft import Draft
+from autoresearch_ci.plan.config_draft import Draft
 
-_FIELDS = ("goal", "scope", "metric", "direction", "verify", "guard", "iterations")
 _LINE = re.compile(
     r"(?im)^[\s>*#-]*\**(goal|scope|metric|direction|verify|guard|iterations)\**\s*:\**[ \t]*(.*)$"
 )

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from autoresearch_ci.llm.conversation import Turn
-from autoresearch_ci.plan.draft import Draft
+from autoresearch_ci.plan.config_draft import Draft
 from autoresearch_ci.plan.stack import Stack
 from autoresearch_ci.safety.prompt_text import block, line
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from autoresearch_ci.plan.benchmarks import Benchmark
-from autoresearch_ci.plan.guards import REPORT, guard_of, guards_of, suites
 from autoresearch_ci.plan.stack import Stack
+from autoresearch_ci.plan.suite_guards import REPORT, guard_of, guards_of, suites
 
 SCORE = "autoresearch-ci score"
 

@@ -10,9 +10,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from autoresearch_ci.decide.aims import Aim
 from autoresearch_ci.decide.budget import Limits, stuck_level
 from autoresearch_ci.decide.past_changes import Past
+from autoresearch_ci.decide.repair_order import Aim
 from autoresearch_ci.experiment import Direction, PastRun, Proposal, Trees
 from autoresearch_ci.propose.proposer import Context, Remaining, Request
 from autoresearch_ci.record.ledger import Ledger

@@ -16,7 +16,7 @@ from autoresearch_ci.experiment import Proposal, Spent
 from autoresearch_ci.llm.conversation import Caps, Conversation, Declined, NoProposal, Record, Turn
 from autoresearch_ci.llm.draft import Draft
 from autoresearch_ci.llm.messages_api import MessagesService
-from autoresearch_ci.llm.prices import spent
+from autoresearch_ci.llm.model_prices import spent
 from autoresearch_ci.llm.tools import MoreTools
 from autoresearch_ci.propose.claude_request import build_request
 from autoresearch_ci.propose.journal_digest import DiffSummaries

@@ -11,11 +11,11 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
-from autoresearch_ci.decide.aims import Aim
 from autoresearch_ci.decide.causes.ground import Ground, is_test_file
 from autoresearch_ci.decide.causes.traces import places, trace_of
 from autoresearch_ci.decide.failures import Category, Failure
 from autoresearch_ci.decide.past_changes import mended_before
+from autoresearch_ci.decide.repair_order import Aim
 from autoresearch_ci.decide.same_cause import also, shown_once
 from autoresearch_ci.experiment import Experiment, Status
 from autoresearch_ci.propose.proposer import Context

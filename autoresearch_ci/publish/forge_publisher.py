@@ -15,8 +15,8 @@ from autoresearch_ci.events import Note, Observer, Warning
 from autoresearch_ci.experiment import NOT_PUBLISHED, Published
 from autoresearch_ci.publish.bundle import drop_copy, keep_copy, write
 from autoresearch_ci.publish.forge.forge import Forge, PullRequest, PullRequestContent, PullState
+from autoresearch_ci.publish.forge.forge_refusals import TRANSIENT, ForgeRefused, RefusalKind
 from autoresearch_ci.publish.forge.git_remote import Moved, Remote, Update
-from autoresearch_ci.publish.forge.refusals import TRANSIENT, ForgeRefused, RefusalKind
 from autoresearch_ci.publish.publisher import RunRecord, StartPoint, illustrated_notebook
 from autoresearch_ci.publish.resolve_start import StartResolver, forget_branch
 from autoresearch_ci.publish.run_identity import RunIdentity

@@ -3,28 +3,36 @@
 Runs no code of the repository: it reads commits, never a working tree. The base decides what is
 allowed, so it is part of the checkout, or of a branch that the forge itself has, or the merge of
 two such commits, which is made again here.
+
+The same publishes what an earlier run on this machine could not push. Where the repository lasts,
+as on a runner of one's own, so does the run store, and a bundle lies in it until what it holds is
+pushed. What was measured as the new run measures needs nobody to ask for it; all else is named,
+with the command.
 """
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from autoresearch_ci.config.schema import Config
-from autoresearch_ci.errors import ConfigError, WorkspaceError
-from autoresearch_ci.events import Observer
+from autoresearch_ci.errors import AutoresearchError, ConfigError, WorkspaceError
+from autoresearch_ci.events import Note, Observer, Warning
 from autoresearch_ci.experiment import Published
 from autoresearch_ci.preflight import Judges, committed_scope
-from autoresearch_ci.publish.bundle import Manifest
+from autoresearch_ci.publish.bundle import NAME, Manifest, read
 from autoresearch_ci.publish.forge.choose import make_forge
 from autoresearch_ci.publish.forge.git_remote import Remote
 from autoresearch_ci.publish.forge_publisher import ForgePublisher
 from autoresearch_ci.publish.run_identity import run_identity
 from autoresearch_ci.publish.start_rules import numbered
 from autoresearch_ci.publish.verify_bundle import bring, refuse_shortcuts, verified
+from autoresearch_ci.record.run_records import Records
 from autoresearch_ci.report.run_folder import measured_by, metric_name
 from autoresearch_ci.report.run_summary import Repairs, RunInfo
 from autoresearch_ci.workspace.asked import asking_file
@@ -184,4 +192,74 @@ def _run_info(info: RunInfo, config: Config, manifest: Manifest) -> RunInfo:
         goal=config.goal,
         repairs=(info.repairs or Repairs()) if config.repairs else None,
         evidence="",  # a page within ours: whoever wrote the bundle could say anything in it
+    )
+
+
+# --- What an earlier run left ---------------------------------------------------------------------
+
+_JOB = ("GITHUB_RUN_ID", "CI_JOB_URL")
+"""Of the job that finds it; another one measured it."""
+
+
+def publish_left_behind(
+    config: Config,
+    ruler: Mapping[str, Any],
+    *,
+    start: Path,
+    config_path: str | None,
+    environment: Mapping[str, str],
+    observe: Observer,
+) -> bool:
+    """Publish the newest that is left for the same branch; whether anything went there.
+
+    `ruler`: what the new run's numbers mean, as it writes it down. Never fails: what cannot be
+    published stays where it is, and that is said.
+    """
+    repository = Repository.open(start)
+    stores = (repository.common_dir / "autoresearch").glob(f"*/{NAME}")
+    environment = {name: value for name, value in environment.items() if name not in _JOB}
+    tried = done = False
+    for file in sorted(stores, key=lambda path: path.stat().st_mtime, reverse=True):
+        try:
+            records = Records(file.parent)
+        except WorkspaceError:
+            continue  # that run goes on
+        try:
+            with closing(records):
+                manifest, commits = read(file)
+                begun = records.read().start
+                if config.publish.branch_name(manifest.tag) != manifest.branch:
+                    continue  # of another schedule
+                if tried:
+                    why = "a newer one goes first"
+                elif begun is None or begun.ruler != ruler:
+                    why = "it was measured in another way than this run measures"
+                else:
+                    tried = True
+                    why = publish_bundle(
+                        manifest,
+                        commits,
+                        config,
+                        start=start,
+                        config_path=config_path,
+                        environment=environment,
+                        observe=observe,
+                    ).refused
+                    done = not file.exists()
+                    if not why:
+                        observe(Note(message=f"published what run {manifest.tag} had kept"))
+        except AutoresearchError as error:
+            why = str(error)
+        if why:
+            observe(_left(repository, file, why.partition("\n")[0]))
+    repository.close()
+    return done
+
+
+def _left(repository: Repository, file: Path, why: str) -> Warning:
+    inside = file.is_relative_to(repository.root)
+    shown = shlex.quote(str(file.relative_to(repository.root) if inside else file))
+    return Warning(
+        message=f"what run {file.parent.name} kept was not published: {why}\n"
+        f"do: autoresearch-ci publish --bundle {shown}, or delete that file."
     )

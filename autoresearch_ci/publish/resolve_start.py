@@ -25,8 +25,8 @@ from autoresearch_ci.publish.comment_commands import (
 )
 from autoresearch_ci.publish.forge.choose import Sleep, make_forge
 from autoresearch_ci.publish.forge.forge import Forge, PullRequest, PullState
+from autoresearch_ci.publish.forge.forge_refusals import TRANSIENT, ForgeRefused
 from autoresearch_ci.publish.forge.git_remote import Remote
-from autoresearch_ci.publish.forge.refusals import TRANSIENT, ForgeRefused
 from autoresearch_ci.publish.named_changes import NamedChanges
 from autoresearch_ci.publish.publisher import StartPoint
 from autoresearch_ci.publish.run_identity import RunIdentity, run_identity

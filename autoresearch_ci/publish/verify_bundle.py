@@ -122,15 +122,10 @@ def _quarantine(
     path.write_bytes(commits)
     git_dir = folder / "git"
     git_dir.mkdir()
-    kind = f"--object-format={repository.object_format()}"
-    git = GitDirectory(git_dir, git_dir)
-    git("init", "--quiet", "--bare", "--template=", kind, str(git_dir))
+    git = repository.beside(git_dir)
     info = git_dir / "objects" / "info"
     info.mkdir(exist_ok=True)
     (info / "alternates").write_text(f"{repository.common_dir / 'objects'}\n")
-    shallow = repository.common_dir / "shallow"
-    if shallow.exists():
-        shutil.copy(shallow, git_dir / "shallow")
     git("update-ref", "refs/have/head", repository.head())
     git("update-ref", "refs/have/base", manifest.base)
     code, _, said = git.attempt(

@@ -1,4 +1,4 @@
-"""results.tsv: rows to and from text; journal_file.py writes them.
+"""results.tsv: rows to and from text; ledger.py writes them.
 
 The first nine columns are uditgoenka/autoresearch's, so its tools read our file, and we read its
 older files (which lack timestamp, guard or guard-metric) and karpathy/autoresearch's five columns.

@@ -6,17 +6,20 @@ notebook. Recovery reads records and refs only, and repeats whatever step did no
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from autoresearch_ci.decide.budget import rows_cost
 from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.experiment import Experiment, Proposal, Spent, Status
-from autoresearch_ci.record import journal_file
 from autoresearch_ci.record import journal_tsv as journal
-from autoresearch_ci.record.notebook import Notebook, RunFacts, attempt_ref, of_experiment
+from autoresearch_ci.record.commit_messages import of_experiment
+from autoresearch_ci.record.durable_files import append_line, replace_file
+from autoresearch_ci.record.notebook import Notebook, RunFacts, attempt_ref
 from autoresearch_ci.record.run_history import (
     Attempt,
     BranchRecord,
@@ -27,6 +30,8 @@ from autoresearch_ci.record.run_history import (
     Record,
 )
 from autoresearch_ci.record.run_records import Records
+from autoresearch_ci.safety.untrusted_files import file_bytes
+from autoresearch_ci.safety.untrusted_values import Unreadable
 from autoresearch_ci.workspace.repository import Changes, Repository
 from autoresearch_ci.workspace.signing import Signing
 from autoresearch_ci.workspace.store import Store
@@ -122,7 +127,7 @@ class Ledger:
     def mend_journal(self) -> None:
         """Write the journal anew if somebody deleted or changed it."""
         if self._rows:
-            journal_file.make_sure(self.facts.journal, self._journal())
+            _make_sure(self.facts.journal, self._journal())
 
     def recover(self, history: History) -> None:
         """Take over what an earlier process left, finishing the step it was killed in."""
@@ -132,7 +137,7 @@ class Ledger:
             self._repository.break_lock(ref)
         noted = self._notebook.open()
         self._recover_branch(noted)
-        journal_file.make_sure(self.facts.journal, self._journal())
+        _make_sure(self.facts.journal, self._journal())
         for experiment in self.experiments[noted + 1 :]:
             self._note(experiment)
 
@@ -246,9 +251,9 @@ class Ledger:
             self._repository.update_ref(self.facts.branch_ref, experiment.commit, old)
         self._rows.append(journal.format_row(experiment))
         if len(self._rows) == 1:
-            journal_file.make_sure(self.facts.journal, self._journal())
+            _make_sure(self.facts.journal, self._journal())
         else:
-            journal_file.append(self.facts.journal, self._rows[-1])
+            append_row(self.facts.journal, self._rows[-1])
         self._note(experiment)
         return experiment
 
@@ -312,3 +317,17 @@ def _moved(branch: str, now: str | None, ours: str) -> str:
         "what is there and continue from what the run kept with --resume; or start a run with "
         "another --tag."
     )
+
+
+def append_row(path: Path, line: str) -> None:
+    """Add a row durably, see `append_line`."""
+    append_line(path, (line.removesuffix("\n") + "\n").encode("utf-8", errors="replace"))
+
+
+def _make_sure(path: Path, text: str) -> None:
+    """The journal holds `text`: written anew only if it does not, and then all or nothing."""
+    data = text.encode()
+    with contextlib.suppress(OSError, Unreadable):
+        if file_bytes(path, len(data)) == data:
+            return
+    replace_file(path, data)

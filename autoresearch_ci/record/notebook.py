@@ -1,7 +1,6 @@
 """The notebook: a ref whose commits hold the journal as of each iteration, with every attempt.
 
-Also what identifies a run, the names of its refs, and the messages of the commits that it makes:
-one line of somebody else's words, and our trailers.
+Also what identifies a run, and the names of its refs.
 """
 
 from __future__ import annotations
@@ -12,70 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch_ci.config.schema import CommitStyle
-from autoresearch_ci.decide.past_changes import REPAIRED
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.experiment import Direction, Experiment
-from autoresearch_ci.safety.markdown_text import subject as inert_subject
+from autoresearch_ci.record.commit_messages import PLAIN, iteration_of, of_note
 from autoresearch_ci.workspace.repository import Repository
 from autoresearch_ci.workspace.store import Store
-
-SUBJECT_LENGTH = 100
-"""Characters of a description that go into a commit subject; the rest goes into the body."""
-PLAIN = CommitStyle()
-"""How commits are written when nobody says."""
-_RUN = "Autoresearch-Run"
-_ITERATION = "Autoresearch-Iteration"
-_METRIC = "Autoresearch-Metric"
-_REPAIRED_SHOWN = 5
-"""Failures that a commit's message names; its row of the journal has more."""
-
-
-def of_experiment(
-    run: str,
-    iteration: int,
-    description: str,
-    metric: float | None = None,
-    *,
-    repaired: Sequence[str] = (),
-    style: CommitStyle = PLAIN,
-) -> str:
-    """A candidate's; with its `metric`, and what it `repaired`, once that was measured."""
-    trailers: list[tuple[str, object]] = [(_RUN, run), (_ITERATION, iteration)]
-    if metric is not None:
-        trailers.append((_METRIC, repr(metric)))
-    trailers += [(REPAIRED, inert_subject(name)) for name in repaired[:_REPAIRED_SHOWN]]
-    # Only the words of others are made inert: a template may name a ticket.
-    before, _, after = style.message.partition("{description}")
-    known = {"tag": run, "iteration": iteration}
-    return _message(
-        inert_subject(description), trailers, before.format(**known), after.format(**known)
-    )
-
-
-def of_note(run: str, iteration: int, text: str) -> str:
-    """One of the notebook's."""
-    return _message(inert_subject(text), [(_RUN, run), (_ITERATION, iteration)])
-
-
-def iteration_of(message: str) -> int | None:
-    """The iteration that a message of ours names; `None`: it is not ours."""
-    for line in message.splitlines():
-        name, _, value = line.partition(": ")
-        if name == _ITERATION and value.strip().isdigit():
-            return int(value)
-    return None
-
-
-def _message(
-    line: str, trailers: Sequence[tuple[str, object]], before: str = "", after: str = ""
-) -> str:
-    body = ""
-    room = SUBJECT_LENGTH - len(before) - len(after)
-    if len(line) > room:
-        body = f"{before}{line}{after}\n\n"
-        line = line[: room - 1] + "…"
-    subject = f"{before}{line}{after}"
-    return f"{subject}\n\n{body}" + "".join(f"{k}: {v}\n" for k, v in trailers)
 
 
 @dataclass(frozen=True, kw_only=True)

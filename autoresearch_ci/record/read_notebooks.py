@@ -13,7 +13,7 @@ from typing import Any
 
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.experiment import Direction, Experiment
-from autoresearch_ci.record import weakness_history
+from autoresearch_ci.record import weakness_records
 from autoresearch_ci.record.journal_tsv import parse_direction, parse_rows
 from autoresearch_ci.record.notebook import notebook_ref
 from autoresearch_ci.record.past_notebooks import FACTS, JOURNAL, NOTEBOOKS
@@ -48,7 +48,7 @@ def notebooks(repository: Repository) -> list[ReadNotebook]:
 def _tags(repository: Repository) -> list[str]:
     """Of runs: what became of weaknesses is kept beside them, and is none."""
     tags = [ref.removeprefix(NOTEBOOKS) for ref in repository.refs(NOTEBOOKS)]
-    return [tag for tag in tags if tag != weakness_history.TAG]
+    return [tag for tag in tags if tag != weakness_records.TAG]
 
 
 def chosen_notebook(repository: Repository, tag: str | None) -> ReadNotebook:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import errno
 import os
@@ -10,7 +11,8 @@ import tempfile
 from pathlib import Path, PurePosixPath
 
 from autoresearch_ci.errors import ConfigError, WorkspaceError
-from autoresearch_ci.record import journal_file
+from autoresearch_ci.experiment import Direction
+from autoresearch_ci.record import journal_tsv as journal
 from autoresearch_ci.record.notebook import notebook_ref
 from autoresearch_ci.record.run_records import has_verdict
 from autoresearch_ci.workspace.repository import Repository
@@ -167,8 +169,17 @@ def refuse_folder(folder: Path, *, theirs: bool) -> None:
     if not theirs or not folder.is_dir():
         return
     taken = [name for name in _REPORTS if (folder / name).exists()]
-    if taken and not journal_file.is_ours(folder / _REPORTS[0]):
+    if taken and not _is_ours(folder / _REPORTS[0]):
         raise ConfigError(
             f"--output {folder}: {taken[0]} is there already, and no run has written it.\n"
             "do: choose an empty folder; a run would overwrite what is in this one."
         )
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a run of this program wrote the file, and not another tool or a person."""
+    headers = [journal.header(direction) for direction in Direction]
+    beginnings = [header.partition(f"\t{journal.LAST_ADDED}")[0].encode() for header in headers]
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        return file.read(max(map(len, beginnings))).startswith(tuple(beginnings))
+    return False

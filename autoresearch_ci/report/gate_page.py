@@ -16,7 +16,6 @@ from autoresearch_ci.report.gate_pieces import (
     BLOCKING_ROOM,
     OTHERS_ROOM,
     RULINGS,
-    aligned,
     in_a_comment,
     linked,
     rows_in,
@@ -32,6 +31,7 @@ from autoresearch_ci.report.summary_page import (
     fitted,
     table,
 )
+from autoresearch_ci.report.terminal_table import aligned
 from autoresearch_ci.safety.log_text import clipped
 from autoresearch_ci.safety.markdown_text import block, inline
 from autoresearch_ci.safety.wording import commit_name, shortened
@@ -154,7 +154,7 @@ def gate_lines(report: GateReport) -> Iterator[str]:
     rows = [
         (f"{j.age}{'' if j.blocks else ' (ok)'}", *_cells(j, tools)) for j, tools in causes[:_LINES]
     ]
-    yield from aligned(rows)
+    yield from (clipped(text, 400) for text in aligned(rows))
     if (more := len(causes) - _LINES) > 0:
         yield f"and {more} more in {_FILE}"
     for text in (

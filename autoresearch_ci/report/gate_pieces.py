@@ -5,12 +5,11 @@ What a gate says of its items is gate_page.py's and security_page.py's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from urllib.parse import quote
 
 from autoresearch_ci.decide.gates import Ruling
 from autoresearch_ci.report.summary_page import details, table
-from autoresearch_ci.safety.log_text import clipped
 from autoresearch_ci.safety.markdown_text import block, inline
 
 COMMENT_LIMIT = 65_000
@@ -75,11 +74,3 @@ def address(path: str, line: int, files_url: str) -> str:
 def shell(lines: Sequence[str]) -> str:
     """How to do all of it again."""
     return details("How to reproduce", block("\n".join(lines), 4_000, language="sh"))
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Lines for a terminal."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)] if rows else []
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        yield clipped("  ".join(cells).rstrip(), 400)

@@ -2,17 +2,20 @@
 
 CORE: the journal and what is left in, text out, for the summary and for a pull request. What is
 said of tests and tools is made harmless. blocked.md is for the person who goes on where the program
-gave up: what was tried, and what came of each attempt.
+gave up: what was tried, and what came of each attempt. Of weaknesses, what was seen before and
+after; a line that holds a secret is never quoted.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from autoresearch_ci.decide.aims import BLOCKED, Left, in_vain, is_nothing_to_do, tried_at
-from autoresearch_ci.decide.failures import Failure
-from autoresearch_ci.experiment import Experiment
+from autoresearch_ci.decide.failures import Failure, mended_ids
+from autoresearch_ci.decide.repair_order import BLOCKED, Left, in_vain, is_nothing_to_do, tried_at
+from autoresearch_ci.decide.weakness_failures import SECRETS
+from autoresearch_ci.decide.weaknesses import Weakness
+from autoresearch_ci.experiment import Experiment, Status
 from autoresearch_ci.report.summary_page import commit_link, table
 from autoresearch_ci.safety.markdown_text import block, inline
 
@@ -170,3 +173,51 @@ def _open(left: Left) -> Iterator[str]:
     if left.waiting:
         yield f"# Not tried to the end ({len(left.waiting)})"
         yield from ("- {}: {}".format(*cells(failure)) for failure in left.waiting)
+
+
+# --- Weaknesses -----------------------------------------------------------------------------------
+
+_ROOM = 20_000
+"""Characters of all of it."""
+_QUOTE = 800
+
+
+def evidence_markdown(weaknesses: Mapping[str, Weakness], experiments: Sequence[Experiment]) -> str:
+    """`weaknesses`: by the id that the journal has."""
+    parts, room = ["### What was seen"], _ROOM
+    left = 0
+    for experiment in experiments:
+        if experiment.status is not Status.KEEP:
+            continue
+        for name in mended_ids(experiment.failure)[0]:
+            if name not in weaknesses:
+                continue
+            told = "\n\n".join(_of_one(weaknesses[name], experiment))
+            room -= len(told)
+            if room < 0:
+                left += 1
+            else:
+                parts.append(told)
+    if left:
+        parts.append(f"{left} more: see the commits.")
+    return "\n\n".join(parts) if len(parts) > 1 else ""
+
+
+def _of_one(weakness: Weakness, experiment: Experiment) -> Iterator[str]:
+    place = f"{weakness.path}:{weakness.line}" if weakness.line else weakness.path
+    kind = f" (CWE-{weakness.cwe})" if weakness.cwe else ""
+    yield (
+        f"**{inline(weakness.title, 160)}**{kind}, {weakness.severity}, at {inline(place, 160)}. "
+        f"Before, {inline(weakness.rule, 80)} told of it in:"
+    )
+    quote = next((piece.text for piece in weakness.evidence if piece.text), "")
+    if weakness.family == SECRETS:
+        yield "a line that holds a secret, which is not quoted. It stays in the history: revoke it."
+    elif quote:
+        yield block(quote, _QUOTE)
+    commit = inline(experiment.commit[:12], 20)
+    sources = inline(", ".join(weakness.sources), 120)
+    yield (
+        f"After, in {commit}: asked again, {sources} does not tell of it any more. No scanner "
+        "tells of anything new in any file, at any severity."
+    )

@@ -1,4 +1,8 @@
-"""What a finished run leaves for people and tools: summary and report, progress.svg, run.json."""
+"""What a finished run leaves for people and tools: summary and report, progress.svg, run.json.
+
+Beside the journal's rows lie each attempt's diff and files in git, and its log on disk; whatever is
+not there any more, or is not what it should be, is left out.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ from typing import Any
 import autoresearch_ci
 from autoresearch_ci.config.resolve import Resolved, describe
 from autoresearch_ci.config.schema import Config
-from autoresearch_ci.decide.aims import Left
+from autoresearch_ci.decide.repair_order import Left
 from autoresearch_ci.decide.taken_back import standing
 from autoresearch_ci.errors import AutoresearchError
 from autoresearch_ci.events import RunFinished
@@ -23,9 +27,10 @@ from autoresearch_ci.preflight import RunContext
 from autoresearch_ci.record.journal_tsv import format_row
 from autoresearch_ci.record.ledger import Ledger
 from autoresearch_ci.record.past_notebooks import Lineage
-from autoresearch_ci.report.attempts import attempts
+from autoresearch_ci.record.run_history import is_commit
 from autoresearch_ci.report.chart import progress_svg
 from autoresearch_ci.report.html_page import Page, html_page
+from autoresearch_ci.report.html_table import FILES, Attempt
 from autoresearch_ci.report.repaired import outcome, repaired, repairs_of
 from autoresearch_ci.report.repairs import BLOCKED_FILE, blocked_markdown, not_ours, still_broken
 from autoresearch_ci.report.run_summary import (
@@ -39,7 +44,9 @@ from autoresearch_ci.report.run_summary import (
 from autoresearch_ci.report.summary_page import summary_markdown, unseen
 from autoresearch_ci.safety.log_text import json_text
 from autoresearch_ci.safety.redaction import Redactor
-from autoresearch_ci.workspace.repository import Changes
+from autoresearch_ci.safety.untrusted_files import last_bytes
+from autoresearch_ci.safety.untrusted_values import Unreadable
+from autoresearch_ci.workspace.repository import Changes, Repository
 
 
 @dataclass(kw_only=True)
@@ -276,3 +283,42 @@ def _gpus() -> list[str]:
         for path in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
     ]
     return [line.partition(":")[2].strip() for text in texts for line in text.splitlines()[:1]]
+
+
+# --- What lies beside the journal -----------------------------------------------------------------
+
+DIFF = 60_000
+"""Characters of one diff that are read."""
+_LOG = 6_000
+"""Bytes of the end of a log."""
+
+
+def attempts(
+    experiments: Sequence[Experiment],
+    folder: Path,
+    repository: Repository | None,
+    redact: Callable[[str], str],
+) -> dict[int, Attempt]:
+    """By iteration. `repository`: the one that has the commits; `None`: there is none."""
+    named = {e.iteration: e.commit for e in experiments if e.iteration and is_commit(e.commit)}
+    commits = list(dict.fromkeys(named.values()))
+    diffs = repository.diffs(commits, DIFF) if repository else {}
+    touched = repository.touched(commits) if repository else {}
+    return {
+        e.iteration: Attempt(
+            diff=redact(diffs.get(e.commit, "")) if e.iteration in named else "",
+            log=redact(log_end(folder, e.iteration)),
+            files=[redact(path) for path in touched.get(named.get(e.iteration, ""), ())[:FILES]],
+        )
+        for e in experiments
+    }
+
+
+def log_end(folder: Path, iteration: int) -> str:
+    """The last lines that an iteration's commands printed; empty where no log is left."""
+    try:
+        end = last_bytes(folder / "logs" / f"{iteration}.log", _LOG)
+    except (OSError, Unreadable):
+        return ""
+    text = end.decode(errors="replace")
+    return text if len(end) < _LOG else text.partition("\n")[2]

@@ -16,7 +16,6 @@ from autoresearch_ci.report.gate_pieces import (
     BLOCKING_ROOM,
     OTHERS_ROOM,
     RULINGS,
-    aligned,
     in_a_comment,
     inside,
     linked,
@@ -33,6 +32,7 @@ from autoresearch_ci.report.summary_page import (
     fitted,
     table,
 )
+from autoresearch_ci.report.terminal_table import aligned
 from autoresearch_ci.report.terrain_pages import covered, matrices
 from autoresearch_ci.safety.log_text import clipped
 from autoresearch_ci.safety.markdown_text import inline
@@ -198,7 +198,7 @@ def security_lines(report: SecurityReport) -> Iterator[str]:
     verdict = report.verdict
     shown = verdict.items[:_LINES]
     rows = [_cells(report, judged) for judged in shown]
-    yield from aligned(rows)
+    yield from (clipped(text, 400) for text in aligned(rows))
     if (more := len(verdict.items) - _LINES) > 0:
         yield f"and {more} more in {_FILE}"
     for text in (*verdict.missed[:_LINES], *(f"look at this: {d}" for d in report.doubts[:20])):

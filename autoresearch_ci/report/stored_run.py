@@ -1,11 +1,12 @@
 """The report of a run made from what its folder holds: later, elsewhere, or while it lasts.
 
-Nobody vouches for the files: they are bounded, and what they say is text. What run.json does not
-say, the run's records do; what nobody says is left out.
+Which run, a person names or is the newest. Nobody vouches for the files: they are bounded, and what
+they say is text. What run.json does not say, the run's records do; what nobody says is left out.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -19,9 +20,9 @@ from autoresearch_ci.record.journal_tsv import header, parse_rows
 from autoresearch_ci.record.notebook import notebook_ref
 from autoresearch_ci.record.run_names import is_tag, run_store
 from autoresearch_ci.record.run_records import Records
-from autoresearch_ci.report.attempts import attempts
 from autoresearch_ci.report.chart import progress_svg
 from autoresearch_ci.report.html_page import Page, html_page
+from autoresearch_ci.report.run_folder import REPORT_FILE, attempts
 from autoresearch_ci.report.run_summary import Confirmation, RunInfo
 from autoresearch_ci.safety.redaction import Redactor
 from autoresearch_ci.safety.untrusted_files import file_bytes
@@ -99,7 +100,7 @@ def _page(
         configuration=configuration if isinstance(configuration, dict) else {},
         version=version,
         head=kept[-1] if kept else run.info.base_commit,
-        target=_number(_told(run.facts, "metric.target")),
+        target=finite(configured(run.facts, "metric.target")),
         follow=follow,
     )
     return html_page(run.rows, run.info, page)
@@ -142,19 +143,22 @@ def _section(facts: Mapping[str, Any]) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _told(facts: Mapping[str, Any], key: str) -> Any:
+def configured(facts: Mapping[str, Any], key: str) -> Any:
     """A value of the configuration that the run had."""
     config = facts.get("config")
     return config.get(key) if isinstance(config, dict) else None
 
 
 def _direction(facts: Mapping[str, Any]) -> Direction | None:
-    word = _told(facts, "metric.direction")
+    word = configured(facts, "metric.direction")
     return Direction(word) if word in list(Direction) else None
 
 
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+def finite(value: object) -> float | None:
+    """The number that somebody else's JSON holds; `None`: it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if math.isfinite(value) else None
 
 
 def _checked(kind: type[T], value: object) -> T | None:
@@ -170,18 +174,18 @@ def _checked(kind: type[T], value: object) -> T | None:
 def _bare(found: ForeignJournal, facts: Mapping[str, Any]) -> RunInfo:
     """What an older run.json says, or none."""
     rows = found.rows
-    guards = _told(facts, "guards")
+    guards = configured(facts, "guards")
     listed = guards if isinstance(guards, list) else []
     return RunInfo(
         tag=str(facts.get("tag") or ""),
         branch=str(facts.get("branch") or ""),
         notebook_ref=str(facts.get("notebook") or ""),
         base_commit=str(facts.get("base") or (rows[0].commit if rows else "")),
-        metric_name=str(_told(facts, "metric.name") or found.metric or "metric"),
+        metric_name=str(configured(facts, "metric.name") or found.metric or "metric"),
         direction=found.direction,
-        metric_command=str(_told(facts, "metric.command") or ""),
+        metric_command=str(configured(facts, "metric.command") or ""),
         guards=[str(g.get("command", g) if isinstance(g, dict) else g) for g in listed],
-        goal=str(_told(facts, "goal") or ""),
+        goal=str(configured(facts, "goal") or ""),
         stop_reason=str(facts.get("stop_reason") or UNFINISHED),
         started=rows[0].timestamp if rows else "",
         seconds=sum(e.seconds for e in rows),
@@ -238,3 +242,40 @@ def _earlier(facts: Mapping[str, Any]) -> Sequence[Experiment]:
         return parse_rows(header(Direction.MINIMIZE) + str(_section(facts).get("earlier") or ""))
     except ValueError:
         return ()
+
+
+# --- Which run somebody means ---------------------------------------------------------------------
+
+JOURNAL = "results.tsv"
+
+
+def newest_journal(here: Path) -> Path:
+    """The journal of the last run of this repository. Raises `ConfigError`."""
+    try:
+        with closing(Repository.open(here)) as repository:
+            here = repository.root
+    except WorkspaceError:
+        pass
+    found = [*here.glob(f"autoresearch/*/{JOURNAL}"), *here.glob(JOURNAL)]
+    if not found:
+        raise ConfigError(
+            f"there is no journal below {here}.\n"
+            "usually: no run was made here yet, or its folder was left on another machine.\n"
+            "do: name it, such as autoresearch/run-2026-01-31/results.tsv"
+        )
+    return max(found, key=lambda path: path.stat().st_mtime)
+
+
+def journal_of(name: str | None) -> Path:
+    """Of the folder or file that somebody named; else the newest. Raises `ConfigError`."""
+    if name is None:
+        return newest_journal(Path.cwd())
+    path = Path(name)
+    if not path.is_dir():
+        return path
+    if not (path / JOURNAL).exists() and (path / REPORT_FILE).exists():
+        raise ConfigError(
+            f"{path} has no journal: it is of a look at a commit, which tries nothing.\n"
+            f"do: open {path / REPORT_FILE}, which was written once; or look again."
+        )
+    return path / JOURNAL

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import zip_longest
 
 from autoresearch_ci.decide.taken_back import told
 from autoresearch_ci.experiment import Direction, Experiment, Status
@@ -40,13 +41,14 @@ def _cells(experiment: Experiment) -> tuple[str, ...]:
     )
 
 
-def aligned(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]], right: Sequence[bool] = ()) -> list[str]:
     """Lines with the cells below each other. `right`: for each column, whether it ends there."""
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    columns = list(zip_longest(widths, right))
     return [
         "  ".join(
             cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(row, widths, right, strict=True)
+            for cell, (width, right) in zip(row, columns, strict=True)
         ).rstrip()
         for row in rows
     ]

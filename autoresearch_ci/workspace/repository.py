@@ -18,6 +18,8 @@ from pathlib import Path
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.workspace.git import GitDirectory, failure, locate, refusal, wait_or_break
 
+SHALLOW = "a shallow clone (actions/checkout fetches one commit by default)"
+"""Why a commit is missing, usually; fetch-depth: 0 or `git fetch --unshallow` brings it."""
 _WORKTREE = "config.worktree"
 _Stamp = tuple[int, int, int]
 """Inode, size and ctime of a file: another one after every change."""
@@ -104,6 +106,18 @@ class Repository:
     def is_shallow(self) -> bool:
         """Whether this clone lacks a part of its history."""
         return (self.common_dir / "shallow").exists()
+
+    def beside(self, folder: Path, *, apart: bool = False) -> GitDirectory:
+        """A new git directory in `folder`, of the same format, that ends where this clone does.
+
+        `apart`: it shares no objects with this clone, and so has nothing that could end.
+        """
+        git = GitDirectory(folder, folder)
+        kind = f"--object-format={self.object_format()}"
+        git("init", "--quiet", "--bare", "--template=", kind, str(folder))
+        if self.is_shallow() and not apart:
+            shutil.copy(self.common_dir / "shallow", folder / "shallow")
+        return git
 
     def refuse_unfinished(self) -> None:
         """Raise `WorkspaceError` while a merge, rebase, cherry-pick, revert or bisect is open."""

@@ -14,10 +14,10 @@ from tests.faults.invariant import GUARD, METRIC, STATUSES, Story, sealed, verdi
 
 WALL_CLOCK = re.compile(r"\btime\.time\(|\btime_ns\(|datetime\.now\(|date\.today\(")
 SHOWN = {
-    "cli/debug_steps.py": "when an item was written down",
+    "cli/debug.py": "when an item was written down",
     "cli/security.py": "whether an accepted risk has expired, and when a report was written",
     "cli/security_files.py": "when a report was written",
-    "record/weakness_history.py": "commit dates",
+    "record/weakness_records.py": "commit dates",
     "investigate/experiments.py": "commit dates",
     "investigate/investigation.py": "when an item was written down",
     "cli/action/entry.py": "which run folders this step has made, by their times",

@@ -19,8 +19,8 @@ import pytest
 
 from autoresearch_ci.cli.main import run_cli
 from autoresearch_ci.config.proposers import Agent
-from autoresearch_ci.decide.aims import Aim
 from autoresearch_ci.decide.failures import Category, Failure
+from autoresearch_ci.decide.repair_order import Aim
 from autoresearch_ci.errors import Interrupted, ProposerError, WorkspaceError
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.experiment import Direction, FileEdit, Proposal

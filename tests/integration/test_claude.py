@@ -15,8 +15,8 @@ import pytest
 
 from autoresearch_ci.config.proposers import Claude, Prices
 from autoresearch_ci.config.schema import Budget
-from autoresearch_ci.decide.aims import Aim
 from autoresearch_ci.decide.failures import Category, Failure
+from autoresearch_ci.decide.repair_order import Aim
 from autoresearch_ci.errors import Interrupted, ProposerError
 from autoresearch_ci.experiment import Direction, FileEdit, Proposal
 from autoresearch_ci.llm.messages_api import MessagesService

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from autoresearch_ci.publish.forge.github_trust import GitHubTrust
+from autoresearch_ci.publish.forge.github_api import GitHubTrust
 from tests.conftest import Repo
 from tests.git_http import create
 from tests.github_api import ACTIONS, SLUG, Fault, GitHubApi, Identity

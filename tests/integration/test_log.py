@@ -9,7 +9,7 @@ import pytest
 
 from autoresearch_ci.cli.main import run_cli
 from autoresearch_ci.experiment import Direction
-from autoresearch_ci.record import weakness_history
+from autoresearch_ci.record import weakness_records
 from autoresearch_ci.record.journal_tsv import header
 from autoresearch_ci.record.notebook import notebook_ref
 from autoresearch_ci.record.past_notebooks import NOTEBOOKS
@@ -67,8 +67,8 @@ def test_runs_and_attempts_are_listed(log: Any) -> None:
 
 
 def test_what_became_of_weaknesses_is_no_run(log: Any, repo: Repo) -> None:
-    repo.git("update-ref", f"{NOTEBOOKS}{weakness_history.TAG}", "HEAD")
-    assert weakness_history.TAG not in log()[1]
+    repo.git("update-ref", f"{NOTEBOOKS}{weakness_records.TAG}", "HEAD")
+    assert weakness_records.TAG not in log()[1]
     assert log("show", "1")[0] == 0  # of the newest run, which it is not
 
 

@@ -35,7 +35,7 @@ from cryptography.hazmat.primitives.serialization import (
 from autoresearch_ci.config.resolve import load
 from autoresearch_ci.publish.forge import git_remote
 from autoresearch_ci.publish.forge.git_remote import merge
-from autoresearch_ci.publish.left_behind import publish_left_behind
+from autoresearch_ci.publish.publish_bundle import publish_left_behind
 from autoresearch_ci.workspace.git import GitDirectory
 from tests.bundles import commit, members, written
 from tests.canary import sightings

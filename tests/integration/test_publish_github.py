@@ -14,8 +14,8 @@ from autoresearch_ci.config.schema import Publish
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.publish.comment_commands import CommentCommand
 from autoresearch_ci.publish.forge.forge import PullRequestContent, PullState
+from autoresearch_ci.publish.forge.forge_refusals import ForgeRefused, RefusalKind
 from autoresearch_ci.publish.forge.github import GitHub
-from autoresearch_ci.publish.forge.refusals import ForgeRefused, RefusalKind
 from tests.conftest import Repo
 from tests.git_http import Bare, create
 from tests.github_api import ACTIONS, SLUG, Fault, GitHubApi, Identity

@@ -13,14 +13,14 @@ import pytest
 
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.publish.forge.forge import Address
-from autoresearch_ci.publish.forge.git_remote import Moved, Remote, Update
-from autoresearch_ci.publish.forge.refusals import (
+from autoresearch_ci.publish.forge.forge_refusals import (
     ForgeRefused,
     Place,
     RefusalKind,
     classify,
     explain,
 )
+from autoresearch_ci.publish.forge.git_remote import Moved, Remote, Update
 from autoresearch_ci.workspace.repository import Repository
 from tests.conftest import Repo
 from tests.git_http import LARGE, PROTECTED, RULES, SECRET, WORKFLOW, Bare, GitServer

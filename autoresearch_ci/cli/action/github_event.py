@@ -10,7 +10,7 @@ from typing import Any
 from autoresearch_ci.cli.action.inputs import Refs
 from autoresearch_ci.cli.action.trigger import Trigger, needs_permission
 from autoresearch_ci.errors import ConfigError
-from autoresearch_ci.publish.forge.github_trust import GitHubTrust
+from autoresearch_ci.publish.forge.github_api import GitHubTrust
 
 _NO_COMMIT = "0" * 40
 

@@ -22,6 +22,7 @@ from autoresearch_ci.cli.action.step_summary import (
     unfinished_part,
     warnings_part,
 )
+from autoresearch_ci.cli.action.trigger import mapping_at
 from autoresearch_ci.decide.security_gate import NEVER
 from autoresearch_ci.decide.taken_back import standing
 from autoresearch_ci.experiment import NOT_PUBLISHED, Direction, Experiment, Status
@@ -207,10 +208,10 @@ def no_outputs(exit_code: int | None = None) -> dict[str, str]:
 
 def run_outputs(facts: Mapping[str, Any], experiments: Sequence[Experiment]) -> dict[str, str]:
     """From `run.json`; where a killed run has left none, from the experiments it told of."""
-    totals = _mapping(facts, "totals") or _totals(experiments)
-    config = _mapping(facts, "config")
+    totals = mapping_at(facts, "totals") or _totals(experiments)
+    config = mapping_at(facts, "config")
     sign = -1 if config.get("metric.direction") == Direction.MINIMIZE else 1
-    confirmed = _mapping(facts, "confirmation")
+    confirmed = mapping_at(facts, "confirmation")
     kept = totals.get("kept") or 0
     baseline = totals.get("baseline")
     change = relative_change(baseline, totals.get("best"))
@@ -229,7 +230,7 @@ def run_outputs(facts: Mapping[str, Any], experiments: Sequence[Experiment]) -> 
         "cost-usd": _text(totals.get("cost_usd")),
         "tokens": _text(totals.get("tokens")),
     }
-    if repairs := _mapping(facts, "repairs"):
+    if repairs := mapping_at(facts, "repairs"):
         left = repairs.get("left") if repairs.get("looked") else totals.get("best")
         found |= {"failures": _whole(left), "verdict": _text(repairs.get("verdict"))}
     continued = facts.get("origin") and facts.get("origin") != facts.get("base")
@@ -258,7 +259,7 @@ def comparison_outputs(result: Mapping[str, Any], values: Sequence[float]) -> di
     """
     if not values:
         return {"improved": "false"}
-    found = _mapping(result, "comparison")
+    found = mapping_at(result, "comparison")
     believed = not (result.get("guard") or result.get("foul"))
     return {
         "improved": "true" if believed and found.get("verdict") == "improved" else "false",
@@ -309,11 +310,6 @@ def _totals(experiments: Sequence[Experiment]) -> dict[str, Any]:
         "tokens": sum(e.tokens for e in experiments),
         "cost_usd": sum(e.cost_usd for e in experiments),
     }
-
-
-def _mapping(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    found = value.get(key)
-    return found if isinstance(found, Mapping) else {}
 
 
 def _percent(fraction: float | None) -> str:

@@ -80,7 +80,7 @@ def decide(trigger: Trigger, command: str) -> Permission:
 def _by_ourselves(trigger: Trigger) -> str:
     """Why this is an echo of our own work; empty when it is none."""
     branch = trigger.ref.removeprefix("refs/heads/")
-    head = _mapping(_mapping(trigger.payload, "pull_request"), "head").get("ref")
+    head = mapping_at(mapping_at(trigger.payload, "pull_request"), "head").get("ref")
     if trigger.event == "push" and branch.startswith(OUR_BRANCHES):
         return f"this push is to {branch}, a branch of our own."
     if isinstance(head, str) and head.startswith(OUR_BRANCHES) and not _is_fork(trigger.payload):
@@ -109,8 +109,8 @@ def _pull_request_target(trigger: Trigger) -> Permission:
 
 
 def _workflow_run(trigger: Trigger) -> Permission:
-    head = _name(_mapping(_mapping(trigger.payload, "workflow_run"), "head_repository"))
-    foreign = head is None or head != _name(_mapping(trigger.payload, "repository"))
+    head = _name(mapping_at(mapping_at(trigger.payload, "workflow_run"), "head_repository"))
+    foreign = head is None or head != _name(mapping_at(trigger.payload, "repository"))
     return _fork_refused(trigger, foreign) or _allowed(trigger)
 
 
@@ -156,21 +156,22 @@ def _by_permission(trigger: Trigger) -> Permission:
 
 
 def _comments_on_fork(trigger: Trigger) -> bool:
-    if "pull_request" not in _mapping(trigger.payload, "issue"):
+    if "pull_request" not in mapping_at(trigger.payload, "issue"):
         return False
-    here = _name(_mapping(trigger.payload, "repository"))
+    here = _name(mapping_at(trigger.payload, "repository"))
     return trigger.head_repository is None or trigger.head_repository != here
 
 
 def _is_fork(payload: Mapping[str, Any]) -> bool:
     """True as well when the payload does not say: a deleted fork, a payload cut short."""
-    pull_request = _mapping(payload, "pull_request")
-    head = _name(_mapping(_mapping(pull_request, "head"), "repo"))
-    base = _name(_mapping(_mapping(pull_request, "base"), "repo"))
+    pull_request = mapping_at(payload, "pull_request")
+    head = _name(mapping_at(mapping_at(pull_request, "head"), "repo"))
+    base = _name(mapping_at(mapping_at(pull_request, "base"), "repo"))
     return head is None or head != base
 
 
-def _mapping(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+def mapping_at(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """What is no mapping is an empty one."""
     found = value.get(key)
     return found if isinstance(found, Mapping) else {}
 

@@ -1,5 +1,6 @@
 """Settings of tools that ask for less than before: a check that is off, a list of exceptions that
-has grown, a limit that is wider.
+has grown, a limit that is wider; and functions of Python that lose all their annotations, since
+mypy then checks nothing inside of them.
 
 Whatever the format, settings are read as `key: value`; what a key means is one table, as tools
 name the same things alike.
@@ -7,6 +8,7 @@ name the same things alike.
 
 from __future__ import annotations
 
+import ast
 import configparser
 import re
 import tomllib
@@ -15,7 +17,6 @@ from typing import Any
 
 from autoresearch_ci.config import reader
 from autoresearch_ci.decide import task_rules
-from autoresearch_ci.decide.shortcuts.annotations import unannotated
 from autoresearch_ci.decide.shortcuts.other_tests import without_comments
 from autoresearch_ci.decide.shortcuts.suite import Shortcut
 from autoresearch_ci.errors import ConfigError
@@ -307,3 +308,36 @@ def _flattened(value: Any, prefix: str) -> Iterator[tuple[str, Any]]:
             yield from _flattened(item, f"{prefix}.{number}")
     else:
         yield prefix, value
+
+
+# --- Annotations ----------------------------------------------------------------------------------
+
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def unannotated(path: str, before: str, after: str) -> Iterator[Shortcut]:
+    """Those that are there in both, by their names."""
+    try:
+        was, now = dict(_functions(ast.parse(before), "")), dict(_functions(ast.parse(after), ""))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return  # what does not parse is broken, and told as that
+    for name, function in now.items():
+        if name in was and _is_annotated(was[name]) and not _is_annotated(function):
+            what = f"{name} has no annotation any more, so nothing in it is checked"
+            yield Shortcut(rule="strictness-lowered", path=path, line=function.lineno, what=what)
+
+
+def _functions(node: ast.AST, above: str) -> Iterator[tuple[str, _Function]]:
+    for inner in ast.iter_child_nodes(node):
+        name = above
+        if isinstance(inner, _Function | ast.ClassDef):
+            name = f"{above}.{inner.name}" if above else inner.name
+        if isinstance(inner, _Function):
+            yield name, inner
+        yield from _functions(inner, name)
+
+
+def _is_annotated(function: _Function) -> bool:
+    given = function.args
+    every = [*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg]
+    return function.returns is not None or any(arg and arg.annotation for arg in every)

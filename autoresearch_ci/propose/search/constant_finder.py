@@ -21,7 +21,8 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from autoresearch_ci.errors import ProposerError
-from autoresearch_ci.propose.search.annotations import (
+from autoresearch_ci.propose.search.constants import Constant, annotated, by_default
+from autoresearch_ci.propose.search.tune_comments import (
     BOOL,
     MAGNITUDE,
     QUOTED,
@@ -35,7 +36,6 @@ from autoresearch_ci.propose.search.annotations import (
     read_annotations,
     refusal,
 )
-from autoresearch_ci.propose.search.constants import Constant, annotated, by_default
 
 # Words that mark a name as identity, reporting or the ruler itself: tuning those would game the
 # metric or move nothing. An annotation overrides the list.

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from autoresearch_ci.propose.search.annotations import (
+from autoresearch_ci.propose.search.tune_comments import (
     NUMBER,
     QUOTED,
     WORD,

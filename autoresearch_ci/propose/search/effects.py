@@ -14,10 +14,10 @@ from random import Random
 from statistics import median
 
 from autoresearch_ci.experiment import Direction, Experiment, Status
-from autoresearch_ci.propose.search.annotations import Value
 from autoresearch_ci.propose.search.constants import Constant
 from autoresearch_ci.propose.search.moves import is_ordered, position
 from autoresearch_ci.propose.search.tried_values import Key, TriedValues, Values, is_active
+from autoresearch_ci.propose.search.tune_comments import Value
 
 _PER_INTERVAL = 3.92  # standard deviations that a 95 % confidence interval is wide
 _SURE = 0.02  # of a typical effect: how exact a metric without noise counts as

@@ -12,8 +12,8 @@ import math
 from bisect import bisect_left
 from collections.abc import Iterator
 
-from autoresearch_ci.propose.search.annotations import Kind, Value
 from autoresearch_ci.propose.search.constants import Constant, rounded
+from autoresearch_ci.propose.search.tune_comments import Kind, Value
 
 STEPS = (0.16, 0.32, 0.58, 1.0, 1.58, 2.0, 3.0, 4.0)
 """Where a unit is a factor of 2: x1.1, x1.25, x1.5, x2, x3, x4, x8, x16."""

@@ -15,7 +15,6 @@ from random import Random
 from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.experiment import FileEdit, Proposal, Status, Tree
 from autoresearch_ci.propose.proposer import Context, Request
-from autoresearch_ci.propose.search.annotations import Value
 from autoresearch_ci.propose.search.constants import Constant, rewrite
 from autoresearch_ci.propose.search.effects import (
     Posterior,
@@ -36,6 +35,7 @@ from autoresearch_ci.propose.search.tried_values import (
     space_of,
     values_of,
 )
+from autoresearch_ci.propose.search.tune_comments import Value
 
 JOINT = 3
 """Constants of one change at most: with more a reviewer no longer sees what helped."""

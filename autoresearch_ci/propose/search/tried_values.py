@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 
 from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.experiment import Experiment, Status, Tree, Trees
-from autoresearch_ci.propose.search.annotations import Value
 from autoresearch_ci.propose.search.constant_finder import find_constants
 from autoresearch_ci.propose.search.constants import Constant, follow
+from autoresearch_ci.propose.search.tune_comments import Value
 
 _LARGEST = 4_000_000  # bytes of a source
 

@@ -1,7 +1,8 @@
 """Talks git to the remote: reads refs, fetches, pushes, merges, and overwrites nobody's commit.
 
 In a git directory of its own, so that credentials, headers and URL rewrites which others left in
-the user's configuration are neither used nor sent twice. What a refusal means, refusals.py knows.
+the user's configuration are neither used nor sent twice. What a refusal means,
+forge_refusals.py knows.
 
 A merge needs neither a working tree nor the forge, and the same two commits give the same merge
 commit wherever it is made. So a job that only reads can begin from one, and the job that publishes
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoresearch_ci.publish.forge.forge import Address
-from autoresearch_ci.publish.forge.refusals import (
+from autoresearch_ci.publish.forge.forge_refusals import (
     TRANSIENT,
     ForgeRefused,
     Place,
@@ -66,11 +67,7 @@ def merging(repository: Repository) -> Iterator[GitDirectory]:
     parent.mkdir(exist_ok=True, mode=0o700)
     folder = Path(tempfile.mkdtemp(prefix=".merge-", dir=parent))
     try:
-        kind = f"--object-format={repository.object_format()}"
-        GitDirectory(folder, folder)("init", "--quiet", "--bare", "--template=", kind, str(folder))
-        shallow = repository.common_dir / "shallow"
-        if shallow.exists():
-            shutil.copy(shallow, folder / "shallow")
+        repository.beside(folder)
         objects = repository.common_dir / "objects"
         yield GitDirectory(folder, folder, GIT_OBJECT_DIRECTORY=str(objects))
     finally:
@@ -159,9 +156,6 @@ class Remote:
         # Not in the folder for temporary files, where nothing may be executable.
         self._folder = Path(tempfile.mkdtemp(prefix=".remote-", dir=parent))
         self._git = self._directory("git", objects=objects or repository.common_dir / "objects")
-        shallow = repository.common_dir / "shallow"
-        if shallow.exists():
-            shutil.copy(shallow, self._folder / "git" / "shallow")
         # What a fetch tells the other side that we have.
         self._git("update-ref", "refs/have/head", repository.head())
         askpass = self._folder / "askpass"
@@ -374,8 +368,5 @@ class Remote:
     def _directory(self, name: str, objects: Path | None = None) -> GitDirectory:
         folder = self._folder / name
         folder.mkdir()
-        kind = f"--object-format={self._repository.object_format()}"
-        GitDirectory(folder, folder)("init", "--quiet", "--bare", "--template=", kind, str(folder))
-        if objects is None:
-            return GitDirectory(folder, folder)
-        return GitDirectory(folder, folder, GIT_OBJECT_DIRECTORY=str(objects))
+        git = self._repository.beside(folder, apart=objects is None)
+        return GitDirectory(folder, folder, GIT_OBJECT_DIRECTORY=str(objects)) if objects else git

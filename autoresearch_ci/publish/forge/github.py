@@ -28,6 +28,7 @@ from autoresearch_ci.publish.forge.forge import (
     PullRequestContent,
     PullState,
 )
+from autoresearch_ci.publish.forge.forge_refusals import ForgeRefused, Place, RefusalKind
 from autoresearch_ci.publish.forge.github_api import Credentials, Patience
 from autoresearch_ci.publish.forge.github_body import (
     harmless,
@@ -39,7 +40,6 @@ from autoresearch_ci.publish.forge.github_body import (
     superseded,
 )
 from autoresearch_ci.publish.forge.github_lines import say_beside_lines
-from autoresearch_ci.publish.forge.refusals import ForgeRefused, Place, RefusalKind
 
 if TYPE_CHECKING:
     import github

@@ -17,9 +17,9 @@ from urllib.parse import quote, urlencode, urlsplit
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.publish.comment_commands import CommentCommand, Replies
 from autoresearch_ci.publish.forge.forge import Address, LineNote, PullRequest, PullRequestContent
+from autoresearch_ci.publish.forge.forge_refusals import Place, RefusalKind, explain
 from autoresearch_ci.publish.forge.github_api import Patience
 from autoresearch_ci.publish.forge.github_body import harmless
-from autoresearch_ci.publish.forge.refusals import Place, RefusalKind, explain
 
 _ROOM = 1_000
 """Characters of a description: a push option is one line."""

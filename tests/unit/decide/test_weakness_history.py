@@ -10,7 +10,7 @@ import pytest
 from autoresearch_ci.decide.findings import Evidence
 from autoresearch_ci.decide.weakness_history import Chapter, Entry, Looked, continued
 from autoresearch_ci.decide.weaknesses import Severity, Weakness
-from autoresearch_ci.record.weakness_history import read, written
+from autoresearch_ci.record.weakness_records import read, written
 
 DAY = "2026-11-30"
 FULL = Looked(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from autoresearch_ci.config import reader
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.plan.brief import brief_of, drafts_of
-from autoresearch_ci.plan.draft import Draft, yaml_of
+from autoresearch_ci.plan.config_draft import Draft, yaml_of
 from autoresearch_ci.plan.workflow_file import USES, workflow_text
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "workflows"

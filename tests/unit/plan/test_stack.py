@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from autoresearch_ci.plan.draft import draft_of
+from autoresearch_ci.plan.config_draft import draft_of
 from autoresearch_ci.plan.goals import offers_for, rule_for, usual_offers
 from autoresearch_ci.plan.offers import benchmark_runs
 from autoresearch_ci.plan.stack import Stack, stack_of
@@ -297,7 +297,7 @@ def test_coverage_is_that_of_the_sources_and_not_of_the_tests() -> None:
 def test_every_offer_is_a_configuration_without_dangerous_commands(files: dict[str, str]) -> None:
     from autoresearch_ci.config.resolve import load
     from autoresearch_ci.decide.command_screen import objections
-    from autoresearch_ci.plan.draft import yaml_of
+    from autoresearch_ci.plan.config_draft import yaml_of
 
     found = stack(files)
     for offer in usual_offers(found):

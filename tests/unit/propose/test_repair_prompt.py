@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from autoresearch_ci.config.proposers import Claude
-from autoresearch_ci.decide.aims import Aim, Lead
 from autoresearch_ci.decide.failures import Category, Failure, journal_id
+from autoresearch_ci.decide.repair_order import Aim, Lead
 from autoresearch_ci.decide.shortcuts.detect import RULES
 from autoresearch_ci.experiment import Direction, FileEdit, Proposal, Status, Tree
 from autoresearch_ci.llm.tools import Dialect

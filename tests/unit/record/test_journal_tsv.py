@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoresearch_ci.experiment import Direction, Experiment, HoldoutVerdict, Status
-from autoresearch_ci.record.journal_file import append
 from autoresearch_ci.record.journal_tsv import (
     TEXT_LIMIT,
     format_row,
@@ -22,6 +21,7 @@ from autoresearch_ci.record.journal_tsv import (
     parse_rows,
     recorded,
 )
+from autoresearch_ci.record.ledger import append_row
 
 KARPATHY = (Path(__file__).parent / "data" / "karpathy-results.tsv").read_text()
 HEADER = header(Direction.MINIMIZE)
@@ -279,9 +279,9 @@ def test_the_peers_guard_numbers_are_read() -> None:
 
 def test_append_adds_whole_lines(tmp_path: Path) -> None:
     path = tmp_path / "results.tsv"
-    append(path, HEADER)
-    append(path, format_row(KEPT))
-    append(path, format_row(KEPT).rstrip("\n"))
+    append_row(path, HEADER)
+    append_row(path, format_row(KEPT))
+    append_row(path, format_row(KEPT).rstrip("\n"))
     assert path.read_text() == HEADER + format_row(KEPT) * 2
 
 
@@ -289,14 +289,14 @@ def test_append_adds_whole_lines(tmp_path: Path) -> None:
 def test_append_cuts_off_what_a_crash_left(tmp_path: Path, torn: str) -> None:
     path = tmp_path / "results.tsv"
     path.write_text(HEADER + torn)
-    append(path, format_row(KEPT))
+    append_row(path, format_row(KEPT))
     assert path.read_text() == HEADER + format_row(KEPT)
 
 
 def test_append_cuts_off_a_torn_first_line(tmp_path: Path) -> None:
     path = tmp_path / "results.tsv"
     path.write_text("# metric_dir")
-    append(path, HEADER)
+    append_row(path, HEADER)
     assert path.read_text() == HEADER
 
 
@@ -304,20 +304,20 @@ def test_append_does_not_follow_a_link(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_text("precious")
     (tmp_path / "results.tsv").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(OSError, match="symbolic links"):
-        append(tmp_path / "results.tsv", format_row(KEPT))
+        append_row(tmp_path / "results.tsv", format_row(KEPT))
     assert (tmp_path / "elsewhere").read_text() == "precious"
 
 
 # The limit on file size stands in for a full disk: a short write, then an error.
 APPEND_ON_A_FULL_DISK = """
 import pathlib, resource, signal, sys
-from autoresearch_ci.record.journal_file import append
+from autoresearch_ci.record.ledger import append_row
 path = pathlib.Path(sys.argv[1])
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 room = path.stat().st_size + 10
 resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
 try:
-    append(path, "a row that is longer than ten bytes")
+    append_row(path, "a row that is longer than ten bytes")
 except OSError:
     print("refused")
 """
@@ -325,7 +325,7 @@ except OSError:
 
 def test_a_full_disk_leaves_the_journal_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "results.tsv"
-    append(path, HEADER)
+    append_row(path, HEADER)
     child = subprocess.run(
         [sys.executable, "-c", APPEND_ON_A_FULL_DISK, path],
         stdout=subprocess.PIPE,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoresearch_ci.propose.search.annotations import Kind, Value, is_literal, parse, write
+from autoresearch_ci.propose.search.tune_comments import Kind, Value, is_literal, parse, write
 
 
 @pytest.mark.parametrize(

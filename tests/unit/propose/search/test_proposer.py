@@ -14,9 +14,9 @@ import pytest
 from autoresearch_ci.errors import ProposerError
 from autoresearch_ci.experiment import Direction, Experiment, PastRun, Proposal, Status, Tree
 from autoresearch_ci.propose.proposer import Context, Request
-from autoresearch_ci.propose.search.annotations import Kind
 from autoresearch_ci.propose.search.constant_finder import find_constants
 from autoresearch_ci.propose.search.proposer import SearchProposer
+from autoresearch_ci.propose.search.tune_comments import Kind
 from tests.memory_tree import Files
 
 BASE = b"""\

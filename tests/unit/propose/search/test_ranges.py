@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from autoresearch_ci.errors import ProposerError
-from autoresearch_ci.propose.search.annotations import Kind
 from autoresearch_ci.propose.search.constant_finder import find_constants
 from autoresearch_ci.propose.search.constants import Constant
+from autoresearch_ci.propose.search.tune_comments import Kind
 
 
 def only(text: str) -> Constant:

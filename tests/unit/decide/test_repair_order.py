@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from autoresearch_ci.decide.aims import in_vain, left, tried_at
 from autoresearch_ci.decide.causes.ground import Cause
 from autoresearch_ci.decide.causes.verdicts import Verdict
 from autoresearch_ci.decide.failures import Category, Failure, journal_id
+from autoresearch_ci.decide.repair_order import in_vain, left, tried_at
 from autoresearch_ci.experiment import Experiment, Status
 
 

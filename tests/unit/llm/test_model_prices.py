@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 
 from autoresearch_ci.config.proposers import Claude, Prices
-from autoresearch_ci.llm.prices import is_known, spent
+from autoresearch_ci.llm.model_prices import is_known, spent
 
 USAGE = {"input_tokens": 1000, "output_tokens": 50}
 

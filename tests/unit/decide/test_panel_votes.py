@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from autoresearch_ci.decide.findings import Evidence
-from autoresearch_ci.decide.panel import (
+from autoresearch_ci.decide.panel_votes import (
     Candidate,
     Raised,
     Vote,

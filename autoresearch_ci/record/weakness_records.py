@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from autoresearch_ci.decide.weakness_history import REMEMBERED, Entry
-from autoresearch_ci.record.notebook import notebook_ref, of_note
+from autoresearch_ci.record.commit_messages import of_note
+from autoresearch_ci.record.notebook import notebook_ref
 from autoresearch_ci.safety.log_text import json_text
 from autoresearch_ci.safety.untrusted_values import Unreadable, json_value
 from autoresearch_ci.workspace.repository import Repository
