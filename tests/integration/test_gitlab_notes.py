@@ -10,8 +10,8 @@ import pytest
 
 from autoresearch_ci.cli.main import run_cli
 from autoresearch_ci.publish.forge.forge import LineNote
-from autoresearch_ci.publish.forge.gitlab import MergeRequestNotes
 from autoresearch_ci.publish.forge.forge_refusals import ForgeRefused, Place
+from autoresearch_ci.publish.forge.gitlab import MergeRequestNotes
 from tests.conftest import Repo
 from tests.gitlab_api import PROJECT, GitLabApi
 from tests.integration.test_security import HARMLESS, HOLE

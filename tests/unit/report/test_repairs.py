@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from markdown_it import MarkdownIt
-from tests.unit.decide.test_aims import failure, row
 
 from autoresearch_ci.decide.causes.ground import Cause
 from autoresearch_ci.decide.causes.verdicts import Verdict
@@ -14,6 +13,7 @@ from autoresearch_ci.decide.failures import Category
 from autoresearch_ci.decide.repair_order import Left, left
 from autoresearch_ci.experiment import Experiment, Status
 from autoresearch_ci.report.repairs import REPAIRS_ROOM, blocked_markdown, not_ours, still_broken
+from tests.unit.decide.test_repair_order import failure, row
 
 EVIL = (
     "fixes #1 @everyone <img src=x> ![x](https://evil.example/a.png) [l](javascript:x) | a || b "
