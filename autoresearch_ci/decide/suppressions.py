@@ -20,7 +20,7 @@ _TABLE: tuple[tuple[str, str], ...] = (
     ("ruff", r"# ruff : (?:ignore|disable)\b"),
     ("type checkers", r"# type : ignore\b|@(?:typing\.|t\.)?no_type_check\b"),
     ("mypy", r"# mypy : (?:ignore-errors|disable-error-code|allow-[\w-]+|no-[\w-]+)"),
-    ("pyright", r"# pyright : (?:ignore|basic|standard|report\w+ = \w+)"),
+    ("pyright", r"# (?:based)?pyright : (?:ignore|basic|standard|report\w+ = \w+)"),
     ("pyre", r"# pyre-(?:ignore|fixme|unsafe|do-not-check)(?:-all-errors)?"),
     ("pyrefly, ty", r"# (?:pyrefly|ty) : ignore(?:-errors|-all-errors)?\b"),
     ("pytype", r"# pytype : (?:disable|skip-file)"),
@@ -82,6 +82,8 @@ _TABLE: tuple[tuple[str, str], ...] = (
         r"\[ (?:assembly : )?[\w.]*(?:SuppressMessage|ExcludeFromCodeCoverage)\w*",
     ),
     ("C#", r"#nullable  disable\b"),
+    ("F#", r"^ #nowarn\b"),
+    ("Erlang", r"^ -compile \([^)\n]{0,40}nowarn_\w+"),
     ("ReSharper", r"\bReSharper  disable\b(?:  once)?"),
     ("Dart", r"// ignore(?:_for_file)? : [a-z]+_\w+|\bcoverage:ignore-(?:line|start|file)"),
     # Ruby, PHP, Perl, Lua, Elixir, Erlang, Haskell
@@ -140,6 +142,7 @@ _TABLE: tuple[tuple[str, str], ...] = (
     ("tfsec, trivy, kics", r"\b(?:tfsec|trivy):ignore\b|\bkics-scan  (?:ignore|disable)\b"),
     ("secret scanners", r"\b(?:gitleaks:allow|trufflehog:ignore|ggignore)\b"),
     ("secret scanners", r"\bpragma: (?:allow|white)list\b"),
+    ("DeepSource, ameba, jscpd", r"\b(?:skipcq\b|ameba:disable|jscpd:ignore-start)"),
     ("snyk", r"\b(?:deepcode|snyk) :?  ignore\b"),
     ("spell checkers", r"\b(?:c?spell|spell-?checker|codespell|typos) : (?:disable|ignore)[\w-]*"),
 )

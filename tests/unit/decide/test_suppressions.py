@@ -20,6 +20,12 @@ def found(before: str | None, after: str | None, path: str = "work.x") -> list[s
 EXAMPLES = """\
 import os  # noqa
 import os  # NOQA: F401
+x = 1  # basedpyright: ignore[reportAny]
+#nowarn "25"
+-compile([nowarn_unused_function]).
+x = 1  # skipcq: PYL-W0612
+# ameba:disable Lint/Syntax
+/* jscpd:ignore-start */
 # flake8: noqa
 # ruff: noqa
 # ruff: file-noqa
