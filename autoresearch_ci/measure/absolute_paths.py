@@ -21,6 +21,7 @@ from autoresearch_ci.execution.sandbox.users import first_words
 from autoresearch_ci.safety.untrusted_files import file_bytes
 from autoresearch_ci.safety.untrusted_values import Unreadable
 from autoresearch_ci.workspace.command_files import command_files
+from autoresearch_ci.workspace.command_text import command_text
 from autoresearch_ci.workspace.relocate import leads_into, names, spellings
 
 _LARGEST = 4 << 20
@@ -39,6 +40,14 @@ _SETTINGS = re.compile(
 pipelines and containers, which may well be told of a folder that is called like the checkout."""
 _CONFIGURED = ("CMakeCache.txt", "config.status", "build.ninja", "Makefile")
 """What CMake, autotools, Meson and their like write where they are called."""
+_LINES = 2000
+"""Of scripts, that are looked at for programs."""
+_PROGRAM = re.compile(r"(?<![\w.$~}/-])/(?:[\w.+-]+/)+bin/[\w.+-]+")
+_FILE = re.compile(
+    r"(?<![\w.$~}/-])(?:\./[\w.+-]+(?:/[\w.+-]+)*|[\w+-][\w.+-]*(?:/[\w.+-]+)+"
+    r"|[\w-]+\.(?:[cm]?js|jar|war))"
+)
+_OF_SYSTEM = ("/usr/bin/", "/bin/", "/usr/sbin/", "/sbin/")
 _DEPTH = 3
 """Folders down to which that is looked for: `build/release/x64/CMakeCache.txt`."""
 
@@ -68,6 +77,20 @@ class AbsolutePaths:
         self._refuse_configured()
         return self._refuse_build_files(environment)
 
+    def programs(self, lines: Sequence[str]) -> list[str]:
+        """What the commands begin with, and the scripts that they name; and where those say so."""
+        text = self._text(lines)
+        own = [line.lstrip("\t @+-") for line in text.splitlines()[:_LINES]]
+        words = [word for line in (*lines, *dict.fromkeys(own)) for word in first_words(line)]
+        return list(dict.fromkeys([*words, *_PROGRAM.findall(text)]))
+
+    def words(self, lines: Sequence[str]) -> list[str]:
+        """The same, and all that may be a file in the repository."""
+        return list(dict.fromkeys([*self.programs(lines), *_FILE.findall(self._text(lines))]))
+
+    def _text(self, lines: Sequence[str]) -> str:
+        return command_text(lines, self.tracked, lambda path: _content(self.tree / path))
+
     def _refuse_lines(self, lines: Iterable[str]) -> None:
         """Also scripts that they name: those are read when it is measured, and name their own."""
         for line in lines:
@@ -83,14 +106,15 @@ class AbsolutePaths:
                         "is.\ndo: make the path relative, to the script or the working folder."
                     )
 
-    def _refuse_programs(self, lines: Iterable[str], environment: Mapping[str, str]) -> None:
+    def _refuse_programs(self, lines: Sequence[str], environment: Mapping[str, str]) -> None:
         search = environment.get("PATH", os.defpath)
-        words = dict.fromkeys(word for line in lines for word in first_words(line))
-        for word in words:
+        direct = {word for line in lines for word in first_words(line)}
+        for word in self.programs(lines):
             program = shutil.which(word, path=search) if "/" not in word else word
             if not program or not Path(program).is_absolute():
                 continue
-            self._refuse_program(word, Path(program))
+            if word in direct or not program.startswith(_OF_SYSTEM):
+                self._refuse_program(word, Path(program))
 
     def _refuse_program(self, word: str, program: Path) -> None:
         real = os.path.realpath(program)

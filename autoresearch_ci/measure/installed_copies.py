@@ -1,7 +1,8 @@
 """A copy of the repository's own packages that was installed from it, and not as editable.
 
 `pip install .` copies the code, and so does an index whose release a tool depends on. Whoever
-imports it measures the copy: every candidate would score like the baseline. Which packages those
+imports it measures the copy: every candidate would score like the baseline. So it would where a
+build came before the candidates and no command builds again. Which packages those
 are is found from what installers record (https://packaging.python.org/specifications/recording-installed-packages/).
 How they are replaced by the measure tree's, measure/redirection says.
 """
@@ -30,6 +31,21 @@ _SOURCE = frozenset(
     {".c", ".cc", ".cpp", ".cxx", ".cu", ".f", ".f90", ".h", ".hpp", ".pxd", ".pyx", ".rs"}
 )
 _BUILDS = re.compile(r"\b(pip3? install|uv sync|build_ext|maturin|meson|cmake|make|ninja)\b")
+_COMPILERS = re.compile(
+    r"(?:make|gmake|ninja|cmake|meson|scons|bazel|bazelisk|buck2|gcc|g\+\+|cc|"
+    r"c\+\+|clang|clang\+\+|gfortran|nvcc|emcc|rustc|cargo|maturin|wasm-pack|go|"
+    r"zig|nim|ghc|cabal|stack|swift|swiftc|dotnet|dune|ocamlopt|mvn|mvnw|"
+    r"gradle|gradlew|sbt|ant|mill|javac|kotlinc|scalac|tsc|esbuild|webpack|"
+    r"vite|rollup|parcel|swc|babel|rspack|tsup|just|task)"
+)
+"""Programs that build something, whatever they are asked."""
+_BUILT = re.compile(rf"{_COMPILERS.pattern}|(?:[\w-]+:)?(?:build|compile|bundle)")
+_JVM = frozenset({".java", ".kt", ".scala", ".groovy", ".clj"})
+_SCRIPTS = frozenset({".ts", ".mts", ".cts", ".tsx", ".jsx", ".js", ".mjs", ".vue", ".svelte"})
+_NATIVE = _SOURCE | {".go", ".rs", ".zig", ".swift", ".hs", ".nim", ".ml", ".cs", ".s", ".asm"}
+_MAGIC = (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe", b"\0asm")
+"""How programs begin: on Linux, on macOS, WebAssembly."""
+_DEPENDENCIES = frozenset({"node_modules", ".venv", "venv", "vendor", "site-packages"})
 _NAME = re.compile(r"""(?:^|[\s(,])name\s*=\s*["']?([\w.-]+)""", re.MULTILINE)
 _ASIDE = frozenset({"tests", "test", "testdata", "fixtures", "examples", "docs", "vendor"})
 """Folders whose projects are somebody else's, or made up."""
@@ -121,6 +137,59 @@ def refuse_compiled(copy: InstalledCopy, scope: Iterable[str], measured: Sequenc
             "do: compile in the metric's and the guards' commands, for example\n"
             "  metric: {command: python setup.py -q build_ext --inplace && python bench.py}"
         )
+
+
+def refuse_built(
+    root: Path,
+    tracked: frozenset[str],
+    scope: Iterable[str],
+    *,
+    measured: Sequence[str],
+    setup: Sequence[str],
+    shared: Sequence[str],
+) -> None:
+    """Raises `BaselineError` where commands run what was built before, and nobody builds it again.
+
+    `measured`, `setup`: the words of commands that may be programs or files. `shared`: folders that
+    come from the checkout.
+    """
+    if any(_COMPILERS.fullmatch(PurePosixPath(word).name) for word in measured):
+        return
+    ends = {PurePosixPath(path).suffix: path for path in scope}
+    built_here = any(_BUILT.fullmatch(PurePosixPath(word).name) for word in setup)
+    for word in measured:
+        path = os.path.normpath(word)
+        parts = {*PurePosixPath(path).parts}
+        if path in tracked or path.startswith(("/", "..")) or parts & _DEPENDENCIES:
+            continue
+        if not built_here and not any(PurePosixPath(path).is_relative_to(s) for s in shared):
+            continue
+        source = next((ends[end] for end in _built_from(root / path) if end in ends), "")
+        if source:
+            raise BaselineError(
+                f"measured code would use {path}, which was built before the run and is not built "
+                f"again: a change of {source} would not be measured.\n"
+                "usually: the build is a `setup` command, or its output is shared.\n"
+                "do: build in the metric's and the guards' commands (make && ./bench); `cache` "
+                "keeps what a build may reuse. If it is no product of this repository, commit it."
+            )
+
+
+def _built_from(path: Path) -> frozenset[str]:
+    """The extensions of what a compiler may have made a file, or a folder of files, from."""
+    if path.is_symlink():
+        return frozenset()
+    if path.is_dir():
+        return _JVM if next(path.rglob("*.class"), None) else frozenset()
+    if path.suffix in (".jar", ".war", ".class"):
+        return _JVM if path.is_file() else frozenset()
+    if path.suffix in (".js", ".mjs", ".cjs"):
+        return _SCRIPTS if path.is_file() else frozenset()
+    try:
+        with path.open("rb") as file:
+            return _NATIVE if file.read(4) in _MAGIC else frozenset()
+    except OSError:
+        return frozenset()
 
 
 def project_names(root: Path, tracked: frozenset[str]) -> frozenset[str]:

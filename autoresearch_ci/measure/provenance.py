@@ -20,11 +20,11 @@ from importlib import resources
 from pathlib import Path
 
 from autoresearch_ci.errors import BaselineError
-from autoresearch_ci.execution.sandbox.users import first_words
 from autoresearch_ci.measure.absolute_paths import AbsolutePaths
 from autoresearch_ci.measure.installed_copies import (
     InstalledCopy,
     installed_copies,
+    refuse_built,
     refuse_compiled,
 )
 from autoresearch_ci.measure.maven_modules import installed_modules
@@ -127,6 +127,15 @@ class Provenance:
                 prefixes += [str(Path(python).parent.parent)] * bool(found or copied)
         for copy in copies:
             refuse_compiled(copy, self.editable, self.measured)
+        others = [line for line in lines if line not in self.measured]
+        refuse_built(
+            self.tree,
+            self.tracked,
+            self.editable,
+            measured=self.paths.words(self.measured),
+            setup=[*self.paths.words(others), *" ".join(others).split()],
+            shared=self.paths.share,
+        )
         added = self._redirected(claims, copies, environment) if claims or copies else {}
         for python in pythons if added else ():
             try:
@@ -197,8 +206,7 @@ class Provenance:
                 yield from _existing(Path(environment[variable], "bin", "python"))
         for settings in self.tree.glob("*/pyvenv.cfg"):
             yield from _existing(settings.parent / "bin" / "python")
-        words = ["python", "python3", *(word for line in lines for word in first_words(line))]
-        for word in words:
+        for word in ("python", "python3", *self.paths.programs(lines)):
             program = str(self.tree / word) if "/" in word else shutil.which(word, path=search)
             if program and _PYTHON.fullmatch(Path(program).name):
                 yield from _existing(Path(program))

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,6 +100,62 @@ def test_an_editable_install_elsewhere_on_path_is_the_candidates(
     assert done.column("metric") == ["10", "9"], done.told
     assert done.column("status") == ["baseline", "keep"], done.told
     assert "redirected: " in done.err + done.out
+
+
+SCRIPTS = {
+    "sh run.sh": ("run.sh", "set -e\n{python} bench.py\n"),
+    "make -s bench": ("Makefile", "bench:\n\t@cd . && {python} bench.py\n"),
+    f"{PYTHON} all.py": (
+        "all.py",
+        "import subprocess\nsubprocess.call(['{python}', 'bench.py'])\n",
+    ),
+    "sh named.sh": ("named.sh", "lib0\n"),
+}
+
+
+@pytest.mark.parametrize("metric", SCRIPTS)
+def test_an_editable_install_that_only_a_script_uses_is_the_candidates(
+    library: Repo, run: Run, elsewhere: Path, metric: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = make_environment(elsewhere, library.path, "poetry")
+    path, text = SCRIPTS[metric]
+    library.write(path, text.format(python=python))
+    library.commit("a script")
+    if "named" in metric:  # a console script alone is on PATH, as pipx puts it there
+        tools = elsewhere.parent / "tools"
+        tools.mkdir()
+        (tools / "lib0").symlink_to(python.parent / "lib0")
+        monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    done = run(*NAMED, metric=metric, scope=LIB)
+    assert done.column("metric") == ["10", "9"], done.told
+    assert "redirected: " in done.told
+
+
+@pytest.mark.parametrize("backend", ["setuptools", "hatchling"])
+def test_what_pip_itself_installs_in_place_is_the_candidates(
+    library: Repo, run: Run, backend: str
+) -> None:
+    build = {"setuptools": "setuptools.build_meta", "hatchling": "hatchling.build"}[backend]
+    library.write(
+        "pyproject.toml",
+        f"[project]\nname = 'lib0'\nversion = '0.1'\n[build-system]\nrequires = ['{backend}']\n"
+        f"build-backend = '{build}'\n[tool.setuptools.packages.find]\nwhere = ['src']\n",
+    )
+    library.write(".gitignore", ".venv/\n*.egg-info/\n")
+    library.commit("a project")
+    folder = library.path / ".venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    subprocess.run(
+        [
+            folder / "bin/python",
+            *("-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "-e", "."),
+        ],
+        env={**os.environ, "PYTHONPATH": sysconfig.get_path("purelib")},
+        cwd=library.path,
+        check=True,
+    )
+    done = run(*NAMED, metric=".venv/bin/python bench.py", scope=LIB)
+    assert done.column("metric") == ["10", "9"], done.told
 
 
 @pytest.mark.parametrize("layout", ["flat", "src"])
@@ -413,6 +470,21 @@ def test_what_was_compiled_before_the_run_is_no_candidate(
     done = run(*NAMED, "--iterations", "0", *others, metric=metric, scope="src/**")
     assert done.code == code, done.told
     assert ("fast.abi3.so, which was compiled before the run" in done.told) == (code == 4)
+
+
+@pytest.mark.parametrize("again", ["", "make -s bench && "])
+def test_what_setup_built_is_no_candidate(repo: Repo, run: Run, script: Script, again: str) -> None:
+    text = '#include <stdio.h>\nint main(void) {{ printf("value: {}\\n"); return 0; }}\n'
+    repo.write("src/bench.c", text.format(10))
+    repo.write("Makefile", "bench: src/bench.c\n\tgcc -o bench src/bench.c\n")
+    repo.commit("a program")
+    script({"description": "nine", "files": {"src/bench.c": text.format(9)}})
+    done = run(*NAMED, "--setup", "make", metric=f"{again}./bench", scope="src/**")
+    if again:
+        assert done.column("metric") == ["10", "9"], done.told
+    else:
+        assert done.code == 4, done.told
+        assert "a change of src/bench.c would not be measured" in done.err
 
 
 @pytest.mark.parametrize("fails", ["always", "once", "silently"])

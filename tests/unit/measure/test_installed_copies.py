@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from autoresearch_ci.errors import BaselineError
-from autoresearch_ci.measure.installed_copies import InstalledCopy, installed_copies
+from autoresearch_ci.measure.absolute_paths import AbsolutePaths
+from autoresearch_ci.measure.installed_copies import InstalledCopy, installed_copies, refuse_built
 
 
 def install(site: Path, files: list[str], *, egg: bool = False) -> None:
@@ -118,3 +119,45 @@ def test_a_package_of_a_monorepo_has_its_own_place(tmp_path: Path) -> None:
 def test_tests_that_are_called_like_the_package_are_not_it(tmp_path: Path) -> None:
     tracked = ["src/lib0/__init__.py", "tests/lib0/__init__.py"]
     assert found(tmp_path, ["lib0/__init__.py"], tracked).packages == {"lib0": "src"}
+
+
+BUILT = {
+    "native": ("bench", b"\x7fELF", "src/a.c", "./bench"),
+    "an argument": ("target/release/bench", b"\x7fELF", "src/a.rs", "time target/release/bench"),
+    "Java": ("app.jar", b"PK", "src/A.java", "java -jar app.jar"),
+    "classes": ("target/classes/A.class", b"x", "src/A.kt", "java -cp target/classes A"),
+    "a bundle": ("dist/bench.js", b"x", "src/a.ts", "node dist/bench.js"),
+    "in a script": ("dist/bench.js", b"x", "src/a.ts", "sh run.sh"),
+}
+
+
+@pytest.mark.parametrize("kind", BUILT)
+def test_what_setup_built_and_no_command_builds_again_is_refused(tmp_path: Path, kind: str) -> None:
+    path, content, source, command = BUILT[kind]
+    for name, text in ((path, content), ("run.sh", b"node ./dist/bench.js\n")):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(text)
+    tracked = frozenset({source, "run.sh"})
+    paths = AbsolutePaths(tree=tmp_path, checkout=tmp_path / "none", tracked=tracked)
+
+    def refused(measured: str, setup: str = "make all", *, scope: str = source) -> bool:
+        words = {"measured": paths.words([measured]), "setup": paths.words([setup])}
+        try:
+            refuse_built(tmp_path, tracked, [scope], **words, shared=())
+        except BaselineError as error:
+            return f"a change of {source} would not be measured" in str(error)
+        return False
+
+    assert refused(command)
+    assert not refused(f"make && {command}")
+    assert not refused(command, "curl -O https://example.org/tool")
+    assert not refused(command, scope="notes.md")
+
+
+def test_a_build_in_a_shared_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build/bench").write_bytes(b"\x7fELF")
+    words = {"measured": ["build/bench"], "setup": ["true"]}
+    refuse_built(tmp_path, frozenset(), ["a.c"], **words, shared=())
+    with pytest.raises(BaselineError, match="build/bench, which was built before the run"):
+        refuse_built(tmp_path, frozenset(), ["a.c"], **words, shared=["build"])
