@@ -304,6 +304,38 @@ def test_a_toolchain_in_a_closed_home_serves_another_user(
         assert "runs as root" not in done.told
 
 
+def test_the_interpreter_of_a_shared_environment_in_a_closed_home_serves_another_user(
+    attack: Attack, repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As uv lays them out: the command's first word, `uv`, can be reached all the same."""
+    home = tmp_path / "closed"
+    interpreter = home / ".local/share/uv/python/cpython-3/bin/python3"
+    interpreter.parent.mkdir(parents=True)
+    interpreter.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    interpreter.chmod(0o755)
+    home.chmod(0o700)
+    repo.write(".gitignore", ".venv/\n")
+    repo.write(
+        "bench.py", "import os\nprint('uid', os.getuid(), '\\nvalue:', open('value').read())\n"
+    )
+    repo.commit("a project of uv's")
+    python = repo.path / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to(interpreter)
+    (repo.path / ".venv/pyvenv.cfg").write_text(f"home = {interpreter.parent}\n")
+    tools = attack.open_folder / "bin"
+    tools.mkdir(exist_ok=True)
+    (tools / "uv").write_text('#!/bin/sh\nshift\nexec .venv/bin/python "$@"\n')
+    (tools / "uv").chmod(0o755)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    done = attack.run(*attack.flags(), "--metric-name", "value", metric="uv run bench.py", **STRICT)
+    text = attack.printed(done)
+    assert "uid" in text, done.told
+    if ROOT:
+        assert "uid 65534" in text
+
+
 def test_a_tool_that_is_not_in_the_view_is_named_with_its_cure(
     attack: Attack, tmp_path: Path
 ) -> None:
