@@ -292,8 +292,9 @@ def compared_commits(start: Path, base: str, head: str) -> tuple[str, str]:
             f"what to compare {head} with is not known: {where} is not in this clone.\n"
             "usually: a shallow clone, or one of a single branch (actions/checkout fetches one "
             "commit by default).\n"
-            "do: fetch-depth: 0, or git fetch --unshallow; or name the commit: autoresearch-ci "
-            "compare BASE HEAD"
+            "do: fetch-depth: 0 (GitLab: GIT_DEPTH: 0), or git fetch --unshallow; where one branch "
+            "alone was fetched, as GitLab does: git fetch origin main:refs/remotes/origin/main; or "
+            "name the commit: autoresearch-ci compare BASE HEAD"
         )
     if contained and not base:
         raise ConfigError(

@@ -657,7 +657,13 @@ def test_compare_takes_no_branch_for_the_default_one_because_a_clone_has_no_othe
     two_commits.git("clone", "--quiet", "--depth=1", "--branch=topic", url, clone)
     monkeypatch.chdir(clone)
     assert compare(two_commits, "0" * 40) == 2
-    assert "fetch-depth: 0" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "fetch-depth: 0" in told
+    cure = re.search(r"git fetch origin main:\S+/main", told)
+    assert cure
+    two_commits.git("-C", clone, "fetch", "--quiet", "--unshallow")
+    two_commits.git("-C", clone, *cure[0].split()[1:])
+    assert compare(two_commits, "0" * 40) == 0
 
 
 @pytest.mark.parametrize(
