@@ -17,6 +17,8 @@ ScannerName = Literal[
     "detect-secrets",
     "gitleaks",
     "semgrep",
+    "shellcheck",
+    "hadolint",
     "pip-audit",
     "npm audit",
     "osv-scanner",

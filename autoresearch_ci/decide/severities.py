@@ -40,6 +40,17 @@ WORDS: Mapping[str, Mapping[str, Severity]] = {
 }
 """By tool, its words in small letters. A SARIF result with a score goes by the score."""
 
+OF_SHELL: Mapping[str, tuple[Severity, int]] = {
+    **dict.fromkeys(("SC2091", "SC2156", "SC2294"), (Severity.MEDIUM, 78)),
+    "SC2115": (Severity.MEDIUM, 73),
+    **dict.fromkeys(("SC2029", "SC2064", "SC2087", "SC2089", "SC2090"), (Severity.LOW, 78)),
+    **dict.fromkeys(("SC2046", "SC2048", "SC2068", "SC2086"), (Severity.INFO, 88)),
+    "SC2059": (Severity.LOW, 134),
+    **dict.fromkeys(("DL3002", "DL3004"), (Severity.MEDIUM, 250)),
+    **dict.fromkeys(("DL3006", "DL3007"), (Severity.LOW, 1357)),
+}
+"""Rules of ShellCheck and hadolint that are about security, each with its CWE."""
+
 FIXED: Mapping[str, Severity] = {
     "detect-secrets": Severity.HIGH,
     "gitleaks": Severity.HIGH,

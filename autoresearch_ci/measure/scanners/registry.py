@@ -5,13 +5,13 @@ from __future__ import annotations
 import shlex
 
 from autoresearch_ci.config.security import Security, SecurityTool
-from autoresearch_ci.measure.scanners import code, dependencies, secrets, workflows
+from autoresearch_ci.measure.scanners import code, dependencies, secrets, shell, workflows
 from autoresearch_ci.measure.scanners.code import read_sarif_of
 from autoresearch_ci.measure.scanners.scanner import Scanner, Task
 
 SCANNERS = {
     scanner.name: scanner
-    for module in (code, workflows, secrets, dependencies)
+    for module in (code, shell, workflows, secrets, dependencies)
     for scanner in module.SCANNERS
 }
 

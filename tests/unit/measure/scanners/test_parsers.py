@@ -91,6 +91,24 @@ HIGH, MEDIUM, LOW = Severity.HIGH, Severity.MEDIUM, Severity.LOW
                 ("private-key", "key.pem", 1, HIGH),
             ],
         ),
+        (
+            "shellcheck-0.11.0",
+            [
+                ("SC2115", "a.sh", 2, MEDIUM),
+                ("SC2086", "a.sh", 3, Severity.INFO),
+                ("SC2091", "a.sh", 4, MEDIUM),
+                ("SC2156", "a.sh", 5, MEDIUM),
+                ("SC2294", "a.sh", 7, MEDIUM),
+            ],
+        ),
+        (
+            "hadolint-2.15.1",
+            [
+                ("DL3007", "Dockerfile", 1, LOW),
+                ("DL3004", "Dockerfile", 2, MEDIUM),
+                ("DL3002", "Dockerfile", 4, MEDIUM),
+            ],
+        ),
         ("semgrep-1.185.0", [("no-eval", "a.py", 1, HIGH), ("no-eval", "a.py", 2, HIGH)]),
         (
             "npm-audit-11",
@@ -146,6 +164,8 @@ def test_in_a_file_of_hashes_only_the_form_of_a_secret_is_looked_for() -> None:
         ("bandit-1.9.4-usage", "bandit wrote nothing"),
         ("zizmor-1.32.0-malformed", "invalid YAML syntax"),
         ("detect-secrets-1.5.0-usage", "detect-secrets wrote nothing"),
+        ("shellcheck-0.11.0-missing", "does not exist"),
+        ("hadolint-2.15.1-missing", "hadolint wrote nothing"),
         ("semgrep-1.185.0-norules", "unable to find a config"),
         ("pip-audit-2.10.1-skipped", "requests (2.19.0)"),
         ("pip-audit-2.10.1-unpinned", "not pinned"),
@@ -162,7 +182,12 @@ def test_one_that_did_not_look_is_incomplete_and_says_why(recording: str, why: s
 
 @pytest.mark.parametrize(
     ("recording", "path"),
-    [("bandit-1.9.4-syntax", "bad.py"), ("semgrep-1.185.0-syntax", "bad.py")],
+    [
+        ("bandit-1.9.4-syntax", "bad.py"),
+        ("semgrep-1.185.0-syntax", "bad.py"),
+        ("shellcheck-0.11.0-syntax", "broken.sh"),
+        ("hadolint-2.15.1-syntax", "Dockerfile.bad"),
+    ],
 )
 def test_a_file_that_it_could_not_parse_is_named(recording: str, path: str) -> None:
     found = read(recording)
@@ -270,6 +295,13 @@ def test_a_path_outside_of_the_tree_is_told_as_such() -> None:
         ("zizmor", ".github/workflows/a.yaml", "", True),
         ("zizmor", "deep/action.yml", "", True),
         ("zizmor", "docs/a.yml", "", False),
+        ("shellcheck", "bin/serve", "#!/usr/bin/env bash", True),
+        ("shellcheck", "a.sh", "", True),
+        ("shellcheck", "a.sh", "#!/bin/zsh", False),
+        ("shellcheck", "a.zsh", "#!/bin/zsh", False),
+        ("hadolint", "deploy/Dockerfile.dev", "", True),
+        ("hadolint", "Containerfile", "", True),
+        ("hadolint", "docker-compose.yml", "", False),
         ("detect-secrets", "swagger/package-lock.json", "", True),
         ("gitleaks", ".gitleaksignore", "", False),
         ("semgrep", "sub/.semgrepignore", "", False),
@@ -285,6 +317,13 @@ def test_names_are_spread_over_command_lines_that_have_room() -> None:
     assert [path for batch in batches for path in batch] == files
     assert len(batches) > 1
     assert SCANNERS["bandit"].batches(["./a"]) == [["./a"]]
+
+
+def test_shellcheck_is_shown_what_its_comments_would_hide_line_by_line() -> None:
+    text = "#!/bin/sh\n# shellcheck disable=SC2086\ncp $1 /tmp\n"
+    retold = SCANNERS["shellcheck"].retold("a.sh", text)
+    assert retold == ("a.sh.as-told", text.replace("# shell", "#- shell"))
+    assert SCANNERS["shellcheck"].retold("a.sh", "cp $1 /tmp\n") is None
 
 
 def test_npm_is_asked_where_versions_are_pinned() -> None:

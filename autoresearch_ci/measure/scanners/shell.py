@@ -1,0 +1,130 @@
+"""What is said of shell scripts and Dockerfiles: ShellCheck and hadolint, which speaks its codes.
+
+Both are linters. Asked are those rules of theirs alone by which somebody gets in, each with its CWE
+and how bad it is: their own words say how sure they are that a script does not do what is meant.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from autoresearch_ci.decide.severities import OF_SHELL
+from autoresearch_ci.decide.weaknesses import Confidence, Weakness
+from autoresearch_ci.measure.diagnostics.adapter import (
+    Said,
+    code_of,
+    document,
+    items,
+    mapping,
+    number_at,
+    stopped,
+    text_at,
+)
+from autoresearch_ci.measure.scanners.scanner import Scan, Scanner, Subject, Task, parser, scan
+
+_SHELL = re.compile(r"\.(?:sh|bash|dash|ksh)$", re.IGNORECASE)
+_INTERPRETER = re.compile(r"#!\s*\S*/(?:env\s+(?:-S\s*)?)?(?:ba|da|k)?sh\b")
+_FOREIGN = re.compile(r"#!.*\b(?:zsh|fish|t?csh)\b")
+_DOCKERFILE = re.compile(
+    r"(?:^|/)(?:(?:Docker|Container)file(?:\.[\w-]+)?|[\w.-]+\.dockerfile)$", re.IGNORECASE
+)
+_SILENCED = re.compile(r"#(?=\s*shellcheck\s+disable=)")
+_RETOLD = ".as-told"
+_BROKEN = re.compile(r"(?:SC10(?:7[0-3]|8[89])|DL1000)$")
+"""It could not be parsed, so nothing else is told of it."""
+
+
+def is_shell(subject: Subject) -> bool:
+    script = _INTERPRETER.match(subject.first_line)
+    named = _SHELL.search(subject.path) and not _FOREIGN.match(subject.first_line)
+    return bool(script or named)
+
+
+def _is_dockerfile(subject: Subject) -> bool:
+    return _DOCKERFILE.search(subject.path) is not None
+
+
+def _unsilenced(path: str, text: str) -> tuple[str, str] | None:
+    """No option makes it overlook its own comments."""
+    return (f"{path}{_RETOLD}", _SILENCED.sub("#-", text)) if _SILENCED.search(text) else None
+
+
+def _shellcheck(task: Task) -> list[str]:
+    return [task.program, "--norc", "--format=json1", "--", *task.files]
+
+
+@parser("shellcheck")
+def read_shellcheck(said: Said) -> Scan:
+    report = mapping(document(said, "shellcheck"), "what shellcheck wrote")
+    return _read(said, "shellcheck", items(report.get("comments"), "comments"), (0, 1))
+
+
+def _hadolint(task: Task) -> list[str]:
+    own = ["--no-fail", "--disable-ignore-pragma", "--config", task.settings, "--format", "json"]
+    return [task.program, *own, "--", *task.files]
+
+
+@parser("hadolint")
+def read_hadolint(said: Said) -> Scan:
+    return _read(said, "hadolint", items(document(said, "hadolint"), "what hadolint wrote"), (0,))
+
+
+def _read(said: Said, tool: str, told: list[dict[str, Any]], ends: tuple[int, ...]) -> Scan:
+    found, unseen = {}, {}
+    for comment in told:
+        path = said.path(text_at(comment, "file").removesuffix(_RETOLD))
+        code = _code(comment)
+        words = said.words(text_at(comment, "message"))
+        if _BROKEN.match(code) and text_at(comment, "level") == "error":
+            unseen[path] = f"{tool}: {words[:200]}"
+        for weakness in _weakness(tool, code, path, comment, words):
+            found[path, code, weakness.line] = weakness
+    return scan(tool, found.values(), stopped(said, tool, ends), unseen=unseen)
+
+
+def _code(comment: Mapping[str, Any]) -> str:
+    code = comment.get("code")
+    return f"SC{code}" if isinstance(code, int) else code_of(text_at(comment, "code"))
+
+
+def _weakness(
+    tool: str, code: str, path: str, comment: Mapping[str, Any], words: str
+) -> Iterator[Weakness]:
+    if code not in OF_SHELL:
+        return
+    severity, cwe = OF_SHELL[code]
+    yield Weakness(
+        rule=f"{tool}/{code}",
+        path=path,
+        line=number_at(comment, "line"),
+        end_line=number_at(comment, "endLine"),
+        severity=severity,
+        confidence=Confidence.MEDIUM,
+        title=words.split("\n", 1)[0][:200],
+        why=words,
+        cwe=cwe,
+        sources=(tool,),
+    )
+
+
+SCANNERS = (
+    Scanner(
+        name="shellcheck",
+        program="shellcheck",
+        takes=is_shell,
+        argv=_shellcheck,
+        parse=read_shellcheck,
+        retold=_unsilenced,
+        splits=True,
+    ),
+    Scanner(
+        name="hadolint",
+        program="hadolint",
+        takes=_is_dockerfile,
+        argv=_hadolint,
+        parse=read_hadolint,
+        settings="{}\n",
+    ),
+)
