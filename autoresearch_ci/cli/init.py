@@ -26,6 +26,7 @@ from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.command_screen import is_constant
 from autoresearch_ci.errors import AutoresearchError, ConfigError, ProposerError, PublishError
 from autoresearch_ci.plan.config_draft import yaml_of
+from autoresearch_ci.plan.package_managers import tool_commands
 from autoresearch_ci.plan.stack import Stack, stack_of
 from autoresearch_ci.plan.workflow_file import OURS, USES, schema_line, workflow_text
 from autoresearch_ci.safety import untrusted_files
@@ -93,16 +94,18 @@ def _init(options: argparse.Namespace, place: Place) -> dict[str, Any]:
     new: dict[str, str] = {}
     trial = None
     idle: list[str] = []
+    commands: Sequence[str] = ()
     if "nightly" in uses:
         print("\n".join(map(defuse, told)))
         told = []
         draft, trial = chosen(options, place)
         new[place.path] = yaml_of(draft, (schema_line(_source(options)), _HEADER))
         config = load(text=new[place.path], path=place.path).config
+        commands = config.commands
         told += trial.lines(config.iterations) if trial else ()
         told += _constants(config)
         idle = list(_idle(config, place))
-    new |= _workflows(uses, place.stack, options)
+    new |= _workflows(uses, place.stack, options, commands)
     print("\n".join(map(defuse, told)))
     if options.dry_run:
         print("\n".join(f"\n--- {path}\n{text}" for path, text in new.items()))
@@ -200,11 +203,14 @@ def _not_installed(place: Place) -> Iterator[str]:
 # --- What is written ------------------------------------------------------------------------------
 
 
-def _workflows(uses: Sequence[str], stack: Stack, options: argparse.Namespace) -> dict[str, str]:
+def _workflows(
+    uses: Sequence[str], stack: Stack, options: argparse.Namespace, commands: Sequence[str]
+) -> dict[str, str]:
+    """`commands`: of the configuration, which only the nightly run has."""
     return {
         USES[use][1]: workflow_text(
             example(USES[use][0]),
-            install=stack.install,
+            install=[*stack.install, *(tool_commands(commands) if use == "nightly" else ())],
             host=stack.main not in ("Python", "docs", "prompts", "notebooks", "SQL", ""),
             source=_source(options),
             header="Written by autoresearch-ci init.",

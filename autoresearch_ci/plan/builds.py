@@ -1,9 +1,10 @@
-"""What builds of a repository make: the folder of a bundle, the programs of a compiler."""
+"""What builds of a repository make: the folder of a bundle, programs, pages, run notebooks."""
 
 from __future__ import annotations
 
 import posixpath
 import re
+import shlex
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -39,6 +40,24 @@ def programs(paths: Sequence[str], read: Read) -> Iterator[Program]:
     for path in ("Makefile", "makefile", "GNUmakefile"):
         if path in known:
             yield from _of_make(path, _text(read, path))
+
+
+def sites(paths: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Commands that build pages and tell of what is wrong with them, and the reason."""
+    known = frozenset(paths)
+    for path in ("mkdocs.yml", "mkdocs.yaml"):
+        if path in known:
+            yield 'mkdocs build --quiet --site-dir "$TMPDIR/site"', f"{path}: is there"
+    for folder in ("docs", "doc", "docs/source", "doc/source", "source"):
+        if f"{folder}/conf.py" in known and {f"{folder}/index{e}" for e in (".rst", ".md")} & known:
+            yield f'sphinx-build -q -b html {folder} "$TMPDIR/site"', f"{folder}/conf.py: is there"
+            return
+
+
+def notebook_run(paths: Sequence[str]) -> str:
+    """Executes each from its first cell to its last; a cell that fails fails it."""
+    named = " ".join(map(shlex.quote, paths))
+    return f'jupyter nbconvert --to notebook --execute --output-dir "$TMPDIR" {named}'
 
 
 def _of_cargo(known: frozenset[str], read: Read) -> Iterator[Program]:

@@ -80,6 +80,12 @@ RULES = (
         "settings of mypy, pyright or TypeScript",
     ),
     _rule(
+        "warnings of pages",
+        (r"mkdocs", r"sphinx", r"(docs?|documentation|pages?|site)\b.*\bwarnings?", r"docs? build"),
+        offers.page_warnings,
+        "mkdocs.yml, or a folder docs with Sphinx's conf.py",
+    ),
+    _rule(
         "lint",
         (r"\blint", r"\bruff\b", r"eslint", r"clippy", r"warnings?\b"),
         offers.lint,
@@ -143,6 +149,7 @@ RULES = (
         offers.memory,
         "a benchmark or tests",
     ),
+    _rule("notebooks", (r"notebooks?\b",), offers.notebooks, "notebooks"),
     _rule(
         "latency",
         (r"latency", r"\bp\d\d\b", r"percentile", r"response time"),
@@ -194,12 +201,14 @@ def offers_for(goal: str, stack: Stack) -> list[Offer]:
 
 def usual_offers(stack: Stack) -> list[Offer]:
     """What is offered where nobody says a goal, the likeliest first."""
-    words: tuple[Make, ...] = (offers.readability, offers.links)
+    words: tuple[Make, ...] = (offers.readability, offers.links, offers.page_warnings)
     sizes: tuple[Make, ...] = (offers.bundle, offers.binary)
     speed: tuple[Make, ...] = (offers.benchmark_runs, offers.suite_time)
     counts: tuple[Make, ...] = (offers.sql, offers.type_errors, offers.lint, offers.complexity)
     if stack.main in ("docs", "prompts"):
         makers = (*words, *speed, *sizes)
+    elif stack.main == "notebooks":
+        makers = (offers.benchmark_runs, offers.notebooks, *words)
     elif stack.main == "SQL":
         makers = (offers.sql, *speed, *words)
     elif stack.is_of_node:

@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from autoresearch_ci.plan.benchmarks import Benchmark
+from autoresearch_ci.plan.builds import notebook_run
 from autoresearch_ci.plan.stack import Stack
 from autoresearch_ci.plan.suite_guards import REPORT, guard_of, guards_of, suites
 
 SCORE = "autoresearch-ci score"
+_NOTEBOOKS = 8
+"""More than that take longer than a night is for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +127,17 @@ def suite_time(stack: Stack) -> Iterator[Offer]:
             "Make the code that the tests run faster",
             metric,
             target.reasons[0],
+        )
+
+
+def notebooks(stack: Stack) -> Iterator[Offer]:
+    """The time that it takes to run them all, by the clock: their kernels are other processes."""
+    if stack.notebooks:
+        command = timed(notebook_run(stack.notebooks[:_NOTEBOOKS]))
+        metric = {"command": command, "name": "seconds", "direction": "minimize"}
+        goal = "Make the notebooks run faster, with the same results"
+        yield _offer(
+            stack, "the time of the notebooks", goal, metric, f"{stack.notebooks[0]}: runs"
         )
 
 
@@ -290,6 +304,33 @@ def readability(stack: Stack) -> Iterator[Offer]:
         links = {"command": f"{SCORE} links {_globs(scope)}", "metric": "broken_links"}
         goal = "Make the pages easier to read without losing what they say"
         yield _offer(stack, "readability", goal, metric, reason, scope=scope, guards=(links,))
+
+
+def page_warnings(stack: Stack) -> Iterator[Offer]:
+    """Of the tool that builds the documentation."""
+    for command, reason in stack.sites[:1]:
+        regex = "--regex 'WARNING|ERROR' --exit-codes 0"
+        metric = {
+            "command": f"{SCORE} lines {regex} -- {shlex.quote(command)}",
+            "name": "lines",
+            "direction": "minimize",
+            "target": 0,
+        }
+        goal = "Mend what the build of the documentation warns of"
+        yield _offer(
+            stack,
+            "warnings of the pages",
+            goal,
+            metric,
+            reason,
+            scope=_site_scope(stack),
+            guards=(),
+        )
+
+
+def _site_scope(stack: Stack) -> tuple[str, ...]:
+    folder = re.search(r"sphinx-build \S+ \S+ \S+ (\S+)", stack.sites[0][0])
+    return (f"{folder[1]}/**/*.rst", f"{folder[1]}/**/*.md") if folder else stack.page_scope
 
 
 def links(stack: Stack) -> Iterator[Offer]:

@@ -66,6 +66,24 @@ def _install_of_python(
         yield f"{pip} pytest"
 
 
+_NEEDED = {
+    "pytest-cov": r"\bpytest\b.* --cov\b",
+    "pytest-benchmark": r" --benchmark-only\b",
+    "asv": r"\basv run\b",
+    **{tool: rf"(^|[\s'\"]){tool} " for tool in ("codespell", "mypy", "pyright", "ruff")},
+    "mkdocs": r"\bmkdocs build\b",
+    "sphinx": r"\bsphinx-build\b",
+    "nbconvert ipykernel": r"\bjupyter nbconvert\b",
+}
+
+
+def tool_commands(commands: Sequence[str]) -> Iterator[str]:
+    """What installs the tools of a configuration in Python, and nothing where they are there."""
+    names = [n for n, way in _NEEDED.items() if any(re.search(way, line) for line in commands)]
+    if names:
+        yield f"python -m pip install --quiet {' '.join(names)}"
+
+
 def _toml(read: Read, path: str) -> dict[str, Any]:
     try:
         return tomllib.loads(read(path).decode("utf-8", errors="replace"))

@@ -17,7 +17,7 @@ from typing import Any
 from autoresearch_ci.decide.shortcuts.detect import is_test
 from autoresearch_ci.measure.diagnostics.discover import Discovery, discover
 from autoresearch_ci.plan.benchmarks import Benchmark, benchmarks
-from autoresearch_ci.plan.builds import output_of, programs
+from autoresearch_ci.plan.builds import output_of, programs, sites
 from autoresearch_ci.plan.package_managers import install_commands
 from autoresearch_ci.safety.untrusted_values import json_value
 
@@ -115,6 +115,9 @@ class Stack:
     """Command that builds, path of the program that it makes, and where the repository says so."""
     queries: tuple[str, ...]
     """Files of SQL."""
+    notebooks: tuple[str, ...]
+    sites: tuple[tuple[str, str], ...]
+    """Command that builds the documentation, and where the repository says so."""
     page_scope: tuple[str, ...]
     """Globs of `pages`, or of `prompts` where there are no others."""
 
@@ -161,6 +164,8 @@ def stack_of(paths: Iterable[str], read: Read) -> Stack:
         output=output_of(package),
         programs=tuple(programs(known, read)),
         queries=tuple(sources["SQL"]),
+        notebooks=tuple(sources["notebooks"]),
+        sites=tuple(sites(known)),
         page_scope=scope_of(pages or prompts, ends=(".md",)),
     )
 

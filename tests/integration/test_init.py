@@ -394,6 +394,14 @@ def test_who_asks_for_a_metric_that_does_not_need_the_scope_is_warned_in_the_fil
     assert f"# {warning}" in (here.path / CONFIG).read_text()
 
 
+def test_the_workflow_installs_what_the_configuration_runs(here: Repo) -> None:
+    commit(here, PYTHON)
+    assert init("--quick", "--goal", "raise coverage", "--use", "nightly", "--use", "fix") == 0
+    assert "python -m pip install --quiet pytest-cov" in (here.path / WORKFLOW).read_text()
+    other = here.path / ".github/workflows/autoresearch-fix.yml"
+    assert "pytest-cov" not in other.read_text()
+
+
 def test_all_results_of_a_benchmark_tool_are_asked_for(here: Repo) -> None:
     bench = "# pyperf\nimport work\nfor n in 1, 2:\n"
     bench += "    print(f'b{n}: Mean +- std dev: {work.work() * n} us +- 0.1 us')\n"

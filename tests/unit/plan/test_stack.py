@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from autoresearch_ci.plan.config_draft import draft_of
+from autoresearch_ci.config.resolve import load
+from autoresearch_ci.decide.command_screen import objections
+from autoresearch_ci.plan.config_draft import draft_of, yaml_of
 from autoresearch_ci.plan.goals import offers_for, rule_for, usual_offers
 from autoresearch_ci.plan.offers import benchmark_runs
 from autoresearch_ci.plan.stack import Stack, stack_of
@@ -240,6 +242,42 @@ def test_benchmarks_of_each_stack_are_found_unless_nobody_can_read_them(
     found = [offer.metric["command"] for offer in benchmark_runs(stack(files))]
     assert len(found) == bool(command)
     assert command in "".join(found)
+
+
+@pytest.mark.parametrize(
+    ("files", "goal", "command"),
+    [
+        (JAVA, "", "score time -- mvn test -B -o"),
+        ({**JAVA, "b/pom.xml": ""}, "less complexity", "score complexity 'src/main/**/*.java'"),
+        (
+            {"build.gradle": "plugins { id 'java' }", "gradlew": "", "src/main/java/A.java": ""}
+            | {"src/test/java/ATest.java": ""},
+            "",
+            "score time -- ./gradlew check",
+        ),
+        ({"a.ipynb": "{}", "README.md": ""}, "", "jupyter nbconvert --to notebook --execute"),
+        (
+            {"mkdocs.yml": "", **{f"docs/{n}.md": "" for n in range(6)}},
+            "no warnings of mkdocs",
+            "-- 'mkdocs build --quiet",
+        ),
+        (
+            {"docs/conf.py": "", "docs/index.rst": "", **{f"docs/{n}.rst": "" for n in range(6)}},
+            "fewer sphinx warnings",
+            "-- 'sphinx-build -q -b html docs ",
+        ),
+    ],
+    ids=["maven", "maven-goal", "gradle", "notebooks", "mkdocs", "sphinx"],
+)
+def test_what_no_tool_chain_is_needed_for_is_a_configuration_that_is_valid(
+    files: dict[str, str], goal: str, command: str
+) -> None:
+    found = stack(files)
+    offers = offers_for(goal, found) if goal else usual_offers(found)
+    draft = draft_of(offers[0], found, ())
+    assert command in draft.metric["command"]
+    config = load(text=yaml_of(draft), path="a.yml").config
+    assert not [objection for line in config.commands for objection in objections(line)]
 
 
 @pytest.mark.parametrize(
