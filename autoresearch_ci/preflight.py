@@ -30,7 +30,7 @@ from autoresearch_ci.workspace.scope import Scope, build_scope
 from autoresearch_ci.workspace.scratch import scratch_of
 
 DEPENDENCIES = ("node_modules", "vendor", ".venv", "venv")
-"""Dependency folders that `share: auto` looks for."""
+"""Dependency folders that `share: auto` looks for, beside those of inner packages of Node."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +141,7 @@ def _context(
     repository.refuse_partial(place.base)
     files = repository.files(place.base)
     modules = _modules(repository, files)
-    share = _shared(config, repository)
+    share = _shared(config, repository, files)
     below = folder_below(options.start, repository.root)
     scope = scope_of(config, options.config_path, repository, files, share, below)
     scope = replace(scope, opened=frozenset(options.opened))
@@ -187,7 +187,7 @@ def comparison_context(
         repository.refuse_partial(commit)
     files, others = repository.files(commits[0]), repository.files(commits[1])
     modules = _modules(repository, files)
-    share = _shared(config, repository)
+    share = _shared(config, repository, files)
     scope = _built_scope(config, config_path, repository, files, share)
     tag = f"compare-{commits[0][:7]}-{commits[1][:7]}"
     store = run_store(repository, f"{tag}-{os.getpid()}")
@@ -427,7 +427,7 @@ def _hidden(
     return (*own, config_path) if config_path else tuple(own)
 
 
-def _shared(config: Config, repository: Repository) -> tuple[str, ...]:
+def _shared(config: Config, repository: Repository, files: Iterable[str]) -> tuple[str, ...]:
     if config.share == "none":
         return ()
     if config.share != "auto":
@@ -435,7 +435,9 @@ def _shared(config: Config, repository: Repository) -> tuple[str, ...]:
         if missing:
             raise ConfigError(f"share: {missing[0]} does not exist in {repository.root}.")
         return tuple(config.share)
-    found = [name for name in DEPENDENCIES if (repository.root / name).is_dir()]
+    inner = sorted(p.removesuffix("package.json") for p in files if p.endswith("/package.json"))
+    names = (*DEPENDENCIES, *(f"{folder}node_modules" for folder in inner))
+    found = [name for name in names if (repository.root / name).is_dir()]
     # The environment that commands find on PATH anyway need not be copied.
     active = {os.path.realpath(sys.prefix), os.path.realpath(os.environ.get("VIRTUAL_ENV", "/"))}
     found = [name for name in found if os.path.realpath(repository.root / name) not in active]

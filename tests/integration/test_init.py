@@ -402,6 +402,16 @@ def test_the_workflow_installs_what_the_configuration_runs(here: Repo) -> None:
     assert "pytest-cov" not in other.read_text()
 
 
+def test_modules_of_an_inner_package_are_there_when_it_is_measured(here: Repo) -> None:
+    here.write(".gitignore", "node_modules/\n")
+    here.write("bench/node_modules/tinybench/index.js", "module.exports = n => `a ${n} ops/sec`;\n")
+    code = "const say = require('tinybench');\nconsole.log(say(require('../index.cjs').n));\n"
+    source = {"index.cjs": "exports.n = 1000;\n", "package.json": "{}"}
+    commit(here, {**source, "bench/package.json": "{}", "bench/index.js": code})
+    assert init() == 0
+    assert written(here)["metric"]["command"].endswith("'node bench/index.js'")
+
+
 def test_all_results_of_a_benchmark_tool_are_asked_for(here: Repo) -> None:
     bench = "# pyperf\nimport work\nfor n in 1, 2:\n"
     bench += "    print(f'b{n}: Mean +- std dev: {work.work() * n} us +- 0.1 us')\n"
