@@ -119,6 +119,8 @@ def suite_time(stack: Stack) -> Iterator[Offer]:
             metric = {"command": f"{built} && {timed(fresh)}", "name": "seconds"}
         else:  # what is built before is no part of it
             built, and_, tests = command.rpartition(" && ")
+            if re.match(r"make \w", tests) and "configure" not in built:
+                built, and_ = command, " && "
             metric = {"command": f"{built}{and_}{timed(tests)}", "name": "seconds"}
         metric["direction"] = "minimize"
         yield _offer(

@@ -168,6 +168,11 @@ def test_the_guard_of_pytest_compares_test_by_test() -> None:
     assert "--continue-on-collection-errors" not in guard["command"]
 
 
+def test_what_make_builds_for_its_tests_is_no_part_of_their_time() -> None:
+    (offer,) = offers_for("faster tests", stack(C))
+    assert offer.metric["command"] == "make check && autoresearch-ci score time -- make check"
+
+
 def test_a_benchmark_comes_before_the_time_of_the_tests() -> None:
     files = {**PYTHON, "bench/bench_f.py": "print(f'mean_ms: {x}')\n"}
     first = usual_offers(stack(files))[0]

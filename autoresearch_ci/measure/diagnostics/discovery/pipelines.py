@@ -15,6 +15,7 @@ MAKEFILES = ("Makefile", "makefile", "GNUmakefile")
 _JUSTFILES = ("justfile", ".justfile")
 _WORKFLOW = re.compile(r"\.github/workflows/[^/]+\.ya?ml")
 _CHECK_RULE = re.compile(r"(?m)^(check|test)\s*:(?!=)")
+_SUITE_RULE = re.compile(r"(?m)^(run[_-]?tests?|tests|all[_-]tests|unit[_-]?tests?)\s*:(?!=)")
 _TEST_PROGRAM = re.compile(
     r"(?mi)^((?:[\w-]*[_-])?tests?(?:[_-][\w-]*)?)\s*:(?![:=]).*\n\t.*\s-o\s"
 )
@@ -53,6 +54,8 @@ def look_for_rules(found: Found) -> None:
         text, folder = found.text(path), posixpath.dirname(path)
         if rule := _CHECK_RULE.search(text):
             _add_rule(found, f"make {rule[1]}", folder, f"{path}: {rule[1]}")
+        elif rule := _SUITE_RULE.search(text):
+            _add_rule(found, "make test", folder, f"{path}: {rule[1]}", f"make {rule[1]}")
         elif program := _TEST_PROGRAM.search(text):
             command = f"make {program[1]} && ./{program[1]}"
             _add_rule(found, "make test", folder, f"{path}: {program[1]}", command)

@@ -399,6 +399,11 @@ def test_a_project_of_maven_and_gradle_is_asked_once() -> None:
     assert set(commands(files)) == {"gradle"}
 
 
+def test_a_rule_that_runs_all_programs_comes_before_one_of_them() -> None:
+    made = "a_test: a.c\n\t$(CC) -o a_test a.c\nrun_tests: a_test b_test\n\t./all.sh\n"
+    assert commands({"Makefile": made, "a.c": ""})["make test"] == "make run_tests"
+
+
 def test_a_program_that_make_links_for_tests_is_run() -> None:
     made = "all: a-test\n\na-test: a.c\n\t$(CC) -o a-test a.c -DTEST\n"
     assert commands({"Makefile": made, "a.c": ""})["make test"] == "make a-test && ./a-test"
