@@ -149,7 +149,7 @@ class Evaluator:
         *,
         until: float | None = None,
     ) -> Outcome:
-        """Judge a proposal; the measure tree holds the incumbent again unless it is kept.
+        """Judge a proposal.
 
         Raises `OutOfTime` when that cannot be done `until` then.
         """
@@ -182,24 +182,22 @@ class Evaluator:
         attempt = self.ledger.commit(iteration, number, proposal, edits)
         if foul := self._forbidden(edits, incumbent) or self._foul(edits, incumbent):
             return replace(discarded(foul, knowledge), attempt=attempt)
-        with self.bench.tree.trial(incumbent.changes) as trial:
-            committed = self._through_hooks(attempt, proposal, incumbent, knowledge)
-            if isinstance(committed, Outcome):
-                return committed
-            again = self._known(committed.changes, knowledge.session)
-            if again and not self.reducing:
-                decision = Decision(status=Status.NO_OP, reason=again)
-                return Outcome(decision=decision, knowledge=knowledge)
-            subject = Subject(
-                changes=committed.changes,
-                iteration=iteration,
-                incumbent=incumbent.changes,
-                until=until,
-            )
-            outcome = self._measured(committed, subject, knowledge)
-            if outcome.decision.status is Status.KEEP:
-                trial.keep()
-                outcome = self._doubted(outcome, self.tree(committed.commit), incumbent)
+        committed = self._through_hooks(attempt, proposal, incumbent, knowledge)
+        if isinstance(committed, Outcome):
+            return committed
+        again = self._known(committed.changes, knowledge.session)
+        if again and not self.reducing:
+            decision = Decision(status=Status.NO_OP, reason=again)
+            return Outcome(decision=decision, knowledge=knowledge)
+        subject = Subject(
+            changes=committed.changes,
+            iteration=iteration,
+            incumbent=incumbent.changes,
+            until=until,
+        )
+        outcome = self._measured(committed, subject, knowledge)
+        if outcome.decision.status is Status.KEEP:
+            outcome = self._doubted(outcome, self.tree(committed.commit), incumbent)
         return outcome
 
     def _through_hooks(

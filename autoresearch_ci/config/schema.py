@@ -44,6 +44,12 @@ def _absolute(value: str) -> str:
     return value
 
 
+def _folder(value: str) -> str:
+    if set(value) & set("!#*?[]\\"):
+        raise refusal("names no folder", "a folder without wildcards, such as target/")
+    return value
+
+
 Network = Literal["deny", "loopback", "allow"]
 Protections = Literal["none", "container", "full"]
 """In this order: nothing to rely on; own files and no network; nothing else exists."""
@@ -200,8 +206,8 @@ class Config(Section):
         Discriminator(_word_or_list),
     ] = "auto"
     """Ignored dependency folders that the measure tree receives."""
-    cache: Paths = ()
-    """Build outputs that may survive between measurements: faster, less isolated."""
+    cache: Annotated[tuple[Annotated[RelativePath, AfterValidator(_folder)], ...], AsList] = ()
+    """Folders of build outputs: what the unmodified code leaves there, all measurements find."""
     env: Annotated[
         Mapping[Variable, Text],
         WithJsonSchema(

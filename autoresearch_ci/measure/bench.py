@@ -31,7 +31,6 @@ from autoresearch_ci.events import (
 )
 from autoresearch_ci.execution.command import Stop, last_lines
 from autoresearch_ci.execution.environment import clean_environment
-from autoresearch_ci.execution.sandbox.abilities import NEW_FOLDERS
 from autoresearch_ci.experiment import MetricRun, Status
 from autoresearch_ci.measure import extract as metrics
 from autoresearch_ci.measure.absolute_paths import AbsolutePaths
@@ -59,9 +58,9 @@ from autoresearch_ci.workspace.repository import FileVersion
 MetricStage = Literal["metric", "holdout", "confirm"]
 _BEHIND = 50
 """Lines at the end among which the number's own is looked for."""
-_NO_FOLDER = (
-    "one measurement can leave something for the next, as in the size of a folder: `cache` has a "
-    "pattern that names no folder outright. Write folders with their slash (target/)"
+_NOT_PUT_BACK = (
+    "{} is a file of the commit in a folder of `cache`: what the unmodified code writes to it "
+    "stays for all that are measured. List folders that hold nothing but what is built"
 )
 _FLAKY = (
     "the metric command fails now and then on code that is not a candidate's: where it fails it "
@@ -181,12 +180,11 @@ class Bench:
 
     def _tell_protection(self) -> None:
         found = self.tree.sandbox.protection
-        on = [words for words in found.on if words != NEW_FOLDERS or self.tree.layers]
-        if on:
-            told = f"sandbox: {found.holds}; measured code {', '.join(on)}"
+        if found.on:
+            told = f"sandbox: {found.holds}; measured code {', '.join(found.on)}"
             self.observe(Note(message=told))
-        if len(on) < len(found.on):
-            self.observe(Warning(message=_NO_FOLDER))
+        if tracked := self.tree.kept_files:
+            self.observe(Warning(message=_NOT_PUT_BACK.format(tracked[0])))
         for missing in found.off:
             self.observe(Warning(message=str(missing)))
 

@@ -159,6 +159,8 @@ class MeasuredCommands:
         self._setup_environment = {**UNATTENDED, **environment}
         self._stop = stop
         self._tracked: frozenset[str] = frozenset()
+        self._built: set[str] = set()
+        """Commands that the unmodified code was run with."""
 
     def add_downloads(self, user_home: str) -> None:
         """What was installed before is found by all but setup, as far as it can be reached."""
@@ -251,6 +253,10 @@ class MeasuredCommands:
             line=line,
             shown=shown,
         )
+        if self.tree.layout.cache and subject.changes and command not in self._built:
+            with self.placed({}):  # by an earlier process: what others start from is not there
+                run()
+        self._built.add(command)
         with self.placed(subject.changes):
             reports = ReportFiles(self.tree.seen.tree, report, self.tree.layout.tree)
             result, suite = self._watched(run, command, knowledge, longest_test)

@@ -221,48 +221,6 @@ def _link(root: Path, path: str) -> str | None:
         return None
 
 
-Notes = tuple[int, tuple[tuple[str, bytes], ...]]
-"""What can be written on a folder itself: its mtime in ns, and its extended attributes."""
-_WRITABLE = ("user.", "system.posix_acl_")
-"""Attributes that a folder's owner may set; the others are the system's."""
-
-
-def rewrite_notes(root: Path, path: str, wanted: Notes | None, mode: int) -> int:
-    """Write that on a folder, and give it permissions; returns its ctime in ns.
-
-    `None`: it has no attributes, and is as old as now.
-    """
-    attributes = wanted[1] if wanted else ()
-    with folder(root, path) as descriptor:
-        present = list(_attributes(descriptor))
-        for name, value in present:
-            if (name, value) not in attributes:
-                os.removexattr(descriptor, name)
-        for name, value in attributes:
-            if (name, value) not in present:
-                os.setxattr(descriptor, name, value)
-        if wanted:
-            os.utime(descriptor, ns=(wanted[0], wanted[0]))
-        else:
-            os.utime(descriptor)
-        os.fchmod(descriptor, mode)
-        return os.fstat(descriptor).st_ctime_ns
-
-
-def _attributes(descriptor: int) -> Iterator[tuple[str, bytes]]:
-    if not hasattr(os, "listxattr"):  # neither on macOS
-        return
-    try:
-        names = os.listxattr(descriptor)
-    except OSError as error:
-        if error.errno == errno.ENOTSUP:
-            return
-        raise
-    for name in names:
-        if name.startswith(_WRITABLE):
-            yield name, os.getxattr(descriptor, name)
-
-
 def listing(
     root: Path, path: str = "", handle: int = _HANDLE
 ) -> tuple[os.stat_result, list[tuple[str, os.stat_result]]]:
@@ -291,14 +249,10 @@ class Cursor:
     def listing(self, path: str) -> tuple[os.stat_result, list[tuple[str, os.stat_result]]]:
         """As the function; the folders above it have been listed before."""
         above, _, name = path.rpartition("/")
-        return _listing(self._folder(above), name) if path else listing(self._root)
+        return _listing(self.folder(above), name) if path else listing(self._root)
 
-    def notes(self, path: str) -> Notes:
-        """What is written on a folder that has been listed."""
-        descriptor = self._folder(path)
-        return os.fstat(descriptor).st_mtime_ns, tuple(_attributes(descriptor))
-
-    def _folder(self, path: str) -> int:
+    def folder(self, path: str) -> int:
+        """One that can be opened, as those that have been listed; not to be closed."""
         for known in reversed(list(self._open)):
             if not known or f"{path}/".startswith(f"{known}/"):
                 break

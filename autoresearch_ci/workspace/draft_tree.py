@@ -101,7 +101,9 @@ class DraftTree:
             self._snapshot = self._fresh()
             return
         snapshot, self._snapshot = self._snapshot, None  # what fails half-way is made afresh
-        spoilt = snapshot.undo(lambda _: None)
+        now = Snapshot(self.tree)
+        now.take()
+        spoilt = {path for path, _ in snapshot.files.items() ^ now.files.items()}
         before, self._placed = self._placed, placed
         if any(self._is_shared(path) for path in spoilt):
             self._snapshot = self._fresh()
@@ -112,6 +114,9 @@ class DraftTree:
             if path not in before or path not in placed or before[path] != placed[path]
         }
         with undisturbed(self.tree):
+            for new in now.folders.keys() - snapshot.folders.keys():
+                beneath.remove(self.tree, new)
+            snapshot.files = now.files | snapshot.files
             self._rewrite(snapshot, outdated.union(spoilt))
         self._snapshot = snapshot
 
@@ -205,7 +210,9 @@ class DraftTree:
         snapshot = Snapshot(self.tree, own=self.sandbox.own)
         with undisturbed(self.tree):
             self._rewrite(snapshot, self._material.files.keys() | self._placed.keys())
-        if missing := snapshot.take().keys() - snapshot.files.keys():
+        wanted = snapshot.files
+        snapshot.take()
+        if missing := wanted.keys() - snapshot.files.keys():
             path = min(missing)
             raise WorkspaceError(f"{path} vanished while the agent's folder was being made")
         return snapshot

@@ -12,7 +12,7 @@ import hashlib
 import os
 import re
 import struct
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,7 +40,7 @@ class _Tag:
 
 
 class GitView:
-    """`files` is what lies in the tree; `show` says which of them change with the candidate."""
+    """`files` is what lies in the tree; `differing` says which of them change with a candidate."""
 
     def __init__(
         self,
@@ -61,7 +61,6 @@ class GitView:
         """
         self._git = git
         self._base = base
-        self._tree = tree
         self._algorithm = "sha1" if len(base) == 40 else "sha256"
         self._is_root = base.encode() in shallow.split()
         self._tags = [_Tag(*found) for found in tags()]
@@ -85,51 +84,22 @@ class GitView:
         self.files: dict[str, bytes] = {f".git/{p}": os.fsencode(t) for p, t in texts.items()}
         if shallow:
             self.files[".git/shallow"] = shallow
-        self._permanent = dict(self.files)
         self._unchanged = frozenset(map(os.fsencode, filtered))
         self._entries = _entries(index, len(base) // 2)
-        self._restated: set[str] = set()
-        """Paths whose files are no longer those that the index knew."""
-        self.show({})
+        self.files |= self._of({}, tree)
 
-    def show(self, changes: Changes, versions: Mapping[str, FileVersion] | None = None) -> set[str]:
-        """Be the repository of the base commit with `changes`; returns which files differ.
-
-        The tree holds them already. `versions`: of the base commit.
-        """
-        before = self.files
-        self._restated |= changes.keys()
-        self.files = self._of(changes, versions or {}, self._restated, self._tree)
-        return {p for p in before.keys() | self.files.keys() if before.get(p) != self.files.get(p)}
-
-    def differing(
-        self,
-        changes: Changes,
-        versions: Mapping[str, FileVersion],
-        tree: Path,
-        dated: Collection[str],
-    ) -> dict[str, bytes]:
-        """What has another content where `changes` lie above what is shown, in `tree`.
-
-        `dated`: what has another time of change there.
-        """
-        files = self._of(changes, versions, dated, tree)
+    def differing(self, changes: Changes, tree: Path) -> dict[str, bytes]:
+        """What has another content where `changes` lie above the base commit, in `tree`."""
+        files = self._of(changes, tree)
         return {path: text for path, text in files.items() if self.files.get(path) != text}
 
-    def _of(
-        self,
-        changes: Changes,
-        versions: Mapping[str, FileVersion],
-        restated: Collection[str],
-        tree: Path,
-    ) -> dict[str, bytes]:
+    def _of(self, changes: Changes, tree: Path) -> dict[str, bytes]:
         head = self._amended(changes) if changes else self._base
         tags = [tag if tag.commit != self._base else self._moved(tag, head) for tag in self._tags]
         return {
-            **self._permanent,
             ".git/packed-refs": os.fsencode(_PEELED + "".join(map(_packed, tags))),
             ".git/HEAD": f"{head}\n".encode(),
-            ".git/index": self._index(changes, versions, restated, tree),
+            ".git/index": self._index(changes, tree),
         }
 
     def _amended(self, changes: Changes) -> str:
@@ -149,16 +119,9 @@ class GitView:
         _, _, text = self._git.content(tag.oid, "tag").partition(b"\n")
         return _Tag(tag.name, self._made.add("tag", b"object %s\n%s" % (head.encode(), text)), head)
 
-    def _index(
-        self,
-        changes: Changes,
-        versions: Mapping[str, FileVersion],
-        restated: Collection[str],
-        tree: Path,
-    ) -> bytes:
+    def _index(self, changes: Changes, tree: Path) -> bytes:
         entries = dict(self._entries)
-        for path in restated:
-            version = changes[path] if path in changes else versions.get(path)
+        for path, version in changes.items():
             raw = os.fsencode(path)
             if version is None:
                 entries.pop(raw, None)

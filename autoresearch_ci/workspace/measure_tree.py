@@ -1,18 +1,18 @@
 """The folder in which measured code runs: base commit + in-scope changes, and nothing else.
 
 Each measurement finds it, and its HOME, as setup left them: what it writes lies in a layer of its
-own above them, or, where that cannot be made, is undone before the next one. What is run there, and
-why, is bench.py's business.
+own above them, or, where that cannot be made, is undone after it. Only what the unmodified code
+builds in folders of the cache stays. What is run there, and why, is bench.py's business.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shutil
-import stat
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -22,16 +22,11 @@ from autoresearch_ci.execution.processes import kill_with_variable
 from autoresearch_ci.execution.sandbox.jail import Jail, unconfined
 from autoresearch_ci.safety import untrusted_files as beneath
 from autoresearch_ci.workspace.git_view import GitView
-from autoresearch_ci.workspace.overlay import (
-    Overlay,
-    is_attributes,
-    make_cache_folders,
-    names_folder,
-)
+from autoresearch_ci.workspace.overlay import Overlay, is_attributes, make_folders
 from autoresearch_ci.workspace.relocate import relocate
 from autoresearch_ci.workspace.repository import Changes, FileVersion
 from autoresearch_ci.workspace.scratch import refuse_foreign
-from autoresearch_ci.workspace.snapshot import Fingerprint, Snapshot, remove, undisturbed
+from autoresearch_ci.workspace.snapshot import Snapshot, remove, undisturbed
 from autoresearch_ci.workspace.store import Edits, Store
 
 
@@ -42,7 +37,7 @@ class Layout:
     scratch: Path
     """A folder of our own; everything in it may be deleted at any time."""
     pristine: Path
-    """Copies of what setup made, to restore from; away from where measured code works."""
+    """A copy of what setup made, to restore from; away from where measured code works."""
     checkout: Path
     """The user's checkout, source of `share`."""
     share: tuple[str, ...] = ()
@@ -50,7 +45,7 @@ class Layout:
     filtered: Mapping[str, Path] = field(default_factory=dict)
     """Files that the commit holds in another form (Git LFS), and where their content lies."""
     cache: tuple[str, ...] = ()
-    """Globs of build outputs that may survive from one measurement to the next."""
+    """Folders of build outputs: what the unmodified code leaves there is found by all others."""
 
     @property
     def tree(self) -> Path:
@@ -63,7 +58,7 @@ class Layout:
 
     @property
     def temporary(self) -> Path:
-        """TMPDIR; emptied after each measurement."""
+        """TMPDIR; new for each measurement."""
         return self.scratch / "tmp"
 
 
@@ -81,15 +76,6 @@ def relocated(environment: Mapping[str, str], layout: Layout) -> dict[str, str]:
         name: os.pathsep.join(moved(place) for place in value.split(os.pathsep))
         for name, value in environment.items()
     }
-
-
-class Trial:
-    """A candidate under judgement; rolled back unless kept."""
-
-    kept = False
-
-    def keep(self) -> None:
-        self.kept = True
 
 
 class MeasureTree:
@@ -111,26 +97,19 @@ class MeasureTree:
         self._store = store
         self._base = base
         self._files = files
-        self._modules: Mapping[str, tuple[str, Path]] = {}
         self._view: GitView | None = None
-        self._shown: Changes | None = {}
-        """What git answers for."""
         self._converts = any(map(is_attributes, files))
-        self._placed: dict[str, FileVersion | None] = {}
         self._overlay = Overlay(
-            base=layout.tree,
             stage=layout.pristine.with_name("stage"),
             files=files,
             content=self._content,
             own=self.sandbox.own,
         )
-        self._tree = Snapshot(layout.tree, layout.cache, self.sandbox.own)
-        self._home = Snapshot(layout.home, own=self.sandbox.own)
-        self._ours: dict[Path, tuple[int, int] | None] = {}
-        self._aside: set[str] = set()
-        """Paths whose right content is not the commit's but a copy in `pristine`."""
-        self._removed: Set[str] = set()
-        """Paths of the commit that setup deleted (submodules are among them)."""
+        own = (layout.tree, layout.home, layout.temporary)
+        self._below = [Snapshot(folder, self.sandbox.own) for folder in own]
+        """As setup left them, where nothing can lie above them."""
+        self._scratch: tuple[int, int] | None = None
+        self._kept = [name.strip("/") for name in layout.cache]
 
     @property
     def objects(self) -> Path:
@@ -139,52 +118,37 @@ class MeasureTree:
 
     def create(self, modules: Mapping[str, tuple[str, Path]]) -> None:
         """An exact checkout of the base commit, with submodules and shared folders filled in."""
-        self._modules = modules
-        refuse_foreign(self.layout.scratch.parent)
+        layout = self.layout
+        refuse_foreign(layout.scratch.parent)
         # A run that was killed may have left a command running in this very folder.
-        kill_with_variable("HOME", str(self.layout.home))
-        remove(self.layout.scratch)
-        remove(self.layout.pristine)
-        self.layout.scratch.mkdir(mode=0o700)
+        kill_with_variable("HOME", str(layout.home))
+        remove(layout.scratch)
+        remove(layout.pristine)
+        layout.scratch.mkdir(mode=0o700)
+        self._scratch = _identity(layout.scratch)
         if self.sandbox.user:  # it must get through, and need not look around
-            for folder in (self.layout.scratch.parent, self.layout.scratch):
+            for folder in (layout.scratch.parent, layout.scratch):
                 folder.chmod(0o711)
-        for folder in (self.layout.tree, self.layout.home, self.layout.temporary):
+        for folder in (layout.tree, layout.home, layout.temporary):
             folder.mkdir()
-        self._store.check_out(self._base, self.layout.tree, modules)
-        for path in self.layout.filtered:
-            beneath.remove(self.layout.tree, path)
+        for name in layout.share:
+            copy_folder(layout.checkout / name, layout.tree / name)
+            relocate(layout.tree, name, layout.checkout)
+        # Above them: what git tracks in there is the commit's, not the checkout's.
+        self._store.check_out(self._base, layout.tree, modules)
+        for path in layout.filtered:
+            beneath.remove(layout.tree, path)
             self._fill(path)
-        for name in self.layout.share:
-            copy_folder(self.layout.checkout / name, self.layout.tree / name)
-            renamed = relocate(self.layout.tree, name, self.layout.checkout)
-            # What git tracks in there is the commit's, not the checkout's.
-            tracked = [path for path in self._files if path == name or path.startswith(f"{name}/")]
-            if tracked:
-                self._from_commit(tracked)
-            for path in renamed:
-                self._set_aside(path)
-        self._open_view()
-        for folder in (self.layout.tree, self.layout.home, self.layout.temporary):
+        self._open_view(submodules=bool(modules))
+        for folder in (layout.tree, layout.home, layout.temporary):
             self.sandbox.own_all(folder)
-        if self.layers:
-            return
-        self._tree.take()
-        self._home.take()
-        for folder in (
-            self.layout.scratch,
-            self.layout.tree,
-            self.layout.home,
-            self.layout.temporary,
-        ):
-            self._ours[folder] = _identity(folder)
 
-    def _open_view(self) -> None:
+    def _open_view(self, *, submodules: bool) -> None:
         """Git answers in the tree, unless the objects are out of the commands' reach."""
         if not self.sandbox.reaches(self._store.objects):
             return
         self._view = self._store.view(
-            self._base, self.layout.tree, self.layout.filtered, bool(self._modules)
+            self._base, self.layout.tree, self.layout.filtered, submodules
         )
         for path, content in self._view.files.items():
             target = self.layout.tree / path
@@ -192,12 +156,9 @@ class MeasureTree:
             target.write_bytes(content)
 
     @property
-    def layers(self) -> bool:
-        """Whether each measurement has folders of its own.
-
-        What is kept are folders then, that can be mounted; of other patterns nobody knows.
-        """
-        return self.sandbox.layers and all(map(names_folder, self.layout.cache))
+    def kept_files(self) -> list[str]:
+        """Those of the commit that lie in folders of the cache."""
+        return [p for p in self._files if any(p.startswith(f"{name}/") for name in self._kept)]
 
     @property
     def noexec(self) -> str:
@@ -213,29 +174,17 @@ class MeasureTree:
 
         Files of the base commit that setup changed (a lock file, say) stay as setup made them.
         """
-        if self.layers:
-            kept = make_cache_folders(self.layout.tree, self.layout.cache, self.sandbox.own)
-            self._overlay.kept = kept
-            self.sandbox.seal([self.layout.tree / path for path in kept])
+        for name in self._kept:
+            with contextlib.suppress(FileExistsError, NotADirectoryError):  # the repository's file
+                make_folders(self.layout.tree, name, self.sandbox.own)
+        if self.sandbox.layers:
+            self.sandbox.seal([self.layout.tree / name for name in self._kept])
             return
-        for snapshot, name in ((self._tree, "tree"), (self._home, "home")):
-            before = snapshot.take()
-            for path, fingerprint in snapshot.files.items():
-                if before.get(path) != fingerprint and _keep_copy(
-                    snapshot.root, path, self.layout.pristine / name
-                ):
-                    self._aside.add(f"{name}/{path}")
-        self._removed = self._files.keys() - self._tree.files.keys()
-
-    @contextlib.contextmanager
-    def trial(self, incumbent: Changes) -> Iterator[Trial]:
-        """Leaving the block puts `incumbent` in place, whatever happened, unless it was kept."""
-        trial = Trial()
-        try:
-            yield trial
-        finally:
-            if not (trial.kept or self.layers):
-                self.place(incumbent)
+        self.layout.pristine.mkdir(mode=0o700, parents=True)
+        for folder in self._below[:-1]:
+            folder.take(shut=False)
+            copy_folder(folder.root, self.layout.pristine / folder.root.name)
+            folder.shut()
 
     def contents(
         self, changes: Changes, choose: Callable[[Iterable[str]], list[str]]
@@ -251,41 +200,19 @@ class MeasureTree:
             if version and version.regular and self._store.size(version) <= largest:
                 yield self._store.read(version)
 
-    def place(self, changes: Changes) -> None:
-        """Put `changes` (relative to the base commit) in place of those that are there now."""
-        outdated = [path for path in self._placed if path not in changes]
-        news = {
-            path: version
-            for path, version in changes.items()
-            if path not in self._placed or self._placed[path] != version
-        }
-        with undisturbed(self.layout.tree):
-            for path in news:  # what git wrote
-                known = path not in self._removed and f"tree/{path}" not in self._aside
-                if path in self._files and known:
-                    self._set_aside(path)
-            self._placed = dict(changes)
-            self._rewrite([*outdated, *news])
-            if self._view and self._shown != changes:
-                self._shown = None  # what fails half-way is shown anew
-                self._rewrite(sorted(self._view.show(changes, self._files)))
-                self._shown = dict(changes)
-
     @contextlib.contextmanager
     def placed(self, changes: Changes) -> Iterator[None]:
         """One measurement: within the block the tree is the base commit with `changes`.
 
-        What it writes is read from `seen`, and gone after the block.
+        What it writes is read from `seen`, and gone after the block; but for what is built of the
+        base commit itself, which nobody has proposed.
         """
-        if not self.layers:
-            self.place(changes)
-            try:
-                yield
-            finally:
-                self.restore()
-            return
-        with self.sandbox.fresh(self.layout.temporary) as above:
-            self.seen = replace(self.layout, scratch=above)
+        with contextlib.ExitStack() as stack:
+            if self.sandbox.layers:
+                fresh = self.sandbox.fresh(self.layout.temporary, keep=not changes)
+                self.seen = replace(self.layout, scratch=stack.enter_context(fresh))
+            else:
+                stack.callback(self._restore, built=not changes)
             try:
                 with undisturbed(self.layout.tree):
                     self._overlay.write(self.seen.tree, changes, self._view)
@@ -324,153 +251,67 @@ class MeasureTree:
         )
         return commit
 
-    def _set_aside(self, path: str) -> None:
-        """Keep a file as it is now, for when it has to come back."""
-        if _keep_copy(self.layout.tree, path, self.layout.pristine / "tree"):
-            self._aside.add(f"tree/{path}")
-
     def reopen(self) -> None:
         """The way to the folders, which a command that runs as we do may have closed."""
         for folder in (self.layout.scratch.parent, self.layout.scratch):
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # `restore` says so
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # `_restore` says so
                 if folder.lstat().st_mode & 0o700 != 0o700:
                     beneath.listing(folder)
 
-    def restore(self) -> list[str]:
-        """Undo what a measurement did; returns the files of the tree it had changed or removed."""
+    def _restore(self, *, built: bool) -> None:
+        """Undo what a measurement did. `built`: by the unmodified code, in folders of the cache."""
         self.reopen()
-        self._refuse_replaced()
-        altered = self._tree.undo(self._rewrite_all)
-        self._home.undo(self._rewrite_home)
-        temporary = self.layout.temporary
-        if _identity(temporary) != self._ours[temporary]:
-            # Deleted, or now a link: whatever it leads to is not ours to empty.
-            remove(temporary)
-            temporary.mkdir()
-            self.sandbox.own(temporary)
-            self._ours[temporary] = _identity(temporary)
-        with undisturbed(temporary):
-            for name, _ in beneath.listing(temporary)[1]:
-                beneath.remove(temporary, name)
-            beneath.rewrite_notes(temporary, "", None, 0o755)
-        return altered
+        scratch = self.layout.scratch
+        if _identity(scratch) != self._scratch:  # what lies in another one is not ours to delete
+            raise WorkspaceError(
+                f"the folder {scratch} was deleted or replaced by a command that ran in it.\n"
+                "do: fix the command that removes its own working folder, then --resume."
+            )
+        if built and self._kept:
+            self._keep_built(self._below[0])
+        for folder in self._below:
+            folder.undo(functools.partial(self._rewrite, folder))
 
-    def _refuse_replaced(self) -> None:
-        """Cleaning up deletes: never do it in folders that are not the ones we made."""
-        for folder in (self.layout.scratch, self.layout.tree, self.layout.home):
-            if _identity(folder) != self._ours[folder]:
-                raise WorkspaceError(
-                    f"the folder {folder} was deleted or replaced by a command that ran in it.\n"
-                    "do: fix the command that removes its own working folder, then --resume."
-                )
+    def _rewrite(self, folder: Snapshot, paths: Sequence[str]) -> None:
+        pristine = self.layout.pristine / folder.root.name
+        for path in paths:
+            if beneath.copy((pristine, path), (folder.root, path)):
+                folder.learn(path)
+            else:  # a pipe or socket that setup had left
+                del folder.files[path]
 
-    def _rewrite_all(self, paths: Sequence[str]) -> None:
-        if self._converts:  # what a spoilt .gitattributes governs must wait until it is back
-            self._rewrite([path for path in paths if is_attributes(path)])
-            paths = [path for path in paths if not is_attributes(path)]
-        self._rewrite(paths)
+    def _keep_built(self, known: Snapshot) -> None:
+        """Take what has changed in folders of the cache for what setup had left."""
+        now, pristine = Snapshot(known.root), self.layout.pristine / known.root.name
+        now.take()
+        places = tuple(f"{name}/" for name in self._kept)
+        changed = [
+            path
+            for path in known.files | now.files
+            if path.startswith(places) and known.files.get(path) != now.files.get(path)
+        ]
+        for path in changed:
+            beneath.remove(pristine, path)
+            known.files.pop(path, None)
+        for path in filter(now.files.__contains__, changed):
+            make_folders(pristine, path.rpartition("/")[0], lambda root, path: None)
+            beneath.copy((known.root, path), (pristine, path))
+            known.files[path] = now.files[path]
+        mine = {path: was for path, was in known.folders.items() if not path.startswith(places)}
+        built = {path: was for path, was in now.folders.items() if path.startswith(places)}
+        known.folders = mine | built
 
-    def _rewrite(self, paths: Sequence[str]) -> None:
-        """Give each path the content that it should have now."""
-        previously = {path: self._tree.files.pop(path, None) for path in paths}
-        try:
-            self._make_anew(previously)
-        except BaseException:
-            self._tree.doubt(previously)
-            raise
-
-    def _make_anew(self, previously: Mapping[str, Fingerprint | None]) -> None:
-        """`previously`: what was known of the paths that need their content."""
-        # All deletions first: a folder may take the place of a file, and the other way round.
-        for path in previously:
-            beneath.remove(self.layout.tree, path)
-            self._tree.forget_folder(path)
-        of_commit = dict.fromkeys(path for path in previously if self._is_of_commit(path))
-        there = {path for path in previously if path not in of_commit and self._put(path)}
-        for path in of_commit:
-            self._tree.make_parents(path)
-        if of_commit:
-            self._from_commit(list(of_commit))
-        for path, previous in previously.items():
-            if path in of_commit or path in there:
-                self._tree.learn(path, previous)
-            else:
-                self._tree.drop_empty_parents(path)
-
-    def _is_of_commit(self, path: str) -> bool:
-        """Whether its content is now what git checks out of the base commit, or of a submodule."""
-        if path in self._placed or f"tree/{path}" in self._aside or path in self._removed:
-            return False
-        if path in self.layout.filtered:
-            return False
-        return path in self._files or any(path.startswith(f"{m}/") for m in self._modules)
-
-    def _put(self, path: str) -> bool:
-        """Write a file of the candidate's, of setup's or of a shared folder; whether it is one.
-
-        None is what is deleted now, and what an earlier candidate had added.
-        """
-        if path in self._placed:
-            version = self._placed[path]
-            if version is None:
-                return False
-            self._tree.make_parents(path)
-            mode = 0o755 if version.mode == "100755" else 0o644
-            beneath.write(self.layout.tree, path, self._content(path, version), mode)
-            return True
-        if self._view and path in self._view.files:
-            self._tree.make_parents(path)
-            beneath.write(self.layout.tree, path, self._view.files[path], 0o644)
-            return True
-        if f"tree/{path}" in self._aside:
-            self._tree.make_parents(path)
-            beneath.copy((self.layout.pristine / "tree", path), (self.layout.tree, path))
-            return True
-        if path in self._removed:
-            return False
-        return self._fill(path) or self._borrow(path)
-
-    def _fill(self, path: str) -> bool:
-        """Copy what a filter made of the commit's form; whether it is such a file."""
-        source = self.layout.filtered.get(path)
-        if source is None:
-            return False
-        self._tree.make_parents(path)
-        copied = beneath.copy((source.parent, source.name), (self.layout.tree, path))
-        if copied:
+    def _fill(self, path: str) -> None:
+        """Copy what a filter made of the commit's form."""
+        source = self.layout.filtered[path]
+        make_folders(self.layout.tree, path.rpartition("/")[0], lambda root, path: None)
+        if beneath.copy((source.parent, source.name), (self.layout.tree, path)):
             known = self._files.get(path)  # else a submodule's
             there = self.layout.checkout / path
             executable = known.mode == "100755" if known else os.access(there, os.X_OK)
             mode = 0o755 if executable else 0o644
             with beneath.place(self.layout.tree, path) as (at, name):
                 os.chmod(name, mode, dir_fd=at)
-        return copied
-
-    def _from_commit(self, paths: Sequence[str]) -> None:
-        """Write files as git checks them out; git itself never writes where others can."""
-        stage = self.layout.pristine.with_name("stage")
-        remove(stage)
-        stage.mkdir(mode=0o700, parents=True)
-        objects = [objects for _, objects in self._modules.values()]
-        self._store.restore(paths, self.layout.tree, stage, objects)
-        for path in paths:
-            beneath.remove(self.layout.tree, path)
-            beneath.copy((stage, path), (self.layout.tree, path))
-        remove(stage)
-
-    def _borrow(self, path: str) -> bool:
-        """Copy a shared file from the checkout again; whether it is one."""
-        for name in self.layout.share:
-            if path == name or path.startswith(f"{name}/"):
-                # The folder itself may be a link in the checkout, which `create` followed, too.
-                source = (self.layout.checkout / name).resolve()
-                below = path.removeprefix(name).lstrip("/")
-                self._tree.make_parents(path)
-                return beneath.copy(
-                    (source, below) if below else (source.parent, source.name),
-                    (self.layout.tree, path),
-                )
-        return False
 
     def _content(self, path: str, version: FileVersion, filters: Path | None = None) -> bytes:
         """`filters`: where .gitattributes say how it is checked out, if not in the tree."""
@@ -478,30 +319,13 @@ class MeasureTree:
             return self._store.converted(path, version, filters or self.layout.tree)
         return self._store.read(version)
 
-    def _rewrite_home(self, paths: Sequence[str]) -> None:
-        for path in paths:
-            beneath.remove(self.layout.home, path)
-            self._home.make_parents(path)
-            if beneath.copy((self.layout.pristine / "home", path), (self.layout.home, path)):
-                self._home.learn(path)
-            else:  # a pipe or socket that setup had left
-                self._home.files.pop(path)
-
-
-def _keep_copy(root: Path, path: str, aside: Path) -> bool:
-    """Copy what measured code cannot be trusted with to where it cannot reach."""
-    (aside / path).parent.mkdir(parents=True, exist_ok=True)
-    beneath.remove(aside, path)
-    return beneath.copy((root, path), (aside, path))
-
 
 def _identity(folder: Path) -> tuple[int, int] | None:
-    """Tells a folder from another one at its place; `None` for a link, a file or nothing."""
-    try:
+    """Tells a folder from another one at its place; `None`: there is nothing."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         found = folder.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return (found.st_dev, found.st_ino) if stat.S_ISDIR(found.st_mode) else None
+        return found.st_dev, found.st_ino
+    return None
 
 
 def copy_folder(source: Path, target: Path) -> None:

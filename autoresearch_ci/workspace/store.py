@@ -242,7 +242,7 @@ class Store:
     def check_out(
         self, commit: str, tree: Path, submodules: Mapping[str, tuple[str, Path]]
     ) -> None:
-        """Write `commit` into the empty folder `tree`.
+        """Write `commit` into the folder `tree`, over what lies there.
 
         `submodules`: path to (commit, object folder) of those to be filled in; others stay empty.
         """
@@ -272,16 +272,6 @@ class Store:
             base=commit,
             tree=tree,
             filtered=filtered,
-        )
-
-    def restore(
-        self, paths: Sequence[str], tree: Path, target: Path, alternates: Sequence[Path] = ()
-    ) -> None:
-        """Write `paths` into the empty folder `target` as `check_out` wrote them into `tree`."""
-        self._git(
-            *("checkout-index", "--force", "--quiet", f"--prefix={target}/", "-z", "--stdin"),
-            stdin=b"\0".join(os.fsencode(path) for path in paths) + b"\0",
-            env=self._measuring(tree, alternates),
         )
 
     def pretend(self, folder: Path, *, head: str, staged: str) -> None:

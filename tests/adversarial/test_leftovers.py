@@ -6,15 +6,19 @@ what it found, and leaves it. Where nothing is layered it finds some of them, so
 
 from __future__ import annotations
 
+import contextlib
 import re
+import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from autoresearch_ci.config.schema import Sandbox
 from autoresearch_ci.execution.sandbox.abilities import abilities, gives_view
-from tests.adversarial.attacks import STRICT, as_user
+from tests.adversarial.attacks import ROOT, STRICT, as_user, without_bubblewrap
 
 if TYPE_CHECKING:
     from tests.adversarial.attacks import Attack
@@ -61,10 +65,10 @@ for path in folders + files:
 for path in folders:
     looked(f"time of {path}", lambda: os.stat(path).st_mtime == 42)
     looked(f"size of {path}", lambda: os.stat(path).st_size > 10_000)
-    looked(f"name in {path}", lambda: os.path.lexists(f"{path}/answer"))
+    looked(f"name in {path}", lambda: os.path.lexists(f"{path}/ANSWER"))
 looked("last read", lambda: os.stat("below/unread").st_atime > os.stat("below/unread").st_mtime)
 for path in ("/tmp", "/var/tmp", "/dev/shm", "/run", "/dev/mqueue"):
-    looked(f"name in {path}", lambda: os.path.lexists(f"{path}/answer"))
+    looked(f"name in {path}", lambda: os.path.lexists(f"{path}/ANSWER"))
 looked("terminal", lambda: [name for name in os.listdir("/dev/pts") if name.isdigit()])
 looked("System V", lambda: ctypes.CDLL(None).shmget(0xcafe, 0, 0) != -1)
 looked("link", lambda: os.stat("value").st_nlink > 1)
@@ -79,7 +83,7 @@ for path in folders + files:
     did(lambda: os.setxattr(path, "user.answer", b"42"))
     did(lambda: os.chmod(path, os.stat(path).st_mode | 0o1000))
 for path in folders:
-    did(lambda: touched(f"{path}/answer"))
+    did(lambda: touched(f"{path}/ANSWER"))
 for path in (".", "below", home, temporary):
     names = [f"{path}/{number:0200}" for number in range(100)]
     for name in names:
@@ -91,7 +95,7 @@ for path in folders:
 with open("below/unread") as file:
     file.read()
 for path in ("/tmp", "/var/tmp", "/dev/shm", "/run", "/dev/mqueue"):
-    did(lambda: touched(f"{path}/answer"))
+    did(lambda: touched(f"{path}/ANSWER"))
 did(lambda: os.openpty())
 ctypes.CDLL(None).shmget(0xcafe, 4096, 0o1600)
 did(lambda: os.link("value", "second"))
@@ -105,10 +109,13 @@ def printed(attack: Attack, repo: Repo, script: Script, *flags: str) -> list[str
     """What it said in each of several measurements, of the base and of a candidate."""
     repo.write("below/file", "x\n")
     repo.write("below/unread", "x\n")
-    attack.plant(LEAVE)
+    attack.plant(LEAVE.replace("ANSWER", name := f"{attack.open_folder.name}-x"))
     script({"description": "better", "files": {"value": "9\n"}})
     more = ["--set", SETUP, "--set", "metric.extract.last_number=true", *flags]
     done = attack.run(*more, metric="./attack 2>&1; cat value", **STRICT)
+    for everybodys in ("/tmp", "/var/tmp", "/dev/shm", "/run"):
+        Path(everybodys, name).unlink(missing_ok=True)
+    subprocess.run(["ipcrm", "-M", "0xcafe"], capture_output=True, check=False)
     assert done.column("status") == ["baseline", "keep"], done.told
     logs = sorted((done.folder / "logs").iterdir())
     text = "".join(path.read_text(encoding="utf-8") for path in logs)
@@ -116,16 +123,33 @@ def printed(attack: Attack, repo: Repo, script: Script, *flags: str) -> list[str
     return re.findall("^(?:FOUND|NUMBERS|Trace).*", text, re.MULTILINE)
 
 
-@layered
-@as_user
+@pytest.fixture(params=["full", "container as another user", "container as our user"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """What measurements are kept apart by: the user to be set."""
+    mechanism, _, user = request.param.partition(" as ")
+    if mechanism == "full" and NO_LAYERS:
+        pytest.skip(NO_LAYERS)
+    if user == "another user" and not ROOT:
+        pytest.skip("only root has other users")
+    with contextlib.ExitStack() as stack:
+        if mechanism == "container":
+            stack.enter_context(without_bubblewrap(tmp_path / "empty"))
+        yield f"sandbox.user={'keep' if user == 'our user' else 'auto'}"
+
+
 def test_nothing_of_an_earlier_measurement_is_found(
-    attack: Attack, repo: Repo, script: Script, user: str
+    attack: Attack, repo: Repo, script: Script, place: str, request: pytest.FixtureRequest
 ) -> None:
-    found = printed(attack, repo, script, "--set", f"sandbox.user={user}")
-    assert {line.partition(" ")[0] for line in found} == {"NUMBERS"}, found
-    states = [line.split()[1] for line in found]
-    assert set(states) == {"10", "9"}
-    assert len(set(found)) == 2, "not even by the number that the next new file gets"
+    found = printed(attack, repo, script, "--set", place)
+    numbers = [line for line in found if line.startswith("NUMBERS")]
+    assert {line.split()[1] for line in numbers} == {"10", "9"}
+    if "full" in request.node.name:
+        assert len(set(numbers)) == 2, "not even by the number that the next new file gets"
+    rest = {line for line in found if line not in numbers}
+    if "our user" in request.node.name:  # what is ours, and the memory of everybody
+        box = re.compile(r"FOUND (?:\w+ of|name in) (?:/dev/shm|.*/[0-9a-f]{16})$")
+        rest = {line for line in rest if not box.match(line) and line != "FOUND System V"}
+    assert not rest
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="its file systems")
@@ -137,19 +161,58 @@ def test_without_layers_the_same_code_finds_what_it_left(
     assert traces, "then it would not find them in layers either"
 
 
-@layered
-def test_only_folders_of_the_cache_survive(attack: Attack, script: Script) -> None:
+def test_only_what_the_unmodified_code_leaves_in_folders_of_the_cache_survives(
+    attack: Attack, script: Script, place: str
+) -> None:
     attack.plant(
-        "#!/bin/sh\n"
-        "for at in build/deep . build.d $HOME; do test -e $at/left && echo FOUND $at; done\n"
-        "for at in build/deep . build.d $HOME; do mkdir -p $at; touch $at/left; done\n"
+        "#!/bin/sh\nstate=$(cat value)\n"
+        "for at in build/deep . build.d $HOME; do for of in 10 12 9; do\n"
+        "    test -e $at/left$of && echo FOUND $at $of by $state\ndone; done\n"
+        "for at in build/deep . build.d $HOME; do mkdir -p $at; touch $at/left$state; done\n"
         "rm -f build/gone; touch build/gone; rm build/gone; true\n"
     )
-    script({"description": "better", "files": {"value": "9\n"}})
-    done = attack.run("--set", "cache=[build/]", metric="./attack 2>&1; cat value", **STRICT)
-    assert done.column("status") == ["baseline", "keep"], done.told
+    script(*({"description": f"{value}", "files": {"value": f"{value}\n"}} for value in (12, 9)))
+    flags = ("--set", "cache=[build/]", "--set", place, "--iterations", "2")
+    done = attack.run(*flags, metric="./attack 2>&1; cat value", **STRICT)
+    assert done.column("status") == ["baseline", "discard", "keep"], done.told
+    text = "".join(path.read_text() for path in (done.folder / "logs").iterdir())
+    found = set(re.findall(r"FOUND (.*)", text))
+    assert found == {f"build/deep 10 by {state}" for state in (10, 12, 9)}, text
+
+
+def test_a_candidate_cannot_spoil_the_cache_for_what_it_is_compared_with(
+    attack: Attack, script: Script, place: str
+) -> None:
+    """Neither by what it leaves there, nor by what it does to what is built there."""
+    attack.plant(
+        "#!/bin/sh\nstate=$(cat value)\nmkdir -p build\n"
+        "test -e build/program || echo 0 >build/program\n"
+        "echo $((1000 * (10 + $(cat build/program)) + $(date +%N | cut -c 5)))\n"
+        "test $state = 10 || { rm -rf build/* && echo 5 >build/program && chmod 500 build; }\n"
+    )
+    script({"description": "not faster", "files": {"value": "11\n"}})
+    flags = ("--set", "cache=[build/]", "--set", place, "--iterations", "1")
+    done = attack.run(*flags, metric="./attack", **STRICT)
+    assert done.column("status") == ["baseline", "discard"], done.told
     text = (done.folder / "logs" / "1.log").read_text()
-    assert set(re.findall(r"FOUND (\S+)", text)) == {"build/deep"}, text
+    assert set(re.findall(r"^(1\d)\d\d\d$", text, re.MULTILINE)) == {"10"}, text
+
+
+def test_a_run_that_goes_on_builds_of_the_unmodified_code_first(
+    attack: Attack, script: Script
+) -> None:
+    attack.plant(
+        "#!/bin/sh\nmkdir -p build\ntest -e build/made || cat value >build/made\n"
+        "echo BUILT OF $(cat build/made) >&2\ncat value\n"
+    )
+    files = ({"value": "9\n"}, {"value": "8\n"})
+    script(*({"description": "better", "files": each} for each in files))
+    flags = ("--set", "cache=[build/]", "--confirm", "never")
+    attack.run(*flags, "--iterations", "1", metric="./attack", **STRICT)
+    done = attack.run(*flags, "--iterations", "2", "--resume", metric="./attack", **STRICT)
+    assert done.column("status") == ["baseline", "keep", "keep"], done.told
+    text = (done.folder / "logs" / "2.log").read_text()
+    assert set(re.findall("BUILT OF (.*)", text)) == {"10"}, text
 
 
 @layered
@@ -193,25 +256,6 @@ def test_what_lies_in_a_candidates_way_in_the_cache_ends_no_run(
     flags = ("--set", "cache=[build/]", "--scope", "build/**", "--scope", "value")
     done = attack.run(*flags, scope=None, metric="./attack", **STRICT)
     assert done.column("status") == ["baseline", "keep"], done.told
-
-
-@layered
-def test_a_folder_of_the_cache_that_held_only_a_candidates_file_is_kept_all_the_same(
-    attack: Attack, script: Script
-) -> None:
-    attack.plant(
-        "#!/bin/sh\ncat value\n"
-        "if test -e build/new; then rm -f build/made; exit; fi\n"
-        "test -e build/made && echo FOUND\nmkdir -p build; touch build/made\n"
-    )
-    script(
-        {"description": "worse", "files": {"build/new": "x\n", "value": "12\n"}},
-        {"description": "better", "files": {"value": "9\n"}},
-    )
-    flags = ("--set", "cache=[build/]", "--scope", "build/**", "--scope", "value")
-    done = attack.run(*flags, "--iterations", "2", scope=None, metric="./attack 2>&1", **STRICT)
-    assert done.column("status") == ["baseline", "discard", "keep"], done.told
-    assert "FOUND" in (done.folder / "logs" / "2.log").read_text()
 
 
 @layered

@@ -155,9 +155,7 @@ def restore(root: Path) -> None:
 
 def modes(root: Path) -> None:
     beneath.make_folder(root, "sub/deep")
-    beneath.rewrite_notes(root, "sub", None, 0o777)
     beneath.listing(root, "sub")
-    beneath.rewrite_notes(root, "sub", None, 0o070)
     beneath.listing(root, "sub", handle=0)
 
 
@@ -267,18 +265,15 @@ def test_no_measure_tree_is_placed_or_restored_through_a_swapped_folder(
     with swapping(src, elsewhere, tally, 0.03):
         for number in range(rounds // 10):
             try:
-                tree.place(changes if number % 2 else {})
-                with contextlib.suppress(OSError):
+                with tree.placed(changes if number % 2 else {}), contextlib.suppress(OSError):
                     (src.parent / "left").write_text("x")
-                tree.restore()
             except WorkspaceError:  # and nothing else: the user sees a sentence
                 refused += 1
     tally("measure trees refused while a folder was swapped", refused)
     tally("measure trees restored while a folder was swapped", rounds // 10 - refused)
     for content, expected in ((changes, b"two\r\n"), ({}, b"one\r\n")):
-        tree.place(content)
-        tree.restore()
-        assert (src / "a.py").read_bytes() == expected
+        with tree.placed(content):
+            assert (src / "a.py").read_bytes() == expected
         assert names(src.parent) == [".git", ".gitattributes", "other", "src", "value"]
     assert names(src) == ["a.py", "b.py"]
     kept = [p for p in tree.layout.pristine.rglob("*") if p.is_file()]

@@ -13,8 +13,6 @@ from autoresearch_ci.execution.sandbox.kernel import LINUX, answer_of_a_child, n
 from autoresearch_ci.execution.sandbox.seccomp import Filter
 from autoresearch_ci.execution.sandbox.users import User, connectable
 
-NEW_FOLDERS = "starts each measurement in new folders (overlayfs)"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Abilities:
@@ -117,7 +115,7 @@ def describe(
             f"sees the system, its toolchains and its own folders only (bubblewrap {version})"
         )
         if not found.why_not_fresh:
-            on.append(NEW_FOLDERS)
+            on.append("starts each measurement in new folders (overlayfs)")
         hints.append(
             "sees only the system, its toolchains, its tree, HOME and TMPDIR (sandbox.read and "
             "sandbox.write add more)"

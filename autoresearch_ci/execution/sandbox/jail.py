@@ -107,24 +107,25 @@ class Jail:
     def seal(self, kept: Sequence[Path] = ()) -> None:
         """From now on commands run in `fresh` only, and their folders stay as they are.
 
-        But for those that are `kept`: what is written there is found by all.
+        `kept`: but for these, where it is asked for.
         """
         self._places = replace(self._places, sealed=True, kept=tuple(kept))
         self._forget()
 
     @contextlib.contextmanager
-    def fresh(self, *empty: Path) -> Iterator[Path]:
+    def fresh(self, *empty: Path, keep: bool = False) -> Iterator[Path]:
         """One measurement: what its commands write to their folders is lost with the block.
 
         At the path, which is another name of the folder that holds theirs, we find it before.
-        `empty`: those that begin as that. Raises `WorkspaceError`.
+        `empty`: those that begin as that. `keep`: what is written to folders that are kept stays,
+        and is found by all that come after. Raises `WorkspaceError`.
         """
         with contextlib.ExitStack() as stack:
             with _prepared():
                 self._renew()
                 assert self._made, "sealed where no layers can be made"
                 layered = [folder for folder in self._places.own if folder not in empty]
-                kept = [*self._places.kept, *full.covered_in(self._places, layered)]
+                kept = [*full.covered_in(self._places, layered), *self._places.kept * keep]
                 made = self._made.fresh(self._places.scratch, layered, empty, kept)
                 seen = stack.enter_context(made)
             self._is_fresh = True
