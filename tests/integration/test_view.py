@@ -280,7 +280,7 @@ def test_an_older_bubblewrap_is_not_taken_for_one(tmp_path: Path) -> None:
 
 
 _AS_ANYBODY = """
-import os, tempfile
+import os, signal, tempfile
 from pathlib import Path
 from autoresearch_ci.config.schema import Sandbox
 from autoresearch_ci.execution.command import run_command
@@ -311,6 +311,10 @@ with tempfile.TemporaryDirectory() as name:
         enter = jail.enter()
         print(run_command(line, cwd=tree, env={"PATH": os.defpath}, enter=enter).output.strip())
         print(os.listdir(seen / "tree" / "below"), os.listdir(tree / "below"))
+        starter = jail._made._starter.pid
+        os.kill(starter, signal.SIGKILL)
+        os.waitid(os.P_PID, starter, os.WEXITED | os.WNOWAIT)
+        print(run_command("ls", cwd=tree, env={"PATH": os.defpath}, enter=enter).output.strip())
     jail.close()
 """
 
@@ -343,4 +347,5 @@ def test_an_ordinary_user_has_the_same_view(tmp_path: Path) -> None:
     assert "cannot access '/root'" in rest[0]
     assert "Permission denied" in rest[1]
     interfaces = Path("/proc/net/dev").read_text().count(":")
-    assert rest[-6:] == ["on", " 0", "1", str(interfaces), "new", "['new'] ['deep']"]
+    assert rest[-7:-1] == ["on", " 0", "1", str(interfaces), "new", "['new'] ['deep']"]
+    assert rest[-1] == "below", "who starts commands may be killed, and is started again"

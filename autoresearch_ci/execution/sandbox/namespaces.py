@@ -45,8 +45,7 @@ class Namespaces:
         self._mounts = _Mounts(view)
         self._fresh: int | None = None
         """The mounts of the measurement that goes on."""
-        users = self._mounts.users
-        self._starter = starter() if users is None else Starter(users, self._mounts.descriptor)
+        self._starter = self._new_starter()
 
     def confinement(
         self, user: User | None, *, network: bool, scoped: bool, filtered: bytes
@@ -71,9 +70,14 @@ class Namespaces:
 
         return Confinement([], forks=False, own=user.take if user else None, start=start)
 
+    def _new_starter(self) -> Starter:
+        users = self._mounts.users
+        return starter() if users is None else Starter(users, self._mounts.descriptor)
+
     def _alive(self) -> Starter:
-        if not self._starter.alive and self._mounts.users is None:
-            self._starter = starter()
+        if not self._starter.alive:
+            self._starter.close()
+            self._starter = self._new_starter()
         return self._starter
 
     @contextlib.contextmanager
