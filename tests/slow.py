@@ -20,7 +20,7 @@ ALONE = 2.0
 """Seconds from which on a function without variants is left out: it is a property of its own."""
 FIRST = 5.0
 """The same of a function with variants: the first defends what the others do, for less."""
-VARIANTS, VARIANT = 1.0, 0.2
+VARIANTS, VARIANT = 0.5, 0.1
 """Seconds of all variants but the first, and of one on average, from which on they are."""
 
 

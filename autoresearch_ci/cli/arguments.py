@@ -40,8 +40,8 @@ class _Parser(argparse.ArgumentParser):
 def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     """A subparser for each command, which is the module of that name.
 
-    With `words`, only those of them have all their flags: knowing the configuration takes most of
-    the time that a start takes.
+    With `words`, only those of them have flags: knowing the configuration takes most of the time
+    that a start takes.
     """
     parser: argparse.ArgumentParser = _Parser(
         prog="autoresearch-ci",
@@ -51,7 +51,7 @@ def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (about, add) in _COMMANDS.items():
         command = commands.add_parser(name, help=about, allow_abbrev=False)
-        if name != "score" or words is None or name in words:
+        if words is None or name in words:
             add(command)
     _add_programs(commands, words)
     for name, command in commands.choices.items():
@@ -66,8 +66,10 @@ def _add_programs(
     """A command for each program that needs no file of its own, and one for any other program."""
     for name, about in (*programs(), (GENERAL, "run a program of your own (--program FILE)")):
         command = commands.add_parser(name, help=about, allow_abbrev=False)
+        if words is not None and name not in words:
+            continue
         add_general(command, "" if name == GENERAL else name)
-        if name != GENERAL and (words is None or name in words):
+        if name != GENERAL:
             add_inputs(command, name)
 
 
