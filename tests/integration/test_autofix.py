@@ -33,6 +33,7 @@ from autoresearch_ci.preflight import Options, survey
 from autoresearch_ci.propose.proposer import Context, NothingLeft, Proposer, Remaining, Request
 from autoresearch_ci.record.run_records import Records
 from autoresearch_ci.workspace.store import CommitTree, opened
+from tests import journal_rows
 
 if TYPE_CHECKING:
     from tests.conftest import Repo
@@ -136,26 +137,15 @@ def failure(tool: str, code: str) -> Failure:
 
 
 def row(number: int, status: Status, proposer: str, description: str) -> Experiment:
-    return Experiment(
-        iteration=number,
-        timestamp="2026-01-01T00:00:00+00:00",
+    return journal_rows.row(
+        number,
         commit=f"{number:040x}",
         metric=1.0,
         delta=None,
-        guard="-",
-        guard_metric=None,
         status=status,
         description=description,
         best=1.0,
-        samples=1,
-        ci_low=None,
-        ci_high=None,
-        seconds=1.0,
-        tokens=0,
-        cost_usd=0.0,
-        peak_memory_mb=None,
         proposer=proposer,
-        attempts=1,
         reason="",
     )
 

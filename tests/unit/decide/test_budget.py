@@ -15,6 +15,7 @@ from autoresearch_ci.decide.budget import (
 )
 from autoresearch_ci.decide.session import Policy, Session
 from autoresearch_ci.experiment import Direction, Experiment, Status
+from tests import journal_rows
 
 
 def rows(statuses: str, best: float = 5.0) -> list[Experiment]:
@@ -22,26 +23,16 @@ def rows(statuses: str, best: float = 5.0) -> list[Experiment]:
     words = {"k": Status.KEEP, "d": Status.DISCARD, "c": Status.CRASH}
     every = [Status.BASELINE, *(words[letter] for letter in statuses)]
     return [
-        Experiment(
-            iteration=number,
+        journal_rows.row(
+            number,
             timestamp="",
             commit="",
             metric=None,
             delta=None,
-            guard="-",
-            guard_metric=None,
             status=status,
             description="",
             best=best,
-            samples=1,
-            ci_low=None,
-            ci_high=None,
-            seconds=1.0,
-            tokens=0,
-            cost_usd=0.0,
-            peak_memory_mb=None,
             proposer="-",
-            attempts=1,
             reason="",
         )
         for number, status in enumerate(every)

@@ -8,30 +8,21 @@ import pytest
 
 from autoresearch_ci.decide.lasting import as_judged, is_expected, known, lasting_failure
 from autoresearch_ci.experiment import Experiment, Status
+from tests import journal_rows
 
 
 def rows(*ends: tuple[Status, str]) -> list[Experiment]:
     return [
-        Experiment(
-            iteration=number,
+        journal_rows.row(
+            number,
             timestamp="",
             commit="",
             metric=None,
             delta=None,
-            guard="-",
-            guard_metric=None,
             status=status,
             description=f"idea {number}",
             best=None,
-            samples=1,
-            ci_low=None,
-            ci_high=None,
             seconds=0.0,
-            tokens=0,
-            cost_usd=0.0,
-            peak_memory_mb=None,
-            proposer="claude",
-            attempts=1,
             reason=reason,
         )
         for number, (status, reason) in enumerate(ends)

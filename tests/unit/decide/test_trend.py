@@ -10,27 +10,17 @@ import pytest
 
 from autoresearch_ci.decide.trend import Advice, Evaluation, evaluate, forecast
 from autoresearch_ci.experiment import Direction, Experiment, HoldoutVerdict, Status
+from tests import journal_rows
 
-ROW = Experiment(
-    iteration=0,
+ROW = journal_rows.row(
+    0,
     timestamp="",
     commit="",
     metric=100.0,
-    delta=0.0,
-    guard="-",
-    guard_metric=None,
-    status=Status.BASELINE,
     description="",
     best=100.0,
-    samples=1,
-    ci_low=None,
-    ci_high=None,
     seconds=10.0,
-    tokens=0,
-    cost_usd=0.0,
-    peak_memory_mb=None,
     proposer="search",
-    attempts=1,
     reason="",
 )
 

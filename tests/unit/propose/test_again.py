@@ -10,6 +10,7 @@ from autoresearch_ci.experiment import Direction, Experiment, FileEdit, Proposal
 from autoresearch_ci.propose.mixture import NAME, AgainProposer
 from autoresearch_ci.propose.proposer import Context, EditError, Request
 from autoresearch_ci.workspace.earlier_change import EarlierChange
+from tests import journal_rows
 from tests.memory_tree import Files
 
 OWN = Proposal(description="an idea", edits=(), proposer="own")
@@ -34,26 +35,18 @@ class Own:
 
 
 def row(proposal: Proposal) -> Experiment:
-    return Experiment(
-        iteration=1,
+    return journal_rows.row(
+        1,
         timestamp="",
         commit="c",
         metric=None,
         delta=None,
-        guard="-",
-        guard_metric=None,
         status=Status.DISCARD,
         description=proposal.description,
         best=None,
         samples=0,
-        ci_low=None,
-        ci_high=None,
         seconds=0.0,
-        tokens=0,
-        cost_usd=0.0,
-        peak_memory_mb=None,
         proposer=proposal.proposer,
-        attempts=1,
         reason="",
     )
 

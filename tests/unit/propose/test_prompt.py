@@ -21,6 +21,7 @@ from autoresearch_ci.propose.prompt import STATE_BYTES, Prompt, render
 from autoresearch_ci.propose.proposer import Context, Remaining, Request
 from autoresearch_ci.safety.characters import is_hidden
 from autoresearch_ci.safety.prompt_text import line, shown, size, tail, unshown
+from tests import journal_rows
 from tests.memory_tree import Files
 
 BASE = Files({"train.py": b"LR = 1.0\nSTEPS = 100\nEND = 0\n"})
@@ -28,26 +29,13 @@ BASE = Files({"train.py": b"LR = 1.0\nSTEPS = 100\nEND = 0\n"})
 
 def row(number: int, **changes: Any) -> Experiment:
     status = Status.BASELINE if number == 0 else Status.DISCARD
-    first = Experiment(
-        iteration=number,
-        timestamp="2026-01-01T00:00:00+00:00",
-        commit=f"c{number}",
+    first = journal_rows.row(
+        number,
         metric=1.0 + number / 1000,
         delta=number / 1000,
-        guard="-",
-        guard_metric=None,
         status=status,
         description=f"raise KNOB_{number % 7} from {number} to {number + 1} to learn more quickly",
         best=1.0,
-        samples=1,
-        ci_low=None,
-        ci_high=None,
-        seconds=1.0,
-        tokens=0,
-        cost_usd=0.0,
-        peak_memory_mb=None,
-        proposer="claude",
-        attempts=1,
         reason="no better",
     )
     return replace(first, **changes)

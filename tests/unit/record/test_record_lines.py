@@ -33,6 +33,7 @@ from autoresearch_ci.record.run_history import (
 )
 from autoresearch_ci.record.run_records import SuiteFiles
 from autoresearch_ci.workspace.repository import FileVersion
+from tests import journal_rows
 
 VERSION_0_1 = Path(__file__).parents[2] / "faults" / "data" / "version-0.1.tar.gz"
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
@@ -65,26 +66,17 @@ KNOWLEDGE = st.builds(
 
 
 def row(iteration: int = 0) -> Experiment:
-    return Experiment(
-        iteration=iteration,
-        timestamp="2026-01-01T00:00:00+00:00",
+    return journal_rows.row(
+        iteration,
         commit="a" * 40,
         metric=1.0,
         delta=None,
-        guard="-",
-        guard_metric=None,
         status=Status.BASELINE,
         description="ä",
         best=1.0,
         samples=3,
-        ci_low=None,
-        ci_high=None,
         seconds=0.1,
-        tokens=0,
-        cost_usd=0.0,
-        peak_memory_mb=None,
         proposer="-",
-        attempts=1,
         reason="",
     )
 

@@ -31,31 +31,23 @@ from autoresearch_ci.events import (
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.report.console import make_progress, say
 from autoresearch_ci.report.event_lines import next_steps
+from tests import journal_rows
 
 EVIL = "\x1b[2J::error::x \u202e##[add-mask]y\r[bold red]z[/]"
 
 
 def experiment(iteration: int, status: Status, metric: float | None) -> Experiment:
-    return Experiment(
-        iteration=iteration,
+    return journal_rows.row(
+        iteration,
         timestamp="2026-03-08T01:00:00Z",
         commit="abcdef0",
         metric=metric,
         delta=None if iteration == 0 else -0.5,
-        guard="-",
-        guard_metric=None,
         status=status,
         description=f"idea {iteration} {EVIL}",
         best=metric,
-        samples=1,
-        ci_low=None,
-        ci_high=None,
         seconds=3.0,
-        tokens=0,
-        cost_usd=0.0,
-        peak_memory_mb=None,
         proposer="script",
-        attempts=1,
         reason=EVIL,
     )
 

@@ -17,6 +17,7 @@ from autoresearch_ci.propose.proposer import Context, Request
 from autoresearch_ci.propose.search.constant_finder import find_constants
 from autoresearch_ci.propose.search.proposer import SearchProposer
 from autoresearch_ci.propose.search.tune_comments import Kind
+from tests import journal_rows
 from tests.memory_tree import Files
 
 BASE = b"""\
@@ -105,26 +106,18 @@ class Bench:
         kept = status in (Status.KEEP, Status.BASELINE)
         self.incumbent = commit if kept else self.incumbent
         self.history.append(
-            Experiment(
-                iteration=len(self.history),
+            journal_rows.row(
+                len(self.history),
                 timestamp="",
                 commit=commit,
                 metric=metric,
                 delta=None,
                 guard=guard,
-                guard_metric=None,
                 status=status,
                 description="",
                 best=metric if kept else self.best,
-                samples=1,
-                ci_low=None,
-                ci_high=None,
                 seconds=0.0,
-                tokens=0,
-                cost_usd=0.0,
-                peak_memory_mb=None,
                 proposer=proposer,
-                attempts=1,
                 reason="",
             )
         )
