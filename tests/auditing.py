@@ -19,7 +19,8 @@ from autoresearch_ci.decide.weaknesses import Severity, Weakness, identified
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.investigate.program import Program, bundled
 from autoresearch_ci.preflight import Options
-from autoresearch_ci.record.investigation_records import Known, peek
+from autoresearch_ci.record.investigation_history import Known
+from autoresearch_ci.record.investigation_records import peek
 from tests.conftest import Repo
 from tests.messages_api import Json, MessagesApi, Reply, calls, tool
 

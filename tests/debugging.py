@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from autoresearch_ci.cli.main import run_cli
-from autoresearch_ci.record.investigation_records import Known, peek
+from autoresearch_ci.record.investigation_history import Known
+from autoresearch_ci.record.investigation_records import peek
 from tests.conftest import Repo
 
 CHECK = 'test "$(cat value)" -lt 20 || { echo "AssertionError: value is $(cat value)"; exit 1; }\n'

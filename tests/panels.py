@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from autoresearch_ci.cli.main import run_cli
-from autoresearch_ci.record.investigation_records import Known, peek
+from autoresearch_ci.record.investigation_history import Known
+from autoresearch_ci.record.investigation_records import peek
 from tests.conftest import Repo
 from tests.messages_api import Json, MessagesApi, Reply, calls, tool
 

@@ -36,7 +36,7 @@ from autoresearch_ci.investigate.groundwork import Symptom, inventory, reproduce
 from autoresearch_ci.measure.commands import OutOfTime
 from autoresearch_ci.preflight import changed_since
 from autoresearch_ci.record.handoff import Handed
-from autoresearch_ci.record.investigation_records import Item, Step
+from autoresearch_ci.record.investigation_history import Item, Step
 from autoresearch_ci.report.console import make_progress
 from autoresearch_ci.report.finding_pages import Finding, Report, handoff
 from autoresearch_ci.safety.log_text import json_text

@@ -20,7 +20,8 @@ from autoresearch_ci.investigate.groundwork import own_commands
 from autoresearch_ci.investigate.program import Program, bundled, from_file
 from autoresearch_ci.preflight import Options
 from autoresearch_ci.record.handoff import Handed, read_handoff
-from autoresearch_ci.record.investigation_records import Known, Started, peek
+from autoresearch_ci.record.investigation_history import Known, Started
+from autoresearch_ci.record.investigation_records import peek
 from autoresearch_ci.record.run_names import (
     chosen_investigation,
     refuse_vanished_base,

@@ -24,7 +24,8 @@ from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.investigate.program import Program, bundled, from_file
 from autoresearch_ci.investigate.stepped import focused
 from autoresearch_ci.preflight import Options
-from autoresearch_ci.record.investigation_records import Started, peek
+from autoresearch_ci.record.investigation_history import Started
+from autoresearch_ci.record.investigation_records import peek
 from autoresearch_ci.record.run_names import (
     chosen_investigation,
     refuse_vanished_base,

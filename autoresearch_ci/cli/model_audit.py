@@ -41,7 +41,8 @@ from autoresearch_ci.investigate.steps import UNANSWERED, Claim, Opinion, verify
 from autoresearch_ci.llm.conversation import OutOfBudget
 from autoresearch_ci.llm.credentials import credential
 from autoresearch_ci.preflight import Options
-from autoresearch_ci.record.investigation_records import Item, Known, peek
+from autoresearch_ci.record.investigation_history import Item, Known
+from autoresearch_ci.record.investigation_records import peek
 from autoresearch_ci.record.run_names import run_store
 from autoresearch_ci.safety.prompt_text import line
 from autoresearch_ci.workspace.repository import Repository

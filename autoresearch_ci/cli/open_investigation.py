@@ -38,7 +38,8 @@ from autoresearch_ci.llm.credentials import credential
 from autoresearch_ci.llm.draft import Draft
 from autoresearch_ci.measure.commands import MeasuredCommands
 from autoresearch_ci.preflight import Options, at_commit, investigation_context
-from autoresearch_ci.record.investigation_records import Ended, InvestigationRecords, Started
+from autoresearch_ci.record.investigation_history import Ended, Started
+from autoresearch_ci.record.investigation_records import InvestigationRecords
 from autoresearch_ci.report.finding_pages import Report
 from autoresearch_ci.workspace.scope import Scope
 from autoresearch_ci.workspace.scratch import in_use

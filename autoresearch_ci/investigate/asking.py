@@ -21,7 +21,8 @@ from autoresearch_ci.investigate.request import request_of
 from autoresearch_ci.llm.conversation import Caps, NoProposal, OutOfBudget
 from autoresearch_ci.llm.draft import Draft
 from autoresearch_ci.llm.model_prices import spent
-from autoresearch_ci.record.investigation_records import Ended, InvestigationRecords, Paid
+from autoresearch_ci.record.investigation_history import Ended, Paid
+from autoresearch_ci.record.investigation_records import InvestigationRecords
 from autoresearch_ci.safety.prompt_text import line
 
 _R = TypeVar("_R")

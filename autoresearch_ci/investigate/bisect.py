@@ -28,7 +28,8 @@ from autoresearch_ci.errors import BaselineError, ConfigError
 from autoresearch_ci.investigate.groundwork import Symptom
 from autoresearch_ci.investigate.runs import Runs, outcome
 from autoresearch_ci.measure.commands import OutOfTime
-from autoresearch_ci.record.investigation_records import Step, refuse_forged
+from autoresearch_ci.record.investigation_history import Step
+from autoresearch_ci.record.investigation_records import refuse_forged
 from autoresearch_ci.workspace.command_files import command_files
 from autoresearch_ci.workspace.repository import Changes, FileVersion, Repository
 

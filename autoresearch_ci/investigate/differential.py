@@ -11,7 +11,7 @@ from autoresearch_ci.decide.changed_lines import Spot, changed_lines, spots, tra
 from autoresearch_ci.investigate.bisect import carried
 from autoresearch_ci.investigate.groundwork import Symptom
 from autoresearch_ci.investigate.runs import Runs
-from autoresearch_ci.record.investigation_records import Step
+from autoresearch_ci.record.investigation_history import Step
 from autoresearch_ci.workspace.repository import FileVersion, Repository
 
 _BYTES = 500_000

@@ -17,7 +17,7 @@ from autoresearch_ci.decide.bisection import Outcome
 from autoresearch_ci.decide.selected_tests import SuiteCommand
 from autoresearch_ci.decide.test_runners import NotAllowed
 from autoresearch_ci.investigate.runs import Runs, outcome
-from autoresearch_ci.record.investigation_records import Ran
+from autoresearch_ci.record.investigation_history import Ran
 from autoresearch_ci.workspace.repository import FileVersion
 from autoresearch_ci.workspace.store import Store
 

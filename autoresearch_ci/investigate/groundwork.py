@@ -30,7 +30,7 @@ from autoresearch_ci.measure.diagnostics.adapter import Said
 from autoresearch_ci.measure.diagnostics.discover import Target, discover
 from autoresearch_ci.measure.diagnostics.discovery.found import Read
 from autoresearch_ci.measure.diagnostics.registry import TOOLS
-from autoresearch_ci.record.investigation_records import Ran, Step
+from autoresearch_ci.record.investigation_history import Ran, Step
 from autoresearch_ci.safety.prompt_text import line
 
 _REPORT = "autoresearch-report"

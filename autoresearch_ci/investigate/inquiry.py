@@ -26,7 +26,7 @@ from autoresearch_ci.investigate.front_matter import FINDINGS
 from autoresearch_ci.investigate.item_schema import Schema, fitting, misfits
 from autoresearch_ci.investigate.program import Program
 from autoresearch_ci.llm.tools import Answer, reading_definitions
-from autoresearch_ci.record.investigation_records import Item, Known, Ran
+from autoresearch_ci.record.investigation_history import Item, Known, Ran
 from autoresearch_ci.safety.prompt_text import block, line
 
 FIRST, TESTS, SCRIPT = "hypothesis", "run_tests", "run_script"

@@ -43,12 +43,8 @@ from autoresearch_ci.investigate.providers import Provider
 from autoresearch_ci.investigate.request import build_request
 from autoresearch_ci.llm.conversation import NoProposal, OutOfBudget
 from autoresearch_ci.measure.commands import OutOfTime
-from autoresearch_ci.record.investigation_records import (
-    Ended,
-    InvestigationRecords,
-    Item,
-    Iteration,
-)
+from autoresearch_ci.record.investigation_history import Ended, Item, Iteration
+from autoresearch_ci.record.investigation_records import InvestigationRecords
 from autoresearch_ci.safety.prompt_text import line
 
 

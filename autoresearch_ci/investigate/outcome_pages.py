@@ -15,8 +15,8 @@ from autoresearch_ci.investigate.panel import DONE, Outcome, outcome
 from autoresearch_ci.investigate.program import Program
 from autoresearch_ci.investigate.program_steps import PanelRules
 from autoresearch_ci.record.durable_files import replace_file
-from autoresearch_ci.record.investigation_records import Item, Known
-from autoresearch_ci.report.finding_pages import Debate, Finding, Report, Run, page
+from autoresearch_ci.record.investigation_history import Item, Known
+from autoresearch_ci.report.finding_pages import Debate, Finding, Report, page
 from autoresearch_ci.safety.prompt_text import line
 
 
@@ -117,24 +117,10 @@ class Pages:
         cited = [piece.run for piece in item.evidence if piece.kind == "command"]
         cited += [number for number, run in known.runs.items() if run.control_of in cited]
         return Finding(
-            iteration=item.iteration,
-            timestamp=item.timestamp,
-            status=item.status,
-            claimed=item.claimed,
-            overruled=item.overruled,
+            **{**vars(item), "answer": _with_review(item)},
             finding=rule.finding if rule else "unknown",
-            answer=_with_review(item),
             claim=str(item.answer.get(self.program.facts.claim, "")),
-            evidence=item.evidence,
-            dropped=item.dropped,
-            fingerprint=item.fingerprint,
-            path=item.path,
-            line=item.line,
-            role=item.role,
-            runs=tuple(_run(number, known) for number in dict.fromkeys(cited)),
-            seconds=item.seconds,
-            tokens=item.tokens,
-            cost_usd=item.cost_usd,
+            ran=tuple(known.runs[number] for number in dict.fromkeys(cited)),
         )
 
 
@@ -144,19 +130,6 @@ def _with_review(item: Item) -> Mapping[str, Any]:
         return item.answer
     why = f"{item.answer.get('why', '')} Attacked again: {item.reviewed}"
     return {**item.answer, "why": why.strip()}
-
-
-def _run(number: int, known: Known) -> Run:
-    ran = known.runs[number]
-    return Run(
-        number=number,
-        command=ran.command,
-        code="timed out" if ran.timed_out else f"exit code {ran.exit_code}",
-        ending=ran.failure or "exit code 0",
-        commit=ran.commit,
-        script=ran.script,
-        without=ran.mended,
-    )
 
 
 # --- Panels ---------------------------------------------------------------------------------------
@@ -231,7 +204,6 @@ def _finding(
         answer={**first.answer, **_why(one, found, confirms, personas)},
         claim=first.claim,
         evidence=one.evidence,
-        dropped=(),
         fingerprint=first.fingerprint,
         path=first.path,
         line=first.line,

@@ -39,7 +39,7 @@ from autoresearch_ci.investigate.program_steps import PanelRules, votes_schema
 from autoresearch_ci.investigate.request import told_facts
 from autoresearch_ci.investigate.steps import of_code
 from autoresearch_ci.llm.conversation import NoProposal, OutOfBudget
-from autoresearch_ci.record.investigation_records import Ended, Known, Step
+from autoresearch_ci.record.investigation_history import Ended, Known, Step
 from autoresearch_ci.safety.prompt_text import block, line, size
 
 

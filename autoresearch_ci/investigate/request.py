@@ -14,7 +14,7 @@ from autoresearch_ci.investigate.inquiry import definitions, earlier
 from autoresearch_ci.investigate.program import Program
 from autoresearch_ci.investigate.providers import Provider
 from autoresearch_ci.llm.tools import Dialect
-from autoresearch_ci.record.investigation_records import Item
+from autoresearch_ci.record.investigation_history import Item
 from autoresearch_ci.safety.prompt_text import block, line, tail
 
 FACT_BYTES = 6_000

@@ -25,7 +25,8 @@ from autoresearch_ci.measure.commands import (
     Subject,
 )
 from autoresearch_ci.measure.xml_reports import Reports
-from autoresearch_ci.record.investigation_records import InvestigationRecords, Ran
+from autoresearch_ci.record.investigation_history import Ran
+from autoresearch_ci.record.investigation_records import InvestigationRecords
 from autoresearch_ci.safety.prompt_text import line, tail
 from autoresearch_ci.workspace.repository import Changes
 

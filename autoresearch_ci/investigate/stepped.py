@@ -41,8 +41,8 @@ from autoresearch_ci.investigate.steps import (
     told_piece,
 )
 from autoresearch_ci.llm.conversation import NoProposal, OutOfBudget
-from autoresearch_ci.record.investigation_records import Ended, Item, Known, Reviewed
-from autoresearch_ci.record.investigation_records import Step as Done
+from autoresearch_ci.record.investigation_history import Ended, Item, Known, Reviewed
+from autoresearch_ci.record.investigation_history import Step as Done
 from autoresearch_ci.safety.prompt_text import block, line, size
 
 CHANGES_BYTES = 200_000

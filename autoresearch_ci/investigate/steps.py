@@ -24,7 +24,7 @@ from autoresearch_ci.investigate.program_steps import (
 )
 from autoresearch_ci.investigate.request import told_facts
 from autoresearch_ci.llm.conversation import NoProposal, OutOfBudget
-from autoresearch_ci.record.investigation_records import Step as Done
+from autoresearch_ci.record.investigation_history import Step as Done
 from autoresearch_ci.safety.prompt_text import block, line
 
 UNANSWERED = "unanswered"

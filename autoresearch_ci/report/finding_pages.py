@@ -14,6 +14,7 @@ from typing import Any
 
 from autoresearch_ci.decide.findings import SEVERITIES, Evidence
 from autoresearch_ci.record.handoff_form import VERSION, handoff_text
+from autoresearch_ci.record.investigation_history import Item, Ran
 from autoresearch_ci.safety.characters import replaced_for_people
 from autoresearch_ci.safety.log_text import defuse
 from autoresearch_ci.safety.markdown_text import block, inline
@@ -24,45 +25,14 @@ CELL_LIMIT = 500
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
-    """A command that a finding rests on."""
+class Finding(Item):
+    """An iteration's item as people read it, with what its program makes of it."""
 
-    number: int
-    command: str
-    code: str
-    """`exit code 1`."""
-    ending: str
-    """The same, and what the output says of it."""
-    commit: str
-    script: str = ""
-    without: str = ""
-    """The file in which, for this run alone, what is claimed was taken away."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """One row of an investigation, as people read it."""
-
-    iteration: int
-    timestamp: str
-    status: str
-    claimed: str
-    overruled: str
     finding: str
     """`open`, `disproven` or `unknown`: what it is called in the handoff."""
-    answer: Mapping[str, Any]
-    """By the names of the program's item."""
     claim: str
-    evidence: tuple[Evidence, ...]
-    dropped: tuple[str, ...]
-    fingerprint: str
-    path: str
-    line: int
-    role: str = ""
-    runs: tuple[Run, ...] = ()
-    seconds: float = 0.0
-    tokens: int = 0
-    cost_usd: float = 0.0
+    ran: tuple[Ran, ...] = ()
+    """The commands that it rests on, and their controls."""
 
     @property
     def place(self) -> str:
@@ -195,16 +165,17 @@ def _evidence(finding: Finding) -> Iterator[str]:
             yield ""
             yield block(piece.text)
             yield ""
-    alike: dict[tuple[str, ...], list[Run]] = {}
-    for run in finding.runs:
-        same = (run.commit, run.command, run.code, run.script, run.without)
+    alike: dict[tuple[object, ...], list[Ran]] = {}
+    for run in finding.ran:
+        code = None if run.timed_out else run.exit_code
+        same = (run.commit, run.command, code, run.script, run.mended)
         alike.setdefault(same, []).append(run)
     for runs in alike.values():
         run, numbers = runs[0], ", ".join(str(run.number) for run in runs)
         several = "Runs" if len(runs) > 1 else "Run"
         where = f"at {commit_name(run.commit)}"
-        where += f" without what is claimed in {inline(run.without)}" if run.without else ""
-        yield f"{several} {numbers} {where}, {inline(run.ending)}:"
+        where += f" without what is claimed in {inline(run.mended)}" if run.mended else ""
+        yield f"{several} {numbers} {where}, {inline(run.failure or 'exit code 0')}:"
         yield ""
         yield block(run.command)
         yield ""

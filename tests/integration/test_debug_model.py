@@ -16,7 +16,7 @@ import pytest
 from autoresearch_ci.decide.saturation import coverage
 from autoresearch_ci.investigate.outcome_pages import looked
 from autoresearch_ci.investigate.program import from_file
-from autoresearch_ci.record.investigation_records import Item
+from autoresearch_ci.record.investigation_history import Item
 from tests.conftest import Repo
 from tests.debugging import Debug, Debugged, make_debug
 from tests.messages_api import (
