@@ -234,6 +234,8 @@ def _of_python(weakness: Weakness, rule: str, content: str) -> tuple[Severity, s
     """How bad it is at most, and why; no reason: bandit is right."""
     if _THAT_IT_IS.fullmatch(rule):
         return Severity.INFO, "it says that something is used, not that anything is wrong"
+    if rule == "B413":
+        return Severity.LOW, "pycryptodome, which is maintained, is imported by the same name"
     if rule in _OF_DEPLOYMENT and _REHEARSED.search(weakness.path):
         return Severity.INFO, "it stands in tests or examples"
     if rule in _PASSWORDS:

@@ -236,3 +236,7 @@ def test_what_tests_may_do_with_certificates_and_chance_is_milder_there() -> Non
         assert severity(f"python/{rule}", "", path="tests/test_a.py") is LOW
         assert severity(f"python/{rule}", "", path="app/a.py") is HIGH
     assert severity("python/request-path", "", path="examples/app.py") is HIGH
+
+
+def test_that_a_package_is_called_as_an_abandoned_one_is_mild() -> None:
+    assert severity("bandit/B413", "from Crypto.Cipher import AES\n", line=1) is LOW

@@ -237,6 +237,47 @@ def test_what_a_tool_suppresses_counts_all_the_same() -> None:
     assert read("trivy-sarif").weaknesses
 
 
+def test_what_osv_documents_is_read_by_groups_of_one_vulnerability() -> None:
+    """https://google.github.io/osv-scanner/output/: absolute paths, groups with or without score."""
+    about = {"name": "regex", "version": "1.5.1", "ecosystem": "crates.io"}
+    both = ["GHSA-m5pq-gvj9-9vr8", "RUSTSEC-2022-0013"]
+    known = [{"id": name, "aliases": ["CVE-2022-24713"]} for name in both]
+    analysis = {"RUSTSEC-2022-0013": {"called": False}}
+    entry = {
+        "package": about,
+        "vulnerabilities": known,
+        "groups": [{"ids": both, "experimentalAnalysis": analysis}],
+    }
+    source = {"path": "/tree/sub/Cargo.lock", "type": "lockfile"}
+    told = json.dumps({"results": [{"source": source, "packages": [entry]}]})
+    found = read("osv-scanner-2", stdout=told, exit_code=1)
+    assert lines(found) == [("GHSA-m5pq-gvj9-9vr8", "sub/Cargo.lock", 0, HIGH)]
+    assert read("osv-scanner-2", stdout=told, exit_code=127).incomplete
+
+
+def test_a_place_in_sarif_may_be_an_address_or_below_a_named_root() -> None:
+    """As osv-scanner and trivy write it of dependencies: no region, or the first line."""
+    at = [
+        {"artifactLocation": {"uri": "file:///tree/sub/Cargo.lock"}},
+        {
+            "artifactLocation": {"uri": "a.lock", "uriBaseId": "ROOTPATH"},
+            "region": {"startLine": 1},
+        },
+    ]
+    results = [
+        {
+            "ruleId": "CVE-1",
+            "level": "warning",
+            "message": {"text": "Package: a"},
+            "locations": [{"physicalLocation": place}],
+        }
+        for place in at
+    ]
+    told = json.dumps({"runs": [{"tool": {"driver": {"name": "x"}}, "results": results}]})
+    found = lines(read("trivy-sarif", stdout=told, exit_code=0))
+    assert found == [("CVE-1", "a.lock", 1, MEDIUM), ("CVE-1", "sub/Cargo.lock", 0, MEDIUM)][::-1]
+
+
 def test_the_severity_of_an_extensions_rule_is_heard() -> None:
     rule = {"id": "js/xss", "properties": {"security-severity": "9.1"}}
     driver = {"name": "x", "rules": [{"id": "other"}]}
