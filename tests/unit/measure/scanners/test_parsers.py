@@ -238,7 +238,8 @@ def test_what_a_tool_suppresses_counts_all_the_same() -> None:
 
 
 def test_what_osv_documents_is_read_by_groups_of_one_vulnerability() -> None:
-    """https://google.github.io/osv-scanner/output/: absolute paths, groups with or without score."""
+    """https://google.github.io/osv-scanner/output/: absolute paths, groups with or without a
+    score."""
     about = {"name": "regex", "version": "1.5.1", "ecosystem": "crates.io"}
     both = ["GHSA-m5pq-gvj9-9vr8", "RUSTSEC-2022-0013"]
     known = [{"id": name, "aliases": ["CVE-2022-24713"]} for name in both]
