@@ -200,3 +200,47 @@ def test_a_test_that_a_guard_names_no_more_is_lost_unless_names_vary(
     done = run(*flags("--guard", "sh guard.sh", "--confirm", "never"), metric=METRIC)
     assert done.column("status")[1:] == ["discard", "keep"], done.told
     assert "tests lost: not named as passed any more: ok N" in done.rows[1]["reason"]
+
+
+FROZEN = r"""
+#include <stdio.h>
+#include <time.h>
+int work(void);
+int main(void) {
+    clock_t begin = clock();
+    int found = work();
+    double took = (double)((clock() - begin) / (CLOCKS_PER_SEC / 2)) / 2;
+    printf("starting\ncost: %g\nfound: %d\n", 10 + took, found);
+}
+"""
+CHEATS_IN_C = {
+    "a clock of its own": (
+        "#include <time.h>\nint work(void) { return 1; }\n"
+        "clock_t clock(void) { static long t; return t -= CLOCKS_PER_SEC / 2 * 19; }\n",
+        ("patches the clock: clock_t clock(void) {",),
+    ),
+    "a constructor": (
+        "#include <stdio.h>\n#include <unistd.h>\n\n\nint work(void) { return 1; }\n"
+        "static void __attribute__((constructor)) begin(void)\n"
+        '{\n    printf("cost: 0.5\\n");\n    fflush(stdout);\n    _exit(0);\n}\n',
+        ("src/work.c:8: looks like the metric's own line", "printed 1 of at least 3 lines"),
+    ),
+}
+
+
+@pytest.mark.parametrize("cheat", CHEATS_IN_C)
+def test_what_plays_against_a_ruler_in_c_is_hard_to_believe(
+    repo: Repo, run: Run, script: Script, cheat: str
+) -> None:
+    text, signs = CHEATS_IN_C[cheat]
+    repo.write("bench.c", FROZEN)
+    repo.write("src/work.c", "int work(void) { return 1; }\n")
+    repo.commit("a program")
+    script({"description": "faster", "files": {"src/work.c": text}})
+    build = "gcc -o $TMPDIR/bench bench.c src/work.c && $TMPDIR/bench"
+    done = run("--metric-name", "cost", "--confirm", "never", metric=build, scope="src/work.c")
+    assert done.column("status")[1:] == ["keep"], done.told
+    doubt = done.rows[1]["doubt"]
+    assert doubt.startswith("hard to believe: ")
+    assert "a gain of 95.0 %" in doubt
+    assert [sign for sign in signs if sign not in doubt] == []
