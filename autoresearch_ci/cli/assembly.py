@@ -233,10 +233,12 @@ def open_bench(
     stack: ExitStack,
     *,
     paid: Callable[[Spent], None] = lambda cost: None,
+    fixed: bool = False,
 ) -> Bench:
     """A bench whose tree is created and set up; what it holds open is closed with `stack`.
 
-    `paid`: is told what the judge costs. Raises `BaselineError` or `ProposerError`.
+    `paid`: is told what the judge costs. `fixed`: no candidate is measured there.
+    Raises `BaselineError` or `ProposerError`.
     """
     tree = _make_tree(collaborators)
     stack.callback(tree.sandbox.close)
@@ -249,7 +251,7 @@ def open_bench(
     bench.set_up(collaborators.config.setup)
     context = collaborators.context
     editable = context.scope.select(context.files)
-    bench.prove(context.files, editable, collaborators.config)
+    bench.prove(context.files, editable, collaborators.config, fixed=fixed)
     return bench
 
 

@@ -176,7 +176,7 @@ class CommitLooks:
             stop=self.stop,
             environment=self.environment,
         )
-        return open_bench(collaborators, self.stack)
+        return open_bench(collaborators, self.stack, fixed=True)
 
 
 @contextmanager

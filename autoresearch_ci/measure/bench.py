@@ -153,11 +153,17 @@ class Bench:
         self.tree.seal()
 
     def prove(
-        self, tracked: Mapping[str, FileVersion], editable: Iterable[str], config: Config
+        self,
+        tracked: Mapping[str, FileVersion],
+        editable: Iterable[str],
+        config: Config,
+        *,
+        fixed: bool = False,
     ) -> None:
         """What its commands use of the repository comes from the tree. Raises `BaselineError`.
 
-        `tracked` and `editable`: all its files, and the paths of those in scope.
+        `tracked` and `editable`: all its files, and the paths of those in scope. `fixed`: nothing
+        changes after setup.
         """
         layout = self.tree.layout
         folders = (str(p) for path in tracked for p in PurePosixPath(path).parents[:-1])
@@ -172,6 +178,7 @@ class Bench:
             paths=paths,
             editable=frozenset(editable),
             measured=config.measured,
+            fixed=fixed,
             folder=layout.scratch / "imports",
         )
         if not self._own_search:

@@ -84,6 +84,8 @@ class Provenance:
     """Those that a candidate may change."""
     measured: tuple[str, ...] = ()
     """Commands that run for each candidate, the metric's first."""
+    fixed: bool = False
+    """Whether there are none, so that what setup has built is what is asked for."""
     folder: Path
     """For a module of ours that redirects imports."""
 
@@ -126,16 +128,10 @@ class Provenance:
                 copies, claims = copies + copied, claims + found
                 prefixes += [str(Path(python).parent.parent)] * bool(found or copied)
         for copy in copies:
-            refuse_compiled(copy, self.editable, self.measured)
-        others = [line for line in lines if line not in self.measured]
-        refuse_built(
-            self.tree,
-            self.tracked,
-            self.editable,
-            measured=self.paths.words(self.measured),
-            setup=[*self.paths.words(others), *" ".join(others).split()],
-            shared=self.paths.share,
-        )
+            if not (self.fixed and copy.site.is_relative_to(self.tree)):
+                refuse_compiled(copy, self.editable, self.measured)
+        if not self.fixed:
+            self._refuse_built(lines)
         added = self._redirected(claims, copies, environment) if claims or copies else {}
         for python in pythons if added else ():
             try:
@@ -162,6 +158,17 @@ class Provenance:
             hidden=tuple(set(hidden)),
             shown=tuple(prefix for prefix in prefixes if leads_into(prefix, [str(self.checkout)])),
             told=f"{told} (redirected: {files})",
+        )
+
+    def _refuse_built(self, lines: Sequence[str]) -> None:
+        others = [line for line in lines if line not in self.measured]
+        refuse_built(
+            self.tree,
+            self.tracked,
+            self.editable,
+            measured=self.paths.words(self.measured),
+            setup=[*self.paths.words(others), *" ".join(others).split()],
+            shared=self.paths.share,
         )
 
     def _built(self, lines: Sequence[str], environment: Mapping[str, str]) -> list[Path]:

@@ -838,6 +838,22 @@ def test_a_module_of_the_head_does_not_pass_for_pytest(
     assert "pytest itself tells nothing of the run" in out
 
 
+def test_what_setup_builds_of_a_commit_is_that_commit(
+    marks: Repo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    marks.write(
+        "c.c", 'int printf(const char *, ...);\nint main(void) { printf("c.txt:1: BAD\\n"); }\n'
+    )
+    marks.write("Makefile", "tell: c.c\n\tgcc -o tell c.c\n")
+    marks.write(
+        ".github/autoresearch.yml",
+        "setup: [make]\n" + MARKS.replace("grep -Hn BAD *.txt; test $? != 2", "./tell"),
+    )
+    marks.commit("built")
+    assert typed("--fail-on", "any") == 1
+    assert "c.txt:1" in capsys.readouterr().out
+
+
 STUBS = {
     "pyproject.toml": '[tool.pytest.ini_options]\npythonpath = ["{folder}"]\n',
     "conftest.py": "import sys\n\nsys.path.insert(0, '{folder}')\n",
