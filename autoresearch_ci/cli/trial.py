@@ -32,6 +32,8 @@ _DRIFT = 0.2
 MANY_FILES = 50
 """More than that in scope make it hard to say what a change is about."""
 _SLOW = 120.0
+_LONGEST = 600.0
+"""Seconds of one run, where `metric.timeout` says nothing."""
 _PATIENCE = 90.0
 """Seconds after which no third measurement is begun."""
 _RUNS_A_DECISION = 4
@@ -111,6 +113,7 @@ def tried(config: Config, context: RunContext, environment: Mapping[str, str], s
 
     And `ConfigError` when the target is reached already.
     """
+    config = _impatient(config)
     with apart_from_runs(config, context, environment, stop) as apart:
         bench = open_bench(apart.collaborators, apart.stack)
         policy = make_policy(config)
@@ -134,6 +137,12 @@ def tried(config: Config, context: RunContext, environment: Mapping[str, str], s
         blind=blind,
         results=int(found.runs[-1].numbers.get("results", 0)),
     )
+
+
+def _impatient(config: Config) -> Config:
+    """What waits for something that never comes is no metric, and nobody waits an hour for it."""
+    limit = {"timeout": config.metric.timeout or _LONGEST}
+    return config.model_copy(update={"metric": config.metric.model_copy(update=limit)})
 
 
 def _is_blind(bench: Bench, policy: Policy, found: Baseline, scope: Sequence[str]) -> bool:

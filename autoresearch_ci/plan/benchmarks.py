@@ -103,7 +103,7 @@ def _of_scripts(
         elif end != "py" or "__main__" in text or "def " not in text:
             names = dict.fromkeys(told["name"] for told in _SAYS.finditer(text))
             only = next(iter(names)) if len(names) == 1 else ""
-            yield Benchmark(command=command, name=only, reason=f"{path}: is there", before=before)
+            yield Benchmark(command=command, name=only, reason=path, before=before)
 
 
 def _own(text: str, package: str) -> str:

@@ -72,7 +72,7 @@ def draft_of(offer: Offer, stack: Stack, caches: Sequence[str]) -> Draft:
         metric=offer.metric,
         guards=offer.guards,
         more=more,
-        reasons={"metric": offer.reason},
+        reasons={"metric": f"{offer.title}, from {offer.reason}"},
     )
 
 

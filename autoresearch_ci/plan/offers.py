@@ -79,7 +79,7 @@ def benchmark_runs(stack: Stack) -> Iterator[Offer]:
                 f"the benchmark {found.command}",
                 f"Make the benchmark {found.command} better",
                 _metric_of(found),
-                f"the benchmark that the repository has ({found.reason})",
+                found.reason,
             )
 
 
