@@ -106,7 +106,7 @@ def suite_time(stack: Stack) -> Iterator[Offer]:
     """Of the tests, as their runner reports it, else by the clock."""
     for target in suites(stack)[:1]:
         guard = guard_of(target)
-        command, report = guard["command"], guard.get("junit", "")
+        command, report = _without_linters(guard["command"], stack), guard.get("junit", "")
         if report == REPORT:
             metric = {"command": command, "extract": {"junit": REPORT, "count": "seconds"}}
         elif target.tool == "cargo test":
@@ -130,6 +130,18 @@ def suite_time(stack: Stack) -> Iterator[Offer]:
             metric,
             target.reasons[0],
         )
+
+
+_RUNNERS = ("ava", "mocha", "uvu", "tap", "tape", "jasmine", "vitest", "jest")
+
+
+def _without_linters(command: str, stack: Stack) -> str:
+    """Of a script `test` that lints as well, what runs the code."""
+    steps = [step.strip() for step in stack.scripts.get("test", "").split("&&")]
+    runs = [step for step in steps if step.split(" ")[0] in _RUNNERS]
+    if command != "npm test --silent" or len(runs) != 1 or len(steps) == 1:
+        return command
+    return f"npx --no-install {runs[0]}"
 
 
 def notebooks(stack: Stack) -> Iterator[Offer]:

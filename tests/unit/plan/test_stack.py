@@ -168,6 +168,13 @@ def test_the_guard_of_pytest_compares_test_by_test() -> None:
     assert "--continue-on-collection-errors" not in guard["command"]
 
 
+def test_what_lints_is_no_part_of_the_time_of_the_tests() -> None:
+    package = '{"scripts": {"test": "xo && ava --serial && tsd"}}'
+    (offer,) = offers_for("faster tests", stack({"package.json": package, "index.js": ""}))
+    assert offer.metric["command"].endswith("score time -- npx --no-install ava --serial")
+    assert offer.guards[0]["command"] == "npm test --silent"
+
+
 def test_what_make_builds_for_its_tests_is_no_part_of_their_time() -> None:
     (offer,) = offers_for("faster tests", stack(C))
     assert offer.metric["command"] == "make check && autoresearch-ci score time -- make check"
