@@ -15,7 +15,7 @@ Fingerprint = tuple[int, int, int, int, int]
 """Mode, inode, size, mtime and ctime in ns. ctime cannot be set back without setting the clock,
 so an equal fingerprint means equal content (git's index relies on the same)."""
 
-_MTIME, _CTIME = 3, 4
+_CTIME = 4
 _LONGEST = 4096
 """Characters of a path by which a program can reach something in one step (PATH_MAX)."""
 
@@ -67,15 +67,15 @@ class Snapshot:
         A folder is a store in its size, times and attributes; so none of them stays.
         """
         old = self.root.with_name(f"{self.root.name}.old")
-        remove(old)
         with undisturbed(self.root.parent):
+            beneath.remove(old.parent, old.name)
             with contextlib.suppress(FileNotFoundError):
                 self.root.rename(old)
             self.root.mkdir()
             self._own(self.root, "")
             rewrite(self._moved(old))
             self.shut()
-        remove(old)
+            beneath.remove(old.parent, old.name)
 
     def shut(self, wanted: Callable[[int], bool] = lambda mode: True) -> None:
         """Give folders their permissions and times. `wanted`: those that are to have these."""
@@ -116,9 +116,6 @@ class Snapshot:
                     path, to = _joined(folder, name), new.folder(folder)
                     os.rename(name, name, src_dir_fd=was.folder(folder), dst_dir_fd=to)
                     known = self.files[path]
-                    # That it was read is no news either.
-                    times = (known[_MTIME], known[_MTIME])
-                    os.utime(name, ns=times, dir_fd=to, follow_symlinks=False)
                     now = _fingerprint(os.stat(name, dir_fd=to, follow_symlinks=False))
                     if now[:_CTIME] != known[:_CTIME]:
                         raise _still_there(name, self.root)
@@ -127,7 +124,7 @@ class Snapshot:
         return [path for path in self.files if path not in moved]
 
     def _kept(self, old: Path) -> dict[str, list[str]]:
-        """The files of each folder that are as they were; others go first, to make room."""
+        """The files of each folder that are as they were, as if unread; others go, to make room."""
         kept: dict[str, list[str]] = {}
         with beneath.Cursor(old) as cursor:
             for folder in self.folders:
@@ -145,6 +142,9 @@ class Snapshot:
                             beneath.remove(old, path)
                     elif self.files.get(path) == _fingerprint(status):
                         names.append(name)
+                        if status.st_atime_ns != (time_ns := status.st_mtime_ns):
+                            times, at = (time_ns, time_ns), cursor.folder(folder)
+                            os.utime(name, ns=times, dir_fd=at, follow_symlinks=False)
                     else:
                         os.unlink(name, dir_fd=cursor.folder(folder))
         return kept
