@@ -117,7 +117,10 @@ class AbsolutePaths:
                 self._refuse_program(word, Path(program))
 
     def _refuse_program(self, word: str, program: Path) -> None:
-        real = os.path.realpath(program)
+        try:
+            real = os.path.realpath(program)
+        except OSError:
+            return  # what we cannot reach, no command can
         place = self._place(real)
         content = b"" if place else _content(Path(real), _LARGEST_PROGRAM)
         if content.startswith(b"#!"):

@@ -66,6 +66,8 @@ class Step:
                 self.log.line(line)
 
 
+_ERROR = '{"event": "error", '
+"""Standard error says the same for people."""
 _EVENTS = {
     events.to_json_name(kind): kind
     for kind in (
@@ -95,7 +97,8 @@ class Narrator:
         """A line that is no event is shown as it is."""
         event = parse(line)
         if event is None:
-            self._log.line(line)
+            if not line.startswith(_ERROR):
+                self._log.line(line)
             return
         match event:
             case RunStarted():

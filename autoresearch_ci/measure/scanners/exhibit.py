@@ -183,7 +183,7 @@ def code_nobody_reads(
         for subject in subjects
         if (kind := _kind_of_code(subject)) and not any(s.takes(subject) for s in scanners)
     )
-    return dict(kinds.most_common())
+    return dict(sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0])))
 
 
 def _kind_of_code(subject: Subject) -> str:
