@@ -352,7 +352,7 @@ class Run:
         return process
 
     def finish(
-        self, process: subprocess.Popen[str], timeout: float = 60, **options: str | None
+        self, process: subprocess.Popen[str], timeout: float = 300, **options: str | None
     ) -> Result:
         out, err = process.communicate(timeout=timeout)
         return self.result(process.returncode, out, err, **options)

@@ -99,7 +99,7 @@ def on_small_disk(tmp_path: Path) -> OnSmallDisk:
             pytest.skip("only root may mount")
         process = multiprocessing.get_context("fork").Process(target=child, args=(options, body))
         process.start()
-        process.join(120)
+        process.join(600)
         if process.exitcode == 77:
             pytest.skip("mounting is not permitted here")
         assert process.exitcode == 0, report.read_text()

@@ -46,7 +46,7 @@ STORY = (
 """Keeps, discards, a repaired crash, a no-op, a reworked guard."""
 
 
-def wait_for(path: Path, seconds: float = 30) -> None:
+def wait_for(path: Path, seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not path.exists():
         assert time.monotonic() < deadline, f"{path} never appeared"

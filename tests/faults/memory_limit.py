@@ -93,7 +93,7 @@ def _write(path: Path, text: str) -> None:
 
 def _remove(folder: Path) -> None:
     """As soon as the last of its processes has been reaped."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 100
     while True:
         try:
             folder.rmdir()

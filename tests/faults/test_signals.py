@@ -37,7 +37,7 @@ def test_asked_to_stop_a_run_ends_at_once_and_can_be_resumed(
     began = time.monotonic()
     send = os.killpg if whole_group else os.kill
     send(process.pid, number)
-    stopped = story.run.finish(process, timeout=30)
+    stopped = story.run.finish(process)
     assert time.monotonic() - began < promptly(1.5)
     assert stopped.code == 130, stopped.told
     assert "--resume" in stopped.err

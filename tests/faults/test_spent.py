@@ -72,7 +72,7 @@ def killed_at(
 
     api.answer(never)
     process: multiprocessing.Process = run.fork(*flags, **{**FILE, **options})
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 300
     while len(api.requests) < requests:
         assert time.monotonic() < deadline, (run.repo.path.parent / "printed").read_text()
         time.sleep(0.01)

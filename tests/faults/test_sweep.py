@@ -109,7 +109,7 @@ def test_killed_at_a_system_call_of_git_a_run_ends_in_the_same_state(
             wrapped = f"if test $n = {n}; then {then}; fi"
             patch.setenv("PATH", counted_git(story.repo, wrapped)[0])
             process = story.fork()
-            died = killed(process, after=60)
+            died = killed(process, after=300)
         printed = (story.repo.path.parent / "printed").read_text()
         if alone:
             assert process.exitcode in (0, 2, 3), f"{n} {call} {number}: {printed}"

@@ -103,7 +103,7 @@ class Job:
             start_new_session=True,
         )
 
-    def finish(self, process: subprocess.Popen[str], timeout: float = 60) -> Done:
+    def finish(self, process: subprocess.Popen[str], timeout: float = 300) -> Done:
         with process:
             log, _ = process.communicate(timeout=timeout)
         return Done(code=process.returncode, log=log, folder=self.folder)
@@ -588,7 +588,7 @@ def test_a_comment_on_a_pull_request_starts_us_only_for_a_branch_of_ours(
 # --- signals --------------------------------------------------------------------------------------
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 200) -> None:
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, "it never happened"

@@ -190,7 +190,7 @@ def test_invalid_utf8_survives_and_the_log_is_raw(run: Run, tmp_path: Path) -> N
 
 def test_the_log_is_written_while_the_command_runs(run: Run, tmp_path: Path) -> None:
     waits = "echo one; until [ -s log ]; do sleep 0.01; done; head -c 4 log"
-    assert run(waits, log=tmp_path / "log", timeout=10).output == "one\none\n"
+    assert run(waits, log=tmp_path / "log", timeout=100).output == "one\none\n"
 
 
 def test_the_log_of_a_killed_command_has_its_end(run: Run, tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def gone(pid: int, seconds: float = 5) -> bool:
+def gone(pid: int, seconds: float = 60) -> bool:
     """A process that was killed is seen for a moment yet, until the kernel has put it away."""
     deadline = time.monotonic() + seconds
     while alive(pid):

@@ -878,7 +878,7 @@ def test_a_cancelled_first_job_leaves_what_it_kept_to_the_second(world: World) -
     assert published.outputs["pull-request"] == world.api.pulls[0]["html_url"]
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 300) -> None:
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, "it never happened"

@@ -787,7 +787,7 @@ def test_a_base_given_by_configuration_is_where_it_goes(world: World) -> None:
 
 
 def wait_for(path: Path) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 300
     while not path.exists():
         assert time.monotonic() < deadline, f"{path} never came"
         time.sleep(0.02)
