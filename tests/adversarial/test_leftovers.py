@@ -66,7 +66,8 @@ for path in folders:
     looked(f"time of {path}", lambda: os.stat(path).st_mtime == 42)
     looked(f"size of {path}", lambda: os.stat(path).st_size > 10_000)
     looked(f"name in {path}", lambda: os.path.lexists(f"{path}/ANSWER"))
-looked("last read", lambda: os.stat("below/unread").st_atime > os.stat("below/unread").st_mtime)
+unread = "/".join(["below", "unread"])  # we read what a command names, before it starts
+looked("last read", lambda: os.stat(unread).st_atime > os.stat(unread).st_mtime)
 for path in ("/tmp", "/var/tmp", "/dev/shm", "/run", "/dev/mqueue"):
     looked(f"name in {path}", lambda: os.path.lexists(f"{path}/ANSWER"))
 looked("terminal", lambda: [name for name in os.listdir("/dev/pts") if name.isdigit()])
@@ -92,7 +93,7 @@ for path in (".", "below", home, temporary):
         did(lambda: os.unlink(name))
 for path in folders:
     did(lambda: os.utime(path, (42, 42)))
-with open("below/unread") as file:
+with open(unread) as file:
     file.read()
 for path in ("/tmp", "/var/tmp", "/dev/shm", "/run", "/dev/mqueue"):
     did(lambda: touched(f"{path}/ANSWER"))
