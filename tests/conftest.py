@@ -59,7 +59,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         function = slow.function_of(item.nodeid)
         variants = "[" in item.nodeid
-        if slow.is_left_out(function, listed, first=function not in seen, variants=variants):
+        if function in listed and (function in seen or not variants):
             item.add_marker(pytest.mark.slow)
         seen.add(function)
     named = {Path(str(word).partition("::")[0]).resolve() for word in config.args}

@@ -2,9 +2,8 @@
 
     make slow    runs everything and writes the list anew
 
-Of a function with variants all but the first are left out when that saves a second, and none of
-them is quick. A function without, and one whose first takes long (its name ends with `[]`), is a
-property that `make test` does not look at at all.
+Of a function with variants all but the first are left out when that saves half a second, and none
+of them is quick. A function without is a property that `make test` does not look at at all.
 """
 
 from __future__ import annotations
@@ -18,8 +17,6 @@ from xml.etree import ElementTree
 LIST = Path(__file__).with_name("slow.txt")
 ALONE = 2.0
 """Seconds from which on a function without variants is left out: it is a property of its own."""
-FIRST = 5.0
-"""The same of a function with variants: the first defends what the others do, for less."""
 VARIANTS, VARIANT = 0.5, 0.1
 """Seconds of all variants but the first, and of one on average, from which on they are."""
 
@@ -27,11 +24,6 @@ VARIANTS, VARIANT = 0.5, 0.1
 def listed() -> frozenset[str]:
     """Slow functions, as `tests/folder/test_file.py::test_name`; what follows is for readers."""
     return frozenset(line.split()[0] for line in LIST.read_text(encoding="utf-8").splitlines())
-
-
-def is_left_out(function: str, slow: frozenset[str], *, first: bool, variants: bool) -> bool:
-    """`first`: of the tests that this function is."""
-    return f"{function}[]" in slow or (function in slow and not (first and variants))
 
 
 def function_of(test: str) -> str:
@@ -46,9 +38,6 @@ def slow_functions(reports: Iterable[str]) -> Iterable[tuple[str, float]]:
         path = case.attrib["classname"].replace(".", "/") + ".py"
         seconds[f"{path}::{function_of(case.attrib['name'])}"].append(float(case.attrib["time"]))
     for function, (first, *others) in sorted(seconds.items()):
-        if others and first > FIRST:
-            yield f"{function}[]", first + sum(others)
-            continue
         saved = sum(others) if others else first
         if saved > (max(VARIANTS, VARIANT * len(others)) if others else ALONE):
             yield function, saved
