@@ -30,7 +30,8 @@ _FOREIGN = re.compile(r"#!.*\b(?:zsh|fish|t?csh)\b")
 _DOCKERFILE = re.compile(
     r"(?:^|/)(?:(?:Docker|Container)file(?:\.[\w-]+)?|[\w.-]+\.dockerfile)$", re.IGNORECASE
 )
-_SILENCED = re.compile(r"#(?=\s*shellcheck\s+disable=)")
+_TOLD = re.compile(r"#(?=\s*shellcheck\s)")
+"""Of a line that tells ShellCheck anything: `disable=` may stand behind other words of it."""
 _RETOLD = ".as-told"
 _BROKEN = re.compile(r"(?:SC10(?:7[0-3]|8[89])|DL1000)$")
 """It could not be parsed, so nothing else is told of it."""
@@ -48,7 +49,7 @@ def _is_dockerfile(subject: Subject) -> bool:
 
 def _unsilenced(path: str, text: str) -> tuple[str, str] | None:
     """No option makes it overlook its own comments."""
-    return (f"{path}{_RETOLD}", _SILENCED.sub("#-", text)) if _SILENCED.search(text) else None
+    return (f"{path}{_RETOLD}", _TOLD.sub("#-", text)) if _TOLD.search(text) else None
 
 
 def _shellcheck(task: Task) -> list[str]:

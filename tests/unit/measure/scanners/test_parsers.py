@@ -361,8 +361,9 @@ def test_names_are_spread_over_command_lines_that_have_room() -> None:
     assert SCANNERS["bandit"].batches(["./a"]) == [["./a"]]
 
 
-def test_shellcheck_is_shown_what_its_comments_would_hide_line_by_line() -> None:
-    text = "#!/bin/sh\n# shellcheck disable=SC2086\ncp $1 /tmp\n"
+@pytest.mark.parametrize("told", ["disable=SC2086", "source=/dev/null disable=SC2086"])
+def test_shellcheck_is_shown_what_its_comments_would_hide_line_by_line(told: str) -> None:
+    text = f"#!/bin/sh\n# shellcheck {told}\ncp $1 /tmp\n"
     retold = SCANNERS["shellcheck"].retold("a.sh", text)
     assert retold == ("a.sh.as-told", text.replace("# shell", "#- shell"))
     assert SCANNERS["shellcheck"].retold("a.sh", "cp $1 /tmp\n") is None
