@@ -176,16 +176,18 @@ class _File:
         return found
 
     @functools.cached_property
-    def _mappings(self) -> Mapping[str, ast.Dict | ast.Call]:
-        """Mappings that a name is given."""
-        found: dict[str, ast.Dict | ast.Call] = {}
+    def _mappings(self) -> Mapping[str, list[ast.Dict | ast.Call]]:
+        """Mappings that a name is given, in the order of the file."""
+        found: dict[str, list[ast.Dict | ast.Call]] = {}
         for node in self._nodes:
             match node:
                 case ast.Assign(targets=[ast.Name(id=name)], value=ast.Dict() as value):
-                    found[name] = value
+                    found.setdefault(name, []).append(value)
                 case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(
                     func=ast.Name(id="dict")) as value):  # fmt: skip
-                    found[name] = value
+                    found.setdefault(name, []).append(value)
+        for values in found.values():
+            values.sort(key=lambda value: value.lineno)
         return found
 
     def _options(self, call: ast.Call) -> dict[str, ast.expr]:
@@ -196,8 +198,9 @@ class _File:
             if keyword.arg:
                 found[keyword.arg] = keyword.value
                 continue
-            if isinstance(value, ast.Name):
-                value = self._mappings.get(value.id)
+            if isinstance(value, ast.Name):  # in another function it may be another
+                given = self._mappings.get(value.id, [])
+                value = next((g for g in reversed(given) if g.lineno <= call.lineno), None)
             if isinstance(value, ast.Dict):
                 pairs = zip(value.keys, value.values, strict=True)
                 found |= {str(k.value): v for k, v in pairs if isinstance(k, ast.Constant)}
@@ -205,8 +208,12 @@ class _File:
                 found |= {k.arg: k.value for k in value.keywords if k.arg}
         return found
 
+    @functools.cached_property
+    def _modules(self) -> frozenset[str]:
+        return frozenset(name.split(".")[0] for name in self._names.values())
+
     def _uses(self, *modules: str) -> bool:
-        return any(name.split(".")[0] in modules for name in self._names.values())
+        return not self._modules.isdisjoint(modules)
 
     def _weakness(
         self, rule: _Rule, node: ast.expr | ast.stmt, confidence: Confidence = Confidence.HIGH

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+_Gives = ast.Assign | ast.AnnAssign | ast.NamedExpr | ast.AugAssign
+_GIVES = (ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.AugAssign)
 
 _OF_REQUESTS = frozenset(
     {
@@ -56,19 +58,23 @@ class Strangers:
                 argument.arg
                 for argument in arguments
                 if argument.annotation is not None and _may_be_text(argument.annotation)
-            }
-        given = [n for n in own if isinstance(n, (ast.Assign, ast.AnnAssign, ast.NamedExpr))]
+            } - set(_depending(function))
+        given = [n for n in own if isinstance(n, _GIVES)]
         given.sort(key=lambda n: n.lineno)
         asked = _asked(own, given)
         self._held -= asked
         self._given: dict[str, ast.expr] = {}
+        self._values: dict[str, list[ast.expr]] = {}
+        self._parts: dict[str, tuple[list[str], set[str]]] = {}
         for node in given:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             for target in targets:
                 if isinstance(target, ast.Name) and node.value is not None:
+                    self._values.setdefault(target.id, []).append(node.value)
                     held = target.id not in asked and self.reach(node.value)
                     # Of several values any may be the one: what one of them holds is held.
-                    if held or target.id not in self._given:
+                    whole = not isinstance(node, ast.AugAssign)
+                    if (held and whole) or target.id not in self._given:
                         self._given[target.id] = node.value
                     if held:
                         self._held.add(target.id)
@@ -89,6 +95,10 @@ class Strangers:
                 return any(map(self.reach, parts))
             case ast.FormattedValue(value=part):
                 return self.reach(part)
+            case ast.BinOp(left=ast.Constant(value=str(text)), op=ast.Mod()) if _NUMBERS.match(
+                text
+            ):
+                return False
             case ast.BinOp(left=left, right=right, op=ast.Add() | ast.Mod() | ast.Div()):
                 return self.reach(left) or self.reach(right)
             case ast.BoolOp(values=parts):
@@ -100,6 +110,8 @@ class Strangers:
                     given = [*args, *(keyword.value for keyword in named)]
                     if self.reach(text) or any(map(self.reach, given)):
                         return True
+                if attr in ("get", "getlist") and _converted(node):
+                    return False
                 if attr in _KEEPS or attr in _OF_REQUESTS:
                     return self.reach(text) or self.reach(node.func)
                 return self._called(node.func) in _HANDS_ON and any(map(self.reach, args))
@@ -107,8 +119,11 @@ class Strangers:
                 return self._called(func) in _HANDS_ON and any(map(self.reach, args))
         return False
 
-    def begin(self, node: ast.expr) -> bool:
-        """Whether they are what it begins with, but for the name of a protocol."""
+    def begin(self, node: ast.expr, depth: int = 8) -> bool:
+        """Whether they are what it begins with, but for the name of a protocol.
+
+        `depth`: so many names are followed, as one may stand for what is made of itself.
+        """
         match node:
             case ast.JoinedStr(values=[ast.Constant(value=str(before)), second, *_]):
                 return re.fullmatch(r"(?:https?:)?//", before) is not None and self.reach(second)
@@ -117,20 +132,44 @@ class Strangers:
             case ast.BinOp(left=ast.Constant(value=str(before)), right=right):
                 return re.fullmatch(r"(?:https?:)?//", before) is not None and self.reach(right)
             case ast.BinOp(left=left):
-                return self.begin(left)
+                return self.begin(left, depth)
             case ast.Call(func=ast.Attribute(value=ast.Constant(value=str(before)), attr="format")):
                 return re.match(r"(?:(?:https?:)?//)?\{", before) is not None
-            case ast.Name(id=name) if name in self._given:
-                return self.reach(node) and self.begin(self._given[name])
+            case ast.Name(id=name) if depth and name in self._given:
+                return self.reach(node) and self.begin(self._given[name], depth - 1)
         return self.reach(node)
 
-    def words(self, node: ast.expr, depth: int = 4) -> Iterator[str]:
-        """The texts that it is put together of, also by the names of others."""
-        for part in ast.walk(node) if depth else ():
-            if isinstance(part, ast.Constant) and isinstance(part.value, str):
-                yield part.value
-            elif isinstance(part, ast.Name) and part.id in self._given:
-                yield from self.words(self._given[part.id], depth - 1)
+    def words(self, node: ast.expr) -> Iterator[str]:
+        """The texts that it is put together of, also by the names of others; each name once."""
+        texts, names = _texts_and_names([node])
+        yield from texts
+        pending, followed = [*names], set(names)
+        while pending:
+            name = pending.pop()
+            if name not in self._parts:
+                self._parts[name] = _texts_and_names(self._values.get(name, ()))
+            texts, names = self._parts[name]
+            yield from texts
+            pending += names - followed
+            followed |= names
+
+
+def _texts_and_names(nodes: Iterable[ast.expr]) -> tuple[list[str], set[str]]:
+    parts = [part for node in nodes for part in ast.walk(node)]
+    texts = [p.value for p in parts if isinstance(p, ast.Constant) and isinstance(p.value, str)]
+    return [*dict.fromkeys(texts)], {part.id for part in parts if isinstance(part, ast.Name)}
+
+
+_NUMBERS = re.compile(r"(?:[^%]|%%|%[-+ 0-9.]*[dixXeEfFgG])*$")
+"""What lets nothing but numbers into a text, by `%`."""
+
+
+def _converted(call: ast.expr) -> bool:
+    """Whether `get(name, default, type)` makes something other of it than a text."""
+    if not isinstance(call, ast.Call):
+        return False
+    kinds = [k.value for k in call.keywords if k.arg == "type"] or call.args[2:3]
+    return any(last_name(kind) in ("int", "float", "bool", "UUID") for kind in kinds)
 
 
 def own_nodes(function: ast.AST) -> Iterator[ast.AST]:
@@ -141,9 +180,7 @@ def own_nodes(function: ast.AST) -> Iterator[ast.AST]:
             yield from own_nodes(child)
 
 
-def _asked(
-    own: Sequence[ast.AST], given: list[ast.Assign | ast.AnnAssign | ast.NamedExpr]
-) -> set[str]:
+def _asked(own: Sequence[ast.AST], given: Sequence[_Gives]) -> set[str]:
     """Names that are looked at on the way, and those that such ones are made of."""
     asked = {name for node in own for name in _asked_about(node)}
     for node in reversed(given):
@@ -173,6 +210,8 @@ def _asked_about(node: ast.AST) -> Iterator[str]:
     for test in tests:
         if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
             test = test.operand
+        if isinstance(test, ast.NamedExpr):
+            test = test.target
         if isinstance(test, ast.Name) or (
             isinstance(test, ast.Call) and last_name(test.func) in _THERE
         ):
@@ -201,6 +240,20 @@ def _of_routes(function: Function) -> set[str]:
             case [ast.Constant(value=str(path)), *_]:
                 found |= {one or other for one, other in _OWN.findall(path)}
     return found
+
+
+def _depending(function: Function) -> Iterator[str]:
+    """Arguments that a function of the application makes, and no stranger."""
+    every = [*function.args.posonlyargs, *function.args.args]
+    pairs = [*zip(reversed(every), reversed(function.args.defaults), strict=False)]
+    pairs += [
+        (a, d)
+        for a, d in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
+        if d
+    ]
+    for argument, default in pairs:
+        if isinstance(default, ast.Call) and last_name(default.func) in ("Depends", "Security"):
+            yield argument.arg
 
 
 def _may_be_text(annotation: ast.expr | None) -> bool:

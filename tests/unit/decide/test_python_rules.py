@@ -83,3 +83,47 @@ def test_debug_in_the_settings_of_production_is_told_and_in_those_of_a_desk_is_n
 def test_what_cannot_be_parsed_is_not_clean() -> None:
     with pytest.raises(SyntaxError):
         scan("a.py", "import jwt\nprint 'x'\n")
+
+
+SSRF = "request forgery by the server"
+
+
+def of_flask(body: str) -> str:
+    head = "from flask import request\nimport requests\ndef view(cursor):\n"
+    return head + "".join(f"    {line}\n" for line in body.split("\n"))
+
+
+@pytest.mark.parametrize(
+    ("body", "wanted"),
+    [
+        ("u = request.args['u']\nu = u + '/x'\nrequests.get(u)", [(SSRF, 6)]),
+        ("if (u := request.args.get('u')):\n    requests.get(u)", [(SSRF, 5)]),
+        ("q = 'SELECT 1 FROM a WHERE b='\nq += request.args['b']\ncursor.execute(q)",
+         [("sql injection", 6)]),
+        ("n = request.args.get('n', type=int)\ncursor.execute(f'SELECT {n}')", []),
+        ("n = request.args.get('n', 1, int)\ncursor.execute(f'SELECT {n}')", []),
+        ("cursor.execute('SELECT %d' % request.args['n'])", []),
+    ],
+)  # fmt: skip
+def test_words_of_a_request_are_followed_through_names_that_change(
+    body: str, wanted: list[tuple[str, int]]
+) -> None:
+    assert found(of_flask(body)) == wanted
+
+
+def test_options_are_those_that_the_name_was_given_last_before_the_call() -> None:
+    safe = "import requests\ndef a():\n    o = {'verify': True}\n    requests.get('u', **o)\n"
+    weak = safe.replace("True", "False").replace("def a", "def b").removeprefix("import requests\n")
+    assert found(safe + weak) == found(safe + weak + safe) == [("unprotected transport", 7)]
+
+
+def test_what_a_function_depends_on_comes_from_no_stranger() -> None:
+    text = "from fastapi import Depends, FastAPI\napp = FastAPI()\n@app.get('/')\n"
+    assert not found(text + "def a(name: str = Depends(root)):\n    open(name)\n")
+    assert found(text + "def a(name: str = 'x'):\n    open(name)\n")
+
+
+def test_names_that_are_made_of_each_other_often_are_looked_at_once() -> None:
+    wide = ["a = request.args['x']"]
+    wide += [f"{new} = {' + '.join([old] * 100)}" for old, new in ("ab", "bc", "cd", "de", "ef")]
+    assert not found(of_flask("\n".join([*wide, "cursor.execute(f)"])))
