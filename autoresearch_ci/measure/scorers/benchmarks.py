@@ -9,14 +9,16 @@ from __future__ import annotations
 import math
 import re
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 _UNITS = {"ns": 1.0, "us": 1e3, "µs": 1e3, "μs": 1e3, "ms": 1e6, "s": 1e9}
 _UNITS |= {"nsec": 1.0, "usec": 1e3, "msec": 1e6, "sec": 1e9}
-_TIME = r"(?P<value>\d[\d,]*\.?\d*(?:e[+-]?\d+)?) *(?P<unit>[nuµμm]?s(?:ec)?)\b"
+_NUMBER = r"(?:[1-9]\d{0,2}(?:,\d{3})+|\d+(?![\d,]))\.?\d*(?:e[+-]?\d+)?"
+"""A comma parts thousands; before decimals, as some languages have it, it makes no number."""
+_TIME = rf"(?<![\d,.])(?P<value>{_NUMBER}) *(?P<unit>[nuµμm]?s(?:ec)?)\b"
 _PER = r" ?/ ?(?P<per>[nuµμm]?s)(?:ec|econd)?\b"
-_RATE = rf"(?P<rate>\d[\d,]*\.?\d*(?:e\+?\d+)?)\s+ops{_PER}"
+_RATE = rf"(?P<rate>{_NUMBER})\s+ops{_PER}"
 _LINES = tuple(
     re.compile(text)
     for text in (
@@ -29,15 +31,24 @@ _LINES = tuple(
         rf"^\s*Time \(mean ± σ\): +{_TIME}(?P<name>)",  # hyperfine
         rf"^(?P<pooled>BM_\S+|\S+/\S+|\w+) +\d[\d.e+]* [nuµm]?s +{_TIME} +\d+(?:\s|$)",  # Google's
         rf"^\S*\[ *\d+\.\d+%\] ·+ (?P<name>\S+) +{_TIME}",  # asv
-        rf"^(?P<name>\S+) +(?:avgt|sample|ss) +\d+ +{_TIME}/op",  # JMH
+        r"^(?P<name>\S+) +(?:avgt|sample|ss) +\d+ +(?P<value>[\d.]+) *(?P<unit>[nuµm]?s)/op",
         r"^(?P<name>\S+) +thrpt +\d+ +(?P<rate>[\d.]+) +ops/(?P<per>[nuµm]?s)$",
         rf"^(?P<name>.*?)\s+{_TIME}/iter\b",  # mitata, deno bench
         rf"^\s+(?P<name>)(?P<rate>\d{{1,3}}(?: \d{{3}})*) ops{_PER}",  # benny
-        rf"^(?P<name>.*?)(?: x|:)?\s+{_RATE}",  # benchmark.js, tinybench by hand
+        rf"^(?P<name>(?!.* thrpt )[^±]*?)(?: x|:)?\s+{_RATE}",  # benchmark.js, tinybench by hand
         r"^\s+[·✓] (?P<name>\S.*?) +(?P<rate>[\d,]+\.\d+)(?: +[\d,.]+){7} ",  # vitest bench
     )
 )
+_UNREAD = re.compile(
+    r"\bERROR OCCURRED\b|^\S*\[ *\d+\.\d+%\] ·+ \S+ +(?:ok|failed|n/a|\d+/\d+ failed)\s*$"
+    r"|(?:^|\s)\d+\s+[\d.,]+ ns/op\b|^[^\s:]+\s(?:.*\s)?(?:avgt|sample|ss) +(?:\d+ +)?\S.*/op\s*$"
+    r"|^\S.*?\s{2,}error: "
+)
+"""What stands for a benchmark of which no number can be read: it failed, or has several."""
+_AGGREGATE = re.compile(r"(.+)_(?:mean|median|stddev)")
 _ERROR = re.compile(r" ?± *[\d.]+(?= *(?:[nuµμm]?s\b|ops/))")
+_THIN = re.compile(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3})")
+"""A blank that parts thousands, and no words."""
 _CODES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _JSON_NAME = re.compile(r'"(?:fullname|command)":\s*"((?:[^"\\]|\\.)*)"')
 _JSON_MEDIAN = re.compile(r'"median":\s*([\d.]+(?:e[+-]?\d+)?)')
@@ -59,18 +70,19 @@ def results(output: str, only: str = "") -> Results:
     Raises `ValueError` where nothing is told, or a time that cannot be.
     """
     found: dict[str, list[float]] = {}
-    count = 0
-    for name, value in _told(_CODES.sub("", output)):
+    for name, value in _told(_THIN.sub(",", _CODES.sub("", output))):
         if only in name:
             if not (0 < value < math.inf):
                 raise ValueError(f"{name.strip() or 'a benchmark'} takes {value:g} ns")
             found.setdefault(name, []).append(value)
-            count += 1
+    found = {name: values for name, values in found.items() if not _is_repeated(name, found)}
     if not found:
         named = f" of {only!r}" if only else ""
         raise ValueError(f"no result{named} in a form that is known of a benchmark tool")
     times = [statistics.median(values) for values in found.values()]
-    return Results(nanoseconds=statistics.geometric_mean(times), results=count)
+    return Results(
+        nanoseconds=statistics.geometric_mean(times), results=sum(map(len, found.values()))
+    )
 
 
 def _told(output: str) -> Iterator[tuple[str, float]]:
@@ -81,6 +93,7 @@ def _told(output: str) -> Iterator[tuple[str, float]]:
         yield from zip(names, medians, strict=True)
         return
     header: Sequence[str] = ()
+    package = ""
     for number, line in enumerate(output.splitlines()):
         cells = [cell.strip(" '") for cell in line.strip().strip("│|").split("│")]
         if len(cells) > 2 and any(re.search(r"ops/s|\((ns|ms)\)", cell) for cell in cells):
@@ -89,8 +102,21 @@ def _told(output: str) -> Iterator[tuple[str, float]]:
             yield _of_table(header, cells, number)
         elif match := _match(_ERROR.sub("", line)):
             groups = match.groupdict()
-            name = groups.get("pooled") or f"{groups.get('name') or ''} {number}"
+            pooled = groups.get("pooled")
+            name = f"{package}{pooled}" if pooled else f"{groups.get('name') or ''} {number}"
             yield name, _nanoseconds(groups)
+        elif line.startswith("pkg: "):
+            package = f"{line[5:].strip()} "
+        elif _UNREAD.search(line):
+            raise ValueError(f"no number can be read in {line.strip()[:200]!r}")
+
+
+def _is_repeated(name: str, found: Collection[str]) -> bool:
+    """Whether Google's library tells it besides of repetitions, or how much they differ."""
+    match = _AGGREGATE.fullmatch(name)
+    if match is None or f"{match[1]}_stddev" not in found:
+        return False
+    return match[1] in found or not name.endswith("_median")
 
 
 def _match(line: str) -> re.Match[str] | None:

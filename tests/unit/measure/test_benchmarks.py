@@ -123,3 +123,66 @@ def test_what_is_compared_with_can_be_left_out() -> None:
 def test_no_result_and_no_time_are_no_number(output: str) -> None:
     with pytest.raises(ValueError, match=r"result|takes"):
         results(output)
+
+
+@pytest.mark.parametrize(
+    "unread",
+    [
+        "BM_Other ERROR OCCURRED: 'no data'",
+        "[ 75.00%] ··· bench.time_other           failed",
+        "[ 75.00%] ··· bench.time_other               ok",
+        "other  error: boom",
+        "      1000\t      5 ns/op",
+        "A.other    10  avgt    5  12.345 ± 0.100  ns/op",
+        "A.other  avgt    5  12,345 ± 0,100  ns/op",
+    ],
+)
+def test_a_benchmark_of_which_no_number_can_be_read_is_not_left_out(unread: str) -> None:
+    told = "BenchmarkJoin-8 10 500 ns/op"
+    assert results(told).results == 1
+    with pytest.raises(ValueError, match="no number can be read in"):
+        results(f"{told}\n{unread}\n")
+
+
+@pytest.mark.parametrize(
+    "beside",
+    ["A.b:gc.alloc.rate.norm  avgt  5  24.000 ± 0.001  B/op", "A.b:p0.50  sample  3  us/op"],
+)
+def test_what_is_told_besides_of_a_benchmark_is_no_result(beside: str) -> None:
+    assert results(f"A.b  avgt  5  7.0 ± 0.1  ns/op\n{beside}\n").nanoseconds == pytest.approx(7)
+
+
+@pytest.mark.parametrize(
+    ("output", "nanoseconds"),
+    [
+        ("a x 2\u202f000\u202f000 ops/sec ±1%", 500),
+        ("a x 2\u00a0000 ops/sec ±1%", 500_000),
+        ("a x 2,000 ops/sec ±1%", 500_000),
+    ],
+)
+def test_thousands_are_parted_by_a_comma_or_a_thin_blank(output: str, nanoseconds: float) -> None:
+    assert results(output).nanoseconds == pytest.approx(nanoseconds)
+
+
+@pytest.mark.parametrize(
+    "output", ["A.b  thrpt  5  12,345 ± 0,1  ops/s", "9 loops, best of 5: 41,3 usec per loop"]
+)
+def test_a_comma_before_decimals_is_no_number(output: str) -> None:
+    with pytest.raises(ValueError, match="no result"):
+        results(output)
+
+
+def test_aggregates_of_repetitions_are_no_benchmarks_of_their_own() -> None:
+    line = "BM_{}  {} ns  {} ns  100\n"
+    runs = line.format("a", 10, 10) + line.format("a", 20, 20)
+    told = {"mean": 15, "median": 15, "stddev": 5}
+    aggregates = "".join(line.format(f"a_{name}", n, n) for name, n in told.items())
+    assert results(runs + aggregates) == results(runs)
+    assert results(aggregates).results == 1
+    assert results(line.format("of_a_mean", 15, 15)).results == 1
+
+
+def test_benchmarks_of_one_name_in_two_packages_are_two() -> None:
+    told = "pkg: {}\nBenchmarkA-8 10 {} ns/op\n"
+    found = results(told.format("a", 100) + told.format("b", 10_000))
+    assert found.nanoseconds == pytest.approx(1000)
