@@ -60,7 +60,7 @@ _COMMENTS: Mapping[str, tuple[re.Pattern[str], ...]] = {
     "gitleaks": (re.compile(r"\bgitleaks:allow\b(?P<rules>)"),),
 }
 _ABOVE: Mapping[str, re.Pattern[str]] = {
-    "shellcheck": re.compile(r"^\s*#\s*shellcheck\s+disable=(?P<rules>[\w,]+)"),
+    "shellcheck": re.compile(r"^\s*#\s*shellcheck\s(?:.*\s)?disable=(?P<rules>[\w,]+)"),
     "hadolint": re.compile(r"^\s*#\s*hadolint\s+ignore=(?P<rules>[\w, ]+)"),
     "semgrep": re.compile(rf"^\s*(?:#|//|/\*|<!--|--|;)\s*nosem(?:grep)?\b:?(?P<rules>{_ANY})"),
     "detect-secrets": re.compile(

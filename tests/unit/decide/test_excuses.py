@@ -56,6 +56,9 @@ def test_a_comment_counts_for_its_own_tool_and_rule(rule: str, line: str, counts
 def test_a_comment_counts_on_the_line_before_where_its_tool_says_so() -> None:
     assert commented(weakness("semgrep/a"), "# nosemgrep: a\nx\n")
     assert commented(weakness("detect-secrets/x"), "# pragma: allowlist nextline secret\nx\n")
+    shell = "# shellcheck source=/dev/null disable=SC2115\nx\n"
+    assert commented(weakness("shellcheck/SC2115"), shell)
+    assert not commented(weakness("shellcheck/SC2091"), shell)
     assert not commented(weakness("semgrep/a"), "y()  # nosemgrep: a\nx\n")
     assert not commented(weakness("bandit/B602"), "# nosec\nx\n")
 
