@@ -341,8 +341,11 @@ class _File:
             if isinstance(node, ast.Call):
                 yield from self._of_reached(node, strangers)
             elif isinstance(node, ast.Return) and node.value and self._uses("flask"):
-                made = isinstance(node.value, (ast.JoinedStr, ast.BinOp))
-                if made and is_routed(function) and strangers.reach(node.value):
+                value = node.value
+                if isinstance(value, ast.Tuple) and value.elts:  # with a status beside it
+                    value = value.elts[0]
+                made = isinstance(value, (ast.JoinedStr, ast.BinOp))
+                if made and is_routed(function) and strangers.reach(value):
                     yield self._weakness(PAGE, node, Confidence.MEDIUM)
 
     def _of_reached(self, call: ast.Call, strangers: Strangers) -> Iterator[Weakness]:
@@ -351,14 +354,18 @@ class _File:
         place = call.func.value if isinstance(call.func, ast.Attribute) else None
         if place and method in _OF_PATHS and self._is_path(place) and strangers.reach(place):
             yield self._weakness(FILE, call, Confidence.MEDIUM)
+        asks = name in _ASKS or (name.split(".")[0] in ("requests", "httpx") and method in _METHODS)
+        if asks:
+            at = int(method == "request")  # behind the word GET
+            first = next(iter(call.args[at:]), None) or self._options(call).get("url")
         if first is None or not strangers.reach(first):
             return
         begins = strangers.begin(first)
         rule = None
         if name in _OPENS:
             rule = FILE
-        elif name in _ASKS or (name.split(".")[0] in ("requests", "httpx") and method in _METHODS):
-            rule = ADDRESS if begins and method != "request" else None
+        elif asks:
+            rule = ADDRESS if begins else None
         elif name in _REDIRECTS:
             rule = REDIRECT if begins else None
         elif method in _QUERIES:

@@ -100,6 +100,10 @@ def of_flask(body: str) -> str:
         ("if (u := request.args.get('u')):\n    requests.get(u)", [(SSRF, 5)]),
         ("q = 'SELECT 1 FROM a WHERE b='\nq += request.args['b']\ncursor.execute(q)",
          [("sql injection", 6)]),
+        ("requests.get(url=request.args['u'])", [(SSRF, 4)]),
+        ("requests.request('GET', request.args['u'])", [(SSRF, 4)]),
+        ("requests.request(request.args['method'], 'https://a.example')", []),
+        ("requests.post('https://a.example', request.form)", []),
         ("n = request.args.get('n', type=int)\ncursor.execute(f'SELECT {n}')", []),
         ("n = request.args.get('n', 1, int)\ncursor.execute(f'SELECT {n}')", []),
         ("cursor.execute('SELECT %d' % request.args['n'])", []),
@@ -109,6 +113,12 @@ def test_words_of_a_request_are_followed_through_names_that_change(
     body: str, wanted: list[tuple[str, int]]
 ) -> None:
     assert found(of_flask(body)) == wanted
+
+
+def test_a_page_is_one_with_a_status_beside_it_too() -> None:
+    text = "from flask import Flask\napp = Flask('a')\n@app.route('/<name>')\ndef a(name):\n"
+    assert found(text + "    return f'<b>{name}</b>', 200\n")
+    assert not found(text + "    return '<b>', name\n")
 
 
 def test_options_are_those_that_the_name_was_given_last_before_the_call() -> None:
