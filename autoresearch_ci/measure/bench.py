@@ -178,6 +178,7 @@ class Bench:
             paths=paths,
             editable=frozenset(editable),
             measured=config.measured,
+            setup=config.setup,
             fixed=fixed,
             folder=layout.scratch / "imports",
         )

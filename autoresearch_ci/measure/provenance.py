@@ -84,6 +84,8 @@ class Provenance:
     """Those that a candidate may change."""
     measured: tuple[str, ...] = ()
     """Commands that run for each candidate, the metric's first."""
+    setup: tuple[str, ...] = ()
+    """Those that ran once, before."""
     fixed: bool = False
     """Whether there are none, so that what setup has built is what is asked for."""
     folder: Path
@@ -131,7 +133,7 @@ class Provenance:
             if not (self.fixed and copy.site.is_relative_to(self.tree)):
                 refuse_compiled(copy, self.editable, self.measured)
         if not self.fixed:
-            self._refuse_built(lines)
+            self._refuse_built()
         added = self._redirected(claims, copies, environment) if claims or copies else {}
         for python in pythons if added else ():
             try:
@@ -160,16 +162,17 @@ class Provenance:
             told=f"{told} (redirected: {files})",
         )
 
-    def _refuse_built(self, lines: Sequence[str]) -> None:
-        others = [line for line in lines if line not in self.measured]
-        refuse_built(
-            self.tree,
-            self.tracked,
-            self.editable,
-            measured=self.paths.words(self.measured),
-            setup=[*self.paths.words(others), *" ".join(others).split()],
-            shared=self.paths.share,
-        )
+    def _refuse_built(self) -> None:
+        setup = [*self.paths.words(self.setup), *" ".join(self.setup).split()]
+        for line in dict.fromkeys(self.measured):  # each in a tree of its own
+            refuse_built(
+                self.tree,
+                self.tracked,
+                self.editable,
+                measured=self.paths.words([line]),
+                setup=setup,
+                shared=self.paths.share,
+            )
 
     def _built(self, lines: Sequence[str], environment: Mapping[str, str]) -> list[Path]:
         """Of what a candidate may change: installed before the run."""

@@ -472,14 +472,20 @@ def test_what_was_compiled_before_the_run_is_no_candidate(
     assert ("fast.abi3.so, which was compiled before the run" in done.told) == (code == 4)
 
 
-@pytest.mark.parametrize("again", ["", "make -s bench && "])
-def test_what_setup_built_is_no_candidate(repo: Repo, run: Run, script: Script, again: str) -> None:
+@pytest.mark.parametrize(
+    ("again", "others"),
+    [("", ()), ("make -s bench && ", ()), ("", ("--guard", "make"))],
+    ids=["nobody", "the metric", "a guard, in a tree of its own"],
+)
+def test_what_setup_built_is_no_candidate(
+    repo: Repo, run: Run, script: Script, again: str, others: tuple[str, ...]
+) -> None:
     text = '#include <stdio.h>\nint main(void) {{ printf("value: {}\\n"); return 0; }}\n'
     repo.write("src/bench.c", text.format(10))
     repo.write("Makefile", "bench: src/bench.c\n\tgcc -o bench src/bench.c\n")
     repo.commit("a program")
     script({"description": "nine", "files": {"src/bench.c": text.format(9)}})
-    done = run(*NAMED, "--setup", "make", metric=f"{again}./bench", scope="src/**")
+    done = run(*NAMED, "--setup", "make", *others, metric=f"{again}./bench", scope="src/**")
     if again:
         assert done.column("metric") == ["10", "9"], done.told
     else:
