@@ -18,6 +18,7 @@ from pathlib import Path
 
 from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.execution.sandbox.users import first_words
+from autoresearch_ci.measure.installed_copies import TASK
 from autoresearch_ci.safety.untrusted_files import file_bytes
 from autoresearch_ci.safety.untrusted_values import Unreadable
 from autoresearch_ci.workspace.command_files import command_files
@@ -79,16 +80,19 @@ class AbsolutePaths:
 
     def programs(self, lines: Sequence[str]) -> list[str]:
         """What the commands begin with, and the scripts that they name; and where those say so."""
-        text = self._text(lines)
+        text = self.text(lines)
         own = [line.lstrip("\t @+-") for line in text.splitlines()[:_LINES]]
         words = [word for line in (*lines, *dict.fromkeys(own)) for word in first_words(line)]
         return list(dict.fromkeys([*words, *_PROGRAM.findall(text)]))
 
     def words(self, lines: Sequence[str]) -> list[str]:
-        """The same, and all that may be a file in the repository."""
-        return list(dict.fromkeys([*self.programs(lines), *_FILE.findall(self._text(lines))]))
+        """The same, all that may be a file in the repository, and tasks that build."""
+        text = self.text(lines)
+        tasks = (task[0] for task in TASK.finditer(text))
+        return list(dict.fromkeys([*self.programs(lines), *_FILE.findall(text), *tasks]))
 
-    def _text(self, lines: Sequence[str]) -> str:
+    def text(self, lines: Sequence[str]) -> str:
+        """The commands, and the scripts that they name."""
         return command_text(lines, self.tracked, lambda path: _content(self.tree / path))
 
     def _refuse_lines(self, lines: Iterable[str]) -> None:

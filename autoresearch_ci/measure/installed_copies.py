@@ -31,14 +31,21 @@ _SOURCE = frozenset(
     {".c", ".cc", ".cpp", ".cxx", ".cu", ".f", ".f90", ".h", ".hpp", ".pxd", ".pyx", ".rs"}
 )
 _BUILDS = re.compile(r"\b(pip3? install|uv sync|build_ext|maturin|meson|cmake|make|ninja)\b")
+_INSTALLS = re.compile(r"\b(pip3? install|uv sync|build_ext|build_clib)\b")
 _COMPILERS = re.compile(
-    r"(?:make|gmake|ninja|cmake|meson|scons|bazel|bazelisk|buck2|gcc|g\+\+|cc|"
-    r"c\+\+|clang|clang\+\+|gfortran|nvcc|emcc|rustc|cargo|maturin|wasm-pack|go|"
-    r"zig|nim|ghc|cabal|stack|swift|swiftc|dotnet|dune|ocamlopt|mvn|mvnw|"
+    r"\$\{?(?:CC|CXX|FC|CARGO|GO|MAKE)\b.*|"
+    r"(?:[\w.]+-)*(?:gcc|g\+\+|cc|c\+\+|clang|clang\+\+|gfortran)(?:-[\d.]+)?|"
+    r"(?:make|gmake|ninja|cmake|meson|scons|bazel|bazelisk|buck2|nvcc|emcc|rustc|cargo|"
+    r"maturin|wasm-pack|go|zig|nim|ghc|cabal|stack|swift|swiftc|dotnet|dune|ocamlopt|mvn|mvnw|"
     r"gradle|gradlew|sbt|ant|mill|javac|kotlinc|scalac|tsc|esbuild|webpack|"
     r"vite|rollup|parcel|swc|babel|rspack|tsup|just|task)"
 )
 """Programs that build something, whatever they are asked."""
+TASK = re.compile(
+    r"\b(?:npm|pnpm|yarn|bun|bunx|npx|deno|nx|turbo|lerna|rush|wireit)[ \t]+"
+    r"(?:[\w@./=-]+[ \t]+){0,9}?(?:[\w-]+:)*(?:build|compile|bundle)(?::[\w-]+)*(?![\w/.-])"
+)
+"""A call of a runner that builds: its program may be a script that nobody knows by name."""
 _BUILT = re.compile(rf"{_COMPILERS.pattern}|(?:[\w-]+:)?(?:build|compile|bundle)")
 _JVM = frozenset({".java", ".kt", ".scala", ".groovy", ".clj"})
 _SCRIPTS = frozenset({".ts", ".mts", ".cts", ".tsx", ".jsx", ".js", ".mjs", ".vue", ".svelte"})
@@ -124,13 +131,27 @@ def _installed(record: Path, top: Path) -> list[str]:
     ]
 
 
-def refuse_compiled(copy: InstalledCopy, scope: Iterable[str], measured: Sequence[str]) -> None:
+def built_in_place(root: Path, tracked: frozenset[str]) -> InstalledCopy:
+    """Libraries beside files of the commit, as `pip install -e .` leaves them, and a `make`."""
+    folders = {str(PurePosixPath(path).parent) for path in tracked}
+    places = sorted(f for f in folders if not _DEPENDENCIES & {*PurePosixPath(f).parts})
+    found = [f"{folder}/{name}" for folder in places for name in _entries(root / folder, ".so")]
+    compiled = tuple(path for path in map(os.path.normpath, found) if path not in tracked)
+    return InstalledCopy(record=root, site=root, compiled=compiled)
+
+
+def refuse_compiled(
+    copy: InstalledCopy, scope: Iterable[str], command: str, *, words: Iterable[str], text: str
+) -> None:
     """Raises `BaselineError` where a candidate may change sources that nobody compiles again.
 
-    `measured`: the commands that run for each candidate, the one that decides first.
+    `command`: the one that decides. `words`, `text`: the programs of it and of its scripts, and
+    what these say.
     """
+    if not copy.compiled or _BUILDS.search(command) or _INSTALLS.search(text):
+        return
     sources = [path for path in scope if PurePosixPath(path).suffix in _SOURCE]
-    if copy.compiled and sources and not any(_BUILDS.search(line) for line in measured[:1]):
+    if sources and not any(map(_builds, words)):
         raise BaselineError(
             f"measured code would use {copy.site / copy.compiled[0]}, which was compiled "
             f"before the run: a change of {sources[0]} would not be measured.\n"
@@ -153,7 +174,7 @@ def refuse_built(
     `measured`, `setup`: the words of commands that may be programs or files. `shared`: folders that
     come from the checkout.
     """
-    if any(_COMPILERS.fullmatch(PurePosixPath(word).name) for word in measured):
+    if any(map(_builds, measured)):
         return
     ends = {PurePosixPath(path).suffix: path for path in scope}
     built_here = any(_BUILT.fullmatch(PurePosixPath(word).name) for word in setup)
@@ -173,6 +194,11 @@ def refuse_built(
                 "do: build in the metric's and the guards' commands (make && ./bench); `cache` "
                 "keeps what a build may reuse. If it is no product of this repository, commit it."
             )
+
+
+def _builds(word: str) -> bool:
+    """Whether a program, or a task of one, makes something of sources."""
+    return bool(_COMPILERS.fullmatch(PurePosixPath(word).name) or TASK.fullmatch(word))
 
 
 def _built_from(path: Path) -> frozenset[str]:

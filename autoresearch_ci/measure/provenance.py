@@ -23,6 +23,7 @@ from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.measure.absolute_paths import AbsolutePaths
 from autoresearch_ci.measure.installed_copies import (
     InstalledCopy,
+    built_in_place,
     installed_copies,
     refuse_built,
     refuse_compiled,
@@ -129,9 +130,9 @@ class Provenance:
                 found = [claim for claim in claimed if self._is_ours(claim, python)]
                 copies, claims = copies + copied, claims + found
                 prefixes += [str(Path(python).parent.parent)] * bool(found or copied)
-        for copy in copies:
+        for copy in (*copies, built_in_place(self.tree, self.tracked)):
             if not (self.fixed and copy.site.is_relative_to(self.tree)):
-                refuse_compiled(copy, self.editable, self.measured)
+                self._refuse_compiled(copy)
         if not self.fixed:
             self._refuse_built()
         added = self._redirected(claims, copies, environment) if claims or copies else {}
@@ -161,6 +162,11 @@ class Provenance:
             shown=tuple(prefix for prefix in prefixes if leads_into(prefix, [str(self.checkout)])),
             told=f"{told} (redirected: {files})",
         )
+
+    def _refuse_compiled(self, copy: InstalledCopy) -> None:
+        for line in self.measured[:1]:
+            words, text = self.paths.words([line]), self.paths.text([line])
+            refuse_compiled(copy, self.editable, line, words=words, text=text)
 
     def _refuse_built(self) -> None:
         setup = [*self.paths.words(self.setup), *" ".join(self.setup).split()]

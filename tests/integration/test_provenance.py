@@ -493,6 +493,25 @@ def test_what_setup_built_is_no_candidate(
         assert "a change of src/bench.c would not be measured" in done.err
 
 
+@pytest.mark.parametrize(
+    ("metric", "code"),
+    [("python bench.py", 4), ("sh bench.sh", 0), ("make -s && python bench.py", 0)],
+    ids=["nobody", "the metric's script", "the metric"],
+)
+def test_a_library_that_setup_built_beside_its_source_is_no_candidate(
+    repo: Repo, run: Run, metric: str, code: int
+) -> None:
+    repo.write("src/fast.c", "int x;\n")
+    repo.write("Makefile", "all:\n\techo > src/fast.so\n")
+    repo.write("bench.py", "print('value: 1')\n")
+    repo.write("bench.sh", "make -s && python bench.py\n")
+    repo.commit("an extension")
+    done = run(*NAMED, "--setup", "make", "--iterations", "0", metric=metric, scope="src/**")
+    assert done.code == code, done.told
+    told = "fast.so, which was compiled before the run: a change of src/fast.c would not"
+    assert (told in done.err) == bool(code), done.told
+
+
 @pytest.mark.parametrize("fails", ["always", "once", "silently"])
 def test_a_python_that_does_not_say_where_it_looks_is_named_as_not_checked(
     library: Repo, run: Run, elsewhere: Path, fails: str, monkeypatch: pytest.MonkeyPatch

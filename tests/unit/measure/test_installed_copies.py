@@ -150,6 +150,11 @@ def test_what_setup_built_and_no_command_builds_again_is_refused(tmp_path: Path,
 
     assert refused(command)
     assert not refused(f"make && {command}")
+    for builder in ("npm run -s build", "${CC:-cc} a.c", "x86_64-linux-gnu-gcc-13 a.c"):
+        assert not refused(f"{builder} && {command}")
+    assert refused(f"cd build; {command}")
+    assert refused(f"{command} --label build")
+    assert refused(command, "gcc-13 -o bench src/a.c")
     assert not refused(command, "curl -O https://example.org/tool")
     assert not refused(command, scope="notes.md")
 
