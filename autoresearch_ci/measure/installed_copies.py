@@ -9,7 +9,9 @@ How they are replaced by the measure tree's, measure/redirection says.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import mmap
 import os
 import re
 import tomllib
@@ -52,6 +54,8 @@ _SCRIPTS = frozenset({".ts", ".mts", ".cts", ".tsx", ".jsx", ".js", ".mjs", ".vu
 _NATIVE = _SOURCE | {".go", ".rs", ".zig", ".swift", ".hs", ".nim", ".ml", ".cs", ".s", ".asm"}
 _MAGIC = (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe", b"\0asm")
 """How programs begin: on Linux, on macOS, WebAssembly."""
+_OF_A_PROXY = re.compile(rb"\nmod\t[^\t\n]+\tv[^\t\n]+\th1:")
+"""What Go notes in a program of a module that it has downloaded (`go version -m`)."""
 _DEPENDENCIES = frozenset({"node_modules", ".venv", "venv", "vendor", "site-packages"})
 _NAME = re.compile(r"""(?:^|[\s(,])name\s*=\s*["']?([\w.-]+)""", re.MULTILINE)
 _ASIDE = frozenset({"tests", "test", "testdata", "fixtures", "examples", "docs", "vendor"})
@@ -178,10 +182,12 @@ def refuse_built(
         return
     ends = {PurePosixPath(path).suffix: path for path in scope}
     built_here = any(_BUILT.fullmatch(PurePosixPath(word).name) for word in setup)
+    place = os.path.realpath(root)
     for word in measured:
-        path = os.path.normpath(word)
-        parts = {*PurePosixPath(path).parts}
-        if path in tracked or path.startswith(("/", "..")) or parts & _DEPENDENCIES:
+        path = os.path.relpath(os.path.realpath(root / word), place)
+        parts = {*PurePosixPath(path).parts, *PurePosixPath(word).parts}
+        outside = path == "." or path.startswith("../")
+        if path in tracked or outside or parts & _DEPENDENCIES:
             continue
         if not built_here and not any(PurePosixPath(path).is_relative_to(s) for s in shared):
             continue
@@ -192,7 +198,8 @@ def refuse_built(
                 f"again: a change of {source} would not be measured.\n"
                 "usually: the build is a `setup` command, or its output is shared.\n"
                 "do: build in the metric's and the guards' commands (make && ./bench); `cache` "
-                "keeps what a build may reuse. If it is no product of this repository, commit it."
+                "keeps what a build may reuse. If it is no product of this repository, have setup put "
+                "it below $HOME, or commit it."
             )
 
 
@@ -203,19 +210,19 @@ def _builds(word: str) -> bool:
 
 def _built_from(path: Path) -> frozenset[str]:
     """The extensions of what a compiler may have made a file, or a folder of files, from."""
-    if path.is_symlink():
-        return frozenset()
     if path.is_dir():
         return _JVM if next(path.rglob("*.class"), None) else frozenset()
-    if path.suffix in (".jar", ".war", ".class"):
-        return _JVM if path.is_file() else frozenset()
-    if path.suffix in (".js", ".mjs", ".cjs"):
-        return _SCRIPTS if path.is_file() else frozenset()
-    try:
-        with path.open("rb") as file:
-            return _NATIVE if file.read(4) in _MAGIC else frozenset()
-    except OSError:
+    if not path.is_file():
         return frozenset()
+    if path.suffix in (".jar", ".war", ".class"):
+        return _JVM
+    if path.suffix in (".js", ".mjs", ".cjs"):
+        return _SCRIPTS
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        if file.read(4) in _MAGIC:
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                return frozenset() if _OF_A_PROXY.search(content) else _NATIVE
+    return frozenset()
 
 
 def project_names(root: Path, tracked: frozenset[str]) -> frozenset[str]:

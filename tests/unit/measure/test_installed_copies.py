@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from pathlib import Path
 
 import pytest
@@ -157,6 +159,37 @@ def test_what_setup_built_and_no_command_builds_again_is_refused(tmp_path: Path,
     assert refused(command, "gcc-13 -o bench src/a.c")
     assert not refused(command, "curl -O https://example.org/tool")
     assert not refused(command, scope="notes.md")
+    assert not refused(". ./settings.sh")  # the command `.` is no folder of classes
+
+
+@pytest.mark.parametrize(
+    ("target", "content", "refused"),
+    [
+        ("build/bench", b"\x7fELF", True),
+        ("node_modules/tool/bench", b"\x7fELF", False),
+        ("run.sh", b"\x7fELF", False),
+        ("../bench", b"\x7fELF", False),
+        ("build/lint", b"\x7fELF\nmod\texample.org/lint\tv1.2.3\th1:abc=\n", False),
+        ("build/lint", b"\x7fELF\nmod\texample.org/ours\t(devel)\t\ndep\ta\tv1\th1:abc=\n", True),
+    ],
+    ids=["a build", "a dependency", "a file of the commit", "elsewhere", "a module's", "our own"],
+)
+def test_a_link_is_what_it_leads_to(
+    tmp_path: Path, target: str, content: bytes, refused: bool
+) -> None:
+    root = tmp_path / "tree"
+    root.mkdir()
+    (root / target).parent.mkdir(parents=True, exist_ok=True)
+    (root / target).write_bytes(content)
+    (root / "tool").symlink_to(target)
+    words = {"measured": ["./tool"], "setup": ["make"], "shared": ()}
+    with pytest.raises(BaselineError) if refused else contextlib.nullcontext():
+        refuse_built(root, frozenset({"run.sh"}), ["a.c"], **words)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "tool")
+    refuse_built(tmp_path, frozenset(), ["a.c"], measured=["./tool"], setup=["make"], shared=())
 
 
 def test_a_build_in_a_shared_folder_is_refused(tmp_path: Path) -> None:
