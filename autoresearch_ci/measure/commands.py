@@ -255,7 +255,7 @@ class MeasuredCommands:
         )
         if self.tree.layout.cache and subject.changes and command not in self._built:
             with self.placed({}):  # by an earlier process: what others start from is not there
-                run()
+                run(line=None)
         self._built.add(command)
         with self.placed(subject.changes):
             reports = ReportFiles(self.tree.seen.tree, report, self.tree.layout.tree)

@@ -198,8 +198,8 @@ def refuse_built(
                 f"again: a change of {source} would not be measured.\n"
                 "usually: the build is a `setup` command, or its output is shared.\n"
                 "do: build in the metric's and the guards' commands (make && ./bench); `cache` "
-                "keeps what a build may reuse. If it is no product of this repository, have setup put "
-                "it below $HOME, or commit it."
+                "keeps what a build may reuse. If it is no product of this repository, have setup "
+                "put it below $HOME, or commit it."
             )
 
 

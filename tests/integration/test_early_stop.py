@@ -67,3 +67,20 @@ def test_the_curve_to_keep_up_with_survives_a_resume(run: Run, script: Script, r
     lines = [json.loads(line) for line in records.read_text(encoding="utf-8").splitlines()]
     last = [line for line in lines if line["record"] == "verdict"][-1]
     assert last["knowledge"]["curve"]["points"][-1] == [1.0, 4.0]
+
+
+def test_what_fills_the_cache_again_is_not_stopped_on_its_way(
+    run: Run, script: Script, repo: Any
+) -> None:
+    """The unmodified code is far behind, and builds to its end what a candidate starts from."""
+    repo.write("value", "9\n")
+    repo.commit()
+    script(value(4), value(3))
+    metric = f"mkdir -p build; echo found $(cat build/o) >&2; {TRAIN}; echo $v > build/o"
+    flags = (*FLAGS, "--set", "cache=[build]")
+    assert run(*flags, "--iterations", "1", metric=metric).code == 0
+    done = run(*flags, "--resume", metric=metric)
+    assert done.column("status") == ["baseline", "keep", "keep"], done.told
+    lines = (done.folder / "logs" / "2.log").read_text().splitlines()
+    assert lines.count("found") == 1  # by the unmodified code itself
+    assert lines.count("found 9") >= 2
