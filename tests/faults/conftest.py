@@ -102,6 +102,9 @@ def on_small_disk(tmp_path: Path) -> OnSmallDisk:
         process.join(600)
         if process.exitcode == 77:
             pytest.skip("mounting is not permitted here")
-        assert process.exitcode == 0, report.read_text()
+        ended = process.exitcode
+        process.kill()  # else what hangs goes on, with its mounts
+        told = report.read_text() if report.exists() else f"no word of why; exit code {ended}"
+        assert ended == 0, told
 
     return call
