@@ -156,8 +156,10 @@ def refuse_compiled(
         return
     sources = [path for path in scope if PurePosixPath(path).suffix in _SOURCE]
     if sources and not any(map(_builds, words)):
+        inside = copy.site == copy.record  # of the tree, whose place says nothing to anybody
+        place = copy.compiled[0] if inside else str(copy.site / copy.compiled[0])
         raise BaselineError(
-            f"measured code would use {copy.site / copy.compiled[0]}, which was compiled "
+            f"measured code would use {place}, which was compiled "
             f"before the run: a change of {sources[0]} would not be measured.\n"
             "do: compile in the metric's and the guards' commands, for example\n"
             "  metric: {command: python setup.py -q build_ext --inplace && python bench.py}"
