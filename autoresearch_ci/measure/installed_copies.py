@@ -166,6 +166,13 @@ def refuse_compiled(
         )
 
 
+def _real(path: Path) -> str:
+    try:
+        return os.path.realpath(path)
+    except OSError:  # on its way stands what we may not enter
+        return str(path)
+
+
 def refuse_built(
     root: Path,
     tracked: frozenset[str],
@@ -184,9 +191,9 @@ def refuse_built(
         return
     ends = {PurePosixPath(path).suffix: path for path in scope}
     built_here = any(_BUILT.fullmatch(PurePosixPath(word).name) for word in setup)
-    place = os.path.realpath(root)
+    place = _real(root)
     for word in measured:
-        path = os.path.relpath(os.path.realpath(root / word), place)
+        path = os.path.relpath(_real(root / word), place)
         parts = {*PurePosixPath(path).parts, *PurePosixPath(word).parts}
         outside = path == "." or path.startswith("../")
         if path in tracked or outside or parts & _DEPENDENCIES:

@@ -161,7 +161,7 @@ def _spans(text: str, begin: re.Pattern[str]) -> Iterator[tuple[int, int]]:
 
 
 _TOKEN = re.compile(
-    r'[\s,:]*+("[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"|[\[\]{}]|[-+0-9.eE]++|true|false|null|NaN|-?Infinity)'
+    r'[\s,:]*+("[^"\\\n]*+(?>(?:\\.[^"\\\n]*+)*)"|[\[\]{}]|[-+0-9.eE]++|true|false|null|NaN|-?Infinity)'
 )
 
 

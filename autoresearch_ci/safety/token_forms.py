@@ -123,7 +123,7 @@ TOKEN_FORMS = (
         "a private key",
         "PRIVATE",
         r" KEY(?: BLOCK)?-----"
-        r"(?:(?:[^-]|-(?!----)){0,20000}+-----END [0-9A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----)?",
+        r"(?:(?>(?:[^-]|-(?!----)){0,20000})-----END [0-9A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----)?",
         before="-----BEGIN (?:[0-9A-Z]+ ){0,3}",
     ),
 )

@@ -53,7 +53,7 @@ _LONGEST_NUMBER = 400
 """Characters. A float takes 25; Python refuses to convert an integer of more than 4300."""
 
 # Possessive, so that neither a broken string nor a run of quotes is looked at twice.
-_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+_STRING = re.compile(r'"[^"\\]*+(?>(?:\\.[^"\\]*+)*)"?', re.DOTALL)
 _NO_BRACKET = re.compile(r"[^\[{\]}]++")
 
 Number = Callable[[str], Any]

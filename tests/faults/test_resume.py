@@ -137,7 +137,8 @@ def test_a_run_that_version_0_1_began_is_continued_with_all_that_it_knew(
     shutil.rmtree(repo.path)
     repo.path.mkdir()
     with tarfile.open(Path(__file__).parent / "data" / "version-0.1.tar.gz") as archive:
-        archive.extractall(repo.path / ".git", filter="data")
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # not before 3.11.4
+        archive.extractall(repo.path / ".git")
     repo.git("reset", "--quiet", "--hard", "main")
 
     def measures(result: int, memory: int = 5, hidden: int = 1) -> str:

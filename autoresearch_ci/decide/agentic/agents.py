@@ -91,7 +91,7 @@ _LINES = (
 )
 _COMMANDS = tuple(
     (
-        re.compile(f"(?m){_START}(?:\\$\\{{?\\w++\\}}?/)?(?:[^\\s;&|(`$/]*+/)*+{pattern}"),
+        re.compile(f"(?m){_START}(?:\\$\\{{?\\w++\\}}?/)?(?>(?:[^\\s;&|(`$/]*+/)*){pattern}"),
         Agent(name=name, keys=frozenset(keys), acts=name != _API),
     )
     for name, pattern, keys in _LINES

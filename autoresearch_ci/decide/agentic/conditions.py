@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-_EXPRESSION = re.compile(r"\$\{\{(?:(?!\}\}|\$\{\{).)*+\}\}", re.DOTALL)
+_EXPRESSION = re.compile(r"\$\{\{(?>(?:(?!\}\}|\$\{\{).)*)\}\}", re.DOTALL)
 _LONGEST = 4_000
 """Characters of a condition; a longer one asks nothing that anybody could follow."""
 

@@ -9,7 +9,7 @@ from autoresearch_ci.decide.shortcuts.suite import Shortcut
 
 _PLAIN = r"(?:-?\d+(?:\.\d+)?|\"[^\"\n]{1,200}\"|'[^'\n]{1,200}')"
 _ITEM = r"[^\[\](){}\n]"
-_LIST = rf"&?(?:vec!)?[\[({{](?:{_ITEM}|[\[({{]{_ITEM}*+[\])}}])*+[\])}}]"
+_LIST = rf"&?(?:vec!)?[\[({{](?>(?:{_ITEM}|[\[({{](?>{_ITEM}*)[\])}}])*)[\])}}]"
 """Of values: a list, a tuple, a set, in which there are more of them."""
 _LITERAL = rf"(?:{_PLAIN}|{_LIST})"
 _NAME = r"(?<![\w.\[\]])[\w.\[\]]{1,200}+"

@@ -338,8 +338,8 @@ def _closings(plain: str) -> Mapping[int, int]:
 
 
 _CHARACTER = r"'(?:[^'\\\n]|\\.[^'\n]{0,8})'"
-_STRING = r'"(?:[^"\\]|\\[\s\S])*+"|`(?:[^`\\]|\\[\s\S])*+`|' + _CHARACTER
-_QUOTED = _STRING + r"|'(?:[^'\\\n]|\\.)*+'"
+_STRING = r'"(?>(?:[^"\\]|\\[\s\S])*)"|`(?>(?:[^`\\]|\\[\s\S])*)`|' + _CHARACTER
+_QUOTED = _STRING + r"|'(?>(?:[^'\\\n]|\\.)*)'"
 """Strings may stand in these as well; in Rust they begin lifetimes."""
 
 

@@ -197,7 +197,8 @@ def test_fifty_thousand_tests_do_not_stand_in_a_record_and_are_written_once(tmp_
 
 def test_what_version_0_1_had_learnt_is_known(tmp_path: Path) -> None:
     with tarfile.open(VERSION_0_1) as archive:
-        archive.extractall(tmp_path, filter="data")
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # not before 3.11.4
+        archive.extractall(tmp_path)
     folder = tmp_path / "autoresearch" / "t"
     lines = (folder / "records.jsonl").read_bytes().splitlines()
     history = History()
