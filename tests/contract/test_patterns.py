@@ -10,8 +10,9 @@ PACKAGE = Path(__file__).resolve().parents[2] / "autoresearch_ci"
 
 def test_no_group_is_repeated_possessively() -> None:
     """Of a group, write `(?>(?:...)*)`: https://github.com/python/cpython/issues/106052."""
-    possessive = re.compile(r"\)(?:[*+?]|\{[\d,]+\})\+(?!\])")
+    possessive = re.compile(r"\)(?:[*+?]|\{+[\d,]+\}+)\+(?!\])")
     assert possessive.search("(?:[^-]|-(?!-)){0,9}+")
+    assert possessive.search("(?:a|b){{0,9}}+"), "as an f-string has it"
     found = [
         f"{path.name}:{number}"
         for path in sorted(PACKAGE.rglob("*.py"))
