@@ -262,12 +262,14 @@ _TRUNKS = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
 """Where a branch was left, where nobody says; a clone names the remote's default first."""
 
 
-def compared_commits(start: Path, base: str, head: str) -> tuple[str, str]:
+def compared_commits(
+    start: Path, base: str, head: str, environment: Mapping[str, str]
+) -> tuple[str, str]:
     """What `compare` is to measure: names of commits. Raises `ConfigError`.
 
     `ONE...OTHER` means what it does to `git diff`: from where they parted. Without a `base`, or
     with the zeros of a first push, that is where the head left the default branch. Without a
-    `head` it is HEAD.
+    `head` it is HEAD. GitLab's jobs are told the default branch's name, their clones are not.
     """
     repository = Repository.open(start)
     trunk, dots, other = base.partition("...")
@@ -279,7 +281,9 @@ def compared_commits(start: Path, base: str, head: str) -> tuple[str, str]:
     elif base and not _NOTHING.fullmatch(base):
         return base, head
     else:
-        trunk = next((name for name in _TRUNKS if repository.ref(name)), "")
+        default = environment.get("CI_DEFAULT_BRANCH", "")
+        known = (f"origin/{default}", default) if default else _TRUNKS
+        trunk = next((name for name in known if repository.ref(name)), "")
     for name in (trunk, head):
         if name and repository.ref(name) is None:
             raise ConfigError(_no_commit(repository, name))
@@ -287,13 +291,15 @@ def compared_commits(start: Path, base: str, head: str) -> tuple[str, str]:
     contained = parted is not None and parted == repository.ref(head)
     # A clone of one branch and one commit takes that branch for the default one.
     if parted is None or (contained and repository.is_shallow()):
+        main = environment.get("CI_DEFAULT_BRANCH") or "main"
         where = f"where {head} and {trunk} parted" if trunk else "the default branch"
         raise ConfigError(
             f"what to compare {head} with is not known: {where} is not in this clone.\n"
             "usually: a shallow clone, or one of a single branch (actions/checkout fetches one "
             "commit by default).\n"
             "do: fetch-depth: 0 (GitLab: GIT_DEPTH: 0), or git fetch --unshallow; where one branch "
-            "alone was fetched, as GitLab does: git fetch origin main:refs/remotes/origin/main; or "
+            "alone was fetched, as GitLab does: "
+            f"git fetch origin {main}:refs/remotes/origin/{main}; or "
             "name the commit: autoresearch-ci compare BASE HEAD"
         )
     if contained and not base:

@@ -57,7 +57,7 @@ def main(options: argparse.Namespace) -> int:
     """Compare, print the result, and fail as the gate says."""
     gate = parse_gate(options.fail_on, options.claim)
     start = Path.cwd()
-    base, head = compared_commits(start, options.base, options.head)
+    base, head = compared_commits(start, options.base, options.head, options.environment)
     resolved, path = effective(options, commit=base)
     with make_progress(sys.stderr if options.json else sys.stdout, json=False) as observe:
         result = run_comparison(

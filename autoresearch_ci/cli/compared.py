@@ -142,7 +142,7 @@ def _base(
     )
     try:
         commit, _ = compared_commits(
-            start, f"{name}..." if name and "..." not in name else name, ""
+            start, f"{name}..." if name and "..." not in name else name, "", environment
         )
     except ConfigError as error:
         if named:

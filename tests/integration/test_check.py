@@ -272,7 +272,9 @@ def test_the_merge_of_a_pull_request_is_held_against_the_side_that_it_is_merged_
     assert (found.base, found.rules, found.pull_request) == (main, main, 7)
 
 
-@pytest.mark.parametrize("kind", ["sha", "branch", "gitlab", "push", "first push", "nothing"])
+@pytest.mark.parametrize(
+    "kind", ["sha", "branch", "gitlab", "gitlab branch", "push", "first push", "nothing"]
+)
 def test_the_base_is_where_the_head_left_what_the_job_names(
     repo: Repo, commits: tuple[str, str], tmp_path: Path, kind: str
 ) -> None:
@@ -283,6 +285,7 @@ def test_the_base_is_where_the_head_left_what_the_job_names(
         "sha": event(tmp_path, "pull_request", pull(main, head)),
         "branch": {"GITHUB_BASE_REF": "main"},
         "gitlab": {"CI_MERGE_REQUEST_DIFF_BASE_SHA": main, "CI_MERGE_REQUEST_IID": "3"},
+        "gitlab branch": {"CI_DEFAULT_BRANCH": "main"},
         "push": event(tmp_path, "push", {"before": main}),
         "first push": event(
             tmp_path, "push", {"before": "0" * 40, "repository": {"default_branch": "main"}}

@@ -630,6 +630,23 @@ def test_compare_begins_where_a_branch_left_the_default_one(
     assert "metric 10 -> 12" in capsys.readouterr().err
 
 
+def test_compare_takes_gitlabs_word_for_the_default_branch(
+    two_commits: Repo,
+    run: Run,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its clones have no `origin/HEAD`, and a branch called main may be an old one."""
+    two_commits.git("update-ref", "refs/remotes/origin/main", "HEAD")
+    two_commits.git("update-ref", "refs/remotes/origin/develop", "before")
+    monkeypatch.setenv("CI_DEFAULT_BRANCH", "develop")
+    assert compare(two_commits, "0" * 40, "--fail-on", "regression") == 1
+    assert "metric 10 -> 12" in capsys.readouterr().err
+    two_commits.git("update-ref", "-d", "refs/remotes/origin/develop")
+    assert compare(two_commits, "0" * 40) == 2
+    assert "git fetch origin develop:refs/remotes/origin/develop" in capsys.readouterr().err
+
+
 def test_compare_says_where_there_is_nothing_to_compare_with(
     two_commits: Repo, run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
