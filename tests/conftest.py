@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from autoresearch_ci.cli.main import run_cli
 from autoresearch_ci.config.flags import FLAGS
@@ -33,6 +34,8 @@ from tests import slow
 
 pytest.register_assert_rewrite("tests.faults.invariant")  # it asserts, and says what differs
 _TALLY = pytest.StashKey[Counter[str]]()
+_EXAMPLES = 25
+"""Of Hypothesis, where not everything is to be tried and a test does not say."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -48,6 +51,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_TALLY] = Counter()
+    everything = config.getoption("--slow") or config.getoption("--torture")
+    settings.register_profile("sample", max_examples=_EXAMPLES)
+    settings.load_profile("default" if everything else "sample")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import posixpath
 import re
 import shlex
-from collections.abc import Container, Iterator
+from collections.abc import Container
 
 
 def command_files(command: str, paths: Container[str]) -> list[str]:
@@ -14,7 +15,7 @@ def command_files(command: str, paths: Container[str]) -> list[str]:
 
     Reads too much rather than too little: a file that is only an argument counts as well.
     """
-    words = list(command_words(command))
+    words = command_words(command)
     folders, names = [""], []
     for previous, word in itertools.pairwise(["", *words]):
         if previous in ("cd", "pushd", "-C", "--directory", "--prefix"):
@@ -50,7 +51,9 @@ def _module_files(module: str) -> list[str]:
     return [f"{place}{end}" for place in places for end in (".py", "/__main__.py")]
 
 
-def command_words(command: str, depth: int = 0) -> Iterator[str]:
+@functools.lru_cache(maxsize=1024)
+def command_words(command: str, depth: int = 0) -> tuple[str, ...]:
+    """Its words, and those of commands in them; before a run each is looked at many times."""
     lexer = shlex.shlex(command, posix=True, punctuation_chars="();<>|&`")
     lexer.whitespace_split = True
     lexer.commenters = ""
@@ -58,7 +61,9 @@ def command_words(command: str, depth: int = 0) -> Iterator[str]:
         words = list(lexer)
     except ValueError:  # an open quote: the shell will refuse it, we still look
         words = re.split(r"[\s'\"();<>|&`]+", command)
+    found = []
     for word in words:
-        yield word.replace("${PWD}", "$PWD")
+        found.append(word.replace("${PWD}", "$PWD"))
         if depth < 3 and re.search(r"[\s;|&()]", word):  # bash -c 'python bench/run.py'
-            yield from command_words(word, depth + 1)
+            found += command_words(word, depth + 1)
+    return tuple(found)
