@@ -336,6 +336,38 @@ def test_the_interpreter_of_a_shared_environment_in_a_closed_home_serves_another
         assert "uid 65534" in text
 
 
+@pytest.mark.parametrize("line", ["tool", "bash runme"])
+@pytest.mark.parametrize("closed", ["tools", "tools/bin"])
+def test_what_another_user_cannot_reach_is_never_replaced_by_the_next_of_its_name(
+    attack: Attack,
+    repo: Repo,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    line: str,
+    closed: str,
+) -> None:
+    """As `python` of a virtual environment made with `umask 077`: its link leads to everybody's."""
+    search = []
+    for name, value in (("tools", 5), ("next", 7)):
+        folder = attack.open_folder / name / "bin"
+        (folder.parent / "lib").mkdir(parents=True)
+        folder.mkdir()
+        real = attack.open_folder / f"{name}-{value}"
+        real.write_text(f"#!/bin/sh\necho of {name}: {value}\n")
+        real.chmod(0o755)
+        (folder / "tool-1").symlink_to(real)
+        (folder / "tool").symlink_to("tool-1")
+        search.append(str(folder))
+    (attack.open_folder / closed).chmod(0o700)
+    repo.write("runme", "# a script\nset -e\ntool\n")
+    repo.commit("a script")
+    monkeypatch.setenv("PATH", ":".join([*search, os.environ["PATH"]]))
+    done = attack.run(*attack.flags(), metric=line, **STRICT)
+    assert "of tools: 5" in attack.printed(done)
+    if ROOT:
+        assert f"runs as root, because uid 65534 cannot reach {search[0]}/tool" in done.told
+
+
 def test_a_tool_that_is_not_in_the_view_is_named_with_its_cure(
     attack: Attack, tmp_path: Path
 ) -> None:

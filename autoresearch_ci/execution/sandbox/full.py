@@ -5,8 +5,9 @@ How such a view is given to a command is bubblewrap.py's business.
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,9 @@ from autoresearch_ci.execution.sandbox.places import Places
 from autoresearch_ci.execution.sandbox.seccomp import NETWORK_FAMILIES, Filter
 from autoresearch_ci.execution.sandbox.system_files import ETC
 from autoresearch_ci.execution.sandbox.users import User
+
+_LINKS = 40
+"""That the kernel follows."""
 
 
 def view(wanted: Places, user: User | None) -> View:
@@ -63,17 +67,31 @@ def blocked(wanted: Places, user: User, needed: Sequence[str], write: Sequence[s
 
 
 def _may(view: View, user: User, path: str, way: int) -> bool:
-    real = Path(os.path.realpath(path))
-    top = view.top(str(real))
-    if not (top and view.top(os.path.normpath(path))):
-        return False
-    below = [place for place in real.parents if place.is_relative_to(top)]
     try:
-        return all(user.may(place.stat(), os.X_OK) for place in below) and user.may(
-            real.stat(), way
+        return all(user.may(place.stat(), os.X_OK) for place in _folders(view, path)) and user.may(
+            os.stat(path),  # noqa: PTH116 - a string
+            way,
         )
     except OSError:
         return False
+
+
+def _folders(view: View, path: str) -> Iterator[Path]:
+    """Of a place and of every link on the way to it: who is stopped there finds another program.
+
+    Raises `OSError`.
+    """
+    for _ in range(_LINKS):
+        folder = Path(os.path.realpath(os.path.dirname(path)))  # noqa: PTH120
+        here = str(folder / os.path.basename(path))  # noqa: PTH119
+        top = view.top(here)
+        if not (top and view.top(os.path.normpath(path))):
+            raise FileNotFoundError(path)
+        yield from (place for place in Path(here).parents if place.is_relative_to(top))
+        if not os.path.islink(here):  # noqa: PTH114
+            return
+        path = os.path.join(folder, os.readlink(here))  # noqa: PTH115, PTH118
+    raise OSError(errno.ELOOP, path)
 
 
 def confinement(

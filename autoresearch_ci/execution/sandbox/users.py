@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import os
 import pwd
 import re
@@ -179,7 +180,8 @@ def _obstacle(path: str, way: int) -> str:
 def programs(commands: Sequence[str], search: str, root: Path) -> list[str]:
     """The programs that shell lines begin with, and those that scripts among them are run by."""
     found: dict[str, None] = {}
-    lines = [*commands, *(line for command in commands for line in _script_lines(command, root))]
+    known = set[str]()
+    lines = [*commands, *(line for ln in commands for line in _script_lines(ln, root, known))]
     for word in (word for command in lines for word in first_words(command)):
         if "/" in word and not word.startswith("/"):
             # Of the repository: only what runs it lies elsewhere.
@@ -231,17 +233,51 @@ def _words(command: str) -> list[str]:
         return command.split()
 
 
-def _script_lines(command: str, root: Path) -> Iterator[str]:
+def _script_lines(command: str, root: Path, known: set[str]) -> Iterator[str]:
     """Of the shell scripts and makefiles that a command starts: their programs are its own."""
     words = _words(command)
-    names = [name for name in words if name.endswith((".sh", ".bash"))]
+    names = [*_given(words), *(name for name in words if name.endswith((".sh", ".bash")))]
+    names += [name for name in first_words(command) if _is_shells(root, name)]
     names += _MAKEFILES if "make" in words else ()
+    for before, line in itertools.pairwise(words):
+        if re.fullmatch("-[a-z]*c", before) and line != command:  # of a shell: a line of its own
+            yield from _script_lines(line, root, known)
     for name in names:
-        with contextlib.suppress(OSError), (root / name).open(errors="replace") as file:
-            lines = file.read(_SCRIPT).splitlines()
-            made = name in _MAKEFILES
-            recipes = (line[1:].lstrip("@-+") for line in lines if line.startswith("\t"))
-            yield from recipes if made else (ln for ln in lines if not ln.lstrip().startswith("#"))
+        lines = [] if name in known else _text(root / name).splitlines()
+        known.add(name)
+        recipes = (line[1:].lstrip("@-+") for line in lines if line.startswith("\t"))
+        code = (line for line in lines if not line.lstrip().startswith("#"))
+        for line in recipes if name in _MAKEFILES else code:
+            yield line
+            yield from _script_lines(line, root, known)
+
+
+def _given(words: Sequence[str]) -> Iterator[str]:
+    """What shells are told to read, whatever it is called."""
+    reads = False
+    for word in words:
+        if set(word) <= set("();<>|&"):
+            reads = reads and bool(set(word) & set("<>"))
+        elif word.rpartition("/")[2] in _SHELLS | {".", "source"}:
+            reads = True
+        elif reads and not word.startswith(("-", "+")):
+            yield word
+            reads = False
+
+
+def _is_shells(root: Path, name: str) -> bool:
+    """Whether a program of the repository is a shell script by its first line."""
+    within = "/" in name and not name.startswith("/")
+    words = _text(root / name).partition("\n")[0].removeprefix("#!").split() if within else []
+    return any(word.rpartition("/")[2] in _SHELLS for word in words)
+
+
+def _text(path: Path) -> str:
+    """Its beginning; empty for what no shell reads."""
+    with contextlib.suppress(OSError, ValueError), path.open(errors="replace") as file:
+        text = file.read(_SCRIPT)
+        return "" if "\0" in text else text
+    return ""
 
 
 def _interpreters(script: Path, search: str) -> Iterator[str]:

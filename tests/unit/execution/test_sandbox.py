@@ -135,7 +135,13 @@ def test_what_a_runner_starts_is_a_program_too(line: str, words: list[str]) -> N
     assert list(first_words(line)) == words
 
 
-@pytest.mark.parametrize("line", ["bash run.sh", "sh ./run.sh 3", "make bench"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "bash run.sh", "sh ./run.sh 3", "make bench", "bash -e runme 3", "sh < runme", "./runme",
+        "bash outer", "sh -c 'bash runme'", "cd . && . ./runme",
+    ],
+)  # fmt: skip
 def test_what_a_script_starts_is_looked_for_as_well(tmp_path: Path, line: str) -> None:
     tools = tmp_path / "tools"
     tools.mkdir()
@@ -143,8 +149,17 @@ def test_what_a_script_starts_is_looked_for_as_well(tmp_path: Path, line: str) -
         (tools / name).write_text("")
         (tools / name).chmod(0o755)
     (tmp_path / "run.sh").write_text("#!/bin/bash\n# other\ncd x && tool -x\n")
+    (tmp_path / "runme").write_text("#!/usr/bin/env bash\nA=1 tool -x\n")
+    (tmp_path / "outer").write_text("bash outer\nbash ./runme\n")
     (tmp_path / "Makefile").write_text("bench: run.sh\n\t@tool -x\n")
     assert str(tools / "tool") in programs([line], str(tools), tmp_path)
+
+
+def test_a_program_that_a_shell_is_given_is_no_script(tmp_path: Path) -> None:
+    (tmp_path / "tool").write_text("")
+    (tmp_path / "tool").chmod(0o755)
+    (tmp_path / "binary").write_text("\x7fELF\0\ntool\n")
+    assert not programs(["bash binary"], str(tmp_path), tmp_path)
 
 
 def test_what_runs_a_script_is_needed_as_well(tmp_path: Path) -> None:
