@@ -32,16 +32,24 @@ _NUMBER = re.compile(
 )
 _ASIDE = re.compile(r"[(\[]\s*(?:N\s*)+[)\]]")
 """`(12 ms)`, which some runners add to what is slow."""
-_TESTS = re.compile(
-    r"""
-      (?<![\w.])([0-9]{1,9})[ \t]+
-      (?:tests?|passed|passing|examples?|specs?|scenarios?|test\ cases?)\b
-      (?![ \t]+(?:failed|failing|failures?|errors?|skipped|pending|todo|per)\b)
-    | \b(?:tests(?:\ run)?|pass(?:ed)?)[ \t]*:?[ \t]+([0-9]{1,9})(?![\w.,]*[0-9.])
-    """,
-    re.VERBOSE | re.IGNORECASE,
+_TESTS = tuple(
+    re.compile(
+        rf"""
+          (?<![\w.])([0-9]{{1,9}})[ \t]+(?:{before})\b
+          (?![ \t]+(?:failed|failing|failures?|errors?|skipped|pending|todo|per)\b)
+        | \b(?:{after})[ \t]*:?[ \t]+([0-9]{{1,9}})(?![\w.,]*[0-9.])
+        """,
+        re.VERBOSE | re.IGNORECASE,
+    )
+    for before, after in (
+        (r"tests?|examples?|specs?|scenarios?|test\ cases?", r"tests(?:\ run)?"),
+        (r"passed|passing", r"pass(?:ed)?"),
+    )
 )
-"""How many: `Ran 3 tests`, `3 passed`, `# tests 3`, `Tests run: 3`, as their runners say it."""
+"""How many were there, and how many passed: `Ran 3 tests`, `3 passed`, `# tests 3`, `# pass 3`.
+
+Many runners say both of the same tests.
+"""
 
 _LEFT_OUT = re.compile(
     r"""
@@ -99,7 +107,7 @@ class PrintedLines:
             names = names[: _KINDS // 2] + names[-_KINDS // 2 :]
         return cls(
             lines=len(lines),
-            tests=sum(_counted(_TESTS, line) for line in ends),
+            tests=max(sum(_counted(words, line) for line in ends) for words in _TESTS),
             left_out=sum(_counted(_LEFT_OUT, line) for line in filter(_SUMMARY.search, ends)),
             kinds={name: (counts[name], counts[name]) for name in names},
             ending=tuple(_kind(line) for line in map(_shown, behind.split("\n")) if line)[
@@ -132,14 +140,16 @@ class PrintedLines:
 
         Some counts vary: a fuzzer runs for some seconds.
         """
-        if self.tests and run.tests and run.left_out > self.left_out:
-            return (
-                f"tests lost: {run.left_out} skipped by its own account, "
-                f"before {self.left_out or 'none'}"
-            )
+        if skipped := self._skipped_in(run):
+            return f"tests lost: {skipped}"
         if 2 * run.tests >= self.tests:
             return ""
         return f"tests lost: {run.tests} of {self.tests} ran by its own account"
+
+    def _skipped_in(self, run: PrintedLines) -> str:
+        if not (self.tests and run.tests and run.left_out > self.left_out):
+            return ""
+        return f"{run.left_out} skipped by its own account, before {self.left_out or 'none'}"
 
     def named_gone_in(self, run: PrintedLines) -> str:
         """Which test that all of these named as passed a run does not name; empty: none."""
@@ -150,6 +160,8 @@ class PrintedLines:
         """What a run lacks of what all of these had, in words; empty when it lacks nothing."""
         if run.tests < self.tests:
             return f"ran {run.tests} of {self.tests} tests by its own account"
+        if skipped := self._skipped_in(run):
+            return f"tests: {skipped}"
         lost = [name for name in self.kinds if self._lacks(name, run)]
         if test := self.named_gone_in(run):
             return f"lacks what a test printed that passed on the unmodified code: {test}"

@@ -109,9 +109,14 @@ def test_a_run_that_does_the_same_work_lacks_nothing(case: str) -> None:
 
 SUITES = {
     "unittest": ("\nRan 12 tests in 0.003s\n\nOK\n", 12),
-    "node": ("\u2139 tests 12\n\u2139 suites 0\n\u2139 pass 12\n\u2139 fail 0\n", 24),
-    "tap": ("# tests 12\n# pass 12\n# fail 0\n", 24),
-    "cargo": ("test result: ok. 12 passed; 0 failed; 0 ignored; finished in 0.00s\n", 12),
+    "node": ("\u2139 tests 12\n\u2139 suites 0\n\u2139 pass 12\n\u2139 fail 0\n", 12),
+    "tap": ("# tests 12\n# pass 12\n# fail 0\n", 12),
+    "cargo": (
+        "\nrunning 1 test\n.\ntest result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; "
+        "0 filtered out; finished in 0.00s\n\n\nrunning 0 tests\n\ntest result: ok. 0 passed; "
+        "0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n",
+        1,
+    ),
     "jest": ("Tests:       12 passed, 12 total\n", 12),
     "mocha": ("  12 passing (8ms)\n", 12),
     "rspec": ("12 examples, 0 failures\n", 12),
@@ -128,6 +133,11 @@ SUITES = {
 def test_the_tests_that_a_runner_says_to_have_run_are_counted(runner: str) -> None:
     text, count = SUITES[runner]
     assert PrintedLines.of(text).tests == count
+
+
+def test_a_test_that_is_skipped_is_missed_though_its_runner_counts_it_as_one() -> None:
+    before, after = ("# tests 12\n# pass {}\n# skipped {}\n".format(*n) for n in ((12, 0), (11, 1)))
+    assert "1 skipped" in missing(after, before)
 
 
 def test_fewer_tests_are_told_and_less_than_half_of_them_are_lost() -> None:
