@@ -21,6 +21,9 @@ from pathlib import PurePath
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO})
 _NO_WAY = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 
+NO_ROOM_TO_START = frozenset({errno.EAGAIN, errno.ENOMEM})
+"""The system refuses a process: nothing that the command can be blamed for."""
+
 
 class AutoresearchError(Exception):
     """Base of every expected failure; `str(error)` is the paragraph shown to the user."""
@@ -76,8 +79,11 @@ class Interrupted(AutoresearchError):
     exit_code = 130
 
 
-def reason_of(error: OSError) -> str:
+def reason_of(error: OSError | RuntimeError) -> str:
     """What the system's refusal means to the user; empty when it can only be a mistake of ours."""
+    if isinstance(error, RuntimeError):  # what Python makes of EAGAIN
+        refused = str(error).startswith("can't start new thread")
+        return _refused(str(error), "thread") if refused else ""
     place = error.filename if isinstance(error.filename, str) else ""
     if error.errno in _NO_ROOM:
         return (
@@ -86,14 +92,8 @@ def reason_of(error: OSError) -> str:
             "do: make room or make it writable, then start again with --resume; nothing that was "
             "kept is lost."
         )
-    if error.errno == errno.EAGAIN or error.errno == errno.ENOMEM:
-        return (
-            f"{error.strerror}: the system starts no further process or gives no memory.\n"
-            "usually: a limit of processes or memory (ulimit -u, pids.max of the container), used "
-            "up by this run or by others.\n"
-            "do: raise it or end what else runs, then start again with --resume; nothing that was "
-            "kept is lost."
-        )
+    if error.errno in NO_ROOM_TO_START:
+        return _refused(error.strerror or "", "process")
     if error.errno in _NO_WAY and not {".git", "autoresearch"}.isdisjoint(PurePath(place).parts):
         return (
             f"{error.strerror}: {place}\n"
@@ -102,3 +102,13 @@ def reason_of(error: OSError) -> str:
             "do: put it back, then start again with --resume."
         )
     return ""
+
+
+def _refused(said: str, what: str) -> str:
+    return (
+        f"{said}: the system starts no further {what} or gives no memory.\n"
+        "usually: a limit of processes or memory (ulimit -u, pids.max of the container), used "
+        "up by this run or by others.\n"
+        "do: raise it or end what else runs, then start again with --resume; nothing that was "
+        "kept is lost."
+    )

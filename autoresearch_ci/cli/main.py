@@ -116,7 +116,7 @@ def _run_cli(arguments: Sequence[str], environment: Mapping[str, str], told: _To
         if not _nobody_reads():
             raise
         return 128 + signal.SIGPIPE  # as if it had ended us: `config | head` is no mistake
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
         text = reason_of(error)
         if not text:
             raise

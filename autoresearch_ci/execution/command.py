@@ -391,7 +391,9 @@ def run_command(
     `enter` confines the command; when it cannot, nothing is started and `WorkspaceError` is raised.
 
     Raises `Interrupted` within a second of a stop request, and `OSError` when the log cannot be
-    written; in both cases, as in any other, everything has been killed before.
+    written; in both cases, as in any other, everything has been killed before. Where the system
+    starts no further process or thread, that is the machine's refusal and not the command's
+    failure: `OSError`, `RuntimeError`.
     """
     if stop is not None:
         stop.check()
@@ -405,6 +407,8 @@ def run_command(
                 lambda: spawn(argv, cwd, env, enter, apart=apart), enter.end if enter else None
             )
         except (OSError, ValueError) as error:  # ValueError: a NUL byte in the command
+            if isinstance(error, OSError) and error.errno in errors.NO_ROOM_TO_START:
+                raise
             result = _not_started(shown, output, streams, error)
         except NotConfined as error:
             raise _not_confined(error) from error

@@ -82,8 +82,7 @@ class Objects:
         """What is written is there from now on. A disk flushes several files as fast as one."""
         try:
             if self._lasting and self._drafts:
-                with ThreadPoolExecutor(min(len(self._drafts), _AT_ONCE)) as pool:
-                    list(pool.map(_flush, self._drafts.values()))
+                _flush_all(list(self._drafts.values()))
             for place, draft in self._drafts.items():
                 draft.replace(place)
         finally:
@@ -146,6 +145,15 @@ class Objects:
     def tree_of(self, commit: str) -> str:
         """The name of a commit's tree."""
         return self._content(commit, "commit").partition(b"\n")[0].split()[1].decode()
+
+
+def _flush_all(drafts: Sequence[Path]) -> None:
+    try:
+        with ThreadPoolExecutor(min(len(drafts), _AT_ONCE)) as pool:
+            list(pool.map(_flush, drafts))
+    except RuntimeError:  # the system starts no further thread
+        for draft in drafts:
+            _flush(draft)
 
 
 def _flush(draft: Path) -> None:

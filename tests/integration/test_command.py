@@ -5,6 +5,7 @@ Real processes only. "Gone" is asked of the kernel: each hiding process writes i
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import resource
@@ -395,6 +396,21 @@ def test_a_stop_kills_everything_within_a_second(run: Run, tmp_path: Path, hidin
     assert time.monotonic() - asked[0] < promptly(1)
     thread.join()
     assert not survivors(tmp_path)
+
+
+def test_a_process_that_the_system_refuses_is_not_the_commands_failure() -> None:
+    code = (
+        "import os, pathlib, resource\n"
+        "from autoresearch_ci.execution.command import run_command\n"
+        "os.geteuid() or os.setuid(65534)\n"  # no limit holds for root
+        "resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))\n"
+        "try:\n    run_command('true', cwd=pathlib.Path('/'), env={})\n"
+        "except BlockingIOError as error:\n    print(error.errno)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.split() == [str(errno.EAGAIN)], done.stderr
 
 
 def test_after_a_stop_nothing_is_started(run: Run, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,6 +66,18 @@ def some_edits(dice: random.Random, there: list[str]) -> dict[str, tuple[str, by
             edits[path] = (dice.choice(("100644", "100755")), dice.randbytes(9))
             edits.update({p: None for p in there if p.startswith(f"{path}/")})
     return edits
+
+
+def test_a_commit_is_made_where_the_system_refuses_a_thread(bed: tuple[Repo, Store]) -> None:
+    repo, store = bed
+    head = repo.git("rev-parse", "HEAD")
+    edits = {f"{name}/x": ("100644", b"2\n") for name in "bcd"}
+    usual = threading.stack_size(1 << 47)  # more than the system has to give
+    try:
+        made, _ = store.commit(parents=[head], edits=edits, message="second\n", timestamp=1)
+    finally:
+        threading.stack_size(usual)
+    assert repo.git("rev-parse", f"{made}^{{tree}}") == by_git(repo, head, edits)
 
 
 @pytest.mark.parametrize("bed", ["sha1", "sha256"], indirect=True)

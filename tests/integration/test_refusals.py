@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -525,6 +526,25 @@ def test_a_process_that_the_system_does_not_start_is_one_sentence(number: int) -
     assert told.startswith(os.strerror(number))
     assert "pids.max" in told
     assert "--resume" in told
+
+
+def test_where_the_system_refuses_a_thread_the_run_ends_in_one_sentence_and_resumes(
+    run: Run, repo: Repo, script: Script
+) -> None:
+    script(value(9), value(8))
+    flags = ("--set", "sandbox.read_only=false")  # its commands are started from a thread
+    run(*flags, "--iterations", "1")
+    kept = repo.git("rev-parse", BRANCH)
+    usual = threading.stack_size(1 << 47)  # more than the system has to give
+    try:
+        done = run(*flags, "--iterations", "2", "--resume")
+    finally:
+        threading.stack_size(usual)
+    refused(done, 3, "starts no further thread", "pids.max", "--resume")
+    assert repo.git("rev-parse", BRANCH) == kept
+    assert run(*flags, "--iterations", "2", "--resume").code == 0
+    assert repo.git("show", f"{BRANCH}:value") == "8"
+    assert repo.git("rev-parse", f"{BRANCH}^") == kept
 
 
 # --- compare --------------------------------------------------------------------------------------
