@@ -54,8 +54,6 @@ class RunContext:
     """Where the measure tree goes: outside the repository, the same path for every resume."""
     folder: Path
     """The run folder."""
-    start: Path
-    """Where the command was called; `script:FILE` is relative to it."""
     hidden: tuple[str, ...]
     """Files that no proposer may read."""
     warnings: tuple[str, ...]
@@ -161,7 +159,6 @@ def _context(
         run_store=place.store,
         scratch=scratch_of(place.store),
         folder=folder,
-        start=options.start,
         hidden=_hidden(config, options.config_path, files),
         warnings=(*_warnings(repository, files, modules, options.resume), *absent),
         absent=absent,
@@ -204,7 +201,6 @@ def comparison_context(
         run_store=store,
         scratch=scratch_of(store),
         folder=repository.root / "autoresearch" / tag,
-        start=start,
         hidden=_hidden(config, config_path, files),
         warnings=(),
     )

@@ -423,13 +423,13 @@ def _objective(collaborators: Collaborators, bench: Bench) -> Objective:
     from autoresearch_ci.measure.failure_objective import FailureObjective
     from autoresearch_ci.record.handoff import read_handoff
 
-    judging = context.scope.started
+    judging, handoff = context.scope.started, config.fix.from_debug
     tests = {p: v for p, v in context.files.items() if v.regular and (is_test(p) or p in judging)}
     return FailureObjective(
         bench=bench,
         policy=make_policy(config),
         settings=config.fix,
-        leads=read_handoff(Path(config.fix.from_debug)).open if config.fix.from_debug else (),
+        leads=read_handoff(context.repository.root / handoff).open if handoff else (),
         paths=context.files,
         tests={p: store.read(v) for p, v in tests.items() if store.size(v) <= BYTES_LIMIT},
     )

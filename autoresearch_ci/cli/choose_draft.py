@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from autoresearch_ci.cli.config import typed_from
 from autoresearch_ci.cli.questions import Asks, Questions
 from autoresearch_ci.cli.trial import NOISY, Trial, refuse_dangerous, surveyed, tried
-from autoresearch_ci.config.flags import given
 from autoresearch_ci.config.resolve import Setting, load
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.errors import AutoresearchError, BaselineError, ConfigError
@@ -78,7 +78,7 @@ def chosen(options: argparse.Namespace, place: Place) -> tuple[Draft, Trial | No
     except _NothingKnown as error:
         if not error.goal or not has_credentials(place.environment):
             raise
-        return _of_model(error.goal, given(options), place)
+        return _of_model(error.goal, typed_from(options, place.repository.root), place)
     return _settled(place, drafts)
 
 
@@ -102,7 +102,7 @@ def _of_model(goal: str, typed: Sequence[Setting], place: Place) -> tuple[Draft,
 
 def _drafts(options: argparse.Namespace, place: Place, asks: Asks | None) -> list[Draft]:
     """The likeliest first. Raises `ConfigError` when nothing is known that could be measured."""
-    typed = given(options)
+    typed = typed_from(options, place.repository.root)
     brief = _brief(typed, place)
     caches = build_caches(place.files)
     wants = brief.goal or _says_command(typed) or brief.verify

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -58,10 +60,10 @@ def effective(
     `only`, not even where that commit has none. `command`: for which it is. `defaults`: of a
     command, for what the file lacks. `forced`: what it cannot be told otherwise.
     """
-    typed = [*given(options), *forced]
-    loaded = partial(load, given=typed, command=command, defaults=defaults)
     repository = Repository.open(Path.cwd())
     root = repository.root
+    typed = [*typed_from(options, root), *forced]
+    loaded = partial(load, given=typed, command=command, defaults=defaults)
     path = _named(options.config, root) if options.config else root / DEFAULT_PATH
     inside = path.resolve().is_relative_to(root)
     shown = str(path.resolve().relative_to(root)) if inside else str(path)
@@ -79,6 +81,30 @@ def effective(
             raise ConfigError(_no_file(path, root)) from error
         return loaded(text=None, path=DEFAULT_PATH), None
     return loaded(text=text, path=shown), shown if inside else None
+
+
+def typed_from(options: argparse.Namespace, root: Path) -> list[Setting]:
+    """What was typed: files of ours that it names are relative to where one stands, and those of
+    the configuration to the root."""
+    return [replace(one, value=_from_root(one.value, one.at, root)) for one in given(options)]
+
+
+def _from_root(value: object, at: Sequence[object], root: Path) -> object:
+    """The same, its files named as from the root."""
+    if isinstance(value, Mapping):
+        return {
+            _from_root(key, at, root): _from_root(inner, (*at, key), root)
+            for key, inner in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_from_root(item, at, root) for item in value]
+    script = "script:" if at[0] == "proposer" else ""
+    if not isinstance(value, str) or not value.startswith(script):
+        return value
+    name = value.removeprefix(script)
+    if Path.cwd() == root or not (script or tuple(at) == ("fix", "from_debug")) or not name:
+        return value
+    return script + (name if Path(name).is_absolute() else os.path.relpath(name, root))
 
 
 def _named(name: str, root: Path) -> Path:

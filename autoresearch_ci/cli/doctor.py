@@ -49,6 +49,7 @@ from autoresearch_ci.preflight import Options, RunContext, survey
 from autoresearch_ci.safety.log_text import json_text
 from autoresearch_ci.safety.secret_values import must_leave
 from autoresearch_ci.workspace.build_caches import GO_CACHE, build_caches
+from autoresearch_ci.workspace.repository import Repository
 
 State = Literal["ok", "warn", "fail"]
 
@@ -281,8 +282,7 @@ def _try_proposer(
     elif name.startswith("script:"):
         from autoresearch_ci.propose.script import ScriptProposer
 
-        place = apart.collaborators.context.start if apart else Path.cwd()
-        ScriptProposer(place / name.removeprefix("script:"))
+        ScriptProposer(Repository.open(Path.cwd()).root / name.removeprefix("script:"))
     elif name == "search" and apart:
         verify_search(apart.collaborators)
     elif name == "claude" and apart:

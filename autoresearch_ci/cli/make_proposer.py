@@ -133,7 +133,7 @@ def _proposer(
     if name.startswith("script:"):
         from autoresearch_ci.propose.script import ScriptProposer
 
-        return ScriptProposer(collaborators.context.start / name.removeprefix("script:"))
+        return ScriptProposer(collaborators.context.repository.root / name.removeprefix("script:"))
     if name == "claude":
         return _claude(collaborators, ledger, stack)
     if name in collaborators.config.proposer.agents:
@@ -189,6 +189,7 @@ def mcp_tools(collaborators: Collaborators, stack: ExitStack) -> MoreTools | Non
 
     tools = McpTools(
         servers,
+        folder=collaborators.context.repository.root,
         environment=collaborators.environment,
         redactor=collaborators.redactor,
         note=collaborators.note,

@@ -59,13 +59,14 @@ class McpTools:
         self,
         servers: Mapping[str, ToolServer],
         *,
+        folder: Path,
         environment: Mapping[str, str],
         redactor: Redactor,
         note: Callable[[str], None],
         check: Callable[[], None] = lambda: None,
         start_timeout: float = 60.0,
     ) -> None:
-        """Start them all. Raises `ProposerError` when one cannot be used.
+        """Start them all, in `folder`. Raises `ProposerError` when one cannot be used.
 
         `note` is told of each call; `check` is called every 0.2 s of a wait and may raise.
         """
@@ -81,16 +82,16 @@ class McpTools:
         from anyio.from_thread import start_blocking_portal
 
         with contextlib.ExitStack() as stack:
-            folder = tempfile.TemporaryDirectory(
+            made = tempfile.TemporaryDirectory(
                 prefix="autoresearch-ci-mcp-", ignore_cleanup_errors=True
             )
-            home = Path(stack.enter_context(folder))
+            home = Path(stack.enter_context(made))
             stack.callback(kill_with_variable, OUR_MARK, str(home))  # what left its group
             portal = stack.enter_context(start_blocking_portal(name="mcp"))
             stack.callback(self._stop)
             for name, server in sorted(servers.items()):
                 self._connections.append(
-                    Connection(portal, name, server, environment, home, redactor.redact)
+                    Connection(portal, name, server, folder, environment, home, redactor.redact)
                 )
             for connection in self._connections:
                 self._offer(connection, self._started(connection, start_timeout))
@@ -251,6 +252,7 @@ class Connection:
         portal: BlockingPortal,
         name: str,
         server: ToolServer,
+        folder: Path,
         environment: Mapping[str, str],
         home: Path,
         redact: Callable[[str], str],
@@ -260,6 +262,7 @@ class Connection:
 
         self.name = name
         self.server = server
+        self._folder = folder
         self.redact = redact
         self.opened: concurrent.futures.Future[Sequence[Tool]] = concurrent.futures.Future()
         """Done once the server told its tools."""
@@ -323,7 +326,9 @@ class Connection:
         )
         program, *arguments = server.command
         # The SDK adds HOME, USER and the like of our own process; these are named here as well.
-        parameters = StdioServerParameters(command=program, args=arguments, env=variables)
+        parameters = StdioServerParameters(
+            command=program, args=arguments, env=variables, cwd=self._folder
+        )
         return stdio_client(parameters, errlog=self._stderr.file)
 
     @contextlib.asynccontextmanager

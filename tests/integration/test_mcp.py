@@ -48,6 +48,7 @@ class Bench:
     def open(self, *, start_timeout: float = 60.0, **servers: ToolServer) -> McpTools:
         return McpTools(
             servers,
+            folder=Path(SCRIPT).parent,
             environment=ENVIRONMENT,
             redactor=Redactor([TOKEN]),
             note=self.said.append,
@@ -122,6 +123,14 @@ def test_a_tool_is_offered_in_plain_json_and_its_answer_comes_back(tools: McpToo
     assert not tools.handles("add")
     answer = tools.call("mcp__tiny__add", {"a": 2, "b": 3})
     assert (answer.text, answer.failed) == ("5", False)
+
+
+def test_a_server_is_started_at_the_root_wherever_one_stands(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with bench.open(tiny=tiny(command=[sys.executable, Path(SCRIPT).name, "stdio"])) as tools:
+        assert tools.handles("mcp__tiny__add")
 
 
 def test_a_description_is_bounded_and_hides_nothing(tools: McpTools) -> None:

@@ -476,6 +476,52 @@ def test_a_configuration_is_found_from_a_folder_below(run: Run, script: Script, 
     refused(done, 2, str(below / "nowhere.yml"), str(repo.path / "nowhere.yml"))
 
 
+@pytest.mark.parametrize("proposer", ["script:edits.jsonl", "{mix: {'script:edits.jsonl': 2}}"])
+def test_a_script_of_the_configuration_is_at_the_root_and_one_that_is_typed_is_here(
+    run: Run, script: Script, repo: Repo, proposer: str
+) -> None:
+    below = repo.path / "packages" / "a"
+    for folder, number in ((repo.path, 9), (below, 8)):
+        script(value(number))
+        repo.write(str((folder / "edits.jsonl").relative_to(repo.path)), run.script.read_text())
+    repo.write(".github/autoresearch.yml", f"proposer: {proposer}\n")
+    repo.commit()
+    quick = ("--iterations", "1")
+    for tag, words, kept in (
+        ("t", (), "9"),
+        ("u", ("--set", "proposer=script:edits.jsonl"), "8"),
+        ("v", ("--set", "proposer={mix: {'script:edits.jsonl': 2}}"), "8"),
+        ("w", ("--set", f"proposer=script:{repo.path}/edits.jsonl"), "9"),
+    ):
+        done = run(*quick, *words, cwd=below, tag=tag, proposer=None)
+        assert done.code == 0, done.told
+        assert repo.git("show", f"autoresearch/{tag}:value") == kept
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(below)
+        assert run_cli(["doctor", "--quick", "--scope", "value", "--metric", "cat value"]) == 0
+        patch.chdir(repo.path / "packages")  # there is none
+        assert run_cli(["doctor", "--quick", "--scope", "value", "--metric", "cat value"]) == 0
+
+
+def test_a_handoff_of_the_configuration_is_at_the_root_and_one_that_is_typed_is_here(
+    repo: Repo, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo.write("packages/a/x", "")
+    repo.write(".github/autoresearch.yml", "fix: {from_debug: handoff.json}\n")
+    repo.commit()
+    below = repo.path / "packages" / "a"
+    monkeypatch.chdir(below)
+    for words, folder in (
+        ((), repo.path),
+        (("--set", "fix.from_debug=handoff.json"), below),
+        (("--set", "fix={from_debug: handoff.json}"), below),
+        (("--from-debug", "handoff.json"), below),
+    ):
+        assert run_cli(["fix", "--target", "false", "--scope", "value", *words]) == 2
+        told = capsys.readouterr().err
+        assert str(folder / "handoff.json") in told
+
+
 def test_a_path_as_seen_from_a_folder_below_is_named_from_the_root(run: Run, repo: Repo) -> None:
     repo.write("packages/a/bench.py", "print(open('value').read())")
     repo.write("packages/a/own", "x")
