@@ -15,20 +15,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from autoresearch_ci.decide.findings import parsed
-from autoresearch_ci.decide.request_words import (
-    Function,
-    Strangers,
-    is_routed,
-    last_name,
-    own_nodes,
-    says,
-)
+from autoresearch_ci.decide.python_syntax import last_name, own_nodes, says
+from autoresearch_ci.decide.request_words import FRAMEWORKS, Application, Strangers
 from autoresearch_ci.decide.weaknesses import Confidence, Severity, Weakness
 
 TOOL = "python"
 
 _TELLING: tuple[tuple[str, ...], ...] = (
-    *((name,) for name in ("flask", "django", "fastapi", "bottle", "quart", "sanic", "aiohttp")),
+    *((name,) for name in sorted(FRAMEWORKS)),
     *(("verify", name) for name in ("requests", "httpx")),
     *((name,) for name in ("check_hostname", "CERT_NONE", "jwt", "joblib", "cloudpickle")),
     *((name,) for name in ("allow_pickle", "unsafe_load", "ruamel", "unpack_archive")),
@@ -134,6 +128,9 @@ class _File:
         self._path, self._tree = path, tree
         self._nodes = [*ast.walk(tree)]
         self._names = dict(self._imported())
+        self._aliases: dict[str, str] = {}
+        for node in self._nodes:
+            self._alias(node)
 
     def told(self) -> Iterator[Weakness]:
         for node in self._nodes:
@@ -142,7 +139,10 @@ class _File:
             elif isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
                 yield from self._of_assignment(node)
             elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                yield from self._of_function(node)
+                yield from self._of_secret(node)
+        web = Application(self._nodes, called=self._called, modules=self._modules)
+        for strangers in web.strangers():
+            yield from self._of_view(strangers, web.is_routed(strangers.function))
 
     # --- names ---
 
@@ -161,19 +161,29 @@ class _File:
                 return self._names.get(name) or self._aliases.get(name, name)
             case ast.Attribute(value=value, attr=attr):
                 before = self._called(value)
-                return f"{before}.{attr}" if before else ""
+                name = f"{before}.{attr}" if before else ""
+                return self._aliases.get(name, name)
+            case ast.Call(func=func):
+                made = self._called(func)
+                return f"{made}()" if made in _CLIENTS else ""
         return ""
 
-    @functools.cached_property
-    def _aliases(self) -> Mapping[str, str]:
-        """Names that stand for something imported, as in `run = subprocess.run`."""
-        found = {}
-        for node in self._nodes:
-            match node:
-                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Attribute(
-                    value=ast.Name(id=module), attr=attr)) if module in self._names:  # fmt: skip
-                    found[name] = f"{self._names[module]}.{attr}"
-        return found
+    def _alias(self, node: ast.AST) -> None:
+        """Of names that stand for something imported, as in `run = subprocess.run`, and for what
+        asks other servers."""
+        match node:
+            case ast.Assign(targets=[target], value=value):
+                pass
+            case ast.withitem(context_expr=value, optional_vars=ast.Name() as target):
+                pass
+            case _:
+                return
+        name, made = self._called(target), self._called(value)
+        if name and made and (made.endswith("()") or self._is_imported(value)):
+            self._aliases[name] = made
+
+    def _is_imported(self, node: ast.expr) -> bool:
+        return isinstance(node, ast.Attribute) and last_name(node.value) in self._names
 
     @functools.cached_property
     def _mappings(self) -> Mapping[str, list[ast.Dict | ast.Call]]:
@@ -269,7 +279,7 @@ class _File:
         method = method.rpartition(".")[2]
         if says(given.get("verify"), False) and self._uses("requests", "httpx"):
             # bandit knows those of the module itself.
-            known = module in ("requests", "httpx") and "verify" in plain
+            known = module in ("requests", "httpx") and "verify" in plain and "()" not in name
             return not known and (method in _METHODS or module in ("requests", "httpx"))
         if self._uses("aiohttp") and method in (*_METHODS, "TCPConnector", "ws_connect"):
             return says(given.get("ssl"), False) or says(given.get("verify_ssl"), False)
@@ -320,68 +330,53 @@ class _File:
                 return True
         return False
 
+    def _of_secret(self, function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[Weakness]:
+        for node in own_nodes(function) if _is_secret(function.name) else ():
+            if isinstance(node, ast.Return) and self._is_chance(node.value):
+                yield self._weakness(CHANCE, node)
+
     # --- what a request reaches ---
 
-    def _of_function(self, function: Function) -> Iterator[Weakness]:
-        own = [*own_nodes(function)]
-        if _is_secret(function.name):
-            for node in own:
-                if isinstance(node, ast.Return) and self._is_chance(node.value):
-                    yield self._weakness(CHANCE, node)
-        strangers = Strangers(
-            function,
-            own,
-            called=self._called,
-            imported=self._names.get("request", "").split(".")[0],
-            fastapi=self._uses("fastapi"),
-        )
-        if not strangers.any:
-            return
-        for node in own:
-            if isinstance(node, ast.Call):
-                yield from self._of_reached(node, strangers)
-            elif isinstance(node, ast.Return) and node.value and self._uses("flask"):
-                value = node.value
-                if isinstance(value, ast.Tuple) and value.elts:  # with a status beside it
-                    value = value.elts[0]
-                made = isinstance(value, (ast.JoinedStr, ast.BinOp))
-                if made and is_routed(function) and strangers.reach(value):
-                    yield self._weakness(PAGE, node, Confidence.MEDIUM)
+    def _of_view(self, strangers: Strangers, routed: bool) -> Iterator[Weakness]:
+        for call in strangers.calls():
+            if rule := self._reached(call, strangers):
+                yield self._weakness(rule, call, Confidence.MEDIUM)
+        for value in (
+            strangers.values() if routed and self._uses("flask", "bottle", "quart") else ()
+        ):
+            if isinstance(value, ast.Tuple) and value.elts:  # with a status beside it
+                value = value.elts[0]
+            if isinstance(value, (ast.JoinedStr, ast.BinOp)) and strangers.reach(value):
+                yield self._weakness(PAGE, value, Confidence.MEDIUM)
 
-    def _of_reached(self, call: ast.Call, strangers: Strangers) -> Iterator[Weakness]:
-        name, first = self._called(call.func), call.args[0] if call.args else None
-        method = call.func.attr if isinstance(call.func, ast.Attribute) else name
+    def _reached(self, call: ast.Call, strangers: Strangers) -> _Rule | None:
+        """What of a request's words becomes of them in a call."""
+        name, method, options = self._called(call.func), last_name(call.func), self._options(call)
         place = call.func.value if isinstance(call.func, ast.Attribute) else None
         if place and method in _OF_PATHS and self._is_path(place) and strangers.reach(place):
-            yield self._weakness(FILE, call, Confidence.MEDIUM)
-        asks = name in _ASKS or (name.split(".")[0] in ("requests", "httpx") and method in _METHODS)
-        if asks:
-            at = int(method == "request")  # behind the word GET
-            first = next(iter(call.args[at:]), None) or self._options(call).get("url")
+            return FILE
+        asks = method in _METHODS and name.rpartition(".")[0] in _ASK
+        named = (options[key] for key in _FIRST if key in options)
+        # Behind the word GET, where the method is given.
+        first = next(iter(call.args[asks and method == "request" :]), None) or next(named, None)
         if first is None or not strangers.reach(first):
-            return
-        begins = strangers.begin(first)
-        rule = None
-        if name in _OPENS:
-            rule = FILE
-        elif asks:
-            rule = ADDRESS if begins else None
-        elif name in _REDIRECTS:
-            rule = REDIRECT if begins else None
-        elif method in _QUERIES:
-            rule = QUERY if any(map(_SQL.search, strangers.words(first))) else None
-        elif name in _TEMPLATES or method == "from_string":
-            rule = TEMPLATE
-        elif name in _PAGES:
-            rule = PAGE if _KINDS_OF_PAGES.isdisjoint(self._options(call)) else None
-        elif method == "save" and isinstance(call.func, ast.Attribute):
-            rule = FILE if strangers.reach(call.func.value) else None
-        elif name in ("eval", "exec"):
-            rule = CODE
-        elif name in _STARTS and isinstance(first, ast.List) and first.elts:
-            rule = PROGRAM if strangers.begin(first.elts[0]) else None
+            return None
+        rule = ADDRESS if asks else _REACHED.get(name)
+        if rule in (ADDRESS, REDIRECT):
+            return rule if strangers.begin(first) else None
+        if rule is PAGE:
+            kinds = [options[kind] for kind in _KINDS_OF_PAGES if kind in options]
+            html = any(says(kind, "text/html") for kind in kinds)
+            return PAGE if html or not (kinds or name.startswith("aiohttp")) else None
         if rule:
-            yield self._weakness(rule, call, Confidence.MEDIUM)
+            return rule
+        if method in _QUERIES:
+            return QUERY if method == "extra" or strangers.is_query(first) else None
+        if name in _STARTS and isinstance(first, ast.List) and first.elts:
+            return PROGRAM if strangers.begin(first.elts[0]) else None
+        if method == "save":
+            return FILE if place and strangers.reach(place) else None
+        return TEMPLATE if method == "from_string" else None
 
     def _is_path(self, node: ast.expr) -> bool:
         match node:
@@ -394,38 +389,59 @@ class _File:
         return False
 
 
-_OPENS = frozenset(
+_CLIENTS = frozenset(
     {
-        *("open", "io.open", "codecs.open", "os.open", "os.remove", "os.unlink", "os.listdir"),
-        *("shutil.rmtree", "shutil.copy", "flask.send_file", "aiofiles.open"),
-        *("fastapi.responses.FileResponse", "starlette.responses.FileResponse"),
-        *("django.http.FileResponse", "os.rmdir"),
+        *("requests.Session", "requests.session", "httpx.Client", "httpx.AsyncClient"),
+        *("aiohttp.ClientSession", "urllib3.PoolManager"),
     }
 )
-_QUERIES = frozenset({"execute", "executemany", "executescript", "raw", "exec_driver_sql"})
-_SQL = re.compile(r"(?i)\b(?:select|insert|update|delete|where|from|order by|values)\b")
+_ASK = frozenset({"requests", "httpx", *(f"{client}()" for client in _CLIENTS)})
+_FIRST = (
+    "url",
+    "content",
+    "response",
+    "text",
+    "body",
+    "location",
+    "path",
+    "source",
+    "sql",
+    "where",
+)
+"""What the first argument is called where it is given by name."""
+_QUERIES = frozenset(
+    {
+        *("execute", "executemany", "executescript", "raw", "exec_driver_sql", "extra"),
+        *("fetch", "fetchrow", "fetchval", "read_sql", "RawSQL"),
+    }
+)
 _KINDS_OF_PAGES = frozenset({"content_type", "mimetype", "media_type"})
 _OF_PATHS = frozenset({"read_text", "read_bytes", "write_text", "write_bytes", "open", "unlink"})
-_ASKS = frozenset(
-    {"urllib.request.urlopen", "urllib.request.Request", "urllib.request.urlretrieve"}
-)
-_REDIRECTS = frozenset(
-    {
-        *("flask.redirect", "werkzeug.utils.redirect", "django.shortcuts.redirect"),
-        *("django.http.HttpResponseRedirect", "fastapi.responses.RedirectResponse"),
-        "starlette.responses.RedirectResponse",
-    }
-)
-_TEMPLATES = frozenset(
-    {"flask.render_template_string", "jinja2.Template", "mako.template.Template"}
-)
-_PAGES = frozenset(
-    {
-        *("flask.make_response", "flask.Response", "django.http.HttpResponse"),
-        *("fastapi.responses.HTMLResponse", "starlette.responses.HTMLResponse"),
-        *("markupsafe.Markup", "django.utils.safestring.mark_safe"),
-    }
-)
+_REACHED = {
+    name: rule
+    for rule, names in (
+        (FILE, "open io.open codecs.open os.open aiofiles.open flask.send_file shutil.copy"),
+        (FILE, "os.remove os.unlink os.listdir os.rmdir shutil.rmtree django.http.FileResponse"),
+        (FILE, "fastapi.responses.FileResponse starlette.responses.FileResponse"),
+        (FILE, "aiohttp.web.FileResponse"),
+        (ADDRESS, "urllib.request.urlopen urllib.request.Request urllib.request.urlretrieve"),
+        (REDIRECT, "flask.redirect werkzeug.utils.redirect bottle.redirect"),
+        (REDIRECT, "django.shortcuts.redirect django.http.HttpResponseRedirect"),
+        (REDIRECT, "fastapi.responses.RedirectResponse starlette.responses.RedirectResponse"),
+        (
+            REDIRECT,
+            "aiohttp.web.HTTPFound aiohttp.web.HTTPSeeOther aiohttp.web.HTTPMovedPermanently",
+        ),
+        (TEMPLATE, "flask.render_template_string jinja2.Template mako.template.Template"),
+        (TEMPLATE, "django.template.Template"),
+        (PAGE, "flask.make_response flask.Response markupsafe.Markup aiohttp.web.Response"),
+        (PAGE, "fastapi.responses.HTMLResponse starlette.responses.HTMLResponse"),
+        (PAGE, "django.http.HttpResponse django.utils.safestring.mark_safe"),
+        (CODE, "eval exec"),
+    )
+    for name in names.split()
+}
+"""What a request's words do in the first argument, by who is called."""
 
 
 def _is_secret(name: str) -> bool:

@@ -11,6 +11,11 @@ from autoresearch_ci.decide.python_rules import scan
 from autoresearch_ci.decide.weaknesses import family_of
 
 DATA = Path("benchmarks/data/weaknesses/app")
+_BLOCKS = re.split(r"(?m)^=== (\w+)\n", Path("tests/unit/decide/data/web_views.txt").read_text())[
+    1:
+]
+VIEWS = dict(zip(_BLOCKS[::2], _BLOCKS[1::2], strict=True))
+"""Files of web applications, in which what is weak stands beside what only looks like it."""
 FASTAPI = """\
 from fastapi import FastAPI
 from fastapi.responses import FileResponse
@@ -43,14 +48,23 @@ def found(text: str, path: str = "app.py") -> list[tuple[str, int]]:
     return sorted((kind.name, line) for kind, line in kinds if kind)
 
 
-@pytest.mark.parametrize("name", ["views.py.txt", "options.py.txt"])
-def test_exactly_what_is_labelled_is_found(name: str) -> None:
-    text = (DATA / name).read_text()
-    labels = [
+def labels_of(text: str) -> list[tuple[str, int]]:
+    return sorted(
         (kind.name, number)
         for number, line in enumerate(text.splitlines(), start=1)
         if (label := re.search(r"# weak: CWE-(\d+)", line)) and (kind := family_of(int(label[1])))
-    ]
+    )
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_views_are_known_whatever_they_are_called_and_whoever_they_call(name: str) -> None:
+    assert found(VIEWS[name]) == labels_of(VIEWS[name])
+
+
+@pytest.mark.parametrize("name", ["views.py.txt", "options.py.txt"])
+def test_exactly_what_is_labelled_is_found(name: str) -> None:
+    text = (DATA / name).read_text()
+    labels = labels_of(text)
     built = [line for line in text.splitlines() if "query = f" in line]
     ours = [(kind, line) for kind, line in labels if text.splitlines()[line - 1] not in built]
     assert found(text) == sorted(ours)
@@ -137,3 +151,17 @@ def test_names_that_are_made_of_each_other_often_are_looked_at_once() -> None:
     wide = ["a = request.args['x']"]
     wide += [f"{new} = {' + '.join([old] * 100)}" for old, new in ("ab", "bc", "cd", "de", "ef")]
     assert not found(of_flask("\n".join([*wide, "cursor.execute(f)"])))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "open(" + "h(" * 60 + "request.args['a']" + ")" * 60 + ")",
+        "open(request.args" + ".query()" * 60 + ")",
+        "a = request.args['a']\n" + "\n".join(f"f{n}(a)" for n in range(30)),
+    ],
+)
+def test_functions_that_call_each_other_are_looked_at_in_bounds(body: str) -> None:
+    calls = " + ".join(f"f{n}(x)" for n in range(30))
+    many = "".join(f"def f{n}(x):\n    return {calls}\n" for n in range(30))
+    scan("a.py", of_flask(body) + "def h(x):\n    return x\n" + many)
