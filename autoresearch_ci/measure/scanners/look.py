@@ -7,7 +7,6 @@ a gate is not decided here.
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -133,39 +132,37 @@ def look(
                 order = _prepared(place, scanner, program, taken, exhibit, room, repository, rules)
                 orders.append(order)
                 runs.append(pool.submit(_asked, order, room))
-            own = {
-                agentic.TOOL: _of_workflows(exhibit, repository, everything),
-                python_rules.TOOL: _of_python(exhibit, repository),
-            }
+            ours = _of_workflows(exhibit, repository, everything)
             scans = [run.result() for run in runs]
         for order in orders:  # only now that none runs any more
             order.jail.sweep()
     finally:
         for order in orders:
             order.jail.close()
-    return _united(orders, scans, own, exhibit, repository)
+    return _united(orders, scans, ours, exhibit, repository)
 
 
 def _united(
     orders: Sequence[Order],
     scans: Sequence[Scan],
-    own: Mapping[str, Scan],
+    ours: Scan,
     exhibit: Exhibit,
     repository: Contents,
 ) -> Seen:
-    """Of all scanners, each told apart from what it says of another part."""
+    """Of all scanners, each told apart from what it says of another part; `ours`: of workflows."""
     parts = defaultdict[str, list[Scan]](list)
     looked = Counter[str]({agentic.TOOL: sum(_is_ours(s.path) for s in exhibit.subjects)})
     looked[python_rules.TOOL] = sum(map(is_python, exhibit.subjects))
     for order, scan in zip(orders, scans, strict=True):
         parts[order.scanner.name].append(scan)
         looked[order.scanner.name] += len({order.names[name] for name in order.files})
-    told = {name: _together(found) for name, found in parts.items()} | {**own}
+    told = {name: _together(found) for name, found in parts.items()} | {agentic.TOOL: ours}
+    weaknesses, unparsed = _identified(told.values(), exhibit, repository)
     return Seen(
-        weaknesses=tuple(_identified(told.values(), exhibit, repository)),
+        weaknesses=weaknesses,
         gaps={scanner: scan.incomplete for scanner, scan in told.items() if scan.incomplete},
         unseen={
-            **_both(scan.unseen for scan in told.values()),
+            **_both([*(scan.unseen for scan in told.values()), unparsed]),
             **_both(order.refused for order in orders),
             **exhibit.unseen,
         },
@@ -175,13 +172,27 @@ def _united(
 
 def _identified(
     scans: Iterable[Scan], exhibit: Exhibit, repository: Contents
-) -> Iterator[Weakness]:
-    """File by file, so that each is read and parsed once."""
-    told = sorted((w for scan in scans for w in scan.weaknesses), key=lambda w: w.path)
-    for path, found in itertools.groupby(told, key=lambda w: w.path):
+) -> tuple[tuple[Weakness, ...], dict[str, str]]:
+    """With what our own rules for Python say, and of which files they can say nothing.
+
+    File by file, so that each is read and parsed once.
+    """
+    told = defaultdict[str, list[Weakness]](list)
+    for weakness in (weakness for scan in scans for weakness in scan.weaknesses):
+        told[weakness.path].append(weakness)
+    python = {subject.path for subject in exhibit.subjects if is_python(subject)}
+    found: list[Weakness] = []
+    unparsed = {}
+    for path in sorted(python | told.keys()):
         text = _text(exhibit, repository, path)
-        weighty = [weighed(weakness, text or "") for weakness in found]
-        yield from identified(weighty, {path: text}.get)
+        if path in python:
+            try:
+                told[path] += python_rules.scan(path, text or "")
+            except SyntaxError as error:
+                unparsed[path] = f"{python_rules.TOOL}: {error.msg}"
+        weighty = [weighed(weakness, text or "") for weakness in told[path]]
+        found += identified(weighty, {path: text}.get)
+    return tuple(found), unparsed
 
 
 def _both(told: Iterable[Mapping[str, str]]) -> dict[str, str]:
@@ -219,17 +230,6 @@ def _of_workflows(
             found += agentic.scan(path, _text(exhibit, repository, path) or "", called)
         except ConfigError as error:
             unseen[path] = f"{agentic.TOOL}: {str(error).partition(chr(10))[0][:300]}"
-    return Scan(weaknesses=tuple(found), unseen=unseen)
-
-
-def _of_python(exhibit: Exhibit, repository: Contents) -> Scan:
-    found: list[Weakness] = []
-    unseen = {}
-    for path in (s.path for s in exhibit.subjects if is_python(s)):
-        try:
-            found += python_rules.scan(path, _text(exhibit, repository, path) or "")
-        except SyntaxError as error:
-            unseen[path] = f"{python_rules.TOOL}: {error.msg}"
     return Scan(weaknesses=tuple(found), unseen=unseen)
 
 
