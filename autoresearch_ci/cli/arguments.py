@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from autoresearch_ci import __version__
 from autoresearch_ci.cli.program_flags import GENERAL, add_general, add_inputs, programs
+from autoresearch_ci.cli.terminal import redacted
 
 CATEGORIES = ("build", "critical", "type", "test", "lint", "warning")
 _WITHOUT_CONFIGURATION = ("completion", "evals", "log", "report", "score")
@@ -29,7 +30,8 @@ _MEANINGLESS = {
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """As ever, and what is wrong is a note of the exit."""
+        """As ever, but for tokens, and what is wrong is a note of the exit."""
+        message = redacted(message, {})
         try:
             super().error(message)
         except SystemExit as ended:

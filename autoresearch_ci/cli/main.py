@@ -86,6 +86,7 @@ def _for_programs(arguments: Sequence[str]) -> bool:
 
 def _run_cli(arguments: Sequence[str], environment: Mapping[str, str], told: _Told) -> int:
     def failed(text: str, code: int) -> int:
+        text = redacted(text, environment, arguments)
         print("\n".join(message_lines(f"autoresearch-ci: {text}")), file=sys.stderr)
         return tell(text, code)
 
@@ -107,10 +108,10 @@ def _run_cli(arguments: Sequence[str], environment: Mapping[str, str], told: _To
         command = importlib.import_module(f"autoresearch_ci.cli.{module}")
         return int(command.main(options))
     except AutoresearchError as error:
-        return failed(redacted(str(error), environment), error.exit_code)
+        return failed(str(error), error.exit_code)
     except SystemExit as ended:  # argparse, which has told people
         if notes := getattr(ended, "__notes__", ()):
-            tell(redacted("\n".join(notes), environment), ConfigError.exit_code)
+            tell(redacted("\n".join(notes), environment, arguments), ConfigError.exit_code)
         raise
     except BrokenPipeError:
         if not _nobody_reads():

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from autoresearch_ci.execution.command import Stop
 
 
-def redacted(text: str, environment: Mapping[str, str]) -> str:
-    """Without the secrets of the environment."""
+def redacted(text: str, environment: Mapping[str, str], arguments: Iterable[str] = ()) -> str:
+    """Without the secrets of the environment, and what looks like a token there or in
+    `arguments`, of which the text may hold a part."""
     from autoresearch_ci.safety.redaction import Redactor
     from autoresearch_ci.safety.secret_values import secret_values
+    from autoresearch_ci.safety.token_forms import tokens_in
 
-    return Redactor(secret_values(environment)).redact(text)
+    tokens = tokens_in("\n".join((text, *arguments)))
+    return Redactor({*secret_values(environment), *tokens}).redact(text)
 
 
 def obey_signals() -> Stop:

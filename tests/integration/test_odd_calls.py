@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autoresearch_ci.cli.compare_gate import parse_gate
+from autoresearch_ci.cli.main import run_cli
 from autoresearch_ci.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -47,6 +48,39 @@ def test_the_name_of_a_key_is_a_flag_that_the_help_does_not_list(
     with pytest.raises(SystemExit):
         run("--help")
     assert "--metric-min-effect" not in capsys.readouterr().out
+
+
+KEY = "sk-ant-" + "api03-AAAAbbbbCCCCddddEEEE1234567890xyz"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(["security", f"--api-key={KEY}"], ["security", "--api-key", KEY], [KEY]),
+        *(["security", "--fail-on", KEY], ["evals", "--goal", KEY], ["predict", KEY]),
+        *(["run", "--set", f"metric.timeout={KEY}"], ["run", "--iterations", KEY]),
+        *(["security", "--config", KEY], ["security", "--diff", KEY], ["report", KEY]),
+        *(["log", "--grep", f"[{KEY}"], ["publish", "--bundle", KEY]),
+    ],
+    ids=lambda words: " ".join(word.replace(KEY, "KEY") for word in words),
+)
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_a_token_on_the_command_line_is_not_repeated(
+    repo: Repo,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    words: list[str],
+    flags: list[str],
+) -> None:
+    monkeypatch.chdir(repo.path)
+    try:
+        code = run_cli([*words, *flags], {})
+    except SystemExit as ended:  # argparse's way
+        code = int(ended.code or 0)
+    told = "".join(capfd.readouterr())
+    assert code
+    assert "sk-ant-api03-***" in told
+    assert "CCCCddddEEEE" not in told
 
 
 @pytest.mark.parametrize("margin", ["1.2.3", ".", "", "-1"])
