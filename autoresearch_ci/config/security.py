@@ -17,6 +17,7 @@ ScannerName = Literal[
     "detect-secrets",
     "gitleaks",
     "semgrep",
+    "njsscan",
     "shellcheck",
     "hadolint",
     "pip-audit",

@@ -53,6 +53,10 @@ _COMMENTS: Mapping[str, tuple[re.Pattern[str], ...]] = {
         re.compile(rf"#\s*noqa\b:?(?P<rules>{_ANY})", re.IGNORECASE),
     ),
     "semgrep": (re.compile(rf"\bnosem(?:grep)?\b:?(?P<rules>{_ANY})"),),
+    "njsscan": (
+        re.compile(rf"\bnjsscan-ignore:(?=\s*\w)(?P<rules>{_ANY})"),
+        re.compile(rf"\bnosem(?:grep)?\b:?(?P<rules>{_ANY})"),
+    ),
     "zizmor": (re.compile(r"#\s*zizmor:\s*ignore\[(?P<rules>[^\]\n]{1,200})\]"),),
     "agentic": (_OURS,),
     "python": (_OURS,),
@@ -95,7 +99,7 @@ def _means(found: re.Match[str], tool: str, rule: str) -> bool:
         if "noqa" in found[0].lower():  # ruff's S101 is bandit's B101; `noqa` alone is for linters
             return f"S{rule[1:]}" in codes
         return rule in codes or not codes
-    if tool == "semgrep":
+    if tool in ("semgrep", "njsscan"):
         names = _NAMED.findall(told.split("--")[0])
         return not names or any(rule == n or rule == n.rpartition(".")[2] for n in names)
     names = [name.strip() for name in told.split(",")]

@@ -135,6 +135,7 @@ _TABLE: tuple[tuple[str, str], ...] = (
     # Scanners that read every language
     ("bandit, gosec", r"(?:#|//|/\*|--) #?nosec\b"),
     ("semgrep", r"\bnosem(?:grep)?\b"),
+    ("njsscan", r"\bnjsscan-ignore:"),
     ("our own rules of workflows", r"# security : ignore\b"),
     ("codeql, lgtm", r"(?:#|//|/\*|--) (?:lgtm\b|codeql \[)"),
     ("SonarQube", r"\bNOSONAR\b"),

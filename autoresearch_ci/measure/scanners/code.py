@@ -1,9 +1,11 @@
-"""What is said of code: bandit, semgrep with rules of the user's own, and whatever writes SARIF."""
+"""What is said of code: bandit, semgrep with rules of the user's own or those that njsscan brings,
+and whatever writes SARIF."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -106,22 +108,53 @@ def _of_bandit(said: Said, results: list[dict[str, Any]]) -> Iterator[Weakness]:
 # --- semgrep --------------------------------------------------------------------------------------
 
 
+_OPTIONS = (
+    *("--metrics=off", "--disable-version-check", "--disable-nosem", "--no-git-ignore"),
+    *("--max-target-bytes=0", "--timeout=30", "--timeout-threshold=0", "--json", "--quiet"),
+)
+_ALL_FILES = {".semgrepignore": ""}
+"""Without such a file it leaves out tests, examples and what is vendored."""
+
+
 def _semgrep(task: Task) -> list[str]:
     rules = [word for path in task.rules for word in ("--config", path)]
-    own = ["--metrics=off", "--disable-version-check", "--disable-nosem", "--no-git-ignore"]
-    own += ["--max-target-bytes=0", "--timeout=30", "--timeout-threshold=0", "--json", "--quiet"]
-    return [task.program, "scan", *own, *rules, "--", *task.files]
+    return [task.program, "scan", *_OPTIONS, *rules, "--", *task.files]
+
+
+_ITS_RULES = """bin=$(dirname -- "$(readlink -f -- "$0")")
+exec "$bin/semgrep" scan --config "$bin"/../lib/python3*/*-packages/njsscan/rules/semantic_grep "$@"
+"""
+"""njsscan itself leaves out files by parts of their names, obeys comments that silence it, and says
+nothing of it when its semgrep ends with nothing: the same semgrep is asked, by the same rules."""
+_JAVASCRIPT = re.compile(r"\.(?:[cm]?js|jsx)$", re.IGNORECASE)
+
+
+def _njsscan(task: Task) -> list[str]:
+    return ["/bin/sh", "-c", _ITS_RULES, task.program, *_OPTIONS, "--", *task.files]
 
 
 @parser("semgrep")
 def read_semgrep(said: Said) -> Scan:
+    return _read_semgrep(said, "semgrep")
+
+
+@parser("njsscan")
+def read_njsscan(said: Said) -> Scan:
+    """But for its marks of what is well done."""
+    found = _read_semgrep(said, "njsscan")
+    paths = mapping(mapping(document(said, "njsscan"), "njsscan").get("paths"), "paths")
+    read = (said.path(path) for path in paths.get("scanned") or () if isinstance(path, str))
+    return replace(found, read=frozenset(read))
+
+
+def _read_semgrep(said: Said, tool: str) -> Scan:
     """Of `--json`: its SARIF does not name files that it could not parse."""
-    report = mapping(document(said, "semgrep"), "what semgrep wrote")
+    report = mapping(document(said, tool), f"what {tool} wrote")
     unseen: dict[str, str] = {}
     gaps: list[str] = []
     for error in items(report.get("errors"), "errors"):
         words = said.words(text_at(error, "message")).splitlines()
-        why = f"semgrep: {words[0] if words else 'it could not be looked at'}"[:300]
+        why = f"{tool}: {words[0] if words else 'it could not be looked at'}"[:300]
         if path := text_at(error, "path"):
             unseen[said.path(path)] = why
         else:
@@ -129,13 +162,14 @@ def read_semgrep(said: Said) -> Scan:
     paths = mapping(report.get("paths"), "paths")
     for skipped in items(paths.get("skipped") or [], "skipped"):
         reason = text_at(skipped, "reason").replace("_", " ")
-        unseen.setdefault(said.path(text_at(skipped, "path")), f"semgrep skipped it: {reason}")
-    found = list(_of_semgrep(said, items(report.get("results"), "results")))
-    incomplete = "; ".join(gaps[:3]) or stopped(said, "semgrep", (0, 1))
-    return scan("semgrep", found, incomplete, unseen=unseen)
+        unseen.setdefault(said.path(text_at(skipped, "path")), f"{tool} skipped it: {reason}")
+    results = items(report.get("results"), "results")
+    told = (r for r in results if "njsscan.rules.semantic_grep.good." not in str(r.get("check_id")))
+    incomplete = "; ".join(gaps[:3]) or stopped(said, tool, (0, 1))
+    return scan(tool, _of_semgrep(said, tool, told), incomplete, unseen=unseen)
 
 
-def _of_semgrep(said: Said, results: list[dict[str, Any]]) -> Iterator[Weakness]:
+def _of_semgrep(said: Said, tool: str, results: Iterable[Mapping[str, Any]]) -> Iterator[Weakness]:
     for result in results:
         extra = mapping(result.get("extra"), "extra")
         facts = mapping(extra.get("metadata") or {}, "metadata")
@@ -143,7 +177,7 @@ def _of_semgrep(said: Said, results: list[dict[str, Any]]) -> Iterator[Weakness]
         kinds, tops = _several(facts.get("cwe")), _several(facts.get("owasp"))
         words = said.words(text_at(extra, "message"))
         yield Weakness(
-            rule=f"semgrep/{code_of(_short(text_at(result, 'check_id')))}",
+            rule=f"{tool}/{code_of(_short(text_at(result, 'check_id')))}",
             path=said.path(text_at(result, "path")),
             line=number_at(start, "line"),
             end_line=number_at(end, "line"),
@@ -153,7 +187,7 @@ def _of_semgrep(said: Said, results: list[dict[str, Any]]) -> Iterator[Weakness]
             why=words,
             cwe=cwe_in(*kinds),
             owasp=owasp_in(*tops),
-            sources=("semgrep",),
+            sources=(tool,),
         )
 
 
@@ -307,8 +341,15 @@ SCANNERS = (
         takes=lambda subject: not subject.path.endswith(".semgrepignore"),
         argv=_semgrep,
         parse=read_semgrep,
-        # Without such a file it leaves out tests, examples and what is vendored.
-        brings={".semgrepignore": ""},
+        brings=_ALL_FILES,
         rules=True,
+    ),
+    Scanner(
+        name="njsscan",
+        program="njsscan",
+        takes=lambda subject: _JAVASCRIPT.search(subject.path) is not None,
+        argv=_njsscan,
+        parse=read_njsscan,
+        brings=_ALL_FILES,
     ),
 )

@@ -190,6 +190,7 @@ x = eval(y)  # nosec
 x = eval(y)  # nosec B307
 // #nosec G104
 # nosemgrep: rule-id
+// njsscan-ignore: rule-id
 # security: ignore[write-token]
 x = 1  # lgtm [py/unused]
 // codeql[js/xss]

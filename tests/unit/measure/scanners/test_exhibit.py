@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 
 from autoresearch_ci.config.security import Security
-from autoresearch_ci.measure.scanners.exhibit import Kept, gathered, lay_out, steering
+from autoresearch_ci.measure.scanners.exhibit import (
+    Kept,
+    code_nobody_reads,
+    gathered,
+    lay_out,
+    steering,
+)
+from autoresearch_ci.measure.scanners.registry import SCANNERS
+from autoresearch_ci.measure.scanners.scanner import Subject
 from autoresearch_ci.workspace.repository import FileVersion, Repository
 from tests.conftest import Repo
 
@@ -96,3 +104,26 @@ def test_each_file_is_read_once_for_whoever_asks() -> None:
     kept = Kept(Contents())
     assert [kept.read(version), kept.read(version), kept.size(version)] == [b"text", b"text", 4]
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("scanners", "unread"),
+    [
+        (("bandit", "shellcheck"), {".js": 1, ".sh": 1, ".ts": 1, ".zsh": 1}),
+        (("bandit", "shellcheck", "njsscan"), {".sh": 1, ".ts": 1, ".zsh": 1}),
+        (("bandit",), {".sh": 2, ".js": 1, ".ts": 1, ".zsh": 1}),
+    ],
+)
+def test_code_that_none_of_them_takes_is_named_by_its_kind(
+    scanners: tuple[str, ...], unread: dict[str, int]
+) -> None:
+    lines = {
+        "a.zsh": "",
+        "b.sh": "#!/bin/zsh",
+        "c.sh": "#!/bin/sh",
+        "d.ts": "",
+        "e.js": "",
+        "f.py": "",
+    }
+    subjects = [Subject(path=path, first_line=line) for path, line in lines.items()]
+    assert code_nobody_reads(subjects, [SCANNERS[name] for name in scanners]) == unread

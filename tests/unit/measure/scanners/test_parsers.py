@@ -111,6 +111,16 @@ HIGH, MEDIUM, LOW = Severity.HIGH, Severity.MEDIUM, Severity.LOW
         ),
         ("semgrep-1.185.0", [("no-eval", "a.py", 1, HIGH), ("no-eval", "a.py", 2, HIGH)]),
         (
+            "njsscan-1.0.2",
+            [
+                ("generic_os_command_exec", "app.js", 4, HIGH),
+                ("express_open_redirect", "app.js", 5, HIGH),
+                ("eval_nodejs", "app.js", 6, HIGH),
+                ("express_open_redirect", "app.js", 7, HIGH),
+                ("node_tls_reject", "app.js", 8, HIGH),
+            ],
+        ),
+        (
             "npm-audit-11",
             [
                 ("GHSA-p6mc-m468-83gw", "web/package-lock.json", 0, HIGH),
@@ -150,6 +160,12 @@ def test_a_file_that_bandit_says_nothing_of_was_not_looked_at() -> None:
     assert Scan().held_to(["a.py"], "zizmor") == Scan()
 
 
+def test_a_script_that_njsscan_does_not_say_to_have_read_is_told() -> None:
+    found = read("njsscan-1.0.2")
+    assert found.held_to(["app.js", "test/good.js"], "njsscan").unseen == {}
+    assert [*found.held_to(["app.js", "b.js"], "njsscan").unseen] == ["b.js"]
+
+
 def test_in_a_file_of_hashes_only_the_form_of_a_secret_is_looked_for() -> None:
     scanner = SCANNERS["detect-secrets"]
     batches = scanner.batches(["./a.py", "./package-lock.json.as-text", "./x/go.sum.as-text"])
@@ -167,6 +183,7 @@ def test_in_a_file_of_hashes_only_the_form_of_a_secret_is_looked_for() -> None:
         ("shellcheck-0.11.0-missing", "does not exist"),
         ("hadolint-2.15.1-missing", "hadolint wrote nothing"),
         ("semgrep-1.185.0-norules", "unable to find a config"),
+        ("njsscan-1.0.2-norules", "unable to find a config"),
         ("pip-audit-2.10.1-skipped", "requests (2.19.0)"),
         ("pip-audit-2.10.1-unpinned", "not pinned"),
         ("npm-audit-refused", "405 Method Not Allowed"),
@@ -185,6 +202,7 @@ def test_one_that_did_not_look_is_incomplete_and_says_why(recording: str, why: s
     [
         ("bandit-1.9.4-syntax", "bad.py"),
         ("semgrep-1.185.0-syntax", "bad.py"),
+        ("njsscan-1.0.2-syntax", "broken.js"),
         ("shellcheck-0.11.0-syntax", "broken.sh"),
         ("hadolint-2.15.1-syntax", "Dockerfile.bad"),
     ],
@@ -341,6 +359,9 @@ def test_a_path_outside_of_the_tree_is_told_as_such() -> None:
         ("shellcheck", "a.sh", "", True),
         ("shellcheck", "a.sh", "#!/bin/zsh", False),
         ("shellcheck", "a.zsh", "#!/bin/zsh", False),
+        ("njsscan", "node_modules/spec/a.min.js", "", True),
+        ("njsscan", "a.MJS", "", True),
+        ("njsscan", "a.ts", "", False),
         ("hadolint", "deploy/Dockerfile.dev", "", True),
         ("hadolint", "Containerfile", "", True),
         ("hadolint", "docker-compose.yml", "", False),
