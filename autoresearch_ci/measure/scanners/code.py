@@ -3,6 +3,7 @@ and whatever writes SARIF."""
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -274,13 +275,22 @@ def _of_sarif(
         end_line=end,
         severity=_severity(facts, level),
         confidence=Confidence.MEDIUM,
-        title=(words or code).split("\n", 1)[0][:200],
+        title=_title(said, words or code, rule, path),
         why=words,
         fix=said.words(text_at(helped, "text"))[:500],
         cwe=cwe_in(*tags, *(str(fact.get("cwe", "")) for fact in facts), code),
         owasp=owasp_in(*tags),
         sources=(name,),
     )
+
+
+def _title(said: Said, words: str, rule: Mapping[str, Any], path: str) -> str:
+    """Its first line, unless that names the file and nothing else, as trivy's does."""
+    first = words.split("\n", 1)[0]
+    short = text_at(mapping(rule.get("shortDescription") or {}, "shortDescription"), "text")
+    if short and path and re.fullmatch(rf"\w*:? *{re.escape(path)}", first):
+        first = said.words(html.unescape(short)).split("\n", 1)[0]
+    return first[:200]
 
 
 def _rule(result: Mapping[str, Any], rules: list[list[dict[str, Any]]]) -> Mapping[str, Any]:

@@ -134,6 +134,14 @@ HIGH, MEDIUM, LOW = Severity.HIGH, Severity.MEDIUM, Severity.LOW
         ),
         ("gitleaks-8.30.1", [("generic-api-key", "a.py", 3, HIGH)]),
         ("trivy-sarif", [("DS002", "docker/My file", 3, Severity.CRITICAL)]),
+        (
+            "trivy-0.59.1",
+            [
+                ("DS002", "docker/Dockerfile", 2, HIGH),
+                ("DS010", "docker/Dockerfile", 4, Severity.CRITICAL),
+                ("github-pat", "my conf.py", 1, Severity.CRITICAL),
+            ],
+        ),
     ],
 )
 def test_what_it_says_is_read(recording: str, wanted: list[object]) -> None:
@@ -158,6 +166,15 @@ def test_a_file_that_bandit_says_nothing_of_was_not_looked_at() -> None:
     found = read("bandit-1.9.4-clean").held_to(["clean.py", "left/out.py"], "bandit")
     assert [*found.unseen] == ["left/out.py"]
     assert Scan().held_to(["a.py"], "zizmor") == Scan()
+
+
+def test_a_title_says_what_is_wrong_where_the_message_begins_with_the_file() -> None:
+    titles = [w.title for w in read("trivy-0.59.1").weaknesses]
+    assert titles == [
+        "Image user should not be 'root'",
+        "RUN using 'sudo'",
+        "GitHub Personal Access Token",
+    ]
 
 
 def test_a_script_that_njsscan_does_not_say_to_have_read_is_told() -> None:
