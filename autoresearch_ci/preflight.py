@@ -272,17 +272,18 @@ def compared_commits(
     if other and head:
         raise ConfigError(f"{base} names both commits, so {head} is one too many.")
     head = other or head or "HEAD"
+    named = bool(base) and not _NOTHING.fullmatch(base)
     if dots:
         trunk = trunk or "HEAD"
-    elif base and not _NOTHING.fullmatch(base):
-        return base, head
-    else:
+    elif not named:
         default = environment.get("CI_DEFAULT_BRANCH", "")
         known = (f"origin/{default}", default) if default else _TRUNKS
         trunk = next((name for name in known if repository.ref(name)), "")
     for name in (trunk, head):
         if name and repository.ref(name) is None:
             raise ConfigError(_no_commit(repository, name))
+    if named and not dots:
+        return base, head
     parted = repository.merge_base(trunk, head) if trunk else None
     contained = parted is not None and parted == repository.ref(head)
     # A clone of one branch and one commit takes that branch for the default one.

@@ -58,7 +58,8 @@ def main(options: argparse.Namespace) -> int:
     gate = parse_gate(options.fail_on, options.claim)
     start = Path.cwd()
     base, head = compared_commits(start, options.base, options.head, options.environment)
-    resolved, path = effective(options, commit=base)
+    judges = bool(options.fail_on) or options.environment.get("CI") == "true"
+    resolved, path = effective(options, commit=base, only=judges)
     with make_progress(sys.stderr if options.json else sys.stdout, json=False) as observe:
         result = run_comparison(
             resolved.config,

@@ -56,17 +56,19 @@ def effective(
 ) -> tuple[Resolved, str | None]:
     """From file and command line; and the file's path from the repository's root.
 
-    With `commit`, the file as that commit has it, so that a head cannot bring its own metric. With
-    `only`, not even where that commit has none. `command`: for which it is. `defaults`: of a
-    command, for what the file lacks. `forced`: what it cannot be told otherwise.
+    With `commit`, the file as that commit has it, so that a head cannot bring its own metric, nor a
+    link to another file. With `only`, not even where that commit has none. `command`: for which it
+    is. `defaults`: of a command, for what the file lacks. `forced`: what it cannot be told
+    otherwise.
     """
     repository = Repository.open(Path.cwd())
     root = repository.root
     typed = [*typed_from(options, root), *forced]
     loaded = partial(load, given=typed, command=command, defaults=defaults)
     path = _named(options.config, root) if options.config else root / DEFAULT_PATH
-    inside = path.resolve().is_relative_to(root)
-    shown = str(path.resolve().relative_to(root)) if inside else str(path)
+    place = Path(os.path.normpath(Path.cwd() / path)) if commit else path.resolve()
+    inside = place.is_relative_to(root)
+    shown = str(place.relative_to(root)) if inside else str(path)
     committed = repository.content(commit, shown) if commit and inside else None
     if committed is not None or (commit and inside and only):
         return loaded(text=committed, path=shown), shown

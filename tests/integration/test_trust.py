@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -645,6 +646,41 @@ def test_compare_takes_gitlabs_word_for_the_default_branch(
     two_commits.git("update-ref", "-d", "refs/remotes/origin/develop")
     assert compare(two_commits, "0" * 40) == 2
     assert "git fetch origin develop:refs/remotes/origin/develop" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("leads", ["inside", "outside", "folder"])
+def test_no_link_brings_a_gate_another_configuration(
+    repo: Repo, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leads: str
+) -> None:
+    ours = "scope: [value]\nmetric: {command: cat value, name: score, extract: {regex: '(.+)'}}\n"
+    repo.write(".github/autoresearch.yml", ours)
+    repo.commit("rules")
+    repo.git("branch", "before")
+    repo.write("value", "12\n")
+    theirs = ours.replace("cat value", "echo 5")
+    place = tmp_path / "host.yml" if leads == "outside" else repo.path / "evil" / "autoresearch.yml"
+    place.parent.mkdir(exist_ok=True)
+    place.write_text(theirs)
+    link = repo.path / ".github" / ("" if leads == "folder" else "autoresearch.yml")
+    shutil.rmtree(link) if link.is_dir() else link.unlink()
+    link.symlink_to(place.parent if leads == "folder" else place)
+    repo.commit("worse, and a link")
+    monkeypatch.chdir(repo.path)
+    assert run_cli(["compare", "before", "HEAD", "--fail-on", "regression"]) == 1
+
+
+def test_a_gate_takes_no_configuration_from_the_head_where_the_base_has_none(
+    repo: Repo, run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repo.git("branch", "before")
+    repo.write(".github/autoresearch.yml", "scope: [value]\nmetric: {command: echo 5}\n")
+    repo.write("value", "12\n")
+    repo.commit("worse, and rules of its own")
+    monkeypatch.chdir(repo.path)
+    assert run_cli(["compare", "before", "HEAD", "--fail-on", "regression"]) == 2
+    assert "metric" in capsys.readouterr().err
+    monkeypatch.delenv("CI", raising=False)
+    assert run_cli(["compare", "before", "HEAD"]) == 0  # a person asks, and no gate
 
 
 def test_compare_says_where_there_is_nothing_to_compare_with(
