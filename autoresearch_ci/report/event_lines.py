@@ -44,7 +44,8 @@ def event_lines(event: Event, metric: str, last: int) -> list[str]:
         case RunStarted():
             return _started(event)
         case Note():
-            return event.message.splitlines()
+            first, *rest = event.message.splitlines() or [""]
+            return [first, *(f"  {line}" for line in rest)]  # a name in it begins no line of ours
         case Warning():
             return [f"warning: {line}" for line in event.message.splitlines()]
         case StageStarted():

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from autoresearch_ci.cli.action import entry
 from autoresearch_ci.cli.action.outputs import OUTPUTS
 from tests.debugging import history
 from tests.forked import step
@@ -498,6 +499,54 @@ def test_the_first_push_of_a_branch_is_compared_with_where_it_left_the_default_o
     done = job(inputs=inputs, **event)
     assert (done.code, done.outputs["verdict"]) == (1, "fail"), done.log
     assert "metric 10 -> 12" in done.annotations("error")[0]
+
+
+def configured(repo: Repo, value: str) -> str:
+    """A base with its rules, and a head; the base."""
+    rules = "scope: [value]\nmetric: {command: cat value, name: score, extract: {regex: '(.+)'}}\n"
+    repo.write(".github/autoresearch.yml", rules)
+    repo.commit("rules")
+    return two_commits(repo, value)
+
+
+def test_a_gate_needs_no_args(job: Job) -> None:
+    base = configured(job.repo, "12\n")
+    inputs = {"command": "compare", "fail-on": "regression", "args": ""}
+    done = job(inputs=inputs, **job.event("pull_request", pull_request(base)))
+    assert (done.code, done.outputs["verdict"]) == (1, "fail"), done.log
+
+
+def test_what_a_comparison_lacks_is_said_and_is_no_verdict(job: Job) -> None:
+    inputs = {"command": "compare", "fail-on": "regression", "base": "f" * 40, "args": ""}
+    done = job(inputs=inputs)
+    assert (done.code, done.outputs["verdict"]) == (2, "incomplete"), done.log
+    assert "is no commit of this repository" in done.annotations("error")[0]
+    assert "Traceback" not in done.log
+
+
+def test_no_file_of_a_head_gives_a_gate_an_output_of_its_own(job: Job) -> None:
+    base = configured(job.repo, "9\n")
+    job.repo.write("x\nbranch: evil\npull request: https://evil.example/1\ny", "1")
+    job.repo.commit("a name")
+    inputs = {"command": "compare", "fail-on": "regression", "args": "--scope value"}
+    done = job(inputs=inputs, **job.event("pull_request", pull_request(base)))
+    assert done.outputs["verdict"] == "pass", done.log
+    assert (done.outputs["branch"], done.outputs["pull-request"]) == ("", "")
+
+
+def test_a_mistake_of_ours_is_said_and_ends_the_step(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> int:
+        raise KeyError("base_values")
+
+    environment = job.environment({})
+    for name in FILES:
+        (job.folder / name).touch()
+    assert entry.main(environment, supervise=broken) == 1
+    done = Done(code=1, log="", folder=job.folder)
+    assert "a mistake of autoresearch-ci itself" in done.summary
+    assert json.loads((job.folder / "autoresearch-ci-step.json").read_text())["finished"] is True
 
 
 def test_a_fork_gets_results_but_nothing_is_published(job: Job) -> None:

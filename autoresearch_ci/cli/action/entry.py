@@ -13,8 +13,10 @@ import stat
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +110,9 @@ def main(environment: Mapping[str, str], supervise: Callable[..., int] = supervi
         code = _run(step, supervise)
     except AutoresearchError as error:
         step.error, code = str(error), error.exit_code
+    except Exception as error:  # noqa: BLE001 - the step has to say so, whatever it is
+        traceback.print_exc()
+        step.error, code = f"a mistake of autoresearch-ci itself, see the log: {error!r}", 1
     if stopping.since is not None and code > 6:  # killed, or ended by the signal itself
         code = INTERRUPTED
     outputs, parts = results(step, code)
@@ -265,8 +270,7 @@ def _memory_file(environment: Mapping[str, str]) -> Path:
 def _tag(given: Mapping[str, str]) -> str:
     """The run's name, where the workflow gives one; empty: it is not known before it begins."""
     words = extra_arguments(given)
-    pairs = zip(words, [*words[1:], ""], strict=True)
-    return next((value for word, value in pairs if word == "--tag"), "")
+    return next((value for word, value in pairwise([*words, ""]) if word == "--tag"), "")
 
 
 def _remember(

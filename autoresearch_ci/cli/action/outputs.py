@@ -44,7 +44,7 @@ def results(step: Step, code: int) -> tuple[dict[str, str], list[str]]:
     elif step.command == "debug":
         outputs, report = _investigated(step, code)
         parts.append(report)
-    elif result := last_object(step.printed):
+    elif result := last_object(step.printed) if code in (0, 1) else {}:
         if step.command == "compare":
             sides = (result["base_values"], result["head_values"])
             values = [median(side) for side in sides if side]
@@ -54,7 +54,8 @@ def results(step: Step, code: int) -> tuple[dict[str, str], list[str]]:
             outputs = named_outputs(result)
     elif step.command != "publish":
         parts.append(printed_part(step.printed))
-    outputs |= published_outputs(own_lines(step.complaints, step.printed, code))
+    if not (step.gate or step.command == "compare"):  # these publish nothing, and tell file names
+        outputs |= published_outputs(own_lines(step.complaints, step.printed, code))
     if step.command == "publish":
         said = (line.partition(NOT_PUBLISHED) for line in step.printed)
         nothing = next((why for before, found, why in said if found and not before), "")
@@ -289,14 +290,14 @@ def published_outputs(lines: Sequence[str]) -> dict[str, str]:
 
 
 def last_object(lines: Sequence[str]) -> dict[str, Any]:
-    """The last line that is a JSON object; empty when there is none."""
+    """The last line that is a JSON object; empty when there is none, or an error instead of it."""
     for line in reversed(lines):
         try:
             found = json.loads(line)
         except (ValueError, RecursionError):
             continue
         if isinstance(found, dict):
-            return found
+            return {} if found.get("event") == "error" else found
     return {}
 
 
