@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 
 from autoresearch_ci.decide.credibility import (
     doubt,
+    fools_guards,
     naming_lines,
 )
 from autoresearch_ci.decide.gaming import Ruler, certain, loud
@@ -289,8 +290,11 @@ class Evaluator:
         if self.ruler:
             if named := naming_lines(before, after, self.ruler):
                 signs.append(f"{', '.join(named[:3])}: looks like the metric's own line")
-            signs += loud(before, after, self.ruler)[:3]
+            found = loud(before, after, self.ruler)
+            signs += sorted(found, key=fools_guards, reverse=True)[:3]
         guarded = bool(outcome.guards) and self.bench.guards.independent
+        if any(map(fools_guards, signs)):
+            guarded = guarded and self.bench.guards.see_tests(outcome.knowledge)
         guarded = guarded and not any(role.startswith("guard") for role in missing)
         held = outcome.holdout.agrees and "holdout" not in missing
         told = doubt(signs, vouched=guarded or held)

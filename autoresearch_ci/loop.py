@@ -18,7 +18,7 @@ from autoresearch_ci.decide.budget import (
     stop_reason,
     time_used_up,
 )
-from autoresearch_ci.decide.credibility import no_witness
+from autoresearch_ci.decide.credibility import fools_guards, no_witness
 from autoresearch_ci.decide.failures import journal_id, mended_cell
 from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.decide.repair_order import Aim, Left
@@ -84,7 +84,7 @@ class Loop:
     ledger: Ledger
     observe: Observer
     earlier: Sequence[Experiment] = ()
-    """What earlier runs kept below the base and no guard or holdout of this run vouches for."""
+    """What earlier runs kept below the base and no holdout of this run vouches for."""
     kept: Callable[[], None] = lambda: None
     """Called after each keep is written down: publishing."""
     knowledge: Knowledge = field(default_factory=Knowledge)
@@ -117,6 +117,13 @@ class Loop:
                 return self.proposer_lost or _first_line(self.broken)
         return reason
 
+    def _unvouched(self) -> str:
+        """Why nothing may build upon what was kept last; empty: it may."""
+        guards = self.evaluator.bench.guards
+        fooled = any(fools_guards(e.doubt) for e in self.earlier[-1:])
+        vouched = guards.see_tests(self.knowledge) if fooled else guards.independent
+        return no_witness(self.ledger.experiments, () if vouched else self.earlier)
+
     def _stop_reason(self) -> str | None:
         briefing, session = self.briefing, self.knowledge.session
         runs = runs_to_keep(session, self.evaluator.policy)
@@ -125,7 +132,7 @@ class Loop:
             self.proposer_lost
             or self.evaluator.lost
             or self._reached()
-            or no_witness(self.ledger.experiments, self.earlier)
+            or self._unvouched()
             or stop_reason(
                 briefing.limits,
                 self.ledger.experiments,

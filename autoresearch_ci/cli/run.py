@@ -193,6 +193,7 @@ def run(
             finished.stop_reason = loop.run()
             finished.failed = bool(loop.broken or loop.proposer_lost or loop.evaluator.lost)
             finished.suites = tuple(_suites(config, ledger, loop.knowledge))
+            finished.sees_tests = loop.evaluator.bench.guards.see_tests(loop.knowledge)
             finished.left = loop.left()
             if config.confirm.mode == "auto" and ledger.history.kept:
                 Ending(
@@ -254,7 +255,7 @@ def _loop(
         evaluator=evaluator,
         ledger=ledger,
         observe=collaborators.observe,
-        earlier=() if config.holdout or bench.guards.independent else start.kept_rows,
+        earlier=() if config.holdout else start.kept_rows,
         kept=publisher.kept,
     )
 

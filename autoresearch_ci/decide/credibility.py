@@ -3,7 +3,8 @@
 A page can get from 1,100 to 67 ms. But most that gets better more than tenfold, gives the
 same number to the last digit where it used to vary, ends before its last words or prints the
 metric's line has found a way around the work. Whoever can tell is a guard or a holdout; where
-there is none, people must look, and no further change may build upon it.
+there is none, people must look, and no further change may build upon it. A guard of which no test
+is seen cannot tell that it was ended before it began.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from itertools import combinations
 from statistics import median
 
 from autoresearch_ci.decide import noise
-from autoresearch_ci.decide.gaming import Ruler
+from autoresearch_ci.decide.gaming import ENDS, RUNS_TESTS, Ruler
 from autoresearch_ci.decide.session import Evidence, Session, Side, percent
 from autoresearch_ci.decide.taken_back import standing
 from autoresearch_ci.experiment import HARD_TO_BELIEVE, Direction, Experiment
@@ -149,6 +150,12 @@ def is_witness(guards: Iterable[str], metric_command: str) -> bool:
     return any(command != metric_command for command in guards)
 
 
+def fools_guards(doubt: str) -> bool:
+    """Whether code with these signs may let a command pass that has tested nothing: then only one
+    speaks for it whose tests are seen, by name or in a report."""
+    return ENDS in doubt or RUNS_TESTS in doubt
+
+
 def doubt(signs: Sequence[str], *, vouched: bool) -> str:
     """The journal's cell. `vouched`: a guard or the holdout has seen it, and agrees."""
     words = "; ".join(signs)
@@ -165,7 +172,8 @@ def no_witness(experiments: Sequence[Experiment], earlier: Sequence[Experiment] 
     if not any(e.hard_to_believe for e in last):
         return ""
     whose = "" if kept else " of an earlier run"
+    seen = " whose tests are seen" if fools_guards(last[0].doubt) else ""
     return (
-        f"experiment {last[0].iteration}{whose} is hard to believe and no guard or holdout speaks "
-        "for it, so nothing is built upon it; give one, and start a run"
+        f"experiment {last[0].iteration}{whose} is hard to believe and no guard{seen} or holdout "
+        "speaks for it, so nothing is built upon it; give one, and start a run"
     )

@@ -265,6 +265,8 @@ def _constant_answer(method: ast.AST) -> bool | None:
 
 # --- what is loud ---------------------------------------------------------------------------------
 
+ENDS = "ends the process as if all were well"
+RUNS_TESTS = "prints what a runner of tests prints"
 _LOUD: Mapping[str, re.Pattern[str]] = {
     what: re.compile(pattern)
     for what, pattern in {
@@ -280,11 +282,17 @@ _LOUD: Mapping[str, re.Pattern[str]] = {
             r"|\.__globals__\b|\bgc\.get_(objects|referrers)\b|\bimport __main__\b"
             r"|\bsys\.modules(\.get\(|\[)\s*[\"']__main__"
         ),
-        "ends the process as if all were well": (
-            r"(?<!\w)(os\._exit|_exit|_Exit|quick_exit|process\.exit|process\.reallyExit|os\.Exit"
+        ENDS: (
+            r"(?<!\w)(os\._exit|_exit|_Exit|quick_exit|process\.exit|process\.reallyExit|(os|syscall)\.Exit"
             r"|process::exit|System\.exit|exitProcess|Environment\.Exit|System\.halt|exit!)"
             r"\s*\(\s*(0|EXIT_SUCCESS)?\s*\)|\bprocess\.exitCode\s*=\s*0\b|\btrap\s.*\bexit 0\b"
             r"|\bkill\s.*\$\{?PPID\b"
+        ),
+        RUNS_TESTS: (
+            r"\b(?:\w*[Pp]rint\w*|f?puts|write\w*|console|cout|echo|say)\b[^;]*?"
+            r"([\"'`](?:\\n)?(?:--- PASS: |ok(?: |\\t)+\d|TAP version \d|test result: ok"
+            r"|# pass \d|PASS(?:\\n)?[\"'`]|\d+ (?:tests? )?pass(?:ed|ing)\b|Ran \d+ tests? in "
+            r"|Benchmark[A-Z_]\w*(?:-\d+)?(?: |\\t)).*)"
         ),
         "patches what is printed": (
             r"\bsys\.(__)?std(out|err)(__)?\s*=(?!=)|\bbuiltins\.print\s*=(?!=)|\bSystem\.setOut\("

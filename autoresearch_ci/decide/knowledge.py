@@ -212,6 +212,12 @@ class Knowledge:
         """Whether pytest itself told us of a run."""
         return role in self.standards
 
+    def sees_tests(self, role: str) -> bool:
+        """Whether single tests of it are known: watched, listed in its report, or printed."""
+        printed = self.outputs.get(role)
+        known = not {role, _report(role)}.isdisjoint(self.standards)
+        return known or bool(printed and printed.names_tests)
+
     def disagrees(self, role: str) -> bool:
         """Whether its report has never listed what pytest itself told us of the same run."""
         told = {role, _report(role)} <= self.standards.keys()

@@ -74,6 +74,11 @@ _TEST = re.compile(
 )
 """The kind of line that says of one test that it passed: in TAP, of node, Go, Rust, unittest."""
 
+_OF_MANY = re.compile(
+    r"ok (?!N\b)\S+ (?:N|\(cached\))|(?:PASS|[✔✓√]) \S+\.\w+(?: \(N tests?\))?(?: N)?$"
+)
+"""The same of a package or a file: of Go, node, jest and vitest."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PrintedLines:
@@ -115,6 +120,11 @@ class PrintedLines:
             ],
             counting=value is not None and value == round(value) and value <= len(lines),
         )
+
+    @property
+    def names_tests(self) -> bool:
+        """Whether every run said of a single test that it passed."""
+        return any(_TEST.match(kind) and not _OF_MANY.match(kind) for kind in self.kinds)
 
     def joined(self, other: PrintedLines) -> PrintedLines:
         """With another run of the same code, or of what was kept."""

@@ -112,6 +112,14 @@ class Guards:
         """Whether one of them runs by itself, and does not read the metric's own output."""
         return is_witness((guard.command for guard in self._guards), self._metric_command)
 
+    def see_tests(self, knowledge: Knowledge) -> bool:
+        """Whether single tests are seen of one that runs by itself."""
+        return any(
+            knowledge.sees_tests(f"guard {index}")
+            for index, guard in enumerate(self._guards)
+            if is_witness([guard.command], self._metric_command)
+        )
+
     def seconds(self, knowledge: Knowledge) -> float:
         """How long one round of the guards takes, the metric's own command left out."""
         commands = {guard.command for guard in self._guards} - {self._metric_command}

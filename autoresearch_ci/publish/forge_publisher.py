@@ -427,8 +427,11 @@ class ForgePublisher:
         earlier = [e for e in start.kept_rows if e.commit not in mine]
         info = replace(info, branch=start.branch, notebook_ref=start.notebook_ref)
         # What this run has guards or a holdout for, these have seen with the unmodified code.
-        witnesses = info.has_witness or self._run.holdout
-        unvouched = [e for e in earlier if e.hard_to_believe and not witnesses]
+        unvouched = [
+            e
+            for e in earlier
+            if e.hard_to_believe and not (self._run.holdout or info.has_witness_for(e.doubt))
+        ]
         more = PullRequestInfo(
             head=record.incumbent,
             chart=self._forge.file_link(notebook, past_notebooks.CHART) if notebook else "",

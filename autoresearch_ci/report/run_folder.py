@@ -65,6 +65,8 @@ class Finished:
     """What was measured again at the end, each with the state of the code that it is of."""
     suites: tuple[PassedTests, ...] = ()
     """Of the guards whose tests are seen one by one."""
+    sees_tests: bool = False
+    """See `RunInfo`."""
     idle: tuple[Experiment, ...] = ()
     """Kept experiments that turned out to do nothing."""
     published: Published = field(default_factory=Published)
@@ -113,6 +115,7 @@ def run_info(
         host=machine(),
         confirmation=finished.confirmation,
         suites=[replace(suite, command=redact(suite.command)) for suite in finished.suites],
+        sees_tests=finished.sees_tests,
         idle=finished.idle,
         lineage=finished.lineage,
         disclose=finished.disclose,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from autoresearch_ci.decide.credibility import is_too_good, is_witness
+from autoresearch_ci.decide.credibility import fools_guards, is_too_good, is_witness
 from autoresearch_ci.decide.taken_back import standing, told
 from autoresearch_ci.experiment import (
     HARD_TO_BELIEVE,
@@ -112,8 +112,10 @@ def doubts(
         yield f"**{head}: a gain of {percent(whole[0]).removeprefix('+')} in all.**"
     if hard:
         alone = any(e.hard_to_believe for e in result.kept)
+        fooled = any(e.hard_to_believe and fools_guards(e.doubt) for e in doubted)
+        seen = " whose tests are seen" if fooled and info.has_witness else ""
         yield (
-            "**No guard and no holdout speaks for that**, only the metric itself"
+            f"**No guard{seen} and no holdout speaks for that**, only the metric itself"
             f"{', so nothing was built upon it' if alone else ''}. Read the change before you "
             "merge it; a guard or a holdout in the configuration tells the next run more."
         )
@@ -275,6 +277,8 @@ class RunInfo:
     """`stop_reason` is something that is broken."""
     suites: Sequence[PassedTests] = ()
     """Of the guards whose tests are seen one by one, base and result of this run."""
+    sees_tests: bool = False
+    """Of a guard that runs by itself single tests are known."""
     idle: Sequence[Experiment] = ()
     """Kept, but the result is no worse without them: found by leaving each out in turn."""
     lineage: Lineage = field(default_factory=Lineage)
@@ -290,6 +294,10 @@ class RunInfo:
     def has_witness(self) -> bool:
         """Whether a guard has seen more than the metric."""
         return is_witness(self.guards, self.metric_command)
+
+    def has_witness_for(self, doubt: str) -> bool:
+        """The same of code with these signs."""
+        return self.has_witness and (self.sees_tests or not fools_guards(doubt))
 
     @property
     def origin(self) -> str:

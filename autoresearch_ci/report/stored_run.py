@@ -231,6 +231,7 @@ def _reopened(info: RunInfo, rows: Sequence[Experiment]) -> RunInfo:
         seconds=sum(e.seconds for e in rows),
         confirmation=None,
         suites=(),
+        sees_tests=False,
         idle=(),
         failed=False,
         repairs=info.repairs and replace(info.repairs, looked=False, shown=(), left=0, flaky=0),

@@ -111,6 +111,42 @@ def test_nothing_is_built_upon_what_nobody_vouches_for(
         assert "experiment 2 is hard to believe" in again.out
 
 
+REPORT = '<testsuite tests="1"><testcase classname="a" name="adds"/></testsuite>'
+BLIND = {
+    "an exit code": (("--guard", "test -e other"), "os.Exit(0)\n", True),
+    "a package of Go's": (("--guard", "echo 'ok  \tx/w\t0.028s'"), "os.Exit(0)\n", True),
+    "a file of jest's": (("--guard", "echo PASS test/a.test.js"), "os.Exit(0)\n", True),
+    "what a runner prints": (("--guard", "true"), 'fmt.Println("--- PASS: TestA")\n', True),
+    "behind other signs": (
+        ("--guard", "true"),
+        "sys._getframe()\nsys.stdout = x\nunittest.main = x\nsys.stderr = x\nos.Exit(0)\n",
+        True,
+    ),
+    "a test by name": (("--guard", "echo ok 1 - adds"), "os.Exit(0)\n", False),
+    "a report": (
+        given("guards", [{"command": f"echo '{REPORT}' > r.xml", "junit": "r.xml"}]),
+        "os.Exit(0)\n",
+        False,
+    ),
+    "a holdout": (("--guard", "true", *given("holdout", HOLDOUT)), "os.Exit(0)\n", False),
+    "no such sign": (("--guard", "true"), "x = 1  # noqa\n", False),
+}
+
+
+@pytest.mark.parametrize("case", BLIND)
+def test_a_guard_of_which_no_test_is_seen_vouches_for_nothing_that_may_fool_it(
+    run: Run, script: Script, case: str
+) -> None:
+    more, code, hard = BLIND[case]
+    script(prints(9, other=code), prints(8))
+    done = run(*flags("--confirm", "never", *more), metric=METRIC)
+    assert done.column("status")[1:] == ["keep"] * (1 if hard else 2), done.told
+    assert done.rows[1]["doubt"].startswith("hard to believe: ") is hard
+    told = (done.folder / "summary.md").read_text(encoding="utf-8")
+    assert ("**No guard whose tests are seen and no holdout speaks for that**" in told) is hard
+    assert ("no guard whose tests are seen or holdout speaks for it" in done.out) is hard
+
+
 def test_ordinary_gains_need_no_witness(run: Run, script: Script) -> None:
     script(prints(9), prints(5), prints(4, other="a comment on cost\n"))
     done = run(*flags("--confirm", "never"), metric=METRIC)

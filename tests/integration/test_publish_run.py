@@ -160,6 +160,26 @@ def test_what_was_ready_is_a_draft_again_once_it_is_hard_to_believe(
     assert pull["draft"]
 
 
+def test_no_later_night_takes_a_guard_that_can_be_fooled_for_a_witness(world: World) -> None:
+    nightly = ("--publish-branch", "autoresearch/nightly", "--confirm", "never")
+    nightly += ("--set", "publish.ready=true", "--scope", "value", "other")
+    ends = {"description": "ends", "files": {"value": "9\n", "other": "os.Exit(0)\n"}}
+    world.script(ends)
+    blind = ("--guard", "test -e value")
+    more = ("--publish", "github", "--iterations", "1", *blind)
+    done = world.run(*nightly, *more, tag="n1")
+    assert done.column("status") == ["baseline", "keep"], done.told
+    done = go(world, 8, flags=(*nightly, *blind), tag="n2")
+    assert len(done.rows) == 1, done.told
+    assert "experiment 1 of an earlier run is hard to believe" in done.out
+    (pull,) = world.api.pulls
+    assert pull["draft"]
+    assert pull["title"].endswith("hard to believe")
+    done = go(world, 8, flags=(*nightly, "--guard", "echo ok 1 - adds"), tag="n3")
+    assert done.column("status") == ["baseline", "keep"], done.told
+    assert "believe" not in pull["title"]
+
+
 def test_no_later_night_builds_upon_what_nobody_vouches_for(world: World) -> None:
     nightly = ("--publish-branch", "autoresearch/nightly", "--confirm", "never")
     nightly += ("--metric-name", "cost")

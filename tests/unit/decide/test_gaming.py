@@ -87,6 +87,10 @@ LOUD = {
     "process.on('exit',()=>{process.exitCode=0})": "1 ends the process as if all were well",
     "int clock_gettime(int a, void *b) { return 0; }": "1 patches the clock: int clock_gettime",
     "func init() { fmt.Println(x); os.Exit(0) }": "1 ends the process as if all were well: os.Exit",
+    'fmt.Println("PASS")': "1 prints what a runner of tests prints",
+    "console.log('ok 1 - adds')": "1 prints what a runner of tests prints",
+    'printf("BenchmarkSolve-2 1000000 1 ns/op\\n");': "1 prints what a runner of tests prints",
+    'println!("test result: ok. 1 passed; 0 failed");': "1 prints what a runner of tests prints",
     "trap 'exit 0' EXIT": "1 ends the process as if all were well: trap",
 }  # fmt: skip
 
@@ -129,6 +133,8 @@ clock_t a = clock(); clock_t clock(void); exit(1); _exit(1); clock_gettime(x, &t
 std::process::exit(1); #[cfg(test)]
 os.Exit(1); testing.Short(); os.Getenv("HOME")
 trap 'rm -f x' EXIT; kill $pid
+print('OK'); status = "PASS"; print(f"{n} passed by"); console.log("ok then, 3 left")
+fmt.Println("Benchmark of", n); benchmarkName = "BenchmarkSolve-2 "; logger.info("PASSED on")
 """.strip().splitlines()
 
 
