@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from autoresearch_ci.confirmation import PAIRS, PairedComparison
-from autoresearch_ci.decide.noise import ComparisonResult, compare
+from autoresearch_ci.decide.noise import confirm_interval
 from autoresearch_ci.decide.taken_back import standing
 from autoresearch_ci.experiment import Direction, Experiment
 from autoresearch_ci.record.ledger import Ledger
@@ -52,9 +52,10 @@ def idle_commits(
     deterministic: bool,
     pairs: int | None,
 ) -> tuple[list[Experiment], list[Experiment]]:
-    """Kept experiments without which the final state is no worse, each left out in turn.
+    """Kept experiments that do nothing for the final state, each left out in turn.
 
-    Also returns those that cannot be left out, because later ones changed the same lines.
+    Of a noisy metric that is known where half of the gain that one was kept for is ruled out. Also
+    returns those that cannot be left out, because later ones changed the same lines.
     """
     head = ledger.changes(ledger.incumbent)
     idle, entangled = [], []
@@ -65,24 +66,26 @@ def idle_commits(
             entangled.append(experiment)
             continue
         found = paired.runs(left, head, wanted)
-        if len(found.base) == wanted and not _better(
-            found.base, found.head, paired.direction, deterministic=deterministic
-        ):
+        if len(found.base) != wanted:
+            continue
+        if deterministic:
+            is_idle = not paired.direction.better(found.head[0], found.base[0])
+        else:
+            _, _, most = confirm_interval(found.base, found.head, paired.direction)
+            is_idle = most < least_gain([experiment], paired.direction) / 2
+        if is_idle:
             idle.append(experiment)
     return idle, entangled
 
 
-def _better(
-    without: Sequence[float],
-    head: Sequence[float],
-    direction: Direction,
-    *,
-    deterministic: bool,
-) -> bool:
-    if deterministic:
-        return direction.better(head[0], without[0])
-    verdict = compare(without, head, direction, pairs_max=len(head), may_be_exact=False)
-    return verdict is not None and verdict.verdict is ComparisonResult.IMPROVED
+def least_gain(experiments: Sequence[Experiment], direction: Direction) -> float:
+    """The smallest relative gain that one of them was kept for; 0: there is no telling."""
+
+    def gain(e: Experiment) -> float:
+        rival = (e.metric or 0.0) - (e.delta or 0.0)
+        return direction.gain(0.0, e.delta or 0.0) / abs(rival) if rival else 0.0
+
+    return max(0.0, min(map(gain, experiments)))
 
 
 def without(

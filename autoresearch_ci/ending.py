@@ -11,7 +11,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from autoresearch_ci.ablation import ablates_unasked, ablation_runs, idle_commits, without
+from autoresearch_ci.ablation import (
+    ablates_unasked,
+    ablation_runs,
+    idle_commits,
+    least_gain,
+    without,
+)
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.confirmation import PAIRS, PairedComparison, confirm, exact_pairs
 from autoresearch_ci.decide import budget, taken_back
@@ -123,6 +129,8 @@ class Ending:
             deterministic=exact,
             pairs=self.config.confirm.repeats,
         )
+        tried = self._tried()
+        idle = [e for e in idle if (e.commit[:12],) not in tried]  # something needs it after all
         self.finished.idle = tuple(idle)
         for experiment in idle:
             message = f"kept but does nothing: {experiment.commit[:7]} {experiment.description}"
@@ -141,8 +149,10 @@ class Ending:
             if not self._affords(exact=exact):
                 self.loop.observe(Note(message="there was no time or money to take them back"))
                 return
-            if self._try_without(gone, exact=exact):
+            taken = self._try_without(gone, exact=exact)
+            if taken or len(gone) == 1:  # else something needs it after all
                 self.finished.idle = tuple(e for e in self.finished.idle if e not in gone)
+            if taken:
                 return
 
     def _choices(self) -> Iterator[Sequence[Experiment]]:
@@ -150,14 +160,18 @@ class Ending:
 
         A choice that was tried since the last keep is not tried again.
         """
-        idle, experiments = self.finished.idle, self.finished.ledger.experiments
-        tried: set[tuple[str, ...]] = set()
-        for experiment in experiments:
-            known = taken_back.named(experiment)
-            tried = {*tried, known} if experiment.status is not Status.KEEP else set()
+        idle, tried = self.finished.idle, self._tried()
         for gone in [idle, idle[-1:]][: len(idle)]:
             if tuple(e.commit[:12] for e in gone) not in tried:
                 yield gone
+
+    def _tried(self) -> set[tuple[str, ...]]:
+        """What could not be taken back since the last keep."""
+        tried: set[tuple[str, ...]] = set()
+        for experiment in self.finished.ledger.experiments:
+            known = taken_back.named(experiment)
+            tried = {*tried, known} if experiment.status is not Status.KEEP else set()
+        return tried
 
     def _affords(self, *, exact: bool) -> bool:
         until = self._until(exact=exact)
@@ -179,7 +193,7 @@ class Ending:
     def _try_without(self, gone: Sequence[Experiment], *, exact: bool) -> bool:
         """Judge the result without these as a candidate of its own; whether it is the new one."""
         loop, ledger, began = self.loop, self.finished.ledger, time.monotonic()
-        edits, margin = self._edits(gone), _least_gain(gone, self.config) / 2
+        edits, margin = self._edits(gone), least_gain(gone, self.config.metric.direction) / 2
         objective = loop.evaluator.objective
         if not edits or not isinstance(objective, NumberObjective):
             return False
@@ -252,13 +266,3 @@ class Ending:
             return False
         better = self.config.metric.direction.better
         return better(limits.target, metric) and not better(limits.target, best)
-
-
-def _least_gain(experiments: Sequence[Experiment], config: Config) -> float:
-    """The smallest relative gain that one of them was kept for; 0: there is no telling."""
-
-    def gain(e: Experiment) -> float:
-        rival = (e.metric or 0.0) - (e.delta or 0.0)
-        return config.metric.direction.gain(0.0, e.delta or 0.0) / abs(rival) if rival else 0.0
-
-    return max(0.0, min(map(gain, experiments)))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from autoresearch_ci.decide import noise
 from autoresearch_ci.decide.session import Policy, Session
+from autoresearch_ci.decide.taken_back import ideas, named
 from autoresearch_ci.experiment import Direction, Experiment, Spent, Status
 from autoresearch_ci.safety.wording import duration
 
@@ -76,7 +77,7 @@ def stop_reason(
     best = experiments[-1].best
     if limits.target is not None and best is not None and not direction.better(limits.target, best):
         return f"target {limits.target:g} reached"
-    if experiments[-1].iteration >= limits.iterations:
+    if ideas(experiments) >= limits.iterations:
         return f"all {limits.iterations} iterations done"
     if too_late := _no_time(limits, elapsed, *needed):
         return too_late
@@ -147,7 +148,7 @@ def since_last_keep(experiments: Sequence[Experiment]) -> int:
     for experiment in reversed(experiments):
         if experiment.status in (Status.KEEP, Status.BASELINE):
             return count
-        count += 1
+        count += not named(experiment)
     return count
 
 

@@ -48,6 +48,11 @@ def told(experiments: Sequence[Experiment]) -> list[Experiment]:
     ]
 
 
+def ideas(experiments: Sequence[Experiment]) -> int:
+    """How many rows tried one: neither the baseline nor what took something back, or could not."""
+    return sum(not (e.status is Status.BASELINE or named(e)) for e in experiments)
+
+
 def standing(experiments: Sequence[Experiment]) -> tuple[Experiment, ...]:
     """What was kept and is still there."""
     return tuple(e for e in told(experiments) if e.status is Status.KEEP)

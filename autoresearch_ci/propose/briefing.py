@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from autoresearch_ci.decide.budget import Limits, stuck_level
 from autoresearch_ci.decide.past_changes import Past
 from autoresearch_ci.decide.repair_order import Aim
+from autoresearch_ci.decide.taken_back import ideas
 from autoresearch_ci.experiment import Direction, PastRun, Proposal, Trees
 from autoresearch_ci.propose.proposer import Context, Remaining, Request
 from autoresearch_ci.record.ledger import Ledger
@@ -97,7 +98,7 @@ class Briefing:
         limits, experiments = self.limits, self.ledger.experiments
         spent = self.ledger.spent
         return Remaining(
-            iterations=limits.iterations - max(1, len(experiments)) + 1,
+            iterations=limits.iterations - ideas(experiments),
             seconds=None if limits.seconds is None else limits.seconds - self.elapsed,
             usd=None if limits.usd is None else limits.usd - spent.cost_usd,
             tokens=None if limits.tokens is None else limits.tokens - spent.tokens,

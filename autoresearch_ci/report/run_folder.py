@@ -19,7 +19,7 @@ import autoresearch_ci
 from autoresearch_ci.config.resolve import Resolved, describe
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.repair_order import Left
-from autoresearch_ci.decide.taken_back import standing
+from autoresearch_ci.decide.taken_back import ideas, standing
 from autoresearch_ci.errors import AutoresearchError
 from autoresearch_ci.events import RunFinished
 from autoresearch_ci.experiment import Experiment, Published
@@ -217,7 +217,7 @@ def write_report(
         "repairs": info.repairs
         and {**dataclasses.asdict(info.repairs), "verdict": info.repairs.verdict},
         "totals": {
-            "iterations": max(len(experiments) - 1, 0),
+            "iterations": ideas(experiments),
             "kept": len(standing(experiments)),
             "baseline": experiments[0].metric if experiments else None,
             "best": experiments[-1].best if experiments else None,

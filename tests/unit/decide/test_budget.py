@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from autoresearch_ci.decide import taken_back
 from autoresearch_ci.decide.budget import (
     Limits,
     Pace,
@@ -37,6 +40,17 @@ def rows(statuses: str, best: float = 5.0) -> list[Experiment]:
         )
         for number, status in enumerate(every)
     ]
+
+
+def test_what_takes_a_change_back_is_no_iteration() -> None:
+    """It was nobody's idea."""
+    tried = rows("kd")
+    again = replace(
+        rows("kdd")[3], proposer=taken_back.PROPOSER, reason="without 0123456789ab: worse: -1 %"
+    )
+    limits = Limits(iterations=3, plateau=2)
+    assert stop_reason(limits, [*tried, again], 0, Direction.MINIMIZE) is None
+    assert stop_reason(Limits(iterations=2), [*tried, again], 0, Direction.MINIMIZE)
 
 
 @pytest.mark.parametrize(
