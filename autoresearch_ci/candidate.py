@@ -38,7 +38,7 @@ from autoresearch_ci.experiment import (
     Status,
 )
 from autoresearch_ci.measure.bench import Bench
-from autoresearch_ci.measure.commands import Subject
+from autoresearch_ci.measure.commands import OutOfTime, Subject
 from autoresearch_ci.measure.holdout import asked
 from autoresearch_ci.measure.hooks import Commit
 from autoresearch_ci.measure.outcome import Objective, Outcome, discarded, identity
@@ -107,6 +107,19 @@ class Evaluator:
         base = self.ledger.facts.base
         message = self.ledger.message(iteration, "the unmodified code")
         self.bench.hooks.try_on_unmodified(base, self.tree(base).paths(), message, iteration)
+
+    def resumed(self, knowledge: Knowledge, until: float | None) -> Knowledge:
+        """What is known, held against what was kept as it is measured now."""
+        ledger = self.ledger
+        kept = Subject(
+            changes=ledger.changes(ledger.incumbent),
+            iteration=ledger.experiments[-1].iteration,
+            until=until,
+        )
+        try:
+            return self.objective.resumed(kept, knowledge)
+        except OutOfTime:  # then there is none for a candidate either
+            return knowledge
 
     def lasting_failure(self, knowledge: Knowledge) -> AutoresearchError | None:
         """Why going on makes no sense, when the last experiments all died of the same."""

@@ -100,6 +100,8 @@ class Loop:
         """Iterate until a limit is reached; returns why it stopped."""
         if self.ledger.experiments:
             self.knowledge = self.ledger.recall()
+            if self._stop_reason() is None:
+                self.knowledge = self.evaluator.resumed(self.knowledge, until=self._until())
         else:
             self._baseline()
         while (reason := self._stop_reason()) is None:

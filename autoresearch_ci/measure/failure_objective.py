@@ -139,6 +139,9 @@ class FailureObjective:
             output=comparison.output,
         )
 
+    def resumed(self, kept: Subject, knowledge: Knowledge) -> Knowledge:
+        return knowledge  # each look at a candidate asks what the incumbent showed
+
     def measured(self, subject: Subject, knowledge: Knowledge) -> tuple[MetricRun, Knowledge]:
         before, knowledge = self._incumbent(subject, knowledge)
         look = self.diagnostics.look(subject, knowledge)

@@ -12,7 +12,8 @@ from autoresearch_ci.decide.decision import judge
 from autoresearch_ci.decide.early_stop import Point
 from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.decide.no_worse import NoWorse
-from autoresearch_ci.decide.session import Evidence, Policy, Side
+from autoresearch_ci.decide.session import Evidence, Policy, Session, Side, next_calibration_run
+from autoresearch_ci.events import Warning
 from autoresearch_ci.experiment import Decision, Experiment, MetricRun, Status
 from autoresearch_ci.measure.baseline import measure_baseline
 from autoresearch_ci.measure.bench import Bench
@@ -88,6 +89,26 @@ class NumberObjective:
     def measured(self, subject: Subject, knowledge: Knowledge) -> tuple[MetricRun, Knowledge]:
         found = self.bench.measure(subject, knowledge)
         return found.run, found.knowledge
+
+    def resumed(self, kept: Subject, knowledge: Knowledge) -> Knowledge:
+        """An exact number is never measured again beside a candidate, so here it is."""
+        session, values = knowledge.session, list[float]()
+        if not session.deterministic:
+            return knowledge
+        while not values or next_calibration_run(values, self.policy):
+            run, found = self.measured(kept, knowledge)
+            if run.value is None or run.value == session.incumbent[-1]:
+                return knowledge  # a failure that lasts is told by the next candidates
+            knowledge, values = found, [*values, run.value]
+        self.bench.observe(
+            Warning(
+                message=f"what was kept measures {values[-1]:g} now and {session.incumbent[-1]:g} "
+                "before this run was resumed: the machine or its tools are others, and candidates "
+                "are compared with the new number"
+            )
+        )
+        new = Session.calibrated(values, self.policy)
+        return replace(knowledge, session=replace(new, tests=session.tests, keeps=session.keeps))
 
     def pace(self, knowledge: Knowledge) -> Pace:
         return self.bench.pace(knowledge)

@@ -99,6 +99,10 @@ class Objective(Protocol):
         """One state of the code, by itself."""
         ...
 
+    def resumed(self, kept: Subject, knowledge: Knowledge) -> Knowledge:
+        """What is known, once a run goes on that ended on what may be another machine."""
+        ...
+
     def pace(self, knowledge: Knowledge) -> Pace:
         """How long measuring usually takes."""
         ...

@@ -89,7 +89,8 @@ def test_code_that_was_judged_is_not_measured_again(run: Run, script: Script, re
     assert reasons[8] == "the same code as experiment 7, crash: exit code 3: no luck"
     samples = [int(count) for count in done.column("samples")]
     assert [samples[row] for row in (2, 3, 5, 6, 8)] == [0] * 5
-    assert runs.read_text().count("\n") == sum(samples)
+    # Once more when it was resumed: what was kept, on what may be another machine.
+    assert runs.read_text().count("\n") == sum(samples) + 1
     # A repair that repairs nothing is no further attempt.
     script(repaired)
     row = run(tag="u", **options).rows[1]
@@ -400,6 +401,27 @@ def test_publish_none_keeps_without_a_branch(run: Run, script: Script, repo: Rep
         "experiment: try 9",
         "experiment: try 8",
     ]
+
+
+def test_a_resumed_run_on_another_machine_keeps_no_change_for_what_the_machine_gained(
+    run: Run, script: Script, repo: Repo, tmp_path: Path
+) -> None:
+    """Of an exact number: one that varies is compared with fresh runs anyway."""
+    machine = tmp_path / "machine"
+    machine.mkdir()
+    machine.chmod(0o755)
+    repo.write("other", "1\n")
+    repo.commit()
+    script(value(9), {"description": "does nothing", "files": {"other": "2\n"}}, value(8))
+    flags = ("--scope", "other", "--set", f"sandbox.read=[{machine}]")
+    metric = f"expr $(cat value) + $(cat {machine}/level)"
+    (machine / "level").write_text("50\n")
+    run(*flags, "--iterations", "1", metric=metric)
+    (machine / "level").write_text("40\n")
+    done = run(*flags, "--iterations", "3", "--resume", metric=metric)
+    assert done.column("status")[1:] == ["keep", "discard", "keep"], done.told
+    assert "what was kept measures 49 now and 59 before" in done.out + done.err
+    assert done.rows[2]["reason"] == "+0.00 %, deterministic"
 
 
 def test_a_second_run_has_its_own_branch_and_leaves_the_first_alone(
