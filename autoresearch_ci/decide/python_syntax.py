@@ -85,9 +85,12 @@ def _asked_about(node: ast.AST, looked_at: LookedAt) -> Iterator[str]:
             looked.append(subject)
         case ast.comprehension(ifs=tests):
             looked += (test for test in tests if not _is_there(test))
-        case ast.Expr(value=ast.Call() as call):
-            known = _CHECKS.search(last_name(call.func))
-            looked += [call] if known else looked_at(call)
+        case ast.Expr(value=told) | ast.Assign(value=told) | ast.NamedExpr(value=told):
+            if isinstance(told, ast.Compare):
+                looked.append(told)
+            elif isinstance(told, ast.Call):
+                known = _CHECKS.search(last_name(told.func))
+                looked += [told] if known else looked_at(told)
     for part in (part for one in looked for part in ast.walk(one)):
         if isinstance(part, ast.Name):
             yield part.id
