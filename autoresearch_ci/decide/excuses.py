@@ -66,7 +66,10 @@ _COMMENTS: Mapping[str, tuple[re.Pattern[str], ...]] = {
 _ABOVE: Mapping[str, re.Pattern[str]] = {
     "shellcheck": re.compile(r"^\s*#\s*shellcheck\s(?:.*\s)?disable=(?P<rules>[\w,]+)"),
     "hadolint": re.compile(r"^\s*#\s*hadolint\s+ignore=(?P<rules>[\w, ]+)"),
-    "semgrep": re.compile(rf"^\s*(?:#|//|/\*|<!--|--|;)\s*nosem(?:grep)?\b:?(?P<rules>{_ANY})"),
+    **dict.fromkeys(
+        ("semgrep", "njsscan"),
+        re.compile(rf"^\s*(?:#|//|/\*|<!--|--|;)\s*nosem(?:grep)?\b:?(?P<rules>{_ANY})"),
+    ),
     "detect-secrets": re.compile(
         r"pragma:\s*(?:allowlist|whitelist)\s+nextline\s+secret(?P<rules>)"
     ),

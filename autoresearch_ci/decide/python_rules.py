@@ -142,7 +142,7 @@ class _File:
                 yield from self._of_secret(node)
         web = Application(self._nodes, called=self._called, modules=self._modules)
         for strangers in web.strangers():
-            yield from self._of_view(strangers, web.is_routed(strangers.function))
+            yield from self._of_view(strangers, web.gives_a_page(strangers.function))
 
     # --- names ---
 
@@ -337,13 +337,11 @@ class _File:
 
     # --- what a request reaches ---
 
-    def _of_view(self, strangers: Strangers, routed: bool) -> Iterator[Weakness]:
+    def _of_view(self, strangers: Strangers, page: bool) -> Iterator[Weakness]:
         for call in strangers.calls():
             if rule := self._reached(call, strangers):
                 yield self._weakness(rule, call, Confidence.MEDIUM)
-        for value in (
-            strangers.values() if routed and self._uses("flask", "bottle", "quart") else ()
-        ):
+        for value in strangers.values() if page else ():
             if isinstance(value, ast.Tuple) and value.elts:  # with a status beside it
                 value = value.elts[0]
             if isinstance(value, (ast.JoinedStr, ast.BinOp)) and strangers.reach(value):
@@ -381,7 +379,7 @@ class _File:
     def _is_path(self, node: ast.expr) -> bool:
         match node:
             case ast.Call(func=func):
-                return self._called(func) == "pathlib.Path"
+                return self._called(func) == "pathlib.Path" or last_name(func) == "joinpath"
             case ast.BinOp(op=ast.Div()):
                 return True
             case ast.Name():

@@ -28,21 +28,23 @@ _GIVES = (
     *(ast.Assign, ast.AnnAssign, ast.AugAssign, ast.NamedExpr),
     *(ast.For, ast.AsyncFor, ast.comprehension),
 )
-_Gift = tuple[int, str, ast.expr, bool]
-"""A line, a name, what it is given, and whether that is all of it, rather than put to its end."""
+_Gift = tuple[str, ast.expr, bool]
+"""A name, what it is given, and whether that is all of it, rather than put to its end."""
 
 
 def gifts_in(own: Iterable[ast.AST]) -> list[_Gift]:
-    """In the order of the file."""
-    found: list[_Gift] = []
+    """In the order of the file; those within a statement before those of it."""
+    found: list[tuple[tuple[int, bool], _Gift]] = []
     for node in own:
         if isinstance(node, _GIVES):
             value = getattr(node, "value", None) or getattr(node, "iter", None)
             whole = not isinstance(node, ast.AugAssign)
+            outer = not isinstance(node, (ast.comprehension, ast.NamedExpr))
             for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
                 gifts = _gifts(target, value) if value else ()
-                found += [(target.lineno, name, part, whole) for name, part in gifts]
-    return sorted(found, key=lambda gift: gift[0])
+                place = (getattr(value, "end_lineno", 0), outer)
+                found += [(place, (name, part, whole)) for name, part in gifts]
+    return [gift for _, gift in sorted(found, key=lambda one: one[0])]
 
 
 def _gifts(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
@@ -61,7 +63,7 @@ def asked_in(own: Sequence[ast.AST], given: Sequence[_Gift], looked_at: LookedAt
     """Names and texts of expressions that are looked at on the way, and names that such ones are
     made of."""
     asked = {name for node in own for name in _asked_about(node, looked_at)}
-    for _, name, value, _ in reversed(given):
+    for name, value, _ in reversed(given):
         if name in asked:
             asked |= {part.id for part in ast.walk(value) if isinstance(part, ast.Name)}
     return asked

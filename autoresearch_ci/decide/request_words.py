@@ -42,7 +42,8 @@ _OF_REQUESTS = frozenset(
     }
 )
 _KEEPS = frozenset({"strip", "lower", "upper", "format", "join", "encode", "decode", "lstrip",
-                    "rstrip", "title", "get", "pop", "getlist", "resolve", "absolute"})  # fmt: skip
+                    "rstrip", "title", "get", "pop", "getlist", "resolve", "absolute",
+                    "to_dict", "dict", "items", "split", "joinpath"})  # fmt: skip
 """Methods that leave of a text what a stranger wrote."""
 _HANDS_ON = frozenset(
     {"str", "os.path.join", "pathlib.Path", "sqlalchemy.text", "os.path.expanduser"}
@@ -56,6 +57,8 @@ _OWN = re.compile(
     r"|\(\?P<(\w+)>(?:\.|\[\^/\]|\\S)[+*]"
 )
 _SQL = re.compile(r"(?i)\b(?:select|insert|update|delete|where|from|order by|values)\b")
+_GIVE_PAGES = frozenset({"flask", "bottle", "quart"})
+_HTML = "HTMLResponse"
 _HOPS = 3
 """So many calls of functions of the file are followed, one within the other."""
 
@@ -132,6 +135,13 @@ class Application:
     def is_routed(self, function: Function) -> bool:
         return function in self._paths
 
+    def gives_a_page(self, function: Function) -> bool:
+        """Whether what it gives back is a page as it stands."""
+        told = [] if isinstance(function, ast.Lambda) else function.decorator_list
+        options = (keyword for one in told if isinstance(one, ast.Call) for keyword in one.keywords)
+        html = any(o.arg == "response_class" and last_name(o.value) == _HTML for o in options)
+        return html or (self.is_routed(function) and not self.modules.isdisjoint(_GIVE_PAGES))
+
     def of_routes(self, function: Function) -> set[str]:
         """Arguments that a path of the application is taken apart into."""
         found = (names for path in self._paths.get(function, ()) for names in _OWN.findall(path))
@@ -191,7 +201,9 @@ class Application:
         if key not in self._returned and self._within < _HOPS:
             self._within += 1
             inner = Strangers(helper, self, passed)
-            values = [value for value in inner.values() if inner.reach(value)]
+            # Of several values at once nobody says here which of them is whose.
+            told = (value for value in inner.values() if not isinstance(value, ast.Tuple))
+            values = [value for value in told if inner.reach(value)]
             found = [inner.passed(value) for value in values]
             self._returned[key] = Passed(
                 any(one.begins for one in found), any(one.query for one in found)
@@ -227,7 +239,7 @@ class Strangers:
         self._given: dict[str, ast.expr] = {}
         self._values: dict[str, list[ast.expr]] = {}
         self._parts: dict[str, tuple[list[str], set[str]]] = {}
-        for _, name, value, whole in given:
+        for name, value, whole in given:
             self._values.setdefault(name, []).append(value)
             held = name not in self._asked and self.reach(value)
             # Of several values any may be the one: what one of them holds is held.
@@ -290,6 +302,8 @@ class Strangers:
                 | ast.Subscript(value=part)
                 | ast.Await(value=part)
                 | ast.Starred(value=part)
+                | ast.GeneratorExp(elt=part)
+                | ast.ListComp(elt=part)
             ):
                 return self.reach(part)
             case ast.BinOp(left=ast.Constant(value=str(text)), op=ast.Mod()) if _NUMBERS.match(
@@ -316,7 +330,7 @@ class Strangers:
             return False
         if method in ("get", "getlist") and _converted(call):
             return False
-        if method in ("format", "join") and any(map(self.reach, given)):
+        if method in ("format", "join", "joinpath") and any(map(self.reach, given)):
             return True
         return self.reach(call.func.value) or self.reach(call.func)
 
@@ -418,7 +432,7 @@ def _texts_of(model: ast.ClassDef) -> frozenset[str]:
 
 def _may_be_text(annotation: ast.expr | None) -> bool:
     return annotation is None or any(
-        (isinstance(part, ast.Name) and part.id == "str") or says(part, "str")
+        (isinstance(part, ast.Name) and part.id in ("str", "dict")) or says(part, "str")
         for part in ast.walk(annotation)
         if isinstance(part, ast.expr)
     )

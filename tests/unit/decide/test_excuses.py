@@ -59,6 +59,7 @@ def test_a_comment_counts_for_its_own_tool_and_rule(rule: str, line: str, counts
 
 def test_a_comment_counts_on_the_line_before_where_its_tool_says_so() -> None:
     assert commented(weakness("semgrep/a"), "# nosemgrep: a\nx\n")
+    assert commented(weakness("njsscan/a"), "// nosemgrep: a\nx\n")
     assert commented(weakness("detect-secrets/x"), "# pragma: allowlist nextline secret\nx\n")
     shell = "# shellcheck source=/dev/null disable=SC2115\nx\n"
     assert commented(weakness("shellcheck/SC2115"), shell)
