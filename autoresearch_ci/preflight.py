@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -430,7 +431,9 @@ def _hidden(
     return (*own, config_path) if config_path else tuple(own)
 
 
-def _shared(config: Config, repository: Repository, files: Iterable[str]) -> tuple[str, ...]:
+def _shared(
+    config: Config, repository: Repository, files: Mapping[str, FileVersion]
+) -> tuple[str, ...]:
     if config.share == "none":
         return ()
     if config.share != "auto":
@@ -444,7 +447,21 @@ def _shared(config: Config, repository: Repository, files: Iterable[str]) -> tup
     # The environment that commands find on PATH anyway need not be copied.
     active = {os.path.realpath(sys.prefix), os.path.realpath(os.environ.get("VIRTUAL_ENV", "/"))}
     found = [name for name in found if os.path.realpath(repository.root / name) not in active]
+    found += _written_by_builds(repository, files)
     return tuple(repository.ignored(found)) if found else ()
+
+
+_SETTINGS = ("pyproject.toml", "setup.cfg", "setup.py")
+
+
+def _written_by_builds(repository: Repository, files: Mapping[str, FileVersion]) -> list[str]:
+    """Modules without which a package cannot be imported, and that are in no commit: versions that
+    setuptools-scm, hatch-vcs and their like write where the settings say."""
+    texts = [repository.read(files[path]) for path in _SETTINGS if path in files]
+    named = re.findall(r"[\w./-]+/\w+\.py\b", b"\n".join(texts).decode(errors="replace"))
+    paths = {posixpath.normpath(name.lstrip("/")) for name in named} - files.keys()
+    inside = sorted(path for path in paths if not path.startswith(".."))
+    return [path for path in inside if (repository.root / path).is_file()]
 
 
 def _modules(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,7 +30,7 @@ from autoresearch_ci.safety.log_text import defuse
 from autoresearch_ci.workspace.build_caches import build_caches
 from autoresearch_ci.workspace.repository import Repository
 
-_TRIES = 4
+_TRIES = 5
 """Drafts that are tried before giving up."""
 _MODEL_TRIES = 2
 _SHOWN = 6
@@ -118,8 +119,8 @@ def _drafts(options: argparse.Namespace, place: Place, asks: Asks | None) -> lis
         drafts = _asked_metric(drafts, asks)
     elif not drafts and asks and not has_credentials(place.environment):
         drafts = [*drafts_of(_asked_command(brief, asks), blank), blank]
-    if asks:
-        drafts = [_asked_rest(draft, asks) for draft in drafts[:1]]
+    if asks and drafts:
+        drafts = _asked_rest(drafts[:1] if wants else drafts, asks)
     if not drafts or not (drafts[0].metric or _says_command(typed)):
         raise _NothingKnown(brief.goal, place.stack)
     return [_with(draft, typed, place) for draft in drafts]
@@ -150,8 +151,8 @@ def _asked_goal(
 ) -> tuple[list[Draft], Brief]:
     shown = [f"{draft.goal}  ({draft.metric['command']})" for draft in drafts[:_SHOWN]]
     picked = asks.choice("goal", "What should get better?", shown, other="something else")
-    if picked >= 0:
-        return [drafts[picked]], Brief()
+    if picked >= 0:  # who takes the likeliest wants the next one where that does not work
+        return drafts[picked:] if not picked else [drafts[picked]], Brief()
     brief = brief_of(asks.words("words", "What should get better, in your words?", ""))
     offers = offers_for(brief.goal, place.stack)
     if offers or brief.verify:
@@ -173,7 +174,9 @@ def _asked_metric(drafts: Sequence[Draft], asks: Asks) -> list[Draft]:
     return [draft for draft in drafts if draft.metric["command"] == picked]
 
 
-def _asked_rest(draft: Draft, asks: Asks) -> Draft:
+def _asked_rest(drafts: Sequence[Draft], asks: Asks) -> list[Draft]:
+    """What is said of the first goes for those that may stand in for it."""
+    draft = drafts[0]
     scope = asks.words("scope", "Which files may be edited?", shlex.join(draft.scope))
     known = {str(guard["command"]): guard for guard in draft.guards}
     told = asks.words("guard", "What must keep passing?", "; ".join(known) or "none")
@@ -188,7 +191,11 @@ def _asked_rest(draft: Draft, asks: Asks) -> Draft:
     except ValueError as error:
         raise ConfigError(f"the files {scope!r}: {error}.\ndo: quote as in a shell.") from error
     guards = tuple(known.get(command, {"command": command}) for command in kept)
-    return replace(draft, scope=globs, guards=guards)
+    if globs != draft.scope:
+        drafts = [replace(each, scope=globs) for each in drafts]
+    if guards != draft.guards:
+        drafts = [replace(each, guards=guards) for each in drafts]
+    return list(drafts)
 
 
 def _with(draft: Draft, typed: Sequence[Setting], place: Place) -> Draft:
@@ -215,6 +222,7 @@ def _with(draft: Draft, typed: Sequence[Setting], place: Place) -> Draft:
         ),
         more={key: value for key, value in data.items() if key not in known},
         reasons=draft.reasons,
+        least=draft.least,
     )
 
 
@@ -253,13 +261,10 @@ def _settled(place: Place, drafts: Sequence[Draft]) -> tuple[Draft, Trial | None
             errors.append(error)
             why.append(f"not {draft.metric.get('command')}: {str(error).splitlines()[0]}")
         else:
-            if trial is None or len(drafts) == 1 or _sees(trial):
+            if trial is None or len(drafts) == 1 or not _against(draft, trial):
                 return _explained(found, why, trial), trial
             worse.append((found, trial))
-            said = f"gains below {trial.detectable:.0%} would not be seen in its noise"
-            why.append(
-                f"not yet {draft.metric['command']}: {trial.blindness if trial.blind else said}"
-            )
+            why.append(f"not yet {draft.metric['command']}: {_against(draft, trial)}")
         if len(drafts) > 1:
             print(defuse(why[-1]))
     if not worse:
@@ -268,8 +273,16 @@ def _settled(place: Place, drafts: Sequence[Draft]) -> tuple[Draft, Trial | None
     return _explained(found, [], trial), trial
 
 
-def _sees(trial: Trial) -> bool:
-    return trial.detectable <= NOISY and not trial.blind
+def _against(draft: Draft, trial: Trial) -> str:
+    """Why another number would be better; empty: nothing is."""
+    if trial.blind:
+        return trial.blindness
+    value = statistics.median(trial.values)
+    if value < draft.least:
+        return f"{value:.2g} seconds are mostly the start of the tests, not the code in scope"
+    if trial.detectable > NOISY:
+        return f"gains below {trial.detectable:.0%} would not be seen in its noise"
+    return ""
 
 
 def _explained(draft: Draft, why: Sequence[str], trial: Trial | None) -> Draft:
@@ -313,4 +326,9 @@ def _with_all_results(draft: Draft, trial: Trial) -> Draft:
 def _loaded(draft: Draft, place: Place) -> Config:
     if not draft.metric.get("command"):
         raise ConfigError("no metric.\ndo: --metric CMD, a command that prints the number.")
+    if not draft.scope:
+        raise ConfigError(
+            "no file here is known to be a source of its own.\n"
+            "do: --scope GLOB, the files that may be edited."
+        )
     return load(text=yaml_of(draft), path=place.path).config

@@ -83,6 +83,9 @@ def _questions(options: argparse.Namespace, repository: Repository) -> Questions
         return None
     if is_terminal():
         return Terminal()
+    if options.environment.get("GITLAB_CI") == "true":  # no comment starts a pipeline there
+        print("nobody is asked on GitLab: what is detected is taken, unless flags say otherwise")
+        return None
     goal = next((str(each.value) for each in given(options) if each.at == ("goal",)), "")
     return comment_questions(options.environment, repository, goal) if goal else None
 

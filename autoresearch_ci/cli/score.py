@@ -10,6 +10,7 @@ import argparse
 import glob
 import gzip
 import os
+import re
 import shlex
 import sys
 import tempfile
@@ -126,6 +127,7 @@ def _bench(options: argparse.Namespace) -> Numbers:
     from autoresearch_ci.measure.scorers.benchmarks import results
 
     said = run_command(_line(options.words), cwd=Path.cwd(), env=os.environ)
+    _refuse_cut(said.output, said.command)
     print("\n".join(map(defuse, said.output.splitlines())))
     if said.exit_code or said.timed_out:
         raise BaselineError(f"{said.reason or f'exit code {said.exit_code}'}: {said.command}")
@@ -170,10 +172,17 @@ def _lines(options: argparse.Namespace) -> Numbers:
     well = {int(code) for code in options.exit_codes.split(",") if code.strip().isdigit()}
     if result.exit_code not in well or result.timed_out:
         raise BaselineError(f"{result.reason or 'exit code 0'}: {result.command}")
+    _refuse_cut(result.output, result.command)
     pattern = regex.compile(options.regex)
     found = [line for line in result.output.splitlines() if pattern.search(line, timeout=10)]
     _show(found)
     return {"lines": len(found)}
+
+
+def _refuse_cut(output: str, command: str) -> None:
+    """What is left out in the middle would make another number of the rest."""
+    if re.search(r"(?m)^\[\.\.\. \d+ bytes not kept \.\.\.\]$", output):
+        raise BaselineError(f"it prints more than is kept; let it print only results: {command}")
 
 
 def _line(words: Sequence[str]) -> str:

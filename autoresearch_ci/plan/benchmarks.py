@@ -12,6 +12,8 @@ Read = Callable[[str], bytes]
 _FILES_LIMIT = 40
 _GO_FILES = 400
 _BYTES_LIMIT = 200_000
+_SHORT = 60
+"""Characters of a command that still reads like a name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +31,12 @@ class Benchmark:
     """The word by which such results are told from those of whatever is compared with."""
     before: str = ""
     """What has to be built first, and is no part of it."""
+
+    @property
+    def called(self) -> str:
+        """In a sentence."""
+        short = len(self.command) <= _SHORT
+        return f"the benchmark {self.command}" if short else self.reason.partition(": ")[0]
 
     @property
     def maximize(self) -> bool:
@@ -124,7 +132,8 @@ def _of_pytest(paths: Sequence[str], read: Read) -> Iterator[Benchmark]:
         place = shlex.quote(folder if re.search(r"bench|perf", folder, re.I) else path)
         command = f"python -m pytest -q -p no:cacheprovider {place}"
         if _FIXTURE.search(text):
-            told = " --benchmark-only --benchmark-json=benchmark.json && cat benchmark.json"
+            told = " --benchmark-only --benchmark-json=benchmark.json"
+            told += " && grep -e fullname -e median benchmark.json"  # all rounds are in there, too
             yield Benchmark(
                 command=f"{command}{told}", reason=f"{path}: the fixture benchmark", is_tool=True
             )
@@ -161,17 +170,20 @@ def _of_node(
 
 
 def _of_cargo(paths: Sequence[str], read: Read) -> Iterator[Benchmark]:
+    """Criterion, divan, and libtest's own, which a stable compiler runs when it is told to."""
     for path in sorted(p for p in paths if re.search(r"(^|/)benches/[\w-]+\.rs$", p)):
         folder, text = path.rpartition("benches/")[0].rstrip("/"), _text(read, path)
         told = {
             "criterion_main!": " -- --output-format bencher --warm-up-time 1 --measurement-time 2",
             "divan::main": "",
+            "#![feature(test)]": "",
         }
         for mark, options in told.items():
             if mark in text:
                 inside = f"cd {shlex.quote(folder)} && " if folder else ""
                 name = posixpath.basename(path).removesuffix(".rs")
-                command = f"{inside}cargo bench --bench {name}{options}"
+                unstable = "RUSTC_BOOTSTRAP=1 " if "feature" in mark else ""
+                command = f"{inside}{unstable}cargo bench --bench {name}{options}"
                 yield Benchmark(command=command, reason=f"{path}: {mark}", is_tool=True)
                 return
 

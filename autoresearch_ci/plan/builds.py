@@ -31,12 +31,12 @@ def programs(paths: Sequence[str], read: Read) -> Iterator[Program]:
     if "go.mod" in known and "main.go" in known:
         yield "go build -o built-program .", "built-program", "main.go: is there"
     if "CMakeLists.txt" in known:
-        match = re.search(
-            r"(?i)^\s*add_executable\(\s*([\w.-]+)", _text(read, "CMakeLists.txt"), re.M
-        )
-        if match:
-            build = "cmake -S . -B build -DCMAKE_BUILD_TYPE=Release && cmake --build build"
-            yield build, f"build/{match[1]}", f"CMakeLists.txt: add_executable({match[1]})"
+        yield from _of_cmake(known, read)
+    elif {"configure.ac", "configure.in"} & known:
+        for path in sorted(p for p in known if posixpath.basename(p) == "Makefile.am"):
+            if re.search(r"(?m)^lib_LTLIBRARIES\s*\+?=", _text(read, path)):
+                build = "autoreconf -fi && ./configure && make"
+                yield build, "'**/.libs/lib*.a'", f"{path}: lib_LTLIBRARIES"
     for path in ("Makefile", "makefile", "GNUmakefile"):
         if path in known:
             yield from _of_make(path, _text(read, path))
@@ -47,7 +47,7 @@ def sites(paths: Sequence[str]) -> Iterator[tuple[str, str]]:
     known = frozenset(paths)
     for path in ("mkdocs.yml", "mkdocs.yaml"):
         if path in known:
-            yield 'mkdocs build --quiet --site-dir "$TMPDIR/site"', f"{path}: is there"
+            yield 'mkdocs build --site-dir "$TMPDIR/site"', f"{path}: is there"
     for folder in ("docs", "doc", "docs/source", "doc/source", "source"):
         if f"{folder}/conf.py" in known and {f"{folder}/index{e}" for e in (".rst", ".md")} & known:
             yield f'sphinx-build -q -b html {folder} "$TMPDIR/site"', f"{folder}/conf.py: is there"
@@ -74,6 +74,36 @@ def _of_cargo(known: frozenset[str], read: Read) -> Iterator[Program]:
         yield "cargo build --release", f"target/release/{program}", "Cargo.toml: a program"
 
 
+_TARGET = re.compile(
+    r"(?im)^\s*add_(executable|library)\s*\(\s*\"?([\w.-]+|\$\{\w+\})\"?(?=[\s)])([^)]*)\)"
+)
+_AROUND = re.compile(
+    r"(?i)tests?\b|(^|[/_.-])(tests?|examples?|demos?|samples?|bench\w*|fuzz\w*)[/_.-]"
+)
+"""What holds or shows a library, and is no part of it; of a path or a name."""
+_NO_CODE = re.compile(r"\b(INTERFACE|ALIAS|IMPORTED|MODULE)\b")
+
+
+def _of_cmake(known: frozenset[str], read: Read) -> Iterator[Program]:
+    """Programs first, else the library."""
+    lists = [p for p in known if posixpath.basename(p) == "CMakeLists.txt"]
+    found = [
+        (match[1].lower(), path.count("/"), "SHARED" in match[3].split(), path, *match.group(2, 3))
+        for path in lists
+        if not _AROUND.search(path)
+        for match in _TARGET.finditer(_text(read, path))
+    ]
+    for kind, _, shared, path, name, rest in sorted(found):
+        around = any(map(_AROUND.search, (f"{name}/", *rest.split())))
+        if around or _NO_CODE.search(rest) or (kind == "executable" and "$" in name):
+            continue
+        built = "cmake -S . -B build -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF"
+        built = f"{built} && cmake --build build{'' if '$' in name else f' --target {name}'}"
+        library = f"'build/**/lib*.{'so' if shared else 'a'}'"
+        made = f"'build/**/{name}'" if kind == "executable" else library
+        yield built, made, f"{path}: add_{kind}({name})"
+
+
 _LINKS = re.compile(r"(?m)^([\w./-]+)\s*:(?![:=]).*\n\t.*\$\((?:CC|CXX|LD)\)(?!.* -c\b).*-o")
 
 
@@ -82,6 +112,8 @@ def _of_make(path: str, text: str) -> Iterator[Program]:
     for match in _LINKS.finditer(text):
         if not posixpath.splitext(match[1])[1] and "test" not in match[1]:
             yield f"make {match[1]}", match[1], f"{path}: {match[1]}"
+    for match in re.finditer(r"(?m)^((?:[\w./-]+/)?lib[\w.-]+\.a)\s*:(?![:=])", text):
+        yield f"make {match[1]}", match[1], f"{path}: {match[1]}"
 
 
 def _text(read: Read, path: str) -> str:

@@ -26,6 +26,8 @@ class Draft:
     """Further keys, by their name in the file."""
     reasons: Mapping[str, str] = field(default_factory=dict)
     """Lines of comment above a key of the first level."""
+    least: float = 0.0
+    """As the offer's."""
 
     @property
     def data(self) -> dict[str, Any]:
@@ -73,6 +75,7 @@ def draft_of(offer: Offer, stack: Stack, caches: Sequence[str]) -> Draft:
         guards=offer.guards,
         more=more,
         reasons={"metric": f"{offer.title}, from {offer.reason}"},
+        least=offer.least,
     )
 
 

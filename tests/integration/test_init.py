@@ -270,6 +270,24 @@ def test_a_target_that_is_reached_already_is_said(
 
 def test_on_a_terminal_three_questions_are_asked_and_enter_is_an_answer(here: Repo) -> None:
     commit(here, BENCH)
+    told = _by_enter()
+    assert "autoresearch-ci run" in told
+    assert told.count("?") == 3, told
+    assert written(here)["metric"]["name"] == "steps"
+
+
+def test_on_a_terminal_too_the_next_metric_is_tried_where_the_likeliest_does_not_work(
+    here: Repo,
+) -> None:
+    commit(here, {"bench.py": "import gone\n", "work.py": BENCH["work.py"]})
+    told = _by_enter()
+    assert told.count("?") == 3, told
+    assert "not autoresearch-ci score time -- python bench.py: " in told
+    assert written(here)["metric"]["name"] == "complexity"
+
+
+def _by_enter() -> str:
+    """What `init` says to somebody who takes all that is suggested."""
     ours, theirs = pty.openpty()
     argv = [sys.executable, "-m", "autoresearch_ci", "init"]
     with subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=theirs) as process:
@@ -279,11 +297,9 @@ def test_on_a_terminal_three_questions_are_asked_and_enter_is_an_answer(here: Re
             told += _until(ours, prompt)
             os.write(ours, b"\n")
         told += _until(ours, b"")
-        assert b"autoresearch-ci run" in told
         assert process.wait(20) == 0, told.decode()
     os.close(ours)
-    assert told.count(b"?") == 3, told.decode()
-    assert written(here)["metric"]["name"] == "steps"
+    return told.decode()
 
 
 def _until(terminal: int, words: bytes) -> bytes:
@@ -371,6 +387,40 @@ def test_a_metric_in_whose_noise_nothing_would_be_seen_is_not_the_first_choice(
     assert init() == 0
     assert "not yet python bench.py" in capsys.readouterr().out
     assert written(here)["metric"]["name"] == "complexity"
+
+
+def test_tests_that_take_no_time_are_not_the_first_choice(
+    here: Repo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commit(here, PYTHON)
+    assert init() == 0
+    assert "seconds are mostly the start of the tests" in capsys.readouterr().out
+    assert written(here)["metric"]["name"] == "complexity"
+
+
+def test_a_version_that_a_build_wrote_beside_the_sources_is_there_when_it_is_measured(
+    here: Repo,
+) -> None:
+    settings = '[tool.hatch.build.hooks.vcs]\nversion-file = "adding/_version.py"\n'
+    files = {
+        "pyproject.toml": PYTHON["pyproject.toml"] + settings,
+        "adding/__init__.py": "from adding._version import version\n\n\n"
+        "def add(a, b):\n    return a + b\n",
+        ".gitignore": "_version.py\n",
+    }
+    commit(here, {**PYTHON, **files})
+    assert init() == 4  # nobody built it: the tests cannot be collected
+    here.write("adding/_version.py", "version = '1.0'\n")
+    assert init() == 0
+    assert written(here)["guards"][0]["junit"]
+
+
+def test_a_repository_whose_sources_are_not_known_is_told_what_to_say(
+    here: Repo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commit(here, {"package.json": '{"scripts": {"test": "node a.jst"}}', "a.jst": "1;\n"})
+    assert init() == 2
+    assert "no file here is known to be a source of its own" in capsys.readouterr().err
 
 
 def test_a_metric_that_does_not_need_the_scope_is_not_the_first_choice(

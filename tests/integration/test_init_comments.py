@@ -244,3 +244,12 @@ def test_the_words_of_others_are_words_in_the_comment() -> None:
 )
 def test_what_an_answer_is(text: str, found: dict[str, str] | None) -> None:
     assert parse_answers(text) == found
+
+
+def test_on_gitlab_nobody_is_asked_and_that_is_said(
+    here: Repo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GITLAB_CI", "true")
+    assert run_cli(["init", "--goal", GOAL]) == 0
+    assert "nobody is asked on GitLab" in capsys.readouterr().out
+    assert yaml.safe_load((here.path / CONFIG).read_text())["goal"] == GOAL

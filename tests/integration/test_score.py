@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,6 +65,16 @@ def test_results_of_benchmarks_are_all_there_or_no_number(
     assert "2 results instead of 3" in told
     assert score(capfd, "bench", "--", f"{line}; exit 1")[:2] == (4, {})
     assert score(capfd, "bench", "--", "echo fast")[:2] == (4, {})
+
+
+@pytest.mark.parametrize("kind", ["bench", "lines"])
+def test_output_that_is_not_all_kept_has_no_number(
+    capfd: pytest.CaptureFixture[str], kind: str
+) -> None:
+    script = "print('BenchmarkA-8  100  500 ns/op'); print(('y' * 79 + '\\n') * 40_000)"
+    code, numbers, told = score(capfd, kind, "--", sys.executable, "-c", script)
+    assert (code, numbers) == (4, {})
+    assert "it prints more than is kept" in told
 
 
 def test_lines_that_match_are_counted_where_the_exit_code_is_known(

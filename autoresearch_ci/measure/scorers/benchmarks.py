@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 import statistics
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 _UNITS = {"ns": 1.0, "us": 1e3, "µs": 1e3, "μs": 1e3, "ms": 1e6, "s": 1e9}
@@ -45,6 +45,10 @@ _UNREAD = re.compile(
     r"|^\S.*?\s{2,}error: "
 )
 """What stands for a benchmark of which no number can be read: it failed, or has several."""
+_TABLE = re.compile(r"\S*\[ *\d+\.\d+%\] ·+ (\S+) +ok\s*$")
+_CELL = re.compile(r"([\d.]+)±[\d.]+([nuµμm]?s)\b")
+_NO_TIME = re.compile(r"(?:^|\.)(?:track|mem|peakmem)_")
+"""By which asv knows benchmarks that count something else."""
 _AGGREGATE = re.compile(r"(.+)_(?:mean|median|stddev)")
 _ERROR = re.compile(r" ?± *[\d.]+(?= *(?:[nuµμm]?s\b|ops/))")
 _THIN = re.compile(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3})")
@@ -94,7 +98,7 @@ def _told(output: str) -> Iterator[tuple[str, float]]:
         return
     header: Sequence[str] = ()
     package = ""
-    for number, line in enumerate(output.splitlines()):
+    for number, line in enumerate(_without_tables(output.splitlines())):
         cells = [cell.strip(" '") for cell in line.strip().strip("│|").split("│")]
         if len(cells) > 2 and any(re.search(r"ops/s|\((ns|ms)\)", cell) for cell in cells):
             header = cells
@@ -109,6 +113,25 @@ def _told(output: str) -> Iterator[tuple[str, float]]:
             package = f"{line[5:].strip()} "
         elif _UNREAD.search(line):
             raise ValueError(f"no number can be read in {line.strip()[:200]!r}")
+
+
+def _without_tables(lines: Iterable[str]) -> Iterator[str]:
+    """What asv tells of a benchmark with parameters, as if each had one of its own."""
+    unread = name = ""
+    for line in lines:
+        if match := _TABLE.match(line):
+            yield unread
+            name = match[1]
+            unread = "" if _NO_TIME.search(name) else line
+        elif name and line.startswith("     "):
+            if "failed" in line:
+                yield f"[0.00%] ·· {name} failed"
+            for value, unit in _CELL.findall(line):
+                unread = ""
+                yield f"[0.00%] ·· {name} {value}{unit}"
+        else:
+            yield line
+    yield unread
 
 
 def _is_repeated(name: str, found: Collection[str]) -> bool:

@@ -25,6 +25,29 @@ OLD_TINYBENCH = """\
 │    0    │  'join'   │ '2,000,000' │ 500.0             │ '±0.4%' │  10000  │
 │    1    │ 'concat'  │ '500,000' │ 2000.0            │ '±0.4%' │  10000  │
 """
+ASV = """\
+· Discovering benchmarks
+· Running 4 total benchmarks (1 commits * 1 environments * 4 benchmarks)
+[ 0.00%] ·· Benchmarking existing-py_venv_bin_python
+[25.00%] ··· b.Suite.time_f                                                  ok
+[25.00%] ··· ======== =============
+              param1
+             -------- -------------
+                10     1.05±0.07μs
+               1000      107±4μs
+             ======== =============
+
+[50.00%] ··· b.Suite.track_x                                                 ok
+[50.00%] ··· ======== ======
+              param1
+             -------- ------
+                10      10
+               1000    1000
+             ======== ======
+
+[75.00%] ··· b.mem_l                                                        856
+[100.00%] ··· b.time_one                                              5.32±0.3μs
+"""
 PYTEST = """{"benchmarks": [
  {"group": null, "name": "test_a", "fullname": "b.py::test_a[\\"x\\"]", "stats": {"median": 5e-07}},
  {"group": null, "name": "test_b", "fullname": "b.py::test_b", "stats": {"median": 0.000002}}]}
@@ -90,6 +113,13 @@ def test_every_tool_s_results_are_read_in_one_unit(output: str) -> None:
     found = results(output)
     assert found.results == 2
     assert found.nanoseconds == pytest.approx(1000)
+
+
+def test_each_parameter_of_asv_is_a_benchmark_and_what_is_no_time_is_none() -> None:
+    assert results(ASV).results == 3
+    assert results(ASV).nanoseconds == pytest.approx((1050 * 107_000 * 5320) ** (1 / 3))
+    with pytest.raises(ValueError, match=r"time_f failed"):
+        results(ASV.replace("107±4μs", "failed "))
 
 
 def test_repetitions_of_go_are_one_benchmark_by_its_median() -> None:

@@ -8,8 +8,9 @@ from autoresearch_ci.config.resolve import load
 from autoresearch_ci.decide.command_screen import objections
 from autoresearch_ci.plan.config_draft import draft_of, yaml_of
 from autoresearch_ci.plan.goals import offers_for, rule_for, usual_offers
-from autoresearch_ci.plan.offers import benchmark_runs
+from autoresearch_ci.plan.offers import benchmark_runs, binary
 from autoresearch_ci.plan.stack import Stack, stack_of
+from autoresearch_ci.plan.suite_guards import guards_of
 
 
 def of(**files: str) -> Stack:
@@ -180,6 +181,53 @@ def test_what_make_builds_for_its_tests_is_no_part_of_their_time() -> None:
     assert offer.metric["command"] == "make check && autoresearch-ci score time -- make check"
 
 
+def test_tests_that_cmake_leaves_out_unless_it_is_asked_are_asked_for() -> None:
+    lists = (
+        'option(A_ENABLE_TESTING "Build tests" OFF)\noption(A_WITHOUT_TESTS "No tests" OFF)\n'
+        "if(A_ENABLE_TESTING)\n  enable_testing()\nendif()\n"
+    )
+    guard = guards_of(stack({"CMakeLists.txt": lists, "a.c": ""}))[0]
+    assert guard["command"].startswith("cmake -S . -B build -DA_ENABLE_TESTING=ON && ")
+
+
+@pytest.mark.parametrize(
+    ("files", "built", "measured"),
+    [
+        (
+            {
+                "CMakeLists.txt": "if(S)\nadd_library(a SHARED a.c)\nelse()\n"
+                "add_library(a STATIC a.c)\nendif()\nadd_executable(case test/case.c)\n"
+            },
+            "cmake --build build --target a && ",
+            "score size 'build/**/lib*.a'",
+        ),
+        (
+            {"CMakeLists.txt": "add_subdirectory(src)", "src/CMakeLists.txt": "add_library(${N})"},
+            "cmake --build build && ",
+            "score size 'build/**/lib*.a'",
+        ),
+        (
+            {"CMakeLists.txt": "add_library(a a.c)\nadd_executable(tool main.c)\n"},
+            "cmake --build build --target tool && ",
+            "score size 'build/**/tool'",
+        ),
+        (
+            {"configure.ac": "", "src/Makefile.am": "lib_LTLIBRARIES = liba.la\n"},
+            "./configure && make && ",
+            "score size '**/.libs/lib*.a'",
+        ),
+        ({"Makefile": "liba.a: a.o\n\tar rcs $@ a.o\n"}, "make liba.a && ", "score size liba.a"),
+    ],
+    ids=["cmake", "below", "program", "automake", "make"],
+)
+def test_a_library_without_a_program_has_a_size_too(
+    files: dict[str, str], built: str, measured: str
+) -> None:
+    command = next(binary(stack({**files, "a.c": ""}))).metric["command"]
+    assert built in command
+    assert command.endswith(f"autoresearch-ci {measured}")
+
+
 def test_a_benchmark_comes_before_the_time_of_the_tests() -> None:
     files = {**PYTHON, "bench/bench_f.py": "print(f'mean_ms: {x}')\n"}
     first = usual_offers(stack(files))[0]
@@ -245,6 +293,10 @@ def test_a_benchmark_comes_before_the_time_of_the_tests() -> None:
             "package -DskipTests -pl b -am && autoresearch-ci score bench -- 'java -jar b/target/",
         ),
         ({"asv.conf.json": "{}"}, "asv run --python=same"),
+        (
+            {"Cargo.toml": "", "benches/a.rs": "#![feature(test)]"},
+            "score bench -- 'RUSTC_BOOTSTRAP=1 cargo bench --bench a'",
+        ),
         ({"bench.js": "import 'matcha'\n"}, ""),
     ],
 )
@@ -271,7 +323,7 @@ def test_benchmarks_of_each_stack_are_found_unless_nobody_can_read_them(
         (
             {"mkdocs.yml": "", **{f"docs/{n}.md": "" for n in range(6)}},
             "no warnings of mkdocs",
-            "-- 'mkdocs build --quiet",
+            "-- 'mkdocs build --site-dir",
         ),
         (
             {"docs/conf.py": "", "docs/index.rst": "", **{f"docs/{n}.rst": "" for n in range(6)}},

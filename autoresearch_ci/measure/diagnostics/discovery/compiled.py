@@ -18,8 +18,14 @@ _NO_GO = re.compile(r"(^|/)_")
 _C_FILE = re.compile(r"\.(c|cc|cpp|cxx|h|hpp|hh)$")
 _CMAKE = "cmake -S . -B build && cmake --build build --clean-first -- -k"
 _CTEST = (
-    "cmake -S . -B build && cmake --build build && ctest --test-dir build --output-junit {report}"
+    "cmake -S . -B build{} && cmake --build build"
+    " && ctest --test-dir build --output-junit {{report}}"
 )
+_SWITCHED_OFF = re.compile(
+    r"(?im)^\s*option\s*\(\s*((?!\w*(?:WITHOUT|DISABLE|SKIP|NO_))\w*TEST(?:S|ING)?)\s"
+    r"[^()]*?[\s\"](?:OFF|FALSE|NO|0)\s*\)"
+)
+"""Tests that are built for who asks: without that there are none to fail."""
 _COMPILES = re.compile(r"\$[({](CC|CXX|CFLAGS|CXXFLAGS)[)}]|\b(gcc|g\+\+|clang(\+\+)?|cc)\b|\.o\b")
 _GRADLE_FILES = ("build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts")
 
@@ -82,8 +88,11 @@ def _wrapped(found: Found, tool: str, folder: str) -> str:
 def _look_at_c(found: Found) -> None:
     for path in topmost(found.named("CMakeLists.txt")):
         found.add("gcc", posixpath.dirname(path), f"{path}: is there", _CMAKE)
-        if re.search(r"(?mi)^\s*(enable_testing|include\(CTest\))", found.text(path)):
-            found.add("junit", posixpath.dirname(path), f"{path}: enable_testing", _CTEST)
+        text = found.text(path)
+        if re.search(r"(?mi)^\s*(enable_testing|include\s*\(\s*CTest\s*\))", text):
+            options = "".join(f" -D{name}=ON" for name in _SWITCHED_OFF.findall(text))
+            command = _CTEST.format(options)
+            found.add("junit", posixpath.dirname(path), f"{path}: enable_testing", command)
     for path in sorted(found.named(*MAKEFILES), key=depth):
         folder = posixpath.dirname(path)
         if not found.is_asked_around(("gcc",), folder) and _COMPILES.search(found.text(path)):
