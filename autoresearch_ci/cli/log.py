@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import glob
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -26,6 +27,7 @@ from autoresearch_ci.record.read_notebooks import (
     has_attempt,
     notebooks,
 )
+from autoresearch_ci.report import stored_run
 from autoresearch_ci.report.run_summary import CRASHED, count, run_summary
 from autoresearch_ci.report.summary_page import interval
 from autoresearch_ci.report.terminal_table import aligned
@@ -52,7 +54,7 @@ def main(options: argparse.Namespace) -> int:
         if words:
             book = chosen_notebook(repository, words[0])
             return _print(_one(book, options), options)
-        return _print(_all(notebooks(repository), options), options)
+        return _print(_all(repository, options), options)
 
 
 def _named(repository: Repository, words: Sequence[str]) -> tuple[ReadNotebook, Experiment]:
@@ -68,8 +70,12 @@ def _print(lines: Sequence[str], options: argparse.Namespace) -> int:
     return 0
 
 
-def _all(books: Sequence[ReadNotebook], options: argparse.Namespace) -> Sequence[str]:
-    rows = [(book.tag, book.rows, book.metric, book.unread) for book in books]
+def _all(repository: Repository, options: argparse.Namespace) -> Sequence[str]:
+    books = notebooks(repository)
+    rows = [
+        (book.tag, book.rows, book.metric or _metric_here(repository, book.tag), book.unread)
+        for book in books
+    ]
     if options.json:
         facts = [run_facts(row, book.direction) for row, book in zip(rows, books, strict=True)]
         return [json_text({"notebooks": facts}, indent=2)]
@@ -176,6 +182,14 @@ _ATTEMPTS_RIGHT = (True, False, False, True, True, False, False)
 
 Row = tuple[str, Sequence[Experiment], str, str]
 """A notebook: tag, rows, name of the metric, why it has no rows."""
+
+
+def _metric_here(repository: Repository, tag: str) -> str:
+    """Of a run whose folder lies here: only what is published says so in the notebook, too."""
+    for journal in repository.root.glob(f"autoresearch/*-{glob.escape(tag)}/results.tsv"):
+        if name := stored_run.metric_name(journal):
+            return name
+    return ""
 
 
 def runs_table(books: Sequence[Row]) -> list[str]:

@@ -425,6 +425,8 @@ def _advice(found: Evaluation, tried: Sequence[Experiment], window: int) -> tupl
 
 
 def _still(found: Evaluation, window: int) -> str:
+    if found.kept == 0:
+        return "nothing was kept yet, in too few experiments to tell"
     if found.idle == 0:
         return "the last experiment was kept"
     if found.idle < window:

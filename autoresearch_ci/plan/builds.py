@@ -88,7 +88,7 @@ def _of_cmake(known: frozenset[str], read: Read) -> Iterator[Program]:
     """Programs first, else the library."""
     lists = [p for p in known if posixpath.basename(p) == "CMakeLists.txt"]
     found = [
-        (match[1].lower(), path.count("/"), "SHARED" in match[3].split(), path, *match.group(2, 3))
+        (match[1].lower(), path.count("/"), "SHARED" in match[3].split(), path, match[2], match[3])
         for path in lists
         if not _AROUND.search(path)
         for match in _TARGET.finditer(_text(read, path))

@@ -138,6 +138,12 @@ def run_facts(journal: Path) -> Mapping[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
+def metric_name(journal: Path) -> str:
+    """Empty where nothing beside the journal says it."""
+    info = _section(run_facts(journal)).get("info")
+    return str(info.get("metric_name") or "") if isinstance(info, dict) else ""
+
+
 def _section(facts: Mapping[str, Any]) -> Mapping[str, Any]:
     found = facts.get("report")
     return found if isinstance(found, dict) else {}

@@ -61,7 +61,7 @@ def test_runs_and_attempts_are_listed(log: Any) -> None:
     code, out, _ = log()
     assert code == 0
     assert out.splitlines()[1].split()[:1] == ["t"]
-    assert out.splitlines()[1].split()[3:] == ["3", "1", "10", "9", "-10.0", "%"]
+    assert out.splitlines()[1].split()[3:] == ["3", "1", "10", "9", "-10.0", "%", "metric"]
     code, out, _ = log("t")
     assert [line.split()[1] for line in out.splitlines()[1:]] == ["keep", "discard", "no-op"]
 

@@ -105,6 +105,12 @@ def test_too_few_values_have_no_slope_and_no_plateau() -> None:
     assert "failed" in found.why
 
 
+def test_a_run_that_kept_nothing_yet_is_not_said_to_have() -> None:
+    found = said([(Status.DISCARD, 10.0)])
+    assert found.advice is Advice.CONTINUE
+    assert "nothing was kept yet" in found.why
+
+
 def test_a_crash_has_no_gain_whatever_number_a_foreign_journal_gives_it() -> None:
     found = said([(CRASH, 0.001), (KEEP, 90.0)])
     assert [e.iteration for e in found.wins] == [2]
