@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 import statistics
 from collections.abc import Mapping, Sequence
@@ -35,6 +36,8 @@ _TRIES = 5
 _MODEL_TRIES = 2
 _SHOWN = 6
 """Offers in a menu."""
+_TREE = re.compile(r"/\S*/scratch/tree/")
+"""Where it was tried, which is gone afterwards."""
 _GOALS = ("GOAL.md", ".github/GOAL.md")
 _LOOPBACK = "sandbox.network=loopback"
 """What a failure says whose cure is a 127.0.0.1."""
@@ -259,7 +262,8 @@ def _settled(place: Place, drafts: Sequence[Draft]) -> tuple[Draft, Trial | None
             raise BaselineError(f"{error}\n{cure}") from error
         except (ConfigError, BaselineError) as error:
             errors.append(error)
-            why.append(f"not {draft.metric.get('command')}: {str(error).splitlines()[0]}")
+            told = _TREE.sub("", str(error).splitlines()[0])
+            why.append(f"not {draft.metric.get('command')}: {told}")
         else:
             if trial is None or len(drafts) == 1 or not _against(draft, trial):
                 return _explained(found, why, trial), trial

@@ -12,6 +12,7 @@ from autoresearch_ci.config import reader
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.plan.offers import Offer
 from autoresearch_ci.plan.stack import Stack
+from autoresearch_ci.safety.wording import shortened
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,4 +153,4 @@ def _escaped(sign: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    return "".join(sign if sign.isprintable() else " " for sign in text)[:200]
+    return shortened("".join(sign if sign.isprintable() else " " for sign in text), 200)

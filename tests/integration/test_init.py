@@ -279,10 +279,13 @@ def test_on_a_terminal_three_questions_are_asked_and_enter_is_an_answer(here: Re
 def test_on_a_terminal_too_the_next_metric_is_tried_where_the_likeliest_does_not_work(
     here: Repo,
 ) -> None:
-    commit(here, {"bench.py": "import gone\n", "work.py": BENCH["work.py"]})
+    commit(here, {"bench.py": "open(__file__ + '.gone')\n", "work.py": BENCH["work.py"]})
     told = _by_enter()
     assert told.count("?") == 3, told
-    assert "not autoresearch-ci score time -- python bench.py: " in told
+    said = "not autoresearch-ci score time -- python bench.py: "
+    assert said in told
+    why = next(line for line in (here.path / CONFIG).read_text().splitlines() if said in line)
+    assert why.endswith("'bench.py.gone'"), why
     assert written(here)["metric"]["name"] == "complexity"
 
 

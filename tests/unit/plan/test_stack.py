@@ -127,6 +127,13 @@ def test_go_is_compiled_once_and_timed_without_the_race_detector() -> None:
     assert built == ["go test -run '^$' ./...", "go test -run '^$' -race ./..."]
 
 
+def test_a_go_module_inside_the_repository_is_not_benchmarked_from_its_root() -> None:
+    several = "func BenchmarkA(b *testing.B) {}\nfunc BenchmarkB(b *testing.B) {}\n"
+    files = {"go.mod": "", "a.go": "", "a_test.go": several.splitlines()[0]}
+    found = stack({**files, "bench/go.mod": "", "bench/b_test.go": several}).benchmarks
+    assert [each.command.split()[-1] for each in found] == ["."]
+
+
 def test_of_a_workspace_all_members_are_in_scope_or_the_one_that_it_is_about() -> None:
     crates = {f"crates/{c}/src/m{n}.rs": "" for c in "abcdef" for n in range(4)}
     assert stack({"Cargo.toml": "[workspace]\n", **crates}).scope == ("crates/**/*.rs",)
