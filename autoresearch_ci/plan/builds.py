@@ -85,23 +85,29 @@ _NO_CODE = re.compile(r"\b(INTERFACE|ALIAS|IMPORTED|MODULE)\b")
 
 
 def _of_cmake(known: frozenset[str], read: Read) -> Iterator[Program]:
-    """Programs first, else the library."""
-    lists = [p for p in known if posixpath.basename(p) == "CMakeLists.txt"]
+    """Programs of the top first, else the library, else a program that lies beside it."""
     found = [
-        (match[1].lower(), path.count("/"), "SHARED" in match[3].split(), path, match[2], match[3])
-        for path in lists
-        if not _AROUND.search(path)
-        for match in _TARGET.finditer(_text(read, path))
+        (kind.lower(), path, name, rest)
+        for path in sorted(known, key=lambda path: (path.count("/"), path))
+        if posixpath.basename(path) == "CMakeLists.txt" and not _AROUND.search(path)
+        for kind, name, rest in _TARGET.findall(_text(read, path))
     ]
-    for kind, _, shared, path, name, rest in sorted(found):
+    for kind, path, name, rest in sorted(found, key=_rank):
         around = any(map(_AROUND.search, (f"{name}/", *rest.split())))
         if around or _NO_CODE.search(rest) or (kind == "executable" and "$" in name):
             continue
         built = "cmake -S . -B build -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF"
         built = f"{built} && cmake --build build{'' if '$' in name else f' --target {name}'}"
-        library = f"'build/**/lib*.{'so' if shared else 'a'}'"
+        library = f"'build/**/lib*.{'so' if 'SHARED' in rest.split() else 'a'}'"
         made = f"'build/**/{name}'" if kind == "executable" else library
         yield built, made, f"{path}: add_{kind}({name})"
+
+
+def _rank(target: tuple[str, str, str, str]) -> int:
+    kind, path, _, rest = target
+    if kind == "library":
+        return 2 if "SHARED" in rest.split() else 1
+    return 0 if posixpath.dirname(path) in ("", "src") else 3
 
 
 _LINKS = re.compile(r"(?m)^([\w./-]+)\s*:(?![:=]).*\n\t.*\$\((?:CC|CXX|LD)\)(?!.* -c\b).*-o")

@@ -52,6 +52,11 @@ def _speed(stack: Stack) -> Iterator[Offer]:
     yield from offers.suite_time(stack)
 
 
+def _smaller(stack: Stack) -> Iterator[Offer]:
+    yield from offers.binary(stack)
+    yield from offers.bundle(stack)
+
+
 _A_BENCHMARK = "a command that measures it and prints `name: value`; say --metric and --metric-name"
 _A_SUITE = "tests whose runner is known"
 RULES = (
@@ -105,11 +110,12 @@ RULES = (
     _rule(
         "binary size",
         (
-            r"(binary|executable|program).*(size|small|big|strip)",
-            r"(size|small\w*).*(binary|executable|program)",
+            r"(binary|executable|program|library|object).*(size|small|big|strip)",
+            r"(size|small\w*|shrink).*(binary|executable|program|library|object)",
         ),
-        offers.binary,
-        "a build that makes a program: Cargo.toml, main.go, add_executable, a Makefile",
+        _smaller,
+        "a build that makes a program or a library: Cargo.toml, main.go, CMake, a Makefile; or of "
+        "JavaScript a script `build`",
     ),
     _rule(
         "readability",

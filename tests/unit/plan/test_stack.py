@@ -219,13 +219,19 @@ def test_tests_that_cmake_leaves_out_unless_it_is_asked_are_asked_for() -> None:
             "score size 'build/**/tool'",
         ),
         (
+            {"lib/CMakeLists.txt": "add_library(a a.c)", "CMakeLists.txt": ""}
+            | {"apps/CMakeLists.txt": "add_executable(shown shown.c)"},
+            "cmake --build build --target a && ",
+            "score size 'build/**/lib*.a'",
+        ),
+        (
             {"configure.ac": "", "src/Makefile.am": "lib_LTLIBRARIES = liba.la\n"},
             "./configure && make && ",
             "score size '**/.libs/lib*.a'",
         ),
         ({"Makefile": "liba.a: a.o\n\tar rcs $@ a.o\n"}, "make liba.a && ", "score size liba.a"),
     ],
-    ids=["cmake", "below", "program", "automake", "make"],
+    ids=["cmake", "below", "program", "apps", "automake", "make"],
 )
 def test_a_library_without_a_program_has_a_size_too(
     files: dict[str, str], built: str, measured: str
@@ -364,6 +370,7 @@ def test_what_no_tool_chain_is_needed_for_is_a_configuration_that_is_valid(
         ("higher throughput", "throughput"),
         ("use less memory", "memory"),
         ("shrink the binary size", "binary size"),
+        ("make the library smaller", "binary size"),
         ("better Lighthouse score", "Lighthouse"),
         ("speed up SQL queries", "SQL"),
         ("lower val_bpb", "val_bpb"),
