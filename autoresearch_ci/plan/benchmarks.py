@@ -35,8 +35,9 @@ class Benchmark:
     @property
     def called(self) -> str:
         """In a sentence."""
-        short = len(self.command) <= _SHORT
-        return f"the benchmark {self.command}" if short else self.reason.partition(": ")[0]
+        if len(self.command) <= _SHORT:
+            return f"the benchmark {self.command}"
+        return f"the benchmarks of {self.reason.partition(': ')[0]}"
 
     @property
     def maximize(self) -> bool:

@@ -127,6 +127,13 @@ def test_go_is_compiled_once_and_timed_without_the_race_detector() -> None:
     assert built == ["go test -run '^$' ./...", "go test -run '^$' -race ./..."]
 
 
+def test_a_benchmark_with_a_long_command_is_called_after_its_file() -> None:
+    files = {"pyproject.toml": "", "a.py": "", "tests/test_bench.py": "def test_a(benchmark): 1\n"}
+    offer = next(benchmark_runs(stack(files)))
+    assert offer.goal == "Make the benchmarks of tests/test_bench.py better"
+    assert "&& grep -e fullname -e median benchmark.json" in offer.metric["command"]
+
+
 def test_a_go_module_inside_the_repository_is_not_benchmarked_from_its_root() -> None:
     several = "func BenchmarkA(b *testing.B) {}\nfunc BenchmarkB(b *testing.B) {}\n"
     files = {"go.mod": "", "a.go": "", "a_test.go": several.splitlines()[0]}
