@@ -61,9 +61,7 @@ def main(options: argparse.Namespace) -> int:
     """Evaluate each journal, or two side by side; 1 when what was asked for is not so."""
     words = _fail_on(options.fail_on)
     _refuse_senseless(options)
-    paths = [Path(name) for name in options.compare or options.journals] or [
-        newest_journal(Path.cwd())
-    ]
+    paths = [Path(name) for name in options.compare or options.journals] or [_newest()]
     direction = Direction(options.direction) if options.direction else None
     read = [_read(path, direction, options) for path in paths]
     failed = list(_failed(words, read, compared=bool(options.compare)))
@@ -89,6 +87,13 @@ def _refuse_senseless(options: argparse.Namespace) -> None:
         raise ConfigError(f"--goal {options.goal}: expected a finite number.")
     if options.window < 1 or options.forecast < 0:
         raise ConfigError("--window and --forecast: expected a whole number, --window from 1 on.")
+
+
+def _newest() -> Path:
+    """As somebody would type it here."""
+    here = Path.cwd()
+    found = newest_journal(here)
+    return found.relative_to(here) if found.is_relative_to(here) else found
 
 
 def _read(path: Path, direction: Direction | None, options: argparse.Namespace) -> Read:

@@ -106,7 +106,7 @@ def test_without_a_name_it_is_the_newest_journal_here(
     written(tmp_path / "autoresearch/run-2/results.tsv", GOOD)
     os.utime(old, (1, 1))
     assert run_cli(["evals"]) == 0
-    assert "run-2" in capsys.readouterr().out
+    assert capsys.readouterr().out.startswith("autoresearch/run-2/results.tsv: ")
 
 
 def test_words_of_a_journal_are_only_words(
