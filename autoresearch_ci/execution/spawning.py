@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
-from autoresearch_ci.execution.sandbox.kernel import NotConfined, Start
+from autoresearch_ci.execution.sandbox.kernel import NotConfined, Start, Within
 
 _HALF_OF_ALL, _ALL = 500, 1000
 """Memory that a command shall seem to use beside its own (`man 5 proc_pid_oom_score_adj`)."""
@@ -34,6 +34,9 @@ class Enter(Protocol):
 
     start: Start | None
     """Who starts the command instead of us, confined as it shall be."""
+
+    within: Within | None
+    """Where it is done, unless any thread will do."""
 
     end: Callable[[], None] | None
     """Kills all processes of commands that it was done to, whoever their parents are."""
@@ -140,6 +143,10 @@ def _goes_first(pid: int) -> None:
         Path(f"/proc/{pid}/oom_score_adj").write_text(f"{worse}")
 
 
+def _here(act: Callable[[], None]) -> None:
+    act()
+
+
 def _from_a_fork(
     enter: Enter, start: Callable[[Callable[[], None]], subprocess.Popen[bytes]]
 ) -> subprocess.Popen[bytes]:
@@ -168,9 +175,12 @@ def _from_a_thread(
         except BaseException as error:  # noqa: BLE001 - raised again by the one who waits
             failed.append(error)
 
-    thread = threading.Thread(target=act, name="confined")
-    thread.start()
-    thread.join()
+    def in_a_thread() -> None:
+        thread = threading.Thread(target=act, name="confined")
+        thread.start()
+        thread.join()
+
+    (enter.within or _here)(in_a_thread)
     if failed:
         raise failed[0]
     return started[0]

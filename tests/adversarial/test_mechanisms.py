@@ -364,12 +364,10 @@ UNPROMISED_AS_US = UNPROMISED | {
     "leave_old_shared_memory",
     "leave_a_file_for_everybody",
 }
-SURVIVE = {"survive: chain", "survive: double_fork", "survive: spawned"}  # row 18
-SURVIVE |= {"survive: orphan_of_a_shell"}
 CASES = {
     ("full", "keep"): frozenset[str](),
     ("full", "auto"): frozenset[str](),
-    ("container", "keep"): UNPROMISED_AS_US | SURVIVE,
+    ("container", "keep"): UNPROMISED_AS_US,
     ("container", "auto"): UNPROMISED,
 }
 UNCONFINED = "sandbox={read_only: false, user: keep, network: allow"

@@ -238,7 +238,10 @@ def _missing_of_landlock(found: Abilities, user: User | None) -> Iterator[Missin
         return  # another user may do neither
     lacks = {
         landlock.TRUNCATE_ABI: ("files elsewhere can be emptied", "Linux 6.2"),
-        landlock.SCOPE_ABI: ("measured code can signal its user's processes", "Linux 6.12"),
+        landlock.SCOPE_ABI: (
+            "measured code can signal its user's processes, and outlive its command",
+            "Linux 6.12",
+        ),
     }
     for version, (what, cure) in lacks.items():
         if found.landlock < version:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+import signal
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from autoresearch_ci.config.schema import Sandbox
 from autoresearch_ci.execution.sandbox import places
@@ -16,7 +20,7 @@ from autoresearch_ci.execution.sandbox.kernel import (
     threads_have_users,
     weaker_root,
 )
-from autoresearch_ci.execution.sandbox.landlock import Ruleset
+from autoresearch_ci.execution.sandbox.landlock import SCOPE_ABI, Ruleset, enter_scope
 from autoresearch_ci.execution.sandbox.places import Places
 from autoresearch_ci.execution.sandbox.seccomp import (
     LOCAL_FAMILIES,
@@ -27,6 +31,7 @@ from autoresearch_ci.execution.sandbox.seccomp import (
 from autoresearch_ci.execution.sandbox.shared_memory import SHARED_MEMORY
 from autoresearch_ci.execution.sandbox.users import User
 
+T = TypeVar("T")
 _THREADS = 50
 """That a filter may name; a command is started by one of the first."""
 
@@ -64,12 +69,31 @@ def confinement(
         closed = not network and asked.network == "deny"
         families: Sequence[int] | None = LOCAL_FAMILIES if closed else None
         steps.append(("seccomp", Filter(families, refuse=refuse, spare=_ourselves()).enter))
-    return Confinement(
-        steps,
-        forks=not threads_have_users(),
-        own=user.take if user else None,
-        end=user.kill_all if user and user.exclusive else None,
-    )
+    forks, exclusive = not threads_have_users(), bool(user and user.exclusive)
+    scoped = rules and found.landlock >= SCOPE_ABI and not (forks or exclusive)
+    scope = Scope() if scoped else None
+    end = scope.kill_all if scope else user.kill_all if user and exclusive else None
+    own, within = user.take if user else None, scope.run if scope else None
+    return Confinement(steps, forks=forks, own=own, within=within, end=end)
+
+
+class Scope:
+    """A thread of ours that has commands started, and can end all that they start, and no more.
+
+    In one step that no fork escapes, as `User.kill_all`; the kernel passes over our own process.
+    """
+
+    def __init__(self) -> None:
+        """Raises `OSError`."""
+        self._thread = ThreadPoolExecutor(1, "scope")  # it ends with us
+        self.run(enter_scope)
+
+    def run(self, act: Callable[[], T]) -> T:
+        return self._thread.submit(act).result()
+
+    def kill_all(self) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # there is nobody in it
+            self.run(lambda: os.kill(-1, signal.SIGKILL))
 
 
 def _ourselves() -> list[int]:

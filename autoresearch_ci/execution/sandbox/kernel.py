@@ -138,6 +138,10 @@ whose end is the end of all of it, and where the exit code of the command comes,
 `NotConfined` or `OSError`."""
 
 
+Within = Callable[[Callable[[], None]], None]
+"""Does that in a thread whose children can be ended together."""
+
+
 class NotConfined(Exception):
     """The command was not started; the text is the reason."""
 
@@ -152,13 +156,15 @@ class Confinement:
         forks: bool,
         own: Callable[[int], None] | None,
         start: Start | None = None,
+        within: Within | None = None,
         end: Callable[[], None] | None = None,
     ) -> None:
-        """`forks`, `own`, `start`, `end`: see `Enter`; `None`: the output may stay ours."""
+        """Of `forks` and what follows, see `Enter`; `own`: `None`: the output may stay ours."""
         self._steps = steps
         self._own = own
         self.forks = forks
         self.start = start
+        self.within = within
         self.end = end
         self._reader, self._writer = os.pipe()
         for descriptor in (self._reader, self._writer):
