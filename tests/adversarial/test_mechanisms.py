@@ -342,20 +342,16 @@ for act in attacks:
     os.chdir(tree)
 print("WON", json.dumps(won), "OF", len(attacks))
 """
-UNPROMISED = frozenset(
-    {
-        "ask_a_service",  # row 14, where everybody may
-        "ask_a_service_by_datagram",
-        "ask_a_service_by_packets",
-        "ask_a_service_through_a_link",
-        "ask_a_service_through_proc",
-        "tell_that_a_file_exists",  # row 16
-        "tell_that_a_file_exists_by_its_name",
-        "see_a_command_line_of_others",  # row 17
-    }
-)
+UNPROMISED = frozenset({"see_a_command_line_of_others"})  # row 17
 """What `container` does not keep, by the dashes of its column, as whichever user."""
 UNPROMISED_AS_US = UNPROMISED | {
+    "ask_a_service",  # row 14, where everybody may
+    "ask_a_service_by_datagram",
+    "ask_a_service_by_packets",
+    "ask_a_service_through_a_link",
+    "ask_a_service_through_proc",
+    "tell_that_a_file_exists",  # row 16
+    "tell_that_a_file_exists_by_its_name",
     "change_a_mode",  # row 4
     "change_a_time",
     "change_an_attribute",

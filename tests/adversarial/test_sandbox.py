@@ -605,6 +605,52 @@ def test_a_socket_of_roots_is_refused_to_another_user(attack: Attack, user: str)
         assert "PermissionError" in attack(program, "--set", f"sandbox.user={user}")
 
 
+@as_root
+@needs_landlock
+@pytest.mark.parametrize("user", MODES[1:])
+def test_what_anybody_may_use_elsewhere_is_closed_to_another_user(
+    attack: Attack, user: str
+) -> None:
+    """Sockets, names, times below folders that lead to nothing of its own, as long as it runs."""
+    far = attack.open_folder / "far"
+    far.mkdir()
+    (far / "precious").write_text("")
+    with socket.socket(socket.AF_UNIX) as deep, socket.socket(socket.AF_UNIX) as near:
+        paths = [far / "socket", attack.open_folder / "socket"]
+        for service, path in zip((deep, near), paths, strict=True):
+            service.bind(str(path))
+            service.listen()
+        for path in (far, far / "precious", *paths):
+            path.chmod(0o777)
+        before = [(path.stat().st_mode, os.listxattr(path)) for path in (far, *paths)]
+        text = attack(
+            f"""
+import os, socket
+for act in (
+    lambda: socket.socket(socket.AF_UNIX).connect({str(paths[0])!r}),
+    lambda: socket.socket(socket.AF_UNIX).connect({str(paths[1])!r}),
+    lambda: os.stat({str(far / "precious")!r}),
+    lambda: os.utime({str(far / "precious")!r}),
+    lambda: os.chdir({str(far)!r}),
+    lambda: os.open({str(far / "precious")!r}, os.O_PATH),
+    lambda: os.readlink({str(far / "missing")!r}),
+):
+    try:
+        act()
+        print("DID")
+    except PermissionError as error:
+        print("refused", error)
+    except OSError as error:
+        print("TOLD", error)
+""",
+            "--set",
+            f"sandbox.user={user}",
+        )
+        assert len(refused(text)) == 7, text
+        after = [(path.stat().st_mode, os.listxattr(path)) for path in (far, *paths)]
+        assert after == before, "nothing of it stays"
+
+
 # --- another user ---------------------------------------------------------------------------------
 
 
@@ -649,7 +695,7 @@ def test_as_another_user_everything_works_and_is_put_back(
 @as_root
 @pytest.mark.parametrize("user", MODES[1:])
 def test_the_users_own_hooks_can_ask_git_as_another_user(attack: Attack, user: str) -> None:
-    hook = "#!/bin/sh\ntest $(id -u) -ge 61184 && git diff --cached --name-only | grep -q value\n"
+    hook = "#!/bin/sh\ntest $(id -u) -ge 60706 && git diff --cached --name-only | grep -q value\n"
     attack = attack.in_the_open()
     attack.repo.write(".git/hooks/pre-commit", hook, mode=0o755)
     text = json.dumps({"description": "a", "files": {"value": "9\n"}})
@@ -763,7 +809,7 @@ def test_where_less_holds_than_is_required_nothing_is_run(
     done = attack.run(*attack.flags(), **STRICT)  # `container` is enough
     assert done.code == 0, done.told
     assert "sandbox: container; measured code" in done.out
-    assert "measured code can tell what lies outside of its folders" in done.told
+    assert "measured code can tell what lies " in done.told
 
 
 # --- agent CLIs -----------------------------------------------------------------------------------

@@ -179,9 +179,11 @@ def _missing(
         yield from _missing_of_view(found)
         return
     if asked.read_only:
+        closed = user is not None and user.exclusive
+        where = "in folders that lead to its own" if closed else "outside of its folders"
         yield Missing(
-            what="measured code can tell what lies outside of its folders, and connect to sockets "
-            "there that its user may use",
+            what=f"measured code can tell what lies {where}, and connect to sockets there that its "
+            "user may use",
             why=_no_view(found),
             cure=_CURE_OF_VIEW,
         )

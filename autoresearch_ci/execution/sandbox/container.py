@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import os
 import signal
-from collections.abc import Callable, Sequence
+import struct
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeVar
 
 from autoresearch_ci.config.schema import Sandbox
@@ -32,6 +37,12 @@ from autoresearch_ci.execution.sandbox.shared_memory import SHARED_MEMORY
 from autoresearch_ci.execution.sandbox.users import User
 
 T = TypeVar("T")
+_LIST = "system.posix_acl_access"
+_OF_OWNER, _OF_A_USER, _OF_GROUP, _LIMIT, _OF_OTHERS = 1, 2, 4, 16, 32
+_OF_A_MODE = {_OF_OWNER, _OF_GROUP, _LIMIT, _OF_OTHERS}
+_ANYBODY = 0xFFFFFFFF
+_LEFT = ("/dev", "/etc", "/proc", "/sys")
+"""Of the system, or without such lists."""
 _THREADS = 50
 """That a filter may name; a command is started by one of the first."""
 
@@ -75,6 +86,103 @@ def confinement(
     end = scope.kill_all if scope else user.kill_all if user and exclusive else None
     own, within = user.take if user else None, scope.run if scope else None
     return Confinement(steps, forks=forks, own=own, within=within, end=end)
+
+
+class Closed:
+    """Folders and sockets that one user cannot get through, and everybody else as before.
+
+    An entry in the list of each says so (`man 5 acl`), for a number that nobody else has.
+    """
+
+    def __init__(self, user: User, wanted: Places) -> None:
+        """Passes over what has no such lists."""
+        ours, closed = (_OF_A_USER, 0, user.uid), list[str]()
+        with _alone():
+            for place in _elsewhere(wanted):
+                with contextlib.suppress(OSError):
+                    entries = [entry for entry in _list_of(place) if entry != ours]
+                    if not any(kind == _LIMIT for kind, *_ in entries):
+                        group = next(may for kind, may, _ in entries if kind == _OF_GROUP)
+                        entries.insert(-1, (_LIMIT, group, _ANYBODY))
+                    _set_list(place, [entries[0], ours, *entries[1:]])
+                    closed.append(place)
+        self.open = weakref.finalize(self, _open_again, ours, closed, os.getpid())
+        """For that user, too."""
+
+
+def _open_again(ours: tuple[int, int, int], closed: Sequence[str], of: int) -> None:
+    if of != os.getpid():  # a fork ends
+        return
+    with _alone():
+        for place in closed:
+            with contextlib.suppress(OSError):  # gone
+                entries = [entry for entry in _list_of(place) if entry != ours]
+                if {kind for kind, *_ in entries} <= _OF_A_MODE:
+                    os.removexattr(place, _LIST, follow_symlinks=False)
+                else:
+                    _set_list(place, entries)
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """No other run changes a list meanwhile."""
+    root = os.open("/", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(root, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(root)
+
+
+def _list_of(place: str) -> list[tuple[int, int, int]]:
+    """Kind, permissions and whose."""
+    try:
+        return list(
+            struct.iter_unpack("<HHI", os.getxattr(place, _LIST, follow_symlinks=False)[4:])
+        )
+    except OSError as error:
+        if error.errno != errno.ENODATA:
+            raise
+    mode = os.lstat(place).st_mode
+    kinds = ((_OF_OWNER, 6), (_OF_GROUP, 3), (_OF_OTHERS, 0))
+    return [(kind, mode >> bits & 7, _ANYBODY) for kind, bits in kinds]
+
+
+def _set_list(place: str, entries: Iterable[tuple[int, int, int]]) -> None:
+    packed = b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    os.setxattr(place, _LIST, struct.pack("<I", 2) + packed, follow_symlinks=False)
+
+
+def _elsewhere(wanted: Places) -> Iterator[str]:
+    """The outermost folders, sockets and pipes that lead to nothing which a command needs.
+
+    Nothing of a repository, which is left as it is.
+    """
+    shown = [*_LEFT, *places.system(), *wanted.read, *wanted.shown, *wanted.write, *wanted.needed]
+    needed = {step for path in (*shown, *map(str, wanted.own)) for step in _passed(path)}
+    way = {str(parent) for path in needed for parent in Path(path).parents}
+    pending = ["/"]
+    while pending:
+        with contextlib.suppress(OSError), os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                if entry.path in needed or entry.is_symlink():
+                    continue
+                if entry.path not in way:
+                    if not entry.is_file():
+                        yield entry.path
+                elif not any(Path(entry, name).exists() for name in (".git", "HEAD")):
+                    pending.append(entry.path)
+
+
+def _passed(path: str) -> Iterator[str]:
+    """It, and where the links on the way to it lead."""
+    if not os.path.exists(path):  # noqa: PTH110
+        return
+    yield path
+    for place in (*Path(path).parents, Path(path)):
+        if place.is_symlink():
+            rest = Path(path).relative_to(place)
+            yield from _passed(os.path.normpath(place.parent / place.readlink() / rest))
 
 
 class Scope:

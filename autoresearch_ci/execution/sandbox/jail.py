@@ -27,6 +27,7 @@ from autoresearch_ci.execution.sandbox.abilities import (
     gives_view,
     root_is_kept,
 )
+from autoresearch_ci.execution.sandbox.container import Closed
 from autoresearch_ci.execution.sandbox.kernel import Confinement, NotConfined
 from autoresearch_ci.execution.sandbox.landlock import Ruleset
 from autoresearch_ci.execution.sandbox.namespaces import Namespaces
@@ -44,6 +45,7 @@ class Jail:
         self._places = places
         self._who = who
         self._ruleset: Ruleset | None = None
+        self._closed: Closed | None = None
         self._made_for: object = None
         """The folders and sockets that ruleset and mounts are about."""
         self._held: list[int] = []
@@ -167,7 +169,7 @@ class Jail:
         """From now on commands may not read these places; but for what is shown in them."""
         known = self._places
         self._places = replace(known, hidden=(*known.hidden, *hidden), shown=(*known.shown, *shown))
-        self._forget()
+        self.close()
 
     def sweep(self) -> None:
         """Empty the memory that commands share; none of them runs any more."""
@@ -177,6 +179,9 @@ class Jail:
     def close(self) -> None:
         """Nothing of ours is left outside of the scratch folder; `enter` starts afresh."""
         self._forget()
+        if self._closed:
+            self._closed.open()
+            self._closed = None
 
     @functools.cached_property
     def _decision(self) -> tuple[User | None, Missing | None]:
@@ -230,6 +235,8 @@ class Jail:
             self._made = Namespaces(full.view(wanted, self.user))
         elif self._asked.read_only and self.abilities.landlock:
             self._ruleset = container.ruleset(wanted, self.user)
+            if self.user and self.user.exclusive and not self._closed:
+                self._closed = Closed(self.user, wanted)
         self._made_for = now
         if self._made or self._ruleset:
             held = [path for path in (*map(str, wanted.own), *wanted.write) if _identity(path)]

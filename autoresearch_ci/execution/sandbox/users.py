@@ -109,8 +109,9 @@ def nobody() -> User:
     return User(NOBODY, NOBODY)
 
 
-_FIRST, _COUNT = 61184, 4096
-"""Numbers that no account has; rootless containers map none above 65535."""
+_FIRST, _COUNT = 60706, 478
+"""Numbers that neither accounts have nor systemd gives to services
+(https://systemd.io/UIDS-GIDS/); rootless containers map none above 65535."""
 
 
 @functools.cache
