@@ -11,8 +11,10 @@ import contextlib
 import errno
 import fcntl
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
+from autoresearch_ci.execution.sandbox import kernel
 from autoresearch_ci.safety import untrusted_files as beneath
 
 SHARED_MEMORY = Path("/dev/shm")
@@ -39,19 +41,31 @@ def entries_of(user: int) -> set[str]:
 
 def remove_entries(user: int, known: set[str]) -> None:
     """Delete what that user has in it, but for what is known."""
+    system_v = []
     for name in entries_of(user) - known:
         kind, _, number = name.partition(" ")
         if kind in _SYSTEM_V and number.isdigit():
-            _remove_system_v(kind, int(number))
+            system_v.append((kind, int(number)))
         else:
             delete(SHARED_MEMORY / name)
+    if system_v:
+        _remove_system_v(user, system_v)
 
 
-def _remove_system_v(kind: str, number: int) -> None:
+def _remove_system_v(user: int, found: Sequence[tuple[str, int]]) -> None:
+    """By that user, as root may not in a container."""
     import ctypes
 
-    arguments = (number, 0, _IPC_RMID) if kind == "sem" else (number, _IPC_RMID, None)
-    getattr(ctypes.CDLL(None), f"{kind}ctl")(*arguments)
+    libc = ctypes.CDLL(None)
+
+    def remove() -> str:
+        kernel.become(user, user)
+        for kind, number in found:
+            arguments = (number, 0, _IPC_RMID) if kind == "sem" else (number, _IPC_RMID, None)
+            getattr(libc, f"{kind}ctl")(*arguments)
+        return ""
+
+    kernel.answer_of_a_child(remove)
 
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
