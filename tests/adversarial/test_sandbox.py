@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import autoresearch_ci
+from autoresearch_ci.execution.sandbox import loopback
 from autoresearch_ci.execution.sandbox.abilities import abilities
 from autoresearch_ci.execution.sandbox.kernel import MACHINE, dumpable
 from autoresearch_ci.execution.sandbox.seccomp import Filter
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from tests.conftest import Repo, Run, Script
 
 FOUND = abilities(None)
+NO_LOOPBACK = FOUND.filters or loopback.why_not()
 needs_landlock = pytest.mark.skipif(not FOUND.landlock, reason="this kernel has no Landlock")
 needs_filters = pytest.mark.skipif(bool(FOUND.filters), reason=f"no seccomp: {FOUND.filters}")
 as_root = pytest.mark.skipif(not ROOT, reason="only root can become somebody else")
@@ -512,6 +514,94 @@ def test_with_the_network_abstract_sockets_of_others_are_still_out_of_reach(
     text = attack(program, "--set", "sandbox.network=allow", "--set", f"sandbox.user={user}")
     assert "refused abstract" in text
     assert set(listener.heard) == {"tcp", "udp"}, "allow means allow"
+
+
+@pytest.mark.skipif(bool(NO_LOOPBACK), reason=f"no loopback: {NO_LOOPBACK}")
+@needs_landlock
+@as_user
+def test_with_a_loopback_alone_servers_work_and_nothing_leaves_it(
+    attack: Attack, listener: Listener, user: str
+) -> None:
+    """What listens on 127.0.0.1 answers; not so on other addresses, as a resolver's 127.0.0.53."""
+    attack.plant(LOOPBACK.format(port=listener.port, name=listener.name))
+    with socket.create_server(("127.0.0.2", 0)) as other, socket.socket(type=2) as resolver:
+        resolver.bind(("127.0.0.2", other.getsockname()[1]))
+        for outside in (other, resolver):
+            outside.settimeout(0)
+        flags = ("--set", "sandbox.network=loopback", "--set", f"sandbox.user={user}")
+        text = attack.printed(
+            done := attack.run(
+                *attack.flags(*flags),
+                metric=f"./attack {other.getsockname()[1]} 2>&1; cat value",
+                **STRICT,
+            )
+        )
+        for outside in (other, resolver):
+            with pytest.raises(BlockingIOError):
+                outside.recvfrom(1) if outside is resolver else outside.accept()
+    assert "ANSWERED 127.0.0.1 20 times" in text, text
+    assert "ANSWERED ::1 20 times" in text
+    assert "DID" not in text
+    assert len(refused(text)) == 12, text
+    assert set(listener.heard) <= {"tcp"}
+    assert "has no network but TCP on the machine's loopback" in done.told
+    assert "whatever listens on the machine's 127.0.0.1 answers measured code" in done.told
+
+
+LOOPBACK = """
+import socket, subprocess, sys, threading
+def answer(server):
+    while True:
+        asking = server.accept()[0]
+        asking.sendall(asking.recv(100) * 2)
+        asking.close()
+for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+    server = socket.create_server((host, 0), family=family)
+    threading.Thread(target=answer, args=(server,), daemon=True).start()
+    count = 0
+    for _ in range(20):
+        with socket.create_connection(server.getsockname()[:2], timeout=5) as asking:
+            asking.sendall(b"x" * 50)
+            count += len(asking.recv(100, socket.MSG_WAITALL)) == 100
+    print("ANSWERED", host, count, "times")
+elsewhere = ("127.0.0.2", int(sys.argv[1]))
+def tcp(kind=socket.SOCK_STREAM, protocol=0, family=socket.AF_INET):
+    made = socket.socket(family, kind, protocol)
+    made.settimeout(0.5)
+    return made
+def fast():
+    made = tcp()
+    made.setsockopt(socket.IPPROTO_TCP, 34, 1)  # without a cookie
+    made.sendto(b"x", socket.MSG_FASTOPEN, elsewhere)
+    made.sendall(b"x")
+def mapped():
+    made = tcp(family=socket.AF_INET6)
+    made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    made.connect(("::ffff:127.0.0.2", elsewhere[1]))
+def bound():
+    made = tcp()
+    made.bind(("127.0.0.2", 0))
+    made.connect(elsewhere)
+for act in (
+    lambda: tcp().connect(elsewhere),
+    fast,
+    mapped,
+    bound,
+    lambda: tcp(socket.SOCK_DGRAM).sendto(b"x", elsewhere),
+    lambda: tcp(socket.SOCK_RAW, 1),
+    lambda: tcp(protocol=262),
+    lambda: tcp(protocol=132),
+    lambda: tcp().setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b""),
+    lambda: tcp().setsockopt(socket.SOL_SOCKET, 27, 0),  # detach the filter
+    lambda: socket.socket(40),  # vsock
+    lambda: socket.socket(socket.AF_UNIX).connect("\\0{name}"),
+):
+    try:
+        act()
+        print("DID")
+    except OSError as error:
+        print("refused", error)
+"""
 
 
 def test_setup_has_the_network(attack: Attack, listener: Listener) -> None:

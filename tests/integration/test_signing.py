@@ -122,7 +122,9 @@ def test_an_agent_that_measured_code_could_ask_is_refused(
     with socket.socket(socket.AF_UNIX) as agent:
         agent.bind(str(keys / "agent"))
         place = os.path.realpath(keys / "agent")
-        abilities = Abilities(landlock=7, filters="", why_no_view=why_no_view, why_not_fresh="")
+        abilities = Abilities(
+            landlock=7, filters="", why_no_view=why_no_view, why_not_fresh="", why_no_loopback=""
+        )
         jail: Any = SimpleNamespace(abilities=abilities, user=None, services=(place,))
         refuse_signers(jail, [str(keys / "id")])
         both = [str(keys / "id"), str(keys / "agent")]

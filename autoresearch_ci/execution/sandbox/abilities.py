@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from autoresearch_ci.config.schema import Network, Protections, Sandbox
-from autoresearch_ci.execution.sandbox import bubblewrap, landlock, namespaces, seccomp
+from autoresearch_ci.execution.sandbox import bubblewrap, landlock, loopback, namespaces, seccomp
 from autoresearch_ci.execution.sandbox.kernel import LINUX, answer_of_a_child, no_new_privileges
 from autoresearch_ci.execution.sandbox.seccomp import Filter
 from autoresearch_ci.execution.sandbox.users import User, connectable
@@ -26,6 +26,8 @@ class Abilities:
     """Why bubblewrap cannot give the full view; empty: it can."""
     why_not_fresh: str
     """Why no measurement can have new folders in it; empty: each has."""
+    why_no_loopback: str
+    """Why the network cannot end at the machine's own without a view; empty: it can."""
 
 
 def abilities(user: User | None) -> Abilities:
@@ -49,6 +51,7 @@ def tried(user: User | None, _ourselves: int) -> Abilities:
         filters=no_filters,
         why_no_view=no_view,
         why_not_fresh=not_fresh,
+        why_no_loopback=(no_filters or loopback.why_not()) if no_view else "",
     )
 
 
@@ -130,7 +133,8 @@ def describe(
             "sandbox.write add more)"
         )
     if enforced != "allow":
-        words = "no network" if enforced == "deny" else "no network but its own loopback"
+        whose = "its own" if gives_view(asked, found) else "TCP on the machine's"
+        words = "no network" if enforced == "deny" else f"no network but {whose} loopback"
         on.append(f"has {words}")
         hints.append(f"has {words} (sandbox.network: {enforced})")
     if gives_view(asked, found):
@@ -167,9 +171,10 @@ def holding(asked: Sandbox, found: Abilities, user: User | None) -> Protections:
 
 def enforced_network(asked: Sandbox, found: Abilities) -> Network:
     """What measured code gets."""
-    if gives_view(asked, found) or (asked.network == "deny" and not found.filters):
+    if gives_view(asked, found):
         return asked.network
-    return "allow"
+    missing = found.why_no_loopback if asked.network == "loopback" else found.filters
+    return "allow" if missing else asked.network
 
 
 def _missing(
@@ -188,14 +193,21 @@ def _missing(
             cure=_CURE_OF_VIEW,
         )
         yield from _missing_of_landlock(found, user)
-    if asked.network != enforced_network(asked, found):
+    given = enforced_network(asked, found)
+    if given == "loopback":
+        yield Missing(
+            what="whatever listens on the machine's 127.0.0.1 answers measured code",
+            why=_no_view(found),
+            cure=_CURE_OF_VIEW,
+        )
+    if asked.network != given:
+        failed = found.filters or found.why_no_loopback
         yield Missing(
             what=f"measured code has the network, although sandbox.network is {asked.network}",
-            why=_no_view(found)
-            + (f" and seccomp fails ({found.filters})" if found.filters else ""),
-            cure="sandbox.network: deny works here, by seccomp."
-            if not found.filters
-            else "Run where the container's security profile allows either.",
+            why=f"{_no_view(found)} and seccomp fails ({failed})",
+            cure="Run where the container's security profile allows either."
+            if found.filters
+            else "sandbox.network: deny works here.",
         )
     if found.filters:
         yield _unfiltered(found)

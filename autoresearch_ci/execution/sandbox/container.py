@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from autoresearch_ci.config.schema import Sandbox
 from autoresearch_ci.execution.sandbox import places
-from autoresearch_ci.execution.sandbox.abilities import Abilities
+from autoresearch_ci.execution.sandbox.abilities import Abilities, enforced_network
 from autoresearch_ci.execution.sandbox.kernel import (
     LINUX,
     Confinement,
@@ -26,6 +26,7 @@ from autoresearch_ci.execution.sandbox.kernel import (
     weaker_root,
 )
 from autoresearch_ci.execution.sandbox.landlock import SCOPE_ABI, Ruleset, enter_scope
+from autoresearch_ci.execution.sandbox.loopback import Loopback
 from autoresearch_ci.execution.sandbox.places import Places
 from autoresearch_ci.execution.sandbox.seccomp import (
     LOCAL_FAMILIES,
@@ -77,9 +78,12 @@ def confinement(
         steps.append(("Landlock", rules.enter))
     if not found.filters:
         refuse = NEVER_NEEDED if rules else (*NEVER_NEEDED, *OF_DEBUGGERS)
-        closed = not network and asked.network == "deny"
-        families: Sequence[int] | None = LOCAL_FAMILIES if closed else None
-        steps.append(("seccomp", Filter(families, refuse=refuse, spare=_ourselves()).enter))
+        given = "allow" if network else enforced_network(asked, found)
+        if given == "loopback":
+            steps.append(("loopback", Loopback(refuse, _ourselves()).enter))
+        else:
+            families = LOCAL_FAMILIES if given == "deny" else None
+            steps.append(("seccomp", Filter(families, refuse=refuse, spare=_ourselves()).enter))
     forks, exclusive = not threads_have_users(), bool(user and user.exclusive)
     scoped = rules and found.landlock >= SCOPE_ABI and not (forks or exclusive)
     scope = Scope() if scoped else None

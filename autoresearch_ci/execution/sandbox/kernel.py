@@ -128,7 +128,7 @@ def _failed(what: str) -> OSError:
 KEPT_CAPABILITIES = frozenset({0, 1, 3, 4, 5, 6, 7, 8, 10})
 _MESSAGE_BYTES = 1000
 
-Step = tuple[str, Callable[[], None]]
+Step = tuple[str, Callable[[], object]]
 """What is being done, for a message, and the doing."""
 
 

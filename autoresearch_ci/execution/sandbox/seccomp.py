@@ -110,9 +110,9 @@ _NEW_USER = 0x10000000
 
 _LOAD, _RETURN = 0x20, 0x06
 _IF_EQUAL, _IF_AT_LEAST, _IF_SET = 0x15, 0x35, 0x45
-_ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
+_ALLOW, _ERRNO, _ASK = 0x7FFF0000, 0x00050000, 0x7FC00000
 _NR, _ARCH = 0, 4
-_SET_FILTER, _KEEP_SPECULATION = 1, 4
+_SET_FILTER, _KEEP_SPECULATION, _LISTENER = 1, 4, 8
 
 Instruction = tuple[int, int, int, int]
 
@@ -131,12 +131,15 @@ class Filter:
         *,
         refuse: Iterable[str] = NEVER_NEEDED,
         spare: Iterable[int] = (),
+        asked: Sequence[int] = (),
     ) -> None:
         """`families`: of sockets that may be made; `None`: any. `refuse`: names of calls.
 
-        `spare`: processes, groups and threads whose scheduling is not to be changed.
+        `spare`: processes, groups and threads whose scheduling is not to be changed. `asked`: of
+        sockets that whoever has what `enter` returns is asked for.
         """
-        lines = program(MACHINE, families, refuse, spare)
+        lines = program(MACHINE, families, refuse, spare, asked)
+        self._flags = _KEEP_SPECULATION | (_LISTENER if asked else 0)
         code = b"".join(struct.pack("=HBBI", *line) for line in lines)
         self.code = code
         """For another program to enter."""
@@ -147,10 +150,10 @@ class Filter:
         )
         self._number = _SECCOMP[MACHINE]
 
-    def enter(self) -> None:
+    def enter(self) -> int:
         """For good, for this process and all it starts. Raises `OSError`."""
         # Without the flag, older kernels slow down everything by a mitigation for browsers.
-        syscall("seccomp", self._number, _SET_FILTER, _KEEP_SPECULATION, self._program)
+        return syscall("seccomp", self._number, _SET_FILTER, self._flags, self._program)
 
 
 def program(
@@ -158,6 +161,7 @@ def program(
     families: Sequence[int] | None,
     refuse: Iterable[str],
     spare: Iterable[int] = (),
+    asked: Sequence[int] = (),
 ) -> list[Instruction]:
     """The filter's code: (operation, jump if true, jump if false, value)."""
     column = 0 if machine == _X86 else 1
@@ -190,7 +194,7 @@ def program(
     for name, index in _OF_SCHEDULING.items():
         program += _when(numbers[name], _scheduling(name, index, spare))
     if families is not None:
-        program += _when(numbers["socket"], _socket(families))
+        program += _when(numbers["socket"], _socket(families, asked))
     return [*program, (_RETURN, 0, 0, _ALLOW)]
 
 
@@ -204,10 +208,10 @@ def _scheduling(name: str, index: int, spare: Iterable[int]) -> list[Instruction
     return body
 
 
-def _socket(families: Sequence[int]) -> list[Instruction]:
+def _socket(families: Sequence[int], asked: Sequence[int]) -> list[Instruction]:
     body: list[Instruction] = [_argument(0)]
-    for family in families:
-        body += [(_IF_EQUAL, 0, 1, family), (_RETURN, 0, 0, _ALLOW)]
+    for family in (*families, *asked):
+        body += [(_IF_EQUAL, 0, 1, family), (_RETURN, 0, 0, _ASK if family in asked else _ALLOW)]
     # What lists the machine's addresses (getifaddrs), and no other part of the kernel.
     body += [(_IF_EQUAL, 1, 0, _NETLINK), _refusal(errno.EACCES)]
     body += [_argument(2), (_IF_EQUAL, 1, 0, _NETLINK_ROUTE), _refusal(errno.EACCES)]

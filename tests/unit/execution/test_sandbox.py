@@ -30,11 +30,11 @@ from autoresearch_ci.execution.sandbox.shared_memory import delete
 from autoresearch_ci.execution.sandbox.users import User, first_words, named, programs, spare
 
 NOBODY = User(65534, 65534)
-EVERYTHING = Abilities(landlock=7, filters="", why_no_view="", why_not_fresh="")
-CONTAINER = Abilities(
-    landlock=7, filters="", why_no_view="not permitted", why_not_fresh="not permitted"
+EVERYTHING = Abilities(landlock=7, filters="", why_no_view="", why_not_fresh="", why_no_loopback="")
+CONTAINER = replace(EVERYTHING, why_no_view="not permitted", why_not_fresh="not permitted")
+NOTHING = Abilities(
+    landlock=0, filters="no", why_no_view="no", why_not_fresh="no", why_no_loopback="no"
 )
-NOTHING = Abilities(landlock=0, filters="no", why_no_view="no", why_not_fresh="no")
 
 
 # --- places ---------------------------------------------------------------------------------------
@@ -293,9 +293,13 @@ def test_where_everything_works_nothing_is_missing() -> None:
     assert "network" not in found.setup_hint
 
 
-def test_a_container_keeps_the_network_out_but_cannot_give_a_loopback() -> None:
+def test_a_container_keeps_the_network_out_and_may_end_it_at_the_loopback() -> None:
     assert describe(Sandbox(), CONTAINER, None, None, []).network == "deny"
-    found = describe(Sandbox(network="loopback"), CONTAINER, None, None, [])
+    asked = Sandbox(network="loopback")
+    shared = describe(asked, CONTAINER, None, None, [])
+    assert shared.network == "loopback"
+    assert any("127.0.0.1 answers measured code" in str(missing) for missing in shared.off)
+    found = describe(asked, replace(CONTAINER, why_no_loopback="no"), None, None, [])
     assert found.network == "allow"
     assert any("has the network, although" in str(missing) for missing in found.off)
     assert "network" not in found.hint
@@ -311,7 +315,7 @@ def test_what_is_missing_is_said_once_with_its_reason_and_cure() -> None:
 
 
 def test_an_old_landlock_is_reported_unless_another_user_makes_up_for_it() -> None:
-    old = Abilities(landlock=1, filters="", why_no_view="no", why_not_fresh="no")
+    old = replace(CONTAINER, landlock=1)
     ours, others = (describe(Sandbox(), old, user, None, []).off for user in (None, NOBODY))
     assert len(ours) == len(others) + 3
 
