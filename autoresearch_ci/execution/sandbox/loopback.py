@@ -86,6 +86,10 @@ def why_not() -> str:
         except OSError as error:
             told.append(str(error))
 
+    try:
+        _made(socket.AF_INET, socket.SOCK_STREAM, 0).close()
+    except OSError as error:
+        return f"a socket cannot be kept to the loopback: {error.strerror or error}"
     trial = Loopback()
     thread = threading.Thread(target=act, name="confined")
     thread.start()
