@@ -18,7 +18,7 @@ from types import MappingProxyType
 from autoresearch_ci.decide.changed_lines import LinesOfTest
 from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.decide.lost_tests import SuiteResult
-from autoresearch_ci.events import Note, Observer, OutputLine, Stage, StageStarted
+from autoresearch_ci.events import Note, Observer, OutputLine, Stage, StageStarted, Warning
 from autoresearch_ci.execution.command import CommandResult, Stop, run_command
 from autoresearch_ci.execution.environment import UNATTENDED, downloads, told
 from autoresearch_ci.experiment import MetricRun
@@ -80,6 +80,10 @@ PROBE_TIMEOUT = 60.0
 """Seconds for a Python to say where it looks for modules."""
 SHORTEST_TIMEOUT = 10.0
 """Seconds; start-up noise must not time out a command that takes milliseconds."""
+_NOT_BUILT = (
+    "the {} failed on the unmodified code, which was to build again what `cache` keeps ({}): what "
+    "is not there, all others build themselves, each time"
+)
 _ENVIRONMENTS = (".venv", "venv")
 _HELPER = ">("
 """Process substitution."""
@@ -254,8 +258,7 @@ class MeasuredCommands:
             shown=shown,
         )
         if self.tree.layout.cache and subject.changes and command not in self._built:
-            with self.placed({}):  # by an earlier process: what others start from is not there
-                run(line=None)
+            self._build(stage, command, timeout or BASELINE_TIMEOUT, shown)
         self._built.add(command)
         with self.placed(subject.changes):
             reports = ReportFiles(self.tree.seen.tree, report, self.tree.layout.tree)
@@ -270,6 +273,17 @@ class MeasuredCommands:
                 knowledge = knowledge.having_taken_lately(result.command, result.seconds)
             report_read = reports.read()
         return Ended(result=result, suite=suite, report=report_read, knowledge=knowledge)
+
+    def _build(self, stage: Stage, command: str, timeout: float, shown: str) -> None:
+        """Of the unmodified code, what others start from; an earlier process has measured that.
+
+        As long as a first build may take: how long it takes with what was built is known only.
+        """
+        with self.placed({}):
+            result = self.run(0, stage, command, timeout=timeout, shown=shown)
+        if result.failure:
+            why = result.failure if stage == "holdout" else result.reason
+            self.observe(Warning(message=_NOT_BUILT.format(stage, why)))
 
     def traced(
         self,

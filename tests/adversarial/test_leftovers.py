@@ -10,6 +10,7 @@ import contextlib
 import re
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,8 +71,11 @@ unread = "/".join(["below", "unread"])  # we read what a command names, before i
 looked("last read", lambda: os.stat(unread).st_atime > os.stat(unread).st_mtime)
 for path in ("/tmp", "/var/tmp", "/dev/shm", "/run", "/dev/mqueue"):
     looked(f"name in {path}", lambda: os.path.lexists(f"{path}/ANSWER"))
-looked("terminal", lambda: [name for name in os.listdir("/dev/pts") if name.isdigit()])
-looked("System V", lambda: ctypes.CDLL(None).shmget(0xcafe, 0, 0) != -1)
+def terminals():
+    names = [f"/dev/pts/{name}" for name in os.listdir("/dev/pts") if name.isdigit()]
+    return [name for name in names if os.stat(name).st_uid == os.getuid()]
+looked("terminal", terminals)
+looked("System V", lambda: ctypes.CDLL(None).shmget(KEY, 0, 0) != -1)
 looked("link", lambda: os.stat("value").st_nlink > 1)
 touched("new")
 room = os.statvfs(".")
@@ -98,7 +102,7 @@ with open(unread) as file:
 for path in ("/tmp", "/var/tmp", "/dev/shm", "/run", "/dev/mqueue"):
     did(lambda: touched(f"{path}/ANSWER"))
 did(lambda: os.openpty())
-ctypes.CDLL(None).shmget(0xcafe, 4096, 0o1600)
+ctypes.CDLL(None).shmget(KEY, 4096, 0o1600)
 did(lambda: os.link("value", "second"))
 for path in folders + files:
     did(lambda: asked(path, SET_FLAGS, asked(path, FLAGS) | SYNCHRONOUS | NO_ATIME | NO_DUMP))
@@ -110,13 +114,15 @@ def printed(attack: Attack, repo: Repo, script: Script, *flags: str) -> list[str
     """What it said in each of several measurements, of the base and of a candidate."""
     repo.write("below/file", "x\n")
     repo.write("below/unread", "x\n")
-    attack.plant(LEAVE.replace("ANSWER", name := f"{attack.open_folder.name}-x"))
+    key = hex(zlib.crc32(attack.open_folder.name.encode()) & 0x7FFFFFFF | 1)
+    program = LEAVE.replace("ANSWER", name := f"{attack.open_folder.name}-x").replace("KEY", key)
+    attack.plant(program)
     script({"description": "better", "files": {"value": "9\n"}})
     more = ["--set", SETUP, "--set", "metric.extract.last_number=true", *flags]
     done = attack.run(*more, metric="./attack 2>&1; cat value", **STRICT)
     for everybodys in ("/tmp", "/var/tmp", "/dev/shm", "/run"):
         Path(everybodys, name).unlink(missing_ok=True)
-    subprocess.run(["ipcrm", "-M", "0xcafe"], capture_output=True, check=False)
+    subprocess.run(["ipcrm", "-M", key], capture_output=True, check=False)
     assert done.column("status") == ["baseline", "keep"], done.told
     logs = sorted((done.folder / "logs").iterdir())
     text = "".join(path.read_text(encoding="utf-8") for path in logs)
@@ -199,21 +205,33 @@ def test_a_candidate_cannot_spoil_the_cache_for_what_it_is_compared_with(
     assert set(re.findall(r"^(1\d)\d\d\d$", text, re.MULTILINE)) == {"10"}, text
 
 
+@pytest.mark.parametrize("fails", [False, True])
 def test_a_run_that_goes_on_builds_of_the_unmodified_code_first(
-    attack: Attack, script: Script
+    attack: Attack, script: Script, fails: bool
 ) -> None:
+    """Once, and as what it is; where that fails it is said, and the run goes on."""
+    broken = attack.open_folder / "broken"
     attack.plant(
-        "#!/bin/sh\nmkdir -p build\ntest -e build/made || cat value >build/made\n"
+        "#!/bin/sh\nmkdir -p build\nif ! test -e build/made; then\n"
+        f"    test -e {broken} && test $(cat value) = 10 && echo BROKEN >&2 && exit 1\n"
+        "    echo BUILDS OF $(cat value) >&2\n    cat value >build/made\nfi\n"
         "echo BUILT OF $(cat build/made) >&2\ncat value\n"
     )
-    files = ({"value": "9\n"}, {"value": "8\n"})
+    files = ({"value": "9\n"}, {"value": "8\n"}, {"value": "7\n"})
     script(*({"description": "better", "files": each} for each in files))
-    flags = ("--set", "cache=[build/]", "--confirm", "never")
-    attack.run(*flags, "--iterations", "1", metric="./attack", **STRICT)
-    done = attack.run(*flags, "--iterations", "2", "--resume", metric="./attack", **STRICT)
-    assert done.column("status") == ["baseline", "keep", "keep"], done.told
-    text = (done.folder / "logs" / "2.log").read_text()
-    assert set(re.findall("BUILT OF (.*)", text)) == {"10"}, text
+    more = ("--set", "cache=[build/]", "--confirm", "never", "--set", f"sandbox.read=[{broken}]")
+    attack.run(*more, "--iterations", "1", metric="./attack", **STRICT)
+    if fails:
+        broken.write_text("")
+    done = attack.run(*more, "--iterations", "3", "--resume", metric="./attack", **STRICT)
+    assert done.column("status") == ["baseline", "keep", "keep", "keep"], done.told
+    base, *others = ((done.folder / "logs" / f"{n}.log").read_text() for n in (0, 2, 3))
+    assert ("which was to build again what `cache` keeps" in done.told) == fails
+    assert base.count("BROKEN") == fails
+    assert base.count("BUILDS OF 10") == 2 - fails
+    if not fails:
+        built = set(re.findall(r"BUIL\w+ OF .*", "".join(others)))
+        assert built == {"BUILT OF 10"}, others
 
 
 @layered

@@ -82,5 +82,5 @@ def test_what_fills_the_cache_again_is_not_stopped_on_its_way(
     done = run(*flags, "--resume", metric=metric)
     assert done.column("status") == ["baseline", "keep", "keep"], done.told
     lines = (done.folder / "logs" / "2.log").read_text().splitlines()
-    assert lines.count("found") == 1  # by the unmodified code itself
+    assert "found" not in lines
     assert lines.count("found 9") >= 2
