@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.adversarial.attacks import without_bubblewrap
 from tests.faults.invariant import BRANCH, GUARD, METRIC, Story, counted_git, value
 from tests.faults.tracing import needs_strace
 
@@ -188,7 +189,8 @@ def test_measured_code_that_fills_the_disk_is_no_number_and_the_run_goes_on(
             shutil.copytree(run.temporary if name == "tmp" else repo.path, disk / name)
         call = replace(run, repo=type(repo)(disk / "repo"), temporary=disk / "tmp")
         # In the full view it lies in memory, where there is more room.
-        done = call.finish(call.start("--set", "sandbox.read_only=false", metric=metric))
+        with without_bubblewrap(disk / "empty"):
+            done = call.finish(call.start(metric=metric))
         assert done.code == 0, done.told
         expected = ["baseline", "keep", "crash", "keep", "metric-error", "keep"]
         assert done.column("status") == expected, done.told
