@@ -2,11 +2,12 @@
 
 All run in this process's lifetime on copies of the same repository, in alternating rounds, so the
 ratio holds on a machine whose speed drifts. The bare loop writes, adds, commits, measures, resets
-and appends a row; it promises nothing else. Ours runs with and without the confinement of commands;
-the difference is its price.
+and appends a row; it promises nothing else. Ours runs with each mechanism that confines commands
+and without; the difference is its price. On a busy machine look at the least, and at ratios.
 
     python benchmarks/overhead.py                    # a 10-file repository
     python benchmarks/overhead.py --files 100000     # a large one
+    python benchmarks/overhead.py --commands 200     # a command alone, new folders included
     python benchmarks/overhead.py --claude           # proposals over HTTP from a local server that
                                                      # answers at once: the price of asking a model
 """
@@ -19,15 +20,22 @@ import itertools
 import json
 import os
 import resource
-import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from autoresearch_ci.config.schema import Sandbox
+from autoresearch_ci.execution.command import run_command
+from autoresearch_ci.execution.sandbox.abilities import Abilities
+from autoresearch_ci.execution.sandbox.jail import Jail, unconfined
+from autoresearch_ci.execution.sandbox.places import Places
+from autoresearch_ci.execution.sandbox.users import User
 
 BARE_LOOP = """
 i=$1
@@ -41,12 +49,21 @@ printf '%s\\t%s\\t%s\\n' "$i" "$commit" "$metric" >> ../bare.tsv
 """
 
 
-UNCONFINED = """
+PROGRAMS = {
+    "full": "from autoresearch_ci.cli import main; main.main()",
+    "container": """
+from autoresearch_ci.execution.sandbox import bubblewrap
+bubblewrap.program = lambda: ("", "")
+from autoresearch_ci.cli import main
+main.main()
+""",
+    "unconfined": """
 from autoresearch_ci.cli import main, make_sandbox
 from autoresearch_ci.execution.sandbox.jail import unconfined
 make_sandbox.measured = lambda config, context, own: unconfined(context.scratch)
 main.main()
-"""
+""",
+}
 
 
 def make_repository(root: Path, files: int) -> None:
@@ -100,7 +117,7 @@ def our_round(
     count: int,
     service: dict[str, str] | None = None,
     *,
-    confined: bool = True,
+    mechanism: str = "full",
 ) -> tuple[list[float], float, float]:
     """Seconds of each iteration as the journal has them, peak memory in MB, and CPU seconds in all.
 
@@ -112,8 +129,7 @@ def our_round(
         for n in range(count)
     ]
     script.write_text("\n".join(lines) + "\n")
-    program = ["-m", "autoresearch_ci"] if confined else ["-c", UNCONFINED]
-    argv = [sys.executable, *program, "run", "--tag", tag, "--scope", "f0.py"]
+    argv = [sys.executable, "-c", PROGRAMS[mechanism], "run", "--tag", tag, "--scope", "f0.py"]
     argv += ["--metric", "echo score: 1", "--metric-name", "score", "--iterations", str(count)]
     if service:
         argv += ["--proposer", "claude", "--set", "claude.dialect=native"]
@@ -130,64 +146,119 @@ def our_round(
     return seconds, usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime
 
 
+class Container(Jail):
+    """Without a view, whatever this machine allows."""
+
+    def __init__(self, places: Places, user: User | None) -> None:
+        super().__init__(Sandbox(), places)
+        self._of = user
+
+    @property
+    def abilities(self) -> Abilities:
+        return replace(super().abilities, why_no_view="it is not wanted")
+
+    @property
+    def _decision(self) -> tuple[User | None, None]:  # type: ignore[override]
+        return self._of, None
+
+
+def command_rounds(count: int) -> dict[str, list[float]]:
+    """Milliseconds of `true` in new folders, each mechanism in each round."""
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+        Path(name).chmod(0o755)
+        jails: dict[str, Jail] = {}
+        boxes: dict[str, Path] = {}
+        other = User(60800, 60800, exclusive=True) if not os.geteuid() else None
+        for side in ("unconfined", "full", "container", "container, our user"):
+            box = boxes[side] = Path(name, side.replace(", ", "-"))
+            own = tuple(box / folder for folder in ("tree", "home", "tmp"))
+            places = Places(scratch=box, own=own, home=own[1], shown=(str(box),))
+            if side == "unconfined":
+                jails[side] = unconfined(box)
+            elif side == "full":
+                jails[side] = Jail(Sandbox(), places)
+            elif other or side != "container":
+                jails[side] = Container(places, other if side == "container" else None)
+            for folder in own:
+                folder.mkdir(parents=True)
+                jails[side].own(folder)
+            stack.callback(jails[side].close)
+        jails["full"].seal()
+        found: dict[str, list[float]] = {side: [] for side in jails}
+        for _ in range(count + 3):
+            for side, jail in jails.items():
+                box = boxes[side]
+                began = time.perf_counter()
+                with jail.fresh(box / "tmp") if side == "full" else contextlib.nullcontext():
+                    done = run_command(
+                        ["true"], cwd=box / "tree", env={"PATH": os.defpath}, enter=jail.enter()
+                    )
+                    jail.sweep()
+                found[side].append(1000 * (time.perf_counter() - began))
+                assert not done.failure, done
+        return {side: each[3:] for side, each in found.items()}
+
+
+def told_commands(count: int) -> None:
+    found = command_rounds(count)
+    print(
+        f"a command, {count} rounds\n\n{'':28}{'median ms':>10}{'min':>8}{'more':>8}{'at best':>8}"
+    )
+    base = found["unconfined"]
+    for side, each in found.items():
+        more = statistics.median(mine - bare for mine, bare in zip(each, base, strict=True))
+        print(
+            f"{side:28}{statistics.median(each):10.1f}{min(each):8.1f}{more:+8.1f}"
+            f"{min(each) - min(base):+8.1f}"
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--files", type=int, default=10)
     parser.add_argument("--iterations", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--claude", action="store_true")
+    parser.add_argument("--commands", type=int, default=0)
     options = parser.parse_args()
+    if options.commands:
+        told_commands(options.commands)
+        return
     count = max(1, options.iterations // options.rounds)
-    bare: list[float] = []
-    ours: list[float] = []
-    unconfined: list[float] = []
-    ratios, prices, work = [], [], []
+    seconds: dict[str, list[float]] = {"bare shell loop": [], **{side: [] for side in PROGRAMS}}
+    ratios: dict[str, list[float]] = {side: [] for side in PROGRAMS}
+    work: dict[str, list[float]] = {side: [] for side in PROGRAMS}
     peak = 0.0
     with contextlib.ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder.chmod(0o755)
+        os.environ["TMPDIR"] = str(folder)
         service = stack.enter_context(local_service()) if options.claude else None
-        for side in ("bare", "ours", "unconfined"):
-            make_repository(Path(folder) / side / "repository", options.files)
+        for side in seconds:
+            make_repository(folder / side / "repository", options.files)
         for number in range(options.rounds):
-            theirs = bare_round(Path(folder) / "bare" / "repository", number * count, count)
-            own, memory, busy = our_round(
-                Path(folder) / "ours" / "repository", f"r{number}", count, service
-            )
-            free, _, idle = our_round(
-                Path(folder) / "unconfined" / "repository",
-                f"r{number}",
-                count,
-                service,
-                confined=False,
-            )
-            unconfined += free
-            prices.append(1000 * (statistics.median(own) - statistics.median(free)))
-            work.append(1000 * (busy - idle) / count)
-            bare += theirs
-            ours += own
-            peak = max(peak, memory)
-            ratios.append(statistics.median(own) / statistics.median(theirs))
-        shutil.rmtree(folder, ignore_errors=True)
-    cpu = startup_cpu()
-    print(f"{options.files} files, {len(ours)} iterations in {options.rounds} alternating rounds\n")
-    print(f"{'':28}{'median ms':>10}{'min':>8}{'max':>8}")
-    rows = {
-        "bare shell loop": bare,
-        "autoresearch-ci unconfined": unconfined,
-        "autoresearch-ci run": ours,
-    }
-    for name, seconds in rows.items():
-        ms = [1000 * s for s in seconds]
-        print(f"{name:28}{statistics.median(ms):10.1f}{min(ms):8.1f}{max(ms):8.1f}")
-    print(f"\nratio of medians, round by round: {statistics.median(ratios):.2f}")
-    print(f"  ({', '.join(f'{r:.2f}' for r in ratios)})")
-    best = 1000 * (min(ours) - min(unconfined))
-    print(f"confinement: {statistics.median(prices):+.1f} ms an iteration, {best:+.1f} at best")
-    print(f"  ({', '.join(f'{price:+.1f}' for price in prices)})")
-    print(f"  of processor time, starting up included: {statistics.median(work):+.1f} ms")
-    print(f"  ({', '.join(f'{ms:+.1f}' for ms in work)})")
+            bare = bare_round(folder / "bare shell loop" / "repository", number * count, count)
+            seconds["bare shell loop"] += bare
+            for side in PROGRAMS:
+                place = folder / side / "repository"
+                ours, memory, busy = our_round(place, f"r{number}", count, service, mechanism=side)
+                seconds[side] += ours
+                ratios[side].append(statistics.median(ours) / statistics.median(bare))
+                work[side].append(1000 * busy / count)
+                peak = max(peak, memory)
+    print(f"{options.files} files, {options.rounds} alternating rounds of {count} iterations\n")
+    print(f"{'':28}{'median ms':>10}{'min':>8}{'max':>8}{'ratio':>8}{'of least':>9}{'CPU ms':>8}")
+    least = min(seconds["bare shell loop"])
+    for side, each in seconds.items():
+        ms = [1000 * s for s in each]
+        told = f"{side:28}{statistics.median(ms):10.1f}{min(ms):8.1f}{max(ms):8.1f}"
+        if side in PROGRAMS:
+            told += f"{statistics.median(ratios[side]):8.2f}{min(each) / least:9.2f}"
+            told += f"{statistics.median(work[side]):8.1f}"
+        print(told)
+    print("\nratio: of medians, round by round; CPU: of an iteration, starting up included")
     print(f"peak memory of our process: {peak:.0f} MB")
-    print(f"CPU of autoresearch-ci --help: {cpu:.2f} s")
+    print(f"CPU of autoresearch-ci --help: {startup_cpu():.2f} s")
 
 
 def startup_cpu() -> float:
