@@ -356,6 +356,13 @@ change("limit", lambda: resource.prlimit(bot, resource.RLIMIT_NOFILE, (99999, 99
 change("limit read", lambda: resource.prlimit(bot, resource.RLIMIT_NOFILE))
 change("affinity", lambda: os.sched_setaffinity(bot, os.sched_getaffinity(0)))
 change("priority", lambda: os.setpriority(os.PRIO_PROCESS, bot, 1))
+for thread in os.listdir(f"/proc/{bot}/task"):
+    for act in (os.sched_setaffinity, lambda it, _: os.setpriority(os.PRIO_PROCESS, it, 19)):
+        try:
+            act(int(thread), {min(os.sched_getaffinity(0))})
+            print("CHANGED", open(f"/proc/{bot}/task/{thread}/comm").read())
+        except OSError:
+            pass
 change("group", lambda: os.setpriority(os.PRIO_PGRP, os.getpgid(bot), 1))
 change("user", lambda: os.setpriority(os.PRIO_USER, 0, 1))
 change("scheduler", lambda: os.sched_setscheduler(bot, os.SCHED_BATCH, os.sched_param(0)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import functools
 import os
 import signal
 import struct
@@ -67,6 +68,9 @@ def confinement(
     asked: Sandbox, found: Abilities, user: User | None, rules: Ruleset | None, *, network: bool
 ) -> Confinement:
     """`rules`: `None` where Landlock is not wanted, or missing."""
+    forks, exclusive = not threads_have_users(), bool(user and user.exclusive)
+    scoped = rules and found.landlock >= SCOPE_ABI and not (forks or exclusive)
+    scope = _scope(os.getpid()) if scoped else None  # first: it is one of our threads
     steps: list[Step] = []
     if user:
         steps.append(("user", user.become))
@@ -84,9 +88,6 @@ def confinement(
         else:
             families = LOCAL_FAMILIES if given == "deny" else None
             steps.append(("seccomp", Filter(families, refuse=refuse, spare=_ourselves()).enter))
-    forks, exclusive = not threads_have_users(), bool(user and user.exclusive)
-    scoped = rules and found.landlock >= SCOPE_ABI and not (forks or exclusive)
-    scope = Scope() if scoped else None
     end = scope.kill_all if scope else user.kill_all if user and exclusive else None
     own, within = user.take if user else None, scope.run if scope else None
     return Confinement(steps, forks=forks, own=own, within=within, end=end)
@@ -206,6 +207,12 @@ class Scope:
     def kill_all(self) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):  # there is nobody in it
             self.run(lambda: os.kill(-1, signal.SIGKILL))
+
+
+@functools.cache
+def _scope(_of: int) -> Scope:
+    """One of a process: commands may not change how its threads are scheduled, and know which."""
+    return Scope()
 
 
 def _ourselves() -> list[int]:
