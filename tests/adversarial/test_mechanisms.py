@@ -352,6 +352,8 @@ UNPROMISED_AS_US = UNPROMISED | {
     "ask_a_service_through_proc",
     "tell_that_a_file_exists",  # row 16
     "tell_that_a_file_exists_by_its_name",
+    "pin_others",  # row 8, of its user and not ours; root's may not
+    "slow_others_down",
     "change_a_mode",  # row 4
     "change_a_time",
     "change_an_attribute",
