@@ -41,7 +41,6 @@ from autoresearch_ci.errors import (
 )
 from autoresearch_ci.execution.command import Stop, run_command
 from autoresearch_ci.execution.sandbox import bubblewrap
-from autoresearch_ci.execution.sandbox.abilities import reachable_services
 from autoresearch_ci.execution.sandbox.jail import Jail
 from autoresearch_ci.execution.sandbox.kernel import dumpable
 from autoresearch_ci.llm.credentials import has_credentials
@@ -349,7 +348,7 @@ def _confinement(sandbox: Jail, asked: Sandbox) -> Iterator[Check]:
     yield _ability("landlock", f"version {found.landlock}" if found.landlock else "")
     yield _ability("seccomp", "" if found.filters else "works")
     yield Check(name="network", state="ok", found=f"{protection.network} for measured code")
-    reached = reachable_services(found, user, sandbox.services)
+    reached = sandbox.reached
     yield Check(
         name="services",
         state="warn" if reached else "ok",

@@ -16,7 +16,6 @@ from autoresearch_ci.config.schema import Config, Protections, Sandbox
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.execution.environment import clean_environment, downloads
 from autoresearch_ci.execution.sandbox import places
-from autoresearch_ci.execution.sandbox.abilities import reachable_services
 from autoresearch_ci.execution.sandbox.jail import Jail
 from autoresearch_ci.execution.sandbox.places import Places
 from autoresearch_ci.execution.sandbox.toolchains import Toolchains
@@ -257,9 +256,8 @@ def refuse_weaker(asked: Sandbox, jail: Jail) -> None:
 
 def refuse_signers(jail: Jail, keys: Sequence[str]) -> None:
     """Raises `ConfigError` where measured code could have something signed."""
-    reached = reachable_services(jail.abilities, jail.user, jail.services)
     for path in _agents(keys):
-        if path in reached:
+        if path in jail.reached:
             raise ConfigError(
                 f"publish.commit.sign: measured code could ask {path} for a signature, too.\n"
                 "usually: namespaces cannot be made here, and it runs as the agent's own user.\n"

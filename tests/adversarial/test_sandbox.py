@@ -748,6 +748,21 @@ for act in (
         assert after == before, "nothing of it stays"
 
 
+@needs_landlock
+@as_user
+def test_who_would_act_for_measured_code_is_named_where_it_can_be_asked(
+    attack: Attack, monkeypatch: pytest.MonkeyPatch, user: str
+) -> None:
+    path = attack.open_folder / "agent.sock"
+    with socket.socket(socket.AF_UNIX) as service:
+        service.bind(str(path))
+        path.chmod(0o777)
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(path))
+        done = attack.run(*attack.flags("--set", f"sandbox.user={user}"), **STRICT)
+    assert done.code == 0, done.told
+    assert (f"can ask {path} to act for it" in done.told) == (user == "keep")
+
+
 # --- another user ---------------------------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ from autoresearch_ci.config.schema import Network, Protections, Sandbox
 from autoresearch_ci.execution.sandbox import bubblewrap, landlock, loopback, namespaces, seccomp
 from autoresearch_ci.execution.sandbox.kernel import LINUX, answer_of_a_child, no_new_privileges
 from autoresearch_ci.execution.sandbox.seccomp import Filter
-from autoresearch_ci.execution.sandbox.users import User, connectable
+from autoresearch_ci.execution.sandbox.users import User
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,9 +106,10 @@ def describe(
     found: Abilities,
     user: User | None,
     other_user: Missing | None,
-    services: Sequence[str],
+    reached: Sequence[str],
 ) -> Protection:
-    """`other_user`: why it is not another one, where that would be better."""
+    """`other_user`: why it is not another one, where that would be better. `reached`: sockets of
+    those who would act for measured code, outside of any confinement."""
     enforced = enforced_network(asked, found)
     on = [f"runs as uid {user.uid}"] if user else []
     hints = [f"{on[0]}, which may not reach what is yours alone (sandbox.user: keep)"] if on else []
@@ -143,7 +144,7 @@ def describe(
         on.append("may share memory with others while it runs, and leaves none behind")
     if LINUX:
         on.append("gains no privileges")
-    off = [*([other_user] if other_user else []), *_missing(asked, found, user, services)]
+    off = [*([other_user] if other_user else []), *_missing(asked, found, user, reached)]
     without_network = [hint for hint in hints if "network" not in hint]
     return Protection(
         holds=holding(asked, found, user),
@@ -178,7 +179,7 @@ def enforced_network(asked: Sandbox, found: Abilities) -> Network:
 
 
 def _missing(
-    asked: Sandbox, found: Abilities, user: User | None, services: Sequence[str]
+    asked: Sandbox, found: Abilities, user: User | None, reached: Sequence[str]
 ) -> Iterator[Missing]:
     if gives_view(asked, found):
         yield from _missing_of_view(found)
@@ -211,7 +212,7 @@ def _missing(
         )
     if found.filters:
         yield _unfiltered(found)
-    yield from _missing_of_processes(found, user, services)
+    yield from _missing_of_processes(found, user, reached)
 
 
 def _missing_of_view(found: Abilities) -> Iterator[Missing]:
@@ -273,7 +274,7 @@ def _no_view(found: Abilities) -> str:
 
 
 def _missing_of_processes(
-    found: Abilities, user: User | None, services: Sequence[str]
+    found: Abilities, user: User | None, reached: Sequence[str]
 ) -> Iterator[Missing]:
     why = _no_view(found)
     if user is None:
@@ -283,19 +284,12 @@ def _missing_of_processes(
             cure="Run where user namespaces are allowed, or let root give the commands to another "
             "user (sandbox.user).",
         )
-    if reached := reachable_services(found, user, services):
+    if reached:
         yield Missing(
             what=f"measured code can ask {reached[0]} to act for it, outside of the sandbox",
             why=why,
             cure="Do not mount it, or run as a user (or group) that may not use it.",
         )
-
-
-def reachable_services(found: Abilities, user: User | None, services: Sequence[str]) -> list[str]:
-    """Those that measured code could ask to act for it, outside of any confinement."""
-    if not found.why_no_view:
-        return []
-    return [path for path in services if connectable(path, user)]
 
 
 def _sentence(parts: Sequence[str]) -> str:

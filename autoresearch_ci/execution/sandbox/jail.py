@@ -33,7 +33,14 @@ from autoresearch_ci.execution.sandbox.landlock import Ruleset
 from autoresearch_ci.execution.sandbox.namespaces import Namespaces
 from autoresearch_ci.execution.sandbox.places import Places
 from autoresearch_ci.execution.sandbox.shared_memory import entries_of, remove_entries
-from autoresearch_ci.execution.sandbox.users import User, named, nobody, spare, unreachable
+from autoresearch_ci.execution.sandbox.users import (
+    User,
+    connectable,
+    named,
+    nobody,
+    spare,
+    unreachable,
+)
 
 
 class Jail:
@@ -62,14 +69,17 @@ class Jail:
         return self._decision[0]
 
     @property
-    def services(self) -> tuple[str, ...]:
-        """See `Places.services`."""
-        return self._places.services
+    def reached(self) -> list[str]:
+        """Sockets of those that commands could ask to act for them, outside of any confinement."""
+        closed = self._asked.read_only and self.user and self.user.exclusive
+        if self.full or closed:
+            return []
+        return [path for path in self._places.services if connectable(path, self.user)]
 
     @functools.cached_property
     def protection(self) -> Protection:
         """What is on, and what is missing and why. Raises `ConfigError`."""
-        return describe(self._asked, self.abilities, *self._decision, self._places.services)
+        return describe(self._asked, self.abilities, *self._decision, self.reached)
 
     @property
     def kept_root(self) -> Missing | None:
