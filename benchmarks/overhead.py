@@ -218,6 +218,7 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=10)
     parser.add_argument("--iterations", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--mechanisms", nargs="+", choices=PROGRAMS, default=list(PROGRAMS))
     parser.add_argument("--claude", action="store_true")
     parser.add_argument("--commands", type=int, default=0)
     options = parser.parse_args()
@@ -225,40 +226,47 @@ def main() -> None:
         told_commands(options.commands)
         return
     count = max(1, options.iterations // options.rounds)
-    seconds: dict[str, list[float]] = {"bare shell loop": [], **{side: [] for side in PROGRAMS}}
-    ratios: dict[str, list[float]] = {side: [] for side in PROGRAMS}
-    work: dict[str, list[float]] = {side: [] for side in PROGRAMS}
+    sides = options.mechanisms
+    bare: list[float] = []
+    found: dict[str, list[float]] = {side: [] for side in sides}
+    ratios: dict[str, list[float]] = {side: [] for side in sides}
+    work: dict[str, list[float]] = {side: [] for side in sides}
     peak = 0.0
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder.chmod(0o755)
         os.environ["TMPDIR"] = str(folder)
         service = stack.enter_context(local_service()) if options.claude else None
-        for side in seconds:
+        for side in ("bare", *sides):
             make_repository(folder / side / "repository", options.files)
         for number in range(options.rounds):
-            bare = bare_round(folder / "bare shell loop" / "repository", number * count, count)
-            seconds["bare shell loop"] += bare
-            for side in PROGRAMS:
+            theirs = bare_round(folder / "bare" / "repository", number * count, count)
+            bare += theirs
+            for side in sides:
                 place = folder / side / "repository"
                 ours, memory, busy = our_round(place, f"r{number}", count, service, mechanism=side)
-                seconds[side] += ours
-                ratios[side].append(statistics.median(ours) / statistics.median(bare))
+                found[side] += ours
+                ratios[side].append(statistics.median(ours) / statistics.median(theirs))
                 work[side].append(1000 * busy / count)
                 peak = max(peak, memory)
-    print(f"{options.files} files, {options.rounds} alternating rounds of {count} iterations\n")
-    print(f"{'':28}{'median ms':>10}{'min':>8}{'max':>8}{'ratio':>8}{'of least':>9}{'CPU ms':>8}")
-    least = min(seconds["bare shell loop"])
-    for side, each in seconds.items():
-        ms = [1000 * s for s in each]
-        told = f"{side:28}{statistics.median(ms):10.1f}{min(ms):8.1f}{max(ms):8.1f}"
-        if side in PROGRAMS:
-            told += f"{statistics.median(ratios[side]):8.2f}{min(each) / least:9.2f}"
-            told += f"{statistics.median(work[side]):8.1f}"
-        print(told)
-    print("\nratio: of medians, round by round; CPU: of an iteration, starting up included")
-    print(f"peak memory of our process: {peak:.0f} MB")
-    print(f"CPU of autoresearch-ci --help: {startup_cpu():.2f} s")
+        print(f"{options.files} files, {options.rounds} alternating rounds of {count} iterations\n")
+        print(
+            f"{'':20}{'median ms':>10}{'min':>8}{'max':>8}{'ratio':>8}{'of least':>9}{'CPU ms':>8}"
+        )
+        for side, seconds in {"bare shell loop": bare, **found}.items():
+            ms = [1000 * s for s in seconds]
+            print(
+                f"{side:20}{statistics.median(ms):10.1f}{min(ms):8.1f}{max(ms):8.1f}"
+                + (
+                    f"{statistics.median(ratios[side]):8.2f}{min(seconds) / min(bare):9.2f}"
+                    f"{statistics.median(work[side]):8.1f}"
+                    if side in found
+                    else ""
+                )
+            )
+        print("\nratio: of medians, round by round; CPU: of an iteration, starting up included")
+        print(f"peak memory of our process: {peak:.0f} MB")
+        print(f"CPU of autoresearch-ci --help: {startup_cpu():.2f} s", flush=True)
 
 
 def startup_cpu() -> float:
