@@ -110,49 +110,38 @@ def describe(
 ) -> Protection:
     """`other_user`: why it is not another one, where that would be better. `reached`: sockets of
     those who would act for measured code, outside of any confinement."""
-    enforced = enforced_network(asked, found)
+    enforced, view = enforced_network(asked, found), gives_view(asked, found)
     on = [f"runs as uid {user.uid}"] if user else []
     hints = [f"{on[0]}, which may not reach what is yours alone (sandbox.user: keep)"] if on else []
-    if gives_view(asked, found):
-        version = bubblewrap.program()[1]
-        on.append(
-            f"sees the system, its toolchains and its own folders only (bubblewrap {version})"
-        )
-        if not found.why_not_fresh:
-            on.append("starts each measurement in new folders (overlayfs)")
-        hints.append(
-            "sees only the system, its toolchains, its tree, HOME and TMPDIR (sandbox.read and "
-            "sandbox.write add more)"
-        )
-    elif asked.read_only and found.landlock:
-        on.append(
-            "reads the system, its toolchains and its own folders, and writes to its own only "
-            f"(Landlock {found.landlock})"
-        )
+    if view or (asked.read_only and found.landlock):
+        by = f"bubblewrap {bubblewrap.program()[1]}" if view else f"Landlock {found.landlock}"
+        does = "sees" if view else "reads"
+        on.append(f"{does} the system, its toolchains and its own folders only ({by})")
         hints.append(
             "may only read the system, its toolchains, its tree, HOME and TMPDIR (sandbox.read and "
             "sandbox.write add more)"
         )
+    if view and not found.why_not_fresh:
+        on.append("starts each measurement in new folders (overlayfs)")
     if enforced != "allow":
-        whose = "its own" if gives_view(asked, found) else "TCP on the machine's"
+        whose = "its own" if view else "TCP on the machine's"
         words = "no network" if enforced == "deny" else f"no network but {whose} loopback"
         on.append(f"has {words}")
         hints.append(f"has {words} (sandbox.network: {enforced})")
-    if gives_view(asked, found):
+    if view:
         on.append("shares no memory with others")
     elif user:  # without one, what is missing says more
         on.append("may share memory with others while it runs, and leaves none behind")
     if LINUX:
         on.append("gains no privileges")
     off = [*([other_user] if other_user else []), *_missing(asked, found, user, reached)]
-    without_network = [hint for hint in hints if "network" not in hint]
     return Protection(
         holds=holding(asked, found, user),
         on=tuple(on),
         off=tuple(off),
         network=enforced,
         hint=_sentence(hints),
-        setup_hint=_sentence(without_network),
+        setup_hint=_sentence([hint for hint in hints if "network" not in hint]),
     )
 
 
