@@ -6,11 +6,13 @@ What holds here holds without bubblewrap; the full view is test_view.py's.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -30,7 +32,7 @@ from autoresearch_ci.execution.sandbox.abilities import abilities
 from autoresearch_ci.execution.sandbox.kernel import MACHINE, dumpable
 from autoresearch_ci.execution.sandbox.seccomp import Filter
 from autoresearch_ci.execution.sandbox.shared_memory import entries_of, remove_entries
-from autoresearch_ci.execution.sandbox.users import nobody, unreachable
+from autoresearch_ci.execution.sandbox.users import User, nobody, unreachable
 from tests.adversarial.attacks import (
     CALL,
     MODES,
@@ -898,6 +900,28 @@ for _ in range(20):
     before = alive.stat().st_size
     time.sleep(0.3)
     assert alive.stat().st_size == before
+
+
+@as_root
+def test_who_kills_all_of_its_user_is_ended_all_the_same() -> None:
+    """Also before Linux 6.12, where who comes to end it can be signalled by it."""
+    user = User(61150, 61150, exclusive=True)
+    ready, told = os.pipe()
+    for _ in range(20):
+        fighter = os.fork()
+        if not fighter:
+            user.become()
+            os.write(told, b".")
+            end = time.monotonic() + 20
+            while time.monotonic() < end:
+                with contextlib.suppress(OSError):
+                    os.kill(-1, signal.SIGKILL)
+            os._exit(0)
+        os.read(ready, 1)
+        user.kill_all()
+        assert os.waitstatus_to_exitcode(os.waitpid(fighter, 0)[1]) == -signal.SIGKILL
+    os.close(ready)
+    os.close(told)
 
 
 # --- what is required -----------------------------------------------------------------------------

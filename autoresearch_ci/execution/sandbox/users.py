@@ -27,6 +27,7 @@ from autoresearch_ci.execution.sandbox import kernel
 from autoresearch_ci.execution.sandbox.kernel import answer_of_a_child
 from autoresearch_ci.safety import untrusted_files as beneath
 
+_TRIES = 100
 NOBODY = 65534
 """No account's own files belong to it, by convention on every Unix."""
 
@@ -41,14 +42,18 @@ class User:
     """Nobody else's: whatever belongs to it was started by a command of ours."""
 
     def kill_all(self) -> None:
-        """In one step that no fork escapes: the kernel holds all processes while it looks."""
+        """In one step that no fork escapes: the kernel holds all processes while it looks.
+
+        They may do the same to who comes for them, and not for long.
+        """
 
         def kill() -> str:
             self.become()
-            os.kill(-1, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left
+                os.kill(-1, signal.SIGKILL)
             return ""
 
-        answer_of_a_child(kill)
+        any(not answer_of_a_child(kill) for _ in range(_TRIES))
 
     def may(self, status: os.stat_result, way: int) -> bool:
         """By its permissions alone. `way`: `os.R_OK`, `os.W_OK` or `os.X_OK`."""
