@@ -59,9 +59,15 @@ def ruleset(wanted: Places, user: User | None) -> Ruleset:
 
 def readable(wanted: Places) -> list[str]:
     """What lies on the way to it can neither be listed nor read."""
+    listed = (*wanted.read, *wanted.shown, *wanted.write)
+    return _readable(wanted, tuple(filter(os.path.lexists, listed)))
+
+
+@functools.lru_cache(maxsize=16)
+def _readable(wanted: Places, listed: Sequence[str]) -> list[str]:
+    """Looked for once: folders of a command are made anew for each, and lie where they lay."""
     hidden = ["/", *wanted.hidden, str(wanted.scratch.parent)]
-    shown = [*places.system(), *wanted.read, *wanted.shown, *wanted.write]
-    return places.visible(hidden, [*shown, *map(str, wanted.own)])
+    return places.visible(hidden, [*places.system(), *listed, *map(str, wanted.own)])
 
 
 def confinement(
