@@ -3,7 +3,8 @@
 All run in this process's lifetime on copies of the same repository, in alternating rounds, so the
 ratio holds on a machine whose speed drifts. The bare loop writes, adds, commits, measures, resets
 and appends a row; it promises nothing else. Ours runs with each mechanism that confines commands
-and without; the difference is its price. On a busy machine look at the least, and at ratios.
+and without; the difference is its price. On a busy machine look at the least, and at ratios, or go
+before the others: `chrt -f 1 python benchmarks/overhead.py`, as root and not for long.
 
     python benchmarks/overhead.py                    # a 10-file repository
     python benchmarks/overhead.py --files 100000     # a large one
@@ -189,6 +190,10 @@ def command_rounds(count: int) -> dict[str, list[float]]:
             for side, jail in jails.items():
                 box = boxes[side]
                 began = time.perf_counter()
+                if side.startswith("container"):
+                    (box / "tmp").rmdir()
+                    (box / "tmp").mkdir()
+                    jail.own(box / "tmp")
                 with jail.fresh(box / "tmp") if side == "full" else contextlib.nullcontext():
                     done = run_command(
                         ["true"], cwd=box / "tree", env={"PATH": os.defpath}, enter=jail.enter()
