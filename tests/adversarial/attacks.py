@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autoresearch_ci.execution.sandbox import bubblewrap
+from autoresearch_ci.execution.sandbox import abilities, bubblewrap, container, jail
 from autoresearch_ci.execution.sandbox.abilities import tried
 from autoresearch_ci.execution.sandbox.users import nobody, unreachable
 
@@ -107,6 +107,21 @@ def attack(run: Run, repo: Repo, monkeypatch: pytest.MonkeyPatch) -> Iterator[At
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     yield Attack(run, repo, folder)
     shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def in_a_container(*folders: Path) -> Iterator[None]:
+    """As if / ended with us; only what lies in `folders` is closed, of this machine nothing."""
+
+    def may_close(path: str) -> bool:
+        place = Path(path)
+        return any(f.is_relative_to(place) or place.is_relative_to(f) for f in folders)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (abilities, jail):
+            patch.setattr(module, "ends_with_us", lambda: True)
+        patch.setattr(container, "may_close", may_close)
+        yield
 
 
 @contextlib.contextmanager

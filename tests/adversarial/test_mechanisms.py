@@ -26,7 +26,7 @@ import pytest
 from autoresearch_ci.config.schema import Sandbox
 from autoresearch_ci.execution.sandbox.abilities import abilities, gives_view
 from autoresearch_ci.execution.sandbox.kernel import MACHINE
-from tests.adversarial.attacks import CREDENTIALS, PYTHON, ROOT, without_bubblewrap
+from tests.adversarial.attacks import CREDENTIALS, PYTHON, ROOT, in_a_container, without_bubblewrap
 
 if TYPE_CHECKING:
     from tests.adversarial.attacks import Attack
@@ -388,6 +388,7 @@ def test_what_gets_through_is_what_is_declared(
     with contextlib.ExitStack() as stack:
         if mechanism == "container":
             stack.enter_context(without_bubblewrap(tmp_path / "empty"))
+            stack.enter_context(in_a_container(tmp_path, attack.open_folder))
         tried, won = play(attack, tmp_path, monkeypatch, f"sandbox.user={user}")
     who = {"full": "", "auto": " as another user", "keep": " as our user"}
     words = mechanism + who.get(mechanism, who[user])

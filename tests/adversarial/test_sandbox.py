@@ -40,6 +40,7 @@ from tests.adversarial.attacks import (
     ROOT,
     STRICT,
     as_user,
+    in_a_container,
     reached_terminals,
     refused,
     without_bubblewrap,
@@ -710,7 +711,10 @@ def test_a_socket_of_roots_is_refused_to_another_user(attack: Attack, user: str)
 def test_what_anybody_may_use_elsewhere_is_closed_to_another_user(
     attack: Attack, user: str
 ) -> None:
-    """Sockets, names, times below folders that lead to nothing of its own, as long as it runs."""
+    """Sockets, names, times below folders that lead to nothing of its own, as long as it runs.
+
+    In a container: of a machine nothing is changed.
+    """
     far = attack.open_folder / "far"
     far.mkdir()
     (far / "precious").write_text("")
@@ -722,8 +726,9 @@ def test_what_anybody_may_use_elsewhere_is_closed_to_another_user(
         for path in (far, far / "precious", *paths):
             path.chmod(0o777)
         before = [(path.stat().st_mode, os.listxattr(path)) for path in (far, *paths)]
-        text = attack(
-            f"""
+        with in_a_container(attack.open_folder):
+            text = attack(
+                f"""
 import os, socket
 for act in (
     lambda: socket.socket(socket.AF_UNIX).connect({str(paths[0])!r}),
@@ -742,9 +747,9 @@ for act in (
     except OSError as error:
         print("TOLD", error)
 """,
-            "--set",
-            f"sandbox.user={user}",
-        )
+                "--set",
+                f"sandbox.user={user}",
+            )
         assert len(refused(text)) == 7, text
         after = [(path.stat().st_mode, os.listxattr(path)) for path in (far, *paths)]
         assert after == before, "nothing of it stays"
@@ -761,8 +766,13 @@ def test_who_would_act_for_measured_code_is_named_where_it_can_be_asked(
         path.chmod(0o777)
         monkeypatch.setenv("SSH_AUTH_SOCK", str(path))
         done = attack.run(*attack.flags("--set", f"sandbox.user={user}"), **STRICT)
-    assert done.code == 0, done.told
-    assert (f"can ask {path} to act for it" in done.told) == (user == "keep")
+        with in_a_container(attack.open_folder):
+            closed = attack.run(
+                *attack.flags("--set", f"sandbox.user={user}"), **STRICT, tag="closed"
+            )
+    assert (done.code, closed.code) == (0, 0), done.told + closed.told
+    assert f"can ask {path} to act for it" in done.told
+    assert (f"can ask {path} to act for it" in closed.told) == (user == "keep")
 
 
 # --- another user ---------------------------------------------------------------------------------

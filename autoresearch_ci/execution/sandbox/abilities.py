@@ -9,7 +9,12 @@ from dataclasses import dataclass
 
 from autoresearch_ci.config.schema import Network, Protections, Sandbox
 from autoresearch_ci.execution.sandbox import bubblewrap, landlock, loopback, namespaces, seccomp
-from autoresearch_ci.execution.sandbox.kernel import LINUX, answer_of_a_child, no_new_privileges
+from autoresearch_ci.execution.sandbox.kernel import (
+    LINUX,
+    answer_of_a_child,
+    ends_with_us,
+    no_new_privileges,
+)
 from autoresearch_ci.execution.sandbox.seccomp import Filter
 from autoresearch_ci.execution.sandbox.users import User
 
@@ -174,7 +179,7 @@ def _missing(
         yield from _missing_of_view(found)
         return
     if asked.read_only:
-        closed = user is not None and user.exclusive
+        closed = user is not None and user.exclusive and ends_with_us()
         where = "in folders that lead to its own" if closed else "outside of its folders"
         yield Missing(
             what=f"measured code can tell what lies {where}, and connect to sockets there that its "

@@ -167,7 +167,7 @@ def _set_list(place: str, entries: Iterable[tuple[int, int, int]]) -> None:
 def _elsewhere(wanted: Places) -> Iterator[str]:
     """The outermost folders, sockets and pipes that lead to nothing which a command needs.
 
-    Nothing of a repository, which is left as it is.
+    Nothing of a repository, which is left as it is, nor of the machine.
     """
     shown = [*_LEFT, *places.system(), *wanted.read, *wanted.shown, *wanted.write, *wanted.needed]
     needed = {step for path in (*shown, *map(str, wanted.own)) for step in _passed(path)}
@@ -176,13 +176,18 @@ def _elsewhere(wanted: Places) -> Iterator[str]:
     while pending:
         with contextlib.suppress(OSError), os.scandir(pending.pop()) as entries:
             for entry in entries:
-                if entry.path in needed or entry.is_symlink():
+                if entry.path in needed or entry.is_symlink() or not may_close(entry.path):
                     continue
                 if entry.path not in way:
                     if not entry.is_file():
                         yield entry.path
                 elif not any(Path(entry, name).exists() for name in (".git", "HEAD")):
                     pending.append(entry.path)
+
+
+def may_close(path: str) -> bool:
+    """Whether what we change there ends with the container: what is mounted is the machine's."""
+    return not os.path.ismount(path)
 
 
 def _passed(path: str) -> Iterator[str]:

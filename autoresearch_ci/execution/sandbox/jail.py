@@ -28,7 +28,7 @@ from autoresearch_ci.execution.sandbox.abilities import (
     root_is_kept,
 )
 from autoresearch_ci.execution.sandbox.container import Closed
-from autoresearch_ci.execution.sandbox.kernel import Confinement, NotConfined
+from autoresearch_ci.execution.sandbox.kernel import Confinement, NotConfined, ends_with_us
 from autoresearch_ci.execution.sandbox.landlock import Ruleset
 from autoresearch_ci.execution.sandbox.namespaces import Namespaces
 from autoresearch_ci.execution.sandbox.places import Places
@@ -71,7 +71,7 @@ class Jail:
     @property
     def reached(self) -> list[str]:
         """Sockets of those that commands could ask to act for them, outside of any confinement."""
-        closed = self._asked.read_only and self.user and self.user.exclusive
+        closed = self._asked.read_only and self._closes
         if self.full or closed:
             return []
         return [path for path in self._places.services if connectable(path, self.user)]
@@ -193,6 +193,11 @@ class Jail:
             self._closed.open()
             self._closed = None
 
+    @property
+    def _closes(self) -> bool:
+        """Whether what lies elsewhere is closed to the commands' user: never on a machine."""
+        return bool(self.user and self.user.exclusive and ends_with_us())
+
     @functools.cached_property
     def _decision(self) -> tuple[User | None, Missing | None]:
         """Who runs the commands, and why not somebody else where that would be better."""
@@ -245,7 +250,7 @@ class Jail:
             self._made = Namespaces(full.view(wanted, self.user))
         elif self._asked.read_only and self.abilities.landlock:
             self._ruleset = container.ruleset(wanted, self.user)
-            if self.user and self.user.exclusive and not self._closed:
+            if self.user and self._closes and not self._closed:
                 self._closed = Closed(self.user, wanted)
         self._made_for = now
         if self._made or self._ruleset:

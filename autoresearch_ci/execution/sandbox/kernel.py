@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import functools
 import os
 import platform
 import sys
@@ -127,6 +128,17 @@ def _failed(what: str) -> OSError:
 # needs to work on its own files. Not tracing, mounting, loading, raw devices, the clock.
 KEPT_CAPABILITIES = frozenset({0, 1, 3, 4, 5, 6, 7, 8, 10})
 _MESSAGE_BYTES = 1000
+
+
+@functools.cache
+def ends_with_us() -> bool:
+    """Whether / is a layer of the container that we run in, which is gone when that ends."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines():
+            if line.split()[4] == "/":
+                return line.partition(" - ")[2].split()[0] == "overlay"
+    return False
+
 
 Step = tuple[str, Callable[[], object]]
 """What is being done, for a message, and the doing."""
