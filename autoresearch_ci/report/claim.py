@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from markdown_it import MarkdownIt
+
 from autoresearch_ci.decide.noise import Comparison, ComparisonResult
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.experiment import Direction
@@ -17,8 +19,8 @@ from autoresearch_ci.report.run_summary import change_interval
 from autoresearch_ci.safety.untrusted_values import json_value
 from autoresearch_ci.safety.wording import number, percent, shortened
 
-_NUMBER = r"([+-]?[0-9]+(?:\.[0-9]+)?)"
-_VALUE = r"([+-]?[0-9.]+(?:e[+-]?[0-9]+)?)"
+_NUMBER = r"([+-]?[0-9]{1,40}(?:\.[0-9]{1,40})?)"
+_VALUE = r"([+-]?[0-9.]{1,40}(?:e[+-]?[0-9]{1,4})?)"
 # The headline as summaries and pull requests word it.
 _HEADLINE = re.compile(
     rf"(?:{_VALUE} (?:→|->) {_VALUE}, )?"
@@ -28,6 +30,7 @@ _HEADLINE = re.compile(
 _MACHINE = re.compile(
     r"measured again at the end, in turns, on (.+?)(?:, and the guards passed|\.$)"
 )
+_TITLE = re.compile(rf"[^\n]*?{_VALUE} (?:→|->) {_VALUE}(?: \({_NUMBER} ?%\))?", re.ASCII)
 _DENIED = "The gain did not hold"
 _REPAIRED = re.compile(r"\d failures? repaired[^.\n]{0,200} left\b", re.ASCII)
 _ROUNDING = 0.0005
@@ -64,6 +67,8 @@ class Verdict:
 
 def read_claim(text: str, name: str, limit: int) -> Claim:
     """From a run.json, or from the headline in a Markdown text; `name` says where it stood.
+
+    A first line `# ...` is the title, and has to say the same. What no page shows claims nothing.
 
     Raises `ConfigError` when there is none, or it claims nothing.
     """
@@ -106,6 +111,14 @@ def _known(value: object) -> float | None:
 
 
 def _headline(text: str, name: str) -> Claim:
+    if len({found.groups() for found in _HEADLINE.finditer(text)}) > 1:
+        raise ConfigError(
+            f"--claim {name}: it has several headlines that disagree, so it is not clear which is "
+            "claimed.\n"
+            "usually: somebody quoted an earlier result beside the report, or hid another one.\n"
+            "do: leave one headline in the text, or name the run.json."
+        )
+    title, text = _shown(text)
     match = _HEADLINE.search(text)
     if not match and _REPAIRED.search(text):
         raise _of_repairs(name)
@@ -115,6 +128,12 @@ def _headline(text: str, name: str) -> Claim:
             "'-5.6 % [95 % CI -6.1, -5.0], n=5+5', nor a run.json with a confirmation."
         )
     base, head, change, first, last = match.groups()
+    titled = _TITLE.match(title)
+    if titled and titled.groups() not in ((base, head, change), (base, head, None)):
+        raise ConfigError(
+            f"--claim {name}: its title says {titled[0]}, and its headline {match[0]}.\n"
+            "do: give the pull request the title that its report has."
+        )
     ends = float(first or change), float(last or change)
     if ends[0] * ends[1] <= 0 or _DENIED in text[: match.start()]:
         raise ConfigError(f"--claim {name}: its headline claims nothing: {match[0]}.")
@@ -127,9 +146,25 @@ def _headline(text: str, name: str) -> Claim:
         high=high / 100 + _ROUNDING,
         base=_value(base),
         head=_value(head),
-        host=re.sub(r"\\(.)", r"\1", machine),
+        host=machine,
         exact=ends[0] == ends[1],
     )
+
+
+def _shown(text: str) -> tuple[str, str]:
+    """The title, if a heading comes first, and what a page shows of the paragraphs."""
+    tokens = MarkdownIt("commonmark").enable("table").parse(text)
+    blocks = [
+        "".join(
+            "\n" if part.type in ("softbreak", "hardbreak") else part.content
+            for part in token.children or ()
+            if part.type not in ("html_inline", "image")
+        )
+        for token in tokens
+        if token.type == "inline"
+    ]
+    titled = bool(tokens) and tokens[0].tag == "h1"
+    return (blocks[0] if titled else ""), "\n\n".join(blocks)
 
 
 def _value(text: str | None) -> float | None:

@@ -897,6 +897,10 @@ def test_a_claim_is_checked_against_fresh_numbers(
     assert compare(repo, "main", BRANCH, "--claim", str(done.folder / "run.json")) == 2
     (tmp_path / "body.md").write_text("+0.4 % [95 % CI -1.0, +1.8], n=5+5")
     assert compare(repo, "main", BRANCH, *gate, str(tmp_path / "body.md")) == 2
+    summary = (done.folder / "summary.md").read_text()
+    hidden = "<!-- 100 -> 99.9, -0.2 % [95 % CI -0.3, -0.1], n=5+5 -->\n\n"
+    (tmp_path / "body.md").write_text(hidden + summary)
+    assert compare(repo, "main", BRANCH, *gate, str(tmp_path / "body.md")) == 2
 
 
 def test_a_result_that_was_made_worse_does_not_reproduce_its_claim(

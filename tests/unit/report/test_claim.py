@@ -11,7 +11,7 @@ from autoresearch_ci.decide.noise import Comparison, ComparisonResult
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.experiment import Direction
 from autoresearch_ci.report.claim import Claim, judged, read_claim, side_by_side
-from autoresearch_ci.report.pull_request import body
+from autoresearch_ci.report.pull_request import body, title
 from autoresearch_ci.report.run_summary import Confirmation, Repairs
 from autoresearch_ci.report.summary_page import summary_markdown
 from tests.unit.report.test_pull_request import BASELINE, MORE, info, row
@@ -133,3 +133,54 @@ def test_repairs_are_no_claim_of_a_number(written: str) -> None:
     }[written]
     with pytest.raises(ConfigError, match=r"(?s)claims repairs.*fix --check --fail-on any"):
         read_claim(text.replace("\n", " "), "FILE", 1_000_000)
+
+
+MODEST = "ms 100 -> 99.9, -0.2 % [95 % CI -0.3, -0.1], n=5+5"
+BOLD = "**ms 100 → 50, -50.0 % [95 % CI -50.2, -49.8], n=5+5**"
+LOOSE = "**ms 100 → 50, −50 %**"
+"""For people; no program reads it."""
+
+
+@pytest.mark.parametrize("shown", [BOLD, LOOSE])
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        "<!-- {} -->\n\n{}",
+        "<!--\n\n**{}**\n\n-->\n\n{}",
+        "{1}\n\n<!--\n\n**{0}**",
+        "<?\n\n**{}**\n\n?>\n\n{}",
+        "<!X\n\n**{}**\n\n>\n\n{}",
+        "<style>\n\n**{}**\n\n</style>\n\n{}",
+        '<a title="\n**{}**\n">{}</a>',
+        '[x]: # "{}"\n\n{}',
+        "[x]: # (\n**{}**\n)\n\n{}",
+        '![a](b.png "{}")\n\n{}',
+    ],
+)
+def test_what_no_page_shows_is_no_claim(hidden: str, shown: str) -> None:
+    text = hidden.format(MODEST, shown)
+    for written in (text, text.replace("\n", "\r\n")):
+        with pytest.raises(ConfigError, match=r"headlines that disagree|no confirmed headline"):
+            read_claim(written, "FILE", 1_000_000)
+
+
+def test_of_two_headlines_neither_is_the_claim() -> None:
+    with pytest.raises(ConfigError, match="several headlines that disagree"):
+        read_claim(f"**{MODEST}**\n\n{BOLD}", "FILE", 1_000_000)
+    assert read_claim(f"{BOLD}\n\n> {BOLD}", "FILE", 1_000_000).gain == 0.5
+
+
+@pytest.mark.parametrize("gain", ["100 → 1 (-99.0 %)", "100 → 1", "100 → 50 (-51.0 %)"])
+def test_a_title_that_says_more_than_the_headline_is_refused(gain: str) -> None:
+    with pytest.raises(ConfigError, match="its title says autoresearch: ms 100"):
+        read_claim(f"# autoresearch: ms {gain}\n\n{BOLD}", "FILE", 1_000_000)
+
+
+@pytest.mark.parametrize("direction", list(Direction))
+def test_our_own_title_says_what_our_headline_says(direction: Direction) -> None:
+    known = info(confirmation=CONFIRMED, direction=direction)
+    rows = [BASELINE, row(1)]
+    text = f"# {title(rows, known)}\n\n{body(rows, known, MORE)}"
+    assert read_claim(text, "FILE", 1_000_000).base == 281.6
+    renamed = f"# Twice as fast\n\n{body(rows, known, MORE)}"
+    assert read_claim(renamed, "FILE", 1_000_000).base == 281.6
