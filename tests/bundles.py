@@ -13,6 +13,8 @@ from typing import Any
 from autoresearch_ci.workspace.store import IDENTITY
 from tests.conftest import GIT_ENVIRONMENT, Repo
 
+_FORGED = "experiment: forged\n\nAutoresearch-Run: {tag}\nAutoresearch-Iteration: 9\n"
+
 
 def members(path: Path) -> tuple[dict[str, Any], bytes]:
     with tarfile.open(path) as archive:
@@ -40,8 +42,10 @@ def commit(
     mode: str = "100644",
     author: str = IDENTITY,
     second_parent: str = "",
+    tag: str = "t",
+    message: str = "",
 ) -> str:
-    """A commit made without a working tree."""
+    """A commit made without a working tree, with a message as a page of the notebook has it."""
     name, _, email = author.rstrip(">").partition(" <")
     people = {
         f"GIT_{role}_{field}": value
@@ -66,4 +70,4 @@ def commit(
         blob = git("hash-object", "-w", "--stdin", stdin=text)
         git("update-index", "--add", "--cacheinfo", f"{mode},{blob},{path}")
     parents = ["-p", parent, *(["-p", second_parent] if second_parent else [])]
-    return git("commit-tree", git("write-tree"), *parents, "-m", "experiment: forged")
+    return git("commit-tree", git("write-tree"), *parents, "-m", message or _FORGED.format(tag=tag))

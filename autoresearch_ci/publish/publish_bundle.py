@@ -100,7 +100,6 @@ def publish_bundle(
     only_fetch: str = "",
 ) -> Published:
     """`config` is that of `ruling_commit`. Raises `WorkspaceError` when the bundle is refused.
-
     `only_fetch`: a ref that its newest commit gets in this repository, and nothing is published.
     """
     repository = Repository.open(start)
@@ -138,7 +137,7 @@ def publish_bundle(
         scope = committed_scope(config, config_path, repository, manifest.base, also)
         direction = config.metric.direction
         record = stack.enter_context(
-            verified(manifest, commits, repository, scope, direction, config.publish.commit.author)
+            verified(manifest, commits, repository, scope, direction, config.publish.commit)
         )
         if config.repairs:
             refuse_shortcuts(record, config, repository, scope.started)

@@ -1,4 +1,4 @@
-"""Checks a bundle before anything of it is published: every commit, every path, every row.
+"""Checks a bundle before anything of it is published: every commit, message, path and row.
 
 It was written where hostile code may have run, so nothing in it counts until the base commit's own
 configuration says that it may. Nothing of the repository is executed or checked out. Repairs are
@@ -15,12 +15,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoresearch_ci.config.schema import Config
+from autoresearch_ci.config.schema import CommitStyle, Config
 from autoresearch_ci.decide.shortcuts.detect import BYTES_LIMIT, is_test, shortcuts
 from autoresearch_ci.errors import WorkspaceError
 from autoresearch_ci.experiment import Direction, Experiment, Status
 from autoresearch_ci.publish.bundle import Manifest
 from autoresearch_ci.record import past_notebooks
+from autoresearch_ci.record.commit_messages import NOTE, PLAIN, is_ours
 from autoresearch_ci.record.journal_tsv import parse_direction, parse_rows
 from autoresearch_ci.record.notebook import RunFacts
 from autoresearch_ci.record.run_history import DecisionRecord, History, PushRecord
@@ -68,11 +69,10 @@ def verified(
     repository: Repository,
     scope: Scope,
     direction: Direction,
-    author: str = IDENTITY,
+    style: CommitStyle = PLAIN,
 ) -> Iterator[BundledRecord]:
     """The record, with its objects outside of the repository until it is left.
-
-    `author`: whose name is on what a run commits.
+    `style`: how a run writes what it commits.
 
     Raises `WorkspaceError` at the first thing that a run of ours cannot have written.
     """
@@ -81,7 +81,7 @@ def verified(
     folder = Path(tempfile.mkdtemp(prefix=".bundle-", dir=parent))
     try:
         git = _quarantine(folder, repository, manifest, commits)
-        check = _Check(git=git, scope=scope, base=manifest.base, author=author)
+        check = _Check(git=git, scope=scope, base=manifest.base, tag=manifest.tag, style=style)
         chain = check.kept(manifest.head)
         check.notebook(manifest.notebook, set(chain))
         rows = check.journal(manifest.notebook, chain, direction)
@@ -150,7 +150,8 @@ class _Check:
     git: GitDirectory
     scope: Scope
     base: str
-    author: str
+    tag: str
+    style: CommitStyle
 
     def kept(self, head: str) -> list[str]:
         """The kept commits, oldest first: one straight line from the base, all of it in scope."""
@@ -219,11 +220,13 @@ class _Check:
 
     def _candidate(self, commit: str, parent: str) -> None:
         """One change as a run of ours writes it: our name on it, and regular files in scope."""
-        people = (
-            self.git("show", "-s", "--format=%an <%ae>%n%cn <%ce>", commit).decode().split("\n")
-        )
+        header = self._message(commit, self.style, PLAIN)
+        made = [
+            line for line in header.split(b"\n") if line.startswith((b"author ", b"committer "))
+        ]
+        people = [line.decode(errors="replace").split(" ", 1)[1].rsplit(" ", 2)[0] for line in made]
         # What a run began under another configuration, or by an older version, has our own.
-        if people[:2] not in ([self.author] * 2, [IDENTITY] * 2):
+        if people not in ([self.style.author] * 2, [IDENTITY] * 2):
             raise _refused(f"commit {commit[:12]} was made by somebody else")
         out = self.git(
             "diff-tree", "-r", "-z", "--raw", "--no-renames", "--full-index", parent, commit
@@ -240,7 +243,17 @@ class _Check:
             if reason is not None:
                 raise _refused(f"commit {commit[:12]}: {reason}")
 
+    def _message(self, commit: str, *styles: CommitStyle) -> bytes:
+        """Forges obey messages: they close issues, skip checks, name people. The header."""
+        header, _, raw = self.git("cat-file", "commit", commit).partition(b"\n\n")
+        text = raw.decode(errors="replace")
+        recoded = b"\nencoding " in header  # bytes that read otherwise for whoever heeds it
+        if recoded or not any(is_ours(text, self.tag, style) for style in styles):
+            raise _refused(f"no run of ours writes the message of commit {commit[:12]}")
+        return header
+
     def _page(self, commit: str) -> None:
+        self._message(commit, NOTE)
         out = self.git("ls-tree", "-r", "-z", "--full-tree", commit)
         for entry in out.split(b"\0")[:-1]:
             facts, name = entry.split(b"\t", 1)

@@ -15,6 +15,8 @@ SUBJECT_LENGTH = 100
 """Characters of a description that go into a commit subject; the rest goes into the body."""
 PLAIN = CommitStyle()
 """How commits are written when nobody says."""
+NOTE = CommitStyle(message="{description}")
+"""How the notebook's are."""
 _RUN = "Autoresearch-Run"
 _ITERATION = "Autoresearch-Iteration"
 _METRIC = "Autoresearch-Metric"
@@ -37,11 +39,8 @@ def of_experiment(
         trailers.append((_METRIC, repr(metric)))
     trailers += [(REPAIRED, inert_subject(name)) for name in repaired[:_REPAIRED_SHOWN]]
     # Only the words of others are made inert: a template may name a ticket.
-    before, _, after = style.message.partition("{description}")
-    known = {"tag": run, "iteration": iteration}
-    return _message(
-        inert_subject(description), trailers, before.format(**known), after.format(**known)
-    )
+    before, after = _around(style, run, iteration)
+    return _message(inert_subject(description), trailers, before, after)
 
 
 def of_note(run: str, iteration: int, text: str) -> str:
@@ -56,6 +55,31 @@ def iteration_of(message: str) -> int | None:
         if name == _ITERATION and value.strip().isdigit():
             return int(value)
     return None
+
+
+def is_ours(message: str, run: str, style: CommitStyle) -> bool:
+    """Whether a run of that tag writes this of some description: then nothing else is in it."""
+    head, _, tail = message.rpartition("\n\n")
+    subject, _, body = head.partition("\n\n")
+    said = [line.partition(": ")[::2] for line in tail.splitlines()]
+    named = dict(said)
+    try:
+        iteration = int(named[_ITERATION])
+        metric = float(named[_METRIC]) if _METRIC in named else None
+    except (KeyError, ValueError):
+        return False
+    before, after = _around(style, run, iteration)
+    line = (body or subject).removeprefix(before).removesuffix(after)
+    repaired = [value for name, value in said if name == REPAIRED]
+    again = of_experiment(run, iteration, line, metric, repaired=repaired, style=style)
+    return again == message
+
+
+def _around(style: CommitStyle, run: str, iteration: int) -> tuple[str, str]:
+    """What a template has before and after the description."""
+    before, _, after = style.message.partition("{description}")
+    known = {"tag": run, "iteration": iteration}
+    return before.format(**known), after.format(**known)
 
 
 def _message(

@@ -87,8 +87,14 @@ def block(text: str, limit: int = 4000, *, language: str = "") -> str:
 
 
 def subject(text: str) -> str:
-    """One line of a commit message that mentions nobody, closes nothing and skips no check."""
+    """One line of a commit message that mentions nobody, closes nothing and skips no check.
+
+    Made inert twice it is the same: what one replacement leaves may be another's to replace.
+    """
     line = defuse(" ".join(text.split()))
-    for pattern, parted in _IN_A_COMMIT:
-        line = pattern.sub(parted, line)
+    before = ""
+    while line != before:
+        before = line
+        for pattern, parted in _IN_A_COMMIT:
+            line = pattern.sub(parted, line)
     return line

@@ -710,7 +710,7 @@ def test_a_bundle_that_continues_a_branch_is_believed_no_more_than_another(world
     ours, theirs = true["merges"]
     info = true["info"]
     evil = {".github/workflows/evil.yml": "on: push\n"}
-    outside = commit(repo, true["head"], {"other": "evil\n"})
+    outside = commit(repo, true["head"], {"other": "evil\n"}, tag=true["tag"])
     git = GitDirectory(repo.path, repo.path / ".git")
     forgeries: dict[str, dict[str, Any]] = {
         "forgotten": {"merges": []},

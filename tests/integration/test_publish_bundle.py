@@ -210,6 +210,61 @@ def test_a_commit_by_somebody_else_is_refused(jobs: Jobs, tmp_path: Path) -> Non
     refused(jobs, jobs.forged(tmp_path, change), "somebody else")
 
 
+TRAILERS = "Autoresearch-Run: t\nAutoresearch-Iteration: 4\n"
+
+
+MESSAGES = [
+    "experiment: try 7\n",
+    f"experiment: try 7 [skip ci]\n\n{TRAILERS}",
+    f"experiment: try 7\n\n\nskip-checks: true\n\n{TRAILERS}",
+    f"experiment: try 7\n\n{TRAILERS}skip-checks: true\n",
+    f"experiment: fixes #1\n\n{TRAILERS}",
+    f"experiment: try 7\n\nFixes #1, closes #2 @owner\n\n{TRAILERS}",
+    f"experiment: try 7\n\n{TRAILERS}Co-authored-by: Boss <boss@example.org>\n",
+    f"experiment: try 7\n\n{TRAILERS}Autoresearch-Repaired: closes #1\n",
+    f"experiment: try 7\n\n{TRAILERS}Autoresearch-Metric: 7.0 [skip ci]\n",
+    f"experiment: try 7\n\n{TRAILERS}".replace("Run: t", "Run: u"),
+]
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [*(("kept", text) for text in MESSAGES), ("attempt", MESSAGES[4]), ("page", MESSAGES[4])],
+)
+def test_a_message_that_no_run_of_ours_writes_is_refused(
+    jobs: Jobs, tmp_path: Path, where: str, message: str
+) -> None:
+    """It would skip the checks of its own pull request, close issues, or name an author."""
+
+    def change(repo: Repo, manifest: dict[str, Any]) -> None:
+        if where == "kept":
+            extend(repo, manifest, {"value": "7\n"}, message=message)
+            return
+        page = message if where == "page" else ""
+        words = message if where == "attempt" else f"experiment: try 7\n\n{TRAILERS}"
+        attempt = commit(repo, manifest["base"], {"value": "7\n"}, message=words)
+        made = commit(repo, manifest["notebook"], {}, second_parent=attempt, message=page)
+        repo.git("update-ref", NOTEBOOK, made)
+        manifest["notebook"] = made
+
+    refused(jobs, jobs.forged(tmp_path, change), "no run of ours writes the message")
+
+
+def test_every_message_that_a_run_writes_is_published(jobs: Jobs, run: Run, script: Script) -> None:
+    odd = "[try [skip] 7] ******NO_CI****** ::set-env ##[group]\t@owner fixes #1, GH-2 \x1b[1m: "
+    script({"description": odd + "long " * 40, "files": {"value": "7\n"}})
+    style = ("--set", "publish.commit.message='perf({tag}): {description} [#{iteration}]'")
+    done = run("--publish", "bundle", "--iterations", "1", *style, tag="u")
+    assert done.code == 0, done.told
+    file = done.folder / "autoresearch.bundle"
+    refused(jobs, file, "no run of ours writes the message")
+    done = jobs.publish(file, *style)
+    assert done.code == 0, done.told
+    message = jobs.bare.git("show", "-s", "--format=%B", "refs/heads/autoresearch/u")
+    assert message.startswith("perf(u): (try (skip) 7) NO_CI "), message
+    assert "[#1]" in message, "a template may name a ticket"
+
+
 def test_a_merge_is_refused(jobs: Jobs, tmp_path: Path) -> None:
     def change(repo: Repo, manifest: dict[str, Any]) -> None:
         extend(repo, manifest, {"value": "7\n"}, second_parent=manifest["base"])
