@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TextIO
 
@@ -32,18 +33,24 @@ def main(options: argparse.Namespace) -> int:
             "usually: the file was replaced after another job had looked at it.\n"
             "do: run the workflow again."
         )
-    config, path = _ruling(options, manifest)
+    start = Path.cwd()
+    commit = ruling_commit(start, manifest)
+    config, path = _ruling(options, manifest, commit)
+    with closing(Repository.open(start)) as repository:
+        head = repository.head()
+    today = None if commit == head else _ruling(options, manifest, head)
     people = sys.stderr if options.json else sys.stdout
     with make_progress(people, json=False) as observe:
         published = publish_bundle(
             manifest,
             commits,
             config,
-            start=Path.cwd(),
+            start=start,
             config_path=path,
             environment=options.environment,
             observe=observe,
             only_fetch=_ref(options.only_fetch),
+            today=today,
         )
     if options.json:
         print(json_text({"head": manifest.head, **dataclasses.asdict(published)}, indent=2))
@@ -53,13 +60,14 @@ def main(options: argparse.Namespace) -> int:
     return 0
 
 
-def _ruling(options: argparse.Namespace, manifest: Manifest) -> tuple[Config, str | None]:
-    """The configuration that a bundle is held to, and its path.
+def _ruling(
+    options: argparse.Namespace, manifest: Manifest, commit: str
+) -> tuple[Config, str | None]:
+    """A commit's configuration that a bundle is held to, and its path.
 
     Which part of it applies, the file says that nobody vouches for: it may choose only between what
     the commit allows, and where a workflow knows what it publishes, not at all.
     """
-    commit = ruling_commit(Path.cwd(), manifest)
     if options.made_by not in (None, manifest.command):
         raise WorkspaceError(
             f"the bundle says that {manifest.command} made it, and this job publishes what "

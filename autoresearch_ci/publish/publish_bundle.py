@@ -98,8 +98,11 @@ def publish_bundle(
     observe: Observer,
     sleep: Callable[[float], None] = time.sleep,
     only_fetch: str = "",
+    today: tuple[Config, str | None] | None = None,
 ) -> Published:
     """`config` is that of `ruling_commit`. Raises `WorkspaceError` when the bundle is refused.
+
+    `today`: HEAD's configuration and its path; what that does not allow is not published either.
     `only_fetch`: a ref that its newest commit gets in this repository, and nothing is published.
     """
     repository = Repository.open(start)
@@ -134,13 +137,18 @@ def publish_bundle(
             )
         told = (config.repairs and manifest.info.repairs) or Repairs()
         also = Judges(rulers=told.rulers, judges=told.judges)
-        scope = committed_scope(config, config_path, repository, manifest.base, also)
-        direction = config.metric.direction
+        scopes = [(config, committed_scope(config, config_path, repository, manifest.base, also))]
+        if today:
+            scope = committed_scope(*today, repository, repository.head(), also)
+            scopes.append((today[0], scope))
+        direction, style = config.metric.direction, config.publish.commit
+        allowed = [scope for _, scope in scopes]
         record = stack.enter_context(
-            verified(manifest, commits, repository, scope, direction, config.publish.commit)
+            verified(manifest, commits, repository, allowed, direction, style)
         )
-        if config.repairs:
-            refuse_shortcuts(record, config, repository, scope.started)
+        for ruling, scope in scopes:
+            if ruling.repairs:
+                refuse_shortcuts(record, ruling, repository, scope.started)
         if only_fetch:
             bring(record, repository, only_fetch)
             return Published()
@@ -170,6 +178,7 @@ def ruling_commit(start: Path, manifest: Manifest) -> str:
     """Whose configuration rules: the base's, or HEAD's where the base is a branch of ours.
 
     HEAD is what people have agreed on; a branch of ours may be pushed to by anybody who may write.
+    The bundle chooses its base, so HEAD's configuration is asked besides, see `publish_bundle`.
     """
     repository = Repository.open(start)
     try:

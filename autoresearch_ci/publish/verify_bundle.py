@@ -67,11 +67,13 @@ def verified(
     manifest: Manifest,
     commits: bytes,
     repository: Repository,
-    scope: Scope,
+    scopes: Sequence[Scope],
     direction: Direction,
     style: CommitStyle = PLAIN,
 ) -> Iterator[BundledRecord]:
     """The record, with its objects outside of the repository until it is left.
+
+    `scopes`: what it changes is in all of them.
     `style`: how a run writes what it commits.
 
     Raises `WorkspaceError` at the first thing that a run of ours cannot have written.
@@ -81,7 +83,7 @@ def verified(
     folder = Path(tempfile.mkdtemp(prefix=".bundle-", dir=parent))
     try:
         git = _quarantine(folder, repository, manifest, commits)
-        check = _Check(git=git, scope=scope, base=manifest.base, tag=manifest.tag, style=style)
+        check = _Check(git=git, scopes=scopes, base=manifest.base, tag=manifest.tag, style=style)
         chain = check.kept(manifest.head)
         check.notebook(manifest.notebook, set(chain))
         rows = check.journal(manifest.notebook, chain, direction)
@@ -148,7 +150,7 @@ class _Check:
     """Questions about commits that nobody vouches for."""
 
     git: GitDirectory
-    scope: Scope
+    scopes: Sequence[Scope]
     base: str
     tag: str
     style: CommitStyle
@@ -235,7 +237,7 @@ class _Check:
         for facts, name in zip(fields[::2], fields[1::2], strict=True):
             old, new, _, blob, _ = facts.decode().lstrip(":").split(" ")
             path = os.fsdecode(name)
-            reason = self.scope.refusal(path)
+            reason = next(filter(None, (scope.refusal(path) for scope in self.scopes)), None)
             if reason is None and not {old, new} <= {*_REGULAR, _NOTHING}:
                 reason = f"{path} is no regular file"
             if reason is None and new != _NOTHING and self._size(blob) > MAX_FILE:

@@ -36,12 +36,14 @@ class Jobs:
     api: GitHubApi
     capture: pytest.CaptureFixture[str]
 
-    def publish(self, file: Path | None = None, *flags: str) -> Result:
+    def publish(
+        self, file: Path | None = None, *flags: str, rules: tuple[str, ...] = FLAGS
+    ) -> Result:
         self.capture.readouterr()
         back = Path.cwd()
         os.chdir(self.second.path)
         try:
-            code = run_cli(["publish", "--bundle", str(file or self.file), *FLAGS, *flags])
+            code = run_cli(["publish", "--bundle", str(file or self.file), *rules, *flags])
         finally:
             os.chdir(back)
         out, err = self.capture.readouterr()
@@ -304,6 +306,35 @@ def test_a_base_that_is_not_checked_out_is_refused(jobs: Jobs, tmp_path: Path) -
         manifest["base"] = commit(repo, manifest["base"], {"other": "evil\n"})
 
     refused(jobs, jobs.forged(tmp_path, change), "neither part of this checkout nor of")
+
+
+@pytest.mark.parametrize("today", ["value", "value, other", "oth*, value"])
+def test_a_bundle_is_held_to_what_people_have_agreed_on_since_its_base(
+    jobs: Jobs, run: Run, script: Script, monkeypatch: pytest.MonkeyPatch, today: str
+) -> None:
+    """Whoever writes the bundle chooses its base: a commit of old, with a wider scope."""
+    config = "scope: [{}]\nmetric: {{command: cat value, extract: {{last_number: true}}}}\n"
+    for scope in ("value, other", today):
+        text = f"{config.format(scope)}# {scope}\n"
+        jobs.bare.commit("main", scope, **{".github/autoresearch.yml": text, "more": scope})
+    jobs.second.git("fetch", "--quiet", "--unshallow", "origin", "main")
+    jobs.second.git("reset", "--quiet", "--hard", "FETCH_HEAD")
+    jobs.first.git("fetch", "--quiet", str(jobs.bare.path), "main")
+    jobs.first.git("checkout", "--quiet", "--detach", "FETCH_HEAD~1")
+    script({"description": "try 7", "files": {"value": "7\n", "other": "new\n"}})
+    monkeypatch.chdir(jobs.first.path)
+    proposed = ("--proposer", f"script:{run.script}", "--iterations", "1")
+    assert run_cli(["run", "--tag", "u", "--publish", "bundle", *proposed]) == 0
+    file = jobs.first.path / "autoresearch/run-u/autoresearch.bundle"
+    done = jobs.publish(file, rules=())
+    pushed = jobs.bare.refs("refs/heads/autoresearch")
+    if "oth" in today:
+        assert done.code == 0, done.told
+        assert pushed
+    else:
+        assert done.code == 3, done.told
+        assert "other" in done.err
+        assert (pushed, jobs.api.pulls) == ([], [])
 
 
 def test_the_page_says_what_the_base_commit_measures(jobs: Jobs, tmp_path: Path) -> None:
