@@ -37,6 +37,8 @@ class Identity:
     permissions: frozenset[str] = frozenset({"contents", "pull_requests", "issues"})
     expires: float = 0.0
     """When it stops working; 0: never."""
+    viewer: str = ""
+    """What GraphQL calls it; empty: `login`."""
 
 
 @dataclass
@@ -59,6 +61,8 @@ class GitHubApi(LocalServer):
     """Login to admin, write, read or none."""
     actions_may_open: bool = True
     drafts: bool = True
+    names_viewer: bool = True
+    """Whether GraphQL says whose token it is."""
     collaborators: frozenset[str] = frozenset({"reviewer"})
     app_id: str = ""
     app_key: str = ""
@@ -102,7 +106,7 @@ class GitHubApi(LocalServer):
         return f"{super().url}/api/v3"
 
     def writes(self) -> list[str]:
-        return [r for r in self.requests if not r.startswith("GET ")]
+        return [r for r in self.requests if not r.startswith(("GET ", "QUERY "))]
 
     def comment(self, number: int, login: str, body: str) -> Json:
         """Somebody comments on the web page, whose line ends are its own."""
@@ -413,6 +417,13 @@ class GitHubApi(LocalServer):
 
     def _graphql(self, who: Identity, *, data: Json, **_: Any) -> Any:
         query, given = data["query"], data["variables"]
+        if "viewer" in query:
+            self.requests[-1] = "QUERY viewer"
+            if not self.names_viewer:
+                raise Fault(403, "Resource not accessible by integration")
+            return 200, {"data": {"viewer": {"login": who.viewer or who.login}}}
+        if "pull_requests" not in who.permissions or not who.may_write:
+            raise Fault(403, "Resource not accessible by integration")
         if "reviewThreads" in query:
             return 200, {"data": self._threads(given)}
         (name,) = re.findall(r"\{ (\w+)\(input: \$input\)", query)
@@ -489,7 +500,7 @@ _ROUTES = (
     (rf"POST {_REPO}/issues/(\d+)/labels", "_labels", "issues"),
     (rf"GET {_REPO}/collaborators/([^/]+)/permission", "_permission", ""),
     (f"POST {_REPO}/merges", "_merge", "contents"),
-    ("POST /graphql", "_graphql", "pull_requests"),
+    ("POST /graphql", "_graphql", ""),
 )
 
 

@@ -489,6 +489,59 @@ def _keys() -> tuple[str, str]:
 # --- the one comment of a gate --------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("viewer", ["our-app[bot]", "our-app"])
+def test_a_token_of_an_app_knows_its_own_words_again(
+    connect: Connect, api: GitHubApi, viewer: str
+) -> None:
+    """An installation's token may not ask who its user is."""
+    api.tokens["ghs_app"] = Identity(login="our-app[bot]", kind="app")
+    app = {"AUTORESEARCH_TOKEN": "ghs_app"}
+    number = connect(**app).open_or_update(CONTENT).number
+    (made,) = api.pulls
+    assert made["user"]["login"] == "our-app[bot]"
+    made["draft"] = False
+    doubted = replace(CONTENT, title="autoresearch: hard to believe", held_back=True)
+    connect(**app).open_or_update(doubted)
+    assert (made["title"], made["draft"]) == (doubted.title, True)
+    assert connect(**app).open_for("faster", "main")
+    api.comment(number, ACTIONS, "<!-- autoresearch-ci:gate -->\nof another job")
+    api.tokens["ghs_app"].viewer = viewer
+    for words in ("one", "two"):
+        connect(**app).sticky_comment(number, "gate", words)
+    theirs, ours = api.comments[number]
+    assert "of another job" in theirs["body"]
+    assert "two" in ours["body"]
+
+
+@pytest.mark.parametrize("reader", [ACTIONS, "our-app[bot]", "a-person"])
+def test_what_an_app_superseded_is_no_refusal_whoever_reads_it(
+    connect: Connect, api: GitHubApi, reader: str
+) -> None:
+    """One job opens and closes with an app's token, another reads with its own."""
+    api.tokens["ghs_app"] = Identity(login="our-app[bot]", kind="app")
+    app = connect(AUTORESEARCH_TOKEN="ghs_app")
+    app.supersede(app.open_or_update(CONTENT), BRANCH, "Continued")
+    kind = "user" if reader == "a-person" else "app"
+    api.tokens["reads"] = Identity(login=reader, kind=kind, may_write=False)
+    (found,) = connect(AUTORESEARCH_TOKEN="reads").pull_requests(BRANCH)
+    assert (found.state, found.ours) == (PullState.SUPERSEDED, True)
+    api.pulls[0]["user"] = {"login": "somebody"}  # who copied our words
+    (found,) = connect(AUTORESEARCH_TOKEN="reads").pull_requests(BRANCH)
+    assert (found.state, found.ours) == (PullState.CLOSED, False)
+
+
+def test_a_token_whose_owner_nobody_says_is_told_of(
+    connect: Connect, api: GitHubApi, told: list[str]
+) -> None:
+    api.names_viewer = False
+    number = connect().open_or_update(CONTENT).number
+    connect().sticky_comment(number, "gate", "one")
+    connect().sticky_comment(number, "gate", "two")
+    assert len(api.comments[number]) == 1
+    assert all("GitHub does not say whose token this is" in words for words in told)
+    assert len(told) == 2
+
+
 def test_a_sticky_comment_is_made_once_and_edited_in_place(
     connect: Connect, api: GitHubApi
 ) -> None:

@@ -28,7 +28,12 @@ from autoresearch_ci.publish.forge.forge import (
     PullRequestContent,
     PullState,
 )
-from autoresearch_ci.publish.forge.forge_refusals import ForgeRefused, Place, RefusalKind
+from autoresearch_ci.publish.forge.forge_refusals import (
+    TRANSIENT,
+    ForgeRefused,
+    Place,
+    RefusalKind,
+)
 from autoresearch_ci.publish.forge.github_api import Credentials, Patience
 from autoresearch_ci.publish.forge.github_body import (
     harmless,
@@ -52,7 +57,9 @@ T = TypeVar("T")
 
 STOP_LABEL = "autoresearch:stop"
 _SAID = "<!-- autoresearch-ci:said -->"
-_BOT = "github-actions[bot]"
+_OF_BOTS = "[bot]"
+"""How the logins of apps end, and of nobody else."""
+_BOT = f"github-actions{_OF_BOTS}"
 _OUR_TITLE = "autoresearch: "
 """How titles begin that we wrote; another title is a person's and stays."""
 _NO_DRAFT = (
@@ -363,10 +370,15 @@ class GitHub:
         )
 
     def _is_ours(self, pull: Pull, branch: str) -> bool:
-        return pull.user.login == self._own_login() and is_marked(pull.body or "", branch)
+        """By a bot it is enough that it is marked: one job reads with its own token what another
+        opened with an app's, and who may edit the text may also push to the branch.
+        """
+        author = pull.user.login
+        return is_marked(pull.body or "", branch) and (
+            author.endswith(_OF_BOTS) or author == self._own_login()
+        )
 
     def _own_login(self) -> str:
-        """Our own login; a job's token and an app's may not ask for it."""
         if not self._login:
             self._login = self._credentials.app_login() or self._user_login()
         return self._login
@@ -377,6 +389,17 @@ class GitHub:
         except ForgeRefused as error:
             if error.kind is not RefusalKind.FORBIDDEN:
                 raise
+        try:  # a job's token and an app's may not ask for a user
+            query = "query { viewer { login } }"
+            login = self._ask(lambda _: self._client().requester.graphql_query(query, {}))[1]
+            return f"{login['data']['viewer']['login'].removesuffix(_OF_BOTS)}{_OF_BOTS}"
+        except (ForgeRefused, KeyError, TypeError, AttributeError) as error:
+            if isinstance(error, ForgeRefused) and error.kind in TRANSIENT:
+                raise
+            self._note(
+                f"GitHub does not say whose token this is; it is taken for {_BOT}'s, and another "
+                "app's comments are not found again"
+            )
             return _BOT
 
     def _ask(self, question: Callable[[Repository], T]) -> T:
