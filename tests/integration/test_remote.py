@@ -44,7 +44,12 @@ def bare(server: GitServer, repo: Repo) -> Bare:
 
 
 @pytest.fixture
-def connect(server: GitServer, bare: Bare, repo: Repo) -> Iterator[Connect]:
+def sleeps() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def connect(server: GitServer, bare: Bare, repo: Repo, sleeps: list[float]) -> Iterator[Connect]:
     opened: list[Remote] = []
 
     def connect(
@@ -58,7 +63,7 @@ def connect(server: GitServer, bare: Bare, repo: Repo) -> Iterator[Connect]:
             address,
             Repository.open(path),
             token=lambda: token or server.token,
-            sleep=lambda seconds: None,
+            sleep=sleeps.append,
             stall=stall,
         )
         opened.append(remote)
@@ -185,6 +190,36 @@ def test_an_answer_that_will_not_change_is_not_called_an_outage(
     assert classify(said) is kind
     told = str(explain(kind, said, Place(repository="owner/name")))
     assert ("itself is down" in told) == (kind is RefusalKind.UNREACHABLE)
+
+
+@pytest.mark.parametrize("name", ["certificate", "GH006", "SSL_ERROR", "GH001", "GH009-rate"])
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("unable to access '{url}': Could not resolve host: {name}", RefusalKind.UNREACHABLE),
+        ("unable to access '{url}': Failed to connect to {name} port 443", RefusalKind.UNREACHABLE),
+        ("unable to access '{url}': The requested URL returned error: 403", RefusalKind.FORBIDDEN),
+        ("remote: Permission to acme/{name}.git denied to bot.", RefusalKind.FORBIDDEN),
+        ("fatal: repository '{url}' not found", RefusalKind.NOT_FOUND),
+        ("! [remote rejected] a1 -> {name} (pre-receive hook declined)", RefusalKind.OTHER),
+        ("! refs/heads/{name}:refs/heads/{name} [rejected] (fetch first)", RefusalKind.MOVED),
+        ("'{url}': SSL certificate problem: unable to get issuer", RefusalKind.CERTIFICATE),
+    ],
+)
+def test_the_name_of_a_repository_or_a_branch_says_nothing(
+    said: str, kind: RefusalKind, name: str
+) -> None:
+    url = f"https://{name}.test:8443/acme/{name}.git/"
+    assert classify(said.format(url=url, name=name)) is kind
+
+
+def test_a_host_that_is_not_found_is_asked_again_whatever_its_name(
+    connect: Connect, sleeps: list[float]
+) -> None:
+    with pytest.raises(ForgeRefused) as caught:
+        connect(url="https://certificate.invalid/acme/certificates.git").refs()
+    assert caught.value.kind is RefusalKind.UNREACHABLE
+    assert len(sleeps) == 2
 
 
 def test_a_missing_permission_names_the_yaml_to_write(

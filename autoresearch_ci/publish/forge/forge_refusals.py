@@ -149,8 +149,16 @@ _TEXTS: tuple[tuple[re.Pattern[str], RefusalKind], ...] = (
 )
 
 
+# Addresses, paths and refs, hosts, and what stands where git and curl name a host or a branch.
+_NAMES = re.compile(
+    r"[\w.+~@:%-]*/[^\s'\"]*|\b[\w-]+(?:\.[\w-]+)+|(?<=resolve host: )\S+|(?<=connect to )\S+"
+    r"|(?<=-> )\S+"
+)
+
+
 def classify(said: str) -> RefusalKind:
-    """Why, from what git or a forge printed."""
+    """Why, from what git or a forge printed; a name that somebody chose says nothing."""
+    said = _NAMES.sub("_", said)
     return next((kind for pattern, kind in _TEXTS if pattern.search(said)), RefusalKind.OTHER)
 
 
