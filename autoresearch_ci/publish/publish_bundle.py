@@ -63,8 +63,9 @@ class KnownBases:
                 f"checkout nor of {self.branch} on the forge.\n"
                 "usually: this job checked out another branch, the clone is shallow, or the branch "
                 "was force-pushed, or merged and deleted, while the first job ran.\n"
-                "do: actions/checkout with `ref:` set to the commit of the first job (an output of "
-                "it) and fetch-depth: 0; if the branch is gone, run both jobs again."
+                "do: actions/checkout with fetch-depth: 0 and the `ref:` of the first job, as the "
+                "workflow knows it (github.sha) and never as that job says; if the branch is gone, "
+                "run both jobs again."
             )
 
     def _is_merge(self, manifest: Manifest) -> bool:
