@@ -277,9 +277,7 @@ def compared_commits(
     if dots:
         trunk = trunk or "HEAD"
     elif not named:
-        default = environment.get("CI_DEFAULT_BRANCH", "")
-        known = (f"origin/{default}", default) if default else _TRUNKS
-        trunk = next((name for name in known if repository.ref(name)), "")
+        trunk = default_branch(repository, environment)
     for name in (trunk, head):
         if name and repository.ref(name) is None:
             raise ConfigError(_no_commit(repository, name))
@@ -306,6 +304,13 @@ def compared_commits(
             "do: name the commit before it: autoresearch-ci compare HEAD~1 HEAD"
         )
     return parted, head
+
+
+def default_branch(repository: Repository, environment: Mapping[str, str]) -> str:
+    """What this clone calls it; empty: it has none."""
+    default = environment.get("CI_DEFAULT_BRANCH", "")
+    known = (f"origin/{default}", default) if default else _TRUNKS
+    return next((name for name in known if repository.ref(name)), "")
 
 
 def changed_since(repository: Repository, commit: str) -> str:

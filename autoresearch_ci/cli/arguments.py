@@ -116,6 +116,7 @@ def _fix(command: argparse.ArgumentParser) -> None:
         help="with --check: new is what is not where HEAD left it; default: the event's base, else "
         "the default branch",
     )
+    _add_proposed(command)
     add(
         "--allow-incomplete",
         action="store_true",
@@ -149,6 +150,15 @@ def _fix(command: argparse.ArgumentParser) -> None:
     add("--json", action="store_true", help="print one JSON event a line")
 
 
+def _add_proposed(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--proposed",
+        action="store_true",
+        help="somebody proposes HEAD: only the base's rules hold, as on a pull request, which is "
+        "known without it",
+    )
+
+
 def _prompt(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("--tag", help="name of the run")
@@ -173,6 +183,7 @@ def _compare(command: argparse.ArgumentParser) -> None:
         metavar="VERDICT",
         help="exit 1 on regression, regression:1%%, or claim-not-reproduced",
     )
+    _add_proposed(command)
     add("--claim", type=Path, metavar="FILE", help="run.json or summary that makes the claim")
     add("--json", action="store_true", help="print JSON")
 
@@ -271,12 +282,7 @@ def _security(command: argparse.ArgumentParser) -> None:
         choices=("critical", "high", "medium", "low", "never"),
         help="exit 1 on a weakness as bad as that, or worse; default: high",
     )
-    add(
-        "--proposed",
-        action="store_true",
-        help="somebody proposes HEAD: only the base's rules hold, as on a pull request, which is "
-        "known without it",
-    )
+    _add_proposed(command)
     add(
         "--baseline",
         metavar="FILE",

@@ -21,7 +21,7 @@ from typing import Protocol
 import autoresearch_ci
 from autoresearch_ci.cli.action.runner_io import FileCommands
 from autoresearch_ci.cli.assembly import make_redactor
-from autoresearch_ci.cli.compared import Compared, compared
+from autoresearch_ci.cli.compared import Compared, asked
 from autoresearch_ci.cli.gate_files import (
     Gated,
     report_folder,
@@ -149,7 +149,7 @@ def check(
     """
     words, environment = parse_words(options.fail_on), options.environment
     files = FileCommands(environment)  # before anything that is looked at could write them
-    pair = staged or compared(Path.cwd(), environment, options.base)
+    pair = staged or asked(options)
     config, redactor = resolved.config, make_redactor(resolved.config, environment)
     told = pair.pull_request > 0 and config.publish.mode != "none"
     with (

@@ -21,6 +21,7 @@ from autoresearch_ci.cli.assembly import (
     passing,
 )
 from autoresearch_ci.cli.compare_gate import Result, apply, few, parse_gate
+from autoresearch_ci.cli.compared import asked
 from autoresearch_ci.cli.config import effective
 from autoresearch_ci.cli.terminal import obey_signals
 from autoresearch_ci.config.schema import Config
@@ -38,7 +39,7 @@ from autoresearch_ci.events import Note, Observer, Warning, redacted
 from autoresearch_ci.execution.command import Stop
 from autoresearch_ci.measure.bench import Bench
 from autoresearch_ci.measure.commands import Subject
-from autoresearch_ci.preflight import compared_commits, comparison_context
+from autoresearch_ci.preflight import comparison_context
 from autoresearch_ci.publish.forge.git_remote import common_ancestor, merge, merging
 from autoresearch_ci.report.claim import Claim, judged
 from autoresearch_ci.report.console import make_progress
@@ -57,16 +58,17 @@ def main(options: argparse.Namespace) -> int:
     """Compare, print the result, and fail as the gate says."""
     gate = parse_gate(options.fail_on, options.claim)
     start = Path.cwd()
-    base, head = compared_commits(start, options.base, options.head, options.environment)
+    pair = asked(options)
     judges = bool(options.fail_on) or options.environment.get("CI") == "true"
-    resolved, path = effective(options, commit=base, only=judges)
+    rules = pair.rules or pair.base
+    resolved, path = effective(options, commit=rules, only=pair.proposed or judges)
     with make_progress(sys.stderr if options.json else sys.stdout, json=False) as observe:
         result = run_comparison(
             resolved.config,
             start=start,
             config_path=path,
-            base=base,
-            head=head,
+            base=pair.base,
+            head=pair.head,
             observe=observe,
             stop=obey_signals(),
             environment=options.environment,

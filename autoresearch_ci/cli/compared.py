@@ -8,25 +8,32 @@ requests, and a tool that nothing staged concerns is not asked; both is said.
 
 from __future__ import annotations
 
+import argparse
+import json
 import re
 from collections.abc import Collection, Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from autoresearch_ci.cli.action.github_event import base_of, read_payload
+from autoresearch_ci.cli.action.github_event import read_payload
+from autoresearch_ci.cli.action.trigger import mapping_at, needs_permission
 from autoresearch_ci.config.fix import FixTarget
 from autoresearch_ci.decide.failures import Category
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.measure.diagnosis import adapter_of
 from autoresearch_ci.measure.diagnostics.concerned import concerned
-from autoresearch_ci.preflight import compared_commits
+from autoresearch_ci.preflight import compared_commits, default_branch
 from autoresearch_ci.publish.forge.git_remote import Remote
 from autoresearch_ci.workspace.repository import SHALLOW, Repository
 
 _SOURCE = "CI_MERGE_REQUEST_SOURCE_BRANCH_SHA"
 """GitLab's, of a pipeline for the merged result."""
+_SETTLED = "AUTORESEARCH_CI_COMPARED"
+"""What our action has found before anything of the repository ran; see `settled`."""
+_OF_ANY_COMMIT = frozenset({"workflow_run", "workflow_dispatch", "repository_dispatch"})
+"""Events whose job may check out what somebody proposes, and which do not say so."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +46,10 @@ class Compared:
     missing: str = ""
     """Why there is no base."""
     proposed: bool = False
-    """Whether a pull or merge request asks for the head, also from a merge queue: then only the
-    base's rules hold."""
+    """Whether somebody asks for the head, as a pull or merge request does, also from a merge queue:
+    then only the rules of what it is for hold."""
+    target: str = ""
+    """The newest commit that this clone has of the branch that it is for; empty: none."""
     pull_request: int = 0
     """Its number, on GitLab the merge request's; 0: there is none."""
     fork: bool = False
@@ -50,11 +59,12 @@ class Compared:
     def rules(self) -> str | None:
         """The commit whose configuration rules; `None`: what is checked out.
 
-        Raises `ConfigError` where it should be the base's, and there is no base.
+        Whoever branched off long ago does not choose the rules of that day. Raises `ConfigError`
+        where nothing is known of the branch that it is for.
         """
         if not self.proposed:
             return None
-        if not self.base:
+        if not (self.target or self.base):
             raise ConfigError(
                 "the rules of the base hold for what a pull request brings, and they cannot be "
                 f"read: {self.missing}.\n"
@@ -62,18 +72,85 @@ class Compared:
                 "do: fetch-depth: 2 for a pull request's merge commit, else fetch-depth: 0 "
                 "(GitLab: GIT_DEPTH: 0)."
             )
-        return self.base
+        return self.target or self.base
 
 
-def compared(start: Path, environment: Mapping[str, str], named: str = "") -> Compared:
-    """What is compared here. `named`: the base that a person asks for; that it leads nowhere raises
-    `ConfigError`. What the job's event names may be missing from this clone.
+def asked(options: argparse.Namespace, start: Path | None = None) -> Compared:
+    """What a gate's command line compares: of `compare`, `fix --check` or `security`.
+
+    `compare BASE HEAD` takes both as they are. Raises `ConfigError`.
     """
-    repository = Repository.open(start)
-    try:
-        return _compared(repository, start, environment, named)
-    finally:
-        repository.close()
+    start, environment = start or Path.cwd(), options.environment
+    if _SETTLED in environment:
+        return Compared(**json.loads(environment[_SETTLED]))
+    proposed = options.proposed
+    if options.command != "compare":
+        named = options.diff if options.command == "security" else options.base
+        return compared(start, environment, named or "", proposed=proposed)
+    if not options.base:
+        pair = compared(start, environment, proposed=proposed, needed=True)
+        # A claim is of the merge with the newest base.
+        newest = pair.target if options.claim and pair.proposed else ""
+        return replace(pair, base=newest or pair.base)
+    pair = compared(start, environment, proposed=proposed)
+    names = compared_commits(start, options.base, options.head, environment)
+    with closing(Repository.open(start)) as repository:
+        base, head = (repository.ref(name) or name for name in names)
+    return replace(pair, base=base, head=head, missing="", target="")
+
+
+def settled(options: argparse.Namespace, start: Path) -> dict[str, str]:
+    """The environment in which that command line compares the same, whatever becomes of refs, of
+    HEAD and of the runner's files. Raises `ConfigError`.
+    """
+    return {_SETTLED: json.dumps(asdict(asked(options, start)))}
+
+
+def compared(
+    start: Path,
+    environment: Mapping[str, str],
+    named: str = "",
+    *,
+    proposed: bool = False,
+    needed: bool = False,
+) -> Compared:
+    """What is compared here. `named`: the base that a person asks for; that it leads nowhere raises
+    `ConfigError`. What the job's event names may be missing from this clone, unless it is `needed`.
+    `proposed`: it is known that somebody asks for HEAD.
+    """
+    with closing(Repository.open(start)) as repository:
+        job = _Job.of(repository, environment)
+        found = Compared(
+            head=repository.head(),
+            proposed=proposed or job.proposed,
+            target=_newest(job, named),
+            pull_request=job.number,
+            fork=job.fork,
+        )
+        name = named or job.base or (job.default if job.event else "")
+        side = None if named else job.merged_into
+        if side is not None:
+            base, missing = side, "the base's side of the merge is not in this clone"
+        elif found.proposed and job.foreign and not _COMMIT.fullmatch(name):
+            base, missing = "", "origin is another repository than this job's"
+        else:
+            base, missing = _parted(job, start, name, raises=bool(named) or needed)
+        if needed and not base:
+            raise ConfigError(
+                f"what to compare HEAD with is not known: {missing}.\n"
+                f"usually: {SHALLOW}.\n"
+                "do: fetch-depth: 0 (GitLab: GIT_DEPTH: 0); or name the commit: autoresearch-ci "
+                "compare BASE HEAD"
+            )
+        if not named and base == found.head:
+            missing = f"{found.head[:12]} is part of what it would be compared with"
+            if needed:
+                raise ConfigError(
+                    f"there is nothing to compare HEAD with: {missing}.\n"
+                    "do: name the commit before it: autoresearch-ci compare HEAD~1 HEAD"
+                )
+            base = ""
+        return replace(found, base=base, missing="" if base else missing)
 
 
 def fetched(
@@ -83,69 +160,163 @@ def fetched(
 
     Raises `ForgeRefused`.
     """
-    event = environment.get("GITHUB_EVENT_NAME", "")
-    payload = read_payload(environment) if event else {}
-    parents, asked = repository.written_parents(pair.head), environment.get(_SOURCE, "")
-    pull_head = _text(payload.get("pull_request"), "head", "sha")
-    if len(parents) == 2 and parents[1] in (pull_head, asked):
+    job, parents = _Job.of(repository, environment), repository.written_parents(pair.head)
+    if len(parents) == 2 and parents[1] in job.heads:
         remote.reach(parents[0])
         return replace(pair, base=parents[0], missing="")
-    theirs = base_of(event, payload) or environment.get("CI_MERGE_REQUEST_DIFF_BASE_SHA", "")
-    base = remote.parted(pair.head, theirs) if _COMMIT.fullmatch(theirs) else None
+    base = remote.parted(pair.head, job.base) if _COMMIT.fullmatch(job.base) else None
     return replace(pair, base=base, missing="") if base and base != pair.head else pair
 
 
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_NO_COMMIT = "0" * 40
 
 
-def _compared(
-    repository: Repository, start: Path, environment: Mapping[str, str], named: str
-) -> Compared:
-    event = environment.get("GITHUB_EVENT_NAME", "")
-    payload = read_payload(environment) if event else {}
-    pull = payload.get("pull_request")
-    pull = pull if isinstance(pull, Mapping) else {}
-    head, merge_request = repository.head(), environment.get("CI_MERGE_REQUEST_IID", "")
-    number = pull.get("number") or (int(merge_request) if merge_request.isdecimal() else 0)
-    sides = (environment.get(f"CI_MERGE_REQUEST_{side}PROJECT_ID") for side in ("SOURCE_", ""))
-    found = Compared(
-        head=head,
-        proposed=bool(pull) or event == "merge_group" or bool(merge_request),
-        pull_request=number if isinstance(number, int) else 0,
-        fork=_repository(pull, "head") != _repository(pull, "base") if pull else len({*sides}) > 1,
-    )
-    base, missing = _base(repository, start, environment, named, pull, event, payload)
-    if not named and base == head:
-        base, missing = "", f"{head[:12]} is part of what it would be compared with"
-    return replace(found, base=base, missing=missing)
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    """What the job says of what is checked out."""
+
+    repository: Repository
+    environment: Mapping[str, str]
+    event: str
+    payload: Mapping[str, Any]
+    pull: Mapping[str, Any]
+    """GitHub's pull request, also that of the workflow that set this one off."""
+
+    @classmethod
+    def of(cls, repository: Repository, environment: Mapping[str, str]) -> _Job:
+        """Raises `ConfigError` where the event cannot be read."""
+        event = environment.get("GITHUB_EVENT_NAME", "")
+        payload = read_payload(environment) if event else {}
+        pulls = mapping_at(payload, "workflow_run").get("pull_requests")
+        first = pulls[0] if isinstance(pulls, list) and len(pulls) == 1 else {}
+        pull = mapping_at(payload, "pull_request") or (first if isinstance(first, Mapping) else {})
+        return cls(
+            repository=repository, environment=environment, event=event, payload=payload, pull=pull
+        )
+
+    @property
+    def proposed(self) -> bool:
+        """Whether somebody asks for HEAD. Where the event does not say: when HEAD is neither the
+        commit that it is about, nor part of the default branch."""
+        if mapping_at(self.payload, "pull_request") or self.event == "merge_group" or self._merge:
+            return True
+        if not (needs_permission(self.event) or self.event in _OF_ANY_COMMIT):
+            return False
+        head = self.repository.head()
+        known = self.default and not self.foreign
+        merged = known and self.repository.is_ancestor(head, self.default)
+        return head != self.environment.get("GITHUB_SHA") and not merged
+
+    @property
+    def _merge(self) -> str:
+        return self.environment.get("CI_MERGE_REQUEST_IID", "")
+
+    @property
+    def number(self) -> int:
+        """Of the pull or merge request that the job is about; 0: there is none."""
+        found = mapping_at(self.payload, "pull_request").get("number")
+        found = found or (int(self._merge) if self._merge.isdecimal() else 0)
+        return found if isinstance(found, int) else 0
+
+    @property
+    def fork(self) -> bool:
+        """See `Compared`."""
+        if pull := mapping_at(self.payload, "pull_request"):
+            return _repository(pull, "head") != _repository(pull, "base")
+        sides = ("CI_MERGE_REQUEST_SOURCE_PROJECT_ID", "CI_MERGE_REQUEST_PROJECT_ID")
+        return len({self.environment.get(side) for side in sides}) > 1
+
+    @property
+    def foreign(self) -> bool:
+        """Whether `origin` is another repository than the one that is asked, as a fork's: what its
+        branches are called says nothing."""
+        ours = self.environment.get("GITHUB_REPOSITORY", "").lower()
+        url = self.repository.remote_url("origin").lower()
+        found = _SLUG.search(url)
+        here, there = "CI_PROJECT_ID", "CI_MERGE_REQUEST_PROJECT_ID"
+        elsewhere = self._merge and self.environment.get(here) != self.environment.get(there)
+        return bool((ours and found and found[1] != ours) or elsewhere)
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """The newest commit of the proposal itself, where the job says it."""
+        found = (_text(self.pull, "head", "sha"), self.environment.get(_SOURCE, ""))
+        return tuple(filter(None, found))
+
+    @property
+    def base(self) -> str:
+        """What the head is to be compared with; empty: it does not say."""
+        given = self.environment.get
+        return (
+            _text(self.pull, "base", "sha")
+            or _text(self.payload, "merge_group", "base_sha")
+            or self._before()
+            or given("CI_MERGE_REQUEST_DIFF_BASE_SHA", "")
+            or (f"origin/{branch}" if (branch := given("GITHUB_BASE_REF")) else "")
+        )
+
+    def _before(self) -> str:
+        """Of a push. The first one of a branch is all that it adds."""
+        before = _text(self.payload, "before") if self.event == "push" else ""
+        return self.default if before == _NO_COMMIT else before
+
+    @property
+    def default(self) -> str:
+        """The default branch, as this clone has it; what the event does not say, that may. Empty:
+        it is not here."""
+        name = f"origin/{_text(self.payload, 'repository', 'default_branch')}"
+        known = self.repository.ref(name)
+        return name if known else default_branch(self.repository, self.environment)
+
+    @property
+    def branch(self) -> str:
+        """That the head is for, as this clone has it."""
+        name = (
+            _text(self.pull, "base", "ref")
+            or _text(self.payload, "merge_group", "base_ref").removeprefix("refs/heads/")
+            or self.environment.get("GITHUB_BASE_REF", "")
+            or self.environment.get("CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "")
+        )
+        unnamed = "" if self.pull or self._merge else self.default
+        return f"origin/{name}" if name else unnamed
+
+    @property
+    def merged_into(self) -> str | None:
+        """The base's side, where HEAD is the merge with it; empty: not in this clone."""
+        merged = self.repository.ref("HEAD^2")
+        return (self.repository.ref("HEAD^1") or "") if merged in self.heads else None
 
 
-def _base(
-    repository: Repository,
-    start: Path,
-    environment: Mapping[str, str],
-    named: str,
-    pull: Mapping[str, Any],
-    event: str,
-    payload: Mapping[str, Any],
-) -> tuple[str, str]:
-    """The commit, or why there is none."""
-    merged, asked = repository.ref("HEAD^2"), environment.get(_SOURCE, "")
-    if not named and merged and merged in (_text(pull.get("head"), "sha"), asked):
-        return repository.ref("HEAD^1") or "", "the base's side of the merge is not in this clone"
-    branch = environment.get("GITHUB_BASE_REF", "")
-    name = (
-        named
-        or base_of(event, payload)
-        or environment.get("CI_MERGE_REQUEST_DIFF_BASE_SHA", "")
-        or (f"origin/{branch}" if branch else "")
-    )
+_SLUG = re.compile(r"^(?!file:)[^/]+:.*?([^/:]+/[^/:]+?)(?:\.git)?/?$")
+"""In the address of a remote."""
+
+
+def _newest(job: _Job, named: str) -> str:
+    """The newest commit here of the branch that HEAD is for, without HEAD; empty: there is none."""
+    repository, head, newest = job.repository, job.repository.head(), ""
+    known = [job.merged_into, job.environment.get("CI_MERGE_REQUEST_TARGET_BRANCH_SHA")]
+    # What a branch was before a push, who pushed has chosen.
+    known += [job.base] if job.event != "push" else []
+    known += [job.branch] if not job.foreign else []
+    if named and not job.proposed:
+        known = [named.partition("...")[0]]
+    for name in filter(None, known):
+        commit = repository.ref(name)
+        later = commit and (not newest or repository.is_ancestor(newest, commit))
+        if commit and later and not repository.is_ancestor(head, commit):
+            newest = commit
+    return newest
+
+
+def _parted(job: _Job, start: Path, name: str, *, raises: bool) -> tuple[str, str]:
+    """Where HEAD left what is called that, or why it is not known."""
     try:
         commit, _ = compared_commits(
-            start, f"{name}..." if name and "..." not in name else name, "", environment
+            start, f"{name}..." if name and "..." not in name else name, "", job.environment
         )
     except ConfigError as error:
-        if named:
+        if raises:
             raise
         return "", str(error).partition("\n")[0].rstrip(".")
     return commit, ""

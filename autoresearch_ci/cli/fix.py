@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from autoresearch_ci.cli.check import check, gated
-from autoresearch_ci.cli.compared import DEFAULT, compared, staged
+from autoresearch_ci.cli.compared import DEFAULT, asked, staged
 from autoresearch_ci.cli.config import effective
 from autoresearch_ci.cli.fix_targets import looks_at_commits, targets_of, with_targets
 from autoresearch_ci.cli.gate_files import report_folder, show
@@ -148,7 +148,7 @@ def _check(options: argparse.Namespace) -> int:
         )
     if options.staged:
         return _check_staged(options)
-    pair = compared(Path.cwd(), options.environment, options.base)
+    pair = asked(options)
     resolved, path = effective(options, commit=pair.rules, only=True, command="fix")
     config = _as_typed(resolved.config, options)
     looks = partial(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from autoresearch_ci.cli.action.runner_io import FileCommands
 from autoresearch_ci.cli.assembly import make_redactor
-from autoresearch_ci.cli.compared import Compared, compared, fetched
+from autoresearch_ci.cli.compared import Compared, asked, fetched
 from autoresearch_ci.cli.config import effective
 from autoresearch_ci.cli.gate_files import report_folder, run_url, say_to_forge, show, write_all
 from autoresearch_ci.cli.model_audit import audit_commit
@@ -48,8 +48,7 @@ def main(options: argparse.Namespace) -> int:
     environment = options.environment
     files = FileCommands(environment)  # before anything that is looked at could write them
     diff = options.diff is not None
-    pair = _compared(options.diff or "", environment)
-    pair = replace(pair, proposed=pair.proposed or options.proposed)
+    pair = _compared(options)
     resolved, _ = effective(options, commit=pair.rules, only=True, command="security")
     config, weaker = _held(resolved.config, pair, options)
     config = _as_typed(config, options)
@@ -161,11 +160,11 @@ def _asked(
     )
 
 
-def _compared(named: str, environment: Mapping[str, str]) -> Compared:
+def _compared(options: argparse.Namespace) -> Compared:
     """With what a shallow clone lacks, where it can be fetched."""
-    pair = compared(Path.cwd(), environment, named)
+    pair, environment = asked(options), options.environment
     with closing(Repository.open(Path.cwd())) as repository:
-        if pair.base or named or not repository.is_shallow():
+        if pair.base or options.diff or not repository.is_shallow():
             return pair
         try:
             forge = make_forge(Publish(), repository, environment, lambda event: None)

@@ -382,6 +382,30 @@ def test_a_gate_takes_base_and_claim_from_the_pull_request(job: Job) -> None:
     assert "| measured | 10 -&gt; 9 | -10.0 % | same in every run |" in done.summary
 
 
+def test_a_pull_request_is_measured_against_the_base_that_it_was_merged_with(job: Job) -> None:
+    """The event's base is of the day when the pull request was opened."""
+    job.repo.write("other", "0\n")
+    old = job.repo.commit("two parts")
+    job.repo.git("switch", "--quiet", "-c", "topic")
+    job.repo.write("other", "4\n")
+    head = job.repo.commit("slower")
+    job.repo.git("switch", "--quiet", "main")
+    job.repo.write("value", "2\n")
+    job.repo.commit("somebody else's gain")
+    job.repo.git("switch", "--quiet", "--detach")
+    job.repo.git("merge", "--quiet", "--no-ff", "-m", "Merge", "topic")
+    payload = pull_request(old)
+    payload["pull_request"]["head"]["sha"] = head
+    inputs = {
+        "command": "compare",
+        "fail-on": "regression",
+        "args": "--scope value --scope other --metric 'expr $(cat value) + $(cat other)'",
+    }
+    done = job(inputs=inputs, **job.event("pull_request", payload))
+    assert (done.code, done.outputs["verdict"]) == (1, "fail"), done.log
+    assert "metric 2 -> 6" in done.annotations("error")[0]
+
+
 MARKS = r"""
 fix:
   targets:

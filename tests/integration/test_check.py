@@ -298,7 +298,93 @@ def test_the_base_is_where_the_head_left_what_the_job_names(
         given = event(tmp_path, "push", {"before": main})
     found = compared(repo.path, given)
     assert found.base == base
-    assert found.rules == (base if kind in ("sha", "gitlab") else None)
+    assert found.rules == (main if kind in ("sha", "gitlab") else None)
+
+
+def test_a_branch_from_before_a_rule_is_held_to_the_rule(
+    repo: Repo,
+    commits: tuple[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    base, head = commits
+    repo.git("switch", "--quiet", "main")
+    repo.write(".github/autoresearch.yml", RULE)
+    main = repo.commit("a rule")
+    repo.git("update-ref", "refs/remotes/origin/main", "main")
+    repo.git("switch", "--quiet", "topic")
+    monkeypatch.chdir(repo.path)
+    gitlab = {
+        "CI_MERGE_REQUEST_IID": "3",
+        "CI_MERGE_REQUEST_DIFF_BASE_SHA": base,
+        "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main",
+    }
+    assert compared(repo.path, gitlab).base == base
+    assert run_cli(["fix", "--check", "--fail-on", "any"], gitlab) == 1
+    assert "BAD" in capsys.readouterr().out
+    pulled = pull(base, head)
+    pulled["pull_request"]["base"]["ref"] = "main"
+    assert compared(repo.path, event(tmp_path, "pull_request", pulled)).rules == main
+
+
+RULE = """
+fix:
+  targets:
+    - {tool: check, command: "echo BAD; false", regex: '(?P<message>BAD)'}
+"""
+OF_THE_HEAD = RULE.replace("echo BAD; false", "true")
+
+
+@pytest.mark.parametrize(
+    "kind", ["issue_comment", "workflow_run", "workflow_dispatch", "--proposed"]
+)
+def test_what_somebody_asks_for_brings_no_rules_of_its_own_whatever_the_event(
+    repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    repo.write(".github/autoresearch.yml", RULE)
+    base = repo.commit("rules")
+    repo.git("update-ref", "refs/remotes/origin/main", base)
+    repo.git("switch", "--quiet", "-c", "topic")
+    repo.write(".github/autoresearch.yml", OF_THE_HEAD)
+    head = repo.commit("rules of my own")
+    monkeypatch.chdir(repo.path)
+    words, given = ["fix", "--check", "--fail-on", "any"], {"GITHUB_SHA": base}
+    payload: dict[str, Any] = {"repository": {"full_name": SLUG, "default_branch": "main"}}
+    if kind == "issue_comment":
+        payload["issue"] = {"number": 7, "pull_request": {}}
+    elif kind == "workflow_run":
+        sides = {"base": {"ref": "main", "sha": base}, "head": {"ref": "topic", "sha": head}}
+        payload["workflow_run"] = {"pull_requests": [sides]}
+    if kind.startswith("--"):
+        words.append(kind)
+        # A push of that very commit: the branch is its pusher's, unless the job says otherwise.
+        given = event(tmp_path, "push", {**payload, "before": head}, GITHUB_SHA=head)
+        assert compared(repo.path, given).rules is None
+    else:
+        given = event(tmp_path, kind, payload, **given)
+    assert compared(repo.path, given, proposed=kind.startswith("--")).rules == base
+    assert run_cli(words, given) == 1
+    repo.git("update-ref", "refs/remotes/origin/main", head)
+    if not kind.startswith("--"):  # merged: nobody asks for it any more
+        assert compared(repo.path, given).rules is None
+
+
+def test_branches_of_a_fork_rule_nothing_whatever_they_are_called(
+    repo: Repo, commits: tuple[str, str], tmp_path: Path
+) -> None:
+    _, head = commits
+    repo.git("update-ref", "refs/remotes/origin/main", "main")
+    repo.git("remote", "add", "origin", "https://github.com/them/fork.git")
+    payload = {"issue": {"pull_request": {}}, "repository": {"default_branch": "main"}}
+    given = event(tmp_path, "issue_comment", payload, GITHUB_REPOSITORY=SLUG, GITHUB_SHA="f" * 40)
+    found = compared(repo.path, given)
+    assert (found.proposed, found.base, found.target) == (True, "", "")
+    with pytest.raises(ConfigError, match="origin is another repository"):
+        _ = found.rules
+    repo.git("remote", "set-url", "origin", f"git@github.com:{SLUG}")
+    assert compared(repo.path, given).rules == repo.git("rev-parse", "main")
+    assert compared(repo.path, given).head == head
 
 
 def test_a_base_that_this_clone_lacks_is_told_and_rules_nothing(

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from autoresearch_ci.cli.action.child_output import Narrator, Step
-from autoresearch_ci.cli.action.github_event import compared_refs, read_trigger
+from autoresearch_ci.cli.action.github_event import claim_of, read_trigger
 from autoresearch_ci.cli.action.inputs import (
     INPUTS,
     LOOPS,
@@ -170,7 +170,10 @@ def _run(step: Step, supervise: Callable[..., int]) -> int:
     if permission.permit is Permit.DEGRADE:
         env = _without_secrets(env)
     with tempfile.TemporaryDirectory(prefix="autoresearch-ci-job-") as folder:
-        words = arguments(given, compared_refs(trigger, Path(folder)))
+        claim = Path(folder) / "claim.md"
+        text = claim_of(trigger)
+        claim.write_text(text, encoding="utf-8", errors="replace")
+        words = arguments(given, str(claim) if text else "")
         if permission.permit is Permit.DEGRADE:
             words = _unpublished(words, step.command)
         if "setup-command" in given:

@@ -7,12 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from autoresearch_ci.cli.action.inputs import Refs
-from autoresearch_ci.cli.action.trigger import Trigger, needs_permission
+from autoresearch_ci.cli.action.trigger import Trigger, mapping_at, needs_permission
 from autoresearch_ci.errors import ConfigError
 from autoresearch_ci.publish.forge.github_api import GitHubTrust
-
-_NO_COMMIT = "0" * 40
 
 
 def read_trigger(environment: Mapping[str, str], token: str) -> Trigger:
@@ -49,46 +46,10 @@ def _trust(environment: Mapping[str, str], token: str) -> GitHubTrust:
     )
 
 
-def compared_refs(trigger: Trigger, folder: Path) -> Refs:
-    """What a gate on this event compares. The pull request's text is put into `folder`.
-
-    What is checked out is the head: of a pull request that is the merge with its base, so the
-    comparison shows what merging does.
-    """
-    claim = ""
-    pull_request = trigger.payload.get("pull_request")
-    body = pull_request.get("body") if isinstance(pull_request, Mapping) else None
-    if isinstance(body, str) and body:
-        path = folder / "claim.md"
-        path.write_text(body, encoding="utf-8", errors="replace")
-        claim = str(path)
-    return Refs(base=base_of(trigger.event, trigger.payload), claim=claim)
-
-
-def base_of(event: str, payload: Mapping[str, Any]) -> str:
-    """What the head of this event is to be compared with; empty: it does not say."""
-    pull_request = payload.get("pull_request")
-    if isinstance(pull_request, Mapping):
-        return _sha(pull_request.get("base"), "sha")
-    if event == "merge_group":
-        return _sha(payload.get("merge_group"), "base_sha")
-    if event != "push":
-        return ""
-    base = _sha(payload, "before")
-    # The first push of a branch: all that it adds.
-    return f"{_default_branch(payload)}..." if base == _NO_COMMIT else base
-
-
-def _default_branch(payload: Mapping[str, Any]) -> str:
-    """As a clone knows it; what the event does not say, the clone may."""
-    repository = payload.get("repository")
-    name = repository.get("default_branch") if isinstance(repository, Mapping) else None
-    return f"origin/{name}" if isinstance(name, str) and name else "origin/HEAD"
-
-
-def _sha(value: object, key: str) -> str:
-    found = value.get(key) if isinstance(value, Mapping) else None
-    return found if isinstance(found, str) and found.isalnum() else ""
+def claim_of(trigger: Trigger) -> str:
+    """What the pull request says of itself; empty: nothing."""
+    body = mapping_at(trigger.payload, "pull_request").get("body")
+    return body if isinstance(body, str) else ""
 
 
 def read_payload(environment: Mapping[str, str]) -> dict[str, Any]:

@@ -70,16 +70,6 @@ VARIABLES = {
 """Inputs that reach the command line as environment."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Refs:
-    """What a gate compares, as the event that started the job says; empty: it does not say."""
-
-    base: str = ""
-    head: str = "HEAD"
-    claim: str = ""
-    """File with the claim to reproduce."""
-
-
 def read_inputs(environment: Mapping[str, str]) -> dict[str, str]:
     """The inputs that were given, by name.
 
@@ -94,13 +84,13 @@ def read_inputs(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: found[name].strip() for name in INPUTS if name in found}
 
 
-def arguments(given: Mapping[str, str], refs: Refs) -> list[str]:
-    """The arguments of `autoresearch-ci`. Raises `ConfigError`."""
+def arguments(given: Mapping[str, str], claim: str = "") -> list[str]:
+    """The arguments of `autoresearch-ci`. `claim`: a file with one. Raises `ConfigError`."""
     command = chosen_command(given)
     _refuse_unused(given, command)
     words = [command]
     if command == "compare":
-        words += [*_compared(given, refs), "--json"]
+        words += [*filter(None, [given.get("base")]), "--json"]
     if command in RESUMABLE:
         words.append("--json")
     if command == "security":
@@ -122,8 +112,8 @@ def arguments(given: Mapping[str, str], refs: Refs) -> list[str]:
             "do: name this step's handoff.json in a next one, with  command: fix  and  "
             "args: --from-debug FILE"
         )
-    if refs.claim and "claim-not-reproduced" in words and "--claim" not in extra:
-        words += ["--claim", refs.claim]
+    if claim and "claim-not-reproduced" in words and "--claim" not in extra:
+        words += ["--claim", claim]
     return words + extra
 
 
@@ -162,16 +152,6 @@ def _refuse_unused(given: Mapping[str, str], command: str) -> None:
                 f"{', '.join(commands)}.\ndo: remove it."
             )
     _truth(given, "draft")
-
-
-def _compared(given: Mapping[str, str], refs: Refs) -> tuple[str, str]:
-    base = given.get("base") or refs.base
-    if not base:
-        raise ConfigError(
-            "input 'base': the event that started this job does not say what to compare with.\n"
-            "do: name a commit, such as  base: origin/main"
-        )
-    return base, refs.head
 
 
 def _truth(given: Mapping[str, str], name: str) -> bool:

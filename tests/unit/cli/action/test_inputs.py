@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import pytest
 
-from autoresearch_ci.cli.action.inputs import INPUTS, VARIABLES, Refs, arguments, read_inputs
+from autoresearch_ci.cli.action.inputs import INPUTS, VARIABLES, arguments, read_inputs
 from autoresearch_ci.errors import ConfigError
 
-BASE = Refs(base="abc", claim="/tmp/claim.md")
+CLAIM = "/tmp/claim.md"
 
 
 @pytest.mark.parametrize(
@@ -24,8 +24,8 @@ BASE = Refs(base="abc", claim="/tmp/claim.md")
         ({"resume": "false"}, ["run", "--json"]),
         ({"base": "main", "draft": "false"}, ["--publish-draft", "false", "--publish-base"]),
         ({"args": "--tag 'my run' # why"}, ["run", "--json", "--tag", "my run"]),
-        ({"command": "compare"}, ["compare", "abc", "HEAD", "--json"]),
-        ({"command": "compare", "base": "main"}, ["compare", "main", "HEAD"]),
+        ({"command": "compare"}, ["compare", "--json"]),
+        ({"command": "compare", "base": "main"}, ["compare", "main", "--json"]),
         (
             {"command": "compare", "fail-on": "regression:1%, claim-not-reproduced"},
             [
@@ -65,13 +65,13 @@ BASE = Refs(base="abc", claim="/tmp/claim.md")
     ],
 )
 def test_inputs_become_arguments(given: Mapping[str, str], expected: list[str]) -> None:
-    words = arguments(given, BASE)
+    words = arguments(given, CLAIM)
     assert any(words[i : i + len(expected)] == expected for i in range(len(words))), words
 
 
 def test_a_secret_is_never_an_argument() -> None:
     secret = {name: "hidden" for name, about in INPUTS.items() if about.secret}
-    assert "hidden" not in arguments(secret, BASE)
+    assert "hidden" not in arguments(secret, CLAIM)
     assert secret.keys() <= VARIABLES.keys()
 
 
@@ -89,12 +89,7 @@ def test_a_secret_is_never_an_argument() -> None:
 )
 def test_an_input_without_meaning_is_an_error(given: Mapping[str, str], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        arguments(given, BASE)
-
-
-def test_a_comparison_without_a_base_says_how_to_name_one() -> None:
-    with pytest.raises(ConfigError, match="base: origin/main"):
-        arguments({"command": "compare"}, Refs())
+        arguments(given, CLAIM)
 
 
 @pytest.mark.parametrize("name", ["INPUT_FAIL-ON", "INPUT_FAIL_ON"])
@@ -106,4 +101,4 @@ def test_a_name_is_the_same_with_hyphen_or_underscore(name: str) -> None:
 
 def test_debug_repairs_in_a_step_of_its_own() -> None:
     with pytest.raises(ConfigError, match="command: fix"):
-        arguments({"command": "debug", "args": "--tag t --fix"}, BASE)
+        arguments({"command": "debug", "args": "--tag t --fix"}, CLAIM)
