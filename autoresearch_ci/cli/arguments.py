@@ -62,6 +62,21 @@ def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     return parser
 
 
+def parsed(
+    parser: argparse.ArgumentParser, words: Sequence[str]
+) -> tuple[argparse.Namespace, list[str]]:
+    """The options, and what none of them is.
+
+    `--metric-timeout 10m` is no flag, but says what `--set metric.timeout=10m` does.
+    """
+    options, unknown = parser.parse_known_args(words)
+    if unknown:
+        from autoresearch_ci.config.flags import spelled_out
+
+        options, unknown = parser.parse_known_args(spelled_out(words))
+    return options, unknown
+
+
 def _add_programs(
     commands: argparse._SubParsersAction[argparse.ArgumentParser], words: Sequence[str] | None
 ) -> None:

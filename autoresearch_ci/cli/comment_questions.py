@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
-from autoresearch_ci.cli.action.github_event import read_payload, read_trigger
+from autoresearch_ci.cli.action.github_event import read_trigger
 from autoresearch_ci.cli.action.trigger import Permit, decide
+from autoresearch_ci.cli.compared import read_payload
 from autoresearch_ci.cli.questions import Asks
 from autoresearch_ci.cli.terminal import redacted
 from autoresearch_ci.config.schema import Publish

@@ -17,8 +17,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from autoresearch_ci.cli.action.github_event import read_payload
-from autoresearch_ci.cli.action.trigger import mapping_at, needs_permission
 from autoresearch_ci.config.fix import FixTarget
 from autoresearch_ci.decide.failures import Category
 from autoresearch_ci.errors import ConfigError
@@ -101,8 +99,12 @@ def asked(options: argparse.Namespace, start: Path | None = None) -> Compared:
 
 def settled(options: argparse.Namespace, start: Path) -> dict[str, str]:
     """The environment in which that command line compares the same, whatever becomes of refs, of
-    HEAD and of the runner's files. Raises `ConfigError`.
+    HEAD and of the runner's files; empty where it is no gate. Raises `ConfigError`.
     """
+    checks = options.command == "fix" and options.check and not options.staged
+    if not (checks or options.command in ("compare", "security")):
+        return {}
+    options.environment = {k: v for k, v in options.environment.items() if k != _SETTLED}
     return {_SETTLED: json.dumps(asdict(asked(options, start)))}
 
 
@@ -168,6 +170,19 @@ def fetched(
     return replace(pair, base=base, missing="") if base and base != pair.head else pair
 
 
+def read_payload(environment: Mapping[str, str]) -> dict[str, Any]:
+    """What the runner knows of the event. Raises `ConfigError`."""
+    path = environment.get("GITHUB_EVENT_PATH", "")
+    try:
+        payload = json.loads(Path(path).read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(
+            f"GITHUB_EVENT_PATH={path}: the event that started this job cannot be read ({error}).\n"
+            "usually: the runner's files are not visible in this container."
+        ) from error
+    return payload if isinstance(payload, dict) else {}
+
+
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _NO_COMMIT = "0" * 40
 
@@ -188,9 +203,9 @@ class _Job:
         """Raises `ConfigError` where the event cannot be read."""
         event = environment.get("GITHUB_EVENT_NAME", "")
         payload = read_payload(environment) if event else {}
-        pulls = mapping_at(payload, "workflow_run").get("pull_requests")
+        pulls = _found(payload, "workflow_run", "pull_requests")
         first = pulls[0] if isinstance(pulls, list) and len(pulls) == 1 else {}
-        pull = mapping_at(payload, "pull_request") or (first if isinstance(first, Mapping) else {})
+        pull = _mapping(payload, "pull_request") or (first if isinstance(first, Mapping) else {})
         return cls(
             repository=repository, environment=environment, event=event, payload=payload, pull=pull
         )
@@ -199,9 +214,9 @@ class _Job:
     def proposed(self) -> bool:
         """Whether somebody asks for HEAD. Where the event does not say: when HEAD is neither the
         commit that it is about, nor part of the default branch."""
-        if mapping_at(self.payload, "pull_request") or self.event == "merge_group" or self._merge:
+        if _mapping(self.payload, "pull_request") or self.event == "merge_group" or self._merge:
             return True
-        if not (needs_permission(self.event) or self.event in _OF_ANY_COMMIT):
+        if not (_mapping(self.payload, "issue") or self.event in _OF_ANY_COMMIT):
             return False
         head = self.repository.head()
         known = self.default and not self.foreign
@@ -215,14 +230,14 @@ class _Job:
     @property
     def number(self) -> int:
         """Of the pull or merge request that the job is about; 0: there is none."""
-        found = mapping_at(self.payload, "pull_request").get("number")
+        found = _found(self.payload, "pull_request", "number")
         found = found or (int(self._merge) if self._merge.isdecimal() else 0)
         return found if isinstance(found, int) else 0
 
     @property
     def fork(self) -> bool:
         """See `Compared`."""
-        if pull := mapping_at(self.payload, "pull_request"):
+        if pull := _mapping(self.payload, "pull_request"):
             return _repository(pull, "head") != _repository(pull, "base")
         sides = ("CI_MERGE_REQUEST_SOURCE_PROJECT_ID", "CI_MERGE_REQUEST_PROJECT_ID")
         return len({self.environment.get(side) for side in sides}) > 1
@@ -322,10 +337,20 @@ def _parted(job: _Job, start: Path, name: str, *, raises: bool) -> tuple[str, st
     return commit, ""
 
 
-def _text(value: object, *keys: str) -> str:
+def _found(value: object, *keys: str) -> object:
     for key in keys:
         value = value.get(key) if isinstance(value, Mapping) else None
-    return value if isinstance(value, str) else ""
+    return value
+
+
+def _text(value: object, *keys: str) -> str:
+    found = _found(value, *keys)
+    return found if isinstance(found, str) else ""
+
+
+def _mapping(value: object, *keys: str) -> Mapping[str, Any]:
+    found = _found(value, *keys)
+    return found if isinstance(found, Mapping) else {}
 
 
 def _repository(pull: Mapping[str, Any], side: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, TextIO
 
-from autoresearch_ci.cli.arguments import make_parser
+from autoresearch_ci.cli.arguments import make_parser, parsed
 from autoresearch_ci.cli.terminal import redacted
 from autoresearch_ci.errors import AutoresearchError, ConfigError, WorkspaceError, reason_of
 from autoresearch_ci.safety.log_text import json_text, message_lines
@@ -98,9 +98,7 @@ def _run_cli(arguments: Sequence[str], environment: Mapping[str, str], told: _To
 
     try:
         parser = make_parser(arguments)
-        options, unknown = parser.parse_known_args(arguments)
-        if unknown:
-            options, unknown = parser.parse_known_args(_with_keys_spelled_out(arguments))
+        options, unknown = parsed(parser, arguments)
         if unknown:
             parser.error(f"unrecognized arguments: {' '.join(unknown)}{_suggestion(unknown)}")
         options.environment = environment
@@ -134,13 +132,6 @@ def _nobody_reads() -> bool:
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
     return gone
-
-
-def _with_keys_spelled_out(arguments: Sequence[str]) -> list[str]:
-    """`--metric-timeout 10m` is no flag, but says what `--set metric.timeout=10m` does."""
-    from autoresearch_ci.config.flags import spelled_out
-
-    return spelled_out(arguments)
 
 
 def _suggestion(unknown: Sequence[str]) -> str:

@@ -441,6 +441,36 @@ def test_a_gate_says_what_a_pull_request_breaks_and_where(job: Job, head: str) -
     assert (passed.code, passed.outputs["verdict"]) == (0, "pass"), passed.log
 
 
+def test_what_prepares_a_gate_does_not_choose_what_is_compared(job: Job) -> None:
+    """It may run the pull request's own code, as where that is installed."""
+    job.repo.write(".github/autoresearch.yml", MARKS)
+    job.repo.write("a.txt", "good\n")
+    base = job.repo.commit("rules")
+    job.repo.write("b.txt", "BAD\n")
+    head = job.repo.commit("worse")
+    job.repo.git("update-ref", "refs/remotes/origin/main", base)
+    event = job.event("pull_request", pull_request(base))
+    forged = (
+        f"sed -i s/{base}/{head}/ $GITHUB_EVENT_PATH",
+        "git rm -q b.txt .github -r",
+        "git -c user.name=x -c user.email=x@x commit -qm gone",
+        f"git update-ref refs/remotes/origin/main {head}",
+    )
+    inputs = {
+        "command": "fix",
+        "args": "--check --publish none",
+        "fail-on": "new",
+        "setup-command": "\n".join(forged),
+    }
+    done = job(inputs=inputs, **event)
+    assert base not in (job.folder / "event.json").read_text()
+    assert job.repo.git("rev-parse", "HEAD~1") == head
+    assert (done.code, done.outputs["verdict"], done.outputs["failures"]) == (1, "fail", "1"), (
+        done.log
+    )
+    assert "::error file=b.txt,line=1" in done.log
+
+
 HOLE = "import subprocess\n\nsubprocess.call('ls ' + name, shell=True)  # ::error::forged\n"
 
 

@@ -6,6 +6,7 @@ Whatever happens, outputs, summary and exit code are there, and the workspace be
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import re
@@ -38,6 +39,8 @@ from autoresearch_ci.cli.action.runner_io import VARIABLES as FILES
 from autoresearch_ci.cli.action.runner_io import FileCommands, Log, masks
 from autoresearch_ci.cli.action.step_summary import unfinished_part
 from autoresearch_ci.cli.action.trigger import GATE, Permit, decide
+from autoresearch_ci.cli.arguments import make_parser, parsed
+from autoresearch_ci.cli.compared import settled
 from autoresearch_ci.errors import AutoresearchError, ConfigError
 from autoresearch_ci.execution.supervisor import Stopping, supervise
 from autoresearch_ci.safety.secret_values import holds_secret, is_secret_name
@@ -172,12 +175,18 @@ def _run(step: Step, supervise: Callable[..., int]) -> int:
     with tempfile.TemporaryDirectory(prefix="autoresearch-ci-job-") as folder:
         claim = Path(folder) / "claim.md"
         text = claim_of(trigger)
-        claim.write_text(text, encoding="utf-8", errors="replace")
         words = arguments(given, str(claim) if text else "")
         if permission.permit is Permit.DEGRADE:
             words = _unpublished(words, step.command)
         if "setup-command" in given:
+            fixed = _settled(words, env, step.workspace)
             _set_up(step, given["setup-command"])
+            env |= fixed
+        # Only now, as what was set up could have written them.
+        claim.write_text(text, encoding="utf-8", errors="replace")
+        if trigger.event:
+            env["GITHUB_EVENT_PATH"] = str(Path(folder) / "event.json")
+            Path(env["GITHUB_EVENT_PATH"]).write_text(json.dumps(trigger.payload), encoding="utf-8")
         argv = [sys.executable, "-I", "-m", "autoresearch_ci", *words]
         code = supervise(
             argv, cwd=step.workspace, env=env, stopping=step.stopping, on_line=step.hear
@@ -209,6 +218,16 @@ def _set_up(step: Step, command: str) -> None:
             "do: make it work on this runner; in the container action only Debian's python, git "
             "and bash are there."
         )
+
+
+def _settled(words: list[str], env: Mapping[str, str], workspace: Path) -> dict[str, str]:
+    """What fixes which commits a gate compares, and whose rules hold; nothing where the command
+    line is wrong, which it says itself."""
+    with contextlib.redirect_stderr(io.StringIO()), suppress(SystemExit):
+        options, _ = parsed(make_parser(words), words)
+        options.environment = env
+        return settled(options, workspace)
+    return {}
 
 
 def _child_environment(environment: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
 from autoresearch_ci.cli.action.trigger import Trigger, mapping_at, needs_permission
-from autoresearch_ci.errors import ConfigError
+from autoresearch_ci.cli.compared import read_payload
 from autoresearch_ci.publish.forge.github_api import GitHubTrust
 
 
@@ -50,16 +47,3 @@ def claim_of(trigger: Trigger) -> str:
     """What the pull request says of itself; empty: nothing."""
     body = mapping_at(trigger.payload, "pull_request").get("body")
     return body if isinstance(body, str) else ""
-
-
-def read_payload(environment: Mapping[str, str]) -> dict[str, Any]:
-    """What the runner knows of the event. Raises `ConfigError`."""
-    path = environment.get("GITHUB_EVENT_PATH", "")
-    try:
-        payload = json.loads(Path(path).read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise ConfigError(
-            f"GITHUB_EVENT_PATH={path}: the event that started this job cannot be read ({error}).\n"
-            "usually: the runner's files are not visible in this container."
-        ) from error
-    return payload if isinstance(payload, dict) else {}
