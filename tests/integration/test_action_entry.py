@@ -497,6 +497,27 @@ def test_a_gate_says_what_weakness_a_pull_request_brings_and_where(job: Job, hea
     assert (never.code, never.outputs["verdict"]) == (0, "pass"), never.log
 
 
+def test_a_run_does_not_react_to_a_branch_that_the_configuration_makes_ours(job: Job) -> None:
+    job.repo.write(".github/autoresearch.yml", "publish: {branch: 'perf/{tag}'}\n")
+    job.repo.commit("our name for them")
+    done = job(**job.event("push", {}, GITHUB_REF="refs/heads/perf/nightly"))
+    assert done.code == 0, done.log
+    assert "a branch of our own" in done.log
+    assert not (job.repo.path / "autoresearch").exists()
+
+
+def test_what_is_our_own_is_looked_at_and_not_repaired_again(job: Job) -> None:
+    before = job.repo.commit("as it was")
+    job.repo.write("b.py", HOLE)
+    job.repo.commit("worse")
+    inputs = {"command": "security", "args": "--fix --publish none", "base": before}
+    event = job.event("push", {"before": before}, GITHUB_REF="refs/heads/autoresearch/security-t")
+    done = job(inputs=inputs, **event)
+    told = (done.code, done.outputs["verdict"], done.outputs["findings"])
+    assert told == (1, "fail", "1"), done.log
+    assert "Nothing is repaired here" in done.log
+
+
 def test_a_weakness_that_is_old_does_not_fail_the_step_and_a_gap_does(job: Job) -> None:
     job.repo.write("b.py", HOLE)
     base = job.repo.commit("as it was")

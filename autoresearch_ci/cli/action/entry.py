@@ -17,6 +17,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -38,9 +39,10 @@ from autoresearch_ci.cli.action.outputs import gate_annotations, no_outputs, res
 from autoresearch_ci.cli.action.runner_io import VARIABLES as FILES
 from autoresearch_ci.cli.action.runner_io import FileCommands, Log, masks
 from autoresearch_ci.cli.action.step_summary import unfinished_part
-from autoresearch_ci.cli.action.trigger import GATE, Permit, decide
+from autoresearch_ci.cli.action.trigger import GATE, Permit, Trigger, decide
 from autoresearch_ci.cli.arguments import make_parser, parsed
 from autoresearch_ci.cli.compared import settled
+from autoresearch_ci.cli.config import effective
 from autoresearch_ci.errors import AutoresearchError, ConfigError
 from autoresearch_ci.execution.supervisor import Stopping, supervise
 from autoresearch_ci.safety.secret_values import holds_secret, is_secret_name
@@ -163,7 +165,9 @@ def _run(step: Step, supervise: Callable[..., int]) -> int:
     _remember(environment, since=step.since, finished=False, **resumable)
     trigger = read_trigger(environment, given.get("token", ""))
     step.gate = is_gate(given)
+    trigger = replace(trigger, branches=_branches(given, trigger))
     permission = decide(trigger, GATE if step.gate else step.command)
+    echo = decide(trigger, step.command)
     step.reason = permission.reason
     if permission.permit is Permit.REFUSE:
         raise ConfigError(permission.reason)
@@ -176,6 +180,9 @@ def _run(step: Step, supervise: Callable[..., int]) -> int:
         claim = Path(folder) / "claim.md"
         text = claim_of(trigger)
         words = arguments(given, str(claim) if text else "")
+        if step.gate and "--fix" in words and echo.permit is Permit.SKIP:
+            step.reason = f"{echo.reason} Nothing is repaired here."
+            words = [word for word in words if word not in ("--fix", "--resume")]
         if permission.permit is Permit.DEGRADE:
             words = _unpublished(words, step.command)
         if "setup-command" in given:
@@ -218,6 +225,19 @@ def _set_up(step: Step, command: str) -> None:
             "do: make it work on this runner; in the container action only Debian's python, git "
             "and bash are there."
         )
+
+
+def _branches(given: Mapping[str, str], trigger: Trigger) -> str:
+    """What the configuration calls our branches; empty where nobody asks, or it cannot be read, of
+    which the command line speaks itself."""
+    words = arguments(given)
+    repairs = words[0] in LOOPS or "--fix" in words
+    if not repairs or trigger.event not in ("push", "pull_request"):
+        return ""
+    with contextlib.redirect_stderr(io.StringIO()), suppress(SystemExit, AutoresearchError):
+        options, _ = parsed(make_parser(words), words)
+        return effective(options, command=options.command)[0].config.publish.branch
+    return ""
 
 
 def _settled(words: list[str], env: Mapping[str, str], workspace: Path) -> dict[str, str]:

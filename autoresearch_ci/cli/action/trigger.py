@@ -5,6 +5,7 @@ The classic holes of workflows: https://docs.github.com/actions/reference/securi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -37,6 +38,8 @@ class Trigger:
     """The actor's permission on the repository; `None`: not asked, or nobody could say."""
     head_repository: str | None = None
     """Of the pull request that was commented on; `None`: not asked, or nobody could say."""
+    branches: str = ""
+    """What the configuration calls our branches, with `{tag}`; empty: nobody could say."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,13 +84,21 @@ def _by_ourselves(trigger: Trigger) -> str:
     """Why this is an echo of our own work; empty when it is none."""
     branch = trigger.ref.removeprefix("refs/heads/")
     head = mapping_at(mapping_at(trigger.payload, "pull_request"), "head").get("ref")
-    if trigger.event == "push" and branch.startswith(OUR_BRANCHES):
+    if trigger.event == "push" and _is_ours(branch, trigger.branches):
         return f"this push is to {branch}, a branch of our own."
-    if isinstance(head, str) and head.startswith(OUR_BRANCHES) and not _is_fork(trigger.payload):
+    ours = isinstance(head, str) and _is_ours(head, trigger.branches)
+    if ours and not _is_fork(trigger.payload):
         return f"this is about our own pull request, from {head}."
     if trigger.actor in OURS and trigger.event not in _DELIBERATE:
         return f"{trigger.actor} caused this event, and we do not react to ourselves."
     return ""
+
+
+def _is_ours(branch: str, named: str) -> bool:
+    own = re.escape(named).replace(r"\{tag\}", ".+")
+    return branch.startswith(OUR_BRANCHES) or (
+        own not in ("", ".+") and bool(re.fullmatch(own, branch))
+    )
 
 
 def _allowed(trigger: Trigger) -> Permission:
