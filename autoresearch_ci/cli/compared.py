@@ -58,11 +58,11 @@ class Compared:
         """The commit whose configuration rules; `None`: what is checked out.
 
         Whoever branched off long ago does not choose the rules of that day. Raises `ConfigError`
-        where nothing is known of the branch that it is for.
+        where nobody knows what the head is compared with.
         """
         if not self.proposed:
             return None
-        if not (self.target or self.base):
+        if not self.base:
             raise ConfigError(
                 "the rules of the base hold for what a pull request brings, and they cannot be "
                 f"read: {self.missing}.\n"
@@ -125,7 +125,7 @@ def compared(
         found = Compared(
             head=repository.head(),
             proposed=proposed or job.proposed,
-            target=_newest(job, named),
+            target=_newest(job, named) if proposed or job.proposed else "",
             pull_request=job.number,
             fork=job.fork,
         )

@@ -36,6 +36,8 @@ class TrustedLists:
     commit: str
     files: Mapping[str, FileVersion]
     """All that it has."""
+    before: Mapping[str, FileVersion]
+    """All that there was before the change, of which comments count."""
     moved: Mapping[str, str]
     """Of a file that the head has elsewhere: where it stood."""
     settings: Security
@@ -85,9 +87,11 @@ class TrustedLists:
         return data if isinstance(data, dict) else None
 
     def _content(self, path: str) -> bytes | None:
-        version = self.files.get(path)
+        return self._read(self.files.get(path))
+
+    def _read(self, version: FileVersion | None) -> bytes | None:
         return self.repository.read(version) if version and version.regular else None
 
     def _text(self, path: str) -> str:
-        found = self._content(path if path in self.files else self.moved.get(path, ""))
+        found = self._read(self.before.get(path) or self.before.get(self.moved.get(path, "")))
         return (found or b"").decode("utf-8-sig", "replace")

@@ -141,6 +141,9 @@ class _Scanning:
         # Whose excuses and rules count.
         self.trusted = pair.base if pair.base and (diff or pair.proposed) else pair.head
         self.theirs = self.base if self.trusted == pair.base else self.files
+        # Lists are those of today, as is the configuration that names them.
+        self.rules = pair.rules or self.trusted
+        self.listed = repository.files(self.rules) if self.rules != self.trusted else self.theirs
         self.lookers = lookers(self.settings, scan.environment)
         self.was = BaseFiles(
             repository=repository,
@@ -234,7 +237,7 @@ class _Scanning:
             repository=contents,
             rules=Rules(
                 semgrep=self._rules(),
-                steering={path: self.theirs[path] for path in steering(self.theirs)},
+                steering={path: self.listed[path] for path in steering(self.listed)},
             ),
             everything=everything,
         )
@@ -245,12 +248,12 @@ class _Scanning:
         for name in self.settings.semgrep:
             below = {
                 path: version
-                for path, version in self.theirs.items()
+                for path, version in self.listed.items()
                 if (path == name or path.startswith(f"{name.rstrip('/')}/")) and version.regular
             }
             if not below:
                 raise ConfigError(
-                    f"security.semgrep: {name} is not in {self.trusted[:12]}, whose rules hold.\n"
+                    f"security.semgrep: {name} is not in {self.rules[:12]}, whose rules hold.\n"
                     "do: commit it there first, or correct the path."
                 )
             found.update(below)
@@ -284,8 +287,9 @@ class _Scanning:
     def _trusted(self) -> TrustedLists:
         return TrustedLists(
             repository=self.scan.repository,
-            commit=self.trusted,
-            files=self.theirs,
+            commit=self.rules,
+            files=self.listed,
+            before=self.theirs,
             moved=self.was.moved,
             settings=self.settings,
             today=self.scan.today,

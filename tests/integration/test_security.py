@@ -379,6 +379,23 @@ def test_what_the_base_leaves_out_is_left_out_and_said(
     assert found.json["excluded"] == ["a.bin"]
 
 
+def test_a_branch_from_before_a_rule_is_held_to_the_rule_and_its_lists(
+    repo: Repo, scan: Scan, tmp_path: Path
+) -> None:
+    repo.write(".github/autoresearch.yml", "security: {fail_on: never}\n")
+    repo.commit()
+    repo.git("switch", "--quiet", "-c", "topic")
+    repo.write("app.py", HOLE)
+    head = repo.commit()
+    repo.git("switch", "--quiet", "main")
+    repo.write(".github/autoresearch.yml", "security: {baseline: known.json}\n")
+    repo.write("known.json", "{}")
+    main = repo.commit()
+    repo.git("switch", "--quiet", "topic")
+    found = scan("--diff", **event(tmp_path, main, head))
+    assert (found.code, found.blocking) == (1, ["app.py:bandit/B602"])
+
+
 @pytest.mark.parametrize("words", [(), ("--scope", "src/**")])
 def test_what_is_moved_out_of_what_is_left_out_is_new(
     repo: Repo, scan: Scan, words: tuple[str, ...]
