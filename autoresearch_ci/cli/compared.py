@@ -298,9 +298,16 @@ class _Job:
 
     @property
     def merged_into(self) -> str | None:
-        """The base's side, where HEAD is the merge with it; empty: not in this clone."""
-        merged = self.repository.ref("HEAD^2")
-        return (self.repository.ref("HEAD^1") or "") if merged in self.heads else None
+        """The base's side, where HEAD is the merge with it; empty: not in this clone.
+
+        Anybody can make a merge of what they propose with what they like, but neither the forge's
+        own, of which the job is, nor one with a commit of the branch.
+        """
+        side, merged = (self.repository.ref(f"HEAD^{n}") or "" for n in (1, 2))
+        of_job = self.environment.get("GITHUB_SHA") or self.environment.get("CI_COMMIT_SHA")
+        head = self.repository.head()
+        theirs = of_job in (None, head) or self.repository.is_ancestor(side, self.branch)
+        return side if merged in self.heads and theirs else None
 
 
 _SLUG = re.compile(r"^(?!file:)[^/]+:.*?([^/:]+/[^/:]+?)(?:\.git)?/?$")

@@ -272,6 +272,23 @@ def test_the_merge_of_a_pull_request_is_held_against_the_side_that_it_is_merged_
     assert (found.base, found.rules, found.pull_request) == (main, main, 7)
 
 
+def test_a_merge_that_the_proposal_has_made_itself_is_no_base(
+    repo: Repo, commits: tuple[str, str], tmp_path: Path
+) -> None:
+    """A job that checks out the branch by name gets what was pushed after the event."""
+    _, head = commits
+    main = repo.git("rev-parse", "main")
+    repo.git("switch", "--quiet", "-c", "theirs", "main")
+    repo.write(".github/autoresearch.yml", OF_THE_HEAD)
+    repo.commit("rules of my own")
+    repo.git("merge", "--quiet", "--no-ff", "-m", "Merge", "topic")
+    pulled = pull(main, head)
+    pulled["pull_request"]["base"]["ref"] = "main"
+    repo.git("update-ref", "refs/remotes/origin/main", "main")
+    found = compared(repo.path, event(tmp_path, "pull_request", pulled, GITHUB_SHA="f" * 40))
+    assert (found.base, found.rules) == (main, main)
+
+
 @pytest.mark.parametrize(
     "kind", ["sha", "branch", "gitlab", "gitlab branch", "push", "first push", "nothing"]
 )
@@ -347,7 +364,9 @@ def test_what_somebody_asks_for_brings_no_rules_of_its_own_whatever_the_event(
     repo.git("update-ref", "refs/remotes/origin/main", base)
     repo.git("switch", "--quiet", "-c", "topic")
     repo.write(".github/autoresearch.yml", OF_THE_HEAD)
-    head = repo.commit("rules of my own")
+    before = repo.commit("rules of my own")
+    repo.write("value", "2\n")
+    head = repo.commit("a change")
     monkeypatch.chdir(repo.path)
     words, given = ["fix", "--check", "--fail-on", "any"], {"GITHUB_SHA": base}
     payload: dict[str, Any] = {"repository": {"full_name": SLUG, "default_branch": "main"}}
@@ -359,7 +378,7 @@ def test_what_somebody_asks_for_brings_no_rules_of_its_own_whatever_the_event(
     if kind.startswith("--"):
         words.append(kind)
         # A push of that very commit: the branch is its pusher's, unless the job says otherwise.
-        given = event(tmp_path, "push", {**payload, "before": head}, GITHUB_SHA=head)
+        given = event(tmp_path, "push", {**payload, "before": before}, GITHUB_SHA=head)
         assert compared(repo.path, given).rules is None
     else:
         given = event(tmp_path, kind, payload, **given)
