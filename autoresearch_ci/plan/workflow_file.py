@@ -20,7 +20,7 @@ USES: Mapping[str, tuple[str, str]] = {
 OURS = "OWNER/autoresearch-ci"
 """What stands in the examples for the repository that holds our workflows."""
 _NAMED = re.compile(r"uses: OWNER/autoresearch-ci(?P<path>/\S+)@(?P<ref>\S+)")
-_SETUP = re.compile(r"(?m)^( +)setup-command:.*\n")
+_SETUP = re.compile(r"(?m)^(?: +#.*\n)*( +)setup-command:.*\n")
 
 
 def schema_line(source: str = "") -> str:

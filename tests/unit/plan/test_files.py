@@ -67,6 +67,7 @@ def test_a_workflow_differs_from_its_example_in_what_is_installed(
     other = usual.pop("with")
     setup = given.pop("setup-command", "")
     assert setup.splitlines() == list(install)
+    assert "base's list" not in text  # what the example installs, and why
     assert given.pop("host", False) is host
     del other["setup-command"]
     other.pop("iterations", None)
