@@ -28,7 +28,7 @@ from autoresearch_ci.workspace.repository import SHALLOW, Repository
 
 _SOURCE = "CI_MERGE_REQUEST_SOURCE_BRANCH_SHA"
 """GitLab's, of a pipeline for the merged result."""
-_SETTLED = "AUTORESEARCH_CI_COMPARED"
+SETTLED = "AUTORESEARCH_CI_COMPARED"
 """What our action has found before anything of the repository ran; see `settled`."""
 _OF_ANY_COMMIT = frozenset({"workflow_run", "workflow_dispatch", "repository_dispatch"})
 """Events whose job may check out what somebody proposes, and which do not say so."""
@@ -79,8 +79,8 @@ def asked(options: argparse.Namespace, start: Path | None = None) -> Compared:
     `compare BASE HEAD` takes both as they are. Raises `ConfigError`.
     """
     start, environment = start or Path.cwd(), options.environment
-    if _SETTLED in environment:
-        return Compared(**json.loads(environment[_SETTLED]))
+    if SETTLED in environment:
+        return Compared(**json.loads(environment[SETTLED]))
     proposed = options.proposed
     if options.command != "compare":
         named = options.diff if options.command == "security" else options.base
@@ -104,8 +104,8 @@ def settled(options: argparse.Namespace, start: Path) -> dict[str, str]:
     checks = options.command == "fix" and options.check and not options.staged
     if not (checks or options.command in ("compare", "security")):
         return {}
-    options.environment = {k: v for k, v in options.environment.items() if k != _SETTLED}
-    return {_SETTLED: json.dumps(asdict(asked(options, start)))}
+    options.environment = {k: v for k, v in options.environment.items() if k != SETTLED}
+    return {SETTLED: json.dumps(asdict(asked(options, start)))}
 
 
 def compared(

@@ -367,9 +367,11 @@ def test_a_gate_takes_base_and_claim_from_the_pull_request(job: Job) -> None:
         "args": "--scope value --metric 'cat value' --set calibrate=never",
     }
     payload["pull_request"]["body"] = "**value 10 → 9, -10.0 % [95 % CI -10.0, -10.0], n=1+1**"
+    payload["pull_request"]["title"] = "autoresearch: value 10 → 9 (-10.0 %)"
     done = job(inputs=inputs, **job.event("pull_request", payload))
     assert done.code == 0, done.log
     assert (done.outputs["verdict"], done.outputs["delta-percent"]) == ("pass", "10.0")
+    payload["pull_request"]["title"] = "Another title"
     assert "Gate: passed" in done.summary
     payload["pull_request"]["body"] = "**value 10 → 5, -50.0 % [95 % CI -50.0, -50.0], n=1+1**"
     done = job(inputs=inputs, **job.event("pull_request", payload))
@@ -380,6 +382,9 @@ def test_a_gate_takes_base_and_claim_from_the_pull_request(job: Job) -> None:
     assert "Stopped by an error" not in done.summary
     assert "| claimed | 10 -&gt; 5 | -50.0 % |" in done.summary
     assert "| measured | 10 -&gt; 9 | -10.0 % | same in every run |" in done.summary
+    payload["pull_request"]["title"] = "autoresearch: value 10 → 9 (-10.0 %)"
+    done = job(inputs=inputs, **job.event("pull_request", payload))
+    assert (done.code, done.outputs["verdict"]) == (2, "incomplete"), done.log
 
 
 def test_a_pull_request_is_measured_against_the_base_that_it_was_merged_with(job: Job) -> None:

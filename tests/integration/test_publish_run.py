@@ -18,6 +18,7 @@ import pytest
 
 from autoresearch_ci.publish.forge import git_remote
 from autoresearch_ci.record import past_notebooks
+from autoresearch_ci.report.claim import read_claim
 from tests.conftest import Repo, Result, Run, Script
 from tests.git_http import PROTECTED, Bare, GitServer
 from tests.github_api import ACTIONS, SLUG, Fault, GitHubApi, Identity
@@ -88,6 +89,7 @@ def test_each_keep_is_pushed_and_one_pull_request_follows(world: World) -> None:
     assert world.bare.ref(NOTEBOOK) == world.repo.ref(NOTEBOOK)
     (pull,) = world.api.pulls
     assert pull["title"] == "autoresearch: metric 10 → 7 (-30.0 %)"
+    assert read_claim(f"# {pull['title']}\n\n{pull['body']}", "it", 1 << 20).gain == 0.3
     assert pull["draft"]
     assert pull["base"]["ref"] == "main"
     edits = [r for r in world.api.requests if r.startswith("PATCH")]

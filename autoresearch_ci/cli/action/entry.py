@@ -41,7 +41,7 @@ from autoresearch_ci.cli.action.runner_io import FileCommands, Log, masks
 from autoresearch_ci.cli.action.step_summary import unfinished_part
 from autoresearch_ci.cli.action.trigger import GATE, Permit, Trigger, decide
 from autoresearch_ci.cli.arguments import make_parser, parsed
-from autoresearch_ci.cli.compared import settled
+from autoresearch_ci.cli.compared import SETTLED, settled
 from autoresearch_ci.cli.config import effective
 from autoresearch_ci.errors import AutoresearchError, ConfigError
 from autoresearch_ci.execution.supervisor import Stopping, supervise
@@ -255,7 +255,7 @@ def _child_environment(environment: Mapping[str, str], given: Mapping[str, str])
     env = {
         name: value
         for name, value in environment.items()
-        if name not in FILES and not _RUNTIME.search(name)
+        if name not in (*FILES, SETTLED) and not _RUNTIME.search(name)
     }
     return env | {VARIABLES[name]: given[name] for name in VARIABLES if name in given}
 

@@ -44,6 +44,8 @@ def _trust(environment: Mapping[str, str], token: str) -> GitHubTrust:
 
 
 def claim_of(trigger: Trigger) -> str:
-    """What the pull request says of itself; empty: nothing."""
-    body = mapping_at(trigger.payload, "pull_request").get("body")
-    return body if isinstance(body, str) else ""
+    """What the pull request says of itself, below its title; empty: nothing."""
+    pull = mapping_at(trigger.payload, "pull_request")
+    title, body = (str(pull.get(name) or "") for name in ("title", "body"))
+    titled = " ".join(title.split())
+    return f"# {titled}\n\n{body}" if titled and body else body
