@@ -18,6 +18,7 @@ from autoresearch_ci.decide.gaming import Ruler, certain, loud
 from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.decide.lasting import (
     GO_ON,
+    NO_HOLDOUT,
     as_judged,
     is_expected,
     is_of_guard,
@@ -37,9 +38,9 @@ from autoresearch_ci.experiment import (
     Proposal,
     Status,
 )
+from autoresearch_ci.measure import holdout
 from autoresearch_ci.measure.bench import Bench
 from autoresearch_ci.measure.commands import OutOfTime, Subject
-from autoresearch_ci.measure.holdout import asked
 from autoresearch_ci.measure.hooks import Commit
 from autoresearch_ci.measure.outcome import Objective, Outcome, discarded, identity
 from autoresearch_ci.record.ledger import Ledger
@@ -138,6 +139,9 @@ class Evaluator:
                 )
             return None if is_expected(experiments) else _unteachable(words)
         kept = Subject(changes=self.ledger.changes(self.ledger.incumbent), iteration=iteration)
+        if experiments[-1].reason == NO_HOLDOUT:
+            run, _ = holdout.measured(self.bench, kept, knowledge)
+            return BaselineError(_WITHOUT_HOLDOUT.format(words)) if run.failed else None
         of_guard = is_of_guard(experiments[-1])
         measured, knowledge = self.objective.measured(kept, knowledge)
         runs: list[MetricRun | GuardRun] = [measured]
@@ -286,7 +290,11 @@ class Evaluator:
 
     def _confirmed(self, outcome: Outcome, subject: Subject) -> Outcome:
         """The same, refused when the holdout says no."""
-        verdict, knowledge = asked(self.bench, subject, outcome.knowledge, hold=self.reducing)
+        verdict, knowledge = holdout.asked(
+            self.bench, subject, outcome.knowledge, hold=self.reducing
+        )
+        if verdict is None:
+            return replace(outcome, knowledge=knowledge).refused(NO_HOLDOUT)
         outcome = replace(outcome, knowledge=knowledge, holdout=verdict)
         # The journal is read by proposers: no number of the holdout may stand in it.
         refused = verdict is HoldoutVerdict.DENIES
@@ -371,6 +379,13 @@ class Evaluator:
             if version is None and edit.content is not None and incumbent.is_folder(edit.path):
                 return f"out-of-scope: {edit.path} (a folder)"
         return None
+
+
+_WITHOUT_HOLDOUT = (
+    "{}\nusually: the machine changed while the run went on, or what the holdout reads is gone; "
+    "its output is in the run store (.git/autoresearch/TAG/holdout), out of the proposer's sight.\n"
+    "do: mend the machine, or what the holdout needs; then go on with --resume."
+)
 
 
 def _unteachable(words: str) -> ProposerError:

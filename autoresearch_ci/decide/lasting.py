@@ -23,7 +23,8 @@ _KNOWN = re.compile(r"the same code as experiment \d+, (keep|discard|crash|metri
 _FAILURES = (Status.CRASH, Status.METRIC_ERROR, Status.HOOK_BLOCKED)
 _GUARD = "guard failed: "
 _NO_RIVAL = "the incumbent could not be measured again: "
-_BLAMELESS = (_GUARD, _NO_RIVAL)
+NO_HOLDOUT = "the holdout could not be measured: it fails on what was kept, too"
+_BLAMELESS = (_GUARD, _NO_RIVAL, NO_HOLDOUT)
 """How reasons of discards begin that may be no fault of the candidate's."""
 _SLOW = "timed out"
 LATE = "bytes were printed after the command itself had ended"
@@ -53,7 +54,9 @@ def _is_final(experiment: Experiment) -> bool:
     Not where the keep rule wants to see more of it, or nothing was measured.
     """
     reason = experiment.reason
-    if experiment.status is Status.DISCARD and reason.startswith(("promising", _NO_RIVAL)):
+    if experiment.status is Status.DISCARD and reason.startswith(
+        ("promising", _NO_RIVAL, NO_HOLDOUT)
+    ):
         return False
     return experiment.samples > 0 and experiment.status is not Status.HOOK_BLOCKED
 

@@ -12,14 +12,20 @@ from autoresearch_ci.config.metric import Holdout
 from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.decide.noise import ComparisonResult, compare
 from autoresearch_ci.errors import BaselineError
-from autoresearch_ci.experiment import HoldoutVerdict
-from autoresearch_ci.measure.bench import Bench
+from autoresearch_ci.events import Warning
+from autoresearch_ci.experiment import HoldoutVerdict, MetricRun
+from autoresearch_ci.measure.bench import Bench, crashed
 from autoresearch_ci.measure.commands import Subject
+from autoresearch_ci.measure.flaky import with_second_chance
 
 BASELINE_RUNS = 3
 """Runs that tell the holdout's own noise."""
 _LEVEL = 0.1
 """Of calling equal code better or worse, half of it each: the metric has paid for its own error."""
+_FLAKY = (
+    "the holdout fails now and then on code that is not a candidate's: where it fails it gets a "
+    "second run"
+)
 
 
 def calibrated(bench: Bench, knowledge: Knowledge) -> Knowledge:
@@ -39,10 +45,10 @@ def calibrated(bench: Bench, knowledge: Knowledge) -> Knowledge:
 
 def asked(
     bench: Bench, candidate: Subject, knowledge: Knowledge, *, hold: bool = False
-) -> tuple[HoldoutVerdict, Knowledge]:
+) -> tuple[HoldoutVerdict | None, Knowledge]:
     """What the holdout says of the candidate, measured beside the incumbent.
 
-    `hold`: nobody expects a gain of this one.
+    `None`: nothing, as it fails on the incumbent, too. `hold`: nobody expects a gain of this one.
     """
     holdout = bench.holdout
     if holdout is None:
@@ -51,14 +57,30 @@ def asked(
         agrees, knowledge = _gains(bench, holdout, candidate, knowledge)
     else:
         agrees, knowledge = _holds(bench, holdout, candidate, knowledge)
+    if agrees is None:
+        return None, knowledge
     if not agrees:
         return HoldoutVerdict.DENIES, knowledge
     return HoldoutVerdict.GAINS if gains else HoldoutVerdict.HOLDS, knowledge
 
 
+def measured(bench: Bench, subject: Subject, knowledge: Knowledge) -> tuple[MetricRun, Knowledge]:
+    """One state of the code; a second time where the command failed, as with metric and guards."""
+    found = with_second_chance(
+        "holdout",
+        lambda subject, knowledge: bench.run(subject, knowledge, stage="holdout"),
+        subject,
+        knowledge,
+        may_pass=crashed,
+    )
+    if "holdout" in found.knowledge.flaky - knowledge.flaky:
+        bench.observe(Warning(message=_FLAKY))
+    return found.run, found.knowledge
+
+
 def _gains(
     bench: Bench, holdout: Holdout, candidate: Subject, knowledge: Knowledge
-) -> tuple[bool, Knowledge]:
+) -> tuple[bool | None, Knowledge]:
     """Whether the candidate is better, by pairs of runs until that is clear or hardly possible.
 
     A deterministic holdout denies after one pair and agrees after two or three equal ones.
@@ -73,7 +95,7 @@ def _gains(
             order.reverse()
         values, knowledge = _values(bench, order, knowledge)
         if len(values) < len(order):
-            return False, knowledge
+            return _without_number(bench, order[len(values)], knowledge)
         base.append(values[swapped])
         head.append(values[not swapped])
         gain = direction.gain(median(base), median(head))
@@ -89,7 +111,7 @@ def _gains(
 
 def _holds(
     bench: Bench, holdout: Holdout, candidate: Subject, knowledge: Knowledge
-) -> tuple[bool, Knowledge]:
+) -> tuple[bool | None, Knowledge]:
     """Whether the candidate is no worse than the incumbent, beyond twice the known spread.
 
     A deterministic holdout costs one run of each, a noisy one two, in the order A B B A.
@@ -100,7 +122,7 @@ def _holds(
         order = [*order, *reversed(order)]
     values, knowledge = _values(bench, order, knowledge)
     if len(values) < len(order):
-        return False, knowledge
+        return _without_number(bench, order[len(values)], knowledge)
     own, rival = values[0::3], values[1:3]
     direction = holdout.direction_beside(bench.metric)
     return direction.gain(median(rival), median(own)) >= -2 * spread, knowledge
@@ -109,10 +131,21 @@ def _holds(
 def _values(
     bench: Bench, subjects: list[Subject], knowledge: Knowledge
 ) -> tuple[list[float], Knowledge]:
-    """The numbers of those runs that gave one."""
-    values = []
+    """Their numbers, up to the first that has none."""
+    values: list[float] = []
     for subject in subjects:
-        run, knowledge = bench.run(subject, knowledge, stage="holdout")
-        if run.value is not None:
-            values.append(run.value)
+        run, knowledge = measured(bench, subject, knowledge)
+        if run.value is None:
+            break
+        values.append(run.value)
     return values, knowledge
+
+
+def _without_number(
+    bench: Bench, failed: Subject, knowledge: Knowledge
+) -> tuple[bool | None, Knowledge]:
+    """No, of a candidate; but where the incumbent has none, either, nobody can tell."""
+    if not failed.is_candidate:
+        return None, knowledge
+    run, knowledge = measured(bench, failed.rival, knowledge)
+    return (None if run.failed else False), knowledge

@@ -155,3 +155,45 @@ def test_candidates_that_a_sound_guard_refuses_in_the_same_way_are_a_search(
     done = run("--guard", "grep -q 10 value")
     assert done.code == 0, done.told
     assert done.column("status")[1:] == ["discard"] * 5
+
+
+def holdout(command: str) -> tuple[str, str]:
+    return "--set", "holdout=" + json.dumps({"command": command})
+
+
+def test_a_holdout_that_broke_meanwhile_denies_nobody_and_ends_the_run(
+    run: Run, script: Script, repo: Repo
+) -> None:
+    service = repo.path.parent / "service"
+    service.touch()
+    ideas = [*map(value, (9, 8, 7, 6))]
+    script(*ideas, *ideas[1:])
+    gone = f"grep -q 8 value && ! test -e {service}.mended && rm -f {service}"
+    flags = holdout(f"{gone}; test -e {service} || {{ echo hidden words; exit 7; }}; cat value")
+    done = run(*flags)
+    assert done.code == 4, done.told
+    assert done.column("status")[1:] == ["keep", "discard", "discard", "discard"]
+    said = "the holdout could not be measured: it fails on what was kept, too"
+    assert done.column("reason")[2:] == [said] * 3
+    assert done.column("holdout")[1:] == ["gains", "-", "-", "-"]
+    assert f"3 times in a row: {said}" in done.err
+    assert "hidden words" not in done.told + (done.folder / "summary.md").read_text()
+    for name in ("service", "service.mended"):
+        service.with_name(name).touch()
+    done = run("--resume", "--confirm", "never", *flags)
+    assert done.column("status")[5:] == ["keep"] * 3, done.told
+
+
+@pytest.mark.parametrize("on", ["any code", "the candidate"])
+def test_a_holdout_that_fails_once_denies_only_what_alone_makes_it_fail(
+    run: Run, script: Script, repo: Repo, on: str
+) -> None:
+    count = repo.path.parent / "count"
+    fails = "test $((n % 2)) = 1" if on == "any code" else "grep -q 9 value && test $n = 4"
+    script(value(9))
+    command = f"n=$(cat {count} || echo 0); echo $((n+1)) > {count}; {fails} && exit 1; cat value"
+    done = run(*holdout(command), "--confirm", "never")
+    kept = on == "any code"
+    assert done.column("status")[1:] == (["keep"] if kept else ["discard"]), done.told
+    assert done.column("holdout")[1:] == (["gains"] if kept else ["no"])
+    assert ("the holdout fails now and then" in done.told) is kept
