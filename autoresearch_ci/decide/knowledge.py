@@ -227,7 +227,7 @@ class Knowledge:
         """What is wrong with a candidate's run, `None` when nothing is; and what its tests show."""
         return self._noticing(role, seen)._doubting(role, seen)
 
-    def tests_gone(self, role: str, seen: Seen) -> str:
+    def _tests_gone(self, role: str, seen: Seen) -> str:
         """Why tests that nobody could watch are lost, by what the command says itself."""
         standard = self.outputs.get(role)
         if not standard or not seen.output or seen.suite or seen.listed:
@@ -260,6 +260,7 @@ class Knowledge:
             return Doubt(status=Status.METRIC_ERROR, reason=forged), known
         if not lost and seen.listed:
             lost, known = known._held_against(_report(role), seen.listed)
+        lost = lost or self._tests_gone(role, seen)
         return (Doubt(status=Status.DISCARD, reason=lost) if lost else None), known
 
     def _unlike(self, role: str, seen: Seen) -> str:

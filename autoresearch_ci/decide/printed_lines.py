@@ -99,21 +99,25 @@ class PrintedLines:
     """Whether the number may be one of lines, which get fewer as it gets better."""
 
     @classmethod
-    def of(cls, output: str, *, behind: str = "", value: float | None = None) -> PrintedLines:
+    def of(
+        cls, output: str, *, behind: str = "", value: float | None = None, aside: str = ""
+    ) -> PrintedLines:
         """What stands in the output of one run.
 
-        `behind`: its last part, what stands behind the number. `value`: that number.
+        `behind`: its last part, what stands behind the number. `value`: that number. `aside`: what
+        was printed elsewhere, where only tests are looked for.
         """
-        lines = [line for line in map(_shown, output.split("\n")) if line]
-        ends = lines if len(lines) <= 2 * _LOOKED_AT else lines[:_LOOKED_AT] + lines[-_LOOKED_AT:]
+        lines = _lines(output)
+        ends = _ends(lines)
+        told = ends + _ends(_lines(aside))
         counts = Counter(map(_kind, ends))
         names = list(counts)
         if len(names) > _KINDS:
             names = names[: _KINDS // 2] + names[-_KINDS // 2 :]
         return cls(
             lines=len(lines),
-            tests=max(sum(_counted(words, line) for line in ends) for words in _TESTS),
-            left_out=sum(_counted(_LEFT_OUT, line) for line in filter(_SUMMARY.search, ends)),
+            tests=max(sum(_counted(words, line) for line in told) for words in _TESTS),
+            left_out=sum(_counted(_LEFT_OUT, line) for line in filter(_SUMMARY.search, told)),
             kinds={name: (counts[name], counts[name]) for name in names},
             ending=tuple(_kind(line) for line in map(_shown, behind.split("\n")) if line)[
                 -_ENDING:
@@ -187,6 +191,14 @@ class PrintedLines:
         had, (fewest, most) = run.kinds.get(name, (0, 0))[0], self.kinds[name]
         steady = self.runs > 1 and fewest == most
         return not had or (steady and 2 * had < fewest)
+
+
+def _lines(output: str) -> list[str]:
+    return [line for line in map(_shown, output.split("\n")) if line]
+
+
+def _ends(lines: list[str]) -> list[str]:
+    return lines if len(lines) <= 2 * _LOOKED_AT else lines[:_LOOKED_AT] + lines[-_LOOKED_AT:]
 
 
 def _shown(line: str) -> str:

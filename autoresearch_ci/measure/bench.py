@@ -397,10 +397,11 @@ def _interpreted(ended: Ended, read: Read | MetricError, points: Sequence[Point]
 
 
 def _printed(ended: Ended, section: Metric | Holdout, value: float | None) -> PrintedLines:
-    """What stands in its output: on the other stream are warnings, which may get fewer."""
+    """What stands in its output: on the other stream are warnings, which may get fewer, and what
+    some runners say of tests."""
     out, errors = ended.result.stdout.text, ended.result.stderr.text
-    text = out if out.strip() else errors
-    return PrintedLines.of(text, behind=_behind_number(text, section), value=value)
+    text, aside = (out, errors) if out.strip() else (errors, "")
+    return PrintedLines.of(text, behind=_behind_number(text, section), value=value, aside=aside)
 
 
 def _behind_number(text: str, section: Metric | Holdout) -> str:

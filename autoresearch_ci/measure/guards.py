@@ -211,7 +211,7 @@ class Guards:
                 message = f"tests in {guard.command!r} were run again, as never before: {news}"
                 self._commands.observe(Note(message=message))
             doubt, knowledge = knowledge.doubting(role, seen)
-            lost = doubt.reason if doubt else knowledge.tests_gone(role, seen)
+            lost = doubt.reason if doubt else ""
             if not (problem or lost or failed) and knowledge.named_test_gone(role, seen):
                 # Names may be other ones each time: then the incumbent shows it, too.
                 _, knowledge = self._run(role, guard, subject.rival, knowledge, stage)

@@ -220,6 +220,27 @@ def test_a_guard_that_was_fooled_has_failed(
     assert why in done.rows[1]["reason"]
 
 
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_tests_that_the_metrics_own_command_skips_are_lost(
+    run: Run, script: Script, repo: Repo, stream: str
+) -> None:
+    """`unittest` tells of them on standard error, beside a number on standard output or not."""
+    work = "def solve(tick):\n    [tick() for _ in range({})]\n    return 42\n"
+    repo.write("work.py", work.format(90))
+    repo.write("tests.py", UNITTEST)
+    repo.commit("tests")
+    skips = "import importlib\ndef solve(tick):\n    raise importlib.import_module('unit' 'test')"
+    script(
+        {"description": "skips", "files": {"work.py": f"{skips}.SkipTest('')\n"}},
+        {"description": "less work", "files": {"work.py": work.format(60)}},
+    )
+    tests = f"{sys.executable} -m unittest tests{' 2>&1' if stream == 'stdout' else ''}"
+    metric = f"{tests} && echo cost: $(grep -o '[0-9]*' work.py | head -n 1 | grep . || echo 1)"
+    done = run("--metric-name", "cost", "--confirm", "never", scope="work.py", metric=metric)
+    assert done.column("status")[1:] == ["discard", "keep"], done.told
+    assert done.rows[1]["reason"] == "tests lost: 1 skipped by its own account, before none"
+
+
 def test_a_test_that_a_guard_names_no_more_is_lost_unless_names_vary(
     repo: Repo, run: Run, script: Script
 ) -> None:
