@@ -43,6 +43,8 @@ class Seen:
     """A helper outlived the command, and passed on what it had printed."""
     stream: Stream | None = None
     """On which the number stood; `None`: on none, or there is no telling."""
+    unit: str | None = None
+    """What the number was printed in; empty: it had none, `None`: there is no telling."""
     output: PrintedLines | None = None
     """All that was printed, by kinds of lines; `None` where nobody looks at it."""
 
@@ -92,6 +94,8 @@ class Knowledge:
     """What the tests of the candidate under judgement reached; empty between two judgements."""
     baselines: Mapping[str, float] = field(default_factory=dict)
     """The guards' numbers on the unmodified code, by role: what tolerances refer to."""
+    units: Mapping[str, str] = field(default_factory=dict)
+    """What the number is printed in, by role; see `Seen.unit`."""
     outputs: Mapping[str, PrintedLines] = field(default_factory=dict)
     """What each command printed at the least, by role."""
     missing: Mapping[str, str] = field(default_factory=dict)
@@ -169,12 +173,17 @@ class Knowledge:
             role + what: max(count, self.printed.get(role + what, 0))
             for what, count in seen.printed.items()
         }
+        units = self.units if seen.unit is None else {role: seen.unit, **self.units}
         outputs = dict(self.outputs)
         if seen.output:
             before = outputs.get(role)
             outputs[role] = before.joined(seen.output) if before else seen.output
         return replace(
-            self, standards=standards, printed={**self.printed, **printed}, outputs=outputs
+            self,
+            standards=standards,
+            printed={**self.printed, **printed},
+            units=units,
+            outputs=outputs,
         )
 
     def streams(self, role: str) -> Sequence[Stream]:
@@ -226,6 +235,14 @@ class Knowledge:
     def doubting(self, role: str, seen: Seen) -> tuple[Doubt | None, Knowledge]:
         """What is wrong with a candidate's run, `None` when nothing is; and what its tests show."""
         return self._noticing(role, seen)._doubting(role, seen)
+
+    def other_unit(self, role: str, seen: Seen) -> str:
+        """Why its number cannot be held against others, which were printed in another unit."""
+        usual = self.units.get(role)
+        if usual is None or seen.unit in (None, usual):
+            return ""
+        now, then = (f'in "{unit}"' if unit else "without a unit" for unit in (seen.unit, usual))
+        return f"printed {now}, by the unmodified code {then}: print always the same unit"
 
     def _tests_gone(self, role: str, seen: Seen) -> str:
         """Why tests that nobody could watch are lost, by what the command says itself."""
@@ -279,7 +296,7 @@ class Knowledge:
             passed_on = what == "late" and self.printed.get(f"{role}, handed over")
             if count and self.printed.get(f"{role}, {what}") == 0 and not passed_on:
                 return f"{count} {why}, by the unmodified code none"
-        return ""
+        return self.other_unit(role, seen)
 
     def _held_against(self, name: str, result: SuiteResult | None) -> tuple[str, Knowledge]:
         """What is lost compared with a standard, and all that is known then."""

@@ -345,6 +345,8 @@ def _believed(
 ) -> tuple[MetricRun, Knowledge]:
     """The run, without its value where it cannot be one of this metric's; and what it teaches."""
     if not subject.is_candidate:
+        if why := knowledge.other_unit(role, seen):
+            run = replace(run, value=None, failure=Status.METRIC_ERROR, reason=why)
         return run, knowledge if run.failed else knowledge.having_seen(role, seen)
     doubt, knowledge = knowledge.doubting(role, seen)
     if doubt is None:

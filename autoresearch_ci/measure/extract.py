@@ -45,6 +45,20 @@ _CODE_MARKS = ("\x1b", "\x9b", "\x07")
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 _BETWEEN_WORDS = re.compile(r"[\s=|()\[\]{}<>\"'`]+|(?<=[^\W\d]):")
 _STARTS_LIKE_A_NUMBER = re.compile(r"\W*\d")
+_BEHIND = re.compile(r"[ \t]{0,2}(%|[^\W\d_]+)")
+UNITS = {
+    spelt: spellings.split()[0]
+    for spellings in (
+        *("ns nsec nsecs nanosecond nanoseconds", "us µs μs usec usecs microsecond microseconds"),
+        *("ms msec msecs millisecond milliseconds", "s sec secs second seconds", "d day days"),
+        *("min m mins minute minutes", "h hr hrs hour hours", "B byte bytes Byte Bytes", "%"),
+        *(f"{k}{b}" for k in ("k", "K", "M", "G", "T", "Ki", "ki", "Mi", "Gi", "Ti") for b in "Bb"),
+        *("kb", "mb", "gb", "k", "K", "M", "G", "T", "b", "Hz", "kHz", "MHz", "GHz", "ps"),
+        *(f"{k}{n}" for k in ("", "k", "K", "M", "G") for n in ("ops", "elem")),
+    )
+    for spelt in spellings.split()
+}
+"""What tools scale their numbers to, by every spelling; any other word behind one is prose."""
 
 
 def report_path(rule: ExtractRule | None) -> str | None:
@@ -92,6 +106,29 @@ def mentions(
         return found
     # What looks like a code could hide a part of the line as well.
     return tuple(map(max, found, _mentions(plain, name, rule)))  # type: ignore[return-value]
+
+
+def unit(output: str, rule: ExtractRule | None, report: Reports | None = None) -> str | None:
+    """Which of `UNITS` stands right behind the number; empty: none. `None`: there is no telling,
+    as where a number has a place of its own."""
+    if rule is None or rule.junit or rule.coverage or rule.json_path is not None:
+        return None
+    text = _tail(output if report is None else _decode(report))
+    if rule.regex is not None:
+        found = _written_last(text, rule.regex)
+        one = {"first": found[:1], "last": found[-1:]}.get(rule.many or "", found)
+        units = {_unit(text[match.end(1) : match.end(1) + _UNIT_LENGTH]) for match in one}
+        return ", ".join(sorted(units))
+    return _unit(_last_number(text)[1]) if rule.last_number else None
+
+
+_UNIT_LENGTH = 20
+"""Characters, blanks included."""
+
+
+def _unit(behind: str) -> str:
+    found = _BEHIND.match(behind)
+    return UNITS.get(found[1], "") if found else ""
 
 
 def _mentions(text: str, name: str | None, rule: ExtractRule) -> tuple[int, int]:
@@ -164,7 +201,7 @@ def _text_number(text: str, name: str | None, rule: ExtractRule) -> float:
         found = [match.group(1) or "" for match in _written_last(text, rule.regex)]
         return _pick(found, rule.many, f"regex {rule.regex}")
     if rule.last_number:
-        return parse_number(_last_number(text))
+        return parse_number(_last_number(text)[0])
     if name is not None:
         values = list(_values_of(text, name))
         return _pick(values, rule.many, name, seen=named_numbers(text))
@@ -292,12 +329,16 @@ def _compiled(regex: str) -> re.Pattern[str]:
         raise MetricError(f"regex {regex} is not valid: {error}") from error
 
 
-def _last_number(text: str) -> str:
+def _last_number(text: str) -> tuple[str, str]:
+    """The number, and what stands behind it in its line."""
     for line in reversed(_NEWLINE.split(text)):
-        for word in reversed(_BETWEEN_WORDS.split(line)):
-            word = word.rstrip(".,:;!%")
+        end = len(line)
+        for between in (*reversed([*_BETWEEN_WORDS.finditer(line)]), None):
+            begin = between.end() if between else 0
+            word = line[begin:end].rstrip(".,:;!%")
             if _STARTS_LIKE_A_NUMBER.match(word) or _NOT_FINITE.fullmatch(word):
-                return word
+                return word, line[begin + len(word) :]
+            end = between.start() if between else 0
     raise NotFound("no number was printed")
 
 

@@ -44,7 +44,8 @@ def read_number(
     if report is not None or metrics.report_path(rule) is not None:
         value = metrics.extract("", name, rule, report)
         before, times = metrics.mentions("", name, rule, report)
-        return Read(value=value, seen=Seen(times=times, before=before))
+        stands = metrics.unit("", rule, report) if value else None
+        return Read(value=value, seen=Seen(times=times, before=before, unit=stands))
     order = [*usual, *(stream for stream in STREAMS if stream not in usual)]
     looked_at = (usual if strict else ()) or order
     for stream in looked_at:
@@ -82,6 +83,7 @@ def _read(
         dropped=printed.dropped,
         handed_over=printed.handed_over,
         stream=stream,
+        unit=metrics.unit(printed.text, rule) if value else None,  # 0 is the same in each
     )
     if printed.late and _number(printed.in_time, name, rule) != value:
         seen = replace(seen, late=printed.late)

@@ -33,6 +33,47 @@ NOISY = "awk -v n=$(date +%N) '{printf \"%.9f\\n\", $1 + n / 1e11}' value"
 """Never prints the same number twice: the value plus up to a hundredth."""
 
 
+# --- units ----------------------------------------------------------------------------------------
+
+
+TOOK = r"extract.regex=took ([0-9.]+)"
+
+
+@pytest.mark.parametrize("rule", ["extract.last_number=true", TOOK, TOOK + " ?[mun]?s"])
+def test_a_number_in_another_unit_is_no_number_and_no_reason_to_end(
+    run: Run, script: Script, repo: Repo, rule: str
+) -> None:
+    repo.write("value", "took 1.2 ms\n")
+    repo.commit("a unit")
+    told = ["took 950 us", "took 1.1 s", "took 1.1 ms"]
+    script(*({"description": t, "files": {"value": f"{t}\n"}} for t in told))
+    done = run("--set", f"metric.{rule}")
+    assert done.column("status")[1:] == ["metric-error", "metric-error", "keep"], done.told
+    for row, unit in zip(done.rows[1:], ("us", "s"), strict=False):
+        assert f'printed in "{unit}", by the unmodified code in "ms"' in row["reason"]
+
+
+@pytest.mark.parametrize("words", [("{} points", "10", "9"), ("{} second{}", "2 s", "1 ")])
+def test_prose_behind_a_number_and_its_plural_are_no_other_unit(
+    run: Run, script: Script, repo: Repo, words: tuple[str, str, str]
+) -> None:
+    line, *values = words
+    before, after = (line.format(*(f"{value} ".split(" "))) for value in values)
+    repo.write("value", f"took {before}\n")
+    repo.commit("prose")
+    script({"description": "less", "files": {"value": f"took {after}\n"}})
+    done = run("--set", "metric.extract.last_number=true", "--confirm", "never")
+    assert done.column("status")[1:] == ["keep"], done.told
+
+
+def test_code_that_changes_its_unit_by_itself_is_no_baseline(run: Run, repo: Repo) -> None:
+    count = repo.path.parent / "count"
+    varies = f"test -e {count} && echo took 1 ms || echo took 999 us; touch {count}"
+    done = run("--set", "metric.extract.last_number=true", metric=varies)
+    assert done.code == 4, done.told
+    assert 'printed in "ms", by the unmodified code in "us"' in done.err
+
+
 # --- holdout --------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import statistics
 import time
 from typing import Any
@@ -18,6 +19,7 @@ from autoresearch_ci.measure.extract import (
     mentions,
     named_numbers,
     report_path,
+    unit,
 )
 from autoresearch_ci.safety.untrusted_values import MetricError
 
@@ -349,3 +351,39 @@ def test_progress_bars_and_terminal_codes_are_no_part_of_a_number(output: str) -
 def test_a_code_within_a_number_is_refused(code: str) -> None:
     with pytest.raises(MetricError):
         extract(f"val_bpb: 0.{code}98\n", *VAL_BPB)
+
+
+@pytest.mark.parametrize(
+    ("output", "regex", "found"),
+    [
+        ("took 1.2 ms\n", "took ([0-9.]+)", "ms"),
+        ("took 1.2ms, 3 s in all", "took ([0-9.]+)", "ms"),
+        ("took 950 \N{MICRO SIGN}s", "took ([0-9.]+)", "us"),
+        ("took 1 second", "took ([0-9.]+)", "s"),
+        ("took 2 seconds.", "took ([0-9.]+)", "s"),
+        ("rate: 1.2 MiB/s", "rate: ([0-9.]+)", "MiB"),
+        ("4.0K\tdist", "([0-9.]+)", "K"),
+        ("covered 90%", "covered ([0-9.]+)", "%"),
+        ("score 10 points", "score ([0-9.]+)", ""),
+        ("score 10 spoons", "score ([0-9.]+)", ""),
+        ("score 10\nms is no unit", "score ([0-9.]+)", ""),
+        ("score 10", "score ([0-9.]+)", ""),
+    ],
+)
+def test_the_unit_behind_a_number_is_known_and_prose_is_none(
+    output: str, regex: str, found: str
+) -> None:
+    assert unit(output, ExtractRule(regex=regex)) == found
+    if not re.search(r"[0-9][a-zA-Z]|no unit", output):
+        assert unit(output, ExtractRule(last_number=True)) == found
+
+
+def test_of_several_numbers_each_unit_counts_but_for_those_that_are_left() -> None:
+    output, regex = "a 1 ms\nb 2 s\nc 3 ms\n", r"^\w ([0-9]+)"
+    found = {many: unit(output, ExtractRule(regex=regex, many=many)) for many in ("first", "mean")}
+    assert found == {"first": "ms", "mean": "ms, s"}
+
+
+def test_a_number_with_a_place_of_its_own_has_no_unit_to_look_for() -> None:
+    assert unit("1 ms", None) is None
+    assert unit('{"a": 1}', ExtractRule(json="$.a")) is None
