@@ -15,6 +15,7 @@ from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.decide.lasting import LATE
 from autoresearch_ci.decide.noise import confirm_interval
 from autoresearch_ci.experiment import Direction, GuardRun, MetricRun
+from autoresearch_ci.measure import holdout
 from autoresearch_ci.measure.bench import Bench, crashed
 from autoresearch_ci.measure.commands import OutOfTime, Subject
 from autoresearch_ci.report.run_summary import Beside, Confirmation
@@ -173,6 +174,10 @@ def confirm(
             knowledge = _held_against(paired, base, base_runs, knowledge)
         paired = replace(paired, knowledge=knowledge)
         guarded = guards_again(paired, head, head_runs, pairs or PAIRS)
+        if not guarded.refusal:
+            result = Subject(changes=head, iteration=paired.iteration, incumbent=first)
+            said = holdout.lost(paired.bench, result, paired.knowledge)
+            guarded = replace(guarded, refusal=said)
     return Confirmation(
         base=median(base_values),
         head=median(head_values),

@@ -49,6 +49,10 @@ class HoldoutVerdict(enum.StrEnum):
         return self in (HoldoutVerdict.GAINS, HoldoutVerdict.HOLDS)
 
 
+HOLDOUT_SAYS = "the holdout "
+"""How the words begin with which it speaks against a result at the end."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class FileEdit:
     """The whole new content of one file."""

@@ -55,8 +55,9 @@ class Pace:
         return runs * self.metric + self.guards + self.holdout
 
     def to_confirm(self, pairs: int, rounds: int) -> float:
-        """Base and result in turns so often, and so many rounds of the guards."""
-        return 2 * pairs * self.metric + (rounds * self.guards if pairs else 0.0)
+        """Base and result in turns so often, so many rounds of the guards, and the holdout once."""
+        after = rounds * self.guards + self.holdout
+        return 2 * pairs * self.metric + (after if pairs else 0.0)
 
 
 def stop_reason(

@@ -102,6 +102,10 @@ class Knowledge:
     """What the candidate under judgement left out of it, by role, in words; empty between two."""
     holdout_spread: float = 0.0
     """How much the holdout varies on the unmodified code."""
+    held: tuple[float, ...] = ()
+    """What each kept change that the holdout only had to hold gained by it, in its own unit."""
+    holding: float | None = None
+    """What the candidate under judgement did; `None`: it was not asked for that."""
 
     def after(
         self,
@@ -119,6 +123,7 @@ class Knowledge:
             session=self.session.after(evidence, decision, candidate_id),
             shown={},
             missing={},
+            holding=None,
         )
         if decision.status is not Status.KEEP:
             return known
@@ -126,6 +131,7 @@ class Knowledge:
         return replace(
             known,
             standards={**self.standards, **raised},
+            held=(*self.held, *(() if self.holding is None else (self.holding,))),
             curve=Curve(points=curve) if curve else None,
         )
 

@@ -6,6 +6,7 @@ Its numbers stand in the run store alone, never in the journal, a prompt or the 
 from __future__ import annotations
 
 from dataclasses import replace
+from math import sqrt
 from statistics import median
 
 from autoresearch_ci.config.metric import Holdout
@@ -13,7 +14,7 @@ from autoresearch_ci.decide.knowledge import Knowledge
 from autoresearch_ci.decide.noise import ComparisonResult, compare
 from autoresearch_ci.errors import BaselineError
 from autoresearch_ci.events import Warning
-from autoresearch_ci.experiment import HoldoutVerdict, MetricRun
+from autoresearch_ci.experiment import HOLDOUT_SAYS, HoldoutVerdict, MetricRun
 from autoresearch_ci.measure.bench import Bench, crashed
 from autoresearch_ci.measure.commands import Subject
 from autoresearch_ci.measure.flaky import with_second_chance
@@ -112,7 +113,8 @@ def _gains(
 def _holds(
     bench: Bench, holdout: Holdout, candidate: Subject, knowledge: Knowledge
 ) -> tuple[bool | None, Knowledge]:
-    """Whether the candidate is no worse than the incumbent, beyond twice the known spread.
+    """Whether the candidate is no worse than the incumbent, beyond twice the known spread, nor with
+    all that was kept so far than chance explains: else a small loss each time adds up.
 
     A deterministic holdout costs one run of each, a noisy one two, in the order A B B A.
     """
@@ -125,7 +127,35 @@ def _holds(
         return _without_number(bench, order[len(values)], knowledge)
     own, rival = values[0::3], values[1:3]
     direction = holdout.direction_beside(bench.metric)
-    return direction.gain(median(rival), median(own)) >= -2 * spread, knowledge
+    gain = direction.gain(median(rival), median(own))
+    steps = (*knowledge.held, gain)
+    holds = gain >= -2 * spread and sum(steps) >= -2 * spread * sqrt(len(steps))
+    return holds, replace(knowledge, holding=gain)
+
+
+def lost(bench: Bench, head: Subject, knowledge: Knowledge) -> str:
+    """Why the holdout speaks against a result, measured beside its base; empty: it does not.
+
+    One pair of runs is enough where it is no worse; a loss must be there in `BASELINE_RUNS` of
+    them, beyond twice what equal code is seen to vary. No number is told.
+    """
+    if bench.holdout is None:
+        return ""
+    direction = bench.holdout.direction_beside(bench.metric)
+    base: list[float] = []
+    own: list[float] = []
+    while len(own) < BASELINE_RUNS:
+        sides = [(head.rival, base), (head, own)]
+        for subject, values in reversed(sides) if len(own) % 2 else sides:
+            run, knowledge = measured(bench, subject, knowledge)
+            if run.value is None:
+                which = "result" if subject.is_candidate else "unmodified code"
+                return f"{HOLDOUT_SAYS}cannot be measured on the {which}"
+            values.append(run.value)
+        spread = max(knowledge.holdout_spread, *(max(v) - min(v) for v in (base, own)))
+        if direction.gain(median(base), median(own)) >= -2 * spread:
+            return ""
+    return f"{HOLDOUT_SAYS}is worse than on the unmodified code"
 
 
 def _values(

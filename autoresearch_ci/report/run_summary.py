@@ -9,6 +9,7 @@ from autoresearch_ci.decide.credibility import fools_guards, is_too_good, is_wit
 from autoresearch_ci.decide.taken_back import standing, told
 from autoresearch_ci.experiment import (
     HARD_TO_BELIEVE,
+    HOLDOUT_SAYS,
     Direction,
     Experiment,
     HoldoutVerdict,
@@ -384,6 +385,8 @@ def _confirmed(name: str, result: RunSummary, found: Confirmation, info: RunInfo
             f"**{measured}**\n\n{_sides(info)} were measured again at the end, in turns, on "
             f"{inline(info.host)}{passed}."
         )
+    if found.refusal.startswith(HOLDOUT_SAYS):
+        return f"**The gain did not hold: {found.refusal}.** Measured again, in turns: {measured}."
     if found.refusal:
         return (
             "**The gain did not hold: a guard fails on the result.** "

@@ -111,6 +111,26 @@ def test_a_holdout_must_gain_unless_it_only_has_to_hold(
     assert done.column("holdout") == ["-", held, "holds"], done.told
 
 
+@pytest.mark.parametrize(("step", "kept"), [(10, 4), (1, 6)], ids=["much", "little"])
+def test_a_holdout_that_has_to_hold_is_not_walked_down_step_by_step(
+    run: Run, script: Script, repo: Repo, step: int, kept: int
+) -> None:
+    count = repo.path.parent / "count"
+    varies = f"n=$(cat {count} || echo 0); echo $((n+1)) > {count}"  # by 10, every other run
+    command = f"{varies}; echo $((n % 2 * 10 - $(cat value) * {step}))"
+    section = {"command": command, "must": "hold", "direction": "minimize"}
+    script(*map(value, (9, 8, 7, 6, 5, 4)))
+    done = run("--set", f"holdout={json.dumps(section)}")
+    assert done.column("status")[1:] == ["keep"] * kept + ["discard"] * (6 - kept), done.told
+    assert done.column("holdout")[1:] == ["holds"] * kept + ["no"] * (6 - kept)
+    confirmation = json.loads((done.folder / "run.json").read_text())["confirmation"]
+    why = "the holdout is worse than on the unmodified code" if step == 10 else ""
+    assert (confirmation["holds"], confirmation["refusal"]) == (not why, why)
+    assert int(count.read_text()) == 3 + 6 * 4 + (3 if why else 1) * 2
+    summary = (done.folder / "summary.md").read_text(encoding="utf-8")
+    assert (f"**The gain did not hold: {why}.**" in summary) is bool(why)
+
+
 def test_no_number_of_the_holdout_reaches_what_a_proposer_can_read(
     run: Run, script: Script, repo: Repo
 ) -> None:

@@ -34,6 +34,7 @@ class ScriptedBench:
     def __post_init__(self) -> None:
         object.__setattr__(self, "guards", self)
 
+    holdout: None = None
     numeric: Mapping[str, Any] = field(default_factory=dict)
 
     def numbers(self, *_: Any) -> dict[str, float]:

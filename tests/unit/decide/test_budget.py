@@ -147,3 +147,4 @@ def test_what_a_keep_takes_at_least_depends_on_the_metric(
     assert found == runs
     pace = Pace(metric=10.0, guards=3.0, holdout=4.0)
     assert pace.to_keep(found) == 10.0 * runs + 3.0 + 4.0
+    assert (pace.to_confirm(2, 3), pace.to_confirm(0, 3)) == (40.0 + 9.0 + 4.0, 0.0)
