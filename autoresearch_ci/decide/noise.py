@@ -67,7 +67,7 @@ def scale(values: Sequence[float], far: float = math.inf) -> float:
     that clipped normal values have. So a sum of clipped values has a known variance whatever the
     distribution is, and more than a seventh of outliers make the unit grow: the safe side.
 
-    `far`: values of more units count as 0, unless that would be most.
+    `far`: values of more units count as 0, unless that would be most, or all that are not 0.
     """
     sizes = [abs(value) for value in values]
     largest = max(sizes, default=0.0)
@@ -78,9 +78,10 @@ def scale(values: Sequence[float], far: float = math.inf) -> float:
         unit, far = largest / CLIP, math.inf
     for _ in range(30):
         near = [size for size in sizes if size <= far * unit]
-        if 2 * len(near) < len(sizes):
-            near, far = sizes, math.inf
         variance = sum(min(CLIP, size / unit) ** 2 for size in near) / len(sizes)
+        if 2 * len(near) < len(sizes) or not variance:
+            far = math.inf
+            continue
         factor = math.sqrt(variance / CLIPPED_VARIANCE)
         unit *= factor
         if abs(factor - 1) < 1e-3:

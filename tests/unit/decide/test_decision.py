@@ -102,6 +102,13 @@ def test_min_effect_is_inclusive_for_a_deterministic_metric() -> None:
     assert decide(lambda side: 101.9, session, policy)[1].status is Status.DISCARD
 
 
+@pytest.mark.parametrize("seed", range(16, 20))
+def test_a_counter_that_is_mostly_0_can_be_judged(seed: int) -> None:
+    rng = random.Random(seed)
+    decisions = many(lambda side: float(rng.random() < 0.3) * rng.choice([1, 2, 3]), 30)
+    assert sum(decision.status is Status.KEEP for _, decision in decisions) == 0
+
+
 def test_two_values_of_the_same_code_end_determinism() -> None:
     session = Session.calibrated([100.0] * 3, MINIMIZE)
     evidence = Evidence().plus(Side.CANDIDATE, 99.0).plus(Side.CANDIDATE, 99.5)

@@ -66,6 +66,13 @@ def test_a_scale_without_what_is_far_is_never_one_of_a_few(size: int) -> None:
     assert noise.scale([0.0, *values[: size - 1]], noise.FAR) > 0 or size == 1
 
 
+@pytest.mark.parametrize("near", [0.0, 5e-324, 1e-170])
+def test_a_scale_is_that_of_all_where_all_that_is_not_0_is_far(near: float) -> None:
+    """As of a counter: half of the steps lead nowhere, and the median lies just beside them."""
+    values = [*[near] * 6, 0.4, *[2.0] * 5]
+    assert noise.scale(values, noise.FAR) == pytest.approx(noise.scale(values))
+
+
 @pytest.mark.parametrize("dof", [2, 3, 4, 7, 30, 300])
 @pytest.mark.parametrize("p", [0.6, 0.9, 0.975, 0.995])
 def test_student_quantiles_agree_with_scipy(p: float, dof: float) -> None:
