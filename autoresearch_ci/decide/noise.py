@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist, fmean, median
@@ -19,6 +20,8 @@ CLIP = 2.5
 """No single difference counts for more than this many scales: one outlier cannot decide."""
 FAR = 6.0
 """A machine that jumps from one state to another makes differences of more than so many scales."""
+LARGEST = 1e300
+"""Gain that is told: all numbers of a record are finite."""
 CLIPPED_VARIANCE = (
     2 * NORMAL.cdf(CLIP) - 1 - 2 * CLIP * NORMAL.pdf(CLIP) + 2 * CLIP**2 * NORMAL.cdf(-CLIP)
 )
@@ -42,7 +45,8 @@ def gain(relative: float, before: float, after: float, size: float = 0.0) -> flo
     From exactly 0 every change is 100 % of what it led to; around zero, `size` is the 100 %.
     """
     whole = max(abs(before), size) or abs(after)
-    return relative * max((abs(before) + abs(after)) / 2, size) / whole if whole else 0.0
+    found = relative * max((abs(before) + abs(after)) / 2, size) / whole if whole else 0.0
+    return max(-LARGEST, min(LARGEST, found))  # of nearly nothing, everything is too much to say
 
 
 def possible(found: float, direction: Direction, values: Sequence[float]) -> float:
@@ -83,7 +87,7 @@ def scale(values: Sequence[float], far: float = math.inf) -> float:
             far = math.inf
             continue
         factor = math.sqrt(variance / CLIPPED_VARIANCE)
-        unit *= factor
+        unit = max(unit * factor, sys.float_info.min)
         if abs(factor - 1) < 1e-3:
             break
     return unit

@@ -226,8 +226,8 @@ class Session:
         if not self.step_scale:
             return math.inf
         single = 0.5
-        error = (noise.scale(self.stale_errors) / self.step_scale) ** 2
-        return max(error - single, single / len(self.incumbent))
+        error = noise.scale(self.stale_errors) / self.step_scale
+        return max(error * error - single, single / len(self.incumbent))
 
     def moved(self, error: float) -> bool:
         """Whether the machine is no longer what it was: the noise does not explain `error`.
@@ -317,7 +317,8 @@ def _as_kept(
         return ()
     pairs = zip(incumbent, candidate, strict=False)
     ratio = median(after / before for before, after in pairs)
-    return tuple(value * ratio for value in old)
+    moved = tuple(value * ratio for value in old)
+    return moved if all(map(math.isfinite, moved)) else ()
 
 
 def _error(old: Sequence[float], fresh: float) -> float:

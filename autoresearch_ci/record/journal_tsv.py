@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -174,7 +175,7 @@ def _signed(value: float | None) -> str:
 
 
 def _number_or_none(cell: str) -> float | None:
-    return None if cell in (_MISSING, "") else parse_number(cell)
+    return None if cell in (_MISSING, "") else parse_number(cell, sys.float_info.max)
 
 
 def _number_or_zero(cell: str) -> float:

@@ -36,7 +36,7 @@ DECIDED = b'{"record": "verdict"'
 def line_of(record: DataclassInstance) -> bytes:
     """One line, newline included; of a `Record`, or of an investigation's."""
     fields = _mapped(asdict(record), _spelt)
-    body = json.dumps(fields, ensure_ascii=True, default=sorted).encode()
+    body = json.dumps(fields, ensure_ascii=True, allow_nan=False, default=sorted).encode()
     return body[:-1] + b', "crc32": "%08x"}\n' % zlib.crc32(body)
 
 

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from typing import Any
 
 NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+LARGEST = 1e300
+"""Metric that can still be compared: twice as much, or the sum of some, must be a number, too."""
 
 
 class MetricError(Exception):
@@ -27,15 +29,15 @@ class NotFound(MetricError):
     """What is looked for is not there at all."""
 
 
-def parse_number(text: str) -> float:
-    """A finite number in plain ASCII: sign, digits, fraction, exponent, and nothing else.
+def parse_number(text: str, largest: float = LARGEST) -> float:
+    """A number up to `largest` in plain ASCII: sign, digits, fraction, exponent, and nothing else.
 
     Raises `MetricError` for `nan`, `inf`, `1e400`, `1,234.5`, `1_000`, `0x1F`, `١٢`, and ``.
     """
     if len(text) > 1000 or not NUMBER.fullmatch(text):
         raise MetricError(f"{_shown(text)} is not a plain finite number")
     value = float(text)
-    if not math.isfinite(value):
+    if abs(value) > largest:
         raise MetricError(f"{_shown(text)} is too large for a number")
     return value
 

@@ -109,6 +109,28 @@ def test_a_counter_that_is_mostly_0_can_be_judged(seed: int) -> None:
     assert sum(decision.status is Status.KEEP for _, decision in decisions) == 0
 
 
+EXTREMES = [0.0, 5e-324, 1e-310, 1e-300, -1e-300, 1.0, -1.0, 99.0, 100.0, 1e299, 1e300, -1e300]
+
+
+@pytest.mark.parametrize("direction", Direction)
+@pytest.mark.parametrize("repeats_max", [1, 7])
+def test_what_is_learnt_from_the_largest_and_the_smallest_metrics_is_finite(
+    direction: Direction, repeats_max: int
+) -> None:
+    """The records hold it, and no word of theirs is for anything else."""
+    policy, rng = Policy(direction=direction, repeats_max=repeats_max), random.Random(1)
+    for _ in range(300):
+        values = rng.sample(EXTREMES, rng.randint(2, 4))
+        session = calibrate(lambda side, values=values: rng.choice(values), policy)
+        for name in "abc":
+            measure = lambda side, values=values: rng.choice(values)  # noqa: E731
+            evidence, decision = decide(measure, session, policy, name)
+            session = session.after(evidence, decision, name)
+            steps = [step for group in session.null_steps for step in group]
+            learnt = [*session.incumbent, *session.stale_errors, *steps, session.floor]
+            assert all(map(math.isfinite, [*learnt, decision.ci_low, decision.ci_high]))
+
+
 def test_two_values_of_the_same_code_end_determinism() -> None:
     session = Session.calibrated([100.0] * 3, MINIMIZE)
     evidence = Evidence().plus(Side.CANDIDATE, 99.0).plus(Side.CANDIDATE, 99.5)

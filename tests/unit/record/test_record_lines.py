@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import tarfile
 import zlib
 from dataclasses import replace
@@ -218,3 +219,9 @@ def test_what_version_0_1_had_learnt_is_known(tmp_path: Path) -> None:
     assert set(last.knowledge.durations) == {"cat value", "cp report.xml out.xml", "test -e value"}
     standards = SuiteFiles(folder / "outcomes").load(last.standards)
     assert set(standards["guard 0, report"].ranks) == {"k::a", "k::b"}
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_what_could_not_be_read_back_is_not_written(value: float) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        line_of(DecisionRecord(experiment=replace(row(), ci_high=value), knowledge=Knowledge()))
