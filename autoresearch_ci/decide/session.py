@@ -326,8 +326,11 @@ def _error(old: Sequence[float], fresh: float) -> float:
 
 
 def size_of(values: Sequence[float]) -> float:
-    """Typical absolute value: what 100 % means for a metric around zero."""
-    return median(map(abs, values))
+    """Typical absolute value: what 100 % means for a metric around zero.
+
+    0 where all lie on one side of it: there each pair is its own measure, on whatever machine.
+    """
+    return median(map(abs, values)) if min(values) <= 0 <= max(values) else 0.0
 
 
 def percent(share: float, sign: str = "") -> str:

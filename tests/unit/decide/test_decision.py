@@ -230,6 +230,25 @@ def test_while_the_machine_alternates_what_is_worse_than_its_worst_is_rejected_b
     assert screened > 0.3 * (screened + checked)
 
 
+@pytest.mark.parametrize("speed", [1.0, 1.3, 2.0])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_gain_is_told_and_held_against_min_effect_on_the_machine_that_it_was_measured_on(
+    speed: float, sign: int
+) -> None:
+    direction = Direction.MINIMIZE if sign > 0 else Direction.MAXIMIZE
+    policy = Policy(direction=direction, min_effect=0.03)
+    for seed in range(20):
+        calibrated, rng = noisy(seed, spread=0.003), random.Random(seed)
+        before = lambda side, m=calibrated: sign * m(side)  # noqa: E731
+        true = {Side.INCUMBENT: sign * 100 / speed, Side.CANDIDATE: sign * 95 / speed}
+        after = lambda side, t=true, r=rng: t[side] * r.gauss(1, 0.003)  # noqa: E731
+        _, decision = decide(after, calibrate(before, policy), policy)
+        assert decision.status is Status.KEEP, decision
+        assert decision.ci_low is not None
+        assert decision.ci_high is not None
+        assert 0.04 < decision.ci_low < decision.ci_high < 0.06
+
+
 def test_a_jump_of_the_machine_between_two_runs_decides_nothing() -> None:
     """Nor does it make all that follows look uncertain."""
     for jump in (0.8, 1.25):
