@@ -3,11 +3,12 @@
 Pure: the loop measures, `judge` says what to measure and when to stop, and `Session` is what the
 decisions of a run have taught so far. The first run of a candidate is held against old runs of the
 incumbent, which can only discard it; where the machine moves, against the worst of them. What
-passes is measured interleaved with the incumbent: the differences of neighbouring runs, in units of
-the noise that the session has seen, add up to a random walk. A pair that a jump of the machine
-parts is a step to nowhere. The candidate is kept when the walk climbs higher than chance allows
-over the whole run, and discarded when it hardly can any more, most changes being worth little. A
-gain that is mostly the incumbent's loss since the candidate ran is distrusted: it may be its doing.
+passes, or may have met a slower machine, is measured interleaved with the incumbent: the
+differences of neighbouring runs, in units of the noise that the session has seen, add up to a
+random walk. A pair that a jump of the machine parts is a step to nowhere. The candidate is kept
+when the walk climbs higher than chance allows over the whole run, and discarded when it hardly can
+any more, most changes being worth little. A gain that is mostly the incumbent's loss since the
+candidate ran is distrusted: it may be its doing.
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ FUTILE = 0.02
 USUAL = 0.45
 """What changes are worth before anything is known, in shares of the least that would be kept for
 sure: most of them less. Only for giving up."""
+BY_OLD_RUNS = " by old runs"
+"""Rejected so, a candidate may have been measured on a machine that got slower since."""
+DISTRUSTED = "distrusted"
 CALM = 0.2
 """With old runs this precise (in variances of a pair's difference) the candidate goes twice."""
 
@@ -157,17 +161,23 @@ class _Walk:
         least = min(lost([value]) for value in self.incumbent)
         if least <= session.step_scale * MOVED * math.sqrt(0.5 + session.stale_variance):
             return None
-        word = f"distrusted, the incumbent is worse by {percent(loss)} since this ran: "
+        word = f"{DISTRUSTED}, the incumbent is worse by {percent(loss)} since this ran: "
         return self._decision(Status.DISCARD, word)
 
     def _rejection(self, screening: bool) -> Side | Decision:
-        """Discarded, in words that fit the interval; by old runs alone only where they may."""
-        if screening and self.session.must_check:
+        """Discarded, in words that fit the interval; by old runs alone only where they may.
+
+        What noise does not explain may be the machine's doing: of two such in a row one is checked.
+        """
+        session = self.session
+        moved = screening and session.moved(self._seen()[0])
+        trusted = session.unchecked == 0 and session.tests > 0
+        if screening and (session.must_check or (moved and not trusted)):
             return Side.INCUMBENT
         high = self._interval()[1]
         below = 0 < high < self.policy.min_effect
         word = "clearly worse" if high < 0 else "below min_effect" if below else "no better"
-        return self._decision(Status.DISCARD, f"{word}: ")
+        return self._decision(Status.DISCARD, f"{word}{BY_OLD_RUNS if moved else ''}: ")
 
     def _next_side(self) -> Side:
         """Candidate, incumbent, incumbent, candidate and so on: a steady drift cancels.

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import takewhile
 
+from autoresearch_ci.decide.decision import BY_OLD_RUNS, DISTRUSTED
 from autoresearch_ci.experiment import Experiment, Status
 
 IN_A_ROW = 3
@@ -51,12 +52,13 @@ def lasting_failure(experiments: Sequence[Experiment]) -> str:
 def _is_final(experiment: Experiment) -> bool:
     """Whether measuring the same code again would tell nothing: incumbents only get better.
 
-    Not where the keep rule wants to see more of it, or nothing was measured.
+    Not where the keep rule wants to see more of it, or nothing was measured, or it may have been
+    the machine.
     """
     reason = experiment.reason
-    if experiment.status is Status.DISCARD and reason.startswith(
-        ("promising", _NO_RIVAL, NO_HOLDOUT)
-    ):
+    unsure = reason.startswith(("promising", DISTRUSTED, _NO_RIVAL, NO_HOLDOUT))
+    unsure = unsure or reason.partition(":")[0].endswith(BY_OLD_RUNS)
+    if experiment.status is Status.DISCARD and unsure:
         return False
     return experiment.samples > 0 and experiment.status is not Status.HOOK_BLOCKED
 

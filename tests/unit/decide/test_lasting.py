@@ -81,7 +81,10 @@ def test_a_hook_that_finds_something_else_each_time_is_an_answer() -> None:
         ((Status.METRIC_ERROR, "nan"), "experiment 1, metric-error: nan"),
         ((Status.KEEP, "+1.0 %"), "experiment 1, keep: +1.0 %"),
         (CRASH, "experiment 1, crash: exit code 1: OSError: no space"),
-        # The keep rule wants to see more of it, or nothing was judged.
+        ((Status.DISCARD, "clearly worse: -9.0 %"), "experiment 1, discard: clearly worse: -9.0 %"),
+        # The keep rule wants to see more of it, nothing was judged, or it was the machine, perhaps.
+        ((Status.DISCARD, "clearly worse by old runs: -9.0 % (CI -9.1..-8.9)"), ""),
+        ((Status.DISCARD, "distrusted, the incumbent is worse by 9 % since this ran: +9.0 %"), ""),
         ((Status.DISCARD, "promising: +1.0 %"), ""),
         ((Status.DISCARD, "the incumbent could not be measured again: exit code 1"), ""),
         (HOOK, ""),
