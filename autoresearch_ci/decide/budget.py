@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from autoresearch_ci.decide import noise
 from autoresearch_ci.decide.session import Policy, Session
-from autoresearch_ci.decide.taken_back import ideas, named
+from autoresearch_ci.decide.taken_back import chained, ideas, named
 from autoresearch_ci.experiment import Direction, Experiment, Spent, Status
 from autoresearch_ci.safety.wording import duration
 
@@ -75,7 +75,7 @@ def stop_reason(
     """
     if not experiments:
         return None
-    best = experiments[-1].best
+    best = chained(experiments)
     if limits.target is not None and best is not None and not direction.better(limits.target, best):
         return f"target {limits.target:g} reached"
     if ideas(experiments) >= limits.iterations:

@@ -1,10 +1,11 @@
-"""Kept changes that a run took back at its end, as its journal says it: in the row that did so.
+"""What a journal says of its keeps: what the run took back at its end, and what the rest is worth.
 
 Pure. Which changes do nothing is not decided here.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -56,3 +57,27 @@ def ideas(experiments: Sequence[Experiment]) -> int:
 def standing(experiments: Sequence[Experiment]) -> tuple[Experiment, ...]:
     """What was kept and is still there."""
     return tuple(e for e in told(experiments) if e.status is Status.KEEP)
+
+
+def chained(experiments: Sequence[Experiment]) -> float | None:
+    """The incumbent's metric as the machine of the baseline would tell it.
+
+    Each keep by its ratio to the incumbent that was measured beside it: numbers of different hours
+    tell of the machine, too. Where a metric has no ratios, by the difference.
+    """
+    value = before = None
+    for e in experiments:
+        after = e.metric if e.metric is not None else e.best
+        if e.status not in (Status.BASELINE, Status.KEEP) or after is None:
+            continue
+        rival = None if e.delta is None else after - e.delta
+        if value is None or before is None or rival is None:
+            value = after
+        elif value == before and math.isclose(rival, before, abs_tol=1e-12):
+            value = after  # to the last digit: no other number of the rival is known
+        elif min(value, rival, after) > 0 or max(value, rival, after) < 0:
+            value *= after / rival
+        else:
+            value += after - rival
+        before = after
+    return value

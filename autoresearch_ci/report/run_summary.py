@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from autoresearch_ci.decide.credibility import fools_guards, is_too_good, is_witness
-from autoresearch_ci.decide.taken_back import standing, told
+from autoresearch_ci.decide.taken_back import chained, standing, told
 from autoresearch_ci.experiment import (
     HARD_TO_BELIEVE,
     HOLDOUT_SAYS,
@@ -36,7 +36,7 @@ class RunSummary:
     baseline: float | None
     """`None` when the unmodified code was never measured."""
     best: float | None
-    """The incumbent's metric at the end; the baseline's when nothing was kept."""
+    """The incumbent's metric at the end, see `chained`; the baseline's when nothing was kept."""
     kept: tuple[Experiment, ...]
     """Without the baseline and what was taken back, in order."""
     others: tuple[Experiment, ...]
@@ -58,14 +58,13 @@ class RunSummary:
 def run_summary(experiments: Sequence[Experiment]) -> RunSummary:
     """Reads the journal, baseline included, in order."""
     baseline = next((e.metric for e in experiments if e.status is Status.BASELINE), None)
-    best, head = baseline, ""
-    for e in experiments:
-        if e.status is Status.KEEP:
-            best, head = e.best if e.best is not None else e.metric, e.commit
+    head = next((e.commit for e in reversed(experiments) if e.status is Status.KEEP), "")
     rows = told(experiments)
     kept = tuple(e for e in rows if e.status is Status.KEEP)
     others = tuple(e for e in rows if e.status not in (Status.BASELINE, Status.KEEP))
-    return RunSummary(baseline=baseline, best=best, kept=kept, others=others, head=head)
+    return RunSummary(
+        baseline=baseline, best=chained(experiments), kept=kept, others=others, head=head
+    )
 
 
 def hard_to_believe(

@@ -81,6 +81,18 @@ def test_a_target_is_reached_from_the_right_side() -> None:
     assert stop_reason(limits, rows("k", best=6.5), 0, Direction.MAXIMIZE)
 
 
+@pytest.mark.parametrize(("metric", "delta", "reached"), [(76.0, -4.0, False), (110.0, -12, True)])
+def test_a_target_is_reached_by_gains_and_not_by_the_machine(
+    metric: float, delta: float, reached: bool
+) -> None:
+    """20 % faster after the baseline, or slower: the keep's own ratio says 95, or 90.2."""
+    base, kept = rows("k")
+    base = replace(base, metric=100.0, best=100.0)
+    kept = replace(kept, metric=metric, delta=delta, best=metric)
+    limits = Limits(iterations=9, target=91.0)
+    assert bool(stop_reason(limits, [base, kept], 0, Direction.MINIMIZE)) is reached
+
+
 def test_a_run_without_a_baseline_is_never_over() -> None:
     assert stop_reason(Limits(iterations=0), [], 1e9, Direction.MINIMIZE) is None
 

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
+import pytest
+
 from autoresearch_ci.decide.credibility import no_witness
-from autoresearch_ci.decide.taken_back import PROPOSER, named, reason, standing, taken_back, told
+from autoresearch_ci.decide.taken_back import (
+    PROPOSER,
+    chained,
+    named,
+    reason,
+    standing,
+    taken_back,
+    told,
+)
 from autoresearch_ci.experiment import HARD_TO_BELIEVE, Experiment, Status
 from autoresearch_ci.record.past_notebooks import PastNotebook, nights_on, sentences
 from tests.unit.report.test_summary import experiment
@@ -59,3 +70,35 @@ def test_the_next_night_is_told_what_became_of_it() -> None:
     ]
     (night,) = nights_on([book], "b")
     assert (night.tried, night.kept, len(night.keeps)) == (3, 1, 3)
+
+
+def night(*measured: tuple[float, float | None]) -> list[Experiment]:
+    """A baseline and what was kept after it: the metric, and its distance to the rival's."""
+    statuses = [Status.BASELINE, *[Status.KEEP] * (len(measured) - 1)]
+    pairs = enumerate(zip(statuses, measured, strict=True))
+    return [replace(row(n, s), metric=m, delta=d) for n, (s, (m, d)) in pairs]
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("speed", [0.5, 1.0, 3.0])
+def test_what_keeps_amount_to_does_not_depend_on_when_the_machine_measured_them(
+    speed: float, sign: int
+) -> None:
+    fast = [(100.0, None), (99.0, -1.0), (95.04 * speed, -3.96 * speed), (47.52, -47.52)]
+    rows = night(*((sign * m, d and sign * d) for m, d in fast))
+    assert chained(rows) == pytest.approx(sign * 47.52)
+    discarded = replace(ROWS[3], metric=1.0, delta=-98.0)
+    assert chained([rows[0], discarded, *rows[1:], discarded]) == chained(rows)
+
+
+def test_what_keeps_of_an_exact_metric_amount_to_is_the_last_of_them_to_the_last_digit() -> None:
+    values = [0.98, 0.97, 0.3, 0.1 + 0.2, 7.0, 0.0, -1.1]
+    deltas = [None, *(b - a for a, b in itertools.pairwise(values))]
+    for n in range(1, len(values) + 1):
+        assert chained(night(*zip(values[:n], deltas[:n], strict=True))) == values[n - 1]
+
+
+def test_what_keeps_around_zero_amount_to_is_the_sum_of_their_gains() -> None:
+    assert chained(night((1.0, None), (-0.5, -2.0), (0.25, -1.0))) == pytest.approx(-2.0)
+    assert chained(night((1.0, None), (3.0, None))) == 3.0
+    assert chained([]) is None

@@ -86,7 +86,10 @@ def confirmation(*, holds: bool = True, head: float = 1.9) -> Confirmation:
 
 
 def test_the_title_is_the_number() -> None:
-    assert title([BASELINE, row(10)], info()) == "autoresearch: val_bpb 100 → 90 (-10.0 %)"
+    assert (
+        title([BASELINE, row(10, delta=-10.0)], info())
+        == "autoresearch: val_bpb 100 → 90 (-10.0 %)"
+    )
 
 
 def test_the_title_says_what_was_measured_again_at_the_end() -> None:
@@ -111,7 +114,7 @@ VOUCHED = row(10, doubt="a gain of 98.9 %")
 
 
 def test_what_is_hard_to_believe_is_said_in_the_title_and_in_bold() -> None:
-    rows = [BASELINE, row(5, guard="-"), ALONE]
+    rows = [BASELINE, row(5, guard="-", delta=-5.0), replace(ALONE, delta=-5.0)]
     assert title(rows, info()).endswith("(-10.0 %), hard to believe")
     text = body(rows, info(), MORE)
     assert "**Hard to believe: a gain of 98.9 %** (experiment 10)." in text
@@ -138,7 +141,10 @@ def test_what_a_guard_vouches_for_is_said_in_bold_and_stands_in_no_title() -> No
 def test_small_steps_without_a_witness_may_add_up_to_what_is_hard_to_believe(
     guard: str, command: str, hard: bool
 ) -> None:
-    rows = [BASELINE, *(row(n, guard=guard, best=100.0 - 19 * n) for n in range(1, 6))]
+    rows = [
+        BASELINE,
+        *(row(n, guard=guard, metric=100.0 - 19 * n, delta=-19.0) for n in range(1, 6)),
+    ]
     guarded = info(guards=(command,))
     assert ("hard to believe" in title(rows, guarded)) is hard
     text = body(rows, guarded, MORE)
@@ -151,7 +157,7 @@ def test_small_steps_without_a_witness_may_add_up_to_what_is_hard_to_believe(
 
 @pytest.mark.parametrize(("best", "hard"), [(200.0, False), (1000.0, False), (1100.0, True)])
 def test_what_grows_is_hard_to_believe_more_than_tenfold(best: float, hard: bool) -> None:
-    rows = [BASELINE, row(1, guard="-", best=best)]
+    rows = [BASELINE, row(1, guard="-", metric=best, delta=best - 100)]
     grows = info(direction=Direction.MAXIMIZE)
     assert ("hard to believe" in title(rows, grows)) is hard
     gain = best / 100 - 1
