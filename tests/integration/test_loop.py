@@ -65,6 +65,19 @@ def test_every_outcome_is_a_row_that_says_why(run: Run, script: Script, repo: Re
     assert repo.kept() == ["experiment: better"]
 
 
+def test_what_old_runs_alone_rejected_is_measured_again_and_then_judged(
+    run: Run, script: Script
+) -> None:
+    """Its only run may have met a slower machine."""
+    script(value(13, "first"), *(value(14, f"second, time {n}") for n in (1, 2, 3)))
+    varies = "echo $(($(cat value) * 1000 + $(od -An -N1 -tu1 /dev/urandom) % 16))"
+    done = run("--confirm", "never", metric=varies)
+    assert done.column("status")[1:] == ["discard", "discard", "discard", "no-op"], done.told
+    assert done.column("samples")[1:] == ["2", "1", "2", "0"]
+    assert done.column("reason")[2].startswith("clearly worse by old runs: -")
+    assert done.column("reason")[4].startswith("the same code as experiment 3, discard: ")
+
+
 def test_code_that_was_judged_is_not_measured_again(run: Run, script: Script, repo: Repo) -> None:
     runs = repo.path.parent / "runs"
     both = {"description": "a way around", "files": {"value": "11\n", "other": "text\n"}}
