@@ -112,11 +112,7 @@ class Evaluator:
     def resumed(self, knowledge: Knowledge, until: float | None) -> Knowledge:
         """What is known, held against what was kept as it is measured now."""
         ledger = self.ledger
-        kept = Subject(
-            changes=ledger.changes(ledger.incumbent),
-            iteration=ledger.experiments[-1].iteration,
-            until=until,
-        )
+        kept = Subject(changes=ledger.changes(ledger.incumbent), iteration=0, until=until)
         try:
             return self.objective.resumed(kept, knowledge)
         except OutOfTime:  # then there is none for a candidate either

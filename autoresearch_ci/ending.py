@@ -149,8 +149,10 @@ class Ending:
             if not self._affords(exact=exact):
                 self.loop.observe(Note(message="there was no time or money to take them back"))
                 return
+            known = len(self.finished.ledger.experiments)
             taken = self._try_without(gone, exact=exact)
-            if taken or len(gone) == 1:  # else something needs it after all
+            refused = len(gone) == 1 and len(self.finished.ledger.experiments) > known
+            if taken or refused:  # something needs it after all
                 self.finished.idle = tuple(e for e in self.finished.idle if e not in gone)
             if taken:
                 return

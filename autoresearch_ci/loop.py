@@ -289,7 +289,7 @@ class Loop:
         aim: Aim | None = None,
     ) -> None:
         """Turn what happened into the journal row, and have it written down."""
-        last, ledger = outcomes[-1], self.ledger
+        last, ledger, session = outcomes[-1], self.ledger, self.knowledge.session
         row = row_of(
             proposal,
             outcomes,
@@ -299,6 +299,7 @@ class Loop:
             best=ledger.experiments[-1].best if ledger.experiments else None,
             seconds=time.monotonic() - began,
             lost=ledger.lost,
+            known=session.incumbent[-1] if session.deterministic else None,
             failure=journal_id(aim.failure.id) if aim else "",
         )
         self.knowledge = last.knowledge
@@ -330,17 +331,20 @@ def row_of(
     best: float | None,
     seconds: float,
     lost: Spent,
+    known: float | None = None,
     failure: str = "",
 ) -> Experiment:
     """The journal row of one iteration; the last outcome is the one that counts.
 
-    `best`: the incumbent's metric before it. `lost`: paid by earlier processes that were killed.
+    `best`: the incumbent's metric before it. `known`: what it is by now, on another machine.
+    `lost`: paid by earlier processes that were killed.
     `failure`: what it was to mend, as the journal names it.
     """
     last = outcomes[-1]
     metric, status = last.metric, last.decision.status
     kept = status in (Status.KEEP, Status.BASELINE)
-    rival = last.incumbent_metric if last.incumbent_metric is not None else best
+    rivals = (last.incumbent_metric, known, best)
+    rival = next((value for value in rivals if value is not None), None)
     runs = [run for outcome in outcomes for run in outcome.runs]
     peaks = [run.peak_memory_mb for run in last.own if run.peak_memory_mb]
     return Experiment(

@@ -34,7 +34,7 @@ from autoresearch_ci.config.resolve import Resolved
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.confirmation import PAIRS, exact_pairs
 from autoresearch_ci.decide.knowledge import Knowledge
-from autoresearch_ci.decide.taken_back import chained, standing
+from autoresearch_ci.decide.taken_back import standing, stands
 from autoresearch_ci.ending import Ending
 from autoresearch_ci.errors import AutoresearchError, ConfigError, Interrupted, WorkspaceError
 from autoresearch_ci.events import Observer, RunFinished, RunStarted, Warning, redacted
@@ -393,7 +393,7 @@ def _started(config: Config, context: RunContext, ledger: Ledger) -> RunStarted:
         iterations=config.iterations,
         resumed_from=max(len(experiments) - 1, 0),
         baseline=experiments[0].metric if experiments else None,
-        best=chained(experiments),
+        best=stands(experiments),
         minutes=config.budget.minutes,
     )
 
@@ -406,7 +406,7 @@ def _ended(config: Config, context: RunContext, finished: Finished) -> RunFinish
         failed=finished.failed,
         kept=len(standing(experiments)),
         baseline=experiments[0].metric if experiments else None,
-        best=chained(experiments),
+        best=stands(experiments),
         branch=finished.published.branch or context.branch or "",
         pushed=finished.published.standing,
         pull_request=finished.published.pull_request,

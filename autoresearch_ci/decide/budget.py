@@ -75,8 +75,10 @@ def stop_reason(
     """
     if not experiments:
         return None
-    best = chained(experiments)
-    if limits.target is not None and best is not None and not direction.better(limits.target, best):
+    reached = (experiments[-1].best, chained(experiments))  # the machine's gain alone is none
+    if limits.target is not None and all(
+        value is not None and not direction.better(limits.target, value) for value in reached
+    ):
         return f"target {limits.target:g} reached"
     if ideas(experiments) >= limits.iterations:
         return f"all {limits.iterations} iterations done"

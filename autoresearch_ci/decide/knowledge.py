@@ -255,7 +255,11 @@ class Knowledge:
         standard = self.outputs.get(role)
         if not standard or not seen.output or seen.suite or seen.listed:
             return ""
-        return standard.tests_gone_in(seen.output)
+        if role not in ("metric", "holdout"):
+            return standard.tests_gone_in(seen.output)
+        # Their `1250 examples/s` is no count of tests.
+        skipped = standard.skipped_in(seen.output)
+        return f"tests lost: {skipped}" if skipped else ""
 
     def named_test_gone(self, role: str, seen: Seen) -> str:
         """Which of them the command does not name as passed any more; empty: none."""

@@ -88,7 +88,9 @@ class PrintedLines:
     lines: int = 0
     """The fewest that were not empty."""
     tests: int = 0
-    """The fewest tests that it said to have run; 0: it says nothing of tests."""
+    """What records of earlier versions have: of some runners each test counted twice."""
+    ran: int = 0
+    """The fewest tests that it said to have run; 0: it says nothing of tests, or nobody looked."""
     left_out: int = 0
     """The most tests that it said to have skipped."""
     kinds: Mapping[str, tuple[int, int]] = field(default_factory=dict)
@@ -116,7 +118,7 @@ class PrintedLines:
             names = names[: _KINDS // 2] + names[-_KINDS // 2 :]
         return cls(
             lines=len(lines),
-            tests=max(sum(_counted(words, line) for line in told) for words in _TESTS),
+            ran=max(sum(_counted(words, line) for line in told) for words in _TESTS),
             left_out=sum(_counted(_LEFT_OUT, line) for line in filter(_SUMMARY.search, told)),
             kinds={name: (counts[name], counts[name]) for name in names},
             ending=tuple(_kind(line) for line in map(_shown, behind.split("\n")) if line)[
@@ -136,7 +138,7 @@ class PrintedLines:
         return PrintedLines(
             runs=self.runs + other.runs,
             lines=min(self.lines, other.lines),
-            tests=min(self.tests, other.tests),
+            ran=min(self.ran, other.ran),
             left_out=max(self.left_out, other.left_out),
             kinds={
                 name: (
@@ -154,14 +156,15 @@ class PrintedLines:
 
         Some counts vary: a fuzzer runs for some seconds.
         """
-        if skipped := self._skipped_in(run):
+        if skipped := self.skipped_in(run):
             return f"tests lost: {skipped}"
-        if 2 * run.tests >= self.tests:
+        if 2 * run.ran >= self.ran:
             return ""
-        return f"tests lost: {run.tests} of {self.tests} ran by its own account"
+        return f"tests lost: {run.ran} of {self.ran} ran by its own account"
 
-    def _skipped_in(self, run: PrintedLines) -> str:
-        if not (self.tests and run.tests and run.left_out > self.left_out):
+    def skipped_in(self, run: PrintedLines) -> str:
+        """How many more a run says to have skipped than any of these; empty: none."""
+        if not (self.ran and run.ran and run.left_out > self.left_out):
             return ""
         return f"{run.left_out} skipped by its own account, before {self.left_out or 'none'}"
 
@@ -172,9 +175,9 @@ class PrintedLines:
 
     def missing_in(self, run: PrintedLines) -> str:
         """What a run lacks of what all of these had, in words; empty when it lacks nothing."""
-        if run.tests < self.tests:
-            return f"ran {run.tests} of {self.tests} tests by its own account"
-        if skipped := self._skipped_in(run):
+        if run.ran < self.ran:
+            return f"ran {run.ran} of {self.ran} tests by its own account"
+        if skipped := self.skipped_in(run):
             return f"tests: {skipped}"
         lost = [name for name in self.kinds if self._lacks(name, run)]
         if test := self.named_gone_in(run):

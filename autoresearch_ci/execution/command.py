@@ -186,12 +186,13 @@ def last_lines(text: str, count: int = 20) -> str:
 def telling_line(text: str) -> str:
     """The line of a failed command's output that says most: the first error, else the last line."""
     lines = [line.strip() for line in text[-_LOOKED_AT:].splitlines() if line.strip()]
-    found = _failed_test(lines)
+    test = _failed_test(lines)
+    found = test if ": " in test or _NAMED.match(test) else ""
     if not found:
         found = next((line for line in lines if _COMPILERS.search(line)), "")
     if not found:
         raised = (at for at in reversed(range(len(lines))) if _RAISED.match(lines[at]))
-        found = next((_announced(lines[at:]) for at in raised), "")
+        found = next((_announced(lines[at:]) for at in raised), "") or test
     if not found:
         found = next((line for line in reversed(lines) if not _ECHO.match(line)), "")
     return plain(found or (lines[-1] if lines else ""), _TELLING)
@@ -234,6 +235,8 @@ _FAILED = re.compile(
 )
 """Of Go, of TAP (node in a pipe, bats, prove), of node, vitest and jest."""
 _GO_FAILED = "--- FAIL: "
+_NAMED = re.compile("--- FAIL: |not ok", re.IGNORECASE)
+"""What nobody but a runner of tests says: builds and linters use the marks, too."""
 _SAYS = re.compile(
     r"(?P<key>(?:error|message): )|\S+\.go:\d+: |panic: |# |→ |(?:[A-Za-z_]\w*)?Error\b"
 )

@@ -295,9 +295,11 @@ class Bench:
         strict = subject.is_candidate and not believed
         read = _read(ended, section, role, strict=strict)
         run = _interpreted(ended, read, progress.points)
-        if believed or ended.result.stopped:
+        if ended.result.stopped:
             return run, ended.knowledge
         seen = _seen(ended, section, read)
+        if believed:
+            return _in_its_unit(run, role, seen, ended.knowledge), ended.knowledge
         if not subject.is_candidate and self._commands.has_helpers(
             section.command, subject.changes
         ):
@@ -340,13 +342,19 @@ def crashed(run: MetricRun) -> bool:
     return run.failure is Status.CRASH and not run.timed_out
 
 
+def _in_its_unit(run: MetricRun, role: str, seen: Seen, knowledge: Knowledge) -> MetricRun:
+    """Without its value where that was printed in another unit."""
+    if run.failed or not (why := knowledge.other_unit(role, seen)):
+        return run
+    return replace(run, value=None, failure=Status.METRIC_ERROR, reason=why)
+
+
 def _believed(
     run: MetricRun, subject: Subject, role: str, seen: Seen, knowledge: Knowledge
 ) -> tuple[MetricRun, Knowledge]:
     """The run, without its value where it cannot be one of this metric's; and what it teaches."""
     if not subject.is_candidate:
-        if why := knowledge.other_unit(role, seen):
-            run = replace(run, value=None, failure=Status.METRIC_ERROR, reason=why)
+        run = _in_its_unit(run, role, seen, knowledge)
         return run, knowledge if run.failed else knowledge.having_seen(role, seen)
     doubt, knowledge = knowledge.doubting(role, seen)
     if doubt is None:

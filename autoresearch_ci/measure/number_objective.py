@@ -97,7 +97,7 @@ class NumberObjective:
             return knowledge
         while not values or next_calibration_run(values, self.policy):
             run, found = self.measured(kept, knowledge)
-            if run.value is None or run.value == session.incumbent[-1]:
+            if run.value is None or (not values and run.value == session.incumbent[-1]):
                 return knowledge  # a failure that lasts is told by the next candidates
             knowledge, values = found, [*values, run.value]
         self.bench.observe(

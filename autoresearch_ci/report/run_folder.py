@@ -19,7 +19,7 @@ import autoresearch_ci
 from autoresearch_ci.config.resolve import Resolved, describe
 from autoresearch_ci.config.schema import Config
 from autoresearch_ci.decide.repair_order import Left
-from autoresearch_ci.decide.taken_back import chained, ideas, standing
+from autoresearch_ci.decide.taken_back import ideas, standing, stands
 from autoresearch_ci.errors import AutoresearchError
 from autoresearch_ci.events import RunFinished
 from autoresearch_ci.experiment import Experiment, Published
@@ -220,7 +220,7 @@ def write_report(
             "iterations": ideas(experiments),
             "kept": len(standing(experiments)),
             "baseline": experiments[0].metric if experiments else None,
-            "best": chained(experiments),
+            "best": stands(experiments),
             "samples": sum(e.samples for e in experiments),
             "seconds": round(sum(e.seconds for e in experiments), 3),
             "tokens": ledger.spent.tokens,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from autoresearch_ci.decide.credibility import fools_guards, is_too_good, is_witness
-from autoresearch_ci.decide.taken_back import chained, standing, told
+from autoresearch_ci.decide.taken_back import standing, stands, told
 from autoresearch_ci.experiment import (
     HARD_TO_BELIEVE,
     HOLDOUT_SAYS,
@@ -36,7 +36,7 @@ class RunSummary:
     baseline: float | None
     """`None` when the unmodified code was never measured."""
     best: float | None
-    """The incumbent's metric at the end, see `chained`; the baseline's when nothing was kept."""
+    """The incumbent's metric at the end, see `stands`; the baseline's when nothing was kept."""
     kept: tuple[Experiment, ...]
     """Without the baseline and what was taken back, in order."""
     others: tuple[Experiment, ...]
@@ -63,7 +63,7 @@ def run_summary(experiments: Sequence[Experiment]) -> RunSummary:
     kept = tuple(e for e in rows if e.status is Status.KEEP)
     others = tuple(e for e in rows if e.status not in (Status.BASELINE, Status.KEEP))
     return RunSummary(
-        baseline=baseline, best=chained(experiments), kept=kept, others=others, head=head
+        baseline=baseline, best=stands(experiments), kept=kept, others=others, head=head
     )
 
 

@@ -435,6 +435,7 @@ def test_a_resumed_run_on_another_machine_keeps_no_change_for_what_the_machine_g
     assert done.column("status")[1:] == ["keep", "discard", "keep"], done.told
     assert "what was kept measures 49 now and 59 before" in done.out + done.err
     assert done.rows[2]["reason"] == "+0.00 %, deterministic"
+    assert done.column("delta")[1:] == ["-1", "0", "-1"]
 
 
 def test_a_second_run_has_its_own_branch_and_leaves_the_first_alone(

@@ -81,11 +81,14 @@ def test_a_target_is_reached_from_the_right_side() -> None:
     assert stop_reason(limits, rows("k", best=6.5), 0, Direction.MAXIMIZE)
 
 
-@pytest.mark.parametrize(("metric", "delta", "reached"), [(76.0, -4.0, False), (110.0, -12, True)])
+@pytest.mark.parametrize(
+    ("metric", "delta", "reached"), [(76.0, -4.0, False), (110.0, -12, False), (90.0, -10.0, True)]
+)
 def test_a_target_is_reached_by_gains_and_not_by_the_machine(
     metric: float, delta: float, reached: bool
 ) -> None:
-    """20 % faster after the baseline, or slower: the keep's own ratio says 95, or 90.2."""
+    """20 % faster after the baseline: the keep's own ratio says 95; or slower: it says 90.2, which
+    may be luck."""
     base, kept = rows("k")
     base = replace(base, metric=100.0, best=100.0)
     kept = replace(kept, metric=metric, delta=delta, best=metric)

@@ -14,6 +14,7 @@ from autoresearch_ci.decide.taken_back import (
     named,
     reason,
     standing,
+    stands,
     taken_back,
     told,
 )
@@ -96,6 +97,14 @@ def test_what_keeps_of_an_exact_metric_amount_to_is_the_last_of_them_to_the_last
     deltas = [None, *(b - a for a, b in itertools.pairwise(values))]
     for n in range(1, len(values) + 1):
         assert chained(night(*zip(values[:n], deltas[:n], strict=True))) == values[n - 1]
+
+
+def test_what_stands_is_no_more_than_was_measured_nor_than_the_keeps_gained() -> None:
+    lucky = night((100.0, None), (97.5, -3.0), (95.5, -3.0))  # each compared with an unlucky rival
+    assert stands(lucky) == 95.5 > chained(lucky)
+    faster = night((100.0, None), (49.0, -1.0))
+    assert stands(faster) == chained(faster) == 98.0
+    assert stands([]) is None
 
 
 def test_what_keeps_around_zero_amount_to_is_the_sum_of_their_gains() -> None:

@@ -191,6 +191,14 @@ not ok 2 adds
         ("exit status 3\nFAIL\tx/w\t0.003s\nFAIL\n", "FAIL\tx/w\t0.003s"),
         (BATS, "not ok 2 adds: # (in test file a.bats, line 2)"),
         (" ✕ adds (3 ms)\n ✓ other\n\nRan all test suites.\n", "✕ adds"),
+        # Builds and linters use the same marks.
+        (
+            "✓ 3 modules transformed.\n✗ Build failed in 86ms\nerror during build:\n"
+            "[vite:esbuild] Transform failed with 1 error:\n"
+            "/x/main.ts:3:7: ERROR: Expected ';' but found 'y'\n",
+            "/x/main.ts:3:7: ERROR: Expected ';' but found 'y'",
+        ),
+        ("× 3.2 speedup\nload\nsolve\nValueError: no\n", "ValueError: no"),
     ],
 )
 def test_a_runners_first_failing_test_is_named_with_what_it_says(output: str, told: str) -> None:
