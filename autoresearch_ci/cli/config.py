@@ -66,12 +66,22 @@ def effective(
     typed = [*typed_from(options, root), *forced]
     loaded = partial(load, given=typed, command=command, defaults=defaults)
     path = _named(options.config, root) if options.config else root / DEFAULT_PATH
-    place = Path(os.path.normpath(Path.cwd() / path)) if commit else path.resolve()
+    place = _within(Path(os.path.normpath(Path.cwd() / path)), root) if commit else path.resolve()
     inside = place.is_relative_to(root)
     shown = str(place.relative_to(root)) if inside else str(path)
-    committed = repository.content(commit, shown) if commit and inside else None
-    if committed is not None or (commit and inside and only):
+    committed = repository.followed(commit, shown) if commit and inside else None
+    if committed is not None:
         return loaded(text=committed, path=shown), shown
+    if commit and inside and only:
+        try:
+            return loaded(text=None, path=shown), shown
+        except ConfigError as error:
+            if not path.exists():
+                raise
+            raise ConfigError(
+                f"{shown} is not in {commit[:12]}, whose rules hold: what is judged brings none of "
+                "its own.\ndo: merge it first, or name metric and scope by flags."
+            ) from error
     try:
         text = file_bytes(path, LARGEST)
     except Unreadable as error:
@@ -107,6 +117,14 @@ def _from_root(value: object, at: Sequence[object], root: Path) -> object:
     if Path.cwd() == root or not (script or tuple(at) == ("fix", "from_debug")) or not name:
         return value
     return script + (name if Path(name).is_absolute() else os.path.relpath(name, root))
+
+
+def _within(place: Path, root: Path) -> Path:
+    """The same as seen from the root, also where a link outside of it leads there."""
+    if place.is_relative_to(root):
+        return place
+    tops = (top for top in place.parents if top.exists() and top.samefile(root))
+    return next((root / place.relative_to(top) for top in tops), place)
 
 
 def _named(name: str, root: Path) -> Path:

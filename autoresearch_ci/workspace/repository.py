@@ -411,6 +411,17 @@ class Repository:
         code, out, _ = self._git.attempt("cat-file", "blob", f"{commit}:{path}")
         return None if code else out
 
+    def followed(self, commit: str, path: str) -> bytes | None:
+        """The same, where its links lead in that commit; those that leave it lead nowhere."""
+        if commit.startswith("-") or "\n" in path:
+            return None
+        asked = os.fsencode(f"{commit}:{path}\n")
+        words = ("cat-file", "--batch", "--follow-symlinks")
+        header, _, content = self._git(*words, stdin=asked).partition(b"\n")
+        facts = header.split()
+        is_file = len(facts) == 3 and facts[1] == b"blob"
+        return content[: int(facts[2])] if is_file else None
+
     def read(self, version: FileVersion) -> bytes:
         """Content of a file version."""
         return self._git.blob(version.blob)

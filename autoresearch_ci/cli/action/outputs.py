@@ -54,7 +54,9 @@ def results(step: Step, code: int) -> tuple[dict[str, str], list[str]]:
             outputs = named_outputs(result)
     elif step.command != "publish":
         parts.append(printed_part(step.printed))
-    if not (step.gate or step.command == "compare"):  # these publish nothing, and tell file names
+    repairs = "--fix" in step.environment.get("INPUT_ARGS", "").split()
+    # A gate publishes nothing else, and tells names of files.
+    if repairs or not (step.gate or step.command == "compare"):
         outputs |= published_outputs(own_lines(step.complaints, step.printed, code))
     if step.command == "publish":
         said = (line.partition(NOT_PUBLISHED) for line in step.printed)
