@@ -163,7 +163,7 @@ def fetched(
     Raises `ForgeRefused`.
     """
     job, parents = _Job.of(repository, environment), repository.written_parents(pair.head)
-    if len(parents) == 2 and parents[1] in job.heads:
+    if len(parents) == 2 and parents[1] in job.heads and job.is_of(pair.head):
         remote.reach(parents[0])
         return replace(pair, base=parents[0], missing="")
     base = remote.parted(pair.head, job.base) if _COMMIT.fullmatch(job.base) else None
@@ -301,13 +301,18 @@ class _Job:
         """The base's side, where HEAD is the merge with it; empty: not in this clone.
 
         Anybody can make a merge of what they propose with what they like, but neither the forge's
-        own, of which the job is, nor one with a commit of the branch.
+        own, of which the job is, nor one with a commit of the branch, as our repository has it.
         """
         side, merged = (self.repository.ref(f"HEAD^{n}") or "" for n in (1, 2))
-        of_job = self.environment.get("GITHUB_SHA") or self.environment.get("CI_COMMIT_SHA")
-        head = self.repository.head()
-        theirs = of_job in (None, head) or self.repository.is_ancestor(side, self.branch)
+        theirs = self.is_of(self.repository.head()) or (
+            not self.foreign and self.repository.is_ancestor(side, self.branch)
+        )
         return side if merged in self.heads and theirs else None
+
+    def is_of(self, commit: str) -> bool:
+        """Whether the forge started the job for that very commit, as far as the job says."""
+        of_job = self.environment.get("GITHUB_SHA") or self.environment.get("CI_COMMIT_SHA")
+        return of_job in (None, commit)
 
 
 _SLUG = re.compile(r"^(?!file:)[^/]+:.*?([^/:]+/[^/:]+?)(?:\.git)?/?$")

@@ -287,6 +287,12 @@ def test_a_merge_that_the_proposal_has_made_itself_is_no_base(
     repo.git("update-ref", "refs/remotes/origin/main", "main")
     found = compared(repo.path, event(tmp_path, "pull_request", pulled, GITHUB_SHA="f" * 40))
     assert (found.base, found.rules) == (main, main)
+    # In a fork's clone the branch of that name is the fork's.
+    repo.git("remote", "add", "origin", "https://github.com/them/fork.git")
+    repo.git("update-ref", "refs/remotes/origin/main", "HEAD^1")
+    of_fork = event(tmp_path, "pull_request", pulled, GITHUB_SHA="f" * 40, GITHUB_REPOSITORY=SLUG)
+    found = compared(repo.path, of_fork)
+    assert (found.base, found.rules) == (main, main)
 
 
 @pytest.mark.parametrize(

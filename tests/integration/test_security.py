@@ -1095,6 +1095,27 @@ def test_of_a_shallow_merge_commit_the_side_that_it_is_merged_into_is_fetched(
     assert found.blocking == ["new.py:bandit/B602"]
 
 
+def test_of_a_shallow_merge_that_the_proposal_has_made_itself_no_side_is_taken(
+    shallow: tuple[Repo, dict[str, str]],
+    repo: Repo,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Pushed after the event, and checked out by the branch's name."""
+    clone, given = shallow
+    bare = tmp_path / "server" / f"{SLUG}.git"
+    repo.git("switch", "--quiet", "-c", "theirs", "main")
+    repo.write("hostile.py", HOLE)
+    repo.commit("known already, says who brings it")
+    repo.git("merge", "--quiet", "--no-ff", "-m", "Merge", "topic")
+    repo.git("push", "--quiet", bare.as_uri(), "HEAD:refs/heads/theirs")
+    clone.git("fetch", "--quiet", "--depth=1", "origin", "theirs")
+    clone.git("checkout", "--quiet", "FETCH_HEAD")
+    found = scanned_in(clone, {**given, "GITHUB_SHA": "f" * 40}, capsys, monkeypatch)
+    assert sorted(found.blocking) == ["hostile.py:bandit/B602", "new.py:bandit/B602"]
+
+
 def test_what_cannot_be_fetched_either_is_refused_and_not_clean(
     shallow: tuple[Repo, dict[str, str]],
     capsys: pytest.CaptureFixture[str],
