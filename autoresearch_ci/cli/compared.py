@@ -91,10 +91,18 @@ def asked(options: argparse.Namespace, start: Path | None = None) -> Compared:
         newest = pair.target if options.claim and pair.proposed else ""
         return replace(pair, base=newest or pair.base)
     pair = compared(start, environment, proposed=proposed)
-    names = compared_commits(start, options.base, options.head, environment)
     with closing(Repository.open(start)) as repository:
+        if pair.proposed and _Job.of(repository, environment).misleading(options.base):
+            raise ConfigError(
+                f"{options.base} is no base for what somebody proposes: {_ELSEWHERE}, so whoever "
+                "proposes it chooses what its branches are.\n"
+                "do: name the commit by its whole SHA, as github.event.pull_request.base.sha; or "
+                "name none."
+            )
+        names = compared_commits(start, options.base, options.head, environment)
         base, head = (repository.ref(name) or name for name in names)
-    return replace(pair, base=base, head=head, missing="", target="")
+    # Whose rules hold says the job. Nobody proposes: those of the base that is named.
+    return replace(pair, base=base, head=head, missing="")
 
 
 def settled(options: argparse.Namespace, start: Path) -> dict[str, str]:
@@ -133,8 +141,8 @@ def compared(
         side = None if named else job.merged_into
         if side is not None:
             base, missing = side, "the base's side of the merge is not in this clone"
-        elif found.proposed and job.foreign and not _COMMIT.fullmatch(name):
-            base, missing = "", "origin is another repository than this job's"
+        elif found.proposed and job.misleading(name):
+            base, missing = "", _ELSEWHERE
         else:
             base, missing = _parted(job, start, name, raises=bool(named) or needed)
         if needed and not base:
@@ -183,8 +191,9 @@ def read_payload(environment: Mapping[str, str]) -> dict[str, Any]:
     return payload if isinstance(payload, dict) else {}
 
 
-_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_COMMIT = re.compile(r"(?!0+$)[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _NO_COMMIT = "0" * 40
+_ELSEWHERE = "origin is another repository than this job's"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,6 +261,10 @@ class _Job:
         here, there = "CI_PROJECT_ID", "CI_MERGE_REQUEST_PROJECT_ID"
         elsewhere = self._merge and self.environment.get(here) != self.environment.get(there)
         return bool((ours and found and found[1] != ours) or elsewhere)
+
+    def misleading(self, name: str) -> bool:
+        """Whether who made `origin` chooses what that name leads to."""
+        return self.foreign and not _COMMIT.fullmatch(name.partition("...")[0])
 
     @property
     def heads(self) -> tuple[str, ...]:

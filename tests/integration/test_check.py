@@ -21,9 +21,9 @@ from typing import Any
 
 import pytest
 
-from autoresearch_ci.cli.arguments import make_parser
+from autoresearch_ci.cli.arguments import make_parser, parsed
 from autoresearch_ci.cli.check import LOOKS, Looked, check
-from autoresearch_ci.cli.compared import compared
+from autoresearch_ci.cli.compared import asked, compared
 from autoresearch_ci.cli.config import effective
 from autoresearch_ci.cli.main import run_cli
 from autoresearch_ci.config.resolve import load
@@ -410,6 +410,32 @@ def test_branches_of_a_fork_rule_nothing_whatever_they_are_called(
     repo.git("remote", "set-url", "origin", f"git@github.com:{SLUG}")
     assert compared(repo.path, given).rules == repo.git("rev-parse", "main")
     assert compared(repo.path, given).head == head
+
+
+def test_a_base_that_a_workflow_names_is_none_of_a_forks_branches_and_brings_no_rules(
+    repo: Repo, commits: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, head = commits
+    main = repo.git("rev-parse", "main")
+    repo.git("update-ref", "refs/remotes/origin/main", head)
+    repo.git("remote", "add", "origin", "https://github.com/them/fork.git")
+    monkeypatch.chdir(repo.path)
+    given = event(tmp_path, "pull_request", pull(main, head, fork=True), GITHUB_REPOSITORY=SLUG)
+
+    def rules(*words: str) -> tuple[str, str | None]:
+        options, _ = parsed(make_parser(words), list(words))
+        options.environment = given
+        found = asked(options)
+        return found.base, found.rules
+
+    for name in ("origin/main", "main", "origin/main...HEAD", head[:12], "0" * 40):
+        with pytest.raises(ConfigError, match="origin is another repository"):
+            rules("compare", name)
+    assert rules("compare", base) == (base, main)
+    repo.git("remote", "set-url", "origin", f"https://github.com/{SLUG}.git")
+    assert rules("compare", "main~1") == (base, main)
+    given = {}
+    assert rules("compare", "main~1") == (base, None)
 
 
 def test_a_base_that_this_clone_lacks_is_told_and_rules_nothing(
