@@ -279,19 +279,21 @@ def _is_shells(root: Path, name: str) -> bool:
 
 
 def _text(path: Path) -> str:
-    """Its beginning; empty for what no shell reads."""
-    with contextlib.suppress(OSError, ValueError), path.open(errors="replace") as file:
-        text = file.read(_SCRIPT)
-        return "" if "\0" in text else text
+    """Its beginning; empty for what no shell reads, and for a pipe, which would have us wait."""
+    with contextlib.suppress(OSError, ValueError):
+        if path.is_file():
+            with path.open(errors="replace") as file:
+                text = file.read(_SCRIPT)
+            return "" if "\0" in text else text
     return ""
 
 
 def _interpreters(script: Path, search: str) -> Iterator[str]:
-    try:
-        with script.open("rb") as file:
-            line = file.readline(256)
-    except OSError:
-        return
+    line = b""
+    with contextlib.suppress(OSError):
+        if script.is_file():
+            with script.open("rb") as file:
+                line = file.readline(256)
     if not line.startswith(b"#!"):
         return
     words = os.fsdecode(line[2:]).split()

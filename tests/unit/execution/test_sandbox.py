@@ -7,7 +7,9 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -160,6 +162,22 @@ def test_a_program_that_a_shell_is_given_is_no_script(tmp_path: Path) -> None:
     (tmp_path / "tool").chmod(0o755)
     (tmp_path / "binary").write_text("\x7fELF\0\ntool\n")
     assert not programs(["bash binary"], str(tmp_path), tmp_path)
+
+
+@pytest.mark.parametrize("line", ["curl x | bash {pipe}", ". {pipe}", "sh -x < {pipe}", "./pipe"])
+def test_what_a_shell_reads_from_a_pipe_is_not_waited_for(tmp_path: Path, line: str) -> None:
+    """As `/dev/stdin` is, where nothing comes."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    looking = threading.Thread(
+        target=programs, args=([line.format(pipe=pipe)], str(tmp_path), tmp_path), daemon=True
+    )
+    looking.start()
+    looking.join(20)
+    waited = looking.is_alive()
+    with suppress(OSError):  # nobody reads: nothing to end
+        os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+    assert not waited
 
 
 def test_what_runs_a_script_is_needed_as_well(tmp_path: Path) -> None:
