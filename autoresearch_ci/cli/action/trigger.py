@@ -96,8 +96,9 @@ def _by_ourselves(trigger: Trigger) -> str:
 
 def _is_ours(branch: str, named: str) -> bool:
     own = re.escape(named).replace(r"\{tag\}", ".+")
+    # With a number where the name was taken.
     return branch.startswith(OUR_BRANCHES) or (
-        own not in ("", ".+") and bool(re.fullmatch(own, branch))
+        own not in ("", ".+") and bool(re.fullmatch(rf"{own}(-\d+)?", branch))
     )
 
 

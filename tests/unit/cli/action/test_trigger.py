@@ -102,6 +102,28 @@ def test_an_event_allows_this_and_no_more(
     assert bool(found.reason) is (expected is not RUN)
 
 
+@pytest.mark.parametrize(
+    ("branch", "named", "expected"),
+    [
+        ("perf/t", "perf/{tag}", SKIP),
+        ("perf/t-2", "perf/{tag}", SKIP),
+        ("perf-bot", "perf-bot", SKIP),
+        ("perf-bot-2", "perf-bot", SKIP),
+        ("bot/t/x-13", "bot/{tag}/x", SKIP),
+        ("perf-bot-two", "perf-bot", RUN),
+        ("perf-bot2", "perf-bot", RUN),
+        ("topic-2", "{tag}", RUN),
+        ("topic-2", "", RUN),
+    ],
+)
+def test_a_branch_of_ours_is_known_by_its_number_too(
+    branch: str, named: str, expected: Permit
+) -> None:
+    pushed = Trigger(event="push", payload={}, ref=f"refs/heads/{branch}", branches=named)
+    asked = Trigger(event="pull_request", payload=of(US, branch), branches=named)
+    assert [decide(trigger, "run").permit for trigger in (pushed, asked)] == [expected] * 2
+
+
 def test_a_gate_looks_at_our_own_pull_request() -> None:
     trigger = Trigger(
         event="pull_request",
