@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from autoresearch_ci.cli.action.runner_io import FileCommands
+from autoresearch_ci.cli.action.trigger import ECHO
 from autoresearch_ci.cli.assembly import make_redactor
 from autoresearch_ci.cli.compared import Compared, asked, fetched
 from autoresearch_ci.cli.config import effective
@@ -77,7 +78,8 @@ def main(options: argparse.Namespace) -> int:
         )
         scanned = scan.run(diff=diff, scope=() if config.scope == EVERYTHING else config.scope)
         scanned = replace(scanned, doubts=(*weaker, *scanned.doubts))
-        fixed = fix(scan, scanned, options) if options.fix else None
+        repairs = options.fix and ECHO not in environment
+        fixed = fix(scan, scanned, options) if repairs else None
         if fixed:
             pair, scanned = fixed.pair, fixed.scanned
             folder = report_folder(repository, pair.head, options.output, command="security")

@@ -515,12 +515,18 @@ def test_what_is_our_own_is_looked_at_and_not_repaired_again(job: Job) -> None:
     before = job.repo.commit("as it was")
     job.repo.write("b.py", HOLE)
     job.repo.commit("worse")
-    inputs = {"command": "security", "args": "--fix --publish none", "base": before}
-    event = job.event("push", {"before": before}, GITHUB_REF="refs/heads/autoresearch/security-t")
+    ours = "refs/heads/autoresearch/security-t"
+    words = (
+        "--fix --resume --guard true --guard=--fix --env A=b --proposer search --publish none "
+        "--publish-branch 'x/{tag}' --publish-draft false"
+    )
+    inputs = {"command": "security", "args": words, "base": before}
+    event = job.event("push", {"before": before}, GITHUB_REF=ours)
     done = job(inputs=inputs, **event)
     told = (done.code, done.outputs["verdict"], done.outputs["findings"])
     assert told == (1, "fail", "1"), done.log
     assert "Nothing is repaired here" in done.log
+    assert job.repo.git("branch", "--list", "x/*") == ""
 
 
 def test_a_weakness_that_is_old_does_not_fail_the_step_and_a_gap_does(job: Job) -> None:

@@ -39,7 +39,7 @@ from autoresearch_ci.cli.action.outputs import gate_annotations, no_outputs, res
 from autoresearch_ci.cli.action.runner_io import VARIABLES as FILES
 from autoresearch_ci.cli.action.runner_io import FileCommands, Log, masks
 from autoresearch_ci.cli.action.step_summary import unfinished_part
-from autoresearch_ci.cli.action.trigger import GATE, Permit, Trigger, decide
+from autoresearch_ci.cli.action.trigger import ECHO, GATE, Permit, Trigger, decide
 from autoresearch_ci.cli.arguments import make_parser, parsed
 from autoresearch_ci.cli.compared import SETTLED, settled
 from autoresearch_ci.cli.config import effective
@@ -180,9 +180,10 @@ def _run(step: Step, supervise: Callable[..., int]) -> int:
         claim = Path(folder) / "claim.md"
         text = claim_of(trigger)
         words = arguments(given, str(claim) if text else "")
-        if step.gate and "--fix" in words and echo.permit is Permit.SKIP:
-            step.reason = f"{echo.reason} Nothing is repaired here."
-            words = [word for word in words if word not in ("--fix", "--resume")]
+        if step.gate and echo.permit is Permit.SKIP:
+            env[ECHO] = echo.reason
+            if "--fix" in words:
+                step.reason = f"{echo.reason} Nothing is repaired here."
         if permission.permit is Permit.DEGRADE:
             words = _unpublished(words, step.command)
         if "setup-command" in given:
@@ -255,7 +256,7 @@ def _child_environment(environment: Mapping[str, str], given: Mapping[str, str])
     env = {
         name: value
         for name, value in environment.items()
-        if name not in (*FILES, SETTLED) and not _RUNTIME.search(name)
+        if name not in (*FILES, ECHO, SETTLED) and not _RUNTIME.search(name)
     }
     return env | {VARIABLES[name]: given[name] for name in VARIABLES if name in given}
 

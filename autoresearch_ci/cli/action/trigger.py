@@ -63,6 +63,8 @@ _ASKED_FOR = frozenset({"issue_comment", "issues", "label", "discussion", "discu
 """Anyone can cause these: the actor needs write permission."""
 GATE = "fix --check"
 """What `decide` is told of a command that only looks."""
+ECHO = "AUTORESEARCH_CI_ECHO"
+"""What a gate that repairs finds in its environment where only looking is left to it."""
 _CHANGES_NOTHING = frozenset({"compare", "doctor", "debug", GATE})
 
 
