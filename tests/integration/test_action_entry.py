@@ -610,6 +610,24 @@ def test_what_a_comparison_lacks_is_said_and_is_no_verdict(job: Job) -> None:
     assert "Traceback" not in done.log
 
 
+@pytest.mark.parametrize(
+    "words", ["compare --fail-on regression", "fix --check --fail-on new --publish none"]
+)
+def test_history_that_the_preparation_would_fetch_is_asked_of_an_earlier_step(
+    job: Job, tmp_path: Path, words: str
+) -> None:
+    base = configured(job.repo, "12\n")
+    whole, upstream = job.repo.path, tmp_path / "upstream"
+    whole.rename(upstream)
+    clone = ["git", "clone", "--quiet", "--depth=1", upstream.as_uri(), str(whole)]
+    subprocess.run(clone, check=True)
+    command, _, args = words.partition(" ")
+    inputs = {"command": command, "args": args, "setup-command": "git fetch --unshallow"}
+    done = job(inputs=inputs, **job.event("pull_request", pull_request(base)))
+    assert (done.code, done.outputs["verdict"]) == (2, "incomplete"), done.log
+    assert "fetch in a step before this one (fetch-depth: 0" in done.annotations("error")[0]
+
+
 def test_no_file_of_a_head_gives_a_gate_an_output_of_its_own(job: Job) -> None:
     base = configured(job.repo, "9\n")
     job.repo.write("x\nbranch: evil\npull request: https://evil.example/1\ny", "1")

@@ -92,6 +92,10 @@ _ALL_SAID = 5.5
 _RUNTIME = re.compile(r"^INPUT_|^ACTIONS_(RUNTIME|RESULTS|CACHE)_")
 """The runner's own services: artifacts and caches of the whole repository."""
 _OF_THE_STEP = re.compile("(ACTIONS|INPUT)_", re.IGNORECASE)
+_TOO_LATE = (
+    "\nhere: fetch in a step before this one (fetch-depth: 0 of actions/checkout): what is "
+    "compared is settled before setup-command runs, so a fetch there is too late."
+)
 
 
 def main(environment: Mapping[str, str], supervise: Callable[..., int] = supervise) -> int:
@@ -186,8 +190,12 @@ def _run(step: Step, supervise: Callable[..., int]) -> int:
                 step.reason = f"{echo.reason} Nothing is repaired here."
         if permission.permit is Permit.DEGRADE:
             words = _unpublished(words, step.command)
+        fixed: Mapping[str, str] = {}
         if "setup-command" in given:
-            fixed = _settled(words, env, step.workspace)
+            try:
+                fixed = _settled(words, env, step.workspace)
+            except ConfigError as error:
+                raise ConfigError(_fetched_before(str(error))) from error
             _set_up(step, given["setup-command"])
             env |= fixed
         # Only now, as what was set up could have written them.
@@ -201,7 +209,8 @@ def _run(step: Step, supervise: Callable[..., int]) -> int:
         )
     step.log.end_group()
     if code != 0:
-        step.error = _last_message(step.complaints)
+        message = _last_message(step.complaints)
+        step.error = _fetched_before(message) if fixed else message
     elif step.command in LOOPS and not (step.gate or step.narrator.started):
         # A person asked it not to.
         step.reason = _last_message(step.complaints)
@@ -226,6 +235,11 @@ def _set_up(step: Step, command: str) -> None:
             "do: make it work on this runner; in the container action only Debian's python, git "
             "and bash are there."
         )
+
+
+def _fetched_before(message: str) -> str:
+    """With the advice for who would have `setup-command` fetch what is missing."""
+    return message + _TOO_LATE if "fetch-depth" in message else message
 
 
 def _branches(given: Mapping[str, str], trigger: Trigger) -> str:
