@@ -14,7 +14,7 @@ from itertools import groupby
 from statistics import fmean, median, quantiles
 
 from autoresearch_ci.decide.noise import NORMAL
-from autoresearch_ci.decide.taken_back import told
+from autoresearch_ci.decide.taken_back import stands, told
 from autoresearch_ci.experiment import Direction, Experiment, Status
 
 WINDOW = 8
@@ -253,7 +253,10 @@ def _standing(rows: Sequence[Experiment], baseline: float | None) -> float | Non
     for e in rows:
         if e.status is Status.KEEP:
             best = e.best if e.best is not None else e.metric
-    return best
+    found = [value for value in (best, stands(rows)) if value is not None]
+    if baseline is None or not found:
+        return best
+    return min(found, key=lambda value: abs(value - baseline))  # as the run itself tells it
 
 
 def _reached(best: float | None, target: float, direction: Direction) -> bool:

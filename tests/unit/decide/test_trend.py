@@ -54,6 +54,18 @@ def said(tried: Sequence[tuple[Status, float | None]], **asked: object) -> Evalu
     return evaluate(journal(tried), Direction.MINIMIZE, **asked)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(("metric", "delta", "told"), [(49.0, -1.0, 98.0), (110.0, -12.0, 90.16)])
+def test_a_journal_says_of_what_stands_what_its_run_said(
+    metric: float, delta: float, told: float
+) -> None:
+    """Where the machine became twice as fast, or slower, after the baseline."""
+    rows = journal([(KEEP, metric)])
+    rows[1] = dataclasses.replace(rows[1], delta=delta)
+    found = evaluate(rows, Direction.MINIMIZE, target=91.0)
+    assert found.best == pytest.approx(told, abs=0.01)
+    assert found.reached is (told < 91)
+
+
 def test_a_plateau_begins_where_nothing_was_kept_any_more() -> None:
     noise = random.Random(1)
     flat = [(DISCARD, 80 + noise.uniform(-1, 1)) for _ in range(12)]
