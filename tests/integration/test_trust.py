@@ -29,8 +29,8 @@ def value(number: object, description: str = "", **more: Any) -> dict[str, Any]:
     }
 
 
-NOISY = "awk -v n=$(date +%N) '{printf \"%.9f\\n\", $1 + n / 1e11}' value"
-"""Never prints the same number twice: the value plus up to a hundredth."""
+NOISY = "awk -v n=$(date +%N) '{printf \"%.9f\\n\", $1 + n % 1e6 / 1e8}' value"
+"""Never prints the same number twice: the value plus up to a hundredth, whatever the time is."""
 
 
 # --- units ----------------------------------------------------------------------------------------
