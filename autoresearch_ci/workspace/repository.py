@@ -412,13 +412,18 @@ class Repository:
         return None if code else out
 
     def followed(self, commit: str, path: str) -> bytes | None:
-        """The same, where its links lead in that commit; those that leave it lead nowhere."""
+        """The same, where its links lead in that commit. Raises `WorkspaceError` if to no file."""
         if commit.startswith("-") or "\n" in path:
             return None
         asked = os.fsencode(f"{commit}:{path}\n")
         words = ("cat-file", "--batch", "--follow-symlinks")
         header, _, content = self._git(*words, stdin=asked).partition(b"\n")
         facts = header.split()
+        if facts[0] in (b"symlink", b"dangling", b"loop"):
+            raise WorkspaceError(
+                f"{path} is a link in {commit[:12]} that leads to no file of that commit.\n"
+                "do: commit the file itself, or a link to another file of the repository."
+            )
         is_file = len(facts) == 3 and facts[1] == b"blob"
         return content[: int(facts[2])] if is_file else None
 

@@ -729,6 +729,24 @@ def test_a_gate_reads_the_configuration_that_a_link_of_the_base_leads_to(
         assert run_cli(gate) == 1
 
 
+@pytest.mark.parametrize("leads", ["/etc/hostname", "../../beside.yml", "nowhere.yml"])
+def test_a_gate_refuses_rules_that_a_link_of_the_base_leads_away_from(
+    repo: Repo,
+    run: Run,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    leads: str,
+) -> None:
+    """It would be judged by defaults in silence."""
+    repo.write(".github/x", "")
+    (repo.path / ".github" / "autoresearch.yml").symlink_to(leads)
+    repo.commit("rules elsewhere")
+    monkeypatch.chdir(repo.path)
+    for gate in (["compare", "HEAD", "HEAD"], ["security", "--diff", "HEAD", "--proposed"]):
+        assert run_cli(gate) == 3
+        assert "leads to no file of that commit" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("leads", ["inside", "outside", "folder"])
 def test_no_link_brings_a_gate_another_configuration(
     repo: Repo, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leads: str
