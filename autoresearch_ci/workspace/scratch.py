@@ -83,7 +83,8 @@ def _lock(scratch: Path) -> int | None:
 
 def _locked(scratch: Path) -> int | None:
     held = scratch.with_name(scratch.name + _LOCK)
-    held.mkdir(mode=0o700, exist_ok=True)
+    with contextlib.suppress(FileExistsError):  # `exist_ok` raises when it is deleted meanwhile
+        held.mkdir(mode=0o700)
     return locked(held)
 
 
