@@ -293,6 +293,11 @@ def _security(command: argparse.ArgumentParser) -> None:
         "default branch",
     )
     add(
+        "--staged",
+        action="store_true",
+        help="only what is staged, against HEAD, and without a model; for a hook before a commit",
+    )
+    add(
         "--fail-on",
         choices=("critical", "high", "medium", "low", "never"),
         help="exit 1 on a weakness as bad as that, or worse; default: high",

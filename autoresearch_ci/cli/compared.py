@@ -109,8 +109,9 @@ def settled(options: argparse.Namespace, start: Path) -> dict[str, str]:
     """The environment in which that command line compares the same, whatever becomes of refs, of
     HEAD and of the runner's files; empty where it is no gate. Raises `ConfigError`.
     """
-    checks = options.command == "fix" and options.check and not options.staged
-    if not (checks or options.command in ("compare", "security")):
+    checks = options.command == "fix" and options.check
+    gates = checks or options.command in ("compare", "security")
+    if not gates or getattr(options, "staged", False):
         return {}
     options.environment = {k: v for k, v in options.environment.items() if k != SETTLED}
     return {SETTLED: json.dumps(asdict(asked(options, start)))}
@@ -178,14 +179,17 @@ def fetched(
     return replace(pair, base=base, missing="") if base and base != pair.head else pair
 
 
-def read_payload(environment: Mapping[str, str]) -> dict[str, Any]:
-    """What the runner knows of the event. Raises `ConfigError`."""
-    path = environment.get("GITHUB_EVENT_PATH", "")
+def read_payload(environment: Mapping[str, str], name: str = "GITHUB_EVENT_PATH") -> dict[str, Any]:
+    """What the runner knows of the event. `name`: of the variable that names its file.
+
+    Raises `ConfigError`.
+    """
+    path = environment.get(name, "")
     try:
         payload = json.loads(Path(path).read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(
-            f"GITHUB_EVENT_PATH={path}: the event that started this job cannot be read ({error}).\n"
+            f"{name}={path}: the event that started this job cannot be read ({error}).\n"
             "usually: the runner's files are not visible in this container."
         ) from error
     return payload if isinstance(payload, dict) else {}
@@ -406,7 +410,7 @@ class Staged:
         return not tests and concerned(target.tool, self.paths)
 
 
-def staged(start: Path, environment: Mapping[str, str], words: Collection[str]) -> Staged:
+def staged(start: Path, environment: Mapping[str, str], words: Collection[str] = ()) -> Staged:
     """Raises `WorkspaceError` where nothing could be committed, as in the middle of a merge."""
     index = environment.get(INDEX)
     with closing(Repository.open(start)) as repository:

@@ -14,7 +14,7 @@ from pathlib import Path
 from autoresearch_ci.cli.action.runner_io import FileCommands
 from autoresearch_ci.cli.action.trigger import ECHO
 from autoresearch_ci.cli.assembly import make_redactor
-from autoresearch_ci.cli.compared import Compared, asked, fetched
+from autoresearch_ci.cli.compared import Compared, asked, fetched, staged
 from autoresearch_ci.cli.config import effective
 from autoresearch_ci.cli.gate_files import report_folder, run_url, say_to_forge, show, write_all
 from autoresearch_ci.cli.model_audit import audit_commit
@@ -46,6 +46,9 @@ from autoresearch_ci.workspace.repository import Repository
 def main(options: argparse.Namespace) -> int:
     """The exit code of the gate. Raises `AutoresearchError` where nothing can be looked at."""
     _refuse_unused(options)
+    if options.staged:
+        options.diff = ""
+        options.iterations = options.iterations or 0  # nobody waits for a model before a commit
     environment = options.environment
     files = FileCommands(environment)  # before anything that is looked at could write them
     diff = options.diff is not None
@@ -62,8 +65,9 @@ def main(options: argparse.Namespace) -> int:
         closing(Repository.open(Path.cwd())) as repository,
     ):
         observe = redacted(progress, redactor.redact)
-        folder = report_folder(repository, pair.head, options.output, command="security")
-        if repository.changed():
+        looked_at = "staged" if options.staged else pair.head
+        folder = report_folder(repository, looked_at, options.output, command="security")
+        if not options.staged and repository.changed():
             observe(Warning(message="uncommitted changes are not looked at: HEAD is"))
         scan = Scan(
             config=config,
@@ -94,6 +98,8 @@ def main(options: argparse.Namespace) -> int:
             notes = [LineNote(path=p, line=n, text=t, key=k) for p, n, t, k in beside_lines(report)]
             say_to_forge("security", text, pair, config, repository, environment, observe, notes)
     told = gated(report, now)
+    if options.staged:
+        told = replace(told, next="")  # repairs are of HEAD
     sarif = json_text(weaknesses_sarif(report)) if options.format == "sarif" else ""
     show(told, folder, options.format, sarif)
     write_all(told, folder, files, environment)
@@ -137,6 +143,11 @@ def _refuse_unused(options: argparse.Namespace) -> None:
             f"security: {', '.join(unused)} {does} nothing without --fix: nothing is repaired, "
             "and nothing of yours is run.\ndo: add --fix, or leave it out."
         )
+    if options.staged and (options.fix or options.proposed or options.diff):
+        raise ConfigError(
+            "security: --staged looks at what is about to be committed, against HEAD.\n"
+            "do: leave out --fix, --proposed and the base of --diff, or --staged."
+        )
 
 
 def _asked(
@@ -164,6 +175,8 @@ def _asked(
 
 def _compared(options: argparse.Namespace) -> Compared:
     """With what a shallow clone lacks, where it can be fetched."""
+    if options.staged:
+        return staged(Path.cwd(), options.environment).pair
     pair, environment = asked(options), options.environment
     with closing(Repository.open(Path.cwd())) as repository:
         if pair.base or options.diff or not repository.is_shallow():

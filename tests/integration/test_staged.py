@@ -1,4 +1,5 @@
-"""`fix --check --staged` in a hook: what git is about to commit is judged; nothing is touched."""
+"""`fix --check --staged` and `security --staged` in a hook: what git is about to commit is judged;
+nothing is touched."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ import yaml
 from autoresearch_ci.cli.arguments import make_parser
 from autoresearch_ci.cli.main import run_cli
 from tests.conftest import GIT_ENVIRONMENT, Repo
+from tests.integration.test_security import HARMLESS, HOLE
 
 GOOD, BAD = "x = 1\n", "x = 1\nprint(y)\n"
 ROOT = Path(__file__).parents[2]
@@ -48,11 +50,12 @@ def test_what_is_staged_is_judged_and_not_what_lies_beside_it(
     assert check() == 0
 
 
-def test_the_index_stays_as_it_is(project: Repo) -> None:
-    project.write("a.py", BAD)
+@pytest.mark.parametrize("words", [["fix", "--check"], ["security"]])
+def test_the_index_stays_as_it_is(project: Repo, words: list[str]) -> None:
+    project.write("a.py", BAD + HOLE)
     project.git("add", "a.py")
     before = project.photograph()
-    assert check("--json") == 1
+    assert run_cli([*words, "--staged", "--json"]) == 1
     assert project.photograph() == before
     assert project.git("for-each-ref", "--format=%(refname)").split() == ["refs/heads/main"]
 
@@ -85,6 +88,45 @@ def test_tests_run_only_when_they_are_named(
     assert check() == 0
     assert "not asked before a commit: pytest" in capsys.readouterr().out
     assert check("--fail-on", "test") == 1
+
+
+def test_a_weakness_is_of_the_commit_that_brings_it(
+    project: Repo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.write("old.py", HOLE)
+    project.commit("weak already")
+    project.write("a.py", HOLE)
+    project.git("add", "a.py")
+    project.write("a.py", HARMLESS)
+    assert run_cli(["security", "--staged"]) == 1
+    told = capsys.readouterr().out
+    assert "a.py:5" in told
+    assert "old.py" not in told
+    assert "security --fix" not in told  # which repairs HEAD
+    project.git("add", "a.py")
+    project.write("a.py", HOLE)
+    assert run_cli(["security", "--staged"]) == 0
+    project.git("reset", "--quiet", "--hard")
+    assert run_cli(["security", "--staged"]) == 0  # nothing at all
+
+
+def test_no_model_is_asked_before_a_commit(
+    project: Repo, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-api03-of-nobody")
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:9")  # nobody listens
+    project.write("a.py", HARMLESS)
+    project.git("add", "a.py")
+    assert run_cli(["security", "--staged"]) == 0
+    assert "--iterations 0" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["--fix"], ["--proposed"], ["--diff", "main"]])
+def test_what_is_staged_is_compared_with_head_alone(
+    project: Repo, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    assert run_cli(["security", "--staged", *words]) == 2
+    assert "against HEAD" in capsys.readouterr().err
 
 
 def test_where_nothing_can_be_committed_it_says_so(project: Repo) -> None:
@@ -128,7 +170,7 @@ def test_the_hook_that_is_offered_is_a_command_of_ours() -> None:
         name, *words = hook["entry"].split()
         assert name == "autoresearch-ci"
         options = make_parser(words).parse_args(words)
-        assert options.check
         assert options.staged
+        assert options.command == "security" or options.check
         assert not hook["pass_filenames"]
         assert json.dumps(hook)  # plain values
